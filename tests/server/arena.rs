@@ -1,4 +1,4 @@
-//! The arena over its own line: WebSocket, and posts where that is blocked.
+//! The arena over its own connection: WebSocket, or posted turns where WebSocket is blocked.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,22 +21,22 @@ const SECRETS: [&str; 2] = ["0123456789abcdef0123456789abcde0", "0123456789abcde
 
 /// A player who acknowledges each frame.
 struct Player {
-    line: Client<TcpStream>,
+    socket: Client<TcpStream>,
     views: Vec<View>,
     turn: Turn,
 }
 
 impl Player {
-    async fn come(addr: SocketAddr, secret: &str) -> Self {
+    async fn connect(addr: SocketAddr, secret: &str) -> Self {
         let cookie = format!("visitor={secret}");
         let stream = TcpStream::connect(addr).await.unwrap();
-        let (line, _) = open(stream, ARENA_PATH, &[("cookie", &cookie)]).await.unwrap();
+        let (socket, _) = open(stream, ARENA_PATH, &[("cookie", &cookie)]).await.unwrap();
         let turn = Turn {
             first: 1,
             ..Turn::default()
         };
         Self {
-            line,
+            socket,
             views: Vec::new(),
             turn,
         }
@@ -49,12 +49,12 @@ impl Player {
     }
 
     async fn send_turn(&mut self) {
-        self.line.send(Message::binary(self.turn.encode())).await;
+        self.socket.send(Message::binary(self.turn.encode())).await;
     }
 
-    /// The next frame, acknowledged with what the player wants now.
-    async fn see(&mut self, intents: &[Intent]) -> View {
-        let Message::Binary(bytes) = self.line.receive().await else {
+    /// Receives the next frame and acknowledges it with the player's inputs.
+    async fn next_view(&mut self, intents: &[Intent]) -> View {
+        let Message::Binary(bytes) = self.socket.receive().await else {
             panic!("no frame")
         };
         let views = &self.views;
@@ -67,21 +67,21 @@ impl Player {
         view
     }
 
-    async fn see_until(&mut self, intents: &[Intent], so: impl Fn(&View) -> bool) -> View {
+    async fn next_view_where(&mut self, intents: &[Intent], condition: impl Fn(&View) -> bool) -> View {
         loop {
-            let view = self.see(intents).await;
-            if so(&view) {
+            let view = self.next_view(intents).await;
+            if condition(&view) {
                 return view;
             }
         }
     }
 
-    async fn go(mut self) {
-        self.line.close(Some(close_frame(1000, ""))).await;
+    async fn close(mut self) {
+        self.socket.close(Some(close_frame(1000, ""))).await;
     }
 }
 
-fn plays(view: &View) -> bool {
+fn is_playing(view: &View) -> bool {
     matches!(view.role, Role::Playing { .. })
 }
 
@@ -95,20 +95,22 @@ const RIGHT: Intent = Intent {
 async fn two_players_share_a_world_and_each_moves_by_its_own_inputs() {
     let node = Node::new().listen().await;
     let [mut kim, mut lee] = [
-        Player::come(node.addr, SECRETS[0]).await,
-        Player::come(node.addr, SECRETS[1]).await,
+        Player::connect(node.addr, SECRETS[0]).await,
+        Player::connect(node.addr, SECRETS[1]).await,
     ];
     kim.play("Kim").await;
     lee.play("Lee").await;
-    let before = kim.see_until(&[], |view| plays(view) && view.players == 2).await;
+    let before = kim
+        .next_view_where(&[], |view| is_playing(view) && view.players == 2)
+        .await;
     let me = before.body(before.focus).unwrap();
     assert_eq!(me.name, "Kim");
     let (id, x) = (me.id, me.x);
-    let moved = |view: &View| view.body(id).is_some_and(|body| body.x != x) || !plays(view);
-    let after = kim.see_until(&[RIGHT], moved).await;
-    assert!(!plays(&after) || (after.acked > 0 && after.body(id).unwrap().x > x));
+    let moved = |view: &View| view.body(id).is_some_and(|body| body.x != x) || !is_playing(view);
+    let after = kim.next_view_where(&[RIGHT], moved).await;
+    assert!(!is_playing(&after) || (after.acked > 0 && after.body(id).unwrap().x > x));
     let others = lee
-        .see_until(&[], |view| view.players == 2 && !view.board.is_empty())
+        .next_view_where(&[], |view| view.players == 2 && !view.board.is_empty())
         .await;
     assert_ne!(others.focus, id);
     assert!(others.seed == after.seed && others.round == after.round);
@@ -117,100 +119,106 @@ async fn two_players_share_a_world_and_each_moves_by_its_own_inputs() {
 #[tokio::test]
 async fn a_reconnecting_player_gets_its_body_back_and_no_other_player_does() {
     let node = Node::new().listen().await;
-    let mut kim = Player::come(node.addr, SECRETS[0]).await;
+    let mut kim = Player::connect(node.addr, SECRETS[0]).await;
     kim.play("Kim").await;
-    let body = kim.see_until(&[], plays).await.focus;
-    let mut watcher = Player::come(node.addr, SECRETS[1]).await;
-    watcher.send_turn().await;
-    kim.go().await;
-    watcher
-        .see_until(&[], |view| view.watchers == 1 && view.players == 1)
+    let body = kim.next_view_where(&[], is_playing).await.focus;
+    let mut spectator = Player::connect(node.addr, SECRETS[1]).await;
+    spectator.send_turn().await;
+    kim.close().await;
+    spectator
+        .next_view_where(&[], |view| view.watchers == 1 && view.players == 1)
         .await;
-    assert!(!plays(&watcher.see(&[]).await));
-    let mut back = Player::come(node.addr, SECRETS[0]).await;
+    assert!(!is_playing(&spectator.next_view(&[]).await));
+    let mut back = Player::connect(node.addr, SECRETS[0]).await;
     back.send_turn().await;
-    let first = back.see(&[]).await;
-    // A bot may have been quicker.
-    assert!(first.focus == body && plays(&first) || matches!(first.role, Role::Watching));
-    assert!(!plays(&first) || first.body(body).unwrap().name == "Kim");
+    let first = back.next_view(&[]).await;
+    // A bot may have eaten the body before.
+    assert!(first.focus == body && is_playing(&first) || matches!(first.role, Role::Watching));
+    assert!(!is_playing(&first) || first.body(body).unwrap().name == "Kim");
 }
 
 #[tokio::test]
 async fn a_second_window_takes_over_the_body() {
     let node = Node::new().listen().await;
-    let mut first = Player::come(node.addr, SECRETS[0]).await;
+    let mut first = Player::connect(node.addr, SECRETS[0]).await;
     first.play("Kim").await;
-    let body = first.see_until(&[], plays).await.focus;
-    let mut second = Player::come(node.addr, SECRETS[0]).await;
+    let body = first.next_view_where(&[], is_playing).await.focus;
+    let mut second = Player::connect(node.addr, SECRETS[0]).await;
     second.play("Kim").await;
-    let taken = second.see_until(&[], plays).await;
-    assert_eq!(taken.focus, body);
-    first.see_until(&[], |view| view.role == Role::Elsewhere).await;
+    let view = second.next_view_where(&[], is_playing).await;
+    assert_eq!(view.focus, body);
+    first.next_view_where(&[], |view| view.role == Role::Elsewhere).await;
 }
 
 #[tokio::test]
 async fn frames_are_deltas_of_the_acknowledged_frame_and_stop_without_acknowledgements() {
     let node = Node::new().listen().await;
-    let mut player = Player::come(node.addr, SECRETS[0]).await;
+    let mut player = Player::connect(node.addr, SECRETS[0]).await;
     player.send_turn().await;
-    let first = player.see(&[]).await;
+    let first = player.next_view(&[]).await;
     assert!(!first.motes.is_empty());
-    let (mut built, mut whole) = (0, 0);
+    let (mut deltas, mut full) = (0, 0);
     for _ in 0..20 {
-        let Message::Binary(bytes) = player.line.receive().await else {
+        let Message::Binary(bytes) = player.socket.receive().await else {
             panic!("no frame")
         };
         let view = View::decode(&bytes, |tick| player.views.iter().find(|view| view.tick == tick)).unwrap();
-        built += bytes.len();
-        whole += view.encode(None).len();
+        deltas += bytes.len();
+        full += view.encode(None).len();
         player.turn.ack = view.tick;
         player.views.push(view);
         player.send_turn().await;
     }
-    // All together: where the one that is watched ends, the next frame is of another place.
-    assert!(built < whole / 2, "{built} of {whole}");
-    // Now nothing is acknowledged: 45 frames may be on their way with the last acknowledged, and then no more come.
+    // In total: when the watched player dies, the next frame shows another part of the world.
+    assert!(deltas < full / 2, "{deltas} of {full}");
+    // Without acknowledgements, the server sends up to 45 frames after the last acknowledged one and then pauses.
     for _ in 1..45 {
-        assert!(matches!(player.line.receive().await, Message::Binary(_)));
+        assert!(matches!(player.socket.receive().await, Message::Binary(_)));
     }
-    let more = tokio::time::timeout(Duration::from_millis(700), player.line.receive()).await;
+    let more = tokio::time::timeout(Duration::from_millis(700), player.socket.receive()).await;
     assert!(more.is_err(), "{more:?}");
     player.turn.ack = 0;
     player.send_turn().await;
-    let Message::Binary(bytes) = player.line.receive().await else {
+    let Message::Binary(bytes) = player.socket.receive().await else {
         panic!("no frame")
     };
-    assert!(View::decode(&bytes, |_| None).is_ok(), "whole again");
+    assert!(View::decode(&bytes, |_| None).is_ok(), "a full frame");
 }
 
 #[tokio::test]
 async fn a_malformed_or_too_fast_message_closes_the_connection() {
     let node = Node::new().listen().await;
-    for wrong in [
+    for malformed in [
         Message::text("hello"),
         Message::binary(vec![9, 9]),
         Message::binary(vec![1; 400]),
     ] {
-        let mut player = Player::come(node.addr, SECRETS[0]).await;
-        player.line.send(wrong).await;
-        let closed = ended(&mut player).await;
+        let mut player = Player::connect(node.addr, SECRETS[0]).await;
+        player.socket.send(malformed).await;
+        let closed = close_frame_of(&mut player).await;
         assert_eq!(closed, Some((4500, "a message was not understood".to_owned())));
     }
-    let mut player = Player::come(node.addr, SECRETS[0]).await;
+    let mut player = Player::connect(node.addr, SECRETS[0]).await;
     for _ in 0..1000 {
-        // Once it is closed, nothing more is taken.
-        if player.line.0.send(Message::binary(player.turn.encode())).await.is_err() {
+        // Sending fails once the server has closed the connection.
+        if player
+            .socket
+            .0
+            .send(Message::binary(player.turn.encode()))
+            .await
+            .is_err()
+        {
             break;
         }
     }
-    let closed = ended(&mut player).await;
+    let closed = close_frame_of(&mut player).await;
     assert_eq!(closed.map(|(code, _)| code), Some(4001));
 }
 
-/// The close frame, after whatever frames were on their way.
-async fn ended(player: &mut Player) -> Option<(u16, String)> {
+/// Reads up to the close frame.
+async fn close_frame_of(player: &mut Player) -> Option<(u16, String)> {
     loop {
-        match player.line.receive().await {
+        match player.socket.receive().await {
             Message::Close(frame) => return frame.map(|frame| (frame.code.into(), frame.reason.to_string())),
             message => assert!(matches!(message, Message::Binary(_))),
         }
@@ -247,7 +255,7 @@ async fn the_game_works_over_posted_turns() {
         assert_eq!(status, StatusCode::OK);
         let view = View::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
         turn.ack = view.tick;
-        if plays(&view) {
+        if is_playing(&view) {
             let x = view.body(view.focus).unwrap().x;
             if x > *start.get_or_insert(x) {
                 break;
@@ -257,7 +265,7 @@ async fn the_game_works_over_posted_turns() {
         }
         views.push(view);
     }
-    // Another person with the same seat's name sits elsewhere, and sees the player.
+    // Another person with the same `seat` parameter is another participant and sees the player.
     let (_, bytes) = post(&node, SECRETS[1], Turn::default().encode()).await;
     let other = View::decode(&bytes, |_| None).unwrap();
     assert_eq!((other.players, other.role), (1, Role::Watching));
@@ -278,9 +286,9 @@ async fn a_recorded_round_replays_exactly() {
     let node = Node::new();
     let listening = node.listen().await;
     assert_eq!(node.get("/api/arena/record").await.status, StatusCode::NOT_FOUND);
-    let mut player = Player::come(listening.addr, SECRETS[0]).await;
+    let mut player = Player::connect(listening.addr, SECRETS[0]).await;
     player.play("Kim").await;
-    player.see_until(&[RIGHT], |view| view.tick > 70).await;
+    player.next_view_where(&[RIGHT], |view| view.tick > 70).await;
     let request = Request::get("/api/arena/record")
         .header("host", "localhost")
         .body(Body::empty());

@@ -1,4 +1,4 @@
-//! What the binary prints where nobody reads it: every command ends quietly, and a server goes on.
+//! The binary with a broken pipe as its standard output: every command exits quietly, and a server keeps running.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -12,17 +12,20 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::harness::process::{Server, duplex, duplex_with_data, minimal_site, run};
 use crate::harness::{ECHO_PATH, open};
 
-/// A pipe that nobody reads, as behind a `head` that has enough.
-fn unread() -> io::PipeWriter {
+/// A pipe without a reader, as after `| head` has exited.
+fn broken_pipe() -> io::PipeWriter {
     let (_, writer) = io::pipe().unwrap();
     writer
 }
 
-/// The exit code, and what was said on standard error.
-fn end(mut command: Command) -> (Option<i32>, String) {
-    let ended = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let ended = ended.wait_with_output().unwrap();
-    (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+/// Runs a command; returns its exit code and its standard error.
+fn run_to_end(mut command: Command) -> (Option<i32>, String) {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 #[test]
@@ -38,14 +41,14 @@ fn every_command_exits_quietly_on_a_broken_pipe() {
             .success()
     );
     let site = minimal_site(folder);
-    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let (copy, offline) = (at("copy"), at("offline"));
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (copy, offline) = (path("copy"), path("offline"));
     let with = |arguments: &[&str]| {
         let mut command = duplex(folder);
         command.args(arguments);
         command
     };
-    let elsewhere = |arguments: &[&str]| {
+    let with_other_data = |arguments: &[&str]| {
         let mut command = duplex_with_data(&folder.join("other.db"));
         command.args(arguments);
         command
@@ -64,23 +67,26 @@ fn every_command_exits_quietly_on_a_broken_pipe() {
         remote(&["topics", "--json"]),
         remote(&["tail", "chat/lobby", "--from", "start"]),
         remote(&["tail", "chat/lobby", "--from", "start", "--json"]),
-        // Nothing happens there: it is not by a line that it learns of it.
+        // No event is ever printed here: tail detects the broken pipe without writing.
         remote(&["tail", "chat/silent"]),
         remote(&["send", "chat/lobby", &post]),
         remote(&["notify", "--everyone", "hello"]),
         remote(&["bans"]),
         remote(&["bans", "--json"]),
         remote(&["backup", &copy]),
-        elsewhere(&["restore", &copy]),
-        elsewhere(&["backup", "--offline", &offline]),
+        with_other_data(&["restore", &copy]),
+        with_other_data(&["backup", "--offline", &offline]),
         with(&["device-sim", "--count", "1", "--url", "mqtt://127.0.0.1:1"]),
     ];
     for mut command in commands {
         let name = format!("{:?}", command.get_args().collect::<Vec<_>>());
-        command.stdout(unread());
-        let (code, said) = end(command);
-        assert_eq!(code, Some(0), "{name}: {said}");
-        assert!(!said.contains("panicked") && !said.contains("pipe"), "{name}: {said}");
+        command.stdout(broken_pipe());
+        let (code, stderr) = run_to_end(command);
+        assert_eq!(code, Some(0), "{name}: {stderr}");
+        assert!(
+            !stderr.contains("panicked") && !stderr.contains("pipe"),
+            "{name}: {stderr}"
+        );
     }
     assert!(Path::new(&offline).exists());
 }
@@ -93,18 +99,20 @@ fn exit_codes_survive_a_broken_pipe() {
     let mut rejected = duplex(folder.path());
     rejected
         .args(["send", "chat/lobby", &empty, "--url", &server.url()])
-        .stdout(unread());
-    assert_eq!(end(rejected).0, Some(1));
-    let mut ill = duplex(folder.path());
-    ill.args(["--site", "/nonexistent", "doctor"]).stdout(unread());
-    assert_eq!(end(ill).0, Some(1));
-    // Not even the error is heard.
-    let mut unheard = duplex(folder.path());
-    unheard
+        .stdout(broken_pipe());
+    assert_eq!(run_to_end(rejected).0, Some(1));
+    let mut unhealthy = duplex(folder.path());
+    unhealthy
+        .args(["--site", "/nonexistent", "doctor"])
+        .stdout(broken_pipe());
+    assert_eq!(run_to_end(unhealthy).0, Some(1));
+    // Standard error is broken, too.
+    let mut failing = duplex(folder.path());
+    failing
         .args(["--site", "/nonexistent"])
-        .stdout(unread())
-        .stderr(unread());
-    assert_eq!(unheard.status().unwrap().code(), Some(1));
+        .stdout(broken_pipe())
+        .stderr(broken_pipe());
+    assert_eq!(failing.status().unwrap().code(), Some(1));
 }
 
 fn free_port() -> u16 {
@@ -125,8 +133,8 @@ fn a_server_with_a_broken_stdout_serves() {
             "--site",
         ])
         .arg(minimal_site(folder.path()))
-        .stdout(unread())
-        .stderr(unread())
+        .stdout(broken_pipe())
+        .stderr(broken_pipe())
         .spawn()
         .unwrap();
     let healthy = loop {
@@ -134,9 +142,9 @@ fn a_server_with_a_broken_stdout_serves() {
             stream
                 .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 .unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            break answer;
+            let mut response = String::new();
+            stream.read_to_string(&mut response).unwrap();
+            break response;
         }
         assert_eq!(process.try_wait().unwrap(), None, "the server ended");
         std::thread::yield_now();
@@ -153,15 +161,18 @@ fn a_host_name_is_a_valid_listen_address() {
     let server = Server::start_with_args(folder.path(), "localhost:0", &["--trust-local"]);
     assert!(server.addr.ip().is_loopback());
     assert!(run(folder.path(), &["topics", "--url", &server.url()]).status.success());
-    let refuse = |addr: &str| {
-        let refused = run(folder.path(), &["--addr", addr]);
-        assert!(!refused.status.success());
-        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(said.contains("addr") && !said.contains("panicked"), "{addr}: {said}");
+    let assert_rejected = |addr: &str| {
+        let output = run(folder.path(), &["--addr", addr]);
+        assert!(!output.status.success());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            stderr.contains("addr") && !stderr.contains("panicked"),
+            "{addr}: {stderr}"
+        );
     };
     ["localhost", "nothing.invalid:3000", "http://localhost:3000"]
         .iter()
-        .for_each(|addr| refuse(addr));
+        .for_each(|addr| assert_rejected(addr));
     fs::remove_dir_all(folder.path().join("site")).unwrap();
 }
 
@@ -170,10 +181,10 @@ async fn sighup_closes_neither_the_server_nor_its_connections() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
-    let (mut kept, _) = open(stream, ECHO_PATH, &[]).await.unwrap();
+    let (mut client, _) = open(stream, ECHO_PATH, &[]).await.unwrap();
     for _ in 0..3 {
         server.signal("HUP");
-        assert_eq!(kept.send_and_receive("still here").await, Message::text("still here"));
+        assert_eq!(client.send_and_receive("still here").await, Message::text("still here"));
     }
     let listed = run(folder.path(), &["topics", "--url", &server.url()]);
     assert!(listed.status.success(), "{listed:?}");

@@ -1,4 +1,4 @@
-//! The commands of the binary, against a real server and its real file.
+//! The commands of the binary against a real server and its data file.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::process::{RunningCommand, Server, duplex, minimal_site, run, stdout};
 use crate::harness::tls::CertificateAuthority;
 
-/// Says `text` in `room`; the answer's seq.
+/// Posts `text` in `room`; returns the seq.
 fn post(folder: &Path, server: &Server, room: &str, text: &str) -> u64 {
     let command = json!({ "post": { "text": text, "reply_to": null } }).to_string();
     let sent = run(
@@ -22,7 +22,7 @@ fn post(folder: &Path, server: &Server, room: &str, text: &str) -> u64 {
     reply["reply"]["answer"]["accepted"]["seq"].as_u64().unwrap()
 }
 
-/// The texts of a room, in order.
+/// The first `count` texts of a room, in order.
 fn texts(folder: &Path, server: &Server, room: &str, count: usize) -> Vec<String> {
     let tail = RunningCommand::start(
         folder,
@@ -60,9 +60,9 @@ fn the_exit_code_of_send_reports_the_outcome() {
     let first = send(hello.clone(), &url);
     assert_eq!(first.status.code(), Some(0), "{first:?}");
     assert!(stdout(&first).contains(r#""again":false"#), "{first:?}");
-    let again = send(hello.clone(), &url);
-    assert_eq!(again.status.code(), Some(0));
-    assert_eq!(stdout(&again), stdout(&first).replace("false", "true"));
+    let resent = send(hello.clone(), &url);
+    assert_eq!(resent.status.code(), Some(0));
+    assert_eq!(stdout(&resent), stdout(&first).replace("false", "true"));
 
     let empty = json!({ "post": { "text": "", "reply_to": null } }).to_string();
     let rejected = run(folder.path(), &["send", "chat/lobby", &empty, "--url", &url]);
@@ -107,18 +107,18 @@ fn tail_resumes_after_a_server_restart() {
 #[test]
 fn topics_lists_awake_topics_for_a_token_only() {
     let folder = tempfile::tempdir().unwrap();
-    // Not bound to loopback: only the token opens it.
+    // The server is not bound to loopback, so the command needs the token.
     let server = Server::start_with_args(folder.path(), "0.0.0.0:0", &["--token", "a-token-for-the-tests"]);
     let url = format!("http://127.0.0.1:{}", server.addr.port());
     let command = json!({ "post": { "text": "hello", "reply_to": null } }).to_string();
     let sent = run(folder.path(), &["send", "chat/lobby", &command, "--url", &url]);
     assert!(sent.status.success(), "{sent:?}");
     let topics = |token: &[&str]| run(folder.path(), &[&["topics", "--json", "--url", &url], token].concat());
-    let refused = topics(&[]);
-    assert!(!refused.status.success());
+    let rejected = topics(&[]);
+    assert!(!rejected.status.success());
     assert!(
-        String::from_utf8_lossy(&refused.stderr).contains("token"),
-        "{refused:?}"
+        String::from_utf8_lossy(&rejected.stderr).contains("token"),
+        "{rejected:?}"
     );
     let listed = stdout(&topics(&["--token", "a-token-for-the-tests"]));
     let lobby = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -156,8 +156,8 @@ fn a_backup_under_load_contains_everything_accepted_before_it() {
         done.store(true, Ordering::Release);
         assert!(backed_up.status.success(), "{backed_up:?}");
     });
-    let again = run(folder.path(), &["backup", copy, "--url", &server.url()]);
-    assert!(!again.status.success(), "nothing is written over");
+    let second = run(folder.path(), &["backup", copy, "--url", &server.url()]);
+    assert!(!second.status.success(), "an existing file was overwritten");
     let running = run(folder.path(), &["restore", copy, "--force"]);
     assert!(
         String::from_utf8_lossy(&running.stderr).contains("in use"),
@@ -167,7 +167,7 @@ fn a_backup_under_load_contains_everything_accepted_before_it() {
     let restored = run(other.path(), &["restore", copy]);
     assert!(restored.status.success(), "{restored:?}");
     let twice = run(other.path(), &["restore", copy]);
-    assert!(!twice.status.success(), "what is there stays there");
+    assert!(!twice.status.success(), "an existing data file was overwritten");
     let forced = run(other.path(), &["restore", copy, "--force"]);
     assert!(
         forced.status.success() && stdout(&forced).contains(".replaced-"),
@@ -175,11 +175,7 @@ fn a_backup_under_load_contains_everything_accepted_before_it() {
     );
     let server = Server::start(other.path());
     assert_eq!(texts(other.path(), &server, "kept", before.len()), before);
-    assert_eq!(
-        post(other.path(), &server, "kept", "after"),
-        10,
-        "it goes on from there"
-    );
+    assert_eq!(post(other.path(), &server, "kept", "after"), 10, "the seqs continue");
 }
 
 #[test]
@@ -189,14 +185,14 @@ fn an_offline_backup_requires_an_unused_data_file() {
     post(folder.path(), &server, "lobby", "hello");
     let copy = folder.path().join("copy.db");
     let offline = ["backup", copy.to_str().unwrap(), "--offline"];
-    let refused = run(folder.path(), &offline);
+    let rejected = run(folder.path(), &offline);
     assert!(
-        String::from_utf8_lossy(&refused.stderr).contains("in use"),
-        "{refused:?}"
+        String::from_utf8_lossy(&rejected.stderr).contains("in use"),
+        "{rejected:?}"
     );
     server.kill();
-    let made = run(folder.path(), &offline);
-    assert!(made.status.success() && copy.exists(), "{made:?}");
+    let backup = run(folder.path(), &offline);
+    assert!(backup.status.success() && copy.exists(), "{backup:?}");
 }
 
 #[test]
@@ -206,8 +202,8 @@ fn doctor_reports_each_problem() {
     let site = site.to_str().unwrap();
     let healthy = run(folder.path(), &["--addr", "127.0.0.1:0", "--site", site, "doctor"]);
     assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
-    let said = stdout(&healthy);
-    for what in [
+    let report = stdout(&healthy);
+    for subject in [
         "configuration",
         "front end",
         "data file",
@@ -217,16 +213,16 @@ fn doctor_reports_each_problem() {
         "address",
     ] {
         assert!(
-            said.lines().any(|line| line.contains(&format!(" {what}: "))),
-            "{what} in {said}"
+            report.lines().any(|line| line.contains(&format!(" {subject}: "))),
+            "{subject} in {report}"
         );
     }
-    assert!(!folder.path().join("duplex.db").exists(), "it changes nothing");
+    assert!(!folder.path().join("duplex.db").exists(), "doctor created a data file");
 
     std::fs::write(folder.path().join("duplex.db"), "not a log").unwrap();
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = server.local_addr().unwrap().to_string();
-    let ill = run(
+    let unhealthy = run(
         folder.path(),
         &[
             "--addr",
@@ -239,10 +235,10 @@ fn doctor_reports_each_problem() {
         ],
     );
     drop(server);
-    assert_eq!(ill.status.code(), Some(1), "{ill:?}");
-    let said = stdout(&ill);
-    for what in ["configuration", "front end", "data file"] {
-        assert!(said.contains(&format!("fail {what}: ")), "{what} in {said}");
+    assert_eq!(unhealthy.status.code(), Some(1), "{unhealthy:?}");
+    let report = stdout(&unhealthy);
+    for subject in ["configuration", "front end", "data file"] {
+        assert!(report.contains(&format!("fail {subject}: ")), "{subject} in {report}");
     }
 }
 
@@ -273,6 +269,6 @@ async fn commands_reach_a_server_over_tls_if_its_ca_is_trusted() {
 
     let distrusting = run(folder.path(), &["topics", "--url", &url]);
     assert!(!distrusting.status.success());
-    let said = String::from_utf8_lossy(&distrusting.stderr).into_owned();
-    assert!(said.contains("cannot be trusted"), "{said}");
+    let stderr = String::from_utf8_lossy(&distrusting.stderr).into_owned();
+    assert!(stderr.contains("cannot be trusted"), "{stderr}");
 }

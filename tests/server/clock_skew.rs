@@ -1,4 +1,4 @@
-//! A node whose first run had a clock that was a day ahead: what it stamped then holds up nothing that comes now.
+//! A node whose clock was a day ahead in an earlier run: events with those timestamps do not block new ones.
 
 use std::path::Path;
 use std::process::Command;
@@ -30,8 +30,8 @@ use tokio::{
 
 const DAY: u64 = 24 * 3_600_000;
 
-/// The first event of a topic, as it was kept then.
-async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
+/// Appends the first event of a topic, stamped `at`.
+async fn append_first(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
     let entry = Entry {
         command: CommandId::from_bits(1),
         by: Principal::server().person.id.clone(),
@@ -46,7 +46,7 @@ async fn kept(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
         .unwrap();
 }
 
-async fn tell<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) {
+async fn send_server_command<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) {
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     let answer = hub.server_command::<D>(rest, id, command).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
@@ -56,63 +56,63 @@ async fn tell<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) {
 async fn timestamps_from_the_future_do_not_block_new_values() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let now = duplex_hub::now();
-    let then = now + DAY;
-    let taken = Taken {
+    let ahead = now + DAY;
+    let reading = Taken {
         metric: "t".to_owned(),
         value: 20.0,
         unit: String::new(),
-        at: then,
+        at: ahead,
     };
     let reported = DeviceEvent::Reported {
-        at: then,
-        readings: vec![taken],
+        at: ahead,
+        readings: vec![reading],
         refused: Vec::new(),
         name: None,
         place: None,
         every: Some(10),
     };
-    kept(&log, "device/oven", then, &reported).await;
+    append_first(&log, "device/oven", ahead, &reported).await;
     let entry = Known {
         news: News {
-            seen: then,
+            seen: ahead,
             every: 10,
             ..News::default()
         },
         health: Health::Online,
-        since: then,
+        since: ahead,
     };
     let id = "dead".to_owned();
-    let heard = FleetEvent::Entry {
+    let listed = FleetEvent::Entry {
         id: id.clone(),
         entry,
         turned: true,
     };
-    kept(&log, "fleet/all", then, &heard).await;
+    append_first(&log, "fleet/all", ahead, &listed).await;
     let trade = |at, price| Trade {
         at,
         price,
         quantity: 1,
         bought: true,
     };
-    kept(&log, "candles/hnb", then, &CandlesEvent::Traded(vec![trade(then, 5)])).await;
+    append_first(&log, "candles/hnb", ahead, &CandlesEvent::Traded(vec![trade(ahead, 5)])).await;
 
     let hub = Hub::new(log, apps::server::Apps::default().kinds());
     let report = json!({ "readings": [{ "metric": "t", "value": 31 }] });
     let report = DeviceServerCommand::Report(serde_json::from_value(report).unwrap());
-    tell::<Devices>(&hub, "oven", &report).await;
+    send_server_command::<Devices>(&hub, "oven", &report).await;
     let device = state::<Devices>(&hub, "oven").await;
     assert_eq!(device.metrics["t"].value, 31.0);
-    assert!(device.seen < then);
+    assert!(device.seen < ahead);
 
-    tell::<Fleet>(&hub, "all", &FleetCommand::Look).await;
+    send_server_command::<Fleet>(&hub, "all", &FleetCommand::Look).await;
     let overview = state::<Fleet>(&hub, "all").await;
     assert!(
         overview.devices[&id].news.seen <= duplex_hub::now(),
-        "silent from now on"
+        "the last report is clamped to the present"
     );
 
     let traded = CandlesCommand::Trade(vec![trade(duplex_hub::now(), 9)]);
-    tell::<Candles>(&hub, "hnb", &traded).await;
+    send_server_command::<Candles>(&hub, "hnb", &traded).await;
     let chart = state::<Candles>(&hub, "hnb").await;
     for interval in Interval::ALL {
         assert_eq!(
@@ -124,18 +124,18 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
     hub.close().await;
 }
 
-/// The real binary with its clock moved so far. None where nothing moves it.
+/// The real binary with its clock shifted by `offset`, or none without the program `faketime`.
 fn with_clock(folder: &Path, offset: &str) -> Option<Command> {
     let faketime = Command::new("faketime")
         .args(["-f", offset, "printenv", "LD_PRELOAD"])
         .output();
-    let Ok(said) = faketime else {
+    let Ok(output) = faketime else {
         println!("not tested: no faketime here; run tools/setup.sh test, or apt-get install faketime");
         return None;
     };
     let mut command = duplex(folder);
     command
-        .env("LD_PRELOAD", stdout(&said).trim())
+        .env("LD_PRELOAD", stdout(&output).trim())
         .env("FAKETIME", offset)
         .env("DONT_FAKE_MONOTONIC", "1");
     Some(command)
@@ -143,11 +143,12 @@ fn with_clock(folder: &Path, offset: &str) -> Option<Command> {
 
 async fn device(server: &Server) -> Device {
     let mut stream = TcpStream::connect(server.addr).await.unwrap();
-    let ask = "GET /api/session/poll?session=s-1&v=2&topics=device/oven-1&wait=0 HTTP/1.0\r\nhost: localhost\r\n\r\n";
-    stream.write_all(ask.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    with_timeout(stream.read_to_string(&mut answer)).await.unwrap();
-    let frames: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let request =
+        "GET /api/session/poll?session=s-1&v=2&topics=device/oven-1&wait=0 HTTP/1.0\r\nhost: localhost\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    with_timeout(stream.read_to_string(&mut response)).await.unwrap();
+    let frames: Value = serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap();
     serde_json::from_value(frames[1]["verdict"]["verdict"]["reset"]["state"].clone()).unwrap()
 }
 
@@ -171,12 +172,12 @@ async fn values_advance_across_restarts_with_a_shifted_clock() {
             let device = device(&server).await;
             let metric = &device.metrics["temperature"];
             assert_eq!((metric.value, device.seen), (value, metric.at), "{offset}");
-            // The overview tells it, a moment later.
+            // The overview reports it asynchronously.
             wait_until(async || self::device(&server).await.health == Health::Online).await;
-            let there = duplex_hub::now().saturating_add_signed(days * DAY as i64);
+            let shifted = duplex_hub::now().saturating_add_signed(days * DAY as i64);
             assert!(
-                device.seen.abs_diff(there) < DAY / 2,
-                "{offset}: the clock is not moved"
+                device.seen.abs_diff(shifted) < DAY / 2,
+                "{offset}: the clock is not shifted"
             );
         }
         server.kill();

@@ -1,4 +1,4 @@
-//! How a connection ends: the codes both ways, and what is answered to a peer that breaks the protocol.
+//! Closing of WebSockets: close codes in both directions, and protocol errors.
 
 use tokio_tungstenite::tungstenite::Message;
 
@@ -81,7 +81,7 @@ async fn messages_are_counted_in_both_directions() {
     assert_eq!((report.received_total, report.sent_total), (5, 5));
 }
 
-/// Each with its code and a reason; a message before it is answered first.
+/// Each violation has its close code and reason; a message before it is answered first.
 #[tokio::test]
 async fn a_protocol_violation_is_closed_with_a_code_and_reason() {
     let node = Node::new().listen().await;
@@ -100,7 +100,7 @@ async fn a_protocol_violation_is_closed_with_a_code_and_reason() {
             "UTF-8",
         ),
         (
-            "UTF-8 broken across pieces",
+            "invalid UTF-8 across fragments",
             [masked(TEXT, &[0xea]), masked(FIN, b"x")].concat(),
             1007,
             "UTF-8",
@@ -108,10 +108,10 @@ async fn a_protocol_violation_is_closed_with_a_code_and_reason() {
         ("unknown data frame", masked(FIN | 3, b""), 1002, "invalid opcode"),
         ("unknown control frame", masked(FIN | 11, b""), 1002, "invalid opcode"),
         ("reserved bit", masked(FIN | 0x40 | TEXT, b"x"), 1002, "Reserved bits"),
-        ("ping in pieces", masked(PING, b""), 1002, "Fragmented control"),
+        ("fragmented ping", masked(PING, b""), 1002, "Fragmented control"),
         ("ping too long", masked(FIN | PING, &[0; 126]), 1002, "125 bytes"),
         (
-            "continuation of nothing",
+            "continuation without a message",
             masked(FIN, b"x"),
             1002,
             "nothing to continue",
@@ -139,13 +139,13 @@ async fn a_protocol_violation_is_closed_with_a_code_and_reason() {
         raw.write(&masked(FIN | TEXT, b"before")).await;
         raw.write(&bytes).await;
         assert_eq!(raw.read_frame().await, (FIN | TEXT, b"before".to_vec()), "{name}");
-        let (sent, why) = raw.expect_close().await;
-        assert_eq!(sent, code, "{name}: {why}");
-        assert!(why.contains(reason), "{name}: {why}");
+        let (sent, text) = raw.expect_close().await;
+        assert_eq!(sent, code, "{name}: {text}");
+        assert!(text.contains(reason), "{name}: {text}");
     }
 }
 
-/// RFC 6455 section 7.4.1: these are never on the wire, and so are no codes to send back.
+/// RFC 6455, section 7.4.1: these codes must not appear on the wire, so they are not echoed.
 #[tokio::test]
 async fn a_reserved_close_code_is_a_protocol_error() {
     let node = Node::new().listen().await;
@@ -156,7 +156,7 @@ async fn a_reserved_close_code_is_a_protocol_error() {
     }
 }
 
-/// The peer goes on sending long after it was refused: the reason still arrives, no reset takes it away.
+/// The client keeps sending long after its message was rejected; no TCP reset discards the close frame.
 #[tokio::test]
 async fn a_client_that_keeps_sending_still_receives_the_close_reason() {
     let node = Node::with_settings(|settings| settings.max_message = 1000)

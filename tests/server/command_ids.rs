@@ -1,4 +1,5 @@
-//! Ids of commands that carry a time: whatever comes in between, a command has one effect, and none once it was refused.
+//! Command ids that carry a time: a command has its effect at most once, and none after it was rejected, across restarts and
+//! long delays.
 
 use std::sync::Arc;
 
@@ -30,11 +31,12 @@ fn note(text: &str) -> Note {
     Note::Add(text.to_owned())
 }
 
-/// Of so many milliseconds before now.
+/// An id stamped `millis` milliseconds ago.
 fn past(millis: u64) -> CommandId {
     CommandId::at(duplex_hub::now() - millis, uuid::Uuid::new_v4().as_u128())
 }
 
+/// An id stamped `millis` milliseconds from now.
 fn ahead(millis: u64) -> CommandId {
     CommandId::at(duplex_hub::now() + millis, uuid::Uuid::new_v4().as_u128())
 }
@@ -50,7 +52,7 @@ fn in_memory() -> Node {
     Node::with_log(Arc::new(Memory::new(Epoch::new(7))), kinds::all())
 }
 
-/// As a tab that sends on the first try after its laptop's lid was closed for a weekend, and one whose clock is wrong.
+/// As from a tab whose laptop was asleep for a weekend before the first attempt, and from one with a wrong clock.
 #[tokio::test]
 async fn an_id_outside_its_time_window_is_rejected_with_a_reason() {
     let node = in_memory();
@@ -68,37 +70,37 @@ async fn an_id_outside_its_time_window_is_rejected_with_a_reason() {
             Answer::Rejected(why) => why,
             Answer::Accepted { .. } => panic!("accepted"),
         };
-        let told = rejection(&mut visitor, past(24 * HOUR + MINUTE)).await;
+        let rejected = rejection(&mut visitor, past(24 * HOUR + MINUTE)).await;
         let Rejection::IdTooOld {
             no_effect: true,
             now_ms,
-        } = told
+        } = rejected
         else {
-            panic!("{told:?}")
+            panic!("{rejected:?}")
         };
         assert!(now_ms.abs_diff(duplex_hub::now()) < MINUTE);
-        let told = rejection(&mut visitor, ahead(2 * MINUTE)).await;
-        assert!(matches!(told, Rejection::IdTooNew { .. }), "{told:?}");
-        let told = rejection(&mut visitor, ahead(30 * 365 * 24 * HOUR)).await;
-        assert!(matches!(told, Rejection::IdTooNew { .. }), "{told:?}");
+        let rejected = rejection(&mut visitor, ahead(2 * MINUTE)).await;
+        assert!(matches!(rejected, Rejection::IdTooNew { .. }), "{rejected:?}");
+        let rejected = rejection(&mut visitor, ahead(30 * 365 * 24 * HOUR)).await;
+        assert!(matches!(rejected, Rejection::IdTooNew { .. }), "{rejected:?}");
         for id in [past(23 * HOUR), ahead(MINUTE / 2), CommandId::at(now_ms, 3)] {
-            let (answer, again) = visitor.command_with_id(TOPIC, id, &note("fine")).await;
-            assert!(matches!(answer, Answer::Accepted { .. }) && !again, "{answer:?}");
+            let (answer, duplicate) = visitor.command_with_id(TOPIC, id, &note("fine")).await;
+            assert!(matches!(answer, Answer::Accepted { .. }) && !duplicate, "{answer:?}");
         }
     }
     assert_eq!(texts(&node).await, ["fine"; 9]);
 }
 
-/// What was accepted 30 h ago and sent again now: known, and once the log let it go, refused.
+/// A command that was accepted 30 hours ago is deduplicated when sent again, and rejected once the log has removed its answer.
 #[tokio::test]
 async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let topic: TopicName = TOPIC.parse().unwrap();
     let node = Node::with_log(log.clone(), kinds::all());
     let mut visitor = Visitor::new(&node, Transport::Poll).await;
-    // As it would have been then.
+    // As it would have been stored then.
     let then = past(30 * HOUR);
-    let by = who(&mut visitor, &log).await;
+    let by = person_of(&mut visitor, &log).await;
     let entry = Entry {
         command: then.clone(),
         by,
@@ -129,8 +131,8 @@ async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
     assert_eq!(texts(&node).await, ["then"]);
 }
 
-/// The id under which the log knows this visitor.
-async fn who(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
+/// The id of this visitor in the log.
+async fn person_of(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
     assert_eq!(
         visitor.command("notes/who", &note("me")).await,
         Answer::Accepted { seq: 1 }
@@ -173,15 +175,18 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
         matches!(answer, Answer::Rejected(Rejection::IdTooOld { no_effect: false, .. })),
         "{answer:?}"
     );
-    let (answer, again) = visitor.command_with_id(TOPIC, refused, &note("now it would do")).await;
-    assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), true));
+    let (answer, duplicate) = visitor.command_with_id(TOPIC, refused, &note("valid now")).await;
+    assert_eq!(
+        (answer, duplicate),
+        (Answer::Rejected(Rejection::refused("empty")), true)
+    );
     assert_eq!(topic.head(), head);
-    // What is new is taken.
+    // A new command is accepted.
     let (answer, _) = visitor.command_with_id(TOPIC, ahead(0), &note("new")).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
-/// Refused, and then the topic forgets all that is not in the log. With and without a time in the id.
+/// After the restart only the log knows the rejection. With and without a time in the id.
 #[tokio::test]
 async fn a_rejected_command_stays_rejected_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -192,8 +197,11 @@ async fn a_rejected_command_stays_rejected_after_a_restart() {
         let node = Node::with_log(log.clone(), kinds::all());
         let mut visitor = Visitor::new(&node, Transport::Poll).await;
         for id in &ids {
-            let (answer, again) = visitor.command_with_id(TOPIC, id.clone(), &note("")).await;
-            assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), false));
+            let (answer, duplicate) = visitor.command_with_id(TOPIC, id.clone(), &note("")).await;
+            assert_eq!(
+                (answer, duplicate),
+                (Answer::Rejected(Rejection::refused("empty")), false)
+            );
         }
         let secret = visitor.cookie();
         with_timeout(node.state.hub.close()).await;
@@ -202,8 +210,11 @@ async fn a_rejected_command_stays_rejected_after_a_restart() {
     let node = Node::with_log(Arc::new(Sqlite::open(&path).unwrap()), kinds::all());
     let mut visitor = Visitor::new(&node, Transport::Poll).await.with_visitor_cookie(&secret);
     for id in ids {
-        let (answer, again) = visitor.command_with_id(TOPIC, id, &note("it would do now")).await;
-        assert_eq!((answer, again), (Answer::Rejected(Rejection::refused("empty")), true));
+        let (answer, duplicate) = visitor.command_with_id(TOPIC, id, &note("valid now")).await;
+        assert_eq!(
+            (answer, duplicate),
+            (Answer::Rejected(Rejection::refused("empty")), true)
+        );
     }
     assert_eq!(texts(&node).await, [""; 0]);
     with_timeout(node.state.hub.close()).await;
@@ -220,11 +231,11 @@ async fn socket(server: &Server) -> Client<TcpStream> {
         build: String::new(),
         name: None,
     };
-    say(&mut client, &hello).await;
+    send(&mut client, &hello).await;
     client
 }
 
-async fn say(client: &mut Client<TcpStream>, frame: &ClientFrame) {
+async fn send(client: &mut Client<TcpStream>, frame: &ClientFrame) {
     let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
     client.send(Message::text(text)).await;
 }
@@ -236,16 +247,11 @@ async fn post(client: &mut Client<TcpStream>, id: &CommandId, text: &str) -> (An
         id: id.clone(),
         command: Blob(command.to_string().into_bytes()),
     };
-    say(client, &frame).await;
+    send(client, &frame).await;
     loop {
         let frame = client.receive().await.into_data();
-        if let ServerFrame::Reply {
-            answer,
-            duplicate: again,
-            ..
-        } = Encoding::Json.decode(&frame).unwrap()
-        {
-            return (answer, again);
+        if let ServerFrame::Reply { answer, duplicate, .. } = Encoding::Json.decode(&frame).unwrap() {
+            return (answer, duplicate);
         }
     }
 }
@@ -261,8 +267,5 @@ async fn a_rejected_command_stays_rejected_after_a_kill() {
     server.kill();
     let server = Server::start(folder.path());
     let mut client = socket(&server).await;
-    assert_eq!(
-        with_timeout(post(&mut client, &id, "it would do now")).await,
-        (refused, true)
-    );
+    assert_eq!(with_timeout(post(&mut client, &id, "valid now")).await, (refused, true));
 }

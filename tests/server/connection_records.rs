@@ -1,4 +1,4 @@
-//! What a page can learn about its own connection, and what operators see.
+//! The handshake record that a page reads about its own connection, and the vitals.
 
 use axum::http::StatusCode;
 use duplex_protocol::code::Side;
@@ -16,6 +16,7 @@ async fn record(node: &Node) -> Option<Handshake> {
     })
 }
 
+/// Waits for the end of the recorded connection.
 async fn ended(node: &Node) -> Ended {
     wait_until(async || record(node).await.is_some_and(|record| record.ended.is_some())).await;
     record(node).await.unwrap().ended.unwrap()
@@ -56,7 +57,7 @@ async fn the_record_shows_the_handshake_as_the_server_received_it() {
     assert_eq!(
         sorted(record.response),
         sorted(received),
-        "the record has exactly what was sent"
+        "the record differs from the response"
     );
 }
 

@@ -1,5 +1,5 @@
-//! Devices behind a real broker: what they publish is kept once, whoever is away in between, and what they are asked
-//! reaches them.
+//! Devices behind a real MQTT broker: each reading is stored once, across restarts of broker and server, and orders reach their
+//! devices.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -21,15 +21,15 @@ use tokio_util::sync::CancellationToken;
 use super::harness::broker::Broker;
 use super::harness::with_timeout;
 
-/// The background tasks of the devices on a hub in memory.
-struct Plant {
+/// A hub in memory with the background tasks of the devices app.
+struct TestHub {
     hub: Hub,
     stop: CancellationToken,
-    running: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
-impl Plant {
-    /// Ready when it hears the broker.
+impl TestHub {
+    /// Ready when it has received a message from the broker.
     async fn new(broker: &Broker) -> Self {
         let mut beacon = broker.device("beacon", None).await;
         beacon
@@ -40,14 +40,14 @@ impl Plant {
             Arc::new(Memory::new(Epoch::new(7))),
             apps::server::Apps::default().kinds(),
         );
-        let mut plant = Self {
+        let mut server = Self {
             hub,
             stop: CancellationToken::new(),
-            running: Vec::new(),
+            tasks: Vec::new(),
         };
-        plant.start(broker);
-        plant.device("beacon", |device| device.reports > 0).await;
-        plant
+        server.start(broker);
+        server.wait_for_device("beacon", |device| device.reports > 0).await;
+        server
     }
 
     fn start(&mut self, broker: &Broker) {
@@ -60,18 +60,18 @@ impl Plant {
         };
         self.stop = CancellationToken::new();
         let start = |task: Arc<dyn BackgroundTask>| tokio::spawn(task.run(self.hub.clone(), self.stop.clone()));
-        self.running = background_tasks(&options).unwrap().into_iter().map(start).collect();
+        self.tasks = background_tasks(&options).unwrap().into_iter().map(start).collect();
     }
 
     async fn stop(&mut self) {
         self.stop.cancel();
-        for feed in self.running.drain(..) {
-            with_timeout(feed).await.unwrap();
+        for task in self.tasks.drain(..) {
+            with_timeout(task).await.unwrap();
         }
     }
 
-    /// Waits until a topic's state is as expected.
-    async fn until<T: Topic>(&self, rest: &str, so: impl Fn(&T::State) -> bool) -> T::State {
+    /// Waits until a topic's state matches `condition`.
+    async fn wait_for_state<T: Topic>(&self, rest: &str, condition: impl Fn(&T::State) -> bool) -> T::State {
         let topic = self.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
         let wake = Wake::new();
         let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
@@ -84,7 +84,7 @@ impl Plant {
                     .1
                     .decode(Encoding::Json)
                     .unwrap();
-                if so(&state) {
+                if condition(&state) {
                     return state;
                 }
                 wake.woken().await;
@@ -93,11 +93,11 @@ impl Plant {
         .await
     }
 
-    async fn device(&self, id: &str, so: impl Fn(&Device) -> bool) -> Device {
-        self.until::<Devices>(id, so).await
+    async fn wait_for_device(&self, id: &str, condition: impl Fn(&Device) -> bool) -> Device {
+        self.wait_for_state::<Devices>(id, condition).await
     }
 
-    async fn say(&self, id: &str, command: &DeviceCommand) -> Answer {
+    async fn command(&self, id: &str, command: &DeviceCommand) -> Answer {
         let hub = self.hub.with_rights(Rights::operator());
         let topic = hub.open(&TopicName::of::<Devices>(id).unwrap()).await.unwrap();
         let command = Blob::encode(Encoding::Json, command).unwrap();
@@ -124,33 +124,33 @@ fn reading(value: f64, at: u64) -> String {
     format!(r#"{{"readings":[{{"metric":"temperature","value":{value},"unit":"°C","at":{at}}}],"every":10}}"#)
 }
 
-/// How many readings are in the history.
-fn counted(device: &Device) -> u32 {
-    let of = |metric: &Metric| {
+/// The number of readings in the history.
+fn stored_readings(device: &Device) -> u32 {
+    let count = |metric: &Metric| {
         let points = metric.trail.points(0, u64::MAX, u64::MAX);
         points.iter().map(|point| point.count).sum()
     };
-    device.metrics.get("temperature").map_or(0, of)
+    device.metrics.get("temperature").map_or(0, count)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_are_stored() {
     let broker = Broker::start();
-    arrive(&broker).await;
+    assert_stored(&broker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readings_are_stored_over_tls() {
     let broker = Broker::with_tls();
-    arrive(&broker).await;
+    assert_stored(&broker).await;
 }
 
-async fn arrive(broker: &Broker) {
-    let plant = Plant::new(broker).await;
+async fn assert_stored(broker: &Broker) {
+    let server = TestHub::new(broker).await;
     let oven = broker.device("oven", None).await;
     oven.publish("devices/oven-1/readings", &reading(21.5, now()), false)
         .await;
-    let device = plant.device("oven-1", |device| device.reports == 1).await;
+    let device = server.wait_for_device("oven-1", |device| device.reports == 1).await;
     let metric = &device.metrics["temperature"];
     assert_eq!((metric.value, metric.unit.as_str(), device.every), (21.5, "°C", 10));
     let online = |overview: &Overview| {
@@ -159,16 +159,18 @@ async fn arrive(broker: &Broker) {
             .get("oven-1")
             .is_some_and(|entry| entry.health == Health::Online)
     };
-    let overview = plant.until::<Fleet>("all", online).await;
+    let overview = server.wait_for_state::<Fleet>("all", online).await;
     assert_eq!(overview.devices["oven-1"].news.latest[0].value, 21.5);
-    plant.device("oven-1", |device| device.health == Health::Online).await;
+    server
+        .wait_for_device("oven-1", |device| device.health == Health::Online)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_reading_is_lost_when_the_broker_restarts() {
     const READINGS: u64 = 300;
     let mut broker = Broker::start();
-    let plant = Plant::new(&broker).await;
+    let server = TestHub::new(&broker).await;
     let oven = broker.device("oven", None).await;
     let start = now() - READINGS * 10;
     for number in 0..READINGS {
@@ -179,20 +181,20 @@ async fn no_reading_is_lost_when_the_broker_restarts() {
         )
         .await;
         if number == READINGS / 3 {
-            plant.device("oven-1", |device| device.reports > 20).await;
+            server.wait_for_device("oven-1", |device| device.reports > 20).await;
             broker.stop();
         }
         if number == READINGS / 2 {
             broker.spawn();
         }
     }
-    let device = plant
-        .device("oven-1", |device| counted(device) as u64 >= READINGS)
+    let device = server
+        .wait_for_device("oven-1", |device| stored_readings(device) as u64 >= READINGS)
         .await;
     assert_eq!(
-        (u64::from(counted(&device)), device.reports),
+        (u64::from(stored_readings(&device)), device.reports),
         (READINGS, READINGS),
-        "each once"
+        "each exactly once"
     );
     assert_eq!(device.metrics["temperature"].value, (READINGS - 1) as f64);
 }
@@ -200,38 +202,40 @@ async fn no_reading_is_lost_when_the_broker_restarts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_queues_readings_while_the_server_is_down() {
     let broker = Broker::start();
-    let mut plant = Plant::new(&broker).await;
+    let mut server = TestHub::new(&broker).await;
     let mut oven = broker.device("oven", None).await;
     oven.publish("devices/oven-1/readings", &reading(1.0, now()), false)
         .await;
     oven.wait_for_pubacks().await;
-    plant.device("oven-1", |device| device.reports == 1).await;
-    plant.stop().await;
+    server.wait_for_device("oven-1", |device| device.reports == 1).await;
+    server.stop().await;
     let at = now();
     for number in 0..50 {
         oven.publish("devices/oven-1/readings", &reading(2.0, at - number), false)
             .await;
         oven.wait_for_pubacks().await;
     }
-    plant.start(&broker);
-    plant.device("oven-1", |device| counted(device) == 51).await;
+    server.start(&broker);
+    server
+        .wait_for_device("oven-1", |device| stored_readings(device) == 51)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_sent_twice_has_one_effect() {
     let broker = Broker::start();
-    let plant = Plant::new(&broker).await;
+    let server = TestHub::new(&broker).await;
     let oven = broker.device("oven", None).await;
     let (report, after) = (reading(5.0, now() - 1_000), reading(6.0, now()));
     for payload in [&report, &report, &report, &after] {
         oven.publish("devices/oven-1/readings", payload, false).await;
     }
-    let device = plant
-        .device("oven-1", |device| {
+    let device = server
+        .wait_for_device("oven-1", |device| {
             device.metrics.get("temperature").is_some_and(|one| one.value == 6.0)
         })
         .await;
-    assert_eq!((device.reports, counted(&device)), (2, 2));
+    assert_eq!((device.reports, stored_readings(&device)), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,24 +249,28 @@ async fn a_retained_value_received_again_counts_once() {
     )
     .await;
     oven.wait_for_pubacks().await;
-    let mut plant = Plant::new(&broker).await;
-    let device = plant.device("oven-1", |device| device.reports == 1).await;
+    let mut server = TestHub::new(&broker).await;
+    let device = server.wait_for_device("oven-1", |device| device.reports == 1).await;
     assert_eq!(device.metrics["temperature"].value, 7.0);
     assert_eq!(
         (device.seen, device.metrics["temperature"].at),
         (0, 0),
-        "nobody knows when"
+        "the time of a retained value is unknown"
     );
-    let listed = plant
-        .until::<Fleet>("all", |overview| overview.devices.contains_key("oven-1"))
+    let listed = server
+        .wait_for_state::<Fleet>("all", |overview| overview.devices.contains_key("oven-1"))
         .await;
-    assert_eq!(listed.devices["oven-1"].health, Health::Offline, "it may be long dead");
-    plant.stop().await;
-    plant.start(&broker);
-    // What comes after the retained one, which comes again.
+    assert_eq!(
+        listed.devices["oven-1"].health,
+        Health::Offline,
+        "a retained value is no sign of life"
+    );
+    server.stop().await;
+    server.start(&broker);
+    // These arrive after the retained message, which the broker delivers again.
     let mut other = broker.device("other", None).await;
-    plant
-        .until::<Fleet>("all", |overview| overview.devices.contains_key("oven-1"))
+    server
+        .wait_for_state::<Fleet>("all", |overview| overview.devices.contains_key("oven-1"))
         .await;
     for round in 0..3 {
         other
@@ -270,8 +278,8 @@ async fn a_retained_value_received_again_counts_once() {
             .await;
         other.wait_for_pubacks().await;
     }
-    plant.device("oven-2", |device| device.reports > 0).await;
-    plant.device("oven-1", |device| device.reports == 1).await;
+    server.wait_for_device("oven-2", |device| device.reports > 0).await;
+    server.wait_for_device("oven-1", |device| device.reports == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,32 +287,36 @@ async fn a_retained_value_changed_during_downtime_becomes_the_latest() {
     let state = |value: u8| format!(r#"{{"readings":[{{"metric":"temperature","value":{value}}}]}}"#);
     let value = |device: &Device| device.metrics.get("temperature").map(|metric| metric.value);
     let broker = Broker::start();
-    let mut plant = Plant::new(&broker).await;
+    let mut server = TestHub::new(&broker).await;
     let mut oven = broker.device("oven", None).await;
     oven.publish_retained("devices/oven-1/readings", &state(1)).await;
-    plant.device("oven-1", |device| value(device) == Some(1.0)).await;
+    server
+        .wait_for_device("oven-1", |device| value(device) == Some(1.0))
+        .await;
     oven.publish("devices/oven-1/readings", &state(0), false).await;
-    let live = plant.device("oven-1", |device| value(device) == Some(0.0)).await;
-    // The same as before the server was away, another, and the first again.
+    let live = server
+        .wait_for_device("oven-1", |device| value(device) == Some(0.0))
+        .await;
+    // The value from before the downtime twice, another one, and the first one again.
     let mut before = live.clone();
-    for kept in [1, 1, 0, 1] {
-        plant.stop().await;
-        oven.publish_retained("devices/oven-1/readings", &state(kept)).await;
-        plant.start(&broker);
-        // Comes after what the broker stored.
-        let beacon = plant.device("beacon", |_| true).await.reports;
+    for retained in [1, 1, 0, 1] {
+        server.stop().await;
+        oven.publish_retained("devices/oven-1/readings", &state(retained)).await;
+        server.start(&broker);
+        // The beacon's reading arrives after the retained messages.
+        let beacon = server.wait_for_device("beacon", |_| true).await.reports;
         oven.publish("devices/beacon/readings", &reading(2.0, now()), false)
             .await;
-        plant.device("beacon", |device| device.reports > beacon).await;
-        let after = plant
-            .device("oven-1", |device| value(device) == Some(f64::from(kept)))
+        server.wait_for_device("beacon", |device| device.reports > beacon).await;
+        let after = server
+            .wait_for_device("oven-1", |device| value(device) == Some(f64::from(retained)))
             .await;
-        let news = u64::from(value(&before) != value(&after));
-        assert_eq!(after.reports, before.reports + news, "no duplicate");
+        let changed = u64::from(value(&before) != value(&after));
+        assert_eq!(after.reports, before.reports + changed, "no duplicate");
         assert_eq!(
-            (after.seen, counted(&after)),
-            (live.seen, counted(&live)),
-            "no sign of life"
+            (after.seen, stored_readings(&after)),
+            (live.seen, stored_readings(&live)),
+            "a retained value is no sign of life"
         );
         before = after;
     }
@@ -313,22 +325,22 @@ async fn a_retained_value_changed_during_downtime_becomes_the_latest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_reading_is_rejected_alone() {
     let broker = Broker::start();
-    let plant = Plant::new(&broker).await;
+    let server = TestHub::new(&broker).await;
     let oven = broker.device("oven", None).await;
     let good = r#"{"metric":"temperature","value":1e-9}"#;
-    for wrong in [
+    for invalid in [
         r#"{"metric":"a","value":1e400}"#,
         r#"{"metric":"b","value":NaN}"#,
         r#"{"metric":"c","value":1,"at":5.5}"#,
         "[[[7]]]",
     ] {
-        let report = format!(r#"{{"readings":[{wrong},{good}],"every":0.5}}"#);
+        let report = format!(r#"{{"readings":[{invalid},{good}],"every":0.5}}"#);
         oven.publish("devices/oven-1/readings", &report, false).await;
     }
-    let device = plant.device("oven-1", |device| device.reports == 4).await;
+    let device = server.wait_for_device("oven-1", |device| device.reports == 4).await;
     assert_eq!(device.metrics["temperature"].value, 1e-9);
     assert_eq!((device.metrics.len(), device.refused), (1, 8));
-    let whys: Vec<_> = device
+    let reasons: Vec<_> = device
         .refusals
         .iter()
         .rev()
@@ -336,13 +348,13 @@ async fn an_invalid_reading_is_rejected_alone() {
         .collect();
     let expected = [why::NOT_A_NUMBER, why::NOT_A_NUMBER, why::BAD_TIME, why::BAD_METRIC];
     let expected: Vec<_> = expected.into_iter().flat_map(|why| [why, why::BAD_EVERY]).collect();
-    assert_eq!(whys, expected);
+    assert_eq!(reasons, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_payloads_are_counted_and_do_not_block_others() {
     let broker = Broker::start();
-    let plant = Plant::new(&broker).await;
+    let server = TestHub::new(&broker).await;
     let oven = broker.device("oven", None).await;
     let ahead = reading(1.0, now() + 3_600_000);
     let text = r#"{"readings":[{"metric":"temperature","value":"NaN"}]}"#;
@@ -353,44 +365,47 @@ async fn invalid_payloads_are_counted_and_do_not_block_others() {
     oven.publish("devices/OVEN/readings", "{}", false).await;
     oven.publish("devices/oven-1/readings", &reading(21.0, now()), false)
         .await;
-    let device = plant
-        .device("oven-1", |device| device.refused == 5 && device.metrics.len() == 1)
+    let device = server
+        .wait_for_device("oven-1", |device| device.refused == 5 && device.metrics.len() == 1)
         .await;
-    let mut whys: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
-    whys.sort_unstable();
+    let mut reasons: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
+    reasons.sort_unstable();
     let unreadable = why::UNREADABLE;
     assert_eq!(
-        whys,
+        reasons,
         [why::IN_FUTURE, why::NOT_A_NUMBER, why::TOO_LONG, unreadable, unreadable],
-        "to clear a retained message is no error"
+        "clearing a retained message is not an error"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_reaches_its_device_and_the_acknowledgement_returns() {
     let broker = Broker::start();
-    let plant = Plant::new(&broker).await;
+    let server = TestHub::new(&broker).await;
     let mut oven = broker.device("oven", Some("devices/oven-1/commands")).await;
     oven.publish("devices/oven-1/readings", &reading(20.0, now()), false)
         .await;
-    plant.device("oven-1", |device| device.reports == 1).await;
+    server.wait_for_device("oven-1", |device| device.reports == 1).await;
     let order = DeviceCommand::Order {
         name: "set-interval".to_owned(),
         argument: r#"{"seconds":5}"#.to_owned(),
     };
-    assert!(matches!(plant.say("oven-1", &order).await, Answer::Accepted { .. }));
+    assert!(matches!(
+        server.command("oven-1", &order).await,
+        Answer::Accepted { .. }
+    ));
     let (topic, payload) = oven.next_message().await;
-    let letter: serde_json::Value = serde_json::from_str(&payload).unwrap();
+    let message: serde_json::Value = serde_json::from_str(&payload).unwrap();
     assert_eq!(
-        (topic.as_str(), &letter["argument"]["seconds"]),
+        (topic.as_str(), &message["argument"]["seconds"]),
         ("devices/oven-1/commands", &serde_json::json!(5))
     );
-    let ack = format!(r#"{{"id":{},"ok":false,"note":"too hot"}}"#, letter["id"]);
+    let ack = format!(r#"{{"id":{},"ok":false,"note":"too hot"}}"#, message["id"]);
     for _ in 0..2 {
         oven.publish("devices/oven-1/acks", &ack, false).await;
     }
-    let device = plant
-        .device("oven-1", |device| device.orders[0].outcome != Outcome::Sent)
+    let device = server
+        .wait_for_device("oven-1", |device| device.orders[0].outcome != Outcome::Sent)
         .await;
     assert_eq!(
         (device.orders[0].outcome, device.orders[0].note.as_str()),

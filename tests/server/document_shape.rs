@@ -1,4 +1,5 @@
-//! The shape that a page carries is that of the document which a browser makes of it: else every page would be rendered afresh.
+//! The shape in a page's meta tag equals that of the document that a browser parses. Otherwise hydration would render every page
+//! again.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -8,9 +9,10 @@ use markup5ever_rcdom::{Handle, NodeData, RcDom};
 
 use crate::harness::Node;
 
-const RAW: [&str; 7] = ["script", "style", "textarea", "title", "noscript", "template", "iframe"];
+/// Elements whose children are not counted.
+const OPAQUE: [&str; 7] = ["script", "style", "textarea", "title", "noscript", "template", "iframe"];
 
-/// As `hydration.js` counts and hashes.
+/// The count and hash of nodes, computed like in `hydration.js`.
 struct Shape {
     left: usize,
     count: usize,
@@ -43,7 +45,7 @@ impl Shape {
             for byte in token.bytes().chain([b';']) {
                 self.hash = (self.hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
             }
-            if !(RAW.contains(&&*name) || skip_early && is_early(node)) {
+            if !(OPAQUE.contains(&&*name) || skip_early && is_early(node)) {
                 self.visit(&node.children.borrow(), skip_early);
             }
         }

@@ -1,4 +1,4 @@
-//! Faults on request: only the visitor's own, only where the operator allows them, and each does what it says.
+//! Injected faults: each works as documented, for the visitor's own session only and only where the operator allows it.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn node() -> Node {
     Node::with_settings(|settings| settings.faults = true)
 }
 
-/// A session over WebSocket, and its name.
+/// A session over WebSocket, with its id.
 struct Session(Client<DuplexStream>, SessionId);
 
 impl Session {
@@ -58,8 +58,8 @@ impl Session {
         frame(&self.0.receive().await.into_data())
     }
 
-    /// The next frame that is not about who is there.
-    async fn news(&mut self) -> ServerFrame {
+    /// The next frame other than presence.
+    async fn next_non_presence(&mut self) -> ServerFrame {
         loop {
             match self.next_frame().await {
                 ServerFrame::Presence { .. } => {}
@@ -71,18 +71,18 @@ impl Session {
     async fn subscribe(&mut self, topic: &str) {
         let topic = topic.parse().unwrap();
         self.send(&ClientFrame::Subscribe { topic, cursor: None }).await;
-        let ServerFrame::Verdict { verdict, .. } = self.news().await else {
+        let ServerFrame::Verdict { verdict, .. } = self.next_non_presence().await else {
             panic!("no verdict")
         };
         assert!(matches!(verdict, Verdict::Reset { .. }));
     }
 
-    /// The end without a close frame.
-    async fn lost(&mut self) {
+    /// Reads up to the end of the connection, which must come without a close frame.
+    async fn expect_cut(&mut self) {
         loop {
             match with_timeout(self.0.0.next()).await {
                 Some(Ok(Message::Text(_) | Message::Ping(_))) => {}
-                Some(Ok(message)) => panic!("{message:?} instead of a cut"),
+                Some(Ok(message)) => panic!("{message:?} instead of the end"),
                 Some(Err(_)) | None => return,
             }
         }
@@ -93,7 +93,7 @@ fn frame(bytes: &[u8]) -> ServerFrame {
     Encoding::Json.decode(bytes).unwrap()
 }
 
-async fn ask(node: &Node, cookie: &str, session: &SessionId, fault: Fault) -> Response {
+async fn request_fault(node: &Node, cookie: &str, session: &SessionId, fault: Fault) -> Response {
     let session = session.clone();
     let body = serde_json::to_vec(&FaultRequest { session, fault }).unwrap();
     let request = Request::post(FAULTS_PATH)
@@ -105,8 +105,8 @@ async fn ask(node: &Node, cookie: &str, session: &SessionId, fault: Fault) -> Re
     node.request(request).await
 }
 
-async fn make(node: &Node, session: &SessionId, fault: Fault) -> FaultReport {
-    let answer = ask(node, OWNER, session, fault).await;
+async fn inject(node: &Node, session: &SessionId, fault: Fault) -> FaultReport {
+    let answer = request_fault(node, OWNER, session, fault).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     serde_json::from_str(&answer.body).unwrap()
 }
@@ -121,7 +121,7 @@ fn get(path: &str, cookie: &str) -> Request<Body> {
     request.body(Body::empty()).unwrap()
 }
 
-/// Somebody else does something in a topic.
+/// Another visitor sends a command to a topic.
 async fn command<C: serde::Serialize>(node: &Node, topic: &str, id: u128, command: &C) {
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
@@ -147,7 +147,7 @@ async fn record(node: &Node) -> Handshake {
 async fn disabled_faults_are_not_found() {
     let node = Node::new();
     let session = Session::open(&node).await;
-    let answer = ask(&node, OWNER, &session.1, Fault::Cut).await;
+    let answer = request_fault(&node, OWNER, &session.1, Fault::Cut).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
     assert!(answer.problem().contains("--faults"));
     assert_eq!(report(&node, OWNER, &session.1).await, FaultReport::default());
@@ -157,30 +157,30 @@ async fn disabled_faults_are_not_found() {
 async fn only_the_visitors_own_session_gets_a_bounded_fault() {
     let node = node();
     let mut session = Session::open(&node).await;
-    let answer = ask(&node, OTHER, &session.1, Fault::Cut).await;
+    let answer = request_fault(&node, OTHER, &session.1, Fault::Cut).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(answer.problem().contains("another visitor"));
-    let answer = ask(&node, "x=y", &session.1, Fault::Cut).await;
+    let answer = request_fault(&node, "x=y", &session.1, Fault::Cut).await;
     assert_eq!(
         answer.status,
         StatusCode::FORBIDDEN,
-        "to know the name is not to own it"
+        "knowing the session id grants nothing"
     );
-    let nobody = SessionId("nobody".to_owned());
+    let unknown = SessionId("unknown".to_owned());
     assert_eq!(
-        ask(&node, OWNER, &nobody, Fault::Cut).await.status,
+        request_fault(&node, OWNER, &unknown, Fault::Cut).await.status,
         StatusCode::NOT_FOUND
     );
     let endless = Fault::Slow { for_ms: u32::MAX };
-    let answer = ask(&node, OWNER, &session.1, endless).await;
+    let answer = request_fault(&node, OWNER, &session.1, endless).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(!report(&node, OTHER, &session.1).await.known);
     assert!(report(&node, OWNER, &session.1).await.known);
     session.send(&ClientFrame::Ping { nonce: 7 }).await;
     assert_eq!(
-        session.news().await,
+        session.next_non_presence().await,
         ServerFrame::Pong { nonce: 7 },
-        "it goes on undisturbed"
+        "the session is unaffected"
     );
 }
 
@@ -188,8 +188,8 @@ async fn only_the_visitors_own_session_gets_a_bounded_fault() {
 async fn a_cut_ends_the_connection_without_a_close_frame() {
     let node = node();
     let mut session = Session::open(&node).await;
-    make(&node, &session.1, Fault::Cut).await;
-    session.lost().await;
+    inject(&node, &session.1, Fault::Cut).await;
+    session.expect_cut().await;
     wait_until(async || record(&node).await.ended.is_some()).await;
     let ended = record(&node).await.ended.unwrap();
     assert_eq!((ended.by, ended.code), (Side::Network, None));
@@ -201,14 +201,14 @@ async fn a_cut_ends_the_connection_without_a_close_frame() {
 async fn a_drained_session_is_told_when_to_reconnect() {
     let node = node();
     let mut session = Session::open(&node).await;
-    make(&node, &session.1, Fault::Drain).await;
-    let ServerFrame::Closing { reason, retry_after_ms } = session.news().await else {
-        panic!("not told")
+    inject(&node, &session.1, Fault::Drain).await;
+    let ServerFrame::Closing { reason, retry_after_ms } = session.next_non_presence().await else {
+        panic!("no closing frame")
     };
     assert_eq!(reason, Closing::Draining);
     assert!((500..5_000).contains(&retry_after_ms));
     assert_eq!(session.0.expect_close().await.map(|(code, _)| code), Some(1012));
-    assert!(!node.state.shutdown.has_begun(), "the node stays");
+    assert!(!node.state.shutdown.has_begun(), "the node itself was drained");
 }
 
 #[tokio::test]
@@ -216,13 +216,13 @@ async fn a_block_cuts_the_connection_rejects_handshakes_and_can_be_lifted() {
     let node = node();
     let mut session = Session::open(&node).await;
     let (websocket, sse, for_ms) = (true, true, 60_000);
-    let standing = make(&node, &session.1, Fault::Block { websocket, sse, for_ms }).await;
-    assert!(standing.websocket_blocked_ms > 50_000 && standing.sse_blocked_ms > 50_000);
-    session.lost().await;
+    let report = inject(&node, &session.1, Fault::Block { websocket, sse, for_ms }).await;
+    assert!(report.websocket_blocked_ms > 50_000 && report.sse_blocked_ms > 50_000);
+    session.expect_cut().await;
     let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", OWNER)];
-    let refused = open(node.connect(), "/api/session", &headers).await.err().unwrap();
-    let Error::Http(answer) = *refused else {
-        panic!("{refused}")
+    let rejected = open(node.connect(), "/api/session", &headers).await.err().unwrap();
+    let Error::Http(answer) = *rejected else {
+        panic!("{rejected}")
     };
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     let stream = format!("{EVENTS_PATH}?session=s-2&topics=notes/a");
@@ -231,14 +231,14 @@ async fn a_block_cuts_the_connection_rejects_handshakes_and_can_be_lifted() {
     assert_eq!(
         node.request(get(&poll, OWNER)).await.status,
         StatusCode::OK,
-        "this gets through"
+        "polling is not blocked"
     );
     let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", OTHER)];
     assert!(
         open(node.connect(), "/api/session", &headers).await.is_ok(),
-        "others are not concerned"
+        "another visitor was blocked"
     );
-    make(&node, &SessionId("s-2".to_owned()), Fault::Unblock).await;
+    inject(&node, &SessionId("s-2".to_owned()), Fault::Unblock).await;
     Session::open(&node).await;
 }
 
@@ -248,22 +248,22 @@ async fn a_delay_holds_frames_back_and_loses_none() {
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
     let (by_ms, for_ms) = (700, 60_000);
-    make(&node, &session.1, Fault::Delay { by_ms, for_ms }).await;
-    let asked = Instant::now();
+    inject(&node, &session.1, Fault::Delay { by_ms, for_ms }).await;
+    let start = Instant::now();
     for number in 1..=3 {
         command(&node, "notes/a", number, &Note::Add(number.to_string())).await;
     }
     for seq in 1..=3 {
-        let frame = session.news().await;
+        let frame = session.next_non_presence().await;
         assert!(
             matches!(frame, ServerFrame::Event { seq: found, .. } if found == seq),
             "{frame:?}"
         );
-        assert!(asked.elapsed() >= Duration::from_millis(by_ms.into()));
+        assert!(start.elapsed() >= Duration::from_millis(by_ms.into()));
     }
 }
 
-/// What only the newest of counts is conflated for a slow reader; what counts each time is not.
+/// For a slow reader, events of a `Latest` topic are conflated; those of an `Every` topic are not.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_gets_every_note_and_the_newest_price() {
     const NOTES: u64 = 20;
@@ -272,9 +272,9 @@ async fn a_slow_reader_gets_every_note_and_the_newest_price() {
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
     session.subscribe("prices/a").await;
-    make(&node, &session.1, Fault::Slow { for_ms: 10_000 }).await;
-    let began = Instant::now();
-    // A reader that is only slightly behind is given each price.
+    inject(&node, &session.1, Fault::Slow { for_ms: 10_000 }).await;
+    let start = Instant::now();
+    // A reader that is only slightly behind gets every price.
     for number in 1..=PRICES {
         if number <= NOTES {
             command(&node, "notes/a", number.into(), &Note::Add("x".to_owned())).await;
@@ -284,8 +284,8 @@ async fn a_slow_reader_gets_every_note_and_the_newest_price() {
     }
     let (mut notes, mut prices) = (Vec::new(), Vec::new());
     while notes.last() != Some(&NOTES) || prices.last() != Some(&PRICES) {
-        if let ServerFrame::Event { topic, seq, .. } = session.news().await {
-            assert!(began.elapsed() >= Duration::from_secs(10));
+        if let ServerFrame::Event { topic, seq, .. } = session.next_non_presence().await {
+            assert!(start.elapsed() >= Duration::from_secs(10));
             if topic.kind() == "notes" {
                 &mut notes
             } else {
@@ -304,7 +304,7 @@ async fn a_reader_that_stalls_too_long_is_closed_with_a_reason() {
     let node = node();
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
-    make(&node, &session.1, Fault::Slow { for_ms: 120_000 }).await;
+    inject(&node, &session.1, Fault::Slow { for_ms: 120_000 }).await;
     command(&node, "notes/a", 1, &Note::Add("x".to_owned())).await;
     let close = loop {
         match session.0.receive().await {
@@ -325,16 +325,16 @@ async fn an_event_stream_can_be_cut_and_drained() {
         let answer = node.router.clone().oneshot(get(&path, OWNER)).await.unwrap();
         let mut stream = answer.into_body().into_data_stream();
         with_timeout(stream.next()).await.unwrap().unwrap();
-        make(&node, &session, fault).await;
-        let (mut said, mut broke) = (String::new(), false);
+        inject(&node, &session, fault).await;
+        let (mut text, mut broke) = (String::new(), false);
         while let Some(part) = with_timeout(stream.next()).await {
             match part {
-                Ok(bytes) => said.push_str(str::from_utf8(&bytes).unwrap()),
+                Ok(bytes) => text.push_str(str::from_utf8(&bytes).unwrap()),
                 Err(_) => broke = true,
             }
         }
         assert_eq!(
-            (broke, said.contains(r#"{"closing":"#)),
+            (broke, text.contains(r#"{"closing":"#)),
             (fault == Fault::Cut, fault == Fault::Drain)
         );
     }
@@ -345,19 +345,19 @@ async fn an_event_stream_can_be_cut_and_drained() {
 async fn a_poll_can_be_cut_and_drained() {
     let node = node();
     let session = SessionId("s-1".to_owned());
-    let ask = |more: &str| {
-        let path = format!("{POLL_PATH}?session=s-1&topics=notes/a{more}");
+    let poll = |parameters: &str| {
+        let path = format!("{POLL_PATH}?session=s-1&topics=notes/a{parameters}");
         node.router.clone().oneshot(get(&path, OWNER))
     };
-    assert_eq!(ask("&wait=0").await.unwrap().status(), StatusCode::OK);
-    // Between two polls: the next one is cut, and the one after it is not.
-    make(&node, &session, Fault::Cut).await;
-    let body = ask("&wait=0").await.unwrap().into_body();
+    assert_eq!(poll("&wait=0").await.unwrap().status(), StatusCode::OK);
+    // Between two polls, the fault cuts the next one only.
+    inject(&node, &session, Fault::Cut).await;
+    let body = poll("&wait=0").await.unwrap().into_body();
     assert!(axum::body::to_bytes(body, usize::MAX).await.is_err());
-    let body = ask("&wait=0").await.unwrap().into_body();
+    let body = poll("&wait=0").await.unwrap().into_body();
     assert!(axum::body::to_bytes(body, usize::MAX).await.is_ok());
-    make(&node, &session, Fault::Drain).await;
-    let body = axum::body::to_bytes(ask("").await.unwrap().into_body(), usize::MAX)
+    inject(&node, &session, Fault::Drain).await;
+    let body = axum::body::to_bytes(poll("").await.unwrap().into_body(), usize::MAX)
         .await
         .unwrap();
     assert!(str::from_utf8(&body).unwrap().contains(r#"{"closing":"#));

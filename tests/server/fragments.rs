@@ -1,17 +1,17 @@
-//! Tests of the fragments of pages that the server keeps.
+//! Cached HTML fragments of pages.
 
 use std::cell::Cell;
 
 use duplex::ui::fragment::{Fragments, fragment};
 use leptos::prelude::*;
 
-/// The HTML of a list with one row that shows `value`.
-fn list(written: &Cell<u32>, key: &str, value: u32) -> String {
+/// The HTML of a list with one row that shows `value`; `renders` counts the renders of the row.
+fn list(renders: &Cell<u32>, key: &str, value: u32) -> String {
     let row = fragment(
         || key.to_owned(),
         || value,
         |value| {
-            written.set(written.get() + 1);
+            renders.set(renders.get() + 1);
             format!("<li data-value=\"{value}\">is <!>&lt;{value}&gt;<!><!></li>")
         },
         || {
@@ -25,17 +25,17 @@ fn list(written: &Cell<u32>, key: &str, value: u32) -> String {
 #[test]
 fn a_fragment_renders_once_and_matches_its_view() {
     Owner::new().with(|| {
-        let written = Cell::new(0);
-        let plain = list(&written, "row/1", 7);
+        let renders = Cell::new(0);
+        let plain = list(&renders, "row/1", 7);
         provide_context(Fragments::new(2));
-        written.set(0);
+        renders.set(0);
         assert!(plain.contains("&lt;7&gt;"), "{plain}");
         for _ in 0..3 {
-            assert_eq!(list(&written, "row/1", 7), plain);
+            assert_eq!(list(&renders, "row/1", 7), plain);
         }
-        assert_eq!(written.get(), 1);
-        let other = list(&written, "row/1", 8);
+        assert_eq!(renders.get(), 1);
+        let other = list(&renders, "row/1", 8);
         assert!(other.contains("&lt;8&gt;") && !other.contains('7'), "{other}");
-        assert_eq!(written.get(), 2);
+        assert_eq!(renders.get(), 2);
     });
 }

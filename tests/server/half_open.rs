@@ -1,5 +1,5 @@
-//! Clients that are there and do not read, and servers that were paused: who is gone is found out within the same time over
-//! every transport and is told why; who is there stays, however long the process stood still.
+//! Half-open connections: a client that stops reading times out within the same time over every transport and gets the reason. A
+//! responsive client stays connected even if the server's process was paused.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{Client, ECHO_PATH, Node, open};
 
 const NOTES: &str = "notes/a";
-/// Who vanished is no longer among those present after this.
+/// A vanished client is no longer present after this time.
 pub const GONE: Duration = Duration::from_secs(40);
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Time passes; nothing is expected of it.
+/// Lets time pass without waiting for a condition.
 async fn pass(time: Duration) {
     let _ = timeout(time, std::future::pending::<()>()).await;
 }
@@ -43,10 +43,10 @@ async fn post(node: &Node, session: &str, frame: &str) -> StatusCode {
     node.request(request).await.status
 }
 
-/// A stream that is asked for and not read.
-async fn unread(node: &Node, asked: &str) -> RawConnection<tokio::io::DuplexStream> {
+/// Requests an event stream and does not read it.
+async fn unread(node: &Node, parameters: &str) -> RawConnection<tokio::io::DuplexStream> {
     let mut raw = RawConnection(node.connect());
-    let path = format!("{EVENTS_PATH}?session=s-1&{asked}");
+    let path = format!("{EVENTS_PATH}?session=s-1&{parameters}");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     raw.write(request.as_bytes()).await;
     raw
@@ -71,8 +71,8 @@ async fn an_unread_stream_times_out_like_a_websocket_with_a_reason() {
         "{elapsed:?}"
     );
     assert_eq!(node.state.counters.snapshot().disconnects(DisconnectReason::Silent), 1);
-    let told = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
-    assert!(told > text.rfind(r#"data: {"pong""#), "{text}");
+    let closing = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
+    assert!(closing > text.rfind(r#"data: {"pong""#), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +96,7 @@ async fn a_stream_whose_client_pings_stays_open() {
     assert!(start.elapsed() > 3 * limits::SESSION_SILENCE);
 }
 
-/// They know of no ping, so whoever reads asks anew.
+/// Version 1 has no ping over SSE, so the server closes the stream after a while and a reading client requests a new one.
 #[tokio::test(start_paused = true)]
 async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
     let node = Node::new();
@@ -119,7 +119,7 @@ async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
         text.contains(r#"data: {"closing":{"reason":"draining","retry_after_ms":0}}"#),
         "{text}"
     );
-    // It was not found guilty of anything.
+    // It is not counted as a timeout.
     assert_eq!(node.state.counters.snapshot().disconnects(DisconnectReason::Silent), 0);
     let answer = observer.command(NOTES, &Note::Add("meanwhile".to_owned())).await;
     assert_eq!(answer, Answer::Accepted { seq: 1 });
@@ -133,7 +133,7 @@ async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
     assert!(String::from_utf8_lossy(&resumed).contains(r#"{"resumed":{"replayed":1,"#));
 }
 
-/// A post of its session is a word of it.
+/// A post of the session shows that its client is alive.
 #[tokio::test(start_paused = true)]
 async fn a_version_1_stream_whose_client_posts_stays_open() {
     let node = Node::new();
@@ -144,8 +144,8 @@ async fn a_version_1_stream_whose_client_posts_stays_open() {
         let count = raw.0.read(&mut buffer).await.unwrap();
         let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
         assert!(count > 0 && !text.contains("closing"), "{text}");
-        let said = r#"{"activity":{"topic":"notes/a","activity":"typing"}}"#;
-        assert_eq!(post(&node, "s-1", said).await, StatusCode::NO_CONTENT);
+        let activity = r#"{"activity":{"topic":"notes/a","activity":"typing"}}"#;
+        assert_eq!(post(&node, "s-1", activity).await, StatusCode::NO_CONTENT);
     }
 }
 
@@ -153,7 +153,7 @@ fn text(frame: &ClientFrame) -> Message {
     Message::text(String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap())
 }
 
-/// To move the clock at once is as a pause of the process: nothing was polled in between.
+/// Advancing the clock at once is like a pause of the process: no task is polled in between.
 #[tokio::test(start_paused = true)]
 async fn a_paused_process_times_out_no_client() {
     let node = Node::new();
@@ -164,7 +164,7 @@ async fn a_paused_process_times_out_no_client() {
     poller.subscribe(NOTES, None).await;
     let _stream = unread(&node, "v=2&topics=notes/a").await;
     session.wait_for_presence(|presence| presence.session_count == 3).await;
-    // Its hello is on the way.
+    // Its hello frame is sent after the pause.
     let headers = [("sec-websocket-protocol", Encoding::Json.subprotocol())];
     let (mut late, _) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
 
@@ -175,7 +175,7 @@ async fn a_paused_process_times_out_no_client() {
         match session.next_frame().await {
             ServerFrame::Pong { nonce: 7 } => break,
             ServerFrame::Presence { presence, .. } => {
-                assert_eq!(presence.session_count, 3, "somebody was taken for gone")
+                assert_eq!(presence.session_count, 3, "a client was timed out")
             }
             ServerFrame::Closing { reason, .. } => panic!("{reason:?}"),
             _ => {}
@@ -205,7 +205,7 @@ async fn receive(client: &mut Client<TcpStream>) -> ServerFrame {
     }
 }
 
-/// The real process is stopped for longer than its limit, while a frame waits in its socket.
+/// SIGSTOP pauses the real process for longer than its silence limit while a frame waits in the socket's buffer.
 #[tokio::test]
 async fn a_stopped_server_reads_pending_input_before_it_times_out_clients() {
     let folder = tempfile::tempdir().unwrap();
@@ -229,6 +229,6 @@ async fn a_stopped_server_reads_pending_input_before_it_times_out_clients() {
     pass(stopped).await;
     server.signal("CONT");
     assert_eq!(receive(&mut client).await, ServerFrame::Pong { nonce: 7 });
-    // One that said nothing at all is asked, and not closed at once.
+    // A client that has sent nothing is pinged and not closed at once.
     assert_eq!(raw.read_frame().await.0 & 0xf, PING);
 }

@@ -1,4 +1,4 @@
-//! Who is let in: what is asked over plain HTTP, from where, in which version, and how many at once.
+//! WebSocket handshakes: method, version, origin, subprotocol, extensions and the limit of connections.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -9,8 +9,8 @@ use crate::harness::{ECHO_PATH, Headers, Node, Response, SOCKET_PATH, close_fram
 
 const LEPTOS_WS: &str = "/api/leptos_ws_websocket";
 
-/// The status with which an opening is refused; 101 if it is not.
-async fn opening(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
+/// The status of a handshake; 101 if it succeeds.
+async fn handshake_status(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
     match open(node.connect(), path, headers).await {
         Ok((_, response)) => response.status().as_u16(),
         Err(error) => match *error {
@@ -82,12 +82,16 @@ async fn only_same_origin_or_listed_origins_open_websockets() {
             ("null", 403),
         ] {
             assert_eq!(
-                opening(&node, path, &[("origin", origin)]).await,
+                handshake_status(&node, path, &[("origin", origin)]).await,
                 expected,
                 "{path} {origin}"
             );
         }
-        assert_eq!(opening(&node, path, &[]).await, 101, "{path}: no browser");
+        assert_eq!(
+            handshake_status(&node, path, &[]).await,
+            101,
+            "{path}: without an origin"
+        );
     }
 }
 
@@ -159,10 +163,10 @@ async fn a_connection_beyond_the_limit_gets_503_and_retry_after() {
     first.close(Some(close_frame(1000, ""))).await;
     first.expect_close().await;
     node.wait_for_connections(1).await;
-    assert_eq!(opening(&node, ECHO_PATH, &[]).await, 101);
+    assert_eq!(handshake_status(&node, ECHO_PATH, &[]).await, 101);
 }
 
-/// A connection that asks nothing is not held for ever; one that asked may be idle.
+/// A connection without a complete request times out; a connection may be idle after a request.
 #[tokio::test(start_paused = true)]
 async fn a_connection_without_a_request_times_out() {
     use tokio::io::AsyncReadExt as _;

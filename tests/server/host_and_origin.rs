@@ -1,4 +1,4 @@
-//! The outside of the server: under which names it answers, whose pages may use it, whose word counts on addresses, and TMP attack is made on the running server.
+//! Host names, origins and forwarded headers: each test sends an attack to the running server.
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
@@ -25,16 +25,16 @@ fn public(settings: &mut Settings) {
     settings.public_url = Some(SITE.parse().unwrap());
 }
 
-async fn ask(node: &Node, method: &Method, path: &str, headers: Headers<'_>) -> Response {
-    let request = Request::builder().method(method).uri(path);
-    let request = headers
+async fn request(node: &Node, method: &Method, path: &str, headers: Headers<'_>) -> Response {
+    let builder = Request::builder().method(method).uri(path);
+    let builder = headers
         .iter()
-        .fold(request, |request, (name, value)| request.header(*name, *value));
-    node.page(request.body(Body::empty()).unwrap()).await
+        .fold(builder, |builder, (name, value)| builder.header(*name, *value));
+    node.page(builder.body(Body::empty()).unwrap()).await
 }
 
-/// The status with which an opening is answered.
-async fn opening(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
+/// The status of a handshake.
+async fn handshake_status(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
     match open(node.connect(), path, headers).await {
         Ok((_, response)) => response.status().as_u16(),
         Err(error) => match *error {
@@ -50,7 +50,7 @@ async fn http2(node: &Node) -> SendRequest<Bytes> {
     requests.ready().await.unwrap()
 }
 
-/// Routes of every kind, and what is no route: what is asked of one is asked before any of them.
+/// Routes of every kind, and an unknown path: the host is checked before routing.
 const PATHS: [(Method, &str); 18] = [
     (Method::GET, "/"),
     (Method::POST, "/"),
@@ -72,7 +72,7 @@ const PATHS: [(Method, &str); 18] = [
     (Method::OPTIONS, "/api/topics"),
 ];
 
-/// A page of `attacker.example` that gave its name this server's address: for its browser it is of one origin with the server.
+/// DNS rebinding: `attacker.example` resolves to this server's address, so its page has the server's origin for the browser.
 #[tokio::test]
 async fn dns_rebinding_is_rejected() {
     for node in [Node::new(), Node::with_settings(public)] {
@@ -82,16 +82,16 @@ async fn dns_rebinding_is_rejected() {
                 ("origin", "http://attacker.example:3000"),
                 ("sec-fetch-site", "same-origin"),
             ];
-            let refused = ask(&node, method, path, &own).await;
-            assert_eq!(refused.status, StatusCode::MISDIRECTED_REQUEST, "{method} {path}");
-            assert!(refused.problem().contains("--public-url"));
-            assert_eq!(refused.header("set-cookie"), "");
-            let bare = ask(&node, method, path, &[("host", ATTACKER)]).await;
+            let rejected = request(&node, method, path, &own).await;
+            assert_eq!(rejected.status, StatusCode::MISDIRECTED_REQUEST, "{method} {path}");
+            assert!(rejected.problem().contains("--public-url"));
+            assert_eq!(rejected.header("set-cookie"), "");
+            let bare = request(&node, method, path, &[("host", ATTACKER)]).await;
             assert_eq!(bare.status, StatusCode::MISDIRECTED_REQUEST, "{method} {path}");
         }
         for path in SOCKETS {
             let own = [("host", ATTACKER), ("origin", "http://attacker.example")];
-            assert_eq!(opening(&node, path, &own).await, 421, "{path}");
+            assert_eq!(handshake_status(&node, path, &own).await, 421, "{path}");
         }
     }
 }
@@ -153,7 +153,7 @@ async fn a_request_has_exactly_one_host_and_health_checks_any_host() {
         counters.refused(RefusalReason::Host),
         counters.refused(RefusalReason::Origin),
     );
-    assert_eq!(refused, (6, 0), "hosts and origins are counted apart");
+    assert_eq!(refused, (6, 0), "hosts and origins are counted separately");
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn with_a_public_url_browsers_use_only_its_host_and_programs_also_addresse
         public(settings);
         settings.origins = vec!["https://app.example".parse().unwrap()];
     });
-    let status = async |headers: Headers<'_>| ask(&node, &Method::GET, "/about", headers).await.status.as_u16();
+    let status = async |headers: Headers<'_>| request(&node, &Method::GET, "/about", headers).await.status.as_u16();
     let browser = ("sec-fetch-site", "none");
     for host in ["duplex.example", "duplex.example:443", "app.example"] {
         assert_eq!(status(&[("host", host), browser]).await, 200, "{host}");
@@ -171,8 +171,8 @@ async fn with_a_public_url_browsers_use_only_its_host_and_programs_also_addresse
         assert_eq!(status(&[("host", host)]).await, 200, "{host}");
         assert_eq!(status(&[("host", host), browser]).await, 421, "{host}");
     }
-    let local = ask(&node, &Method::GET, "/", &[("host", "localhost"), browser]).await;
-    assert!(local.problem().contains(SITE), "it says where the site is");
+    let local = request(&node, &Method::GET, "/", &[("host", "localhost"), browser]).await;
+    assert!(local.problem().contains(SITE), "the problem names the public URL");
 }
 
 #[tokio::test]
@@ -188,12 +188,16 @@ async fn the_origin_check_includes_the_scheme() {
             ("null", 403),
         ] {
             let headers = [("host", "duplex.example"), ("origin", origin)];
-            assert_eq!(opening(&node, path, &headers).await, expected, "{path} {origin}");
+            assert_eq!(
+                handshake_status(&node, path, &headers).await,
+                expected,
+                "{path} {origin}"
+            );
         }
     }
     let post = [("host", "duplex.example"), ("origin", "http://duplex.example")];
     assert_eq!(
-        ask(&node, &Method::POST, COMMAND_PATH, &post).await.status,
+        request(&node, &Method::POST, COMMAND_PATH, &post).await.status,
         StatusCode::FORBIDDEN
     );
 }
@@ -205,10 +209,14 @@ async fn sec_fetch_site_takes_precedence_over_origin() {
         for origin in [None, Some(("origin", "http://localhost"))] {
             let headers: Vec<_> = [("sec-fetch-site", site)].into_iter().chain(origin).collect();
             for path in SOCKETS {
-                assert_eq!(opening(&node, path, &headers).await, 403, "{path} {site} {origin:?}");
+                assert_eq!(
+                    handshake_status(&node, path, &headers).await,
+                    403,
+                    "{path} {site} {origin:?}"
+                );
             }
             for path in ["/", COMMAND_PATH, measure::ECHO_PATH, "/api/faults"] {
-                let answer = ask(&node, &Method::POST, path, &headers).await;
+                let answer = request(&node, &Method::POST, path, &headers).await;
                 assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {site}");
             }
         }
@@ -219,7 +227,7 @@ async fn sec_fetch_site_takes_precedence_over_origin() {
                 ("sec-fetch-dest", "image"),
             ];
             assert_eq!(
-                ask(&node, &Method::GET, path, &embedded).await.status,
+                request(&node, &Method::GET, path, &embedded).await.status,
                 StatusCode::FORBIDDEN,
                 "{path}"
             );
@@ -229,22 +237,25 @@ async fn sec_fetch_site_takes_precedence_over_origin() {
             ("sec-fetch-mode", "navigate"),
             ("sec-fetch-dest", "document"),
         ];
-        assert_eq!(ask(&node, &Method::GET, "/about", &link).await.status, StatusCode::OK);
         assert_eq!(
-            ask(&node, &Method::POST, "/", &link).await.status,
+            request(&node, &Method::GET, "/about", &link).await.status,
+            StatusCode::OK
+        );
+        assert_eq!(
+            request(&node, &Method::POST, "/", &link).await.status,
             StatusCode::FORBIDDEN
         );
     }
     for site in ["same-origin", "none"] {
         let own = [("sec-fetch-site", site), ("origin", "http://localhost")];
-        assert_eq!(opening(&node, SOCKET_PATH, &own).await, 101);
-        let lies = [("sec-fetch-site", site), ("origin", "http://evil.example")];
-        assert_eq!(opening(&node, SOCKET_PATH, &lies).await, 403);
+        assert_eq!(handshake_status(&node, SOCKET_PATH, &own).await, 101);
+        let mismatched = [("sec-fetch-site", site), ("origin", "http://evil.example")];
+        assert_eq!(handshake_status(&node, SOCKET_PATH, &mismatched).await, 403);
     }
 }
 
-/// What the handshake's record says of its client.
-async fn client(listening: &ListeningNode, headers: Headers<'_>) -> String {
+/// The client's address in the handshake record.
+async fn recorded_peer(listening: &ListeningNode, headers: Headers<'_>) -> String {
     let trace = uuid::Uuid::new_v4().simple().to_string();
     let path = format!("{ECHO_PATH}?trace={trace}");
     let (_client, _) = open(listening.connect().await, &path, headers).await.unwrap();
@@ -269,8 +280,8 @@ async fn only_a_trusted_proxy_sets_the_client_address() {
         ("x-real-ip", "9.9.9.9"),
     ];
     assert!(
-        client(&listening, &spoofed).await.starts_with("127.0.0.1:"),
-        "loopback is not trusted by itself"
+        recorded_peer(&listening, &spoofed).await.starts_with("127.0.0.1:"),
+        "loopback is a trusted proxy only if configured"
     );
 
     let node = Node::with_settings(|settings| {
@@ -286,23 +297,26 @@ async fn only_a_trusted_proxy_sets_the_client_address() {
         ),
         (&[("x-forwarded-for", "[::ffff:9.9.9.9]:80")], "9.9.9.9"),
     ] {
-        assert_eq!(client(&listening, headers).await, expected);
+        assert_eq!(recorded_peer(&listening, headers).await, expected);
     }
     for hostile in ["1.1.1.1, _hidden", "unknown", "9.9.9.9\"", "-", "1.1.1.1, 9.9.9.9.9"] {
         assert!(
-            client(&listening, &[("x-forwarded-for", hostile)])
+            recorded_peer(&listening, &[("x-forwarded-for", hostile)])
                 .await
                 .starts_with("127.0.0.1:"),
             "{hostile}"
         );
     }
     let long = vec!["1.1.1.1"; 2000].join(", ") + ", 9.9.9.9";
-    assert_eq!(client(&listening, &[("x-forwarded-for", &long)]).await, "9.9.9.9");
+    assert_eq!(
+        recorded_peer(&listening, &[("x-forwarded-for", &long)]).await,
+        "9.9.9.9"
+    );
     let contradicted = [("x-forwarded-for", "9.9.9.9"), ("forwarded", "for=1.1.1.1")];
-    assert!(client(&listening, &contradicted).await.starts_with("127.0.0.1:"));
+    assert!(recorded_peer(&listening, &contradicted).await.starts_with("127.0.0.1:"));
 }
 
-/// Over a connection whose proxy ends TLS, an https page is of this server; and nobody else's word makes it so.
+/// Behind a proxy that terminates TLS, an https page has the server's origin; an untrusted client cannot claim that.
 #[tokio::test]
 async fn only_the_connection_or_a_trusted_proxy_sets_the_scheme() {
     let status = async |listening: &ListeningNode, headers: Headers<'_>| match open(
@@ -319,15 +333,15 @@ async fn only_the_connection_or_a_trusted_proxy_sets_the_scheme() {
         },
     };
     let [http, https] = ["http://localhost", "https://localhost"].map(|origin| ("origin", origin));
-    let told = ("x-forwarded-proto", "https");
+    let forwarded = ("x-forwarded-proto", "https");
     let node = Node::new();
     let listening = node.listen().await;
     assert_eq!(status(&listening, &[http]).await, 101);
-    assert_eq!(status(&listening, &[https, told]).await, 403);
+    assert_eq!(status(&listening, &[https, forwarded]).await, 403);
     let node = Node::with_settings(|settings| settings.trusted_proxies = TrustedProxies::new(["127.0.0.1"]).unwrap());
     let listening = node.listen().await;
-    assert_eq!(status(&listening, &[https, told]).await, 101);
-    assert_eq!(status(&listening, &[http, told]).await, 403);
+    assert_eq!(status(&listening, &[https, forwarded]).await, 101);
+    assert_eq!(status(&listening, &[http, forwarded]).await, 403);
     assert_eq!(
         status(&listening, &[https, ("forwarded", "for=9.9.9.9;proto=https")]).await,
         101

@@ -1,4 +1,4 @@
-//! A broker that does what none should: messages of any size, packets that are none, and sessions that it forgets.
+//! A misbehaving MQTT broker: oversized messages, invalid packets, and lost sessions.
 
 use std::sync::Arc;
 
@@ -28,12 +28,12 @@ const PUBLISH: u8 = 3;
 const PUBACK: u8 = 4;
 const SUBSCRIBE: u8 = 8;
 const SUBACK: u8 = 9;
-/// Of a message, with its flags: at QoS 1.
-const PUBLISH_ONCE: u8 = PUBLISH << 4 | 2;
+/// The first byte of a PUBLISH packet at QoS 1.
+const PUBLISH_QOS_1: u8 = PUBLISH << 4 | 2;
 
-struct Hostile(TcpListener);
+struct HostileBroker(TcpListener);
 
-impl Hostile {
+impl HostileBroker {
     async fn start() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
@@ -42,13 +42,14 @@ impl Hostile {
         format!("mqtt://{}", self.0.local_addr().unwrap())
     }
 
-    /// The next connection, greeted as one whose session is unknown, and subscribed.
+    /// Accepts the next connection with a new session, and its subscriptions.
     async fn accept(&self) -> TcpStream {
-        self.greet(false).await.0
+        self.accept_session(false).await.0
     }
 
-    /// With what was published before the subscriptions: what was not acknowledged on the connection before.
-    async fn greet(&self, session_present: bool) -> (TcpStream, Option<Vec<u8>>) {
+    /// Accepts the next connection and its subscriptions; returns also the last message that the client published before them,
+    /// which is one that the earlier connection did not acknowledge.
+    async fn accept_session(&self, session_present: bool) -> (TcpStream, Option<Vec<u8>>) {
         with_timeout(async {
             let (mut stream, _) = self.0.accept().await.unwrap();
             let mut published = None;
@@ -120,7 +121,7 @@ async fn read_packet_of(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
     .await
 }
 
-fn start(broker: &Hostile) -> (Hub, CancellationToken) {
+fn start(broker: &HostileBroker) -> (Hub, CancellationToken) {
     let hub = Hub::new(
         Arc::new(Memory::new(Epoch::new(7))),
         apps::server::Apps::default().kinds(),
@@ -137,7 +138,7 @@ fn start(broker: &Hostile) -> (Hub, CancellationToken) {
     (hub, stop)
 }
 
-async fn device(hub: &Hub, so: impl Fn(&Device) -> bool) -> Device {
+async fn wait_for_device(hub: &Hub, condition: impl Fn(&Device) -> bool) -> Device {
     let topic = hub.open(&TopicName::of::<Devices>("oven-1").unwrap()).await.unwrap();
     let wake = Wake::new();
     let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
@@ -145,7 +146,7 @@ async fn device(hub: &Hub, so: impl Fn(&Device) -> bool) -> Device {
         loop {
             let (_, state) = topic.state(Encoding::Json).await.unwrap();
             let device: Device = state.decode(Encoding::Json).unwrap();
-            if so(&device) {
+            if condition(&device) {
                 return device;
             }
             wake.woken().await;
@@ -165,34 +166,39 @@ const READING: &[u8] = br#"{"readings":[{"metric":"temperature","value":21.5}]}"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_oversized_mqtt_message_is_counted_acknowledged_and_dropped() {
-    let broker = Hostile::start().await;
+    let broker = HostileBroker::start().await;
     let (hub, stop) = start(&broker);
     let mut stream = broker.accept().await;
     let long = vec![b' '; 16 << 20];
-    write(&mut stream, PUBLISH_ONCE, &message("devices/oven-1/readings", 1, &long)).await;
     write(
         &mut stream,
-        PUBLISH_ONCE,
+        PUBLISH_QOS_1,
+        &message("devices/oven-1/readings", 1, &long),
+    )
+    .await;
+    write(
+        &mut stream,
+        PUBLISH_QOS_1,
         &message("devices/oven-1/readings", 2, READING),
     )
     .await;
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 1]);
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 2]);
-    let device = device(&hub, |device| device.metrics.len() == 1).await;
-    let whys: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
-    assert_eq!(whys, [why::TOO_LONG]);
+    let device = wait_for_device(&hub, |device| device.metrics.len() == 1).await;
+    let reasons: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
+    assert_eq!(reasons, [why::TOO_LONG]);
     stop.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_queued_before_the_start_does_not_mark_the_device_online() {
-    let broker = Hostile::start().await;
+    let broker = HostileBroker::start().await;
     let (hub, stop) = start(&broker);
-    let (mut stream, _) = broker.greet(true).await;
-    let waiting = message("devices/oven-1/readings", 1, READING);
-    write(&mut stream, PUBLISH_ONCE, &waiting).await;
+    let (mut stream, _) = broker.accept_session(true).await;
+    let queued = message("devices/oven-1/readings", 1, READING);
+    write(&mut stream, PUBLISH_QOS_1, &queued).await;
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 1]);
-    let device = device(&hub, |device| device.metrics.len() == 1).await;
+    let device = wait_for_device(&hub, |device| device.metrics.len() == 1).await;
     let metric = &device.metrics["temperature"];
     assert_eq!((metric.value, device.health, device.seen), (21.5, Health::Offline, 0));
     stop.cancel();
@@ -200,7 +206,7 @@ async fn a_message_queued_before_the_start_does_not_mark_the_device_online() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_mqtt_packet_ends_the_connection_and_the_next_one_works() {
-    let broker = Hostile::start().await;
+    let broker = HostileBroker::start().await;
     let (hub, stop) = start(&broker);
     for garbage in [
         &b"\x30\xff\xff\xff\xff\x01"[..],
@@ -217,23 +223,23 @@ async fn an_invalid_mqtt_packet_ends_the_connection_and_the_next_one_works() {
     let mut stream = broker.accept().await;
     write(
         &mut stream,
-        PUBLISH_ONCE,
+        PUBLISH_QOS_1,
         &message("devices/oven-1/readings", 9, READING),
     )
     .await;
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 9]);
-    device(&hub, |device| device.metrics.len() == 1).await;
+    wait_for_device(&hub, |device| device.metrics.len() == 1).await;
     stop.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_republished_when_the_broker_lost_its_session() {
-    let broker = Hostile::start().await;
+    let broker = HostileBroker::start().await;
     let (hub, stop) = start(&broker);
     let mut stream = broker.accept().await;
     write(
         &mut stream,
-        PUBLISH_ONCE,
+        PUBLISH_QOS_1,
         &message("devices/oven-1/readings", 1, READING),
     )
     .await;
@@ -256,11 +262,11 @@ async fn an_order_is_republished_when_the_broker_lost_its_session() {
         |body: Vec<u8>| String::from_utf8_lossy(&body[2 + "devices/oven-1/commands".len() + 2..]).into_owned();
     let first = published(read_packet_of(&mut stream, PUBLISH).await);
     drop(stream);
-    let (mut stream, again) = broker.greet(false).await;
-    let again = match again {
-        Some(again) => again,
+    let (mut stream, resent) = broker.accept_session(false).await;
+    let resent = match resent {
+        Some(resent) => resent,
         None => read_packet_of(&mut stream, PUBLISH).await,
     };
-    assert_eq!(published(again), first);
+    assert_eq!(published(resent), first);
     stop.cancel();
 }

@@ -1,4 +1,4 @@
-//! WebSocket over HTTP/2: one stream of a connection that serves other requests beside it (RFC 8441).
+//! WebSocket over HTTP/2 (RFC 8441): a stream of a connection that serves other requests at the same time.
 
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::harness::{Client, ECHO_PATH, Node, PIPE_CAPACITY, SOCKET_PATH, close_frame, with_timeout};
 
-/// An HTTP/2 connection that has heard the server's settings.
+/// An HTTP/2 connection that has received the server's settings.
 async fn connect(node: &Node) -> SendRequest<Bytes> {
     let (mut requests, connection) = with_timeout(h2::client::handshake(node.connect())).await.unwrap();
     tokio::spawn(connection);
@@ -23,7 +23,7 @@ async fn connect(node: &Node) -> SendRequest<Bytes> {
     requests
 }
 
-async fn open(
+async fn open_websocket(
     requests: &mut SendRequest<Bytes>,
     path: &str,
     headers: &[(&str, &str)],
@@ -38,17 +38,17 @@ async fn open(
         .fold(request, |request, (name, value)| request.header(*name, *value));
     let (response, sending) = requests.send_request(request.body(()).unwrap(), false).unwrap();
     let (parts, receiving) = with_timeout(response).await.unwrap().into_parts();
-    let (near, far) = duplex(PIPE_CAPACITY);
-    let (read, write) = split(far);
-    tokio::spawn(upwards(read, sending));
-    tokio::spawn(downwards(receiving, write));
+    let (client, proxied) = duplex(PIPE_CAPACITY);
+    let (read, write) = split(proxied);
+    tokio::spawn(copy_to_stream(read, sending));
+    tokio::spawn(copy_from_stream(receiving, write));
     (
         parts,
-        Client(WebSocketStream::from_raw_socket(near, Role::Client, None).await),
+        Client(WebSocketStream::from_raw_socket(client, Role::Client, None).await),
     )
 }
 
-async fn upwards(mut from: ReadHalf<DuplexStream>, mut to: SendStream<Bytes>) {
+async fn copy_to_stream(mut from: ReadHalf<DuplexStream>, mut to: SendStream<Bytes>) {
     let mut buffer = vec![0; 4096];
     while let Ok(read) = from.read(&mut buffer).await {
         let _ = to.send_data(Bytes::copy_from_slice(&buffer[..read]), read == 0);
@@ -58,7 +58,7 @@ async fn upwards(mut from: ReadHalf<DuplexStream>, mut to: SendStream<Bytes>) {
     }
 }
 
-async fn downwards(mut from: RecvStream, mut to: WriteHalf<DuplexStream>) {
+async fn copy_from_stream(mut from: RecvStream, mut to: WriteHalf<DuplexStream>) {
     while let Some(Ok(data)) = from.data().await {
         from.flow_control().release_capacity(data.len()).unwrap();
         to.write_all(&data).await.unwrap();
@@ -70,11 +70,11 @@ async fn downwards(mut from: RecvStream, mut to: WriteHalf<DuplexStream>) {
 async fn a_websocket_shares_its_http2_connection() {
     let node = Node::new();
     let mut requests = connect(&node).await;
-    let (opened, mut echo) = open(&mut requests, ECHO_PATH, &[("sec-websocket-protocol", "a, b")]).await;
+    let (opened, mut echo) = open_websocket(&mut requests, ECHO_PATH, &[("sec-websocket-protocol", "a, b")]).await;
     assert_eq!(opened.status, StatusCode::OK);
     assert_eq!(opened.headers["sec-websocket-protocol"], "a");
     assert!(!opened.headers.contains_key("sec-websocket-accept"));
-    let (_, mut socket) = open(&mut requests, SOCKET_PATH, &[]).await;
+    let (_, mut socket) = open_websocket(&mut requests, SOCKET_PATH, &[]).await;
     assert_eq!(echo.send_and_receive("one").await, Message::text("one"));
     assert_eq!(socket.send_and_receive("two").await, Message::text("서버 응답: two"));
     let large = Message::binary(vec![4; 300_000]);
@@ -92,7 +92,7 @@ async fn a_websocket_shares_its_http2_connection() {
 async fn the_handshake_record_shows_http2() {
     let node = Node::new();
     let mut requests = connect(&node).await;
-    let (_, _client) = open(&mut requests, &format!("{ECHO_PATH}?trace=0123456789abcdef"), &[]).await;
+    let (_, _client) = open_websocket(&mut requests, &format!("{ECHO_PATH}?trace=0123456789abcdef"), &[]).await;
     let record: duplex_protocol::handshake::Handshake =
         serde_json::from_str(&node.get("/api/handshake/0123456789abcdef").await.body).unwrap();
     assert_eq!(
@@ -110,9 +110,9 @@ async fn the_handshake_record_shows_http2() {
 async fn http2_handshakes_pass_the_same_checks() {
     let node = Node::new();
     let mut requests = connect(&node).await;
-    let (foreign, _) = open(&mut requests, ECHO_PATH, &[("origin", "http://evil.example")]).await;
+    let (foreign, _) = open_websocket(&mut requests, ECHO_PATH, &[("origin", "http://evil.example")]).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
-    let (own, _) = open(&mut requests, ECHO_PATH, &[("origin", "http://localhost")]).await;
+    let (own, _) = open_websocket(&mut requests, ECHO_PATH, &[("origin", "http://localhost")]).await;
     assert_eq!(own.status, StatusCode::OK);
     let plain = Request::get(format!("http://localhost{ECHO_PATH}")).body(()).unwrap();
     let (response, _) = requests.send_request(plain, true).unwrap();
@@ -126,7 +126,7 @@ async fn http2_handshakes_pass_the_same_checks() {
 async fn a_shutdown_is_announced_over_http2() {
     let node = Node::new();
     let mut requests = connect(&node).await;
-    let (_, mut client) = open(&mut requests, ECHO_PATH, &[]).await;
+    let (_, mut client) = open_websocket(&mut requests, ECHO_PATH, &[]).await;
     assert_eq!(client.send_and_receive("x").await, Message::text("x"));
     node.state.shutdown.begin();
     assert_eq!(

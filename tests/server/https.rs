@@ -1,4 +1,4 @@
-//! TLS in the server itself: handshakes, HTTP/1.1 and HTTP/2 over it, and certificates that change while it runs.
+//! TLS terminated by the server itself: handshakes, HTTP/1.1, HTTP/2, and the renewal of certificates.
 
 use std::fs;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::harness::process::{Server, duplex as binary};
+use crate::harness::process::{Server, duplex as duplex_command};
 use crate::harness::tls::CertificateAuthority;
 use crate::harness::{
     ECHO_PATH, Headers, ListeningNode, Node, PIPE_CAPACITY, SOCKET_PATH, open, routes, wait_until, with_timeout,
@@ -34,7 +34,13 @@ pub fn node(authority: &CertificateAuthority) -> Node {
     node
 }
 
-async fn opening(authority: &CertificateAuthority, listening: &ListeningNode, path: &str, headers: Headers<'_>) -> u16 {
+/// The status of a WebSocket handshake over TLS.
+async fn handshake_status(
+    authority: &CertificateAuthority,
+    listening: &ListeningNode,
+    path: &str,
+    headers: Headers<'_>,
+) -> u16 {
     let stream = authority
         .connect(listening.connect().await, "localhost", &["http/1.1"])
         .await;
@@ -58,13 +64,13 @@ async fn websockets_and_pages_are_served_over_tls() {
     let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
-    assert_eq!(opening(&authority, &listening, SOCKET_PATH, &[]).await, 101);
+    assert_eq!(handshake_status(&authority, &listening, SOCKET_PATH, &[]).await, 101);
     assert_eq!(
-        opening(&authority, &listening, ECHO_PATH, &[("origin", "https://localhost")]).await,
+        handshake_status(&authority, &listening, ECHO_PATH, &[("origin", "https://localhost")]).await,
         101
     );
     assert_eq!(
-        opening(&authority, &listening, ECHO_PATH, &[("origin", "http://localhost")]).await,
+        handshake_status(&authority, &listening, ECHO_PATH, &[("origin", "http://localhost")]).await,
         403
     );
 
@@ -96,16 +102,16 @@ async fn http2_is_negotiated_and_carries_websockets() {
     let health = Request::get("https://localhost/healthz").body(()).unwrap();
     let (response, _) = requests.send_request(health, true).unwrap();
     assert_eq!(with_timeout(response).await.unwrap().status(), StatusCode::OK);
-    let opening = Request::builder()
+    let connect = Request::builder()
         .method(Method::CONNECT)
         .uri(format!("https://localhost{ECHO_PATH}"))
         .extension(Protocol::from_static("websocket"))
         .header("sec-websocket-version", "13")
         .header("origin", "https://localhost");
-    let (response, mut sending) = requests.send_request(opening.body(()).unwrap(), false).unwrap();
+    let (response, mut sending) = requests.send_request(connect.body(()).unwrap(), false).unwrap();
     let response = with_timeout(response).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
-    // A masked text frame, its mask zero, and its echo.
+    // A text frame with a zero mask, and its echo.
     sending
         .send_data(Bytes::from_static(b"\x81\x82\0\0\0\0hi"), false)
         .unwrap();
@@ -128,9 +134,9 @@ async fn a_failed_tls_handshake_is_counted_and_blocks_no_other_client() {
         .unwrap();
     let mut answer = Vec::new();
     let _ = with_timeout(plain.read_to_end(&mut answer)).await;
-    assert!(!answer.starts_with(b"HTTP/"), "nothing is served in the clear");
+    assert!(!answer.starts_with(b"HTTP/"), "plain HTTP was answered");
     wait_until(async || node.state.counters.snapshot().failed_handshakes == 1).await;
-    assert_eq!(opening(&authority, &listening, SOCKET_PATH, &[]).await, 101);
+    assert_eq!(handshake_status(&authority, &listening, SOCKET_PATH, &[]).await, 101);
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,19 +154,19 @@ async fn a_tls_handshake_times_out() {
     wait_until(async || state.counters.snapshot().failed_handshakes == 1).await;
 }
 
-/// The certificate that a new connection is shown.
-async fn shown(authority: &CertificateAuthority, stream: TcpStream) -> Vec<u8> {
+/// The server's certificate on a new connection.
+async fn server_certificate(authority: &CertificateAuthority, stream: TcpStream) -> Vec<u8> {
     let stream = authority.connect(stream, "localhost", &["http/1.1"]).await;
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
-/// By its files' times, with the clock in the test's hands.
+/// The server polls the modification times of the files; the test advances the clock.
 #[tokio::test]
 async fn a_certificate_is_renewed_when_its_files_change() {
     let authority = CertificateAuthority::new();
     let node = node(&authority);
     let listening = node.listen().await;
-    let old = shown(&authority, listening.connect().await).await;
+    let old = server_certificate(&authority, listening.connect().await).await;
     let stream = authority
         .connect(listening.connect().await, "localhost", &["http/1.1"])
         .await;
@@ -170,7 +176,7 @@ async fn a_certificate_is_renewed_when_its_files_change() {
     tokio::time::pause();
     tokio::time::advance(limits::CERTIFICATE_POLL + Duration::from_secs(1)).await;
     tokio::time::resume();
-    wait_until(async || shown(&authority, listening.connect().await).await != old).await;
+    wait_until(async || server_certificate(&authority, listening.connect().await).await != old).await;
     assert_eq!(open.send_and_receive("still here").await, Message::text("still here"));
     assert_eq!(node.state.counters.snapshot().failed_handshakes, 0);
 }
@@ -187,7 +193,7 @@ async fn sighup_reloads_the_certificate_and_keeps_the_old_one_if_the_new_one_is_
     ];
     let server = Server::start_with_args(folder.path(), "127.0.0.1:0", &flags);
     let connect = async || TcpStream::connect(server.addr).await.unwrap();
-    let old = shown(&authority, connect().await).await;
+    let old = server_certificate(&authority, connect().await).await;
     let stream = authority.connect(connect().await, "localhost", &["http/1.1"]).await;
     let (mut open, _) = open(stream, ECHO_PATH, &[]).await.unwrap();
 
@@ -198,13 +204,13 @@ async fn sighup_reloads_the_certificate_and_keeps_the_old_one_if_the_new_one_is_
     server.signal("HUP");
     assert_eq!(open.send_and_receive("one").await, Message::text("one"));
     assert_eq!(
-        shown(&authority, connect().await).await,
+        server_certificate(&authority, connect().await).await,
         old,
-        "the new certificate has no key yet"
+        "the new certificate was loaded without its key"
     );
     fs::write(&key, &key_after).unwrap();
     server.signal("HUP");
-    wait_until(async || shown(&authority, connect().await).await != old).await;
+    wait_until(async || server_certificate(&authority, connect().await).await != old).await;
     assert_eq!(open.send_and_receive("two").await, Message::text("two"));
 }
 
@@ -230,7 +236,7 @@ fn a_certificate_that_does_not_match_its_key_fails_the_start_with_one_line() {
         (&["--public-url", "https://duplex.example/chat"], "--public-url"),
         (&["--trusted-proxy", "everybody"], "--trusted-proxy"),
     ] {
-        let mut command = binary(folder.path());
+        let mut command = duplex_command(folder.path());
         let output = command
             .args(["--addr", "127.0.0.1:0", "--log", "off"])
             .args(flags)

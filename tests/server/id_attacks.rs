@@ -1,4 +1,4 @@
-//! Ids: who may use which, and who can be found by one. Each test is an attack that somebody makes who knows what an id will be.
+//! Predictable ids: each test is an attack that uses a command id or a session id known in advance.
 
 use std::io::Read as _;
 
@@ -53,30 +53,34 @@ async fn state<T: Topic>(node: &Node, rest: &str) -> (Cursor, T::State) {
 
 #[tokio::test]
 async fn a_command_id_is_deduplicated_per_sender_only() {
-    for (number, (burns, sends)) in TRANSPORTS
+    for (number, (attacks, sends)) in TRANSPORTS
         .iter()
         .flat_map(|one| TRANSPORTS.map(|other| (*one, other)))
         .enumerate()
     {
         let node = Node::new();
-        let (mut attacker, mut victim) = (Visitor::new(&node, burns).await, Visitor::new(&node, sends).await);
+        let (mut attacker, mut victim) = (Visitor::new(&node, attacks).await, Visitor::new(&node, sends).await);
         let id = || CommandId::from_bits(number as u128);
-        let refused = || CommandId::from_bits(1000 + number as u128);
+        let rejected = || CommandId::from_bits(1000 + number as u128);
         let add = |text: &str| Note::Add(text.to_owned());
-        // One that is accepted, and one that is refused for good: both are remembered.
-        let burnt = attacker.command_with_id("notes/a", id(), &add("burnt")).await;
-        assert_eq!(burnt, (Answer::Accepted { seq: 1 }, false));
-        let (answer, _) = attacker.command_with_id("notes/a", refused(), &add("")).await;
+        // An accepted command and a permanently rejected one: both answers are stored.
+        let attack = attacker.command_with_id("notes/a", id(), &add("attack")).await;
+        assert_eq!(attack, (Answer::Accepted { seq: 1 }, false));
+        let (answer, _) = attacker.command_with_id("notes/a", rejected(), &add("")).await;
         assert!(matches!(answer, Answer::Rejected(Rejection::Refused { .. })));
         let sent = victim.command_with_id("notes/a", id(), &add("mine")).await;
-        assert_eq!(sent, (Answer::Accepted { seq: 2 }, false), "{burns:?} before {sends:?}");
-        let sent = victim.command_with_id("notes/a", refused(), &add("mine too")).await;
+        assert_eq!(
+            sent,
+            (Answer::Accepted { seq: 2 }, false),
+            "{attacks:?} before {sends:?}"
+        );
+        let sent = victim.command_with_id("notes/a", rejected(), &add("mine too")).await;
         assert_eq!(sent, (Answer::Accepted { seq: 3 }, false));
-        // Each is known by their own.
-        let again = victim.command_with_id("notes/a", id(), &add("mine")).await;
-        assert_eq!(again, (Answer::Accepted { seq: 2 }, true));
-        let again = attacker.command_with_id("notes/a", id(), &add("burnt")).await;
-        assert_eq!(again, (Answer::Accepted { seq: 1 }, true));
+        // Each sender's command is deduplicated with its own answer.
+        let resent = victim.command_with_id("notes/a", id(), &add("mine")).await;
+        assert_eq!(resent, (Answer::Accepted { seq: 2 }, true));
+        let resent = attacker.command_with_id("notes/a", id(), &add("attack")).await;
+        assert_eq!(resent, (Answer::Accepted { seq: 1 }, true));
     }
 }
 
@@ -116,16 +120,16 @@ async fn a_predicted_id_cannot_suppress_a_rooms_message_count() {
         title: "Tea".to_owned(),
     };
     assert_eq!(attacker.command(&rooms, &create).await, Answer::Accepted { seq: 1 });
-    // What the first message of the room will be told to the list with.
+    // The id of the forward that the room's first message sends to the list.
     let epoch = state::<Chat>(&node, "tea").await.0.epoch.get();
     let numbers = [epoch, 1, 0].map(u64::to_be_bytes);
-    let foreseen = id_of(&[b"chat/tea", &[0], &numbers[0], &numbers[1], &numbers[2]]);
+    let predicted = id_of(&[b"chat/tea", &[0], &numbers[0], &numbers[1], &numbers[2]]);
     let describe = RoomsCommand::Describe {
         room: "tea".to_owned(),
-        line: "burnt".to_owned(),
+        line: "attack".to_owned(),
     };
-    let (burnt, _) = attacker.command_with_id(&rooms, foreseen.clone(), &describe).await;
-    assert_eq!(burnt, Answer::Accepted { seq: 2 });
+    let (answer, _) = attacker.command_with_id(&rooms, predicted.clone(), &describe).await;
+    assert_eq!(answer, Answer::Accepted { seq: 2 });
     let mut victim = Visitor::new(&node, Transport::Poll).await;
     let post = ChatCommand::Post {
         text: "hello".to_owned(),
@@ -134,11 +138,15 @@ async fn a_predicted_id_cannot_suppress_a_rooms_message_count() {
     victim.command("chat/tea", &post).await;
     let count = async || state::<Rooms>(&node, ALL_ROOMS).await.1.rooms["tea"].count;
     wait_until(async || count().await == 1).await;
-    // That it was the id is seen by what the server itself is answered with it.
+    // The server's own command with this id is answered as a duplicate, so the prediction was right.
     let (room, count, at) = ("tea".to_owned(), 1, 1);
-    let told = RoomsServerCommand::Posted { room, count, at };
-    let again = node.state.hub.server_command::<Rooms>(ALL_ROOMS, foreseen, &told).await;
-    assert_eq!(again, Answer::Accepted { seq: 3 });
+    let command = RoomsServerCommand::Posted { room, count, at };
+    let answer = node
+        .state
+        .hub
+        .server_command::<Rooms>(ALL_ROOMS, predicted, &command)
+        .await;
+    assert_eq!(answer, Answer::Accepted { seq: 3 });
 }
 
 async fn post_readings(node: &Node, body: &Value) -> (StatusCode, Value) {
@@ -156,30 +164,30 @@ async fn post_readings(node: &Node, body: &Value) -> (StatusCode, Value) {
 #[tokio::test]
 async fn a_predicted_id_cannot_suppress_a_programs_reading() {
     let node = apps_node();
-    let foreseen = id_of(&[b"/api/devices/{id}/readings\0", b"device/sensor-1\0", b"reading-1\0"]);
+    let predicted = id_of(&[b"/api/devices/{id}/readings\0", b"device/sensor-1\0", b"reading-1\0"]);
     for transport in TRANSPORTS {
         let mut attacker = Visitor::new(&node, transport).await;
-        // Refused for good, which is remembered as well.
+        // A permanent rejection is stored as well.
         let command = json!({ "report": { "readings": [] } });
-        let burn = async |attacker: &mut Visitor<'_>| {
-            let id = foreseen.clone();
+        let attack = async |attacker: &mut Visitor<'_>| {
+            let id = predicted.clone();
             attacker.command_with_id("device/sensor-1", id, &command).await
         };
-        let (answer, again) = burn(&mut attacker).await;
-        assert!(matches!(answer, Answer::Rejected(_)) && !again, "{answer:?}");
-        assert!(burn(&mut attacker).await.1, "it is known now");
+        let (answer, duplicate) = attack(&mut attacker).await;
+        assert!(matches!(answer, Answer::Rejected(_)) && !duplicate, "{answer:?}");
+        assert!(attack(&mut attacker).await.1, "the rejection is stored");
     }
     let reading = json!({ "readings": [{ "metric": "t", "value": 1.5, "unit": "C" }] });
     let (status, answer) = post_readings(&node, &reading).await;
     assert_eq!((status, &answer["again"]), (StatusCode::OK, &json!(false)), "{answer}");
-    let (_, again) = post_readings(&node, &reading).await;
-    assert_eq!(again["again"], json!(true), "{again}");
+    let (_, resent) = post_readings(&node, &reading).await;
+    assert_eq!(resent["again"], json!(true), "{resent}");
 }
 
 async fn socket(node: &Node, target: &str) -> Client<impl AsyncRead + AsyncWrite + Unpin + use<>> {
     let headers = [("sec-websocket-protocol", "duplex.v1.json")];
     let (mut client, _) = open(node.connect(), target, &headers).await.unwrap();
-    say(&mut client, &hello()).await;
+    send(&mut client, &hello()).await;
     client
 }
 
@@ -190,18 +198,18 @@ const fn hello() -> ClientFrame {
     }
 }
 
-async fn say<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, frame: &ClientFrame) {
+async fn send<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, frame: &ClientFrame) {
     let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
     client.send(Message::text(text)).await;
 }
 
-async fn hear<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> ServerFrame {
+async fn next_frame<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> ServerFrame {
     Encoding::Json.decode(&client.receive().await.into_data()).unwrap()
 }
 
-/// Who the server says that this is, and in which session.
-async fn welcomed<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> (PersonId, String) {
-    match hear(client).await {
+/// The person and the session in the welcome frame.
+async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> (PersonId, String) {
+    match next_frame(client).await {
         ServerFrame::Welcome(welcome) => (welcome.person.id, welcome.session.0),
         other => panic!("{other:?}"),
     }
@@ -228,19 +236,19 @@ async fn post_as(node: &Node, session: &str, command: &ChatCommand) -> Answer {
     }
 }
 
-/// The id of a connection stands in the server's log, and in the record of its handshake.
+/// The id of a connection is in the server's log and in its handshake record.
 #[tokio::test]
 async fn a_connection_id_does_not_identify_a_visitor_without_a_cookie() {
     let node = apps_node();
     let mut victim = socket(&node, SESSION_PATH).await;
-    let (person, connection) = welcomed(&mut victim).await;
+    let (person, connection) = welcome(&mut victim).await;
     let post = ChatCommand::Post {
         text: "mine".to_owned(),
         reply_to: None,
     };
-    say(&mut victim, &chat(&post)).await;
+    send(&mut victim, &chat(&post)).await;
     assert!(matches!(
-        hear(&mut victim).await,
+        next_frame(&mut victim).await,
         ServerFrame::Reply {
             answer: Answer::Accepted { seq: 1 },
             ..
@@ -254,7 +262,7 @@ async fn a_connection_id_does_not_identify_a_visitor_without_a_cookie() {
             "{answer:?}"
         );
         let mut other = socket(&node, &format!("{SESSION_PATH}?session={session}")).await;
-        assert_ne!(welcomed(&mut other).await.0, person);
+        assert_ne!(welcome(&mut other).await.0, person);
     }
     let room: Room = state::<Chat>(&node, LOBBY).await.1;
     assert_eq!(
@@ -263,7 +271,11 @@ async fn a_connection_id_does_not_identify_a_visitor_without_a_cookie() {
     );
     assert_eq!(person.0.len(), 32);
     let mut another = socket(&node, SESSION_PATH).await;
-    assert_ne!(welcomed(&mut another).await.0, person, "somebody new each time");
+    assert_ne!(
+        welcome(&mut another).await.0,
+        person,
+        "each connection without a cookie is a new person"
+    );
 }
 
 #[tokio::test]
@@ -272,24 +284,24 @@ async fn without_cookies_the_session_parameter_identifies_a_client_on_every_tran
     let target = format!("{SESSION_PATH}?session=0123456789abcdef");
     let (first, second) = (socket(&node, &target).await, socket(&node, &target).await);
     let [mut first, mut second] = [first, second];
-    let person = welcomed(&mut first).await.0;
-    assert_eq!(welcomed(&mut second).await.0, person);
+    let person = welcome(&mut first).await.0;
+    assert_eq!(welcome(&mut second).await.0, person);
     let post = ChatCommand::Post {
         text: "mine".to_owned(),
         reply_to: None,
     };
     let frame = chat(&post);
-    for (client, again) in [(&mut first, false), (&mut second, true)] {
-        say(client, &frame).await;
+    for (client, duplicate) in [(&mut first, false), (&mut second, true)] {
+        send(client, &frame).await;
         let ServerFrame::Reply {
             answer,
-            duplicate: told,
+            duplicate: is_duplicate,
             ..
-        } = hear(client).await
+        } = next_frame(client).await
         else {
             panic!("no reply")
         };
-        assert_eq!((answer, told), (Answer::Accepted { seq: 1 }, again));
+        assert_eq!((answer, is_duplicate), (Answer::Accepted { seq: 1 }, duplicate));
     }
     assert_eq!(
         post_as(&node, "0123456789abcdef", &ChatCommand::Delete { seq: 1 }).await,
@@ -297,7 +309,7 @@ async fn without_cookies_the_session_parameter_identifies_a_client_on_every_tran
     );
 }
 
-/// Both forms of a secret make a visitor with an inbox, alerts and a browser that reports.
+/// A visitor with a secret of either form has an inbox, alerts and a browser device.
 #[tokio::test]
 async fn both_forms_of_visitor_secrets_have_their_own_topics() {
     let node = apps_node();
@@ -307,8 +319,8 @@ async fn both_forms_of_visitor_secrets_have_their_own_topics() {
     for (cookie, digits) in [(cookie.as_str(), 32), ("visitor=0123456789abcdef0123456789abcdef", 16)] {
         let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", cookie)];
         let (mut client, _) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
-        say(&mut client, &hello()).await;
-        let (person, _) = welcomed(&mut client).await;
+        send(&mut client, &hello()).await;
+        let (person, _) = welcome(&mut client).await;
         assert_eq!(person.0.len(), digits);
         for topic in [
             format!("inbox/{}", person.0),
@@ -317,9 +329,9 @@ async fn both_forms_of_visitor_secrets_have_their_own_topics() {
         ] {
             let topic: TopicName = topic.parse().unwrap();
             let cursor = None;
-            say(&mut client, &ClientFrame::Subscribe { topic, cursor }).await;
+            send(&mut client, &ClientFrame::Subscribe { topic, cursor }).await;
             let verdict = loop {
-                if let ServerFrame::Verdict { verdict, .. } = hear(&mut client).await {
+                if let ServerFrame::Verdict { verdict, .. } = next_frame(&mut client).await {
                     break verdict;
                 }
             };
@@ -337,17 +349,17 @@ async fn both_forms_of_visitor_secrets_have_their_own_topics() {
     }
 }
 
-/// The log of a server that says as much as it can, beside what its clients keep to themselves.
+/// The server logs at its most verbose level; no secret of a client is in the log.
 #[tokio::test]
 async fn no_log_line_contains_a_secret_that_identifies_a_client() {
     use crate::harness::process::{duplex, minimal_site};
     let folder = tempfile::tempdir().unwrap();
-    let written = folder.path().join("stderr");
+    let log = folder.path().join("stderr");
     let mut process = duplex(folder.path())
         .args(["--addr", "127.0.0.1:0", "--log", "info,duplex=trace", "--site"])
         .arg(minimal_site(folder.path()))
         .stdout(std::process::Stdio::piped())
-        .stderr(std::fs::File::create(&written).unwrap())
+        .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
     let mut head = [0; 7];
@@ -364,23 +376,23 @@ async fn no_log_line_contains_a_secret_that_identifies_a_client() {
     };
     let frame = String::from_utf8(Encoding::Json.encode(&chat(&post)).unwrap()).unwrap();
     let length = frame.len();
-    let ask = async |request: String| {
+    let send_request = async |request: String| {
         let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
             .await
             .unwrap();
-        let mut answer = String::new();
-        with_timeout(tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer))
+        let mut response = String::new();
+        with_timeout(tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut response))
             .await
             .unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     };
     let rest = format!("host: localhost\r\ncookie: {secret}\r\nconnection: close\r\n");
-    ask(format!(
+    send_request(format!(
         "GET /api/session/poll?session={session}&topics=chat/lobby&wait=0 HTTP/1.1\r\n{rest}\r\n"
     ))
     .await;
-    ask(format!(
+    send_request(format!(
         "POST {COMMAND_PATH}?session={session} HTTP/1.1\r\n{rest}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{frame}"
     ))
     .await;
@@ -388,11 +400,11 @@ async fn no_log_line_contains_a_secret_that_identifies_a_client() {
     let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", secret)];
     let target = format!("{SESSION_PATH}?session={session}");
     let (mut client, _) = open(stream, &target, &headers).await.unwrap();
-    say(&mut client, &hello()).await;
-    welcomed(&mut client).await;
+    send(&mut client, &hello()).await;
+    welcome(&mut client).await;
     process.kill().unwrap();
     process.wait().unwrap();
-    let text = std::fs::read_to_string(&written).unwrap();
+    let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.contains("client connected"), "{text}");
     assert!(!text.contains(session) && !text.contains("c2VjcmV0"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! What becomes of visitors' cookies: a cookie that somebody else set makes nobody that person.
+//! Visitor cookies: a cookie set by an attacker gives no visitor the attacker's identity.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -20,11 +20,11 @@ async fn about(node: &Node, host: &str, cookies: &str) -> Response {
     node.page(request.body(Body::empty()).unwrap()).await
 }
 
-fn chat(change: impl FnOnce(&mut Settings)) -> Node {
+fn node(change: impl FnOnce(&mut Settings)) -> Node {
     Node::with_apps(change)
 }
 
-/// Who a request with these cookies is, as its message says.
+/// The person id of a request with these cookies, as recorded with its chat message.
 async fn author(node: &Node, host: &str, cookies: &str) -> String {
     let id = uuid::Uuid::new_v4().simple().to_string();
     let frame =
@@ -36,15 +36,15 @@ async fn author(node: &Node, host: &str, cookies: &str) -> String {
         .header("content-type", "application/json")
         .body(Body::from(frame.to_string()))
         .unwrap();
-    let answer = with_timeout(node.request(request)).await;
-    assert!(answer.body.contains("accepted"), "{}", answer.body);
+    let response = with_timeout(node.request(request)).await;
+    assert!(response.body.contains("accepted"), "{}", response.body);
     let request = Request::get(format!("{HISTORY_PATH}?topic=chat/lobby&limit=1")).header("host", host);
     let history = with_timeout(node.request(request.body(Body::empty()).unwrap())).await;
     let history: Value = serde_json::from_str(&history.body).unwrap();
     find(&history, "id").unwrap()
 }
 
-/// The first text under this key, wherever it stands.
+/// The first string under this key, at any depth.
 fn find(value: &Value, key: &str) -> Option<String> {
     match value {
         Value::Object(members) => match members.get(key) {
@@ -56,15 +56,16 @@ fn find(value: &Value, key: &str) -> Option<String> {
     }
 }
 
-fn set_cookies(answer: &Response) -> Vec<&str> {
-    let cookies = answer.headers.get_all("set-cookie").iter();
+fn set_cookies(response: &Response) -> Vec<&str> {
+    let cookies = response.headers.get_all("set-cookie").iter();
     cookies.map(|cookie| cookie.to_str().unwrap()).collect()
 }
 
-/// A script on another port of the host, or a sibling host, sets a second cookie: it makes nobody the attacker's person.
+/// A script on another port of the host or on a sibling host sets a second cookie; the visitor does not become the attacker's
+/// person.
 #[tokio::test]
 async fn two_different_visitor_cookies_identify_no_visitor() {
-    let node = chat(|_| {});
+    let node = node(|_| {});
     let [mine, evil] = [MINE, EVIL].map(|secret| format!("visitor={secret}"));
     let (me, attacker) = (
         author(&node, "localhost", &mine).await,
@@ -77,26 +78,26 @@ async fn two_different_visitor_cookies_identify_no_visitor() {
         format!("{mine}; {evil}"),
         format!("{mine}; visitor=x"),
     ] {
-        let nobody = author(&node, "localhost", &both).await;
-        assert!(!seen.contains(&nobody), "{both}");
-        seen.push(nobody);
+        let person = author(&node, "localhost", &both).await;
+        assert!(!seen.contains(&person), "{both}");
+        seen.push(person);
         let page = about(&node, "localhost", &both).await;
-        assert_eq!(set_cookies(&page), [""; 0], "a new cookie would end the real one");
+        assert_eq!(
+            set_cookies(&page),
+            [""; 0],
+            "a new cookie would replace the visitor's own"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_https_site_moves_visitors_to_a_host_prefixed_cookie() {
-    let before = chat(|_| {});
-    let node = chat(public);
+    let before = node(|_| {});
+    let node = node(public);
     let host = "duplex.example";
     let old = format!("visitor={MINE}");
     let me = author(&before, "localhost", &old).await;
-    assert_eq!(
-        author(&node, host, &old).await,
-        me,
-        "a tab that is open keeps its person"
-    );
+    assert_eq!(author(&node, host, &old).await, me, "an open tab keeps its person");
 
     let page = about(&node, host, &old).await;
     let rest = "Path=/; SameSite=Lax; HttpOnly; Secure";
@@ -126,6 +127,6 @@ async fn an_https_site_moves_visitors_to_a_host_prefixed_cookie() {
     assert_eq!(posted.status, StatusCode::SEE_OTHER);
     assert!(
         set_cookies(&posted)[0].starts_with(&format!("__Host-visitor={MINE};")),
-        "without scripts, too"
+        "a form post without scripts sets the cookie, too"
     );
 }

@@ -1,4 +1,4 @@
-//! JSON from programs: one rule on every way in, and numbers that are none cost what they stand for alone.
+//! JSON from programs: the same rules on every endpoint, and an invalid number affects only its own reading.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -37,7 +37,7 @@ async fn device(node: &Node) -> Device {
     testing::state::<Devices>(&node.state.hub, "oven-1").await
 }
 
-/// In a session, over a WebSocket and posted.
+/// The rejections of a command in a session, posted and over WebSocket.
 async fn rejections(node: &Node, command: &str) -> Vec<Rejection> {
     let mut program = Visitor::new(node, Transport::WebSocket(Encoding::Json))
         .await
@@ -99,7 +99,7 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
     let node = node();
     let good = r#"{"metric":"t","value":1e-9}"#;
     let mut expected = Vec::new();
-    for (wrong, metric, why) in [
+    for (invalid, metric, why) in [
         (r#"{"metric":"a","value":1e400}"#, "a", why::NOT_A_NUMBER),
         (r#"{"metric":"a","value":NaN}"#, "a", why::NOT_A_NUMBER),
         (r#"{"metric":"a","value":-Infinity}"#, "a", why::NOT_A_NUMBER),
@@ -118,12 +118,12 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
         ("null", "", why::BAD_METRIC),
         ("7", "", why::BAD_METRIC),
     ] {
-        let (status, answer) = post(&node, READINGS, &format!(r#"{{"readings":[{wrong},{good}]}}"#)).await;
-        let refused = json!([{ "metric": metric, "why": why }]);
+        let (status, answer) = post(&node, READINGS, &format!(r#"{{"readings":[{invalid},{good}]}}"#)).await;
+        let rejected = json!([{ "metric": metric, "why": why }]);
         assert_eq!(
             (status, &answer["refused"]),
-            (StatusCode::OK, &refused),
-            "{wrong}: {answer}"
+            (StatusCode::OK, &rejected),
+            "{invalid}: {answer}"
         );
         expected.push(why);
     }
@@ -159,5 +159,5 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
     let (status, _) = post(&node, READINGS, r#"{"readings":7}"#).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     let (status, _) = post(&node, "/api/notifications", r#"{"to":"everyone","title":NaN}"#).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST, "a notification has no numbers to mend");
+    assert_eq!(status, StatusCode::BAD_REQUEST, "a notification has no numbers to skip");
 }

@@ -1,4 +1,4 @@
-//! Pings and silence, by a clock that the test owns: time passes only while nothing else is left to do.
+//! Pings and the silence timeout, on a paused clock that advances only when every task is idle.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn the_server_pings_every_25_seconds_and_a_responsive_client_stays() {
     assert_eq!(client.send_and_receive("still here").await, Message::text("still here"));
 }
 
-/// It never reads, so it never answers a ping.
+/// The client never reads, so it never answers a ping.
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_is_closed_after_60_seconds() {
     let node = Node::new();
@@ -38,20 +38,21 @@ async fn a_silent_client_is_closed_after_60_seconds() {
         assert_eq!(raw.read_frame().await, (FIN | PING, Vec::new()));
         assert_eq!(start.elapsed().as_secs(), at);
     }
-    let (code, reason) = silent(raw.read_frame().await);
+    let (code, reason) = parse_close(raw.read_frame().await);
     assert_eq!((code, reason.as_str()), (3008, "nothing was heard for 60 s"));
     assert_eq!(start.elapsed().as_secs(), 60);
     assert_eq!(raw.0.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(
         start.elapsed().as_secs(),
         65,
-        "the peer's answer is waited for, but not for ever"
+        "the wait for the client's close frame is bounded"
     );
     drop(raw);
     node.wait_for_connections(0).await;
 }
 
-fn silent((first, payload): (u8, Vec<u8>)) -> (u16, String) {
+/// The code and reason of a close frame.
+fn parse_close((first, payload): (u8, Vec<u8>)) -> (u16, String) {
     assert_eq!(first, FIN | 8);
     (
         u16::from_be_bytes([payload[0], payload[1]]),
@@ -64,7 +65,7 @@ async fn any_received_byte_resets_the_silence_timeout() {
     let node = Node::with_settings(|settings| (settings.ping_interval, settings.silence_limit) = (s(1000), s(1001)));
     let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     let message = masked(FIN | BINARY, &[1; 300]);
-    // One message, a byte every 10 seconds: no pong could come between, and 3,080 seconds pass before it is whole.
+    // One message, a byte every 10 seconds: no pong fits in between, and the message takes 3,080 seconds.
     for byte in &message {
         raw.write(&[*byte]).await;
         advance(s(10)).await;
@@ -77,7 +78,7 @@ async fn any_received_byte_resets_the_silence_timeout() {
     assert_eq!(frame, (FIN | BINARY, vec![1; 300]));
 }
 
-/// The silence is counted from the last sound, to the second.
+/// The silence timeout runs from the last received byte, to the second.
 #[tokio::test(start_paused = true)]
 async fn the_silence_timeout_starts_at_the_last_received_byte() {
     let node = Node::new();
@@ -89,26 +90,29 @@ async fn the_silence_timeout_starts_at_the_last_received_byte() {
     for _ in [25, 50] {
         assert_eq!(raw.read_frame().await, (FIN | PING, Vec::new()));
     }
-    assert_eq!(silent(raw.read_frame().await).0, 3008);
+    assert_eq!(parse_close(raw.read_frame().await).0, 3008);
     assert_eq!(start.elapsed().as_secs(), 60);
 }
 
-/// Its pipe is full, so nothing can be told to it: the connection is given up when it has taken nothing for the limit.
+/// The connection's buffer is full, so no close frame can be sent: the server drops the connection after the timeout.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_dropped() {
     use futures_util::FutureExt as _;
     let node = Node::new();
     let mut raw = RawConnection::open(node.connect(), ECHO_PATH).await;
     let message = masked(FIN | BINARY, &[0; 60_000]);
-    let mut taken = 0;
+    let mut sent = 0;
     for _ in 0..10_000 {
-        if let Some(written) = raw.0.write(&message[taken % message.len()..]).now_or_never() {
-            taken += written.unwrap();
+        if let Some(written) = raw.0.write(&message[sent % message.len()..]).now_or_never() {
+            sent += written.unwrap();
         }
         tokio::task::yield_now().await;
     }
     let start = Instant::now();
-    assert!(raw.0.write_all(&message).await.is_err(), "the server let go");
+    assert!(
+        raw.0.write_all(&message).await.is_err(),
+        "the server dropped the connection"
+    );
     assert_eq!(start.elapsed().as_secs(), 60);
     node.wait_for_connections(0).await;
 }

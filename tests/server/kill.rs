@@ -1,4 +1,4 @@
-//! What was accepted survives `kill -9`: the real binary, its real file, and no chance to say goodbye.
+//! Accepted commands survive `kill -9`: the real binary and its data file, without an orderly shutdown.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::harness::{open, wait_until, with_timeout};
 
 const ROUNDS: u32 = 6;
 const WRITERS: u32 = 4;
-/// The server is killed when so many commands were accepted in a round, with others on their way.
+/// Accepted commands of a round before the server is killed; further commands are in flight.
 const ACCEPTED_BEFORE_KILL: usize = 120;
 
 #[tokio::test]
@@ -27,21 +27,21 @@ async fn accepted_commands_survive_a_kill() {
     let mut sent = BTreeMap::new();
     for round in 0..ROUNDS {
         let mut server = Server::start(folder.path());
-        send_again(&server, &mut sent).await;
+        resend_all(&server, &mut sent).await;
         write_until_killed(&mut server, round, &mut sent).await;
     }
     let server = Server::start(folder.path());
-    send_again(&server, &mut sent).await;
+    resend_all(&server, &mut sent).await;
     assert!(sent.len() > (ROUNDS as usize) * ACCEPTED_BEFORE_KILL);
-    check(&server, &sent).await;
+    check_rooms(&server, &sent).await;
 }
 
-/// By id: the room, the text, and the seq if it was accepted.
+/// Sent commands by id: the room, the text, and the seq of an accepted one.
 type Sent = BTreeMap<CommandId, (String, String, Option<Seq>)>;
 
 pub async fn open_socket(addr: SocketAddr) -> crate::harness::Client<TcpStream> {
     let stream = TcpStream::connect(addr).await.unwrap();
-    // Who sends again is known by the cookie.
+    // The cookie identifies the sender, so a resent command is deduplicated.
     let headers = [
         ("sec-websocket-protocol", "duplex.v1.json"),
         ("cookie", "visitor=0123456789abcdef0123456789abcdef"),
@@ -71,7 +71,7 @@ fn post(id: &CommandId, room: &str, text: &str) -> Message {
     })
 }
 
-/// Writers send without waiting for answers; what was answered before the end is noted.
+/// Several writers send without waiting for answers until the server is killed; records the answers received before.
 async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
     let mut sockets = Vec::new();
     for _ in 0..WRITERS {
@@ -81,21 +81,21 @@ async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
     for number in 0_u32.. {
         for (writer, socket) in sockets.iter_mut().enumerate() {
             let id = CommandId::from_bits(u128::from(round) << 64 | (writer as u128) << 32 | u128::from(number));
-            // A room of its own for every nine posts: a person may not post more at once.
+            // A new room for every nine posts, because of the rate limit of a person.
             let room = format!("r{round}-{writer}-{}", number / 9);
             let text = format!("{round}.{writer}.{number}");
             if socket.0.send(post(&id, &room, &text)).await.is_ok() {
                 sent.insert(id, (room, text, None));
             }
             if number % 5 == 4 {
-                accepted += take_answers(socket, sent, 5).await;
+                accepted += read_answers(socket, sent, 5).await;
             }
         }
         if accepted >= ACCEPTED_BEFORE_KILL {
             break;
         }
     }
-    // More on its way, and killed in the middle of it.
+    // Further commands are in flight when the server is killed.
     for (writer, socket) in sockets.iter_mut().enumerate() {
         for number in 0..9_u32 {
             let id =
@@ -108,17 +108,17 @@ async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
             sent.insert(id, (room, text, None));
         }
     }
-    take_answers(&mut sockets[0], sent, 1).await;
+    read_answers(&mut sockets[0], sent, 1).await;
     server.kill();
     for socket in &mut sockets {
-        take_answers(socket, sent, usize::MAX).await;
+        read_answers(socket, sent, usize::MAX).await;
     }
 }
 
-/// Takes so many answers, or all until the connection ends.
-async fn take_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut Sent, most: usize) -> usize {
+/// Reads up to `limit` answers, or all until the connection ends; returns the count.
+async fn read_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut Sent, limit: usize) -> usize {
     let mut accepted = 0;
-    while accepted < most {
+    while accepted < limit {
         let Some(Ok(message)) = with_timeout(socket.0.next()).await else {
             break;
         };
@@ -128,7 +128,10 @@ async fn take_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut
         match answer {
             Answer::Accepted { seq } => {
                 let (.., known) = sent.get_mut(&id).unwrap();
-                assert!(known.is_none_or(|known| known == seq), "another answer than the first");
+                assert!(
+                    known.is_none_or(|known| known == seq),
+                    "the answer differs from the first one"
+                );
                 *known = Some(seq);
                 accepted += 1;
             }
@@ -138,11 +141,11 @@ async fn take_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut
     accepted
 }
 
-/// Everything is sent again with its id, whether or not it was answered: the first answer comes again. A session may send a
-/// few hundred at once, hence more than one.
-async fn send_again(server: &Server, sent: &mut Sent) {
-    let again: Vec<_> = sent.iter().map(|(id, (room, text, _))| post(id, room, text)).collect();
-    for part in again.chunks(200) {
+/// Sends every command again with its id; each gets its first answer. A session may send a few hundred commands at once, so
+/// several sessions are used.
+async fn resend_all(server: &Server, sent: &mut Sent) {
+    let commands: Vec<_> = sent.iter().map(|(id, (room, text, _))| post(id, room, text)).collect();
+    for part in commands.chunks(200) {
         let mut socket = open_socket(server.addr).await;
         for message in part {
             socket.send(message.clone()).await;
@@ -151,7 +154,7 @@ async fn send_again(server: &Server, sent: &mut Sent) {
             let Answer::Accepted { seq } = answer else {
                 panic!("{text}: {answer:?}")
             };
-            assert!(known.is_none_or(|known| known == seq), "{text}: {seq} after {known:?}");
+            assert!(known.is_none_or(|known| known == seq), "{text}: {seq}, first {known:?}");
             *known = Some(seq);
         }
     }
@@ -166,8 +169,8 @@ async fn reply(socket: &mut crate::harness::Client<TcpStream>) -> (CommandId, An
     }
 }
 
-/// Each text stands in its room once, at the seq of its answer, and nothing else does.
-async fn check(server: &Server, sent: &Sent) {
+/// Each room contains exactly the accepted texts, at the seqs of their answers.
+async fn check_rooms(server: &Server, sent: &Sent) {
     let mut rooms: BTreeMap<&str, BTreeMap<Seq, &str>> = BTreeMap::new();
     for (room, text, seq) in sent.values() {
         let other = rooms.entry(room).or_default().insert(seq.unwrap(), text);
@@ -176,9 +179,9 @@ async fn check(server: &Server, sent: &Sent) {
     for (room, expected) in rooms {
         let page: Page =
             serde_json::from_str(&body(server, &format!("{HISTORY_PATH}?topic=chat/{room}")).await).unwrap();
-        let kept: Vec<(Seq, String)> = page.events.iter().map(|(seq, event)| (*seq, text_of(event))).collect();
+        let stored: Vec<(Seq, String)> = page.events.iter().map(|(seq, event)| (*seq, text_of(event))).collect();
         let expected: Vec<_> = expected.into_iter().map(|(seq, text)| (seq, text.to_owned())).collect();
-        assert_eq!(kept, expected, "{room}");
+        assert_eq!(stored, expected, "{room}");
     }
 }
 
@@ -202,7 +205,7 @@ pub async fn get(addr: SocketAddr, path: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// The device that the visitor's browser is.
+/// The device topic of the visitor's own browser.
 pub async fn own_device(socket: &mut crate::harness::Client<TcpStream>) -> String {
     let frame = Encoding::Json.decode(&socket.receive().await.into_data()).unwrap();
     match frame {
@@ -211,7 +214,12 @@ pub async fn own_device(socket: &mut crate::harness::Client<TcpStream>) -> Strin
     }
 }
 
-pub async fn say(socket: &mut crate::harness::Client<TcpStream>, topic: &str, number: u128, command: &Value) -> Answer {
+pub async fn send_command(
+    socket: &mut crate::harness::Client<TcpStream>,
+    topic: &str,
+    number: u128,
+    command: &Value,
+) -> Answer {
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
         id: CommandId::from_bits(number),
@@ -221,7 +229,7 @@ pub async fn say(socket: &mut crate::harness::Client<TcpStream>, topic: &str, nu
     reply(socket).await.1
 }
 
-/// How many rows of the log's file a query counts.
+/// Runs a counting query on the data file.
 fn count(folder: &Path, query: &str) -> u64 {
     let file = rusqlite::Connection::open_with_flags(
         folder.join("duplex.db"),
@@ -238,7 +246,7 @@ fn events(folder: &Path, topic: &str, text: &str) -> u64 {
     )
 }
 
-/// An alarm and an order, each killed at its answer; nobody visits their topic afterwards.
+/// The server is killed right after it accepted an alarm or an order; no client subscribes to their topics afterwards.
 #[tokio::test]
 async fn forwards_of_accepted_commands_survive_a_kill() {
     const KILLS: u64 = 4;
@@ -259,7 +267,7 @@ async fn forwards_of_accepted_commands_survive_a_kill() {
             _ => vec![json!({ "order": { "name": "reboot", "argument": "" } })],
         };
         for (number, command) in (1..).zip(commands) {
-            let answer = say(&mut socket, &device, u128::from(kill) << 8 | number, &command).await;
+            let answer = send_command(&mut socket, &device, u128::from(kill) << 8 | number, &command).await;
             assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
         }
         server.kill();
@@ -267,9 +275,9 @@ async fn forwards_of_accepted_commands_survive_a_kill() {
     for _ in 0..2 {
         let mut server = Server::start(folder);
         wait_until(async || count(folder, "SELECT count(*) FROM forwards") == 0).await;
-        let told = events(folder, &inbox, "danger");
+        let notified = events(folder, &inbox, "danger");
         let ordered = events(folder, "orders/all", "added");
-        assert_eq!((told, ordered), (KILLS / 2, KILLS / 2), "each once");
+        assert_eq!((notified, ordered), (KILLS / 2, KILLS / 2), "each exactly once");
         server.kill();
     }
 }

@@ -1,5 +1,5 @@
-//! A log that lost its tail and went on, as one does whose journal was deleted: who saw what was lost is told so, over every
-//! transport and from a page, and the topics that lost nothing go on.
+//! A log that lost its newest events, as after a deleted journal: subscribers that saw lost events are reset, over every
+//! transport and from a page, and other topics resume.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,8 @@ use crate::harness::process::Server;
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{Client, Node, open};
 
-const LOSER: &str = "notes/a";
+/// Loses its newest events.
+const LOSSY: &str = "notes/a";
 const OTHER: &str = "notes/b";
 const TRANSPORTS: [Transport; 4] = [
     Transport::WebSocket(Encoding::Json),
@@ -33,17 +34,17 @@ fn node(folder: &Path, kinds: Vec<Box<dyn DynTopic>>) -> Node {
     Node::with_hub(Hub::new(log, kinds), Path::new("/nonexistent"), |_| {})
 }
 
-/// Ends the node and what came into its log since `keep`, or keeps what is there now.
-async fn end(node: &Node, folder: &Path, keep: Option<&str>) {
+/// Closes the node, then restores its log from the copy `restore`, or without one makes the copy `early.db`.
+async fn end(node: &Node, folder: &Path, restore: Option<&str>) {
     node.state.hub.close().await;
-    let (from, to) = match keep {
+    let (from, to) = match restore {
         Some(copy) => (copy, "log.db"),
         None => ("log.db", "early.db"),
     };
     for part in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(folder.join(format!("{to}{part}")));
     }
-    // What a journal holds belongs to the file.
+    // The journal is part of the log.
     for part in ["", "-wal"] {
         let copied = fs::copy(folder.join(format!("{from}{part}")), folder.join(format!("{to}{part}")));
         assert!(copied.is_ok() || part == "-wal", "{copied:?}");
@@ -62,37 +63,37 @@ async fn add(node: &Node, topic: &str, texts: &[&str]) {
 async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
     let folder = tempfile::tempdir().unwrap();
     let early = node(folder.path(), kinds::all());
-    add(&early, LOSER, &["1", "2"]).await;
+    add(&early, LOSSY, &["1", "2"]).await;
     add(&early, OTHER, &["1", "2"]).await;
     end(&early, folder.path(), None).await;
 
-    let whole = node(folder.path(), kinds::all());
-    add(&whole, LOSER, &["3", "4"]).await;
+    let complete = node(folder.path(), kinds::all());
+    add(&complete, LOSSY, &["3", "4"]).await;
     let mut visitors = Vec::new();
     for transport in TRANSPORTS {
-        let mut visitor = Visitor::new(&whole, transport).await;
-        for topic in [LOSER, OTHER] {
+        let mut visitor = Visitor::new(&complete, transport).await;
+        for topic in [LOSSY, OTHER] {
             visitor.subscribe(topic, None).await;
         }
         visitors.push(visitor);
     }
-    add(&whole, LOSER, &["5"]).await;
+    add(&complete, LOSSY, &["5"]).await;
     for visitor in &mut visitors {
         assert_eq!(visitor.next_event::<Notes>().await, (5, Note::Add("5".to_owned())));
     }
-    end(&whole, folder.path(), Some("early.db")).await;
+    end(&complete, folder.path(), Some("early.db")).await;
 
     let after = node(folder.path(), kinds::all());
-    add(&after, LOSER, &["3", "other", "5", "6"]).await;
+    add(&after, LOSSY, &["3", "other", "5", "6"]).await;
     add(&after, OTHER, &["3"]).await;
     for visitor in visitors {
         let mut visitor = visitor.at_node(&after);
-        let (loser, other): (Option<Cursor>, Option<Cursor>) = (
-            visitor.cursors[&LOSER.parse().unwrap()],
+        let (lossy, other): (Option<Cursor>, Option<Cursor>) = (
+            visitor.cursors[&LOSSY.parse().unwrap()],
             visitor.cursors[&OTHER.parse().unwrap()],
         );
-        assert_eq!((loser.unwrap().seq, other.unwrap().seq), (5, 2));
-        let verdict = visitor.subscribe(LOSER, loser).await;
+        assert_eq!((lossy.unwrap().seq, other.unwrap().seq), (5, 2));
+        let verdict = visitor.subscribe(LOSSY, lossy).await;
         let Verdict::Reset { reason, cursor, state } = verdict else {
             panic!("{verdict:?}")
         };
@@ -100,16 +101,16 @@ async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
         assert_eq!((reason, cursor.seq, state.count), (ResetReason::Diverged, 6, 6));
         let verdict = visitor.subscribe(OTHER, other).await;
         assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
-        let verdict = visitor.subscribe(LOSER, Some(cursor)).await;
+        let verdict = visitor.subscribe(LOSSY, Some(cursor)).await;
         assert!(matches!(verdict, Verdict::Resumed { replayed: 0, .. }), "{verdict:?}");
-        // A client of the version before is believed, as it was.
-        let unchecked = loser.map(|cursor| cursor.with_check(None));
-        let verdict = visitor.subscribe(LOSER, unchecked).await;
+        // A cursor of version 1 has no check and is accepted.
+        let unchecked = lossy.map(|cursor| cursor.with_check(None));
+        let verdict = visitor.subscribe(LOSSY, unchecked).await;
         assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
     }
 }
 
-/// The page's first state comes from the server's rendering, with a cursor beside it.
+/// The page contains the state that the server rendered and its cursor.
 #[tokio::test]
 async fn a_page_rendered_before_the_loss_is_reset() {
     let folder = tempfile::tempdir().unwrap();
@@ -120,15 +121,15 @@ async fn a_page_rendered_before_the_loss_is_reset() {
     writer.command(topic, &post("kept")).await;
     end(&early, folder.path(), None).await;
 
-    let whole = node(folder.path(), duplex::apps::server::Apps::default().kinds());
-    let mut writer = Visitor::new(&whole, Transport::Poll).await;
+    let complete = node(folder.path(), duplex::apps::server::Apps::default().kinds());
+    let mut writer = Visitor::new(&complete, Transport::Poll).await;
     writer.command(topic, &post("lost")).await;
-    let page = whole.get("/chat/lobby").await.body.replace('\\', "");
+    let page = complete.get("/chat/lobby").await.body.replace('\\', "");
     let name = topic.parse().unwrap();
-    let (cursor, _) = whole.state.hub.preview(&name, Encoding::Json).await.unwrap();
+    let (cursor, _) = complete.state.hub.preview(&name, Encoding::Json).await.unwrap();
     let in_page = serde_json::to_string(&cursor).unwrap();
     assert!(cursor.check.is_some() && page.contains(&in_page), "{in_page}");
-    end(&whole, folder.path(), Some("early.db")).await;
+    end(&complete, folder.path(), Some("early.db")).await;
 
     let after = node(folder.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&after, Transport::Poll).await;
@@ -149,19 +150,19 @@ async fn a_page_rendered_before_the_loss_is_reset() {
     }
 }
 
-async fn say(socket: &mut Client<TcpStream>, frame: &ClientFrame) {
+async fn send(socket: &mut Client<TcpStream>, frame: &ClientFrame) {
     let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
     socket.send(Message::text(text)).await;
 }
 
-/// The verdict for a cursor, from the real server.
-async fn ask(server: &Server, topic: &str, cursor: Option<Cursor>) -> Verdict {
+/// Subscribes at the real server; returns the verdict.
+async fn subscribe(server: &Server, topic: &str, cursor: Option<Cursor>) -> Verdict {
     let stream = TcpStream::connect(server.addr).await.unwrap();
     let headers = [("sec-websocket-protocol", "duplex.v2.json")];
     let (mut socket, _) = open(stream, SESSION_PATH, &headers).await.unwrap();
     let (build, name, topic) = (String::new(), None, topic.parse().unwrap());
-    say(&mut socket, &ClientFrame::Hello { build, name }).await;
-    say(&mut socket, &ClientFrame::Subscribe { topic, cursor }).await;
+    send(&mut socket, &ClientFrame::Hello { build, name }).await;
+    send(&mut socket, &ClientFrame::Subscribe { topic, cursor }).await;
     loop {
         let frame = socket.receive().await.into_data();
         if let ServerFrame::Verdict { verdict, .. } = Encoding::Json.decode(&frame).unwrap() {
@@ -171,7 +172,7 @@ async fn ask(server: &Server, topic: &str, cursor: Option<Cursor>) -> Verdict {
 }
 
 async fn cursor(server: &Server, topic: &str) -> Option<Cursor> {
-    match ask(server, topic, None).await {
+    match subscribe(server, topic, None).await {
         Verdict::Reset { cursor, .. } => Some(cursor),
         other => panic!("{other:?}"),
     }
@@ -193,7 +194,7 @@ async fn a_deleted_journal_resets_subscribers_that_saw_its_events() {
     post(folder, &server, "chat/a", &["1"]);
     post(folder, &server, "chat/b", &["1"]);
     server.kill();
-    // Its journal is brought into the file, and a new one begins.
+    // The start moves the journal into the file and begins a new one.
     let mut server = Server::start(folder);
     post(folder, &server, "chat/a", &["2"]);
     let (a, b) = (cursor(&server, "chat/a").await, cursor(&server, "chat/b").await);
@@ -203,9 +204,9 @@ async fn a_deleted_journal_resets_subscribers_that_saw_its_events() {
     let server = Server::start(folder);
     post(folder, &server, "chat/a", &["another", "3"]);
     post(folder, &server, "chat/b", &["2"]);
-    let verdict = ask(&server, "chat/a", a).await;
+    let verdict = subscribe(&server, "chat/a", a).await;
     let diverged = matches!(&verdict, Verdict::Reset { reason: ResetReason::Diverged, cursor, .. } if cursor.seq == 3);
     assert!(diverged, "{verdict:?}");
-    let verdict = ask(&server, "chat/b", b).await;
+    let verdict = subscribe(&server, "chat/b", b).await;
     assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
 }

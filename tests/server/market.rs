@@ -1,4 +1,4 @@
-//! The market on the real server: its simulated feed, its pages as the server renders them, and what it costs.
+//! The market on the real server: the simulated feed, the rendered pages, and a cost measurement.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -48,9 +48,10 @@ fn memory() -> Arc<dyn Log> {
     Arc::new(Memory::new(Epoch::new(7)))
 }
 
+/// The background tasks of the market.
 struct Feeds {
     stop: CancellationToken,
-    running: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Feeds {
@@ -60,16 +61,16 @@ impl Feeds {
         let stop = CancellationToken::new();
         let feeds = apps::server::Apps::default().background_tasks(&options).unwrap();
         let market = feeds.into_iter().filter(|feed| feed.name().starts_with("market"));
-        let running = market.map(|feed| tokio::spawn(feed.run(node.state.hub.clone(), stop.clone())));
+        let tasks = market.map(|feed| tokio::spawn(feed.run(node.state.hub.clone(), stop.clone())));
         Self {
-            running: running.collect(),
+            tasks: tasks.collect(),
             stop,
         }
     }
 
-    async fn end(self) {
+    async fn stop(self) {
         self.stop.cancel();
-        for feed in self.running {
+        for feed in self.tasks {
             with_timeout(feed).await.unwrap();
         }
     }
@@ -79,7 +80,7 @@ async fn state<T: Topic>(node: &Node, rest: &str) -> T::State {
     testing::state::<T>(&node.state.hub, rest).await
 }
 
-async fn board(node: &Node) -> QuoteBook {
+async fn quotes(node: &Node) -> QuoteBook {
     state::<Quotes>(node, ALL).await
 }
 
@@ -87,16 +88,16 @@ async fn chart(node: &Node, symbol: &str) -> Chart {
     state::<Candles>(node, symbol).await
 }
 
-async fn until_live(node: &Node) {
+async fn wait_until_live(node: &Node) {
     wait_until(async || {
-        let board = board(node).await;
-        board.entries.len() > 50 && board.feed.status == FeedStatus::Live
+        let quotes = quotes(node).await;
+        quotes.entries.len() > 50 && quotes.feed.status == FeedStatus::Live
     })
     .await;
 }
 
-/// Waits, as one reader, until so many more events have come; returns how many did.
-async fn heard(node: &Node, count: u64) -> u64 {
+/// Reads quotes as one subscriber until `count` more events arrived; returns their number.
+async fn read_quotes(node: &Node, count: u64) -> u64 {
     let quotes = TopicName::of::<Quotes>(ALL).unwrap();
     let hub = &node.state.hub;
     let handle = hub.open(&quotes).await.unwrap();
@@ -104,13 +105,13 @@ async fn heard(node: &Node, count: u64) -> u64 {
     let mut reader = Reader::for_server(hub, Encoding::Postcard, session);
     reader.subscribe(&quotes, None).await;
     let first = handle.head().seq;
-    let most = ReadLimit {
+    let limit = ReadLimit {
         frames: 256,
         bytes: 1 << 20,
     };
     while handle.head().seq < first + count {
         with_timeout(reader.woken()).await;
-        reader.gather(most, &mut Vec::new()).await;
+        reader.gather(limit, &mut Vec::new()).await;
     }
     handle.head().seq - first
 }
@@ -127,52 +128,55 @@ async fn a_market_page_without_quotes_says_so() {
 async fn the_first_html_contains_the_simulated_quotes() {
     let node = node(memory());
     let feeds = Feeds::start(&node, |_| {});
-    until_live(&node).await;
+    wait_until_live(&node).await;
     let page = node.get("/market").await.body;
-    assert_eq!(page.matches("data-symbol=").count(), board(&node).await.entries.len());
+    assert_eq!(page.matches("data-symbol=").count(), quotes(&node).await.entries.len());
     assert!(page.contains("한누리반도체") && page.contains(r#"data-simulated="true""#));
-    assert!(page.contains(r#"<polyline points="0,"#), "spark lines are drawn");
+    assert!(page.contains(r#"<polyline points="0,"#), "the sparklines are missing");
     let page = node.get("/market/hnb?interval=1h").await.body;
     let drawn = |class: &str| page.contains(&format!(r#"z" class="{class}"></path>"#));
-    assert!(drawn("rise") && drawn("fall"), "candles are drawn");
+    assert!(drawn("rise") && drawn("fall"), "the candles are missing");
     assert_eq!(page.matches(r#"aria-current="true""#).count(), 1);
     for page in [page, node.get("/market/nothing-such").await.body] {
-        assert!(!page.contains(" style="), "the policy allows no style attributes");
+        assert!(
+            !page.contains(" style="),
+            "the content security policy forbids style attributes"
+        );
     }
-    let nothing = node.get("/market/nothing-such").await;
-    assert_eq!(nothing.status, 404);
-    assert!(nothing.body.contains("존재하지 않는 종목입니다"));
-    feeds.end().await;
+    let missing = node.get("/market/nothing-such").await;
+    assert_eq!(missing.status, 404);
+    assert!(missing.body.contains("존재하지 않는 종목입니다"));
+    feeds.stop().await;
 }
 
 #[tokio::test]
 async fn quotes_and_candles_are_updated() {
     let node = node(memory());
     let feeds = Feeds::start(&node, |options| options.market.market_rate = 2_000);
-    until_live(&node).await;
-    let before = board(&node).await;
+    wait_until_live(&node).await;
+    let before = quotes(&node).await;
     for interval in Interval::ALL {
         assert!(chart(&node, "hnb").await.candles(interval).len() > 80);
     }
-    heard(&node, 200).await;
+    read_quotes(&node, 200).await;
     wait_until(async || chart(&node, "hnb").await.trade_count > 3).await;
-    let after = board(&node).await;
+    let after = quotes(&node).await;
     let moved = |symbol: &String| before.entries[symbol].tick != after.entries[symbol].tick;
     assert!(before.entries.keys().filter(|symbol| moved(symbol)).count() > 20);
-    feeds.end().await;
+    feeds.stop().await;
 }
 
 #[tokio::test]
 async fn a_restarted_market_continues_from_its_last_prices() {
     let node = node(memory());
     let feeds = Feeds::start(&node, |_| {});
-    until_live(&node).await;
+    wait_until_live(&node).await;
     wait_until(async || chart(&node, "hnb").await.trade_count > 0).await;
-    feeds.end().await;
-    let (before, candles) = (board(&node).await, chart(&node, "hnb").await);
+    feeds.stop().await;
+    let (before, candles) = (quotes(&node).await, chart(&node, "hnb").await);
     let feeds = Feeds::start(&node, |_| {});
     wait_until(async || chart(&node, "hnb").await.trade_count > candles.trade_count).await;
-    let after = board(&node).await;
+    let after = quotes(&node).await;
     for (symbol, entry) in &before.entries {
         let (was, is) = (entry.tick.last, after.entries[symbol].tick.last);
         assert!(is.abs_diff(was) * 20 <= was.max(20), "{symbol} was {was} and is {is}");
@@ -181,9 +185,9 @@ async fn a_restarted_market_continues_from_its_last_prices() {
     assert_eq!(
         first(&chart(&node, "hnb").await),
         first(&candles),
-        "the past is not made anew"
+        "the history was regenerated"
     );
-    feeds.end().await;
+    feeds.stop().await;
 }
 
 #[tokio::test]
@@ -198,10 +202,10 @@ async fn visitors_cannot_write_market_topics() {
     assert!(matches!(answer, Answer::Rejected(_)), "{answer:?}");
     let answer = visitor.command("alerts/0000000000000000", &open).await;
     assert!(matches!(answer, Answer::Rejected(_)), "{answer:?}");
-    assert_eq!(board(&node).await, QuoteBook::default());
+    assert_eq!(quotes(&node).await, QuoteBook::default());
 }
 
-/// Prints what the market costs while nobody looks: `cargo test --release --test server market::cost -- --ignored --nocapture`.
+/// Prints the cost of the market without viewers: `cargo test --release --test server market::cost -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn cost() {
@@ -210,11 +214,11 @@ async fn cost() {
     let data = folder.path().join("duplex.db");
     let node = node(Arc::new(Sqlite::open(&data).unwrap()));
     let feeds = Feeds::start(&node, |_| {});
-    until_live(&node).await;
-    heard(&node, 100).await;
-    let (processor, began) = (processor_millis(), std::time::Instant::now());
-    let ticks = heard(&node, TICKS).await;
-    let (seconds, used) = (began.elapsed().as_secs_f64(), processor_millis() - processor);
+    wait_until_live(&node).await;
+    read_quotes(&node, 100).await;
+    let (processor, start) = (processor_millis(), std::time::Instant::now());
+    let ticks = read_quotes(&node, TICKS).await;
+    let (seconds, used) = (start.elapsed().as_secs_f64(), processor_millis() - processor);
     let size = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |file| file.len() >> 10);
     println!("{:.0} quote events/s for {seconds:.0} s", ticks as f64 / seconds);
     println!("{:.1} % of one processor", used as f64 / seconds / 10.0);
@@ -223,30 +227,30 @@ async fn cost() {
         size("duplex.db"),
         size("duplex.db-wal")
     );
-    feeds.end().await;
+    feeds.stop().await;
 }
 
-/// Of this process, all threads.
+/// The CPU time of all threads of this process, in milliseconds.
 fn processor_millis() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    // In hundredths of a second, as Linux tells everybody.
+    // Linux reports hundredths of a second.
     (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
 }
 
 const TICKER: &str = r#"{"type":"ticker","code":"KRW-BTC","opening_price":100571000.0,"high_price":100690000.0,"low_price":99500000.0,"trade_price":100473000.0,"prev_closing_price":100571000.0,"acc_trade_volume":418.4,"trade_timestamp":1730336862047,"stream_type":"SNAPSHOT"}"#;
 
-/// An exchange that tells of one price, to each who greets it.
+/// An exchange that answers each subscription with one ticker.
 async fn exchange() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let mut socket = accept_async(stream).await.unwrap();
-            let greeting = socket.next().await.unwrap().unwrap();
-            assert!(greeting.to_text().unwrap().contains("KRW-BTC"), "{greeting}");
+            let subscribe = socket.next().await.unwrap().unwrap();
+            assert!(subscribe.to_text().unwrap().contains("KRW-BTC"), "{subscribe}");
             socket.send(Message::text(TICKER)).await.unwrap();
-            // Until the other side goes.
+            // Until the client closes the connection.
             while let Some(Ok(_)) = socket.next().await {}
         }
     });
@@ -256,7 +260,7 @@ async fn exchange() -> SocketAddr {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn quotes_are_received_over_tls() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
-    let door = authority.tls_proxy(exchange().await).await;
+    let port = authority.tls_proxy(exchange().await).await;
     let mut command = duplex(folder.path());
     command.env("SSL_CERT_FILE", authority.root_certificate()).args([
         "--market-feed",
@@ -264,7 +268,7 @@ async fn quotes_are_received_over_tls() {
         "--market-symbols",
         "KRW-BTC",
         "--market-url",
-        &format!("wss://localhost:{door}"),
+        &format!("wss://localhost:{port}"),
     ]);
     let server = Server::start_command(command, folder.path(), "127.0.0.1:0");
     let quotes = ["tail", "quotes/all", "--from", "start", "--url", &server.url()];

@@ -1,4 +1,4 @@
-//! Notifications over the real server: programs send, visitors read, and nobody looks into another's inbox.
+//! Notifications on the real server: programs send, visitors read, and inboxes are private.
 
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -46,7 +46,7 @@ async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Respons
     node.page(request.body(Body::empty()).unwrap()).await
 }
 
-/// A visitor and their id, as the page says it.
+/// A visitor and the id in its notifications page.
 async fn visitor(node: &Node, transport: Transport) -> (Visitor<'_>, String) {
     let visitor = Visitor::new(node, transport).await;
     let page = get(node, "/notifications", &visitor).await.body;
@@ -79,10 +79,10 @@ async fn a_notification_is_delivered_once_over_every_transport() {
         let inbox = format!("inbox/{id}");
         visitor.subscribe(ALL, None).await;
         visitor.subscribe(&inbox, None).await;
-        let call = json!({ "to": "everyone", "title": { "ko": "모두", "en": "All" }, "level": "warning", "key": "k" });
+        let body = json!({ "to": "everyone", "title": { "ko": "모두", "en": "All" }, "level": "warning", "key": "k" });
         for again in [false, true] {
-            let done: Value = serde_json::from_str(&post(&node, Some(TOKEN), call.clone()).await.body).unwrap();
-            assert_eq!(done, json!({ "topic": ALL, "seq": 1, "again": again }));
+            let response: Value = serde_json::from_str(&post(&node, Some(TOKEN), body.clone()).await.body).unwrap();
+            assert_eq!(response, json!({ "topic": ALL, "seq": 1, "again": again }));
         }
         let (seq, NoticesEvent::Sent { notice, .. }) = visitor.next_event::<Notices>().await;
         assert_eq!(
@@ -104,8 +104,8 @@ async fn missed_notifications_are_replayed_once() {
     visitor.subscribe(&inbox, None).await;
     visitor.disconnect();
     for title in ["one", "two"] {
-        let call = json!({ "to": { "visitor": id }, "title": title });
-        assert_eq!(post(&node, Some(TOKEN), call).await.status, StatusCode::OK);
+        let body = json!({ "to": { "visitor": id }, "title": title });
+        assert_eq!(post(&node, Some(TOKEN), body).await.status, StatusCode::OK);
     }
     let cursor = visitor.cursors[&inbox.parse().unwrap()];
     let Verdict::Resumed { replayed, .. } = visitor.subscribe(&inbox, cursor).await else {
@@ -118,7 +118,7 @@ async fn missed_notifications_are_replayed_once() {
     }
 }
 
-/// What a page hears that follows nothing yet, until the answer ends.
+/// Requests the unread hint of a page without subscriptions; returns the response's body once it ends.
 async fn news(node: &Node, visitor: &Visitor<'_>) -> String {
     let request = Request::get(NEWS).header("host", "localhost");
     let request = request.header("cookie", visitor.cookie()).body(Body::empty()).unwrap();
@@ -135,45 +135,55 @@ async fn an_unread_hint_is_sent_to_a_page_without_subscriptions() {
     let (mut mine, id) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let inbox = format!("inbox/{id}");
     mine.subscribe(&inbox, None).await;
-    let said = |of: &str| -> Vec<String> {
-        let data = of.lines().filter_map(|line| line.strip_prefix("data: "));
+    let data_lines = |body: &str| -> Vec<String> {
+        let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
         data.map(str::to_owned).collect()
     };
     {
-        let mut waiting = pin!(news(&node, &mine));
-        assert!(timeout(QUIET, &mut waiting).await.is_err(), "nothing was ever sent");
+        let mut hint = pin!(news(&node, &mine));
+        assert!(
+            timeout(QUIET, &mut hint).await.is_err(),
+            "a hint without any notification"
+        );
         let group = json!({ "to": { "group": "market" }, "title": "For those who follow it" });
         assert_eq!(post(&node, Some(TOKEN), group).await.status, StatusCode::OK);
         assert!(
-            timeout(QUIET, &mut waiting).await.is_err(),
-            "it does not reach this visitor"
+            timeout(QUIET, &mut hint).await.is_err(),
+            "a hint for a group that the visitor does not follow"
         );
         let to = json!({ "to": { "visitor": id }, "title": "Mine" });
         assert_eq!(post(&node, Some(TOKEN), to).await.status, StatusCode::OK);
-        assert_eq!(said(&with_timeout(waiting).await), [NEWLY_UNREAD]);
+        assert_eq!(data_lines(&with_timeout(hint).await), [NEWLY_UNREAD]);
     }
-    assert_eq!(said(&with_timeout(news(&node, &mine)).await), [ALREADY_UNREAD]);
+    assert_eq!(data_lines(&with_timeout(news(&node, &mine)).await), [ALREADY_UNREAD]);
     let (stranger, _) = visitor(&node, Transport::Poll).await;
     assert!(
         timeout(QUIET, news(&node, &stranger)).await.is_err(),
-        "it is nobody else's"
+        "a hint for another visitor's notification"
     );
     let heads = [(ME.to_owned(), 1)].into();
     let answer = mine.command(&inbox, &InboxCommand::ReadAll { heads }).await;
     assert!(matches!(answer, Answer::Accepted { .. }));
-    let mut waiting = pin!(news(&node, &mine));
-    assert!(timeout(QUIET, &mut waiting).await.is_err(), "all is read");
+    let mut hint = pin!(news(&node, &mine));
+    assert!(
+        timeout(QUIET, &mut hint).await.is_err(),
+        "a hint although everything is read"
+    );
     node.state.shutdown.begin();
-    assert_eq!(said(&with_timeout(waiting).await), [""; 0], "the end is no news");
+    assert_eq!(
+        data_lines(&with_timeout(hint).await),
+        [""; 0],
+        "a hint at the end of the stream"
+    );
 }
 
 #[tokio::test]
 async fn a_new_visitor_starts_with_everything_read() {
     const QUIET: Duration = Duration::from_millis(300);
     let node = node();
-    let call = json!({ "to": "everyone", "title": "Before they came" });
-    assert_eq!(post(&node, Some(TOKEN), call).await.status, StatusCode::OK);
-    // Until the clock has gone on: what comes in the same millisecond as the visitor is news.
+    let body = json!({ "to": "everyone", "title": "Before they came" });
+    assert_eq!(post(&node, Some(TOKEN), body).await.status, StatusCode::OK);
+    // Waits for the next millisecond: a notification in the millisecond of the visitor's arrival is unread.
     let sent = SystemTime::now() + Duration::from_millis(1);
     while SystemTime::now() <= sent {
         tokio::task::yield_now().await;
@@ -193,13 +203,13 @@ async fn a_new_visitor_starts_with_everything_read() {
     );
     assert!(page.body.contains("Before they came") && page.body.contains("data-read=\"true\""));
     assert!(!page.body.contains("data-read=\"false\""));
-    // The first page would load all the rest if it were told that something waits.
+    // An unread hint would make the first page load the rest of the app.
     for cookies in [cookies.join("; "), String::new()] {
         let answer = node.router.clone().oneshot(request(NEWS, &cookies)).await.unwrap();
         let quiet = timeout(QUIET, to_bytes(answer.into_body(), usize::MAX)).await;
         assert!(quiet.is_err(), "{cookies}: {quiet:?}");
     }
-    // Who has been here longer, has it to read.
+    // The notification is unread for a visitor who arrived before it.
     let (known, _) = visitor(&node, Transport::Poll).await;
     assert!(with_timeout(news(&node, &known)).await.contains(ALREADY_UNREAD));
 }
@@ -245,7 +255,7 @@ async fn an_inbox_is_private_on_every_transport() {
     assert_eq!(
         (state.board.count, state.marks.len()),
         (1, 0),
-        "nothing of it had an effect"
+        "a rejected request changed the inbox"
     );
 }
 
@@ -262,16 +272,16 @@ async fn visitors_cannot_send_notifications_to_others() {
             reason: Denied::Unknown
         }
     );
-    let call = json!({ "to": "everyone", "title": "x" });
+    let body = json!({ "to": "everyone", "title": "x" });
     for token in [None, Some("another-token-than-that")] {
-        assert_eq!(post(&node, token, call.clone()).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(post(&node, token, body.clone()).await.status, StatusCode::UNAUTHORIZED);
     }
 }
 
 #[tokio::test]
 async fn a_problem_names_the_invalid_field() {
     let node = node();
-    for (call, named) in [
+    for (body, field) in [
         (json!({ "to": "everyone" }), "`title`"),
         (json!({ "to": { "group": "x" }, "title": "x" }), "`to.group`"),
         (json!({ "to": "everyone", "title": "x", "link": "//x" }), "`link`"),
@@ -282,9 +292,9 @@ async fn a_problem_names_the_invalid_field() {
             "`expires`",
         ),
     ] {
-        let answer = post(&node, Some(TOKEN), call).await;
+        let answer = post(&node, Some(TOKEN), body).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-        assert!(answer.problem().contains(named), "{}", answer.body);
+        assert!(answer.problem().contains(field), "{}", answer.body);
     }
 }
 
@@ -322,12 +332,12 @@ async fn without_scripts_the_page_lists_notifications_and_a_form_marks_them_read
         (json!({ "group": "market" }), "for those who follow"),
         (json!({ "group": "devices" }), "for others"),
     ] {
-        let call = json!({ "to": to, "title": title, "link": "/chat" });
-        assert_eq!(post(&node, Some(TOKEN), call).await.status, StatusCode::OK);
+        let body = json!({ "to": to, "title": title, "link": "/chat" });
+        assert_eq!(post(&node, Some(TOKEN), body).await.status, StatusCode::OK);
     }
     let page = get(&node, "/notifications", &visitor).await.body;
-    for shown in ["for all", "for me &lt;b&gt;", "for those who follow", "3 unread"] {
-        assert!(page.contains(shown), "{shown}: {page}");
+    for text in ["for all", "for me &lt;b&gt;", "for those who follow", "3 unread"] {
+        assert!(page.contains(text), "{text}: {page}");
     }
     assert_eq!(page.matches("data-read=\"false\"").count(), 3, "{page}");
     assert_eq!(field(&page, "inbox"), id);
@@ -346,6 +356,6 @@ async fn without_scripts_the_page_lists_notifications_and_a_form_marks_them_read
     assert_eq!(page.matches("data-read=\"false\"").count(), 0);
     assert!(
         !page.contains("data-source=\"devices\""),
-        "what one does not follow is not in the list"
+        "a group that the visitor does not follow is listed"
     );
 }

@@ -1,4 +1,4 @@
-//! The operator's views: exact against the traffic that a test makes, and closed to everybody else.
+//! The operator's metrics and status topic: exact for the traffic of a test, and denied to visitors.
 
 use std::collections::BTreeMap;
 
@@ -27,18 +27,18 @@ fn node() -> Node {
     Node::with_settings(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
 }
 
-async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)]) -> Response {
-    let mut request = Request::builder().method(method).uri(path);
+async fn request(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)]) -> Response {
+    let mut builder = Request::builder().method(method).uri(path);
     for (name, value) in headers {
-        request = request.header(*name, *value);
+        builder = builder.header(*name, *value);
     }
-    node.page(request.body(Body::empty()).unwrap()).await
+    node.page(builder.body(Body::empty()).unwrap()).await
 }
 
-/// By name and labels.
+/// The values of all metrics, by name and labels.
 async fn metrics(node: &Node) -> BTreeMap<String, f64> {
     let bearer = format!("Bearer {TOKEN}");
-    let answer = ask(node, ("GET", "/metrics"), &[("authorization", &bearer)]).await;
+    let answer = request(node, ("GET", "/metrics"), &[("authorization", &bearer)]).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
     let lines = answer.body.lines().filter(|line| !line.starts_with('#'));
@@ -71,15 +71,15 @@ async fn metrics_match_the_traffic() {
     for number in 1..=3 {
         let id = CommandId::from_bits(number);
         let note = Note::Add(number.to_string());
-        let (answer, again) = writer.command_with_id("notes/a", id, &note).await;
-        assert_eq!((answer, again), (Answer::Accepted { seq: number as u64 }, false));
+        let (answer, is_duplicate) = writer.command_with_id("notes/a", id, &note).await;
+        assert_eq!((answer, is_duplicate), (Answer::Accepted { seq: number as u64 }, false));
     }
-    let (_, again) = writer
+    let (_, is_duplicate) = writer
         .command_with_id("notes/a", CommandId::from_bits(1), &Note::Add("1".to_owned()))
         .await;
-    assert!(again);
-    let refused = writer.command("notes/a", &Note::Add(String::new())).await;
-    assert!(matches!(refused, Answer::Rejected(Rejection::Refused { .. })));
+    assert!(is_duplicate);
+    let rejected = writer.command("notes/a", &Note::Add(String::new())).await;
+    assert!(matches!(rejected, Answer::Rejected(Rejection::Refused { .. })));
     for visitor in [&mut writer, &mut reader, &mut stream] {
         for seq in 1..=3 {
             assert_eq!(visitor.next_event::<Notes>().await.0, seq);
@@ -105,7 +105,7 @@ async fn metrics_match_the_traffic() {
             (r#"duplex_events_total{kind="notes"}"#, 3.0),
             (r#"duplex_deliveries_total{kind="notes"}"#, 9.0),
             (r#"duplex_cut_offs_total{reason="slow"}"#, 0.0),
-            // Two greetings, two subscriptions, five commands, one echo.
+            // Two hello frames, two subscribes, five commands, one echo.
             ("duplex_messages_received_total", 10.0),
         ],
     );
@@ -155,8 +155,8 @@ async fn metrics_count_bytes_and_responses() {
 #[tokio::test]
 async fn a_disconnect_is_counted_by_reason() {
     let node = node();
-    let mut rude = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
-    rude.websocket().await.send("no frame at all").await;
+    let mut client = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
+    client.websocket().await.send("no frame at all").await;
     wait_until(async || metrics(&node).await[r#"duplex_cut_offs_total{reason="breach"}"#] == 1.0).await;
 }
 
@@ -196,7 +196,7 @@ async fn the_status_topic_is_denied_to_visitors_on_every_transport() {
     let history = format!("{HISTORY_PATH}?topic={STATUS}");
     let (node, bearer) = (node(), format!("Bearer {TOKEN}"));
     assert_eq!(node.get(&history).await.status, StatusCode::FORBIDDEN);
-    let shown = ask(&node, ("GET", &history), &[("authorization", &bearer)]).await;
+    let shown = request(&node, ("GET", &history), &[("authorization", &bearer)]).await;
     assert_eq!(shown.status, StatusCode::OK);
 }
 
@@ -208,7 +208,7 @@ async fn samples_match_the_traffic() {
         .await
         .with_token(TOKEN);
     operator.subscribe(STATUS, None).await;
-    // The first sample counts from here on.
+    // The first sample starts the counting.
     operator.next_event::<NodeStatus>().await;
     for number in 0..5 {
         operator.command("notes/a", &Note::Add(number.to_string())).await;
@@ -216,7 +216,7 @@ async fn samples_match_the_traffic() {
     let (mut commands, mut busy) = (0, 0);
     while commands < 5 {
         let (_, sample) = operator.next_event::<NodeStatus>().await;
-        // The node's own samples are commands, too: one each.
+        // Each sample is a command of the node itself.
         commands += sample.point.get(Series::Commands) - 1;
         assert_eq!(sample.point.get(Series::WebSocket), 1);
         let notes = sample
@@ -227,14 +227,14 @@ async fn samples_match_the_traffic() {
         busy += notes.map(|notes| notes.events).sum::<u64>();
     }
     assert_eq!((commands, busy), (5, 5));
-    let kept = node.state.hub.log().topics("status").await.unwrap();
-    assert!(kept.is_empty(), "samples are not for the disk: {kept:?}");
+    let stored = node.state.hub.log().topics("status").await.unwrap();
+    assert!(stored.is_empty(), "samples were stored: {stored:?}");
 }
 
-/// `operator=…`, of a session that was just begun.
+/// Signs in as an operator; returns the cookie `operator=…`.
 async fn operator_cookie(node: &Node) -> String {
-    let entered = sign_in(node, TOKEN, "http://localhost").await;
-    let (pair, _) = entered.header("set-cookie").split_once("; ").unwrap();
+    let response = sign_in(node, TOKEN, "http://localhost").await;
+    let (pair, _) = response.header("set-cookie").split_once("; ").unwrap();
     pair.to_owned()
 }
 
@@ -256,8 +256,8 @@ async fn signing_in_with_a_token_sets_a_cookie_that_opens_the_page() {
         ..Sample::default()
     };
     let id = CommandId::from_bits(1);
-    let told = node.state.hub.server_command::<NodeStatus>(NODE, id, &sample).await;
-    assert_eq!(told, Answer::Accepted { seq: 1 });
+    let answer = node.state.hub.server_command::<NodeStatus>(NODE, id, &sample).await;
+    assert_eq!(answer, Answer::Accepted { seq: 1 });
 
     let stranger = node.get("/status").await.body;
     assert!(stranger.contains("/api/operator/sign-in") && !stranger.contains("data-fact=\"websocket\""));
@@ -276,7 +276,10 @@ async fn signing_in_with_a_token_sets_a_cookie_that_opens_the_page() {
     );
     let (pair, attributes) = right.header("set-cookie").split_once("; ").unwrap();
     assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Strict"));
-    let page = ask(&node, ("GET", "/status"), &[("host", "localhost"), ("cookie", pair)]).await;
+    let page = request(&node, ("GET", "/status"), &[("host", "localhost"), ("cookie", pair)]).await;
     assert!(page.body.contains("data-fact=\"websocket\"") && !page.body.contains("/api/operator/sign-in"));
-    assert!(!page.body.contains(" style="), "the policy forbids it");
+    assert!(
+        !page.body.contains(" style="),
+        "the content security policy forbids style attributes"
+    );
 }

@@ -1,4 +1,4 @@
-//! The pages' addresses: one for each page, the status of what is not there, and the language of the answer.
+//! URLs of pages: the canonical one of each page, the status of missing items, and the language of the response.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -7,7 +7,7 @@ use crate::harness::{Node, Response};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-async fn ask(node: &Node, path: &str, headers: &[(&str, &str)]) -> Response {
+async fn get(node: &Node, path: &str, headers: &[(&str, &str)]) -> Response {
     let request = Request::get(path).header("host", "localhost");
     let request = headers
         .iter()
@@ -26,7 +26,7 @@ async fn a_page_has_one_url_and_variants_redirect_to_it() {
         ("/About/", "/about"),
         ("/devices/oven-1/", "/devices/oven-1"),
     ] {
-        let answer = ask(&node, path, &[("accept", "text/html")]).await;
+        let answer = get(&node, path, &[("accept", "text/html")]).await;
         assert_eq!(answer.status, StatusCode::PERMANENT_REDIRECT, "{path}");
         assert_eq!(answer.header("location"), location, "{path}");
     }
@@ -37,14 +37,18 @@ async fn a_page_has_one_url_and_variants_redirect_to_it() {
         "/chat/a/b",
         "/abouts",
     ] {
-        let answer = ask(&node, path, &[("accept", "text/html")]).await;
+        let answer = get(&node, path, &[("accept", "text/html")]).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }
     let form = Request::post("/chat/")
         .header("host", "localhost")
         .header("content-type", FORM);
     let posted = node.page(form.body("message=x".into()).unwrap()).await;
-    assert_eq!(posted.status, StatusCode::PERMANENT_REDIRECT, "posts it again");
+    assert_eq!(
+        posted.status,
+        StatusCode::PERMANENT_REDIRECT,
+        "308 makes the browser post again"
+    );
 }
 
 #[tokio::test]
@@ -62,30 +66,30 @@ async fn a_page_about_a_missing_item_is_a_404_in_the_visitors_language() {
         ("/nowhere/%ff", "페이지를 찾을 수 없습니다", "Page not found"),
     ] {
         for (language, text) in [("ko", ko), ("en", en)] {
-            let page = ask(&node, path, &[("accept", "text/html"), ("accept-language", language)]).await;
+            let page = get(&node, path, &[("accept", "text/html"), ("accept-language", language)]).await;
             assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
             assert!(page.body.contains(text), "{path} in {language}");
         }
     }
-    // Browsers resolve these before they ask.
+    // Browsers resolve these paths before they send a request.
     for path in ["/devices/%2E%2E", "/devices/..", "/chat/%2e"] {
-        assert_eq!(ask(&node, path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(get(&node, path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     for path in ["/chat", "/chat/lobby", "/devices", "/market"] {
-        assert_eq!(ask(&node, path, &[]).await.status, StatusCode::OK, "{path}");
+        assert_eq!(get(&node, path, &[]).await.status, StatusCode::OK, "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_subpage_marks_its_parent_in_the_navigation() {
     let node = Node::new();
-    for (path, marked) in [
+    for (path, parent) in [
         ("/", "/"),
         ("/about", "/about"),
         ("/chat/lobby", "/chat"),
         ("/devices/x", "/devices"),
     ] {
-        let page = ask(&node, path, &[("accept", "text/html")]).await;
+        let page = get(&node, path, &[("accept", "text/html")]).await;
         let navigation = page.body.split("<nav").nth(1).unwrap().split("</nav>").next().unwrap();
         let current: Vec<&str> = navigation
             .split("<a ")
@@ -93,7 +97,7 @@ async fn a_subpage_marks_its_parent_in_the_navigation() {
             .collect();
         assert_eq!(current.len(), 1, "{path}: {navigation}");
         assert!(
-            current[0].contains(&format!("href=\"{marked}\"")),
+            current[0].contains(&format!("href=\"{parent}\"")),
             "{path}: {}",
             current[0]
         );
@@ -104,18 +108,21 @@ async fn a_subpage_marks_its_parent_in_the_navigation() {
 #[tokio::test]
 async fn a_page_is_rendered_in_korean_or_english() {
     let node = Node::new();
-    for (asked, language, title) in [
+    for (accepted, language, title) in [
         (None, "ko", "WebSocket 테스트"),
         (Some("*"), "ko", "WebSocket 테스트"),
         (Some("ko-KP"), "ko", "WebSocket 테스트"),
         (Some("de-DE,de;q=0.9"), "en", "WebSocket test"),
         (Some("en-GB"), "en", "WebSocket test"),
     ] {
-        let headers: Vec<_> = asked.iter().map(|asked| ("accept-language", *asked)).collect();
-        let page = ask(&node, "/", &headers).await.body;
-        assert!(page.contains(&format!("<html lang=\"{language}\"")), "{asked:?}");
-        assert!(page.contains(&format!("<title>{title} · Duplex</title>")), "{asked:?}");
+        let headers: Vec<_> = accepted.iter().map(|accepted| ("accept-language", *accepted)).collect();
+        let page = get(&node, "/", &headers).await.body;
+        assert!(page.contains(&format!("<html lang=\"{language}\"")), "{accepted:?}");
+        assert!(
+            page.contains(&format!("<title>{title} · Duplex</title>")),
+            "{accepted:?}"
+        );
         let heading = page.split("<h1").nth(1).unwrap().split('>').nth(1).unwrap();
-        assert!(heading.starts_with(title), "{asked:?}: {heading}");
+        assert!(heading.starts_with(title), "{accepted:?}: {heading}");
     }
 }

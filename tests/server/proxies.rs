@@ -1,4 +1,4 @@
-//! The server behind the proxies of `docs/proxies`, as their files say, and behind one that says nothing.
+//! The server behind the documented proxies of `docs/proxies`, and behind a bare one that sets no headers.
 
 use duplex::server::state::Settings;
 use duplex_axum::client_addr::TrustedProxies;
@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::harness::proxy::{CLIENT, NAME, Proxy, URL};
 use crate::harness::{ECHO_PATH, Headers, ListeningNode, Node, open, process, with_timeout};
 
-/// With the flags that the files name.
+/// A node with the flags that the documented files require.
 fn node() -> Node {
     Node::with_settings(|settings: &mut Settings| {
         settings.public_url = Some(URL.parse().unwrap());
@@ -25,9 +25,9 @@ const SPOOFED: [(&str, &str); 3] = [
     ("x-real-ip", "9.9.9.9"),
 ];
 
-/// One request over a connection of its own, `request` its line and more headers; the answer's head and what has come of its body once it
-/// holds `expected`.
-async fn ask(proxy: &Proxy, request: &str, body: &str, expected: &str) -> (String, String) {
+/// Sends one request over a new connection; `request` is its request line and further headers. Returns the response's head and its body up
+/// to `expected`.
+async fn send_request(proxy: &Proxy, request: &str, body: &str, expected: &str) -> (String, String) {
     let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
     let mut stream = proxy.connect().await;
     let length = if body.is_empty() {
@@ -60,13 +60,13 @@ async fn read_until(
 }
 
 async fn record(proxy: &Proxy, trace: &str) -> Handshake {
-    let (_, body) = ask(proxy, &format!("GET /api/handshake/{trace}"), "", "\"ended\"").await;
+    let (_, body) = send_request(proxy, &format!("GET /api/handshake/{trace}"), "", "\"ended\"").await;
     let json = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()];
     serde_json::from_str(json).unwrap()
 }
 
-/// A socket through the proxy echoes; the record shows the client, whatever the client says of itself.
-async fn socket(proxy: &Proxy, headers: Headers<'_>, trace: &str) -> Option<String> {
+/// Sends a message through the proxy over WebSocket; returns the client's address in the handshake record.
+async fn recorded_peer(proxy: &Proxy, headers: Headers<'_>, trace: &str) -> Option<String> {
     let headers = [&[("host", NAME), ("origin", URL)], headers].concat();
     let path = format!("{ECHO_PATH}?trace={trace}");
     let (mut client, _) = open(proxy.connect().await, &path, &headers).await.unwrap();
@@ -79,57 +79,58 @@ fn note(text: &str) -> String {
     json!({"command": {"topic": "notes/a", "id": id, "command": {"Add": text}}}).to_string()
 }
 
-async fn everything_works(proxy: &Proxy) {
+async fn check_all_transports(proxy: &Proxy) {
     let client = Some(CLIENT.to_string());
-    assert_eq!(socket(proxy, &[], "0123456789abcdef-a").await, client);
-    assert_eq!(socket(proxy, &SPOOFED, "0123456789abcdef-b").await, client);
+    assert_eq!(recorded_peer(proxy, &[], "0123456789abcdef-a").await, client);
+    assert_eq!(recorded_peer(proxy, &SPOOFED, "0123456789abcdef-b").await, client);
 
-    // Server-sent events: the stream stays open, and an event comes while it does.
+    // Server-sent events: an event arrives while the stream stays open.
     let mut events = proxy.connect().await;
     let get = format!("GET {EVENTS_PATH}?session=s1&topics=notes/a HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
     with_timeout(events.write_all(get.as_bytes())).await.unwrap();
-    let (head, begun) = read_until(&mut events, String::new(), "reset").await;
+    let (head, body) = read_until(&mut events, String::new(), "reset").await;
     assert!(head.contains("text/event-stream"), "{head}");
     let post = format!("POST {COMMAND_PATH}?session=s2");
-    let (head, _) = ask(proxy, &post, &note("through the proxy"), "accepted").await;
+    let (head, _) = send_request(proxy, &post, &note("through the proxy"), "accepted").await;
     assert!(head.contains(" 200"), "{head}");
-    read_until(&mut events, format!("{head}\r\n\r\n{begun}"), "through the proxy").await;
+    read_until(&mut events, format!("{head}\r\n\r\n{body}"), "through the proxy").await;
 
     let poll = format!("GET {POLL_PATH}?session=s3&topics=notes/a&wait=0");
-    let (head, _) = ask(proxy, &poll, "", "through the proxy").await;
+    let (head, _) = send_request(proxy, &poll, "", "through the proxy").await;
     assert!(head.contains("no-store"), "{head}");
 
-    let (head, _) = ask(proxy, "GET /about", "", "<html").await;
+    let (head, _) = send_request(proxy, "GET /about", "", "<html").await;
     assert!(
         head.contains("set-cookie: __host-visitor=") && head.contains("; secure"),
         "{head}"
     );
 }
 
-async fn behind(start: impl AsyncFnOnce(std::net::SocketAddr) -> Proxy) {
+async fn check_proxy(start: impl AsyncFnOnce(std::net::SocketAddr) -> Proxy) {
     let node = node();
     let listening: ListeningNode = node.listen().await;
-    everything_works(&start(listening.addr).await).await;
+    check_all_transports(&start(listening.addr).await).await;
 }
 
 #[tokio::test]
 async fn the_documented_nginx_configuration_works() {
-    behind(Proxy::nginx).await;
+    check_proxy(Proxy::nginx).await;
 }
 
 #[tokio::test]
 async fn the_documented_caddy_configuration_works() {
-    behind(Proxy::caddy).await;
+    check_proxy(Proxy::caddy).await;
 }
 
-/// `proxy_pass` and no more: everybody comes from the proxy's address and asks for the server's own, which is no permission.
+/// With a bare `proxy_pass`, every request comes from the proxy's address and names the server's own host. That grants no
+/// permission.
 #[tokio::test]
 async fn a_bare_proxy_grants_no_operator_rights() {
     let folder = tempfile::tempdir().unwrap();
     let server = process::Server::start(folder.path());
     let proxy = Proxy::minimal_nginx(server.addr).await;
     for request in ["GET /metrics", "GET /api/topics", "POST /api/operator/backup"] {
-        let (head, _) = ask(&proxy, request, "", "\"detail\"").await;
+        let (head, _) = send_request(&proxy, request, "", "\"detail\"").await;
         assert!(head.contains(" 401") || head.contains(" 403"), "{request}: {head}");
     }
     drop((proxy, server));
@@ -137,8 +138,8 @@ async fn a_bare_proxy_grants_no_operator_rights() {
     let node = node();
     let listening = node.listen().await;
     let proxy = Proxy::minimal_nginx(listening.addr).await;
-    let (head, _) = ask(&proxy, "GET /about\nSec-Fetch-Site: none\r\n", "", "--public-url").await;
+    let (head, _) = send_request(&proxy, "GET /about\nSec-Fetch-Site: none\r\n", "", "--public-url").await;
     assert!(head.contains(" 421"), "{head}");
-    let refused = open(proxy.connect().await, ECHO_PATH, &[("host", NAME), ("origin", URL)]).await;
-    assert!(refused.is_err(), "no upgrade, no socket");
+    let rejected = open(proxy.connect().await, ECHO_PATH, &[("host", NAME), ("origin", URL)]).await;
+    assert!(rejected.is_err(), "the handshake succeeded without an upgrade");
 }

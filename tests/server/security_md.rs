@@ -1,9 +1,9 @@
-//! SECURITY.md names the tests of each promise: they exist.
+//! Checks that every test named in SECURITY.md exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What stands between backquotes in the lines that begin with this.
+/// The prefix of a paragraph that lists names of tests in backquotes.
 const TESTS: &str = "Tests:";
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -21,7 +21,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names of tests in the paragraphs that begin with [`TESTS`].
+/// The names of tests from the first line of a paragraph that begins with [`TESTS`].
 fn named(text: &str) -> Vec<&str> {
     text.split("\n\n")
         .flat_map(|paragraph| paragraph.split('\n').skip_while(|line| !line.starts_with(TESTS)))
@@ -39,16 +39,16 @@ fn every_test_named_in_security_md_exists() {
     }
     let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let named = named(&text);
-    assert!(named.len() > 20, "few promises are tested: {named:?}");
+    assert!(named.len() > 20, "too few tests are named: {named:?}");
     let missing: Vec<_> = named
         .iter()
         .filter(|name| !code.contains(&format!("fn {name}(")) && !code.contains(&format!("test(\"{name}\"")))
         .collect();
     assert!(
         missing.is_empty(),
-        "SECURITY.md names tests that are not there: {missing:#?}"
+        "SECURITY.md names tests that do not exist: {missing:#?}"
     );
-    assert!(text.lines().count() <= 200, "SECURITY.md is read as a whole");
+    assert!(text.lines().count() <= 200, "SECURITY.md is too long");
 }
 
 #[test]

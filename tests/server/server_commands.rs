@@ -1,5 +1,5 @@
-//! What only the server commands: no frame of a visitor is decoded as it, on any way. What visitors command, and what the server forwards,
-//! has the bytes that the first release gave it: `recorded/commands_1.txt` and `recorded/forwards_1.txt` stay as they are.
+//! Server commands are never decoded from a visitor's frame, on any transport. Visitors' commands and the server's forwards keep the bytes of
+//! the first release: `recorded/commands_1.txt` and `recorded/forwards_1.txt` must not change.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ const FORWARDS: &str = include_str!("recorded/forwards_1.txt");
 const EVENTS: &str = include_str!("recorded/events_1.txt");
 const TOKEN: &str = "a-token-for-the-tests";
 
-/// With scripts WebSocket in either codec, SSE or polls; the last two post their commands.
+/// WebSocket with either codec, SSE and polls; the last two post their commands.
 const TRANSPORTS: [Transport; 4] = [
     Transport::WebSocket(Encoding::Postcard),
     Transport::WebSocket(Encoding::Json),
@@ -40,32 +40,32 @@ fn node() -> Node {
     })
 }
 
-/// A command of the server's, as JSON and as the postcard that it had while visitors' frames were decoded as it.
-type Given = (&'static str, Value, &'static [u8]);
+/// A server command as JSON, and as postcard from when visitors' frames were decoded as it.
+type ServerCommand = (&'static str, Value, &'static [u8]);
 
-/// In topics that this visitor may write: chat, their own browser as a device, their own alerts.
-fn in_writable_topics(me: &str) -> Vec<(String, Given)> {
+/// Server commands for topics that this visitor may write: chat, their own browser as a device, their own alerts.
+fn in_writable_topics(me: &str) -> Vec<(String, ServerCommand)> {
     let browser = format!("device/browser-{me}");
     let alerts = format!("alerts/{me}");
-    let of = |topic: &str, json: Value, postcard: &'static [u8]| (topic.to_owned(), ("", json, postcard));
+    let command = |topic: &str, json: Value, postcard: &'static [u8]| (topic.to_owned(), ("", json, postcard));
     let report = json!({ "readings": [], "name": null, "place": null, "every": null });
     vec![
-        of("chat/tea", json!("close"), &[4]),
-        of(
+        command("chat/tea", json!("close"), &[4]),
+        command(
             "rooms/all",
             json!({ "posted": { "room": "tea", "count": 9, "at": 1 } }),
             &[2, 3, b't', b'e', b'a', 9, 1],
         ),
-        of(
+        command(
             "rooms/all",
             json!({ "delete": { "room": "tea" } }),
             &[3, 3, b't', b'e', b'a'],
         ),
-        of(&browser, json!({ "bad": { "why": "x" } }), &[1, 1, b'x']),
-        of(&browser, json!({ "turn": { "health": "online", "at": 5 } }), &[6, 0, 5]),
-        of(&browser, json!({ "expire": { "order": 1 } }), &[7, 1]),
-        of(&browser, json!({ "last": report }), &[8, 0, 0, 0, 0]),
-        of(
+        command(&browser, json!({ "bad": { "why": "x" } }), &[1, 1, b'x']),
+        command(&browser, json!({ "turn": { "health": "online", "at": 5 } }), &[6, 0, 5]),
+        command(&browser, json!({ "expire": { "order": 1 } }), &[7, 1]),
+        command(&browser, json!({ "last": report }), &[8, 0, 0, 0, 0]),
+        command(
             &alerts,
             json!({ "reach": { "id": 1, "price": 5, "scale": 2 } }),
             &[2, 1, 5, 2],
@@ -73,8 +73,8 @@ fn in_writable_topics(me: &str) -> Vec<(String, Given)> {
     ]
 }
 
-/// In topics that visitors only read, or do not enter.
-const IN_OTHERS: [(&str, &str, &[u8]); 7] = [
+/// Server commands for topics that visitors may only read or may not enter.
+const IN_READ_ONLY_TOPICS: [(&str, &str, &[u8]); 7] = [
     (
         "quotes/all",
         r#"{"open":{"name":"x","simulated":false}}"#,
@@ -96,7 +96,7 @@ const IN_OTHERS: [(&str, &str, &[u8]); 7] = [
     ),
 ];
 
-/// What the visitor is answered.
+/// Sends a command; returns the answer.
 async fn answer(visitor: &mut Visitor<'_>, topic: &str, json: &str, postcard: &[u8]) -> Answer {
     let command = match visitor.encoding() {
         Encoding::Json => Blob(json.as_bytes().to_vec()),
@@ -112,10 +112,10 @@ const fn is_malformed(answer: &Answer) -> bool {
 
 async fn id_of(node: &Node, visitor: &Visitor<'_>) -> String {
     let headers = [(axum::http::header::COOKIE, visitor.cookie().parse().unwrap())];
-    let nowhere = axum::http::Extensions::new();
+    let extensions = axum::http::Extensions::new();
     let otherwise = duplex::server::moderation::FallbackIdentity::New;
     let subject =
-        duplex::server::moderation::Subject::of(&node.state, &headers.into_iter().collect(), &nowhere, otherwise);
+        duplex::server::moderation::Subject::of(&node.state, &headers.into_iter().collect(), &extensions, otherwise);
     subject.person.unwrap().0
 }
 
@@ -127,16 +127,16 @@ async fn visitor_frames_never_decode_as_server_commands() {
         let me = id_of(&node, &visitor).await;
         let commands = in_writable_topics(&me);
         for (topic, (_, json, postcard)) in &commands {
-            let given = answer(&mut visitor, topic, &json.to_string(), postcard).await;
-            assert!(is_malformed(&given), "{transport:?}: {topic} {json}: {given:?}");
-            // As what is no command at all.
+            let rejected = answer(&mut visitor, topic, &json.to_string(), postcard).await;
+            assert!(is_malformed(&rejected), "{transport:?}: {topic} {json}: {rejected:?}");
+            // Like bytes that are no command.
             let garbled = answer(&mut visitor, topic, r#"{"sing":1}"#, &[0x63]).await;
             assert!(is_malformed(&garbled), "{transport:?}: {topic}: {garbled:?}");
         }
-        for (topic, json, postcard) in IN_OTHERS {
-            let given = answer(&mut visitor, topic, json, postcard).await;
+        for (topic, json, postcard) in IN_READ_ONLY_TOPICS {
+            let rejected = answer(&mut visitor, topic, json, postcard).await;
             let forbidden = Answer::Rejected(Rejection::Denied(Denied::Forbidden));
-            assert_eq!(given, forbidden, "{transport:?}: {topic}");
+            assert_eq!(rejected, forbidden, "{transport:?}: {topic}");
         }
         assert_eq!(node.state.hub.stats().events, 0, "{transport:?}");
     }
@@ -148,12 +148,12 @@ async fn programs_send_only_program_commands() {
         let node = node();
         let mut program = Visitor::new(&node, transport).await.with_token(TOKEN);
         for (topic, (_, json, postcard)) in in_writable_topics("0123456789abcdef") {
-            let given = answer(&mut program, &topic, &json.to_string(), postcard).await;
-            assert!(matches!(given, Answer::Rejected(_)), "{transport:?}: {topic} {json}");
+            let rejected = answer(&mut program, &topic, &json.to_string(), postcard).await;
+            assert!(matches!(rejected, Answer::Rejected(_)), "{transport:?}: {topic} {json}");
         }
         let bad = answer(&mut program, "device/oven", r#"{"bad":{"why":"x"}}"#, &[1, 1, b'x']).await;
         assert!(is_malformed(&bad), "{transport:?}: {bad:?}");
-        let (topic, json, postcard) = IN_OTHERS[6];
+        let (topic, json, postcard) = IN_READ_ONLY_TOPICS[6];
         let sent = answer(&mut program, topic, json, postcard).await;
         assert_eq!(sent, Answer::Accepted { seq: 1 }, "{transport:?}");
     }
@@ -188,13 +188,13 @@ fn commands_keep_the_bytes_of_the_first_release() {
             "alerts" => same_bytes::<<Alerts as Topic>::Command>,
             "compare" => same_bytes::<<Compare as Topic>::Command>,
             "moderation" => same_bytes::<<Moderation as Topic>::Command>,
-            other => panic!("{other} is no kind that visitors write"),
+            other => panic!("visitors do not write topics of kind {other}"),
         };
         check(json, postcard);
     }
 }
 
-/// An entry with recorded events, whose first event is followed by these forwards.
+/// An entry with recorded events and the forwards of its first event.
 fn entry(number: u128, events: &[&str], forwards: Vec<Forward>) -> Entry {
     Entry {
         command: CommandId::from_bits(number),
@@ -226,7 +226,7 @@ async fn forwards_in_a_log_of_the_first_release_are_delivered() {
         } else {
             vec![event]
         };
-        let own = forwards.iter().filter(|[of, ..]| *of == from);
+        let own = forwards.iter().filter(|[source, ..]| *source == from);
         let own = (0..).zip(own).map(|(index, [_, to, json])| Forward {
             event: 0,
             index,

@@ -1,4 +1,4 @@
-//! The end of a node: everyone is told, what was begun is finished, and a deadline bounds it.
+//! Shutdown of a node: clients are told, started requests complete, and a deadline bounds the drain.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn a_shutdown_closes_open_websockets_and_ends_the_node() {
     assert_eq!(node.vitals().await.vitals.connections, 0);
     assert!(
         tokio::net::TcpStream::connect(listening.addr).await.is_err(),
-        "nobody listens any more"
+        "the node still listens"
     );
 }
 
@@ -70,19 +70,19 @@ async fn a_started_request_completes_during_a_shutdown() {
     assert!(body.contains("서버 응답: hello"), "{body}");
 }
 
-/// A peer that neither reads nor answers cannot hold the node longer than the deadline.
+/// A client that neither reads nor answers holds the node no longer than the deadline.
 #[tokio::test]
 async fn the_drain_deadline_ends_the_node() {
     let node = Node::with_settings(|settings| settings.drain_deadline = Duration::from_millis(50));
     let listening = node.listen().await;
-    let _mute = RawConnection::open(listening.connect().await, ECHO_PATH).await;
+    let _client = RawConnection::open(listening.connect().await, ECHO_PATH).await;
     node.wait_for_connections(1).await;
     node.state.shutdown.begin();
     with_timeout(listening.task).await.unwrap();
     assert_eq!(
         node.vitals().await.vitals.connections,
         1,
-        "it was still open when the deadline passed"
+        "the connection was still open at the deadline"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What the two endpoints answer, over TCP.
+//! The socket and echo endpoints, over TCP.
 
 use duplex::server::limits;
 use tokio_tungstenite::tungstenite::Message;
@@ -133,7 +133,7 @@ async fn pipelined_messages_are_answered_in_order() {
     assert_eq!(client.receive().await, Message::text("last"));
 }
 
-/// After a large message the connection gets new buffers; nothing may be lost by that, wherever the next message begins.
+/// After a large message the connection replaces its buffers; no byte may be lost, wherever the next message starts.
 #[tokio::test]
 async fn large_and_small_messages_are_echoed_in_order() {
     let node = Node::new().listen().await;
@@ -156,7 +156,7 @@ async fn large_and_small_messages_are_echoed_in_order() {
     }
 }
 
-/// A peer that does not read is not read from either, and disturbs nobody.
+/// The server stops reading from a client that does not read; other clients are not affected.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_is_not_read_from_and_blocks_no_other_client() {
     use futures_util::FutureExt as _;
@@ -165,11 +165,11 @@ async fn a_slow_reader_is_not_read_from_and_blocks_no_other_client() {
     let node = Node::new();
     let mut slow = RawConnection::open(node.connect(), ECHO_PATH).await;
     let message = masked(FIN | BINARY, &[3; 4096]);
-    let mut taken = 0;
+    let mut sent = 0;
     let mut idle = 0;
     while idle < 1000 {
-        match slow.0.write(&message[taken % message.len()..]).now_or_never() {
-            Some(written) => (taken, idle) = (taken + written.unwrap(), 0),
+        match slow.0.write(&message[sent % message.len()..]).now_or_never() {
+            Some(written) => (sent, idle) = (sent + written.unwrap(), 0),
             None => {
                 idle += 1;
                 tokio::task::yield_now().await;
@@ -177,15 +177,15 @@ async fn a_slow_reader_is_not_read_from_and_blocks_no_other_client() {
         }
     }
     assert!(
-        taken < 2 * PIPE_CAPACITY + limits::TURN_BYTES + 64 * 1024,
-        "the server took {taken} bytes from a peer that takes none"
+        sent < 2 * PIPE_CAPACITY + limits::TURN_BYTES + 64 * 1024,
+        "the server read {sent} bytes from a client that reads none"
     );
     let mut other = node.websocket(ECHO_PATH).await;
     assert_eq!(
         other.send_and_receive("still here?").await,
         Message::text("still here?")
     );
-    for _ in 0..taken / message.len() {
+    for _ in 0..sent / message.len() {
         assert_eq!(with_timeout(slow.read_frame()).await, (FIN | BINARY, vec![3; 4096]));
     }
 }

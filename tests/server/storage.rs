@@ -1,5 +1,5 @@
-//! What a server leaves on its disk: who may read it, how much it becomes, and what stays of what was deleted. The real binary,
-//! its real file and its real log lines.
+//! Files of a server: permissions, size limits and remains of deleted messages. Uses the real binary with its data file and its log
+//! output.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -23,21 +23,21 @@ use crate::harness::process::{Server, duplex, minimal_site, run, stdout};
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, open, wait_until, with_timeout};
 
-/// A server whose log lines are kept, in a shell that did something before.
-struct Watched {
+/// A server started by a shell after a setup command, with its log output in a file.
+struct LoggedServer {
     process: Child,
     addr: SocketAddr,
     stderr: PathBuf,
 }
 
-impl Watched {
-    fn start(folder: &Path, before: &str) -> Self {
+impl LoggedServer {
+    fn start(folder: &Path, setup: &str) -> Self {
         let stderr = folder.join("stderr");
-        let like = duplex(&folder.join("data"));
+        let command = duplex(&folder.join("data"));
         let mut process = Command::new("sh")
-            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
-            .arg(like.get_program())
-            .args(like.get_args())
+            .args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")])
+            .arg(command.get_program())
+            .args(command.get_args())
             .args(["--addr", "127.0.0.1:0", "--site"])
             .arg(minimal_site(folder))
             .stdout(Stdio::piped())
@@ -57,7 +57,7 @@ impl Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for LoggedServer {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -72,16 +72,16 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect()
 }
 
-/// Files of the folder that hold the text.
-fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
-    let holds = |path: &PathBuf| {
+/// The files in the folder that contain the text.
+fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let contains = |path: &PathBuf| {
         path.is_file()
             && fs::read(path)
                 .unwrap()
                 .windows(text.len())
                 .any(|part| part == text.as_bytes())
     };
-    files(folder).into_iter().filter(holds).collect()
+    files(folder).into_iter().filter(contains).collect()
 }
 
 fn send(folder: &Path, url: &str, command: &serde_json::Value) {
@@ -94,7 +94,7 @@ fn files_are_private_under_any_umask() {
     for umask in ["022", "000"] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let server = Watched::start(folder.path(), &format!("umask {umask}"));
+        let server = LoggedServer::start(folder.path(), &format!("umask {umask}"));
         let url = format!("http://{}", server.addr);
         send(&data, &url, &json!({ "post": { "text": "hello", "reply_to": null } }));
         let copy = data.join("copy.db");
@@ -117,7 +117,7 @@ fn files_are_private_under_any_umask() {
 
 #[test]
 fn a_deleted_message_is_in_no_response_file_or_new_backup() {
-    const SECRET: &str = "nobody-is-to-read-this";
+    const SECRET: &str = "deleted-secret-text";
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut server = Server::start(folder);
@@ -142,31 +142,31 @@ fn a_deleted_message_is_in_no_response_file_or_new_backup() {
         &url,
         &json!({ "edit": { "seq": 1, "text": format!("{SECRET} edited") } }),
     );
-    assert!(!holding(folder, SECRET).is_empty());
+    assert!(!files_with(folder, SECRET).is_empty());
     send(folder, &url, &json!({ "delete": { "seq": 1 } }));
-    // Dead in this moment, and not after some work was done.
+    // The server is killed at once, before any background work.
     server.kill();
-    assert_eq!(holding(folder, SECRET), Vec::<PathBuf>::new());
+    assert_eq!(files_with(folder, SECRET), Vec::<PathBuf>::new());
     let server = Server::start(folder);
-    let told = tail(&server);
+    let output = tail(&server);
     assert!(
-        !told.contains(SECRET) && told.contains("stays") && told.contains("\"at\""),
-        "{told}"
+        !output.contains(SECRET) && output.contains("stays") && output.contains("\"at\""),
+        "{output}"
     );
     let history = run(folder, &["topics", "--url", &server.url()]);
     assert!(!stdout(&history).contains(SECRET));
     let copy = folder.join("copy.db");
     let backup = run(folder, &["backup", copy.to_str().unwrap(), "--url", &server.url()]);
     assert!(backup.status.success(), "{backup:?}");
-    assert_eq!(holding(folder, SECRET), Vec::<PathBuf>::new());
+    assert_eq!(files_with(folder, SECRET), Vec::<PathBuf>::new());
 }
 
-/// Whoever reads it, however they read it.
+/// Over every transport, in the page and in the history.
 #[tokio::test]
 async fn no_reader_receives_a_deleted_message() {
-    const SECRET: &str = "nobody-is-to-read-this";
+    const SECRET: &str = "deleted-secret-text";
     let node = Node::with_apps(|_| {});
-    let ways = [
+    let transports = [
         Transport::WebSocket(Encoding::Json),
         Transport::WebSocket(Encoding::Postcard),
         Transport::Sse,
@@ -176,11 +176,11 @@ async fn no_reader_receives_a_deleted_message() {
     let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
     author.command("chat/lobby", &post(SECRET)).await;
     author.command("chat/lobby", &post("stays")).await;
-    // Everybody's frames of it are made before it goes.
+    // The frames of the message are encoded for every transport before the deletion.
     let lobby = node.state.hub.open(&"chat/lobby".parse().unwrap()).await.unwrap();
     let mut start = lobby.head();
     start.seq = 0;
-    for transport in ways {
+    for transport in transports {
         let mut reader = Visitor::new(&node, transport).await;
         assert!(matches!(
             reader.subscribe("chat/lobby", Some(start)).await,
@@ -195,13 +195,13 @@ async fn no_reader_receives_a_deleted_message() {
     let history = node.get(&format!("{HISTORY_PATH}?topic=chat/lobby")).await.body;
     assert!(page.contains("stays") && history.contains("stays"));
     assert!(!page.contains(SECRET) && !history.contains(SECRET));
-    for transport in ways {
+    for transport in transports {
         let mut reader = Visitor::new(&node, transport).await;
         let verdict = reader.subscribe("chat/lobby", Some(start)).await;
         assert!(matches!(verdict, Verdict::Resumed { replayed: 3, .. }), "{verdict:?}");
         for seq in 1..=3 {
-            let (of, event) = reader.next_event::<apps::chat::wire::Chat>().await;
-            assert_eq!(of, seq, "no gap");
+            let (found, event) = reader.next_event::<apps::chat::wire::Chat>().await;
+            assert_eq!(found, seq, "a gap");
             assert!(!format!("{event:?}").contains(SECRET), "{event:?}");
         }
         let mut other = Visitor::new(&node, transport).await;
@@ -221,62 +221,62 @@ async fn a_full_log_rejects_writes_until_there_is_space() {
     let node = Node::with_log(log.clone(), kinds::all());
     let mut writer = Visitor::new(&node, Transport::Poll).await;
     let note = Note::Add("x".repeat(20_000));
-    let mut kept = 0;
-    let refused = loop {
+    let mut stored = 0;
+    let rejection = loop {
         match writer.command("notes/a", &note).await {
-            Answer::Accepted { seq } => kept = seq,
+            Answer::Accepted { seq } => stored = seq,
             Answer::Rejected(why) => break why,
         }
-        assert!(kept < 100, "more than fits was taken");
+        assert!(stored < 100, "more than the limit was accepted");
     };
-    assert_eq!(refused, Rejection::StorageFull);
-    assert!(kept > 10, "{kept}");
+    assert_eq!(rejection, Rejection::StorageFull);
+    assert!(stored > 10, "{stored}");
     let stats = log.stats().await.unwrap();
     assert!(stats.bytes < 2 << 20, "{stats:?}");
-    // Reads go on, and what takes away makes room.
+    // Reads work, and retention frees space.
     let mut reader = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let Verdict::Reset { state, cursor, .. } = reader.subscribe("notes/a", None).await else {
         panic!("no state")
     };
     assert_eq!(
         (cursor.seq, state.decode::<NotesState>(Encoding::Json).unwrap().count),
-        (kept, kept)
+        (stored, stored)
     );
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
-    let keep = duplex_hub::log::Retention { events: 1, age: None };
+    let retention = duplex_hub::log::Retention { events: 1, age: None };
     let topic = "notes/a".parse().unwrap();
-    log.snapshot(&topic, kept, b"{\"count\":0,\"texts\":[]}".to_vec(), keep, 0)
+    log.snapshot(&topic, stored, b"{\"count\":0,\"texts\":[]}".to_vec(), retention, 0)
         .await
         .unwrap();
     let answer = writer.command("notes/a", &note).await;
-    assert_eq!(answer, Answer::Accepted { seq: kept + 1 });
-    assert_eq!(reader.next_event::<Notes>().await.0, kept + 1);
+    assert_eq!(answer, Answer::Accepted { seq: stored + 1 });
+    assert_eq!(reader.next_event::<Notes>().await.0, stored + 1);
 }
 
-/// A message to the own browser's device that says much.
+/// A large report of the visitor's own browser device.
 fn long_report(number: u32) -> serde_json::Value {
     let reading = |part: u32| json!({ "metric": format!("m{}", part % 12), "value": number + part, "at": null });
     json!({ "report": { "readings": (0..64).map(reading).collect::<Vec<_>>() } })
 }
 
-/// The signal that the system sends at the limit, SIGXFSZ, ends a process that does not look after it.
+/// At the limit the system sends SIGXFSZ, which ends a process that does not handle it.
 #[tokio::test]
 async fn a_file_size_limit_rejects_writes_and_keeps_the_server_running() {
     let folder = tempfile::tempdir().unwrap();
-    // Blocks of 512 bytes.
-    let before = "export DUPLEX_MARKET_FEED=off; ulimit -S -f 1024";
-    let server = Watched::start(folder.path(), before);
+    // In blocks of 512 bytes.
+    let setup = "export DUPLEX_MARKET_FEED=off; ulimit -S -f 1024";
+    let server = LoggedServer::start(folder.path(), setup);
     let mut socket = crate::kill::open_socket(server.addr).await;
     let device = crate::kill::own_device(&mut socket).await;
-    let mut told = 0;
-    let refused = loop {
-        told += 1;
-        match crate::kill::say(&mut socket, &device, told.into(), &long_report(told)).await {
-            Answer::Accepted { .. } => assert!(told < 280, "more than fits was taken"),
+    let mut sent = 0;
+    let rejection = loop {
+        sent += 1;
+        match crate::kill::send_command(&mut socket, &device, sent.into(), &long_report(sent)).await {
+            Answer::Accepted { .. } => assert!(sent < 280, "more than the limit was accepted"),
             Answer::Rejected(why) => break why,
         }
     };
-    assert_eq!(refused, Rejection::StorageFull);
+    assert_eq!(rejection, Rejection::StorageFull);
     let url = format!("http://{}", server.addr);
     let copy = folder.path().join("copy.db");
     let limited = Command::new("sh")
@@ -287,55 +287,55 @@ async fn a_file_size_limit_rejects_writes_and_keeps_the_server_running() {
         .output()
         .unwrap();
     assert_eq!(limited.status.code(), Some(1), "{limited:?}");
-    // The operator gives more, and all goes on.
+    // After the operator raises the limit, writes work again.
     let process = rustix::process::Pid::from_child(&server.process);
     let unlimited = rustix::process::Rlimit {
         current: None,
         maximum: None,
     };
     rustix::process::prlimit(Some(process), rustix::process::Resource::Fsize, unlimited).unwrap();
-    let answer = crate::kill::say(&mut socket, &device, 9_999, &long_report(told)).await;
+    let answer = crate::kill::send_command(&mut socket, &device, 9_999, &long_report(sent)).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
 #[tokio::test]
 async fn running_out_of_descriptors_is_logged_once_and_service_continues() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Watched::start(folder.path(), "ulimit -n 64");
-    let told = || server.log().matches("cannot accept connections").count();
+    let server = LoggedServer::start(folder.path(), "ulimit -n 64");
+    let warnings = || server.log().matches("cannot accept connections").count();
     for _ in 0..3 {
-        let mut held = Vec::new();
+        let mut connections = Vec::new();
         for _ in 0..80 {
-            held.push(TcpStream::connect(server.addr).await.unwrap());
+            connections.push(TcpStream::connect(server.addr).await.unwrap());
         }
-        wait_until(async || told() > 0).await;
-        drop(held);
+        wait_until(async || warnings() > 0).await;
+        drop(connections);
         assert!(
             crate::kill::get(server.addr, "/healthz")
                 .await
                 .starts_with("HTTP/1.1 200")
         );
     }
-    assert_eq!(told(), 1, "{}", server.log());
+    assert_eq!(warnings(), 1, "{}", server.log());
 }
 
-/// 18 MB of log in a second came from one socket.
+/// Regression: one WebSocket client caused 18 MB of log in a second.
 #[tokio::test]
 async fn visitors_messages_are_not_logged() {
-    const SAID: &str = "said-by-a-stranger";
+    const MESSAGE: &str = "a-visitors-message";
     let folder = tempfile::tempdir().unwrap();
-    let server = Watched::start(folder.path(), "umask 022");
+    let server = LoggedServer::start(folder.path(), "umask 022");
     for path in [SOCKET_PATH, ECHO_PATH] {
         let stream = TcpStream::connect(server.addr).await.unwrap();
         let (mut client, _) = open(stream, path, &[]).await.unwrap();
         for _ in 0..200 {
-            client.send_and_receive(SAID).await;
+            client.send_and_receive(MESSAGE).await;
         }
         client.close(None).await;
         with_timeout(client.expect_close()).await;
     }
     wait_until(async || server.log().matches("client disconnected").count() == 2).await;
     let log = server.log();
-    assert!(!log.contains(SAID), "{log}");
+    assert!(!log.contains(MESSAGE), "{log}");
     assert!(log.lines().count() < 50, "{log}");
 }

@@ -1,5 +1,5 @@
-//! Event streams that are opened and not read, over HTTP/1.1, over TLS and as a stream of an HTTP/2 connection, in a quiet topic and
-//! with more in it than the way there holds: each is found within the same time.
+//! Event streams that the client does not read, over HTTP/1.1, TLS and HTTP/2, of a quiet topic and of one with more data than the
+//! buffers hold: each times out within the same time.
 
 use std::any::Any;
 
@@ -18,18 +18,23 @@ use crate::harness::{Node, PIPE_CAPACITY, with_timeout};
 use crate::https;
 
 const NOTES: &str = "notes/a";
-/// More than a pipe, a window and the server's buffers.
+/// Enough to fill the connection, the flow-control window and the server's buffers.
 const TEXTS: usize = 150;
 
 #[derive(Debug, Clone, Copy)]
-enum Line {
+enum Connection {
     Plain,
     Tls,
     Http2,
     Http2OverTls,
 }
 
-const LINES: [Line; 4] = [Line::Plain, Line::Tls, Line::Http2, Line::Http2OverTls];
+const CONNECTIONS: [Connection; 4] = [
+    Connection::Plain,
+    Connection::Tls,
+    Connection::Http2,
+    Connection::Http2OverTls,
+];
 
 fn path() -> String {
     format!("{EVENTS_PATH}?session=s-1&v=2&topics={NOTES}")
@@ -44,7 +49,7 @@ async fn http1<S: AsyncWrite + Send + Unpin>(mut stream: S) -> S {
     stream
 }
 
-/// The connection is read, and answers its pings; the stream is not.
+/// The client reads the connection and answers its pings, but does not read the stream.
 async fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) -> Box<dyn Any> {
     let (mut requests, connection) = with_timeout(h2::client::handshake(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -53,19 +58,19 @@ async fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) ->
     Box::new((with_timeout(response).await.unwrap(), requests))
 }
 
-/// The client, as long as it lives.
-async fn opened(node: &Node, authority: &CertificateAuthority, line: Line) -> Box<dyn Any> {
+/// Opens an event stream that is not read; dropping the result closes it.
+async fn open_unread(node: &Node, authority: &CertificateAuthority, connection: Connection) -> Box<dyn Any> {
     let over_tls = async |protocol| {
         let (client, server) = duplex(PIPE_CAPACITY);
         let tls = node.state.tls.clone().unwrap();
         tokio::spawn(tls.serve_connection(server, None, node.router.clone(), node.state.gateway.clone()));
         authority.connect(client, "localhost", &[protocol]).await
     };
-    match line {
-        Line::Plain => Box::new(http1(node.connect()).await),
-        Line::Tls => Box::new(http1(over_tls("http/1.1").await).await),
-        Line::Http2 => http2(node.connect()).await,
-        Line::Http2OverTls => http2(over_tls("h2").await).await,
+    match connection {
+        Connection::Plain => Box::new(http1(node.connect()).await),
+        Connection::Tls => Box::new(http1(over_tls("http/1.1").await).await),
+        Connection::Http2 => http2(node.connect()).await,
+        Connection::Http2OverTls => http2(over_tls("h2").await).await,
     }
 }
 
@@ -77,8 +82,8 @@ async fn fill(node: &Node) {
     }
 }
 
-/// Whether so many sessions are in the topic before `limit`.
-async fn present(observer: &mut Visitor<'_>, count: u32, limit: Duration) -> bool {
+/// Whether presence reaches `count` sessions before `limit`.
+async fn reaches_presence(observer: &mut Visitor<'_>, count: u32, limit: Duration) -> bool {
     let expected = observer.wait_for_presence(|presence| presence.session_count == count);
     timeout(limit, expected).await.is_ok()
 }
@@ -89,28 +94,31 @@ async fn observer(node: &Node) -> Visitor<'_> {
     observer
 }
 
-/// How long one that reads nothing is counted as present. `filled`: when more comes into the topic than the way holds.
-async fn found_after(authority: &CertificateAuthority, line: Line, filled: Option<Duration>) -> Duration {
+/// The time until an unread stream leaves presence. `filled` is when the topic gets more events than the buffers hold.
+async fn timeout_of(authority: &CertificateAuthority, connection: Connection, filled: Option<Duration>) -> Duration {
     let node = https::node(authority);
     let mut observer = observer(&node).await;
-    let (start, _client) = (Instant::now(), opened(&node, authority, line).await);
-    assert!(present(&mut observer, 2, GONE).await);
+    let (start, _client) = (Instant::now(), open_unread(&node, authority, connection).await);
+    assert!(reaches_presence(&mut observer, 2, GONE).await);
     if let Some(after) = filled {
-        assert!(!present(&mut observer, 1, after).await);
+        assert!(!reaches_presence(&mut observer, 1, after).await);
         fill(&node).await;
     }
-    assert!(present(&mut observer, 1, 2 * GONE).await, "{line:?} {filled:?}");
+    assert!(
+        reaches_presence(&mut observer, 1, 2 * GONE).await,
+        "{connection:?} {filled:?}"
+    );
     start.elapsed()
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_unread_stream_of_a_quiet_topic_times_out_equally_over_every_connection() {
     let authority = CertificateAuthority::new();
-    for line in LINES {
-        let after = found_after(&authority, line, None).await;
+    for connection in CONNECTIONS {
+        let after = timeout_of(&authority, connection, None).await;
         assert!(
             after >= limits::SESSION_SILENCE - Duration::from_secs(1) && after <= GONE,
-            "{line:?}: {after:?}"
+            "{connection:?}: {after:?}"
         );
     }
 }
@@ -118,12 +126,12 @@ async fn an_unread_stream_of_a_quiet_topic_times_out_equally_over_every_connecti
 #[tokio::test(start_paused = true)]
 async fn an_unread_stream_with_full_buffers_times_out_equally_over_every_connection() {
     let authority = CertificateAuthority::new();
-    for line in LINES {
+    for connection in CONNECTIONS {
         for filled in [1, 15, 30].map(Duration::from_secs) {
-            let after = found_after(&authority, line, Some(filled)).await;
+            let after = timeout_of(&authority, connection, Some(filled)).await;
             assert!(
                 after >= limits::SESSION_STALL && after <= GONE,
-                "{line:?}, filled after {filled:?}: {after:?}"
+                "{connection:?}, filled after {filled:?}: {after:?}"
             );
         }
     }
@@ -134,13 +142,13 @@ async fn a_client_that_reads_again_after_the_timeout_gets_the_reason() {
     let node = Node::new();
     let mut observer = observer(&node).await;
     let mut unread = http1(node.connect()).await;
-    assert!(present(&mut observer, 2, GONE).await);
-    assert!(!present(&mut observer, 1, Duration::from_secs(15)).await);
+    assert!(reaches_presence(&mut observer, 2, GONE).await);
+    assert!(!reaches_presence(&mut observer, 1, Duration::from_secs(15)).await);
     fill(&node).await;
-    assert!(present(&mut observer, 1, GONE).await);
+    assert!(reaches_presence(&mut observer, 1, GONE).await);
     let mut text = String::new();
     with_timeout(unread.read_to_string(&mut text)).await.unwrap();
-    let told = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
-    assert!(told > text.rfind("xxxx"), "{} bytes", text.len());
-    assert!(text.ends_with("\r\n0\r\n\r\n"), "the answer is whole");
+    let closing = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);
+    assert!(closing > text.rfind("xxxx"), "{} bytes", text.len());
+    assert!(text.ends_with("\r\n0\r\n\r\n"), "the response is incomplete");
 }

@@ -1,4 +1,4 @@
-//! Both versions of the session protocol, side by side over every transport.
+//! Both versions of the session protocol over every transport.
 
 use axum::http::StatusCode;
 use duplex_protocol::code;
@@ -15,7 +15,7 @@ use crate::harness::{Client, Node, open};
 
 const NOTES: &str = "notes/a";
 
-async fn socket(node: &Node, subprotocol: &str) -> Client<DuplexStream> {
+async fn websocket(node: &Node, subprotocol: &str) -> Client<DuplexStream> {
     let headers = [("sec-websocket-protocol", subprotocol)];
     let (client, response) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], subprotocol);
@@ -29,8 +29,8 @@ async fn add(node: &Node) {
         .await;
 }
 
-/// The next frame that is no presence.
-async fn next(client: &mut Client<DuplexStream>) -> Value {
+/// The next frame other than presence.
+async fn next_frame(client: &mut Client<DuplexStream>) -> Value {
     loop {
         let frame: Value = serde_json::from_slice(&client.receive().await.into_data()).unwrap();
         if frame.get("presence").is_none() {
@@ -44,15 +44,15 @@ async fn each_json_version_has_its_own_fields() {
     let node = Node::new();
     add(&node).await;
     for (subprotocol, checked) in [("duplex.v1.json", false), ("duplex.v2.json", true)] {
-        let mut client = socket(&node, subprotocol).await;
+        let mut client = websocket(&node, subprotocol).await;
         client
             .send(Message::text(r#"{"hello":{"build":"","name":null}}"#))
             .await;
-        let welcome = next(&mut client).await;
+        let welcome = next_frame(&mut client).await;
         assert_eq!(welcome["welcome"]["now_ms"].is_u64(), checked);
         let subscribe = format!(r#"{{"subscribe":{{"topic":"{NOTES}","cursor":null}}}}"#);
         client.send(Message::text(subscribe)).await;
-        let verdict = next(&mut client).await;
+        let verdict = next_frame(&mut client).await;
         let cursor = verdict["verdict"]["verdict"]["reset"]["cursor"].clone();
         assert_eq!(
             (cursor["check"].is_u64(), cursor["seq"].is_u64()),
@@ -60,18 +60,20 @@ async fn each_json_version_has_its_own_fields() {
             "{verdict}"
         );
         add(&node).await;
-        let event = next(&mut client).await;
+        let event = next_frame(&mut client).await;
         assert_eq!(event["event"]["check"].is_u64(), checked, "{event}");
-        // It comes back with what it was given.
-        let mut again = socket(&node, subprotocol).await;
-        again.send(Message::text(r#"{"hello":{"build":"","name":null}}"#)).await;
-        next(&mut again).await;
+        // The client reconnects with the cursor that it got.
+        let mut reconnected = websocket(&node, subprotocol).await;
+        reconnected
+            .send(Message::text(r#"{"hello":{"build":"","name":null}}"#))
+            .await;
+        next_frame(&mut reconnected).await;
         let subscribe = serde_json::json!({ "subscribe": { "topic": NOTES, "cursor": cursor } });
-        again.send(Message::text(subscribe.to_string())).await;
-        let verdict = next(&mut again).await;
+        reconnected.send(Message::text(subscribe.to_string())).await;
+        let verdict = next_frame(&mut reconnected).await;
         let resumed = &verdict["verdict"]["verdict"]["resumed"];
         assert_eq!(resumed["replayed"], 1, "{verdict}");
-        assert_eq!(next(&mut again).await, event);
+        assert_eq!(next_frame(&mut reconnected).await, event);
     }
 }
 
@@ -79,7 +81,7 @@ async fn each_json_version_has_its_own_fields() {
 async fn version_1_postcard_is_served() {
     let node = Node::new();
     add(&node).await;
-    let mut client = socket(&node, Protocol::new(Version::V1, Encoding::Postcard).subprotocol()).await;
+    let mut client = websocket(&node, Protocol::new(Version::V1, Encoding::Postcard).subprotocol()).await;
     client.send(Message::binary(vec![0, 0, 0])).await;
     let mut subscribe = vec![1, 7];
     subscribe.extend(NOTES.as_bytes());
@@ -130,9 +132,9 @@ async fn the_query_selects_the_version_over_http() {
 #[tokio::test]
 async fn an_unknown_version_is_rejected() {
     let node = Node::new();
-    let mut client = socket(&node, "duplex.v3.json").await;
-    let last = next(&mut client).await;
-    assert_eq!(last["closing"]["reason"], "reload");
+    let mut client = websocket(&node, "duplex.v3.json").await;
+    let closing = next_frame(&mut client).await;
+    assert_eq!(closing["closing"]["reason"], "reload");
     let (closed, _) = client.expect_close().await.unwrap();
     assert_eq!(closed, code::RELOAD);
     assert!(Protocol::from_subprotocol("duplex.v3.json").is_none());

@@ -1,4 +1,4 @@
-//! What the server counts for a run is, byte for byte, what its client sent and received.
+//! The byte counts of a measurement run equal what its client sent and received.
 
 use duplex::apps::compare::wire::measure::{
     DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, MAX_PAYLOAD, POLL_PATH, RUNS_PATH, RunCounts, SEND_PATH, TrafficCounts,
@@ -14,7 +14,7 @@ use crate::harness::{self, ListeningNode, Node, wait_until, with_timeout};
 const RUN: &str = "0123456789abcdef";
 const OTHER: &str = "fedcba9876543210";
 
-/// A connection whose client counts too.
+/// A client connection that counts its own bytes.
 struct Client {
     stream: TcpStream,
     sent: u64,
@@ -35,7 +35,7 @@ impl Client {
         self.sent += bytes.len() as u64;
     }
 
-    /// Reads until what was read ends with this.
+    /// Reads up to and including `end`.
     async fn read_until(&mut self, end: &[u8]) -> String {
         let mut read = Vec::new();
         while !read.ends_with(end) {
@@ -52,8 +52,8 @@ impl Client {
         read
     }
 
-    /// A head, and the body that it announces.
-    async fn answer(&mut self) -> (String, String) {
+    /// Reads a response: its head and the body of its content length.
+    async fn response(&mut self) -> (String, String) {
         let head = self.read_until(b"\r\n\r\n").await;
         let length = header(&head, "content-length").parse().unwrap_or(0);
         let body = self.read_exactly(length).await;
@@ -64,11 +64,11 @@ impl Client {
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n");
         self.send(head.as_bytes()).await;
-        // In a packet of its own, as browsers do it.
+        // In a separate packet, like browsers.
         if !body.is_empty() {
             self.send(body.as_bytes()).await;
         }
-        self.answer().await
+        self.response().await
     }
 
     async fn post(&mut self, path: &str, body: &str) -> (String, String) {
@@ -79,7 +79,7 @@ impl Client {
         self.request("GET", path, "", "").await
     }
 
-    const fn both(&self) -> (u64, u64) {
+    const fn bytes(&self) -> (u64, u64) {
         (self.sent, self.received)
     }
 }
@@ -95,19 +95,19 @@ fn labelled(path: &str, run: &str, transport: &str, more: &str) -> String {
     format!("{path}?run={run}&way={transport}{more}")
 }
 
-/// Asked without a label, over a connection of its own.
+/// Requests the counts without a label, over a new connection.
 async fn counts(node: &ListeningNode, run: &str) -> RunCounts {
     let (head, body) = Client::connect(node).await.get(&format!("{RUNS_PATH}/{run}")).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     serde_json::from_str(&body).unwrap()
 }
 
-async fn tally(node: &ListeningNode, run: &str, transport: &str) -> TrafficCounts {
+async fn traffic(node: &ListeningNode, run: &str, transport: &str) -> TrafficCounts {
     counts(node, run).await.ways[transport]
 }
 
-const fn both(tally: TrafficCounts) -> (u64, u64) {
-    (tally.bytes_in, tally.bytes_out)
+const fn bytes(traffic: TrafficCounts) -> (u64, u64) {
+    (traffic.bytes_in, traffic.bytes_out)
 }
 
 #[tokio::test]
@@ -118,9 +118,9 @@ async fn requests_on_a_keep_alive_connection_are_counted_exactly() {
         let (_, answer) = client.post(&labelled(ECHO_PATH, RUN, "fetch", ""), body).await;
         assert_eq!(answer, body);
     }
-    let tally = tally(&node, RUN, "fetch").await;
-    assert_eq!(both(tally), client.both());
-    assert_eq!((tally.opened, tally.reused, tally.requests), (1, 0, 3));
+    let traffic = traffic(&node, RUN, "fetch").await;
+    assert_eq!(bytes(traffic), client.bytes());
+    assert_eq!((traffic.opened, traffic.reused, traffic.requests), (1, 0, 3));
     assert!(client.sent > MAX_PAYLOAD as u64 && counts(&node, RUN).await.cpu_us > 0);
 }
 
@@ -129,22 +129,22 @@ async fn runs_that_share_a_connection_are_counted_separately() {
     let node = Node::new().listen().await;
     let mut client = Client::connect(&node).await;
     let mut expected = [(0, 0); 3];
-    let asks = [0, 1, 2, 2, 0, 1, 1, 0, 2, 1];
-    for (number, who) in asks.into_iter().enumerate() {
-        let before = client.both();
+    let requests = [0, 1, 2, 2, 0, 1, 1, 0, 2, 1];
+    for (number, run) in requests.into_iter().enumerate() {
+        let before = client.bytes();
         let body = "y".repeat(number * 100);
-        let path = match who {
+        let path = match run {
             0 => labelled(ECHO_PATH, RUN, "fetch", ""),
             1 => labelled(ECHO_PATH, OTHER, "other", ""),
             _ => ECHO_PATH.to_owned(),
         };
         client.post(&path, &body).await;
-        let of = &mut expected[who];
-        of.0 += client.sent - before.0;
-        of.1 += client.received - before.1;
+        let bytes = &mut expected[run];
+        bytes.0 += client.sent - before.0;
+        bytes.1 += client.received - before.1;
     }
-    let (run, other) = (tally(&node, RUN, "fetch").await, tally(&node, OTHER, "other").await);
-    assert_eq!((both(run), both(other)), (expected[0], expected[1]));
+    let (run, other) = (traffic(&node, RUN, "fetch").await, traffic(&node, OTHER, "other").await);
+    assert_eq!((bytes(run), bytes(other)), (expected[0], expected[1]));
     assert_eq!((run.opened, run.reused, run.requests), (1, 2, 3));
     assert_eq!((other.opened, other.reused, other.requests), (0, 3, 4));
 }
@@ -162,12 +162,12 @@ async fn a_closing_response_opens_a_new_connection_for_the_next_request() {
         assert_eq!(
             with_timeout(client.stream.read(&mut [0])).await.unwrap(),
             0,
-            "the server hangs up"
+            "the server did not close the connection"
         );
         sum = (sum.0 + client.sent, sum.1 + client.received);
     }
-    let tally = tally(&node, RUN, "fresh").await;
-    assert_eq!((both(tally), tally.opened, tally.requests), (sum, 3, 3));
+    let traffic = traffic(&node, RUN, "fresh").await;
+    assert_eq!((bytes(traffic), traffic.opened, traffic.requests), (sum, 3, 3));
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn a_websocket_is_counted_from_its_handshake_to_its_close_frame() {
         .send(handshake_request(&labelled(harness::ECHO_PATH, RUN, "socket", "")).as_bytes())
         .await;
     client.read_until(b"\r\n\r\n").await;
-    assert_eq!(both(tally(&node, RUN, "socket").await), client.both());
+    assert_eq!(bytes(traffic(&node, RUN, "socket").await), client.bytes());
     for length in [5, 126, 70_000] {
         client.send(&masked(FIN | TEXT, "z".repeat(length).as_bytes())).await;
         let header = match length {
@@ -190,8 +190,11 @@ async fn a_websocket_is_counted_from_its_handshake_to_its_close_frame() {
     }
     client.send(&masked(FIN | CLOSE, &1000_u16.to_be_bytes())).await;
     client.read_exactly(4).await;
-    let tally = tally(&node, RUN, "socket").await;
-    assert_eq!((both(tally), tally.opened, tally.requests), (client.both(), 1, 1));
+    let traffic = traffic(&node, RUN, "socket").await;
+    assert_eq!(
+        (bytes(traffic), traffic.opened, traffic.requests),
+        (client.bytes(), 1, 1)
+    );
 }
 
 #[tokio::test]
@@ -214,17 +217,17 @@ async fn server_sent_events_and_polls_are_counted_with_their_posts() {
             .post(&labelled(SEND_PATH, RUN, "sse", "&box=b"), &format!("said {number}"))
             .await;
         assert!(head.starts_with("HTTP/1.1 204 "), "{head}");
-        // The end of the event, and of the chunk.
+        // The end of the event and of its chunk.
         let chunk = events.read_until(b"\n\n\r\n").await;
         assert!(chunk.contains(&format!("data: said {number}\n")), "{chunk}");
         let after = format!("&box=b&after={}", number - 1);
-        let (_, came) = poll.get(&labelled(POLL_PATH, RUN, "poll", &after)).await;
-        assert_eq!(came, format!("{number}\nsaid {number}"));
+        let (_, body) = poll.get(&labelled(POLL_PATH, RUN, "poll", &after)).await;
+        assert_eq!(body, format!("{number}\nsaid {number}"));
     }
-    let sse = tally(&node, RUN, "sse").await;
-    assert_eq!(both(sse), (events.sent + post.sent, events.received + post.received));
+    let sse = traffic(&node, RUN, "sse").await;
+    assert_eq!(bytes(sse), (events.sent + post.sent, events.received + post.received));
     assert_eq!((sse.opened, sse.requests), (2, 4));
-    assert_eq!(both(tally(&node, RUN, "poll").await), poll.both());
+    assert_eq!(bytes(traffic(&node, RUN, "poll").await), poll.bytes());
     let (_, value) = poll.get(&labelled(VALUE_PATH, RUN, "value", "&box=b")).await;
     assert_eq!(value, "said 3");
 }
@@ -246,9 +249,9 @@ async fn a_poll_and_a_watch_wait_for_a_new_value() {
         .await;
     wait_until(async || counts(&node, RUN).await.ways.contains_key("poll")).await;
     post.post(&labelled(SEND_PATH, RUN, "source", "&box=v"), "news").await;
-    assert_eq!(poll.answer().await.1, "1\nnews");
+    assert_eq!(poll.response().await.1, "1\nnews");
     assert_eq!(watch.read_exactly(6).await, b"\x81\x04news");
-    assert_eq!(both(tally(&node, RUN, "push").await), watch.both());
+    assert_eq!(bytes(traffic(&node, RUN, "push").await), watch.bytes());
 }
 
 #[tokio::test]
@@ -260,7 +263,7 @@ async fn a_cookie_labels_requests_without_a_query() {
     client.send(labelled.as_bytes()).await;
     let head = client.read_until(b"\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    assert_eq!(both(tally(&node, RUN, "signal").await), client.both());
+    assert_eq!(bytes(traffic(&node, RUN, "signal").await), client.bytes());
 
     let mut client = Client::connect(&node).await;
     let headers = format!("cookie: measured={RUN}.function\r\ncontent-type: application/x-www-form-urlencoded\r\n");
@@ -271,7 +274,7 @@ async fn a_cookie_labels_requests_without_a_query() {
         head.starts_with("HTTP/1.1 200 ") && body.contains("hello"),
         "{head}{body}"
     );
-    assert_eq!(both(tally(&node, RUN, "function").await), client.both());
+    assert_eq!(bytes(traffic(&node, RUN, "function").await), client.bytes());
 }
 
 #[tokio::test]
@@ -286,7 +289,7 @@ async fn a_cached_document_is_not_sent_again() {
     let (head, _) = client.request("GET", &path, &tag, "").await;
     assert!(head.starts_with("HTTP/1.1 304 "), "{head}");
     assert!(client.received - before < 1000);
-    assert_eq!(both(tally(&node, RUN, "cached").await), client.both());
+    assert_eq!(bytes(traffic(&node, RUN, "cached").await), client.bytes());
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
-//! Guessed secrets, and links that are looked at or used twice.
+//! Guessed secrets, and sign-in links that are viewed or used twice.
 
 use axum::http::StatusCode;
 
-use super::{READABLE, TOKEN, ask, form, node, show, sign_in, token};
+use super::{READABLE, TOKEN, node, post_form, request, request_with_token, sign_in, token};
 
 #[tokio::test(start_paused = true)]
 async fn guessed_sign_in_tokens_are_delayed_more_and_more() {
@@ -10,29 +10,29 @@ async fn guessed_sign_in_tokens_are_delayed_more_and_more() {
     let (mut tried, mut waits) = (0, Vec::new());
     for number in 0..2_000 {
         let guess = format!("token=a-guess-of-a-token-{number}");
-        let answer = form(&node, "/api/operator/sign-in", &[], &guess).await;
-        match answer.status {
+        let response = post_form(&node, "/api/operator/sign-in", &[], &guess).await;
+        match response.status {
             StatusCode::SEE_OTHER => tried += 1,
-            StatusCode::TOO_MANY_REQUESTS => waits.push(answer.header("retry-after").parse::<u64>().unwrap()),
+            StatusCode::TOO_MANY_REQUESTS => waits.push(response.header("retry-after").parse::<u64>().unwrap()),
             other => panic!("{other}"),
         }
     }
-    assert!(tried < 10, "{tried} guesses were looked at");
+    assert!(tried < 10, "{tried} guesses were checked");
     assert!(waits.is_sorted() && waits[0] < waits[waits.len() - 1], "{waits:?}");
-    let right = form(&node, "/api/operator/sign-in", &[], &format!("token={TOKEN}")).await;
+    let correct = post_form(&node, "/api/operator/sign-in", &[], &format!("token={TOKEN}")).await;
     assert_eq!(
-        right.status,
+        correct.status,
         StatusCode::TOO_MANY_REQUESTS,
-        "it could have been guessed"
+        "the correct token is delayed as well: it could have been guessed"
     );
-    let (made, _) = token(&node, "operator", None);
-    sign_in(&node, &made).await;
+    let (created, _) = token(&node, "operator", None);
+    sign_in(&node, &created).await;
     let code = node.state.access.links().create().unwrap();
-    let entered = form(&node, "/operator/sign-in", &[], &format!("code={}", code.as_str())).await;
+    let signed_in = post_form(&node, "/operator/sign-in", &[], &format!("code={}", code.as_str())).await;
     assert_eq!(
-        entered.header("location"),
+        signed_in.header("location"),
         "/status",
-        "what cannot be guessed is not kept waiting"
+        "secrets that cannot be guessed are not delayed"
     );
 }
 
@@ -42,19 +42,22 @@ async fn guessed_bearer_tokens_are_rate_limited() {
     let mut statuses = Vec::new();
     for number in 0..200 {
         statuses.push(
-            show(&node, READABLE[0], &format!("a-guess-of-a-token-{number}"))
+            request_with_token(&node, READABLE[0], &format!("a-guess-of-a-token-{number}"))
                 .await
                 .status,
         );
     }
-    let looked_at = statuses
+    let checked = statuses
         .iter()
         .filter(|status| **status == StatusCode::UNAUTHORIZED)
         .count();
-    assert!(looked_at < 30, "{looked_at}");
+    assert!(checked < 30, "{checked}");
     assert_eq!(statuses[199], StatusCode::TOO_MANY_REQUESTS);
-    let (made, _) = token(&node, "read", None);
-    assert_eq!(show(&node, READABLE[0], &made).await.status, StatusCode::OK);
+    let (created, _) = token(&node, "read", None);
+    assert_eq!(
+        request_with_token(&node, READABLE[0], &created).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -73,26 +76,31 @@ async fn a_sign_in_link_works_once_and_viewing_it_does_not_use_it() {
     }
     let body = format!("code={}", code.as_str());
     let evil = [("origin", "http://evil.example")];
-    let kind = [("content-type", "application/x-www-form-urlencoded")];
-    let foreign = ask(&node, ("POST", "/operator/sign-in"), &[kind[0], evil[0]], &body).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let foreign = request(&node, ("POST", "/operator/sign-in"), &[form[0], evil[0]], &body).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
-    // What browsers send for a page that says `no-referrer`.
-    let opaque = [kind[0], ("origin", "null"), ("sec-fetch-site", "same-origin")];
-    let entered = ask(&node, ("POST", "/operator/sign-in"), &opaque, &body).await;
+    // Browsers send these headers from a page with the policy `no-referrer`.
+    let opaque = [form[0], ("origin", "null"), ("sec-fetch-site", "same-origin")];
+    let signed_in = request(&node, ("POST", "/operator/sign-in"), &opaque, &body).await;
     assert_eq!(
-        (entered.status, entered.header("location")),
+        (signed_in.status, signed_in.header("location")),
         (StatusCode::SEE_OTHER, "/status")
     );
-    let (cookie, _) = entered.header("set-cookie").split_once("; ").unwrap();
+    let (cookie, _) = signed_in.header("set-cookie").split_once("; ").unwrap();
     assert_eq!(
-        ask(&node, READABLE[0], &[("cookie", cookie)], "").await.status,
+        request(&node, READABLE[0], &[("cookie", cookie)], "").await.status,
         StatusCode::OK
     );
-    let again = ask(&node, ("POST", "/operator/sign-in"), &opaque, &body).await;
+    let again = request(&node, ("POST", "/operator/sign-in"), &opaque, &body).await;
     assert_eq!((again.status, again.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
     assert!(again.body.contains("duplex sign-in"));
     let korean = [("accept-language", "ko")];
-    assert!(ask(&node, ("GET", &path), &korean, "").await.body.contains("로그인"));
+    assert!(
+        request(&node, ("GET", &path), &korean, "")
+            .await
+            .body
+            .contains("로그인")
+    );
     let hostile = node.get("/operator/sign-in?code=%22%3E%3Cscript%3E").await;
     assert!(!hostile.body.contains("<script") && hostile.body.contains(r#"value="""#));
 }

@@ -1,4 +1,4 @@
-//! Tokens and links that are made beside a server.
+//! Tokens and sign-in links that the command line creates for a running server.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -17,17 +17,21 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
     let server = Server::start(folder.path());
     let url = server.url();
     let topics = |token: &str| run(folder.path(), &["topics", "--url", &url, "--token", token]);
-    assert!(topics(early).status.success(), "made before the first start");
-    let made = run(
+    assert!(topics(early).status.success(), "created before the first start");
+    let created = run(
         folder.path(),
         &["token", "create", "--role", "notify", "--expires", "90d"],
     );
-    let notifier = stdout(&made).trim().to_owned();
-    assert_eq!(stdout(&made).lines().count(), 1, "the token alone, for scripts");
-    let refused = topics(&notifier);
+    let notifier = stdout(&created).trim().to_owned();
+    assert_eq!(
+        stdout(&created).lines().count(),
+        1,
+        "scripts read the token from the only line"
+    );
+    let rejected = topics(&notifier);
     assert!(
-        String::from_utf8_lossy(&refused.stderr).contains("the role read"),
-        "{refused:?}"
+        String::from_utf8_lossy(&rejected.stderr).contains("the role read"),
+        "{rejected:?}"
     );
     let notified = run(
         folder.path(),
@@ -44,26 +48,26 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
     let id = list.lines().find(|line| line.contains("early")).unwrap();
     let (id, _) = id.split_once(' ').unwrap();
     assert!(run(folder.path(), &["token", "revoke", id]).status.success());
-    let refused = topics(early);
+    let rejected = topics(early);
     assert!(
-        String::from_utf8_lossy(&refused.stderr).contains("revoked"),
-        "{refused:?}"
+        String::from_utf8_lossy(&rejected.stderr).contains("revoked"),
+        "{rejected:?}"
     );
     assert!(!run(folder.path(), &["token", "revoke", "none"]).status.success());
 
     let legacy = stdout(&run(folder.path(), &["token"])).trim().to_owned();
     assert!(topics(&legacy).status.success());
     assert!(run(folder.path(), &["token", "revoke", "legacy"]).status.success());
-    let refused = topics(&legacy);
+    let rejected = topics(&legacy);
     assert!(
-        String::from_utf8_lossy(&refused.stderr).contains("revoked"),
-        "{refused:?}"
+        String::from_utf8_lossy(&rejected.stderr).contains("revoked"),
+        "{rejected:?}"
     );
     assert!(!run(folder.path(), &["token"]).status.success());
     drop(server);
     let server = Server::start(folder.path());
-    let refused = run(folder.path(), &["topics", "--url", &server.url(), "--token", &legacy]);
-    assert!(!refused.status.success(), "none is made again");
+    let rejected = run(folder.path(), &["topics", "--url", &server.url(), "--token", &legacy]);
+    assert!(!rejected.status.success(), "a revoked token is not created again");
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let path = file.unwrap().path();
         let text = if path.is_file() {
@@ -83,8 +87,8 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
 async fn revoking_a_token_with_the_cli_closes_its_websocket() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    let made = stdout(&run(folder.path(), &["token", "create", "--role", "read"]));
-    let bearer = format!("Bearer {}", made.trim());
+    let created = stdout(&run(folder.path(), &["token", "create", "--role", "read"]));
+    let bearer = format!("Bearer {}", created.trim());
     let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
     let headers = [
         ("sec-websocket-protocol", "duplex.v1.json"),
@@ -115,9 +119,9 @@ fn a_sign_in_link_is_printed_to_a_terminal_only_and_by_the_sign_in_command() {
         .spawn()
         .unwrap();
     let mut out = std::io::BufReader::new(process.stdout.take().unwrap());
-    let mut first = String::new();
-    std::io::BufRead::read_line(&mut out, &mut first).unwrap();
-    let addr = first.trim().strip_prefix("http://").unwrap().to_owned();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    let addr = line.trim().strip_prefix("http://").unwrap().to_owned();
     let link = stdout(&run(folder.path(), &["sign-in", "--url", &format!("http://{addr}")]));
     let (base, code) = link.trim().split_once("/operator/sign-in?code=").unwrap();
     assert_eq!(base, format!("http://{addr}"));
@@ -130,14 +134,14 @@ fn a_sign_in_link_is_printed_to_a_terminal_only_and_by_the_sign_in_command() {
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
     };
-    let entered = post(code);
+    let response = post(code);
     assert!(
-        entered.starts_with("HTTP/1.1 303") && entered.contains("operator="),
-        "{entered}"
+        response.starts_with("HTTP/1.1 303") && response.contains("operator="),
+        "{response}"
     );
     assert!(post(code).starts_with("HTTP/1.1 403"));
     process.kill().unwrap();
@@ -145,6 +149,6 @@ fn a_sign_in_link_is_printed_to_a_terminal_only_and_by_the_sign_in_command() {
     let (mut rest, mut log) = (String::new(), String::new());
     out.read_to_string(&mut rest).unwrap();
     process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(!rest.contains("sign-in"), "a pipe may be kept: {rest}");
-    assert!(!log.contains(code), "the log shows no code");
+    assert!(!rest.contains("sign-in"), "the output of a pipe may be stored: {rest}");
+    assert!(!log.contains(code), "the log contains the code");
 }

@@ -1,4 +1,4 @@
-//! Who may do what: attacks of strangers and of programs with too little a role, on every way in.
+//! Access control: requests of visitors and of programs without the required role, over every transport and endpoint.
 
 mod brute_force;
 mod commands;
@@ -21,6 +21,7 @@ use crate::harness::{Node, Response};
 
 const TOKEN: &str = "a-token-for-the-tests";
 
+/// Endpoints that require the role read.
 const READABLE: [(&str, &str); 3] = [
     ("GET", "/metrics"),
     ("GET", "/api/topics"),
@@ -36,7 +37,7 @@ const TRANSPORTS: [Transport; 4] = [
     Transport::Poll,
 ];
 
-/// With the applications' topics.
+/// A node with the applications' topics and the operator token [`TOKEN`].
 fn node() -> Node {
     node_with(false)
 }
@@ -48,13 +49,14 @@ fn node_with(demo: bool) -> Node {
     })
 }
 
-fn token(node: &Node, role: &str, life: Option<Duration>) -> (String, String) {
+/// Creates a token; returns its secret and its id.
+fn token(node: &Node, role: &str, lifetime: Option<Duration>) -> (String, String) {
     let role: Role = role.parse().unwrap();
-    let (secret, record) = node.state.access.tokens().create(role, "", life).unwrap();
+    let (secret, record) = node.state.access.tokens().create(role, "", lifetime).unwrap();
     (secret.as_str().to_owned(), record.id)
 }
 
-async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)], body: &str) -> Response {
+async fn request(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)], body: &str) -> Response {
     let mut request = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", "localhost");
@@ -65,28 +67,29 @@ async fn ask(node: &Node, (method, path): (&str, &str), headers: &[(&str, &str)]
     node.page(request.body(Body::from(body.to_owned())).unwrap()).await
 }
 
-async fn show(node: &Node, address: (&str, &str), token: &str) -> Response {
-    ask(node, address, &[("authorization", &format!("Bearer {token}"))], "").await
+async fn request_with_token(node: &Node, endpoint: (&str, &str), token: &str) -> Response {
+    request(node, endpoint, &[("authorization", &format!("Bearer {token}"))], "").await
 }
 
-async fn form(node: &Node, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+async fn post_form(node: &Node, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let form = [
         ("content-type", "application/x-www-form-urlencoded"),
         ("origin", "http://localhost"),
     ];
-    ask(node, ("POST", path), &[&form, headers].concat(), body).await
+    request(node, ("POST", path), &[&form, headers].concat(), body).await
 }
 
-/// `operator=…`, of a session that was just begun.
+/// Signs in as an operator; returns the cookie `operator=…`.
 async fn sign_in(node: &Node, token: &str) -> String {
-    let entered = form(node, "/api/operator/sign-in", &[], &format!("token={token}")).await;
-    assert_eq!(entered.header("location"), "/status");
-    let (pair, attributes) = entered.header("set-cookie").split_once("; ").unwrap();
+    let response = post_form(node, "/api/operator/sign-in", &[], &format!("token={token}")).await;
+    assert_eq!(response.header("location"), "/status");
+    let (pair, attributes) = response.header("set-cookie").split_once("; ").unwrap();
     assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Strict"));
     pair.to_owned()
 }
 
-fn said(answer: &Answer) -> &'static str {
+/// The outcome of a command as one word.
+fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Answer::Accepted { .. } => "accepted",
         Answer::Rejected(why) if why.role_needed().is_some() => "role",

@@ -1,4 +1,4 @@
-//! Sessions and sockets that end with what opened them.
+//! Sessions and connections end with the credential that opened them.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, Closing, EVENTS_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
-use super::{READABLE, TOKEN, ask, form, node, show, sign_in, token};
+use super::{READABLE, TOKEN, node, post_form, request, request_with_token, sign_in, token};
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::with_timeout;
 
-/// The code and reason with which a socket is closed after what came before.
-async fn closed(visitor: &mut Visitor<'_>) -> (u16, String) {
+/// Reads up to the close frame; returns its code and reason.
+async fn close_frame(visitor: &mut Visitor<'_>) -> (u16, String) {
     loop {
         let message = visitor.websocket().await.receive().await;
         if let tokio_tungstenite::tungstenite::Message::Close(frame) = message {
@@ -41,14 +41,14 @@ async fn a_websocket_closes_when_its_credential_ends() {
     let mut stranger = Visitor::new(&node, transport).await;
     stranger.subscribe("chat/lobby", None).await;
     node.state.access.tokens().revoke(&id).unwrap();
-    form(&node, "/api/operator/sign-out", &[("cookie", &cookie)], "").await;
-    let mut ends = Vec::new();
+    post_form(&node, "/api/operator/sign-out", &[("cookie", &cookie)], "").await;
+    let mut close_frames = Vec::new();
     for visitor in &mut visitors {
-        ends.push(closed(visitor).await);
+        close_frames.push(close_frame(visitor).await);
     }
-    assert_eq!(ends[0], (4502, "the token is revoked".to_owned()));
-    assert_eq!(ends[1], (4502, "the token has expired".to_owned()));
-    assert_eq!(ends[2], (4502, "the operator's session has ended".to_owned()));
+    assert_eq!(close_frames[0], (4502, "the token is revoked".to_owned()));
+    assert_eq!(close_frames[1], (4502, "the token has expired".to_owned()));
+    assert_eq!(close_frames[2], (4502, "the operator's session has ended".to_owned()));
     let post = json!({ "post": { "text": "hello", "reply_to": null } });
     assert!(matches!(
         stranger.command("chat/lobby", &post).await,
@@ -63,7 +63,7 @@ async fn an_event_stream_closes_when_its_token_is_revoked() {
         let (secret, id) = token(&node, "read", None);
         let mut program = Visitor::new(&node, transport).await.with_token(&secret);
         assert!(matches!(program.subscribe(STATUS, None).await, Verdict::Reset { .. }));
-        let listening = async {
+        let closing = async {
             loop {
                 if let ServerFrame::Closing { reason, .. } = program.next_frame().await {
                     return reason;
@@ -76,15 +76,15 @@ async fn an_event_stream_closes_when_its_token_is_revoked() {
         };
         if transport == Transport::Sse {
             assert_eq!(
-                tokio::join!(with_timeout(listening), revoking).0,
+                tokio::join!(with_timeout(closing), revoking).0,
                 Closing::Ended,
                 "{transport:?}"
             );
         } else {
-            // A poll that comes after it is refused as any request.
+            // The next poll is rejected like any other request.
             revoking.await;
             assert_eq!(
-                show(&node, ("GET", EVENTS_PATH), &secret).await.status,
+                request_with_token(&node, ("GET", EVENTS_PATH), &secret).await.status,
                 StatusCode::UNAUTHORIZED
             );
         }
@@ -96,12 +96,13 @@ async fn operator_cookies_are_random_and_end_at_sign_out() {
     let node = node();
     let (one, other) = (sign_in(&node, TOKEN).await, sign_in(&node, TOKEN).await);
     assert_ne!(one, other);
-    let open = async |cookie: &str| ask(&node, READABLE[0], &[("cookie", cookie)], "").await.status == StatusCode::OK;
+    let open =
+        async |cookie: &str| request(&node, READABLE[0], &[("cookie", cookie)], "").await.status == StatusCode::OK;
     assert!(open(&one).await && open(&other).await);
-    form(&node, "/api/operator/sign-out", &[("cookie", &one)], "").await;
-    assert!(!open(&one).await, "a copy of the cookie is of no use");
+    post_form(&node, "/api/operator/sign-out", &[("cookie", &one)], "").await;
+    assert!(!open(&one).await, "a copy of the cookie is invalid");
     assert!(open(&other).await);
-    // The cookie of earlier versions was a hash of the token.
+    // In earlier versions the cookie was a hash of the token.
     use sha2::Digest as _;
     let hash = sha2::Sha256::digest(format!("duplex operator {TOKEN}"));
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -119,14 +120,14 @@ async fn an_operator_session_ends_when_its_token_is_revoked() {
     let node = node();
     let (secret, id) = token(&node, "operator", None);
     let cookie = sign_in(&node, &secret).await;
-    let status = async || ask(&node, READABLE[0], &[("cookie", &cookie)], "").await.status;
+    let status = async || request(&node, READABLE[0], &[("cookie", &cookie)], "").await.status;
     assert_eq!(status().await, StatusCode::OK);
     node.state.access.tokens().revoke(&id).unwrap();
     assert_eq!(status().await, StatusCode::UNAUTHORIZED);
     let (reader, _) = token(&node, "read", None);
-    let refused = form(&node, "/api/operator/sign-in", &[], &format!("token={reader}")).await;
+    let rejected = post_form(&node, "/api/operator/sign-in", &[], &format!("token={reader}")).await;
     assert_eq!(
-        (refused.header("location"), refused.header("set-cookie")),
+        (rejected.header("location"), rejected.header("set-cookie")),
         ("/status?refused", "")
     );
 }

@@ -1,4 +1,4 @@
-//! What a token with a role opens, and what not, on every way in.
+//! The endpoints and topics that each role of a token opens, over every transport.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{ClientFrame, CommandId, Denied, HISTORY_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
-use super::{BACKUP, READABLE, TRANSPORTS, ask, node, said, show, token};
+use super::{BACKUP, READABLE, TRANSPORTS, node, outcome, request, request_with_token, token};
 use crate::harness::Node;
 use crate::harness::visitor::{Transport, Visitor};
 
@@ -18,32 +18,39 @@ async fn each_role_grants_only_its_endpoints() {
     let node = node();
     let roles = ["operator", "read", "notify", "device"];
     let tokens = roles.map(|role| token(&node, role, None).0);
-    for address in READABLE {
-        // One after the other: each holds the lock of the routes.
-        let mut statuses = Vec::new();
+    for endpoint in READABLE {
+        // One after the other: each request holds the route list lock.
+        let mut responses = Vec::new();
         for token in &tokens {
-            statuses.push(show(&node, address, token).await);
+            responses.push(request_with_token(&node, endpoint, token).await);
         }
-        let found: Vec<_> = statuses.iter().map(|answer| answer.status.as_u16()).collect();
-        assert_eq!(found, [200, 200, 403, 403], "{address:?}");
-        assert!(statuses[2].problem().contains("the role read"), "{}", statuses[2].body);
+        let statuses: Vec<_> = responses.iter().map(|response| response.status.as_u16()).collect();
+        assert_eq!(statuses, [200, 200, 403, 403], "{endpoint:?}");
+        assert!(
+            responses[2].problem().contains("the role read"),
+            "{}",
+            responses[2].body
+        );
     }
-    for (at, role) in roles.iter().enumerate() {
-        let answer = show(&node, BACKUP, &tokens[at]).await;
+    for (index, role) in roles.iter().enumerate() {
+        let response = request_with_token(&node, BACKUP, &tokens[index]).await;
         if *role == "operator" {
-            // There is no file to copy in these tests.
-            assert!(answer.status.is_success() || answer.status.is_server_error());
+            // These tests have no data file to copy.
+            assert!(response.status.is_success() || response.status.is_server_error());
         } else {
-            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{role}");
-            assert!(answer.problem().contains("the role operator"));
+            assert_eq!(response.status, StatusCode::FORBIDDEN, "{role}");
+            assert!(response.problem().contains("the role operator"));
         }
     }
     let private = "/api/operator/events?topic=inbox/00000000000000aa";
     assert_eq!(
-        show(&node, ("GET", private), &tokens[1]).await.status,
+        request_with_token(&node, ("GET", private), &tokens[1]).await.status,
         StatusCode::FORBIDDEN
     );
-    assert_eq!(show(&node, ("GET", private), &tokens[0]).await.status, StatusCode::OK);
+    assert_eq!(
+        request_with_token(&node, ("GET", private), &tokens[0]).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -52,7 +59,7 @@ async fn ingest_endpoints_accept_only_the_matching_role() {
     let post = async |path: &str, body: serde_json::Value, role: &str| {
         let bearer = format!("Bearer {}", token(&node, role, None).0);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        ask(&node, ("POST", path), &headers, &body.to_string()).await
+        request(&node, ("POST", path), &headers, &body.to_string()).await
     };
     let notice = json!({ "to": "everyone", "title": "hello" });
     let report = json!({ "readings": [{ "metric": "t", "value": 1 }] });
@@ -76,7 +83,7 @@ async fn ingest_endpoints_accept_only_the_matching_role() {
     }
 }
 
-fn a_notice() -> serde_json::Value {
+fn send_notice() -> serde_json::Value {
     json!({ "send": Notice {
         title: LocalizedText::untranslated("hello"),
         body: LocalizedText::untranslated(""),
@@ -86,20 +93,24 @@ fn a_notice() -> serde_json::Value {
     } })
 }
 
-/// What a program says over a WebSocket, and what it is answered.
-async fn tell(node: &Node, token: &str, topic: &str, command: &serde_json::Value) -> &'static str {
+/// Sends a command over WebSocket and over HTTP; returns the outcome, which must be equal.
+async fn send_command(node: &Node, token: &str, topic: &str, command: &serde_json::Value) -> &'static str {
     let mut program = Visitor::new(node, Transport::WebSocket(Encoding::Json))
         .await
         .with_token(token);
     let over_socket = program.command(topic, command).await;
     let (status, posted) = program.post(&frame(topic, command)).await;
-    match (said(&over_socket), status, posted) {
+    match (outcome(&over_socket), status, posted) {
         ("role", StatusCode::FORBIDDEN, None) => "role",
-        (one, StatusCode::OK, Some(ServerFrame::Reply { answer, .. })) => {
-            assert_eq!(one, said(&answer), "{topic}: the same over HTTP");
-            one
+        (outcome_over_socket, StatusCode::OK, Some(ServerFrame::Reply { answer, .. })) => {
+            assert_eq!(
+                outcome_over_socket,
+                outcome(&answer),
+                "{topic}: the outcome differs over HTTP"
+            );
+            outcome_over_socket
         }
-        (one, status, posted) => panic!("{topic}: {one} over WebSocket, {status} {posted:?} over HTTP"),
+        (socket, status, posted) => panic!("{topic}: {socket} over WebSocket, {status} {posted:?} over HTTP"),
     }
 }
 
@@ -131,12 +142,12 @@ async fn a_program_session_writes_only_what_its_role_permits() {
     ] {
         let (token, _) = token(&node, role, None);
         let found = [
-            tell(&node, &token, "device/oven-1", &report).await,
-            tell(&node, &token, "notices/all", &a_notice()).await,
-            tell(&node, &token, inbox, &a_notice()).await,
-            tell(&node, &token, inbox, &read_all).await,
-            tell(&node, &token, "device/oven-1", &order).await,
-            tell(&node, &token, "chat/lobby", &post).await,
+            send_command(&node, &token, "device/oven-1", &report).await,
+            send_command(&node, &token, "notices/all", &send_notice()).await,
+            send_command(&node, &token, inbox, &send_notice()).await,
+            send_command(&node, &token, inbox, &read_all).await,
+            send_command(&node, &token, "device/oven-1", &order).await,
+            send_command(&node, &token, "chat/lobby", &post).await,
         ];
         assert_eq!(found, expected, "{role}");
     }
@@ -168,7 +179,10 @@ async fn no_role_reads_private_topics() {
         }
         for topic in private {
             let path = format!("{HISTORY_PATH}?topic={topic}");
-            assert_eq!(show(&node, ("GET", &path), &token).await.status, StatusCode::FORBIDDEN);
+            assert_eq!(
+                request_with_token(&node, ("GET", &path), &token).await.status,
+                StatusCode::FORBIDDEN
+            );
         }
     }
 }
@@ -177,15 +191,18 @@ async fn no_role_reads_private_topics() {
 async fn a_revoked_or_expired_token_is_rejected_with_the_reason() {
     let node = node();
     let (revoked, id) = token(&node, "read", None);
-    assert_eq!(show(&node, READABLE[0], &revoked).await.status, StatusCode::OK);
+    assert_eq!(
+        request_with_token(&node, READABLE[0], &revoked).await.status,
+        StatusCode::OK
+    );
     node.state.access.tokens().revoke(&id).unwrap();
     let (expired, _) = token(&node, "read", Some(Duration::ZERO));
     for (token, reason) in [(&revoked, "revoked"), (&expired, "expired")] {
-        for address in [READABLE[0], BACKUP, ("POST", "/api/notifications"), ("GET", "/chat")] {
-            let answer = show(&node, address, token).await;
-            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-            assert!(answer.problem().contains(reason), "{}", answer.body);
-            assert!(answer.header("www-authenticate").contains("invalid_token"));
+        for endpoint in [READABLE[0], BACKUP, ("POST", "/api/notifications"), ("GET", "/chat")] {
+            let response = request_with_token(&node, endpoint, token).await;
+            assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+            assert!(response.problem().contains(reason), "{}", response.body);
+            assert!(response.header("www-authenticate").contains("invalid_token"));
         }
     }
 }

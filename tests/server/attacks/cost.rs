@@ -1,4 +1,4 @@
-//! What one request costs: answers have a size, and nobody's keeps another from being answered.
+//! The cost of one request: responses have a size limit, and expensive requests do not block others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use super::{fill_rooms, topics_of};
 use crate::harness::{Node, with_timeout};
 
-/// A state of [`fill_rooms`], at most.
+/// Upper bound of a state made by [`fill_rooms`], in bytes.
 const STATE: usize = 300 << 10;
 
 fn poll(rooms: &[TopicName], cursors: &BTreeMap<TopicName, String>, wait: &str) -> Request<Body> {
@@ -29,7 +29,7 @@ fn poll(rooms: &[TopicName], cursors: &BTreeMap<TopicName, String>, wait: &str) 
         .unwrap()
 }
 
-/// 64 rooms have 16 MB.
+/// The states of 64 topics add up to 16 MB.
 #[tokio::test]
 async fn a_poll_of_full_rooms_is_answered_in_parts() {
     let node = Node::new();
@@ -47,14 +47,14 @@ async fn a_poll_of_full_rooms_is_answered_in_parts() {
         let plain = poll(&rooms, &cursors, wait);
         let (mut parts, body) = plain.into_parts();
         parts.headers.remove("accept-encoding");
-        let answer = with_timeout(node.request(Request::from_parts(parts, body))).await;
+        let response = with_timeout(node.request(Request::from_parts(parts, body))).await;
         assert!(
-            answer.body.len() <= limits::POLL_BYTES + STATE,
+            response.body.len() <= limits::POLL_BYTES + STATE,
             "{} bytes",
-            answer.body.len()
+            response.body.len()
         );
         let before = cursors.len();
-        for frame in serde_json::from_str::<Vec<ServerFrame>>(&answer.body).unwrap() {
+        for frame in serde_json::from_str::<Vec<ServerFrame>>(&response.body).unwrap() {
             if let ServerFrame::Verdict {
                 topic,
                 verdict: Verdict::Reset { cursor, .. },
@@ -62,17 +62,17 @@ async fn a_poll_of_full_rooms_is_answered_in_parts() {
             {
                 assert!(
                     cursors.insert(topic, cursor.to_string()).is_none(),
-                    "a state comes once"
+                    "a state was sent twice"
                 );
             }
         }
-        assert!(cursors.len() > before, "each answer brings something");
+        assert!(cursors.len() > before, "a response without a new state");
         polls += 1;
     }
     assert!(polls >= rooms.len() / 2, "{polls} polls");
 }
 
-/// States are made when the client has taken those before.
+/// The server serialises the next states only after the client has read the earlier ones.
 #[tokio::test]
 async fn an_event_stream_sends_states_only_as_they_are_read() {
     let node = Node::new();
@@ -86,26 +86,26 @@ async fn an_event_stream_sends_states_only_as_they_are_read() {
     assert_eq!(response.status(), StatusCode::OK);
     let mut stream = response.into_body().into_data_stream();
     let first = with_timeout(stream.next()).await.unwrap().unwrap();
-    assert!(first.len() < 1000, "the welcome comes first");
+    assert!(first.len() < 1000, "the first chunk is the welcome frame");
     let sent = node.state.counters.snapshot().sent;
-    assert!(sent <= 2, "{sent} frames were made");
+    assert!(sent <= 2, "{sent} frames were sent");
     let mut verdicts = 0;
     while verdicts < rooms.len() {
-        let piece = with_timeout(stream.next()).await.unwrap().unwrap();
-        verdicts += String::from_utf8_lossy(&piece).matches("data: {\"verdict\"").count();
+        let chunk = with_timeout(stream.next()).await.unwrap().unwrap();
+        verdicts += String::from_utf8_lossy(&chunk).matches("data: {\"verdict\"").count();
     }
 }
 
 const ATTACKERS: usize = 32;
 const POLLS_EACH: usize = 16;
 
-/// The supervisor is answered before the last of those who ask for much.
+/// A health check is answered before the last expensive poll.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_health_check_is_answered_during_an_expensive_poll_flood() {
     let node = Node::new();
     let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
     let listening = node.listen().await;
-    let answered = Arc::new(AtomicUsize::new(0));
+    let completed = Arc::new(AtomicUsize::new(0));
     let path = format!(
         "{POLL_PATH}?session=s-1&topics={}&wait=0",
         topics_of(&rooms, &BTreeMap::new())
@@ -115,14 +115,14 @@ async fn a_health_check_is_answered_during_an_expensive_poll_flood() {
     };
     let mut attack = Vec::new();
     for _ in 0..ATTACKERS {
-        let (request, addr, answered) = (get(&path), listening.addr, Arc::clone(&answered));
+        let (request, addr, completed) = (get(&path), listening.addr, Arc::clone(&completed));
         attack.push(tokio::spawn(async move {
             for _ in 0..POLLS_EACH {
                 let mut stream = TcpStream::connect(addr).await.unwrap();
                 stream.write_all(request.as_bytes()).await.unwrap();
-                let mut answer = Vec::new();
-                let _ = stream.read_to_end(&mut answer).await;
-                answered.fetch_add(1, Relaxed);
+                let mut response = Vec::new();
+                let _ = stream.read_to_end(&mut response).await;
+                completed.fetch_add(1, Relaxed);
             }
         }));
     }
@@ -130,13 +130,16 @@ async fn a_health_check_is_answered_during_an_expensive_poll_flood() {
     stream.write_all(get("/healthz").as_bytes()).await.unwrap();
     let mut health = String::new();
     with_timeout(stream.read_to_string(&mut health)).await.unwrap();
-    let before = answered.load(Relaxed);
+    let before = completed.load(Relaxed);
     assert!(
         health.starts_with("HTTP/1.1 200 ") && health.ends_with("ok\n"),
         "{health}"
     );
-    assert!(before < ATTACKERS * POLLS_EACH, "all {before} were answered before");
-    for asked in attack {
-        with_timeout(asked).await.unwrap();
+    assert!(
+        before < ATTACKERS * POLLS_EACH,
+        "all {before} polls were answered first"
+    );
+    for client in attack {
+        with_timeout(client).await.unwrap();
     }
 }

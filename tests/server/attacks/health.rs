@@ -1,4 +1,4 @@
-//! Health checks have places of their own: they are answered when every connection is taken, and when everybody asks.
+//! Health checks have reserved connections: they are answered when every other connection is taken.
 
 use duplex::server::limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -6,55 +6,55 @@ use tokio::net::TcpStream;
 
 use crate::harness::{ListeningNode, Node, wait_until, with_timeout};
 
-async fn ask(listening: &ListeningNode, path: &str) -> String {
+async fn get(listening: &ListeningNode, path: &str) -> String {
     let mut stream = listening.connect().await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     with_timeout(stream.write_all(request.as_bytes())).await.unwrap();
-    let mut answer = String::new();
-    let _ = with_timeout(stream.read_to_string(&mut answer)).await;
-    answer
+    let mut response = String::new();
+    let _ = with_timeout(stream.read_to_string(&mut response)).await;
+    response
 }
 
-/// As many as there may be, and more, none of which ask for anything.
-async fn fill(listening: &ListeningNode, count: usize) -> Vec<TcpStream> {
-    let mut held = Vec::new();
+/// Opens `count` connections that send nothing.
+async fn open_idle(listening: &ListeningNode, count: usize) -> Vec<TcpStream> {
+    let mut connections = Vec::new();
     for _ in 0..count {
-        held.push(listening.connect().await);
+        connections.push(listening.connect().await);
     }
-    held
+    connections
 }
 
 #[tokio::test]
 async fn a_full_node_answers_health_checks_and_503_to_other_requests() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
-    let held = fill(&listening, limits::TCP_PER_SOCKET + limits::HEALTH_CONNECTIONS).await;
+    let idle = open_idle(&listening, limits::TCP_PER_SOCKET + limits::HEALTH_CONNECTIONS).await;
     for path in ["/healthz", "/readyz"] {
-        let answer = ask(&listening, path).await;
+        let response = get(&listening, path).await;
         assert!(
-            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok\n"),
-            "{path}: {answer}"
+            response.starts_with("HTTP/1.1 200 ") && response.ends_with("ok\n"),
+            "{path}: {response}"
         );
     }
-    let answer = ask(&listening, "/about").await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let response = get(&listening, "/about").await;
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     assert!(
-        answer.contains("retry-after: ") && answer.contains("as many connections as it may"),
-        "{answer}"
+        response.contains("retry-after: ") && response.contains("as many connections as it may"),
+        "{response}"
     );
-    drop(held);
+    drop(idle);
 }
 
-/// However many come beyond the last place, who asks at once is answered.
+/// A request on a new connection is answered, however many idle connections exceed the limit.
 #[tokio::test]
 async fn connections_beyond_the_limit_do_not_delay_health_checks() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
-    let mut held = Vec::new();
+    let mut idle = Vec::new();
     for _ in 0..4 {
-        held.extend(fill(&listening, limits::HEALTH_CONNECTIONS).await);
-        let answer = ask(&listening, "/healthz").await;
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        idle.extend(open_idle(&listening, limits::HEALTH_CONNECTIONS).await);
+        let response = get(&listening, "/healthz").await;
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     }
 }
 
@@ -62,8 +62,8 @@ async fn connections_beyond_the_limit_do_not_delay_health_checks() {
 async fn a_closed_connection_frees_its_slot() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
-    let held = fill(&listening, limits::TCP_PER_SOCKET).await;
-    assert!(ask(&listening, "/about").await.starts_with("HTTP/1.1 503 "));
-    drop(held);
-    wait_until(async || ask(&listening, "/api/vitals").await.starts_with("HTTP/1.1 200 ")).await;
+    let idle = open_idle(&listening, limits::TCP_PER_SOCKET).await;
+    assert!(get(&listening, "/about").await.starts_with("HTTP/1.1 503 "));
+    drop(idle);
+    wait_until(async || get(&listening, "/api/vitals").await.starts_with("HTTP/1.1 200 ")).await;
 }

@@ -1,4 +1,4 @@
-//! What a stranger makes the node hold: answers that are not read, messages that never end.
+//! Memory that a client makes the node hold: unread responses and unfinished messages.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -35,13 +35,14 @@ async fn session(node: &Node) -> Client<DuplexStream> {
     client
 }
 
+/// Yields until all ready tasks have run.
 async fn settle() {
     for _ in 0..1000 {
         yield_now().await;
     }
 }
 
-/// A subscribe has 50 bytes and its answer 240,000.
+/// A subscribe takes 50 bytes and its reply 240,000.
 #[tokio::test]
 async fn unread_subscribe_replies_hold_at_most_one_batch() {
     let node = Node::new();
@@ -62,11 +63,11 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
         .await
         .unwrap()
         .1;
-    let most = state.0.len() + limits::TURN_BYTES + MARGIN;
+    let limit = state.0.len() + limits::TURN_BYTES + MARGIN;
     let held = node.state.buffers.held();
-    assert!(held <= most, "{held} bytes are held, a turn has {most}");
+    assert!(held <= limit, "{held} bytes are held, a batch has {limit}");
     let sent = node.state.counters.snapshot().sent;
-    assert!(sent <= 4, "{sent} answers were made, and none was read");
+    assert!(sent <= 4, "{sent} replies were sent, and none was read");
     let (mut verdicts, mut last) = (0, None);
     while verdicts < rooms.len() {
         let frame: ServerFrame = Encoding::Json.decode(&client.receive().await.into_data()).unwrap();
@@ -78,7 +79,7 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
     wait_until(async || node.state.buffers.held() == 0).await;
 }
 
-/// To subscribe anew again and again brings no more than the session's share of states.
+/// Subscribing repeatedly yields no more states than the session's rate allows.
 #[tokio::test(start_paused = true)]
 async fn a_session_receives_states_at_a_limited_rate() {
     let node = Node::new();
@@ -101,27 +102,27 @@ async fn a_session_receives_states_at_a_limited_rate() {
             }
         }
     }
-    let least = limits::VERDICT_BYTE_INTERVAL * limits::VERDICT_BYTES_BURST;
+    let minimum = limits::VERDICT_BYTE_INTERVAL * limits::VERDICT_BYTES_BURST;
     assert!(
-        start.elapsed() >= least - least / 10,
+        start.elapsed() >= minimum - minimum / 10,
         "{bytes} bytes in {:?}",
         start.elapsed()
     );
 }
 
-/// The session's messages are commands; what is larger is not waited for.
+/// The largest message of a session is a command; a larger one is rejected before it is read.
 #[tokio::test]
 async fn a_session_rejects_messages_larger_than_a_command() {
     let node = Node::new();
     let mut client = session(&node).await;
     client.receive().await;
     client.send(Message::text("x".repeat(limits::COMMAND_BODY + 1))).await;
-    let closed = client.expect_close().await.unwrap();
+    let close = client.expect_close().await.unwrap();
     let reason = format!("a message may have {} bytes", limits::COMMAND_BODY);
-    assert_eq!(closed, (code::TOO_BIG, reason));
+    assert_eq!(close, (code::TOO_BIG, reason));
 }
 
-/// Messages of which all but the last byte come.
+/// Messages whose last bytes never arrive.
 #[tokio::test(start_paused = true)]
 async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
     let node = Node::with_settings(|settings| settings.max_buffered = 1 << 20);
@@ -144,8 +145,8 @@ async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
         honest.send_and_receive("not disturbed").await,
         Message::text("not disturbed")
     );
-    let told = AtomicUsize::new(0);
-    // Each time the largest was the one before the newcomer, who had just begun.
+    let closed = AtomicUsize::new(0);
+    // Each time, the largest message is the one before the newest, which has just started.
     for raw in &mut attackers[4..7] {
         let (mut first, mut payload) = raw.read_frame().await;
         while first == FIN | PING {
@@ -155,14 +156,14 @@ async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
             (first, &payload[..2]),
             (FIN | CLOSE, &code::TRY_AGAIN.to_be_bytes()[..])
         );
-        told.fetch_add(1, Relaxed);
+        closed.fetch_add(1, Relaxed);
     }
-    assert_eq!(told.load(Relaxed), 3);
+    assert_eq!(closed.load(Relaxed), 3);
     drop(attackers);
     wait_until(async || node.state.buffers.held() == 0).await;
 }
 
-/// Between the parts of a message control frames may stand; they make it no smaller.
+/// Control frames may interleave with the fragments of a message; the fragments are counted all the same.
 #[tokio::test]
 async fn fragments_are_counted_across_interleaved_control_frames() {
     let node = Node::new();

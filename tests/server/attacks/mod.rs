@@ -1,5 +1,5 @@
-//! What a stranger may try, done to the running server: it ends in bounded time, holds bounded bytes, and keeps nobody else
-//! waiting.
+//! Denial-of-service attempts against the running server: each ends in bounded time, holds bounded memory and does not delay
+//! other clients.
 
 mod cost;
 mod health;
@@ -16,7 +16,7 @@ use duplex_protocol::topic::TopicName;
 use crate::harness::Node;
 use crate::harness::kinds::Note;
 
-/// Rooms whose states have some 240 kB each.
+/// Creates `count` topics whose states have about 240 kB each.
 pub async fn fill_rooms(node: &Node, count: usize) -> Vec<TopicName> {
     let text = "x".repeat(12 << 10);
     let mut rooms = Vec::new();
@@ -34,11 +34,11 @@ pub async fn fill_rooms(node: &Node, count: usize) -> Vec<TopicName> {
     rooms
 }
 
-/// The topics of a query, with cursors where they are known.
+/// The `topics` parameter of a query, with the known cursors.
 pub fn topics_of(rooms: &[TopicName], cursors: &BTreeMap<TopicName, String>) -> String {
-    let named = rooms.iter().map(|room| match cursors.get(room) {
+    let topics = rooms.iter().map(|room| match cursors.get(room) {
         Some(cursor) => format!("{room}@{cursor}"),
         None => room.to_string(),
     });
-    named.collect::<Vec<_>>().join(",")
+    topics.collect::<Vec<_>>().join(",")
 }

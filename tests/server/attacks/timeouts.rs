@@ -1,4 +1,4 @@
-//! Peers that stop in the middle: bodies that never end, answers that nobody takes.
+//! Clients that stall: request bodies that never end, and responses that are not read.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::{Instant, advance};
 use crate::harness::raw::RawConnection;
 use crate::harness::{Node, with_timeout};
 
-/// One of each sort of route that takes a body.
+/// One path of each kind of route that accepts a body.
 const POSTS: [&str; 10] = [
     "/api/session/command?session=s-1",
     "/preferences",
@@ -29,10 +29,10 @@ const POSTS: [&str; 10] = [
 ];
 
 async fn read_to_end(raw: &mut RawConnection<tokio::io::DuplexStream>) -> String {
-    let mut answer = Vec::new();
-    // However it ends, it ends.
-    let _ = raw.0.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut response = Vec::new();
+    // The connection may end with an error.
+    let _ = raw.0.read_to_end(&mut response).await;
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 fn unfinished(path: &str) -> String {
@@ -49,8 +49,8 @@ async fn an_unfinished_body_times_out_on_every_route() {
         let mut raw = RawConnection(node.connect());
         let start = Instant::now();
         raw.write(unfinished(path).as_bytes()).await;
-        let answer = read_to_end(&mut raw).await;
-        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+        let response = read_to_end(&mut raw).await;
+        assert!(response.starts_with("HTTP/1.1 4"), "{path}: {response}");
         assert!(start.elapsed() <= limits::BODY_IDLE, "{path}: {:?}", start.elapsed());
     }
 }
@@ -60,11 +60,11 @@ async fn a_body_timeout_is_answered_with_408() {
     let node = Node::new();
     let mut raw = RawConnection(node.connect());
     raw.write(unfinished(POSTS[0]).as_bytes()).await;
-    let answer = read_to_end(&mut raw).await;
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let response = read_to_end(&mut raw).await;
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
     assert!(
-        answer.contains("application/problem+json") && answer.contains("connection: close"),
-        "{answer}"
+        response.contains("application/problem+json") && response.contains("connection: close"),
+        "{response}"
     );
 }
 
@@ -74,20 +74,20 @@ async fn a_trickling_body_times_out() {
     let mut raw = RawConnection(node.connect());
     let start = Instant::now();
     raw.write(unfinished(POSTS[0]).as_bytes()).await;
-    let mut answer = [0; 13];
-    let mut drops = 0;
-    while raw.0.read_exact(&mut answer).now_or_never().is_none() {
+    let mut head = [0; 13];
+    let mut writes = 0;
+    while raw.0.read_exact(&mut head).now_or_never().is_none() {
         advance(limits::BODY_IDLE / 2).await;
         let _ = raw.0.write_all(b"a").await;
         settle().await;
-        drops += 1;
-        assert!(drops < 99, "it goes on for ever");
+        writes += 1;
+        assert!(writes < 99, "the body never times out");
     }
-    assert_eq!(&answer, b"HTTP/1.1 408 ");
+    assert_eq!(&head, b"HTTP/1.1 408 ");
     assert!(start.elapsed() <= limits::BODY_DEADLINE + limits::BODY_IDLE / 2);
 }
 
-/// What is ready has been done.
+/// Yields until all ready tasks have run.
 async fn settle() {
     for _ in 0..100 {
         yield_now().await;
@@ -107,7 +107,7 @@ async fn an_unfinished_body_times_out_over_http2() {
     assert_eq!(start.elapsed(), limits::BODY_IDLE);
 }
 
-/// It asks for more than the connection's buffers hold, and reads nothing.
+/// The response is larger than the connection's buffers, and the client reads nothing.
 #[tokio::test(start_paused = true)]
 async fn an_unread_response_is_aborted() {
     let node = Node::new();
@@ -121,12 +121,12 @@ async fn an_unread_response_is_aborted() {
         settle().await;
     }
     assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
-    let answer = read_to_end(&mut raw).await;
-    assert!(answer.len() < 200_000, "{} bytes", answer.len());
+    let response = read_to_end(&mut raw).await;
+    assert!(response.len() < 200_000, "{} bytes", response.len());
     assert_eq!(node.state.buffers.held(), 0);
 }
 
-/// A peer without a window leaves the connection free and holds the answers all the same.
+/// Without a flow-control window the responses stay buffered while the connection itself is writable.
 #[tokio::test(start_paused = true)]
 async fn http2_streams_without_a_window_are_limited_and_end() {
     let node = Node::new();
@@ -143,7 +143,7 @@ async fn http2_streams_without_a_window_are_limited_and_end() {
         open.push(tokio::spawn(async move {
             let mut ready = requests.ready().await.ok()?;
             let response = ready.send_request(get, true).ok()?.0.await.ok()?;
-            // Kept, and not read.
+            // Keeps the response without reading it.
             std::future::pending::<()>().await;
             Some(response)
         }));
@@ -153,15 +153,15 @@ async fn http2_streams_without_a_window_are_limited_and_end() {
     advance(Duration::from_secs(5)).await;
     settle().await;
     let held = node.state.buffers.held();
-    let most = limits::HTTP2_STREAMS as usize * 100_000;
-    assert!(held > 0 && held <= most, "{held} bytes are held");
+    let limit = limits::HTTP2_STREAMS as usize * 100_000;
+    assert!(held > 0 && held <= limit, "{held} bytes are held");
     let _ = within_minutes(connection).await;
     assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
     assert_eq!(node.state.buffers.held(), 0);
     open.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-/// What comes after the first bytes of an answer is no less the peer's to take.
+/// The write timeout also applies after the first bytes of a response.
 #[tokio::test(start_paused = true)]
 async fn a_one_byte_window_does_not_hold_a_response_open() {
     let node = Node::new();

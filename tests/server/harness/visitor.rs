@@ -173,10 +173,10 @@ impl<'a> Visitor<'a> {
 
     pub async fn command<C: Serialize>(&mut self, topic: &str, command: &C) -> Answer {
         self.commands = self.commands.wrapping_add(1);
-        let (answer, again) = self
+        let (answer, duplicate) = self
             .command_with_id(topic, CommandId::from_bits(self.commands), command)
             .await;
-        assert!(!again);
+        assert!(!duplicate);
         answer
     }
 
@@ -203,13 +203,13 @@ impl<'a> Visitor<'a> {
         let ServerFrame::Reply {
             id: of,
             answer,
-            duplicate: again,
+            duplicate,
         } = reply
         else {
             panic!("not a reply: {reply:?}")
         };
         assert_eq!(of, id);
-        (answer, again)
+        (answer, duplicate)
     }
 
     async fn reply_to(&mut self, id: &CommandId) -> ServerFrame {

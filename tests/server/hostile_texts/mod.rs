@@ -1,5 +1,5 @@
-//! What a visitor, a program or a device wrote is text on every page, in the head too: each page is made twice, once of harmless texts and once of texts
-//! that try to be markup. Both must be the same tree of elements and attributes.
+//! Injection tests: texts of visitors, programs and devices stay text on every page, in the head too. Each page is rendered twice, with harmless
+//! texts and with texts that try to become markup; both must have the same tree of elements and attributes.
 
 mod page;
 
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use self::page::Page;
 use crate::harness::{Node, Response, wait_until};
 
-/// Each breaks out of one of the places in which a text may stand.
+/// Each tries to break out of one of the contexts in which a page contains text.
 const HOSTILE: [&str; 6] = [
     "</title><meta http-equiv=refresh content=\"0;url=//x.example\">",
     "\"'><img src=x onerror=alert(1)><a href=javascript:alert(1)>",
@@ -31,35 +31,35 @@ const HOSTILE: [&str; 6] = [
     "<!--><iframe srcdoc=x></iframe>--><base href=//x.example/>",
     "&lt;b&gt; &amp;amp; &#x3c;i&#x3e; {title} {name} {count} <b>{}",
 ];
-/// As long as those, and nothing but letters.
+/// As long as the hostile texts, and only letters.
 const HARMLESS: &str = "harmless harmless harmless harmless harmless harmless harmless harmless";
 
 const ROOM: &str = "hostile";
 const DEVICE: &str = "hostile-1";
 const LANGUAGES: [&str; 2] = ["ko", "en"];
 
-/// At most so many characters, and none around them that a field takes away.
-fn cut(text: &str, most: usize) -> String {
-    text.chars().take(most).collect::<String>().trim().to_owned()
+/// The first `limit` characters, trimmed like in a form field.
+fn cut(text: &str, limit: usize) -> String {
+    text.chars().take(limit).collect::<String>().trim().to_owned()
 }
 
-fn encoded(text: &str) -> String {
+fn percent_encode(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// Commands in the name of the server; the seq of the command's last event.
-async fn tell<T: Topic>(node: &Node, name: &str, command: Value) -> Seq {
-    let id = CommandId::without_time(rand());
+/// Sends a command with the server's rights; returns the seq of its last event.
+async fn send_command<T: Topic>(node: &Node, name: &str, command: Value) -> Seq {
+    let id = CommandId::without_time(random_bits());
     let topic = TopicName::of::<T>(name).unwrap();
-    let told = TopicCommand::new(topic, &command).unwrap();
-    let told = node.state.hub.tell_command(id, told).await;
-    match told {
+    let command_bytes = TopicCommand::new(topic, &command).unwrap();
+    let answer = node.state.hub.tell_command(id, command_bytes).await;
+    match answer {
         Answer::Accepted { seq } => seq,
-        refused => panic!("{}/{name} {command:?}: {refused:?}", T::KIND),
+        rejected => panic!("{}/{name} {command:?}: {rejected:?}", T::KIND),
     }
 }
 
-fn rand() -> u128 {
+fn random_bits() -> u128 {
     use std::hash::BuildHasher as _;
     let half = || u128::from(std::hash::RandomState::new().hash_one(0));
     half() << 64 | half()
@@ -68,7 +68,7 @@ fn rand() -> u128 {
 fn form(path: &str, cookie: &str, fields: &[(&str, &str)]) -> Request<Body> {
     let fields: Vec<_> = fields
         .iter()
-        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .map(|(name, value)| format!("{name}={}", percent_encode(value)))
         .collect();
     Request::post(path)
         .header("host", "localhost")
@@ -79,16 +79,16 @@ fn form(path: &str, cookie: &str, fields: &[(&str, &str)]) -> Request<Body> {
         .unwrap()
 }
 
-/// Writes `text` wherever somebody may write, as far as it fits.
+/// Writes `text` to every field of every application, cut to the field's limit.
 async fn fill(node: &Node, text: &str) {
     let name = tidy_name(text);
     let cookie = "visitor=0123456789abcdef0123456789abcdef";
     let create = json!({ "create": { "room": ROOM, "title": cut(text, 60) } });
-    tell::<Rooms>(node, ALL_ROOMS, create).await;
+    send_command::<Rooms>(node, ALL_ROOMS, create).await;
     let describe = json!({ "describe": { "room": ROOM, "line": text } });
-    tell::<Rooms>(node, ALL_ROOMS, describe).await;
+    send_command::<Rooms>(node, ALL_ROOMS, describe).await;
     let page = format!("/chat/{ROOM}");
-    // Under a name, or without one where it is none that a visitor may have.
+    // With the name, or without one if it is not a permitted name.
     for name in [&*name, ""] {
         let posted = node
             .page(form(&page, cookie, &[("name", name), ("message", text)]))
@@ -102,11 +102,11 @@ async fn fill(node: &Node, text: &str) {
         json!({ "post": { "text": text, "reply_to": 1 } }),
         json!({ "react": { "seq": 1, "emoji": "heart", "on": true } }),
     ] {
-        tell::<Chat>(node, ROOM, command).await;
+        send_command::<Chat>(node, ROOM, command).await;
     }
-    let words = |most| json!({ "ko": cut(text, most), "en": cut(text, most) });
+    let words = |limit| json!({ "ko": cut(text, limit), "en": cut(text, limit) });
     let notice = json!({ "level": "danger", "title": words(120), "body": words(1000), "link": "/chat" });
-    tell::<Notices>(node, EVERYONE, json!({ "send": notice })).await;
+    send_command::<Notices>(node, EVERYONE, json!({ "send": notice })).await;
     let report = json!({ "report": {
         "name": cut(text, 60), "place": cut(text, 60), "every": 60,
         "readings": [
@@ -114,18 +114,18 @@ async fn fill(node: &Node, text: &str) {
             { "metric": text, "value": 1.0, "unit": cut(text, 12) },
         ],
     } });
-    tell::<Devices>(node, DEVICE, report).await;
+    send_command::<Devices>(node, DEVICE, report).await;
     let order = json!({ "order": { "name": "say", "argument": json!(text).to_string() } });
-    let order = tell::<Devices>(node, DEVICE, order).await;
+    let order = send_command::<Devices>(node, DEVICE, order).await;
     let note = json!({ "ack": { "order": order, "ok": false, "note": text } });
-    tell::<Devices>(node, DEVICE, note).await;
+    send_command::<Devices>(node, DEVICE, note).await;
     let best = json!({ "tell": { "by": { "id": "1".repeat(16), "name": name }, "mass": 900 } });
-    tell::<Scores>(node, scores::ALL, best).await;
-    let known = async || node.get("/devices").await.body.contains("data-device=\"hostile-1\"");
-    wait_until(known).await;
+    send_command::<Scores>(node, scores::ALL, best).await;
+    let listed = async || node.get("/devices").await.body.contains("data-device=\"hostile-1\"");
+    wait_until(listed).await;
 }
 
-/// A page, and how it is asked for; `{}` stands for the text.
+/// The paths of all pages; `{}` is replaced by the text.
 fn pages() -> Vec<String> {
     let room = format!("/chat/{ROOM}");
     let device = format!("/devices/{DEVICE}");
@@ -156,24 +156,27 @@ fn pages() -> Vec<String> {
     .collect()
 }
 
-async fn ask(node: &Node, path: &str, text: &str, language: &str) -> Response {
-    let path = path.replace("{}", &encoded(text));
+async fn get(node: &Node, path: &str, text: &str, language: &str) -> Response {
+    let path = path.replace("{}", &percent_encode(text));
     let request = Request::get(path)
         .header("host", "localhost")
         .header("accept", "text/html")
         .header("accept-language", language)
         .header("user-agent", text)
         .header("referer", text)
-        .header("cookie", format!("name={}; language={}", encoded(text), encoded(text)))
+        .header(
+            "cookie",
+            format!("name={}; language={}", percent_encode(text), percent_encode(text)),
+        )
         .body(Body::empty())
         .unwrap();
     node.page(request).await
 }
 
-/// Posted forms that are answered by a page: it brings back what was typed.
+/// Posted forms whose response is a page with the posted values.
 fn forms(text: &str) -> Vec<Request<Body>> {
     let too_long = text.repeat(4_000 / text.len() + 1);
-    let cookie = format!("name={}", encoded(text));
+    let cookie = format!("name={}", percent_encode(text));
     let (room, device) = (format!("/chat/{ROOM}"), format!("/devices/{DEVICE}"));
     let order = [("act", "order"), ("order", text), ("argument", text)];
     let limit = [("act", "threshold"), ("metric", text), ("low", "1"), ("high", text)];
@@ -188,33 +191,34 @@ fn forms(text: &str) -> Vec<Request<Body>> {
     ]
 }
 
-/// Whether a text stands somewhere in a value; states travel as JSON in JSON.
-fn holds(value: &Value, text: &str) -> bool {
+/// Whether a JSON value contains a text, also in strings that are JSON themselves, as states are.
+fn contains_text(value: &Value, text: &str) -> bool {
     match value {
         Value::String(inner) => {
             inner.contains(text)
-                || serde_json::from_str(inner).is_ok_and(|inner: Value| !inner.is_number() && holds(&inner, text))
+                || serde_json::from_str(inner)
+                    .is_ok_and(|inner: Value| !inner.is_number() && contains_text(&inner, text))
         }
-        Value::Array(values) => values.iter().any(|value| holds(value, text)),
-        Value::Object(values) => values.values().any(|value| holds(value, text)),
+        Value::Array(values) => values.iter().any(|value| contains_text(value, text)),
+        Value::Object(values) => values.values().any(|value| contains_text(value, text)),
         _ => false,
     }
 }
 
-async fn filled(text: &str) -> Node {
+async fn filled_node(text: &str) -> Node {
     let kinds = duplex::apps::server::Apps::default().kinds();
-    // One client asks for hundreds of pages.
+    // One client requests hundreds of pages.
     let node = Node::with_kinds(kinds, Path::new("/nonexistent"), |settings| settings.limits = false);
     fill(&node, text).await;
     node
 }
 
-/// In the order of asking: what was asked, and the page.
-async fn walk(node: &Node, text: &str) -> Vec<(String, Page)> {
+/// Requests every page; returns each request with its page, in order.
+async fn all_pages(node: &Node, text: &str) -> Vec<(String, Page)> {
     let mut pages_read = Vec::new();
     for language in LANGUAGES {
         for path in pages() {
-            let page = ask(node, &path, text, language).await;
+            let page = get(node, &path, text, language).await;
             assert!(
                 page.header("content-type").starts_with("text/html"),
                 "{path}: {}",
@@ -224,30 +228,30 @@ async fn walk(node: &Node, text: &str) -> Vec<(String, Page)> {
         }
     }
     for request in forms(text) {
-        let what = format!("POST {}", request.uri());
+        let name = format!("POST {}", request.uri());
         let page = node.page(request).await;
         assert!(
             page.header("content-type").starts_with("text/html"),
-            "{what}: {}",
+            "{name}: {}",
             page.body
         );
-        pages_read.push((what, Page::read(&page.body)));
+        pages_read.push((name, Page::read(&page.body)));
     }
     pages_read
 }
 
 #[tokio::test]
 async fn no_text_becomes_markup_on_any_page() {
-    let harmless = walk(&filled(HARMLESS).await, HARMLESS).await;
+    let harmless = all_pages(&filled_node(HARMLESS).await, HARMLESS).await;
     for text in HOSTILE {
-        let node = filled(text).await;
-        let hostile = walk(&node, text).await;
-        for ((what, plain), (_, page)) in harmless.iter().zip(&hostile) {
+        let node = filled_node(text).await;
+        let hostile = all_pages(&node, text).await;
+        for ((name, plain), (_, page)) in harmless.iter().zip(&hostile) {
             if plain.tree != page.tree {
                 let differs = plain.tree.iter().zip(&page.tree).find(|(one, other)| one != other);
-                panic!("{text}\nis markup on {what}: {differs:?}");
+                panic!("{text}\nis markup on {name}: {differs:?}");
             }
-            assert_eq!(plain.scripts.len(), page.scripts.len(), "{text} on {what}");
+            assert_eq!(plain.scripts.len(), page.scripts.len(), "{text} on {name}");
             page.resources();
         }
     }
@@ -256,35 +260,35 @@ async fn no_text_becomes_markup_on_any_page() {
 #[tokio::test]
 async fn every_text_is_rendered_unchanged() {
     for text in HOSTILE {
-        let node = filled(text).await;
+        let node = filled_node(text).await;
         for language in LANGUAGES {
-            let read = async |path: &str| Page::read(&ask(&node, path, text, language).await.body);
+            let read = async |path: &str| Page::read(&get(&node, path, text, language).await.body);
             let (title, name) = (cut(text, 60), tidy_name(text));
             let room = read(&format!("/chat/{ROOM}")).await;
             assert_eq!(room.title, format!("{title} · Duplex"));
-            for shown in [&title, text] {
-                assert!(room.shows(shown), "{shown} is not in {:?}", room.texts);
+            for expected in [&title, text] {
+                assert!(room.shows(expected), "{expected} is not in {:?}", room.texts);
             }
-            assert!(room.resources().iter().any(|resource| holds(resource, text)));
+            assert!(room.resources().iter().any(|resource| contains_text(resource, text)));
             let device = read(&format!("/devices/{DEVICE}")).await;
             assert_eq!(device.title, format!("{title} · Duplex"));
-            for shown in [&title, &cut(text, 12), text] {
-                assert!(device.shows(shown), "{shown} is not in {:?}", device.texts);
+            for expected in [&title, &cut(text, 12), text] {
+                assert!(device.shows(expected), "{expected} is not in {:?}", device.texts);
             }
             assert!(read("/devices").await.shows(&title));
             assert!(read("/chat").await.shows(&title));
             assert!(read("/arena").await.shows(&name));
             assert!(read("/notifications").await.shows(text));
         }
-        let answered = node.page(form("/", "", &[("message", text)])).await;
-        assert!(Page::read(&answered.body).shows(&format!("서버 응답: {text}")));
+        let response = node.page(form("/", "", &[("message", text)])).await;
+        assert!(Page::read(&response.body).shows(&format!("서버 응답: {text}")));
     }
 }
 
-/// A line break in a text adds no header and no line to an answer of another kind.
+/// A line break in a text adds neither a header nor a line to a response.
 #[tokio::test]
 async fn no_text_becomes_a_header() {
-    let node = filled(HARMLESS).await;
+    let node = filled_node(HARMLESS).await;
     let split = "x\r\nset-cookie: hostile=1\r\n\r\n<script>alert(1)</script>";
     let paths = [
         "/nowhere/{}",
@@ -294,7 +298,7 @@ async fn no_text_becomes_a_header() {
         "/api/nowhere/{}",
     ];
     for path in paths {
-        let request = Request::get(path.replace("{}", &encoded(split)))
+        let request = Request::get(path.replace("{}", &percent_encode(split)))
             .header("host", "localhost")
             .body(Body::empty())
             .unwrap();

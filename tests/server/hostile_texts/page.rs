@@ -1,13 +1,14 @@
-//! A page as the tests of hostile texts compare it: its elements and attributes apart from its texts.
+//! A parsed page for the injection tests: its elements and attributes, separate from its texts.
 
 use html5ever::tendril::TendrilSink as _;
 use html5ever::{ParseOpts, parse_document};
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
 use serde_json::Value;
 
-/// What is left of a page when all its texts are taken away.
+/// The structure of a page and, separately, its texts.
 #[derive(Debug, Default)]
 pub struct Page {
+    /// Every element with its depth and the names of its attributes.
     pub tree: Vec<String>,
     pub title: String,
     /// Every text, and every value of an attribute.
@@ -15,7 +16,7 @@ pub struct Page {
     pub scripts: Vec<String>,
 }
 
-/// Values that name code or an address, to which nothing foreign may come.
+/// Attributes whose values are code or URLs; they must not contain foreign text.
 const ACTIVE: [&str; 7] = ["href", "src", "action", "formaction", "http-equiv", "style", "srcdoc"];
 
 impl Page {
@@ -27,25 +28,28 @@ impl Page {
     }
 
     fn walk(&mut self, node: &Handle, depth: usize, parent: &str) {
-        let mut inside = String::new();
+        let mut name_of_parent = String::new();
         match &node.data {
             NodeData::Element { name, attrs, .. } => {
-                inside = name.local.to_string();
+                name_of_parent = name.local.to_string();
                 let attributes = attrs.borrow();
-                let mut shown: Vec<_> = attributes
+                let mut names: Vec<_> = attributes
                     .iter()
                     .map(|attribute| attribute.name.local.to_string())
                     .collect();
-                shown.sort();
-                self.tree.push(format!("{depth} {inside} {}", shown.join(" ")));
+                names.sort();
+                self.tree.push(format!("{depth} {name_of_parent} {}", names.join(" ")));
                 for attribute in attributes.iter() {
                     let (name, value) = (attribute.name.local.to_string(), attribute.value.to_string());
                     let scheme: String = value.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
                     let is_code = ["javascript:", "data:", "vbscript:", "//"]
                         .iter()
                         .any(|prefix| scheme.starts_with(prefix));
-                    assert!(!(is_code && ACTIVE.contains(&&*name)), "{inside} {name}={value}");
-                    assert!(!name.starts_with("on"), "{inside} {name}={value}");
+                    assert!(
+                        !(is_code && ACTIVE.contains(&&*name)),
+                        "{name_of_parent} {name}={value}"
+                    );
+                    assert!(!name.starts_with("on"), "{name_of_parent} {name}={value}");
                     self.texts.push(value);
                 }
             }
@@ -54,12 +58,12 @@ impl Page {
                 "title" => self.title.push_str(&contents.borrow()),
                 _ => self.texts.push(contents.borrow().to_string()),
             },
-            // Of the framework's own, between changing parts.
+            // The framework writes comments between dynamic parts.
             NodeData::Comment { .. } => self.tree.push(format!("{depth} comment")),
             _ => {}
         }
         for child in node.children.borrow().iter() {
-            self.walk(child, depth + 1, &inside);
+            self.walk(child, depth + 1, &name_of_parent);
         }
     }
 
@@ -67,7 +71,7 @@ impl Page {
         self.texts.iter().any(|shown| shown.contains(text))
     }
 
-    /// What the page's scripts find, as the browser reads it.
+    /// The values of the page's serialised resources, as its scripts read them.
     pub fn resources(&self) -> Vec<Value> {
         let lists = self
             .scripts
@@ -83,7 +87,7 @@ impl Page {
     }
 }
 
-/// The value of a string literal of JavaScript.
+/// The value of a JavaScript string literal.
 fn unescaped(literal: &str) -> String {
     let mut text = String::new();
     let mut rest = literal.chars();

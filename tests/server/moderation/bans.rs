@@ -1,9 +1,9 @@
-//! A ban holds on every way in and ends what is open; rules are an operator's alone.
+//! A ban applies to every endpoint and closes open connections; only operators set rules.
 
 use super::*;
 
-/// The address of a way in, and the status of a handshake there.
-async fn handshake(node: &Node, path: &str, cookie: &str) -> StatusCode {
+/// The status of a WebSocket handshake at `path`.
+async fn handshake_status(node: &Node, path: &str, cookie: &str) -> StatusCode {
     let headers = [("cookie", cookie), ("sec-websocket-protocol", "duplex.v1.json")];
     match open(node.connect(), path, &headers).await {
         Ok(_) => StatusCode::SWITCHING_PROTOCOLS,
@@ -16,7 +16,8 @@ async fn handshake(node: &Node, path: &str, cookie: &str) -> StatusCode {
 
 const SOCKETS: [&str; 4] = [SESSION_PATH, "/api/echo", "/api/socket", "/api/arena"];
 
-async fn knocks(node: &Node, cookie: &str) -> Vec<(String, StatusCode)> {
+/// Requests every kind of endpoint; returns each with its status.
+async fn request_all(node: &Node, cookie: &str) -> Vec<(String, StatusCode)> {
     let command = r#"{"command":{"topic":"chat/lobby","id":"00000000000000000000000000000001","command":{"post":{"text":"x","reply_to":null}}}}"#;
     let history = format!("{HISTORY_PATH}?topic={LOBBY}");
     let (events, poll) = (
@@ -33,24 +34,24 @@ async fn knocks(node: &Node, cookie: &str) -> Vec<(String, StatusCode)> {
         ("POST", &posted, command),
         ("POST", "/api/arena/turn?seat=s", ""),
     ];
-    let mut found = Vec::new();
+    let mut statuses = Vec::new();
     for (method, path, body) in requests {
-        found.push((
+        statuses.push((
             format!("{method} {path}"),
-            ask(node, method, path, cookie, body).await.status,
+            request(node, method, path, cookie, body).await.status,
         ));
     }
     for path in [events.as_str(), apps::UNREAD_EVENTS_PATH] {
-        // An answer that goes on: its head is enough.
+        // An endless response: only its head is read.
         let request = Request::get(path).header("host", "localhost").header("cookie", cookie);
         let request = request.body(Body::empty()).unwrap();
         let response = tower::ServiceExt::oneshot(node.router.clone(), request).await.unwrap();
-        found.push((path.to_owned(), response.status()));
+        statuses.push((path.to_owned(), response.status()));
     }
     for path in SOCKETS {
-        found.push((path.to_owned(), handshake(node, path, cookie).await));
+        statuses.push((path.to_owned(), handshake_status(node, path, cookie).await));
     }
-    found
+    statuses
 }
 
 #[tokio::test]
@@ -61,34 +62,34 @@ async fn a_banned_person_is_rejected_by_every_endpoint() {
         Visitor::new(&node, Transport::Sse).await,
     );
     let me = person(&node, &mine.cookie()).await;
-    for (transport, status) in knocks(&node, &mine.cookie()).await {
-        assert_ne!(status, StatusCode::FORBIDDEN, "{transport}");
+    for (endpoint, status) in request_all(&node, &mine.cookie()).await {
+        assert_ne!(status, StatusCode::FORBIDDEN, "{endpoint}");
     }
     ban(&node, Target::Person(me.id.clone())).await;
-    wait_until(async || ask(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::FORBIDDEN).await;
-    for (transport, status) in knocks(&node, &mine.cookie()).await {
-        assert_eq!(status, StatusCode::FORBIDDEN, "{transport}");
+    wait_until(async || request(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::FORBIDDEN).await;
+    for (endpoint, status) in request_all(&node, &mine.cookie()).await {
+        assert_eq!(status, StatusCode::FORBIDDEN, "{endpoint}");
     }
-    for (transport, status) in knocks(&node, &other.cookie()).await {
-        assert_ne!(status, StatusCode::FORBIDDEN, "{transport}");
+    for (endpoint, status) in request_all(&node, &other.cookie()).await {
+        assert_ne!(status, StatusCode::FORBIDDEN, "{endpoint}");
     }
-    let page = ask(&node, "GET", "/chat", &mine.cookie(), "").await;
+    let page = request(&node, "GET", "/chat", &mine.cookie(), "").await;
     assert!(
         page.body.contains("has banned you") && page.body.contains("spam &lt;b&gt;"),
         "{}",
         page.body
     );
-    let problem = ask(&node, "GET", &format!("{POLL_PATH}?session=s"), &mine.cookie(), "").await;
+    let problem = request(&node, "GET", &format!("{POLL_PATH}?session=s"), &mine.cookie(), "").await;
     assert!(problem.problem().contains("banned"));
     for open in ["/healthz", "/status", "/api/operator/sign-in"] {
-        let status = ask(&node, "GET", open, &mine.cookie(), "").await.status;
+        let status = request(&node, "GET", open, &mine.cookie(), "").await.status;
         assert_ne!(status, StatusCode::FORBIDDEN, "{open}");
     }
     let unban = ModerationCommand::Unban {
         target: Target::Person(me.id),
     };
-    operate(&node, RULES, &unban).await;
-    wait_until(async || ask(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::OK).await;
+    send_as_operator(&node, RULES, &unban).await;
+    wait_until(async || request(&node, "GET", "/chat", &mine.cookie(), "").await.status == StatusCode::OK).await;
 }
 
 #[tokio::test]
@@ -100,11 +101,11 @@ async fn a_ban_closes_open_sessions_with_a_code() {
         visitor.subscribe(LOBBY, None).await;
         other.subscribe(LOBBY, None).await;
         let me = person(&node, &visitor.cookie()).await;
-        // Between two polls there is nothing to end: the next one is turned away.
+        // Between two polls no connection is open: the next poll is rejected.
         if transport == Transport::Poll {
             ban(&node, Target::Person(me.id)).await;
             wait_until(async || {
-                ask(&node, "GET", "/chat", &visitor.cookie(), "").await.status == StatusCode::FORBIDDEN
+                request(&node, "GET", "/chat", &visitor.cookie(), "").await.status == StatusCode::FORBIDDEN
             })
             .await;
             continue;
@@ -140,7 +141,7 @@ async fn a_ban_ends_a_waiting_poll_and_every_kind_of_websocket() {
         sockets.push(client);
     }
     let path = format!("{POLL_PATH}?session=s&topics={LOBBY}");
-    let first = ask(&node, "GET", &format!("{path}&wait=0"), &cookie, "").await;
+    let first = request(&node, "GET", &format!("{path}&wait=0"), &cookie, "").await;
     let frames: Vec<ServerFrame> = Encoding::Json.decode(first.body.as_bytes()).unwrap();
     let cursor = frames.into_iter().find_map(|frame| match frame {
         ServerFrame::Verdict {
@@ -151,7 +152,7 @@ async fn a_ban_ends_a_waiting_poll_and_every_kind_of_websocket() {
     });
     let waiting = format!("{path}@{}", cursor.unwrap());
     let (answer, ()) = tokio::join!(
-        ask(&node, "GET", &waiting, &cookie, ""),
+        request(&node, "GET", &waiting, &cookie, ""),
         ban(&node, Target::Person(me.id))
     );
     assert!(
@@ -208,7 +209,7 @@ async fn a_ban_applies_after_a_restart() {
     let mine = Visitor::new(&node, Transport::Poll).await;
     let me = person(&node, &mine.cookie()).await;
     ban(&node, Target::Person(me.id)).await;
-    let again = Node {
+    let restarted = Node {
         state: duplex::server::state::ServerState::new(
             duplex::server::state::Settings::default(),
             node.state.options.clone(),
@@ -217,14 +218,14 @@ async fn a_ban_applies_after_a_restart() {
         ),
         router: node.router.clone(),
     };
-    moderation::start(&again.state).await;
+    moderation::start(&restarted.state).await;
     let subject = moderation::Subject {
         person: Some(person_id(&node, &mine.cookie())),
         ..moderation::Subject::default()
     };
     assert!(
-        again.state.moderation.find(&subject).is_some(),
-        "at once: no request comes before"
+        restarted.state.moderation.find(&subject).is_some(),
+        "the ban applies before the first request"
     );
 }
 
@@ -232,8 +233,8 @@ fn person_id(node: &Node, cookie: &str) -> PersonId {
     let headers = [(axum::http::header::COOKIE, cookie.parse().unwrap())]
         .into_iter()
         .collect();
-    let nowhere = axum::http::Extensions::new();
-    let subject = moderation::Subject::of(&node.state, &headers, &nowhere, moderation::FallbackIdentity::New);
+    let extensions = axum::http::Extensions::new();
+    let subject = moderation::Subject::of(&node.state, &headers, &extensions, moderation::FallbackIdentity::New);
     subject.person.unwrap()
 }
 
@@ -282,7 +283,7 @@ async fn an_invalid_rule_is_rejected() {
         reason: String::new(),
     };
     let address = |text: &str| ban(Target::Address(text.to_owned()));
-    for wrong in [
+    for invalid in [
         "",
         "localhost",
         "1.2.3",
@@ -291,12 +292,15 @@ async fn an_invalid_rule_is_rejected() {
         "300.1.1.1",
         "192.0.2.1/33",
     ] {
-        let answer = operate(&node, RULES, &address(wrong)).await;
-        assert_eq!(answer, Answer::Rejected(Rejection::refused("bad_address")), "{wrong}");
+        let answer = send_as_operator(&node, RULES, &address(invalid)).await;
+        assert_eq!(answer, Answer::Rejected(Rejection::refused("bad_address")), "{invalid}");
     }
-    for wrong in ["", "A b", "ffffffffffffffff", "0000000000000000"] {
-        let answer = operate(&node, RULES, &ban(Target::Person(PersonId(wrong.to_owned())))).await;
-        assert!(matches!(answer, Answer::Rejected(Rejection::Refused { .. })), "{wrong}");
+    for invalid in ["", "A b", "ffffffffffffffff", "0000000000000000"] {
+        let answer = send_as_operator(&node, RULES, &ban(Target::Person(PersonId(invalid.to_owned())))).await;
+        assert!(
+            matches!(answer, Answer::Rejected(Rejection::Refused { .. })),
+            "{invalid}"
+        );
     }
     for text in [
         "192.0.2.7",
@@ -305,12 +309,12 @@ async fn an_invalid_rule_is_rejected() {
         "2001:db8::7",
         "2001:db8::/64",
     ] {
-        operate(&node, RULES, &address(text)).await;
+        send_as_operator(&node, RULES, &address(text)).await;
     }
     let rules = rules(&node).await;
-    let kept: Vec<_> = rules.bans.into_iter().map(|(target, _)| target).collect();
+    let stored: Vec<_> = rules.bans.into_iter().map(|(target, _)| target).collect();
     assert_eq!(
-        kept,
+        stored,
         ["192.0.2.7", "2001:db8::/64"].map(|text| Target::Address(text.to_owned()))
     );
 }

@@ -1,28 +1,29 @@
-//! What was deleted is in no answer, no file and no new backup.
+//! Deleted messages and rooms are in no response, no file and no new backup.
 
 use super::*;
 
-/// Whether a text stands in a file; what cannot be read has none.
-fn holds(path: &Path, text: &str) -> bool {
+/// Whether a file contains a text. An unreadable file contains none.
+fn contains_text(path: &Path, text: &str) -> bool {
     let bytes = std::fs::read(path).unwrap_or_default();
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 const SECRETS: [&str; 3] = ["first-secret-words", "edited-secret-words", "titled-secret-words"];
 
-fn copies(folder: &Path) -> Vec<std::path::PathBuf> {
+/// The files that may contain a message.
+fn data_files(folder: &Path) -> Vec<std::path::PathBuf> {
     let files = ["duplex.db", "duplex.db-wal", "duplex.db-shm", "copy.db"];
     files.map(|name| folder.join(name)).into_iter().collect()
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> String {
-    let done = run(folder, arguments);
-    assert!(done.status.success(), "{arguments:?}: {done:?}");
-    stdout(&done)
+fn run_command(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    stdout(&output)
 }
 
 fn send(folder: &Path, url: &str, topic: &str, json: serde_json::Value) -> u64 {
-    let reply = command(folder, &["send", topic, &json.to_string(), "--url", url]);
+    let reply = run_command(folder, &["send", topic, &json.to_string(), "--url", url]);
     let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
     reply["reply"]["answer"]["accepted"]["seq"].as_u64().unwrap()
 }
@@ -49,15 +50,18 @@ fn no_file_contains_a_deleted_message() {
     send(folder, &url, LOBBY, json!({ "edit": { "seq": seq, "text": edited } }));
     let wal = folder.join("duplex.db-wal");
     assert!(
-        holds(&wal, edited) || holds(&folder.join("duplex.db"), edited),
-        "it was there"
+        contains_text(&wal, edited) || contains_text(&folder.join("duplex.db"), edited),
+        "the message was never stored"
     );
-    command(folder, &["delete-message", "lobby", &seq.to_string(), "--url", &url]);
+    run_command(folder, &["delete-message", "lobby", &seq.to_string(), "--url", &url]);
     let copy = folder.join("copy.db");
-    command(folder, &["backup", copy.to_str().unwrap(), "--url", &url]);
-    assert!(holds(&copy, "an answer"), "the rest is kept");
-    for (path, secret) in copies(folder).iter().flat_map(|path| [(path, first), (path, edited)]) {
-        assert!(!holds(path, secret), "{} has {secret}", path.display());
+    run_command(folder, &["backup", copy.to_str().unwrap(), "--url", &url]);
+    assert!(contains_text(&copy, "an answer"), "the other messages are missing");
+    for (path, secret) in data_files(folder)
+        .iter()
+        .flat_map(|path| [(path, first), (path, edited)])
+    {
+        assert!(!contains_text(path, secret), "{} has {secret}", path.display());
     }
     let tail = RunningCommand::start(folder, &["tail", LOBBY, "--from", "start", "--url", &url]);
     for _ in 1..=4 {
@@ -91,32 +95,32 @@ fn a_deleted_room_is_removed_from_every_file_and_cannot_be_recreated() {
         "chat/spam",
         json!({ "post": { "text": first, "reply_to": null } }),
     );
-    command(folder, &["delete-room", "spam", "--url", &url]);
+    run_command(folder, &["delete-room", "spam", "--url", &url]);
     let post = json!({ "post": { "text": "again", "reply_to": null } }).to_string();
     let create = json!({ "create": { "room": "spam", "title": "again" } }).to_string();
-    let is_gone = |url: &str| {
+    let is_closed = |url: &str| {
         let posted = run(folder, &["send", "chat/spam", &post, "--url", url]);
         let created = run(folder, &["send", "rooms/all", &create, "--url", url]);
         posted.status.code() == Some(1) && created.status.code() == Some(1)
     };
-    // The rule is kept at once; the server follows it a moment later.
+    // The rule is stored at once; the server applies it asynchronously.
     let clean = || {
-        copies(folder)
+        data_files(folder)
             .iter()
-            .all(|path| !holds(path, first) && !holds(path, title))
+            .all(|path| !contains_text(path, first) && !contains_text(path, title))
     };
-    let so = std::iter::repeat_with(|| is_gone(&url) && clean())
+    let removed = std::iter::repeat_with(|| is_closed(&url) && clean())
         .take(200)
-        .any(|so| so);
-    assert!(so, "the room is still there");
+        .any(|done| done);
+    assert!(removed, "the room still exists");
     let copy = folder.join("copy.db");
-    command(folder, &["backup", copy.to_str().unwrap(), "--url", &url]);
-    assert!(clean() && holds(&copy, "Good"));
-    let listed = command(folder, &["bans", "--json", "--url", &url]);
+    run_command(folder, &["backup", copy.to_str().unwrap(), "--url", &url]);
+    assert!(clean() && contains_text(&copy, "Good"));
+    let listed = run_command(folder, &["bans", "--json", "--url", &url]);
     assert_eq!(listed.trim(), r#"{"closed":{"topic":"chat/spam"}}"#);
     server.kill();
     let server = Server::start(folder);
-    assert!(is_gone(&server.url()), "after a start, too");
+    assert!(is_closed(&server.url()), "the room exists again after a restart");
 }
 
 #[tokio::test]
@@ -131,7 +135,7 @@ async fn subscribers_are_told_that_their_room_is_deleted() {
         visitor.command("rooms/all", &create).await;
         visitor.subscribe("chat/spam", None).await;
         let topic = "chat/spam".parse().unwrap();
-        operate(&node, RULES, &ModerationCommand::Close { topic }).await;
+        send_as_operator(&node, RULES, &ModerationCommand::Close { topic }).await;
         loop {
             if let ServerFrame::Verdict {
                 verdict: Verdict::Denied { reason },
@@ -142,7 +146,7 @@ async fn subscribers_are_told_that_their_room_is_deleted() {
                 break;
             }
         }
-        let history = ask(
+        let history = request(
             &node,
             "GET",
             &format!("{HISTORY_PATH}?topic=chat/spam"),
@@ -157,9 +161,9 @@ async fn subscribers_are_told_that_their_room_is_deleted() {
             Answer::Rejected(Rejection::Denied(Denied::Unknown)),
             "{transport:?}"
         );
-        let again = visitor.command("rooms/all", &create).await;
-        assert!(matches!(again, Answer::Rejected(_)), "{transport:?}");
-        let lobby = operate(
+        let recreated = visitor.command("rooms/all", &create).await;
+        assert!(matches!(recreated, Answer::Rejected(_)), "{transport:?}");
+        let lobby = send_as_operator(
             &node,
             RULES,
             &ModerationCommand::Close {
@@ -178,10 +182,13 @@ async fn a_visitor_cannot_delete_another_visitors_message() {
     let mut other = Visitor::new(&node, Transport::Poll).await;
     visitor.command(LOBBY, &post("mine")).await;
     let delete = ChatCommand::Delete { seq: 1 };
-    let refused = Answer::Rejected(Rejection::refused("not_yours"));
-    assert_eq!(other.command(LOBBY, &delete).await, refused);
-    assert!(matches!(operate(&node, LOBBY, &delete).await, Answer::Accepted { .. }));
-    let page = ask(
+    let rejected = Answer::Rejected(Rejection::refused("not_yours"));
+    assert_eq!(other.command(LOBBY, &delete).await, rejected);
+    assert!(matches!(
+        send_as_operator(&node, LOBBY, &delete).await,
+        Answer::Accepted { .. }
+    ));
+    let page = request(
         &node,
         "GET",
         &format!("{HISTORY_PATH}?topic={LOBBY}"),

@@ -1,4 +1,4 @@
-//! Bans, names and deletions against a running node: what an operator forbids holds on every way in, and nobody else forbids.
+//! Bans, names and deletions on a running node: an operator's rules apply to every endpoint, and only operators set them.
 
 mod bans;
 mod deletions;
@@ -38,6 +38,7 @@ const TRANSPORTS: [Transport; 4] = [
     Transport::Poll,
 ];
 
+/// A node with the applications' topics and its moderation rules loaded.
 async fn node() -> Node {
     let node = Node::with_apps(|settings| {
         settings.token = Some(Token::new(TOKEN).unwrap());
@@ -47,8 +48,8 @@ async fn node() -> Node {
     node
 }
 
-/// A command with an operator's rights.
-async fn operate<C: Serialize>(node: &Node, topic: &str, command: &C) -> Answer {
+/// Sends a command with operator rights.
+async fn send_as_operator<C: Serialize>(node: &Node, topic: &str, command: &C) -> Answer {
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
         id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
@@ -60,10 +61,10 @@ async fn operate<C: Serialize>(node: &Node, topic: &str, command: &C) -> Answer 
         .header("authorization", bearer)
         .body(Body::from(Encoding::Json.encode(&frame).unwrap()))
         .unwrap();
-    let answer = with_timeout(node.request(request)).await;
-    let frame = Encoding::Json.decode(answer.body.as_bytes());
+    let response = with_timeout(node.request(request)).await;
+    let frame = Encoding::Json.decode(response.body.as_bytes());
     let Ok(ServerFrame::Reply { answer, .. }) = frame else {
-        panic!("{} {}", answer.status, answer.body)
+        panic!("{} {}", response.status, response.body)
     };
     answer
 }
@@ -74,14 +75,14 @@ async fn ban(node: &Node, target: Target) {
         until: None,
         reason: "spam <b>".to_owned(),
     };
-    let answer = operate(node, RULES, &command).await;
+    let answer = send_as_operator(node, RULES, &command).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
-/// Who the server takes the bearer of this cookie for.
+/// The person that the server derives from this cookie.
 async fn person(node: &Node, cookie: &str) -> Person {
-    let answer = ask(node, "GET", &format!("{POLL_PATH}?session=s&wait=0"), cookie, "").await;
-    let frames: Vec<ServerFrame> = Encoding::Json.decode(answer.body.as_bytes()).unwrap();
+    let response = request(node, "GET", &format!("{POLL_PATH}?session=s&wait=0"), cookie, "").await;
+    let frames: Vec<ServerFrame> = Encoding::Json.decode(response.body.as_bytes()).unwrap();
     let found = frames.into_iter().find_map(|frame| match frame {
         ServerFrame::Welcome(welcome) => Some(welcome.person),
         _ => None,
@@ -89,21 +90,21 @@ async fn person(node: &Node, cookie: &str) -> Person {
     found.unwrap()
 }
 
-async fn ask(node: &Node, method: &str, path: &str, cookie: &str, body: &str) -> Response {
-    let kind = if body.starts_with('{') {
+async fn request(node: &Node, method: &str, path: &str, cookie: &str, body: &str) -> Response {
+    let content_type = if body.starts_with('{') {
         "application/json"
     } else {
         "application/x-www-form-urlencoded"
     };
-    let request = Request::builder()
+    let builder = Request::builder()
         .method(method)
         .uri(path)
         .header("host", "localhost")
         .header("accept", "text/html")
         .header("accept-language", "en")
-        .header("content-type", kind)
+        .header("content-type", content_type)
         .header("cookie", cookie);
-    node.page(request.body(Body::from(body.to_owned())).unwrap()).await
+    node.page(builder.body(Body::from(body.to_owned())).unwrap()).await
 }
 
 fn post(text: &str) -> ChatCommand {

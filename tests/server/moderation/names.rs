@@ -1,9 +1,9 @@
-//! Names that mislead, names that an operator gives, and texts of which nothing can be seen.
+//! Misleading names, names set by an operator, and invisible texts.
 
 use super::*;
 
-/// Posts, and says under which name.
-async fn name_of(visitor: &mut Visitor<'_>) -> String {
+/// Posts a message; returns the name of its author.
+async fn author_name(visitor: &mut Visitor<'_>) -> String {
     visitor.command(LOBBY, &post("hello")).await;
     loop {
         if let (_, ChatEvent::Posted { by, .. }) = visitor.next_event::<Chat>().await {
@@ -19,7 +19,7 @@ async fn a_reserved_name_is_rejected_and_the_old_name_kept() {
     visitor.subscribe(LOBBY, None).await;
     let rename = |name: &str| ClientFrame::Rename { name: name.to_owned() };
     visitor.send(&rename(" Kim\u{202e}\u{200b} ")).await;
-    assert_eq!(name_of(&mut visitor).await, "Kim");
+    assert_eq!(author_name(&mut visitor).await, "Kim");
     for name in [
         "admin",
         "аdmin",
@@ -32,21 +32,21 @@ async fn a_reserved_name_is_rejected_and_the_old_name_kept() {
         "ser\u{200b}ver",
     ] {
         visitor.send(&rename(name)).await;
-        let why = loop {
+        let reason = loop {
             if let ServerFrame::NameRefused { why } = visitor.next_frame().await {
                 break why;
             }
         };
-        assert_eq!(why, NAME_RESERVED, "{name}");
-        assert_eq!(name_of(&mut visitor).await, "Kim", "{name}");
+        assert_eq!(reason, NAME_RESERVED, "{name}");
+        assert_eq!(author_name(&mut visitor).await, "Kim", "{name}");
         let (status, answer) = visitor.post(&rename(name)).await;
         assert_eq!(status, StatusCode::OK);
         assert!(matches!(answer, Some(ServerFrame::NameRefused { .. })), "{name}");
     }
-    // The name that cookies and forms bring.
+    // The name from a cookie and from a form.
     let cookie = format!("{}; name=%D0%B0dmin", visitor.cookie());
     assert_eq!(person(&node, &cookie).await.name, "");
-    let form = ask(
+    let form = request(
         &node,
         "POST",
         "/chat",
@@ -55,10 +55,13 @@ async fn a_reserved_name_is_rejected_and_the_old_name_kept() {
     )
     .await;
     assert_eq!(form.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(form.body.contains("This name is reserved"), "said on the page");
+    assert!(
+        form.body.contains("This name is reserved"),
+        "the page does not name the cause"
+    );
     assert_eq!(form.header("set-cookie"), "");
     let cookie = format!("{}; name=%E2%80%AE%E2%80%8B%E3%85%A4%F3%A0%81%81", visitor.cookie());
-    assert_eq!(person(&node, &cookie).await.name, "", "nothing of it can be seen");
+    assert_eq!(person(&node, &cookie).await.name, "", "an invisible name was kept");
 }
 
 #[tokio::test]
@@ -72,17 +75,17 @@ async fn a_name_set_by_an_operator_cannot_be_changed() {
             person: me.id.clone(),
             name: name.to_owned(),
         };
-        operate(&node, RULES, &rename("Lee")).await;
+        send_as_operator(&node, RULES, &rename("Lee")).await;
         wait_until(async || person(&node, &visitor.cookie()).await.name == "Lee").await;
         if let Transport::WebSocket(_) = transport {
-            let told = loop {
+            let person = loop {
                 if let ServerFrame::Welcome(welcome) = visitor.next_frame().await
                     && !welcome.person.name.is_empty()
                 {
                     break welcome.person;
                 }
             };
-            assert_eq!(told.name, "Lee");
+            assert_eq!(person.name, "Lee");
             let name = "Kim".to_owned();
             visitor.send(&ClientFrame::Rename { name }).await;
             loop {
@@ -92,8 +95,8 @@ async fn a_name_set_by_an_operator_cannot_be_changed() {
                 }
             }
         }
-        assert_eq!(name_of(&mut visitor).await, "Lee", "{transport:?}");
-        operate(&node, RULES, &rename("")).await;
+        assert_eq!(author_name(&mut visitor).await, "Lee", "{transport:?}");
+        send_as_operator(&node, RULES, &rename("")).await;
         wait_until(async || person(&node, &visitor.cookie()).await.name.is_empty()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Topics that strangers read and write: what is started for them, and what stays free for others.
+//! Awake topics: reading and writing clients share a limited number of them, and idle ones are evicted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,23 +13,23 @@ use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, POLL_PATH, Verdict};
 
-use super::{STRANGER, answer, applications, get, note, post};
+use super::{CLIENT, answer, applications, get, note, post};
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{self, Node, with_timeout};
 
-/// 165 GETs with 64 new rooms each made every new topic `full` for a minute once.
+/// Regression: 165 polls of 64 new rooms each filled the hub, so every new topic was denied for a minute.
 #[tokio::test]
 async fn reading_does_not_wake_topics_that_were_never_written() {
     let node = applications(1_000);
     for request in 0..165 {
         let rooms: Vec<_> = (0..64).map(|room| format!("chat/r{request}-{room}")).collect();
         let path = format!("{POLL_PATH}?session=s-{request}&topics={}&wait=0", rooms.join(","));
-        let answer = node.request(get(STRANGER, &path)).await;
+        let answer = node.request(get(CLIENT, &path)).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert!(!answer.body.contains("denied"), "{}", answer.body);
     }
     for page in ["/chat/no-such-room", "/market/nothing", "/devices/none"] {
-        node.page(get(STRANGER, page)).await;
+        node.page(get(CLIENT, page)).await;
     }
     let awake = node.state.hub.awake().len();
     assert!(awake < 20, "{awake} topics");
@@ -38,7 +38,7 @@ async fn reading_does_not_wake_topics_that_were_never_written() {
     assert!(matches!(verdict, Verdict::Reset { .. }), "{verdict:?}");
 }
 
-/// Over every transport: who stands before a room that nobody made is in it once somebody does.
+/// Over every transport, a subscription to a room that does not exist yet becomes live when the room is created.
 #[tokio::test]
 async fn a_subscriber_of_an_unwritten_topic_gets_its_first_event() {
     for transport in [
@@ -48,28 +48,30 @@ async fn a_subscriber_of_an_unwritten_topic_gets_its_first_event() {
         Transport::Poll,
     ] {
         let node = applications(1_000);
-        let mut waits = Visitor::new(&node, transport).await;
-        let Verdict::Reset { cursor, .. } = waits.subscribe("chat/new", None).await else {
+        let mut subscriber = Visitor::new(&node, transport).await;
+        let Verdict::Reset { cursor, .. } = subscriber.subscribe("chat/new", None).await else {
             panic!("{transport:?}")
         };
         assert_eq!(cursor.seq, 0);
         assert!(!node.state.hub.is_awake(&"chat/new".parse().unwrap()));
-        let mut makes = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
+        let mut creator = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
         let (room, title) = ("new".to_owned(), "New".to_owned());
-        let made = makes.command("rooms/all", &RoomsCommand::Create { room, title }).await;
-        assert!(matches!(made, Answer::Accepted { .. }), "{made:?}");
+        let created = creator
+            .command("rooms/all", &RoomsCommand::Create { room, title })
+            .await;
+        assert!(matches!(created, Answer::Accepted { .. }), "{created:?}");
         if transport != Transport::Poll {
-            // Present before anything is said.
-            let there = waits.wait_for_presence(|presence| presence.people_count == 1);
-            with_timeout(there).await;
+            // The subscriber is present before the first message.
+            let presence = subscriber.wait_for_presence(|presence| presence.people_count == 1);
+            with_timeout(presence).await;
         }
-        let said = ChatCommand::Post {
+        let command = ChatCommand::Post {
             text: "first".to_owned(),
             reply_to: None,
         };
-        let answer = makes.command("chat/new", &said).await;
+        let answer = creator.command("chat/new", &command).await;
         assert!(matches!(answer, Answer::Accepted { seq: 1 }), "{answer:?}");
-        let (seq, _) = waits.next_event::<apps::chat::wire::Chat>().await;
+        let (seq, _) = subscriber.next_event::<apps::chat::wire::Chat>().await;
         assert_eq!(seq, 1, "{transport:?}");
     }
 }
@@ -80,11 +82,7 @@ async fn idle_topics_are_evicted_and_the_server_keeps_reserved_capacity() {
     let hub = Hub::with_room(log, harness::kinds::all(), 20);
     let node = Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true);
     for number in 0..100 {
-        let written = answer(
-            &node,
-            post(STRANGER, None, &format!("notes/n{number}"), number, &note()),
-        )
-        .await;
+        let written = answer(&node, post(CLIENT, None, &format!("notes/n{number}"), number, &note())).await;
         assert!(
             matches!(written, Answer::Accepted { .. }),
             "number {number}: {written:?}"
@@ -100,8 +98,8 @@ async fn idle_topics_are_evicted_and_the_server_keeps_reserved_capacity() {
     assert_eq!(
         verdicts,
         BTreeMap::from([(false, 15), (true, 1)]),
-        "those that are read stay"
+        "a topic with a subscriber was evicted"
     );
     let own = node.state.hub.open(&"notes/feed".parse().unwrap()).await;
-    assert!(own.is_ok(), "the reserved places");
+    assert!(own.is_ok(), "the reserved capacity is used up");
 }

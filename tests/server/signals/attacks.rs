@@ -1,4 +1,4 @@
-//! What the server half of `leptos_ws` 0.9.10 did for a client that meant harm: see `docs/upstream`.
+//! Attacks that the server half of `leptos_ws` 0.9.10 obeyed: see `docs/upstream`.
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
@@ -14,7 +14,7 @@ use super::{PATH, RUN, delete, encoded, establish, follow, framed, next_update, 
 use crate::harness::raw::{BINARY, FIN, RawConnection, masked};
 use crate::harness::{Node, wait_until, with_timeout};
 
-/// What a client may not say, all of it in the form in which the server half of `leptos_ws` 0.9.10 takes it.
+/// Messages that a client must not send, in the form that the server half of `leptos_ws` 0.9.10 accepts.
 fn attacks() -> Vec<(&'static str, Message)> {
     let update = |patch: Value| serde_json::from_value(json!({ "name": VITALS, "patch": patch })).unwrap();
     let overwrite: SignalUpdate = update(json!([{ "op": "replace", "path": "", "value": { "node": "owned" } }]));
@@ -30,28 +30,31 @@ fn attacks() -> Vec<(&'static str, Message)> {
         "[".repeat(1800),
         "]".repeat(1800)
     );
-    let of = |message: BiDirectionalMessage| encoded(&Messages::BiDirectional(message));
+    let bidirectional = |message: BiDirectionalMessage| encoded(&Messages::BiDirectional(message));
     let signal = |message: ServerSignalMessage| encoded(&Messages::ServerSignal(message));
     let channel = |message: ChannelMessage| encoded(&Messages::Channel(message));
     vec![
         (
             "an overwritten value",
-            of(BiDirectionalMessage::Update(overwrite.clone())),
+            bidirectional(BiDirectionalMessage::Update(overwrite.clone())),
         ),
         (
             "a value that doubles",
-            of(BiDirectionalMessage::Update(update(json!(doubling)))),
+            bidirectional(BiDirectionalMessage::Update(update(json!(doubling)))),
         ),
         (
             "a value in itself",
-            of(BiDirectionalMessage::Update(update(json!(nesting)))),
+            bidirectional(BiDirectionalMessage::Update(update(json!(nesting)))),
         ),
-        ("a signal both ways", of(BiDirectionalMessage::Establish(name()))),
+        (
+            "a signal both ways",
+            bidirectional(BiDirectionalMessage::Establish(name())),
+        ),
         (
             "a value both ways",
-            of(BiDirectionalMessage::EstablishResponse((name(), json!(1)))),
+            bidirectional(BiDirectionalMessage::EstablishResponse((name(), json!(1)))),
         ),
-        ("an end both ways", of(BiDirectionalMessage::Delete(name()))),
+        ("an end both ways", bidirectional(BiDirectionalMessage::Delete(name()))),
         ("an update", signal(ServerSignalMessage::Update(overwrite))),
         (
             "a value",
@@ -66,7 +69,7 @@ fn attacks() -> Vec<(&'static str, Message)> {
         ("a channel's end", channel(ChannelMessage::Delete(name()))),
         ("an unknown name", establish("no such\nFORGED level=ERROR\u{1b}[2J")),
         ("no name", establish("")),
-        ("a run that nobody measures", establish(&signal_name(RUN))),
+        ("an unknown run", establish(&signal_name(RUN))),
         ("the end of an unknown name", delete("no such")),
         (
             "an error",
@@ -89,34 +92,34 @@ fn attacks() -> Vec<(&'static str, Message)> {
 async fn any_other_message_closes_the_connection_and_changes_nothing() {
     let node = Node::new();
     node.state.signals.set_vitals(&vitals(1));
-    let mut witness = node.websocket(PATH).await;
-    follow(&mut witness, VITALS).await;
-    for (number, (what, attack)) in attacks().into_iter().enumerate() {
+    let mut observer = node.websocket(PATH).await;
+    follow(&mut observer, VITALS).await;
+    for (number, (name, attack)) in attacks().into_iter().enumerate() {
         let mut client = node.websocket(PATH).await;
         follow(&mut client, VITALS).await;
         client.send(attack).await;
         let (code, reason) = client.expect_close().await.unwrap();
-        assert_eq!(code, 1008, "{what}");
+        assert_eq!(code, 1008, "{name}");
         assert!(
             !reason.is_empty() && !reason.contains("FORGED") && !reason.contains(VITALS),
-            "{what}: {reason}"
+            "{name}: {reason}"
         );
         let beat = number as u64 + 2;
         node.state.signals.set_vitals(&vitals(beat));
-        let update = serde_json::to_value(next_update(&mut witness).await).unwrap();
+        let update = serde_json::to_value(next_update(&mut observer).await).unwrap();
         assert_eq!(
             update["patch"],
             json!([{ "op": "replace", "path": "/beat", "value": beat }]),
-            "{what}"
+            "{name}"
         );
     }
     wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 1).await;
-    let breaches = node
+    let protocol_errors = node
         .state
         .counters
         .snapshot()
         .disconnects(DisconnectReason::ProtocolError);
-    assert_eq!(breaches, attacks().len() as u64);
+    assert_eq!(protocol_errors, attacks().len() as u64);
 }
 
 #[tokio::test]
@@ -134,16 +137,20 @@ async fn an_oversized_message_is_rejected_by_its_frame_header() {
     let mut client = node.websocket(PATH).await;
     let name = "x".repeat(limits::SIGNAL_MESSAGE - 40);
     client.send(establish(&name)).await;
-    assert_eq!(client.expect_close().await.unwrap().0, 1008, "read, and no name");
+    assert_eq!(
+        client.expect_close().await.unwrap().0,
+        1008,
+        "read and rejected as an unknown name"
+    );
 }
 
-/// Four sockets with 20,000 messages each, unread, stopped the node: now each is ended after its burst.
+/// Regression: four connections with 20,000 unread messages each stopped the node. Now each is closed after its burst.
 #[tokio::test]
 async fn a_message_flood_closes_its_connection_and_vitals_continue() {
     let node = Node::new();
     let listening = node.listen().await;
-    let mut witness = listening.websocket(PATH).await;
-    follow(&mut witness, VITALS).await;
+    let mut observer = listening.websocket(PATH).await;
+    follow(&mut observer, VITALS).await;
     let mut floods = Vec::new();
     for _ in 0..4 {
         let mut raw = RawConnection::open(listening.connect().await, PATH).await;
@@ -153,7 +160,7 @@ async fn a_message_flood_closes_its_connection_and_vitals_continue() {
         let frame = masked(FIN | BINARY, &message);
         floods.push(tokio::spawn(async move {
             use tokio::io::AsyncWriteExt as _;
-            // Until the server hangs up.
+            // Until the server closes the connection.
             for _ in 0..200 {
                 if raw.0.write_all(&frame.repeat(100)).await.is_err() {
                     break;
@@ -167,7 +174,7 @@ async fn a_message_flood_closes_its_connection_and_vitals_continue() {
     }
     wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 1).await;
     for _ in 0..2 {
-        next_update(&mut witness).await;
+        next_update(&mut observer).await;
     }
     assert_eq!(node.get("/healthz").await.status, StatusCode::OK);
     assert_eq!(
@@ -195,7 +202,7 @@ async fn a_burst_is_accepted_and_one_more_message_is_not() {
     );
 }
 
-/// The server function of `leptos_ws` is at no address: each of these is our own answer.
+/// The server function of `leptos_ws` is not routed: each of these responses is the server's own.
 #[tokio::test]
 async fn the_server_function_of_leptos_ws_is_not_reachable() {
     let node = Node::new();

@@ -1,5 +1,5 @@
-//! The socket of signals: the browser half of `leptos_ws` is understood, and a client can follow values and nothing else.
-//! The messages are made and read by the types of `leptos_ws` and `server_fn`.
+//! The signals endpoint: it understands the browser half of `leptos_ws`, and a client can follow values and do nothing else. The
+//! messages are encoded and decoded with the types of `leptos_ws` and `server_fn`.
 
 mod attacks;
 
@@ -23,7 +23,7 @@ const PATH: &str = "/api/leptos_ws_websocket";
 const SET: &str = "/api/compare/signal";
 const RUN: &str = "0123456789abcdef";
 
-/// As `server_fn` frames a message that is no error.
+/// Frames a message that is not an error like `server_fn`.
 fn framed(json: &[u8]) -> Message {
     let mut bytes = vec![0];
     bytes.extend_from_slice(json);
@@ -54,10 +54,10 @@ fn delete(name: &str) -> Message {
     encoded(&Messages::ServerSignal(ServerSignalMessage::Delete(name.to_owned())))
 }
 
-/// Follows a signal; its value.
+/// Follows a signal; returns its value.
 async fn follow<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, name: &str) -> Value {
     match decoded(client.send_and_receive(establish(name)).await) {
-        ServerSignalMessage::EstablishResponse((of, value)) if of == name => value,
+        ServerSignalMessage::EstablishResponse((signal, value)) if signal == name => value,
         other => panic!("{other:?}"),
     }
 }
@@ -87,7 +87,7 @@ async fn set(node: &Node, run: &str, text: &str) -> Response {
     node.request(request).await
 }
 
-/// A copy of the value as `leptos_ws` keeps it: set once, then patched.
+/// `leptos_ws` sets its copy of the value once and then applies patches.
 #[tokio::test]
 async fn a_signal_is_updated_by_leptos_ws_patches() {
     let node = Node::new();
@@ -116,7 +116,7 @@ async fn a_deleted_signal_sends_no_more_updates() {
     follow(&mut client, VITALS).await;
     assert_eq!(follow(&mut client, &signal_name(RUN)).await, json!("one"));
     client.send(delete(VITALS)).await;
-    // Its answer says that the message before it was heard.
+    // Its response shows that the server has processed the message before it.
     follow(&mut client, &signal_name(RUN)).await;
     node.state.signals.set_vitals(&vitals(1));
     assert_eq!(set(&node, RUN, "two").await.status, StatusCode::OK);
@@ -128,7 +128,7 @@ async fn a_deleted_signal_sends_no_more_updates() {
     );
 }
 
-/// Who reads nothing costs what one value costs, and then hears the newest.
+/// A client that reads nothing costs one value, and then gets the newest one.
 #[tokio::test]
 async fn a_slow_client_gets_the_newest_value_only() {
     const SETS: u64 = 20_000;
@@ -141,7 +141,7 @@ async fn a_slow_client_gets_the_newest_value_only() {
             tokio::task::yield_now().await;
         }
     }
-    let (mut heard, mut beat) = (0, 0);
+    let (mut updates, mut beat) = (0, 0);
     while beat < SETS {
         let update = serde_json::to_value(next_update(&mut client).await).unwrap();
         let last = update["patch"].as_array().unwrap().last().unwrap();
@@ -149,30 +149,34 @@ async fn a_slow_client_gets_the_newest_value_only() {
             Value::Object(vitals) => vitals["beat"].as_u64().unwrap(),
             beat => beat.as_u64().unwrap(),
         };
-        heard += 1;
+        updates += 1;
     }
-    assert!(heard < SETS / 2, "{heard}");
+    assert!(updates < SETS / 2, "{updates}");
 }
 
 #[tokio::test]
 async fn signal_connections_have_their_own_limit_and_counters() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let mut first = node.websocket(PATH).await;
-    let refused = crate::harness::open(node.connect(), PATH, &[]).await;
-    let Err(refused) = refused.map(|_| ()) else {
-        panic!("one too many")
+    let rejected = crate::harness::open(node.connect(), PATH, &[]).await;
+    let Err(rejected) = rejected.map(|_| ()) else {
+        panic!("a connection above the limit")
     };
-    assert!(refused.to_string().contains("503"), "{refused}");
+    assert!(rejected.to_string().contains("503"), "{rejected}");
     let _session = node.websocket(crate::harness::ECHO_PATH).await;
     assert_eq!(node.vitals().await.vitals.connections, 1);
-    let counted = || node.state.counters.snapshot();
-    assert_eq!(counted().open(TransportKind::Signals), 1);
+    let counters = || node.state.counters.snapshot();
+    assert_eq!(counters().open(TransportKind::Signals), 1);
     follow(&mut first, VITALS).await;
-    assert_eq!((counted().received, counted().sent), (0, 0), "of visitors only");
+    assert_eq!(
+        (counters().received, counters().sent),
+        (0, 0),
+        "messages of signals were counted as visitors' messages"
+    );
     first.close(Some(close_frame(1000, ""))).await;
     first.expect_close().await;
-    wait_until(async || counted().open(TransportKind::Signals) == 0).await;
-    assert_eq!(counted().opened(TransportKind::Signals), 1);
+    wait_until(async || counters().open(TransportKind::Signals) == 0).await;
+    assert_eq!(counters().opened(TransportKind::Signals), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,7 +188,7 @@ async fn a_silent_signal_client_is_pinged_and_closed() {
     }
     let (first, payload) = raw.read_frame().await;
     assert_eq!((first, &payload[..2]), (FIN | 8, 3008_u16.to_be_bytes().as_slice()));
-    // As long as the server waits for the answer to its close frame.
+    // The server waits for the client's close frame before it ends the connection.
     assert_eq!(with_timeout(raw.0.read(&mut [0])).await.unwrap(), 0);
     drop(raw);
     wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 0).await;
@@ -218,7 +222,7 @@ async fn only_a_known_run_sets_its_signal() {
     assert_eq!(set(&node, RUN, "mine").await.status, 200);
     let mut client = node.websocket(PATH).await;
     follow(&mut client, &signal_name(RUN)).await;
-    // These came into the same signal when there were 256 of them.
+    // Regression: with 256 signals, these two runs shared one.
     assert_eq!(set(&node, "01ffffffffffffff", "another's").await.status, 200);
     assert_eq!(set(&node, RUN, "mine again").await.status, 200);
     let update = serde_json::to_value(next_update(&mut client).await).unwrap();
