@@ -124,11 +124,11 @@ test("a round is saved, and played again here as the server had it", async ({ ar
   await input.setInputFiles({ name: "no.arena", mimeType: "application/octet-stream", buffer: Buffer.from("no record") });
   await expect(page.getByText(ko.arena.no_record)).toBeVisible();
   await input.setInputFiles({ name: "round.arena", mimeType: "application/octet-stream", buffer: readFileSync(path) });
-  const film = page.locator(".arena-film");
-  await expect(film).toBeVisible();
-  await expect(film.locator(".arena-verdict")).toHaveText(ko.arena.record_true, { timeout: 60_000 });
-  await film.getByRole("button", { name: ko.arena.close_record }).click();
-  await expect(film).toHaveCount(0);
+  const replay = page.locator(".arena-replay");
+  await expect(replay).toBeVisible();
+  await expect(replay.locator(".arena-verdict")).toHaveText(ko.arena.record_true, { timeout: 60_000 });
+  await replay.getByRole("button", { name: ko.arena.close_record }).click();
+  await expect(replay).toHaveCount(0);
 });
 
 test("the board and the game are told in words", async ({ arena, page }) => {

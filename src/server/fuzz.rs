@@ -150,7 +150,7 @@ fn no_message_sets_a_signal() {
 /// Turns of a player, each after the one before.
 #[test]
 fn no_turn_breaks_a_game() {
-    let game = apps::arena::server::stage(&apps::arena::server::Options::default());
+    let game = apps::arena::server::simulation(&apps::arena::server::Options::default());
     let hub = duplex_hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
     fuzz("turns", |bytes| {
         let mut seat = Arc::clone(&game)

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use duplex::apps::arena::model::body::{FULL, Intent};
-use duplex::apps::arena::model::record::{Record, Replay};
+use duplex::apps::arena::model::body::{Input, MAX_THRUST};
+use duplex::apps::arena::model::recording::{Recording, Replay};
 use duplex::apps::arena::wire::ARENA_PATH;
-use duplex::apps::arena::wire::frame::{Role, View};
-use duplex::apps::arena::wire::turn::{Turn, Wish};
+use duplex::apps::arena::wire::frame::{Frame, Role};
+use duplex::apps::arena::wire::input::{InputMessage, RoleRequest};
 use futures_util::SinkExt as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -22,8 +22,8 @@ const SECRETS: [&str; 2] = ["0123456789abcdef0123456789abcde0", "0123456789abcde
 /// A player who acknowledges each frame.
 struct Player {
     socket: Client<TcpStream>,
-    views: Vec<View>,
-    turn: Turn,
+    views: Vec<Frame>,
+    turn: InputMessage,
 }
 
 impl Player {
@@ -31,9 +31,9 @@ impl Player {
         let cookie = format!("visitor={secret}");
         let stream = TcpStream::connect(addr).await.unwrap();
         let (socket, _) = open(stream, ARENA_PATH, &[("cookie", &cookie)]).await.unwrap();
-        let turn = Turn {
-            first: 1,
-            ..Turn::default()
+        let turn = InputMessage {
+            first_input: 1,
+            ..InputMessage::default()
         };
         Self {
             socket,
@@ -43,8 +43,8 @@ impl Player {
     }
 
     async fn play(&mut self, name: &str) {
-        let number = self.turn.wish.as_ref().map_or(1, |(number, _)| number + 1);
-        self.turn.wish = Some((number, Wish::Play(name.to_owned())));
+        let number = self.turn.request.as_ref().map_or(1, |(number, _)| number + 1);
+        self.turn.request = Some((number, RoleRequest::Play(name.to_owned())));
         self.send_turn().await;
     }
 
@@ -53,23 +53,23 @@ impl Player {
     }
 
     /// Receives the next frame and acknowledges it with the player's inputs.
-    async fn next_view(&mut self, intents: &[Intent]) -> View {
+    async fn next_view(&mut self, inputs: &[Input]) -> Frame {
         let Message::Binary(bytes) = self.socket.receive().await else {
             panic!("no frame")
         };
         let views = &self.views;
-        let view = View::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
+        let view = Frame::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
         self.views.push(view.clone());
         self.turn.ack = view.tick;
-        self.turn.intents = intents.to_vec();
+        self.turn.inputs = inputs.to_vec();
         self.send_turn().await;
-        self.turn.first += intents.len() as u32;
+        self.turn.first_input += inputs.len() as u32;
         view
     }
 
-    async fn next_view_where(&mut self, intents: &[Intent], condition: impl Fn(&View) -> bool) -> View {
+    async fn next_view_where(&mut self, inputs: &[Input], condition: impl Fn(&Frame) -> bool) -> Frame {
         loop {
-            let view = self.next_view(intents).await;
+            let view = self.next_view(inputs).await;
             if condition(&view) {
                 return view;
             }
@@ -81,13 +81,13 @@ impl Player {
     }
 }
 
-fn is_playing(view: &View) -> bool {
+fn is_playing(view: &Frame) -> bool {
     matches!(view.role, Role::Playing { .. })
 }
 
-const RIGHT: Intent = Intent {
+const RIGHT: Input = Input {
     heading: 0,
-    push: FULL,
+    thrust: MAX_THRUST,
     boost: false,
 };
 
@@ -106,11 +106,11 @@ async fn two_players_share_a_world_and_each_moves_by_its_own_inputs() {
     let me = before.body(before.focus).unwrap();
     assert_eq!(me.name, "Kim");
     let (id, x) = (me.id, me.x);
-    let moved = |view: &View| view.body(id).is_some_and(|body| body.x != x) || !is_playing(view);
+    let moved = |view: &Frame| view.body(id).is_some_and(|body| body.x != x) || !is_playing(view);
     let after = kim.next_view_where(&[RIGHT], moved).await;
-    assert!(!is_playing(&after) || (after.acked > 0 && after.body(id).unwrap().x > x));
+    assert!(!is_playing(&after) || (after.acked_input > 0 && after.body(id).unwrap().x > x));
     let others = lee
-        .next_view_where(&[], |view| view.players == 2 && !view.board.is_empty())
+        .next_view_where(&[], |view| view.players == 2 && !view.leaderboard.is_empty())
         .await;
     assert_ne!(others.focus, id);
     assert!(others.seed == after.seed && others.round == after.round);
@@ -162,7 +162,7 @@ async fn frames_are_deltas_of_the_acknowledged_frame_and_stop_without_acknowledg
         let Message::Binary(bytes) = player.socket.receive().await else {
             panic!("no frame")
         };
-        let view = View::decode(&bytes, |tick| player.views.iter().find(|view| view.tick == tick)).unwrap();
+        let view = Frame::decode(&bytes, |tick| player.views.iter().find(|view| view.tick == tick)).unwrap();
         deltas += bytes.len();
         full += view.encode(None).len();
         player.turn.ack = view.tick;
@@ -182,7 +182,7 @@ async fn frames_are_deltas_of_the_acknowledged_frame_and_stop_without_acknowledg
     let Message::Binary(bytes) = player.socket.receive().await else {
         panic!("no frame")
     };
-    assert!(View::decode(&bytes, |_| None).is_ok(), "a full frame");
+    assert!(Frame::decode(&bytes, |_| None).is_ok(), "a full frame");
 }
 
 #[tokio::test]
@@ -243,31 +243,31 @@ async fn post(node: &Node, secret: &str, turn: Vec<u8>) -> (StatusCode, Vec<u8>)
 async fn the_game_works_over_posted_turns() {
     let node = Node::new();
     let listening = node.listen().await;
-    let mut turn = Turn {
-        wish: Some((1, Wish::Play("Post".to_owned()))),
-        first: 1,
-        ..Turn::default()
+    let mut turn = InputMessage {
+        request: Some((1, RoleRequest::Play("Post".to_owned()))),
+        first_input: 1,
+        ..InputMessage::default()
     };
-    let mut views: Vec<View> = Vec::new();
+    let mut views: Vec<Frame> = Vec::new();
     let mut start = None;
     loop {
         let (status, bytes) = post(&node, SECRETS[0], turn.encode()).await;
         assert_eq!(status, StatusCode::OK);
-        let view = View::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
+        let view = Frame::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
         turn.ack = view.tick;
         if is_playing(&view) {
             let x = view.body(view.focus).unwrap().x;
             if x > *start.get_or_insert(x) {
                 break;
             }
-            turn.first += turn.intents.len() as u32;
-            turn.intents = vec![RIGHT; 3];
+            turn.first_input += turn.inputs.len() as u32;
+            turn.inputs = vec![RIGHT; 3];
         }
         views.push(view);
     }
     // Another person with the same `seat` parameter is another participant and sees the player.
-    let (_, bytes) = post(&node, SECRETS[1], Turn::default().encode()).await;
-    let other = View::decode(&bytes, |_| None).unwrap();
+    let (_, bytes) = post(&node, SECRETS[1], InputMessage::default().encode()).await;
+    let other = Frame::decode(&bytes, |_| None).unwrap();
     assert_eq!((other.players, other.role), (1, Role::Watching));
     assert_eq!(
         post(&node, SECRETS[1], vec![7]).await.0,
@@ -294,8 +294,8 @@ async fn a_recorded_round_replays_exactly() {
         .body(Body::empty());
     let response = node.router.clone().oneshot(request.unwrap()).await.unwrap();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    let mut replay = Replay::new(Record::read(&bytes).unwrap());
-    assert!(replay.record.ticks >= 60 && replay.record.names.values().any(|name| name == "Kim"));
+    let mut replay = Replay::new(Recording::decode(&bytes).unwrap());
+    assert!(replay.recording.ticks >= 60 && replay.recording.names.values().any(|name| name == "Kim"));
     replay.seek(u32::MAX);
-    assert!(replay.is_true());
+    assert!(replay.is_verified());
 }

@@ -1,8 +1,8 @@
-//! The arena: a game of many in one world, thirty ticks a second, drawn ahead of the server and put right by it.
+//! The arena: a multiplayer game on an authoritative server at thirty ticks a second, with client-side prediction.
 
+mod interpolation;
 pub mod model;
-mod past;
-mod pilot;
+mod prediction;
 #[cfg(feature = "ssr")]
 pub mod server;
 mod view;

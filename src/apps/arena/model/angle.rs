@@ -1,9 +1,9 @@
-//! Directions in 256 parts of a turn, in whole numbers: the same on every machine. 0 is to the right, 64 is down.
+//! Directions in 256ths of a turn, in integer arithmetic, so every machine computes the same. 0 points right, 64 down.
 
-/// What a direction's vector is long.
+/// The length of a direction vector.
 pub const UNIT: i32 = 1024;
 
-/// 1024 times the sine of the first quarter.
+/// [`UNIT`] times the sine of the first quarter turn.
 const SINE: [i16; 65] = [
     0, 25, 50, 75, 100, 125, 150, 175, 200, 224, 249, 273, 297, 321, 345, 369, 392, 415, 438, 460, 483, 505, 526, 548,
     569, 590, 610, 630, 650, 669, 688, 706, 724, 742, 759, 775, 792, 807, 822, 837, 851, 865, 878, 891, 903, 915, 926,
@@ -21,7 +21,7 @@ pub fn direction(heading: u8) -> (i32, i32) {
     (sine(heading.wrapping_add(64)), sine(heading))
 }
 
-/// The heading that points most nearly there; 0 where there is nothing to point at.
+/// The heading closest to the vector's direction; 0 for the zero vector.
 pub fn heading(dx: i32, dy: i32) -> u8 {
     let along = |heading: u8| {
         let (x, y) = direction(heading);
@@ -35,18 +35,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_quarters_point_where_they_should() {
+    fn quarter_turns_are_the_axes() {
         let quarters = [0, 64, 128, 192].map(direction);
         assert_eq!(quarters, [(UNIT, 0), (0, UNIT), (-UNIT, 0), (0, -UNIT)]);
     }
 
     #[test]
-    fn a_direction_is_found_again() {
-        for wanted in 0..=u8::MAX {
-            let (x, y) = direction(wanted);
-            assert!(wanted.wrapping_sub(heading(x * 40, y * 40)).wrapping_add(1) <= 2);
+    fn heading_inverts_direction() {
+        for expected in 0..=u8::MAX {
+            let (x, y) = direction(expected);
+            assert!(expected.wrapping_sub(heading(x * 40, y * 40)).wrapping_add(1) <= 2);
             let length = (x * x + y * y).isqrt();
-            assert!((length - UNIT).abs() <= 2, "{wanted}: {length}");
+            assert!((length - UNIT).abs() <= 2, "{expected}: {length}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What the game is: the same on the server and in the browser, pure, in whole numbers.
+//! The game's rules: pure, in integers only, and identical on the server and in the browser.
 
 pub mod angle;
-pub mod best;
 pub mod body;
 pub mod bots;
+pub mod high_scores;
 pub mod random;
-pub mod record;
-pub mod sight;
+pub mod recording;
+pub mod visibility;
 pub mod world;

@@ -1,10 +1,10 @@
-//! Numbers that look random and follow from a seed: splitmix64, the same on every machine. Not for secrets.
+//! A seeded pseudo-random generator (splitmix64), identical on every machine. Not for secrets.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Random(pub u64);
 
 impl Random {
-    pub fn draw(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -12,15 +12,15 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `end`, which is at least 1.
+    /// A number less than `end`, which must be at least 1.
     pub fn below(&mut self, end: u32) -> u32 {
-        ((u128::from(self.draw()) * u128::from(end)) >> 64) as u32
+        ((u128::from(self.next_u64()) * u128::from(end)) >> 64) as u32
     }
 
-    /// From `least` to `most`.
-    pub fn between(&mut self, least: i32, most: i32) -> i32 {
-        let range = most.saturating_sub(least).max(0) as u32;
-        least.saturating_add(self.below(range.saturating_add(1)) as i32)
+    /// A number from `min` to `max`, inclusive.
+    pub fn between(&mut self, min: i32, max: i32) -> i32 {
+        let range = max.saturating_sub(min).max(0) as u32;
+        min.saturating_add(self.below(range.saturating_add(1)) as i32)
     }
 }
 
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stays_within_and_fills_the_range() {
+    fn numbers_stay_in_range_and_cover_it() {
         let mut random = Random(7);
         let mut seen = [0; 10];
         for _ in 0..1000 {

@@ -1,49 +1,52 @@
-//! The world of a round: bodies, motes and thorns, and what one tick does to them. Everything follows from the seed and the
-//! events, in whole numbers: the same on the server and in a browser. Knows no clock, no name and no network.
+//! The world of a round: bodies, motes and thorns, and the simulation of one tick. It is deterministic: the seed and the events
+//! alone decide, in integer arithmetic, on the server and in a browser alike. Knows no clock, no names and no network.
 
 use serde::Serialize;
 
-use super::body::{BIRTH, BREATH, HEAVIEST, Intent, Motion, RATE, WORLD, edges, glide, radius};
+use super::body::{
+    Input, MAX_ENERGY, MAX_MASS, Motion, START_MASS, TICK_RATE, WORLD_SIZE, bounds, radius, step_motion,
+};
 use super::bots;
 use super::random::Random;
 
-/// Bodies at once, bots among them: each viewer's part of them is looked for in every tick.
+/// The largest number of bodies, bots included; every tick searches them for each viewer.
 pub const MAX_BODIES: usize = 256;
-/// Motes that lie about by themselves, and all that there is room for.
-pub const AMBIENT: usize = 1200;
+/// The number of motes that the world refills to.
+pub const MAX_AMBIENT_MOTES: usize = 1200;
+/// The largest number of motes, including what bursting bodies scatter.
 pub const MAX_MOTES: usize = 1600;
-pub const THORNS: usize = 28;
-/// Half of a thorn's width: who is smaller passes beneath.
-pub const THORN: i32 = 44 * 16;
-/// Ids from here on are bots.
+pub const THORN_COUNT: usize = 28;
+/// A thorn's radius; smaller bodies pass beneath.
+pub const THORN_RADIUS: i32 = 44 * 16;
+/// The first id of bots; players have lower ones.
 pub const FIRST_BOT: u16 = 0x8000;
-/// A new body can neither eat nor be eaten for so many ticks.
-pub const SHIELD: u16 = 3 * RATE as u16;
-const SHIELD_AFTER_BURST: u16 = RATE as u16;
-/// What a mote is worth: most of them, and one of twelve.
-pub const COMMON: u8 = 5;
-pub const RARE: u8 = 25;
-/// How far beside itself a body reaches for a mote.
-const REACH: i32 = 8 * 16;
-const SPAWNS: usize = 6;
-const SHARDS: u32 = 14;
+/// Ticks for which a new body can neither eat nor be eaten.
+pub const SHIELD_TICKS: u16 = 3 * TICK_RATE as u16;
+const BURST_SHIELD_TICKS: u16 = TICK_RATE as u16;
+/// The mass of a common mote, and of a rare one: one in twelve.
+pub const COMMON_VALUE: u8 = 5;
+pub const RARE_VALUE: u8 = 25;
+/// The distance beyond its radius at which a body collects motes.
+const MOTE_REACH: i32 = 8 * 16;
+const MAX_SPAWNS: usize = 6;
+const SCATTER_COUNT: u32 = 14;
 
-/// What comes into the world from outside, in order.
+/// An input of the simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     Enter(u16),
     Leave(u16),
-    Steer(u16, Intent),
+    Steer(u16, Input),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Body {
     pub id: u16,
     pub mass: u32,
-    /// The most that it weighed: its score.
+    /// The body's largest mass so far: its score.
     pub peak: u32,
     pub shield: u16,
-    pub intent: Intent,
+    pub input: Input,
     pub motion: Motion,
 }
 
@@ -52,7 +55,7 @@ impl Body {
         self.id >= FIRST_BOT
     }
 
-    /// A quarter heavier, and neither is shielded.
+    /// Whether this body is a quarter heavier and neither is shielded.
     pub const fn may_eat(&self, other: &Self) -> bool {
         self.shield == 0 && other.shield == 0 && can_eat(self.mass, other.mass)
     }
@@ -64,7 +67,7 @@ pub const fn can_eat(mass: u32, other: u32) -> bool {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Mote {
-    /// Its place among the motes; a new one may take it when it is free.
+    /// The mote's slot, which is reused once it is free.
     pub id: u16,
     pub x: u16,
     pub y: u16,
@@ -73,7 +76,7 @@ pub struct Mote {
 
 /// The end of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fall {
+pub struct Death {
     pub id: u16,
     pub by: u16,
     pub peak: u32,
@@ -83,18 +86,18 @@ pub struct Fall {
 pub struct World {
     pub tick: u32,
     random: Random,
-    /// By id.
+    /// Sorted by id.
     bodies: Vec<Body>,
     motes: Vec<Option<Mote>>,
     thorns: Vec<(u16, u16)>,
-    bots_made: u16,
+    bots_spawned: u16,
 }
 
-/// Where the thorns of a seed stand: nobody needs to be told.
+/// The thorns of a seed: clients compute them, so they are never sent.
 pub fn thorns(seed: u64) -> Vec<(u16, u16)> {
     let mut random = Random(seed ^ 0x7468_6f72_6e73);
-    let mut place = || random.between(4 * THORN, WORLD - 4 * THORN) as u16;
-    (0..THORNS).map(|_| (place(), place())).collect()
+    let mut coordinate = || random.between(4 * THORN_RADIUS, WORLD_SIZE - 4 * THORN_RADIUS) as u16;
+    (0..THORN_COUNT).map(|_| (coordinate(), coordinate())).collect()
 }
 
 impl World {
@@ -105,9 +108,9 @@ impl World {
             bodies: Vec::new(),
             motes: vec![None; MAX_MOTES],
             thorns: thorns(seed),
-            bots_made: 0,
+            bots_spawned: 0,
         };
-        world.spawn_motes(AMBIENT);
+        world.spawn_motes(MAX_AMBIENT_MOTES);
         world
     }
 
@@ -116,7 +119,7 @@ impl World {
     }
 
     pub fn body(&self, id: u16) -> Option<&Body> {
-        self.place(id).ok().and_then(|at| self.bodies.get(at))
+        self.index_of(id).ok().and_then(|at| self.bodies.get(at))
     }
 
     pub fn motes(&self) -> impl Iterator<Item = &Mote> {
@@ -127,204 +130,216 @@ impl World {
         &self.thorns
     }
 
-    /// One tick. Says who was eaten in it.
-    pub fn step(&mut self, events: &[Event]) -> Vec<Fall> {
-        events.iter().for_each(|event| self.happen(*event));
-        self.keep_bots();
+    /// Advances the world by one tick; returns the bodies that were eaten.
+    pub fn step(&mut self, events: &[Event]) -> Vec<Death> {
+        events.iter().for_each(|event| self.apply(*event));
+        self.adjust_bots();
         for body in &mut self.bodies {
-            glide(&mut body.motion, body.mass, body.intent);
+            step_motion(&mut body.motion, body.mass, body.input);
             body.shield = body.shield.saturating_sub(1);
         }
-        self.gather();
-        self.prick();
-        let falls = self.devour();
-        if self.tick.is_multiple_of(RATE) {
-            self.waste();
+        self.collect_motes();
+        self.apply_thorns();
+        let deaths = self.eat();
+        if self.tick.is_multiple_of(TICK_RATE) {
+            self.decay_mass();
         }
-        self.spawn_motes(SPAWNS);
+        self.spawn_motes(MAX_SPAWNS);
         for body in &mut self.bodies {
             body.peak = body.peak.max(body.mass);
         }
         self.tick += 1;
-        falls
+        deaths
     }
 
-    fn place(&self, id: u16) -> Result<usize, usize> {
+    fn index_of(&self, id: u16) -> Result<usize, usize> {
         self.bodies.binary_search_by_key(&id, |body| body.id)
     }
 
-    fn happen(&mut self, event: Event) {
+    fn apply(&mut self, event: Event) {
         match event {
             Event::Enter(id) => self.enter(id),
             Event::Leave(id) => {
-                if let Ok(at) = self.place(id) {
+                if let Ok(at) = self.index_of(id) {
                     self.bodies.remove(at);
                 }
             }
-            Event::Steer(id, intent) => {
-                if let Ok(at) = self.place(id)
+            Event::Steer(id, input) => {
+                if let Ok(at) = self.index_of(id)
                     && let Some(body) = self.bodies.get_mut(at)
                 {
-                    body.intent = intent;
+                    body.input = input;
                 }
             }
         }
     }
 
     fn enter(&mut self, id: u16) {
-        let Err(at) = self.place(id) else { return };
+        let Err(at) = self.index_of(id) else { return };
         if self.bodies.len() >= MAX_BODIES {
             return;
         }
-        let (x, y) = self.clearing();
+        let (x, y) = self.spawn_point();
         let motion = Motion {
             x,
             y,
-            breath: BREATH,
+            energy: MAX_ENERGY,
             ..Motion::default()
         };
         let body = Body {
             id,
-            mass: BIRTH,
-            peak: BIRTH,
-            shield: SHIELD,
-            intent: Intent::default(),
+            mass: START_MASS,
+            peak: START_MASS,
+            shield: SHIELD_TICKS,
+            input: Input::default(),
             motion,
         };
         self.bodies.insert(at, body);
     }
 
-    /// Of six places the one that is farthest from any body.
-    fn clearing(&mut self) -> (i32, i32) {
-        let mut best = (-1, (WORLD / 2, WORLD / 2));
+    /// The one of six random positions that is farthest from any body.
+    fn spawn_point(&mut self) -> (i32, i32) {
+        let mut best = (-1, (WORLD_SIZE / 2, WORLD_SIZE / 2));
         for _ in 0..6 {
-            let (low, high) = edges(HEAVIEST);
+            let (low, high) = bounds(MAX_MASS);
             let at = (self.random.between(low, high), self.random.between(low, high));
-            let far = |body: &Body| distance2(at, (body.motion.x, body.motion.y));
-            let room = self.bodies.iter().map(far).min().unwrap_or(i64::MAX);
-            if room > best.0 {
-                best = (room, at);
+            let distance = |body: &Body| distance_squared(at, (body.motion.x, body.motion.y));
+            let clearance = self.bodies.iter().map(distance).min().unwrap_or(i64::MAX);
+            if clearance > best.0 {
+                best = (clearance, at);
             }
         }
         best.1
     }
 
-    /// As many as keep a few players company; one more or one less in half a second. Then each wants something.
-    fn keep_bots(&mut self) {
-        if self.tick.is_multiple_of(RATE / 2) {
+    /// Adds or removes at most one bot every half second, as a few players need company; then steers all bots.
+    fn adjust_bots(&mut self) {
+        if self.tick.is_multiple_of(TICK_RATE / 2) {
             let bots = self.bodies.iter().filter(|body| body.is_bot()).count();
-            let wanted = bots::wanted(self.bodies.len() - bots);
-            if bots < wanted {
-                self.bots_made = self.bots_made.wrapping_add(1) % FIRST_BOT;
-                self.enter(FIRST_BOT + self.bots_made);
+            let target = bots::bot_count(self.bodies.len() - bots);
+            if bots < target {
+                self.bots_spawned = self.bots_spawned.wrapping_add(1) % FIRST_BOT;
+                self.enter(FIRST_BOT + self.bots_spawned);
             } else {
                 let smallest = self
                     .bodies
                     .iter()
                     .filter(|body| body.is_bot())
                     .min_by_key(|body| body.mass);
-                let sated = self.bodies.iter().find(|body| body.is_bot() && body.mass > bots::SATED);
-                let leaves = if bots > wanted { smallest } else { sated };
-                if let Some(id) = leaves.map(|body| body.id) {
-                    self.happen(Event::Leave(id));
+                let overweight = self
+                    .bodies
+                    .iter()
+                    .find(|body| body.is_bot() && body.mass > bots::MAX_BOT_MASS);
+                let leaving = if bots > target { smallest } else { overweight };
+                if let Some(id) = leaving.map(|body| body.id) {
+                    self.apply(Event::Leave(id));
                 }
             }
         }
         for at in 0..self.bodies.len() {
-            let chance = self.random.draw();
-            if let Some(intent) = bots::want(self, at, chance)
+            let chance = self.random.next_u64();
+            if let Some(input) = bots::next_input(self, at, chance)
                 && let Some(body) = self.bodies.get_mut(at)
             {
-                body.intent = intent;
+                body.input = input;
             }
         }
     }
 
-    fn gather(&mut self) {
+    fn collect_motes(&mut self) {
         for body in &mut self.bodies {
-            let reach = radius(body.mass) + REACH;
+            let reach = radius(body.mass) + MOTE_REACH;
             let (x, y) = (body.motion.x, body.motion.y);
             for slot in &mut self.motes {
                 let Some(mote) = slot else { continue };
                 let (dx, dy) = (i32::from(mote.x) - x, i32::from(mote.y) - y);
                 if dx.abs() <= reach && dy.abs() <= reach && dx * dx + dy * dy <= reach * reach {
-                    body.mass = (body.mass + u32::from(mote.value)).min(HEAVIEST);
+                    body.mass = (body.mass + u32::from(mote.value)).min(MAX_MASS);
                     *slot = None;
                 }
             }
         }
     }
 
-    /// Who is wider than a thorn and covers its middle loses a third, which lies about then.
-    fn prick(&mut self) {
+    /// A body that is wider than a thorn and covers its middle scatters a third of its mass.
+    fn apply_thorns(&mut self) {
         for at in 0..self.bodies.len() {
             let Some(body) = self.bodies.get_mut(at) else { continue };
-            let wide = radius(body.mass);
+            let size = radius(body.mass);
             let middle = (body.motion.x, body.motion.y);
             let covers = |(x, y): &(u16, u16)| {
-                distance2((i32::from(*x), i32::from(*y)), middle) < i64::from(wide) * i64::from(wide)
+                distance_squared((i32::from(*x), i32::from(*y)), middle) < i64::from(size) * i64::from(size)
             };
-            if body.shield > 0 || wide <= THORN || !self.thorns.iter().any(covers) {
+            if body.shield > 0 || size <= THORN_RADIUS || !self.thorns.iter().any(covers) {
                 continue;
             }
             let lost = body.mass / 3;
             body.mass -= lost;
-            body.shield = SHIELD_AFTER_BURST;
+            body.shield = BURST_SHIELD_TICKS;
             (body.motion.vx, body.motion.vy) = (-body.motion.vx, -body.motion.vy);
-            self.scatter(middle, wide, lost);
+            self.scatter(middle, size, lost);
         }
     }
 
-    fn devour(&mut self) -> Vec<Fall> {
-        let mut falls: Vec<Fall> = Vec::new();
+    fn eat(&mut self) -> Vec<Death> {
+        let mut deaths: Vec<Death> = Vec::new();
         for hunter in 0..self.bodies.len() {
             for prey in 0..self.bodies.len() {
-                let (Some(eats), Some(eaten)) = (self.bodies.get(hunter), self.bodies.get(prey)) else {
+                let (Some(eater), Some(eaten)) = (self.bodies.get(hunter), self.bodies.get(prey)) else {
                     continue;
                 };
-                let gone = |id| falls.iter().any(|fall| fall.id == id);
-                if hunter == prey || !eats.may_eat(eaten) || !covers(eats, eaten) || gone(eats.id) || gone(eaten.id) {
+                let gone = |id| deaths.iter().any(|death| death.id == id);
+                if hunter == prey || !eater.may_eat(eaten) || !covers(eater, eaten) || gone(eater.id) || gone(eaten.id)
+                {
                     continue;
                 }
                 let (id, peak, gained) = (eaten.id, eaten.peak, eaten.mass / 5 * 4);
-                falls.push(Fall { id, by: eats.id, peak });
-                if let Some(eats) = self.bodies.get_mut(hunter) {
-                    eats.mass = (eats.mass + gained).min(HEAVIEST);
+                deaths.push(Death { id, by: eater.id, peak });
+                if let Some(eater) = self.bodies.get_mut(hunter) {
+                    eater.mass = (eater.mass + gained).min(MAX_MASS);
                 }
             }
         }
-        self.bodies.retain(|body| falls.iter().all(|fall| fall.id != body.id));
-        falls
+        self.bodies
+            .retain(|body| deaths.iter().all(|death| death.id != body.id));
+        deaths
     }
 
-    /// Weight is work: in a second a body loses a four-hundredth of what it has beyond its birth.
-    fn waste(&mut self) {
+    /// Every second a body loses a four-hundredth of its mass above [`START_MASS`].
+    fn decay_mass(&mut self) {
         for body in &mut self.bodies {
-            body.mass -= body.mass.saturating_sub(BIRTH) / 400;
+            body.mass -= body.mass.saturating_sub(START_MASS) / 400;
         }
     }
 
-    fn spawn_motes(&mut self, most: usize) {
-        let missing = AMBIENT.saturating_sub(self.motes().count()).min(most);
+    fn spawn_motes(&mut self, max: usize) {
+        let missing = MAX_AMBIENT_MOTES.saturating_sub(self.motes().count()).min(max);
         for _ in 0..missing {
-            let at = (self.random.between(0, WORLD - 1), self.random.between(0, WORLD - 1));
-            let value = if self.random.below(12) == 0 { RARE } else { COMMON };
-            self.lay(at, value);
+            let at = (
+                self.random.between(0, WORLD_SIZE - 1),
+                self.random.between(0, WORLD_SIZE - 1),
+            );
+            let value = if self.random.below(12) == 0 {
+                RARE_VALUE
+            } else {
+                COMMON_VALUE
+            };
+            self.place_mote(at, value);
         }
     }
 
-    fn scatter(&mut self, (x, y): (i32, i32), wide: i32, lost: u32) {
-        let value = (lost / SHARDS).clamp(1, 255) as u8;
-        for _ in 0..SHARDS {
+    fn scatter(&mut self, (x, y): (i32, i32), size: i32, lost: u32) {
+        let value = (lost / SCATTER_COUNT).clamp(1, 255) as u8;
+        for _ in 0..SCATTER_COUNT {
             let (dx, dy) = super::angle::direction(self.random.below(256) as u8);
-            let far = self.random.between(wide + 2 * REACH, 2 * wide + 4 * REACH);
-            let at = |from: i32, along: i32| (from + along * far / super::angle::UNIT).clamp(0, WORLD - 1);
-            self.lay((at(x, dx), at(y, dy)), value);
+            let distance = self.random.between(size + 2 * MOTE_REACH, 2 * size + 4 * MOTE_REACH);
+            let at = |from: i32, along: i32| (from + along * distance / super::angle::UNIT).clamp(0, WORLD_SIZE - 1);
+            self.place_mote((at(x, dx), at(y, dy)), value);
         }
     }
 
-    /// Where there is a free slot; else the world has enough.
-    fn lay(&mut self, (x, y): (i32, i32), value: u8) {
+    /// Adds a mote if a slot is free.
+    fn place_mote(&mut self, (x, y): (i32, i32), value: u8) {
         if let Some(id) = self.motes.iter().position(Option::is_none)
             && let Some(slot) = self.motes.get_mut(id)
         {
@@ -337,22 +352,22 @@ impl World {
         }
     }
 
-    /// The same for the same world, and hardly for another.
+    /// A hash of the whole state.
     pub fn hash(&self) -> u64 {
         let mut hash = Fnv::default();
-        hash.add([u64::from(self.tick), self.random.0, u64::from(self.bots_made)]);
+        hash.add([u64::from(self.tick), self.random.0, u64::from(self.bots_spawned)]);
         for Body {
             id,
             mass,
             peak,
             shield,
-            intent,
+            input,
             motion,
         } in &self.bodies
         {
-            let [heading, rest] = intent.pack();
+            let [heading, rest] = input.pack();
             hash.add([*id, *shield, u16::from(heading), u16::from(rest)].map(u64::from));
-            hash.add([*mass, *peak, u32::from(motion.breath), u32::from(motion.boosting)].map(u64::from));
+            hash.add([*mass, *peak, u32::from(motion.energy), u32::from(motion.boosting)].map(u64::from));
             hash.add([motion.x, motion.y, motion.vx, motion.vy].map(|part| part as u64));
         }
         for Mote { id, x, y, value } in self.motes() {
@@ -362,14 +377,14 @@ impl World {
     }
 }
 
-/// The eaten one's middle, and some more of it, lies within.
-fn covers(eats: &Body, eaten: &Body) -> bool {
-    let reach = i64::from(radius(eats.mass) - radius(eaten.mass) / 3);
-    let apart = distance2((eats.motion.x, eats.motion.y), (eaten.motion.x, eaten.motion.y));
-    apart < reach * reach
+/// Whether the eater covers more than the middle of the other body.
+fn covers(eater: &Body, eaten: &Body) -> bool {
+    let reach = i64::from(radius(eater.mass) - radius(eaten.mass) / 3);
+    let distance = distance_squared((eater.motion.x, eater.motion.y), (eaten.motion.x, eaten.motion.y));
+    distance < reach * reach
 }
 
-pub fn distance2(a: (i32, i32), b: (i32, i32)) -> i64 {
+pub fn distance_squared(a: (i32, i32), b: (i32, i32)) -> i64 {
     let (dx, dy) = (i64::from(a.0 - b.0), i64::from(a.1 - b.1));
     dx * dx + dy * dy
 }
@@ -396,9 +411,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::apps::arena::model::body::FULL;
+    use crate::apps::arena::model::body::MAX_THRUST;
 
-    /// What a game of some players is like, from one number.
+    /// The events of a game of some players, from a seed.
     fn script(seed: u64, ticks: u32) -> Vec<Vec<Event>> {
         let mut random = Random(seed);
         let event = |random: &mut Random| {
@@ -408,9 +423,9 @@ mod tests {
                 1 if random.below(10) == 0 => Event::Leave(id),
                 _ => Event::Steer(
                     id,
-                    Intent {
+                    Input {
                         heading: random.below(256) as u8,
-                        push: FULL,
+                        thrust: MAX_THRUST,
                         boost: random.below(4) == 0,
                     },
                 ),
@@ -429,9 +444,9 @@ mod tests {
         world
     }
 
-    /// The hash of a minute's game, which every build for every machine must come to. When the rules change, it does.
+    /// The hash of a minute's game must be the same in every build on every machine. It changes with the rules.
     #[test]
-    fn the_same_seed_and_events_are_the_same_world_everywhere() {
+    fn the_same_seed_and_events_make_the_same_world() {
         let script = script(11, 1800);
         let world = play(42, &script);
         assert_eq!(world, play(42, &script));
@@ -442,7 +457,7 @@ mod tests {
     const GOLDEN: &str = "d209f3af0dab0692";
 
     #[test]
-    fn the_heavier_eats_the_lighter_and_says_so() {
+    fn a_heavier_body_eats_a_lighter_one() {
         let mut world = World::new(1);
         world.step(&[Event::Enter(1), Event::Enter(2)]);
         for (at, mass) in [(0, 500), (1, 100)] {
@@ -452,10 +467,10 @@ mod tests {
         let mut shielded = world.clone();
         shielded.bodies[1].shield = 5;
         assert_eq!(shielded.step(&[]), []);
-        let falls = world.step(&[]);
+        let deaths = world.step(&[]);
         assert_eq!(
-            falls,
-            [Fall {
+            deaths,
+            [Death {
                 id: 2,
                 by: 1,
                 peak: 100
@@ -465,24 +480,24 @@ mod tests {
     }
 
     #[test]
-    fn a_thorn_pricks_the_wide_and_lets_the_small_pass() {
+    fn a_thorn_bursts_wide_bodies_and_lets_small_ones_pass() {
         let mut world = World::new(1);
         world.step(&[Event::Enter(1)]);
         let (x, y) = world.thorns[0];
-        for (mass, pricked) in [(200, false), (3000, true)] {
+        for (mass, burst) in [(200, false), (3000, true)] {
             let body = &mut world.bodies[0];
             (body.mass, body.shield, body.motion.x, body.motion.y) = (mass, 0, x.into(), y.into());
-            world.prick();
-            assert_eq!(world.bodies[0].mass < mass, pricked, "{mass}");
+            world.apply_thorns();
+            assert_eq!(world.bodies[0].mass < mass, burst, "{mass}");
         }
     }
 
     #[test]
-    fn bots_keep_a_few_company_and_leave_when_people_come() {
+    fn bots_join_few_players_and_leave_for_many() {
         let mut world = World::new(5);
         let bots = |world: &World| world.bodies.iter().filter(|body| body.is_bot()).count();
         (0..300).for_each(|_| drop(world.step(&[])));
-        assert_eq!(bots(&world), bots::wanted(0));
+        assert_eq!(bots(&world), bots::bot_count(0));
         let people: Vec<_> = (1..=20).map(Event::Enter).collect();
         world.step(&people);
         (0..300).for_each(|_| drop(world.step(&[])));
@@ -492,19 +507,19 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(8))]
 
-        /// Whatever happens, a world stays a world.
+        /// No sequence of events breaks the world's invariants.
         #[test]
         fn the_bounds_hold(seed in any::<u64>(), ticks in 1..400_u32) {
             let mut world = World::new(seed);
             for events in script(!seed, ticks) {
-                for Fall { id, by, .. } in world.step(&events) {
+                for Death { id, by, .. } in world.step(&events) {
                     prop_assert!(world.body(id).is_none() && id != by);
                 }
                 prop_assert!(world.bodies.len() <= MAX_BODIES && world.motes.len() == MAX_MOTES);
                 for pair in world.bodies.windows(2) { prop_assert!(pair[0].id < pair[1].id); }
                 for body in &world.bodies {
-                    prop_assert!((1..=HEAVIEST).contains(&body.mass) && body.peak >= body.mass);
-                    prop_assert!((0..WORLD).contains(&body.motion.x) && (0..WORLD).contains(&body.motion.y));
+                    prop_assert!((1..=MAX_MASS).contains(&body.mass) && body.peak >= body.mass);
+                    prop_assert!((0..WORLD_SIZE).contains(&body.motion.x) && (0..WORLD_SIZE).contains(&body.motion.y));
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! The round that goes on: thirty ticks a second while somebody is there, and none while nobody is. After each tick a picture
-//! of the world is there for all seats to look at; they hold no lock while they do.
+//! The running round: thirty ticks a second while there are viewers or bodies, none otherwise. Each tick publishes a snapshot,
+//! which viewers read without a lock.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -11,76 +11,77 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::pilots::{Pilots, SeatNumber};
-use super::records::Records;
+use super::players::{Players, ViewerId};
+use super::recordings::Recordings;
 use super::scores::ScoresCommand;
-use super::seat::Place;
-use super::shot::{Flight, Shot};
-use crate::apps::arena::model::body::{BIRTH, Intent, RATE};
-use crate::apps::arena::model::record::Recorder;
-use crate::apps::arena::model::sight::{Names, Scene, board};
+use super::snapshot::{PlayerSnapshot, RoundSnapshot};
+use super::viewer::Viewer;
+use crate::apps::arena::model::body::{Input, START_MASS, TICK_RATE};
+use crate::apps::arena::model::recording::Recorder;
+use crate::apps::arena::model::visibility::{Names, WorldSnapshot, leaderboard};
 use crate::apps::arena::model::world::{Event, World};
-use crate::apps::arena::wire::frame::{Role, Row};
+use crate::apps::arena::wire::frame::{LeaderboardRow, Role};
+use crate::apps::arena::wire::input::MAX_INPUT_MESSAGE;
 use crate::apps::arena::wire::scores::{ALL, Scores};
-use crate::apps::arena::wire::turn::MAX_TURN;
-use crate::apps::arena::wire::{ARENA_PATH, Glance, ROUND_SECONDS};
+use crate::apps::arena::wire::{ARENA_PATH, ArenaPreview, ROUND_SECONDS};
 use crate::lock::lock;
 use duplex_hub::simulation::{JoinError, Participant, Simulation};
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId};
 
-/// Viewers at once, players among them: each looks at every picture.
+/// The largest number of viewers, players included; each reads every snapshot.
 const MAX_VIEWERS: usize = 500;
-/// Scores on their way to the topic.
+/// The capacity of the queue of scores to store.
 const MAX_SCORES: usize = 1024;
-/// The leaderboard changes twice a second.
-const BOARD_TICKS: u32 = RATE / 2;
+/// The leaderboard is updated twice a second.
+const LEADERBOARD_TICKS: u32 = TICK_RATE / 2;
 
 pub struct Game {
     inner: Mutex<Inner>,
-    shots: watch::Sender<Arc<Shot>>,
-    /// Somebody came.
-    woken: Notify,
+    snapshots: watch::Sender<Arc<RoundSnapshot>>,
+    /// Notified when a viewer joins.
+    wake: Notify,
+    /// Send JSON snapshots instead of frames.
     pub json: bool,
 }
 
-/// Where each round's seed comes from.
-pub type Seeds = Box<dyn FnMut() -> u64 + Send>;
+/// The source of each round's seed.
+pub type SeedSource = Box<dyn FnMut() -> u64 + Send>;
 
 pub(super) struct Inner {
     pub(super) world: World,
     seed: u64,
-    seeds: Seeds,
+    seeds: SeedSource,
     pub(super) round: u32,
     pub(super) tick: u32,
-    pilots: Pilots,
+    players: Players,
     names: Arc<Names>,
-    board: Arc<[Row]>,
+    leaderboard: Arc<[LeaderboardRow]>,
     recorder: Recorder,
-    records: Records,
-    /// What is to happen at the next tick.
-    coming: Vec<Event>,
-    /// Why the seat has no body any more, until it has heard it.
-    fates: HashMap<SeatNumber, Role>,
+    recordings: Recordings,
+    /// Events of the next tick.
+    pending_events: Vec<Event>,
+    /// The new roles of viewers that lost their body, until they are taken.
+    role_changes: HashMap<ViewerId, Role>,
     viewers: usize,
-    last_seat: SeatNumber,
-    /// Scores of lives that ended.
-    ended: Vec<(Person, u32)>,
+    last_viewer: ViewerId,
+    /// Scores of ended lives, not yet handed to the task that stores them.
+    pending_scores: Vec<(Person, u32)>,
 }
 
 impl Game {
     pub fn new(json: bool) -> Arc<Self> {
-        Self::with_seeds(Box::new(random), json)
+        Self::with_seed_source(Box::new(random), json)
     }
 
-    pub fn with_seeds(seeds: Seeds, json: bool) -> Arc<Self> {
+    pub fn with_seed_source(seeds: SeedSource, json: bool) -> Arc<Self> {
         let inner = Inner::new(seeds);
-        let first = inner.shot();
+        let first = inner.snapshot();
         Arc::new(Self {
             inner: Mutex::new(inner),
-            shots: watch::Sender::new(Arc::new(first)),
-            woken: Notify::new(),
+            snapshots: watch::Sender::new(Arc::new(first)),
+            wake: Notify::new(),
             json,
         })
     }
@@ -89,58 +90,58 @@ impl Game {
         lock(&self.inner)
     }
 
-    pub fn shots(&self) -> watch::Receiver<Arc<Shot>> {
-        self.shots.subscribe()
+    pub fn snapshots(&self) -> watch::Receiver<Arc<RoundSnapshot>> {
+        self.snapshots.subscribe()
     }
 
-    /// A body for this seat: the one that the person has, or a new one.
-    pub fn play(&self, seat: SeatNumber, person: &Person) -> Option<u16> {
-        self.lock().play(seat, person)
+    /// Gives the viewer the person's body, or a new one; `None` if the game is full.
+    pub fn play(&self, viewer: ViewerId, person: &Person) -> Option<u16> {
+        self.lock().play(viewer, person)
     }
 
-    /// Gives the body up, and goes on to watch.
-    pub fn give_up(&self, id: u16) {
-        self.lock().give_up(id);
+    /// Removes the body; its viewer becomes a spectator.
+    pub fn despawn(&self, id: u16) {
+        self.lock().despawn(id);
     }
 
-    pub fn hear(&self, id: u16, seat: SeatNumber, first: u32, intents: &[Intent]) {
-        self.lock().pilots.hear(id, seat, first, intents);
+    pub fn queue_inputs(&self, id: u16, viewer: ViewerId, first: u32, inputs: &[Input]) {
+        self.lock().players.queue_inputs(id, viewer, first, inputs);
     }
 
-    /// Why the seat has no body any more.
-    pub fn fate(&self, seat: SeatNumber) -> Option<Role> {
-        self.lock().fates.remove(&seat)
+    /// The new role of a viewer that lost its body; returned once.
+    pub fn take_role_change(&self, viewer: ViewerId) -> Option<Role> {
+        self.lock().role_changes.remove(&viewer)
     }
 
-    pub fn leave(&self, seat: SeatNumber) {
+    pub fn leave(&self, viewer: ViewerId) {
         let mut inner = self.lock();
         inner.viewers = inner.viewers.saturating_sub(1);
-        inner.fates.remove(&seat);
-        inner.pilots.leave(seat);
+        inner.role_changes.remove(&viewer);
+        inner.players.leave(viewer);
     }
 
-    /// Until the last viewer has gone, and the last body that was kept for one.
-    async fn go_on(&self, stop: &CancellationToken, scores: &mpsc::Sender<(Person, u32)>) {
-        let mut clock = interval(Duration::from_secs(1) / RATE);
-        // A tick that could not be in time is left out: to make up for it would only be late again.
+    /// Runs ticks until the last viewer is gone and the last body's grace period is over.
+    async fn run_ticks(&self, stop: &CancellationToken, scores: &mpsc::Sender<(Person, u32)>) {
+        let mut clock = interval(Duration::from_secs(1) / TICK_RATE);
+        // A late tick is skipped: catching up would delay the ones after it.
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = clock.tick() => {}
             }
-            let (shot, ended) = {
+            let (snapshot, pending_scores) = {
                 let mut inner = self.lock();
-                if inner.is_alone() {
+                if inner.is_idle() {
                     return;
                 }
                 inner.step();
-                (inner.shot(), std::mem::take(&mut inner.ended))
+                (inner.snapshot(), std::mem::take(&mut inner.pending_scores))
             };
-            self.shots.send_replace(Arc::new(shot));
-            for score in ended {
+            self.snapshots.send_replace(Arc::new(snapshot));
+            for score in pending_scores {
                 if let Err(error) = scores.try_send(score) {
-                    tracing::warn!("a score is lost: {error}");
+                    tracing::warn!("score lost: {error}");
                 }
             }
         }
@@ -148,7 +149,7 @@ impl Game {
 }
 
 impl Inner {
-    fn new(mut seeds: Seeds) -> Self {
+    fn new(mut seeds: SeedSource) -> Self {
         let seed = seeds();
         Self {
             world: World::new(seed),
@@ -156,144 +157,148 @@ impl Inner {
             seeds,
             round: 1,
             tick: 0,
-            pilots: Pilots::default(),
+            players: Players::default(),
             names: Arc::default(),
-            board: Arc::default(),
+            leaderboard: Arc::default(),
             recorder: Recorder::new(seed),
-            records: Records::default(),
-            coming: Vec::new(),
-            fates: HashMap::new(),
+            recordings: Recordings::default(),
+            pending_events: Vec::new(),
+            role_changes: HashMap::new(),
             viewers: 0,
-            last_seat: 0,
-            ended: Vec::new(),
+            last_viewer: 0,
+            pending_scores: Vec::new(),
         }
     }
 
-    fn is_alone(&self) -> bool {
-        self.viewers == 0 && self.pilots.len() == 0
+    fn is_idle(&self) -> bool {
+        self.viewers == 0 && self.players.len() == 0
     }
 
-    fn play(&mut self, seat: SeatNumber, person: &Person) -> Option<u16> {
-        self.fates.remove(&seat);
-        let id = match self.pilots.of(&person.id) {
-            Some((id, pilot)) => {
-                if let Some(before) = Pilots::take(pilot, seat) {
-                    self.fates.insert(before, Role::Elsewhere);
+    fn play(&mut self, viewer: ViewerId, person: &Person) -> Option<u16> {
+        self.role_changes.remove(&viewer);
+        let id = match self.players.find_by_person(&person.id) {
+            Some((id, player)) => {
+                if let Some(previous) = Players::attach(player, viewer) {
+                    self.role_changes.insert(previous, Role::Elsewhere);
                 }
-                pilot.person.name.clone_from(&person.name);
+                player.person.name.clone_from(&person.name);
                 id
             }
             None => {
-                let id = self.pilots.add(person.clone(), seat)?;
-                self.coming.push(Event::Enter(id));
+                let id = self.players.add(person.clone(), viewer)?;
+                self.pending_events.push(Event::Enter(id));
                 id
             }
         };
-        self.name(id, &person.name);
+        self.set_name(id, &person.name);
         Some(id)
     }
 
-    fn name(&mut self, id: u16, name: &str) {
+    fn set_name(&mut self, id: u16, name: &str) {
         if self.names.get(&id).map_or("", String::as_str) != name {
             Arc::make_mut(&mut self.names).insert(id, name.to_owned());
-            self.recorder.name(id, name);
+            self.recorder.add_name(id, name);
         }
     }
 
-    fn give_up(&mut self, id: u16) {
-        self.end(id);
-        self.coming.push(Event::Leave(id));
+    fn despawn(&mut self, id: u16) {
+        self.end_life(id);
+        self.pending_events.push(Event::Leave(id));
     }
 
-    /// A player's life is over: what it came to is told.
-    fn end(&mut self, id: u16) {
+    /// Ends a player's life and queues its score.
+    fn end_life(&mut self, id: u16) {
         let peak = self.world.body(id).map_or(0, |body| body.peak);
-        if let Some(pilot) = self.pilots.remove(id) {
-            self.score(pilot.person, peak);
+        if let Some(player) = self.players.remove(id) {
+            self.score(player.person, peak);
         }
         Arc::make_mut(&mut self.names).remove(&id);
     }
 
-    /// Who did not grow has no score.
+    /// Queues a score, unless the body never grew.
     fn score(&mut self, person: Person, peak: u32) {
-        if peak > BIRTH {
-            self.ended.push((person, peak));
+        if peak > START_MASS {
+            self.pending_scores.push((person, peak));
         }
     }
 
     fn step(&mut self) {
-        for id in self.pilots.lapsed() {
-            self.give_up(id);
+        for id in self.players.expired() {
+            self.despawn(id);
         }
-        if self.world.tick >= ROUND_SECONDS * RATE {
-            self.begin_round();
+        if self.world.tick >= ROUND_SECONDS * TICK_RATE {
+            self.start_round();
         }
-        let mut events = std::mem::take(&mut self.coming);
-        events.extend(self.pilots.steer());
-        self.recorder.note(self.world.tick, &events);
-        let falls = self.world.step(&events);
-        self.recorder.stepped(&self.world);
-        for fall in falls {
-            self.fell(fall.id, fall.by, fall.peak);
+        let mut events = std::mem::take(&mut self.pending_events);
+        events.extend(self.players.next_events());
+        self.recorder.record(self.world.tick, &events);
+        let deaths = self.world.step(&events);
+        self.recorder.checkpoint(&self.world);
+        for death in deaths {
+            self.on_death(death.id, death.by, death.peak);
         }
         self.tick = self.tick.wrapping_add(1).max(1);
-        if self.tick.is_multiple_of(BOARD_TICKS) {
-            self.board = board(&self.world, &self.names);
+        if self.tick.is_multiple_of(LEADERBOARD_TICKS) {
+            self.leaderboard = leaderboard(&self.world, &self.names);
         }
     }
 
-    fn fell(&mut self, id: u16, by: u16, peak: u32) {
-        if let Some(pilot) = self.pilots.remove(id) {
+    fn on_death(&mut self, id: u16, by: u16, peak: u32) {
+        if let Some(player) = self.players.remove(id) {
             let name = self.names.get(&by).cloned().unwrap_or_default();
-            if let Ok(seat) = pilot.seat {
-                self.fates.insert(seat, Role::Eaten { by, name });
+            if let Ok(viewer) = player.viewer {
+                self.role_changes.insert(viewer, Role::Eaten { by, name });
             }
-            self.score(pilot.person, peak);
+            self.score(player.person, peak);
             Arc::make_mut(&mut self.names).remove(&id);
         }
     }
 
-    /// Everybody begins anew, in a new world.
-    fn begin_round(&mut self) {
+    /// Starts the next round: all players get a new body in a new world.
+    fn start_round(&mut self) {
         let seed = (self.seeds)();
         let lives: Vec<_> = self
-            .pilots
+            .players
             .ids()
-            .filter_map(|id| Some((self.pilots.get(id)?.person.clone(), self.world.body(id)?.peak)))
+            .filter_map(|id| Some((self.players.get(id)?.person.clone(), self.world.body(id)?.peak)))
             .collect();
         for (person, peak) in lives {
             self.score(person, peak);
         }
-        self.records.round_ended(&self.recorder);
+        self.recordings.round_ended(&self.recorder);
         self.round += 1;
         self.seed = seed;
         self.world = World::new(seed);
         self.recorder = Recorder::new(seed);
         for (id, name) in self.names.iter() {
-            self.recorder.name(*id, name);
+            self.recorder.add_name(*id, name);
         }
-        self.pilots.begin_anew();
-        self.coming = self.pilots.ids().map(Event::Enter).collect();
+        self.players.reset_inputs();
+        self.pending_events = self.players.ids().map(Event::Enter).collect();
     }
 
-    fn shot(&self) -> Shot {
-        let away = |id: &u16| self.pilots.get(*id).is_some_and(|pilot| pilot.seat.is_err());
-        let away: Vec<u16> = self.pilots.ids().filter(away).collect();
-        let present = self.pilots.len() - away.len();
-        let flight = |id| {
-            let pilot = self.pilots.get(id)?;
-            let (seat, acked) = (pilot.seat.ok(), pilot.acked);
-            Some(Flight { id, seat, acked })
+    fn snapshot(&self) -> RoundSnapshot {
+        let disconnected = |id: &u16| self.players.get(*id).is_some_and(|player| player.viewer.is_err());
+        let disconnected: Vec<u16> = self.players.ids().filter(disconnected).collect();
+        let connected = self.players.len() - disconnected.len();
+        let player = |id| {
+            let player = self.players.get(id)?;
+            let (viewer, acked_input) = (player.viewer.ok(), player.acked_input);
+            Some(PlayerSnapshot {
+                id,
+                viewer,
+                acked_input,
+            })
         };
-        Shot {
+        RoundSnapshot {
             tick: self.tick,
             round: self.round,
             seed: self.seed,
-            left: (ROUND_SECONDS.saturating_sub(self.world.tick / RATE)) as u16,
-            players: self.pilots.len() as u16,
-            watchers: self.viewers.saturating_sub(present) as u16,
-            pilots: self.pilots.ids().filter_map(flight).collect(),
-            scene: Scene::of(&self.world, &self.names, away, &self.board),
+            seconds_left: (ROUND_SECONDS.saturating_sub(self.world.tick / TICK_RATE)) as u16,
+            player_count: self.players.len() as u16,
+            watcher_count: self.viewers.saturating_sub(connected) as u16,
+            players: self.players.ids().filter_map(player).collect(),
+            world: WorldSnapshot::new(&self.world, &self.names, disconnected, &self.leaderboard),
             json: OnceLock::new(),
         }
     }
@@ -306,31 +311,31 @@ impl BackgroundTask for Game {
 
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
-            let (scores, ended) = mpsc::channel(MAX_SCORES);
+            let (scores, queued) = mpsc::channel(MAX_SCORES);
             let play = async {
                 let scores = scores;
                 while !stop.is_cancelled() {
-                    if self.lock().is_alone() {
+                    if self.lock().is_idle() {
                         tokio::select! {
                             () = stop.cancelled() => return,
-                            () = self.woken.notified() => {}
+                            () = self.wake.notified() => {}
                         }
                     }
-                    self.go_on(&stop, &scores).await;
+                    self.run_ticks(&stop, &scores).await;
                 }
             };
-            tokio::join!(play, tell(hub, ended));
+            tokio::join!(play, store_scores(hub, queued));
         })
     }
 }
 
-/// To keep a score may take a disk's time: the ticks do not wait for it.
-async fn tell(hub: Hub, mut ended: mpsc::Receiver<(Person, u32)>) {
-    while let Some((by, mass)) = ended.recv().await {
+/// Stores scores in their topic. A task of its own, so that ticks do not wait for the disk.
+async fn store_scores(hub: Hub, mut scores: mpsc::Receiver<(Person, u32)>) {
+    while let Some((by, mass)) = scores.recv().await {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
-        let command = ScoresCommand::Tell { by, mass };
+        let command = ScoresCommand::Record { by, mass };
         if let Answer::Rejected(why) = hub.server_command::<Scores>(ALL, id, &command).await {
-            tracing::warn!("a score is lost: {why}");
+            tracing::warn!("score lost: {why}");
         }
     }
 }
@@ -341,11 +346,11 @@ impl Simulation for Game {
     }
 
     fn purpose(&self) -> &'static str {
-        "the arena's frames and turns, in binary messages of its own."
+        "the arena's frames and inputs, as binary messages."
     }
 
     fn message_limit(&self) -> usize {
-        MAX_TURN
+        MAX_INPUT_MESSAGE
     }
 
     fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Participant>, JoinError> {
@@ -355,18 +360,21 @@ impl Simulation for Game {
                 return Err(JoinError::Full);
             }
             inner.viewers += 1;
-            inner.last_seat += 1;
-            let number = inner.last_seat;
-            // Who dropped, and is back in time, goes on at once.
-            let gone = inner.pilots.of(&person.id).filter(|(_, pilot)| pilot.seat.is_err());
-            let body = gone.map(|(id, pilot)| {
-                Pilots::take(pilot, number);
+            inner.last_viewer += 1;
+            let number = inner.last_viewer;
+            // A player who reconnects within the grace period gets their body back at once.
+            let lost = inner
+                .players
+                .find_by_person(&person.id)
+                .filter(|(_, player)| player.viewer.is_err());
+            let body = lost.map(|(id, player)| {
+                Players::attach(player, number);
                 id
             });
             (number, body)
         };
-        self.woken.notify_one();
-        Ok(Box::new(Place::new(
+        self.wake.notify_one();
+        Ok(Box::new(Viewer::new(
             Arc::clone(&self),
             number,
             person.clone(),
@@ -377,20 +385,20 @@ impl Simulation for Game {
 
     fn preview(&self) -> Option<String> {
         let inner = self.lock();
-        let glance = Glance {
-            players: inner.pilots.len() as u16,
-            board: inner.board.to_vec(),
+        let preview = ArenaPreview {
+            players: inner.players.len() as u16,
+            leaderboard: inner.leaderboard.to_vec(),
         };
-        serde_json::to_string(&glance).ok()
+        serde_json::to_string(&preview).ok()
     }
 
     fn record(&self) -> Option<Bytes> {
         let inner = &mut *self.lock();
-        inner.records.newest(inner.world.tick, &inner.recorder)
+        inner.recordings.latest(inner.world.tick, &inner.recorder)
     }
 }
 
-/// From the system's own randomness, by way of the standard library's hash maps.
+/// A random number from the operating system, by way of the standard library's hash map keys.
 fn random() -> u64 {
     RandomState::new().hash_one(0_u8)
 }

@@ -1,13 +1,13 @@
-//! The arena's server half: the round that goes on, the seats of its viewers, and who may write a best score.
+//! The arena's server half: the running round, its viewers, and the decider of the high scores.
 
 mod game;
-mod pilots;
-mod records;
+mod players;
+mod recordings;
 mod scores;
-mod seat;
-mod shot;
+mod snapshot;
 #[cfg(test)]
 mod tests;
+mod viewer;
 
 use super::wire::scores::Scores;
 use crate::apps::server::AppServer;
@@ -20,7 +20,7 @@ use duplex_hub::simulation::Simulation;
 pub fn app() -> AppServer {
     AppServer {
         kinds: Some(|| vec![dyn_topic(Scores)]),
-        simulations: Some(|options| vec![stage(&options.arena)]),
+        simulations: Some(|options| vec![simulation(&options.arena)]),
         ..AppServer::default()
     }
 }
@@ -28,11 +28,11 @@ pub fn app() -> AppServer {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(id = "arena")]
 pub struct Options {
-    /// Send each viewer of the arena the whole world as JSON at every tick: to measure what frames of changes save
+    /// Send each viewer of the arena the whole world as JSON in every tick, to measure what delta frames save
     #[arg(long, env = "DUPLEX_ARENA_JSON")]
     pub arena_json: bool,
 }
 
-pub fn stage(options: &Options) -> Arc<dyn Simulation> {
+pub fn simulation(options: &Options) -> Arc<dyn Simulation> {
     Game::new(options.arena_json)
 }

@@ -1,8 +1,8 @@
-//! The best scores' server half: everybody reads, only the server writes. Pure.
+//! The decider of the high scores: everybody reads, only the server writes. Pure.
 
 use serde::{Deserialize, Serialize};
 
-use crate::apps::arena::model::best::Best;
+use crate::apps::arena::model::high_scores::HighScores;
 use crate::apps::arena::wire::scores::{ALL, Score, Scores};
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand};
 use duplex_protocol::person::Person;
@@ -12,8 +12,9 @@ use duplex_protocol::topic::TopicName;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoresCommand {
-    /// Somebody's game ended with this.
-    Tell { by: Person, mass: u32 },
+    /// A person's game ended with this mass.
+    #[serde(rename = "tell")]
+    Record { by: Person, mass: u32 },
 }
 
 impl Decider for Scores {
@@ -27,17 +28,17 @@ impl Decider for Scores {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _best: &Best, command: NoCommand) -> Result<Vec<Score>, Rejection> {
+    fn decide(&self, _at: Context<'_>, _scores: &HighScores, command: NoCommand) -> Result<Vec<Score>, Rejection> {
         match command {}
     }
 }
 
 impl ServerCommand<Scores> for ScoresCommand {
-    /// A score that is not among the best is no event.
-    fn decide(self, _scores: &Scores, at: Context<'_>, best: &Best) -> Result<Vec<Score>, Rejection> {
-        let Self::Tell { by, mass } = self;
+    /// Makes no event of a score that does not enter the list.
+    fn decide(self, _scores: &Scores, at: Context<'_>, high_scores: &HighScores) -> Result<Vec<Score>, Rejection> {
+        let Self::Record { by, mass } = self;
         let score = Score { by, mass, at: at.now };
-        Ok(if best.has_room_for(&score) {
+        Ok(if high_scores.admits(&score) {
             vec![score]
         } else {
             Vec::new()
@@ -52,17 +53,17 @@ mod tests {
     use duplex_protocol::person::PersonId;
 
     #[test]
-    fn only_what_is_better_is_an_event() {
+    fn only_a_better_score_is_an_event() {
         let person = Person {
             id: PersonId("1".repeat(16)),
             name: "Kim".to_owned(),
         };
         let mut scores = DeciderHarness::new(Scores, ALL);
-        let mut tell = |mass| {
+        let mut record = |mass| {
             let by = person.clone();
-            scores.made_by_server(ScoresCommand::Tell { by, mass })
+            scores.made_by_server(ScoresCommand::Record { by, mass })
         };
-        assert_eq!([tell(500), tell(400), tell(501)], [Ok(1), Ok(0), Ok(1)]);
+        assert_eq!([record(500), record(400), record(501)], [Ok(1), Ok(0), Ok(1)]);
         let admitted = Scores.admit(Principal::visitor(&person), &scores.topic);
         assert_eq!(admitted, Ok(Access::Read));
     }

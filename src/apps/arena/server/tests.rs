@@ -1,4 +1,4 @@
-//! The game with its seats, without a network: the test owns the clock.
+//! Tests of the game and its viewers without a network, on a paused clock.
 
 #![cfg(test)]
 
@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::game::Game;
-use crate::apps::arena::model::best::Best;
-use crate::apps::arena::model::body::{FULL, Intent, RATE};
+use crate::apps::arena::model::body::{Input, MAX_THRUST, TICK_RATE};
+use crate::apps::arena::model::high_scores::HighScores;
 use crate::apps::arena::wire::ROUND_SECONDS;
-use crate::apps::arena::wire::frame::{Role, View};
+use crate::apps::arena::wire::frame::{Frame, Role};
+use crate::apps::arena::wire::input::{InputMessage, RoleRequest};
 use crate::apps::arena::wire::scores::{ALL, Scores};
-use crate::apps::arena::wire::turn::{Turn, Wish};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::simulation::{Participant, ProtocolError, Simulation as _};
 use duplex_hub::testing;
@@ -22,40 +22,35 @@ use duplex_hub::{BackgroundTask as _, Hub, dyn_topic};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};
 
-struct World {
+struct Harness {
     game: Arc<Game>,
     hub: Hub,
     stop: CancellationToken,
-    running: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
-impl World {
+impl Harness {
     fn start() -> Self {
-        // The same worlds in each run.
+        // Fixed seeds: every run has the same worlds.
         let mut seeds = 1..;
         let seeds = Box::new(move || seeds.next().unwrap_or_default());
-        let (game, stop) = (Game::with_seeds(seeds, false), CancellationToken::new());
+        let (game, stop) = (Game::with_seed_source(seeds, false), CancellationToken::new());
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(3))), vec![dyn_topic(Scores)]);
-        let running = tokio::spawn(Arc::clone(&game).run(hub.clone(), stop.clone()));
-        Self {
-            game,
-            hub,
-            stop,
-            running,
-        }
+        let task = tokio::spawn(Arc::clone(&game).run(hub.clone(), stop.clone()));
+        Self { game, hub, stop, task }
     }
 
-    fn come(&self, who: u8) -> Viewer {
+    fn join(&self, who: u8) -> Viewer {
         let person = Person {
             id: PersonId(format!("{who:016x}")),
             name: String::new(),
         };
         Viewer {
-            seat: Arc::clone(&self.game).join(&person, &self.hub).unwrap(),
-            views: Vec::new(),
-            turn: Turn {
-                first: 1,
-                ..Turn::default()
+            participant: Arc::clone(&self.game).join(&person, &self.hub).unwrap(),
+            frames: Vec::new(),
+            message: InputMessage {
+                first_input: 1,
+                ..InputMessage::default()
             },
         }
     }
@@ -64,151 +59,151 @@ impl World {
         self.game.lock().tick
     }
 
-    async fn best(&self) -> Best {
+    async fn high_scores(&self) -> HighScores {
         testing::state::<Scores>(&self.hub, ALL).await
     }
 }
 
 struct Viewer {
-    seat: Box<dyn Participant>,
-    views: Vec<View>,
-    turn: Turn,
+    participant: Box<dyn Participant>,
+    frames: Vec<Frame>,
+    message: InputMessage,
 }
 
 impl Viewer {
-    fn wish(&mut self, wish: Wish) {
-        let number = self.turn.wish.as_ref().map_or(1, |(number, _)| number + 1);
-        self.turn.wish = Some((number, wish));
-        self.seat.on_message(&self.turn.encode()).unwrap();
+    fn request(&mut self, request: RoleRequest) {
+        let number = self.message.request.as_ref().map_or(1, |(number, _)| number + 1);
+        self.message.request = Some((number, request));
+        self.participant.on_message(&self.message.encode()).unwrap();
     }
 
-    async fn see(&mut self, intent: Option<Intent>) -> View {
+    async fn next_frame(&mut self, input: Option<Input>) -> Frame {
         let bytes = loop {
-            self.seat.ready().await;
-            if let Some(bytes) = self.seat.next_frame() {
+            self.participant.ready().await;
+            if let Some(bytes) = self.participant.next_frame() {
                 break bytes;
             }
         };
-        let views = &self.views;
-        let view = View::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
-        self.turn.ack = view.tick;
-        self.turn.intents = intent.into_iter().collect();
-        self.seat.on_message(&self.turn.encode()).unwrap();
-        self.turn.first += self.turn.intents.len() as u32;
-        self.views = vec![view.clone()];
-        view
+        let frames = &self.frames;
+        let frame = Frame::decode(&bytes, |tick| frames.iter().find(|frame| frame.tick == tick)).unwrap();
+        self.message.ack = frame.tick;
+        self.message.inputs = input.into_iter().collect();
+        self.participant.on_message(&self.message.encode()).unwrap();
+        self.message.first_input += self.message.inputs.len() as u32;
+        self.frames = vec![frame.clone()];
+        frame
     }
 }
 
-fn plays(view: &View) -> bool {
-    matches!(view.role, Role::Playing { .. })
+fn is_playing(frame: &Frame) -> bool {
+    matches!(frame.role, Role::Playing { .. })
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_world_sleeps_when_nobody_is_there() {
-    let world = World::start();
+async fn ticks_stop_without_viewers_and_bodies() {
+    let harness = Harness::start();
     tokio::time::advance(Duration::from_secs(5)).await;
     tokio::task::yield_now().await;
-    assert_eq!(world.tick(), 0);
-    let mut viewer = world.come(1);
-    viewer.wish(Wish::Play("Kim".to_owned()));
-    while !plays(&viewer.see(None).await) {}
+    assert_eq!(harness.tick(), 0);
+    let mut viewer = harness.join(1);
+    viewer.request(RoleRequest::Play("Kim".to_owned()));
+    while !is_playing(&viewer.next_frame(None).await) {}
     drop(viewer);
-    // The body waits for its player, and then the world has nobody.
+    // The body stays for the grace period; then the world is empty.
     let mut last = 0;
     for _ in 0..2000 {
         tokio::time::advance(Duration::from_millis(34)).await;
         tokio::task::yield_now().await;
-        last = world.tick();
+        last = harness.tick();
     }
-    // Not longer than it waits; less if a bot was hungry meanwhile.
-    assert!((1..=21 * RATE).contains(&last), "{last}");
+    // Not longer than the grace period; less if a bot ate the body.
+    assert!((1..=21 * TICK_RATE).contains(&last), "{last}");
     tokio::time::advance(Duration::from_secs(5)).await;
     tokio::task::yield_now().await;
-    assert_eq!(world.tick(), last);
-    // And wakes.
-    let mut again = world.come(2);
-    assert!(again.see(None).await.tick > last);
-    world.stop.cancel();
-    world.running.await.unwrap();
+    assert_eq!(harness.tick(), last);
+    // Ticks resume with the next viewer.
+    let mut again = harness.join(2);
+    assert!(again.next_frame(None).await.tick > last);
+    harness.stop.cancel();
+    harness.task.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_life_came_to_is_kept() {
-    let world = World::start();
-    let mut player = world.come(1);
-    player.wish(Wish::Play("  Kim  ".to_owned()));
+async fn the_score_of_a_life_is_stored() {
+    let harness = Harness::start();
+    let mut player = harness.join(1);
+    player.request(RoleRequest::Play("  Kim  ".to_owned()));
     let mut best = 0;
-    for tick in 0..20 * RATE {
+    for tick in 0..20 * TICK_RATE {
         let heading = (tick / 40 * 37) as u8;
-        let intent = Intent {
+        let input = Input {
             heading,
-            push: FULL,
+            thrust: MAX_THRUST,
             boost: false,
         };
-        best = best.max(player.see(Some(intent)).await.peak);
+        best = best.max(player.next_frame(Some(input)).await.peak);
     }
-    assert!(best > 100, "nothing was gathered in 20 seconds");
-    player.wish(Wish::Watch(None));
-    while plays(&player.see(None).await) {}
+    assert!(best > 100, "no mote was collected in 20 seconds");
+    player.request(RoleRequest::Watch(None));
+    while is_playing(&player.next_frame(None).await) {}
     let scores = loop {
-        let scores = world.best().await.scores;
+        let scores = harness.high_scores().await.scores;
         if !scores.is_empty() {
             break scores;
         }
-        player.see(None).await;
+        player.next_frame(None).await;
     };
     assert_eq!((scores[0].by.name.as_str(), scores.len()), ("Kim", 1));
     assert!(scores[0].mass >= best);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_round_ends_and_all_begin_anew_in_a_new_world() {
-    let world = World::start();
-    let mut player = world.come(1);
-    player.wish(Wish::Play("Kim".to_owned()));
-    let first = player.see(None).await;
+async fn a_round_ends_and_the_next_has_a_new_world() {
+    let harness = Harness::start();
+    let mut player = harness.join(1);
+    player.request(RoleRequest::Play("Kim".to_owned()));
+    let first = player.next_frame(None).await;
     {
-        let mut inner = world.game.lock();
-        while inner.world.tick < ROUND_SECONDS * RATE {
+        let mut inner = harness.game.lock();
+        while inner.world.tick < ROUND_SECONDS * TICK_RATE {
             inner.world.step(&[]);
         }
     }
     let next = loop {
-        let view = player.see(None).await;
-        if view.round > first.round {
-            break view;
+        let frame = player.next_frame(None).await;
+        if frame.round > first.round {
+            break frame;
         }
     };
-    assert!(next.seed != first.seed && plays(&next), "{:?}", next.role);
+    assert!(next.seed != first.seed && is_playing(&next), "{:?}", next.role);
     assert_eq!(next.body(next.focus).unwrap().mass, 100);
-    assert!(next.left >= (ROUND_SECONDS - 1) as u16);
+    assert!(next.seconds_left >= (ROUND_SECONDS - 1) as u16);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_seat_trusts_nothing() {
-    let world = World::start();
-    let mut viewer = world.come(1);
-    assert_eq!(viewer.seat.on_message(&[]), Err(ProtocolError::Malformed));
-    assert_eq!(viewer.seat.on_message(&[1, 2, 3]), Err(ProtocolError::Malformed));
-    viewer.turn.ack = 77_777;
-    assert_eq!(viewer.seat.on_message(&viewer.turn.encode()), Ok(()));
-    viewer.views.clear();
+async fn invalid_messages_and_acknowledgements_are_rejected() {
+    let harness = Harness::start();
+    let mut viewer = harness.join(1);
+    assert_eq!(viewer.participant.on_message(&[]), Err(ProtocolError::Malformed));
+    assert_eq!(viewer.participant.on_message(&[1, 2, 3]), Err(ProtocolError::Malformed));
+    viewer.message.ack = 77_777;
+    assert_eq!(viewer.participant.on_message(&viewer.message.encode()), Ok(()));
+    viewer.frames.clear();
     assert!(
-        !viewer.see(None).await.motes.is_empty(),
-        "a whole frame for a wrong acknowledgement"
+        !viewer.next_frame(None).await.motes.is_empty(),
+        "a full frame for an unknown acknowledgement"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_seats_are_counted() {
-    let world = World::start();
-    let seats: Vec<_> = (0..500).map(|_| world.come(1)).collect();
+async fn the_number_of_viewers_is_limited() {
+    let harness = Harness::start();
+    let viewers: Vec<_> = (0..500).map(|_| harness.join(1)).collect();
     let person = Person {
         id: PersonId("f".repeat(16)),
         name: String::new(),
     };
-    assert!(Arc::clone(&world.game).join(&person, &world.hub).is_err());
-    drop(seats);
-    assert!(Arc::clone(&world.game).join(&person, &world.hub).is_ok());
+    assert!(Arc::clone(&harness.game).join(&person, &harness.hub).is_err());
+    drop(viewers);
+    assert!(Arc::clone(&harness.game).join(&person, &harness.hub).is_ok());
 }

@@ -1,5 +1,5 @@
-//! The game in the browser: frames come in, intents go out, a picture is drawn as often as the screen shows one. Holds what
-//! the pure parts need to meet: the line, the pilot, the past, the painter.
+//! The game loop in the browser: receives frames, sends inputs, and draws once per animation frame. Owns the connection and the
+//! pure parts: prediction, interpolation, steering and renderer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -8,28 +8,28 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement};
 
-use super::super::model::body::RATE;
-use super::super::model::record::Record;
-use super::super::past::Past;
-use super::super::pilot::Pilot;
-use super::super::wire::frame::{Role, View};
-use super::super::wire::turn::{Turn, Wish};
-use super::super::wire::{ARENA_PATH, HELD_SECONDS};
-use super::film::Film;
+use super::super::interpolation::Interpolation;
+use super::super::model::body::TICK_RATE;
+use super::super::model::recording::Recording;
+use super::super::prediction::Prediction;
+use super::super::wire::frame::{Frame, Role};
+use super::super::wire::input::{InputMessage, RoleRequest};
+use super::super::wire::{ARENA_PATH, GRACE_SECONDS};
 use super::hud::Hud;
-use super::paint::{Painter, Scene};
+use super::labels;
+use super::renderer::{Renderer, Scene};
+use super::replay::ReplayPlayer;
 use super::steering::Steering;
-use super::words;
 use crate::i18n::Locale;
 use duplex_leptos::simulation::{ConnectionStatus, Participant, SimulationConnection, SimulationTransport};
 
-const TICK: f64 = 1000.0 / RATE as f64;
-/// A tab that slept does not make up for more than this, in milliseconds.
-const MAX_PASSED: f64 = 250.0;
-/// Words and figures change this often: more could not be read.
-const HUD_EVERY: f64 = 250.0;
-/// A viewer without a body acknowledges frames this often, in ticks.
-const WATCHER_SAYS: u32 = 3;
+const TICK: f64 = 1000.0 / TICK_RATE as f64;
+/// The largest time step, in milliseconds: a suspended tab does not catch up on more.
+const MAX_ELAPSED: f64 = 250.0;
+/// Milliseconds between two updates of the text beside the canvas.
+const HUD_INTERVAL: f64 = 250.0;
+/// Ticks between two acknowledgements of a viewer without a body.
+const WATCHER_ACK_TICKS: u32 = 3;
 
 pub struct Engine {
     canvas: HtmlCanvasElement,
@@ -37,35 +37,35 @@ pub struct Engine {
     hud: RwSignal<Hud>,
     locale: Cell<Locale>,
     state: RefCell<State>,
-    line: RefCell<Option<SimulationConnection>>,
-    alive: Cell<bool>,
+    connection: RefCell<Option<SimulationConnection>>,
+    running: Cell<bool>,
 }
 
 #[derive(Default)]
 struct State {
-    pilot: Pilot,
-    past: Past,
+    prediction: Prediction,
+    interpolation: Interpolation,
     steering: Steering,
-    painter: Painter,
-    film: Option<Film>,
-    /// The newest wish, until the server has heard it.
-    wish: Option<(u32, Wish)>,
-    wishes: u32,
+    renderer: Renderer,
+    replay: Option<ReplayPlayer>,
+    /// The newest request, until the server acknowledges it.
+    request: Option<(u32, RoleRequest)>,
+    last_request: u32,
     /// The name under which the visitor plays.
     name: String,
     ack: u32,
     lag: Option<f64>,
     status: Option<ConnectionStatus>,
-    /// The line was lost with a body that is kept for its player until then.
-    kept_until: Option<f64>,
+    /// The end of the grace period, if the connection was lost while playing.
+    body_kept_until: Option<f64>,
     ticks: u32,
-    drawn: Option<f64>,
-    rest: f64,
-    shown: Option<f64>,
+    last_frame_at: Option<f64>,
+    accumulated: f64,
+    last_hud_at: Option<f64>,
 }
 
 impl Engine {
-    /// None: the browser has no canvas to draw on.
+    /// Starts the loop; `None` if the browser has no 2D canvas.
     pub fn start(canvas: HtmlCanvasElement, hud: RwSignal<Hud>, locale: Locale) -> Option<Rc<Self>> {
         let context = canvas.get_context("2d").ok().flatten()?.dyn_into::<Context>().ok()?;
         let engine = Rc::new(Self {
@@ -74,23 +74,23 @@ impl Engine {
             hud,
             locale: Cell::new(locale),
             state: RefCell::default(),
-            line: RefCell::default(),
-            alive: Cell::new(true),
+            connection: RefCell::default(),
+            running: Cell::new(true),
         });
         let viewer: Weak<dyn Participant> = Rc::<Self>::downgrade(&engine);
         engine
-            .line
+            .connection
             .replace(Some(SimulationConnection::open(ARENA_PATH, viewer)));
-        engine.again();
+        engine.schedule_frame();
         Some(engine)
     }
 
-    pub fn end(&self) {
-        self.alive.set(false);
-        drop(self.line.take());
+    pub fn stop(&self) {
+        self.running.set(false);
+        drop(self.connection.take());
     }
 
-    pub fn speak(&self, locale: Locale) {
+    pub fn set_locale(&self, locale: Locale) {
         self.locale.set(locale);
     }
 
@@ -98,102 +98,102 @@ impl Engine {
         act(&mut self.state.borrow_mut().steering);
     }
 
-    pub fn wish(&self, wish: Wish) {
+    pub fn request(&self, request: RoleRequest) {
         let mut state = self.state.borrow_mut();
-        if let Wish::Play(name) = &wish {
+        if let RoleRequest::Play(name) = &request {
             state.name.clone_from(name);
-            state.film = None;
+            state.replay = None;
         }
-        state.wish_for(wish);
+        state.set_request(request);
     }
 
-    /// Follows this body, in the game or in the record that is shown.
+    /// Follows this body, in the game or in the open replay.
     pub fn watch(&self, id: u16) {
         let mut state = self.state.borrow_mut();
-        match &mut state.film {
-            Some(film) => film.follow(id),
-            None => state.wish_for(Wish::Watch(Some(id))),
+        match &mut state.replay {
+            Some(replay) => replay.follow(id),
+            None => state.set_request(RoleRequest::Watch(Some(id))),
         }
     }
 
-    /// False: that is no record.
-    pub fn show(&self, file: &[u8]) -> bool {
-        let record = Record::read(file).ok();
-        let found = record.is_some();
-        if let Some(record) = record {
-            self.state.borrow_mut().film = Some(Film::new(record));
+    /// Opens a recording; false if the file is not one.
+    pub fn open_recording(&self, file: &[u8]) -> bool {
+        let recording = Recording::decode(file).ok();
+        let valid = recording.is_some();
+        if let Some(recording) = recording {
+            self.state.borrow_mut().replay = Some(ReplayPlayer::new(recording));
         }
-        self.tell(now());
-        found
+        self.update_hud(now());
+        valid
     }
 
-    pub fn film(&self, act: impl FnOnce(&mut Film)) {
-        if let Some(film) = &mut self.state.borrow_mut().film {
-            act(film);
+    pub fn with_replay(&self, act: impl FnOnce(&mut ReplayPlayer)) {
+        if let Some(replay) = &mut self.state.borrow_mut().replay {
+            act(replay);
         }
-        self.tell(now());
+        self.update_hud(now());
     }
 
-    pub fn close_film(&self) {
-        self.state.borrow_mut().film = None;
-        self.tell(now());
+    pub fn close_replay(&self) {
+        self.state.borrow_mut().replay = None;
+        self.update_hud(now());
     }
 
-    fn again(self: &Rc<Self>) {
+    fn schedule_frame(self: &Rc<Self>) {
         let this = Rc::downgrade(self);
         request_animation_frame(move || {
-            if let Some(engine) = this.upgrade().filter(|engine| engine.alive.get()) {
-                engine.picture(now());
-                engine.again();
+            if let Some(engine) = this.upgrade().filter(|engine| engine.running.get()) {
+                engine.on_animation_frame(now());
+                engine.schedule_frame();
             }
         });
     }
 
-    fn picture(&self, now: f64) {
-        let says = self.state.borrow_mut().go_on(now);
-        if says && let Some(line) = &*self.line.borrow() {
-            line.flush();
+    fn on_animation_frame(&self, now: f64) {
+        let flush = self.state.borrow_mut().advance(now);
+        if flush && let Some(connection) = &*self.connection.borrow() {
+            connection.flush();
         }
         let mut state = self.state.borrow_mut();
-        state.paint(&self.canvas, &self.context, self.locale.get(), now);
-        let due = state.shown.is_none_or(|shown| now - shown >= HUD_EVERY);
+        state.draw(&self.canvas, &self.context, self.locale.get(), now);
+        let due = state.last_hud_at.is_none_or(|last| now - last >= HUD_INTERVAL);
         drop(state);
         if due {
-            self.tell(now);
+            self.update_hud(now);
         }
     }
 
-    /// The words and figures beside the picture.
-    fn tell(&self, now: f64) {
+    /// Updates the text beside the canvas.
+    fn update_hud(&self, now: f64) {
         let mut state = self.state.borrow_mut();
-        state.shown = Some(now);
+        state.last_hud_at = Some(now);
         let hud = state.hud();
-        self.mark(&state, &hud);
+        self.publish_attributes(&state, &hud);
         drop(state);
-        if self.alive.get() && self.hud.with_untracked(|known| *known != hud) {
+        if self.running.get() && self.hud.with_untracked(|known| *known != hud) {
             self.hud.set(hud);
         }
     }
 
-    /// For tests and scripts.
-    fn mark(&self, state: &State, hud: &Hud) {
-        let newest = state.past.newest();
-        let own = state.pilot.own();
-        let (x, y) = own.map_or((0, 0), |own| (own.motion.x, own.motion.y));
+    /// Publishes the state as attributes of the canvas, for tests and scripts.
+    fn publish_attributes(&self, state: &State, hud: &Hud) {
+        let newest = state.interpolation.newest();
+        let body = state.prediction.body();
+        let (x, y) = body.map_or((0, 0), |body| (body.motion.x, body.motion.y));
         let lag = hud.lag.map_or_else(String::new, |lag| lag.to_string());
         for (name, value) in [
-            ("data-tick", newest.map_or(0, |view| view.tick).to_string()),
-            ("data-round", newest.map_or(0, |view| view.round).to_string()),
+            ("data-tick", newest.map_or(0, |frame| frame.tick).to_string()),
+            ("data-round", newest.map_or(0, |frame| frame.round).to_string()),
             ("data-players", hud.players.to_string()),
-            ("data-me", own.map_or(0, |own| own.id).to_string()),
+            ("data-me", body.map_or(0, |body| body.id).to_string()),
             ("data-focus", hud.focus.to_string()),
             ("data-x", x.to_string()),
             ("data-y", y.to_string()),
             ("data-mass", hud.mass.to_string()),
             ("data-lag", lag),
-            ("data-role", words::role(&hud.role).to_owned()),
-            ("data-transport", words::line(hud.line).0.to_owned()),
-            ("data-seen", state.seen()),
+            ("data-role", labels::role(&hud.role).to_owned()),
+            ("data-transport", labels::connection(hud.connection).0.to_owned()),
+            ("data-seen", state.visible_players()),
         ] {
             let _ = self.canvas.set_attribute(name, &value);
         }
@@ -201,97 +201,103 @@ impl Engine {
 }
 
 impl State {
-    fn wish_for(&mut self, wish: Wish) {
-        self.wishes += 1;
-        self.wish = Some((self.wishes, wish));
+    fn set_request(&mut self, request: RoleRequest) {
+        self.last_request += 1;
+        self.request = Some((self.last_request, request));
     }
 
-    /// Moves the player's clock, and says whether it is time to say something.
-    fn go_on(&mut self, now: f64) -> bool {
-        let passed = self.drawn.map_or(0.0, |drawn| (now - drawn).clamp(0.0, MAX_PASSED));
-        self.drawn = Some(now);
-        if let Some(film) = &mut self.film {
-            film.go_on(passed);
+    /// Advances the local clock; returns whether a message is due.
+    fn advance(&mut self, now: f64) -> bool {
+        let elapsed = self
+            .last_frame_at
+            .map_or(0.0, |last| (now - last).clamp(0.0, MAX_ELAPSED));
+        self.last_frame_at = Some(now);
+        if let Some(replay) = &mut self.replay {
+            replay.advance(elapsed);
         }
-        self.rest += passed;
-        let mut says = false;
-        while self.rest >= TICK {
-            self.rest -= TICK;
+        self.accumulated += elapsed;
+        let mut flush = false;
+        while self.accumulated >= TICK {
+            self.accumulated -= TICK;
             self.ticks = self.ticks.wrapping_add(1);
-            let intent = self.steering.intent();
-            self.pilot.tick(intent);
-            says |= self.pilot.own().is_some() || self.wish.is_some() || self.ticks.is_multiple_of(WATCHER_SAYS);
+            let input = self.steering.input();
+            self.prediction.tick(input);
+            flush |= self.prediction.body().is_some()
+                || self.request.is_some()
+                || self.ticks.is_multiple_of(WATCHER_ACK_TICKS);
         }
-        says
+        flush
     }
 
-    fn paint(&mut self, canvas: &HtmlCanvasElement, to: &Context, locale: Locale, now: f64) {
-        self.painter.look.refresh(canvas, now);
-        let (pair, own) = match &self.film {
-            Some(film) => (Some(film.at()), None),
+    fn draw(&mut self, canvas: &HtmlCanvasElement, to: &Context, locale: Locale, now: f64) {
+        self.renderer.theme.refresh(canvas, now);
+        let (frames, own_body) = match &self.replay {
+            Some(replay) => (Some(replay.frames()), None),
             None => (
-                self.past.at(now),
-                self.pilot.own().map(|own| (*own, (self.rest / TICK).clamp(0.0, 1.0))),
+                self.interpolation.frames_at(now),
+                self.prediction
+                    .body()
+                    .map(|own| (*own, (self.accumulated / TICK).clamp(0.0, 1.0))),
             ),
         };
-        let Some((older, newer, part)) = pair else { return };
+        let Some((older, newer, part)) = frames else { return };
         let scene = Scene {
             older,
             newer,
             part,
-            own,
+            own_body,
             locale,
         };
-        self.painter.paint(canvas, to, &scene);
+        self.renderer.draw(canvas, to, &scene);
     }
 
     fn hud(&self) -> Hud {
-        let nothing = View::default();
-        let live = self.past.newest();
-        let shown = self.film.as_ref().map(Film::view).or(live).unwrap_or(&nothing);
-        let focus = shown.body(shown.focus);
+        let empty = Frame::default();
+        let live = self.interpolation.newest();
+        let frame = self.replay.as_ref().map(ReplayPlayer::frame).or(live).unwrap_or(&empty);
+        let focus = frame.body(frame.focus);
         Hud {
-            line: self.status,
-            role: match &self.film {
+            connection: self.status,
+            role: match &self.replay {
                 Some(_) => Role::Watching,
-                None => quiet(&shown.role),
+                None => without_motion(&frame.role),
             },
             mass: focus.map_or(0, |body| body.mass),
-            peak: live.map_or(0, |view| view.peak),
-            rank: shown.rank,
-            players: shown.players,
-            watchers: shown.watchers,
-            left: shown.left,
+            peak: live.map_or(0, |frame| frame.peak),
+            rank: frame.rank,
+            players: frame.players,
+            watchers: frame.watchers,
+            seconds_left: frame.seconds_left,
             lag: self.lag.map(|lag| lag.round() as u32),
-            focus: shown.focus,
+            focus: frame.focus,
             focus_name: focus.map(|body| body.name.clone()).unwrap_or_default(),
-            board: shown.board.clone(),
-            film: self.film.as_ref().map(Film::hud),
+            leaderboard: frame.leaderboard.clone(),
+            replay: self.replay.as_ref().map(ReplayPlayer::hud),
         }
     }
 
-    /// Who is in sight, and where: `id:x:y` of people, for tests.
-    fn seen(&self) -> String {
+    /// The visible players and their positions, as `id:x:y`, for tests.
+    fn visible_players(&self) -> String {
         let bodies = self
-            .past
+            .interpolation
             .newest()
-            .map(|view| view.bodies.as_slice())
+            .map(|frame| frame.bodies.as_slice())
             .unwrap_or_default();
         let people = bodies
             .iter()
             .filter(|body| body.id < super::super::model::world::FIRST_BOT);
-        let told = people.map(|body| [body.id, body.x, body.y].map(|part| part.to_string()).join(":"));
-        told.collect::<Vec<_>>().join(" ")
+        let positions = people.map(|body| [body.id, body.x, body.y].map(|part| part.to_string()).join(":"));
+        positions.collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Without what changes in every tick: the page's parts stay as they are while one plays.
-fn quiet(role: &Role) -> Role {
+/// The role without the values that change in every tick, so that the page does not re-render while its visitor plays.
+fn without_motion(role: &Role) -> Role {
     match role {
         Role::Playing { .. } => Role::Playing {
             vx: 0,
             vy: 0,
-            breath: 0,
+            energy: 0,
             boosting: false,
             shield: 0,
         },
@@ -302,62 +308,72 @@ fn quiet(role: &Role) -> Role {
 impl Participant for Engine {
     fn input(&self) -> Vec<u8> {
         let mut state = self.state.borrow_mut();
-        let (first, intents) = state.pilot.unsaid();
-        let turn = Turn {
+        let (first_input, inputs) = state.prediction.take_unsent();
+        let message = InputMessage {
             ack: state.ack,
-            stamp: now() as u32,
-            wish: state.wish.clone(),
-            first,
-            intents,
+            timestamp: now() as u32,
+            request: state.request.clone(),
+            first_input,
+            inputs,
         };
-        turn.encode()
+        message.encode()
     }
 
     fn on_frame(&self, frame: &[u8]) {
         let mut state = self.state.borrow_mut();
-        let view = View::decode(frame, |tick| state.past.find(tick));
-        let Ok(view) = view else {
-            // Asks for a whole one.
+        let frame = Frame::decode(frame, |tick| state.interpolation.get(tick));
+        let Ok(frame) = frame else {
+            // Requests a full frame.
             state.ack = 0;
             return;
         };
         let now = now();
-        if view.echo > 0 {
-            let lag = f64::from((now as u32).wrapping_sub(view.echo).saturating_sub(view.held));
+        if frame.timestamp_echo > 0 {
+            let lag = f64::from(
+                (now as u32)
+                    .wrapping_sub(frame.timestamp_echo)
+                    .saturating_sub(frame.echo_delay),
+            );
             state.lag = Some(state.lag.map_or(lag, |known| known * 0.9 + lag * 0.1));
         }
-        if state.wish.as_ref().is_some_and(|(number, _)| *number <= view.wish) {
-            state.wish = None;
+        if state
+            .request
+            .as_ref()
+            .is_some_and(|(number, _)| *number <= frame.acked_request)
+        {
+            state.request = None;
         }
-        state.ack = view.tick;
-        state.pilot.heard(&view);
-        state.past.add(view, now);
+        state.ack = frame.tick;
+        state.prediction.reconcile(&frame);
+        state.interpolation.push(frame, now);
     }
 
-    /// A new line is a new seat: it knows no frame, no intent and no wish of the one before.
+    /// A new connection is a new participant on the server, without the frames, inputs and requests of the last one.
     fn on_status(&self, status: ConnectionStatus) {
         let mut state = self.state.borrow_mut();
-        let (played, now) = (state.pilot.own().is_some(), now());
+        let (played, now) = (state.prediction.body().is_some(), now());
         if played && !matches!(status, ConnectionStatus::Live(_)) {
-            state.kept_until.get_or_insert(now + f64::from(HELD_SECONDS) * 1000.0);
+            state
+                .body_kept_until
+                .get_or_insert(now + f64::from(GRACE_SECONDS) * 1000.0);
         }
         state.status = Some(status);
         state.ack = 0;
         state.lag = None;
-        state.past.clear();
-        state.pilot.forget();
-        if let ConnectionStatus::Live(carrier) = status {
-            let kept = state.kept_until.take().is_some_and(|until| now < until);
-            if kept && state.wish.is_none() {
+        state.interpolation.clear();
+        state.prediction.discard_pending();
+        if let ConnectionStatus::Live(transport) = status {
+            let kept = state.body_kept_until.take().is_some_and(|until| now < until);
+            if kept && state.request.is_none() {
                 let name = state.name.clone();
-                state.wish_for(Wish::Play(name));
+                state.set_request(RoleRequest::Play(name));
             }
             drop(state);
-            if carrier == SimulationTransport::WebSocket
-                && let Ok(line) = self.line.try_borrow()
-                && let Some(line) = &*line
+            if transport == SimulationTransport::WebSocket
+                && let Ok(connection) = self.connection.try_borrow()
+                && let Some(connection) = &*connection
             {
-                line.flush();
+                connection.flush();
             }
         }
     }

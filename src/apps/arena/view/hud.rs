@@ -1,20 +1,20 @@
-//! What the page shows of the game in words and figures, a few times a second. Knows no canvas.
+//! The heads-up display: the game's state beside the canvas as text and numbers, updated a few times a second. Knows no canvas.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 
-use super::super::wire::Glance;
-use super::super::wire::frame::{Role, Row};
-use super::super::wire::turn::Wish;
+use super::super::wire::ArenaPreview;
+use super::super::wire::frame::{LeaderboardRow, Role};
+use super::super::wire::input::RoleRequest;
 use super::engine::Engine;
 use duplex_leptos::simulation::ConnectionStatus;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hud {
-    /// None: the page has no line yet.
-    pub line: Option<ConnectionStatus>,
+    /// `None` until the page connects.
+    pub connection: Option<ConnectionStatus>,
     pub role: Role,
     pub mass: u32,
     pub peak: u32,
@@ -22,40 +22,40 @@ pub struct Hud {
     pub players: u16,
     pub watchers: u16,
     /// Seconds until the round ends.
-    pub left: u16,
-    /// The round trip, in milliseconds.
+    pub seconds_left: u16,
+    /// The round-trip time in milliseconds.
     pub lag: Option<u32>,
     pub focus: u16,
     pub focus_name: String,
-    pub board: Arc<[Row]>,
-    pub film: Option<FilmHud>,
+    pub leaderboard: Arc<[LeaderboardRow]>,
+    pub replay: Option<ReplayHud>,
 }
 
-/// A record that is played.
+/// The state of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FilmHud {
+pub struct ReplayHud {
     pub tick: u32,
     pub ticks: u32,
-    pub runs: bool,
-    /// At the end: was it the game that the server had?
-    pub is_true: Option<bool>,
+    pub playing: bool,
+    /// At the end: whether the replay came to the same world as the server.
+    pub verified: Option<bool>,
 }
 
-/// What the page's parts share.
+/// The page's shared handle: the display's signal and the engine.
 #[derive(Clone, Copy)]
 pub struct Arena {
     pub hud: RwSignal<Hud>,
-    /// None until the page is in a browser.
+    /// `None` until the engine starts, and always on the server.
     engine: StoredValue<Option<SendWrapper<std::rc::Rc<Engine>>>>,
 }
 
 impl Arena {
-    /// Belongs to the component that calls it.
-    pub fn new(glance: Option<Glance>) -> Self {
-        let Glance { players, board } = glance.unwrap_or_default();
+    /// Creates the handle, owned by the calling component.
+    pub fn new(preview: Option<ArenaPreview>) -> Self {
+        let ArenaPreview { players, leaderboard } = preview.unwrap_or_default();
         let hud = Hud {
             players,
-            board: board.into(),
+            leaderboard: leaderboard.into(),
             ..Hud::default()
         };
         Self {
@@ -68,26 +68,26 @@ impl Arena {
         self.engine.set_value(Some(SendWrapper::new(engine)));
     }
 
-    pub fn end(&self) {
+    pub fn stop(&self) {
         let engine = self.engine.try_update_value(Option::take).flatten();
         if let Some(engine) = engine {
-            engine.end();
+            engine.stop();
         }
     }
 
-    pub fn with(&self, act: impl FnOnce(&Engine)) {
+    pub fn with_engine(&self, act: impl FnOnce(&Engine)) {
         if let Some(Some(engine)) = self.engine.try_get_value() {
             act(&engine);
         }
     }
 
-    pub fn wish(&self, wish: Wish) {
-        self.with(|engine| engine.wish(wish));
+    pub fn request(&self, request: RoleRequest) {
+        self.with_engine(|engine| engine.request(request));
     }
 
-    /// Follows this body, in the game or in the record that is shown.
+    /// Follows this body, in the game or in the open replay.
     pub fn watch(&self, id: u16) {
-        self.with(|engine| engine.watch(id));
+        self.with_engine(|engine| engine.watch(id));
     }
 
     pub fn is_playing(&self) -> bool {

@@ -1,15 +1,15 @@
-//! The arena's page: the canvas and what stands around it. Acts only in the browser.
+//! The arena's page: the canvas and the components around it.
 
-mod best;
-mod board;
 mod engine;
-mod film;
+mod high_scores;
 mod hud;
-mod look;
+mod labels;
+mod leaderboard;
 pub mod page;
-mod paint;
 mod panel;
+mod recordings;
+mod renderer;
 mod replay;
 mod shapes;
 mod steering;
-mod words;
+mod theme;

@@ -1,4 +1,4 @@
-//! The page: the field with the canvas, and beside it the board, the best, the records and the rules.
+//! The page: the game field with its canvas, and beside it the leaderboard, the high scores, the recordings and the rules.
 
 use leptos::{ev, html, prelude::*};
 use leptos_meta::{Meta, Title};
@@ -7,15 +7,15 @@ use web_sys::{HtmlElement, PointerEvent};
 
 use super::super::wire::scores::{ALL, Scores};
 use super::super::wire::{ARENA_PATH, frame::Role};
-use super::best::Best;
-use super::board::Board;
 use super::engine::Engine;
+use super::high_scores::HighScores;
 use super::hud::Arena;
-use super::look::COLOURS;
+use super::labels;
+use super::leaderboard::Leaderboard;
 use super::panel::Panel;
-use super::replay::Records;
+use super::recordings::Recordings;
 use super::steering::Key;
-use super::words;
+use super::theme::COLOUR_COUNT;
 use crate::{
     i18n::*,
     ui::{
@@ -41,11 +41,11 @@ pub fn page() -> AnyView {
                 <p class="lede">{t!(arena.lede)}</p>
                 <noscript>{t!(arena.no_script)}</noscript>
             </header>
-            <Field arena scores/>
+            <GameField arena scores/>
             <div class="arena-side">
-                <Board arena/>
-                <Live topic=scores fallback=loading><Best scores/></Live>
-                <Records arena/>
+                <Leaderboard arena/>
+                <Live topic=scores fallback=loading><HighScores scores/></Live>
+                <Recordings arena/>
                 <Rules/>
             </div>
         </div>
@@ -58,13 +58,13 @@ fn loading() -> AnyView {
 }
 
 #[component]
-fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl IntoView {
+fn GameField(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let canvas = NodeRef::<html::Canvas>::new();
     Effect::new(move |started: Option<bool>| {
         let locale = i18n.get_locale();
         if started == Some(true) {
-            arena.with(|engine| engine.speak(locale));
+            arena.with_engine(|engine| engine.set_locale(locale));
             return true;
         }
         let engine = canvas.get().and_then(|canvas| Engine::start(canvas, arena.hud, locale));
@@ -74,11 +74,11 @@ fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl I
         }
         started
     });
-    on_cleanup(move || arena.end());
-    let role = Memo::new(move |_| arena.hud.with(|hud| words::role(&hud.role)));
-    let line = Memo::new(move |_| arena.hud.with(|hud| words::line(hud.line).0));
+    on_cleanup(move || arena.stop());
+    let role = Memo::new(move |_| arena.hud.with(|hud| labels::role(&hud.role)));
+    let connection = Memo::new(move |_| arena.hud.with(|hud| labels::connection(hud.connection).0));
     view! {
-        <section class="arena-field" aria-label=t!(arena.field) data-role=role data-line=line>
+        <section class="arena-field" aria-label=t!(arena.field) data-role=role data-line=connection>
             <canvas
                 id="arena-canvas"
                 node_ref=canvas
@@ -86,18 +86,18 @@ fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl I
                 role="application"
                 aria-label=t!(arena.canvas)
                 aria-describedby="arena-keys arena-summary"
-                on:keydown=move |event| keyed(arena, &event, true)
-                on:keyup=move |event| keyed(arena, &event, false)
-                on:blur=move |_| arena.with(|engine| engine.steer(|steering| steering.release()))
-                on:pointerdown=move |event| pressed(arena, &event)
-                on:pointermove=move |event| pointed(arena, &event)
-                on:pointerup=move |event| released(arena, &event)
-                on:pointercancel=move |event| released(arena, &event)
+                on:keydown=move |event| on_key(arena, &event, true)
+                on:keyup=move |event| on_key(arena, &event, false)
+                on:blur=move |_| arena.with_engine(|engine| engine.steer(|steering| steering.release()))
+                on:pointerdown=move |event| on_pointer_down(arena, &event)
+                on:pointermove=move |event| on_pointer_move(arena, &event)
+                on:pointerup=move |event| on_pointer_up(arena, &event)
+                on:pointercancel=move |event| on_pointer_up(arena, &event)
                 on:contextmenu=|event| event.prevent_default()
             ></canvas>
             <p id="arena-keys" class="hidden">{t!(arena.keys)}</p>
-            <div class="arena-palette" hidden>{(0..COLOURS).map(|_| view! { <i></i> }).collect_view()}</div>
-            <Figures arena/>
+            <div class="arena-palette" hidden>{(0..COLOUR_COUNT).map(|_| view! { <i></i> }).collect_view()}</div>
+            <Stats arena/>
             <Panel arena scores/>
             <Boost arena/>
             <Summary arena/>
@@ -107,19 +107,19 @@ fn Field(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl I
 }
 
 #[component]
-fn Figures(arena: Arena) -> impl IntoView {
+fn Stats(arena: Arena) -> impl IntoView {
     let i18n = use_i18n();
     let hud = arena.hud;
-    let number = move |of: fn(&super::hud::Hud) -> u32| dynamic_text(move || format::grouped(hud.with(of).into()));
+    let number = move |read: fn(&super::hud::Hud) -> u32| dynamic_text(move || format::grouped(hud.with(read).into()));
     let lag = dynamic_text(move || {
         let lag = hud.with(|hud| hud.lag);
         lag.map_or_else(|| "–".to_owned(), |lag| [&lag.to_string(), " ms"].concat())
     });
-    let line = dynamic_text(move || {
-        let status = hud.with(|hud| hud.line);
-        words::line(status).1(i18n.get_locale()).to_owned()
+    let connection = dynamic_text(move || {
+        let status = hud.with(|hud| hud.connection);
+        labels::connection(status).1(i18n.get_locale()).to_owned()
     });
-    let left = dynamic_text(move || words::clock(hud.with(|hud| hud.left).into()));
+    let time_left = dynamic_text(move || labels::clock(hud.with(|hud| hud.seconds_left).into()));
     let rank = dynamic_text(move || {
         let rank = hud.with(|hud| hud.rank);
         if rank == 0 { "–".to_owned() } else { rank.to_string() }
@@ -130,18 +130,18 @@ fn Figures(arena: Arena) -> impl IntoView {
             {labeled_value(text_key!(arena.rank), "rank", rank)}
             {labeled_value(text_key!(arena.players), "players", number(|hud| hud.players.into()))}
             {labeled_value(text_key!(arena.watchers), "watchers", number(|hud| hud.watchers.into()))}
-            {labeled_value(text_key!(arena.left), "left", left)}
+            {labeled_value(text_key!(arena.left), "left", time_left)}
             {labeled_value(text_key!(arena.lag), "lag", lag)}
-            {labeled_value(text_key!(arena.line), "line", line)}
+            {labeled_value(text_key!(arena.line), "line", connection)}
         </dl>
     }
     .into_any()
 }
 
-/// For a thumb; keys and mice have their own.
+/// The boost button for touch screens; keys and mice boost without it.
 #[component]
 fn Boost(arena: Arena) -> impl IntoView {
-    let boost = move |on: bool| arena.with(|engine| engine.steer(|steering| steering.boost(on)));
+    let boost = move |on: bool| arena.with_engine(|engine| engine.steer(|steering| steering.set_boost_button(on)));
     view! {
         <button
             class="arena-boost"
@@ -160,24 +160,29 @@ fn Boost(arena: Arena) -> impl IntoView {
     .into_any()
 }
 
-/// The game in a sentence, for who does not see it: changed when the place does, not with every mote.
+/// The game's state as a sentence for screen readers. It changes with the rank or by steps of 50 mass, not with every mote.
 #[component]
 fn Summary(arena: Arena) -> impl IntoView {
     let i18n = use_i18n();
-    let place = Memo::new(move |_| {
-        arena
-            .hud
-            .with(|hud| (words::role(&hud.role), hud.rank, hud.board.len(), hud.mass / 50 * 50))
+    let standing = Memo::new(move |_| {
+        arena.hud.with(|hud| {
+            (
+                labels::role(&hud.role),
+                hud.rank,
+                hud.leaderboard.len(),
+                hud.mass / 50 * 50,
+            )
+        })
     });
-    let told = dynamic_text(move || {
-        let (role, rank, _, mass) = place.get();
+    let summary = dynamic_text(move || {
+        let (role, rank, _, mass) = standing.get();
         if role != "playing" {
             return t_string!(i18n, arena.summary_watching).to_owned();
         }
         let (rank, mass) = (rank.to_string(), mass.to_string());
         fill(t_string!(i18n, arena.summary), &[("rank", &rank), ("mass", &mass)])
     });
-    view! { <p id="arena-summary" class="hidden" role="status">{told}</p> }.into_any()
+    view! { <p id="arena-summary" class="hidden" role="status">{summary}</p> }.into_any()
 }
 
 #[component]
@@ -198,17 +203,17 @@ fn Rules() -> impl IntoView {
     .into_any()
 }
 
-fn keyed(arena: Arena, event: &ev::KeyboardEvent, down: bool) {
+fn on_key(arena: Arena, event: &ev::KeyboardEvent, down: bool) {
     let plain = !(event.ctrl_key() || event.alt_key() || event.meta_key());
-    let key = keys::code(event).and_then(|place| Key::of(&place));
+    let key = keys::code(event).and_then(|code| Key::from_code(&code));
     if let Some(key) = key.filter(|_| plain || !down) {
         event.prevent_default();
-        arena.with(|engine| engine.steer(|steering| steering.key(key, down)));
+        arena.with_engine(|engine| engine.steer(|steering| steering.set_key(key, down)));
     }
 }
 
-/// From the canvas's middle, in halves of its shorter side.
-fn middle(event: &PointerEvent) -> Option<(f64, f64)> {
+/// The pointer's position relative to the canvas's middle, in halves of the shorter side.
+fn pointer_position(event: &PointerEvent) -> Option<(f64, f64)> {
     let canvas = event.current_target()?.dyn_into::<HtmlElement>().ok()?;
     let (width, height) = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));
     let half = width.min(height) / 2.0;
@@ -220,28 +225,28 @@ fn middle(event: &PointerEvent) -> Option<(f64, f64)> {
     })
 }
 
-/// A second finger, or a mouse's button, boosts.
-fn pressed(arena: Arena, event: &PointerEvent) {
+/// A second finger or a mouse button boosts.
+fn on_pointer_down(arena: Arena, event: &PointerEvent) {
     if !arena.hud.with_untracked(|hud| matches!(hud.role, Role::Playing { .. })) {
         return;
     }
-    let second = event.pointer_type() == "mouse" || !event.is_primary();
-    pointed(arena, event);
-    if second {
-        arena.with(|engine| engine.steer(|steering| steering.press(true)));
+    let boosts = event.pointer_type() == "mouse" || !event.is_primary();
+    on_pointer_move(arena, event);
+    if boosts {
+        arena.with_engine(|engine| engine.steer(|steering| steering.set_pointer_pressed(true)));
     }
 }
 
-fn pointed(arena: Arena, event: &PointerEvent) {
+fn on_pointer_move(arena: Arena, event: &PointerEvent) {
     if event.is_primary()
-        && let Some((x, y)) = middle(event)
+        && let Some((x, y)) = pointer_position(event)
     {
-        arena.with(|engine| engine.steer(|steering| steering.point(x, y)));
+        arena.with_engine(|engine| engine.steer(|steering| steering.set_pointer(x, y)));
     }
 }
 
-fn released(arena: Arena, event: &PointerEvent) {
+fn on_pointer_up(arena: Arena, event: &PointerEvent) {
     if event.pointer_type() == "mouse" || !event.is_primary() {
-        arena.with(|engine| engine.steer(|steering| steering.press(false)));
+        arena.with_engine(|engine| engine.steer(|steering| steering.set_pointer_pressed(false)));
     }
 }

@@ -1,14 +1,14 @@
-//! What lies over the field while one does not play: how the last game ended, a name, and the way in.
+//! The panel over the field: how the last game ended, the name and the play button; while playing, the leave button.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlDocument, HtmlElement};
 
 use super::super::wire::frame::Role;
+use super::super::wire::input::RoleRequest;
 use super::super::wire::scores::Scores;
-use super::super::wire::turn::Wish;
 use super::hud::{Arena, Hud};
-use super::words;
+use super::labels;
 use crate::{
     i18n::*,
     ui::{
@@ -20,25 +20,25 @@ use crate::{
 use duplex_leptos::{simulation::ConnectionStatus, topic::UseTopic};
 use duplex_protocol::person::MAX_NAME;
 
-/// The cookie with the visitor's name, which the server reads too, and how long it stays.
-const NAME: &str = "name";
+/// The cookie with the visitor's name, which the server reads too, and its lifetime.
+const NAME_COOKIE: &str = "name";
 const YEAR_SECONDS: u32 = 365 * 24 * 60 * 60;
 
 #[component]
 pub fn Panel(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
-    let shown = Memo::new(move |_| arena.hud.with(|hud| (words::role(&hud.role), hud.film.is_some())));
+    let shown = Memo::new(move |_| arena.hud.with(|hud| (labels::role(&hud.role), hud.replay.is_some())));
     let panel = dynamic_view(move || match shown.get() {
         (_, true) => None,
-        ("playing", _) => Some(view! { <Leave arena/> }.into_any()),
-        _ => Some(view! { <Enter arena scores/> }.into_any()),
+        ("playing", _) => Some(view! { <LeaveButton arena/> }.into_any()),
+        _ => Some(view! { <JoinForm arena scores/> }.into_any()),
     });
     view! { {panel} }.into_any()
 }
 
 #[component]
-fn Leave(arena: Arena) -> impl IntoView {
+fn LeaveButton(arena: Arena) -> impl IntoView {
     view! {
-        <button class="button small arena-leave" type="button" on:click=move |_| arena.wish(Wish::Watch(None))>
+        <button class="button small arena-leave" type="button" on:click=move |_| arena.request(RoleRequest::Watch(None))>
             {t!(arena.leave)}
         </button>
     }
@@ -46,20 +46,20 @@ fn Leave(arena: Arena) -> impl IntoView {
 }
 
 #[component]
-fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
+fn JoinForm(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
-    let typed = RwSignal::new(String::new());
-    name_field::follow(typed, move || {
+    let name_input = RwSignal::new(String::new());
+    name_field::follow(name_input, move || {
         scores
             .me
             .with(|me| me.as_ref().map(|me| me.name.clone()))
             .unwrap_or_default()
     });
-    let ended = optional_text(move || arena.hud.with(|hud| ending(i18n.get_locale(), hud)));
+    let ended = optional_text(move || arena.hud.with(|hud| end_message(i18n.get_locale(), hud)));
     let watching = dynamic_text(move || {
         let name = arena
             .hud
-            .with(|hud| (hud.focus > 0).then(|| words::body(i18n.get_locale(), hud.focus, &hud.focus_name)));
+            .with(|hud| (hud.focus > 0).then(|| labels::body_name(i18n.get_locale(), hud.focus, &hud.focus_name)));
         name.map_or_else(String::new, |name| {
             fill(t_string!(i18n, arena.following), &[("name", &name)])
         })
@@ -71,28 +71,28 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     Effect::new(move |_| {
         if scores.name_refused.with(Option::is_some) {
             let name = scores.me.with_untracked(|me| me.as_ref().map(|me| me.name.clone()));
-            keep_name(&name.unwrap_or_default());
+            store_name(&name.unwrap_or_default());
         }
     });
     let play = move |event: SubmitEvent| {
         event.prevent_default();
-        let name = tidy_name(&typed.get_untracked());
+        let name = tidy_name(&name_input.get_untracked());
         if scores
             .me
             .with_untracked(|me| me.as_ref().is_none_or(|me| me.name != name))
         {
             scores.rename(&name);
-            keep_name(&name);
+            store_name(&name);
         }
-        arena.wish(Wish::Play(name));
+        arena.request(RoleRequest::Play(name));
         if let Some(canvas) = document().get_element_by_id("arena-canvas") {
             let _ = canvas.unchecked_into::<HtmlElement>().focus();
         }
     };
-    let away = move || {
+    let offline = move || {
         !arena
             .hud
-            .with(|hud| matches!(hud.line, Some(ConnectionStatus::Live(_))))
+            .with(|hud| matches!(hud.connection, Some(ConnectionStatus::Live(_))))
     };
     view! {
         <form class="arena-panel" on:submit=play>
@@ -100,9 +100,9 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
             <div class="row">
                 <label class="field grow">
                     <span>{t!(arena.your_name)}</span>
-                    <input name="name" autocomplete="nickname" maxlength=MAX_NAME.to_string() bind:value=typed/>
+                    <input name="name" autocomplete="nickname" maxlength=MAX_NAME.to_string() bind:value=name_input/>
                 </label>
-                <button class="button primary arena-play" type="submit" disabled=away>{t!(arena.play)}</button>
+                <button class="button primary arena-play" type="submit" disabled=offline>{t!(arena.play)}</button>
             </div>
             <p class="problem" role="alert">{problem}</p>
             <p class="hint">{watching}</p>
@@ -111,10 +111,10 @@ fn Enter(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     .into_any()
 }
 
-fn ending(locale: Locale, hud: &Hud) -> Option<String> {
+fn end_message(locale: Locale, hud: &Hud) -> Option<String> {
     let text = match &hud.role {
         Role::Eaten { by, name } => {
-            let (name, peak) = (words::body(locale, *by, name), hud.peak.to_string());
+            let (name, peak) = (labels::body_name(locale, *by, name), hud.peak.to_string());
             fill(td_string!(locale, arena.eaten), &[("name", &name), ("mass", &peak)])
         }
         Role::Elsewhere => td_string!(locale, arena.elsewhere).to_owned(),
@@ -124,9 +124,11 @@ fn ending(locale: Locale, hud: &Hud) -> Option<String> {
     Some(text)
 }
 
-fn keep_name(name: &str) {
+fn store_name(name: &str) {
     if let Some(document) = document().dyn_ref::<HtmlDocument>() {
         let value = String::from(js_sys::encode_uri_component(name));
-        let _ = document.set_cookie(&format!("{NAME}={value}; Max-Age={YEAR_SECONDS}; Path=/; SameSite=Lax"));
+        let _ = document.set_cookie(&format!(
+            "{NAME_COOKIE}={value}; Max-Age={YEAR_SECONDS}; Path=/; SameSite=Lax"
+        ));
     }
 }

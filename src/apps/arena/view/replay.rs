@@ -1,130 +1,133 @@
-//! Records of rounds: one to keep, and one to play, here, by the same simulation.
+//! Playback of a recording in the browser, by the same simulation that the server runs. Knows no canvas.
 
-use leptos::prelude::*;
-use leptos::task::spawn_local;
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{File, HtmlInputElement};
+use std::sync::Arc;
 
-use super::super::model::body::RATE;
-use super::super::model::record::MAX_FILE;
-use super::hud::{Arena, FilmHud};
-use super::words;
-use crate::{
-    i18n::*,
-    ui::{
-        card::Card,
-        text::{TextKey, dynamic_text, dynamic_view, optional_text, t, text_key, translate},
-    },
-};
+use super::super::model::body::TICK_RATE;
+use super::super::model::recording::{Recording, Replay};
+use super::super::model::visibility::{Names, WorldSnapshot, leaderboard, view_radius};
+use super::super::wire::ROUND_SECONDS;
+use super::super::wire::frame::Frame;
+use super::hud::ReplayHud;
 
-#[component]
-pub fn Records(arena: Arena) -> impl IntoView {
-    let wrong = RwSignal::new(false);
-    let i18n = use_i18n();
-    let problem = optional_text(move || wrong.get().then(|| t_string!(i18n, arena.no_record).to_owned()));
-    let chosen = move |event: leptos::ev::Event| {
-        let input = event
-            .target()
-            .and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-        let file = input.as_ref().and_then(|input| input.files()?.get(0));
-        if let Some(file) = file {
-            spawn_local(async move {
-                let bytes = read(&file).await;
-                let mut shown = false;
-                arena.with(|engine| shown = bytes.is_some_and(|bytes| engine.show(&bytes)));
-                wrong.try_set(!shown);
-            });
-        }
-        if let Some(input) = input {
-            // The same file may be chosen again.
-            input.set_value("");
-        }
-    };
-    let film = Memo::new(move |_| arena.hud.with(|hud| hud.film.is_some()));
-    let controls = dynamic_view(move || film.get().then(|| view! { <Controls arena/> }.into_any()));
-    view! {
-        <Card id="arena-records" title=text_key!(arena.records)>
-            <p class="hint">{t!(arena.records_text)}</p>
-            <div class="row">
-                <a class="button" href="/api/arena/record" download="round.arena" rel="external">{t!(arena.save_record)}</a>
-                <label class="button file arena-script">
-                    {t!(arena.play_record)}
-                    <input type="file" accept=".arena" on:change=chosen/>
-                </label>
-            </div>
-            <p class="problem" role="alert">{problem}</p>
-            {controls}
-        </Card>
-    }
-    .into_any()
+const TICK: f64 = 1000.0 / TICK_RATE as f64;
+/// The largest number of ticks per animation frame: a tab that was suspended does not catch up.
+const MAX_TICKS: u32 = 8;
+
+pub struct ReplayPlayer {
+    replay: Replay,
+    names: Arc<Names>,
+    older: Frame,
+    newer: Frame,
+    accumulated: f64,
+    playing: bool,
+    followed: Option<u16>,
+    verified: Option<bool>,
 }
 
-async fn read(file: &File) -> Option<Vec<u8>> {
-    if file.size() > MAX_FILE as f64 {
-        return None;
+impl ReplayPlayer {
+    pub fn new(recording: Recording) -> Self {
+        let names = Arc::new(recording.names.clone());
+        let mut player = Self {
+            replay: Replay::new(recording),
+            names,
+            older: Frame::default(),
+            newer: Frame::default(),
+            accumulated: 0.0,
+            playing: true,
+            followed: None,
+            verified: None,
+        };
+        player.jump();
+        player
     }
-    let buffer = JsFuture::from(file.array_buffer()).await.ok()?;
-    Some(js_sys::Uint8Array::new(&buffer).to_vec())
-}
 
-#[component]
-fn Controls(arena: Arena) -> impl IntoView {
-    let i18n = use_i18n();
-    let nothing = FilmHud {
-        tick: 0,
-        ticks: 1,
-        runs: false,
-        is_true: None,
-    };
-    let film = Memo::new(move |_| arena.hud.with(|hud| hud.film).unwrap_or(nothing));
-    let runs = Memo::new(move |_| film.get().runs);
-    let switch = move |_| arena.with(|engine| engine.film(|film| film.run(!runs.get_untracked())));
-    let button = dynamic_text(move || {
-        let words: TextKey = if runs.get() {
-            text_key!(arena.pause)
-        } else {
-            text_key!(arena.go_on)
-        };
-        words(i18n.get_locale()).to_owned()
-    });
-    let time = dynamic_text(move || {
-        let FilmHud { tick, ticks, .. } = film.get();
-        [&words::clock(tick / RATE), " / ", &words::clock(ticks / RATE)].concat()
-    });
-    let verdict = optional_text(move || {
-        let words: TextKey = match film.get().is_true? {
-            true => text_key!(arena.record_true),
-            false => text_key!(arena.record_false),
-        };
-        Some(words(i18n.get_locale()).to_owned())
-    });
-    let sought = move |event: leptos::ev::Event| {
-        if let Ok(tick) = event_target_value(&event).parse() {
-            arena.with(|engine| engine.film(|film| film.seek(tick)));
+    pub fn hud(&self) -> ReplayHud {
+        ReplayHud {
+            tick: self.replay.world.tick,
+            ticks: self.replay.recording.ticks,
+            playing: self.playing,
+            verified: self.verified,
         }
-    };
-    view! {
-        <div class="arena-film" data-film=move || if runs.get() { "runs" } else { "stands" }>
-            <label class="field">
-                <span>{t!(arena.seek)}</span>
-                <input
-                    type="range"
-                    min="0"
-                    max=move || film.get().ticks.to_string()
-                    prop:value=move || film.get().tick.to_string()
-                    on:change=sought
-                />
-            </label>
-            <div class="row">
-                <button class="button small" type="button" on:click=switch>{button}</button>
-                <button class="button small" type="button" on:click=move |_| arena.with(super::engine::Engine::close_film)>
-                    {translate(text_key!(arena.close_record))}
-                </button>
-                <span class="hint arena-time">{time}</span>
-            </div>
-            <p class="hint arena-verdict" role="status">{verdict}</p>
-        </div>
     }
-    .into_any()
+
+    pub fn frame(&self) -> &Frame {
+        &self.newer
+    }
+
+    /// The frames before and after the displayed time, and the position between them from 0 to 1.
+    pub fn frames(&self) -> (&Frame, &Frame, f64) {
+        (&self.older, &self.newer, (self.accumulated / TICK).clamp(0.0, 1.0))
+    }
+
+    pub fn set_playing(&mut self, playing: bool) {
+        if playing && self.replay.is_over() {
+            self.seek(0);
+        }
+        self.playing = playing;
+    }
+
+    pub fn follow(&mut self, id: u16) {
+        self.followed = Some(id);
+        self.jump();
+    }
+
+    pub fn seek(&mut self, tick: u32) {
+        self.replay.seek(tick.min(self.replay.recording.ticks));
+        self.jump();
+    }
+
+    /// Advances by `elapsed` milliseconds.
+    pub fn advance(&mut self, elapsed: f64) {
+        if !self.playing {
+            return;
+        }
+        self.accumulated += elapsed.min(TICK * f64::from(MAX_TICKS));
+        while self.accumulated >= TICK && !self.replay.is_over() {
+            self.accumulated -= TICK;
+            self.replay.step();
+            let frame = self.build_frame();
+            self.older = std::mem::replace(&mut self.newer, frame);
+        }
+        if self.replay.is_over() {
+            self.playing = false;
+            self.verify();
+        }
+    }
+
+    /// Displays the current tick without interpolating from the previous one.
+    fn jump(&mut self) {
+        self.newer = self.build_frame();
+        self.older = self.newer.clone();
+        self.accumulated = 0.0;
+        self.verify();
+    }
+
+    fn verify(&mut self) {
+        self.verified = self.replay.is_over().then(|| self.replay.is_verified());
+    }
+
+    fn build_frame(&self) -> Frame {
+        let world = &self.replay.world;
+        let snapshot = WorldSnapshot::new(world, &self.names, Vec::new(), &leaderboard(world, &self.names));
+        let focus = self
+            .followed
+            .and_then(|id| snapshot.body(id))
+            .or_else(|| snapshot.heaviest());
+        let center = focus.map_or(self.newer.center, |body| (body.motion.x as u16, body.motion.y as u16));
+        let mass = focus.map_or(0, |body| body.mass);
+        let (bodies, motes) = snapshot.visible((center.0.into(), center.1.into()), view_radius(mass));
+        Frame {
+            tick: world.tick,
+            seed: self.replay.recording.seed,
+            seconds_left: (ROUND_SECONDS.saturating_sub(world.tick / TICK_RATE)) as u16,
+            players: world.bodies().iter().filter(|body| !body.is_bot()).count() as u16,
+            focus: focus.map_or(0, |body| body.id),
+            rank: snapshot.rank(mass),
+            center,
+            bodies,
+            motes,
+            leaderboard: snapshot.leaderboard,
+            ..Frame::default()
+        }
+    }
 }

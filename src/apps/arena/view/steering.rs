@@ -1,7 +1,7 @@
-//! What the player wants, from keys, a mouse or fingers. Pure: events come in as plain values.
+//! Steering by keys, mouse or touch: turns device state into the player's input. Pure: events come in as plain values.
 
 use super::super::model::angle::heading;
-use super::super::model::body::{FULL, Intent};
+use super::super::model::body::{Input, MAX_THRUST};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -13,8 +13,8 @@ pub enum Key {
 }
 
 impl Key {
-    /// By the key's place on the keyboard: the same for every layout.
-    pub fn of(code: &str) -> Option<Self> {
+    /// The key of a physical code (`KeyboardEvent.code`), independent of the layout.
+    pub fn from_code(code: &str) -> Option<Self> {
         Some(match code {
             "ArrowUp" | "KeyW" => Self::Up,
             "ArrowDown" | "KeyS" => Self::Down,
@@ -26,79 +26,83 @@ impl Key {
     }
 }
 
+/// The state of the input devices.
 #[derive(Debug, Default)]
 pub struct Steering {
-    held: Vec<Key>,
-    /// Where the pointer is from the middle, as parts of the shorter half; used until a key is.
+    keys: Vec<Key>,
+    /// The pointer's position relative to the middle, in halves of the shorter side; ignored from the next key on.
     pointer: Option<(f64, f64)>,
-    pressed: bool,
-    /// The button on the screen.
-    button: bool,
-    last: u8,
+    pointer_pressed: bool,
+    /// The boost button on the screen.
+    boost_button: bool,
+    last_heading: u8,
 }
 
-/// So near the middle a pointer wants nothing, and so far it wants all.
-const STILL: f64 = 0.06;
-const ALL: f64 = 0.5;
+/// The distance from the middle within which a pointer has no effect, and the one of full thrust.
+const DEAD_ZONE: f64 = 0.06;
+const FULL_THRUST_DISTANCE: f64 = 0.5;
 
 impl Steering {
-    pub fn key(&mut self, key: Key, down: bool) {
-        self.held.retain(|held| *held != key);
+    pub fn set_key(&mut self, key: Key, down: bool) {
+        self.keys.retain(|pressed| *pressed != key);
         if down {
-            self.held.push(key);
+            self.keys.push(key);
             if key != Key::Boost {
                 self.pointer = None;
             }
         }
     }
 
-    pub const fn point(&mut self, x: f64, y: f64) {
+    pub const fn set_pointer(&mut self, x: f64, y: f64) {
         self.pointer = Some((x, y));
     }
 
-    pub const fn press(&mut self, pressed: bool) {
-        self.pressed = pressed;
+    pub const fn set_pointer_pressed(&mut self, pressed: bool) {
+        self.pointer_pressed = pressed;
     }
 
-    pub const fn boost(&mut self, button: bool) {
-        self.button = button;
+    pub const fn set_boost_button(&mut self, pressed: bool) {
+        self.boost_button = pressed;
     }
 
-    /// The player looks elsewhere.
+    /// Releases everything, as when the canvas loses the focus.
     pub fn release(&mut self) {
         *self = Self {
-            last: self.last,
+            last_heading: self.last_heading,
             ..Self::default()
         };
     }
 
-    pub fn intent(&mut self) -> Intent {
-        let held = |key: Key| i32::from(self.held.contains(&key));
-        let (dx, dy) = (held(Key::Right) - held(Key::Left), held(Key::Down) - held(Key::Up));
-        let push = match self.pointer {
+    pub fn input(&mut self) -> Input {
+        let pressed = |key: Key| i32::from(self.keys.contains(&key));
+        let (dx, dy) = (
+            pressed(Key::Right) - pressed(Key::Left),
+            pressed(Key::Down) - pressed(Key::Up),
+        );
+        let thrust = match self.pointer {
             _ if (dx, dy) != (0, 0) => {
-                self.last = of_keys(dx, dy);
-                FULL
+                self.last_heading = key_heading(dx, dy);
+                MAX_THRUST
             }
             Some((x, y)) => {
-                let far = x.hypot(y);
-                if far > STILL {
-                    self.last = heading((x * 1000.0) as i32, (y * 1000.0) as i32);
+                let distance = x.hypot(y);
+                if distance > DEAD_ZONE {
+                    self.last_heading = heading((x * 1000.0) as i32, (y * 1000.0) as i32);
                 }
-                pushed(far)
+                pointer_thrust(distance)
             }
             None => 0,
         };
-        Intent {
-            heading: self.last,
-            push,
-            boost: self.pressed || self.button || self.held.contains(&Key::Boost),
+        Input {
+            heading: self.last_heading,
+            thrust,
+            boost: self.pointer_pressed || self.boost_button || self.keys.contains(&Key::Boost),
         }
     }
 }
 
-/// Eighths of a turn, exactly: the nearest of the table's directions may be its neighbour.
-const fn of_keys(dx: i32, dy: i32) -> u8 {
+/// The exact heading of the arrow keys; [`heading`] may return a neighbour of it.
+const fn key_heading(dx: i32, dy: i32) -> u8 {
     match (dx, dy) {
         (1, 1) => 32,
         (0, 1) => 64,
@@ -111,11 +115,11 @@ const fn of_keys(dx: i32, dy: i32) -> u8 {
     }
 }
 
-fn pushed(far: f64) -> u8 {
-    if far <= STILL {
+fn pointer_thrust(distance: f64) -> u8 {
+    if distance <= DEAD_ZONE {
         return 0;
     }
-    ((far / ALL * f64::from(FULL)).ceil() as u8).clamp(1, FULL)
+    ((distance / FULL_THRUST_DISTANCE * f64::from(MAX_THRUST)).ceil() as u8).clamp(1, MAX_THRUST)
 }
 
 #[cfg(test)]
@@ -123,51 +127,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_go_in_eight_directions_and_stop() {
+    fn keys_steer_in_eight_directions_and_stop() {
         let mut steering = Steering::default();
-        steering.key(Key::Right, true);
+        steering.set_key(Key::Right, true);
         assert_eq!(
-            steering.intent(),
-            Intent {
+            steering.input(),
+            Input {
                 heading: 0,
-                push: FULL,
+                thrust: MAX_THRUST,
                 boost: false
             }
         );
-        steering.key(Key::Down, true);
-        steering.key(Key::Boost, true);
+        steering.set_key(Key::Down, true);
+        steering.set_key(Key::Boost, true);
         assert_eq!(
-            steering.intent(),
-            Intent {
+            steering.input(),
+            Input {
                 heading: 32,
-                push: FULL,
+                thrust: MAX_THRUST,
                 boost: true
             }
         );
-        steering.key(Key::Right, false);
-        assert_eq!(steering.intent().heading, 64);
+        steering.set_key(Key::Right, false);
+        assert_eq!(steering.input().heading, 64);
         steering.release();
         assert_eq!(
-            steering.intent(),
-            Intent {
+            steering.input(),
+            Input {
                 heading: 64,
-                push: 0,
+                thrust: 0,
                 boost: false
             }
         );
     }
 
     #[test]
-    fn a_pointer_pushes_the_more_the_farther_and_keys_go_first() {
+    fn a_pointers_thrust_grows_with_its_distance_and_keys_override_it() {
         let mut steering = Steering::default();
         let mut at = |x: f64| {
-            steering.point(x, 0.0);
-            steering.intent().push
+            steering.set_pointer(x, 0.0);
+            steering.input().thrust
         };
-        assert_eq!([at(0.01), at(-0.1), at(0.3), at(0.9)], [0, 1, 3, FULL]);
-        steering.key(Key::Up, true);
-        assert_eq!((steering.intent().heading, steering.intent().push), (192, FULL));
-        steering.key(Key::Up, false);
-        assert_eq!(steering.intent().push, 0);
+        assert_eq!([at(0.01), at(-0.1), at(0.3), at(0.9)], [0, 1, 3, MAX_THRUST]);
+        steering.set_key(Key::Up, true);
+        assert_eq!((steering.input().heading, steering.input().thrust), (192, MAX_THRUST));
+        steering.set_key(Key::Up, false);
+        assert_eq!(steering.input().thrust, 0);
     }
 }

@@ -1,9 +1,9 @@
-//! Small numbers in few bytes, and texts: how the arena's messages are written. A reader trusts nothing.
+//! The primitives of the arena's binary encoding: LEB128 varints, fixed-width integers and texts. [`Reader`] checks every bound.
 
-/// Not a message of this kind.
+/// The bytes are not a valid message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the bytes are not what they should be")]
-pub struct Garbled;
+#[error("invalid encoding")]
+pub struct DecodeError;
 
 #[derive(Debug, Default)]
 pub struct Writer(pub Vec<u8>);
@@ -13,9 +13,9 @@ impl Writer {
         self.0.push(byte);
     }
 
-    /// Seven bits a byte, the lowest first.
-    pub fn number(&mut self, number: u32) {
-        let mut rest = number;
+    /// LEB128: seven bits per byte, the lowest first.
+    pub fn varint(&mut self, value: u32) {
+        let mut rest = value;
         while rest >= 0x80 {
             self.0.push(rest as u8 | 0x80);
             rest >>= 7;
@@ -23,21 +23,21 @@ impl Writer {
         self.0.push(rest as u8);
     }
 
-    /// Small ones of either sign are short.
-    pub fn signed(&mut self, number: i32) {
-        self.number(((number << 1) ^ (number >> 31)) as u32);
+    /// A zigzag varint: numbers close to zero of either sign are short.
+    pub fn signed_varint(&mut self, value: i32) {
+        self.varint(((value << 1) ^ (value >> 31)) as u32);
     }
 
-    pub fn pair(&mut self, pair: u16) {
-        self.0.extend(pair.to_le_bytes());
+    pub fn u16_le(&mut self, value: u16) {
+        self.0.extend(value.to_le_bytes());
     }
 
-    pub fn wide(&mut self, wide: u64) {
-        self.0.extend(wide.to_le_bytes());
+    pub fn u64_le(&mut self, value: u64) {
+        self.0.extend(value.to_le_bytes());
     }
 
     pub fn text(&mut self, text: &str) {
-        self.number(text.len() as u32);
+        self.varint(text.len() as u32);
         self.0.extend(text.as_bytes());
     }
 }
@@ -46,69 +46,71 @@ impl Writer {
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub fn take<const N: usize>(&mut self) -> Result<[u8; N], Garbled> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(Garbled)?;
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(DecodeError)?;
         self.0 = rest;
-        Ok(*taken)
+        Ok(*bytes)
     }
 
-    pub fn byte(&mut self) -> Result<u8, Garbled> {
-        self.take().map(|[byte]| byte)
+    pub fn byte(&mut self) -> Result<u8, DecodeError> {
+        self.array().map(|[byte]| byte)
     }
 
-    pub fn number(&mut self) -> Result<u32, Garbled> {
-        let mut number = 0_u32;
+    pub fn varint(&mut self) -> Result<u32, DecodeError> {
+        let mut value = 0_u32;
         for shift in (0..35).step_by(7) {
             let byte = self.byte()?;
             let part = u32::from(byte & 0x7f);
             let placed = part << shift;
             if placed >> shift != part {
-                return Err(Garbled);
+                return Err(DecodeError);
             }
-            number |= placed;
+            value |= placed;
             if byte < 0x80 {
-                return Ok(number);
+                return Ok(value);
             }
         }
-        Err(Garbled)
+        Err(DecodeError)
     }
 
-    pub fn signed(&mut self) -> Result<i32, Garbled> {
-        let number = self.number()?;
-        Ok((number >> 1) as i32 ^ -((number & 1) as i32))
+    pub fn signed_varint(&mut self) -> Result<i32, DecodeError> {
+        let value = self.varint()?;
+        Ok((value >> 1) as i32 ^ -((value & 1) as i32))
     }
 
-    pub fn small(&mut self) -> Result<u16, Garbled> {
-        u16::try_from(self.number()?).map_err(|_| Garbled)
+    pub fn varint_u16(&mut self) -> Result<u16, DecodeError> {
+        u16::try_from(self.varint()?).map_err(|_| DecodeError)
     }
 
-    pub fn pair(&mut self) -> Result<u16, Garbled> {
-        self.take().map(u16::from_le_bytes)
+    pub fn u16_le(&mut self) -> Result<u16, DecodeError> {
+        self.array().map(u16::from_le_bytes)
     }
 
-    pub fn wide(&mut self) -> Result<u64, Garbled> {
-        self.take().map(u64::from_le_bytes)
+    pub fn u64_le(&mut self) -> Result<u64, DecodeError> {
+        self.array().map(u64::from_le_bytes)
     }
 
-    /// How many things follow, each of at least one byte, and no more than `most`.
-    pub fn count(&mut self, most: usize) -> Result<usize, Garbled> {
-        let count = self.number()? as usize;
-        if count <= most && count <= self.0.len() {
+    /// The length of a list: at most `max`, and at most the remaining bytes, as each item takes at least one.
+    pub fn count(&mut self, max: usize) -> Result<usize, DecodeError> {
+        let count = self.varint()? as usize;
+        if count <= max && count <= self.0.len() {
             Ok(count)
         } else {
-            Err(Garbled)
+            Err(DecodeError)
         }
     }
 
-    pub fn text(&mut self, most_bytes: usize) -> Result<&'a str, Garbled> {
-        let length = self.count(most_bytes)?;
-        let (text, rest) = self.0.split_at_checked(length).ok_or(Garbled)?;
+    pub fn text(&mut self, max_bytes: usize) -> Result<&'a str, DecodeError> {
+        let length = self.count(max_bytes)?;
+        let (text, rest) = self.0.split_at_checked(length).ok_or(DecodeError)?;
         self.0 = rest;
-        str::from_utf8(text).map_err(|_| Garbled)
+        str::from_utf8(text).map_err(|_| DecodeError)
     }
 
-    pub fn end(&self) -> Result<(), Garbled> {
-        if self.0.is_empty() { Ok(()) } else { Err(Garbled) }
+    /// Fails if bytes are left over.
+    pub fn finish(&self) -> Result<(), DecodeError> {
+        if self.0.is_empty() { Ok(()) } else { Err(DecodeError) }
     }
 }
 
@@ -120,25 +122,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(number: u32, signed: i32, pair: u16, wide: u64, text: String) {
+        fn values_round_trip(varint: u32, signed_varint: i32, u16_le: u16, u64_le: u64, text: String) {
             let mut writer = Writer::default();
-            writer.number(number);
-            writer.signed(signed);
-            writer.pair(pair);
-            writer.wide(wide);
+            writer.varint(varint);
+            writer.signed_varint(signed_varint);
+            writer.u16_le(u16_le);
+            writer.u64_le(u64_le);
             writer.text(&text);
             let mut reader = Reader(&writer.0);
-            prop_assert_eq!((reader.number(), reader.signed()), (Ok(number), Ok(signed)));
-            prop_assert_eq!((reader.pair(), reader.wide()), (Ok(pair), Ok(wide)));
+            prop_assert_eq!((reader.varint(), reader.signed_varint()), (Ok(varint), Ok(signed_varint)));
+            prop_assert_eq!((reader.u16_le(), reader.u64_le()), (Ok(u16_le), Ok(u64_le)));
             prop_assert_eq!(reader.text(text.len()), Ok(&*text));
-            prop_assert_eq!(reader.end(), Ok(()));
+            prop_assert_eq!(reader.finish(), Ok(()));
         }
 
         #[test]
-        fn garbage_is_no_panic(bytes: Vec<u8>) {
+        fn invalid_bytes_do_not_panic(bytes: Vec<u8>) {
             let mut reader = Reader(&bytes);
-            while reader.number().is_ok() {}
-            let _ = (Reader(&bytes).text(100), Reader(&bytes).wide(), Reader(&bytes).count(9));
+            while reader.varint().is_ok() {}
+            let _ = (Reader(&bytes).text(100), Reader(&bytes).u64_le(), Reader(&bytes).count(9));
         }
     }
 }

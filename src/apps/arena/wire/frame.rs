@@ -1,31 +1,31 @@
-//! A frame: what one viewer sees at one tick, told as what changed since the frame that the viewer has. Nothing is rounded:
-//! places are the simulation's own whole numbers.
+//! A frame: what one viewer sees at one tick, delta-encoded against the newest frame that the viewer acknowledged. Positions are
+//! the simulation's own integers, without rounding.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::MAX_NAME_BYTES;
-use super::bytes::{Garbled, Reader, Writer};
-use super::lists::{decode_board, decode_bodies, decode_motes, encode_board, encode_bodies, encode_motes};
-use crate::apps::arena::model::body::BREATH;
+use super::bytes::{DecodeError, Reader, Writer};
+use super::lists::{decode_bodies, decode_leaderboard, decode_motes, encode_bodies, encode_leaderboard, encode_motes};
+use crate::apps::arena::model::body::MAX_ENERGY;
 use crate::apps::arena::model::world::Mote;
 
-pub const SEEN_BOOSTING: u8 = 1;
-pub const SEEN_SHIELDED: u8 = 2;
-/// Its player is gone, and may come back.
-pub const SEEN_AWAY: u8 = 4;
+pub const FLAG_BOOSTING: u8 = 1;
+pub const FLAG_SHIELDED: u8 = 2;
+/// The body's player is disconnected and may come back.
+pub const FLAG_AWAY: u8 = 4;
 
 /// Rows of the leaderboard.
-pub const MAX_BOARD: usize = 10;
+pub const MAX_LEADERBOARD: usize = 10;
 
 const VERSION: u8 = 1;
 
-/// A body as others see it.
+/// A body as other viewers see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Seen {
+pub struct VisibleBody {
     pub id: u16,
-    /// Empty: none was chosen.
+    /// Empty if the player chose none.
     pub name: String,
     pub x: u16,
     pub y: u16,
@@ -33,228 +33,240 @@ pub struct Seen {
     pub flags: u8,
 }
 
-/// A place on the leaderboard.
+/// A row of the leaderboard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct LeaderboardRow {
     pub id: u16,
     pub name: String,
     pub mass: u32,
 }
 
-/// What the viewer is in the world.
+/// The viewer's role in the game.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Role {
     #[default]
     Watching,
-    /// Played, until this one ate them.
+    /// The viewer's body was eaten by this one.
     Eaten { by: u16, name: String },
-    /// The same person plays in another window.
+    /// The same person now plays in another window.
     Elsewhere,
-    /// There is no place for another body.
+    /// The game has no room for another player.
     Full,
-    /// What only its own player is told of a body, and needs to move it ahead of the server.
+    /// The state of the viewer's own body that its prediction needs and other viewers do not get.
     Playing {
         vx: i32,
         vy: i32,
-        breath: u8,
+        energy: u8,
         boosting: bool,
         shield: u16,
     },
 }
 
+/// A decoded frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct View {
-    /// Of the server, since it was started; from 1.
+pub struct Frame {
+    /// Ticks since the server started, from 1.
     pub tick: u32,
     pub round: u32,
-    /// Of the round: the thorns follow from it.
+    /// The round's seed, from which the thorns follow.
     pub seed: u64,
     /// Seconds until the round ends.
-    pub left: u16,
-    /// The newest of the viewer's intents that moved its body.
-    pub acked: u32,
-    /// The newest of its wishes that was heard.
-    pub wish: u32,
-    /// The stamp of its newest turn, and for how many milliseconds the server has had that.
-    pub echo: u32,
-    pub held: u32,
+    pub seconds_left: u16,
+    /// The number of the viewer's newest input that moved its body.
+    pub acked_input: u32,
+    /// The number of the viewer's newest request that the server handled.
+    pub acked_request: u32,
+    /// The timestamp of the viewer's newest input message.
+    pub timestamp_echo: u32,
+    /// Milliseconds since the server received that message.
+    pub echo_delay: u32,
     pub players: u16,
     pub watchers: u16,
     pub role: Role,
-    /// The body that the viewer follows; 0: none is there.
+    /// The body that the viewer follows; 0 for none.
     pub focus: u16,
-    /// The middle of what is seen.
-    pub at: (u16, u16),
-    /// Of the body that is followed.
+    /// The middle of the visible part of the world.
+    pub center: (u16, u16),
+    /// The rank of the followed body.
     pub rank: u16,
-    /// The viewer's score in this life, or in the last one.
+    /// The viewer's score in its present or last life.
     pub peak: u32,
-    /// By id.
-    pub bodies: Vec<Seen>,
-    /// By id.
+    /// Sorted by id.
+    pub bodies: Vec<VisibleBody>,
+    /// Sorted by id.
     pub motes: Vec<Mote>,
-    pub board: Arc<[Row]>,
+    pub leaderboard: Arc<[LeaderboardRow]>,
 }
 
-impl View {
-    /// `base`: a view that the viewer has; without one the frame is whole.
-    pub fn encode(&self, base: Option<&Self>) -> Vec<u8> {
-        let nothing = Self::default();
-        let known = base.unwrap_or(&nothing);
-        let mut to = Writer(Vec::with_capacity(256));
-        to.byte(VERSION);
-        to.number(self.tick);
-        to.number(base.map_or(0, |base| self.tick.wrapping_sub(base.tick)));
-        self.encode_head(known, &mut to);
-        encode_role(&self.role, &mut to);
-        encode_bodies(&self.bodies, &known.bodies, &mut to);
-        encode_motes(&self.motes, &known.motes, &mut to);
-        if self.board == known.board {
-            to.byte(0);
+impl Frame {
+    /// Encodes the changes since `baseline`, a frame that the viewer has; without one, the full frame.
+    pub fn encode(&self, baseline: Option<&Self>) -> Vec<u8> {
+        let empty = Self::default();
+        let base = baseline.unwrap_or(&empty);
+        let mut writer = Writer(Vec::with_capacity(256));
+        writer.byte(VERSION);
+        writer.varint(self.tick);
+        writer.varint(baseline.map_or(0, |base| self.tick.wrapping_sub(base.tick)));
+        self.encode_head(base, &mut writer);
+        encode_role(&self.role, &mut writer);
+        encode_bodies(&self.bodies, &base.bodies, &mut writer);
+        encode_motes(&self.motes, &base.motes, &mut writer);
+        if self.leaderboard == base.leaderboard {
+            writer.byte(0);
         } else {
-            to.byte(1);
-            encode_board(&self.board, &mut to);
+            writer.byte(1);
+            encode_leaderboard(&self.leaderboard, &mut writer);
         }
-        to.0
+        writer.0
     }
 
-    fn encode_head(&self, known: &Self, to: &mut Writer) {
-        if (self.round, self.seed) == (known.round, known.seed) {
-            to.byte(0);
+    fn encode_head(&self, base: &Self, writer: &mut Writer) {
+        if (self.round, self.seed) == (base.round, base.seed) {
+            writer.byte(0);
         } else {
-            to.byte(1);
-            to.number(self.round);
-            to.wide(self.seed);
+            writer.byte(1);
+            writer.varint(self.round);
+            writer.u64_le(self.seed);
         }
-        for small in [self.left, self.players, self.watchers, self.focus, self.rank] {
-            to.number(small.into());
+        for small in [self.seconds_left, self.players, self.watchers, self.focus, self.rank] {
+            writer.varint(small.into());
         }
-        for number in [self.acked, self.wish, self.echo, self.held, self.peak] {
-            to.number(number);
+        for number in [
+            self.acked_input,
+            self.acked_request,
+            self.timestamp_echo,
+            self.echo_delay,
+            self.peak,
+        ] {
+            writer.varint(number);
         }
-        to.pair(self.at.0);
-        to.pair(self.at.1);
+        writer.u16_le(self.center.0);
+        writer.u16_le(self.center.1);
     }
 
-    /// `base` finds the view of a tick, if the viewer still has it.
-    pub fn decode<'b>(bytes: &[u8], base: impl FnOnce(u32) -> Option<&'b Self>) -> Result<Self, Garbled> {
-        let mut from = Reader(bytes);
-        if from.byte()? != VERSION {
-            return Err(Garbled);
+    /// Decodes a frame; `baseline` returns the frame of a tick, if the viewer still has it.
+    pub fn decode<'b>(bytes: &[u8], baseline: impl FnOnce(u32) -> Option<&'b Self>) -> Result<Self, DecodeError> {
+        let mut reader = Reader(bytes);
+        if reader.byte()? != VERSION {
+            return Err(DecodeError);
         }
-        let nothing = Self::default();
-        let tick = from.number()?;
-        let known = match from.number()? {
-            0 => &nothing,
-            back => base(tick.wrapping_sub(back)).ok_or(Garbled)?,
+        let empty = Self::default();
+        let tick = reader.varint()?;
+        let base = match reader.varint()? {
+            0 => &empty,
+            back => baseline(tick.wrapping_sub(back)).ok_or(DecodeError)?,
         };
-        let mut view = Self {
+        let mut frame = Self {
             tick,
             ..Self::default()
         };
-        view.decode_head(known, &mut from)?;
-        view.role = decode_role(&mut from)?;
-        view.bodies = decode_bodies(&known.bodies, &mut from)?;
-        view.motes = decode_motes(&known.motes, &mut from)?;
-        view.board = match from.byte()? {
-            0 => Arc::clone(&known.board),
-            1 => decode_board(&mut from)?,
-            _ => return Err(Garbled),
+        frame.decode_head(base, &mut reader)?;
+        frame.role = decode_role(&mut reader)?;
+        frame.bodies = decode_bodies(&base.bodies, &mut reader)?;
+        frame.motes = decode_motes(&base.motes, &mut reader)?;
+        frame.leaderboard = match reader.byte()? {
+            0 => Arc::clone(&base.leaderboard),
+            1 => decode_leaderboard(&mut reader)?,
+            _ => return Err(DecodeError),
         };
-        from.end()?;
-        Ok(view)
+        reader.finish()?;
+        Ok(frame)
     }
 
-    fn decode_head(&mut self, known: &Self, from: &mut Reader) -> Result<(), Garbled> {
-        (self.round, self.seed) = match from.byte()? {
-            0 => (known.round, known.seed),
-            1 => (from.number()?, from.wide()?),
-            _ => return Err(Garbled),
+    fn decode_head(&mut self, base: &Self, reader: &mut Reader) -> Result<(), DecodeError> {
+        (self.round, self.seed) = match reader.byte()? {
+            0 => (base.round, base.seed),
+            1 => (reader.varint()?, reader.u64_le()?),
+            _ => return Err(DecodeError),
         };
         for small in [
-            &mut self.left,
+            &mut self.seconds_left,
             &mut self.players,
             &mut self.watchers,
             &mut self.focus,
             &mut self.rank,
         ] {
-            *small = from.small()?;
+            *small = reader.varint_u16()?;
         }
         for number in [
-            &mut self.acked,
-            &mut self.wish,
-            &mut self.echo,
-            &mut self.held,
+            &mut self.acked_input,
+            &mut self.acked_request,
+            &mut self.timestamp_echo,
+            &mut self.echo_delay,
             &mut self.peak,
         ] {
-            *number = from.number()?;
+            *number = reader.varint()?;
         }
-        self.at = (from.pair()?, from.pair()?);
+        self.center = (reader.u16_le()?, reader.u16_le()?);
         Ok(())
     }
 
-    pub fn body(&self, id: u16) -> Option<&Seen> {
-        let at = self.bodies.binary_search_by_key(&id, |seen| seen.id).ok()?;
+    pub fn body(&self, id: u16) -> Option<&VisibleBody> {
+        let at = self.bodies.binary_search_by_key(&id, |body| body.id).ok()?;
         self.bodies.get(at)
     }
 }
 
-/// The tick of a frame and of the one that it builds on, without reading on.
-pub fn tick_of(bytes: &[u8]) -> Result<u32, Garbled> {
-    let mut from = Reader(bytes);
-    from.byte()?;
-    from.number()
+/// The tick of a frame, without decoding the rest.
+pub fn frame_tick(bytes: &[u8]) -> Result<u32, DecodeError> {
+    let mut reader = Reader(bytes);
+    reader.byte()?;
+    reader.varint()
 }
 
-fn encode_role(role: &Role, to: &mut Writer) {
+fn encode_role(role: &Role, writer: &mut Writer) {
     match role {
-        Role::Watching => to.byte(0),
+        Role::Watching => writer.byte(0),
         Role::Eaten { by, name } => {
-            to.byte(1);
-            to.number((*by).into());
-            to.text(name);
+            writer.byte(1);
+            writer.varint((*by).into());
+            writer.text(name);
         }
-        Role::Elsewhere => to.byte(2),
-        Role::Full => to.byte(3),
+        Role::Elsewhere => writer.byte(2),
+        Role::Full => writer.byte(3),
         Role::Playing {
             vx,
             vy,
-            breath,
+            energy,
             boosting,
             shield,
         } => {
-            to.byte(4 + u8::from(*boosting));
-            to.signed(*vx);
-            to.signed(*vy);
-            to.byte(*breath);
-            to.number((*shield).into());
+            writer.byte(4 + u8::from(*boosting));
+            writer.signed_varint(*vx);
+            writer.signed_varint(*vy);
+            writer.byte(*energy);
+            writer.varint((*shield).into());
         }
     }
 }
 
-fn decode_role(from: &mut Reader) -> Result<Role, Garbled> {
-    Ok(match from.byte()? {
+fn decode_role(reader: &mut Reader) -> Result<Role, DecodeError> {
+    Ok(match reader.byte()? {
         0 => Role::Watching,
         1 => Role::Eaten {
-            by: from.small()?,
-            name: from.text(MAX_NAME_BYTES)?.to_owned(),
+            by: reader.varint_u16()?,
+            name: reader.text(MAX_NAME_BYTES)?.to_owned(),
         },
         2 => Role::Elsewhere,
         3 => Role::Full,
         kind @ (4 | 5) => Role::Playing {
             boosting: kind == 5,
-            vx: speed(from)?,
-            vy: speed(from)?,
-            breath: Some(from.byte()?).filter(|breath| *breath <= BREATH).ok_or(Garbled)?,
-            shield: from.small()?,
+            vx: speed(reader)?,
+            vy: speed(reader)?,
+            energy: Some(reader.byte()?)
+                .filter(|energy| *energy <= MAX_ENERGY)
+                .ok_or(DecodeError)?,
+            shield: reader.varint_u16()?,
         },
-        _ => return Err(Garbled),
+        _ => return Err(DecodeError),
     })
 }
 
-/// Far above what any body can reach: what is computed with it cannot overflow.
-fn speed(from: &mut Reader) -> Result<i32, Garbled> {
-    Some(from.signed()?).filter(|speed| speed.abs() <= 4096).ok_or(Garbled)
+/// Reads a speed. The bound is far above any body's top speed and keeps later arithmetic from overflowing.
+fn speed(reader: &mut Reader) -> Result<i32, DecodeError> {
+    Some(reader.signed_varint()?)
+        .filter(|speed| speed.abs() <= 4096)
+        .ok_or(DecodeError)
 }
 
 #[cfg(test)]
@@ -264,18 +276,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::apps::arena::model::body::HEAVIEST;
-    use crate::apps::arena::model::sight::{Names, Scene, board, half_view};
+    use crate::apps::arena::model::body::MAX_MASS;
+    use crate::apps::arena::model::visibility::{Names, WorldSnapshot, leaderboard, view_radius};
     use crate::apps::arena::model::world::{Event, MAX_BODIES, MAX_MOTES, World};
 
-    fn seen() -> impl Strategy<Value = Seen> {
-        ("[가a]{0,3}", any::<(u16, u16)>(), 0..=HEAVIEST, any::<u8>()).prop_map(|(name, (x, y), mass, flags)| Seen {
-            id: 0,
-            name,
-            x,
-            y,
-            mass,
-            flags,
+    fn body() -> impl Strategy<Value = VisibleBody> {
+        ("[가a]{0,3}", any::<(u16, u16)>(), 0..=MAX_MASS, any::<u8>()).prop_map(|(name, (x, y), mass, flags)| {
+            VisibleBody {
+                id: 0,
+                name,
+                x,
+                y,
+                mass,
+                flags,
+            }
         })
     }
 
@@ -291,28 +305,28 @@ mod tests {
             (
                 -4096..=4096_i32,
                 -4096..=4096_i32,
-                0..=BREATH,
+                0..=MAX_ENERGY,
                 any::<bool>(),
                 any::<u16>()
             )
-                .prop_map(|(vx, vy, breath, boosting, shield)| Role::Playing {
+                .prop_map(|(vx, vy, energy, boosting, shield)| Role::Playing {
                     vx,
                     vy,
-                    breath,
+                    energy,
                     boosting,
                     shield
                 }),
         ]
     }
 
-    fn views() -> impl Strategy<Value = View> {
-        let bodies = prop::collection::btree_map(0..60_u16, seen(), 0..20);
+    fn frames() -> impl Strategy<Value = Frame> {
+        let bodies = prop::collection::btree_map(0..60_u16, body(), 0..20);
         let motes = prop::collection::btree_map(
             0..200_u16,
             any::<(u16, u16)>().prop_flat_map(|at| (Just(at), 1..=255_u8)),
             0..40,
         );
-        let board = prop::collection::vec((any::<u16>(), "[b ]{0,4}", 0..=HEAVIEST), 0..=MAX_BOARD);
+        let leaderboard = prop::collection::vec((any::<u16>(), "[b ]{0,4}", 0..=MAX_MASS), 0..=MAX_LEADERBOARD);
         let head = (
             1..1000_u32,
             any::<(u32, u64)>(),
@@ -320,35 +334,38 @@ mod tests {
             any::<[u32; 5]>(),
             any::<(u16, u16)>(),
         );
-        (head, role(), bodies, motes, board).prop_map(
-            |((tick, (round, seed), small, numbers, at), role, bodies, motes, board)| {
-                let [left, players, watchers, focus, rank] = small;
-                let [acked, wish, echo, held, peak] = numbers;
-                let bodies: BTreeMap<u16, Seen> = bodies;
-                View {
+        (head, role(), bodies, motes, leaderboard).prop_map(
+            |((tick, (round, seed), small, numbers, center), role, bodies, motes, leaderboard)| {
+                let [seconds_left, players, watchers, focus, rank] = small;
+                let [acked_input, acked_request, timestamp_echo, echo_delay, peak] = numbers;
+                let bodies: BTreeMap<u16, VisibleBody> = bodies;
+                Frame {
                     tick,
                     round,
                     seed,
-                    left,
-                    acked,
-                    wish,
-                    echo,
-                    held,
+                    seconds_left,
+                    acked_input,
+                    acked_request,
+                    timestamp_echo,
+                    echo_delay,
                     players,
                     watchers,
                     role,
                     focus,
-                    at,
+                    center,
                     rank,
                     peak,
-                    bodies: bodies.into_iter().map(|(id, seen)| Seen { id, ..seen }).collect(),
+                    bodies: bodies
+                        .into_iter()
+                        .map(|(id, body)| VisibleBody { id, ..body })
+                        .collect(),
                     motes: motes
                         .into_iter()
                         .map(|(id, ((x, y), value))| Mote { id, x, y, value })
                         .collect(),
-                    board: board
+                    leaderboard: leaderboard
                         .into_iter()
-                        .map(|(id, name, mass)| Row { id, name, mass })
+                        .map(|(id, name, mass)| LeaderboardRow { id, name, mass })
                         .collect(),
                 }
             },
@@ -357,54 +374,54 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_frame_is_read_as_it_was_seen(mut view in views(), base in views()) {
-            prop_assert_eq!(View::decode(&view.encode(None), |_| None), Ok(view.clone()));
-            view.tick = base.tick + 3;
-            let bytes = view.encode(Some(&base));
-            prop_assert_eq!(View::decode(&bytes, |tick| (tick == base.tick).then_some(&base)), Ok(view.clone()));
-            prop_assert_eq!(View::decode(&bytes, |_| None), Err(Garbled));
-            prop_assert_eq!(tick_of(&bytes), Ok(view.tick));
+        fn frames_round_trip(mut frame in frames(), base in frames()) {
+            prop_assert_eq!(Frame::decode(&frame.encode(None), |_| None), Ok(frame.clone()));
+            frame.tick = base.tick + 3;
+            let bytes = frame.encode(Some(&base));
+            prop_assert_eq!(Frame::decode(&bytes, |tick| (tick == base.tick).then_some(&base)), Ok(frame.clone()));
+            prop_assert_eq!(Frame::decode(&bytes, |_| None), Err(DecodeError));
+            prop_assert_eq!(frame_tick(&bytes), Ok(frame.tick));
         }
 
         #[test]
-        fn garbage_is_no_frame_and_no_panic(mut bytes: Vec<u8>, base in views()) {
-            let _ = View::decode(&bytes, |_| Some(&base));
+        fn invalid_bytes_do_not_panic(mut bytes: Vec<u8>, base in frames()) {
+            let _ = Frame::decode(&bytes, |_| Some(&base));
             bytes.insert(0, VERSION);
-            let _ = View::decode(&bytes, |_| Some(&base));
+            let _ = Frame::decode(&bytes, |_| Some(&base));
         }
 
         #[test]
-        fn a_frame_with_a_wrong_byte_is_no_panic(view in views(), base in views(), at: prop::sample::Index, byte: u8) {
-            let mut bytes = view.encode(Some(&base));
+        fn a_corrupted_frame_does_not_panic_or_exceed_limits(frame in frames(), base in frames(), at: prop::sample::Index, byte: u8) {
+            let mut bytes = frame.encode(Some(&base));
             let at = at.index(bytes.len());
             bytes[at] = byte;
-            if let Ok(read) = View::decode(&bytes, |_| Some(&base)) {
+            if let Ok(read) = Frame::decode(&bytes, |_| Some(&base)) {
                 prop_assert!(read.bodies.len() <= MAX_BODIES && read.motes.len() <= MAX_MOTES);
             }
         }
     }
 
-    /// Of what a lone player is told in a tick, most is what did not change.
+    /// Most of what a lone player sees does not change in a tick.
     #[test]
     fn a_delta_is_small() {
         let mut world = World::new(9);
         (0..600).for_each(|_| drop(world.step(&[Event::Enter(1)])));
         let names = Arc::new(Names::new());
-        let view = |world: &World| {
-            let scene = Scene::of(world, &names, Vec::new(), &board(world, &names));
-            let me = scene.body(1).unwrap();
-            let (bodies, motes) = scene.look((me.motion.x, me.motion.y), half_view(me.mass));
-            View {
+        let frame = |world: &World| {
+            let snapshot = WorldSnapshot::new(world, &names, Vec::new(), &leaderboard(world, &names));
+            let me = snapshot.body(1).unwrap();
+            let (bodies, motes) = snapshot.visible((me.motion.x, me.motion.y), view_radius(me.mass));
+            Frame {
                 tick: world.tick,
                 bodies,
                 motes,
-                board: scene.board,
-                ..View::default()
+                leaderboard: snapshot.leaderboard,
+                ..Frame::default()
             }
         };
-        let before = view(&world);
+        let before = frame(&world);
         world.step(&[]);
-        let now = view(&world);
+        let now = frame(&world);
         let (whole, delta) = (now.encode(None).len(), now.encode(Some(&before)).len());
         assert!(delta < 120 && delta * 5 < whole, "{delta} of {whole}");
     }

@@ -1,231 +1,231 @@
-//! The lists of a frame: bodies, motes and the board, each told as what changed since the list that the viewer has.
+//! Delta encoding of a frame's lists: bodies, motes and the leaderboard.
 
 use std::sync::Arc;
 
 use super::MAX_NAME_BYTES;
-use super::bytes::{Garbled, Reader, Writer};
-use super::frame::{MAX_BOARD, Row, Seen};
-use crate::apps::arena::model::body::HEAVIEST;
+use super::bytes::{DecodeError, Reader, Writer};
+use super::frame::{LeaderboardRow, MAX_LEADERBOARD, VisibleBody};
+use crate::apps::arena::model::body::MAX_MASS;
 use crate::apps::arena::model::world::{MAX_BODIES, MAX_MOTES, Mote};
 
-// What stands in the byte before a body's news.
-const GONE: u8 = 1;
-const NEW: u8 = 2;
+// The bits of the byte before a changed body.
+const REMOVED: u8 = 1;
+const ADDED: u8 = 2;
 const MOVED: u8 = 4;
-const GREW: u8 = 8;
+const RESIZED: u8 = 8;
 const FLAGS: u8 = 16;
 
-/// What is to be said of two lists in the order of their ids: each id with what there was and what there is.
+/// The differences between two lists sorted by id: each changed id with its old and its new item.
 fn changes<'a, T: PartialEq>(
     now: &'a [T],
     before: &'a [T],
     id: fn(&T) -> u16,
 ) -> Vec<(u16, Option<&'a T>, Option<&'a T>)> {
     let (mut now, mut before) = (now.iter().peekable(), before.iter().peekable());
-    let mut found = Vec::new();
+    let mut changes = Vec::new();
     loop {
         let next = match (now.peek(), before.peek()) {
-            (None, None) => return found,
+            (None, None) => return changes,
             (Some(now), None) => id(now),
             (None, Some(before)) => id(before),
             (Some(now), Some(before)) => id(now).min(id(before)),
         };
         let is_next = |item: &&T| id(item) == next;
-        let (is, was) = (now.next_if(is_next), before.next_if(is_next));
-        if is != was {
-            found.push((next, was, is));
+        let (new, old) = (now.next_if(is_next), before.next_if(is_next));
+        if new != old {
+            changes.push((next, old, new));
         }
     }
 }
 
-/// Ids ascend: the distance from the one before is short.
-fn encode_id(id: u16, last: &mut u16, to: &mut Writer) {
-    to.number(id.wrapping_sub(*last).into());
+/// Writes an id as its distance from the preceding one: ids ascend, so it is small.
+fn encode_id(id: u16, last: &mut u16, writer: &mut Writer) {
+    writer.varint(id.wrapping_sub(*last).into());
     *last = id;
 }
 
-fn decode_id(last: &mut Option<u16>, from: &mut Reader) -> Result<u16, Garbled> {
-    let step = from.small()?;
+fn decode_id(last: &mut Option<u16>, reader: &mut Reader) -> Result<u16, DecodeError> {
+    let step = reader.varint_u16()?;
     let id = match *last {
         None => step,
-        Some(last) if step > 0 => last.checked_add(step).ok_or(Garbled)?,
-        Some(_) => return Err(Garbled),
+        Some(last) if step > 0 => last.checked_add(step).ok_or(DecodeError)?,
+        Some(_) => return Err(DecodeError),
     };
     *last = Some(id);
     Ok(id)
 }
 
-pub fn encode_bodies(now: &[Seen], before: &[Seen], to: &mut Writer) {
-    let changes = changes(now, before, |seen| seen.id);
-    to.number(changes.len() as u32);
+pub fn encode_bodies(now: &[VisibleBody], before: &[VisibleBody], writer: &mut Writer) {
+    let changes = changes(now, before, |body| body.id);
+    writer.varint(changes.len() as u32);
     let mut last = 0;
-    for (id, was, is) in changes {
-        encode_id(id, &mut last, to);
-        match (was, is) {
-            (_, None) => to.byte(GONE),
-            (Some(was), Some(is)) if was.name == is.name => encode_moved(was, is, to),
-            (_, Some(is)) => {
-                to.byte(NEW);
-                to.text(&is.name);
-                to.pair(is.x);
-                to.pair(is.y);
-                to.number(is.mass);
-                to.byte(is.flags);
+    for (id, old, new) in changes {
+        encode_id(id, &mut last, writer);
+        match (old, new) {
+            (_, None) => writer.byte(REMOVED),
+            (Some(old), Some(new)) if old.name == new.name => encode_changed(old, new, writer),
+            (_, Some(new)) => {
+                writer.byte(ADDED);
+                writer.text(&new.name);
+                writer.u16_le(new.x);
+                writer.u16_le(new.y);
+                writer.varint(new.mass);
+                writer.byte(new.flags);
             }
         }
     }
 }
 
-fn encode_moved(was: &Seen, is: &Seen, to: &mut Writer) {
-    let flag = |so: bool, flag: u8| if so { flag } else { 0 };
-    let (moved, grew, flags) = (
-        (was.x, was.y) != (is.x, is.y),
-        was.mass != is.mass,
-        was.flags != is.flags,
+fn encode_changed(old: &VisibleBody, new: &VisibleBody, writer: &mut Writer) {
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let (moved, resized, flags) = (
+        (old.x, old.y) != (new.x, new.y),
+        old.mass != new.mass,
+        old.flags != new.flags,
     );
-    to.byte(flag(moved, MOVED) | flag(grew, GREW) | flag(flags, FLAGS));
+    writer.byte(flag(moved, MOVED) | flag(resized, RESIZED) | flag(flags, FLAGS));
     if moved {
-        to.signed(i32::from(is.x) - i32::from(was.x));
-        to.signed(i32::from(is.y) - i32::from(was.y));
+        writer.signed_varint(i32::from(new.x) - i32::from(old.x));
+        writer.signed_varint(i32::from(new.y) - i32::from(old.y));
     }
-    if grew {
-        to.signed(is.mass.wrapping_sub(was.mass) as i32);
+    if resized {
+        writer.signed_varint(new.mass.wrapping_sub(old.mass) as i32);
     }
     if flags {
-        to.byte(is.flags);
+        writer.byte(new.flags);
     }
 }
 
-pub fn decode_bodies(before: &[Seen], from: &mut Reader) -> Result<Vec<Seen>, Garbled> {
-    let count = from.count(2 * MAX_BODIES)?;
-    let (mut news, mut last) = (Vec::with_capacity(count), None);
+pub fn decode_bodies(before: &[VisibleBody], reader: &mut Reader) -> Result<Vec<VisibleBody>, DecodeError> {
+    let count = reader.count(2 * MAX_BODIES)?;
+    let (mut changes, mut last) = (Vec::with_capacity(count), None);
     for _ in 0..count {
-        let id = decode_id(&mut last, from)?;
-        let was = || {
+        let id = decode_id(&mut last, reader)?;
+        let old = || {
             before
-                .binary_search_by_key(&id, |seen| seen.id)
+                .binary_search_by_key(&id, |body| body.id)
                 .ok()
                 .and_then(|at| before.get(at))
         };
-        let is = match from.byte()? {
-            GONE => None,
-            NEW => Some(decode_new(id, from)?),
-            parts => Some(decode_moved(was().ok_or(Garbled)?, parts, from)?),
+        let new = match reader.byte()? {
+            REMOVED => None,
+            ADDED => Some(decode_added(id, reader)?),
+            change => Some(decode_changed(old().ok_or(DecodeError)?, change, reader)?),
         };
-        news.push((id, is));
+        changes.push((id, new));
     }
-    merged(before, news, |seen| seen.id, MAX_BODIES)
+    merge(before, changes, |body| body.id, MAX_BODIES)
 }
 
-fn decode_new(id: u16, from: &mut Reader) -> Result<Seen, Garbled> {
-    Ok(Seen {
+fn decode_added(id: u16, reader: &mut Reader) -> Result<VisibleBody, DecodeError> {
+    Ok(VisibleBody {
         id,
-        name: from.text(MAX_NAME_BYTES)?.to_owned(),
-        x: from.pair()?,
-        y: from.pair()?,
-        mass: mass(from.number()?)?,
-        flags: from.byte()?,
+        name: reader.text(MAX_NAME_BYTES)?.to_owned(),
+        x: reader.u16_le()?,
+        y: reader.u16_le()?,
+        mass: checked_mass(reader.varint()?)?,
+        flags: reader.byte()?,
     })
 }
 
-fn decode_moved(was: &Seen, parts: u8, from: &mut Reader) -> Result<Seen, Garbled> {
-    if parts & !(MOVED | GREW | FLAGS) != 0 {
-        return Err(Garbled);
+fn decode_changed(old: &VisibleBody, change: u8, reader: &mut Reader) -> Result<VisibleBody, DecodeError> {
+    if change & !(MOVED | RESIZED | FLAGS) != 0 {
+        return Err(DecodeError);
     }
-    let mut is = was.clone();
-    if parts & MOVED != 0 {
-        is.x = shifted(is.x, from.signed()?)?;
-        is.y = shifted(is.y, from.signed()?)?;
+    let mut new = old.clone();
+    if change & MOVED != 0 {
+        new.x = shift(new.x, reader.signed_varint()?)?;
+        new.y = shift(new.y, reader.signed_varint()?)?;
     }
-    if parts & GREW != 0 {
-        is.mass = mass(is.mass.wrapping_add(from.signed()? as u32))?;
+    if change & RESIZED != 0 {
+        new.mass = checked_mass(new.mass.wrapping_add(reader.signed_varint()? as u32))?;
     }
-    if parts & FLAGS != 0 {
-        is.flags = from.byte()?;
+    if change & FLAGS != 0 {
+        new.flags = reader.byte()?;
     }
-    Ok(is)
+    Ok(new)
 }
 
-fn shifted(at: u16, by: i32) -> Result<u16, Garbled> {
-    let there = i32::from(at).checked_add(by).ok_or(Garbled)?;
-    u16::try_from(there).map_err(|_| Garbled)
+fn shift(position: u16, by: i32) -> Result<u16, DecodeError> {
+    let shifted = i32::from(position).checked_add(by).ok_or(DecodeError)?;
+    u16::try_from(shifted).map_err(|_| DecodeError)
 }
 
-fn mass(mass: u32) -> Result<u32, Garbled> {
-    Some(mass).filter(|mass| *mass <= HEAVIEST).ok_or(Garbled)
+fn checked_mass(mass: u32) -> Result<u32, DecodeError> {
+    Some(mass).filter(|mass| *mass <= MAX_MASS).ok_or(DecodeError)
 }
 
-/// A list and the news of it, in the order of ids.
-fn merged<T: Clone>(
+/// Applies changes to a list; both are sorted by id.
+fn merge<T: Clone>(
     before: &[T],
-    news: Vec<(u16, Option<T>)>,
+    changes: Vec<(u16, Option<T>)>,
     id: fn(&T) -> u16,
-    most: usize,
-) -> Result<Vec<T>, Garbled> {
+    max: usize,
+) -> Result<Vec<T>, DecodeError> {
     let mut before = before.iter().peekable();
     let mut now = Vec::new();
-    for (next, is) in news {
+    for (next, new) in changes {
         while let Some(kept) = before.next_if(|old| id(old) < next) {
             now.push(kept.clone());
         }
         before.next_if(|old| id(old) == next);
-        now.extend(is);
+        now.extend(new);
     }
     now.extend(before.cloned());
-    if now.len() <= most { Ok(now) } else { Err(Garbled) }
+    if now.len() <= max { Ok(now) } else { Err(DecodeError) }
 }
 
-pub fn encode_motes(now: &[Mote], before: &[Mote], to: &mut Writer) {
+pub fn encode_motes(now: &[Mote], before: &[Mote], writer: &mut Writer) {
     let changes = changes(now, before, |mote| mote.id);
-    to.number(changes.len() as u32);
+    writer.varint(changes.len() as u32);
     let mut last = 0;
-    for (id, _, is) in changes {
-        encode_id(id, &mut last, to);
-        // Nothing is worth nothing: a mote that is gone.
-        to.byte(is.map_or(0, |mote| mote.value));
-        if let Some(mote) = is {
-            to.pair(mote.x);
-            to.pair(mote.y);
+    for (id, _, new) in changes {
+        encode_id(id, &mut last, writer);
+        // No mote has the value 0: it marks a removed one.
+        writer.byte(new.map_or(0, |mote| mote.value));
+        if let Some(mote) = new {
+            writer.u16_le(mote.x);
+            writer.u16_le(mote.y);
         }
     }
 }
 
-pub fn decode_motes(before: &[Mote], from: &mut Reader) -> Result<Vec<Mote>, Garbled> {
-    let count = from.count(2 * MAX_MOTES)?;
-    let (mut news, mut last) = (Vec::with_capacity(count), None);
+pub fn decode_motes(before: &[Mote], reader: &mut Reader) -> Result<Vec<Mote>, DecodeError> {
+    let count = reader.count(2 * MAX_MOTES)?;
+    let (mut changes, mut last) = (Vec::with_capacity(count), None);
     for _ in 0..count {
-        let id = decode_id(&mut last, from)?;
-        let is = match from.byte()? {
+        let id = decode_id(&mut last, reader)?;
+        let new = match reader.byte()? {
             0 => None,
             value => Some(Mote {
                 id,
-                x: from.pair()?,
-                y: from.pair()?,
+                x: reader.u16_le()?,
+                y: reader.u16_le()?,
                 value,
             }),
         };
-        news.push((id, is));
+        changes.push((id, new));
     }
-    merged(before, news, |mote| mote.id, MAX_MOTES)
+    merge(before, changes, |mote| mote.id, MAX_MOTES)
 }
 
-pub fn encode_board(board: &[Row], to: &mut Writer) {
-    to.number(board.len() as u32);
-    for row in board {
-        to.number(row.id.into());
-        to.text(&row.name);
-        to.number(row.mass);
+pub fn encode_leaderboard(leaderboard: &[LeaderboardRow], writer: &mut Writer) {
+    writer.varint(leaderboard.len() as u32);
+    for row in leaderboard {
+        writer.varint(row.id.into());
+        writer.text(&row.name);
+        writer.varint(row.mass);
     }
 }
 
-pub fn decode_board(from: &mut Reader) -> Result<Arc<[Row]>, Garbled> {
-    let count = from.count(MAX_BOARD)?;
-    let row = |from: &mut Reader| -> Result<Row, Garbled> {
-        Ok(Row {
-            id: from.small()?,
-            name: from.text(MAX_NAME_BYTES)?.to_owned(),
-            mass: mass(from.number()?)?,
+pub fn decode_leaderboard(reader: &mut Reader) -> Result<Arc<[LeaderboardRow]>, DecodeError> {
+    let count = reader.count(MAX_LEADERBOARD)?;
+    let row = |reader: &mut Reader| -> Result<LeaderboardRow, DecodeError> {
+        Ok(LeaderboardRow {
+            id: reader.varint_u16()?,
+            name: reader.text(MAX_NAME_BYTES)?.to_owned(),
+            mass: checked_mass(reader.varint()?)?,
         })
     };
-    (0..count).map(|_| row(from)).collect()
+    (0..count).map(|_| row(reader)).collect()
 }

@@ -1,27 +1,28 @@
-//! What is said over the arena's own line, and its topic of best scores. Knows the game's numbers, neither server nor page.
+//! The messages of the arena's connection, and its topic of high scores. Depends on the model; knows neither server nor page.
 
 pub mod bytes;
 pub mod frame;
+pub mod input;
 mod lists;
 pub mod scores;
-pub mod turn;
 
 use serde::{Deserialize, Serialize};
 
 use duplex_protocol::person::MAX_NAME;
 
-/// Where the arena's door is.
+/// The path of the arena's simulation endpoint.
 pub const ARENA_PATH: &str = "/api/arena";
-/// Bytes of a name: four for each of its characters.
+/// The longest name in bytes: four per character.
 pub const MAX_NAME_BYTES: usize = 4 * MAX_NAME;
-/// A round lasts five minutes; then all begin anew, in a new world.
+/// The length of a round; then everybody starts again in a new world.
 pub const ROUND_SECONDS: u32 = 300;
-/// How long a body waits for a player who is gone.
-pub const HELD_SECONDS: u32 = 20;
+/// How long a body stays in the world after its player disconnects.
+pub const GRACE_SECONDS: u32 = 20;
 
-/// The arena in a few words, for a page without a line.
+/// The arena's state for a page that is not connected yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Glance {
+pub struct ArenaPreview {
     pub players: u16,
-    pub board: Vec<frame::Row>,
+    #[serde(rename = "board")]
+    pub leaderboard: Vec<frame::LeaderboardRow>,
 }

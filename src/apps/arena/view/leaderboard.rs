@@ -1,10 +1,10 @@
-//! The leaderboard as a table: in the server's HTML already, and kept current; who watches chooses here whom to follow.
+//! The leaderboard as a table, rendered by the server and kept current. Spectators choose here which body to follow.
 
 use leptos::prelude::*;
 
-use super::super::wire::frame::Row;
+use super::super::wire::frame::LeaderboardRow;
 use super::hud::Arena;
-use super::words;
+use super::labels;
 use crate::{
     i18n::*,
     ui::{
@@ -15,11 +15,11 @@ use crate::{
 };
 
 #[component]
-pub fn Board(arena: Arena) -> impl IntoView {
-    let board = Memo::new(move |_| arena.hud.with(|hud| hud.board.clone()));
-    let ids = move || board.with(|rows| rows.iter().map(|row| row.id).collect::<Vec<_>>());
+pub fn Leaderboard(arena: Arena) -> impl IntoView {
+    let leaderboard = Memo::new(move |_| arena.hud.with(|hud| hud.leaderboard.clone()));
+    let ids = move || leaderboard.with(|rows| rows.iter().map(|row| row.id).collect::<Vec<_>>());
     let empty = dynamic_view(move || {
-        board
+        leaderboard
             .with(|rows| rows.is_empty())
             .then(|| view! { <p class="hint">{t!(arena.asleep)}</p> }.into_any())
     });
@@ -34,7 +34,7 @@ pub fn Board(arena: Arena) -> impl IntoView {
                     </tr>
                 </thead>
                 <tbody>
-                    <For each=ids key=|id| *id children=move |id| view! { <Line arena board id/> }/>
+                    <For each=ids key=|id| *id children=move |id| view! { <LeaderboardEntry arena leaderboard id/> }/>
                 </tbody>
             </table>
             {empty}
@@ -44,26 +44,26 @@ pub fn Board(arena: Arena) -> impl IntoView {
 }
 
 #[component]
-fn Line(arena: Arena, board: Memo<std::sync::Arc<[Row]>>, id: u16) -> impl IntoView {
+fn LeaderboardEntry(arena: Arena, leaderboard: Memo<std::sync::Arc<[LeaderboardRow]>>, id: u16) -> impl IntoView {
     let i18n = use_i18n();
     let rank = dynamic_text(move || {
-        let rank = board.with(|rows| rows.iter().position(|row| row.id == id));
+        let rank = leaderboard.with(|rows| rows.iter().position(|row| row.id == id));
         rank.map_or_else(String::new, |rank| (rank + 1).to_string())
     });
     let mass = dynamic_text(move || {
-        let mass = board.with(|rows| rows.iter().find(|row| row.id == id).map(|row| row.mass));
+        let mass = leaderboard.with(|rows| rows.iter().find(|row| row.id == id).map(|row| row.mass));
         format::grouped(mass.unwrap_or(0).into())
     });
     let name = dynamic_text(move || {
-        let name = board.with(|rows| rows.iter().find(|row| row.id == id).map(|row| row.name.clone()));
-        words::body(i18n.get_locale(), id, &name.unwrap_or_default())
+        let name = leaderboard.with(|rows| rows.iter().find(|row| row.id == id).map(|row| row.name.clone()));
+        labels::body_name(i18n.get_locale(), id, &name.unwrap_or_default())
     });
     let followed = Memo::new(move |_| arena.hud.with(|hud| hud.focus == id));
     let may_choose = Memo::new(move |_| {
-        let live = arena.hud.with(|hud| hud.line.is_some());
+        let live = arena.hud.with(|hud| hud.connection.is_some());
         live && !arena.is_playing()
     });
-    let shown = dynamic_view(move || {
+    let label = dynamic_view(move || {
         Some(if may_choose.get() {
             let label = dynamic_text(move || fill(t_string!(i18n, arena.watch), &[("name", &name.get())]));
             let pressed = move || if followed.get() { "true" } else { "false" };
@@ -80,7 +80,7 @@ fn Line(arena: Arena, board: Memo<std::sync::Arc<[Row]>>, id: u16) -> impl IntoV
     view! {
         <tr data-body=id.to_string() class:own=move || followed.get() && arena.is_playing()>
             <td>{rank}</td>
-            <th scope="row">{shown}</th>
+            <th scope="row">{label}</th>
             <td>{mass}</td>
         </tr>
     }

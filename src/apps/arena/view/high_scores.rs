@@ -1,9 +1,9 @@
-//! The best scores, which stay.
+//! The high scores, which outlast rounds and restarts.
 
 use leptos::prelude::*;
 
 use super::super::wire::scores::{Score, Scores};
-use super::words;
+use super::labels;
 use crate::{
     i18n::*,
     ui::{
@@ -14,13 +14,13 @@ use crate::{
 };
 use duplex_leptos::topic::UseTopic;
 
-/// Of twenty that are kept, as many as the page shows.
-const SHOWN: usize = 10;
+/// The number of rows on the page; twenty are stored.
+const MAX_ROWS: usize = 10;
 
 #[component]
-pub fn Best(scores: UseTopic<Scores>) -> impl IntoView {
+pub fn HighScores(scores: UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
-    let best = Memo::new(move |_| scores.state.with(|best| best.scores.clone()));
+    let high_scores = Memo::new(move |_| scores.state.with(|high_scores| high_scores.scores.clone()));
     let rows = dynamic_view(move || {
         let (locale, me) = (i18n.get_locale(), scores.me.get().map(|me| me.id));
         let row = |(rank, score): (usize, &Score)| {
@@ -28,16 +28,25 @@ pub fn Best(scores: UseTopic<Scores>) -> impl IntoView {
             view! {
                 <tr class:own=own>
                     <td>{(rank + 1).to_string()}</td>
-                    <th scope="row">{words::person(locale, &score.by)}</th>
+                    <th scope="row">{labels::person_name(locale, &score.by)}</th>
                     <td>{format::grouped(score.mass.into())}</td>
                 </tr>
             }
             .into_any()
         };
-        Some(best.with(|best| best.iter().take(SHOWN).enumerate().map(row).collect_view().into_any()))
+        Some(high_scores.with(|high_scores| {
+            high_scores
+                .iter()
+                .take(MAX_ROWS)
+                .enumerate()
+                .map(row)
+                .collect_view()
+                .into_any()
+        }))
     });
     let empty = dynamic_view(move || {
-        best.with(|best| best.is_empty())
+        high_scores
+            .with(|high_scores| high_scores.is_empty())
             .then(|| view! { <p class="hint">{t!(arena.no_best)}</p> }.into_any())
     });
     view! {

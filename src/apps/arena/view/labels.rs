@@ -1,4 +1,4 @@
-//! Names, places and states in the visitor's language.
+//! Names, roles and states in the visitor's language.
 
 use super::super::model::world::FIRST_BOT;
 use super::super::wire::frame::Role;
@@ -10,8 +10,8 @@ use crate::{
 use duplex_leptos::simulation::{ConnectionStatus, SimulationTransport};
 use duplex_protocol::person::Person;
 
-/// The chosen name, else what the body is.
-pub fn body(locale: Locale, id: u16, name: &str) -> String {
+/// The chosen name, else "guest" or "bot" with a number.
+pub fn body_name(locale: Locale, id: u16, name: &str) -> String {
     if !name.is_empty() {
         return isolated(name).into_owned();
     }
@@ -23,7 +23,7 @@ pub fn body(locale: Locale, id: u16, name: &str) -> String {
     fill(text, &[("id", &number.to_string())])
 }
 
-pub fn person(locale: Locale, person: &Person) -> String {
+pub fn person_name(locale: Locale, person: &Person) -> String {
     if person.name.is_empty() {
         fill(td_string!(locale, arena.guest), &[("id", person.id.short())])
     } else {
@@ -31,8 +31,8 @@ pub fn person(locale: Locale, person: &Person) -> String {
     }
 }
 
-/// How the line stands, in one word for style sheets and tests, and in the visitor's.
-pub fn line(status: Option<ConnectionStatus>) -> (&'static str, TextKey) {
+/// The connection's status: a keyword for style sheets and tests, and the visitor's text.
+pub fn connection(status: Option<ConnectionStatus>) -> (&'static str, TextKey) {
     match status {
         None | Some(ConnectionStatus::Connecting) => ("connecting", text_key!(arena.connecting)),
         Some(ConnectionStatus::Live(SimulationTransport::WebSocket)) => ("websocket", text_key!(arena.websocket)),
@@ -42,7 +42,7 @@ pub fn line(status: Option<ConnectionStatus>) -> (&'static str, TextKey) {
     }
 }
 
-/// For style sheets and tests.
+/// The role's keyword for style sheets and tests.
 pub const fn role(role: &Role) -> &'static str {
     match role {
         Role::Watching => "watching",
@@ -53,7 +53,7 @@ pub const fn role(role: &Role) -> &'static str {
     }
 }
 
-/// Minutes and seconds.
+/// Formats seconds as minutes and seconds.
 pub fn clock(seconds: u32) -> String {
     let pad = if seconds % 60 < 10 { "0" } else { "" };
     [&(seconds / 60).to_string(), ":", pad, &(seconds % 60).to_string()].concat()
