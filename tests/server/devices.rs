@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 use super::harness::broker::Broker;
 use super::harness::with_timeout;
 
+/// The MQTT topic of the readings of `oven-1`.
+const READINGS_TOPIC: &str = "devices/oven-1/readings";
+
 /// A hub in memory with the background tasks of the devices app.
 struct TestHub {
     hub: Hub,
@@ -46,7 +49,7 @@ impl TestHub {
             tasks: Vec::new(),
         };
         server.start(broker);
-        server.wait_for_device("beacon", |device| device.reports > 0).await;
+        server.device_when("beacon", |device| device.reports > 0).await;
         server
     }
 
@@ -93,7 +96,7 @@ impl TestHub {
         .await
     }
 
-    async fn wait_for_device(&self, id: &str, condition: impl Fn(&Device) -> bool) -> Device {
+    async fn device_when(&self, id: &str, condition: impl Fn(&Device) -> bool) -> Device {
         self.wait_for_state::<Devices>(id, condition).await
     }
 
@@ -125,7 +128,7 @@ fn reading(value: f64, at: u64) -> String {
 }
 
 /// The number of readings in the history.
-fn stored_readings(device: &Device) -> u32 {
+fn reading_count(device: &Device) -> u32 {
     let count = |metric: &Metric| {
         let points = metric.trail.points(0, u64::MAX, u64::MAX);
         points.iter().map(|point| point.count).sum()
@@ -148,9 +151,8 @@ async fn readings_are_stored_over_tls() {
 async fn assert_stored(broker: &Broker) {
     let server = TestHub::new(broker).await;
     let oven = broker.device("oven", None).await;
-    oven.publish("devices/oven-1/readings", &reading(21.5, now()), false)
-        .await;
-    let device = server.wait_for_device("oven-1", |device| device.reports == 1).await;
+    oven.publish(READINGS_TOPIC, &reading(21.5, now()), false).await;
+    let device = server.device_when("oven-1", |device| device.reports == 1).await;
     let metric = &device.metrics["temperature"];
     assert_eq!((metric.value, metric.unit.as_str(), device.every), (21.5, "°C", 10));
     let online = |overview: &Overview| {
@@ -162,7 +164,7 @@ async fn assert_stored(broker: &Broker) {
     let overview = server.wait_for_state::<Fleet>("all", online).await;
     assert_eq!(overview.devices["oven-1"].news.latest[0].value, 21.5);
     server
-        .wait_for_device("oven-1", |device| device.health == Health::Online)
+        .device_when("oven-1", |device| device.health == Health::Online)
         .await;
 }
 
@@ -174,14 +176,10 @@ async fn no_reading_is_lost_when_the_broker_restarts() {
     let oven = broker.device("oven", None).await;
     let start = now() - READINGS * 10;
     for number in 0..READINGS {
-        oven.publish(
-            "devices/oven-1/readings",
-            &reading(number as f64, start + number * 10),
-            false,
-        )
-        .await;
+        oven.publish(READINGS_TOPIC, &reading(number as f64, start + number * 10), false)
+            .await;
         if number == READINGS / 3 {
-            server.wait_for_device("oven-1", |device| device.reports > 20).await;
+            server.device_when("oven-1", |device| device.reports > 20).await;
             broker.stop();
         }
         if number == READINGS / 2 {
@@ -189,10 +187,10 @@ async fn no_reading_is_lost_when_the_broker_restarts() {
         }
     }
     let device = server
-        .wait_for_device("oven-1", |device| stored_readings(device) as u64 >= READINGS)
+        .device_when("oven-1", |device| reading_count(device) as u64 >= READINGS)
         .await;
     assert_eq!(
-        (u64::from(stored_readings(&device)), device.reports),
+        (u64::from(reading_count(&device)), device.reports),
         (READINGS, READINGS),
         "each exactly once"
     );
@@ -204,21 +202,17 @@ async fn the_broker_queues_readings_while_the_server_is_down() {
     let broker = Broker::start();
     let mut server = TestHub::new(&broker).await;
     let mut oven = broker.device("oven", None).await;
-    oven.publish("devices/oven-1/readings", &reading(1.0, now()), false)
-        .await;
+    oven.publish(READINGS_TOPIC, &reading(1.0, now()), false).await;
     oven.wait_for_pubacks().await;
-    server.wait_for_device("oven-1", |device| device.reports == 1).await;
+    server.device_when("oven-1", |device| device.reports == 1).await;
     server.stop().await;
     let at = now();
     for number in 0..50 {
-        oven.publish("devices/oven-1/readings", &reading(2.0, at - number), false)
-            .await;
+        oven.publish(READINGS_TOPIC, &reading(2.0, at - number), false).await;
         oven.wait_for_pubacks().await;
     }
     server.start(&broker);
-    server
-        .wait_for_device("oven-1", |device| stored_readings(device) == 51)
-        .await;
+    server.device_when("oven-1", |device| reading_count(device) == 51).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,14 +222,14 @@ async fn a_report_sent_twice_has_one_effect() {
     let oven = broker.device("oven", None).await;
     let (report, after) = (reading(5.0, now() - 1_000), reading(6.0, now()));
     for payload in [&report, &report, &report, &after] {
-        oven.publish("devices/oven-1/readings", payload, false).await;
+        oven.publish(READINGS_TOPIC, payload, false).await;
     }
     let device = server
-        .wait_for_device("oven-1", |device| {
+        .device_when("oven-1", |device| {
             device.metrics.get("temperature").is_some_and(|one| one.value == 6.0)
         })
         .await;
-    assert_eq!((device.reports, stored_readings(&device)), (2, 2));
+    assert_eq!((device.reports, reading_count(&device)), (2, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,28 +237,25 @@ async fn a_retained_value_received_again_counts_once() {
     let broker = Broker::start();
     let mut oven = broker.device("oven", None).await;
     oven.publish(
-        "devices/oven-1/readings",
+        READINGS_TOPIC,
         r#"{"readings":[{"metric":"temperature","value":7}]}"#,
         true,
     )
     .await;
     oven.wait_for_pubacks().await;
     let mut server = TestHub::new(&broker).await;
-    let device = server.wait_for_device("oven-1", |device| device.reports == 1).await;
+    let device = server.device_when("oven-1", |device| device.reports == 1).await;
     assert_eq!(device.metrics["temperature"].value, 7.0);
     assert_eq!(
         (device.seen, device.metrics["temperature"].at),
         (0, 0),
-        "the time of a retained value is unknown"
+        "the time is unknown"
     );
     let listed = server
         .wait_for_state::<Fleet>("all", |overview| overview.devices.contains_key("oven-1"))
         .await;
-    assert_eq!(
-        listed.devices["oven-1"].health,
-        Health::Offline,
-        "a retained value is no sign of life"
-    );
+    // A retained value is no sign of life.
+    assert_eq!(listed.devices["oven-1"].health, Health::Offline);
     server.stop().await;
     server.start(&broker);
     // These arrive after the retained message, which the broker delivers again.
@@ -278,8 +269,8 @@ async fn a_retained_value_received_again_counts_once() {
             .await;
         other.wait_for_pubacks().await;
     }
-    server.wait_for_device("oven-2", |device| device.reports > 0).await;
-    server.wait_for_device("oven-1", |device| device.reports == 1).await;
+    server.device_when("oven-2", |device| device.reports > 0).await;
+    server.device_when("oven-1", |device| device.reports == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,33 +280,29 @@ async fn a_retained_value_changed_during_downtime_becomes_the_latest() {
     let broker = Broker::start();
     let mut server = TestHub::new(&broker).await;
     let mut oven = broker.device("oven", None).await;
-    oven.publish_retained("devices/oven-1/readings", &state(1)).await;
-    server
-        .wait_for_device("oven-1", |device| value(device) == Some(1.0))
-        .await;
-    oven.publish("devices/oven-1/readings", &state(0), false).await;
-    let live = server
-        .wait_for_device("oven-1", |device| value(device) == Some(0.0))
-        .await;
+    oven.publish_retained(READINGS_TOPIC, &state(1)).await;
+    server.device_when("oven-1", |device| value(device) == Some(1.0)).await;
+    oven.publish(READINGS_TOPIC, &state(0), false).await;
+    let live = server.device_when("oven-1", |device| value(device) == Some(0.0)).await;
     // The value from before the downtime twice, another one, and the first one again.
     let mut before = live.clone();
     for retained in [1, 1, 0, 1] {
         server.stop().await;
-        oven.publish_retained("devices/oven-1/readings", &state(retained)).await;
+        oven.publish_retained(READINGS_TOPIC, &state(retained)).await;
         server.start(&broker);
         // The beacon's reading arrives after the retained messages.
-        let beacon = server.wait_for_device("beacon", |_| true).await.reports;
+        let beacon = server.device_when("beacon", |_| true).await.reports;
         oven.publish("devices/beacon/readings", &reading(2.0, now()), false)
             .await;
-        server.wait_for_device("beacon", |device| device.reports > beacon).await;
+        server.device_when("beacon", |device| device.reports > beacon).await;
         let after = server
-            .wait_for_device("oven-1", |device| value(device) == Some(f64::from(retained)))
+            .device_when("oven-1", |device| value(device) == Some(f64::from(retained)))
             .await;
         let changed = u64::from(value(&before) != value(&after));
         assert_eq!(after.reports, before.reports + changed, "no duplicate");
         assert_eq!(
-            (after.seen, stored_readings(&after)),
-            (live.seen, stored_readings(&live)),
+            (after.seen, reading_count(&after)),
+            (live.seen, reading_count(&live)),
             "a retained value is no sign of life"
         );
         before = after;
@@ -335,9 +322,9 @@ async fn an_invalid_reading_is_rejected_alone() {
         "[[[7]]]",
     ] {
         let report = format!(r#"{{"readings":[{invalid},{good}],"every":0.5}}"#);
-        oven.publish("devices/oven-1/readings", &report, false).await;
+        oven.publish(READINGS_TOPIC, &report, false).await;
     }
-    let device = server.wait_for_device("oven-1", |device| device.reports == 4).await;
+    let device = server.device_when("oven-1", |device| device.reports == 4).await;
     assert_eq!(device.metrics["temperature"].value, 1e-9);
     assert_eq!((device.metrics.len(), device.refused), (1, 8));
     let reasons: Vec<_> = device
@@ -360,13 +347,12 @@ async fn invalid_payloads_are_counted_and_do_not_block_others() {
     let text = r#"{"readings":[{"metric":"temperature","value":"NaN"}]}"#;
     let long = format!("{:>1$}", "{}", 20_000);
     for payload in ["", "{", "nonsense", text, &ahead, &long] {
-        oven.publish("devices/oven-1/readings", payload, false).await;
+        oven.publish(READINGS_TOPIC, payload, false).await;
     }
     oven.publish("devices/OVEN/readings", "{}", false).await;
-    oven.publish("devices/oven-1/readings", &reading(21.0, now()), false)
-        .await;
+    oven.publish(READINGS_TOPIC, &reading(21.0, now()), false).await;
     let device = server
-        .wait_for_device("oven-1", |device| device.refused == 5 && device.metrics.len() == 1)
+        .device_when("oven-1", |device| device.refused == 5 && device.metrics.len() == 1)
         .await;
     let mut reasons: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
     reasons.sort_unstable();
@@ -383,9 +369,8 @@ async fn an_order_reaches_its_device_and_the_acknowledgement_returns() {
     let broker = Broker::start();
     let server = TestHub::new(&broker).await;
     let mut oven = broker.device("oven", Some("devices/oven-1/commands")).await;
-    oven.publish("devices/oven-1/readings", &reading(20.0, now()), false)
-        .await;
-    server.wait_for_device("oven-1", |device| device.reports == 1).await;
+    oven.publish(READINGS_TOPIC, &reading(20.0, now()), false).await;
+    server.device_when("oven-1", |device| device.reports == 1).await;
     let order = DeviceCommand::Order {
         name: "set-interval".to_owned(),
         argument: r#"{"seconds":5}"#.to_owned(),
@@ -405,7 +390,7 @@ async fn an_order_reaches_its_device_and_the_acknowledgement_returns() {
         oven.publish("devices/oven-1/acks", &ack, false).await;
     }
     let device = server
-        .wait_for_device("oven-1", |device| device.orders[0].outcome != Outcome::Sent)
+        .device_when("oven-1", |device| device.orders[0].outcome != Outcome::Sent)
         .await;
     assert_eq!(
         (device.orders[0].outcome, device.orders[0].note.as_str()),

@@ -69,11 +69,7 @@ async fn a_command_id_is_deduplicated_per_sender_only() {
         let (answer, _) = attacker.command_with_id("notes/a", rejected(), &add("")).await;
         assert!(matches!(answer, Answer::Rejected(Rejection::Refused { .. })));
         let sent = victim.command_with_id("notes/a", id(), &add("mine")).await;
-        assert_eq!(
-            sent,
-            (Answer::Accepted { seq: 2 }, false),
-            "{attacks:?} before {sends:?}"
-        );
+        assert_eq!(sent, (Answer::Accepted { seq: 2 }, false), "{attacks:?}, {sends:?}");
         let sent = victim.command_with_id("notes/a", rejected(), &add("mine too")).await;
         assert_eq!(sent, (Answer::Accepted { seq: 3 }, false));
         // Each sender's command is deduplicated with its own answer.
@@ -131,10 +127,7 @@ async fn a_predicted_id_cannot_suppress_a_rooms_message_count() {
     let (answer, _) = attacker.command_with_id(&rooms, predicted.clone(), &describe).await;
     assert_eq!(answer, Answer::Accepted { seq: 2 });
     let mut victim = Visitor::new(&node, Transport::Poll).await;
-    let post = ChatCommand::Post {
-        text: "hello".to_owned(),
-        reply_to: None,
-    };
+    let post = chat_post("hello");
     victim.command("chat/tea", &post).await;
     let count = async || state::<Rooms>(&node, ALL_ROOMS).await.1.rooms["tea"].count;
     wait_until(async || count().await == 1).await;
@@ -215,6 +208,11 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> (
     }
 }
 
+fn chat_post(text: &str) -> ChatCommand {
+    let text = text.to_owned();
+    ChatCommand::Post { text, reply_to: None }
+}
+
 fn chat(command: &ChatCommand) -> ClientFrame {
     ClientFrame::Command {
         topic: format!("chat/{LOBBY}").parse().unwrap(),
@@ -242,10 +240,7 @@ async fn a_connection_id_does_not_identify_a_visitor_without_a_cookie() {
     let node = apps_node();
     let mut victim = socket(&node, SESSION_PATH).await;
     let (person, connection) = welcome(&mut victim).await;
-    let post = ChatCommand::Post {
-        text: "mine".to_owned(),
-        reply_to: None,
-    };
+    let post = chat_post("mine");
     send(&mut victim, &chat(&post)).await;
     assert!(matches!(
         next_frame(&mut victim).await,
@@ -271,11 +266,7 @@ async fn a_connection_id_does_not_identify_a_visitor_without_a_cookie() {
     );
     assert_eq!(person.0.len(), 32);
     let mut another = socket(&node, SESSION_PATH).await;
-    assert_ne!(
-        welcome(&mut another).await.0,
-        person,
-        "each connection without a cookie is a new person"
-    );
+    assert_ne!(welcome(&mut another).await.0, person, "the same person");
 }
 
 #[tokio::test]
@@ -286,10 +277,7 @@ async fn without_cookies_the_session_parameter_identifies_a_client_on_every_tran
     let [mut first, mut second] = [first, second];
     let person = welcome(&mut first).await.0;
     assert_eq!(welcome(&mut second).await.0, person);
-    let post = ChatCommand::Post {
-        text: "mine".to_owned(),
-        reply_to: None,
-    };
+    let post = chat_post("mine");
     let frame = chat(&post);
     for (client, duplicate) in [(&mut first, false), (&mut second, true)] {
         send(client, &frame).await;
@@ -370,10 +358,7 @@ async fn no_log_line_contains_a_secret_that_identifies_a_client() {
     let addr: std::net::SocketAddr = line.trim().parse().unwrap();
     let session = "5e5510f00000000000000000000000aa";
     let secret = "visitor=v2.c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U";
-    let post = ChatCommand::Post {
-        text: "hello".to_owned(),
-        reply_to: None,
-    };
+    let post = chat_post("hello");
     let frame = String::from_utf8(Encoding::Json.encode(&chat(&post)).unwrap()).unwrap();
     let length = frame.len();
     let send_request = async |request: String| {

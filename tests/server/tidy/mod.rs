@@ -1,17 +1,17 @@
-//! The rules of the source tree that no compiler checks: which room may name which, where gates stand, how long a file is.
+//! Rules of the source tree that no compiler checks: imports between layers, places of feature gates, lengths of files.
 
+mod layers;
 mod paths;
-mod rooms;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use self::paths::{code, named};
-use self::rooms::{Room, forbidden};
+use self::layers::{Layer, forbidden};
+use self::paths::{code, paths_in};
 
 const MAX_LINES: usize = 400;
 
-/// The gates of `lib.rs` stand before two items; everywhere else a gate stands before a module line.
+/// Files with feature gates. In `lib.rs` they may precede any item, elsewhere only a module line.
 const GATED_FILES: [&str; 4] = [
     "lib.rs",
     "apps/mod.rs",
@@ -21,43 +21,43 @@ const GATED_FILES: [&str; 4] = [
 
 #[test]
 fn modules_import_only_what_they_may() {
-    complain(each_file(|file, source| {
-        let room = Room::of_file(file);
-        named(without_tests(file, source), &rooms::module(file))
+    assert_none(each_file(|file, source| {
+        let layer = Layer::of_file(file);
+        paths_in(without_tests(file, source), &layers::module(file))
             .into_iter()
-            .filter_map(|path| forbidden(&room, &path))
+            .filter_map(|path| forbidden(&layer, &path))
             .collect()
     }));
 }
 
 #[test]
 fn every_file_has_a_header() {
-    complain(each_file(|_, source| match source.starts_with("//! ") {
+    assert_none(each_file(|_, source| match source.starts_with("//! ") {
         true => Vec::new(),
-        false => vec!["does not open with //!".to_owned()],
+        false => vec!["does not begin with //!".to_owned()],
     }));
 }
 
 #[test]
 fn no_file_is_too_long() {
-    complain(each_file(|file, source| {
+    assert_none(each_file(|file, source| {
         match without_tests(file, source).lines().count() {
             0..=MAX_LINES => Vec::new(),
-            lines => vec![format!("has {lines} lines without its tests; {MAX_LINES} may be")],
+            lines => vec![format!("has {lines} lines without its tests; the limit is {MAX_LINES}")],
         }
     }));
 }
 
 #[test]
 fn feature_gates_are_on_module_lines_only() {
-    complain(each_file(gates));
+    assert_none(each_file(gates));
 }
 
-/// Handlers of keys go by `ui/keys.rs`, which leaves to an input method what is its own.
+/// Key handlers use `ui/keys.rs`, which ignores keys that an input method handles.
 #[test]
 fn key_handlers_respect_input_methods() {
     const RAW: [&str; 5] = [".key()", ".code()", ".key_code()", ".is_composing()", ".char_code()"];
-    complain(each_file(|file, source| match file {
+    assert_none(each_file(|file, source| match file {
         "ui/keys.rs" => Vec::new(),
         _ if source.contains("KeyboardEvent") => lines_with(&code(without_tests(file, source)), &RAW),
         _ if file.contains("/view") && source.contains("on:key") => {
@@ -69,7 +69,7 @@ fn key_handlers_respect_input_methods() {
 
 #[test]
 fn no_panicking_call_outside_tests() {
-    complain(each_file(|file, source| match file {
+    assert_none(each_file(|file, source| match file {
         "main.rs" | "crates/hub/src/testing.rs" => Vec::new(),
         _ if file.starts_with("tests/") || file.contains("/tests/") => Vec::new(),
         _ => lines_with(
@@ -79,8 +79,8 @@ fn no_panicking_call_outside_tests() {
     }));
 }
 
-/// It may be set back while a page is open: what a page measures by itself it measures by `ui/clock.rs`. The others want a moment's
-/// name, or compare it with one of the server's.
+/// The wall clock may be set back while a page is open, so pages measure time with `ui/clock.rs`. The listed files need a date, or compare
+/// with one of the server.
 #[test]
 fn pages_measure_time_with_the_monotonic_clock() {
     const WALL: [&str; 10] = [
@@ -95,7 +95,7 @@ fn pages_measure_time_with_the_monotonic_clock() {
         "ui/inspector/live.rs",
         "ui/moderation.rs",
     ];
-    complain(each_file(|file, source| match WALL.contains(&file) {
+    assert_none(each_file(|file, source| match WALL.contains(&file) {
         true => Vec::new(),
         false => lines_with(&code(without_tests(file, source)), &["Date::now"]),
     }));
@@ -103,7 +103,7 @@ fn pages_measure_time_with_the_monotonic_clock() {
 
 #[test]
 fn no_test_sleeps() {
-    complain(each_file(|file, source| {
+    assert_none(each_file(|file, source| {
         let tests = if file.starts_with("tests/") {
             source
         } else {
@@ -113,24 +113,24 @@ fn no_test_sleeps() {
     }));
 }
 
-/// Roots of the sources that the rules hold for. Paths of the app's own files are relative to `src`.
+/// Roots of the sources that the rules apply to, with a prefix for the paths of their files; paths of the app are relative to `src`.
 const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates", "crates/"), ("tests/server", "tests/")];
 
-/// Finds of all files; none is success.
+/// The findings of a check in all files.
 fn each_file(check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut finds = Vec::new();
+    let mut findings = Vec::new();
     for (folder, prefix) in ROOTS {
         let root = home.join(folder);
         let files = rust_files(&root);
-        assert!(files.len() > 10, "{folder} is not where it was");
+        assert!(files.len() > 10, "{folder} was moved");
         for path in files {
             let file = format!("{prefix}{}", path.strip_prefix(&root).unwrap().display());
             let found = check(&file, &fs::read_to_string(&path).unwrap());
-            finds.extend(found.into_iter().map(|find| format!("{folder}: {file} {find}")));
+            findings.extend(found.into_iter().map(|finding| format!("{folder}: {file} {finding}")));
         }
     }
-    finds
+    findings
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -146,11 +146,11 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn complain(finds: Vec<String>) {
-    assert!(finds.is_empty(), "\n{}\n", finds.join("\n"));
+fn assert_none(findings: Vec<String>) {
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
 }
 
-/// Unit tests stand at a file's end, or are a file of their own.
+/// The source before its unit tests, which are at the end of a file or a file of their own.
 fn without_tests<'a>(file: &str, source: &'a str) -> &'a str {
     if file.ends_with("/tests.rs") || file.ends_with("_tests.rs") {
         return "";
@@ -182,7 +182,7 @@ fn gates(file: &str, source: &str) -> Vec<String> {
             .iter()
             .any(|gate| line.contains(gate))
     };
-    let stands_well = |at: usize| {
+    let precedes_module = |at: usize| {
         file == "lib.rs"
             || lines[at + 1..]
                 .iter()
@@ -190,8 +190,8 @@ fn gates(file: &str, source: &str) -> Vec<String> {
                 .is_some_and(|line| is_module(line))
     };
     (0..lines.len())
-        .filter(|at| is_gate(lines[*at]) && !(gated && stands_well(*at)))
-        .map(|at| format!("has a gate where none may be: `{}`", lines[at]))
+        .filter(|at| is_gate(lines[*at]) && !(gated && precedes_module(*at)))
+        .map(|at| format!("has a misplaced feature gate: `{}`", lines[at]))
         .collect()
 }
 

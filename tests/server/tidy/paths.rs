@@ -1,6 +1,6 @@
-//! The paths that a Rust source names, as `use` trees and in the code itself. Reads just enough of the language for that.
+//! The paths in a Rust source, from `use` trees and from code. Parses only what that requires.
 
-/// The source without comments and without the contents of strings.
+/// The source without comments and string contents.
 pub fn code(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
@@ -46,7 +46,7 @@ fn string(rest: &str) -> Option<usize> {
     Some(end.map_or(rest.len(), |at| at + 2))
 }
 
-/// A lifetime is no character.
+/// The length of a character literal; a lifetime is none.
 fn character(rest: &str) -> Option<usize> {
     let body = rest.strip_prefix('\'')?;
     if let Some(escape) = body.strip_prefix('\\') {
@@ -63,8 +63,8 @@ fn character(rest: &str) -> Option<usize> {
     (chars.next() == Some('\'')).then(|| 2 + c.len_utf8())
 }
 
-/// Every path of the source, from the crate's root (`crate`, …) or from another crate's name.
-pub fn named(source: &str, module: &[&str]) -> Vec<Vec<String>> {
+/// Every path of the source, starting with `crate` or with another crate's name.
+pub fn paths_in(source: &str, module: &[&str]) -> Vec<Vec<String>> {
     let tokens = tokens(&code(source));
     let mut found = Vec::new();
     let mut at = 0;
@@ -103,7 +103,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// Reads a path or a tree of paths; returns where it ends.
+/// Parses a path or a `use` tree; returns the position after it.
 fn tree(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
     let mut path = before.to_vec();
     while let Some(token) = tokens.get(at) {
@@ -136,7 +136,7 @@ fn group(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Ve
     at
 }
 
-/// `self` and `super` by the module of the file; `None` for what is neither of the crate nor of another one.
+/// Resolves `self` and `super` by the file's module; `None` for a path that starts with neither the crate nor another one.
 fn resolve(path: &[String], module: &[&str]) -> Option<Vec<String>> {
     let ups = path.iter().take_while(|segment| *segment == "super").count();
     let (base, rest) = match path.first()?.as_str() {
@@ -153,7 +153,7 @@ fn resolve(path: &[String], module: &[&str]) -> Option<Vec<String>> {
 #[test]
 fn use_trees_are_expanded() {
     let found = |source: &str| -> Vec<String> {
-        named(source, &["server", "hub", "ring"])
+        paths_in(source, &["server", "hub", "ring"])
             .iter()
             .map(|path| path.join("::"))
             .collect()

@@ -1,18 +1,18 @@
-//! The rooms of the house, and who may name whom. The table of the architecture, as code.
+//! The layers of the app and the imports that each may use: the table of ARCHITECTURE.md as code.
 
-/// Where a file stands. Applications carry their name.
+/// The layer of a file; those of applications carry the application's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Room {
-    /// What crosses the network, and the part of an application that is the same on both sides.
+pub enum Layer {
+    /// Types that cross the network, and the part of an application that runs on both sides.
     Shared(Option<String>),
     Ui,
     Page(String),
     AppServer(String),
-    /// The parts of the server that are in no room of it.
+    /// The server without applications.
     Server,
     /// `app.rs`: the document and the table of pages.
     App,
-    /// Lists of applications, entry points and tests: they may name everything.
+    /// Lists of applications, entry points and tests, which may import everything.
     Free,
 }
 
@@ -27,7 +27,7 @@ pub fn module(file: &str) -> Vec<&str> {
     }
 }
 
-impl Room {
+impl Layer {
     pub fn of_file(file: &str) -> Self {
         Self::of(&module(file))
     }
@@ -47,35 +47,35 @@ impl Room {
     }
 }
 
-/// Why this room may not name this path, if it may not. The path begins with `crate` or with another crate's name.
-pub fn forbidden(room: &Room, path: &[String]) -> Option<String> {
+/// The finding if this layer must not import this path. The path starts with `crate` or with another crate's name.
+pub fn forbidden(layer: &Layer, path: &[String]) -> Option<String> {
     let path: Vec<_> = path.iter().map(String::as_str).collect();
     let allowed = match path.as_slice() {
-        ["crate", rest @ ..] => may_name_own(room, rest),
-        [other, ..] => may_name_crate(room, other),
+        ["crate", rest @ ..] => may_import_own(layer, rest),
+        [other, ..] => may_import_crate(layer, other),
         [] => true,
     };
-    (!allowed).then(|| format!("is in the room {room:?} and names {}", path.join("::")))
+    (!allowed).then(|| format!("is in the layer {layer:?} and imports {}", path.join("::")))
 }
 
-fn may_name_own(room: &Room, path: &[&str]) -> bool {
+fn may_import_own(layer: &Layer, path: &[&str]) -> bool {
     let (wire, texts) = (matches!(path, ["wire", ..]), matches!(path, ["i18n", ..]));
-    // Locks are for what runs, on either side.
+    // Locks are for code at run time, on either side.
     if matches!(path, ["lock", ..]) {
-        return !matches!(room, Room::Shared(_));
+        return !matches!(layer, Layer::Shared(_));
     }
-    match room {
-        Room::Free => true,
-        Room::Shared(None) => wire,
-        Room::Shared(Some(app)) => wire || is_sibling_of(app, path),
-        Room::Ui => wire || texts || matches!(path, ["ui", ..]),
-        Room::Page(app) => {
+    match layer {
+        Layer::Free => true,
+        Layer::Shared(None) => wire,
+        Layer::Shared(Some(app)) => wire || is_sibling_of(app, path),
+        Layer::Ui => wire || texts || matches!(path, ["ui", ..]),
+        Layer::Page(app) => {
             let own = matches!(path, ["apps", name, rest @ ..] if name == app && !matches!(rest, ["server", ..]));
-            // The list of applications, which it joins.
+            // The types of the application list.
             let own = own || matches!(path, ["apps", "App" | "page" | "lazy_page"]);
             wire || texts || own || matches!(path, ["ui", ..])
         }
-        Room::AppServer(app) => {
+        Layer::AppServer(app) => {
             wire || matches!(path, ["apps", "server", "AppServer"])
                 || is_own_server(app, path)
                 || is_shared_of(app, path)
@@ -88,7 +88,7 @@ fn may_name_own(room: &Room, path: &[&str]) -> bool {
                     ]
                 )
         }
-        Room::Server | Room::App => !names_application(path),
+        Layer::Server | Layer::App => !names_application(path),
     }
 }
 
@@ -96,7 +96,7 @@ fn is_shared_of(app: &str, path: &[&str]) -> bool {
     matches!(path, ["apps", name, "wire" | "model", ..] if *name == app)
 }
 
-/// Pure parts beside the model; what is on the page or on the server is not the same on both sides.
+/// Pure parts beside the model. The view, the session and the server part of an application run on one side only.
 fn is_sibling_of(app: &str, path: &[&str]) -> bool {
     matches!(path, ["apps", name, part, ..] if *name == app && !["server", "session", "view"].contains(part))
 }
@@ -105,12 +105,12 @@ fn is_own_server(app: &str, path: &[&str]) -> bool {
     matches!(path, ["apps", name, "server", ..] if *name == app)
 }
 
-/// What puts everything together names the lists in `apps`, and what they list by no name.
+/// Whether a path names one application; the code that assembles the app uses only the lists in `apps`.
 fn names_application(path: &[&str]) -> bool {
     matches!(path, ["apps", part, _, ..] if *part != "server")
 }
 
-fn may_name_crate(room: &Room, name: &str) -> bool {
+fn may_import_crate(layer: &Layer, name: &str) -> bool {
     const SERVER_ONLY: [&str; 8] = [
         "axum",
         "hyper",
@@ -121,23 +121,23 @@ fn may_name_crate(room: &Room, name: &str) -> bool {
         "tokio_tungstenite",
         "tower_http",
     ];
-    match room {
-        Room::Shared(_) if name == "duplex_protocol" => true,
-        Room::Shared(None) if ["serde_json", "postcard"].contains(&name) => true,
-        // What Unicode says: the tables of crates on the server, the browser's own in the browser.
-        Room::Shared(None) if ["unicode_normalization", "unicode_segmentation", "js_sys"].contains(&name) => true,
-        Room::Shared(None) if name == "wasm_bindgen" => true,
-        Room::Shared(_) => ["std", "core", "alloc", "serde", "thiserror"].contains(&name) || !is_dependency(name),
-        // Routes of an application's own.
-        Room::AppServer(_) if name == "axum" => true,
-        // A connector is a client of somebody else's server.
-        Room::AppServer(_) if name == "tokio_tungstenite" => true,
-        Room::Ui | Room::Page(_) | Room::AppServer(_) | Room::App => !SERVER_ONLY.contains(&name),
-        Room::Server | Room::Free => true,
+    match layer {
+        Layer::Shared(_) if name == "duplex_protocol" => true,
+        Layer::Shared(None) if ["serde_json", "postcard"].contains(&name) => true,
+        // Unicode tables: from crates on the server, from the browser itself in the browser.
+        Layer::Shared(None) if ["unicode_normalization", "unicode_segmentation", "js_sys"].contains(&name) => true,
+        Layer::Shared(None) if name == "wasm_bindgen" => true,
+        Layer::Shared(_) => ["std", "core", "alloc", "serde", "thiserror"].contains(&name) || !is_dependency(name),
+        // An application may have its own routes.
+        Layer::AppServer(_) if name == "axum" => true,
+        // A connector is a client of an external server.
+        Layer::AppServer(_) if name == "tokio_tungstenite" => true,
+        Layer::Ui | Layer::Page(_) | Layer::AppServer(_) | Layer::App => !SERVER_ONLY.contains(&name),
+        Layer::Server | Layer::Free => true,
     }
 }
 
-/// A path may also begin with a module or a type of the file itself; only what the manifest lists is another crate.
+/// Whether the manifest lists this crate. A path may also start with a module or a type of its own file.
 fn is_dependency(name: &str) -> bool {
     include_str!("../../../Cargo.toml").lines().any(|line| {
         line.split_once('=')
@@ -147,13 +147,13 @@ fn is_dependency(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::paths::named;
+    use super::super::paths::paths_in;
     use super::*;
 
-    fn finds(file: &str, source: &str) -> usize {
-        named(source, &module(file))
+    fn findings(file: &str, source: &str) -> usize {
+        paths_in(source, &module(file))
             .iter()
-            .filter_map(|path| forbidden(&Room::of_file(file), path))
+            .filter_map(|path| forbidden(&Layer::of_file(file), path))
             .count()
     }
 
@@ -180,7 +180,7 @@ mod tests {
             ("server/mod.rs", "use crate::apps; fn f() { apps::server::endpoints() }"),
             ("app.rs", "use crate::apps::{NAVIGATION, Pages};"),
         ] {
-            assert_eq!(finds(file, source), 0, "{file}: {source}");
+            assert_eq!(findings(file, source), 0, "{file}: {source}");
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
             ("server/pages.rs", "use crate::apps::echo::wire::HttpEcho;"),
             ("app.rs", "use crate::apps::echo::EchoPage;"),
         ] {
-            assert_eq!(finds(file, source), 1, "{file}: {source}");
+            assert_eq!(findings(file, source), 1, "{file}: {source}");
         }
     }
 }
