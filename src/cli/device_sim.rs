@@ -6,10 +6,10 @@ use std::f64::consts::TAU;
 use std::pin::pin;
 use std::time::Duration;
 
-use duplex::apps::devices::server::letter::{Ack, Interval, OrderLetter};
 use duplex::apps::devices::server::mqtt;
-use duplex::apps::devices::server::url::{Broker, Pattern};
-use duplex::apps::devices::wire::{Raw, Reading, Report};
+use duplex::apps::devices::server::mqtt_message::{Ack, Interval, OrderMessage};
+use duplex::apps::devices::server::url::{Broker, TopicPattern};
+use duplex::apps::devices::wire::{RawNumber, Reading, Report};
 use duplex::server::tls;
 use rumqttc::{AckMode, AsyncClient, Event, EventLoop, Packet, Publish, PublishOptions, QoS};
 use tokio::sync::mpsc;
@@ -37,15 +37,15 @@ pub struct DeviceSim {
 
     /// Where devices publish their reports
     #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/readings")]
-    readings: Pattern,
+    readings: TopicPattern,
 
     /// Where devices hear commands
     #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/commands")]
-    commands: Pattern,
+    commands: TopicPattern,
 
     /// Where devices publish their answers to commands
     #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/acks")]
-    acks: Pattern,
+    acks: TopicPattern,
 }
 
 /// Reports that wait for the broker; beyond, devices wait too.
@@ -139,7 +139,7 @@ fn obey(options: &DeviceSim, client: &AsyncClient, devices: &mut [Device], publi
     let Some(device) = devices.iter_mut().find(|device| Some(device.id.as_str()) == id) else {
         return;
     };
-    let Ok(letter) = serde_json::from_slice::<OrderLetter<'_>>(&publish.payload) else {
+    let Ok(letter) = serde_json::from_slice::<OrderMessage<'_>>(&publish.payload) else {
         return;
     };
     let (ok, note) = device.obey(&letter);
@@ -232,7 +232,7 @@ impl Device {
         ];
         let readings = values.map(|(metric, value, unit)| Reading {
             metric: metric.to_owned(),
-            value: Raw((value * 100.0).round() / 100.0),
+            value: RawNumber((value * 100.0).round() / 100.0),
             unit: Some(unit.to_owned()),
             at: Some(at),
         });
@@ -246,11 +246,11 @@ impl Device {
         }
     }
 
-    fn obey(&mut self, letter: &OrderLetter<'_>) -> (bool, String) {
+    fn obey(&mut self, letter: &OrderMessage<'_>) -> (bool, String) {
         if letter.expires.is_some_and(|expires| expires < duplex_hub::now()) {
             return (false, "too late".to_owned());
         }
-        let seconds = letter.argument.and_then(|argument| Interval::read(argument.get()));
+        let seconds = letter.argument.and_then(|argument| Interval::parse(argument.get()));
         match (letter.name, seconds) {
             ("identify", _) => (true, format!("{} blinks", self.id)),
             ("reboot", _) => {

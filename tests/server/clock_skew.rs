@@ -11,7 +11,7 @@ use crate::harness::{
 use duplex::apps;
 use duplex::apps::devices::model::Device;
 use duplex::apps::devices::server::commands::{DeviceServerCommand, FleetCommand};
-use duplex::apps::devices::wire::{DeviceEvent, Devices, Entry as Known, Fleet, FleetEvent, Health, News, Taken};
+use duplex::apps::devices::wire::{DeviceEvent, Devices, FleetEntry, Fleet, FleetEvent, Health, DeviceSummary, AcceptedReading};
 use duplex::apps::market::server::commands::CandlesCommand;
 use duplex::apps::market::wire::{Candles, CandlesEvent, Interval, Trade};
 use duplex_hub::decider::Decider;
@@ -57,7 +57,7 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let now = duplex_hub::now();
     let ahead = now + DAY;
-    let reading = Taken {
+    let reading = AcceptedReading {
         metric: "t".to_owned(),
         value: 20.0,
         unit: String::new(),
@@ -72,11 +72,11 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
         every: Some(10),
     };
     append_first(&log, "device/oven", ahead, &reported).await;
-    let entry = Known {
-        news: News {
+    let entry = FleetEntry {
+        summary: DeviceSummary {
             seen: ahead,
             every: 10,
-            ..News::default()
+            ..DeviceSummary::default()
         },
         health: Health::Online,
         since: ahead,
@@ -85,7 +85,7 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
     let listed = FleetEvent::Entry {
         id: id.clone(),
         entry,
-        turned: true,
+        health_changed: true,
     };
     append_first(&log, "fleet/all", ahead, &listed).await;
     let trade = |at, price| Trade {
@@ -104,10 +104,10 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
     assert_eq!(device.metrics["t"].value, 31.0);
     assert!(device.seen < ahead);
 
-    send_server_command::<Fleet>(&hub, "all", &FleetCommand::Look).await;
+    send_server_command::<Fleet>(&hub, "all", &FleetCommand::RefreshHealth).await;
     let overview = state::<Fleet>(&hub, "all").await;
     assert!(
-        overview.devices[&id].news.seen <= duplex_hub::now(),
+        overview.devices[&id].summary.seen <= duplex_hub::now(),
         "the last report is clamped to the present"
     );
 

@@ -130,7 +130,7 @@ fn reading(value: f64, at: u64) -> String {
 /// The number of readings in the history.
 fn reading_count(device: &Device) -> u32 {
     let count = |metric: &Metric| {
-        let points = metric.trail.points(0, u64::MAX, u64::MAX);
+        let points = metric.history.points(0, u64::MAX, u64::MAX);
         points.iter().map(|point| point.count).sum()
     };
     device.metrics.get("temperature").map_or(0, count)
@@ -162,7 +162,7 @@ async fn assert_stored(broker: &Broker) {
             .is_some_and(|entry| entry.health == Health::Online)
     };
     let overview = server.wait_for_state::<Fleet>("all", online).await;
-    assert_eq!(overview.devices["oven-1"].news.latest[0].value, 21.5);
+    assert_eq!(overview.devices["oven-1"].summary.latest[0].value, 21.5);
     server
         .device_when("oven-1", |device| device.health == Health::Online)
         .await;

@@ -1,12 +1,12 @@
-//! The devices: what they measure, whether they are heard, their alarms, and what they are asked to do.
+//! The devices application: measurements, health, alarms, and orders to devices.
 
+pub mod history;
 pub mod model;
-mod raw;
+mod pending_orders;
+mod report;
 #[cfg(feature = "ssr")]
 pub mod server;
-pub mod trail;
 mod view;
-mod waiting;
 pub mod wire;
 
 use crate::ui::frame::NavigationEntry;
@@ -36,7 +36,7 @@ fn page() -> AnyView {
     let clock = Clock::start();
     let params = use_params_map();
     let id = Memo::new(move |_| params.with(|params| params.get("id")).filter(|id| !id.is_empty()));
-    let shown = dynamic_view(move || {
+    let content = dynamic_view(move || {
         Some(match id.get() {
             None => overview(clock),
             Some(id) => detail(clock, id),
@@ -44,7 +44,7 @@ fn page() -> AnyView {
     });
     view! {
         <Meta name="description" content=t!(devices.description)/>
-        <div class="devices">{shown}</div>
+        <div class="devices">{content}</div>
     }
     .into_any()
 }

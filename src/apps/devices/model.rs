@@ -1,37 +1,39 @@
-//! What follows from the events of a device, of the overview and of the list of orders: the same on the server and in the
-//! browser. Pure; trusts no event.
+//! The states of a device's topic and of the overview, and how events change them, on the server and in the browser. Pure; `apply`
+//! validates every event.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::trail::Trail;
-pub use super::waiting::{MAX_OPEN, Waiting};
+use super::history::MetricHistory;
+pub use super::pending_orders::{MAX_PENDING, PendingOrders};
 use super::wire::{
-    DEFAULT_EVERY, DeviceCommand, DeviceEvent, Devices, Entry, Fleet, FleetEvent, Health, MAX_DEVICES, MAX_METRICS,
-    Millis, News, ORDER_WAIT, Outcome, Recalled, Refusal, Shown, Side, Taken, Threshold,
+    AcceptedReading, CurrentValue, DEFAULT_EVERY, DeviceCommand, DeviceEvent, DeviceSummary, Devices, Fleet,
+    FleetEntry, FleetEvent, Health, MAX_DEVICES, MAX_METRICS, Millis, ORDER_TIMEOUT, Outcome, Refusal, Side, Threshold,
+    UndatedValue,
 };
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 
-/// What a page shows of the past; the log has more.
+/// Maximum entries of each kind in the state; the log retains more.
 pub const KEPT_ALARMS: usize = 40;
 pub const KEPT_ORDERS: usize = 20;
 pub const KEPT_REFUSALS: usize = 10;
-/// Values of a device in the overview.
-pub const SHOWN: usize = 4;
+/// Maximum values of a device in the overview.
+pub const SUMMARY_VALUES: usize = 4;
 
-/// What one device measures.
+/// One metric of a device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// Of the newest reading by its own time, not of the one that came last; or what a broker kept of it since.
+    /// The value of the reading with the newest time, which need not be the last received; or a last known value received since.
     pub value: f64,
-    /// Of the newest reading; 0: there was none.
+    /// The time of the newest reading; 0 if there was none.
     pub at: Millis,
     pub unit: String,
     pub threshold: Option<Threshold>,
-    pub trail: Trail,
+    #[serde(rename = "trail")]
+    pub history: MetricHistory,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ pub struct Alarm {
     pub acknowledged: Option<(Person, Millis)>,
 }
 
-/// A command to the device.
+/// An order to the device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     pub id: Seq,
@@ -60,81 +62,82 @@ pub struct Order {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusalRecord {
     pub at: Millis,
     pub refusal: Refusal,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Device {
-    /// Empty where the device did not say.
+    /// Empty if the device did not announce it.
     pub name: String,
     pub place: String,
-    /// Seconds between two reports; 0 where the device did not say.
+    /// Seconds between two reports; 0 if the device did not announce it.
     pub every: u32,
-    /// The newest reading's time, or when the device last said that it is there; 0 is never.
+    /// The newest reading's time, or when the device last sent a report without readings; 0 is never.
     pub seen: Millis,
     pub health: Health,
-    /// Since when it is so; 0: nobody has looked yet.
+    /// When `health` last changed; 0 if it has not been determined yet.
     pub since: Millis,
     pub reports: u64,
-    /// Readings that came after newer ones.
+    /// Readings received after newer ones.
     pub late: u64,
-    /// Readings and messages that do not count.
+    /// Number of refused readings and messages.
     pub refused: u64,
-    /// The newest of them, newest first; at most [`KEPT_REFUSALS`].
-    pub refusals: VecDeque<Refused>,
+    /// The most recent refusals, newest first; at most [`KEPT_REFUSALS`].
+    pub refusals: VecDeque<RefusalRecord>,
     /// At most [`MAX_METRICS`].
     pub metrics: BTreeMap<String, Metric>,
-    /// Newest first; at most [`KEPT_ALARMS`], those that are not over among them.
+    /// Newest first; at most [`KEPT_ALARMS`], including all active ones.
     pub alarms: VecDeque<Alarm>,
     /// Newest first; at most [`KEPT_ORDERS`].
     pub orders: VecDeque<Order>,
 }
 
 impl Order {
-    /// Waits for so much longer than an order may that nothing will end it. By a clock that was ahead it was given in the future.
-    pub fn is_forgotten(&self, now: Millis) -> bool {
-        self.outcome == Outcome::Sent && now.abs_diff(self.at) > 4 * ORDER_WAIT
+    /// Whether the order is unanswered and so far from `now` that no timeout will end it. Its time lies in the future if the server's
+    /// clock was ahead when the order was given.
+    pub fn is_stale(&self, now: Millis) -> bool {
+        self.outcome == Outcome::Sent && now.abs_diff(self.at) > 4 * ORDER_TIMEOUT
     }
 }
 
 impl Device {
-    /// The alarm of this metric that is not over.
+    /// The metric's active alarm.
     pub fn alarm(&self, metric: &str) -> Option<&Alarm> {
         self.alarms
             .iter()
             .find(|alarm| alarm.metric == metric && alarm.cleared.is_none())
     }
 
-    pub fn waiting(&self) -> usize {
-        let waits = |order: &&Order| order.outcome == Outcome::Sent;
-        self.orders.iter().filter(waits).count()
+    /// The number of unanswered orders.
+    pub fn pending_orders(&self) -> usize {
+        let is_pending = |order: &&Order| order.outcome == Outcome::Sent;
+        self.orders.iter().filter(is_pending).count()
     }
 
-    /// What the overview shows of it.
-    pub fn news(&self) -> News {
-        let shown = |(name, metric): (&String, &Metric)| Shown {
+    pub fn summary(&self) -> DeviceSummary {
+        let current = |(name, metric): (&String, &Metric)| CurrentValue {
             metric: name.clone(),
             value: metric.value,
             unit: metric.unit.clone(),
             alarm: self.alarm(name).is_some(),
         };
         let active = self.alarms.iter().filter(|alarm| alarm.cleared.is_none()).count();
-        News {
+        DeviceSummary {
             name: self.name.clone(),
             place: self.place.clone(),
             seen: self.seen,
             every: self.every,
             alarms: u32::try_from(active).unwrap_or(u32::MAX),
-            latest: self.metrics.iter().map(shown).take(SHOWN).collect(),
+            latest: self.metrics.iter().map(current).take(SUMMARY_VALUES).collect(),
         }
     }
 
-    /// `now`: the server's time of the report. What the server stamped in its own future, by a clock that was ahead, outranks nothing.
-    fn take(&mut self, reading: &Taken, now: Millis) {
-        let room = self.metrics.len() < MAX_METRICS;
-        if !room && !self.metrics.contains_key(&reading.metric) {
+    /// `now`: the server's time of the report. A time that the server's own clock stamped while it was ahead outranks nothing.
+    fn apply_reading(&mut self, reading: &AcceptedReading, now: Millis) {
+        let is_full = self.metrics.len() >= MAX_METRICS;
+        if is_full && !self.metrics.contains_key(&reading.metric) {
             return;
         }
         let metric = self.metrics.entry(reading.metric.clone()).or_insert_with(|| Metric {
@@ -142,9 +145,9 @@ impl Device {
             at: reading.at,
             unit: reading.unit.clone(),
             threshold: None,
-            trail: Trail::default(),
+            history: MetricHistory::default(),
         });
-        metric.trail.add(reading.at, reading.value, now);
+        metric.history.add(reading.at, reading.value, now);
         if metric.unit.is_empty() {
             reading.unit.clone_into(&mut metric.unit);
         }
@@ -156,39 +159,39 @@ impl Device {
         self.seen = latest(self.seen, reading.at, now);
     }
 
-    /// Neither the time of the value nor that of the device moves: nobody knows when it was.
-    fn recall(&mut self, recalled: &Recalled) {
-        if let Some(metric) = self.metrics.get_mut(&recalled.metric) {
-            metric.value = recalled.value;
-            recalled.unit.clone_into(&mut metric.unit);
+    /// Changes neither the metric's time nor `seen`: when the value was measured is unknown.
+    fn apply_undated(&mut self, undated: &UndatedValue) {
+        if let Some(metric) = self.metrics.get_mut(&undated.metric) {
+            metric.value = undated.value;
+            undated.unit.clone_into(&mut metric.unit);
         } else if self.metrics.len() < MAX_METRICS {
             let metric = Metric {
-                value: recalled.value,
+                value: undated.value,
                 at: 0,
-                unit: recalled.unit.clone(),
+                unit: undated.unit.clone(),
                 threshold: None,
-                trail: Trail::default(),
+                history: MetricHistory::default(),
             };
-            self.metrics.insert(recalled.metric.clone(), metric);
+            self.metrics.insert(undated.metric.clone(), metric);
         }
     }
 
-    fn refuse(&mut self, at: Millis, refusal: &Refusal) {
+    fn record_refusal(&mut self, at: Millis, refusal: &Refusal) {
         self.refused = self.refused.saturating_add(1);
         let refusal = refusal.clone();
-        self.refusals.push_front(Refused { at, refusal });
+        self.refusals.push_front(RefusalRecord { at, refusal });
         self.refusals.truncate(KEPT_REFUSALS);
     }
 
-    /// The oldest that is over goes first.
+    /// Removes the oldest cleared alarms first.
     fn trim_alarms(&mut self) {
         while self.alarms.len() > KEPT_ALARMS {
-            let over = self.alarms.iter().rposition(|alarm| alarm.cleared.is_some());
-            self.alarms.remove(over.unwrap_or(self.alarms.len() - 1));
+            let cleared = self.alarms.iter().rposition(|alarm| alarm.cleared.is_some());
+            self.alarms.remove(cleared.unwrap_or(self.alarms.len() - 1));
         }
     }
 
-    fn answer(&mut self, id: Seq, outcome: Outcome, note: &str, at: Millis) {
+    fn record_answer(&mut self, id: Seq, outcome: Outcome, note: &str, at: Millis) {
         let found = self.orders.iter_mut().find(|order| order.id == id);
         if let Some(order) = found.filter(|order| order.outcome == Outcome::Sent) {
             order.outcome = outcome;
@@ -199,30 +202,30 @@ impl Device {
 }
 
 impl Metric {
-    /// Whether this reading takes the place of the one that is known, at the server's time `now`.
+    /// Whether `reading` replaces the current value at the server's time `now`.
     pub fn is_outranked(&self, reading: (Millis, f64), now: Millis) -> bool {
         self.at > now || is_newer(reading, (self.at, self.value))
     }
 }
 
-/// The later of two times, of which the known one counts only if it is not in the future.
+/// The later of two times; a `known` time in the future is ignored.
 pub fn latest(known: Millis, new: Millis, now: Millis) -> Millis {
     if known > now { new } else { known.max(new) }
 }
 
-/// Of two readings of the same time the larger counts, in whatever order they come.
+/// Whether `reading` has the newer time. At equal times the larger value wins, so that the order of arrival does not matter.
 pub fn is_newer(reading: (Millis, f64), than: (Millis, f64)) -> bool {
     reading.0.cmp(&than.0).then(reading.1.total_cmp(&than.1)).is_gt()
 }
 
 impl Threshold {
-    /// On which side the value is out of its limits; `now`: on which it was until now. Back within them by less than the hysteresis, it
-    /// still is.
-    pub fn side(&self, value: f64, now: Option<Side>) -> Option<Side> {
-        let slack = |side| if now == Some(side) { self.hysteresis } else { 0.0 };
-        if self.high.is_some_and(|high| value > high - slack(Side::High)) {
+    /// The limit that the value violates. `current` is the limit violated until now; it remains violated until the value has returned
+    /// by more than the hysteresis.
+    pub fn side(&self, value: f64, current: Option<Side>) -> Option<Side> {
+        let hysteresis = |side| if current == Some(side) { self.hysteresis } else { 0.0 };
+        if self.high.is_some_and(|high| value > high - hysteresis(Side::High)) {
             Some(Side::High)
-        } else if self.low.is_some_and(|low| value < low + slack(Side::Low)) {
+        } else if self.low.is_some_and(|low| value < low + hysteresis(Side::Low)) {
             Some(Side::Low)
         } else {
             None
@@ -238,8 +241,8 @@ impl Threshold {
     }
 }
 
-/// Late after two of its intervals without a word, offline after four. Two seconds more are the network's.
-pub fn judge(seen: Millis, every: u32, now: Millis) -> Health {
+/// A device is late after two of its intervals without a report and offline after four, plus two seconds for the network.
+pub fn health_at(seen: Millis, every: u32, now: Millis) -> Health {
     const SLACK: Millis = 2_000;
     let every = Millis::from(if every == 0 { DEFAULT_EVERY } else { every }) * 1_000;
     match now.saturating_sub(seen) {
@@ -258,7 +261,7 @@ impl Topic for Devices {
 
     fn apply(device: &mut Device, seq: Seq, event: &DeviceEvent) {
         match event {
-            DeviceEvent::Reported { .. } | DeviceEvent::Recalled { .. } => reported(device, event),
+            DeviceEvent::Reported { .. } | DeviceEvent::LastKnownReported { .. } => apply_report(device, event),
             DeviceEvent::ThresholdSet { metric, threshold, .. } => {
                 if let Some(metric) = device.metrics.get_mut(metric) {
                     metric.threshold = *threshold;
@@ -311,13 +314,13 @@ impl Topic for Devices {
                 outcome,
                 note,
                 at,
-            } => device.answer(*order, *outcome, note, *at),
-            DeviceEvent::Turned { health, at } => (device.health, device.since) = (*health, *at),
+            } => device.record_answer(*order, *outcome, note, *at),
+            DeviceEvent::HealthChanged { health, at } => (device.health, device.since) = (*health, *at),
         }
     }
 }
 
-fn reported(device: &mut Device, event: &DeviceEvent) {
+fn apply_report(device: &mut Device, event: &DeviceEvent) {
     let (at, refused, name, place, every) = match event {
         DeviceEvent::Reported {
             at,
@@ -327,13 +330,13 @@ fn reported(device: &mut Device, event: &DeviceEvent) {
             place,
             every,
         } => {
-            readings.iter().for_each(|reading| device.take(reading, *at));
+            readings.iter().for_each(|reading| device.apply_reading(reading, *at));
             if readings.is_empty() && refused.is_empty() {
                 device.seen = latest(device.seen, *at, *at);
             }
             (at, refused, name, place, every)
         }
-        DeviceEvent::Recalled {
+        DeviceEvent::LastKnownReported {
             at,
             values,
             refused,
@@ -341,25 +344,25 @@ fn reported(device: &mut Device, event: &DeviceEvent) {
             place,
             every,
         } => {
-            values.iter().for_each(|value| device.recall(value));
+            values.iter().for_each(|value| device.apply_undated(value));
             (at, refused, name, place, every)
         }
         _ => return,
     };
     device.reports = device.reports.saturating_add(1);
-    refused.iter().for_each(|refusal| device.refuse(*at, refusal));
-    for (said, kept) in [(name, &mut device.name), (place, &mut device.place)] {
-        if let Some(said) = said {
-            said.clone_into(kept);
+    refused.iter().for_each(|refusal| device.record_refusal(*at, refusal));
+    for (new, current) in [(name, &mut device.name), (place, &mut device.place)] {
+        if let Some(new) = new {
+            new.clone_into(current);
         }
     }
     device.every = every.unwrap_or(device.every);
 }
 
-/// Every device at a glance; at most [`MAX_DEVICES`].
+/// A summary of every device; at most [`MAX_DEVICES`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
-    pub devices: BTreeMap<String, Entry>,
+    pub devices: BTreeMap<String, FleetEntry>,
 }
 
 impl Topic for Fleet {
@@ -378,17 +381,17 @@ impl Topic for Fleet {
                     overview.devices.insert(id.clone(), entry.clone());
                 }
             }
-            FleetEvent::Gone { id } => {
+            FleetEvent::Removed { id } => {
                 overview.devices.remove(id);
             }
-            FleetEvent::Silent { .. } => {}
+            FleetEvent::WentOffline { .. } => {}
         }
     }
 
     fn key(event: &FleetEvent) -> Option<String> {
         match event {
-            FleetEvent::Entry { id, .. } | FleetEvent::Gone { id } => Some(id.clone()),
-            FleetEvent::Silent { .. } => None,
+            FleetEvent::Entry { id, .. } | FleetEvent::Removed { id } => Some(id.clone()),
+            FleetEvent::WentOffline { .. } => None,
         }
     }
 }
@@ -406,26 +409,30 @@ mod tests {
             (42_000, Health::Late),
             (42_001, Health::Offline),
         ] {
-            assert_eq!(judge(1_000_000, 10, 1_000_000 + silence), health, "{silence}");
+            assert_eq!(health_at(1_000_000, 10, 1_000_000 + silence), health, "{silence}");
         }
-        assert_eq!(judge(5, 10, 0), Health::Online, "a clock set back takes nobody offline");
         assert_eq!(
-            judge(0, 0, 122_001),
-            Health::Late,
-            "a minute, where nothing was promised"
+            health_at(5, 10, 0),
+            Health::Online,
+            "setting the clock back takes no device offline"
         );
-        assert_eq!(judge(0, 60, Millis::MAX), Health::Offline);
+        assert_eq!(
+            health_at(0, 0, 122_001),
+            Health::Late,
+            "the default interval is a minute"
+        );
+        assert_eq!(health_at(0, 60, Millis::MAX), Health::Offline);
     }
 
     #[test]
-    fn an_alarm_ends_beyond_the_hysteresis() {
+    fn an_alarm_clears_beyond_the_hysteresis() {
         let threshold = Threshold {
             low: Some(0.0),
             high: Some(30.0),
             hysteresis: 2.0,
         };
         let high = Some(Side::High);
-        for (value, now, then) in [
+        for (value, current, expected) in [
             (30.0, None, None),
             (30.1, None, high),
             (28.5, high, high),
@@ -435,12 +442,12 @@ mod tests {
             (2.0, Some(Side::Low), None),
             (-1.0, high, Some(Side::Low)),
         ] {
-            assert_eq!(threshold.side(value, now), then, "{value} after {now:?}");
+            assert_eq!(threshold.side(value, current), expected, "{value} after {current:?}");
         }
     }
 
     #[test]
-    fn alarms_that_are_not_over_stay_among_the_kept() {
+    fn trimming_keeps_active_alarms() {
         let mut device = Device::default();
         for seq in 1..=2 * KEPT_ALARMS as Seq {
             let raised = DeviceEvent::Raised {

@@ -1,58 +1,58 @@
-//! What is said about devices and by them: commands, events and their bounds. Knows neither state nor page.
+//! The devices' wire types: commands, events, entries and their limits. Independent of state and pages.
 
 use serde::{Deserialize, Serialize};
 
-pub use super::raw::{NO_TEXT, NO_WHOLE, Raw, Reading, Report};
+pub use super::report::{INVALID_INTEGER, INVALID_TEXT, RawNumber, Reading, Report};
 use crate::wire::text;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::topic::NoCommand;
 
-/// Milliseconds since 1970, by the server's clock unless a reading brought its own.
+/// Milliseconds since 1970, by the server's clock unless a reading carries its own time.
 pub type Millis = u64;
 
-/// The only topic of kind `fleet` and of kind `orders`, behind its kind.
+/// The rest of the only topic of kind `fleet` and of kind `orders`.
 pub const ALL: &str = "all";
-/// The machine that runs the server, where the operator gave it no name.
+/// The device id of the machine that runs the server, if the operator chose no name.
 pub const THIS_SERVER: &str = "host-server";
 
-/// Before the person's id, in the name of a browser that reports itself.
+/// The prefix of a browser's device id; the person's id follows.
 pub const BROWSER: &str = "browser-";
-/// The group that hears of alarms.
+/// The notification group that receives alarms.
 pub const GROUP: &str = "devices";
 
-/// Bytes of a device's id.
+/// Maximum bytes of a device id.
 pub const MAX_ID: usize = 40;
-/// Devices in the overview: its state travels whole.
+/// Maximum devices in the overview. Its state is always sent in full.
 pub const MAX_DEVICES: usize = 1_000;
-/// What one device measures: each costs its history in the state.
+/// Maximum metrics of one device. Each keeps its history in the state.
 pub const MAX_METRICS: usize = 12;
-/// Characters of a metric's name, of its unit, and of a device's name and place.
+/// Maximum characters of a metric's name, of its unit, and of a device's name and place.
 pub const MAX_METRIC: usize = 32;
 pub const MAX_UNIT: usize = 12;
 pub const MAX_LABEL: usize = 60;
-/// Readings of one report: what a device kept while it was away comes in several.
+/// Maximum readings of one report. A device that buffered more while offline sends several reports.
 pub const MAX_READINGS: usize = 64;
-/// Above this a value is an error of the device. A bucket's sum stays exact far beyond what comes in its time.
+/// The largest accepted absolute value. A history bucket's sum stays exact well beyond what one bucket can receive.
 pub const MAX_VALUE: f64 = 1e12;
-/// How far a device's clock may be ahead.
+/// How far ahead of the server's clock a reading's time may be.
 pub const MAX_AHEAD: Millis = 60_000;
-/// How old a reading may be: as long as the longest history.
+/// The maximum age of a reading: the span of the longest history.
 pub const MAX_AGE: Millis = 7 * 24 * 3_600_000;
-/// Seconds between two reports, as a device promises them.
+/// The longest report interval that a device may announce, in seconds.
 pub const MAX_EVERY: u32 = 86_400;
-/// What is expected of a device that promises nothing.
+/// The report interval, in seconds, assumed for a device that announces none.
 pub const DEFAULT_EVERY: u32 = 60;
-/// Characters of a command's name, bytes of its argument, and characters of what a device notes in answer.
+/// Maximum characters of an order's name, bytes of its argument, and characters of the note in a device's answer.
 pub const MAX_ORDER: usize = 32;
 pub const MAX_ARGUMENT: usize = 1_024;
 pub const MAX_NOTE: usize = 200;
-/// Commands of one device that wait for their answer.
-pub const MAX_WAITING: usize = 8;
-/// How long a device has to answer a command.
-pub const ORDER_WAIT: Millis = 30_000;
+/// Maximum unanswered orders of one device.
+pub const MAX_PENDING_PER_DEVICE: usize = 8;
+/// How long a device has to answer an order.
+pub const ORDER_TIMEOUT: Millis = 30_000;
 
-/// Why something is refused, in the word that the page translates.
+/// Refusal reasons. The page translates them.
 pub mod why {
     pub const NOT_A_NUMBER: &str = "not_a_number";
     pub const TOO_LARGE: &str = "too_large";
@@ -61,19 +61,19 @@ pub mod why {
     pub const BAD_METRIC: &str = "bad_metric";
     pub const METRICS_FULL: &str = "metrics_full";
     pub const OTHER_UNIT: &str = "other_unit";
-    /// What came in the device's name is no report.
+    /// The message is not a valid report.
     pub const UNREADABLE: &str = "unreadable";
-    /// A reading's time is no whole number of milliseconds.
+    /// A reading's time is not an integer number of milliseconds.
     pub const BAD_TIME: &str = "bad_time";
-    /// The interval between two reports is no whole number of seconds.
+    /// The report interval is not an integer number of seconds.
     pub const BAD_EVERY: &str = "bad_every";
-    /// A unit, a name or a place is no text.
+    /// A unit, a name or a place is not a string.
     pub const NOT_A_TEXT: &str = "not_a_text";
-    /// What was typed is no number.
+    /// The text of a form field is not a number.
     pub const BAD_NUMBER: &str = "bad_number";
     pub const TOO_LONG: &str = "too_long";
     pub const TOO_MANY_READINGS: &str = "too_many_readings";
-    /// Only the device itself reports and answers.
+    /// Only the device itself may report and answer orders.
     pub const NOT_YOURS: &str = "not_yours";
     pub const NO_METRIC: &str = "no_metric";
     pub const BAD_THRESHOLD: &str = "bad_threshold";
@@ -86,15 +86,15 @@ pub mod why {
     pub const FLEET_FULL: &str = "fleet_full";
 }
 
-/// The topics `device/<id>`: what one device measures, its alarms, and what it is asked to do.
+/// The topics `device/<id>`: one device's measurements, alarms and orders.
 #[derive(Debug, Clone, Copy)]
 pub struct Devices;
 
-/// The topic `fleet/all`: every device at a glance.
+/// The topic `fleet/all`: a summary of every device.
 #[derive(Debug, Clone, Copy)]
 pub struct Fleet;
 
-/// The topic `orders/all`: what devices were asked and have not answered. The server's own.
+/// The topic `orders/all`: the unanswered orders of all devices. Only the server reads and writes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Orders;
 
@@ -102,7 +102,7 @@ pub struct Orders;
 pub struct Threshold {
     pub low: Option<f64>,
     pub high: Option<f64>,
-    /// How far back within the limits a value must be before the alarm ends.
+    /// How far within the limits a value must return before the alarm clears.
     pub hysteresis: f64,
 }
 
@@ -113,7 +113,7 @@ pub enum Side {
     High,
 }
 
-/// Whether a device is heard as it promised.
+/// Whether a device reports at its announced interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
@@ -123,7 +123,7 @@ pub enum Health {
     Offline,
 }
 
-/// What became of a command to a device.
+/// The state of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -134,8 +134,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// As the device says it.
-    pub const fn of_answer(ok: bool) -> Self {
+    pub const fn from_ack(ok: bool) -> Self {
         if ok { Self::Acknowledged } else { Self::Failed }
     }
 }
@@ -145,9 +144,9 @@ impl Outcome {
 pub enum DeviceCommand {
     /// From the device.
     Report(Report),
-    /// No command: it keeps the places of those behind it in postcard.
+    /// Unused: it preserves the postcard indices of the variants that follow.
     Reserved(NoCommand),
-    /// None of both takes the threshold away.
+    /// Removes the threshold if neither limit is given.
     SetThreshold {
         metric: String,
         low: Option<f64>,
@@ -157,13 +156,13 @@ pub enum DeviceCommand {
     Acknowledge {
         alarm: Seq,
     },
-    /// Asks the device to do something. `argument`: JSON, or nothing.
+    /// Sends an order to the device. `argument`: JSON, or empty.
     Order {
         name: String,
         #[serde(default)]
         argument: String,
     },
-    /// From the device: what became of the order that was made by the event `order`.
+    /// From the device: the answer to the order whose `Ordered` event has the seq `order`.
     Ack {
         order: Seq,
         ok: bool,
@@ -172,30 +171,30 @@ pub enum DeviceCommand {
     },
 }
 
-/// A reading that counts.
+/// A reading that passed validation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Taken {
+pub struct AcceptedReading {
     pub metric: String,
     pub value: f64,
     pub unit: String,
     pub at: Millis,
 }
 
-/// A reading that does not count.
+/// A reading that failed validation, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// As far as it can be told.
+    /// The metric or field name; empty if it is unknown.
     pub metric: String,
     pub why: String,
 }
 
-/// An alarm's id and an order's id are the seqs of the events that made them.
+/// An alarm's id is the seq of its `Raised` event, an order's id the seq of its `Ordered` event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceEvent {
     Reported {
         at: Millis,
-        readings: Vec<Taken>,
+        readings: Vec<AcceptedReading>,
         refused: Vec<Refusal>,
         name: Option<String>,
         place: Option<String>,
@@ -236,15 +235,17 @@ pub enum DeviceEvent {
         note: String,
         at: Millis,
     },
-    Turned {
+    #[serde(rename = "turned")]
+    HealthChanged {
         health: Health,
         at: Millis,
     },
-    /// What a broker had kept of the device, or its will: values that are its last, whose time nobody knows. It is no sign of
-    /// life. `at`: when the server was told.
-    Recalled {
+    /// Values of a retained or queued message or of a will: the device's last known values, measured at an unknown time. They do not
+    /// count as a sign of life. `at`: when the server received them.
+    #[serde(rename = "recalled")]
+    LastKnownReported {
         at: Millis,
-        values: Vec<Recalled>,
+        values: Vec<UndatedValue>,
         refused: Vec<Refusal>,
         name: Option<String>,
         place: Option<String>,
@@ -252,65 +253,67 @@ pub enum DeviceEvent {
     },
 }
 
-/// A value without a time.
+/// A value measured at an unknown time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Recalled {
+pub struct UndatedValue {
     pub metric: String,
     pub value: f64,
     pub unit: String,
 }
 
-/// One value in the overview.
+/// The current value of one metric, as the overview shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Shown {
+pub struct CurrentValue {
     pub metric: String,
     pub value: f64,
     pub unit: String,
-    /// It is beyond its threshold.
+    /// Whether the metric has an active alarm.
     pub alarm: bool,
 }
 
-/// What a device's topic tells the overview.
+/// The summary that a device's topic forwards to the overview.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct News {
+pub struct DeviceSummary {
     pub name: String,
     pub place: String,
-    /// When it was last heard; 0 is never.
+    /// When the device was last seen; 0 is never.
     pub seen: Millis,
     pub every: u32,
-    /// That are not over.
+    /// Active alarms.
     pub alarms: u32,
-    pub latest: Vec<Shown>,
+    pub latest: Vec<CurrentValue>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    pub news: News,
+pub struct FleetEntry {
+    #[serde(rename = "news")]
+    pub summary: DeviceSummary,
     pub health: Health,
-    /// Since when it is so.
+    /// When `health` last changed.
     pub since: Millis,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FleetEvent {
-    /// The whole entry: a reader that missed the one before needs no other. `turned`: its health is another one.
+    /// The complete entry, so a reader that missed an earlier one needs nothing else. `health_changed`: `health` differs from the entry
+    /// before.
     Entry {
         id: String,
-        entry: Entry,
-        turned: bool,
+        entry: FleetEntry,
+        #[serde(rename = "turned")]
+        health_changed: bool,
     },
-    Gone {
-        id: String,
-    },
-    /// At one look these have turned offline; browsers, which come and go, are not among them.
-    Silent {
-        ids: Vec<String>,
-    },
+    #[serde(rename = "gone")]
+    Removed { id: String },
+    /// The devices that one health check found newly offline, without browsers, which come and go.
+    #[serde(rename = "silent")]
+    WentOffline { ids: Vec<String> },
 }
 
+/// An order that the device has not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Open {
+pub struct PendingOrder {
     pub device: String,
     pub order: Seq,
     pub name: String,
@@ -321,24 +324,24 @@ pub struct Open {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrdersEvent {
-    Added(Open),
+    Added(PendingOrder),
     Done { device: String, order: Seq },
     Expired { device: String, order: Seq },
 }
 
-/// Where a device's page is.
+/// The path of a device's page.
 pub fn device_path(id: &str) -> String {
     format!("/devices/{id}")
 }
 
 /// 1 to [`MAX_ID`] of `a-z 0-9 - _ .`.
-pub fn is_device(id: &str) -> bool {
+pub fn is_device_id(id: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
     (1..=MAX_ID).contains(&id.len()) && id.bytes().all(plain) && id != "." && id != ".."
 }
 
-/// Whose browser this is, if it is one.
-pub fn owner(id: &str) -> Option<&str> {
+/// The id of the person whose browser this is; `None` if the device is not a browser.
+pub fn browser_owner(id: &str) -> Option<&str> {
     id.strip_prefix(BROWSER)
 }
 
@@ -346,19 +349,19 @@ pub fn browser_id(person: &PersonId) -> String {
     format!("{BROWSER}{}", person.0)
 }
 
-pub fn is_metric(name: &str) -> bool {
+pub fn is_metric_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=MAX_METRIC).contains(&name.len()) && name.bytes().all(plain)
 }
 
-pub fn is_order(name: &str) -> bool {
+pub fn is_order_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=MAX_ORDER).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// A text of one line, without invisible characters and those that turn the text around them, cut at `most` characters.
-pub fn tidy(typed: &str, most: usize) -> String {
-    text::truncate(&text::single_line(typed), most).to_owned()
+/// Returns the text on one line, without invisible and bidirectional control characters, truncated to `max_chars`.
+pub fn sanitize(text: &str, max_chars: usize) -> String {
+    text::truncate(&text::single_line(text), max_chars).to_owned()
 }
 
 #[cfg(test)]
@@ -366,17 +369,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_and_names_have_their_letters() {
+    fn ids_and_names_accept_only_their_alphabet() {
         for right in ["a", "sensor-1", "host-a.b_c", &"x".repeat(MAX_ID)] {
-            assert!(is_device(right), "{right}");
+            assert!(is_device_id(right), "{right}");
         }
         for wrong in ["", ".", "..", "A", "a/b", "가", &"x".repeat(MAX_ID + 1)] {
-            assert!(!is_device(wrong), "{wrong}");
+            assert!(!is_device_id(wrong), "{wrong}");
         }
-        assert!(is_metric("net_in") && !is_metric("온도") && !is_metric(""));
-        assert_eq!(owner("browser-00ff"), Some("00ff"));
-        assert_eq!(tidy(" a\nb ", 2), "a");
-        assert_eq!(tidy("Oven\u{202e} 1\u{200b}", 40), "Oven 1");
-        assert_eq!(tidy("\u{3164}\u{2800}", 40), "");
+        assert!(is_metric_name("net_in") && !is_metric_name("온도") && !is_metric_name(""));
+        assert_eq!(browser_owner("browser-00ff"), Some("00ff"));
+        assert_eq!(sanitize(" a\nb ", 2), "a");
+        assert_eq!(sanitize("Oven\u{202e} 1\u{200b}", 40), "Oven 1");
+        assert_eq!(sanitize("\u{3164}\u{2800}", 40), "");
     }
 }

@@ -1,67 +1,77 @@
-//! What only the server commands of devices, of the overview and of the list of orders.
+//! The server's own commands to devices, to the overview and to the pending orders.
 
 use serde::{Deserialize, Serialize};
 
-use super::super::model::{Device, Overview, Waiting};
+use super::super::model::{Device, Overview, PendingOrders};
 use super::super::wire::{
-    DeviceEvent, Devices, Fleet, FleetEvent, Health, Millis, News, Open, Orders, OrdersEvent, Outcome, Report,
+    DeviceEvent, DeviceSummary, Devices, Fleet, FleetEvent, Health, Millis, Orders, OrdersEvent, Outcome, PendingOrder,
+    Report,
 };
-use super::readings::{recalled, reported};
+use super::readings::{report_last_known, report_live};
 use super::{device, fleet, orders};
 use duplex_hub::decider::{Context, ServerCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
 
-/// To a device's topic: for a device behind the broker, for the server's own machine, or by the server itself.
+/// Commands to a device's topic, on behalf of a device behind the broker, of the server's own machine, or of the server itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceServerCommand {
     /// From the device.
     Report(Report),
-    /// Something came in the device's name that is no report.
-    Bad { why: String },
-    /// From the device: what became of the order that was made by the event `order`.
+    /// A message from the device could not be parsed.
+    #[serde(rename = "bad")]
+    InvalidMessage { why: String },
+    /// From the device: the answer to the order whose `Ordered` event has the seq `order`.
     Ack { order: Seq, ok: bool, note: String },
-    /// The device is heard, or not.
-    Turn { health: Health, at: Millis },
-    /// The device did not answer.
+    /// The device's health changed.
+    #[serde(rename = "turn")]
+    SetHealth { health: Health, at: Millis },
+    /// The device did not answer in time.
     Expire { order: Seq },
-    /// What the device said last, without saying when. It may be long gone.
-    Last(Report),
+    /// A report of unknown age, from a retained or queued message or a will. The device may be gone.
+    #[serde(rename = "last")]
+    LastKnown(Report),
 }
 
-/// To the overview.
+/// Commands to the overview.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FleetCommand {
     /// From the device's topic.
-    Update { id: String, news: News },
-    /// From the clock: who is late now, and who was away for so long that it goes.
-    Look,
+    Update {
+        id: String,
+        #[serde(rename = "news")]
+        summary: DeviceSummary,
+    },
+    /// From the watchdog: recomputes the health of all devices and removes those that have been offline for too long.
+    #[serde(rename = "look")]
+    RefreshHealth,
 }
 
-/// To the list of orders.
+/// Commands to the pending orders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrdersCommand {
-    Add(Open),
+    Add(PendingOrder),
     Done {
         device: String,
         order: Seq,
     },
-    /// Who waits for too long?
-    Look,
+    /// From the watchdog: expires the orders that have timed out.
+    #[serde(rename = "look")]
+    ExpireOverdue,
 }
 
 impl ServerCommand<Devices> for DeviceServerCommand {
     fn decide(self, _devices: &Devices, at: Context<'_>, device: &Device) -> Result<Vec<DeviceEvent>, Rejection> {
         match self {
-            Self::Report(report) => reported(at, device, report),
-            Self::Bad { why } => Ok(device::bad(at, why)),
-            Self::Ack { order, ok, note } => device::answer(at, device, order, Outcome::of_answer(ok), &note),
-            Self::Turn { health, at: since } => Ok(device::turn(device, health, since, at.now)),
+            Self::Report(report) => report_live(at, device, report),
+            Self::InvalidMessage { why } => Ok(device::invalid_message(at, why)),
+            Self::Ack { order, ok, note } => device::answer(at, device, order, Outcome::from_ack(ok), &note),
+            Self::SetHealth { health, at: since } => Ok(device::set_health(device, health, since, at.now)),
             Self::Expire { order } => device::answer(at, device, order, Outcome::TimedOut, ""),
-            Self::Last(report) => recalled(at, device, report),
+            Self::LastKnown(report) => report_last_known(at, device, report),
         }
     }
 }
@@ -69,18 +79,18 @@ impl ServerCommand<Devices> for DeviceServerCommand {
 impl ServerCommand<Fleet> for FleetCommand {
     fn decide(self, _fleet: &Fleet, at: Context<'_>, overview: &Overview) -> Result<Vec<FleetEvent>, Rejection> {
         match self {
-            Self::Update { id, news } => fleet::update(overview, id, news, at.now),
-            Self::Look => Ok(fleet::look(overview, at.now)),
+            Self::Update { id, summary } => fleet::update(overview, id, summary, at.now),
+            Self::RefreshHealth => Ok(fleet::refresh_health(overview, at.now)),
         }
     }
 }
 
 impl ServerCommand<Orders> for OrdersCommand {
-    fn decide(self, _orders: &Orders, at: Context<'_>, waiting: &Waiting) -> Result<Vec<OrdersEvent>, Rejection> {
+    fn decide(self, _orders: &Orders, at: Context<'_>, pending: &PendingOrders) -> Result<Vec<OrdersEvent>, Rejection> {
         Ok(match self {
-            Self::Add(open) => orders::add(waiting, open),
-            Self::Done { device, order } => orders::done(waiting, device, order),
-            Self::Look => orders::look(waiting, at.now),
+            Self::Add(order) => orders::add(pending, order),
+            Self::Done { device, order } => orders::done(pending, device, order),
+            Self::ExpireOverdue => orders::expire_overdue(pending, at.now),
         })
     }
 }

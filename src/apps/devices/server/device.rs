@@ -1,16 +1,16 @@
-//! One device: what it may say, what it may be asked, and who may do so. Pure.
+//! The decider of `device/<id>`: one device's reports, thresholds, alarms and orders, and who may send them. Pure.
 
 use super::super::model::Device;
 
 use super::super::wire::{
-    ALL, DeviceCommand, DeviceEvent, Devices, Fleet, GROUP, Health, MAX_AGE, MAX_ARGUMENT, MAX_NOTE, MAX_VALUE,
-    MAX_WAITING, ORDER_WAIT, Open, Orders, Outcome, Refusal, Side, Threshold, device_path, is_device, is_order, owner,
-    tidy, why,
+    ALL, DeviceCommand, DeviceEvent, Devices, Fleet, GROUP, Health, MAX_AGE, MAX_ARGUMENT, MAX_NOTE,
+    MAX_PENDING_PER_DEVICE, MAX_VALUE, ORDER_TIMEOUT, Orders, Outcome, PendingOrder, Refusal, Side, Threshold,
+    browser_owner, device_path, is_device_id, is_order_name, sanitize, why,
 };
-use super::NOTICE_LIFE;
+use super::NOTICE_LIFETIME;
 use super::commands::{DeviceServerCommand, FleetCommand, OrdersCommand};
-use super::letter::OrderLetter;
-use super::readings::{judge, kept, reported};
+use super::mqtt_message::OrderMessage;
+use super::readings::{alarm_events, normalize, report_live};
 use crate::server::forms::CommandForm;
 use crate::server::notify;
 use crate::wire::form::Fields;
@@ -23,22 +23,22 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Raw reports that the log keeps of a device: at one in five seconds, a day.
+/// Maximum events in a device's log: one day at one report every five seconds.
 const KEPT_EVENTS: u64 = 20_000;
 
-/// The device's page, for browsers that run no scripts.
+/// The forms of the device's page, for browsers without scripts.
 pub fn forms() -> [CommandForm; 1] {
     [CommandForm {
         path: "/devices/{id}",
         command: |path, fields| {
             let id = path.strip_prefix("/devices/")?;
-            TopicCommand::to::<Devices>(id, &posted(fields)?).ok()
+            TopicCommand::to::<Devices>(id, &parse_form(fields)?).ok()
         },
         then: CommandForm::same_page,
     }]
 }
 
-fn posted(fields: &Fields) -> Option<DeviceCommand> {
+fn parse_form(fields: &Fields) -> Option<DeviceCommand> {
     let text = |name: &str| fields.get(name).map(|text| text.trim().to_owned());
     let number = |name: &str| match text(name) {
         Some(text) if !text.is_empty() => number::parse_f64(&text).map(Some),
@@ -65,11 +65,11 @@ fn posted(fields: &Fields) -> Option<DeviceCommand> {
 impl Decider for Devices {
     type ServerCommand = DeviceServerCommand;
 
-    /// Everybody may look. Who may set what a device does, its commands say; a browser is its visitor's alone.
+    /// Everyone may read. A browser is writable by its own visitor only; `decide` checks the rights for each command.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
-            id if !is_device(id) => Err(Denied::Unknown),
-            id if owner(id).is_some_and(|owner| owner != who.person.id.0) => Ok(Access::Read),
+            id if !is_device_id(id) => Err(Denied::Unknown),
+            id if browser_owner(id).is_some_and(|owner| owner != who.person.id.0) => Ok(Access::Read),
             _ => Ok(Access::Write),
         }
     }
@@ -84,7 +84,7 @@ impl Decider for Devices {
 
     fn decide(&self, at: Context<'_>, device: &Device, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
         match command {
-            DeviceCommand::Report(report) => from_device(at).and_then(|()| reported(at, device, report)),
+            DeviceCommand::Report(report) => from_device(at).and_then(|()| report_live(at, device, report)),
             DeviceCommand::SetThreshold {
                 metric,
                 low,
@@ -96,7 +96,7 @@ impl Decider for Devices {
                 may_control(at).and_then(|()| order(at, device, name, &argument))
             }
             DeviceCommand::Ack { order, ok, note } => {
-                from_device(at).and_then(|()| answer(at, device, order, Outcome::of_answer(ok), &note))
+                from_device(at).and_then(|()| answer(at, device, order, Outcome::from_ack(ok), &note))
             }
         }
     }
@@ -104,11 +104,11 @@ impl Decider for Devices {
     fn forward(&self, topic: &TopicName, device: &Device, seq: Seq, event: &DeviceEvent) -> Vec<Forward> {
         let id = topic.rest();
         match event {
-            DeviceEvent::Reported { .. } | DeviceEvent::Recalled { .. } => to_fleet(id, device),
+            DeviceEvent::Reported { .. } | DeviceEvent::LastKnownReported { .. } => to_fleet(id, device),
             DeviceEvent::Raised { .. } | DeviceEvent::Cleared { .. } => {
                 let notice = notice(id, device, event).and_then(|notice| {
-                    // What a visitor's browser measures, and when that is an alarm, is that visitor's own affair.
-                    let audience = match owner(id) {
+                    // Alarms of a browser are sent to its visitor alone.
+                    let audience = match browser_owner(id) {
                         Some(owner) => Audience::Person(PersonId(owner.to_owned())),
                         None => Audience::Group(GROUP.to_owned()),
                     };
@@ -116,7 +116,7 @@ impl Decider for Devices {
                 });
                 to_fleet(id, device).into_iter().chain(notice).collect()
             }
-            DeviceEvent::Ordered { name, argument, at, .. } => to_orders(&OrdersCommand::Add(Open {
+            DeviceEvent::Ordered { name, argument, at, .. } => to_orders(&OrdersCommand::Add(PendingOrder {
                 device: id.to_owned(),
                 order: seq,
                 name: name.clone(),
@@ -127,7 +127,7 @@ impl Decider for Devices {
                 device: id.to_owned(),
                 order: *order,
             }),
-            DeviceEvent::ThresholdSet { .. } | DeviceEvent::Acknowledged { .. } | DeviceEvent::Turned { .. } => {
+            DeviceEvent::ThresholdSet { .. } | DeviceEvent::Acknowledged { .. } | DeviceEvent::HealthChanged { .. } => {
                 Vec::new()
             }
         }
@@ -135,7 +135,9 @@ impl Decider for Devices {
 
     fn refused_parts(event: &DeviceEvent) -> u64 {
         match event {
-            DeviceEvent::Reported { refused, .. } | DeviceEvent::Recalled { refused, .. } => refused.len() as u64,
+            DeviceEvent::Reported { refused, .. } | DeviceEvent::LastKnownReported { refused, .. } => {
+                refused.len() as u64
+            }
             _ => 0,
         }
     }
@@ -148,10 +150,10 @@ impl Decider for Devices {
     }
 }
 
-/// A program with the token, and a visitor for their browser.
+/// Allows a program for any device but a browser, and a visitor for their own browser.
 fn from_device(at: Context<'_>) -> Result<(), Rejection> {
-    let own = owner(at.topic.rest()) == Some(at.who.id.0.as_str());
-    let program = at.origin == Origin::Program && owner(at.topic.rest()).is_none();
+    let own = browser_owner(at.topic.rest()) == Some(at.who.id.0.as_str());
+    let program = at.origin == Origin::Program && browser_owner(at.topic.rest()).is_none();
     if own || program {
         Ok(())
     } else {
@@ -159,10 +161,10 @@ fn from_device(at: Context<'_>) -> Result<(), Rejection> {
     }
 }
 
-/// An operator, or everybody where they opened it (`--demo`), and a visitor for their browser. Not the role `device`: it speaks for
+/// Allows an operator, everyone with `--demo`, and a visitor for their own browser. The role `device` is not sufficient: it stands for
 /// the device itself.
 fn may_control(at: Context<'_>) -> Result<(), Rejection> {
-    let own = owner(at.topic.rest()) == Some(at.who.id.0.as_str());
+    let own = browser_owner(at.topic.rest()) == Some(at.who.id.0.as_str());
     if own || at.authority.may_control() {
         Ok(())
     } else {
@@ -170,7 +172,7 @@ fn may_control(at: Context<'_>) -> Result<(), Rejection> {
     }
 }
 
-pub fn bad(at: Context<'_>, why: String) -> Vec<DeviceEvent> {
+pub fn invalid_message(at: Context<'_>, why: String) -> Vec<DeviceEvent> {
     vec![DeviceEvent::Reported {
         at: at.now,
         readings: Vec::new(),
@@ -195,15 +197,16 @@ fn set_threshold(
     };
     let Threshold { low, high, hysteresis } = threshold;
     let threshold = Threshold {
-        low: low.map(kept),
-        high: high.map(kept),
-        hysteresis: kept(hysteresis),
+        low: low.map(normalize),
+        high: high.map(normalize),
+        hysteresis: normalize(hysteresis),
     };
-    let fits = |value: f64| value.is_finite() && value.abs() <= MAX_VALUE;
+    let is_valid = |value: f64| value.is_finite() && value.abs() <= MAX_VALUE;
     let ordered = low
         .zip(high)
         .is_none_or(|(low, high)| low < high && hysteresis < high - low);
-    if !(low.is_none_or(fits) && high.is_none_or(fits) && fits(hysteresis) && hysteresis >= 0.0 && ordered) {
+    let limits_valid = low.is_none_or(is_valid) && high.is_none_or(is_valid);
+    if !(limits_valid && is_valid(hysteresis) && hysteresis >= 0.0 && ordered) {
         return Err(Rejection::refused(why::BAD_THRESHOLD));
     }
     let threshold = (low.is_some() || high.is_some()).then_some(threshold);
@@ -216,8 +219,8 @@ fn set_threshold(
         by: at.who.clone(),
         at: at.now,
     };
-    let judged = judge(device, &metric, threshold, known.value, at.now);
-    Ok(std::iter::once(set).chain(judged).collect())
+    let alarms = alarm_events(device, &metric, threshold, known.value, at.now);
+    Ok(std::iter::once(set).chain(alarms).collect())
 }
 
 fn acknowledge(at: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEvent>, Rejection> {
@@ -238,16 +241,16 @@ fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Resu
     if device.seen == 0 {
         return Err(Rejection::refused(why::NOT_HEARD));
     }
-    if !is_order(&name) {
+    if !is_order_name(&name) {
         return Err(Rejection::refused(why::BAD_ORDER));
     }
     let is_json = argument.is_empty() || json::check(argument.as_bytes()).is_ok();
     if argument.len() > MAX_ARGUMENT || !is_json {
         return Err(Rejection::refused(why::BAD_ARGUMENT));
     }
-    // What the list of orders should have ended long ago, it does not know.
-    let lost = device.orders.iter().filter(|order| order.is_forgotten(at.now));
-    let mut events: Vec<_> = lost
+    // Time out stale orders here: `orders/all` no longer knows them.
+    let stale = device.orders.iter().filter(|order| order.is_stale(at.now));
+    let mut events: Vec<_> = stale
         .map(|order| DeviceEvent::Answered {
             order: order.id,
             outcome: Outcome::TimedOut,
@@ -255,7 +258,7 @@ fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Resu
             at: at.now,
         })
         .collect();
-    if device.waiting().saturating_sub(events.len()) >= MAX_WAITING {
+    if device.pending_orders().saturating_sub(events.len()) >= MAX_PENDING_PER_DEVICE {
         return Err(Rejection::refused(why::ORDERS_WAITING));
     }
     events.push(DeviceEvent::Ordered {
@@ -267,7 +270,7 @@ fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Resu
     Ok(events)
 }
 
-/// The first answer counts.
+/// Records an answer; only the first one counts.
 pub fn answer(
     at: Context<'_>,
     device: &Device,
@@ -283,28 +286,29 @@ pub fn answer(
     Ok(vec![DeviceEvent::Answered {
         order: id,
         outcome,
-        note: tidy(note, MAX_NOTE),
+        note: sanitize(note, MAX_NOTE),
         at: at.now,
     }])
 }
 
-/// An older turn that comes late changes nothing; a known one from the future was stamped by a clock that was ahead.
-pub fn turn(device: &Device, health: Health, since: Millis, now: Millis) -> Vec<DeviceEvent> {
-    let late = since < device.since && device.since <= now;
-    if (device.health, device.since) == (health, since) || late {
+/// Records a change of health. A change older than the recorded one is ignored, unless the recorded time lies in the future: a clock
+/// that was ahead stamped it.
+pub fn set_health(device: &Device, health: Health, since: Millis, now: Millis) -> Vec<DeviceEvent> {
+    let is_outdated = since < device.since && device.since <= now;
+    if (device.health, device.since) == (health, since) || is_outdated {
         return Vec::new();
     }
-    vec![DeviceEvent::Turned { health, at: since }]
+    vec![DeviceEvent::HealthChanged { health, at: since }]
 }
 
 fn to_fleet(id: &str, device: &Device) -> Vec<Forward> {
-    // What never said anything that counts is not among the devices.
+    // A device without an accepted report is not listed.
     if device.seen == 0 && device.metrics.is_empty() {
         return Vec::new();
     }
     let update = FleetCommand::Update {
         id: id.to_owned(),
-        news: device.news(),
+        summary: device.summary(),
     };
     forward::<Fleet>(&update)
 }
@@ -319,7 +323,7 @@ fn forward<D: Decider>(command: &D::ServerCommand) -> Vec<Forward> {
 
 fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
     let name = if device.name.is_empty() { id } else { &device.name };
-    let (metric, value, at, over) = match event {
+    let (metric, value, at, is_cleared) = match event {
         DeviceEvent::Raised { metric, value, at, .. } => (metric, value, at, false),
         DeviceEvent::Cleared { alarm, value, at } => {
             let alarm = device.alarms.iter().find(|one| one.id == *alarm)?;
@@ -328,7 +332,7 @@ fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
         _ => return None,
     };
     let unit = device.metrics.get(metric).map_or("", |metric| metric.unit.as_str());
-    let title = match over {
+    let title = match is_cleared {
         true => LocalizedText::new(format!("경보 해제: {name}"), format!("Alarm over: {name}")),
         false => LocalizedText::new(format!("경보: {name}"), format!("Alarm: {name}")),
     };
@@ -357,21 +361,20 @@ fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
         title,
         body,
         link: Some(device_path(id)),
-        level: if over { Level::Success } else { Level::Danger },
-        expires: Some(at.saturating_add(NOTICE_LIFE)),
+        level: if is_cleared { Level::Success } else { Level::Danger },
+        expires: Some(at.saturating_add(NOTICE_LIFETIME)),
     })
 }
 
-/// What the device is told, as MQTT carries it. After `expires` nobody waits for it any more, and it must not be done. The argument is
-/// as it was typed, to the last digit.
-pub fn letter(open: &Open) -> String {
-    let letter = OrderLetter {
-        id: open.order,
-        name: &open.name,
-        argument: serde_json::from_str(&open.argument).ok(),
-        expires: Some(open.at.saturating_add(ORDER_WAIT)),
+/// The order as it is published over MQTT. The argument is passed on exactly as it was typed.
+pub fn order_message(order: &PendingOrder) -> String {
+    let message = OrderMessage {
+        id: order.order,
+        name: &order.name,
+        argument: serde_json::from_str(&order.argument).ok(),
+        expires: Some(order.at.saturating_add(ORDER_TIMEOUT)),
     };
-    serde_json::to_string(&letter).unwrap_or_default()
+    serde_json::to_string(&message).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! The overview: what each device's topic tells it, and who has not been heard. Pure.
+//! The decider of `fleet/all`, the overview: the summaries that the devices' topics forward, and each device's health. Pure.
 
-use super::super::model::{Overview, judge};
+use super::super::model::{Overview, health_at};
 use super::super::wire::{
-    ALL, Devices, Entry, Fleet, FleetEvent, GROUP, Health, MAX_AGE, MAX_DEVICES, News, device_path, owner, why,
+    ALL, DeviceSummary, Devices, Fleet, FleetEntry, FleetEvent, GROUP, Health, MAX_AGE, MAX_DEVICES, browser_owner,
+    device_path, why,
 };
-use super::NOTICE_LIFE;
+use super::NOTICE_LIFETIME;
 use super::commands::{DeviceServerCommand, FleetCommand};
 use crate::server::notify;
 use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
@@ -13,10 +14,10 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// The state says it all; events are for those who were here a moment ago.
+/// Few: the state is complete, and events serve only subscribers that resume.
 const KEPT_EVENTS: u64 = 5_000;
-/// Names in a notice of many devices.
-const NAMED: usize = 3;
+/// Maximum names in a notice about several devices.
+const MAX_NAMES: usize = 3;
 
 impl Decider for Fleet {
     type ServerCommand = FleetCommand;
@@ -38,10 +39,10 @@ impl Decider for Fleet {
             FleetEvent::Entry {
                 id,
                 entry,
-                turned: true,
-            } => turn(id, entry),
-            FleetEvent::Silent { ids } => notice(overview, ids),
-            FleetEvent::Entry { .. } | FleetEvent::Gone { .. } => None,
+                health_changed: true,
+            } => forward_health(id, entry),
+            FleetEvent::WentOffline { ids } => notice(overview, ids),
+            FleetEvent::Entry { .. } | FleetEvent::Removed { .. } => None,
         };
         forward.into_iter().collect()
     }
@@ -54,58 +55,66 @@ impl Decider for Fleet {
     }
 }
 
-pub fn update(overview: &Overview, id: String, news: News, now: Millis) -> Result<Vec<FleetEvent>, Rejection> {
+pub fn update(
+    overview: &Overview,
+    id: String,
+    summary: DeviceSummary,
+    now: Millis,
+) -> Result<Vec<FleetEvent>, Rejection> {
     let before = overview.devices.get(&id);
     let mut events = Vec::new();
     if before.is_none() && overview.devices.len() >= MAX_DEVICES {
-        let gone = longest_away(overview).ok_or_else(|| Rejection::refused(why::FLEET_FULL))?;
-        events.push(FleetEvent::Gone { id: gone.clone() });
+        let removed = longest_offline(overview).ok_or_else(|| Rejection::refused(why::FLEET_FULL))?;
+        events.push(FleetEvent::Removed { id: removed.clone() });
     }
-    let entry = entry(before, heard_by(news, now), now);
+    let entry = entry(before, clamp_seen(summary, now), now);
     if before != Some(&entry) {
-        let turned = before.is_none_or(|before| before.health != entry.health);
-        events.push(FleetEvent::Entry { id, entry, turned });
+        let health_changed = before.is_none_or(|before| before.health != entry.health);
+        events.push(FleetEvent::Entry {
+            id,
+            entry,
+            health_changed,
+        });
     }
     Ok(events)
 }
 
-fn entry(before: Option<&Entry>, news: News, now: Millis) -> Entry {
-    let health = judge(news.seen, news.every, now);
-    let same = before.filter(|before| before.health == health);
-    Entry {
-        news,
+fn entry(before: Option<&FleetEntry>, summary: DeviceSummary, now: Millis) -> FleetEntry {
+    let health = health_at(summary.seen, summary.every, now);
+    let unchanged = before.filter(|before| before.health == health);
+    FleetEntry {
+        summary,
         health,
-        since: same.map_or(now, |before| before.since),
+        since: unchanged.map_or(now, |before| before.since),
     }
 }
 
-/// Nobody was heard in the future: who seems to have been, by a clock that was ahead, is taken to be heard now, and is silent from
-/// then on. A few seconds are a clock's that is set right all the time.
-fn heard_by(news: News, now: Millis) -> News {
-    const SLACK: Millis = 2_000;
-    let seen = if news.seen > now.saturating_add(SLACK) {
+/// Replaces a `seen` in the future, stamped by a clock that was ahead, by now. Small corrections of the clock are tolerated.
+fn clamp_seen(summary: DeviceSummary, now: Millis) -> DeviceSummary {
+    const TOLERANCE: Millis = 2_000;
+    let seen = if summary.seen > now.saturating_add(TOLERANCE) {
         now
     } else {
-        news.seen
+        summary.seen
     };
-    News { seen, ..news }
+    DeviceSummary { seen, ..summary }
 }
 
-fn turn(id: &str, entry: &Entry) -> Option<Forward> {
-    let turn = DeviceServerCommand::Turn {
+fn forward_health(id: &str, entry: &FleetEntry) -> Option<Forward> {
+    let command = DeviceServerCommand::SetHealth {
         health: entry.health,
         at: entry.since,
     };
-    Forward::server_command::<Devices>(id, &turn)
+    Forward::server_command::<Devices>(id, &command)
 }
 
-/// One for all that fell silent together, as behind a broker that went away.
+/// One notice for all devices that went offline together, for example behind a broker that failed.
 fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
     let name = |id: &String| match overview.devices.get(id) {
-        Some(entry) if !entry.news.name.is_empty() => entry.news.name.clone(),
+        Some(entry) if !entry.summary.name.is_empty() => entry.summary.name.clone(),
         _ => id.clone(),
     };
-    let named = ids.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+    let named = ids.iter().take(MAX_NAMES).map(name).collect::<Vec<_>>().join(", ");
     let (title, body, link) = match ids {
         [id] => (
             LocalizedText::new(format!("연락 두절: {named}"), format!("Not heard any more: {named}")),
@@ -117,7 +126,7 @@ fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
                 format!("기기 {}대와 연락 두절", ids.len()),
                 format!("{} devices are not heard any more", ids.len()),
             ),
-            named + if ids.len() > NAMED { " …" } else { "" },
+            named + if ids.len() > MAX_NAMES { " …" } else { "" },
             "/devices".to_owned(),
         ),
     };
@@ -127,52 +136,52 @@ fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
         body: LocalizedText::untranslated(&body),
         link: Some(link),
         level: Level::Warning,
-        expires: since.map(|at| at.saturating_add(NOTICE_LIFE)),
+        expires: since.map(|at| at.saturating_add(NOTICE_LIFETIME)),
     };
     notify::forward(&Audience::Group(GROUP.to_owned()), &notice)
 }
 
-/// A full overview lets go whoever is offline for the longest time.
-fn longest_away(overview: &Overview) -> Option<&String> {
-    let away = overview
+/// The device to remove from a full overview: the one that has been offline longest.
+fn longest_offline(overview: &Overview) -> Option<&String> {
+    let offline = overview
         .devices
         .iter()
         .filter(|(_, entry)| entry.health == Health::Offline);
-    away.min_by_key(|(_, entry)| entry.news.seen).map(|(id, _)| id)
+    offline.min_by_key(|(_, entry)| entry.summary.seen).map(|(id, _)| id)
 }
 
-/// When it was last heard; of what was never heard, since when it is listed.
-const fn known(entry: &Entry) -> Millis {
-    match entry.news.seen {
+/// When the device was last seen, or, if it never was, when it was listed.
+const fn last_seen(entry: &FleetEntry) -> Millis {
+    match entry.summary.seen {
         0 => entry.since,
         seen => seen,
     }
 }
 
-/// What the time alone changes.
-pub fn look(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
-    let changed = |(id, before): (&String, &Entry)| {
-        if known(before) < now.saturating_sub(MAX_AGE) {
-            return Some(FleetEvent::Gone { id: id.clone() });
+/// The events that the passage of time causes.
+pub fn refresh_health(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
+    let changed = |(id, before): (&String, &FleetEntry)| {
+        if last_seen(before) < now.saturating_sub(MAX_AGE) {
+            return Some(FleetEvent::Removed { id: id.clone() });
         }
-        let entry = entry(Some(before), heard_by(before.news.clone(), now), now);
-        let turned = entry.health != before.health;
-        (turned || entry.news.seen != before.news.seen).then(|| FleetEvent::Entry {
+        let entry = entry(Some(before), clamp_seen(before.summary.clone(), now), now);
+        let health_changed = entry.health != before.health;
+        (health_changed || entry.summary.seen != before.summary.seen).then(|| FleetEvent::Entry {
             id: id.clone(),
             entry,
-            turned,
+            health_changed,
         })
     };
     let mut events: Vec<_> = overview.devices.iter().filter_map(changed).collect();
-    let silent = |event: &FleetEvent| match event {
-        FleetEvent::Entry { id, entry, .. } if entry.health == Health::Offline && owner(id).is_none() => {
+    let offline = |event: &FleetEvent| match event {
+        FleetEvent::Entry { id, entry, .. } if entry.health == Health::Offline && browser_owner(id).is_none() => {
             Some(id.clone())
         }
         _ => None,
     };
-    let ids: Vec<_> = events.iter().filter_map(silent).collect();
+    let ids: Vec<_> = events.iter().filter_map(offline).collect();
     if !ids.is_empty() {
-        events.push(FleetEvent::Silent { ids });
+        events.push(FleetEvent::WentOffline { ids });
     }
     events
 }
@@ -185,15 +194,15 @@ mod tests {
 
     const START: Millis = 1_000_000_000;
 
-    fn news(seen: Millis) -> News {
-        News {
+    fn summary(seen: Millis) -> DeviceSummary {
+        DeviceSummary {
             seen,
             every: 10,
-            ..News::default()
+            ..DeviceSummary::default()
         }
     }
 
-    fn tell(overview: &mut Overview, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
+    fn send(overview: &mut Overview, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
         let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
         let at = Context {
             topic: &topic,
@@ -211,34 +220,42 @@ mod tests {
     fn update(id: &str, seen: Millis) -> FleetCommand {
         FleetCommand::Update {
             id: id.to_owned(),
-            news: news(seen),
+            summary: summary(seen),
         }
     }
 
     #[test]
-    fn who_is_silent_turns_late_and_offline_and_back_once_each() {
+    fn a_silent_device_becomes_late_then_offline_then_online_again() {
         let mut overview = Overview::default();
-        let events = tell(&mut overview, update("a", START), START);
-        assert!(matches!(&events[..], [FleetEvent::Entry { turned: true, .. }]));
-        assert_eq!(tell(&mut overview, update("a", START), START + 1), [], "no news");
+        let events = send(&mut overview, update("a", START), START);
+        assert!(matches!(
+            &events[..],
+            [FleetEvent::Entry {
+                health_changed: true,
+                ..
+            }]
+        ));
+        assert_eq!(send(&mut overview, update("a", START), START + 1), [], "unchanged");
         let healths: Vec<_> = (0..60)
-            .flat_map(|second| tell(&mut overview, FleetCommand::Look, START + second * 1_000))
+            .flat_map(|second| send(&mut overview, FleetCommand::RefreshHealth, START + second * 1_000))
             .filter_map(|event| match event {
-                FleetEvent::Entry { entry, turned, .. } => Some((entry.health, entry.since - START, turned)),
-                FleetEvent::Silent { .. } => None,
-                FleetEvent::Gone { .. } => panic!("gone"),
+                FleetEvent::Entry {
+                    entry, health_changed, ..
+                } => Some((entry.health, entry.since - START, health_changed)),
+                FleetEvent::WentOffline { .. } => None,
+                FleetEvent::Removed { .. } => panic!("removed"),
             })
             .collect();
         assert_eq!(healths, [(Health::Late, 23_000, true), (Health::Offline, 43_000, true)]);
-        let back = tell(&mut overview, update("a", START + 70_000), START + 70_000);
-        let told = Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &back[0]);
-        let turn = told[0].command();
-        assert_eq!(turn.topic().as_str(), "device/a");
+        let back = send(&mut overview, update("a", START + 70_000), START + 70_000);
+        let forwards = Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &back[0]);
+        let command = forwards[0].command();
+        assert_eq!(command.topic().as_str(), "device/a");
         assert_eq!(
-            turn.json(),
+            command.json(),
             format!(r#"{{"turn":{{"at":{},"health":"online"}}}}"#, START + 70_000)
         );
-        let again = tell(&mut overview, update("a", START + 71_000), START + 71_000);
+        let again = send(&mut overview, update("a", START + 71_000), START + 71_000);
         assert_eq!(
             Fleet.forward(&TopicName::of::<Fleet>(ALL).unwrap(), &overview, 1, &again[0]),
             []
@@ -246,61 +263,64 @@ mod tests {
     }
 
     #[test]
-    fn who_was_never_heard_is_listed_offline_for_a_week() {
+    fn a_device_that_was_never_seen_is_listed_offline_for_a_week() {
         let mut overview = Overview::default();
-        let events = tell(&mut overview, update("a", 0), 10 * MAX_AGE);
+        let events = send(&mut overview, update("a", 0), 10 * MAX_AGE);
         assert!(matches!(&events[..], [FleetEvent::Entry { entry, .. }] if entry.health == Health::Offline));
-        assert_eq!(tell(&mut overview, FleetCommand::Look, 11 * MAX_AGE), []);
-        assert_eq!(tell(&mut overview, FleetCommand::Look, 11 * MAX_AGE + 1).len(), 1);
+        assert_eq!(send(&mut overview, FleetCommand::RefreshHealth, 11 * MAX_AGE), []);
+        assert_eq!(
+            send(&mut overview, FleetCommand::RefreshHealth, 11 * MAX_AGE + 1).len(),
+            1
+        );
         assert!(overview.devices.is_empty());
     }
 
     #[test]
-    fn those_who_fall_silent_together_are_one_notice_without_the_browsers() {
+    fn devices_that_go_offline_together_cause_one_notice_without_browsers() {
         let mut overview = Overview::default();
         for id in ["a", "b", "browser-00ff"] {
-            tell(&mut overview, update(id, START), START);
+            send(&mut overview, update(id, START), START);
         }
-        let events = tell(&mut overview, FleetCommand::Look, START + 43_000);
+        let events = send(&mut overview, FleetCommand::RefreshHealth, START + 43_000);
         let ids = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(events.last(), Some(&FleetEvent::Silent { ids }));
+        assert_eq!(events.last(), Some(&FleetEvent::WentOffline { ids }));
         let topic = TopicName::of::<Fleet>(ALL).unwrap();
-        let told = Fleet.forward(&topic, &overview, 4, &events[3]);
-        assert_eq!(told[0].command().topic().as_str(), "notices/devices");
-        let said = told[0].command().json();
-        assert!(said.contains("2 devices") && said.contains("a, b"), "{said}");
+        let forwards = Fleet.forward(&topic, &overview, 4, &events[3]);
+        assert_eq!(forwards[0].command().topic().as_str(), "notices/devices");
+        let json = forwards[0].command().json();
+        assert!(json.contains("2 devices") && json.contains("a, b"), "{json}");
 
-        tell(&mut overview, update("a", START + 50_000), START + 50_000);
-        let alone = tell(&mut overview, FleetCommand::Look, START + 95_000);
+        send(&mut overview, update("a", START + 50_000), START + 50_000);
+        let alone = send(&mut overview, FleetCommand::RefreshHealth, START + 95_000);
         let alone = Fleet.forward(&topic, &overview, 6, &alone[1]);
-        let said = alone[0].command().json();
-        assert!(said.contains("/devices/a"), "{said}");
+        let json = alone[0].command().json();
+        assert!(json.contains("/devices/a"), "{json}");
         let mut browser = Overview::default();
-        tell(&mut browser, update("browser-00ff", START), START);
-        assert_eq!(tell(&mut browser, FleetCommand::Look, START + 43_000).len(), 1);
+        send(&mut browser, update("browser-00ff", START), START);
+        assert_eq!(send(&mut browser, FleetCommand::RefreshHealth, START + 43_000).len(), 1);
     }
 
     #[test]
-    fn a_device_that_was_heard_by_a_clock_ahead_is_silent_from_now_on() {
+    fn a_seen_time_in_the_future_counts_as_now() {
         const DAY: Millis = 24 * 3_600_000;
         let mut overview = Overview::default();
         for id in ["dead", "live"] {
-            tell(&mut overview, update(id, START + DAY), START + DAY);
+            send(&mut overview, update(id, START + DAY), START + DAY);
         }
-        let found = tell(&mut overview, FleetCommand::Look, START);
+        let found = send(&mut overview, FleetCommand::RefreshHealth, START);
         assert_eq!(found.len(), 2, "once each");
-        assert_eq!(tell(&mut overview, FleetCommand::Look, START + 1_000), []);
-        tell(&mut overview, update("live", START + 40_000), START + 40_000);
-        tell(&mut overview, FleetCommand::Look, START + 43_000);
+        assert_eq!(send(&mut overview, FleetCommand::RefreshHealth, START + 1_000), []);
+        send(&mut overview, update("live", START + 40_000), START + 40_000);
+        send(&mut overview, FleetCommand::RefreshHealth, START + 43_000);
         let health = |id: &str| overview.devices[id].health;
         assert_eq!([health("dead"), health("live")], [Health::Offline, Health::Online]);
     }
 
     #[test]
-    fn a_full_overview_lets_go_who_is_away_and_else_nobody() {
+    fn a_full_overview_removes_only_offline_devices() {
         let mut overview = Overview::default();
         for number in 0..MAX_DEVICES {
-            tell(
+            send(
                 &mut overview,
                 update(&format!("d{number}"), START + number as Millis),
                 START,
@@ -317,11 +337,11 @@ mod tests {
         };
         let full = update("new", START).decide(&Fleet, at(START), &overview);
         assert_eq!(full, Err(Rejection::refused(why::FLEET_FULL)));
-        tell(&mut overview, FleetCommand::Look, START + 43_000);
-        let events = tell(&mut overview, update("new", START + 43_000), START + 43_000);
-        assert_eq!(events[0], FleetEvent::Gone { id: "d0".to_owned() });
+        send(&mut overview, FleetCommand::RefreshHealth, START + 43_000);
+        let events = send(&mut overview, update("new", START + 43_000), START + 43_000);
+        assert_eq!(events[0], FleetEvent::Removed { id: "d0".to_owned() });
         assert_eq!(overview.devices.len(), MAX_DEVICES);
-        let weeks = tell(&mut overview, FleetCommand::Look, START + 2 * MAX_AGE);
+        let weeks = send(&mut overview, FleetCommand::RefreshHealth, START + 2 * MAX_AGE);
         assert_eq!((weeks.len(), overview.devices.len()), (MAX_DEVICES, 0));
     }
 

@@ -1,4 +1,4 @@
-//! The machine that runs this server, as a device: what it does is measured and reported like any other's.
+//! The machine that runs this server, as a device: a background task that reports its load and executes orders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use sysinfo::{Disks, Networks, System};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{Devices, MAX_ID, Open, Raw, Reading, Report, THIS_SERVER};
+use super::super::wire::{Devices, MAX_ID, PendingOrder, RawNumber, Reading, Report, THIS_SERVER};
 use super::commands::DeviceServerCommand;
-use super::letter;
-use super::letter::Interval;
-use super::outbox::Outbox;
+use super::mqtt_message;
+use super::mqtt_message::Interval;
+use super::order_stream::OrderStream;
 use duplex_hub::{BackgroundTask, Hub, TaskFuture, now};
 use duplex_protocol::session::Answer;
 
 const PREFIX: &str = "host-";
-/// Seconds between reports that a command may ask for.
+/// The report intervals, in seconds, that an order may set.
 const INTERVALS: std::ops::RangeInclusive<u64> = 1..=3_600;
 
 pub struct Host {
@@ -24,7 +24,7 @@ pub struct Host {
     identity: Identity,
 }
 
-/// What the machine says of itself. By default neither its name nor its system: everybody may read it.
+/// The published identity of the machine. It is public, so by default it contains neither the name nor the operating system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity {
     id: String,
@@ -41,7 +41,7 @@ impl Identity {
                 place: String::new(),
             },
             Some(name) => Self {
-                id: format!("{PREFIX}{}", plain(name)),
+                id: format!("{PREFIX}{}", to_id(name)),
                 name: name.to_owned(),
                 place: System::long_os_version().unwrap_or_default(),
             },
@@ -50,7 +50,7 @@ impl Identity {
 }
 
 impl Host {
-    /// `name`: what the operator chose to call this machine.
+    /// `name`: the operator's name for this machine.
     pub fn new(every: u32, name: Option<&str>) -> Self {
         Self {
             every,
@@ -68,9 +68,9 @@ impl BackgroundTask for Host {
         Box::pin(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                ended = live(hub, self.every, self.identity.clone()) => if let Err(error) = ended {
-                    tracing::warn!("this machine cannot be measured: {error}");
-                    // Nothing that a new start would change.
+                ended = report_loop(hub, self.every, self.identity.clone()) => if let Err(error) = ended {
+                    tracing::warn!("cannot measure this machine: {error}");
+                    // A restart would fail in the same way.
                     stop.cancelled().await;
                 },
             }
@@ -78,57 +78,57 @@ impl BackgroundTask for Host {
     }
 }
 
-/// The machine's host name in the letters of a device's id: for a broker, not for visitors.
-pub fn name() -> String {
-    plain(&gethostname::gethostname().to_string_lossy())
+/// The host name in the alphabet of a device id. For the MQTT client id only; it is not shown to visitors.
+pub fn host_id() -> String {
+    to_id(&gethostname::gethostname().to_string_lossy())
 }
 
-fn plain(name: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+fn to_id(name: &str) -> String {
+    let replace = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
     let lower = name.to_lowercase();
-    let name: String = lower.chars().map(letter).take(MAX_ID - PREFIX.len()).collect();
+    let name: String = lower.chars().map(replace).take(MAX_ID - PREFIX.len()).collect();
     if name.is_empty() { "here".to_owned() } else { name }
 }
 
-async fn live(hub: Hub, mut every: u32, identity: Identity) -> Result<(), sysinfo::Error> {
+async fn report_loop(hub: Hub, mut every: u32, identity: Identity) -> Result<(), sysinfo::Error> {
     let Identity { id, name, place } = identity;
-    let mut gauge = Gauge::new()?;
-    let mut outbox = Outbox::new(hub.clone(), "host");
-    // A processor's use is the difference between two looks.
+    let mut sampler = Sampler::new()?;
+    let mut orders = OrderStream::new(hub.clone(), "host");
+    // CPU usage is the difference between two samples.
     let mut due = Instant::now() + Duration::from_secs(1);
     loop {
         tokio::select! {
             () = sleep_until(due) => {
                 let report = Report {
-                    readings: gauge.read()?,
+                    readings: sampler.sample()?,
                     name: Some(name.clone()),
                     place: Some(place.clone()),
                     every: Some(every),
                 };
-                tell(&hub, &id, &DeviceServerCommand::Report(report)).await;
+                send(&hub, &id, &DeviceServerCommand::Report(report)).await;
                 due = Instant::now() + Duration::from_secs(every.into());
             }
-            orders = outbox.next() => for open in orders {
-                if open.device == id {
-                    let ack = obey(&open, &mut every);
+            batch = orders.next() => for order in batch {
+                if order.device == id {
+                    let ack = execute(&order, &mut every);
                     due = due.min(Instant::now() + Duration::from_secs(every.into()));
-                    tell(&hub, &id, &ack).await;
+                    send(&hub, &id, &ack).await;
                 }
             }
         }
     }
 }
 
-async fn tell(hub: &Hub, id: &str, command: &DeviceServerCommand) {
-    if let Answer::Rejected(why) = hub.server_command::<Devices>(id, letter::new_id(), command).await {
-        tracing::warn!(id, "this machine's report was refused: {why}");
+async fn send(hub: &Hub, id: &str, command: &DeviceServerCommand) {
+    if let Answer::Rejected(why) = hub.server_command::<Devices>(id, mqtt_message::new_id(), command).await {
+        tracing::warn!(id, "the hub rejected this machine's command: {why}");
     }
 }
 
-/// What this machine does when it is asked to.
-fn obey(open: &Open, every: &mut u32) -> DeviceServerCommand {
-    let seconds = Interval::read(&open.argument);
-    let (ok, note) = match (open.name.as_str(), seconds) {
+/// Executes an order and returns the answer. Visitors read its note.
+fn execute(order: &PendingOrder, every: &mut u32) -> DeviceServerCommand {
+    let seconds = Interval::parse(&order.argument);
+    let (ok, note) = match (order.name.as_str(), seconds) {
         ("identify", _) => {
             tracing::info!("this machine was asked to identify itself");
             (true, format!("duplex {}", env!("CARGO_PKG_VERSION")))
@@ -141,20 +141,21 @@ fn obey(open: &Open, every: &mut u32) -> DeviceServerCommand {
         _ => (false, "knows identify and set-interval".to_owned()),
     };
     DeviceServerCommand::Ack {
-        order: open.order,
+        order: order.order,
         ok,
         note,
     }
 }
 
-struct Gauge {
+/// Reads the machine's metrics.
+struct Sampler {
     system: System,
     networks: Networks,
     disks: Disks,
     last: Instant,
 }
 
-impl Gauge {
+impl Sampler {
     fn new() -> Result<Self, sysinfo::Error> {
         let mut system = System::new()?;
         system.refresh_cpu_usage();
@@ -166,7 +167,7 @@ impl Gauge {
         })
     }
 
-    fn read(&mut self) -> Result<Vec<Reading>, sysinfo::Error> {
+    fn sample(&mut self) -> Result<Vec<Reading>, sysinfo::Error> {
         self.system.refresh_cpu_usage();
         self.system.refresh_memory();
         self.networks.refresh(true);
@@ -175,7 +176,7 @@ impl Gauge {
         self.last = Instant::now();
         let (mut received, mut sent) = (0, 0);
         for (name, data) in &self.networks {
-            // What a machine says to itself is no traffic.
+            // Loopback is not network traffic.
             if name != "lo" {
                 received += data.received();
                 sent += data.transmitted();
@@ -185,7 +186,7 @@ impl Gauge {
         let at = Some(now());
         let reading = |metric: &str, value: f64, unit: &str| Reading {
             metric: metric.to_owned(),
-            value: Raw((value * 100.0).round() / 100.0),
+            value: RawNumber((value * 100.0).round() / 100.0),
             unit: Some(unit.to_owned()),
             at,
         };
@@ -194,19 +195,19 @@ impl Gauge {
             reading("load", System::load_average()?.one, ""),
             reading(
                 "memory",
-                part(self.system.used_memory(), self.system.total_memory()),
+                percent(self.system.used_memory(), self.system.total_memory()),
                 "%",
             ),
             reading("net_in", rate(received), "kB/s"),
             reading("net_out", rate(sent), "kB/s"),
         ];
-        // The fullest: that is the one to know about.
+        // Report the fullest disk.
         let disks = self
             .disks
             .iter()
             .filter(|disk| !disk.is_read_only() && disk.total_space() > 0);
         let used = disks.map(|disk| {
-            part(
+            percent(
                 disk.total_space().saturating_sub(disk.available_space()),
                 disk.total_space(),
             )
@@ -216,32 +217,36 @@ impl Gauge {
     }
 }
 
-fn part(of: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { of as f64 / all as f64 * 100.0 }
+fn percent(part: u64, total: u64) -> f64 {
+    if total == 0 {
+        0.0
+    } else {
+        part as f64 / total as f64 * 100.0
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::wire::{is_device, is_metric};
+    use super::super::super::wire::{is_device_id, is_metric_name};
     use super::*;
 
     #[test]
-    fn this_machine_is_a_device_with_values() {
+    fn this_machine_is_a_device_with_readings() {
         for name in [None, Some("My Host.example"), Some("")] {
-            assert!(is_device(&Identity::new(name).id), "{name:?}");
+            assert!(is_device_id(&Identity::new(name).id), "{name:?}");
         }
-        let readings = Gauge::new().unwrap().read().unwrap();
+        let readings = Sampler::new().unwrap().sample().unwrap();
         assert!(readings.len() >= 5);
         for reading in readings {
-            assert!(is_metric(&reading.metric) && reading.value.0.is_finite() && reading.value.0 >= 0.0);
+            assert!(is_metric_name(&reading.metric) && reading.value.0.is_finite() && reading.value.0 >= 0.0);
         }
     }
 
     #[test]
-    fn it_names_neither_itself_nor_its_system_unless_it_is_told_to() {
-        let silent = Identity::new(None);
+    fn name_and_system_are_private_by_default() {
+        let anonymous = Identity::new(None);
         assert_eq!(
-            (silent.id.as_str(), silent.name.as_str(), silent.place.as_str()),
+            (anonymous.id.as_str(), anonymous.name.as_str(), anonymous.place.as_str()),
             ("host-server", "", "")
         );
         let named = Identity::new(Some("Rack 7"));
@@ -250,23 +255,23 @@ mod tests {
     }
 
     #[test]
-    fn it_does_what_it_knows_and_says_what_it_does_not() {
+    fn known_orders_are_executed_and_others_are_refused() {
         let mut every = 5;
-        let mut ask = |name: &str, argument: &str| {
-            let open = Open {
+        let mut accepts = |name: &str, argument: &str| {
+            let order = PendingOrder {
                 device: "a".to_owned(),
                 order: 7,
                 name: name.to_owned(),
                 argument: argument.to_owned(),
                 at: 0,
             };
-            let DeviceServerCommand::Ack { order: 7, ok, .. } = obey(&open, &mut every) else {
+            let DeviceServerCommand::Ack { order: 7, ok, .. } = execute(&order, &mut every) else {
                 panic!("no answer")
             };
             ok
         };
-        assert!(ask("identify", "") && ask("set-interval", "10") && ask("set-interval", "{\"seconds\":3}"));
-        assert!(!ask("set-interval", "0") && !ask("set-interval", "") && !ask("reboot", ""));
+        assert!(accepts("identify", "") && accepts("set-interval", "10") && accepts("set-interval", "{\"seconds\":3}"));
+        assert!(!accepts("set-interval", "0") && !accepts("set-interval", "") && !accepts("reboot", ""));
         assert_eq!(every, 3);
     }
 }

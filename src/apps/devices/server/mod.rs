@@ -1,20 +1,20 @@
-//! The devices' server half: what they may say and be asked, and the ways in which they are reached.
+//! The devices' server half: deciders, ingest over HTTP and MQTT, and background tasks.
 
+mod backlog;
 pub mod commands;
 mod device;
 mod fleet;
 mod host;
 mod ingest;
-pub mod letter;
 pub mod mqtt;
-mod mqtt_size;
+pub mod mqtt_message;
 mod mqtt_socket;
+mod mqtt_truncate;
+mod order_stream;
 mod orders;
-mod outbox;
-mod queue;
 mod readings;
 pub mod url;
-mod watch;
+mod watchdog;
 
 use super::wire::{Devices, Fleet, Orders};
 use crate::apps::server::AppServer;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub use self::device::forms;
 pub use self::ingest::ingest_endpoint;
 use self::mqtt::Connector;
-use self::url::{Broker, Pattern};
+use self::url::{Broker, TopicPattern};
 use super::wire::Millis;
 use crate::server::tls;
 use duplex_hub::BackgroundTask;
@@ -41,26 +41,26 @@ pub fn app() -> AppServer {
     }
 }
 
-/// How long a notice of a device is of use.
-const NOTICE_LIFE: Millis = 24 * 3_600_000;
+/// How long a notice about a device stays valid.
+const NOTICE_LIFETIME: Millis = 24 * 3_600_000;
 
-/// What the operator may choose.
+/// The operator's options.
 #[derive(Debug, Clone, clap::Args)]
 #[group(id = "devices")]
 pub struct Options {
-    /// The MQTT broker that devices report to: mqtt:// or mqtts://user:password@host:port; without, no MQTT
+    /// The MQTT broker that devices report to: mqtt:// or mqtts://user:password@host:port; without it, MQTT is off
     #[arg(long, env = "DUPLEX_DEVICES_MQTT_URL", value_name = "URL", hide_env_values = true)]
     pub devices_mqtt_url: Option<String>,
 
-    /// The name under which the broker knows this server, and keeps for it what comes while it is away [default: duplex-HOST]
+    /// The MQTT client id, under which the broker queues messages while this server is offline [default: duplex-HOST]
     #[arg(long, env = "DUPLEX_DEVICES_MQTT_CLIENT", value_name = "NAME")]
     pub devices_mqtt_client: Option<String>,
 
-    /// A file of certificates in PEM that may sign the broker's, instead of the system's
+    /// A PEM file of CA certificates to verify the broker with, instead of the system's
     #[arg(long, env = "DUPLEX_DEVICES_MQTT_CA", value_name = "FILE")]
     pub devices_mqtt_ca: Option<PathBuf>,
 
-    /// Where devices publish their reports
+    /// The topic on which devices publish their reports
     #[arg(
         long,
         env = "DUPLEX_DEVICES_MQTT_READINGS",
@@ -69,7 +69,7 @@ pub struct Options {
     )]
     pub devices_mqtt_readings: String,
 
-    /// Where devices hear commands
+    /// The topic on which devices receive orders
     #[arg(
         long,
         env = "DUPLEX_DEVICES_MQTT_COMMANDS",
@@ -78,7 +78,7 @@ pub struct Options {
     )]
     pub devices_mqtt_commands: String,
 
-    /// Where devices publish their answers to commands
+    /// The topic on which devices publish their answers to orders
     #[arg(
         long,
         env = "DUPLEX_DEVICES_MQTT_ACKS",
@@ -87,7 +87,7 @@ pub struct Options {
     )]
     pub devices_mqtt_acks: String,
 
-    /// Seconds between two reports of this machine about itself; 0 for none
+    /// Seconds between two reports of this machine about itself; 0 turns them off
     #[arg(
         long,
         env = "DUPLEX_DEVICES_SELF",
@@ -97,7 +97,7 @@ pub struct Options {
     )]
     pub devices_self: u32,
 
-    /// What this machine is called there, with its operating system; everybody can read it [default: neither is shown]
+    /// The name of this machine on the devices page, public together with its operating system [default: neither is shown]
     #[arg(long, env = "DUPLEX_DEVICES_SELF_NAME", value_name = "NAME")]
     pub devices_self_name: Option<String>,
 }
@@ -118,16 +118,16 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The broker's `host:port`, if there is one.
+    /// The broker's `host:port`, if one is configured.
     pub fn broker(&self) -> Option<String> {
         let broker: Broker = self.devices_mqtt_url.as_ref()?.parse().ok()?;
         Some(format!("{}:{}", broker.host, broker.port))
     }
 }
 
-/// What the devices' part of the server does by itself.
+/// The devices' background tasks.
 pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>>, String> {
-    let mut tasks: Vec<Arc<dyn BackgroundTask>> = vec![Arc::new(watch::Watch)];
+    let mut tasks: Vec<Arc<dyn BackgroundTask>> = vec![Arc::new(watchdog::Watchdog)];
     if options.devices_self > 0 {
         let name = options.devices_self_name.as_deref();
         tasks.push(Arc::new(host::Host::new(options.devices_self, name)));
@@ -142,9 +142,9 @@ fn connector(options: &Options) -> Result<Option<Connector>, String> {
     let Some(url) = &options.devices_mqtt_url else {
         return Ok(None);
     };
-    // The address may hold a password: it is not repeated.
+    // The URL may contain a password: the error omits it.
     let broker: Broker = url.parse().map_err(|error| format!("--devices-mqtt-url: {error}"))?;
-    let pattern = |flag: &str, text: &str| -> Result<Pattern, String> {
+    let pattern = |flag: &str, text: &str| -> Result<TopicPattern, String> {
         text.parse()
             .map_err(|error| format!("--devices-mqtt-{flag} {text:?}: {error}"))
     };
@@ -158,7 +158,7 @@ fn connector(options: &Options) -> Result<Option<Connector>, String> {
     Ok(Some(Connector {
         broker,
         tls,
-        client: client.unwrap_or_else(|| format!("duplex-{}", host::name())),
+        client: client.unwrap_or_else(|| format!("duplex-{}", host::host_id())),
         readings: pattern("readings", &options.devices_mqtt_readings)?,
         commands: pattern("commands", &options.devices_mqtt_commands)?,
         acks: pattern("acks", &options.devices_mqtt_acks)?,
@@ -170,20 +170,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_work_is_refused_before_the_start() {
+    fn invalid_options_are_rejected_before_startup() {
         let options = |url: &str, readings: &str| Options {
             devices_mqtt_url: Some(url.to_owned()),
             devices_mqtt_readings: readings.to_owned(),
             ..Options::default()
         };
         let error = |options| connector(&options).err().unwrap();
-        let fine = "devices/{id}/readings";
-        assert!(error(options("http://a", fine)).starts_with("--devices-mqtt-url: "));
-        assert!(!error(options("mqtt://me:secret@:1", fine)).contains("secret"));
+        let valid = "devices/{id}/readings";
+        assert!(error(options("http://a", valid)).starts_with("--devices-mqtt-url: "));
+        assert!(!error(options("mqtt://me:secret@:1", valid)).contains("secret"));
         assert!(error(options("mqtt://a", "devices/readings")).contains("--devices-mqtt-readings"));
-        assert!(connector(&options("mqtt://a", fine)).unwrap().is_some());
+        assert!(connector(&options("mqtt://a", valid)).unwrap().is_some());
         assert!(connector(&Options::default()).unwrap().is_none());
-        let named = options("mqtt://me:secret@a.example", fine);
+        let named = options("mqtt://me:secret@a.example", valid);
         assert_eq!(named.broker().as_deref(), Some("a.example:1883"));
         assert_eq!(background_tasks(&Options::default()).unwrap().len(), 2);
     }

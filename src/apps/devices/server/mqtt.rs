@@ -1,5 +1,5 @@
-//! The connection to the broker that devices report to. A message is acknowledged to the broker once what it did is kept,
-//! so that nothing is lost that was sent at QoS 1, whoever dies in between; what comes twice has its effect once.
+//! The connection to the MQTT broker that devices report to. A message is acknowledged to the broker once its effect is durable, so
+//! that no QoS 1 message is lost if a process dies in between; a redelivered message has its effect once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,50 +14,52 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{Devices, owner, why};
+use super::super::wire::{Devices, browser_owner, why};
+use super::backlog::{self, Backlog};
 use super::commands::DeviceServerCommand;
-use super::letter::{self, Letter};
-use super::mqtt_size::MAX_PACKET;
+use super::mqtt_message::{self, MqttMessage};
 use super::mqtt_socket;
-use super::outbox::Outbox;
-use super::queue::{self, Queue};
-use super::url::{Broker, Pattern};
+use super::mqtt_truncate::MAX_PACKET;
+use super::order_stream::OrderStream;
+use super::url::{Broker, TopicPattern};
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Seconds.
 const KEEP_ALIVE: u16 = 20;
-/// Between two attempts to connect: twice as long after each failure.
-const PAUSE: Duration = Duration::from_millis(250);
-const PAUSE_MOST: Duration = Duration::from_secs(30);
-/// What the broker may be sent: an order or a report, whose texts are far shorter.
-const MAX_SENT: usize = 1 << 20;
-/// More than MQTT has packet ids: who acknowledges never waits for who reads, which waits for who acknowledges.
-const REQUESTS: usize = 70_000;
-/// Messages read and not yet looked at. A busy hub holds back the reading, and that the broker.
-const HEARD: usize = 256;
-/// Messages whose effect is being kept at the same time: one commit for many.
-const IN_FLIGHT: usize = 128;
-/// Topics whose stored message is remembered: beyond, a message with the flag is taken for a stored one.
-const STORED: usize = 20_000;
-/// Until a message is tried again that the hub could not take.
+/// The reconnect delay, doubled after each failure up to the maximum.
+const MIN_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// Maximum bytes of an outgoing packet. Orders and reports are far shorter.
+const MAX_OUTGOING: usize = 1 << 20;
+/// Capacity of the client's request queue: more than there are MQTT packet ids. An acknowledgement therefore never blocks on the
+/// event loop, which itself waits for acknowledgements.
+const REQUEST_QUEUE: usize = 70_000;
+/// Capacity of the queue of received messages. A busy hub stops the reading, and that stops the broker.
+const EVENT_QUEUE: usize = 256;
+/// Maximum messages being committed at the same time, so that one commit serves many.
+const MAX_IN_FLIGHT: usize = 128;
+/// Maximum topics whose retained message is remembered. Beyond it, every message with the retain flag counts as retained.
+const MAX_RETAINED: usize = 20_000;
+/// The delay before a command is sent again that the hub could not accept.
 const RETRY: Duration = Duration::from_millis(500);
 
 pub struct Connector {
     pub broker: Broker,
     pub tls: Option<Arc<ClientConfig>>,
     pub client: String,
-    pub readings: Pattern,
-    pub commands: Pattern,
-    pub acks: Pattern,
+    pub readings: TopicPattern,
+    pub commands: TopicPattern,
+    pub acks: TopicPattern,
 }
 
-enum Heard {
-    /// `fresh`: the broker knows nothing of an earlier session. `queued`: it may have kept messages for long, and brings them first.
+enum BrokerEvent {
+    /// `is_new_session`: the broker has no earlier session of this client. `has_backlog`: it may first deliver messages that it has queued
+    /// for long.
     Connected {
-        fresh: bool,
-        queued: bool,
+        is_new_session: bool,
+        has_backlog: bool,
     },
     Message(Publish),
 }
@@ -70,42 +72,46 @@ impl BackgroundTask for Connector {
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
             let options = options(&self.broker, self.tls.clone(), &self.client);
-            let (client, events) = AsyncClient::builder(options).capacity(REQUESTS).build();
-            let (heard, messages) = mpsc::channel(HEARD);
-            let (begun, sessions) = watch::channel(None);
+            let (client, event_loop) = AsyncClient::builder(options).capacity(REQUEST_QUEUE).build();
+            let (events_tx, events_rx) = mpsc::channel(EVENT_QUEUE);
+            let (sessions_tx, sessions_rx) = watch::channel(None);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = listen(&self.broker, events, heard) => {}
-                () = self.work(&hub, &client, messages, begun) => {}
-                () = self.carry(&hub, &client, sessions) => {}
+                () = poll_events(&self.broker, event_loop, events_tx) => {}
+                () = self.process_events(&hub, &client, events_rx, sessions_tx) => {}
+                () = self.deliver_orders(&hub, &client, sessions_rx) => {}
             }
         })
     }
 }
 
-/// Reads until nobody wants to hear any more.
-async fn listen(broker: &Broker, mut events: EventLoop, heard: mpsc::Sender<Heard>) {
-    let (mut pause, mut last) = (PAUSE, None::<Instant>);
+/// Polls the client's event loop, reconnecting after errors, until the receiver is dropped.
+async fn poll_events(broker: &Broker, mut event_loop: EventLoop, events: mpsc::Sender<BrokerEvent>) {
+    let (mut backoff, mut last) = (MIN_BACKOFF, None::<Instant>);
     loop {
-        let event = events.poll().await;
-        let away = last.is_none_or(|last| last.elapsed() >= queue::AWAY);
+        let event = event_loop.poll().await;
+        let was_absent = last.is_none_or(|last| last.elapsed() >= backlog::MIN_ABSENCE);
         if matches!(event, Ok(Event::Incoming(_))) {
             last = Some(Instant::now());
         }
         let sent = match event {
             Ok(Event::Incoming(Packet::ConnAck(connected))) => {
                 tracing::info!(?broker, "connected to the MQTT broker");
-                pause = PAUSE;
-                let fresh = !connected.session_present;
-                let queued = !fresh && away;
-                heard.send(Heard::Connected { fresh, queued }).await
+                backoff = MIN_BACKOFF;
+                let is_new_session = !connected.session_present;
+                let has_backlog = !is_new_session && was_absent;
+                let connected = BrokerEvent::Connected {
+                    is_new_session,
+                    has_backlog,
+                };
+                events.send(connected).await
             }
-            Ok(Event::Incoming(Packet::Publish(publish))) => heard.send(Heard::Message(publish)).await,
+            Ok(Event::Incoming(Packet::Publish(publish))) => events.send(BrokerEvent::Message(publish)).await,
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::warn!(?broker, ?pause, "the MQTT broker is away: {error}");
-                sleep(pause).await;
-                pause = PAUSE_MOST.min(2 * pause);
+                tracing::warn!(?broker, ?backoff, "the MQTT broker is unreachable: {error}");
+                sleep(backoff).await;
+                backoff = MAX_BACKOFF.min(2 * backoff);
                 Ok(())
             }
         };
@@ -115,13 +121,13 @@ async fn listen(broker: &Broker, mut events: EventLoop, heard: mpsc::Sender<Hear
     }
 }
 
-/// How a client connects that acknowledges by itself, and for which the broker keeps what comes while it is away.
+/// Client options: a persistent session, for which the broker queues messages, and manual acknowledgements.
 pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) -> MqttOptions {
     let mut options = MqttOptions::new(client, (broker.host.clone(), broker.port));
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_session(false);
     options.set_ack_mode(AckMode::Manual);
-    options.set_max_packet_size(MAX_PACKET, MAX_SENT);
+    options.set_max_packet_size(MAX_PACKET, MAX_OUTGOING);
     if let Some((user, password)) = &broker.user {
         options.set_credentials(user.clone(), password.clone());
     }
@@ -131,46 +137,47 @@ pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) ->
 }
 
 impl Connector {
-    /// `sessions`: counts the broker's sessions, as what was sent in one and not acknowledged is lost with it.
-    async fn work(
+    /// Subscribes after each connect and sends each message to the hub. `sessions` counts the broker's sessions: unacknowledged orders are
+    /// lost with the session in which they were published.
+    async fn process_events(
         &self,
         hub: &Hub,
         client: &AsyncClient,
-        mut messages: mpsc::Receiver<Heard>,
+        mut events: mpsc::Receiver<BrokerEvent>,
         sessions: watch::Sender<Option<u32>>,
     ) {
-        // Acknowledged in the order in which they came, as MQTT asks.
-        let mut running = FuturesOrdered::<BoxFuture<'_, (u64, Publish)>>::new();
-        let (mut connection, mut before) = (0, Before::default());
+        // MQTT requires acknowledgements in the order of the messages.
+        let mut in_flight = FuturesOrdered::<BoxFuture<'_, (u64, Publish)>>::new();
+        let (mut connection, mut deliveries) = (0, Deliveries::default());
         loop {
             tokio::select! {
-                Some((of, publish)) = running.next(), if !running.is_empty() => {
-                    // After a reconnect it comes again, and is acknowledged then.
-                    if of == connection && client.ack(&publish).await.is_err() {
+                Some((received_on, publish)) = in_flight.next(), if !in_flight.is_empty() => {
+                    // After a reconnect the broker redelivers the message; that delivery is acknowledged.
+                    if received_on == connection && client.ack(&publish).await.is_err() {
                         return;
                     }
                 }
-                heard = messages.recv(), if running.len() < IN_FLIGHT => match heard {
+                event = events.recv(), if in_flight.len() < MAX_IN_FLIGHT => match event {
                     None => return,
-                    Some(Heard::Connected { fresh, queued }) => {
+                    Some(BrokerEvent::Connected { is_new_session, has_backlog }) => {
                         connection += 1;
-                        before.stored.clear();
-                        before.queue = queued.then(Queue::begin);
+                        deliveries.retained.clear();
+                        deliveries.backlog = has_backlog.then(Backlog::start);
                         for filter in [self.readings.filter(), self.acks.filter()] {
                             if client.subscribe(filter, QoS::AtLeastOnce).await.is_err() {
                                 return;
                             }
                         }
-                        // Orders are sent when their answers will be heard.
-                        if fresh || sessions.borrow().is_none() {
+                        // Orders are published only after the subscription to their answers.
+                        if is_new_session || sessions.borrow().is_none() {
                             sessions.send_modify(|count| *count = Some(count.map_or(0, |count| count.wrapping_add(1))));
                         }
                     }
-                    Some(Heard::Message(publish)) => {
-                        let wanted = self.command(&publish, &mut before);
-                        running.push_back(Box::pin(async move {
-                            if let Some((topic, id, command)) = wanted {
-                                keep(hub, &topic, id, command).await;
+                    Some(BrokerEvent::Message(publish)) => {
+                        let command = self.command(&publish, &mut deliveries);
+                        in_flight.push_back(Box::pin(async move {
+                            if let Some((topic, id, command)) = command {
+                                commit(hub, &topic, id, command).await;
                             }
                             (connection, publish)
                         }));
@@ -180,67 +187,71 @@ impl Connector {
         }
     }
 
-    /// What a message wants of which device, under an id that is the same when it comes again.
-    fn command(&self, publish: &Publish, before: &mut Before) -> Option<(TopicName, CommandId, DeviceServerCommand)> {
+    /// Converts a message into a command to its device's topic. The id is the same if the message is redelivered.
+    fn command(
+        &self,
+        publish: &Publish,
+        deliveries: &mut Deliveries,
+    ) -> Option<(TopicName, CommandId, DeviceServerCommand)> {
         let (topic, payload) = (str::from_utf8(&publish.topic).ok()?, &publish.payload[..]);
         let parts = [topic.as_bytes(), payload];
-        let (id, Letter { command, dated, will }) = if let Some(id) = self.readings.id(topic) {
-            (id, letter::report(payload))
+        let (id, MqttMessage { command, dated, will }) = if let Some(id) = self.readings.id(topic) {
+            (id, mqtt_message::parse_report(payload))
         } else if let Some(id) = self.acks.id(topic) {
-            (id, letter::ack(payload).into())
+            (id, mqtt_message::parse_ack(payload).into())
         } else {
-            tracing::debug!(topic, "an MQTT message of no device");
+            tracing::debug!(topic, "ignored an MQTT message whose topic names no device");
             return None;
         };
-        if owner(id).is_some() {
-            tracing::debug!(topic, "a browser does not speak MQTT");
+        if browser_owner(id).is_some() {
+            tracing::debug!(topic, "ignored an MQTT message in the name of a browser");
             return None;
         }
-        // So a retained message is taken away (MQTT 3.1.1, 3.3.1.3): nothing is said.
+        // An empty payload deletes the retained message (MQTT 3.1.1, 3.3.1.3) and reports nothing.
         if payload.is_empty() {
             return None;
         }
         let name = TopicName::of::<Devices>(id).ok()?;
         let command = match command {
             DeviceServerCommand::Report(report)
-                if before.is_stored(publish) || (!dated && (will || before.is_queued(publish))) =>
+                if deliveries.is_retained(publish) || (!dated && (will || deliveries.is_backlog(publish))) =>
             {
-                // Compared with what is known of the device, not with what was heard under the same id: that is forgotten.
-                return Some((name, letter::new_id(), DeviceServerCommand::Last(report)));
+                // The decider compares it with the device's state, so it needs no deduplication by id, whose memory is limited.
+                return Some((name, mqtt_message::new_id(), DeviceServerCommand::LastKnown(report)));
             }
             command => command,
         };
         let command_id = if dated || publish.retain {
-            letter::dated_id(&command, &parts, duplex_hub::now())
+            mqtt_message::command_id(&command, &parts, duplex_hub::now())
         } else if publish.qos == QoS::AtMostOnce {
-            letter::new_id()
+            mqtt_message::new_id()
         } else {
-            before.again(publish, letter::digest_of(&parts))
+            deliveries.undated_id(publish, mqtt_message::digest_of(&parts))
         };
         Some((name, command_id, command))
     }
 
-    /// Carries orders to devices, and those that are open again to a broker that lost its session.
-    async fn carry(&self, hub: &Hub, client: &AsyncClient, mut sessions: watch::Receiver<Option<u32>>) {
+    /// Publishes pending orders to devices, and publishes them again to a broker that lost its session.
+    async fn deliver_orders(&self, hub: &Hub, client: &AsyncClient, mut sessions: watch::Receiver<Option<u32>>) {
         if sessions.wait_for(Option::is_some).await.is_err() {
             return;
         }
         loop {
             let _ = sessions.borrow_and_update();
-            let mut outbox = Outbox::new(hub.clone(), "mqtt");
+            let mut stream = OrderStream::new(hub.clone(), "mqtt");
             loop {
                 let orders = tokio::select! {
-                    orders = outbox.next() => orders,
+                    orders = stream.next() => orders,
                     changed = sessions.changed() => match changed {
                         Ok(()) => break,
                         Err(_) => return,
                     },
                 };
-                for open in orders.iter().filter(|open| owner(&open.device).is_none()) {
-                    let topic = self.commands.topic(&open.device);
-                    let letter = super::device::letter(open);
+                for order in orders.iter().filter(|order| browser_owner(&order.device).is_none()) {
+                    let topic = self.commands.topic(&order.device);
+                    let message = super::device::order_message(order);
                     if client
-                        .publish(topic, letter, PublishOptions::at_least_once())
+                        .publish(topic, message, PublishOptions::at_least_once())
                         .await
                         .is_err()
                     {
@@ -252,68 +263,68 @@ impl Connector {
     }
 }
 
-/// What was heard before.
+/// The deliveries seen so far, to recognise redelivered, retained and queued messages.
 #[derive(Default)]
-struct Before {
-    /// Of each packet id what says nothing of its time.
+struct Deliveries {
+    /// The last message without times of its own, by packet id: its digest and command id.
     undated: HashMap<u16, (u128, CommandId)>,
-    /// The topics, by their digests, whose stored message this connection has had.
-    stored: HashSet<u128>,
-    /// None once what comes is of now.
-    queue: Option<Queue>,
+    /// Digests of the topics whose retained message arrived on this connection.
+    retained: HashSet<u128>,
+    /// `None` once messages are live.
+    backlog: Option<Backlog>,
 }
 
-impl Before {
-    /// The id that this packet had when it first came.
-    fn again(&mut self, publish: &Publish, digest: u128) -> CommandId {
+impl Deliveries {
+    /// The command id of a message without times of its own: the id of its first delivery if this is a redelivery.
+    fn undated_id(&mut self, publish: &Publish, digest: u128) -> CommandId {
         match self.undated.get(&publish.pkid) {
-            Some((same, id)) if publish.dup && *same == digest => id.clone(),
+            Some((first, id)) if publish.dup && *first == digest => id.clone(),
             _ => {
-                let id = letter::new_id();
+                let id = mqtt_message::new_id();
                 self.undated.insert(publish.pkid, (digest, id.clone()));
                 id
             }
         }
     }
 
-    /// Whether the broker may have kept it while the server was away. What came to it at QoS 0 it did not keep.
-    fn is_queued(&mut self, publish: &Publish) -> bool {
-        let kept = publish.qos != QoS::AtMostOnce && !publish.retain;
-        let queued = kept && self.queue.as_mut().is_some_and(Queue::has_more);
-        if kept && !queued {
-            self.queue = None;
+    /// Whether the broker may have queued the message while the server was offline. Brokers do not queue QoS 0 messages.
+    fn is_backlog(&mut self, publish: &Publish) -> bool {
+        let queueable = publish.qos != QoS::AtMostOnce && !publish.retain;
+        let is_backlog = queueable && self.backlog.as_mut().is_some_and(Backlog::includes_next);
+        if queueable && !is_backlog {
+            self.backlog = None;
         }
-        queued
+        is_backlog
     }
 
-    /// Whether the broker had stored it. A subscription brings one such message of a topic (MQTT 3.1.1, 3.3.1.3); where a bridge
-    /// leaves the flag on what is live, all that follow are live.
-    fn is_stored(&mut self, publish: &Publish) -> bool {
-        if !publish.retain || publish.dup || self.stored.len() >= STORED {
+    /// Whether this is the topic's retained message. A subscription delivers one per topic (MQTT 3.1.1, 3.3.1.3); if a bridge leaves
+    /// the retain flag on live messages, all after the first are live.
+    fn is_retained(&mut self, publish: &Publish) -> bool {
+        if !publish.retain || publish.dup || self.retained.len() >= MAX_RETAINED {
             return publish.retain;
         }
-        self.stored.insert(letter::digest_of(&[&publish.topic[..]]))
+        self.retained.insert(mqtt_message::digest_of(&[&publish.topic[..]]))
     }
 }
 
-/// Ready when it is kept, or refused for good.
-async fn keep(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServerCommand) {
+/// Sends the command to the hub until it is committed or finally rejected.
+async fn commit(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServerCommand) {
     loop {
         match hub.server_command::<Devices>(topic.rest(), id.clone(), &command).await {
             Answer::Accepted { .. } => return,
             Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
             Answer::Rejected(rejection) => {
-                tracing::debug!(%topic, "an MQTT message was refused: {rejection}");
+                tracing::debug!(%topic, "the hub rejected an MQTT message: {rejection}");
                 if let (
-                    DeviceServerCommand::Report(_) | DeviceServerCommand::Last(_),
+                    DeviceServerCommand::Report(_) | DeviceServerCommand::LastKnown(_),
                     Rejection::TooLarge | Rejection::Malformed { .. },
                 ) = (&command, &rejection)
                 {
-                    let bad = DeviceServerCommand::Bad {
+                    let invalid = DeviceServerCommand::InvalidMessage {
                         why: why::UNREADABLE.to_owned(),
                     };
                     let _ = hub
-                        .server_command::<Devices>(topic.rest(), letter::new_id(), &bad)
+                        .server_command::<Devices>(topic.rest(), mqtt_message::new_id(), &invalid)
                         .await;
                 }
                 return;
@@ -344,30 +355,30 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_again_has_the_id_that_it_had() {
-        let (connector, mut before) = (connector(), Before::default());
+    fn a_redelivered_message_keeps_its_id() {
+        let (connector, mut deliveries) = (connector(), Deliveries::default());
         let mut id = |payload: &str, pkid, dup, retain| {
             let publish = message("devices/a/readings", payload, pkid, dup, retain);
-            connector.command(&publish, &mut before).unwrap().1
+            connector.command(&publish, &mut deliveries).unwrap().1
         };
         let dated = r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#;
         let once = id(dated, 1, false, false);
-        assert_eq!(id(dated, 9, false, false), once, "its time says that it is the same");
+        assert_eq!(id(dated, 9, false, false), once, "its time identifies it");
         let undated = r#"{"readings":[{"metric":"t","value":1}]}"#;
         let first = id(undated, 2, false, false);
-        assert_eq!(id(undated, 2, true, false), first, "delivered again");
+        assert_eq!(id(undated, 2, true, false), first, "redelivered");
         assert_ne!(id(undated, 3, true, false), first, "another packet");
         assert_ne!(id(undated, 2, false, false), first, "measured again");
     }
 
     #[test]
-    fn a_stored_message_is_the_last_and_no_sign_of_life() {
-        let (connector, mut before) = (connector(), Before::default());
+    fn a_retained_message_is_last_known_and_no_sign_of_life() {
+        let (connector, mut deliveries) = (connector(), Deliveries::default());
         let mut is_last = |payload: &str, dup, retain| {
             let publish = message("devices/a/readings", payload, 1, dup, retain);
             matches!(
-                connector.command(&publish, &mut before).unwrap().2,
-                DeviceServerCommand::Last(_)
+                connector.command(&publish, &mut deliveries).unwrap().2,
+                DeviceServerCommand::LastKnown(_)
             )
         };
         let (undated, dated) = (
@@ -378,64 +389,73 @@ mod tests {
         assert!(is_last(undated, false, true));
         assert!(
             !is_last(undated, false, true),
-            "a subscription brings one: this is live"
+            "a subscription delivers one: this is live"
         );
         assert!(!is_last(undated, false, false) && !is_last(dated, false, true));
         let other = message("devices/b/readings", dated, 1, false, true);
-        let (_, _, command) = connector.command(&other, &mut Before::default()).unwrap();
+        let (_, _, command) = connector.command(&other, &mut Deliveries::default()).unwrap();
         assert!(
-            matches!(command, DeviceServerCommand::Last(_)),
+            matches!(command, DeviceServerCommand::LastKnown(_)),
             "ordered by its own time"
         );
         assert!(is_last(r#"{"online":false}"#, false, false), "a will");
-        before.stored.clear();
+        deliveries.retained.clear();
         let publish = message("devices/a/readings", "{}", 1, false, true);
-        let (_, one, command) = connector.command(&publish, &mut before).unwrap();
-        assert!(matches!(command, DeviceServerCommand::Last(_)), "after a reconnect");
-        before.stored.clear();
+        let (_, one, command) = connector.command(&publish, &mut deliveries).unwrap();
+        assert!(
+            matches!(command, DeviceServerCommand::LastKnown(_)),
+            "after a reconnect"
+        );
+        deliveries.retained.clear();
         assert_ne!(
-            connector.command(&publish, &mut before).unwrap().1,
+            connector.command(&publish, &mut deliveries).unwrap().1,
             one,
-            "compared with the device, not with ids"
+            "compared with the device's state, not by id"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waited_at_the_broker_is_no_sign_of_life() {
-        let (connector, mut before) = (connector(), Before::default());
+    async fn a_backlog_message_is_no_sign_of_life() {
+        let (connector, mut deliveries) = (connector(), Deliveries::default());
         let (undated, dated) = (
             r#"{"readings":[{"metric":"t","value":1}]}"#,
             r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#,
         );
-        let is_last = |before: &mut Before, payload: &str, qos| {
+        let is_last = |deliveries: &mut Deliveries, payload: &str, qos| {
             let mut publish = message("devices/a/readings", payload, 1, false, false);
             publish.qos = qos;
             matches!(
-                connector.command(&publish, before).unwrap().2,
-                DeviceServerCommand::Last(_)
+                connector.command(&publish, deliveries).unwrap().2,
+                DeviceServerCommand::LastKnown(_)
             )
         };
         assert!(
-            !is_last(&mut before, undated, QoS::AtLeastOnce),
-            "a new session has no queue"
+            !is_last(&mut deliveries, undated, QoS::AtLeastOnce),
+            "a new session has no backlog"
         );
-        before.queue = Some(Queue::begin());
-        assert!(is_last(&mut before, undated, QoS::AtLeastOnce));
-        assert!(!is_last(&mut before, dated, QoS::AtLeastOnce), "it says its time");
-        assert!(!is_last(&mut before, undated, QoS::AtMostOnce), "no broker keeps it");
-        assert!(is_last(&mut before, undated, QoS::AtLeastOnce));
-        tokio::time::advance(queue::QUIET).await;
+        deliveries.backlog = Some(Backlog::start());
+        assert!(is_last(&mut deliveries, undated, QoS::AtLeastOnce));
+        assert!(
+            !is_last(&mut deliveries, dated, QoS::AtLeastOnce),
+            "it carries its time"
+        );
+        assert!(
+            !is_last(&mut deliveries, undated, QoS::AtMostOnce),
+            "brokers do not queue QoS 0"
+        );
+        assert!(is_last(&mut deliveries, undated, QoS::AtLeastOnce));
+        tokio::time::advance(backlog::QUIET).await;
         for _ in 0..2 {
             assert!(
-                !is_last(&mut before, undated, QoS::AtLeastOnce),
+                !is_last(&mut deliveries, undated, QoS::AtLeastOnce),
                 "after a pause it is live"
             );
         }
     }
 
     #[test]
-    fn a_retained_message_that_is_taken_away_says_nothing() {
-        let (connector, mut before) = (connector(), Before::default());
+    fn deleting_a_retained_message_reports_nothing() {
+        let (connector, mut deliveries) = (connector(), Deliveries::default());
         for (topic, retain) in [
             ("devices/a/readings", false),
             ("devices/a/readings", true),
@@ -443,15 +463,15 @@ mod tests {
         ] {
             assert!(
                 connector
-                    .command(&message(topic, "", 1, false, retain), &mut before)
+                    .command(&message(topic, "", 1, false, retain), &mut deliveries)
                     .is_none()
             );
         }
     }
 
     #[test]
-    fn only_devices_are_heard() {
-        let (connector, mut before) = (connector(), Before::default());
+    fn only_messages_of_devices_are_accepted() {
+        let (connector, mut deliveries) = (connector(), Deliveries::default());
         for topic in [
             "devices/A/readings",
             "devices/browser-00/readings",
@@ -460,13 +480,16 @@ mod tests {
         ] {
             assert!(
                 connector
-                    .command(&message(topic, "{}", 1, false, false), &mut before)
+                    .command(&message(topic, "{}", 1, false, false), &mut deliveries)
                     .is_none(),
                 "{topic}"
             );
         }
         let (topic, _, command) = connector
-            .command(&message("devices/a/acks", r#"{"id":3}"#, 1, false, false), &mut before)
+            .command(
+                &message("devices/a/acks", r#"{"id":3}"#, 1, false, false),
+                &mut deliveries,
+            )
             .unwrap();
         assert_eq!(topic.as_str(), "device/a");
         assert!(matches!(command, DeviceServerCommand::Ack { order: 3, ok: true, .. }));

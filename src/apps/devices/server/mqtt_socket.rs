@@ -1,4 +1,4 @@
-//! Opens the connection to the MQTT broker: TCP, TLS where the address asks for it, and a bound for the packets that come.
+//! Opens the connection to the MQTT broker: TCP, TLS for `mqtts://`, and a size limit for incoming packets.
 
 use std::io;
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::mqtt_size::Bounded;
+use super::mqtt_truncate::BoundedStream;
 use super::url::Broker;
 
-/// What the client library wants of a connection.
+/// The client library's requirements on a connection.
 pub trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for S {}
 
-/// The library gives up an attempt that takes too long.
-pub async fn connect(broker: Broker, tls: Option<Arc<ClientConfig>>) -> io::Result<Bounded<Box<dyn Socket>>> {
+/// Connects to the broker. The client library applies the connect timeout.
+pub async fn connect(broker: Broker, tls: Option<Arc<ClientConfig>>) -> io::Result<BoundedStream<Box<dyn Socket>>> {
     let stream = TcpStream::connect((broker.host.as_str(), broker.port)).await?;
     stream.set_nodelay(true)?;
     let Some(tls) = tls else {
-        return Ok(Bounded::new(Box::new(stream)));
+        return Ok(BoundedStream::new(Box::new(stream)));
     };
     let name = ServerName::try_from(broker.host).map_err(io::Error::other)?;
     let stream = TlsConnector::from(tls).connect(name, stream).await?;
-    Ok(Bounded::new(Box::new(stream)))
+    Ok(BoundedStream::new(Box::new(stream)))
 }

@@ -1,30 +1,35 @@
-//! What devices were asked and have not answered: the connector looks here for what to send, and the clock for who is too
-//! slow. Pure.
+//! The decider of `orders/all`, the unanswered orders of all devices. The MQTT connector reads them to publish them, the watchdog to
+//! expire them. Pure.
 
-use super::super::model::{MAX_OPEN, Waiting};
-use super::super::wire::{Devices, ORDER_WAIT, Open, Orders, OrdersEvent};
+use super::super::model::{MAX_PENDING, PendingOrders};
+use super::super::wire::{Devices, ORDER_TIMEOUT, Orders, OrdersEvent, PendingOrder};
 use super::commands::{DeviceServerCommand, OrdersCommand};
 use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// The state says it all.
+/// Few: the state alone holds everything that readers need.
 const KEPT_EVENTS: u64 = 2_000;
 
 impl Decider for Orders {
     type ServerCommand = OrdersCommand;
 
-    /// The server's own: the devices' pages show what there is to see.
+    /// Only the server reads the topic; each device's page shows that device's orders.
     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
         Err(Denied::Forbidden)
     }
 
-    fn decide(&self, _at: Context<'_>, _waiting: &Waiting, command: NoCommand) -> Result<Vec<OrdersEvent>, Rejection> {
+    fn decide(
+        &self,
+        _at: Context<'_>,
+        _pending: &PendingOrders,
+        command: NoCommand,
+    ) -> Result<Vec<OrdersEvent>, Rejection> {
         match command {}
     }
 
-    fn forward(&self, _topic: &TopicName, _waiting: &Waiting, _seq: Seq, event: &OrdersEvent) -> Vec<Forward> {
+    fn forward(&self, _topic: &TopicName, _pending: &PendingOrders, _seq: Seq, event: &OrdersEvent) -> Vec<Forward> {
         let OrdersEvent::Expired { device, order } = event else {
             return Vec::new();
         };
@@ -42,38 +47,43 @@ impl Decider for Orders {
     }
 }
 
-fn is_known(waiting: &Waiting, device: &str, order: Seq) -> bool {
-    let mut open = waiting.open.iter();
-    open.any(|one| one.device == device && one.order == order)
+fn is_pending(pending: &PendingOrders, device: &str, order: Seq) -> bool {
+    let mut orders = pending.orders.iter();
+    orders.any(|one| one.device == device && one.order == order)
 }
 
-pub fn add(waiting: &Waiting, open: Open) -> Vec<OrdersEvent> {
-    if is_known(waiting, &open.device, open.order) {
+pub fn add(pending: &PendingOrders, order: PendingOrder) -> Vec<OrdersEvent> {
+    if is_pending(pending, &order.device, order.order) {
         return Vec::new();
     }
-    if waiting.open.len() >= MAX_OPEN {
-        // Nobody would ever say that it is over.
-        let Open { device, order, .. } = open;
+    if pending.orders.len() >= MAX_PENDING {
+        // Without an entry here, no timeout would ever end the order.
+        let PendingOrder { device, order, .. } = order;
         return vec![OrdersEvent::Expired { device, order }];
     }
-    vec![OrdersEvent::Added(open)]
+    vec![OrdersEvent::Added(order)]
 }
 
-pub fn done(waiting: &Waiting, device: String, order: Seq) -> Vec<OrdersEvent> {
-    if !is_known(waiting, &device, order) {
+pub fn done(pending: &PendingOrders, device: String, order: Seq) -> Vec<OrdersEvent> {
+    if !is_pending(pending, &device, order) {
         return Vec::new();
     }
     vec![OrdersEvent::Done { device, order }]
 }
 
-/// Who had time enough. An order from the future was given by a clock that was ahead, and waits for longer than is known.
-pub fn look(waiting: &Waiting, now: Millis) -> Vec<OrdersEvent> {
-    let late = waiting.open.iter().filter(|open| now.abs_diff(open.at) >= ORDER_WAIT);
-    late.map(|open| OrdersEvent::Expired {
-        device: open.device.clone(),
-        order: open.order,
-    })
-    .collect()
+/// Expires the orders that have timed out. An order whose time lies in the future was stamped by a clock that was ahead; it expires
+/// too, because its age is unknown.
+pub fn expire_overdue(pending: &PendingOrders, now: Millis) -> Vec<OrdersEvent> {
+    let overdue = pending
+        .orders
+        .iter()
+        .filter(|order| now.abs_diff(order.at) >= ORDER_TIMEOUT);
+    overdue
+        .map(|order| OrdersEvent::Expired {
+            device: order.device.clone(),
+            order: order.order,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -83,10 +93,10 @@ mod tests {
     use duplex_protocol::topic::Topic as _;
 
     #[test]
-    fn an_order_waits_until_it_is_answered_or_too_old() {
+    fn an_order_is_pending_until_it_is_answered_or_times_out() {
         let (topic, who) = (TopicName::of::<Orders>("all").unwrap(), Principal::server());
-        let mut waiting = Waiting::default();
-        let mut tell = |command: OrdersCommand, now| {
+        let mut pending = PendingOrders::default();
+        let mut send = |command: OrdersCommand, now| {
             let at = Context {
                 topic: &topic,
                 who: who.person,
@@ -95,12 +105,12 @@ mod tests {
                 now,
                 next: 1,
             };
-            let events = command.decide(&Orders, at, &waiting).unwrap();
-            events.iter().for_each(|event| Orders::apply(&mut waiting, 1, event));
+            let events = command.decide(&Orders, at, &pending).unwrap();
+            events.iter().for_each(|event| Orders::apply(&mut pending, 1, event));
             events.len()
         };
-        let open = |order, at| {
-            OrdersCommand::Add(Open {
+        let add = |order, at| {
+            OrdersCommand::Add(PendingOrder {
                 device: "a".to_owned(),
                 order,
                 name: "reboot".to_owned(),
@@ -112,23 +122,24 @@ mod tests {
             device: "a".to_owned(),
             order,
         };
-        assert_eq!(
-            [tell(open(1, 0), 0), tell(open(1, 0), 0), tell(open(2, 5), 5)],
-            [1, 0, 1]
-        );
-        assert_eq!([tell(done(1), 6), tell(done(1), 6)], [1, 0]);
-        assert_eq!(tell(OrdersCommand::Look, ORDER_WAIT + 4), 0);
-        assert_eq!(tell(OrdersCommand::Look, ORDER_WAIT + 5), 1);
-        for order in 0..MAX_OPEN as Seq {
-            tell(open(order, 0), 0);
+        assert_eq!([send(add(1, 0), 0), send(add(1, 0), 0), send(add(2, 5), 5)], [1, 0, 1]);
+        assert_eq!([send(done(1), 6), send(done(1), 6)], [1, 0]);
+        assert_eq!(send(OrdersCommand::ExpireOverdue, ORDER_TIMEOUT + 4), 0);
+        assert_eq!(send(OrdersCommand::ExpireOverdue, ORDER_TIMEOUT + 5), 1);
+        for order in 0..MAX_PENDING as Seq {
+            send(add(order, 0), 0);
         }
-        assert_eq!(tell(open(9_999, 0), 0), 1, "no room: it is over at once");
-        assert_eq!(waiting.open.len(), MAX_OPEN);
-        let ahead = Open {
-            at: 100 * ORDER_WAIT,
-            ..waiting.open[0].clone()
+        assert_eq!(send(add(9_999, 0), 0), 1, "no room: it expires at once");
+        assert_eq!(pending.orders.len(), MAX_PENDING);
+        let ahead = PendingOrder {
+            at: 100 * ORDER_TIMEOUT,
+            ..pending.orders[0].clone()
         };
-        waiting.open = [ahead].into();
-        assert_eq!(look(&waiting, ORDER_WAIT).len(), 1, "given by a clock that was ahead");
+        pending.orders = [ahead].into();
+        assert_eq!(
+            expire_overdue(&pending, ORDER_TIMEOUT).len(),
+            1,
+            "given by a clock that was ahead"
+        );
     }
 }

@@ -1,84 +1,89 @@
-//! Which readings of a report count, and which alarms follow from them. Pure.
+//! Validates the readings of a report and derives the alarms that they raise or clear. Pure.
 
 use super::super::model::{Device, Metric, is_newer};
 use super::super::wire::{
-    DeviceEvent, MAX_AGE, MAX_AHEAD, MAX_EVERY, MAX_LABEL, MAX_METRIC, MAX_METRICS, MAX_READINGS, MAX_UNIT, MAX_VALUE,
-    NO_TEXT, NO_WHOLE, Reading, Recalled, Refusal, Report, Taken, Threshold, is_metric, tidy, why,
+    AcceptedReading, DeviceEvent, INVALID_INTEGER, INVALID_TEXT, MAX_AGE, MAX_AHEAD, MAX_EVERY, MAX_LABEL, MAX_METRIC,
+    MAX_METRICS, MAX_READINGS, MAX_UNIT, MAX_VALUE, Reading, Refusal, Report, Threshold, UndatedValue, is_metric_name,
+    sanitize, why,
 };
 use duplex_hub::decider::{Context, Millis};
 use duplex_protocol::session::Rejection;
 
-/// A number of at most fifteen digits: each of them survives, and what a float adds beyond is left out.
-pub fn kept(value: f64) -> f64 {
-    // Nothing becomes zero, and zero has no sign.
+/// Rounds to fifteen significant digits: all that a float preserves, without its representation error.
+pub fn normalize(value: f64) -> f64 {
+    // The rounding never produces zero; adding 0.0 turns -0.0 into 0.0.
     format!("{value:.14e}").parse().unwrap_or(value) + 0.0
 }
 
-pub fn reported(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
+/// Handles a live report.
+pub fn report_live(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
         return Err(Rejection::refused(why::TOO_MANY_READINGS));
     }
     let (mut readings, mut refused) = (Vec::new(), Vec::new());
     for reading in &report.readings {
-        match take(at.now, device, &readings, reading) {
-            Ok(taken) => readings.push(taken),
+        match accept(at.now, device, &readings, reading) {
+            Ok(accepted) => readings.push(accepted),
             Err(why) => refused.push(refusal(&reading.metric, why)),
         }
     }
-    let said = Said::new(device, &report, &mut refused);
+    let profile = ProfileChanges::new(device, &report, &mut refused);
     let alarms = alarms(device, &readings, at.now);
     let mut events = vec![DeviceEvent::Reported {
         at: at.now,
         readings,
         refused,
-        name: said.name,
-        place: said.place,
-        every: said.every,
+        name: profile.name,
+        place: profile.place,
+        every: profile.every,
     }];
     events.extend(alarms);
     Ok(events)
 }
 
-/// What was the device's last word, without saying when. Compared with what is known of it: the same again changes nothing, however
-/// often it comes. A reading that has a time of its own counts as ever, if it is newer than what is known.
-pub fn recalled(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
+/// Handles a report of unknown age. Values equal to the current ones produce no event, so the report may be delivered any number of
+/// times. Readings with a time of their own count as usual if they are newer than the current value.
+pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
         return Err(Rejection::refused(why::TOO_MANY_READINGS));
     }
-    let (mut dated, mut undated, mut refused) = (Vec::new(), Vec::<Taken>::new(), Vec::new());
+    let (mut dated, mut undated, mut refused) = (Vec::new(), Vec::<AcceptedReading>::new(), Vec::new());
     for reading in &report.readings {
         let before = [&dated[..], &undated[..]].concat();
-        match take(at.now, device, &before, reading) {
+        match accept(at.now, device, &before, reading) {
             Err(why) => refused.push(refusal(&reading.metric, why)),
-            Ok(taken) if reading.at.is_some() => dated.push(taken),
-            // Of several of one metric the larger counts, as it does when they are live.
-            Ok(taken) => match undated.iter_mut().find(|one| one.metric == taken.metric) {
-                Some(one) if one.value.total_cmp(&taken.value).is_ge() => {}
-                Some(one) => *one = taken,
-                None => undated.push(taken),
+            Ok(accepted) if reading.at.is_some() => dated.push(accepted),
+            // Of several values of one metric the largest wins, as in a live report.
+            Ok(accepted) => match undated.iter_mut().find(|one| one.metric == accepted.metric) {
+                Some(one) if one.value.total_cmp(&accepted.value).is_ge() => {}
+                Some(one) => *one = accepted,
+                None => undated.push(accepted),
             },
         }
     }
-    let known = |taken: &Taken| device.metrics.get(&taken.metric);
+    let known = |reading: &AcceptedReading| device.metrics.get(&reading.metric);
     dated.retain(|one| known(one).is_none_or(|metric| metric.is_outranked((one.at, one.value), at.now)));
     undated.retain(|one| known(one).is_none_or(|metric| (metric.value, &metric.unit) != (one.value, &one.unit)));
-    let said = Said::new(device, &report, &mut refused);
+    let profile = ProfileChanges::new(device, &report, &mut refused);
     refused.retain(|refusal| device.refusals.iter().all(|known| known.refusal != *refusal));
-    let judged: Vec<_> = undated
+    let undated_alarms: Vec<_> = undated
         .iter()
         .filter_map(|one| Some((one, known(one)?)))
-        .flat_map(|(one, metric)| judge(device, &one.metric, metric.threshold, one.value, at.now))
+        .flat_map(|(one, metric)| alarm_events(device, &one.metric, metric.threshold, one.value, at.now))
         .collect();
-    let alarms: Vec<_> = alarms(device, &dated, at.now).into_iter().chain(judged).collect();
+    let alarms: Vec<_> = alarms(device, &dated, at.now)
+        .into_iter()
+        .chain(undated_alarms)
+        .collect();
     let mut events = Vec::new();
-    if !undated.is_empty() || !refused.is_empty() || said.is_news() {
-        events.push(DeviceEvent::Recalled {
+    if !undated.is_empty() || !refused.is_empty() || profile.has_changes() {
+        events.push(DeviceEvent::LastKnownReported {
             at: at.now,
             values: undated.into_iter().map(without_time).collect(),
             refused,
-            name: said.name,
-            place: said.place,
-            every: said.every,
+            name: profile.name,
+            place: profile.place,
+            every: profile.every,
         });
     }
     if !dated.is_empty() {
@@ -95,35 +100,36 @@ pub fn recalled(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<
     Ok(events)
 }
 
-fn without_time(taken: Taken) -> Recalled {
-    let Taken {
+fn without_time(reading: AcceptedReading) -> UndatedValue {
+    let AcceptedReading {
         metric, value, unit, ..
-    } = taken;
-    Recalled { metric, value, unit }
+    } = reading;
+    UndatedValue { metric, value, unit }
 }
 
 fn refusal(metric: &str, why: &str) -> Refusal {
     Refusal {
-        metric: tidy(metric, MAX_METRIC),
+        metric: sanitize(metric, MAX_METRIC),
         why: why.to_owned(),
     }
 }
 
-/// What a device says of itself that was not known.
-struct Said {
+/// Changes to the device's own description.
+struct ProfileChanges {
     name: Option<String>,
     place: Option<String>,
     every: Option<u32>,
 }
 
-impl Said {
+impl ProfileChanges {
     fn new(device: &Device, report: &Report, refused: &mut Vec<Refusal>) -> Self {
-        let mut label = |field: &str, said: Option<&String>, kept: &str| {
-            if said.is_some_and(|said| said == NO_TEXT) {
+        let mut label = |field: &str, new: Option<&String>, current: &str| {
+            if new.is_some_and(|new| new == INVALID_TEXT) {
                 refused.push(refusal(field, why::NOT_A_TEXT));
                 return None;
             }
-            said.map(|label| tidy(label, MAX_LABEL)).filter(|said| said != kept)
+            new.map(|label| sanitize(label, MAX_LABEL))
+                .filter(|label| label != current)
         };
         let name = label("name", report.name.as_ref(), &device.name);
         let place = label("place", report.place.as_ref(), &device.place);
@@ -140,15 +146,20 @@ impl Said {
         }
     }
 
-    const fn is_news(&self) -> bool {
+    const fn has_changes(&self) -> bool {
         self.name.is_some() || self.place.is_some() || self.every.is_some()
     }
 }
 
-/// The reading as it counts, after those of its report that count already.
-fn take(now: Millis, device: &Device, before: &[Taken], reading: &Reading) -> Result<Taken, &'static str> {
+/// Validates a reading, given the accepted readings before it in the same report.
+fn accept(
+    now: Millis,
+    device: &Device,
+    before: &[AcceptedReading],
+    reading: &Reading,
+) -> Result<AcceptedReading, &'static str> {
     let metric = &reading.metric;
-    if !is_metric(metric) {
+    if !is_metric_name(metric) {
         return Err(why::BAD_METRIC);
     }
     let (value, at) = (reading.value.0, reading.at.unwrap_or(now));
@@ -158,7 +169,7 @@ fn take(now: Millis, device: &Device, before: &[Taken], reading: &Reading) -> Re
     if value.abs() > MAX_VALUE {
         return Err(why::TOO_LARGE);
     }
-    if at == NO_WHOLE {
+    if at == INVALID_INTEGER {
         return Err(why::BAD_TIME);
     }
     if at > now.saturating_add(MAX_AHEAD) {
@@ -167,13 +178,13 @@ fn take(now: Millis, device: &Device, before: &[Taken], reading: &Reading) -> Re
     if at < now.saturating_sub(MAX_AGE) {
         return Err(why::TOO_OLD);
     }
-    if reading.unit.as_deref() == Some(NO_TEXT) {
+    if reading.unit.as_deref() == Some(INVALID_TEXT) {
         return Err(why::NOT_A_TEXT);
     }
-    let unit = reading.unit.as_deref().map(|unit| tidy(unit, MAX_UNIT));
-    let told = before.iter().find(|one| one.metric == *metric).map(|one| &one.unit);
-    let known = device.metrics.get(metric).map(|metric| &metric.unit).or(told);
-    if known.is_none() && fresh_metrics(device, before) + device.metrics.len() >= MAX_METRICS {
+    let unit = reading.unit.as_deref().map(|unit| sanitize(unit, MAX_UNIT));
+    let earlier = before.iter().find(|one| one.metric == *metric).map(|one| &one.unit);
+    let known = device.metrics.get(metric).map(|metric| &metric.unit).or(earlier);
+    if known.is_none() && count_new_metrics(device, before) + device.metrics.len() >= MAX_METRICS {
         return Err(why::METRICS_FULL);
     }
     if unit
@@ -183,37 +194,44 @@ fn take(now: Millis, device: &Device, before: &[Taken], reading: &Reading) -> Re
     {
         return Err(why::OTHER_UNIT);
     }
-    Ok(Taken {
+    Ok(AcceptedReading {
         metric: metric.clone(),
-        value: kept(value),
+        value: normalize(value),
         unit: unit.or_else(|| known.cloned()).unwrap_or_default(),
-        // A clock that is a little ahead must not hold back what is measured next.
+        // A clock that is slightly ahead must not outrank the next readings.
         at: at.min(now),
     })
 }
 
-fn fresh_metrics(device: &Device, before: &[Taken]) -> usize {
-    let mut fresh: Vec<_> = before.iter().map(|one| one.metric.as_str()).collect();
-    fresh.retain(|metric| !device.metrics.contains_key(*metric));
-    fresh.sort_unstable();
-    fresh.dedup();
-    fresh.len()
+fn count_new_metrics(device: &Device, before: &[AcceptedReading]) -> usize {
+    let mut new: Vec<_> = before.iter().map(|one| one.metric.as_str()).collect();
+    new.retain(|metric| !device.metrics.contains_key(*metric));
+    new.sort_unstable();
+    new.dedup();
+    new.len()
 }
 
-/// Each metric is judged by its newest reading, and only if that is newer than what was known.
-fn alarms(device: &Device, readings: &[Taken], now: Millis) -> Vec<DeviceEvent> {
-    let judged = |(name, metric): (&String, &Metric)| {
+/// Checks each metric's newest reading against its threshold, if the reading is newer than the current value.
+fn alarms(device: &Device, readings: &[AcceptedReading], now: Millis) -> Vec<DeviceEvent> {
+    let events = |(name, metric): (&String, &Metric)| {
         let own = readings.iter().filter(|one| one.metric == *name);
         let newest = own
             .map(|one| (one.at, one.value))
             .filter(|one| metric.is_outranked(*one, now));
         let (_, value) = newest.reduce(|best, one| if is_newer(one, best) { one } else { best })?;
-        Some(judge(device, name, metric.threshold, value, now))
+        Some(alarm_events(device, name, metric.threshold, value, now))
     };
-    device.metrics.iter().filter_map(judged).flatten().collect()
+    device.metrics.iter().filter_map(events).flatten().collect()
 }
 
-pub fn judge(device: &Device, metric: &str, threshold: Option<Threshold>, value: f64, now: Millis) -> Vec<DeviceEvent> {
+/// The events that clear or raise the metric's alarm at `value`.
+pub fn alarm_events(
+    device: &Device,
+    metric: &str,
+    threshold: Option<Threshold>,
+    value: f64,
+    now: Millis,
+) -> Vec<DeviceEvent> {
     let active = device.alarm(metric);
     let before = active.map(|alarm| alarm.side);
     let threshold = threshold.unwrap_or_default();

@@ -1,11 +1,11 @@
-//! A broker's address, and the topics in which a device's id stands. Pure.
+//! Parses the broker's URL and the MQTT topic patterns that contain a device id. Pure.
 
 use std::borrow::Cow;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 
-use super::super::wire::is_device;
+use super::super::wire::is_device_id;
 
 #[derive(Clone, PartialEq, Eq)]
 pub struct Broker {
@@ -15,7 +15,7 @@ pub struct Broker {
     pub user: Option<(String, String)>,
 }
 
-/// Without the password.
+/// Omits the credentials.
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
@@ -23,45 +23,47 @@ impl std::fmt::Debug for Broker {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotABroker {
-    #[error("begins with mqtt:// or mqtts://")]
+pub enum BrokerUrlError {
+    #[error("must begin with mqtt:// or mqtts://")]
     Scheme,
-    #[error("names no host")]
+    #[error("has no host")]
     Host,
-    #[error("has a port that is no number")]
+    #[error("has an invalid port")]
     Port,
-    #[error("has something behind the host and port")]
+    #[error("has a path, query or fragment after the host and port")]
     Path,
-    #[error("has a user or password that is not written in percent-encoded UTF-8")]
+    #[error("has a user or password that is not percent-encoded UTF-8")]
     User,
 }
 
 impl FromStr for Broker {
-    type Err = NotABroker;
+    type Err = BrokerUrlError;
 
-    fn from_str(text: &str) -> Result<Self, NotABroker> {
+    fn from_str(text: &str) -> Result<Self, BrokerUrlError> {
         let (tls, rest) = match text.split_once("://") {
             Some(("mqtt", rest)) => (false, rest),
             Some(("mqtts", rest)) => (true, rest),
-            _ => return Err(NotABroker::Scheme),
+            _ => return Err(BrokerUrlError::Scheme),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (user, place) = match rest.rsplit_once('@') {
+        let (user, authority) = match rest.rsplit_once('@') {
             None => (None, rest),
-            Some((user, place)) => {
+            Some((user, authority)) => {
                 let (name, password) = user.split_once(':').unwrap_or((user, ""));
                 let decoded = decode(name).zip(decode(password));
-                (Some(decoded.ok_or(NotABroker::User)?), place)
+                (Some(decoded.ok_or(BrokerUrlError::User)?), authority)
             }
         };
-        if place.contains(['/', '?', '#']) {
-            return Err(NotABroker::Path);
+        if authority.contains(['/', '?', '#']) {
+            return Err(BrokerUrlError::Path);
         }
-        let (host, port) = split(place)?;
+        let (host, port) = split_authority(authority)?;
         let port = port.map_or(Ok(if tls { 8883 } else { 1883 }), str::parse);
         Ok(Self {
-            host: (!host.is_empty()).then(|| host.to_owned()).ok_or(NotABroker::Host)?,
-            port: port.map_err(|_| NotABroker::Port)?,
+            host: (!host.is_empty())
+                .then(|| host.to_owned())
+                .ok_or(BrokerUrlError::Host)?,
+            port: port.map_err(|_| BrokerUrlError::Port)?,
             tls,
             user,
         })
@@ -69,22 +71,22 @@ impl FromStr for Broker {
 }
 
 /// `host`, `host:port`, `[::1]:port`
-fn split(place: &str) -> Result<(&str, Option<&str>), NotABroker> {
-    if let Some(rest) = place.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or(NotABroker::Host)?;
+fn split_authority(authority: &str) -> Result<(&str, Option<&str>), BrokerUrlError> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(BrokerUrlError::Host)?;
         return match rest.strip_prefix(':') {
             Some(port) => Ok((host, Some(port))),
             None if rest.is_empty() => Ok((host, None)),
-            None => Err(NotABroker::Host),
+            None => Err(BrokerUrlError::Host),
         };
     }
-    match place.split_once(':') {
+    match authority.split_once(':') {
         Some((host, port)) => Ok((host, Some(port))),
-        None => Ok((place, None)),
+        None => Ok((authority, None)),
     }
 }
 
-/// `None` if an escape is no two hexadecimal digits, or the text is not UTF-8.
+/// Percent-decodes; `None` if an escape is not two hexadecimal digits or the result is not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let is_escape = |after: &str| {
         after
@@ -99,23 +101,23 @@ fn decode(text: &str) -> Option<String> {
 
 /// An MQTT topic with `{id}` as one of its levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
+pub struct TopicPattern {
     before: String,
     after: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("wants {{id}} once, as a whole level, and no + or #")]
-pub struct NotAPattern;
+#[error("must contain {{id}} once, as a whole level, and no + or #")]
+pub struct TopicPatternError;
 
-impl FromStr for Pattern {
-    type Err = NotAPattern;
+impl FromStr for TopicPattern {
+    type Err = TopicPatternError;
 
-    fn from_str(text: &str) -> Result<Self, NotAPattern> {
-        let (before, after) = text.split_once("{id}").ok_or(NotAPattern)?;
+    fn from_str(text: &str) -> Result<Self, TopicPatternError> {
+        let (before, after) = text.split_once("{id}").ok_or(TopicPatternError)?;
         let whole = (before.is_empty() || before.ends_with('/')) && (after.is_empty() || after.starts_with('/'));
         if !whole || after.contains("{id}") || text.contains(['+', '#', '\0']) {
-            return Err(NotAPattern);
+            return Err(TopicPatternError);
         }
         Ok(Self {
             before: before.to_owned(),
@@ -124,8 +126,8 @@ impl FromStr for Pattern {
     }
 }
 
-impl Pattern {
-    /// What to subscribe to.
+impl TopicPattern {
+    /// The topic filter to subscribe to.
     pub fn filter(&self) -> String {
         self.topic("+")
     }
@@ -134,10 +136,10 @@ impl Pattern {
         format!("{}{id}{}", self.before, self.after)
     }
 
-    /// The device, if it is one that can have a topic here.
+    /// The device id in `topic`, if the topic matches and the id is valid.
     pub fn id<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let id = topic.strip_prefix(&self.before)?.strip_suffix(self.after.as_str())?;
-        is_device(id).then_some(id)
+        is_device_id(id).then_some(id)
     }
 }
 
@@ -147,7 +149,7 @@ mod tests {
     use duplex_fuzz::fuzz_text;
 
     #[test]
-    fn an_address_is_read_in_all_its_parts() {
+    fn a_broker_url_is_parsed() {
         let broker = |text: &str| text.parse::<Broker>();
         let plain = Broker {
             host: "a.example".to_owned(),
@@ -162,40 +164,40 @@ mod tests {
         assert_eq!(secure.user, Some(("me".to_owned(), "p@ss:".to_owned())));
         assert_eq!(broker("mqtts://a").unwrap().port, 8883);
         for (wrong, why) in [
-            ("http://a", NotABroker::Scheme),
-            ("a:1883", NotABroker::Scheme),
-            ("mqtt://", NotABroker::Host),
-            ("mqtt://a:b", NotABroker::Port),
-            ("mqtt://a/b", NotABroker::Path),
-            ("mqtt://%zz@a", NotABroker::User),
+            ("http://a", BrokerUrlError::Scheme),
+            ("a:1883", BrokerUrlError::Scheme),
+            ("mqtt://", BrokerUrlError::Host),
+            ("mqtt://a:b", BrokerUrlError::Port),
+            ("mqtt://a/b", BrokerUrlError::Path),
+            ("mqtt://%zz@a", BrokerUrlError::User),
         ] {
             assert_eq!(broker(wrong), Err(why), "{wrong}");
         }
     }
 
     #[test]
-    fn no_text_breaks_an_address_or_a_pattern() {
+    fn parsing_never_panics() {
         fuzz_text("broker-addresses", |text| {
             if let Ok(broker) = text.parse::<Broker>() {
                 assert!(!broker.host.is_empty() && !broker.host.contains(['/', '@']));
-                let shown = format!("{broker:?}");
+                let debug = format!("{broker:?}");
                 assert_eq!(
-                    shown,
+                    debug,
                     format!("{}:{}", broker.host, broker.port),
                     "no password in a log"
                 );
             }
-            if let Ok(pattern) = text.parse::<Pattern>() {
+            if let Ok(pattern) = text.parse::<TopicPattern>() {
                 assert_eq!(pattern.id(&pattern.topic("oven-1")), Some("oven-1"));
             }
-            let pattern: Pattern = "devices/{id}/readings".parse().unwrap();
-            assert!(pattern.id(text).is_none_or(is_device));
+            let pattern: TopicPattern = "devices/{id}/readings".parse().unwrap();
+            assert!(pattern.id(text).is_none_or(is_device_id));
         });
     }
 
     #[test]
-    fn a_pattern_names_and_finds_devices() {
-        let pattern: Pattern = "plant/{id}/up".parse().unwrap();
+    fn a_pattern_formats_and_matches_topics() {
+        let pattern: TopicPattern = "plant/{id}/up".parse().unwrap();
         assert_eq!(pattern.filter(), "plant/+/up");
         assert_eq!(pattern.topic("a"), "plant/a/up");
         assert_eq!(pattern.id("plant/a/up"), Some("a"));
@@ -203,8 +205,8 @@ mod tests {
             assert_eq!(pattern.id(other), None, "{other}");
         }
         for wrong in ["a", "a{id}", "a/{id}b", "{id}/{id}", "+/{id}", "{id}/#"] {
-            assert_eq!(wrong.parse::<Pattern>(), Err(NotAPattern), "{wrong}");
+            assert_eq!(wrong.parse::<TopicPattern>(), Err(TopicPatternError), "{wrong}");
         }
-        assert!("{id}".parse::<Pattern>().is_ok());
+        assert!("{id}".parse::<TopicPattern>().is_ok());
     }
 }

@@ -1,11 +1,11 @@
-//! The alarms of a device, newest first; somebody says that they have seen one.
+//! The alarms of a device, newest first, with a button to acknowledge each.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::{
     super::{model::Alarm, wire::DeviceCommand},
-    detail::{Shown, time},
-    sent::Sent,
+    detail::{DeviceContext, time},
+    form_command::FormCommand,
     words,
 };
 use crate::{
@@ -15,14 +15,14 @@ use crate::{
 };
 
 #[component]
-pub fn Alarms(shown: Shown) -> impl IntoView {
+pub fn Alarms(cx: DeviceContext) -> impl IntoView {
     let i18n = use_i18n();
-    let sent = Sent::new(shown.device);
-    let alarms = Memo::new(move |_| shown.device.state.with(|device| device.alarms.clone()));
+    let command = FormCommand::new(cx.device);
+    let alarms = Memo::new(move |_| cx.device.state.with(|device| device.alarms.clone()));
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let may = shown.may_control.get();
-        let line = |alarm: &Alarm| line(shown, sent, locale, alarm, may);
+        let may_control = cx.may_control.get();
+        let line = |alarm: &Alarm| line(cx, command, locale, alarm, may_control);
         Some(alarms.with(|alarms| alarms.iter().map(line).collect_view()).into_any())
     });
     let none = optional_text(move || {
@@ -32,43 +32,40 @@ pub fn Alarms(shown: Shown) -> impl IntoView {
     view! {
         <ul class="alarms">{list}</ul>
         <p class="hint">{none}</p>
-        {sent.problem()}
+        {command.problem()}
     }
     .into_any()
 }
 
-fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm, may_control: bool) -> AnyView {
-    let unit = shown.device.state.with_untracked(|device| {
+fn line(cx: DeviceContext, command: FormCommand, locale: Locale, alarm: &Alarm, may_control: bool) -> AnyView {
+    let unit = cx.device.state.with_untracked(|device| {
         device
             .metrics
             .get(&alarm.metric)
             .map(|metric| metric.unit.clone())
             .unwrap_or_default()
     });
-    let what = format!(
+    let description = format!(
         "{} {} ({} {})",
         words::metric(locale, &alarm.metric),
         words::value(alarm.value, &unit),
         words::side(alarm.side)(locale),
         words::value(alarm.limit, &unit)
     );
-    let raised = time(shown, locale, alarm.raised);
-    let cleared = alarm.cleared.map(|at| {
-        fill(
-            td_string!(locale, devices.over_at),
-            &[("time", &time(shown, locale, at))],
-        )
-    });
+    let raised = time(cx, locale, alarm.raised);
+    let cleared = alarm
+        .cleared
+        .map(|at| fill(td_string!(locale, devices.over_at), &[("time", &time(cx, locale, at))]));
     let by = alarm.acknowledged.as_ref().map(|(by, _)| {
         let name = if by.name.is_empty() { by.id.short() } else { &by.name };
         fill(td_string!(locale, devices.seen_by), &[("name", &isolated(name))])
     });
     let state = if alarm.cleared.is_some() { "over" } else { "active" };
-    let open = may_control && alarm.acknowledged.is_none();
-    let button = open.then(|| acknowledge(shown, sent, alarm.id));
+    let can_acknowledge = may_control && alarm.acknowledged.is_none();
+    let button = can_acknowledge.then(|| acknowledge(cx, command, alarm.id));
     view! {
         <li class="alarm" data-state=state>
-            <span class="alarm-what">{what}</span>
+            <span class="alarm-what">{description}</span>
             <span class="hint">{raised}</span>
             <span class="hint">{cleared}</span>
             <span class="hint">{by}</span>
@@ -78,13 +75,13 @@ fn line(shown: Shown, sent: Sent, locale: Locale, alarm: &Alarm, may_control: bo
     .into_any()
 }
 
-fn acknowledge(shown: Shown, sent: Sent, alarm: u64) -> AnyView {
-    let act = move |event: SubmitEvent| {
+fn acknowledge(cx: DeviceContext, command: FormCommand, alarm: u64) -> AnyView {
+    let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        sent.send(DeviceCommand::Acknowledge { alarm });
+        command.send(DeviceCommand::Acknowledge { alarm });
     };
     view! {
-        <form method="post" action=shown.path() on:submit=act>
+        <form method="post" action=cx.path() on:submit=submit>
             <input type="hidden" name="act" value="acknowledge"/>
             <input type="hidden" name="alarm" value=alarm.to_string()/>
             <button class="button small" type="submit">{t!(devices.acknowledge)}</button>

@@ -1,4 +1,4 @@
-//! This browser as a device, if its visitor wants that: what it knows of its battery and its network. Acts only in the browser.
+//! A card with which a visitor lets their browser report its battery and network as a device. Reports only in the browser.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use leptos::{leptos_dom::helpers::IntervalHandle, prelude::*, task::spawn_local}
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::super::wire::{DeviceCommand, Devices, Fleet, Raw, Reading, Report, browser_id, device_path};
+use super::super::wire::{DeviceCommand, Devices, Fleet, RawNumber, Reading, Report, browser_id, device_path};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, dynamic_view, t},
@@ -22,25 +22,25 @@ const EVERY: u32 = 10;
 #[component]
 pub fn ThisBrowser(fleet: UseTopic<Fleet>) -> impl IntoView {
     let i18n = use_i18n();
-    let on = RwSignal::new(false);
+    let enabled = RwSignal::new(false);
     let id = Memo::new(move |_| fleet.me.with(|me| me.as_ref().map(|me| browser_id(&me.id))));
-    let said = dynamic_text(move || {
+    let label = dynamic_text(move || {
         let locale = i18n.get_locale();
-        if on.get() {
+        if enabled.get() {
             td_string!(locale, devices.browser_stop)
         } else {
             td_string!(locale, devices.browser_start)
         }
         .to_owned()
     });
-    let reporter = dynamic_view(move || on.get().then(|| id.get().map(reporter)).flatten());
-    let pressed = dynamic_text(move || on.get().to_string());
+    let reporter = dynamic_view(move || enabled.get().then(|| id.get().map(reporter)).flatten());
+    let pressed = dynamic_text(move || enabled.get().to_string());
     view! {
         <section class="card this-browser script" aria-labelledby="this-browser-title">
             <h2 id="this-browser-title">{t!(devices.browser)}</h2>
             <p class="hint">{t!(devices.browser_text)}</p>
             <div class="row">
-                <button type="button" class="button" aria-pressed=pressed on:click=move |_| on.update(|on| *on = !*on)>{said}</button>
+                <button type="button" class="button" aria-pressed=pressed on:click=move |_| enabled.update(|on| *on = !*on)>{label}</button>
                 {reporter}
             </div>
         </section>
@@ -48,14 +48,14 @@ pub fn ThisBrowser(fleet: UseTopic<Fleet>) -> impl IntoView {
     .into_any()
 }
 
-/// Reports while it stands.
+/// Reports while it is mounted, and links to the browser's page.
 fn reporter(id: String) -> AnyView {
     let device = use_topic::<Devices>(&id);
-    let link = use_session_status();
+    let session = use_session_status();
     Effect::new(move |_| {
-        let tell = move || {
-            let status = link.get_untracked();
-            // What cannot be sent now would come with a wrong time.
+        let report = move || {
+            let status = session.get_untracked();
+            // A report that waits in the outbox would arrive with a wrong time.
             if status.phase == Phase::Live {
                 spawn_local(async move {
                     let report = measure(&status).await;
@@ -63,8 +63,8 @@ fn reporter(id: String) -> AnyView {
                 });
             }
         };
-        tell();
-        let timer = set_interval_with_handle(tell, Duration::from_secs(EVERY.into())).ok();
+        report();
+        let timer = set_interval_with_handle(report, Duration::from_secs(EVERY.into())).ok();
         on_cleanup(move || {
             timer.as_ref().map(IntervalHandle::clear);
         });
@@ -72,20 +72,20 @@ fn reporter(id: String) -> AnyView {
     view! { <a class="button" href=device_path(&id)>{t!(devices.browser_page)}</a> }.into_any()
 }
 
-async fn measure(link: &SessionStatus) -> Report {
+async fn measure(session: &SessionStatus) -> Report {
     let navigator: JsValue = window().navigator().into();
     let mut readings = Vec::new();
     let mut add = |metric: &str, value: Option<f64>, unit: &str| {
         if let Some(value) = value {
             readings.push(Reading {
                 metric: metric.to_owned(),
-                value: Raw(value),
+                value: RawNumber(value),
                 unit: Some(unit.to_owned()),
                 at: None,
             });
         }
     };
-    add("round_trip", link.round_trip, "ms");
+    add("round_trip", session.round_trip, "ms");
     let connection = get(&navigator, "connection");
     add("downlink", number(connection.as_ref(), "downlink"), "Mbit/s");
     let battery = battery(&navigator).await;
@@ -103,18 +103,18 @@ async fn measure(link: &SessionStatus) -> Report {
     }
 }
 
-/// Not every browser tells.
+/// `None` in browsers without the Battery Status API.
 async fn battery(navigator: &JsValue) -> Option<JsValue> {
-    let ask: js_sys::Function = get(navigator, "getBattery")?.dyn_into().ok()?;
-    let told: js_sys::Promise = ask.call0(navigator).ok()?.dyn_into().ok()?;
-    JsFuture::from(told).await.ok()
+    let get_battery: js_sys::Function = get(navigator, "getBattery")?.dyn_into().ok()?;
+    let promise: js_sys::Promise = get_battery.call0(navigator).ok()?.dyn_into().ok()?;
+    JsFuture::from(promise).await.ok()
 }
 
-fn get(of: &JsValue, name: &str) -> Option<JsValue> {
-    let value = js_sys::Reflect::get(of, &name.into()).ok()?;
+fn get(object: &JsValue, name: &str) -> Option<JsValue> {
+    let value = js_sys::Reflect::get(object, &name.into()).ok()?;
     (!value.is_undefined() && !value.is_null()).then_some(value)
 }
 
-fn number(of: Option<&JsValue>, name: &str) -> Option<f64> {
-    get(of?, name)?.as_f64().filter(|number| number.is_finite())
+fn number(object: Option<&JsValue>, name: &str) -> Option<f64> {
+    get(object?, name)?.as_f64().filter(|number| number.is_finite())
 }

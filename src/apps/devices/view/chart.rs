@@ -1,7 +1,7 @@
-//! A history as shapes: the band between least and most, the line of the means, the thresholds. Pure.
+//! A history as SVG paths: the band between minimum and maximum, the line of the means, the thresholds. Pure.
 
 use super::super::{
-    trail::Point,
+    history::Point,
     wire::{Millis, Threshold},
 };
 
@@ -17,12 +17,12 @@ pub struct Chart {
     pub high: f64,
     pub line: String,
     pub band: String,
-    /// Heights of the thresholds that are in sight.
+    /// The y coordinates of the thresholds within the visible range.
     pub limits: Vec<f64>,
 }
 
 impl Chart {
-    /// `step`: beyond two of these, nothing was heard in between, and no line is drawn.
+    /// Points further apart than two `step`s are not connected: nothing was measured in between.
     pub fn new(points: Vec<Point>, (from, to): (Millis, Millis), step: Millis, threshold: Option<Threshold>) -> Self {
         let low = points.iter().map(|point| point.min).fold(f64::INFINITY, f64::min);
         let high = points.iter().map(|point| point.max).fold(f64::NEG_INFINITY, f64::max);
@@ -30,7 +30,7 @@ impl Chart {
             (low, high) if low > high => (0.0, 1.0),
             (low, high) => {
                 let margin = ((high - low) * 0.08).max(high.abs().max(low.abs()) * 0.01);
-                // Of zeros, and of what is too small to have a hundredth.
+                // For zeros, and for values so small that their hundredth underflows.
                 let margin = if margin > f64::MIN_POSITIVE { margin } else { 0.05 };
                 (low - margin, high + margin)
             }
@@ -45,11 +45,11 @@ impl Chart {
         let limits = threshold
             .map(|threshold| [threshold.low, threshold.high])
             .unwrap_or_default();
-        let in_sight = |limit: &f64| (low..=high).contains(limit);
+        let is_visible = |limit: &f64| (low..=high).contains(limit);
         chart.limits = limits
             .into_iter()
             .flatten()
-            .filter(in_sight)
+            .filter(is_visible)
             .map(|limit| chart.y(limit))
             .collect();
         for run in points.chunk_by(|one, next| next.at.saturating_sub(one.at) <= 2 * step) {
@@ -61,30 +61,30 @@ impl Chart {
 
     fn draw(&mut self, run: &[Point], step: Millis) {
         let (mut line, mut band) = (String::new(), String::new());
-        // A lonely point is as wide as its time.
+        // A single point is drawn as wide as its bucket.
         let half = step / 2;
         let ends = |point: &Point| [point.at.saturating_sub(half), point.at.saturating_add(half)];
-        let spread: Vec<(Millis, &Point)> = match run {
+        let vertices: Vec<(Millis, &Point)> = match run {
             [one] => ends(one).into_iter().map(|at| (at, one)).collect(),
             run => run.iter().map(|point| (point.at, point)).collect(),
         };
-        for (at, point) in &spread {
-            self.go(&mut line, *at, point.mean);
-            self.go(&mut band, *at, point.max);
+        for (at, point) in &vertices {
+            self.line_to(&mut line, *at, point.mean);
+            self.line_to(&mut band, *at, point.max);
         }
-        for (at, point) in spread.iter().rev() {
-            self.go(&mut band, *at, point.min);
+        for (at, point) in vertices.iter().rev() {
+            self.line_to(&mut band, *at, point.min);
         }
         self.line += &line;
         self.band += &band;
         self.band.push('Z');
     }
 
-    fn go(&self, path: &mut String, at: Millis, value: f64) {
+    fn line_to(&self, path: &mut String, at: Millis, value: f64) {
         path.push(if path.is_empty() { 'M' } else { 'L' });
-        path.push_str(&tenth(self.x(at)));
+        path.push_str(&round_tenth(self.x(at)));
         path.push(' ');
-        path.push_str(&tenth(self.y(value)));
+        path.push_str(&round_tenth(self.y(value)));
     }
 
     pub fn x(&self, at: Millis) -> f64 {
@@ -96,23 +96,23 @@ impl Chart {
         (1.0 - (value - self.low) / (self.high - self.low)) * HEIGHT
     }
 
-    /// The time at a part of the width, from 0 to 1.
-    pub fn at(&self, part: f64) -> Millis {
-        self.from + ((self.to - self.from) as f64 * part.clamp(0.0, 1.0)) as Millis
+    /// The time at a fraction of the width, from 0 to 1.
+    pub fn at(&self, fraction: f64) -> Millis {
+        self.from + ((self.to - self.from) as f64 * fraction.clamp(0.0, 1.0)) as Millis
     }
 
     pub fn nearest(&self, at: Millis) -> Option<usize> {
-        let near = self
+        let nearest = self
             .points
             .iter()
             .enumerate()
             .min_by_key(|(_, point)| point.at.abs_diff(at));
-        near.map(|(index, _)| index)
+        nearest.map(|(index, _)| index)
     }
 }
 
-/// Rounded to a tenth: a path of many points stays short.
-pub fn tenth(number: f64) -> String {
+/// Rounds to a tenth, which keeps paths of many points short.
+pub fn round_tenth(number: f64) -> String {
     ((number * 10.0).round() / 10.0).to_string()
 }
 
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_heard_is_no_line() {
+    fn a_gap_in_the_readings_is_not_connected() {
         let points = vec![point(0, 5.0), point(10, 6.0), point(100, 5.0)];
         let chart = Chart::new(points, (0, 100), 10, None);
         assert_eq!(chart.line.matches('M').count(), 2);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_are_drawn_where_they_can_be_seen() {
+    fn only_thresholds_in_the_visible_range_are_drawn() {
         let threshold = Threshold {
             low: Some(-100.0),
             high: Some(5.5),

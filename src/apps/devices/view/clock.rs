@@ -1,4 +1,4 @@
-//! Times as the visitor reads them. The server knows neither their zone nor when they read: it says UTC.
+//! Formats times for the visitor. The server knows neither the visitor's time zone nor the reading time, so it renders UTC.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::{
 
 #[derive(Clone, Copy)]
 pub struct Clock {
-    /// None until the page has come to life.
+    /// `None` until hydration.
     now: RwSignal<Option<Millis>>,
-    local: Memo<bool>,
+    is_hydrated: Memo<bool>,
 }
 
 impl Clock {
@@ -30,13 +30,13 @@ impl Clock {
         });
         Self {
             now,
-            local: Memo::new(move |_| now.with(Option::is_some)),
+            is_hydrated: Memo::new(move |_| now.with(Option::is_some)),
         }
     }
 
-    /// The time of day, and the day where it may not be today.
+    /// The time of day; `with_day` adds the date.
     pub fn time(self, locale: Locale, at: Millis, with_day: bool) -> String {
-        if !self.local.get() {
+        if !self.is_hydrated.get() {
             return utc(at);
         }
         let options = js_sys::Object::new();
@@ -53,7 +53,7 @@ impl Clock {
         date.to_locale_string(locale.as_str(), &options).into()
     }
 
-    /// How long ago it was; 0 is never. A clock that is behind the server's says no time.
+    /// The time elapsed since `at`; 0 is never. Zero seconds if the browser's clock is behind the server's.
     pub fn ago(self, locale: Locale, at: Millis) -> String {
         match self.now.get() {
             _ if at == 0 => td_string!(locale, devices.never).to_owned(),
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_says_utc() {
+    fn the_server_renders_utc() {
         assert_eq!(utc(1_795_387_507_000), "22:45:07 UTC");
     }
 }

@@ -1,4 +1,4 @@
-//! One device: its values and their history, its alarms, and what it was asked.
+//! The page of one device: values and their history, alarms, thresholds and orders.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -6,7 +6,7 @@ use leptos_meta::Title;
 use super::{
     super::{
         model::Device,
-        wire::{Devices, Millis, device_path, owner},
+        wire::{Devices, Millis, browser_owner, device_path},
     },
     alarms::Alarms,
     clock::Clock,
@@ -30,23 +30,23 @@ use crate::{
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
-/// What the parts of a device's page share.
+/// The context that the components of a device's page share.
 #[derive(Clone, Copy)]
-pub struct Shown {
+pub struct DeviceContext {
     pub device: UseTopic<Devices>,
     pub clock: Clock,
     pub id: StoredValue<String>,
-    /// The visitor may give it orders, and set when it alarms.
+    /// Whether the visitor may send orders and set thresholds.
     pub may_control: Signal<bool>,
     /// The metric whose history is drawn.
     metric: RwSignal<Option<String>>,
-    refused: NotDone,
+    refused: RefusedForm,
 }
 
-/// The form that was posted without scripts and had no effect.
-type NotDone = StoredValue<Option<RejectedForm>>;
+/// The form that was posted without scripts and refused.
+type RefusedForm = StoredValue<Option<RejectedForm>>;
 
-impl Shown {
+impl DeviceContext {
     pub fn path(self) -> String {
         self.id.with_value(|id| device_path(id))
     }
@@ -62,72 +62,72 @@ impl Shown {
         self.metric.set(Some(metric));
     }
 
-    /// What was typed in the form of this act that was refused.
-    pub fn typed(self, act: &str, field: &str) -> Option<String> {
-        self.refused.with_value(|refused| typed(refused.as_ref(), act, field))
+    /// The value of a field of the refused form, if its action was `act`.
+    pub fn posted(self, act: &str, field: &str) -> Option<String> {
+        self.refused.with_value(|refused| posted(refused.as_ref(), act, field))
     }
 
-    pub fn names(self) -> Vec<String> {
+    pub fn metrics(self) -> Vec<String> {
         self.device
             .state
             .with(|device| device.metrics.keys().cloned().collect())
     }
 }
 
-fn typed(refused: Option<&RejectedForm>, act: &str, field: &str) -> Option<String> {
+fn posted(refused: Option<&RejectedForm>, act: &str, field: &str) -> Option<String> {
     let fields = &refused?.fields;
-    let is_its = fields.get("act").is_some_and(|posted| posted == act);
-    fields.get(field).filter(|_| is_its).cloned()
+    let is_same_form = fields.get("act").is_some_and(|posted| posted == act);
+    fields.get(field).filter(|_| is_same_form).cloned()
 }
 
 pub fn detail(clock: Clock, id: String) -> AnyView {
     let device = use_topic::<Devices>(&id);
-    // Not within `Live`, which the server renders later than the browser: shared values go by their order.
+    // Outside `Live`, whose children the server renders later than the browser does: shared values are matched by their order.
     let refused = StoredValue::new(SharedValue::new(use_context::<RejectedForm>).into_inner());
     view! {
         <Live topic=device fallback=loading>
-            {place(device, clock, refused, id)}
+            {page_or_not_found(device, clock, refused, id)}
         </Live>
     }
     .into_any()
 }
 
-fn place(device: UseTopic<Devices>, clock: Clock, refused: NotDone, id: String) -> AnyView {
-    let known = Memo::new(move |_| device.state.with(|device| device.reports > 0));
+fn page_or_not_found(device: UseTopic<Devices>, clock: Clock, refused: RefusedForm, id: String) -> AnyView {
+    let exists = Memo::new(move |_| device.state.with(|device| device.reports > 0));
     dynamic_view(move || {
-        Some(if known.get() {
-            open(Shown {
+        Some(if exists.get() {
+            page(DeviceContext {
                 device,
                 clock,
                 may_control: may_control(device, &id),
                 id: StoredValue::new(id.clone()),
-                metric: RwSignal::new(refused.with_value(|refused| typed(refused.as_ref(), "threshold", "metric"))),
+                metric: RwSignal::new(refused.with_value(|refused| posted(refused.as_ref(), "threshold", "metric"))),
                 refused,
             })
         } else {
-            missing(device)
+            not_found(device)
         })
     })
     .into_any()
 }
 
-/// An operator may, and everybody where that was opened to them; and a visitor their own browser.
+/// True for an operator, for everyone with `--demo`, and for a visitor's own browser.
 fn may_control(device: UseTopic<Devices>, id: &str) -> Signal<bool> {
     let permits = Permissions::current();
-    let owner = owner(id).map(str::to_owned);
+    let owner = browser_owner(id).map(str::to_owned);
     Signal::derive(move || {
         let own = owner
             .as_ref()
             .is_some_and(|owner| device.me.with(|me| me.as_ref().is_some_and(|me| me.id.0 == *owner)));
-        // Somebody else's browser is theirs, whoever asks.
+        // A browser can be controlled by its own visitor only.
         own || (owner.is_none() && permits.may_control())
     })
 }
 
-/// Where orders and thresholds would be, why they are not.
-fn closed(shown: Shown) -> AnyView {
+/// Explains why the forms for orders and thresholds are missing.
+fn sign_in_note(cx: DeviceContext) -> AnyView {
     let note = dynamic_view(move || {
-        (!shown.may_control.get()).then(|| {
+        (!cx.may_control.get()).then(|| {
             view! {
                 <p class="hint device-closed">{t!(devices.operators_only)}" "<a href="/status">{t!(devices.to_sign_in)}</a></p>
             }
@@ -137,9 +137,9 @@ fn closed(shown: Shown) -> AnyView {
     view! { {note} }.into_any()
 }
 
-/// Nothing was ever heard of it; the moment something is, the page is there.
-fn missing(device: UseTopic<Devices>) -> AnyView {
-    // Before there is a state, nobody knows.
+/// Shown until the device's first report.
+fn not_found(device: UseTopic<Devices>) -> AnyView {
+    // While the state is loading, the device may still exist.
     if device.status.with_untracked(|status| *status != TopicStatus::Loading) {
         respond_not_found();
     }
@@ -154,14 +154,11 @@ fn missing(device: UseTopic<Devices>) -> AnyView {
     .into_any()
 }
 
-fn open(shown: Shown) -> AnyView {
+fn page(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let title = dynamic_text(move || {
-        let (locale, id) = (i18n.get_locale(), shown.id.get_value());
-        shown
-            .device
-            .state
-            .with(|device| words::device(locale, &id, &device.name))
+        let (locale, id) = (i18n.get_locale(), cx.id.get_value());
+        cx.device.state.with(|device| words::device(locale, &id, &device.name))
     });
     view! {
         <Title text=page_title(move || title.get())/>
@@ -169,50 +166,50 @@ fn open(shown: Shown) -> AnyView {
             <p><a href="/devices">{t!(devices.back)}</a></p>
             <div class="row">
                 <h1 dir="auto">{title}</h1>
-                {health(shown)}
+                {health(cx)}
             </div>
-            {place_line(shown)}
-            {stale(shown)}
+            {place(cx)}
+            {connection_status(cx)}
             {demo_note()}
-            {closed(shown)}
-            {not_done(shown)}
+            {sign_in_note(cx)}
+            {form_problem(cx)}
         </header>
-        <Values shown/>
+        <Values cx/>
         <div class="grid">
-            <Card id="device-history" title=text_key!(devices.history) class="wide"><History shown/></Card>
+            <Card id="device-history" title=text_key!(devices.history) class="wide"><History cx/></Card>
             <Card id="device-alarms" title=text_key!(devices.alarms)>
-                <Alarms shown/>
-                <Thresholds shown/>
+                <Alarms cx/>
+                <Thresholds cx/>
             </Card>
-            <Card id="device-orders" title=text_key!(devices.orders)><Orders shown/></Card>
-            <Card id="device-reports" title=text_key!(devices.reports) class="wide">{reports(shown)}</Card>
+            <Card id="device-orders" title=text_key!(devices.orders)><Orders cx/></Card>
+            <Card id="device-reports" title=text_key!(devices.reports) class="wide">{reports(cx)}</Card>
         </div>
     }
     .into_any()
 }
 
-fn health(shown: Shown) -> AnyView {
+fn health(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
-    let health = Memo::new(move |_| shown.device.state.with(|device| device.health));
+    let health = Memo::new(move |_| cx.device.state.with(|device| device.health));
     let word = dynamic_text(move || words::health(health.get()).0.to_owned());
-    let said = dynamic_text(move || (words::health(health.get()).1)(i18n.get_locale()).to_owned());
+    let label = dynamic_text(move || (words::health(health.get()).1)(i18n.get_locale()).to_owned());
     let seen = dynamic_text(move || {
-        let seen = shown.device.state.with(|device| device.seen);
-        shown.clock.ago(i18n.get_locale(), seen)
+        let seen = cx.device.state.with(|device| device.seen);
+        cx.clock.ago(i18n.get_locale(), seen)
     });
     view! {
         <p class="device-health" data-health=word>
-            <span class="health" role="status"><span class="dot" aria-hidden="true"></span>{said}</span>
+            <span class="health" role="status"><span class="dot" aria-hidden="true"></span>{label}</span>
             <span class="hint">{seen}</span>
         </p>
     }
     .into_any()
 }
 
-fn place_line(shown: Shown) -> AnyView {
+fn place(cx: DeviceContext) -> AnyView {
     let line = dynamic_text(move || {
-        let id = shown.id.get_value();
-        shown.device.state.with(|device| match device.place.as_str() {
+        let id = cx.id.get_value();
+        cx.device.state.with(|device| match device.place.as_str() {
             "" => id,
             place => format!("{id} · {}", isolated(place)),
         })
@@ -220,26 +217,26 @@ fn place_line(shown: Shown) -> AnyView {
     view! { <p class="lede" dir="auto">{line}</p> }.into_any()
 }
 
-/// Whether what is shown is current.
-fn stale(shown: Shown) -> AnyView {
+/// The status of the subscription, which says whether the values are current.
+fn connection_status(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
-    let status = shown.device.status;
+    let status = cx.device.status;
     let word = dynamic_text(move || words::status(status.get()).0.to_owned());
-    let said = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let label = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="devices-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>
-            <span>{said}</span>
+            <span>{label}</span>
         </p>
     }
     .into_any()
 }
 
-/// Why a form that was posted without scripts had no effect.
-fn not_done(shown: Shown) -> AnyView {
+/// The reason why a form posted without scripts was refused.
+fn form_problem(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let problem = optional_text(move || {
-        let why = shown
+        let why = cx
             .refused
             .with_value(|refused| Some(refused.as_ref()?.rejection.clone()));
         Some(words::rejection(i18n.get_locale(), &why?))
@@ -247,21 +244,21 @@ fn not_done(shown: Shown) -> AnyView {
     view! { <p class="problem devices-problem" role="alert">{problem}</p> }.into_any()
 }
 
-/// How it reports, and what did not count.
-fn reports(shown: Shown) -> AnyView {
+/// Counts of reports, and the refused readings.
+fn reports(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
-    let of = move |value: fn(&Device) -> u64| dynamic_text(move || format::grouped(shown.device.state.with(value)));
-    let every = dynamic_text(move || match shown.device.state.with(|device| device.every) {
+    let count = move |value: fn(&Device) -> u64| dynamic_text(move || format::grouped(cx.device.state.with(value)));
+    let every = dynamic_text(move || match cx.device.state.with(|device| device.every) {
         0 => t_string!(i18n, devices.not_said).to_owned(),
         seconds => format::duration(i18n.get_locale(), seconds.into()),
     });
-    let refusals = Memo::new(move |_| shown.device.state.with(|device| device.refusals.clone()));
+    let refusals = Memo::new(move |_| cx.device.state.with(|device| device.refusals.clone()));
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let line = |refused: &super::super::model::Refused| {
+        let line = |refused: &super::super::model::RefusalRecord| {
             let why = words::refusal(locale, &refused.refusal.why);
             let metric = words::metric(locale, &refused.refusal.metric);
-            row(shown.clock.time(locale, refused.at, true), metric, why)
+            row(cx.clock.time(locale, refused.at, true), metric, why)
         };
         Some(
             refusals
@@ -269,16 +266,16 @@ fn reports(shown: Shown) -> AnyView {
                 .into_any(),
         )
     });
-    let kept = dynamic_text(move || fill(t_string!(i18n, devices.kept), &[("days", "7")]));
+    let retention = dynamic_text(move || fill(t_string!(i18n, devices.kept), &[("days", "7")]));
     view! {
         <dl class="facts">
-            {labeled_value(text_key!(devices.reports_heard), "reports", of(|device| device.reports))}
+            {labeled_value(text_key!(devices.reports_heard), "reports", count(|device| device.reports))}
             {labeled_value(text_key!(devices.every), "every", every)}
-            {labeled_value(text_key!(devices.late_readings), "late", of(|device| device.late))}
-            {labeled_value(text_key!(devices.refused_readings), "refused", of(|device| device.refused))}
+            {labeled_value(text_key!(devices.late_readings), "late", count(|device| device.late))}
+            {labeled_value(text_key!(devices.refused_readings), "refused", count(|device| device.refused))}
         </dl>
         <ul class="refusals">{list}</ul>
-        <p class="hint">{kept}</p>
+        <p class="hint">{retention}</p>
     }
     .into_any()
 }
@@ -288,7 +285,7 @@ fn row(at: String, metric: String, why: String) -> AnyView {
         .into_any()
 }
 
-/// When something was, in words that follow the visitor's language.
-pub fn time(shown: Shown, locale: Locale, at: Millis) -> String {
-    shown.clock.time(locale, at, true)
+/// A time with its date, in the visitor's language.
+pub fn time(cx: DeviceContext, locale: Locale, at: Millis) -> String {
+    cx.clock.time(locale, at, true)
 }

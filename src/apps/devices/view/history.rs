@@ -1,4 +1,4 @@
-//! The history of the chosen metric: a range or a part of it, drawn; read out at the cursor.
+//! The chart of the chosen metric's history: ranges, zoom, and a readout of the point at the cursor.
 
 use leptos::{
     ev::{KeyboardEvent, PointerEvent},
@@ -8,11 +8,11 @@ use leptos::{
 
 use super::{
     super::{
-        trail::{ROLLS, finest},
+        history::{RESOLUTIONS, finest_resolution},
         wire::Millis,
     },
-    chart::{Chart, HEIGHT, WIDTH, tenth},
-    detail::Shown,
+    chart::{Chart, HEIGHT, WIDTH, round_tenth},
+    detail::DeviceContext,
     words,
 };
 use crate::{
@@ -30,35 +30,35 @@ const RANGES: [(Millis, TextKey); 4] = [
     (24 * HOUR, text_key!(devices.day)),
     (168 * HOUR, text_key!(devices.week)),
 ];
-/// The shortest time that can be zoomed to: a few of the finest buckets.
-const SHORTEST: Millis = 5 * 60_000;
-/// A drag over less than this part of the width is a click.
-const DRAG: f64 = 0.02;
+/// The shortest span to zoom to: a few buckets of the finest resolution.
+const MIN_SPAN: Millis = 5 * 60_000;
+/// A drag over less than this fraction of the width is a click.
+const MIN_DRAG: f64 = 0.02;
 
 #[derive(Clone, Copy)]
-struct View {
-    shown: Shown,
+struct HistoryView {
+    cx: DeviceContext,
     range: RwSignal<Millis>,
-    /// A part of the history instead of its newest.
+    /// The zoomed span, instead of the newest `range`.
     zoom: RwSignal<Option<(Millis, Millis)>>,
-    /// The point that is read out.
+    /// The index of the point in the readout.
     cursor: RwSignal<Option<usize>>,
-    /// Where a drag began, as a part of the width, and where it is.
+    /// The start and current position of a drag, as fractions of the width.
     drag: RwSignal<Option<(f64, f64)>>,
     chart: Memo<Chart>,
     area: NodeRef<html::Div>,
 }
 
 #[component]
-pub fn History(shown: Shown) -> impl IntoView {
+pub fn History(cx: DeviceContext) -> impl IntoView {
     let (range, zoom) = (RwSignal::new(HOUR), RwSignal::new(None));
-    let view = View {
-        shown,
+    let view = HistoryView {
+        cx,
         range,
         zoom,
         cursor: RwSignal::new(None),
         drag: RwSignal::new(None),
-        chart: Memo::new(move |_| chart(shown, range.get(), zoom.get())),
+        chart: Memo::new(move |_| chart(cx, range.get(), zoom.get())),
         area: NodeRef::new(),
     };
     view! {
@@ -72,30 +72,30 @@ pub fn History(shown: Shown) -> impl IntoView {
     .into_any()
 }
 
-/// Up to the newest reading, whatever the visitor's clock says.
-fn chart(shown: Shown, range: Millis, zoom: Option<(Millis, Millis)>) -> Chart {
-    let name = shown.metric().unwrap_or_default();
-    shown.device.state.with(|device| {
+/// The chart ends at the newest reading, independently of the visitor's clock.
+fn chart(cx: DeviceContext, range: Millis, zoom: Option<(Millis, Millis)>) -> Chart {
+    let name = cx.metric().unwrap_or_default();
+    cx.device.state.with(|device| {
         let newest = device.seen;
         let (from, to) = zoom.unwrap_or((newest.saturating_sub(range), newest));
         let metric = device.metrics.get(&name);
         let points = metric
-            .map(|metric| metric.trail.points(from, to, newest))
+            .map(|metric| metric.history.points(from, to, newest))
             .unwrap_or_default();
-        let step = ROLLS
-            .get(finest(newest.saturating_sub(from)))
-            .map_or(1, |roll| roll.step);
+        let step = RESOLUTIONS
+            .get(finest_resolution(newest.saturating_sub(from)))
+            .map_or(1, |resolution| resolution.step);
         Chart::new(points, (from, to), step, metric.and_then(|metric| metric.threshold))
     })
 }
 
-impl View {
+impl HistoryView {
     fn ranges(self) -> AnyView {
         let button = |(range, name): (Millis, TextKey)| {
             let pressed =
                 dynamic_text(move || (self.range.get() == range && self.zoom.with(Option::is_none)).to_string());
             view! {
-                <button type="button" data-range=(range / HOUR).to_string() aria-pressed=pressed on:click=move |_| self.show(range)>
+                <button type="button" data-range=(range / HOUR).to_string() aria-pressed=pressed on:click=move |_| self.select_range(range)>
                     {translate(name)}
                 </button>
             }
@@ -109,12 +109,12 @@ impl View {
     }
 
     fn zoom_buttons(self) -> AnyView {
-        let whole = move || self.zoom.with(Option::is_none);
+        let not_zoomed = move || self.zoom.with(Option::is_none);
         view! {
             <div class="row script">
-                <button type="button" class="button small" data-zoom="in" aria-label=t!(devices.zoom_in) on:click=move |_| self.scale(0.5)>"+"</button>
-                <button type="button" class="button small" data-zoom="out" aria-label=t!(devices.zoom_out) on:click=move |_| self.scale(2.0)>"−"</button>
-                <button type="button" class="button small" data-zoom="reset" disabled=whole on:click=move |_| self.show(self.range.get_untracked())>
+                <button type="button" class="button small" data-zoom="in" aria-label=t!(devices.zoom_in) on:click=move |_| self.zoom_by(0.5)>"+"</button>
+                <button type="button" class="button small" data-zoom="out" aria-label=t!(devices.zoom_out) on:click=move |_| self.zoom_by(2.0)>"−"</button>
+                <button type="button" class="button small" data-zoom="reset" disabled=not_zoomed on:click=move |_| self.select_range(self.range.get_untracked())>
                     {t!(devices.zoom_reset)}
                 </button>
             </div>
@@ -122,21 +122,21 @@ impl View {
         .into_any()
     }
 
-    fn show(self, range: Millis) {
+    fn select_range(self, range: Millis) {
         self.range.set(range);
         self.zoom.set(None);
         self.cursor.set(None);
     }
 
-    /// Around the cursor, or the middle.
-    fn scale(self, by: f64) {
+    /// Scales the visible span, around the cursor or the middle.
+    fn zoom_by(self, factor: f64) {
         let (from, to, middle) = self.chart.with_untracked(|chart| {
             let cursor = self.cursor.get_untracked().and_then(|index| chart.points.get(index));
             (chart.from, chart.to, cursor.map_or(chart.at(0.5), |point| point.at))
         });
         let longest = RANGES[3].0;
-        let span = (((to - from) as f64 * by) as Millis).clamp(SHORTEST, longest);
-        let newest = self.shown.device.state.with_untracked(|device| device.seen);
+        let span = (((to - from) as f64 * factor) as Millis).clamp(MIN_SPAN, longest);
+        let newest = self.cx.device.state.with_untracked(|device| device.seen);
         let to = middle.saturating_add(span / 2).min(newest);
         self.zoom.set(Some((to.saturating_sub(span), to)));
         self.cursor.set(None);
@@ -146,12 +146,12 @@ impl View {
         let i18n = use_i18n();
         let chart = self.chart;
         let label = dynamic_text(move || {
-            let name = self.shown.metric().unwrap_or_default();
+            let name = self.cx.metric().unwrap_or_default();
             words::metric(i18n.get_locale(), &name)
         });
         let limits = dynamic_view(move || {
             let line = |y: &f64| {
-                let (y, other) = (tenth(*y), tenth(*y));
+                let (y, other) = (round_tenth(*y), round_tenth(*y));
                 view! { <line class="chart-limit" x1="0" x2=WIDTH.to_string() y1=y y2=other vector-effect="non-scaling-stroke"/> }
             };
             Some(
@@ -183,7 +183,7 @@ impl View {
                     <path class="chart-line" d=dynamic_text(move || chart.with(|chart| chart.line.clone())) vector-effect="non-scaling-stroke"/>
                     {limits}
                     {self.selection()}
-                    {self.mark()}
+                    {self.cursor_line()}
                 </svg>
                 <span class="history-high" dir="ltr">{dynamic_text(move || chart.with(|chart| words::axis(chart.high, (chart.low, chart.high))))}</span>
                 <span class="history-low" dir="ltr">{dynamic_text(move || chart.with(|chart| words::axis(chart.low, (chart.low, chart.high))))}</span>
@@ -197,10 +197,10 @@ impl View {
 
     fn times(self) -> AnyView {
         let i18n = use_i18n();
-        let at = move |place: f64| {
+        let at = move |fraction: f64| {
             dynamic_text(move || {
-                let (from, to, at) = self.chart.with(|chart| (chart.from, chart.to, chart.at(place)));
-                self.shown.clock.time(i18n.get_locale(), at, to - from > 12 * HOUR)
+                let (from, to, at) = self.chart.with(|chart| (chart.from, chart.to, chart.at(fraction)));
+                self.cx.clock.time(i18n.get_locale(), at, to - from > 12 * HOUR)
             })
         };
         view! { <span>{at(0.0)}</span><span>{at(0.5)}</span><span>{at(1.0)}</span> }.into_any()
@@ -208,32 +208,32 @@ impl View {
 
     fn selection(self) -> AnyView {
         let shape = dynamic_view(move || {
-            let (one, other) = self.drag.get()?;
-            let (from, width) = (one.min(other) * WIDTH, (one - other).abs() * WIDTH);
-            let drawn = view! { <rect class="chart-selection" x=tenth(from) y="0" width=tenth(width) height=HEIGHT.to_string()/> };
+            let (start, end) = self.drag.get()?;
+            let (from, width) = (start.min(end) * WIDTH, (start - end).abs() * WIDTH);
+            let drawn = view! { <rect class="chart-selection" x=round_tenth(from) y="0" width=round_tenth(width) height=HEIGHT.to_string()/> };
             Some(drawn.into_any())
         });
         shape.into_any()
     }
 
-    fn mark(self) -> AnyView {
+    fn cursor_line(self) -> AnyView {
         let shape = dynamic_view(move || {
             let index = self.cursor.get()?;
             let x = self.chart.with(|chart| Some(chart.x(chart.points.get(index)?.at)))?;
-            let (x1, x2) = (tenth(x), tenth(x));
+            let (x1, x2) = (round_tenth(x), round_tenth(x));
             let drawn = view! { <line class="chart-cursor" x1=x1 x2=x2 y1="0" y2=HEIGHT.to_string() vector-effect="non-scaling-stroke"/> };
             Some(drawn.into_any())
         });
         shape.into_any()
     }
 
-    /// What the point at the cursor says; without one, the newest.
+    /// The values of the point at the cursor, or of the newest point.
     fn readout(self) -> AnyView {
         let i18n = use_i18n();
-        let said = optional_text(move || {
+        let readout = optional_text(move || {
             let locale = i18n.get_locale();
-            let unit = self.shown.metric().and_then(|name| {
-                let device = self.shown.device.state;
+            let unit = self.cx.metric().and_then(|name| {
+                let device = self.cx.device.state;
                 device.with(|device| device.metrics.get(&name).map(|metric| metric.unit.clone()))
             });
             let (point, long) = self.chart.with(|chart| {
@@ -243,7 +243,7 @@ impl View {
             let unit = unit.unwrap_or_default();
             let value = |value: f64| words::value(value, &unit);
             let values = [
-                ("time", self.shown.clock.time(locale, point.at, long)),
+                ("time", self.cx.clock.time(locale, point.at, long)),
                 ("mean", words::mean(point.mean, (point.min, point.max), &unit)),
                 ("min", value(point.min)),
                 ("max", value(point.max)),
@@ -256,47 +256,49 @@ impl View {
                     .fold(text, |text, (name, value)| fill(&text, &[(name, value)])),
             )
         });
-        view! { <p class="history-readout" aria-live=dynamic_text(move || if self.cursor.get().is_some() { "polite" } else { "off" }.to_owned())>{said}</p> }
+        view! { <p class="history-readout" aria-live=dynamic_text(move || if self.cursor.get().is_some() { "polite" } else { "off" }.to_owned())>{readout}</p> }
             .into_any()
     }
 
-    /// Where a pointer is, as a part of the width.
-    fn place(self, event: &PointerEvent) -> Option<f64> {
+    /// The pointer's position as a fraction of the width.
+    fn fraction_at(self, event: &PointerEvent) -> Option<f64> {
         let area = self.area.get_untracked()?.get_bounding_client_rect();
-        let part = (f64::from(event.client_x()) - area.left()) / area.width();
-        part.is_finite().then(|| part.clamp(0.0, 1.0))
+        let fraction = (f64::from(event.client_x()) - area.left()) / area.width();
+        fraction.is_finite().then(|| fraction.clamp(0.0, 1.0))
     }
 
     fn on_down(self, event: &PointerEvent) {
-        if let Some(part) = self.place(event) {
-            self.drag.set(Some((part, part)));
+        if let Some(fraction) = self.fraction_at(event) {
+            self.drag.set(Some((fraction, fraction)));
         }
     }
 
     fn on_move(self, event: &PointerEvent) {
-        let Some(part) = self.place(event) else { return };
+        let Some(fraction) = self.fraction_at(event) else {
+            return;
+        };
         if let Some((from, _)) = self.drag.get_untracked() {
-            self.drag.set(Some((from, part)));
+            self.drag.set(Some((from, fraction)));
         }
-        let near = self.chart.with_untracked(|chart| chart.nearest(chart.at(part)));
-        if self.cursor.get_untracked() != near {
-            self.cursor.set(near);
+        let nearest = self.chart.with_untracked(|chart| chart.nearest(chart.at(fraction)));
+        if self.cursor.get_untracked() != nearest {
+            self.cursor.set(nearest);
         }
     }
 
     fn on_up(self, event: &PointerEvent) {
         let dragged = self.drag.get_untracked();
         self.drag.set(None);
-        let (Some((from, _)), Some(to)) = (dragged, self.place(event)) else {
+        let (Some((from, _)), Some(to)) = (dragged, self.fraction_at(event)) else {
             return;
         };
-        if (to - from).abs() < DRAG {
+        if (to - from).abs() < MIN_DRAG {
             return;
         }
         let (from, to) = self
             .chart
             .with_untracked(|chart| (chart.at(from.min(to)), chart.at(from.max(to))));
-        self.zoom.set(Some((from.min(to.saturating_sub(SHORTEST)), to)));
+        self.zoom.set(Some((from.min(to.saturating_sub(MIN_SPAN)), to)));
         self.cursor.set(None);
     }
 
@@ -309,9 +311,9 @@ impl View {
             "ArrowRight" => self.cursor.set(Some((now + 1).min(last))),
             "Home" => self.cursor.set(Some(0)),
             "End" => self.cursor.set(Some(last)),
-            "+" | "=" => self.scale(0.5),
-            "-" => self.scale(2.0),
-            "0" | "Escape" => self.show(self.range.get_untracked()),
+            "+" | "=" => self.zoom_by(0.5),
+            "-" => self.zoom_by(2.0),
+            "0" | "Escape" => self.select_range(self.range.get_untracked()),
             _ => return,
         }
         event.prevent_default();

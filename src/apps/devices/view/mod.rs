@@ -1,15 +1,15 @@
-//! The devices' pages: all of them at a glance, and one of them.
+//! The devices' pages: the overview of all devices, and the page of one device.
 
 mod alarms;
 mod browser;
 mod chart;
 pub mod clock;
 pub mod detail;
+mod form_command;
 mod gauge;
 mod history;
 mod orders;
 pub mod overview;
-mod sent;
 mod thresholds;
 mod tile;
 mod values;

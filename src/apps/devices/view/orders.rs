@@ -1,4 +1,4 @@
-//! What a device is asked to do, and what became of it. Without scripts a plain form.
+//! The form that sends an order to a device, and the latest orders with their outcomes. Works without scripts.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
@@ -7,8 +7,8 @@ use super::{
         model::Order,
         wire::{DeviceCommand, MAX_ARGUMENT, MAX_ORDER},
     },
-    detail::{Shown, time},
-    sent::Sent,
+    detail::{DeviceContext, time},
+    form_command::FormCommand,
     words,
 };
 use crate::{
@@ -16,18 +16,18 @@ use crate::{
     ui::text::{dynamic_view, optional_text, t},
 };
 
-/// What many devices know, with an argument to begin with.
-const USUAL: [(&str, &str); 3] = [("identify", ""), ("set-interval", "{\"seconds\": 10}"), ("reboot", "")];
+/// Common orders, each with a sample argument.
+const COMMON_ORDERS: [(&str, &str); 3] = [("identify", ""), ("set-interval", "{\"seconds\": 10}"), ("reboot", "")];
 
 #[component]
-pub fn Orders(shown: Shown) -> impl IntoView {
+pub fn Orders(cx: DeviceContext) -> impl IntoView {
     let i18n = use_i18n();
-    let sent = Sent::new(shown.device);
-    let form = dynamic_view(move || shown.may_control.get().then(|| form(shown, sent)));
-    let orders = Memo::new(move |_| shown.device.state.with(|device| device.orders.clone()));
+    let command = FormCommand::new(cx.device);
+    let form = dynamic_view(move || cx.may_control.get().then(|| form(cx, command)));
+    let orders = Memo::new(move |_| cx.device.state.with(|device| device.orders.clone()));
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let line = |order: &Order| line(shown, locale, order);
+        let line = |order: &Order| line(cx, locale, order);
         Some(orders.with(|orders| orders.iter().map(line).collect_view()).into_any())
     });
     let none = optional_text(move || {
@@ -42,28 +42,28 @@ pub fn Orders(shown: Shown) -> impl IntoView {
     .into_any()
 }
 
-fn form(shown: Shown, sent: Sent) -> AnyView {
-    let typed = |field: &str| shown.typed("order", field);
-    let name = RwSignal::new(typed("order").unwrap_or_else(|| "identify".to_owned()));
-    let argument = RwSignal::new(typed("argument").unwrap_or_default());
-    let usual = USUAL.map(|(usual, with)| {
+fn form(cx: DeviceContext, command: FormCommand) -> AnyView {
+    let posted = |field: &str| cx.posted("order", field);
+    let name = RwSignal::new(posted("order").unwrap_or_else(|| "identify".to_owned()));
+    let argument = RwSignal::new(posted("argument").unwrap_or_default());
+    let common = COMMON_ORDERS.map(|(order, sample)| {
         let fill_in = move |_| {
-            name.set(usual.to_owned());
-            argument.set(with.to_owned());
+            name.set(order.to_owned());
+            argument.set(sample.to_owned());
         };
-        view! { <button type="button" class="button small mono" on:click=fill_in>{usual}</button> }
+        view! { <button type="button" class="button small mono" on:click=fill_in>{order}</button> }
     });
     let send = move |event: SubmitEvent| {
         event.prevent_default();
-        sent.send(DeviceCommand::Order {
+        command.send(DeviceCommand::Order {
             name: name.get_untracked().trim().to_owned(),
             argument: argument.get_untracked(),
         });
     };
     view! {
-        <form class="order-form" method="post" action=shown.path() on:submit=send>
+        <form class="order-form" method="post" action=cx.path() on:submit=send>
             <input type="hidden" name="act" value="order"/>
-            <div class="row script">{usual.into_iter().collect_view()}</div>
+            <div class="row script">{common.into_iter().collect_view()}</div>
             <div class="row">
                 <label class="field grow">
                     <span>{t!(devices.order)}</span>
@@ -94,22 +94,22 @@ fn form(shown: Shown, sent: Sent) -> AnyView {
                 </label>
                 <button class="button primary" type="submit">{t!(devices.send)}</button>
             </div>
-            {sent.problem()}
+            {command.problem()}
         </form>
     }
     .into_any()
 }
 
-fn line(shown: Shown, locale: Locale, order: &Order) -> AnyView {
-    let (state, said) = words::outcome(order.outcome);
-    let what = format!("{} {}", order.name, order.argument);
+fn line(cx: DeviceContext, locale: Locale, order: &Order) -> AnyView {
+    let (state, label) = words::outcome(order.outcome);
+    let order_line = format!("{} {}", order.name, order.argument);
     let note = order.note.clone();
     view! {
         <li class="order" data-outcome=state>
-            <code class="mono">{what}</code>
-            <span class="order-outcome">{said(locale)}</span>
+            <code class="mono">{order_line}</code>
+            <span class="order-outcome">{label(locale)}</span>
             <span class="hint" dir="auto">{note}</span>
-            <span class="hint">{time(shown, locale, order.at)}</span>
+            <span class="hint">{time(cx, locale, order.at)}</span>
         </li>
     }
     .into_any()

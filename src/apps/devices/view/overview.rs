@@ -1,4 +1,4 @@
-//! All devices at a glance: how many are heard, which have an alarm, and a way to find one.
+//! The overview page: all devices with their health and alarms, filters and a search.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -6,7 +6,7 @@ use leptos_meta::Title;
 use super::{
     super::{
         model::Overview,
-        wire::{ALL, Entry, Fleet, Health},
+        wire::{ALL, Fleet, FleetEntry, Health},
     },
     browser::ThisBrowser,
     clock::Clock,
@@ -22,51 +22,51 @@ use crate::{
 };
 use duplex_leptos::topic::{Live, UseTopic, use_topic};
 
-/// Devices shown at once; more on demand.
+/// Devices shown at first, and added by each press of the button.
 const PAGE: usize = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Filter {
     All,
-    Of(Health),
+    Health(Health),
     Alarm,
 }
 
 const FILTERS: [(Filter, &str, TextKey); 5] = [
     (Filter::All, "all", text_key!(devices.all)),
-    (Filter::Of(Health::Online), "online", text_key!(devices.online)),
-    (Filter::Of(Health::Late), "late", text_key!(devices.late)),
-    (Filter::Of(Health::Offline), "offline", text_key!(devices.offline)),
+    (Filter::Health(Health::Online), "online", text_key!(devices.online)),
+    (Filter::Health(Health::Late), "late", text_key!(devices.late)),
+    (Filter::Health(Health::Offline), "offline", text_key!(devices.offline)),
     (Filter::Alarm, "alarm", text_key!(devices.alarm)),
 ];
 
 impl Filter {
-    fn lets(self, entry: &Entry) -> bool {
+    fn matches(self, entry: &FleetEntry) -> bool {
         match self {
             Self::All => true,
-            Self::Of(health) => entry.health == health,
-            Self::Alarm => entry.news.alarms > 0,
+            Self::Health(health) => entry.health == health,
+            Self::Alarm => entry.summary.alarms > 0,
         }
     }
 }
 
-/// Which devices are shown, by name: an order that does not jump.
-fn chosen(overview: &Overview, filter: Filter, search: &str) -> Vec<String> {
+/// The ids of the matching devices, ordered by name, which does not change as devices report.
+fn filter_devices(overview: &Overview, filter: Filter, search: &str) -> Vec<String> {
     let search = search.trim().to_lowercase();
-    let found = |id: &str, entry: &Entry| {
-        let fields = [id, &entry.news.name, &entry.news.place];
+    let is_found = |id: &str, entry: &FleetEntry| {
+        let fields = [id, &entry.summary.name, &entry.summary.place];
         fields.iter().any(|field| field.to_lowercase().contains(&search))
     };
     let mut devices: Vec<_> = overview
         .devices
         .iter()
-        .filter(|(id, entry)| filter.lets(entry) && found(id, entry))
+        .filter(|(id, entry)| filter.matches(entry) && is_found(id, entry))
         .map(|(id, entry)| {
             (
-                if entry.news.name.is_empty() {
+                if entry.summary.name.is_empty() {
                     id
                 } else {
-                    &entry.news.name
+                    &entry.summary.name
                 }
                 .to_lowercase(),
                 id,
@@ -87,14 +87,14 @@ pub fn overview(clock: Clock) -> AnyView {
             {demo_note()}
         </header>
         <Live topic=fleet fallback=loading>
-            {listed(clock, fleet)}
+            {device_list(clock, fleet)}
         </Live>
         <ThisBrowser fleet/>
     }
     .into_any()
 }
 
-/// That everybody may set what devices do, where it is so.
+/// With `--demo`: a note that everyone may control devices.
 pub fn demo_note() -> AnyView {
     let demo = Permissions::current().demo;
     demo.then(|| view! { <p class="hint devices-demo">{t!(devices.demo)}</p> })
@@ -105,18 +105,18 @@ pub fn loading() -> AnyView {
     view! { <p class="hint" role="status">{t!(devices.loading)}</p> }.into_any()
 }
 
-fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
+fn device_list(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
     let i18n = use_i18n();
-    let (filter, search, most) = (
+    let (filter, search, limit) = (
         RwSignal::new(Filter::All),
         RwSignal::new(String::new()),
         RwSignal::new(PAGE),
     );
     let all = Memo::new(move |_| {
         let (filter, search) = (filter.get(), search.get());
-        fleet.state.with(|overview| chosen(overview, filter, &search))
+        fleet.state.with(|overview| filter_devices(overview, filter, &search))
     });
-    let shown = Memo::new(move |_| all.with(|all| all.iter().take(most.get()).cloned().collect::<Vec<_>>()));
+    let visible = Memo::new(move |_| all.with(|all| all.iter().take(limit.get()).cloned().collect::<Vec<_>>()));
     let empty = optional_text(move || {
         let locale = i18n.get_locale();
         let none = fleet.state.with(|overview| overview.devices.is_empty());
@@ -128,10 +128,10 @@ fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
         all.with(Vec::is_empty).then(|| words(locale).to_owned())
     });
     let more = optional_text(move || {
-        let more = all.with(Vec::len).saturating_sub(most.get());
+        let more = all.with(Vec::len).saturating_sub(limit.get());
         (more > 0).then(|| fill(t_string!(i18n, devices.more), &[("count", &more.to_string())]))
     });
-    let no_more = move || more.with(Option::is_none);
+    let is_complete = move || more.with(Option::is_none);
     view! {
         <div class="devices-bar">
             {filters(fleet, filter)}
@@ -142,29 +142,29 @@ fn listed(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
             {status(fleet)}
         </div>
         <ul class="fleet" data-status=dynamic_text(move || words::status(fleet.status.get()).0.to_owned())>
-            <For each=move || shown.get() key=|id| id.clone() let:id>
+            <For each=move || visible.get() key=|id| id.clone() let:id>
                 {tile(clock, fleet, id)}
             </For>
         </ul>
         <p class="hint devices-empty" role="status">{empty}</p>
-        <button type="button" class="button script" hidden=no_more on:click=move |_| most.update(|most| *most += PAGE)>
+        <button type="button" class="button script" hidden=is_complete on:click=move |_| limit.update(|limit| *limit += PAGE)>
             {more}
         </button>
     }
     .into_any()
 }
 
-/// How many there are of each state; pressed, only those are shown.
+/// The filter buttons, each with its number of devices.
 fn filters(fleet: UseTopic<Fleet>, filter: RwSignal<Filter>) -> AnyView {
-    let button = |(of, key, name): (Filter, &'static str, TextKey)| {
+    let button = |(value, key, name): (Filter, &'static str, TextKey)| {
         let count = Memo::new(move |_| {
             fleet
                 .state
-                .with(|overview| overview.devices.values().filter(|entry| of.lets(entry)).count())
+                .with(|overview| overview.devices.values().filter(|entry| value.matches(entry)).count())
         });
-        let pressed = dynamic_text(move || (filter.get() == of).to_string());
+        let pressed = dynamic_text(move || (filter.get() == value).to_string());
         view! {
-            <button type="button" data-filter=key aria-pressed=pressed on:click=move |_| filter.set(of)>
+            <button type="button" data-filter=key aria-pressed=pressed on:click=move |_| filter.set(value)>
                 {translate(name)}" "<span class="count">{dynamic_text(move || count.get().to_string())}</span>
             </button>
         }
@@ -180,11 +180,11 @@ fn filters(fleet: UseTopic<Fleet>, filter: RwSignal<Filter>) -> AnyView {
 fn status(fleet: UseTopic<Fleet>) -> AnyView {
     let i18n = use_i18n();
     let word = dynamic_text(move || words::status(fleet.status.get()).0.to_owned());
-    let said = dynamic_text(move || (words::status(fleet.status.get()).1)(i18n.get_locale()).to_owned());
+    let label = dynamic_text(move || (words::status(fleet.status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="devices-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>
-            <span>{said}</span>
+            <span>{label}</span>
         </p>
     }
     .into_any()
@@ -192,16 +192,16 @@ fn status(fleet: UseTopic<Fleet>) -> AnyView {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::wire::News, *};
+    use super::{super::super::wire::DeviceSummary, *};
 
     #[test]
-    fn devices_are_found_by_what_they_are_called_and_how_they_are() {
-        let entry = |name: &str, place: &str, health, alarms| Entry {
-            news: News {
+    fn devices_are_found_by_text_and_by_health() {
+        let entry = |name: &str, place: &str, health, alarms| FleetEntry {
+            summary: DeviceSummary {
                 name: name.to_owned(),
                 place: place.to_owned(),
                 alarms,
-                ..News::default()
+                ..DeviceSummary::default()
             },
             health,
             since: 0,
@@ -214,10 +214,10 @@ mod tests {
         ] {
             overview.devices.insert(id.to_owned(), entry);
         }
-        assert_eq!(chosen(&overview, Filter::All, ""), ["a1", "c1", "b1"]);
-        assert_eq!(chosen(&overview, Filter::All, " HALL"), ["c1", "b1"]);
-        assert_eq!(chosen(&overview, Filter::Of(Health::Late), ""), ["c1"]);
-        assert_eq!(chosen(&overview, Filter::Alarm, "o"), ["b1"]);
-        assert_eq!(chosen(&overview, Filter::All, "nothing"), Vec::<String>::new());
+        assert_eq!(filter_devices(&overview, Filter::All, ""), ["a1", "c1", "b1"]);
+        assert_eq!(filter_devices(&overview, Filter::All, " HALL"), ["c1", "b1"]);
+        assert_eq!(filter_devices(&overview, Filter::Health(Health::Late), ""), ["c1"]);
+        assert_eq!(filter_devices(&overview, Filter::Alarm, "o"), ["b1"]);
+        assert_eq!(filter_devices(&overview, Filter::All, "nothing"), Vec::<String>::new());
     }
 }

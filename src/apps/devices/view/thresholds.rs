@@ -1,4 +1,4 @@
-//! Between which limits a metric should be. Without scripts a plain form.
+//! The form that sets a metric's threshold. Works without scripts.
 
 use leptos::{
     ev::{Event, SubmitEvent},
@@ -7,8 +7,8 @@ use leptos::{
 
 use super::{
     super::wire::{DeviceCommand, why},
-    detail::Shown,
-    sent::Sent,
+    detail::DeviceContext,
+    form_command::FormCommand,
     words,
 };
 use crate::{
@@ -21,41 +21,40 @@ use crate::{
 };
 
 #[component]
-pub fn Thresholds(shown: Shown) -> impl IntoView {
-    let form = dynamic_view(move || shown.may_control.get().then(|| form(shown)));
+pub fn Thresholds(cx: DeviceContext) -> impl IntoView {
+    let form = dynamic_view(move || cx.may_control.get().then(|| form(cx)));
     view! { {form} }.into_any()
 }
 
-fn form(shown: Shown) -> AnyView {
-    let sent = Sent::new(shown.device);
-    // The fields follow what is set, for the metric that is chosen.
-    let set = Memo::new(move |_| {
-        let name = shown.metric()?;
-        shown
-            .device
+fn form(cx: DeviceContext) -> AnyView {
+    let command = FormCommand::new(cx.device);
+    // The fields follow the chosen metric's current threshold.
+    let current = Memo::new(move |_| {
+        let name = cx.metric()?;
+        cx.device
             .state
             .with(|device| Some((name.clone(), device.metrics.get(&name)?.threshold)))
     });
     let limits = move || {
-        let threshold = set.get().and_then(|(_, threshold)| threshold);
+        let threshold = current.get().and_then(|(_, threshold)| threshold);
         let low = threshold.and_then(|threshold| threshold.low);
         let high = threshold.and_then(|threshold| threshold.high);
-        let slack = threshold.map(|threshold| threshold.hysteresis);
-        [low, high, slack].map(|limit| limit.map(words::number).unwrap_or_default())
+        let hysteresis = threshold.map(|threshold| threshold.hysteresis);
+        [low, high, hysteresis].map(|limit| limit.map(words::number).unwrap_or_default())
     };
     let names = ["low", "high", "hysteresis"];
-    let typed = names.map(|name| shown.typed("threshold", name));
-    let is_back = typed.iter().any(Option::is_some);
-    let first = if is_back {
-        typed.map(Option::unwrap_or_default)
+    let posted = names.map(|name| cx.posted("threshold", name));
+    let was_refused = posted.iter().any(Option::is_some);
+    let initial = if was_refused {
+        posted.map(Option::unwrap_or_default)
     } else {
         untrack(limits)
     };
-    let fields = first.map(RwSignal::new);
-    let [low, high, slack] = fields;
+    let fields = initial.map(RwSignal::new);
+    let [low, high, hysteresis] = fields;
     Effect::new(move |before: Option<()>| {
         let limits = limits();
-        if before.is_none() && is_back {
+        if before.is_none() && was_refused {
             return;
         }
         for (field, limit) in fields.into_iter().zip(limits) {
@@ -64,49 +63,49 @@ fn form(shown: Shown) -> AnyView {
     });
     let save = move |event: SubmitEvent| {
         event.prevent_default();
-        let [Some(low), Some(high), Some(slack)] = [low, high, slack].map(limit) else {
-            return sent.refuse(why::BAD_NUMBER);
+        let [Some(low), Some(high), Some(hysteresis)] = [low, high, hysteresis].map(parse_limit) else {
+            return command.reject(why::BAD_NUMBER);
         };
-        if let Some(metric) = untrack(|| shown.metric()) {
-            sent.send(DeviceCommand::SetThreshold {
+        if let Some(metric) = untrack(|| cx.metric()) {
+            command.send(DeviceCommand::SetThreshold {
                 metric,
                 low,
                 high,
-                hysteresis: slack.unwrap_or_default(),
+                hysteresis: hysteresis.unwrap_or_default(),
             });
         }
     };
     view! {
-        <form class="threshold" method="post" action=shown.path() on:submit=save>
+        <form class="threshold" method="post" action=cx.path() on:submit=save>
             <h3>{t!(devices.thresholds)}</h3>
             <input type="hidden" name="act" value="threshold"/>
-            {metric_field(shown)}
+            {metric_field(cx)}
             <div class="row">
                 {field("low", t!(devices.low), low)}
                 {field("high", t!(devices.high), high)}
-                {field("hysteresis", t!(devices.hysteresis), slack)}
+                {field("hysteresis", t!(devices.hysteresis), hysteresis)}
             </div>
             <p class="hint">{t!(devices.threshold_hint)}</p>
             <button class="button" type="submit">{t!(devices.save)}</button>
-            {sent.problem()}
+            {command.problem()}
         </form>
     }
     .into_any()
 }
 
-/// What a field says: nothing is no limit; none is no number.
-fn limit(field: RwSignal<String>) -> Option<Option<f64>> {
+/// Parses a field: `Some(None)` if it is empty, `None` if it is not a number.
+fn parse_limit(field: RwSignal<String>) -> Option<Option<f64>> {
     field.with_untracked(|typed| match number::parse(typed) {
         ParsedNumber::Empty => Some(None),
         _ => number::parse_f64(typed).map(Some),
     })
 }
 
-fn metric_field(shown: Shown) -> AnyView {
+fn metric_field(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
-    let names = Memo::new(move |_| shown.names());
-    // Not made anew with each report: somebody may have it open.
-    let chosen = Memo::new(move |_| shown.metric());
+    let names = Memo::new(move |_| cx.metrics());
+    // Memos, so that a report does not rebuild the options of an open select.
+    let chosen = Memo::new(move |_| cx.metric());
     let options = dynamic_view(move || {
         let locale = i18n.get_locale();
         let chosen = chosen.get();
@@ -116,7 +115,7 @@ fn metric_field(shown: Shown) -> AnyView {
         };
         Some(names.with(|names| names.iter().map(option).collect_view()).into_any())
     });
-    let choose = move |event: Event| shown.choose(event_target_value(&event));
+    let choose = move |event: Event| cx.choose(event_target_value(&event));
     view! {
         <label class="field">
             <span>{t!(devices.metric)}</span>

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    super::wire::{Entry, Fleet, Health, News, device_path},
+    super::wire::{DeviceSummary, Fleet, FleetEntry, Health, device_path},
     clock::Clock,
     gauge::gauge,
     words,
@@ -22,28 +22,29 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
         move |_| {
             fleet
                 .state
-                .with(|overview| overview.devices.get(&id).cloned().unwrap_or_else(gone))
+                .with(|overview| overview.devices.get(&id).cloned().unwrap_or_else(removed))
         }
     });
     let title = dynamic_text({
         let id = id.clone();
-        move || entry.with(|entry| words::device(i18n.get_locale(), &id, &entry.news.name))
+        move || entry.with(|entry| words::device(i18n.get_locale(), &id, &entry.summary.name))
     });
     let place =
-        optional_text(move || entry.with(|entry| Some(entry.news.place.clone()).filter(|place| !place.is_empty())));
+        optional_text(move || entry.with(|entry| Some(entry.summary.place.clone()).filter(|place| !place.is_empty())));
     let health = dynamic_text(move || words::health(entry.with(|entry| entry.health)).0.to_owned());
-    let said = dynamic_text(move || (words::health(entry.with(|entry| entry.health)).1)(i18n.get_locale()).to_owned());
-    let seen = dynamic_text(move || clock.ago(i18n.get_locale(), entry.with(|entry| entry.news.seen)));
+    let health_label =
+        dynamic_text(move || (words::health(entry.with(|entry| entry.health)).1)(i18n.get_locale()).to_owned());
+    let seen = dynamic_text(move || clock.ago(i18n.get_locale(), entry.with(|entry| entry.summary.seen)));
     let alarms = optional_text(move || {
-        let count = entry.with(|entry| entry.news.alarms);
+        let count = entry.with(|entry| entry.summary.alarms);
         (count > 0).then(|| fill(t_string!(i18n, devices.alarm_count), &[("count", &count.to_string())]))
     });
-    let latest = Memo::new(move |_| entry.with(|entry| entry.news.latest.clone()));
+    let latest = Memo::new(move |_| entry.with(|entry| entry.summary.latest.clone()));
     let gauges = dynamic_view(move || {
         let locale = i18n.get_locale();
         Some(
             latest
-                .with(|latest| latest.iter().map(|shown| gauge(locale, shown)).collect_view())
+                .with(|latest| latest.iter().map(|current| gauge(locale, current)).collect_view())
                 .into_any(),
         )
     });
@@ -55,7 +56,7 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
             </a>
             <div class="gauges">{gauges}</div>
             <p class="device-foot">
-                <span class="health"><span class="dot" aria-hidden="true"></span>{said}</span>
+                <span class="health"><span class="dot" aria-hidden="true"></span>{health_label}</span>
                 <span class="alarm-badge">{alarms}</span>
                 <span class="hint">{seen}</span>
             </p>
@@ -64,10 +65,10 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
     .into_any()
 }
 
-/// It went from the overview a moment before its tile does.
-fn gone() -> Entry {
-    Entry {
-        news: News::default(),
+/// A placeholder: the device leaves the overview just before its tile is removed.
+fn removed() -> FleetEntry {
+    FleetEntry {
+        summary: DeviceSummary::default(),
         health: Health::Offline,
         since: 0,
     }

@@ -1,8 +1,8 @@
-//! Metrics, values, states and refusals in the visitor's language.
+//! The visitor's texts for metrics, values, states and refusals.
 
 use super::super::{
     model::Metric,
-    wire::{Health, MAX_ARGUMENT, MAX_METRICS, MAX_WAITING, Outcome, Side, THIS_SERVER, why},
+    wire::{Health, MAX_ARGUMENT, MAX_METRICS, MAX_PENDING_PER_DEVICE, Outcome, Side, THIS_SERVER, why},
 };
 use crate::{
     i18n::*,
@@ -15,7 +15,7 @@ use crate::{
 use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::session::{Denied, Rejection};
 
-/// What a device is called; one that does not say goes by its id.
+/// A device's display name: its announced name, or its id.
 pub fn device(locale: Locale, id: &str, name: &str) -> String {
     match (name, id) {
         ("", THIS_SERVER) => td_string!(locale, devices.this_server).to_owned(),
@@ -24,7 +24,7 @@ pub fn device(locale: Locale, id: &str, name: &str) -> String {
     }
 }
 
-/// The name of what is measured; what nobody translated says its own.
+/// A metric's translated name; an unknown metric's own name.
 pub fn metric(locale: Locale, name: &str) -> String {
     let words: TextKey = match name {
         "temperature" => text_key!(devices.temperature),
@@ -45,7 +45,7 @@ pub fn metric(locale: Locale, name: &str) -> String {
     words(locale).to_owned()
 }
 
-/// Digits of a value, as the server keeps it: what a float adds beyond is none of the device's.
+/// Significant digits of a value, to which the server rounds.
 const DIGITS: i32 = 15;
 
 /// All digits of a value.
@@ -54,21 +54,21 @@ pub fn number(value: f64) -> String {
 }
 
 pub fn value(value: f64, unit: &str) -> String {
-    measured(number(value), unit)
+    with_unit(number(value), unit)
 }
 
-/// A mean of values between two others: with one digit more than they have.
+/// Formats a mean with one decimal more than its bucket's minimum and maximum have.
 pub fn mean(mean: f64, (least, most): (f64, f64), unit: &str) -> String {
     let decimals = number::decimal_places(least).max(number::decimal_places(most)) + 1;
-    measured(number::rounded(mean, number::exponent(mean) + 1 + decimals), unit)
+    with_unit(number::rounded(mean, number::exponent(mean) + 1 + decimals), unit)
 }
 
-/// An end of an axis, with the digits that tell it from the other end.
+/// Formats an end of an axis with enough digits to distinguish it from the other end.
 pub fn axis(end: f64, (low, high): (f64, f64)) -> String {
     number::rounded(end, number::exponent(end) - number::exponent(high - low) + 3)
 }
 
-fn measured(number: String, unit: &str) -> String {
+fn with_unit(number: String, unit: &str) -> String {
     match unit {
         "" => number,
         "%" => number + "%",
@@ -76,7 +76,7 @@ fn measured(number: String, unit: &str) -> String {
     }
 }
 
-pub fn of(metric: &Metric) -> String {
+pub fn current_value(metric: &Metric) -> String {
     value(metric.value, &metric.unit)
 }
 
@@ -115,12 +115,12 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::StorageFull | Rejection::Unavailable => text_key!(devices.unavailable),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
     };
-    filled(words(locale))
+    fill_limits(words(locale))
 }
 
-/// Why a reading or a command does not count.
-pub fn refusal(locale: Locale, word: &str) -> String {
-    let words: TextKey = match word {
+/// The text of a refusal reason.
+pub fn refusal(locale: Locale, reason: &str) -> String {
+    let words: TextKey = match reason {
         why::NOT_A_NUMBER => text_key!(devices.not_a_number),
         why::TOO_LARGE => text_key!(devices.too_large),
         why::IN_FUTURE => text_key!(devices.in_future),
@@ -144,14 +144,14 @@ pub fn refusal(locale: Locale, word: &str) -> String {
         why::NOT_HEARD => text_key!(devices.not_heard),
         _ => text_key!(devices.refused),
     };
-    filled(words(locale))
+    fill_limits(words(locale))
 }
 
-fn filled(text: &str) -> String {
+fn fill_limits(text: &str) -> String {
     let values = [
         ("metrics", MAX_METRICS.to_string()),
         ("argument", MAX_ARGUMENT.to_string()),
-        ("waiting", MAX_WAITING.to_string()),
+        ("waiting", MAX_PENDING_PER_DEVICE.to_string()),
     ];
     values
         .iter()
@@ -167,7 +167,7 @@ fn denied(reason: Denied) -> TextKey {
     }
 }
 
-/// How what is shown stands, in one word for style sheets and tests, and in the visitor's.
+/// The subscription's status, as a keyword for style sheets and tests, and as text.
 pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
     match status {
         TopicStatus::Loading => ("loading", text_key!(devices.loading)),
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_have_their_digits_and_their_unit() {
+    fn values_have_all_digits_and_their_unit() {
         assert_eq!([value(5.0, ""), value(5.0, "%"), value(5.0, "°C")], ["5", "5%", "5 °C"]);
         assert_eq!(
             [-0.001, 1.236, 1234.5, 1e-9].map(|number| value(number, "")),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn means_and_axes_have_the_digits_that_tell_them_apart() {
+    fn means_and_axes_have_enough_digits() {
         assert_eq!(mean(21.463_75, (21.4, 21.5), "°C"), "21.46 °C");
         assert_eq!(mean(0.000_123, (0.000_123, 0.000_123), ""), "0.000123");
         assert_eq!(mean(0.001, (-1.0, 1.0), ""), "0.001");

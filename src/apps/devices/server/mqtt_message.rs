@@ -1,21 +1,21 @@
-//! What comes in a device's name from outside, as a command with an id: what comes twice has its effect once. Pure.
+//! The payloads that devices exchange over MQTT, and the command ids that make a redelivered message have its effect once. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::super::wire::{MAX_AHEAD, MAX_READINGS, NO_WHOLE, Report, why};
+use super::super::wire::{INVALID_INTEGER, MAX_AHEAD, MAX_READINGS, Report, why};
 use super::commands::DeviceServerCommand;
 use duplex_hub::decider::Millis;
 use duplex_hub::json;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::CommandId;
 
-/// Bytes of a report: 64 readings with long names fit twice.
+/// Maximum bytes of a report: twice the size of 64 readings with long names.
 pub const MAX_BODY: usize = 16 << 10;
 
-/// A device's answer to a command.
+/// A device's answer to an order.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ack {
     pub id: Seq,
@@ -29,16 +29,16 @@ const fn yes() -> bool {
     true
 }
 
-/// An order as a device hears it.
+/// An order, as it is published to a device.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct OrderLetter<'a> {
+pub struct OrderMessage<'a> {
     pub id: Seq,
     #[serde(borrow)]
     pub name: &'a str,
-    /// As it was typed; null where nothing was.
+    /// The argument as it was typed; null if it was empty.
     #[serde(borrow)]
     pub argument: Option<&'a RawValue>,
-    /// After this time nobody waits for it any more, and it must not be done.
+    /// After this time the server no longer waits for an answer, and the device must not execute the order.
     pub expires: Option<Millis>,
 }
 
@@ -51,26 +51,26 @@ pub enum Interval {
 }
 
 impl Interval {
-    /// None where the argument is neither.
-    pub fn read(argument: &str) -> Option<u64> {
+    /// `None` if the argument is neither.
+    pub fn parse(argument: &str) -> Option<u64> {
         match serde_json::from_str(argument).ok()? {
             Self::Seconds(seconds) | Self::Named { seconds } => Some(seconds),
         }
     }
 }
 
-/// What a message says.
+/// A parsed message.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Letter {
+pub struct MqttMessage {
     pub command: DeviceServerCommand,
-    /// It says the time of each reading.
+    /// Every reading carries its time.
     pub dated: bool,
-    /// It says that the device is gone: what stands beside that is the device's last, and no sign of life.
+    /// The message is a will with `"online": false`: its readings are last known values and no sign of life.
     pub will: bool,
 }
 
-impl From<DeviceServerCommand> for Letter {
-    /// An answer: its order's id says that it is the same.
+impl From<DeviceServerCommand> for MqttMessage {
+    /// For an answer, which its order's id identifies.
     fn from(command: DeviceServerCommand) -> Self {
         Self {
             command,
@@ -80,29 +80,30 @@ impl From<DeviceServerCommand> for Letter {
     }
 }
 
-/// A report, or why it is none. What is wrong within it is refused by itself: see [`Report`].
-pub fn report(payload: &[u8]) -> Letter {
-    let bad = |why: &str| Letter {
-        command: DeviceServerCommand::Bad { why: why.to_owned() },
+/// Parses a report; a payload that is not one becomes `InvalidMessage`. Invalid fields within a report are refused individually: see
+/// [`Report`].
+pub fn parse_report(payload: &[u8]) -> MqttMessage {
+    let invalid = |why: &str| MqttMessage {
+        command: DeviceServerCommand::InvalidMessage { why: why.to_owned() },
         dated: false,
         will: false,
     };
     if payload.len() > MAX_BODY {
-        return bad(why::TOO_LONG);
+        return invalid(why::TOO_LONG);
     }
     let payload = json::mend(payload);
     let is_object = payload.trim_ascii_start().starts_with(b"{");
     if !is_object || json::check(&payload).is_err() {
-        return bad(why::UNREADABLE);
+        return invalid(why::UNREADABLE);
     }
     match serde_json::from_slice::<Report>(&payload) {
-        Ok(report) if report.readings.len() > MAX_READINGS => bad(why::TOO_MANY_READINGS),
-        Ok(report) => Letter {
+        Ok(report) if report.readings.len() > MAX_READINGS => invalid(why::TOO_MANY_READINGS),
+        Ok(report) => MqttMessage {
             dated: report.is_dated(),
             will: serde_json::from_slice(&payload).is_ok_and(|Will { online }| online == Some(Value::Bool(false))),
             command: DeviceServerCommand::Report(report),
         },
-        Err(_) => bad(why::UNREADABLE),
+        Err(_) => invalid(why::UNREADABLE),
     }
 }
 
@@ -112,8 +113,8 @@ struct Will {
     online: Option<Value>,
 }
 
-pub fn ack(payload: &[u8]) -> DeviceServerCommand {
-    let unreadable = || DeviceServerCommand::Bad {
+pub fn parse_ack(payload: &[u8]) -> DeviceServerCommand {
+    let unreadable = || DeviceServerCommand::InvalidMessage {
         why: why::UNREADABLE.to_owned(),
     };
     let payload = payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default();
@@ -123,7 +124,7 @@ pub fn ack(payload: &[u8]) -> DeviceServerCommand {
     }
 }
 
-/// The same for the same parts.
+/// A digest of the sequence of parts; part boundaries are included.
 pub fn digest_of(parts: &[&[u8]]) -> u128 {
     let mut hash = Sha256::new();
     for part in parts {
@@ -133,28 +134,29 @@ pub fn digest_of(parts: &[&[u8]]) -> u128 {
     CommandId::digest_bits(&hash.finalize())
 }
 
-pub fn same_id(parts: &[&[u8]]) -> CommandId {
+/// A command id without a time, derived from the parts.
+pub fn content_id(parts: &[&[u8]]) -> CommandId {
     CommandId::without_time(digest_of(parts))
 }
 
-/// The same for the same parts. Of a report that says the times of its readings it carries the newest: it has its effect once,
-/// however late it comes again.
-pub fn dated_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -> CommandId {
+/// A command id derived from the parts. For a dated report it carries the newest reading's time, so that the report has its effect
+/// once, however late it is redelivered.
+pub fn command_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -> CommandId {
     let time = match command {
-        DeviceServerCommand::Report(report) => newest(report, now),
+        DeviceServerCommand::Report(report) => newest_reading_time(report, now),
         _ => None,
     };
     match time {
         Some(at) => CommandId::at(at, digest_of(parts)),
-        None => same_id(parts),
+        None => content_id(parts),
     }
 }
 
-/// The newest time that a report says. None ahead of the clock: that is not the reading's, and must not stop those that come
-/// after it.
-pub fn newest(report: &Report, now: Millis) -> Option<Millis> {
+/// The newest time of the report's readings. `None` if it is too far ahead of the server's clock: such a time is wrong and must not
+/// block later reports.
+pub fn newest_reading_time(report: &Report, now: Millis) -> Option<Millis> {
     let times = report.readings.iter().filter_map(|reading| reading.at);
-    let newest = times.filter(|at| *at != NO_WHOLE).max();
+    let newest = times.filter(|at| *at != INVALID_INTEGER).max();
     newest.filter(|at| *at <= now.saturating_add(MAX_AHEAD))
 }
 
@@ -168,12 +170,12 @@ mod tests {
     use duplex_fuzz::fuzz;
 
     #[test]
-    fn payloads_are_reports_or_have_a_reason() {
-        let reason = |payload: &[u8]| match report(payload).command {
-            DeviceServerCommand::Bad { why } => why,
+    fn a_payload_is_a_report_or_has_a_reason() {
+        let reason = |payload: &[u8]| match parse_report(payload).command {
+            DeviceServerCommand::InvalidMessage { why } => why,
             other => panic!("{other:?}"),
         };
-        for bad in [
+        for invalid in [
             &b"x"[..],
             b"",
             b"[]",
@@ -181,43 +183,42 @@ mod tests {
             b"{\"name\":\"a\",\"name\":\"b\"}",
             b"\xff",
         ] {
-            assert_eq!(reason(bad), why::UNREADABLE);
+            assert_eq!(reason(invalid), why::UNREADABLE);
         }
         assert_eq!(reason(&[b' '; MAX_BODY + 1]), why::TOO_LONG);
         let many = format!(r#"{{"readings":[{}]}}"#, [r#"{"metric":"t","value":1}"#; 65].join(","));
         assert_eq!(reason(many.as_bytes()), why::TOO_MANY_READINGS);
-        let dated = |payload: &[u8]| report(payload).dated;
+        let dated = |payload: &[u8]| parse_report(payload).dated;
         assert!(dated(br#"{"readings":[{"metric":"t","value":1,"at":5}]}"#));
         assert!(!dated(
             br#"{"readings":[{"metric":"t","value":1,"at":5},{"metric":"t","value":1}]}"#
         ));
-        assert!(!dated(b"{}"), "that a device is there can be said again");
+        assert!(!dated(b"{}"), "a sign of life may be repeated");
         assert!(!dated(br#"{"readings":[{"metric":"t","value":1,"at":5.5}]}"#));
-        assert!(report(br#"{"online":false}"#).will);
-        assert!(!report(br#"{"online":true}"#).will && !report(b"{}").will);
+        assert!(parse_report(br#"{"online":false}"#).will);
+        assert!(!parse_report(br#"{"online":true}"#).will && !parse_report(b"{}").will);
     }
 
     #[test]
-    fn an_answer_is_yes_unless_it_says_no() {
-        let answered = |payload: &[u8]| match ack(payload) {
+    fn an_answer_is_ok_by_default() {
+        let parsed = |payload: &[u8]| match parse_ack(payload) {
             DeviceServerCommand::Ack { order, ok, note } => Some((order, ok, note)),
             _ => None,
         };
-        assert_eq!(answered(br#"{"id":7}"#), Some((7, true, String::new())));
+        assert_eq!(parsed(br#"{"id":7}"#), Some((7, true, String::new())));
         assert_eq!(
-            answered(br#"{"id":7,"ok":false,"note":"hot"}"#),
+            parsed(br#"{"id":7,"ok":false,"note":"hot"}"#),
             Some((7, false, "hot".to_owned()))
         );
-        assert_eq!(answered(b"7"), None);
+        assert_eq!(parsed(b"7"), None);
     }
 
-    /// As a command that the hub can keep, and always the same for the same bytes.
     #[test]
-    fn no_payload_breaks_the_broker_connection() {
+    fn every_payload_becomes_a_serializable_command() {
         fuzz("mqtt", |bytes| {
-            let command = report(bytes).command;
+            let command = parse_report(bytes).command;
             assert!(!matches!(&command, DeviceServerCommand::Report(report) if report.readings.len() > MAX_READINGS));
-            for command in [command, ack(bytes)] {
+            for command in [command, parse_ack(bytes)] {
                 let json = |command: &DeviceServerCommand| serde_json::to_value(command).unwrap();
                 let read: DeviceServerCommand = serde_json::from_value(json(&command)).unwrap();
                 assert_eq!(json(&read), json(&command));
@@ -228,23 +229,26 @@ mod tests {
     #[test]
     fn the_id_of_a_dated_report_carries_its_newest_time() {
         let payload = br#"{"readings":[{"metric":"t","value":1,"at":7000000},{"metric":"t","value":1,"at":5000}]}"#;
-        let command = report(payload).command;
+        let command = parse_report(payload).command;
         let parts = [&b"a"[..], payload];
-        let id = dated_id(&command, &parts, 7_000_000);
+        let id = command_id(&command, &parts, 7_000_000);
         assert_eq!(
             (id.time(), &id),
-            (Some(7_000_000), &dated_id(&command, &parts, 1 << 40))
+            (Some(7_000_000), &command_id(&command, &parts, 1 << 40))
         );
         assert_eq!(
-            dated_id(&command, &parts, 7_000_000 - MAX_AHEAD).time(),
+            command_id(&command, &parts, 7_000_000 - MAX_AHEAD).time(),
             Some(7_000_000)
         );
-        assert_eq!(dated_id(&command, &parts, 6_999_999 - MAX_AHEAD), same_id(&parts));
-        assert_eq!(dated_id(&ack(br#"{"id":7}"#), &parts, 7_000_000), same_id(&parts));
+        assert_eq!(command_id(&command, &parts, 6_999_999 - MAX_AHEAD), content_id(&parts));
+        assert_eq!(
+            command_id(&parse_ack(br#"{"id":7}"#), &parts, 7_000_000),
+            content_id(&parts)
+        );
     }
 
     #[test]
-    fn parts_do_not_run_into_each_other() {
+    fn the_digest_includes_part_boundaries() {
         assert_eq!(digest_of(&[b"a", b"b"]), digest_of(&[b"a", b"b"]));
         assert_ne!(digest_of(&[b"a", b"b"]), digest_of(&[b"ab", b""]));
     }

@@ -1,5 +1,5 @@
-//! The history of one metric, rolled up: a few resolutions, each a bounded number of buckets. Exact, so that readings in
-//! any order make the same history. Pure.
+//! The history of one metric, aggregated at several resolutions with a bounded number of buckets each. Sums are exact, so the order of
+//! readings does not affect the result. Pure.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,48 +9,48 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire::Millis;
 
-/// One resolution: how long a bucket is, and how many are kept.
+/// The length of a bucket and the number of buckets kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Roll {
+pub struct Resolution {
     pub step: Millis,
     pub kept: u64,
 }
 
-impl Roll {
-    pub const fn reach(self) -> Millis {
+impl Resolution {
+    pub const fn span(self) -> Millis {
         self.step * self.kept
     }
 }
 
-/// An hour by half minutes, six hours by five minutes, a day by quarters of an hour, a week by two hours.
-pub const ROLLS: [Roll; 4] = [
-    Roll {
+/// One hour in half minutes, six hours in five minutes, a day in quarters of an hour, a week in two hours.
+pub const RESOLUTIONS: [Resolution; 4] = [
+    Resolution {
         step: 30_000,
         kept: 120,
     },
-    Roll {
+    Resolution {
         step: 300_000,
         kept: 72,
     },
-    Roll {
+    Resolution {
         step: 900_000,
         kept: 96,
     },
-    Roll {
+    Resolution {
         step: 7_200_000,
         kept: 84,
     },
 ];
 
-/// Values are added in units of 10^-15: whole numbers have the same sum in any order.
+/// Sums are integers in units of 10^-15: integer addition gives the same sum in any order.
 const SCALE: f64 = 1e15;
-/// What buckets were in before: thousandths, all of them.
-const THOUSANDTHS: i128 = 1_000_000_000_000;
+/// Converts a sum of an earlier format, in thousandths, to units of 10^-15.
+const UNITS_PER_THOUSANDTH: i128 = 1_000_000_000_000;
 
-/// What was measured within one step.
+/// The readings within one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
-    /// Its start, in steps since 1970.
+    /// The start, in steps since 1970.
     pub slot: u64,
     min: f64,
     max: f64,
@@ -80,7 +80,7 @@ impl Bucket {
         self.count = self.count.saturating_add(1);
     }
 
-    /// Never beyond the values themselves, which may be smaller than the unit of their sum.
+    /// Clamped to the values' range: the values may be smaller than the unit of their sum.
     fn mean(&self) -> f64 {
         let mean = self.sum as f64 / SCALE / f64::from(self.count.max(1));
         mean.max(self.min).min(self.max)
@@ -91,7 +91,7 @@ fn units(value: f64) -> i128 {
     (value * SCALE).round() as i128
 }
 
-/// The last number says that least and most are the values themselves; without it they, and the sum, are in thousandths.
+/// In JSON, a trailing marker states that minimum and maximum are unscaled; without it they and the sum are in thousandths.
 impl Serialize for Bucket {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self {
@@ -102,19 +102,19 @@ impl Serialize for Bucket {
             count,
         } = *self;
         if serializer.is_human_readable() {
-            (slot, min, max, sum, count, EXACT).serialize(serializer)
+            (slot, min, max, sum, count, UNSCALED).serialize(serializer)
         } else {
             (slot, min, max, sum, count).serialize(serializer)
         }
     }
 }
 
-const EXACT: u8 = 1;
+const UNSCALED: u8 = 1;
 
 impl<'de> Deserialize<'de> for Bucket {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            return deserializer.deserialize_seq(Written);
+            return deserializer.deserialize_seq(BucketVisitor);
         }
         let (slot, min, max, sum, count) = Deserialize::deserialize(deserializer)?;
         Ok(Self {
@@ -127,9 +127,9 @@ impl<'de> Deserialize<'de> for Bucket {
     }
 }
 
-struct Written;
+struct BucketVisitor;
 
-impl<'de> Visitor<'de> for Written {
+impl<'de> Visitor<'de> for BucketVisitor {
     type Value = Bucket;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,16 +152,16 @@ impl<'de> Visitor<'de> for Written {
         };
         if seq.next_element::<u8>()?.is_none() {
             (bucket.min, bucket.max) = (min / 1_000.0, max / 1_000.0);
-            bucket.sum = sum.saturating_mul(THOUSANDTHS);
+            bucket.sum = sum.saturating_mul(UNITS_PER_THOUSANDTH);
         }
         Ok(bucket)
     }
 }
 
-/// A bucket as it is drawn.
+/// A bucket as a point of a chart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// The middle of its time.
+    /// The middle of the bucket.
     pub at: Millis,
     pub min: f64,
     pub max: f64,
@@ -169,50 +169,50 @@ pub struct Point {
     pub count: u32,
 }
 
-/// One list for each of [`ROLLS`], by slot.
+/// One list of buckets for each of [`RESOLUTIONS`], ordered by slot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Trail([VecDeque<Bucket>; ROLLS.len()]);
+pub struct MetricHistory([VecDeque<Bucket>; RESOLUTIONS.len()]);
 
-impl Trail {
-    /// A reading lands in the buckets of its own time, however late it comes; where that time is no longer kept, nowhere. Buckets
-    /// from after `now` were stamped by a clock that was ahead: they make room.
+impl MetricHistory {
+    /// Adds a reading to the buckets of its own time, however late it arrives; a time before the kept span is ignored. Removes buckets
+    /// after `now`, which a clock that was ahead has stamped.
     pub fn add(&mut self, at: Millis, value: f64, now: Millis) {
-        for (buckets, roll) in self.0.iter_mut().zip(ROLLS) {
-            while buckets.back().is_some_and(|newest| newest.slot > now / roll.step) {
+        for (buckets, resolution) in self.0.iter_mut().zip(RESOLUTIONS) {
+            while buckets.back().is_some_and(|newest| newest.slot > now / resolution.step) {
                 buckets.pop_back();
             }
-            put(buckets, roll, at / roll.step, value);
+            insert(buckets, resolution, at / resolution.step, value);
         }
     }
 
-    /// The history between two times by the finest buckets that still reach back to `from`; `newest` is the newest reading's time.
+    /// The history between two times at the finest resolution that reaches back to `from`; `newest` is the newest reading's time.
     pub fn points(&self, from: Millis, to: Millis, newest: Millis) -> Vec<Point> {
-        let index = finest(newest.saturating_sub(from));
-        let (Some(buckets), Some(roll)) = (self.0.get(index), ROLLS.get(index)) else {
+        let index = finest_resolution(newest.saturating_sub(from));
+        let (Some(buckets), Some(resolution)) = (self.0.get(index), RESOLUTIONS.get(index)) else {
             return Vec::new();
         };
         let within = |bucket: &&Bucket| {
-            let start = bucket.slot.saturating_mul(roll.step);
-            start <= to && start.saturating_add(roll.step) > from
+            let start = bucket.slot.saturating_mul(resolution.step);
+            start <= to && start.saturating_add(resolution.step) > from
         };
         buckets
             .iter()
             .filter(within)
-            .map(|bucket| point(*bucket, *roll))
+            .map(|bucket| point(*bucket, *resolution))
             .collect()
     }
 }
 
-/// Which of [`ROLLS`] shows so long a time.
-pub fn finest(span: Millis) -> usize {
-    let found = ROLLS.iter().position(|roll| roll.reach() >= span);
-    found.unwrap_or(ROLLS.len() - 1)
+/// The index in [`RESOLUTIONS`] of the finest resolution that covers `span`.
+pub fn finest_resolution(span: Millis) -> usize {
+    let found = RESOLUTIONS.iter().position(|resolution| resolution.span() >= span);
+    found.unwrap_or(RESOLUTIONS.len() - 1)
 }
 
-fn put(buckets: &mut VecDeque<Bucket>, roll: Roll, slot: u64, value: f64) {
+fn insert(buckets: &mut VecDeque<Bucket>, resolution: Resolution, slot: u64, value: f64) {
     if buckets
         .back()
-        .is_some_and(|newest| slot.saturating_add(roll.kept) <= newest.slot)
+        .is_some_and(|newest| slot.saturating_add(resolution.kept) <= newest.slot)
     {
         return;
     }
@@ -227,15 +227,18 @@ fn put(buckets: &mut VecDeque<Bucket>, roll: Roll, slot: u64, value: f64) {
     let newest = buckets.back().map_or(0, |bucket| bucket.slot);
     while buckets
         .front()
-        .is_some_and(|oldest| oldest.slot.saturating_add(roll.kept) <= newest)
+        .is_some_and(|oldest| oldest.slot.saturating_add(resolution.kept) <= newest)
     {
         buckets.pop_front();
     }
 }
 
-fn point(bucket: Bucket, roll: Roll) -> Point {
+fn point(bucket: Bucket, resolution: Resolution) -> Point {
     Point {
-        at: bucket.slot.saturating_mul(roll.step).saturating_add(roll.step / 2),
+        at: bucket
+            .slot
+            .saturating_mul(resolution.step)
+            .saturating_add(resolution.step / 2),
         min: bucket.min,
         max: bucket.max,
         mean: bucket.mean(),
@@ -252,18 +255,18 @@ mod tests {
 
     const HOUR: Millis = 3_600_000;
 
-    fn trail(readings: &[(Millis, f64)]) -> Trail {
-        let mut trail = Trail::default();
+    fn history(readings: &[(Millis, f64)]) -> MetricHistory {
+        let mut history = MetricHistory::default();
         readings
             .iter()
-            .for_each(|(at, value)| trail.add(*at, *value, Millis::MAX));
-        trail
+            .for_each(|(at, value)| history.add(*at, *value, Millis::MAX));
+        history
     }
 
     #[test]
-    fn a_bucket_has_the_least_the_most_and_the_mean() {
-        let trail = trail(&[(60_000, 1.0), (61_000, 4.0), (89_999, 2.5), (90_000, 9.0)]);
-        let points = trail.points(0, HOUR, 90_000);
+    fn a_bucket_has_minimum_maximum_and_mean() {
+        let history = history(&[(60_000, 1.0), (61_000, 4.0), (89_999, 2.5), (90_000, 9.0)]);
+        let points = history.points(0, HOUR, 90_000);
         assert_eq!(points.len(), 2);
         let first = Point {
             at: 75_000,
@@ -277,38 +280,38 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_time_is_shown_by_longer_buckets() {
+    fn a_longer_span_uses_longer_buckets() {
         assert_eq!(
-            [HOUR, 6 * HOUR, 24 * HOUR, 168 * HOUR, 999 * HOUR].map(finest),
+            [HOUR, 6 * HOUR, 24 * HOUR, 168 * HOUR, 999 * HOUR].map(finest_resolution),
             [0, 1, 2, 3, 3]
         );
         let readings: Vec<_> = (0..168 * 60).map(|minute| (minute * 60_000, minute as f64)).collect();
-        let (trail, newest) = (trail(&readings), 168 * HOUR - 60_000);
+        let (history, newest) = (history(&readings), 168 * HOUR - 60_000);
         for hours in [1, 6, 24, 168] {
-            let points = trail.points(newest.saturating_sub(hours * HOUR), newest, newest);
+            let points = history.points(newest.saturating_sub(hours * HOUR), newest, newest);
             assert!((50..=121).contains(&points.len()), "{hours} h: {}", points.len());
         }
     }
 
     #[test]
-    fn a_late_reading_lands_in_its_own_time() {
-        let mut trail = trail(&[(10 * HOUR, 5.0)]);
-        trail.add(10 * HOUR - 60_000, 1.0, 10 * HOUR);
-        trail.add(HOUR, 7.0, 10 * HOUR);
-        let hour = trail.points(9 * HOUR, 10 * HOUR, 10 * HOUR);
+    fn a_late_reading_is_added_at_its_own_time() {
+        let mut history = history(&[(10 * HOUR, 5.0)]);
+        history.add(10 * HOUR - 60_000, 1.0, 10 * HOUR);
+        history.add(HOUR, 7.0, 10 * HOUR);
+        let hour = history.points(9 * HOUR, 10 * HOUR, 10 * HOUR);
         assert_eq!(hour.iter().map(|point| point.mean).collect::<Vec<_>>(), [1.0, 5.0]);
-        let day = trail.points(0, 10 * HOUR, 10 * HOUR);
+        let day = history.points(0, 10 * HOUR, 10 * HOUR);
         assert_eq!(
             day.first().map(|point| point.mean),
             Some(7.0),
-            "only the longer buckets reach back so far"
+            "only the longer buckets reach back that far"
         );
     }
 
     #[test]
-    fn small_values_are_kept_as_they_are() {
+    fn small_values_keep_their_precision() {
         for value in [1e-9, 0.000_123, -1e-15, 1e-300, 123_456_789.123_4] {
-            let [point] = trail(&[(60_000, value), (61_000, value)]).points(0, HOUR, HOUR)[..] else {
+            let [point] = history(&[(60_000, value), (61_000, value)]).points(0, HOUR, HOUR)[..] else {
                 panic!("not one point")
             };
             assert_eq!((point.min, point.max), (value, value));
@@ -317,27 +320,27 @@ mod tests {
     }
 
     #[test]
-    fn a_history_in_thousandths_is_read() {
+    fn a_history_in_thousandths_is_decoded() {
         let before = "[[[4,1000,4000,7500,3]],[],[],[]]";
-        let trail: Trail = serde_json::from_str(before).unwrap();
-        let [point] = trail.points(0, HOUR, HOUR)[..] else {
+        let history: MetricHistory = serde_json::from_str(before).unwrap();
+        let [point] = history.points(0, HOUR, HOUR)[..] else {
             panic!("not one point")
         };
         assert_eq!((point.min, point.max, point.mean, point.count), (1.0, 4.0, 2.5, 3));
         for encoding in Encoding::ALL {
-            let bytes = encoding.encode(&trail).unwrap();
-            assert_eq!(encoding.decode::<Trail>(&bytes).unwrap(), trail);
+            let bytes = encoding.encode(&history).unwrap();
+            assert_eq!(encoding.decode::<MetricHistory>(&bytes).unwrap(), history);
         }
-        assert!(serde_json::from_str::<Trail>("[[[4,1000]],[],[],[]]").is_err());
+        assert!(serde_json::from_str::<MetricHistory>("[[[4,1000]],[],[],[]]").is_err());
     }
 
     #[test]
-    fn buckets_of_a_clock_that_was_ahead_make_room() {
-        let mut trail = trail(&[(10 * HOUR, 1.0), (34 * HOUR, 2.0)]);
-        trail.add(10 * HOUR + 60_000, 3.0, 10 * HOUR + 60_000);
-        let shown = trail.points(0, 99 * HOUR, 10 * HOUR + 60_000);
-        assert_eq!(shown.iter().map(|point| point.max).collect::<Vec<_>>(), [3.0]);
-        let hour = trail.points(9 * HOUR, 99 * HOUR, 10 * HOUR + 60_000);
+    fn buckets_stamped_by_a_clock_that_was_ahead_are_removed() {
+        let mut history = history(&[(10 * HOUR, 1.0), (34 * HOUR, 2.0)]);
+        history.add(10 * HOUR + 60_000, 3.0, 10 * HOUR + 60_000);
+        let all = history.points(0, 99 * HOUR, 10 * HOUR + 60_000);
+        assert_eq!(all.iter().map(|point| point.max).collect::<Vec<_>>(), [3.0]);
+        let hour = history.points(9 * HOUR, 99 * HOUR, 10 * HOUR + 60_000);
         assert_eq!(hour.iter().map(|point| point.mean).collect::<Vec<_>>(), [3.0]);
     }
 
@@ -349,20 +352,20 @@ mod tests {
         ) {
             let mut other = readings.clone();
             other.sort_by_key(|(at, _)| *at);
-            prop_assert_eq!(&trail(&readings), &trail(&other));
+            prop_assert_eq!(&history(&readings), &history(&other));
             other.reverse();
             if !other.is_empty() {
                 let at = seed.index(other.len());
                 other.rotate_left(at);
             }
-            prop_assert_eq!(&trail(&readings), &trail(&other));
+            prop_assert_eq!(&history(&readings), &history(&other));
         }
 
         #[test]
-        fn the_history_keeps_its_bounds(readings in prop::collection::vec((any::<u64>(), -1e12..1e12_f64), 0..300)) {
-            let trail = trail(&readings);
-            for (buckets, roll) in trail.0.iter().zip(ROLLS) {
-                prop_assert!(buckets.len() as u64 <= roll.kept);
+        fn the_history_stays_bounded(readings in prop::collection::vec((any::<u64>(), -1e12..1e12_f64), 0..300)) {
+            let history = history(&readings);
+            for (buckets, resolution) in history.0.iter().zip(RESOLUTIONS) {
+                prop_assert!(buckets.len() as u64 <= resolution.kept);
             }
         }
     }

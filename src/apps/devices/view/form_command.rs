@@ -1,4 +1,4 @@
-//! What became of a command that a form sent.
+//! The command that a form sent, and its error message.
 
 use leptos::prelude::*;
 
@@ -15,19 +15,19 @@ use duplex_protocol::session::CommandId;
 
 /// The last command of one form.
 #[derive(Clone, Copy)]
-pub struct Sent {
+pub struct FormCommand {
     device: UseTopic<Devices>,
     id: RwSignal<Option<CommandId>>,
-    /// Why nothing was sent.
-    wrong: RwSignal<Option<&'static str>>,
+    /// Why the form was not sent.
+    invalid: RwSignal<Option<&'static str>>,
 }
 
-impl Sent {
+impl FormCommand {
     pub fn new(device: UseTopic<Devices>) -> Self {
         Self {
             device,
             id: RwSignal::new(None),
-            wrong: RwSignal::new(None),
+            invalid: RwSignal::new(None),
         }
     }
 
@@ -35,20 +35,20 @@ impl Sent {
         if let Some(before) = self.id.get_untracked() {
             self.device.cancel(&before);
         }
-        self.wrong.set(None);
+        self.invalid.set(None);
         self.id.set(Some(self.device.send(command)));
     }
 
-    /// Says why nothing is sent, in a word of [`why`](super::super::wire::why).
-    pub fn refuse(self, why: &'static str) {
-        self.wrong.set(Some(why));
+    /// Sets the reason why nothing is sent, one of [`why`](super::super::wire::why).
+    pub fn reject(self, why: &'static str) {
+        self.invalid.set(Some(why));
     }
 
-    /// Why it had no effect; stands until the next one.
+    /// The reason why the last command had no effect, shown until the next one.
     pub fn problem(self) -> AnyView {
         let i18n = use_i18n();
         let problem = optional_text(move || {
-            if let Some(why) = self.wrong.get() {
+            if let Some(why) = self.invalid.get() {
                 return Some(words::refusal(i18n.get_locale(), why));
             }
             let id = self.id.get()?;

@@ -1,5 +1,5 @@
-//! Values as a device sent them, whatever they are: one that is not what its place asks for is read as a mark that says so, so that
-//! it is refused by itself and what stands beside it counts. Pure.
+//! The report format and its lenient deserialization: a value of the wrong type becomes a marker, so that it is refused by itself and
+//! the rest of the report still counts. Pure.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire::Millis;
 
-/// Stands for a whole number that is none: negative, with a fraction, too large, or no number at all.
-pub const NO_WHOLE: u64 = u64::MAX;
-/// Stands for a text that is none.
-pub const NO_TEXT: &str = "\0";
+/// Marks a value that is not a valid integer: negative, fractional, too large, or not a number.
+pub const INVALID_INTEGER: u64 = u64::MAX;
+/// Marks a value that is not a string.
+pub const INVALID_TEXT: &str = "\0";
 
-/// One value of a report. What is not as it should be is a mark: [`NO_WHOLE`], [`NO_TEXT`] or no number.
+/// One reading of a report. A field of the wrong type holds a marker: [`INVALID_INTEGER`], [`INVALID_TEXT`] or NaN.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reading {
     pub metric: String,
-    pub value: Raw,
-    /// What it was is kept where it is not said.
+    pub value: RawNumber,
+    /// `None` keeps the metric's unit.
     pub unit: Option<String>,
-    /// By the device's clock; none is now.
+    /// The time by the device's clock; `None` is now.
     pub at: Option<Millis>,
 }
 
@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for Reading {
             value,
             unit,
             at,
-        } = object(deserializer)?;
+        } = object_or_default(deserializer)?;
         Ok(Self {
             metric,
             value,
@@ -45,116 +45,116 @@ impl<'de> Deserialize<'de> for Reading {
 #[derive(Deserialize)]
 #[serde(default)]
 struct ReadingFields {
-    #[serde(deserialize_with = "name")]
+    #[serde(deserialize_with = "required_text")]
     metric: String,
-    value: Raw,
-    #[serde(deserialize_with = "text")]
+    value: RawNumber,
+    #[serde(deserialize_with = "optional_text")]
     unit: Option<String>,
-    #[serde(deserialize_with = "whole")]
+    #[serde(deserialize_with = "optional_u64")]
     at: Option<Millis>,
 }
 
 impl Default for ReadingFields {
     fn default() -> Self {
         Self {
-            metric: NO_TEXT.to_owned(),
-            value: Raw(f64::NAN),
+            metric: INVALID_TEXT.to_owned(),
+            value: RawNumber(f64::NAN),
             unit: None,
             at: None,
         }
     }
 }
 
-/// What a device says. Without readings it only says that it is there.
+/// A device's report. Without readings it is a sign of life.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default, deserialize_with = "list_or_empty")]
     pub readings: Vec<Reading>,
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "optional_text")]
     pub name: Option<String>,
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "optional_text")]
     pub place: Option<String>,
-    /// Seconds until the next one.
-    #[serde(default, deserialize_with = "short")]
+    /// Seconds until the next report.
+    #[serde(default, deserialize_with = "optional_u32")]
     pub every: Option<u32>,
 }
 
 impl Report {
-    /// Sent twice, it can be known as the same.
+    /// Whether every reading carries its time, so that a retransmission is recognised as a duplicate.
     pub fn is_dated(&self) -> bool {
-        let dated = |reading: &Reading| reading.at.is_some_and(|at| at != NO_WHOLE);
+        let dated = |reading: &Reading| reading.at.is_some_and(|at| at != INVALID_INTEGER);
         !self.readings.is_empty() && self.readings.iter().all(dated)
     }
 }
 
-/// A value as a device sent it: whatever is no number in JSON is read as one that is not, so that it can be counted.
+/// A number as a device sent it. JSON that is not a number becomes NaN, so that the reading is counted as refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Raw(pub f64);
+pub struct RawNumber(pub f64);
 
-impl Serialize for Raw {
+impl Serialize for RawNumber {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for RawNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
             return f64::deserialize(deserializer).map(Self);
         }
         Ok(Self(match Any::deserialize(deserializer)? {
             Any::Number(number) => number,
-            Any::Whole(whole) => whole as f64,
+            Any::Integer(integer) => integer as f64,
             Any::None | Any::Text(_) | Any::Other => f64::NAN,
         }))
     }
 }
 
-/// A whole number, none, or [`NO_WHOLE`]. `5.0` is whole: JSON makes no difference.
-pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    /// Whole numbers beyond are not all told apart by a float.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Deserializes an optional integer, or [`INVALID_INTEGER`]. `5.0` is an integer: JSON does not distinguish it from `5`.
+fn optional_u64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    /// 2^53: a float does not represent every larger integer.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
     if !deserializer.is_human_readable() {
         return Option::deserialize(deserializer);
     }
     Ok(match Any::deserialize(deserializer)? {
         Any::None => None,
-        Any::Whole(whole) => Some(whole),
-        Any::Number(number) if (0.0..=EXACT).contains(&number) && number.fract() == 0.0 => Some(number as u64),
-        Any::Number(_) | Any::Text(_) | Any::Other => Some(NO_WHOLE),
+        Any::Integer(integer) => Some(integer),
+        Any::Number(number) if (0.0..=MAX_EXACT).contains(&number) && number.fract() == 0.0 => Some(number as u64),
+        Any::Number(_) | Any::Text(_) | Any::Other => Some(INVALID_INTEGER),
     })
 }
 
-/// As [`whole`]; what does not fit is `u32::MAX`.
-pub fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+/// Like [`optional_u64`]; a value that does not fit becomes `u32::MAX`.
+fn optional_u32<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     if !deserializer.is_human_readable() {
         return Option::deserialize(deserializer);
     }
-    Ok(whole(deserializer)?.map(|whole| u32::try_from(whole).unwrap_or(u32::MAX)))
+    Ok(optional_u64(deserializer)?.map(|integer| u32::try_from(integer).unwrap_or(u32::MAX)))
 }
 
-/// A text, none, or [`NO_TEXT`].
-pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+/// Deserializes an optional string, or [`INVALID_TEXT`].
+fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     if !deserializer.is_human_readable() {
         return Option::deserialize(deserializer);
     }
     Ok(match Any::deserialize(deserializer)? {
         Any::None => None,
         Any::Text(text) => Some(text),
-        Any::Number(_) | Any::Whole(_) | Any::Other => Some(NO_TEXT.to_owned()),
+        Any::Number(_) | Any::Integer(_) | Any::Other => Some(INVALID_TEXT.to_owned()),
     })
 }
 
-/// As [`text`], where there must be one.
-pub fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// Like [`optional_text`]; a missing string becomes [`INVALID_TEXT`].
+fn required_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     if !deserializer.is_human_readable() {
         return String::deserialize(deserializer);
     }
-    Ok(text(deserializer)?.unwrap_or_else(|| NO_TEXT.to_owned()))
+    Ok(optional_text(deserializer)?.unwrap_or_else(|| INVALID_TEXT.to_owned()))
 }
 
-/// A list, or none.
-pub fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+/// Deserializes a list; null becomes the empty list.
+fn list_or_empty<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     if deserializer.is_human_readable() {
         Ok(Option::deserialize(deserializer)?.unwrap_or_default())
     } else {
@@ -162,24 +162,24 @@ pub fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> 
     }
 }
 
-/// What is no object is read as `T::default()`.
-pub fn object<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+/// Deserializes an object; any other value becomes `T::default()`.
+fn object_or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Deserialize<'de> + Default,
     D: Deserializer<'de>,
 {
     if deserializer.is_human_readable() {
-        deserializer.deserialize_any(Object(std::marker::PhantomData))
+        deserializer.deserialize_any(ObjectVisitor(std::marker::PhantomData))
     } else {
         T::deserialize(deserializer)
     }
 }
 
-/// A value of JSON as far as it is looked at here.
+/// A JSON value, reduced to the distinctions made here.
 enum Any {
     None,
     /// Not negative.
-    Whole(u64),
+    Integer(u64),
     Number(f64),
     Text(String),
     Other,
@@ -187,13 +187,13 @@ enum Any {
 
 impl<'de> Deserialize<'de> for Any {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Anything)
+        deserializer.deserialize_any(AnyVisitor)
     }
 }
 
-struct Anything;
+struct AnyVisitor;
 
-impl<'de> Visitor<'de> for Anything {
+impl<'de> Visitor<'de> for AnyVisitor {
     type Value = Any;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,11 +205,11 @@ impl<'de> Visitor<'de> for Anything {
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Any, E> {
-        Ok(u64::try_from(value).map_or(Any::Number(value as f64), Any::Whole))
+        Ok(u64::try_from(value).map_or(Any::Number(value as f64), Any::Integer))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Any, E> {
-        Ok(Any::Whole(value))
+        Ok(Any::Integer(value))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Any, E> {
@@ -235,9 +235,9 @@ impl<'de> Visitor<'de> for Anything {
     }
 }
 
-struct Object<T>(std::marker::PhantomData<T>);
+struct ObjectVisitor<T>(std::marker::PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Object<T> {
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ObjectVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -284,7 +284,7 @@ mod tests {
     use duplex_protocol::codec::Encoding;
 
     #[test]
-    fn what_is_no_number_is_read_as_none() {
+    fn values_of_the_wrong_type_become_markers() {
         for json in ["\"NaN\"", "null", "true", "[1,[2]]", "{\"a\":{}}", "\"21.5\""] {
             let text = format!("{{\"metric\":\"t\",\"value\":{json}}}");
             let reading: Reading = Encoding::Json.decode(text.as_bytes()).unwrap();
@@ -294,35 +294,35 @@ mod tests {
             let text = format!("{{\"metric\":\"t\",\"value\":{json}}}");
             assert_eq!(
                 Encoding::Json.decode::<Reading>(text.as_bytes()).unwrap().value,
-                Raw(value)
+                RawNumber(value)
             );
         }
         let reading = |fields: &str| {
             let text = format!("{{\"metric\":\"t\",\"value\":1,{fields}}}");
             Encoding::Json.decode::<Reading>(text.as_bytes()).unwrap()
         };
-        for (at, read) in [
+        for (at, expected) in [
             ("5", Some(5)),
             ("5.0", Some(5)),
             ("null", None),
-            ("5.5", Some(NO_WHOLE)),
-            ("-1", Some(NO_WHOLE)),
-            ("1e300", Some(NO_WHOLE)),
-            ("18446744073709551616", Some(NO_WHOLE)),
-            ("\"5\"", Some(NO_WHOLE)),
-            ("{\"a\":[1]}", Some(NO_WHOLE)),
+            ("5.5", Some(INVALID_INTEGER)),
+            ("-1", Some(INVALID_INTEGER)),
+            ("1e300", Some(INVALID_INTEGER)),
+            ("18446744073709551616", Some(INVALID_INTEGER)),
+            ("\"5\"", Some(INVALID_INTEGER)),
+            ("{\"a\":[1]}", Some(INVALID_INTEGER)),
         ] {
-            assert_eq!(reading(&format!("\"at\":{at}")).at, read, "{at}");
+            assert_eq!(reading(&format!("\"at\":{at}")).at, expected, "{at}");
         }
-        assert_eq!(reading("\"unit\":5").unit.as_deref(), Some(NO_TEXT));
-        for nothing in ["5", "null", "\"x\"", "[[1]]", "true", "{}"] {
-            let reading: Reading = Encoding::Json.decode(nothing.as_bytes()).unwrap();
-            assert!(reading.metric == NO_TEXT && reading.value.0.is_nan(), "{nothing}");
+        assert_eq!(reading("\"unit\":5").unit.as_deref(), Some(INVALID_TEXT));
+        for other in ["5", "null", "\"x\"", "[[1]]", "true", "{}"] {
+            let reading: Reading = Encoding::Json.decode(other.as_bytes()).unwrap();
+            assert!(reading.metric == INVALID_TEXT && reading.value.0.is_nan(), "{other}");
         }
-        let not = Raw(f64::NAN);
+        let nan = RawNumber(f64::NAN);
         for encoding in Encoding::ALL {
-            let bytes = encoding.encode(&not).unwrap();
-            assert!(encoding.decode::<Raw>(&bytes).unwrap().0.is_nan());
+            let bytes = encoding.encode(&nan).unwrap();
+            assert!(encoding.decode::<RawNumber>(&bytes).unwrap().0.is_nan());
         }
     }
 }

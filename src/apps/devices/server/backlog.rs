@@ -1,0 +1,58 @@
+//! Detects the broker's backlog: the messages that it queued while the server was offline. MQTT 3.1.1 messages carry no publication
+//! time, but a broker delivers its queue first and without pauses. Until the first pause, a message without a time of its own may be
+//! as old as the server's absence.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Messages queued during an absence shorter than this count as live.
+pub const MIN_ABSENCE: Duration = Duration::from_secs(60);
+/// A pause of this length means that the broker's queue is empty.
+pub const QUIET: Duration = Duration::from_secs(1);
+/// The longest backlog if there is never a pause: brokers queue some thousand messages, which arrive within this time.
+const MAX_DURATION: Duration = Duration::from_secs(10);
+
+/// The backlog of one connection, from the connection on until the first pause.
+pub struct Backlog {
+    started: Instant,
+    last: Instant,
+}
+
+impl Backlog {
+    pub fn start() -> Self {
+        let now = Instant::now();
+        Self {
+            started: now,
+            last: now,
+        }
+    }
+
+    /// Records a message, and returns whether it may come from the broker's queue.
+    pub fn includes_next(&mut self) -> bool {
+        let included = self.last.elapsed() < QUIET && self.started.elapsed() < MAX_DURATION;
+        self.last = Instant::now();
+        included
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backlog_ends_with_a_pause_or_after_its_maximum() {
+        let mut backlog = Backlog::start();
+        advance(QUIET / 2).await;
+        assert!(backlog.includes_next());
+        advance(QUIET).await;
+        assert!(!backlog.includes_next());
+        let (mut endless, start) = (Backlog::start(), Instant::now());
+        while endless.includes_next() {
+            advance(QUIET / 4).await;
+        }
+        assert_eq!(start.elapsed(), MAX_DURATION);
+    }
+}
