@@ -1,4 +1,4 @@
-// Who may do what: sign-in links, and the controls of devices on a server where nothing is on that is off by default.
+// Authorization on a server with default settings: sign-in links, and the controls of devices.
 
 import type { BrowserContext, Page } from "@playwright/test";
 import { DevicesPage, Sensor } from "./support/devices-page";
@@ -8,10 +8,10 @@ import { expect, test as base } from "./support/test";
 import { en, ko } from "./support/texts";
 
 const test = base.extend<{ strict: Server }>({
-  strict: async ({ complaints }, use) => {
-    // What a browser says of a refused link, and of a server that ends before its pages do.
-    complaints.allow(/status of 403/, /WebSocket/, /ERR_/);
-    const server = await Server.start(0, undefined, { open: false });
+  strict: async ({ consoleErrors }, use) => {
+    // The browser logs the refused link, and the server stops before its pages.
+    consoleErrors.allow(/status of 403/, /WebSocket/, /ERR_/);
+    const server = await Server.start(0, undefined, { demo: false });
     await use(server);
     await server.stop();
   },
@@ -22,14 +22,14 @@ const cookie = async (context: BrowserContext, server: Server) =>
 
 test("a sign-in link works once", async ({ page, browser, strict }) => {
   const link = strict.signInLink();
-  // Programs look at links, too: to look changes nothing.
+  // Link previews fetch the link, too: fetching it must not use it up.
   await page.goto(link);
   const response = await page.goto(link);
   expect(response!.headers()["referrer-policy"]).toBe("no-referrer");
   expect(await cookie(page.context(), strict)).toBeUndefined();
   await page.getByRole("button", { name: ko.sign_in.button }).click();
   await expect(page).toHaveURL(`${strict.url}/status`);
-  await new StatusPage(page).live();
+  await new StatusPage(page).expectLive();
   expect(await cookie(page.context(), strict)).toMatchObject({ httpOnly: true, sameSite: "Strict" });
 
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "en-GB" });
@@ -50,17 +50,17 @@ test("a link signs in without scripts", async ({ browser, strict }) => {
   await context.close();
 });
 
-/** Sends what the page does not offer, as the page would. */
+/** Posts a form that the page does not offer. */
 async function forge(page: Page, path: string): Promise<string> {
-  const answer = await page.request.post(path, {
+  const response = await page.request.post(path, {
     form: { act: "order", order: "reboot", argument: "" },
     headers: { origin: new URL(path).origin },
   });
-  expect(answer.status()).toBe(422);
-  return answer.text();
+  expect(response.status()).toBe(422);
+  return response.text();
 }
 
-test("without --demo a visitor is offered no orders, and is refused them", async ({ page, request, strict }) => {
+test("without --demo a visitor cannot send orders", async ({ page, request, strict }) => {
   const sensor = new Sensor(request, strict.url, strict.data);
   await sensor.temperature(20);
   const path = strict.url + sensor.path;
@@ -77,19 +77,19 @@ test("without --demo a visitor is offered no orders, and is refused them", async
   await devices.open(path);
   await devices.order("identify");
   await expect(page.locator(".order").first()).toHaveAttribute("data-outcome", "sent");
-  await devices.limit("", "10");
+  await devices.setThreshold("", "10");
   await expect(page.locator(".alarm")).toHaveAttribute("data-state", "active");
 });
 
-test("with --demo the page says that everybody may", async ({ page, strict }) => {
+test("with --demo the page says that everyone may control devices", async ({ page, strict }) => {
   await strict.stop();
-  const demo = await Server.start(0, undefined, { open: true });
+  const demo = await Server.start(0, undefined, { demo: true });
   await page.goto(`${demo.url}/devices`);
   await expect(page.locator(".devices-demo")).toHaveText(ko.devices.demo);
   await demo.stop();
 });
 
-test("a visitor keeps their own browser", async ({ page, strict }) => {
+test("a visitor controls their own browser", async ({ page, strict }) => {
   const devices = await new DevicesPage(page).open(`${strict.url}/devices`);
   await page.getByRole("button", { name: ko.devices.browser_start }).click();
   const own = page.locator('.device[data-device^="browser-"]').first();

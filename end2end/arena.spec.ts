@@ -1,5 +1,5 @@
-// The arena: people in one world, over whatever line there is. Each test has a server of its own: a world of others would be
-// theirs to play in. A bot may eat who stands still, so nobody stands for long, and a test that needs a life begins it late.
+// The arena: players in one world, over WebSocket or HTTP. Each test has its own server, because a shared world would contain other
+// tests' players. Bots may eat a player that stands still, so players keep moving, and a test starts to play only when it must.
 
 import { readFileSync } from "node:fs";
 import type { Browser } from "@playwright/test";
@@ -23,25 +23,25 @@ const test = base.extend<Fixtures>({
   arena: async ({ page }, use) => use(new ArenaPage(page)),
 });
 
-async function another(browser: Browser, server: Server): Promise<ArenaPage> {
+async function openSecondPage(browser: Browser, server: Server): Promise<ArenaPage> {
   const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
   return new ArenaPage(await context.newPage());
 }
 
-test("keys move one's own body, and the lag is shown", async ({ arena }) => {
+test("keys move the player, and the page shows the lag", async ({ arena }) => {
   await arena.open();
   await expect(arena.canvas).toHaveAttribute("data-transport", "websocket");
   await arena.play("민지");
-  const before = await arena.place();
-  await arena.go("ArrowRight");
-  expect((await arena.place()).x).not.toBe(before.x);
-  await arena.go("KeyS");
+  const before = await arena.position();
+  await arena.move("ArrowRight");
+  expect((await arena.position()).x).not.toBe(before.x);
+  await arena.move("KeyS");
   await expect(arena.canvas).toHaveAttribute("data-lag", /^\d+$/);
   await expect(arena.page.locator('[data-fact="lag"]')).toHaveText(/^\d+ ms$/);
 });
 
-test("two people are in one world, and one watches the other move", async ({ arena, browser, server }) => {
-  const other = await another(browser, server);
+test("two visitors share one world, and one watches the other move", async ({ arena, browser, server }) => {
+  const other = await openSecondPage(browser, server);
   await other.open();
   await arena.open();
   await arena.play("민지");
@@ -49,18 +49,18 @@ test("two people are in one world, and one watches the other move", async ({ are
   await expect.poll(() => other.number("players")).toBe(1);
   await other.page.getByRole("button", { name: ko.arena.watch.replace("{name}", "민지") }).click();
   await expect.poll(() => other.number("focus")).toBe(me);
-  const before = (await other.seen()).get(me)!;
-  await arena.go("ArrowLeft");
-  await arena.go("ArrowUp");
-  await expect.poll(async () => (await other.seen()).get(me)).not.toEqual(before);
+  const before = (await other.visiblePlayers()).get(me)!;
+  await arena.move("ArrowLeft");
+  await arena.move("ArrowUp");
+  await expect.poll(async () => (await other.visiblePlayers()).get(me)).not.toEqual(before);
   await other.play("서준");
   await expect.poll(() => arena.number("players")).toBe(2);
   await expect(arena.board.filter({ hasText: "서준" })).toHaveCount(1);
   await other.page.context().close();
 });
 
-test("who drops comes back to the same body", async ({ arena, browser, server }) => {
-  const watcher = await another(browser, server);
+test("a player who leaves returns to the same body", async ({ arena, browser, server }) => {
+  const watcher = await openSecondPage(browser, server);
   await watcher.open();
   await arena.open();
   await arena.play("민지");
@@ -73,23 +73,23 @@ test("who drops comes back to the same body", async ({ arena, browser, server })
   await watcher.page.context().close();
 });
 
-test("where WebSocket is blocked the game goes on by posts, and the page says so", async ({ arena, page }) => {
+test("with WebSocket blocked the game runs over HTTP, and the page says so", async ({ arena, page }) => {
   await page.routeWebSocket(/\/api\/arena$/, () => {});
   await arena.open();
   await expect(arena.canvas).toHaveAttribute("data-transport", "http");
   await expect(page.locator('[data-fact="line"]')).toHaveText(ko.arena.http);
   await arena.play("민지");
-  await arena.go("ArrowDown");
+  await arena.move("ArrowDown");
 });
 
-test("the line comes back by itself after the server did, and the best score is still there", async ({ browser, complaints }) => {
-  complaints.allow(/.*/);
+test("the page reconnects after a server restart, and the best score is kept", async ({ browser, consoleErrors }) => {
+  consoleErrors.allow(/.*/);
   test.slow();
   let server = await Server.start();
   const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
   const arena = await new ArenaPage(await context.newPage()).open();
   await arena.play("민지");
-  // Gathers until it weighs more than at birth.
+  // Collect food until the mass exceeds the initial one.
   const keys = ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"];
   for (let turn = 0; turn < 60 && (await arena.number("mass")) <= 100; turn++) {
     if ((await arena.canvas.getAttribute("data-role")) !== "playing") await arena.play("민지");
@@ -104,18 +104,18 @@ test("the line comes back by itself after the server did, and the best score is 
   await server.stop("SIGKILL");
   await expect(arena.canvas).not.toHaveAttribute("data-transport", "websocket");
   server = await Server.start(server.port, server.data);
-  await arena.live();
+  await arena.expectLive();
   await arena.page.reload();
   await expect(arena.best.filter({ hasText: "민지" })).toHaveCount(1);
   await context.close();
   await server.stop();
 });
 
-test("a round is saved, and played again here as the server had it", async ({ arena, page }) => {
+test("a saved round replays to the same result as on the server", async ({ arena, page }) => {
   test.slow();
   await arena.open();
   await arena.play("민지");
-  await arena.go("ArrowRight");
+  await arena.move("ArrowRight");
   await expect.poll(() => arena.number("tick")).toBeGreaterThan(60);
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: ko.arena.save_record }).click();
@@ -131,7 +131,7 @@ test("a round is saved, and played again here as the server had it", async ({ ar
   await expect(replay).toHaveCount(0);
 });
 
-test("the board and the game are told in words", async ({ arena, page }) => {
+test("the leaderboard and the game have text alternatives", async ({ arena, page }) => {
   await arena.open();
   await expect(page.locator("#arena-summary")).toHaveText(ko.arena.summary_watching);
   await arena.play("민지");
@@ -139,7 +139,7 @@ test("the board and the game are told in words", async ({ arena, page }) => {
   await expect(arena.board.filter({ hasText: "민지" })).toHaveCount(1);
 });
 
-test("a thumb steers and boosts", async ({ browser, server }) => {
+test("touch steers and boosts", async ({ browser, server }) => {
   const context = await browser.newContext({
     locale: "ko-KR",
     baseURL: server.url,
@@ -151,15 +151,15 @@ test("a thumb steers and boosts", async ({ browser, server }) => {
   await arena.play("민지");
   const box = (await arena.canvas.boundingBox())!;
   expect(box.height).toBeGreaterThan(280);
-  const before = await arena.place();
+  const before = await arena.position();
   await arena.page.touchscreen.tap(box.x + box.width * 0.9, box.y + box.height * 0.3);
-  await expect.poll(async () => (await arena.place()).x).not.toBe(before.x);
+  await expect.poll(async () => (await arena.position()).x).not.toBe(before.x);
   await expect(arena.page.getByRole("button", { name: ko.arena.boost, exact: true })).toBeVisible();
   await context.close();
 });
 
-test("without scripts the rules, the board and the best are there", async ({ browser, server, arena }) => {
-  // Somebody is there, so the world has a board.
+test("without scripts the page shows the rules, the leaderboard and the best scores", async ({ browser, server, arena }) => {
+  // With a visitor the world runs and has a leaderboard.
   await arena.open();
   await expect.poll(() => arena.board.count()).toBeGreaterThan(0);
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: server.url });

@@ -1,12 +1,12 @@
-// A page that was put aside whole (the back/forward cache) goes on where it was, with what happened meanwhile.
+// A page restored from the back/forward cache resumes and catches up on missed events.
 
 import { chromium } from "@playwright/test";
-import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, createRoom } from "./support/chat-page";
 import { expect, test } from "./support/test";
 import config from "./playwright.config.js";
 
-test("going back shows the page as it was, and then what it missed, once", async ({ baseURL, request }) => {
-  // Playwright turns the cache off.
+test("going back restores the page, and missed messages arrive once", async ({ baseURL, request }) => {
+  // Playwright disables the cache by default.
   const browser = await chromium.launch({
     ...config.use!.launchOptions,
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
@@ -14,24 +14,24 @@ test("going back shows the page as it was, and then what it missed, once", async
   const context = await browser.newContext({ locale: "ko-KR", baseURL });
   const chat = new ChatPage(await context.newPage());
   const { page } = chat;
-  await makeRoom(request, chat.room);
+  await createRoom(request, chat.room);
   await chat.open();
-  await chat.say("떠나기 전");
+  await chat.send("떠나기 전");
   await expect(chat.message("떠나기 전")).toHaveCount(1);
   await page.evaluate(() => {
-    const seen = { thawed: false };
-    Object.assign(window, { seen });
-    addEventListener("pageshow", (event) => (seen.thawed = event.persisted));
+    const observed = { restored: false };
+    Object.assign(window, { observed });
+    addEventListener("pageshow", (event) => (observed.restored = event.persisted));
   });
   await page.goto(`${baseURL}/healthz`);
   await new Writer(request).post(chat.room, "없는 동안");
   await page.goBack({ waitUntil: "commit" });
-  const thawed = () => page.evaluate(() => (window as unknown as { seen?: { thawed: boolean } }).seen?.thawed);
-  await expect.poll(thawed, "the page came from the back/forward cache").toBe(true);
-  await chat.live();
+  const restored = () => page.evaluate(() => (window as unknown as { observed?: { restored: boolean } }).observed?.restored);
+  await expect.poll(restored, "the page came from the back/forward cache").toBe(true);
+  await chat.expectLive();
   await expect(chat.message("없는 동안")).toHaveCount(1);
   expect(await chat.texts()).toEqual(["떠나기 전", "없는 동안"]);
-  await chat.say("돌아와서");
+  await chat.send("돌아와서");
   await expect(chat.message("돌아와서")).toHaveCount(1);
   await browser.close();
 });

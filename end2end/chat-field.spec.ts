@@ -1,6 +1,6 @@
-// What a visitor is told while writing and reading: limits, what is new, what waits.
+// The chat's composer and message list: length and rate limits, unread markers, pending messages.
 
-import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, createRoom } from "./support/chat-page";
 import { expect, test as base } from "./support/test";
 import { fill, ko } from "./support/texts";
 
@@ -9,12 +9,12 @@ const MAX_TEXT = 4000;
 const test = base.extend<{ chat: ChatPage }>({
   chat: async ({ page, request }, use) => {
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     await use(await chat.open());
   },
 });
 
-/** As when another tab comes before this one, or goes. */
+/** Simulates hiding the tab or showing it again. */
 const hide = (chat: ChatPage, hidden: boolean) =>
   chat.page.evaluate((hidden) => {
     Object.defineProperty(document, "visibilityState", { configurable: true, get: () => (hidden ? "hidden" : "visible") });
@@ -22,8 +22,8 @@ const hide = (chat: ChatPage, hidden: boolean) =>
     document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
   }, hidden);
 
-test("what comes while one looks elsewhere is counted in the title, and marked on return", async ({ chat, page, request }) => {
-  await chat.say("여기까지 봤어요");
+test("messages received in a hidden tab are counted in the title and marked on return", async ({ chat, page, request }) => {
+  await chat.send("여기까지 봤어요");
   await expect(chat.message("여기까지 봤어요")).toBeVisible();
   const title = await page.title();
   await hide(chat, true);
@@ -40,7 +40,7 @@ test("what comes while one looks elsewhere is counted in the title, and marked o
   expect(after).toContain("하나");
 });
 
-test("who reads above stays there, and is told how many came below", async ({ chat, page, request }) => {
+test("a reader who has scrolled up stays there and sees the number of new messages", async ({ chat, page, request }) => {
   for (let writer = new Writer(request), number = 0; number < 40; number++) {
     if (number % 10 === 0) writer = new Writer(request);
     await writer.post(chat.room, `줄 ${number}.`);
@@ -50,21 +50,21 @@ test("who reads above stays there, and is told how many came below", async ({ ch
   await log.hover();
   await page.mouse.wheel(0, -600);
   const button = page.getByRole("button", { name: fill(ko.chat.new_below, { count: 2 }) });
-  const place = () => chat.message("줄 20.").evaluate((row) => Math.round(row.getBoundingClientRect().top));
+  const top = () => chat.message("줄 20.").evaluate((row) => Math.round(row.getBoundingClientRect().top));
   await expect(chat.message("줄 39.")).not.toBeInViewport();
-  const before = await place();
+  const before = await top();
   const writer = new Writer(request);
   await writer.post(chat.room, "아래 하나");
   await writer.post(chat.room, "아래 둘");
   await expect(button).toBeVisible();
-  expect(Math.abs((await place()) - before)).toBeLessThanOrEqual(1);
+  expect(Math.abs((await top()) - before)).toBeLessThanOrEqual(1);
   await button.click();
   await expect(chat.message("아래 둘")).toBeInViewport();
 });
 
-test("what was written too fast waits, and is sent by itself, once", async ({ chat }) => {
-  for (let number = 0; number < 10; number++) await chat.say(`빨리 ${number}`);
-  await chat.say("너무 빨리");
+test("a rate-limited message waits and is sent automatically, once", async ({ chat }) => {
+  for (let number = 0; number < 10; number++) await chat.send(`빨리 ${number}`);
+  await chat.send("너무 빨리");
   await expect(chat.pending).toContainText("너무 빨리");
   await expect(chat.pending).toHaveAttribute("data-standing", "held");
   await expect(chat.pending.locator(".standing")).toHaveText(/\d+초 뒤에 저절로 보냅니다/);
@@ -74,11 +74,11 @@ test("what was written too fast waits, and is sent by itself, once", async ({ ch
   await expect(chat.messages).toHaveCount(11);
 });
 
-test("what was written during an outage meets the room's rate, waits, and arrives in order by itself", async ({ chat, context, complaints }) => {
-  complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
+test("messages written during an outage are rate-limited and arrive in order", async ({ chat, context, consoleErrors }) => {
+  consoleErrors.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
   await context.setOffline(true);
   const texts = Array.from({ length: 24 }, (_, number) => `말 ${number}`);
-  for (const text of texts) await chat.say(text);
+  for (const text of texts) await chat.send(text);
   await expect(chat.pending).toHaveCount(texts.length);
   await context.setOffline(false);
   await expect(chat.pending.first()).toHaveAttribute("data-standing", "held", { timeout: 30_000 });
@@ -87,7 +87,7 @@ test("what was written during an outage meets the room's rate, waits, and arrive
   expect(await chat.texts()).toEqual(texts);
 });
 
-test("a text that is too long is not pasted, and what was typed stays", async ({ chat, page }) => {
+test("pasting a text that is too long is refused, and the typed text stays", async ({ chat, page }) => {
   await chat.field.fill("앞");
   await page.evaluate((length) => {
     const field = document.querySelector<HTMLTextAreaElement>("#message-field")!;
@@ -102,7 +102,7 @@ test("a text that is too long is not pasted, and what was typed stays", async ({
   await expect(chat.messages).toHaveCount(1);
 });
 
-test("Enter in a composition ends the composition, the next one sends", async ({ chat, page, context }) => {
+test("Enter during a composition ends the composition, the next Enter sends", async ({ chat, page, context }) => {
   const cdp = await context.newCDPSession(page);
   const enter = async (keyCode: number) => {
     const key = { key: "Enter", code: "Enter", windowsVirtualKeyCode: keyCode };
@@ -125,23 +125,23 @@ test("Enter in a composition ends the composition, the next one sends", async ({
   expect(await chat.texts()).toEqual(["반가\n워요"]);
 });
 
-test("a page whose commands still wait asks before it goes", async ({ chat, page, context, complaints }) => {
-  complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
-  const asked: string[] = [];
+test("a page with pending commands asks before it is left", async ({ chat, page, context, consoleErrors }) => {
+  consoleErrors.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
+  const dialogs: string[] = [];
   page.on("dialog", async (dialog) => {
-    asked.push(dialog.type());
+    dialogs.push(dialog.type());
     await dialog.dismiss();
   });
   await context.setOffline(true);
-  await chat.say("아직 못 보낸 말");
+  await chat.send("아직 못 보낸 말");
   await expect(chat.pending).toHaveCount(1);
   await page.evaluate(() => location.assign("/about"));
-  await expect.poll(() => asked).toEqual(["beforeunload"]);
+  await expect.poll(() => dialogs).toEqual(["beforeunload"]);
   await expect(chat.pending).toContainText("아직 못 보낸 말");
   await context.setOffline(false);
   await expect(chat.pending).toHaveCount(0, { timeout: 30_000 });
   await expect(chat.message("아직 못 보낸 말")).toHaveCount(1);
   await page.goto("/about");
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
-  expect(asked).toEqual(["beforeunload"]);
+  expect(dialogs).toEqual(["beforeunload"]);
 });

@@ -1,32 +1,32 @@
-// The chat: two people talk, over every transport, and nothing is lost whatever happens in between.
+// The chat: two visitors exchange messages over every transport, and no message is lost or duplicated across failures.
 
 import type { BrowserContext, Page } from "@playwright/test";
-import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, createRoom } from "./support/chat-page";
 import { Server } from "./support/server";
 import { expect, test as base } from "./support/test";
 import { fill, ko } from "./support/texts";
 
-/** Each test has a room of its own. */
+/** Each test creates its own room. */
 const test = base.extend<{ chat: ChatPage }>({
   chat: async ({ page, request }, use) => {
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     await use(chat);
   },
 });
 
-async function another(page: Page, chat: ChatPage): Promise<ChatPage> {
+async function openSecondVisitor(page: Page, chat: ChatPage): Promise<ChatPage> {
   const context = await page.context().browser()!.newContext({ locale: "ko-KR", baseURL: new URL(page.url()).origin });
   return new ChatPage(await context.newPage(), chat.room).open();
 }
 
-test("two browsers talk", async ({ chat, page }) => {
+test("two browsers exchange messages", async ({ chat, page }) => {
   await chat.open();
-  const other = await another(page, chat);
-  await chat.say("안녕하세요, 거기 누구 있나요?");
+  const other = await openSecondVisitor(page, chat);
+  await chat.send("안녕하세요, 거기 누구 있나요?");
   await expect(other.message("안녕하세요, 거기 누구 있나요?")).toHaveAttribute("data-own", "false");
   await expect(chat.message("안녕하세요, 거기 누구 있나요?")).toHaveAttribute("data-own", "true");
-  await other.say("네, https://example.com 에 있어요");
+  await other.send("네, https://example.com 에 있어요");
   await expect(chat.message("네,").getByRole("link")).toHaveAttribute("href", "https://example.com");
   expect(await chat.texts()).toEqual(await other.texts());
   await expect(chat.page.locator(".people summary")).toHaveText(fill(ko.chat.people_here, { count: 2 }));
@@ -34,9 +34,9 @@ test("two browsers talk", async ({ chat, page }) => {
   await expect(chat.page.locator(".people summary")).toHaveText(fill(ko.chat.people_here, { count: 1 }), { timeout: 45_000 });
 });
 
-test("who writes is seen writing", async ({ chat, page }) => {
+test("the typing indicator is shown", async ({ chat, page }) => {
   await chat.open();
-  const other = await another(page, chat);
+  const other = await openSecondVisitor(page, chat);
   await other.field.pressSequentially("음");
   await expect(page.getByText(/입력하고 있습니다/)).toBeVisible();
   await other.field.press("Enter");
@@ -44,10 +44,10 @@ test("who writes is seen writing", async ({ chat, page }) => {
   await other.page.context().close();
 });
 
-test("one's own message is edited, reacted to and deleted, and the other sees it", async ({ chat, page }) => {
+test("editing, reacting to and deleting a message reaches the other visitor", async ({ chat, page }) => {
   await chat.open();
-  const other = await another(page, chat);
-  await chat.say("처음 말");
+  const other = await openSecondVisitor(page, chat);
+  await chat.send("처음 말");
   const open = (side: ChatPage) => side.messages.first().locator(".menu-button").click();
   const choose = (item: string) => chat.messages.first().locator(`[data-act=${item}]`).click();
   await open(chat);
@@ -66,10 +66,10 @@ test("one's own message is edited, reacted to and deleted, and the other sees it
   await other.page.context().close();
 });
 
-test("a room is made, found in the list, and counts what was not read", async ({ chat, page, request, complaints }) => {
-  // Of the room that is not there.
-  complaints.allow(/status of 404/);
-  // A room is counted from the first visit on.
+test("a created room is listed with its number of unread messages", async ({ chat, page, request, consoleErrors }) => {
+  // The page of the missing room responds 404.
+  consoleErrors.allow(/status of 404/);
+  // Unread messages count from the first visit on.
   await chat.open();
   await new ChatPage(page, "lobby").open();
   const entry = page.getByRole("navigation", { name: ko.chat.rooms }).getByRole("link", { name: chat.room });
@@ -83,14 +83,14 @@ test("a room is made, found in the list, and counts what was not read", async ({
   await expect(page.getByRole("heading", { name: ko.chat.no_room })).toBeVisible();
 });
 
-test("offline, what is said waits, and is said once when the network is back", async ({ chat, page, context, complaints }) => {
-  complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
+test("a message sent offline waits and arrives once when the network is back", async ({ chat, page, context, consoleErrors }) => {
+  consoleErrors.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
   await chat.open();
-  const other = await another(page, chat);
+  const other = await openSecondVisitor(page, chat);
   await context.setOffline(true);
-  await chat.say("터널 안에서");
+  await chat.send("터널 안에서");
   await expect(chat.pending).toHaveCount(1);
-  await other.say("밖에서");
+  await other.send("밖에서");
   await context.setOffline(false);
   await expect(other.message("터널 안에서")).toHaveCount(1, { timeout: 30_000 });
   await expect(chat.message("밖에서")).toHaveCount(1);
@@ -99,18 +99,18 @@ test("offline, what is said waits, and is said once when the network is back", a
   await other.page.context().close();
 });
 
-test("a hundred messages of many people arrive in order", async ({ chat, request }) => {
+test("a hundred messages of ten visitors arrive in order", async ({ chat, request }) => {
   await chat.open();
-  const said: string[] = [];
+  const sent: string[] = [];
   for (let person = 0; person < 10; person++) {
     const writer = new Writer(request);
-    for (let number = 0; number < 10; number++) said.push(`${person}.${number}`), await writer.post(chat.room, `${person}.${number}`);
+    for (let number = 0; number < 10; number++) sent.push(`${person}.${number}`), await writer.post(chat.room, `${person}.${number}`);
   }
   await expect(chat.message("9.9")).toBeVisible();
-  expect(await chat.texts()).toEqual(said);
+  expect(await chat.texts()).toEqual(sent);
 });
 
-test("a message touches the document where it stands, and nowhere else", async ({ chat, page, request }) => {
+test("a new message does not change the rows of other messages", async ({ chat, page, request }) => {
   const writer = new Writer(request);
   for (let number = 0; number < 9; number++) await writer.post(chat.room, `앞 ${number}`);
   await chat.open();
@@ -132,8 +132,8 @@ test("a message touches the document where it stands, and nowhere else", async (
   expect(await page.evaluate(() => (window as unknown as { touched: string[] }).touched)).toEqual([]);
 });
 
-test("history comes as one scrolls up, and one's own word is at the end", async ({ chat, page, request }) => {
-  // More than the document holds at once.
+test("scrolling up loads history, and an own message scrolls to the end", async ({ chat, page, request }) => {
+  // More messages than the document holds at once.
   const count = 500;
   for (let number = 0; number < count; ) {
     const writer = new Writer(request);
@@ -154,11 +154,11 @@ test("history comes as one scrolls up, and one's own word is at the end", async 
     .toBe(1);
   await expect(page.getByText(ko.chat.beginning)).toBeAttached();
   expect(await chat.messages.count()).toBeLessThanOrEqual(300);
-  await chat.say("끝에서");
+  await chat.send("끝에서");
   await expect(chat.message("끝에서")).toBeInViewport();
 });
 
-test("without scripts the last messages are there, and a form says more", async ({ browser, baseURL, chat, request }) => {
+test("without scripts the page shows the last messages, and a form posts", async ({ browser, baseURL, chat, request }) => {
   await new Writer(request).post(chat.room, "스크립트 없이도");
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL });
   const page = await context.newPage();
@@ -181,16 +181,16 @@ const blockStream = (context: BrowserContext) => context.route(/\/api\/session\/
 
 for (const { name, block, word } of [
   { name: "WebSocket is blocked: server-sent events take over", block: [blockSocket], word: ko.link.sse },
-  { name: "server-sent events are held back too: polling takes over", block: [blockSocket, blockStream], word: ko.link.poll },
+  { name: "server-sent events are blocked, too: polling takes over", block: [blockSocket, blockStream], word: ko.link.poll },
 ]) {
   test(name, async ({ chat, page, context, request }) => {
     for (const one of block) await one(context);
     await page.goto(chat.path);
     await expect(chat.link).toContainText(word, { timeout: 40_000 });
-    const other = await another(page, chat);
+    const other = await openSecondVisitor(page, chat);
     for (let number = 0; number < 5; number++) {
-      await chat.say(`막힌 쪽 ${number}`);
-      await other.say(`열린 쪽 ${number}`);
+      await chat.send(`막힌 쪽 ${number}`);
+      await other.send(`열린 쪽 ${number}`);
     }
     for (const side of [chat, other]) {
       await expect(side.message("막힌 쪽")).toHaveCount(5, { timeout: 30_000 });
@@ -201,13 +201,13 @@ for (const { name, block, word } of [
   });
 }
 
-test.describe("on a server that dies", () => {
-  base("what was typed and said in between is there, once", async ({ browser, complaints }) => {
-    complaints.allow(/.*/);
+test.describe("on a server that is killed", () => {
+  base("the draft is kept, and a message sent meanwhile arrives once", async ({ browser, consoleErrors }) => {
+    consoleErrors.allow(/.*/);
     let server = await Server.start();
     const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
     const chat = await new ChatPage(await context.newPage(), "lobby").open();
-    await chat.say("죽기 전에");
+    await chat.send("죽기 전에");
     await expect(chat.message("죽기 전에")).toHaveCount(1);
     await chat.field.fill("쓰다 만");
     await server.stop("SIGKILL");
@@ -217,7 +217,7 @@ test.describe("on a server that dies", () => {
     await chat.field.press("Enter");
     await expect(chat.pending).toContainText("쓰다 만 글");
     server = await Server.start(server.port, server.data);
-    await chat.live();
+    await chat.expectLive();
     await expect(chat.message("쓰다 만 글")).toHaveCount(1);
     await expect(chat.pending).toHaveCount(0);
     await chat.page.reload();

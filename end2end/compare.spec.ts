@@ -1,4 +1,4 @@
-// The comparison: it measures for real, what it shows fits together, and it can be stopped, shared and copied.
+// The comparison: measurements are real and consistent, and a run can be stopped, shared and copied.
 
 import { ComparePage, WAYS } from "./support/compare-page";
 import { test } from "./support/server";
@@ -7,7 +7,7 @@ import { ko, texts } from "./support/texts";
 
 test.setTimeout(150_000);
 
-test("every way is measured, and its bytes are those that the server counted", async ({ page }) => {
+test("every method is measured, with the bytes that the server counted", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   await compare.set("count", 20);
   await compare.run();
@@ -26,21 +26,21 @@ test("every way is measured, and its bytes are those that the server counted", a
     expect(p50).toBeLessThanOrEqual(p95);
     expect(p95).toBeLessThanOrEqual(p99);
   }
-  // 120 bytes in one masked frame, and back in one that is not: RFC 6455 leaves no other number.
+  // 120 bytes in a masked frame, and in an unmasked frame back (RFC 6455).
   expect(await compare.figure("socket", "bytes_up")).toBe(126);
   expect(await compare.figure("socket", "bytes_down")).toBe(122);
-  // Requests carry what browsers say with each of them.
+  // HTTP requests carry the browser's headers.
   for (const way of ["fetch", "fresh", "sse", "poll", "function", "signal"] as const) {
     expect(await compare.figure(way, "bytes_up"), way).toBeGreaterThan(4 * 126);
   }
-  // Two rounds with a socket each; a connection at least for each of 20 messages.
+  // Two rounds with one socket each; at least one connection for each of 20 messages.
   expect(await compare.figure("socket", "connections")).toBe(2);
   expect(await compare.figure("fresh", "connections")).toBeGreaterThanOrEqual(20);
   expect(await compare.figure("fetch", "connections")).toBeLessThanOrEqual(12);
   await expect(page.locator(".way-result svg.histogram path")).toHaveCount(WAYS.length);
 });
 
-test("what the numbers show is written from them", async ({ page }) => {
+test("the findings are derived from the figures", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   await expect(page.getByText(ko.compare.findings_none)).toBeVisible();
   await compare.set("count", 10);
@@ -52,11 +52,11 @@ test("what the numbers show is written from them", async ({ page }) => {
   await expect(page.locator(".way-result").first()).not.toContainText("{");
   const bytes = (await compare.figure("socket", "bytes_up")) + (await compare.figure("socket", "bytes_down"));
   await expect(compare.finding("headers")).toContainText(String(bytes));
-  // The browser heard 304: ten loads of 32 KiB took little more than one.
+  // The browser got 304 responses: ten loads of 32 KiB transferred little more than one.
   await expect(compare.finding("cached")).toContainText("304");
 });
 
-test("several messages in flight, and a rate", async ({ page }) => {
+test("messages in flight and the rate are configurable", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   await compare.set("count", 30);
   await compare.set("in-flight", 6);
@@ -72,7 +72,7 @@ test("several messages in flight, and a rate", async ({ page }) => {
   }
 });
 
-test("settings stay within their bounds", async ({ page }) => {
+test("settings stay within their limits", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   const count = page.locator('[data-setting="count"]');
   await count.fill("１２");
@@ -88,21 +88,21 @@ test("settings stay within their bounds", async ({ page }) => {
   await expect(page.locator('[data-setting="count"]')).toHaveValue("10");
 });
 
-test("a run is stopped, and what was measured stays", async ({ page }) => {
+test("a stopped run keeps the figures measured so far", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   await compare.set("rate", 10);
   await compare.measure.click();
   await expect(compare.stop).toBeEnabled();
-  // The second way has begun, so the first has its figures.
+  // The second method has started, so the first one has figures.
   await expect(page.locator("#measure .hint[role=status]")).toContainText(ko.compare.way_topic, { timeout: 20_000 });
   await compare.stop.click();
   await expect(compare.measure).toBeEnabled({ timeout: 15_000 });
-  await expect(compare.somebodys).toContainText(ko.compare.stopped);
+  await expect(compare.sharedNote).toContainText(ko.compare.stopped);
   expect(await compare.figure("socket", "answered")).toBeGreaterThan(0);
   expect(await compare.figure("signal", "answered")).toBe(0);
 });
 
-test("results are kept, copied, and shown to others by a link", async ({ page, browser, baseURL }) => {
+test("results are stored, copied, and shared by a link", async ({ page, browser, baseURL }) => {
   const compare = await new ComparePage(page).open();
   await compare.set("count", 10);
   await compare.run();
@@ -119,24 +119,24 @@ test("results are kept, copied, and shown to others by a link", async ({ page, b
   await page.reload();
   await expect(compare.rows).toHaveCount(WAYS.length);
   expect(await compare.cells()).toEqual(cells);
-  await expect(compare.somebodys).toBeEmpty();
+  await expect(compare.sharedNote).toBeEmpty();
 
   const context = await browser.newContext({ locale: "en-US", baseURL });
   const other = new ComparePage(await context.newPage(), texts.en);
   await other.page.goto(link);
   await expect(other.rows).toHaveCount(WAYS.length);
   expect(await other.cells()).toEqual(cells);
-  await expect(other.somebodys).toContainText(texts.en.compare.somebodys);
+  await expect(other.sharedNote).toContainText(texts.en.compare.somebodys);
   await context.close();
 });
 
-test("pushing is measured against polling, in real seconds", async ({ page }) => {
+test("push is measured against polling in real time", async ({ page }) => {
   const compare = await new ComparePage(page).open();
-  const began = Date.now();
+  const start = Date.now();
   await page.locator('[data-act="watch"]').click();
   await expect(compare.measure).toBeDisabled();
-  await compare.done();
-  expect(Date.now() - began).toBeGreaterThan(44_000);
+  await compare.expectDone();
+  expect(Date.now() - start).toBeGreaterThan(44_000);
   expect(await compare.stale("push", "missed")).toBe(0);
   expect(await compare.stale("push", "seen")).toBeGreaterThan(3);
   expect(await compare.stale("poll1", "requests")).toBe(45);
@@ -146,10 +146,10 @@ test("pushing is measured against polling, in real seconds", async ({ page }) =>
   await expect(page.locator("#stale p", { hasText: "{" })).toHaveCount(0);
 });
 
-test("leaving the page ends what it measures and closes its sockets", async ({ page, request }) => {
+test("leaving the page stops the run and closes its sockets", async ({ page, request }) => {
   const open = async () => (await (await request.get("/api/vitals")).json()).connections as number;
   await page.goto("/about");
-  // The bell's session, which every page has.
+  // Every page has the bell's session.
   await expect.poll(open).toBe(1);
   const compare = await new ComparePage(page).open();
   await compare.set("rate", 5);
@@ -161,9 +161,9 @@ test("leaving the page ends what it measures and closes its sockets", async ({ p
 
 test.describe("without JavaScript", () => {
   test.use({ javaScriptEnabled: false });
-  test.beforeEach(({ complaints }) => complaints.allow(/was preloaded using link preload but not used/));
+  test.beforeEach(({ consoleErrors }) => consoleErrors.allow(/was preloaded using link preload but not used/));
 
-  test("the page says what would be measured and how", async ({ page }) => {
+  test("the page explains what is measured and how", async ({ page }) => {
     await page.goto("/compare");
     await expect(page.locator("noscript")).toBeVisible();
     await expect(page.locator("#ways dt")).toHaveCount(WAYS.length);

@@ -1,11 +1,11 @@
-// The devices: values as they are measured, alarms and commands, and nothing of it lost when the server goes.
+// The devices: live values, alarms and orders, which survive a killed server.
 
 import { DevicesPage, Sensor } from "./support/devices-page";
 import { Server, test as base } from "./support/server";
 import { expect } from "./support/test";
 import { fill, ko } from "./support/texts";
 
-/** Each test has a device of its own. */
+/** Each test has its own device. */
 const test = base.extend<{ sensor: Sensor; devices: DevicesPage }>({
   sensor: async ({ request, server }, use) => {
     const sensor = new Sensor(request, server.url, server.data);
@@ -15,7 +15,7 @@ const test = base.extend<{ sensor: Sensor; devices: DevicesPage }>({
   devices: async ({ page }, use) => use(new DevicesPage(page)),
 });
 
-test("the machine that runs the server is there with nothing configured", async ({ devices }) => {
+test("the server's machine is a device by default", async ({ devices }) => {
   await devices.open();
   const host = devices.page.locator('.device[data-device^="host-"]');
   await expect(host).toHaveAttribute("data-health", "online");
@@ -26,13 +26,13 @@ test("the machine that runs the server is there with nothing configured", async 
   await expect(devices.page.locator(".order").first()).toHaveAttribute("data-outcome", "acknowledged");
 });
 
-test("a value is on two screens as soon as it is measured", async ({ devices, sensor, browser, server }) => {
+test("a value is shown in two browsers as soon as it is measured", async ({ devices, sensor, browser, server }) => {
   await devices.open();
   const other = await new DevicesPage(await (await browser.newContext({ locale: "ko-KR", baseURL: server.url })).newPage()).open(sensor.path);
   await sensor.temperature(23.5);
   await expect(devices.tile(sensor.id).locator(".gauge-number")).toHaveText("23.5 °C");
   await expect(other.value("temperature").locator(".value-number")).toHaveText("23.5 °C");
-  // Late and wrong values turn nothing back, and are counted.
+  // Late and invalid values do not replace the current one, and are counted.
   await sensor.temperature(5, Date.now() - 600_000);
   await sensor.temperature("NaN");
   await expect(other.page.locator('[data-fact="refused"]')).toHaveText("1");
@@ -43,15 +43,15 @@ test("a value is on two screens as soon as it is measured", async ({ devices, se
 });
 
 for (const width of [320, 390]) {
-  test(`no number breaks inside on a phone of ${width} pixels`, async ({ page, devices, sensor }) => {
+  test(`no number wraps on a phone of ${width} pixels`, async ({ page, devices, sensor }) => {
     await page.setViewportSize({ width, height: 700 });
     const values = [-999_999_999_999.123, 123_456.789012345, 0.000_012_345_678_9, -23.5];
     await sensor.report(values.map((value, at) => ({ metric: `m${at}`, value, unit: "kWh" })));
-    // The lines of a text whose number has more than one.
-    const broken = (where: string) =>
-      page.locator(where).evaluateAll((places) =>
-        places.flatMap((place) => {
-          const walk = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    // The numbers that span more than one line.
+    const wrapped = (selector: string) =>
+      page.locator(selector).evaluateAll((elements) =>
+        elements.flatMap((element) => {
+          const walk = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
           const found: string[] = [];
           for (let node = walk.nextNode(); node; node = walk.nextNode()) {
             for (const { index, 0: number } of node.textContent!.matchAll(/[-\d.,]*\d/g)) {
@@ -66,16 +66,16 @@ for (const width of [320, 390]) {
       );
     await devices.open();
     await expect(devices.tile(sensor.id).locator(".gauge")).toHaveCount(4);
-    expect(await broken(".gauge-number")).toEqual([]);
+    expect(await wrapped(".gauge-number")).toEqual([]);
     await devices.open(sensor.path);
     await expect(devices.value("m3")).toBeVisible();
-    expect(await broken(".value-number")).toEqual([]);
-    const whole = await devices.value("m0").locator(".value-number").evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
-    expect(whole, "the longest of a device's usual numbers is shown whole").toBe(0);
+    expect(await wrapped(".value-number")).toEqual([]);
+    const overflow = await devices.value("m0").locator(".value-number").evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+    expect(overflow, "the longest number of usual size fits").toBe(0);
   });
 }
 
-test("devices are found by state and by name", async ({ devices, sensor }) => {
+test("devices are filtered by health and by name", async ({ devices, sensor }) => {
   await devices.open();
   await devices.search.fill(sensor.id);
   await expect(devices.tiles).toHaveCount(1);
@@ -86,11 +86,11 @@ test("devices are found by state and by name", async ({ devices, sensor }) => {
   await expect(devices.page.locator(".devices-empty")).toHaveText(ko.devices.none_found);
 });
 
-test("an alarm comes, is seen, and is over", async ({ devices, sensor }) => {
+test("an alarm is raised, acknowledged and cleared", async ({ devices, sensor }) => {
   await devices.open(sensor.path);
-  await devices.limit("40", "30");
+  await devices.setThreshold("40", "30");
   await expect(devices.page.locator(".threshold [role=alert]")).toHaveText(ko.devices.bad_threshold);
-  await devices.limit("", "30", "2");
+  await devices.setThreshold("", "30", "2");
   await sensor.temperature(31);
   const alarm = devices.page.locator(".alarm").first();
   await expect(alarm).toHaveAttribute("data-state", "active");
@@ -104,22 +104,22 @@ test("an alarm comes, is seen, and is over", async ({ devices, sensor }) => {
   await expect(alarm).toHaveAttribute("data-state", "over");
 });
 
-test("numbers are read as they are typed, and told before they are set", async ({ devices, sensor }) => {
+test("numbers are parsed in local notation, with a preview", async ({ devices, sensor }) => {
   await devices.open(sensor.path);
   const form = devices.page.locator(".threshold");
   await form.locator("input[name=high]").fill("30,5");
   await expect(form.locator(".read-as:not(:empty)")).toHaveText(fill(ko.number.read_as, { number: "30.5" }));
-  await devices.limit("−1.234,5", "30,5", "0,5");
+  await devices.setThreshold("−1.234,5", "30,5", "0,5");
   await expect(form.locator("input[name=high]")).toHaveValue("30.5");
   await expect(form.locator("input[name=low]")).toHaveValue("-1234.5");
-  await devices.limit("", "1,2,3");
+  await devices.setThreshold("", "1,2,3");
   await expect(form.locator("[role=alert]")).toHaveText(ko.number.wrong);
   await devices.page.reload();
   await expect(form.locator("input[name=high]")).toHaveValue("30.5");
   await expect(form.locator("input[name=low]")).toHaveValue("-1234.5");
 });
 
-test("small values are shown with their digits, and what is no number with its reason", async ({ devices, sensor }) => {
+test("small values keep their digits, and an invalid value is listed with its reason", async ({ devices, sensor }) => {
   await sensor.report([
     { metric: "leak", value: 1.23e-7 },
     { metric: "energy", value: 123456789.123 },
@@ -136,7 +136,7 @@ test("small values are shown with their digits, and what is no number with its r
   await expect(devices.value("broken")).toHaveCount(0);
 });
 
-test("the history is read and zoomed with the keyboard", async ({ devices, sensor }) => {
+test("the history is operated by keyboard", async ({ devices, sensor }) => {
   for (const minutes of [50, 40, 30, 20, 10]) await sensor.temperature(minutes, Date.now() - minutes * 60_000);
   await devices.open(sensor.path);
   const history = devices.page.locator(".history");
@@ -152,7 +152,7 @@ test("the history is read and zoomed with the keyboard", async ({ devices, senso
   await expect(devices.page.locator('[data-range="24"]')).toHaveAttribute("aria-pressed", "true");
 });
 
-test("a visitor's browser is a device of their own", async ({ devices, browser, server }) => {
+test("a visitor's browser is a device that only they control", async ({ devices, browser, server }) => {
   await devices.open();
   await devices.page.getByRole("button", { name: ko.devices.browser_start }).click();
   const own = devices.page.locator('.device[data-device^="browser-"]');
@@ -165,7 +165,7 @@ test("a visitor's browser is a device of their own", async ({ devices, browser, 
   await context.close();
 });
 
-test("without JavaScript the page shows, and takes thresholds and commands", async ({ browser, sensor, server }) => {
+test("without JavaScript the pages show values and accept thresholds and orders", async ({ browser, sensor, server }) => {
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: server.url });
   const page = await context.newPage();
   const devices = new DevicesPage(page);
@@ -173,7 +173,7 @@ test("without JavaScript the page shows, and takes thresholds and commands", asy
   await expect(devices.tile(sensor.id)).toBeVisible();
   await devices.tile(sensor.id).getByRole("link").click();
   await expect(devices.value("temperature").locator(".value-number")).toHaveText("20 °C");
-  await devices.limit("", "10");
+  await devices.setThreshold("", "10");
   await expect(page.locator(".alarm")).toHaveAttribute("data-state", "active");
   await devices.order("identify");
   await expect(page.locator(".order")).toHaveAttribute("data-outcome", "sent");
@@ -182,9 +182,9 @@ test("without JavaScript the page shows, and takes thresholds and commands", asy
   await context.close();
 });
 
-base("values are there again when the server is", async ({ browser, request }) => {
+base("the page resumes after a server restart", async ({ browser, request }) => {
   let server = await Server.start();
-  // What this browser says of a server that is gone is no complaint.
+  // A context without the fixture: the connection errors of a stopped server do not fail the test.
   const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
   const sensor = new Sensor(request, server.url, server.data);
   await sensor.temperature(20);
@@ -192,7 +192,7 @@ base("values are there again when the server is", async ({ browser, request }) =
   await server.stop("SIGKILL");
   await expect(devices.status).toHaveAttribute("data-status", "waiting");
   server = await Server.start(server.port, server.data);
-  await devices.live();
+  await devices.expectLive();
   await sensor.temperature(21);
   await expect(devices.value("temperature").locator(".value-number")).toHaveText("21 °C");
   await context.close();

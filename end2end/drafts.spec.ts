@@ -1,4 +1,4 @@
-// What is half-written: a message in each tab, and a message that is being changed.
+// Drafts: unsent messages of each tab, and unfinished edits.
 
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -6,18 +6,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "@playwright/test";
 import config from "./playwright.config.js";
-import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, createRoom } from "./support/chat-page";
 import { expect, test as base } from "./support/test";
 
 const test = base.extend<{ chat: ChatPage }>({
   chat: async ({ page, request }, use) => {
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     await use(await chat.open());
   },
 });
 
-test("two tabs of a room have a draft each, which survives a reload", async ({ chat, page, context }) => {
+test("each tab of a room has its own draft, which survives a reload", async ({ chat, page, context }) => {
   await chat.field.fill("첫째 탭");
   const second = new ChatPage(await context.newPage(), chat.room);
   await second.open();
@@ -31,7 +31,7 @@ test("two tabs of a room have a draft each, which survives a reload", async ({ c
   await expect(chat.field).toHaveValue("첫째 탭");
 });
 
-test("the draft of a closed tab comes back in a new one, once", async ({ chat, page, context }) => {
+test("the draft of a closed tab is restored in a new one, once", async ({ chat, page, context }) => {
   await chat.field.fill("닫힌 탭의 글");
   await page.goto("about:blank");
   await page.close();
@@ -43,8 +43,8 @@ test("the draft of a closed tab comes back in a new one, once", async ({ chat, p
   await expect(other.field).toHaveValue("");
 });
 
-test("so it does where a browser has no locks", async ({ chat, page, context }) => {
-  // As where the page is not secure.
+test("the draft is restored without the Web Locks API", async ({ chat, page, context }) => {
+  // Insecure contexts have no locks.
   await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "locks", { get: () => undefined }));
   await chat.open();
   await chat.field.fill("잠금 없는 글");
@@ -59,8 +59,8 @@ test("so it does where a browser has no locks", async ({ chat, page, context }) 
   await expect(other.field).toHaveValue("");
 });
 
-test("the draft of a tab that is slow to go comes back in the next one", async ({ chat, page, context }) => {
-  // A busy machine tells a page late that it goes, or not at all.
+test("the draft of a tab that is slow to close is restored in the next one", async ({ chat, page, context }) => {
+  // On a busy machine pagehide fires late, or not at all.
   await page.addInitScript(() => {
     addEventListener("pagehide", () => {
       const until = performance.now() + 3_000;
@@ -75,7 +75,7 @@ test("the draft of a tab that is slow to go comes back in the next one", async (
   await expect(next.field).toHaveValue("느린 탭의 글");
 });
 
-test("the draft of a tab that crashed comes back in a new one", async ({ chat, page, context }) => {
+test("the draft of a crashed tab is restored in a new one", async ({ chat, page, context }) => {
   await chat.field.fill("죽은 탭의 글");
   const crashed = page.waitForEvent("crash");
   await page.goto("chrome://crash").catch(() => {});
@@ -84,16 +84,16 @@ test("the draft of a tab that crashed comes back in a new one", async ({ chat, p
   await expect(next.field).toHaveValue("죽은 탭의 글");
 });
 
-test("the draft outlives a browser that crashed", async ({ baseURL, request }) => {
+test("the draft survives a browser crash", async ({ baseURL, request }) => {
   const room = `room-${randomBytes(4).toString("hex")}`;
-  await makeRoom(request, room);
+  await createRoom(request, room);
   const profile = mkdtempSync(join(tmpdir(), "duplex-profile-"));
   const launch = () => chromium.launchPersistentContext(profile, { ...config.use!.launchOptions, locale: "ko-KR", baseURL });
   const text = "half-written before the crash";
   const before = await launch();
   const chat = await new ChatPage(await before.newPage(), room).open();
   await chat.field.pressSequentially(text);
-  // Browsers write to the disk some seconds later.
+  // Browsers write local storage to disk after some seconds.
   const folder = join(profile, "Default/Local Storage/leveldb");
   const isOnDisk = () => readdirSync(folder).some((file) => readFileSync(join(folder, file), "latin1").includes(text));
   await expect.poll(isOnDisk, { timeout: 30_000 }).toBe(true);
@@ -109,17 +109,17 @@ test("the draft outlives a browser that crashed", async ({ baseURL, request }) =
   rmSync(profile, { recursive: true, force: true });
 });
 
-test("what was sent does not come back", async ({ chat, page }) => {
-  await chat.say("보낸 말");
+test("a sent message is not restored as a draft", async ({ chat, page }) => {
+  await chat.send("보낸 말");
   await expect(chat.message("보낸 말")).toHaveCount(1);
   await page.reload();
-  await chat.live();
+  await chat.expectLive();
   await expect(chat.field).toHaveValue("");
 });
 
-test("a half-written edit survives scrolling", async ({ chat, page, request }) => {
+test("an unfinished edit survives scrolling", async ({ chat, page, request }) => {
   test.slow();
-  await chat.say("고칠 말");
+  await chat.send("고칠 말");
   const own = chat.message("고칠 말");
   await expect(own).toHaveCount(1);
   const id = (await own.getAttribute("id"))!;
@@ -136,15 +136,15 @@ test("a half-written edit survives scrolling", async ({ chat, page, request }) =
   await expect(chat.message("줄 319.")).toHaveCount(1);
   const log = page.getByRole("log");
   await log.evaluate((log) => (log.scrollTop = 0));
-  await expect(field, "its row is not in the document").toHaveCount(0);
+  await expect(field, "the row is not in the document").toHaveCount(0);
   await expect(async () => {
     await log.evaluate((log) => (log.scrollTop = -log.scrollHeight));
     await expect(field).toHaveValue("반쯤 고친 말", { timeout: 500 });
   }).toPass({ timeout: 20_000 });
 });
 
-test("Escape in a composition belongs to the input method, in an edit and in a reply", async ({ chat, page, context }) => {
-  await chat.say("답할 말");
+test("Escape during a composition is left to the input method, in an edit and in a reply", async ({ chat, page, context }) => {
+  await chat.send("답할 말");
   const own = chat.message("답할 말");
   await expect(own).toHaveCount(1);
   const id = (await own.getAttribute("id"))!;
@@ -165,7 +165,7 @@ test("Escape in a composition belongs to the input method, in an edit and in a r
   await expect(field).toBeVisible();
   await cdp.send("Input.insertText", { text: "반" });
   await key("Escape", 229);
-  await expect(field, "the composition is over before its key, as in Safari").toBeVisible();
+  await expect(field, "compositionend precedes the keydown, as in Safari").toBeVisible();
   await field.press("Escape");
   await expect(field).toHaveCount(0);
 

@@ -1,13 +1,13 @@
-// What the echo page sends, receives and shows.
+// The echo page: sending and receiving text and binary messages, their sizes, limits and round trips.
 
 import { EchoPage } from "./support/echo-page";
-import { Records, socketsOf, traceOf } from "./support/records";
+import { HandshakeRecords, socketsOf, traceOf } from "./support/handshake-records";
 import { expect, test } from "./support/test";
 import { GREETING, REPLY_PREFIX, fill, ko } from "./support/texts";
 
 const bytes = (text: string) => Buffer.byteLength(text, "utf8");
 
-test("the page opens its socket, greets, and shows the answer", async ({ page }) => {
+test("the page opens its socket, sends the greeting, and shows the reply", async ({ page }) => {
   const lines: string[] = [];
   page.on("console", (message) => lines.push(message.text()));
   const echo = await new EchoPage(page).open();
@@ -15,7 +15,7 @@ test("the page opens its socket, greets, and shows the answer", async ({ page })
   await expect(echo.row("sent", GREETING)).toHaveCount(1);
   await expect(echo.row("received", REPLY_PREFIX + GREETING)).toHaveCount(1);
   await echo.disconnect();
-  await echo.is("closed");
+  await echo.expectState("closed");
   expect(lines.filter((line) => /WebSocket|서버로부터/.test(line))).toEqual([
     "WebSocket 연결 열림",
     `서버로부터 메시지: ${REPLY_PREFIX}${GREETING}`,
@@ -28,7 +28,7 @@ test("without the greeting nothing is sent", async ({ page }) => {
   await echo.greet.uncheck();
   await echo.button("journal", ko.echo.clear).click();
   await echo.connect();
-  await echo.say("먼저");
+  await echo.send("먼저");
   await expect(echo.row("received", `${REPLY_PREFIX}먼저`)).toHaveCount(1);
   await expect(echo.row("sent")).toHaveCount(1);
 });
@@ -51,10 +51,10 @@ test("Enter sends, Shift+Enter starts a new line, the button sends", async ({ pa
   await expect(echo.row("received", `${REPLY_PREFIX}단추로`)).toHaveCount(1);
 });
 
-test("sizes are those of the payload and of the frame", async ({ page }) => {
+test("rows show the sizes of payload and frame", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   const reply = REPLY_PREFIX + GREETING;
-  // A client masks its frames: 2 bytes of header and 4 of mask; a server does not.
+  // A client's frame has 2 bytes of header and 4 of mask; a server's has no mask.
   expect(await echo.sizes(echo.row("sent", GREETING))).toEqual({
     size: `${bytes(GREETING)} B`,
     wire: `${bytes(GREETING) + 6} B`,
@@ -64,12 +64,12 @@ test("sizes are those of the payload and of the frame", async ({ page }) => {
     size: `${bytes(reply)} B`,
     wire: `${bytes(reply) + 2} B`,
   });
-  // From 126 bytes on the length takes 2 bytes more.
-  await echo.say("x".repeat(126));
+  // From 126 bytes on, the length takes 2 more bytes.
+  await echo.send("x".repeat(126));
   expect(await echo.sizes(echo.row("sent", "xxx"))).toEqual({ size: "126 B", wire: "134 B" });
 });
 
-test("bytes come back as they went: typed as hex, and as a file", async ({ page }) => {
+test("binary messages are echoed unchanged: typed as hex, and from a file", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await echo.sendHex("DE:AD be ef");
   await expect(echo.row("received", "de ad be ef")).toHaveCount(1);
@@ -84,7 +84,7 @@ test("bytes come back as they went: typed as hex, and as a file", async ({ page 
   await expect(echo.row("received", "00 01 ff 41")).toHaveCount(2);
 });
 
-test("what is not hex is not sent, and the page says why", async ({ page }) => {
+test("invalid hex is not sent, and the page shows the reason", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await echo.sendHex("abc");
   await expect(echo.problem).toHaveText(ko.echo.hex_odd);
@@ -97,27 +97,27 @@ test("what is not hex is not sent, and the page says why", async ({ page }) => {
   await expect(echo.row("sent")).toHaveCount(2);
 });
 
-test("a message of 1 MiB passes; one byte more and the server closes with 1009", async ({ page }) => {
+test("a message of 1 MiB is echoed; one byte more closes with 1009", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   await echo.sendFile("limit.bin", Buffer.alloc(1024 * 1024, 7));
   await expect(echo.row("received", "07 07 07")).toHaveCount(1);
   await echo.sendFile("more.bin", Buffer.alloc(1024 * 1024 + 1));
-  await echo.is("closed");
+  await echo.expectState("closed");
   await expect(echo.ending).toContainText(ko.echo.closed_by_server);
   await expect(echo.ending).toContainText(`1009 ${ko.close.too_big}`);
   await expect(echo.ending).toContainText("1048576");
-  await new Records(page.request).ended(traceOf(sockets[0]), { by: "server", code: 1009 });
+  await new HandshakeRecords(page.request).expectEnded(traceOf(sockets[0]), { by: "server", code: 1009 });
 });
 
-test("a file that is far too large is not even read", async ({ page }) => {
+test("a file above the limit is not read", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await echo.sendFile("huge.bin", Buffer.alloc(16 * 1024 * 1024 + 1));
   await expect(echo.problem).toHaveText(fill(ko.echo.file_too_large, { size: "16.0 MiB", limit: "16.0 MiB" }));
-  await echo.is("open");
+  await echo.expectState("open");
 });
 
-test("round trips are measured and drawn", async ({ page }) => {
+test("round trips are measured and charted", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   const points = async () => {
     const line = await echo.card("round_trip").getByRole("img").locator("polyline").getAttribute("points");
@@ -126,14 +126,14 @@ test("round trips are measured and drawn", async ({ page }) => {
   await expect(echo.figure("count")).toHaveText("1");
   await expect(echo.figure("last")).toHaveText(/^\d+(\.\d)? ms$/);
   expect(await points()).toBe(1);
-  await echo.say("하나");
-  await echo.say("둘");
+  await echo.send("하나");
+  await echo.send("둘");
   await expect(echo.figure("count")).toHaveText("3");
   await expect.poll(points).toBe(3);
   await expect(echo.card("round_trip").getByRole("img")).toHaveAccessibleName(new RegExp(ko.echo.median));
 });
 
-test("the handshake is shown as the server saw it", async ({ page }) => {
+test("the handshake is shown as the server recorded it", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   await expect(echo.fact("version")).toHaveText("HTTP/1.1");
@@ -142,7 +142,7 @@ test("the handshake is shown as the server saw it", async ({ page }) => {
   await expect(request!).toContainText("GET /api/socket HTTP/1.1");
   await expect(response!).toContainText("HTTP/1.1 101");
 
-  const record = await new Records(page.request).handshake(traceOf(sockets[0]));
+  const record = await new HandshakeRecords(page.request).handshake(traceOf(sockets[0]));
   const names = (headers: [string, string][] = []) => headers.map(([name]) => name);
   expect(names(record?.request)).toEqual(expect.arrayContaining(["upgrade", "origin", "sec-websocket-key"]));
   expect(names(record?.response)).toContain("sec-websocket-accept");
@@ -150,7 +150,7 @@ test("the handshake is shown as the server saw it", async ({ page }) => {
   for (const [name, value] of record!.response) await expect(response!).toContainText(`${name}${value}`);
 });
 
-test("who may read the handshake's record is not shown where others read along", async ({ page }) => {
+test("the trace id appears neither in the export nor on the page", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   await expect(echo.fact("version")).toBeVisible();

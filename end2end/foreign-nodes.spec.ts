@@ -1,16 +1,16 @@
-// Programs between the server and the page, and in the browser, put elements into a document, take comments out of it and wrap its
-// texts. Such a document is rendered afresh: links, forms and sockets work, and what was typed stays.
+// Proxies and browser extensions add elements to a document, remove comments and wrap texts. The app renders such a document again
+// instead of hydrating it: links, forms and sockets work, and typed text is kept.
 
-import { createServer, request as ask, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import type { Page } from "@playwright/test";
-import { ChatPage, makeRoom } from "./support/chat-page";
+import { ChatPage, createRoom } from "./support/chat-page";
 import { EchoPage } from "./support/echo-page";
 import { expect, test as base } from "./support/test";
 import { en, ko } from "./support/texts";
 
 const PAGES = ["/", "/about", "/chat", "/arena", "/compare", "/notifications", "/market", "/market/hnb", "/devices", "/status", "/no/such/page"];
-const AFRESH = /Duplex: something changed this page/;
+const RERENDERED = /Duplex: something changed this page/;
 
 type Change = (html: string) => string;
 
@@ -20,7 +20,7 @@ const inBody = (html: string, change: Change): string => {
   const end = html.indexOf("</body>");
   return html.slice(0, start) + change(html.slice(start, end)) + html.slice(end);
 };
-/** Not in scripts and styles, nor where text is not parsed. */
+/** Applies the change outside of scripts, styles and raw text elements. */
 const inMarkup = (html: string, change: Change): string =>
   html.replace(/(<(script|style|textarea|noscript|title)\b[^]*?<\/\2>)|([^]+?)(?=<(?:script|style|textarea|noscript|title)\b|$)/g, (_, raw, _name, markup) => raw ?? change(markup ?? ""));
 
@@ -33,10 +33,10 @@ const CHANGES: Record<string, Change> = {
   "translated texts": (html) => inBody(html, (body) => inMarkup(body, (markup) => markup.replace(/>([^<>]*[^<>\s][^<>]*)(?=<)/g, "><font><font>$1</font></font>"))),
 };
 
-/** A proxy that changes pages, and nothing else. */
-class Altering {
+/** A proxy that changes HTML pages and forwards everything else. */
+class RewritingProxy {
   change: Change = (html) => html;
-  /** Pages that were not as they had been sent. */
+  /** Number of changed pages. */
   changed = 0;
 
   private constructor(
@@ -44,20 +44,20 @@ class Altering {
     private readonly server: Server,
   ) {}
 
-  static async start(target: string): Promise<Altering> {
-    const server = createServer((asked, answer) => altering.pass(asked, answer));
-    const altering = new Altering(new URL(target), server);
-    server.on("upgrade", (asked, socket, head) => {
-      const out = connect(Number(altering.target.port), altering.target.hostname, () => {
-        const headers = asked.rawHeaders.flatMap((name, at, all) => (at % 2 ? [] : [`${name}: ${all[at + 1]}\r\n`]));
-        out.write(`${asked.method} ${asked.url} HTTP/1.1\r\n${headers.join("")}\r\n`);
-        out.write(head);
-        out.pipe(socket).pipe(out);
+  static async start(target: string): Promise<RewritingProxy> {
+    const server = createServer((incoming, response) => proxy.forward(incoming, response));
+    const proxy = new RewritingProxy(new URL(target), server);
+    server.on("upgrade", (incoming, socket, head) => {
+      const outgoing = connect(Number(proxy.target.port), proxy.target.hostname, () => {
+        const headers = incoming.rawHeaders.flatMap((name, at, all) => (at % 2 ? [] : [`${name}: ${all[at + 1]}\r\n`]));
+        outgoing.write(`${incoming.method} ${incoming.url} HTTP/1.1\r\n${headers.join("")}\r\n`);
+        outgoing.write(head);
+        outgoing.pipe(socket).pipe(outgoing);
       });
-      for (const end of [out, socket]) end.on("error", () => (out.destroy(), socket.destroy()));
+      for (const end of [outgoing, socket]) end.on("error", () => (outgoing.destroy(), socket.destroy()));
     });
-    await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
-    return altering;
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return proxy;
   }
 
   get url(): string {
@@ -69,86 +69,86 @@ class Altering {
     this.server.close();
   }
 
-  private pass(asked: IncomingMessage, answer: ServerResponse): void {
-    const headers = { ...asked.headers, "accept-encoding": "identity" };
-    const out = ask(new URL(asked.url ?? "/", this.target), { method: asked.method, headers }, (from) => {
-      const page = from.headers["content-type"]?.startsWith("text/html");
-      if (page) delete from.headers["content-length"];
-      answer.writeHead(from.statusCode ?? 502, from.headers);
-      if (!page) return void from.pipe(answer);
+  private forward(incoming: IncomingMessage, response: ServerResponse): void {
+    const headers = { ...incoming.headers, "accept-encoding": "identity" };
+    const outgoing = httpRequest(new URL(incoming.url ?? "/", this.target), { method: incoming.method, headers }, (upstream) => {
+      const isPage = upstream.headers["content-type"]?.startsWith("text/html");
+      if (isPage) delete upstream.headers["content-length"];
+      response.writeHead(upstream.statusCode ?? 502, upstream.headers);
+      if (!isPage) return void upstream.pipe(response);
       const chunks: Buffer[] = [];
-      from.on("data", (chunk: Buffer) => chunks.push(chunk));
-      from.on("end", () => {
-        const sent = Buffer.concat(chunks).toString();
-        const page = this.change(sent);
-        this.changed += page === sent ? 0 : 1;
-        answer.end(page);
+      upstream.on("data", (chunk: Buffer) => chunks.push(chunk));
+      upstream.on("end", () => {
+        const original = Buffer.concat(chunks).toString();
+        const page = this.change(original);
+        this.changed += page === original ? 0 : 1;
+        response.end(page);
       });
     });
-    out.on("error", () => answer.destroy());
-    answer.on("close", () => out.destroy());
-    asked.pipe(out);
+    outgoing.on("error", () => response.destroy());
+    response.on("close", () => outgoing.destroy());
+    incoming.pipe(outgoing);
   }
 }
 
-const test = base.extend<{ altering: Altering }>({
-  altering: async ({ site }, use) => {
-    const proxy = await Altering.start(site);
-    await use(proxy);
-    proxy.stop();
+const test = base.extend<{ rewritingProxy: RewritingProxy }>({
+  rewritingProxy: async ({ site }, use) => {
+    const rewritingProxy = await RewritingProxy.start(site);
+    await use(rewritingProxy);
+    rewritingProxy.stop();
   },
-  baseURL: async ({ altering }, use) => use(altering.url),
+  baseURL: async ({ rewritingProxy }, use) => use(rewritingProxy.url),
 });
 
 const alive = (page: Page, part: "early" | "page") =>
   page.waitForFunction((part) => (window as unknown as { duplexPage?: { isAlive(part: string): boolean } }).duplexPage?.isAlive(part), part);
 
-const marked = (page: Page) => page.evaluate(() => "document_of_before" in window);
+const isSameDocument = (page: Page) => page.evaluate(() => "sameDocument" in window);
 
-/** The router follows a link, which it does in a page that is alive. */
-async function follow(page: Page): Promise<void> {
+/** Follows a link through the router, which proves that the page is hydrated. */
+async function followLink(page: Page): Promise<void> {
   await alive(page, new URL(page.url()).pathname === "/" ? "early" : "page");
-  await page.evaluate(() => Object.assign(window, { document_of_before: true }));
+  await page.evaluate(() => Object.assign(window, { sameDocument: true }));
   const target = new URL(page.url()).pathname === "/about" ? { name: ko.app.status, path: "/status" } : { name: ko.app.about, path: "/about" };
   await page.getByRole("navigation").getByRole("link", { name: target.name, exact: true }).first().click();
   await expect(page).toHaveURL(target.path);
   await expect(page.locator("#content h1").first()).toBeVisible();
-  expect(await marked(page), "the router followed the link").toBe(true);
+  expect(await isSameDocument(page), "the router followed the link").toBe(true);
 }
 
-test.beforeEach(({ complaints }) => complaints.allow(AFRESH, /status of 404 .*\/no\/such\/page/));
+test.beforeEach(({ consoleErrors }) => consoleErrors.allow(RERENDERED, /status of 404 .*\/no\/such\/page/));
 
-test("a page as it was sent is hydrated, and not rendered afresh", async ({ page }) => {
+test("an unchanged page is hydrated, and not rendered again", async ({ page }) => {
   test.slow();
-  const told: string[] = [];
-  page.on("console", (message) => told.push(message.text()));
+  const lines: string[] = [];
+  page.on("console", (message) => lines.push(message.text()));
   for (const path of PAGES) {
     await page.goto(path);
     const heading = await page.locator("#content h1").first().elementHandle();
-    await follow(page);
+    await followLink(page);
     expect(heading, path).not.toBeNull();
-    expect(told.filter((text) => AFRESH.test(text)), path).toEqual([]);
+    expect(lines.filter((text) => RERENDERED.test(text)), path).toEqual([]);
   }
 });
 
 for (const [name, change] of Object.entries(CHANGES)) {
-  test(`${name}: every page is alive`, async ({ page, altering }) => {
+  test(`${name}: every page works`, async ({ page, rewritingProxy }) => {
     test.slow();
-    altering.change = change;
+    rewritingProxy.change = change;
     for (const path of PAGES) {
-      const told: string[] = [];
-      const tell = (message: { text(): string }) => told.push(message.text());
-      page.on("console", tell);
-      altering.changed = 0;
+      const lines: string[] = [];
+      const onConsole = (message: { text(): string }) => lines.push(message.text());
+      page.on("console", onConsole);
+      rewritingProxy.changed = 0;
       await page.goto(path);
-      await follow(page);
-      expect(told.some((text) => AFRESH.test(text)), `${path}: ${told.join("\n")}`).toBe(altering.changed > 0);
-      page.off("console", tell);
+      await followLink(page);
+      expect(lines.some((text) => RERENDERED.test(text)), `${path}: ${lines.join("\n")}`).toBe(rewritingProxy.changed > 0);
+      page.off("console", onConsole);
     }
   });
 }
 
-/** A generator of numbers that are the same in each run. */
+/** A pseudo-random generator that gives the same numbers in each run. */
 function random(seed: number): () => number {
   return () => {
     seed = (seed * 1_664_525 + 1_013_904_223) % 2 ** 32;
@@ -156,36 +156,36 @@ function random(seed: number): () => number {
   };
 }
 
-test("elements at any place: every page is alive", async ({ page, altering }) => {
+test("elements at random positions: every page works", async ({ page, rewritingProxy }) => {
   test.slow();
   const next = random(13);
-  altering.change = (html) =>
+  rewritingProxy.change = (html) =>
     inBody(html, (body) => {
-      const places = [...body.matchAll(/<(div|p|section|ul|main|header|form|span|button|a|h1|h2|label)\b[^>]*>/g)].map(({ index, 0: tag }) => index + tag.length);
-      const place = places[Math.floor(next() * places.length)]!;
-      return `${body.slice(0, place)}<s class="foreign"></s>${body.slice(place)}`;
+      const positions = [...body.matchAll(/<(div|p|section|ul|main|header|form|span|button|a|h1|h2|label)\b[^>]*>/g)].map(({ index, 0: tag }) => index + tag.length);
+      const position = positions[Math.floor(next() * positions.length)]!;
+      return `${body.slice(0, position)}<s class="foreign"></s>${body.slice(position)}`;
     });
   for (let round = 0; round < 3; round++) {
     for (const path of PAGES) {
       await page.goto(path);
-      await follow(page);
+      await followLink(page);
     }
   }
 });
 
-test("attributes and elements at the body's end change nothing", async ({ page, altering }) => {
-  const told: string[] = [];
-  page.on("console", (message) => told.push(message.text()));
-  altering.change = (html) => html.replace(/<(input|button|a)\b/g, '$& data-foreign="1"').replace("</body>", `${FOREIGN}</body>`);
+test("attributes and elements at the body's end do not prevent hydration", async ({ page, rewritingProxy }) => {
+  const lines: string[] = [];
+  page.on("console", (message) => lines.push(message.text()));
+  rewritingProxy.change = (html) => html.replace(/<(input|button|a)\b/g, '$& data-foreign="1"').replace("</body>", `${FOREIGN}</body>`);
   for (const path of ["/", "/chat", "/market"]) {
     await page.goto(path);
-    await follow(page);
+    await followLink(page);
   }
-  expect(told.filter((text) => AFRESH.test(text))).toEqual([]);
+  expect(lines.filter((text) => RERENDERED.test(text))).toEqual([]);
 });
 
-test("the echo's socket opens and answers, once", async ({ page, altering }) => {
-  altering.change = CHANGES["elements around each field"]!;
+test("the echo's socket opens and echoes once", async ({ page, rewritingProxy }) => {
+  rewritingProxy.change = CHANGES["elements around each field"]!;
   const echo = new EchoPage(page);
   await page.goto("/");
   await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
@@ -193,47 +193,47 @@ test("the echo's socket opens and answers, once", async ({ page, altering }) => 
   await echo.message.press("Enter");
   await page.locator("#journal").evaluate((element) => element.scrollIntoView());
   await expect(echo.row("received", "살아 있음")).toHaveCount(1);
-  await follow(page);
+  await followLink(page);
 });
 
-test("a room sends and receives, and foreign elements stay", async ({ page, request, altering }) => {
+test("a chat room works, and foreign elements are kept", async ({ page, request, rewritingProxy }) => {
   const chat = new ChatPage(page);
-  await makeRoom(request, chat.room);
-  altering.change = CHANGES["an element first in the body"]!;
+  await createRoom(request, chat.room);
+  rewritingProxy.change = CHANGES["an element first in the body"]!;
   await chat.open();
-  await chat.say("다시 그린 페이지");
+  await chat.send("다시 그린 페이지");
   await expect(chat.message("다시 그린 페이지")).toHaveCount(1);
   await expect(page.locator("body > .foreign")).toHaveCount(1);
   await expect(page.locator("main")).toHaveCount(1);
 });
 
-test("what was typed stays, with the focus and the language", async ({ page, request, altering }) => {
+test("typed text and the focus are kept", async ({ page, request, rewritingProxy }) => {
   const chat = new ChatPage(page);
-  await makeRoom(request, chat.room);
+  await createRoom(request, chat.room);
   let release = () => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   await page.route(/\/pkg\/duplex\.[^/]*\.wasm$/, async (route) => {
     await released;
     await route.continue();
   });
-  altering.change = CHANGES["translated texts"]!;
+  rewritingProxy.change = CHANGES["translated texts"]!;
   await page.goto(`/chat/${chat.room}`, { waitUntil: "commit" });
   await chat.field.fill("미리 쓴 말");
   release();
-  await chat.live();
+  await chat.expectLive();
   await expect(chat.field).toHaveValue("미리 쓴 말");
   await expect(chat.field).toBeFocused();
   await chat.field.press("Enter");
   await expect(chat.message("미리 쓴 말")).toHaveCount(1);
 });
 
-test("a program that stops leaves the plain page: links and forms work", async ({ page, complaints, altering }) => {
-  complaints.allow(/panicked|Duplex: the program of this page has stopped|RuntimeError|hydration error/i);
+test("if the app panics, links and forms work as without scripts", async ({ page, consoleErrors, rewritingProxy }) => {
+  consoleErrors.allow(/panicked|Duplex: the program of this page has stopped|RuntimeError|hydration error/i);
   const uncaught: Error[] = [];
-  const told: string[] = [];
+  const lines: string[] = [];
   page.on("pageerror", (error) => uncaught.push(error));
-  page.on("console", (message) => told.push(message.text()));
-  // Nobody tells the program that the document was changed: it panics.
+  page.on("console", (message) => lines.push(message.text()));
+  // Hides the change from the app, so that hydration panics.
   await page.addInitScript(() => {
     let own: { isIntact: () => boolean };
     Object.defineProperty(window, "duplexPage", {
@@ -244,13 +244,13 @@ test("a program that stops leaves the plain page: links and forms work", async (
       },
     });
   });
-  altering.change = CHANGES["no comments"]!;
+  rewritingProxy.change = CHANGES["no comments"]!;
   await page.goto("/market");
-  await expect.poll(() => told.filter((text) => text.includes("has stopped")).length).toBe(1);
-  await page.evaluate(() => Object.assign(window, { document_of_before: true }));
+  await expect.poll(() => lines.filter((text) => text.includes("has stopped")).length).toBe(1);
+  await page.evaluate(() => Object.assign(window, { sameDocument: true }));
   await page.getByRole("navigation").getByRole("link", { name: ko.app.about, exact: true }).click();
   await expect(page).toHaveURL("/about");
-  await expect.poll(() => marked(page), "the browser followed the link").toBe(false);
+  await expect.poll(() => isSameDocument(page), "the browser followed the link").toBe(false);
   await page.getByRole("button", { name: "English", exact: true }).click();
   await expect(page.getByRole("heading", { level: 1, name: en.about.title })).toBeVisible();
   expect(uncaught).toEqual([]);

@@ -1,16 +1,16 @@
-// What the server says beside its pages: policy, caching, compression.
+// HTTP headers: content security policy, caching, compression.
 
 import type { APIRequestContext } from "@playwright/test";
 import { expect, test } from "./support/test";
 
-/** The addresses of the built files in the page's HTML. */
+/** The paths of the built files in the page's HTML. */
 async function assets(request: APIRequestContext): Promise<string[]> {
   const html = await (await request.get("/")).text();
   const found = html.matchAll(/\/pkg\/[\w.-]+\.(js|wasm|css)\b/g);
   return [...new Set([...found].map(([path]) => path))];
 }
 
-test("a page's scripts run by a nonce that is new each time", async ({ request }) => {
+test("a page's scripts have a nonce that is new for each response", async ({ request }) => {
   const nonces = new Set<string>();
   for (let visit = 0; visit < 2; visit++) {
     const response = await request.get("/");
@@ -20,7 +20,7 @@ test("a page's scripts run by a nonce that is new each time", async ({ request }
     expect(policy).not.toMatch(/'unsafe-eval'/);
     const nonce = /script-src[^;]*'nonce-([^']+)'/.exec(policy)?.[1];
     expect(nonce?.length).toBeGreaterThanOrEqual(16);
-    // An empty script, such as a library leaves, is none.
+    // Libraries leave empty scripts, which need no nonce.
     const scripts = [...(await response.text()).matchAll(/<script\b[^>]*>(?!<\/script>)/g)].map(([tag]) => tag);
     expect(scripts.length).toBeGreaterThan(0);
     for (const tag of scripts) expect(tag).toContain(`nonce="${nonce}"`);
@@ -29,19 +29,19 @@ test("a page's scripts run by a nonce that is new each time", async ({ request }
   expect(nonces.size).toBe(2);
 });
 
-test("only the first page may open sockets to other servers", async ({ request }) => {
-  const reach = async (path: string) => {
+test("only the home page may connect to other servers", async ({ request }) => {
+  const connectSources = async (path: string) => {
     const response = await request.get(path, { headers: { accept: "text/html" } });
     return /connect-src ([^;]*)/.exec(response.headers()["content-security-policy"] ?? "")?.[1];
   };
-  expect(await reach("/")).toBe("'self' ws: wss:");
+  expect(await connectSources("/")).toBe("'self' ws: wss:");
   for (const path of ["/about", "/chat", "/market", "/compare", "/no/such/page"]) {
-    expect(await reach(path), path).toMatch(/^'self'( wss?:\/\/[\w.:[\]-]+)*$/);
+    expect(await connectSources(path), path).toMatch(/^'self'( wss?:\/\/[\w.:[\]-]+)*$/);
   }
 });
 
-test("a script without the nonce does not run", async ({ page, complaints }) => {
-  complaints.allow(/policy violated: script-src-elem/, /Content Security Policy/);
+test("a script without the nonce does not run", async ({ page, consoleErrors }) => {
+  consoleErrors.allow(/policy violated: script-src-elem/, /Content Security Policy/);
   await page.goto("/about");
   const violated = page.waitForEvent("console", (message) => message.text().includes("policy violated: script-src-elem"));
   await page.evaluate(() => {
@@ -53,7 +53,7 @@ test("a script without the nonce does not run", async ({ page, complaints }) => 
   await expect(page).not.toHaveTitle("injected");
 });
 
-test("every answer forbids guessing its type and being framed", async ({ request }) => {
+test("every response forbids MIME sniffing and framing", async ({ request }) => {
   for (const path of ["/", "/about", "/no/such/page", "/favicon.svg", "/api/vitals", "/healthz"]) {
     const headers = (await request.get(path)).headers();
     expect(headers["x-content-type-options"], path).toBe("nosniff");
@@ -61,7 +61,7 @@ test("every answer forbids guessing its type and being framed", async ({ request
   }
 });
 
-test("built files are named by their content, kept for ever, and sent as brotli", async ({ request }) => {
+test("built files have content hashes, are immutable, and are compressed with brotli", async ({ request }) => {
   const found = await assets(request);
   const kinds = found.map((path) => path.replace(/.*\//, "").replace(/\..*\./, "."));
   expect(kinds.sort()).toEqual(["__wasm_split.js", "duplex.css", "duplex.js", "duplex.wasm", "hydration.js"]);
@@ -77,7 +77,7 @@ test("built files are named by their content, kept for ever, and sent as brotli"
   }
 });
 
-test("a file that the browser has is not sent again", async ({ request }) => {
+test("a cached file is not sent again", async ({ request }) => {
   const paths = [...(await assets(request)), "/favicon.svg"];
   for (const path of paths) {
     const first = await request.get(path);
@@ -89,7 +89,7 @@ test("a file that the browser has is not sent again", async ({ request }) => {
   }
 });
 
-test("pages are compressed and never kept as if they were for all", async ({ request }) => {
+test("pages are compressed and not publicly cacheable", async ({ request }) => {
   for (const encoding of ["br", "gzip"]) {
     const response = await request.get("/", { headers: { "accept-encoding": encoding } });
     expect(response.headers()["content-encoding"]).toBe(encoding);
@@ -97,17 +97,17 @@ test("pages are compressed and never kept as if they were for all", async ({ req
   }
 });
 
-test("a page of another origin can open no socket here", async ({ page, baseURL, complaints, foreign }) => {
-  complaints.allow(/WebSocket/);
-  const elsewhere = await foreign();
+test("a page of another origin cannot open a socket", async ({ page, baseURL, consoleErrors, foreignServer }) => {
+  consoleErrors.allow(/WebSocket/);
+  const elsewhere = await foreignServer();
   await page.goto(elsewhere.origin);
   const open = (address: string) =>
     page.evaluate(
       (address) =>
-        new Promise<string>((told) => {
+        new Promise<string>((resolve) => {
           const socket = new WebSocket(address);
-          socket.onopen = () => told("open");
-          socket.onerror = () => told("refused");
+          socket.onopen = () => resolve("open");
+          socket.onerror = () => resolve("refused");
         }),
       address,
     );

@@ -1,10 +1,10 @@
-// The inspector: each fault is really made, what the drawer says of it is what the server saw, and nothing is lost.
+// The inspector: injected faults are real, the drawer agrees with the server's records, and no event is lost.
 
 import AxeBuilder from "@axe-core/playwright";
-import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, createRoom } from "./support/chat-page";
 import { InspectorDrawer, type Exported, type Har } from "./support/inspector";
-import { Records } from "./support/records";
-import { test as served } from "./support/server";
+import { HandshakeRecords } from "./support/handshake-records";
+import { test as serverTest } from "./support/server";
 import { expect } from "./support/test";
 import { fill, ko, texts } from "./support/texts";
 
@@ -12,132 +12,132 @@ interface Fixtures {
   chat: ChatPage;
   drawer: InspectorDrawer;
   writer: Writer;
-  records: Records;
+  records: HandshakeRecords;
 }
 
-/** A server of the spec's own, which allows faults; a room, open in the chat. */
-const test = served.extend<Fixtures>({
-  chat: async ({ page, request, complaints }, use) => {
-    complaints.allow(/WebSocket/, /leptos_ws/, /status of 403/, /ERR_/, /EventSource/, /MIME type/);
+/** A server with faults enabled, and an open chat room. */
+const test = serverTest.extend<Fixtures>({
+  chat: async ({ page, request, consoleErrors }, use) => {
+    consoleErrors.allow(/WebSocket/, /leptos_ws/, /status of 403/, /ERR_/, /EventSource/, /MIME type/);
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     await use(await chat.open());
   },
   drawer: async ({ page, chat }, use) => use(await new InspectorDrawer(page).open()),
   writer: async ({ request }, use) => use(new Writer(request)),
-  records: async ({ request }, use) => use(new Records(request)),
+  records: async ({ request }, use) => use(new HandshakeRecords(request)),
 });
 
-/** Somebody writes some; the page shows all of it, once and in order. */
-async function talk(chat: ChatPage, writer: Writer, said: string[], count: number): Promise<void> {
+/** Another client posts messages; the page shows all of them, once and in order. */
+async function postAndExpect(chat: ChatPage, writer: Writer, sent: string[], count: number): Promise<void> {
   for (let number = 0; number < count; number++) {
-    said.push(`말 ${said.length}`);
-    await writer.post(chat.room, said.at(-1)!);
+    sent.push(`말 ${sent.length}`);
+    await writer.post(chat.room, sent.at(-1)!);
   }
-  await all(chat, said);
+  await expectTexts(chat, sent);
 }
 
-async function all(chat: ChatPage, said: string[]): Promise<void> {
-  await expect.poll(() => chat.texts(), { timeout: 60_000 }).toEqual(said);
+async function expectTexts(chat: ChatPage, sent: string[]): Promise<void> {
+  await expect.poll(() => chat.texts(), { timeout: 60_000 }).toEqual(sent);
 }
 
-test("a cut socket is cut for the server too, and what was said meanwhile is replayed", async ({ chat, drawer, writer, records }) => {
-  const said: string[] = [];
-  await talk(chat, writer, said, 2);
+test("a cut socket is cut for the server, too, and missed events are replayed", async ({ chat, drawer, writer, records }) => {
+  const sent: string[] = [];
+  await postAndExpect(chat, writer, sent, 2);
   const trace = await drawer.trace();
-  const chapter = await drawer.make("cut");
-  await talk(chat, writer, said, 3);
-  await records.ended(trace, { by: "network", code: null });
+  const chapter = await drawer.inject("cut");
+  await postAndExpect(chat, writer, sent, 3);
+  await records.expectEnded(trace, { by: "network", code: null });
   await expect(chapter).toContainText("1006");
   await expect(chapter).toContainText(fill(ko.inspector.step_live, { transport: "WebSocket" }));
   await expect(chapter).toContainText(`chat/${chat.room}`);
-  await chat.live();
+  await chat.expectLive();
   expect(await drawer.trace()).not.toBe(trace);
-  expect(await drawer.nothingIsLost()).toBeGreaterThanOrEqual(5);
+  expect(await drawer.expectNothingLost()).toBeGreaterThanOrEqual(5);
   await expect(drawer.fact("lost")).toHaveText("1");
 });
 
-test("a blocked WebSocket leads down to SSE, a blocked SSE to polling", async ({ chat, drawer, writer, records }) => {
+test("a blocked WebSocket falls back to SSE, a blocked SSE to polling", async ({ chat, drawer, writer, records }) => {
   test.setTimeout(120_000);
-  const said: string[] = [];
+  const sent: string[] = [];
   const trace = await drawer.trace();
-  const first = await drawer.make("block_websocket", 60);
-  await talk(chat, writer, said, 2);
-  await records.ended(trace, { by: "network" });
+  const first = await drawer.inject("block_websocket", 60);
+  await postAndExpect(chat, writer, sent, 2);
+  await records.expectEnded(trace, { by: "network" });
   await expect(first).toContainText(fill(ko.inspector.step_live, { transport: "SSE" }), { timeout: 60_000 });
-  await drawer.show("live");
+  await drawer.openTab("live");
   await expect(drawer.fact("transport")).toHaveText("SSE");
-  await talk(chat, writer, said, 2);
+  await postAndExpect(chat, writer, sent, 2);
 
-  const second = await drawer.make("block_sse", 60);
+  const second = await drawer.inject("block_sse", 60);
   await expect(second).toContainText(fill(ko.inspector.step_live, { transport: "long polling" }), { timeout: 60_000 });
-  await talk(chat, writer, said, 2);
-  await drawer.show("live");
+  await postAndExpect(chat, writer, sent, 2);
+  await drawer.openTab("live");
   await expect(drawer.fact("transport")).toHaveText("long polling");
-  await chat.say("폴링으로");
-  await all(chat, [...said, "폴링으로"]);
-  await drawer.make("unblock");
+  await chat.send("폴링으로");
+  await expectTexts(chat, [...sent, "폴링으로"]);
+  await drawer.inject("unblock");
   await expect(drawer.drawer.locator(".inspector-standing")).toBeEmpty();
-  await drawer.nothingIsLost();
+  await drawer.expectNothingLost();
 });
 
-test("offline nothing is opened, and what is said waits", async ({ chat, drawer, writer, records }) => {
+test("offline no connection is opened, and commands wait", async ({ chat, drawer, writer, records }) => {
   const trace = await drawer.trace();
-  const chapter = await drawer.make("offline", 4);
-  await chat.say("터널 안에서");
+  const chapter = await drawer.inject("offline", 4);
+  await chat.send("터널 안에서");
   await expect(chat.pending).toHaveCount(1);
   await writer.post(chat.room, "밖에서");
-  await records.ended(trace, { by: "client", code: 1000 });
+  await records.expectEnded(trace, { by: "client", code: 1000 });
   await expect(chapter).toContainText(ko.inspector.phase_offline);
   await expect(chapter).toContainText(ko.inspector.step_restored, { timeout: 15_000 });
-  await all(chat, ["밖에서", "터널 안에서"]);
+  await expectTexts(chat, ["밖에서", "터널 안에서"]);
   await expect(chat.pending).toHaveCount(0);
-  await drawer.nothingIsLost();
+  await drawer.expectNothingLost();
 });
 
-test("a delay makes the round trip longer and loses nothing", async ({ chat, drawer, writer }) => {
-  const said: string[] = [];
-  await drawer.show("faults");
+test("a delay lengthens the round trip and loses nothing", async ({ chat, drawer, writer }) => {
+  const sent: string[] = [];
+  await drawer.openTab("faults");
   await drawer.drawer.locator("input[name=delay]").fill("900");
-  await drawer.make("delay", 20);
+  await drawer.inject("delay", 20);
   await expect(drawer.drawer.locator(".inspector-standing")).not.toBeEmpty();
-  const asked = Date.now();
-  await chat.say("늦게 오는 답");
+  const start = Date.now();
+  await chat.send("늦게 오는 답");
   await expect(chat.message("늦게 오는 답")).toBeVisible();
-  expect(Date.now() - asked).toBeGreaterThan(850);
-  said.push("늦게 오는 답");
-  await talk(chat, writer, said, 5);
-  await drawer.nothingIsLost();
+  expect(Date.now() - start).toBeGreaterThan(850);
+  sent.push("늦게 오는 답");
+  await postAndExpect(chat, writer, sent, 5);
+  await drawer.expectNothingLost();
 });
 
-test("a slow reader gets everything when it reads again, or is cut off with 4000 and comes back", async ({ chat, drawer, writer, records }) => {
+test("a slow reader catches up, or is disconnected with 4000 and resumes", async ({ chat, drawer, writer, records }) => {
   test.setTimeout(120_000);
-  const said: string[] = [];
-  await drawer.make("slow", 4);
-  await talk(chat, writer, said, 5);
+  const sent: string[] = [];
+  await drawer.inject("slow", 4);
+  await postAndExpect(chat, writer, sent, 5);
   const trace = await drawer.trace();
-  const chapter = await drawer.make("slow", 60);
-  await talk(chat, writer, said, 3);
-  await records.ended(trace, { by: "server", code: 4000 });
+  const chapter = await drawer.inject("slow", 60);
+  await postAndExpect(chat, writer, sent, 3);
+  await records.expectEnded(trace, { by: "server", code: 4000 });
   await expect(chapter).toContainText("4000");
-  await drawer.nothingIsLost();
+  await drawer.expectNothingLost();
 });
 
-test("a drained session comes back when it was told to", async ({ chat, drawer, writer, records }) => {
-  const said: string[] = [];
+test("a drained session reconnects after the given delay", async ({ chat, drawer, writer, records }) => {
+  const sent: string[] = [];
   const trace = await drawer.trace();
-  const chapter = await drawer.make("drain");
-  await talk(chat, writer, said, 3);
-  await records.ended(trace, { by: "server", code: 1012 });
+  const chapter = await drawer.inject("drain");
+  await postAndExpect(chat, writer, sent, 3);
+  await records.expectEnded(trace, { by: "server", code: 1012 });
   await expect(chapter).toContainText("1012");
   await expect(chapter).toContainText(ko.inspector.step_closing.split(":")[0]!);
-  await drawer.nothingIsLost();
+  await drawer.expectNothingLost();
 });
 
-test("the figures are those of the server, and of the files", async ({ chat, drawer, writer, records, page }) => {
-  const said: string[] = [];
-  await talk(chat, writer, said, 4);
-  const told = await drawer.nothingIsLost();
+test("the drawer's figures match the server and the exported files", async ({ chat, drawer, writer, records, page }) => {
+  const sent: string[] = [];
+  await postAndExpect(chat, writer, sent, 4);
+  const events = await drawer.expectNothingLost();
   const row = drawer.topic(`chat/${chat.room}`);
   await expect(row.locator('[data-fact="lag"]')).toHaveText("0");
   await expect(row.locator('[data-fact="cursor"]')).toHaveText(String(await row.locator('[data-fact="head"]').textContent()));
@@ -151,11 +151,11 @@ test("the figures are those of the server, and of the files", async ({ chat, dra
   const json = await drawer.save<Exported>("json");
   expect(json.session).toBe(session);
   expect(json.told).toMatchObject({ gaps: 0, duplicates: 0 });
-  // Who writes is still heard of meanwhile.
-  expect(json.told.events).toBeGreaterThanOrEqual(told);
-  expect(await drawer.nothingIsLost()).toBeGreaterThanOrEqual(json.told.events);
-  const events = json.frames.filter(({ content }) => (content?.event as { topic?: string })?.topic === `chat/${chat.room}`);
-  for (const text of said) expect(events.filter((event) => JSON.stringify(event).includes(`"${text}"`))).toHaveLength(1);
+  // Typing events may still arrive meanwhile.
+  expect(json.told.events).toBeGreaterThanOrEqual(events);
+  expect(await drawer.expectNothingLost()).toBeGreaterThanOrEqual(json.told.events);
+  const frames = json.frames.filter(({ content }) => (content?.event as { topic?: string })?.topic === `chat/${chat.room}`);
+  for (const text of sent) expect(frames.filter((frame) => JSON.stringify(frame).includes(`"${text}"`))).toHaveLength(1);
 
   const har = await drawer.save<Har>("har");
   const socket = har.log.entries.find((entry) => entry._webSocketMessages);
@@ -165,19 +165,19 @@ test("the figures are those of the server, and of the files", async ({ chat, dra
   expect(socket?._webSocketMessages?.filter((message) => message.type === "receive").length).toBeGreaterThanOrEqual(received.length);
 });
 
-test("a frame is shown byte by byte, and the handshake with its headers", async ({ chat, drawer, writer }) => {
-  await talk(chat, writer, [], 1);
-  await drawer.show("frames");
+test("a frame is decoded byte by byte, and the handshake shows its headers", async ({ chat, drawer, writer }) => {
+  await postAndExpect(chat, writer, [], 1);
+  await drawer.openTab("frames");
   const event = drawer.drawer.locator(".inspector-frames button", { hasText: `event chat/${chat.room}` }).first();
   await event.click();
   await expect(drawer.fact("json")).toContainText("말 0");
   await expect(drawer.drawer.locator(".inspector-header dt").first()).toHaveText("10000010");
-  await drawer.show("how");
+  await drawer.openTab("how");
   await expect(drawer.fact("version")).toHaveText("HTTP/1.1");
   await expect(drawer.drawer.locator("dt", { hasText: "sec-websocket-accept" }).first()).toBeVisible();
 });
 
-test("it is there on every page, stays through navigation, and goes with Escape", async ({ chat, drawer, page }) => {
+test("the drawer stays open through navigation and closes with Escape", async ({ chat, drawer, page }) => {
   await page.getByRole("navigation", { name: ko.app.navigation }).getByRole("link", { name: ko.app.about, exact: true }).click();
   await expect(drawer.drawer).toBeVisible();
   await expect(page).toHaveURL(/\/about$/);
@@ -195,19 +195,19 @@ for (const language of ["ko", "en"] as const) {
     test.describe(`${language}, ${colorScheme}`, () => {
       test.use({ locale: language, colorScheme });
 
-      test("every part is accessible, on a phone too", async ({ page, request }) => {
+      test("every tab is accessible, on a phone, too", async ({ page, request }) => {
         const chat = new ChatPage(page);
-        await makeRoom(request, chat.room);
+        await createRoom(request, chat.room);
         await chat.open();
-        await chat.say("안녕");
+        await chat.send("안녕");
         const drawer = await new InspectorDrawer(page, texts[language]).open();
         for (const width of [1280, 360]) {
           await page.setViewportSize({ width, height: 740 });
-          for (const part of ["live", "frames", "faults", "how"] as const) {
-            await drawer.show(part);
-            if (part === "frames") {
-              const chosen = drawer.drawer.locator('.inspector-frames button[aria-pressed="true"]');
-              if ((await chosen.count()) === 0) await drawer.drawer.locator(".inspector-frames button").first().click();
+          for (const tab of ["live", "frames", "faults", "how"] as const) {
+            await drawer.openTab(tab);
+            if (tab === "frames") {
+              const selected = drawer.drawer.locator('.inspector-frames button[aria-pressed="true"]');
+              if ((await selected.count()) === 0) await drawer.drawer.locator(".inspector-frames button").first().click();
             }
             const { violations } = await new AxeBuilder({ page }).analyze();
             expect(violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }))).toEqual([]);

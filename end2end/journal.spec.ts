@@ -1,15 +1,15 @@
-// The journal: every event in full, filtered, searched, held back, cleared and saved; and its limit.
+// The echo page's journal: details, filters, search, pause, clear, export, and its size limit.
 
 import { EchoPage } from "./support/echo-page";
 import { expect, test } from "./support/test";
 import { GREETING, REPLY_PREFIX, fill, ko } from "./support/texts";
 
-/** Entries that the journal keeps. */
+/** Maximum entries of the journal. */
 const LIMIT = 10_000;
 
-test("JSON is shown indented, in what was sent and in its answer", async ({ page }) => {
+test("JSON is indented in sent and received messages", async ({ page }) => {
   const echo = await new EchoPage(page).open();
-  await echo.say('{"이름":"값","목록":[1,2.50]}');
+  await echo.send('{"이름":"값","목록":[1,2.50]}');
   const pretty = '{\n  "이름": "값",\n  "목록": [\n    1,\n    2.50\n  ]\n}';
   await echo.row("sent", "이름").click();
   await expect(echo.detail.locator("pre")).toHaveText(pretty, { useInnerText: true });
@@ -17,16 +17,16 @@ test("JSON is shown indented, in what was sent and in its answer", async ({ page
   await expect(echo.detail.locator("pre")).toHaveText(REPLY_PREFIX + pretty, { useInnerText: true });
 });
 
-test("content is shown as text, whatever it looks like", async ({ page }) => {
+test("markup is shown as text", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   const markup = `<img src=x onerror="document.title='깨짐'"><b>굵게</b>`;
-  await echo.say(markup);
+  await echo.send(markup);
   await echo.row("received", markup).click();
   await expect(echo.detail.locator("pre")).toHaveText(REPLY_PREFIX + markup);
   await expect(echo.journal.locator("img, b")).toHaveCount(0);
 });
 
-test("rows are chosen with the keyboard", async ({ page }) => {
+test("rows are selected with the keyboard", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await expect(echo.row("received")).toHaveCount(1);
   const list = echo.journal.getByRole("listbox");
@@ -41,9 +41,9 @@ test("rows are chosen with the keyboard", async ({ page }) => {
   await expect(echo.rows.last()).toHaveAttribute("aria-selected", "true");
 });
 
-test("filter and search narrow what is shown", async ({ page }) => {
+test("filters and search narrow the rows", async ({ page }) => {
   const echo = await new EchoPage(page).open();
-  await echo.say("Apple");
+  await echo.send("Apple");
   await expect(echo.row("received", "Apple")).toHaveCount(1);
   const kinds = () => echo.rows.locator("[data-kind]").evaluateAll((all) => all.map((kind) => (kind as HTMLElement).dataset.kind));
   await echo.button("journal", ko.echo.show_sent).click();
@@ -62,29 +62,29 @@ test("filter and search narrow what is shown", async ({ page }) => {
   await expect(echo.rows).toHaveCount(6);
 });
 
-test("a pause holds rows back and says how many", async ({ page }) => {
+test("pausing holds rows back and shows their number", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await expect(echo.row("received")).toHaveCount(1);
   await echo.button("journal", ko.echo.pause).click();
-  await echo.say("멈춘 동안");
+  await echo.send("멈춘 동안");
   await expect(echo.journal.getByText(fill(ko.echo.held_back, { count: 2 }))).toBeVisible();
   await expect(echo.row("sent", "멈춘 동안")).toHaveCount(0);
   await echo.button("journal", ko.echo.resume).click();
   await expect(echo.row("received", "멈춘 동안")).toHaveCount(1);
 });
 
-test("clearing forgets all, and the page goes on", async ({ page }) => {
+test("clearing removes all rows, and the page continues", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await expect(echo.row("received")).toHaveCount(1);
   await echo.button("journal", ko.echo.clear).click();
   await expect(echo.rows).toHaveCount(0);
   await expect(echo.journal.getByText(ko.echo.journal_empty)).toBeVisible();
   await expect(echo.journal.getByText(fill(ko.echo.entries, { count: 0 }), { exact: true })).toBeVisible();
-  await echo.say("다시");
+  await echo.send("다시");
   await expect(echo.rows).toHaveCount(2);
 });
 
-test("the saved file has every entry", async ({ page }) => {
+test("the exported file has every entry", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await echo.sendHex("00ff");
   await expect(echo.row("received", "00 ff")).toHaveCount(1);
@@ -112,7 +112,7 @@ test("the saved file has every entry", async ({ page }) => {
   expect(journal.entries[2]).toMatchObject({ size, wire: size + 6, round_trip: null });
 });
 
-test("a thousand messages in one go come back in order", async ({ page }) => {
+test("a thousand messages sent at once return in order", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await echo.greet.uncheck();
   await echo.button("journal", ko.echo.clear).click();
@@ -126,30 +126,30 @@ test("a thousand messages in one go come back in order", async ({ page }) => {
   await expect(echo.journal.getByText(fill(ko.echo.entries, { count: "2,000" }), { exact: true })).toBeVisible();
   await expect(echo.figure("count")).toHaveText("1,001");
   const { journal } = await echo.exportJournal();
-  const of = (kind: string) => journal.entries.filter((entry) => entry.kind === kind).map(({ content }) => content.text);
+  const textsOf = (kind: string) => journal.entries.filter((entry) => entry.kind === kind).map(({ content }) => content.text);
   const numbers = Array.from({ length: 1000 }, (_, number) => `#${number}`);
-  expect(of("sent")).toEqual(numbers);
-  expect(of("received")).toEqual(numbers.map((text) => REPLY_PREFIX + text));
+  expect(textsOf("sent")).toEqual(numbers);
+  expect(textsOf("received")).toEqual(numbers.map((text) => REPLY_PREFIX + text));
 });
 
-test("past its limit the journal drops the oldest, says so, and stays smooth", async ({ page, foreign }) => {
+test("above its limit the journal drops the oldest entries, shows their number, and stays responsive", async ({ page, foreignServer }) => {
   const flood = LIMIT + 500;
-  const server = await foreign((socket) => {
+  const server = await foreignServer((socket) => {
     for (let number = 1; number <= flood; number++) socket.send(`message ${number}`);
   });
   const echo = await new EchoPage(page).open();
   await echo.greet.uncheck();
   await echo.disconnect();
-  await echo.is("closed");
+  await echo.expectState("closed");
   await echo.button("journal", ko.echo.clear).click();
   await echo.connect(server.address);
-  // Each message is a line on the console too, and a driven browser reports every line.
+  // Slow: each message is also a console line, which the browser reports to the test.
   await expect(echo.row("received", `message ${flood}`)).toHaveCount(1, { timeout: 20_000 });
 
   const { journal } = await echo.exportJournal();
   expect(journal.entries).toHaveLength(LIMIT);
   expect(journal.entries.at(-1)?.content.text).toBe(`message ${flood}`);
-  // The two that told of the opening went first.
+  // 500 messages and the two entries of the opening.
   expect(journal.dropped.entries).toBe(502);
   const size = `${journal.dropped.bytes.toLocaleString("en")} B`;
   const counts = [fill(ko.echo.entries, { count: "10,000" }), fill(ko.echo.dropped, { count: 502, size })].join(" · ");
@@ -164,7 +164,7 @@ test("past its limit the journal drops the oldest, says so, and stays smooth", a
   await expect(echo.rows).toHaveCount(1);
 });
 
-/** From the end to the beginning in a hundred frames: the most rows there ever were, and the longest time between frames. */
+/** Scrolls from the end to the beginning in a hundred frames; returns the maximum number of rows and the longest frame time. */
 async function scrollThrough(list: Element): Promise<{ rows: number; slowest: number }> {
   let rows = 0;
   let slowest = 0;

@@ -1,4 +1,4 @@
-// Korean and English: what the browser asks for first, then what the visitor chose.
+// The language: negotiated by Accept-Language, then chosen by the visitor.
 
 import { EchoPage } from "./support/echo-page";
 import { expect, test } from "./support/test";
@@ -10,26 +10,26 @@ for (const language of ["ko", "en"] as const) {
   test.describe(`a browser in ${language}`, () => {
     test.use({ locale: LOCALES[language] });
 
-    test("gets its language, from the server on", async ({ page }) => {
-      const words = texts[language];
+    test("gets its language in the server's HTML and after hydration", async ({ page }) => {
+      const labels = texts[language];
       const response = await page.goto("/");
       const html = await response!.text();
       expect(html).toContain(`<html lang="${language}"`);
-      expect(html).toContain(words.echo.state_connecting);
-      const echo = new EchoPage(page, words);
-      await echo.is("open");
+      expect(html).toContain(labels.echo.state_connecting);
+      const echo = new EchoPage(page, labels);
+      await echo.expectState("open");
       await expect(page.locator("html")).toHaveAttribute("lang", language);
-      await expect(page.getByText(words.echo.lede)).toBeVisible();
-      await expect(page).toHaveTitle(`${words.echo.title} · Duplex`);
-      await expect(page.getByRole("heading", { level: 1, name: words.echo.title })).toBeVisible();
-      await echo.go("about");
-      await expect(page.getByRole("heading", { level: 1, name: words.about.title })).toBeVisible();
-      await expect(page).toHaveTitle(`${words.about.title} · Duplex`);
+      await expect(page.getByText(labels.echo.lede)).toBeVisible();
+      await expect(page).toHaveTitle(`${labels.echo.title} · Duplex`);
+      await expect(page.getByRole("heading", { level: 1, name: labels.echo.title })).toBeVisible();
+      await echo.navigate("about");
+      await expect(page.getByRole("heading", { level: 1, name: labels.about.title })).toBeVisible();
+      await expect(page).toHaveTitle(`${labels.about.title} · Duplex`);
     });
   });
 }
 
-for (const [asked, language] of [
+for (const [header, language] of [
   ["fr,en;q=0.8,ko;q=0.3", "en"],
   ["fr, en;q=0.8, ko;q=0.3", "en"],
   ["en;q=0.2, ko;q=0.9", "ko"],
@@ -39,15 +39,15 @@ for (const [asked, language] of [
   ["*", "ko"],
   ["de-DE,de;q=0.9,*;q=0.5", "en"],
 ] as const) {
-  test(`Accept-Language: ${asked} gets ${language}`, async ({ request }) => {
-    const response = await request.get("/about", { headers: { "accept-language": asked } });
+  test(`Accept-Language: ${header} gets ${language}`, async ({ request }) => {
+    const response = await request.get("/about", { headers: { "accept-language": header } });
     const html = await response.text();
     expect(html).toContain(`<html lang="${language}"`);
     expect(html).toContain(texts[language].about.title);
   });
 }
 
-test("a choice changes the page at once, and is kept on every page", async ({ page }) => {
+test("choosing a language changes the page at once and is remembered", async ({ page }) => {
   const echo = await new EchoPage(page).open();
   await page.getByRole("button", { name: "English", exact: true }).click();
   await expect(page.locator("html")).toHaveAttribute("lang", "en");
@@ -56,13 +56,13 @@ test("a choice changes the page at once, and is kept on every page", async ({ pa
   await expect(english.card("journal")).toBeVisible();
   await expect(english.rows.filter({ hasText: en.echo.kind_received })).toHaveCount(1);
   await expect(page.getByText(ko.echo.lede)).toHaveCount(0);
-  // The same socket: to choose a language is not to leave.
+  // The socket stays open.
   await expect(echo.page.locator('[data-kind="open"]')).toHaveCount(1);
 
   const reloaded = await page.reload();
   expect(await reloaded!.text()).toContain('<html lang="en"');
-  await english.is("open");
-  await english.go("about");
+  await english.expectState("open");
+  await english.navigate("about");
   await expect(page.getByRole("heading", { level: 1, name: en.about.title })).toBeVisible();
   await page.goto("/about");
   await expect(page.getByRole("heading", { level: 1, name: en.about.title })).toBeVisible();
@@ -73,7 +73,7 @@ test("a choice changes the page at once, and is kept on every page", async ({ pa
   await expect(page.getByRole("heading", { level: 1, name: ko.about.title })).toBeVisible();
 });
 
-test("a page that is not there says so in both languages", async ({ request }) => {
+test("the not-found page is available in both languages", async ({ request }) => {
   for (const language of ["ko", "en"] as const) {
     const response = await request.get("/no/such/page", { headers: { accept: "text/html", "accept-language": language } });
     expect(response.status()).toBe(404);

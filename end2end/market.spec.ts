@@ -1,14 +1,14 @@
-// The market: prices that move in their own cells, candles, a watch list and alerts, whatever the connection does.
+// The market: live prices, candles, the watch list and alerts, across connection failures.
 
 import { MarketPage } from "./support/market-page";
 import { Server } from "./support/server";
 import { expect, test } from "./support/test";
 import { en, fill, ko, pattern } from "./support/texts";
 
-/** The most traded of the simulated market: it moves several times in a second. */
+/** The most traded symbol of the simulated market, with several trades a second. */
 const BUSY = "dra-usd";
 
-test("prices move, and two browsers see the same", async ({ page, browser }) => {
+test("prices move, and two browsers show the same", async ({ page, browser }) => {
   const market = await new MarketPage(page).open();
   expect(await market.rows.count()).toBeGreaterThan(50);
   await expect(page.locator(".market-source")).toContainText(ko.market.simulated);
@@ -26,42 +26,42 @@ test("prices move, and two browsers see the same", async ({ page, browser }) => 
   await context.close();
 });
 
-test("a tick touches the cells of its own symbol alone", async ({ page }) => {
+test("a trade changes only the cells of its symbol", async ({ page }) => {
   await new MarketPage(page).open();
-  const { touched, strays } = await page.locator(".market-table tbody").evaluate(watchCells);
+  const { touched, unexpected } = await page.locator(".market-table tbody").evaluate(watchCells);
   expect(touched).toBeGreaterThan(3);
-  expect(strays).toEqual([]);
+  expect(unexpected).toEqual([]);
 });
 
-/** For a while: how many rows changed at all, and what changed though the symbol's volume, which each trade raises, did not. */
-function watchCells(table: Element): Promise<{ touched: number; strays: string[] }> {
+/** Observes the table for two seconds: the number of changed rows, and changes in rows whose volume, which each trade raises, did not change. */
+function watchCells(table: Element): Promise<{ touched: number; unexpected: string[] }> {
   const volume = (row: Element) => row.querySelector(".cell-volume")!.textContent;
   const before = new Map([...table.children].map((row) => [row, volume(row)]));
   const changed = new Map<Element, Set<string>>();
-  const strays: string[] = [];
+  const unexpected: string[] = [];
   const observer = new MutationObserver((records) => {
     for (const { target, type } of records) {
       const element = target instanceof Element ? target : target.parentElement!;
       const row = element.closest("tr");
-      // Spark lines grow all together, every ten seconds.
+      // All sparklines are updated together every ten seconds.
       if (element.closest(".cell-spark")) continue;
-      if (!row) strays.push(`${type} of ${element.tagName}`);
+      if (!row) unexpected.push(`${type} of ${element.tagName}`);
       else changed.set(row, (changed.get(row) ?? new Set()).add(element.closest("td, th")?.className ?? "row"));
     }
   });
   observer.observe(table, { subtree: true, childList: true, characterData: true, attributes: true });
-  return new Promise((told) => {
+  return new Promise((resolve) => {
     setTimeout(() => {
       observer.disconnect();
       for (const [row, cells] of changed) {
-        if (volume(row) === before.get(row)) strays.push(`${row.getAttribute("data-symbol")}: ${[...cells].join()}`);
+        if (volume(row) === before.get(row)) unexpected.push(`${row.getAttribute("data-symbol")}: ${[...cells].join()}`);
       }
-      told({ touched: changed.size, strays });
+      resolve({ touched: changed.size, unexpected });
     }, 2000);
   });
 }
 
-test("less motion means no flash", async ({ page }) => {
+test("reduced motion disables the flash", async ({ page }) => {
   await page.emulateMedia({ reducedMotion: "reduce" });
   const market = await new MarketPage(page).open();
   await expect(market.price(BUSY)).toHaveAttribute("data-flash", /./);
@@ -69,7 +69,7 @@ test("less motion means no flash", async ({ page }) => {
   expect(animation).toBe("none");
 });
 
-test("the table is sorted, searched and narrowed to what is watched", async ({ page }) => {
+test("the table is sorted, searched and filtered by the watch list", async ({ page }) => {
   const market = await new MarketPage(page).open();
   const head = (column: string) => page.locator("th", { has: market.column(column) });
   await expect(head("name")).toHaveAttribute("aria-sort", "ascending");
@@ -91,18 +91,18 @@ test("the table is sorted, searched and narrowed to what is watched", async ({ p
   await market.search.fill("");
 
   await page.reload();
-  await market.live();
+  await market.expectLive();
   await page.getByRole("button", { name: fill(ko.market.watch_list, { count: 1 }) }).click();
   await expect(market.rows).toHaveCount(1);
   await market.row("hnb").locator(".star").click();
   await expect(page.getByText(ko.market.none_watched)).toBeVisible();
 });
 
-test("a symbol has candles at several intervals, a read-out and trades", async ({ page, complaints }) => {
+test("a symbol has candles at several intervals, a readout and trades", async ({ page, consoleErrors }) => {
   const market = await new MarketPage(page).open();
   await market.row(BUSY).getByRole("link").click();
   await expect(page).toHaveURL(`/market/${BUSY}`);
-  await market.live();
+  await market.expectLive();
   const rise = page.locator(".plot > path.rise");
   const minutes = await rise.getAttribute("d");
   await page.getByRole("link", { name: ko.market.hour, exact: true }).click();
@@ -124,13 +124,13 @@ test("a symbol has candles at several intervals, a read-out and trades", async (
   const first = page.locator(".trades tbody tr").first();
   const trade = await first.textContent({ timeout: 15_000 });
   await expect(first).not.toHaveText(trade!, { timeout: 15_000 });
-  complaints.allow(/status of 404/);
+  consoleErrors.allow(/status of 404/);
   const nothing = await page.goto("/market/nothing-such");
   expect(nothing?.status()).toBe(404);
   await expect(page.getByRole("heading", { level: 1, name: ko.market.no_symbol })).toBeVisible();
 });
 
-test("an alert is set, refused, removed, and told once it is reached", async ({ page, browser }) => {
+test("an alert is validated, set, removed, and notified when it is reached", async ({ page, browser }) => {
   const market = await new MarketPage(page).open(BUSY);
   await market.alert("abc", ko.market.above);
   await expect(page.getByText(ko.market.bad_price)).toBeVisible();
@@ -139,7 +139,7 @@ test("an alert is set, refused, removed, and told once it is reached", async ({ 
   await expect(item).toHaveAttribute("data-done", "false");
   await item.getByRole("button").click();
   await expect(page.getByText(ko.market.no_alerts)).toBeVisible();
-  // What is true already is said first, and set by who insists.
+  // For a condition that is already met the page warns first; repeating sets the alert.
   const reached = await market.alert("1", ko.market.above);
   await expect(page.locator(".alert-already")).toHaveText(pattern(ko.market.already_above));
   await expect(reached).toHaveCount(0);
@@ -156,7 +156,7 @@ test("an alert is set, refused, removed, and told once it is reached", async ({ 
   await context.close();
 });
 
-test("a price is read as it is typed", async ({ page }) => {
+test("a price is parsed in local notation", async ({ page }) => {
   const market = await new MarketPage(page).open("dra-usd");
   const item = await market.alert("９９９．９９９,5", ko.market.above);
   await expect(page.locator(".alert-form .read-as")).toHaveText(fill(ko.number.read_as, { number: "999999.5" }));
@@ -176,26 +176,26 @@ test("a price is read as it is typed", async ({ page }) => {
   await expect(page.getByText(ko.market.whole_price), "its prices have no decimals").toBeVisible();
 });
 
-test("a server that dies is waited for, and its market goes on", async ({ page, complaints }) => {
-  complaints.allow(/WebSocket|ERR_|Failed to load/);
+test("the page resumes after a server restart", async ({ page, consoleErrors }) => {
+  consoleErrors.allow(/WebSocket|ERR_|Failed to load/);
   let server = await Server.start();
   await page.goto(`${server.url}/market`);
   const market = new MarketPage(page);
-  await market.live();
+  await market.expectLive();
   await server.stop("SIGKILL");
   await expect(market.status).toHaveAttribute("data-standing", "waiting");
   const old = await market.price(BUSY).textContent();
   server = await Server.start(server.port, server.data);
-  await market.live();
+  await market.expectLive();
   await expect(market.price(BUSY)).not.toHaveText(old!);
   await server.stop();
 });
 
 test.describe("without JavaScript", () => {
   test.use({ javaScriptEnabled: false });
-  test.beforeEach(({ complaints }) => complaints.allow(/was preloaded using link preload but not used/));
+  test.beforeEach(({ consoleErrors }) => consoleErrors.allow(/was preloaded using link preload but not used/));
 
-  test("the table and the candles are there", async ({ page }) => {
+  test("the page shows the table and the candles", async ({ page }) => {
     await page.goto("/market");
     const market = new MarketPage(page);
     expect(await market.rows.count()).toBeGreaterThan(50);

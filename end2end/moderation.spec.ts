@@ -1,7 +1,7 @@
-// An operator's controls: there for the operator, effective for everybody, and invisible to all others.
+// The operator's moderation controls: visible only to operators, effective for all visitors.
 
 import type { Browser, Page } from "@playwright/test";
-import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, createRoom } from "./support/chat-page";
 import { Server, test } from "./support/server";
 import { StatusPage } from "./support/status-page";
 import { expect } from "./support/test";
@@ -9,31 +9,31 @@ import { ko } from "./support/texts";
 
 const TOKEN = "a-token-for-the-tests";
 
-const open = () => Server.start(0, undefined, { host: "0.0.0.0", more: ["--token", TOKEN] });
+const startServer = () => Server.start(0, undefined, { host: "0.0.0.0", args: ["--token", TOKEN] });
 
 async function visitor(browser: Browser, server: Server, room: string): Promise<ChatPage> {
   const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
   return new ChatPage(await context.newPage(), room).open();
 }
 
-/** The operator's page, signed in, with the room open. */
+/** Signs in as operator and opens the room. */
 async function operator(page: Page, server: Server, room: string): Promise<ChatPage> {
   const status = await new StatusPage(page).open(server.url);
   await status.signIn(TOKEN);
-  await status.live();
+  await status.expectLive();
   const chat = new ChatPage(page, room);
   await page.goto(`${server.url}${chat.path}`);
-  await chat.live();
+  await chat.expectLive();
   return chat;
 }
 
-test.beforeEach(({ complaints }) => complaints.allow(/WebSocket Closed/, /ERR_/, /40[134]/));
+test.beforeEach(({ consoleErrors }) => consoleErrors.allow(/WebSocket Closed/, /ERR_/, /40[134]/));
 
-test("an operator deletes what a visitor said, by keyboard alone", async ({ page, browser, request }) => {
-  const server = await open();
-  await makeRoom(request, "room", server.url);
+test("an operator deletes a visitor's message by keyboard", async ({ page, browser, request }) => {
+  const server = await startServer();
+  await createRoom(request, "room", server.url);
   const other = await visitor(browser, server, "room");
-  await other.say("지울 말");
+  await other.send("지울 말");
   await expect(other.message("지울 말")).toBeVisible();
   await expect(other.page.locator("[data-act=delete-room], [data-act=ban-person]")).toHaveCount(0);
   const chat = await operator(page, server, "room");
@@ -49,12 +49,12 @@ test("an operator deletes what a visitor said, by keyboard alone", async ({ page
   await server.stop();
 });
 
-test("a half-written reason survives scrolling, and is gone once it is sent", async ({ page, browser, request }) => {
+test("an unfinished reason survives scrolling and is cleared once sent", async ({ page, browser, request }) => {
   test.slow();
-  const server = await open();
-  await makeRoom(request, "room", server.url);
+  const server = await startServer();
+  await createRoom(request, "room", server.url);
   const other = await visitor(browser, server, "room");
-  await other.say("막을 말");
+  await other.send("막을 말");
   const chat = await operator(page, server, "room");
   const id = (await chat.message("막을 말").getAttribute("id"))!;
   const row = page.locator(`#${id}`);
@@ -69,7 +69,7 @@ test("a half-written reason survives scrolling, and is gone once it is sent", as
   await expect(chat.message("줄 319.")).toHaveCount(1);
   const log = page.getByRole("log");
   await log.evaluate((log) => (log.scrollTop = 0));
-  await expect(row, "it is not in the document").toHaveCount(0);
+  await expect(row, "the row is not in the document").toHaveCount(0);
   await expect(async () => {
     await log.evaluate((log) => (log.scrollTop = -log.scrollHeight));
     await expect(reason).toHaveValue("반쯤 쓴 사유", { timeout: 500 });
@@ -83,12 +83,12 @@ test("a half-written reason survives scrolling, and is gone once it is sent", as
   await server.stop();
 });
 
-test("a visitor finds no controls, whatever they open", async ({ browser, request }) => {
-  const server = await open();
-  await makeRoom(request, "room", server.url);
+test("a visitor gets no moderation controls", async ({ browser, request }) => {
+  const server = await startServer();
+  await createRoom(request, "room", server.url);
   const one = await visitor(browser, server, "room");
   const two = await visitor(browser, server, "room");
-  await two.say("남의 말");
+  await two.send("남의 말");
   await one.message("남의 말").locator(".menu-button").click();
   for (const act of ["delete", "ban-person", "rename-person"]) {
     await expect(one.page.locator(`[data-act=${act}]`)).toHaveCount(0);
@@ -98,10 +98,10 @@ test("a visitor finds no controls, whatever they open", async ({ browser, reques
 });
 
 test("an operator renames and bans a visitor, and lifts the ban", async ({ page, browser, request }) => {
-  const server = await open();
-  await makeRoom(request, "room", server.url);
+  const server = await startServer();
+  await createRoom(request, "room", server.url);
   const other = await visitor(browser, server, "room");
-  await other.say("안녕");
+  await other.send("안녕");
   const chat = await operator(page, server, "room");
   const row = chat.message("안녕");
   await row.locator(".menu-button").click();
@@ -118,7 +118,7 @@ test("an operator renames and bans a visitor, and lifts the ban", async ({ page,
   await expect(other.page.locator("h1")).toHaveText(ko.moderation.banned_title);
   await expect(other.page.locator("main")).toContainText("도배");
   const status = await new StatusPage(page).open(server.url);
-  await status.live();
+  await status.expectLive();
   const unban = page.locator("[data-act=unban]");
   await unban.click();
   await expect(unban).toHaveText(ko.moderation.really_unban);
@@ -128,11 +128,11 @@ test("an operator renames and bans a visitor, and lifts the ban", async ({ page,
   await server.stop();
 });
 
-test("a deleted room is gone for everybody in it", async ({ page, browser, request }) => {
-  const server = await open();
-  await makeRoom(request, "room", server.url);
+test("deleting a room removes it for everyone in it", async ({ page, browser, request }) => {
+  const server = await startServer();
+  await createRoom(request, "room", server.url);
   const other = await visitor(browser, server, "room");
-  await other.say("방 안의 말");
+  await other.send("방 안의 말");
   await operator(page, server, "room");
   const remove = page.locator("[data-act=delete-room]");
   await remove.click();
@@ -145,9 +145,9 @@ test("a deleted room is gone for everybody in it", async ({ page, browser, reque
   await server.stop();
 });
 
-test("a reserved name is refused where it was typed, and the former stays", async ({ browser, request }) => {
-  const server = await open();
-  await makeRoom(request, "room", server.url);
+test("a reserved name is refused, and the former name stays", async ({ browser, request }) => {
+  const server = await startServer();
+  await createRoom(request, "room", server.url);
   const chat = await visitor(browser, server, "room");
   const rename = async (name: string) => {
     await chat.page.locator(".name-form summary").click();

@@ -1,5 +1,5 @@
-// Notifications: programs send by HTTP, every open tab shows it, and what is read is read everywhere. On a server of its
-// own: what goes to everyone would come up in other specs' pages.
+// Notifications: programs send over HTTP, every open tab shows them, and read marks apply to all tabs. The spec has its own server,
+// because notices to everyone would appear in other specs' pages.
 
 import AxeBuilder from "@axe-core/playwright";
 import { execFileSync } from "node:child_process";
@@ -9,68 +9,68 @@ import { Server, test } from "./support/server";
 import { expect } from "./support/test";
 import { fill, ko } from "./support/texts";
 
-const another = (browser: Browser, server: Server, options = {}) =>
+const newVisitor = (browser: Browser, server: Server, options = {}) =>
   browser.newContext({ locale: "ko-KR", baseURL: server.url, ...options });
 
 async function open(context: BrowserContext): Promise<NotificationsPage> {
   return new NotificationsPage(await context.newPage()).open();
 }
 
-test("a program sends, and every visitor's page shows it at once, once", async ({ page, browser, request, server }) => {
+test("a program's notice appears on every visitor's page at once, and only once", async ({ page, browser, request, server }) => {
   const mine = await new NotificationsPage(page).open();
-  const context = await another(browser, server);
-  const elsewhere = new NotificationsPage(await context.newPage());
-  await elsewhere.page.goto("/about");
-  await elsewhere.listening();
+  const context = await newVisitor(browser, server);
+  const other = new NotificationsPage(await context.newPage());
+  await other.page.goto("/about");
+  await other.expectBellLive();
   const title = unique("모두에게");
-  const before = await elsewhere.unread();
-  const call = { to: "everyone", title, body: "본문", level: "warning", link: "/chat", key: title } as const;
-  expect(await send(request, server, call)).toMatchObject({ topic: "notices/all", again: false });
-  expect(await send(request, server, call)).toMatchObject({ again: true });
+  const before = await other.unread();
+  const notice = { to: "everyone", title, body: "본문", level: "warning", link: "/chat", key: title } as const;
+  expect(await send(request, server, notice)).toMatchObject({ topic: "notices/all", again: false });
+  expect(await send(request, server, notice)).toMatchObject({ again: true });
   await expect(mine.row(title)).toHaveAttribute("data-read", "false");
-  await expect(elsewhere.toast(title)).toContainText("본문");
-  await expect(elsewhere.bell.locator(".badge")).toHaveText(String(before + 1));
+  await expect(other.toast(title)).toContainText("본문");
+  await expect(other.bell.locator(".badge")).toHaveText(String(before + 1));
   await expect(mine.row(title)).toHaveCount(1);
-  await elsewhere.toast(title).getByRole("link").click();
-  await expect(elsewhere.page).toHaveURL("/chat");
-  await expect.poll(() => elsewhere.unread()).toBe(before);
-  await expect(elsewhere.toasts).toHaveCount(0);
-  await expect(mine.row(title), "what one visitor reads is unread for another").toHaveAttribute("data-read", "false");
+  await other.toast(title).getByRole("link").click();
+  await expect(other.page).toHaveURL("/chat");
+  await expect.poll(() => other.unread()).toBe(before);
+  await expect(other.toasts).toHaveCount(0);
+  await expect(mine.row(title), "read marks belong to one visitor").toHaveAttribute("data-read", "false");
   await context.close();
 });
 
-test("a newcomer's first page loads no more because of what was sent before", async ({ browser, request }) => {
+test("earlier notices do not enlarge a new visitor's first page", async ({ browser, request }) => {
   const server = await Server.start();
-  // What a first visit loads, by the time that the page has heard whether something waits: parts of the app, and bytes of all.
+  // The files and the total bytes that a first visit loads, including the check for unread notices.
   const visit = async () => {
-    const context = await another(browser, server);
+    const context = await newVisitor(browser, server);
     const page = await context.newPage();
-    const parts: string[] = [];
+    const files: string[] = [];
     let bytes = 0;
     const cdp = await context.newCDPSession(page);
     await cdp.send("Network.enable");
     cdp.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
     page.on("response", (response) => {
       const { pathname } = new URL(response.url());
-      if (pathname.startsWith("/pkg/")) parts.push(pathname);
+      if (pathname.startsWith("/pkg/")) files.push(pathname);
     });
-    const heard = page.waitForRequest(/\/api\/notifications\/news/);
+    const unreadStream = page.waitForRequest(/\/api\/notifications\/news/);
     await page.goto("/");
-    await heard;
+    await unreadStream;
     await page.waitForLoadState("networkidle");
     await context.close();
-    return { parts: parts.sort(), bytes };
+    return { files: files.sort(), bytes };
   };
   const before = await visit();
   expect(before.bytes).toBeGreaterThan(100_000);
   await send(request, server, { to: "everyone", title: unique("전부터") });
   const after = await visit();
-  expect(after.parts).toEqual(before.parts);
+  expect(after.files).toEqual(before.files);
   expect(after.bytes / before.bytes, `${after.bytes} bytes, not ${before.bytes}`).toBeLessThan(1.1);
   await server.stop();
 });
 
-test("what is wrong with a call is told with the field's name", async ({ request, server }) => {
+test("an invalid request is refused with the field's name", async ({ request, server }) => {
   const post = (data: object, secret = server.token) =>
     request.post("/api/notifications", { headers: { authorization: `Bearer ${secret}` }, data });
   for (const [data, field] of [
@@ -79,15 +79,15 @@ test("what is wrong with a call is told with the field's name", async ({ request
     [{ to: "everyone", title: "x", link: "javascript:alert(1)" }, "`link`"],
     [{ to: "everyone", title: "x", expires: 5 }, "`expires`"],
   ] as const) {
-    const answer = await post(data);
-    expect(answer.status()).toBe(422);
-    expect(answer.headers()["content-type"]).toBe("application/problem+json");
-    expect((await answer.json()).detail).toContain(field);
+    const response = await post(data);
+    expect(response.status()).toBe(422);
+    expect(response.headers()["content-type"]).toBe("application/problem+json");
+    expect((await response.json()).detail).toContain(field);
   }
   expect((await post({ to: "everyone", title: "x" }, "wrong-wrong-wrong-wrong")).status()).toBe(401);
 });
 
-test("the line for a shell works as it is pasted", async ({ page, server }) => {
+test("the displayed shell command works as pasted", async ({ page, server }) => {
   const mine = await new NotificationsPage(page).open();
   const line = await page.locator("#curl").innerText();
   expect(line).toContain(await mine.id());
@@ -96,7 +96,7 @@ test("the line for a shell works as it is pasted", async ({ page, server }) => {
   await expect(mine.row(ko.notifications.sample)).toHaveAttribute("data-source", "me");
 });
 
-test("read in one tab is read in all, one by one and all at once", async ({ page, context, request, server }) => {
+test("reading in one tab applies to all tabs, one by one and all at once", async ({ page, context, request, server }) => {
   const one = await new NotificationsPage(page).open();
   const two = await open(context);
   const visitor = await one.id();
@@ -115,11 +115,11 @@ test("read in one tab is read in all, one by one and all at once", async ({ page
     await expect(side.page.locator(".unread-count")).toHaveText(ko.notifications.nothing_unread);
   }
   await page.reload();
-  await expect(one.row(titles[2]!), "also for a page that is loaded anew").toHaveAttribute("data-read", "true");
+  await expect(one.row(titles[2]!), "also after a reload").toHaveAttribute("data-read", "true");
 });
 
-test("what is sent while one is away comes on return, once", async ({ page, context, request, server, complaints }) => {
-  complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
+test("a notice sent while offline arrives once on reconnect", async ({ page, context, request, server, consoleErrors }) => {
+  consoleErrors.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
   const mine = await new NotificationsPage(page).open();
   const visitor = await mine.id();
   await context.setOffline(true);
@@ -132,75 +132,75 @@ test("what is sent while one is away comes on return, once", async ({ page, cont
   await expect(mine.row(title)).toHaveAttribute("data-read", "false");
 });
 
-test("nobody sees into another visitor's inbox", async ({ page, browser, request, server }) => {
+test("an inbox is private to its visitor", async ({ page, browser, request, server }) => {
   const mine = await new NotificationsPage(page).open();
   const visitor = await mine.id();
   const title = unique("나만 보는 것");
   await send(request, server, { to: { visitor }, title });
   await expect(mine.row(title)).toBeVisible();
-  const context = await another(browser, server);
+  const context = await newVisitor(browser, server);
   const other = await open(context);
   await expect(other.row(title)).toHaveCount(0);
-  const read = (path: string) => other.page.evaluate(async (path) => (await fetch(path)).status, path);
-  expect(await read(`/api/session/history?topic=inbox/${visitor}`)).toBe(403);
-  const answer = await context.request.post(`/api/session/command?session=intruder`, {
+  const fetchStatus = (path: string) => other.page.evaluate(async (path) => (await fetch(path)).status, path);
+  expect(await fetchStatus(`/api/session/history?topic=inbox/${visitor}`)).toBe(403);
+  const response = await context.request.post(`/api/session/command?session=intruder`, {
     data: { command: { topic: `inbox/${visitor}`, id: "0".repeat(32), command: { read_all: { heads: { me: 1 } } } } },
   });
-  expect(await answer.json()).toMatchObject({ reply: { answer: { rejected: { denied: "forbidden" } } } });
+  expect(await response.json()).toMatchObject({ reply: { answer: { rejected: { denied: "forbidden" } } } });
   await expect(mine.row(title)).toHaveAttribute("data-read", "false");
   await context.close();
 });
 
-test("who follows a group hears of it, and from then on", async ({ page, request, server }) => {
+test("a follower receives a group's notices from then on", async ({ page, request, server }) => {
   const mine = await new NotificationsPage(page).open();
   const [before, after] = [unique("이전 시세"), unique("새 시세")];
   await send(request, server, { to: { group: "market" }, title: before });
   const market = page.getByRole("switch", { name: ko.notifications.source_market });
   await expect(market).not.toBeChecked();
   await market.check();
-  await expect(mine.row(before), "what was there before is read").toHaveAttribute("data-read", "true");
+  await expect(mine.row(before), "earlier notices count as read").toHaveAttribute("data-read", "true");
   await send(request, server, { to: { group: "market" }, title: after });
   await expect(mine.row(after)).toHaveAttribute("data-read", "false");
   await expect(mine.toast(after)).toBeVisible();
   await page.reload();
-  await mine.live();
+  await mine.expectLive();
   await expect(market).toBeChecked();
   await market.uncheck();
   await expect(mine.row(after)).toHaveCount(0);
 });
 
-test("the list is filtered, and goes back through history", async ({ page, request, server }) => {
+test("the list is filtered and loads its history", async ({ page, request, server }) => {
   const mine = await new NotificationsPage(page).open();
   const visitor = await mine.id();
-  const mark = unique("옛 알림");
-  for (let number = 0; number < 120; number++) await send(request, server, { to: { visitor }, title: `${mark} ${number}.` });
+  const prefix = unique("옛 알림");
+  for (let number = 0; number < 120; number++) await send(request, server, { to: { visitor }, title: `${prefix} ${number}.` });
   await send(request, server, { to: { visitor }, title: unique("불이야"), level: "danger" });
   await page.reload();
-  await mine.live();
-  await expect(mine.row(`${mark} 119.`)).toBeVisible();
-  await expect(mine.row(`${mark} 0.`)).toHaveCount(0);
+  await mine.expectLive();
+  await expect(mine.row(`${prefix} 119.`)).toBeVisible();
+  await expect(mine.row(`${prefix} 0.`)).toHaveCount(0);
   const older = page.getByRole("button", { name: ko.notifications.older });
   await expect(async () => {
     await older.click();
-    await expect(mine.row(`${mark} 0.`)).toHaveCount(1, { timeout: 500 });
+    await expect(mine.row(`${prefix} 0.`)).toHaveCount(1, { timeout: 500 });
   }).toPass();
-  await expect(mine.row(mark)).toHaveCount(120);
-  const order = await mine.row(mark).locator(".notice-title").allTextContents();
+  await expect(mine.row(prefix)).toHaveCount(120);
+  const order = await mine.row(prefix).locator(".notice-title").allTextContents();
   expect(order[0]).toContain(" 119.");
   expect(order.at(-1)).toContain(" 0.");
   await page.getByLabel(ko.notifications.level).selectOption("danger");
-  await expect(mine.row(mark)).toHaveCount(0);
+  await expect(mine.row(prefix)).toHaveCount(0);
   await expect(mine.row("불이야")).toHaveCount(1);
   await page.getByLabel(ko.notifications.level).selectOption("");
   await page.getByLabel(ko.notifications.source).selectOption("all");
-  await expect(mine.row(mark)).toHaveCount(0);
+  await expect(mine.row(prefix)).toHaveCount(0);
   await page.getByLabel(ko.notifications.source).selectOption("me");
   await page.getByRole("button", { name: ko.notifications.read_all }).click();
   await page.getByRole("group", { name: ko.notifications.filters }).getByRole("button", { name: ko.notifications.unread }).click();
   await expect(page.locator(".notices-empty")).toHaveText(ko.notifications.nothing_unread);
 });
 
-test("what expires is gone by itself", async ({ page, request, server }) => {
+test("an expired notice disappears", async ({ page, request, server }) => {
   const mine = await new NotificationsPage(page).open();
   const visitor = await mine.id();
   const title = unique("잠깐");
@@ -212,7 +212,7 @@ test("what expires is gone by itself", async ({ page, request, server }) => {
   await expect.poll(() => mine.unread()).toBe(unread - 1);
 });
 
-test("toasts are said: politely, or at once when there is danger", async ({ page, request, server }) => {
+test("toasts are announced politely, or assertively for danger", async ({ page, request, server }) => {
   const mine = await new NotificationsPage(page).open();
   const visitor = await mine.id();
   const [calm, alarm] = [unique("차분한 것"), unique("위험한 것")];
@@ -225,21 +225,21 @@ test("toasts are said: politely, or at once when there is danger", async ({ page
   await expect(assertive.getByText(alarm)).toBeVisible();
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }))).toEqual([]);
-  await expect(polite.getByText(calm), "it goes by itself").toHaveCount(0, { timeout: 20_000 });
-  await expect(assertive.getByText(alarm), "danger stays").toBeVisible();
+  await expect(polite.getByText(calm), "the toast disappears by itself").toHaveCount(0, { timeout: 20_000 });
+  await expect(assertive.getByText(alarm), "a toast of level danger stays").toBeVisible();
   await page.getByRole("button", { name: fill(ko.notifications.close_of, { title: alarm }) }).click();
   await expect(assertive.getByText(alarm)).toHaveCount(0);
-  await expect(mine.row(alarm), "to close is not to read").toHaveAttribute("data-read", "false");
+  await expect(mine.row(alarm), "closing does not mark as read").toHaveAttribute("data-read", "false");
 });
 
-interface Shown {
+interface ShownNotification {
   title: string;
   tag?: string;
 }
 
-/** Stands in for the browser's notifications: records what would be shown, and answers as the visitor would. */
+/** Replaces the Notification API: records notifications, and answers permission requests. */
 function stub(answer: NotificationPermission): void {
-  const shown: Shown[] = [];
+  const shown: ShownNotification[] = [];
   class Stub {
     static permission: NotificationPermission = "default";
     static async requestPermission(): Promise<NotificationPermission> {
@@ -253,12 +253,12 @@ function stub(answer: NotificationPermission): void {
   Object.assign(window, { Notification: Stub, shown });
 }
 
-test("a tab out of sight has the browser say it, once that is allowed", async ({ page, context, request, server }) => {
+test("a hidden tab shows a browser notification once permitted", async ({ page, context, request, server }) => {
   await context.grantPermissions(["notifications"], { origin: server.url });
   await page.addInitScript(stub, "granted" as const);
   const mine = await new NotificationsPage(page).open();
   const visitor = await mine.id();
-  const shown = () => page.evaluate(() => (window as unknown as { shown: Shown[] }).shown);
+  const shown = () => page.evaluate(() => (window as unknown as { shown: ShownNotification[] }).shown);
   const hide = (hidden: boolean) => page.evaluate((hidden) => Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden }), hidden);
   const titles = [unique("허락 전"), unique("보이는 동안"), unique("가려진 동안")];
   await hide(true);
@@ -275,7 +275,7 @@ test("a tab out of sight has the browser say it, once that is allowed", async ({
   expect((await shown())[0]!.tag).toMatch(/^duplex-me-\d+$/);
 });
 
-test("a visitor who said no is told how to change that", async ({ page }) => {
+test("a visitor who denied the permission sees how to change it", async ({ page }) => {
   await page.addInitScript(stub, "denied" as const);
   await new NotificationsPage(page).open();
   await page.getByRole("button", { name: ko.notifications.permission_button }).click();
@@ -283,10 +283,10 @@ test("a visitor who said no is told how to change that", async ({ page }) => {
   await expect(page.getByRole("button", { name: ko.notifications.permission_button })).toHaveCount(0);
 });
 
-test("the button sends one to oneself, to every tab of one's own and to nobody else", async ({ page, context, browser, server }) => {
+test("the sample goes to all tabs of the visitor and to no other visitor", async ({ page, context, browser, server }) => {
   const mine = await new NotificationsPage(page).open();
   const second = await open(context);
-  const strangers = await another(browser, server);
+  const strangers = await newVisitor(browser, server);
   const stranger = await open(strangers);
   await page.locator("[data-act=sample]").click();
   await expect(mine.toast(ko.notifications.sample)).toBeVisible();
@@ -295,8 +295,8 @@ test("the button sends one to oneself, to every tab of one's own and to nobody e
   await strangers.close();
 });
 
-test("without scripts the list is there, and a form marks all as read", async ({ browser, request, server }) => {
-  const context = await another(browser, server, { javaScriptEnabled: false });
+test("without scripts the page shows the list, and a form marks all as read", async ({ browser, request, server }) => {
+  const context = await newVisitor(browser, server, { javaScriptEnabled: false });
   const page = await context.newPage();
   const plain = new NotificationsPage(page);
   await page.goto("/about");

@@ -1,4 +1,4 @@
-// `cargo leptos end-to-end` starts a server; DUPLEX_URL says where it listens. Each further worker starts one of its own.
+// The Playwright configuration. `cargo leptos end-to-end` starts a server at DUPLEX_URL; each further worker starts its own.
 
 const { defineConfig, devices } = require("@playwright/test");
 const { chromium } = require("../tools/chromium.cjs");
@@ -8,7 +8,7 @@ const asRoot = process.getuid?.() === 0;
 module.exports = defineConfig({
   testDir: ".",
   testIgnore: "tally/**",
-  globalSetup: "./ready.js",
+  globalSetup: "./global-setup.js",
   workers: Number(process.env.DUPLEX_WORKERS ?? 2),
   retries: 0,
   forbidOnly: Boolean(process.env.CI),
@@ -19,7 +19,7 @@ module.exports = defineConfig({
     screenshot: "only-on-failure",
     launchOptions: {
       executablePath: chromium(),
-      // Without Chromium's own errands: a test talks to its server and to nobody else.
+      // Chromium's background requests are off, so that a test talks only to its server.
       args: [
         "--disable-background-networking",
         "--disable-component-update",

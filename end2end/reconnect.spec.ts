@@ -1,16 +1,16 @@
-// The server goes, by a crash or by an order, and comes back: what the page does, and what it says.
+// Reconnecting after a crash or a shutdown of the server: attempts, countdown and messages.
 
 import type { Page } from "@playwright/test";
 import { ChatPage } from "./support/chat-page";
 import { EchoPage } from "./support/echo-page";
-import { socketsOf } from "./support/records";
+import { socketsOf } from "./support/handshake-records";
 import { Server } from "./support/server";
 import { expect, test as base } from "./support/test";
 import { ko, pattern } from "./support/texts";
-import { seeVitalsLive } from "./support/vitals";
+import { expectVitalsLive } from "./support/vitals";
 
 /** A server that a test may kill and start again on the same port. */
-class Mortal {
+class RestartableServer {
   constructor(private server: Server) {}
 
   get url(): string {
@@ -26,95 +26,95 @@ class Mortal {
   }
 }
 
-const test = base.extend<{ server: Mortal }>({
+const test = base.extend<{ server: RestartableServer }>({
   server: async ({}, use) => {
-    const server = new Mortal(await Server.start());
+    const server = new RestartableServer(await Server.start());
     await use(server);
     await server.stop("SIGKILL");
   },
   baseURL: async ({ server }, use) => use(server.url),
 });
 
-test.beforeEach(({ complaints }) => {
-  // A browser tells the console of every connection that failed.
-  complaints.allow(/WebSocket/, /ERR_CONNECTION_REFUSED/, /ERR_EMPTY_RESPONSE/, /ERR_CONNECTION_RESET/, /leptos_ws/, /Failed to fetch/, /ERR_INCOMPLETE_CHUNKED_ENCODING/);
+test.beforeEach(({ consoleErrors }) => {
+  // The browser logs every failed connection.
+  consoleErrors.allow(/WebSocket/, /ERR_CONNECTION_REFUSED/, /ERR_EMPTY_RESPONSE/, /ERR_CONNECTION_RESET/, /leptos_ws/, /Failed to fetch/, /ERR_INCOMPLETE_CHUNKED_ENCODING/);
 });
 
-test("after a crash the page says so, counts down, and is back when the server is", async ({ page, server }) => {
+test("after a crash the page shows a countdown and reconnects when the server is back", async ({ page, server }) => {
   const echo = await new EchoPage(page).open();
-  // With the parts that come after the page: a server that dies before them leaves a page without them.
+  // Wait for the lazy chunks, which a stopped server could no longer send.
   await page.waitForLoadState("networkidle");
   await echo.reconnect.check();
   const counted = await countdown(page);
   await server.stop("SIGKILL");
   await expect(echo.ending).toContainText(`${ko.echo.closed_by_network} · 1006 ${ko.close.abnormal}`);
   await expect(echo.nextAttempt).toHaveText(pattern(ko.echo.next_attempt));
-  await expect.poll(async () => countsDown(await counted()), { message: "the seconds go down" }).toBe(true);
+  await expect.poll(async () => countsDown(await counted()), { message: "the seconds decrease" }).toBe(true);
   await expect.poll(async () => echo.row("connecting").count(), { message: "more than one attempt" }).toBeGreaterThan(2);
 
   await server.restart();
-  await echo.is("open", 30_000);
+  await echo.expectState("open", 30_000);
   await expect(echo.nextAttempt).toBeEmpty();
   await expect(echo.ending).toBeEmpty();
-  await echo.say("돌아왔다");
+  await echo.send("돌아왔다");
   await expect(echo.row("received", "서버 응답: 돌아왔다")).toHaveCount(1);
 });
 
-test("a shutdown closes with 1001 and a reason; the page comes back by itself", async ({ page, server }) => {
+test("a shutdown closes with 1001 and a reason, and the page reconnects", async ({ page, server }) => {
   const echo = await new EchoPage(page).open();
-  // With the parts that come after the page: a server that dies before them leaves a page without them.
+  // Wait for the lazy chunks, which a stopped server could no longer send.
   await page.waitForLoadState("networkidle");
   await echo.reconnect.check();
   await server.stop("SIGTERM");
   await expect(echo.row("closed", "1001")).toHaveCount(1);
   await server.restart();
-  await echo.is("open", 30_000);
+  await echo.expectState("open", 30_000);
 });
 
 test("with reconnecting off the page stays closed until it is switched on", async ({ page, server }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
-  // With the parts that come after the page: a server that dies before them leaves a page without them.
+  // Wait for the lazy chunks, which a stopped server could no longer send.
   await page.waitForLoadState("networkidle");
   await server.stop("SIGTERM");
-  await echo.is("closed");
+  await echo.expectState("closed");
   await expect(echo.ending).toContainText(`${ko.echo.closed_by_server} · 1001 ${ko.close.going_away}`);
   await expect(echo.ending).not.toContainText(ko.echo.no_reason);
   await expect(echo.nextAttempt).toBeEmpty();
   await server.restart();
-  // By then the page has had the time to come back, if it would.
-  await seeVitalsLive(page);
-  await echo.is("closed");
+  // By then the page would have reconnected.
+  await expectVitalsLive(page);
+  await echo.expectState("closed");
   expect(sockets).toHaveLength(1);
 
   await echo.reconnect.check();
-  await echo.is("open", 30_000);
+  await echo.expectState("open", 30_000);
   expect(sockets).toHaveLength(2);
 });
 
-test("a disconnect by the visitor is not undone, and ends a wait", async ({ page, server }) => {
+test("a disconnect by the visitor is final and cancels a pending attempt", async ({ page, server }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
-  // With the parts that come after the page: a server that dies before them leaves a page without them.
+  // Wait for the lazy chunks, which a stopped server could no longer send.
   await page.waitForLoadState("networkidle");
   await echo.reconnect.check();
   await echo.disconnect();
-  await echo.is("closed");
+  await echo.expectState("closed");
   await expect(echo.nextAttempt).toBeEmpty();
   await echo.connect();
-  await echo.is("open");
+  await echo.expectState("open");
   await server.stop("SIGKILL");
   await expect(echo.nextAttempt).not.toBeEmpty();
   await echo.reconnect.uncheck();
-  await echo.is("closed");
+  await echo.expectState("closed");
   await expect(echo.nextAttempt).toBeEmpty();
   const attempts = sockets.length;
   await server.restart();
-  await seeVitalsLive(page);
+  await expectVitalsLive(page);
   expect(sockets).toHaveLength(attempts);
 });
 
-test("who does not want to wait tries at once, with the keyboard too", async ({ page, server }) => {
+test("the visitor can retry at once, also by keyboard", async ({ page, server }) => {
   const chat = await new ChatPage(page, "lobby").open();
   const retry = chat.link.getByRole("button", { name: ko.link.retry });
   await expect(retry).toHaveCount(0);
@@ -124,10 +124,10 @@ test("who does not want to wait tries at once, with the keyboard too", async ({ 
   await page.keyboard.press("Enter");
   await expect(chat.link).toHaveAttribute("data-phase", "live", { timeout: 30_000 });
   await expect(retry).toHaveCount(0);
-  await chat.live();
+  await chat.expectLive();
 });
 
-test("the vitals are live, say so when they are not, and are live again", async ({ page, server }) => {
+test("the vitals become stale when the server stops and live again when it is back", async ({ page, server }) => {
   await page.goto("/about");
   const strip = page.getByRole("complementary", { name: ko.vitals.label });
   await expect(strip).toHaveAttribute("data-liveness", "live");
@@ -140,22 +140,22 @@ test("the vitals are live, say so when they are not, and are live again", async 
   await expect(strip).toHaveAttribute("data-liveness", "live", { timeout: 15_000 });
 });
 
-/** Notes every number of seconds that the page shows. */
+/** Records every number of seconds that the page shows. */
 async function countdown(page: Page): Promise<() => Promise<number[]>> {
   const seen = await page.evaluateHandle(() => {
     const numbers: number[] = [];
     const line = document.querySelector(".next-attempt");
-    const note = () => {
+    const record = () => {
       const number = /\d+\.\d/.exec(line?.textContent ?? "");
       if (number) numbers.push(Number(number[0]));
     };
-    if (line) new MutationObserver(note).observe(line, { childList: true, subtree: true, characterData: true });
+    if (line) new MutationObserver(record).observe(line, { childList: true, subtree: true, characterData: true });
     return numbers;
   });
   return () => seen.jsonValue();
 }
 
-/** Three times in a row a smaller number: one wait that was seen to get shorter. */
+/** Whether three consecutive numbers decrease. */
 function countsDown(seconds: number[]): boolean {
   return seconds.some((first, at) => {
     const [second, third] = seconds.slice(at + 1);

@@ -1,4 +1,4 @@
-// The operator's page: live, with what was before it was opened, and for nobody else.
+// The operator's status page: live charts, their history, and access for operators only.
 
 import { Writer } from "./support/chat-page";
 import { Server, test } from "./support/server";
@@ -8,11 +8,11 @@ import { en, ko } from "./support/texts";
 
 const TOKEN = "a-token-for-the-tests";
 
-const open = () => Server.start(0, undefined, { host: "0.0.0.0", more: ["--token", TOKEN] });
+const startServer = () => Server.start(0, undefined, { host: "0.0.0.0", args: ["--token", TOKEN] });
 
-test("whoever signed in sees the charts live", async ({ page, request, server }) => {
+test("a signed-in operator sees live charts", async ({ page, request, server }) => {
   const status = await new StatusPage(page).openAs(server.token);
-  await status.live();
+  await status.expectLive();
   await expect(status.fact("websocket")).toHaveText("1");
   const before = await status.points("events");
   await expect.poll(() => status.points("events"), { timeout: 15_000 }).toBeGreaterThan(before);
@@ -22,37 +22,37 @@ test("whoever signed in sees the charts live", async ({ page, request, server })
   await expect(page.locator("#kinds")).toContainText("chat", { timeout: 20_000 });
 });
 
-test("what was before is there at once", async ({ page, browser, server }) => {
+test("the history is shown at once", async ({ page, browser, server }) => {
   const status = await new StatusPage(page).openAs(server.token);
-  await status.live();
+  await status.expectLive();
   await expect.poll(() => status.points("connections"), { timeout: 15_000 }).toBeGreaterThan(2);
   await expect(status.fact("websocket")).toHaveText("1");
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: new URL(page.url()).origin });
-  const still = await new StatusPage(await context.newPage()).openAs(server.token);
-  expect(await still.points("connections")).toBeGreaterThan(2);
-  await expect(still.fact("websocket")).toHaveText("1");
+  const plain = await new StatusPage(await context.newPage()).openAs(server.token);
+  expect(await plain.points("connections")).toBeGreaterThan(2);
+  await expect(plain.fact("websocket")).toHaveText("1");
   await context.close();
 });
 
-test("a page that lost the server says so, and goes on", async ({ page, context, complaints, server }) => {
-  complaints.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
+test("the page shows a lost connection and resumes", async ({ page, context, consoleErrors, server }) => {
+  consoleErrors.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
   const status = await new StatusPage(page).openAs(server.token);
-  await status.live();
+  await status.expectLive();
   await context.setOffline(true);
   await expect(status.state).toHaveAttribute("data-status", "waiting", { timeout: 60_000 });
   await expect(status.state).toContainText(ko.status.stale);
   await context.setOffline(false);
-  await status.live();
+  await status.expectLive();
 });
 
-test.describe("on a server for others, too", () => {
-  // The server ends before the page does.
-  test.beforeEach(({ complaints }) => complaints.allow(/WebSocket/, /ERR_/));
+test.describe("on a public server", () => {
+  // The server stops before the page does.
+  test.beforeEach(({ consoleErrors }) => consoleErrors.allow(/WebSocket/, /ERR_/));
 
-  test("only the token opens it", async ({ page, complaints, request }) => {
-    // A page that nobody may see says so by its answers.
-    complaints.allow(/401/);
-    const server = await open();
+  test("the page requires the token", async ({ page, consoleErrors, request }) => {
+    // Refused requests respond 401.
+    consoleErrors.allow(/401/);
+    const server = await startServer();
     const status = await new StatusPage(page).open(server.url);
     await expect(status.token).toBeVisible();
     await expect(status.charts).toHaveCount(0);
@@ -60,7 +60,7 @@ test.describe("on a server for others, too", () => {
     await status.signIn("another-token-than-that");
     await expect(status.problem).toHaveText(ko.status.refused);
     await status.signIn(TOKEN);
-    await status.live();
+    await status.expectLive();
     const cookies = await page.context().cookies(server.url);
     const cookie = cookies.find(({ name }) => name === "operator");
     expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict" });
@@ -70,8 +70,8 @@ test.describe("on a server for others, too", () => {
     await server.stop();
   });
 
-  test("without scripts, the form and the values are there", async ({ browser }) => {
-    const server = await open();
+  test("without scripts the page has the form and the values", async ({ browser }) => {
+    const server = await startServer();
     const context = await browser.newContext({ javaScriptEnabled: false, locale: "en-GB" });
     const status = await new StatusPage(await context.newPage()).open(server.url);
     await status.page.getByLabel(en.status.token, { exact: true }).fill(TOKEN);
@@ -84,8 +84,8 @@ test.describe("on a server for others, too", () => {
     await server.stop();
   });
 
-  test("within the app, a visitor gets the form as well", async ({ page }) => {
-    const server = await open();
+  test("client-side navigation also leads a visitor to the form", async ({ page }) => {
+    const server = await startServer();
     await page.goto(`${server.url}/about`);
     await page.getByRole("navigation").getByRole("link", { name: ko.app.status, exact: true }).click();
     await expect(new StatusPage(page).token).toBeVisible();

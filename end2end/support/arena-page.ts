@@ -1,4 +1,4 @@
-// The arena's page as a visitor sees it. The canvas says in its attributes what a picture would only show.
+// Page object of the arena. The canvas exposes the game's state in data attributes.
 
 import { expect, type Locator, type Page } from "@playwright/test";
 import { ko, type Texts } from "./texts";
@@ -11,7 +11,7 @@ export class ArenaPage {
 
   constructor(
     readonly page: Page,
-    private readonly words: Texts = ko,
+    private readonly texts: Texts = ko,
   ) {
     this.canvas = page.locator("#arena-canvas");
     this.panel = page.locator(".arena-panel");
@@ -19,21 +19,21 @@ export class ArenaPage {
     this.best = page.locator("#arena-best tbody tr");
   }
 
-  /** Opens the page, and waits until frames come. */
+  /** Opens the page and waits for frames. */
   async open(): Promise<this> {
     await this.page.goto("/arena");
-    await this.live();
+    await this.expectLive();
     return this;
   }
 
-  async live(): Promise<void> {
+  async expectLive(): Promise<void> {
     await expect(this.canvas).toHaveAttribute("data-transport", /websocket|http/, { timeout: 30_000 });
     await expect.poll(() => this.number("tick"), { timeout: 30_000 }).toBeGreaterThan(0);
   }
 
   async play(name: string): Promise<this> {
-    await this.panel.getByLabel(this.words.arena.your_name).fill(name);
-    await this.panel.getByRole("button", { name: this.words.arena.play }).click();
+    await this.panel.getByLabel(this.texts.arena.your_name).fill(name);
+    await this.panel.getByRole("button", { name: this.texts.arena.play }).click();
     await expect(this.canvas).toHaveAttribute("data-role", "playing");
     return this;
   }
@@ -42,26 +42,26 @@ export class ArenaPage {
     return Number((await this.canvas.getAttribute(`data-${name}`)) ?? 0);
   }
 
-  async place(): Promise<{ x: number; y: number }> {
+  async position(): Promise<{ x: number; y: number }> {
     return { x: await this.number("x"), y: await this.number("y") };
   }
 
-  /** People in sight, by id. */
-  async seen(): Promise<Map<number, { x: number; y: number }>> {
-    const told = ((await this.canvas.getAttribute("data-seen")) ?? "").split(" ").filter(Boolean);
-    return new Map(told.map((one) => one.split(":").map(Number)).map(([id, x, y]) => [id, { x, y }]));
+  /** Positions of the visible players, by id. */
+  async visiblePlayers(): Promise<Map<number, { x: number; y: number }>> {
+    const players = ((await this.canvas.getAttribute("data-seen")) ?? "").split(" ").filter(Boolean);
+    return new Map(players.map((one) => one.split(":").map(Number)).map(([id, x, y]) => [id, { x, y }]));
   }
 
-  /** Steers by a key that is held until the place has changed so much. */
-  async go(key: string, far = 400): Promise<void> {
-    const start = await this.place();
+  /** Holds a key down until the position has changed by `distance`. */
+  async move(key: string, distance = 400): Promise<void> {
+    const start = await this.position();
     await this.canvas.focus();
     await this.page.keyboard.down(key);
     const moved = async () => {
-      const now = await this.place();
+      const now = await this.position();
       return Math.hypot(now.x - start.x, now.y - start.y);
     };
-    await expect.poll(moved).toBeGreaterThan(far);
+    await expect.poll(moved).toBeGreaterThan(distance);
     await this.page.keyboard.up(key);
   }
 }

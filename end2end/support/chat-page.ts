@@ -1,4 +1,4 @@
-// The chat's page as a visitor sees it, and people who write without a page.
+// Page object of the chat, and a client that posts messages over HTTP without a page.
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { expect, type APIRequestContext, type Locator, type Page } from "@playwright/test";
@@ -27,18 +27,18 @@ export class ChatPage {
     return `/chat/${this.room}`;
   }
 
-  /** Opens the room, and waits until it is live. */
+  /** Opens the room and waits until it is live. */
   async open(): Promise<this> {
     await this.page.goto(this.path);
-    await this.live();
+    await this.expectLive();
     return this;
   }
 
-  async live(): Promise<void> {
+  async expectLive(): Promise<void> {
     await expect(this.status).toHaveAttribute("data-status", "live", { timeout: 30_000 });
   }
 
-  async say(text: string): Promise<void> {
+  async send(text: string): Promise<void> {
     await this.field.fill(text);
     await this.field.press("Enter");
   }
@@ -47,18 +47,18 @@ export class ChatPage {
     return this.messages.filter({ hasText: text });
   }
 
-  /** The texts of all messages that are shown, in order. */
+  /** The texts of all visible messages, in order. */
   async texts(): Promise<string[]> {
     return this.messages.locator(".message-text").allTextContents();
   }
 }
 
-/** Makes a room; the lobby is there without. */
-export async function makeRoom(request: APIRequestContext, room: string, base = ""): Promise<void> {
+/** Creates a room; only the lobby exists by default. */
+export async function createRoom(request: APIRequestContext, room: string, base = ""): Promise<void> {
   await new Writer(request, base).command("rooms/all", { create: { room, title: room } });
 }
 
-/** Somebody who writes by the fallback's posts. */
+/** A client with an identity of its own that posts commands over HTTP. */
 export class Writer {
   private readonly secret = hex(16);
 
@@ -71,13 +71,13 @@ export class Writer {
     return this.command(`chat/${room}`, { post: { text, reply_to: null } });
   }
 
-  /** The seq of what was accepted. */
+  /** Sends a command and returns the seq of its event. */
   async command(topic: string, command: unknown): Promise<number> {
-    const answer = await this.request.post(`${this.base}/api/session/command?session=${this.secret}`, {
+    const response = await this.request.post(`${this.base}/api/session/command?session=${this.secret}`, {
       headers: { cookie: `visitor=${this.secret}` },
       data: { command: { topic, id: randomUUID().replaceAll("-", ""), command } },
     });
-    const { reply } = await answer.json();
+    const { reply } = await response.json();
     expect(reply.answer, JSON.stringify(reply)).toHaveProperty("accepted");
     return reply.answer.accepted.seq;
   }

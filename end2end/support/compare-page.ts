@@ -1,9 +1,9 @@
-// The comparison as a visitor sees it.
+// Page object of the comparison.
 
 import { expect, type Locator, type Page } from "@playwright/test";
 import { ko, type Texts } from "./texts";
 
-/** In the order of the table. */
+/** The compared methods, in the order of the table. */
 export const WAYS = ["socket", "topic", "fetch", "fresh", "sse", "poll", "function", "signal"] as const;
 export type Way = (typeof WAYS)[number];
 export type Figure =
@@ -25,7 +25,7 @@ export class ComparePage {
   readonly stop: Locator;
   readonly rows: Locator;
   readonly copied: Locator;
-  readonly somebodys: Locator;
+  readonly sharedNote: Locator;
 
   constructor(
     readonly page: Page,
@@ -35,10 +35,10 @@ export class ComparePage {
     this.stop = page.locator('[data-act="stop"]');
     this.rows = page.locator("#results tbody tr");
     this.copied = page.locator("[data-copied]");
-    this.somebodys = page.locator(".somebodys");
+    this.sharedNote = page.locator(".somebodys");
   }
 
-  /** Open and hydrated: the stop button is off from the first, so it says nothing; a preset answers only when scripts run. */
+  /** Opens the page and waits for hydration, which is when a preset button responds. */
   async open(fragment = ""): Promise<this> {
     await this.page.goto(`/compare${fragment}`);
     const chat = this.page.getByRole("button", { name: this.texts.compare.preset_chat, exact: true });
@@ -57,14 +57,14 @@ export class ComparePage {
     await field.press("Tab");
   }
 
-  /** Measures to the end. */
+  /** Runs a measurement to its end. */
   async run(): Promise<void> {
     await this.measure.click();
     await expect(this.stop).toBeEnabled();
-    await this.done();
+    await this.expectDone();
   }
 
-  async done(): Promise<void> {
+  async expectDone(): Promise<void> {
     await expect(this.measure).toBeEnabled({ timeout: 90_000 });
   }
 
@@ -76,7 +76,7 @@ export class ComparePage {
     return Number(await this.page.locator(`#stale tr[data-watcher="${watcher}"] td[data-figure="${name}"]`).textContent());
   }
 
-  /** All figures as they are shown. */
+  /** The texts of all figures. */
   async cells(): Promise<string[]> {
     return this.rows.locator("td").allTextContents();
   }
@@ -85,8 +85,8 @@ export class ComparePage {
     return this.page.locator(`[data-finding="${key}"]`);
   }
 
-  async copy(what: "copy_markdown" | "copy_csv" | "copy_json" | "copy_link"): Promise<string> {
-    await this.page.locator("#copy").getByRole("button", { name: this.texts.compare[what], exact: true }).click();
+  async copy(format: "copy_markdown" | "copy_csv" | "copy_json" | "copy_link"): Promise<string> {
+    await this.page.locator("#copy").getByRole("button", { name: this.texts.compare[format], exact: true }).click();
     return this.copied.inputValue();
   }
 }

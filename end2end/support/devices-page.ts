@@ -1,4 +1,4 @@
-// The devices' pages as a visitor sees them, and devices that report over HTTP.
+// Page object of the devices, and a device that reports over HTTP.
 
 import { readFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
@@ -17,11 +17,11 @@ export class DevicesPage {
 
   async open(path = "/devices"): Promise<this> {
     await this.page.goto(path);
-    await this.live();
+    await this.expectLive();
     return this;
   }
 
-  async live(): Promise<void> {
+  async expectLive(): Promise<void> {
     await expect(this.status).toHaveAttribute("data-status", "live", { timeout: 30_000 });
   }
 
@@ -43,7 +43,7 @@ export class DevicesPage {
     await this.page.locator(".order-form button[type=submit]").click();
   }
 
-  async limit(low: string, high: string, hysteresis = ""): Promise<void> {
+  async setThreshold(low: string, high: string, hysteresis = ""): Promise<void> {
     const form = this.page.locator(".threshold");
     await form.locator("input[name=low]").fill(low);
     await form.locator("input[name=high]").fill(high);
@@ -59,7 +59,7 @@ interface Reading {
   at?: number;
 }
 
-/** A device with the server's token, which is kept beside its data. */
+/** A device that reports with the server's token, read from the file next to its data. */
 export class Sensor {
   readonly id = `e2e-${randomBytes(4).toString("hex")}`;
   private readonly token: string;
@@ -76,12 +76,12 @@ export class Sensor {
     return `/devices/${this.id}`;
   }
 
-  async report(readings: Reading[], about: object = {}): Promise<void> {
-    const answer = await this.request.post(`${this.base}/api/devices/${this.id}/readings`, {
+  async report(readings: Reading[], profile: object = {}): Promise<void> {
+    const response = await this.request.post(`${this.base}/api/devices/${this.id}/readings`, {
       headers: { authorization: `Bearer ${this.token}` },
-      data: { readings, ...about },
+      data: { readings, ...profile },
     });
-    expect(answer.status()).toBe(200);
+    expect(response.status()).toBe(200);
   }
 
   async temperature(value: unknown, at?: number): Promise<void> {

@@ -1,4 +1,4 @@
-// The echo page as a visitor sees it.
+// Page object of the echo page.
 
 import { expect, type Download, type Locator, type Page } from "@playwright/test";
 import { readFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ export type State = "connecting" | "open" | "closing" | "closed";
 export type Kind = "connecting" | "open" | "sent" | "received" | "closing" | "closed" | "error";
 type CardName = "connection" | "compose" | "round_trip" | "handshake" | "journal" | "http";
 
-/** The journal as a file. */
+/** The exported journal. */
 export interface Journal {
   dropped: { entries: number; bytes: number };
   entries: {
@@ -24,7 +24,7 @@ export interface Journal {
 
 export class EchoPage {
   readonly state: Locator;
-  /** Who closed, the code, its meaning, the reason. */
+  /** The closing side, the code with its meaning, and the reason. */
   readonly ending: Locator;
   readonly nextAttempt: Locator;
   readonly address: Locator;
@@ -36,7 +36,7 @@ export class EchoPage {
   readonly message: Locator;
   readonly hex: Locator;
   readonly file: Locator;
-  /** Why something was not sent. */
+  /** The reason why a message was not sent. */
   readonly problem: Locator;
   readonly rows: Locator;
   readonly detail: Locator;
@@ -47,46 +47,46 @@ export class EchoPage {
     readonly page: Page,
     readonly texts: Texts = ko,
   ) {
-    const words = texts.echo;
+    const labels = texts.echo;
     const connection = this.card("connection");
     const compose = this.card("compose");
     const label = (card: Locator, text: string) => card.getByLabel(text, { exact: true });
     this.state = page.locator(".state[role=status]");
     this.ending = this.state.locator(".ending");
     this.nextAttempt = this.state.locator(".next-attempt");
-    this.address = label(connection, words.address);
-    this.protocols = label(connection, words.protocols);
-    this.code = label(connection, words.code);
-    this.reason = label(connection, words.reason);
-    this.reconnect = connection.getByRole("switch", { name: words.reconnect });
-    this.greet = connection.getByRole("switch", { name: words.greet });
-    this.message = label(compose, words.message);
-    this.hex = label(compose, words.hex);
-    this.file = label(compose, words.file);
+    this.address = label(connection, labels.address);
+    this.protocols = label(connection, labels.protocols);
+    this.code = label(connection, labels.code);
+    this.reason = label(connection, labels.reason);
+    this.reconnect = connection.getByRole("switch", { name: labels.reconnect });
+    this.greet = connection.getByRole("switch", { name: labels.greet });
+    this.message = label(compose, labels.message);
+    this.hex = label(compose, labels.hex);
+    this.file = label(compose, labels.file);
     this.problem = compose.getByRole("alert");
     this.handshake = this.card("handshake");
     this.journal = this.card("journal");
     this.rows = this.journal.getByRole("option");
-    this.detail = this.journal.getByRole("region", { name: words.detail });
+    this.detail = this.journal.getByRole("region", { name: labels.detail });
   }
 
   async open(): Promise<this> {
     await this.page.goto("/");
-    await this.is("open");
+    await this.expectState("open");
     return this;
   }
 
-  async is(state: State, timeout?: number): Promise<void> {
+  async expectState(state: State, timeout?: number): Promise<void> {
     await expect(this.state).toHaveAttribute("data-state", state, { timeout });
-    await this.seeAll();
+    await this.revealLazyCards();
   }
 
-  /** What comes when it is seen. */
-  async seeAll(): Promise<void> {
-    const later = this.page.locator("#early .later");
-    for (const one of await later.all()) {
-      await one.scrollIntoViewIfNeeded();
-      await expect(one).not.toBeEmpty();
+  /** Scrolls to the cards that render only when visible. */
+  async revealLazyCards(): Promise<void> {
+    const lazy = this.page.locator("#early .later");
+    for (const card of await lazy.all()) {
+      await card.scrollIntoViewIfNeeded();
+      await expect(card).not.toBeEmpty();
     }
   }
 
@@ -103,14 +103,14 @@ export class EchoPage {
     return text === undefined ? rows : rows.filter({ hasText: text });
   }
 
-  /** Payload and frame of a row, as the page writes them. */
+  /** The displayed payload and frame sizes of a row. */
   async sizes(row: Locator): Promise<{ size: string; wire: string }> {
     await expect(row).toBeVisible();
     const [, , size = "", wire = ""] = await row.locator("span").allTextContents();
     return { size, wire };
   }
 
-  /** One of the facts of the handshake. */
+  /** A labelled value of the handshake card. */
   fact(name: "version" | "subprotocol" | "ended"): Locator {
     return this.handshake.locator(`[data-fact="${name}"]`);
   }
@@ -130,7 +130,7 @@ export class EchoPage {
     await this.button("connection", this.texts.echo.disconnect).click();
   }
 
-  async say(text: string): Promise<void> {
+  async send(text: string): Promise<void> {
     await this.message.fill(text);
     await this.message.press("Enter");
   }
@@ -152,8 +152,8 @@ export class EchoPage {
     return { file, journal: JSON.parse(await readFile(await file.path(), "utf8")) as Journal };
   }
 
-  /** Through the router: no document is loaded. */
-  async go(page: "echo" | "about"): Promise<void> {
+  /** Navigates through the router, without loading a document. */
+  async navigate(page: "echo" | "about"): Promise<void> {
     await this.page.getByRole("navigation").getByRole("link", { name: this.texts.app[page], exact: true }).click();
   }
 }

@@ -1,11 +1,11 @@
-// The inspector's drawer as a visitor sees it.
+// Page object of the inspector's drawer.
 
 import { readFile } from "node:fs/promises";
 import { expect, type Locator, type Page } from "@playwright/test";
 import { ko, type Texts } from "./texts";
 
 export type Fault = "cut" | "block_websocket" | "block_sse" | "unblock" | "offline" | "delay" | "slow" | "drain";
-type Part = "live" | "frames" | "faults" | "how";
+type Tab = "live" | "frames" | "faults" | "how";
 
 export interface Exported {
   session: string;
@@ -48,8 +48,8 @@ export class InspectorDrawer {
     return this;
   }
 
-  async show(part: Part): Promise<void> {
-    await this.drawer.getByRole("button", { name: this.texts.inspector[`part_${part}`], exact: true }).click();
+  async openTab(tab: Tab): Promise<void> {
+    await this.drawer.getByRole("button", { name: this.texts.inspector[`part_${tab}`], exact: true }).click();
   }
 
   fact(name: string): Locator {
@@ -60,41 +60,41 @@ export class InspectorDrawer {
     return this.drawer.locator(`tr[data-topic="${name}"]`);
   }
 
-  offer(fault: Fault): Locator {
+  faultButton(fault: Fault): Locator {
     return this.drawer.locator(`button[data-fault="${fault}"]`);
   }
 
-  /** Makes a fault; its chapter of the timeline. */
-  async make(fault: Fault, seconds?: number): Promise<Locator> {
-    await this.show("faults");
+  /** Injects a fault and returns its section of the timeline. */
+  async inject(fault: Fault, seconds?: number): Promise<Locator> {
+    await this.openTab("faults");
     if (seconds !== undefined) await this.drawer.locator("input[name=seconds]").fill(String(seconds));
-    await this.offer(fault).click();
+    await this.faultButton(fault).click();
     const chapter = this.drawer.locator(`[data-chapter="${fault}"]`).first();
     await expect(chapter).toBeVisible();
     return chapter;
   }
 
-  /** The name by which the server knows the newest WebSocket. */
+  /** The trace id of the newest WebSocket. */
   async trace(): Promise<string> {
-    await this.show("live");
+    await this.openTab("live");
     await expect(this.fact("trace")).toHaveText(/^[0-9a-f]{32}$/);
     return (await this.fact("trace").textContent()) ?? "";
   }
 
-  /** What the drawer says of the whole session. */
-  async nothingIsLost(): Promise<number> {
-    await this.show("live");
+  /** Expects neither gaps nor duplicates in the session, and returns the number of events. */
+  async expectNothingLost(): Promise<number> {
+    await this.openTab("live");
     await expect(this.loss).toHaveAttribute("data-whole", "true");
     await expect(this.fact("gaps")).toHaveText("0");
     await expect(this.fact("duplicates")).toHaveText("0");
     return Number((await this.loss.locator('[data-fact="events"]').textContent())?.replaceAll(",", ""));
   }
 
-  async save<T>(as: "json" | "har"): Promise<T> {
-    await this.show("live");
+  async save<T>(format: "json" | "har"): Promise<T> {
+    await this.openTab("live");
     const [file] = await Promise.all([
       this.page.waitForEvent("download"),
-      this.drawer.locator(`[data-act="${as}"]`).click(),
+      this.drawer.locator(`[data-act="${format}"]`).click(),
     ]);
     return JSON.parse(await readFile(await file.path(), "utf8")) as T;
   }

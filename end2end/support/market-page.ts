@@ -1,4 +1,4 @@
-// The market's pages as a visitor sees them.
+// Page object of the market.
 
 import { expect, type Locator, type Page } from "@playwright/test";
 
@@ -13,14 +13,14 @@ export class MarketPage {
     this.search = page.getByRole("searchbox");
   }
 
-  /** Opens the table, or the page of a symbol, and waits until it is live. */
+  /** Opens the table or a symbol's page and waits until it is live. */
   async open(symbol?: string): Promise<this> {
     await this.page.goto(symbol ? `/market/${symbol}` : "/market");
-    await this.live();
+    await this.expectLive();
     return this;
   }
 
-  async live(): Promise<void> {
+  async expectLive(): Promise<void> {
     await expect(this.status).toHaveAttribute("data-standing", "live", { timeout: 30_000 });
   }
 
@@ -40,7 +40,7 @@ export class MarketPage {
     return this.rows.evaluateAll((rows) => rows.map((row) => row.getAttribute("data-symbol")!));
   }
 
-  /** Sets an alert on the open page of a symbol. */
+  /** Sets an alert on a symbol's open page. */
   async alert(price: string, side: string): Promise<Locator> {
     const card = this.page.locator("#alerts");
     await card.getByRole("textbox").fill(price);

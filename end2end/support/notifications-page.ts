@@ -1,13 +1,13 @@
-// The page of notifications and the bell as a visitor sees them, and a program that sends.
+// Page object of the notifications and the bell, and a program that sends notices.
 
 import { randomBytes } from "node:crypto";
 import { expect, type APIRequestContext, type Locator, type Page } from "@playwright/test";
 import type { Server } from "./server";
 
-/** No other test sends under this title. */
+/** A title that no other test uses. */
 export const unique = (title: string) => `${title} ${randomBytes(4).toString("hex")}`;
 
-export interface Call {
+export interface NoticeRequest {
   to: "everyone" | { group: string } | { visitor: string };
   title: string | { ko?: string; en?: string };
   body?: string;
@@ -17,12 +17,12 @@ export interface Call {
   expires?: string | number;
 }
 
-/** Sends as curl would; the answer's JSON. */
-export async function send(request: APIRequestContext, server: Server, call: Call): Promise<{ topic: string; seq: number; again: boolean }> {
+/** Posts a notice and returns the response's JSON. */
+export async function send(request: APIRequestContext, server: Server, notice: NoticeRequest): Promise<{ topic: string; seq: number; again: boolean }> {
   const headers = { authorization: `Bearer ${server.token}` };
-  const answer = await request.post(`${server.url}/api/notifications`, { headers, data: call });
-  expect(answer.status(), await answer.text()).toBe(200);
-  return answer.json();
+  const response = await request.post(`${server.url}/api/notifications`, { headers, data: notice });
+  expect(response.status(), await response.text()).toBe(200);
+  return response.json();
 }
 
 export class NotificationsPage {
@@ -38,25 +38,25 @@ export class NotificationsPage {
     this.status = page.locator(".inbox-status");
   }
 
-  /** Opens the page, and waits until it and the bell are live. */
+  /** Opens the page and waits until it and the bell are live. */
   async open(): Promise<this> {
     await this.page.goto("/notifications");
-    await this.live();
+    await this.expectLive();
     return this;
   }
 
-  async live(): Promise<void> {
+  async expectLive(): Promise<void> {
     await expect(this.status).toHaveAttribute("data-status", "live", { timeout: 30_000 });
-    await this.listening();
+    await this.expectBellLive();
   }
 
-  /** On any page: the bell's live part is there. */
-  async listening(): Promise<void> {
+  /** Waits on any page until the bell's live part has loaded. */
+  async expectBellLive(): Promise<void> {
     await expect(this.page.locator("section.toasts")).toBeAttached({ timeout: 30_000 });
     await expect(this.page.locator("aside.link")).toHaveAttribute("data-phase", "live", { timeout: 30_000 });
   }
 
-  /** The visitor's own id, as the page says it. */
+  /** The visitor's id, as the page shows it. */
   async id(): Promise<string> {
     return this.page.locator(".own-id code").innerText();
   }
@@ -69,7 +69,7 @@ export class NotificationsPage {
     return this.toasts.filter({ hasText: title });
   }
 
-  /** Unread notices, as the bell counts them. */
+  /** The bell's number of unread notices. */
   async unread(): Promise<number> {
     return Number((await this.bell.locator(".badge").textContent()) || "0");
   }

@@ -1,4 +1,4 @@
-// `Server`: a process of the built server, on a port that was free.
+// `Server`: a process of the built server on a free port.
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -8,51 +8,51 @@ import { join, resolve } from "node:path";
 
 const ROOT = resolve(process.cwd(), "..");
 
-/** `DUPLEX_BIN`, seen from the project's folder, or the build that was made last. */
+/** `DUPLEX_BIN`, relative to the project's folder, or the newest build. */
 function binary(): string {
-  const chosen = process.env.DUPLEX_BIN;
+  const configured = process.env.DUPLEX_BIN;
   const builds = ["target/release/duplex", "target/debug/duplex"].map((path) => resolve(ROOT, path)).filter(existsSync);
   const newest = builds.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
-  const found = chosen ? resolve(ROOT, chosen) : newest;
-  if (!found) throw new Error("no built server: run `make build`, or name one with DUPLEX_BIN");
+  const found = configured ? resolve(ROOT, configured) : newest;
+  if (!found) throw new Error("no built server: run `make build` or set DUPLEX_BIN");
   return found;
 }
 
-/** A file that is not there yet, in a folder that goes with the test run's process. */
-function newData(): string {
+/** The path of a new database, in a folder that is removed when the test process exits. */
+function newDatabase(): string {
   const folder = mkdtempSync(join(tmpdir(), "duplex-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   return join(folder, "duplex.db");
 }
 
-/** What a server is told by its command line alone: not what the run's own server was told by the environment. */
+/** The environment without the settings of the run's own server, so that only the command line configures the new one. */
 function environment(): NodeJS.ProcessEnv {
   const { DUPLEX_DEMO, DUPLEX_FAULTS, DUPLEX_TOKEN, DUPLEX_TRUST_LOCAL, ...rest } = process.env;
   return rest;
 }
 
-/** Off by default, and what most specs try out. */
-const OPEN = ["--demo", "--faults", "on"];
+/** Features that are off by default and that most specs use. */
+const DEMO_FLAGS = ["--demo", "--faults", "on"];
 
 export class Server {
   private constructor(
     private readonly process: ChildProcess,
     readonly url: string,
-    /** Where its topics are kept. */
+    /** The path of its database. */
     readonly data: string,
   ) {}
 
   /**
-   * Ready when it says where it listens. `port` 0 is any that is free; without `data` its topics begin empty. With `open: false`
-   * nothing is on that is off by default. `env` is the process's environment.
+   * Resolves once the server listens. `port` 0 selects a free one; without `data` the database is new. `demo: false` leaves every
+   * feature off that is off by default. `args` are further arguments, `env` is the process's environment.
    */
   static async start(
     port = 0,
-    data = newData(),
-    { host = "127.0.0.1", more = [] as string[], open = true, env = environment() } = {},
+    data = newDatabase(),
+    { host = "127.0.0.1", args = [] as string[], demo = true, env = environment() } = {},
   ): Promise<Server> {
     const site = resolve(ROOT, process.env.DUPLEX_SITE ?? "target/site");
-    const options = ["--addr", `${host}:${port}`, "--site", site, "--data", data, ...(open ? OPEN : []), ...more];
+    const options = ["--addr", `${host}:${port}`, "--site", site, "--data", data, ...(demo ? DEMO_FLAGS : []), ...args];
     const child = spawn(binary(), options, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
     const kill = () => void child.kill("SIGKILL");
     process.once("exit", kill);
@@ -60,17 +60,17 @@ export class Server {
     return new Server(child, await address(child), data);
   }
 
-  /** What programs show to it. */
+  /** The token with which programs authenticate. */
   get token(): string {
     return this.run("token");
   }
 
-  /** Works once, and for ten minutes. */
+  /** A sign-in link, valid once and for ten minutes. */
   signInLink(): string {
     return this.run("sign-in", "--url", this.url);
   }
 
-  /** What a command beside it prints. */
+  /** Runs a CLI command on the server's data and returns its output. */
   private run(...command: string[]): string {
     const options = { cwd: ROOT, env: environment(), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const;
     return execFileSync(binary(), [...command, "--data", this.data], options).trim();
@@ -80,26 +80,26 @@ export class Server {
     return Number(new URL(this.url).port);
   }
 
-  /** Returns when the process is gone. */
+  /** Kills the process and waits for its exit. */
   async stop(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
     if (this.process.exitCode !== null || this.process.signalCode !== null) return;
-    const gone = once(this.process, "exit");
+    const exited = once(this.process, "exit");
     this.process.kill(signal);
-    await gone;
+    await exited;
   }
 }
 
 function address(child: ChildProcess): Promise<string> {
-  return new Promise((found, failed) => {
-    let said = "";
-    const hear = (chunk: Buffer) => {
-      said += chunk.toString();
-      const port = /http:\/\/[\d.]+:(\d+)/.exec(said)?.[1];
-      if (port) found(`http://127.0.0.1:${port}`);
+  return new Promise((resolve, reject) => {
+    let output = "";
+    const onData = (chunk: Buffer) => {
+      output += chunk.toString();
+      const port = /http:\/\/[\d.]+:(\d+)/.exec(output)?.[1];
+      if (port) resolve(`http://127.0.0.1:${port}`);
     };
-    child.stdout?.on("data", hear);
-    child.stderr?.on("data", hear);
-    child.once("error", failed);
-    child.once("exit", (code) => failed(new Error(`the server ended with ${code} before it listened:\n${said}`)));
+    child.stdout?.on("data", onData);
+    child.stderr?.on("data", onData);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the server exited with ${code} before it listened:\n${output}`)));
   });
 }

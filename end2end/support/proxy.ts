@@ -1,31 +1,31 @@
-// A proxy such as hotels and offices have: it lets no WebSocket through, and hands an answer on when it has all of it.
+// A restrictive HTTP proxy: it rejects WebSocket upgrades, may buffer responses, and cuts long ones.
 
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export interface Habits {
-  /** Milliseconds after which an answer that has not ended is cut. */
-  cut: number;
-  /** Hands on only whole answers. */
-  buffers: boolean;
+export interface ProxyOptions {
+  /** Milliseconds after which an unfinished response is cut. */
+  cutAfter: number;
+  /** Forwards a response only when it is complete. */
+  buffering: boolean;
 }
 
 export class Proxy {
-  /** Answers that were cut. */
+  /** Number of cut responses. */
   cuts = 0;
-  /** Upgrades that were turned away. */
+  /** Number of rejected upgrades. */
   upgrades = 0;
 
   private constructor(private readonly server: Server) {}
 
-  static async start(target: string, habits: Habits): Promise<Proxy> {
-    const server = createServer((asked, answer) => proxy.pass(target, habits, asked, answer));
+  static async start(target: string, options: ProxyOptions): Promise<Proxy> {
+    const server = createServer((incoming, response) => proxy.forward(target, options, incoming, response));
     const proxy = new Proxy(server);
     server.on("upgrade", (_, socket) => {
       proxy.upgrades++;
       socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     });
-    await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return proxy;
   }
 
@@ -35,28 +35,29 @@ export class Proxy {
 
   async stop(): Promise<void> {
     this.server.closeAllConnections();
-    await new Promise((done) => this.server.close(done));
+    await new Promise((resolve) => this.server.close(resolve));
   }
 
-  private pass(target: string, habits: Habits, asked: IncomingMessage, answer: ServerResponse): void {
-    const cut = setTimeout(() => {
+  private forward(target: string, options: ProxyOptions, incoming: IncomingMessage, response: ServerResponse): void {
+    const timer = setTimeout(() => {
       this.cuts++;
-      out.destroy();
-      answer.destroy();
-    }, habits.cut);
-    answer.on("close", () => (clearTimeout(cut), out.destroy()));
-    const out = request(new URL(asked.url ?? "/", target), { method: asked.method, headers: asked.headers }, (from) => {
-      const held: Buffer[] = [];
-      const head = () => answer.writeHead(from.statusCode ?? 502, from.headers);
-      if (!habits.buffers) head();
-      from.on("data", (chunk: Buffer) => (habits.buffers ? held.push(chunk) : answer.write(chunk)));
-      from.on("end", () => {
-        if (habits.buffers) head();
-        answer.end(Buffer.concat(held));
+      outgoing.destroy();
+      response.destroy();
+    }, options.cutAfter);
+    response.on("close", () => (clearTimeout(timer), outgoing.destroy()));
+    const { method, headers } = incoming;
+    const outgoing = request(new URL(incoming.url ?? "/", target), { method, headers }, (upstream) => {
+      const buffer: Buffer[] = [];
+      const writeHead = () => response.writeHead(upstream.statusCode ?? 502, upstream.headers);
+      if (!options.buffering) writeHead();
+      upstream.on("data", (chunk: Buffer) => (options.buffering ? buffer.push(chunk) : response.write(chunk)));
+      upstream.on("end", () => {
+        if (options.buffering) writeHead();
+        response.end(Buffer.concat(buffer));
       });
-      from.on("error", () => answer.destroy());
+      upstream.on("error", () => response.destroy());
     });
-    out.on("error", () => answer.destroy());
-    asked.pipe(out);
+    outgoing.on("error", () => response.destroy());
+    incoming.pipe(outgoing);
   }
 }

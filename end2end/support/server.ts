@@ -1,11 +1,11 @@
-// The test of specs that need a server of their own: for what must not run beside other tests, and for what kills it.
+// The test fixture with a server for one worker, for specs that kill the server or compare its counts.
 
 import { Server } from "./process";
 import { test as base } from "./test";
 
 export { Server };
 
-/** Each worker has a server that nobody else talks to: its counts are this spec's own. */
+/** Each worker starts a server that no other spec uses. */
 export const test = base.extend<object, { server: Server }>({
   server: [
     async ({}, use) => {

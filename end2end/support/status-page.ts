@@ -1,4 +1,4 @@
-// The operator's page, as whoever runs the server sees it.
+// Page object of the operator's status page.
 
 import { expect, type Locator, type Page } from "@playwright/test";
 import { ko } from "./texts";
@@ -21,19 +21,19 @@ export class StatusPage {
     return this;
   }
 
-  async live(): Promise<void> {
+  async expectLive(): Promise<void> {
     await expect(this.state).toHaveAttribute("data-status", "live", { timeout: 30_000 });
     await expect(this.charts.first().locator("polyline").first()).toHaveAttribute("points", /\d/, { timeout: 10_000 });
   }
 
-  /** When the page is whole, as a person would. */
+  /** Signs in with the token after hydration. */
   async signIn(token: string): Promise<void> {
     await expect(this.page.locator(".vitals")).toHaveAttribute("data-liveness", "live");
     await this.token.fill(token);
     await this.token.press("Enter");
   }
 
-  /** The page of an operator who signs in with this token, by the plain form. */
+  /** Opens the page and signs in with the token through the plain form. */
   async openAs(token: string, base = ""): Promise<this> {
     await this.open(base);
     const field = this.page.locator("input[name=token]");
@@ -43,12 +43,12 @@ export class StatusPage {
     return this;
   }
 
-  /** What is shown under a key: a line's value now, or a fact of the node. */
+  /** The value with this key: a chart line's current value, or a property of the node. */
   fact(key: string): Locator {
     return this.page.locator(`[data-fact="${key}"]`);
   }
 
-  /** Points of a chart's first line. */
+  /** The number of points of a chart's first line. */
   async points(panel: string): Promise<number> {
     const points = await this.page.locator(`#${panel} polyline`).first().getAttribute("points");
     return points ? points.split(" ").length : 0;

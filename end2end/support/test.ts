@@ -1,30 +1,30 @@
-// The test that every spec uses: Korean unless it says otherwise, and no page may complain.
+// The base test of all specs: the locale is Korean by default, and console errors fail the test.
 
 import { expect, test as base, type BrowserContext } from "@playwright/test";
-import { Foreign, type Greet } from "./foreign";
+import { ForeignServer, type OnConnection } from "./foreign-server";
 import { Server } from "./process";
 
-/** What browsers complained of: console errors and warnings, uncaught errors, violations of the page's policy. */
-export class Complaints {
-  private readonly heard: string[] = [];
+/** Console errors and warnings, uncaught errors, and violations of the content security policy. */
+export class ConsoleErrors {
+  private readonly errors: string[] = [];
   private readonly allowed: RegExp[] = [];
 
-  /** A test that breaks something on purpose names what the browser will say of it. */
+  /** Ignores errors that match a pattern, for tests that cause them on purpose. */
   allow(...patterns: RegExp[]): void {
     this.allowed.push(...patterns);
   }
 
   get all(): string[] {
-    return this.heard.filter((text) => !this.allowed.some((pattern) => pattern.test(text)));
+    return this.errors.filter((text) => !this.allowed.some((pattern) => pattern.test(text)));
   }
 
-  async listenTo(context: BrowserContext): Promise<void> {
+  async attach(context: BrowserContext): Promise<void> {
     context.on("console", (message) => {
       if (["error", "warning"].includes(message.type()) || message.text().includes("panicked")) {
-        this.heard.push(`${message.type()}: ${message.text()} (${message.location().url})`);
+        this.errors.push(`${message.type()}: ${message.text()} (${message.location().url})`);
       }
     });
-    context.on("weberror", (error) => this.heard.push(`uncaught: ${error.error()}`));
+    context.on("weberror", (error) => this.errors.push(`uncaught: ${error.error()}`));
     await context.addInitScript(() => {
       document.addEventListener("securitypolicyviolation", (event) => {
         console.error(`policy violated: ${event.effectiveDirective} by ${event.blockedURI}`);
@@ -34,15 +34,15 @@ export class Complaints {
 }
 
 interface Fixtures {
-  complaints: Complaints;
-  /** Starts a server of another's, which ends with the test. */
-  foreign: (greet?: Greet) => Promise<Foreign>;
+  consoleErrors: ConsoleErrors;
+  /** Starts a third-party server, which stops with the test. */
+  foreignServer: (onConnection?: OnConnection) => Promise<ForeignServer>;
 }
 
 interface WorkerFixtures {
   /**
-   * The address of this worker's server: specs compare counts of the whole server. The first worker has the one that serves at
-   * DUPLEX_URL, each other one starts its own with the same settings.
+   * The URL of this worker's server, which is not shared because specs compare its counts. The first worker uses the server at
+   * DUPLEX_URL; each other one starts its own with the same settings.
    */
   site: string;
 }
@@ -59,19 +59,19 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   ],
   baseURL: async ({ site }, use) => use(site),
   locale: "ko-KR",
-  complaints: [
+  consoleErrors: [
     async ({ context }, use) => {
-      const complaints = new Complaints();
-      await complaints.listenTo(context);
-      await use(complaints);
-      expect(complaints.all).toEqual([]);
+      const consoleErrors = new ConsoleErrors();
+      await consoleErrors.attach(context);
+      await use(consoleErrors);
+      expect(consoleErrors.all).toEqual([]);
     },
     { auto: true },
   ],
-  foreign: async ({}, use) => {
-    const started: Foreign[] = [];
-    await use(async (greet = () => {}) => {
-      const server = await Foreign.start(greet);
+  foreignServer: async ({}, use) => {
+    const started: ForeignServer[] = [];
+    await use(async (onConnection = () => {}) => {
+      const server = await ForeignServer.start(onConnection);
       started.push(server);
       return server;
     });

@@ -1,4 +1,4 @@
-// The app's own texts, so that no spec repeats them.
+// The app's texts, imported from its locale files.
 
 import en from "../../locales/en.json" with { type: "json" };
 import ko from "../../locales/ko.json" with { type: "json" };
@@ -9,11 +9,11 @@ export type Language = "ko" | "en";
 export const texts: Record<Language, Texts> = { ko, en };
 export { en, ko };
 
-/** The article's sentences: the same in every language. */
+/** The echo's greeting and reply prefix, the same in every language. */
 export const GREETING = "안녕하세요 서버!";
 export const REPLY_PREFIX = "서버 응답: ";
 
-/** Puts values where a text has `{name}`, and the word that goes with a number where it has `{name:one|other}`. */
+/** Replaces `{name}` by its value, and `{name:one|other}` by the plural form for its value. */
 export function fill(text: string, values: Record<string, string | number>): string {
   return text.replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (_, name: string, one?: string, other?: string) => {
     const value = String(values[name]);
@@ -22,7 +22,7 @@ export function fill(text: string, values: Record<string, string | number>): str
   });
 }
 
-/** A text with `{name}` as a pattern that any value fits. */
+/** A pattern that matches the text with any values for its placeholders. */
 export function pattern(text: string): RegExp {
   const parts = text.split(/\{\w+(?::[^}]*)?\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(parts.join(".+"));

@@ -1,9 +1,9 @@
-// The strip of vital signs at the page's end.
+// The vitals strip at the end of the page.
 
 import { expect, type Page } from "@playwright/test";
 
-/** It goes live when it is seen; what comes to life above it may push it out of view again. */
-export async function seeVitalsLive(page: Page, timeout = 30_000): Promise<void> {
+/** Scrolls the strip into view until it is live. It starts when visible, and content that loads above may push it out of view. */
+export async function expectVitalsLive(page: Page, timeout = 30_000): Promise<void> {
   const strip = page.locator("aside.vitals");
   await expect(async () => {
     await strip.scrollIntoViewIfNeeded();

@@ -1,4 +1,4 @@
-// The tests of examples/tally, which start its server by themselves.
+// The Playwright configuration of examples/tally, whose tests start their own server.
 
 const { defineConfig } = require("@playwright/test");
 const app = require("../playwright.config.js");

@@ -1,4 +1,4 @@
-// The tally's server, on a port that was free, with a log of its own. It can be killed, and started again where it was.
+// The tally's server, on a free port and with its own log. It can be killed and restarted on the same port and log.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -13,14 +13,14 @@ const SITE = resolve(ROOT, process.env.TALLY_SITE ?? "target/tally");
 export class TallyServer {
   private readonly folder = mkdtempSync(join(tmpdir(), "tally-"));
   private process?: ChildProcess;
-  /** Any free port, until the first start. */
+  /** 0, which selects a free port, until the first start. */
   private port = 0;
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Returns when the server says where it listens. */
+  /** Resolves once the server listens. */
   async start(): Promise<void> {
     const child = spawn(BINARY, {
       env: {
@@ -33,30 +33,30 @@ export class TallyServer {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.process = child;
-    this.port = await new Promise((found, failed) => {
+    this.port = await new Promise((resolve, reject) => {
       let printed = "";
       child.stdout.on("data", (chunk: Buffer) => {
         printed += chunk.toString();
         const port = /:(\d+)\n/.exec(printed)?.[1];
-        if (port) found(Number(port));
+        if (port) resolve(Number(port));
       });
-      child.once("error", failed);
-      child.once("exit", (code, signal) => failed(new Error(`the server ended before it listened: ${code ?? signal}`)));
+      child.once("error", reject);
+      child.once("exit", (code, signal) => reject(new Error(`the server exited before it listened: ${code ?? signal}`)));
     });
   }
 
-  /** Returns the exit code when the process is gone; null if the signal ended it. */
-  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+  /** Stops the process and returns its exit code; null if the signal killed it. */
+  async stop(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     const child = this.process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
-    const gone = once(child, "exit");
+    const exited = once(child, "exit");
     child.kill(signal);
-    const [code] = await gone;
+    const [code] = await exited;
     return code;
   }
 
   async remove(): Promise<void> {
-    await this.end("SIGKILL");
+    await this.stop("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -1,4 +1,4 @@
-// The tally in a browser: tabs count together, across a killed server and without JavaScript.
+// The tally example: tabs share one count, which survives a killed server and works without JavaScript.
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
@@ -34,56 +34,56 @@ class Tab {
     }, times);
   }
 
-  async shows(total: number, why: string): Promise<void> {
-    await expect(this.page.getByRole("status", { name: "Total" }), why).toHaveText(String(total));
+  async expectTotal(total: number, reason: string): Promise<void> {
+    await expect(this.page.getByRole("status", { name: "Total" }), reason).toHaveText(String(total));
   }
 
-  async says(text: RegExp, why: string): Promise<void> {
-    // Reconnecting backs off while the server is away.
-    await expect(this.page.locator(".status"), why).toHaveText(text, { timeout: 20_000 });
+  async expectStatus(text: RegExp, reason: string): Promise<void> {
+    // Reconnecting backs off while the server is down.
+    await expect(this.page.locator(".status"), reason).toHaveText(text, { timeout: 20_000 });
   }
 }
 
-test("two tabs count together, and nothing is lost or doubled when the server is killed", async ({ context, server, complaints }) => {
-  complaints.allow(/WebSocket/, /ERR_CONNECTION_REFUSED/, /ERR_CONNECTION_RESET/, /ERR_EMPTY_RESPONSE/, /Failed to fetch/);
+test("two tabs share a count, and killing the server neither loses nor duplicates a command", async ({ context, server, consoleErrors }) => {
+  consoleErrors.allow(/WebSocket/, /ERR_CONNECTION_REFUSED/, /ERR_CONNECTION_RESET/, /ERR_EMPTY_RESPONSE/, /Failed to fetch/);
   const tabs = [new Tab(await context.newPage()), new Tab(await context.newPage())];
   const [one, other] = tabs;
   for (const tab of tabs) {
     await tab.open();
-    await tab.says(/^Live/, "the page hydrates and connects");
+    await tab.expectStatus(/^Live/, "the page hydrates and connects");
   }
   await one.add(3);
   await other.add(2);
-  for (const tab of tabs) await tab.shows(5, "what either tab adds, both show");
+  for (const tab of tabs) await tab.expectTotal(5, "both tabs show what either adds");
 
-  // The server dies with commands on the way: answered, kept and not answered, or not received.
-  await Promise.all([one.addAtOnce(4), server.end("SIGKILL")]);
-  for (const tab of tabs) await tab.says(/^Connecting/, "the page says that the server is away");
+  // The server dies with commands in flight: answered, committed but not answered, or not received.
+  await Promise.all([one.addAtOnce(4), server.stop("SIGKILL")]);
+  for (const tab of tabs) await tab.expectStatus(/^Connecting/, "the page shows that the server is down");
   await one.add(2);
   await other.add();
-  await other.says(/then 1 to add/, "what is added meanwhile waits in the tab");
+  await other.expectStatus(/then 1 to add/, "commands sent meanwhile wait in the tab");
 
   await server.start();
   for (const tab of tabs) {
-    await tab.says(/^Live/, "the tab reconnects by itself");
-    await tab.shows(12, "each command counts once");
+    await tab.expectStatus(/^Live/, "the tab reconnects by itself");
+    await tab.expectTotal(12, "each command counts once");
   }
   await other.add();
-  for (const tab of tabs) await tab.shows(13, "both tabs go on");
+  for (const tab of tabs) await tab.expectTotal(13, "both tabs continue");
   const late = await new Tab(await context.newPage()).open();
-  await late.shows(13, "the log has all of it");
+  await late.expectTotal(13, "the log contains all of it");
 });
 
-test("the server ends in order at SIGTERM", async ({ page, server, complaints }) => {
-  complaints.allow(/WebSocket/, /ERR_CONNECTION_REFUSED/);
+test("the server shuts down gracefully on SIGTERM", async ({ page, server, consoleErrors }) => {
+  consoleErrors.allow(/WebSocket/, /ERR_CONNECTION_REFUSED/);
   const tab = await new Tab(page).open();
-  await tab.says(/^Live/, "a session is open");
-  expect(await server.end("SIGTERM")).toBe(0);
+  await tab.expectStatus(/^Live/, "a session is open");
+  expect(await server.stop("SIGTERM")).toBe(0);
 });
 
 test("the page is accessible in light and dark", async ({ page }) => {
   const tab = await new Tab(page).open();
-  await tab.says(/^Live/, "the page is complete");
+  await tab.expectStatus(/^Live/, "the page is complete");
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
     const { violations } = await new AxeBuilder({ page }).analyze();
@@ -94,16 +94,16 @@ test("the page is accessible in light and dark", async ({ page }) => {
 test.describe("without JavaScript", () => {
   test.use({ javaScriptEnabled: false });
 
-  test("the form counts, and the page shows the number", async ({ page, server, complaints }) => {
-    // Chromium loads the page's program ahead even where it may not run it.
-    complaints.allow(/was preloaded using link preload but not used/);
+  test("the form adds to the count", async ({ page, server, consoleErrors }) => {
+    // Chromium preloads the page's module even with scripts disabled.
+    consoleErrors.allow(/was preloaded using link preload but not used/);
     const tab = await new Tab(page).open();
-    await tab.shows(0, "the number is in the HTML");
+    await tab.expectTotal(0, "the number is in the HTML");
     await tab.add(2);
-    await tab.shows(2, "each post goes back to the page");
+    await tab.expectTotal(2, "each post redirects back to the page");
     await expect(page).toHaveURL(`${server.url}/`);
     await page.reload();
-    await tab.shows(2, "to load the page again adds nothing");
-    await expect(page.locator(".status"), "there is no connection to speak of").toBeHidden();
+    await tab.expectTotal(2, "reloading the page adds nothing");
+    await expect(page.locator(".status"), "there is no connection").toBeHidden();
   });
 });

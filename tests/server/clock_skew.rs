@@ -11,7 +11,9 @@ use crate::harness::{
 use duplex::apps;
 use duplex::apps::devices::model::Device;
 use duplex::apps::devices::server::commands::{DeviceServerCommand, FleetCommand};
-use duplex::apps::devices::wire::{DeviceEvent, Devices, FleetEntry, Fleet, FleetEvent, Health, DeviceSummary, AcceptedReading};
+use duplex::apps::devices::wire::{
+    AcceptedReading, DeviceEvent, DeviceSummary, Devices, Fleet, FleetEntry, FleetEvent, Health,
+};
 use duplex::apps::market::server::commands::CandlesCommand;
 use duplex::apps::market::wire::{Candles, CandlesEvent, Interval, Trade};
 use duplex_hub::decider::Decider;

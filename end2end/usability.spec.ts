@@ -1,7 +1,7 @@
-// What a visitor must be able to reach: with a thumb, a wheel, a keyboard, and in colours that their system forces.
+// Usability with touch, wheel and keyboard, with long texts on phones, and in forced colours.
 
 import type { Locator, Page } from "@playwright/test";
-import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, createRoom } from "./support/chat-page";
 import { Sensor } from "./support/devices-page";
 import { EchoPage } from "./support/echo-page";
 import { send } from "./support/notifications-page";
@@ -15,7 +15,7 @@ const PAGES = ["/", "/about", "/chat", "/arena", "/compare", "/notifications", "
 
 const tooWide = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-async function expectWithin(locator: Locator): Promise<void> {
+async function expectWithinViewport(locator: Locator): Promise<void> {
   const box = (await locator.boundingBox())!;
   const { width, height } = locator.page().viewportSize()!;
   expect(box.x).toBeGreaterThanOrEqual(0);
@@ -30,22 +30,22 @@ for (const width of [320, 390]) {
 
     test("Send and Cancel stay within the window while replying", async ({ page, request }) => {
       const chat = new ChatPage(page);
-      await makeRoom(request, chat.room);
+      await createRoom(request, chat.room);
       await new Writer(request).post(chat.room, `${LONG_WORD} ${"긴 말 ".repeat(60)}`);
       await chat.open();
       await chat.messages.first().locator(".menu-button").click();
       await chat.messages.first().locator("[data-act=reply]").click();
       await expect(page.locator(".replying")).toBeVisible();
-      await expectWithin(page.locator(".replying .button"));
-      await expectWithin(page.locator(".composer .button.primary"));
+      await expectWithinViewport(page.locator(".replying .button"));
+      await expectWithinViewport(page.locator(".composer .button.primary"));
       await chat.field.fill(LONG_WORD.repeat(3));
-      await expectWithin(page.locator(".composer .button.primary"));
+      await expectWithinViewport(page.locator(".composer .button.primary"));
       expect(await tooWide(page)).toBeLessThanOrEqual(0);
     });
 
-    test("no long word, title or name widens a page", async ({ page, request, server, complaints }) => {
+    test("no long word, title or name widens a page", async ({ page, request, server, consoleErrors }) => {
       test.slow();
-      complaints.allow(/status of 404 .*(\/no\/such\/page|\/chat\/nobody-made)/);
+      consoleErrors.allow(/status of 404 .*(\/no\/such\/page|\/chat\/nobody-made)/);
       const room = String(width).padStart(32, "r");
       const writer = new Writer(request);
       await writer.command("rooms/all", { create: { room, title: LONG_WORD } });
@@ -57,7 +57,7 @@ for (const width of [320, 390]) {
       for (const path of [...PAGES, `/chat/${room}`, sensor.path, "/chat/nobody-made-this-room-with-a-long-name"]) {
         await page.goto(path);
         await expect(page.locator("#content > *").first()).toBeVisible();
-        await page.evaluate(() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted))));
+        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
         expect(await tooWide(page), path).toBeLessThanOrEqual(0);
         for (const details of await page.locator("#content details > summary").filter({ visible: true }).all()) await details.click();
         expect(await tooWide(page), `${path}, all open`).toBeLessThanOrEqual(0);
@@ -66,10 +66,10 @@ for (const width of [320, 390]) {
   });
 }
 
-test("a list that has nothing to scroll leaves the wheel to the page", async ({ page, request }) => {
+test("a list without overflow passes the wheel to the page", async ({ page, request }) => {
   await page.setViewportSize({ width: 1000, height: 500 });
   const echo = await new EchoPage(page).open();
-  await echo.seeAll();
+  await echo.revealLazyCards();
   const list = page.locator("#journal .virtual-list");
   await list.evaluate((list) => list.scrollIntoView({ block: "center" }));
   await expect(list).toHaveAttribute("data-scrolls", "false");
@@ -80,7 +80,7 @@ test("a list that has nothing to scroll leaves the wheel to the page", async ({ 
   await expect.poll(() => page.evaluate(() => scrollY)).toBeLessThan(before);
 
   const chat = new ChatPage(page);
-  await makeRoom(request, chat.room);
+  await createRoom(request, chat.room);
   await chat.open();
   await expect(page.getByRole("log")).toHaveAttribute("data-scrolls", "false");
   await expect(page.getByRole("log")).toHaveCSS("overscroll-behavior-y", "auto");
@@ -93,16 +93,16 @@ test("a list that has nothing to scroll leaves the wheel to the page", async ({ 
 test.describe("a keyboard", () => {
   const focused = (page: Page) => page.evaluate(() => document.activeElement?.id || document.activeElement?.className || document.activeElement?.localName);
 
-  test("reaches where one writes in a room of 500 messages in three Tabs, and each message's controls", async ({ page, request }) => {
+  test("reaches the composer of a room of 500 messages in three Tabs, and each message's controls", async ({ page, request }) => {
     test.slow();
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     for (let number = 0; number < 500; number += 1) {
       await new Writer(request).post(chat.room, number % 3 === 0 ? `https://example.com/${number}` : `줄 ${number}.`);
     }
     await chat.open();
     await expect(chat.message("줄 499.")).toHaveCount(1);
-    // From the page's start, by its second skip link.
+    // From the start of the page, by its second skip link.
     await page.keyboard.press("Tab");
     await page.keyboard.press("Tab");
     await expect(page.getByRole("link", { name: ko.chat.skip })).toBeFocused();
@@ -134,13 +134,13 @@ test.describe("a keyboard", () => {
     await expect(chat.message("줄 499.")).not.toBeInViewport();
   });
 
-  test("keeps its place in the messages while older ones come before it", async ({ page, request }) => {
+  test("keeps the focus in the messages while older ones load", async ({ page, request }) => {
     test.slow();
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     let writer = new Writer(request);
     for (let number = 0; number < 300; number += 1) {
-      // The first row bears its author's name until the message before it is there.
+      // The first row shows its author's name until the previous message has loaded.
       if (number % 7 === 0) writer = new Writer(request);
       await writer.post(chat.room, `줄 ${number}.`);
     }
@@ -159,40 +159,40 @@ test.describe("a keyboard", () => {
 
 test.describe("forced colours", () => {
   test.use({ contextOptions: { forcedColors: "active" } });
-  const looks = (locator: Locator) =>
+  const style = (locator: Locator) =>
     locator.evaluate((element) => {
       const { backgroundColor, color, borderColor, appearance } = getComputedStyle(element);
       return { backgroundColor, color, borderColor, appearance };
     });
 
-  test("show what is chosen, on and alive", async ({ page, request }) => {
+  test("show selected, checked and connected states", async ({ page, request }) => {
     const echo = await new EchoPage(page).open();
-    await echo.seeAll();
+    await echo.revealLazyCards();
     const on = page.locator(".choice button[aria-pressed=true]").first();
     const off = page.locator(".choice button[aria-pressed=false]").first();
-    expect((await looks(on)).backgroundColor).not.toBe((await looks(off)).backgroundColor);
+    expect((await style(on)).backgroundColor).not.toBe((await style(off)).backgroundColor);
     const rows = page.locator("#journal .virtual-list-row");
     await rows.nth(1).click();
     await expect(rows.nth(1)).toHaveAttribute("aria-selected", "true");
-    expect((await looks(rows.nth(1))).backgroundColor).not.toBe((await looks(rows.nth(0))).backgroundColor);
-    for (const box of await page.locator(".switch input").all()) expect((await looks(box)).appearance).not.toBe("none");
+    expect((await style(rows.nth(1))).backgroundColor).not.toBe((await style(rows.nth(0))).backgroundColor);
+    for (const box of await page.locator(".switch input").all()) expect((await style(box)).appearance).not.toBe("none");
     const dot = page.locator(".state .dot");
-    const open = await looks(dot);
+    const open = await style(dot);
     await echo.disconnect(1000);
     await expect(page.locator(".state")).toHaveAttribute("data-state", "closed");
-    expect(await looks(dot)).not.toEqual(open);
+    expect(await style(dot)).not.toEqual(open);
 
     const current = page.locator("nav a[aria-current]");
     const other = page.locator("nav a:not([aria-current])").first();
-    expect((await looks(current)).backgroundColor).not.toBe((await looks(other)).backgroundColor);
+    expect((await style(current)).backgroundColor).not.toBe((await style(other)).backgroundColor);
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     await chat.open();
-    expect((await looks(page.locator(".room-link[aria-current]"))).backgroundColor).not.toBe((await looks(page.locator(".room-link:not([aria-current])").first())).backgroundColor);
+    expect((await style(page.locator(".room-link[aria-current]"))).backgroundColor).not.toBe((await style(page.locator(".room-link:not([aria-current])").first())).backgroundColor);
   });
 });
 
-/** WCAG 2.2: the contrast of two colours, each as the browser computes it. */
+/** The contrast ratio of an element's computed colours (WCAG 2.2). */
 async function contrast(locator: Locator): Promise<number> {
   return locator.evaluate((element) => {
     const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true })!;

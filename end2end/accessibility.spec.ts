@@ -1,9 +1,9 @@
-// What must hold on every page, in every language and colour. Console errors and policy violations fail every test.
+// Accessibility of every page in both languages and colour schemes: axe, keyboard focus, and no horizontal scrolling.
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { ArenaPage } from "./support/arena-page";
-import { ChatPage, makeRoom } from "./support/chat-page";
+import { ChatPage, createRoom } from "./support/chat-page";
 import { StatusPage } from "./support/status-page";
 import { DevicesPage } from "./support/devices-page";
 import { ComparePage } from "./support/compare-page";
@@ -12,7 +12,7 @@ import { NotificationsPage } from "./support/notifications-page";
 import { MarketPage } from "./support/market-page";
 import { expect, test } from "./support/test";
 import { ko, texts } from "./support/texts";
-import { seeVitalsLive } from "./support/vitals";
+import { expectVitalsLive } from "./support/vitals";
 
 const PAGES = [
   { path: "/", status: 200 },
@@ -28,24 +28,24 @@ const PAGES = [
   { path: "/no/such/page", status: 404 },
 ];
 
-/** Hydrated, connected, and with something to show. */
+/** Opens the page and waits until it is hydrated and connected, and shows data. */
 async function visit(page: Page, path: string): Promise<number> {
-  // The operator's page has something to show to whoever signed in.
+  // The operator's page shows data only after signing in.
   if (path === "/status") await new StatusPage(page).openAs(process.env.DUPLEX_TOKEN ?? "");
   const response = await page.goto(path);
-  await seeVitalsLive(page);
-  if (path === "/") await new EchoPage(page).seeAll();
+  await expectVitalsLive(page);
+  if (path === "/") await new EchoPage(page).revealLazyCards();
   await page.evaluate(() => scrollTo(0, 0));
   if (path === "/") {
     await expect(page.locator('[data-kind="received"]')).toHaveCount(1);
     await expect(page.locator('[data-fact="version"]')).toBeVisible();
   }
-  if (path === "/notifications") await new NotificationsPage(page).live();
-  if (path.startsWith("/market")) await new MarketPage(page).live();
-  if (path === "/devices") await new DevicesPage(page).live();
-  if (path === "/chat") await new ChatPage(page, "lobby").live();
-  if (path === "/status") await new StatusPage(page).live();
-  if (path === "/arena") await new ArenaPage(page).live();
+  if (path === "/notifications") await new NotificationsPage(page).expectLive();
+  if (path.startsWith("/market")) await new MarketPage(page).expectLive();
+  if (path === "/devices") await new DevicesPage(page).expectLive();
+  if (path === "/chat") await new ChatPage(page, "lobby").expectLive();
+  if (path === "/status") await new StatusPage(page).expectLive();
+  if (path === "/arena") await new ArenaPage(page).expectLive();
   return response!.status();
 }
 
@@ -57,7 +57,7 @@ async function violations(page: Page): Promise<unknown[]> {
 const tooWide = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-test.beforeEach(({ complaints }) => complaints.allow(/status of 404 .*\/no\/such\/page/));
+test.beforeEach(({ consoleErrors }) => consoleErrors.allow(/status of 404 .*\/no\/such\/page/));
 
 for (const language of ["ko", "en"] as const) {
   for (const colorScheme of ["light", "dark"] as const) {
@@ -65,25 +65,25 @@ for (const language of ["ko", "en"] as const) {
       test.use({ locale: language, colorScheme });
 
       for (const { path, status } of PAGES) {
-        test(`${path} is accessible and quiet`, async ({ page }) => {
+        test(`${path} is accessible`, async ({ page }) => {
           expect(await visit(page, path)).toBe(status);
           await expect(page.locator("html")).toHaveAttribute("lang", language);
           expect(await violations(page)).toEqual([]);
         });
       }
 
-      test("the chat is accessible with all that it can show", async ({ page, request }) => {
+      test("the chat is accessible in all states", async ({ page, request }) => {
         const chat = new ChatPage(page);
-        await makeRoom(request, chat.room);
+        await createRoom(request, chat.room);
         await chat.open();
-        await chat.say("https://example.com 👍");
+        await chat.send("https://example.com 👍");
         const message = chat.messages.first();
         await message.locator(".menu-button").click();
         await message.locator(".menu-emoji").first().click();
         await expect(message.locator(".reaction")).toBeVisible();
         await message.locator(".menu-button").click();
         await message.locator("[data-act=reply]").click();
-        await chat.say("답장");
+        await chat.send("답장");
         await expect(chat.message("답장").locator(".quote")).toBeVisible();
         await page.locator(".people summary").click();
         await message.locator(".menu-button").click();
@@ -98,9 +98,9 @@ for (const language of ["ko", "en"] as const) {
         expect(await violations(page)).toEqual([]);
       });
 
-      test("the echo page is accessible with all that it can show", async ({ page }) => {
+      test("the echo page is accessible in all states", async ({ page }) => {
         const echo = await new EchoPage(page, texts[language]).open();
-        await echo.say('{"a":1}');
+        await echo.send('{"a":1}');
         await echo.row("received", '"a"').click();
         await echo.sendHex("xyz");
         await echo.disconnect(2000);
@@ -111,7 +111,7 @@ for (const language of ["ko", "en"] as const) {
     });
   }
 
-  test.describe(`${language}, a phone`, () => {
+  test.describe(`${language}, phone`, () => {
     test.use({ locale: language, viewport: { width: 360, height: 740 } });
 
     for (const { path } of PAGES) {
@@ -129,9 +129,9 @@ for (const language of ["ko", "en"] as const) {
       expect(await tooWide(page)).toBeLessThanOrEqual(0);
     });
 
-    test("the echo page does not scroll sideways whatever passes", async ({ page }) => {
+    test("the echo page does not scroll sideways with long messages", async ({ page }) => {
       const echo = await new EchoPage(page, texts[language]).open();
-      await echo.say("가나다라".repeat(300));
+      await echo.send("가나다라".repeat(300));
       await echo.row("received", "가나다라").click();
       await echo.sendHex("q");
       await echo.disconnect(4000, "이".repeat(40));
@@ -141,34 +141,34 @@ for (const language of ["ko", "en"] as const) {
   });
 }
 
-test("the colours are the visitor's choice, kept, and accessible against the system's", async ({ page }) => {
+test("a chosen colour scheme overrides the system's, is remembered, and is accessible", async ({ page }) => {
   await page.emulateMedia({ colorScheme: "light" });
   await visit(page, "/");
-  const paper = () => page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
-  const light = await paper();
+  const background = () => page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
+  const light = await background();
   await page.getByRole("button", { name: ko.app.colour_dark, exact: true }).click();
-  await expect.poll(paper).not.toBe(light);
+  await expect.poll(background).not.toBe(light);
   expect(await violations(page)).toEqual([]);
   const reloaded = await page.reload();
   expect(await reloaded!.text()).toContain('data-theme="dark"');
-  await expect.poll(paper).not.toBe(light);
+  await expect.poll(background).not.toBe(light);
   await page.getByRole("button", { name: ko.app.colour_auto, exact: true }).click();
-  await expect.poll(paper).toBe(light);
+  await expect.poll(background).toBe(light);
 });
 
 for (const { path } of PAGES) {
-  test(`${path} is all within reach of the keyboard, and shows where it is`, async ({ page }) => {
+  test(`${path} is reachable by keyboard and shows the focus`, async ({ page }) => {
     await visit(page, path);
     const reachable = await page.evaluate(watchFocus);
     expect(reachable.length).toBeGreaterThan(5);
     for (let presses = 0; presses < reachable.length + 20; presses++) await page.keyboard.press("Tab");
     const { reached, unmarked, hidden } = await page.evaluate(() => window.focusSeen);
     expect(reachable.filter((name) => !reached.includes(name)), "not reached").toEqual([]);
-    expect(unmarked, "focused without a mark").toEqual([]);
+    expect(unmarked, "focused without an outline").toEqual([]);
     expect(hidden, "focused behind the footer").toEqual([]);
   });
 
-  test(`${path} lets the keyboard skip to its content`, async ({ page }) => {
+  test(`${path} has a skip link to its content`, async ({ page }) => {
     await visit(page, path);
     await page.keyboard.press("Tab");
     const skip = page.getByRole("link", { name: ko.app.skip });
@@ -193,7 +193,7 @@ declare global {
   }
 }
 
-/** Names all that the Tab key should reach, and notes from now on what it does reach. */
+/** Returns the elements that the Tab key should reach, and records from now on those that it does reach. */
 function watchFocus(): string[] {
   const seen: FocusSeen = { reached: [], unmarked: [], hidden: [] };
   window.focusSeen = seen;
@@ -208,9 +208,9 @@ function watchFocus(): string[] {
     const name = names.get(element);
     if (name === undefined) return;
     seen.reached.push(name);
-    // A file's input lies invisible over its label.
+    // A file input is invisible on top of its label.
     if (!marked(element) && !marked(element.closest("label"))) seen.unmarked.push(name);
-    // The page scrolls to what is focused after this event.
+    // The page scrolls to the focused element after this event.
     requestAnimationFrame(() => {
       const footer = document.querySelector("footer");
       const covered = footer && !footer.contains(element) && element.getBoundingClientRect().top >= footer.getBoundingClientRect().top;

@@ -1,4 +1,4 @@
-// Without JavaScript: the page says what it is, the same echo goes over HTTP, and choices are kept.
+// Without JavaScript: content, the echo over HTTP, forms, language and colour settings.
 
 import type { Locator, Page } from "@playwright/test";
 import { expect, test } from "./support/test";
@@ -6,8 +6,8 @@ import { GREETING, REPLY_PREFIX, en, ko } from "./support/texts";
 
 test.use({ javaScriptEnabled: false });
 
-// Chromium loads the page's program ahead even where it may not run it.
-test.beforeEach(({ complaints }) => complaints.allow(/was preloaded using link preload but not used/));
+// Chromium preloads the page's module even with scripts disabled.
+test.beforeEach(({ consoleErrors }) => consoleErrors.allow(/was preloaded using link preload but not used/));
 
 function form(page: Page): { message: Locator; send: Locator; reply: Locator } {
   const card = page.getByRole("region", { name: ko.echo.http, exact: true });
@@ -18,7 +18,7 @@ function form(page: Page): { message: Locator; send: Locator; reply: Locator } {
   };
 }
 
-test("the page says what it is, and that scripts are off", async ({ page }) => {
+test("the page shows its content and a notice that scripts are off", async ({ page }) => {
   await page.goto("/");
   await expect(page.getByRole("heading", { level: 1, name: "WebSocket 테스트" })).toBeVisible();
   await expect(page.getByText(ko.echo.lede)).toBeVisible();
@@ -40,7 +40,7 @@ test("the form posts to the same echo and shows the reply", async ({ page }) => 
   await expect(reply).toHaveText(`${REPLY_PREFIX}또 한 번`);
 });
 
-test("what was posted is shown as text, whatever it looks like", async ({ page }) => {
+test("posted markup is shown as text", async ({ page }) => {
   await page.goto("/");
   const { message, send, reply } = form(page);
   const markup = `<img src=x onerror=alert(1)></dd><script>alert(2)</script> & "'`;
@@ -50,7 +50,7 @@ test("what was posted is shown as text, whatever it looks like", async ({ page }
   await expect(page.getByRole("region", { name: ko.echo.http }).locator("img, script")).toHaveCount(0);
 });
 
-test("the language is chosen by a form and kept", async ({ page }) => {
+test("the language is set by a form and remembered", async ({ page }) => {
   await page.goto("/about");
   await expect(page.locator("html")).toHaveAttribute("lang", "ko");
   await page.getByRole("button", { name: "English", exact: true }).click();
@@ -63,23 +63,23 @@ test("the language is chosen by a form and kept", async ({ page }) => {
   await expect(page.getByText(ko.echo.lede)).toBeVisible();
 });
 
-test("the colours are chosen by a form and kept", async ({ page }) => {
+test("the colour scheme is set by a form and remembered", async ({ page }) => {
   await page.emulateMedia({ colorScheme: "light" });
   await page.goto("/");
-  const paper = () => page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
-  const light = await paper();
+  const background = () => page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
+  const light = await background();
   await page.getByRole("button", { name: ko.app.colour_dark, exact: true }).click();
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
   await expect(page.getByRole("button", { name: ko.app.colour_dark, exact: true })).toHaveAttribute("aria-pressed", "true");
-  expect(await paper()).not.toBe(light);
+  expect(await background()).not.toBe(light);
   await page.goto("/about");
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
   await page.getByRole("button", { name: ko.app.colour_auto, exact: true }).click();
   await expect(page.locator("html")).not.toHaveAttribute("data-theme");
-  expect(await paper()).toBe(light);
+  expect(await background()).toBe(light);
 });
 
-test("links lead from page to page", async ({ page }) => {
+test("links navigate between pages", async ({ page }) => {
   await page.goto("/");
   await page.getByRole("navigation").getByRole("link", { name: ko.app.about, exact: true }).click();
   await expect(page).toHaveURL("/about");
@@ -87,8 +87,8 @@ test("links lead from page to page", async ({ page }) => {
   await expect(page).toHaveURL("/");
 });
 
-test("a form that is refused comes back with what was typed, and says why", async ({ page, complaints }) => {
-  complaints.allow(/status of 422/);
+test("a refused form keeps its input and shows the reason", async ({ page, consoleErrors }) => {
+  consoleErrors.allow(/status of 422/);
   await page.goto("/chat/lobby");
   await page.locator(".composer input[name=name]").fill("돌아온 이름");
   await page.locator("#message-field").fill("   ");
@@ -115,11 +115,11 @@ test("a form that is refused comes back with what was typed, and says why", asyn
   await expect(metric).toHaveValue("memory");
   await expect(page.locator("input[name=low]")).toHaveValue("40");
   await expect(page.locator("input[name=high]")).toHaveValue("30");
-  await expect(page.locator("input[name=order]"), "that of another form").toHaveValue("identify");
+  await expect(page.locator("input[name=order]"), "the other form keeps its default").toHaveValue("identify");
 });
 
 for (const path of ["/", "/chat", "/market", "/devices", "/notifications", "/status"]) {
-  test(`${path} shows nothing that only scripts can do or change`, async ({ page }) => {
+  test(`${path} hides controls that need scripts`, async ({ page }) => {
     await page.goto(path);
     expect(await page.locator(".script").count()).toBeGreaterThan(0);
     await expect(page.locator(".script").filter({ visible: true })).toHaveCount(0);

@@ -1,11 +1,11 @@
-// Korean is typed in compositions: the Enter that ends one must not send.
+// Input method compositions, as used for Korean: the Enter that ends one must not send.
 
 import type { CDPSession } from "@playwright/test";
 import { EchoPage } from "./support/echo-page";
 import { expect, test } from "./support/test";
 import { REPLY_PREFIX } from "./support/texts";
 
-/** What the page's own handler is about to see. */
+/** A keydown event, as the page's handler receives it. */
 interface Key {
   key: string;
   keyCode: number;
@@ -18,8 +18,8 @@ declare global {
   }
 }
 
-/** As browsers report a key that an input method took. */
-const TAKEN_BY_INPUT_METHOD = 229;
+/** The key code of a key that an input method handles. */
+const PROCESSED_BY_IME = 229;
 const ENTER = 13;
 
 let echo: EchoPage;
@@ -28,7 +28,7 @@ let cdp: CDPSession;
 const compose = (text: string) =>
   cdp.send("Input.imeSetComposition", { text, selectionStart: text.length, selectionEnd: text.length });
 
-/** Enter's keydown without the character, as when an input method takes it. */
+/** Dispatches Enter's keydown without a character, as an input method does. */
 async function enter(keyCode: number): Promise<void> {
   const key = { key: "Enter", code: "Enter", windowsVirtualKeyCode: keyCode };
   await cdp.send("Input.dispatchKeyEvent", { type: "rawKeyDown", ...key });
@@ -41,13 +41,13 @@ test.beforeEach(async ({ page, context }) => {
   await echo.message.focus();
   await page.evaluate(() => {
     window.keys = [];
-    const note = ({ key, keyCode, isComposing }: KeyboardEvent) => window.keys.push({ key, keyCode, isComposing });
-    document.addEventListener("keydown", note, { capture: true });
+    const record = ({ key, keyCode, isComposing }: KeyboardEvent) => window.keys.push({ key, keyCode, isComposing });
+    document.addEventListener("keydown", record, { capture: true });
   });
 });
 
-for (const keyCode of [TAKEN_BY_INPUT_METHOD, ENTER]) {
-  test(`Enter in a composition does not send (key code ${keyCode})`, async ({ page }) => {
+for (const keyCode of [PROCESSED_BY_IME, ENTER]) {
+  test(`Enter during a composition does not send (key code ${keyCode})`, async ({ page }) => {
     await compose("ㅂ");
     await compose("반");
     await enter(keyCode);
@@ -63,11 +63,11 @@ for (const keyCode of [TAKEN_BY_INPUT_METHOD, ENTER]) {
   });
 }
 
-test("Enter that ended a composition does not send where the composition is over before it, as in Safari", async ({ page }) => {
+test("Enter does not send if compositionend precedes its keydown, as in Safari", async ({ page }) => {
   await compose("반");
   await cdp.send("Input.insertText", { text: "반" });
-  await enter(TAKEN_BY_INPUT_METHOD);
-  expect(await page.evaluate(() => window.keys)).toEqual([{ key: "Enter", keyCode: TAKEN_BY_INPUT_METHOD, isComposing: false }]);
+  await enter(PROCESSED_BY_IME);
+  expect(await page.evaluate(() => window.keys)).toEqual([{ key: "Enter", keyCode: PROCESSED_BY_IME, isComposing: false }]);
   await expect(echo.message).toHaveValue("반");
   await echo.message.press("Enter");
   await expect(echo.row("received", `${REPLY_PREFIX}반`)).toHaveCount(1);

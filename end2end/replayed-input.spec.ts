@@ -1,19 +1,19 @@
-// A visitor types and presses before the page's code is there, as on a slow connection: on every page each text is kept and each press
-// done once, and nothing is sent by the browser itself.
+// Input before hydration, as on a slow connection: every page keeps typed text and replays each click once, and the browser submits no
+// form itself.
 
 import type { Locator, Page } from "@playwright/test";
-import { ChatPage, makeRoom } from "./support/chat-page";
+import { ChatPage, createRoom } from "./support/chat-page";
 import { EchoPage } from "./support/echo-page";
 import { expect, test } from "./support/test";
 import { en, ko } from "./support/texts";
 
 const PAGES = ["/", "/about", "/chat", "/arena", "/compare", "/notifications", "/market", "/market/hnb", "/devices", "/status"];
-/** Not those of a form that the browser alone sends. */
+/** Without those of a form that only the browser submits. */
 const CONTROLS = "#content :is(button:not(:disabled), input[type=submit]):not(form[action='/'] *)";
 const FIELDS = "#content :is(input:not([type=hidden], [type=file], [readonly], :disabled), textarea:not([readonly]), select)";
 
-/** Opens the page as the server sent it; its code comes when it is let go. */
-async function openWithoutCode(page: Page, path: string): Promise<() => void> {
+/** Opens the page without its module. The returned function lets the module load. */
+async function openBeforeHydration(page: Page, path: string): Promise<() => void> {
   let release = () => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   const modules = /\/pkg\/duplex\.[^/]*\.wasm$/;
@@ -23,17 +23,17 @@ async function openWithoutCode(page: Page, path: string): Promise<() => void> {
   });
   await page.goto(path, { waitUntil: "commit" });
   await page.waitForFunction(() => document.readyState !== "loading" && "duplexPage" in window);
-  await page.evaluate(() => Object.assign(window, { document_of_before: true, clicks: [] }));
+  await page.evaluate(() => Object.assign(window, { sameDocument: true, clicks: [] }));
   await page.evaluate(() =>
     addEventListener("click", (event) => !event.isTrusted && (event.target as Element).closest("button") && (window as unknown as { clicks: string[] }).clicks.push((event.target as Element).outerHTML), true),
   );
   return release;
 }
 
-const isSameDocument = (page: Page) => page.evaluate(() => "document_of_before" in window);
+const isSameDocument = (page: Page) => page.evaluate(() => "sameDocument" in window);
 const clicks = (page: Page) => page.evaluate(() => (window as unknown as { clicks: string[] }).clicks.length);
 
-/** Types what the field takes, and says what it must hold from then on. */
+/** Changes the field, and returns a check that it keeps the value. */
 async function type(field: Locator): Promise<() => Promise<void>> {
   const { tag, kind, numeric, options, checked } = await field.evaluate((element) => {
     const { localName, type, value, checked, inputMode } = element as HTMLInputElement;
@@ -56,8 +56,8 @@ async function type(field: Locator): Promise<() => Promise<void>> {
 }
 
 for (const path of PAGES) {
-  test(`${path}: what is typed in its fields stays, and a press is done once`, async ({ page }) => {
-    const release = await openWithoutCode(page, path);
+  test(`${path}: its fields keep their input, and a click is replayed once`, async ({ page }) => {
+    const release = await openBeforeHydration(page, path);
     const fields = page.locator(FIELDS).filter({ visible: true });
     const checks: (() => Promise<void>)[] = [];
     for (const field of await fields.all()) checks.push(await type(field));
@@ -69,11 +69,11 @@ for (const path of PAGES) {
     expect(await isSameDocument(page)).toBe(true);
   });
 
-  test(`${path}: each of its buttons may be pressed early`, async ({ page }) => {
+  test(`${path}: a click on each button is replayed`, async ({ page }) => {
     test.slow();
     const controls = page.locator(CONTROLS).filter({ visible: true });
     for (let at = 0; at < 6; at++) {
-      const release = await openWithoutCode(page, path);
+      const release = await openBeforeHydration(page, path);
       if (at >= (await controls.count())) return release();
       const button = controls.nth(at);
       await button.click();
@@ -86,10 +86,10 @@ for (const path of PAGES) {
   });
 }
 
-test("the echo's text is sent once by an early Enter", async ({ page }) => {
+test("an early Enter sends the echo's message once", async ({ page }) => {
   const sent: string[] = [];
   page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
-  const release = await openWithoutCode(page, "/");
+  const release = await openBeforeHydration(page, "/");
   const echo = new EchoPage(page);
   await echo.message.fill("이른 엔터");
   await echo.message.press("Enter");
@@ -101,12 +101,12 @@ test("the echo's text is sent once by an early Enter", async ({ page }) => {
   expect(sent.filter((text) => text === "이른 엔터")).toHaveLength(1);
 });
 
-test("a message is posted once, and not by the plain form", async ({ page, request }) => {
+test("an early message is posted once, and not by the plain form", async ({ page, request }) => {
   const chat = new ChatPage(page);
-  await makeRoom(request, chat.room);
+  await createRoom(request, chat.room);
   const posts: string[] = [];
-  page.on("request", (asked) => asked.method() === "POST" && asked.isNavigationRequest() && posts.push(asked.url()));
-  const release = await openWithoutCode(page, `/chat/${chat.room}`);
+  page.on("request", (request) => request.method() === "POST" && request.isNavigationRequest() && posts.push(request.url()));
+  const release = await openBeforeHydration(page, `/chat/${chat.room}`);
   await chat.field.fill("이른 말");
   await chat.field.press("Enter");
   release();
@@ -115,9 +115,9 @@ test("a message is posted once, and not by the plain form", async ({ page, reque
   expect(posts).toEqual([]);
 });
 
-test("a text and a press are kept before the file that gives them to the program is there", async ({ page, request }) => {
+test("input is kept before the script that replays it has loaded", async ({ page, request }) => {
   const chat = new ChatPage(page);
-  await makeRoom(request, chat.room);
+  await createRoom(request, chat.room);
   let release = () => {};
   const released = new Promise<void>((resolve) => (release = resolve));
   await page.route(/\/pkg\/hydration\.[^/]*\.js$/, async (route) => {
@@ -132,8 +132,8 @@ test("a text and a press are kept before the file that gives them to the program
   await expect(chat.field).toHaveValue("");
 });
 
-test("without that file the page is as without scripts", async ({ page, complaints }) => {
-  complaints.allow(/Duplex: the program of this page has stopped/, /ERR_FAILED/);
+test("if that script fails to load, the page works as without scripts", async ({ page, consoleErrors }) => {
+  consoleErrors.allow(/Duplex: the program of this page has stopped/, /ERR_FAILED/);
   await page.route(/\/pkg\/hydration\.[^/]*\.js$/, (route) => route.abort());
   await page.goto("/about");
   await page.getByRole("button", { name: "English", exact: true }).click();
@@ -142,8 +142,8 @@ test("without that file the page is as without scripts", async ({ page, complain
   await expect(page).toHaveURL("/status");
 });
 
-test("a star is set", async ({ page }) => {
-  const release = await openWithoutCode(page, "/market");
+test("an early click sets a star", async ({ page }) => {
+  const release = await openBeforeHydration(page, "/market");
   const star = page.locator(".star").first();
   await expect(star).toHaveAttribute("aria-pressed", "false");
   await star.click();
@@ -151,15 +151,15 @@ test("a star is set", async ({ page }) => {
   await expect(page.locator(".star[aria-pressed=true]")).toHaveCount(1);
 });
 
-test("a measurement begins", async ({ page }) => {
-  const release = await openWithoutCode(page, "/compare");
+test("an early click starts a measurement", async ({ page }) => {
+  const release = await openBeforeHydration(page, "/compare");
   await page.locator("[data-act=measure]").click();
   release();
   await expect(page.locator("[data-act=stop]")).toBeEnabled();
 });
 
-test("the name in the arena stays when the server tells the visitor's", async ({ page }) => {
-  const release = await openWithoutCode(page, "/arena");
+test("the name typed in the arena is not replaced by the stored one", async ({ page }) => {
+  const release = await openBeforeHydration(page, "/arena");
   const name = page.locator(".arena-panel input[name=name]");
   await name.fill("이른새");
   release();
@@ -170,8 +170,8 @@ test("the name in the arena stays when the server tells the visitor's", async ({
   await expect(page.locator("#arena-board")).toContainText("이른새");
 });
 
-test("without its code the page is as without scripts", async ({ page, complaints }) => {
-  complaints.allow(/Duplex: the program of this page has stopped/, /ERR_FAILED/, /Failed to (fetch|load)/);
+test("if its module fails to load, the page works as without scripts", async ({ page, consoleErrors }) => {
+  consoleErrors.allow(/Duplex: the program of this page has stopped/, /ERR_FAILED/, /Failed to (fetch|load)/);
   await page.route(/\/pkg\/duplex\.[^/]*\.(js|wasm)$/, (route) => route.abort());
   await page.goto("/about");
   await page.getByRole("button", { name: "English", exact: true }).click();

@@ -1,14 +1,14 @@
-// Addresses and texts that others write: the page stays alive whatever they hold.
+// Unusual URLs, links and user texts: every page hydrates and keeps working.
 
-import { ChatPage, Writer, makeRoom } from "./support/chat-page";
+import { ChatPage, Writer, createRoom } from "./support/chat-page";
 import { NotificationsPage, send, unique } from "./support/notifications-page";
-import { test as served } from "./support/server";
+import { test as serverTest } from "./support/server";
 import { expect, test } from "./support/test";
 import { en, ko } from "./support/texts";
 
 for (const path of ["/chat/%FF", "/chat/%00", "/devices/%E0%A4%A", "/market/%E2%80%AE", "/%5Cevil.example", "//evil.example/chat", "/no/%FF/such"]) {
-  test(`${path} is a page that is not there, and is alive`, async ({ page, complaints, baseURL }) => {
-    complaints.allow(/status of 404/);
+  test(`${path} is a not-found page that hydrates`, async ({ page, consoleErrors, baseURL }) => {
+    consoleErrors.allow(/status of 404/);
     const response = await page.goto(`${baseURL}${path}`);
     expect(response!.status()).toBe(404);
     await expect(page.locator("aside.vitals")).toHaveAttribute("data-liveness", "live", { timeout: 30_000 });
@@ -19,14 +19,14 @@ for (const path of ["/chat/%FF", "/chat/%00", "/devices/%E0%A4%A", "/market/%E2%
   });
 }
 
-test("another way to write an address leads to the page, with its query", async ({ page, baseURL }) => {
+test("a non-canonical path redirects to the page and keeps the query", async ({ page, baseURL }) => {
   await page.goto(`${baseURL}//Market/?sort=name`);
   await expect(page).toHaveURL("/market?sort=name");
 });
 
-test("a page below another marks it in the navigation, also after a step within the app", async ({ page, request }) => {
+test("a subpage marks its parent in the navigation, also after client-side navigation", async ({ page, request }) => {
   const chat = new ChatPage(page);
-  await makeRoom(request, chat.room);
+  await createRoom(request, chat.room);
   await chat.open();
   const navigation = page.getByRole("navigation", { name: ko.app.navigation });
   await expect(navigation.locator("[aria-current=page]")).toHaveText([ko.app.chat]);
@@ -35,8 +35,8 @@ test("a page below another marks it in the navigation, also after a step within 
   await expect(navigation.locator("[aria-current=page]")).toHaveText([ko.app.chat]);
 });
 
-served("a link that the router cannot take does not end the app", async ({ page, request, server, complaints }) => {
-  complaints.allow(/status of 404/);
+serverTest("a link that the router does not handle does not stop the app", async ({ page, request, server, consoleErrors }) => {
+  consoleErrors.allow(/status of 404/);
   const mine = await new NotificationsPage(page).open();
   const visitor = await mine.id();
   for (const [link, url] of [
@@ -51,13 +51,13 @@ served("a link that the router cannot take does not end the app", async ({ page,
     await mine.toast(title).getByRole("link").click();
     await expect(page).toHaveURL(url);
     await page.goBack();
-    await mine.live();
+    await mine.expectLive();
   }
 });
 
-test("a message's links lead to what they show", async ({ page, request }) => {
+test("a message's links lead to the hosts they show", async ({ page, request }) => {
   const chat = new ChatPage(page);
-  await makeRoom(request, chat.room);
+  await createRoom(request, chat.room);
   await new Writer(request).post(chat.room, "HTTPS://A.kr/x에서 https://good.com@evil.com (https://b.kr)。");
   await chat.open();
   const links = chat.messages.locator(".message-text a");
@@ -65,29 +65,29 @@ test("a message's links lead to what they show", async ({ page, request }) => {
   expect(await links.evaluateAll((links) => links.map((link) => (link as HTMLAnchorElement).hostname))).toEqual(["a.kr", "b.kr"]);
 });
 
-test("what shows nothing is not sent, and is not cut in two", async ({ page, request }) => {
+test("a blank message is not sent, and a preview keeps grapheme clusters whole", async ({ page, request }) => {
   const chat = new ChatPage(page);
-  await makeRoom(request, chat.room);
+  await createRoom(request, chat.room);
   await chat.open();
   for (const blank of ["\u3164", "\u200b\u2800", "\u0301\u0302", "\u{e0041}"]) {
-    await chat.say(blank);
+    await chat.send(blank);
     await expect(page.locator(".composer .problem")).toHaveText(ko.chat.empty);
   }
   await expect(chat.pending).toHaveCount(0);
   await chat.field.fill("");
-  // The server's excerpt and the browser's end at the same place.
+  // The server and the browser truncate the preview at the same grapheme.
   await new Writer(request).post(chat.room, `${"가".repeat(79)}👩‍👩‍👧 끝`);
   await page.reload();
-  await chat.live();
+  await chat.expectLive();
   await expect(chat.messages).toHaveCount(1);
 });
 
-test.describe("a taken room's name", () => {
-  test("is an error beside the field, and no visit", async ({ page, request }) => {
+test.describe("a room name that is taken", () => {
+  test("is an error next to the field, without navigation", async ({ page, request }) => {
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     await page.goto("/chat");
-    await new ChatPage(page, "lobby").live();
+    await new ChatPage(page, "lobby").expectLive();
     await page.locator("details.new-room summary").click();
     const form = page.locator("details.new-room form");
     await form.getByLabel(ko.chat.room_title).fill("또");
@@ -105,10 +105,10 @@ test.describe("a taken room's name", () => {
   test.describe("without scripts", () => {
     test.use({ javaScriptEnabled: false });
 
-    test("is told with what was typed, and another one leads to the room", async ({ page, request, complaints }) => {
-      complaints.allow(/was preloaded using link preload but not used/, /status of 422/);
+    test("is an error that keeps the input, and another name opens the room", async ({ page, request, consoleErrors }) => {
+      consoleErrors.allow(/was preloaded using link preload but not used/, /status of 422/);
       const chat = new ChatPage(page);
-      await makeRoom(request, chat.room);
+      await createRoom(request, chat.room);
       await page.goto("/chat");
       await page.locator("details.new-room summary").click();
       const form = page.locator("details.new-room form");
@@ -129,12 +129,12 @@ test.describe("a taken room's name", () => {
 test.describe("in English", () => {
   test.use({ locale: "en-GB" });
 
-  test("the first page says what it is in English, and counts have their plurals", async ({ page, request }) => {
+  test("the home page is in English, and counts use plural forms", async ({ page, request }) => {
     await page.goto("/");
     await expect(page.getByRole("heading", { level: 1, name: en.echo.title })).toBeVisible();
     await expect(page).toHaveTitle(`${en.echo.title} · Duplex`);
     const chat = new ChatPage(page);
-    await makeRoom(request, chat.room);
+    await createRoom(request, chat.room);
     await chat.open();
     await expect(page.locator(".people summary")).toHaveText("1 person here");
     await new ChatPage(page, "lobby").open();

@@ -1,4 +1,4 @@
-// What the server knows of the connections that a page opens.
+// The server's records of a page's connections: handshakes, ends and counts.
 
 import { expect, type APIRequestContext, type Page, type WebSocket } from "@playwright/test";
 
@@ -15,13 +15,13 @@ export interface Handshake {
 
 export interface Vitals {
   beat: number;
-  /** Sockets that are no session: each page has one session, for its bell. */
+  /** Open sockets of the echo endpoints, without sessions: each page has one session for its bell. */
   endpoints: number;
 }
 
 const ENDPOINTS = ["/api/socket", "/api/echo"];
 
-/** Every socket that the page opens on the echo endpoints from now on, oldest first. */
+/** Collects the sockets that the page opens on the echo endpoints from now on, oldest first. */
 export function socketsOf(page: Page): WebSocket[] {
   const sockets: WebSocket[] = [];
   page.on("websocket", (socket) => {
@@ -30,17 +30,17 @@ export function socketsOf(page: Page): WebSocket[] {
   return sockets;
 }
 
-/** The name under which the page asks the server for the connection. */
+/** The trace id under which the server records the connection. */
 export function traceOf(socket: WebSocket | undefined): string {
   const trace = socket && new URL(socket.url()).searchParams.get("trace");
   if (!trace) throw new Error("the page opened no socket with a trace");
   return trace;
 }
 
-export class Records {
+export class HandshakeRecords {
   constructor(private readonly request: APIRequestContext) {}
 
-  /** Nothing where the server knows no connection of this name. */
+  /** Undefined if the server has no record with this trace id. */
   async handshake(trace: string): Promise<Handshake | undefined> {
     const response = await this.request.get(`/api/handshake/${trace}`);
     if (response.status() === 404) return undefined;
@@ -52,17 +52,17 @@ export class Records {
     return (await (await this.request.get("/api/vitals")).json()) as Vitals;
   }
 
-  /** Waits until the server counts this many open sockets of the echo's endpoints. */
-  async count(sockets: number): Promise<void> {
+  /** Waits until the server counts this many open sockets of the echo endpoints. */
+  async expectOpenSockets(sockets: number): Promise<void> {
     await expect
-      .poll(async () => (await this.vitals()).endpoints, { message: "echo sockets by the server's count" })
+      .poll(async () => (await this.vitals()).endpoints, { message: "the server's count of echo sockets" })
       .toBe(sockets);
   }
 
-  /** Waits until the server saw the connection end as expected. */
-  async ended(trace: string, expected: Partial<NonNullable<Handshake["ended"]>>): Promise<void> {
+  /** Waits until the server has recorded the expected end of the connection. */
+  async expectEnded(trace: string, expected: Partial<NonNullable<Handshake["ended"]>>): Promise<void> {
     await expect
-      .poll(async () => (await this.handshake(trace))?.ended, { message: "the end as the server saw it" })
+      .poll(async () => (await this.handshake(trace))?.ended, { message: "the end that the server recorded" })
       .toMatchObject(expected);
   }
 }
