@@ -1,21 +1,21 @@
-//! Answers: to a command, and why a subscription or a command is refused.
+//! The answer to a command, and the reasons for which a subscription or a command is refused.
 
 use serde::{Deserialize, Serialize};
 
 use super::cursor::Seq;
 use super::session::{MAX_COMMAND, MAX_SUBSCRIPTIONS};
 
-/// Why a topic is closed to this visitor.
+/// The reason for which a visitor cannot use a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Denied {
     /// There is no such topic.
     #[error("there is no such topic")]
     Unknown,
-    /// The visitor may not read it, or not write to it.
+    /// The visitor may not read the topic, or may not write to it.
     #[error("this topic is not for you")]
     Forbidden,
-    /// The session has [`MAX_SUBSCRIPTIONS`] topics.
+    /// The session is already subscribed to [`MAX_SUBSCRIPTIONS`] topics.
     #[error("a session has at most {MAX_SUBSCRIPTIONS} topics")]
     TooMany,
     /// The topic's log failed.
@@ -39,24 +39,24 @@ impl Denied {
 pub enum Answer {
     /// The command had its effect, and its events are stored.
     Accepted {
-        /// The command's last event, or the topic's newest if it made none.
+        /// The seq of the command's last event, or of the topic's newest event if the command made none.
         seq: Seq,
     },
     /// The command had no effect.
     Rejected(Rejection),
 }
 
-/// Why a command had no effect.
+/// The reason for which a command had no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
     /// The application refused it.
     #[error("{why}")]
     Refused {
-        /// The application's word for the reason, such as `too_long`.
+        /// The application's name for the reason, such as `too_long`.
         why: String,
     },
-    /// The topic is closed to this visitor.
+    /// The visitor may not write to the topic.
     #[error("the topic: {0}")]
     Denied(Denied),
     /// The command does not decode as the topic's command.
@@ -68,7 +68,7 @@ pub enum Rejection {
     /// The command has more than [`MAX_COMMAND`] bytes.
     #[error("a command has at most {MAX_COMMAND} bytes")]
     TooLarge,
-    /// The sender is beyond a rate limit.
+    /// The sender exceeds a rate limit.
     #[error("too many commands; again in {retry_after_ms} ms")]
     TooFast {
         /// Milliseconds after which the command may be sent again.
@@ -80,8 +80,8 @@ pub enum Rejection {
     /// The topic's log failed.
     #[error("the log cannot be reached now")]
     Unavailable,
-    /// The time in the command's id lies before what the topic remembers. The command may be sent anew, with a new id of the time
-    /// `now_ms`; unless `no_effect` is set, only if its effect is not there.
+    /// The time in the command's id is older than the topic's deduplication window. The client may send the command with a new id
+    /// of the time `now_ms`; unless `no_effect` is set, only if the command's effect is absent from the state.
     #[error("the command's id is too old")]
     IdTooOld {
         /// Whether the topic knows that the command had no effect.
@@ -89,7 +89,7 @@ pub enum Rejection {
         /// The topic's clock, in milliseconds since the Unix epoch.
         now_ms: u64,
     },
-    /// The time in the command's id lies ahead of the topic's clock. The command had no effect.
+    /// The time in the command's id is ahead of the topic's clock. The command had no effect.
     #[error("the time in the command's id lies ahead of the server's clock")]
     IdTooNew {
         /// The topic's clock, in milliseconds since the Unix epoch.
@@ -97,16 +97,16 @@ pub enum Rejection {
     },
 }
 
-/// The prefix of a [`Rejection::Refused`] for want of a role; the role's name follows: `needs_role_operator`.
+/// The prefix of the reason in a [`Rejection::Refused`] for a missing role; the role's name follows: `needs_role_operator`.
 pub const NEEDS_ROLE: &str = "needs_role_";
 
 impl Rejection {
-    /// Refused, because the command needs an operator or a program whose token has this role.
+    /// A [`Refused`](Self::Refused) for a command that needs an operator, or a program whose token has this role.
     pub fn needs_role(role: &str) -> Self {
         Self::refused([NEEDS_ROLE, role].concat())
     }
 
-    /// The missing role, if that is the reason.
+    /// The missing role, if the command was refused for one.
     pub fn role_needed(&self) -> Option<&str> {
         match self {
             Self::Refused { why } => why.strip_prefix(NEEDS_ROLE),
@@ -114,7 +114,7 @@ impl Rejection {
         }
     }
 
-    /// Refused with an application's word for the reason.
+    /// A [`Refused`](Self::Refused) with the application's name for the reason.
     pub fn refused(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into() }
     }

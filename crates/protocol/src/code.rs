@@ -1,7 +1,7 @@
-//! Close codes of WebSocket connections: RFC 6455 section 7.4, the [IANA registry], and those of the session protocol.
+//! WebSocket close codes: those of RFC 6455 section 7.4 and the [IANA registry], and those of the session protocol.
 //!
-//! As elsewhere in the field, a client comes back after a code from 4000 on, and does not after one from 4500 on
-//! ([`may_reconnect`]). The module has no texts for visitors: a page turns a [`Meaning`] into words.
+//! As in Centrifugo, a client reconnects after a code from 4000 to 4499 and not after one from 4500 on ([`may_reconnect`]). The
+//! module has no texts for visitors: a page maps a [`Meaning`] to a text.
 //!
 //! [IANA registry]: https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
 
@@ -11,9 +11,9 @@ use super::frame::MAX_CONTROL_PAYLOAD;
 
 /// The purpose of the connection is fulfilled (RFC 6455 section 7.4.1).
 pub const NORMAL: u16 = 1000;
-/// The server goes down, or the page was left (RFC 6455 section 7.4.1).
+/// The server shuts down, or the browser left the page (RFC 6455 section 7.4.1).
 pub const GOING_AWAY: u16 = 1001;
-/// The peer broke the WebSocket protocol (RFC 6455 section 7.4.1).
+/// The peer violated the WebSocket protocol (RFC 6455 section 7.4.1).
 pub const PROTOCOL_ERROR: u16 = 1002;
 /// Never on the wire: an endpoint reports it when the peer's close frame had no code (RFC 6455 section 7.4.1).
 pub const NO_STATUS: u16 = 1005;
@@ -21,9 +21,9 @@ pub const NO_STATUS: u16 = 1005;
 pub const ABNORMAL: u16 = 1006;
 /// A message does not fit its type, such as a text that is not UTF-8 (RFC 6455 section 7.4.1).
 pub const INVALID_PAYLOAD: u16 = 1007;
-/// The peer sent what is not allowed here (RFC 6455 section 7.4.1).
+/// The peer sent a message that is not allowed here (RFC 6455 section 7.4.1).
 pub const POLICY_VIOLATION: u16 = 1008;
-/// A message is larger than the endpoint takes (RFC 6455 section 7.4.1).
+/// A message is larger than the endpoint accepts (RFC 6455 section 7.4.1).
 pub const TOO_BIG: u16 = 1009;
 /// The server failed (RFC 6455 section 7.4.1).
 pub const INTERNAL_ERROR: u16 = 1011;
@@ -32,24 +32,24 @@ pub const TRY_AGAIN: u16 = 1013;
 /// IANA: "Timeout". The peer was silent for too long.
 pub const TIMEOUT: u16 = 3008;
 
-/// IANA: "Service Restart". The node drains; a successor is or will be there.
+/// IANA: "Service Restart". The node drains; another node or its successor takes over.
 pub const RESTART: u16 = 1012;
-/// The client did not read; it may come back and resume from its cursor.
+/// The client did not read; it may reconnect and resume from its cursor.
 pub const SLOW: u16 = 4000;
 /// The client sent more than its rate allows.
 pub const TOO_FAST: u16 = 4001;
-/// The first frame did not come in time, or a ping got no answer.
+/// The first frame did not arrive in time, or a ping got no answer.
 pub const NO_HELLO: u16 = 4002;
 /// A frame could not be decoded.
 pub const MALFORMED: u16 = 4500;
-/// The server has none of the protocol versions that the page offers: the page must be loaded again.
+/// The server supports none of the protocol versions that the page offers: the page must be reloaded.
 pub const RELOAD: u16 = 4501;
 /// The token that opened the session was revoked or has expired, or its operator signed out.
 pub const ENDED: u16 = 4502;
 /// An operator banned this visitor.
 pub const BANNED: u16 = 4504;
 
-/// Whether a client whose connection was closed with this code may reconnect by itself.
+/// Whether a client whose connection was closed with this code may reconnect automatically.
 pub const fn may_reconnect(code: u16) -> bool {
     !matches!(
         code,
@@ -131,7 +131,7 @@ pub const fn meaning(code: u16) -> Meaning {
     }
 }
 
-/// Who ended a connection.
+/// The side that ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
@@ -143,20 +143,20 @@ pub enum Side {
     Network,
 }
 
-/// Why a browser's `WebSocket.close(code, reason)` would throw: see [MDN].
+/// The error for which a browser's `WebSocket.close(code, reason)` would throw: see [MDN].
 ///
 /// [MDN]: https://developer.mozilla.org/docs/Web/API/WebSocket/close#exceptions
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CloseError {
-    /// The code, which is neither 1000 nor one of 3000 to 4999.
+    /// The code is neither 1000 nor one of 3000 to 4999.
     #[error("a page may close with 1000 or 3000 to 4999, not with {0}")]
     Code(u16),
-    /// The length of the reason, in bytes of UTF-8.
+    /// The reason is longer than [`MAX_REASON`]: its length in bytes of UTF-8.
     #[error("the reason has {0} bytes, the limit is {MAX_REASON}")]
     ReasonTooLong(usize),
 }
 
-/// The longest close reason, in bytes of UTF-8: what fits beside the code in a control frame (RFC 6455 section 5.5.1).
+/// The longest close reason, in bytes of UTF-8: a control frame's payload less the two bytes of the code (RFC 6455 section 5.5.1).
 pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
 /// Checks the arguments of a browser's `WebSocket.close`.
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_may_close_with_what_the_standard_allows() {
+    fn a_page_may_close_with_the_codes_of_the_standard() {
         for code in [1000, 3000, 3008, 4000, 4999] {
             assert_eq!(check_close(code, ""), Ok(()));
         }

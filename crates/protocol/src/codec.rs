@@ -1,4 +1,4 @@
-//! The two encodings of frames: JSON, which every client reads, and postcard, which is smaller. They take any serde type.
+//! The two encodings of frames: JSON, which every client reads, and postcard, which is smaller. Both encode any serde type.
 
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -60,8 +60,8 @@ impl Encoding {
 #[error("{0}")]
 pub struct CodecError(String);
 
-/// An application's value inside a frame, already in the frame's encoding: servers and clients pass it on without decoding it.
-/// In JSON it is embedded as it is; in postcard it is a byte string.
+/// An application's value inside a frame, already in the frame's encoding: servers and clients forward it without decoding it.
+/// In JSON it is embedded verbatim; in postcard it is a byte string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob(pub Vec<u8>);
 
@@ -104,13 +104,13 @@ impl<'de> Deserialize<'de> for Blob {
             let raw = Box::<RawValue>::deserialize(deserializer)?;
             return Ok(Self(Box::<str>::from(raw).into_boxed_bytes().into_vec()));
         }
-        deserializer.deserialize_byte_buf(Bytes)
+        deserializer.deserialize_byte_buf(BytesVisitor)
     }
 }
 
-struct Bytes;
+struct BytesVisitor;
 
-impl de::Visitor<'_> for Bytes {
+impl de::Visitor<'_> for BytesVisitor {
     type Value = Blob;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -131,36 +131,36 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    enum Framed {
-        Carry { name: String, blob: Blob },
+    enum Frame {
+        Data { name: String, blob: Blob },
     }
 
     #[test]
-    fn a_blob_is_carried_in_both_encodings() {
+    fn a_blob_round_trips_in_both_encodings() {
         for encoding in Encoding::ALL {
             let blob = Blob::encode(encoding, &vec![Some("가\"}".to_owned()), None]).unwrap();
-            let framed = Framed::Carry {
+            let frame = Frame::Data {
                 name: "n".to_owned(),
                 blob,
             };
-            let bytes = encoding.encode(&framed).unwrap();
-            let Framed::Carry { blob, .. } = encoding.decode(&bytes).unwrap();
+            let bytes = encoding.encode(&frame).unwrap();
+            let Frame::Data { blob, .. } = encoding.decode(&bytes).unwrap();
             assert_eq!(
                 blob.decode::<Vec<Option<String>>>(encoding).unwrap(),
                 [Some("가\"}".to_owned()), None]
             );
         }
         let bytes = Encoding::Json
-            .encode(&Framed::Carry {
+            .encode(&Frame::Data {
                 name: String::new(),
                 blob: Blob(b"{\"a\":1}".to_vec()),
             })
             .unwrap();
-        assert_eq!(bytes, br#"{"Carry":{"name":"","blob":{"a":1}}}"#);
+        assert_eq!(bytes, br#"{"Data":{"name":"","blob":{"a":1}}}"#);
     }
 
     #[test]
-    fn what_is_not_json_does_not_break_a_frame() {
+    fn invalid_json_does_not_encode() {
         for wrong in [&b"\xff"[..], b"{", b"1,2"] {
             assert!(Encoding::Json.encode(&Blob(wrong.to_vec())).is_err());
         }

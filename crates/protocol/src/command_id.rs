@@ -1,4 +1,4 @@
-//! The id of a command, and the time that it may contain.
+//! The id of a command, and the timestamp that it may contain.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct CommandId(String);
 
-/// A text is not a [`CommandId`].
+/// The error of parsing a text that is not a [`CommandId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a command's id has 32 lower-case hexadecimal digits")]
 pub struct ParseCommandIdError;
 
 impl CommandId {
-    /// The bits of a UUID that are its version and its variant.
-    const KIND: u128 = 0xf << 76 | 0b11 << 62;
+    /// The bits of a UUID's version and variant.
+    const VERSION_AND_VARIANT: u128 = 0xf << 76 | 0b11 << 62;
     const VERSION_7: u128 = 0x7 << 76 | 0b10 << 62;
-    /// Bits of a time that says when an id was made: 2^42 milliseconds after 1970 is in the year 2109.
+    /// Bits of the timestamp: 2^42 milliseconds after 1970 is in the year 2109.
     const TIME_BITS: u32 = 42;
 
     /// The id with exactly these bits.
@@ -27,16 +27,16 @@ impl CommandId {
         Self(format!("{bits:032x}"))
     }
 
-    /// An id with the time, in milliseconds since the Unix epoch, and 74 of these bits; without a time beyond the year 2109.
+    /// An id with this time, in milliseconds since the Unix epoch, and 74 of these bits. A time after the year 2109 is left out.
     pub fn at(time: u64, bits: u128) -> Self {
         if time >> Self::TIME_BITS != 0 {
             return Self::without_time(bits);
         }
-        let rest = bits & (u128::MAX >> 48) & !Self::KIND;
-        Self::from_bits(u128::from(time) << 80 | rest | Self::VERSION_7)
+        let random = bits & (u128::MAX >> 48) & !Self::VERSION_AND_VARIANT;
+        Self::from_bits(u128::from(time) << 80 | random | Self::VERSION_7)
     }
 
-    /// An id with these bits; one bit pattern is changed where they would contain a time by chance.
+    /// An id with these bits. If they happen to form an id with a time, the version bits are changed.
     pub fn without_time(bits: u128) -> Self {
         let id = Self::from_bits(bits);
         match id.time() {
@@ -56,10 +56,10 @@ impl CommandId {
     pub fn time(&self) -> Option<u64> {
         let bits = self.bits();
         let time = u64::try_from(bits >> 80).ok()?;
-        (bits & Self::KIND == Self::VERSION_7 && time >> Self::TIME_BITS == 0).then_some(time)
+        (bits & Self::VERSION_AND_VARIANT == Self::VERSION_7 && time >> Self::TIME_BITS == 0).then_some(time)
     }
 
-    /// The first 128 bits of a digest, for an id that follows from other data: the same whenever it is made.
+    /// The first 128 bits of a digest, for an id that is derived from other data and therefore always the same.
     pub fn digest_bits(digest: &[u8]) -> u128 {
         digest
             .iter()
@@ -102,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_carries_a_time_if_it_is_a_uuid_of_version_7() {
+    fn an_id_contains_a_time_if_it_is_a_uuid_of_version_7() {
         let known = CommandId::try_from("019bfe9f1c007abc8def0123456789ab".to_owned()).unwrap();
         assert_eq!(known.time(), Some(0x019b_fe9f_1c00));
-        // Version 4; version 7 with another variant; the year 2109 and what is later.
+        // Version 4; version 7 with another variant; the year 2109 and later.
         for none in [
             "019bfe9f1c004abc8def0123456789ab",
             "019bfe9f1c007abcedef0123456789ab",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_not_one_is_refused() {
+    fn a_malformed_id_is_refused() {
         for wrong in ["", "0", &"g".repeat(32), &"0".repeat(33)] {
             assert_eq!(CommandId::try_from((*wrong).to_owned()), Err(ParseCommandIdError));
         }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// The position of an event in its topic's log: from 1, without holes. 0 is before the first event.
 pub type Seq = u64;
 
-/// The identity of a topic's log. Another epoch means that the log was lost or made anew, and that seqs of the old one have no
-/// meaning in it. Below 2^53, which every JSON reader represents exactly (RFC 8259 section 6).
+/// The identity of a topic's log. Another epoch means that the log was lost or recreated, and that seqs of the old log have no
+/// meaning in the new one. Below 2^53, which every JSON reader represents exactly (RFC 8259 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u64);
@@ -30,14 +30,14 @@ impl Epoch {
 }
 
 /// A chained hash of a topic's log up to and including an event. Two logs of one epoch that differ before a seq have different
-/// checks there, but for one case in 2^32. 32 bits suffice, because a wrong resumption takes a lost tail and a collision at the
-/// same time; they cost an event's frame 5 bytes in postcard and some 20 in JSON.
+/// checks at it, except in one case of 2^32. 32 bits suffice, because a wrong resumption requires both a lost tail and a collision;
+/// they cost an event's frame 5 bytes in postcard and some 20 in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Check(NonZeroU32);
 
 impl Check {
-    /// None for 0, which stands for no check.
+    /// `None` for 0, which encodes the absence of a check.
     pub const fn new(bits: u32) -> Option<Self> {
         match NonZeroU32::new(bits) {
             Some(bits) => Some(Self(bits)),
@@ -51,7 +51,7 @@ impl Check {
     }
 }
 
-/// A reader's position: it has seen everything up to and including `seq`.
+/// A reader's position: the reader has all events up to and including `seq`.
 ///
 /// ```
 /// use duplex_protocol::cursor::{Check, Cursor, Epoch};
@@ -64,10 +64,10 @@ impl Check {
 pub struct Cursor {
     /// The log's identity.
     pub epoch: Epoch,
-    /// The newest event seen; 0 if none was.
+    /// The seq of the newest event seen; 0 before the first event.
     pub seq: Seq,
-    /// The check of the log up to `seq`. None before the first event, for an event that was stored before logs had checks, and
-    /// from a client of the protocol's version 1: the cursor is then trusted as it is.
+    /// The check of the log up to `seq`. `None` before the first event, for an event that was stored before logs had checks, and
+    /// from a client of protocol version 1: the cursor is then trusted without a check.
     pub check: Option<Check>,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// A text is not a [`Cursor`].
+/// The error of parsing a text that is not a [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a cursor is written epoch:seq or epoch:seq:check, whole numbers")]
 pub struct ParseCursorError;
@@ -125,9 +125,9 @@ mod tests {
     use super::*;
     use duplex_fuzz::fuzz_text;
 
-    /// Cursors, names of topics and ids of commands, as addresses and frames bring them.
+    /// Cursors, topic names and command ids, as they arrive in URLs and frames.
     #[test]
-    fn no_text_breaks_a_name() {
+    fn parsing_never_panics_and_round_trips() {
         fuzz_text("names", |text| {
             if let Ok(cursor) = text.parse::<Cursor>() {
                 assert_eq!(cursor.to_string().parse(), Ok(cursor));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_read_as_it_is_written() {
+    fn a_cursor_round_trips_as_text() {
         let cursor = Cursor::new(Epoch::new(u64::MAX), 7);
         assert_eq!(cursor.to_string(), "9007199254740991:7");
         assert_eq!(cursor.to_string().parse(), Ok(cursor));

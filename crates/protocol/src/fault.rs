@@ -1,5 +1,5 @@
-//! Faults that a visitor may request for a session of their own, to watch it recover: the request, and the server's report.
-//! A server that does not offer them answers [`FAULTS_PATH`] with a report whose `on` is false.
+//! Fault injection: a visitor requests a fault for a session of their own and watches it recover. The request, and the server's report.
+//! A server with fault injection switched off answers [`FAULTS_PATH`] with a report whose `on` is false.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,18 +10,18 @@ pub const FAULTS_PATH: &str = "/api/faults";
 
 /// The longest duration of a fault, in milliseconds.
 pub const MAX_FAULT_MS: u32 = 120_000;
-/// The longest delay of frames, in milliseconds: shorter than every timeout of a client, so that a delay ends no connection.
+/// The longest delay of a write, in milliseconds: shorter than every client timeout, so that a delay ends no connection.
 pub const MAX_DELAY_MS: u32 = 3_000;
 
 /// A fault of a session's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The server drops the connection without a close frame, as when a network goes away.
+    /// The server drops the connection without a close frame, as in a network failure.
     Cut,
     /// The server asks the session to reconnect later, as before it shuts down.
     Drain,
-    /// The server refuses new connections of this visitor as a proxy would refuse them, and cuts open ones.
+    /// The server refuses new connections of this visitor as a blocking proxy would, and drops open ones.
     Block {
         /// Refuses WebSocket.
         websocket: bool,
@@ -60,7 +60,7 @@ impl Fault {
         }
     }
 
-    /// Whether its times are within [`MAX_FAULT_MS`] and [`MAX_DELAY_MS`]; a server refuses any other.
+    /// Whether the fault's times are within [`MAX_FAULT_MS`] and [`MAX_DELAY_MS`]; a server refuses any other fault.
     pub const fn is_bounded(self) -> bool {
         match self {
             Self::Cut | Self::Drain | Self::Unblock => true,
@@ -79,20 +79,20 @@ pub struct FaultRequest {
     pub fault: Fault,
 }
 
-/// The faults of a session. Times are what is left, in milliseconds; 0 if there is no such fault.
+/// The active faults of a session. Times are remaining milliseconds; 0 if there is no such fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultReport {
     /// Whether the operator allows faults.
     pub on: bool,
     /// Whether the session is connected to this node and is the visitor's own.
     pub known: bool,
-    /// Of [`Fault::Delay`].
+    /// Remaining time of [`Fault::Delay`].
     pub delay_ms: u64,
-    /// Of [`Fault::Slow`].
+    /// Remaining time of [`Fault::Slow`].
     pub slow_ms: u64,
-    /// Of [`Fault::Block`], for WebSocket.
+    /// Remaining time of [`Fault::Block`] for WebSocket.
     pub websocket_blocked_ms: u64,
-    /// Of [`Fault::Block`], for server-sent events.
+    /// Remaining time of [`Fault::Block`] for server-sent events.
     pub sse_blocked_ms: u64,
 }
 
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_written_as_a_name_with_its_figures() {
+    fn a_fault_is_encoded_as_its_name_and_parameters() {
         let request = FaultRequest {
             session: SessionId("s-1".to_owned()),
             fault: Fault::Delay {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_soon_is_not_made() {
+    fn a_fault_that_lasts_too_long_is_not_bounded() {
         assert!(Fault::Slow { for_ms: MAX_FAULT_MS }.is_bounded());
         assert!(
             !Fault::Slow {

@@ -24,12 +24,12 @@ pub const TEXT: u8 = 1;
 /// Opcode of a binary frame (RFC 6455 section 11.8).
 pub const BINARY: u8 = 2;
 
-/// Bit of the first byte: the frame is its message's last (RFC 6455 section 5.2).
+/// Bit of the first byte: this is the message's last frame (RFC 6455 section 5.2).
 pub const FIN: u8 = 0x80;
 /// Bit of the second byte: a masking key of four bytes follows the length (RFC 6455 section 5.2).
 pub const MASK: u8 = 0x80;
 
-/// The header of a message that is sent as one uncompressed frame, without the masking key, which only its sender knows.
+/// The header of a message that is sent as one uncompressed frame. The masking key is not included: only the sender knows it.
 pub fn header(opcode: u8, payload: u64, masked: bool) -> Vec<u8> {
     let mask = if masked { MASK } else { 0 };
     let mut bytes = vec![FIN | opcode];
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_grow_where_the_length_field_does() {
+    fn a_header_grows_with_its_length_field() {
         assert_eq!(header_len(0, false), 2);
         assert_eq!(header_len(125, false), 2);
         assert_eq!(header_len(126, false), 4);
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_written_as_the_protocol_says() {
+    fn a_header_is_encoded_as_rfc_6455_defines() {
         assert_eq!(header(TEXT, 5, false), [0x81, 5]);
         assert_eq!(header(BINARY, 5, true), [0x82, 0x85]);
         assert_eq!(header(BINARY, 256, false), [0x82, 126, 1, 0]);

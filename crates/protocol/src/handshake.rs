@@ -1,14 +1,14 @@
-//! A connection as the server saw it: its opening handshake (RFC 6455 section 4) and, later, its end.
+//! The server's record of a connection: its opening handshake (RFC 6455 section 4) and its end.
 
 use serde::{Deserialize, Serialize};
 
 use super::code::Side;
 
-/// The query parameter by which a page names its connection, to ask for its [`Handshake`] later.
+/// The query parameter with which a page names its connection, to request its [`Handshake`] later.
 pub const TRACE_PARAMETER: &str = "trace";
 
-/// A URL or a request's target without its query if that begins with a trace. The trace is the key to the record and is not shown
-/// or logged.
+/// A URL or a request target, without its query if the query begins with a trace. The trace gives access to the record, so it is
+/// neither displayed nor logged.
 pub fn without_trace(target: &str) -> &str {
     let plain = target
         .split_once('?')
@@ -19,10 +19,10 @@ pub fn without_trace(target: &str) -> &str {
 /// The longest trace that a server keeps, in bytes; a longer one is ignored.
 pub const MAX_TRACE: usize = 64;
 
-/// The opening handshake of a connection (RFC 6455 section 4), as the server saw it.
+/// The opening handshake of a connection (RFC 6455 section 4), as the server observed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handshake {
-    /// The server's name for the connection, as in its log.
+    /// The server's id of the connection, as in its log.
     pub connection: String,
     /// Milliseconds since the Unix epoch, by the server's clock.
     pub opened_at: u64,
@@ -30,11 +30,12 @@ pub struct Handshake {
     pub peer: Option<String>,
     /// The request's method: `GET`, or `CONNECT` over HTTP/2 (RFC 8441).
     pub method: String,
-    /// Path and query. A parameter that the server does not know is replaced by its size.
+    /// Path and query. An unknown parameter is replaced by its size.
     pub target: String,
     /// `HTTP/1.1` or `HTTP/2.0`.
     pub version: String,
-    /// The request's headers in the order received. Values that do not explain the handshake, such as cookies and tokens, are replaced by their size.
+    /// The request's headers in the order received. Values that are not part of the handshake, such as cookies and tokens, are replaced
+    /// by their size.
     pub request: Vec<(String, String)>,
     /// The response's status code.
     pub status: u16,
@@ -46,14 +47,14 @@ pub struct Handshake {
     pub ended: Option<Ended>,
 }
 
-/// The end of a connection, as the server saw it.
+/// The end of a connection, as the server observed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// Who sent the first close frame.
+    /// The side that sent the first close frame.
     pub by: Side,
-    /// The close code, if a close frame with one came or went.
+    /// The close code, if either side sent a close frame with one.
     pub code: Option<u16>,
-    /// The close reason, or an empty text.
+    /// The close reason; empty if there is none.
     pub reason: String,
     /// Milliseconds since the Unix epoch, by the server's clock.
     pub at: u64,
@@ -64,9 +65,9 @@ mod tests {
     use super::*;
     use duplex_fuzz::{fuzz, fuzz_text};
 
-    /// The page reads what the server recorded.
+    /// A page decodes the records that the server encodes.
     #[test]
-    fn no_record_breaks_the_page() {
+    fn records_round_trip() {
         fuzz("handshakes", |bytes| {
             if let Ok(record) = serde_json::from_slice::<Handshake>(bytes) {
                 let written = serde_json::to_vec(&record).unwrap();
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_trace_is_taken_away() {
+    fn only_a_query_with_a_trace_is_removed() {
         assert_eq!(without_trace("/api/socket?trace=0123"), "/api/socket");
         assert_eq!(without_trace("/api/socket"), "/api/socket");
         assert_eq!(without_trace("wss://example.org/?room=1"), "wss://example.org/?room=1");

@@ -1,4 +1,4 @@
-//! What crosses the network between a Duplex server and its clients: topics, cursors, session frames and close codes.
+//! The wire types of Duplex, shared by servers and clients: topics, cursors, session frames and close codes.
 //!
 //! The types are the same on the server and in the browser. The crate has no socket, no HTTP and no runtime. An application
 //! implements [`Topic`](topic::Topic) once, and both sides use it:
@@ -35,12 +35,12 @@
 //!     r#"{"command":{"topic":"tally/one","id":"01a3185c500070008000000000000007","command":3}}"#
 //! );
 //!
-//! // The server decodes the frame, and the topic its command.
+//! // The server decodes the frame; the topic decodes its command.
 //! let ClientFrame::Command { topic, command, .. } = Encoding::Json.decode(&bytes)? else { unreachable!() };
 //! assert_eq!(topic.kind(), Tally::KIND);
 //! assert_eq!(command.decode::<<Tally as Topic>::Command>(Encoding::Json)?, 3);
 //!
-//! // The command's event, folded into the state on both sides.
+//! // Both sides fold the command's event into the state.
 //! let mut total = 0;
 //! Tally::apply(&mut total, 1, &3);
 //! assert_eq!(total, 3);
@@ -55,7 +55,7 @@
 //! | [`session`] | the frames between client and server; how to write a client in another language |
 //! | [`protocol`] | the subprotocols: versions and encodings |
 //! | [`codec`] | JSON and postcard |
-//! | [`presence`], [`person`] | who is subscribed to a topic |
+//! | [`presence`], [`person`] | the subscribers of a topic |
 //! | [`code`] | close codes |
 //! | [`frame`] | sizes and headers of WebSocket frames |
 //! | [`handshake`] | the record of a connection, for an inspector |

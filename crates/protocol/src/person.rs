@@ -10,14 +10,14 @@ pub const NAME_RESERVED: &str = "name_reserved";
 /// The reason in `name_refused` if an operator set the visitor's name.
 pub const NAME_FIXED: &str = "name_fixed";
 
-/// The public id of a visitor, derived from the secret in the visitor's cookie, which is never sent to others. 32 hexadecimal
-/// digits; 16 for a visitor whose id was made by an earlier version.
+/// The public id of a visitor, derived from the secret in the visitor's cookie, which is never sent to other visitors. 32
+/// hexadecimal digits; 16 if an earlier version made the id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PersonId(pub String);
 
 impl PersonId {
-    /// The first four digits, to tell people without a name apart.
+    /// The first four digits, to distinguish people without a name.
     pub fn short(&self) -> &str {
         self.0.get(..4).unwrap_or(&self.0)
     }

@@ -1,19 +1,19 @@
-//! The subscribers of a topic at a moment.
+//! The presence of a topic: its current subscribers.
 
 use serde::{Deserialize, Serialize};
 
 use super::person::Person;
 
-/// The most people that are listed in one [`Presence`]; more are only counted.
+/// The most people that one [`Presence`] lists; further ones are only counted.
 pub const MAX_LISTED_PEOPLE: usize = 100;
 
 /// The longest activity, such as `typing`, in bytes.
 pub const MAX_ACTIVITY: usize = 32;
 
-/// All subscribers of a topic at a moment; a newer value replaces it.
+/// The current subscribers of a topic; a newer value replaces an older one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// People in the order in which they came, one entry for each however many tabs they have; at most [`MAX_LISTED_PEOPLE`].
+    /// People in the order of their arrival, one entry per person, however many tabs they have; at most [`MAX_LISTED_PEOPLE`].
     pub people: Vec<Present>,
     /// The number of people, including those not listed.
     pub people_count: u32,
@@ -21,11 +21,11 @@ pub struct Presence {
     pub session_count: u32,
 }
 
-/// A person in a topic.
+/// A person who is subscribed to a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Present {
     /// The person.
     pub person: Person,
-    /// What they are doing, in the application's word, such as `typing`. It ends by itself a few seconds after it was last sent.
+    /// The person's activity, an application's name such as `typing`. It expires a few seconds after it was last sent.
     pub activity: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The subprotocols of a session: a version of the session protocol in an encoding.
+//! The subprotocols of a session: a version of the session protocol and an encoding.
 
 use super::codec::{CodecError, Encoding};
 use super::session::{ClientFrame, ServerFrame};
@@ -7,7 +7,8 @@ use super::v1;
 /// A version of the session protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Version {
-    /// `duplex.v1.…`: cursors have no check, the server says no time, and there are fewer reasons. Served until the next version.
+    /// `duplex.v1.…`: cursors have no check, the welcome has no server time, and there are fewer reasons. Supported until the next
+    /// version.
     V1,
     /// `duplex.v2.…`, the newest.
     V2,
@@ -27,7 +28,7 @@ impl Protocol {
     pub const JSON: Self = Self::new(Version::V2, Encoding::Json);
     /// The newest version in postcard: `duplex.v2.postcard`.
     pub const POSTCARD: Self = Self::new(Version::V2, Encoding::Postcard);
-    /// All that a server offers, the preferred one first.
+    /// All subprotocols that a server supports, the preferred one first.
     pub const ALL: [Self; 4] = [
         Self::POSTCARD,
         Self::JSON,
@@ -35,7 +36,7 @@ impl Protocol {
         Self::new(Version::V1, Encoding::Json),
     ];
 
-    /// A version in an encoding.
+    /// The subprotocol of this version and encoding.
     pub const fn new(version: Version, encoding: Encoding) -> Self {
         Self { version, encoding }
     }
@@ -57,7 +58,7 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// As [`Encoding::encode`]; the frames themselves always encode, a [`Blob`](crate::codec::Blob) in JSON must be JSON.
+    /// As [`Encoding::encode`]. Only a [`Blob`](crate::codec::Blob) that is not JSON fails, in JSON.
     pub fn encode(self, frame: &ServerFrame) -> Result<Vec<u8>, CodecError> {
         match self.version {
             Version::V1 => v1::encode(self.encoding, frame),
@@ -69,7 +70,7 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// If the bytes are no frame of this version in this encoding.
+    /// If the bytes are not a frame of this version in this encoding.
     pub fn decode(self, bytes: &[u8]) -> Result<ClientFrame, CodecError> {
         match self.version {
             Version::V1 => v1::decode(self.encoding, bytes),

@@ -4,53 +4,53 @@
 //! # A client in another language
 //!
 //! Open a WebSocket at [`SESSION_PATH`] with the subprotocol `duplex.v2.json`. Each text message is one frame: a JSON object
-//! with one member, named for the frame. (With `duplex.v2.postcard` each binary message is one frame in postcard, the variants
-//! below in their order. The version before, `duplex.v1`, is served too: [`Version::V1`](crate::protocol::Version::V1).)
+//! with one member, named after the frame. (With `duplex.v2.postcard` each binary message is one frame in postcard; variants are
+//! numbered in the order below. The previous version, `duplex.v1`, is supported too: [`Version::V1`](crate::protocol::Version::V1).)
 //!
 //! 1. Send `{"hello":{"build":"","name":null}}`. The server answers `{"welcome":{…}}`; its `now_ms` is the server's clock.
 //! 2. Send `{"subscribe":{"topic":"chat/lobby","cursor":null}}`. The server answers with a verdict:
 //!    `{"verdict":{"topic":"chat/lobby","verdict":{"reset":{"reason":"new","cursor":{"epoch":E,"seq":N,"check":C},"state":…}}}}`.
 //!    The state is the fold of the events 1 to N. The check is a number or null; it identifies those events.
 //! 3. Events follow: `{"event":{"topic":"chat/lobby","seq":N+1,"check":D,"event":…}}`. Under delivery `every` the seqs have no
-//!    hole. Remember the last one with its check. After a lost connection, subscribe with
+//!    gap. Remember the last one with its check. After a lost connection, subscribe with
 //!    `"cursor":{"epoch":E,"seq":LAST,"check":ITS CHECK}`: the verdict is `resumed`, and the events after LAST follow; or `reset`
-//!    with a reason and a state to start anew from. The reason is `diverged` if the server's log lost events that you saw.
-//! 4. To have an effect, send `{"command":{"topic":"chat/lobby","id":"<32 hexadecimal digits>","command":…}}`. The answer is
-//!    `{"reply":{"id":…,"answer":{"accepted":{"seq":N}},"again":false}}`, or `rejected` with a reason. If no answer came, send the
-//!    command again with the same id: it has its effect once, and the first answer is repeated (`"again":true`). See
-//!    [Ids of commands](self#ids-of-commands).
+//!    with a reason and a state to restart from. The reason is `diverged` if the server's log lost events that you saw.
+//! 4. To change a topic, send `{"command":{"topic":"chat/lobby","id":"<32 hexadecimal digits>","command":…}}`. The answer is
+//!    `{"reply":{"id":…,"answer":{"accepted":{"seq":N}},"again":false}}`, or `rejected` with a reason. If no answer arrives,
+//!    resend the command with the same id: it has its effect once, and the first answer is repeated (`"again":true`). See
+//!    [Command ids](self#command-ids).
 //! 5. Send `{"ping":{"nonce":1}}` when nothing was received for `beat_ms`. No `pong` within the same time means that the
 //!    connection is dead.
 //! 6. On `{"closing":{…}}` reconnect after `retry_after_ms`. After a close code of 4500 or above, do not reconnect
 //!    ([`code`](crate::code)).
 //!
-//! # Ids of commands
+//! # Command ids
 //!
 //! An id should be a UUID of version 7, without hyphens, of the server's time at which the command is sent first: such a command
-//! never has two effects, however late it is sent again. The rejections `id_too_new` (more than 60 s ahead of the server's clock)
+//! never has two effects, however late it is resent. The rejections `id_too_new` (more than 60 s ahead of the server's clock)
 //! and `id_too_old` (older than 24 h, or than the newest 10,000 commands, which the topic remembers) contain the server's time,
-//! `now_ms`: send the command with a new id of that time; after an `id_too_old` with `"no_effect":false` only if its effect is not
-//! there. In version 1 both are `refused` with these words as the reason.
+//! `now_ms`: send the command with a new id of that time; after an `id_too_old` with `"no_effect":false` only if its effect is
+//! absent. In version 1 both are `refused` with these names as the reason.
 //!
 //! An id of any other form contains no time: the topic recognizes it for 24 h among its newest 10,000 commands, and after that the
-//! command has its effect again. A rejection that is final is remembered as long.
+//! command has its effect again. A final rejection is remembered for the same time.
 //!
 //! An id belongs to its sender. A client without the cookie of a page adds `?session=ID` to the URL, 32 random digits that it
-//! keeps secret, to be the same person on the next connection and over HTTP. Without either it is a new person each time.
+//! keeps secret, to be the same person on its next connection and over HTTP. Without either it is a new person each time.
 //!
 //! # Over HTTP
 //!
 //! The server keeps no state between two requests.
 //!
 //! - `GET` [`EVENTS_PATH`]: server-sent events, each `data:` one frame.
-//! - `GET` [`POLL_PATH`]: a JSON array of frames, empty after some 20 s without an event. With `&wait=0` the answer comes at once,
-//!   with a welcome and the verdicts, as a stream begins. An answer has some 256 kB: a topic that does not fit has no verdict in
-//!   it and is answered by the next poll, so poll again at once with the cursors received.
+//! - `GET` [`POLL_PATH`]: a JSON array of frames, empty after some 20 s without an event. With `&wait=0` the server answers at
+//!   once, with a welcome and the verdicts, like the beginning of a stream. An answer has some 256 kB: a topic that does not fit has no
+//!   verdict in it and is answered by the next poll, so poll again at once with the cursors received.
 //! - `POST` [`COMMAND_PATH`]: one of the client frames `command`, `activity`, `rename` and `ping`. The answer is one frame, or
 //!   status 204 for a frame without an answer.
 //!
 //! Both `GET`s take `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`. A stream is one-way, so the client acknowledges
-//! that it reads: it posts a `ping` when a `pong` comes, which is every 12 s. A stream whose session posted nothing for 32 s ends
+//! that it reads: it posts a `ping` for each `pong`, every 12 s. A stream whose session posted nothing for 32 s ends
 //! with `{"closing":{"reason":"slow",…}}`; a client that reads this reconnects at once. Without `v=2` frames are those of version 1,
 //! and a `pong` needs no acknowledgement: a stream whose session posted nothing ends after two minutes, with the reason `draining`
 //! and `"retry_after_ms":0`.
@@ -68,7 +68,7 @@ pub use super::command_id::{CommandId, ParseCommandIdError};
 
 /// Path of the session's WebSocket.
 pub const SESSION_PATH: &str = "/api/session";
-/// The query parameter by which a client without cookies identifies itself. It is a secret: never shown, never logged.
+/// The query parameter with which a client without cookies identifies itself. It is a secret: never displayed, never logged.
 pub const SESSION_PARAMETER: &str = "session";
 /// Path of the session over server-sent events ([HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html)).
 pub const EVENTS_PATH: &str = "/api/session/events";
@@ -97,15 +97,15 @@ pub enum ClientFrame {
         /// The visitor's chosen name, if the client knows one.
         name: Option<String>,
     },
-    /// Subscribes to a topic; the answer is [`ServerFrame::Verdict`]. Sent again for a subscribed topic, it restarts the
-    /// subscription.
+    /// Subscribes to a topic; the answer is [`ServerFrame::Verdict`]. For a topic that is already subscribed, it restarts
+    /// the subscription.
     Subscribe {
         /// The topic.
         topic: TopicName,
         /// The client's position; without one the verdict is a reset with the state.
         cursor: Option<Cursor>,
     },
-    /// Ends a subscription; it has no answer.
+    /// Ends a subscription. It has no answer.
     Unsubscribe {
         /// The topic.
         topic: TopicName,
@@ -114,24 +114,24 @@ pub enum ClientFrame {
     Command {
         /// The topic.
         topic: TopicName,
-        /// The id, made by the client: sent again with the same id, a command has its effect once.
+        /// The id, made by the client: a command that is resent with the same id has its effect once.
         id: CommandId,
         /// The topic's command, at most [`MAX_COMMAND`] bytes.
         command: Blob,
     },
-    /// What this session is doing in a topic, such as `typing`. It is not logged and may be lost; it has no answer.
+    /// The session's activity in a topic, such as `typing`. It is not logged and may be lost. It has no answer.
     Activity {
         /// The topic.
         topic: TopicName,
-        /// At most [`MAX_ACTIVITY`](crate::presence::MAX_ACTIVITY) bytes; none ends the activity.
+        /// At most [`MAX_ACTIVITY`](crate::presence::MAX_ACTIVITY) bytes; `None` ends the activity.
         activity: Option<String>,
     },
-    /// Chooses a name; answered only if it has no effect, by [`ServerFrame::NameRefused`].
+    /// Sets the visitor's name. It is answered only if it has no effect, by [`ServerFrame::NameRefused`].
     Rename {
         /// The name, at most [`MAX_NAME`](crate::person::MAX_NAME) characters.
         name: String,
     },
-    /// Asks for a [`ServerFrame::Pong`].
+    /// Requests a [`ServerFrame::Pong`].
     Ping {
         /// Returned in the pong.
         nonce: u32,
@@ -148,7 +148,7 @@ pub enum ServerFrame {
     Verdict {
         /// The topic.
         topic: TopicName,
-        /// How the subscription begins.
+        /// How the subscription starts.
         verdict: Verdict,
     },
     /// An event of a subscribed topic.
@@ -168,7 +168,7 @@ pub enum ServerFrame {
         id: CommandId,
         /// The answer.
         answer: Answer,
-        /// Whether the command had been answered before; this is the first answer again.
+        /// Whether the command was answered before; `answer` is then the first answer.
         #[serde(rename = "again")]
         duplicate: bool,
     },
@@ -181,31 +181,31 @@ pub enum ServerFrame {
     },
     /// The answer to [`ClientFrame::Ping`].
     Pong {
-        /// Of the ping.
+        /// The ping's nonce.
         nonce: u32,
     },
     /// The last frame before the server closes the connection.
     Closing {
-        /// Why the server closes.
+        /// The reason.
         reason: Closing,
         /// Milliseconds after which the client should reconnect.
         retry_after_ms: u32,
     },
-    /// The answer to a [`ClientFrame::Rename`] without effect: the visitor keeps the previous name.
+    /// The answer to a [`ClientFrame::Rename`] without effect: the visitor keeps the current name.
     NameRefused {
         /// [`NAME_RESERVED`](crate::person::NAME_RESERVED) or [`NAME_FIXED`](crate::person::NAME_FIXED).
         why: String,
     },
 }
 
-/// What the server tells a new session.
+/// The server's first frame of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The session's id.
     pub session: SessionId,
     /// The visitor, as the server identified them.
     pub person: Person,
-    /// The server's build of the front end. A tab of another build should be loaded again when that suits its visitor.
+    /// The server's build of the front end. A tab of another build should reload when that does not disturb its visitor.
     pub build: String,
     /// The name of the server's node.
     pub node: String,
@@ -220,7 +220,7 @@ pub struct Welcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The subscription goes on from the client's cursor.
+    /// The subscription continues from the client's cursor.
     Resumed {
         /// The number of missed events, which follow first.
         replayed: u64,
@@ -229,7 +229,7 @@ pub enum Verdict {
     },
     /// The subscription starts from a state; the events after `cursor` follow.
     Reset {
-        /// Why it does not go on from the client's cursor.
+        /// Why the subscription does not continue from the client's cursor.
         reason: ResetReason,
         /// The position of the state.
         cursor: Cursor,
@@ -238,12 +238,12 @@ pub enum Verdict {
     },
     /// The session is not subscribed.
     Denied {
-        /// Why not.
+        /// The reason.
         reason: Denied,
     },
 }
 
-/// Why a subscription starts from a state.
+/// The reason for which a subscription starts from a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetReason {
@@ -253,11 +253,11 @@ pub enum ResetReason {
     OtherEpoch,
     /// The events after the cursor are no longer kept.
     TooOld,
-    /// So many events came since the cursor that the state is shorter.
+    /// The events since the cursor are larger than the state.
     TooFar,
     /// The cursor is ahead of the log.
     Ahead,
-    /// The log has other events up to the cursor than the client saw: it lost its tail and went on.
+    /// The log's events up to the cursor are not those that the client saw: the log lost its tail and then grew again.
     Diverged,
 }
 
@@ -268,19 +268,19 @@ impl ResetReason {
     }
 }
 
-/// Why the server closes a session's connection.
+/// The reason for which the server closes a session's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closing {
     /// The node shuts down; another node or its successor serves the session.
     Draining,
-    /// The client did not read what was sent.
+    /// The client did not read the frames sent to it.
     Slow,
     /// The client sent more than its rate allows.
     TooFast,
     /// A frame could not be decoded.
     Malformed,
-    /// The page is of another protocol version and must be loaded again.
+    /// The page speaks another protocol version and must be reloaded.
     Reload,
     /// The token or the operator's session that opened this session is no longer valid.
     Ended,
@@ -306,9 +306,9 @@ pub struct Page {
     /// The identity of the log.
     pub epoch: super::cursor::Epoch,
     /// Events by seq, the oldest first, each with all events that amend it ([`Topic::amends`](crate::topic::Topic::amends)).
-    /// Amendments stand at their own seqs and do not count towards the limit.
+    /// Amendments keep their own seqs and do not count towards the limit.
     pub events: Vec<(Seq, Blob)>,
-    /// Nothing that is still kept lies before this page.
+    /// Whether this is the first page: the log keeps no event before it.
     pub first: bool,
     /// The newest seq whose amendments are in the page.
     pub until: Seq,
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_written_as_the_protocol_says() {
+    fn frames_are_encoded_as_documented() {
         let cursor = Cursor::new(Epoch::new(5), 2).with_check(Check::new(77));
         let text = |frame: &ServerFrame| String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
         let verdict = Verdict::Reset {
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_survive_both_encodings() {
+    fn frames_round_trip_in_both_encodings() {
         for encoding in Encoding::ALL {
             let frame = ClientFrame::Command {
                 topic: topic(),

@@ -1,4 +1,4 @@
-//! Topics: their names, and the types and the fold that the server and the browser share.
+//! Topics: their names, and the types and the fold that server and browser share.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,24 +16,24 @@ pub const MAX_TOPIC_NAME: usize = 80;
 pub trait Topic: Sized + Send + Sync + 'static {
     /// The first segment of its topics' names: lower-case letters.
     const KIND: &'static str;
-    /// What a subscriber gets that cannot keep up.
+    /// What a subscriber receives that cannot keep up.
     const DELIVERY: Delivery = Delivery::Every;
-    /// Whether subscribers are told who else is subscribed.
+    /// Whether subscribers receive the topic's presence.
     const PRESENCE: bool = true;
 
-    /// What a client asks for. At most [`MAX_COMMAND`](crate::session::MAX_COMMAND) bytes when encoded.
+    /// The command: a client's request. At most [`MAX_COMMAND`](crate::session::MAX_COMMAND) bytes when encoded.
     type Command: Serialize + DeserializeOwned + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
-    /// What happened. Events are stored, so a new version of the type must read the old encoding.
+    /// The event: a change that happened. Events are stored, so a new version of the type must decode the old encoding.
     type Event: Serialize + DeserializeOwned + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
-    /// What a new subscriber is given. It is sent whole, so its size must have a bound.
+    /// The state, sent to new subscribers. It is sent whole, so its size must be bounded.
     type State: Default + Serialize + DeserializeOwned + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
 
     /// Folds an event into the state. Must be pure and must not panic for any event: the server and every client compute the same
-    /// state. `seq` is the event's position, which can serve as the id of what the event made.
+    /// state. `seq` is the event's position and can serve as the id of an item that the event adds.
     fn apply(state: &mut Self::State, seq: Seq, event: &Self::Event);
 
-    /// Under [`Delivery::Latest`], the key of the event: a newer event of the same key replaces it. An event without a key is
-    /// replaced by none.
+    /// Under [`Delivery::Latest`], the event's key: a newer event of the same key replaces it. An event without a key is never
+    /// replaced.
     fn key(_event: &Self::Event) -> Option<String> {
         None
     }
@@ -45,14 +45,14 @@ pub trait Topic: Sized + Send + Sync + 'static {
     }
 }
 
-/// The command type of topics that visitors only read. It has no value: nothing encodes it, and every decode fails.
+/// The command type of topics that visitors only read. It has no values, and decoding always fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoCommand {}
 
-/// What a subscriber gets that cannot keep up.
+/// The delivery guarantee for a subscriber that cannot keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// All events, in order; from the log if they are no longer in memory.
+    /// All events, in order; read from the log if they are no longer in memory.
     Every,
     /// The newest event of each key that changed since the subscriber's cursor.
     Latest,
@@ -64,7 +64,7 @@ pub enum Delivery {
 #[serde(transparent)]
 pub struct TopicName(String);
 
-/// A text is not a [`TopicName`].
+/// The error of parsing a text that is not a [`TopicName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseTopicNameError {
@@ -81,7 +81,7 @@ impl TopicName {
     ///
     /// # Errors
     ///
-    /// If the whole is not a topic's name, see [`ParseTopicNameError`].
+    /// If the result is not a topic's name: see [`ParseTopicNameError`].
     pub fn of<T: Topic>(rest: &str) -> Result<Self, ParseTopicNameError> {
         format!("{}/{rest}", T::KIND).parse()
     }
@@ -137,7 +137,7 @@ mod tests {
     use crate::codec::Encoding;
 
     #[test]
-    fn nothing_is_decoded_as_no_command() {
+    fn no_command_never_decodes() {
         for json in ["null", "{}", "\"a\"", "{\"a\":1}", "0"] {
             assert!(Encoding::Json.decode::<NoCommand>(json.as_bytes()).is_err(), "{json}");
         }

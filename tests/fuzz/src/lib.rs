@@ -1,12 +1,12 @@
-//! Fuzzing of the decoders that meet the network, with proptest: the corpus of a decoder is replayed, then mutated at random.
+//! Fuzzing of the decoders of network input, with proptest: a decoder's corpus is replayed, then mutated at random.
 //!
-//! `fuzz("cursors", check)` reads the files of `tests/corpora/cursors/`: each line is an entry, and a file `*.bin` is one as a whole. An
-//! input that failed is added to the corpus, so that it is replayed for ever. `PROPTEST_CASES=100000 cargo test fuzz` searches longer.
+//! `fuzz("cursors", check)` reads the files of `tests/corpora/cursors/`: each line is an entry, and a file `*.bin` is one entry. An input
+//! that fails is added to the corpus, so that every later run replays it. `PROPTEST_CASES=100000 cargo test fuzz` runs longer.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "it runs in tests, and a test that cannot go on has failed"
+    reason = "this crate runs in tests only, where a panic is a failure"
 )]
 
 use std::fmt;
@@ -17,7 +17,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 
-/// What decoders stumble over: bytes that are no UTF-8, controls and separators, numbers at and beyond every type's ends.
+/// Tokens that decoders often mishandle: invalid UTF-8, control characters, separators, and numbers at and beyond the limits of every
+/// type.
 const TOKENS: [&[u8]; 40] = [
     b"\0",
     b"\\u0000",
@@ -61,12 +62,12 @@ const TOKENS: [&[u8]; 40] = [
     b"\x80\x80\x80\x80\x80\x01",
 ];
 
-/// Of values that hold others.
+/// Openings of nested values.
 const OPENINGS: [&[u8]; 4] = [b"[", b"{\"a\":", b"[{\"", b"{\"post\":"];
 
-/// Deeper than any stack is, if each level is a call.
+/// Deep enough to overflow any stack, if each level is a call.
 const MAX_DEPTH: usize = 50_000;
-/// An input may grow to this many bytes: more than any message may have.
+/// The largest input, in bytes: more than any message may have.
 const MAX_INPUT: usize = 1 << 18;
 
 #[derive(Clone)]
@@ -74,8 +75,8 @@ struct Input(Vec<u8>);
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.0[..self.0.len().min(2_000)];
-        write!(f, "{} bytes: b\"{}\"", self.0.len(), shown.escape_ascii())
+        let prefix = &self.0[..self.0.len().min(2_000)];
+        write!(f, "{} bytes: b\"{}\"", self.0.len(), prefix.escape_ascii())
     }
 }
 
@@ -83,15 +84,15 @@ impl fmt::Debug for Input {
 enum Mutation {
     Byte(Index, u8),
     Insert(Index, &'static [u8]),
-    /// A run of digits becomes another number.
+    /// Replaces a run of digits.
     Number(Index, &'static [u8]),
-    /// What stands between two quotation marks becomes something else.
+    /// Replaces the text between two quotation marks.
     Text(Index, &'static [u8]),
     Cut(Index, Index),
     Repeat(Index, Index, usize),
     Nest(Index, &'static [u8], usize),
     Truncate(Index),
-    /// The end becomes the end of another entry.
+    /// Replaces the end with the end of another entry.
     Splice(Index, Index, Index),
 }
 
@@ -113,16 +114,16 @@ fn mutations() -> impl Strategy<Value = Mutation> {
 }
 
 fn apply(bytes: &mut Vec<u8>, mutation: &Mutation, corpus: &[Vec<u8>]) {
-    let place = |index: &Index, length: usize| index.index(length + 1);
+    let position = |index: &Index, length: usize| index.index(length + 1);
     let length = bytes.len();
     match mutation {
         Mutation::Byte(at, byte) if length > 0 => bytes[at.index(length)] = *byte,
         Mutation::Byte(..) => bytes.push(b'x'),
-        Mutation::Insert(at, token) => splice(bytes, place(at, length), place(at, length), token),
-        Mutation::Number(at, token) => replace(bytes, at, token, |byte| byte.is_ascii_digit()),
-        Mutation::Text(at, token) => replace(bytes, at, token, |byte| byte != b'"'),
+        Mutation::Insert(at, token) => splice(bytes, position(at, length), position(at, length), token),
+        Mutation::Number(at, token) => reposition(bytes, at, token, |byte| byte.is_ascii_digit()),
+        Mutation::Text(at, token) => reposition(bytes, at, token, |byte| byte != b'"'),
         Mutation::Cut(from, to) | Mutation::Repeat(from, to, _) => {
-            let (from, to) = (place(from, length), place(to, length));
+            let (from, to) = (position(from, length), position(to, length));
             let (from, to) = (from.min(to), from.max(to));
             let times = if let Mutation::Repeat(.., times) = mutation {
                 *times
@@ -132,14 +133,17 @@ fn apply(bytes: &mut Vec<u8>, mutation: &Mutation, corpus: &[Vec<u8>]) {
             let repeated = bytes[from..to].repeat(times.min(MAX_INPUT / (to - from).max(1)));
             splice(bytes, from, to, &repeated);
         }
-        Mutation::Nest(at, opening, depth) => {
-            splice(bytes, place(at, length), place(at, length), &opening.repeat(*depth))
-        }
-        Mutation::Truncate(at) => bytes.truncate(place(at, length)),
+        Mutation::Nest(at, opening, depth) => splice(
+            bytes,
+            position(at, length),
+            position(at, length),
+            &opening.repeat(*depth),
+        ),
+        Mutation::Truncate(at) => bytes.truncate(position(at, length)),
         Mutation::Splice(entry, from, at) => {
             let other = &corpus[entry.index(corpus.len())];
-            bytes.truncate(place(at, length));
-            bytes.extend(&other[place(from, other.len())..]);
+            bytes.truncate(position(at, length));
+            bytes.extend(&other[position(from, other.len())..]);
         }
     }
     bytes.truncate(MAX_INPUT);
@@ -149,8 +153,8 @@ fn splice(bytes: &mut Vec<u8>, from: usize, to: usize, token: &[u8]) {
     bytes.splice(from..to, token.iter().copied());
 }
 
-/// Replaces one of the longest runs of such bytes.
-fn replace(bytes: &mut Vec<u8>, which: &Index, token: &[u8], within: impl Fn(u8) -> bool) {
+/// Replaces one of the runs of bytes for which `within` holds.
+fn reposition(bytes: &mut Vec<u8>, which: &Index, token: &[u8], within: impl Fn(u8) -> bool) {
     let mut runs = Vec::new();
     let mut start = None;
     for at in 0..=bytes.len() {
@@ -169,12 +173,12 @@ fn replace(bytes: &mut Vec<u8>, which: &Index, token: &[u8], within: impl Fn(u8)
     }
 }
 
-/// The entries of a decoder's corpus. None is an error: a test that replays nothing would pass.
+/// The entries of a decoder's corpus. An empty corpus panics: a test that replays nothing would pass.
 pub fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpora").join(name);
-    let mut files: Vec<_> = match fs::read_dir(&at) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpora").join(name);
+    let mut files: Vec<_> = match fs::read_dir(&path) {
         Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
-        Err(_) => vec![at.with_extension("txt")],
+        Err(_) => vec![path.with_extension("txt")],
     };
     files.sort();
     let mut entries = Vec::new();
@@ -195,7 +199,7 @@ pub fn corpus(name: &str) -> Vec<Vec<u8>> {
     entries
 }
 
-/// Entries of a corpus as they are mutated, and now and then any bytes.
+/// Mutated entries of a corpus, and sometimes arbitrary bytes.
 fn inputs(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Input> {
     let mutated = (any::<Index>(), prop::collection::vec(mutations(), 0..5)).prop_map(move |(entry, mutations)| {
         let mut bytes = corpus[entry.index(corpus.len())].clone();
@@ -207,17 +211,17 @@ fn inputs(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Input> {
     prop_oneof![
         8 => mutated,
         1 => prop::collection::vec(any::<u8>(), 0..200).prop_map(Input),
-        // As postcard writes: small numbers, and few of them.
+        // Like postcard's output: few and small numbers.
         1 => prop::collection::vec(0_u8..12, 0..60).prop_map(Input),
     ]
 }
 
-/// Inputs in sequence, as a peer sends them.
-pub fn sequences(name: &str, most: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
-    prop::collection::vec(inputs(corpus(name)).prop_map(|Input(bytes)| bytes), 1..most)
+/// Sequences of 1 to `max_len` - 1 inputs, as a peer sends them.
+pub fn sequences(name: &str, max_len: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
+    prop::collection::vec(inputs(corpus(name)).prop_map(|Input(bytes)| bytes), 1..max_len)
 }
 
-/// Few inputs at each run of the tests: they come to thousands over all decoders, and other ones at each run.
+/// Few cases per run: they add up to thousands over all decoders, and each run generates others.
 fn config() -> Config {
     Config {
         cases: std::env::var("PROPTEST_CASES")
@@ -229,7 +233,7 @@ fn config() -> Config {
     }
 }
 
-/// Runs `check` on what the strategy makes: it panics where the decoder does not do what it should.
+/// Runs `check` on the strategy's values. `check` panics if the decoder fails its property.
 pub fn run<S: Strategy>(strategy: S, check: impl Fn(S::Value)) {
     let found = TestRunner::new(config()).run(&strategy, |input| {
         check(input);
@@ -249,7 +253,7 @@ pub fn fuzz(name: &str, check: impl Fn(&[u8])) {
     run(inputs(corpus), |Input(bytes)| check(&bytes));
 }
 
-/// The same for what is text when it reaches the decoder.
+/// Like [`fuzz`], for decoders of text.
 pub fn fuzz_text(name: &str, check: impl Fn(&str)) {
     fuzz(name, |bytes| check(&String::from_utf8_lossy(bytes)));
 }
@@ -259,7 +263,7 @@ pub fn fuzz_text(name: &str, check: impl Fn(&str)) {
 fn mutations_change_the_intended_part() {
     let corpus = vec![br#"{"a":12,"b":"x"}"#.to_vec(), b"other".to_vec()];
     let mut runner = TestRunner::deterministic();
-    let first = search_index(&mut runner);
+    let first = first_of_two(&mut runner);
     let mut bytes = corpus[0].clone();
     apply(&mut bytes, &Mutation::Number(first, b"1e999"), &corpus);
     assert_eq!(bytes, br#"{"a":1e999,"b":"x"}"#);
@@ -267,9 +271,9 @@ fn mutations_change_the_intended_part() {
     assert!(bytes.windows(3).any(|three| three == b"[[["));
 }
 
-/// An index that is the first of two.
+/// An index that selects the first of two.
 #[cfg(test)]
-fn search_index(runner: &mut TestRunner) -> Index {
+fn first_of_two(runner: &mut TestRunner) -> Index {
     loop {
         use proptest::strategy::ValueTree as _;
         let index = any::<Index>().new_tree(runner).unwrap().current();

@@ -1,5 +1,5 @@
-//! Version 1 of the session protocol, `duplex.v1.json` and `duplex.v1.postcard`: encodes frames of the newest version for its
-//! clients, and decodes theirs. It has no checks, no server's clock, and fewer reasons.
+//! Version 1 of the session protocol, `duplex.v1.json` and `duplex.v1.postcard`: encodes frames of the newest version for version 1
+//! clients and decodes their frames. Version 1 has no checks, no server time, and fewer reasons.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ pub(crate) const fn subprotocol(encoding: Encoding) -> &'static str {
 }
 
 pub(crate) fn encode(encoding: Encoding, frame: &ServerFrame) -> Result<Vec<u8>, CodecError> {
-    match Differing::of(frame) {
-        Some(differing) => encoding.encode(&differing),
+    match ChangedFrame::from_newest(frame) {
+        Some(changed) => encoding.encode(&changed),
         None => encoding.encode(frame),
     }
 }
@@ -45,10 +45,10 @@ impl From<Cursor> for cursor::Cursor {
     }
 }
 
-/// The server's frames that differ from the newest version's, in the order of [`ServerFrame`]; those that follow are the same.
+/// The server frames that differ from those of the newest version, in the order of [`ServerFrame`]; the frames after them are the same.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Differing<'a> {
+enum ChangedFrame<'a> {
     Welcome(Welcome<'a>),
     Verdict {
         topic: &'a TopicName,
@@ -93,8 +93,8 @@ enum Verdict<'a> {
     },
 }
 
-impl<'a> Differing<'a> {
-    fn of(frame: &'a ServerFrame) -> Option<Self> {
+impl<'a> ChangedFrame<'a> {
+    fn from_newest(frame: &'a ServerFrame) -> Option<Self> {
         Some(match frame {
             ServerFrame::Welcome(welcome) => Self::Welcome(Welcome {
                 session: &welcome.session,
@@ -105,7 +105,7 @@ impl<'a> Differing<'a> {
             }),
             ServerFrame::Verdict { topic, verdict } => Self::Verdict {
                 topic,
-                verdict: Verdict::of(verdict),
+                verdict: Verdict::from_newest(verdict),
             },
             ServerFrame::Event { topic, seq, event, .. } => Self::Event {
                 topic,
@@ -114,7 +114,7 @@ impl<'a> Differing<'a> {
             },
             ServerFrame::Reply { id, answer, duplicate } => Self::Reply {
                 id,
-                answer: answered(answer),
+                answer: answer_of_v1(answer),
                 duplicate: *duplicate,
             },
             ServerFrame::Presence { .. }
@@ -126,14 +126,14 @@ impl<'a> Differing<'a> {
 }
 
 impl<'a> Verdict<'a> {
-    fn of(verdict: &'a session::Verdict) -> Self {
+    fn from_newest(verdict: &'a session::Verdict) -> Self {
         match verdict {
             session::Verdict::Resumed { replayed, head } => Self::Resumed {
                 replayed: *replayed,
                 head: (*head).into(),
             },
             session::Verdict::Reset { reason, cursor, state } => Self::Reset {
-                // To its client the log is another one.
+                // A version 1 client knows no divergence: to it, the log is another one.
                 reason: match reason {
                     ResetReason::Diverged => ResetReason::OtherEpoch,
                     reason => *reason,
@@ -146,7 +146,7 @@ impl<'a> Verdict<'a> {
     }
 }
 
-fn answered(answer: &Answer) -> Answer {
+fn answer_of_v1(answer: &Answer) -> Answer {
     match answer {
         Answer::Rejected(Rejection::IdTooOld { .. }) => Answer::Rejected(Rejection::refused("id_too_old")),
         Answer::Rejected(Rejection::IdTooNew { .. }) => Answer::Rejected(Rejection::refused("id_too_new")),

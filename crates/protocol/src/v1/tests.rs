@@ -1,4 +1,4 @@
-//! Bytes of both versions, as they were recorded: no client that was built yesterday may be told something else.
+//! Both versions encode and decode the recorded bytes: clients of earlier builds keep working.
 
 use std::fmt::Write as _;
 
@@ -42,8 +42,8 @@ fn reply(answer: Answer) -> ServerFrame {
     }
 }
 
-/// One of each, and of each reason that a version may not know.
-fn said(encoding: Encoding) -> Vec<ServerFrame> {
+/// One frame of each kind, and one for each reason that version 1 does not know.
+fn server_frames(encoding: Encoding) -> Vec<ServerFrame> {
     let topic = topic();
     vec![
         ServerFrame::Welcome(Welcome {
@@ -94,7 +94,7 @@ fn said(encoding: Encoding) -> Vec<ServerFrame> {
     ]
 }
 
-fn heard(encoding: Encoding, version: Version) -> Vec<session::ClientFrame> {
+fn client_frames(encoding: Encoding, version: Version) -> Vec<session::ClientFrame> {
     let check = if version == Version::V2 { Check::new(300) } else { None };
     vec![
         session::ClientFrame::Hello {
@@ -124,7 +124,7 @@ fn heard(encoding: Encoding, version: Version) -> Vec<session::ClientFrame> {
     ]
 }
 
-fn shown(encoding: Encoding, bytes: &[u8]) -> String {
+fn to_line(encoding: Encoding, bytes: &[u8]) -> String {
     match encoding {
         Encoding::Json => String::from_utf8(bytes.to_vec()).unwrap(),
         Encoding::Postcard => bytes.iter().fold(String::new(), |mut text, byte| {
@@ -134,7 +134,7 @@ fn shown(encoding: Encoding, bytes: &[u8]) -> String {
     }
 }
 
-fn raw(encoding: Encoding, line: &str) -> Vec<u8> {
+fn from_line(encoding: Encoding, line: &str) -> Vec<u8> {
     match encoding {
         Encoding::Json => line.as_bytes().to_vec(),
         Encoding::Postcard => (0..line.len())
@@ -153,34 +153,34 @@ fn recorded(protocol: Protocol) -> &'static str {
     }
 }
 
-/// Each file has the server's frames, an empty line, and the client's.
+/// Each file has the server's frames, an empty line, and the client's frames.
 #[test]
-fn every_frame_is_written_and_read_as_it_was_recorded() {
+fn every_frame_matches_its_recording() {
     for protocol in Protocol::ALL {
         let encoding = protocol.encoding;
         let (server, client) = recorded(protocol).split_once("\n\n").unwrap();
-        let said: Vec<_> = said(encoding)
+        let encoded: Vec<_> = server_frames(encoding)
             .iter()
-            .map(|frame| shown(encoding, &protocol.encode(frame).unwrap()))
+            .map(|frame| to_line(encoding, &protocol.encode(frame).unwrap()))
             .collect();
-        assert_eq!(said, server.lines().collect::<Vec<_>>(), "{protocol:?}");
-        let heard = heard(encoding, protocol.version);
-        let read: Vec<_> = client
+        assert_eq!(encoded, server.lines().collect::<Vec<_>>(), "{protocol:?}");
+        let expected = client_frames(encoding, protocol.version);
+        let decoded: Vec<_> = client
             .lines()
-            .map(|line| protocol.decode(&raw(encoding, line)).unwrap())
+            .map(|line| protocol.decode(&from_line(encoding, line)).unwrap())
             .collect();
-        assert_eq!(read, heard, "{protocol:?}");
+        assert_eq!(decoded, expected, "{protocol:?}");
     }
 }
 
 #[test]
-fn what_a_client_of_today_writes_is_what_was_recorded() {
+fn current_clients_encode_the_recorded_frames() {
     for protocol in [Protocol::JSON, Protocol::POSTCARD] {
         let encoding = protocol.encoding;
         let (_, client) = recorded(protocol).split_once("\n\n").unwrap();
-        let written: Vec<_> = heard(encoding, protocol.version)
+        let written: Vec<_> = client_frames(encoding, protocol.version)
             .iter()
-            .map(|frame| shown(encoding, &encoding.encode(frame).unwrap()))
+            .map(|frame| to_line(encoding, &encoding.encode(frame).unwrap()))
             .collect();
         assert_eq!(written, client.lines().collect::<Vec<_>>(), "{protocol:?}");
     }
