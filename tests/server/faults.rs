@@ -313,7 +313,7 @@ async fn a_reader_that_stalls_too_long_is_closed_with_a_reason() {
         }
     };
     let (code, reason) = (u16::from(close.code), close.reason.as_str());
-    assert_eq!((code, reason), (4000, "the peer took nothing for 20 s"));
+    assert_eq!((code, reason), (4000, "the peer read nothing for 20 s"));
 }
 
 #[tokio::test]

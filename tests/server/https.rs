@@ -230,7 +230,7 @@ fn a_certificate_that_does_not_match_its_key_fails_the_start_with_one_line() {
                 "--tls-key",
                 key.to_str().unwrap(),
             ][..],
-            "is not that of the certificate",
+            "does not belong to the certificate",
         ),
         (&["--tls-cert", certificate.to_str().unwrap()], "go together"),
         (&["--public-url", "https://duplex.example/chat"], "--public-url"),

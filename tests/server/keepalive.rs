@@ -39,7 +39,7 @@ async fn a_silent_client_is_closed_after_60_seconds() {
         assert_eq!(start.elapsed().as_secs(), at);
     }
     let (code, reason) = parse_close(raw.read_frame().await);
-    assert_eq!((code, reason.as_str()), (3008, "nothing was heard for 60 s"));
+    assert_eq!((code, reason.as_str()), (3008, "nothing was received for 60 s"));
     assert_eq!(start.elapsed().as_secs(), 60);
     assert_eq!(raw.0.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(

@@ -1,9 +1,9 @@
-//! The client's address and scheme, as the connection shows them or as a trusted proxy reports them.
+//! The client's address and scheme, taken from the connection or from a trusted proxy's headers.
 //!
-//! Only peers in [`Settings::trusted_proxies`](crate::Settings::trusted_proxies) are believed. Their `X-Forwarded-For` or `Forwarded`
+//! Only peers in [`Settings::trusted_proxies`](crate::Settings::trusted_proxies) are trusted. Their `X-Forwarded-For` or `Forwarded`
 //! (RFC 7239) is walked from the right, past trusted addresses, to the first that is not trusted; any other peer's headers are ignored.
-//! A proxy passes on the header that it does not write itself as its client sent it: where the two name different clients, neither is
-//! believed.
+//! A proxy forwards the header that it does not write itself as its client sent it: if the two headers name different clients, neither
+//! is trusted.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
@@ -27,7 +27,7 @@ use duplex_hub::quota::LogThrottle;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddr(pub IpAddr);
 
-/// The scheme by which the client reached the site, in the extensions of every request. As an extractor it never fails: without the
+/// The scheme with which the client reached the site, in the extensions of every request. As an extractor it never fails: without the
 /// middleware it is `http`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClientScheme(pub Scheme);
@@ -40,11 +40,11 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientScheme {
     }
 }
 
-/// Addresses and networks of proxies whose reports of their clients are believed. By default none, not even loopback addresses.
+/// Addresses and networks of proxies whose `Forwarded` headers are trusted. By default none, not even loopback addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// A text that is neither an IP address nor a network in CIDR notation.
+/// The error of parsing a text that is neither an IP address nor a network in CIDR notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an address or a network; write 127.0.0.1, 10.0.0.0/8 or fd00::/8")]
 pub struct ParseNetworkError;
@@ -54,7 +54,7 @@ impl TrustedProxies {
     ///
     /// # Errors
     ///
-    /// The first text that is neither.
+    /// Returns the first text that is neither.
     pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, (String, ParseNetworkError)> {
         let networks = networks.into_iter().map(str::trim);
         networks
@@ -75,7 +75,7 @@ fn network(text: &str) -> Result<IpNet, ParseNetworkError> {
         Ok(address) => IpNet::from(address),
         Err(_) => text.parse().map_err(|_| ParseNetworkError)?,
     };
-    // IPv4-mapped networks become IPv4, as the addresses that are compared with them.
+    // IPv4-mapped networks become IPv4, like the addresses that are compared with them.
     let mapped = match network {
         IpNet::V6(net) if net.prefix_len() >= 96 => {
             net.addr().to_ipv4_mapped().map(|addr| (addr, net.prefix_len() - 96))
@@ -92,10 +92,10 @@ fn network(text: &str) -> Result<IpNet, ParseNetworkError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Client {
     address: IpAddr,
-    /// Whether a trusted proxy reports https.
+    /// Whether a trusted proxy reports https; `None` without a report.
     https: Option<bool>,
-    /// The two headers of a trusted proxy name different clients.
-    contradicted: bool,
+    /// Whether the two headers of a trusted proxy name different clients.
+    conflicting: bool,
 }
 
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Client {
@@ -103,28 +103,28 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Client
     let direct = Client {
         address: peer,
         https: None,
-        contradicted: false,
+        conflicting: false,
     };
     if !trusted.contain(peer) {
         return direct;
     }
-    let listed = walk(peer, &forwarded::x_forwarded_for(headers), trusted);
-    let elements = walk(peer, &forwarded::forwarded(headers), trusted);
-    let contradicted = matches!((listed, elements), (Some((one, _)), Some((other, _))) if one != other);
-    let told = listed.or(elements).filter(|_| !contradicted);
+    let x_forwarded = walk(peer, &forwarded::x_forwarded_for(headers), trusted);
+    let forwarded = walk(peer, &forwarded::forwarded(headers), trusted);
+    let conflicting = matches!((x_forwarded, forwarded), (Some((one, _)), Some((other, _))) if one != other);
+    let reported = x_forwarded.or(forwarded).filter(|_| !conflicting);
     let schemes = [
         forwarded::x_forwarded_proto(headers),
-        elements.and_then(|(_, hop)| hop.https),
+        forwarded.and_then(|(_, hop)| hop.https),
     ];
     Client {
-        address: told.map_or(peer, |(address, _)| address),
-        // If the reports differ, one of them is not the proxy's own: the weaker one counts.
+        address: reported.map_or(peer, |(address, _)| address),
+        // If the reports differ, one of them does not come from the proxy: http takes precedence.
         https: schemes.into_iter().flatten().reduce(|one, other| one && other),
-        contradicted,
+        conflicting,
     }
 }
 
-/// The nearest address that is not trusted, or the furthest known one, with the hop that reports it.
+/// The nearest untrusted address, or the furthest known one, with the hop that reports it.
 fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr, Hop)> {
     let mut client = (peer, *hops.first()?);
     for hop in hops {
@@ -142,26 +142,26 @@ fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr,
 /// Middleware: inserts [`ClientScheme`], and [`ClientAddr`] if the request came over a connection that
 /// [`listen`](crate::listen) serves.
 pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Next) -> Response {
-    static CONTRADICTIONS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+    static CONFLICTS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     let settings = &state.settings;
     let peer = peer(request.extensions());
     let client = peer.map(|peer| client(peer.ip(), request.headers(), &settings.trusted_proxies));
     if let Some(client) = client {
-        if client.contradicted
-            && let Some(unlogged) = CONTRADICTIONS.due()
+        if client.conflicting
+            && let Some(unlogged) = CONFLICTS.due()
         {
             tracing::warn!(
                 proxy = %client.address, unlogged,
-                "X-Forwarded-For and Forwarded name different clients: the proxy has to remove the one that it does not write"
+                "X-Forwarded-For and Forwarded name different clients: the proxy must remove the one that it does not write"
             );
         }
         request.extensions_mut().insert(ClientAddr(client.address));
     }
-    let told = client.and_then(|client| client.https).map(Scheme::from_https);
+    let reported = client.and_then(|client| client.https).map(Scheme::from_https);
     request
         .extensions_mut()
-        .insert(ClientScheme(state.scheme().or(told).unwrap_or_default()));
+        .insert(ClientScheme(state.scheme().or(reported).unwrap_or_default()));
     next.run(request).await
 }
 
@@ -177,7 +177,7 @@ fn peer(extensions: &Extensions) -> Option<SocketAddr> {
 pub(crate) struct ClientName(IpAddr, Option<u16>);
 
 impl ClientName {
-    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
+    pub(crate) fn from_extensions(extensions: &Extensions) -> Option<Self> {
         let ClientAddr(address) = *extensions.get()?;
         let port = peer(extensions).filter(|peer| peer.ip().to_canonical() == address);
         Some(Self(address, port.map(|peer| peer.port())))
@@ -206,7 +206,7 @@ mod tests {
         TrustedProxies::new([PROXY, "10.0.0.0/8"]).unwrap()
     }
 
-    fn seen(peer: &str, pairs: &[(&'static str, &str)]) -> Client {
+    fn client_of(peer: &str, pairs: &[(&'static str, &str)]) -> Client {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(
@@ -218,11 +218,11 @@ mod tests {
     }
 
     fn address(peer: &str, pairs: &[(&'static str, &str)]) -> String {
-        seen(peer, pairs).address.to_string()
+        client_of(peer, pairs).address.to_string()
     }
 
     #[test]
-    fn only_a_trusted_peer_is_believed() {
+    fn only_a_trusted_peers_headers_count() {
         for header in ["x-forwarded-for", "forwarded"] {
             let value = if header == "forwarded" {
                 "for=9.9.9.9;proto=https"
@@ -230,12 +230,12 @@ mod tests {
                 "9.9.9.9"
             };
             let pairs = [(header, value), ("x-forwarded-proto", "https")];
-            let stranger = seen("8.8.8.8", &pairs);
+            let untrusted = client_of("8.8.8.8", &pairs);
             assert_eq!(
-                (stranger.address.to_string(), stranger.https),
+                (untrusted.address.to_string(), untrusted.https),
                 ("8.8.8.8".to_owned(), None)
             );
-            let proxied = seen(PROXY, &pairs);
+            let proxied = client_of(PROXY, &pairs);
             assert_eq!(
                 (proxied.address.to_string(), proxied.https),
                 ("9.9.9.9".to_owned(), Some(true))
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_addresses_are_passed_from_the_right() {
+    fn trusted_addresses_are_skipped_from_the_right() {
         for (header, client) in [
             ("1.1.1.1, 9.9.9.9", "9.9.9.9"),
             ("1.1.1.1, 9.9.9.9, 10.1.1.1, 10.2.2.2", "9.9.9.9"),
@@ -263,15 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn where_the_two_headers_differ_neither_is_believed() {
+    fn conflicting_headers_are_ignored() {
         for (one, other) in [
             ("9.9.9.9", "for=1.1.1.1"),
             ("1.1.1.1", "for=9.9.9.9"),
             ("9.9.9.9", "for=\"1.1.1.1"),
         ] {
-            let client = seen(PROXY, &[("x-forwarded-for", one), ("forwarded", other)]);
+            let client = client_of(PROXY, &[("x-forwarded-for", one), ("forwarded", other)]);
             assert_eq!(
-                (client.address.to_string(), client.contradicted),
+                (client.address.to_string(), client.conflicting),
                 (PROXY.to_owned(), true)
             );
         }
@@ -280,15 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_that_is_contradicted_is_not_https() {
-        let https = |pairs: &[(&'static str, &str)]| seen(PROXY, pairs).https;
+    fn conflicting_schemes_are_not_https() {
+        let https = |pairs: &[(&'static str, &str)]| client_of(PROXY, pairs).https;
         assert_eq!(https(&[("x-forwarded-proto", "https")]), Some(true));
         assert_eq!(https(&[("x-forwarded-proto", "https, http")]), Some(false));
         assert_eq!(
             https(&[("x-forwarded-proto", "http"), ("forwarded", "for=9.9.9.9;proto=https")]),
             Some(false)
         );
-        // Of the hop that reports the client, not of one that the client invented.
+        // The scheme of the hop that reports the client, not of a hop that the client forged.
         assert_eq!(
             https(&[("forwarded", "for=1.1.1.1;proto=https, for=9.9.9.9;proto=http")]),
             Some(false)
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_read_or_named_in_the_refusal() {
+    fn networks_are_parsed_or_named_in_the_error() {
         let trusted = TrustedProxies::new([" fd00::/8", "::1", "::ffff:192.0.2.0/120"]).unwrap();
         for (address, inside) in [
             ("fd12::1", true),
@@ -315,7 +315,7 @@ mod tests {
         }
         assert!(
             !TrustedProxies::default().contain(PROXY.parse().unwrap()),
-            "loopback has to be named"
+            "loopback addresses are not trusted by default"
         );
     }
 
@@ -336,16 +336,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stranger_is_its_connection_whatever_it_sends(headers in headers(), peer in any::<IpAddr>()) {
+        fn an_untrusted_peer_is_its_own_client_whatever_it_sends(headers in headers(), peer in any::<IpAddr>()) {
             prop_assume!(!trusted().contain(peer.to_canonical()));
             let client = client(peer, &headers, &trusted());
             prop_assert_eq!((client.address, client.https), (peer.to_canonical(), None));
         }
 
-        /// Behind a proxy that appends, a client can choose nobody's address: it is seen as itself, or, by a second header that
-        /// contradicts, as the proxy.
+        /// Behind a proxy that appends, a client cannot choose its address: the result is the client itself or, if it sends a
+        /// conflicting second header, the proxy.
         #[test]
-        fn a_client_of_a_proxy_that_appends_cannot_take_anothers_address(headers in headers(), at in any::<IpAddr>()) {
+        fn a_client_of_an_appending_proxy_cannot_spoof_an_address(headers in headers(), at in any::<IpAddr>()) {
             let at = at.to_canonical();
             prop_assume!(!trusted().contain(at));
             let proxy: IpAddr = PROXY.parse().unwrap();
@@ -353,7 +353,7 @@ mod tests {
             headers.append("x-forwarded-for", at.to_string().parse().unwrap());
             let client = client(proxy, &headers, &trusted());
             prop_assert!([at, proxy].contains(&client.address));
-            prop_assert_eq!(client.address == proxy, client.contradicted);
+            prop_assert_eq!(client.address == proxy, client.conflicting);
         }
     }
 }

@@ -1,24 +1,24 @@
-//! WebSocket endpoints that answer each message by itself: a function from message to message, without state.
+//! Stateless WebSocket endpoints: a function from message to message.
 
 pub use crate::transport::endpoint::routes;
 
-/// A WebSocket address that answers each message by itself. For anything that keeps state, see [`websocket`](crate::websocket).
+/// A WebSocket endpoint that answers each message without state. For endpoints with state, see [`websocket`](crate::websocket).
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
     /// The path: starts with a slash, has no parameters.
     pub path: &'static str,
     /// One English sentence for a developer who requests the path without upgrading. It follows the path and a colon.
     pub purpose: &'static str,
-    /// Makes the answer to a message. Runs on the connection's task: it must not block.
+    /// Computes the answer to a message. Runs on the connection's task: it must not block.
     pub answer: fn(Payload<'_>) -> Answer,
 }
 
 /// The payload of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payload<'a> {
-    /// Of a text message.
+    /// The payload of a text message.
     Text(&'a str),
-    /// Of a binary message.
+    /// The payload of a binary message.
     Binary(&'a [u8]),
 }
 
@@ -42,7 +42,7 @@ impl Payload<'_> {
 /// The answer to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The message itself, of the same kind, without a copy.
+    /// The message itself, of the same type, without a copy.
     Echo,
     /// A text message.
     Text(String),

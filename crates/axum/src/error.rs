@@ -1,4 +1,4 @@
-//! Error responses: problem details (RFC 9457). Each part maps its own errors to a [`Problem`] where they are defined.
+//! Error responses: problem details (RFC 9457). Each module maps its own errors to a [`Problem`] where it defines them.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -34,7 +34,7 @@ impl Problem {
         }
     }
 
-    /// The same problem with a further header of the response.
+    /// Adds a header to the response.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
         self.headers.push((name, value.into()));
@@ -53,7 +53,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 503 with `Retry-After`: the server is full or going away.
+    /// 503 with `Retry-After`: the server is full or shutting down.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
@@ -61,7 +61,7 @@ impl Problem {
     }
 }
 
-/// Checks that `rights` allow what is needed.
+/// Checks that `rights` include the needed role.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ fn unauthorized(needed: Needed<'_>) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail).header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-/// 403 for a program with `roles` that lacks the role `needed`.
+/// 403 for a program with `roles` but without the role `needed`.
 #[must_use]
 pub fn wrong_role(needed: &str, roles: &[Role]) -> Problem {
     let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();

@@ -1,6 +1,6 @@
 //! A parser of the headers in which proxies report a request's client: `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded`
-//! (RFC 7239). It decides nothing about whom to believe. Proxies append, so lists are read from the right, and what a client sent itself
-//! is reached last.
+//! (RFC 7239). It does not decide which proxies are trusted. Proxies append, so lists are read from the right, and the client's own
+//! entries come last.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, header};
 
 use crate::limits;
 
-/// One hop as its proxy reports it. Without an address where it names none that could be read (`unknown`, `_hidden`, garbage).
+/// One hop as its proxy reports it. The address is `None` if the report has no IP address (`unknown`, `_hidden`, garbage).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Hop {
     pub address: Option<IpAddr>,
-    /// Of `proto`; `None` where it is not named.
+    /// Whether `proto` is `https`; `None` without `proto`.
     pub https: Option<bool>,
 }
 
@@ -30,8 +30,8 @@ pub(crate) fn x_forwarded_for(headers: &HeaderMap) -> Vec<Hop> {
         .collect()
 }
 
-/// The nearest proxy's report first; at most [`limits::FORWARDED_HOPS`]. A line that breaks the grammar is one hop without an
-/// address: an open quote in what a client sent would otherwise hide what its proxy appended.
+/// The nearest proxy's report first; at most [`limits::FORWARDED_HOPS`]. A line that violates the grammar is one hop without an
+/// address: an open quote in the client's part would otherwise hide the entry that its proxy appended.
 pub(crate) fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
     let lines = headers.get_all(header::FORWARDED).iter().rev();
     let hops = lines.flat_map(|line| {
@@ -42,7 +42,7 @@ pub(crate) fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
     hops.take(limits::FORWARDED_HOPS).collect()
 }
 
-/// What `X-Forwarded-Proto` says, if it says one thing.
+/// Whether all values of `X-Forwarded-Proto` are `https`; `None` without the header.
 pub(crate) fn x_forwarded_proto(headers: &HeaderMap) -> Option<bool> {
     let lines = headers.get_all("x-forwarded-proto").iter();
     let mut schemes = lines
@@ -52,7 +52,7 @@ pub(crate) fn x_forwarded_proto(headers: &HeaderMap) -> Option<bool> {
     Some(first && schemes.all(|https| https))
 }
 
-/// An address as proxies write it: bare, with a port, an IPv6 one with or without brackets.
+/// Parses an address as proxies write it: bare or with a port, IPv6 with or without brackets.
 fn node_address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let address = match bare {
@@ -65,7 +65,7 @@ fn node_address(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// The elements of one line, from left to right. `None` if the line breaks the grammar of RFC 7239 section 4.
+/// The elements of one line, from left to right. `None` if the line violates the grammar of RFC 7239 section 4.
 fn elements(line: &[u8]) -> Option<Vec<Hop>> {
     let mut rest = line;
     let mut elements = Vec::new();
@@ -74,7 +74,7 @@ fn elements(line: &[u8]) -> Option<Vec<Hop>> {
         loop {
             rest = rest.trim_ascii_start();
             if !matches!(rest.first(), None | Some(b',' | b';')) {
-                rest = pairs.take(rest)?.trim_ascii_start();
+                rest = pairs.parse(rest)?.trim_ascii_start();
             }
             match rest.split_first() {
                 Some((b';', after)) => rest = after,
@@ -90,17 +90,17 @@ fn elements(line: &[u8]) -> Option<Vec<Hop>> {
     }
 }
 
-/// What one element names.
+/// The parameters of one element.
 #[derive(Default)]
 struct Pairs {
-    any: bool,
+    is_present: bool,
     node: Option<String>,
     proto: Option<String>,
 }
 
 impl Pairs {
-    /// Reads `name=value`; returns what stands behind it.
-    fn take<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+    /// Parses `name=value`; returns the rest.
+    fn parse<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
         let (name, rest) = token(text)?;
         let rest = rest.strip_prefix(b"=")?;
         let (value, rest) = match rest.strip_prefix(b"\"") {
@@ -108,37 +108,37 @@ impl Pairs {
             None => token(rest).map(|(value, rest)| (value.to_vec(), rest))?,
         };
         let value = String::from_utf8(value).ok()?;
-        self.any = true;
-        let named = match name.to_ascii_lowercase().as_slice() {
+        self.is_present = true;
+        let slot = match name.to_ascii_lowercase().as_slice() {
             b"for" => &mut self.node,
             b"proto" => &mut self.proto,
             _ => return Some(rest),
         };
-        // A name stands once in an element.
-        named.replace(value).is_none().then_some(rest)
+        // RFC 7239 section 4: a parameter occurs once in an element.
+        slot.replace(value).is_none().then_some(rest)
     }
 
     fn hop(self) -> Option<Hop> {
-        self.any.then(|| Hop {
+        self.is_present.then(|| Hop {
             address: self.node.as_deref().and_then(node_address),
             https: self.proto.map(|proto| proto.eq_ignore_ascii_case("https")),
         })
     }
 }
 
-/// An RFC 9110 token, and what stands behind it.
+/// An RFC 9110 token, and the rest.
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let is_sign = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    // Widely written without the quotes that an address with a colon wants.
+    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    // Many proxies omit the quotes that an address with a colon requires.
     let is_address = |byte: &u8| b":[]".contains(byte);
     let end = text
         .iter()
-        .position(|byte| !is_sign(byte) && !is_address(byte))
+        .position(|byte| !is_tchar(byte) && !is_address(byte))
         .unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
-/// The content of a quoted string whose opening quote is gone, and what stands behind its closing one.
+/// The content of a quoted string, without its opening quote, and the rest after its closing quote.
 fn unquoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut value = Vec::new();
     let mut bytes = text.iter().enumerate();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_the_last_line_is_the_nearest() {
+    fn the_last_entry_of_the_last_line_is_the_nearest() {
         assert_eq!(
             x(&["1.1.1.1, 2.2.2.2", "3.3.3.3,4.4.4.4"]),
             ["4.4.4.4", "3.3.3.3", "2.2.2.2", "1.1.1.1"]
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_brackets_and_mapped_addresses_are_read() {
+    fn ports_brackets_and_mapped_addresses_are_parsed() {
         assert_eq!(
             x(&["::ffff:9.9.9.9,[2001:db8::1]:443,[2001:db8::2],2001:db8::3,1.2.3.4:5,1.2.3.4"]),
             [
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_address_is_a_hop_without_one() {
+    fn an_entry_without_an_address_is_a_hop_without_one() {
         assert_eq!(
             x(&["unknown, _hidden, 1.2.3, fe80::1%eth0, \u{e9}, 1.2.3.4x"]),
             ["?"; 6]
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_hides_nothing_that_a_proxy_appended() {
+    fn an_open_quote_hides_no_appended_entry() {
         for line in [
             "for=\"1.1.1.1, for=2.2.2.2",
             "for=1.1.1.1;x=\", for=\"[2001:db8::1]:443\"",
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_of_its_element() {
+    fn the_scheme_belongs_to_its_element() {
         let hops = forwarded(&headers(
             "forwarded",
             &["for=1.1.1.1;proto=HTTPS, for=2.2.2.2;proto=http, for=3.3.3.3"],
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_is_read_as_far_as_the_limit() {
+    fn a_long_list_is_parsed_up_to_the_limit() {
         let long = vec!["1.1.1.1"; 10_000].join(",");
         assert_eq!(x(&[&long]).len(), limits::FORWARDED_HOPS);
         let long = vec!["for=1.1.1.1"; 5_000].join(",");
@@ -276,14 +276,14 @@ mod tests {
     }
 
     fn line() -> impl Strategy<Value = Vec<u8>> {
-        let sign = prop::sample::select(b"for=proto1.2,;\"\\[]:_ \xe9".to_vec());
-        prop::collection::vec(sign, 0..60)
+        let byte = prop::sample::select(b"for=proto1.2,;\"\\[]:_ \xe9".to_vec());
+        prop::collection::vec(byte, 0..60)
     }
 
     proptest! {
-        /// Whatever stands ahead in the same line or in others, the appended address is the nearest hop, or the line is unreadable.
+        /// The appended address is the nearest hop or the line is malformed, whatever precedes it.
         #[test]
-        fn what_a_proxy_appends_is_the_nearest_hop(ahead in line(), address in any::<IpAddr>()) {
+        fn an_appended_entry_is_the_nearest_hop(ahead in line(), address in any::<IpAddr>()) {
             let mut headers = HeaderMap::new();
             let appended = [&ahead, b", ".as_slice(), address.to_string().as_bytes()].concat();
             headers.insert("x-forwarded-for", HeaderValue::from_bytes(&appended).unwrap());

@@ -17,8 +17,8 @@ use crate::limits;
 use crate::listen::Tls;
 use crate::origin::{Origin, Scheme};
 use crate::shutdown::Shutdown;
+use crate::transport::event_streams::EventStreams;
 use crate::transport::faults::Faults;
-use crate::transport::streams::Streams;
 
 /// The operator's choices for the connections of a node. Every field has a default:
 ///
@@ -34,30 +34,30 @@ pub struct Settings {
     pub node: String,
     /// The build of the front end that the node serves. A page of another build reloads when it connects. Empty if unknown.
     pub build: String,
-    /// Bytes of one WebSocket message, summed over its frames. A longer one closes the connection with 1009.
+    /// The largest WebSocket message in bytes, summed over its frames. A larger one closes the connection with 1009.
     pub max_message: usize,
-    /// Bytes that partly received messages and unsent responses of all connections may hold together. Past it, the largest holders
-    /// are closed with 1013.
+    /// Bytes that partially received messages and unsent responses of all connections may hold in total. Beyond it, the connections
+    /// that hold the most are closed with 1013.
     pub max_buffered: usize,
-    /// Open WebSockets, event streams and polls of the node. Further ones are answered with 503 and `Retry-After`.
+    /// The most open WebSockets, event streams and polls of the node. Further ones are answered with 503 and `Retry-After`.
     pub max_connections: usize,
-    /// Commands per second of one session, on average; further ones are rejected as `TooFast`. A client that sends several times as many
-    /// frames is closed with 4001.
+    /// Commands per second of one session, on average; further ones are rejected as `TooFast`. A client that sends several times this
+    /// rate is closed with 4001.
     pub command_rate: u32,
-    /// Lets visitors inject faults (delays, cuts, blocked transports) into their own sessions. For demonstrations and tests.
+    /// Whether visitors may inject faults (delays, disconnects, blocked transports) into their own sessions, for demonstrations and tests.
     pub faults: bool,
-    /// Holds each client address and each person to the quotas of [`duplex_hub::quota`]. Exceeding one is answered with 429.
+    /// Whether the quotas of [`duplex_hub::quota`] apply to each client address and each person. Exceeding one is answered with 429.
     pub quotas: bool,
-    /// Origins, beside the node's own, whose pages may open connections and post.
+    /// Origins, in addition to the node's own, whose pages may open connections and post.
     pub origins: Vec<Origin>,
     /// The site's public origin, if known. Without it, the node answers only under loopback names, IP addresses and the hosts of
-    /// [`origins`](Self::origins), and takes the requested host for its own.
+    /// [`origins`](Self::origins), and treats the requested host as its own.
     pub public_url: Option<Origin>,
-    /// Proxies whose `Forwarded`, `X-Forwarded-For` and `X-Forwarded-Proto` headers are believed.
+    /// Proxies whose `Forwarded`, `X-Forwarded-For` and `X-Forwarded-Proto` headers are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// Time between two pings of a WebSocket. Less than [`silence_limit`](Self::silence_limit), so that a peer has time to answer.
+    /// The interval of a WebSocket's pings. Less than [`silence_limit`](Self::silence_limit), so that a peer has time to answer.
     pub ping_interval: Duration,
-    /// Longest time in which a peer may send nothing (closed with 3008), and in which it may read nothing.
+    /// The longest time for which a peer may send nothing (closed with 3008), and for which it may read nothing.
     pub silence_limit: Duration,
 }
 
@@ -96,7 +96,7 @@ impl Settings {
 #[derive(Clone)]
 pub struct Gateway(Arc<GatewayParts>);
 
-/// The parts of a [`Gateway`] that an app may use, too.
+/// The parts of a [`Gateway`]; an app may use the public ones.
 #[derive(Clone)]
 pub struct GatewayParts {
     /// The topics.
@@ -105,18 +105,18 @@ pub struct GatewayParts {
     pub settings: Settings,
     /// Counts of connections, messages, bytes and responses.
     pub counters: Arc<Counters>,
-    /// Rates and simultaneous places of each client address and each person.
+    /// The quotas of each client address and each person.
     pub quotas: Arc<Quotas>,
-    /// The budget for bytes that connections hold.
+    /// The budget of bytes that connections buffer.
     pub buffers: BufferBudget,
     /// TLS for incoming connections, if the node terminates it.
     pub tls: Option<Tls>,
-    /// The node's end, which everything long-lived watches.
+    /// The node's shutdown signal, which every long-lived task watches.
     pub shutdown: Shutdown,
     identify: Arc<dyn DynIdentify>,
     pub(crate) handshakes: Arc<Handshakes>,
     pub(crate) faults: Arc<Faults>,
-    pub(crate) streams: Arc<Streams>,
+    pub(crate) streams: Arc<EventStreams>,
     pub(crate) observe: Option<NewObserver>,
 }
 
@@ -143,14 +143,14 @@ impl Gateway {
         }))
     }
 
-    /// Terminates TLS on incoming connections. Call it before the gateway is cloned: earlier clones stay without.
+    /// Terminates TLS on incoming connections. Call it before the gateway is cloned: earlier clones are unchanged.
     #[must_use]
     pub fn with_tls(mut self, tls: impl Into<Option<Tls>>) -> Self {
         Arc::make_mut(&mut self.0).tls = tls.into();
         self
     }
 
-    /// Calls `new` for each TCP connection, for an observer of its bytes. Call it before the gateway is cloned.
+    /// Calls `new` for each TCP connection, to create an observer of its bytes. Call it before the gateway is cloned.
     #[must_use]
     pub fn with_observer<O: ConnectionObserver>(mut self, new: impl Fn() -> O + Send + Sync + 'static) -> Self {
         let new: NewObserver = Arc::new(move || Arc::new(new()) as Arc<dyn ConnectionObserver>);
@@ -158,49 +158,49 @@ impl Gateway {
         self
     }
 
-    /// Asks the app's login who sends a request.
+    /// Identifies the sender of a request with the app's login.
     ///
     /// # Errors
     ///
-    /// The response to a caller whom the login refuses.
+    /// The response to a caller that the login refuses.
     pub async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
         self.identify.identify_dyn(request).await
     }
 
-    /// `hub` for this client, whose reads and commands count towards its quotas.
+    /// `hub` for this client: its reads and commands count towards the client's quotas.
     #[must_use]
     pub fn hub_for(&self, hub: &Hub, client: Client) -> Hub {
         hub.for_client(&self.quotas, client)
     }
 
-    /// The scheme by which every client reaches the site: that of the public origin, or `https` where the node terminates TLS.
-    /// `None` if neither says so.
+    /// The scheme with which clients reach the site: that of the public origin, or `https` if the node terminates TLS. `None` if
+    /// neither is configured.
     #[must_use]
     pub fn scheme(&self) -> Option<Scheme> {
         let served = self.tls.as_ref().map(|_| Scheme::Https);
         self.settings.public_url.as_ref().map(Origin::scheme).or(served)
     }
 
-    /// Counts a long-lived response of the app's own, such as an event stream, as one of the node's connections. The place is given
-    /// back when the guard is dropped: keep it as long as the response lasts.
+    /// Counts a long-lived response of the app, such as an event stream, as one of the node's connections, until the guard is dropped:
+    /// keep it as long as the response lasts.
     ///
     /// # Errors
     ///
     /// 429 with `Retry-After` if the client exceeds a quota, 503 if the node has [`Settings::max_connections`].
     pub fn open_connection(&self, client: &Client) -> Result<ConnectionGuard, Problem> {
-        let held = self.hold_connection(client)?;
-        Ok(self.count_connection()?.holding(held))
+        let quota = self.reserve_connection(client)?;
+        Ok(self.count_connection()?.with_quota(quota))
     }
 
-    /// A place among the client's connections, which counts towards its rate of new ones.
-    pub(crate) fn hold_connection(&self, client: &Client) -> Result<QuotaGuard, Exceeded> {
+    /// Counts a connection towards the client's quotas: its rate of handshakes and its open connections.
+    pub(crate) fn reserve_connection(&self, client: &Client) -> Result<QuotaGuard, Exceeded> {
         self.quotas.take(client, Rate::Handshakes)?;
         self.quotas.hold(client, Resource::Connections)
     }
 
-    /// A place among the node's connections.
+    /// Counts a connection towards [`Settings::max_connections`].
     pub(crate) fn count_connection(&self) -> Result<ConnectionGuard, Problem> {
-        let counted = self.counters.open(self.settings.max_connections as u64);
+        let counted = self.counters.open_connection(self.settings.max_connections as u64);
         counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))
     }
 }

@@ -1,15 +1,15 @@
-//! Middleware that protects an app's routes. [`protect`] applies all of it in the right order; an app that has middleware of its own
-//! in between applies the functions one by one, each with [`axum::middleware::from_fn_with_state`] and the gateway.
+//! Middleware that protects an app's routes. [`protect`] applies all of it in the right order; an app with its own middleware in
+//! between applies the functions one by one, each with [`axum::middleware::from_fn_with_state`] and the gateway.
 //!
-//! From the outside in:
+//! From the outermost to the innermost:
 //!
 //! | function | purpose | refusal |
 //! | --- | --- | --- |
 //! | [`client_addr`] | inserts [`ClientAddr`](crate::client_addr::ClientAddr) and [`ClientScheme`](crate::client_addr::ClientScheme) | none |
 //! | [`quota`] | counts the request towards its address's quota | 429 |
-//! | [`host`] | answers only under the site's own names, against DNS rebinding | 400, 421 |
-//! | [`origin`] | lets only pages of the site and of listed origins post and open WebSockets | 403 |
-//! | [`body_time`] | bounds the time that a request's body takes; needs no state | 408 |
+//! | [`host`] | serves only the site's own host names, against DNS rebinding | 400, 421 |
+//! | [`origin`] | allows only pages of the site and of listed origins to post and open WebSockets | 403 |
+//! | [`body_time`] | bounds the duration of a request's body; needs no state | 408 |
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -22,7 +22,7 @@ pub use crate::host::guard as host;
 pub use crate::origin::guard as origin;
 pub use crate::quota::requests as quota;
 
-/// Wraps `router` in all middleware of this module. Call it last, so that no route stands outside.
+/// Wraps `router` in all middleware of this module. Call it last, so that it covers every route.
 pub fn protect<S: Clone + Send + Sync + 'static>(router: Router<S>, gateway: &Gateway) -> Router<S> {
     let state = || gateway.clone();
     router

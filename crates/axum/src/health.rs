@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 
 /// Answers 200 as long as the process runs.
 pub const ALIVE_PATH: &str = "/healthz";
-/// Answers 200 while the node takes visitors, 503 once its shutdown has begun.
+/// Answers 200 while the node accepts visitors, 503 once its shutdown has begun.
 pub const READY_PATH: &str = "/readyz";
 
 /// The routes [`ALIVE_PATH`] and [`READY_PATH`].

@@ -1,9 +1,8 @@
-//! The check of a request's host. A page can give this machine's address to a name of its own and is then of one origin with the
-//! server (DNS rebinding), so only names that a page's owner cannot choose are served.
+//! The check of a request's host, against DNS rebinding. The owner of a page can point a host name of theirs at this machine's address,
+//! and the page then has the same origin as the server; so only names that a page's owner cannot choose are served.
 //!
-//! With [`Settings::public_url`] these are its host and those of [`Settings::origins`]; loopback names and IP addresses are left to
-//! programs, whose requests carry none of a browser's headers. Without it, they are loopback names, IP addresses and the hosts of
-//! `origins`.
+//! With [`Settings::public_url`] these are its host and those of [`Settings::origins`]; loopback names and IP addresses are served only
+//! to programs, whose requests have no browser headers. Without it, they are loopback names, IP addresses and the hosts of `origins`.
 
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -43,58 +42,58 @@ impl HostError {
     }
 }
 
-/// Middleware: refuses requests for other hosts, with 421, or 400 if a request names none or two. Health checks are answered under any
-/// name.
+/// Middleware: refuses requests for other hosts with 421, and requests that name no host or two with 400. Health checks are answered
+/// for any host.
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REFUSALS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check(&parts, &state.settings) {
-        note_refusal(&state, &parts, RefusalReason::Host, &REFUSALS, &error);
+        log_refusal(&state, &parts, RefusalReason::Host, &REFUSALS, &error);
         return error.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
 }
 
-/// Counts a refused request, and logs one of many.
-pub(crate) fn note_refusal(
+/// Counts a refused request, and logs it unless the throttle is exhausted.
+pub(crate) fn log_refusal(
     gateway: &Gateway,
     parts: &Parts,
     kind: RefusalReason,
-    seldom: &LogThrottle,
-    why: &dyn Display,
+    throttle: &LogThrottle,
+    reason: &dyn Display,
 ) {
     gateway.counters.count_refusal(kind);
-    if let Some(unlogged) = seldom.due() {
-        let client = ClientName::of(&parts.extensions).map(tracing::field::display);
+    if let Some(unlogged) = throttle.due() {
+        let client = ClientName::from_extensions(&parts.extensions).map(tracing::field::display);
         let path = parts.uri.path();
-        tracing::warn!(path, client, unlogged, "refused for its {}: {why}", kind.name());
+        tracing::warn!(path, client, unlogged, "refused for its {}: {reason}", kind.name());
     }
 }
 
 fn check(parts: &Parts, settings: &Settings) -> Result<(), HostError> {
-    let asked = asked(parts)?;
+    let requested = requested_host(parts)?;
     if [ALIVE_PATH, READY_PATH].contains(&parts.uri.path()) {
         return Ok(());
     }
-    let host = asked.ok_or(HostError::Malformed)?;
-    let named = settings
+    let host = requested.ok_or(HostError::Malformed)?;
+    let listed = settings
         .public_url
         .iter()
         .chain(&settings.origins)
-        .any(|origin| origin.is_at(&host));
+        .any(|origin| origin.matches(&host));
     match &settings.public_url {
-        _ if named => Ok(()),
+        _ if listed => Ok(()),
         None if is_literal(&host) => Ok(()),
         None => Err(HostError::Unknown),
-        Some(_) if is_literal(&host) && !is_of_browser(&parts.headers) => Ok(()),
+        Some(_) if is_literal(&host) && !is_from_browser(&parts.headers) => Ok(()),
         Some(public) => Err(HostError::NotPublic(public.clone())),
     }
 }
 
-/// The host that a request names: by one Host header (required in HTTP/1.1), by `:authority` in HTTP/2, or by both if they agree.
-/// `None` if it names none, as HTTP/1.0 may, or leaves it empty.
-pub(crate) fn asked(parts: &Parts) -> Result<Option<Host>, HostError> {
+/// The host that a request names: in one Host header (required in HTTP/1.1), in `:authority` in HTTP/2, or in both if they agree.
+/// `None` if it names no host, as HTTP/1.0 may, or an empty one.
+pub(crate) fn requested_host(parts: &Parts) -> Result<Option<Host>, HostError> {
     let mut headers = parts.headers.get_all(header::HOST).iter();
     let header = match (headers.next(), headers.next()) {
         (None, _) if parts.version == Version::HTTP_11 => return Err(HostError::Malformed),
@@ -115,7 +114,7 @@ fn parse(value: &HeaderValue) -> Result<Host, HostError> {
     value.to_str().ok().and_then(Host::parse).ok_or(HostError::Malformed)
 }
 
-/// Whether the host is `localhost` or an IP address, which no name server is asked for.
+/// Whether the host is `localhost` or an IP address, which DNS does not resolve.
 fn is_literal(host: &Host) -> bool {
     let bracketed = || host.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     host.name == "localhost"
@@ -123,8 +122,8 @@ fn is_literal(host: &Host) -> bool {
         || bracketed().is_some_and(|name| name.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Whether a request carries headers that browsers send, with all but plain navigations.
-fn is_of_browser(headers: &HeaderMap) -> bool {
+/// Whether a request has headers that browsers send with everything except plain navigations.
+fn is_from_browser(headers: &HeaderMap) -> bool {
     ["origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"]
         .iter()
         .any(|name| headers.contains_key(*name))
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_public_url_only_names_that_cannot_be_rebound_are_served() {
+    fn without_a_public_url_only_hosts_that_cannot_be_rebound_are_served() {
         let settings = settings(None);
         for host in [
             "localhost:3000",
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_url_leaves_addresses_to_programs() {
+    fn with_a_public_url_addresses_are_served_to_programs_only() {
         let settings = settings(Some("https://duplex.example"));
         for host in ["duplex.example", "DUPLEX.example:443", "app.example"] {
             assert!(served(&settings, host), "{host}");
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn health_is_told_under_any_name() {
+    fn health_checks_are_answered_for_any_host() {
         let settings = settings(Some("https://duplex.example"));
         for path in [ALIVE_PATH, READY_PATH] {
             assert_eq!(

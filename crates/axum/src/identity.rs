@@ -1,4 +1,4 @@
-//! The app's login: a trait that says who sends a request, and the login's end, which ends the caller's connections.
+//! The app's login: a trait that identifies the sender of a request, and the end of a login, which ends the caller's connections.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::error::Problem;
 
-/// An app's login. It is asked once for each WebSocket and once for each HTTP request of the fallbacks, commands and ingest.
+/// An app's login. It is called once for each WebSocket and once for each HTTP request of the fallbacks, commands and ingest.
 ///
 /// ```
 /// use axum::http::{StatusCode, header};
@@ -25,7 +25,7 @@ use crate::error::Problem;
 /// use duplex_axum::identity::{Caller, Identify, IdentityRequest};
 /// use duplex_protocol::person::{Person, PersonId};
 ///
-/// /// Takes the name that a trusted proxy puts into a header.
+/// /// Uses the name in a header that a trusted proxy sets.
 /// struct ProxyLogin;
 ///
 /// impl Identify for ProxyLogin {
@@ -37,7 +37,7 @@ use crate::error::Problem;
 /// }
 /// ```
 pub trait Identify: Send + Sync + 'static {
-    /// Says who sends the request.
+    /// Identifies the sender of the request.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl<I: Identify> DynIdentify for I {
     }
 }
 
-/// The request whose sender is asked for. A login that runs as a middleware leaves its result in the extensions.
+/// The request whose sender is to be identified. A login that runs as middleware stores its result in the extensions.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct IdentityRequest<'a> {
@@ -71,10 +71,10 @@ pub struct IdentityRequest<'a> {
     pub headers: &'a HeaderMap,
     /// The request's extensions.
     pub extensions: &'a Extensions,
-    /// The session id that the client chose, where the request names one. Over the fallbacks it alone tells a visitor without a
-    /// cookie from others: derive such a visitor's id from it.
+    /// The session id that the client chose, if the request names one. Over the fallbacks only this id identifies a visitor without
+    /// a cookie: derive such a visitor's id from it.
     pub session: Option<&'a SessionId>,
-    /// The request counts as a visitor's even if it carries a program's token.
+    /// Whether the request counts as a visitor's even if it carries a program's token.
     pub as_visitor: bool,
 }
 
@@ -92,14 +92,14 @@ impl<'a> IdentityRequest<'a> {
 
     /// The same request with the session that it names.
     #[must_use]
-    pub const fn of_session(self, session: &'a SessionId) -> Self {
+    pub const fn with_session(self, session: &'a SessionId) -> Self {
         Self {
             session: Some(session),
             ..self
         }
     }
 
-    /// The same request, taken for a visitor's even if it carries a program's token.
+    /// The same request, treated as a visitor's even if it carries a program's token.
     #[must_use]
     pub const fn as_visitor(self) -> Self {
         Self {
@@ -113,17 +113,17 @@ impl<'a> IdentityRequest<'a> {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Caller {
-    /// Who it is. The id is public: it stands in events that others read.
+    /// The person. The id is public: it appears in events that others read.
     pub person: Person,
-    /// What the caller may do beyond a visitor's rights.
+    /// The caller's rights beyond those of a visitor.
     pub rights: Rights,
     login: Arc<dyn DynLogin>,
 }
 
-/// The lifetime of a login. The caller's WebSockets, event streams, polls and simulation places end with it. Most apps use
+/// The lifetime of a login. The caller's WebSockets, event streams, polls and simulation seats end with it. Most apps use
 /// [`RevocableLogin`].
 pub trait Login: Send + Sync + 'static {
-    /// The end, if the login has ended. Must not block.
+    /// The login's end, if it has ended. Must not block.
     fn ended(&self) -> Option<LoginEnd>;
 
     /// Completes when the login ends. Must be cancel-safe: it is dropped and called again.
@@ -166,7 +166,7 @@ impl RevocableLogin {
         Self::default()
     }
 
-    /// Ends the login, and with it the connections of every [`Caller`] that has it. The first end counts.
+    /// Ends the login, and with it the connections of every [`Caller`] that has it. A second call has no effect.
     pub fn end(&self, end: LoginEnd) {
         self.0.send_if_modified(|ended| {
             let first = ended.is_none();
@@ -189,7 +189,7 @@ impl Login for RevocableLogin {
             if let Some(end) = ends.borrow_and_update().clone() {
                 return end;
             }
-            // `self` keeps the sender: this does not fail.
+            // `self` holds the sender, so this does not fail.
             if ends.changed().await.is_err() {
                 pending::<()>().await;
             }
@@ -197,7 +197,7 @@ impl Login for RevocableLogin {
     }
 }
 
-/// Why the server ends a caller's connections: a `closing` frame of the session protocol and a close code that agree.
+/// The reason for which the server ends a caller's connections: a `closing` frame of the session protocol and a close code that agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoginEnd {
@@ -210,8 +210,8 @@ pub struct LoginEnd {
 }
 
 impl LoginEnd {
-    /// The login is no longer valid: signed out, expired or revoked. [`Closing::Ended`], close code 4502: clients do not reconnect by
-    /// themselves.
+    /// The login is no longer valid: signed out, expired or revoked. [`Closing::Ended`], close code 4502: clients do not reconnect
+    /// automatically.
     #[must_use]
     pub fn signed_out(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -221,8 +221,8 @@ impl LoginEnd {
         }
     }
 
-    /// An operator banned the caller. [`Closing::Banned`], close code 4504: clients do not reconnect, and nothing more is read of
-    /// them.
+    /// An operator banned the caller. [`Closing::Banned`], close code 4504: clients do not reconnect, and the server stops
+    /// reading from them.
     #[must_use]
     pub const fn banned() -> Self {
         Self {
@@ -239,7 +239,7 @@ impl LoginEnd {
     }
 }
 
-/// A login that does not end.
+/// A login that never ends.
 struct Permanent;
 
 impl Login for Permanent {
@@ -253,7 +253,7 @@ impl Login for Permanent {
 }
 
 impl Caller {
-    /// A visitor without further rights, whose login does not end.
+    /// A visitor without further rights, whose login never ends.
     #[must_use]
     pub fn visitor(person: Person) -> Self {
         Self {
@@ -304,8 +304,8 @@ impl fmt::Debug for Caller {
     }
 }
 
-/// The value of the cookie `name`, by bytes as it stands in the request (RFC 6265 section 4.2). `None` without such a cookie, if two
-/// of them differ, as a sibling host could set a second one, or if it is no text.
+/// The value of the cookie `name`, byte for byte as in the request (RFC 6265 section 4.2). `None` without such a cookie, if two of
+/// them differ (a sibling host could set a second one), or if the value is not UTF-8.
 #[must_use]
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter();
@@ -319,7 +319,7 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// A session's id for logs: a hash, since the id itself would let a reader of the log act as the session.
-pub(crate) fn shown(SessionId(session): &SessionId) -> String {
+pub(crate) fn redacted(SessionId(session): &SessionId) -> String {
     let hash = Sha256::new().chain_update("duplex session ").chain_update(session);
     HEXLOWER.encode(hash.finalize().get(..4).unwrap_or_default())
 }
@@ -331,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_counts_if_it_is_one_text() {
+    fn a_cookie_is_used_only_if_it_is_unambiguous_text() {
         for (lines, expected) in [
             (&[b"a=1; b=2".as_slice()][..], Some("1")),
             (&[b"a=1;a=1", b" a=1 "], Some("1")),
@@ -350,11 +350,11 @@ mod tests {
     }
 
     #[test]
-    fn a_log_shows_of_a_session_nothing_to_ask_with() {
+    fn a_logged_session_id_does_not_give_access() {
         let session = SessionId("0123456789".to_owned());
-        let shown = shown(&session);
-        assert_eq!(shown.len(), 8);
-        assert_eq!(shown, super::shown(&session));
-        assert_ne!(shown, session.0);
+        let logged = redacted(&session);
+        assert_eq!(logged.len(), 8);
+        assert_eq!(logged, redacted(&session));
+        assert_ne!(logged, session.0);
     }
 }

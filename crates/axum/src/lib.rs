@@ -1,8 +1,8 @@
 //! The server side of a real-time app on Axum: sessions over WebSocket, server-sent events and long polling.
 //!
-//! A **topic** is a log on the server and its fold, the state; a [`Hub`](duplex_hub::Hub) runs the topics. This crate is how clients reach
-//! them: [`routes`] for any Axum router, the app's own login behind [`Identify`](identity::Identify), limits on everything that a client
-//! may hold, and a [`Server`](listen::Server) that drains before it ends.
+//! A **topic** is a log on the server and its fold, the state; a [`Hub`](duplex_hub::Hub) runs the topics. This crate connects clients to
+//! them: [`routes`] for any Axum router, the app's own login behind [`Identify`](identity::Identify), limits on every resource that a
+//! client may hold, and a [`Server`](listen::Server) that drains on shutdown.
 //!
 //! ```no_run
 //! use std::collections::HashMap;
@@ -39,7 +39,7 @@
 //!     }
 //! }
 //!
-//! // server.rs: who may enter, and what a command does.
+//! // server.rs: access, and the effect of a command.
 //! impl Decider for Tally {
 //!     type ServerCommand = NoCommand;
 //!
@@ -55,7 +55,7 @@
 //!     }
 //! }
 //!
-//! // login.rs: the app's own sign-in keeps its users here, by the secret in their cookie.
+//! // login.rs: the app's sign-in stores its users here, by the secret in their cookie.
 //! #[derive(Clone, Default)]
 //! pub struct Logins(Arc<Mutex<HashMap<String, (Person, RevocableLogin)>>>);
 //!
@@ -103,50 +103,49 @@
 //!
 //! | module | content |
 //! | --- | --- |
-//! | crate root | [`Gateway`], the state of a node; its [`Settings`]; [`routes`], the sessions' |
+//! | crate root | [`Gateway`], the state of a node; its [`Settings`]; [`routes`], the routes of sessions |
 //! | [`identity`] | [`Identify`](identity::Identify), the app's login, and the login's end |
 //! | [`listen`] | [`Server`](listen::Server), [`Tls`](listen::Tls), addresses |
 //! | [`guard`] | middleware: hosts, origins, quotas, bodies |
-//! | [`shutdown`] | the signal that everything long-lived watches |
+//! | [`shutdown`] | the shutdown signal, and the tasks that it waits for |
 //! | [`error`] | [`Problem`](error::Problem), the shape of every error response |
-//! | [`ingest`] | addresses where programs post JSON that becomes commands |
-//! | [`websocket`], [`endpoint`] | WebSockets of an app's own: with state, and message by message |
+//! | [`ingest`] | endpoints where programs post JSON that becomes commands |
+//! | [`websocket`], [`endpoint`] | an app's own WebSockets: stateful, and stateless (message by message) |
 //! | [`simulation`] | transports of simulations |
-//! | [`client_addr`], [`origin`], [`quota`] | who asks, from where, and how much |
+//! | [`client_addr`], [`origin`], [`quota`] | a request's client address, origin and quota |
 //! | [`connection`] | counters, the budget of buffered bytes, observers |
 //! | [`health`] | health checks |
-//! | [`limits`] | every bound that is not a setting |
+//! | [`limits`] | every limit that is not a setting |
 //!
-//! # What the app does
+//! # Responsibilities of the app
 //!
-//! - **It wraps its router in [`guard::protect`]**, or in the same functions one by one. Without them a page of any origin could use the
+//! - **Wrap the router in [`guard::protect`]**, or in the same functions one by one. Without them, a page of any origin could use the
 //!   sessions of its visitors.
-//! - **It serves by [`Server`](listen::Server)**, which keeps the [limits] of connections. [`axum::serve()`] has none of them.
-//! - **It begins the shutdown**, by [`Shutdown::begin_at_stop_signal`](shutdown::Shutdown::begin_at_stop_signal) or
-//!   [`Shutdown::begin`](shutdown::Shutdown::begin). The server then stops accepting, tells each client when to come back, spread over
+//! - **Serve with [`Server`](listen::Server)**, which enforces the [limits] of connections. [`axum::serve()`] has none of them.
+//! - **Begin the shutdown**, with [`Shutdown::begin_at_stop_signal`](shutdown::Shutdown::begin_at_stop_signal) or
+//!   [`Shutdown::begin`](shutdown::Shutdown::begin). The server then stops accepting, tells each client when to reconnect, spread over
 //!   4 s, waits for the connections, and closes the log. A process that is killed instead loses no accepted command, but its clients
-//!   notice the end only by silence.
-//! - **Behind a proxy it sets** [`Settings::public_url`] and [`Settings::trusted_proxies`]. Otherwise all clients share the proxy's
+//!   detect the end only by silence.
+//! - **Behind a proxy, set** [`Settings::public_url`] and [`Settings::trusted_proxies`]. Otherwise all clients share the proxy's
 //!   address and its quota.
-//! - **It opens enough files**: each connection is a file descriptor.
+//! - **Raise the limit of open files**: each connection uses a file descriptor.
 //!
 //! # How connections end
 //!
 //! | cause | WebSocket | event stream, poll | client |
 //! | --- | --- | --- | --- |
-//! | shutdown | `closing: draining`, 1012 | `closing: draining` | comes back |
-//! | the login ended | `closing: ended`, 4502 | `closing: ended` | does not |
-//! | a ban | `closing: banned`, 4504 | `closing: banned` | does not |
-//! | [`Identify`](identity::Identify) refuses | its response, such as 401 | the same | as its transport policy says |
-//! | reads nothing for 20 s (30 s) | 4000 | cut | comes back, resumes |
-//! | sends nothing for 32 s | 3008 | `closing: slow` | comes back, resumes |
-//! | too many frames | `closing: too_fast`, 4001 | 429 | comes back |
-//! | unreadable frame | `closing: malformed`, 4500 | 400 | does not |
-//! | holds most of the node's full buffers | 1013, or cut | cut | comes back |
+//! | shutdown | `closing: draining`, 1012 | `closing: draining` | reconnects |
+//! | the login ended | `closing: ended`, 4502 | `closing: ended` | stops |
+//! | a ban | `closing: banned`, 4504 | `closing: banned` | stops |
+//! | [`Identify`](identity::Identify) refuses | its response, such as 401 | the same | follows its transport policy |
+//! | reads nothing for 20 s (30 s) | 4000 | aborted | reconnects, resumes |
+//! | sends nothing for 32 s | 3008 | `closing: slow` | reconnects, resumes |
+//! | too many frames | `closing: too_fast`, 4001 | 429 | reconnects |
+//! | malformed frame | `closing: malformed`, 4500 | 400 | stops |
+//! | holds the most of the node's full buffers | 1013, or aborted | aborted | reconnects |
 //!
-//! The `closing` frame stands in [`duplex_protocol::session`], the codes in [`duplex_protocol::code`].
+//! [`duplex_protocol::session`] defines the `closing` frame, [`duplex_protocol::code`] the codes.
 
-mod awake;
 pub mod client_addr;
 pub mod connection;
 pub mod endpoint;
@@ -169,6 +168,7 @@ pub mod quota;
 mod rejection;
 pub mod shutdown;
 pub mod simulation;
+mod suspend_aware;
 mod transport;
 pub mod websocket;
 

@@ -10,80 +10,80 @@ pub(crate) use duplex_hub::limits::*;
 /// Connections in the listening socket's backlog. The kernel may allow fewer (`net.core.somaxconn`).
 pub const BACKLOG: u32 = 4096;
 
-/// Accepted connections that have sent their first bytes and wait to be served.
-pub const ARRIVALS: usize = 1024;
+/// Capacity of the queue of accepted connections that have sent their first bytes and wait to be served.
+pub const ACCEPT_QUEUE: usize = 1024;
 
-/// A pause after `accept` failed for want of file descriptors.
+/// The pause after `accept` fails because the process has no file descriptor left.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Longest duration of a TLS handshake: a few round trips of a slow network.
+/// The longest TLS handshake: a few round trips over a slow network.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Between two looks at the certificate's files.
+/// The interval at which the certificate's files are checked for changes.
 pub const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
 
-/// Longest time in which a peer's kernel acknowledges nothing, or keeps its window closed (`TCP_USER_TIMEOUT`). Longer than [`SESSION_STALL`],
-/// so that a session's end is told by the session.
-pub const TCP_UNCONFIRMED: Duration = Duration::from_secs(25);
+/// The longest time for which a peer's kernel may acknowledge nothing or keep its window closed (the socket option
+/// `TCP_USER_TIMEOUT`). Longer than [`SESSION_STALL`], so that a session ends with its own close code.
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Health checks and refused connections that are answered at once, beyond the connection limit.
+/// Connections beyond the connection limit that are open at once: health checks, and connections to refuse.
 pub const HEALTH_CONNECTIONS: usize = 64;
 
-/// Longest duration of a health check's connection.
-pub const HEALTH_WAIT: Duration = Duration::from_secs(2);
+/// The longest duration of a health check's connection.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes of a health check's request head.
 pub const HEALTH_HEAD_BYTES: usize = 8192;
 
-/// Connections per second that are logged one by one: some 200 MB of lines a day at most.
-pub const CONNECTIONS_LOGGED: u32 = 5;
+/// Connections per second that are logged one by one: at most some 200 MB of lines a day.
+pub const LOGGED_CONNECTIONS_PER_SECOND: u32 = 5;
 
-/// Connections at once that are logged one by one.
-pub const CONNECTIONS_LOGGED_AT_ONCE: u32 = 500;
+/// Connections in a burst that are logged one by one.
+pub const LOGGED_CONNECTIONS_BURST: u32 = 500;
 
 // HTTP requests
 
-/// Longest time from a TCP connection's opening to its first complete request.
-pub const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// The longest time from the opening of a TCP connection to its first complete request.
+pub const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest time for a request's head on an HTTP/1 connection, the idle time before it included.
-pub const REQUEST_HEAD: Duration = Duration::from_secs(60);
+/// The longest time for a request's head on an HTTP/1 connection, including the idle time before it.
+pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Bytes of a request's head.
+/// The largest request head, in bytes.
 pub const REQUEST_HEAD_BYTES: usize = 64 << 10;
 
-/// Longest pause of a request's body.
+/// The longest pause within a request's body.
 pub const BODY_IDLE: Duration = Duration::from_secs(10);
 
-/// Longest duration of a request's body. The largest body of any route has some 70 kB, which takes half of this on the slowest mobile
-/// network.
+/// The longest duration of a request's body. The largest body of any route has some 70 kB, which takes half of this on the slowest
+/// mobile network.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Reports of proxies that are read of a request's headers, from the right: more than any chain of proxies has.
+/// Hops that are read from a request's forwarded headers, from the right: more than any chain of proxies has.
 pub const FORWARDED_HOPS: usize = 32;
 
-/// Seconds of `Retry-After` when the server is full or going away.
+/// `Retry-After` in seconds when the server is full or shutting down.
 pub const RETRY_AFTER_SECONDS: u32 = 5;
 
 // HTTP responses
 
-/// A peer that has to be waited for reads [`WRITE_PROGRESS`] bytes in this time, or is disconnected. Less than nginx allows (60 s), more
-/// than a phone needs to come out of a tunnel.
+/// A peer that blocks a write must read [`WRITE_PROGRESS`] bytes within this time, or it is disconnected. Less than nginx allows
+/// (60 s), more than a phone needs to leave a tunnel.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
 
 /// Bytes that count as progress: see [`WRITE_STALL`].
 pub const WRITE_PROGRESS: usize = 1024;
 
-/// An HTTP/2 connection without an open request is closed after this time. HTTP/1 has [`REQUEST_HEAD`] for it.
+/// An HTTP/2 connection without an open request is closed after this time. On HTTP/1, [`REQUEST_HEAD_TIMEOUT`] applies.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(90);
 
-/// Bytes of a response that are handed to HTTP at once: in HTTP/2 they lie in the stream's buffer until the peer opens its window.
-pub const BODY_PIECE: usize = 16 << 10;
+/// Bytes of a response that are passed to hyper at once: in HTTP/2 they stay in the stream's buffer until the peer opens its window.
+pub const BODY_CHUNK: usize = 16 << 10;
 
-/// Bytes of a response's end that may be handed to an HTTP/2 stream although its window does not cover them.
+/// Bytes at the end of a response that may be passed to an HTTP/2 stream although its window does not cover them.
 pub const UNCOVERED_BYTES: usize = 1024;
 
-/// Streams of one HTTP/2 connection: the sockets and event streams of many tabs, and the files of a page.
+/// Concurrent streams of one HTTP/2 connection: the sockets and event streams of many tabs, and the files of a page.
 pub const HTTP2_STREAMS: u32 = 64;
 
 /// Bytes of a request's body that HTTP/2 buffers for a route, per stream.
@@ -95,10 +95,10 @@ pub const HTTP2_CONNECTION_WINDOW: u32 = 256 << 10;
 /// Bytes that one HTTP/2 stream, such as a WebSocket, buffers for a peer with a closed window.
 pub const HTTP2_SEND_BUFFER: usize = 64 << 10;
 
-/// Streams that an HTTP/2 peer may open and reset before the server has looked at them (CVE-2023-44487).
+/// Streams that an HTTP/2 peer may open and reset before the server accepts them (CVE-2023-44487).
 pub const HTTP2_PENDING_RESETS: usize = 20;
 
-/// Streams that the server resets for an HTTP/2 peer's errors before it closes the connection.
+/// Streams that the server resets because of an HTTP/2 peer's errors before it closes the connection.
 pub const HTTP2_LOCAL_RESETS: usize = 128;
 
 /// Default of [`Settings::max_buffered`](crate::Settings::max_buffered), in bytes.
@@ -109,159 +109,159 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 // WebSocket connections
 
-/// Bytes read at once, allocated per connection: the engine's default, 128 KiB, costs 20 times the memory.
+/// Size of a connection's read buffer, in bytes: tungstenite's default, 128 KiB, costs 20 times the memory per connection.
 pub const READ_BUFFER: usize = 4096;
 
-/// Bytes gathered before they are written to the socket; the end of a turn flushes what is there.
+/// Bytes that are buffered before they are written to the socket; the end of a batch flushes the rest.
 pub const WRITE_BUFFER: usize = 4096;
 
-/// Bytes of the write buffer beside one whole message: an answer is the message and what an application puts around it.
+/// Bytes of the write buffer in addition to one whole message: an answer is the message and what the application adds to it.
 pub const WRITE_BUFFER_MARGIN: usize = 64 << 10;
 
-/// A connection whose buffers grew for a message above so many bytes gets new ones, so that one large message does not cost memory for
-/// ever.
+/// Buffers that grew beyond this size for one message are replaced, so that one large message does not hold memory until the
+/// connection closes.
 pub const KEPT_BUFFER: usize = 64 << 10;
 
-/// Messages handled before a connection flushes and looks at the clock again.
+/// Messages that a connection handles before it flushes and checks its timers.
 pub const TURN_MESSAGES: usize = 256;
 
-/// Bytes of messages after which a turn ends early.
+/// Bytes of messages after which a batch ends early.
 pub const TURN_BYTES: usize = 64 << 10;
 
-/// Capacity for outgoing messages that a connection keeps between two flushes.
+/// Capacity of the queue of outgoing messages that a connection keeps between two flushes.
 pub const KEPT_MESSAGES: usize = 64;
 
-/// How long the peer has to answer the server's close frame.
+/// How long the server waits for the answer to its close frame.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
-/// How long the server reads on after the closing handshake, until the peer closes. Closing first, with bytes unread, would reset the
-/// connection and could take the close frame from the peer.
+/// How long the server keeps reading after the closing handshake, until the peer closes. Closing first, with bytes unread, would reset
+/// the connection, and the peer could lose the close frame.
 pub const LINGER: Duration = Duration::from_secs(5);
 
-/// Bytes read and dropped meanwhile.
+/// Bytes that are read and dropped during [`LINGER`].
 pub const LINGER_BYTES: usize = 64 << 20;
 
-/// Bytes of a message to a WebSocket that expects next to nothing.
+/// The largest message, in bytes, to a WebSocket that expects only short ones.
 pub const SMALL_MESSAGE: usize = 4096;
 
-/// Characters of a message that the log shows.
+/// Characters of a message that are logged.
 pub const LOG_CHARS: usize = 200;
 
-/// Messages of one WebSocket that an [`Endpoint`](crate::endpoint::Endpoint) answers at once: above what a page can measure.
+/// Burst of messages of one WebSocket that an [`Endpoint`](crate::endpoint::Endpoint) answers: more than a page can measure.
 pub const ECHO_BURST: u32 = 5_000;
 
 /// Messages per second, after [`ECHO_BURST`].
 pub const ECHO_RATE: u32 = 1_000;
 
-/// KiB of them at once.
+/// Burst of KiB of these messages.
 pub const ECHO_KIB_BURST: u32 = 256 << 10;
 
-/// KiB of them per second, after [`ECHO_KIB_BURST`].
+/// KiB of these messages per second, after [`ECHO_KIB_BURST`].
 pub const ECHO_KIB_RATE: u32 = 4 << 10;
 
-/// Characters of the name by which a page asks for its connection's record; a shorter name could be guessed.
+/// Characters of the trace with which a page requests its connection's record; a shorter one could be guessed.
 pub const TRACE_CHARS: RangeInclusive<usize> = 16..=duplex_protocol::handshake::MAX_TRACE;
 
 /// Headers in the record of a handshake.
 pub const RECORDED_HEADERS: usize = 64;
 
-/// Bytes of one header's value in it.
+/// Bytes of one header's value in the record of a handshake.
 pub const RECORDED_VALUE: usize = 1024;
 
-/// Records of ended connections; those of open ones are bounded by the connections.
+/// Records of ended connections that are kept; those of open connections are bounded by the connections.
 pub const ENDED_HANDSHAKES: usize = 1024;
 
 // Sessions
 
-/// How long a new session may take to its hello frame. A later one is closed with 4002.
+/// How long a new session may take to send its hello frame. A later one is closed with 4002.
 pub const HELLO_WAIT: Duration = Duration::from_secs(10);
 
-/// Silence after which a session's client asks whether the server is still there. The welcome frame names it.
-pub const SESSION_BEAT: Duration = Duration::from_secs(20);
+/// Silence after which a session's client pings the server. It is part of the welcome frame.
+pub const SESSION_HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// Longest time between two pings of a session's WebSocket.
+/// The longest interval of pings on a session's WebSocket.
 pub const SESSION_PING: Duration = Duration::from_secs(12);
 
-/// Silence after which a session is closed with 3008. With the wait for an answer to the close frame, a client that vanished is no
-/// longer among those present after 40 s.
+/// Silence after which a session is closed with 3008. Including the wait for the answer to the close frame, a vanished client leaves
+/// the presence within 40 s.
 pub const SESSION_SILENCE: Duration = Duration::from_secs(32);
 
-/// A session that reads nothing for so long is closed with 4000. It resumes from its cursor.
+/// A session that reads nothing for this time is closed with 4000. It can resume from its cursor.
 pub const SESSION_STALL: Duration = Duration::from_secs(20);
 
 /// Commands of one session that are being decided and appended at the same time.
 pub const COMMANDS_IN_FLIGHT: usize = 128;
 
-/// Bytes of them. A session whose topic waits for the disk holds no more, and is read no further.
+/// Bytes of these commands. While a topic waits for the disk, its session holds no more, and the server stops reading from it.
 pub const COMMAND_BYTES_IN_FLIGHT: usize = 256 << 10;
 
-/// Bytes of verdicts that a session gets at once: as many topics as it may have, each with a large state.
+/// Burst of verdicts that a session receives, in bytes: its maximum of topics, each with a large state.
 pub const VERDICT_BYTES_BURST: u32 = 16 << 20;
 
-/// Then one byte in this time: a client that subscribes again and again waits.
+/// The interval per byte after [`VERDICT_BYTES_BURST`]: a client that subscribes repeatedly has to wait.
 pub const VERDICT_BYTE_INTERVAL: Duration = Duration::from_micros(1);
 
-/// How long a client that broke the session protocol is told to wait.
-pub const PROTOCOL_ERROR_PAUSE: Duration = Duration::from_secs(10);
+/// The reconnect delay for a client that violated the session protocol.
+pub const PROTOCOL_ERROR_RETRY: Duration = Duration::from_secs(10);
 
-/// Shortest wait of clients before they reconnect to a node that drains.
-pub const DRAIN_PAUSE: Duration = Duration::from_millis(500);
+/// The shortest delay before the clients of a draining node reconnect.
+pub const DRAIN_RECONNECT_MIN: Duration = Duration::from_millis(500);
 
-/// Clients come back within this time after the pause.
-pub const DRAIN_SPREAD: Duration = Duration::from_secs(4);
+/// The clients of a draining node reconnect spread over this time, after [`DRAIN_RECONNECT_MIN`].
+pub const DRAIN_RECONNECT_SPREAD: Duration = Duration::from_secs(4);
 
-/// Longest silence of an event stream: proxies cut streams that are silent, and the client answers with a posted ping.
+/// The keepalive interval of an event stream: proxies close silent streams, and the client answers with a posted ping.
 pub const SSE_KEEPALIVE: Duration = SESSION_PING;
 
-/// How long an event stream of protocol version 1 goes on whose session posts nothing: its client is never asked to answer, so one that
-/// does not read shows only by not coming back. Coming back costs a request and no event.
+/// How long an event stream of protocol version 1 stays open while its session posts nothing. Such a client does not acknowledge
+/// keepalives, so only a reconnect shows that it reads. The reconnect costs a request and loses no event.
 pub const SSE_V1_SILENCE: Duration = Duration::from_secs(120);
 
-/// How long a poll waits for something to send: proxies cut at 30 s and more.
+/// How long a poll waits for frames: proxies close requests after 30 s or more.
 pub const POLL_WAIT: Duration = Duration::from_secs(20);
 
-/// How long a poll gathers further frames after the first, so that a burst is one response.
+/// How long a poll collects further frames after the first, so that a burst becomes one response.
 pub const POLL_GATHER: Duration = Duration::from_millis(20);
 
-/// Bytes of a poll's response. One frame is in it whatever its size; topics without room are answered by the next poll.
+/// Bytes of a poll's response. It contains at least one frame, of any size; topics that do not fit are answered by the next poll.
 pub const POLL_BYTES: usize = 256 << 10;
 
-/// How long a polling client stays present: two polls, and some time between them.
+/// How long a polling client stays in the presence: two polls, and some time between them.
 pub const POLL_LEASE: Duration = Duration::from_secs(35);
 
-/// Bytes of a posted frame: the command, escaped as JSON, and what stands around it.
+/// The largest posted frame, in bytes: a command, escaped as JSON, and the frame around it.
 pub const COMMAND_BODY: usize = 2 * duplex_protocol::session::MAX_COMMAND + 4096;
 
-/// Sessions for which faults can be requested: above what one machine's developers open.
+/// Sessions for which faults can be requested: more than the developers on one machine open.
 pub const FAULT_SESSIONS: usize = 10_000;
 
-/// Visitors who are kept from a transport at the same time.
+/// Visitors for whom a transport is blocked at the same time.
 pub const FAULT_BLOCKS: usize = 1024;
 
-/// Bytes of a posted request for a fault.
+/// The largest fault request, in bytes.
 pub const FAULT_BODY: usize = 1024;
 
 // Ingest
 
-/// Characters of an idempotency key.
+/// The longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY: usize = 200;
 
 // Simulations
 
-/// Longest time between two pings of a simulation's WebSocket.
+/// The longest interval of pings on a simulation's WebSocket.
 pub const SIMULATION_PING: Duration = Duration::from_secs(4);
 
-/// Silence after which a participant is closed with 3008 and leaves its place.
+/// Silence after which a participant is closed with 3008 and leaves the simulation.
 pub const SIMULATION_SILENCE: Duration = Duration::from_secs(12);
 
-/// Over HTTP: how long a turn waits for a frame.
+/// How long a turn over HTTP waits for a frame.
 pub const SIMULATION_WAIT: Duration = Duration::from_secs(10);
 
-/// Over HTTP: the pause between two turns' responses.
+/// The shortest time between two turns' responses over HTTP.
 pub const SIMULATION_PAUSE: Duration = Duration::from_millis(50);
 
-/// Over HTTP: how long a place waits for its next turn.
+/// How long a participant over HTTP stays without a turn.
 pub const SIMULATION_LEASE: Duration = Duration::from_secs(6);
 
-/// Over HTTP: places of one person, for some windows and some that were just closed.
-pub const SIMULATION_PLACES_EACH: usize = 6;
+/// Participants of one person over HTTP: for several windows, and for some that were just closed.
+pub const SIMULATION_SEATS_PER_PERSON: usize = 6;

@@ -1,7 +1,7 @@
 //! The check of a request's origin: which pages may use the server. Browsers let pages of any origin open WebSockets and post, so the
-//! server has to check.
+//! server must check.
 //!
-//! `Sec-Fetch-Site` decides first where it is present, for no page can forge it. Then `Origin` is compared whole, scheme included.
+//! `Sec-Fetch-Site` takes precedence if present, since no page can forge it. Otherwise `Origin` must match exactly, scheme included.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -21,8 +21,8 @@ use crate::gateway::{Gateway, Settings};
 use crate::limits;
 use duplex_hub::quota::LogThrottle;
 
-/// A web origin (RFC 6454): scheme, host and port. Parsed from `scheme://host[:port]` and displayed likewise, without the scheme's
-/// default port.
+/// A web origin (RFC 6454): scheme, host and port. Parsed from and displayed as `scheme://host[:port]`; a default port is not
+/// displayed.
 ///
 /// ```
 /// use duplex_axum::origin::Origin;
@@ -50,13 +50,13 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// `https`, or `http`.
+    /// `https` if true, else `http`.
     #[must_use]
     pub const fn from_https(https: bool) -> Self {
         if https { Self::Https } else { Self::Http }
     }
 
-    /// As it is written in a URL.
+    /// The scheme as in a URL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl Scheme {
     }
 }
 
-/// A text that is no origin, or one of another scheme than `http` and `https`.
+/// The error of parsing a text that is not an origin, or has another scheme than `http` and `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin; write scheme://host or scheme://host:port, with http or https and nothing after it")]
 pub struct ParseOriginError;
@@ -115,13 +115,13 @@ impl Origin {
         self.scheme
     }
 
-    /// Whether a request for `host` can be for this origin. Proxies often leave the port out.
-    pub(crate) fn is_at(&self, host: &Host) -> bool {
+    /// Whether a request for `host` can be for this origin. Proxies often omit the port.
+    pub(crate) fn matches(&self, host: &Host) -> bool {
         self.host == host.name && host.port.is_none_or(|port| port == self.port)
     }
 }
 
-/// The host that a request names: a name or an IP address, and the port if it is written.
+/// The host that a request names: a name or an IP address, and the port if present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Host {
     /// In lower case; an IPv6 address keeps its brackets.
@@ -162,7 +162,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     Some((host.to_ascii_lowercase(), port))
 }
 
-/// Why a request is refused for its origin.
+/// The reason for which a request is refused for its origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OriginError {
     #[error("the Origin header is not an origin that could be compared")]
@@ -182,22 +182,22 @@ impl OriginError {
     }
 }
 
-/// The page that a request comes from, as its browser says.
+/// The page that a request comes from, by the browser's headers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Page<'a> {
-    /// The `Origin` header. Without it and `site` the request is not a browser's.
+    /// The `Origin` header. A request without it and without `site` does not come from a browser.
     origin: Option<&'a str>,
     /// `Sec-Fetch-Site`. Browsers send it to https sites and to loopback addresses.
     site: Option<&'a str>,
-    /// The request is a navigation, by `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
-    navigates: bool,
+    /// Whether the request is a navigation, by `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
+    is_navigation: bool,
 }
 
-/// What a request may do if it is allowed.
+/// The access that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
-    /// Open a WebSocket, or change something.
+    /// Opens a WebSocket or changes state.
     Write,
 }
 
@@ -210,8 +210,8 @@ fn check(page: Page<'_>, access: Access, own: Option<&Origin>, listed: &[Origin]
     let is_listed = |origin: &Origin| listed.contains(origin);
     let other_site = page.site.is_some_and(|site| !["same-origin", "none"].contains(&site));
     if access == Access::Read {
-        // A resource isolation policy (https://web.dev/articles/fetch-metadata): other sites may link here, no more.
-        let allowed = !other_site || page.navigates || origin()?.as_ref().is_some_and(is_listed);
+        // A resource isolation policy (https://web.dev/articles/fetch-metadata): other sites may only link here.
+        let allowed = !other_site || page.is_navigation || origin()?.as_ref().is_some_and(is_listed);
         return allowed.then_some(()).ok_or(OriginError::OtherSite);
     }
     match origin()? {
@@ -222,14 +222,14 @@ fn check(page: Page<'_>, access: Access, own: Option<&Origin>, listed: &[Origin]
     }
 }
 
-/// Middleware: refuses, with 403, requests that pages of other origins may not make: all but reads that navigate to the site. It runs
-/// inside [`guard::host`](crate::guard::host).
+/// Middleware: refuses requests of pages of other origins with 403, except reads that navigate to the site. It runs inside
+/// [`guard::host`](crate::guard::host).
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REFUSALS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
     let (parts, body) = request.into_parts();
     if let Err(foreign) = check_parts(&parts, &state.settings) {
-        host::note_refusal(&state, &parts, RefusalReason::Origin, &REFUSALS, &foreign);
+        host::log_refusal(&state, &parts, RefusalReason::Origin, &REFUSALS, &foreign);
         return foreign.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
@@ -246,14 +246,14 @@ fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
     let page = Page {
         origin: single(headers, header::ORIGIN)?,
         site: single(headers, SEC_FETCH_SITE)?,
-        navigates: reads && is_navigation(headers),
+        is_navigation: reads && is_navigation(headers),
     };
     check(page, access, own(parts, settings).as_ref(), &settings.origins)
 }
 
-/// The check of [`guard::origin`](crate::guard::origin) for a route that stands outside of it and also takes `Origin: null`, with which
-/// browsers post the form of a page without an origin, such as one with `Referrer-Policy: no-referrer`. The form has to carry a proof of
-/// its own.
+/// The check of [`guard::origin`](crate::guard::origin) for a route outside of that middleware which also accepts `Origin: null`:
+/// browsers send it with the form of a page without an origin, such as one with `Referrer-Policy: no-referrer`. The form must carry a
+/// secret of its own.
 ///
 /// # Errors
 ///
@@ -277,19 +277,19 @@ fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
             .extensions
             .get()
             .map_or_else(Scheme::default, |ClientScheme(scheme)| *scheme);
-        Some(host::asked(parts).ok()??.origin(scheme))
+        Some(host::requested_host(parts).ok()??.origin(scheme))
     })
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether the request navigates a whole tab, not a frame in another page.
+/// Whether the request is_navigation a whole tab, not a frame in another page.
 fn is_navigation(headers: &HeaderMap) -> bool {
-    let says = |name, value: &str| headers.get(name).is_some_and(|said: &HeaderValue| said == value);
-    says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
+    let has = |name, value: &str| headers.get(name).is_some_and(|sent: &HeaderValue| sent == value);
+    has("sec-fetch-mode", "navigate") && has("sec-fetch-dest", "document")
 }
 
-/// The value of a header. An error if it stands twice or is no text.
+/// The value of a header. An error if the header occurs twice or is not text.
 fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, OriginError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -313,13 +313,13 @@ mod tests {
         let page = Page {
             origin,
             site,
-            navigates: false,
+            is_navigation: false,
         };
         check(page, Access::Write, Some(&own("https://example.com")), listed)
     }
 
     #[test]
-    fn the_own_origin_is_compared_whole() {
+    fn the_own_origin_must_match_exactly() {
         for same in ["https://example.com", "https://example.com:443", "https://EXAMPLE.com"] {
             assert_eq!(writes(Some(same), None, &[]), Ok(()), "{same}");
         }
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_web_origin_is_refused_and_cannot_be_listed() {
+    fn an_opaque_or_malformed_origin_is_refused_and_cannot_be_listed() {
         for origin in [
             "null",
             "",
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_origin_is_compared_whole() {
+    fn a_listed_origin_must_match_exactly() {
         let listed = [own("https://app.example")];
         for site in [None, Some("cross-site"), Some("same-site")] {
             assert_eq!(writes(Some("https://app.example"), site, &listed), Ok(()));
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn the_browsers_word_on_the_site_goes_first() {
+    fn sec_fetch_site_takes_precedence() {
         let origin = Some("https://example.com");
         for site in ["same-origin", "none"] {
             assert_eq!(writes(origin, Some(site), &[]), Ok(()));
@@ -392,12 +392,12 @@ mod tests {
     }
 
     #[test]
-    fn other_sites_may_link_here_and_read_nothing() {
-        let reads = |origin, site, navigates| {
+    fn other_sites_may_link_but_not_read() {
+        let reads = |origin, site, is_navigation| {
             let page = Page {
                 origin,
                 site,
-                navigates,
+                is_navigation,
             };
             check(
                 page,
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_a_port_can_be_for_an_origin_with_one() {
+    fn a_host_without_a_port_matches_an_origin_with_one() {
         let origin = own("https://example.com:8443");
         for (host, at) in [
             ("example.com", true),
@@ -428,20 +428,20 @@ mod tests {
             ("example.com:443", false),
             ("www.example.com", false),
         ] {
-            assert_eq!(origin.is_at(&Host::parse(host).unwrap()), at, "{host}");
+            assert_eq!(origin.matches(&Host::parse(host).unwrap()), at, "{host}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(https in any::<bool>(), host in "[a-z][a-z0-9.-]{0,20}[a-z0-9]", port in 1u16..) {
+        fn an_origin_round_trips_as_text(https in any::<bool>(), host in "[a-z][a-z0-9.-]{0,20}[a-z0-9]", port in 1u16..) {
             let scheme = if https { "https" } else { "http" };
             let origin: Origin = format!("{scheme}://{host}:{port}").parse().unwrap();
             prop_assert_eq!(origin.to_string().parse::<Origin>(), Ok(origin));
         }
 
         #[test]
-        fn two_origins_are_one_only_if_they_are_equal(a in "[a-c.]{1,4}", b in "[a-c.]{1,4}", port in 1u16..4, other in 1u16..4) {
+        fn only_equal_origins_match(a in "[a-c.]{1,4}", b in "[a-c.]{1,4}", port in 1u16..4, other in 1u16..4) {
             let own = Host::parse(&format!("{b}:{other}")).unwrap().origin(Scheme::Http);
             let origin = format!("http://{a}:{port}");
             let page = Page { origin: Some(&origin), ..Page::default() };
@@ -449,8 +449,8 @@ mod tests {
         }
 
         #[test]
-        fn no_text_breaks_the_check(origin in any::<String>(), site in any::<Option<String>>(), host in any::<String>()) {
-            let page = Page { origin: Some(&origin), site: site.as_deref(), navigates: false };
+        fn the_check_never_panics(origin in any::<String>(), site in any::<Option<String>>(), host in any::<String>()) {
+            let page = Page { origin: Some(&origin), site: site.as_deref(), is_navigation: false };
             let own = Host::parse(&host).map(|host| host.origin(Scheme::Http));
             let _ = check(page, Access::Write, own.as_ref(), &[]);
         }

@@ -1,5 +1,5 @@
-//! The visitor of a page that the server renders: reads topics for the page's HTML, and sends the commands of forms that are
-//! posted without JavaScript.
+//! The visitor of a server-rendered page: reads topics for the page's HTML, and sends the commands of forms that are posted without
+//! JavaScript.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -17,7 +17,7 @@ use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
 use crate::quota;
 
-/// A person with their rights and quotas, for one request. As an extractor it asks the node's [`Identify`](crate::identity::Identify),
+/// A person with their rights and quotas, for one request. As an extractor it calls the node's [`Identify`](crate::identity::Identify),
 /// in a router whose state has a [`Gateway`].
 #[derive(Clone)]
 pub struct PageVisitor {
@@ -26,23 +26,23 @@ pub struct PageVisitor {
 }
 
 impl PageVisitor {
-    /// `hub`: with the person's rights and quotas.
+    /// A visitor. `hub` has the person's rights and quotas.
     #[must_use]
     pub const fn new(hub: Hub, person: Person) -> Self {
         Self { hub, person }
     }
 
-    /// Whom the page is rendered for.
+    /// The person for whom the page is rendered.
     #[must_use]
     pub const fn person(&self) -> &Person {
         &self.person
     }
 
-    /// The topic's state as JSON, and the cursor at which it is true.
+    /// The topic's state as JSON, and its cursor.
     ///
     /// # Errors
     ///
-    /// Why the visitor may not read the topic, or that it cannot be reached.
+    /// If the visitor may not read the topic, or the topic is unavailable.
     pub async fn state(&self, topic: &TopicName) -> Result<(Cursor, String), Denied> {
         self.hub.admit(&self.person, topic)?;
         let (cursor, state) = self.hub.preview(topic, Encoding::Json).await?;
@@ -54,7 +54,7 @@ impl PageVisitor {
     ///
     /// # Errors
     ///
-    /// Why the command had no effect.
+    /// If the command had no effect.
     pub async fn send<T: Topic>(&self, rest: &str, command: &T::Command) -> Result<Seq, Rejection> {
         let command = TopicCommand::to::<T>(rest, command).map_err(|error| Rejection::Malformed {
             what: error.to_string(),
@@ -62,15 +62,15 @@ impl PageVisitor {
         self.send_command(command).await
     }
 
-    /// As [`send`](Self::send), for a command that was made before.
+    /// Like [`send`](Self::send), for a command that is already built.
     ///
     /// # Errors
     ///
-    /// Why the command had no effect.
+    /// If the command had no effect.
     pub async fn send_command(&self, command: TopicCommand) -> Result<Seq, Rejection> {
         let (topic, command) = command.into_parts();
-        let entered = authorize_write(&self.hub, &self.person, &topic, None, (&command, Encoding::Json)).await;
-        let answer = match entered {
+        let authorized = authorize_write(&self.hub, &self.person, &topic, None, (&command, Encoding::Json)).await;
+        let answer = match authorized {
             Err(answer) => answer,
             Ok(topic) => {
                 let id = CommandId::from_bits(Uuid::new_v4().as_u128());

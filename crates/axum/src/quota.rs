@@ -1,4 +1,4 @@
-//! The client of a request, to whom quotas are counted. The rates themselves stand in [`duplex_hub::quota`].
+//! The client of a request, to which quotas apply, and the quota of requests. [`duplex_hub::quota`] defines the rates.
 
 use std::convert::Infallible;
 
@@ -14,10 +14,10 @@ use crate::gateway::Gateway;
 use crate::health::{ALIVE_PATH, READY_PATH};
 use duplex_hub::quota::{Address, Client, Rate};
 
-/// Paths outside the quota: a supervisor may share its address with clients that exceed theirs.
-const ALWAYS: [&str; 2] = [ALIVE_PATH, READY_PATH];
+/// Paths without a quota: a supervisor may share its address with clients that exceed theirs.
+const EXEMPT: [&str; 2] = [ALIVE_PATH, READY_PATH];
 
-/// The client of a request by its address, as [`ClientAddr`] says. The person is not known yet: add it with [`Client::known_as`].
+/// The client of a request by its [`ClientAddr`]. The person is not known yet: add it with [`Client::known_as`].
 #[must_use]
 pub fn client(extensions: &Extensions) -> Client {
     Client {
@@ -42,10 +42,10 @@ fn address(extensions: &Extensions) -> Option<Address> {
     extensions.get().map(|ClientAddr(address)| Address::from(*address))
 }
 
-/// Middleware: counts a request towards its address's quota. Past it, the response is 429 with `Retry-After`. Health checks are not
+/// Middleware: counts a request towards its address's quota. Beyond it, the response is 429 with `Retry-After`. Health checks are not
 /// counted.
 pub async fn requests(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
-    if ALWAYS.contains(&request.uri().path()) {
+    if EXEMPT.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     match gateway.quotas.take(&client(request.extensions()), Rate::Requests) {

@@ -1,4 +1,4 @@
-//! The HTTP status of each reason for which the session protocol, or Axum's extractors, refuse a request: one table for all routes.
+//! The HTTP statuses of the rejections of the session protocol and of Axum's extractors, for all routes.
 
 use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::http::{StatusCode, header};
@@ -7,7 +7,7 @@ use duplex_protocol::session::{Denied, Rejection};
 
 use crate::error::Problem;
 
-/// 404, 403, or 503 with `Retry-After` where the same request may succeed later.
+/// 404, 403, or 503 with `Retry-After` if the same request may succeed later.
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         match denied {
@@ -18,8 +18,8 @@ impl From<Denied> for Problem {
     }
 }
 
-/// 422 for what the command asks, 413 for its size, 409 for the time in its id, 429 for its rate, 507 for a full log; 503 with
-/// `Retry-After` where the same command may be accepted later.
+/// 422 for the command's content, 413 for its size, 409 for the time in its id, 429 for its rate, 507 for a full log; 503 with
+/// `Retry-After` if the same command may be accepted later.
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         let detail = rejection.to_string();
@@ -48,21 +48,21 @@ impl From<Exceeded> for Problem {
     }
 }
 
-/// The status that Axum gives, mostly 400.
+/// Axum's status, mostly 400.
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
 
-/// The status that Axum gives, such as 413.
+/// Axum's status, such as 413.
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
 
-/// The status that Axum gives, such as 415 or 422.
+/// Axum's status, such as 415 or 422.
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())

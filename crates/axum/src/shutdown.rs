@@ -1,4 +1,4 @@
-//! The node's shutdown: a signal that everything long-lived watches, the wait until all of it has ended, and process signals.
+//! The node's shutdown: a signal that long-lived tasks watch, the wait until they have ended, and process signals.
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -10,23 +10,23 @@ use tokio_util::task::TaskTracker;
 
 use duplex_protocol::session::SessionId;
 
-use crate::{awake, limits};
+use crate::{limits, suspend_aware};
 
 /// The shutdown of a node, and the tasks that it waits for. All clones are the same shutdown.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     begun: CancellationToken,
-    /// HTTP connections, WebSockets and other tasks that have to end before the process may.
+    /// HTTP connections, WebSockets and other tasks that must end before the process exits.
     tasks: TaskTracker,
 }
 
 impl Shutdown {
-    /// Begins the shutdown: no new connections are accepted, open ones are told to come back later.
+    /// Begins the shutdown: the node accepts no new connections, and tells clients of open ones when to reconnect.
     pub fn begin(&self) {
         self.begun.cancel();
     }
 
-    /// Begins the shutdown at SIGINT (Ctrl-C) or SIGTERM, as a service manager sends it. Must be called within a Tokio runtime.
+    /// Begins the shutdown at SIGINT (Ctrl-C) or SIGTERM, which service managers send. Must be called within a Tokio runtime.
     ///
     /// # Errors
     ///
@@ -70,25 +70,25 @@ impl Shutdown {
     ///
     /// # Errors
     ///
-    /// The number of tasks that were left at the deadline.
+    /// The number of tasks that still run at the deadline.
     pub async fn drained(&self, deadline: Duration) -> Result<(), usize> {
         self.tasks.close();
-        let ended = awake::timeout(deadline, self.tasks.wait()).await;
+        let ended = suspend_aware::timeout(deadline, self.tasks.wait()).await;
         ended.ok_or_else(|| self.tasks.len())
     }
 }
 
-/// How long the client of a session waits before it reconnects to a node that drains: between 0.5 s and 4.5 s, evenly by the
-/// session's id, so that clients do not all return in the same moment.
+/// The delay after which a session's client reconnects when its node drains: between 0.5 s and 4.5 s, distributed evenly by the
+/// session's id, so that clients do not all reconnect at the same moment.
 #[must_use]
 pub fn reconnect_delay(session: &SessionId) -> Duration {
     let mut hasher = DefaultHasher::new();
     session.hash(&mut hasher);
-    let range = u64::try_from(limits::DRAIN_SPREAD.as_millis()).unwrap_or(u64::MAX);
-    limits::DRAIN_PAUSE + Duration::from_millis(hasher.finish() % range.max(1))
+    let range = u64::try_from(limits::DRAIN_RECONNECT_SPREAD.as_millis()).unwrap_or(u64::MAX);
+    limits::DRAIN_RECONNECT_MIN + Duration::from_millis(hasher.finish() % range.max(1))
 }
 
-/// Keeps SIGHUP from ending the process, as when its terminal closes. A server with TLS reloads its certificate on SIGHUP
+/// Keeps SIGHUP, which a closing terminal sends, from ending the process. A server with TLS reloads its certificate on SIGHUP
 /// ([`Tls::renew`](crate::listen::Tls::renew)). Must be called within a Tokio runtime.
 ///
 /// # Errors
@@ -99,7 +99,7 @@ pub fn ignore_sighup() -> std::io::Result<()> {
     signal(SignalKind::hangup()).map(drop)
 }
 
-/// Makes a write beyond the process's file size limit (`ulimit -f`) an error instead of its end by SIGXFSZ.
+/// Keeps SIGXFSZ from ending the process: a write beyond the process's file size limit (`ulimit -f`) fails with an error instead.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! WebSockets of an app's own, beside the session's: [`upgrade`] checks the handshake and runs a [`ConnectionHandler`] on the connection.
+//! An app's own WebSockets, in addition to the session's: [`upgrade`] checks the handshake and runs a [`ConnectionHandler`] on the
+//! connection.
 
 pub use crate::transport::handler::{CloseFrame, ConnectionHandler, Message, Text};
 pub use crate::transport::handshake::UpgradeEndpoint;

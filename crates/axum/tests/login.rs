@@ -1,11 +1,11 @@
-//! An app with a login of its own, on the public interface alone: sessions by a cookie, refused without one, ended with their login on
-//! every transport.
+//! An app with its own login, on the public API only: sessions are identified by a cookie, refused without one, and end with their login
+//! on every transport.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on has failed"
+    reason = "a panic fails the test"
 )]
 
 use std::collections::HashMap;
@@ -39,8 +39,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 use tower::ServiceExt as _;
 
-/// For what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The timeout of every wait.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 struct Tally;
 
@@ -67,7 +67,7 @@ impl Decider for Tally {
     }
 }
 
-/// Who is signed in, by the secret in their cookie.
+/// The signed-in users, by the secret in their cookie.
 #[derive(Clone, Default)]
 struct Logins(Arc<Mutex<HashMap<&'static str, RevocableLogin>>>);
 
@@ -117,7 +117,7 @@ impl App {
         }
     }
 
-    /// A connection in memory.
+    /// Opens an in-memory connection.
     fn connect(&self) -> DuplexStream {
         let (client, server) = duplex(64 << 10);
         tokio::spawn(listen::serve_connection(
@@ -138,7 +138,7 @@ impl App {
         Ok(Socket(socket))
     }
 
-    /// A session that was welcomed.
+    /// Opens a session and awaits its welcome.
     async fn session(&self, who: &str) -> Socket {
         let mut socket = self.socket(&format!("login={who}")).await.unwrap();
         let (build, name) = (String::new(), None);
@@ -157,7 +157,7 @@ impl App {
         (status, serde_json::from_slice(&body).unwrap())
     }
 
-    /// An event stream whose head was read.
+    /// Opens an event stream and reads its head.
     async fn events(&self, who: &str) -> Stream {
         let mut stream = Stream(self.connect(), String::new());
         let head = format!(
@@ -205,7 +205,7 @@ impl Socket {
     }
 }
 
-/// An open event stream, and what came of it.
+/// An open event stream, and its received text.
 struct Stream(DuplexStream, String);
 
 impl Stream {
@@ -218,13 +218,13 @@ impl Stream {
 
     async fn until(&mut self, text: &str) {
         while !self.1.contains(text) {
-            assert!(self.read().await > 0, "it ended without {text}: {}", self.1);
+            assert!(self.read().await > 0, "the stream ended without {text}: {}", self.1);
         }
     }
 }
 
 async fn within<T>(expected: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, expected).await.expect("it must come")
+    timeout(TIMEOUT, expected).await.expect("no timeout")
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn a_refused_caller_gets_the_logins_response_on_every_transport() {
     let app = App::new();
     for cookie in ["", "login=eve", "login=ann; login=bob"] {
         let Error::Http(response) = *app.socket(cookie).await.err().unwrap() else {
-            panic!("an answer")
+            panic!("no HTTP response")
         };
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -266,10 +266,7 @@ async fn the_end_of_a_login_ends_its_websocket_and_no_other() {
     app.logins.end("ann", LoginEnd::signed_out("signed out"));
     let expected = (Closing::Ended, code::ENDED, "signed out".to_owned());
     assert_eq!(ann.ended().await, expected);
-    assert!(
-        app.socket("login=ann").await.is_err(),
-        "the cookie is worth nothing now"
-    );
+    assert!(app.socket("login=ann").await.is_err(), "the cookie is no longer valid");
     bob.send(&ClientFrame::Ping { nonce: 7 }).await;
     assert_eq!(bob.receive().await, ServerFrame::Pong { nonce: 7 });
 }

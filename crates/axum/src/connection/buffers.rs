@@ -1,5 +1,5 @@
-//! The node's budget of buffered bytes: messages that have arrived in part, and responses that their peers do not read. When the sum
-//! exceeds the budget, the connection that holds most is closed, then the next, until the rest fits.
+//! The node's budget of buffered bytes: partially received messages, and responses that their peers do not read. When the sum exceeds
+//! the budget, the connection that holds the most is closed, then the next, until the rest fits.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use crate::connection::counters::{Counters, DisconnectReason};
 use crate::lock::lock;
 
-/// The budget of a node's buffered bytes. All clones are the same budget.
+/// The budget of a node's buffered bytes. All clones share one budget.
 #[derive(Debug, Clone)]
 pub struct BufferBudget(Arc<Inner>);
 
@@ -51,7 +51,7 @@ impl BufferBudget {
         })
     }
 
-    /// Bytes that all connections hold now.
+    /// Bytes that all connections currently hold.
     #[must_use]
     pub fn held(&self) -> usize {
         self.0.held.load(Relaxed)
@@ -69,21 +69,21 @@ impl Inner {
         lock(&self.holders)
     }
 
-    /// Revokes the largest shares until the rest fits the limit. Shares that are revoked already do not count: they are about to be
+    /// Revokes the largest shares until the rest fits the limit. Shares that are already revoked do not count: they are about to be
     /// released.
-    fn relieve(&self) {
+    fn revoke_largest(&self) {
         let holders = self.holders();
-        let mut left: Vec<_> = holders
+        let mut active: Vec<_> = holders
             .values()
             .filter(|holder| !holder.revoked.is_cancelled())
             .map(|holder| (holder.bytes.load(Relaxed), holder))
             .collect();
-        let mut sum: usize = left.iter().map(|(bytes, _)| bytes).sum();
+        let mut sum: usize = active.iter().map(|(bytes, _)| bytes).sum();
         if sum <= self.limit {
             return;
         }
-        left.sort_unstable_by_key(|(bytes, _)| *bytes);
-        while let Some((bytes, holder)) = left.pop().filter(|_| sum > self.limit) {
+        active.sort_unstable_by_key(|(bytes, _)| *bytes);
+        while let Some((bytes, holder)) = active.pop().filter(|_| sum > self.limit) {
             holder.revoked.cancel();
             self.counters.count_disconnect(DisconnectReason::Memory);
             sum -= bytes;
@@ -109,11 +109,11 @@ impl BufferShare {
         }
         let held = self.budget.held.fetch_add(bytes, Relaxed) + bytes;
         if held > self.budget.limit {
-            self.budget.relieve();
+            self.budget.revoke_largest();
         }
     }
 
-    /// Gives back `bytes`, or all that is held if that is less.
+    /// Releases `bytes`, or all held bytes if they are fewer.
     pub(crate) fn shrink(&self, bytes: usize) {
         if bytes == 0 {
             return;
@@ -128,7 +128,7 @@ impl BufferShare {
         self.budget.held.fetch_sub(before.min(bytes), Relaxed);
     }
 
-    /// Gives back all bytes, and holds none from now on.
+    /// Releases all bytes; later calls of [`grow`](Self::grow) have no effect.
     pub(crate) fn close(&self) {
         self.holder.closed.store(true, Relaxed);
         self.shrink(usize::MAX);
@@ -139,7 +139,7 @@ impl BufferShare {
         self.holder.bytes.load(Relaxed)
     }
 
-    /// Completes when the node needs the bytes back: the connection is to be closed.
+    /// Completes when the share is revoked: the connection must then be closed.
     pub(crate) fn revoked(&self) -> WaitForCancellationFuture<'_> {
         self.holder.revoked.cancelled()
     }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_goes_and_no_other() {
+    fn only_the_largest_share_is_revoked() {
         let counters = Arc::new(Counters::default());
         let budget = BufferBudget::new(100, Arc::clone(&counters));
         let [small, large, last] = [(); 3].map(|()| budget.share());
@@ -176,7 +176,7 @@ mod tests {
             [false, true, false]
         );
         last.grow(60);
-        assert!(!last.is_revoked(), "what was revoked is on its way out");
+        assert!(!last.is_revoked(), "a revoked share no longer counts");
         last.grow(20);
         assert!(last.is_revoked() && !small.is_revoked());
         assert_eq!(counters.snapshot().disconnects(DisconnectReason::Memory), 2);

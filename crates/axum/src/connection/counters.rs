@@ -1,4 +1,4 @@
-//! Counters of a node: connections by transport, messages, bytes, responses. A connection is counted as long as its guard lives.
+//! Counters of a node: connections by transport, messages, bytes, responses. A connection is counted until its guard is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,7 +9,7 @@ use duplex_hub::quota::QuotaGuard;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportKind {
-    /// A WebSocket of an endpoint, which is no session.
+    /// A WebSocket of an endpoint, without a session.
     Endpoint,
     /// A session over WebSocket.
     WebSocket,
@@ -19,7 +19,7 @@ pub enum TransportKind {
     Poll,
     /// A participant of a simulation, over WebSocket or over HTTP.
     Simulation,
-    /// A second WebSocket of a page beside its session, such as for signals. It is counted apart from [`CounterSnapshot::connections`].
+    /// A page's second WebSocket in addition to its session, such as for signals. It is not part of [`CounterSnapshot::connections`].
     Signals,
 }
 
@@ -48,15 +48,15 @@ impl TransportKind {
     }
 }
 
-/// Why the server ended a connection that its peer did not end.
+/// The reason for which the server ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The peer read nothing of what was sent.
+    /// The peer did not read.
     Slow,
-    /// Nothing came from the peer.
+    /// The peer sent nothing.
     Silent,
-    /// The peer broke the protocol spoken on the connection.
+    /// The peer violated the connection's protocol.
     ProtocolError,
     /// The node's buffers were full, and the connection held the most of them.
     Memory,
@@ -87,13 +87,13 @@ impl DisconnectReason {
     }
 }
 
-/// Why a request was refused before any route saw it.
+/// The reason for which a request was refused before routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefusalReason {
-    /// It names no host, or one under which the node does not answer.
+    /// The request names no host, or one that the node does not serve.
     Host,
-    /// It comes from a page of another origin.
+    /// The request comes from a page of another origin.
     Origin,
 }
 
@@ -115,10 +115,10 @@ impl RefusalReason {
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
-    /// Open [`TransportKind::Signals`] sockets. Every page has one beside its session, so they are counted and bounded apart.
+    /// Open [`TransportKind::Signals`] sockets. Every page has one in addition to its session, so they are counted and limited separately.
     signals: AtomicU64,
-    /// Open now, by [`TransportKind`]. All arrays are indexed by their enum.
-    kinds: [AtomicU64; TransportKind::ALL.len()],
+    /// Currently open, by [`TransportKind`]. All arrays are indexed by their enum.
+    open: [AtomicU64; TransportKind::ALL.len()],
     opened: [AtomicU64; TransportKind::ALL.len()],
     disconnects: [AtomicU64; DisconnectReason::ALL.len()],
     refused: [AtomicU64; RefusalReason::ALL.len()],
@@ -133,28 +133,28 @@ pub struct Counters {
 
 impl Counters {
     /// Counts a connection if there are fewer than `limit`.
-    pub(crate) fn open(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
-        self.open_among(|counters| &counters.connections, limit)
+    pub(crate) fn open_connection(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
+        self.open_in(|counters| &counters.connections, limit)
     }
 
     /// Counts a [`TransportKind::Signals`] socket if there are fewer than `limit`.
     pub(crate) fn open_signals(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
-        self.open_among(|counters| &counters.signals, limit)
+        self.open_in(|counters| &counters.signals, limit)
     }
 
-    fn open_among(self: &Arc<Self>, among: Among, limit: u64) -> Option<ConnectionGuard> {
-        among(self)
+    fn open_in(self: &Arc<Self>, pool: Pool, limit: u64) -> Option<ConnectionGuard> {
+        pool(self)
             .try_update(Relaxed, Relaxed, |open| (open < limit).then_some(open + 1))
             .ok()
             .map(|_| ConnectionGuard {
                 counters: Arc::clone(self),
-                among,
+                pool,
                 kind: None,
-                _held: None,
+                _quota: None,
             })
     }
 
-    /// Counts messages of an app's own transport, in both directions.
+    /// Counts messages of an app's own transport.
     pub fn count_messages(&self, received: u64, sent: u64) {
         self.received.fetch_add(received, Relaxed);
         self.sent.fetch_add(sent, Relaxed);
@@ -167,12 +167,12 @@ impl Counters {
     }
 
     /// Counts a connection that the server ended.
-    pub fn count_disconnect(&self, why: DisconnectReason) {
-        self.disconnects[why as usize].fetch_add(1, Relaxed);
+    pub fn count_disconnect(&self, reason: DisconnectReason) {
+        self.disconnects[reason as usize].fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn count_refusal(&self, why: RefusalReason) {
-        self.refused[why as usize].fetch_add(1, Relaxed);
+    pub(crate) fn count_refusal(&self, reason: RefusalReason) {
+        self.refused[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts a failed TLS handshake.
@@ -187,13 +187,13 @@ impl Counters {
         }
     }
 
-    /// All counters now. Each is read by itself: the sums of two may differ by what happens in between.
+    /// A snapshot of all counters. Each is read separately: two related counters may differ by events in between.
     #[must_use]
     pub fn snapshot(&self) -> CounterSnapshot {
         let read = |count: &AtomicU64| count.load(Relaxed);
         CounterSnapshot {
             connections: read(&self.connections),
-            open: self.kinds.each_ref().map(read),
+            open: self.open.each_ref().map(read),
             opened: self.opened.each_ref().map(read),
             disconnects: self.disconnects.each_ref().map(read),
             refused: self.refused.each_ref().map(read),
@@ -207,30 +207,30 @@ impl Counters {
     }
 }
 
-/// The count that bounds a connection.
-type Among = fn(&Counters) -> &AtomicU64;
+/// Selects the count that limits a connection.
+type Pool = fn(&Counters) -> &AtomicU64;
 
-/// A place among the node's connections, and among those of its client, until it is dropped.
-#[must_use = "the place is given back when the guard is dropped"]
+/// Counts a connection towards the limits of its node and its client until it is dropped.
+#[must_use = "the connection is counted only until the guard is dropped"]
 pub struct ConnectionGuard {
     counters: Arc<Counters>,
-    among: Among,
+    pool: Pool,
     kind: Option<TransportKind>,
-    /// The place among those of its client.
-    _held: Option<QuotaGuard>,
+    /// Counts the connection towards its client's quota.
+    _quota: Option<QuotaGuard>,
 }
 
 impl ConnectionGuard {
-    /// The same guard with a place among those of its client.
-    pub(crate) fn holding(mut self, held: QuotaGuard) -> Self {
-        self._held = Some(held);
+    /// Adds the guard of the client's quota.
+    pub(crate) fn with_quota(mut self, quota: QuotaGuard) -> Self {
+        self._quota = Some(quota);
         self
     }
 
-    /// Counts the connection under its transport, too.
+    /// Counts the connection under its transport as well.
     pub fn with_kind(mut self, kind: TransportKind) -> Self {
         self.kind = Some(kind);
-        self.counters.kinds[kind as usize].fetch_add(1, Relaxed);
+        self.counters.open[kind as usize].fetch_add(1, Relaxed);
         self.counters.opened[kind as usize].fetch_add(1, Relaxed);
         self
     }
@@ -238,18 +238,18 @@ impl ConnectionGuard {
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        (self.among)(&self.counters).fetch_sub(1, Relaxed);
+        (self.pool)(&self.counters).fetch_sub(1, Relaxed);
         if let Some(kind) = self.kind {
-            self.counters.kinds[kind as usize].fetch_sub(1, Relaxed);
+            self.counters.open[kind as usize].fetch_sub(1, Relaxed);
         }
     }
 }
 
-/// The counters at one moment. Counts of open connections go up and down; all others are totals since the start.
+/// A snapshot of the counters. Counts of open connections are gauges; all others are totals since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CounterSnapshot {
-    /// Open connections of visitors: all but the sockets of [`TransportKind::Signals`].
+    /// Open connections of visitors, without the sockets of [`TransportKind::Signals`].
     pub connections: u64,
     /// TLS handshakes that failed or took too long.
     pub failed_handshakes: u64,
@@ -257,9 +257,9 @@ pub struct CounterSnapshot {
     pub received: u64,
     /// WebSocket messages sent, and frames over the fallbacks.
     pub sent: u64,
-    /// Bytes received over TCP, whatever they carry.
+    /// Bytes received over TCP, of all protocols.
     pub bytes_in: u64,
-    /// Bytes sent over TCP, whatever they carry.
+    /// Bytes sent over TCP, of all protocols.
     pub bytes_out: u64,
     /// HTTP responses by the status's first digit, from 1xx to 5xx.
     pub responses: [u64; 5],
@@ -270,13 +270,13 @@ pub struct CounterSnapshot {
 }
 
 impl CounterSnapshot {
-    /// Connections of this kind that are open now.
+    /// Open connections of this kind.
     #[must_use]
     pub const fn open(&self, kind: TransportKind) -> u64 {
         self.open[kind as usize]
     }
 
-    /// Connections of this kind that were opened since the start. A poll is one.
+    /// Connections of this kind that were opened since the start; each poll counts as one.
     #[must_use]
     pub const fn opened(&self, kind: TransportKind) -> u64 {
         self.opened[kind as usize]
@@ -284,14 +284,14 @@ impl CounterSnapshot {
 
     /// Connections that the server ended for this reason.
     #[must_use]
-    pub const fn disconnects(&self, why: DisconnectReason) -> u64 {
-        self.disconnects[why as usize]
+    pub const fn disconnects(&self, reason: DisconnectReason) -> u64 {
+        self.disconnects[reason as usize]
     }
 
-    /// Requests that were refused for this reason before any route saw them.
+    /// Requests that were refused for this reason before routing.
     #[must_use]
-    pub const fn refused(&self, why: RefusalReason) -> u64 {
-        self.refused[why as usize]
+    pub const fn refused(&self, reason: RefusalReason) -> u64 {
+        self.refused[reason as usize]
     }
 }
 
@@ -300,23 +300,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_counts_as_long_as_its_guard_lives() {
+    fn a_connection_counts_until_its_guard_is_dropped() {
         let counters = Arc::new(Counters::default());
-        let first = counters.open(2);
-        let second = counters.open(2);
+        let first = counters.open_connection(2);
+        let second = counters.open_connection(2);
         assert!(first.is_some() && second.is_some());
-        assert!(counters.open(2).is_none());
+        assert!(counters.open_connection(2).is_none());
         assert_eq!(counters.snapshot().connections, 2);
         drop(first);
         assert_eq!(counters.snapshot().connections, 1);
-        assert!(counters.open(2).is_some());
+        assert!(counters.open_connection(2).is_some());
     }
 
     #[test]
-    fn a_connection_counts_for_its_way() {
+    fn a_connection_counts_for_its_transport() {
         let counters = Arc::new(Counters::default());
-        let open = counters.open(2).map(|open| open.with_kind(TransportKind::Sse));
-        let other = counters.open(2);
+        let open = counters
+            .open_connection(2)
+            .map(|open| open.with_kind(TransportKind::Sse));
+        let other = counters.open_connection(2);
         assert_eq!(
             (counters.snapshot().connections, counters.snapshot().open),
             (2, [0, 0, 1, 0, 0, 0])
@@ -330,13 +332,13 @@ mod tests {
     }
 
     #[test]
-    fn sockets_of_signals_are_bounded_and_take_no_place_of_others() {
+    fn signal_sockets_are_limited_separately() {
         let counters = Arc::new(Counters::default());
         let signals = counters
             .open_signals(1)
             .map(|open| open.with_kind(TransportKind::Signals));
         assert!(signals.is_some() && counters.open_signals(1).is_none());
-        assert!(counters.open(1).is_some());
+        assert!(counters.open_connection(1).is_some());
         assert_eq!(
             (counters.snapshot().connections, counters.snapshot().open),
             (0, [0, 0, 0, 0, 0, 1])

@@ -1,5 +1,5 @@
-//! Records of handshakes, by the name that the page chose for its connection: those of all open connections that have a name, and of
-//! the last ones that ended.
+//! Records of handshakes, by the trace that the page chose for its connection: those of all open connections with a trace, and of the
+//! connections that ended last.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -9,68 +9,67 @@ use duplex_protocol::handshake::{Ended, Handshake};
 
 #[derive(Debug)]
 pub(crate) struct Handshakes {
-    kept: Mutex<Kept>,
-    /// Records of ended connections; those of open ones are bounded by the connections.
+    records: Mutex<Records>,
+    /// Records of ended connections that are kept; those of open connections are bounded by the connections.
     limit: usize,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    records: HashMap<String, Handshake>,
-    /// Trace and connection, oldest first. The trace may name a newer connection by now.
+struct Records {
+    by_trace: HashMap<String, Handshake>,
+    /// Trace and connection, oldest first. The trace may belong to a newer connection meanwhile.
     ended: VecDeque<(String, String)>,
 }
 
 impl Handshakes {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            kept: Mutex::default(),
+            records: Mutex::default(),
             limit,
         }
     }
 
-    /// Keeps the record of a connection that opened. It replaces an older one of the same trace.
+    /// Stores the record of a new connection. It replaces an older one of the same trace.
     pub(crate) fn open(&self, trace: &str, record: Handshake) {
-        self.kept().records.insert(trace.to_owned(), record);
+        self.records().by_trace.insert(trace.to_owned(), record);
     }
 
     pub(crate) fn end(&self, trace: &str, connection: &str, ended: Ended) {
-        let kept = &mut *self.kept();
-        let Some(record) = kept
-            .records
+        let records = &mut *self.records();
+        let Some(record) = records
+            .by_trace
             .get_mut(trace)
             .filter(|record| record.connection == connection)
         else {
             return;
         };
         record.ended = Some(ended);
-        kept.ended.push_back((trace.to_owned(), connection.to_owned()));
-        while kept.ended.len() > self.limit {
-            kept.forget_oldest();
+        records.ended.push_back((trace.to_owned(), connection.to_owned()));
+        while records.ended.len() > self.limit {
+            records.remove_oldest();
         }
     }
 
     pub(crate) fn get(&self, trace: &str) -> Option<Handshake> {
-        self.kept().records.get(trace).cloned()
+        self.records().by_trace.get(trace).cloned()
     }
 
-    /// The records, locked.
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        lock(&self.kept)
+    fn records(&self) -> MutexGuard<'_, Records> {
+        lock(&self.records)
     }
 }
 
-impl Kept {
-    fn forget_oldest(&mut self) {
+impl Records {
+    fn remove_oldest(&mut self) {
         let Some((trace, connection)) = self.ended.pop_front() else {
             return;
         };
         if self
-            .records
+            .by_trace
             .get(&trace)
             .is_some_and(|record| record.connection == connection)
         {
-            self.records.remove(&trace);
+            self.by_trace.remove(&trace);
         }
     }
 }
@@ -108,20 +107,20 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_connection_is_kept_until_younger_ones_push_it_out() {
+    fn the_record_of_an_ended_connection_is_kept_up_to_the_limit() {
         let handshakes = Handshakes::new(1);
         handshakes.open("a", record("1"));
         handshakes.end("a", "1", ended());
         assert_eq!(handshakes.get("a").and_then(|found| found.ended), Some(ended()));
         handshakes.open("b", record("2"));
-        assert!(handshakes.get("a").is_some(), "an open connection pushes nothing out");
+        assert!(handshakes.get("a").is_some(), "an open connection evicts no record");
         handshakes.end("b", "2", ended());
         assert!(handshakes.get("a").is_none());
         assert!(handshakes.get("b").is_some());
     }
 
     #[test]
-    fn the_end_of_an_older_connection_does_not_touch_a_younger_one_of_the_same_name() {
+    fn the_end_of_an_older_connection_does_not_change_a_newer_record_of_the_same_trace() {
         let handshakes = Handshakes::new(8);
         handshakes.open("a", record("1"));
         handshakes.open("a", record("2"));
@@ -131,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_kept_is_bounded(limit in 0usize..6, steps in prop::collection::vec((0u8..5, any::<bool>()), 0..80)) {
+        fn the_records_are_bounded(limit in 0usize..6, steps in prop::collection::vec((0u8..5, any::<bool>()), 0..80)) {
             let handshakes = Handshakes::new(limit);
             let mut open: Vec<(String, String)> = Vec::new();
             for (number, (name, opens)) in steps.into_iter().enumerate() {
@@ -143,10 +142,10 @@ mod tests {
                     let (trace, connection) = open.remove(at);
                     handshakes.end(&trace, &connection, ended());
                 }
-                let kept = handshakes.kept();
+                let records = handshakes.records();
                 let open_names: HashSet<_> = open.iter().map(|(trace, _)| trace).collect();
-                prop_assert!(kept.ended.len() <= limit);
-                prop_assert!(kept.records.len() <= open_names.len() + limit);
+                prop_assert!(records.ended.len() <= limit);
+                prop_assert!(records.by_trace.len() <= open_names.len() + limit);
             }
         }
     }

@@ -1,40 +1,40 @@
-//! The keepalive state machine: when to ping a peer and when to give it up. Pure: it takes moments and owns no timer.
+//! The keepalive state machine: when to ping a peer, and when to close its connection. Pure: the caller passes the time.
 
 use std::time::Duration;
 
 /// The state of one connection's keepalive. All times are durations since the connection's opening.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keepalive {
-    ping_every: Duration,
-    /// Longest silence. A peer that answers pings never reaches it.
+    ping_interval: Duration,
+    /// The longest silence. A peer that answers pings never reaches it.
     silence_limit: Duration,
-    /// A check that comes so much late came after a pause of the process.
-    gap: Duration,
+    /// A check that is late by this much follows a suspension of the process.
+    suspension: Duration,
     next_ping: Duration,
     /// When the next check is due.
     due: Duration,
-    /// When the process last resumed from a pause: nothing could be received before.
+    /// When the process last resumed from a suspension: it could not receive anything before.
     resumed: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeepaliveAction {
     /// Nothing to do. Check again at `until`.
-    Rest { until: Duration },
+    Wait { until: Duration },
     /// Send a ping. Check again at `until`.
     Ping { until: Duration },
-    /// Nothing was received for the silence limit: give the peer up.
-    Silent,
+    /// Nothing was received for the silence limit: close the connection.
+    Timeout,
 }
 
 impl Keepalive {
-    pub(crate) fn new(ping_every: Duration, silence_limit: Duration, gap: Duration) -> Self {
+    pub(crate) fn new(ping_interval: Duration, silence_limit: Duration, suspension: Duration) -> Self {
         Self {
-            ping_every,
+            ping_interval,
             silence_limit,
-            gap,
-            next_ping: ping_every,
-            due: ping_every.min(silence_limit),
+            suspension,
+            next_ping: ping_interval,
+            due: ping_interval.min(silence_limit),
             resumed: Duration::ZERO,
         }
     }
@@ -44,25 +44,25 @@ impl Keepalive {
         self.due
     }
 
-    /// Checks at `now`. `heard` is when bytes were last received, or when the connection last did not read.
-    pub(crate) fn beat(&mut self, now: Duration, heard: Duration) -> KeepaliveAction {
-        if now >= self.due.saturating_add(self.gap) {
+    /// Checks at `now`. `last_received` is when bytes were last received, or when the connection last resumed reading.
+    pub(crate) fn check(&mut self, now: Duration, last_received: Duration) -> KeepaliveAction {
+        if now >= self.due.saturating_add(self.suspension) {
             self.resumed = now;
         }
-        let silent_at = heard.max(self.resumed).saturating_add(self.silence_limit);
-        if now >= silent_at {
-            return KeepaliveAction::Silent;
+        let timeout_at = last_received.max(self.resumed).saturating_add(self.silence_limit);
+        if now >= timeout_at {
+            return KeepaliveAction::Timeout;
         }
-        let pings = now >= self.next_ping;
-        if pings {
-            self.next_ping = now.saturating_add(self.ping_every);
+        let ping_due = now >= self.next_ping;
+        if ping_due {
+            self.next_ping = now.saturating_add(self.ping_interval);
         }
-        let until = self.next_ping.min(silent_at);
+        let until = self.next_ping.min(timeout_at);
         self.due = until;
-        if pings {
+        if ping_due {
             KeepaliveAction::Ping { until }
         } else {
-            KeepaliveAction::Rest { until }
+            KeepaliveAction::Wait { until }
         }
     }
 }
@@ -77,59 +77,59 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_peer_is_pinged_and_then_given_up() {
+    fn a_silent_peer_is_pinged_and_then_times_out() {
         let mut keepalive = Keepalive::new(s(25), s(60), s(2));
         assert_eq!(keepalive.first(), s(25));
-        assert_eq!(keepalive.beat(s(25), s(0)), KeepaliveAction::Ping { until: s(50) });
-        assert_eq!(keepalive.beat(s(50), s(0)), KeepaliveAction::Ping { until: s(60) });
-        assert_eq!(keepalive.beat(s(60), s(0)), KeepaliveAction::Silent);
+        assert_eq!(keepalive.check(s(25), s(0)), KeepaliveAction::Ping { until: s(50) });
+        assert_eq!(keepalive.check(s(50), s(0)), KeepaliveAction::Ping { until: s(60) });
+        assert_eq!(keepalive.check(s(60), s(0)), KeepaliveAction::Timeout);
     }
 
     #[test]
-    fn a_peer_that_was_heard_stays() {
+    fn a_peer_that_sends_is_kept() {
         let mut keepalive = Keepalive::new(s(25), s(60), s(2));
-        assert_eq!(keepalive.beat(s(26), s(25)), KeepaliveAction::Ping { until: s(51) });
-        assert_eq!(keepalive.beat(s(30), s(25)), KeepaliveAction::Rest { until: s(51) });
+        assert_eq!(keepalive.check(s(26), s(25)), KeepaliveAction::Ping { until: s(51) });
+        assert_eq!(keepalive.check(s(30), s(25)), KeepaliveAction::Wait { until: s(51) });
     }
 
     #[test]
-    fn a_pause_of_the_process_is_no_silence_of_the_peer() {
+    fn a_suspension_does_not_count_as_silence() {
         let mut keepalive = Keepalive::new(s(12), s(32), s(2));
-        assert_eq!(keepalive.beat(s(12), s(11)), KeepaliveAction::Ping { until: s(24) });
+        assert_eq!(keepalive.check(s(12), s(11)), KeepaliveAction::Ping { until: s(24) });
         assert_eq!(
-            keepalive.beat(s(69), s(11)),
+            keepalive.check(s(69), s(11)),
             KeepaliveAction::Ping { until: s(81) },
             "45 s later"
         );
-        assert_eq!(keepalive.beat(s(81), s(11)), KeepaliveAction::Ping { until: s(93) });
-        assert_eq!(keepalive.beat(s(93), s(11)), KeepaliveAction::Ping { until: s(101) });
-        assert_eq!(keepalive.beat(s(101), s(11)), KeepaliveAction::Silent);
+        assert_eq!(keepalive.check(s(81), s(11)), KeepaliveAction::Ping { until: s(93) });
+        assert_eq!(keepalive.check(s(93), s(11)), KeepaliveAction::Ping { until: s(101) });
+        assert_eq!(keepalive.check(s(101), s(11)), KeepaliveAction::Timeout);
     }
 
     proptest! {
-        /// Whenever it says to look again, looking exactly then: it never rests for ever, pings no more often than asked,
-        /// and gives up exactly at the limit after the last sound.
+        /// Checked exactly at each `until`, it makes progress, pings no more often than the interval, and times out exactly at the limit
+        /// after the last received bytes.
         #[test]
-        fn it_gives_up_at_the_limit_and_never_before(
+        fn it_times_out_at_the_limit_and_never_before(
             ping in 1u64..50,
             more in 1u64..50,
-            sounds in prop::collection::vec(0u64..400, 0..20),
+            receptions in prop::collection::vec(0u64..400, 0..20),
         ) {
             let limit = ping + more;
             let mut keepalive = Keepalive::new(s(ping), s(limit), s(2));
             let mut now = keepalive.first();
             let mut pinged = None;
             loop {
-                let heard = sounds.iter().copied().filter(|at| s(*at) <= now).max().unwrap_or(0);
-                match keepalive.beat(now, s(heard)) {
-                    KeepaliveAction::Rest { until } => { prop_assert!(until > now); now = until; }
+                let received = receptions.iter().copied().filter(|at| s(*at) <= now).max().unwrap_or(0);
+                match keepalive.check(now, s(received)) {
+                    KeepaliveAction::Wait { until } => { prop_assert!(until > now); now = until; }
                     KeepaliveAction::Ping { until } => {
                         if let Some(before) = pinged { prop_assert!(now - before >= s(ping)); }
                         pinged = Some(now);
                         prop_assert!(until > now);
                         now = until;
                     }
-                    KeepaliveAction::Silent => { prop_assert_eq!(now, s(heard + limit)); break; }
+                    KeepaliveAction::Timeout => { prop_assert_eq!(now, s(received + limit)); break; }
                 }
             }
         }

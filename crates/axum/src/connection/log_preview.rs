@@ -1,4 +1,4 @@
-//! A message as a line of the log: cut to a bounded length, control characters escaped, binary as its size.
+//! A preview of a message for the log: text is truncated and its control characters are escaped; binary is written as its size.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -7,7 +7,7 @@ use crate::endpoint::Payload;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogPreview<'a> {
     payload: Payload<'a>,
-    /// Characters of text shown.
+    /// The most characters of text.
     limit: usize,
 }
 
@@ -26,7 +26,7 @@ impl Display for LogPreview<'_> {
     }
 }
 
-/// Escapes control characters: they could forge a line of the log or drive the terminal that shows it.
+/// Escapes control characters, which could forge a log line or control the terminal that displays it.
 fn write_text(f: &mut Formatter<'_>, text: &str, limit: usize) -> fmt::Result {
     let mut rest = text.chars();
     for c in rest.by_ref().take(limit) {
@@ -47,33 +47,33 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn shown(text: &str, limit: usize) -> String {
+    fn preview(text: &str, limit: usize) -> String {
         LogPreview::new(Payload::Text(text), limit).to_string()
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(shown("안녕하세요", 5), "안녕하세요");
-        assert_eq!(shown("안녕하세요", 2), "안녕… (+9 bytes)");
-        assert_eq!(shown("", 0), "");
+    fn a_long_text_is_truncated_between_characters() {
+        assert_eq!(preview("안녕하세요", 5), "안녕하세요");
+        assert_eq!(preview("안녕하세요", 2), "안녕… (+9 bytes)");
+        assert_eq!(preview("", 0), "");
     }
 
     #[test]
-    fn a_message_cannot_forge_a_line() {
-        assert_eq!(shown("a\nINFO b\u{1b}[31m", 50), "a\\nINFO b\\u{1b}[31m");
+    fn a_message_cannot_forge_a_log_line() {
+        assert_eq!(preview("a\nINFO b\u{1b}[31m", 50), "a\\nINFO b\\u{1b}[31m");
     }
 
     #[test]
-    fn binary_is_shown_as_its_size() {
+    fn binary_is_written_as_its_size() {
         assert_eq!(LogPreview::new(Payload::Binary(&[0; 3]), 1).to_string(), "<3 bytes>");
     }
 
     proptest! {
         #[test]
-        fn what_is_shown_is_bounded_and_has_no_control_characters(text in any::<String>(), limit in 0usize..40) {
-            let shown = shown(&text, limit);
-            prop_assert!(!shown.chars().any(char::is_control));
-            prop_assert!(shown.chars().count() <= limit * 10 + 30);
+        fn a_preview_is_bounded_and_has_no_control_characters(text in any::<String>(), limit in 0usize..40) {
+            let preview = preview(&text, limit);
+            prop_assert!(!preview.chars().any(char::is_control));
+            prop_assert!(preview.chars().count() <= limit * 10 + 30);
         }
     }
 }

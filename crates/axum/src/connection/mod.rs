@@ -1,4 +1,4 @@
-//! What bounds and counts every connection, whatever it carries: counters, the budget of buffered bytes, observers of TCP bytes.
+//! The limits and counters of all connections: counters, the budget of buffered bytes, observers of TCP bytes.
 
 mod buffers;
 pub(crate) mod counters;
@@ -25,7 +25,7 @@ pub(crate) use self::response_body::PacedBody;
 pub use self::response_body::shared_body;
 pub(crate) use self::write_stall::WriteStall;
 
-/// Response headers for what must reach its reader at once: proxies neither store, transform nor buffer it.
+/// Headers of a response that must reach its client at once: proxies neither store, transform nor buffer it.
 pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
     (
         header::CACHE_CONTROL,
@@ -37,22 +37,22 @@ pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-/// An observer of one TCP connection's bytes. Its methods are called on the connection's task and must not block. With TLS it sees
-/// the bytes inside.
+/// An observer of one TCP connection's bytes. Its methods are called on the connection's task and must not block. With TLS it
+/// observes the decrypted bytes.
 pub trait ConnectionObserver: Send + Sync + 'static {
-    /// Leaves what the app's routes need of the observer in the extensions of a request of the connection.
+    /// Inserts the observer's data for the app's routes into the extensions of a request of the connection.
     fn insert_extensions(&self, extensions: &mut Extensions);
 
-    /// These bytes, at least one, were read.
+    /// Called after these bytes, at least one, were read.
     fn on_read(&self, bytes: &[u8]);
 
-    /// So many bytes are about to be written. The peer may have received them, and answered, before [`on_written`](Self::on_written) is called.
+    /// Called before `count` bytes are written. The peer may receive them, and answer, before [`on_written`](Self::on_written) is called.
     fn before_write(&self, count: usize);
 
-    /// So many of the bytes announced by [`before_write`](Self::before_write) were not written.
+    /// Called if `count` of the bytes announced by [`before_write`](Self::before_write) were not written.
     fn on_unwritten(&self, count: usize);
 
-    /// So many bytes, at least one, were written.
+    /// Called after `count` bytes, at least one, were written.
     fn on_written(&self, count: usize);
 }
 

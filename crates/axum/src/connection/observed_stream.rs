@@ -1,4 +1,4 @@
-//! A stream that tells an observer of its bytes as they move.
+//! A stream that notifies an observer of the bytes that are read and written.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,16 +6,18 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// An observer of a stream's bytes, called on the connection's task whenever at least one byte moved.
+/// An observer of a stream's bytes, called on the connection's task.
 pub(crate) trait ByteObserver {
+    /// Called after these bytes, at least one, were read.
     fn on_read(&self, bytes: &[u8]);
 
-    /// So many bytes are about to be written. The peer may have received them, and answered, before [`Self::on_written`] is called.
+    /// Called before `count` bytes are written. The peer may receive them, and answer, before [`Self::on_written`] is called.
     fn before_write(&self, _count: usize) {}
 
-    /// So many of those bytes were not written.
+    /// Called if `count` of these bytes were not written.
     fn on_unwritten(&self, _count: usize) {}
 
+    /// Called after `count` bytes, at least one, were written.
     fn on_written(&self, count: usize);
 }
 
@@ -30,7 +32,7 @@ impl<S, O: ByteObserver> ObservedStream<S, O> {
         Self { stream, observer }
     }
 
-    fn note(&self, offered: usize, written: &Poll<io::Result<usize>>) {
+    fn report_write(&self, offered: usize, written: &Poll<io::Result<usize>>) {
         let count = match written {
             Poll::Ready(Ok(count)) => *count,
             Poll::Ready(Err(_)) | Poll::Pending => 0,
@@ -60,7 +62,7 @@ impl<S: AsyncWrite + Unpin, O: ByteObserver + Unpin> AsyncWrite for ObservedStre
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.observer.before_write(buf.len());
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note(buf.len(), &written);
+        self.report_write(buf.len(), &written);
         written
     }
 
@@ -72,7 +74,7 @@ impl<S: AsyncWrite + Unpin, O: ByteObserver + Unpin> AsyncWrite for ObservedStre
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         self.observer.before_write(offered);
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note(offered, &written);
+        self.report_write(offered, &written);
         written
     }
 
@@ -98,38 +100,38 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Eq)]
-    enum Told {
-        Writing(usize),
-        KeptBack(usize),
-        Wrote(usize),
+    enum Call {
+        BeforeWrite(usize),
+        Unwritten(usize),
+        Written(usize),
     }
 
     #[derive(Default)]
-    struct Notes(RefCell<Vec<Told>>);
+    struct Calls(RefCell<Vec<Call>>);
 
-    impl ByteObserver for &Notes {
+    impl ByteObserver for &Calls {
         fn on_read(&self, _bytes: &[u8]) {}
 
         fn before_write(&self, count: usize) {
-            self.0.borrow_mut().push(Told::Writing(count));
+            self.0.borrow_mut().push(Call::BeforeWrite(count));
         }
 
         fn on_unwritten(&self, count: usize) {
-            self.0.borrow_mut().push(Told::KeptBack(count));
+            self.0.borrow_mut().push(Call::Unwritten(count));
         }
 
         fn on_written(&self, count: usize) {
-            self.0.borrow_mut().push(Told::Wrote(count));
+            self.0.borrow_mut().push(Call::Written(count));
         }
     }
 
     #[tokio::test]
-    async fn what_is_written_is_told_before_it_goes_and_what_was_not_taken_after() {
+    async fn a_write_is_announced_before_it_and_corrected_after_it() {
         let (near, _far) = duplex(4);
-        let notes = Notes::default();
-        let mut stream = ObservedStream::new(near, &notes);
+        let calls = Calls::default();
+        let mut stream = ObservedStream::new(near, &calls);
         assert_eq!(stream.write(b"abcdef").await.unwrap(), 4);
-        let told = notes.0.take();
-        assert_eq!(told, [Told::Writing(6), Told::KeptBack(2), Told::Wrote(4)]);
+        let calls = calls.0.take();
+        assert_eq!(calls, [Call::BeforeWrite(6), Call::Unwritten(2), Call::Written(4)]);
     }
 }

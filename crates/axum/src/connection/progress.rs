@@ -1,6 +1,6 @@
-//! The progress of one HTTP connection's exchanges: each response body notes when its peer was offered bytes and when it asked for
-//! more. In HTTP/2 a peer that gives a stream no window holds the response without ever blocking the connection, so the stream below
-//! cannot notice it.
+//! The progress of one HTTP connection's exchanges: each response body records when it offers bytes to its peer and when the peer asks
+//! for more. In HTTP/2 a peer that opens no window for a stream stalls the response without blocking the connection, so the TCP stream
+//! below cannot detect it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -15,40 +15,40 @@ use crate::lock::lock;
 /// The state of a connection's exchanges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Health {
-    Fine,
+    Active,
     /// No request was open for [`limits::CONNECTION_IDLE`].
     Idle,
-    /// A response was offered for [`limits::WRITE_STALL`], and the peer does not read it.
+    /// The peer has not read a response for [`limits::WRITE_STALL`].
     Stalled,
 }
 
 #[derive(Debug)]
 pub(crate) struct ConnectionProgress {
-    began: Instant,
+    started: Instant,
     exchanges: Mutex<Vec<Weak<ActiveExchange>>>,
     active: AtomicUsize,
-    /// When the last exchange ended, in milliseconds after `began`.
+    /// When the last exchange ended, in milliseconds after `started`.
     idle_since: AtomicU64,
     share: Arc<BufferShare>,
 }
 
-/// A request, from its head to the last byte of its response, or to the end of the stream that it was upgraded to.
+/// An exchange: a request, from its head to the last byte of its response or to the end of the stream that it was upgraded to.
 #[derive(Debug)]
 pub(crate) struct ActiveExchange {
     connection: Arc<ConnectionProgress>,
-    /// Since when the peer does not read what it is offered, in milliseconds after the connection's begin, plus one. 0 if the
-    /// server has nothing to offer.
-    offered: AtomicU64,
-    /// Bytes of the response that wait for the peer.
+    /// Since when the peer has not read the offered bytes, in milliseconds after the connection's start, plus one. 0 if no bytes are
+    /// offered.
+    offered_at: AtomicU64,
+    /// Bytes of the response that the peer has not read.
     held: AtomicUsize,
-    /// Bytes received of the request's body, until it is answered.
+    /// Received bytes of the request's body, until it is answered.
     received: AtomicUsize,
 }
 
 impl ConnectionProgress {
     pub(crate) fn new(share: Arc<BufferShare>) -> Arc<Self> {
         Arc::new(Self {
-            began: Instant::now(),
+            started: Instant::now(),
             exchanges: Mutex::default(),
             active: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
@@ -60,7 +60,7 @@ impl ConnectionProgress {
         self.active.fetch_add(1, Relaxed);
         let exchange = Arc::new(ActiveExchange {
             connection: Arc::clone(self),
-            offered: AtomicU64::new(0),
+            offered_at: AtomicU64::new(0),
             held: AtomicUsize::new(0),
             received: AtomicUsize::new(0),
         });
@@ -72,13 +72,13 @@ impl ConnectionProgress {
         exchange
     }
 
-    pub(crate) fn look(&self) -> Health {
+    pub(crate) fn health(&self) -> Health {
         let now = self.now();
         let too_long = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         let mut exchanges = self.exchanges();
         exchanges.retain(|known| known.strong_count() > 0);
         let stalled = exchanges.iter().filter_map(Weak::upgrade).any(|exchange| {
-            let offered = exchange.offered.load(Relaxed);
+            let offered = exchange.offered_at.load(Relaxed);
             offered > 0 && too_long(offered - 1, limits::WRITE_STALL)
         });
         if stalled {
@@ -86,13 +86,13 @@ impl ConnectionProgress {
         } else if self.active.load(Relaxed) == 0 && too_long(self.idle_since.load(Relaxed), limits::CONNECTION_IDLE) {
             Health::Idle
         } else {
-            Health::Fine
+            Health::Active
         }
     }
 
-    /// Milliseconds since the begin.
+    /// Milliseconds since the start.
     fn now(&self) -> u64 {
-        millis(self.began.elapsed())
+        millis(self.started.elapsed())
     }
 
     fn exchanges(&self) -> MutexGuard<'_, Vec<Weak<ActiveExchange>>> {
@@ -101,15 +101,15 @@ impl ConnectionProgress {
 }
 
 impl ActiveExchange {
-    /// Counts bytes of the request's body, which its route holds.
-    pub(crate) fn received(&self, bytes: usize) {
+    /// Counts received bytes of the request's body, which its route holds.
+    pub(crate) fn on_received(&self, bytes: usize) {
         self.received.fetch_add(bytes, Relaxed);
         self.connection.share.grow(bytes);
     }
 
-    /// The peer is offered a part of the response, of which `held` bytes wait.
-    pub(crate) fn offers(&self, held: usize) {
-        self.offered.store(self.connection.now() + 1, Relaxed);
+    /// Records that a part of the response is offered to the peer; `held` bytes of it are unread.
+    pub(crate) fn on_offered(&self, held: usize) {
+        self.offered_at.store(self.connection.now() + 1, Relaxed);
         let before = self.held.swap(held, Relaxed);
         let share = &self.connection.share;
         share.shrink(self.received.swap(0, Relaxed));
@@ -120,9 +120,9 @@ impl ActiveExchange {
         }
     }
 
-    /// The peer read what it was offered.
-    pub(crate) fn taken(&self) {
-        self.offered.store(0, Relaxed);
+    /// Records that the peer read the offered bytes.
+    pub(crate) fn on_read(&self) {
+        self.offered_at.store(0, Relaxed);
     }
 }
 
@@ -149,38 +149,38 @@ mod tests {
     use crate::connection::BufferBudget;
 
     #[tokio::test(start_paused = true)]
-    async fn only_an_offer_that_is_not_taken_is_a_stall() {
+    async fn only_unread_bytes_are_a_stall() {
         let budget = BufferBudget::new(1000, Arc::default());
         let connection = ConnectionProgress::new(budget.share());
         let exchange = connection.begin();
         advance(10 * limits::WRITE_STALL).await;
-        assert_eq!(connection.look(), Health::Fine, "the answer is not there yet");
-        exchange.received(300);
+        assert_eq!(connection.health(), Health::Active, "there is no response yet");
+        exchange.on_received(300);
         assert_eq!(budget.held(), 300);
-        exchange.offers(100);
+        exchange.on_offered(100);
         assert_eq!(budget.held(), 100, "the request is answered");
         advance(limits::WRITE_STALL - Duration::from_millis(1)).await;
-        assert_eq!(connection.look(), Health::Fine);
+        assert_eq!(connection.health(), Health::Active);
         advance(Duration::from_millis(1)).await;
-        assert_eq!(connection.look(), Health::Stalled);
-        exchange.taken();
-        assert_eq!(connection.look(), Health::Fine);
-        exchange.offers(10);
+        assert_eq!(connection.health(), Health::Stalled);
+        exchange.on_read();
+        assert_eq!(connection.health(), Health::Active);
+        exchange.on_offered(10);
         assert_eq!(budget.held(), 10);
         drop(exchange);
         assert_eq!(budget.held(), 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_is_idle_when_nothing_was_asked_for_a_while() {
+    async fn a_connection_without_requests_is_idle() {
         let connection = ConnectionProgress::new(BufferBudget::new(1, Arc::default()).share());
         let exchange = connection.begin();
         advance(2 * limits::CONNECTION_IDLE).await;
-        assert_eq!(connection.look(), Health::Fine);
+        assert_eq!(connection.health(), Health::Active);
         drop(exchange);
         advance(limits::CONNECTION_IDLE - Duration::from_millis(1)).await;
-        assert_eq!(connection.look(), Health::Fine);
+        assert_eq!(connection.health(), Health::Active);
         advance(Duration::from_millis(1)).await;
-        assert_eq!(connection.look(), Health::Idle);
+        assert_eq!(connection.health(), Health::Idle);
     }
 }

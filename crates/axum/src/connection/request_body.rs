@@ -1,4 +1,4 @@
-//! A time limit for request bodies, on every route and protocol: a body that stalls or trickles is answered with 408, and its
+//! The time limit of request bodies, for all routes and HTTP versions: a body that stalls or trickles is answered with 408, and its
 //! connection is closed.
 
 use std::pin::Pin;
@@ -14,20 +14,20 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::body::{Frame, SizeHint};
 
 use super::ActiveExchange;
-use crate::awake::AwakeSleep;
 use crate::error::Problem;
 use crate::limits;
+use crate::suspend_aware::SuspendAwareSleep;
 
-/// Middleware: a request's body may pause for 10 s and take 30 s in all. Past either, the response is 408 and the connection closes.
+/// Middleware: a request's body may pause for 10 s and take 30 s in total. Beyond either, the response is 408 and the connection closes.
 pub async fn limit_time(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let late = Arc::new(AtomicBool::new(false));
+    let expired = Arc::new(AtomicBool::new(false));
     let exchange = request.extensions().get::<Arc<ActiveExchange>>().cloned();
-    let request = request.map(|body| Body::new(TimedBody::new(body, Arc::clone(&late), exchange)));
+    let request = request.map(|body| Body::new(TimedBody::new(body, Arc::clone(&expired), exchange)));
     let response = next.run(request).await;
-    if late.load(Relaxed) { timed_out() } else { response }
+    if expired.load(Relaxed) { timed_out() } else { response }
 }
 
 fn timed_out() -> Response {
@@ -42,29 +42,29 @@ fn timed_out() -> Response {
 #[derive(Debug, thiserror::Error)]
 enum BodyError {
     #[error("the request's body did not arrive in time")]
-    Late,
+    TimedOut,
     #[error(transparent)]
-    Broken(#[from] axum::Error),
+    Failed(#[from] axum::Error),
 }
 
-/// A body that fails when it pauses for too long, or takes too long as a whole.
+/// A body that fails when it pauses for too long or takes too long in total.
 struct TimedBody {
     inner: Body,
-    late: Arc<AtomicBool>,
-    /// Where received bytes are counted. `None` for a request without a connection, as in tests.
+    expired: Arc<AtomicBool>,
+    /// Counts the received bytes. `None` for a request without a connection, as in tests.
     exchange: Option<Arc<ActiveExchange>>,
-    idle: AwakeSleep,
-    deadline: AwakeSleep,
+    idle: SuspendAwareSleep,
+    deadline: SuspendAwareSleep,
 }
 
 impl TimedBody {
-    fn new(inner: Body, late: Arc<AtomicBool>, exchange: Option<Arc<ActiveExchange>>) -> Self {
+    fn new(inner: Body, expired: Arc<AtomicBool>, exchange: Option<Arc<ActiveExchange>>) -> Self {
         Self {
             inner,
-            late,
+            expired,
             exchange,
-            idle: AwakeSleep::new(limits::BODY_IDLE),
-            deadline: AwakeSleep::new(limits::BODY_DEADLINE),
+            idle: SuspendAwareSleep::new(limits::BODY_IDLE),
+            deadline: SuspendAwareSleep::new(limits::BODY_DEADLINE),
         }
     }
 }
@@ -75,17 +75,17 @@ impl HttpBody for TimedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = &mut *self;
-        let expired = Pin::new(&mut body.deadline).poll(cx).is_ready();
-        if !expired && let Poll::Ready(frame) = Pin::new(&mut body.inner).poll_frame(cx) {
+        let is_over = Pin::new(&mut body.deadline).poll(cx).is_ready();
+        if !is_over && let Poll::Ready(frame) = Pin::new(&mut body.inner).poll_frame(cx) {
             body.idle.restart();
             if let (Some(Ok(frame)), Some(exchange)) = (&frame, &body.exchange) {
-                exchange.received(frame.data_ref().map_or(0, Bytes::len));
+                exchange.on_received(frame.data_ref().map_or(0, Bytes::len));
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Failed)));
         }
-        if expired || Pin::new(&mut body.idle).poll(cx).is_ready() {
-            body.late.store(true, Relaxed);
-            return Poll::Ready(Some(Err(BodyError::Late)));
+        if is_over || Pin::new(&mut body.idle).poll(cx).is_ready() {
+            body.expired.store(true, Relaxed);
+            return Poll::Ready(Some(Err(BodyError::TimedOut)));
         }
         Poll::Pending
     }

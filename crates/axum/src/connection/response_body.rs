@@ -1,4 +1,4 @@
-//! Response bodies in small pieces: little is handed to HTTP before the peer takes it, and each piece notes the progress.
+//! Response bodies in small chunks: hyper receives little of a body before the peer reads it, and each chunk records the progress.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,46 +15,46 @@ use crate::limits;
 #[derive(Debug)]
 pub(crate) struct PacedBody {
     inner: Body,
-    /// What is left of the frame that is being handed out.
+    /// The rest of the current frame.
     rest: Bytes,
-    /// Something was handed out. The body then ends with a poll of its own, which HTTP/2 makes when the peer has a window for
-    /// everything before it.
-    begun: bool,
-    /// Hands out the last byte of a frame by itself: HTTP/2 polls for it only when the window covers everything before it.
-    last_byte_apart: bool,
+    /// Whether a chunk was returned. The body then ends with a separate poll, which HTTP/2 makes when the peer's window covers all bytes
+    /// before it.
+    started: bool,
+    /// Returns the last byte of a frame as a separate chunk: HTTP/2 polls for it only when the window covers all bytes before it.
+    split_last_byte: bool,
     exchange: Arc<ActiveExchange>,
 }
 
 impl PacedBody {
-    pub(crate) fn new(inner: Body, exchange: Arc<ActiveExchange>, last_byte_apart: bool) -> Self {
+    pub(crate) fn new(inner: Body, exchange: Arc<ActiveExchange>, split_last_byte: bool) -> Self {
         let body = Self {
             inner,
             rest: Bytes::new(),
-            begun: false,
-            last_byte_apart,
+            started: false,
+            split_last_byte,
             exchange,
         };
-        body.exchange.offers(body.held());
+        body.exchange.on_offered(body.held());
         body
     }
 
     fn held(&self) -> usize {
-        // A body of known size is in memory; one of unknown size is made while it is sent.
+        // A body of known size is in memory; one of unknown size is generated while it is sent.
         let ahead = self.inner.size_hint().exact().unwrap_or_default();
         self.rest
             .len()
             .saturating_add(usize::try_from(ahead).unwrap_or(usize::MAX))
     }
 
-    fn piece(&mut self) -> Bytes {
-        let most = limits::BODY_PIECE;
-        let split = self.last_byte_apart && self.rest.len() > limits::UNCOVERED_BYTES;
-        let piece = match self.rest.len() {
-            len if len > most => most,
+    fn next_chunk(&mut self) -> Bytes {
+        let max = limits::BODY_CHUNK;
+        let split = self.split_last_byte && self.rest.len() > limits::UNCOVERED_BYTES;
+        let chunk = match self.rest.len() {
+            len if len > max => max,
             len if split => len - 1,
             len => len,
         };
-        self.rest.split_to(piece)
+        self.rest.split_to(chunk)
     }
 }
 
@@ -64,7 +64,7 @@ impl HttpBody for PacedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let body = &mut *self;
-        body.exchange.taken();
+        body.exchange.on_read();
         if body.rest.is_empty() {
             match ready!(Pin::new(&mut body.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -74,14 +74,14 @@ impl HttpBody for PacedBody {
                 end => return Poll::Ready(end),
             }
         }
-        body.begun = true;
-        let piece = body.piece();
-        body.exchange.offers(body.held() + piece.len());
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        body.started = true;
+        let chunk = body.next_chunk();
+        body.exchange.on_offered(body.held() + chunk.len());
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
-        !self.begun && self.rest.is_empty() && self.inner.is_end_stream()
+        !self.started && self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -96,14 +96,14 @@ impl HttpBody for PacedBody {
     }
 }
 
-/// A response body of bytes that many responses share: only the piece that is being sent counts as held by the connection. It has no
-/// known length: set `Content-Length` where it is wanted.
+/// A response body of bytes that many responses share: only the chunk that is being sent counts as held by the connection. Its length is
+/// unknown to hyper: set `Content-Length` if needed.
 pub fn shared_body(bytes: Bytes) -> Body {
-    let pieces = (0..bytes.len()).step_by(limits::BODY_PIECE).map(move |from| {
-        let to = bytes.len().min(from + limits::BODY_PIECE);
+    let chunks = (0..bytes.len()).step_by(limits::BODY_CHUNK).map(move |from| {
+        let to = bytes.len().min(from + limits::BODY_CHUNK);
         Ok::<_, Infallible>(bytes.slice(from..to))
     });
-    Body::from_stream(stream::iter(pieces))
+    Body::from_stream(stream::iter(chunks))
 }
 
 #[cfg(test)]
@@ -113,29 +113,29 @@ mod tests {
     use super::*;
     use crate::connection::{BufferBudget, ConnectionProgress};
 
-    async fn pieces(bytes: usize, last_byte_apart: bool) -> Vec<usize> {
+    async fn chunk_sizes(bytes: usize, split_last_byte: bool) -> Vec<usize> {
         let budget = BufferBudget::new(usize::MAX, Arc::default());
         let connection = ConnectionProgress::new(budget.share());
         let body = Body::from(vec![7; bytes]);
-        let mut body = PacedBody::new(body, connection.begin(), last_byte_apart);
+        let mut body = PacedBody::new(body, connection.begin(), split_last_byte);
         assert_eq!(body.size_hint().exact(), Some(bytes as u64));
         assert_eq!(budget.held(), bytes);
-        let mut pieces = Vec::new();
+        let mut chunks = Vec::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            pieces.push(frame.unwrap().into_data().unwrap().len());
-            assert!(!body.is_end_stream(), "the end is asked for");
+            chunks.push(frame.unwrap().into_data().unwrap().len());
+            assert!(!body.is_end_stream(), "the end needs a separate poll");
         }
         drop(body);
         assert_eq!(budget.held(), 0);
-        pieces
+        chunks
     }
 
     #[tokio::test]
-    async fn a_body_comes_in_pieces() {
-        let piece = limits::BODY_PIECE;
-        assert_eq!(pieces(0, false).await, Vec::<usize>::new());
-        assert_eq!(pieces(10, true).await, [10]);
-        assert_eq!(pieces(2 * piece + 5, false).await, [piece, piece, 5]);
-        assert_eq!(pieces(2 * piece, true).await, [piece, piece - 1, 1]);
+    async fn a_body_is_sent_in_chunks() {
+        let chunk = limits::BODY_CHUNK;
+        assert_eq!(chunk_sizes(0, false).await, Vec::<usize>::new());
+        assert_eq!(chunk_sizes(10, true).await, [10]);
+        assert_eq!(chunk_sizes(2 * chunk + 5, false).await, [chunk, chunk, 5]);
+        assert_eq!(chunk_sizes(2 * chunk, true).await, [chunk, chunk - 1, 1]);
     }
 }

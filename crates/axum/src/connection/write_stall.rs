@@ -1,5 +1,5 @@
-//! A stream that fails when its peer reads next to nothing for too long. It lies below HTTP, so it holds for every version and every
-//! kind of response.
+//! A stream that fails when its peer reads almost nothing for too long. It is below HTTP, so it covers all HTTP versions and all kinds of
+//! responses.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,20 +9,20 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::awake::AwakeSleep;
 use crate::connection::counters::{Counters, DisconnectReason};
 use crate::limits;
+use crate::suspend_aware::SuspendAwareSleep;
 
 #[derive(Debug)]
 pub(crate) struct WriteStall<S> {
     stream: S,
     counters: Arc<Counters>,
-    /// Set when the stream was upgraded: its new protocol has limits of its own.
+    /// Set when the stream was upgraded: the new protocol has its own limits.
     upgraded: Arc<AtomicBool>,
     /// Runs while a write waits for the peer.
-    deadline: Option<AwakeSleep>,
-    /// Bytes written meanwhile.
-    taken: usize,
+    deadline: Option<SuspendAwareSleep>,
+    /// Bytes written since the deadline started.
+    progress: usize,
 }
 
 impl<S> WriteStall<S> {
@@ -32,44 +32,44 @@ impl<S> WriteStall<S> {
             counters,
             upgraded,
             deadline: None,
-            taken: 0,
+            progress: 0,
         }
     }
 
-    /// Notes that `count` of `offered` bytes were written.
-    fn took(&mut self, count: usize, offered: usize) {
-        self.taken = self.taken.saturating_add(count);
-        if count == offered || self.taken >= limits::WRITE_PROGRESS {
+    /// Records that `count` of `offered` bytes were written.
+    fn on_written(&mut self, count: usize, offered: usize) {
+        self.progress = self.progress.saturating_add(count);
+        if count == offered || self.progress >= limits::WRITE_PROGRESS {
             self.deadline = None;
-            self.taken = 0;
+            self.progress = 0;
         }
     }
 
-    fn check<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn poll_deadline<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if self.upgraded.load(Relaxed) {
             self.deadline = None;
             return Poll::Pending;
         }
         let deadline = self
             .deadline
-            .get_or_insert_with(|| AwakeSleep::new(limits::WRITE_STALL));
+            .get_or_insert_with(|| SuspendAwareSleep::new(limits::WRITE_STALL));
         ready!(Pin::new(deadline).poll(cx));
         self.deadline = None;
         self.counters.count_disconnect(DisconnectReason::Slow);
-        let why = "the peer takes nothing of what is written";
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)))
+        let message = "the peer does not read";
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
     }
 
-    fn judge(
+    fn track_write(
         &mut self,
         cx: &mut Context<'_>,
         offered: usize,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Pending => self.check(cx),
+            Poll::Pending => self.poll_deadline(cx),
             Poll::Ready(Ok(count)) => {
-                self.took(count, offered);
+                self.on_written(count, offered);
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -86,7 +86,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteStall<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for WriteStall<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.judge(cx, buf.len(), written)
+        self.track_write(cx, buf.len(), written)
     }
 
     fn poll_write_vectored(
@@ -96,7 +96,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteStall<S> {
     ) -> Poll<io::Result<usize>> {
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.judge(cx, offered, written)
+        self.track_write(cx, offered, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -106,14 +106,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteStall<S> {
     /// An encrypting stream may accept everything in `poll_write` and wait here.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Pending => self.check(cx),
+            Poll::Pending => self.poll_deadline(cx),
             flushed => flushed,
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_shutdown(cx) {
-            Poll::Pending => self.check(cx),
+            Poll::Pending => self.poll_deadline(cx),
             ended => ended,
         }
     }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_nothing_ends_the_stream() {
+    async fn a_peer_that_reads_nothing_ends_the_stream() {
         let (mut near, _far) = pair(false);
         let start = Instant::now();
         let written = near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await;
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(near.counters.snapshot().disconnects(DisconnectReason::Slow), 1);
     }
 
-    /// One that reads so many bytes ten times in the time that a stall may take.
+    /// Writes to a peer that reads `at_once` bytes ten times within the stall limit.
     async fn written_to_a_peer_that_reads(at_once: usize, upgraded: bool) -> (io::Result<()>, Duration) {
         let (mut near, mut far) = pair(upgraded);
         let start = Instant::now();
@@ -165,21 +165,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_a_byte_now_and_then_ends_it_too() {
+    async fn a_peer_that_trickles_ends_the_stream() {
         let (written, elapsed) = written_to_a_peer_that_reads(1, false).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(elapsed <= limits::WRITE_STALL + limits::WRITE_STALL / 10);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_peer_that_goes_on_reading_gets_everything() {
+    async fn a_slow_peer_that_keeps_reading_receives_everything() {
         let (written, elapsed) = written_to_a_peer_that_reads(limits::WRITE_PROGRESS / 5, false).await;
         written.unwrap();
         assert!(elapsed > limits::WRITE_STALL);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upgraded_stream_is_left_to_its_protocol() {
+    async fn an_upgraded_stream_is_not_limited() {
         let (written, elapsed) = written_to_a_peer_that_reads(limits::WRITE_PROGRESS / 50, true).await;
         written.unwrap();
         assert!(elapsed > 2 * limits::WRITE_STALL);

@@ -1,4 +1,4 @@
-//! Ingest: addresses where programs post JSON that becomes a command of a topic.
+//! Ingest: endpoints where programs post JSON that becomes a command of a topic.
 
 mod route;
 
@@ -10,9 +10,9 @@ use duplex_hub::decider::Millis;
 use duplex_hub::{CommandError, TopicCommand};
 use duplex_protocol::topic::Topic;
 
-/// An address where a program posts JSON and gets the topic's answer as JSON.
+/// An endpoint where a program posts JSON and receives the topic's answer as JSON.
 ///
-/// The program authenticates as the app's login demands; a caller whose [`Rights`](duplex_hub::Rights) are not a program's is answered
+/// The program authenticates with the app's login; a caller whose [`Rights`](duplex_hub::Rights) are not a program's is answered
 /// with 401. An accepted command is answered with 200 and `{"topic", "seq", "again"}`; a rejected one with problem details, whose status
 /// depends on the [`Rejection`](duplex_protocol::session::Rejection):
 ///
@@ -21,7 +21,7 @@ use duplex_protocol::topic::Topic;
 /// | 400 | the body is not JSON |
 /// | 403 | the topic denies the caller, or its token lacks a role |
 /// | 404 | [`IngestError::NotFound`], or no such topic |
-/// | 409 | the command's time is out of the topic's memory |
+/// | 409 | the command's time is outside the topic's deduplication window |
 /// | 413 | the body or the command is too large |
 /// | 422 | [`IngestError::Unprocessable`], or the decider rejects the command |
 /// | 429 | too many commands; with `Retry-After` |
@@ -33,18 +33,18 @@ pub struct IngestEndpoint {
     pub path: &'static str,
     /// One English sentence for a developer who uses another method than `POST`. It follows "Programs post here:".
     pub purpose: &'static str,
-    /// Bytes of a request's body.
+    /// The largest request body, in bytes.
     pub body_limit: usize,
-    /// Tolerates tokens that are no JSON numbers, such as `NaN`: they cost their own member, not the body. See
+    /// Whether to tolerate tokens that are not JSON numbers, such as `NaN`: only their own member is dropped, not the body. See
     /// [`mend`](duplex_hub::json::mend).
     pub lenient_numbers: bool,
-    /// Makes the command of a request. Must not block.
+    /// Builds the command of a request. Must not block.
     pub command: fn(&IngestRequest) -> Result<IngestCommand, IngestError>,
-    /// Makes members of the response from the events of an accepted command.
+    /// Builds members of the response from the events of an accepted command.
     pub outcome: Option<Outcome>,
 }
 
-/// Makes members of the response from one event, in the JSON that the log keeps. `None` if the event has none.
+/// Builds members of the response from one event, encoded as JSON as in the log. `None` if the event has none.
 pub type Outcome = fn(&[u8]) -> Option<serde_json::Value>;
 
 /// A program's request.
@@ -56,16 +56,16 @@ pub struct IngestRequest {
     pub body: serde_json::Value,
 }
 
-/// The command that a request makes, and what makes it idempotent.
+/// The command of a request, and its idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestCommand {
-    /// The command, and its topic.
+    /// The command and its topic.
     pub command: TopicCommand,
     /// Requests of the same path with the same key have one effect. The header `Idempotency-Key` takes precedence
     /// (draft-ietf-httpapi-idempotency-key-header).
     pub key: Option<String>,
-    /// When it happened, as the request says. With it, requests of the same key have one effect for ever; without it, and with a key
-    /// from the header, within the window of command ids that carry no time.
+    /// When the command happened, according to the request. With a time, requests of the same key have one effect for ever; without it,
+    /// and with a key from the header, only within the deduplication window of command ids without a time.
     pub time: Option<Millis>,
 }
 
@@ -74,7 +74,7 @@ impl IngestCommand {
     ///
     /// # Errors
     ///
-    /// [`IngestError::NotFound`] if `rest` makes no topic's name, [`IngestError::Unprocessable`] if the command has no JSON.
+    /// [`IngestError::NotFound`] if `rest` does not form a topic's name, [`IngestError::Unprocessable`] if the command has no JSON.
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Result<Self, IngestError> {
         Ok(TopicCommand::to::<T>(rest, command)?.into())
     }
@@ -102,10 +102,10 @@ impl From<TopicCommand> for IngestCommand {
     }
 }
 
-/// Why a request makes no command. The text is English, for the program's developer, and ends with a full stop.
+/// The reason for which a request has no command. The text is English, for the program's developer, and ends with a full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
-    /// The path names nothing that exists: 404.
+    /// The path names no existing resource: 404.
     #[error("{0}")]
     NotFound(String),
     /// The body is JSON of another shape: 422.

@@ -26,23 +26,24 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The response to an accepted command.
 #[derive(Serialize)]
-struct Done {
+struct IngestResponse {
     topic: TopicName,
     /// The seq of the command's last event.
     seq: Seq,
-    /// An earlier request with the same key had the effect; this one had none.
-    again: bool,
+    /// Whether an earlier request with the same key had the effect; this one had none.
+    #[serde(rename = "again")]
+    duplicate: bool,
     /// Further members: see [`IngestEndpoint::outcome`].
     #[serde(flatten)]
     outcome: Option<serde_json::Value>,
 }
 
 /// Events before a command's seq that are searched for its outcome.
-const EVENTS: usize = 64;
+const OUTCOME_EVENTS: usize = 64;
 
 /// Routes for `endpoints`. Each takes `POST`; another method is answered with 405 and the endpoint's purpose.
 pub fn routes<S: Clone + Send + Sync + 'static>(
@@ -60,7 +61,7 @@ fn route(router: Router<Gateway>, endpoint: IngestEndpoint) -> Router<Gateway> {
                              extensions: Extensions,
                              body: Result<Bytes, BytesRejection>| {
         match accept(&state, client, endpoint, params, (&headers, &extensions), body).await {
-            Ok(done) => Json(done).into_response(),
+            Ok(response) => Json(response).into_response(),
             Err(problem) => problem.into_response(),
         }
     };
@@ -82,10 +83,10 @@ async fn accept(
     params: BTreeMap<String, String>,
     (headers, extensions): (&HeaderMap, &Extensions),
     body: Result<Bytes, BytesRejection>,
-) -> Result<Done, Problem> {
+) -> Result<IngestResponse, Problem> {
     let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     if !caller.rights.is_program() {
-        let detail = "A program shows a token: Authorization: Bearer …";
+        let detail = "A program must send a token: Authorization: Bearer …";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
@@ -99,7 +100,7 @@ async fn accept(
     };
     let body = json::read(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: {error}")))?;
-    let IngestCommand { command, key, time } = (endpoint.command)(&IngestRequest { params, body }).map_err(refused)?;
+    let IngestCommand { command, key, time } = (endpoint.command)(&IngestRequest { params, body }).map_err(problem)?;
     let (topic, command) = command.into_parts();
     let id = match header_key(headers)? {
         Some(key) => command_id(endpoint.path, &topic, Some(key), None)?,
@@ -107,28 +108,28 @@ async fn accept(
     };
     state.counters.count_messages(1, 1);
     let hub = caller.hub(&state.hub);
-    let (answer, again) = tell(&hub, &caller, &topic, id, command).await?;
+    let (answer, duplicate) = send(&hub, &caller, &topic, id, command).await?;
     match answer {
-        Answer::Accepted { seq } => Ok(Done {
+        Answer::Accepted { seq } => Ok(IngestResponse {
             outcome: outcome(&hub, endpoint, &topic, seq).await,
             topic,
             seq,
-            again,
+            duplicate,
         }),
         Answer::Rejected(rejection) => Err(rejection.into()),
     }
 }
 
-/// The outcome by the newest event up to `seq` that has one. `None` if the log no longer keeps it.
+/// The outcome of the newest event up to `seq` that has one. `None` if the log no longer keeps the event.
 async fn outcome(hub: &Hub, endpoint: IngestEndpoint, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
     let outcome = endpoint.outcome?;
-    let before = seq.saturating_sub(EVENTS as Seq);
-    let (records, _) = hub.events(topic, before, EVENTS).await.ok()?;
+    let before = seq.saturating_sub(OUTCOME_EVENTS as Seq);
+    let (records, _) = hub.events(topic, before, OUTCOME_EVENTS).await.ok()?;
     let own = records.iter().rev().filter(|record| record.seq <= seq);
     own.filter_map(|record| outcome(&record.event)).next()
 }
 
-async fn tell(
+async fn send(
     hub: &Hub,
     caller: &Caller,
     topic: &TopicName,
@@ -138,18 +139,18 @@ async fn tell(
     let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
     match hub.admit_to_write(&caller.person, topic) {
         Err(WriteDenied::Role(role)) => return Err(wrong_role(role, caller.rights.roles())),
-        Err(WriteDenied::Denied(why)) => return denied(why),
+        Err(WriteDenied::Denied(reason)) => return denied(reason),
         Ok(()) => {}
     }
     match hub.open(topic).await {
         Ok(handle) => Ok(handle.command(caller.person.clone(), id, command, Encoding::Json).await),
-        Err(why) => denied(why),
+        Err(reason) => denied(reason),
     }
 }
 
 /// The idempotency key, with or without quotes: <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>.
 fn header_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(KEY) else {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
     let key = value.to_str().map(|key| key.trim().trim_matches('"').to_owned());
@@ -177,7 +178,7 @@ fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u
     })
 }
 
-fn refused(error: IngestError) -> Problem {
+fn problem(error: IngestError) -> Problem {
     match error {
         IngestError::NotFound(detail) => Problem::not_found(detail),
         IngestError::Unprocessable(detail) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
@@ -206,16 +207,16 @@ mod tests {
 
     const TOKEN: &str = "Bearer a-token-for-the-tests";
 
-    /// Who shows the token is a program with all roles.
-    struct Bearer;
+    /// A request with the token comes from a program with the operator role.
+    struct TokenLogin;
 
-    impl Identify for Bearer {
+    impl Identify for TokenLogin {
         async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
-            let shown = request
+            let has_token = request
                 .headers
                 .get(header::AUTHORIZATION)
-                .is_some_and(|shown| shown == TOKEN);
-            let rights = match shown {
+                .is_some_and(|sent| sent == TOKEN);
+            let rights = match has_token {
                 true => Rights::program(vec![Role::Operator], false),
                 false => Rights::visitor(false),
             };
@@ -227,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Takes numbers up to ten from programs.
+    /// Accepts numbers up to ten from programs.
     struct Sums;
 
     impl Topic for Sums {
@@ -273,12 +274,12 @@ mod tests {
             lenient_numbers: false,
             outcome: None,
             command: |request| {
-                let unreadable = |error: serde_json::Error| IngestError::Unprocessable(error.to_string());
-                let Add { add, key } = serde_json::from_value(request.body.clone()).map_err(unreadable)?;
+                let unprocessable = |error: serde_json::Error| IngestError::Unprocessable(error.to_string());
+                let Add { add, key } = serde_json::from_value(request.body.clone()).map_err(unprocessable)?;
                 Ok(IngestCommand::to::<Sums>(&request.params["name"], &add)?.with_key(key))
             },
         };
-        let gateway = Gateway::new(hub, Settings::default(), Bearer);
+        let gateway = Gateway::new(hub, Settings::default(), TokenLogin);
         routes(gateway, [endpoint])
     }
 
@@ -302,43 +303,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_without_the_token_does_nothing() {
+    async fn a_request_without_the_token_has_no_effect() {
         let app = app();
         for token in [None, Some("Bearer wrong-wrong-wrong"), Some("Basic YTpi")] {
             let (status, _) = post(&app, "/api/sums/a", token, None, r#"{"add":1}"#).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED);
         }
-        let right = Some("Bearer a-token-for-the-tests");
-        let (status, done) = post(&app, "/api/sums/a", right, None, r#"{"add":1}"#).await;
+        let token = Some("Bearer a-token-for-the-tests");
+        let (status, response) = post(&app, "/api/sums/a", token, None, r#"{"add":1}"#).await;
         assert_eq!(
-            (status, done),
+            (status, response),
             (StatusCode::OK, json!({"topic": "sums/a", "seq": 1, "again": false}))
         );
     }
 
     #[tokio::test]
-    async fn the_same_key_has_its_effect_once() {
-        let (app, right) = (app(), Some("Bearer a-token-for-the-tests"));
-        for (again, key, body) in [
+    async fn requests_of_one_key_have_one_effect() {
+        let (app, token) = (app(), Some("Bearer a-token-for-the-tests"));
+        for (duplicate, key, body) in [
             (false, Some("k"), r#"{"add":1}"#),
             (true, Some("\"k\""), r#"{"add":1}"#),
             (true, None, r#"{"add":1,"key":"k"}"#),
         ] {
-            let (status, done) = post(&app, "/api/sums/a", right, key, body).await;
+            let (status, response) = post(&app, "/api/sums/a", token, key, body).await;
             assert_eq!(
-                (status, done),
-                (StatusCode::OK, json!({"topic": "sums/a", "seq": 1, "again": again}))
+                (status, response),
+                (StatusCode::OK, json!({"topic": "sums/a", "seq": 1, "again": duplicate}))
             );
         }
-        let (_, done) = post(&app, "/api/sums/b", right, Some("k"), r#"{"add":1}"#).await;
-        assert_eq!(done["again"], json!(false), "another topic is another request");
-        let (_, done) = post(&app, "/api/sums/a", right, Some("l"), r#"{"add":1}"#).await;
-        assert_eq!(done["seq"], json!(2));
+        let (_, response) = post(&app, "/api/sums/b", token, Some("k"), r#"{"add":1}"#).await;
+        assert_eq!(response["again"], json!(false), "another topic is another request");
+        let (_, response) = post(&app, "/api/sums/a", token, Some("l"), r#"{"add":1}"#).await;
+        assert_eq!(response["seq"], json!(2));
     }
 
     #[tokio::test]
-    async fn what_cannot_be_done_is_said() {
-        let (app, right) = (app(), Some("Bearer a-token-for-the-tests"));
+    async fn each_failure_has_its_status() {
+        let (app, token) = (app(), Some("Bearer a-token-for-the-tests"));
         for (path, key, body, expected) in [
             ("/api/sums/a", None, "{", StatusCode::BAD_REQUEST),
             ("/api/sums/a", None, r#"{"add":1,"add":2}"#, StatusCode::BAD_REQUEST),
@@ -355,14 +356,14 @@ mod tests {
             ),
             ("/api/sums/a", None, &"x".repeat(65), StatusCode::PAYLOAD_TOO_LARGE),
         ] {
-            let (status, problem) = post(&app, path, right, key, body).await;
+            let (status, problem) = post(&app, path, token, key, body).await;
             assert_eq!(status, expected, "{body}: {problem}");
         }
-        let wrong = app
+        let response = app
             .clone()
             .oneshot(Request::get("/api/sums/a").body(Body::empty()).unwrap())
             .await
             .unwrap();
-        assert_eq!(wrong.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
 }

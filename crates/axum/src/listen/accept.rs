@@ -1,5 +1,5 @@
-//! The accept loop, on a thread of its own. Health checks are answered here, so a supervisor gets its answer however busy the other
-//! threads are and however many connections are open; every other connection is handed over.
+//! The accept loop, on a thread of its own. It answers health checks itself, so that a supervisor gets its answer however busy the other
+//! threads are and however many connections are open; it passes every other connection on.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,36 +18,36 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address_limit::AddressLimit;
-use crate::awake;
 use crate::connection::counters::Counters;
 use crate::connection::observed_stream::{ByteObserver, ObservedStream};
 use crate::limits;
+use crate::suspend_aware;
 use duplex_hub::quota::LogThrottle;
 use duplex_hub::quota::QuotaGuard;
 
 /// The first bytes of health checks.
-const HEALTH: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
+const HEALTH_REQUESTS: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
 
-/// Bytes that tell a health check from other requests.
+/// Bytes that are enough to recognise a health check.
 const FIRST_BYTES: usize = 16;
 
-/// A connection whose client has sent its first bytes, which are still unread.
+/// A connection whose client has sent its first bytes; they are still unread.
 pub(super) struct AcceptedConnection {
     pub stream: std::net::TcpStream,
     pub peer: SocketAddr,
-    pub place: ConnectionPlace,
+    pub permit: ConnectionPermit,
 }
 
-/// A connection's place within the limits, if it has one. It observes the stream, so it lives as long as the stream does, across
-/// upgrades, and counts the stream's bytes.
-pub(super) struct ConnectionPlace {
+/// A connection's share of the limits, if it is within them. It observes the stream and counts its bytes, so it lives as long as the
+/// stream, across upgrades.
+pub(super) struct ConnectionPermit {
     counters: Arc<Counters>,
-    _permit: Option<OwnedSemaphorePermit>,
-    /// The place among those of its address.
-    _held: Option<QuotaGuard>,
+    _node_permit: Option<OwnedSemaphorePermit>,
+    /// Counts the connection towards its address's quota.
+    _address_quota: Option<QuotaGuard>,
 }
 
-impl ByteObserver for ConnectionPlace {
+impl ByteObserver for ConnectionPermit {
     fn on_read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.counters.count_bytes(count as u64, 0);
@@ -58,15 +58,15 @@ impl ByteObserver for ConnectionPlace {
     }
 }
 
-/// The running accept loop. It stops when this is dropped.
+/// A handle to the running accept loop, which stops when the handle is dropped.
 pub(super) struct Acceptor {
     pub accepted: mpsc::Receiver<AcceptedConnection>,
     running: Option<DropGuard>,
 }
 
 impl Acceptor {
-    /// Starts the thread. `health` answers health checks, and every request on a connection beyond `max_connections` or beyond its
-    /// address's limit.
+    /// Starts the thread. `health` answers health checks, and every request on a connection beyond `max_connections` or its address's
+    /// limit.
     pub(super) fn start(
         listener: TcpListener,
         health: Router,
@@ -75,20 +75,20 @@ impl Acceptor {
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
         let listener = listener.into_std()?;
-        let (arrived, accepted) = mpsc::channel(limits::ARRIVALS);
+        let (queue, accepted) = mpsc::channel(limits::ACCEPT_QUEUE);
         let stop = CancellationToken::new();
         let accept_loop = AcceptLoop {
-            places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             limit,
             counters,
             health,
-            arrived,
-            beyond: VecDeque::new(),
+            queue,
+            over_limit: VecDeque::new(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let stopped = stop.clone();
         thread::Builder::new().name("accept".to_owned()).spawn(move || {
-            let serving = stopped.run_until_cancelled(accept_loop.take_all(listener));
+            let serving = stopped.run_until_cancelled(accept_loop.run(listener));
             runtime.block_on(serving);
         })?;
         Ok(Self {
@@ -97,92 +97,95 @@ impl Acceptor {
         })
     }
 
-    /// Stops accepting. The port is closed once `accepted` has ended.
+    /// Stops accepting. The port is closed when `accepted` ends.
     pub(super) fn stop(&mut self) {
         self.running = None;
     }
 }
 
 struct AcceptLoop {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     limit: AddressLimit,
     counters: Arc<Counters>,
     health: Router,
-    arrived: mpsc::Sender<AcceptedConnection>,
-    /// Connections without a place, oldest first. One too many aborts the oldest: a health check among them was answered at once.
-    beyond: VecDeque<AbortHandle>,
+    queue: mpsc::Sender<AcceptedConnection>,
+    /// Connections beyond the limits, oldest first. One too many aborts the oldest: a health check among them was answered at once.
+    over_limit: VecDeque<AbortHandle>,
 }
 
 impl AcceptLoop {
-    async fn take_all(mut self, listener: std::net::TcpListener) {
+    async fn run(mut self, listener: std::net::TcpListener) {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!("cannot accept connections: {error}"),
         };
         loop {
             let (stream, peer) = next_connection(&listener).await;
-            // Counted before its first bytes: a silent connection takes a place at the least cost.
-            let held = self.limit.admit(peer);
-            let permit = held.as_ref().and(Arc::clone(&self.places).try_acquire_owned().ok());
-            let is_beyond = permit.is_none();
-            let place = ConnectionPlace {
+            // Counted before its first bytes arrive: a silent connection takes a permit at the lowest cost.
+            let address_quota = self.limit.admit(peer);
+            let node_permit = address_quota
+                .as_ref()
+                .and(Arc::clone(&self.permits).try_acquire_owned().ok());
+            let over_limit = node_permit.is_none();
+            let permit = ConnectionPermit {
                 counters: Arc::clone(&self.counters),
-                _permit: permit,
-                _held: held,
+                _node_permit: node_permit,
+                _address_quota: address_quota,
             };
-            if is_beyond {
-                self.receive_beyond(stream, place);
+            if over_limit {
+                self.answer_over_limit(stream, permit);
             } else {
-                tokio::spawn(receive(stream, peer, place, self.health.clone(), self.arrived.clone()));
+                tokio::spawn(receive(stream, peer, permit, self.health.clone(), self.queue.clone()));
             }
         }
     }
 
-    fn receive_beyond(&mut self, stream: TcpStream, place: ConnectionPlace) {
-        if self.beyond.len() >= limits::HEALTH_CONNECTIONS
-            && let Some(oldest) = self.beyond.pop_front()
+    fn answer_over_limit(&mut self, stream: TcpStream, permit: ConnectionPermit) {
+        if self.over_limit.len() >= limits::HEALTH_CONNECTIONS
+            && let Some(oldest) = self.over_limit.pop_front()
         {
             oldest.abort();
         }
-        let serving = tokio::spawn(answer_health(stream, place, self.health.clone()));
-        self.beyond.push_back(serving.abort_handle());
+        let serving = tokio::spawn(answer_health(stream, permit, self.health.clone()));
+        self.over_limit.push_back(serving.abort_handle());
     }
 }
 
 async fn receive(
     stream: TcpStream,
     peer: SocketAddr,
-    place: ConnectionPlace,
+    permit: ConnectionPermit,
     health: Router,
-    arrived: mpsc::Sender<AcceptedConnection>,
+    queue: mpsc::Sender<AcceptedConnection>,
 ) {
     let mut first = [0; FIRST_BYTES];
-    let Some(Ok(count @ 1..)) = awake::timeout(limits::FIRST_REQUEST, stream.peek(&mut first)).await else {
+    let Some(Ok(count @ 1..)) = suspend_aware::timeout(limits::FIRST_REQUEST_TIMEOUT, stream.peek(&mut first)).await
+    else {
         return;
     };
-    if HEALTH.iter().any(|check| first[..count].starts_with(check)) {
-        return answer_health(stream, place, health).await;
+    if HEALTH_REQUESTS.iter().any(|check| first[..count].starts_with(check)) {
+        return answer_health(stream, permit, health).await;
     }
     match stream.into_std() {
         Ok(stream) => {
             // The receiver is gone if the node is shutting down.
-            let _ = arrived.send(AcceptedConnection { stream, peer, place }).await;
+            let _ = queue.send(AcceptedConnection { stream, peer, permit }).await;
         }
         Err(error) => tracing::debug!("connection: {error}"),
     }
 }
 
-/// Answers one request within [`limits::HEALTH_WAIT`].
-async fn answer_health(stream: TcpStream, place: ConnectionPlace, health: Router) {
-    let stream = ObservedStream::new(stream, place);
+/// Answers one request within [`limits::HEALTH_TIMEOUT`].
+async fn answer_health(stream: TcpStream, permit: ConnectionPermit, health: Router) {
+    let stream = ObservedStream::new(stream, permit);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEALTH_WAIT)
+        .header_read_timeout(limits::HEALTH_TIMEOUT)
         .max_buf_size(limits::HEALTH_HEAD_BYTES)
         .keep_alive(false);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(health));
-    if let Ok(Err(error)) = timeout(limits::HEALTH_WAIT, connection).await {
+    if let Ok(Err(error)) = timeout(limits::HEALTH_TIMEOUT, connection).await {
         tracing::debug!("health check: {error}");
     }
 }
@@ -199,7 +202,7 @@ async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 }
                 return (stream, peer);
             }
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 if let Some(unlogged) = FAILURES.due() {
                     tracing::error!(unlogged, "cannot accept connections: {error}");
@@ -210,7 +213,7 @@ async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

@@ -1,10 +1,10 @@
-//! The address of a listening socket as an operator writes it: an IP address or a name, and a port.
+//! The address of a listening socket, as an operator writes it: an IP address or a host name, and a port.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
-/// An address to listen at: `127.0.0.1:3000`, `[::1]:3000` or `localhost:3000`. Parsing it resolves no name.
+/// An address to listen on: `127.0.0.1:3000`, `[::1]:3000` or `localhost:3000`. Parsing does not resolve the name.
 ///
 /// ```
 /// use duplex_axum::listen::ListenAddr;
@@ -16,19 +16,19 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddr(String);
 
-/// A text that is no [`ListenAddr`].
+/// The error of parsing a text that is not a [`ListenAddr`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not an address; write an IP address or a name, and a port, such as 127.0.0.1:3000, [::1]:3000 or localhost:3000"
 )]
 pub struct ParseListenAddrError;
 
-/// A name without an address. The message says why.
+/// A host name that cannot be resolved. The message includes the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no name of an address: {why}")]
+#[error("{name:?} cannot be resolved: {reason}")]
 pub struct ResolveError {
     name: String,
-    why: String,
+    reason: String,
 }
 
 impl FromStr for ListenAddr {
@@ -69,28 +69,31 @@ impl ListenAddr {
     /// If the name cannot be resolved.
     pub fn first(&self) -> Result<SocketAddr, ResolveError> {
         let addrs = self.resolve()?;
-        addrs.first().copied().ok_or_else(|| self.unresolved("it has none"))
+        addrs
+            .first()
+            .copied()
+            .ok_or_else(|| self.resolve_error("it has no address"))
     }
 
-    fn unresolved(&self, why: impl ToString) -> ResolveError {
+    fn resolve_error(&self, reason: impl ToString) -> ResolveError {
         ResolveError {
             name: self.0.clone(),
-            why: why.to_string(),
+            reason: reason.to_string(),
         }
     }
 
-    /// The addresses of the name, at least one, IPv4 first. Blocks while the system's resolver is asked.
+    /// The addresses of the name, at least one, IPv4 first. Blocks on the system's resolver.
     ///
     /// # Errors
     ///
     /// If the name cannot be resolved.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-        let found = self.0.to_socket_addrs().map_err(|error| self.unresolved(error))?;
+        let found = self.0.to_socket_addrs().map_err(|error| self.resolve_error(error))?;
         let mut found: Vec<_> = found.collect();
         found.sort_by_key(SocketAddr::is_ipv6);
         found.dedup();
         match found.is_empty() {
-            true => Err(self.unresolved("it has none")),
+            true => Err(self.resolve_error("it has no address")),
             false => Ok(found),
         }
     }
@@ -101,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_or_a_name_with_a_port_is_taken() {
+    fn an_address_or_a_name_with_a_port_is_accepted() {
         for text in [
             "127.0.0.1:3000",
             "[::1]:0",
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stands_for_its_addresses() {
+    fn a_name_resolves_to_its_addresses() {
         let resolve = |text: &str| text.parse::<ListenAddr>().unwrap().resolve();
         assert_eq!(resolve("127.0.0.1:3000"), Ok(vec!["127.0.0.1:3000".parse().unwrap()]));
         let local = resolve("localhost:3000").unwrap();
@@ -141,7 +144,7 @@ mod tests {
             "{local:?}"
         );
         assert!(local.is_sorted_by_key(SocketAddr::is_ipv6), "{local:?}");
-        // RFC 6761: never a name of anything.
+        // RFC 6761: .invalid never resolves.
         let error = resolve("nothing.invalid:3000").unwrap_err().to_string();
         assert!(error.contains("nothing.invalid:3000"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The limit of TCP connections for each client address, before any request.
+//! The limit of TCP connections per client address, applied before any request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use duplex_hub::quota::{Client, QuotaGuard, Quotas, Resource};
 #[derive(Clone)]
 pub(super) struct AddressLimit {
     quotas: Arc<Quotas>,
-    /// Proxies carry the connections of many clients and are not limited.
+    /// Proxies forward the connections of many clients and are not limited.
     proxies: TrustedProxies,
 }
 
 impl AddressLimit {
-    pub(super) fn of(state: &Gateway) -> Self {
+    pub(super) fn new(state: &Gateway) -> Self {
         Self {
             quotas: Arc::clone(&state.quotas),
             proxies: state.settings.trusted_proxies.clone(),
         }
     }
 
-    /// A place for a connection of `peer`. `None` if its address has as many as it may.
+    /// Counts a connection of `peer`. `None` if its address is at its limit.
     pub(super) fn admit(&self, peer: SocketAddr) -> Option<QuotaGuard> {
         if self.proxies.contain(peer.ip().to_canonical()) {
             return Some(QuotaGuard::default());

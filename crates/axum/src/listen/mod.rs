@@ -1,4 +1,4 @@
-//! Listening: from the port to HTTP/1.1 and HTTP/2 connections, with time limits and bounds on their number. Used instead of
+//! Listening: from the port to HTTP/1.1 and HTTP/2 connections, with time limits and limits on their number. It replaces
 //! [`axum::serve()`], which has neither.
 
 mod accept;
@@ -29,8 +29,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use self::accept::{AcceptedConnection, Acceptor};
 use self::address_limit::AddressLimit;
-use super::awake::{AwakeSleep, AwakeTimer, paused_at};
 use super::connection::{ActiveExchange, ConnectionObserver, ConnectionProgress, Health, PacedBody, WriteStall};
+use super::suspend_aware::{SuspendAwareSleep, SuspendAwareTimer, was_suspended};
 use crate::connection::counters::DisconnectReason;
 use crate::connection::observed_stream::ObservedStream;
 use crate::gateway::Gateway;
@@ -40,26 +40,26 @@ pub use self::addr::{ListenAddr, ParseListenAddrError, ResolveError};
 pub use self::server::Server;
 pub use self::tls::{CertificateError, CertificateFiles, Tls};
 
-/// Why a port cannot be listened at.
+/// The error of binding a listening socket.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// Another socket listens there.
+    /// Another socket listens on the port.
     #[error("port {} is in use at {}; choose another with --addr", .0.port(), .0.ip())]
     InUse(SocketAddr),
     /// The operating system refuses for another reason.
-    #[error("cannot listen at {0}: {1}")]
+    #[error("cannot listen on {0}: {1}")]
     Other(SocketAddr, io::Error),
     /// No address was given.
-    #[error("there is no address to listen at")]
-    Nowhere,
+    #[error("there is no address to listen on")]
+    NoAddress,
 }
 
-/// Listens at the first of `addrs` that this machine has. Must be called within a Tokio runtime.
+/// Listens on the first of `addrs` that this machine has. Must be called within a Tokio runtime.
 ///
 /// # Errors
 ///
-/// If the port of one is in use, or none is an address of this machine.
+/// If the port is in use at one of them, or none is an address of this machine.
 pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
     let mut missing = None;
     for addr in addrs {
@@ -68,11 +68,11 @@ pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
             bound => return bound,
         }
     }
-    Err(missing.unwrap_or(BindError::Nowhere))
+    Err(missing.unwrap_or(BindError::NoAddress))
 }
 
-/// Listens at `addr`, with a backlog for all clients of a node that reconnect at the same moment: the kernel makes a client without a
-/// place in the backlog wait for a second or more. Must be called within a Tokio runtime.
+/// Listens on `addr`, with a backlog that is large enough for all clients of a node to reconnect at the same moment: a client outside
+/// the backlog waits for a second or more. Must be called within a Tokio runtime.
 ///
 /// # Errors
 ///
@@ -89,16 +89,16 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // As `TcpListener::bind` does: the port may be bound while earlier connections are in TIME_WAIT.
+    // Like `TcpListener::bind`: the port can be bound while earlier connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(limits::BACKLOG)
 }
 
-/// Accepts connections until the shutdown begins; open ones go on in their own tasks. `health` answers health checks, and connections
-/// beyond `max_connections`.
+/// Accepts connections until the shutdown begins; open ones continue in their own tasks. `health` answers health checks, and
+/// connections beyond `max_connections`.
 async fn accept(listener: TcpListener, router: Router, health: Router, max_connections: usize, gateway: Gateway) {
-    let (limit, counters) = (AddressLimit::of(&gateway), Arc::clone(&gateway.counters));
+    let (limit, counters) = (AddressLimit::new(&gateway), Arc::clone(&gateway.counters));
     let mut acceptor = match Acceptor::start(listener, health, max_connections, limit, counters) {
         Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
@@ -120,13 +120,13 @@ async fn accept(listener: TcpListener, router: Router, health: Router, max_conne
     }
 }
 
-fn open(AcceptedConnection { stream, peer, place }: AcceptedConnection, router: &Router, gateway: &Gateway) {
+fn open(AcceptedConnection { stream, peer, permit }: AcceptedConnection, router: &Router, gateway: &Gateway) {
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
     };
-    limit_unconfirmed(&stream);
-    let (stream, router, gateway) = (ObservedStream::new(stream, place), router.clone(), gateway.clone());
+    set_tcp_user_timeout(&stream);
+    let (stream, router, gateway) = (ObservedStream::new(stream, permit), router.clone(), gateway.clone());
     let shutdown = gateway.shutdown.clone();
     match gateway.tls.clone() {
         None => shutdown.spawn(serve_connection(stream, Some(peer), router, gateway)),
@@ -134,18 +134,18 @@ fn open(AcceptedConnection { stream, peer, place }: AcceptedConnection, router: 
     }
 }
 
-/// Ends the connection of a peer that vanished, or whose TCP window stays closed. Without support for the option, the kernel's own
-/// retransmission limit applies.
-fn limit_unconfirmed(stream: &TcpStream) {
-    let limit = u32::try_from(limits::TCP_UNCONFIRMED.as_millis()).unwrap_or(u32::MAX);
+/// Sets `TCP_USER_TIMEOUT`, which ends the connection of a peer that vanished or keeps its TCP window closed. Without support for the
+/// option, the kernel's own retransmission limit applies.
+fn set_tcp_user_timeout(stream: &TcpStream) {
+    let limit = u32::try_from(limits::TCP_USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) = sockopt::set_tcp_user_timeout(stream, limit) {
-        tracing::debug!("a vanished peer will be noticed late: {error}");
+        tracing::debug!("TCP_USER_TIMEOUT: {error}; a vanished peer is detected late");
     }
 }
 
-/// Serves HTTP/1.1 or HTTP/2 on one stream, until it ends, is upgraded, its peer reads nothing for too long, or the shutdown has begun
-/// and its last response is sent. `peer` becomes the requests' [`ConnectInfo`]. For streams that no listener accepts, such as those of
-/// tests.
+/// Serves HTTP/1.1 or HTTP/2 on one stream, until it ends or is upgraded, its peer reads nothing for too long, or the shutdown has begun
+/// and the last response is sent. `peer` becomes the requests' [`ConnectInfo`]. Also usable for streams that no listener accepts, such
+/// as those of tests.
 pub async fn serve_connection<S>(stream: S, peer: Option<SocketAddr>, router: Router, gateway: Gateway)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -155,7 +155,7 @@ where
     let share = gateway.buffers.share();
     let exchanges = Exchanges {
         progress: ConnectionProgress::new(Arc::clone(&share)),
-        asked: Arc::default(),
+        has_request: Arc::default(),
         observer: gateway.observe.as_ref().map(|new| new()),
         peer,
     };
@@ -163,19 +163,19 @@ where
     let (router, begin) = (TowerToHyperService::new(router), exchanges.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let exchange = begin.begin(&mut request);
-        let last_byte_apart = request.version() == Version::HTTP_2;
-        let answer = router.call(request);
+        let split_last_byte = request.version() == Version::HTTP_2;
+        let response = router.call(request);
         async move {
-            let answer = answer.await?;
-            Ok::<_, Infallible>(answer.map(|body| PacedBody::new(body, exchange, last_byte_apart)))
+            let response = response.await?;
+            Ok::<_, Infallible>(response.map(|body| PacedBody::new(body, exchange, split_last_byte)))
         }
     });
     let builder = builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let mut first_request = pin!(AwakeSleep::new(limits::FIRST_REQUEST));
+    let mut first_request = pin!(SuspendAwareSleep::new(limits::FIRST_REQUEST_TIMEOUT));
     let (mut begun, mut revoked) = (pin!(gateway.shutdown.begun()), pin!(share.revoked()));
-    let mut look = looks();
-    let (mut waits, mut runs, mut retires) = (true, true, false);
+    let mut checks = progress_checks();
+    let (mut awaits_request, mut serves, mut is_closing) = (true, true, false);
     loop {
         tokio::select! {
             biased;
@@ -184,27 +184,27 @@ where
                 upgraded.store(true, Relaxed);
                 return;
             }
-            () = &mut begun, if runs => {
-                runs = false;
+            () = &mut begun, if serves => {
+                serves = false;
                 connection.as_mut().graceful_shutdown();
             }
-            () = &mut first_request, if waits => {
-                waits = false;
-                if !exchanges.asked.load(Relaxed) { return; }
+            () = &mut first_request, if awaits_request => {
+                awaits_request = false;
+                if !exchanges.has_request.load(Relaxed) { return; }
             }
-            () = &mut revoked => return tracing::debug!("connection: cut off, the node's buffers are full"),
-            due = look.tick() => match exchanges.progress.look() {
-                // The peer may have read it while this process did not run: the next check tells.
-                _ if paused_at(due) => {}
-                Health::Fine => {}
+            () = &mut revoked => return tracing::debug!("connection: closed, the node's buffers are full"),
+            due = checks.tick() => match exchanges.progress.health() {
+                // The peer may have read during the suspension: the next check decides.
+                _ if was_suspended(due) => {}
+                Health::Active => {}
                 Health::Stalled => {
                     gateway.counters.count_disconnect(DisconnectReason::Slow);
-                    return tracing::debug!("connection: cut off, the peer takes nothing of an answer");
+                    return tracing::debug!("connection: closed, the peer does not read a response");
                 }
-                // A connection that is still open at the next check holds something that its peer never reads.
-                Health::Idle if retires => return,
+                // If the connection is still open at the next check, its peer does not read the rest.
+                Health::Idle if is_closing => return,
                 Health::Idle => {
-                    retires = true;
+                    is_closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
             },
@@ -216,8 +216,8 @@ where
 #[derive(Clone)]
 struct Exchanges {
     progress: Arc<ConnectionProgress>,
-    /// Whether a request has come.
-    asked: Arc<AtomicBool>,
+    /// Whether a request has arrived.
+    has_request: Arc<AtomicBool>,
     observer: Option<Arc<dyn ConnectionObserver>>,
     peer: Option<SocketAddr>,
 }
@@ -225,10 +225,10 @@ struct Exchanges {
 impl Exchanges {
     /// Begins an exchange, and inserts the connection's extensions into its request.
     fn begin(&self, request: &mut Request<Incoming>) -> Arc<ActiveExchange> {
-        self.asked.store(true, Relaxed);
+        self.has_request.store(true, Relaxed);
         let exchange = self.progress.begin();
         let extensions = request.extensions_mut();
-        // An upgrade keeps it: the connection is in use as long as the upgraded stream is.
+        // An upgrade keeps the exchange: the connection stays in use as long as the upgraded stream.
         extensions.insert(Arc::clone(&exchange));
         if let Some(observer) = &self.observer {
             observer.insert_extensions(extensions);
@@ -240,25 +240,25 @@ impl Exchanges {
     }
 }
 
-/// The times at which a connection's progress is checked.
-fn looks() -> Interval {
-    let mut looks = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    looks
+/// The interval at which a connection's progress is checked.
+fn progress_checks() -> Interval {
+    let mut checks = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    checks
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(AwakeTimer)
-        .header_read_timeout(limits::REQUEST_HEAD)
+        .timer(SuspendAwareTimer)
+        .header_read_timeout(limits::REQUEST_HEAD_TIMEOUT)
         .max_buf_size(limits::REQUEST_HEAD_BYTES);
     builder
         .http2()
-        .timer(AwakeTimer)
+        .timer(SuspendAwareTimer)
         .enable_connect_protocol()
-        .keep_alive_interval(limits::REQUEST_HEAD)
+        .keep_alive_interval(limits::REQUEST_HEAD_TIMEOUT)
         .max_header_list_size(limits::REQUEST_HEAD_BYTES as u32)
         .max_concurrent_streams(limits::HTTP2_STREAMS)
         .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW)
@@ -276,14 +276,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_to_a_vanished_peer_has_an_end() {
+    async fn a_connection_to_a_vanished_peer_ends() {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        limit_unconfirmed(&stream);
-        let limit = limits::TCP_UNCONFIRMED.as_millis();
+        set_tcp_user_timeout(&stream);
+        let limit = limits::TCP_USER_TIMEOUT.as_millis();
         assert_eq!(sockopt::tcp_user_timeout(&stream).map(u128::from), Ok(limit));
-        assert!(limits::SSE_KEEPALIVE + limits::TCP_UNCONFIRMED < Duration::from_secs(40));
+        assert!(limits::SSE_KEEPALIVE + limits::TCP_USER_TIMEOUT < Duration::from_secs(40));
         drop(peer);
     }
 }

@@ -1,4 +1,4 @@
-//! A node's server: from the listening socket to the drained shutdown.
+//! A node's server: it serves a listening socket and drains on shutdown.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::{health, limits};
 
-/// Serves a router until the gateway's shutdown begins, then drains: open connections are told to come back later, and the log is
-/// closed when they have ended. Used instead of [`axum::serve()`], which bounds neither the time nor the number of connections.
+/// Serves a router until the gateway's shutdown begins, then drains: it tells clients when to reconnect, and closes the log when the
+/// connections have ended. It replaces [`axum::serve()`], which limits neither the duration nor the number of connections.
 #[must_use = "a server does nothing until `serve` is awaited"]
 pub struct Server {
     router: Router,
@@ -23,7 +23,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of `router`. It answers health checks ([`health::routes`]) on a thread of its own, however busy the others are.
+    /// A server of `router`. It answers health checks ([`health::routes`]) on a thread of its own, however busy the other threads are.
     pub fn new(router: Router, gateway: Gateway) -> Self {
         let full = async || Problem::unavailable("The server has as many connections as it may.").into_response();
         Self {
@@ -35,13 +35,13 @@ impl Server {
         }
     }
 
-    /// Answers health checks, and every request of a connection beyond the limits, by `health`. It should hold [`health::routes`]
-    /// and a fallback that answers 503.
+    /// Answers health checks, and every request of a connection beyond the limits, with `health`. It should have [`health::routes`] and
+    /// a fallback that answers 503.
     pub fn health(self, health: Router) -> Self {
         Self { health, ..self }
     }
 
-    /// TCP connections at once: by default three for each of [`Settings::max_connections`](crate::Settings::max_connections). It
+    /// The limit of open TCP connections: by default three times [`Settings::max_connections`](crate::Settings::max_connections). It
     /// should be less than the process's limit of open files.
     pub fn max_connections(self, max_connections: usize) -> Self {
         Self {
@@ -50,12 +50,12 @@ impl Server {
         }
     }
 
-    /// How long connections have to end after the shutdown has begun, and then the log: 10 s each by default.
+    /// How long the shutdown waits for connections to end, and then for the log to close: 10 s each by default.
     pub fn drain_deadline(self, drain_deadline: Duration) -> Self {
         Self { drain_deadline, ..self }
     }
 
-    /// Serves, with TLS if the gateway has it, until the shutdown has begun and everything open has ended or the deadline has passed.
+    /// Serves, with TLS if the gateway has it, until the shutdown has begun and all connections have ended or the deadline has passed.
     pub async fn serve(self, listener: TcpListener) {
         let (shutdown, hub) = (self.gateway.shutdown.clone(), self.gateway.hub.clone());
         hub.deliver_forwards();
@@ -63,13 +63,13 @@ impl Server {
             tokio::spawn(tls.renew(shutdown.clone()));
         }
         super::accept(listener, self.router, self.health, self.max_connections, self.gateway).await;
-        tracing::info!("going away: no new connections, open ones are told");
+        tracing::info!("shutting down: no new connections; open ones are asked to reconnect");
         match shutdown.drained(self.drain_deadline).await {
             Ok(()) => tracing::info!("all connections ended"),
-            Err(left) => tracing::warn!(left, "the deadline passed with connections open"),
+            Err(open) => tracing::warn!(open, "the deadline passed with connections open"),
         }
         if timeout(self.drain_deadline, hub.close()).await.is_err() {
-            tracing::warn!("the deadline passed before the log was closed; what was accepted is in it");
+            tracing::warn!("the deadline passed before the log was closed; accepted commands are stored");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! TLS for incoming connections: the certificate, its renewal, and the handshake.
+//! TLS for incoming connections: the certificate, its reload, and the handshake.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::limits;
 use crate::lock;
 use crate::shutdown::Shutdown;
-use crate::{awake, listen};
+use crate::{listen, suspend_aware};
 use duplex_hub::quota::LogThrottle;
 
 /// The files of a certificate and its key, in PEM (RFC 7468).
@@ -35,7 +35,7 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-/// Why a certificate cannot be used.
+/// The error of loading a certificate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
@@ -44,17 +44,17 @@ pub enum CertificateError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         error: pem::Error,
     },
-    /// A file without a certificate.
-    #[error("{} holds no certificate in PEM", .0.display())]
+    /// The file has no certificate.
+    #[error("{} has no certificate in PEM", .0.display())]
     NoCertificate(PathBuf),
-    /// A file without a private key.
-    #[error("{} holds no private key in PEM", .0.display())]
+    /// The file has no private key.
+    #[error("{} has no private key in PEM", .0.display())]
     NoKey(PathBuf),
     /// The key belongs to another certificate.
-    #[error("the key in {} is not that of the certificate in {}", .0.key.display(), .0.certificate.display())]
+    #[error("the key in {} does not belong to the certificate in {}", .0.key.display(), .0.certificate.display())]
     Mismatch(CertificateFiles),
     /// The TLS library rejects the certificate or its key.
     #[error("the certificate in {} cannot be used: {error}", .files.certificate.display())]
@@ -94,7 +94,7 @@ impl CertificateFiles {
         })
     }
 
-    /// Modification times and sizes, which differ once a file was written.
+    /// Modification times and sizes, to detect that a file was written.
     fn stamp(&self) -> [Option<(SystemTime, u64)>; 2] {
         [&self.certificate, &self.key].map(|file| {
             let metadata = fs::metadata(file).ok()?;
@@ -103,21 +103,21 @@ impl CertificateFiles {
     }
 }
 
-/// The certificate for the next handshakes.
+/// The certificate of new handshakes.
 #[derive(Debug)]
-struct Current(RwLock<Arc<CertifiedKey>>);
+struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&lock::read(&self.0)))
     }
 }
 
-/// TLS 1.2 and 1.3 for incoming connections, with HTTP/2 and HTTP/1.1 by ALPN. Cheap to clone.
+/// TLS 1.2 and 1.3 for incoming connections, with HTTP/2 and HTTP/1.1 negotiated by ALPN. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     files: CertificateFiles,
-    current: Arc<Current>,
+    current: Arc<CurrentCertificate>,
     config: Arc<ServerConfig>,
 }
 
@@ -128,14 +128,14 @@ impl Tls {
     ///
     /// If a file is missing or unreadable, or the certificate and the key do not match.
     pub fn load(files: CertificateFiles) -> Result<Self, CertificateError> {
-        let current = Arc::new(Current(RwLock::new(Arc::new(files.load()?))));
+        let current = Arc::new(CurrentCertificate(RwLock::new(Arc::new(files.load()?))));
         let provider = Arc::new(ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(current.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Session tickets: clients that reconnect all at once resume without a signature.
+        // Session tickets: clients that all reconnect at once resume without a signature.
         config.ticketer = ring::Ticketer::new()?;
         Ok(Self {
             files,
@@ -148,31 +148,31 @@ impl Tls {
     /// as a half-written file, is logged, and the previous one stays in use. [`Server::serve`](super::Server::serve) runs this.
     pub async fn renew(self, shutdown: Shutdown) {
         let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-            return tracing::error!("cannot hear SIGHUP, nor renew the certificate");
+            return tracing::error!("cannot handle SIGHUP: the certificate is not reloaded");
         };
-        let mut taken = self.files.stamp();
+        let mut loaded = self.files.stamp();
         let mut warned = false;
         loop {
-            let asked = tokio::select! {
+            let requested = tokio::select! {
                 () = shutdown.begun() => return,
-                heard = hangups.recv() => heard.is_some(),
+                signal = hangups.recv() => signal.is_some(),
                 () = sleep(limits::CERTIFICATE_POLL) => false,
             };
             let files = self.files.clone();
-            // The stamp is read first: what is written in between differs from it the next time.
+            // The stamp is read before the files: a write in between changes the next stamp.
             let read = spawn_blocking(move || {
                 let stamp = files.stamp();
-                (asked || stamp != taken).then(|| (stamp, files.load()))
+                (requested || stamp != loaded).then(|| (stamp, files.load()))
             });
             match read.await {
                 Ok(Some((stamp, Ok(certificate)))) => {
                     *lock::write(&self.current.0) = Arc::new(certificate);
-                    (taken, warned) = (stamp, false);
+                    (loaded, warned) = (stamp, false);
                     tracing::info!("a new certificate is in use");
                 }
-                Ok(Some((_, Err(error)))) if asked || !warned => {
+                Ok(Some((_, Err(error)))) if requested || !warned => {
                     warned = true;
-                    tracing::warn!("the certificate before stays in use: {error}");
+                    tracing::warn!("the previous certificate stays in use: {error}");
                 }
                 Ok(_) => {}
                 Err(error) => tracing::error!("the certificate was not read: {error}"),
@@ -188,19 +188,19 @@ impl Tls {
     {
         static FAILURES: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
 
-        let handshake = awake::timeout(limits::TLS_HANDSHAKE, TlsAcceptor::from(self.config).accept(stream));
+        let handshake = suspend_aware::timeout(limits::TLS_HANDSHAKE, TlsAcceptor::from(self.config).accept(stream));
         let failure = tokio::select! {
             () = gateway.shutdown.begun() => return,
-            made = handshake => match made {
+            result = handshake => match result {
                 Some(Ok(stream)) => return listen::serve_connection(stream, peer, router, gateway).await,
                 Some(Err(error)) => error.to_string(),
-                None => "it took too long".to_owned(),
+                None => "timeout".to_owned(),
             },
         };
         gateway.counters.count_failed_handshake();
         if let Some(unlogged) = FAILURES.due() {
             let peer = peer.map(tracing::field::display);
-            tracing::info!(peer, unlogged, "no TLS: {failure}");
+            tracing::info!(peer, unlogged, "TLS handshake failed: {failure}");
         }
     }
 }
@@ -210,9 +210,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_a_certificate_is_named_in_one_line() {
+    fn an_unusable_certificate_is_described_in_one_line() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let path = |name: &str| folder.path().join(name);
         let pair = || {
             let key = rcgen::KeyPair::generate().unwrap();
             let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -225,28 +225,28 @@ mod tests {
             ("other", &other),
             ("text", "text"),
         ] {
-            fs::write(at(name), text).unwrap();
+            fs::write(path(name), text).unwrap();
         }
-        fs::write(at("half"), &certificate[..certificate.len() / 2]).unwrap();
+        fs::write(path("half"), &certificate[..certificate.len() / 2]).unwrap();
         let load = |certificate, key| {
             Tls::load(CertificateFiles {
-                certificate: at(certificate),
-                key: at(key),
+                certificate: path(certificate),
+                key: path(key),
             })
         };
         assert!(load("cert", "key").is_ok());
-        for (certificate, key, why) in [
-            ("cert", "other", "is not that of the certificate"),
-            ("text", "key", "holds no certificate"),
-            ("cert", "text", "holds no private key"),
-            ("key", "key", "holds no certificate"),
-            ("cert", "cert", "holds no private key"),
+        for (certificate, key, message) in [
+            ("cert", "other", "does not belong to the certificate"),
+            ("text", "key", "has no certificate"),
+            ("cert", "text", "has no private key"),
+            ("key", "key", "has no certificate"),
+            ("cert", "cert", "has no private key"),
             ("half", "key", "half: "),
             ("missing", "key", "missing: "),
             ("cert", "missing", "missing: "),
         ] {
             let error = load(certificate, key).err().unwrap().to_string();
-            assert!(error.contains(why) && !error.contains('\n'), "{error}");
+            assert!(error.contains(message) && !error.contains('\n'), "{error}");
         }
     }
 }

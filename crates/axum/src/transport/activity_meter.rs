@@ -1,5 +1,5 @@
-//! A meter of a WebSocket's bytes: when they last moved in each direction, and how many came in. A peer that sends one long message
-//! is not silent, though no message of it has arrived; one that reads slowly has not stalled.
+//! A meter of a WebSocket's bytes: when bytes were last received and written, and how many were received. A peer that sends one long
+//! message is not silent, although no message has arrived; a peer that reads slowly has not stalled.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -13,29 +13,29 @@ use crate::connection::observed_stream::ByteObserver;
 use crate::limits;
 use crate::lock::lock;
 
-/// The meter of one connection. It is read while the stream itself is borrowed.
+/// The meter of one connection. It can be read while the stream is borrowed.
 #[derive(Debug)]
 pub(crate) struct ActivityMeter {
     opened: Instant,
-    /// Nanoseconds after `opened`: 584 years fit.
-    heard: AtomicU64,
-    wrote: AtomicU64,
+    /// Nanoseconds after `opened`, enough for 584 years.
+    last_received: AtomicU64,
+    last_written: AtomicU64,
     bytes_in: AtomicU64,
-    /// Bytes of messages that have not arrived whole.
+    /// Bytes of partially received messages.
     partial: AtomicUsize,
-    /// How many of them are charged to the node's budget.
+    /// The part of `partial` that is charged to the node's budget.
     charged: AtomicUsize,
     share: Arc<BufferShare>,
     peer_close: Mutex<PeerClose>,
 }
 
 impl ActivityMeter {
-    pub(crate) fn start(share: Arc<BufferShare>) -> Arc<Self> {
+    pub(crate) fn new(share: Arc<BufferShare>) -> Arc<Self> {
         let zero = AtomicU64::default;
         Arc::new(Self {
             opened: Instant::now(),
-            heard: zero(),
-            wrote: zero(),
+            last_received: zero(),
+            last_written: zero(),
             bytes_in: zero(),
             partial: AtomicUsize::new(0),
             charged: AtomicUsize::new(0),
@@ -54,18 +54,18 @@ impl ActivityMeter {
     }
 
     /// When bytes were last received, or when the connection last resumed reading.
-    pub(crate) fn heard(&self) -> Duration {
-        Duration::from_nanos(self.heard.load(Relaxed))
+    pub(crate) fn last_received(&self) -> Duration {
+        Duration::from_nanos(self.last_received.load(Relaxed))
     }
 
-    /// Notes that the connection reads again: the peer's silence counts from now.
-    pub(crate) fn listens(&self) {
-        self.mark(&self.heard);
+    /// Records that the connection resumes reading: the peer's silence counts from now.
+    pub(crate) fn on_reading_resumed(&self) {
+        self.mark(&self.last_received);
     }
 
     /// When bytes were last written.
-    pub(crate) fn wrote(&self) -> Duration {
-        Duration::from_nanos(self.wrote.load(Relaxed))
+    pub(crate) fn last_written(&self) -> Duration {
+        Duration::from_nanos(self.last_written.load(Relaxed))
     }
 
     pub(crate) fn bytes_in(&self) -> u64 {
@@ -77,30 +77,30 @@ impl ActivityMeter {
         &self.share
     }
 
-    /// The peer's close frame, if its code is registered but unknown to the engine.
+    /// The peer's close frame, if tungstenite does not know its registered code.
     pub(crate) fn registered_close(&self) -> Option<(u16, String)> {
         lock(&self.peer_close).registered()
     }
 
-    /// Ends the charging: from now on what is received is dropped.
+    /// Releases all charged bytes; bytes that are received later are dropped and not charged.
     pub(crate) fn release(&self) {
         self.share.close();
     }
 
-    /// A message is complete: all bytes before belonged to it.
-    pub(crate) fn message_arrived(&self) {
+    /// Records that a message is complete: all received bytes belong to it.
+    pub(crate) fn on_message_received(&self) {
         self.partial.store(0, Relaxed);
         self.charge();
     }
 
-    /// A control frame of so many bytes is complete. It may have come between the frames of a message.
-    pub(crate) fn control_arrived(&self, bytes: usize) {
-        let left = |partial: usize| Some(partial.saturating_sub(bytes));
-        let _ = self.partial.try_update(Relaxed, Relaxed, left);
+    /// Records that a control frame of this size is complete. It may have arrived between the frames of a message.
+    pub(crate) fn on_control_received(&self, bytes: usize) {
+        let rest = |partial: usize| Some(partial.saturating_sub(bytes));
+        let _ = self.partial.try_update(Relaxed, Relaxed, rest);
         self.charge();
     }
 
-    /// Charges partial messages beyond one read buffer, so that messages that arrive whole cost nothing.
+    /// Charges partial messages beyond one read buffer, so that messages that arrive whole are never charged.
     fn charge(&self) {
         let due = self.partial.load(Relaxed).saturating_sub(limits::READ_BUFFER);
         let before = self.charged.swap(due, Relaxed);
@@ -119,7 +119,7 @@ impl ActivityMeter {
 impl ByteObserver for Arc<ActivityMeter> {
     fn on_read(&self, bytes: &[u8]) {
         let count = bytes.len();
-        self.mark(&self.heard);
+        self.mark(&self.last_received);
         lock(&self.peer_close).read(bytes);
         self.bytes_in.fetch_add(count as u64, Relaxed);
         if self.partial.fetch_add(count, Relaxed) + count > limits::READ_BUFFER {
@@ -128,6 +128,6 @@ impl ByteObserver for Arc<ActivityMeter> {
     }
 
     fn on_written(&self, _count: usize) {
-        self.mark(&self.wrote);
+        self.mark(&self.last_written);
     }
 }

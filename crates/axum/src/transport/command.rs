@@ -1,4 +1,4 @@
-//! Commands of a session over HTTP: one client frame a request, answered by one frame or by 204. And the pages of a topic's history.
+//! Commands of a session over HTTP: one client frame per request, answered with one frame or 204. Also the pages of a topic's history.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -37,13 +37,13 @@ pub(super) async fn command(
     query: Result<Parameters<Query>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match act(&state, client, (&headers, &extensions), query, body).await {
+    match handle_frame(&state, client, (&headers, &extensions), query, body).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn act(
+async fn handle_frame(
     state: &Gateway,
     client: Client,
     (headers, extensions): (&HeaderMap, &Extensions),
@@ -56,51 +56,51 @@ async fn act(
     let protocol = query.protocol(&[]).map_err(|error| error.problem())?;
     let frame = protocol
         .decode(&body)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be read: {error}")))?;
-    let asked = IdentityRequest::new(headers, extensions).of_session(&session);
-    let caller = state.identify(asked).await?;
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The frame cannot be decoded: {error}")))?;
+    let request = IdentityRequest::new(headers, extensions).with_session(&session);
+    let caller = state.identify(request).await?;
     let person = caller.person.clone();
     state.counters.count_messages(1, 1);
-    state.streams.heard(&person.id, &session);
+    state.streams.on_post(&person.id, &session);
     let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
     match frame {
         ClientFrame::Command { topic, id, command } => {
-            let span = tracing::info_span!("command", session = identity::shown(&session), %topic);
-            let decided = decide(&hub, person, topic, id, command).instrument(span).await;
-            match role_needed(&decided) {
+            let span = tracing::info_span!("command", session = identity::redacted(&session), %topic);
+            let reply = send_command(&hub, person, topic, id, command).instrument(span).await;
+            match role_needed(&reply) {
                 Some(role) if caller.rights.is_program() => Err(wrong_role(role, caller.rights.roles())),
-                _ => framed(protocol, &decided),
+                _ => frame_response(protocol, &reply),
             }
         }
-        ClientFrame::Activity { topic, activity } => activity_of(&hub, person, session, &topic, activity).await,
-        // Checks the name only: the client keeps it in a cookie, which its next requests carry.
+        ClientFrame::Activity { topic, activity } => set_activity(&hub, person, session, &topic, activity).await,
+        // Only checks the name: the client stores it in a cookie, which its next requests send.
         ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => {
                 let why = error.why.to_owned();
-                return framed(protocol, &ServerFrame::NameRefused { why });
+                return frame_response(protocol, &ServerFrame::NameRefused { why });
             }
         }),
-        // Its arrival was noted above.
+        // `on_post` above recorded it.
         ClientFrame::Ping { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
         _ => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "Only the frames command, activity, rename and ping are posted.",
+            "Only the frames command, activity, rename and ping can be posted.",
         )),
     }
 }
 
-fn framed(protocol: Protocol, frame: &ServerFrame) -> Result<Response, Problem> {
+fn frame_response(protocol: Protocol, frame: &ServerFrame) -> Result<Response, Problem> {
     let body = protocol.encode(frame).map_err(|error| {
         tracing::error!("a frame cannot be encoded: {error}");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The answer cannot be written.")
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The answer cannot be encoded.")
     })?;
     Ok(([JSON], body).into_response())
 }
 
 /// The role that the command's sender lacks.
-fn role_needed(decided: &ServerFrame) -> Option<&str> {
-    match decided {
+fn role_needed(reply: &ServerFrame) -> Option<&str> {
+    match reply {
         ServerFrame::Reply {
             answer: Answer::Rejected(rejection),
             ..
@@ -109,7 +109,7 @@ fn role_needed(decided: &ServerFrame) -> Option<&str> {
     }
 }
 
-async fn decide(hub: &Hub, person: Person, topic: TopicName, id: CommandId, command: Blob) -> ServerFrame {
+async fn send_command(hub: &Hub, person: Person, topic: TopicName, id: CommandId, command: Blob) -> ServerFrame {
     if command.0.len() > MAX_COMMAND {
         let answer = Answer::Rejected(Rejection::TooLarge);
         return ServerFrame::Reply {
@@ -125,17 +125,13 @@ async fn decide(hub: &Hub, person: Person, topic: TopicName, id: CommandId, comm
             duplicate: false,
         },
         Ok(topic) => {
-            let (answer, again) = topic.command(person, id.clone(), command, Encoding::Json).await;
-            ServerFrame::Reply {
-                id,
-                answer,
-                duplicate: again,
-            }
+            let (answer, duplicate) = topic.command(person, id.clone(), command, Encoding::Json).await;
+            ServerFrame::Reply { id, answer, duplicate }
         }
     }
 }
 
-async fn activity_of(
+async fn set_activity(
     hub: &Hub,
     person: Person,
     session: SessionId,
@@ -149,7 +145,7 @@ async fn activity_of(
         ));
     }
     hub.admit(&person, topic)?;
-    // A topic that is not awake has nobody to tell.
+    // A topic that is not running has no subscribers.
     if let Some(topic) = hub.awake_one(topic) {
         topic.activity(&session, activity);
     }
@@ -157,9 +153,9 @@ async fn activity_of(
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Before {
+pub(super) struct HistoryQuery {
     topic: TopicName,
-    /// `None`: from the newest event on.
+    /// `None` for the newest page.
     before: Option<Seq>,
     limit: Option<usize>,
 }
@@ -170,21 +166,21 @@ pub(super) async fn history(
     RequestClient(client): RequestClient,
     headers: HeaderMap,
     extensions: Extensions,
-    query: Result<Parameters<Before>, QueryRejection>,
+    query: Result<Parameters<HistoryQuery>, QueryRejection>,
 ) -> Response {
-    match page(&state, client, (&headers, &extensions), query).await {
+    match history_page(&state, client, (&headers, &extensions), query).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn page(
+async fn history_page(
     state: &Gateway,
     client: Client,
     (headers, extensions): (&HeaderMap, &Extensions),
-    query: Result<Parameters<Before>, QueryRejection>,
+    query: Result<Parameters<HistoryQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Parameters(Before { topic, before, limit }) = query?;
+    let Parameters(HistoryQuery { topic, before, limit }) = query?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
     let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     let person = caller.person.clone();

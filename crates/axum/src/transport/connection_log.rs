@@ -1,4 +1,4 @@
-//! The rate of logged connections. Beyond it connections are counted, and the count is logged once a minute, so that a flood of
+//! The rate limit of logged connections. Connections beyond it are counted, and the count is logged once a minute, so that a flood of
 //! connections does not fill the disk.
 
 use std::num::NonZeroU32;
@@ -17,26 +17,29 @@ struct ConnectionLog {
 impl ConnectionLog {
     fn new() -> Self {
         let count = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::per_second(count(limits::CONNECTIONS_LOGGED));
+        let quota = Quota::per_second(count(limits::LOGGED_CONNECTIONS_PER_SECOND));
         Self {
-            rate: RateLimiter::direct(quota.allow_burst(count(limits::CONNECTIONS_LOGGED_AT_ONCE))),
+            rate: RateLimiter::direct(quota.allow_burst(count(limits::LOGGED_CONNECTIONS_BURST))),
             unlogged: LogThrottle::new(limits::REFUSALS_LOGGED),
         }
     }
 
-    fn takes(&self) -> bool {
-        let taken = self.rate.check().is_ok();
-        if !taken && let Some(unlogged) = self.unlogged.due() {
-            tracing::warn!(unlogged, "more connections are opened than are logged one by one");
+    fn should_log(&self) -> bool {
+        let within_rate = self.rate.check().is_ok();
+        if !within_rate && let Some(unlogged) = self.unlogged.due() {
+            tracing::warn!(
+                unlogged,
+                "connections are opened faster than they are logged one by one"
+            );
         }
-        taken
+        within_rate
     }
 }
 
-/// Whether this connection's begin and end are logged at level info.
-pub(super) fn takes() -> bool {
+/// Whether to log this connection's start and end at level info.
+pub(super) fn should_log() -> bool {
     static LOG: LazyLock<ConnectionLog> = LazyLock::new(ConnectionLog::new);
-    LOG.takes()
+    LOG.should_log()
 }
 
 #[cfg(test)]
@@ -44,10 +47,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_flood_of_connections_is_not_a_flood_of_lines() {
+    async fn a_flood_of_connections_does_not_flood_the_log() {
         let log = ConnectionLog::new();
-        let burst = limits::CONNECTIONS_LOGGED_AT_ONCE as usize;
-        let logged = (0..100 * burst).filter(|_| log.takes()).count();
+        let burst = limits::LOGGED_CONNECTIONS_BURST as usize;
+        let logged = (0..100 * burst).filter(|_| log.should_log()).count();
         assert!((burst..2 * burst).contains(&logged), "{logged}");
     }
 }

@@ -26,53 +26,56 @@ pub(crate) struct EndpointHandler {
     client: Client,
     messages: Bucket,
     kibibytes: Bucket,
-    began: Instant,
+    started: Instant,
 }
 
-/// Routes for `endpoints`, under every method: HTTP/1.1 opens a WebSocket by GET, HTTP/2 by CONNECT.
+/// Routes for `endpoints`, for every method: HTTP/1.1 opens a WebSocket with GET, HTTP/2 with CONNECT.
 pub fn routes<S: Clone + Send + Sync + 'static>(
     gateway: Gateway,
     endpoints: impl IntoIterator<Item = Endpoint>,
 ) -> Router<S> {
     let router = endpoints.into_iter().fold(Router::new(), |router, endpoint| {
-        let enter = async move |State(gateway): State<Gateway>, request: Request| {
+        let handler = async move |State(gateway): State<Gateway>, request: Request| {
             let client = quota::client(request.extensions());
-            let upgrades = UpgradeEndpoint {
+            let upgrade_endpoint = UpgradeEndpoint {
                 path: endpoint.path,
                 purpose: endpoint.purpose,
                 kind: TransportKind::Endpoint,
             };
-            upgrade(&gateway, request, upgrades, |_| {
+            upgrade(&gateway, request, upgrade_endpoint, |_| {
                 EndpointHandler::new(endpoint, &gateway, client)
             })
             .await
         };
-        router.route(endpoint.path, any(enter))
+        router.route(endpoint.path, any(handler))
     });
     router.with_state(gateway)
 }
 
 impl EndpointHandler {
     pub(crate) fn new(endpoint: Endpoint, state: &Gateway, client: Client) -> Self {
-        let largest = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
+        let max_message = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
         let second = Duration::from_secs(1);
         Self {
             endpoint,
             quotas: Arc::clone(&state.quotas),
             client,
             messages: Bucket::new(limits::ECHO_BURST, second / limits::ECHO_RATE),
-            kibibytes: Bucket::new(limits::ECHO_KIB_BURST.max(2 * largest), second / limits::ECHO_KIB_RATE),
-            began: Instant::now(),
+            kibibytes: Bucket::new(
+                limits::ECHO_KIB_BURST.max(2 * max_message),
+                second / limits::ECHO_KIB_RATE,
+            ),
+            started: Instant::now(),
         }
     }
 
-    /// Takes the quota for one message of so many bytes, or returns how long to wait.
-    fn may_have(&mut self, bytes: usize) -> Result<(), Duration> {
+    /// Takes the quota for one message of `bytes`, or returns how long to wait.
+    fn take_quota(&mut self, bytes: usize) -> Result<(), Duration> {
         if !self.quotas.is_on() {
             return Ok(());
         }
         let (now, kibibytes) = (
-            self.began.elapsed(),
+            self.started.elapsed(),
             u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX),
         );
         self.messages.take(now)?;
@@ -87,7 +90,7 @@ impl EndpointHandler {
             Message::Text(text) => Payload::Text(text),
             Message::Binary(bytes) => Payload::Binary(bytes),
         };
-        // At debug, for anyone could fill the disk with messages.
+        // Only at level debug, since any client could fill the disk with messages.
         tracing::debug!(
             bytes = payload.len(),
             "받은 메시지: {}",
@@ -102,13 +105,13 @@ impl EndpointHandler {
 
 impl ConnectionHandler for EndpointHandler {
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        match self.may_have(message.len()) {
+        match self.take_quota(message.len()) {
             Ok(()) => {
                 out.push(self.answer(message));
                 Ok(())
             }
             Err(wait) => {
-                let reason = format!("too much at once; again in {} ms", wait.as_millis().max(1));
+                let reason = format!("too many messages; retry in {} ms", wait.as_millis().max(1));
                 Err(CloseFrame::new(code::TOO_FAST, reason))
             }
         }

@@ -11,8 +11,8 @@ use crate::limits;
 use duplex_fuzz::fuzz;
 use duplex_protocol::session::MAX_SUBSCRIPTIONS;
 
-/// As they stand in an address, and escaped, so that every byte gets through.
-fn addresses(bytes: &[u8]) -> Vec<Uri> {
+/// URLs with these bytes, plain and percent-encoded, so that every byte reaches the decoder.
+fn uris(bytes: &[u8]) -> Vec<Uri> {
     let escaped = bytes.iter().fold(String::new(), |mut escaped, byte| {
         let _ = write!(escaped, "%{byte:02x}");
         escaped
@@ -24,15 +24,15 @@ fn addresses(bytes: &[u8]) -> Vec<Uri> {
         format!("/?session=s-1&topics={escaped}&wait=0"),
     ]
     .iter()
-    .filter_map(|address| address.parse().ok())
+    .filter_map(|uri| uri.parse().ok())
     .collect()
 }
 
 #[test]
-fn no_query_breaks_a_poll_or_a_stream() {
+fn queries_are_bounded() {
     fuzz("queries", |bytes| {
-        for address in addresses(bytes) {
-            let Ok(FromQuery(query)) = FromQuery::<Query>::try_from_uri(&address) else {
+        for uri in uris(bytes) {
+            let Ok(FromQuery(query)) = FromQuery::<Query>::try_from_uri(&uri) else {
                 continue;
             };
             if let Ok(session) = query.session() {
@@ -40,18 +40,18 @@ fn no_query_breaks_a_poll_or_a_stream() {
             }
             match query.topics() {
                 Ok(topics) => assert!(topics.len() <= MAX_SUBSCRIPTIONS),
-                Err(why) => assert!(why.to_string().ends_with('.')),
+                Err(error) => assert!(error.to_string().ends_with('.')),
             }
         }
     });
 }
 
-/// What the page is shown of its own handshake has a bound.
+/// The record of a handshake is bounded.
 #[test]
-fn no_head_makes_a_long_record() {
+fn records_are_bounded() {
     fuzz("headers", |bytes| {
-        for address in addresses(bytes).into_iter().chain(["/".parse().unwrap()]) {
-            let mut request = Request::get(address);
+        for uri in uris(bytes).into_iter().chain(["/".parse().unwrap()]) {
+            let mut request = Request::get(uri);
             for line in bytes.split(|byte| *byte == b';') {
                 let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(0));
                 if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
@@ -59,7 +59,7 @@ fn no_head_makes_a_long_record() {
                 }
             }
             let Ok(request) = request.body(()) else { continue };
-            let record = record::begin("c".to_owned(), &request.into_parts().0);
+            let record = record::of_request("c".to_owned(), &request.into_parts().0);
             assert!(record.request.len() <= limits::RECORDED_HEADERS + 5);
             let longest = record.request.iter().map(|(_, value)| value.len()).max().unwrap_or(0);
             assert!(longest.max(record.target.len()) <= 3 * limits::RECORDED_VALUE + 3);

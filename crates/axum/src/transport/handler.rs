@@ -1,4 +1,4 @@
-//! The interface between a WebSocket connection and what runs on it: messages in both directions, and the close frame at the end.
+//! The interface between a WebSocket connection and the handler that runs on it: messages, and the close frame.
 
 use std::borrow::Cow;
 use std::future::{pending, ready};
@@ -9,10 +9,10 @@ use duplex_protocol::code;
 
 use crate::identity::LoginEnd;
 
-/// UTF-8 text, shared without being copied.
+/// UTF-8 text that is cheap to clone.
 pub use super::websocket::Text;
 
-/// One WebSocket message, whole, whatever frames it came in.
+/// A complete WebSocket message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// A text message.
@@ -64,10 +64,10 @@ impl CloseFrame {
     }
 }
 
-/// The server's side of a WebSocket connection. All methods run on the connection's task, one at a time, and must not block it.
+/// The server side of a WebSocket connection. All methods run on the connection's task, one at a time, and must not block it.
 ///
-/// Messages that a method puts into `out` are sent in that order, with one flush. The connection answers pings, sends its own, ends
-/// with the caller's login and drains at shutdown by itself.
+/// Messages that a method pushes to `out` are sent in this order, with one flush. The connection itself answers pings, sends its own,
+/// ends with the caller's login and drains at shutdown.
 ///
 /// ```
 /// use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message};
@@ -83,18 +83,18 @@ impl CloseFrame {
 /// }
 /// ```
 pub trait ConnectionHandler: Send {
-    /// Longest time between two pings. [`Settings::ping_interval`](crate::Settings::ping_interval) applies if it is shorter.
+    /// The longest interval of pings. [`Settings::ping_interval`](crate::Settings::ping_interval) applies if it is shorter.
     const PING_INTERVAL: Duration = Duration::MAX;
 
-    /// A peer of which no byte comes for so long, not even a pong, is closed with 3008.
+    /// A peer that sends no byte for this time, not even a pong, is closed with 3008.
     /// [`Settings::silence_limit`](crate::Settings::silence_limit) applies if it is shorter.
     const SILENCE_LIMIT: Duration = Duration::MAX;
 
-    /// A peer that reads nothing for so long while something is to be sent is disconnected. It is told so with close code 4000 if this
-    /// is shorter than [`Settings::silence_limit`](crate::Settings::silence_limit), which applies otherwise.
+    /// A peer that reads nothing for this time while messages are to be sent is disconnected. It is sent close code 4000 if this is
+    /// shorter than [`Settings::silence_limit`](crate::Settings::silence_limit), which applies otherwise.
     const STALL_LIMIT: Duration = Duration::MAX;
 
-    /// Bytes of one message from the peer; a longer one closes the connection with 1009.
+    /// The largest message from the peer, in bytes; a larger one closes the connection with 1009.
     /// [`Settings::max_message`](crate::Settings::max_message) applies if it is less.
     const MAX_MESSAGE: usize = usize::MAX;
 
@@ -112,14 +112,14 @@ pub trait ConnectionHandler: Send {
         out: &mut Vec<Message>,
     ) -> impl Future<Output = Result<(), CloseFrame>> + Send;
 
-    /// Completes when there is something to send that answers no message. Must be cancel-safe: it is dropped and called again whenever
-    /// something else happens. Never completes by default.
+    /// Completes when there are messages to send that do not answer a received one. Must be cancel-safe: it is dropped and called again
+    /// whenever another event occurs. Never completes by default.
     fn ready(&mut self) -> impl Future<Output = ()> + Send {
         pending()
     }
 
-    /// Called when [`ready`](Self::ready) completed, and after messages were handled. Writes a bounded part of what there is to send;
-    /// it is called again for the rest if `ready` completes at once. Writes nothing by default.
+    /// Called when [`ready`](Self::ready) completes, and after messages were handled. Writes a bounded part of the pending messages; it is
+    /// called again for the rest if `ready` completes at once. Writes nothing by default.
     ///
     /// # Errors
     ///

@@ -1,5 +1,4 @@
-//! The WebSocket opening handshake: whether a request is one that can be answered (RFC 6455 section 4.2.1, RFC 8441 section 5).
-//! Pure: it reads the request's head.
+//! The check of the WebSocket opening handshake (RFC 6455 section 4.2.1, RFC 8441 section 5). Pure: it reads the request's head.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
@@ -13,40 +12,40 @@ use duplex_protocol::handshake::TRACE_PARAMETER;
 use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{SESSION_PARAMETER, SessionId};
 
-/// The version of RFC 6455.
+/// `Sec-WebSocket-Version` of RFC 6455.
 const VERSION: &str = "13";
 
-/// Base64 of 16 bytes.
+/// Length of 16 bytes in base64.
 const KEY_CHARS: usize = 24;
 
-/// An address at which WebSockets of an app's own are opened.
+/// An endpoint of an app's own WebSockets.
 #[derive(Debug, Clone, Copy)]
 pub struct UpgradeEndpoint {
     /// The path: starts with a slash.
     pub path: &'static str,
     /// One English sentence for a developer who requests the path without upgrading (426). It follows the path and a colon.
     pub purpose: &'static str,
-    /// The transport under which its connections are counted: mostly [`TransportKind::Endpoint`].
+    /// The transport under which its connections are counted, usually [`TransportKind::Endpoint`].
     pub kind: TransportKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UpgradeError {
-    #[error("This address answers GET with a WebSocket handshake and nothing else.")]
+    #[error("This path accepts only GET requests with a WebSocket handshake.")]
     Method,
-    #[error("This address speaks WebSocket, and the request did not ask for it.")]
+    #[error("This path requires a WebSocket upgrade, which the request does not ask for.")]
     NotAnUpgrade,
-    #[error("Of the WebSocket protocol only version 13 is spoken here.")]
+    #[error("Only version 13 of the WebSocket protocol is supported.")]
     Version,
     #[error("The handshake has no Sec-WebSocket-Key of 16 bytes in base64.")]
     Key,
-    #[error("The server has as many WebSocket connections as it may.")]
+    #[error("The server is at its limit of WebSocket connections.")]
     Full,
     #[error("The server is going away.")]
-    Leaving,
+    ShuttingDown,
     #[error("There are {0}.")]
     Exceeded(Exceeded),
-    #[error("This visitor asked to be kept from WebSocket for a while.")]
+    #[error("WebSocket is blocked for this visitor at their own request.")]
     Blocked,
 }
 
@@ -63,7 +62,7 @@ impl UpgradeError {
             Self::Key => Problem::new(StatusCode::BAD_REQUEST, self.to_string()),
             Self::Blocked => Problem::new(StatusCode::FORBIDDEN, self.to_string()),
             Self::Exceeded(exceeded) => Problem::from(exceeded),
-            Self::Full | Self::Leaving => Problem::unavailable(self.to_string()),
+            Self::Full | Self::ShuttingDown => Problem::unavailable(self.to_string()),
         }
     }
 }
@@ -86,9 +85,9 @@ fn check_upgrade(parts: &Parts) -> Result<(), UpgradeError> {
     if parts.method != Method::GET {
         return Err(UpgradeError::Method);
     }
-    let asks =
-        lists(&parts.headers, header::UPGRADE, "websocket") && lists(&parts.headers, header::CONNECTION, "upgrade");
-    if parts.version < Version::HTTP_11 || !asks {
+    let is_upgrade = has_token(&parts.headers, header::UPGRADE, "websocket")
+        && has_token(&parts.headers, header::CONNECTION, "upgrade");
+    if parts.version < Version::HTTP_11 || !is_upgrade {
         return Err(UpgradeError::NotAnUpgrade);
     }
     check_version(&parts.headers)?;
@@ -126,9 +125,9 @@ fn is_key(key: &[u8]) -> bool {
         })
 }
 
-/// Whether a header that is a list of tokens contains this one, ignoring case.
-fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|listed| listed.eq_ignore_ascii_case(token))
+/// Whether a header that is a list of tokens contains `token`, ignoring case.
+fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|value| value.eq_ignore_ascii_case(token))
 }
 
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
@@ -147,13 +146,13 @@ pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
         .and_then(|offered| HeaderValue::from_str(offered).ok())
 }
 
-/// The first offered subprotocol that the server speaks.
+/// The first offered subprotocol that the server supports.
 pub(crate) fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::from_subprotocol)
 }
 
-/// The subprotocol of a session. If the server speaks none of those offered, the first is accepted all the same: a page cannot see
-/// why a handshake failed, but it sees the close code that follows.
+/// The subprotocol of a session. If the server supports none of those offered, it accepts the first anyway: a page cannot see why a
+/// handshake failed, but it sees the close code that follows.
 pub(crate) fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     session_protocol(headers).map_or_else(
         || subprotocol(headers),
@@ -169,27 +168,27 @@ fn is_token(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
 }
 
-/// The name under which the page will ask for this connection's record. `None` if it is not well-formed.
+/// The trace with which the page will request this connection's record. `None` if it is not well-formed.
 pub(crate) fn trace(query: Option<&str>) -> Option<&str> {
-    let fits = |name: &&str| {
+    let is_well_formed = |name: &&str| {
         limits::TRACE_CHARS.contains(&name.len())
             && name
                 .bytes()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
     };
-    parameter(query, TRACE_PARAMETER).filter(fits)
+    parameter(query, TRACE_PARAMETER).filter(is_well_formed)
 }
 
-/// The session id with which a client without cookies stays the same person on its next connection. `None` if it is not
+/// The session id with which a client without cookies remains the same person on its next connection. `None` if it is not
 /// well-formed.
 pub(crate) fn session(query: Option<&str>) -> Option<SessionId> {
     let session = SessionId(parameter(query, SESSION_PARAMETER)?.to_owned());
     session.is_well_formed().then_some(session)
 }
 
-fn parameter<'a>(query: Option<&'a str>, wanted: &str) -> Option<&'a str> {
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
     let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(name, _)| *name == wanted).map(|(_, value)| value).next()
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()
 }
 
 #[cfg(test)]
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_is_taken_however_its_lists_are_written() {
+    fn a_handshake_is_accepted_in_every_spelling_of_its_lists() {
         for changed in [
             ("connection", "keep-alive, Upgrade"),
             ("connection", "upgrade"),
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn each_missing_or_wrong_header_has_its_error() {
         for (changed, expected) in [
             (("upgrade", ""), UpgradeError::NotAnUpgrade),
             (("upgrade", "h2c"), UpgradeError::NotAnUpgrade),
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn http2_needs_connect_with_the_protocol_named() {
+    fn http2_needs_connect_with_a_protocol() {
         let version = [("sec-websocket-version", VERSION)];
         let mut connect = parts("CONNECT", &version);
         connect.version = Version::HTTP_2;
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_taken_only_if_it_is_a_safe_name() {
+    fn a_trace_is_accepted_only_if_it_is_well_formed() {
         assert_eq!(trace(Some("trace=0123456789abcdef")), Some("0123456789abcdef"));
         assert_eq!(trace(Some("a=b&trace=0123456789-_ABCD&c")), Some("0123456789-_ABCD"));
         for query in [

@@ -1,5 +1,5 @@
-//! The long-polling transport, for networks that hold back even event streams. Each request is answered when there is something to
-//! send, or after a while without. Between two requests only the place among those present is kept.
+//! The long-polling transport, for networks that buffer even event streams. Each request is answered when there are frames to send, or
+//! after a timeout. Between two requests the server keeps only the session's presence.
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -11,10 +11,10 @@ use futures_util::{FutureExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
-use super::faults::{Ending, FaultGate};
+use super::faults::{FaultGate, InjectedEnd};
 use super::query::Query;
 use super::session::{reconnect_ms, welcome};
-use super::sse::{Aborted, asked};
+use super::sse::{Aborted, parse_query};
 use crate::connection::UNBUFFERED;
 use crate::connection::counters::TransportKind;
 use crate::error::Problem;
@@ -37,43 +37,43 @@ pub(super) async fn poll(
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
-    let at_once = query.as_ref().is_ok_and(|Parameters(query)| query.is_at_once());
-    let (session, topics, protocol) = match asked(query) {
-        Ok(asked) => asked,
+    let immediate = query.as_ref().is_ok_and(|Parameters(query)| query.is_immediate());
+    let (session, topics, protocol) = match parse_query(query) {
+        Ok(parsed) => parsed,
         Err(problem) => return problem.into_response(),
     };
-    let asked = IdentityRequest::new(&headers, &extensions).of_session(&session);
-    let caller = match state.identify(asked).await {
+    let request = IdentityRequest::new(&headers, &extensions).with_session(&session);
+    let caller = match state.identify(request).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
     let person = caller.person.clone();
     let client = client.known_as(&person);
-    let held = match state.quotas.hold(&client, Resource::Connections) {
-        Ok(held) => held,
+    let quota = match state.quotas.hold(&client, Resource::Connections) {
+        Ok(quota) => quota,
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
-    let _counted = match state.count_connection() {
-        Ok(counted) => counted.holding(held).with_kind(TransportKind::Poll),
+    let _guard = match state.count_connection() {
+        Ok(guard) => guard.with_quota(quota).with_kind(TransportKind::Poll),
         Err(problem) => return problem.into_response(),
     };
-    let gate = state.faults.enter(&session, &person.id, TransportKind::Poll);
+    let gate = state.faults.register(&session, &person.id, TransportKind::Poll);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
-    // Each poll begins with another topic, so that a busy one does not starve the others.
+    // Each poll starts with another topic, so that a busy one does not starve the others.
     reader.begin_with(usize::try_from(state.counters.snapshot().opened(TransportKind::Poll)).unwrap_or_default());
-    let mut answer = PollResponse {
+    let mut response = PollResponse {
         state,
         caller,
         reader,
         frames: Vec::new(),
     };
-    let span = tracing::info_span!("poll", session = identity::shown(&session));
-    if answer.run(session, topics, at_once, gate).instrument(span).await == Some(Ending::Cut) {
+    let span = tracing::info_span!("poll", session = identity::redacted(&session));
+    if response.run(session, topics, immediate, gate).instrument(span).await == Some(InjectedEnd::Abort) {
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Aborted)])).into_response();
     }
-    answer.state.counters.count_messages(0, answer.frames.len() as u64);
-    (UNBUFFERED, [JSON], list(&answer.frames)).into_response()
+    response.state.counters.count_messages(0, response.frames.len() as u64);
+    (UNBUFFERED, [JSON], json_array(&response.frames)).into_response()
 }
 
 type Topics = Vec<(TopicName, Option<Cursor>)>;
@@ -86,46 +86,53 @@ struct PollResponse {
 }
 
 impl PollResponse {
-    /// Gathers the response's frames. Returns how an injected fault ends it, if one does.
-    async fn run(&mut self, session: SessionId, topics: Topics, at_once: bool, mut gate: FaultGate) -> Option<Ending> {
+    /// Collects the response's frames. Returns the injected fault that ends the response, if there is one.
+    async fn run(
+        &mut self,
+        session: SessionId,
+        topics: Topics,
+        immediate: bool,
+        mut gate: FaultGate,
+    ) -> Option<InjectedEnd> {
         let lease = Instant::now() + limits::POLL_LEASE;
-        if at_once {
+        if immediate {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
             self.frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
         }
-        self.subscribe(topics, at_once, lease).await;
+        self.subscribe(topics, immediate, lease).await;
         self.reader.overlook_presence();
         self.gather().await;
         let (shutdown, caller) = (self.state.shutdown.clone(), self.caller.clone());
-        let mut ending = gate.ended().now_or_never();
-        if self.frames.is_empty() && ending.is_none() {
+        let mut end = gate.ended().now_or_never();
+        if self.frames.is_empty() && end.is_none() {
             tokio::select! {
                 () = shutdown.begun() => {}
                 _ = caller.login_end() => {}
-                ordered = gate.ended() => ending = Some(ordered),
+                injected = gate.ended() => end = Some(injected),
                 _ = timeout(limits::POLL_WAIT, self.wait()) => {}
             }
         }
         tokio::select! {
-            () = gate.pass() => {}
+            () = gate.writable() => {}
             () = shutdown.begun() => {}
         }
-        ending = ending.or(gate.ended().now_or_never());
-        if shutdown.has_begun() || ending == Some(Ending::Drain) {
+        end = end.or(gate.ended().now_or_never());
+        if shutdown.has_begun() || end == Some(InjectedEnd::Drain) {
             self.close(Closing::Draining, reconnect_ms(&session));
-        } else if let Some(end) = caller.login_ended() {
-            tracing::info!("the session ends: {}", end.reason);
-            self.close(end.closing, if end.is_ban() { 0 } else { reconnect_ms(&session) });
+        } else if let Some(login_end) = caller.login_ended() {
+            tracing::info!("the session ends: {}", login_end.reason);
+            let retry_after_ms = if login_end.is_ban() { 0 } else { reconnect_ms(&session) };
+            self.close(login_end.closing, retry_after_ms);
         }
-        // Joins and leaves between two polls were not seen: each response says who is present.
+        // The session misses joins and leaves between two polls, so each response contains the presence.
         let room = limits::POLL_BYTES.saturating_sub(self.bytes());
         self.reader.presences(room, &mut self.frames);
-        ending
+        end
     }
 
-    /// Subscribes until the response is full. A topic without room is left to the next poll, which repeats its cursor. Topics with
-    /// a cursor come first: most of them cost next to nothing.
-    async fn subscribe(&mut self, mut topics: Topics, at_once: bool, lease: Instant) {
+    /// Subscribes until the response is full. A topic that does not fit is left to the next poll, which repeats its cursor. Topics with
+    /// a cursor come first: most of them add almost nothing.
+    async fn subscribe(&mut self, mut topics: Topics, immediate: bool, lease: Instant) {
         topics.sort_by_key(|(_, cursor)| cursor.is_none());
         for (topic, cursor) in topics {
             if self.bytes() >= limits::POLL_BYTES {
@@ -133,8 +140,8 @@ impl PollResponse {
             }
             let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
             self.reader.lease(&topic, lease);
-            // That nothing was missed does not answer a poll that waits.
-            if at_once || kind != AnswerKind::Resumed {
+            // A resumed subscription without missed events does not answer a waiting poll.
+            if immediate || kind != AnswerKind::Resumed {
                 self.frames.extend(frame);
             }
         }
@@ -144,7 +151,7 @@ impl PollResponse {
         self.frames.iter().map(Bytes::len).sum()
     }
 
-    /// Waits until there are frames, then gathers a burst.
+    /// Waits until there are frames, then collects a burst.
     async fn wait(&mut self) {
         while self.frames.is_empty() {
             self.reader.woken().await;
@@ -154,11 +161,11 @@ impl PollResponse {
     }
 
     async fn gather(&mut self) {
-        let most = ReadLimit {
+        let limit = ReadLimit {
             frames: limits::TURN_MESSAGES,
             bytes: limits::POLL_BYTES.saturating_sub(self.bytes()),
         };
-        self.reader.gather(most, &mut self.frames).await;
+        self.reader.gather(limit, &mut self.frames).await;
     }
 
     fn close(&mut self, reason: Closing, retry_after_ms: u32) {
@@ -169,16 +176,16 @@ impl PollResponse {
 
 pub(super) const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-/// Joins frames, which are JSON already, to a JSON array.
-fn list(frames: &[Bytes]) -> Bytes {
-    let mut list = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2);
-    list.push(b'[');
-    for (place, frame) in frames.iter().enumerate() {
-        if place > 0 {
-            list.push(b',');
+/// Joins frames, which are already JSON, into a JSON array.
+fn json_array(frames: &[Bytes]) -> Bytes {
+    let mut array = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2);
+    array.push(b'[');
+    for (index, frame) in frames.iter().enumerate() {
+        if index > 0 {
+            array.push(b',');
         }
-        list.extend_from_slice(frame);
+        array.extend_from_slice(frame);
     }
-    list.push(b']');
-    list.into()
+    array.push(b']');
+    array.into()
 }

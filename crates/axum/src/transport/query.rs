@@ -1,4 +1,4 @@
-//! The query of a fallback's request: the session, its topics and their cursors.
+//! The query parameters of the fallbacks: the session, its topics and their cursors.
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -16,67 +16,67 @@ pub(super) struct Query {
     session: SessionId,
     #[serde(default)]
     topics: String,
-    /// Of a poll: 0 asks for a response at once, with a welcome and every verdict.
+    /// For a poll: 0 requests an immediate response, with a welcome and every verdict.
     wait: Option<u32>,
     /// The protocol's version. Without it, 2 if a cursor has a check, which version 1 does not know, and 1 otherwise.
     v: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotAQuery {
+pub(super) enum QueryError {
     #[error("A session's id has 1 to 64 letters, digits and hyphens.")]
     Session,
     #[error("{0:?} is not a topic with or without a cursor, such as chat/lobby@17:4.")]
     Topic(String),
     #[error("A session has at most {MAX_SUBSCRIPTIONS} topics.")]
     TooMany,
-    #[error("Versions 1 and 2 of the session protocol are spoken here, not {0}.")]
+    #[error("Versions 1 and 2 of the session protocol are supported, not {0}.")]
     Version(u32),
 }
 
-impl NotAQuery {
+impl QueryError {
     pub(super) fn problem(&self) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, self.to_string())
     }
 }
 
 impl Query {
-    pub(super) fn session(&self) -> Result<SessionId, NotAQuery> {
+    pub(super) fn session(&self) -> Result<SessionId, QueryError> {
         if self.session.is_well_formed() {
             Ok(self.session.clone())
         } else {
-            Err(NotAQuery::Session)
+            Err(QueryError::Session)
         }
     }
 
-    pub(super) fn is_at_once(&self) -> bool {
+    pub(super) fn is_immediate(&self) -> bool {
         self.wait == Some(0)
     }
 
-    pub(super) fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Protocol, NotAQuery> {
-        let checked = |(_, cursor): &(_, Option<Cursor>)| cursor.is_some_and(|cursor| cursor.check.is_some());
+    pub(super) fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Protocol, QueryError> {
+        let has_check = |(_, cursor): &(_, Option<Cursor>)| cursor.is_some_and(|cursor| cursor.check.is_some());
         let version = match self.v {
             Some(2) => Version::V2,
-            None if topics.iter().any(checked) => Version::V2,
+            None if topics.iter().any(has_check) => Version::V2,
             None | Some(1) => Version::V1,
-            Some(other) => return Err(NotAQuery::Version(other)),
+            Some(other) => return Err(QueryError::Version(other)),
         };
         Ok(Protocol::new(version, Encoding::Json))
     }
 
-    pub(super) fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, NotAQuery> {
+    pub(super) fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, QueryError> {
         let topics: Vec<_> = self.topics.split(',').filter(|topic| !topic.is_empty()).collect();
         if topics.len() > MAX_SUBSCRIPTIONS {
-            return Err(NotAQuery::TooMany);
+            return Err(QueryError::TooMany);
         }
         topics
             .into_iter()
-            .map(|topic| read(topic).ok_or_else(|| NotAQuery::Topic(topic.to_owned())))
+            .map(|topic| parse_topic(topic).ok_or_else(|| QueryError::Topic(topic.to_owned())))
             .collect()
     }
 }
 
-fn read(text: &str) -> Option<(TopicName, Option<Cursor>)> {
+fn parse_topic(text: &str) -> Option<(TopicName, Option<Cursor>)> {
     match text.split_once('@') {
         None => Some((text.parse().ok()?, None)),
         Some((name, cursor)) => Some((name.parse().ok()?, Some(cursor.parse().ok()?))),
@@ -97,41 +97,41 @@ mod tests {
     }
 
     #[test]
-    fn topics_come_with_or_without_a_cursor() {
+    fn topics_are_parsed_with_and_without_a_cursor() {
         let topics = query("chat/lobby@17:4,chat/other").topics().unwrap();
         assert_eq!(topics[0].1, Some("17:4".parse().unwrap()));
         assert_eq!((topics[1].0.as_str(), topics[1].1), ("chat/other", None));
         assert_eq!(query("").topics(), Ok(Vec::new()));
         for wrong in ["chat", "chat/a@", "chat/a@1", "Chat/a"] {
-            assert_eq!(query(wrong).topics(), Err(NotAQuery::Topic(wrong.to_owned())));
+            assert_eq!(query(wrong).topics(), Err(QueryError::Topic(wrong.to_owned())));
         }
-        assert_eq!(query(&"chat/a,".repeat(65)).topics(), Err(NotAQuery::TooMany));
+        assert_eq!(query(&"chat/a,".repeat(65)).topics(), Err(QueryError::TooMany));
     }
 
     #[test]
-    fn a_version_is_said_or_told_by_a_check() {
+    fn the_version_is_explicit_or_inferred_from_a_check() {
         let version = |v, topics: &str| {
             let query = Query { v, ..query(topics) };
             let protocol = query.protocol(&query.topics().unwrap());
             protocol.map(|protocol| protocol.version)
         };
-        for (v, topics, spoken) in [
+        for (v, topics, expected) in [
             (None, "chat/a,chat/b@1:2", Ok(Version::V1)),
             (None, "chat/a,chat/b@1:2:3", Ok(Version::V2)),
             (Some(1), "chat/b@1:2:3", Ok(Version::V1)),
             (Some(2), "", Ok(Version::V2)),
-            (Some(3), "", Err(NotAQuery::Version(3))),
+            (Some(3), "", Err(QueryError::Version(3))),
         ] {
-            assert_eq!(version(v, topics), spoken, "{v:?} {topics}");
+            assert_eq!(version(v, topics), expected, "{v:?} {topics}");
         }
     }
 
     #[test]
-    fn a_session_has_a_plain_name() {
+    fn a_session_id_must_be_well_formed() {
         assert!(query("").session().is_ok());
         for wrong in ["", "a b", &"a".repeat(65)] {
             let session = SessionId((*wrong).to_owned());
-            assert_eq!(Query { session, ..query("") }.session(), Err(NotAQuery::Session));
+            assert_eq!(Query { session, ..query("") }.session(), Err(QueryError::Session));
         }
     }
 }

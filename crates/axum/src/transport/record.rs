@@ -1,4 +1,4 @@
-//! The record of a handshake that its page is shown: heads of the request and the response, without secrets.
+//! The record of a handshake for its page: the heads of the request and the response, without secrets.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
@@ -9,17 +9,17 @@ use crate::limits;
 use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
 
 /// The record of a request that is not answered yet.
-pub(super) fn begin(connection: String, request: &Parts) -> Handshake {
+pub(super) fn of_request(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
         opened_at: duplex_hub::now(),
-        peer: ClientName::of(&request.extensions).map(|client| client.to_string()),
+        peer: ClientName::from_extensions(&request.extensions).map(|client| client.to_string()),
         method: request.method.to_string(),
-        target: shown_target(&request.uri),
+        target: redacted_target(&request.uri),
         version: format!("{:?}", request.version),
         request: pseudo_headers(request)
             .into_iter()
-            .chain(shown(&request.headers))
+            .chain(redacted_headers(&request.headers))
             .collect(),
         status: 0,
         response: Vec::new(),
@@ -28,16 +28,17 @@ pub(super) fn begin(connection: String, request: &Parts) -> Handshake {
     }
 }
 
-pub(super) fn answer(mut record: Handshake, status: StatusCode, headers: &HeaderMap) -> Handshake {
+/// Adds the response to the record.
+pub(super) fn with_response(mut record: Handshake, status: StatusCode, headers: &HeaderMap) -> Handshake {
     record.status = status.as_u16();
-    record.response = shown(headers);
+    record.response = redacted_headers(headers);
     record.subprotocol = headers
         .get(header::SEC_WEBSOCKET_PROTOCOL)
-        .map(|chosen| cut(chosen.as_bytes()));
+        .map(|chosen| truncated(chosen.as_bytes()));
     record
 }
 
-/// In HTTP/2 a request's first line is made of headers (RFC 9113 section 8.3.1, RFC 8441 section 4).
+/// The pseudo-headers that replace the request line in HTTP/2 (RFC 9113 section 8.3.1, RFC 8441 section 4).
 fn pseudo_headers(request: &Parts) -> Vec<(String, String)> {
     if request.version != Version::HTTP_2 {
         return Vec::new();
@@ -57,17 +58,17 @@ fn pseudo_headers(request: &Parts) -> Vec<(String, String)> {
     headers
 }
 
-fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+fn redacted_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
         .take(limits::RECORDED_HEADERS)
-        .map(|(name, value)| (name.to_string(), show(name, value)))
+        .map(|(name, value)| (name.to_string(), redacted_value(name, value)))
         .collect()
 }
 
-/// Headers that explain a handshake. Of every other header a record has only the name and the size: proxies add tokens under names
-/// of their own.
-const EXPLAINING: &[&str] = &[
+/// Headers that are recorded with their values. Of every other header a record has only the name and the size: proxies add tokens under
+/// arbitrary names.
+const RECORDED_HEADERS: &[&str] = &[
     "accept",
     "accept-encoding",
     "accept-language",
@@ -99,37 +100,37 @@ const EXPLAINING: &[&str] = &[
     "x-forwarded-proto",
 ];
 
-fn show(name: &HeaderName, value: &HeaderValue) -> String {
-    if EXPLAINING.contains(&name.as_str()) {
-        cut(value.as_bytes())
+fn redacted_value(name: &HeaderName, value: &HeaderValue) -> String {
+    if RECORDED_HEADERS.contains(&name.as_str()) {
+        truncated(value.as_bytes())
     } else {
         format!("<{} bytes>", value.len())
     }
 }
 
-/// Query parameters that are no secrets.
-const PARAMETERS: [&str; 4] = [TRACE_PARAMETER, "run", "way", "box"];
+/// Query parameters that are not secret.
+const RECORDED_PARAMETERS: [&str; 4] = [TRACE_PARAMETER, "run", "way", "box"];
 
-/// Path and query. An unknown parameter may be a secret and is shown as its size.
-fn shown_target(uri: &Uri) -> String {
-    let path = cut(uri.path().as_bytes());
+/// Path and query. An unknown parameter may be secret and is replaced by its size.
+fn redacted_target(uri: &Uri) -> String {
+    let path = truncated(uri.path().as_bytes());
     let Some(query) = uri.query() else { return path };
-    let shown: Vec<_> = query
+    let pairs: Vec<_> = query
         .split('&')
         .take(limits::RECORDED_HEADERS)
-        .map(shown_pair)
+        .map(redacted_pair)
         .collect();
-    cut(format!("{path}?{}", shown.join("&")).as_bytes())
+    truncated(format!("{path}?{}", pairs.join("&")).as_bytes())
 }
 
-fn shown_pair(pair: &str) -> String {
+fn redacted_pair(pair: &str) -> String {
     match pair.split_once('=') {
-        Some((name, _)) if PARAMETERS.contains(&name) => cut(pair.as_bytes()),
+        Some((name, _)) if RECORDED_PARAMETERS.contains(&name) => truncated(pair.as_bytes()),
         _ => format!("<{} bytes>", pair.len()),
     }
 }
 
-fn cut(value: &[u8]) -> String {
+fn truncated(value: &[u8]) -> String {
     let kept = value.get(..limits::RECORDED_VALUE).unwrap_or(value);
     let text = String::from_utf8_lossy(kept);
     if kept.len() < value.len() {
@@ -148,11 +149,11 @@ mod tests {
         let request = headers.iter().fold(Request::get(target), |request, (name, value)| {
             request.header(*name, *value)
         });
-        begin("c".to_owned(), &request.body(()).unwrap().into_parts().0)
+        of_request("c".to_owned(), &request.body(()).unwrap().into_parts().0)
     }
 
     #[test]
-    fn what_explains_a_handshake_is_shown_and_long_values_are_cut() {
+    fn handshake_headers_are_recorded_and_long_values_truncated() {
         let long = "x".repeat(limits::RECORDED_VALUE + 1);
         let record = recorded(
             "/api/echo?trace=abc",
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn of_every_other_header_only_the_size_is_shown() {
+    fn other_headers_are_recorded_as_their_size() {
         for name in [
             "cookie",
             "authorization",
@@ -192,15 +193,15 @@ mod tests {
     }
 
     #[test]
-    fn of_the_query_only_the_own_parameters_are_shown() {
-        for (target, shown) in [
+    fn unknown_query_parameters_are_recorded_as_their_size() {
+        for (target, expected) in [
             ("/api/echo", "/api/echo"),
             ("/api/echo?trace=a&token=geheim", "/api/echo?trace=a&<12 bytes>"),
             ("/api/echo?geheim", "/api/echo?<6 bytes>"),
             ("/api/echo?Trace=geheim&=geheim", "/api/echo?<12 bytes>&<7 bytes>"),
             ("/w?run=1&way=push&box=b", "/w?run=1&way=push&box=b"),
         ] {
-            assert_eq!(recorded(target, &[]).target, shown);
+            assert_eq!(recorded(target, &[]).target, expected);
         }
     }
 }

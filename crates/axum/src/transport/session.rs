@@ -1,4 +1,4 @@
-//! The WebSocket transport: a [`ConnectionHandler`] that speaks the session protocol.
+//! The WebSocket transport: a [`ConnectionHandler`] for the session protocol.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::awake::paused_at;
 use crate::connection::counters::DisconnectReason;
 use crate::gateway::Gateway;
 use crate::identity::LoginEnd;
 use crate::limits;
 use crate::shutdown::reconnect_delay;
+use crate::suspend_aware::was_suspended;
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message, Text};
 use duplex_hub::NameRefused;
 use duplex_hub::session::Bucket;
@@ -33,63 +33,64 @@ use duplex_protocol::topic::TopicName;
 pub(super) struct SessionHandler {
     state: Gateway,
     hub: Hub,
-    /// `None` if the client offered no subprotocol that the server speaks.
+    /// `None` if the client offered no subprotocol that the server supports.
     protocol: Option<Protocol>,
     id: SessionId,
     session: Session,
     reader: Reader,
-    /// Commands that are being decided and appended, with their sizes, started in the order in which they came.
-    deciding: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
-    deciding_bytes: usize,
-    /// Subscribes without a verdict, one for each topic: a state is made when the peer has read what came before.
-    subscribes: VecDeque<(TopicName, Option<Cursor>)>,
-    states: Bucket,
-    /// Frames that wait for the next flush.
-    answers: Vec<ServerFrame>,
+    /// Commands in flight and their sizes, started in the order of their arrival.
+    commands: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
+    command_bytes: usize,
+    /// Pending pending_subscribes, at most one for each topic: a state is encoded when the peer has read the frames before it.
+    pending_subscribes: VecDeque<(TopicName, Option<Cursor>)>,
+    /// The rate of verdicts, in bytes.
+    verdict_bytes: Bucket,
+    /// Frames for the next flush.
+    replies: Vec<ServerFrame>,
     names: watch::Receiver<()>,
-    began: Instant,
-    hello_by: Instant,
+    started: Instant,
+    hello_deadline: Instant,
 }
 
 impl SessionHandler {
     /// A session of `person`. `hub` has the client's rights and quotas.
     pub(super) fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
-        let written = protocol.unwrap_or(Protocol::JSON);
+        let frame_protocol = protocol.unwrap_or(Protocol::JSON);
         Self {
             state: state.clone(),
             protocol,
             names: hub.names().changes(),
-            reader: Reader::new(hub.clone(), written, id.clone(), person),
+            reader: Reader::new(hub.clone(), frame_protocol, id.clone(), person),
             hub,
             id,
             session: Session::new(state.settings.command_rate),
-            deciding: FuturesUnordered::new(),
-            deciding_bytes: 0,
-            subscribes: VecDeque::new(),
-            states: Bucket::new(limits::VERDICT_BYTES_BURST, limits::VERDICT_BYTE_INTERVAL),
-            answers: Vec::new(),
-            began: Instant::now(),
-            hello_by: Instant::now() + limits::HELLO_WAIT,
+            commands: FuturesUnordered::new(),
+            command_bytes: 0,
+            pending_subscribes: VecDeque::new(),
+            verdict_bytes: Bucket::new(limits::VERDICT_BYTES_BURST, limits::VERDICT_BYTE_INTERVAL),
+            replies: Vec::new(),
+            started: Instant::now(),
+            hello_deadline: Instant::now() + limits::HELLO_WAIT,
         }
     }
 
-    /// Whether no hello came in time although the process ran.
+    /// Whether no hello arrived in time. Time during which the process was suspended does not count.
     fn is_hello_late(&mut self) -> bool {
-        if self.session.is_greeted() || Instant::now() < self.hello_by {
+        if self.session.is_greeted() || Instant::now() < self.hello_deadline {
             return false;
         }
-        let paused = paused_at(self.hello_by);
-        if paused {
-            self.hello_by = Instant::now() + limits::HELLO_WAIT;
+        let suspended = was_suspended(self.hello_deadline);
+        if suspended {
+            self.hello_deadline = Instant::now() + limits::HELLO_WAIT;
         }
-        !paused
+        !suspended
     }
 
-    fn written(&self) -> Encoding {
+    fn encoding(&self) -> Encoding {
         self.protocol.unwrap_or(Protocol::JSON).encoding
     }
 
-    fn read(&self, message: &Message) -> Result<ClientFrame, ProtocolError> {
+    fn decode(&self, message: &Message) -> Result<ClientFrame, ProtocolError> {
         let protocol = self.protocol.ok_or(ProtocolError::Protocol)?;
         let bytes: &[u8] = match (message, protocol.encoding) {
             (Message::Text(text), Encoding::Json) => text.as_bytes(),
@@ -110,52 +111,53 @@ impl SessionHandler {
             .map_err(|error| ProtocolError::Unreadable(error.to_string()))
     }
 
-    async fn act(&mut self, act: Act) {
+    async fn perform(&mut self, act: Act) {
         match act {
             Act::Welcome { name } => {
-                // A refused name is ignored: the welcome says which one the visitor has.
-                if let Some(Ok(name)) = name.map(|name| self.choose(&name)) {
+                // A refused name is ignored: the welcome contains the name that the visitor has.
+                if let Some(Ok(name)) = name.map(|name| self.choose_name(&name)) {
                     self.reader.rename(&name);
                 }
                 let welcome = welcome(&self.state, self.id.clone(), self.reader.person().clone());
-                self.answers.push(ServerFrame::Welcome(welcome));
+                self.replies.push(ServerFrame::Welcome(welcome));
             }
             Act::Subscribe { topic, cursor } => self.subscribe(topic, cursor),
             Act::Unsubscribe { topic } => {
-                self.subscribes.retain(|(known, _)| *known != topic);
+                self.pending_subscribes.retain(|(known, _)| *known != topic);
                 self.reader.unsubscribe(&topic);
             }
-            Act::Command { topic, id, command } => self.command(topic, id, command).await,
+            Act::Command { topic, id, command } => self.start_command(topic, id, command).await,
             Act::Activity { topic, activity } => self.reader.activity(&topic, activity),
-            Act::Rename { name } => match self.choose(&name) {
+            Act::Rename { name } => match self.choose_name(&name) {
                 Ok(name) => self.reader.rename(&name),
                 Err(error) => {
                     let why = error.why.to_owned();
-                    self.answers.push(ServerFrame::NameRefused { why });
+                    self.replies.push(ServerFrame::NameRefused { why });
                 }
             },
-            Act::Say(frame) => self.answers.push(frame),
+            Act::Say(frame) => self.replies.push(frame),
         }
     }
 
     /// A subscribe that is repeated before its verdict replaces the earlier one.
     fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) {
-        match self.subscribes.iter_mut().find(|(known, _)| *known == topic) {
+        match self.pending_subscribes.iter_mut().find(|(known, _)| *known == topic) {
             Some((_, known)) => *known = cursor,
-            None => self.subscribes.push_back((topic, cursor)),
+            None => self.pending_subscribes.push_back((topic, cursor)),
         }
     }
 
-    /// When the next verdict may be given, if one is due.
+    /// When the next verdict may be sent, if a subscribe is pending.
     fn verdict_due(&self) -> Option<Instant> {
-        let now = self.began.elapsed();
-        (!self.subscribes.is_empty()).then(|| self.began + now + self.states.wait(now).unwrap_or_default())
+        let now = self.started.elapsed();
+        (!self.pending_subscribes.is_empty())
+            .then(|| self.started + now + self.verdict_bytes.wait(now).unwrap_or_default())
     }
 
-    /// Adds verdicts until the turn is full or the session has exhausted its states for now. Returns the turn's bytes.
-    async fn give_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Message>) -> usize {
-        while bytes < limits::TURN_BYTES && self.states.wait(self.began.elapsed()).is_none() {
-            let Some((topic, cursor)) = self.subscribes.pop_front() else {
+    /// Adds verdicts until the batch is full or the session's rate of verdicts is exhausted. Returns the batch's bytes.
+    async fn write_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Message>) -> usize {
+        while bytes < limits::TURN_BYTES && self.verdict_bytes.wait(self.started.elapsed()).is_none() {
+            let Some((topic, cursor)) = self.pending_subscribes.pop_front() else {
                 break;
             };
             let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
@@ -163,87 +165,80 @@ impl SessionHandler {
                 self.session.denied(&topic);
             }
             let size = frame.as_ref().map_or(0, Bytes::len);
-            self.states
-                .owe(self.began.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
+            self.verdict_bytes
+                .owe(self.started.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
             bytes += size;
-            out.extend(frame.and_then(|frame| message(self.written(), frame)));
+            out.extend(frame.and_then(|frame| message(self.encoding(), frame)));
         }
         bytes
     }
 
-    fn choose(&self, name: &str) -> Result<String, NameRefused> {
+    fn choose_name(&self, name: &str) -> Result<String, NameRefused> {
         let names = self.hub.names();
         names.choose(&self.reader.person().id, self.hub.is_for_operator(), name)
     }
 
-    /// Tells the page if an operator gave this visitor another name.
-    fn look_at_the_name(&mut self) {
+    /// Sends a new welcome if an operator changed this visitor's name.
+    fn refresh_name(&mut self) {
         let person = self.reader.person().clone();
         let named = self.hub.names().named(person.clone(), self.hub.is_for_operator());
         if self.session.is_greeted() && named != person {
             self.reader.rename(&named.name);
             let welcome = welcome(&self.state, self.id.clone(), named);
-            self.answers.push(ServerFrame::Welcome(welcome));
+            self.replies.push(ServerFrame::Welcome(welcome));
         }
     }
 
     /// Starts a command. The topic is opened before the next frame is read, so commands to one topic stay in order.
-    async fn command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
+    async fn start_command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
         let (hub, person) = (&self.hub, self.reader.person().clone());
         let open = self.reader.topic(&topic);
-        let written = (&command, self.written());
-        match authorize_write(hub, &person, &topic, open, written).await {
-            Err(answer) => self.answers.push(ServerFrame::Reply {
+        let encoded = (&command, self.encoding());
+        match authorize_write(hub, &person, &topic, open, encoded).await {
+            Err(answer) => self.replies.push(ServerFrame::Reply {
                 id,
                 answer,
                 duplicate: false,
             }),
             Ok(topic) => {
-                let (encoding, size) = (self.written(), command.0.len());
-                self.deciding_bytes += size;
-                self.deciding.push(Box::pin(async move {
-                    let (answer, again) = topic.command(person, id.clone(), command, encoding).await;
-                    (
-                        ServerFrame::Reply {
-                            id,
-                            answer,
-                            duplicate: again,
-                        },
-                        size,
-                    )
+                let (encoding, size) = (self.encoding(), command.0.len());
+                self.command_bytes += size;
+                self.commands.push(Box::pin(async move {
+                    let (answer, duplicate) = topic.command(person, id.clone(), command, encoding).await;
+                    (ServerFrame::Reply { id, answer, duplicate }, size)
                 }));
-                self.begin_deciding().await;
+                self.poll_commands().await;
             }
         }
     }
 
-    /// Polls a new command once, so that it enters the topic's queue. Waits only if too many are in flight.
-    async fn begin_deciding(&mut self) {
+    /// Polls a new command once, so that it enters the topic's queue. Waits only if too many commands are in flight.
+    async fn poll_commands(&mut self) {
         use futures_util::FutureExt as _;
-        while self.deciding.len() > limits::COMMANDS_IN_FLIGHT
-            || (self.deciding_bytes > limits::COMMAND_BYTES_IN_FLIGHT && self.deciding.len() > 1)
+        while self.commands.len() > limits::COMMANDS_IN_FLIGHT
+            || (self.command_bytes > limits::COMMAND_BYTES_IN_FLIGHT && self.commands.len() > 1)
         {
-            let Some(decided) = self.deciding.next().await else {
+            let Some(completed) = self.commands.next().await else {
                 break;
             };
-            self.decided(decided);
+            self.on_command_completed(completed);
         }
-        while let Some(Some(decided)) = self.deciding.next().now_or_never() {
-            self.decided(decided);
+        while let Some(Some(completed)) = self.commands.next().now_or_never() {
+            self.on_command_completed(completed);
         }
     }
 
-    fn decided(&mut self, (frame, size): (ServerFrame, usize)) {
-        self.deciding_bytes -= size;
-        self.answers.push(frame);
+    fn on_command_completed(&mut self, (frame, size): (ServerFrame, usize)) {
+        self.command_bytes -= size;
+        self.replies.push(frame);
     }
 
-    fn breach(&self, breach: &ProtocolError, out: &mut Vec<Message>) -> CloseFrame {
+    fn protocol_error(&self, error: &ProtocolError, out: &mut Vec<Message>) -> CloseFrame {
         self.state.counters.count_disconnect(DisconnectReason::ProtocolError);
-        tracing::debug!("a session broke the protocol: {breach}");
-        let retry_after_ms = u32::try_from(limits::PROTOCOL_ERROR_PAUSE.as_millis()).unwrap_or(u32::MAX);
-        self.close(breach.closing(), retry_after_ms, out);
-        CloseFrame::new(breach.code(), breach.to_string())
+        tracing::debug!("a session violated the protocol: {error}");
+        let retry_after_ms = u32::try_from(limits::PROTOCOL_ERROR_RETRY.as_millis()).unwrap_or(u32::MAX);
+        self.close(error.closing(), retry_after_ms, out);
+        CloseFrame::new(error.code(), error.to_string())
     }
 
     fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Message>) {
@@ -252,7 +247,7 @@ impl SessionHandler {
 
     fn message(&self, frame: &ServerFrame) -> Option<Message> {
         let bytes = self.reader.encoded(frame)?;
-        message(self.written(), bytes)
+        message(self.encoding(), bytes)
     }
 }
 
@@ -264,50 +259,50 @@ impl ConnectionHandler for SessionHandler {
     const MAX_MESSAGE: usize = limits::COMMAND_BODY;
 
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        let heard = self
-            .read(&message)
-            .and_then(|frame| self.session.on_frame(frame, self.began.elapsed()));
-        match heard {
-            // Boxed, as below: an idle session should not hold the memory that its busy moments need.
-            Ok(act) => Box::pin(self.act(act)).await,
-            Err(breach) => return Err(self.breach(&breach, out)),
+        let act = self
+            .decode(&message)
+            .and_then(|frame| self.session.on_frame(frame, self.started.elapsed()));
+        match act {
+            // Boxed, as below: an idle session should not hold the memory that a busy one needs.
+            Ok(act) => Box::pin(self.perform(act)).await,
+            Err(error) => return Err(self.protocol_error(&error, out)),
         }
         Ok(())
     }
 
     async fn ready(&mut self) {
-        if !self.answers.is_empty() {
+        if !self.replies.is_empty() {
             return;
         }
-        let hello_by = self.hello_by;
+        let hello_deadline = self.hello_deadline;
         let verdict_due = self.verdict_due();
         tokio::select! {
-            Some(decided) = self.deciding.next(), if !self.deciding.is_empty() => self.decided(decided),
+            Some(completed) = self.commands.next(), if !self.commands.is_empty() => self.on_command_completed(completed),
             () = self.reader.woken() => {}
-            () = sleep_until(verdict_due.unwrap_or(hello_by)), if verdict_due.is_some() => {}
-            Ok(()) = self.names.changed() => self.look_at_the_name(),
-            () = sleep_until(hello_by), if !self.session.is_greeted() => {}
+            () = sleep_until(verdict_due.unwrap_or(hello_deadline)), if verdict_due.is_some() => {}
+            Ok(()) = self.names.changed() => self.refresh_name(),
+            () = sleep_until(hello_deadline), if !self.session.is_greeted() => {}
         }
     }
 
     async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         if self.protocol.is_none() {
-            return Err(self.breach(&ProtocolError::Protocol, out));
+            return Err(self.protocol_error(&ProtocolError::Protocol, out));
         }
         if self.is_hello_late() {
-            return Err(self.breach(&ProtocolError::NoHello, out));
+            return Err(self.protocol_error(&ProtocolError::NoHello, out));
         }
-        let answers = std::mem::take(&mut self.answers);
-        out.extend(answers.iter().filter_map(|answer| self.message(answer)));
+        let replies = std::mem::take(&mut self.replies);
+        out.extend(replies.iter().filter_map(|reply| self.message(reply)));
         let bytes = out.iter().map(Message::len).sum();
-        let bytes = Box::pin(self.give_verdicts(bytes, out)).await;
+        let bytes = Box::pin(self.write_verdicts(bytes, out)).await;
         let mut frames = Vec::new();
-        let most = ReadLimit {
+        let limit = ReadLimit {
             frames: limits::TURN_MESSAGES,
             bytes: limits::TURN_BYTES.saturating_sub(bytes),
         };
-        Box::pin(self.reader.gather(most, &mut frames)).await;
-        let encoding = self.written();
+        Box::pin(self.reader.gather(limit, &mut frames)).await;
+        let encoding = self.encoding();
         out.extend(frames.into_iter().filter_map(|frame| message(encoding, frame)));
         Ok(())
     }
@@ -318,7 +313,7 @@ impl ConnectionHandler for SessionHandler {
         end.into()
     }
 
-    /// Clients are told to come back spread over time, when a successor serves.
+    /// Clients are told to reconnect spread over time, when another node serves.
     fn on_shutdown(&mut self, out: &mut Vec<Message>) -> CloseFrame {
         self.close(Closing::Draining, reconnect_ms(&self.id), out);
         CloseFrame::new(code::RESTART, "the server is going away; come back")
@@ -331,7 +326,7 @@ pub(super) fn welcome(state: &Gateway, session: SessionId, person: Person) -> We
         person,
         build: state.settings.build.clone(),
         node: state.settings.node.clone(),
-        beat_ms: u32::try_from(limits::SESSION_BEAT.as_millis()).unwrap_or(u32::MAX),
+        beat_ms: u32::try_from(limits::SESSION_HEARTBEAT.as_millis()).unwrap_or(u32::MAX),
         now_ms: duplex_hub::now(),
     }
 }

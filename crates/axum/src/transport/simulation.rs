@@ -1,4 +1,4 @@
-//! The transports of simulations: a WebSocket that sends the latest frame whenever there is one, and the same over HTTP, one post a
+//! The transports of simulations: a WebSocket that sends the latest frame whenever there is one, and the same over HTTP, one `POST` per
 //! turn, for networks that block WebSocket.
 
 use std::collections::HashMap;
@@ -32,20 +32,21 @@ use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
-/// Routes for simulations. Under the path of each: a WebSocket. Under `{path}/turn`: the same over HTTP, by a `POST` for each turn with
-/// `?seat=ID`, answered with the latest frame or 204. Under `{path}/record`: what the simulation recorded, or 404.
-pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, stages: &[Arc<dyn Simulation>]) -> Router<S> {
-    stages.iter().fold(Router::new(), route).with_state(gateway)
+/// Routes for simulations. The path of each is a WebSocket. `{path}/turn` is the same over HTTP: a `POST` with `?seat=ID` for each turn,
+/// answered with the latest frame or 204. `{path}/record` is the simulation's recording, or 404.
+pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, simulations: &[Arc<dyn Simulation>]) -> Router<S> {
+    simulations.iter().fold(Router::new(), route).with_state(gateway)
 }
 
-fn route(router: Router<Gateway>, stage: &Arc<dyn Simulation>) -> Router<Gateway> {
+fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Gateway> {
     let endpoint = UpgradeEndpoint {
-        path: stage.path(),
-        purpose: stage.purpose(),
+        path: simulation.path(),
+        purpose: simulation.purpose(),
         kind: TransportKind::Simulation,
     };
-    let turns = Arc::new(PostingParticipants::default());
-    let (entered, turned, kept) = (Arc::clone(stage), Arc::clone(stage), Arc::clone(stage));
+    let participants = Arc::new(HttpParticipants::default());
+    let (socket_simulation, turn_simulation, record_simulation) =
+        (Arc::clone(simulation), Arc::clone(simulation), Arc::clone(simulation));
     let turn = post(
         async move |State(state): State<Gateway>,
                     RequestClient(client): RequestClient,
@@ -53,9 +54,9 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Simulation>) -> Router<Gateway
                     headers: HeaderMap,
                     query,
                     body| {
-            answer(
-                turns
-                    .turn(&state, &turned, client, (&headers, &extensions), query, body)
+            turn_response(
+                participants
+                    .turn(&state, &turn_simulation, client, (&headers, &extensions), query, body)
                     .await,
             )
         },
@@ -73,43 +74,48 @@ fn route(router: Router<Gateway>, stage: &Arc<dyn Simulation>) -> Router<Gateway
                     Ok(caller) => caller,
                     Err(problem) => return problem.into_response(),
                 };
-                super::upgrade::enter(&state, parts, endpoint, client.clone(), caller.clone(), |_, _| {
+                super::upgrade::accept_upgrade(&state, parts, endpoint, client.clone(), caller.clone(), |_, _| {
                     let hub = caller.hub(&state.hub);
-                    let held = state.quotas.hold(&client.known_as(&caller.person), Resource::Seats);
-                    let seat = held.map_err(|_| JoinError::Full);
-                    let seat = seat.and_then(|held| Ok((Arc::clone(&entered).join(&caller.person, &hub)?, held)));
-                    let handler = SimulationHandler::new(seat);
+                    let quota = state.quotas.hold(&client.known_as(&caller.person), Resource::Seats);
+                    let joined = quota.map_err(|_| JoinError::Full);
+                    let joined = joined
+                        .and_then(|quota| Ok((Arc::clone(&socket_simulation).join(&caller.person, &hub)?, quota)));
+                    let handler = SimulationHandler::new(joined);
                     (handshake::subprotocol, handler, FaultGate::default())
                 })
             }),
         )
         .route(
             &format!("{}/turn", endpoint.path),
-            turn.layer(DefaultBodyLimit::max(stage.message_limit())),
+            turn.layer(DefaultBodyLimit::max(simulation.message_limit())),
         )
-        .route(&format!("{}/record", endpoint.path), get(async move || record(&*kept)))
+        .route(
+            &format!("{}/record", endpoint.path),
+            get(async move || record(&*record_simulation)),
+        )
 }
 
 /// A participant over WebSocket.
 struct SimulationHandler {
-    seat: Result<RateLimited, JoinError>,
-    /// The place among those of its client.
-    _held: Option<quota::QuotaGuard>,
-    began: Instant,
-    told: bool,
+    participant: Result<RateLimited, JoinError>,
+    /// Counts the participant towards its client's quota.
+    _quota: Option<quota::QuotaGuard>,
+    started: Instant,
+    /// Whether the join error was sent.
+    refused: bool,
 }
 
 impl SimulationHandler {
-    fn new(seat: Result<(Box<dyn Participant>, quota::QuotaGuard), JoinError>) -> Self {
-        let (seat, held) = match seat {
-            Ok((seat, held)) => (Ok(seat), Some(held)),
-            Err(why) => (Err(why), None),
+    fn new(joined: Result<(Box<dyn Participant>, quota::QuotaGuard), JoinError>) -> Self {
+        let (participant, quota) = match joined {
+            Ok((participant, quota)) => (Ok(participant), Some(quota)),
+            Err(error) => (Err(error), None),
         };
         Self {
-            seat: seat.map(RateLimited::new),
-            _held: held,
-            began: Instant::now(),
-            told: false,
+            participant: participant.map(RateLimited::new),
+            _quota: quota,
+            started: Instant::now(),
+            refused: false,
         }
     }
 }
@@ -121,27 +127,29 @@ impl ConnectionHandler for SimulationHandler {
     const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
 
     async fn on_message(&mut self, message: Message, _out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        let Ok(seat) = &mut self.seat else { return Ok(()) };
-        let heard = match &message {
-            Message::Binary(bytes) => seat.on_message(bytes, self.began.elapsed()),
+        let Ok(participant) = &mut self.participant else {
+            return Ok(());
+        };
+        let handled = match &message {
+            Message::Binary(bytes) => participant.on_message(bytes, self.started.elapsed()),
             Message::Text(_) => Err(ProtocolError::Malformed),
         };
-        heard.map_err(|breach| CloseFrame::new(breach.code(), breach.to_string()))
+        handled.map_err(|error| CloseFrame::new(error.code(), error.to_string()))
     }
 
     async fn ready(&mut self) {
-        match &mut self.seat {
-            Ok(seat) => seat.ready().await,
-            // The refusal is sent once; then the peer's close frame is awaited.
-            Err(_) if !self.told => self.told = true,
+        match &mut self.participant {
+            Ok(participant) => participant.ready().await,
+            // The close frame is sent once; then the connection waits for the peer's.
+            Err(_) if !self.refused => self.refused = true,
             Err(_) => std::future::pending().await,
         }
     }
 
     async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        match &mut self.seat {
-            Ok(seat) => out.extend(seat.next_frame().map(Message::Binary)),
-            Err(why) => return Err(CloseFrame::new(why.code(), why.to_string())),
+        match &mut self.participant {
+            Ok(participant) => out.extend(participant.next_frame().map(Message::Binary)),
+            Err(error) => return Err(CloseFrame::new(error.code(), error.to_string())),
         }
         Ok(())
     }
@@ -151,45 +159,45 @@ impl ConnectionHandler for SimulationHandler {
     }
 }
 
-/// `?seat=ID`: chosen by the client, and the same for all its turns.
+/// `?seat=ID`: the client chooses the id and uses it for all its turns.
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct TurnQuery {
     seat: SessionId,
 }
 
-/// The participants over HTTP, which stay between two turns.
+/// The participants over HTTP, which are kept between two turns.
 #[derive(Default)]
-struct PostingParticipants(Mutex<HashMap<Key, Arc<PostingParticipant>>>);
+struct HttpParticipants(Mutex<HashMap<Key, Arc<HttpParticipant>>>);
 
-/// The person is part of the key: the id alone gives nobody access.
+/// The person is part of the key: the id alone does not give access.
 type Key = (PersonId, SessionId);
 
-struct PostingParticipant {
-    seat: tokio::sync::Mutex<ParticipantState>,
-    /// When the participant leaves, unless another turn comes.
-    until: Mutex<Instant>,
-    /// A participant over HTTP counts as a connection, too.
-    _counted: (ConnectionGuard, quota::QuotaGuard),
+struct HttpParticipant {
+    state: tokio::sync::Mutex<ParticipantState>,
+    /// When the participant leaves, unless another turn arrives.
+    lease_until: Mutex<Instant>,
+    /// A participant over HTTP also counts as a connection.
+    _guards: (ConnectionGuard, quota::QuotaGuard),
 }
 
 struct ParticipantState {
-    held: RateLimited,
-    began: Instant,
+    participant: RateLimited,
+    started: Instant,
     /// When the last turn was answered.
-    said: Instant,
+    answered_at: Instant,
 }
 
-impl PostingParticipants {
+impl HttpParticipants {
     async fn turn(
         self: &Arc<Self>,
         state: &Gateway,
-        stage: &Arc<dyn Simulation>,
+        simulation: &Arc<dyn Simulation>,
         client: Client,
         (headers, extensions): (&HeaderMap, &Extensions),
-        query: Result<Query<Asked>, QueryRejection>,
+        query: Result<Query<TurnQuery>, QueryRejection>,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Option<Bytes>, Problem> {
-        let Query(Asked { seat }) = query?;
+        let Query(TurnQuery { seat }) = query?;
         if !seat.is_well_formed() {
             let detail = "A seat's id has 1 to 64 letters, digits and hyphens.";
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
@@ -198,81 +206,85 @@ impl PostingParticipants {
         if state.shutdown.has_begun() {
             return Err(Problem::unavailable("The server is going away."));
         }
-        let asked = IdentityRequest::new(headers, extensions).of_session(&seat).as_visitor();
-        let caller = state.identify(asked).await?;
+        let request = IdentityRequest::new(headers, extensions)
+            .with_session(&seat)
+            .as_visitor();
+        let caller = state.identify(request).await?;
         let person = caller.person.clone();
         let client = client.known_as(&person);
         state.quotas.take(&client, Rate::Turns)?;
         let key = (person.id.clone(), seat);
         let hub = caller.hub(&state.hub);
-        let join = || Arc::clone(stage).join(&person, &hub);
-        let place = self.place(state, &key, (&client, caller), join)?;
+        let join = || Arc::clone(simulation).join(&person, &hub);
+        let participant = self.get_or_join(state, &key, (&client, caller), join)?;
         state.counters.count_messages(1, 1);
-        let mut seated = place.seat.lock().await;
-        let now = seated.began.elapsed();
+        let mut turn = participant.state.lock().await;
+        let now = turn.started.elapsed();
         if !body.is_empty()
-            && let Err(breach) = seated.held.on_message(&body, now)
+            && let Err(error) = turn.participant.on_message(&body, now)
         {
             lock(&self.0).remove(&key);
-            return Err(broken(breach));
+            return Err(protocol_problem(error));
         }
-        let frame = next(&mut seated, state).await?;
-        *lock(&place.until) = Instant::now() + limits::SIMULATION_LEASE;
+        let frame = next_frame(&mut turn, state).await?;
+        *lock(&participant.lease_until) = Instant::now() + limits::SIMULATION_LEASE;
         Ok(frame)
     }
 
-    fn place(
+    fn get_or_join(
         self: &Arc<Self>,
         state: &Gateway,
         key: &Key,
         (client, caller): (&Client, Caller),
         join: impl FnOnce() -> Result<Box<dyn Participant>, JoinError>,
-    ) -> Result<Arc<PostingParticipant>, Problem> {
-        let mut places = lock(&self.0);
-        let until = Instant::now() + limits::SIMULATION_LEASE + limits::SIMULATION_WAIT;
-        if let Some(place) = places.get(key) {
-            *lock(&place.until) = until;
-            return Ok(Arc::clone(place));
+    ) -> Result<Arc<HttpParticipant>, Problem> {
+        let mut participants = lock(&self.0);
+        let lease_until = Instant::now() + limits::SIMULATION_LEASE + limits::SIMULATION_WAIT;
+        if let Some(participant) = participants.get(key) {
+            *lock(&participant.lease_until) = lease_until;
+            return Ok(Arc::clone(participant));
         }
-        if places.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_PLACES_EACH {
-            return Err(Problem::unavailable("You have as many seats here as one may."));
+        if participants.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_SEATS_PER_PERSON {
+            return Err(Problem::unavailable("You have the maximum number of seats here."));
         }
-        let seat = state.quotas.hold(client, Resource::Seats)?;
-        let held = state.quotas.hold(client, Resource::Connections)?;
-        let counted = state
+        let seat_quota = state.quotas.hold(client, Resource::Seats)?;
+        let connection_quota = state.quotas.hold(client, Resource::Connections)?;
+        let connection = state
             .count_connection()?
-            .holding(held)
+            .with_quota(connection_quota)
             .with_kind(TransportKind::Simulation);
-        let joined = RateLimited::new(join().map_err(|why| Problem::unavailable(why.to_string()))?);
+        let joined = RateLimited::new(join().map_err(|error| Problem::unavailable(error.to_string()))?);
         let now = Instant::now();
-        let place = Arc::new(PostingParticipant {
-            seat: tokio::sync::Mutex::new(ParticipantState {
-                held: joined,
-                began: now,
-                said: now,
+        let participant = Arc::new(HttpParticipant {
+            state: tokio::sync::Mutex::new(ParticipantState {
+                participant: joined,
+                started: now,
+                answered_at: now,
             }),
-            until: Mutex::new(until),
-            _counted: (counted, seat),
+            lease_until: Mutex::new(lease_until),
+            _guards: (connection, seat_quota),
         });
-        places.insert(key.clone(), Arc::clone(&place));
-        let (turns, key) = (Arc::clone(self), key.clone());
+        participants.insert(key.clone(), Arc::clone(&participant));
+        let (all, key) = (Arc::clone(self), key.clone());
         let shutdown = state.shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.begun() => {}
                 _ = caller.login_end() => {}
-                () = turns.lapse(&key) => {}
+                () = all.lease_expired(&key) => {}
             }
-            lock(&turns.0).remove(&key);
+            lock(&all.0).remove(&key);
         });
-        Ok(place)
+        Ok(participant)
     }
 
-    /// Completes when the participant's lease has expired, or it is gone.
-    async fn lapse(&self, key: &Key) {
+    /// Completes when the participant's lease has expired, or the participant has left.
+    async fn lease_expired(&self, key: &Key) {
         loop {
-            let until = lock(&self.0).get(key).map(|place| *lock(&place.until));
-            match until {
+            let lease_until = lock(&self.0)
+                .get(key)
+                .map(|participant| *lock(&participant.lease_until));
+            match lease_until {
                 Some(until) if until > Instant::now() => sleep_until(until).await,
                 _ => return,
             }
@@ -281,35 +293,35 @@ impl PostingParticipants {
 }
 
 /// Waits for the next frame, at least [`limits::SIMULATION_PAUSE`] after the previous response.
-async fn next(seated: &mut ParticipantState, state: &Gateway) -> Result<Option<Bytes>, Problem> {
+async fn next_frame(turn: &mut ParticipantState, state: &Gateway) -> Result<Option<Bytes>, Problem> {
     let shutdown = state.shutdown.clone();
-    let stirred = async {
-        sleep_until(seated.said + limits::SIMULATION_PAUSE).await;
-        let mut frame = seated.held.next_frame();
+    let next_frame = async {
+        sleep_until(turn.answered_at + limits::SIMULATION_PAUSE).await;
+        let mut frame = turn.participant.next_frame();
         while frame.is_none() {
-            seated.held.ready().await;
-            frame = seated.held.next_frame();
+            turn.participant.ready().await;
+            frame = turn.participant.next_frame();
         }
         frame
     };
     let frame = tokio::select! {
         () = shutdown.begun() => return Err(Problem::unavailable("The server is going away.")),
-        frame = timeout(limits::SIMULATION_WAIT, stirred) => frame.ok().flatten(),
+        frame = timeout(limits::SIMULATION_WAIT, next_frame) => frame.ok().flatten(),
     };
-    seated.said = Instant::now();
+    turn.answered_at = Instant::now();
     Ok(frame)
 }
 
-fn broken(breach: ProtocolError) -> Problem {
-    let status = match breach {
+fn protocol_problem(error: ProtocolError) -> Problem {
+    let status = match error {
         ProtocolError::TooFast => StatusCode::TOO_MANY_REQUESTS,
         ProtocolError::Malformed => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    Problem::new(status, breach.to_string())
+    Problem::new(status, error.to_string())
 }
 
 /// The response to a turn. Frames are compact: `identity` keeps the server from compressing them.
-fn answer(turn: Result<Option<Bytes>, Problem>) -> Response {
+fn turn_response(turn: Result<Option<Bytes>, Problem>) -> Response {
     let kind = [
         (
             header::CONTENT_TYPE,
@@ -324,7 +336,7 @@ fn answer(turn: Result<Option<Bytes>, Problem>) -> Response {
     }
 }
 
-fn record(stage: &dyn Simulation) -> Response {
+fn record(simulation: &dyn Simulation) -> Response {
     let head = [
         (
             header::CONTENT_TYPE,
@@ -333,11 +345,11 @@ fn record(stage: &dyn Simulation) -> Response {
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    match stage.record() {
+    match simulation.record() {
         Some(bytes) => {
             let length = [(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()))];
             (head, length, shared_body(bytes)).into_response()
         }
-        None => Problem::not_found("Nothing has happened yet that could be kept.").into_response(),
+        None => Problem::not_found("There is no recording yet.").into_response(),
     }
 }

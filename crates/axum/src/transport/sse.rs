@@ -1,4 +1,4 @@
-//! The transport of server-sent events, for networks that block WebSocket. The server keeps only the open response: the cursors are in
+//! The transport over server-sent events, for networks that block WebSocket. The server keeps only the open response: the cursors are in
 //! the request, so another node may serve the next one.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
@@ -15,10 +15,10 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 
-use super::faults::{Ending, FaultGate};
-use super::query::{NotAQuery, Query};
+use super::event_streams::OpenEventStream;
+use super::faults::{FaultGate, InjectedEnd};
+use super::query::{Query, QueryError};
 use super::session::{reconnect_ms, welcome};
-use super::streams::OpenStream;
 use crate::quota::RequestClient;
 use crate::{
     connection::UNBUFFERED,
@@ -47,29 +47,29 @@ pub(super) async fn events(
     headers: HeaderMap,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Response {
-    let (session, topics, protocol) = match asked(query) {
-        Ok(asked) => asked,
+    let (session, topics, protocol) = match parse_query(query) {
+        Ok(parsed) => parsed,
         Err(problem) => return problem.into_response(),
     };
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is going away.").into_response();
     }
-    let asked = IdentityRequest::new(&headers, &extensions).of_session(&session);
-    let caller = match state.identify(asked).await {
+    let request = IdentityRequest::new(&headers, &extensions).with_session(&session);
+    let caller = match state.identify(request).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
     let person = caller.person.clone();
     if state.faults.is_blocked(&person.id, TransportKind::Sse) {
-        let why = "This visitor asked to be kept from server-sent events for a while.";
-        return Problem::new(StatusCode::FORBIDDEN, why).into_response();
+        let detail = "Server-sent events are blocked for this visitor at their own request.";
+        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     let client = client.known_as(&person);
-    let counted = match state.open_connection(&client) {
-        Ok(counted) => counted.with_kind(TransportKind::Sse),
+    let guard = match state.open_connection(&client) {
+        Ok(guard) => guard.with_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
     };
-    let gate = state.faults.enter(&session, &person.id, TransportKind::Sse);
+    let gate = state.faults.register(&session, &person.id, TransportKind::Sse);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let reader = Reader::new(hub, protocol, session.clone(), person);
     let limit = silence_limit(&state, protocol);
@@ -78,7 +78,7 @@ pub(super) async fn events(
         welcome: Some(welcome(&state, session.clone(), reader.person().clone())),
         topics: topics.into(),
         reader,
-        ends: StreamEnd {
+        end: StreamEnd {
             open,
             state,
             protocol,
@@ -87,15 +87,15 @@ pub(super) async fn events(
             gate,
         },
     };
-    let span = tracing::info_span!("events", session = identity::shown(&session));
-    let said = stream.start(span, counted);
-    // A frame, not a comment: pages do not see comments, and need to know that the stream is alive.
-    let alive = Event::default().data(r#"{"pong":{"nonce":0}}"#);
-    let kept = KeepAlive::new().interval(limits::SSE_KEEPALIVE).event(alive);
-    (UNBUFFERED, Sse::new(said).keep_alive(kept)).into_response()
+    let span = tracing::info_span!("events", session = identity::redacted(&session));
+    let events = stream.start(span, guard);
+    // A frame, not a comment: pages do not see comments, but must detect a dead stream.
+    let pong = Event::default().data(r#"{"pong":{"nonce":0}}"#);
+    let keep_alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE).event(pong);
+    (UNBUFFERED, Sse::new(events).keep_alive(keep_alive)).into_response()
 }
 
-/// How long the client may post nothing. A client of version 1 does not answer pongs: it shows that it reads by reconnecting.
+/// How long the client may post nothing. A client of version 1 does not acknowledge pongs: it shows that it reads by reconnecting.
 fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
     match protocol.version {
         Version::V1 => limits::SSE_V1_SILENCE,
@@ -103,98 +103,100 @@ fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
     }
 }
 
-pub(super) type Asked = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
+/// The session, its topics with their cursors, and the protocol.
+pub(super) type ParsedQuery = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
 
-pub(super) fn asked(query: Result<Parameters<Query>, QueryRejection>) -> Result<Asked, Problem> {
+pub(super) fn parse_query(query: Result<Parameters<Query>, QueryRejection>) -> Result<ParsedQuery, Problem> {
     let Parameters(query) = query?;
-    let asked = || {
+    let parse = || {
         let topics = query.topics()?;
         let protocol = query.protocol(&topics)?;
         Ok((query.session()?, topics, protocol))
     };
-    asked().map_err(|error: NotAQuery| error.problem())
+    parse().map_err(|error: QueryError| error.problem())
 }
 
 struct EventStream {
-    /// Until it is sent.
+    /// `None` once it is sent.
     welcome: Option<Welcome>,
     /// Topics without a verdict.
     topics: VecDeque<(TopicName, Option<Cursor>)>,
     reader: Reader,
-    ends: StreamEnd,
+    end: StreamEnd,
 }
 
 /// Frames that are sent together, or the abort of the response.
-type Turn = Result<Vec<Bytes>, Aborted>;
+type Batch = Result<Vec<Bytes>, Aborted>;
 
 impl EventStream {
-    /// Runs the stream in a task of its own: HTTP polls no body whose client does not read, and the session's end must be noticed
-    /// meanwhile. `counted` lives as long as the response.
-    fn start(self, span: Span, counted: ConnectionGuard) -> impl Stream<Item = Result<Event, Aborted>> {
-        let ((ask, asks), (say, said)) = (mpsc::channel(1), mpsc::channel(1));
-        tokio::spawn(self.run(asks, say).instrument(span));
-        stream::unfold((ask, said, counted), |(ask, mut said, counted)| async {
-            // The task may have ended; its last turn is still in the channel.
-            let _ = ask.send(()).await;
-            let turn: Turn = said.recv().await?;
-            Some((turn, (ask, said, counted)))
+    /// Runs the stream in a task of its own: hyper does not poll the body of a client that does not read, and the session must end even
+    /// then. `guard` lives as long as the response.
+    fn start(self, span: Span, guard: ConnectionGuard) -> impl Stream<Item = Result<Event, Aborted>> {
+        let ((request, requests), (sender, batches)) = (mpsc::channel(1), mpsc::channel(1));
+        tokio::spawn(self.run(requests, sender).instrument(span));
+        stream::unfold((request, batches, guard), |(request, mut batches, guard)| async {
+            // The task may have ended; its last batch is still in the channel.
+            let _ = request.send(()).await;
+            let batch: Batch = batches.recv().await?;
+            Some((batch, (request, batches, guard)))
         })
-        .flat_map(|turn| stream::iter(turn.map_or_else(|cut| vec![Err(cut)], written)))
+        .flat_map(|batch| stream::iter(batch.map_or_else(|aborted| vec![Err(aborted)], events_of)))
     }
 
-    /// Makes a turn when the client has read the previous one.
-    async fn run(mut self, mut asks: mpsc::Receiver<()>, say: mpsc::Sender<Turn>) {
+    /// Makes a batch when the client has read the previous one.
+    async fn run(mut self, mut requests: mpsc::Receiver<()>, batches: mpsc::Sender<Batch>) {
         let last = loop {
-            let turn = tokio::select! {
-                ask = asks.recv() => match ask {
-                    Some(()) => self.turn(&mut asks).await,
+            let batch = tokio::select! {
+                request = requests.recv() => match request {
+                    Some(()) => self.next_batch(&mut requests).await,
                     None => return,
                 },
-                last = self.ends.come() => Err(last),
+                last = self.end.last_batch() => Err(last),
             };
-            match turn {
+            match batch {
                 Ok(frames) if frames.is_empty() => return,
                 Ok(frames) => {
-                    self.ends.state.counters.count_messages(0, frames.len() as u64);
-                    if say.send(Ok(frames)).await.is_err() {
+                    self.end.state.counters.count_messages(0, frames.len() as u64);
+                    if batches.send(Ok(frames)).await.is_err() {
                         return;
                     }
                 }
                 Err(last) => break last,
             }
         };
-        // The session leaves its topics now: the client may never read the last turn.
+        // The session leaves its topics now: the client may never read the last batch.
         drop(self);
-        let _ = say.send(last).await;
+        let _ = batches.send(last).await;
     }
 
-    /// The next turn: at first the welcome and the verdicts, then events. Empty if the response is gone. The last turn is an error.
-    async fn turn(&mut self, asks: &mut mpsc::Receiver<()>) -> Result<Vec<Bytes>, Turn> {
+    /// The next batch: first the welcome and the verdicts, then events. Empty if the response was dropped. The last batch is returned as an
+    /// error.
+    async fn next_batch(&mut self, requests: &mut mpsc::Receiver<()>) -> Result<Vec<Bytes>, Batch> {
         let mut frames = Vec::new();
         if let Some(welcome) = self.welcome.take() {
             frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
         }
-        self.give_verdicts(&mut frames).await;
+        self.write_verdicts(&mut frames).await;
         while frames.is_empty() {
             tokio::select! {
-                // A second request before the first turn: the response is gone.
-                _ = asks.recv() => break,
-                last = self.ends.come() => return Err(last),
+                // A second request before the first batch: the response was dropped.
+                _ = requests.recv() => break,
+                last = self.end.last_batch() => return Err(last),
                 () = self.reader.woken() => {
-                    let shutdown = self.ends.state.shutdown.clone();
+                    let shutdown = self.end.state.shutdown.clone();
                     tokio::select! {
-                        () = self.ends.gate.pass() => {}
+                        () = self.end.gate.writable() => {}
                         () = shutdown.begun() => {}
                     }
-                    let most = ReadLimit { frames: limits::TURN_MESSAGES, bytes: limits::TURN_BYTES };
-                    self.reader.gather(most, &mut frames).await;
+                    let limit = ReadLimit { frames: limits::TURN_MESSAGES, bytes: limits::TURN_BYTES };
+                    self.reader.gather(limit, &mut frames).await;
                 }
             }
         }
         Ok(frames)
     }
 
-    async fn give_verdicts(&mut self, frames: &mut Vec<Bytes>) {
+    async fn write_verdicts(&mut self, frames: &mut Vec<Bytes>) {
         let mut bytes = 0;
         while bytes < limits::TURN_BYTES
             && let Some((topic, cursor)) = self.topics.pop_front()
@@ -206,9 +208,9 @@ impl EventStream {
     }
 }
 
-/// The causes for which the server ends a stream.
+/// The causes of a stream's end.
 struct StreamEnd {
-    open: OpenStream,
+    open: OpenEventStream,
     state: Gateway,
     protocol: Protocol,
     session: SessionId,
@@ -217,21 +219,21 @@ struct StreamEnd {
 }
 
 impl StreamEnd {
-    /// Completes with the last turn when a cause has come. Cancel-safe.
-    async fn come(&mut self) -> Turn {
+    /// Completes with the last batch when the stream must end. Cancel-safe.
+    async fn last_batch(&mut self) -> Batch {
         tokio::select! {
             () = self.state.shutdown.begun() => Ok(self.closing(Closing::Draining)),
-            end = self.caller.login_end() => Ok(self.over(&end)),
-            () = self.open.silent() => Ok(self.unheard()),
-            ending = self.gate.ended() => match ending {
-                Ending::Cut => Err(Aborted),
-                Ending::Drain => Ok(self.closing(Closing::Draining)),
+            end = self.caller.login_end() => Ok(self.on_login_end(&end)),
+            () = self.open.timed_out() => Ok(self.on_timeout()),
+            end = self.gate.ended() => match end {
+                InjectedEnd::Abort => Err(Aborted),
+                InjectedEnd::Drain => Ok(self.closing(Closing::Draining)),
             },
         }
     }
 
-    /// The last turn after the caller's login has ended.
-    fn over(&self, end: &LoginEnd) -> Vec<Bytes> {
+    /// The last batch after the caller's login has ended.
+    fn on_login_end(&self, end: &LoginEnd) -> Vec<Bytes> {
         tracing::info!("the session ends: {}", end.reason);
         if end.is_ban() {
             self.state.counters.count_disconnect(counters::DisconnectReason::Banned);
@@ -239,40 +241,40 @@ impl StreamEnd {
         self.closing(end.closing)
     }
 
-    /// The last turn for a client that posted nothing. One that reads it comes back at once.
-    fn unheard(&self) -> Vec<Bytes> {
+    /// The last batch for a client that posted nothing. A client that reads it reconnects at once.
+    fn on_timeout(&self) -> Vec<Bytes> {
         let reason = match self.protocol.version {
-            // A client of version 1 was not asked to post.
+            // A client of version 1 does not acknowledge frames.
             Version::V1 => Closing::Draining,
             Version::V2 => {
                 self.state.counters.count_disconnect(counters::DisconnectReason::Silent);
                 Closing::Slow
             }
         };
-        self.closing_within(reason, 0)
+        self.closing_with_delay(reason, 0)
     }
 
     fn closing(&self, reason: Closing) -> Vec<Bytes> {
-        self.closing_within(reason, reconnect_ms(&self.session))
+        self.closing_with_delay(reason, reconnect_ms(&self.session))
     }
 
-    fn closing_within(&self, reason: Closing, retry_after_ms: u32) -> Vec<Bytes> {
+    fn closing_with_delay(&self, reason: Closing, retry_after_ms: u32) -> Vec<Bytes> {
         let closing = ServerFrame::Closing { reason, retry_after_ms };
         Vec::from_iter(encoded(self.protocol, &closing))
     }
 }
 
-/// The abort of a response in the middle, and with it of the connection.
+/// The abort of an unfinished response, and with it of the connection.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("cut, as its visitor asked")]
+#[error("aborted at the visitor's request")]
 pub(super) struct Aborted;
 
-fn written(frames: Vec<Bytes>) -> Vec<Result<Event, Aborted>> {
+fn events_of(frames: Vec<Bytes>) -> Vec<Result<Event, Aborted>> {
     frames.into_iter().filter_map(event).collect()
 }
 
 fn event(frame: Bytes) -> Option<Result<Event, Aborted>> {
-    // JSON has no line breaks but escaped ones: a frame is one `data:` line.
+    // JSON escapes line breaks, so a frame is one `data:` line.
     let frame = str::from_utf8(&frame).ok()?;
     Some(Ok(Event::default().data(frame)))
 }

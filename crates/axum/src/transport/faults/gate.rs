@@ -1,4 +1,4 @@
-//! One connection's view of injected faults: whether it may write now, and whether it is to end.
+//! One connection's view of the injected faults: whether it may write, and whether it must end.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -9,91 +9,93 @@ use tokio::time::{Instant, sleep_until};
 use super::{ActiveFaults, Faults};
 use duplex_protocol::session::SessionId;
 
-/// How an injected fault ends a connection.
+/// The way in which an injected fault ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum InjectedEnd {
     /// Without a close frame.
-    Cut,
-    /// As at the node's shutdown.
+    Abort,
+    /// Like the node's shutdown.
     Drain,
 }
 
-/// The faults of one connection. By default none, ever.
+/// The faults of one connection. The default gate never has one.
 #[derive(Debug, Default)]
-pub(crate) struct FaultGate(Option<Box<Watched>>);
+pub(crate) struct FaultGate(Option<Box<Registration>>);
 
 #[derive(Debug)]
-struct Watched {
-    orders: Receiver<ActiveFaults>,
+struct Registration {
+    active: Receiver<ActiveFaults>,
     faults: Arc<Faults>,
     session: SessionId,
 }
 
 impl FaultGate {
-    pub(super) fn new(orders: Receiver<ActiveFaults>, faults: Arc<Faults>, session: SessionId) -> Self {
-        Self(Some(Box::new(Watched {
-            orders,
+    pub(super) fn new(active: Receiver<ActiveFaults>, faults: Arc<Faults>, session: SessionId) -> Self {
+        Self(Some(Box::new(Registration {
+            active,
             faults,
             session,
         })))
     }
 
-    /// Whether no fault can be requested.
-    pub(crate) const fn is_free(&self) -> bool {
+    /// Whether no fault can be injected.
+    pub(crate) const fn is_disabled(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Completes when the connection is to end, and consumes the fault. Cancel-safe.
-    pub(crate) async fn ended(&mut self) -> Ending {
-        let Some(watched) = &mut self.0 else {
+    /// Completes when a fault ends the connection, and consumes the fault. Cancel-safe.
+    pub(crate) async fn ended(&mut self) -> InjectedEnd {
+        let Some(registration) = &mut self.0 else {
             return pending().await;
         };
-        let ending = match watched.orders.wait_for(|orders| orders.ending.is_some()).await {
-            Ok(orders) => orders.ending,
+        let end = match registration.active.wait_for(|active| active.end.is_some()).await {
+            Ok(active) => active.end,
             Err(_) => None,
         };
-        match ending {
-            Some(ending) => {
-                watched.faults.take_ending(&watched.session);
-                ending
+        match end {
+            Some(end) => {
+                registration.faults.take_end(&registration.session);
+                end
             }
             None => pending().await,
         }
     }
 
-    /// Completes when the connection may write: at once, after a delay, when a simulated slow reader would read again, or when the
-    /// connection is to end.
-    pub(crate) async fn pass(&mut self) {
-        let Some(watched) = &mut self.0 else { return };
-        let came = Instant::now();
+    /// Completes when the connection may write: at once, after a delay, when a simulated slow reader reads again, or when the connection
+    /// must end.
+    pub(crate) async fn writable(&mut self) {
+        let Some(registration) = &mut self.0 else { return };
+        let called_at = Instant::now();
         loop {
-            let orders = *watched.orders.borrow_and_update();
-            let Some(until) = orders.closed_until(came) else { return };
+            let active = *registration.active.borrow_and_update();
+            let Some(until) = active.blocked_until(called_at) else {
+                return;
+            };
             tokio::select! {
                 () = sleep_until(until) => {}
-                changed = watched.orders.changed() => if changed.is_err() { return },
+                changed = registration.active.changed() => if changed.is_err() { return },
             }
         }
     }
 }
 
 impl ActiveFaults {
-    /// Until when a write that began at `came` is held back.
-    fn closed_until(&self, came: Instant) -> Option<Instant> {
-        if self.ending.is_some() {
+    /// Until when a write that was started at `called_at` is delayed.
+    fn blocked_until(&self, called_at: Instant) -> Option<Instant> {
+        if self.end.is_some() {
             return None;
         }
         let now = Instant::now();
         let delayed = self
             .delay_until
-            .filter(|until| *until > came)
-            .map(|_| came + self.delay);
-        self.shut_until.max(delayed).filter(|until| *until > now)
+            .filter(|until| *until > called_at)
+            .map(|_| called_at + self.delay);
+        self.slow_until.max(delayed).filter(|until| *until > now)
     }
 }
 
-impl Drop for Watched {
+impl Drop for Registration {
     fn drop(&mut self) {
-        self.faults.leave(&self.session);
+        self.faults.unregister(&self.session);
     }
 }

@@ -1,5 +1,5 @@
-//! Injected faults: which sessions are open and whose they are, what was requested for each, and who is kept from which transport.
-//! Switched off, it stores nothing and costs nothing.
+//! Fault injection: the open sessions and their owners, the faults requested for each session, and the transports blocked for each
+//! visitor. Switched off, it stores nothing and costs nothing.
 
 mod gate;
 mod requests;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub(crate) use self::gate::{Ending, FaultGate};
-pub(crate) use self::requests::{order, show};
+pub(crate) use self::gate::{FaultGate, InjectedEnd};
+pub(crate) use self::requests::{get_report, post_fault};
 use crate::connection::counters::TransportKind;
 use crate::limits;
 use crate::lock::lock;
@@ -24,7 +24,7 @@ use duplex_protocol::session::SessionId;
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     on: bool,
-    kept: Mutex<State>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
@@ -37,19 +37,19 @@ struct State {
 struct KnownSession {
     owner: PersonId,
     kind: TransportKind,
-    orders: watch::Sender<ActiveFaults>,
-    /// Open connections of the session. One over polling has none between two polls, and stays known.
-    lines: usize,
+    active: watch::Sender<ActiveFaults>,
+    /// Open connections of the session. A polling session has none between two polls, and stays known.
+    connections: usize,
 }
 
 /// The faults that are active for a session.
 #[derive(Debug, Clone, Copy, Default)]
 struct ActiveFaults {
     /// Consumed by the connection that it ends.
-    ending: Option<Ending>,
+    end: Option<InjectedEnd>,
     delay: Duration,
     delay_until: Option<Instant>,
-    shut_until: Option<Instant>,
+    slow_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,15 +60,15 @@ struct Block {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FaultError {
-    #[error("Faults are switched off on this server; its operator can switch them on by --faults on.")]
+    #[error("Faults are switched off on this server; its operator can switch them on with --faults on.")]
     Off,
-    #[error("No session of this name is open on this node.")]
+    #[error("No session with this id is open on this node.")]
     Unknown,
-    #[error("The session is another visitor's.")]
+    #[error("The session belongs to another visitor.")]
     Foreign,
-    #[error("A fault lasts for 120 s at most, and delays by 3 s at most.")]
+    #[error("A fault lasts at most 120 s and delays by at most 3 s.")]
     TooLong,
-    #[error("The server makes as many faults as it may.")]
+    #[error("The server is at its limit of faults.")]
     Full,
 }
 
@@ -76,147 +76,147 @@ impl Faults {
     pub(crate) fn new(on: bool) -> Arc<Self> {
         Arc::new(Self {
             on,
-            kept: Mutex::default(),
+            state: Mutex::default(),
         })
     }
 
     /// Registers a connection of this session. Faults requested for the session reach it through the gate.
-    pub(crate) fn enter(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: TransportKind) -> FaultGate {
+    pub(crate) fn register(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: TransportKind) -> FaultGate {
         if !self.on {
             return FaultGate::default();
         }
-        let kept = &mut *self.kept();
-        kept.make_room();
-        let full = kept.sessions.len() >= limits::FAULT_SESSIONS;
-        let known = match kept.sessions.entry(session.clone()) {
+        let state = &mut *self.lock();
+        state.make_room();
+        let full = state.sessions.len() >= limits::FAULT_SESSIONS;
+        let known = match state.sessions.entry(session.clone()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(_) if full => return FaultGate::default(),
-            Entry::Vacant(place) => place.insert(KnownSession {
+            Entry::Vacant(entry) => entry.insert(KnownSession {
                 owner: owner.clone(),
                 kind,
-                orders: watch::Sender::default(),
-                lines: 0,
+                active: watch::Sender::default(),
+                connections: 0,
             }),
         };
         if known.owner != *owner {
             return FaultGate::default();
         }
         known.kind = kind;
-        known.lines += 1;
-        FaultGate::new(known.orders.subscribe(), Arc::clone(self), session.clone())
+        known.connections += 1;
+        FaultGate::new(known.active.subscribe(), Arc::clone(self), session.clone())
     }
 
-    /// A connection of the session has ended.
-    fn leave(&self, session: &SessionId) {
-        let kept = &mut *self.kept();
-        let Some(known) = kept.sessions.get_mut(session) else {
+    /// Removes a connection of the session.
+    fn unregister(&self, session: &SessionId) {
+        let state = &mut *self.lock();
+        let Some(known) = state.sessions.get_mut(session) else {
             return;
         };
-        known.lines = known.lines.saturating_sub(1);
+        known.connections = known.connections.saturating_sub(1);
         // Every WebSocket is a session of its own.
         if known.kind == TransportKind::WebSocket {
-            kept.sessions.remove(session);
+            state.sessions.remove(session);
         }
     }
 
-    /// Consumes the fault, so that it does not end the session's next connection, too.
-    fn take_ending(&self, session: &SessionId) {
-        if let Some(known) = self.kept().sessions.get(session) {
-            known.orders.send_modify(|orders| orders.ending = None);
+    /// Consumes the fault, so that it does not also end the session's next connection.
+    fn take_end(&self, session: &SessionId) {
+        if let Some(known) = self.lock().sessions.get(session) {
+            known.active.send_modify(|active| active.end = None);
         }
     }
 
     /// Whether this transport is blocked for this visitor now.
     pub(crate) fn is_blocked(&self, person: &PersonId, kind: TransportKind) -> bool {
-        self.on && left(self.kept().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
+        self.on && remaining(self.lock().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
     }
 
-    pub(crate) fn make(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), FaultError> {
+    pub(crate) fn inject(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), FaultError> {
         if !self.on {
             return Err(FaultError::Off);
         }
         if !fault.is_bounded() {
             return Err(FaultError::TooLong);
         }
-        let kept = &mut *self.kept();
-        let known = kept.sessions.get(session).ok_or(FaultError::Unknown)?;
+        let state = &mut *self.lock();
+        let known = state.sessions.get(session).ok_or(FaultError::Unknown)?;
         if known.owner != *person {
             return Err(FaultError::Foreign);
         }
         match fault {
-            Fault::Cut => known.end(Ending::Cut),
-            Fault::Drain => known.end(Ending::Drain),
-            Fault::Delay { by_ms, for_ms } => known.orders.send_modify(|orders| {
-                orders.delay = millis(by_ms);
-                orders.delay_until = Some(Instant::now() + millis(for_ms));
+            Fault::Cut => known.end(InjectedEnd::Abort),
+            Fault::Drain => known.end(InjectedEnd::Drain),
+            Fault::Delay { by_ms, for_ms } => known.active.send_modify(|active| {
+                active.delay = millis(by_ms);
+                active.delay_until = Some(Instant::now() + millis(for_ms));
             }),
             Fault::Slow { for_ms } => known
-                .orders
-                .send_modify(|orders| orders.shut_until = Some(Instant::now() + millis(for_ms))),
-            Fault::Unblock => drop(kept.blocks.remove(person)),
+                .active
+                .send_modify(|active| active.slow_until = Some(Instant::now() + millis(for_ms))),
+            Fault::Unblock => drop(state.blocks.remove(person)),
             Fault::Block { websocket, sse, for_ms } => {
                 let until = Some(Instant::now() + millis(for_ms));
                 let block = Block {
                     websocket: until.filter(|_| websocket),
                     sse: until.filter(|_| sse),
                 };
-                kept.block(person, block)?;
+                state.block(person, block)?;
             }
         }
         Ok(())
     }
 
     pub(crate) fn report(&self, session: &SessionId, person: &PersonId) -> FaultReport {
-        let kept = &*self.kept();
-        let known = kept.sessions.get(session).filter(|known| known.owner == *person);
-        let orders = known.map(|known| *known.orders.borrow()).unwrap_or_default();
-        let block = kept.blocks.get(person).copied().unwrap_or_default();
-        let ms = |until| u64::try_from(left(until).as_millis()).unwrap_or(u64::MAX);
+        let state = &*self.lock();
+        let known = state.sessions.get(session).filter(|known| known.owner == *person);
+        let active = known.map(|known| *known.active.borrow()).unwrap_or_default();
+        let block = state.blocks.get(person).copied().unwrap_or_default();
+        let ms = |until| u64::try_from(remaining(until).as_millis()).unwrap_or(u64::MAX);
         FaultReport {
             on: self.on,
             known: known.is_some(),
-            delay_ms: ms(orders.delay_until),
-            slow_ms: ms(orders.shut_until),
+            delay_ms: ms(active.delay_until),
+            slow_ms: ms(active.slow_until),
             websocket_blocked_ms: ms(block.websocket),
             sse_blocked_ms: ms(block.sse),
         }
     }
 
-    /// The state, locked.
-    fn kept(&self) -> MutexGuard<'_, State> {
-        lock(&self.kept)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 }
 
 impl State {
-    /// Forgets idle sessions when room is needed: sessions over polling do not say when they end.
+    /// Removes idle sessions when the table is full: polling sessions do not signal their end.
     fn make_room(&mut self) {
         if self.sessions.len() >= limits::FAULT_SESSIONS {
-            self.sessions.retain(|_, known| known.lines > 0);
+            self.sessions.retain(|_, known| known.connections > 0);
         }
     }
 
-    /// Blocks the transports for the visitor, and cuts the open connections.
+    /// Blocks the transports for the visitor, and ends the open connections.
     fn block(&mut self, person: &PersonId, block: Block) -> Result<(), FaultError> {
         self.blocks
-            .retain(|_, block| left(block.websocket.max(block.sse)) > Duration::ZERO);
+            .retain(|_, block| remaining(block.websocket.max(block.sse)) > Duration::ZERO);
         if self.blocks.len() >= limits::FAULT_BLOCKS && !self.blocks.contains_key(person) {
             return Err(FaultError::Full);
         }
         self.blocks.insert(person.clone(), block);
-        let cut =
-            |known: &&KnownSession| known.owner == *person && known.lines > 0 && block.until(known.kind).is_some();
+        let cut = |known: &&KnownSession| {
+            known.owner == *person && known.connections > 0 && block.until(known.kind).is_some()
+        };
         self.sessions
             .values()
             .filter(cut)
-            .for_each(|known| known.end(Ending::Cut));
+            .for_each(|known| known.end(InjectedEnd::Abort));
         Ok(())
     }
 }
 
 impl KnownSession {
-    fn end(&self, ending: Ending) {
-        self.orders.send_modify(|orders| orders.ending = Some(ending));
+    fn end(&self, end: InjectedEnd) {
+        self.active.send_modify(|active| active.end = Some(end));
     }
 }
 
@@ -225,13 +225,13 @@ impl Block {
         match kind {
             TransportKind::WebSocket => self.websocket,
             TransportKind::Sse => self.sse,
-            // Polling is never blocked: it stands for the transport that every proxy lets pass.
+            // Polling is never blocked: it represents the transport that works through every proxy.
             TransportKind::Poll | TransportKind::Endpoint | TransportKind::Simulation | TransportKind::Signals => None,
         }
     }
 }
 
-fn left(until: Option<Instant>) -> Duration {
+fn remaining(until: Option<Instant>) -> Duration {
     until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
 }
 
@@ -254,112 +254,115 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_the_owner_of_an_open_session_is_obeyed() {
+    async fn only_the_owner_of_an_open_session_can_inject_faults() {
         let faults = Faults::new(true);
         let (s, a, b) = (session("s"), person("a"), person("b"));
-        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(FaultError::Unknown));
-        let mut gate = faults.enter(&s, &a, TransportKind::WebSocket);
-        assert_eq!(faults.make(&s, &b, Fault::Cut), Err(FaultError::Foreign));
+        assert_eq!(faults.inject(&s, &a, Fault::Cut), Err(FaultError::Unknown));
+        let mut gate = faults.register(&s, &a, TransportKind::WebSocket);
+        assert_eq!(faults.inject(&s, &b, Fault::Cut), Err(FaultError::Foreign));
         assert!(!faults.report(&s, &b).known);
         assert_eq!(gate.ended().now_or_never(), None);
-        assert_eq!(faults.make(&s, &a, Fault::Cut), Ok(()));
-        assert_eq!(gate.ended().await, Ending::Cut);
+        assert_eq!(faults.inject(&s, &a, Fault::Cut), Ok(()));
+        assert_eq!(gate.ended().await, InjectedEnd::Abort);
         drop(gate);
-        assert_eq!(faults.make(&s, &a, Fault::Cut), Err(FaultError::Unknown));
+        assert_eq!(faults.inject(&s, &a, Fault::Cut), Err(FaultError::Unknown));
         let off = Faults::new(false);
-        let mut gate = off.enter(&s, &a, TransportKind::WebSocket);
-        assert_eq!(off.make(&s, &a, Fault::Cut), Err(FaultError::Off));
+        let mut gate = off.register(&s, &a, TransportKind::WebSocket);
+        assert_eq!(off.inject(&s, &a, Fault::Cut), Err(FaultError::Off));
         assert_eq!(gate.ended().now_or_never(), None);
-        assert!(off.kept().sessions.is_empty());
+        assert!(off.lock().sessions.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_order_between_two_polls_reaches_the_next_one_and_no_other() {
+    async fn a_fault_between_two_polls_affects_only_the_next_one() {
         let faults = Faults::new(true);
         let (s, a) = (session("s"), person("a"));
-        drop(faults.enter(&s, &a, TransportKind::Poll));
-        assert_eq!(faults.make(&s, &a, Fault::Drain), Ok(()));
+        drop(faults.register(&s, &a, TransportKind::Poll));
+        assert_eq!(faults.inject(&s, &a, Fault::Drain), Ok(()));
         assert_eq!(
-            faults.enter(&s, &a, TransportKind::Poll).ended().now_or_never(),
-            Some(Ending::Drain)
+            faults.register(&s, &a, TransportKind::Poll).ended().now_or_never(),
+            Some(InjectedEnd::Drain)
         );
-        assert_eq!(faults.enter(&s, &a, TransportKind::Poll).ended().now_or_never(), None);
-        let mut foreign = faults.enter(&s, &person("b"), TransportKind::Poll);
-        assert_eq!(faults.make(&s, &a, Fault::Cut), Ok(()));
+        assert_eq!(
+            faults.register(&s, &a, TransportKind::Poll).ended().now_or_never(),
+            None
+        );
+        let mut foreign = faults.register(&s, &person("b"), TransportKind::Poll);
+        assert_eq!(faults.inject(&s, &a, Fault::Cut), Ok(()));
         assert_eq!(
             foreign.ended().now_or_never(),
             None,
-            "a name that another has is no way in"
+            "another visitor's session id gives no access"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_shut_gate_opens_in_time_and_a_delay_holds_each_write() {
+    async fn a_slow_fault_expires_and_a_delay_applies_to_each_write() {
         let faults = Faults::new(true);
         let (s, a) = (session("s"), person("a"));
-        let mut gate = faults.enter(&s, &a, TransportKind::WebSocket);
+        let mut gate = faults.register(&s, &a, TransportKind::WebSocket);
         let began = Instant::now();
-        gate.pass().await;
+        gate.writable().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
-        faults.make(&s, &a, Fault::Slow { for_ms: 7_000 }).unwrap();
+        faults.inject(&s, &a, Fault::Slow { for_ms: 7_000 }).unwrap();
         assert_eq!(faults.report(&s, &a).slow_ms, 7_000);
-        gate.pass().await;
+        gate.writable().await;
         assert_eq!(began.elapsed(), millis(7_000));
         let (by_ms, for_ms) = (300, 1_000);
-        faults.make(&s, &a, Fault::Delay { by_ms, for_ms }).unwrap();
+        faults.inject(&s, &a, Fault::Delay { by_ms, for_ms }).unwrap();
         for _ in 0..5 {
-            gate.pass().await;
+            gate.writable().await;
         }
         assert_eq!(
             began.elapsed(),
             millis(8_200),
-            "four holds, and then the second is over"
+            "four delays, then the fault has expired"
         );
-        faults.make(&s, &a, Fault::Slow { for_ms: 100_000 }).unwrap();
-        faults.make(&s, &a, Fault::Cut).unwrap();
-        gate.pass().await;
-        assert_eq!(began.elapsed(), millis(8_200), "an end is not kept waiting");
+        faults.inject(&s, &a, Fault::Slow { for_ms: 100_000 }).unwrap();
+        faults.inject(&s, &a, Fault::Cut).unwrap();
+        gate.writable().await;
+        assert_eq!(began.elapsed(), millis(8_200), "an end is not delayed");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_block_is_the_visitors_cuts_what_is_open_and_ends() {
+    async fn a_block_applies_to_its_visitor_ends_open_connections_and_expires() {
         let faults = Faults::new(true);
         let (a, b) = (person("a"), person("b"));
-        let mut socket = faults.enter(&session("1"), &a, TransportKind::WebSocket);
-        let mut stream = faults.enter(&session("2"), &a, TransportKind::Sse);
-        let mut other = faults.enter(&session("3"), &b, TransportKind::WebSocket);
+        let mut socket = faults.register(&session("1"), &a, TransportKind::WebSocket);
+        let mut stream = faults.register(&session("2"), &a, TransportKind::Sse);
+        let mut other = faults.register(&session("3"), &b, TransportKind::WebSocket);
         let block = |websocket, sse| Fault::Block {
             websocket,
             sse,
             for_ms: 10_000,
         };
-        faults.make(&session("1"), &a, block(true, false)).unwrap();
-        assert_eq!(socket.ended().now_or_never(), Some(Ending::Cut));
+        faults.inject(&session("1"), &a, block(true, false)).unwrap();
+        assert_eq!(socket.ended().now_or_never(), Some(InjectedEnd::Abort));
         assert_eq!(stream.ended().now_or_never(), None);
         assert_eq!(other.ended().now_or_never(), None);
         let blocked = |who: &PersonId| {
             [TransportKind::WebSocket, TransportKind::Sse, TransportKind::Poll].map(|kind| faults.is_blocked(who, kind))
         };
         assert_eq!((blocked(&a), blocked(&b)), ([true, false, false], [false; 3]));
-        faults.make(&session("2"), &a, block(true, true)).unwrap();
-        assert_eq!(stream.ended().now_or_never(), Some(Ending::Cut));
+        faults.inject(&session("2"), &a, block(true, true)).unwrap();
+        assert_eq!(stream.ended().now_or_never(), Some(InjectedEnd::Abort));
         assert_eq!(blocked(&a), [true, true, false]);
         tokio::time::advance(millis(10_000)).await;
         assert_eq!(blocked(&a), [false; 3]);
-        faults.make(&session("2"), &a, block(true, true)).unwrap();
-        faults.make(&session("2"), &a, Fault::Unblock).unwrap();
+        faults.inject(&session("2"), &a, block(true, true)).unwrap();
+        faults.inject(&session("2"), &a, Fault::Unblock).unwrap();
         assert_eq!(blocked(&a), [false; 3]);
         let long = Fault::Slow { for_ms: u32::MAX };
-        assert_eq!(faults.make(&session("2"), &a, long), Err(FaultError::TooLong));
+        assert_eq!(faults.inject(&session("2"), &a, long), Err(FaultError::TooLong));
     }
 
     #[test]
-    fn what_is_kept_has_a_bound() {
+    fn the_sessions_are_bounded() {
         let faults = Faults::new(true);
         let a = person("a");
         for number in 0..limits::FAULT_SESSIONS + 10 {
-            drop(faults.enter(&session(&format!("s-{number}")), &a, TransportKind::Poll));
+            drop(faults.register(&session(&format!("s-{number}")), &a, TransportKind::Poll));
         }
-        assert!(faults.kept().sessions.len() <= limits::FAULT_SESSIONS);
+        assert!(faults.lock().sessions.len() <= limits::FAULT_SESSIONS);
     }
 }

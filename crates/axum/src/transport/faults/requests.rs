@@ -1,4 +1,4 @@
-//! The routes by which visitors request faults: a post each, answered with the session's report.
+//! The routes of fault requests: a `POST` for each fault, answered with the session's report.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -27,7 +27,7 @@ impl FaultError {
 }
 
 /// `POST` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
-pub(crate) async fn order(
+pub(crate) async fn post_fault(
     State(state): State<Gateway>,
     headers: HeaderMap,
     extensions: Extensions,
@@ -41,12 +41,12 @@ pub(crate) async fn order(
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    match state.faults.make(&session, &caller.person.id, fault) {
+    match state.faults.inject(&session, &caller.person.id, fault) {
         Ok(()) => {
             tracing::info!(
-                session = identity::shown(&session),
+                session = identity::redacted(&session),
                 ?fault,
-                "a fault, as its visitor asked"
+                "fault injected at the visitor's request"
             );
             report(&state, &caller, &session)
         }
@@ -55,19 +55,19 @@ pub(crate) async fn order(
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Shown {
+pub(crate) struct ReportQuery {
     session: SessionId,
 }
 
 /// `GET` [`FAULTS_PATH`](duplex_protocol::fault::FAULTS_PATH)
-pub(crate) async fn show(
+pub(crate) async fn get_report(
     State(state): State<Gateway>,
     headers: HeaderMap,
     extensions: Extensions,
-    query: Result<Parameters<Shown>, QueryRejection>,
+    query: Result<Parameters<ReportQuery>, QueryRejection>,
 ) -> Response {
     match query {
-        Ok(Parameters(Shown { session })) => match identify(&state, (&headers, &extensions), &session).await {
+        Ok(Parameters(ReportQuery { session })) => match identify(&state, (&headers, &extensions), &session).await {
             Ok(caller) => report(&state, &caller, &session),
             Err(problem) => problem.into_response(),
         },
@@ -80,8 +80,8 @@ async fn identify(
     (headers, extensions): (&HeaderMap, &Extensions),
     session: &SessionId,
 ) -> Result<Caller, Problem> {
-    let asked = IdentityRequest::new(headers, extensions).of_session(session);
-    state.identify(asked).await
+    let request = IdentityRequest::new(headers, extensions).with_session(session);
+    state.identify(request).await
 }
 
 fn report(state: &Gateway, caller: &Caller, session: &SessionId) -> Response {

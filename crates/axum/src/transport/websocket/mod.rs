@@ -1,5 +1,5 @@
-//! A WebSocket connection on its engine, tungstenite: batched writes, pings, limits and the closing handshake. No other module names
-//! the engine. What messages mean is up to the [`ConnectionHandler`].
+//! A WebSocket connection on tungstenite: batched writes, pings, limits and the closing handshake. Other modules do not depend on
+//! tungstenite. The [`ConnectionHandler`] interprets the messages.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::sleep_until;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::Error as EngineError;
-use tokio_tungstenite::tungstenite::protocol::{Message as EngineMessage, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::error::Error as TungsteniteError;
+use tokio_tungstenite::tungstenite::protocol::{Message as TungsteniteMessage, Role, WebSocketConfig};
 
-use self::ending::{EndCause, FULL, finish, full, humantime};
+use self::closing::{BUFFERS_FULL, EndCause, buffers_full, close, format_seconds};
 use super::activity_meter::ActivityMeter;
-use super::faults::{Ending, FaultGate};
-use crate::awake::paused_at;
+use super::faults::{FaultGate, InjectedEnd};
 use crate::connection::counters::DisconnectReason;
 use crate::connection::keepalive::{Keepalive, KeepaliveAction};
 use crate::connection::observed_stream::ObservedStream;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, LoginEnd};
 use crate::limits;
+use crate::suspend_aware::was_suspended;
 use crate::transport::handler::{ConnectionHandler, Message};
 use duplex_protocol::code;
 use duplex_protocol::frame::wire_len;
@@ -32,10 +32,10 @@ use duplex_protocol::frame::wire_len;
 pub(super) use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 
-mod ending;
+mod closing;
 mod peer_close;
 
-pub(super) use self::ending::{ClosingStream, ConnectionEnd};
+pub(super) use self::closing::{ClosingStream, ConnectionEnd};
 pub(super) use self::peer_close::PeerClose;
 
 type Raw = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
@@ -49,14 +49,14 @@ pub(super) struct Connection<H> {
     caller: Caller,
     gateway: Gateway,
     meter: Arc<ActivityMeter>,
-    /// Messages for the next flush.
+    /// Messages for the next write.
     out: Vec<Message>,
-    /// Bytes of messages that are written and not flushed.
+    /// Bytes of messages that are written but not flushed.
     unsent: usize,
-    /// Bytes of all messages so far, had each come in one frame. If it equals the bytes received, no message is half-read.
-    accounted: u64,
+    /// Bytes of all messages so far, if each had arrived in one frame. If it equals the received bytes, no message is partially read.
+    message_bytes: u64,
     /// The largest message since the buffers were allocated.
-    largest: usize,
+    largest_message: usize,
 }
 
 impl<H: ConnectionHandler> Connection<H> {
@@ -66,62 +66,62 @@ impl<H: ConnectionHandler> Connection<H> {
             gate,
             caller,
             gateway: gateway.clone(),
-            meter: ActivityMeter::start(gateway.buffers.share()),
+            meter: ActivityMeter::new(gateway.buffers.share()),
             out: Vec::new(),
             unsent: 0,
-            accounted: 0,
-            largest: 0,
+            message_bytes: 0,
+            largest_message: 0,
         }
     }
 
-    /// Runs until one side closes. The caller then hangs up.
+    /// Runs until one side closes. The caller then lingers on the returned stream.
     pub(super) async fn run(mut self, upgraded: Upgraded) -> (ConnectionEnd, ClosingStream) {
         let raw = ObservedStream::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
         let socket = self.socket(raw).await;
-        let (socket, stop) = self.listen(socket).await;
+        let (socket, cause) = self.serve(socket).await;
         self.meter.release();
-        // Boxed: it runs once, and its state would make every idle connection larger.
-        Box::pin(finish(socket, stop)).await
+        // Boxed: it runs once, and its state would enlarge every idle connection.
+        Box::pin(close(socket, cause)).await
     }
 
     async fn socket(&mut self, raw: Raw) -> Socket {
-        let (may_write, may_read) = (self.gateway.settings.max_message, self.message_limit());
+        let (max_written, max_read) = (self.gateway.settings.max_message, self.message_limit());
         let config = WebSocketConfig::default()
             .read_buffer_size(limits::READ_BUFFER)
             .write_buffer_size(limits::WRITE_BUFFER)
-            .max_write_buffer_size(limits::WRITE_BUFFER + may_write + limits::WRITE_BUFFER_MARGIN)
-            .max_message_size(Some(may_read))
-            .max_frame_size(Some(may_read))
+            .max_write_buffer_size(limits::WRITE_BUFFER + max_written + limits::WRITE_BUFFER_MARGIN)
+            .max_message_size(Some(max_read))
+            .max_frame_size(Some(max_read))
             .accept_unmasked_frames(false);
         WebSocketStream::from_raw_socket(raw, Role::Server, Some(config)).await
     }
 
-    async fn listen(&mut self, mut socket: Socket) -> (Socket, EndCause) {
+    async fn serve(&mut self, mut socket: Socket) -> (Socket, EndCause) {
         let shutdown = self.gateway.shutdown.clone();
         let mut shutdown = pin!(shutdown.begun());
         let caller = self.caller.clone();
         let mut login_end = caller.login_end();
         let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::CLOCK_GAP);
-        let mut alarm = pin!(sleep_until(self.meter.at(keepalive.first())));
+        let mut keepalive_timer = pin!(sleep_until(self.meter.at(keepalive.first())));
         loop {
-            let turn = tokio::select! {
+            let served = tokio::select! {
                 biased;
                 () = &mut shutdown => Err(self.shut_down(&mut socket).await),
-                () = self.meter.share().revoked() => Err(full()),
-                end = &mut login_end => Err(Box::pin(self.dismiss(&mut socket, end)).await),
-                ending = self.gate.ended() => Err(Box::pin(self.obey(&mut socket, ending)).await),
-                // Before the alarm: unread bytes are no silence.
-                message = socket.next() => self.turn(&mut socket, message).await,
-                () = &mut alarm => self.beat(&mut socket, &mut keepalive).await.map(|until| {
-                    alarm.as_mut().reset(self.meter.at(until));
+                () = self.meter.share().revoked() => Err(buffers_full()),
+                end = &mut login_end => Err(Box::pin(self.end_login(&mut socket, end)).await),
+                end = self.gate.ended() => Err(Box::pin(self.inject_end(&mut socket, end)).await),
+                // Before the keepalive timer: a peer with unread bytes is not silent.
+                message = socket.next() => self.handle_batch(&mut socket, message).await,
+                () = &mut keepalive_timer => self.check_keepalive(&mut socket, &mut keepalive).await.map(|until| {
+                    keepalive_timer.as_mut().reset(self.meter.at(until));
                 }),
                 () = self.handler.ready() => self.write(&mut socket).await,
             };
-            if let Err(stop) = turn {
-                return (socket, stop);
+            if let Err(cause) = served {
+                return (socket, cause);
             }
-            if self.may_shrink() {
+            if self.can_shrink() {
                 socket = self.shrink(socket).await;
             }
         }
@@ -135,26 +135,28 @@ impl<H: ConnectionHandler> Connection<H> {
         self.gateway.settings.silence_limit.min(H::SILENCE_LIMIT)
     }
 
-    async fn beat(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, EndCause> {
-        match keepalive.beat(self.meter.now(), self.meter.heard()) {
-            KeepaliveAction::Rest { until } => Ok(until),
+    async fn check_keepalive(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, EndCause> {
+        match keepalive.check(self.meter.now(), self.meter.last_received()) {
+            KeepaliveAction::Wait { until } => Ok(until),
             KeepaliveAction::Ping { until } => {
-                let ping = socket.send(EngineMessage::Ping(Bytes::new()));
-                self.moving(ping).await?.map_err(|error| self.stop(error))?;
+                let ping = socket.send(TungsteniteMessage::Ping(Bytes::new()));
+                self.while_peer_reads(ping)
+                    .await?
+                    .map_err(|error| self.end_cause(error))?;
                 Ok(until)
             }
-            KeepaliveAction::Silent => {
+            KeepaliveAction::Timeout => {
                 self.gateway.counters.count_disconnect(DisconnectReason::Silent);
-                let reason = format!("nothing was heard for {}", humantime(self.silence_limit()));
-                Err(EndCause::Leave(code::TIMEOUT, reason.into()))
+                let reason = format!("nothing was received for {}", format_seconds(self.silence_limit()));
+                Err(EndCause::Close(code::TIMEOUT, reason.into()))
             }
         }
     }
 
-    /// Handles all messages that have arrived, then writes once.
-    async fn turn(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
+    /// Handles all received messages, then writes once.
+    async fn handle_batch(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
         let read = self.read_all(socket, first).await;
-        let sent = self.feed(socket).await;
+        let sent = self.send_queued(socket).await;
         read?;
         sent?;
         self.write(socket).await
@@ -165,24 +167,24 @@ impl<H: ConnectionHandler> Connection<H> {
         let (mut messages, mut bytes) = (0, 0);
         loop {
             let message = received
-                .unwrap_or(Err(EngineError::ConnectionClosed))
-                .map_err(|error| self.stop(error))?;
-            self.account(&message);
+                .unwrap_or(Err(TungsteniteError::ConnectionClosed))
+                .map_err(|error| self.end_cause(error))?;
+            self.track_message(&message);
             bytes += message.len();
-            let answers = self.out.len();
+            let queued = self.out.len();
             match message {
-                EngineMessage::Close(frame) => {
+                TungsteniteMessage::Close(frame) => {
                     let registered = self.meter.registered_close();
-                    return Err(registered.map_or(EndCause::Closed(frame), |(code, reason)| {
-                        EndCause::ClosedAs(code, reason)
+                    return Err(registered.map_or(EndCause::ClosedByPeer(frame), |(code, reason)| {
+                        EndCause::ClosedWithUnknownCode(code, reason)
                     }));
                 }
-                EngineMessage::Text(text) => self.on_message(Message::Text(text)).await?,
-                EngineMessage::Binary(bytes) => self.on_message(Message::Binary(bytes)).await?,
-                EngineMessage::Ping(_) | EngineMessage::Pong(_) | EngineMessage::Frame(_) => {}
+                TungsteniteMessage::Text(text) => self.on_message(Message::Text(text)).await?,
+                TungsteniteMessage::Binary(bytes) => self.on_message(Message::Binary(bytes)).await?,
+                TungsteniteMessage::Ping(_) | TungsteniteMessage::Pong(_) | TungsteniteMessage::Frame(_) => {}
             }
             messages += 1;
-            bytes += self.out[answers..].iter().map(Message::len).sum::<usize>();
+            bytes += self.out[queued..].iter().map(Message::len).sum::<usize>();
             if messages == limits::TURN_MESSAGES || bytes >= limits::TURN_BYTES {
                 return Ok(());
             }
@@ -198,50 +200,52 @@ impl<H: ConnectionHandler> Connection<H> {
         Ok(self.handler.on_message(message, &mut self.out).await?)
     }
 
-    /// Sends what the handler has to send, with one flush.
+    /// Sends the handler's pending messages, with one flush.
     async fn write(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
-        if !self.gate.is_free() {
-            Box::pin(self.pass()).await?;
+        if !self.gate.is_disabled() {
+            Box::pin(self.wait_for_gate()).await?;
         }
-        let said = self.handler.write(&mut self.out).await;
-        self.feed(socket).await?;
-        said?;
-        self.moving(socket.flush()).await?.map_err(|error| self.stop(error))?;
+        let written = self.handler.write(&mut self.out).await;
+        self.send_queued(socket).await?;
+        written?;
+        self.while_peer_reads(socket.flush())
+            .await?
+            .map_err(|error| self.end_cause(error))?;
         self.unsent = 0;
         Ok(())
     }
 
-    /// Waits while an injected fault holds writes back, as for a peer that does not read.
-    async fn pass(&mut self) -> Result<(), EndCause> {
+    /// Waits while an injected fault delays writes, as for a peer that does not read.
+    async fn wait_for_gate(&mut self) -> Result<(), EndCause> {
         let (mut gate, shutdown) = (std::mem::take(&mut self.gate), self.gateway.shutdown.clone());
-        let passed = self
-            .moving(async {
+        let waited = self
+            .while_peer_reads(async {
                 tokio::select! {
-                    () = gate.pass() => {}
+                    () = gate.writable() => {}
                     () = shutdown.begun() => {}
                 }
             })
             .await;
         self.gate = gate;
-        passed
+        waited
     }
 
-    async fn obey(&mut self, socket: &mut Socket, ending: Ending) -> EndCause {
-        match ending {
-            Ending::Cut => EndCause::Lost("cut, as its visitor asked".into()),
-            Ending::Drain => self.shut_down(socket).await,
+    async fn inject_end(&mut self, socket: &mut Socket, end: InjectedEnd) -> EndCause {
+        match end {
+            InjectedEnd::Abort => EndCause::Lost("aborted at the visitor's request".into()),
+            InjectedEnd::Drain => self.shut_down(socket).await,
         }
     }
 
-    async fn feed(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
+    async fn send_queued(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
         self.count(0, self.out.len() as u64);
         let mut out = std::mem::take(&mut self.out);
         self.unsent += out.iter().map(Message::len).sum::<usize>();
         for message in out.drain(..) {
-            self.largest = self.largest.max(message.len());
-            self.moving(socket.feed(message.into()))
+            self.largest_message = self.largest_message.max(message.len());
+            self.while_peer_reads(socket.feed(message.into()))
                 .await?
-                .map_err(|error| self.stop(error))?;
+                .map_err(|error| self.end_cause(error))?;
         }
         if out.capacity() <= limits::KEPT_MESSAGES {
             self.out = out;
@@ -252,28 +256,28 @@ impl<H: ConnectionHandler> Connection<H> {
     /// Sends the last messages before the node shuts down.
     async fn shut_down(&mut self, socket: &mut Socket) -> EndCause {
         let close_frame = self.handler.on_shutdown(&mut self.out);
-        match self.feed(socket).await {
+        match self.send_queued(socket).await {
             Ok(()) => close_frame.into(),
-            Err(stop) => stop,
+            Err(cause) => cause,
         }
     }
 
-    /// Sends the last messages after the login has ended. A banned peer is read no further.
-    async fn dismiss(&mut self, socket: &mut Socket, end: LoginEnd) -> EndCause {
+    /// Sends the last messages after the login has ended. The server stops reading from a banned peer.
+    async fn end_login(&mut self, socket: &mut Socket, end: LoginEnd) -> EndCause {
         let is_ban = end.is_ban();
         if is_ban {
             self.gateway.counters.count_disconnect(DisconnectReason::Banned);
         }
         let close_frame = self.handler.on_login_end(end, &mut self.out);
-        match self.feed(socket).await {
-            Ok(()) if is_ban => EndCause::Refuse(close_frame.code, close_frame.reason),
+        match self.send_queued(socket).await {
+            Ok(()) if is_ban => EndCause::Fail(close_frame.code, close_frame.reason),
             Ok(()) => close_frame.into(),
-            Err(stop) => stop,
+            Err(cause) => cause,
         }
     }
 
-    fn stop(&self, error: EngineError) -> EndCause {
-        EndCause::from_engine(error, self.message_limit())
+    fn end_cause(&self, error: TungsteniteError) -> EndCause {
+        EndCause::from_tungstenite(error, self.message_limit())
     }
 
     fn count(&self, received: u64, sent: u64) {
@@ -282,73 +286,75 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    /// Waits for a write, as long as the peer reads some of it within the stall limit.
-    async fn moving<R>(&mut self, write: impl Future<Output = R>) -> Result<R, EndCause> {
+    /// Awaits `write`, as long as the peer reads a part of it within the stall limit.
+    async fn while_peer_reads<R>(&mut self, write: impl Future<Output = R>) -> Result<R, EndCause> {
         let mut write = pin!(write);
         if let Poll::Ready(done) = poll!(write.as_mut()) {
             return Ok(done);
         }
-        let held = std::mem::take(&mut self.unsent);
-        self.meter.share().grow(held);
-        let done = self.wait_for(write).await;
-        self.meter.share().shrink(held);
-        self.unsent = held;
-        self.meter.listens();
-        done
+        let unsent = std::mem::take(&mut self.unsent);
+        self.meter.share().grow(unsent);
+        let result = self.wait_for_progress(write).await;
+        self.meter.share().shrink(unsent);
+        self.unsent = unsent;
+        self.meter.on_reading_resumed();
+        result
     }
 
-    async fn wait_for<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, EndCause> {
+    async fn wait_for_progress<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, EndCause> {
         let limit = H::STALL_LIMIT.min(self.gateway.settings.silence_limit);
         let mut since = self.meter.now();
         loop {
             tokio::select! {
                 biased;
                 done = &mut write => return Ok(done),
-                () = self.meter.share().revoked() => return Err(EndCause::Lost(FULL.into())),
+                () = self.meter.share().revoked() => return Err(EndCause::Lost(BUFFERS_FULL.into())),
                 () = sleep_until(self.meter.at(since + limit)) => {}
             }
-            let wrote = self.meter.wrote();
-            if paused_at(self.meter.at(since + limit)) {
+            let last_written = self.meter.last_written();
+            if was_suspended(self.meter.at(since + limit)) {
                 since = self.meter.now();
                 continue;
             }
-            if wrote <= since {
+            if last_written <= since {
                 self.gateway.counters.count_disconnect(DisconnectReason::Slow);
-                let reason = format!("the peer took nothing for {}", humantime(limit)).into();
-                let told = H::STALL_LIMIT < self.gateway.settings.silence_limit;
-                return Err(if told {
-                    EndCause::Stuck(reason)
+                let reason = format!("the peer read nothing for {}", format_seconds(limit)).into();
+                let sends_close = H::STALL_LIMIT < self.gateway.settings.silence_limit;
+                return Err(if sends_close {
+                    EndCause::Stalled(reason)
                 } else {
                     EndCause::Lost(reason)
                 });
             }
-            since = wrote;
+            since = last_written;
         }
     }
 
-    fn account(&mut self, message: &EngineMessage) {
+    fn track_message(&mut self, message: &TungsteniteMessage) {
         let payload = message.len();
         let bytes = wire_len(payload as u64, true);
         match message {
-            EngineMessage::Text(_) | EngineMessage::Binary(_) => self.meter.message_arrived(),
-            _ => self.meter.control_arrived(usize::try_from(bytes).unwrap_or(usize::MAX)),
+            TungsteniteMessage::Text(_) | TungsteniteMessage::Binary(_) => self.meter.on_message_received(),
+            _ => self
+                .meter
+                .on_control_received(usize::try_from(bytes).unwrap_or(usize::MAX)),
         }
-        self.accounted += bytes;
-        self.largest = self.largest.max(payload);
+        self.message_bytes += bytes;
+        self.largest_message = self.largest_message.max(payload);
     }
 
-    /// Whether the buffers can be replaced: the engine keeps them as large as the largest message. They are empty when everything
-    /// is flushed and as many bytes were received as the messages have. Fragments and long headers cost more bytes, so the two are
-    /// equal only if no message is half-read.
-    fn may_shrink(&self) -> bool {
-        self.largest > limits::KEPT_BUFFER && self.accounted == self.meter.bytes_in()
+    /// Whether the buffers can be replaced: tungstenite keeps them as large as the largest message. They are empty when everything is
+    /// flushed and the received bytes equal the bytes of the messages. Fragments and long headers need more bytes, so the two are equal
+    /// only if no message is partially read.
+    fn can_shrink(&self) -> bool {
+        self.largest_message > limits::KEPT_BUFFER && self.message_bytes == self.meter.bytes_in()
     }
 
     async fn shrink(&mut self, socket: Socket) -> Socket {
-        self.largest = 0;
+        self.largest_message = 0;
         self.socket(socket.into_inner()).await
     }
 }
 
-/// An item of the engine's stream; `None` is its end.
-type Received = Option<Result<EngineMessage, EngineError>>;
+/// An item of tungstenite's stream; `None` is its end.
+type Received = Option<Result<TungsteniteMessage, TungsteniteError>>;

@@ -1,5 +1,5 @@
-//! A reader of the peer's close frame beside the engine, which takes code 1014 for invalid and answers 1002, although IANA's registry
-//! of close codes lists it.
+//! A parser of the peer's close frame, in parallel to tungstenite, which treats code 1014 as invalid and answers 1002, although IANA's
+//! registry of close codes lists it.
 
 use std::ops::ControlFlow;
 
@@ -8,23 +8,23 @@ const CLOSE: u8 = 8;
 const MASKED: u8 = 0x80;
 const MAX_HEADER: usize = 14;
 
-/// Registered codes that the engine does not know.
+/// Registered codes that tungstenite does not know.
 const REGISTERED: [u16; 1] = [1014];
 
-/// A reader of the frames that come in, up to the close frame.
+/// A parser of the received frames, up to the close frame.
 #[derive(Debug, Default)]
 pub(crate) struct PeerClose {
     header: [u8; MAX_HEADER],
-    /// Bytes of the current header that have come.
-    have: u8,
-    /// Bytes of the current frame's payload that are still to come.
-    left: u64,
-    /// The close frame's payload as far as it has come. Nothing after it is read.
-    close: Option<Box<Closing>>,
+    /// Received bytes of the current header.
+    header_len: u8,
+    /// Missing bytes of the current frame's payload.
+    payload_left: u64,
+    /// The received part of the close frame. Bytes after it are ignored.
+    close: Option<Box<CloseFrame>>,
 }
 
 #[derive(Debug)]
-struct Closing {
+struct CloseFrame {
     mask: [u8; 4],
     payload: Vec<u8>,
 }
@@ -32,45 +32,47 @@ struct Closing {
 impl PeerClose {
     pub(crate) fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            bytes = match self.take(bytes) {
+            bytes = match self.parse(bytes) {
                 ControlFlow::Continue(rest) => rest,
                 ControlFlow::Break(()) => return,
             };
         }
     }
 
-    fn take<'a>(&mut self, bytes: &'a [u8]) -> ControlFlow<(), &'a [u8]> {
-        if self.left > 0 {
-            let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+    fn parse<'a>(&mut self, bytes: &'a [u8]) -> ControlFlow<(), &'a [u8]> {
+        if self.payload_left > 0 {
+            let count = usize::try_from(self.payload_left)
+                .unwrap_or(usize::MAX)
+                .min(bytes.len());
             let (payload, rest) = bytes.split_at(count);
             if let Some(close) = &mut self.close {
                 close.payload.extend_from_slice(payload);
             }
-            self.left -= count as u64;
+            self.payload_left -= count as u64;
             return ControlFlow::Continue(rest);
         }
         if self.close.is_some() {
             return ControlFlow::Break(());
         }
-        let have = usize::from(self.have);
-        let need = need(&self.header[..have]);
-        let count = (need - have).min(bytes.len());
+        let received = usize::from(self.header_len);
+        let expected = header_len(&self.header[..received]);
+        let count = (expected - received).min(bytes.len());
         let (more, rest) = bytes.split_at(count);
-        self.header[have..have + count].copy_from_slice(more);
-        self.have += count as u8;
-        // The second byte tells the header's length.
-        let have = have + count;
-        if have == self::need(&self.header[..have]) && have >= 2 {
-            self.begin(have);
+        self.header[received..received + count].copy_from_slice(more);
+        self.header_len += count as u8;
+        // The second byte determines the header's length.
+        let received = received + count;
+        if received == header_len(&self.header[..received]) && received >= 2 {
+            self.on_header(received);
         }
         ControlFlow::Continue(rest)
     }
 
-    /// A header is complete.
-    fn begin(&mut self, length: usize) {
+    /// Handles a complete header.
+    fn on_header(&mut self, length: usize) {
         let header = &self.header[..length];
-        self.have = 0;
-        self.left = match header[1] & !MASKED {
+        self.header_len = 0;
+        self.payload_left = match header[1] & !MASKED {
             126 => header[2..4].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
             127 => header[2..10].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
             short => short.into(),
@@ -80,16 +82,16 @@ impl PeerClose {
                 0 => [0; 4],
                 _ => header[length - 4..].try_into().unwrap_or_default(),
             };
-            self.close = Some(Box::new(Closing {
+            self.close = Some(Box::new(CloseFrame {
                 mask,
                 payload: Vec::new(),
             }));
         }
     }
 
-    /// The code and the reason of a close frame whose code is registered but unknown to the engine.
+    /// The code and the reason of a close frame whose code is registered but unknown to tungstenite.
     pub(crate) fn registered(&self) -> Option<(u16, String)> {
-        let Closing { mask, payload } = &**self.close.as_ref().filter(|_| self.left == 0)?;
+        let CloseFrame { mask, payload } = &**self.close.as_ref().filter(|_| self.payload_left == 0)?;
         let payload: Vec<_> = payload
             .iter()
             .zip(mask.iter().cycle())
@@ -102,8 +104,8 @@ impl PeerClose {
     }
 }
 
-/// The length of a header that begins so, or of the part that tells it.
-fn need(header: &[u8]) -> usize {
+/// The length of a header that starts with these bytes, or of the part that determines it.
+fn header_len(header: &[u8]) -> usize {
     let Some(second) = header.get(1) else { return 2 };
     let length = match second & !MASKED {
         126 => 2,
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_found_however_the_bytes_come() {
+    fn a_code_is_found_in_every_split_of_the_bytes() {
         let sizes = [0, 1, 125, 126, 65_535, 65_536];
         let mut bytes: Vec<u8> = sizes
             .iter()
@@ -159,20 +161,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_one() {
-        let told = |bytes: &[u8]| {
+    fn other_frames_have_no_registered_code() {
+        let registered = |bytes: &[u8]| {
             let mut peer = PeerClose::default();
             peer.read(bytes);
             peer.registered()
         };
         let whole = close(1014, "reason");
-        assert_eq!(told(&whole), Some((1014, "reason".to_owned())));
-        assert_eq!(told(&whole[..whole.len() - 1]), None);
-        assert_eq!(told(&close(1000, "")), None);
-        assert_eq!(told(&close(1015, "")), None);
-        assert_eq!(told(&frame(0x88, [0; 4], &[])), None);
-        assert_eq!(told(&frame(0x88, [0; 4], &[3])), None);
-        assert_eq!(told(&frame(0x88, [0; 4], &[3, 246, 0xff])), None);
-        assert_eq!(told(&frame(0x82, [0; 4], &whole)), None);
+        assert_eq!(registered(&whole), Some((1014, "reason".to_owned())));
+        assert_eq!(registered(&whole[..whole.len() - 1]), None);
+        assert_eq!(registered(&close(1000, "")), None);
+        assert_eq!(registered(&close(1015, "")), None);
+        assert_eq!(registered(&frame(0x88, [0; 4], &[])), None);
+        assert_eq!(registered(&frame(0x88, [0; 4], &[3])), None);
+        assert_eq!(registered(&frame(0x88, [0; 4], &[3, 246, 0xff])), None);
+        assert_eq!(registered(&frame(0x82, [0; 4], &whole)), None);
     }
 }

@@ -1,6 +1,6 @@
-//! Timers for limits that count only while this process runs. After a pause (SIGSTOP, a suspended machine) the clock has advanced
-//! although nobody could be served, and what peers sent meanwhile still waits in the sockets: a limit that expired during a pause
-//! starts again.
+//! Timers that do not count the time during which the process was suspended (SIGSTOP, a suspended machine). The clock advances during
+//! a suspension, but the process serves no client, and its sockets still hold the bytes that peers sent meanwhile: a limit that expired
+//! during a suspension restarts.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -12,19 +12,19 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits;
 
-/// Whether the process was paused at `due`: its timers then fire later than [`limits::CLOCK_GAP`].
-pub(crate) fn paused_at(due: Instant) -> bool {
+/// Whether the process was suspended at `due`: a timer then fires more than [`limits::CLOCK_GAP`] late.
+pub(crate) fn was_suspended(due: Instant) -> bool {
     Instant::now() >= due + limits::CLOCK_GAP
 }
 
-/// A sleep that completes when its limit has expired while the process ran.
+/// A sleep that completes when its limit expires while the process runs.
 #[derive(Debug)]
-pub(crate) struct AwakeSleep {
+pub(crate) struct SuspendAwareSleep {
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
 }
 
-impl AwakeSleep {
+impl SuspendAwareSleep {
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -32,18 +32,18 @@ impl AwakeSleep {
         }
     }
 
-    /// Starts the limit again, from now.
+    /// Restarts the limit, from now.
     pub(crate) fn restart(&mut self) {
         self.sleep.as_mut().reset(Instant::now() + self.limit);
     }
 }
 
-impl Future for AwakeSleep {
+impl Future for SuspendAwareSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         while self.sleep.as_mut().poll(cx).is_ready() {
-            if !paused_at(self.sleep.deadline()) {
+            if !was_suspended(self.sleep.deadline()) {
                 return Poll::Ready(());
             }
             self.restart();
@@ -52,25 +52,25 @@ impl Future for AwakeSleep {
     }
 }
 
-/// Runs `work`. `None` if the limit expired first.
+/// Awaits `work`. `None` if the limit expires first.
 pub(crate) async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let (mut work, mut late) = (pin!(work), AwakeSleep::new(limit));
+    let (mut work, mut expired) = (pin!(work), SuspendAwareSleep::new(limit));
     tokio::select! {
         biased;
         done = &mut work => Some(done),
-        () = &mut late => None,
+        () = &mut expired => None,
     }
 }
 
-/// The timer for limits that hyper keeps.
+/// The timer for hyper's limits.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct AwakeTimer;
+pub(crate) struct SuspendAwareTimer;
 
-impl HyperSleep for AwakeSleep {}
+impl HyperSleep for SuspendAwareSleep {}
 
-impl Timer for AwakeTimer {
+impl Timer for SuspendAwareTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn HyperSleep>> {
-        Box::pin(AwakeSleep::new(duration))
+        Box::pin(SuspendAwareSleep::new(duration))
     }
 
     fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn HyperSleep>> {
@@ -92,21 +92,21 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_runs_out_on_time() {
+    async fn a_limit_expires_on_time() {
         let start = Instant::now();
-        AwakeSleep::new(LIMIT).await;
+        SuspendAwareSleep::new(LIMIT).await;
         assert_eq!(start.elapsed(), LIMIT);
         assert_eq!(timeout(LIMIT, std::future::pending::<()>()).await, None);
         assert_eq!(timeout(LIMIT, async { 7 }).await, Some(7));
     }
 
-    /// `advance` is as a pause: nothing was polled in between.
+    /// `advance` simulates a suspension: nothing is polled in between.
     #[tokio::test(start_paused = true)]
-    async fn a_pause_does_not_count() {
-        let mut limit = AwakeSleep::new(LIMIT);
+    async fn a_suspension_does_not_count() {
+        let mut limit = SuspendAwareSleep::new(LIMIT);
         assert_eq!((&mut limit).now_or_never(), None);
         advance(2 * LIMIT).await;
-        assert_eq!((&mut limit).now_or_never(), None, "it begins anew");
+        assert_eq!((&mut limit).now_or_never(), None, "the limit restarts");
         let start = Instant::now();
         limit.await;
         assert_eq!(start.elapsed(), LIMIT);
