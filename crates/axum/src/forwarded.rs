@@ -281,7 +281,7 @@ mod tests {
     }
 
     proptest! {
-        /// The appended address is the nearest hop or the line is malformed, whatever precedes it.
+        /// The appended address is the nearest hop or the line is malformed for every prefix.
         #[test]
         fn an_appended_entry_is_the_nearest_hop(ahead in line(), address in any::<IpAddr>()) {
             let mut headers = HeaderMap::new();

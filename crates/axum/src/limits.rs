@@ -235,7 +235,7 @@ pub const COMMAND_BODY: usize = 2 * duplex_protocol::session::MAX_COMMAND + 4096
 /// Sessions for which faults can be requested: more than the developers on one machine open.
 pub const FAULT_SESSIONS: usize = 10_000;
 
-/// Visitors for whom a transport is blocked at the same time.
+/// Visitors with a blocked transport at the same time.
 pub const FAULT_BLOCKS: usize = 1024;
 
 /// The largest fault request, in bytes.

@@ -32,7 +32,7 @@ impl PageVisitor {
         Self { hub, person }
     }
 
-    /// The person for whom the page is rendered.
+    /// The person who requested the page.
     #[must_use]
     pub const fn person(&self) -> &Person {
         &self.person
