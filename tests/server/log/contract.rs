@@ -1,4 +1,4 @@
-//! What every log must do. Each function takes a log that is new. Knows no implementation.
+//! The contract suite of the log. Each function takes a new log and depends on no implementation.
 
 use std::sync::Arc;
 
@@ -26,10 +26,13 @@ pub async fn a_new_topic_is_empty(log: AnyLog) {
 
 pub async fn seqs_are_contiguous(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
-    talk(&*log, &lobby, 0, 5).await;
-    talk(&*log, &other, 0, 2).await;
+    append_messages(&*log, &lobby, 0, 5).await;
+    append_messages(&*log, &other, 0, 2).await;
     let several = entry(9, 77, vec![event("a"), event("b"), amendment(3)]);
-    assert_eq!(log.append(&lobby, 5.into(), vec![several, said(10)]).await, Ok(9));
+    assert_eq!(
+        log.append(&lobby, 5.into(), vec![several, message_entry(10)]).await,
+        Ok(9)
+    );
     let records = all(&*log, &lobby).await;
     assert_eq!(seqs(&records), (1..=9).collect::<Vec<_>>());
     let (amends, event) = amendment(3);
@@ -50,13 +53,16 @@ pub async fn seqs_are_contiguous(log: AnyLog) {
 
 pub async fn an_append_to_an_old_state_is_a_conflict_and_stores_nothing(log: AnyLog) {
     let lobby = topic(LOBBY);
-    assert_eq!(log.append(&lobby, 1.into(), vec![said(1)]).await, conflict(1, 0));
+    assert_eq!(
+        log.append(&lobby, 1.into(), vec![message_entry(1)]).await,
+        conflict(1, 0)
+    );
     assert_eq!(log.topics("chat").await, Ok(vec![]));
-    talk(&*log, &lobby, 0, 2).await;
-    for wrong in [0, 1, 3, u64::MAX] {
+    append_messages(&*log, &lobby, 0, 2).await;
+    for stale in [0, 1, 3, u64::MAX] {
         assert_eq!(
-            log.append(&lobby, wrong.into(), vec![said(7)]).await,
-            conflict(wrong, 2)
+            log.append(&lobby, stale.into(), vec![message_entry(7)]).await,
+            conflict(stale, 2)
         );
     }
     let opened = log.open(&lobby, 10, 0).await.unwrap();
@@ -66,7 +72,7 @@ pub async fn an_append_to_an_old_state_is_a_conflict_and_stores_nothing(log: Any
 
 pub async fn an_append_is_atomic(log: AnyLog) {
     let lobby = topic(LOBBY);
-    let entries = |from: u128| (from..from + 3).map(said).collect::<Vec<_>>();
+    let entries = |from: u128| (from..from + 3).map(message_entry).collect::<Vec<_>>();
     let appends = (0..10).map(|n| log.append(&lobby, 0.into(), entries(n * 10)));
     let won = join_all(appends).await.into_iter().filter(Result::is_ok).count();
     assert_eq!(won, 1);
@@ -79,9 +85,9 @@ pub async fn an_answer_without_events_is_stored(log: AnyLog) {
     let lobby = topic(LOBBY);
     let nothing = |number| entry(number, 5, vec![]);
     assert_eq!(log.append(&lobby, 0.into(), vec![nothing(1)]).await, Ok(0));
-    talk(&*log, &lobby, 0, 1).await;
+    append_messages(&*log, &lobby, 0, 1).await;
     assert_eq!(
-        log.append(&lobby, 1.into(), vec![nothing(2), said(3), nothing(4)])
+        log.append(&lobby, 1.into(), vec![nothing(2), message_entry(3), nothing(4)])
             .await,
         Ok(2)
     );
@@ -92,7 +98,7 @@ pub async fn an_answer_without_events_is_stored(log: AnyLog) {
 
 pub async fn concurrent_appends_to_many_topics_succeed(log: AnyLog) {
     let names: Vec<_> = (0..50).map(|n| topic(&format!("chat/{n}"))).collect();
-    join_all(names.iter().map(|name| talk(&*log, name, 0, 8))).await;
+    join_all(names.iter().map(|name| append_messages(&*log, name, 0, 8))).await;
     for name in &names {
         assert_eq!(seqs(&all(&*log, name).await), (1..=8).collect::<Vec<_>>());
     }
@@ -103,7 +109,7 @@ pub async fn one_of_several_racing_appends_wins(log: AnyLog) {
     for seq in 0..10 {
         let racing = (0..8).map(|n| {
             let (log, lobby) = (log.clone(), lobby.clone());
-            tokio::spawn(async move { log.append(&lobby, seq.into(), vec![said(n)]).await })
+            tokio::spawn(async move { log.append(&lobby, seq.into(), vec![message_entry(n)]).await })
         });
         let mut results: Vec<_> = try_join_all(racing).await.unwrap();
         results.sort_by_key(Result::is_err);
@@ -118,9 +124,9 @@ pub async fn a_reader_sees_only_complete_appends(log: AnyLog) {
         let (log, lobby) = (log.clone(), lobby.clone());
         tokio::spawn(async move {
             for seq in (0..90).step_by(3) {
-                let three = vec![said(1), entry(2, 0, vec![event("x"), event("y")])];
+                let three = vec![message_entry(1), entry(2, 0, vec![event("x"), event("y")])];
                 assert_eq!(log.append(&lobby, seq.into(), three).await, Ok(seq + 3));
-                // What was answered is there.
+                // An acknowledged append is visible.
                 assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.last, seq + 3);
             }
         })
@@ -141,7 +147,7 @@ pub async fn a_reader_sees_only_complete_appends(log: AnyLog) {
 
 pub async fn events_are_read_in_pages(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 10).await;
+    append_messages(&*log, &lobby, 0, 10).await;
     let page = async |after, limit| seqs(&log.read(&lobby, after, limit).await.unwrap());
     assert_eq!(page(0, 4).await, [1, 2, 3, 4]);
     assert_eq!(page(4, 4).await, [5, 6, 7, 8]);
@@ -166,7 +172,7 @@ pub async fn history_includes_amendments(log: AnyLog) {
         Some(1),
         None,
     ]
-    .map(|of| of.map_or_else(|| event("x"), amendment));
+    .map(|amended| amended.map_or_else(|| event("x"), amendment));
     assert_eq!(
         log.append(&lobby, 0.into(), vec![entry(1, 5, events.to_vec())]).await,
         Ok(10)
@@ -194,12 +200,12 @@ pub async fn history_includes_amendments(log: AnyLog) {
 
 pub async fn open_returns_the_answers_of_the_window(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 6).await;
+    append_messages(&*log, &lobby, 0, 6).await;
     let window = async |commands, since| log.open(&lobby, commands, since).await.unwrap().commands;
     let expected = |from: u64| (from..=6).map(|n| answered(n.into(), n)).collect::<Vec<_>>();
     assert_eq!(window(10, 0).await, expected(1));
     assert_eq!(window(2, 0).await, expected(5));
-    // Number n was said at 1000 + n.
+    // Message n has the time 1000 + n.
     assert_eq!(window(10, 1004).await, expected(4));
     assert_eq!(window(2, 1004).await, expected(5));
     assert_eq!(window(0, 0).await, []);
@@ -211,7 +217,7 @@ pub async fn the_newest_snapshot_is_kept(log: AnyLog) {
     let kept = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
     let keep = async |seq, state: &[u8]| log.snapshot(&lobby, seq, state.to_vec(), ALL, 0).await;
     assert_eq!(keep(1, b"early").await, conflict(1, 0));
-    talk(&*log, &lobby, 0, 5).await;
+    append_messages(&*log, &lobby, 0, 5).await;
     assert_eq!(keep(3, b"three").await, Ok(()));
     assert_eq!(keep(2, b"two").await, Ok(()));
     assert_eq!(kept().await, Some((3, b"three".to_vec())));
@@ -225,20 +231,20 @@ pub async fn the_newest_snapshot_is_kept(log: AnyLog) {
 
 pub async fn retention_removes_the_oldest_events(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
-    // More than the store takes away at once.
+    // More than the store removes at once.
     let many = limits::LOG_BITE as u64 * 2 + 20;
-    let entries = (1..=many).map(|n| said(n.into())).collect();
+    let entries = (1..=many).map(|n| message_entry(n.into())).collect();
     assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(many));
-    talk(&*log, &other, 0, 3).await;
+    append_messages(&*log, &other, 0, 3).await;
     assert_eq!(log.snapshot(&lobby, many, vec![], newest(7), 0).await, Ok(()));
     assert_eq!(seqs(&all(&*log, &lobby).await), (many - 6..=many).collect::<Vec<_>>());
     let opened = log.open(&lobby, usize::MAX, 0).await.unwrap();
     assert_eq!((opened.head.first, opened.head.last), (many - 6, many));
-    assert_eq!(opened.commands.len() as u64, many, "answers have bounds of their own");
+    assert_eq!(opened.commands.len() as u64, many, "answers have their own retention");
     assert_eq!(seqs(&all(&*log, &other).await), [1, 2, 3]);
     let history = log.history(&lobby, many - 6, 5).await.unwrap();
     assert!(history.records.is_empty() && history.first);
-    // A day later, the answers are old too.
+    // A day later, the answers have expired, too.
     let later = 1_000_000 + limits::KEPT_ANSWERS_AGE.as_millis() as u64;
     assert_eq!(log.snapshot(&lobby, many, vec![], newest(7), later).await, Ok(()));
     assert_eq!(log.open(&lobby, usize::MAX, 0).await.unwrap().commands, []);
@@ -246,8 +252,8 @@ pub async fn retention_removes_the_oldest_events(log: AnyLog) {
 
 pub async fn retention_keeps_events_after_the_snapshot(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 10).await;
-    for retention in [newest(0), newest(1), young(100, 0)] {
+    append_messages(&*log, &lobby, 0, 10).await;
+    for retention in [newest(0), newest(1), newest_or_young(100, 0)] {
         assert_eq!(log.snapshot(&lobby, 4, vec![], retention, 1 << 40).await, Ok(()));
         assert_eq!(seqs(&all(&*log, &lobby).await), [5, 6, 7, 8, 9, 10]);
     }
@@ -259,7 +265,10 @@ pub async fn retention_by_age_stops_at_the_first_young_event(log: AnyLog) {
     let times = [100, 200, 500, 300, 600];
     let entries = times.iter().map(|at| entry(1, *at, vec![event("x")])).collect();
     assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(5));
-    assert_eq!(log.snapshot(&lobby, 5, vec![], young(100, 600), 1000).await, Ok(()));
+    assert_eq!(
+        log.snapshot(&lobby, 5, vec![], newest_or_young(100, 600), 1000).await,
+        Ok(())
+    );
     assert_eq!(seqs(&all(&*log, &lobby).await), [3, 4, 5]);
 }
 
@@ -269,30 +278,39 @@ pub async fn an_event_from_the_future_does_not_protect_older_events(log: AnyLog)
     let times = [90_000, 90_001, 100, 200, 900, 90_002];
     let entries = times.iter().map(|at| entry(1, *at, vec![event("x")])).collect();
     assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(6));
-    assert_eq!(log.snapshot(&lobby, 6, vec![], young(100, 500), 1000).await, Ok(()));
+    assert_eq!(
+        log.snapshot(&lobby, 6, vec![], newest_or_young(100, 500), 1000).await,
+        Ok(())
+    );
     assert_eq!(seqs(&all(&*log, &lobby).await), [5, 6]);
 }
 
 pub async fn a_topic_continues_after_all_its_events_were_removed(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 3).await;
+    append_messages(&*log, &lobby, 0, 3).await;
     assert_eq!(log.snapshot(&lobby, 3, b"state".to_vec(), newest(0), 0).await, Ok(()));
     let opened = log.open(&lobby, 0, 0).await.unwrap();
     assert_eq!((opened.head.first, opened.head.last), (4, 3));
     assert_eq!(log.topics("chat").await, Ok(vec![lobby.clone()]));
-    assert_eq!(log.append(&lobby, 0.into(), vec![said(9)]).await, conflict(0, 3));
-    talk(&*log, &lobby, 3, 2).await;
+    assert_eq!(
+        log.append(&lobby, 0.into(), vec![message_entry(9)]).await,
+        conflict(0, 3)
+    );
+    append_messages(&*log, &lobby, 3, 2).await;
     assert_eq!(seqs(&all(&*log, &lobby).await), [4, 5]);
 }
 
 pub async fn a_command_id_is_scoped_to_its_sender(log: AnyLog) {
     let lobby = topic(LOBBY);
     let other = PersonId("ffffffffffffffff".to_owned());
-    let theirs = Entry {
+    let of_other = Entry {
         by: other.clone(),
-        ..said(1)
+        ..message_entry(1)
     };
-    assert_eq!(log.append(&lobby, 0.into(), vec![said(1), theirs]).await, Ok(2));
+    assert_eq!(
+        log.append(&lobby, 0.into(), vec![message_entry(1), of_other]).await,
+        Ok(2)
+    );
     let expected = [
         answered(1, 1),
         Answered {
@@ -305,7 +323,7 @@ pub async fn a_command_id_is_scoped_to_its_sender(log: AnyLog) {
 
 pub async fn topics_are_listed_by_kind(log: AnyLog) {
     for name in ["chat/b", "chat/a/x", "chats/c", "cha/d", "chat/a"] {
-        talk(&*log, &topic(name), 0, 1).await;
+        append_messages(&*log, &topic(name), 0, 1).await;
     }
     log.append(&topic("chat/silent"), 0.into(), vec![entry(1, 1, vec![])])
         .await
@@ -320,11 +338,11 @@ pub async fn topics_are_listed_by_kind(log: AnyLog) {
 
 pub async fn bounds_beyond_the_log_return_everything(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 2).await;
+    append_messages(&*log, &lobby, 0, 2).await;
     assert_eq!(log.read(&lobby, u64::MAX, usize::MAX).await, Ok(vec![]));
     assert_eq!(log.open(&lobby, usize::MAX, 0).await.unwrap().commands.len(), 2);
     assert_eq!(
-        log.snapshot(&lobby, 2, vec![], young(u64::MAX, u64::MAX), u64::MAX)
+        log.snapshot(&lobby, 2, vec![], newest_or_young(u64::MAX, u64::MAX), u64::MAX)
             .await,
         Ok(())
     );
@@ -335,12 +353,12 @@ pub async fn close_is_idempotent(log: AnyLog) {
     let lobby = topic(LOBBY);
     let appends = (0..20).map(|n| {
         let (log, name) = (log.clone(), topic(&format!("chat/{n}")));
-        async move { log.append(&name, 0.into(), vec![said(n)]).await }
+        async move { log.append(&name, 0.into(), vec![message_entry(n)]).await }
     });
     assert!(join_all(appends).await.iter().all(Result::is_ok));
     tokio::join!(log.close(), log.close());
     log.close().await;
-    if let Err(error) = log.append(&lobby, 0.into(), vec![said(1)]).await {
+    if let Err(error) = log.append(&lobby, 0.into(), vec![message_entry(1)]).await {
         assert!(matches!(error, LogError::Unavailable(_)), "{error}");
     }
 }

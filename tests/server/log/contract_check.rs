@@ -1,4 +1,4 @@
-//! What every log must know of the events that it keeps: a check of the log up to each, a part of the contract.
+//! Contract of the log: the chained check of each event.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::*;
 
 type AnyLog = Arc<dyn Log>;
 
-/// As they follow from the events.
-fn chained(records: &[Record]) -> Vec<Option<Check>> {
+/// The checks computed from the events.
+fn computed(records: &[Record]) -> Vec<Option<Check>> {
     let mut check = None;
     let next = records.iter().map(|record| {
         check = chain::next(check, record.seq, &record.event);
@@ -19,7 +19,8 @@ fn chained(records: &[Record]) -> Vec<Option<Check>> {
     next.collect()
 }
 
-fn kept(records: &[Record]) -> Vec<Option<Check>> {
+/// The stored checks.
+fn stored(records: &[Record]) -> Vec<Option<Check>> {
     records.iter().map(|record| record.check).collect()
 }
 
@@ -36,12 +37,15 @@ pub async fn every_event_has_a_check(log: AnyLog) {
     assert_eq!(log.check(&lobby, 0).await, Ok(None));
     assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, None);
     let several = entry(9, 77, vec![event("a"), event("b"), amendment(1)]);
-    assert_eq!(log.append(&lobby, 0.into(), vec![said(1), several]).await, Ok(4));
-    talk(&*log, &lobby, 4, 3).await;
-    talk(&*log, &other, 0, 2).await;
+    assert_eq!(
+        log.append(&lobby, 0.into(), vec![message_entry(1), several]).await,
+        Ok(4)
+    );
+    append_messages(&*log, &lobby, 4, 3).await;
+    append_messages(&*log, &other, 0, 2).await;
     let records = all(&*log, &lobby).await;
-    assert_eq!(kept(&records), chained(&records));
-    assert_eq!(checks(&*log, &lobby, 1..=7).await, kept(&records));
+    assert_eq!(stored(&records), computed(&records));
+    assert_eq!(checks(&*log, &lobby, 1..=7).await, stored(&records));
     assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, records[6].check);
     assert_eq!(log.append(&lobby, 7.into(), vec![entry(99, 0, vec![])]).await, Ok(7));
     assert_eq!(log.open(&lobby, 0, 0).await.unwrap().head.check, records[6].check);
@@ -49,25 +53,28 @@ pub async fn every_event_has_a_check(log: AnyLog) {
         assert_eq!(log.check(&lobby, unknown).await, Ok(None), "{unknown}");
     }
     let history = log.history(&lobby, 9, 9).await.unwrap();
-    assert_eq!(kept(&history.records), kept(&records));
+    assert_eq!(stored(&history.records), stored(&records));
 }
 
 pub async fn a_redaction_keeps_the_checks(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 4).await;
-    let before = kept(&all(&*log, &lobby).await);
+    append_messages(&*log, &lobby, 0, 4).await;
+    let before = stored(&all(&*log, &lobby).await);
     let redaction = payloads(&[(1, ""), (3, "")]);
-    assert_eq!(log.redact(&lobby, 4.into(), vec![said(5)], redaction).await, Ok(5));
+    assert_eq!(
+        log.redact(&lobby, 4.into(), vec![message_entry(5)], redaction).await,
+        Ok(5)
+    );
     let after = all(&*log, &lobby).await;
-    assert_eq!(kept(&after)[..4], before);
+    assert_eq!(stored(&after)[..4], before);
     assert_eq!(after[4].check, chain::next(before[3], 5, &after[4].event));
 }
 
-/// Who has seen everything that is gone, and no more, can still be told from who saw something else.
+/// A reader that has seen exactly the removed events can still be told from one that saw other events.
 pub async fn the_check_before_removed_events_is_kept(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 6).await;
-    let before = kept(&all(&*log, &lobby).await);
+    append_messages(&*log, &lobby, 0, 6).await;
+    let before = stored(&all(&*log, &lobby).await);
     log.snapshot(&lobby, 6, b"six".to_vec(), newest(3), 0).await.unwrap();
     assert_eq!(seqs(&all(&*log, &lobby).await), [4, 5, 6]);
     assert_eq!(
@@ -78,7 +85,10 @@ pub async fn the_check_before_removed_events_is_kept(log: AnyLog) {
         erased: Erased::Before(7),
         state: b"nothing".to_vec(),
     };
-    assert_eq!(log.redact(&lobby, 6.into(), vec![said(7)], erased).await, Ok(7));
+    assert_eq!(
+        log.redact(&lobby, 6.into(), vec![message_entry(7)], erased).await,
+        Ok(7)
+    );
     let records = all(&*log, &lobby).await;
     assert_eq!(seqs(&records), [7]);
     assert_eq!(records[0].check, chain::next(before[5], 7, &records[0].event));
@@ -87,24 +97,27 @@ pub async fn the_check_before_removed_events_is_kept(log: AnyLog) {
     log.snapshot(&lobby, 7, b"seven".to_vec(), newest(0), 0).await.unwrap();
     assert_eq!(all(&*log, &lobby).await, []);
     assert_eq!(checks(&*log, &lobby, 6..=7).await, [None, records[0].check]);
-    assert_eq!(log.append(&lobby, 7.into(), vec![said(8)]).await, Ok(8));
+    assert_eq!(log.append(&lobby, 7.into(), vec![message_entry(8)]).await, Ok(8));
     let records = all(&*log, &lobby).await;
     assert_eq!(records[0].check, chain::next(known[2], 8, &records[0].event));
 }
 
-/// The caller's state is of other events, though of as many.
+/// The caller's state follows from other events, although from as many.
 pub async fn an_append_to_other_events_is_a_conflict(log: AnyLog) {
     let lobby = topic(LOBBY);
     let at = |seq, check| End { seq, check };
-    assert_eq!(log.append(&lobby, at(0, None), vec![said(1)]).await, Ok(1));
+    assert_eq!(log.append(&lobby, at(0, None), vec![message_entry(1)]).await, Ok(1));
     let one = log.check(&lobby, 1).await.unwrap();
     let other = chain::next(None, 1, b"{}");
-    assert_eq!(log.append(&lobby, at(1, other), vec![said(2)]).await, conflict(1, 1));
+    assert_eq!(
+        log.append(&lobby, at(1, other), vec![message_entry(2)]).await,
+        conflict(1, 1)
+    );
     let redacted = log
-        .redact(&lobby, at(1, other), vec![said(2)], payloads(&[(1, "")]))
+        .redact(&lobby, at(1, other), vec![message_entry(2)], payloads(&[(1, "")]))
         .await;
     assert_eq!(redacted, conflict(1, 1));
-    assert_eq!(all(&*log, &lobby).await.len(), 1, "nothing is kept");
-    assert_eq!(log.append(&lobby, at(1, one), vec![said(2)]).await, Ok(2));
-    assert_eq!(log.append(&lobby, at(2, None), vec![said(3)]).await, Ok(3));
+    assert_eq!(all(&*log, &lobby).await.len(), 1, "a conflicting append was stored");
+    assert_eq!(log.append(&lobby, at(1, one), vec![message_entry(2)]).await, Ok(2));
+    assert_eq!(log.append(&lobby, at(2, None), vec![message_entry(3)]).await, Ok(3));
 }

@@ -1,4 +1,4 @@
-//! What every log must do when an append takes away what was kept before it: a part of the contract.
+//! Contract of the log: redactions, which overwrite or erase stored events together with an append.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ pub async fn a_redaction_overwrites_payloads_and_keeps_seqs(log: AnyLog) {
         );
     }
     let before = all(&*log, &lobby).await;
-    // 5 is of this append, and 9 is not there.
+    // Event 5 is part of this append, and event 9 does not exist.
     let redaction = payloads(&[(1, ""), (3, "-"), (5, "five"), (9, "nine")]);
     let deleting = entry(2, 60, vec![amendment(1)]);
     assert_eq!(log.redact(&lobby, 4.into(), vec![deleting], redaction).await, Ok(5));
     let after = all(&*log, &lobby).await;
-    let places = |records: &[Record]| {
+    let positions = |records: &[Record]| {
         records
             .iter()
             .map(|one| (one.seq, one.at, one.amends))
             .collect::<Vec<_>>()
     };
-    assert_eq!(places(&after[..4]), places(&before));
-    assert_eq!(places(&after[4..]), [(5, 60, Some(1))]);
+    assert_eq!(positions(&after[..4]), positions(&before));
+    assert_eq!(positions(&after[4..]), [(5, 60, Some(1))]);
     let texts: Vec<_> = after.iter().map(|record| record.event.clone()).collect();
     assert_eq!(texts, ["", "two", "-", "four", "five"].map(|text| event(text).1));
     let history = log.history(&lobby, 9, 9).await.unwrap();
@@ -37,36 +37,41 @@ pub async fn a_redaction_overwrites_payloads_and_keeps_seqs(log: AnyLog) {
         log.open(&lobby, 9, 0).await.unwrap().commands,
         [answered(1, 4), answered(2, 5)]
     );
-    assert_eq!(all(&*log, &other).await, before, "another topic has the same seqs");
+    assert_eq!(
+        all(&*log, &other).await,
+        before,
+        "another topic with the same seqs was changed"
+    );
 }
 
 pub async fn a_redaction_replaces_the_snapshot(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 3).await;
-    let kept = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
+    append_messages(&*log, &lobby, 0, 3).await;
+    let snapshot = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
     assert_eq!(
-        log.redact(&lobby, 3.into(), vec![said(4)], payloads(&[(1, "")])).await,
+        log.redact(&lobby, 3.into(), vec![message_entry(4)], payloads(&[(1, "")]))
+            .await,
         Ok(4)
     );
-    assert_eq!(kept().await, Some((4, b"after".to_vec())));
+    assert_eq!(snapshot().await, Some((4, b"after".to_vec())));
     assert_eq!(log.snapshot(&lobby, 3, b"older".to_vec(), ALL, 0).await, Ok(()));
     assert_eq!(
-        kept().await,
+        snapshot().await,
         Some((4, b"after".to_vec())),
-        "the older one may hold what went"
+        "an older snapshot may contain redacted data"
     );
 }
 
 pub async fn a_redaction_is_atomic_with_its_append(log: AnyLog) {
     let lobby = topic(LOBBY);
-    talk(&*log, &lobby, 0, 3).await;
+    append_messages(&*log, &lobby, 0, 3).await;
     log.snapshot(&lobby, 2, b"two".to_vec(), ALL, 0).await.unwrap();
     let (opened, records) = (log.open(&lobby, 9, 0).await, all(&*log, &lobby).await);
-    for wrong in [0, 2, 4] {
-        let refused = log
-            .redact(&lobby, wrong.into(), vec![said(9)], payloads(&[(1, "")]))
+    for stale in [0, 2, 4] {
+        let rejected = log
+            .redact(&lobby, stale.into(), vec![message_entry(9)], payloads(&[(1, "")]))
             .await;
-        assert_eq!(refused, conflict(wrong, 3));
+        assert_eq!(rejected, conflict(stale, 3));
     }
     assert_eq!(
         (log.open(&lobby, 9, 0).await, all(&*log, &lobby).await),
@@ -76,14 +81,15 @@ pub async fn a_redaction_is_atomic_with_its_append(log: AnyLog) {
 
 pub async fn an_erased_topic_continues(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
-    talk(&*log, &lobby, 0, 6).await;
-    talk(&*log, &other, 0, 6).await;
+    append_messages(&*log, &lobby, 0, 6).await;
+    append_messages(&*log, &other, 0, 6).await;
     let erased = |seq| Redaction {
         erased: Erased::Before(seq),
         state: b"nothing".to_vec(),
     };
     assert_eq!(
-        log.redact(&lobby, 6.into(), vec![said(7), said(8)], erased(8)).await,
+        log.redact(&lobby, 6.into(), vec![message_entry(7), message_entry(8)], erased(8))
+            .await,
         Ok(8)
     );
     assert_eq!(seqs(&all(&*log, &lobby).await), [8]);
@@ -91,9 +97,9 @@ pub async fn an_erased_topic_continues(log: AnyLog) {
     let opened = log.open(&lobby, 99, 0).await.unwrap();
     assert_eq!((opened.head.first, opened.head.last), (8, 8));
     assert_eq!(opened.snapshot, Some((8, b"nothing".to_vec())));
-    assert_eq!(opened.commands.len(), 8, "who sends again is still known");
+    assert_eq!(opened.commands.len(), 8, "the answers were removed");
     assert_eq!(log.topics("chat").await, Ok(vec![lobby.clone(), other]));
-    talk(&*log, &lobby, 8, 2).await;
+    append_messages(&*log, &lobby, 8, 2).await;
     assert_eq!(seqs(&all(&*log, &lobby).await), [8, 9, 10]);
 }
 

@@ -1,4 +1,4 @@
-//! What forwards cost an append: a measurement, as benches/README.md says.
+//! Measures the cost of forwards per append; see benches/README.md.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use super::*;
 
 const ROUNDS: usize = 9;
 const APPENDS: u64 = 100;
-/// As a busy topic's batches.
+/// The batch size of a busy topic.
 const ENTRIES: u64 = 64;
 
-/// One append after the other, each with its commit. Forwards are removed as they are delivered: all of an append together.
-async fn appended(log: &Sqlite, topic: &TopicName, forwards: bool) -> Duration {
-    let began = Instant::now();
+/// The time of sequential appends, each with its own commit. The forwards of an append are removed together, as delivered.
+async fn time_appends(log: &Sqlite, topic: &TopicName, forwards: bool) -> Duration {
+    let start = Instant::now();
     for round in 0..APPENDS {
         let first = round * ENTRIES;
         let entries = (first..first + ENTRIES).map(|number| Entry {
@@ -22,7 +22,7 @@ async fn appended(log: &Sqlite, topic: &TopicName, forwards: bool) -> Duration {
             } else {
                 Vec::new()
             },
-            ..said(number.into())
+            ..message_entry(number.into())
         });
         assert_eq!(
             log.append(topic, first.into(), entries.collect()).await,
@@ -33,7 +33,7 @@ async fn appended(log: &Sqlite, topic: &TopicName, forwards: bool) -> Duration {
             assert_eq!(log.delivered(keys.collect()).await, Ok(()));
         }
     }
-    began.elapsed()
+    start.elapsed()
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn forwards() {
     for round in 0..ROUNDS {
         for (forwards, times) in times.iter_mut().enumerate() {
             let topic = topic(&format!("chat/{round}-{forwards}"));
-            times.push(appended(&log, &topic, forwards == 1).await);
+            times.push(time_appends(&log, &topic, forwards == 1).await);
         }
     }
     let [without, with] = times.map(|mut times| {
@@ -57,7 +57,7 @@ async fn forwards() {
     );
     println!("| --- | --- | --- | --- |");
     println!(
-        "| kept, and the forwards removed | {without:.1} | {with:.1} | {:.2} |",
+        "| stored, and the forwards removed | {without:.1} | {with:.1} | {:.2} |",
         with / without
     );
     log.close().await;

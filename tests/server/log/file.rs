@@ -1,4 +1,4 @@
-//! The log's file as others find it: who may read it, which version it is of, how large it may be, and what bytes are left in it.
+//! The log's file: permissions, versions, size limits, and remains of overwritten bytes.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,8 +14,8 @@ use tempfile::tempdir;
 use super::*;
 
 const VERSION_1: &str = include_str!("../../../crates/hub/src/log/sqlite/version_1.sql");
-/// What a server of version 1 wrote into it.
-const WRITTEN: &str = r#"
+/// The rows that a server of version 1 wrote.
+const VERSION_1_ROWS: &str = r#"
     PRAGMA application_id = 1148218488;
     PRAGMA user_version = 1;
     INSERT INTO topics VALUES (1, 'chat/lobby', 2, 2);
@@ -26,11 +26,11 @@ const WRITTEN: &str = r#"
     INSERT INTO snapshots VALUES (1, 1, X'7b7d');
 "#;
 
-pub fn version_1(path: &Path) {
+pub fn write_version_1(path: &Path) {
     let old = Connection::open(path).unwrap();
     old.pragma_update(None, "journal_mode", "wal").unwrap();
     old.execute_batch(VERSION_1).unwrap();
-    old.execute_batch(WRITTEN).unwrap();
+    old.execute_batch(VERSION_1_ROWS).unwrap();
     old.close().unwrap();
 }
 
@@ -52,7 +52,7 @@ fn the_linked_sqlite_has_no_known_corruption() {
     let version = rusqlite::version_number();
     assert!(
         version >= 3_051_003,
-        "{}: a journal may be reset wrongly",
+        "{}: this version may corrupt the file when it resets the journal",
         rusqlite::version()
     );
 }
@@ -61,8 +61,8 @@ fn the_linked_sqlite_has_no_known_corruption() {
 async fn a_version_1_file_is_upgraded() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
-    version_1(&path);
-    assert_eq!(check(&path).unwrap().topics, 1, "a look changes nothing");
+    write_version_1(&path);
+    assert_eq!(check(&path).unwrap().topics, 1, "check changed the file");
     assert_eq!(version(&path), 1);
     let mut keys = Vec::new();
     for _ in 0..2 {
@@ -83,12 +83,12 @@ async fn a_version_1_file_is_upgraded() {
 async fn a_version_1_file_is_restored_and_a_failed_upgrade_changes_nothing() {
     let folder = tempdir().unwrap();
     let [old, here] = ["old", "here"].map(|name| folder.path().join(name));
-    version_1(&old);
+    write_version_1(&old);
     restore(&old, &here, false).unwrap();
     let log = Sqlite::open(&here).unwrap();
     assert_eq!(seqs(&all(&log, &topic(LOBBY)).await), [1, 2]);
     assert_eq!(version(&old), 1);
-    // Somebody else's table is in the way.
+    // An existing table makes the upgrade fail.
     let other = Connection::open(&old).unwrap();
     other.execute_batch("CREATE TABLE keyless (x)").unwrap();
     other.close().unwrap();
@@ -118,7 +118,7 @@ async fn all_files_are_readable_by_the_owner_only() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("data/log");
     let log = Sqlite::open(&path).unwrap();
-    talk(&log, &topic(LOBBY), 0, 3).await;
+    append_messages(&log, &topic(LOBBY), 0, 3).await;
     all(&log, &topic(LOBBY)).await;
     let copy = folder.path().join("data/copy");
     log.backup(&copy).await.unwrap();
@@ -130,7 +130,7 @@ async fn all_files_are_readable_by_the_owner_only() {
         fs::set_permissions(part, Permissions::from_mode(0o644)).unwrap();
     }
     let log = Sqlite::open(&path).unwrap();
-    talk(&log, &topic(LOBBY), 3, 1).await;
+    append_messages(&log, &topic(LOBBY), 3, 1).await;
     all(&log, &topic(LOBBY)).await;
     log.backup(&folder.path().join("data/second")).await.unwrap();
     let files: Vec<_> = fs::read_dir(path.parent().unwrap())
@@ -147,8 +147,8 @@ async fn all_files_are_readable_by_the_owner_only() {
     assert_eq!(mode(path.parent().unwrap()), 0o700);
 }
 
-/// Where `text` stands in any file of the folder.
-fn found(folder: &Path, text: &str) -> Vec<String> {
+/// The files in the folder that contain `text`.
+fn files_with(folder: &Path, text: &str) -> Vec<String> {
     let holds = |path: &Path| {
         let bytes = fs::read(path).unwrap();
         bytes.windows(text.len()).any(|part| part == text.as_bytes())
@@ -162,43 +162,44 @@ fn found(folder: &Path, text: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn no_file_contains_redacted_bytes() {
-    const SECRET: &str = "nobody-is-to-read-this";
+    const SECRET: &str = "redacted-secret-text";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     let log = Sqlite::open(&path).unwrap();
     let lobby = topic(LOBBY);
-    talk(&log, &lobby, 0, 200).await;
-    // One that fits in a page with others, one that takes several, and an amendment.
+    append_messages(&log, &lobby, 0, 200).await;
+    // One event that shares a page with others, one that spans several pages, and an amendment.
     let texts = [SECRET.to_owned(), SECRET.repeat(1000), SECRET.to_owned()];
     let events = vec![event(&texts[0]), event(&texts[1]), (Some(201), event(&texts[2]).1)];
     assert_eq!(
         log.append(&lobby, 200.into(), vec![entry(201, 1, events)]).await,
         Ok(203)
     );
-    talk(&log, &lobby, 203, 200).await;
+    append_messages(&log, &lobby, 203, 200).await;
     log.snapshot(&lobby, 403, SECRET.repeat(500).into_bytes(), ALL, 0)
         .await
         .unwrap();
-    assert_ne!(found(folder.path(), SECRET), [""; 0]);
+    assert_ne!(files_with(folder.path(), SECRET), [""; 0]);
     let redaction = payloads(&[(201, ""), (202, ""), (203, "")]);
     assert_eq!(
-        log.redact(&lobby, 403.into(), vec![said(404)], redaction).await,
+        log.redact(&lobby, 403.into(), vec![message_entry(404)], redaction)
+            .await,
         Ok(404)
     );
-    assert_eq!(found(folder.path(), SECRET), [""; 0]);
+    assert_eq!(files_with(folder.path(), SECRET), [""; 0]);
     log.backup(&folder.path().join("copy")).await.unwrap();
     log.close().await;
-    assert_eq!(found(folder.path(), SECRET), [""; 0]);
-    assert_eq!(all(&log_again(&path), &lobby).await.len(), 404);
+    assert_eq!(files_with(folder.path(), SECRET), [""; 0]);
+    assert_eq!(all(&reopen(&path), &lobby).await.len(), 404);
 }
 
-fn log_again(path: &Path) -> Sqlite {
+fn reopen(path: &Path) -> Sqlite {
     Sqlite::open(path).unwrap()
 }
 
 #[tokio::test]
 async fn the_journal_is_truncated_after_the_last_reader() {
-    const SECRET: &str = "nobody-is-to-read-this";
+    const SECRET: &str = "redacted-secret-text";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     let log = Sqlite::open(&path).unwrap();
@@ -211,26 +212,27 @@ async fn the_journal_is_truncated_after_the_last_reader() {
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM events").unwrap();
     assert_eq!(
-        log.redact(&lobby, 1.into(), vec![said(2)], payloads(&[(1, "")])).await,
+        log.redact(&lobby, 1.into(), vec![message_entry(2)], payloads(&[(1, "")]))
+            .await,
         Ok(2)
     );
     assert_ne!(
-        found(folder.path(), SECRET),
+        files_with(folder.path(), SECRET),
         [""; 0],
-        "the reader is owed what it began with"
+        "the reader's snapshot still needs the old pages"
     );
     assert_eq!(
-        log.append(&lobby, 2.into(), vec![said(3)]).await,
+        log.append(&lobby, 2.into(), vec![message_entry(3)]).await,
         Ok(3),
-        "nobody waits for it"
+        "an append waited for the reader"
     );
     reader.close().unwrap();
-    crate::harness::wait_until(async || found(folder.path(), SECRET).is_empty()).await;
+    crate::harness::wait_until(async || files_with(folder.path(), SECRET).is_empty()).await;
 }
 
 #[tokio::test]
 async fn redacted_bytes_in_a_killed_servers_journal_are_removed_at_the_next_open() {
-    const SECRET: &str = "nobody-is-to-read-this";
+    const SECRET: &str = "redacted-secret-text";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     let log = Sqlite::open(&path).unwrap();
@@ -243,25 +245,26 @@ async fn redacted_bytes_in_a_killed_servers_journal_are_removed_at_the_next_open
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM events").unwrap();
     assert_eq!(
-        log.redact(&lobby, 1.into(), vec![said(2)], payloads(&[(1, "")])).await,
+        log.redact(&lobby, 1.into(), vec![message_entry(2)], payloads(&[(1, "")]))
+            .await,
         Ok(2)
     );
-    // As the disk is when the process ends now.
+    // A copy of the files, as a killed process leaves them.
     let killed = tempdir().unwrap();
     for part in ["log", "log-wal"] {
         fs::copy(folder.path().join(part), killed.path().join(part)).unwrap();
     }
-    assert_ne!(found(killed.path(), SECRET), [""; 0]);
-    let again = Sqlite::open(&killed.path().join("log")).unwrap();
-    assert_eq!(found(killed.path(), SECRET), [""; 0]);
-    assert_eq!(seqs(&all(&again, &lobby).await), [1, 2]);
+    assert_ne!(files_with(killed.path(), SECRET), [""; 0]);
+    let reopened = Sqlite::open(&killed.path().join("log")).unwrap();
+    assert_eq!(files_with(killed.path(), SECRET), [""; 0]);
+    assert_eq!(seqs(&all(&reopened, &lobby).await), [1, 2]);
 }
 
 fn large(number: u128) -> Entry {
     entry(number, 1, vec![event(&"x".repeat(20_000))])
 }
 
-/// Until it is refused; how many were kept.
+/// Appends until the log is full; returns the number of stored events.
 async fn fill(log: &Sqlite, lobby: &TopicName) -> Seq {
     let last = log.open(lobby, 0, 0).await.unwrap().head.last;
     for seq in last..last + 1000 {
@@ -278,34 +281,35 @@ async fn fill(log: &Sqlite, lobby: &TopicName) -> Seq {
 
 #[tokio::test]
 async fn a_log_stays_within_its_size_limit_and_resumes_when_there_is_space() {
-    const MOST: u64 = 2 << 20;
+    const LIMIT: u64 = 2 << 20;
     let folder = tempdir().unwrap();
-    let log = Sqlite::open(&folder.path().join("log")).unwrap().with_room(MOST, 0);
+    let log = Sqlite::open(&folder.path().join("log")).unwrap().with_room(LIMIT, 0);
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
-    talk(&log, &other, 0, 1).await;
-    let kept = fill(&log, &lobby).await;
-    assert!(kept > 20, "{kept}");
+    append_messages(&log, &other, 0, 1).await;
+    let stored = fill(&log, &lobby).await;
+    assert!(stored > 20, "{stored}");
     let stats = log.stats().await.unwrap();
-    assert_eq!(stats.most, Some(MOST));
-    assert!(stats.bytes <= MOST + limits_margin(), "{stats:?}");
+    assert_eq!(stats.most, Some(LIMIT));
+    assert!(stats.bytes <= LIMIT + limits_margin(), "{stats:?}");
     let all_full = join_all([
         log.append(&other, 1.into(), vec![large(1)]),
-        log.append(&lobby, kept.into(), vec![large(2)]),
+        log.append(&lobby, stored.into(), vec![large(2)]),
     ])
     .await;
     assert_eq!(all_full, [Err(LogError::Full), Err(LogError::Full)]);
-    // What makes room goes on, and so do reads.
+    // Reads, redactions and snapshots still work; they free space.
     assert_eq!(seqs(&all(&log, &other).await), [1]);
     assert_eq!(
-        log.redact(&other, 1.into(), vec![said(2)], payloads(&[(1, "")])).await,
+        log.redact(&other, 1.into(), vec![message_entry(2)], payloads(&[(1, "")]))
+            .await,
         Ok(2)
     );
-    assert_eq!(log.snapshot(&lobby, kept, vec![], newest(1), 0).await, Ok(()));
-    assert!(fill(&log, &lobby).await > 20, "there is room again");
-    assert!(log.stats().await.unwrap().bytes <= MOST + limits_margin());
+    assert_eq!(log.snapshot(&lobby, stored, vec![], newest(1), 0).await, Ok(()));
+    assert!(fill(&log, &lobby).await > 20, "no space was freed");
+    assert!(log.stats().await.unwrap().bytes <= LIMIT + limits_margin());
 }
 
-/// The journal of what a full log still does.
+/// The size of the journal of operations that a full log still accepts.
 const fn limits_margin() -> u64 {
     512 << 10
 }
@@ -319,8 +323,15 @@ async fn an_almost_full_disk_rejects_appends() {
             .with_room(u64::MAX, u64::MAX),
     );
     let lobby = topic(LOBBY);
-    assert_eq!(log.append(&lobby, 0.into(), vec![said(1)]).await, Err(LogError::Full));
-    assert_eq!(log.redact(&lobby, 0.into(), vec![said(1)], payloads(&[])).await, Ok(1));
+    assert_eq!(
+        log.append(&lobby, 0.into(), vec![message_entry(1)]).await,
+        Err(LogError::Full)
+    );
+    assert_eq!(
+        log.redact(&lobby, 0.into(), vec![message_entry(1)], payloads(&[]))
+            .await,
+        Ok(1)
+    );
     assert_eq!(log.snapshot(&lobby, 1, vec![], newest(1), 0).await, Ok(()));
     assert_eq!(log.stats().await.unwrap().most, None);
 }

@@ -1,6 +1,6 @@
-//! A log that the first release's own server wrote, and the states that it gave to readers before it ended:
-//! `recorded/first_release.db` and `recorded/first_release.txt`. Visitors and programs had given it commands for every kind of topic
-//! over HTTP and WebSocket, with prices of one symbol. Both files stay as they are.
+//! Compatibility with the first release: a log written by its server, `recorded/first_release.db`, and the states that it sent to its
+//! readers, `recorded/first_release.txt`. The log contains commands of visitors and programs for every kind of topic, with the prices
+//! of one symbol. Both files must not change.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,13 +18,13 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use super::recorded::still_says;
+use super::recorded::contains_all;
 use super::*;
 use crate::harness::Node;
 use crate::harness::visitor::{Transport, Visitor};
 
 const EPOCH: u64 = 8_821_742_457_445_442;
-/// The topics, with the newest event of each.
+/// The topics, with the newest seq of each.
 const TOPICS: [(&str, u64); 18] = [
     ("alerts/c79647774a412a13", 4),
     ("alerts/dc3e422c2ace89ab", 1),
@@ -47,7 +47,7 @@ const TOPICS: [(&str, u64); 18] = [
 ];
 const STATES: &str = include_str!("../recorded/first_release.txt");
 
-/// A copy of the file, as readable as releases made it then.
+/// A copy of the file, with the permissions of that release.
 fn copy(folder: &Path) -> PathBuf {
     let path = folder.join("duplex.db");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/recorded/first_release.db");
@@ -66,20 +66,20 @@ fn kind(topic: &TopicName) -> Box<dyn DynTopic> {
     kinds.find(|kind| kind.name() == topic.kind()).unwrap()
 }
 
-/// The states of all topics that the release showed to its readers: epoch, seq and JSON.
+/// The states that the release sent to its readers, with their cursors.
 fn states() -> impl Iterator<Item = (TopicName, Cursor, Value)> {
     STATES.lines().map(|line| {
         let [name, cursor, state] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
         let (epoch, seq) = cursor.split_once(':').unwrap();
         let cursor = Cursor::new(Epoch::new(epoch.parse().unwrap()), seq.parse().unwrap());
         let mut state = serde_json::from_str(state).unwrap();
-        leave_out_trails(&mut state);
+        remove_trails(&mut state);
         (topic(name), cursor, state)
     })
 }
 
-/// They were in thousandths then. What is folded from the events has them, too.
-fn leave_out_trails(state: &mut Value) {
+/// Removes the metrics' trails, which that release stored in thousandths. Folding the events covers them.
+fn remove_trails(state: &mut Value) {
     let metrics = state.get_mut("metrics").and_then(Value::as_object_mut);
     for metric in metrics.into_iter().flat_map(|metrics| metrics.values_mut()) {
         metric.as_object_mut().unwrap().remove("trail").unwrap();
@@ -123,7 +123,7 @@ async fn the_log_opens_with_all_events() {
 fn the_upgrade_is_atomic() {
     let folder = tempdir().unwrap();
     let path = copy(folder.path());
-    // In the way of the last step.
+    // An existing table makes the last step of the upgrade fail.
     let file = Connection::open(&path).unwrap();
     file.execute_batch("CREATE TABLE refusals (x)").unwrap();
     let schema = |file: &Connection| {
@@ -148,13 +148,13 @@ async fn the_states_equal_those_of_the_first_release() {
     let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
     let hub = Hub::new(log.clone(), apps::server::Apps::default().kinds());
     assert_eq!(states().count(), 15);
-    for (topic, cursor, said) in states() {
+    for (topic, cursor, recorded) in states() {
         let handle = hub.open(&topic).await.unwrap();
         let (now, state) = handle.state(Encoding::Json).await.unwrap();
         assert_eq!((now.epoch, now.seq), (cursor.epoch, cursor.seq), "{topic}");
         let state = serde_json::from_slice(&state.0).unwrap();
-        assert!(still_says(&said, &state), "{topic}: {said}\nbecame\n{state}");
-        // From its events as from its snapshot.
+        assert!(contains_all(&recorded, &state), "{topic}: {recorded}\nbecame\n{state}");
+        // Folding the events gives the same state as the snapshot.
         let mut fold = kind(&topic).fold(None).unwrap();
         for record in all(&*log, &topic).await {
             fold.apply(record.seq, &record.event).unwrap();

@@ -1,4 +1,4 @@
-//! The log in memory: the contract, and the weather that tests make.
+//! The log in memory: the contract, and injected failures.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,20 +10,23 @@ use futures_util::poll;
 
 use super::*;
 
-fn made() -> (Arc<dyn Log>, ()) {
+fn new_log() -> (Arc<dyn Log>, ()) {
     (Arc::new(Memory::new(Epoch::new(1))), ())
 }
 
-keeps_the_contract!(made());
+contract_tests!(new_log());
 
 #[tokio::test]
 async fn appends_fail_or_stall_as_configured() {
     let log = Memory::new(Epoch::new(1));
     let lobby = topic(LOBBY);
     log.set_weather(Weather::Failing(LogError::Full));
-    assert_eq!(log.append(&lobby, 0.into(), vec![said(1)]).await, Err(LogError::Full));
+    assert_eq!(
+        log.append(&lobby, 0.into(), vec![message_entry(1)]).await,
+        Err(LogError::Full)
+    );
     log.set_weather(Weather::Stalled);
-    let mut append = pin!(log.append(&lobby, 0.into(), vec![said(1)]));
+    let mut append = pin!(log.append(&lobby, 0.into(), vec![message_entry(1)]));
     assert!(poll!(&mut append).is_pending());
     assert_eq!(all(&log, &lobby).await, []);
     log.set_weather(Weather::Fair);

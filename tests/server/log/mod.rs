@@ -1,4 +1,4 @@
-//! The log: one contract, run over every implementation, and what is true of one of them alone.
+//! The log: a contract suite that runs over every implementation, and tests of each implementation.
 
 mod contract;
 mod contract_check;
@@ -25,10 +25,10 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Each function of the contract as a test. `$made` is an expression of a pair: the log, and what must live as long.
-macro_rules! keeps_the_contract {
-    ($made:expr) => {
-        crate::log::keeps_the_contract!($made,
+/// Makes a test of each function of the contract. `$log` evaluates to a pair: a log, and a guard that must outlive it.
+macro_rules! contract_tests {
+    ($log:expr) => {
+        crate::log::contract_tests!($log,
             a_new_topic_is_empty, seqs_are_contiguous, an_append_to_an_old_state_is_a_conflict_and_stores_nothing,
             an_append_is_atomic, an_answer_without_events_is_stored,
             concurrent_appends_to_many_topics_succeed, one_of_several_racing_appends_wins, a_reader_sees_only_complete_appends,
@@ -44,17 +44,17 @@ macro_rules! keeps_the_contract {
             every_event_has_a_check, an_append_to_other_events_is_a_conflict, a_redaction_keeps_the_checks, the_check_before_removed_events_is_kept
         );
     };
-    ($made:expr, $($name:ident),+) => {
+    ($log:expr, $($name:ident),+) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                let (log, _alive) = $made;
+                let (log, _guard) = $log;
                 crate::log::contract::$name(log).await;
             }
         )+
     };
 }
-use keeps_the_contract;
+use contract_tests;
 
 const LOBBY: &str = "chat/lobby";
 
@@ -67,7 +67,7 @@ const fn newest(events: u64) -> Retention {
     Retention { events, age: None }
 }
 
-const fn young(events: u64, millis: u64) -> Retention {
+const fn newest_or_young(events: u64, millis: u64) -> Retention {
     let age = Some(Duration::from_millis(millis));
     Retention { events, age }
 }
@@ -80,13 +80,13 @@ fn command(number: u128) -> CommandId {
     CommandId::from_bits(number)
 }
 
-fn somebody() -> PersonId {
+fn sender() -> PersonId {
     PersonId("0123456789abcdef".to_owned())
 }
 
 fn answered(number: u128, seq: Seq) -> Answered {
     Answered {
-        by: somebody(),
+        by: sender(),
         command: command(number),
         seq,
     }
@@ -104,14 +104,14 @@ fn event(text: &str) -> (Option<Seq>, Vec<u8>) {
     (None, format!("{{\"said\":\"{text}\"}}").into_bytes())
 }
 
-fn amendment(of: Seq) -> (Option<Seq>, Vec<u8>) {
-    (Some(of), b"{\"amended\":\"\\u0000\"}".to_vec())
+fn amendment(amended: Seq) -> (Option<Seq>, Vec<u8>) {
+    (Some(amended), b"{\"amended\":\"\\u0000\"}".to_vec())
 }
 
 fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry {
     Entry {
         command: command(number),
-        by: somebody(),
+        by: sender(),
         at,
         events,
         refused: None,
@@ -128,7 +128,7 @@ fn rejection_entry(command: CommandId, at: Millis, why: &str) -> Entry {
     }
 }
 
-/// To `to`, the only one of the entry's event.
+/// A forward of the event with this index to the topic `to`.
 fn forward(event: usize, to: &str) -> Forward {
     Forward {
         event,
@@ -144,18 +144,21 @@ fn key(from: &TopicName, seq: Seq, index: u32) -> ForwardKey {
     ForwardKey { from, seq, index }
 }
 
-fn said(number: u128) -> Entry {
+fn message_entry(number: u128) -> Entry {
     entry(number, 1000 + number as Millis, vec![event(&format!("가 {number}"))])
 }
 
-/// Appends `count` single events, each in an append of its own.
-async fn talk(log: &dyn Log, topic: &TopicName, from: Seq, count: u64) {
+/// Appends `count` messages, each in a separate append.
+async fn append_messages(log: &dyn Log, topic: &TopicName, from: Seq, count: u64) {
     for seq in from..from + count {
-        let appended = log.append(topic, seq.into(), vec![said(u128::from(seq) + 1)]).await;
+        let appended = log
+            .append(topic, seq.into(), vec![message_entry(u128::from(seq) + 1)])
+            .await;
         assert_eq!(appended, Ok(seq + 1));
     }
 }
 
+/// All records of a topic.
 async fn all(log: &dyn Log, topic: &TopicName) -> Vec<Record> {
     log.read(topic, 0, usize::MAX).await.unwrap()
 }

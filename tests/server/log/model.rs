@@ -1,4 +1,4 @@
-//! The log in a file against the log in memory: whatever is done to both, both say the same.
+//! Model test: the same random operations give the same results on the log in a file and on the log in memory.
 
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::sqlite::Sqlite;
@@ -12,16 +12,16 @@ const NAMES: [&str; 3] = ["chat/a", "chat/b", "market/a"];
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Of each entry: its time, and of each of its events how far back the one lies that it amends, if it amends any.
+    /// The time of each entry, and for each of its events the distance to the event that it amends, if any.
     Append {
         topic: usize,
-        off: i64,
+        offset: i64,
         entries: Vec<(Millis, Vec<Option<u64>>)>,
     },
-    /// Which of the newest events, and whether all before one of them.
+    /// The events to redact, or all events.
     Redact {
         topic: usize,
-        off: i64,
+        offset: i64,
         events: Vec<Seq>,
         everything: bool,
     },
@@ -47,13 +47,13 @@ enum Step {
         commands: usize,
         since: Millis,
     },
-    /// Of the forwards that are kept: this one, with the next append to a topic, or by itself.
+    /// Delivers one of the stored forwards, with an append to a topic or alone.
     Deliver {
         topic: usize,
         which: usize,
         alone: bool,
     },
-    /// As a server that ends well, or as one that does not.
+    /// Reopens the file, after a close or without one.
     Reopen {
         close: bool,
     },
@@ -63,12 +63,12 @@ fn step() -> impl Strategy<Value = Step> {
     let topic = 0..NAMES.len();
     let amends = prop::option::weighted(0.3, 0u64..12);
     let entries = prop::collection::vec((0u64..1000, prop::collection::vec(amends, 0..4)), 0..4);
-    let off = prop_oneof![9 => Just(0i64), 1 => -2i64..3];
+    let offset = prop_oneof![9 => Just(0i64), 1 => -2i64..3];
     let age = prop::option::of(0u64..1000);
     prop_oneof![
-        8 => (topic.clone(), off, entries).prop_map(|(topic, off, entries)| Step::Append { topic, off, entries }),
+        8 => (topic.clone(), offset, entries).prop_map(|(topic, offset, entries)| Step::Append { topic, offset, entries }),
         2 => (topic.clone(), prop_oneof![9 => Just(0i64), 1 => -2i64..3], prop::collection::vec(0u64..30, 0..5), prop::bool::weighted(0.2))
-            .prop_map(|(topic, off, events, everything)| Step::Redact { topic, off, events, everything }),
+            .prop_map(|(topic, offset, events, everything)| Step::Redact { topic, offset, events, everything }),
         2 => (topic.clone(), 0u64..6, 0u64..20, age, 0u64..1500)
             .prop_map(|(topic, back, events, age, now)| Step::Snapshot { topic, back, events, age, now }),
         2 => (topic.clone(), 0u64..30, 0usize..20).prop_map(|(topic, after, limit)| Step::Read { topic, after, limit }),
@@ -106,30 +106,30 @@ impl Pair {
         self.file.as_ref().unwrap()
     }
 
-    async fn take(&mut self, step: Step) -> TestCaseResult {
+    async fn apply(&mut self, step: Step) -> TestCaseResult {
         match step {
             Step::Append {
-                topic: at,
-                off,
+                topic: index,
+                offset,
                 entries,
             } => {
-                let topic = topic(NAMES[at]);
+                let topic = topic(NAMES[index]);
                 let last = self.head(&topic).await.last;
                 let entries: Vec<_> = entries
                     .iter()
                     .map(|(at, events)| self.entry(last, *at, events))
                     .collect();
-                let expected = last.saturating_add_signed(off);
-                let kept = self.file().append(&topic, expected.into(), entries.clone()).await;
-                prop_assert_eq!(kept, self.model.append(&topic, expected.into(), entries).await);
+                let expected = last.saturating_add_signed(offset);
+                let result = self.file().append(&topic, expected.into(), entries.clone()).await;
+                prop_assert_eq!(result, self.model.append(&topic, expected.into(), entries).await);
             }
             Step::Redact {
-                topic: at,
-                off,
+                topic: index,
+                offset,
                 events,
                 everything,
             } => {
-                let topic = topic(NAMES[at]);
+                let topic = topic(NAMES[index]);
                 let last = self.head(&topic).await.last;
                 let found = self.file().with_amendments(&topic, events.clone()).await;
                 prop_assert_eq!(&found, &self.model.with_amendments(&topic, events).await);
@@ -147,53 +147,53 @@ impl Pair {
                     state: format!("without {last}").into_bytes(),
                 };
                 let entries = vec![self.entry(last, 5, &[Some(1)])];
-                let expected = last.saturating_add_signed(off);
-                let kept = self
+                let expected = last.saturating_add_signed(offset);
+                let result = self
                     .file()
                     .redact(&topic, expected.into(), entries.clone(), redaction.clone())
                     .await;
                 prop_assert_eq!(
-                    kept,
+                    result,
                     self.model.redact(&topic, expected.into(), entries, redaction).await
                 );
             }
             Step::Snapshot {
-                topic: at,
+                topic: index,
                 back,
                 events,
                 age,
                 now,
             } => {
-                let topic = topic(NAMES[at]);
+                let topic = topic(NAMES[index]);
                 let seq = (self.head(&topic).await.last + 1).saturating_sub(back);
-                let retention = age.map_or(newest(events), |age| young(events, age));
+                let retention = age.map_or(newest(events), |age| newest_or_young(events, age));
                 let state = format!("state {seq} {now}").into_bytes();
-                let kept = self.file().snapshot(&topic, seq, state.clone(), retention, now).await;
-                prop_assert_eq!(kept, self.model.snapshot(&topic, seq, state, retention, now).await);
+                let result = self.file().snapshot(&topic, seq, state.clone(), retention, now).await;
+                prop_assert_eq!(result, self.model.snapshot(&topic, seq, state, retention, now).await);
             }
             Step::Read {
-                topic: at,
+                topic: index,
                 after,
                 limit,
             } => {
-                let topic = topic(NAMES[at]);
+                let topic = topic(NAMES[index]);
                 let read = self.file().read(&topic, after, limit).await;
                 prop_assert_eq!(read, self.model.read(&topic, after, limit).await);
             }
             Step::History {
-                topic: at,
+                topic: index,
                 before,
                 limit,
             } => {
-                let topic = topic(NAMES[at]);
+                let topic = topic(NAMES[index]);
                 let page = self.file().history(&topic, before, limit).await;
                 prop_assert_eq!(page, self.model.history(&topic, before, limit).await);
             }
             Step::Open {
-                topic: at,
+                topic: index,
                 commands,
                 since,
-            } => self.same(at, commands, since).await?,
+            } => self.compare(index, commands, since).await?,
             Step::Deliver { topic, which, alone } => self.deliver(topic, which, alone).await?,
             Step::Reopen { close } => {
                 if close {
@@ -208,7 +208,7 @@ impl Pair {
 
     fn entry(&mut self, last: Seq, at: Millis, events: &[Option<u64>]) -> Entry {
         self.commands += 1;
-        let made = events.iter().map(|back| match back {
+        let events_of_entry = events.iter().map(|back| match back {
             Some(back) => amendment(last.saturating_sub(*back)),
             None => event("x"),
         });
@@ -216,9 +216,9 @@ impl Pair {
             0 => command(self.commands),
             _ => CommandId::at(at, self.commands),
         };
-        // Every other event is told to another topic, or to two.
-        let told = (0..events.len()).filter(|event| self.commands.is_multiple_of(2) && event.is_multiple_of(2));
-        let forwards = told.flat_map(|event| {
+        // Every other event has one or two forwards.
+        let forwarding = (0..events.len()).filter(|event| self.commands.is_multiple_of(2) && event.is_multiple_of(2));
+        let forwards = forwarding.flat_map(|event| {
             let two = (0..=u32::from(event == 0)).zip(["list/x", "list/yy"]);
             two.map(move |(index, to)| Forward {
                 index,
@@ -230,14 +230,14 @@ impl Pair {
             _ => Entry {
                 command,
                 forwards: forwards.collect(),
-                ..entry(self.commands, at, made.collect())
+                ..entry(self.commands, at, events_of_entry.collect())
             },
         }
     }
 
-    async fn deliver(&mut self, at: usize, which: usize, alone: bool) -> TestCaseResult {
-        let kept = self.model.forwards(None).await.unwrap();
-        let Some(forward) = kept.get(which % kept.len().max(1)) else {
+    async fn deliver(&mut self, index: usize, which: usize, alone: bool) -> TestCaseResult {
+        let stored = self.model.forwards(None).await.unwrap();
+        let Some(forward) = stored.get(which % stored.len().max(1)) else {
             return Ok(());
         };
         let key = forward.key.clone();
@@ -246,7 +246,7 @@ impl Pair {
             prop_assert_eq!(delivered, self.model.delivered(vec![key]).await);
             return Ok(());
         }
-        let topic = topic(NAMES[at]);
+        let topic = topic(NAMES[index]);
         let last = self.head(&topic).await.last;
         let entries = vec![Entry {
             delivers: Some(key),
@@ -261,16 +261,16 @@ impl Pair {
         self.model.open(topic, 0, 0).await.unwrap().head
     }
 
-    async fn same(&self, at: usize, commands: usize, since: Millis) -> TestCaseResult {
-        let topic = topic(NAMES[at]);
+    async fn compare(&self, index: usize, commands: usize, since: Millis) -> TestCaseResult {
+        let topic = topic(NAMES[index]);
         let opened: Result<Opened, _> = self.file().open(&topic, commands, since).await;
         prop_assert_eq!(opened, self.model.open(&topic, commands, since).await);
         Ok(())
     }
 
-    async fn same_in_all(&self) -> TestCaseResult {
-        for (at, name) in NAMES.iter().enumerate() {
-            self.same(at, usize::MAX, 0).await?;
+    async fn compare_all(&self) -> TestCaseResult {
+        for (index, name) in NAMES.iter().enumerate() {
+            self.compare(index, usize::MAX, 0).await?;
             prop_assert_eq!(
                 all(self.file(), &topic(name)).await,
                 all(&self.model, &topic(name)).await
@@ -298,9 +298,9 @@ proptest! {
         runtime.block_on(async {
             let mut pair = Pair::new().await;
             for step in steps {
-                pair.take(step).await?;
+                pair.apply(step).await?;
             }
-            pair.same_in_all().await
+            pair.compare_all().await
         })?;
     }
 }

@@ -1,5 +1,4 @@
-//! A log's file on the real disk, as operators treat it: other names for it, what a killed server left beside it, and what the
-//! doctor says of it. The real binary.
+//! Operators' handling of a log's file with the real binary: links to it, files left by a killed server, and the checks of `doctor`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -19,7 +18,7 @@ fn post(folder: &Path, server: &Server, text: &str) {
     assert!(sent.status.success(), "{sent:?}");
 }
 
-/// How many events a log's lobby has.
+/// The number of events in a log's lobby.
 async fn events(path: &Path) -> usize {
     let log = Sqlite::open(path).unwrap();
     let count = all(&log, &topic(LOBBY)).await.len();
@@ -27,15 +26,15 @@ async fn events(path: &Path) -> usize {
     count
 }
 
-/// Runs a command with another data file.
-fn with(data: &Path, arguments: &[&str]) -> std::process::Output {
+/// Runs a command with `data` as its data file.
+fn run_with_data(data: &Path, arguments: &[&str]) -> std::process::Output {
     duplex_with_data(data).args(arguments).output().unwrap()
 }
 
-fn files(folder: &Path, with: &str) -> Vec<String> {
+fn files(folder: &Path, part: &str) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap();
     let names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.contains(with)).collect()
+    names.filter(|name| name.contains(part)).collect()
 }
 
 #[tokio::test]
@@ -47,19 +46,19 @@ async fn offline_backups_and_restores_include_the_journal_of_a_killed_server() {
     for text in ["one", "two", "three"] {
         post(folder.path(), &server, text);
     }
-    let live = with(&at("live.db"), &["restore", &path("duplex.db")]);
+    let live = run_with_data(&at("live.db"), &["restore", &path("duplex.db")]);
     assert!(String::from_utf8_lossy(&live.stderr).contains("in use"), "{live:?}");
     assert!(!at("live.db").exists());
     server.kill();
     assert!(fs::metadata(at("duplex.db-wal")).unwrap().len() > 0);
-    let restored = with(&at("b.db"), &["restore", &path("duplex.db")]);
+    let restored = run_with_data(&at("b.db"), &["restore", &path("duplex.db")]);
     assert!(restored.status.success(), "{restored:?}");
     assert_eq!(events(&at("b.db")).await, 3);
     let copied = run(folder.path(), &["backup", "--offline", &path("copy.db")]);
     assert!(copied.status.success(), "{copied:?}");
     assert_eq!(events(&at("copy.db")).await, 3);
-    // Put aside with its journal, and brought back.
-    let empty = with(
+    // A forced restore moves the log and its journal aside; restoring the moved log undoes that.
+    let empty = run_with_data(
         &at("empty.db"),
         &["--site", minimal_site(folder.path()).to_str().unwrap(), "doctor"],
     );
@@ -83,40 +82,43 @@ async fn links_to_a_log_are_one_log_with_one_owner() {
     let real = folder.path().join("duplex.db");
     let names = ["relative.db", "absolute.db", "linked.db"].map(|name| other.path().join(name));
     symlink(&real, &names[1]).unwrap();
-    let up = Path::new("..")
+    let relative = Path::new("..")
         .join(folder.path().file_name().unwrap())
         .join("duplex.db");
-    symlink(up, &names[0]).unwrap();
-    // Over a link before the file is there.
-    assert!(with(&names[1], &["restore", "/nonexistent"]).status.code() == Some(1));
+    symlink(relative, &names[0]).unwrap();
+    // Restoring over a dangling link fails.
+    assert!(run_with_data(&names[1], &["restore", "/nonexistent"]).status.code() == Some(1));
     let server = Server::start(folder.path());
     post(folder.path(), &server, "one");
     fs::hard_link(&real, &names[2]).unwrap();
     let site = minimal_site(folder.path());
     let copy = other.path().join("copy.db");
     for name in &names {
-        let second = with(name, &["--addr", "127.0.0.1:0", "--site", site.to_str().unwrap()]);
-        let offline = with(name, &["backup", "--offline", copy.to_str().unwrap()]);
-        for refused in [second, offline] {
-            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        let second = run_with_data(name, &["--addr", "127.0.0.1:0", "--site", site.to_str().unwrap()]);
+        let offline = run_with_data(name, &["backup", "--offline", copy.to_str().unwrap()]);
+        for rejected in [second, offline] {
+            let stderr = String::from_utf8_lossy(&rejected.stderr).into_owned();
             assert!(
-                !refused.status.success() && said.contains("in use"),
-                "{}: {said}",
+                !rejected.status.success() && stderr.contains("in use"),
+                "{}: {stderr}",
                 name.display()
             );
         }
     }
-    let aside = with(&names[0], &["restore", real.to_str().unwrap(), "--force"]);
-    assert!(String::from_utf8_lossy(&aside.stderr).contains("in use"), "{aside:?}");
+    let rejected = run_with_data(&names[0], &["restore", real.to_str().unwrap(), "--force"]);
+    assert!(
+        String::from_utf8_lossy(&rejected.stderr).contains("in use"),
+        "{rejected:?}"
+    );
     drop(server);
     fs::remove_file(&names[2]).unwrap();
     assert_eq!(events(&names[0]).await, 1);
     assert_eq!(
         files(other.path(), ".db-"),
         [""; 0],
-        "its journal lies beside the file itself"
+        "the journal is beside the link instead of the file"
     );
-    let restored = with(&names[1], &["restore", real.to_str().unwrap(), "--force"]);
+    let restored = run_with_data(&names[1], &["restore", real.to_str().unwrap(), "--force"]);
     assert!(restored.status.success(), "{restored:?}");
     assert!(names[1].is_symlink() && real.is_file());
     assert_eq!(events(&real).await, 1);
@@ -144,15 +146,15 @@ fn partial_copies_of_a_killed_process_are_removed_at_the_next_start() {
     drop(server);
 }
 
-/// The doctor's line on the data file, and whether a server starts.
-fn judged(mut doctor: Command, mut server: Command, site: &Path) -> (String, bool) {
+/// The line of `doctor` on the data file, and whether a server starts.
+fn doctor_and_start(mut doctor: Command, mut server: Command, site: &Path) -> (String, bool) {
     let common = |command: &mut Command| {
         command.args(["--addr", "127.0.0.1:0", "--site"]).arg(site);
     };
     common(&mut doctor);
     common(&mut server);
-    let said = stdout(&doctor.arg("doctor").output().unwrap());
-    let line = said
+    let report = stdout(&doctor.arg("doctor").output().unwrap());
+    let line = report
         .lines()
         .find(|line| line.contains(" data file: "))
         .unwrap()
@@ -162,11 +164,15 @@ fn judged(mut doctor: Command, mut server: Command, site: &Path) -> (String, boo
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let mut first = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(process.stdout.take().unwrap()), &mut first).unwrap();
+    let mut address = String::new();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(process.stdout.take().unwrap()),
+        &mut address,
+    )
+    .unwrap();
     let _ = process.kill();
     process.wait().unwrap();
-    (line, !first.is_empty())
+    (line, !address.is_empty())
 }
 
 #[test]
@@ -192,14 +198,14 @@ fn doctor_fails_where_a_server_cannot_start() {
         "foreign.db",
     ]
     .map(at);
-    let nowhere = [
+    let unwritable = [
         Path::new("/proc/duplex.db").to_owned(),
         Path::new("/proc/no/duplex.db").to_owned(),
     ];
     let good = [at("fresh.db"), at("in/new/folders.db")];
-    let judge = |data: &Path| judged(duplex_with_data(data), duplex_with_data(data), &site);
-    for data in bad.iter().chain(&nowhere) {
-        let (line, starts) = judge(data);
+    let check = |data: &Path| doctor_and_start(duplex_with_data(data), duplex_with_data(data), &site);
+    for data in bad.iter().chain(&unwritable) {
+        let (line, starts) = check(data);
         assert!(
             line.starts_with("fail") && !starts,
             "{}: {line}, starts: {starts}",
@@ -207,7 +213,7 @@ fn doctor_fails_where_a_server_cannot_start() {
         );
     }
     for data in &good {
-        let (line, starts) = judge(data);
+        let (line, starts) = check(data);
         assert!(
             line.starts_with("ok") && starts,
             "{}: {line}, starts: {starts}",
@@ -227,7 +233,10 @@ fn doctor_fails_for_an_unusable_certificate() {
         &["doctor"],
     ]
     .concat();
-    let ill = run(folder.path(), &arguments);
-    assert_eq!(ill.status.code(), Some(1));
-    assert!(stdout(&ill).contains("fail configuration: /nonexistent.pem"), "{ill:?}");
+    let unhealthy = run(folder.path(), &arguments);
+    assert_eq!(unhealthy.status.code(), Some(1));
+    assert!(
+        stdout(&unhealthy).contains("fail configuration: /nonexistent.pem"),
+        "{unhealthy:?}"
+    );
 }

@@ -1,7 +1,7 @@
-//! What the release of 2026-11-23 wrote into its log, and events that came since: kept as it was written, and read for ever.
-//! `recorded/events_1.txt` has each event of each kind, `recorded/log_1.db` is a log of version 1 that holds them, and
-//! `recorded/events_1_later.txt` has the events that releases after it added. A change that
-//! breaks one of them takes a new version of its kind (`Decider::KEPT_VERSION`) and a step up to it; these files stay as they are.
+//! Compatibility with stored events: every event of the release of 2026-11-23 and of later ones stays readable.
+//! `recorded/events_1.txt` has each event of each kind, `recorded/log_1.db` is a log of version 1 that contains them, and
+//! `recorded/events_1_later.txt` has the events that later releases added. A change that breaks one of them requires a new version of
+//! its kind (`Decider::KEPT_VERSION`) and an upgrade step; these files must not change.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -31,14 +31,14 @@ fn recorded() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/recorded/log_1.db")
 }
 
-/// Whatever was said then is said still; what came since may stand beside it.
-pub fn still_says(old: &Value, new: &Value) -> bool {
+/// Whether `new` contains every value of `old`. Objects may have additional members.
+pub fn contains_all(old: &Value, new: &Value) -> bool {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => old
             .iter()
-            .all(|(name, old)| new.get(name).is_some_and(|new| still_says(old, new))),
+            .all(|(name, old)| new.get(name).is_some_and(|new| contains_all(old, new))),
         (Value::Array(old), Value::Array(new)) => {
-            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| still_says(old, new))
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| contains_all(old, new))
         }
         (old, new) => old == new,
     }
@@ -55,20 +55,24 @@ fn every_recorded_event_decodes_with_its_original_meaning() {
             .unwrap_or_else(|error| panic!("{line}: {error}"));
         let now = event.encode(Encoding::Json).unwrap();
         let [old, new]: [Value; 2] = [json.as_bytes(), &now.0].map(|json| serde_json::from_slice(json).unwrap());
-        assert!(still_says(&old, &new), "{line} became {new}");
-        // On every other way to a reader, too.
+        assert!(contains_all(&old, &new), "{line} became {new}");
+        // Every other representation for readers works, too.
         assert!(event.encode(Encoding::Postcard).is_ok(), "{line}");
         assert!(kind.current(json.as_bytes().to_vec()).is_ok());
         kind.fold(None).unwrap().apply(1, json.as_bytes()).unwrap();
     }
-    let of = |name: &str| {
+    let is_recorded = |name: &str| {
         EVENTS
             .lines()
             .chain(LATER.lines())
             .any(|line| line.split('\t').next() == Some(name))
     };
-    let missing: Vec<_> = kinds.iter().map(|kind| kind.name()).filter(|name| !of(name)).collect();
-    // What a node says of itself is in no file.
+    let missing: Vec<_> = kinds
+        .iter()
+        .map(|kind| kind.name())
+        .filter(|name| !is_recorded(name))
+        .collect();
+    // Samples of a node's status are not stored.
     assert_eq!(missing, ["status"]);
 }
 
@@ -92,11 +96,11 @@ async fn a_version_1_log_keeps_its_events_and_epoch() {
     }
     assert_eq!(topics.len(), 13, "{topics:?}");
     for topic in &topics {
-        let written = EVENTS
+        let recorded = EVENTS
             .lines()
             .filter(|line| line.split('\t').next() == Some(topic.kind()));
         let opened = log.open(topic, usize::MAX, 0).await.unwrap();
-        let count = written.count();
+        let count = recorded.count();
         assert_eq!(
             (opened.head.epoch, opened.head.last),
             (Epoch::new(EPOCH), count as u64),

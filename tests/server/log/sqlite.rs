@@ -1,4 +1,4 @@
-//! The log in a file: the contract, and what a file can suffer: another process, damage, a full disk, `kill -9`.
+//! The log in a file: the contract, locking, damaged files, full disks and `kill -9`.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -15,7 +15,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::*;
 
-fn made() -> (Arc<dyn Log>, TempDir) {
+fn new_log() -> (Arc<dyn Log>, TempDir) {
     let (log, folder) = fresh();
     (Arc::new(log), folder)
 }
@@ -25,18 +25,18 @@ fn fresh() -> (Sqlite, TempDir) {
     (Sqlite::open(&file(&folder)).unwrap(), folder)
 }
 
-/// In a folder that is not there yet.
+/// A path in a folder that does not exist yet.
 fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("data/duplex.log")
 }
 
-keeps_the_contract!(made());
+contract_tests!(new_log());
 
 #[tokio::test]
 async fn a_reopened_log_is_unchanged() {
     let (log, folder) = fresh();
     let lobby = topic(LOBBY);
-    talk(&log, &lobby, 0, 20).await;
+    append_messages(&log, &lobby, 0, 20).await;
     log.snapshot(&lobby, 15, b"state".to_vec(), newest(12), 0)
         .await
         .unwrap();
@@ -47,7 +47,7 @@ async fn a_reopened_log_is_unchanged() {
         let log = Sqlite::open(&file(&folder)).unwrap();
         assert_eq!(log.open(&lobby, 99, 0).await, opened, "closed: {closed}");
         assert_eq!(all(&log, &lobby).await, records);
-        // Dropped without a close.
+        // The log is dropped without a close.
     }
     let other = fresh();
     let epoch = other.0.open(&lobby, 0, 0).await.unwrap().head.epoch;
@@ -59,11 +59,11 @@ async fn a_closed_log_returns_unavailable() {
     let (log, folder) = fresh();
     let lobby = topic(LOBBY);
     log.close().await;
-    // The file is free although the log is still there.
-    let again = Sqlite::open(&file(&folder)).unwrap();
-    talk(&again, &lobby, 0, 1).await;
+    // The file is unlocked although the closed log still exists.
+    let reopened = Sqlite::open(&file(&folder)).unwrap();
+    append_messages(&reopened, &lobby, 0, 1).await;
     assert!(matches!(
-        log.append(&lobby, 1.into(), vec![said(1)]).await,
+        log.append(&lobby, 1.into(), vec![message_entry(1)]).await,
         Err(LogError::Unavailable(_))
     ));
     assert!(matches!(log.read(&lobby, 0, 1).await, Err(LogError::Unavailable(_))));
@@ -77,7 +77,12 @@ async fn a_closed_log_returns_unavailable() {
 async fn concurrent_appends_share_commits() {
     let (log, _folder) = fresh();
     let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
-    let results = join_all(names.iter().map(|name| log.append(name, 0.into(), vec![said(1)]))).await;
+    let results = join_all(
+        names
+            .iter()
+            .map(|name| log.append(name, 0.into(), vec![message_entry(1)])),
+    )
+    .await;
     assert!(results.iter().all(|result| *result == Ok(1)));
     let health = log.health();
     assert_eq!(health.appends, 400);
@@ -91,7 +96,7 @@ async fn a_conflict_does_not_affect_other_appends_of_its_commit() {
     let appends = names
         .iter()
         .zip(0..)
-        .map(|(name, n)| log.append(name, (n % 2).into(), vec![said(1)]));
+        .map(|(name, n)| log.append(name, (n % 2).into(), vec![message_entry(1)]));
     for (n, result) in join_all(appends).await.into_iter().enumerate() {
         assert_eq!(result, if n % 2 == 0 { Ok(1) } else { conflict(1, 0) });
     }
@@ -102,7 +107,7 @@ async fn a_conflict_does_not_affect_other_appends_of_its_commit() {
 async fn a_full_disk_is_reported_and_recovers() {
     let (log, _folder) = fresh();
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
-    talk(&log, &lobby, 0, 3).await;
+    append_messages(&log, &lobby, 0, 3).await;
     log.allow(1).await.unwrap();
     let large = |number| {
         entry(
@@ -112,7 +117,7 @@ async fn a_full_disk_is_reported_and_recovers() {
         )
     };
     let results = join_all([
-        log.append(&lobby, 3.into(), vec![said(4), large(5)]),
+        log.append(&lobby, 3.into(), vec![message_entry(4), large(5)]),
         log.append(&other, 0.into(), vec![large(6)]),
     ])
     .await;
@@ -124,13 +129,16 @@ async fn a_full_disk_is_reported_and_recovers() {
     assert_eq!(seqs(&all(&log, &lobby).await), [1, 2, 3]);
     assert_eq!(log.open(&lobby, 9, 0).await.unwrap().commands.len(), 3);
     log.allow(u32::MAX >> 1).await.unwrap();
-    assert_eq!(log.append(&lobby, 3.into(), vec![said(4), large(5)]).await, Ok(5));
+    assert_eq!(
+        log.append(&lobby, 3.into(), vec![message_entry(4), large(5)]).await,
+        Ok(5)
+    );
     assert_eq!(log.append(&other, 0.into(), vec![large(6)]).await, Ok(1));
 }
 
 /// `unshare -m sh -c 'mount -t tmpfs -o size=3m tmpfs /mnt && LOG_ON_A_SMALL_DISK=/mnt cargo test …'`
 #[tokio::test]
-#[ignore = "wants a disk that it may fill"]
+#[ignore = "needs a disk that it may fill"]
 async fn a_really_full_disk_is_reported_and_recovers() {
     let Ok(disk) = std::env::var("LOG_ON_A_SMALL_DISK") else {
         return;
@@ -162,8 +170,8 @@ async fn a_really_full_disk_is_reported_and_recovers() {
     println!("full after {last} appends");
 }
 
-/// What could not be opened must be as it was.
-fn refused(path: &Path) -> OpenError {
+/// The error of opening a file, which must not change the file.
+fn open_error(path: &Path) -> OpenError {
     let before = fs::read(path).unwrap();
     let error = Sqlite::open(path).err().unwrap();
     assert_eq!(fs::read(path).unwrap(), before);
@@ -174,7 +182,7 @@ fn refused(path: &Path) -> OpenError {
 #[tokio::test]
 async fn a_locked_file_is_rejected() {
     let (log, folder) = fresh();
-    assert!(matches!(refused(&file(&folder)), OpenError::Locked(_)));
+    assert!(matches!(open_error(&file(&folder)), OpenError::Locked(_)));
     log.close().await;
     Sqlite::open(&file(&folder)).unwrap();
 }
@@ -185,14 +193,14 @@ async fn a_foreign_file_is_rejected() {
     let path = folder.path().join("notes");
     for bytes in [&b""[..], b"x", &[0xa5; 10_000]] {
         fs::write(&path, bytes).unwrap();
-        assert!(matches!(refused(&path), OpenError::Foreign(_)));
+        assert!(matches!(open_error(&path), OpenError::Foreign(_)));
     }
     let path = folder.path().join("other.db");
     Connection::open(&path)
         .unwrap()
         .execute_batch("CREATE TABLE events (id)")
         .unwrap();
-    assert!(matches!(refused(&path), OpenError::Foreign(_)));
+    assert!(matches!(open_error(&path), OpenError::Foreign(_)));
     assert!(matches!(
         Sqlite::open(folder.path()),
         Err(OpenError::Io { .. } | OpenError::Sqlite { .. })
@@ -206,25 +214,25 @@ async fn a_newer_file_version_is_rejected() {
     let other = Connection::open(file(&folder)).unwrap();
     other.pragma_update(None, "user_version", 99).unwrap();
     other.close().unwrap();
-    assert!(matches!(refused(&file(&folder)), OpenError::Newer { found: 99, .. }));
+    assert!(matches!(open_error(&file(&folder)), OpenError::Newer { found: 99, .. }));
 }
 
 #[tokio::test]
 async fn a_damaged_file_is_rejected() {
     let (log, folder) = fresh();
     for n in 0..20 {
-        talk(&log, &topic(&format!("chat/{n}")), 0, 20).await;
+        append_messages(&log, &topic(&format!("chat/{n}")), 0, 20).await;
     }
     log.close().await;
-    let whole = fs::read(file(&folder)).unwrap();
-    assert!(whole.len() > 40_000);
-    let mut torn = whole.clone();
+    let intact = fs::read(file(&folder)).unwrap();
+    assert!(intact.len() > 40_000);
+    let mut torn = intact.clone();
     torn[20_000..30_000].fill(0xff);
-    for bytes in [&torn[..], &whole[..whole.len() / 2]] {
+    for bytes in [&torn[..], &intact[..intact.len() / 2]] {
         fs::write(file(&folder), bytes).unwrap();
-        assert!(matches!(refused(&file(&folder)), OpenError::Damaged { .. }));
+        assert!(matches!(open_error(&file(&folder)), OpenError::Damaged { .. }));
     }
-    fs::write(file(&folder), whole).unwrap();
+    fs::write(file(&folder), intact).unwrap();
     Sqlite::open(&file(&folder)).unwrap();
 }
 
@@ -241,13 +249,13 @@ async fn a_journal_without_its_database_is_preserved() {
 async fn a_backup_is_complete_and_has_its_own_epoch() {
     let (log, folder) = fresh();
     let lobby = topic(LOBBY);
-    talk(&log, &lobby, 0, 30).await;
+    append_messages(&log, &lobby, 0, 30).await;
     log.snapshot(&lobby, 20, b"state".to_vec(), newest(20), 0)
         .await
         .unwrap();
     let copy = folder.path().join("copy");
     log.backup(&copy).await.unwrap();
-    talk(&log, &lobby, 30, 1).await;
+    append_messages(&log, &lobby, 30, 1).await;
     let opened = Sqlite::open(&copy).unwrap();
     let (ours, theirs) = (
         log.open(&lobby, 99, 0).await.unwrap(),
@@ -261,12 +269,12 @@ async fn a_backup_is_complete_and_has_its_own_epoch() {
     );
     assert_eq!(all(&log, &lobby).await[..20], all(&opened, &lobby).await);
     assert!(matches!(log.backup(&copy).await, Err(BackupError::Exists)));
-    let nowhere = folder.path().join("no/folder/copy");
-    assert!(matches!(log.backup(&nowhere).await, Err(BackupError::Io(_))));
+    let missing_folder = folder.path().join("no/folder/copy");
+    assert!(matches!(log.backup(&missing_folder).await, Err(BackupError::Io(_))));
     assert!(!folder.path().join("copy.partial").exists());
 }
 
-/// The other process of the test below: appends for ever, and says what was answered.
+/// The process that the test below starts and kills: appends forever and prints each acknowledged seq.
 #[tokio::test]
 #[ignore = "a process that another test starts and kills"]
 async fn append_until_killed() {
@@ -276,7 +284,7 @@ async fn append_until_killed() {
     let log = Sqlite::open(Path::new(&path)).unwrap();
     for seq in 1.. {
         let appended = log
-            .append(&topic(LOBBY), (seq - 1).into(), vec![said(seq.into())])
+            .append(&topic(LOBBY), (seq - 1).into(), vec![message_entry(seq.into())])
             .await;
         assert_eq!(appended, Ok(seq));
         println!("\nanswered {seq}");
@@ -322,16 +330,16 @@ async fn acknowledged_appends_survive_a_kill() {
 
 /// `cargo test --test server log::sqlite::throughput -- --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures, and asserts nothing"]
+#[ignore = "a measurement"]
 async fn throughput() {
     let (log, folder) = fresh();
     let start = Instant::now();
-    talk(&log, &topic(LOBBY), 0, 1000).await;
+    append_messages(&log, &topic(LOBBY), 0, 1000).await;
     let alone = 1000.0 / start.elapsed().as_secs_f64();
     let before = log.health();
     let names: Vec<_> = (0..100).map(|n| topic(&format!("chat/{n}"))).collect();
     let start = Instant::now();
-    join_all(names.iter().map(|name| talk(&log, name, 0, 200))).await;
+    join_all(names.iter().map(|name| append_messages(&log, name, 0, 200))).await;
     let together = 20_000.0 / start.elapsed().as_secs_f64();
     let commits = log.health().commits - before.commits;
     let start = Instant::now();
@@ -340,7 +348,7 @@ async fn throughput() {
     }
     let reads = 2000.0 / start.elapsed().as_secs_f64();
     println!("in {}", folder.path().display());
-    println!("one topic, one append after the other: {alone:.0} appends/s");
-    println!("100 topics at once: {together:.0} appends/s in {commits} commits for 20000");
-    println!("pages of 50 events, one after the other: {reads:.0} reads/s");
+    println!("one topic, sequential appends: {alone:.0} appends/s");
+    println!("100 topics, concurrent appends: {together:.0} appends/s in {commits} commits for 20000");
+    println!("pages of 50 events, sequential reads: {reads:.0} reads/s");
 }

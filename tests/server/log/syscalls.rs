@@ -1,6 +1,6 @@
-//! A kill before each system call that changes the log's folder: the real binary under strace, which ends it there. After each of them
-//! the next start finds the old log or the new one, with everything that was committed, and an orderly folder. Without strace
-//! nothing is tried here (`make setup` installs it); the steps between the system calls are tried everywhere, in the log's own tests.
+//! Kills the real binary, under strace, before each system call that changes the log's folder. After each kill the next start finds the
+//! old log or the new one, with everything that was committed, and no stray files. Skipped without strace (`make setup` installs it);
+//! the log's unit tests cover the steps between the system calls everywhere.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,18 +15,19 @@ use duplex_hub::log::sqlite::Sqlite;
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
-use super::file::version_1;
+use super::file::write_version_1;
 use super::*;
 use crate::harness::process::{duplex, minimal_site, run, stdout};
 
-/// System calls that change a folder or a file in it; of `openat` only those that make a file.
+/// System calls that change a folder or a file in it; `openat` counts only if it creates or truncates a file.
 const CHANGES: &str = "openat,write,pwrite64,ftruncate,fallocate,copy_file_range,sendfile,rename,renameat,renameat2,unlink,\
                        unlinkat,link,linkat,mkdir,mkdirat,chmod,fchmod,fchmodat";
 
-/// All of them take half a minute; of a row of writes to one file, the first, the second and the last stand for all.
+/// Set to test every system call, which takes half a minute. By default the first, the second and the last of consecutive writes to one file
+/// represent all of them.
 const ALL: &str = "DUPLEX_EVERY_SYSTEM_CALL";
 
-/// A system call, and which one of its name.
+/// The name of a system call, and its number among the calls of that name.
 type Call = (String, u32);
 
 fn traced(command: &Command, options: &[&str], out: &Path) -> Command {
@@ -43,7 +44,7 @@ fn traced(command: &Command, options: &[&str], out: &Path) -> Command {
     traced
 }
 
-/// What the main thread's trace says that changed `folder`.
+/// The system calls in the main thread's trace that changed `folder`.
 fn calls(trace: &str, folder: &Path) -> Vec<Call> {
     let folder = folder.to_str().unwrap();
     let main = trace.split_whitespace().next().unwrap_or_default();
@@ -54,41 +55,41 @@ fn calls(trace: &str, folder: &Path) -> Vec<Call> {
         };
         let count = counts.entry(name).or_default();
         *count += 1;
-        let made = name != "openat" || arguments.contains("O_CREAT") || arguments.contains("O_TRUNC");
-        if !arguments.contains(folder) || !made {
+        let changes_file = name != "openat" || arguments.contains("O_CREAT") || arguments.contains("O_TRUNC");
+        if !arguments.contains(folder) || !changes_file {
             continue;
         }
         let file = arguments.split('>').next().unwrap_or_default().to_owned();
         calls.push((name.to_owned(), *count));
         last.push((name.to_owned(), file));
     }
-    let row = |at: usize, other: Option<usize>| other.and_then(|other| last.get(other)) == last.get(at);
-    let stands = |at: usize| {
-        let middle = row(at, at.checked_sub(1)) && row(at, at.checked_sub(2)) && row(at, Some(at + 1));
+    let same = |at: usize, other: Option<usize>| other.and_then(|other| last.get(other)) == last.get(at);
+    let is_representative = |at: usize| {
+        let middle = same(at, at.checked_sub(1)) && same(at, at.checked_sub(2)) && same(at, Some(at + 1));
         std::env::var_os(ALL).is_some() || last[at].0 != "pwrite64" || !middle
     };
     (0..calls.len())
-        .filter(|at| stands(*at))
+        .filter(|at| is_representative(*at))
         .map(|at| calls[at].clone())
         .collect()
 }
 
-/// A way to change a folder: how it is before, the command, and what must be true after it was killed.
+/// A command that changes a folder: the folder's preparation, the command's arguments, and the checks after a kill.
 struct Scenario {
     name: &'static str,
-    make: fn(&Path),
+    prepare: fn(&Path),
     arguments: &'static [&'static str],
-    look: fn(&Path),
+    check: fn(&Path),
 }
 
 impl Scenario {
     fn folder(&self) -> TempDir {
         let folder = tempdir().unwrap();
-        (self.make)(folder.path());
+        (self.prepare)(folder.path());
         folder
     }
 
-    /// A server is killed as soon as it serves.
+    /// Runs the command under strace; a server is killed once it serves. Returns the trace.
     fn run(&self, folder: &Path, options: &[&str]) -> String {
         let out = folder
             .parent()
@@ -122,31 +123,31 @@ impl Scenario {
         trace
     }
 
-    fn try_all(&self) {
+    fn kill_at_every_call(&self) {
         let folder = self.folder();
         let trace = self.run(folder.path(), &["-e", &format!("trace={CHANGES}")]);
-        (self.look)(folder.path());
+        (self.check)(folder.path());
         let calls = calls(&trace, folder.path());
-        assert!(calls.len() > 2, "{}: nothing was changed: {trace}", self.name);
-        let left = Mutex::new(calls.into_iter());
+        assert!(calls.len() > 2, "{}: the command changed nothing: {trace}", self.name);
+        let remaining = Mutex::new(calls.into_iter());
         thread::scope(|threads| {
             for _ in 0..2 {
                 threads.spawn(|| {
                     loop {
-                        let next = left.lock().unwrap().next();
+                        let next = remaining.lock().unwrap().next();
                         let Some((call, count)) = next else { return };
-                        self.try_one(&call, count);
+                        self.kill_at(&call, count);
                     }
                 });
             }
         });
     }
 
-    fn try_one(&self, call: &str, count: u32) {
+    fn kill_at(&self, call: &str, count: u32) {
         let folder = self.folder();
         let kill = format!("inject={call}:signal=KILL:when={count}");
         let trace = self.run(folder.path(), &["-e", &format!("trace={call}"), "-e", &kill]);
-        // It was killed in this call, and not when it served.
+        // It was killed in this call, not later as a serving server.
         let killed = trace.lines().any(|line| line.contains(call) && line.ends_with("= ?"));
         assert!(killed, "{}, {call} {count}: {trace}", self.name);
         eprintln!(
@@ -154,43 +155,43 @@ impl Scenario {
             self.name,
             names(folder.path())
         );
-        (self.look)(folder.path());
+        (self.check)(folder.path());
     }
 }
 
 fn has_strace() -> bool {
-    let there = Command::new("strace")
+    let status = Command::new("strace")
         .args(["-f", "-o", "/dev/null", "true"])
         .stderr(Stdio::null())
         .status();
-    let there = there.is_ok_and(|status| status.success());
-    if !there {
-        eprintln!("skipped: there is no strace, or it may not trace here; `make setup` installs it");
+    let found = status.is_ok_and(|status| status.success());
+    if !found {
+        eprintln!("skipped: strace is missing or not permitted; `make setup` installs it");
     }
-    there
+    found
 }
 
-/// With `count` events in its lobby, all but one of them only in the journal, as a killed server leaves it.
-fn log(path: &Path, count: u64) {
+/// Writes a log with `count` events in its lobby, all but one of them only in the journal, as a killed server leaves it.
+fn write_log(path: &Path, count: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let made = tempdir().unwrap();
-        let from = made.path().join("log");
+        let source = tempdir().unwrap();
+        let from = source.path().join("log");
         let log = Sqlite::open(&from).unwrap();
-        talk(&log, &topic(LOBBY), 0, 1).await;
+        append_messages(&log, &topic(LOBBY), 0, 1).await;
         log.close().await;
         drop(log);
         let log = Sqlite::open(&from).unwrap();
-        talk(&log, &topic(LOBBY), 1, count - 1).await;
+        append_messages(&log, &topic(LOBBY), 1, count - 1).await;
         for part in ["", "-wal"] {
-            let name = |of: &Path| format!("{}{part}", of.display());
+            let name = |path: &Path| format!("{}{part}", path.display());
             fs::copy(name(&from), name(path)).unwrap();
         }
         log.close().await;
     });
 }
 
-/// What a start finds: as many events.
+/// The number of events after opening the log.
 fn events(path: &Path) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -213,8 +214,8 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What is in the folder but a log, its lock and its keys, and what begins as `known` says.
-fn litter(folder: &Path, known: &[&str]) -> Vec<String> {
+/// Stray files: all but a log, its lock and keys, and names that begin with one of `known`.
+fn stray_files(folder: &Path, known: &[&str]) -> Vec<String> {
     let own = [
         "duplex.db",
         "duplex.db-wal",
@@ -249,16 +250,16 @@ fn litter(folder: &Path, known: &[&str]) -> Vec<String> {
 fn a_kill_during_the_first_start_is_recoverable() {
     let scenario = Scenario {
         name: "first start",
-        make: |_| {},
+        prepare: |_| {},
         arguments: &[],
-        look: |folder| {
+        check: |folder| {
             assert_eq!(events(&folder.join("duplex.db")), 0);
-            Token::kept(&folder.join("duplex.db")).unwrap(); // as a start does then
-            assert_eq!(litter(folder, &[]), [""; 0]);
+            Token::kept(&folder.join("duplex.db")).unwrap(); // as the start does next
+            assert_eq!(stray_files(folder, &[]), [""; 0]);
         },
     };
     if has_strace() {
-        scenario.try_all();
+        scenario.kill_at_every_call();
     }
 }
 
@@ -266,20 +267,20 @@ fn a_kill_during_the_first_start_is_recoverable() {
 fn a_kill_during_an_upgrade_is_recoverable() {
     let scenario = Scenario {
         name: "upgrade",
-        make: |folder| version_1(&folder.join("duplex.db")),
+        prepare: |folder| write_version_1(&folder.join("duplex.db")),
         arguments: &[],
-        look: |folder| {
+        check: |folder| {
             let path = folder.join("duplex.db");
             assert_eq!(events(&path), 2);
             let epoch = Connection::open(&path).unwrap();
             let epoch = epoch.query_row("SELECT epoch FROM meta", (), |row| row.get::<_, u64>(0));
             assert_eq!(epoch, Ok(7));
             Token::kept(&folder.join("duplex.db")).unwrap();
-            assert_eq!(litter(folder, &[]), [""; 0]);
+            assert_eq!(stray_files(folder, &[]), [""; 0]);
         },
     };
     if has_strace() {
-        scenario.try_all();
+        scenario.kill_at_every_call();
     }
 }
 
@@ -287,20 +288,20 @@ fn a_kill_during_an_upgrade_is_recoverable() {
 fn a_kill_during_the_first_start_after_a_restore_is_recoverable() {
     let scenario = Scenario {
         name: "first start after a restore",
-        make: |folder| {
-            log(&folder.join("backup.db"), 5);
+        prepare: |folder| {
+            write_log(&folder.join("backup.db"), 5);
             let restored = run(folder, &["restore", folder.join("backup.db").to_str().unwrap()]);
             assert!(restored.status.success(), "{restored:?}");
         },
         arguments: &[],
-        look: |folder| {
+        check: |folder| {
             assert_eq!(events(&folder.join("duplex.db")), 5);
             Token::kept(&folder.join("duplex.db")).unwrap();
-            assert_eq!(litter(folder, &["backup.db-"]), [""; 0]);
+            assert_eq!(stray_files(folder, &["backup.db-"]), [""; 0]);
         },
     };
     if has_strace() {
-        scenario.try_all();
+        scenario.kill_at_every_call();
     }
 }
 
@@ -310,15 +311,15 @@ const RESTORE: &[&str] = &["restore", "HERE/backup.db", "--force"];
 fn a_kill_during_a_restore_is_recoverable() {
     let scenario = Scenario {
         name: "restore",
-        make: |folder| {
-            log(&folder.join("duplex.db"), 3);
-            log(&folder.join("backup.db"), 5);
+        prepare: |folder| {
+            write_log(&folder.join("duplex.db"), 3);
+            write_log(&folder.join("backup.db"), 5);
         },
         arguments: RESTORE,
-        look: |folder| {
+        check: |folder| {
             let path = folder.join("duplex.db");
             let found = events(&path);
-            assert_eq!(litter(folder, &["backup.db-", "duplex.db.replaced-"]), [""; 0]);
+            assert_eq!(stray_files(folder, &["backup.db-", "duplex.db.replaced-"]), [""; 0]);
             let aside = names(folder)
                 .into_iter()
                 .find(|name| name.starts_with("duplex.db.replaced-"));
@@ -341,7 +342,7 @@ fn a_kill_during_a_restore_is_recoverable() {
         },
     };
     if has_strace() {
-        scenario.try_all();
+        scenario.kill_at_every_call();
     }
 }
 
@@ -349,50 +350,50 @@ fn a_kill_during_a_restore_is_recoverable() {
 fn a_kill_during_a_backup_is_recoverable() {
     let scenario = Scenario {
         name: "backup",
-        make: |folder| log(&folder.join("duplex.db"), 3),
+        prepare: |folder| write_log(&folder.join("duplex.db"), 3),
         arguments: &["backup", "--offline", "HERE/backup.db"],
-        look: |folder| {
+        check: |folder| {
             let copy = folder.join("backup.db");
-            let made = copy.exists() || {
-                let again = run(folder, &["backup", "--offline", copy.to_str().unwrap()]);
-                again.status.success()
+            let copied = copy.exists() || {
+                let retried = run(folder, &["backup", "--offline", copy.to_str().unwrap()]);
+                retried.status.success()
             };
-            assert!(made);
+            assert!(copied);
             assert_eq!((events(&copy), events(&folder.join("duplex.db"))), (3, 3));
-            assert_eq!(litter(folder, &[]), [""; 0]);
+            assert_eq!(stray_files(folder, &[]), [""; 0]);
         },
     };
     if has_strace() {
-        scenario.try_all();
+        scenario.kill_at_every_call();
     }
 }
 
 #[test]
 fn a_kill_during_token_creation_is_recoverable() {
-    let kept = Scenario {
+    let first = Scenario {
         name: "token",
-        make: |_| {},
+        prepare: |_| {},
         arguments: &["token"],
-        look: |folder| {
+        check: |folder| {
             let token = stdout(&run(folder, &["token"]));
             assert_eq!(token.trim().len(), 64);
             assert_eq!(stdout(&run(folder, &["token"])), token);
-            assert_eq!(litter(folder, &[]), [""; 0]);
+            assert_eq!(stray_files(folder, &[]), [""; 0]);
         },
     };
     let created = Scenario {
         name: "token create",
-        make: |folder| assert!(run(folder, &["token", "create", "--role", "read"]).status.success()),
+        prepare: |folder| assert!(run(folder, &["token", "create", "--role", "read"]).status.success()),
         arguments: &["token", "create", "--role", "notify"],
-        look: |folder| {
+        check: |folder| {
             assert!(run(folder, &["token", "create", "--role", "operator"]).status.success());
             let list = stdout(&run(folder, &["token", "list"]));
             assert!(list.contains("read") && list.contains("operator"), "{list}");
-            assert_eq!(litter(folder, &[]), [""; 0]);
+            assert_eq!(stray_files(folder, &[]), [""; 0]);
         },
     };
     if has_strace() {
-        kept.try_all();
-        created.try_all();
+        first.kill_at_every_call();
+        created.kill_at_every_call();
     }
 }

@@ -112,11 +112,11 @@ impl World {
 
     pub async fn run(mut self) -> Result<Tally, String> {
         for (at, step) in std::mem::take(&mut self.plan.steps) {
-            self.sleep_until(self.began + at).await;
+            self.advance_to(self.began + at).await;
             self.fault()?;
             self.step(step).await;
         }
-        self.sleep_until(self.began + self.plan.end).await;
+        self.advance_to(self.began + self.plan.end).await;
         self.heal().await;
         let fed = self.settle().await?;
         let logs = Logs::read(&self.server, &self.plan.topics).await?;
@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Time passes; nothing is expected of it.
-    async fn sleep_until(&self, at: Instant) {
+    async fn advance_to(&self, at: Instant) {
         let nothing = Notify::new();
         let _ = timeout_at(at, nothing.notified()).await;
     }
@@ -271,7 +271,7 @@ impl World {
             match unrest {
                 None => return Ok(fed),
                 Some(what) if Instant::now() > end => return Err(format!("not settled: {what}")),
-                Some(_) => self.sleep_until(Instant::now() + LOOK).await,
+                Some(_) => self.advance_to(Instant::now() + LOOK).await,
             }
         }
     }
@@ -295,7 +295,7 @@ impl World {
             if Instant::now() > end {
                 return Err(format!("{open} connections are left, and {stats:?}"));
             }
-            self.sleep_until(Instant::now() + LOOK).await;
+            self.advance_to(Instant::now() + LOOK).await;
         }
     }
 }
