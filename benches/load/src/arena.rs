@@ -1,106 +1,125 @@
-//! Players of the arena over real WebSockets, who steer and acknowledge at every frame: what a tick costs the server, what
-//! each viewer is sent, and how evenly the frames come. Reads of a frame no more than its tick.
+//! Arena players over real WebSockets, which steer and acknowledge every frame. Measures the server's CPU per tick, the bytes to each
+//! viewer, and the jitter of frames. Of a frame only the tick is decoded.
 
 use crate::{
     Result,
     args::Args,
-    crowd::Crowd,
+    clients::Clients,
     latency::Latencies,
-    process::Used,
-    socket::{Door, News, Outbox},
+    process::CpuUsage,
+    socket::{Endpoint, Outbox, SocketEvent},
 };
 use std::time::{Duration, Instant};
 
-/// Frames that are due in a second.
+/// Frames per second.
 const RATE: u32 = 30;
-/// A player turns after so many frames; and asks again for a body, for the one it had may have been eaten.
-const TURN: u32 = 25;
-const AGAIN: u32 = 30;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Frames after which a player turns.
+const TURN_FRAMES: u32 = 25;
+/// Frames after which a player requests a new body, since its body may have been eaten.
+const RESPAWN_FRAMES: u32 = 30;
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 struct Player {
     frames: u32,
     tick: u32,
-    /// Of the last intent.
-    number: u32,
+    /// The number of the last intent.
+    intent: u32,
 }
 
 #[derive(Default)]
-struct Heard {
+struct FrameStats {
     bytes: u64,
     frames: u64,
-    /// Of the first player's frames: when the last one came, and how far from its due time each was.
+    /// The first player's last frame and its time of arrival, and the distance of each frame from its due time.
     last: Option<(u32, Instant)>,
     jitter: Latencies,
-    counts: bool,
+    is_counting: bool,
 }
 
 pub fn arena(args: &Args) -> Result<()> {
     let (pid, viewers) = (args.number("pid")?, args.number("viewers")? as usize);
-    let mut crowd = Crowd::new(args.addr()?)?;
+    let mut clients = Clients::new(args.addr()?)?;
     let mut players: Vec<Player> = (0..viewers).map(|_| Player::default()).collect();
-    let mut heard = Heard::default();
-    for who in 0..viewers {
-        let headers = format!("Cookie: visitor={:032x}\r\n", who + 1);
-        crowd.connect(who, &Door { path: "/api/arena", headers })?;
-        crowd.turn(Duration::from_millis(1), |who, out, news| hear(&mut players, &mut heard, who, out, news))?;
+    let mut stats = FrameStats::default();
+    for player_id in 0..viewers {
+        let headers = format!("Cookie: visitor={:032x}\r\n", player_id + 1);
+        clients.connect(
+            player_id,
+            &Endpoint {
+                path: "/api/arena",
+                headers,
+            },
+        )?;
+        clients.poll(Duration::from_millis(1), |player_id, out, event| {
+            on_event(&mut players, &mut stats, player_id, out, event)
+        })?;
     }
     let began = Instant::now();
     while players.iter().any(|player| player.frames == 0) {
-        if began.elapsed() > PATIENCE {
-            return Err("not every player got a frame".into());
+        if began.elapsed() > TIMEOUT {
+            return Err("not every player received a frame".into());
         }
-        crowd.turn(Duration::from_millis(20), |who, out, news| hear(&mut players, &mut heard, who, out, news))?;
+        clients.poll(Duration::from_millis(20), |player_id, out, event| {
+            on_event(&mut players, &mut stats, player_id, out, event)
+        })?;
     }
-    let mut listen = |players: &mut Vec<Player>, heard: &mut Heard, length: Duration| -> Result<()> {
-        let end = Instant::now() + length;
+    let mut run = |players: &mut Vec<Player>, stats: &mut FrameStats, duration: Duration| -> Result<()> {
+        let end = Instant::now() + duration;
         while Instant::now() < end {
-            crowd.turn(Duration::from_millis(20), |who, out, news| hear(players, heard, who, out, news))?;
+            clients.poll(Duration::from_millis(20), |player_id, out, event| {
+                on_event(players, stats, player_id, out, event)
+            })?;
         }
         Ok(())
     };
-    listen(&mut players, &mut heard, args.seconds("warmup")?)?;
-    (heard.counts, heard.last) = (true, None);
-    let (start, first) = (Used::now(pid)?, players[0].tick);
-    listen(&mut players, &mut heard, args.seconds("seconds")?)?;
-    let (used, ticks) = (start.until_now()?, players[0].tick - first);
-    if ticks == 0 || heard.frames == 0 {
-        return Err("no frames came".into());
+    run(&mut players, &mut stats, args.seconds("warmup")?)?;
+    (stats.is_counting, stats.last) = (true, None);
+    let (start, first) = (CpuUsage::now(pid)?, players[0].tick);
+    run(&mut players, &mut stats, args.seconds("seconds")?)?;
+    let (used, ticks) = (start.since_start()?, players[0].tick - first);
+    if ticks == 0 || stats.frames == 0 {
+        return Err("no frames were received".into());
     }
     let each = viewers as f64 * used.wall;
     println!(
         r#"{{"viewers":{viewers},"ticks_s":{:.2},"cpu_us":{:.1},"bytes_s":{:.0},"frames_s":{:.2},{},{}}}"#,
         f64::from(ticks) / used.wall,
         used.server * 1e6 / f64::from(ticks),
-        heard.bytes as f64 / each,
-        heard.frames as f64 / each,
+        stats.bytes as f64 / each,
+        stats.frames as f64 / each,
         used.busy(),
-        heard.jitter.json(),
+        stats.jitter.json(),
     );
     Ok(())
 }
 
-fn hear(players: &mut [Player], heard: &mut Heard, who: usize, out: &mut Outbox, news: News) -> Result<()> {
-    let player = players.get_mut(who).ok_or("a frame for nobody")?;
-    if let News::Payload(frame) = news {
+fn on_event(
+    players: &mut [Player],
+    stats: &mut FrameStats,
+    player_id: usize,
+    out: &mut Outbox,
+    event: SocketEvent,
+) -> Result<()> {
+    let player = players.get_mut(player_id).ok_or("a frame for an unknown player")?;
+    if let SocketEvent::Payload(frame) = event {
         player.tick = tick(frame).ok_or("a frame without a tick")?;
         player.frames += 1;
-        if heard.counts {
-            heard.bytes += frame.len() as u64;
-            heard.frames += 1;
-            if who == 0 {
-                heard.time(player.tick);
+        if stats.is_counting {
+            stats.bytes += frame.len() as u64;
+            stats.frames += 1;
+            if player_id == 0 {
+                stats.record_jitter(player.tick);
             }
         }
     }
-    let say = player.say(who as u32);
-    out.binary(&say);
+    let turn = player.next_turn(player_id as u32);
+    out.binary(&turn);
     Ok(())
 }
 
-impl Heard {
-    fn time(&mut self, tick: u32) {
+impl FrameStats {
+    fn record_jitter(&mut self, tick: u32) {
         let now = Instant::now();
         if let Some((before, at)) = self.last {
             let due = Duration::from_secs(1) * (tick - before) / RATE;
@@ -111,44 +130,46 @@ impl Heard {
 }
 
 impl Player {
-    /// The acknowledgement, at times a wish for a body, and one intent: ahead with all one's might, and at times elsewhere.
-    fn say(&mut self, who: u32) -> Vec<u8> {
-        self.number += 1;
+    /// The acknowledgement, sometimes a request for a body, and one intent: full speed ahead, in a direction that changes at times.
+    fn next_turn(&mut self, player_id: u32) -> Vec<u8> {
+        self.intent += 1;
         let mut turn = vec![1];
-        number(&mut turn, self.tick);
-        number(&mut turn, 0);
-        if self.frames.is_multiple_of(AGAIN) {
+        push_varint(&mut turn, self.tick);
+        push_varint(&mut turn, 0);
+        if self.frames.is_multiple_of(RESPAWN_FRAMES) {
             turn.push(1);
-            number(&mut turn, 1 + self.frames / AGAIN);
+            push_varint(&mut turn, 1 + self.frames / RESPAWN_FRAMES);
             turn.extend([1, b'L']);
         } else {
             turn.push(0);
         }
-        number(&mut turn, self.number);
-        let heading = (self.frames / TURN).wrapping_mul(97).wrapping_add(who.wrapping_mul(61)) as u8;
+        push_varint(&mut turn, self.intent);
+        let heading = (self.frames / TURN_FRAMES)
+            .wrapping_mul(97)
+            .wrapping_add(player_id.wrapping_mul(61)) as u8;
         turn.extend([1, heading, 4]);
         turn
     }
 }
 
-fn number(to: &mut Vec<u8>, number: u32) {
-    let mut rest = number;
+fn push_varint(out: &mut Vec<u8>, value: u32) {
+    let mut rest = value;
     while rest >= 0x80 {
-        to.push(rest as u8 | 0x80);
+        out.push(rest as u8 | 0x80);
         rest >>= 7;
     }
-    to.push(rest as u8);
+    out.push(rest as u8);
 }
 
-/// Of a binary frame, or of one in JSON.
+/// The tick of a frame, binary or JSON.
 fn tick(frame: &[u8]) -> Option<u32> {
     if let Some(rest) = frame.strip_prefix(br#"{"tick":"#) {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
         return Some(digits.fold(0, |tick, digit| tick * 10 + u32::from(digit - b'0')));
     }
     let mut tick = 0;
-    for (place, byte) in frame.get(1..)?.iter().take(5).enumerate() {
-        tick |= u32::from(byte & 0x7f) << (7 * place);
+    for (index, byte) in frame.get(1..)?.iter().take(5).enumerate() {
+        tick |= u32::from(byte & 0x7f) << (7 * index);
         if *byte < 0x80 {
             return Some(tick);
         }
@@ -161,20 +182,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tick_is_read_from_either_frame() {
+    fn the_tick_is_decoded_from_both_encodings() {
         assert_eq!(tick(br#"{"tick":1234,"bodies":[]}"#), Some(1234));
         let mut frame = vec![1];
-        number(&mut frame, 70_000);
+        push_varint(&mut frame, 70_000);
         frame.extend([9, 9]);
         assert_eq!(tick(&frame), Some(70_000));
         assert_eq!(tick(&[1, 0x80]), None);
     }
 
     #[test]
-    fn a_turn_is_as_the_server_reads_it() {
-        let mut player = Player { frames: 1, tick: 200, number: 0 };
-        assert_eq!(player.say(0), [1, 200, 1, 0, 0, 1, 1, 0, 4]);
-        player.frames = AGAIN;
-        assert_eq!(player.say(0)[..7], [1, 200, 1, 0, 1, 2, 1]);
+    fn a_turn_has_the_servers_encoding() {
+        let mut player = Player {
+            frames: 1,
+            tick: 200,
+            intent: 0,
+        };
+        assert_eq!(player.next_turn(0), [1, 200, 1, 0, 0, 1, 1, 0, 4]);
+        player.frames = RESPAWN_FRAMES;
+        assert_eq!(player.next_turn(0)[..7], [1, 200, 1, 0, 1, 2, 1]);
     }
 }

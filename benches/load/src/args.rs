@@ -1,13 +1,13 @@
-//! What a measurement is told on the command line.
+//! The command-line arguments of a measurement.
 
 use crate::Result;
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
-/// `key=value ...`
+/// Arguments of the form `key=value ...`.
 pub struct Args(HashMap<String, String>);
 
 impl Args {
-    pub fn read(args: impl Iterator<Item = String>) -> Self {
+    pub fn parse(args: impl Iterator<Item = String>) -> Self {
         let pair = |arg: String| {
             arg.split_once('=')
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))

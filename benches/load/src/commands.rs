@@ -1,26 +1,26 @@
-//! Commands to Duplex, each of which makes one event that is kept before it is answered.
+//! Commands to Duplex, each of which appends one durable event before it is answered.
 
 use crate::{
     Result,
     args::Args,
-    crowd::Crowd,
+    clients::Clients,
     latency::Latencies,
-    process::Used,
-    server::{Heard, ROOM, Server, edit, post},
-    socket::{News, Outbox},
+    process::CpuUsage,
+    server::{ROOM, Server, ServerMessage, edit, post},
+    socket::{Outbox, SocketEvent},
 };
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-struct Flow {
+struct CommandLoad {
     topics: Vec<String>,
-    /// In each topic, the message that is edited.
+    /// The seq of the edited message in each topic.
     posts: Vec<u64>,
-    /// And the newest event's seq.
+    /// The seq of the newest event in each topic.
     newest: Vec<u64>,
     sessions: Vec<Session>,
     in_flight: u64,
@@ -31,7 +31,7 @@ struct Flow {
 #[derive(Default)]
 struct Session {
     sent: u64,
-    under_way: HashMap<u64, Instant>,
+    pending: HashMap<u64, Instant>,
 }
 
 pub fn commands(args: &Args) -> Result<()> {
@@ -40,8 +40,8 @@ pub fn commands(args: &Args) -> Result<()> {
         args.number("sessions")? as usize,
         args.number("topics")?,
     );
-    let mut crowd = Crowd::new(args.addr()?)?;
-    let mut flow = Flow {
+    let mut clients = Clients::new(args.addr()?)?;
+    let mut load = CommandLoad {
         topics: (0..topics).map(|nth| format!("{ROOM}-{nth}")).collect(),
         posts: Vec::new(),
         newest: vec![0; topics as usize],
@@ -50,60 +50,62 @@ pub fn commands(args: &Args) -> Result<()> {
         accepted: 0,
         latencies: None,
     };
-    let (door, deadline) = (Server::Json.door(true), Instant::now() + PATIENCE);
-    crowd.connect(0, &door)?;
-    while flow.posts.len() < flow.topics.len() {
+    let (endpoint, deadline) = (Server::Json.endpoint(true), Instant::now() + TIMEOUT);
+    clients.connect(0, &endpoint)?;
+    while load.posts.len() < load.topics.len() {
         if Instant::now() > deadline {
-            return Err(format!("{} of {topics} topics are there", flow.posts.len()).into());
+            return Err(format!("only {} of {topics} topics are ready", load.posts.len()).into());
         }
-        crowd.turn(Duration::from_millis(100), |_, out, news| flow.prepare(out, news))?;
+        clients.poll(Duration::from_millis(100), |_, out, event| load.prepare(out, event))?;
     }
-    for who in 1..sessions {
-        crowd.connect(who, &door)?;
+    for session_id in 1..sessions {
+        clients.connect(session_id, &endpoint)?;
     }
-    crowd.say(0, |out| flow.fill(0, out))?;
+    clients.send(0, |out| load.send_pending(0, out))?;
 
-    let mut run = |flow: &mut Flow, length: Duration| -> Result<u64> {
-        let (before, end) = (flow.accepted, Instant::now() + length);
+    let mut run = |load: &mut CommandLoad, duration: Duration| -> Result<u64> {
+        let (before, end) = (load.accepted, Instant::now() + duration);
         while Instant::now() < end {
-            crowd.turn(Duration::from_millis(100), |who, out, news| flow.hear(who, out, news))?;
+            clients.poll(Duration::from_millis(100), |session_id, out, event| {
+                load.on_event(session_id, out, event)
+            })?;
         }
-        Ok(flow.accepted - before)
+        Ok(load.accepted - before)
     };
-    run(&mut flow, args.seconds("warmup")?)?;
-    flow.latencies = Some(Latencies::default());
-    let start = Used::now(pid)?;
-    let accepted = run(&mut flow, args.seconds("seconds")?)?;
-    let used = start.until_now()?;
-    let events: u64 = std::iter::zip(&flow.newest, &flow.posts)
+    run(&mut load, args.seconds("warmup")?)?;
+    load.latencies = Some(Latencies::default());
+    let start = CpuUsage::now(pid)?;
+    let accepted = run(&mut load, args.seconds("seconds")?)?;
+    let used = start.since_start()?;
+    let events: u64 = std::iter::zip(&load.newest, &load.posts)
         .map(|(newest, post)| newest.saturating_sub(*post))
         .sum();
-    if accepted == 0 || events < flow.accepted {
-        return Err(format!("{} commands were accepted and made {events} events", flow.accepted).into());
+    if accepted == 0 || events < load.accepted {
+        return Err(format!("{} commands were accepted but appended {events} events", load.accepted).into());
     }
     println!(
         r#"{{"commands":{accepted},"rate":{:.0},"cpu_us":{:.4},{},{}}}"#,
         accepted as f64 / used.wall,
         used.server * 1e6 / accepted as f64,
-        flow.latencies.take().unwrap_or_default().json(),
+        load.latencies.take().unwrap_or_default().json(),
         used.busy(),
     );
     Ok(())
 }
 
-impl Flow {
-    /// A message in each topic, one after the other.
-    fn prepare(&mut self, out: &mut Outbox, news: News) -> Result<()> {
-        match news {
-            News::Opened => Server::hello(out),
-            News::Payload(payload) => match Server::Json.hear(payload, None, out)? {
-                Heard::Reply { seq, .. } => self.posts.push(seq),
+impl CommandLoad {
+    /// Posts a message to each topic, one after the other.
+    fn prepare(&mut self, out: &mut Outbox, event: SocketEvent) -> Result<()> {
+        match event {
+            SocketEvent::Opened => Server::hello(out),
+            SocketEvent::Payload(payload) => match Server::Json.decode(payload, None, out)? {
+                ServerMessage::Reply { seq, .. } => self.posts.push(seq),
                 // The welcome.
                 _ if self.posts.is_empty() => {}
                 _ => return Ok(()),
             },
         }
-        if let (News::Payload(_), Some(topic)) = (news, self.topics.get(self.posts.len())) {
+        if let (SocketEvent::Payload(_), Some(topic)) = (event, self.topics.get(self.posts.len())) {
             let session = &mut self.sessions[0];
             session.sent += 1;
             out.text(post(topic, 0, session.sent).as_bytes());
@@ -111,22 +113,22 @@ impl Flow {
         Ok(())
     }
 
-    fn hear(&mut self, who: usize, out: &mut Outbox, news: News) -> Result<()> {
-        match news {
-            News::Opened => Server::hello(out),
-            News::Payload(payload) => match Server::Json.hear(payload, None, out)? {
-                Heard::Reply { number, seq, .. } => self.answered(who, number, seq)?,
+    fn on_event(&mut self, session_id: usize, out: &mut Outbox, event: SocketEvent) -> Result<()> {
+        match event {
+            SocketEvent::Opened => Server::hello(out),
+            SocketEvent::Payload(payload) => match Server::Json.decode(payload, None, out)? {
+                ServerMessage::Reply { number, seq, .. } => self.on_reply(session_id, number, seq)?,
                 _ => return Ok(()),
             },
         }
-        self.fill(who, out);
+        self.send_pending(session_id, out);
         Ok(())
     }
 
-    fn answered(&mut self, who: usize, number: u64, seq: u64) -> Result<()> {
-        let sent = self.sessions[who].under_way.remove(&number);
-        let sent = sent.ok_or_else(|| format!("command {number} was answered twice, or another's"))?;
-        let newest = &mut self.newest[topic_of(who, number, self.topics.len())];
+    fn on_reply(&mut self, session_id: usize, number: u64, seq: u64) -> Result<()> {
+        let sent = self.sessions[session_id].pending.remove(&number);
+        let sent = sent.ok_or_else(|| format!("command {number} was answered twice or not sent by this session"))?;
+        let newest = &mut self.newest[topic_of(session_id, number, self.topics.len())];
         *newest = seq.max(*newest);
         self.accepted += 1;
         if let Some(latencies) = &mut self.latencies {
@@ -135,19 +137,20 @@ impl Flow {
         Ok(())
     }
 
-    fn fill(&mut self, who: usize, out: &mut Outbox) {
-        let session = &mut self.sessions[who];
-        while (session.under_way.len() as u64) < self.in_flight {
+    /// Sends commands until `in_flight` of them are pending.
+    fn send_pending(&mut self, session_id: usize, out: &mut Outbox) {
+        let session = &mut self.sessions[session_id];
+        while (session.pending.len() as u64) < self.in_flight {
             session.sent += 1;
-            let nth = topic_of(who, session.sent, self.topics.len());
-            let command = edit(&self.topics[nth], who, session.sent, self.posts[nth]);
+            let nth = topic_of(session_id, session.sent, self.topics.len());
+            let command = edit(&self.topics[nth], session_id, session.sent, self.posts[nth]);
             out.text(command.as_bytes());
-            session.under_way.insert(session.sent, Instant::now());
+            session.pending.insert(session.sent, Instant::now());
         }
     }
 }
 
-/// From one topic to the next, and each session from another one on.
-fn topic_of(who: usize, number: u64, topics: usize) -> usize {
-    (who + number as usize) % topics
+/// Each session goes round the topics, starting at another one.
+fn topic_of(session_id: usize, number: u64, topics: usize) -> usize {
+    (session_id + number as usize) % topics
 }

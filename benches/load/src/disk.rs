@@ -1,4 +1,4 @@
-//! How long this disk takes to keep a page: what one durable commit waits for at least.
+//! The latency of a synced page write on this disk: the lower bound of a durable commit.
 
 use crate::{Result, args::Args, latency::Latencies};
 use std::{
@@ -12,7 +12,7 @@ pub fn disk(args: &Args) -> Result<()> {
     let (file, mut latencies) = (File::create(path)?, Latencies::default());
     while Instant::now() < end {
         let start = Instant::now();
-        // In the same place, as a journal that is used again: a file that grows costs more.
+        // At the same offset, like a reused journal: a growing file costs more.
         file.write_all_at(&[0x5a; 4096], 0)?;
         file.sync_data()?;
         latencies.add(start.elapsed());

@@ -1,22 +1,22 @@
-//! One message sent over and over and its echo expected; and what idle connections cost.
+//! The throughput of echoes, and the memory of idle connections.
 
 use crate::{
     Result,
     args::Args,
-    client::Client,
-    process::{Used, settled},
+    echo_client::EchoClient,
+    process::{CpuUsage, settled_memory},
 };
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use std::time::{Duration, Instant};
 
-fn connect(args: &Args, connections: u32) -> Result<Vec<Client>> {
+fn connect(args: &Args, connections: u32) -> Result<Vec<EchoClient>> {
     let (addr, path, size) = (args.addr()?, args.text("path")?, args.number("size")?);
     (0..connections)
-        .map(|nth| Client::connect(addr, path, size as usize, nth))
+        .map(|nth| EchoClient::connect(addr, path, size as usize, nth))
         .collect()
 }
 
-/// Keeps `in_flight` messages under way on every connection: all replies that are ready are read, then as many messages sent in one write.
+/// Keeps `in_flight` messages in flight on every connection: reads all available replies, then sends as many messages in one write.
 pub fn echo(args: &Args) -> Result<()> {
     let (pid, in_flight) = (args.number("pid")?, args.number("in_flight")?);
     let (warmup, seconds) = (args.seconds("warmup")?, args.seconds("seconds")?);
@@ -33,8 +33,8 @@ pub fn echo(args: &Args) -> Result<()> {
         client.send(in_flight)?;
     }
 
-    let mut run = |length: Duration| -> Result<u64> {
-        let (end, mut echoed) = (Instant::now() + length, 0);
+    let mut run = |duration: Duration| -> Result<u64> {
+        let (end, mut echoed) = (Instant::now() + duration, 0);
         while Instant::now() < end {
             poll.poll(&mut events, Some(Duration::from_millis(100)))?;
             for event in &events {
@@ -48,9 +48,9 @@ pub fn echo(args: &Args) -> Result<()> {
     };
 
     run(warmup)?;
-    let start = Used::now(pid)?;
+    let start = CpuUsage::now(pid)?;
     let messages = run(seconds)?;
-    let used = start.until_now()?;
+    let used = start.since_start()?;
     if messages == 0 || used.server == 0.0 {
         return Err(format!(
             "{messages} messages came back, process {pid} used {} s of CPU",
@@ -68,20 +68,20 @@ pub fn echo(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The server's resident memory before, with `connections` that never spoke, and after one message on each.
+/// The server's resident memory before, with `connections` that sent nothing, and after one message on each.
 pub fn idle(args: &Args) -> Result<()> {
     let (pid, connections, collect) = (
         args.number("pid")?,
         args.number("connections")?,
         args.number("collect")? > 0,
     );
-    // What the server allocates once, on its first connections, is no cost of a connection.
-    say_one_message(&mut connect(args, 100)?)?;
-    let before = settled(pid, collect)?;
+    // The first connections exclude one-time allocations of the server from the measurement.
+    echo_once(&mut connect(args, 100)?)?;
+    let before = settled_memory(pid, collect)?;
     let mut clients = connect(args, connections)?;
-    let silent = settled(pid, collect)?;
-    say_one_message(&mut clients)?;
-    let spoken = settled(pid, collect)?;
+    let silent = settled_memory(pid, collect)?;
+    echo_once(&mut clients)?;
+    let spoken = settled_memory(pid, collect)?;
     let each = |now: u64| (now as f64 - before as f64) / f64::from(connections);
     println!(
         r#"{{"connections":{connections},"before":{before},"silent":{silent},"spoken":{spoken},"idle_bytes":{:.0},"spoken_bytes":{:.0}}}"#,
@@ -91,7 +91,7 @@ pub fn idle(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn say_one_message(clients: &mut [Client]) -> Result<()> {
+fn echo_once(clients: &mut [EchoClient]) -> Result<()> {
     clients.iter_mut().try_for_each(|client| client.send(1))?;
-    clients.iter_mut().try_for_each(Client::receive_one)
+    clients.iter_mut().try_for_each(EchoClient::receive_one)
 }

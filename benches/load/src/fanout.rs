@@ -1,61 +1,61 @@
-//! One writer, many members: as much as the server can, and then a modest rate, to see how long a delivery takes.
+//! Fan-out from one writer to many members: saturated, then at a modest rate to measure the latency of a delivery.
 
 use crate::{
     Result,
     args::Args,
-    hall::{GENTLY, Hall},
+    fanout_room::{CONNECT_CONCURRENCY, FanoutRoom},
     latency::Latencies,
-    process::Used,
+    process::CpuUsage,
 };
 use std::time::{Duration, Instant};
 
-/// Keeps `window` messages under way that have not come to everybody; then sends `rate` a second.
+/// Keeps `window` undelivered messages in flight, then sends `rate` messages a second.
 pub fn fanout(args: &Args) -> Result<()> {
     let (pid, members) = (args.number("pid")?, u64::from(args.number("members")?));
     let (window, rate) = (u64::from(args.number("window")?), args.number("rate")?);
-    let mut hall = Hall::open(args)?;
-    hall.enter(1..=members as usize, GENTLY)?;
+    let mut room = FanoutRoom::open(args)?;
+    room.join(1..=members as usize, CONNECT_CONCURRENCY)?;
 
-    let saturate = |hall: &mut Hall, length: Duration| -> Result<u64> {
-        let (before, end) = (hall.room().delivered, Instant::now() + length);
+    let saturate = |room: &mut FanoutRoom, duration: Duration| -> Result<u64> {
+        let (before, end) = (room.state().delivered, Instant::now() + duration);
         while Instant::now() < end {
-            let room = hall.room();
-            let wanted = (room.delivered / members + window).saturating_sub(room.sent);
-            if wanted > 0 {
-                hall.send(wanted)?;
+            let state = room.state();
+            let free = (state.delivered / members + window).saturating_sub(state.sent);
+            if free > 0 {
+                room.send(free)?;
             }
-            hall.turn(Duration::from_millis(20))?;
+            room.poll(Duration::from_millis(20))?;
         }
-        Ok(hall.room().delivered - before)
+        Ok(room.state().delivered - before)
     };
-    saturate(&mut hall, args.seconds("warmup")?)?;
-    let start = Used::now(pid)?;
-    let deliveries = saturate(&mut hall, args.seconds("seconds")?)?;
-    let used = start.until_now()?;
-    hall.hear_all()?;
+    saturate(&mut room, args.seconds("warmup")?)?;
+    let start = CpuUsage::now(pid)?;
+    let deliveries = saturate(&mut room, args.seconds("seconds")?)?;
+    let used = start.since_start()?;
+    room.wait_until_delivered()?;
 
     let (count, before) = (
         u64::from(rate) * args.seconds("paced")?.as_secs(),
-        hall.room().delivered,
+        room.state().delivered,
     );
-    hall.listen(Duration::from_millis(500))?;
-    hall.room().latencies = Some(Latencies::default());
-    let (calm, began) = (Used::now(pid)?, Instant::now());
+    room.run_for(Duration::from_millis(500))?;
+    room.state().latencies = Some(Latencies::default());
+    let (paced_start, began) = (CpuUsage::now(pid)?, Instant::now());
     for nth in 0..count {
         let due = began + Duration::from_secs(1) * nth as u32 / rate;
         while let Some(wait) = due
             .checked_duration_since(Instant::now())
             .filter(|wait| !wait.is_zero())
         {
-            hall.turn(wait)?;
+            room.poll(wait)?;
         }
-        hall.send(1)?;
+        room.send(1)?;
     }
-    hall.hear_all()?;
-    let calm = calm.until_now()?;
+    room.wait_until_delivered()?;
+    let paced_usage = paced_start.since_start()?;
 
-    let room = hall.room();
-    let (latencies, paced) = (room.latencies.take().unwrap_or_default(), room.delivered - before);
+    let state = room.state();
+    let (latencies, paced) = (state.latencies.take().unwrap_or_default(), state.delivered - before);
     if deliveries == 0 || latencies.len() as u64 != paced || paced != count * members {
         return Err(format!("{deliveries} deliveries, then {paced} of {}", count * members).into());
     }
@@ -63,9 +63,9 @@ pub fn fanout(args: &Args) -> Result<()> {
         r#"{{"members":{members},"rate":{:.0},"cpu_us":{:.4},"bytes":{:.1},{},"paced_rate":{rate},"paced_cpu_us":{:.4},{}}}"#,
         deliveries as f64 / used.wall,
         used.server * 1e6 / deliveries as f64,
-        room.bytes as f64 / room.delivered as f64,
+        state.bytes as f64 / state.delivered as f64,
         used.busy(),
-        calm.server * 1e6 / paced as f64,
+        paced_usage.server * 1e6 / paced as f64,
         latencies.json(),
     );
     Ok(())

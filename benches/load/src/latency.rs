@@ -1,4 +1,4 @@
-//! Times, and what half and nearly all of them stay under.
+//! Latencies and their percentiles.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ impl Latencies {
         self.0.len()
     }
 
-    /// As members of a JSON object.
+    /// The percentiles as members of a JSON object.
     pub fn json(mut self) -> String {
         self.0.sort_unstable();
         format!(
             r#""p50_ms":{:.3},"p99_ms":{:.3},"most_ms":{:.3}"#,
-            self.at(50),
-            self.at(99),
-            self.at(100)
+            self.percentile(50),
+            self.percentile(99),
+            self.percentile(100)
         )
     }
 
-    /// In milliseconds, of sorted times.
-    fn at(&self, percent: usize) -> f64 {
+    /// The percentile of sorted times, in milliseconds.
+    fn percentile(&self, percent: usize) -> f64 {
         let last = self.0.len().saturating_sub(1);
         self.0
             .get(last * percent / 100)
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_and_nearly_all() {
+    fn the_percentiles_are_computed() {
         let mut latencies = Latencies::default();
         for ms in (1..=101).rev() {
             latencies.add(Duration::from_millis(ms));

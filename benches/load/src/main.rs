@@ -1,5 +1,5 @@
-//! A WebSocket load generator on one thread. Of the servers it knows what they say (`server.rs`) and no more: it is told an
-//! address and a process id, whose CPU and memory it reads from /proc. One JSON object on stdout.
+//! A WebSocket load generator on one thread. It knows only the servers' messages (`server.rs`), an address, and a process id, whose CPU
+//! and memory it reads from /proc. It prints one JSON object on stdout.
 //!
 //!     load echo addr=127.0.0.1:3000 path=/api/echo pid=42 connections=64 in_flight=16 size=125 warmup=2 seconds=3
 //!     load idle addr=127.0.0.1:3000 path=/api/echo pid=42 connections=5000 size=125 collect=0
@@ -10,17 +10,17 @@
 //!     load members server=duplex addr=127.0.0.1:3000 pid=42 members=5000 collect=0
 //!     load arena addr=127.0.0.1:3000 pid=42 viewers=50 warmup=2 seconds=5
 //!
-//! `server`: duplex, postcard (Duplex too), ws, socketio.
+//! `server`: duplex, postcard (Duplex with postcard), ws, socketio.
 
 mod arena;
 mod args;
-mod client;
+mod clients;
 mod commands;
-mod crowd;
 mod disk;
 mod echo;
+mod echo_client;
 mod fanout;
-mod hall;
+mod fanout_room;
 mod latency;
 mod members;
 mod process;
@@ -36,7 +36,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let mode = args.next().unwrap_or_default();
-    let args = Args::read(args);
+    let args = Args::parse(args);
     match mode.as_str() {
         "echo" => echo::echo(&args),
         "idle" => echo::idle(&args),
@@ -47,7 +47,8 @@ fn main() -> Result<()> {
         "members" => members::members(&args),
         "arena" => arena::arena(&args),
         _ => Err(
-            "usage: load echo|idle|disk|commands|fanout|resume|members|arena key=value ... (see the head of main.rs)".into(),
+            "usage: load echo|idle|disk|commands|fanout|resume|members|arena key=value ... (see the head of main.rs)"
+                .into(),
         ),
     }
 }

@@ -1,39 +1,39 @@
-//! What members of a room cost in memory: when they have come in, and when each has heard one message.
+//! The memory of a room's members: after they have joined, and after each has received one message.
 
 use crate::{
     Result,
     args::Args,
-    hall::{GENTLY, Hall},
-    process::settled,
+    fanout_room::{CONNECT_CONCURRENCY, FanoutRoom},
+    process::settled_memory,
 };
 use std::time::Duration;
 
-/// So long all that a server has to say of who is there is heard.
-const QUIET: Duration = Duration::from_secs(2);
+/// How long to wait for the server's presence messages.
+const SETTLE_TIME: Duration = Duration::from_secs(2);
 
 pub fn members(args: &Args) -> Result<()> {
     let (pid, members) = (args.number("pid")?, args.number("members")? as usize);
     let collect = args.number("collect")? > 0;
-    let mut hall = Hall::open(args)?;
-    // What the server allocates once, on its first members, is no cost of a member.
-    hall.enter(1..=100, GENTLY)?;
-    hall.send(1)?;
-    hall.hear_all()?;
-    hall.cut(1..=100)?;
-    hall.listen(QUIET)?;
-    let before = settled(pid, collect)?;
-    let measure = |hall: &mut Hall| -> Result<(u64, f64)> {
-        hall.listen(QUIET)?;
-        let now = settled(pid, collect)?;
+    let mut room = FanoutRoom::open(args)?;
+    // The first members exclude one-time allocations of the server from the measurement.
+    room.join(1..=100, CONNECT_CONCURRENCY)?;
+    room.send(1)?;
+    room.wait_until_delivered()?;
+    room.disconnect(1..=100)?;
+    room.run_for(SETTLE_TIME)?;
+    let before = settled_memory(pid, collect)?;
+    let measure = |room: &mut FanoutRoom| -> Result<(u64, f64)> {
+        room.run_for(SETTLE_TIME)?;
+        let now = settled_memory(pid, collect)?;
         Ok((now, (now as f64 - before as f64) / members as f64))
     };
-    hall.enter(1..=members, GENTLY)?;
-    let (silent, idle_bytes) = measure(&mut hall)?;
-    hall.send(1)?;
-    hall.hear_all()?;
-    let (heard, heard_bytes) = measure(&mut hall)?;
+    room.join(1..=members, CONNECT_CONCURRENCY)?;
+    let (silent, idle_bytes) = measure(&mut room)?;
+    room.send(1)?;
+    room.wait_until_delivered()?;
+    let (received, heard_bytes) = measure(&mut room)?;
     println!(
-        r#"{{"members":{members},"before":{before},"silent":{silent},"heard":{heard},"idle_bytes":{idle_bytes:.0},"heard_bytes":{heard_bytes:.0}}}"#
+        r#"{{"members":{members},"before":{before},"silent":{silent},"heard":{received},"idle_bytes":{idle_bytes:.0},"heard_bytes":{heard_bytes:.0}}}"#
     );
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! What the kernel says of a process.
+//! CPU time and memory of a process, from /proc.
 
 use crate::Result;
 use std::{fs::read_to_string, process::Command, thread::sleep, time::Duration, time::Instant};
 
-/// User and system time of all its threads, in seconds. /proc counts in hundredths on every Linux (USER_HZ).
+/// User and system time of all threads of a process, in seconds. Linux counts it in hundredths (USER_HZ).
 pub fn cpu(pid: u32) -> Result<f64> {
     let stat = read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, in brackets, may hold blanks; utime and stime are the 12th and 13th fields after it.
+    // The name, in parentheses, may contain spaces; utime and stime are the 12th and 13th fields after it.
     let fields = stat.rsplit_once(')').ok_or("no name in stat")?.1.split_whitespace();
     let ticks: Vec<u64> = fields
         .skip(11)
@@ -16,7 +16,7 @@ pub fn cpu(pid: u32) -> Result<f64> {
     Ok(ticks.iter().sum::<u64>() as f64 / 100.0)
 }
 
-/// What all processes together used, and what the host took away, in seconds: user, nice, system and steal.
+/// CPU time of all processes and time stolen by the host, in seconds: user, nice, system and steal.
 pub fn machine() -> Result<f64> {
     let stat = read_to_string("/proc/stat")?;
     let fields = stat
@@ -29,7 +29,7 @@ pub fn machine() -> Result<f64> {
     Ok([0, 1, 2, 7].iter().filter_map(|at| ticks.get(*at)).sum::<u64>() as f64 / 100.0)
 }
 
-/// Resident memory in bytes. The kernel's own socket buffers are not part of it.
+/// Resident memory in bytes, without the kernel's socket buffers.
 pub fn resident(pid: u32) -> Result<u64> {
     let status = read_to_string(format!("/proc/{pid}/status"))?;
     let line = status
@@ -39,7 +39,7 @@ pub fn resident(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
 
-/// Asks a server that knows the signal to collect its garbage.
+/// Sends SIGUSR2, on which the Node servers collect garbage.
 pub fn collect_garbage(pid: u32) -> Result<()> {
     let sent = Command::new("sh").args(["-c", &format!("kill -USR2 {pid}")]).status()?;
     if sent.success() {
@@ -49,8 +49,8 @@ pub fn collect_garbage(pid: u32) -> Result<()> {
     }
 }
 
-/// Resident memory when it has come to rest.
-pub fn settled(pid: u32, collect: bool) -> Result<u64> {
+/// Resident memory after it has settled.
+pub fn settled_memory(pid: u32, collect: bool) -> Result<u64> {
     for _ in 0..2 {
         if collect {
             collect_garbage(pid)?;
@@ -60,8 +60,8 @@ pub fn settled(pid: u32, collect: bool) -> Result<u64> {
     resident(pid)
 }
 
-/// CPU that was used, in seconds, by a moment or within a time.
-pub struct Used {
+/// CPU time in seconds: totals at a moment, or the difference since a start.
+pub struct CpuUsage {
     pid: u32,
     at: Instant,
     pub wall: f64,
@@ -70,7 +70,7 @@ pub struct Used {
     machine: f64,
 }
 
-impl Used {
+impl CpuUsage {
     pub fn now(pid: u32) -> Result<Self> {
         Ok(Self {
             pid,
@@ -82,7 +82,7 @@ impl Used {
         })
     }
 
-    pub fn until_now(&self) -> Result<Self> {
+    pub fn since_start(&self) -> Result<Self> {
         let now = Self::now(self.pid)?;
         Ok(Self {
             wall: self.at.elapsed().as_secs_f64(),
@@ -93,7 +93,7 @@ impl Used {
         })
     }
 
-    /// How much of a core each took, as members of a JSON object.
+    /// Used cores of the server, the generator and other processes, as members of a JSON object.
     pub fn busy(&self) -> String {
         format!(
             r#""server_busy":{:.3},"generator_busy":{:.3},"others_busy":{:.3}"#,

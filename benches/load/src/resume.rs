@@ -1,16 +1,16 @@
-//! All connections but one are cut, something happens, and all come back at once: how long until everybody knows everything.
+//! Reconnection: all members but one are disconnected, miss events, and reconnect at once. Measures the time until all are current.
 
 use crate::{
     Result,
     args::Args,
-    hall::{GENTLY, Hall},
+    fanout_room::{CONNECT_CONCURRENCY, FanoutRoom},
     latency::Latencies,
-    process::Used,
+    process::CpuUsage,
 };
 use std::time::{Duration, Instant};
 
-/// Everybody notices that a connection is gone, and forgets it.
-const GONE: Duration = Duration::from_secs(1);
+/// How long the server takes to detect the disconnects.
+const DISCONNECT_TIME: Duration = Duration::from_secs(1);
 
 pub fn resume(args: &Args) -> Result<()> {
     let (pid, members, events) = (
@@ -18,27 +18,27 @@ pub fn resume(args: &Args) -> Result<()> {
         args.number("members")? as usize,
         args.number("events")?,
     );
-    let mut hall = Hall::open(args)?;
-    hall.room().remembers = true;
-    // The first one stays, and witnesses that the events have happened.
-    hall.enter(1..=members + 1, GENTLY)?;
-    hall.send(1)?;
-    hall.hear_all()?;
+    let mut room = FanoutRoom::open(args)?;
+    room.state().keeps_cursors = true;
+    // The first member stays connected and confirms that the events were delivered.
+    room.join(1..=members + 1, CONNECT_CONCURRENCY)?;
+    room.send(1)?;
+    room.wait_until_delivered()?;
 
-    hall.cut(2..=members + 1)?;
-    hall.listen(GONE)?;
-    hall.send(u64::from(events))?;
-    hall.hear_all()?;
+    room.disconnect(2..=members + 1)?;
+    room.run_for(DISCONNECT_TIME)?;
+    room.send(u64::from(events))?;
+    room.wait_until_delivered()?;
 
-    hall.room().latencies = Some(Latencies::default());
-    let (before, start, began) = (hall.room().delivered, Used::now(pid)?, Instant::now());
-    hall.enter(2..=members + 1, members)?;
+    room.state().latencies = Some(Latencies::default());
+    let (before, start, began) = (room.state().delivered, CpuUsage::now(pid)?, Instant::now());
+    room.join(2..=members + 1, members)?;
     let joined = began.elapsed();
-    hall.hear_all()?;
-    let (current, used) = (began.elapsed(), start.until_now()?);
-    let replayed = hall.room().delivered - before;
+    room.wait_until_delivered()?;
+    let (current, used) = (began.elapsed(), start.since_start()?);
+    let replayed = room.state().delivered - before;
     if replayed != u64::from(events) * members as u64 {
-        return Err(format!("{replayed} events came, not {events} to each of {members}").into());
+        return Err(format!("{replayed} events were replayed, not {events} to each of {members}").into());
     }
     println!(
         r#"{{"members":{members},"events":{events},"joined_ms":{:.1},"current_ms":{:.1},"cpu_us":{:.1},{}}}"#,

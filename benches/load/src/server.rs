@@ -1,17 +1,17 @@
-//! What the servers say and want to hear. Each message carries a number in the text of a chat message, so that every delivery
-//! can be checked and timed; of the rest only so much is read as is needed.
+//! The messages of the servers. Each chat message has a number in its text, so that every delivery can be checked and timed; only the
+//! necessary parts of a message are decoded.
 
 use crate::{
     Result,
-    socket::{Door, Outbox},
+    socket::{Endpoint, Outbox},
 };
 
 pub const ROOM: &str = "chat/bench";
-/// Before the number, so that an event has about 200 bytes.
+/// The text before the number, which makes an event about 200 bytes long.
 const TEXT: &str = "Sent again and again to so many. #";
 const DIGITS: usize = 12;
 const NAME: &str = "Kim Minji";
-/// The writer of all messages: they are one person's, whatever session they come from.
+/// The writer's secret: all messages come from one person, in every session.
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,22 +22,22 @@ pub enum Server {
     SocketIo,
 }
 
-/// Where a member stands: epoch and seq, or what Socket.IO calls pid and offset.
+/// A member's position: epoch and seq, or Socket.IO's pid and offset.
 #[derive(Clone, Default, Debug, PartialEq)]
 pub struct Cursor {
-    pub log: String,
-    pub place: String,
+    pub log_id: String,
+    pub position: String,
 }
 
 #[derive(Debug, PartialEq)]
-pub enum Heard {
-    /// The member is in the room; the log it is in, where there is one.
+pub enum ServerMessage {
+    /// The member has joined the room; with a cursor, if the server has a log.
     Joined(Cursor),
     /// A message, by its number.
     Message(u64),
-    /// The answer to a command: who sent it, its number, and the event's seq.
+    /// The answer to a command: the session that sent it, its number, and the event's seq.
     Reply {
-        who: usize,
+        session: usize,
         number: u64,
         seq: u64,
     },
@@ -45,7 +45,7 @@ pub enum Heard {
 }
 
 impl Server {
-    pub fn of(name: &str) -> Result<Self> {
+    pub fn from_name(name: &str) -> Result<Self> {
         Ok(match name {
             "duplex" => Self::Json,
             "postcard" => Self::Postcard,
@@ -59,15 +59,15 @@ impl Server {
         matches!(self, Self::Json | Self::Postcard)
     }
 
-    /// The writer speaks JSON in any case.
-    pub const fn of_writer(self) -> Self {
+    /// The writer always uses JSON.
+    pub const fn for_writer(self) -> Self {
         match self {
             Self::Postcard => Self::Json,
             other => other,
         }
     }
 
-    pub fn door(self, writer: bool) -> Door {
+    pub fn endpoint(self, writer: bool) -> Endpoint {
         let cookie = if writer {
             format!("Cookie: visitor={SECRET}\r\n")
         } else {
@@ -85,19 +85,19 @@ impl Server {
             Self::Ws => ("/api/room", String::new()),
             Self::SocketIo => ("/socket.io/?EIO=4&transport=websocket", String::new()),
         };
-        Door { path, headers }
+        Endpoint { path, headers }
     }
 
     pub fn hello(out: &mut Outbox) {
         out.text(format!(r#"{{"hello":{{"build":"","name":"{NAME}"}}}}"#).as_bytes());
     }
 
-    /// What a member says when its socket is open; true: that is all, it is in the room.
+    /// Writes a member's first messages. Returns true if the member has then joined without an answer.
     pub fn join(self, cursor: Option<&Cursor>, out: &mut Outbox) -> bool {
         match self {
             Self::Json => {
-                let cursor = cursor.map_or("null".to_owned(), |Cursor { log, place }| {
-                    format!(r#"{{"epoch":{log},"seq":{place}}}"#)
+                let cursor = cursor.map_or("null".to_owned(), |Cursor { log_id, position }| {
+                    format!(r#"{{"epoch":{log_id},"seq":{position}}}"#)
                 });
                 out.text(br#"{"hello":{"build":"","name":null}}"#);
                 out.text(format!(r#"{{"subscribe":{{"topic":"{ROOM}","cursor":{cursor}}}}}"#).as_bytes());
@@ -114,17 +114,18 @@ impl Server {
         self == Self::Ws
     }
 
-    pub fn hear(self, payload: &[u8], cursor: Option<&Cursor>, out: &mut Outbox) -> Result<Heard> {
+    /// Decodes a message. Replies that the protocol requires go to `out`.
+    pub fn decode(self, payload: &[u8], cursor: Option<&Cursor>, out: &mut Outbox) -> Result<ServerMessage> {
         match self {
-            Self::Json => hear_json(payload, cursor.is_some()),
-            Self::Postcard => hear_postcard(payload),
-            Self::Ws => Ok(number(payload, JSON_TAIL).map_or(Heard::Other, Heard::Message)),
-            Self::SocketIo => hear_socket_io(payload, cursor, out),
+            Self::Json => decode_json(payload, cursor.is_some()),
+            Self::Postcard => decode_postcard(payload),
+            Self::Ws => Ok(number(payload, JSON_TAIL).map_or(ServerMessage::Other, ServerMessage::Message)),
+            Self::SocketIo => decode_socket_io(payload, cursor, out),
         }
     }
 
-    /// Where one stands that has heard this message.
-    pub fn place(self, message: &[u8]) -> String {
+    /// The position of a member that has received this message.
+    pub fn position_of(self, message: &[u8]) -> String {
         let text = String::from_utf8_lossy(message);
         match self {
             Self::SocketIo => text.rsplit('"').nth(1).unwrap_or_default().to_owned(),
@@ -132,8 +133,8 @@ impl Server {
         }
     }
 
-    /// A message as the writer sends it; `post`: which of its messages it edits.
-    pub fn message(self, number: u64, post: u64, out: &mut Outbox) {
+    /// Writes a message of the writer; `post` is the seq of the message that it edits.
+    pub fn write_message(self, number: u64, post: u64, out: &mut Outbox) {
         match self {
             Self::Json | Self::Postcard => out.text(edit(ROOM, 0, number, post).as_bytes()),
             Self::Ws => out.text(event(number).as_bytes()),
@@ -142,33 +143,33 @@ impl Server {
     }
 }
 
-/// A message that is edited without end: one kept event each, and no limit a person.
-pub fn post(topic: &str, who: usize, number: u64) -> String {
-    let id = id(who, number);
+/// A command that posts the message that is then edited repeatedly: each edit appends one event, and no per-person limit applies.
+pub fn post(topic: &str, session: usize, number: u64) -> String {
+    let id = id(session, number);
     format!(r#"{{"command":{{"topic":"{topic}","id":"{id}","command":{{"post":{{"text":"-","reply_to":null}}}}}}}}"#)
 }
 
-/// No two of them have the same text: one that changes nothing would make no event.
-pub fn edit(topic: &str, who: usize, number: u64, post: u64) -> String {
-    let id = id(who, number);
-    let number = who as u64 * 100_000_000 + number;
+/// A command that edits the message. No two edits have the same text: an edit without a change would append no event.
+pub fn edit(topic: &str, session: usize, number: u64, post: u64) -> String {
+    let id = id(session, number);
+    let number = session as u64 * 100_000_000 + number;
     format!(
         r#"{{"command":{{"topic":"{topic}","id":"{id}","command":{{"edit":{{"seq":{post},"text":"{TEXT}{number:0DIGITS$}"}}}}}}}}"#
     )
 }
 
-fn id(who: usize, number: u64) -> String {
-    format!("{who:08x}{number:024x}")
+fn id(session: usize, number: u64) -> String {
+    format!("{session:08x}{number:024x}")
 }
 
-/// What Duplex sends for such an edit, for the peers to send as it is.
+/// Duplex's event of such an edit; the peers send the same bytes.
 fn event(number: u64) -> String {
     format!(
         r#"{{"event":{{"topic":"{ROOM}","seq":{number},"event":{{"edited":{{"seq":1,"by":{{"id":"0123456789abcdef","name":"{NAME}"}},"at":1795390000000,"text":"{TEXT}{number:0DIGITS$}"}}}}}}}}"#
     )
 }
 
-/// The text is the last thing in an event: what stands behind it.
+/// The end of an event after its text.
 const JSON_TAIL: &[u8] = br#""}}}}"#;
 
 fn number(payload: &[u8], tail: &[u8]) -> Option<u64> {
@@ -180,9 +181,9 @@ fn number(payload: &[u8], tail: &[u8]) -> Option<u64> {
     })
 }
 
-fn hear_json(payload: &[u8], resumes: bool) -> Result<Heard> {
+fn decode_json(payload: &[u8], resumes: bool) -> Result<ServerMessage> {
     if payload.starts_with(br#"{"event":"#) {
-        return Ok(number(payload, JSON_TAIL).map_or(Heard::Other, Heard::Message));
+        return Ok(number(payload, JSON_TAIL).map_or(ServerMessage::Other, ServerMessage::Message));
     }
     let text = || String::from_utf8_lossy(payload);
     if payload.starts_with(br#"{"reply":"#) {
@@ -198,71 +199,71 @@ fn hear_json(payload: &[u8], resumes: bool) -> Result<Heard> {
         if !text.contains(expected) {
             return Err(unexpected(&text));
         }
-        return Ok(Heard::Joined(Cursor {
-            log: after(&text, r#""epoch":"#),
-            place: after(&text, r#""seq":"#),
+        return Ok(ServerMessage::Joined(Cursor {
+            log_id: after(&text, r#""epoch":"#),
+            position: after(&text, r#""seq":"#),
         }));
     }
     if payload.starts_with(br#"{"closing":"#) {
         return Err(unexpected(&text()));
     }
-    Ok(Heard::Other)
+    Ok(ServerMessage::Other)
 }
 
-fn reply(text: &str) -> Result<Heard> {
+fn reply(text: &str) -> Result<ServerMessage> {
     let id = text.get(16..48).ok_or_else(|| unexpected(text))?;
     if !text.contains(r#""answer":{"accepted""#) {
         return Err(unexpected(text));
     }
-    Ok(Heard::Reply {
-        who: usize::from_str_radix(&id[..8], 16)?,
+    Ok(ServerMessage::Reply {
+        session: usize::from_str_radix(&id[..8], 16)?,
         number: u64::from_str_radix(&id[8..], 16)?,
         seq: after(text, r#""seq":"#).parse()?,
     })
 }
 
-fn hear_postcard(payload: &[u8]) -> Result<Heard> {
-    // The frames in their order: welcome, verdict, event, reply, presence, pong, closing. A verdict: resumed, reset, denied.
+fn decode_postcard(payload: &[u8]) -> Result<ServerMessage> {
+    // Frames are numbered welcome, verdict, event, reply, presence, pong, closing; verdicts resumed, reset, denied.
     match payload {
-        [1, rest @ ..] if rest.get(1 + ROOM.len()) == Some(&1) => Ok(Heard::Joined(Cursor::default())),
-        [2, ..] => Ok(number(payload, b"").map_or(Heard::Other, Heard::Message)),
+        [1, rest @ ..] if rest.get(1 + ROOM.len()) == Some(&1) => Ok(ServerMessage::Joined(Cursor::default())),
+        [2, ..] => Ok(number(payload, b"").map_or(ServerMessage::Other, ServerMessage::Message)),
         [1 | 6, ..] => Err(unexpected(&format!("{payload:?}"))),
-        _ => Ok(Heard::Other),
+        _ => Ok(ServerMessage::Other),
     }
 }
 
-fn hear_socket_io(payload: &[u8], cursor: Option<&Cursor>, out: &mut Outbox) -> Result<Heard> {
+fn decode_socket_io(payload: &[u8], cursor: Option<&Cursor>, out: &mut Outbox) -> Result<ServerMessage> {
     match payload {
-        // Engine.IO: open, and ping.
+        // Engine.IO packets: open and ping.
         [b'0', ..] => {
-            let auth = cursor.map_or(String::new(), |Cursor { log, place }| {
-                format!(r#"{{"pid":"{log}","offset":"{place}"}}"#)
+            let auth = cursor.map_or(String::new(), |Cursor { log_id, position }| {
+                format!(r#"{{"pid":"{log_id}","offset":"{position}"}}"#)
             });
             out.text(format!("40{auth}").as_bytes());
         }
         [b'2'] => out.text(b"3"),
-        // Socket.IO: connected, and an event. Where the server keeps what was missed, the event's offset comes last.
+        // Socket.IO packets: connect and event. With connection state recovery, an event ends with its offset.
         [b'4', b'0', ..] => {
-            let log = between_quotes(&String::from_utf8_lossy(payload), r#""pid":"#);
-            return Ok(Heard::Joined(Cursor {
-                log,
-                place: String::new(),
+            let log_id = between_quotes(&String::from_utf8_lossy(payload), r#""pid":"#);
+            return Ok(ServerMessage::Joined(Cursor {
+                log_id,
+                position: String::new(),
             }));
         }
         [b'4', b'2', ..] => {
             let end = payload.iter().rposition(|byte| *byte == b'}').map_or(0, |at| at + 1);
-            return Ok(number(&payload[..end], JSON_TAIL).map_or(Heard::Other, Heard::Message));
+            return Ok(number(&payload[..end], JSON_TAIL).map_or(ServerMessage::Other, ServerMessage::Message));
         }
         _ => return Err(unexpected(&String::from_utf8_lossy(payload))),
     }
-    Ok(Heard::Other)
+    Ok(ServerMessage::Other)
 }
 
 fn unexpected(text: &str) -> Box<dyn std::error::Error> {
-    format!("the server said {}", text.chars().take(300).collect::<String>()).into()
+    format!("unexpected message: {}", text.chars().take(300).collect::<String>()).into()
 }
 
-/// The digits behind `key`, where it stands first.
+/// The digits after the first occurrence of `key`.
 fn after(text: &str, key: &str) -> String {
     let rest = text.split_once(key).map_or("", |(_, rest)| rest);
     rest.chars().take_while(char::is_ascii_digit).collect()
@@ -277,38 +278,38 @@ fn between_quotes(text: &str, key: &str) -> String {
 mod tests {
     use super::*;
 
-    fn hear(server: Server, payload: &str) -> Heard {
-        server.hear(payload.as_bytes(), None, &mut Outbox::default()).unwrap()
+    fn decode(server: Server, payload: &str) -> ServerMessage {
+        server.decode(payload.as_bytes(), None, &mut Outbox::default()).unwrap()
     }
 
     #[test]
-    fn a_message_has_200_bytes_and_its_number_is_found() {
+    fn a_message_has_200_bytes_and_a_number() {
         let event = event(4321);
         assert!((190..=210).contains(&event.len()), "{}", event.len());
         for server in [Server::Json, Server::Ws] {
-            assert_eq!(hear(server, &event), Heard::Message(4321));
+            assert_eq!(decode(server, &event), ServerMessage::Message(4321));
         }
         let packet = format!(r#"42["message",{event}]"#);
-        assert_eq!(hear(Server::SocketIo, &packet), Heard::Message(4321));
-        let kept = format!(r#"42["message",{event},"a1_b"]"#);
-        assert_eq!(hear(Server::SocketIo, &kept), Heard::Message(4321));
-        assert_eq!(Server::SocketIo.place(kept.as_bytes()), "a1_b");
-        assert_eq!(Server::Json.place(event.as_bytes()), "4321");
+        assert_eq!(decode(Server::SocketIo, &packet), ServerMessage::Message(4321));
+        let recoverable = format!(r#"42["message",{event},"a1_b"]"#);
+        assert_eq!(decode(Server::SocketIo, &recoverable), ServerMessage::Message(4321));
+        assert_eq!(Server::SocketIo.position_of(recoverable.as_bytes()), "a1_b");
+        assert_eq!(Server::Json.position_of(event.as_bytes()), "4321");
         let mut postcard = vec![2, ROOM.len() as u8];
         postcard.extend(format!("{ROOM}..{TEXT}{:012}", 4321).bytes());
-        assert_eq!(hear_postcard(&postcard).unwrap(), Heard::Message(4321));
+        assert_eq!(decode_postcard(&postcard).unwrap(), ServerMessage::Message(4321));
     }
 
     #[test]
-    fn an_event_without_a_number_is_none() {
+    fn an_event_without_a_number_is_ignored() {
         let posted =
             r#"{"event":{"topic":"chat/bench","seq":1,"event":{"posted":{"number":1,"text":"-","reply_to":null}}}}"#;
-        assert_eq!(hear(Server::Json, posted), Heard::Other);
-        assert_eq!(hear(Server::Ws, "#12345678901x\"}}}}"), Heard::Other);
+        assert_eq!(decode(Server::Json, posted), ServerMessage::Other);
+        assert_eq!(decode(Server::Ws, "#12345678901x\"}}}}"), ServerMessage::Other);
     }
 
     #[test]
-    fn replies_are_known_by_their_ids() {
+    fn a_reply_is_decoded_from_its_id() {
         let command = edit(ROOM, 7, 300, 1);
         assert!(
             command.contains(r#""id":"0000000700000000000000000000012c""#),
@@ -317,49 +318,52 @@ mod tests {
         let reply =
             r#"{"reply":{"id":"0000000700000000000000000000012c","answer":{"accepted":{"seq":9}},"again":false}}"#;
         assert_eq!(
-            hear(Server::Json, reply),
-            Heard::Reply {
-                who: 7,
+            decode(Server::Json, reply),
+            ServerMessage::Reply {
+                session: 7,
                 number: 300,
                 seq: 9
             }
         );
         let refused = r#"{"reply":{"id":"0000000700000000000000000000012c","answer":{"rejected":{"too_fast":{"retry_after_ms":5}}},"again":false}}"#;
-        assert!(hear_json(refused.as_bytes(), false).is_err());
+        assert!(decode_json(refused.as_bytes(), false).is_err());
     }
 
     #[test]
-    fn who_comes_back_must_be_let_go_on() {
+    fn a_returning_member_must_be_resumed() {
         let reset = r#"{"verdict":{"topic":"chat/bench","verdict":{"reset":{"reason":"new","cursor":{"epoch":5,"seq":2},"state":[]}}}}"#;
         let resumed =
             r#"{"verdict":{"topic":"chat/bench","verdict":{"resumed":{"replayed":1,"head":{"epoch":5,"seq":2}}}}}"#;
         let cursor = Cursor {
-            log: "5".to_owned(),
-            place: "2".to_owned(),
+            log_id: "5".to_owned(),
+            position: "2".to_owned(),
         };
         assert_eq!(
-            hear_json(reset.as_bytes(), false).unwrap(),
-            Heard::Joined(cursor.clone())
+            decode_json(reset.as_bytes(), false).unwrap(),
+            ServerMessage::Joined(cursor.clone())
         );
-        assert_eq!(hear_json(resumed.as_bytes(), true).unwrap(), Heard::Joined(cursor));
-        assert!(hear_json(reset.as_bytes(), true).is_err());
+        assert_eq!(
+            decode_json(resumed.as_bytes(), true).unwrap(),
+            ServerMessage::Joined(cursor)
+        );
+        assert!(decode_json(reset.as_bytes(), true).is_err());
         assert!(
-            hear_json(
+            decode_json(
                 br#"{"verdict":{"topic":"t","verdict":{"denied":{"reason":"unknown"}}}}"#,
                 false
             )
             .is_err()
         );
         assert_eq!(
-            hear(Server::SocketIo, r#"40{"sid":"s","pid":"p"}"#),
-            Heard::Joined(Cursor {
-                log: "p".to_owned(),
-                place: String::new()
+            decode(Server::SocketIo, r#"40{"sid":"s","pid":"p"}"#),
+            ServerMessage::Joined(Cursor {
+                log_id: "p".to_owned(),
+                position: String::new()
             })
         );
         let mut verdict = vec![1, 10];
         verdict.extend(ROOM.bytes());
-        assert!(hear_postcard(&[&verdict[..], &[1, 0]].concat()).is_ok());
-        assert!(hear_postcard(&[&verdict[..], &[2, 0]].concat()).is_err());
+        assert!(decode_postcard(&[&verdict[..], &[1, 0]].concat()).is_ok());
+        assert!(decode_postcard(&[&verdict[..], &[2, 0]].concat()).is_err());
     }
 }

@@ -1,8 +1,8 @@
-//! A WebSocket that never waits: what the socket allows now is read and written. Whole frames only, no extension.
+//! A non-blocking WebSocket client. It supports unfragmented messages and no extensions.
 
 use crate::{
     Result,
-    client::{ACCEPT, KEY},
+    echo_client::{ACCEPT, KEY},
 };
 use mio::net::TcpStream;
 use std::{
@@ -10,22 +10,22 @@ use std::{
     net::SocketAddr,
 };
 
-/// Text and mask are no secrets here: one mask for all.
+/// The masking key of all frames: the load has no secrets.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Where and how a server is asked for a WebSocket.
-pub struct Door {
+/// A server's WebSocket endpoint.
+pub struct Endpoint {
     pub path: &'static str,
-    /// Headers of its own, each with its line's end.
+    /// Additional headers, each with its line break.
     pub headers: String,
 }
 
-pub enum News<'a> {
+pub enum SocketEvent<'a> {
     Opened,
     Payload(&'a [u8]),
 }
 
-/// Frames that wait to be written.
+/// Frames to be written.
 #[derive(Default)]
 pub struct Outbox(Vec<u8>);
 
@@ -44,7 +44,7 @@ impl Outbox {
             short @ 0..=125 => self.0.push(0x80 | short as u8),
             long => {
                 self.0.push(0x80 | 126);
-                let long = u16::try_from(long).expect("what a client says here is short");
+                let long = u16::try_from(long).expect("client messages are short");
                 self.0.extend(long.to_be_bytes());
             }
         }
@@ -57,14 +57,14 @@ impl Outbox {
 pub struct Socket {
     pub stream: TcpStream,
     open: bool,
-    /// The beginning of a frame, or of the handshake's answer, between two reads.
-    rest: Vec<u8>,
+    /// A partially received frame or handshake response.
+    partial: Vec<u8>,
     pub out: Outbox,
 }
 
 impl Socket {
-    pub fn connect(addr: SocketAddr, door: &Door) -> Result<Self> {
-        let Door { path, headers } = door;
+    pub fn connect(addr: SocketAddr, endpoint: &Endpoint) -> Result<Self> {
+        let Endpoint { path, headers } = endpoint;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://{addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{headers}\r\n"
@@ -73,7 +73,7 @@ impl Socket {
         Ok(Self {
             stream,
             open: false,
-            rest: Vec::new(),
+            partial: Vec::new(),
             out: Outbox(request.into_bytes()),
         })
     }
@@ -82,7 +82,7 @@ impl Socket {
         while !self.out.0.is_empty() {
             match self.stream.write(&self.out.0) {
                 Ok(written) => drop(self.out.0.drain(..written)),
-                // Not connected: the connection is still being made.
+                // NotConnected: the connection is still being established.
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => break,
                 Err(error) => return Err(error.into()),
             }
@@ -90,12 +90,16 @@ impl Socket {
         Ok(())
     }
 
-    /// Reads all that is ready. A short read means the socket is empty: one system call saved.
-    pub fn read(&mut self, buffer: &mut [u8], hear: &mut impl FnMut(&mut Outbox, News) -> Result<()>) -> Result<()> {
+    /// Reads all available bytes. A short read means that the socket is empty, which saves a system call.
+    pub fn read(
+        &mut self,
+        buffer: &mut [u8],
+        on_event: &mut impl FnMut(&mut Outbox, SocketEvent) -> Result<()>,
+    ) -> Result<()> {
         let mut drained = false;
         while !drained {
-            let kept = self.rest.len();
-            buffer[..kept].copy_from_slice(&self.rest);
+            let kept = self.partial.len();
+            buffer[..kept].copy_from_slice(&self.partial);
             let read = match self.stream.read(&mut buffer[kept..]) {
                 Ok(0) => return Err("the server closed a connection".into()),
                 Ok(read) => read,
@@ -104,56 +108,60 @@ impl Socket {
             };
             let filled = kept + read;
             drained = filled < buffer.len();
-            let taken = self.take(&buffer[..filled], hear)?;
-            if taken == 0 && !drained {
+            let parsed = self.parse(&buffer[..filled], on_event)?;
+            if parsed == 0 && !drained {
                 return Err("a frame is larger than the buffer".into());
             }
-            self.rest.clear();
-            self.rest.extend_from_slice(&buffer[taken..filled]);
+            self.partial.clear();
+            self.partial.extend_from_slice(&buffer[parsed..filled]);
         }
         Ok(())
     }
 
-    /// How many of the bytes were whole.
-    fn take(&mut self, bytes: &[u8], hear: &mut impl FnMut(&mut Outbox, News) -> Result<()>) -> Result<usize> {
-        let mut taken = 0;
+    /// Reports the complete frames, and returns the number of parsed bytes.
+    fn parse(
+        &mut self,
+        bytes: &[u8],
+        on_event: &mut impl FnMut(&mut Outbox, SocketEvent) -> Result<()>,
+    ) -> Result<usize> {
+        let mut parsed = 0;
         if !self.open {
             let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
                 return Ok(0);
             };
-            check(&bytes[..end])?;
+            check_handshake(&bytes[..end])?;
             self.open = true;
-            taken = end + 4;
-            hear(&mut self.out, News::Opened)?;
+            parsed = end + 4;
+            on_event(&mut self.out, SocketEvent::Opened)?;
         }
-        while let Some((first, payload, length)) = frame(&bytes[taken..]) {
-            taken += length;
+        while let Some((first, payload, length)) = frame(&bytes[parsed..]) {
+            parsed += length;
             match first {
-                0x81 | 0x82 => hear(&mut self.out, News::Payload(payload))?,
-                0x88 => return Err(farewell(payload).into()),
+                0x81 | 0x82 => on_event(&mut self.out, SocketEvent::Payload(payload))?,
+                0x88 => return Err(close_error(payload).into()),
                 0x89 => self.out.frame(0x8a, payload),
                 0x8a => {}
-                other => return Err(format!("a frame that begins with {other:#04x}").into()),
+                other => return Err(format!("unexpected frame: first byte {other:#04x}").into()),
             }
         }
-        Ok(taken)
+        Ok(parsed)
     }
 }
 
-fn check(answer: &[u8]) -> Result<()> {
-    let answer = String::from_utf8_lossy(answer);
-    if answer.starts_with("HTTP/1.1 101") && answer.contains(ACCEPT) {
+fn check_handshake(response: &[u8]) -> Result<()> {
+    let response = String::from_utf8_lossy(response);
+    if response.starts_with("HTTP/1.1 101") && response.contains(ACCEPT) {
         Ok(())
     } else {
         Err(format!(
             "a connection was refused: {}",
-            answer.lines().next().unwrap_or_default()
+            response.lines().next().unwrap_or_default()
         )
         .into())
     }
 }
 
-/// The first byte, the payload and the length of the frame that the bytes begin with, if it is whole.
+/// The first byte, the payload and the length of the first frame, if it is complete.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let (head, length) = match *bytes.get(1)? {
         126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
@@ -166,7 +174,7 @@ fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     Some((bytes[0], bytes.get(head..head + length)?, head + length))
 }
 
-fn farewell(payload: &[u8]) -> String {
+fn close_error(payload: &[u8]) -> String {
     let code = payload
         .get(..2)
         .map_or(1005, |two| u16::from_be_bytes([two[0], two[1]]));
@@ -179,20 +187,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_found_however_the_bytes_come() {
+    fn frames_are_parsed_only_when_complete() {
         let long = vec![b'x'; 300];
         let mut bytes = vec![0x81, 2, b'h', b'i', 0x82, 126, 1, 44];
         bytes.extend(&long);
         assert_eq!(frame(&bytes), Some((0x81, &b"hi"[..], 4)));
         assert_eq!(frame(&bytes[4..]), Some((0x82, &long[..], 304)));
-        for cut in 0..4 {
-            assert_eq!(frame(&bytes[..cut]), None);
+        for length in 0..4 {
+            assert_eq!(frame(&bytes[..length]), None);
         }
         assert_eq!(frame(&bytes[4..bytes.len() - 1]), None);
     }
 
     #[test]
-    fn what_is_said_is_masked() {
+    fn outgoing_frames_are_masked() {
         for length in [0_usize, 5, 125, 126, 1000] {
             let payload: Vec<u8> = (0..length).map(|at| at as u8).collect();
             let mut out = Outbox::default();
@@ -210,8 +218,8 @@ mod tests {
     }
 
     #[test]
-    fn a_close_says_why() {
-        assert_eq!(farewell(b"\x03\xe9away"), "the server closed with 1001 away");
-        assert_eq!(farewell(b""), "the server closed with 1005 ");
+    fn a_close_error_has_the_code_and_reason() {
+        assert_eq!(close_error(b"\x03\xe9away"), "the server closed with 1001 away");
+        assert_eq!(close_error(b""), "the server closed with 1005 ");
     }
 }

@@ -1,5 +1,5 @@
-//! One connection: the handshake, then one text message sent over and over and its echo expected. For short runs: it answers no ping, and
-//! whatever is not the echo it waits for is an error.
+//! A connection to an echo server: the handshake, then one text message that is sent repeatedly, and its echo. For short runs: it does
+//! not answer pings, and every frame except the expected echo is an error.
 
 use crate::Result;
 use std::{
@@ -9,44 +9,44 @@ use std::{
     time::Duration,
 };
 
-/// RFC 6455's own example: its answer is known without SHA-1.
+/// The example of RFC 6455 section 1.3: its answer is known without SHA-1.
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-pub struct Client {
+pub struct EchoClient {
     stream: TcpStream,
     /// The masked frame and its unmasked echo.
     message: Vec<u8>,
     echo: Vec<u8>,
-    /// `input[..received]` is the beginning of an echo, between two reads.
+    /// `input[..received]` is a partially received echo.
     input: Vec<u8>,
     received: usize,
-    /// What the socket would not take yet.
+    /// Bytes that the socket has not accepted yet.
     output: Vec<u8>,
 }
 
-impl Client {
+impl EchoClient {
     pub fn connect(addr: SocketAddr, path: &str, size: usize, nth: u32) -> Result<Self> {
-        let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+        let mut stream = TcpStream::connect_timeout(&addr, TIMEOUT)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://{addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
         );
         stream.write_all(request.as_bytes())?;
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
+        let mut response = Vec::new();
+        while !response.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
             stream.read_exact(&mut byte)?;
-            answer.push(byte[0]);
+            response.push(byte[0]);
         }
-        let answer = String::from_utf8_lossy(&answer);
-        if !answer.starts_with("HTTP/1.1 101") || !answer.contains(ACCEPT) {
+        let response = String::from_utf8_lossy(&response);
+        if !response.starts_with("HTTP/1.1 101") || !response.contains(ACCEPT) {
             return Err(format!(
                 "connection {nth} refused: {}",
-                answer.lines().next().unwrap_or_default()
+                response.lines().next().unwrap_or_default()
             )
             .into());
         }
@@ -65,7 +65,7 @@ impl Client {
         self.stream.as_raw_fd()
     }
 
-    /// From here on nothing waits: `send` and `receive` do what the socket allows now.
+    /// Makes [`send`](Self::send) and [`receive`](Self::receive) non-blocking.
     pub fn set_nonblocking(&mut self) -> Result<()> {
         self.input.resize(16 * 1024, 0);
         Ok(self.stream.set_nonblocking(true)?)
@@ -85,7 +85,8 @@ impl Client {
         Ok(())
     }
 
-    /// Reads all that is ready; how many echoes that completed. A short read means the socket is empty: one system call saved.
+    /// Reads all available bytes and returns the number of complete echoes. A short read means that the socket is empty, which saves a
+    /// system call.
     pub fn receive(&mut self) -> Result<u32> {
         let (mut echoes, mut drained) = (0, false);
         while !drained {
@@ -97,9 +98,9 @@ impl Client {
             };
             let filled = self.received + read;
             drained = filled < self.input.len();
-            let whole = self.input[..filled].chunks_exact(self.echo.len());
-            let rest = whole.remainder().len();
-            for frame in whole {
+            let frames = self.input[..filled].chunks_exact(self.echo.len());
+            let rest = frames.remainder().len();
+            for frame in frames {
                 expect(frame, &self.echo)?;
                 echoes += 1;
             }
@@ -120,11 +121,11 @@ fn expect(frame: &[u8], echo: &[u8]) -> Result<()> {
     if frame == echo {
         Ok(())
     } else {
-        Err(format!("not the echo: {:02x?}", &frame[..frame.len().min(16)]).into())
+        Err(format!("unexpected frame: {:02x?}", &frame[..frame.len().min(16)]).into())
     }
 }
 
-/// A text message of `size` bytes, masked, and what a server must send back. Text and mask differ from connection to connection.
+/// A masked text message of `size` bytes, and its expected echo. Text and mask differ between connections.
 fn frames(size: usize, nth: u32) -> Result<(Vec<u8>, Vec<u8>)> {
     let length = u8::try_from(size)
         .ok()

@@ -1,0 +1,319 @@
+//! A fan-out room with one writer and many members: each member must receive every message once and in order.
+
+use crate::{
+    Result,
+    args::Args,
+    clients::Clients,
+    latency::Latencies,
+    server::{Cursor, ROOM, Server, ServerMessage, post},
+    socket::{Outbox, SocketEvent},
+};
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
+
+const WRITER: usize = 0;
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections that are opened concurrently, except where a reconnect storm is measured.
+pub const CONNECT_CONCURRENCY: usize = 64;
+
+#[derive(Default)]
+struct Member {
+    joined: bool,
+    cursor: Option<Cursor>,
+    /// The number of the member's last message.
+    last: u64,
+}
+
+pub struct FanoutRoom {
+    clients: Clients,
+    state: RoomState,
+}
+
+/// The members, and counts of messages.
+pub struct RoomState {
+    server: Server,
+    /// The first member is the writer.
+    members: Vec<Member>,
+    joined: usize,
+    /// The message that the writer edits.
+    post: u64,
+    pub sent: u64,
+    sent_at: Vec<Instant>,
+    answered: u64,
+    pub delivered: u64,
+    /// Bytes of all delivered messages, without WebSocket framing.
+    pub bytes: u64,
+    /// Latencies of deliveries; `None` if they are not measured.
+    pub latencies: Option<Latencies>,
+    /// Whether members keep their cursors and resume from them.
+    pub keeps_cursors: bool,
+}
+
+impl FanoutRoom {
+    /// Opens a room that the writer has joined.
+    pub fn open(args: &Args) -> Result<Self> {
+        let server = Server::from_name(args.text("server")?)?;
+        let mut room = Self {
+            clients: Clients::new(args.addr()?)?,
+            state: RoomState::new(server),
+        };
+        room.join(WRITER..=WRITER, 1)?;
+        Ok(room)
+    }
+
+    pub fn state(&mut self) -> &mut RoomState {
+        &mut self.state
+    }
+
+    /// Connects members by number, from 1, at most `concurrency` at a time, and waits until they have joined.
+    pub fn join(&mut self, members: RangeInclusive<usize>, concurrency: usize) -> Result<()> {
+        let (before, mut started) = (self.state.joined, 0);
+        let count = members.clone().count();
+        self.state
+            .members
+            .resize_with(self.state.members.len().max(members.end() + 1), Member::default);
+        let deadline = Instant::now() + TIMEOUT;
+        for member in members {
+            let (server, is_writer) = match member {
+                WRITER => (self.state.server.for_writer(), true),
+                _ => (self.state.server, false),
+            };
+            self.clients.connect(member, &server.endpoint(is_writer))?;
+            started += 1;
+            while started - (self.state.joined - before) >= concurrency {
+                self.step(deadline, "joined")?;
+            }
+        }
+        while self.state.joined - before < count {
+            self.step(deadline, "joined")?;
+        }
+        Ok(())
+    }
+
+    pub fn disconnect(&mut self, members: RangeInclusive<usize>) -> Result<()> {
+        for member in members {
+            self.clients.disconnect(member)?;
+            self.state.joined -= usize::from(std::mem::take(&mut self.state.members[member].joined));
+        }
+        Ok(())
+    }
+
+    pub fn send(&mut self, messages: u64) -> Result<()> {
+        let RoomState {
+            server,
+            post,
+            sent,
+            sent_at,
+            ..
+        } = &mut self.state;
+        self.clients.send(WRITER, |out| {
+            for _ in 0..messages {
+                *sent += 1;
+                sent_at.push(Instant::now());
+                server.write_message(*sent, *post, out);
+            }
+        })
+    }
+
+    pub fn poll(&mut self, timeout: Duration) -> Result<()> {
+        let state = &mut self.state;
+        self.clients
+            .poll(timeout, |member, out, event| state.on_event(member, out, event))
+    }
+
+    fn step(&mut self, deadline: Instant, goal: &str) -> Result<()> {
+        if Instant::now() > deadline {
+            let RoomState {
+                joined,
+                delivered,
+                sent,
+                answered,
+                ..
+            } = self.state;
+            return Err(format!(
+                "after {TIMEOUT:?} not all members are {goal}: {joined} joined, {sent} sent, {answered} answered, {delivered} delivered"
+            )
+            .into());
+        }
+        self.poll(Duration::from_millis(100))
+    }
+
+    pub fn run_for(&mut self, duration: Duration) -> Result<()> {
+        let end = Instant::now() + duration;
+        while Instant::now() < end {
+            self.poll(Duration::from_millis(50))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every member has received every message.
+    pub fn wait_until_delivered(&mut self) -> Result<()> {
+        let deadline = Instant::now() + TIMEOUT;
+        while !self.state.is_current() {
+            self.step(deadline, "current")?;
+        }
+        Ok(())
+    }
+}
+
+impl RoomState {
+    fn new(server: Server) -> Self {
+        Self {
+            server,
+            members: vec![Member::default()],
+            joined: 0,
+            post: 0,
+            sent: 0,
+            sent_at: vec![Instant::now()],
+            answered: 0,
+            delivered: 0,
+            bytes: 0,
+            latencies: None,
+            keeps_cursors: false,
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        let answers = !self.server.is_duplex() || self.answered == self.sent;
+        let present = self.members.iter().skip(1).filter(|member| member.joined);
+        answers && self.joined > 1 && present.clone().all(|member| member.last == self.sent)
+    }
+
+    fn on_event(&mut self, member_id: usize, out: &mut Outbox, event: SocketEvent) -> Result<()> {
+        let server = if member_id == WRITER {
+            self.server.for_writer()
+        } else {
+            self.server
+        };
+        let member = &mut self.members[member_id];
+        let payload = match event {
+            SocketEvent::Opened if member_id == WRITER && server.is_duplex() => {
+                Server::hello(out);
+                out.text(post(ROOM, WRITER, 0).as_bytes());
+                return Ok(());
+            }
+            SocketEvent::Opened => {
+                if server.join(member.cursor.as_ref(), out) {
+                    self.on_joined(member_id);
+                }
+                return Ok(());
+            }
+            SocketEvent::Payload(payload) => payload,
+        };
+        match server.decode(payload, member.cursor.as_ref(), out)? {
+            ServerMessage::Message(number) => self.on_message(member_id, number, payload)?,
+            ServerMessage::Joined(cursor) => {
+                if self.keeps_cursors && member.cursor.is_none() {
+                    member.cursor = Some(cursor);
+                }
+                self.on_joined(member_id);
+            }
+            ServerMessage::Reply { number: 0, seq, .. } => {
+                self.post = seq;
+                self.on_joined(member_id);
+            }
+            ServerMessage::Reply { .. } => self.answered += 1,
+            ServerMessage::Other => {}
+        }
+        Ok(())
+    }
+
+    fn on_joined(&mut self, member_id: usize) {
+        let member = &mut self.members[member_id];
+        if !member.joined {
+            // A member without a cursor receives the messages from now on.
+            if member.cursor.as_ref().is_none_or(|cursor| cursor.position.is_empty()) || !self.keeps_cursors {
+                member.last = self.sent;
+            }
+            member.joined = true;
+            self.joined += 1;
+        }
+    }
+
+    fn on_message(&mut self, member_id: usize, number: u64, payload: &[u8]) -> Result<()> {
+        let member = &mut self.members[member_id];
+        if number != member.last + 1 {
+            return Err(format!("member {member_id} received message {number} after {}", member.last).into());
+        }
+        member.last = number;
+        if let (true, Some(cursor)) = (self.keeps_cursors, &mut member.cursor) {
+            cursor.position = self.server.position_of(payload);
+        }
+        self.delivered += 1;
+        self.bytes += payload.len() as u64;
+        if let Some(latencies) = &mut self.latencies {
+            latencies.add(self.sent_at[number as usize].elapsed());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: u64) -> String {
+        format!(
+            "{{\"event\":{{\"seq\":{},\"text\":\"#{number:012}\"}}}}}}}}",
+            number + 10
+        )
+    }
+
+    #[test]
+    fn a_repeated_or_missing_message_fails_the_measurement() {
+        let out = &mut Outbox::default();
+        let mut room = RoomState::new(Server::Ws);
+        room.members.push(Member::default());
+        room.sent = 4;
+        room.on_event(1, out, SocketEvent::Opened).unwrap();
+        room.joined += 1;
+        assert!(room.is_current(), "a new member receives later messages only");
+        room.sent = 6;
+        room.on_event(1, out, SocketEvent::Payload(event(5).as_bytes()))
+            .unwrap();
+        assert!(!room.is_current());
+        for wrong in [5, 4, 7] {
+            assert!(
+                room.on_event(1, out, SocketEvent::Payload(event(wrong).as_bytes()))
+                    .is_err(),
+                "{wrong}"
+            );
+        }
+        room.on_event(1, out, SocketEvent::Payload(event(6).as_bytes()))
+            .unwrap();
+        assert!(room.is_current());
+        assert_eq!(room.delivered, 2);
+    }
+
+    #[test]
+    fn a_disconnected_member_resumes_from_its_cursor() {
+        let out = &mut Outbox::default();
+        let mut room = RoomState::new(Server::Json);
+        room.keeps_cursors = true;
+        room.members.push(Member::default());
+        let verdict = |verdict: &str| {
+            format!(
+                "{{\"verdict\":{{\"topic\":\"chat/bench\",\"verdict\":{{\"{verdict}\":{{\"epoch\":5,\"seq\":10}}}}}}}}"
+            )
+        };
+        room.on_event(1, out, SocketEvent::Payload(verdict("reset").as_bytes()))
+            .unwrap();
+        room.on_event(1, out, SocketEvent::Payload(event(1).as_bytes()))
+            .unwrap();
+        let cursor = room.members[1].cursor.clone().unwrap();
+        assert_eq!((&*cursor.log_id, &*cursor.position), ("5", "11"));
+        room.members[1].joined = false;
+        room.sent = 2;
+        assert!(
+            room.on_event(1, out, SocketEvent::Payload(verdict("reset").as_bytes()))
+                .is_err()
+        );
+        room.on_event(1, out, SocketEvent::Payload(verdict("resumed").as_bytes()))
+            .unwrap();
+        room.on_event(1, out, SocketEvent::Payload(event(2).as_bytes()))
+            .unwrap();
+        assert_eq!(room.members[1].last, 2);
+    }
+}
