@@ -1,9 +1,9 @@
-// What single requests cost a server, in milliseconds of its CPU, and how long `/healthz` waits beside them. Prints a table (Markdown).
+// Measures the server's CPU time of single requests in milliseconds, and the latency of `/healthz` during them. Prints a Markdown table.
 //
 //     node cost.mjs                    the server of DUPLEX_BIN and DUPLEX_SITE (default: target/release/duplex and target/site)
-//     BEFORE=FILE node cost.mjs        and another binary beside it, such as one of an earlier version, in turn
+//     BEFORE=FILE node cost.mjs        also another binary, such as an earlier version
 //
-// CPU is read from /proc, so this runs on Linux alone. Requests go to a server on a free port of this machine.
+// CPU time is read from /proc, so this runs only on Linux. Requests go to a server on a free port of this machine.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const site = resolve(process.env.DUPLEX_SITE ?? join(root, "target/site"));
 const bin = resolve(process.env.DUPLEX_BIN ?? join(root, "target/release/duplex"));
-const TICKS = 100; // USER_HZ, which Linux fixes for /proc
+const TICKS = 100; // USER_HZ of /proc on Linux
 const PAGES = ["/", "/chat", "/market", "/devices", "/arena", "/notifications", "/compare", "/about"];
 const REQUESTS = 200;
 const ROOMS = 64;
@@ -26,19 +26,19 @@ async function start(program) {
   const folder = mkdtempSync(join(tmpdir(), "duplex-cost-"));
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(DUPLEX|LEPTOS)_/.test(name)));
   const options = ["--addr", "127.0.0.1:0", "--data", join(folder, "duplex.db"), "--site", site, "--log", "error"];
-  // A version from before the limits does not know the flag, and has none to switch off.
-  const off = (await knows(program, "--limits")) ? ["--limits", "off"] : [];
+  // Older versions have neither limits nor the flag.
+  const off = (await supports(program, "--limits")) ? ["--limits", "off"] : [];
   const child = spawn(program, [...options, ...off], { env: { ...env, LEPTOS_OUTPUT_NAME: "duplex" }, stdio: ["ignore", "pipe", "inherit"] });
   const url = await new Promise((done, failed) => {
     child.stdout.once("data", (line) => done(String(line).split("\n")[0]));
     child.once("exit", (code) => failed(new Error(`${program} ended with ${code}`)));
   });
   const stop = () => (child.kill("SIGKILL"), rmSync(folder, { recursive: true, force: true }));
-  await wait(3000); // the market's first seconds
+  await wait(3000); // until the market has started
   return { url, pid: child.pid, stop };
 }
 
-async function knows(program, flag) {
+async function supports(program, flag) {
   const help = spawn(program, ["--help"], { stdio: ["ignore", "pipe", "ignore"] });
   let text = "";
   for await (const part of help.stdout) text += part;
@@ -63,14 +63,14 @@ function cpu(pid) {
   return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1000;
 }
 
-/** CPU of one `ask`, less what the server uses by itself meanwhile. */
-async function cost(server, times, ask) {
+/** CPU time of one `send`, without the server's idle CPU time. */
+async function cost(server, times, send) {
   const [idleFrom, idleCpu] = [performance.now(), cpu(server.pid)];
   await wait(2000);
   const idle = (cpu(server.pid) - idleCpu) / (performance.now() - idleFrom);
   const [from, before] = [performance.now(), cpu(server.pid)];
   let last;
-  for (let n = 0; n < times; n++) last = await ask();
+  for (let n = 0; n < times; n++) last = await send();
   return { ms: (cpu(server.pid) - before - idle * (performance.now() - from)) / times, bytes: last.bytes };
 }
 
@@ -96,7 +96,7 @@ async function measure(program) {
     await wait(20);
     const health = await get(server.url, "/healthz", {});
     await polls;
-    rows.push(["`/healthz` beside four of them: ms", health.ms.toFixed(1)]);
+    rows.push(["`/healthz` during four of them: ms", health.ms.toFixed(1)]);
   } finally {
     agent.destroy();
     server.stop();
@@ -107,14 +107,14 @@ async function measure(program) {
 let posted = 0;
 function post(url, topic, text) {
   const id = (BigInt(Date.now()) * 1_000_000n + BigInt(posted++)).toString(16).padStart(32, "0");
-  const session = `cost-${posted}`; // somebody else each time: a person has a rate
+  const session = `cost-${posted}`; // a new person each time, because of the rate limit per person
   const body = JSON.stringify({ command: { topic, id, command: { post: { text, reply_to: null } } } });
   const headers = { "content-type": "application/json", origin: url };
   return new Promise((done, failed) => {
     const request = http.request(`${url}/api/session/command?session=${session}`, { method: "POST", headers }, (answer) => {
-      let told = "";
-      answer.on("data", (part) => (told += part));
-      answer.on("end", () => (told.includes("accepted") ? done() : failed(new Error(`${topic}: ${answer.statusCode} ${told}`))));
+      let body = "";
+      answer.on("data", (part) => (body += part));
+      answer.on("end", () => (body.includes("accepted") ? done() : failed(new Error(`${topic}: ${answer.statusCode} ${body}`))));
     });
     request.on("error", failed).end(body);
   });
@@ -123,4 +123,4 @@ function post(url, topic, text) {
 const before = process.env.BEFORE && (await measure(resolve(process.env.BEFORE)));
 const now = await measure(bin);
 console.log(before ? "| | Duplex | before |\n| --- | --- | --- |" : "| | Duplex |\n| --- | --- |");
-now.forEach(([what, value], n) => console.log(`| ${[what, value, ...(before ? [before[n][1]] : [])].join(" | ")} |`));
+now.forEach(([name, value], n) => console.log(`| ${[name, value, ...(before ? [before[n][1]] : [])].join(" | ")} |`));

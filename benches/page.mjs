@@ -1,19 +1,18 @@
-// First loads of the same page from several servers, in turn, in headless Chromium: what each transfers and when its socket is open.
+// First loads of the same page from several servers in headless Chromium: the transferred bytes and the time until the socket is open.
 //
-//     node page.mjs RUNS duplex=http://127.0.0.1:3000/ next=http://127.0.0.1:3001/      one JSON object a line
+//     node page.mjs RUNS duplex=http://127.0.0.1:3000/ next=http://127.0.0.1:3001/      one JSON object per line
 //
-// A load counts only when the greeting's answer has come back over /api/socket. Every load has a Chromium of its own, which has shown
-// nothing but a blank HTTP page before: no cache, no cookie, no connection, not even the memory of a missing icon, is left from the load
-// before; and it has come to rest, for a new one is busy with itself for seconds. Times are Chromium's, on its monotonic clock, from the
-// start of the navigation.
+// A load counts only if the greeting is answered over /api/socket. Every load has its own Chromium process, which has loaded only a blank
+// HTTP page before: no cache, cookie, connection or remembered missing icon is left from an earlier load. The process is idle, since a new
+// one is busy for seconds. Times are taken from Chromium's monotonic clock, relative to the start of the navigation.
 
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
 
 const ANSWER = "서버 응답: 안녕하세요 서버!";
-const QUIET = 1000; // ms without a request after which the load is over
+const QUIET = 1000; // ms without a request after which the load is complete
 const DEADLINE = 40_000;
-const REST = 2500; // ms from a Chromium's blank page to the load
+const REST = 2500; // ms between the blank page and the load
 const CONDITIONS = {
   loopback: null,
   slow4g: { cpu: 4, network: { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 0.75e6 / 8 } },
@@ -28,11 +27,11 @@ for (const [condition, limits] of Object.entries(CONDITIONS)) {
   for (let run = 0; run <= Number(runs); run++) {
     for (const [who, url] of run % 2 ? [...targets] : targets.toReversed()) {
       try {
-        const seen = await load(url, limits);
-        if (run > 0) console.log(JSON.stringify({ kind: "page", condition, who, ...seen })); // run 0 warms the servers up
+        const result = await load(url, limits);
+        if (run > 0) console.log(JSON.stringify({ kind: "page", condition, who, ...result })); // run 0 is the warm-up
       } catch (error) {
         console.log(JSON.stringify({ kind: "missing", what: "page", who, why: `${condition}: ${error.message.split("\n")[0]}` }));
-        targets.splice(targets.findIndex(([name]) => name === who), 1); // the other site is measured all the same
+        targets.splice(targets.findIndex(([name]) => name === who), 1); // the other site is still measured
       }
     }
   }
@@ -48,7 +47,7 @@ async function load(url, limits) {
     const first = await browser.newContext();
     await (await first.newPage()).goto(`http://127.0.0.1:${blank.address().port}/`);
     await first.close();
-    await new Promise((rested) => setTimeout(rested, REST));
+    await new Promise((done) => setTimeout(done, REST));
 
     const page = await (await browser.newContext()).newPage();
     const cdp = await page.context().newCDPSession(page);
@@ -58,26 +57,26 @@ async function load(url, limits) {
       await cdp.send("Network.emulateNetworkConditions", limits.network);
       await cdp.send("Emulation.setCPUThrottlingRate", { rate: limits.cpu });
     }
-    const seen = watch(cdp);
+    const traffic = watch(cdp);
     await page.goto(url, { waitUntil: "load", timeout: DEADLINE });
-    await seen.quiet(page);
+    await traffic.quiet(page);
     const { metrics } = await cdp.send("Performance.getMetrics");
     const start = metrics.find(({ name }) => name === "NavigationStart").value;
     const painted = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null);
-    const loaded = seen.result(start);
+    const loaded = traffic.result(start);
     if (!limits) {
-      // What comes when a visitor first points at something.
+      // The requests on the visitor's first pointer movement.
       await page.mouse.move(10, 10);
       await page.waitForTimeout(QUIET);
-      await seen.quiet(page);
+      await traffic.quiet(page);
     }
-    return { ...loaded, pointed: seen.result(start).total, painted, chromium: browser.version() };
+    return { ...loaded, pointed: traffic.result(start).total, painted, chromium: browser.version() };
   } finally {
     await browser.close();
   }
 }
 
-// Counts what the network service says it received: bodies as compressed, and response headers.
+// Counts the bytes that the network service receives: compressed bodies and response headers.
 function watch(cdp) {
   const requests = new Map();
   const sockets = new Map();
@@ -92,7 +91,7 @@ function watch(cdp) {
     const request = requests.get(requestId);
     if (!request) return;
     Object.assign(request, { mime: response.mimeType, status: response.status, encoding: encoding(response.headers) });
-    // A stream of events does not end: it counts as far as it came.
+    // An event stream does not end: its received bytes count.
     if (request.type === "EventSource") Object.assign(request, { done: true, bytes: request.bytes + response.encodedDataLength });
   });
   cdp.on("Network.dataReceived", ({ requestId, encodedDataLength }) => {
@@ -148,7 +147,7 @@ function encoding(headers) {
   return Object.entries(headers).find(([name]) => name.toLowerCase() === "content-encoding")?.[1] ?? "none";
 }
 
-// The icon is apart: the browser asks for it on its own account, even from a site that has none and answers with an error page.
+// The icon is counted separately: the browser requests it even from a site that has none and answers with an error page.
 function kind({ type, mime = "", url }) {
   const { pathname } = new URL(url);
   if (mime === "application/wasm" || pathname.endsWith(".wasm")) return "wasm";

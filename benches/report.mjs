@@ -1,4 +1,4 @@
-// Turns the lines of a run into one table (Markdown, on stdout) and one JSON file. It knows no figure but those it reads.
+// Converts the lines of a run to a Markdown table on stdout and a JSON file.
 //
 //     node report.mjs RAW.ndjson RESULTS_DIR
 
@@ -15,7 +15,7 @@ const page = (condition, value) => ({ peer: "next", what: "page", show: whole, f
 const fine = (n) => n.toFixed(2);
 const socket = (what, value, show = whole) => ({ peer: "ws", what, show, from: of("socket").filter((l) => l.what === what), value });
 
-// One figure of the topics beside each peer that has it; without a peer it stands alone.
+// A row of the topics for each peer that has the value, or one row without a peer.
 const topic = (name, what, peers, value, show = whole, more = false) =>
   (peers.length ? peers : [null]).map((peer, nth) => [nth ? `– beside ${names[peer]}` : name, { ...socket(what, value, show), peer, more }]);
 const names = { socketio: "Socket.IO" };

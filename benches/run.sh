@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# `make bench`: Duplex beside its peers, measured in one run. What is measured and how: README.md beside this file.
+# `make bench`: measures Duplex and its peers in one run. README.md describes the measurements.
 #
-#   benches/run.sh cost         what single requests cost the server, beside an older binary with BEFORE=FILE: see cost.mjs
-#   benches/run.sh log          what forwards cost the log's appends
-#   benches/run.sh [PART ...]   only these: page, echo, commands, fanout, resume, members, arena; topics is the four before the last
+#   benches/run.sh cost         the server's CPU time of single requests, also of an older binary with BEFORE=FILE: see cost.mjs
+#   benches/run.sh log          the cost of forwards in the log's appends
+#   benches/run.sh [PART ...]   only these parts: page, echo, commands, fanout, resume, members, arena; topics means commands to members
 #
-#   DUPLEX_BIN, DUPLEX_SITE   a server that is built already (default: target/release/duplex and target/site, built if missing)
+#   DUPLEX_BIN, DUPLEX_SITE   a built server (default: target/release/duplex and target/site, built if missing)
 #   CHROMIUM                  default /usr/bin/chromium
 #   PAGE_RUNS, ROUNDS         loads per condition and site (9), rounds of each measurement of the echo (5)
 #   TOPIC_ROUNDS              rounds of each measurement of the topics (3)
@@ -31,7 +31,7 @@ wanted() { local part; for part; do [[ $parts != *" $part "* ]] || return 0; don
 
 target=$PWD/target
 results=$target/results
-data=$target/data # not in /tmp, which may be no disk
+data=$target/data # not in /tmp, which may be a tmpfs
 raw=$results/raw.ndjson
 load=$target/release/load
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium} NEXT_TELEMETRY_DISABLED=1 NODE_ENV=production
@@ -39,7 +39,7 @@ mkdir -p "$results" "$data"
 : >"$raw"
 ulimit -n "$(ulimit -Hn)" 2>/dev/null
 
-# With two cores or more, a server under load has one to itself and the load generator another.
+# With two cores or more, the server under load and the load generator are each pinned to a core.
 cores=$(nproc)
 pin_server=() pin_load=()
 if ((cores > 1)) && command -v taskset >/dev/null; then
@@ -66,13 +66,13 @@ stop_all() { local who; for who in "${!pids[@]}"; do stop "$who"; done; }
 trap stop_all EXIT
 trap 'exit 130' INT TERM
 
-# start WHO: sets $port; fails if nothing listens within 20 s. By `exec` the job's process id is the server's own: it is measured and stopped.
+# start WHO: starts a server and sets $port; fails if it does not listen within 20 s. `exec` makes the job's process id the server's.
 start() {
   port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
   case $1 in
     duplex | postcard | json)
       rm -rf "${data:?}/$1"
-      # No person sends as many commands as the load generator, and no address opens as many connections.
+      # The load generator exceeds the rates of people and the connections of one address.
       [ "$1" != json ] || export DUPLEX_ARENA_JSON=true
       export DUPLEX_DATA=$data/$1/duplex.db DUPLEX_MAX_CONNECTIONS=20000 DUPLEX_COMMAND_RATE=100000 DUPLEX_LIMITS=off
       exec "${pin[@]}" "$duplex" --addr "127.0.0.1:$port" --site "$site"
@@ -91,16 +91,16 @@ start() {
   return 1
 }
 
-# install DIR: npm ci, unless the lock file is the one installed.
+# install DIR: npm ci, unless the lock file is already installed.
 install() {
   cmp -s "$1/package-lock.json" "$1/node_modules/.installed" && return 0
   step "npm ci in benches/$1"
   (cd "$1" && npm ci --include=prod --no-fund --no-audit && cp package-lock.json node_modules/.installed) >"$results/npm.log" 2>&1
 }
 
-# ---- what is measured -------------------------------------------------------------------------------------------------------------------
+# ---- builds and peers -------------------------------------------------------------------------------------------------------------------
 
-declare -A absent=() # WHO -> why it cannot be measured
+declare -A absent=() # WHO -> the reason for which it cannot be measured
 why() { tail -n 3 "$1" | tr '\n' ' '; }
 
 duplex=${DUPLEX_BIN:-$PWD/../target/release/duplex}
@@ -114,7 +114,7 @@ fi
 if ! [ -x "$duplex" ]; then
   absent[duplex]=${absent[duplex]:-no program at $duplex}
 elif [ -z "${DUPLEX_BIN:-}" ] && [ -n "$(find ../src ../Cargo.toml -newer "$duplex" -print -quit)" ]; then
-  note "Duplex was built before the latest change of its source: \`make build\` first"
+  note "Duplex was built before the latest change of its source: run \`make build\` first"
 fi
 
 [ -z "${absent[duplex]:-}" ] || absent[postcard]=${absent[duplex]} absent[json]=${absent[duplex]}
@@ -162,7 +162,7 @@ stop_all
 
 # ---- /api/echo --------------------------------------------------------------------------------------------------------------------------
 
-# socket WHAT WHO MODE key=value...: one measurement against a server of its own, started for it and stopped after it.
+# socket WHAT WHO MODE key=value...: one measurement of a server that is started for it and stopped afterwards.
 socket() {
   local what=$1 who=$2 result
   if [ -z "$load" ]; then
@@ -183,7 +183,7 @@ pin=("${pin_server[@]}")
 idle=5000
 (($(ulimit -n) > idle + 200)) || idle=$(($(ulimit -n) - 200))
 for ((round = 1; round <= $(wanted echo && echo "${ROUNDS:-5}" || echo 0); round++)); do
-  ((SECONDS - ready < 540)) || { note "time was up after $((round - 1)) rounds of the echo"; break; }
+  ((SECONDS - ready < 540)) || { note "time limit reached after $((round - 1)) rounds of the echo"; break; }
   step "echo, round $round"
   order=(duplex ws)
   ((round % 2)) || order=(ws duplex)
@@ -196,19 +196,19 @@ done
 
 # ---- topics -----------------------------------------------------------------------------------------------------------------------------
 
-# turns WHO...: the servers of this round, each round beginning with the next.
+# turns WHO...: the servers of this round; each round starts with the next one.
 turns() {
   local skip=$(((round - 1) % $#))
   echo "${@:skip + 1}" "${@:1:skip}"
 }
 
-# The names by which the load generator knows the servers are ours. One commit of the log can be no faster than the disk.
+# The load generator uses the same names of servers. The disk's latency is the lower bound of a commit.
 if [ -n "$load" ] && wanted commands fanout resume && disk=$("$load" disk path="$data/probe" seconds=1); then
   echo "{\"kind\":\"disk\",${disk#\{}" >>"$raw"
 fi
 topics_ready=$SECONDS
 for ((round = 1; round <= $(wanted commands fanout resume members && echo "${TOPIC_ROUNDS:-3}" || echo 0); round++)); do
-  ((SECONDS - topics_ready < 900)) || { note "time was up after $((round - 1)) rounds of the topics"; break; }
+  ((SECONDS - topics_ready < 900)) || { note "time limit reached after $((round - 1)) rounds of the topics"; break; }
   step "topics, round $round"
   if wanted commands; then
     socket "commands 1" duplex commands sessions=64 in_flight=16 topics=1 warmup=2 seconds=3
@@ -239,10 +239,10 @@ done
 
 # ---- the arena --------------------------------------------------------------------------------------------------------------------------
 
-# Its peer is itself, with the whole world as JSON for everybody.
+# Its peer is the arena itself, with the whole world as JSON for every viewer.
 arena_ready=$SECONDS
 for ((round = 1; round <= $(wanted arena && echo "${ARENA_ROUNDS:-3}" || echo 0); round++)); do
-  ((SECONDS - arena_ready < 420)) || { note "time was up after $((round - 1)) rounds of the arena"; break; }
+  ((SECONDS - arena_ready < 420)) || { note "time limit reached after $((round - 1)) rounds of the arena"; break; }
   step "arena, round $round"
   for viewers in 10 50 200; do
     for who in $(turns duplex json); do

@@ -1,2 +1,2 @@
-// Production defaults, `compress` (gzip) among them. The root is named so that no lock file further up is taken for it.
+// Production defaults, including `compress` (gzip). The root is explicit so that Next.js does not infer it from another lock file.
 export default { turbopack: { root: import.meta.dirname } };

@@ -1,5 +1,5 @@
-// The article's socket server. It starts inside an API route there, which works only after somebody has fetched that route over HTTP; so
-// it stands in Next.js's custom server here. The page and all it loads are served by Next.js's own handler, gzip included.
+// The article's socket server. The article starts it in an API route, which works only after that route is requested over HTTP; here it is
+// part of a custom server. Next.js's own handler serves the page and its files, including gzip.
 
 import { createServer } from "node:http";
 import next from "next";

@@ -1,5 +1,5 @@
-// A room of Socket.IO, as its documentation writes it, over WebSocket alone. With RECOVERY=1 it also keeps what a member missed
-// whose connection was lost ("connection state recovery"), in its memory.
+// A Socket.IO room, as in its documentation, over WebSocket only. With RECOVERY=1 it also keeps the messages that a disconnected member
+// misses in memory ("connection state recovery").
 // Under --expose-gc, SIGUSR2 collects garbage.
 
 import { createServer } from "node:http";

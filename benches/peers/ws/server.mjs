@@ -1,12 +1,11 @@
-// The echo of Node's `ws`, and its broadcast to all others, as its documentation writes them, with `bufferutil`, the native
-// add-on it recommends for speed.
-// Under --expose-gc, SIGUSR2 collects garbage: memory rows then count what a connection holds, not what V8 has yet to free.
+// The echo and the broadcast of Node's `ws`, as in its documentation, with the native add-on `bufferutil` that it recommends for speed.
+// Under --expose-gc, SIGUSR2 collects garbage: the memory rows then exclude garbage that V8 has not freed yet.
 
 import { createServer } from "node:http";
 import bufferutil from "bufferutil";
 import { WebSocket, WebSocketServer } from "ws";
 
-// Both packages fall back to JavaScript in silence; the comparison must not.
+// Both packages silently fall back to JavaScript; the comparison must not.
 if (!String(bufferutil.mask).includes("[native code]")) throw new Error("bufferutil: native part not loaded");
 
 const echo = new WebSocketServer({ noServer: true });

@@ -1,4 +1,4 @@
-// Next.js demands a root layout; the article shows none, so this is the least that works: no font, no style sheet.
+// Next.js requires a root layout. The article has none, so this is a minimal one: no font, no style sheet.
 export default function RootLayout({ children }) {
   return (
     <html lang="ko">

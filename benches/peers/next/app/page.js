@@ -1,6 +1,6 @@
 "use client";
 
-// The article's page. One change: the address follows the page's host, since the port is chosen at run time.
+// The article's page, with one change: the socket's URL uses the page's host, since the port is chosen at run time.
 
 import { useEffect } from "react";
 
