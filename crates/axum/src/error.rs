@@ -87,7 +87,7 @@ fn unauthorized(needed: Needed<'_>) -> Problem {
 pub fn wrong_role(needed: &str, roles: &[Role]) -> Problem {
     let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
     let detail = format!(
-        "This needs the role {needed}; what was shown has: {}.",
+        "This needs the role {needed}; the token has: {}.",
         roles.join(", ")
     );
     Problem::new(StatusCode::FORBIDDEN, detail)

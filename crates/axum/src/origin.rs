@@ -283,7 +283,7 @@ fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether the request is_navigation a whole tab, not a frame in another page.
+/// Whether the request navigates a whole tab, not a frame in another page.
 fn is_navigation(headers: &HeaderMap) -> bool {
     let has = |name, value: &str| headers.get(name).is_some_and(|sent: &HeaderValue| sent == value);
     has("sec-fetch-mode", "navigate") && has("sec-fetch-dest", "document")
