@@ -313,7 +313,7 @@ async fn command(State(state): State<ServerState>, request: Request, form: Comma
 async fn decide(visitor: PageVisitor, command: Option<TopicCommand>) -> Option<Rejection> {
     let Some(command) = command else {
         let what = "the form's fields make no command".to_owned();
-        return Some(Rejection::Malformed { what });
+        return Some(Rejection::Malformed { detail: what });
     };
     visitor.send_command(command).await.err()
 }

@@ -86,7 +86,7 @@ async fn a_duplicate_json_member_is_rejected_by_name_everywhere() {
     ] {
         for rejection in rejections(&node, command).await {
             assert!(
-                matches!(&rejection, Rejection::Malformed { what } if what.contains("`value` is there twice")),
+                matches!(&rejection, Rejection::Malformed { detail: what } if what.contains("`value` is there twice")),
                 "{rejection:?}"
             );
         }

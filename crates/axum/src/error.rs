@@ -86,10 +86,7 @@ fn unauthorized(needed: Needed<'_>) -> Problem {
 #[must_use]
 pub fn wrong_role(needed: &str, roles: &[Role]) -> Problem {
     let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
-    let detail = format!(
-        "This needs the role {needed}; the token has: {}.",
-        roles.join(", ")
-    );
+    let detail = format!("This needs the role {needed}; the token has: {}.", roles.join(", "));
     Problem::new(StatusCode::FORBIDDEN, detail)
 }
 

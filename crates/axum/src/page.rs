@@ -57,7 +57,7 @@ impl PageVisitor {
     /// If the command had no effect.
     pub async fn send<T: Topic>(&self, rest: &str, command: &T::Command) -> Result<Seq, Rejection> {
         let command = TopicCommand::to::<T>(rest, command).map_err(|error| Rejection::Malformed {
-            what: error.to_string(),
+            detail: error.to_string(),
         })?;
         self.send_command(command).await
     }

@@ -51,19 +51,21 @@ pub enum Answer {
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
     /// The application refused it.
-    #[error("{why}")]
+    #[error("{reason}")]
     Refused {
         /// The application's name for the reason, such as `too_long`.
-        why: String,
+        #[serde(rename = "why")]
+        reason: String,
     },
     /// The visitor may not write to the topic.
     #[error("the topic: {0}")]
     Denied(Denied),
     /// The command does not decode as the topic's command.
-    #[error("the command cannot be read: {what}")]
+    #[error("the command cannot be decoded: {detail}")]
     Malformed {
         /// The decoder's message.
-        what: String,
+        #[serde(rename = "what")]
+        detail: String,
     },
     /// The command has more than [`MAX_COMMAND`] bytes.
     #[error("a command has at most {MAX_COMMAND} bytes")]
@@ -109,14 +111,14 @@ impl Rejection {
     /// The missing role, if the command was refused for one.
     pub fn role_needed(&self) -> Option<&str> {
         match self {
-            Self::Refused { why } => why.strip_prefix(NEEDS_ROLE),
+            Self::Refused { reason } => reason.strip_prefix(NEEDS_ROLE),
             _ => None,
         }
     }
 
     /// A [`Refused`](Self::Refused) with the application's name for the reason.
-    pub fn refused(why: impl Into<String>) -> Self {
-        Self::Refused { why: why.into() }
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused { reason: reason.into() }
     }
 
     /// Whether the same command, with the same id, may be accepted later.

@@ -194,7 +194,8 @@ pub enum ServerFrame {
     /// The answer to a [`ClientFrame::Rename`] without effect: the visitor keeps the current name.
     NameRefused {
         /// [`NAME_RESERVED`](crate::person::NAME_RESERVED) or [`NAME_FIXED`](crate::person::NAME_FIXED).
-        why: String,
+        #[serde(rename = "why")]
+        reason: String,
     },
 }
 

@@ -33,7 +33,7 @@ async fn a_reserved_name_is_rejected_and_the_old_name_kept() {
     ] {
         visitor.send(&rename(name)).await;
         let reason = loop {
-            if let ServerFrame::NameRefused { why } = visitor.next_frame().await {
+            if let ServerFrame::NameRefused { reason: why } = visitor.next_frame().await {
                 break why;
             }
         };
@@ -89,7 +89,7 @@ async fn a_name_set_by_an_operator_cannot_be_changed() {
             let name = "Kim".to_owned();
             visitor.send(&ClientFrame::Rename { name }).await;
             loop {
-                if let ServerFrame::NameRefused { why } = visitor.next_frame().await {
+                if let ServerFrame::NameRefused { reason: why } = visitor.next_frame().await {
                     assert_eq!(why, NAME_FIXED);
                     break;
                 }

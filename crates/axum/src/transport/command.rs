@@ -77,8 +77,8 @@ async fn handle_frame(
         ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => {
-                let why = error.why.to_owned();
-                return frame_response(protocol, &ServerFrame::NameRefused { why });
+                let reason = error.why.to_owned();
+                return frame_response(protocol, &ServerFrame::NameRefused { reason });
             }
         }),
         // `on_post` above recorded it.

@@ -131,8 +131,8 @@ impl SessionHandler {
             Act::Rename { name } => match self.choose_name(&name) {
                 Ok(name) => self.reader.rename(&name),
                 Err(error) => {
-                    let why = error.why.to_owned();
-                    self.replies.push(ServerFrame::NameRefused { why });
+                    let reason = error.why.to_owned();
+                    self.replies.push(ServerFrame::NameRefused { reason });
                 }
             },
             Act::Say(frame) => self.replies.push(frame),

@@ -258,11 +258,11 @@ impl Batch {
 /// What is remembered of a refusal: what a client wrote must not fill the memory of its topic.
 fn brief(why: Rejection) -> Rejection {
     match why {
-        Rejection::Malformed { what } => Rejection::Malformed {
-            what: what.chars().take(limits::REMEMBERED_REASON).collect(),
+        Rejection::Malformed { detail } => Rejection::Malformed {
+            detail: detail.chars().take(limits::REMEMBERED_REASON).collect(),
         },
-        Rejection::Refused { why } => Rejection::Refused {
-            why: why.chars().take(limits::REMEMBERED_REASON).collect(),
+        Rejection::Refused { reason } => Rejection::Refused {
+            reason: reason.chars().take(limits::REMEMBERED_REASON).collect(),
         },
         why => why,
     }

@@ -327,7 +327,7 @@ impl<D: Decider> DynState for TypedState<D> {
         command: &Blob,
         encoding: Encoding,
     ) -> Result<Vec<DecidedEvent>, DecideError> {
-        let malformed = |what: String| DecideError::Rejected(Rejection::Malformed { what });
+        let malformed = |what: String| DecideError::Rejected(Rejection::Malformed { detail: what });
         if encoding == Encoding::Json {
             json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
         }

@@ -25,7 +25,7 @@ impl Hub {
         match command {
             Ok(command) => self.tell_command(id, command).await,
             Err(CommandError::Topic(_)) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
-            Err(CommandError::Unwritable(what)) => Answer::Rejected(Rejection::Malformed { what }),
+            Err(CommandError::Unwritable(what)) => Answer::Rejected(Rejection::Malformed { detail: what }),
         }
     }
 

@@ -170,7 +170,7 @@ impl Session {
                 }
             }
             ServerFrame::Pong { .. } => (),
-            ServerFrame::NameRefused { why } => {
+            ServerFrame::NameRefused { reason: why } => {
                 self.name = None;
                 self.out.push(Effect::NameRefused(why));
             }
@@ -329,7 +329,7 @@ impl Session {
             Some(413) => Rejection::TooLarge,
             Some(status @ 400..=499) if !matches!(status, 408 | 425 | 429) => {
                 let what = status.to_string();
-                Rejection::Malformed { what }
+                Rejection::Malformed { detail: what }
             }
             _ => {
                 self.outbox.put_back(id);

@@ -223,7 +223,7 @@ impl<T: Topic> UseTopic<T> {
             (None, _) => store.set_outcome(&id, &CommandOutcome::Rejected(Rejection::Denied(Denied::Unknown))),
             (_, Err(error)) => {
                 let what = error.to_string();
-                store.set_outcome(&id, &CommandOutcome::Rejected(Rejection::Malformed { what }));
+                store.set_outcome(&id, &CommandOutcome::Rejected(Rejection::Malformed { detail: what }));
             }
             (Some(topic), Ok(body)) => {
                 let id = id.clone();

@@ -89,7 +89,7 @@ fn server_frames(encoding: Encoding) -> Vec<ServerFrame> {
             retry_after_ms: 100,
         },
         ServerFrame::NameRefused {
-            why: "name_fixed".to_owned(),
+            reason: "name_fixed".to_owned(),
         },
     ]
 }

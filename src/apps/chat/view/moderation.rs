@@ -181,7 +181,7 @@ pub fn tools(talk: Talk, rules: Rules) -> AnyView {
 
 fn explain(locale: Locale, why: &Rejection) -> String {
     match why {
-        Rejection::Refused { why } => match refusal(why) {
+        Rejection::Refused { reason: why } => match refusal(why) {
             Some(words) => words(locale).to_owned(),
             None => words::rejection(locale, &Rejection::refused(why.clone())),
         },

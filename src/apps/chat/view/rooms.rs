@@ -127,8 +127,10 @@ enum Part {
 
 fn part_refused(why: &Rejection) -> Part {
     match why {
-        Rejection::Refused { why } if why == why::BAD_TITLE => Part::Title,
-        Rejection::Refused { why } if [why::BAD_ROOM, why::ROOM_TAKEN, why::ROOM_GONE].contains(&why.as_str()) => {
+        Rejection::Refused { reason: why } if why == why::BAD_TITLE => Part::Title,
+        Rejection::Refused { reason: why }
+            if [why::BAD_ROOM, why::ROOM_TAKEN, why::ROOM_GONE].contains(&why.as_str()) =>
+        {
             Part::Room
         }
         _ => Part::Form,

@@ -74,7 +74,7 @@ pub fn day(locale: Locale, day: i64, local: bool) -> String {
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let words: TextKey = match rejection {
-        Rejection::Refused { why } => refusal(why),
+        Rejection::Refused { reason: why } => refusal(why),
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => text_key!(chat.too_fast),
         Rejection::TooLarge => text_key!(chat.too_long),

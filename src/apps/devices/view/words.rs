@@ -107,7 +107,7 @@ pub fn side(side: Side) -> TextKey {
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let words: TextKey = match rejection {
         refused if refused.role_needed().is_some() => text_key!(devices.operators_only),
-        Rejection::Refused { why } => return refusal(locale, why),
+        Rejection::Refused { reason: why } => return refusal(locale, why),
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => text_key!(devices.too_fast),
         Rejection::TooLarge => text_key!(devices.bad_argument),

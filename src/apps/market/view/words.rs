@@ -143,7 +143,7 @@ pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let words: TextKey = match rejection {
-        Rejection::Refused { why } => match why.as_str() {
+        Rejection::Refused { reason: why } => match why.as_str() {
             refusal::BAD_PRICE => text_key!(market.bad_price),
             refusal::ALERTS_FULL => text_key!(market.alerts_full),
             refusal::NO_ALERT => text_key!(market.no_alert),

@@ -130,7 +130,7 @@ fn form(rules: Rules) -> AnyView {
         let locale = i18n.get_locale();
         let pending = rules.pending.get();
         let why = |rejection: &Rejection| match rejection {
-            Rejection::Refused { why } => refusal(why).map_or(why.clone(), |words| words(locale).to_owned()),
+            Rejection::Refused { reason: why } => refusal(why).map_or(why.clone(), |words| words(locale).to_owned()),
             _ => td_string!(locale, moderation.not_now).to_owned(),
         };
         let told = |one: &CommandStatus| one.problem(|wait| command_text::rate_limited(locale, wait), why);
