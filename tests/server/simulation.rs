@@ -1,14 +1,14 @@
-//! The whole system in one process, on a clock that only moves when everything waits: real links in several tabs, over all
-//! three transports, against the real server, while a network, a disk and an operator do their worst by a schedule that
-//! follows from a seed. Then all of that ends, and everybody must have seen the same, all of it, once.
+//! Deterministic simulation of the whole system in one process on a paused clock: client sessions of several tabs, over all three
+//! transports, against the real server, while the network, the disk and the operator cause faults on a schedule derived from a seed. After
+//! the faults end, every tab must have seen every event exactly once and in the same order.
 //!
-//! `SEED=… cargo test --test server simulation -- --nocapture` runs one seed again; `make soak` runs random ones for a while.
-//! What the server does at the same instant has no fixed order, so one seed may need several runs (`TIMES=…`) to fail again.
+//! `SEED=… cargo test --test server simulation -- --nocapture` repeats one seed; `make soak` runs random ones for a while. Tasks of the
+//! server that are ready at the same instant run in no fixed order, so a seed may need several runs (`TIMES=…`) to fail again.
 
-mod checks;
+mod connections;
 mod disk;
 mod http;
-mod lines;
+mod invariants;
 mod network;
 mod plan;
 mod random;
@@ -19,9 +19,9 @@ mod world;
 use std::time::{Duration, Instant};
 
 use self::disk::Store;
-use self::world::{Tally, World};
+use self::world::{Totals, World};
 
-/// Few, and each of another mix: what every build goes through.
+/// The seeds of every test run: few, each with a different mix of faults.
 const SEEDS: [u64; 16] = [
     1,
     2,
@@ -37,29 +37,29 @@ const SEEDS: [u64; 16] = [
     13,
     14,
     286,
-    // A command that was kept, and whose second attempt was turned away.
+    // A command was stored, and its second attempt was rejected.
     18_445_441_235_443_468_587,
     10_112_090_111_661_721_357,
 ];
-/// Their logs lose what came last; the last one over a file.
-const SEEDS_THAT_LOSE: [u64; 8] = [
-    LOSES + 1,
-    LOSES + 2,
-    LOSES + 3,
-    LOSES + 4,
-    LOSES + 5,
-    LOSES + 6,
-    LOSES + 8,
-    LOSES + 7,
+/// Seeds whose logs lose their newest events; the last one with a file.
+const SEEDS_WITH_LOSS: [u64; 8] = [
+    LOSS + 1,
+    LOSS + 2,
+    LOSS + 3,
+    LOSS + 4,
+    LOSS + 5,
+    LOSS + 6,
+    LOSS + 8,
+    LOSS + 7,
 ];
-const LOSES: u64 = 2 << 32;
-/// With restarts, over a file.
+const LOSS: u64 = 2 << 32;
+/// A seed with restarts, with a file.
 const SEED_ON_FILE: u64 = 31;
 
 #[test]
 fn every_tab_sees_every_event_once_under_faults() {
-    match asked("SEED") {
-        Some(seed) => (0..asked("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, on_file(seed)))),
+    match env_number("SEED") {
+        Some(seed) => (0..env_number("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, on_file(seed)))),
         None => SEEDS.into_iter().for_each(|seed| {
             let _ = run(seed, false);
         }),
@@ -68,14 +68,14 @@ fn every_tab_sees_every_event_once_under_faults() {
 
 #[test]
 fn every_tab_sees_every_event_once_over_a_file() {
-    let tally = run(SEED_ON_FILE, true);
-    assert!(tally.crashes + tally.drains > 0, "this seed has no restart");
+    let totals = run(SEED_ON_FILE, true);
+    assert!(totals.crashes + totals.drains > 0, "this seed has no restart");
 }
 
 #[test]
 fn only_tabs_that_saw_lost_events_are_reset() {
-    let mut total = Tally::default();
-    SEEDS_THAT_LOSE
+    let mut total = Totals::default();
+    SEEDS_WITH_LOSS
         .into_iter()
         .for_each(|seed| total.add(&run(seed, on_file(seed))));
     assert!(total.lost > 0 && total.diverged > 0 && total.ahead > 0, "{total:?}");
@@ -84,31 +84,31 @@ fn only_tabs_that_saw_lost_events_are_reset() {
 #[test]
 #[ignore = "make soak"]
 fn soak() {
-    let minutes = asked("MINUTES").unwrap_or(10);
-    let (began, mut total) = (Instant::now(), Tally::default());
-    while began.elapsed() < Duration::from_secs(60 * minutes) {
+    let minutes = env_number("MINUTES").unwrap_or(10);
+    let (start, mut total) = (Instant::now(), Totals::default());
+    while start.elapsed() < Duration::from_secs(60 * minutes) {
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-        // Where a seed does not come to an end, its number is the last.
+        // If a seed never ends, its number is the last one printed.
         println!("SEED={seed}");
         total.add(&run(seed, on_file(seed)));
     }
     println!("{total:#?}");
 }
 
-fn asked(name: &str) -> Option<u64> {
+fn env_number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
-/// Everything follows from the seed.
+/// Whether this seed runs with a file.
 const fn on_file(seed: u64) -> bool {
     seed % 8 == SEED_ON_FILE % 8
 }
 
-const fn loses(seed: u64) -> bool {
-    seed >> 32 & 3 == LOSES >> 32
+const fn has_loss(seed: u64) -> bool {
+    seed >> 32 & 3 == LOSS >> 32
 }
 
-fn run(seed: u64, on_file: bool) -> Tally {
+fn run(seed: u64, on_file: bool) -> Totals {
     let folder = tempfile::tempdir().unwrap();
     let store = if on_file {
         Store::file(folder.path().join("log.db"))
@@ -120,6 +120,6 @@ fn run(seed: u64, on_file: bool) -> Tally {
         .start_paused(true)
         .build()
         .unwrap();
-    let result = runtime.block_on(async { World::new(seed, store, loses(seed)).run().await });
-    result.unwrap_or_else(|fault| panic!("{fault}\nRun it again: SEED={seed}"))
+    let result = runtime.block_on(async { World::new(seed, store, has_loss(seed)).run().await });
+    result.unwrap_or_else(|violation| panic!("{violation}\nTo repeat: SEED={seed}"))
 }

@@ -1,5 +1,5 @@
-//! A node's log, as long as the node lives: it takes its time, and a node that crashed neither writes nor hears any more,
-//! whatever it had begun. What was committed stays. Knows no topic's meaning.
+//! A node's log with delays and crashes: after a crash its operations never complete, whether or not they were committed. Committed
+//! data stays. Independent of the topics' contents.
 
 use std::future::pending;
 use std::path::PathBuf;
@@ -24,67 +24,67 @@ use tokio::time::timeout;
 
 use super::random::Random;
 
-/// What outlives the nodes.
+/// The storage that outlives the nodes.
 pub struct Store {
-    kind: Kind,
-    /// Nothing can be read.
-    blind: Arc<AtomicBool>,
+    backend: Backend,
+    /// Whether every read fails.
+    unreadable: Arc<AtomicBool>,
 }
 
-enum Kind {
+enum Backend {
     Memory(Arc<Memory>),
     File(PathBuf),
 }
 
 impl Store {
     pub fn memory(epoch: u64) -> Self {
-        Self::new(Kind::Memory(Arc::new(Memory::new(Epoch::new(epoch)))))
+        Self::new(Backend::Memory(Arc::new(Memory::new(Epoch::new(epoch)))))
     }
 
     pub fn file(path: PathBuf) -> Self {
-        Self::new(Kind::File(path))
+        Self::new(Backend::File(path))
     }
 
-    fn new(kind: Kind) -> Self {
-        let blind = Arc::default();
-        Self { kind, blind }
+    fn new(backend: Backend) -> Self {
+        let unreadable = Arc::default();
+        Self { backend, unreadable }
     }
 
     pub fn open(&self, random: Random) -> Disk {
-        let (log, real): (Arc<dyn Log>, _) = match &self.kind {
-            Kind::Memory(memory) => (Arc::clone(memory) as _, false),
-            Kind::File(path) => (Arc::new(Sqlite::open(path).unwrap()), true),
+        let (log, is_file): (Arc<dyn Log>, _) = match &self.backend {
+            Backend::Memory(memory) => (Arc::clone(memory) as _, false),
+            Backend::File(path) => (Arc::new(Sqlite::open(path).unwrap()), true),
         };
         Disk {
             log,
-            real,
-            blind: Arc::clone(&self.blind),
-            dead: watch::Sender::default(),
+            is_file,
+            unreadable: Arc::clone(&self.unreadable),
+            crashed: watch::Sender::default(),
             random: Mutex::new(random),
         }
     }
 
-    /// No node runs. The topic loses its newest `count` events. Returns all that it had.
+    /// Removes the topic's newest `count` events while no node runs. Returns the events before the loss.
     pub fn lose(&self, topic: &TopicName, count: u64) -> Vec<(Vec<u8>, Option<Check>)> {
-        match &self.kind {
-            Kind::Memory(memory) => {
+        match &self.backend {
+            Backend::Memory(memory) => {
                 let events = memory.read(topic, 0, usize::MAX >> 1).now_or_never().unwrap().unwrap();
                 memory.lose_tail(topic, (events.len() as Seq).saturating_sub(count));
                 events.into_iter().map(|record| (record.event, record.check)).collect()
             }
-            Kind::File(path) => lose_rows(&Connection::open(path).unwrap(), topic, count).unwrap(),
+            Backend::File(path) => lose_rows(&Connection::open(path).unwrap(), topic, count).unwrap(),
         }
     }
 
-    /// A file has no weather.
+    /// Injects failures; a file has none.
     pub fn set_weather(&self, weather: Weather) {
-        if let Kind::Memory(memory) = &self.kind {
+        if let Backend::Memory(memory) = &self.backend {
             memory.set_weather(weather);
         }
     }
 
-    pub fn set_blind(&self, blind: bool) {
-        self.blind.store(blind, Relaxed);
+    pub fn set_unreadable(&self, unreadable: bool) {
+        self.unreadable.store(unreadable, Relaxed);
     }
 }
 
@@ -96,40 +96,43 @@ fn lose_rows(file: &Connection, topic: &TopicName, count: u64) -> rusqlite::Resu
         Ok((row.get::<_, String>(0)?.into_bytes(), check.and_then(Check::new)))
     })?;
     let events = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    let left = (events.len() as Seq).saturating_sub(count);
-    let check = left.checked_sub(1).and_then(|at| events[at as usize].1).map(Check::get);
+    let remaining = (events.len() as Seq).saturating_sub(count);
+    let check = remaining
+        .checked_sub(1)
+        .and_then(|at| events[at as usize].1)
+        .map(Check::get);
     let of_topic = "topic = (SELECT id FROM topics WHERE name = ?1)";
     for table in ["events", "answers", "snapshots"] {
         let lost = format!("DELETE FROM {table} WHERE {of_topic} AND seq > ?2");
-        file.execute(&lost, (topic.as_str(), left))?;
+        file.execute(&lost, (topic.as_str(), remaining))?;
     }
     let answers = format!("(SELECT coalesce(max(n), 0) FROM answers WHERE {of_topic})");
     let end = format!("UPDATE topics SET last = ?2, chain = ?3, answers = {answers} WHERE name = ?1");
-    file.execute(&end, (topic.as_str(), left, check))?;
+    file.execute(&end, (topic.as_str(), remaining, check))?;
     Ok(events)
 }
 
-/// The log as one node has it.
+/// The log as used by one node.
 pub struct Disk {
     log: Arc<dyn Log>,
-    /// Its work takes real time.
-    real: bool,
-    blind: Arc<AtomicBool>,
-    dead: watch::Sender<bool>,
+    /// Whether its operations take real time.
+    is_file: bool,
+    unreadable: Arc<AtomicBool>,
+    crashed: watch::Sender<bool>,
     random: Mutex<Random>,
 }
 
 impl Disk {
-    /// The node is no more. Appends that the store had taken are kept, or not; nobody will hear which.
+    /// Crashes the node. Appends in flight may be stored or not; their results are never returned.
     pub async fn crash(&self) {
-        self.dead.send_replace(true);
-        self.still(self.log.close()).await;
+        self.crashed.send_replace(true);
+        self.pause_clock_during(self.log.close()).await;
     }
 
-    /// The paused clock does not run while a real disk works.
-    async fn still<T>(&self, work: impl Future<Output = T>) -> T {
+    /// Keeps the paused clock from advancing during an operation of a real disk.
+    async fn pause_clock_during<T>(&self, work: impl Future<Output = T>) -> T {
         let (done, wait) = std::sync::mpsc::channel::<()>();
-        if self.real {
+        if self.is_file {
             spawn_blocking(move || wait.recv());
         }
         let result = work.await;
@@ -137,49 +140,49 @@ impl Disk {
         result
     }
 
-    fn looks<'a, T: Send + 'a>(
+    fn read_operation<'a, T: Send + 'a>(
         &'a self,
-        look: BoxFuture<'a, Result<T, LogError>>,
+        operation: BoxFuture<'a, Result<T, LogError>>,
     ) -> BoxFuture<'a, Result<T, LogError>> {
-        let blind = self.blind.load(Relaxed);
-        self.lives(if blind { unreadable() } else { look })
+        let unreadable = self.unreadable.load(Relaxed);
+        self.operation(if unreadable { read_error() } else { operation })
     }
 
-    fn lives<'a, T: Send + 'a>(&'a self, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
+    fn operation<'a, T: Send + 'a>(&'a self, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
         let mut random = self.random.lock().unwrap().fork();
         Box::pin(async move {
             let work = async {
-                let _ = timeout(random.millis(0, 12), died(self.dead.subscribe())).await;
-                let done = self.still(work).await;
-                let _ = timeout(random.millis(0, 12), died(self.dead.subscribe())).await;
+                let _ = timeout(random.millis(0, 12), crash_of(self.crashed.subscribe())).await;
+                let done = self.pause_clock_during(work).await;
+                let _ = timeout(random.millis(0, 12), crash_of(self.crashed.subscribe())).await;
                 done
             };
             tokio::select! {
                 biased;
-                () = died(self.dead.subscribe()) => pending().await,
+                () = crash_of(self.crashed.subscribe()) => pending().await,
                 done = work => done,
             }
         })
     }
 }
 
-async fn died(mut dead: watch::Receiver<bool>) {
-    // Who sends is the disk itself.
-    let _ = dead.wait_for(|dead| *dead).await;
+async fn crash_of(mut crashed: watch::Receiver<bool>) {
+    // The disk itself holds the sender.
+    let _ = crashed.wait_for(|crashed| *crashed).await;
 }
 
-/// Until the store can be read again.
-fn unreadable<T: Send>() -> BoxFuture<'static, Result<T, LogError>> {
+/// The result of a read while the store is unreadable.
+fn read_error<T: Send>() -> BoxFuture<'static, Result<T, LogError>> {
     Box::pin(async { Err(LogError::Unavailable("the simulation says so".to_owned())) })
 }
 
 impl Log for Disk {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
-        self.looks(self.log.open(topic, commands, since))
+        self.read_operation(self.log.open(topic, commands, since))
     }
 
     fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
-        self.lives(self.log.append(topic, expected, entries))
+        self.operation(self.log.append(topic, expected, entries))
     }
 
     fn redact(
@@ -189,11 +192,11 @@ impl Log for Disk {
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
-        self.lives(self.log.redact(topic, expected, entries, redaction))
+        self.operation(self.log.redact(topic, expected, entries, redaction))
     }
 
     fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
-        self.looks(self.log.with_amendments(topic, events))
+        self.read_operation(self.log.with_amendments(topic, events))
     }
 
     fn key(&self) -> &Key {
@@ -201,15 +204,15 @@ impl Log for Disk {
     }
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
-        self.looks(self.log.read(topic, after, limit))
+        self.read_operation(self.log.read(topic, after, limit))
     }
 
     fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
-        self.looks(self.log.check(topic, seq))
+        self.read_operation(self.log.check(topic, seq))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
-        self.looks(self.log.history(topic, before, limit))
+        self.read_operation(self.log.history(topic, before, limit))
     }
 
     fn snapshot(
@@ -220,22 +223,22 @@ impl Log for Disk {
         retention: Retention,
         now: Millis,
     ) -> BoxFuture<'_, Result<(), LogError>> {
-        self.lives(self.log.snapshot(topic, seq, state, retention, now))
+        self.operation(self.log.snapshot(topic, seq, state, retention, now))
     }
 
     fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
-        self.looks(self.log.forwards(from))
+        self.read_operation(self.log.forwards(from))
     }
 
     fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
-        self.lives(self.log.delivered(forwards))
+        self.operation(self.log.delivered(forwards))
     }
 
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
-        self.lives(self.log.topics(kind))
+        self.operation(self.log.topics(kind))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.lives(self.log.close())
+        self.operation(self.log.close())
     }
 }

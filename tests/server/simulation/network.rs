@@ -1,5 +1,5 @@
-//! What lies between one tab and the server: bytes arrive late, in pieces, or not at all, connections are cut in the middle
-//! of a frame, go silent without an end, or are not let through. Knows no frame.
+//! The network between one tab and the server: it delays, splits or drops bytes, cuts connections in the middle of a frame, leaves them
+//! half-open, or blocks them. Independent of the frames.
 
 use std::future::pending;
 use std::io;
@@ -15,13 +15,13 @@ use super::random::Random;
 use super::server::Server;
 use crate::harness::PIPE_CAPACITY;
 
-/// A system that gets no acknowledgement gives its connection up after this, about.
-const GIVEN_UP: Duration = Duration::from_secs(120);
+/// Approximately the time after which an operating system drops a connection without acknowledgements.
+const TCP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Bytes that are carried at once: a frame of some size comes in pieces.
-const PIECE: usize = 1400;
+/// Bytes carried at once; larger frames arrive in several segments.
+const SEGMENT: usize = 1400;
 
-/// What a connection is for, as far as a proxy can tell.
+/// The kind of a connection, as far as a proxy can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     WebSocket,
@@ -35,23 +35,23 @@ pub enum Block {
     #[default]
     No,
     Refused,
-    /// Nothing ever comes back.
+    /// No response ever arrives.
     Silent,
-    /// It lives for a second or two.
+    /// Cut after up to two seconds.
     Short,
 }
 
-/// What befalls the connections that are opened now, and those that are open.
+/// The current conditions for new and open connections.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Weather {
-    /// Nothing gets through, and nobody is told.
-    pub parted: bool,
+pub struct Conditions {
+    /// No bytes arrive, and no end is notified.
+    pub partitioned: bool,
     pub websocket: Block,
     pub stream: Block,
     pub slow: bool,
 }
 
-impl Weather {
+impl Conditions {
     fn block(&self, kind: Kind) -> Block {
         match kind {
             Kind::WebSocket => self.websocket,
@@ -62,20 +62,20 @@ impl Weather {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Flows,
-    /// Goes on later.
-    Held,
-    /// Both ends may speak, and neither hears anything again.
-    Lost,
+enum LinkState {
+    Open,
+    /// Bytes are held back until the partition ends.
+    Paused,
+    /// Bytes are dropped in both directions.
+    HalfOpen,
     Cut,
 }
 
-/// One tab's.
+/// The network of one tab.
 pub struct Network {
     server: Arc<Server>,
-    weather: watch::Sender<Weather>,
-    lines: Mutex<Vec<watch::Sender<Fate>>>,
+    conditions: watch::Sender<Conditions>,
+    links: Mutex<Vec<watch::Sender<LinkState>>>,
     random: Mutex<Random>,
 }
 
@@ -83,136 +83,144 @@ impl Network {
     pub fn new(server: Arc<Server>, random: Random) -> Self {
         Self {
             server,
-            weather: watch::Sender::default(),
-            lines: Mutex::default(),
+            conditions: watch::Sender::default(),
+            links: Mutex::default(),
             random: Mutex::new(random),
         }
     }
 
-    pub fn change(&self, change: impl FnOnce(&mut Weather)) {
-        self.weather.send_modify(change);
+    pub fn change(&self, change: impl FnOnce(&mut Conditions)) {
+        self.conditions.send_modify(change);
     }
 
-    /// Every open connection ends, most of them in the middle of something.
+    /// Cuts every open connection, usually in the middle of a frame.
     pub fn cut(&self) {
-        for line in self.lines.lock().unwrap().drain(..) {
-            line.send_replace(Fate::Cut);
+        for link in self.links.lock().unwrap().drain(..) {
+            link.send_replace(LinkState::Cut);
         }
     }
 
-    /// Nothing is heard any more over what is open; some of it goes on when the network is mended.
-    pub fn part(&self) {
-        self.change(|weather| weather.parted = true);
+    /// Partitions the network: open connections are paused or half-open. Paused ones continue after [`Self::heal`].
+    pub fn partition(&self) {
+        self.change(|conditions| conditions.partitioned = true);
         let mut random = self.random.lock().unwrap();
-        for line in &*self.lines.lock().unwrap() {
-            let fate = if random.chance(1, 2) { Fate::Held } else { Fate::Lost };
-            line.send_if_modified(|now| *now == Fate::Flows && std::mem::replace(now, fate) != fate);
+        for link in &*self.links.lock().unwrap() {
+            let state = if random.chance(1, 2) {
+                LinkState::Paused
+            } else {
+                LinkState::HalfOpen
+            };
+            link.send_if_modified(|now| *now == LinkState::Open && std::mem::replace(now, state) != state);
         }
     }
 
-    pub fn mend(&self) {
-        self.change(|weather| weather.parted = false);
-        for line in &*self.lines.lock().unwrap() {
-            line.send_if_modified(|now| *now == Fate::Held && std::mem::replace(now, Fate::Flows) != Fate::Flows);
+    pub fn heal(&self) {
+        self.change(|conditions| conditions.partitioned = false);
+        for link in &*self.links.lock().unwrap() {
+            link.send_if_modified(|now| {
+                *now == LinkState::Paused && std::mem::replace(now, LinkState::Open) != LinkState::Open
+            });
         }
     }
 
-    /// Ready when the connection is there; for as long as nothing passes, it is not.
+    /// Connects to the server; waits while the network is partitioned or silent.
     pub async fn connect(&self, kind: Kind) -> io::Result<DuplexStream> {
-        let mut weather = self.weather.subscribe();
-        let silent = |weather: &Weather| kind == Kind::WebSocket && weather.websocket == Block::Silent;
-        let passes = weather.wait_for(|weather| !weather.parted && !silent(weather)).await;
-        let block = passes.map_err(io::Error::other)?.block(kind);
+        let mut conditions = self.conditions.subscribe();
+        let silent = |conditions: &Conditions| kind == Kind::WebSocket && conditions.websocket == Block::Silent;
+        let allowed = conditions
+            .wait_for(|conditions| !conditions.partitioned && !silent(conditions))
+            .await;
+        let block = allowed.map_err(io::Error::other)?.block(kind);
         if block == Block::Refused {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        let far = self.server.connect().ok_or(io::ErrorKind::ConnectionRefused)?;
-        Ok(self.lay(far, block))
+        let server = self.server.connect().ok_or(io::ErrorKind::ConnectionRefused)?;
+        Ok(self.relay(server, block))
     }
 
-    fn lay(&self, far: DuplexStream, block: Block) -> DuplexStream {
+    fn relay(&self, server: DuplexStream, block: Block) -> DuplexStream {
         let (tab, near) = duplex(PIPE_CAPACITY);
-        let fate = watch::Sender::new(Fate::Flows);
+        let state = watch::Sender::new(LinkState::Open);
         let (from_tab, to_tab) = split(near);
-        let (from_server, to_server) = split(far);
+        let (from_server, to_server) = split(server);
         let mut random = self.random.lock().unwrap();
-        let life = (block == Block::Short).then(|| random.millis(200, 2_000));
-        let up = self.carrier(from_tab, to_server, &fate, &mut random, false);
-        let down = self.carrier(from_server, to_tab, &fate, &mut random, block == Block::Silent);
-        let watched = fate.subscribe();
+        let lifetime = (block == Block::Short).then(|| random.millis(200, 2_000));
+        let up = self.direction(from_tab, to_server, &state, &mut random, false);
+        let down = self.direction(from_server, to_tab, &state, &mut random, block == Block::Silent);
+        let watched = state.subscribe();
         tokio::spawn(async move {
             tokio::select! {
                 _ = async { tokio::join!(up.run(), down.run()) } => {}
-                () = ends(watched, life) => {}
+                () = wait_for_end(watched, lifetime) => {}
             }
         });
-        let mut lines = self.lines.lock().unwrap();
-        lines.retain(|line| !line.is_closed());
-        lines.push(fate);
+        let mut links = self.links.lock().unwrap();
+        links.retain(|link| !link.is_closed());
+        links.push(state);
         tab
     }
 
-    fn carrier(
+    fn direction(
         &self,
         from: ReadHalf<DuplexStream>,
         to: WriteHalf<DuplexStream>,
-        fate: &watch::Sender<Fate>,
+        state: &watch::Sender<LinkState>,
         random: &mut Random,
-        deaf: bool,
-    ) -> Carrier {
-        Carrier {
+        discards: bool,
+    ) -> Direction {
+        Direction {
             from,
             to,
-            fate: fate.subscribe(),
-            weather: self.weather.subscribe(),
+            state: state.subscribe(),
+            conditions: self.conditions.subscribe(),
             random: random.fork(),
-            deaf,
+            discards,
         }
     }
 }
 
-/// Ready when the connection is given up.
-async fn ends(mut fate: watch::Receiver<Fate>, life: Option<Duration>) {
-    if let Some(life) = life {
-        let _ = timeout(life, fate.wait_for(|fate| *fate == Fate::Cut)).await;
+/// Completes when the connection ends.
+async fn wait_for_end(mut state: watch::Receiver<LinkState>, lifetime: Option<Duration>) {
+    if let Some(lifetime) = lifetime {
+        let _ = timeout(lifetime, state.wait_for(|state| *state == LinkState::Cut)).await;
         return;
     }
-    if fate.wait_for(|fate| *fate == Fate::Lost).await.is_err() {
+    if state.wait_for(|state| *state == LinkState::HalfOpen).await.is_err() {
         return pending().await;
     }
-    let _ = timeout(GIVEN_UP, fate.wait_for(|fate| *fate == Fate::Cut)).await;
+    let _ = timeout(TCP_TIMEOUT, state.wait_for(|state| *state == LinkState::Cut)).await;
 }
 
 /// One direction of a connection.
-struct Carrier {
+struct Direction {
     from: ReadHalf<DuplexStream>,
     to: WriteHalf<DuplexStream>,
-    fate: watch::Receiver<Fate>,
-    weather: watch::Receiver<Weather>,
+    state: watch::Receiver<LinkState>,
+    conditions: watch::Receiver<Conditions>,
     random: Random,
-    /// What it takes it does not deliver.
-    deaf: bool,
+    /// Whether it reads bytes without delivering them.
+    discards: bool,
 }
 
-impl Carrier {
+impl Direction {
     async fn run(mut self) {
-        let mut piece = vec![0; PIECE];
+        let mut segment = vec![0; SEGMENT];
         loop {
-            let mut fate = self.fate.clone();
+            let mut state = self.state.clone();
             let read = tokio::select! {
                 biased;
-                () = cut(&mut fate) => return,
-                read = self.from.read(&mut piece) => read.unwrap_or(0),
+                () = wait_for_cut(&mut state) => return,
+                read = self.from.read(&mut segment) => read.unwrap_or(0),
             };
-            match self.travel().await {
-                Fate::Cut => {
+            match self.delay().await {
+                LinkState::Cut => {
                     let part = self.random.below(read as u64 + 1) as usize;
-                    let _ = self.to.write_all(&piece[..part]).now_or_never();
+                    let _ = self.to.write_all(&segment[..part]).now_or_never();
                     return;
                 }
-                Fate::Flows if !self.deaf => {}
+                LinkState::Open if !self.discards => {}
                 _ if read > 0 => continue,
-                _ => return cut(&mut fate).await,
+                _ => return wait_for_cut(&mut state).await,
             }
             if read == 0 {
                 let _ = self.to.shutdown().await;
@@ -220,8 +228,8 @@ impl Carrier {
             }
             let written = tokio::select! {
                 biased;
-                () = cut(&mut fate) => return,
-                written = self.to.write_all(&piece[..read]) => written,
+                () = wait_for_cut(&mut state) => return,
+                written = self.to.write_all(&segment[..read]) => written,
             };
             if written.is_err() {
                 return;
@@ -229,26 +237,26 @@ impl Carrier {
         }
     }
 
-    /// The way through the network, and what became of the connection meanwhile.
-    async fn travel(&mut self) -> Fate {
-        let (first, last) = if self.weather.borrow().slow {
+    /// Waits for the latency of one segment; returns the state of the connection after it.
+    async fn delay(&mut self) -> LinkState {
+        let (first, last) = if self.conditions.borrow().slow {
             (300, 3_000)
         } else {
             (1, 60)
         };
-        let trip = self.random.millis(first, last);
-        let mut fate = self.fate.clone();
-        if timeout(trip, cut(&mut fate)).await.is_ok() {
-            return Fate::Cut;
+        let latency = self.random.millis(first, last);
+        let mut state = self.state.clone();
+        if timeout(latency, wait_for_cut(&mut state)).await.is_ok() {
+            return LinkState::Cut;
         }
-        let arrived = fate.wait_for(|fate| *fate != Fate::Held).await;
-        arrived.map_or(Fate::Cut, |fate| *fate)
+        let arrived = state.wait_for(|state| *state != LinkState::Paused).await;
+        arrived.map_or(LinkState::Cut, |state| *state)
     }
 }
 
-async fn cut(fate: &mut watch::Receiver<Fate>) {
-    // A network that forgot the connection leaves it to its ends.
-    if fate.wait_for(|fate| *fate == Fate::Cut).await.is_err() {
+async fn wait_for_cut(state: &mut watch::Receiver<LinkState>) {
+    // The network no longer tracks this connection, so only its ends can close it.
+    if state.wait_for(|state| *state == LinkState::Cut).await.is_err() {
         pending().await
     }
 }

@@ -1,4 +1,4 @@
-//! What will happen in a simulation and when: all of it follows from the seed, before anything runs.
+//! The schedule of a simulation, derived from the seed before the run.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use duplex_protocol::topic::TopicName;
 
 use super::network::Block;
 use super::random::Random;
-use super::tab::Act;
+use super::tab::Action;
 
 #[derive(Debug, Clone)]
 pub enum Step {
-    Tab(usize, Act),
-    /// The browser knows that there is no network, or that there is one again.
+    Tab(usize, Action),
+    /// The browser reports that it is offline or online.
     Online(usize, bool),
-    /// The connections of the tab break; nobody else notices.
+    /// Cuts the connections of one tab.
     Cut(usize),
-    Part(usize),
-    Mend(usize),
+    Partition(usize),
+    Heal(usize),
     Websocket(usize, Block),
     Stream(usize, Block),
     Slow(usize, bool),
-    /// The node is gone without a word.
+    /// The node crashes.
     Crash,
-    /// The node is gone, and the newest events of each topic with it, so many at most.
+    /// The node crashes, and each topic loses up to this many of its newest events.
     Lose(u64),
-    /// The node is told to stop.
+    /// The node drains and stops.
     Drain,
-    /// The next node, if there is none.
+    /// Starts a node, unless one runs.
     Start,
     Disk(memory::Weather),
-    /// Whether the log cannot be read.
-    Blind(bool),
-    /// A feed writes so many at once.
+    /// Whether the log is unreadable.
+    Unreadable(bool),
+    /// A feed sends this many commands at once.
     Burst(TopicName, u64),
 }
 
@@ -41,12 +41,12 @@ pub enum Step {
 pub struct Plan {
     pub tabs: usize,
     pub topics: Vec<TopicName>,
-    /// By time since the beginning.
+    /// By the time since the start.
     pub steps: Vec<(Duration, Step)>,
-    /// When the faults end.
+    /// The end of the faults.
     pub end: Duration,
-    /// Tabs whose proxy lets no WebSocket through, to the end; and those where no stream passes either.
-    pub fallen: Vec<(usize, bool)>,
+    /// Tabs whose proxy blocks WebSocket to the end; the flag tells whether it blocks event streams, too.
+    pub blocked: Vec<(usize, bool)>,
 }
 
 impl Plan {
@@ -59,27 +59,27 @@ impl Plan {
             topics: topics.collect(),
             steps: Vec::new(),
             end,
-            fallen: Vec::new(),
+            blocked: Vec::new(),
         };
         for tab in 0..tabs {
-            plan.life_of(tab, random);
+            plan.add_tab(tab, random);
         }
         for _ in 0..random.below(6) {
-            plan.trouble_at_the_server(random);
+            plan.add_server_fault(random);
         }
         if random.chance(1, 6) {
             let topic = plan.topic(random);
-            plan.put(random, Step::Burst(topic, 1_200));
+            plan.schedule(random, Step::Burst(topic, 1_200));
         }
         plan.steps.sort_by_key(|(at, _)| *at);
         plan
     }
 
-    /// The log loses its tail once, and goes on.
-    pub fn lose(&mut self, random: &mut Random) {
+    /// Adds one loss of the log's newest events and a restart.
+    pub fn add_loss(&mut self, random: &mut Random) {
         let lost = Step::Lose(random.between(1, 12));
-        let at = self.put(random, lost);
-        self.then(at, random.millis(0, 8_000), Step::Start);
+        let at = self.schedule(random, lost);
+        self.schedule_after(at, random.millis(0, 8_000), Step::Start);
         self.steps.sort_by_key(|(at, _)| *at);
     }
 
@@ -87,81 +87,92 @@ impl Plan {
         self.topics[random.below(self.topics.len() as u64) as usize].clone()
     }
 
-    fn put(&mut self, random: &mut Random, step: Step) -> Duration {
+    fn schedule(&mut self, random: &mut Random, step: Step) -> Duration {
         let at = Duration::from_millis(random.below(self.end.as_millis() as u64));
         self.steps.push((at, step));
         at
     }
 
-    fn then(&mut self, at: Duration, after: Duration, step: Step) {
+    fn schedule_after(&mut self, at: Duration, after: Duration, step: Step) {
         self.steps.push((at + after, step));
     }
 
-    fn life_of(&mut self, tab: usize, random: &mut Random) {
+    fn add_tab(&mut self, tab: usize, random: &mut Random) {
         for topic in self.topics.clone() {
-            let anew = true;
-            self.then(
+            let fresh = true;
+            self.schedule_after(
                 random.millis(0, 3_000),
                 Duration::ZERO,
-                Step::Tab(tab, Act::Join { topic, anew }),
+                Step::Tab(tab, Action::Join { topic, fresh }),
             );
         }
         if random.chance(1, 3) {
-            self.steps.push((Duration::ZERO, Step::Websocket(tab, blocked(random))));
+            self.steps
+                .push((Duration::ZERO, Step::Websocket(tab, random_block(random))));
             let stream = random.chance(1, 2);
             if stream {
-                self.steps.push((Duration::ZERO, Step::Stream(tab, blocked(random))));
+                self.steps
+                    .push((Duration::ZERO, Step::Stream(tab, random_block(random))));
             }
             if random.chance(1, 2) {
-                self.fallen.push((tab, stream));
+                self.blocked.push((tab, stream));
             }
         }
         for number in 0..random.between(4, 25) {
             let (topic, text) = (self.topic(random), format!("{tab}.{number}"));
-            let at = self.put(random, Step::Tab(tab, Act::Send { topic, text }));
+            let at = self.schedule(random, Step::Tab(tab, Action::Send { topic, text }));
             if random.chance(1, 12) {
-                self.then(at, random.millis(0, 100), Step::Tab(tab, Act::Cancel));
+                self.schedule_after(at, random.millis(0, 100), Step::Tab(tab, Action::Cancel));
             }
         }
         for _ in 0..random.below(6) {
-            self.trouble_of(tab, random);
+            self.add_tab_fault(tab, random);
         }
     }
 
-    fn trouble_of(&mut self, tab: usize, random: &mut Random) {
-        let last = random.millis(200, 40_000);
+    fn add_tab_fault(&mut self, tab: usize, random: &mut Random) {
+        let duration = random.millis(200, 40_000);
         let (begin, end) = match random.below(10) {
             0 | 1 => (Step::Cut(tab), Step::Cut(tab)),
-            2 | 3 => (Step::Part(tab), Step::Mend(tab)),
+            2 | 3 => (Step::Partition(tab), Step::Heal(tab)),
             4 => (Step::Online(tab, false), Step::Online(tab, true)),
-            5 => (Step::Tab(tab, Act::Visible(false)), Step::Tab(tab, Act::Visible(true))),
-            6 => (Step::Tab(tab, Act::Frozen(true)), Step::Tab(tab, Act::Frozen(false))),
+            5 => (
+                Step::Tab(tab, Action::Visible(false)),
+                Step::Tab(tab, Action::Visible(true)),
+            ),
+            6 => (
+                Step::Tab(tab, Action::Frozen(true)),
+                Step::Tab(tab, Action::Frozen(false)),
+            ),
             7 => (Step::Slow(tab, true), Step::Slow(tab, false)),
-            8 => (Step::Websocket(tab, blocked(random)), Step::Websocket(tab, Block::No)),
+            8 => (
+                Step::Websocket(tab, random_block(random)),
+                Step::Websocket(tab, Block::No),
+            ),
             _ => {
                 let topic = self.topic(random);
-                let anew = random.chance(1, 3);
-                let leave = Act::Leave(topic.clone());
-                (Step::Tab(tab, leave), Step::Tab(tab, Act::Join { topic, anew }))
+                let fresh = random.chance(1, 3);
+                let leave = Action::Leave(topic.clone());
+                (Step::Tab(tab, leave), Step::Tab(tab, Action::Join { topic, fresh }))
             }
         };
-        let at = self.put(random, begin);
-        self.then(at, last, end);
+        let at = self.schedule(random, begin);
+        self.schedule_after(at, duration, end);
     }
 
-    fn trouble_at_the_server(&mut self, random: &mut Random) {
+    fn add_server_fault(&mut self, random: &mut Random) {
         match random.below(7) {
             0 | 1 => {
-                let at = self.put(random, Step::Crash);
-                self.then(at, random.millis(0, 8_000), Step::Start);
+                let at = self.schedule(random, Step::Crash);
+                self.schedule_after(at, random.millis(0, 8_000), Step::Start);
             }
             2 => {
-                let at = self.put(random, Step::Drain);
-                self.then(at, random.millis(0, 12_000), Step::Start);
+                let at = self.schedule(random, Step::Drain);
+                self.schedule_after(at, random.millis(0, 12_000), Step::Start);
             }
             3 | 4 => {
-                let at = self.put(random, Step::Blind(true));
-                self.then(at, random.millis(100, 20_000), Step::Blind(false));
+                let at = self.schedule(random, Step::Unreadable(true));
+                self.schedule_after(at, random.millis(100, 20_000), Step::Unreadable(false));
             }
             _ => {
                 let weather = match random.below(3) {
@@ -169,13 +180,13 @@ impl Plan {
                     1 => memory::Weather::Failing(LogError::Unavailable("the simulation says so".to_owned())),
                     _ => memory::Weather::Stalled,
                 };
-                let at = self.put(random, Step::Disk(weather));
-                self.then(at, random.millis(100, 30_000), Step::Disk(memory::Weather::Fair));
+                let at = self.schedule(random, Step::Disk(weather));
+                self.schedule_after(at, random.millis(100, 30_000), Step::Disk(memory::Weather::Fair));
             }
         }
     }
 }
 
-fn blocked(random: &mut Random) -> Block {
+fn random_block(random: &mut Random) -> Block {
     [Block::Refused, Block::Silent, Block::Short][random.below(3) as usize]
 }

@@ -1,8 +1,8 @@
-//! Where all chance of a simulation comes from. Equal seeds, equal numbers.
+//! The random numbers of a simulation; equal seeds give equal sequences.
 
 use std::time::Duration;
 
-/// SplitMix64: small, and good enough to choose what goes wrong next.
+/// SplitMix64: small, and good enough to choose faults.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -18,12 +18,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// One with numbers of its own.
+    /// An independent generator.
     pub fn fork(&mut self) -> Self {
         Self(self.next())
     }
 
-    /// 0 to `end - 1`.
+    /// A number from 0 to `end - 1`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
@@ -36,8 +36,8 @@ impl Random {
         self.below(of) < times
     }
 
-    /// In 0..1.
-    pub fn share(&mut self) -> f64 {
+    /// A number in 0..1.
+    pub fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 

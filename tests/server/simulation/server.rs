@@ -1,4 +1,4 @@
-//! The real server, one node after the other over one log: each is started, drained or crashed. Knows no tab.
+//! The real server: successive nodes over one log, which are started, drained and crashed. Independent of the tabs.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use crate::harness::{PIPE_CAPACITY, TIMEOUT, kinds, routes};
 
 pub struct Server {
     pub store: Store,
-    /// None: nobody listens.
+    /// The listening node, if any.
     node: Mutex<Option<Node>>,
     random: Mutex<Random>,
 }
@@ -39,7 +39,7 @@ impl Server {
         }
     }
 
-    /// Does nothing if a node is there.
+    /// Starts a node, unless one runs.
     pub fn start(&self) {
         let mut node = self.node.lock().unwrap();
         if node.is_none() {
@@ -59,12 +59,12 @@ impl Server {
         self.node.lock().unwrap().clone()
     }
 
-    /// From now on nobody listens. What the node had open goes on until it is ended.
-    pub fn take(&self) -> Option<Node> {
+    /// Stops listening and returns the node; its open connections continue until it ends.
+    pub fn take_node(&self) -> Option<Node> {
         self.node.lock().unwrap().take()
     }
 
-    /// A connection to the node, if there is one.
+    /// A connection to the node, if one listens.
     pub fn connect(&self) -> Option<DuplexStream> {
         let Node { router, state, .. } = self.node()?;
         let (client, server) = duplex(PIPE_CAPACITY);
@@ -75,7 +75,7 @@ impl Server {
 }
 
 impl Node {
-    /// As the binary does after the stop signal. A disk that stalls holds it up, but the operator is not patient for ever.
+    /// Drains the node as the binary does on SIGTERM; bounded, because a stalled disk would block it.
     pub async fn drain(self) {
         let _ = timeout(TIMEOUT, async {
             self.state.shutdown.begin();

@@ -1,5 +1,5 @@
-//! One browser tab: the real session, driven as `duplex-leptos` drives it in a browser, and a diary of all its effects, which is
-//! checked against what it may do. Knows no schedule.
+//! One browser tab: the real session, driven like `duplex-leptos` drives it in a browser, and a trace of all its effects, which is
+//! checked as it grows. Independent of the schedule.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -18,71 +18,72 @@ use duplex_protocol::{
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::lines::{Connection, Heard, Means};
+use super::connections::{ClientContext, Connection, ConnectionInput};
 use super::random::Random;
 use crate::harness::kinds::{Note, Notes, NotesState};
 
-/// A timer that is further away than any simulation is long.
+/// A time beyond the end of any simulation.
 const NEVER: Duration = Duration::from_secs(1_000_000);
-/// So many attempts within so many milliseconds are a storm.
+/// This many connection attempts within this many milliseconds are a reconnect storm.
 const STORM: (usize, u64) = (40, 5_000);
-/// So many inputs at one moment do not end.
-const AT_ONCE: u64 = 20_000;
+/// More inputs than this at one instant are an endless loop.
+const MAX_INPUTS_AT_ONCE: u64 = 20_000;
 
-/// What a visitor does, or a browser.
+/// An action of a visitor or of the browser.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub enum Action {
     Send {
         topic: TopicName,
         text: String,
     },
-    /// Takes the newest command back.
+    /// Cancels the newest command.
     Cancel,
     Online(bool),
     Visible(bool),
     Frozen(bool),
     Leave(TopicName),
-    /// `anew`: with nothing of what it had.
+    /// `fresh` discards the cursor of an earlier subscription.
     Join {
         topic: TopicName,
-        anew: bool,
+        fresh: bool,
     },
     Quit,
 }
 
-/// What became of a command, in the end.
+/// The final outcome of a command.
 #[derive(Debug, Clone, PartialEq)]
-pub enum End {
+pub enum Outcome {
     Accepted,
     Cancelled,
     Rejected(String),
 }
 
 #[derive(Debug, Default, Clone)]
-pub struct Seen {
+/// What a tab received of one topic.
+pub struct TopicTrace {
     pub joined: bool,
     pub state: NotesState,
     pub cursor: Option<Cursor>,
-    /// Everything that was ever shown, in the order in which it was.
+    /// Every received event, in order.
     pub events: Vec<(Seq, Note)>,
     pub states: Vec<(Seq, NotesState)>,
-    /// Why each state came, and what was there before it.
+    /// The reason of each received state, and the cursor before it.
     pub resets: Vec<(ResetReason, Option<Cursor>)>,
     pub status: Option<TopicStatus>,
     pub presence: Presence,
 }
 
 #[derive(Debug, Default)]
-pub struct Diary {
-    pub topics: BTreeMap<TopicName, Seen>,
+pub struct TabTrace {
+    pub topics: BTreeMap<TopicName, TopicTrace>,
     pub sent: Vec<(CommandId, TopicName, String)>,
-    pub ends: HashMap<CommandId, End>,
-    pub link: SessionStatus,
+    pub outcomes: HashMap<CommandId, Outcome>,
+    pub session: SessionStatus,
     opens: Vec<u64>,
-    /// What must not be, and when.
-    pub fault: Option<String>,
-    /// Of everything that was said and when.
-    pub trace: u64,
+    /// The first violation of an invariant, and its time.
+    pub violation: Option<String>,
+    /// A hash of all updates and their times.
+    pub trace_hash: u64,
     pub quit: bool,
 }
 
@@ -90,64 +91,74 @@ pub struct Tab {
     pub name: String,
     session: Session,
     connections: HashMap<u32, Connection>,
-    means: Means,
+    context: ClientContext,
     random: Random,
     began: Instant,
     cancelling: Option<CommandId>,
-    /// When something last happened, and how much happened then.
-    busy: (u64, u64),
-    diary: Arc<Mutex<Diary>>,
+    /// The time of the last input, and the number of inputs at that time.
+    inputs_at: (u64, u64),
+    trace: Arc<Mutex<TabTrace>>,
 }
 
 impl Tab {
-    pub fn new(name: String, means: Means, random: Random, began: Instant, diary: Arc<Mutex<Diary>>) -> Self {
+    pub fn new(
+        name: String,
+        context: ClientContext,
+        random: Random,
+        began: Instant,
+        trace: Arc<Mutex<TabTrace>>,
+    ) -> Self {
         Self {
             name,
             session: Session::new(String::new()),
             connections: HashMap::new(),
-            means,
+            context,
             random,
             began,
             cancelling: None,
-            busy: (0, 0),
-            diary,
+            inputs_at: (0, 0),
+            trace,
         }
     }
 
-    /// Until the visitor quits.
-    pub async fn run(mut self, mut heard: mpsc::UnboundedReceiver<Heard>, mut acts: mpsc::UnboundedReceiver<Act>) {
-        // What must not be may be without end: the clock would never move again.
-        while self.diary.lock().unwrap().fault.is_none() {
+    /// Runs until the visitor quits.
+    pub async fn run(
+        mut self,
+        mut inputs: mpsc::UnboundedReceiver<ConnectionInput>,
+        mut actions: mpsc::UnboundedReceiver<Action>,
+    ) {
+        // A violation may be an endless loop, which would keep the paused clock from advancing.
+        while self.trace.lock().unwrap().violation.is_none() {
             let wake = self.session.wake_at().map_or(NEVER, Duration::from_millis);
             let next = timeout_at(self.began + wake, async {
                 tokio::select! {
                     biased;
-                    Some(act) = acts.recv() => Ok(act),
-                    Some(heard) = heard.recv() => Err(heard),
+                    Some(action) = actions.recv() => Ok(action),
+                    Some(input) = inputs.recv() => Err(input),
                 }
             });
             match next.await {
                 Err(_) => self.input(Input::Timer),
-                Ok(Ok(Act::Quit)) => break,
-                Ok(Ok(act)) => self.act(act),
-                Ok(Err(heard)) => self.hear(heard),
+                Ok(Ok(Action::Quit)) => break,
+                Ok(Ok(action)) => self.perform_action(action),
+                Ok(Err(input)) => self.on_connection_input(input),
             }
         }
         self.connections.clear();
-        self.diary.lock().unwrap().quit = true;
+        self.trace.lock().unwrap().quit = true;
     }
 
-    fn hear(
+    fn on_connection_input(
         &mut self,
-        Heard {
+        ConnectionInput {
             connection,
-            question,
+            request,
             input,
-        }: Heard,
+        }: ConnectionInput,
     ) {
         let known = self.connections.get(&connection);
-        // Of a connection that is gone only a post is heard, and the session knows what that is worth.
-        if question.is_some() && !known.is_some_and(|known| known.is_newest(question)) {
+        // Of a closed connection only posts still report, and the session handles those.
+        if request.is_some() && !known.is_some_and(|known| known.is_newest(request)) {
             return;
         }
         if matches!(input, Input::Closed { .. }) {
@@ -156,25 +167,25 @@ impl Tab {
         self.input(input);
     }
 
-    fn act(&mut self, act: Act) {
-        match act {
-            Act::Send { topic, text } => self.send(topic, text),
-            Act::Cancel => {
-                let newest = self.diary.lock().unwrap().sent.last().map(|(id, ..)| id.clone());
+    fn perform_action(&mut self, action: Action) {
+        match action {
+            Action::Send { topic, text } => self.send(topic, text),
+            Action::Cancel => {
+                let newest = self.trace.lock().unwrap().sent.last().map(|(id, ..)| id.clone());
                 if let Some(id) = newest {
                     self.cancelling = Some(id.clone());
                     self.input(Input::Cancel { id });
                     self.cancelling = None;
                 }
             }
-            Act::Online(online) => self.input(Input::Online(online)),
-            Act::Visible(visible) => self.input(Input::Visible(visible)),
-            Act::Frozen(true) => self.input(Input::Freeze),
-            Act::Frozen(false) => self.input(Input::Resume),
-            Act::Leave(topic) => {
-                let was = std::mem::take(
+            Action::Online(online) => self.input(Input::Online(online)),
+            Action::Visible(visible) => self.input(Input::Visible(visible)),
+            Action::Frozen(true) => self.input(Input::Freeze),
+            Action::Frozen(false) => self.input(Input::Resume),
+            Action::Leave(topic) => {
+                let was_joined = std::mem::take(
                     &mut self
-                        .diary
+                        .trace
                         .lock()
                         .unwrap()
                         .topics
@@ -182,12 +193,12 @@ impl Tab {
                         .or_default()
                         .joined,
                 );
-                if was {
+                if was_joined {
                     self.input(Input::Unsubscribe { topic });
                 }
             }
-            Act::Join { topic, anew } => self.join(topic, anew),
-            Act::Quit => {}
+            Action::Join { topic, fresh } => self.join(topic, fresh),
+            Action::Quit => {}
         }
     }
 
@@ -195,18 +206,18 @@ impl Tab {
         let bits = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
         let id = CommandId::without_time(bits);
         let body = Body::of(&Note::Add(text.clone())).unwrap();
-        self.diary.lock().unwrap().sent.push((id.clone(), topic.clone(), text));
+        self.trace.lock().unwrap().sent.push((id.clone(), topic.clone(), text));
         self.input(Input::Send { topic, id, body });
     }
 
-    fn join(&mut self, topic: TopicName, anew: bool) {
+    fn join(&mut self, topic: TopicName, fresh: bool) {
         let cursor = {
-            let mut diary = self.diary.lock().unwrap();
-            let seen = diary.topics.entry(topic.clone()).or_default();
+            let mut trace = self.trace.lock().unwrap();
+            let seen = trace.topics.entry(topic.clone()).or_default();
             if std::mem::replace(&mut seen.joined, true) {
                 return;
             }
-            seen.cursor = seen.cursor.filter(|_| !anew);
+            seen.cursor = seen.cursor.filter(|_| !fresh);
             seen.cursor
         };
         let delivery = Delivery::Every;
@@ -222,28 +233,28 @@ impl Tab {
     }
 
     fn input(&mut self, input: Input) {
-        let (now, random) = (self.now(), self.random.share());
-        let heard = format!("{input:?}");
-        self.busy = if self.busy.0 == now {
-            (now, self.busy.1 + 1)
+        let (now, random) = (self.now(), self.random.fraction());
+        let description = format!("{input:?}");
+        self.inputs_at = if self.inputs_at.0 == now {
+            (now, self.inputs_at.1 + 1)
         } else {
             (now, 1)
         };
-        if self.busy.1 > AT_ONCE {
+        if self.inputs_at.1 > MAX_INPUTS_AT_ONCE {
             let status = self.session.status();
-            self.wrong(&format!("{heard}, and no end of it: {status:?}"));
+            self.report_violation(&format!("{description} repeats endlessly: {status:?}"));
         }
         let effects = self.session.handle(now, random, input);
         if let Some(at) = self.session.wake_at().filter(|at| *at <= now) {
             let status = self.session.status();
-            self.wrong(&format!(
-                "{heard} leaves a timer of {at} ms that never lets go: {status:?}, {effects:?}"
+            self.report_violation(&format!(
+                "{description} leaves an expired timer of {at} ms: {status:?}, {effects:?}"
             ));
         }
         for effect in effects {
             self.perform(effect);
         }
-        self.diary.lock().unwrap().link = self.session.status();
+        self.trace.lock().unwrap().session = self.session.status();
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -254,7 +265,7 @@ impl Tab {
                 topics,
             } => {
                 self.count_attempt();
-                let opened = Connection::open(connection, transport, &topics, self.means.clone());
+                let opened = Connection::open(connection, transport, &topics, self.context.clone());
                 self.connections.insert(connection, opened);
             }
             Effect::Request {
@@ -263,7 +274,7 @@ impl Tab {
                 immediate,
             } => {
                 if let Some(connection) = self.connections.get_mut(&connection) {
-                    connection.ask(&topics, immediate);
+                    connection.request(&topics, immediate);
                 }
             }
             Effect::Send { connection, frame } => {
@@ -272,63 +283,66 @@ impl Tab {
                 }
             }
             Effect::Close { connection } => drop(self.connections.remove(&connection)),
-            Effect::Notify { topic, update } => self.told(&topic, update),
+            Effect::Notify { topic, update } => self.on_update(&topic, update),
             Effect::Identified(_) | Effect::NameRefused(_) => {}
         }
     }
 
     fn count_attempt(&self) {
-        let mut diary = self.diary.lock().unwrap();
-        diary.opens.push(self.now());
-        let (many, soon) = STORM;
-        let mut newest = diary.opens.iter().rev().take(many);
-        if newest.len() == many && newest.next_back().is_some_and(|first| self.now() - first < soon) {
-            drop(diary);
-            self.wrong("a storm of attempts");
+        let mut trace = self.trace.lock().unwrap();
+        trace.opens.push(self.now());
+        let (attempts, window) = STORM;
+        let mut newest = trace.opens.iter().rev().take(attempts);
+        if newest.len() == attempts && newest.next_back().is_some_and(|first| self.now() - first < window) {
+            drop(trace);
+            self.report_violation("a reconnect storm");
         }
     }
 
-    fn wrong(&self, what: &str) {
+    fn report_violation(&self, what: &str) {
         let when = self.now();
-        let mut diary = self.diary.lock().unwrap();
-        diary
-            .fault
+        let mut trace = self.trace.lock().unwrap();
+        trace
+            .violation
             .get_or_insert_with(|| format!("{} at {when} ms: {what}", self.name));
     }
 
-    fn told(&mut self, topic: &TopicName, update: TopicUpdate) {
-        let mut diary = self.diary.lock().unwrap();
-        let diary = &mut *diary;
-        let word = format!("{} {topic} {update:?}", self.now());
-        for byte in word.bytes() {
-            diary.trace = (diary.trace ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    fn on_update(&mut self, topic: &TopicName, update: TopicUpdate) {
+        let mut trace = self.trace.lock().unwrap();
+        let trace = &mut *trace;
+        let line = format!("{} {topic} {update:?}", self.now());
+        for byte in line.bytes() {
+            trace.trace_hash = (trace.trace_hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
-        let fault = match update {
-            TopicUpdate::Command(id, outcome) => self.fate_of(diary, id, outcome),
-            update => diary.topics.entry(topic.clone()).or_default().hear(update),
+        let result = match update {
+            TopicUpdate::Command(id, outcome) => self.record_outcome(trace, id, outcome),
+            update => trace.topics.entry(topic.clone()).or_default().apply(update),
         };
-        if let Err(what) = fault {
+        if let Err(what) = result {
             let what = format!("{} at {} ms, {topic}: {what}", self.name, self.now());
-            diary.fault.get_or_insert(what);
+            trace.violation.get_or_insert(what);
         }
     }
 
-    fn fate_of(&self, diary: &mut Diary, id: CommandId, outcome: CommandOutcome) -> Result<(), String> {
-        let end = match outcome {
+    fn record_outcome(&self, trace: &mut TabTrace, id: CommandId, outcome: CommandOutcome) -> Result<(), String> {
+        let outcome = match outcome {
             CommandOutcome::Sent | CommandOutcome::Held { .. } => return Ok(()),
-            CommandOutcome::Settled if self.cancelling.as_ref() == Some(&id) => End::Cancelled,
-            CommandOutcome::Settled => End::Accepted,
-            CommandOutcome::Rejected(why) => End::Rejected(format!("{why:?}")),
+            CommandOutcome::Settled if self.cancelling.as_ref() == Some(&id) => Outcome::Cancelled,
+            CommandOutcome::Settled => Outcome::Accepted,
+            CommandOutcome::Rejected(why) => Outcome::Rejected(format!("{why:?}")),
         };
-        match diary.ends.insert(id.clone(), end.clone()) {
+        match trace.outcomes.insert(id.clone(), outcome.clone()) {
             None => Ok(()),
-            Some(before) => Err(format!("{} ended twice: {before:?}, then {end:?}", id.as_str())),
+            Some(before) => Err(format!(
+                "{} has two outcomes: {before:?}, then {outcome:?}",
+                id.as_str()
+            )),
         }
     }
 }
 
-impl Seen {
-    fn hear(&mut self, update: TopicUpdate) -> Result<(), String> {
+impl TopicTrace {
+    fn apply(&mut self, update: TopicUpdate) -> Result<(), String> {
         match update {
             TopicUpdate::State {
                 encoding,
@@ -349,7 +363,7 @@ impl Seen {
             } => {
                 let cursor = self.cursor.as_mut().ok_or("an event before a state")?;
                 if seq != cursor.seq + 1 {
-                    return Err(format!("the event {seq} after {}", cursor.seq));
+                    return Err(format!("event {seq} follows {}", cursor.seq));
                 }
                 (cursor.seq, cursor.check) = (seq, check);
                 let event: Note = event.decode(encoding).map_err(|error| error.to_string())?;

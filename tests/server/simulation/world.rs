@@ -1,5 +1,4 @@
-//! One simulation from its beginning to its end: tabs, their networks and the server, what befalls them by plan, and what must
-//! hold all the same.
+//! One simulation run: tabs, their networks and the server, the scheduled faults, and the checks at the end.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,25 +12,25 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::checks::{self, Logs, Lost};
+use super::connections::ClientContext;
 use super::disk::Store;
-use super::lines::Means;
+use super::invariants::{self, Logs, Lost};
 use super::network::{Block, Network};
 use super::plan::{Plan, Step};
 use super::random::Random;
 use super::server::Server;
-use super::tab::{Act, Diary, Tab};
+use super::tab::{Action, Tab, TabTrace};
 use crate::harness::kinds::{Note, Notes};
 
-/// How long everything may take to settle when nothing is in the way any more: leases and dead connections run out, and
-/// WebSocket is tried again after up to ten minutes.
-const SETTLED: Duration = Duration::from_secs(30 * 60);
-/// How often is looked.
-const LOOK: Duration = Duration::from_millis(500);
+/// The time limit for settling after the last fault: leases and dead connections expire, and WebSocket is retried after up to ten
+/// minutes.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// The time between two checks for settling.
+const CHECK_PERIOD: Duration = Duration::from_millis(500);
 
-/// What came to pass.
+/// Counts of what happened in a run.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Tally {
+pub struct Totals {
     pub seeds: u64,
     pub commands: u64,
     pub accepted: u64,
@@ -42,15 +41,15 @@ pub struct Tally {
     pub crashes: u64,
     pub drains: u64,
     pub resets: u64,
-    /// Events that were lost, and resets for their sake: by a check, and because the log was shorter.
+    /// Lost events, and the resets they caused: by a check, and because the log was shorter.
     pub lost: u64,
     pub diverged: u64,
     pub ahead: u64,
-    /// Of everything that was told and when.
-    pub trace: u64,
+    /// A hash of all updates and their times.
+    pub trace_hash: u64,
 }
 
-impl Tally {
+impl Totals {
     pub fn add(&mut self, other: &Self) {
         self.seeds += 1;
         self.commands += other.commands;
@@ -68,116 +67,119 @@ impl Tally {
     }
 }
 
-pub struct Guest {
+/// A tab with its network.
+pub struct Client {
     network: Arc<Network>,
-    acts: mpsc::UnboundedSender<Act>,
-    pub diary: Arc<Mutex<Diary>>,
-    running: JoinHandle<()>,
+    actions: mpsc::UnboundedSender<Action>,
+    pub trace: Arc<Mutex<TabTrace>>,
+    task: JoinHandle<()>,
 }
 
 pub struct World {
-    began: Instant,
+    start: Instant,
     plan: Plan,
     server: Arc<Server>,
-    guests: Vec<Guest>,
-    leaving: Option<JoinHandle<()>>,
-    /// What a feed wrote.
+    clients: Vec<Client>,
+    draining: Option<JoinHandle<()>>,
+    /// Running feeds; each returns its accepted texts.
     bursts: Vec<JoinHandle<Vec<String>>>,
     lost: Lost,
-    tally: Tally,
+    totals: Totals,
 }
 
 impl World {
-    pub fn new(seed: u64, store: Store, loses: bool) -> Self {
+    pub fn new(seed: u64, store: Store, has_loss: bool) -> Self {
         let mut random = Random::new(seed);
         let mut plan = Plan::new(&mut random);
-        if loses {
-            plan.lose(&mut random.fork());
+        if has_loss {
+            plan.add_loss(&mut random.fork());
         }
         let server = Arc::new(Server::new(store, random.fork()));
         server.start();
-        let began = Instant::now();
-        let guests = (0..plan.tabs).map(|number| guest(number, &server, &mut random, began));
+        let start = Instant::now();
+        let clients = (0..plan.tabs).map(|number| new_client(number, &server, &mut random, start));
         Self {
-            began,
-            guests: guests.collect(),
+            start,
+            clients: clients.collect(),
             plan,
             server,
-            leaving: None,
+            draining: None,
             bursts: Vec::new(),
             lost: Lost::default(),
-            tally: Tally::default(),
+            totals: Totals::default(),
         }
     }
 
-    pub async fn run(mut self) -> Result<Tally, String> {
+    pub async fn run(mut self) -> Result<Totals, String> {
         for (at, step) in std::mem::take(&mut self.plan.steps) {
-            self.advance_to(self.began + at).await;
-            self.fault()?;
+            self.advance_to(self.start + at).await;
+            self.check_violations()?;
             self.step(step).await;
         }
-        self.advance_to(self.began + self.plan.end).await;
+        self.advance_to(self.start + self.plan.end).await;
         self.heal().await;
-        let fed = self.settle().await?;
+        let feed_texts = self.settle().await?;
         let logs = Logs::read(&self.server, &self.plan.topics).await?;
-        let diaries: Vec<_> = self.guests.iter().map(|guest| guest.diary.lock().unwrap()).collect();
-        checks::all(&diaries, &logs, &self.lost, &fed, &mut self.tally)?;
-        drop(diaries);
-        self.leave().await?;
-        Ok(self.tally)
+        let traces: Vec<_> = self.clients.iter().map(|client| client.trace.lock().unwrap()).collect();
+        invariants::check(&traces, &logs, &self.lost, &feed_texts, &mut self.totals)?;
+        drop(traces);
+        self.close_tabs().await?;
+        Ok(self.totals)
     }
 
-    /// Time passes; nothing is expected of it.
+    /// Lets the clock advance to `at`.
     async fn advance_to(&self, at: Instant) {
-        let nothing = Notify::new();
-        let _ = timeout_at(at, nothing.notified()).await;
+        let never = Notify::new();
+        let _ = timeout_at(at, never.notified()).await;
     }
 
-    fn fault(&self) -> Result<(), String> {
-        let mut faults = self
-            .guests
+    fn check_violations(&self) -> Result<(), String> {
+        let mut violations = self
+            .clients
             .iter()
-            .filter_map(|guest| guest.diary.lock().unwrap().fault.clone());
-        faults.next().map_or(Ok(()), Err)
+            .filter_map(|client| client.trace.lock().unwrap().violation.clone());
+        violations.next().map_or(Ok(()), Err)
     }
 
-    fn tell(&self, tab: usize, act: Act) {
-        // A tab that is gone shows at the end.
-        let _ = self.guests[tab].acts.send(act);
+    fn act(&self, tab: usize, action: Action) {
+        // A tab that has ended is reported at the end of the run.
+        let _ = self.clients[tab].actions.send(action);
     }
 
     async fn step(&mut self, step: Step) {
         match step {
-            Step::Tab(tab, act) => self.tell(tab, act),
+            Step::Tab(tab, action) => self.act(tab, action),
             Step::Online(tab, online) => {
-                let network = &self.guests[tab].network;
+                let network = &self.clients[tab].network;
                 if online {
-                    network.mend()
+                    network.heal()
                 } else {
-                    network.part()
+                    network.partition()
                 }
-                self.tell(tab, Act::Online(online));
+                self.act(tab, Action::Online(online));
             }
             Step::Cut(tab) => {
-                self.tally.cuts += 1;
-                self.guests[tab].network.cut();
+                self.totals.cuts += 1;
+                self.clients[tab].network.cut();
             }
-            Step::Part(tab) => {
-                self.tally.partitions += 1;
-                self.guests[tab].network.part();
+            Step::Partition(tab) => {
+                self.totals.partitions += 1;
+                self.clients[tab].network.partition();
             }
-            Step::Mend(tab) => self.guests[tab].network.mend(),
+            Step::Heal(tab) => self.clients[tab].network.heal(),
             Step::Websocket(tab, block) => {
-                self.guests[tab].network.change(|weather| weather.websocket = block);
-                self.guests[tab].network.cut();
+                self.clients[tab]
+                    .network
+                    .change(|conditions| conditions.websocket = block);
+                self.clients[tab].network.cut();
             }
-            Step::Stream(tab, block) => self.guests[tab].network.change(|weather| weather.stream = block),
-            Step::Slow(tab, slow) => self.guests[tab].network.change(|weather| weather.slow = slow),
+            Step::Stream(tab, block) => self.clients[tab].network.change(|conditions| conditions.stream = block),
+            Step::Slow(tab, slow) => self.clients[tab].network.change(|conditions| conditions.slow = slow),
             Step::Crash => self.crash().await,
             Step::Lose(count) => self.lose(count).await,
             Step::Drain => self.drain(),
             Step::Start => self.start().await,
-            Step::Blind(blind) => self.server.store.set_blind(blind),
+            Step::Unreadable(unreadable) => self.server.store.set_unreadable(unreadable),
             Step::Disk(weather) => self.server.store.set_weather(weather),
             Step::Burst(topic, count) => {
                 if let Some(node) = self.server.node() {
@@ -188,142 +190,148 @@ impl World {
     }
 
     async fn crash(&mut self) {
-        if let Some(node) = self.server.take() {
-            self.tally.crashes += 1;
-            self.guests.iter().for_each(|guest| guest.network.cut());
+        if let Some(node) = self.server.take_node() {
+            self.totals.crashes += 1;
+            self.clients.iter().for_each(|client| client.network.cut());
             node.disk.crash().await;
         }
     }
 
     async fn lose(&mut self, count: u64) {
         self.crash().await;
-        if let Some(leaving) = self.leaving.take() {
-            leaving.await.unwrap();
+        if let Some(draining) = self.draining.take() {
+            draining.await.unwrap();
         }
         for topic in &self.plan.topics {
             let events = self.server.store.lose(topic, count);
-            self.tally.lost += count.min(events.len() as u64);
+            self.totals.lost += count.min(events.len() as u64);
             self.lost.add(topic, &events, count);
         }
     }
 
     fn drain(&mut self) {
-        if let Some(node) = self.server.take() {
-            self.tally.drains += 1;
-            let networks: Vec<_> = self.guests.iter().map(|guest| Arc::clone(&guest.network)).collect();
-            self.leaving = Some(tokio::spawn(async move {
+        if let Some(node) = self.server.take_node() {
+            self.totals.drains += 1;
+            let networks: Vec<_> = self.clients.iter().map(|client| Arc::clone(&client.network)).collect();
+            self.draining = Some(tokio::spawn(async move {
                 node.drain().await;
-                // The process ends, and with it what is still open.
+                // The process ends and closes its remaining connections.
                 networks.iter().for_each(|network| network.cut());
             }));
         }
     }
 
-    /// The successor needs the log for itself.
+    /// Starts a node after the draining one has released the log.
     async fn start(&mut self) {
-        if let Some(leaving) = self.leaving.take() {
-            leaving.await.unwrap();
+        if let Some(draining) = self.draining.take() {
+            draining.await.unwrap();
         }
         self.server.start();
     }
 
     async fn heal(&mut self) {
         self.server.store.set_weather(duplex_hub::log::memory::Weather::Fair);
-        self.server.store.set_blind(false);
+        self.server.store.set_unreadable(false);
         self.start().await;
-        for (tab, guest) in self.guests.iter().enumerate() {
-            let fallen = self.plan.fallen.iter().find(|(fallen, _)| *fallen == tab);
-            guest.network.change(|weather| {
-                weather.slow = false;
-                if fallen.is_none() {
-                    weather.websocket = Block::No;
+        for (tab, client) in self.clients.iter().enumerate() {
+            let blocked = self.plan.blocked.iter().find(|(blocked, _)| *blocked == tab);
+            client.network.change(|conditions| {
+                conditions.slow = false;
+                if blocked.is_none() {
+                    conditions.websocket = Block::No;
                 }
-                if !fallen.is_some_and(|(_, stream)| *stream) {
-                    weather.stream = Block::No;
+                if !blocked.is_some_and(|(_, stream)| *stream) {
+                    conditions.stream = Block::No;
                 }
             });
-            guest.network.mend();
-            for act in [Act::Frozen(false), Act::Visible(true), Act::Online(true)] {
-                self.tell(tab, act);
+            client.network.heal();
+            for action in [Action::Frozen(false), Action::Visible(true), Action::Online(true)] {
+                self.act(tab, action);
             }
             for topic in self.plan.topics.clone() {
-                let anew = false;
-                self.tell(tab, Act::Join { topic, anew });
+                let fresh = false;
+                self.act(tab, Action::Join { topic, fresh });
             }
         }
     }
 
-    /// The texts that feeds wrote, once everything is as it should be.
+    /// Waits until everything has settled; returns the accepted texts of feeds.
     async fn settle(&mut self) -> Result<Vec<String>, String> {
-        let mut fed = Vec::new();
+        let mut feed_texts = Vec::new();
         for burst in std::mem::take(&mut self.bursts) {
-            // A feed of a node that crashed waits for ever.
-            if let Ok(texts) = timeout_at(Instant::now() + LOOK, burst).await {
-                fed.extend(texts.map_err(|error| error.to_string())?);
+            // The feed of a crashed node never completes.
+            if let Ok(texts) = timeout_at(Instant::now() + CHECK_PERIOD, burst).await {
+                feed_texts.extend(texts.map_err(|error| error.to_string())?);
             }
         }
-        let end = Instant::now() + SETTLED;
+        let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
-            self.fault()?;
+            self.check_violations()?;
             let logs = Logs::read(&self.server, &self.plan.topics).await?;
-            let diaries = self.guests.iter().map(|guest| guest.diary.lock().unwrap());
-            let unrest = checks::unrest(&diaries.collect::<Vec<_>>(), &logs);
-            match unrest {
-                None => return Ok(fed),
+            let traces = self.clients.iter().map(|client| client.trace.lock().unwrap());
+            let unsettled = invariants::unsettled(&traces.collect::<Vec<_>>(), &logs);
+            match unsettled {
+                None => return Ok(feed_texts),
                 Some(what) if Instant::now() > end => return Err(format!("not settled: {what}")),
-                Some(_) => self.advance_to(Instant::now() + LOOK).await,
+                Some(_) => self.advance_to(Instant::now() + CHECK_PERIOD).await,
             }
         }
     }
 
-    /// Everybody goes, and nothing of them remains.
-    async fn leave(&mut self) -> Result<(), String> {
-        for tab in 0..self.guests.len() {
-            self.tell(tab, Act::Quit);
+    /// Closes every tab; the server's counts must return to zero.
+    async fn close_tabs(&mut self) -> Result<(), String> {
+        for tab in 0..self.clients.len() {
+            self.act(tab, Action::Quit);
         }
-        for guest in &mut self.guests {
-            (&mut guest.running).await.map_err(|error| error.to_string())?;
+        for client in &mut self.clients {
+            (&mut client.task).await.map_err(|error| error.to_string())?;
         }
         let node = self.server.node().ok_or("the node is gone")?;
-        let end = Instant::now() + SETTLED;
+        let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let (open, stats) = (node.state.counters.snapshot().connections, node.state.hub.stats());
-            // A topic falls asleep when nobody is present.
+            // A topic without subscribers falls asleep.
             if (open, stats.members, stats.topics) == (0, 0, 0) {
                 return Ok(());
             }
             if Instant::now() > end {
                 return Err(format!("{open} connections are left, and {stats:?}"));
             }
-            self.advance_to(Instant::now() + LOOK).await;
+            self.advance_to(Instant::now() + CHECK_PERIOD).await;
         }
     }
 }
 
-fn guest(number: usize, server: &Arc<Server>, random: &mut Random, began: Instant) -> Guest {
+fn new_client(number: usize, server: &Arc<Server>, random: &mut Random, start: Instant) -> Client {
     let network = Arc::new(Network::new(Arc::clone(server), random.fork()));
-    let (heard, hears) = mpsc::unbounded_channel();
-    let (acts, acting) = mpsc::unbounded_channel();
+    let (inputs, input_receiver) = mpsc::unbounded_channel();
+    let (actions, action_receiver) = mpsc::unbounded_channel();
     let secret = u128::from(random.next()) << 64 | u128::from(random.next());
     let encoding = Encoding::ALL[random.below(2) as usize];
-    let means = Means {
+    let context = ClientContext {
         network: Arc::clone(&network),
-        heard,
+        inputs,
         cookie: format!("visitor={secret:032x}"),
         session: format!("s-{number}-{:x}", random.next()),
         encoding,
     };
-    let diary = Arc::<Mutex<Diary>>::default();
-    let tab = Tab::new(format!("tab {number}"), means, random.fork(), began, Arc::clone(&diary));
-    Guest {
+    let trace = Arc::<Mutex<TabTrace>>::default();
+    let tab = Tab::new(
+        format!("tab {number}"),
+        context,
+        random.fork(),
+        start,
+        Arc::clone(&trace),
+    );
+    Client {
         network,
-        acts,
-        diary,
-        running: tokio::spawn(tab.run(hears, acting)),
+        actions,
+        trace,
+        task: tokio::spawn(tab.run(input_receiver, action_receiver)),
     }
 }
 
-/// Commands of the server's own, many at once. Returns the texts of those that were accepted.
+/// Sends many commands of a feed at once; returns the accepted texts.
 async fn burst(node: super::server::Node, topic: duplex_protocol::topic::TopicName, count: u64) -> Vec<String> {
     let who = Person {
         id: PersonId("feed".to_owned()),
