@@ -1,4 +1,4 @@
-// The browser that the tests run in: CHROMIUM, else the system's, else Playwright's own. Run by itself it prints which.
+// Finds the browser for the tests: $CHROMIUM, the system's, or Playwright's. Run as a program, it prints the path.
 
 const { existsSync } = require("node:fs");
 const { delimiter, join } = require("node:path");

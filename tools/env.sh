@@ -1,9 +1,9 @@
-# Where things are, for every script here and for the Makefile. Sourced from the project's folder, never run.
+# Paths and environment for the scripts here and for the Makefile. Sourced from the project's folder, never run.
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 target=${CARGO_TARGET_DIR:-target}
 
-# What setup.sh builds or downloads lies apart from the programs that you installed, and is shared by all clones.
+# Programs that setup.sh builds or downloads are separate from those that you installed, and shared by all clones.
 export DUPLEX_TOOLS=${DUPLEX_TOOLS:-$cargo_home/duplex}
 export PATH="$DUPLEX_TOOLS/bin:$PWD/tools/bin:$PWD/tools/node_modules/.bin:$PATH:$cargo_home/bin"
 

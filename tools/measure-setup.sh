@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `make measure-setup`: how long set-up and the first build take on a machine that has only Rust and Node.js. Everything
-# is fresh, in a folder of its own that is removed at the end: cargo's home, a copy of the toolchain without the library
-# for wasm32, the tools, the targets, a copy of the project as committed or added. The system's packages are as they are.
+# `make measure-setup`: measures set-up and the first build on a machine with only Rust and Node.js. It works in a temporary folder
+# with a new cargo home, a copy of the toolchain without the library for wasm32, new tools and targets, and a copy of the project's
+# tracked and untracked files. System packages are not reinstalled.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,4 +38,4 @@ printf '\n%s, %s cores, %s\n\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinf
 printf 'seconds\n'
 time_of
 printf '%d\tuntil `make run` serves: set-up, download and release build, side by side\n' "$build"
-printf '%d\twhat the tests need beside that\n' "$more"
+printf '%d\tadditional set-up for the tests\n' "$more"

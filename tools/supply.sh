@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Where the dependencies come from and what is known of them: deny.toml's bans, licences and sources for every lock file of Rust; advisories,
-# withdrawn versions and npm's audit where their databases can be reached. What could not be looked up is said, and is no failure.
+# Checks the dependencies: bans, licences and sources of deny.toml for every Cargo.lock; advisories, yanked versions and npm's audit if
+# their databases can be reached. A database that cannot be reached is reported and is not a failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tools/env.sh
 
 readonly RUST=(. tools/cargo benches/load)
 readonly NPM=(tools end2end benches benches/peers/next)
-readonly SECONDS_MOST=60
-# The first time, the crates of three lock files are fetched.
+readonly LOOKUP_SECONDS=60
+# The first run fetches the crates of three lock files.
 readonly FETCH_SECONDS=300
 failed=0
 missed=()
@@ -36,7 +36,7 @@ deny() {
 
 advisories() {
   local at
-  if ! timeout $SECONDS_MOST cargo-deny --config deny.toml fetch db >/dev/null 2>&1; then
+  if ! timeout $LOOKUP_SECONDS cargo-deny --config deny.toml fetch db >/dev/null 2>&1; then
     missed+=('advisories: the RustSec database cannot be reached from here')
     return
   fi
@@ -48,7 +48,7 @@ advisories() {
 yanked() {
   local at
   for at in "${RUST[@]}"; do
-    if ! timeout $SECONDS_MOST cargo update --quiet --dry-run --manifest-path "$at/Cargo.toml"; then
+    if ! timeout $LOOKUP_SECONDS cargo update --quiet --dry-run --manifest-path "$at/Cargo.toml"; then
       missed+=("yanked versions: the index of crates.io cannot be reached from here")
       return
     fi
@@ -56,18 +56,18 @@ yanked() {
   node tools/yanked.mjs "${RUST[@]/%//Cargo.lock}" || failed=1
 }
 
-# npm ends with 1 also where its registry answers no audits: a report says how many packages it is about.
+# npm also exits with 1 if its registry does not support audits; only a real report mentions vulnerabilities.
 audit() {
   local at report
   for at in "${NPM[@]}"; do
-    report=$(timeout $SECONDS_MOST npm audit --prefix "$at" --package-lock-only --audit-level=high 2>&1)
+    report=$(timeout $LOOKUP_SECONDS npm audit --prefix "$at" --package-lock-only --audit-level=high 2>&1)
     case $? in
-      0) printf '%s/package-lock.json: no severe vulnerability is known\n' "$at" ;;
+      0) printf '%s/package-lock.json: no known severe vulnerability\n' "$at" ;;
       *) if grep -q 'vulnerabilit' <<<"$report"; then
         printf '%s/package-lock.json: %s\n' "$at" "$report"
         failed=1
       else
-        missed+=('npm audit: the registry answers no audits')
+        missed+=('npm audit: the registry does not support audits')
         return
       fi ;;
     esac

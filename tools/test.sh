@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make test`. Every check runs, also after one failed; the last lines say what failed and count the tests of all checks.
-# ONLY=WORD leaves out the checks without that word in their name.
+# `make test`: runs all checks, continuing after failures; the last lines list the failures and count the tests of all checks.
+# ONLY=WORD runs only the checks whose name contains WORD.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tools/env.sh
@@ -9,10 +9,10 @@ main() {
   tools/setup.sh test || exit 1
   results=$(mktemp -d)
   trap 'rm -rf "$results"' EXIT
-  broken=0 # checks that failed without naming a failed test: lints, what does not compile
+  broken=0 # checks that failed without a failed test: lints, compile errors
   [ ! -t 1 ] || export CARGO_TERM_COLOR=always
   local hydrate=(--no-default-features --features hydrate) failed
-  # All packages with the same features, so that all checks share what they compile: with traces, which the release build leaves out.
+  # All packages with the same features, so that all checks share build artifacts; with traces, which the release build omits.
   readonly server=(--workspace --exclude duplex-browser --features duplex/otel)
 
   check 'format' cargo fmt --all --check
@@ -31,7 +31,7 @@ main() {
   check 'tests in Chromium, tally' tally_browser_tests
 
   if [ -s "$results/failures" ]; then
-    printf '\n== what failed\n'
+    printf '\n== failures\n'
     cat "$results/failures"
   fi
   failed=$(($(sum 2 "$results/counts") + broken))
@@ -39,8 +39,8 @@ main() {
   [ "$failed" = 0 ]
 }
 
-# check NAME COMMAND…: where the name says that there are tests, some must have passed. (When the build fails,
-# `cargo leptos end-to-end` runs no test and reports success.)
+# check NAME COMMAND…: runs a check. If its name begins with "tests", at least one test must pass, because `cargo leptos end-to-end`
+# runs no test and reports success if the build fails.
 check() {
   local name=$1 start=$SECONDS status=0 failed
   [[ $name == *"${ONLY:-}"* ]] || return 0
@@ -55,7 +55,7 @@ check() {
   printf -- '-- %s: %s, %d s\n' "$name" "$([ "$status" = 0 ] && echo ok || echo FAILED)" $((SECONDS - start))
 }
 
-# count FILE: a line `PASSED FAILED` for each summary that cargo's test runner or Playwright printed.
+# count FILE: prints a line `PASSED FAILED` for each summary of cargo's test runner or Playwright.
 count() {
   plain "$1" | sed -nE \
     -e 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed;.*/\1 \2/p' \
@@ -63,7 +63,7 @@ count() {
     -e 's/^ +([0-9]+) (failed|flaky|interrupted|did not run)$/0 \1/p'
 }
 
-# failures CHECK FILE: the check's name, and each failed test's as its runner told of it, Playwright's with its story.
+# failures CHECK FILE: prints the check's name and the failed tests, Playwright's with their reports.
 failures() {
   printf '%s\n' "$1"
   plain "$2" | sed -nE 's/^test (.*) \.\.\. FAILED$/  \1/p'
@@ -74,22 +74,22 @@ plain() { sed -E 's/\x1b\[[0-9;]*m//g' "$1"; }
 
 sum() { awk -v column="$1" '{ n += $column } END { print n + 0 }' "$2"; }
 
-# The pages as visitors get them: a release build. Playwright runs against the server that cargo-leptos starts, on a free
-# port and with files of its own: `make run` and `make dev` may go on meanwhile.
+# Tests a release build. Playwright runs against the server that cargo-leptos starts, on a free port and with separate files, so that
+# `make run` and `make dev` may run at the same time.
 browser_tests() {
   local port
   port=$(node tools/port.mjs free)
   export LEPTOS_SITE_ADDR=127.0.0.1:$port LEPTOS_SITE_ROOT=target/end2end
   export DUPLEX_URL=http://127.0.0.1:$port DUPLEX_SITE=target/end2end DUPLEX_BIN=$target/release/duplex
-  # All visitors have one address here, and every test makes rooms.
+  # All visitors share one address, and every test creates rooms.
   export DUPLEX_LIMITS=${DUPLEX_LIMITS:-off} DUPLEX_LOG=${DUPLEX_LOG:-warn} DUPLEX_DATA=$results/duplex.db
-  # What specs try out is off by default; with the token they sign in as operator.
+  # Options that the specs need and that are off by default; the token is for signing in as operator.
   export DUPLEX_DEMO=on DUPLEX_FAULTS=on DUPLEX_TOKEN=${DUPLEX_TOKEN:-a-token-for-the-tests}
   tools/build.sh && cargo leptos end-to-end --project duplex --release --split --server-only
 }
 
-# The example as a developer builds it. The server is compiled together with the workspace's tests: their check has compiled all that it
-# is made of.
+# Tests the example. Its server is compiled with the features of the workspace's tests, whose check has already compiled its
+# dependencies.
 tally_browser_tests() {
   export TALLY_BIN=$target/debug/tally TALLY_SITE=target/tally
   cargo test --locked "${server[@]}" --test tally --no-run &&

@@ -1,5 +1,5 @@
-// `yanked.mjs LOCK…`: fails if a lock file holds a version that its author withdrew from crates.io. It reads what cargo keeps of the index,
-// which `cargo update --dry-run` brings up to date first.
+// `yanked.mjs LOCK…`: fails if a lock file contains a version that was yanked from crates.io. Reads cargo's cache of the index, which
+// `cargo update --dry-run` updates first.
 
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
@@ -22,11 +22,11 @@ for (const lock of process.argv.slice(2)) {
   }
 }
 for (const line of yanked) console.error(line);
-if (unknown.length > 0) console.log(`not looked up, as cargo's index here does not have them: ${unknown.join(", ")}`);
+if (unknown.length > 0) console.log(`not checked, because cargo's cached index lacks them: ${unknown.join(", ")}`);
 console.log(`${known} locked versions are not yanked, ${yanked.length} are, ${unknown.length} are unknown`);
 if (yanked.length > 0 || known === 0) process.exitCode = 1;
 
-// Between zero bytes there is a line of JSON for each version.
+// An index file has a JSON object for each version, separated by zero bytes.
 function find(name, version) {
   const lower = name.toLowerCase();
   const folder = lower.length < 4 ? [String(lower.length), ...(lower.length === 3 ? [lower[0]] : [])] : [lower.slice(0, 2), lower.slice(2, 4)];

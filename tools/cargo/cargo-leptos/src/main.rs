@@ -1,4 +1,4 @@
-//! `cargo leptos`: the entry point of the published program, before the same library.
+//! `cargo leptos`: the entry point of the published program, on the same library.
 
 use cargo_leptos::{config::Cli, logger, run};
 use clap::Parser;
@@ -6,7 +6,7 @@ use clap::Parser;
 #[tokio::main]
 async fn main() -> color_eyre::Result<()> {
     color_eyre::install()?;
-    // Cargo puts the subcommand's own name first.
+    // Cargo passes the subcommand's name as the first argument.
     let args = std::env::args()
         .enumerate()
         .filter(|(i, arg)| !(*i == 1 && arg == "leptos"));

@@ -1,4 +1,4 @@
-//! `wasm-bindgen`: the options that cargo-leptos gives it, and no others.
+//! `wasm-bindgen`: a command line with only the options that cargo-leptos passes.
 
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;

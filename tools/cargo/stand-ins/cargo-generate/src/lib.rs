@@ -1,4 +1,4 @@
-//! Stands in for cargo-generate, which only `cargo leptos new` calls.
+//! Stand-in for cargo-generate, which only `cargo leptos new` uses.
 use std::path::PathBuf;
 
 #[derive(Default)]

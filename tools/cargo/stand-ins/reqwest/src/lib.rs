@@ -1,5 +1,5 @@
-//! Stands in for reqwest, with which cargo-leptos downloads tools it does not find.
-//! `tools/setup.sh` puts them all on PATH first, so this one always says no.
+//! Stand-in for reqwest, with which cargo-leptos downloads missing tools.
+//! `tools/setup.sh` puts them all on PATH first, so every request fails here.
 use bytes::Bytes;
 
 #[derive(Debug)]

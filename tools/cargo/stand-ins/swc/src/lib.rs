@@ -1,5 +1,5 @@
-//! Stands in for swc, some 200 crates with which cargo-leptos minifies one JavaScript file.
-//! Here esbuild does it, which `tools/setup.sh` puts on PATH.
+//! Stand-in for swc, some 200 crates with which cargo-leptos minifies one JavaScript file.
+//! It runs esbuild instead, which `tools/setup.sh` puts on PATH.
 use anyhow::{Context, Error, Result, ensure};
 use config::JsMinifyOptions;
 use std::{

@@ -1,4 +1,4 @@
-//! Stands in for swc_common: see `../swc`.
+//! Stand-in for swc_common: see `../swc`.
 use std::sync::Arc;
 
 pub enum FileName {
