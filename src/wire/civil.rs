@@ -1,4 +1,4 @@
-//! Dates of the proleptic Gregorian calendar and days since 1970-01-01. Pure.
+//! Conversion between dates of the proleptic Gregorian calendar and days since 1970-01-01.
 //!
 //! Years are counted from March, so that the leap day is a year's last, in cycles of 400 years, which all have the same length:
 //! <https://howardhinnant.github.io/date_algorithms.html>
@@ -24,7 +24,7 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
     )
 }
 
-/// The day since 1970-01-01 of a date. A day that its month does not have is one of the next month.
+/// Days since 1970-01-01 of a date. A day beyond the end of its month counts into the next month.
 pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let in_cycle = year.rem_euclid(400);
@@ -41,7 +41,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn dates_follow_each_other(days in -1_000_000_i64..1_000_000) {
+        fn consecutive_days_have_consecutive_dates(days in -1_000_000_i64..1_000_000) {
             let (today, tomorrow) = (civil(days), civil(days + 1));
             let next_day = tomorrow == (today.0, today.1, today.2 + 1);
             let next_month = tomorrow == (today.0, today.1 + 1, 1) && today.2 >= 28;

@@ -1,14 +1,14 @@
-//! When a visitor came for the first time. What was sent to everybody before is not news to them.
+//! The time of a visitor's first visit. Public notices from before it do not count as unread.
 
-/// The cookie that says it, in Unix milliseconds; the server sets it beside the visitor's own, and scripts read it.
+/// The cookie with the time, in Unix milliseconds; the server sets it together with the visitor's cookie, and scripts read it.
 pub const COOKIE: &str = "arrival";
 
-/// In a context or in a page: Unix milliseconds, 0 if nothing is known.
+/// Unix milliseconds; 0 if unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FirstVisit(pub u64);
 
 impl FirstVisit {
-    /// From all cookies of a document.
+    /// Reads the time from `document.cookie`.
     pub fn from_cookies(cookies: &str) -> Self {
         let found = cookies
             .split(';')
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arrival_is_found_among_other_cookies() {
+    fn the_time_is_found_among_other_cookies() {
         assert_eq!(
             FirstVisit::from_cookies("a=1; arrival=1795387507000;b=2"),
             FirstVisit(1_795_387_507_000)

@@ -1,5 +1,4 @@
-//! What became of a plain form that a browser without scripts posted: the page that is rendered in answer finds it in its
-//! context.
+//! The outcome of a plain form, posted by a browser without scripts. The page that is rendered in response finds it in its context.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A form's fields by name.
 pub type Fields = BTreeMap<String, String>;
 
-/// The form's command had no effect: the page shows why, and what was typed.
+/// A form whose command was rejected. The page shows the reason and the typed fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedForm {
     pub rejection: Rejection,

@@ -1,5 +1,4 @@
-//! What applications and pages of this app send over the network beside the session protocol, and the texts and numbers that
-//! both sides read alike.
+//! The app's wire types beside the session protocol, and the parsing of texts and numbers that server and browser share.
 
 pub mod civil;
 pub mod first_visit;

@@ -1,5 +1,4 @@
-//! What an operator forbids: the topic of bans, given names and closed topics. Operators read and write it; the server keeps
-//! to it.
+//! The moderation topic: bans, assigned names and closed topics. Operators read and write it; the server enforces it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,20 +8,20 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// The only topic of its kind, behind the kind.
+/// The name of the only topic of this kind, after the kind.
 pub const ALL: &str = "all";
 
-/// Bans, given names and closed topics, each at most so many: the state travels whole.
+/// Limit of bans, of assigned names and of closed topics, because the state is sent as one message.
 pub const MAX_ENTRIES: usize = 2_000;
-/// Characters of a ban's reason.
+/// Longest reason of a ban in characters.
 pub const MAX_BAN_REASON: usize = 200;
-/// Bytes of an address, with its prefix.
+/// Longest address in bytes, including its prefix length.
 pub const MAX_ADDRESS: usize = 43;
 
 /// Milliseconds since 1970.
 pub type Millis = u64;
 
-/// Why a command is refused, in the word that a page translates.
+/// Codes of the reasons for a rejection, which a page translates.
 pub mod why {
     pub const BAD_PERSON: &str = "bad_person";
     pub const BAD_ADDRESS: &str = "bad_address";
@@ -37,19 +36,19 @@ pub mod why {
 #[derive(Debug, Clone, Copy)]
 pub struct Moderation;
 
-/// Who is kept out.
+/// The target of a ban.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     Person(PersonId),
-    /// An IP address, alone or with the length of a prefix (CIDR). An IPv6 address alone means its /64.
+    /// An IP address or a network in CIDR notation. A single IPv6 address means its /64.
     Address(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModerationCommand {
-    /// A newer ban of the same target takes the place of the older. Without `until` it ends with an unban.
+    /// Replaces an existing ban of the same target. Without `until` it lasts until it is lifted.
     Ban {
         target: Target,
         #[serde(default)]
@@ -60,12 +59,12 @@ pub enum ModerationCommand {
     Unban {
         target: Target,
     },
-    /// An empty name gives the choice back.
+    /// Assigns a name; an empty one lets the person choose again.
     Rename {
         person: PersonId,
         name: String,
     },
-    /// For good: its events lose what they say, and nobody enters it again.
+    /// Closes a topic permanently: the content of its events is erased, and it cannot be subscribed to again.
     Close {
         topic: TopicName,
     },
@@ -83,7 +82,7 @@ pub enum ModerationEvent {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ban {
     pub at: Millis,
-    /// None: until somebody ends it.
+    /// `None`: until it is lifted.
     pub until: Option<Millis>,
     /// May be empty.
     pub reason: String,
@@ -95,10 +94,10 @@ impl Ban {
     }
 }
 
-/// Each at most [`MAX_ENTRIES`].
+/// The moderation rules; each collection has at most [`MAX_ENTRIES`] entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
-    /// In the order of their targets; one that is over may still be there.
+    /// Sorted by target; may contain expired bans.
     pub bans: Vec<(Target, Ban)>,
     pub names: BTreeMap<PersonId, String>,
     pub closed: BTreeSet<TopicName>,

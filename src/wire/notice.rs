@@ -1,16 +1,16 @@
-//! Notices: what an application tells people who may not be looking at it. Knows no application; the one that shows them takes
-//! the command `{"send": Notice}` in the topics named here.
+//! Notices: messages of applications to people who may be on another page. The notifications application displays them; its topics,
+//! named here, accept the command `{"send": Notice}`.
 
 use serde::{Deserialize, Serialize};
 
 use duplex_protocol::person::PersonId;
 use duplex_protocol::topic::{ParseTopicNameError, TopicName};
 
-/// The kind of the topics whose notices everybody may read, and of those that are one person's.
+/// The topic kinds of public notices, and of notices to one person.
 pub const PUBLIC_KIND: &str = "notices";
 pub const INBOX_KIND: &str = "inbox";
 
-/// The public topic that is everybody's; the others are groups.
+/// The public topic for all visitors; other public topics are groups.
 pub const EVERYONE: &str = "all";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum Level {
     Danger,
 }
 
-/// The same in each language of the pages.
+/// A text in each language of the pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalizedText {
     pub ko: String,
@@ -37,7 +37,7 @@ impl LocalizedText {
         }
     }
 
-    /// What is said in one language only.
+    /// The same text for all languages.
     pub fn untranslated(text: &str) -> Self {
         Self::new(text, text)
     }
@@ -48,32 +48,32 @@ pub struct Notice {
     pub title: LocalizedText,
     /// May be empty.
     pub body: LocalizedText,
-    /// Where it leads: a path of this site, or an `http` or `https` address.
+    /// Link target: a path of this site, or an `http` or `https` URL.
     pub link: Option<String>,
     pub level: Level,
-    /// Unix milliseconds after which it is of no use.
+    /// Unix milliseconds after which it is no longer shown.
     pub expires: Option<u64>,
 }
 
-/// What the topics of every audience take.
+/// The command that every audience's topic accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeCommand<'a> {
     Send(&'a Notice),
 }
 
-/// For whom a notice is.
+/// The recipients of a notice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     Everyone,
-    /// Those who follow it.
+    /// The followers of this group.
     Group(String),
     Person(PersonId),
 }
 
 impl Audience {
-    /// Where its notices go.
+    /// The topic of its notices.
     pub fn topic(&self) -> Result<TopicName, ParseTopicNameError> {
         match self {
             Self::Everyone => format!("{PUBLIC_KIND}/{EVERYONE}"),

@@ -1,31 +1,31 @@
-//! Numbers as people type them and as they read them, by one rule on the server and in the browser. Pure.
+//! Parsing and formatting of numbers for people, by the same rules on the server and in the browser.
 //!
 //! [`normalize`] reads digits of several scripts, a decimal point or a decimal comma, groups of three digits behind commas, points, spaces
-//! or apostrophes, signs and exponents. The last of two different separators is the decimal one. One separator alone is decimal, but
-//! for a comma before exactly three digits, `1,234`: that is how both languages of the pages group thousands. What was
-//! read is shown to who typed it wherever it is written otherwise ([`parse`]); everything else is refused.
+//! or apostrophes, signs and exponents. The last of two different separators is the decimal one. A single separator is decimal, except
+//! for a comma before exactly three digits, `1,234`: both languages of the pages group thousands like that. A field displays the
+//! parsed number if it is written differently ([`parse`]); everything else is rejected.
 //!
-//! [`format`] writes all digits of a number, and no other: what is not zero is never shown as zero.
+//! [`format`] writes exactly the digits of a number: a non-zero number is never shown as zero.
 
 use super::text::{is_bidi_control, is_invisible};
 
-/// Characters of a number that is typed.
+/// Longest input in characters.
 const LONGEST: usize = 60;
-/// Scripts that write numbers with digits of their own, by their zero.
+/// The zeros of the supported sets of digits.
 const ZEROS: [char; 7] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{e50}', '\u{ff10}'];
 
-/// What a text that was typed for a number says.
+/// The result of parsing a typed number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParsedNumber {
     Empty,
-    /// As [`normalize`] writes it.
+    /// In the form of [`normalize`].
     Number(String),
-    /// Something else.
+    /// Not a number.
     Invalid,
 }
 
 impl ParsedNumber {
-    /// The number, if it is written otherwise than it was typed: the visitor is told how it was read.
+    /// The normalised number, if it differs from the typed text; the field displays it to the visitor.
     pub fn reformatted(&self, typed: &str) -> Option<&str> {
         match self {
             Self::Number(number) if number != typed.trim() => Some(number),
@@ -41,7 +41,7 @@ pub fn parse(typed: &str) -> ParsedNumber {
     normalize(typed).map_or(ParsedNumber::Invalid, ParsedNumber::Number)
 }
 
-/// A number as programs write it, such as `-1234.5e-3`; none if the text is no number, or could be several.
+/// A number in the notation of programs, such as `-1234.5e-3`; `None` if the text is not a number or is ambiguous.
 pub fn normalize(typed: &str) -> Option<String> {
     if typed.chars().count() > LONGEST {
         return None;
@@ -74,12 +74,12 @@ pub fn normalize(typed: &str) -> Option<String> {
     Some(normal)
 }
 
-/// A real number.
+/// Parses a finite number.
 pub fn parse_f64(typed: &str) -> Option<f64> {
     normalize(typed)?.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// A whole number that is not negative: `12`, `1,200` or `12.0`.
+/// Parses a non-negative whole number: `12`, `1,200` or `12.0`.
 pub fn parse_u32(typed: &str) -> Option<u32> {
     let normal = normalize(typed)?;
     let (whole, fraction) = normal.split_once('.').unwrap_or((&normal, ""));
@@ -89,7 +89,7 @@ pub fn parse_u32(typed: &str) -> Option<u32> {
     whole.parse().ok()
 }
 
-/// A sign, a digit or a separator as ASCII writes it: `'` stands for each that only groups, a space for each kind of space.
+/// Maps a sign, digit or separator to ASCII: `'` for every separator that only groups, a space for every kind of space.
 fn plain(c: char) -> Option<char> {
     let value = |zero: &char| u32::from(c).checked_sub(u32::from(*zero)).filter(|value| *value < 10);
     if let Some(value) = ZEROS.iter().find_map(value) {
@@ -129,7 +129,7 @@ fn parts(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// Digits, or groups of three behind one kind of separator.
+/// The digits of a whole number without separators, or with one kind of separator between groups of three.
 fn ungrouped(text: &str) -> Option<String> {
     let Some(mark) = text.chars().find(|c| !c.is_ascii_digit()) else {
         return is_digits(text).then(|| text.to_owned());
@@ -148,29 +148,29 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// All digits of a number: the fewest that are this number and no other. Very small and very large ones have an exponent: `1e-9`.
+/// The shortest digits that identify the number. Very small and very large numbers have an exponent: `1e-9`.
 pub fn format(value: f64) -> String {
     Digits::of(value).map_or_else(|| "–".to_owned(), |digits| digits.write())
 }
 
-/// At most so many digits, and at least one: what is not zero stays so.
+/// Rounds to at most `digits` significant digits, and at least one, so that a non-zero number stays non-zero.
 pub fn rounded(value: f64, digits: i32) -> String {
     Digits::of(value).map_or_else(|| "–".to_owned(), |all| all.round(digits).write())
 }
 
-/// Digits after the point.
+/// The number of digits after the decimal point.
 pub fn decimal_places(value: f64) -> i32 {
     Digits::of(value)
         .map_or(0, |digits| digits.digits.len() as i32 - 1 - digits.exponent)
         .max(0)
 }
 
-/// The place of the first digit: 0 before the point, −1 behind it; 0 of zero.
+/// The decimal exponent of the first digit: 0 for the digit before the point, −1 for the one after it; 0 for zero.
 pub fn exponent(value: f64) -> i32 {
     Digits::of(value).map_or(0, |digits| digits.exponent)
 }
 
-/// `digits` without zeros at the ends, as `d.ddd` times ten to the power of `exponent`; none are zero.
+/// A number in scientific notation: `d.ddd` times ten to the power of `exponent`, without leading or trailing zeros; zero has no digits.
 struct Digits {
     negative: bool,
     digits: Vec<u8>,
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_as_people_type_them() {
+    fn typed_numbers_are_normalized() {
         for (typed, number) in [
             ("12", "12"),
             (" 007 ", "007"),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_or_could_be_several_is_refused() {
+    fn invalid_and_ambiguous_numbers_are_rejected() {
         for wrong in [
             "",
             " ",
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_told_what_was_read() {
+    fn typed_numbers_are_parsed() {
         assert_eq!(parse(" "), ParsedNumber::Empty);
         assert_eq!(parse("x"), ParsedNumber::Invalid);
         assert_eq!(parse("1,5").reformatted("1,5"), Some("1.5"));
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_shown_with_their_digits() {
+    fn numbers_are_formatted_with_their_digits() {
         for (value, shown) in [
             (0.0, "0"),
             (-0.0, "0"),
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_leaves_the_first_digit() {
+    fn rounding_keeps_the_first_digit() {
         for (value, digits, shown) in [
             (21.4637, 3, "21.5"),
             (0.000_123_4, 2, "0.00012"),
@@ -409,7 +409,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_as_the_same(value in any::<f64>().prop_filter("a number", |value| value.is_finite())) {
+        fn formatted_numbers_round_trip(value in any::<f64>().prop_filter("a number", |value| value.is_finite())) {
             prop_assert_eq!(parse_f64(&format(value)), Some(value));
             prop_assert_eq!(format(value) == "0", value == 0.0);
             prop_assert_eq!(rounded(value, 1) == "0", value == 0.0);
@@ -417,9 +417,9 @@ mod tests {
             prop_assert!((near - value).abs() <= value.abs() * 0.006 || !near.is_finite());
         }
 
-        /// However it is grouped and whichever separator is the decimal one.
+        /// Any grouping and decimal separator.
         #[test]
-        fn each_way_to_write_a_number_is_read_as_it(
+        fn every_notation_of_a_number_is_normalized(
             whole in 1000..u64::MAX, fraction in "[0-9]{0,9}", way in prop::sample::select(vec![(",", "."), (".", ","), (" ", ","), ("'", "."), ("\u{202f}", ",")]),
         ) {
             let digits = whole.to_string();
@@ -436,7 +436,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_read_as_what_is_no_number(typed in "[-+0-9.,' eE\u{660}-\u{669}\u{ff10}-\u{ff19}a-f]{0,12}") {
+        fn normalized_text_is_always_a_number(typed in "[-+0-9.,' eE\u{660}-\u{669}\u{ff10}-\u{ff19}a-f]{0,12}") {
             if let Some(normal) = normalize(&typed) {
                 prop_assert!(normal.parse::<f64>().is_ok(), "{} {}", typed, normal);
             }

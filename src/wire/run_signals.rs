@@ -1,8 +1,8 @@
-//! How a server function sets the signal of a run of measurements. Knows no signal.
+//! The context through which a server function sets the signal of a measurement run.
 
 use std::sync::Arc;
 
-/// In the context of a server function: sets the signal of a run to a text, or says why not.
+/// Sets the signal of a run to a text, or returns the reason why not.
 #[derive(Clone)]
 pub struct RunSignals(pub Arc<Set>);
 

@@ -1,4 +1,4 @@
-//! How a node is: the figures of one moment, and of the seconds before it. The node says it to whoever runs it, in a topic.
+//! The status topic: periodic samples of a node's statistics, published to operators.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,43 +11,43 @@ pub const STATUS: &str = "status/node";
 /// Seconds between two samples.
 pub const SAMPLE_SECONDS: u64 = 2;
 
-/// Ten minutes.
+/// Samples that are retained: ten minutes.
 pub const RETAINED_SAMPLES: usize = 300;
 
-/// What is measured. Levels are of the sample's moment; all else is what came since the sample before.
+/// The measured series. Gauges are read at the time of the sample; all others count since the previous sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Series {
-    /// Levels: open connections by their way in.
+    /// Gauges: open connections by transport.
     Endpoint,
     WebSocket,
     Sse,
     Poll,
     Simulation,
-    /// Levels: topics awake, and the sessions in them.
+    /// Gauges: active topics, and subscriptions.
     Topics,
     Subscribers,
-    /// Accepted, and rejected.
+    /// Commands accepted, and rejected.
     Commands,
     Rejected,
-    /// Kept, and given to readers.
+    /// Events appended, and delivered.
     Events,
     Delivered,
     BytesIn,
     BytesOut,
     MessagesIn,
     MessagesOut,
-    /// Levels: what waits for topics, and for the log's writer.
+    /// Gauges: requests queued at topics, and jobs queued at the log's writer.
     Waiting,
     LogWaiting,
-    /// Events that slow readers were spared, and readers that were cut off.
+    /// Events skipped for slow readers, and connections that the server closed.
     Conflated,
     Disconnects,
-    /// Microseconds within which half and 99 % of the commits ended; 0 without a commit.
+    /// Median and 99th percentile of the commits' duration in microseconds; 0 without a commit.
     CommitP50,
     CommitP99,
-    /// Lines of the log that tell of errors.
+    /// Log lines of the level error.
     Errors,
-    /// Levels: bytes of the log's file, and of the process.
+    /// Gauges: size of the log's file, and resident memory, in bytes.
     LogBytes,
     Memory,
 }
@@ -69,7 +69,7 @@ impl Point {
     }
 }
 
-/// What a node says of itself at one moment.
+/// A sample of a node's statistics.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Milliseconds since 1970.
@@ -78,15 +78,15 @@ pub struct Sample {
     pub detail: Detail,
 }
 
-/// Of the newest sample only.
+/// Details; only those of the newest sample are retained.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
     pub node: String,
     pub version: String,
     pub uptime_seconds: u64,
-    /// The busiest topics that are awake, by events and then by sessions.
+    /// The busiest active topics, by events and then by subscribers.
     pub busiest: Vec<BusyTopic>,
-    /// What the log keeps, by kind; refreshed at times.
+    /// Statistics of the log by kind; refreshed less often.
     pub kinds: Vec<StoredKind>,
     pub feeds: Vec<TaskStatus>,
 }
@@ -96,7 +96,7 @@ pub struct BusyTopic {
     pub topic: TopicName,
     pub seq: Seq,
     pub subscribers: u64,
-    /// Since the sample before.
+    /// Events since the previous sample.
     pub events: u64,
 }
 
@@ -107,11 +107,11 @@ pub struct StoredKind {
     pub events: u64,
 }
 
-/// Work that an application does by itself.
+/// The status of an application's background task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskStatus {
     pub name: String,
-    /// False while it waits to be started again.
+    /// False while it waits to be restarted.
     pub running: bool,
     pub failures: u64,
 }

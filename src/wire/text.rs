@@ -1,5 +1,5 @@
-//! Texts that a visitor writes and others read: which characters stay, whether anything can be seen, where a text may be cut,
-//! and how it stands within another. The same on a page and in each decider; `duplex_hub::text` adds the composed form.
+//! Sanitisation of user-provided texts: removal of hidden characters, blank detection, truncation and bidi isolation. Pages and
+//! deciders use the same rules; the server also normalises to NFC (`server::names::tidy`).
 
 mod unicode;
 
@@ -7,16 +7,16 @@ use std::borrow::Cow;
 
 use self::unicode::is_mark;
 
-/// Marks on one base, enough for every script's own words: Tibetan and pointed Hebrew need three.
+/// Combining marks allowed on one base. Tibetan and pointed Hebrew need three; no script needs more.
 pub const MARKS: usize = 3;
 
-/// Turns the direction of the text around it ([UAX #9](https://www.unicode.org/reports/tr9/)).
+/// Whether this character changes the direction of the text around it ([UAX #9](https://www.unicode.org/reports/tr9/)).
 pub const fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Shows nothing, or nothing that two readers agree on: default-ignorable, filler, format and private-use characters. Those that an
-/// emoji is made of are among them.
+/// Whether this character is invisible or has no agreed appearance: default-ignorable, filler, format and private-use characters,
+/// including those that emoji sequences use.
 pub const fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -46,22 +46,22 @@ pub const fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Nothing in it can be seen: also a mark is nothing where it has no base.
+/// Whether nothing in the text is visible. A combining mark without a base does not count as visible.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| !is_base(c) || is_mark(c))
 }
 
-/// Can be seen, or is a mark.
+/// Whether this character is visible, or a combining mark.
 fn is_base(c: char) -> bool {
     !(c.is_whitespace() || c.is_control() || is_bidi_control(c) || is_invisible(c))
 }
 
-/// Without marks that have no base, and without more than [`MARKS`] on one.
+/// Removes combining marks without a base, and those beyond [`MARKS`] on one base.
 fn without_piles(typed: &str) -> String {
     let mut marks = None;
     let kept = |c: &char| {
         if !is_mark(*c) {
-            // What is invisible, such as a joiner, is neither a base nor the end of one.
+            // An invisible character, such as a joiner, neither is a base nor ends one.
             if !is_invisible(*c) && !is_bidi_control(*c) {
                 marks = is_base(*c).then_some(0);
             }
@@ -78,7 +78,7 @@ const KEYCAP: char = '\u{20e3}';
 const BLACK_FLAG: char = '\u{1f3f4}';
 const END_OF_TAGS: char = '\u{e007f}';
 
-/// May be an emoji, or begin one.
+/// Whether this character may be an emoji, or begin one.
 const fn is_pictograph(c: char) -> bool {
     matches!(
         c,
@@ -105,8 +105,8 @@ const fn is_presentation(c: char) -> bool {
     matches!(c, '\u{fe0e}' | '\u{fe0f}')
 }
 
-/// A text of one line without control, bidi and invisible characters, except where an emoji needs one; one space between words
-/// and none around them.
+/// A text on one line, without control, bidi and invisible characters except within emoji, with single spaces between words and none
+/// at the ends.
 pub fn single_line(typed: &str) -> String {
     let chars: Vec<char> = without_piles(typed).chars().collect();
     let mut line = String::with_capacity(typed.len());
@@ -129,7 +129,7 @@ pub fn single_line(typed: &str) -> String {
     line
 }
 
-/// Whether an invisible character is part of an emoji: between what stands before it and what follows.
+/// Whether an invisible character is part of an emoji, given the text before and after it.
 fn joins(before: &str, c: char, rest: &[char]) -> bool {
     let last = before.chars().next_back();
     let next = rest.first().copied();
@@ -141,7 +141,7 @@ fn joins(before: &str, c: char, rest: &[char]) -> bool {
     c == JOINER && base.is_some_and(is_pictograph) && next.is_some_and(is_pictograph)
 }
 
-/// The tags that make a black flag that of a country's part, such as Scotland.
+/// The number of tag characters after a black flag that make it the flag of a subdivision, such as Scotland.
 fn subdivision(rest: &[char]) -> usize {
     let spec = |c: &&char| matches!(**c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
     let tags = rest.iter().take_while(spec).count();
@@ -152,7 +152,7 @@ fn subdivision(rest: &[char]) -> usize {
     }
 }
 
-/// The first `most` characters, fewer if the last would be part of what a reader sees as one.
+/// At most the first `most` characters, without splitting a grapheme cluster.
 pub fn truncate(text: &str, most: usize) -> &str {
     let Some((end, _)) = text.char_indices().nth(most) else {
         return text.trim_end();
@@ -160,12 +160,12 @@ pub fn truncate(text: &str, most: usize) -> &str {
     text[..unicode::boundary(text, end)].trim_end_matches(|c: char| c == JOINER || c.is_whitespace())
 }
 
-/// The first character as a reader sees it.
+/// The first grapheme cluster.
 pub fn first_grapheme(text: &str) -> &str {
     &text[..unicode::first_grapheme_len(text)]
 }
 
-/// Runs from right to left, or may turn what stands beside it: Hebrew, Arabic and their like.
+/// Whether this character belongs to a right-to-left script, such as Hebrew or Arabic.
 const fn is_right_to_left(c: char) -> bool {
     matches!(
         c,
@@ -177,8 +177,8 @@ const fn is_right_to_left(c: char) -> bool {
     )
 }
 
-/// A visitor's text as it stands within a sentence that is not markup, such as a title or a label: it cannot turn the text around
-/// it. In markup an element with `dir="auto"` does the same.
+/// Isolates a visitor's text for use within a plain sentence, such as a title or a label, so that it cannot change the direction of
+/// the text around it. In markup, an element with `dir="auto"` does the same.
 pub fn isolated(text: &str) -> Cow<'_, str> {
     match text.chars().any(is_right_to_left) {
         true => Cow::Owned(format!("\u{2068}{text}\u{2069}")),
@@ -186,8 +186,8 @@ pub fn isolated(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Some multi_line: line ends and tabs stay, and so do the characters that a script's shaping or an emoji needs; no other
-/// control, and nothing that turns the text around it.
+/// A text of several lines. Keeps line ends, tabs and the characters that a script's shaping or an emoji needs; removes other control
+/// characters and bidi controls.
 pub fn multi_line(typed: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = |c: &char| (!c.is_control() || matches!(c, '\n' | '\t')) && !turns(*c);
@@ -207,7 +207,7 @@ mod tests {
     const FAMILY: &str = "👨\u{200d}👩\u{200d}👧";
 
     #[test]
-    fn hidden_characters_go() {
+    fn hidden_characters_are_removed() {
         for hidden in [
             '\u{0}',
             '\u{7f}',
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emoji_stays_whole() {
+    fn emoji_sequences_are_kept() {
         for emoji in [
             FAMILY,
             "❤\u{fe0f}",
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_seen_as_one_is_cut_in_two() {
+    fn grapheme_clusters_are_not_split() {
         for (text, most, left) in [
             ("abc", 2, "ab"),
             ("ab c", 3, "ab"),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_the_other_way_stands_for_itself() {
+    fn right_to_left_text_is_isolated() {
         assert_eq!(isolated("Kim (민지) 👩"), "Kim (민지) 👩");
         for name in ["דוד", "أحمد", "Kim א", "\u{1e900}"] {
             assert_eq!(isolated(name), format!("\u{2068}{name}\u{2069}"));
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_on_nothing_are_nothing() {
+    fn marks_without_a_base_are_blank() {
         for blank in [
             "\u{301}",
             " \u{302}\u{20dd}\n",
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_keeps_its_lines_and_its_scripts() {
+    fn a_message_keeps_its_lines_and_shaping_characters() {
         assert_eq!(multi_line(" \u{7}a\r\n\tb \n"), "a\n\tb");
         assert_eq!(multi_line("می\u{200c}خواهم"), "می\u{200c}خواهم");
         assert_eq!(multi_line("\u{202e}abc\u{202c}"), "abc");
@@ -333,7 +333,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_line_has_no_hidden_character_and_stays_as_it_is(typed in "\\PC{0,20}|[a \u{200d}\u{fe0f}👩❤🏴1\u{20e3}\u{e0061}-\u{e0063}\u{e007f}\u{202e}]{0,20}", most in 0..24_usize) {
+        fn sanitising_is_idempotent_and_leaves_no_hidden_character(typed in "\\PC{0,20}|[a \u{200d}\u{fe0f}👩❤🏴1\u{20e3}\u{e0061}-\u{e0063}\u{e007f}\u{202e}]{0,20}", most in 0..24_usize) {
             let line = single_line(&typed);
             prop_assert!(!line.chars().any(|c| c.is_control() || is_bidi_control(c)));
             prop_assert_eq!(single_line(&line), line.as_str());

@@ -1,8 +1,8 @@
-//! What a page that follows no topics yet is told: that something waits for its visitor. The words are the data of a
+//! The unread hint, which tells a page without subscriptions that its visitor has something unread. These are the data of its
 //! server-sent event.
 
-/// It waited when the page asked.
+/// Something was already unread when the page asked.
 pub const ALREADY_UNREAD: &str = "waits";
 
-/// It came while the page listened.
+/// Something arrived while the page was listening.
 pub const NEWLY_UNREAD: &str = "came";

@@ -1,4 +1,4 @@
-//! The node's vital signs: one small server-owned value, of which only the latest matters.
+//! The node's vital signs: a small server-owned value, of which only the latest matters.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +10,10 @@ pub const BEAT_SECONDS: u64 = 1;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vitals {
-    /// Counts the values since the server started; 0 is none yet. A strip whose beat stands still is not live.
+    /// Number of the value since the server started; 0 before the first. If it does not increase, the display is not live.
     pub beat: u64,
     pub node: String,
-    /// WebSockets open now on this node's endpoints; the one that carries this value is not among them.
+    /// Open WebSockets on this node's endpoints, without the one that carries this value.
     pub connections: u64,
     /// Messages over those sockets during the last beat.
     pub received: u64,

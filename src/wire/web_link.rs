@@ -1,15 +1,15 @@
-//! Addresses that visitors and programs write and others follow: each leads to the host that it shows, or it is no link. Pure.
+//! Validation of user-provided links: a URL is accepted only if it unambiguously leads to the host that it shows.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::text::{is_bidi_control, is_invisible};
 
-/// Bytes of a label and of a host's name (RFC 1035).
+/// Largest label and host name in bytes (RFC 1035).
 const MAX_LABEL: usize = 63;
 const MAX_HOST: usize = 253;
 
-/// An `http` or `https` address whose host is written as browsers take it: no user before it, no escapes, no number in another
-/// form than an address's usual one, and no letters of scripts that look alike.
+/// Whether this is an `http` or `https` URL with an unambiguous host: no user info, no escapes, no IP address in an unusual form, and
+/// no mix of scripts with confusable letters.
 pub fn is_web_url(address: &str) -> bool {
     let Some(rest) = after_scheme(address) else {
         return false;
@@ -18,7 +18,7 @@ pub fn is_web_url(address: &str) -> bool {
     is_plain(address) && is_authority(authority)
 }
 
-/// What follows `http://` or `https://`, in any letter case.
+/// The rest of a URL after `http://` or `https://`, in any letter case.
 pub fn after_scheme(address: &str) -> Option<&str> {
     ["https://", "http://"].into_iter().find_map(|scheme| {
         let (head, rest) = address.split_at_checked(scheme.len())?;
@@ -26,10 +26,10 @@ pub fn after_scheme(address: &str) -> Option<&str> {
     })
 }
 
-/// A path of this site.
+/// Whether this is a path of this site.
 pub fn is_local_path(link: &str) -> bool {
     let path = path(link);
-    // Browsers take these segments away, and what is left may begin with two slashes.
+    // Browsers remove dot segments, and the rest may begin with two slashes.
     let is_dot = |segment: &str| {
         let segment = segment.to_ascii_lowercase().replace("%2e", ".");
         segment == "." || segment == ".."
@@ -37,8 +37,8 @@ pub fn is_local_path(link: &str) -> bool {
     path.starts_with('/') && !path.starts_with("//") && is_plain(link) && !path.split('/').any(is_dot)
 }
 
-/// A path of this site that the router in the page takes as it is. It decodes paths, and cannot go to what then looks like another
-/// host's address; the others are the browser's to load.
+/// Whether this is a path of this site that the router in the page can navigate to. It decodes paths, and cannot navigate to one that
+/// then looks like another host's URL; the browser loads all other paths.
 pub fn is_page_path(link: &str) -> bool {
     let path = path(link);
     let is_tidy = path == "/" || !path.ends_with('/') && !path.contains("//");
@@ -49,7 +49,7 @@ fn path(link: &str) -> &str {
     link.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// Nothing in it is hidden, and nothing that browsers take for a slash or leave out.
+/// Whether it contains no hidden characters, and none that browsers treat as a slash or strip.
 fn is_plain(link: &str) -> bool {
     let hidden = |c: char| c.is_control() || c.is_whitespace() || is_bidi_control(c) || is_invisible(c);
     !link.chars().any(|c| c == '\\' || hidden(c))
@@ -86,12 +86,12 @@ fn is_host(host: &str) -> bool {
     host.len() <= MAX_HOST && host.split('.').all(is_label)
 }
 
-/// Of ASCII letters, of Hangul, or of Han and kana: each beside digits and hyphens, and never beside another.
+/// A label of one script: ASCII letters, Hangul, or Han and kana; with digits and hyphens.
 fn is_label(label: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit() || matches!(c, '-' | '_');
     let of = |letters: fn(char) -> bool| label.chars().all(|c| digit(c) || letters(c));
     let edges = label.starts_with('-') || label.ends_with('-');
-    // A long mark that is alone looks like a hyphen.
+    // An isolated prolonged sound mark looks like a hyphen.
     let long_mark = label.starts_with('ー') || label.contains("-ー");
     let is_one_script = of(|c| c.is_ascii_alphabetic()) || of(is_hangul) || of(|c| is_han(c) || is_kana(c));
     (1..=MAX_LABEL).contains(&label.len()) && !edges && !long_mark && is_one_script
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_leads_to_the_host_that_it_shows() {
+    fn urls_with_an_ambiguous_host_are_rejected() {
         for right in [
             "https://example.com",
             "HTTPS://Example.COM/A?b=c#d",
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_stay_here_and_the_router_takes_the_plain_ones() {
+    fn local_paths_and_router_paths_are_recognised() {
         for (link, here, page) in [
             ("/", true, true),
             ("/chat/a?b=c//d#e", true, true),
@@ -212,9 +212,9 @@ mod tests {
     }
 
     proptest! {
-        /// Between the scheme and the path there is one host of known letters, and a port.
+        /// An accepted URL has exactly one host of allowed letters, and optionally a port.
         #[test]
-        fn whatever_is_a_link_has_one_host(rest in "([a-z]|[.]|@|:|/|%2e|\\\\|[0-9]|가|。|\u{430}|\u{200d}|\\[|\\]|#|[?]){0,12}") {
+        fn accepted_urls_have_one_host(rest in "([a-z]|[.]|@|:|/|%2e|\\\\|[0-9]|가|。|\u{430}|\u{200d}|\\[|\\]|#|[?]){0,12}") {
             let address = format!("https://{rest}");
             if is_web_url(&address) {
                 let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

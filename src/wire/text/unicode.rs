@@ -1,5 +1,5 @@
-//! What Unicode says of characters and of what a reader sees as one: by the tables of crates on the server, and by the browser's
-//! own in the browser, whose module brings none.
+//! Combining marks and grapheme clusters. The server uses the tables of crates; the wasm module uses the browser's tables, to stay
+//! small.
 
 #[cfg(any(feature = "ssr", test))]
 mod source;
@@ -9,12 +9,12 @@ mod source;
 
 pub use self::source::is_mark;
 
-/// The bytes of the first character as a reader sees it.
+/// The length in bytes of the first grapheme cluster.
 pub fn first_grapheme_len(text: &str) -> usize {
     source::around(text, 0).1
 }
 
-/// The last place up to `at` where a text may be cut: not within what a reader sees as one character.
+/// The last boundary of grapheme clusters up to `at`.
 pub fn boundary(text: &str, at: usize) -> usize {
     if at >= text.len() {
         return text.len();

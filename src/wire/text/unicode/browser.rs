@@ -1,4 +1,4 @@
-//! The browser's own tables, in the browser.
+//! Unicode properties and segmentation by the browser's `RegExp` and `Intl.Segmenter`.
 
 use js_sys::{Array, Function, JsString, Reflect, RegExp};
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -8,17 +8,17 @@ thread_local! {
 }
 
 pub fn is_mark(c: char) -> bool {
-    // Most of what is typed is none of them, and need not be asked for.
+    // Ranges of common characters without marks, to avoid the regular expression.
     let plain = matches!(c, '\u{0}'..='\u{2ff}' | '\u{1100}'..='\u{11ff}' | '\u{3041}'..='\u{3096}' | '\u{30a0}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}');
     !plain && MARK.with(|mark| mark.test(c.encode_utf8(&mut [0; 4])))
 }
 
-/// Where the character that a reader sees at this byte begins and ends.
+/// The byte range of the grapheme cluster at this offset.
 pub fn around(text: &str, at: usize) -> (usize, usize) {
     let units = |text: &str| text.encode_utf16().count();
     let one = text[at..].chars().next().map_or(0, char::len_utf8);
     let Ok((start, length)) = segment(text, units(&text[..at])) else {
-        // A browser without a segmenter.
+        // The browser lacks `Intl.Segmenter`.
         return (at, at + one);
     };
     let byte = |unit: usize| {
@@ -34,7 +34,7 @@ pub fn around(text: &str, at: usize) -> (usize, usize) {
     (byte(start), byte(start + length))
 }
 
-/// In UTF-16 units.
+/// The start and length of the grapheme cluster at this offset, in UTF-16 units.
 fn segment(text: &str, at: usize) -> Result<(usize, usize), JsValue> {
     let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into());
     let class: Function = get(&get(&js_sys::global(), "Intl")?, "Segmenter")?.dyn_into()?;

@@ -1,9 +1,9 @@
-//! The tables of the crates, on the server.
+//! Unicode properties and segmentation by crates, for the server and tests.
 
 pub use unicode_normalization::char::is_combining_mark as is_mark;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Where the character that a reader sees at this byte begins and ends.
+/// The byte range of the grapheme cluster at this offset.
 pub fn around(text: &str, at: usize) -> (usize, usize) {
     let mut graphemes = text
         .grapheme_indices(true)
