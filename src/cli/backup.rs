@@ -1,5 +1,5 @@
-//! `duplex backup`: asks the server for a copy of its log, and keeps it only if it is whole and sound. Another process could not
-//! copy the file by itself: the journal belongs to it, and the server alone knows when both are at one.
+//! `duplex backup`: downloads a copy of a server's log, and keeps it only if it is complete and passes the integrity check. Another
+//! process could not copy the file directly: the journal belongs to it, and only the server knows when both are consistent.
 
 use std::error::Error;
 use std::fs;
@@ -19,10 +19,10 @@ use super::remote::{Remote, Server};
 
 #[derive(Debug, clap::Args)]
 pub struct Backup {
-    /// Where the copy goes; a file that is there stays as it is
+    /// File to create; an existing one is never overwritten
     file: PathBuf,
 
-    /// Copies the file of --data, of a server that is not running
+    /// Copies the file of --data; the server must not be running
     #[arg(long)]
     offline: bool,
 
@@ -34,7 +34,7 @@ pub struct Backup {
 enum BackupError {
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
-    #[error("of {expected} bytes only {received} came")]
+    #[error("only {received} of {expected} bytes were received")]
     Short { expected: u64, received: u64 },
 }
 
@@ -50,11 +50,11 @@ impl Backup {
             let folder = folder(&self.file);
             drop_partials(folder, None).map_err(|error| format!("{}: {error}", folder.display()))?;
             let partial = partial(&self.file);
-            let kept = super::block_on(download(&server, &partial)).and_then(|()| keep(&partial, &self.file));
-            if kept.is_err() {
+            let copied = super::block_on(download(&server, &partial)).and_then(|()| finish(&partial, &self.file));
+            if copied.is_err() {
                 let _ = fs::remove_file(&partial);
             }
-            kept?;
+            copied?;
         }
         let found = check(&self.file)?;
         out!(
@@ -68,7 +68,7 @@ impl Backup {
 }
 
 async fn download(server: &Server, to: &Path) -> Result<(), Box<dyn Error>> {
-    let (headers, body) = server.ask(Request::post(BACKUP_PATH), Vec::new()).await?;
+    let (headers, body) = server.request(Request::post(BACKUP_PATH), Vec::new()).await?;
     let expected = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
@@ -81,7 +81,7 @@ async fn download(server: &Server, to: &Path) -> Result<(), Box<dyn Error>> {
 
 async fn write(body: Body, to: &Path) -> Result<u64, Box<dyn Error>> {
     let mut file = private::create_new(to).map_err(|error| format!("{}: {error}", to.display()))?;
-    // Nobody takes it for one that a dead process left.
+    // The lock marks the partial file as in use, so that it is not removed as a dead process's.
     file.lock()?;
     let (mut stream, mut received) = (body.into_data_stream(), 0);
     while let Some(bytes) = stream.next().await {
@@ -93,8 +93,8 @@ async fn write(body: Body, to: &Path) -> Result<u64, Box<dyn Error>> {
     Ok(received)
 }
 
-/// Gives the copy its name if it is sound, and if nobody took the name meanwhile.
-fn keep(partial: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
+/// Checks the copy, and renames it unless a file of that name was created meanwhile.
+fn finish(partial: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
     check(partial)?;
     Ok(put_new(partial, file).map_err(|error| format!("{}: {error}", file.display()))?)
 }

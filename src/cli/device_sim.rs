@@ -1,5 +1,5 @@
-//! `duplex device-sim`: devices that are not there, on the way that real ones take. They report to a broker over MQTT, with the
-//! day's temperatures, batteries that run down, spikes, silence, late and disordered reports; and they answer commands.
+//! `duplex device-sim`: simulated devices that report to a broker over MQTT and answer commands, like real ones. Their readings follow
+//! the time of day, with draining batteries, spikes, silence, and late and disordered reports.
 
 use std::error::Error;
 use std::f64::consts::TAU;
@@ -19,15 +19,15 @@ use super::output::{self, err, out};
 
 #[derive(Debug, clap::Args)]
 pub struct DeviceSim {
-    /// How many devices
+    /// Number of devices
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=900))]
     count: u32,
 
-    /// The broker: mqtt:// or mqtts://user:password@host:port
+    /// Broker: mqtt:// or mqtts://user:password@host:port
     #[arg(long, value_name = "URL", default_value = "mqtt://127.0.0.1:1883")]
     url: String,
 
-    /// A file of certificates in PEM that may sign the broker's, instead of the system's
+    /// PEM file of authorities to trust for the broker's certificate, instead of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<std::path::PathBuf>,
 
@@ -35,23 +35,23 @@ pub struct DeviceSim {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     every: u32,
 
-    /// Where devices publish their reports
+    /// Topic on which devices publish their reports
     #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/readings")]
     readings: TopicPattern,
 
-    /// Where devices hear commands
+    /// Topic on which devices receive commands
     #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/commands")]
     commands: TopicPattern,
 
-    /// Where devices publish their answers to commands
+    /// Topic on which devices acknowledge commands
     #[arg(long, value_name = "TOPIC", default_value = "devices/{id}/acks")]
     acks: TopicPattern,
 }
 
-/// Reports that wait for the broker; beyond, devices wait too.
-const QUEUE: usize = 4_096;
-const PAUSE: Duration = Duration::from_secs(1);
-const PLACES: [&str; 6] = ["Hall 1", "Hall 2", "Cold store", "Roof", "Loading bay", "Laboratory"];
+/// Capacity of the queue of reports to the broker. Further reports are dropped.
+const QUEUE_CAPACITY: usize = 4_096;
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+const LOCATIONS: [&str; 6] = ["Hall 1", "Hall 2", "Cold store", "Roof", "Loading bay", "Laboratory"];
 
 pub fn run(options: DeviceSim) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -69,17 +69,17 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
     mqtt.set_ack_mode(AckMode::Automatic)
         .set_clean_session(true)
         .set_inflight(1_000);
-    let (client, events) = AsyncClient::builder(mqtt).capacity(QUEUE).build();
-    let mut heard = listen(events);
+    let (client, events) = AsyncClient::builder(mqtt).capacity(QUEUE_CAPACITY).build();
+    let mut packets = listen(events);
     let mut devices: Vec<_> = (0..options.count)
         .map(|number| Device::new(number, options.every))
         .collect();
     out!(
-        "{} devices report to {broker:?} every {} s; Ctrl-C ends them",
+        "{} devices report to {broker:?} every {} s; stop with Ctrl-C",
         devices.len(),
         options.every
     )?;
-    let mut unread = pin!(output::unread());
+    let mut closed = pin!(output::closed());
     loop {
         let next = devices
             .iter()
@@ -88,19 +88,19 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
             .unwrap_or_else(Instant::now);
         tokio::select! {
             ended = tokio::signal::ctrl_c() => return Ok(ended?),
-            nobody = &mut unread => return Err(nobody.into()),
-            heard = heard.recv() => match heard {
+            closed = &mut closed => return Err(closed.into()),
+            packet = packets.recv() => match packet {
                 None => return Ok(()),
                 Some(Packet::ConnAck(_)) => client.try_subscribe(options.commands.filter(), QoS::AtLeastOnce)?,
-                Some(Packet::Publish(publish)) => obey(&options, &client, &mut devices, &publish),
+                Some(Packet::Publish(publish)) => on_command(&options, &client, &mut devices, &publish),
                 Some(_) => {}
             },
             () = sleep_until(next) => {
                 let now = Instant::now();
                 for device in devices.iter_mut().filter(|device| device.due <= now) {
-                    let reports = device.live().into_iter();
+                    let reports = device.next_reports().into_iter();
                     for report in reports.filter_map(|report| serde_json::to_string(&report).ok()) {
-                        // With the queue full the broker is away: a real device's memory is full then too.
+                        // A full queue means that the broker is unreachable; the report is lost, as on a real device with full memory.
                         let topic = options.readings.topic(&device.id);
                         let _ = client.try_publish(topic, report, PublishOptions::at_least_once());
                     }
@@ -110,40 +110,40 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// In a task of its own: a connection that is being made must not be given up because a report is due.
+/// Polls the connection in its own task, because a due report must not cancel a connection attempt.
 fn listen(mut events: EventLoop) -> mpsc::Receiver<Packet> {
-    let (tell, heard) = mpsc::channel(QUEUE);
+    let (sender, packets) = mpsc::channel(QUEUE_CAPACITY);
     tokio::spawn(async move {
         loop {
-            let told = match events.poll().await {
-                Ok(Event::Incoming(packet @ (Packet::ConnAck(_) | Packet::Publish(_)))) => tell.send(packet).await,
+            let sent = match events.poll().await {
+                Ok(Event::Incoming(packet @ (Packet::ConnAck(_) | Packet::Publish(_)))) => sender.send(packet).await,
                 Ok(_) => Ok(()),
                 Err(error) => {
-                    err!("the broker is away: {error}");
-                    sleep(PAUSE).await;
+                    err!("the broker is unreachable: {error}");
+                    sleep(RECONNECT_DELAY).await;
                     Ok(())
                 }
             };
-            if told.is_err() {
+            if sent.is_err() {
                 return;
             }
         }
     });
-    heard
+    packets
 }
 
-fn obey(options: &DeviceSim, client: &AsyncClient, devices: &mut [Device], publish: &Publish) {
+fn on_command(options: &DeviceSim, client: &AsyncClient, devices: &mut [Device], publish: &Publish) {
     let id = str::from_utf8(&publish.topic)
         .ok()
         .and_then(|topic| options.commands.id(topic));
     let Some(device) = devices.iter_mut().find(|device| Some(device.id.as_str()) == id) else {
         return;
     };
-    let Ok(letter) = serde_json::from_slice::<OrderMessage<'_>>(&publish.payload) else {
+    let Ok(order) = serde_json::from_slice::<OrderMessage<'_>>(&publish.payload) else {
         return;
     };
-    let (ok, note) = device.obey(&letter);
-    let id = letter.id;
+    let (ok, note) = device.handle_command(&order);
+    let id = order.id;
     let Ok(ack) = serde_json::to_string(&Ack { id, ok, note }) else {
         return;
     };
@@ -159,62 +159,62 @@ struct Device {
     random: Random,
     /// Percent.
     battery: f64,
-    /// Reports that it keeps back, to come late.
-    kept: Vec<Report>,
-    /// How many reports it will not send.
-    silent: u32,
+    /// Delayed reports.
+    delayed: Vec<Report>,
+    /// Number of reports to skip.
+    skipped: u32,
     introduced: bool,
 }
 
 impl Device {
     fn new(number: u32, every: u32) -> Self {
         let mut random = Random(u64::from(number) + 1);
-        let first = random.part() * f64::from(every);
+        let first = random.unit() * f64::from(every);
         Self {
             id: format!("sim-{number:03}"),
             number,
             every,
             due: Instant::now() + Duration::from_secs_f64(first),
-            battery: 40.0 + 60.0 * random.part(),
+            battery: 40.0 + 60.0 * random.unit(),
             random,
-            kept: Vec::new(),
-            silent: 0,
+            delayed: Vec::new(),
+            skipped: 0,
             introduced: false,
         }
     }
 
-    /// What it sends now: mostly one report; at times nothing, or several, the newest first.
-    fn live(&mut self) -> Vec<Report> {
+    /// The reports that are due now: usually one; sometimes none, or several, newest first.
+    fn next_reports(&mut self) -> Vec<Report> {
         self.due = Instant::now() + Duration::from_secs(self.every.into());
-        // Run down, it is charged again.
+        // An empty battery is recharged.
         self.battery = if self.battery < 5.0 {
             100.0
         } else {
-            self.battery - 0.02 * self.random.part()
+            self.battery - 0.02 * self.random.unit()
         };
-        if self.silent > 0 {
-            self.silent -= 1;
+        if self.skipped > 0 {
+            self.skipped -= 1;
             return Vec::new();
         }
         let report = self.measure(duplex_hub::now());
-        match self.random.part() {
+        match self.random.unit() {
             ..0.004 => {
-                self.silent = 3 + (self.random.part() * 5.0) as u32;
+                self.skipped = 3 + (self.random.unit() * 5.0) as u32;
                 Vec::new()
             }
             0.004..0.03 => {
-                self.kept.push(report);
+                self.delayed.push(report);
                 Vec::new()
             }
-            _ => std::iter::once(report).chain(self.kept.drain(..)).collect(),
+            _ => std::iter::once(report).chain(self.delayed.drain(..)).collect(),
         }
     }
 
     fn measure(&mut self, at: u64) -> Report {
         let day = at as f64 / 86_400_000.0;
-        // Warmest in the afternoon, most humid in the morning.
+        // Warmest in the afternoon, most humid in the early morning.
         let sun = (TAU * (day - 0.375)).sin();
-        let spike = if self.random.part() < 0.005 { 25.0 } else { 0.0 };
+        let spike = if self.random.unit() < 0.005 { 25.0 } else { 0.0 };
         let base = 16.0 + f64::from(self.number % 7);
         let values = [
             ("temperature", base + 6.0 * sun + self.random.around(0.3) + spike, "°C"),
@@ -237,7 +237,7 @@ impl Device {
             at: Some(at),
         });
         let is_new = !std::mem::replace(&mut self.introduced, true);
-        let place = PLACES[self.number as usize % PLACES.len()];
+        let place = LOCATIONS[self.number as usize % LOCATIONS.len()];
         Report {
             readings: readings.into(),
             name: is_new.then(|| format!("Sensor {}", self.number + 1)),
@@ -246,16 +246,16 @@ impl Device {
         }
     }
 
-    fn obey(&mut self, letter: &OrderMessage<'_>) -> (bool, String) {
-        if letter.expires.is_some_and(|expires| expires < duplex_hub::now()) {
+    fn handle_command(&mut self, order: &OrderMessage<'_>) -> (bool, String) {
+        if order.expires.is_some_and(|expires| expires < duplex_hub::now()) {
             return (false, "too late".to_owned());
         }
-        let seconds = letter.argument.and_then(|argument| Interval::parse(argument.get()));
-        match (letter.name, seconds) {
+        let seconds = order.argument.and_then(|argument| Interval::parse(argument.get()));
+        match (order.name, seconds) {
             ("identify", _) => (true, format!("{} blinks", self.id)),
             ("reboot", _) => {
                 self.introduced = false;
-                self.kept.clear();
+                self.delayed.clear();
                 (true, "back in a moment".to_owned())
             }
             ("set-interval", Some(seconds @ 1..=3_600)) => {
@@ -268,12 +268,12 @@ impl Device {
     }
 }
 
-/// A linear congruential generator: the same devices each time.
+/// A linear congruential generator with a fixed seed per device, so that each run has the same devices.
 struct Random(u64);
 
 impl Random {
-    /// From 0 up to 1.
-    fn part(&mut self) -> f64 {
+    /// From 0 (inclusive) to 1 (exclusive).
+    fn unit(&mut self) -> f64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -282,7 +282,7 @@ impl Random {
     }
 
     fn around(&mut self, spread: f64) -> f64 {
-        (self.part() - 0.5) * 2.0 * spread
+        (self.unit() - 0.5) * 2.0 * spread
     }
 }
 
@@ -291,30 +291,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_measures_what_can_be_and_keeps_nothing_for_ever() {
+    fn readings_are_plausible_and_delayed_reports_are_sent() {
         let mut device = Device::new(3, 10);
         let mut reports = 0;
         for _ in 0..2_000 {
-            for report in device.live() {
+            for report in device.next_reports() {
                 reports += 1;
                 for reading in &report.readings {
                     assert!(reading.value.0.abs() < 200.0);
                 }
             }
-            assert!(device.kept.len() < 20);
+            assert!(device.delayed.len() < 20);
         }
         assert!((1_800..2_000).contains(&reports), "{reports}");
     }
 
     #[test]
-    fn it_answers_every_command_and_does_none_too_late() {
+    fn every_command_is_answered_and_expired_ones_are_rejected() {
         let mut device = Device::new(1, 10);
-        let mut ask = |name: &str, argument: &str, expires: u64| {
-            let letter = format!(r#"{{"id":1,"name":"{name}","argument":{argument},"expires":{expires}}}"#);
-            device.obey(&serde_json::from_str(&letter).unwrap()).0
+        let mut send = |name: &str, argument: &str, expires: u64| {
+            let order = format!(r#"{{"id":1,"name":"{name}","argument":{argument},"expires":{expires}}}"#);
+            device.handle_command(&serde_json::from_str(&order).unwrap()).0
         };
-        assert!(ask("identify", "null", u64::MAX) && ask("set-interval", r#"{"seconds":3}"#, u64::MAX));
-        assert!(!ask("dance", "null", u64::MAX) && !ask("reboot", "null", 1));
+        assert!(send("identify", "null", u64::MAX) && send("set-interval", r#"{"seconds":3}"#, u64::MAX));
+        assert!(!send("dance", "null", u64::MAX) && !send("reboot", "null", 1));
         assert_eq!(device.every, 3);
     }
 }

@@ -1,4 +1,4 @@
-//! One HTTP request to a server, over a connection of its own. Knows no address of the server's.
+//! HTTP requests to a server, each over its own connection.
 
 use std::io;
 use std::time::Duration;
@@ -18,43 +18,43 @@ use tokio_rustls::TlsConnector;
 
 use super::remote::Server;
 
-/// For an answer's head. A copy of a large log takes its time before.
-const PATIENCE: Duration = Duration::from_secs(600);
-const CONNECT: Duration = Duration::from_secs(10);
+/// Timeout for the response's head. A backup is copied before it is sent, which takes time for a large log.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of an answer that is read whole.
-const MOST: usize = 64 << 20;
+/// Largest response body in bytes that is read into memory.
+const MAX_BODY: usize = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    #[error("no server answers at {0}: {1}")]
+    #[error("cannot connect to {0}: {1}")]
     Unreachable(String, io::Error),
     #[error("{0} cannot be trusted: {1}")]
     Untrusted(String, io::Error),
-    #[error("nobody can be trusted: {0}")]
+    #[error("cannot load trusted authorities: {0}")]
     Tls(#[from] TlsError),
-    #[error("{0} is no name that a certificate can have")]
+    #[error("{0} is not a valid name for a certificate")]
     Name(String, #[source] InvalidDnsNameError),
-    #[error("no answer from {0} in time")]
+    #[error("no response from {0} in time")]
     Slow(String),
     #[error("the connection was lost: {0}")]
     Lost(#[from] hyper::Error),
-    #[error("the answer was cut off: {0}")]
+    #[error("the response was cut off: {0}")]
     Cut(axum::Error),
-    #[error("the request cannot be made: {0}")]
+    #[error("invalid request: {0}")]
     Request(#[from] axum::http::Error),
-    #[error("{0} `duplex token create` on the server's machine makes a token, for --token")]
+    #[error("{0} `duplex token create` on the server's machine creates a token for --token")]
     Unauthorized(String),
     #[error("{0}")]
     Forbidden(String),
     #[error("status {0}: {1}")]
     Status(StatusCode, String),
-    #[error("the answer is not what was expected: {0}")]
+    #[error("unexpected response: {0}")]
     Unreadable(#[from] serde_json::Error),
 }
 
 impl HttpError {
-    /// The same request may be answered later; whether this one had an effect is not known.
+    /// Whether the same request may succeed later. This one may have had an effect.
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Unreachable(..) | Self::Slow(_) | Self::Lost(_) | Self::Cut(_) => true,
@@ -67,7 +67,7 @@ impl HttpError {
 
 impl Server {
     pub async fn connect(&self) -> Result<Box<dyn Io>, HttpError> {
-        let connected = timeout(CONNECT, self.dial()).await;
+        let connected = timeout(CONNECT_TIMEOUT, self.dial()).await;
         connected.map_err(|_| HttpError::Slow(self.authority.clone()))?
     }
 
@@ -83,7 +83,7 @@ impl Server {
         let secured = TlsConnector::from(tls::client(None)?).connect(name, stream).await;
         match secured {
             Ok(stream) => Ok(Box::new(stream)),
-            // What rustls says of a peer, beside what happens to a connection.
+            // rustls reports certificate errors with this kind; other kinds are connection errors.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Err(HttpError::Untrusted(self.authority.clone(), error))
             }
@@ -92,18 +92,18 @@ impl Server {
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, HttpError> {
-        let (_, body) = self.ask(Request::get(path), Vec::new()).await?;
-        Ok(serde_json::from_slice(&whole(body).await?)?)
+        let (_, body) = self.request(Request::get(path), Vec::new()).await?;
+        Ok(serde_json::from_slice(&read_body(body).await?)?)
     }
 
     pub async fn post<T: DeserializeOwned>(&self, path: &str, json: Vec<u8>) -> Result<T, HttpError> {
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
-        let (_, body) = self.ask(request, json).await?;
-        Ok(serde_json::from_slice(&whole(body).await?)?)
+        let (_, body) = self.request(request, json).await?;
+        Ok(serde_json::from_slice(&read_body(body).await?)?)
     }
 
-    /// The answer's head and body, if it is a success.
-    pub async fn ask(&self, request: Builder, body: Vec<u8>) -> Result<(HeaderMap, Body), HttpError> {
+    /// Sends a request. Returns the headers and body of a successful response.
+    pub async fn request(&self, request: Builder, body: Vec<u8>) -> Result<(HeaderMap, Body), HttpError> {
         let mut request = request.header(header::HOST, &self.authority);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -111,13 +111,13 @@ impl Server {
         let request = request.body(Body::from(body))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect().await?)).await?;
         tokio::spawn(connection);
-        let answer = timeout(PATIENCE, sender.send_request(request)).await;
-        let answer = answer.map_err(|_| HttpError::Slow(self.authority.clone()))??;
-        let (head, body): (_, Incoming) = answer.into_parts();
+        let response = timeout(RESPONSE_TIMEOUT, sender.send_request(request)).await;
+        let response = response.map_err(|_| HttpError::Slow(self.authority.clone()))??;
+        let (head, body): (_, Incoming) = response.into_parts();
         match head.status {
             status if status.is_success() => Ok((head.headers, Body::new(body))),
             status => {
-                let text = whole(Body::new(body)).await.unwrap_or_default();
+                let text = read_body(Body::new(body)).await.unwrap_or_default();
                 let detail = detail(&text);
                 Err(match status {
                     StatusCode::UNAUTHORIZED => HttpError::Unauthorized(detail),
@@ -129,17 +129,17 @@ impl Server {
     }
 }
 
-async fn whole(body: Body) -> Result<Bytes, HttpError> {
-    axum::body::to_bytes(body, MOST).await.map_err(HttpError::Cut)
+async fn read_body(body: Body) -> Result<Bytes, HttpError> {
+    axum::body::to_bytes(body, MAX_BODY).await.map_err(HttpError::Cut)
 }
 
-/// Of a problem (RFC 9457) what this program shows.
+/// The member of a problem document (RFC 9457) that is displayed.
 #[derive(serde::Deserialize)]
 struct Problem {
     detail: String,
 }
 
-/// What a problem says, or the answer as it is.
+/// The detail of a problem document, or the body unchanged.
 fn detail(text: &[u8]) -> String {
     match serde_json::from_slice(text) {
         Ok(Problem { detail }) => detail,

@@ -1,4 +1,4 @@
-//! What the binary does beside serving: a command a file. Knows the server's library.
+//! The binary's subcommands, one per file.
 
 mod backup;
 mod device_sim;
@@ -20,41 +20,41 @@ use std::process::ExitCode;
 
 use duplex::server::config::Config;
 
-use self::output::{OutputError, Unread};
+use self::output::{OutputClosed, OutputError};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Sends a notification to people who have a page of a server open, or will
+    /// Sends a notification to visitors of a server, now or on their next visit
     Notify(Box<notify::Notify>),
-    /// Simulated devices that report to an MQTT broker, and answer commands
+    /// Simulates devices that report to an MQTT broker and answer commands
     DeviceSim(device_sim::DeviceSim),
-    /// Prints the token without a role; makes tokens with one (create), lists and revokes them
+    /// Prints the token that has all roles; creates, lists and revokes tokens with one role
     Token(token::Token),
-    /// Prints a link that signs an operator in with a browser: once, and within ten minutes
+    /// Prints a link that signs an operator in with a browser, valid once and for ten minutes
     SignIn(sign_in::SignIn),
-    /// Follows a topic: each of its events once, also after a lost connection
+    /// Follows a topic and prints each of its events once, even across lost connections
     Tail(tail::Tail),
-    /// Sends a command to a topic and prints the answer; exit code 0 says accepted, 1 rejected, 2 that there was no answer
+    /// Sends a command to a topic and prints the answer; exit code 0: accepted, 1: rejected, 2: no answer
     Send(send::Send),
-    /// Lists the topics that are awake on a server
+    /// Lists the active topics of a server
     Topics(topics::Topics),
-    /// Keeps a person or an address out, and ends what they have open; operators only, as all that follows
+    /// Bans a person or an address, and closes their connections; this and the following commands require an operator
     Ban(moderate::BanArgs),
     /// Lifts a ban
     Unban(moderate::UnbanArgs),
-    /// Lists bans, given names and deleted rooms
+    /// Lists bans, assigned names and deleted rooms
     Bans(moderate::BansArgs),
-    /// Gives a person another name
+    /// Assigns a name to a person
     Rename(moderate::RenameArgs),
-    /// Deletes a message: afterwards no answer and no new backup holds its text
+    /// Deletes a message: no later response or backup contains its text
     DeleteMessage(moderate::DeleteMessageArgs),
-    /// Deletes a room and everything said in it, for good
+    /// Deletes a room and all its messages permanently
     DeleteRoom(moderate::DeleteRoomArgs),
-    /// Looks whether a server of this configuration would run well; exit code 1 says that it would not
+    /// Checks whether a server of this configuration would run; exit code 1 if it would not
     Doctor,
-    /// Copies the log of a server into a new file while it runs
+    /// Copies the log of a running server to a new file
     Backup(backup::Backup),
-    /// Puts a backup in the place of the log of a server that is not running
+    /// Replaces the log of a server that is not running by a backup
     Restore(restore::Restore),
 }
 
@@ -81,7 +81,7 @@ impl Command {
     }
 }
 
-/// A failure with an exit code of its own.
+/// A failure with its own exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct Failed {
@@ -90,7 +90,7 @@ pub struct Failed {
 }
 
 pub fn exit_code(error: &(dyn Error + 'static)) -> ExitCode {
-    if is_unread(error) {
+    if is_output_closed(error) {
         return ExitCode::SUCCESS;
     }
     match error.downcast_ref::<Failed>() {
@@ -99,12 +99,12 @@ pub fn exit_code(error: &(dyn Error + 'static)) -> ExitCode {
     }
 }
 
-/// Whether a command ended because nobody reads its output any more: no failure, and nothing to tell.
-pub fn is_unread(error: &(dyn Error + 'static)) -> bool {
-    error.is::<Unread>() || matches!(error.downcast_ref(), Some(OutputError::Unread(_)))
+/// Whether a command ended because the reader of its output closed the pipe, which is not a failure.
+pub fn is_output_closed(error: &(dyn Error + 'static)) -> bool {
+    error.is::<OutputClosed>() || matches!(error.downcast_ref(), Some(OutputError::OutputClosed(_)))
 }
 
-/// For a command that talks to a server: one thread is enough.
+/// Runs a client command on a single-threaded runtime.
 fn block_on<T>(work: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<T, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(work)

@@ -1,4 +1,4 @@
-//! `duplex ban`, `unban`, `bans`, `rename`, `delete-message` and `delete-room`: what an operator forbids, on a server that runs.
+//! The moderation commands `duplex ban`, `unban`, `bans`, `rename`, `delete-message` and `delete-room`, sent to a running server.
 
 use std::error::Error;
 use std::time::UNIX_EPOCH;
@@ -15,18 +15,18 @@ use serde::Serialize;
 
 use super::output::out;
 use super::remote::{Remote, Server};
-use super::send::{ATTEMPTS, tell};
+use super::send::{ATTEMPTS, send_and_print};
 
 #[derive(Debug, clap::Args)]
 pub struct BanArgs {
     #[command(subcommand)]
-    target: Named,
+    target: BanTarget,
 
-    /// How long, such as 30m, 12h, 7d or 4w [default: until it is lifted]
-    #[arg(long = "for", value_name = "TIME", value_parser = length, global = true)]
-    length: Option<Millis>,
+    /// Duration, such as 30m, 12h, 7d or 4w [default: until it is lifted]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, global = true)]
+    duration: Option<Millis>,
 
-    /// What the banned visitor is told
+    /// Reason, shown to the banned visitor
     #[arg(long, value_name = "TEXT", default_value = "", global = true)]
     reason: String,
 
@@ -37,15 +37,15 @@ pub struct BanArgs {
 #[derive(Debug, clap::Args)]
 pub struct UnbanArgs {
     #[command(subcommand)]
-    target: Named,
+    target: BanTarget,
 
     #[command(flatten)]
     remote: Remote,
 }
 
 #[derive(Debug, Clone, clap::Subcommand)]
-enum Named {
-    /// A person, by the public id that stands in their messages
+enum BanTarget {
+    /// A person, by the public id in their messages
     Person { id: String },
     /// An IP address or a network such as 192.0.2.0/24; an IPv6 address alone means its /64
     Address { address: String },
@@ -53,7 +53,7 @@ enum Named {
 
 #[derive(Debug, clap::Args)]
 pub struct BansArgs {
-    /// One JSON object a line
+    /// Prints one JSON object per line
     #[arg(long)]
     json: bool,
 
@@ -63,10 +63,10 @@ pub struct BansArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct RenameArgs {
-    /// The public id that stands in their messages
+    /// The public id in their messages
     person: String,
 
-    /// Their name from now on; an empty one lets them choose again
+    /// The new name; an empty one lets them choose their name again
     name: String,
 
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub struct RenameArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct DeleteMessageArgs {
-    /// Such as lobby
+    /// Room, such as lobby
     room: String,
 
     /// The message's seq, as `duplex tail` prints it
@@ -93,11 +93,11 @@ pub struct DeleteRoomArgs {
     remote: Remote,
 }
 
-impl From<Named> for Target {
-    fn from(named: Named) -> Self {
-        match named {
-            Named::Person { id } => Self::Person(PersonId(id)),
-            Named::Address { address } => Self::Address(address),
+impl From<BanTarget> for Target {
+    fn from(target: BanTarget) -> Self {
+        match target {
+            BanTarget::Person { id } => Self::Person(PersonId(id)),
+            BanTarget::Address { address } => Self::Address(address),
         }
     }
 }
@@ -106,7 +106,7 @@ impl BanArgs {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let command = ModerationCommand::Ban {
             target: self.target.into(),
-            until: self.length.map(|length| duplex_hub::now().saturating_add(length)),
+            until: self.duration.map(|duration| duplex_hub::now().saturating_add(duration)),
             reason: self.reason,
         };
         moderate(&self.remote, config, &command)
@@ -190,10 +190,10 @@ fn send<C: Serialize>(remote: &Remote, config: &Config, topic: TopicName, comman
     let server = remote.server(config)?;
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     let command = Blob::encode(Encoding::Json, command)?;
-    super::block_on(tell(&server, topic, id, command, ATTEMPTS))
+    super::block_on(send_and_print(&server, topic, id, command, ATTEMPTS))
 }
 
-/// As the topic has them now.
+/// Fetches the current rules.
 async fn rules(server: &Server) -> Result<Rules, Box<dyn Error>> {
     let topic = TopicName::of::<Moderation>(ALL)?;
     let session = uuid::Uuid::new_v4();
@@ -203,12 +203,12 @@ async fn rules(server: &Server) -> Result<Rules, Box<dyn Error>> {
         if let ServerFrame::Verdict { verdict, .. } = frame {
             return match verdict {
                 Verdict::Reset { state, .. } => Ok(state.decode(Encoding::Json)?),
-                Verdict::Denied { reason } => Err(format!("{reason}; show an operator's --token").into()),
-                Verdict::Resumed { .. } => Err("the server has no state of it".into()),
+                Verdict::Denied { reason } => Err(format!("{reason}; pass an operator's token with --token").into()),
+                Verdict::Resumed { .. } => Err("the server sent no state".into()),
             };
         }
     }
-    Err("the server gave no answer".into())
+    Err("the server sent no answer".into())
 }
 
 fn name(target: &Target) -> String {
@@ -222,8 +222,8 @@ fn time(millis: Millis) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + std::time::Duration::from_millis(millis))
 }
 
-/// `12h` in milliseconds.
-fn length(text: &str) -> Result<Millis, String> {
+/// Parses a duration such as `12h` into milliseconds.
+fn duration(text: &str) -> Result<Millis, String> {
     let wrong = || "a number and m, h, d or w, such as 12h".to_owned();
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let minutes = match unit {
@@ -246,10 +246,10 @@ mod tests {
 
     #[test]
     fn a_length_has_a_unit() {
-        assert_eq!(length("12h"), Ok(12 * 3_600_000));
-        assert_eq!(length("4w"), Ok(28 * 86_400_000));
+        assert_eq!(duration("12h"), Ok(12 * 3_600_000));
+        assert_eq!(duration("4w"), Ok(28 * 86_400_000));
         for wrong in ["", "h", "12", "0d", "-1d", "1.5h", "99999999999999999999d", "1년"] {
-            assert!(length(wrong).is_err(), "{wrong}");
+            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 }

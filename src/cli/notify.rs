@@ -1,4 +1,4 @@
-//! `duplex notify`: sends a notification to a server, this machine's or another one, as any program may.
+//! `duplex notify`: sends a notification through a server's ingest endpoint, as any program can.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use super::http::HttpError;
 use super::output::out;
 use super::remote::{Remote, Server};
 
-/// From the first look-up to the answer's last byte.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of the whole request.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub struct Notify {
@@ -28,27 +28,27 @@ pub struct Notify {
     #[command(flatten)]
     to: To,
 
-    /// More words, below the title
+    /// Text below the title
     #[arg(long, value_name = "TEXT")]
     body: Option<String>,
 
-    /// Where it leads: a path of the site, or an http or https address
+    /// Link target: a path of the site, or an http or https URL
     #[arg(long, value_name = "LINK")]
     link: Option<String>,
 
-    /// How much it matters
+    /// Severity
     #[arg(long, value_name = "LEVEL", default_value = "info")]
-    level: Importance,
+    level: Severity,
 
-    /// Sent again with the same key, it comes once
+    /// Idempotency key: a notification sent again with the same key is delivered once
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
 
-    /// After this time it is of no use: 2030-01-31T09:00:00Z
+    /// Time after which it is no longer shown, such as 2030-01-31T09:00:00Z
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
 
-    /// What it says in one line
+    /// Title, one line
     title: String,
 }
 
@@ -63,33 +63,33 @@ struct To {
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
 
-    /// To one visitor; the page of notifications shows each visitor their own id
+    /// To one visitor, by their id, which the page of notifications shows them
     #[arg(long, value_name = "ID")]
     visitor: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Importance {
+enum Severity {
     Info,
     Success,
     Warning,
     Danger,
 }
 
-impl From<Importance> for Level {
-    fn from(importance: Importance) -> Self {
-        match importance {
-            Importance::Info => Self::Info,
-            Importance::Success => Self::Success,
-            Importance::Warning => Self::Warning,
-            Importance::Danger => Self::Danger,
+impl From<Severity> for Level {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Info => Self::Info,
+            Severity::Success => Self::Success,
+            Severity::Warning => Self::Warning,
+            Severity::Danger => Self::Danger,
         }
     }
 }
 
-/// What the server answers.
+/// The server's response.
 #[derive(Debug, Deserialize)]
-struct Done {
+struct Delivered {
     topic: String,
     seq: Seq,
     again: bool,
@@ -99,7 +99,9 @@ impl Notify {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let server = self.remote.server(config)?;
         if server.token.is_none() {
-            return Err("show the server's token with --token or DUPLEX_TOKEN; `duplex token` prints it there".into());
+            return Err(
+                "pass the server's token with --token or DUPLEX_TOKEN; `duplex token` on its machine prints it".into(),
+            );
         }
         out!("{}", super::block_on(async { Ok(send(&self, &server).await?) })?)?;
         Ok(())
@@ -108,8 +110,8 @@ impl Notify {
 
 async fn send(notify: &Notify, server: &Server) -> Result<String, HttpError> {
     let body = serde_json::to_vec(&body(notify))?;
-    let answer = timeout(PATIENCE, server.post(INLET, body)).await;
-    let Done { topic, seq, again } = answer.map_err(|_| HttpError::Slow(server.authority.clone()))??;
+    let answer = timeout(TIMEOUT, server.post(INLET, body)).await;
+    let Delivered { topic, seq, again } = answer.map_err(|_| HttpError::Slow(server.authority.clone()))??;
     let again = if again { " again" } else { "" };
     Ok(format!("{topic} {seq}{again}"))
 }
@@ -166,15 +168,15 @@ mod tests {
 
     #[test]
     fn each_flag_is_a_field() {
-        let said = line(&[
+        let parsed = line(&[
             "--group", "market", "--body", "b", "--link", "/x", "--level", "danger", "--key", "k", "t",
         ]);
         let expected = json!({ "to": { "group": "market" }, "title": "t", "body": "b", "link": "/x", "level": "danger", "key": "k" });
         let written = |line: &Line| serde_json::to_value(body(&line.notify)).unwrap();
-        assert_eq!(written(&said), expected);
+        assert_eq!(written(&parsed), expected);
         assert_eq!(
             PostedNotice::read(&expected),
-            Ok(body(&said.notify)),
+            Ok(body(&parsed.notify)),
             "the server reads the same"
         );
         let everyone = json!({ "to": "everyone", "title": "t", "level": "info" });
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_takes_it_or_says_why_not() {
+    async fn a_server_accepts_it_or_rejects_it_with_a_reason() {
         let settings = Settings {
             token: Some(Token::new(TOKEN).unwrap()),
             ..Settings::default()
@@ -197,17 +199,17 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let shutdown = state.shutdown.clone();
         let running = tokio::spawn(server::run(listener, state));
-        let say = async |token: &str, arguments: &[&str]| {
+        let notify_with = async |token: &str, arguments: &[&str]| {
             let arguments = [&["--url", &url, "--token", token], arguments].concat();
             let Line { config, notify } = line(&arguments);
             send(&notify, &notify.remote.server(&config).unwrap()).await
         };
         let known = ["--everyone", "--key", "k", "Hello"];
-        assert_eq!(say(TOKEN, &known).await.unwrap(), "notices/all 1");
-        assert_eq!(say(TOKEN, &known).await.unwrap(), "notices/all 1 again");
-        let refused = say("another-token-than-that", &known).await;
+        assert_eq!(notify_with(TOKEN, &known).await.unwrap(), "notices/all 1");
+        assert_eq!(notify_with(TOKEN, &known).await.unwrap(), "notices/all 1 again");
+        let refused = notify_with("another-token-than-that", &known).await;
         assert!(matches!(refused, Err(HttpError::Unauthorized(_))), "{refused:?}");
-        let wrong = say(TOKEN, &["--everyone", "--link", "x", "Hello"]).await;
+        let wrong = notify_with(TOKEN, &["--everyone", "--link", "x", "Hello"]).await;
         assert!(
             matches!(&wrong, Err(HttpError::Status(StatusCode::UNPROCESSABLE_ENTITY, why)) if why.contains("`link`")),
             "{wrong:?}"

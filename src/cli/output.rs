@@ -1,5 +1,5 @@
-//! What the binary prints. `println!` panics where nobody reads any more (`duplex … | head`); [`out!`] says so instead, and the
-//! command ends quietly.
+//! Output of the binary. `println!` panics on a closed pipe (`duplex … | head`); [`out!`] returns an error instead, and the command
+//! ends quietly.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
@@ -7,39 +7,39 @@ use std::io::{self, ErrorKind, Write as _};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Whoever read the output has what they wanted.
+/// The reader of the output closed the pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nobody reads the output any more")]
-pub struct Unread;
+#[error("the output is closed")]
+pub struct OutputClosed;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     #[error(transparent)]
-    Unread(#[from] Unread),
-    #[error("the output cannot be written: {0}")]
+    OutputClosed(#[from] OutputClosed),
+    #[error("cannot write the output: {0}")]
     Io(io::Error),
 }
 
 impl From<io::Error> for OutputError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            ErrorKind::BrokenPipe => Self::Unread(Unread),
+            ErrorKind::BrokenPipe => Self::OutputClosed(OutputClosed),
             _ => Self::Io(error),
         }
     }
 }
 
-/// A line on standard output, which is there at once.
+/// Prints a line on standard output and flushes it.
 macro_rules! out {
     ($($text:tt)*) => {
         $crate::cli::output::line(format_args!($($text)*))
     };
 }
 
-/// A line on standard error. Where nobody reads it, nothing is left to be told.
+/// Prints a line on standard error. Errors are ignored.
 macro_rules! err {
     ($($text:tt)*) => {
-        $crate::cli::output::remark(format_args!($($text)*))
+        $crate::cli::output::error_line(format_args!($($text)*))
     };
 }
 
@@ -51,28 +51,28 @@ pub fn line(text: Arguments<'_>) -> Result<(), OutputError> {
     Ok(out.flush()?)
 }
 
-/// For a command whose exit code says more than that nobody read it.
-pub fn unless_unread(written: Result<(), OutputError>) -> Result<(), OutputError> {
+/// Ignores a closed pipe, for a command whose exit code carries its result.
+pub fn ignore_closed(written: Result<(), OutputError>) -> Result<(), OutputError> {
     match written {
-        Err(OutputError::Unread(_)) => Ok(()),
+        Err(OutputError::OutputClosed(_)) => Ok(()),
         written => written,
     }
 }
 
-pub fn remark(text: Arguments<'_>) {
+pub fn error_line(text: Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Ready when nobody reads standard output any more, as far as that can be known before something is written.
+/// Completes when the reader of standard output closes the pipe, if that can be detected without a write.
 #[expect(
     deprecated,
-    reason = "what takes its place is unsafe; standard output stays open as long as the process"
+    reason = "its replacement is unsafe; standard output stays open as long as the process"
 )]
-pub async fn unread() -> Unread {
+pub async fn closed() -> OutputClosed {
     if let Ok(out) = AsyncFd::with_interest(io::stdout(), Interest::ERROR)
         && out.ready(Interest::ERROR).await.is_ok()
     {
-        return Unread;
+        return OutputClosed;
     }
     // A file, or a terminal that stays.
     std::future::pending().await

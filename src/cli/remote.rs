@@ -1,4 +1,4 @@
-//! Which server a command talks to, and what it shows there.
+//! The server that a command connects to, and the token it authenticates with.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use duplex::server::token;
 
 #[derive(Debug, clap::Args)]
 pub struct Remote {
-    /// The server, by http or https; SSL_CERT_FILE names other authorities to trust than the system's
+    /// Server URL, http or https; SSL_CERT_FILE names authorities to trust instead of the system's
     #[arg(
         long,
         env = "DUPLEX_URL",
@@ -18,27 +18,28 @@ pub struct Remote {
     url: String,
 }
 
-/// Where a server listens, and the token to show there, if any.
+/// The address of a server, and the token for it, if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// By TLS.
+    /// Whether to use TLS.
     pub secure: bool,
-    /// A name or an address, an IPv6 one without brackets.
+    /// A name or an IP address, IPv6 without brackets.
     pub host: String,
     pub port: u16,
-    /// As the server is to be called: the host, and the port if it is not the usual one.
+    /// The value of the `Host` header: the host, and the port if it is not the default one.
     pub authority: String,
     pub token: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an address such as http://127.0.0.1:3000 or https://duplex.example")]
-pub struct NotAServer(String);
+pub struct InvalidServerUrl(String);
 
 impl Remote {
-    /// The token that was chosen; or, on this machine, the one that is kept beside the data file. None is made.
+    /// Resolves the server. The token is that of `--token` or, for a server on this machine, the one stored beside the data file; none
+    /// is created.
     pub fn server(&self, config: &Config) -> Result<Server, Box<dyn Error>> {
-        let mut server = server(&self.url).ok_or_else(|| NotAServer(self.url.clone()))?;
+        let mut server = server(&self.url).ok_or_else(|| InvalidServerUrl(self.url.clone()))?;
         let is_local_path = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
         server.token = match &config.token {
             Some(token) => Some(token.clone()),
@@ -51,9 +52,9 @@ impl Remote {
     }
 }
 
-/// What a link to the server begins with.
-pub fn base(url: &str) -> Result<String, NotAServer> {
-    let server = server(url).ok_or_else(|| NotAServer(url.to_owned()))?;
+/// The base URL of a server, without a path.
+pub fn base(url: &str) -> Result<String, InvalidServerUrl> {
+    let server = server(url).ok_or_else(|| InvalidServerUrl(url.to_owned()))?;
     let scheme = if server.secure { "https" } else { "http" };
     Ok(format!("{scheme}://{}", server.authority))
 }
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_named_by_its_address() {
+    fn server_urls_are_parsed() {
         let found = |url: &str| server(url).map(|server| (server.secure, server.host, server.port, server.authority));
         let expected =
             |secure, host: &str, port, authority: &str| Some((secure, host.to_owned(), port, authority.to_owned()));
@@ -129,22 +130,22 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_token_stays_on_its_machine() {
+    fn the_stored_token_is_sent_only_to_this_machine() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("duplex.db");
         let data = data.to_str().unwrap();
-        let shown = |url: &str, more: &[&str]| {
+        let token_for = |url: &str, more: &[&str]| {
             let arguments = [&["duplex", "--url", url, "--data", data], more].concat();
             let Line { config, remote } = Line::try_parse_from(arguments).unwrap();
             remote.server(&config).unwrap().token
         };
         let here = "http://127.0.0.1:3000";
-        assert_eq!(shown(here, &[]), None, "none is made by asking");
-        let kept = Token::kept(Path::new(data)).unwrap();
-        assert_eq!(shown(here, &[]).as_deref(), Some(kept.as_str()));
-        assert_eq!(shown("https://[::1]:3000", &[]).as_deref(), Some(kept.as_str()));
-        assert_eq!(shown("https://duplex.example", &[]), None);
-        let chosen = shown("https://duplex.example", &["--token", "a-token-for-the-tests"]);
+        assert_eq!(token_for(here, &[]), None, "none is created");
+        let kept = Token::load_or_create(Path::new(data)).unwrap();
+        assert_eq!(token_for(here, &[]).as_deref(), Some(kept.as_str()));
+        assert_eq!(token_for("https://[::1]:3000", &[]).as_deref(), Some(kept.as_str()));
+        assert_eq!(token_for("https://duplex.example", &[]), None);
+        let chosen = token_for("https://duplex.example", &["--token", "a-token-for-the-tests"]);
         assert_eq!(chosen.as_deref(), Some("a-token-for-the-tests"));
     }
 }

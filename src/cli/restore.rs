@@ -1,4 +1,4 @@
-//! `duplex restore`: a backup becomes the log of a server that is not running.
+//! `duplex restore`: replaces the log of a server that is not running by a backup.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use super::output::out;
 
 #[derive(Debug, clap::Args)]
 pub struct Restore {
-    /// The backup; it stays as it is
+    /// Backup file; it is not changed
     file: PathBuf,
 
-    /// Also where there is a log already: that is put aside, under another name
+    /// Replaces an existing log, which is kept under another name
     #[arg(long)]
     force: bool,
 }
@@ -22,9 +22,9 @@ impl Restore {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let aside = restore(&self.file, &config.data, self.force)?;
         if let Some(aside) = aside {
-            out!("what was there is now {}", aside.display())?;
+            out!("the former log is now {}", aside.display())?;
         }
-        out!("{} is restored from {}", config.data.display(), self.file.display())?;
+        out!("restored {} from {}", config.data.display(), self.file.display())?;
         Ok(())
     }
 }

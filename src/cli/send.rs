@@ -1,4 +1,4 @@
-//! `duplex send`: one command, posted until it is answered, always with the same id: it has its effect once.
+//! `duplex send`: posts a command until it is answered, always with the same id, so that it has its effect once.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::http::HttpError;
 use super::output::{self, err, out};
 use super::remote::{Remote, Server};
 
-/// Between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Longest delay between two attempts.
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// How often a command is sent before it is given up.
+/// Default limit of attempts.
 pub const ATTEMPTS: u32 = 8;
 
 const NO_ANSWER: u8 = 2;
@@ -25,18 +25,18 @@ const REJECTED: u8 = 1;
 
 #[derive(Debug, clap::Args)]
 pub struct Send {
-    /// Such as chat/lobby
+    /// Topic, such as chat/lobby
     topic: TopicName,
 
-    /// The topic's command, such as '{"post":{"text":"hello","reply_to":null}}'
+    /// Command as JSON, such as '{"post":{"text":"hello","reply_to":null}}'
     #[arg(value_name = "JSON", value_parser = json)]
     command: serde_json::Value,
 
-    /// Sent again with the same id, a command has its effect once: 32 hexadecimal digits [default: random]
+    /// Command id, 32 hexadecimal digits: a command sent again with the same id has its effect once [default: random]
     #[arg(long, value_parser = id)]
     id: Option<CommandId>,
 
-    /// How often it is sent before it is given up
+    /// Number of attempts before giving up
     #[arg(long, value_name = "COUNT", default_value_t = ATTEMPTS)]
     attempts: u32,
 
@@ -59,12 +59,12 @@ impl Send {
             .id
             .unwrap_or_else(|| CommandId::from_bits(uuid::Uuid::new_v4().as_u128()));
         let command = Blob(self.command.to_string().into_bytes());
-        super::block_on(tell(&server, self.topic, id, command, self.attempts))
+        super::block_on(send_and_print(&server, self.topic, id, command, self.attempts))
     }
 }
 
 /// Posts a command until it is answered, and prints the answer.
-pub async fn tell(
+pub async fn send_and_print(
     server: &Server,
     topic: TopicName,
     id: CommandId,
@@ -79,16 +79,16 @@ pub async fn tell(
     };
     let reply = post(server, &Encoding::Json.encode(&frame)?, attempts).await;
     let reply = reply.map_err(|error| match error {
-        // The token's role is not the one that this takes.
+        // The token lacks the required role.
         HttpError::Forbidden(why) => Failed {
             code: REJECTED,
             text: format!("rejected: {why}"),
         },
         error => no_answer(format!("{error}; send it again with --id {}", id.as_str())),
     })?;
-    output::unless_unread(out!("{}", serde_json::to_string(&reply)?))?;
+    output::ignore_closed(out!("{}", serde_json::to_string(&reply)?))?;
     let ServerFrame::Reply { answer, .. } = reply else {
-        return Err(no_answer("the server's answer is no reply".to_owned()).into());
+        return Err(no_answer("the server's answer is not a reply".to_owned()).into());
     };
     match answer {
         Answer::Accepted { .. } => Ok(()),
@@ -100,12 +100,12 @@ pub async fn tell(
     }
 }
 
-/// Again after what may pass: a lost answer, and a rejection that is not final.
+/// Posts a command, and retries after temporary failures: a lost answer, or a rejection that is not final.
 async fn post(server: &Server, frame: &[u8], attempts: u32) -> Result<ServerFrame, HttpError> {
     let session = uuid::Uuid::new_v4();
     let path = format!("{COMMAND_PATH}?session={session}");
     let backoff = Backoff {
-        cap: LONGEST_PAUSE,
+        cap: MAX_DELAY,
         ..Backoff::default()
     };
     let mut attempt = 0;
@@ -130,7 +130,7 @@ async fn post(server: &Server, frame: &[u8], attempts: u32) -> Result<ServerFram
     }
 }
 
-/// 0 to 1.
+/// A random number from 0 to 1.
 pub fn rand() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }

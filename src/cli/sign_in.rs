@@ -1,8 +1,8 @@
-//! `duplex sign-in`: a link that makes a browser the operator's, for a server that runs with this data file.
+//! `duplex sign-in`: prints a link that signs an operator in, for a server that runs with this data file.
 
 use std::error::Error;
 
-use duplex::server::access::{SignInLinks, link};
+use duplex::server::access::{SignInLinks, sign_in_url};
 use duplex::server::config::Config;
 
 use super::output::{err, out};
@@ -10,7 +10,7 @@ use super::remote::base;
 
 #[derive(Debug, clap::Args)]
 pub struct SignIn {
-    /// The server as the browser reaches it [default: the --public-url, or http:// and the --addr]
+    /// Server URL as the browser reaches it [default: the --public-url, or http:// and the --addr]
     #[arg(long, env = "DUPLEX_URL", value_name = "URL")]
     url: Option<String>,
 }
@@ -22,8 +22,8 @@ impl SignIn {
             None => config.settings()?.base_url(config.addr(None)?.first()?),
         };
         let code = SignInLinks::new(Some(SignInLinks::path(&config.keys()))).create()?;
-        out!("{}", link(&base, &code))?;
-        err!("duplex: it works once, and for ten minutes");
+        out!("{}", sign_in_url(&base, &code))?;
+        err!("duplex: the link works once, for ten minutes");
         Ok(())
     }
 }

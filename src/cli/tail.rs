@@ -1,5 +1,5 @@
-//! `duplex tail`: a topic's events as they happen, over the session protocol, each once. After a lost connection it goes on from
-//! its cursor; what lies too far behind for the session is read from the log by pages, which takes an operator.
+//! `duplex tail`: prints a topic's events as they happen, each once, over the session protocol. After a lost connection it resumes
+//! from its cursor. Events that are too old for a session to replay are read from the log in pages, which requires the role `read`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -20,26 +20,26 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http::HttpError;
-use super::output::{self, OutputError, Unread, err, out};
+use super::output::{self, OutputClosed, OutputError, err, out};
 use super::remote::{Remote, Server};
 use super::send::rand;
 
-/// Silence after which the server is asked whether it is there, and again that long until it is given up.
-const SILENCE: Duration = Duration::from_secs(20);
+/// Silence after which a ping is sent, and after which the connection is closed if there is no answer.
+const SILENCE_LIMIT: Duration = Duration::from_secs(20);
 
-/// For the server to take the connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of the WebSocket handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub struct Tail {
-    /// Such as chat/lobby
+    /// Topic, such as chat/lobby
     topic: TopicName,
 
-    /// Begins with the event of this seq, or with the oldest that is kept [default: with what happens from now on]
+    /// First event to print, by its seq, or start for the oldest that is retained [default: only new events]
     #[arg(long, value_name = "SEQ|start", value_parser = from)]
     from: Option<Seq>,
 
-    /// One JSON object a line, with topic, seq and event
+    /// Prints one JSON object per line, with topic, seq and event
     #[arg(long)]
     json: bool,
 
@@ -54,19 +54,19 @@ fn from(text: &str) -> Result<Seq, String> {
     }
 }
 
-/// Why a conversation ended.
+/// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-enum Stop {
-    /// Another attempt may do better, after so long if the server said so.
+enum TailError {
+    /// Temporary; the server may have announced a delay until the next attempt.
     #[error("{0}")]
     Lost(String, Option<Duration>),
     #[error("{0}")]
     Final(String),
     #[error(transparent)]
-    Unread(Unread),
+    OutputClosed(OutputClosed),
 }
 
-impl From<HttpError> for Stop {
+impl From<HttpError> for TailError {
     fn from(error: HttpError) -> Self {
         if error.may_retry() {
             Self::Lost(error.to_string(), None)
@@ -76,7 +76,7 @@ impl From<HttpError> for Stop {
     }
 }
 
-impl From<tokio_tungstenite::tungstenite::Error> for Stop {
+impl From<tokio_tungstenite::tungstenite::Error> for TailError {
     fn from(error: tokio_tungstenite::tungstenite::Error) -> Self {
         use tokio_tungstenite::tungstenite::Error::Http;
         match &error {
@@ -86,10 +86,10 @@ impl From<tokio_tungstenite::tungstenite::Error> for Stop {
     }
 }
 
-impl From<OutputError> for Stop {
+impl From<OutputError> for TailError {
     fn from(error: OutputError) -> Self {
         match error {
-            OutputError::Unread(unread) => Self::Unread(unread),
+            OutputError::OutputClosed(closed) => Self::OutputClosed(closed),
             OutputError::Io(_) => Self::Final(error.to_string()),
         }
     }
@@ -109,7 +109,7 @@ impl Tail {
         super::block_on(async {
             tokio::select! {
                 why = follower.follow() => Err(why),
-                nobody = output::unread() => Err(nobody.into()),
+                closed = output::closed() => Err(closed.into()),
             }
         })
     }
@@ -119,64 +119,64 @@ struct Follower {
     server: Server,
     topic: TopicName,
     json: bool,
-    /// Everything up to it was printed; none is wherever the topic is.
+    /// The seq of the last printed event; `None` to begin with new events.
     after: Option<Seq>,
-    /// Of the log up to `after`, if the server said it.
+    /// The check of the log up to `after`, if the server sent it.
     check: Option<Check>,
-    /// None until the server said it.
+    /// The log's epoch, once the server sent it.
     epoch: Option<Epoch>,
 }
 
 type Socket = WebSocketStream<Box<dyn Io>>;
 
 impl Follower {
-    /// Until it cannot go on.
+    /// Reconnects until an error is final.
     async fn follow(mut self) -> Box<dyn Error> {
         let (backoff, mut attempt) = (Backoff::default(), 0);
         loop {
             let began = Instant::now();
-            let (why, told) = match self.talk().await {
+            let (why, delay) = match self.run_session().await {
                 Ok(never) => match never {},
-                Err(Stop::Final(why)) => return why.into(),
-                Err(Stop::Unread(nobody)) => return nobody.into(),
-                Err(Stop::Lost(why, told)) => (why, told),
+                Err(TailError::Final(why)) => return why.into(),
+                Err(TailError::OutputClosed(nobody)) => return closed.into(),
+                Err(TailError::Lost(why, delay)) => (why, delay),
             };
             if began.elapsed() >= backoff.stable_after {
                 attempt = 0;
             }
-            let pause = told.unwrap_or_else(|| backoff.delay(attempt, rand()));
+            let pause = delay.unwrap_or_else(|| backoff.delay(attempt, rand()));
             attempt += 1;
             err!("duplex: {why}; again in {:.1} s", pause.as_secs_f64());
             sleep(pause).await;
         }
     }
 
-    async fn talk(&mut self) -> Result<std::convert::Infallible, Stop> {
-        let mut socket = self.open().await?;
+    async fn run_session(&mut self) -> Result<std::convert::Infallible, TailError> {
+        let mut socket = self.connect().await?;
         let hello = ClientFrame::Hello {
             build: String::new(),
             name: None,
         };
-        say(&mut socket, &hello).await?;
+        send_frame(&mut socket, &hello).await?;
         self.subscribe(&mut socket).await?;
-        let mut asked = false;
+        let mut pinged = false;
         loop {
-            match timeout(SILENCE, socket.next()).await {
-                Err(_) if asked => return Err(Stop::Lost("the server is silent".to_owned(), None)),
+            match timeout(SILENCE_LIMIT, socket.next()).await {
+                Err(_) if pinged => return Err(TailError::Lost("the server is silent".to_owned(), None)),
                 Err(_) => {
-                    asked = true;
-                    say(&mut socket, &ClientFrame::Ping { nonce: 1 }).await?;
+                    pinged = true;
+                    send_frame(&mut socket, &ClientFrame::Ping { nonce: 1 }).await?;
                 }
-                Ok(None) => return Err(Stop::Lost("the connection ended".to_owned(), None)),
+                Ok(None) => return Err(TailError::Lost("the connection ended".to_owned(), None)),
                 Ok(Some(message)) => {
-                    asked = false;
-                    self.hear(&mut socket, message?).await?;
+                    pinged = false;
+                    self.on_message(&mut socket, message?).await?;
                 }
             }
         }
     }
 
-    async fn open(&self) -> Result<Socket, Stop> {
+    async fn connect(&self) -> Result<Socket, TailError> {
         let stream = self.server.connect().await?;
         let mut request = format!("ws://{}{SESSION_PATH}", self.server.authority).into_client_request()?;
         let bearer = self.server.token.as_ref().map(|token| format!("Bearer {token}"));
@@ -186,8 +186,8 @@ impl Follower {
                 request.headers_mut().insert(name, value);
             }
         }
-        let opened = timeout(PATIENCE, client_async(request, stream)).await;
-        let (socket, _) = opened.map_err(|_| Stop::Lost("no answer in time".to_owned(), None))??;
+        let opened = timeout(HANDSHAKE_TIMEOUT, client_async(request, stream)).await;
+        let (socket, _) = opened.map_err(|_| TailError::Lost("no answer in time".to_owned(), None))??;
         Ok(socket)
     }
 
@@ -196,59 +196,59 @@ impl Follower {
         Some(Cursor::new(epoch, seq).with_check(self.check))
     }
 
-    async fn subscribe(&self, socket: &mut Socket) -> Result<(), Stop> {
+    async fn subscribe(&self, socket: &mut Socket) -> Result<(), TailError> {
         let frame = ClientFrame::Subscribe {
             topic: self.topic.clone(),
             cursor: self.cursor(),
         };
-        say(socket, &frame).await
+        send_frame(socket, &frame).await
     }
 
-    async fn hear(&mut self, socket: &mut Socket, message: Message) -> Result<(), Stop> {
+    async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), TailError> {
         let bytes = match message {
             Message::Text(text) => text,
-            Message::Close(frame) => return Err(closed(frame.map(|frame| frame.code.into()))),
+            Message::Close(frame) => return Err(close_error(frame.map(|frame| frame.code.into()))),
             _ => return Ok(()),
         };
         let frame = Encoding::Json.decode(bytes.as_bytes());
-        match frame.map_err(|error| Stop::Final(format!("the server says what this program does not know: {error}")))? {
-            ServerFrame::Verdict { verdict, .. } => self.verdict(socket, verdict).await,
+        match frame.map_err(|error| TailError::Final(format!("cannot decode a frame of the server: {error}")))? {
+            ServerFrame::Verdict { verdict, .. } => self.on_verdict(socket, verdict).await,
             ServerFrame::Event { seq, check, event, .. } => self.print(seq, check, &event),
             ServerFrame::Closing { retry_after_ms, .. } => {
                 let pause = Duration::from_millis(retry_after_ms.into());
-                Err(Stop::Lost("the server closes".to_owned(), Some(pause)))
+                Err(TailError::Lost("the server is closing".to_owned(), Some(pause)))
             }
             _ => Ok(()),
         }
     }
 
-    async fn verdict(&mut self, socket: &mut Socket, verdict: Verdict) -> Result<(), Stop> {
+    async fn on_verdict(&mut self, socket: &mut Socket, verdict: Verdict) -> Result<(), TailError> {
         match verdict {
             Verdict::Resumed { .. } => Ok(()),
-            Verdict::Denied { reason } if reason.may_retry() => Err(Stop::Lost(reason.to_string(), None)),
-            Verdict::Denied { reason } => Err(Stop::Final(reason.to_string())),
-            Verdict::Reset { reason, cursor, .. } => self.reset(socket, reason, cursor).await,
+            Verdict::Denied { reason } if reason.may_retry() => Err(TailError::Lost(reason.to_string(), None)),
+            Verdict::Denied { reason } => Err(TailError::Final(reason.to_string())),
+            Verdict::Reset { reason, cursor, .. } => self.on_reset(socket, reason, cursor).await,
         }
     }
 
-    async fn reset(&mut self, socket: &mut Socket, reason: ResetReason, at: Cursor) -> Result<(), Stop> {
+    async fn on_reset(&mut self, socket: &mut Socket, reason: ResetReason, at: Cursor) -> Result<(), TailError> {
         let known = self.epoch.replace(at.epoch);
         if known.is_some_and(|known| known != at.epoch) || reason == ResetReason::Diverged {
             err!(
-                "duplex: the server's log is another one now; going on from its event {}",
+                "duplex: the server has a new log; continuing after its event {}",
                 at.seq
             );
             (self.after, self.check) = (None, None);
         }
         match (self.after, reason) {
             (Some(after), _) if after < at.seq => {
-                // Of the first subscription, which had no epoch to ask with, or from too far behind.
+                // The first subscription had no cursor, because the epoch was unknown; or the cursor is too old to replay from.
                 if reason != ResetReason::New {
                     self.read_log(at.seq).await?;
                 }
                 self.subscribe(socket).await
             }
-            (Some(after), _) if after > at.seq => Err(Stop::Final(format!(
+            (Some(after), _) if after > at.seq => Err(TailError::Final(format!(
                 "the topic ends at {}, before {}",
                 at.seq,
                 after + 1
@@ -260,14 +260,14 @@ impl Follower {
         }
     }
 
-    /// Prints what lies between, from the log itself.
-    async fn read_log(&mut self, until: Seq) -> Result<(), Stop> {
+    /// Prints the missing events up to `until`, read from the log.
+    async fn read_log(&mut self, until: Seq) -> Result<(), TailError> {
         while self.after.is_some_and(|after| after < until) {
             let after = self.after.unwrap_or(0);
             let path = format!("{EVENTS_PATH}?topic={}&after={after}", self.topic);
             let page: LogPage = self.server.get(&path).await.map_err(|error| match error {
-                HttpError::Unauthorized(_) | HttpError::Forbidden(_) => Stop::Final(format!(
-                    "event {} lies too far behind for a visitor; show a --token with the role read",
+                HttpError::Unauthorized(_) | HttpError::Forbidden(_) => TailError::Final(format!(
+                    "event {} is too old for a visitor; pass a --token with the role read",
                     after + 1
                 )),
                 other => other.into(),
@@ -277,7 +277,11 @@ impl Follower {
                 break;
             };
             if *first > after + 1 {
-                err!("duplex: the events {} to {} are no longer kept", after + 1, first - 1);
+                err!(
+                    "duplex: the events {} to {} are no longer retained",
+                    after + 1,
+                    first - 1
+                );
             }
             for (seq, event) in &page.events {
                 self.print(*seq, None, event)?;
@@ -286,8 +290,8 @@ impl Follower {
         Ok(())
     }
 
-    /// What was printed already is passed over.
-    fn print(&mut self, seq: Seq, check: Option<Check>, event: &Blob) -> Result<(), Stop> {
+    /// Prints an event, unless it was printed already.
+    fn print(&mut self, seq: Seq, check: Option<Check>, event: &Blob) -> Result<(), TailError> {
         if self.after.is_some_and(|after| seq <= after) {
             return Ok(());
         }
@@ -302,17 +306,17 @@ impl Follower {
     }
 }
 
-fn closed(code: Option<u16>) -> Stop {
+fn close_error(code: Option<u16>) -> TailError {
     match code {
-        Some(code) if !code::may_reconnect(code) => Stop::Final(format!("the server closed with code {code}")),
-        _ => Stop::Lost("the server closed".to_owned(), None),
+        Some(code) if !code::may_reconnect(code) => TailError::Final(format!("the server closed with code {code}")),
+        _ => TailError::Lost("the server closed".to_owned(), None),
     }
 }
 
-async fn say(socket: &mut Socket, frame: &ClientFrame) -> Result<(), Stop> {
+async fn send_frame(socket: &mut Socket, frame: &ClientFrame) -> Result<(), TailError> {
     let text = Encoding::Json
         .encode(frame)
-        .map_err(|error| Stop::Final(error.to_string()))?;
-    let text = String::from_utf8(text).map_err(|error| Stop::Final(error.to_string()))?;
+        .map_err(|error| TailError::Final(error.to_string()))?;
+    let text = String::from_utf8(text).map_err(|error| TailError::Final(error.to_string()))?;
     Ok(socket.send(Message::text(text)).await?)
 }

@@ -1,5 +1,5 @@
-//! `duplex token`: prints the token without a role, as in `-H "Authorization: Bearer $(duplex token)"`; makes tokens with a role,
-//! lists and revokes them. Works beside a running server, which notices at once, and before the first start.
+//! `duplex token`: prints the legacy token, as in `-H "Authorization: Bearer $(duplex token)"`; creates, lists and revokes tokens with
+//! a role. It works before the first start and beside a running server, which picks up changes at once.
 
 use std::error::Error;
 use std::fs;
@@ -21,36 +21,36 @@ pub struct Token {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Makes a token and prints it, once: only its hash is kept
+    /// Creates a token and prints it once: only its hash is stored
     Create(Create),
     /// Lists the tokens, without their secrets
     List,
-    /// Ends a token at once, and what is open by it
+    /// Revokes a token at once, and closes connections that use it
     Revoke {
-        /// As the list shows it; legacy: the token without a role, of --token or beside the data file
+        /// Id of the token in the list; legacy is the one with all roles, of --token or beside the data file
         id: String,
     },
 }
 
 #[derive(Debug, clap::Args)]
 struct Create {
-    /// operator (everything), notify, read, device, or device:PATTERN such as device:oven-*
+    /// Role: operator (everything), notify, read, device, or device:PATTERN such as device:oven-*
     #[arg(long)]
     role: Role,
 
-    /// Until when it is good, from now: 90d, 12h, 30m or 45s [default: until it is revoked]
-    #[arg(long, value_name = "TIME", value_parser = life)]
+    /// Lifetime, such as 90d, 12h, 30m or 45s [default: until it is revoked]
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
     expires: Option<Duration>,
 
-    /// What the list calls it
+    /// Name in the list
     #[arg(long, default_value = "", value_parser = name)]
     name: String,
 }
 
-/// Characters of a name.
+/// Longest name in characters.
 const MAX_NAME: usize = 60;
 
-fn life(text: &str) -> Result<Duration, String> {
+fn lifetime(text: &str) -> Result<Duration, String> {
     let wrong = || "a whole number and s, m, h or d, such as 90d".to_owned();
     let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
     let seconds: u64 = match unit {
@@ -84,7 +84,7 @@ impl Token {
 }
 
 impl Create {
-    /// The token alone on standard output, for scripts.
+    /// Prints only the token on standard output, for scripts.
     fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let (secret, record) = config.tokens().create(self.role, &self.name, self.expires)?;
         out!("{}", secret.as_str())?;
@@ -100,7 +100,7 @@ impl Create {
 fn list(config: &Config) -> Result<(), Box<dyn Error>> {
     let (tokens, now) = (config.tokens(), now());
     out!("{:<8}  {:<24}  {:<26}  NAME", "ID", "ROLE", "STATE")?;
-    if config.token.is_some() || (tokens.keeps_legacy()? && token::path(&config.keys()).exists()) {
+    if config.token.is_some() || (tokens.creates_legacy()? && token::path(&config.keys()).exists()) {
         out!("{LEGACY:<8}  {:<24}  {:<26}", "all", "good")?;
     }
     for record in tokens.list()? {
@@ -115,11 +115,11 @@ fn state(record: &TokenRecord, now: u64) -> String {
         (Some(TokenEnd::Revoked), _) => "revoked".to_owned(),
         (Some(TokenEnd::Expired), _) => "expired".to_owned(),
         (None, None) => "good".to_owned(),
-        (None, Some(expires)) => format!("good for {}", span(expires.saturating_sub(now) / 1_000)),
+        (None, Some(expires)) => format!("good for {}", format_duration(expires.saturating_sub(now) / 1_000)),
     }
 }
 
-fn span(seconds: u64) -> String {
+fn format_duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
@@ -128,7 +128,7 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// Both, so that nothing without a role is left, whichever the server was started with.
+/// Revokes the tokens of `--token` and beside the data file, so that no legacy token is left, whichever the server was started with.
 fn revoke_legacy(config: &Config) -> Result<(), Box<dyn Error>> {
     let path = token::path(&config.keys());
     let kept = match fs::read_to_string(&path) {
@@ -149,18 +149,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_life_has_a_unit() {
-        assert_eq!(life("90d"), Ok(Duration::from_secs(90 * 86_400)));
-        assert_eq!(life("45s"), Ok(Duration::from_secs(45)));
+    fn lifetimes_are_parsed() {
+        assert_eq!(lifetime("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(lifetime("45s"), Ok(Duration::from_secs(45)));
         for wrong in ["", "d", "90", "-1d", "1.5h", "5일", "99999999999d"] {
-            assert!(life(wrong).is_err(), "{wrong}");
+            assert!(lifetime(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn a_span_is_written_as_people_say_it() {
+    fn durations_are_formatted_in_a_suitable_unit() {
         assert_eq!(
-            [5, 600, 7_300, 90 * 86_400].map(span),
+            [5, 600, 7_300, 90 * 86_400].map(format_duration),
             ["5 s", "10 min", "2 h", "90 days"]
         );
     }

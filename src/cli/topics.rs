@@ -1,4 +1,4 @@
-//! `duplex topics`: what is awake on a server.
+//! `duplex topics`: lists the active topics of a server.
 
 use std::error::Error;
 
@@ -14,7 +14,7 @@ pub struct Topics {
     #[command(flatten)]
     remote: Remote,
 
-    /// One JSON object a line
+    /// Prints one JSON object per line
     #[arg(long)]
     json: bool,
 }

@@ -1,5 +1,4 @@
-//! Files of the built front end, compressed ahead where the build did so, with caching by name: a name with a hash never
-//! changes its content. Knows no page.
+//! Static files of the built front end, precompressed by the build. A file whose name has a hash is immutable and cached for ever.
 
 use std::path::Path;
 
@@ -14,14 +13,14 @@ use tower_http::services::ServeDir;
 use super::ranges::ranges;
 use super::state::ServerState;
 
-pub const FOR_EVER: &str = "public, max-age=31536000, immutable";
-const ASK_FIRST: &str = "no-cache";
+pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const REVALIDATE: &str = "no-cache";
 
 /// Characters of a hash in a file name: MD5 in base64 without padding.
 pub const HASH_CHARS: usize = 22;
 
-/// Serves whatever no route does; what is no file goes to `missing`.
-pub fn files<H, T>(root: &Path, missing: H, state: ServerState) -> Router<ServerState>
+/// Serves files at all paths without a route; `not_found` answers where there is no file.
+pub fn files<H, T>(root: &Path, not_found: H, state: ServerState) -> Router<ServerState>
 where
     H: Handler<T, ServerState>,
     T: 'static,
@@ -31,7 +30,7 @@ where
         .precompressed_gzip()
         .append_index_html_on_directories(false)
         .call_fallback_on_method_not_allowed(true)
-        .fallback(missing.with_state(state));
+        .fallback(not_found.with_state(state));
     Router::new()
         .fallback_service(files)
         .layer(from_fn(ranges))
@@ -55,9 +54,9 @@ async fn cache(request: Request, next: Next) -> Response {
 
 fn policy(path: &str) -> &'static str {
     if path.starts_with("/pkg/") && has_hash(path) {
-        FOR_EVER
+        IMMUTABLE
     } else {
-        ASK_FIRST
+        REVALIDATE
     }
 }
 
@@ -76,9 +75,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_name_with_a_hash_is_kept_for_ever() {
-        assert_eq!(policy("/pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.wasm"), FOR_EVER);
-        assert_eq!(policy("/pkg/snippets/a/duplex.ySbvMkdnPLXmYxFlVv-6dA.js"), FOR_EVER);
+    fn only_files_with_a_hash_are_immutable() {
+        assert_eq!(policy("/pkg/duplex.ySbvMkdnPLXmYxFlVv_6dA.wasm"), IMMUTABLE);
+        assert_eq!(policy("/pkg/snippets/a/duplex.ySbvMkdnPLXmYxFlVv-6dA.js"), IMMUTABLE);
         for path in [
             "/pkg/duplex.wasm",
             "/pkg/duplex.short.js",
@@ -86,7 +85,7 @@ mod tests {
             "/duplex.ySbvMkdnPLXmYxFlVv_6dA.js",
             "/",
         ] {
-            assert_eq!(policy(path), ASK_FIRST, "{path}");
+            assert_eq!(policy(path), REVALIDATE, "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The applications' own work: started with the node, started again when it fails, ended with it. Knows no application.
+//! The supervisor of the applications' background tasks and simulations: starts them with the node, restarts them when they fail.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::limits::{TASK_PAUSE, TASK_PAUSE_MOST, TASK_WELL};
+use super::limits::{TASK_RESTART_DELAY, TASK_RESTART_DELAY_MAX, TASK_STABLE_AFTER};
 use super::state::ServerState;
 use crate::lock::lock;
 use crate::wire::status::TaskStatus;
@@ -30,17 +30,17 @@ pub fn start(state: &ServerState) {
     }
 }
 
-/// How the background tasks are, for the operator.
+/// The status of each background task.
 #[derive(Debug, Default)]
 pub struct Supervisor(Mutex<BTreeMap<&'static str, TaskStatus>>);
 
 impl Supervisor {
-    /// By name.
+    /// Sorted by name.
     pub fn read(&self) -> Vec<TaskStatus> {
         self.lock().values().cloned().collect()
     }
 
-    fn note(&self, name: &'static str, running: bool) {
+    fn record(&self, name: &'static str, running: bool) {
         let mut tasks = self.lock();
         let task = tasks.entry(name).or_insert_with(|| TaskStatus {
             name: name.to_owned(),
@@ -56,36 +56,36 @@ impl Supervisor {
     }
 }
 
-/// A task that fails never takes the node down, and does not keep it busy with failing.
+/// Runs a task until shutdown. A task that ends or panics is restarted after an exponential backoff.
 async fn supervise(task: Arc<dyn BackgroundTask>, hub: Hub, stop: CancellationToken, supervisor: Arc<Supervisor>) {
-    let mut pause = TASK_PAUSE;
+    let mut pause = TASK_RESTART_DELAY;
     loop {
         let began = Instant::now();
-        supervisor.note(task.name(), true);
+        supervisor.record(task.name(), true);
         let run = async { Arc::clone(&task).run(hub.clone(), stop.clone()).await };
         let ended = AssertUnwindSafe(run).catch_unwind().await;
         if stop.is_cancelled() {
             return;
         }
-        supervisor.note(task.name(), false);
-        if began.elapsed() >= TASK_WELL {
-            pause = TASK_PAUSE;
+        supervisor.record(task.name(), false);
+        if began.elapsed() >= TASK_STABLE_AFTER {
+            pause = TASK_RESTART_DELAY;
         }
         let how = if ended.is_ok() { "ended" } else { "panicked" };
         tracing::error!(
             pause = pause.as_secs(),
-            "a feed {how}; it is started again after a pause"
+            "a background task {how}; it is restarted after a pause"
         );
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(pause) => {}
         }
-        pause = next(pause);
+        pause = next_delay(pause);
     }
 }
 
-fn next(pause: Duration) -> Duration {
-    pause.saturating_mul(2).min(TASK_PAUSE_MOST)
+fn next_delay(pause: Duration) -> Duration {
+    pause.saturating_mul(2).min(TASK_RESTART_DELAY_MAX)
 }
 
 #[cfg(test)]
@@ -99,23 +99,23 @@ mod tests {
     use duplex_hub::log::memory::Memory;
     use duplex_protocol::cursor::Epoch;
 
-    /// Ends, panics, and then stays until it is stopped.
+    /// Ends on its first run, panics on its second, and then runs until it is stopped.
     #[derive(Default)]
-    struct Frail {
+    struct FlakyTask {
         starts: AtomicU32,
         settled: Notify,
     }
 
-    impl BackgroundTask for Frail {
+    impl BackgroundTask for FlakyTask {
         fn name(&self) -> &'static str {
-            "frail"
+            "flaky"
         }
 
         fn run(self: Arc<Self>, _: Hub, stop: CancellationToken) -> TaskFuture {
             Box::pin(async move {
                 match self.starts.fetch_add(1, Ordering::Relaxed) {
                     0 => {}
-                    1 => panic!("frail"),
+                    1 => panic!("flaky"),
                     _ => {
                         self.settled.notify_one();
                         stop.cancelled().await;
@@ -126,19 +126,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_fails_is_started_again_until_the_node_stops() {
-        let task = Arc::new(Frail::default());
+    async fn a_failed_task_is_restarted_until_the_node_stops() {
+        let task = Arc::new(FlakyTask::default());
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
         let stop = CancellationToken::new();
         let supervisor = Arc::new(Supervisor::default());
-        let kept = tokio::spawn(supervise(task.clone(), hub, stop.clone(), supervisor.clone()));
+        let supervising = tokio::spawn(supervise(task.clone(), hub, stop.clone(), supervisor.clone()));
         let began = Instant::now();
         task.settled.notified().await;
-        assert_eq!(began.elapsed().as_secs(), (TASK_PAUSE + next(TASK_PAUSE)).as_secs());
+        assert_eq!(
+            began.elapsed().as_secs(),
+            (TASK_RESTART_DELAY + next_delay(TASK_RESTART_DELAY)).as_secs()
+        );
         stop.cancel();
-        kept.await.unwrap();
+        supervising.await.unwrap();
         assert_eq!(task.starts.load(Ordering::Relaxed), 3);
-        let figures = supervisor.read();
-        assert_eq!((figures.len(), figures[0].failures), (1, 2));
+        let statuses = supervisor.read();
+        assert_eq!((statuses.len(), statuses[0].failures), (1, 2));
     }
 }

@@ -1,5 +1,5 @@
-//! A copy of the log for whoever runs the server, while it serves. The copy is made beside the log, read from there, and gone
-//! from the folder before the first byte is sent: nothing is left behind, whatever becomes of the answer.
+//! The backup endpoint: a consistent copy of the log of a running server. The copy is written beside the log, opened, and unlinked
+//! before the first byte is sent, so nothing is left behind if the response fails.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use duplex_hub::log::LogError;
 use duplex_hub::log::sqlite::copy_name;
 
 #[derive(Debug, thiserror::Error)]
-enum BackupFailed {
+enum BackupError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error("the copy cannot be read: {0}")]
@@ -35,21 +35,21 @@ pub async fn download(State(state): State<ServerState>) -> Response {
                 ),
                 (header::CONTENT_LENGTH, HeaderValue::from(bytes)),
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-                // A reader takes the bytes as they are, and knows by their number that it has all.
+                // Not compressed, so that the content length tells a reader whether the copy is complete.
                 (header::CONTENT_ENCODING, HeaderValue::from_static("identity")),
             ];
             (headers, Body::from_stream(ReaderStream::new(file))).into_response()
         }
         Err(error) => {
-            tracing::error!("no backup: {error}");
-            Problem::unavailable(format!("There is no backup: {error}.")).into_response()
+            tracing::error!("the backup failed: {error}");
+            Problem::unavailable(format!("The backup failed: {error}.")).into_response()
         }
     }
 }
 
-async fn copy(state: &ServerState) -> Result<(File, u64), BackupFailed> {
+async fn copy(state: &ServerState) -> Result<(File, u64), BackupError> {
     let log = state.hub.log();
-    let to = beside(log.place());
+    let to = copy_path(log.place());
     log.copy(&to).await?;
     let opened = File::open(&to).await;
     remove_file(&to).await?;
@@ -58,6 +58,6 @@ async fn copy(state: &ServerState) -> Result<(File, u64), BackupFailed> {
     Ok((file, bytes))
 }
 
-fn beside(place: Option<PathBuf>) -> PathBuf {
+fn copy_path(place: Option<PathBuf>) -> PathBuf {
     copy_name(&place.unwrap_or_else(|| std::env::temp_dir().join("duplex")))
 }

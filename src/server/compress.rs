@@ -1,5 +1,5 @@
-//! Compresses what is made anew for each request, on threads that serve no connection: a page by brotli or gzip, data by gzip
-//! alone. Files are compressed by the build. Knows no route.
+//! Compression of dynamic responses on blocking threads: pages by brotli or gzip, data by gzip only. Static files are compressed by
+//! the build.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use tokio::task::spawn_blocking;
 use super::limits;
 use duplex_axum::error::Problem;
 
-/// How many compress at once.
-pub type Slots = Arc<Semaphore>;
+/// Limits the number of responses that are compressed at the same time.
+pub type CompressionSlots = Arc<Semaphore>;
 
-pub fn slots() -> Slots {
+pub fn slots() -> CompressionSlots {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     Arc::new(Semaphore::new(threads))
 }
@@ -57,43 +57,43 @@ impl Coding {
     }
 }
 
-/// What kind of answer it is.
+/// The class of a response, which determines its codings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ContentClass {
     Page,
     Data,
 }
 
-pub async fn compress(State(slots): State<Slots>, request: Request, next: Next) -> Response {
+pub async fn compress(State(slots): State<CompressionSlots>, request: Request, next: Next) -> Response {
     let accepted = request.headers().get_all(header::ACCEPT_ENCODING).into_iter();
     let accepted: Vec<_> = accepted
         .filter_map(|value| value.to_str().ok().map(str::to_owned))
         .collect();
     let response = next.run(request).await;
-    let Some(kind) = kind(&response) else {
+    let Some(class) = content_class(&response) else {
         return response;
     };
     let (mut parts, body) = response.into_parts();
     parts
         .headers
         .append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    let Some(coding) = choose(kind, &accepted) else {
+    let Some(coding) = choose(class, &accepted) else {
         return Response::from_parts(parts, body);
     };
-    let packed = match to_bytes(body, usize::MAX).await {
-        Ok(plain) => pack(&slots, plain, coding).await,
+    let compressed = match to_bytes(body, usize::MAX).await {
+        Ok(plain) => encode_blocking(&slots, plain, coding).await,
         Err(error) => Err(io::Error::other(error)),
     };
-    match packed {
-        Ok(packed) => {
+    match compressed {
+        Ok(compressed) => {
             let name = HeaderValue::from_static(coding.name());
             parts.headers.insert(header::CONTENT_ENCODING, name);
             parts.headers.remove(header::CONTENT_LENGTH);
             parts.headers.remove(header::ACCEPT_RANGES);
-            Response::from_parts(parts, Body::from(packed))
+            Response::from_parts(parts, Body::from(compressed))
         }
         Err(error) => {
-            tracing::error!("an answer cannot be compressed: {error}");
+            tracing::error!("cannot compress a response: {error}");
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "The server failed to answer; its log says more.",
@@ -103,41 +103,41 @@ pub async fn compress(State(slots): State<Slots>, request: Request, next: Next) 
     }
 }
 
-async fn pack(slots: &Semaphore, plain: Bytes, coding: Coding) -> io::Result<Vec<u8>> {
+async fn encode_blocking(slots: &Semaphore, plain: Bytes, coding: Coding) -> io::Result<Vec<u8>> {
     let _slot = slots.acquire().await.map_err(io::Error::other)?;
     spawn_blocking(move || coding.encode(&plain))
         .await
         .map_err(io::Error::other)?
 }
 
-/// What may be compressed: a page, a script that lies in memory, or data that does and is not small.
-fn kind(response: &Response) -> Option<Kind> {
+/// The class of a response that may be compressed: a page, a script in memory, or data in memory that is not small.
+fn content_class(response: &Response) -> Option<ContentClass> {
     let headers = response.headers();
     let fixed = headers.contains_key(header::CONTENT_ENCODING) || headers.contains_key(header::CONTENT_RANGE);
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     if fixed {
         None
     } else if kind.starts_with("text/html") {
-        Some(Kind::Page)
+        Some(ContentClass::Page)
     } else if kind.starts_with("text/javascript") {
-        response.body().size_hint().exact().map(|_| Kind::Page)
+        response.body().size_hint().exact().map(|_| ContentClass::Page)
     } else if kind.starts_with("application/json") || kind.starts_with("text/plain") {
         let bytes = response.body().size_hint().exact()?;
-        (bytes >= limits::LEAST_COMPRESSED).then_some(Kind::Data)
+        (bytes >= limits::MIN_COMPRESSED_BYTES).then_some(ContentClass::Data)
     } else {
         None
     }
 }
 
-fn choose(kind: Kind, accepted: &[String]) -> Option<Coding> {
-    let codings: &[Coding] = match kind {
-        Kind::Page => &[Coding::Brotli, Coding::Gzip],
-        Kind::Data => &[Coding::Gzip],
+fn choose(class: ContentClass, accepted: &[String]) -> Option<Coding> {
+    let codings: &[Coding] = match class {
+        ContentClass::Page => &[Coding::Brotli, Coding::Gzip],
+        ContentClass::Data => &[Coding::Gzip],
     };
     codings.iter().copied().find(|coding| accepts(accepted, coding.name()))
 }
 
-/// RFC 9110 section 12.5.3; a wildcard is not taken for a wish.
+/// Whether `Accept-Encoding` lists the coding (RFC 9110 section 12.5.3). A wildcard does not count.
 fn accepts(accepted: &[String], name: &str) -> bool {
     accepted.iter().flat_map(|list| list.split(',')).any(|item| {
         let mut parts = item.split(';').map(str::trim);
@@ -153,29 +153,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_may_be_brotli_and_data_may_not() {
-        let chosen = |kind, accepted: &str| choose(kind, &[accepted.to_owned()]);
-        assert_eq!(chosen(Kind::Page, "gzip, br"), Some(Coding::Brotli));
-        assert_eq!(chosen(Kind::Page, "gzip, br;q=0"), Some(Coding::Gzip));
-        assert_eq!(chosen(Kind::Data, "br, GZIP;q=0.5"), Some(Coding::Gzip));
+    fn only_pages_are_compressed_by_brotli() {
+        let chosen = |class, accepted: &str| choose(class, &[accepted.to_owned()]);
+        assert_eq!(chosen(ContentClass::Page, "gzip, br"), Some(Coding::Brotli));
+        assert_eq!(chosen(ContentClass::Page, "gzip, br;q=0"), Some(Coding::Gzip));
+        assert_eq!(chosen(ContentClass::Data, "br, GZIP;q=0.5"), Some(Coding::Gzip));
         for accepted in ["br", "identity", "", "*", "gzip; q=0"] {
-            assert_eq!(chosen(Kind::Data, accepted), None, "{accepted:?}");
+            assert_eq!(chosen(ContentClass::Data, accepted), None, "{accepted:?}");
         }
     }
 
     #[test]
-    fn what_is_packed_comes_out_again() {
+    fn both_codings_round_trip() {
         let plain = "실시간 ".repeat(10_000);
-        let packed = Coding::Gzip.encode(plain.as_bytes()).unwrap();
-        assert!(packed.len() < plain.len() / 10);
+        let compressed = Coding::Gzip.encode(plain.as_bytes()).unwrap();
+        assert!(compressed.len() < plain.len() / 10);
         let mut out = String::new();
-        flate2::read::GzDecoder::new(&packed[..])
+        flate2::read::GzDecoder::new(&compressed[..])
             .read_to_string(&mut out)
             .unwrap();
         assert_eq!(out, plain);
-        let packed = Coding::Brotli.encode(plain.as_bytes()).unwrap();
+        let compressed = Coding::Brotli.encode(plain.as_bytes()).unwrap();
         let mut out = String::new();
-        brotli::Decompressor::new(&packed[..], 4096)
+        brotli::Decompressor::new(&compressed[..], 4096)
             .read_to_string(&mut out)
             .unwrap();
         assert_eq!(out, plain);

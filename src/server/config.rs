@@ -1,4 +1,4 @@
-//! What the operator may choose: a flag and an environment variable for each. Knows no part that uses it.
+//! The server's configuration: command-line flags, each with an environment variable.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,15 +25,15 @@ const DEFAULT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 110)]
 pub struct Config {
-    /// Where to listen: an IP address or a name, and a port; port 0 takes any that is free [default: 127.0.0.1:3000]
+    /// Address to listen on: an IP address or a host name, and a port; port 0 picks a free one [default: 127.0.0.1:3000]
     #[arg(long, env = "DUPLEX_ADDR", value_name = "HOST:PORT")]
     pub addr: Option<ListenAddr>,
 
-    /// The longest WebSocket message in bytes; a longer one ends its connection with code 1009
+    /// Largest WebSocket message in bytes; a larger one closes its connection with code 1009
     #[arg(long, env = "DUPLEX_MAX_MESSAGE", value_name = "BYTES", default_value_t = 1 << 20)]
     pub max_message: usize,
 
-    /// An origin, beside the server's own, whose pages may open sockets here; may be given again, or as a list with commas
+    /// Additional origin whose pages may open sockets here; repeatable, or a comma-separated list
     #[arg(
         long = "origin",
         env = "DUPLEX_ORIGINS",
@@ -42,13 +42,13 @@ pub struct Config {
     )]
     pub origins: Vec<String>,
 
-    /// How clients outside reach this site, such as `https://duplex.example`: the host that is served, the origin of its pages,
-    /// cookies for https alone [default: localhost, IP addresses and the hosts of --origin are served, as they are asked for]
+    /// Public URL of this site, such as `https://duplex.example`. Determines the host that is served, the origin of its pages and,
+    /// for https, secure cookies [default: localhost, IP addresses and the hosts of --origin are served under the requested host]
     #[arg(long, env = "DUPLEX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// A proxy that may report its clients' addresses and scheme, by Forwarded or X-Forwarded-For and X-Forwarded-Proto: an address
-    /// or a network; may be given again, or as a list with commas [default: none, these headers are ignored]
+    /// Proxy whose Forwarded, or X-Forwarded-For and X-Forwarded-Proto, headers are trusted: an address or a network; repeatable, or
+    /// a comma-separated list [default: none, these headers are ignored]
     #[arg(
         long = "trusted-proxy",
         env = "DUPLEX_TRUSTED_PROXY",
@@ -57,20 +57,19 @@ pub struct Config {
     )]
     pub trusted_proxies: Vec<String>,
 
-    /// A file of the certificate, in PEM and with those that lead to its authority: the server speaks TLS by itself. Renewed when the file
-    /// changes, and on SIGHUP
+    /// PEM file with the certificate chain: enables TLS. Reloaded when the file changes and on SIGHUP
     #[arg(long, env = "DUPLEX_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
-    /// The file of the certificate's private key, in PEM
+    /// PEM file with the certificate's private key
     #[arg(long, env = "DUPLEX_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// This node's name, shown on every page
+    /// Name of this node, shown on every page
     #[arg(long, env = "DUPLEX_NODE", value_name = "NAME", default_value = "duplex")]
     pub node: String,
 
-    /// A name that only operators bear, beside this node's; may be given again, or as a list with commas
+    /// Additional name reserved for operators, like the node's; repeatable, or a comma-separated list
     #[arg(
         long = "operator-name",
         env = "DUPLEX_OPERATOR_NAMES",
@@ -83,42 +82,42 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
     pub ping_interval: u64,
 
-    /// Seconds after which a WebSocket peer that sends nothing, not even pongs, or that takes nothing, is given up
+    /// Seconds after which a WebSocket peer that sends nothing, not even pongs, or reads nothing is disconnected
     #[arg(long, env = "DUPLEX_SILENCE_LIMIT", value_name = "SECONDS", default_value_t = 60)]
     pub silence_limit: u64,
 
-    /// WebSocket connections at the same time; more are turned away with status 503
+    /// Limit of concurrent WebSocket connections; further ones are rejected with status 503
     #[arg(long, env = "DUPLEX_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000)]
     pub max_connections: usize,
 
-    /// Commands that one session may send in a second, on the average; six times as many at once
+    /// Average commands per second that one session may send; the burst is six times as many
     #[arg(long, env = "DUPLEX_COMMAND_RATE", value_name = "COUNT", default_value_t = 50)]
     pub command_rate: u32,
 
-    /// Whether each address and each person is held to its share of the node; off only for load tests
+    /// Whether quotas per address and per person are enforced; off only for load tests
     #[arg(long, env = "DUPLEX_LIMITS", value_name = "WHEN", default_value = "on")]
     pub limits: Limits,
 
-    /// Whether visitors may cut, delay and block their own sessions from the inspector
+    /// Whether visitors may cut, delay and block their own sessions in the inspector
     #[arg(long, env = "DUPLEX_FAULTS", value_name = "WHEN", default_value = "off")]
     pub faults: Faults,
 
-    /// Opens to all visitors what otherwise takes an operator: orders to devices, their thresholds and alarms. For showing
-    /// Duplex around
+    /// Lets every visitor do what otherwise requires an operator: send commands to devices, set thresholds and acknowledge alarms.
+    /// For demonstrations
     #[arg(long, env = "DUPLEX_DEMO", value_parser = FalseyValueParser::new())]
     pub demo: bool,
 
-    /// Takes for the operator, without a token, whoever reaches this server under a loopback name (localhost, 127.0.0.1) and
-    /// without a proxy's headers: every user and program of this machine, and everybody behind a tunnel or a proxy that hides
-    /// itself. Refused unless --addr is a loopback address
+    /// Gives operator rights, without a token, to every request for a loopback name (localhost, 127.0.0.1) without a proxy's headers:
+    /// every user and program on this machine, and all clients of a tunnel or a proxy that adds no headers. Requires a loopback
+    /// address in --addr
     #[arg(long, env = "DUPLEX_TRUST_LOCAL", value_parser = FalseyValueParser::new())]
     pub trust_local: bool,
 
-    /// Seconds that connections and requests have to end after SIGTERM or Ctrl-C
+    /// Seconds that connections and requests may take to end after SIGTERM or Ctrl-C
     #[arg(long, env = "DUPLEX_DRAIN_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
     pub drain_deadline: u64,
 
-    /// The file that keeps the topics; made if it is not there
+    /// Data file, which stores the topics; created if missing
     #[arg(
         long,
         env = "DUPLEX_DATA",
@@ -128,11 +127,11 @@ pub struct Config {
     )]
     pub data: PathBuf,
 
-    /// How large that file and its journal may grow before what would be added is refused: a number of bytes, or such as 500MiB
+    /// Size limit of the data file and its journal, beyond which appends are rejected: bytes, or a size such as 500MiB
     #[arg(long, env = "DUPLEX_MAX_DATA", value_name = "SIZE", default_value = "10GiB")]
     pub max_data: Size,
 
-    /// What programs and operators show as a bearer token [default: made once, and kept beside the data file]
+    /// Bearer token with all roles, for programs and operators [default: created once and stored beside the data file]
     #[arg(
         long,
         env = "DUPLEX_TOKEN",
@@ -142,11 +141,11 @@ pub struct Config {
     )]
     pub token: Option<String>,
 
-    /// The folder of the built front end [default: site beside the binary's folder, or target/site here]
+    /// Folder of the built front end [default: site beside the binary's folder, or target/site]
     #[arg(long, env = "DUPLEX_SITE", value_name = "FOLDER")]
     pub site: Option<PathBuf>,
 
-    /// What to log: a level, or a list such as info,duplex=debug
+    /// Log filter: a level, or a list such as info,duplex=debug
     #[arg(
         long,
         env = "DUPLEX_LOG",
@@ -155,11 +154,11 @@ pub struct Config {
     )]
     pub log: String,
 
-    /// How log lines are written, to standard error
+    /// Format of the log lines on standard error
     #[arg(long, env = "DUPLEX_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// Where traces go by OpenTelemetry, such as http://127.0.0.1:4318/v1/traces; only in a binary built with the feature otel
+    /// OpenTelemetry endpoint for traces, such as http://127.0.0.1:4318/v1/traces; requires a binary built with the feature otel
     #[arg(long, env = "DUPLEX_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 
@@ -171,7 +170,7 @@ pub struct Config {
 pub enum Faults {
     On,
     Off,
-    /// What was the default. Where a server listens says nothing about who reaches it: it means off.
+    /// The former default, now the same as off: the listen address does not tell who can reach the server.
     #[value(hide = true)]
     Auto,
 }
@@ -198,7 +197,7 @@ pub enum ConfigError {
     PublicUrl(String, duplex_axum::origin::ParseOriginError),
     #[error("--tls-cert and --tls-key go together")]
     HalfTls,
-    #[error("--public-url {0} says http, but with --tls-cert the server speaks https alone")]
+    #[error("--public-url {0} says http, but with --tls-cert the server speaks only https")]
     NotHttps(Origin),
     #[error("--trusted-proxy {0:?} is {1}")]
     TrustedProxy(String, ParseNetworkError),
@@ -217,12 +216,12 @@ pub enum ConfigError {
     #[error("--addr: {0}")]
     Unresolved(#[from] ResolveError),
     #[error(
-        "--trust-local is for a server that listens on a loopback address, and {0} is none: everybody would be its operator"
+        "--trust-local is for a server that listens on a loopback address, and {0} is not: every client would be an operator"
     )]
     TrustLocal(SocketAddr),
     #[error("--token: {0}")]
-    Token(#[from] token::NotAToken),
-    #[error("the token beside the data file was revoked; `duplex token create` makes one with a role")]
+    Token(#[from] token::InvalidToken),
+    #[error("the token beside the data file was revoked; `duplex token create` creates one with a role")]
     TokenRevoked,
     #[error("the tokens cannot be read: {0}")]
     Tokens(String),
@@ -231,7 +230,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// `cargo leptos` says where to listen by `LEPTOS_SITE_ADDR`; the operator's own word goes first.
+    /// The address to listen on: `--addr`, or `LEPTOS_SITE_ADDR`, which `cargo leptos` sets, or the default.
     pub fn addr(&self, site_addr: Option<String>) -> Result<ListenAddr, ConfigError> {
         match (&self.addr, site_addr) {
             (Some(addr), _) => Ok(addr.clone()),
@@ -265,12 +264,12 @@ impl Config {
         })
     }
 
-    /// What the operator chose, if anything.
+    /// The token of `--token`, if any.
     fn chosen_token(&self) -> Result<Option<Token>, ConfigError> {
         Ok(self.token.as_deref().map(Token::new).transpose()?)
     }
 
-    /// The token without a role that a server takes: none where the one beside the data file was revoked.
+    /// The legacy token that a server accepts; none if the one beside the data file was revoked.
     pub fn legacy_token(&self) -> Result<Option<Token>, ConfigError> {
         match self.token() {
             Ok(token) => Ok(Some(token)),
@@ -279,15 +278,15 @@ impl Config {
         }
     }
 
-    /// The tokens with roles, which are kept beside the data file.
+    /// The tokens with roles, stored beside the data file.
     pub fn tokens(&self) -> TokenStore {
         TokenStore::new(Some(TokenStore::path(&self.keys())), Sender::default())
     }
 
-    /// What the operator chose, or what is kept beside the data file.
+    /// The token of `--token`, or the one stored beside the data file, which is created if missing.
     pub fn token(&self) -> Result<Token, ConfigError> {
         let kept = || {
-            Token::kept(&self.keys()).map_err(|error| ConfigError::TokenFile {
+            Token::load_or_create(&self.keys()).map_err(|error| ConfigError::TokenFile {
                 path: token::path(&self.keys()).display().to_string(),
                 error: error.to_string(),
             })
@@ -295,15 +294,15 @@ impl Config {
         if let Some(chosen) = self.chosen_token()? {
             return Ok(chosen);
         }
-        match self.tokens().keeps_legacy() {
+        match self.tokens().creates_legacy() {
             Ok(true) => kept(),
             Ok(false) => Err(ConfigError::TokenRevoked),
             Err(error) => Err(ConfigError::Tokens(error.to_string())),
         }
     }
 
-    /// What the names of files with tokens and links begin with. A log has them beside itself, whatever links lead to it; unless
-    /// an earlier release made them beside a link.
+    /// The base path of the files of tokens and links: the data file with symbolic links resolved, unless an earlier release created
+    /// these files beside the symbolic link.
     pub fn keys(&self) -> PathBuf {
         let made = |data: &Path| token::path(data).exists() || TokenStore::path(data).exists();
         match sqlite::real(&self.data) {
@@ -312,7 +311,7 @@ impl Config {
         }
     }
 
-    /// Whether what was chosen fits to where the server listens.
+    /// Checks that the configuration is allowed for this listen address.
     pub fn check_addr(&self, addr: SocketAddr) -> Result<(), ConfigError> {
         match self.trust_local && !addr.ip().is_loopback() {
             true => Err(ConfigError::TrustLocal(addr)),
@@ -424,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn the_outside_is_named_by_its_url_and_its_proxies() {
+    fn the_public_url_and_proxies_are_parsed() {
         let settings = config(&[
             "--public-url",
             "https://Duplex.example:443",
@@ -443,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_in_one_line() {
+    fn invalid_configurations_are_rejected_in_one_line() {
         assert!(refused(&["--ping-interval", "60"]).contains("less than --silence-limit 60"));
         assert!(refused(&["--ping-interval", "0"]).contains("at least 1"));
         assert!(refused(&["--max-message", "124"]).contains("outside 125 to 67108864 bytes"));
@@ -472,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dangerous_is_off_unless_it_is_switched_on() {
+    fn dangerous_options_are_off_by_default() {
         let chosen = |arguments: &[&str]| {
             let Settings {
                 faults,
@@ -489,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn local_users_are_trusted_only_where_nobody_else_comes() {
+    fn trust_local_requires_a_loopback_address() {
         let [local, local6, open] = ["127.0.0.1:80", "[::1]:80", "0.0.0.0:80"].map(|addr| addr.parse().unwrap());
         let trusting = config(&["--trust-local"]);
         assert_eq!(
@@ -502,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_cargo_leptos_is_taken_only_without_an_own_one() {
+    fn addr_takes_precedence_over_the_address_of_cargo_leptos() {
         let site = Some("127.0.0.1:4000".to_owned());
         let addr = |arguments: &[&str], site| config(arguments).addr(site).unwrap().to_string();
         assert_eq!(addr(&[], site.clone()), "127.0.0.1:4000");

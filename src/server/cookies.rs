@@ -1,8 +1,8 @@
-//! Cookies that hold secrets: their names, their attributes, and how they are read. Knows no secret.
+//! Cookies that hold secrets: their names, attributes and parsing.
 //!
-//! Under an https site they have the prefix `__Host-` (RFC 6265bis): a browser takes such a cookie from this very host by https alone,
-//! so that neither a sibling host nor a page over http can put another in its place. Over http no cookie is safe from other
-//! ports of the same host, nor from the network.
+//! On an https site their names have the prefix `__Host-` (RFC 6265bis): a browser accepts such a cookie only from this exact host
+//! over https, so neither a sibling host nor a page over http can replace it. Over http no cookie is safe from other ports of the
+//! same host, nor from the network.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::state::Settings;
 use duplex_axum::client_addr::ClientScheme;
 use duplex_axum::origin::Scheme;
 
-/// The name of the cookie that is called `base` over http.
+/// The name of a cookie: `base`, with the prefix `__Host-` on an https site.
 pub fn cookie_name(base: &'static str, settings: &Settings) -> Cow<'static, str> {
     if settings.scheme() == Some(Scheme::Https) {
         format!("__Host-{base}").into()
@@ -21,26 +21,26 @@ pub fn cookie_name(base: &'static str, settings: &Settings) -> Cow<'static, str>
     }
 }
 
-/// What a request holds under a cookie's name.
+/// The value of a cookie in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held<'a> {
-    Nothing,
+pub enum CookieValue<'a> {
+    Missing,
     One(&'a str),
-    /// Two values that differ: at least one was not set here, and nothing says which.
-    Differing,
+    /// Two different values: at least one was not set by this server, and it is unknown which.
+    Conflicting,
 }
 
-pub fn held<'a>(headers: &'a HeaderMap, name: &str) -> Held<'a> {
+pub fn unique_value<'a>(headers: &'a HeaderMap, name: &str) -> CookieValue<'a> {
     let mut values = values(headers, name);
     match values.next() {
-        None => Held::Nothing,
-        Some(first) if values.any(|other| other != first) => Held::Differing,
-        // What is no text was not set here.
-        Some(first) => Held::One(str::from_utf8(first).unwrap_or_default()),
+        None => CookieValue::Missing,
+        Some(first) if values.any(|other| other != first) => CookieValue::Conflicting,
+        // A value that is not UTF-8 was not set by this server.
+        Some(first) => CookieValue::One(str::from_utf8(first).unwrap_or_default()),
     }
 }
 
-/// In the order of the request. By bytes: another cookie that is no text hides none.
+/// All values of a cookie, in the order of the request. Parsed as bytes, because another cookie may not be UTF-8.
 pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let pairs = headers
         .get_all(header::COOKIE)
@@ -49,7 +49,7 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'
     pairs.filter_map(move |pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// A cookie for requests of this site, which no script reads.
+/// An `HttpOnly` cookie for the whole site.
 #[derive(Debug, Clone, Copy)]
 pub struct Cookie<'a> {
     pub name: &'a str,
@@ -61,7 +61,7 @@ pub struct Cookie<'a> {
 }
 
 impl Cookie<'_> {
-    /// For an answer to a client that came by `scheme`: a secret that came by https never goes out in the clear.
+    /// The `Set-Cookie` header for a client that uses `scheme`. Over https the cookie is `Secure`.
     pub fn header(self, ClientScheme(scheme): ClientScheme) -> Option<HeaderValue> {
         let Self {
             name,
@@ -85,24 +85,24 @@ mod tests {
     }
 
     #[test]
-    fn two_values_that_differ_are_none() {
+    fn different_values_conflict() {
         for (lines, expected) in [
-            (&[b"a=1; b=2".as_slice()][..], Held::One("1")),
-            (&[b"a=1;a=1", b" a=1 "], Held::One("1")),
-            (&[b"a=1; b=2; a=2"], Held::Differing),
-            (&[b"a=1", b"a=2"], Held::Differing),
-            (&[b"a=1", b"a="], Held::Differing),
-            (&[b"aa=1; ba=1; A=1; =a=1"], Held::Nothing),
-            (&[b"x=\xff; a=1"], Held::One("1")),
-            (&[b"a=\xff"], Held::One("")),
-            (&["\u{2003}a=1".as_bytes()], Held::Nothing),
+            (&[b"a=1; b=2".as_slice()][..], CookieValue::One("1")),
+            (&[b"a=1;a=1", b" a=1 "], CookieValue::One("1")),
+            (&[b"a=1; b=2; a=2"], CookieValue::Conflicting),
+            (&[b"a=1", b"a=2"], CookieValue::Conflicting),
+            (&[b"a=1", b"a="], CookieValue::Conflicting),
+            (&[b"aa=1; ba=1; A=1; =a=1"], CookieValue::Missing),
+            (&[b"x=\xff; a=1"], CookieValue::One("1")),
+            (&[b"a=\xff"], CookieValue::One("")),
+            (&["\u{2003}a=1".as_bytes()], CookieValue::Missing),
         ] {
-            assert_eq!(held(&cookies(lines), "a"), expected, "{lines:?}");
+            assert_eq!(unique_value(&cookies(lines), "a"), expected, "{lines:?}");
         }
     }
 
     #[test]
-    fn the_prefix_is_of_https_sites() {
+    fn https_sites_have_the_prefix() {
         let mut settings = Settings::default();
         assert_eq!(cookie_name("operator", &settings), "operator");
         settings.public_url = Some("http://duplex.example".parse().unwrap());
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_by_https_stays_there() {
+    fn cookies_over_https_are_secure() {
         let cookie = Cookie {
             name: "__Host-operator",
             value: "p",

@@ -1,6 +1,6 @@
-//! The shape of a page's document: its elements, comments and texts in order, counted and hashed. The page carries it, and the
-//! browser compares it with the document that it has (`src/hydration.js`): hydration panics on a document that something changed on
-//! the way. Knows no page.
+//! The shape of a page's document: the count and hash of its elements, comments and texts in order. The page carries it in a meta
+//! element, and the browser compares it with its own document before it hydrates (`src/hydration.js`), because hydration panics on
+//! a document that a proxy or an extension has changed.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use axum::response::{IntoResponse as _, Response};
 
 use duplex_axum::error::Problem;
 
-/// Elements whose content the browser does not parse, or not into the document.
+/// Elements whose content is not parsed into nodes of the document.
 const RAW: [&str; 7] = ["script", "style", "textarea", "title", "noscript", "template", "iframe"];
 /// Where `leptos_meta` begins to hydrate the head.
 const HEAD_MARKER: &str = "<!--HEAD-->";
 const EARLY: &str = "id=\"early\"";
 
-/// Appends its shape to each page.
+/// Middleware that appends the shape to each page.
 pub async fn append(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE);
@@ -29,7 +29,7 @@ pub async fn append(request: Request, next: Next) -> Response {
     let Ok(bytes) = to_bytes(body, usize::MAX).await else {
         return Problem::unavailable("The page could not be rendered.").into_response();
     };
-    // Not every page is hydrated.
+    // Pages without the marker are not hydrated.
     let Some(page) = std::str::from_utf8(&bytes)
         .ok()
         .filter(|page| page.contains(HEAD_MARKER))
@@ -41,7 +41,7 @@ pub async fn append(request: Request, next: Next) -> Response {
     Response::from_parts(parts, Body::from(page))
 }
 
-/// As the page carries it: `head5.1f2e body120.77ab early31.9c0d`.
+/// The shape in the form that the page carries: `head5.1f2e body120.77ab early31.9c0d`.
 fn shape(html: &str) -> String {
     let head = html.split_once(HEAD_MARKER).map_or("", |(_, rest)| rest);
     let head = head.split_once("</head>").map_or("", |(head, _)| head);
@@ -55,7 +55,7 @@ fn shape(html: &str) -> String {
     format!("head{} body{}{early}", of_head.outer, shapes.outer)
 }
 
-/// FNV-1a over the nodes' names.
+/// The number of nodes, and an FNV-1a hash over their names.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     count: usize,
@@ -89,9 +89,9 @@ impl fmt::Display for Shape {
 #[derive(Default)]
 struct Shapes {
     outer: Shape,
-    /// That of the part which is hydrated before the others, once it was met.
+    /// The shape of the part that is hydrated first, once the scan has reached it.
     early: Option<Shape>,
-    /// How many `div` of that part are open.
+    /// Depth of open `div` elements within that part.
     open: usize,
 }
 
@@ -103,7 +103,7 @@ impl Shapes {
         }
     }
 
-    /// Up to the body's end: what is behind it comes last in the document, and is hydrated by nobody.
+    /// Scans up to the end of the body. Anything after it is not hydrated.
     fn read(&mut self, html: &str) {
         let mut rest = html;
         while !rest.is_empty() {
@@ -133,7 +133,7 @@ impl Shapes {
         }
     }
 
-    /// What follows the opening tag, or all of a raw element.
+    /// Scans an opening tag, or all of a raw element. Returns the rest.
     fn element<'a>(&mut self, html: &'a str) -> &'a str {
         let name_ends = html.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
         let (name, rest) = html.split_at(name_ends.unwrap_or(html.len()));
@@ -156,7 +156,7 @@ impl Shapes {
     }
 }
 
-/// Where the tag's `>` stands, which is none within quotes.
+/// The offset of the `>` that ends the tag, outside of quotes.
 fn tag_end(attributes: &str) -> usize {
     let mut quote = None;
     for (at, byte) in attributes.bytes().enumerate() {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_hydration_changes_the_shape() {
+    fn changes_that_break_hydration_change_the_shape() {
         let sent = of("<p>a<!>b</p><input value=\"1 > 0\"><div><b>c</b></div>");
         for changed in [
             "<p>ab</p><input value=\"1 > 0\"><div><b>c</b></div>",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_and_attributes_may_change() {
+    fn texts_and_attributes_do_not_change_the_shape() {
         let sent = of("<p>a</p><input value=\"1\"><textarea>typed <b></textarea><script>a<b</script>");
         assert_eq!(
             of("<p class='x>y'>other</p><input><textarea></textarea><script></script>"),

@@ -1,33 +1,32 @@
-//! Plain forms of pages, for browsers that run no scripts.
+//! Declarations of the pages' plain forms, for browsers without scripts.
 
 use duplex_hub::TopicCommand;
 
 use crate::wire::form::Fields;
 
-/// A page's plain form, for a browser that runs no scripts: what is posted to the page's own path is answered by the page.
+/// A page's plain form with one field. A post to the page's path renders the page with the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
     pub path: &'static str,
     /// The form's only field.
     pub field: &'static str,
-    /// Runs where the page is about to be rendered, and leaves the answer there for the page to find.
+    /// Runs in the page's reactive owner before rendering, and provides the answer as context.
     pub answer: fn(&str),
 }
 
-/// A page's plain form whose fields make a command, for a browser that runs no scripts. A field `name` is also kept as the
-/// visitor's name.
+/// A page's plain form whose fields make a command. A field `name` is also stored as the visitor's name.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandForm {
-    /// The page's own, with parameters as Axum writes them: `/chat/{room}`.
+    /// The page's path, in Axum's syntax: `/chat/{room}`.
     pub path: &'static str,
-    /// The command that the request's path and the fields make.
+    /// Makes the command from the request's path and the fields.
     pub command: fn(&str, &Fields) -> Option<TopicCommand>,
-    /// Where the browser goes once the command had its effect.
+    /// The path to redirect to after the command is accepted.
     pub then: fn(&str, &Fields) -> String,
 }
 
 impl CommandForm {
-    /// The page itself.
+    /// A `then` that redirects to the page itself.
     pub fn same_page(path: &str, _: &Fields) -> String {
         path.to_owned()
     }

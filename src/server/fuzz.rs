@@ -1,4 +1,4 @@
-//! Hostile headers, cookies, forms and posted bodies, before any route sees them.
+//! Fuzz tests of headers, cookies, forms and posted bodies, at the functions that parse them.
 
 #![cfg(test)]
 
@@ -24,7 +24,7 @@ use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::MAX_NAME;
 use duplex_protocol::session::MAX_COMMAND;
 
-/// A request with this header, where HTTP lets such a value through.
+/// Headers with this one, if its value is valid in HTTP.
 fn with(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
     let value = HeaderValue::from_bytes(value).ok()?;
     Some(HeaderMap::from_iter([(name, value)]))
@@ -38,10 +38,10 @@ fn no_cookie_breaks_a_request() {
         };
         for name in ["visitor", "__Host-visitor", "name", "language", "colour", "bench", ""] {
             let values = || cookies::values(&headers, name);
-            match cookies::held(&headers, name) {
-                cookies::Held::Nothing => assert_eq!(values().count(), 0),
-                cookies::Held::One(_) => assert!(values().all(|value| values().all(|other| other == value))),
-                cookies::Held::Differing => assert!(values().count() > 1),
+            match cookies::unique_value(&headers, name) {
+                cookies::CookieValue::Missing => assert_eq!(values().count(), 0),
+                cookies::CookieValue::One(_) => assert!(values().all(|value| values().all(|other| other == value))),
+                cookies::CookieValue::Conflicting => assert!(values().count() > 1),
             }
             let Some(value) = preferences::cookie_value(&headers, name) else {
                 continue;
@@ -49,7 +49,7 @@ fn no_cookie_breaks_a_request() {
             let decoded = preferences::percent_decoded(value);
             assert!(
                 decoded.len() <= 3 * value.len(),
-                "decoding makes nothing longer but replacements"
+                "only replacement characters may make the text longer"
             );
             let name = tidy_name(&decoded);
             assert!(
@@ -70,7 +70,7 @@ fn no_language_breaks_a_page() {
     });
 }
 
-/// What programs post, at every address for programs: a command of a bounded size, or a reason in words.
+/// Every ingest endpoint makes a command of bounded size of a posted body, or an error with a reason.
 #[test]
 fn no_posted_body_breaks_an_address_for_programs() {
     fuzz("posts", |bytes| {
@@ -97,7 +97,7 @@ fn no_posted_body_breaks_an_address_for_programs() {
     });
 }
 
-/// Fields as a form posts them, one `name=value` after the other, at every path that takes a form.
+/// Form fields, `name=value` pairs, at every path that accepts a form.
 #[test]
 fn no_form_breaks_a_page() {
     fuzz_text("forms", |text| {
@@ -115,13 +115,13 @@ fn no_form_breaks_a_page() {
     });
 }
 
-/// Bytes that an answer puts before what was said.
+/// Bytes that an endpoint may prepend to an echoed message.
 const MAX_GREETING: usize = 64;
 
-/// Bytes of a frame of the game: far more than the busiest screen needs.
+/// Largest frame of the game in bytes: far more than the busiest screen needs.
 const MAX_ANSWER: usize = 64 << 10;
 
-/// A message to the addresses that answer each by itself.
+/// Messages to the echo-like endpoints.
 #[test]
 fn no_message_makes_a_long_answer() {
     fuzz("messages", |bytes| {
@@ -136,29 +136,29 @@ fn no_message_makes_a_long_answer() {
     });
 }
 
-/// To the socket of signals: a wish, or nothing.
+/// A message to the signals socket can only follow or unfollow a signal.
 #[test]
 fn no_message_sets_a_signal() {
     fuzz("signal-messages", |bytes| {
-        if let Some(wish) = signals::parse(bytes) {
-            let (signals::Wish::Establish(name) | signals::Wish::Delete(name)) = &wish;
+        if let Some(request) = signals::parse(bytes) {
+            let (signals::SignalRequest::Establish(name) | signals::SignalRequest::Delete(name)) = &request;
             assert!(name.len() < bytes.len());
         }
     });
 }
 
-/// Turns of a player, each after the one before.
+/// A sequence of a player's inputs.
 #[test]
 fn no_turn_breaks_a_game() {
     let game = apps::arena::server::simulation(&apps::arena::server::Options::default());
     let hub = duplex_hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
     fuzz("turns", |bytes| {
-        let mut seat = Arc::clone(&game)
+        let mut participant = Arc::clone(&game)
             .join(duplex_hub::Principal::program().person, &hub)
             .unwrap();
         for _ in 0..3 {
-            let _ = seat.on_message(bytes);
-            if let Some(frame) = seat.next_frame() {
+            let _ = participant.on_message(bytes);
+            if let Some(frame) = participant.next_frame() {
                 assert!(frame.len() <= MAX_ANSWER);
             }
         }

@@ -1,4 +1,4 @@
-//! Hostile commands of every kind, in both encodings, into states that hostile commands made.
+//! Fuzz tests of commands of every kind, in both encodings, against states that fuzzed commands made.
 
 #![cfg(test)]
 
@@ -15,7 +15,7 @@ use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{ClientFrame, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
-/// No state may be larger: it travels whole.
+/// Largest state in bytes: it is sent as one message.
 const MAX_STATE: usize = 4 << 20;
 
 fn visitors() -> [Person; 2] {
@@ -29,7 +29,7 @@ fn visitors() -> [Person; 2] {
     ]
 }
 
-/// A topic of each kind that the kind admits.
+/// A valid topic of a kind.
 fn topic(kind: &str) -> TopicName {
     let rest = match kind {
         "chat" => "lobby",
@@ -43,8 +43,8 @@ fn topic(kind: &str) -> TopicName {
     format!("{kind}/{rest}").parse().unwrap()
 }
 
-/// Neither a panic nor an unbounded state; what was decided can be read again, from the log and from a snapshot. Returns how many events
-/// were made.
+/// Decides all commands. Checks that nothing panics, that the state stays bounded, and that events and state can be decoded again.
+/// Returns the number of events.
 fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)]) -> Seq {
     let (topic, [first, second]) = (topic(kind.name()), visitors());
     let senders = [
@@ -111,7 +111,7 @@ fn no_command_breaks_a_topic() {
     }
 }
 
-/// A session hears whatever can be read, and never takes more than it may.
+/// A session accepts every frame that can be decoded, and enforces its limits.
 #[test]
 fn no_frame_breaks_a_session() {
     fuzz("client-frames", |bytes| {
@@ -143,7 +143,7 @@ fn no_frame_breaks_a_session() {
     const { assert!(MAX_BUILD < MAX_COMMAND && MAX_SUBSCRIPTIONS < 1_000) };
 }
 
-/// What the server sends is decoded in the browser, by the same code.
+/// Server frames are decoded in the browser by the same code.
 #[test]
 fn no_frame_breaks_a_browser() {
     fuzz("server-frames", |bytes| {

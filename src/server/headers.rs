@@ -1,18 +1,17 @@
-//! Security headers. Every answer has some; a page's policy is made for it, with its nonce.
-//! Knows no route.
+//! Security headers: common ones for every response, and a content security policy with a nonce for each page.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-const FIXED: [(HeaderName, &str); 2] = [
+const COMMON_HEADERS: [(HeaderName, &str); 2] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// What says nothing but to a document.
-const OF_DOCUMENTS: [(HeaderName, &str); 4] = [
+/// Headers that only affect documents.
+const DOCUMENT_HEADERS: [(HeaderName, &str); 4] = [
     // Not `no-referrer`: with it a browser posts a form with `Origin: null`, which could not be told from a foreign page.
     (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
     (
@@ -23,10 +22,10 @@ const OF_DOCUMENTS: [(HeaderName, &str); 4] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
-/// What is not a page needs nothing.
+/// The policy of responses that are not pages.
 const BARE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// Adds what the answer does not have. A socket's opening is left as its handler made it.
+/// Middleware that adds missing headers. Handshake responses of WebSockets are left unchanged.
 pub async fn secure(request: Request, next: Next) -> Response {
     let connects = request.method() == Method::CONNECT;
     let mut response = next.run(request).await;
@@ -42,8 +41,8 @@ fn add_missing(headers: &mut HeaderMap) {
     if kind.is_some_and(|kind| kind.starts_with("text/html")) {
         forbid_transformation(headers);
     }
-    let of_documents = OF_DOCUMENTS.into_iter().filter(|_| is_document);
-    for (name, value) in FIXED.into_iter().chain(of_documents) {
+    let document_headers = DOCUMENT_HEADERS.into_iter().filter(|_| is_document);
+    for (name, value) in COMMON_HEADERS.into_iter().chain(document_headers) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers
@@ -51,7 +50,7 @@ fn add_missing(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static(BARE_POLICY));
 }
 
-/// A proxy that changes a page, by stripping its comments or adding elements, breaks its hydration.
+/// Forbids proxies to transform a page: stripped comments or added elements break its hydration.
 fn forbid_transformation(headers: &mut HeaderMap) {
     const NO_TRANSFORM: &str = "no-transform";
     let before = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
@@ -65,26 +64,26 @@ fn forbid_transformation(headers: &mut HeaderMap) {
     }
 }
 
-/// Where a page may open connections to.
+/// The servers that a page may connect to (`connect-src`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach<'a> {
+pub enum ConnectSources<'a> {
     /// This server, under the host that the request named. Not every browser's `'self'` covers a WebSocket.
-    Own(Option<&'a str>),
+    SameHost(Option<&'a str>),
     /// Any WebSocket server: the page is a client of all of them.
-    AnySocket,
+    AnyWebSocket,
 }
 
-impl Reach<'_> {
+impl ConnectSources<'_> {
     fn sources(self) -> String {
         match self {
-            Self::AnySocket => "'self' ws: wss:".to_owned(),
-            Self::Own(Some(host)) if is_plain(host) => format!("'self' ws://{host} wss://{host}"),
-            Self::Own(_) => "'self'".to_owned(),
+            Self::AnyWebSocket => "'self' ws: wss:".to_owned(),
+            Self::SameHost(Some(host)) if is_plain(host) => format!("'self' ws://{host} wss://{host}"),
+            Self::SameHost(_) => "'self'".to_owned(),
         }
     }
 }
 
-/// A host that adds nothing to a policy but itself: a name, an IPv4 or an IPv6 address, and a port.
+/// Whether a host can be inserted into a policy without adding anything else: a name or an IP address, and a port.
 fn is_plain(host: &str) -> bool {
     !host.is_empty()
         && host
@@ -92,10 +91,10 @@ fn is_plain(host: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
 }
 
-/// A page's policy: scripts from here or with the page's nonce, and connections as far as it reaches. Not
-/// `'strict-dynamic'`: it would forbid the preload of the module, which has no nonce.
-pub fn content_security_policy(nonce: &str, reach: Reach<'_>) -> String {
-    let connect = reach.sources();
+/// A page's policy: scripts from this server or with the page's nonce, and connections to the given servers. Without
+/// `'strict-dynamic'`, which would forbid the preload of the module, because that has no nonce.
+pub fn content_security_policy(nonce: &str, sources: ConnectSources<'_>) -> String {
+    let connect = sources.sources();
     format!(
         "default-src 'none'; \
          script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
@@ -115,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_answer_has_is_kept() {
+    fn existing_headers_are_not_replaced() {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::CONTENT_SECURITY_POLICY,
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_may_change_a_page() {
+    fn proxies_may_not_transform_a_page() {
         let of = |kind: &'static str, before: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -150,30 +149,30 @@ mod tests {
     }
 
     #[test]
-    fn a_page_runs_no_script_from_elsewhere() {
-        let policy = content_security_policy("abc", Reach::AnySocket);
+    fn a_page_runs_only_its_own_scripts() {
+        let policy = content_security_policy("abc", ConnectSources::AnyWebSocket);
         assert!(policy.contains("script-src 'self' 'nonce-abc' 'wasm-unsafe-eval';"));
         assert!(!policy.contains("unsafe-inline"));
         assert!(policy.starts_with("default-src 'none'"));
     }
 
     #[test]
-    fn a_page_reaches_its_own_server_and_no_other() {
-        let connect = |reach| {
-            let policy = content_security_policy("abc", reach);
+    fn a_page_connects_only_to_its_own_server() {
+        let connect = |sources| {
+            let policy = content_security_policy("abc", sources);
             let directive = policy.split("; ").find(|part| part.starts_with("connect-src "));
             directive.unwrap().trim_start_matches("connect-src ").to_owned()
         };
-        assert_eq!(connect(Reach::AnySocket), "'self' ws: wss:");
+        assert_eq!(connect(ConnectSources::AnyWebSocket), "'self' ws: wss:");
         for host in ["localhost:3000", "duplex.example", "[::1]:3000"] {
             assert_eq!(
-                connect(Reach::Own(Some(host))),
+                connect(ConnectSources::SameHost(Some(host))),
                 format!("'self' ws://{host} wss://{host}")
             );
         }
         for host in ["", "*", "a;script-src", "a b", "a,b", "a/b", "한국"] {
-            assert_eq!(connect(Reach::Own(Some(host))), "'self'", "{host}");
+            assert_eq!(connect(ConnectSources::SameHost(Some(host))), "'self'", "{host}");
         }
-        assert_eq!(connect(Reach::Own(None)), "'self'");
+        assert_eq!(connect(ConnectSources::SameHost(None)), "'self'");
     }
 }

@@ -1,5 +1,5 @@
-//! The script that all pages hydrate with, as a file that browsers keep for ever: its name has the hash of its content. It is the
-//! server's own, for both know the shape of a document.
+//! The hydration script of all pages, served as an immutable file with the hash of its content in its name. It is compiled into the
+//! server, because both must agree on the shape of a document.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,7 +10,7 @@ use axum::routing::get;
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 
-use super::assets::{FOR_EVER, HASH_CHARS};
+use super::assets::{HASH_CHARS, IMMUTABLE};
 use super::state::ServerState;
 use crate::app::strip_comments;
 
@@ -25,7 +25,7 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let mut hash = BASE64URL_NOPAD.encode(&Sha256::digest(&code));
     hash.truncate(HASH_CHARS);
     let path = format!("/pkg/hydration.{hash}.js").into();
-    // Weak: it may be sent compressed.
+    // Weak, because the response may be compressed.
     let etag = format!("W/\"{hash}\"");
     Script { path, etag, code }
 });
@@ -35,12 +35,12 @@ pub fn path() -> Arc<str> {
 }
 
 pub fn routes() -> Router<ServerState> {
-    Router::new().route(&SCRIPT.path, get(show))
+    Router::new().route(&SCRIPT.path, get(serve))
 }
 
-async fn show(headers: HeaderMap) -> Response {
+async fn serve(headers: HeaderMap) -> Response {
     let kept = headers.get(header::IF_NONE_MATCH);
-    let fixed = [(header::CACHE_CONTROL, FOR_EVER), (header::ETAG, SCRIPT.etag.as_str())];
+    let fixed = [(header::CACHE_CONTROL, IMMUTABLE), (header::ETAG, SCRIPT.etag.as_str())];
     if kept.is_some_and(|kept| kept.as_bytes() == SCRIPT.etag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, fixed).into_response();
     }

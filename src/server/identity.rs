@@ -1,5 +1,4 @@
-//! Who a visitor is: a random secret in a cookie that no script can read, and the public id that follows from it and from the
-//! log's key. Knows no route.
+//! Identity of visitors: a random secret in an `HttpOnly` cookie, and the public id derived from it with the log's key.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 use super::access::Grant;
-use super::cookies::{Cookie, Held, cookie_name, held};
+use super::cookies::{Cookie, CookieValue, cookie_name, unique_value};
 use super::preferences::{cookie_value, percent_decoded};
 use super::state::{ServerState, Settings};
 use crate::wire::first_visit::COOKIE as FIRST_VISIT_COOKIE;
@@ -24,30 +23,30 @@ use super::moderation::{Enforcement, Subject};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::SessionId;
 
-/// Holds the secret; under an https site with the prefix of [`cookie_name`].
+/// The cookie with the secret; on an https site its name has the prefix of [`cookie_name`].
 pub const VISITOR_COOKIE: &str = "visitor";
 
-/// Holds the chosen name, percent-encoded; the page's scripts read and write it.
+/// The cookie with the chosen name, percent-encoded; the page's scripts read and write it.
 pub const NAME_COOKIE: &str = "name";
 
-const KEPT_SECONDS: u32 = 400 * 24 * 60 * 60;
+const COOKIE_SECONDS: u32 = 400 * 24 * 60 * 60;
 
-/// Before a secret of this form: its version.
-const FORM: &str = "v2.";
+/// The version prefix of a secret.
+const SECRET_VERSION: &str = "v2.";
 const SECRET_BYTES: usize = 32;
 
-/// Who sends a request that has no secret in a cookie.
+/// The identity of a request without a secret in its cookie.
 #[derive(Debug, Clone, Copy)]
 pub enum FallbackIdentity<'a> {
-    /// Somebody who was never here, known as long as this request or connection lasts.
+    /// A new person, for the duration of this request or connection.
     New,
-    /// Whoever asks with this session's id, which they made up and which no log shows.
+    /// The person of a session id, which the client chose at random and which is not logged.
     Session(&'a str),
-    /// Whose cookie with this secret the answer brings.
+    /// The person of a secret whose cookie this response sets.
     Secret(&'a str),
 }
 
-/// This app's visitors: known by a cookie or, over the fallbacks, by their session's id; programs by their tokens.
+/// Identifies visitors by their cookie or, over the fallbacks, by their session's id, and programs by their tokens.
 pub struct Visitors {
     pub settings: Arc<Settings>,
     pub hub: Hub,
@@ -55,12 +54,12 @@ pub struct Visitors {
 }
 
 impl Visitors {
-    /// The visitor of a request, with a name that they may have.
-    pub fn person(&self, grant: &Grant, headers: &HeaderMap, otherwise: FallbackIdentity<'_>) -> Person {
+    /// The visitor of a request, with a permitted name.
+    pub fn person(&self, grant: &Grant, headers: &HeaderMap, fallback: FallbackIdentity<'_>) -> Person {
         let key = self.hub.log().key();
-        let id = match Identity::read(headers, &self.settings) {
-            Identity::Known(secret) | Identity::Old(secret) => id_of(key, secret),
-            Identity::Nobody | Identity::Unclear => otherwise.id(key),
+        let id = match CookieIdentity::read(headers, &self.settings) {
+            CookieIdentity::Known(secret) | CookieIdentity::Legacy(secret) => person_id(key, secret),
+            CookieIdentity::Missing | CookieIdentity::Conflicting => fallback.id(key),
         };
         let name = cookie_value(headers, NAME_COOKIE).map(percent_decoded);
         let name = name.unwrap_or_default();
@@ -68,12 +67,12 @@ impl Visitors {
     }
 
     fn caller(&self, request: IdentityRequest<'_>) -> Caller {
-        let grant = Grant::of_request(request.extensions);
-        let otherwise = request
+        let grant = Grant::from_extensions(request.extensions);
+        let fallback = request
             .session
             .map_or(FallbackIdentity::New, |SessionId(id)| FallbackIdentity::Session(id));
-        let visitor = self.person(&grant, request.headers, otherwise);
-        let subject = Subject::of_person(request.extensions, &visitor);
+        let visitor = self.person(&grant, request.headers, fallback);
+        let subject = Subject::for_person(request.extensions, &visitor);
         let person = match request.as_visitor {
             true => visitor,
             false => grant.rights().origin().person(visitor),
@@ -95,7 +94,7 @@ impl Identify for Visitors {
     }
 }
 
-/// It ends with a ban, and with the token or the operator's session that the request showed.
+/// A login that ends with a ban, and with the token or operator session of the request.
 struct VisitorLogin {
     moderation: Arc<Enforcement>,
     grant: Grant,
@@ -116,9 +115,9 @@ impl Login for VisitorLogin {
     }
 }
 
-/// The visitor of a request, with a name that they may have.
-pub fn person(state: &ServerState, grant: &Grant, headers: &HeaderMap, otherwise: FallbackIdentity<'_>) -> Person {
-    state.visitors.person(grant, headers, otherwise)
+/// The visitor of a request, with a permitted name.
+pub fn person(state: &ServerState, grant: &Grant, headers: &HeaderMap, fallback: FallbackIdentity<'_>) -> Person {
+    state.visitors.person(grant, headers, fallback)
 }
 
 impl FallbackIdentity<'_> {
@@ -126,46 +125,47 @@ impl FallbackIdentity<'_> {
         match self {
             Self::New => PersonId(HEXLOWER.encode(uuid::Uuid::new_v4().as_bytes())),
             Self::Session(session) => PersonId(HEXLOWER.encode(&key.code("session", session))),
-            Self::Secret(secret) => id_of(key, secret),
+            Self::Secret(secret) => person_id(key, secret),
         }
     }
 }
 
-/// What the cookies of a request say of its visitor.
+/// The identity in the cookies of a request.
 #[derive(Debug, PartialEq, Eq)]
-enum Identity<'a> {
-    Nobody,
+enum CookieIdentity<'a> {
+    /// No cookie with a valid secret.
+    Missing,
     Known(&'a str),
-    /// By the cookie of before the site had https; valid until the first page gives it its new name. After that a cookie of the old
-    /// name, which any sibling host can set, says nothing.
-    Old(&'a str),
-    /// By two cookies that differ. One of them is somebody else's, so neither counts; and no new one is set, which would put an end
-    /// to the real one.
-    Unclear,
+    /// The cookie without the prefix, from before the site had https. Accepted until the first page renews it under the prefixed name;
+    /// after that it is ignored, because any sibling host can set it.
+    Legacy(&'a str),
+    /// Two cookies with different values. At least one was not set by this server, so neither counts; and no new one is set, which
+    /// would replace the genuine one.
+    Conflicting,
 }
 
-impl<'a> Identity<'a> {
+impl<'a> CookieIdentity<'a> {
     fn read(headers: &'a HeaderMap, settings: &Settings) -> Self {
         let name = cookie_name(VISITOR_COOKIE, settings);
-        match held(headers, &name) {
-            Held::Differing => Self::Unclear,
-            Held::One(secret) if is_secret(secret) => Self::Known(secret),
-            Held::Nothing if name != VISITOR_COOKIE => match held(headers, VISITOR_COOKIE) {
-                Held::Differing => Self::Unclear,
-                Held::One(secret) if is_secret(secret) => Self::Old(secret),
-                Held::One(_) | Held::Nothing => Self::Nobody,
+        match unique_value(headers, &name) {
+            CookieValue::Conflicting => Self::Conflicting,
+            CookieValue::One(secret) if is_secret(secret) => Self::Known(secret),
+            CookieValue::Missing if name != VISITOR_COOKIE => match unique_value(headers, VISITOR_COOKIE) {
+                CookieValue::Conflicting => Self::Conflicting,
+                CookieValue::One(secret) if is_secret(secret) => Self::Legacy(secret),
+                CookieValue::One(_) | CookieValue::Missing => Self::Missing,
             },
-            Held::One(_) | Held::Nothing => Self::Nobody,
+            CookieValue::One(_) | CookieValue::Missing => Self::Missing,
         }
     }
 }
 
-/// When the visitor of a request came for the first time: now, or what their cookie says. Of whoever came before there was such a
-/// cookie, nothing is known.
+/// The time of the visitor's first visit: now for a new visitor, otherwise the time in their cookie. 0 for visitors from before
+/// that cookie existed.
 pub fn first_visit(headers: &HeaderMap, settings: &Settings) -> u64 {
-    match Identity::read(headers, settings) {
-        Identity::Nobody | Identity::Unclear => duplex_hub::now(),
-        Identity::Known(_) | Identity::Old(_) => cookie_value(headers, FIRST_VISIT_COOKIE)
+    match CookieIdentity::read(headers, settings) {
+        CookieIdentity::Missing | CookieIdentity::Conflicting => duplex_hub::now(),
+        CookieIdentity::Known(_) | CookieIdentity::Legacy(_) => cookie_value(headers, FIRST_VISIT_COOKIE)
             .and_then(|at| at.parse().ok())
             .unwrap_or_default(),
     }
@@ -173,48 +173,48 @@ pub fn first_visit(headers: &HeaderMap, settings: &Settings) -> u64 {
 
 fn first_visit_cookie(at: u64) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!(
-        "{FIRST_VISIT_COOKIE}={at}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"
+        "{FIRST_VISIT_COOKIE}={at}; Max-Age={COOKIE_SECONDS}; Path=/; SameSite=Lax"
     ))
     .ok()
 }
 
-/// What a page does for its visitor's identity.
+/// The identity that a page issues to its visitor.
 #[derive(Debug, Default)]
-pub struct Welcome {
-    /// What [`person`] takes until a request brings the visitor's own.
+pub struct IssuedIdentity {
+    /// The secret to use for this response, if the request has none.
     pub secret: String,
     pub cookies: Vec<HeaderValue>,
 }
 
-/// For an answer to a visitor: a secret for a new one, and a new name for an old cookie.
-pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -> Welcome {
+/// Issues a secret to a new visitor, and renews a cookie from before https under its prefixed name.
+pub fn issue_identity(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -> IssuedIdentity {
     let name = cookie_name(VISITOR_COOKIE, settings);
     let cookie = |value| Cookie {
         name: &name,
         value,
-        max_age: KEPT_SECONDS,
+        max_age: COOKIE_SECONDS,
         same_site: "Lax",
     };
-    match Identity::read(headers, settings) {
-        Identity::Known(_) => Welcome::default(),
-        Identity::Unclear => Welcome {
+    match CookieIdentity::read(headers, settings) {
+        CookieIdentity::Known(_) => IssuedIdentity::default(),
+        CookieIdentity::Conflicting => IssuedIdentity {
             secret: new_secret(),
             cookies: Vec::new(),
         },
-        Identity::Nobody => {
+        CookieIdentity::Missing => {
             let secret = new_secret();
             let cookies = [cookie(&secret).header(scheme), first_visit_cookie(duplex_hub::now())];
             let cookies = cookies.into_iter().flatten().collect();
-            Welcome { secret, cookies }
+            IssuedIdentity { secret, cookies }
         }
-        Identity::Old(secret) => {
+        CookieIdentity::Legacy(secret) => {
             let removed = Cookie {
                 name: VISITOR_COOKIE,
                 max_age: 0,
                 ..cookie("")
             };
             let cookies = [cookie(secret), removed].into_iter();
-            Welcome {
+            IssuedIdentity {
                 secret: String::new(),
                 cookies: cookies.filter_map(|cookie| cookie.header(scheme)).collect(),
             }
@@ -222,11 +222,11 @@ pub fn welcome(headers: &HeaderMap, settings: &Settings, scheme: ClientScheme) -
     }
 }
 
-/// Keeps a name that was chosen without scripts.
+/// A `Set-Cookie` header with a name that was chosen without scripts.
 pub fn name_cookie(name: &str) -> Option<HeaderValue> {
     let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
     HeaderValue::from_str(&format!(
-        "{NAME_COOKIE}={encoded}; Max-Age={KEPT_SECONDS}; Path=/; SameSite=Lax"
+        "{NAME_COOKIE}={encoded}; Max-Age={COOKIE_SECONDS}; Path=/; SameSite=Lax"
     ))
     .ok()
 }
@@ -234,20 +234,20 @@ pub fn name_cookie(name: &str) -> Option<HeaderValue> {
 /// 244 random bits.
 fn new_secret() -> String {
     let random = [(); SECRET_BYTES / 16].map(|()| uuid::Uuid::new_v4().into_bytes());
-    format!("{FORM}{}", BASE64URL_NOPAD.encode(random.as_flattened()))
+    format!("{SECRET_VERSION}{}", BASE64URL_NOPAD.encode(random.as_flattened()))
 }
 
-/// One cannot come from the public id to the secret. A secret of the first form has the id of its time, 64 bits, which stands in
-/// events; one of this form has 128 bits that nobody can make without the log's key. Whoever knows `n` ids of the first form finds
-/// a secret for one of them after about 2^64/n hashes.
-fn id_of(key: &Key, secret: &str) -> PersonId {
-    let first = is_first_secret(secret).then(|| first_id_of(secret));
+/// Derives the public id from a secret; the id does not reveal the secret. A secret of version 1 keeps its 64-bit id, which is
+/// recorded in events. A secret of version 2 gets 128 bits that cannot be computed without the log's key. With `n` known ids of
+/// version 1, an attacker finds a secret for one of them after about 2^64/n hashes.
+fn person_id(key: &Key, secret: &str) -> PersonId {
+    let first = is_v1_secret(secret).then(|| v1_person_id(secret));
     first
         .filter(|id| !duplex_hub::is_reserved(id))
         .unwrap_or_else(|| PersonId(HEXLOWER.encode(&key.code("visitor", secret))))
 }
 
-fn first_id_of(secret: &str) -> PersonId {
+fn v1_person_id(secret: &str) -> PersonId {
     let digest = Sha256::new()
         .chain_update("duplex visitor ")
         .chain_update(secret)
@@ -257,13 +257,13 @@ fn first_id_of(secret: &str) -> PersonId {
 
 fn is_secret(text: &str) -> bool {
     let random = text
-        .strip_prefix(FORM)
+        .strip_prefix(SECRET_VERSION)
         .map(|random| BASE64URL_NOPAD.decode(random.as_bytes()));
-    is_first_secret(text) || matches!(random, Some(Ok(bytes)) if bytes.len() == SECRET_BYTES)
+    is_v1_secret(text) || matches!(random, Some(Ok(bytes)) if bytes.len() == SECRET_BYTES)
 }
 
-/// Before public ids had a key.
-fn is_first_secret(text: &str) -> bool {
+/// Whether this is a secret of version 1, from before public ids were derived with a key.
+fn is_v1_secret(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
@@ -298,57 +298,57 @@ mod tests {
         }
     }
 
-    fn set(welcome: &Welcome) -> Vec<&str> {
-        welcome.cookies.iter().map(|cookie| cookie.to_str().unwrap()).collect()
+    fn set(issued: &IssuedIdentity) -> Vec<&str> {
+        issued.cookies.iter().map(|cookie| cookie.to_str().unwrap()).collect()
     }
 
     #[test]
-    fn a_new_visitor_gets_a_secret_that_no_script_reads() {
-        let plain = welcome(&HeaderMap::new(), &settings(None), HTTP);
+    fn a_new_visitor_gets_an_http_only_secret() {
+        let plain = issue_identity(&HeaderMap::new(), &settings(None), HTTP);
         let rest = "Max-Age=34560000; Path=/; SameSite=Lax; HttpOnly";
         assert_eq!(set(&plain)[0], format!("visitor={}; {rest}", plain.secret));
-        let proxied = welcome(&HeaderMap::new(), &settings(None), HTTPS);
+        let proxied = issue_identity(&HeaderMap::new(), &settings(None), HTTPS);
         assert_eq!(set(&proxied)[0], format!("visitor={}; {rest}; Secure", proxied.secret));
-        let public = welcome(&HeaderMap::new(), &settings(Some("https://duplex.example")), HTTPS);
+        let public = issue_identity(&HeaderMap::new(), &settings(Some("https://duplex.example")), HTTPS);
         assert_eq!(
             set(&public)[0],
             format!("__Host-visitor={}; {rest}; Secure", public.secret)
         );
-        let id = id_of(&Key::random(), &plain.secret);
-        assert!(!plain.secret.contains(&id.0) && plain.secret.starts_with(FORM));
+        let id = person_id(&Key::random(), &plain.secret);
+        assert!(!plain.secret.contains(&id.0) && plain.secret.starts_with(SECRET_VERSION));
         for kept in ["visitor=", "visitor=1", "visitor=ZZ", "visitor=v2.AAAA"] {
-            let welcome = welcome(&cookies(kept), &settings(None), HTTP);
-            let set = set(&welcome);
+            let issued = issue_identity(&cookies(kept), &settings(None), HTTP);
+            let set = set(&issued);
             assert!(set.len() == 2 && set[1].starts_with("arrival="), "{kept}: {set:?}");
         }
         for kept in [MINE, &new_secret()] {
             let kept = cookies(&format!("visitor={kept}"));
-            assert_eq!(set(&welcome(&kept, &settings(None), HTTP)), [""; 0]);
+            assert_eq!(set(&issue_identity(&kept, &settings(None), HTTP)), [""; 0]);
         }
     }
 
     #[test]
-    fn an_old_cookie_is_issued_anew_once() {
+    fn a_cookie_from_before_https_is_renewed_once() {
         let settings = settings(Some("https://duplex.example"));
         let old = cookies(&format!("visitor={MINE}"));
-        assert_eq!(Identity::read(&old, &settings), Identity::Old(MINE));
+        assert_eq!(CookieIdentity::read(&old, &settings), CookieIdentity::Legacy(MINE));
         let rest = "Path=/; SameSite=Lax; HttpOnly; Secure";
         assert_eq!(
-            set(&welcome(&old, &settings, HTTPS)),
+            set(&issue_identity(&old, &settings, HTTPS)),
             [
                 format!("__Host-visitor={MINE}; Max-Age=34560000; {rest}"),
                 format!("visitor=; Max-Age=0; {rest}")
             ]
         );
         let replaced = cookies(&format!("visitor={EVIL}; __Host-visitor={MINE}; visitor=1"));
-        assert_eq!(Identity::read(&replaced, &settings), Identity::Known(MINE));
-        assert_eq!(set(&welcome(&replaced, &settings, HTTPS)), [""; 0]);
+        assert_eq!(CookieIdentity::read(&replaced, &settings), CookieIdentity::Known(MINE));
+        assert_eq!(set(&issue_identity(&replaced, &settings, HTTPS)), [""; 0]);
         let broken = cookies(&format!("visitor={EVIL}; __Host-visitor=x"));
-        assert_eq!(Identity::read(&broken, &settings), Identity::Nobody);
+        assert_eq!(CookieIdentity::read(&broken, &settings), CookieIdentity::Missing);
     }
 
     #[test]
-    fn two_values_that_differ_are_no_identity_and_set_no_cookie() {
+    fn conflicting_cookies_are_no_identity_and_set_no_cookie() {
         for (public_url, pair) in [
             (None, ["visitor", "visitor"]),
             (Some("https://duplex.example"), ["visitor", "visitor"]),
@@ -356,17 +356,17 @@ mod tests {
         ] {
             let settings = settings(public_url);
             let both = cookies(&format!("{}={EVIL}; {}={MINE}", pair[0], pair[1]));
-            assert_eq!(Identity::read(&both, &settings), Identity::Unclear);
-            let [one, other] = [(); 2].map(|()| welcome(&both, &settings, HTTPS));
+            assert_eq!(CookieIdentity::read(&both, &settings), CookieIdentity::Conflicting);
+            let [one, other] = [(); 2].map(|()| issue_identity(&both, &settings, HTTPS));
             assert_eq!(set(&one), [""; 0]);
-            assert_ne!(one.secret, other.secret, "nobody shares an identity");
+            assert_ne!(one.secret, other.secret, "identities are not shared");
             let same = cookies(&format!("{}={MINE}; {}={MINE}", pair[0], pair[1]));
-            assert_ne!(Identity::read(&same, &settings), Identity::Unclear);
+            assert_ne!(CookieIdentity::read(&same, &settings), CookieIdentity::Conflicting);
         }
     }
 
     #[test]
-    fn a_name_is_kept_as_it_is() {
+    fn the_name_cookie_round_trips() {
         let cookie = name_cookie("김 a;b").unwrap();
         let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
         let kept = cookies(pair);
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_the_first_form_keeps_its_id_whatever_the_key() {
+    fn the_id_of_a_version_1_secret_is_independent_of_the_key() {
         let headers = cookies(&format!("visitor={MINE}"));
         for state in [state(), state()] {
             assert_eq!(
@@ -385,10 +385,10 @@ mod tests {
     }
 
     #[test]
-    fn without_the_key_nobody_comes_to_an_id() {
+    fn ids_depend_on_the_key() {
         let (one, other) = (state(), state());
-        let id = |state: &ServerState, otherwise: FallbackIdentity<'_>| {
-            person(state, &Grant::default(), &HeaderMap::new(), otherwise).id
+        let id = |state: &ServerState, fallback: FallbackIdentity<'_>| {
+            person(state, &Grant::default(), &HeaderMap::new(), fallback).id
         };
         let secret = new_secret();
         assert_ne!(

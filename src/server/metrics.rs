@@ -1,5 +1,5 @@
-//! `GET /metrics`: the node's figures as Prometheus reads them. Written here, from the node's own counters, rather than by a
-//! recorder beside them: there is one count of each thing, and it is exact.
+//! `GET /metrics` in Prometheus's text format. The metrics are rendered from the node's own counters, not from a separate recorder,
+//! so that each quantity is counted once, exactly.
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
 mod format;
@@ -9,146 +9,149 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use self::format::{Metric, Out, Source, Value, counter, gauge, write};
+use self::format::{Metric, MetricWriter, Source, Value, counter, gauge, write};
 use super::snapshot::{NodeSnapshot, log_stats};
 use super::state::ServerState;
 use duplex_axum::connection;
 use duplex_hub::HubStats;
 
-fn by_kind(of: &Source<'_>, out: &mut Out, field: fn(&HubStats) -> u64) {
-    for (kind, stats) in &of.now.kinds {
-        out.put(&[("kind", kind)], field(stats));
+fn by_kind(source: &Source<'_>, out: &mut MetricWriter, field: fn(&HubStats) -> u64) {
+    for (kind, stats) in &source.node.kinds {
+        out.sample(&[("kind", kind)], field(stats));
     }
 }
 
-/// All of them; the README has this list.
+/// All metrics. The README lists them; a test compares the two.
 pub const METRICS: &[Metric] = &[
     gauge(
         "duplex_info",
         "node, version",
         "1, with the node's name and version",
-        |of, out| {
-            out.put(&[("node", &of.now.node), ("version", env!("CARGO_PKG_VERSION"))], 1);
+        |source, out| {
+            out.sample(
+                &[("node", &source.node.node), ("version", env!("CARGO_PKG_VERSION"))],
+                1,
+            );
         },
     ),
-    gauge("duplex_uptime_seconds", "", "Since the start", |of, out| {
-        out.one(of.now.uptime.as_secs_f64())
+    gauge("duplex_uptime_seconds", "", "Time since the start", |source, out| {
+        out.value(source.node.uptime.as_secs_f64())
     }),
     gauge(
         "duplex_connections",
         "transport",
-        "Open now; echo: endpoints' sockets, stage: what is no topic, signals: the vitals' sockets",
-        |of, out| {
-            let counters = &of.now.counters;
+        "Open connections; echo: sockets of application endpoints, stage: simulations, signals: sockets of server-owned values",
+        |source, out| {
+            let counters = &source.node.counters;
             for kind in connection::TransportKind::ALL {
-                out.put(&[("transport", kind.name())], counters.open(kind));
+                out.sample(&[("transport", kind.name())], counters.open(kind));
             }
         },
     ),
     counter(
         "duplex_connections_opened_total",
         "transport",
-        "A poll is one",
-        |of, out| {
+        "Connections opened; each poll counts as one",
+        |source, out| {
             for kind in connection::TransportKind::ALL {
-                out.put(&[("transport", kind.name())], of.now.counters.opened(kind));
+                out.sample(&[("transport", kind.name())], source.node.counters.opened(kind));
             }
         },
     ),
     counter(
         "duplex_cut_offs_total",
         "reason",
-        "Conversations that the server ended: the peer took nothing (slow), said nothing (silent), broke the protocol (breach), held most of full buffers (memory) or was banned (banned)",
-        |of, out| {
+        "Connections that the server closed: the peer did not read (slow), sent nothing (silent), violated the protocol (breach), held the most buffered bytes when the buffers were full (memory) or was banned (banned)",
+        |source, out| {
             for cut in connection::DisconnectReason::ALL {
-                out.put(&[("reason", cut.name())], of.now.counters.disconnects(cut));
+                out.sample(&[("reason", cut.name())], source.node.counters.disconnects(cut));
             }
         },
     ),
     counter(
         "duplex_refused_total",
         "limit",
-        "Asked beyond a limit of one address or one person, and refused",
-        |of, out| {
-            for (limit, count) in &of.now.refused {
-                out.put(&[("limit", limit)], *count);
+        "Requests rejected by a quota of one address or one person",
+        |source, out| {
+            for (limit, count) in &source.node.refused {
+                out.sample(&[("limit", limit)], *count);
             }
         },
     ),
     counter(
         "duplex_messages_received_total",
         "",
-        "WebSocket messages and posted frames",
-        |of, out| out.put(&[], of.now.counters.received),
+        "WebSocket messages and posted frames received",
+        |source, out| out.sample(&[], source.node.counters.received),
     ),
     counter(
         "duplex_messages_sent_total",
         "",
-        "WebSocket messages, and frames over the fallbacks",
-        |of, out| out.put(&[], of.now.counters.sent),
+        "WebSocket messages sent, and frames sent over the fallbacks",
+        |source, out| out.sample(&[], source.node.counters.sent),
     ),
     counter(
         "duplex_network_received_bytes_total",
         "",
-        "Over TCP, whatever they carry",
-        |of, out| out.put(&[], of.now.counters.bytes_in),
+        "Bytes received over TCP, all protocols",
+        |source, out| out.sample(&[], source.node.counters.bytes_in),
     ),
     counter(
         "duplex_network_sent_bytes_total",
         "",
-        "Over TCP, whatever they carry",
-        |of, out| out.put(&[], of.now.counters.bytes_out),
+        "Bytes sent over TCP, all protocols",
+        |source, out| out.sample(&[], source.node.counters.bytes_out),
     ),
     counter(
         "duplex_http_responses_total",
         "class",
-        "By status, 1xx to 5xx",
-        |of, out| {
+        "HTTP responses by status class, 1xx to 5xx",
+        |source, out| {
             for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"]
                 .into_iter()
-                .zip(of.now.counters.responses)
+                .zip(source.node.counters.responses)
             {
-                out.put(&[("class", class)], count);
+                out.sample(&[("class", class)], count);
             }
         },
     ),
     counter(
         "duplex_requests_refused_total",
         "reason",
-        "Turned away before any route saw them: for a host that is not served (host), from a page of another origin (origin)",
-        |of, out| {
+        "Requests rejected before routing: for a host that is not served (host), from a page of another origin (origin)",
+        |source, out| {
             for why in connection::RefusalReason::ALL {
-                out.put(&[("reason", why.name())], of.now.counters.refused(why));
+                out.sample(&[("reason", why.name())], source.node.counters.refused(why));
             }
         },
     ),
     counter(
         "duplex_tls_handshakes_failed_total",
         "",
-        "Connections that spoke no TLS, or took too long to",
-        |of, out| out.put(&[], of.now.counters.failed_handshakes),
+        "TLS handshakes that failed or timed out",
+        |source, out| out.sample(&[], source.node.counters.failed_handshakes),
     ),
-    gauge("duplex_topics", "kind", "Awake now", |of, out| {
-        by_kind(of, out, |stats| stats.topics)
+    gauge("duplex_topics", "kind", "Active topics", |source, out| {
+        by_kind(source, out, |stats| stats.topics)
     }),
     gauge(
         "duplex_members",
         "kind",
-        "Sessions in topics now; one counts once for each of its topics",
-        |of, out| by_kind(of, out, |stats| stats.members),
+        "Current subscriptions; a session counts once for each of its topics",
+        |source, out| by_kind(source, out, |stats| stats.members),
     ),
     counter(
         "duplex_commands_total",
         "kind, outcome",
-        "Answered: accepted, rejected, or again (sent twice, answered from memory)",
-        |of, out| {
-            for (kind, stats) in &of.now.kinds {
+        "Commands answered: accepted, rejected, or again (a duplicate, which gets the first answer)",
+        |source, out| {
+            for (kind, stats) in &source.node.kinds {
                 for (outcome, count) in [
                     ("accepted", stats.commands),
                     ("rejected", stats.rejected),
                     ("again", stats.again),
                 ] {
-                    out.put(&[("kind", kind), ("outcome", outcome)], count);
+                    out.sample(&[("kind", kind), ("outcome", outcome)], count);
                 }
             }
         },
@@ -156,155 +159,171 @@ pub const METRICS: &[Metric] = &[
     counter(
         "duplex_refused_parts_total",
         "kind",
-        "Parts of accepted commands that did not count, such as readings of a report that are no numbers",
-        |of, out| {
-            for (kind, count) in &of.now.refused_parts {
-                out.put(&[("kind", kind)], *count);
+        "Rejected parts of accepted commands, such as readings of a report that are not numbers",
+        |source, out| {
+            for (kind, count) in &source.node.refused_parts {
+                out.sample(&[("kind", kind)], *count);
             }
         },
     ),
-    counter("duplex_events_total", "kind", "Kept and shown", |of, out| {
-        by_kind(of, out, |stats| stats.events)
-    }),
+    counter(
+        "duplex_events_total",
+        "kind",
+        "Events appended and published",
+        |source, out| by_kind(source, out, |stats| stats.events),
+    ),
     counter(
         "duplex_deliveries_total",
         "kind",
-        "Events given to readers; one counts once for each reader",
-        |of, out| by_kind(of, out, |stats| stats.delivered),
+        "Events delivered; one counts once for each reader",
+        |source, out| by_kind(source, out, |stats| stats.delivered),
     ),
     counter(
         "duplex_conflated_events_total",
         "kind",
-        "Events that slow readers were spared",
-        |of, out| by_kind(of, out, |stats| stats.conflated),
+        "Events skipped for slow readers, superseded by newer ones",
+        |source, out| by_kind(source, out, |stats| stats.conflated),
     ),
     counter(
         "duplex_appends_total",
         "kind",
-        "Batches of commands handed to the log",
-        |of, out| by_kind(of, out, |stats| stats.appends),
+        "Batches appended to the log",
+        |source, out| by_kind(source, out, |stats| stats.appends),
     ),
     counter(
         "duplex_failed_appends_total",
         "kind",
-        "Of those, the ones that the log did not keep",
-        |of, out| by_kind(of, out, |stats| stats.failed_appends),
+        "Batches that the log failed to append",
+        |source, out| by_kind(source, out, |stats| stats.failed_appends),
     ),
     counter(
         "duplex_log_reads_total",
         "kind",
-        "Pages read from the log for readers that the ring could not serve",
-        |of, out| by_kind(of, out, |stats| stats.log_reads),
+        "Pages read from the log for readers that fell behind the ring",
+        |source, out| by_kind(source, out, |stats| stats.log_reads),
     ),
     counter(
         "duplex_forwards_total",
         "outcome",
-        "Commands from topic to topic: delivered or lost",
-        |of, out| {
-            out.put(&[("outcome", "delivered")], of.now.hub.forwards);
-            out.put(&[("outcome", "lost")], of.now.hub.forwards_lost);
+        "Commands between topics: delivered or lost",
+        |source, out| {
+            out.sample(&[("outcome", "delivered")], source.node.hub.forwards);
+            out.sample(&[("outcome", "lost")], source.node.hub.forwards_lost);
         },
     ),
     gauge(
         "duplex_forwards_waiting",
         "",
-        "Commands from topic to topic that are kept and not delivered yet",
-        |of, out| out.put(&[], of.now.forwards_waiting),
+        "Commands between topics that are stored and not delivered yet",
+        |source, out| out.sample(&[], source.node.forwards_waiting),
     ),
     gauge(
         "duplex_waiting_commands",
         "",
-        "Commands and questions in the topics' queues",
-        |of, out| out.put(&[], of.now.waiting()),
+        "Requests in the topics' queues",
+        |source, out| out.sample(&[], source.node.waiting()),
     ),
     gauge(
         "duplex_log_waiting_jobs",
         "",
-        "In the queue of the log's writer",
-        |of, out| out.put(&[], of.now.log.waiting),
+        "Jobs in the queue of the log's writer",
+        |source, out| out.sample(&[], source.node.log.waiting),
     ),
     counter(
         "duplex_log_commits_total",
         "",
-        "Each one wait for the disk",
-        |of, out| out.put(&[], of.now.log.commits),
+        "Commits of the log; each is one sync to disk",
+        |source, out| out.sample(&[], source.node.log.commits),
     ),
     Metric {
         name: "duplex_log_commit_duration_seconds",
-        help: "From a batch's beginning until it is on the disk",
+        help: "Duration of a commit, from the start of the batch until it is on disk",
         labels: "le",
-        value: Value::Histogram(|of| of.now.log.latency),
+        value: Value::Histogram(|source| source.node.log.latency),
     },
     gauge(
         "duplex_log_size_bytes",
         "",
-        "On the disk, the journal included",
-        |of, out| out.put(&[], of.kept.bytes),
+        "Size of the log on disk, including the journal",
+        |source, out| out.sample(&[], source.log.bytes),
     ),
     gauge(
         "duplex_log_limit_bytes",
         "",
-        "What its size may be before appends are refused; the disk may end before",
-        |of, out| {
-            if let Some(most) = of.kept.most {
-                out.put(&[], most);
+        "Size at which the log rejects appends; the disk may be full earlier",
+        |source, out| {
+            if let Some(most) = source.log.most {
+                out.sample(&[], most);
             }
         },
     ),
-    gauge("duplex_log_topics", "kind", "That ever had an event", |of, out| {
-        for (kind, census) in &of.kept.kinds {
-            out.put(&[("kind", kind)], census.topics);
-        }
-    }),
-    gauge("duplex_log_events", "kind", "That retention left", |of, out| {
-        for (kind, census) in &of.kept.kinds {
-            out.put(&[("kind", kind)], census.events);
-        }
-    }),
+    gauge(
+        "duplex_log_topics",
+        "kind",
+        "Topics that ever had an event",
+        |source, out| {
+            for (kind, stats) in &source.log.kinds {
+                out.sample(&[("kind", kind)], stats.topics);
+            }
+        },
+    ),
+    gauge(
+        "duplex_log_events",
+        "kind",
+        "Events retained in the log",
+        |source, out| {
+            for (kind, stats) in &source.log.kinds {
+                out.sample(&[("kind", kind)], stats.events);
+            }
+        },
+    ),
     counter(
         "duplex_log_lines_total",
         "level",
-        "Lines of error and warn that `--log` lets through",
-        |of, out| {
-            out.put(&[("level", "error")], of.now.errors);
-            out.put(&[("level", "warn")], of.now.warnings);
+        "Log lines of the levels error and warn that pass the filter of `--log`",
+        |source, out| {
+            out.sample(&[("level", "error")], source.node.errors);
+            out.sample(&[("level", "warn")], source.node.warnings);
         },
     ),
     gauge(
         "duplex_feed_running",
         "feed",
-        "1, or 0 while it waits to be started again",
-        |of, out| {
-            for feed in &of.now.feeds {
-                out.put(&[("feed", &feed.name)], feed.running.into());
+        "1 while the background task runs, 0 while it waits to be restarted",
+        |source, out| {
+            for feed in &source.node.feeds {
+                out.sample(&[("feed", &feed.name)], feed.running.into());
             }
         },
     ),
     counter(
         "duplex_feed_failures_total",
         "feed",
-        "Times that it ended before the node",
-        |of, out| {
-            for feed in &of.now.feeds {
-                out.put(&[("feed", &feed.name)], feed.failures);
+        "Times that the background task ended or panicked",
+        |source, out| {
+            for feed in &source.node.feeds {
+                out.sample(&[("feed", &feed.name)], feed.failures);
             }
         },
     ),
-    gauge("process_resident_memory_bytes", "", "As the kernel says", |of, out| {
-        out.put(&[], of.now.process.resident_bytes)
+    gauge("process_resident_memory_bytes", "", "Resident memory", |source, out| {
+        out.sample(&[], source.node.process.resident_bytes)
     }),
-    counter("process_cpu_seconds_total", "", "User and system time", |of, out| {
-        out.one(of.now.process.cpu_seconds)
-    }),
-    gauge("process_open_fds", "", "Open file descriptors", |of, out| {
-        out.put(&[], of.now.process.open_files)
+    counter(
+        "process_cpu_seconds_total",
+        "",
+        "User and system time",
+        |source, out| out.value(source.node.process.cpu_seconds),
+    ),
+    gauge("process_open_fds", "", "Open file descriptors", |source, out| {
+        out.sample(&[], source.node.process.open_files)
     }),
 ];
 
 /// `GET /metrics`
-pub async fn show(State(state): State<ServerState>) -> Response {
-    let kept = log_stats(&state).await;
-    let text = write(METRICS, &NodeSnapshot::read(&state), &kept);
+pub async fn get_metrics(State(state): State<ServerState>) -> Response {
+    let log = log_stats(&state).await;
+    let text = write(METRICS, &NodeSnapshot::read(&state), &log);
     let headers = [
         (
             header::CONTENT_TYPE,
@@ -315,8 +334,8 @@ pub async fn show(State(state): State<ServerState>) -> Response {
     (headers, text).into_response()
 }
 
-/// Counts every answer by its status.
-pub async fn count(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+/// Middleware that counts every response by its status.
+pub async fn count_responses(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     state.counters.count_response(response.status().as_u16());
     response
@@ -329,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_say_what_they_are() {
+    fn metric_names_follow_prometheus_conventions() {
         let mut names = HashSet::new();
         for Metric { name, value, .. } in METRICS {
             assert!(names.insert(name), "{name} is there twice");
@@ -342,7 +361,7 @@ mod tests {
         }
     }
 
-    /// The README's table is made of this list; when it is not, what it should be is printed here.
+    /// On failure, prints the table that the README should contain.
     #[test]
     fn every_metric_is_in_the_readme() {
         let rows = METRICS.iter().map(|metric| {

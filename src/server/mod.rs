@@ -1,4 +1,4 @@
-//! The server: where its parts are put together. Knows the list of applications and no application by name.
+//! The server: its router, middleware and background tasks. Depends on the list of applications, on no application by name.
 
 pub mod access;
 mod assets;
@@ -55,30 +55,30 @@ use duplex_axum::error::Problem;
 use duplex_axum::listen::Server;
 use duplex_axum::{endpoint, guard, health, ingest, simulation};
 
-/// Everything that this server answers. The binary and the tests serve this and nothing else. To list the pages, Leptos keeps
-/// every resource of the process from loading: a page with topics that is rendered meanwhile waits for ever.
+/// The server's router; the binary and the tests serve the same one. While Leptos lists the pages' routes it suppresses the loading
+/// of every resource of the process, so a page with topics that is rendered at that time never completes.
 pub fn router(state: ServerState) -> Router {
     let apps = &state.apps;
     let (pages, paths) = pages::routes(&state, apps.forms(), apps.command_forms());
-    let files = assets::files(Path::new(&*state.options.site_root), pages::missing, state.clone())
+    let files = assets::files(Path::new(&*state.options.site_root), pages::not_found, state.clone())
         .layer(from_fn_with_state(paths, page_paths::redirect));
     Router::new()
         .merge(health::routes(state.gateway.clone()))
-        .route("/api/vitals", get(vitals::show))
+        .route("/api/vitals", get(vitals::get_vitals))
         .merge(duplex_axum::routes(state.gateway.clone()))
         .merge(endpoint::routes(state.gateway.clone(), apps.endpoints()))
         .merge(ingest::routes(state.gateway.clone(), apps.ingest_endpoints()))
         .merge(simulation::routes(state.gateway.clone(), &state.simulations))
         .merge(unread::route::routes(apps.unread_endpoints()))
-        .route(signals::SIGNALS_PATH, any(signals::socket::enter))
+        .route(signals::SIGNALS_PATH, any(signals::socket::upgrade_socket))
         .route(
             PREFERENCES_PATH,
-            post(preferences::keep).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
+            post(preferences::save).layer(DefaultBodyLimit::max(limits::FORM_BYTES)),
         )
         .merge(
             pages
                 .layer(from_fn_with_state(state.clone(), quota::pages))
-                .layer(from_fn(page_paths::refuse_dots)),
+                .layer(from_fn(page_paths::reject_dot_segments)),
         )
         .merge(operator::routes())
         .merge(hydration::routes())
@@ -95,18 +95,18 @@ pub fn router(state: ServerState) -> Router {
         .layer(from_fn_with_state(state.gateway.clone(), guard::quota))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(headers::secure))
-        .layer(from_fn_with_state(state.clone(), metrics::count))
+        .layer(from_fn_with_state(state.clone(), metrics::count_responses))
         .layer(from_fn_with_state(state.clone(), measure::count_bytes))
         .layer(from_fn_with_state(state.gateway.clone(), guard::client_addr))
         .with_state(state)
 }
 
-/// What the reception answers: health checks, and whoever finds no place.
+/// The router for connections beyond the limit: health checks work, everything else gets 503.
 fn health_router(state: ServerState) -> Router {
     health::routes(state.gateway.clone())
-        .fallback(async || Problem::unavailable("The server has as many connections as it may.").into_response())
+        .fallback(async || Problem::unavailable("The server has reached its connection limit.").into_response())
         .layer(from_fn(headers::secure))
-        .layer(from_fn_with_state(state.clone(), metrics::count))
+        .layer(from_fn_with_state(state.clone(), metrics::count_responses))
         .with_state(state)
 }
 
@@ -118,15 +118,15 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     .into_response()
 }
 
-/// Serves at `listener` until the shutdown begins, then until everything open has ended or the deadline has passed. Lists its
-/// routes when it is called, not when it is awaited: see [`router`].
+/// Serves at `listener` until shutdown begins, then drains until every connection has ended or the deadline has passed. The routes
+/// are built when this is called, not when the future is polled: see [`router`].
 pub fn run(listener: TcpListener, state: ServerState) -> impl Future<Output = ()> + Send {
     let router = router(state.clone());
     serve(listener, router, state)
 }
 
-/// TCP connections at once: for so many sockets, and no more than the process may have files open beside its own.
-fn most_connections(sockets: usize) -> usize {
+/// The limit of concurrent TCP connections: enough for `sockets` WebSockets, within the process's limit of open files.
+fn connection_limit(sockets: usize) -> usize {
     let wanted = sockets.saturating_mul(limits::TCP_PER_SOCKET);
     let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
     let possible = usize::try_from(files.saturating_sub(limits::OTHER_FILES)).unwrap_or(usize::MAX);
@@ -145,9 +145,9 @@ async fn serve(listener: TcpListener, router: Router, state: ServerState) {
     moderation::start(&state).await;
     background::start(&state);
     monitor::start(&state);
-    access::watch(&state);
+    access::start_token_watcher(&state);
     let server = Server::new(router, state.gateway.clone())
-        .max_connections(most_connections(state.settings.max_connections))
+        .max_connections(connection_limit(state.settings.max_connections))
         .drain_deadline(state.settings.drain_deadline)
         .health(health_router(state));
     server.serve(listener).await;

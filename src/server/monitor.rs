@@ -1,4 +1,4 @@
-//! Takes a sample of the node at times and says it in the node's topic, where it stays for ten minutes. Knows no page.
+//! Samples the node's statistics periodically and publishes them in the status topic, which retains ten minutes of them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -15,11 +15,11 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId};
 use duplex_protocol::topic::TopicName;
 
-/// Topics that a sample names.
+/// Number of topics listed in a sample.
 const BUSIEST: usize = 10;
 
-/// Samples from one census of the log to the next: it looks at every topic that was ever written to.
-const CENSUS_EVERY: u64 = 5;
+/// The log's statistics are refreshed every so many samples, because that reads every topic ever written to.
+const LOG_STATS_EVERY: u64 = 5;
 
 pub fn start(state: &ServerState) {
     let state = state.clone();
@@ -27,43 +27,43 @@ pub fn start(state: &ServerState) {
     state.shutdown.clone().spawn(async move {
         tokio::select! {
             () = state.shutdown.begun() => {}
-            () = watch(&state, &topic) => {}
+            () = run(&state, &topic) => {}
         }
     });
 }
 
-async fn watch(state: &ServerState, topic: &TopicName) {
+async fn run(state: &ServerState, topic: &TopicName) {
     let mut ticks = interval(Duration::from_secs(SAMPLE_SECONDS));
-    // A sample that came late is not made up for: each is of the time since the one before.
+    // A late tick is not caught up: each sample covers the time since the one before.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut before, mut kept) = (None, LogStats::default());
+    let (mut before, mut log) = (None, LogStats::default());
     for number in 0_u64.. {
         ticks.tick().await;
-        if number % CENSUS_EVERY == 0 {
-            kept = log_stats(state).await;
+        if number % LOG_STATS_EVERY == 0 {
+            log = log_stats(state).await;
         }
         let now = NodeSnapshot::read(state);
         if let Some(before) = before.replace(now.clone()) {
-            let sample = TopicCommand::new(topic.clone(), &sample(&before, &now, &kept));
+            let sample = TopicCommand::new(topic.clone(), &sample(&before, &now, &log));
             let id = CommandId::from_bits(uuid::Uuid::now_v7().as_u128());
             if let Ok(sample) = sample
                 && let Answer::Rejected(why) = state.hub.tell_command(id, sample).await
             {
-                tracing::debug!("a sample is lost: {why}");
+                tracing::debug!("a status sample was rejected: {why}");
             }
         }
     }
 }
 
-fn sample(before: &NodeSnapshot, now: &NodeSnapshot, kept: &LogStats) -> Sample {
-    let kinds = kept.kinds.iter().map(|(kind, census)| StoredKind {
+fn sample(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Sample {
+    let kinds = log.kinds.iter().map(|(kind, stats)| StoredKind {
         kind: kind.clone(),
-        topics: census.topics,
-        events: census.events,
+        topics: stats.topics,
+        events: stats.events,
     });
     Sample {
         at: duplex_hub::now(),
-        point: point(before, now, kept),
+        point: point(before, now, log),
         detail: Detail {
             node: now.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -75,38 +75,43 @@ fn sample(before: &NodeSnapshot, now: &NodeSnapshot, kept: &LogStats) -> Sample 
     }
 }
 
-fn point(before: &NodeSnapshot, now: &NodeSnapshot, kept: &LogStats) -> Point {
+fn point(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Point {
     let mut point = Point::default();
-    for (way, series) in TransportKind::ALL.into_iter().zip([
+    for (kind, series) in TransportKind::ALL.into_iter().zip([
         Series::Endpoint,
         Series::WebSocket,
         Series::Sse,
         Series::Poll,
         Series::Simulation,
     ]) {
-        point.set(series, now.counters.open(way));
+        point.set(series, now.counters.open(kind));
     }
     point.set(Series::Topics, now.hub.topics);
     point.set(Series::Subscribers, now.hub.members);
     point.set(Series::Waiting, now.waiting());
     point.set(Series::LogWaiting, now.log.waiting);
-    point.set(Series::LogBytes, kept.bytes);
+    point.set(Series::LogBytes, log.bytes);
     point.set(Series::Memory, now.process.resident_bytes);
     let (hub, then) = (&now.hub, &before.hub);
-    let mut came = |series, now: u64, before: u64| point.set(series, now.saturating_sub(before));
-    came(Series::Commands, hub.commands, then.commands);
-    came(Series::Rejected, hub.rejected, then.rejected);
-    came(Series::Events, hub.events, then.events);
-    came(Series::Delivered, hub.delivered, then.delivered);
-    came(Series::Conflated, hub.conflated, then.conflated);
-    came(Series::Errors, now.errors, before.errors);
+    let mut count = |series, now: u64, before: u64| point.set(series, now.saturating_sub(before));
+    count(Series::Commands, hub.commands, then.commands);
+    count(Series::Rejected, hub.rejected, then.rejected);
+    count(Series::Events, hub.events, then.events);
+    count(Series::Delivered, hub.delivered, then.delivered);
+    count(Series::Conflated, hub.conflated, then.conflated);
+    count(Series::Errors, now.errors, before.errors);
     let (counters, then) = (&now.counters, &before.counters);
-    let cuts = |reading: &CounterSnapshot| DisconnectReason::ALL.iter().map(|why| reading.disconnects(*why)).sum();
-    came(Series::Disconnects, cuts(counters), cuts(then));
-    came(Series::BytesIn, counters.bytes_in, then.bytes_in);
-    came(Series::BytesOut, counters.bytes_out, then.bytes_out);
-    came(Series::MessagesIn, counters.received, then.received);
-    came(Series::MessagesOut, counters.sent, then.sent);
+    let disconnects = |snapshot: &CounterSnapshot| {
+        DisconnectReason::ALL
+            .iter()
+            .map(|reason| snapshot.disconnects(*reason))
+            .sum()
+    };
+    count(Series::Disconnects, disconnects(counters), disconnects(then));
+    count(Series::BytesIn, counters.bytes_in, then.bytes_in);
+    count(Series::BytesOut, counters.bytes_out, then.bytes_out);
+    count(Series::MessagesIn, counters.received, then.received);
+    count(Series::MessagesOut, counters.sent, then.sent);
     let commits = now.log.latency.since(&before.log.latency);
     point.set(Series::CommitP50, commits.quantile(0.5).unwrap_or(0));
     point.set(Series::CommitP99, commits.quantile(0.99).unwrap_or(0));
@@ -115,16 +120,16 @@ fn point(before: &NodeSnapshot, now: &NodeSnapshot, kept: &LogStats) -> Point {
 
 fn busiest(before: &[TopicStats], now: &[TopicStats]) -> Vec<BusyTopic> {
     let then: HashMap<&TopicName, Seq> = before.iter().map(|topic| (&topic.topic, topic.seq)).collect();
-    // The map is by what counts; of equals the names decide.
+    // Sorted by rank; ties are broken by name.
     let mut found: BTreeMap<_, BusyTopic> = BTreeMap::new();
-    for figures in now {
+    for stats in now {
         let TopicStats {
             topic,
             seq,
             woke,
             subscribers,
             ..
-        } = figures;
+        } = stats;
         let events = seq.saturating_sub(then.get(topic).copied().unwrap_or(*woke));
         let rank = (u64::MAX - events, u64::MAX - subscribers, topic.as_str());
         let busy = BusyTopic {
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_come_first_and_the_others_not_at_all() {
+    fn only_the_busiest_topics_are_listed_in_order() {
         let before = [topic("a/1", 5, 0), topic("a/2", 5, 0)];
         let woken = TopicStats {
             woke: 97,

@@ -10,17 +10,17 @@ use crate::wire::notice::{Audience, Notice, NoticeCommand};
 ///
 /// # Errors
 ///
-/// Where the audience has no topic.
+/// If the audience's topic name is malformed.
 pub fn command(audience: &Audience, notice: &Notice) -> Result<TopicCommand, CommandError> {
     TopicCommand::new(audience.topic()?, &NoticeCommand::Send(notice))
 }
 
-/// The forward that sends a notice to `audience`; none if the audience has no topic.
+/// The forward that sends a notice to `audience`; `None` if the audience's topic name is malformed.
 pub fn forward(audience: &Audience, notice: &Notice) -> Option<Forward> {
     command(audience, notice).ok().map(Forward::from)
 }
 
-/// Sends a notice. A second call with the same id has no effect.
+/// Sends a notice. Idempotent by `id`.
 pub async fn send(hub: &Hub, audience: &Audience, notice: &Notice, id: CommandId) -> Answer {
     match command(audience, notice) {
         Ok(command) => hub.tell_command(id, command).await,

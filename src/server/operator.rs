@@ -1,5 +1,4 @@
-//! The addresses for whoever runs the server: metrics, the topics that are awake, the log's events, a copy of it. Each asks for
-//! a role; who has it says [`super::access`].
+//! Routes for operators: metrics, the active topics, events of the log, a backup. Each requires a role; see [`super::access`].
 
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -25,7 +24,7 @@ pub const BACKUP_PATH: &str = "/api/operator/backup";
 
 pub fn routes() -> Router<ServerState> {
     let read = Router::new()
-        .route("/metrics", get(metrics::show))
+        .route("/metrics", get(metrics::get_metrics))
         .route(TOPICS_PATH, get(topics))
         .route(EVENTS_PATH, get(events))
         .layer(from_fn(readers_only));
@@ -35,7 +34,7 @@ pub fn routes() -> Router<ServerState> {
     access::sign_in::routes().merge(read).merge(operate)
 }
 
-/// What programs with the role `read` may see, too.
+/// Admits the role `read`.
 async fn readers_only(grant: Grant, request: Request, next: Next) -> Response {
     guarded(&grant, Needed::Read, request, next).await
 }
@@ -53,7 +52,7 @@ async fn guarded(grant: &Grant, needed: Needed<'_>, request: Request, next: Next
 
 const UNSTORED: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
-/// `GET` [`TOPICS_PATH`]: those that are awake, by name.
+/// `GET` [`TOPICS_PATH`]: the active topics, sorted by name.
 async fn topics(State(state): State<ServerState>) -> Response {
     let mut topics: Vec<TopicStats> = state.hub.awake();
     topics.sort_by(|one, other| one.topic.cmp(&other.topic));
@@ -67,10 +66,10 @@ struct After {
     after: Seq,
 }
 
-/// A page of a topic's log, in order; the next one begins after its last event.
+/// A page of a topic's events, in order; the next page begins after its last event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogPage {
-    /// Of the newest event.
+    /// The cursor of the newest event.
     pub head: Cursor,
     pub events: Vec<(Seq, Blob)>,
 }
@@ -82,7 +81,7 @@ async fn events(
     Query(After { topic, after }): Query<After>,
 ) -> Response {
     let hub = grant.hub(&state.hub);
-    // Operators read every log; the role `read` what is nobody's own.
+    // Operators may read every topic; the role `read` only those that are not private to a person.
     if !grant.is_operator() && hub.admit(duplex_hub::Principal::program().person, &topic).is_err() {
         return wrong_role(Needed::Operator.role(), grant.roles()).into_response();
     }
@@ -95,7 +94,7 @@ async fn events(
             (UNSTORED, Json(LogPage { head, events })).into_response()
         }
         Err(Denied::Unavailable | Denied::Full) => {
-            Problem::unavailable("The topic cannot be reached now.").into_response()
+            Problem::unavailable("The topic is unavailable now.").into_response()
         }
         Err(_) => Problem::not_found("There is no such topic.").into_response(),
     }

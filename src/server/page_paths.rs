@@ -1,4 +1,4 @@
-//! The one address of each page: `/chat/` and `/Chat` lead to `/chat`.
+//! Canonical paths of pages: `/chat/` and `/Chat` redirect to `/chat`.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use axum::response::{IntoResponse, Response};
 
 use duplex_axum::error::Problem;
 
-/// The paths of all pages, with parameters as Axum writes them: `/chat/{room}`.
+/// The paths of all pages, in Axum's syntax: `/chat/{room}`.
 #[derive(Debug, Clone)]
 pub struct PagePaths(Arc<[String]>);
 
 impl PagePaths {
-    pub fn of<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
         Self(paths.map(str::to_owned).collect())
     }
 
-    /// The address of the page that this path means, if it is written in another way: with a slash at its end, with more than one
-    /// between its parts, or with capital letters in the parts that are the page's own.
+    /// The canonical path of a page, if `path` is another spelling of it: with a trailing slash, with repeated slashes, or with
+    /// capital letters in its static segments.
     fn canonical(&self, path: &str) -> Option<String> {
         let typed: Vec<&str> = parts(path).collect();
-        let found = self.0.iter().find_map(|page| written_as(page, &typed))?;
+        let found = self.0.iter().find_map(|page| match_page(page, &typed))?;
         (found != path).then_some(found)
     }
 }
@@ -31,7 +31,7 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !part.is_empty())
 }
 
-fn written_as(page: &str, typed: &[&str]) -> Option<String> {
+fn match_page(page: &str, typed: &[&str]) -> Option<String> {
     let own: Vec<&str> = parts(page).collect();
     if own.len() != typed.len() {
         return None;
@@ -44,7 +44,7 @@ fn written_as(page: &str, typed: &[&str]) -> Option<String> {
     path.map(|path| if path.is_empty() { "/".to_owned() } else { path })
 }
 
-/// Sends whoever asks for a page by another path to its own, with the query and, by the status 308, with what they post.
+/// Middleware that redirects to the canonical path of a page. The query stays and, by status 308, the method and the body.
 pub async fn redirect(State(pages): State<PagePaths>, request: Request, next: Next) -> Response {
     let uri = request.uri();
     let Some(mut location) = pages.canonical(uri.path()) else {
@@ -56,8 +56,9 @@ pub async fn redirect(State(pages): State<PagePaths>, request: Request, next: Ne
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response()
 }
 
-/// Browsers take dot segments away before they ask, and so does the router, which would render another page than was asked for.
-pub async fn refuse_dots(request: Request, next: Next) -> Response {
+/// Middleware that rejects dot segments. Browsers resolve them before a request; the router of the pages would resolve them too and
+/// render another page than the one requested.
+pub async fn reject_dot_segments(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_dot = |part: &str| {
         let part = part.to_ascii_lowercase().replace("%2e", ".");
@@ -76,11 +77,11 @@ mod tests {
     use super::*;
 
     fn pages() -> PagePaths {
-        PagePaths::of(["/", "/about", "/chat", "/chat/{room}"].into_iter())
+        PagePaths::new(["/", "/about", "/chat", "/chat/{room}"].into_iter())
     }
 
     #[test]
-    fn a_page_has_one_address() {
+    fn other_spellings_have_a_canonical_path() {
         for (typed, canonical) in [
             ("//", Some("/")),
             ("/chat/", Some("/chat")),
@@ -101,9 +102,9 @@ mod tests {
     }
 
     proptest! {
-        /// Nobody is sent to another site, and nobody is sent twice.
+        /// A redirect never leads to another site, nor to another redirect.
         #[test]
-        fn a_redirect_stays_here_and_is_the_last(path in "(/|chat|CHAT|about|\\\\|evil[.]example|%2F|[.]{1,2}|:){0,8}") {
+        fn a_redirect_stays_on_this_site_and_is_final(path in "(/|chat|CHAT|about|\\\\|evil[.]example|%2F|[.]{1,2}|:){0,8}") {
             if let Some(to) = pages().canonical(&format!("/{path}")) {
                 prop_assert!(to.starts_with('/') && !to[1..].starts_with(['/', '\\']), "{}", to);
                 prop_assert_eq!(pages().canonical(&to), None);

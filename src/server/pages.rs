@@ -1,5 +1,4 @@
-//! The pages: each rendered here first, with a policy of its own, and the plain forms for browsers that run no scripts.
-//! Knows the document and the table of pages, not what is on them.
+//! Server-side rendering of the pages, with a content security policy each, and their plain forms for browsers without scripts.
 
 use std::sync::Arc;
 
@@ -21,8 +20,8 @@ use leptos_axum::{
 };
 
 use super::access::Grant;
-use super::headers::{Reach, content_security_policy};
-use super::identity::{FallbackIdentity, Welcome};
+use super::headers::{ConnectSources, content_security_policy};
+use super::identity::{FallbackIdentity, IssuedIdentity};
 use super::page_paths::PagePaths;
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
@@ -44,33 +43,33 @@ use duplex_leptos::{
 };
 use duplex_protocol::session::Rejection;
 
-/// The pages' routes, those of the server functions, and the forms'; and the pages' paths.
+/// The routes of pages, server functions and forms; and the pages' paths.
 pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> (Router<ServerState>, PagePaths) {
     let options = state.options.clone();
-    // A server function of `leptos_ws`, which would let visitors write what they may only read. It has a door of its own.
-    let elsewhere = Some(vec![SIGNALS_PATH.to_owned()]);
-    let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(App, elsewhere, context(state));
+    // Excluded: a server function of `leptos_ws` that would let visitors write signals. `signals::socket` serves its path.
+    let excluded = Some(vec![SIGNALS_PATH.to_owned()]);
+    let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(App, excluded, context(state));
     let is_page = |path: &&str| !path.starts_with("/api/");
-    let paths = PagePaths::of(pages.iter().map(AxumRouteListing::path).filter(is_page));
+    let paths = PagePaths::new(pages.iter().map(AxumRouteListing::path).filter(is_page));
     let router = Router::new().leptos_routes_with_context(state, pages, context(state), move || shell(options.clone()));
     let router = forms.into_iter().fold(router, |router, form| {
-        let answer = post(async move |state, request| answer(state, request, form).await);
-        router.route(form.path, answer.layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
+        let handler = post(async move |state, request| answer_form(state, request, form).await);
+        router.route(form.path, handler.layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
     });
     let router = commands.into_iter().fold(router, |router, form| {
-        let answer = post(async move |state, request| command(state, request, form).await);
-        router.route(form.path, answer.layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
+        let handler = post(async move |state, request| submit_command_form(state, request, form).await);
+        router.route(form.path, handler.layer(DefaultBodyLimit::max(limits::FORM_BYTES)))
     });
     (router, paths)
 }
 
-/// What every page and every server function finds in its context.
+/// Provides the context of every page and every server function.
 fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
     let (state, build) = (state.clone(), state.build.clone());
-    let (last_vitals, glances) = (state.last_vitals.clone(), glances(&state));
+    let (last_vitals, previews) = (state.last_vitals.clone(), simulation_previews(&state));
     let signals = run_signals(&state);
     move || {
-        provide_context(glances.clone());
+        provide_context(previews.clone());
         provide_context(signals.clone());
         provide_context(last_vitals.get());
         provide_context(state.fragments.clone());
@@ -83,7 +82,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
         }
         if let Some(request) = use_context::<Parts>() {
             if request.uri.path() == FIRST_PAGE {
-                let style = state.first_style.clone();
+                let style = state.critical_css.clone();
                 provide_context(InlineAssets {
                     style,
                     script: FIRST_SCRIPT,
@@ -97,40 +96,40 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
     }
 }
 
-/// Who the page is for, and the topics as this visitor may see them. A visitor who comes for the first time gets a cookie.
+/// Provides the visitor, their rights, and the topics that they may read. A new visitor gets a cookie.
 fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
-    let welcome = welcome(state, request);
+    let issued = issue_identity(state, request);
     if let Some(response) = use_context::<ResponseOptions>() {
-        for cookie in welcome.cookies {
+        for cookie in issued.cookies {
             response.append_header(header::SET_COOKIE, cookie);
         }
     }
     let person = identity::person(
         state,
-        &Grant::of_request(&request.extensions),
+        &Grant::from_extensions(&request.extensions),
         &request.headers,
-        FallbackIdentity::Secret(&welcome.secret),
+        FallbackIdentity::Secret(&issued.secret),
     );
     provide_context(Visitor(person.clone()));
     provide_context(FirstVisit(identity::first_visit(&request.headers, &state.settings)));
-    provide_context(permits(&Grant::of_request(&request.extensions)));
-    let hub = Grant::of_request(&request.extensions).hub(&state.hub);
+    provide_context(permits(&Grant::from_extensions(&request.extensions)));
+    let hub = Grant::from_extensions(&request.extensions).hub(&state.hub);
     if hub.is_for_operator() {
         provide_context(Operator);
     }
     let hub = state.hub_for(&hub, client.known_as(&person));
-    provide_context(source(PageVisitor::new(hub, person)));
+    provide_context(topic_source(PageVisitor::new(hub, person)));
 }
 
-fn welcome(state: &ServerState, request: &Parts) -> Welcome {
+fn issue_identity(state: &ServerState, request: &Parts) -> IssuedIdentity {
     let scheme = request.extensions.get::<ClientScheme>().copied().unwrap_or_default();
-    identity::welcome(&request.headers, &state.settings, scheme)
+    identity::issue_identity(&request.headers, &state.settings, scheme)
 }
 
 fn run_signals(state: &ServerState) -> RunSignals {
     let signals = Arc::clone(&state.signals);
     RunSignals(Arc::new(move |run, text| {
-        signals.set_run(run, text).map_err(|refused| refused.to_string())
+        signals.set_run(run, text).map_err(|error| error.to_string())
     }))
 }
 
@@ -142,46 +141,49 @@ fn permits(grant: &Grant) -> Permissions {
     }
 }
 
-/// What the simulations show of themselves.
-fn glances(state: &ServerState) -> SimulationSource {
+/// The simulations' previews, by path.
+fn simulation_previews(state: &ServerState) -> SimulationSource {
     let simulations = Arc::clone(&state.simulations);
     SimulationSource(Arc::new(move |path| {
-        simulations.iter().find(|stage| stage.path() == path)?.preview()
+        simulations
+            .iter()
+            .find(|simulation| simulation.path() == path)?
+            .preview()
     }))
 }
 
-fn source(visitor: PageVisitor) -> TopicSource {
+fn topic_source(visitor: PageVisitor) -> TopicSource {
     TopicSource::new(move |name| {
         let visitor = visitor.clone();
         async move { visitor.state(&name).await }
     })
 }
 
-/// The page of the first path is a client of any WebSocket server; the others are of this one.
-fn reach(request: &Parts) -> Reach<'_> {
+/// The first page is a client of any WebSocket server; all other pages connect only to this one.
+fn connect_sources(request: &Parts) -> ConnectSources<'_> {
     if request.uri.path() == FIRST_PAGE {
-        return Reach::AnySocket;
+        return ConnectSources::AnyWebSocket;
     }
     let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    Reach::Own(request.uri.authority().map(Authority::as_str).or(host))
+    ConnectSources::SameHost(request.uri.authority().map(Authority::as_str).or(host))
 }
 
-/// The nonce was made for this rendering before the context is asked for; a server function has none.
+/// Sets the response headers of a page. Leptos provides the nonce before the context; a server function has none.
 fn set_headers() {
     let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else {
         return;
     };
     let request = use_context::<Parts>();
-    let reach = request.as_ref().map_or(Reach::Own(None), reach);
-    if let Ok(policy) = HeaderValue::from_str(&content_security_policy(&nonce, reach)) {
+    let sources = request.as_ref().map_or(ConnectSources::SameHost(None), connect_sources);
+    if let Ok(policy) = HeaderValue::from_str(&content_security_policy(&nonce, sources)) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }
-    // A page shows the visitor's language, and what is true now.
+    // The content depends on the visitor and changes at any time.
     response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     response.insert_header(header::VARY, HeaderValue::from_static("accept-language, cookie"));
 }
 
-/// Renders the page at the request's path, after `answer` has left there what it has to say.
+/// Renders the page at the request's path, with the context that `answer` provides.
 async fn render(state: &ServerState, request: Request, answer: impl Fn() + Clone + Send + Sync + 'static) -> Response {
     let (common, options) = (context(state), state.options.clone());
     let additional = {
@@ -192,12 +194,12 @@ async fn render(state: &ServerState, request: Request, answer: impl Fn() + Clone
             answer();
         }
     };
-    // Whole, not as a stream that scripts put together: a form is posted where none run.
+    // Rendered completely, not as a stream that scripts assemble: forms are posted by browsers without scripts.
     render_app_async_with_context(additional, move || shell(LeptosOptions::clone(&options)))(request).await
 }
 
-/// What is neither a route nor a file: a visitor gets a page, a program a problem.
-pub async fn missing(State(state): State<ServerState>, request: Request) -> Response {
+/// The fallback where there is neither a route nor a file: a page for browsers, a problem document for programs.
+pub async fn not_found(State(state): State<ServerState>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     if path.starts_with("/api/") || !accepts_html(request.headers()) {
         return Problem::not_found(format!("There is nothing at {path}.")).into_response();
@@ -207,7 +209,7 @@ pub async fn missing(State(state): State<ServerState>, request: Request) -> Resp
     }
     let (mut parts, _) = request.into_parts();
     parts.method = axum::http::Method::GET;
-    // The router would take what follows two slashes for a host, and render the page of the path behind it.
+    // The router would parse the segment after two slashes as a host, and render the page of the path behind it.
     if path.starts_with("//") {
         parts.uri = Uri::from_static("/not-found");
     }
@@ -243,13 +245,13 @@ impl FormError {
     }
 }
 
-async fn answer(State(state): State<ServerState>, request: Request, form: Form) -> Response {
+async fn answer_form(State(state): State<ServerState>, request: Request, form: Form) -> Response {
     let (parts, body) = request.into_parts();
-    let said = read(Request::from_parts(parts.clone(), body)).await;
-    match said.and_then(|mut fields| fields.remove(form.field).ok_or(FormError::NoField(form.field))) {
-        Ok(said) => {
+    let fields = read_fields(Request::from_parts(parts.clone(), body)).await;
+    match fields.and_then(|mut fields| fields.remove(form.field).ok_or(FormError::NoField(form.field))) {
+        Ok(field) => {
             render(&state, Request::from_parts(parts, Body::empty()), move || {
-                (form.answer)(&said)
+                (form.answer)(&field)
             })
             .await
         }
@@ -257,60 +259,60 @@ async fn answer(State(state): State<ServerState>, request: Request, form: Form) 
     }
 }
 
-/// Has its effect, then sends the browser to the page itself, so that to load it again does not post again. Without effect,
-/// the page says why.
-async fn command(State(state): State<ServerState>, request: Request, form: CommandForm) -> Response {
+/// Sends the command, then redirects to the page, so that reloading it does not post again. If the command is rejected, renders the
+/// page with the reason.
+async fn submit_command_form(State(state): State<ServerState>, request: Request, form: CommandForm) -> Response {
     let (parts, body) = request.into_parts();
-    let fields = match read(Request::from_parts(parts.clone(), body)).await {
+    let fields = match read_fields(Request::from_parts(parts.clone(), body)).await {
         Ok(fields) => fields,
         Err(error) => return error.problem().into_response(),
     };
     let then = (form.then)(parts.uri.path(), &fields);
-    let welcome = welcome(&state, &parts);
+    let issued = issue_identity(&state, &parts);
     let mut person = identity::person(
         &state,
-        &Grant::of_request(&parts.extensions),
+        &Grant::from_extensions(&parts.extensions),
         &parts.headers,
-        FallbackIdentity::Secret(&welcome.secret),
+        FallbackIdentity::Secret(&issued.secret),
     );
     let client = duplex_axum::quota::client(&parts.extensions).known_as(&person);
-    let hub = state.hub_for(&Grant::of_request(&parts.extensions).hub(&state.hub), client);
-    let chosen = fields.get("name").filter(|name| !name.trim().is_empty());
-    let chosen = chosen.map(|name| hub.names().choose(&person.id, hub.is_for_operator(), name));
+    let hub = state.hub_for(&Grant::from_extensions(&parts.extensions).hub(&state.hub), client);
+    let typed = fields.get("name").filter(|name| !name.trim().is_empty());
+    let chosen = typed.map(|name| hub.names().choose(&person.id, hub.is_for_operator(), name));
     let name = chosen.transpose().map(|name| name.filter(|name| !name.is_empty()));
-    let named = name
+    let name_cookie = name
         .as_ref()
         .ok()
         .and_then(|name| identity::name_cookie(name.as_deref()?));
-    let refused = match name {
+    let rejection = match name {
         Ok(name) => {
             person.name = name.unwrap_or(person.name);
-            decide(PageVisitor::new(hub, person), (form.command)(parts.uri.path(), &fields)).await
+            send_command(PageVisitor::new(hub, person), (form.command)(parts.uri.path(), &fields)).await
         }
         Err(error) => Some(error.into()),
     };
-    match refused {
+    match rejection {
         None => {
-            let back = HeaderValue::from_str(&then).unwrap_or(HeaderValue::from_static("/"));
-            let cookies = welcome
+            let location = HeaderValue::from_str(&then).unwrap_or(HeaderValue::from_static("/"));
+            let cookies = issued
                 .cookies
                 .into_iter()
-                .chain(named)
+                .chain(name_cookie)
                 .map(|cookie| (header::SET_COOKIE, cookie));
             let cookies = AppendHeaders(cookies.collect::<Vec<_>>());
-            (StatusCode::SEE_OTHER, cookies, [(header::LOCATION, back)]).into_response()
+            (StatusCode::SEE_OTHER, cookies, [(header::LOCATION, location)]).into_response()
         }
         Some(rejection) => {
-            let refused = RejectedForm { rejection, fields };
+            let form = RejectedForm { rejection, fields };
             let page = Request::from_parts(parts, Body::empty());
-            let mut response = render(&state, page, move || provide_context(refused.clone())).await;
+            let mut response = render(&state, page, move || provide_context(form.clone())).await;
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             response
         }
     }
 }
 
-async fn decide(visitor: PageVisitor, command: Option<TopicCommand>) -> Option<Rejection> {
+async fn send_command(visitor: PageVisitor, command: Option<TopicCommand>) -> Option<Rejection> {
     let Some(command) = command else {
         let what = "the form's fields make no command".to_owned();
         return Some(Rejection::Malformed { detail: what });
@@ -318,7 +320,7 @@ async fn decide(visitor: PageVisitor, command: Option<TopicCommand>) -> Option<R
     visitor.send_command(command).await.err()
 }
 
-async fn read(request: Request) -> Result<Fields, FormError> {
+async fn read_fields(request: Request) -> Result<Fields, FormError> {
     let fields = axum::Form::<Fields>::from_request(request, &());
     let axum::Form(fields) = fields.await?;
     Ok(fields)

@@ -1,5 +1,5 @@
-//! Keeps a visitor's choice of language and colours where no script does: a form is posted, cookies are set, and the
-//! visitor is sent back to the page they were on. Knows no page.
+//! A visitor's choice of language and colours, for browsers without scripts: a posted form sets cookies and redirects back to the
+//! page it came from.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +19,11 @@ use crate::{
 };
 use duplex_axum::error::Problem;
 
-pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>) -> Response {
+pub async fn save(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>) -> Response {
     match cookies(&form) {
         Ok(cookies) => {
             let cookies = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie)).collect();
-            let back = back(&headers);
+            let back = referer_path(&headers);
             (
                 StatusCode::SEE_OTHER,
                 AppendHeaders::<Vec<_>>(cookies),
@@ -31,11 +31,11 @@ pub async fn keep(headers: HeaderMap, Form(form): Form<BTreeMap<String, String>>
             )
                 .into_response()
         }
-        Err(unknown) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, unknown.to_string()).into_response(),
+        Err(error) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
     }
 }
 
-/// What the visitor chose, or what their browser prefers.
+/// The language that the visitor chose, or the one that their browser prefers.
 pub fn locale(headers: &HeaderMap) -> Locale {
     let chosen = cookie_value(headers, LANGUAGE_COOKIE).and_then(|name| name.parse().ok());
     chosen.unwrap_or_else(|| {
@@ -44,25 +44,25 @@ pub fn locale(headers: &HeaderMap) -> Locale {
     })
 }
 
-/// Tells it the page that is being rendered.
+/// Provides language and colours as context of the page.
 pub fn provide(headers: &HeaderMap) {
     provide_context(Language::new(locale(headers)));
     let colour = cookie_value(headers, COLOUR_COOKIE).and_then(|name| name.parse().ok());
     provide_context::<Colour>(colour.unwrap_or_default());
 }
 
-/// The language for an `Accept-Language` header (RFC 9110 section 12.5.4): the best of its own, English if it names only others,
-/// and Korean if it names none. `*` names none.
+/// The language for an `Accept-Language` header (RFC 9110 section 12.5.4): the best supported one, English if it lists only others,
+/// and Korean if it lists none. `*` does not count as a language.
 fn preferred<'a>(lines: impl Iterator<Item = &'a str>) -> Locale {
-    let mut ranges: Vec<(f32, &str)> = lines.flat_map(|line| line.split(',')).filter_map(weighted).collect();
+    let mut ranges: Vec<(f32, &str)> = lines.flat_map(|line| line.split(',')).filter_map(parse_range).collect();
     ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     let wanted = ranges.iter().filter(|(weight, _)| *weight > 0.0);
-    if let Some(locale) = wanted.clone().find_map(|(_, range)| spoken(range)) {
+    if let Some(locale) = wanted.clone().find_map(|(_, range)| supported(range)) {
         return locale;
     }
     let is_refused = |locale| {
         let mut refused = ranges.iter().filter(|(weight, _)| *weight <= 0.0);
-        refused.any(|(_, range)| spoken(range) == Some(locale))
+        refused.any(|(_, range)| supported(range) == Some(locale))
     };
     let names_others = wanted.clone().any(|(_, range)| *range != "*");
     let (first, second) = match names_others {
@@ -76,15 +76,15 @@ fn preferred<'a>(lines: impl Iterator<Item = &'a str>) -> Locale {
     }
 }
 
-/// The language of a range such as `en-GB`, if the pages have it.
-fn spoken(range: &str) -> Option<Locale> {
+/// The language of a range such as `en-GB`, if it is supported.
+fn supported(range: &str) -> Option<Locale> {
     let primary = range.split('-').next()?;
     let mut all = Locale::get_all().iter().copied();
     all.find(|locale| locale.as_str().eq_ignore_ascii_case(primary))
 }
 
-/// A range and its weight; none if either is malformed.
-fn weighted(item: &str) -> Option<(f32, &str)> {
+/// Parses a range and its weight; `None` if either is malformed.
+fn parse_range(item: &str) -> Option<(f32, &str)> {
     let (range, parameter) = item.split_once(';').unwrap_or((item, ""));
     let weight = match parameter.split_once('=') {
         Some((name, weight)) if name.trim().eq_ignore_ascii_case("q") => weight.trim().parse().ok()?,
@@ -100,40 +100,40 @@ pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     str::from_utf8(values(headers, name).next()?).ok()
 }
 
-/// Bytes that are not UTF-8 become replacement characters; what is not an escape stays.
+/// Decodes percent escapes. Invalid UTF-8 becomes replacement characters; invalid escapes stay unchanged.
 pub fn percent_decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Unknown {
+enum PreferenceError {
     #[error("the form names neither language nor colour")]
-    Nothing,
+    Empty,
     #[error("the languages are ko and en")]
     Language,
     #[error("the colours are auto, light and dark")]
     Colour,
 }
 
-/// Only values that are known by name come back to the visitor.
-fn cookies(form: &BTreeMap<String, String>) -> Result<Vec<HeaderValue>, Unknown> {
+/// The cookies for a form. Only known values are stored.
+fn cookies(form: &BTreeMap<String, String>) -> Result<Vec<HeaderValue>, PreferenceError> {
     let mut cookies = Vec::new();
     if let Some(language) = form.get("language") {
-        let locale: Locale = language.parse().map_err(|_| Unknown::Language)?;
+        let locale: Locale = language.parse().map_err(|_| PreferenceError::Language)?;
         cookies.extend(cookie(LANGUAGE_COOKIE, locale.as_ref()));
     }
     if let Some(colour) = form.get("colour") {
-        let colour: Colour = colour.parse().map_err(|_| Unknown::Colour)?;
+        let colour: Colour = colour.parse().map_err(|_| PreferenceError::Colour)?;
         cookies.extend(cookie(COLOUR_COOKIE, colour.name()));
     }
     if cookies.is_empty() {
-        Err(Unknown::Nothing)
+        Err(PreferenceError::Empty)
     } else {
         Ok(cookies)
     }
 }
 
-/// Scripts of the page read and write these too.
+/// A cookie that the page's scripts also read and write.
 fn cookie(name: &str, value: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!(
         "{name}={value}; Max-Age={COOKIE_MAX_AGE}; Path=/; SameSite=Lax"
@@ -141,13 +141,13 @@ fn cookie(name: &str, value: &str) -> Option<HeaderValue> {
     .ok()
 }
 
-/// The path that the visitor came from: a path only, so that nobody is sent to another site.
-fn back(headers: &HeaderMap) -> HeaderValue {
+/// The path of the referring page. Only the path is used, so that the redirect cannot lead to another site.
+fn referer_path(headers: &HeaderMap) -> HeaderValue {
     let referer = headers.get(header::REFERER).and_then(|referer| referer.to_str().ok());
     let path = referer
         .and_then(|referer| referer.parse::<Uri>().ok())
         .map(|uri| uri.path().to_owned());
-    // Browsers take a backslash for a slash: what begins with two of either is another host.
+    // Browsers treat a backslash as a slash: a path that begins with two of either names another host.
     let path = path.filter(|path| path.starts_with('/') && !path[1..].starts_with(['/', '\\']));
     path.and_then(|path| HeaderValue::from_str(&path).ok())
         .unwrap_or(HeaderValue::from_static("/"))
@@ -165,24 +165,24 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_becomes_a_cookie() {
+    fn choices_are_stored_in_cookies() {
         let kept = cookies(&form(&[("language", "en"), ("colour", "dark")])).unwrap();
         assert_eq!(kept[0], "language=en; Max-Age=31536000; Path=/; SameSite=Lax");
         assert_eq!(kept[1], "colour=dark; Max-Age=31536000; Path=/; SameSite=Lax");
     }
 
     #[test]
-    fn what_is_not_known_is_not_kept() {
-        assert_eq!(cookies(&form(&[])), Err(Unknown::Nothing));
+    fn unknown_values_are_rejected() {
+        assert_eq!(cookies(&form(&[])), Err(PreferenceError::Empty));
         assert_eq!(
             cookies(&form(&[("language", "x; Domain=evil")])),
-            Err(Unknown::Language)
+            Err(PreferenceError::Language)
         );
-        assert_eq!(cookies(&form(&[("colour", "blue")])), Err(Unknown::Colour));
+        assert_eq!(cookies(&form(&[("colour", "blue")])), Err(PreferenceError::Colour));
     }
 
     #[test]
-    fn who_names_other_languages_gets_english_and_who_names_none_gets_korean() {
+    fn the_fallback_is_english_for_other_languages_and_korean_for_none() {
         for (header, locale) in [
             ("en;q=0.2, ko;q=0.9", Locale::ko),
             ("fr, en;q=0.8, ko;q=0.3", Locale::en),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_decoded_and_all_else_stays() {
+    fn only_valid_escapes_are_decoded() {
         assert_eq!(percent_decoded("%EA%B0%80+b%20c"), "가+b c");
         assert_eq!(percent_decoded("100%"), "100%");
         assert_eq!(percent_decoded("%zz%4"), "%zz%4");
@@ -232,9 +232,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_to_another_site() {
+    fn the_redirect_stays_on_this_site() {
         let back_from = |referer: &'static str| {
-            back(&HeaderMap::from_iter([(
+            referer_path(&HeaderMap::from_iter([(
                 header::REFERER,
                 HeaderValue::from_static(referer),
             )]))
@@ -242,6 +242,6 @@ mod tests {
         assert_eq!(back_from("http://evil.example/about?x"), "/about");
         assert_eq!(back_from("http://evil.example//other.example/"), "/");
         assert_eq!(back_from("http://evil.example/\\other.example/"), "/");
-        assert_eq!(back(&HeaderMap::new()), "/");
+        assert_eq!(referer_path(&HeaderMap::new()), "/");
     }
 }

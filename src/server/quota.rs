@@ -1,4 +1,4 @@
-//! The quotas of pages, and what a browser is shown that asked for too many.
+//! The quota for rendered pages, and the page that a browser gets when it exceeds it.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -10,7 +10,7 @@ use duplex_hub::quota::{Exceeded, Rate};
 
 use super::state::ServerState;
 
-/// Of what is rendered.
+/// Middleware that applies the quota to the routes of pages.
 pub async fn pages(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     match page(&state, &request) {
         Ok(()) => next.run(request).await,
@@ -18,7 +18,7 @@ pub async fn pages(State(state): State<ServerState>, request: Request, next: Nex
     }
 }
 
-/// For what renders a page beside the routes of pages.
+/// Applies the quota to a page that is rendered outside of these routes.
 pub fn page(state: &ServerState, request: &Request) -> Result<(), Box<Response>> {
     let taken = state.quotas.take(&client(request.extensions()), Rate::Pages);
     taken.map_err(|exceeded| {
@@ -31,13 +31,13 @@ pub fn page(state: &ServerState, request: &Request) -> Result<(), Box<Response>>
     })
 }
 
-/// A browser that loads a page says so; what a script asks for is read by the script.
+/// Browsers accept HTML when they navigate; requests of scripts get a problem document.
 fn accepts_html(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// In both languages, without a script and a style: it costs next to nothing. The browser asks again by itself.
+/// A minimal page in both languages without scripts or styles, so that it is cheap to serve. It reloads by itself.
 fn page_of(exceeded: Exceeded) -> Response {
     let seconds = exceeded.retry_after_seconds();
     let text = format!(

@@ -1,5 +1,5 @@
-//! Parts of files: which requests for one are for a part of what is there now (RFC 9110 sections 13.1.5 and 14.2). All others get
-//! the whole: a client that puts the part to another version of the file would have neither. Knows no file.
+//! Range requests for files (RFC 9110 sections 13.1.5 and 14.2). A range is only served if it applies to the current version of the
+//! file; otherwise the client gets the complete file, because a part would not fit the version it has.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -8,61 +8,62 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Covers what serves files, which knows neither other units nor conditions of a range.
+/// Middleware in front of the file service, which supports neither other range units nor `If-Range`. Removes a range that must not be
+/// served.
 pub async fn ranges(request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    if parts.headers.contains_key(header::RANGE) && !is_of_part(&parts, &next).await {
+    if parts.headers.contains_key(header::RANGE) && !applies(&parts, &next).await {
         parts.headers.remove(header::RANGE);
     }
     next.run(Request::from_parts(parts, body)).await
 }
 
-async fn is_of_part(asked: &Parts, next: &Next) -> bool {
-    if asked.method != Method::GET || !is_one_range(&asked.headers) {
+async fn applies(requested: &Parts, next: &Next) -> bool {
+    if requested.method != Method::GET || !is_single_range(&requested.headers) {
         return false;
     }
-    match asked.headers.contains_key(header::IF_RANGE) {
+    match requested.headers.contains_key(header::IF_RANGE) {
         false => true,
         true => {
-            let whole = next.clone().run(head(asked)).await;
-            is_current(&asked.headers, whole.headers())
+            let whole = next.clone().run(head_request(requested)).await;
+            is_current(&requested.headers, whole.headers())
         }
     }
 }
 
-/// Of bytes: one range, from here to there, from here to the end, or so many at the end.
-fn is_one_range(headers: &HeaderMap) -> bool {
-    let range = only(headers, header::RANGE).and_then(|range| range.strip_prefix("bytes="));
+/// Whether the request has one byte range: `from-to`, `from-` or `-length`.
+fn is_single_range(headers: &HeaderMap) -> bool {
+    let range = single_header(headers, header::RANGE).and_then(|range| range.strip_prefix("bytes="));
     let ends = range.and_then(|range| range.trim().split_once('-'));
     let digits = |end: &str| end.bytes().all(|digit| digit.is_ascii_digit());
     ends.is_some_and(|(from, to)| digits(from) && digits(to) && !(from.is_empty() && to.is_empty()))
 }
 
-fn head(asked: &Parts) -> Request {
+fn head_request(requested: &Parts) -> Request {
     let mut head = Request::new(Body::empty());
     *head.method_mut() = Method::HEAD;
-    *head.uri_mut() = asked.uri.clone();
-    *head.headers_mut() = asked.headers.clone();
+    *head.uri_mut() = requested.uri.clone();
+    *head.headers_mut() = requested.headers.clone();
     for conditional in [header::RANGE, header::IF_MODIFIED_SINCE, header::IF_NONE_MATCH] {
         head.headers_mut().remove(conditional);
     }
     head
 }
 
-/// The client has a part of the very version that is there: its tag is the same and a strong one, or its date is the same.
-fn is_current(asked: &HeaderMap, found: &HeaderMap) -> bool {
-    let Some(condition) = only(asked, header::IF_RANGE) else {
+/// Whether `If-Range` matches the current version: by the same strong tag, or by the same date.
+fn is_current(requested: &HeaderMap, found: &HeaderMap) -> bool {
+    let Some(condition) = single_header(requested, header::IF_RANGE) else {
         return false;
     };
     if condition.starts_with('"') {
-        return only(found, header::ETAG) == Some(condition);
+        return single_header(found, header::ETAG) == Some(condition);
     }
     let date = |text: &str| httpdate::parse_http_date(text).ok();
-    let modified = only(found, header::LAST_MODIFIED).and_then(date);
+    let modified = single_header(found, header::LAST_MODIFIED).and_then(date);
     modified.is_some() && date(condition) == modified
 }
 
-fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+fn single_header(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter().map(HeaderValue::to_str);
     match (values.next(), values.next()) {
         (Some(Ok(value)), None) => Some(value),
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn one_range_of_bytes_is_one() {
+    fn only_a_single_byte_range_is_accepted() {
         for (range, one) in [
             ("bytes=0-4", true),
             ("bytes=5-", true),
@@ -98,14 +99,14 @@ mod tests {
             ("0-4", false),
             ("", false),
         ] {
-            assert_eq!(is_one_range(&headers(&[(header::RANGE, range)])), one, "{range}");
+            assert_eq!(is_single_range(&headers(&[(header::RANGE, range)])), one, "{range}");
         }
         let twice = headers(&[(header::RANGE, "bytes=0-4"), (header::RANGE, "bytes=0-4")]);
-        assert!(!is_one_range(&twice));
+        assert!(!is_single_range(&twice));
     }
 
     #[test]
-    fn only_the_very_version_is_current() {
+    fn if_range_matches_only_the_same_version() {
         const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
         let found = headers(&[(header::ETAG, "\"a\""), (header::LAST_MODIFIED, THEN)]);
         let weak = headers(&[(header::ETAG, "W/\"a\""), (header::LAST_MODIFIED, THEN)]);

@@ -1,25 +1,25 @@
-//! The built front end: where it lies, and the hashes in its file names. Knows the layout that `cargo leptos` makes, no route.
+//! Locates the built front end and reads the hashes in its file names, in the layout of `cargo leptos`.
 
 use std::path::{Path, PathBuf};
 
 use leptos::config::{Env, LeptosOptions};
 
-/// The files' common name: the crate's.
+/// The common stem of the files: the package's name.
 const NAME: &str = env!("CARGO_PKG_NAME");
 const PKG: &str = "pkg";
 const HASH_FILE: &str = "hash.txt";
-/// What stands in the style sheet behind the part that the first page needs (`style/echo.css`).
-const FIRST_ENDS: &str = "@layer rest";
+/// The marker in the style sheet after the part that the first page needs (`style/echo.css`).
+const CRITICAL_CSS_END: &str = "@layer rest";
 
-/// What `cargo leptos` tells the binary that it starts.
+/// The environment variables that `cargo leptos` sets for the binary.
 #[derive(Debug, Default)]
 pub struct LeptosEnv {
     pub site_root: Option<PathBuf>,
     pub hash_file: Option<String>,
     pub reload_port: Option<u32>,
-    /// File names have no hashes; a file of hashes is of another build.
+    /// File names have no hashes; if there is a hash file, it is from another build.
     pub plain_names: bool,
-    /// Started by `cargo leptos watch`: the front end may be in the making just now.
+    /// Started by `cargo leptos watch`: the front end may be incomplete while it is rebuilt.
     pub watch: bool,
 }
 
@@ -44,11 +44,12 @@ pub enum SiteError {
     Stale { hash_file: PathBuf, missing: PathBuf },
 }
 
-/// `chosen`: the operator's folder. `executable`: the folder of this binary, where `cargo leptos` puts the hashes.
+/// Finds the front end. `chosen` is the folder of `--site`; `executable` is this binary's folder, where `cargo leptos` writes the
+/// hash file.
 pub fn find(chosen: Option<&Path>, executable: &Path, env: &LeptosEnv) -> Result<LeptosOptions, SiteError> {
     let root = chosen
         .or(env.site_root.as_deref())
-        .map_or_else(|| usual_root(executable), Path::to_owned);
+        .map_or_else(|| default_root(executable), Path::to_owned);
     let hashes = hash_file(&root, executable, env);
     if !env.watch {
         check(&root, hashes.as_deref())?;
@@ -60,7 +61,7 @@ pub fn find(chosen: Option<&Path>, executable: &Path, env: &LeptosEnv) -> Result
     Ok(options)
 }
 
-/// Options for a front end at `root`; with `hashes`, the absolute path of the file of them, its names have hashes.
+/// Options for a front end at `root`. `hashes` is the absolute path of the hash file, if file names have hashes.
 pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> LeptosOptions {
     let mut options = LeptosOptions::builder()
         .output_name(NAME)
@@ -78,14 +79,14 @@ pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> 
     options
 }
 
-/// Another front end has another hash: what a tab compares to learn that it is of an older one.
+/// The build id: the hash of the wasm module. A tab compares it with its own to detect that it is outdated.
 pub fn build(options: &LeptosOptions) -> String {
     hash(options, "wasm").unwrap_or_default()
 }
 
-/// What of the style sheet the first page needs. None where there is no sheet, and while the front end is in the making: the sheet may
-/// be another at any time.
-pub fn first_style(options: &LeptosOptions) -> Option<String> {
+/// The part of the style sheet that the first page inlines. `None` if there is no style sheet, and under `cargo leptos watch`, where
+/// the sheet may change at any time.
+pub fn critical_css(options: &LeptosOptions) -> Option<String> {
     if options.env == Env::DEV {
         return None;
     }
@@ -94,7 +95,7 @@ pub fn first_style(options: &LeptosOptions) -> Option<String> {
         .join(PKG)
         .join(format!("{NAME}{hash}.css"));
     let sheet = std::fs::read_to_string(file).ok()?;
-    let (first, _) = sheet.split_once(FIRST_ENDS)?;
+    let (first, _) = sheet.split_once(CRITICAL_CSS_END)?;
     Some(first.to_owned())
 }
 
@@ -108,7 +109,7 @@ fn hash(options: &LeptosOptions, extension: &str) -> Option<String> {
         .map(|(_, hash)| hash.to_owned())
 }
 
-fn usual_root(executable: &Path) -> PathBuf {
+fn default_root(executable: &Path) -> PathBuf {
     let beside = executable.parent().map(|target| target.join("site"));
     beside
         .filter(|beside| beside.is_dir())
@@ -152,7 +153,7 @@ fn check(root: &Path, hashes: Option<&Path>) -> Result<(), SiteError> {
     }
 }
 
-/// Each line is `extension: hash`.
+/// Parses a hash file, whose lines are `extension: hash`.
 fn hashes(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines()
         .filter_map(|line| line.split_once(':'))
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_of_an_earlier_build_are_not_those_of_one_without() {
+    fn a_hash_file_of_an_earlier_build_is_ignored_for_plain_names() {
         let target = target(
             "js: AAA\nwasm: BBB\n",
             &["duplex.AAA.js", "duplex.BBB.wasm", "duplex.js"],
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_of_another_time_is_named_as_such() {
+    fn a_stale_build_is_an_error() {
         let target = target("js: AAA\n", &["duplex.OLD.js"]);
         let error = found(&target, &ENV).unwrap_err();
         assert!(
@@ -237,29 +238,29 @@ mod tests {
     }
 
     #[test]
-    fn no_build_is_an_error_in_one_line() {
+    fn a_missing_build_is_an_error_in_one_line() {
         let error = found(&target("", &[]), &ENV).unwrap_err();
         assert!(matches!(error, SiteError::Missing(_)));
         assert!(!error.to_string().contains('\n'));
     }
 
     #[test]
-    fn the_first_page_needs_the_sheet_up_to_its_mark() {
+    fn the_first_page_inlines_the_sheet_up_to_the_marker() {
         let target = target("css: CCC\n", &[]);
         let sheet = target.path().join("site/pkg/duplex.CCC.css");
         fs::write(&sheet, "a{}@layer rest;b{}").unwrap();
         let options = found(&target, &ENV).unwrap();
-        assert_eq!(first_style(&options).as_deref(), Some("a{}"));
+        assert_eq!(critical_css(&options).as_deref(), Some("a{}"));
         let making = found(&target, &LeptosEnv { watch: true, ..ENV }).unwrap();
-        assert_eq!(first_style(&making), None);
+        assert_eq!(critical_css(&making), None);
         fs::write(&sheet, "a{}b{}").unwrap();
-        assert_eq!(first_style(&options), None);
+        assert_eq!(critical_css(&options), None);
         fs::remove_file(&sheet).unwrap();
-        assert_eq!(first_style(&options), None);
+        assert_eq!(critical_css(&options), None);
     }
 
     #[test]
-    fn the_operators_folder_goes_before_that_of_cargo_leptos() {
+    fn the_chosen_folder_takes_precedence_over_that_of_cargo_leptos() {
         let target = target("", &["duplex.js"]);
         let site = target.path().join("site");
         let env = LeptosEnv {

@@ -1,4 +1,4 @@
-//! A number of bytes as people write it: `10GiB`, `500MB`, `4096`. Knows nothing that has a size.
+//! A size in bytes, parsed from and displayed as text: `10GiB`, `500MB`, `4096`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use std::str::FromStr;
 pub struct Size(pub u64);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a size is a whole number, and a unit such as GiB or MB if it is not of bytes")]
-pub struct NotASize;
+#[error("a size is a whole number of bytes, or one with a unit such as GiB or MB")]
+pub struct ParseSizeError;
 
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
@@ -23,9 +23,9 @@ const UNITS: [(&str, u64); 9] = [
 ];
 
 impl FromStr for Size {
-    type Err = NotASize;
+    type Err = ParseSizeError;
 
-    fn from_str(text: &str) -> Result<Self, NotASize> {
+    fn from_str(text: &str) -> Result<Self, ParseSizeError> {
         let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = text.get(number.len()..).unwrap_or_default();
         let times = match unit {
@@ -35,15 +35,15 @@ impl FromStr for Size {
                 .find(|(name, _)| name.eq_ignore_ascii_case(unit))
                 .map(|(_, times)| *times),
         };
-        let number: u64 = number.trim_end().parse().map_err(|_| NotASize)?;
+        let number: u64 = number.trim_end().parse().map_err(|_| ParseSizeError)?;
         times
             .and_then(|times| number.checked_mul(times))
             .map(Self)
-            .ok_or(NotASize)
+            .ok_or(ParseSizeError)
     }
 }
 
-/// In the largest unit that leaves no rest.
+/// Uses the largest binary unit that divides the size.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let binary = UNITS.iter().filter(|(name, _)| name.ends_with("iB"));
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_and_written() {
+    fn sizes_are_parsed_and_displayed() {
         for (text, bytes) in [
             ("10GiB", 10 << 30),
             ("4096", 4096),
@@ -74,7 +74,7 @@ mod tests {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
         for wrong in ["", "GiB", "-1", "1.5GiB", "10 GiX", "99999999999TiB", "1GiBGiB", "0x10"] {
-            assert_eq!(wrong.parse::<Size>(), Err(NotASize), "{wrong}");
+            assert_eq!(wrong.parse::<Size>(), Err(ParseSizeError), "{wrong}");
         }
         for (bytes, text) in [(10 << 30, "10GiB"), (1536, "1536"), (0, "0"), (2 << 20, "2MiB")] {
             assert_eq!(Size(bytes).to_string(), text);

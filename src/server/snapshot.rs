@@ -1,4 +1,4 @@
-//! Everything that the operator's views are made of, read at one moment. Knows no view.
+//! A snapshot of the node's counters and statistics, from which the metrics and the status page are made.
 
 use std::fs;
 use std::time::Duration;
@@ -15,14 +15,14 @@ pub struct NodeSnapshot {
     pub uptime: Duration,
     pub counters: CounterSnapshot,
     pub hub: HubStats,
-    /// By name; without the forwards.
+    /// By kind, without the forwards.
     pub kinds: Vec<(&'static str, HubStats)>,
-    /// Parts of accepted commands that did not count, by kind.
+    /// Rejected parts of accepted commands, by kind.
     pub refused_parts: Vec<(&'static str, u64)>,
     pub topics: Vec<TopicStats>,
     pub forwards_waiting: u64,
     pub log: Health,
-    /// Refused by a limit, by its name.
+    /// Requests rejected by a quota, by the quota's name.
     pub refused: Vec<(&'static str, u64)>,
     pub errors: u64,
     pub warnings: u64,
@@ -50,21 +50,21 @@ impl NodeSnapshot {
         }
     }
 
-    /// Commands and questions that wait for topics.
+    /// Requests queued at topics.
     pub fn waiting(&self) -> u64 {
         self.topics.iter().map(|topic| topic.waiting).sum()
     }
 }
 
-/// What the log keeps; nothing, and a line in the log, if it cannot be read.
+/// Statistics of the stored log; if they cannot be read, logs a warning and returns the default.
 pub async fn log_stats(state: &ServerState) -> LogStats {
     state.hub.log().stats().await.unwrap_or_else(|error| {
-        tracing::warn!("no census of the log: {error}");
+        tracing::warn!("cannot read the log's statistics: {error}");
         LogStats::default()
     })
 }
 
-/// What Linux says of this process; zeros elsewhere.
+/// Resource use of this process from `/proc`; zeros on other systems than Linux.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ProcessStats {
     pub resident_bytes: u64,
@@ -72,7 +72,7 @@ pub struct ProcessStats {
     pub open_files: u64,
 }
 
-/// The unit of times in `/proc`, the same on every Linux (`USER_HZ`).
+/// `USER_HZ`, the unit of times in `/proc`: 100 on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 impl ProcessStats {
@@ -92,7 +92,7 @@ fn resident(status: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// User and system time: fields 14 and 15, the second of which may hold anything and ends with a parenthesis.
+/// User and system time, fields 14 and 15. Field 2, the command name, may contain any character and ends with a parenthesis.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_words_are_understood() {
+    fn proc_files_are_parsed() {
         assert_eq!(resident("Name:\tx\nVmRSS:\t   10 kB\n"), Some(10_240));
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 120 30 0 0";
         assert_eq!(ticks(stat), Some(150));

@@ -1,5 +1,4 @@
-//! What every request may reach: the node's settings, its counters, its records and its stop signal.
-//! Knows no route.
+//! The server's shared state: settings, counters, registries and the shutdown signal.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -34,44 +33,44 @@ use duplex_hub::NamePolicy;
 use duplex_hub::simulation::Simulation;
 use duplex_hub::{BackgroundTask, Hub};
 
-/// What the operator chose, checked.
+/// The validated configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// This node's name, on every page.
+    /// This node's name, shown on every page.
     pub node: String,
-    /// Names that only operators bear, beside the node's.
+    /// Names reserved for operators, in addition to the node's.
     pub operator_names: Vec<String>,
-    /// Bytes of one message, in any number of frames.
+    /// Largest WebSocket message in bytes, over all its frames.
     pub max_message: usize,
-    /// Bytes of messages and answers that all connections together may make the node hold.
+    /// Bytes of messages and responses that all connections together may keep buffered.
     pub max_buffered: usize,
-    /// WebSockets on the endpoints, all together.
+    /// Limit of concurrent WebSockets, over all endpoints.
     pub max_connections: usize,
-    /// The token without a role, which has all of them; tokens with a role are beside the data file.
+    /// The legacy token, which has all roles. Tokens with a role are stored beside the data file.
     pub token: Option<Token>,
-    /// Whoever asks for a loopback name without a proxy's headers is taken for the operator.
+    /// Requests for a loopback name without a proxy's headers get operator rights.
     pub trust_local: bool,
-    /// What devices of the place do is open to all visitors.
+    /// Every visitor may control devices.
     pub demo: bool,
-    /// Visitors may ask for faults in their own sessions.
+    /// Visitors may inject faults into their own sessions.
     pub faults: bool,
-    /// Commands of one session in a second, on the average.
+    /// Average commands per second of one session.
     pub command_rate: u32,
-    /// Each client is held to the quotas.
+    /// Whether quotas per client are enforced.
     pub limits: bool,
-    /// Beside the server's own, from where pages may open sockets and post.
+    /// Origins, besides the server's own, whose pages may open sockets and post.
     pub origins: Vec<Origin>,
-    /// How clients outside reach this site: its host, its origin, its links.
+    /// The public origin of this site: it determines the served host, the allowed origin and links.
     pub public_url: Option<Origin>,
-    /// Connections speak TLS.
+    /// Certificate and key; if set, connections use TLS.
     pub tls: Option<CertificateFiles>,
-    /// Whose word counts on clients' addresses and schemes.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// Less than `silence_limit`, so that a peer has the time to answer.
+    /// Must be less than `silence_limit`, so that a peer has time to answer.
     pub ping_interval: Duration,
-    /// For a peer that sends nothing, and for one that takes nothing.
+    /// A peer that sends nothing, or reads nothing, for this long is disconnected.
     pub silence_limit: Duration,
-    /// How long connections and requests have to end after the stop signal.
+    /// Time that connections and requests have to end after the stop signal.
     pub drain_deadline: Duration,
 }
 
@@ -101,8 +100,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Those of the connections; `build` is the front end's.
-    fn of_gateway(&self, build: &str) -> duplex_axum::Settings {
+    /// The gateway's part of the settings; `build` identifies the front end.
+    fn for_gateway(&self, build: &str) -> duplex_axum::Settings {
         duplex_axum::Settings {
             node: self.node.clone(),
             build: build.to_owned(),
@@ -120,13 +119,13 @@ impl Settings {
         }
     }
 
-    /// How every client reaches this site, if that is known.
+    /// The scheme that every client uses, if it is known.
     pub fn scheme(&self) -> Option<Scheme> {
         let served = self.tls.as_ref().map(|_| Scheme::Https);
         self.public_url.as_ref().map(Origin::scheme).or(served)
     }
 
-    /// What a link to a page of this site begins with, for a server that listens at `addr`.
+    /// The base URL of links to this site, for a server that listens at `addr`.
     pub fn base_url(&self, addr: SocketAddr) -> String {
         match &self.public_url {
             Some(origin) => origin.to_string(),
@@ -135,53 +134,53 @@ impl Settings {
     }
 }
 
-/// Cheap to clone: all clones are the same node.
+/// The state of one node. Cheap to clone; all clones share it.
 #[derive(Clone)]
 pub struct ServerState {
-    /// What the applications bring.
+    /// The server halves of the applications.
     pub apps: Arc<Apps>,
-    /// What the transports reach: the hub, the counters, the quotas, the stop signal.
+    /// The transports' state: the hub, the counters, the quotas, the shutdown signal.
     pub gateway: Gateway,
     pub settings: Arc<Settings>,
     pub options: LeptosOptions,
-    /// Who may do what.
+    /// Tokens, operator sessions and sign-in links.
     pub access: Arc<AccessControl>,
-    /// Which names visitors may have.
+    /// Policy for visitors' names.
     pub names: Arc<Names>,
-    /// Who sends a request.
+    /// Identifies the visitor of a request.
     pub visitors: Arc<Visitors>,
-    /// Who is kept out.
+    /// The bans in force.
     pub moderation: Arc<Enforcement>,
-    /// What runs from start to end beside the answering of requests.
+    /// Background tasks, which run as long as the node.
     pub tasks: Arc<[Arc<dyn BackgroundTask>]>,
     pub supervisor: Arc<Supervisor>,
-    /// Lines of the log that tell of error_counter.
+    /// Counts log lines of the levels error and warn.
     pub error_counter: Arc<ErrorCounter>,
-    /// What is no topic, and goes on by itself.
+    /// Simulations, which run at a fixed tick and have no topic.
     pub simulations: Arc<[Arc<dyn Simulation>]>,
-    /// Which build of the front end this is; empty if its file names have no hashes.
+    /// Identifies the build of the front end; empty if its file names have no hashes.
     pub build: Arc<str>,
-    /// What of the style the page of [`FIRST_PAGE`](crate::apps::FIRST_PAGE) brings itself.
-    pub first_style: Option<Arc<str>>,
-    /// The values that pages follow.
+    /// The part of the style sheet that the page [`FIRST_PAGE`](crate::apps::FIRST_PAGE) inlines.
+    pub critical_css: Option<Arc<str>>,
+    /// Server-owned values that pages follow.
     pub signals: Arc<Signals>,
     pub last_vitals: Arc<LastVitals>,
-    /// The HTML of parts of pages that many visitors share.
+    /// Cached HTML of page fragments that are the same for many visitors.
     pub fragments: Fragments,
-    /// What is kept for those who measure this node.
+    /// State of the measurements that visitors run against this node.
     pub measurements: Arc<Measurements>,
     pub started: Instant,
 }
 
 impl ServerState {
-    /// `hub` has the kinds of topics of `apps`.
+    /// `hub` must serve the topic kinds of `apps`.
     pub fn new(settings: Settings, options: LeptosOptions, hub: Hub, apps: Arc<Apps>) -> Self {
         let reserved = settings.operator_names.iter().chain([&settings.node]);
         let names = Arc::<Names>::default();
         names.reserve(reserved.map(String::as_str));
         hub.set_names(Arc::clone(&names) as Arc<dyn NamePolicy>);
         let build: Arc<str> = site::build(&options).into();
-        let of_gateway = settings.of_gateway(&build);
+        let gateway_settings = settings.for_gateway(&build);
         let access = Arc::new(AccessControl::new(&settings, None));
         let (settings, moderation) = (Arc::new(settings), Arc::<Enforcement>::default());
         let visitors = Arc::new(Visitors {
@@ -189,7 +188,7 @@ impl ServerState {
             hub: hub.clone(),
             moderation: Arc::clone(&moderation),
         });
-        let gateway = Gateway::new(hub, of_gateway, Arc::clone(&visitors));
+        let gateway = Gateway::new(hub, gateway_settings, Arc::clone(&visitors));
         Self {
             apps,
             gateway: gateway.with_observer(wire_bytes::ConnectionBytes::default),
@@ -203,7 +202,7 @@ impl ServerState {
             error_counter: Arc::default(),
             simulations: Arc::default(),
             build,
-            first_style: site::first_style(&options).map(Arc::from),
+            critical_css: site::critical_css(&options).map(Arc::from),
             options,
             signals: Arc::default(),
             last_vitals: Arc::default(),
@@ -213,7 +212,7 @@ impl ServerState {
         }
     }
 
-    /// With the tokens and sign-in links that are kept beside the data file.
+    /// Reads tokens and sign-in links from files beside the data file.
     #[must_use]
     pub fn with_access_beside(self, data: &Path) -> Self {
         Self {

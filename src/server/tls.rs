@@ -1,4 +1,4 @@
-//! Whom the connections trust that this program makes: to brokers, to exchanges, to other servers.
+//! Trust roots for outgoing TLS connections.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,19 +19,20 @@ pub enum TlsError {
     Tls(#[from] rustls::Error),
 }
 
-/// A connection, secured or not.
+/// A connection, with or without TLS.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 
-/// The certificates of the file; or the system's (or those of `SSL_CERT_FILE`), and Mozilla's list where there are none.
+/// A client configuration that trusts the certificates of `authorities`; without it, those of the system or of `SSL_CERT_FILE`, and
+/// Mozilla's list if there are none.
 pub fn client(authorities: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     let certificates = match authorities {
         Some(file) => CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?,
         None => rustls_native_certs::load_native_certs().certs,
     };
-    // The system's may hold some that nobody can use.
+    // The system's store may contain certificates that rustls cannot parse.
     roots.add_parsable_certificates(certificates);
     if roots.is_empty() {
         match authorities {

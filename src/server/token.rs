@@ -1,5 +1,5 @@
-//! The token without a role: chosen by the operator, or made once and kept beside the data file. It has all roles; tokens with
-//! one are in [`access`](super::access). Knows no route.
+//! The legacy token: chosen with `--token`, or created once and stored beside the data file. It has all roles; tokens with a role
+//! are in [`access`](super::access).
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,33 +8,33 @@ use std::sync::Arc;
 
 use duplex_hub::log::private;
 
-/// Fewer characters could be guessed.
+/// A shorter token could be guessed.
 pub const MIN_CHARS: usize = 16;
 
-/// Never in a log: its `Debug` says nothing.
+/// The token's text. `Debug` does not reveal it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Arc<str>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a token has {MIN_CHARS} or more visible ASCII characters")]
-pub struct NotAToken;
+pub struct InvalidToken;
 
 impl Token {
-    pub fn new(text: &str) -> Result<Self, NotAToken> {
+    pub fn new(text: &str) -> Result<Self, InvalidToken> {
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
         if visible && text.len() >= MIN_CHARS {
             Ok(Self(text.into()))
         } else {
-            Err(NotAToken)
+            Err(InvalidToken)
         }
     }
 
-    /// The one that is kept beside `data`; made now if there is none.
-    pub fn kept(data: &Path) -> io::Result<Self> {
+    /// Reads the token stored beside `data`, or creates it.
+    pub fn load_or_create(data: &Path) -> io::Result<Self> {
         let path = path(data);
         match fs::read_to_string(&path) {
             Ok(text) => Self::new(text.trim()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path),
             Err(error) => Err(error),
         }
     }
@@ -50,18 +50,18 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// `data/duplex.db` has its token in `data/duplex.db.token`.
+/// The path of the token: for `data/duplex.db` it is `data/duplex.db.token`.
 pub fn path(data: &Path) -> PathBuf {
-    beside(data, ".token")
+    with_suffix(data, ".token")
 }
 
-/// Written whole under another name, which one process has at a time: who reads the token at the same time finds all of it or
-/// nothing, and what a killed process left there is written over.
-fn make(path: &Path) -> io::Result<Token> {
+/// Creates the token in a draft file, which one process locks at a time, and renames it: a concurrent reader finds all of the token
+/// or none, and the draft of a killed process is overwritten.
+fn create(path: &Path) -> io::Result<Token> {
     if let Some(folder) = path.parent() {
         private::create_folder(folder)?;
     }
-    let draft = beside(path, ".new");
+    let draft = with_suffix(path, ".new");
     let mut file = private::options()
         .create(true)
         .truncate(false)
@@ -69,7 +69,7 @@ fn make(path: &Path) -> io::Result<Token> {
         .open(&draft)?;
     file.lock()?;
     if let Ok(text) = fs::read_to_string(path) {
-        // Somebody else was first.
+        // Another process created it first.
         let _ = fs::remove_file(&draft);
         return Token::new(text.trim()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
     }
@@ -81,7 +81,7 @@ fn make(path: &Path) -> io::Result<Token> {
     Ok(Token(token.into()))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()
@@ -94,22 +94,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_not_shown_by_mistake() {
+    fn debug_does_not_reveal_the_token() {
         let token = Token::new("0123456789abcdef").unwrap();
         assert!(!format!("{token:?}").contains("0123"));
-        assert_eq!(Token::new("0123456789abcde"), Err(NotAToken));
+        assert_eq!(Token::new("0123456789abcde"), Err(InvalidToken));
     }
 
     #[test]
-    fn a_kept_token_stays_and_is_nobody_elses() {
+    fn a_stored_token_is_reused_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("deep/duplex.db");
-        let token = Token::kept(&data).unwrap();
-        assert_eq!(Token::kept(&data).unwrap(), token);
+        let token = Token::load_or_create(&data).unwrap();
+        assert_eq!(Token::load_or_create(&data).unwrap(), token);
         let mode = fs::metadata(path(&data)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path().join("deep")).unwrap().count(), 1);
         fs::write(path(&data), "short").unwrap();
-        assert_eq!(Token::kept(&data).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            Token::load_or_create(&data).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
     }
 }

@@ -1,5 +1,4 @@
-//! The node's vital signs, once a beat to every page through a signal, and on request to operators.
-//! Knows no page.
+//! The node's vital signs: pushed to every page once per second through a signal, and served at `/api/vitals`.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,21 +16,21 @@ use crate::wire::vitals::{BEAT_SECONDS, Vitals};
 use duplex_axum::connection::{CounterSnapshot, TransportKind};
 use duplex_hub::HubStats;
 
-/// The answer for operators: the vitals, and the totals since the start.
+/// The response of `/api/vitals`: the vitals, and the totals since the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VitalsReport {
-    /// Messages are of the last whole beat, all else is of now.
+    /// Message counts are of the last complete beat; everything else is current.
     #[serde(flatten)]
     pub vitals: Vitals,
-    /// Sockets of the endpoints among the connections: those that are no session.
+    /// Open sockets on application endpoints, which are not sessions; included in the connections.
     pub endpoints: u64,
     pub received_total: u64,
     pub sent_total: u64,
-    /// What became of commands and events, and of readers that were slow.
+    /// Counters of commands, events and slow readers.
     pub hub: HubStats,
 }
 
-/// The last whole beat.
+/// The vitals of the last complete beat.
 #[derive(Debug, Default)]
 pub struct LastVitals(Mutex<Vitals>);
 
@@ -40,24 +39,24 @@ impl LastVitals {
         lock(&self.0).clone()
     }
 
-    fn put(&self, vitals: Vitals) {
+    fn set(&self, vitals: Vitals) {
         *lock(&self.0) = vitals;
     }
 }
 
-/// Keeps the signal beating until the shutdown.
+/// Starts the task that updates the signal until shutdown.
 pub fn start(state: &ServerState) {
-    let heart = state.clone();
-    state.shutdown.spawn(async move {
+    let state = state.clone();
+    state.shutdown.clone().spawn(async move {
         tokio::select! {
-            () = heart.shutdown.begun() => {}
-            () = beat(&heart) => {}
+            () = state.shutdown.begun() => {}
+            () = run(&state) => {}
         }
     });
 }
 
-/// The vitals of the beat from `before` to `now`.
-fn since(now: &CounterSnapshot, before: &CounterSnapshot, beat: u64, node: &str, uptime: Duration) -> Vitals {
+/// The vitals for the interval between two counter snapshots.
+fn vitals_between(now: &CounterSnapshot, before: &CounterSnapshot, beat: u64, node: &str, uptime: Duration) -> Vitals {
     Vitals {
         beat,
         node: node.to_owned(),
@@ -68,23 +67,23 @@ fn since(now: &CounterSnapshot, before: &CounterSnapshot, beat: u64, node: &str,
     }
 }
 
-async fn beat(state: &ServerState) {
+async fn run(state: &ServerState) {
     let mut ticks = interval(Duration::from_secs(BEAT_SECONDS));
-    // A beat that came late is not made up for: each is the messages of one second.
+    // A late tick is not caught up: each beat covers about one second.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = CounterSnapshot::default();
     for number in 1.. {
         ticks.tick().await;
         let now = state.counters.snapshot();
-        let vitals = since(&now, &before, number, &state.settings.node, state.started.elapsed());
+        let vitals = vitals_between(&now, &before, number, &state.settings.node, state.started.elapsed());
         before = now;
         state.signals.set_vitals(&vitals);
-        state.last_vitals.put(vitals);
+        state.last_vitals.set(vitals);
     }
 }
 
 /// `GET /api/vitals`
-pub async fn show(State(state): State<ServerState>) -> Response {
+pub async fn get_vitals(State(state): State<ServerState>) -> Response {
     let now = state.counters.snapshot();
     let vitals = Vitals {
         node: state.settings.node.clone(),
@@ -109,12 +108,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vitals_show_the_last_beat_and_not_the_total() {
+    fn vitals_count_the_messages_of_the_last_beat_only() {
         let counters = Counters::default();
         counters.count_messages(10, 20);
         let before = counters.snapshot();
         counters.count_messages(3, 5);
-        let vitals = since(&counters.snapshot(), &before, 7, "n1", Duration::from_millis(61_900));
+        let vitals = vitals_between(&counters.snapshot(), &before, 7, "n1", Duration::from_millis(61_900));
         let expected = Vitals {
             beat: 7,
             node: "n1".to_owned(),

@@ -114,8 +114,12 @@ async fn id_of(node: &Node, visitor: &Visitor<'_>) -> String {
     let headers = [(axum::http::header::COOKIE, visitor.cookie().parse().unwrap())];
     let extensions = axum::http::Extensions::new();
     let otherwise = duplex::server::moderation::FallbackIdentity::New;
-    let subject =
-        duplex::server::moderation::Subject::of(&node.state, &headers.into_iter().collect(), &extensions, otherwise);
+    let subject = duplex::server::moderation::Subject::from_request(
+        &node.state,
+        &headers.into_iter().collect(),
+        &extensions,
+        otherwise,
+    );
     subject.person.unwrap().0
 }
 

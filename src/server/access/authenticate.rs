@@ -1,5 +1,5 @@
-//! From what a request shows to what it may do. A credential that is not good is refused: its holder would wonder, as a
-//! visitor, what became of their request.
+//! Authentication middleware: turns the credential of a request into its [`Grant`]. An invalid credential is rejected rather than
+//! ignored, because a request with a visitor's rights would fail later for a reason that its sender cannot see.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::grant::{Credential, Grant};
 use super::local::is_local;
-use super::secret::{SecretHash, could_be_guessed};
+use super::secret::{SecretHash, is_guessable};
 use super::throttle::{Source, Throttle};
 use super::{AccessControl, LEGACY, TokenEnd, all_roles, token_store};
-use crate::server::cookies::{Held, held};
+use crate::server::cookies::{CookieValue, unique_value};
 use crate::server::state::ServerState;
 use duplex_axum::client_addr::ClientAddr;
 use duplex_axum::error::Problem;
 use duplex_hub::{Rights, Role};
 
-/// Holds the id of an operator's session. No script reads it, and no other site has it sent.
+/// The cookie that holds the id of an operator session. It is `HttpOnly` and `SameSite=Strict`.
 pub const COOKIE: &str = "operator";
 
-/// Why a token is not taken.
+/// Why a token is rejected.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenRefused {
+pub enum TokenRejection {
     #[error("The bearer token is not this server's.")]
     Unknown,
     #[error("The bearer token cannot be used: {0}.")]
@@ -38,8 +38,8 @@ pub enum TokenRefused {
     Unavailable,
 }
 
-/// A token that is taken: its id, and what it may do.
-pub(super) struct Taken {
+/// A verified token: its id and its roles.
+pub(super) struct VerifiedToken {
     pub id: String,
     pub roles: Vec<Role>,
 }
@@ -48,95 +48,101 @@ pub(super) struct Taken {
 pub async fn authenticate(State(state): State<ServerState>, mut request: Request, next: Next) -> Response {
     match state
         .access
-        .judge(request.headers(), CameFrom::of_request(request.extensions()).0)
+        .grant(request.headers(), ClientSource::from_extensions(request.extensions()).0)
     {
         Ok(grant) => {
             request.extensions_mut().insert(grant);
             next.run(request).await
         }
-        Err(refused) => refused.problem().into_response(),
+        Err(rejection) => rejection.problem().into_response(),
     }
 }
 
-/// Where a request comes from, for a throttle.
-pub(super) struct CameFrom(pub Source);
+/// The address of a request's client, for a throttle.
+pub(super) struct ClientSource(pub Source);
 
-impl CameFrom {
-    fn of_request(extensions: &Extensions) -> Self {
+impl ClientSource {
+    fn from_extensions(extensions: &Extensions) -> Self {
         Self(extensions.get().map(|ClientAddr(address)| *address))
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for CameFrom {
+impl<S: Sync> FromRequestParts<S> for ClientSource {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of_request(&parts.extensions))
+        Ok(Self::from_extensions(&parts.extensions))
     }
 }
 
 impl AccessControl {
-    fn judge(self: &Arc<Self>, headers: &HeaderMap, source: Source) -> Result<Grant, TokenRefused> {
+    fn grant(self: &Arc<Self>, headers: &HeaderMap, source: Source) -> Result<Grant, TokenRejection> {
         if let Some(token) = bearer(headers) {
-            let Taken { id, roles } = self.take(token, source)?;
+            let VerifiedToken { id, roles } = self.verify(token, source)?;
             let credential = match id.as_str() {
                 LEGACY => Credential::Legacy,
                 _ => Credential::Token(id),
             };
             let rights = Rights::program(roles, self.demo);
-            return Ok(Grant::shown(rights, Arc::clone(self), credential));
+            return Ok(Grant::with_credential(rights, Arc::clone(self), credential));
         }
         if let Some(id) = self.session(headers).filter(|id| self.is_open(*id)) {
             let credential = Credential::Session(id);
-            return Ok(Grant::shown(Rights::operator(), Arc::clone(self), credential));
+            return Ok(Grant::with_credential(Rights::operator(), Arc::clone(self), credential));
         }
-        Ok(Grant::of(match self.trust_local && is_local(headers) {
+        Ok(Grant::without_credential(match self.trust_local && is_local(headers) {
             true => Rights::operator(),
             false => Rights::visitor(self.demo),
         }))
     }
 
-    /// What the cookie says; of two that differ at least one was not set here.
+    /// The session id of the cookie. Two cookies with different values count as none: at least one was not set by this server.
     pub(super) fn session(&self, headers: &HeaderMap) -> Option<SecretHash> {
-        match held(headers, &self.cookie) {
-            Held::One(id) => Some(SecretHash::of(id)),
-            Held::Nothing | Held::Differing => None,
+        match unique_value(headers, &self.cookie) {
+            CookieValue::One(id) => Some(SecretHash::of(id)),
+            CookieValue::Missing | CookieValue::Conflicting => None,
         }
     }
 
     fn is_open(&self, id: SecretHash) -> bool {
-        self.sessions.used(id).is_some() && self.end_of(&Credential::Session(id)).is_none()
+        self.sessions.touch(id).is_some() && self.end_of(&Credential::Session(id)).is_none()
     }
 
-    /// Of a bearer token.
-    fn take(&self, token: &str, source: Source) -> Result<Taken, TokenRefused> {
-        self.take_with(&self.bearers, token, source)
+    /// Verifies a bearer token.
+    fn verify(&self, token: &str, source: Source) -> Result<VerifiedToken, TokenRejection> {
+        self.verify_with(&self.bearers, token, source)
     }
 
-    /// What could be guessed is not even looked at while the source has to wait; what is too long for that, always.
-    pub(super) fn take_with(&self, throttle: &Throttle, token: &str, source: Source) -> Result<Taken, TokenRefused> {
-        let guess = could_be_guessed(token);
-        let wait = || throttle.check(source).map_err(TokenRefused::TooMany);
+    /// Verifies a token under a throttle. While the source has to wait, a token short enough to be guessed is rejected unchecked;
+    /// a longer one is always checked.
+    pub(super) fn verify_with(
+        &self,
+        throttle: &Throttle,
+        token: &str,
+        source: Source,
+    ) -> Result<VerifiedToken, TokenRejection> {
+        let guess = is_guessable(token);
+        let wait = || throttle.check(source).map_err(TokenRejection::TooMany);
         if guess {
             wait()?;
         }
-        let known = self.known(token);
-        if matches!(known, Err(TokenRefused::Unknown)) {
+        let known = self.find_token(token);
+        if matches!(known, Err(TokenRejection::Unknown)) {
             if !guess {
                 wait()?;
             }
-            throttle.failed(source);
+            throttle.record_failure(source);
         }
         known
     }
 
-    fn known(&self, token: &str) -> Result<Taken, TokenRefused> {
-        let unavailable = |_| TokenRefused::Unavailable;
+    fn find_token(&self, token: &str) -> Result<VerifiedToken, TokenRejection> {
+        let unavailable = |_| TokenRejection::Unavailable;
         let hash = SecretHash::of(token);
         if let Some(known) = self.tokens.find(hash).map_err(unavailable)? {
             return match known.end(token_store::now()) {
                 Some(end) => Err(end.into()),
-                None => Ok(Taken {
+                None => Ok(VerifiedToken {
                     id: known.id,
                     roles: vec![known.role],
                 }),
@@ -146,16 +152,16 @@ impl AccessControl {
             return Err(TokenEnd::Revoked.into());
         }
         match &self.legacy {
-            Some(legacy) if SecretHash::of(legacy.as_str()) == hash => Ok(Taken {
+            Some(legacy) if SecretHash::of(legacy.as_str()) == hash => Ok(VerifiedToken {
                 id: LEGACY.to_owned(),
                 roles: all_roles(),
             }),
-            _ => Err(TokenRefused::Unknown),
+            _ => Err(TokenRejection::Unknown),
         }
     }
 }
 
-/// Of `Authorization: Bearer …` (RFC 6750 section 2.1). What another scheme says is for a proxy before this server.
+/// The token of `Authorization: Bearer …` (RFC 6750 section 2.1). Other schemes are ignored: they are meant for a proxy in front.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?;
     let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
@@ -164,7 +170,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-impl TokenRefused {
+impl TokenRejection {
     fn problem(&self) -> Problem {
         let invalid = HeaderValue::from_static("Bearer error=\"invalid_token\"");
         match self {
@@ -182,17 +188,23 @@ impl TokenRefused {
 mod tests {
     use super::*;
 
-    fn shows(value: &'static str) -> HeaderMap {
+    fn authorization(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))])
     }
 
     #[test]
-    fn a_bearer_token_is_what_stands_behind_its_scheme() {
+    fn a_bearer_token_follows_its_scheme() {
         assert_eq!(bearer(&HeaderMap::new()), None);
-        assert_eq!(bearer(&shows("Bearer 0123456789abcdef")), Some("0123456789abcdef"));
-        assert_eq!(bearer(&shows("bearer  0123456789abcdef ")), Some("0123456789abcdef"));
-        assert_eq!(bearer(&shows("Basic 0123456789abcdef")), None);
-        assert_eq!(bearer(&shows("Bearer ")), Some(""));
-        assert_eq!(bearer(&shows("0123456789abcdef")), Some(""), "no scheme at all");
+        assert_eq!(
+            bearer(&authorization("Bearer 0123456789abcdef")),
+            Some("0123456789abcdef")
+        );
+        assert_eq!(
+            bearer(&authorization("bearer  0123456789abcdef ")),
+            Some("0123456789abcdef")
+        );
+        assert_eq!(bearer(&authorization("Basic 0123456789abcdef")), None);
+        assert_eq!(bearer(&authorization("Bearer ")), Some(""));
+        assert_eq!(bearer(&authorization("0123456789abcdef")), Some(""), "no scheme at all");
     }
 }

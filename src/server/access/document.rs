@@ -1,5 +1,5 @@
-//! A small JSON document in a private file that several processes read and write: mode 0600, written whole under another name,
-//! changed under a lock, and read anew when it has changed. Without a file it lives in memory. Knows no content.
+//! A small JSON document in a private file (mode 0600) that several processes read and write. Updates take a lock and replace the
+//! file atomically; a read reloads the file if it has changed. Without a file the document lives in memory.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -20,17 +20,17 @@ use duplex_hub::log::private;
 
 pub struct Document<T> {
     file: Option<PathBuf>,
-    known: Mutex<Known<T>>,
+    cached: Mutex<Cached<T>>,
     /// Counts the changes that this process has noticed.
     changes: watch::Sender<u64>,
 }
 
-struct Known<T> {
+struct Cached<T> {
     version: Option<Version>,
     content: Arc<T>,
 }
 
-/// Of a file's content. Each writer replaces the file, so that the inode changes even within one tick of the clock.
+/// Identifies a version of the file. Each update replaces the file, so the inode changes even within one clock tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Version {
     inode: u64,
@@ -43,58 +43,58 @@ struct Version {
 pub enum DocumentError {
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
-    #[error("{} is not what this program writes there: {error}", path.display())]
+    #[error("{} has unexpected content: {error}", path.display())]
     Unreadable { path: PathBuf, error: serde_json::Error },
 }
 
 impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
-    /// In memory without a file. `changes` hears of every change.
+    /// In memory if `file` is `None`. `changes` is incremented with every change.
     pub fn new(file: Option<PathBuf>, changes: watch::Sender<u64>) -> Self {
         let document = Self {
             file,
-            known: Mutex::new(Known {
+            cached: Mutex::new(Cached {
                 version: None,
                 content: Arc::default(),
             }),
             changes,
         };
-        if let Err(error) = document.tidy() {
-            tracing::warn!("what a killed process left is there still: {error}");
+        if let Err(error) = document.remove_stale_drafts() {
+            tracing::warn!("cannot remove the drafts of a killed process: {error}");
         }
         document
     }
 
-    /// As it is now. Costs one `stat` while nothing has changed.
+    /// The current content. Costs one `stat` while the file has not changed.
     pub fn current(&self) -> Result<Arc<T>, DocumentError> {
         let Some(path) = &self.file else {
-            return Ok(Arc::clone(&self.known().content));
+            return Ok(Arc::clone(&self.cached().content));
         };
         let version = version(path).map_err(|error| io_error(path, error))?;
-        let mut known = self.known();
-        if known.version != version {
-            known.content = Arc::new(read(path)?);
-            known.version = version;
+        let mut cached = self.cached();
+        if cached.version != version {
+            cached.content = Arc::new(read(path)?);
+            cached.version = version;
             self.changes.send_modify(|count| *count += 1);
         }
-        Ok(Arc::clone(&known.content))
+        Ok(Arc::clone(&cached.content))
     }
 
-    /// Nobody else changes it meanwhile. Blocks for as long as another process holds the lock: some milliseconds.
+    /// Changes the content under an exclusive lock. Blocks while another process holds it: some milliseconds.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, DocumentError> {
         let Some(path) = &self.file else {
-            let mut known = self.known();
-            let mut content = T::clone(&known.content);
+            let mut cached = self.cached();
+            let mut content = T::clone(&cached.content);
             let result = change(&mut content);
-            known.content = Arc::new(content);
-            drop(known);
+            cached.content = Arc::new(content);
+            drop(cached);
             self.changes.send_modify(|count| *count += 1);
             return Ok(result);
         };
-        let result = locked(path, || {
+        let result = with_lock(path, || {
             let mut content = read(path)?;
             let result = change(&mut content);
             let text = serde_json::to_vec_pretty(&content).map_err(|error| unreadable(path, error))?;
-            drop_drafts(path).map_err(|error| io_error(path, error))?;
+            remove_drafts(path).map_err(|error| io_error(path, error))?;
             write(path, &text).map_err(|error| io_error(path, error))?;
             Ok(result)
         })?;
@@ -102,32 +102,32 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
         Ok(result)
     }
 
-    /// Removes what killed processes left beside it.
-    fn tidy(&self) -> Result<(), DocumentError> {
+    /// Removes drafts that killed processes left beside the file.
+    fn remove_stale_drafts(&self) -> Result<(), DocumentError> {
         match &self.file {
             Some(path) if drafts(path).is_ok_and(|drafts| !drafts.is_empty()) => {
-                locked(path, || drop_drafts(path).map_err(|error| io_error(path, error)))
+                with_lock(path, || remove_drafts(path).map_err(|error| io_error(path, error)))
             }
             _ => Ok(()),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known<T>> {
-        lock(&self.known)
+    fn cached(&self) -> MutexGuard<'_, Cached<T>> {
+        lock(&self.cached)
     }
 }
 
-fn locked<R>(path: &Path, work: impl FnOnce() -> Result<R, DocumentError>) -> Result<R, DocumentError> {
+fn with_lock<R>(path: &Path, work: impl FnOnce() -> Result<R, DocumentError>) -> Result<R, DocumentError> {
     let failed = |error| io_error(path, error);
     if let Some(folder) = path.parent() {
         private::create_folder(folder).map_err(failed)?;
     }
-    let lock = private().create(true).truncate(false).open(beside(path, ".lock"));
+    let lock = private().create(true).truncate(false).open(with_suffix(path, ".lock"));
     let lock = lock.map_err(failed)?;
     lock.lock().map_err(failed)?;
-    let done = work();
+    let result = work();
     drop(lock);
-    done
+    result
 }
 
 fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, DocumentError> {
@@ -143,8 +143,8 @@ fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, DocumentError> 
     serde_json::from_slice(&text).map_err(|error| unreadable(path, error))
 }
 
-/// What killed processes left: whoever writes a draft holds the lock.
-fn drop_drafts(path: &Path) -> io::Result<()> {
+/// Removes drafts of killed processes. The caller holds the lock, so no draft is being written.
+fn remove_drafts(path: &Path) -> io::Result<()> {
     drafts(path)?.iter().try_for_each(fs::remove_file)
 }
 
@@ -169,7 +169,7 @@ fn drafts(path: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let draft = beside(path, &format!(".{}", Uuid::new_v4().simple()));
+    let draft = with_suffix(path, &format!(".{}", Uuid::new_v4().simple()));
     let written = private().create_new(true).open(&draft).and_then(|mut file| {
         file.write_all(text)?;
         file.sync_all()
@@ -200,8 +200,8 @@ fn version(path: &Path) -> io::Result<Option<Version>> {
     }
 }
 
-/// `data/duplex.db` has its tokens in `data/duplex.db.tokens`.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// Appends a suffix to a path: the tokens of `data/duplex.db` are in `data/duplex.db.tokens`.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()
@@ -232,15 +232,15 @@ mod tests {
     }
 
     #[test]
-    fn what_one_process_writes_the_other_reads() {
+    fn an_update_is_visible_to_other_processes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/list");
         let (one, other) = (document(&path), document(&path));
         assert_eq!(*other.current().unwrap(), [0; 0]);
         one.update(|list| list.push(1)).unwrap();
-        let heard = other.changes.subscribe();
+        let changes = other.changes.subscribe();
         assert_eq!(*other.current().unwrap(), [1]);
-        assert!(heard.has_changed().unwrap());
+        assert!(changes.has_changed().unwrap());
         other.update(|list| list.push(2)).unwrap();
         assert_eq!(*one.current().unwrap(), [1, 2]);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
@@ -250,10 +250,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_writer_left_goes() {
+    fn drafts_of_killed_writers_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list");
-        let draft = beside(&path, &format!(".{}", Uuid::new_v4().simple()));
+        let draft = with_suffix(&path, &format!(".{}", Uuid::new_v4().simple()));
         let others =
             ["list.old", "list.db", "other.0123456789abcdef0123456789abcdef"].map(|name| folder.path().join(name));
         others.iter().for_each(|other| fs::write(other, "").unwrap());
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_is_lost_when_many_write() {
+    fn concurrent_updates_are_not_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list");
         std::thread::scope(|scope| {
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_empty_document() {
+    fn a_corrupt_file_is_an_error_and_not_an_empty_document() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list");
         fs::write(&path, "[1, 2").unwrap();

@@ -1,4 +1,4 @@
-//! What a request may do, and until when. In the extensions of every request; absent, it is that of a stranger.
+//! The rights of a request and the credential they depend on. Stored in the request's extensions; the default is a visitor's.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -18,26 +18,26 @@ use duplex_hub::{Hub, Needed, Rights, Role};
 #[derive(Clone, Default)]
 pub struct Grant {
     rights: Rights,
-    shown: Option<Shown>,
+    presented: Option<Presented>,
 }
 
 #[derive(Clone)]
-struct Shown {
+struct Presented {
     access: Arc<AccessControl>,
     credential: Credential,
 }
 
-/// By what the rights were had.
+/// The credential from which the rights follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// The token of `--token`, or the one beside the data file.
+    /// The legacy token, of `--token` or beside the data file.
     Legacy,
-    /// A token of the list, by its id.
+    /// A token with a role, by its id.
     Token(String),
     Session(SecretHash),
 }
 
-/// Why a right is over. English text for logs, close frames and programs.
+/// Why a credential has ended. The text is for logs, close frames and programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GrantEnd {
     #[error("the token is revoked")]
@@ -48,24 +48,27 @@ pub enum GrantEnd {
     SignedOut,
 }
 
-/// To notice, at the latest, that the clock was set or the machine slept.
-const LOOK: Duration = Duration::from_secs(60);
+/// Interval at which an expiry is checked again, in case the clock was set or the machine slept.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Grant {
-    /// Without a credential: a visitor, or whoever `--trust-local` takes for the operator.
-    pub(super) fn of(rights: Rights) -> Self {
-        Self { rights, shown: None }
-    }
-
-    pub(super) fn shown(rights: Rights, access: Arc<AccessControl>, credential: Credential) -> Self {
+    /// Rights without a credential: of a visitor, or of an operator by `--trust-local`.
+    pub(super) fn without_credential(rights: Rights) -> Self {
         Self {
             rights,
-            shown: Some(Shown { access, credential }),
+            presented: None,
         }
     }
 
-    /// That of the request with these extensions.
-    pub fn of_request(extensions: &Extensions) -> Self {
+    pub(super) fn with_credential(rights: Rights, access: Arc<AccessControl>, credential: Credential) -> Self {
+        Self {
+            rights,
+            presented: Some(Presented { access, credential }),
+        }
+    }
+
+    /// The grant of a request, from its extensions.
+    pub fn from_extensions(extensions: &Extensions) -> Self {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
@@ -77,7 +80,7 @@ impl Grant {
         self.allows(Needed::Operator)
     }
 
-    /// Shows a token: commands as a program.
+    /// Whether the request has a token: its commands are a program's.
     pub fn is_program(&self) -> bool {
         self.rights.is_program()
     }
@@ -90,34 +93,36 @@ impl Grant {
         &self.rights
     }
 
-    /// The hub as this request may use it.
+    /// The hub, restricted to the rights of this request.
     pub fn hub(&self, hub: &Hub) -> Hub {
         hub.with_rights(self.rights.clone())
     }
 
-    /// Of a token, so that two programs are told apart where that matters.
+    /// The id of the request's token, to distinguish programs.
     pub fn token_id(&self) -> Option<&str> {
-        match self.shown.as_ref().map(|shown| &shown.credential) {
+        match self.presented.as_ref().map(|presented| &presented.credential) {
             Some(Credential::Token(id)) => Some(id),
             Some(Credential::Legacy) => Some(super::token_store::LEGACY),
             _ => None,
         }
     }
 
-    /// 401 for who shows nothing, 403 for who shows the wrong role.
+    /// # Errors
+    ///
+    /// 401 without a credential, 403 if its roles do not suffice.
     pub fn require(&self, needed: Needed<'_>) -> Result<(), Problem> {
         require(&self.rights, needed)
     }
 
-    /// Whether the token or the session that gave these rights is no longer good.
+    /// Why the credential is no longer valid, if it is not.
     pub fn has_ended(&self) -> Option<GrantEnd> {
-        let shown = self.shown.as_ref()?;
-        shown.access.end_of(&shown.credential)
+        let presented = self.presented.as_ref()?;
+        presented.access.end_of(&presented.credential)
     }
 
-    /// Ready when it is no longer good; never for who showed nothing. May be dropped and asked for again.
+    /// Completes when the credential ends; never without a credential. Cancel safe.
     pub async fn ended(&self) -> GrantEnd {
-        let Some(Shown { access, credential }) = &self.shown else {
+        let Some(Presented { access, credential }) = &self.presented else {
             return pending().await;
         };
         let mut changes = access.changes();
@@ -125,7 +130,10 @@ impl Grant {
             if let Some(end) = access.end_of(credential) {
                 return end;
             }
-            let wait = access.time_left(credential).unwrap_or(LOOK).min(LOOK);
+            let wait = access
+                .time_left(credential)
+                .unwrap_or(RECHECK_INTERVAL)
+                .min(RECHECK_INTERVAL);
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() {
                     return pending().await;
@@ -140,6 +148,6 @@ impl<S: Sync> FromRequestParts<S> for Grant {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of_request(&parts.extensions))
+        Ok(Self::from_extensions(&parts.extensions))
     }
 }

@@ -1,14 +1,14 @@
-//! Requests of this machine's users, for `--trust-local`. Pure.
+//! Detection of local requests for `--trust-local`.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, header};
 
-/// What proxies add when they hand on what others ask.
+/// Headers that proxies add to forwarded requests.
 const HANDED_ON: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
-/// Asks for a loopback name, without the headers of a proxy. Where the request comes from, this does not say: a proxy or a
-/// tunnel may be set up to send just that.
+/// Whether a request names a loopback host and has no proxy's headers. This does not prove where it comes from: a proxy or a tunnel
+/// may be configured to send exactly that.
 pub fn is_local(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     host.is_some_and(is_loopback_name) && !HANDED_ON.iter().any(|name| headers.contains_key(*name))
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn local_is_who_asks_for_a_loopback_name_without_a_proxy() {
+    fn requests_for_a_loopback_name_without_a_proxy_are_local() {
         for host in [
             "localhost:3000",
             "LOCALHOST",

@@ -1,5 +1,5 @@
-//! Who may do what: roles, tokens, operators' sessions and sign-in links. A right comes from what a request shows, never from
-//! where it comes from, unless the operator chose `--trust-local`. Knows no topic.
+//! Access control: roles, tokens, operator sessions and sign-in links. Rights follow from the credential of a request, never from
+//! its address, unless the operator chose `--trust-local`.
 
 mod authenticate;
 mod document;
@@ -28,7 +28,7 @@ pub use self::grant::{Grant, GrantEnd};
 use self::operator_sessions::OperatorSessions;
 pub use self::secret::Secret;
 use self::secret::SecretHash;
-pub use self::sign_in_links::{SignInLinks, link};
+pub use self::sign_in_links::{SignInLinks, sign_in_url};
 use self::throttle::Throttle;
 pub use self::token_store::{LEGACY, TokenEnd, TokenError, TokenRecord, TokenStore};
 use super::cookies::cookie_name;
@@ -37,9 +37,9 @@ use super::state::{ServerState, Settings};
 use super::token::Token;
 use duplex_hub::Role;
 
-/// What the server knows of tokens, sessions and links.
+/// Verifies credentials, and holds the tokens, sessions and sign-in links.
 pub struct AccessControl {
-    /// The token of `--token`, or the one beside the data file: it has all roles.
+    /// The legacy token, of `--token` or beside the data file, which has all roles.
     legacy: Option<Token>,
     /// The name of the cookie that holds an operator's session.
     cookie: Cow<'static, str>,
@@ -48,15 +48,15 @@ pub struct AccessControl {
     tokens: TokenStore,
     sessions: OperatorSessions,
     links: SignInLinks,
-    /// Of the sign-in form and links.
+    /// Throttles the sign-in form and sign-in links.
     sign_ins: Throttle,
-    /// Of bearer tokens.
+    /// Throttles bearer tokens.
     bearers: Throttle,
     changes: watch::Sender<u64>,
 }
 
 impl AccessControl {
-    /// With `data`, tokens and links are in files beside it; without, in memory.
+    /// Stores tokens and links in files beside `data`, or in memory without it.
     pub fn new(settings: &Settings, data: Option<&Path>) -> Self {
         let changes = watch::Sender::default();
         Self {
@@ -67,8 +67,8 @@ impl AccessControl {
             tokens: TokenStore::new(data.map(TokenStore::path), changes.clone()),
             sessions: OperatorSessions::new(changes.clone()),
             links: SignInLinks::new(data.map(SignInLinks::path)),
-            sign_ins: Throttle::new(limits::FREE_SIGN_INS, limits::SIGN_IN_WAIT),
-            bearers: Throttle::new(limits::FREE_BEARERS, limits::BEARER_WAIT),
+            sign_ins: Throttle::new(limits::FREE_SIGN_IN_FAILURES, limits::MAX_SIGN_IN_WAIT),
+            bearers: Throttle::new(limits::FREE_BEARER_FAILURES, limits::MAX_BEARER_WAIT),
             changes,
         }
     }
@@ -81,8 +81,8 @@ impl AccessControl {
         &self.links
     }
 
-    /// Whether the token without a role is still taken.
-    pub fn takes_legacy(&self) -> Result<bool, DocumentError> {
+    /// Whether the legacy token is still accepted.
+    pub fn accepts_legacy(&self) -> Result<bool, DocumentError> {
         match &self.legacy {
             Some(token) => Ok(!self.tokens.is_legacy_revoked(SecretHash::of(token.as_str()))?),
             None => Ok(false),
@@ -93,11 +93,11 @@ impl AccessControl {
         self.changes.subscribe()
     }
 
-    /// What cannot be read now ends nothing: a session that is open goes on, and no new one begins.
+    /// Whether the credential has ended. While the tokens cannot be read, open sessions continue and no new one begins.
     fn end_of(&self, credential: &Credential) -> Option<GrantEnd> {
         match credential {
             Credential::Legacy => {
-                let taken = self.takes_legacy().unwrap_or(true);
+                let taken = self.accepts_legacy().unwrap_or(true);
                 (!taken).then_some(GrantEnd::Revoked)
             }
             Credential::Token(id) => self.end_of_token(id),
@@ -118,7 +118,7 @@ impl AccessControl {
         }
     }
 
-    /// Until it ends by itself, as far as that is known.
+    /// The time until the credential expires, if it has an expiry.
     fn time_left(&self, credential: &Credential) -> Option<Duration> {
         let of_token = |id: &str| {
             let expires = self.tokens.get(id).ok()??.expires?;
@@ -145,25 +145,26 @@ impl From<TokenEnd> for GrantEnd {
     }
 }
 
-/// All roles, as the token without a role has them.
+/// The roles of the legacy token.
 fn all_roles() -> Vec<Role> {
     vec![Role::Operator]
 }
 
-/// Looks for tokens that another process changed, so that open sessions end that were begun with one. Requests look themselves.
-pub fn watch(state: &ServerState) {
+/// Starts a task that polls the token file, so that open sessions end when another process revokes their token. Requests check the
+/// file themselves.
+pub fn start_token_watcher(state: &ServerState) {
     let (access, shutdown) = (Arc::clone(&state.access), state.shutdown.token());
     tokio::spawn(async move {
-        let mut looks = interval(limits::TOKEN_LOOK);
+        let mut ticks = interval(limits::TOKEN_POLL_INTERVAL);
         let mut readable = true;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = looks.tick() => {}
+                _ = ticks.tick() => {}
             }
             let now = access.tokens.list();
             if let (true, Err(error)) = (readable, &now) {
-                tracing::error!("no token is taken: {error}");
+                tracing::error!("all tokens are rejected, because they cannot be read: {error}");
             }
             readable = now.is_ok();
         }

@@ -1,5 +1,5 @@
-//! Operators who signed in with a browser. The cookie holds a random id; the server keeps its hash, in memory: after a restart
-//! an operator signs in again. Knows no HTTP.
+//! Sessions of operators who signed in with a browser. The cookie holds a random id; the server stores its hash in memory only, so
+//! operators sign in again after a restart.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct OperatorSessions {
 #[derive(Debug)]
 struct Session {
     id: SecretHash,
-    /// Of the token that opened it: it ends with that one.
+    /// The id of the token that opened it; the session ends with the token.
     token: Option<String>,
     began: Instant,
     used: Instant,
@@ -27,11 +27,11 @@ struct Session {
 
 impl Session {
     fn ends(&self) -> Instant {
-        (self.used + limits::SESSION_IDLE).min(self.began + limits::SESSION_LIFE)
+        (self.used + limits::SESSION_IDLE).min(self.began + limits::SESSION_LIFETIME)
     }
 }
 
-/// What is known of an open session.
+/// An open session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenSession {
     pub token: Option<String>,
@@ -46,8 +46,8 @@ impl OperatorSessions {
         }
     }
 
-    /// What the cookie holds. With as many sessions as there may be, the one that was not used for the longest time ends.
-    pub fn begin(&self, token: Option<String>) -> Secret {
+    /// Opens a session and returns the value of its cookie. At the limit, the session that was idle for longest ends.
+    pub fn create(&self, token: Option<String>) -> Secret {
         let (secret, now) = (Secret::random(), Instant::now());
         let mut open = self.open();
         open.retain(|session| session.ends() > now);
@@ -67,8 +67,8 @@ impl OperatorSessions {
         secret
     }
 
-    /// A request shows it.
-    pub fn used(&self, id: SecretHash) -> Option<OpenSession> {
+    /// Looks up the session of a request, and restarts its idle time.
+    pub fn touch(&self, id: SecretHash) -> Option<OpenSession> {
         let now = Instant::now();
         let mut open = self.open();
         let session = open.iter_mut().find(|session| session.id == id);
@@ -80,7 +80,7 @@ impl OperatorSessions {
         })
     }
 
-    /// Looks without using it.
+    /// Looks up a session without restarting its idle time.
     pub fn get(&self, id: SecretHash) -> Option<OpenSession> {
         let now = Instant::now();
         let open = self.open();
@@ -120,50 +120,53 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_ends_after_twelve_idle_hours() {
         let sessions = sessions();
-        let id = sessions.begin(None).hash();
+        let id = sessions.create(None).hash();
         for _ in 0..3 {
             advance(11 * HOUR).await;
-            assert!(sessions.used(id).is_some());
+            assert!(sessions.touch(id).is_some());
         }
         advance(12 * HOUR).await;
-        assert_eq!(sessions.used(id), None);
+        assert_eq!(sessions.touch(id), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_in_use_ends_too_one_day() {
+    async fn a_session_in_use_ends_after_its_lifetime() {
         let sessions = sessions();
-        let id = sessions.begin(None).hash();
-        for _ in 0..limits::SESSION_LIFE.as_secs() / (10 * 3600) {
-            assert!(sessions.used(id).is_some());
+        let id = sessions.create(None).hash();
+        for _ in 0..limits::SESSION_LIFETIME.as_secs() / (10 * 3600) {
+            assert!(sessions.touch(id).is_some());
             advance(10 * HOUR).await;
         }
         advance(10 * HOUR).await;
-        assert_eq!(sessions.used(id), None);
+        assert_eq!(sessions.touch(id), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn to_sign_out_ends_one_session_and_tells() {
+    async fn signing_out_ends_one_session_and_notifies() {
         let sessions = sessions();
-        let (one, other) = (sessions.begin(None).hash(), sessions.begin(Some("t".to_owned())).hash());
-        let heard = sessions.changes.subscribe();
+        let (one, other) = (
+            sessions.create(None).hash(),
+            sessions.create(Some("t".to_owned())).hash(),
+        );
+        let changes = sessions.changes.subscribe();
         sessions.end(one);
-        assert!(heard.has_changed().unwrap());
+        assert!(changes.has_changed().unwrap());
         assert_eq!(sessions.get(one), None);
         assert_eq!(sessions.get(other).unwrap().token.as_deref(), Some("t"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn there_are_so_many_and_the_idlest_goes() {
+    async fn at_the_limit_the_idlest_session_ends() {
         let sessions = sessions();
-        let first = sessions.begin(None).hash();
+        let first = sessions.create(None).hash();
         advance(HOUR).await;
-        let second = sessions.begin(None).hash();
+        let second = sessions.create(None).hash();
         advance(HOUR).await;
         for _ in 2..limits::OPERATOR_SESSIONS {
-            sessions.begin(None);
+            sessions.create(None);
         }
-        sessions.used(first).unwrap();
-        sessions.begin(None);
+        sessions.touch(first).unwrap();
+        sessions.create(None);
         assert!(sessions.get(first).is_some() && sessions.get(second).is_none());
         assert_eq!(sessions.open().len(), limits::OPERATOR_SESSIONS);
     }

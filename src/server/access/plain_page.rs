@@ -1,4 +1,4 @@
-//! A page of a heading, a text and a form, without scripts and without anything to load. Knows no route.
+//! A minimal page of a heading, a text and a form, without scripts or subresources.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -17,8 +17,8 @@ pub struct Page<'a> {
 const STYLE: &str = "body{font:1rem/1.6 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem;color-scheme:light dark}\
     button{font:inherit;padding:.5rem 1.5rem}";
 
-/// No address of it is handed on or kept.
-pub fn answer(status: StatusCode, page: &Page<'_>) -> Response {
+/// Renders the page. Its URL is neither sent as a referrer nor stored in caches.
+pub fn respond(status: StatusCode, page: &Page<'_>) -> Response {
     let nonce = Uuid::new_v4().simple().to_string();
     let Page {
         locale,

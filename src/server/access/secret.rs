@@ -1,5 +1,5 @@
-//! Secrets of 256 random bits, and the hashes under which they are kept. A fast hash is enough: such a secret cannot be
-//! guessed, so there is nothing to slow down. Knows no file and no HTTP.
+//! Random secrets of 256 bits, and the hashes that are stored of them. A fast hash suffices: such a secret cannot be guessed, so
+//! there is nothing to slow down.
 
 use std::fmt::{self, Debug, Formatter};
 
@@ -9,13 +9,13 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-/// Before the digits of a token, so that a scanner for leaked secrets knows it.
+/// The prefix of a token, by which scanners for leaked secrets recognise it.
 pub const TOKEN_PREFIX: &str = "duplex_";
 
-/// From this length on a secret is taken for random. Shorter ones were chosen by a person and could be guessed.
+/// A secret of at least this length counts as random. A shorter one was chosen by a person and could be guessed.
 const UNGUESSABLE_CHARS: usize = 64;
 
-/// Shown once to whoever it is for. Its `Debug` says nothing.
+/// A secret, displayed once to its owner. `Debug` does not reveal it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -26,7 +26,7 @@ pub struct SecretHash([u8; 32]);
 impl Secret {
     /// 64 hexadecimal digits.
     pub fn random() -> Self {
-        // Each UUID brings 122 random bits from the operating system.
+        // Each UUID has 122 random bits from the operating system.
         let mut hash = Sha256::new();
         for _ in 0..3 {
             hash.update(Uuid::new_v4().as_bytes());
@@ -59,7 +59,7 @@ impl SecretHash {
     }
 }
 
-/// In constant time.
+/// Compares in constant time.
 impl PartialEq for SecretHash {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -68,13 +68,13 @@ impl PartialEq for SecretHash {
 
 impl Eq for SecretHash {}
 
-pub const fn could_be_guessed(secret: &str) -> bool {
+pub const fn is_guessable(secret: &str) -> bool {
     secret.len() < UNGUESSABLE_CHARS
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a hash has 64 lower-case hexadecimal digits")]
-pub struct NotAHash;
+pub struct ParseHashError;
 
 impl Serialize for SecretHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -87,7 +87,7 @@ impl<'de> Deserialize<'de> for SecretHash {
         let text = String::deserialize(deserializer)?;
         let bytes = HEXLOWER.decode(text.as_bytes()).ok();
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or_else(|| serde::de::Error::custom(NotAHash))
+        bytes.map(Self).ok_or_else(|| serde::de::Error::custom(ParseHashError))
     }
 }
 
@@ -96,12 +96,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_differ_and_their_hashes_do_not_show_them() {
+    fn secrets_differ_and_hashes_do_not_reveal_them() {
         let (one, other) = (Secret::random_token(), Secret::random_token());
         assert_ne!(one, other);
         assert_eq!(one.as_str().len(), TOKEN_PREFIX.len() + 64);
         assert!(one.hash() == SecretHash::of(one.as_str()) && one.hash() != other.hash());
-        assert!(!could_be_guessed(one.as_str()) && could_be_guessed("a-token-for-the-tests"));
+        assert!(!is_guessable(one.as_str()) && is_guessable("a-token-for-the-tests"));
         let written = serde_json::to_string(&one.hash()).unwrap();
         assert!(!written.contains(&one.as_str()[TOKEN_PREFIX.len()..]));
         assert_eq!(serde_json::from_str::<SecretHash>(&written).unwrap(), one.hash());

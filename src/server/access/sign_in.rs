@@ -1,5 +1,5 @@
-//! How an operator signs in with a browser, and out: the form of the page `/status`, which asks for a token, and the page of a
-//! sign-in link. To open the link changes nothing, as programs look at links too; its button does.
+//! Sign-in and sign-out of operators in a browser: the form of the page `/status`, which takes a token, and the page of a sign-in
+//! link. Opening the link changes nothing, because programs prefetch links too; its button signs in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::authenticate::{CameFrom, Taken, TokenRefused};
+use super::authenticate::{ClientSource, TokenRejection, VerifiedToken};
 use super::plain_page::{self, Page};
 use super::sign_in_links::LINK_PATH;
 use crate::i18n::*;
@@ -29,57 +29,54 @@ pub const SIGN_OUT_PATH: &str = "/api/operator/sign-out";
 /// The operator's page.
 const PAGE: &str = "/status";
 
-/// Behind the guard that refuses other origins.
+/// Routes that belong behind the origin check.
 pub fn routes() -> Router<ServerState> {
     Router::new()
-        .route(SIGN_IN_PATH, post(with_token))
+        .route(SIGN_IN_PATH, post(sign_in_with_token))
         .route(SIGN_OUT_PATH, post(sign_out))
         .layer(DefaultBodyLimit::max(limits::FORM_BYTES))
 }
 
-/// Beside that guard: the page says `no-referrer`, so that its address goes nowhere, and browsers then post its form with
-/// `Origin: null`. The code is the proof; whoever knows it may use it.
+/// Routes that do their own origin check: the page has the policy `no-referrer`, so that its URL does not leak, and browsers then
+/// post its form with `Origin: null`. The code alone authenticates the request.
 pub fn link_routes() -> Router<ServerState> {
     Router::new()
-        .route(LINK_PATH, get(show_link).post(with_link))
+        .route(LINK_PATH, get(link_page).post(sign_in_with_link))
         .layer(DefaultBodyLimit::max(limits::FORM_BYTES))
 }
 
 type Fields = BTreeMap<String, String>;
 
-async fn with_token(
+async fn sign_in_with_token(
     State(state): State<ServerState>,
-    CameFrom(source): CameFrom,
+    ClientSource(source): ClientSource,
     scheme: ClientScheme,
     headers: HeaderMap,
     Form(fields): Form<Fields>,
 ) -> Response {
     let typed = fields.get("token").map(|typed| typed.trim()).unwrap_or_default();
     let access = &state.access;
-    match access.take_with(&access.sign_ins, typed, source) {
-        Ok(Taken { id, roles }) if roles.contains(&Role::Operator) => {
-            access.sign_ins.succeeded(source);
+    match access.verify_with(&access.sign_ins, typed, source) {
+        Ok(VerifiedToken { id, roles }) if roles.contains(&Role::Operator) => {
+            access.sign_ins.record_success(source);
             tracing::info!(token = id, "an operator signed in with a token");
-            enter(&state, Some(id), &headers, scheme)
+            sign_in(&state, Some(id), &headers, scheme)
         }
-        Ok(Taken { id, .. }) => {
-            tracing::warn!(
-                token = id,
-                "a token without the role operator was typed at the operator's page"
-            );
-            back("/status?refused", None)
+        Ok(VerifiedToken { id, .. }) => {
+            tracing::warn!(token = id, "a sign-in was rejected: the token lacks the role operator");
+            redirect("/status?refused", None)
         }
-        Err(TokenRefused::TooMany(wait)) => too_many(wait, &headers),
-        Err(refused) => {
-            tracing::warn!("a sign-in was refused: {refused}");
-            back("/status?refused", None)
+        Err(TokenRejection::TooMany(wait)) => too_many_attempts(wait, &headers),
+        Err(rejection) => {
+            tracing::warn!("a sign-in was rejected: {rejection}");
+            redirect("/status?refused", None)
         }
     }
 }
 
-async fn show_link(Query(query): Query<Fields>, headers: HeaderMap) -> Response {
+async fn link_page(Query(query): Query<Fields>, headers: HeaderMap) -> Response {
     let locale = preferences::locale(&headers);
-    // A code has nothing to escape; what is none leads to the page that says so.
+    // Only hexadecimal digits need no escaping; any other code is invalid and is dropped, so that posting the form fails.
     let code = query
         .get("code")
         .filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -88,7 +85,7 @@ async fn show_link(Query(query): Query<Fields>, headers: HeaderMap) -> Response 
         r#"<form method="post" action="{LINK_PATH}"><input type="hidden" name="code" value="{code}"><button>{}</button></form>"#,
         td_string!(locale, sign_in.button)
     );
-    plain_page::answer(
+    plain_page::respond(
         StatusCode::OK,
         &Page {
             locale,
@@ -99,9 +96,9 @@ async fn show_link(Query(query): Query<Fields>, headers: HeaderMap) -> Response 
     )
 }
 
-async fn with_link(
+async fn sign_in_with_link(
     State(state): State<ServerState>,
-    CameFrom(source): CameFrom,
+    ClientSource(source): ClientSource,
     scheme: ClientScheme,
     request: Request,
 ) -> Response {
@@ -120,32 +117,32 @@ async fn with_link(
     let consumed = tokio::task::spawn_blocking(move || access.links.consume(&code)).await;
     match consumed {
         Ok(Ok(true)) => {
-            throttle.succeeded(source);
+            throttle.record_success(source);
             tracing::info!("an operator signed in with a link");
-            enter(&state, None, &headers, scheme)
+            sign_in(&state, None, &headers, scheme)
         }
         Ok(Ok(false)) => {
             if let Err(wait) = throttle.check(source) {
-                return too_many(wait, &headers);
+                return too_many_attempts(wait, &headers);
             }
-            throttle.failed(source);
-            tracing::warn!("a sign-in link was refused: it was used, is too old or is none");
-            refused_link(&headers)
+            throttle.record_failure(source);
+            tracing::warn!("a sign-in link was rejected: used, expired or unknown");
+            rejected_link(&headers)
         }
         Ok(Err(error)) => {
-            tracing::error!("no sign-in by link: {error}");
-            refused_link(&headers)
+            tracing::error!("cannot check a sign-in link: {error}");
+            rejected_link(&headers)
         }
         Err(error) => {
-            tracing::error!("no sign-in by link: {error}");
-            refused_link(&headers)
+            tracing::error!("cannot check a sign-in link: {error}");
+            rejected_link(&headers)
         }
     }
 }
 
-fn refused_link(headers: &HeaderMap) -> Response {
+fn rejected_link(headers: &HeaderMap) -> Response {
     let locale = preferences::locale(headers);
-    plain_page::answer(
+    plain_page::respond(
         StatusCode::FORBIDDEN,
         &Page {
             locale,
@@ -156,13 +153,13 @@ fn refused_link(headers: &HeaderMap) -> Response {
     )
 }
 
-fn too_many(wait: Duration, headers: &HeaderMap) -> Response {
+fn too_many_attempts(wait: Duration, headers: &HeaderMap) -> Response {
     let (locale, seconds) = (preferences::locale(headers), wait.as_secs().max(1));
     let text = fill(
         td_string!(locale, sign_in.too_many_text),
         &[("seconds", &seconds.to_string())],
     );
-    let mut response = plain_page::answer(
+    let mut response = plain_page::respond(
         StatusCode::TOO_MANY_REQUESTS,
         &Page {
             locale,
@@ -175,19 +172,19 @@ fn too_many(wait: Duration, headers: &HeaderMap) -> Response {
     response
 }
 
-fn enter(state: &ServerState, token: Option<String>, headers: &HeaderMap, scheme: ClientScheme) -> Response {
-    // A session of before, whoever's it was, does not go on beside the new one.
-    end(state, headers);
-    let id = state.access.sessions.begin(token);
-    back(PAGE, cookie(state, id.as_str(), limits::SESSION_LIFE, scheme))
+fn sign_in(state: &ServerState, token: Option<String>, headers: &HeaderMap, scheme: ClientScheme) -> Response {
+    // The browser's previous session ends.
+    end_session(state, headers);
+    let id = state.access.sessions.create(token);
+    redirect(PAGE, cookie(state, id.as_str(), limits::SESSION_LIFETIME, scheme))
 }
 
 async fn sign_out(State(state): State<ServerState>, scheme: ClientScheme, headers: HeaderMap) -> Response {
-    end(&state, &headers);
-    back(PAGE, cookie(&state, "", Duration::ZERO, scheme))
+    end_session(&state, &headers);
+    redirect(PAGE, cookie(&state, "", Duration::ZERO, scheme))
 }
 
-fn end(state: &ServerState, headers: &HeaderMap) {
+fn end_session(state: &ServerState, headers: &HeaderMap) {
     if let Some(id) = state.access.session(headers) {
         state.access.sessions.end(id);
     }
@@ -203,7 +200,7 @@ fn cookie(state: &ServerState, id: &str, life: Duration, scheme: ClientScheme) -
     cookie.header(scheme)
 }
 
-fn back(to: &'static str, cookie: Option<HeaderValue>) -> Response {
+fn redirect(to: &'static str, cookie: Option<HeaderValue>) -> Response {
     let mut response = (
         StatusCode::SEE_OTHER,
         [

@@ -1,17 +1,17 @@
-//! Links that sign an operator in: each works once and for ten minutes. Any process that may write beside the data file makes
-//! one; the server takes it. Only hashes are kept. Knows no HTTP.
+//! Links that sign an operator in, each valid once and for ten minutes. Any process that may write beside the data file can create
+//! one; the server consumes it. Only hashes are stored.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::document::{Document, DocumentError, beside};
+use super::document::{Document, DocumentError, with_suffix};
 use super::secret::{Secret, SecretHash};
 use super::token_store::{Millis, now};
 use crate::server::limits;
 
-/// The page that a link opens; its query is `code=…`.
+/// The path of a link; its query is `code=…`.
 pub const LINK_PATH: &str = "/operator/sign-in";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,26 +23,26 @@ struct Link {
 pub struct SignInLinks(Document<Vec<Link>>);
 
 impl Link {
-    /// One that lasts longer than any was made by a clock that was ahead.
+    /// A link that expires later than a new one would was created while the clock was ahead.
     fn is_open(&self, now: Millis) -> bool {
         self.expires > now && self.expires <= now.saturating_add(LIFE)
     }
 }
 
-const LIFE: Millis = limits::SIGN_IN_LINK_LIFE.as_millis() as Millis;
+const LIFE: Millis = limits::SIGN_IN_LINK_LIFETIME.as_millis() as Millis;
 
 impl SignInLinks {
-    /// In memory without a file.
+    /// In memory if `file` is `None`.
     pub fn new(file: Option<PathBuf>) -> Self {
         Self(Document::new(file, watch::Sender::default()))
     }
 
-    /// Where the links of a server with this data file are.
+    /// The path of the links for a data file.
     pub fn path(data: &Path) -> PathBuf {
-        beside(data, ".sign-in")
+        with_suffix(data, ".sign-in")
     }
 
-    /// The code of a new link.
+    /// Creates a link and returns its code.
     pub fn create(&self) -> Result<Secret, DocumentError> {
         let (secret, now) = (Secret::random(), now());
         self.0.update(|links| {
@@ -57,7 +57,7 @@ impl SignInLinks {
         Ok(secret)
     }
 
-    /// Whether this code opens the door; it does so once. A wrong code writes nothing.
+    /// Consumes a code: returns whether it was valid, and invalidates it. A wrong code writes nothing.
     pub fn consume(&self, code: &str) -> Result<bool, DocumentError> {
         let (hash, now) = (SecretHash::of(code), now());
         let is_it = |link: &Link| link.sha256 == hash && link.is_open(now);
@@ -72,8 +72,8 @@ impl SignInLinks {
     }
 }
 
-/// `base`: the server as its operator reaches it, such as `http://127.0.0.1:3000`.
-pub fn link(base: &str, code: &Secret) -> String {
+/// The URL of a link. `base` is the server's URL as the operator's browser reaches it, such as `http://127.0.0.1:3000`.
+pub fn sign_in_url(base: &str, code: &Secret) -> String {
     format!("{}{LINK_PATH}?code={}", base.trim_end_matches('/'), code.as_str())
 }
 
@@ -94,7 +94,7 @@ mod tests {
         assert!(!server.consume("0000").unwrap());
         assert!(server.consume(code.as_str()).unwrap());
         assert!(!server.consume(code.as_str()).unwrap() && !maker.consume(code.as_str()).unwrap());
-        let text = link("http://127.0.0.1:3000/", &code);
+        let text = sign_in_url("http://127.0.0.1:3000/", &code);
         assert_eq!(
             text,
             format!("http://127.0.0.1:3000/operator/sign-in?code={}", code.as_str())
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_over_after_its_time_and_there_are_few() {
+    fn links_expire_and_their_number_is_limited() {
         let links = SignInLinks::new(None);
         let code = links.create().unwrap();
         links.0.update(|links| links[0].expires = now()).unwrap();

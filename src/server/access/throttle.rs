@@ -1,5 +1,5 @@
-//! Slows down whoever guesses secrets: each failure of an address beyond a few makes it wait twice as long as the one before,
-//! and all addresses together have so many failures a second. Knows no HTTP.
+//! A throttle against guessing secrets: after a few failures, each further one of an address doubles its wait, and the failures of
+//! all addresses together have a rate limit.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,23 +11,23 @@ use tokio::time::Instant;
 use crate::lock::lock;
 use crate::server::limits;
 
-/// Where a guess comes from; none for a connection without an address.
+/// The address of a guess; `None` for a connection without an address.
 pub type Source = Option<IpAddr>;
 
 #[derive(Debug)]
 pub struct Throttle {
-    /// Failures of one address that cost nothing.
-    free: u32,
-    longest: Duration,
+    /// Failures of one address before it has to wait.
+    free_failures: u32,
+    max_wait: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     sources: HashMap<Source, Failures>,
-    /// Failures of all addresses that may still come now; at most [`limits::GUESSES_IN_ALL`].
-    left: f64,
-    counted: Instant,
+    /// Remaining failures of all addresses together; at most [`limits::GLOBAL_FAILURE_BURST`].
+    remaining: f64,
+    refilled: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,19 +37,21 @@ struct Failures {
 }
 
 impl Throttle {
-    pub fn new(free: u32, longest: Duration) -> Self {
+    pub fn new(free_failures: u32, max_wait: Duration) -> Self {
         Self {
-            free,
-            longest,
+            free_failures,
+            max_wait,
             state: Mutex::new(State {
                 sources: HashMap::new(),
-                left: limits::GUESSES_IN_ALL,
-                counted: Instant::now(),
+                remaining: limits::GLOBAL_FAILURE_BURST,
+                refilled: Instant::now(),
             }),
         }
     }
 
-    /// How long this source has to wait, if it has to. To come too early makes the wait longer.
+    /// # Errors
+    ///
+    /// The time that this source has to wait. An attempt during the wait counts as a failure.
     pub fn check(&self, source: Source) -> Result<(), Duration> {
         let (source, now) = (network(source), Instant::now());
         let mut state = self.state();
@@ -57,48 +59,50 @@ impl Throttle {
             return Err(self.count(&mut state, source, now));
         }
         state.refill(now);
-        if state.left < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - state.left) / limits::GUESSES_A_SECOND));
+        if state.remaining < 1.0 {
+            return Err(Duration::from_secs_f64(
+                (1.0 - state.remaining) / limits::GLOBAL_FAILURES_PER_SECOND,
+            ));
         }
         Ok(())
     }
 
-    pub fn failed(&self, source: Source) {
+    pub fn record_failure(&self, source: Source) {
         let now = Instant::now();
         let mut state = self.state();
         state.refill(now);
-        state.left = (state.left - 1.0).max(0.0);
+        state.remaining = (state.remaining - 1.0).max(0.0);
         self.count(&mut state, network(source), now);
     }
 
-    pub fn succeeded(&self, source: Source) {
+    pub fn record_success(&self, source: Source) {
         self.state().sources.remove(&network(source));
     }
 
     fn count(&self, state: &mut State, source: Source, now: Instant) -> Duration {
-        if state.sources.len() >= limits::GUESSING_SOURCES && !state.sources.contains_key(&source) {
-            let longest = self.longest;
-            state.sources.retain(|_, failures| failures.until + longest > now);
-            if state.sources.len() >= limits::GUESSING_SOURCES {
-                // Of so many sources each is slowed down by the count of all.
+        if state.sources.len() >= limits::THROTTLED_SOURCES && !state.sources.contains_key(&source) {
+            let max_wait = self.max_wait;
+            state.sources.retain(|_, failures| failures.until + max_wait > now);
+            if state.sources.len() >= limits::THROTTLED_SOURCES {
+                // The table is full; the limit for all addresses together still applies.
                 return Duration::ZERO;
             }
         }
         let failures = state.sources.entry(source).or_insert(Failures { count: 0, until: now });
-        if failures.until + self.longest < now {
+        if failures.until + self.max_wait < now {
             failures.count = 0;
         }
         failures.count = failures.count.saturating_add(1);
-        let beyond = failures.count.saturating_sub(self.free);
-        let wait = match beyond {
+        let excess = failures.count.saturating_sub(self.free_failures);
+        let wait = match excess {
             0 => Duration::ZERO,
-            _ => Duration::from_secs(1_u64.checked_shl(beyond - 1).unwrap_or(u64::MAX)).min(self.longest),
+            _ => Duration::from_secs(1_u64.checked_shl(excess - 1).unwrap_or(u64::MAX)).min(self.max_wait),
         };
         failures.until = now + wait;
         wait
     }
 
-    /// What it guards is whole at any moment: each change is one number.
+    /// Poisoning is ignored: each change is one number.
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -106,13 +110,14 @@ impl Throttle {
 
 impl State {
     fn refill(&mut self, now: Instant) {
-        let since = now.saturating_duration_since(self.counted).as_secs_f64();
-        self.left = (self.left + since * limits::GUESSES_A_SECOND).min(limits::GUESSES_IN_ALL);
-        self.counted = now;
+        let since = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.remaining =
+            (self.remaining + since * limits::GLOBAL_FAILURES_PER_SECOND).min(limits::GLOBAL_FAILURE_BURST);
+        self.refilled = now;
     }
 }
 
-/// Who has one IPv6 address has all of its /64.
+/// The network that is refilled: an IPv6 client controls its whole /64.
 fn network(source: Source) -> Source {
     source.map(|address| match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -138,14 +143,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn two_thousand_guesses_meet_growing_delays() {
+    async fn repeated_guesses_wait_longer_each_time() {
         let (throttle, guesser) = (throttle(), source("203.0.113.7"));
         let (mut tried, mut waits) = (0, Vec::new());
         for _ in 0..2_000 {
             match throttle.check(guesser) {
                 Ok(()) => {
                     tried += 1;
-                    throttle.failed(guesser);
+                    throttle.record_failure(guesser);
                 }
                 Err(wait) => waits.push(wait),
             }
@@ -159,21 +164,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_patient_guesser_waits_twice_as_long_each_time() {
+    async fn the_wait_doubles_with_each_failure() {
         let (throttle, guesser) = (throttle(), source("203.0.113.7"));
         let mut waited = Duration::ZERO;
         for _ in 0..12 {
-            assert_eq!(throttle.check(guesser), Ok(()), "it waited as it was told");
-            throttle.failed(guesser);
+            assert_eq!(throttle.check(guesser), Ok(()), "the wait is over");
+            throttle.record_failure(guesser);
             let until = throttle.state().sources[&guesser].until;
             let wait = until - Instant::now();
             waited += wait;
             advance(wait).await;
         }
         assert_eq!(waited, Duration::from_secs(127));
-        throttle.succeeded(guesser);
-        throttle.failed(guesser);
-        assert_eq!(throttle.check(guesser), Ok(()), "who knew the secret may mistype again");
+        throttle.record_success(guesser);
+        throttle.record_failure(guesser);
+        assert_eq!(throttle.check(guesser), Ok(()), "a success resets the count");
     }
 
     #[tokio::test(start_paused = true)]
@@ -184,10 +189,10 @@ mod tests {
             let guesser = Some(IpAddr::from((0x0a00_0000 + number).to_be_bytes()));
             if throttle.check(guesser).is_ok() {
                 tried += 1;
-                throttle.failed(guesser);
+                throttle.record_failure(guesser);
             }
         }
-        assert_eq!(f64::from(tried), limits::GUESSES_IN_ALL);
+        assert_eq!(f64::from(tried), limits::GLOBAL_FAILURE_BURST);
         let wait = throttle.check(source("198.51.100.1")).unwrap_err();
         advance(wait + Duration::from_millis(1)).await;
         assert_eq!(throttle.check(source("198.51.100.1")), Ok(()));
@@ -202,11 +207,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_kept_has_a_bound() {
+    async fn the_number_of_sources_is_limited() {
         let throttle = throttle();
-        for number in 0..limits::GUESSING_SOURCES as u32 + 100 {
-            throttle.failed(Some(IpAddr::from((0x0a00_0000 + number).to_be_bytes())));
+        for number in 0..limits::THROTTLED_SOURCES as u32 + 100 {
+            throttle.record_failure(Some(IpAddr::from((0x0a00_0000 + number).to_be_bytes())));
         }
-        assert!(throttle.state().sources.len() <= limits::GUESSING_SOURCES);
+        assert!(throttle.state().sources.len() <= limits::THROTTLED_SOURCES);
     }
 }

@@ -1,5 +1,4 @@
-//! Tokens with roles: who was given which, until when, and which are revoked. Of a token itself only its hash is kept.
-//! Knows no HTTP.
+//! The store of tokens with roles: their names, roles, expiries and revocations. Only a token's hash is stored.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::document::{Document, DocumentError, beside};
+use super::document::{Document, DocumentError, with_suffix};
 use super::secret::{Secret, SecretHash};
 use crate::server::limits;
 use duplex_hub::Role;
@@ -16,13 +15,13 @@ use duplex_hub::Role;
 /// Milliseconds since 1970.
 pub type Millis = u64;
 
-/// By which the token that is not in the list is revoked: the one of `--token`, or the one beside the data file.
+/// The id of the legacy token, of `--token` or beside the data file, which is not in the list.
 pub const LEGACY: &str = "legacy";
 
-/// What is kept of a token.
+/// The stored record of a token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TokenRecord {
-    /// Public: eight hexadecimal digits.
+    /// Public id: eight hexadecimal digits.
     pub id: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
@@ -39,15 +38,15 @@ pub struct TokenRecord {
 struct Tokens {
     #[serde(default)]
     tokens: Vec<TokenRecord>,
-    /// Tokens of `--token`, and of the file beside the data, that are taken no more.
+    /// Revoked legacy tokens.
     #[serde(default)]
     revoked_legacy: Vec<SecretHash>,
-    /// None is made beside the data file any more.
+    /// No legacy token is created beside the data file.
     #[serde(default)]
     no_legacy: bool,
 }
 
-/// Why a token is taken no more.
+/// Why a token is no longer valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenEnd {
     #[error("the token is revoked")]
@@ -83,17 +82,17 @@ impl TokenRecord {
 pub struct TokenStore(Document<Tokens>);
 
 impl TokenStore {
-    /// In memory without a file.
+    /// In memory if `file` is `None`.
     pub fn new(file: Option<PathBuf>, changes: watch::Sender<u64>) -> Self {
         Self(Document::new(file, changes))
     }
 
-    /// Where the tokens of a server with this data file are.
+    /// The path of the tokens for a data file.
     pub fn path(data: &Path) -> PathBuf {
-        beside(data, ".tokens")
+        with_suffix(data, ".tokens")
     }
 
-    /// Prepares nothing and leaves nothing: the first token makes the file.
+    /// Creates a token. The first one creates the file.
     pub fn create(&self, role: Role, name: &str, life: Option<Duration>) -> Result<(Secret, TokenRecord), TokenError> {
         let (secret, now) = (Secret::random_token(), now());
         let record = TokenRecord {
@@ -123,7 +122,7 @@ impl TokenStore {
         found.then_some(()).ok_or_else(|| TokenError::Unknown(id.to_owned()))
     }
 
-    /// Of tokens that are not in the list: the one of `--token`, and the one beside the data file, which is not made again.
+    /// Revokes the given legacy tokens, and stops the creation of one beside the data file.
     pub fn revoke_legacy<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Result<(), TokenError> {
         let hashes: Vec<_> = known.into_iter().map(SecretHash::of).collect();
         Ok(self.0.update(|tokens| {
@@ -136,8 +135,8 @@ impl TokenStore {
         })?)
     }
 
-    /// Whether a token beside the data file is made and taken.
-    pub fn keeps_legacy(&self) -> Result<bool, DocumentError> {
+    /// Whether a legacy token is created beside the data file and accepted.
+    pub fn creates_legacy(&self) -> Result<bool, DocumentError> {
         Ok(!self.0.current()?.no_legacy)
     }
 
@@ -145,12 +144,12 @@ impl TokenStore {
         Ok(self.0.current()?.revoked_legacy.contains(&token))
     }
 
-    /// The oldest first.
+    /// All tokens, oldest first.
     pub fn list(&self) -> Result<Vec<TokenRecord>, DocumentError> {
         Ok(self.0.current()?.tokens.clone())
     }
 
-    /// Looks at all of them, so that the time does not say which one it is.
+    /// Compares with every token, so that the duration does not reveal which one matches.
     pub fn find(&self, token: SecretHash) -> Result<Option<TokenRecord>, DocumentError> {
         let tokens = self.0.current()?;
         let mut found = None;
@@ -169,9 +168,9 @@ impl TokenStore {
 }
 
 impl Tokens {
-    /// Forgets those that ended long ago. Until then they are known, so that whoever shows one hears why it is refused.
+    /// Adds a token if there is room. Removes tokens that ended long ago; until then their holders learn why they are rejected.
     fn add(&mut self, token: TokenRecord, now: Millis) -> bool {
-        let long_ago = now.saturating_sub(millis(limits::ENDED_TOKEN_KEPT));
+        let long_ago = now.saturating_sub(millis(limits::ENDED_TOKEN_RETENTION));
         self.tokens
             .retain(|token| token.ended_at().is_none_or(|ended| ended > long_ago));
         let fits = self.tokens.len() < limits::TOKENS;
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_by_its_hash_until_it_ends() {
+    fn a_token_is_found_by_its_hash() {
         let store = store();
         let (secret, record) = store.create(Role::Read, "graphs", None).unwrap();
         let found = store.find(secret.hash()).unwrap().unwrap();
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_shows_no_token() {
+    fn the_file_does_not_contain_the_token() {
         let folder = tempfile::tempdir().unwrap();
         let path = TokenStore::path(&folder.path().join("duplex.db"));
         let store = TokenStore::new(Some(path.clone()), watch::Sender::default());
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_so_many_tokens_and_old_ends_make_room() {
+    fn the_number_of_tokens_is_limited_and_long_ended_ones_are_removed() {
         let mut tokens = Tokens::default();
         let (secret, now) = (Secret::random(), 1 << 50);
         let token = |revoked| TokenRecord {

@@ -1,28 +1,28 @@
-//! The text that Prometheus reads, and what a metric is for it. Knows no metric.
+//! Prometheus's text exposition format, and the definition of a metric.
 
 use std::fmt::Write as _;
 
 use super::super::snapshot::NodeSnapshot;
 use duplex_hub::log::{LATENCY_BOUNDS, Latency, LogStats};
 
-/// What one metric is made of.
+/// The data from which metrics are read.
 pub struct Source<'a> {
-    pub now: &'a NodeSnapshot,
-    pub kept: &'a LogStats,
+    pub node: &'a NodeSnapshot,
+    pub log: &'a LogStats,
 }
 
 pub struct Metric {
     pub name: &'static str,
-    /// For the README, and for whoever reads the metrics.
+    /// The help text; the README shows it too.
     pub help: &'static str,
-    /// By which its values differ.
+    /// Names of the labels, for the README.
     pub labels: &'static str,
     pub value: Value,
 }
 
 pub enum Value {
-    Counter(fn(&Source<'_>, &mut Out)),
-    Gauge(fn(&Source<'_>, &mut Out)),
+    Counter(fn(&Source<'_>, &mut MetricWriter)),
+    Gauge(fn(&Source<'_>, &mut MetricWriter)),
     /// In seconds.
     Histogram(fn(&Source<'_>) -> Latency),
 }
@@ -37,23 +37,23 @@ impl Metric {
     }
 }
 
-/// The lines of one metric.
-pub struct Out {
+/// Writes the lines of one metric.
+pub struct MetricWriter {
     pub name: &'static str,
     pub text: String,
 }
 
-impl Out {
-    pub fn one(&mut self, value: f64) {
+impl MetricWriter {
+    pub fn value(&mut self, value: f64) {
         self.line("", &[], value);
     }
 
-    pub fn put(&mut self, labels: &[(&str, &str)], value: u64) {
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: u64) {
         self.line("", labels, value as f64);
     }
 
     pub fn line(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
-        // To a string, which takes everything.
+        // Writing to a string cannot fail.
         let _ = write!(self.text, "{}{suffix}", self.name);
         for (index, (label, value)) in labels.iter().enumerate() {
             let opening = if index == 0 { '{' } else { ',' };
@@ -84,7 +84,7 @@ pub const fn counter(
     name: &'static str,
     labels: &'static str,
     help: &'static str,
-    write: fn(&Source<'_>, &mut Out),
+    write: fn(&Source<'_>, &mut MetricWriter),
 ) -> Metric {
     let value = Value::Counter(write);
     Metric {
@@ -99,7 +99,7 @@ pub const fn gauge(
     name: &'static str,
     labels: &'static str,
     help: &'static str,
-    write: fn(&Source<'_>, &mut Out),
+    write: fn(&Source<'_>, &mut MetricWriter),
 ) -> Metric {
     let value = Value::Gauge(write);
     Metric {
@@ -110,12 +110,12 @@ pub const fn gauge(
     }
 }
 
-/// All metrics of the list.
-pub fn write(metrics: &[Metric], now: &NodeSnapshot, kept: &LogStats) -> String {
-    let source = Source { now, kept };
+/// Renders all metrics of the list.
+pub fn write(metrics: &[Metric], node: &NodeSnapshot, log: &LogStats) -> String {
+    let source = Source { node, log };
     let mut all = String::new();
     for metric in metrics {
-        let mut out = Out {
+        let mut out = MetricWriter {
             name: metric.name,
             text: String::new(),
         };
@@ -140,21 +140,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_cannot_break_its_line() {
-        let mut out = Out {
+    fn label_values_are_escaped() {
+        let mut out = MetricWriter {
             name: "m",
             text: String::new(),
         };
-        out.put(&[("a", "x\"\\\n"), ("b", "y")], 7);
+        out.sample(&[("a", "x\"\\\n"), ("b", "y")], 7);
         assert_eq!(out.text, "m{a=\"x\\\"\\\\\\n\",b=\"y\"} 7\n");
     }
 
     #[test]
-    fn buckets_are_cumulated() {
+    fn buckets_are_cumulative() {
         let mut latency = Latency::default();
         (latency.buckets[0], latency.buckets[1], latency.buckets[17]) = (2, 3, 1);
         latency.sum_micros = 1_500_000;
-        let mut out = Out {
+        let mut out = MetricWriter {
             name: "d",
             text: String::new(),
         };

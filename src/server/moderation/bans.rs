@@ -1,4 +1,4 @@
-//! The bans as each request asks for them. Pure: the time comes in.
+//! An index of the bans in force, queried by each request. The caller passes the time.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,17 +15,17 @@ pub struct Bans {
     networks: Vec<(IpNet, Ban)>,
 }
 
-/// Who asks, and from where.
+/// The person and address of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {
     pub person: Option<PersonId>,
     pub address: Option<IpAddr>,
-    /// An operator is never kept out.
+    /// Operators cannot be banned.
     pub is_operator: bool,
 }
 
 impl Bans {
-    pub fn of(rules: &Rules) -> Self {
+    pub fn from_rules(rules: &Rules) -> Self {
         let mut bans = Self::default();
         for (target, ban) in &rules.bans {
             match target {
@@ -69,7 +69,7 @@ mod tests {
             bans: targets.iter().map(|target| (target.clone(), ban.clone())).collect(),
             ..Rules::default()
         };
-        Bans::of(&rules)
+        Bans::from_rules(&rules)
     }
 
     fn from(address: &str) -> Subject {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_stands_for_its_network() {
+    fn an_address_ban_covers_its_network() {
         for (banned, inside, outside) in [
             ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
             ("192.0.2.7", "::ffff:192.0.2.7", "::ffff:192.0.2.8"),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_ends_and_holds_no_operator() {
+    fn a_ban_expires_and_exempts_operators() {
         let who = PersonId("0a".to_owned());
         let bans = bans(&[Target::Person(who.clone())], Some(10));
         let mut subject = Subject {

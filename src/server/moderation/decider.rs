@@ -1,4 +1,4 @@
-//! The topic of bans, given names and closed topics: what an operator may ask for. Pure.
+//! The decider of the moderation topic: bans, assigned names and closed topics.
 
 use std::net::IpAddr;
 
@@ -16,15 +16,15 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Delivery, Topic, TopicName};
 
-/// A single IPv6 address says nothing: its owner has the network.
+/// The prefix of a ban of one IPv6 address, because a client controls its whole /64.
 const IPV6_PREFIX: u8 = 64;
-/// Wider networks hold more strangers than anybody means to ban.
+/// Wider networks are rejected: they contain too many uninvolved people.
 const WIDEST_IPV4: u8 = 8;
 const WIDEST_IPV6: u8 = 20;
 /// Characters of a public id.
 const MAX_PERSON: usize = 64;
 
-/// Decides [`Moderation`]: it knows which topics may be closed.
+/// The decider of [`Moderation`], with the list of topics that may be closed.
 pub struct Moderator {
     closable_topics: ClosableTopics,
 }
@@ -167,7 +167,7 @@ fn person_of(PersonId(id): &PersonId) -> Result<PersonId, Rejection> {
     }
 }
 
-/// The network that this text names, if it is narrow enough.
+/// Parses an address or a network; `None` if it is malformed or too wide.
 pub fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
     if text.len() > MAX_ADDRESS {
@@ -187,7 +187,7 @@ pub fn network(text: &str) -> Option<IpNet> {
     (network.prefix_len() >= widest).then(|| network.trunc())
 }
 
-/// As it is kept: an IPv4 address alone, everything else with its prefix.
+/// The stored form: an IPv4 address without a prefix, everything else with it.
 fn written(network: IpNet) -> String {
     if network.prefix_len() == 32 && matches!(network, IpNet::V4(_)) {
         network.addr().to_string()

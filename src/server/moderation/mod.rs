@@ -1,5 +1,5 @@
-//! Keeps out whom an operator banned, on every way in, and ends the connections that they have open; gives people the names that
-//! an operator chose, and closes topics for good.
+//! Enforcement of the moderation rules: rejects requests of banned visitors on every route, ends their open connections, applies
+//! assigned names and closes topics permanently.
 
 mod bans;
 mod decider;
@@ -31,7 +31,7 @@ use duplex_protocol::person::Person;
 use duplex_protocol::session::{CommandId, Denied, SessionId};
 use duplex_protocol::topic::TopicName;
 
-/// What is forbidden now. Shared by all requests of a node.
+/// The bans in force, shared by all requests of a node.
 #[derive(Debug, Default)]
 pub struct Enforcement {
     bans: watch::Sender<Arc<Bans>>,
@@ -42,7 +42,7 @@ impl Enforcement {
         self.bans.borrow().find(subject, duplex_hub::now()).cloned()
     }
 
-    /// Ready when this subject is banned: at once, or when it happens. May be dropped and asked for again.
+    /// Completes when this subject is banned, or at once if it already is. Cancel safe.
     pub async fn banned(&self, subject: &Subject) -> Ban {
         let mut changes = self.bans.subscribe();
         loop {
@@ -55,39 +55,39 @@ impl Enforcement {
         }
     }
 
-    /// Told after each change of the rules, names among them.
+    /// Notified after each change of the rules, including names.
     pub fn changes(&self) -> watch::Receiver<Arc<Bans>> {
         self.bans.subscribe()
     }
 }
 
 impl Subject {
-    pub fn of(
+    pub fn from_request(
         state: &ServerState,
         headers: &HeaderMap,
         extensions: &Extensions,
-        otherwise: FallbackIdentity<'_>,
+        fallback: FallbackIdentity<'_>,
     ) -> Self {
-        let person = identity::person(state, &Grant::of_request(extensions), headers, otherwise);
-        Self::of_person(extensions, &person)
+        let person = identity::person(state, &Grant::from_extensions(extensions), headers, fallback);
+        Self::for_person(extensions, &person)
     }
 
-    pub fn of_person(extensions: &Extensions, person: &Person) -> Self {
+    pub fn for_person(extensions: &Extensions, person: &Person) -> Self {
         Self {
             person: Some(person.id.clone()),
             address: extensions.get().map(|ClientAddr(address)| *address),
-            is_operator: Grant::of_request(extensions).is_operator(),
+            is_operator: Grant::from_extensions(extensions).is_operator(),
         }
     }
 }
 
-/// Loads the rules, and follows them from then on. Ready when they are in force; before that the node should not serve.
+/// Loads the rules and starts the task that follows them. Completes when they are in force; the node should not serve before that.
 pub async fn start(state: &ServerState) {
     let Ok(topic) = TopicName::of::<Moderation>(ALL) else {
         return;
     };
     let (loaded, mut is_loaded) = watch::channel(false);
-    let follower = Follower {
+    let follower = RulesFollower {
         hub: state.hub.clone(),
         names: Arc::clone(&state.names),
         enforcement: Arc::clone(&state.moderation),
@@ -102,14 +102,14 @@ pub async fn start(state: &ServerState) {
             () = follower.run() => {}
         }
     });
-    // The sender goes where there is nothing to follow.
-    let waited = timeout(limits::RULES_WAIT, is_loaded.wait_for(|loaded| *loaded)).await;
+    // If there is no moderation topic, the sender is dropped, which ends the wait.
+    let waited = timeout(limits::RULES_LOAD_TIMEOUT, is_loaded.wait_for(|loaded| *loaded)).await;
     if waited.is_err() {
-        tracing::error!("the bans cannot be read yet: until they can, nobody is kept out");
+        tracing::error!("the bans cannot be read yet: they are not enforced until they can be");
     }
 }
 
-struct Follower {
+struct RulesFollower {
     hub: Hub,
     names: Arc<Names>,
     enforcement: Arc<Enforcement>,
@@ -118,11 +118,11 @@ struct Follower {
     loaded: watch::Sender<bool>,
 }
 
-impl Follower {
+impl RulesFollower {
     async fn run(self) {
         loop {
             match self.follow().await {
-                Err(Denied::Unknown) => return tracing::debug!("this node has no topic of bans"),
+                Err(Denied::Unknown) => return tracing::debug!("this node has no moderation topic"),
                 Err(denied) => tracing::warn!("the bans cannot be followed: {denied}"),
                 Ok(never) => match never {},
             }
@@ -139,7 +139,7 @@ impl Follower {
             let (cursor, state) = handle.state(Encoding::Json).await?;
             let rules = state.decode(Encoding::Json);
             let rules: Rules = rules.map_err(|error| {
-                tracing::error!("the bans cannot be understood: {error}");
+                tracing::error!("cannot decode the moderation rules: {error}");
                 Denied::Unavailable
             })?;
             self.enforce(&rules).await;
@@ -152,60 +152,61 @@ impl Follower {
     async fn enforce(&self, rules: &Rules) {
         let names = rules.names.iter();
         self.names
-            .fix(names.map(|(id, name)| (id.clone(), name.clone())).collect());
+            .set_fixed(names.map(|(id, name)| (id.clone(), name.clone())).collect());
         self.hub.close_topics(&rules.closed);
-        self.enforcement.bans.send_replace(Arc::new(Bans::of(rules)));
+        self.enforcement.bans.send_replace(Arc::new(Bans::from_rules(rules)));
     }
 
-    /// Each closed topic once a start: had the node ended between the rule and its effect, it has its effect now.
+    /// Erases closed topics. Also runs at each start, in case the node stopped between recording a rule and applying it.
     async fn close(&self, rules: &Rules, seq: Seq) {
         for topic in &rules.closed {
             if !self.hub.is_erased(topic) {
                 let commands = self.apps.closing_commands(topic).unwrap_or_default();
                 let id = |index: u128| CommandId::without_time(u128::from(seq) << 8 | index);
-                let told = (0..)
+                let commands = (0..)
                     .zip(commands)
                     .map(|(index, command)| (id(index), command))
                     .collect();
-                self.hub.erase(topic, told).await;
+                self.hub.erase(topic, commands).await;
             }
         }
     }
 }
 
-/// Turns away who is banned, and ends their request if they are banned meanwhile.
+/// Middleware that rejects requests of banned visitors, and aborts a request whose visitor is banned while it runs.
 pub async fn guard(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     if is_open_to_all(request.uri()) {
         return next.run(request).await;
     }
-    let otherwise = match session_of(request.uri()) {
+    let fallback = match session_of(request.uri()) {
         "" => FallbackIdentity::New,
         session => FallbackIdentity::Session(session),
     };
-    let subject = Subject::of(&state, request.headers(), request.extensions(), otherwise);
-    let told = page::Told::of(request.uri().path(), request.headers());
+    let subject = Subject::from_request(&state, request.headers(), request.extensions(), fallback);
+    let format = page::ResponseFormat::negotiate(request.uri().path(), request.headers());
     if let Some(ban) = state.moderation.find(&subject) {
         state
             .counters
             .count_disconnect(duplex_axum::connection::DisconnectReason::Banned);
-        tracing::debug!("turned away: {subject:?} is banned");
-        return told.banned(&ban);
+        tracing::debug!("rejected: {subject:?} is banned");
+        return format.banned(&ban);
     }
     tokio::select! {
         biased;
         response = next.run(request) => response,
-        ban = state.moderation.banned(&subject) => told.banned(&ban),
+        ban = state.moderation.banned(&subject) => format.banned(&ban),
     }
 }
 
-/// A banned operator must be able to sign in, and a monitor is nobody's visitor. What stands behind these is guarded by itself.
+/// Paths that are exempt from bans: a banned operator must be able to sign in, and monitoring must work. These routes check access
+/// themselves.
 fn is_open_to_all(uri: &Uri) -> bool {
     let path = uri.path();
     let is_file = path.starts_with("/pkg/") || matches!(path, "/favicon.svg" | "/favicon.ico" | "/robots.txt");
     is_file || matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status") || path.starts_with("/api/operator/")
 }
 
-/// By which a request of the fallbacks, or of a simulation's, names its visitor who has no cookie.
+/// The session id in the query of a fallback request or a simulation's request, which identifies a visitor without a cookie.
 fn session_of(uri: &Uri) -> &str {
     let pairs = uri
         .query()

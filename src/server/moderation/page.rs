@@ -1,4 +1,4 @@
-//! What a banned visitor is told: a problem for programs, a page in their language for people.
+//! The response to a banned visitor: a problem document for programs, a page in the visitor's language for browsers.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -10,15 +10,15 @@ use crate::ui::{calendar, escape};
 use crate::wire::moderation::Ban;
 use duplex_axum::error::Problem;
 
-/// How a request is to be told.
+/// The format of the response.
 #[derive(Debug, Clone, Copy)]
-pub enum Told {
+pub enum ResponseFormat {
     Problem,
     Page(Locale),
 }
 
-impl Told {
-    pub fn of(path: &str, headers: &HeaderMap) -> Self {
+impl ResponseFormat {
+    pub fn negotiate(path: &str, headers: &HeaderMap) -> Self {
         if path.starts_with("/api/") || !accepts_html(headers) {
             Self::Problem
         } else {
@@ -70,7 +70,7 @@ fn page(ban: &Ban, locale: Locale) -> Response {
     (StatusCode::FORBIDDEN, head, html).into_response()
 }
 
-/// In UTC, as the server does not know where the visitor is.
+/// A date in UTC, because the server does not know the visitor's time zone.
 fn date(millis: u64) -> String {
     calendar::iso(millis)
 }

@@ -1,5 +1,5 @@
-//! Which names a visitor may bear: none that could be taken for the operator's or the server's own, and the one that an
-//! operator gave them, if one did.
+//! The policy for visitors' names: no name that looks like an operator's or the server's, and the name that an operator assigned, if
+//! any.
 
 pub mod tidy;
 
@@ -16,7 +16,7 @@ use crate::lock::{read, write};
 use duplex_hub::{NamePolicy, NameRefused};
 use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
 
-/// Nobody but an operator bears these.
+/// Names reserved for operators.
 const RESERVED: [&str; 20] = [
     "admin",
     "admins",
@@ -40,13 +40,13 @@ const RESERVED: [&str; 20] = [
     "듀플렉스",
 ];
 
-/// Nor a name that has one of these as a word, or begins or ends with it.
+/// Names with one of these as a word, a prefix or a suffix are reserved too.
 const TITLES: [&str; 4] = ["admin", "administrator", "moderator", "operator"];
 
-/// Nor one that has these anywhere: Korean puts words together.
+/// Names that contain one of these are reserved too: Korean compounds words.
 const KOREAN_TITLES: [&str; 2] = ["운영자", "관리자"];
 
-/// Why a visitor does not get a name.
+/// Why a name is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     #[error("this name could be taken for an operator's or the server's")]
@@ -56,7 +56,7 @@ pub enum NameError {
 }
 
 impl NameError {
-    /// In the word that a page translates.
+    /// The code of the reason, which a page translates.
     pub const fn why(self) -> &'static str {
         match self {
             Self::Reserved => NAME_RESERVED,
@@ -67,22 +67,22 @@ impl NameError {
 
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Beside [`RESERVED`]: the node's, and those of its operators.
-    more: RwLock<BTreeSet<String>>,
-    /// What an operator chose for somebody.
+    /// Names reserved in addition to [`RESERVED`]: the node's, and those of its operators.
+    extra_reserved: RwLock<BTreeSet<String>>,
+    /// Names that operators assigned to persons.
     fixed: RwLock<HashMap<PersonId, String>>,
     changes: watch::Sender<()>,
 }
 
 impl Names {
-    /// Keeps more names from visitors.
+    /// Reserves more names.
     pub fn reserve<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
-        let mut more = write(&self.more);
+        let mut more = write(&self.extra_reserved);
         more.extend(names.into_iter().flat_map(folds).filter(|fold| !fold.is_empty()));
     }
 
-    /// All that operators chose, in the place of what they had.
-    pub fn fix(&self, names: HashMap<PersonId, String>) {
+    /// Replaces all assigned names.
+    pub fn set_fixed(&self, names: HashMap<PersonId, String>) {
         *write(&self.fixed) = names;
         self.changes.send_replace(());
     }
@@ -92,7 +92,7 @@ impl Names {
         fixed.get(who).cloned()
     }
 
-    /// The name that this person gets who asks for that one; empty is none.
+    /// The name that this person gets for the one they typed; empty is none.
     pub fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameError> {
         let name = tidy_name(typed);
         if is_operator {
@@ -108,8 +108,10 @@ impl Names {
 
     pub fn is_reserved(&self, name: &str) -> bool {
         let whole = folds(name);
-        let more = read(&self.more);
-        let is_taken = whole.iter().any(|fold| KNOWN.contains(fold) || more.contains(fold));
+        let more = read(&self.extra_reserved);
+        let is_taken = whole
+            .iter()
+            .any(|fold| RESERVED_FOLDS.contains(fold) || more.contains(fold));
         is_taken || has_title(name, &whole)
     }
 }
@@ -134,7 +136,7 @@ impl NamePolicy for Names {
     }
 }
 
-static KNOWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&RESERVED));
+static RESERVED_FOLDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&RESERVED));
 static TITLE_FOLDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&TITLES));
 static KOREAN_FOLDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&KOREAN_TITLES));
 
@@ -152,9 +154,9 @@ fn has_title(name: &str, whole: &[String]) -> bool {
     whole.iter().any(|fold| is_in(fold) || is_at_an_end(fold)) || words.any(|word| TITLE_FOLDS.contains(&word))
 }
 
-/// What a name looks like, whatever its letters are ([UTS #39](https://www.unicode.org/reports/tr39/#Confusable_Detection)), its case, its
-/// marks and what stands between its letters: with digits read as the letters that they look like, and without digits. Two names
-/// that have one in common look alike.
+/// The folded forms of a name, without regard to confusable letters ([UTS #39](https://www.unicode.org/reports/tr39/#Confusable_Detection)),
+/// case, marks and separators: with digits read as the letters that they resemble, and without digits. Two names that share a form
+/// look alike.
 fn folds(name: &str) -> Vec<String> {
     let plain: String = name.nfkd().filter(|c| !is_combining_mark(*c)).map(letter).collect();
     let cases = [plain.clone(), plain.to_lowercase(), plain.to_uppercase()];
@@ -172,7 +174,7 @@ fn folds(name: &str) -> Vec<String> {
 }
 
 fn fold(name: &str) -> String {
-    // The skeleton of a capital letter is not that of a small one: it is asked again.
+    // The skeleton of a capital letter differs from that of the small one, so the lower-cased skeleton is mapped again.
     let read: String = name.chars().map(leet).collect();
     let small = skeleton(&read).collect::<String>().to_lowercase();
     let alike = skeleton(&small).map(leet);
@@ -180,7 +182,7 @@ fn fold(name: &str) -> String {
     plain.map(|c| if c == 'l' { 'i' } else { c }).collect()
 }
 
-/// The letter that a digit or a sign is written for.
+/// The letter that a digit or a symbol stands for.
 const fn leet(c: char) -> char {
     match c {
         '0' => 'o',
@@ -193,7 +195,7 @@ const fn leet(c: char) -> char {
     }
 }
 
-/// Of letters in circles and squares, flags' letters and small capitals, which no table of confusables has.
+/// The letter of an enclosed letter, a regional indicator or a small capital, which the table of confusables lacks.
 fn letter(c: char) -> char {
     const SMALL_CAPITALS: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡxʏᴢ";
     let nth = |first: u32| {
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_reserved_name_is_reserved() {
+    fn names_that_look_reserved_are_reserved() {
         for name in [
             "admin",
             "ADMIN",
@@ -304,12 +306,12 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_choice_stands() {
+    fn an_assigned_name_cannot_be_changed() {
         let (names, who) = (names(), PersonId("a".to_owned()));
         assert_eq!(names.choose(&who, false, " Kim\u{202e} "), Ok("Kim".to_owned()));
         assert_eq!(names.choose(&who, false, "admin"), Err(NameError::Reserved));
         assert_eq!(names.choose(&who, true, "admin"), Ok("admin".to_owned()));
-        names.fix(HashMap::from([(who.clone(), "Lee".to_owned())]));
+        names.set_fixed(HashMap::from([(who.clone(), "Lee".to_owned())]));
         assert_eq!(names.choose(&who, false, "Kim"), Err(NameError::Fixed));
         assert_eq!(names.choose(&who, false, "Lee"), Ok("Lee".to_owned()));
         let named = |name: &str| {
@@ -317,7 +319,7 @@ mod tests {
             names.named(Person { id, name }, false).name
         };
         assert_eq!(named("Kim"), "Lee");
-        names.fix(HashMap::new());
+        names.set_fixed(HashMap::new());
         assert_eq!((named("Kim"), named("admin")), ("Kim".to_owned(), String::new()));
     }
 }

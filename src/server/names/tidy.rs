@@ -1,28 +1,28 @@
-//! Texts that others read, as the server keeps them: tidied by the rule of [`crate::wire::text`], and composed. Pure.
+//! Sanitisation of user-provided texts: by the rules of [`crate::wire::text`], and normalised to NFC.
 
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::wire::text;
 use duplex_protocol::person::MAX_NAME;
 
-/// Characters of a line that are looked at.
+/// Characters of a line that are examined.
 const LONGEST: usize = 4_096;
 
-/// A visitor's name; empty if nothing of it can be kept.
+/// A visitor's name; empty if nothing visible is left.
 pub fn tidy_name(typed: &str) -> String {
     tidy_line(typed, MAX_NAME)
 }
 
 /// One line of at most `most` characters.
 pub fn tidy_line(typed: &str, most: usize) -> String {
-    // More than this is no name, whatever is hidden in it.
+    // Bounds the work for a long text of hidden characters.
     let typed: String = typed.chars().take(LONGEST).collect();
     let composed: String = text::single_line(&typed).nfc().collect();
-    // Composed, a line may be shorter than it was.
+    // Composition may shorten the line.
     text::truncate(&text::single_line(&composed), most).to_owned()
 }
 
-/// Some paragraphs, of any length.
+/// A text of several lines, of any length.
 pub fn tidy_text(typed: &str) -> String {
     text::multi_line(typed)
 }
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(
             tidy_name("\u{1112}\u{1161}\u{11ab}"),
             "한",
-            "as a Mac writes it in a file's name"
+            "decomposed, as in macOS file names"
         );
     }
 
@@ -67,7 +67,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_never_has_what_no_name_may_have(typed in "\\PC{0,40}|.{0,40}|[a한\u{1112}\u{1161}\u{11ab}\u{301}\u{e47}\u{200d}\u{fe0f}👩🇰 \u{202e}\u{3164}]{0,40}") {
+        fn tidied_names_contain_no_forbidden_characters(typed in "\\PC{0,40}|.{0,40}|[a한\u{1112}\u{1161}\u{11ab}\u{301}\u{e47}\u{200d}\u{fe0f}👩🇰 \u{202e}\u{3164}]{0,40}") {
             let name = tidy_name(&typed);
             prop_assert!(name.chars().count() <= MAX_NAME);
             prop_assert!(!name.chars().any(|c| c.is_control() || text::is_bidi_control(c)));

@@ -1,6 +1,6 @@
-//! Values that only the server sets and pages follow: the vitals, and one for each run of measurements. In the wire format of
-//! `leptos_ws`, whose browser half reads them: each message is one byte, 0, and a `Messages` as JSON. The server half of `leptos_ws` is not used:
-//! it lets a client set any signal (docs/upstream/leptos_ws-0.9.10.md). Knows no socket.
+//! Server-owned values that pages follow: the vitals, and one for each measurement run. They use the wire format of `leptos_ws`,
+//! whose browser half reads them: each message is a zero byte and a `Messages` as JSON. The server half of `leptos_ws` is not used,
+//! because it lets a client set any signal (docs/upstream/leptos_ws-0.9.10.md).
 
 pub mod socket;
 
@@ -20,10 +20,10 @@ use crate::lock::lock;
 use crate::server::limits;
 use crate::wire::vitals::{VITALS, Vitals};
 
-/// Where the browser half of `leptos_ws` opens its socket.
+/// The path at which the browser half of `leptos_ws` opens its socket.
 pub const SIGNALS_PATH: &str = leptos_ws::LeptosWsWebsocket::PATH;
 
-/// Before the JSON of a message that is no error (`server_fn`).
+/// The byte before the JSON of a successful message (`server_fn`).
 const OK: u8 = 0;
 
 #[derive(Debug)]
@@ -39,50 +39,50 @@ struct Run {
     used: Instant,
 }
 
-/// One value. Who follows it keeps no queue here, but the number of what it has.
+/// One value. A follower has no queue, only the number of the version that it has sent.
 #[derive(Debug)]
 struct Signal {
     name: String,
-    newest: watch::Sender<Newest>,
+    latest: watch::Sender<Version>,
 }
 
 #[derive(Debug)]
-struct Newest {
+struct Version {
     number: u64,
     value: Value,
-    /// The message that makes the value before this one this.
+    /// The message with the patch from the previous value to this one.
     update: Bytes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotSet {
+pub enum SetRunError {
     #[error("a run has 16 lower-case hexadecimal digits")]
-    NotARun,
+    InvalidRun,
     #[error("the text has more than {MAX_PAYLOAD} bytes, or control characters")]
-    NotAText,
+    InvalidText,
     #[error("too many runs are measured at the moment")]
     Full,
 }
 
-/// What a client may say.
+/// A client's message.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
-pub enum Wish {
-    /// To follow the signal of this name.
+pub enum SignalRequest {
+    /// Follow the signal of this name.
     Establish(String),
-    /// To follow it no longer.
+    /// Stop following it.
     Delete(String),
 }
 
 #[derive(Deserialize)]
-enum Heard {
-    ServerSignal(Wish),
+enum ClientMessage {
+    ServerSignal(SignalRequest),
 }
 
-/// None: it is nothing that may be said.
-pub fn parse(message: &[u8]) -> Option<Wish> {
+/// Parses a client's message; `None` if it is not allowed.
+pub fn parse(message: &[u8]) -> Option<SignalRequest> {
     let json = message.strip_prefix(&[OK])?;
-    let Heard::ServerSignal(wish) = serde_json::from_slice(json).ok()?;
-    Some(wish)
+    let ClientMessage::ServerSignal(request) = serde_json::from_slice(json).ok()?;
+    Some(request)
 }
 
 impl Default for Signals {
@@ -99,26 +99,26 @@ impl Signals {
         self.vitals.set(json(vitals));
     }
 
-    /// Sets the signal of a run; made if it is not there.
-    pub fn set_run(&self, run: &str, text: &str) -> Result<(), NotSet> {
+    /// Sets the signal of a run; creates it if needed.
+    pub fn set_run(&self, run: &str, text: &str) -> Result<(), SetRunError> {
         if !is_run(run) {
-            return Err(NotSet::NotARun);
+            return Err(SetRunError::InvalidRun);
         }
         if text.len() > MAX_PAYLOAD || text.chars().any(char::is_control) {
-            return Err(NotSet::NotAText);
+            return Err(SetRunError::InvalidText);
         }
         self.run(signal_name(run))?.set(Value::from(text));
         Ok(())
     }
 
-    fn run(&self, name: String) -> Result<Arc<Signal>, NotSet> {
+    fn run(&self, name: String) -> Result<Arc<Signal>, SetRunError> {
         let runs = &mut *self.runs();
         let now = Instant::now();
         if let Some(run) = runs.get_mut(&name) {
             run.used = now;
             return Ok(Arc::clone(&run.signal));
         }
-        make_room(runs, now)?;
+        evict(runs, now)?;
         let signal = Arc::new(Signal::new(name.clone(), Value::from("")));
         let run = Run {
             signal: Arc::clone(&signal),
@@ -128,7 +128,7 @@ impl Signals {
         Ok(signal)
     }
 
-    /// Follows the signal of this name from now on, after the message that says its value.
+    /// Follows the signal of this name. Returns the message with its current value, and a follower of later ones.
     pub fn follow(&self, name: &str) -> Option<(Bytes, Follower)> {
         if name == VITALS {
             return Some(self.vitals.follow());
@@ -141,8 +141,8 @@ impl Signals {
     }
 }
 
-/// A run that is being measured does not make room: names that somebody makes up push nobody out.
-fn make_room(runs: &mut HashMap<String, Run>, now: Instant) -> Result<(), NotSet> {
+/// Evicts expired runs, then the longest idle one. A run in use is never evicted, so invented names cannot displace it.
+fn evict(runs: &mut HashMap<String, Run>, now: Instant) -> Result<(), SetRunError> {
     runs.retain(|_, run| now - run.used < limits::SIGNAL_RUN_AGE);
     if runs.len() < limits::SIGNAL_RUNS {
         return Ok(());
@@ -152,54 +152,59 @@ fn make_room(runs: &mut HashMap<String, Run>, now: Instant) -> Result<(), NotSet
         .filter(|(_, run)| now - run.used >= limits::SIGNAL_RUN_IDLE)
         .min_by_key(|(_, run)| run.used)
         .map(|(name, _)| name.clone());
-    runs.remove(&oldest.ok_or(NotSet::Full)?);
+    runs.remove(&oldest.ok_or(SetRunError::Full)?);
     Ok(())
 }
 
 impl Signal {
     fn new(name: String, value: Value) -> Self {
-        let newest = Newest {
+        let latest = Version {
             number: 0,
             value,
             update: Bytes::new(),
         };
         Self {
             name,
-            newest: watch::Sender::new(newest),
+            latest: watch::Sender::new(latest),
         }
     }
 
-    /// What is encoded here is sent as it is to all who follow.
+    /// Sets the value. The update is encoded once, for all followers.
     fn set(&self, value: Value) {
-        self.newest.send_if_modified(|newest| {
-            if newest.value == value {
+        self.latest.send_if_modified(|latest| {
+            if latest.value == value {
                 return false;
             }
-            newest.update = update(&self.name, &newest.value, &value);
-            newest.number += 1;
-            newest.value = value;
+            latest.update = update(&self.name, &latest.value, &value);
+            latest.number += 1;
+            latest.value = value;
             true
         });
     }
 
     fn follow(&self) -> (Bytes, Follower) {
-        let newest = self.newest.subscribe();
-        let (said, number) = {
-            let newest = newest.borrow();
-            let value = (self.name.clone(), newest.value.clone());
-            (message(ServerSignalMessage::EstablishResponse(value)), newest.number)
+        let latest = self.latest.subscribe();
+        let (established, number) = {
+            let latest = latest.borrow();
+            let value = (self.name.clone(), latest.value.clone());
+            (message(ServerSignalMessage::EstablishResponse(value)), latest.number)
         };
         let name = self.name.clone();
-        (said, Follower { name, newest, number })
+        let follower = Follower {
+            name,
+            latest,
+            version: number,
+        };
+        (established, follower)
     }
 }
 
-/// Who follows a signal.
+/// A subscription to a signal.
 pub struct Follower {
     name: String,
-    newest: watch::Receiver<Newest>,
-    /// Of the value that it has.
-    number: u64,
+    latest: watch::Receiver<Version>,
+    /// The version that was sent last.
+    version: u64,
 }
 
 impl Follower {
@@ -207,27 +212,31 @@ impl Follower {
         &self.name
     }
 
-    /// Ready when there is something to say. May be dropped and asked for again at any time.
+    /// Completes when there is a message to send. Cancel safe.
     pub async fn changed(&mut self) {
-        let number = self.number;
-        // An error: the signal is gone, which is to be said as well.
-        let _ = self.newest.wait_for(|newest| newest.number != number).await;
+        let version = self.version;
+        // An error means that the signal is gone, which must be reported too.
+        let _ = self.latest.wait_for(|latest| latest.number != version).await;
     }
 
-    /// What is to be said, if anything: of many values only the newest. An error says that the signal is gone.
-    pub fn say(&mut self) -> Result<Option<Bytes>, Bytes> {
-        let newest = self.newest.borrow();
-        let said = match newest.number - self.number {
+    /// The next message, if any; several missed updates become one with the latest value.
+    ///
+    /// # Errors
+    ///
+    /// The final message, if the signal is gone.
+    pub fn next_message(&mut self) -> Result<Option<Bytes>, Bytes> {
+        let latest = self.latest.borrow();
+        let pending = match latest.number - self.version {
             0 => None,
-            1 => Some(newest.update.clone()),
-            _ => Some(update(&self.name, &Value::Null, &newest.value)),
+            1 => Some(latest.update.clone()),
+            _ => Some(update(&self.name, &Value::Null, &latest.value)),
         };
-        self.number = newest.number;
-        drop(newest);
-        if said.is_none() && self.newest.has_changed().is_err() {
+        self.version = latest.number;
+        drop(latest);
+        if pending.is_none() && self.latest.has_changed().is_err() {
             return Err(message(ServerSignalMessage::Delete(self.name.clone())));
         }
-        Ok(said)
+        Ok(pending)
     }
 }
 
@@ -241,7 +250,7 @@ fn update(name: &str, old: &Value, new: &Value) -> Bytes {
 
 fn message(message: ServerSignalMessage) -> Bytes {
     let mut bytes = vec![OK];
-    // Strings and numbers in a vector: there is nothing that could fail.
+    // Serialising strings and numbers to a vector cannot fail.
     let _ = serde_json::to_writer(&mut bytes, &Messages::ServerSignal(message));
     bytes.into()
 }
@@ -259,13 +268,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn runs_are_few_and_one_that_is_measured_makes_no_room() {
+    async fn runs_are_limited_and_one_in_use_is_not_evicted() {
         let signals = Signals::default();
         for number in 0..limits::SIGNAL_RUNS {
             assert_eq!(signals.set_run(&name(number), "x"), Ok(()));
         }
         let one_more = name(limits::SIGNAL_RUNS);
-        assert_eq!(signals.set_run(&one_more, "x"), Err(NotSet::Full));
+        assert_eq!(signals.set_run(&one_more, "x"), Err(SetRunError::Full));
         tokio::time::advance(limits::SIGNAL_RUN_IDLE).await;
         assert_eq!(signals.set_run(&name(0), "still measured"), Ok(()));
         assert_eq!(signals.set_run(&one_more, "x"), Ok(()));
@@ -273,32 +282,32 @@ mod tests {
         assert!(signals.follow(&signal_name(&name(0))).is_some());
         tokio::time::advance(limits::SIGNAL_RUN_AGE).await;
         assert_eq!(signals.set_run(&name(limits::SIGNAL_RUNS + 1), "x"), Ok(()));
-        assert_eq!(signals.runs().len(), 1, "what nobody uses is forgotten");
+        assert_eq!(signals.runs().len(), 1, "unused runs expire");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_follows_a_signal_that_goes_is_told() {
+    async fn followers_are_notified_when_a_signal_expires() {
         let signals = Signals::default();
         signals.set_run(&name(0), "x").unwrap();
         let (_, mut follower) = signals.follow(&signal_name(&name(0))).unwrap();
-        assert_eq!(follower.say(), Ok(None));
+        assert_eq!(follower.next_message(), Ok(None));
         tokio::time::advance(limits::SIGNAL_RUN_AGE).await;
         signals.set_run(&name(1), "x").unwrap();
         follower.changed().await;
-        let gone = follower.say().unwrap_err();
+        let gone = follower.next_message().unwrap_err();
         assert!(gone.ends_with(br#"{"ServerSignal":{"Delete":"compare/0000000000000000"}}"#));
     }
 
     #[test]
-    fn only_two_wishes_are_read() {
-        let wish = |json: &str| parse(format!("\0{json}").as_bytes());
+    fn only_establish_and_delete_are_accepted() {
+        let request = |json: &str| parse(format!("\0{json}").as_bytes());
         assert_eq!(
-            wish(r#"{"ServerSignal":{"Establish":"a"}}"#),
-            Some(Wish::Establish("a".to_owned()))
+            request(r#"{"ServerSignal":{"Establish":"a"}}"#),
+            Some(SignalRequest::Establish("a".to_owned()))
         );
         assert_eq!(
-            wish(r#"{"ServerSignal":{"Delete":"a"}}"#),
-            Some(Wish::Delete("a".to_owned()))
+            request(r#"{"ServerSignal":{"Delete":"a"}}"#),
+            Some(SignalRequest::Delete("a".to_owned()))
         );
         for json in [
             "",
@@ -310,7 +319,7 @@ mod tests {
             r#"{"ServerSignal":{"Update":{"name":"a","patch":[]}}}"#,
             r#"{"BiDirectional":{"Establish":"a"}}"#,
         ] {
-            assert_eq!(wish(json), None, "{json}");
+            assert_eq!(request(json), None, "{json}");
         }
         assert_eq!(parse(br#"{"ServerSignal":{"Establish":"a"}}"#), None);
     }

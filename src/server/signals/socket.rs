@@ -1,5 +1,5 @@
-//! A socket that carries signals: its client says which it follows, and hears their values. It says nothing else, and
-//! little of that. Knows no engine, and not what the values mean.
+//! The socket that carries signals: the client subscribes to signals by name and receives their values. It may send nothing else,
+//! at a limited rate.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use futures_util::future::select_all;
 use tokio::time::Instant;
 
 use crate::server::limits;
-use crate::server::signals::{Follower, SIGNALS_PATH, Signals, Wish, parse};
+use crate::server::signals::{Follower, SIGNALS_PATH, SignalRequest, Signals, parse};
 use crate::server::state::ServerState;
 use duplex_axum::connection::{Counters, DisconnectReason, TransportKind};
 use duplex_axum::error::Problem;
@@ -19,20 +19,20 @@ use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message, UpgradeEndp
 use duplex_hub::session::Bucket;
 use duplex_protocol::code;
 
-pub async fn enter(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {
+pub async fn upgrade_socket(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {
     let endpoint = UpgradeEndpoint {
         path: SIGNALS_PATH,
         purpose: "values that the server owns, to the browser half of leptos_ws.",
         kind: TransportKind::Signals,
     };
-    upgrade(&state, request, endpoint, |_| Following::new(&state)).await
+    upgrade(&state, request, endpoint, |_| SignalConnection::new(&state)).await
 }
 
-/// Why a client is sent away. What it said is not repeated: it may be anything.
+/// Why a client is disconnected. Its message is not quoted, because it may contain anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Broken {
+enum SignalProtocolError {
     #[error("this socket takes Establish and Delete of a server signal, and nothing else")]
-    NotAWish,
+    InvalidRequest,
     #[error("there is no signal of this name")]
     Unknown,
     #[error("this socket follows as many signals as it may")]
@@ -41,7 +41,7 @@ enum Broken {
     TooFast,
 }
 
-struct Following {
+struct SignalConnection {
     signals: Arc<Signals>,
     counters: Arc<Counters>,
     followed: Vec<Follower>,
@@ -49,7 +49,7 @@ struct Following {
     began: Instant,
 }
 
-impl Following {
+impl SignalConnection {
     fn new(state: &ServerState) -> Self {
         Self {
             signals: Arc::clone(&state.signals),
@@ -60,46 +60,46 @@ impl Following {
         }
     }
 
-    fn obey(&mut self, message: &[u8], out: &mut Vec<Message>) -> Result<(), Broken> {
+    fn handle(&mut self, message: &[u8], out: &mut Vec<Message>) -> Result<(), SignalProtocolError> {
         self.bucket
             .take(self.began.elapsed())
-            .map_err(|_wait| Broken::TooFast)?;
-        match parse(message).ok_or(Broken::NotAWish)? {
-            Wish::Establish(name) => {
-                let (said, follower) = self.signals.follow(&name).ok_or(Broken::Unknown)?;
-                self.leave(&name);
+            .map_err(|_wait| SignalProtocolError::TooFast)?;
+        match parse(message).ok_or(SignalProtocolError::InvalidRequest)? {
+            SignalRequest::Establish(name) => {
+                let (message, follower) = self.signals.follow(&name).ok_or(SignalProtocolError::Unknown)?;
+                self.unfollow(&name);
                 if self.followed.len() == limits::SIGNALS_FOLLOWED {
-                    return Err(Broken::TooMany);
+                    return Err(SignalProtocolError::TooMany);
                 }
                 self.followed.push(follower);
-                out.push(Message::Binary(said));
+                out.push(Message::Binary(message));
             }
-            Wish::Delete(name) => {
-                // One that it does not follow, but could, may be left as well.
-                if !self.leave(&name) && self.signals.follow(&name).is_none() {
-                    return Err(Broken::Unknown);
+            SignalRequest::Delete(name) => {
+                // Deleting an existing signal that is not followed is no error.
+                if !self.unfollow(&name) && self.signals.follow(&name).is_none() {
+                    return Err(SignalProtocolError::Unknown);
                 }
             }
         }
         Ok(())
     }
 
-    fn leave(&mut self, name: &str) -> bool {
+    fn unfollow(&mut self, name: &str) -> bool {
         let before = self.followed.len();
         self.followed.retain(|follower| follower.name() != name);
         self.followed.len() < before
     }
 }
 
-impl ConnectionHandler for Following {
+impl ConnectionHandler for SignalConnection {
     const STALL_LIMIT: Duration = limits::SESSION_STALL;
     const MAX_MESSAGE: usize = limits::SIGNAL_MESSAGE;
     const COUNTED: bool = false;
 
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        self.obey(message.as_bytes(), out).map_err(|broken| {
+        self.handle(message.as_bytes(), out).map_err(|error| {
             self.counters.count_disconnect(DisconnectReason::ProtocolError);
-            CloseFrame::new(code::POLICY_VIOLATION, broken.to_string())
+            CloseFrame::new(code::POLICY_VIOLATION, error.to_string())
         })
     }
 
@@ -111,9 +111,9 @@ impl ConnectionHandler for Following {
     }
 
     async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        self.followed.retain_mut(|follower| match follower.say() {
-            Ok(said) => {
-                out.extend(said.map(Message::Binary));
+        self.followed.retain_mut(|follower| match follower.next_message() {
+            Ok(message) => {
+                out.extend(message.map(Message::Binary));
                 true
             }
             Err(gone) => {

@@ -1,4 +1,4 @@
-//! Where log lines go and how they look, how many tell of error_counter, and where traces go. Knows no part that writes them.
+//! Logging and tracing: the format and filter of log lines, counters of errors and warnings, and the export of traces.
 
 mod one_line;
 #[cfg(feature = "otel")]
@@ -21,7 +21,7 @@ use self::one_line::OneLine;
 use self::otlp::{NoTraces, Traces};
 use super::config::LogFormat;
 
-/// Lines that tell of error_counter, since the start.
+/// Counts log lines of the levels error and warn since the start.
 #[derive(Debug, Default)]
 pub struct ErrorCounter {
     errors: AtomicU64,
@@ -38,7 +38,7 @@ impl ErrorCounter {
     }
 }
 
-/// Counts what the filter lets through.
+/// A layer that counts the events which the filter lets through.
 struct Counting(Arc<ErrorCounter>);
 
 impl<S: Subscriber> Layer<S> for Counting {
@@ -51,7 +51,7 @@ impl<S: Subscriber> Layer<S> for Counting {
     }
 }
 
-/// What was started; dropped at the end, it sends the last traces.
+/// A guard of the running telemetry; dropping it flushes the remaining traces.
 pub struct Telemetry {
     pub error_counter: Arc<ErrorCounter>,
     _traces: Option<Traces>,
@@ -65,7 +65,8 @@ pub enum TelemetryError {
     Traces(#[from] NoTraces),
 }
 
-/// To standard error: standard output has the address and nothing else, so that a program may read it.
+/// Installs the global subscriber. Log lines go to standard error; standard output carries only the address, so that a program can
+/// read it.
 pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> Result<Telemetry, TelemetryError> {
     let error_counter = Arc::<ErrorCounter>::default();
     let lines = fmt::layer()
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_trouble_are_counted() {
+    fn errors_and_warnings_are_counted() {
         let error_counter = Arc::<ErrorCounter>::default();
         let counting = registry()
             .with(Counting(error_counter.clone()))
@@ -101,7 +102,7 @@ mod tests {
         tracing::subscriber::with_default(counting, || {
             tracing::error!("one");
             tracing::warn!("two");
-            tracing::info!("no trouble");
+            tracing::info!("not counted");
             tracing::error!("three");
         });
         assert_eq!((error_counter.errors(), error_counter.warnings()), (2, 1));

@@ -1,4 +1,4 @@
-//! In place of the traces, in a binary that was built without them: the operator is told.
+//! Stand-in for the trace export in a binary that was built without the feature `otel`: reports an error.
 
 use tracing_subscriber::layer::Identity;
 

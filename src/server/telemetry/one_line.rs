@@ -1,14 +1,14 @@
-//! Writes each event of the log as one line: a text from outside that has line breaks cannot forge another.
+//! A log writer that escapes line breaks: each event is one line, so that untrusted text cannot forge another.
 
 use std::borrow::Cow;
 use std::io::{self, Stderr, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// To standard error.
+/// Makes writers to standard error.
 pub struct OneLine;
 
-/// Takes whole events, each with the line break at its end.
+/// Each write must be one complete event with its trailing line break.
 pub struct Events(Stderr);
 
 impl<'a> MakeWriter<'a> for OneLine {
@@ -21,7 +21,7 @@ impl<'a> MakeWriter<'a> for OneLine {
 
 impl Write for Events {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        // A line that cannot be written is dropped; an error would become another line there, and a panic.
+        // A line that cannot be written is dropped: the subscriber would report an error on standard error, which panics.
         let _ = self.0.lock().write_all(&one_line(event));
         Ok(event.len())
     }

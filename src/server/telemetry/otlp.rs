@@ -1,5 +1,5 @@
-//! Traces to a collector by OpenTelemetry, over HTTP with protobuf: every span that the log's filter lets through.
-//! Sent in batches by a thread of its own; a collector that is away holds nothing up.
+//! Export of traces to an OpenTelemetry collector, over HTTP with protobuf: every span that the log filter lets through.
+//! A dedicated thread sends them in batches; an unreachable collector blocks nothing.
 
 use std::io::{self, Write as _};
 
@@ -24,7 +24,7 @@ impl Drop for Traces {
 #[error(transparent)]
 pub struct NoTraces(#[from] ExporterBuildError);
 
-/// `endpoint`: the whole address, `/v1/traces` and all.
+/// `endpoint` is the complete URL, including `/v1/traces`.
 pub fn layer(endpoint: &str) -> Result<(OpenTelemetryLayer<Registry, Tracer>, Traces), NoTraces> {
     let exporter = SpanExporter::builder()
         .with_http()
@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes one request, and answers it as a collector does.
+    /// Accepts one request and answers it like a collector.
     fn receive(listener: &TcpListener) -> (String, Vec<u8>) {
         let (mut stream, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(stream.try_clone().unwrap());

@@ -1,5 +1,4 @@
-//! What tells a page that something waits for its visitor, before it follows the topics themselves. Knows no HTTP and no
-//! application.
+//! The unread hint: tells a page that its visitor has something unread, before the page subscribes to the topics.
 
 pub mod route;
 
@@ -9,13 +8,13 @@ use duplex_protocol::codec::Blob;
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::TopicName;
 
-/// An address that answers when something waits for the visitor who asks.
+/// A route whose event stream reports when its visitor has something unread.
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadEndpoint {
     pub path: &'static str,
-    /// The topics that it depends on.
+    /// The topics that are watched.
     pub topics: fn(&Person) -> Vec<TopicName>,
-    /// From their states as JSON, in the same order; none of a topic that the visitor may not see. Then when the visitor came for the
-    /// first time, and the time now.
-    pub waits: fn(&[Option<Blob>], FirstVisit, Millis) -> bool,
+    /// Whether something is unread, given the topics' states as JSON in the same order (`None` for a topic that the visitor may not
+    /// read), the visitor's first visit and the current time.
+    pub has_unread: fn(&[Option<Blob>], FirstVisit, Millis) -> bool,
 }

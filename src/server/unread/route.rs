@@ -1,5 +1,5 @@
-//! Server-sent events that say one thing: that something waits for the visitor. Whoever hears it follows the topics then.
-//! Knows the hub, not what waits.
+//! The event stream of an unread hint: it sends one event as soon as the visitor has something unread. The page then subscribes
+//! to the topics.
 
 use std::convert::Infallible;
 
@@ -31,86 +31,92 @@ use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::SessionId;
 use duplex_protocol::topic::TopicName;
 
-/// The address of each.
+/// The routes of all unread hints.
 pub fn routes(unread_endpoints: impl IntoIterator<Item = UnreadEndpoint>) -> Router<ServerState> {
     unread_endpoints.into_iter().fold(Router::new(), route)
 }
 
 fn route(router: Router<ServerState>, endpoint: UnreadEndpoint) -> Router<ServerState> {
-    let wait = async move |State(state): State<ServerState>,
-                           RequestClient(client): RequestClient,
-                           parts: Extensions,
-                           headers: HeaderMap| { wait(state, client, (&headers, &parts), endpoint) };
-    router.route(endpoint.path, get(wait))
+    let handler =
+        async move |State(state): State<ServerState>,
+                    RequestClient(client): RequestClient,
+                    parts: Extensions,
+                    headers: HeaderMap| { stream_hint(state, client, (&headers, &parts), endpoint) };
+    router.route(endpoint.path, get(handler))
 }
 
-fn wait(
+fn stream_hint(
     state: ServerState,
     client: Client,
     (headers, extensions): (&HeaderMap, &Extensions),
     endpoint: UnreadEndpoint,
 ) -> Response {
     if state.shutdown.has_begun() {
-        return Problem::unavailable("The server is going away.").into_response();
+        return Problem::unavailable("The server is shutting down.").into_response();
     }
-    // One that nobody else has: whoever waits is in no crowd.
+    // A session id of its own: the stream is not part of the tab's session.
     let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
-    let person = identity::person(&state, &Grant::of_request(extensions), headers, FallbackIdentity::New);
-    let arrival = FirstVisit(identity::first_visit(headers, &state.settings));
+    let person = identity::person(
+        &state,
+        &Grant::from_extensions(extensions),
+        headers,
+        FallbackIdentity::New,
+    );
+    let first_visit = FirstVisit(identity::first_visit(headers, &state.settings));
     let client = client.known_as(&person);
     let counted = match state.open_connection(&client) {
         Ok(counted) => counted.with_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
     };
-    let subject = Subject::of_person(extensions, &person);
-    // Who is cut off comes back by itself: not all at the same moment.
-    let pause = reconnect_delay(&session);
+    let subject = Subject::for_person(extensions, &person);
+    // Browsers reconnect by themselves; the delay differs between clients.
+    let retry = reconnect_delay(&session);
     let topics = (endpoint.topics)(&person);
     let mut reader = Reader::new(state.hub_for(&state.hub, client), Encoding::Json, session, person);
-    let news = async move {
+    let hint = async move {
         let _counted = counted;
         for topic in &topics {
             reader.subscribe(topic, None).await;
         }
-        let heard = tokio::select! {
+        let unread = tokio::select! {
             () = state.shutdown.begun() => None,
             _ = state.moderation.banned(&subject) => None,
-            news = until(&mut reader, &topics, endpoint, arrival) => Some(news),
+            data = wait_for_unread(&mut reader, &topics, endpoint, first_visit) => Some(data),
         };
-        heard.map(|news| Ok::<_, Infallible>(Event::default().data(news)))
+        unread.map(|data| Ok::<_, Infallible>(Event::default().data(data)))
     };
-    let first = stream::iter([Ok(Event::default().retry(pause))]);
-    let stream = first.chain(stream::once(news).filter_map(async |event| event));
-    let alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE);
-    (UNBUFFERED, Sse::new(stream).keep_alive(alive)).into_response()
+    let first = stream::iter([Ok(Event::default().retry(retry))]);
+    let stream = first.chain(stream::once(hint).filter_map(async |event| event));
+    let keep_alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE);
+    (UNBUFFERED, Sse::new(stream).keep_alive(keep_alive)).into_response()
 }
 
-/// Until something waits; whether it did already.
-async fn until(
+/// Waits until something is unread. Returns the event's data, which tells whether it was unread from the beginning.
+async fn wait_for_unread(
     reader: &mut Reader,
     topics: &[TopicName],
     endpoint: UnreadEndpoint,
-    arrival: FirstVisit,
+    first_visit: FirstVisit,
 ) -> &'static str {
-    let most = ReadLimit {
+    let limit = ReadLimit {
         frames: limits::TURN_MESSAGES,
         bytes: limits::TURN_BYTES,
     };
-    let mut seen: Vec<Bytes> = Vec::new();
-    let mut news = ALREADY_UNREAD;
+    let mut frames: Vec<Bytes> = Vec::new();
+    let mut data = ALREADY_UNREAD;
     loop {
         let mut states = Vec::new();
         for topic in topics {
             states.push(reader.state(topic).await);
         }
-        if (endpoint.waits)(&states, arrival, now()) {
-            return news;
+        if (endpoint.has_unread)(&states, first_visit, now()) {
+            return data;
         }
-        while seen.is_empty() {
+        while frames.is_empty() {
             reader.woken().await;
-            reader.gather(most, &mut seen).await;
+            reader.gather(limit, &mut frames).await;
         }
-        seen.clear();
-        news = NEWLY_UNREAD;
+        frames.clear();
+        data = NEWLY_UNREAD;
     }
 }

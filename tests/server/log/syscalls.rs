@@ -254,7 +254,7 @@ fn a_kill_during_the_first_start_is_recoverable() {
         arguments: &[],
         check: |folder| {
             assert_eq!(events(&folder.join("duplex.db")), 0);
-            Token::kept(&folder.join("duplex.db")).unwrap(); // as the start does next
+            Token::load_or_create(&folder.join("duplex.db")).unwrap(); // as the start does next
             assert_eq!(stray_files(folder, &[]), [""; 0]);
         },
     };
@@ -275,7 +275,7 @@ fn a_kill_during_an_upgrade_is_recoverable() {
             let epoch = Connection::open(&path).unwrap();
             let epoch = epoch.query_row("SELECT epoch FROM meta", (), |row| row.get::<_, u64>(0));
             assert_eq!(epoch, Ok(7));
-            Token::kept(&folder.join("duplex.db")).unwrap();
+            Token::load_or_create(&folder.join("duplex.db")).unwrap();
             assert_eq!(stray_files(folder, &[]), [""; 0]);
         },
     };
@@ -296,7 +296,7 @@ fn a_kill_during_the_first_start_after_a_restore_is_recoverable() {
         arguments: &[],
         check: |folder| {
             assert_eq!(events(&folder.join("duplex.db")), 5);
-            Token::kept(&folder.join("duplex.db")).unwrap();
+            Token::load_or_create(&folder.join("duplex.db")).unwrap();
             assert_eq!(stray_files(folder, &["backup.db-"]), [""; 0]);
         },
     };

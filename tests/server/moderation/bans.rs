@@ -234,7 +234,8 @@ fn person_id(node: &Node, cookie: &str) -> PersonId {
         .into_iter()
         .collect();
     let extensions = axum::http::Extensions::new();
-    let subject = moderation::Subject::of(&node.state, &headers, &extensions, moderation::FallbackIdentity::New);
+    let subject =
+        moderation::Subject::from_request(&node.state, &headers, &extensions, moderation::FallbackIdentity::New);
     subject.person.unwrap()
 }
 

@@ -13,7 +13,7 @@ pub fn news() -> UnreadEndpoint {
     UnreadEndpoint {
         path: NEWS,
         topics,
-        waits,
+        has_unread,
     }
 }
 
@@ -27,7 +27,7 @@ fn topics(who: &Person) -> Vec<TopicName> {
     [inbox].into_iter().chain(public).filter_map(Result::ok).collect()
 }
 
-fn waits(states: &[Option<Blob>], arrival: FirstVisit, now: Millis) -> bool {
+fn has_unread(states: &[Option<Blob>], arrival: FirstVisit, now: Millis) -> bool {
     let mut states = states.iter();
     let inbox: InboxState = read(states.next());
     let waits = |(source, state)| {

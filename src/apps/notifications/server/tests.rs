@@ -320,7 +320,7 @@ fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
             // As if it were not to be seen.
             _ => None,
         });
-        (news.waits)(&states.collect::<Vec<_>>(), FirstVisit(arrival), inbox.now)
+        (news.has_unread)(&states.collect::<Vec<_>>(), FirstVisit(arrival), inbox.now)
     };
     let waits = |inbox: &Place<Inbox>, market: &Place<Notices>| waits_since(0, inbox, market);
     assert!(!waits(&inbox, &market));
