@@ -39,7 +39,7 @@ impl Remote {
     /// Resolves the server. The token is that of `--token` or, for a server on this machine, the one stored beside the data file; none
     /// is created.
     pub fn server(&self, config: &Config) -> Result<Server, Box<dyn Error>> {
-        let mut server = server(&self.url).ok_or_else(|| InvalidServerUrl(self.url.clone()))?;
+        let mut server = parse_server(&self.url).ok_or_else(|| InvalidServerUrl(self.url.clone()))?;
         let is_local_path = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
         server.token = match &config.token {
             Some(token) => Some(token.clone()),
@@ -53,13 +53,13 @@ impl Remote {
 }
 
 /// The base URL of a server, without a path.
-pub fn base(url: &str) -> Result<String, InvalidServerUrl> {
-    let server = server(url).ok_or_else(|| InvalidServerUrl(url.to_owned()))?;
+pub fn base_url(url: &str) -> Result<String, InvalidServerUrl> {
+    let server = parse_server(url).ok_or_else(|| InvalidServerUrl(url.to_owned()))?;
     let scheme = if server.secure { "https" } else { "http" };
     Ok(format!("{scheme}://{}", server.authority))
 }
 
-fn server(url: &str) -> Option<Server> {
+fn parse_server(url: &str) -> Option<Server> {
     let uri: Uri = url.parse().ok()?;
     let secure = match uri.scheme_str()? {
         "http" | "ws" => false,
@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn server_urls_are_parsed() {
-        let found = |url: &str| server(url).map(|server| (server.secure, server.host, server.port, server.authority));
+        let found =
+            |url: &str| parse_server(url).map(|server| (server.secure, server.host, server.port, server.authority));
         let expected =
             |secure, host: &str, port, authority: &str| Some((secure, host.to_owned(), port, authority.to_owned()));
         let here = expected(false, "127.0.0.1", 3000, "127.0.0.1:3000");

@@ -118,7 +118,7 @@ async fn post(server: &Server, frame: &[u8], attempts: u32) -> Result<ServerFram
                 ..
             }) if why.may_retry() => backoff.delay(attempt, rand()),
             Err(error) if error.may_retry() => {
-                err!("duplex: {error}; trying again");
+                err!("duplex: {error}; retrying");
                 backoff.delay(attempt, rand())
             }
             _ => return posted,

@@ -6,7 +6,7 @@ use duplex::server::access::{SignInLinks, sign_in_url};
 use duplex::server::config::Config;
 
 use super::output::{err, out};
-use super::remote::base;
+use super::remote::base_url;
 
 #[derive(Debug, clap::Args)]
 pub struct SignIn {
@@ -18,7 +18,7 @@ pub struct SignIn {
 impl SignIn {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let base = match self.url {
-            Some(url) => base(&url)?,
+            Some(url) => base_url(&url)?,
             None => config.settings()?.base_url(config.addr(None)?.first()?),
         };
         let code = SignInLinks::new(Some(SignInLinks::path(&config.keys()))).create()?;

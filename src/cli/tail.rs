@@ -138,7 +138,7 @@ impl Follower {
             let (why, delay) = match self.run_session().await {
                 Ok(never) => match never {},
                 Err(TailError::Final(why)) => return why.into(),
-                Err(TailError::OutputClosed(nobody)) => return closed.into(),
+                Err(TailError::OutputClosed(closed)) => return closed.into(),
                 Err(TailError::Lost(why, delay)) => (why, delay),
             };
             if began.elapsed() >= backoff.stable_after {
@@ -146,7 +146,7 @@ impl Follower {
             }
             let pause = delay.unwrap_or_else(|| backoff.delay(attempt, rand()));
             attempt += 1;
-            err!("duplex: {why}; again in {:.1} s", pause.as_secs_f64());
+            err!("duplex: {why}; reconnecting in {:.1} s", pause.as_secs_f64());
             sleep(pause).await;
         }
     }

@@ -48,11 +48,11 @@ fn shape(html: &str) -> String {
     let body = html.split_once("<body").and_then(|(_, rest)| rest.split_once('>'));
     let body = body.map_or("", |(_, body)| body);
     let mut shapes = Shapes::default();
-    shapes.read(body);
-    let mut of_head = Shapes::default();
-    of_head.read(head);
+    shapes.scan(body);
+    let mut head_shapes = Shapes::default();
+    head_shapes.scan(head);
     let early = shapes.early.map(|early| format!(" early{early}")).unwrap_or_default();
-    format!("head{} body{}{early}", of_head.outer, shapes.outer)
+    format!("head{} body{}{early}", head_shapes.outer, shapes.outer)
 }
 
 /// The number of nodes, and an FNV-1a hash over their names.
@@ -104,7 +104,7 @@ impl Shapes {
     }
 
     /// Scans up to the end of the body. Anything after it is not hydrated.
-    fn read(&mut self, html: &str) {
+    fn scan(&mut self, html: &str) {
         let mut rest = html;
         while !rest.is_empty() {
             let Some(at) = rest.find('<') else {
@@ -174,7 +174,7 @@ fn tag_end(attributes: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn of(body: &str) -> String {
+    fn shape_of(body: &str) -> String {
         shape(&format!(
             "<html><head><!--HEAD--><meta name=\"a\"></head><body class=\"x\">{body}</body></html><script>1</script>"
         ))
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn changes_that_break_hydration_change_the_shape() {
-        let sent = of("<p>a<!>b</p><input value=\"1 > 0\"><div><b>c</b></div>");
+        let sent = shape_of("<p>a<!>b</p><input value=\"1 > 0\"><div><b>c</b></div>");
         for changed in [
             "<p>ab</p><input value=\"1 > 0\"><div><b>c</b></div>",
             "<div></div><p>a<!>b</p><input value=\"1 > 0\"><div><b>c</b></div>",
@@ -190,22 +190,22 @@ mod tests {
             "<p>a<!>b</p><input value=\"1 > 0\"><div><b><font>c</font></b></div>",
             "<p>a<!>b</p><input value=\"1 > 0\"><div> <b>c</b></div>",
         ] {
-            assert_ne!(of(changed), sent, "{changed}");
+            assert_ne!(shape_of(changed), sent, "{changed}");
         }
     }
 
     #[test]
     fn texts_and_attributes_do_not_change_the_shape() {
-        let sent = of("<p>a</p><input value=\"1\"><textarea>typed <b></textarea><script>a<b</script>");
+        let sent = shape_of("<p>a</p><input value=\"1\"><textarea>typed <b></textarea><script>a<b</script>");
         assert_eq!(
-            of("<p class='x>y'>other</p><input><textarea></textarea><script></script>"),
+            shape_of("<p class='x>y'>other</p><input><textarea></textarea><script></script>"),
             sent
         );
     }
 
     #[test]
     fn the_early_part_has_a_shape_of_its_own() {
-        let page = |early: &str| of(&format!("<p>a</p><div id=\"early\">{early}</div><p>b</p>"));
+        let page = |early: &str| shape_of(&format!("<p>a</p><div id=\"early\">{early}</div><p>b</p>"));
         let parts = |shape: &str| shape.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let one = parts(&page("<div><i>x</i></div>"));
         let other = parts(&page("<div><div></div><i>x</i></div>y"));

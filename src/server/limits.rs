@@ -1,13 +1,13 @@
 //! All limits of the server that are not configurable, each with its reason.
 
 mod access;
-mod side;
+mod signals;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use self::access::*;
-pub use self::side::*;
+pub use self::signals::*;
 pub use duplex_axum::limits::*;
 pub use duplex_hub::limits::*;
 

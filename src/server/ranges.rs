@@ -12,13 +12,13 @@ use axum::response::Response;
 /// served.
 pub async fn ranges(request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    if parts.headers.contains_key(header::RANGE) && !applies(&parts, &next).await {
+    if parts.headers.contains_key(header::RANGE) && !range_applies(&parts, &next).await {
         parts.headers.remove(header::RANGE);
     }
     next.run(Request::from_parts(parts, body)).await
 }
 
-async fn applies(requested: &Parts, next: &Next) -> bool {
+async fn range_applies(requested: &Parts, next: &Next) -> bool {
     if requested.method != Method::GET || !is_single_range(&requested.headers) {
         return false;
     }

@@ -80,7 +80,7 @@ pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> 
 }
 
 /// The build id: the hash of the wasm module. A tab compares it with its own to detect that it is outdated.
-pub fn build(options: &LeptosOptions) -> String {
+pub fn build_id(options: &LeptosOptions) -> String {
     hash(options, "wasm").unwrap_or_default()
 }
 
@@ -223,7 +223,7 @@ mod tests {
         };
         let options = found(&target, &plain).unwrap();
         assert!(!options.hash_files);
-        assert_eq!(build(&options), "");
+        assert_eq!(build_id(&options), "");
     }
 
     #[test]

@@ -28,16 +28,16 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, ParseSizeError> {
         let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = text.get(number.len()..).unwrap_or_default();
-        let times = match unit {
+        let factor = match unit {
             "" => Some(1),
             unit => UNITS
                 .iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-                .map(|(_, times)| *times),
+                .map(|(_, factor)| *factor),
         };
         let number: u64 = number.trim_end().parse().map_err(|_| ParseSizeError)?;
-        times
-            .and_then(|times| number.checked_mul(times))
+        factor
+            .and_then(|factor| number.checked_mul(factor))
             .map(Self)
             .ok_or(ParseSizeError)
     }
@@ -49,9 +49,9 @@ impl fmt::Display for Size {
         let binary = UNITS.iter().filter(|(name, _)| name.ends_with("iB"));
         match binary
             .clone()
-            .find(|(_, times)| self.0 > 0 && self.0.is_multiple_of(*times))
+            .find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor))
         {
-            Some((name, times)) => write!(f, "{}{name}", self.0 / times),
+            Some((name, factor)) => write!(f, "{}{name}", self.0 / factor),
             None => write!(f, "{}", self.0),
         }
     }

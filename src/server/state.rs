@@ -179,7 +179,7 @@ impl ServerState {
         let names = Arc::<Names>::default();
         names.reserve(reserved.map(String::as_str));
         hub.set_names(Arc::clone(&names) as Arc<dyn NamePolicy>);
-        let build: Arc<str> = site::build(&options).into();
+        let build: Arc<str> = site::build_id(&options).into();
         let gateway_settings = settings.for_gateway(&build);
         let access = Arc::new(AccessControl::new(&settings, None));
         let (settings, moderation) = (Arc::new(settings), Arc::<Enforcement>::default());

@@ -109,7 +109,7 @@ impl Rules {
         self.bans.get(at).map(|(_, ban)| ban)
     }
 
-    fn put(&mut self, target: &Target, ban: &Ban) {
+    fn insert_ban(&mut self, target: &Target, ban: &Ban) {
         match self.bans.binary_search_by(|(known, _)| known.cmp(target)) {
             Ok(at) => {
                 if let Some((_, known)) = self.bans.get_mut(at) {
@@ -139,7 +139,7 @@ impl Topic for Moderation {
 
     fn apply(rules: &mut Rules, _seq: Seq, event: &ModerationEvent) {
         match event {
-            ModerationEvent::Banned { target, ban } => rules.put(target, ban),
+            ModerationEvent::Banned { target, ban } => rules.insert_ban(target, ban),
             ModerationEvent::Unbanned { target } => rules.bans.retain(|(known, _)| known != target),
             ModerationEvent::Renamed { person, name } if name.is_empty() => {
                 rules.names.remove(person);

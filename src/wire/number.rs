@@ -47,7 +47,7 @@ pub fn normalize(typed: &str) -> Option<String> {
         return None;
     }
     let visible = typed.chars().filter(|c| !is_bidi_control(*c) && !is_invisible(*c));
-    let text = visible.map(plain).collect::<Option<String>>()?;
+    let text = visible.map(to_ascii).collect::<Option<String>>()?;
     let text = text.trim();
     let (sign, text) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -57,7 +57,7 @@ pub fn normalize(typed: &str) -> Option<String> {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (text, None),
     };
-    let (whole, fraction) = parts(mantissa.trim_start())?;
+    let (whole, fraction) = split_decimal(mantissa.trim_start())?;
     let mut normal = [sign, if whole.is_empty() { "0" } else { &whole }].concat();
     if !fraction.is_empty() {
         normal.push('.');
@@ -90,7 +90,7 @@ pub fn parse_u32(typed: &str) -> Option<u32> {
 }
 
 /// Maps a sign, digit or separator to ASCII: `'` for every separator that only groups, a space for every kind of space.
-fn plain(c: char) -> Option<char> {
+fn to_ascii(c: char) -> Option<char> {
     let value = |zero: &char| u32::from(c).checked_sub(u32::from(*zero)).filter(|value| *value < 10);
     if let Some(value) = ZEROS.iter().find_map(value) {
         return char::from_digit(value, 10);
@@ -108,7 +108,7 @@ fn plain(c: char) -> Option<char> {
 }
 
 /// The digits before and after the decimal separator.
-fn parts(text: &str) -> Option<(String, &str)> {
+fn split_decimal(text: &str) -> Option<(String, &str)> {
     let separator = |c: char| !c.is_ascii_digit();
     let Some(last) = text.rfind(separator) else {
         return is_digits(text).then(|| (text.to_owned(), ""));
@@ -124,13 +124,13 @@ fn parts(text: &str) -> Option<(String, &str)> {
     match is_decimal {
         true if before.is_empty() && after.is_empty() => None,
         true if before.is_empty() => Some((String::new(), after)),
-        true => Some((ungrouped(before)?, after)),
-        false => Some((ungrouped(text)?, "")),
+        true => Some((remove_grouping(before)?, after)),
+        false => Some((remove_grouping(text)?, "")),
     }
 }
 
 /// The digits of a whole number without separators, or with one kind of separator between groups of three.
-fn ungrouped(text: &str) -> Option<String> {
+fn remove_grouping(text: &str) -> Option<String> {
     let Some(mark) = text.chars().find(|c| !c.is_ascii_digit()) else {
         return is_digits(text).then(|| text.to_owned());
     };
@@ -150,24 +150,24 @@ fn is_digits(text: &str) -> bool {
 
 /// The shortest digits that identify the number. Very small and very large numbers have an exponent: `1e-9`.
 pub fn format(value: f64) -> String {
-    Digits::of(value).map_or_else(|| "–".to_owned(), |digits| digits.write())
+    Digits::new(value).map_or_else(|| "–".to_owned(), |digits| digits.to_text())
 }
 
 /// Rounds to at most `digits` significant digits, and at least one, so that a non-zero number stays non-zero.
 pub fn rounded(value: f64, digits: i32) -> String {
-    Digits::of(value).map_or_else(|| "–".to_owned(), |all| all.round(digits).write())
+    Digits::new(value).map_or_else(|| "–".to_owned(), |all| all.round(digits).to_text())
 }
 
 /// The number of digits after the decimal point.
 pub fn decimal_places(value: f64) -> i32 {
-    Digits::of(value)
+    Digits::new(value)
         .map_or(0, |digits| digits.digits.len() as i32 - 1 - digits.exponent)
         .max(0)
 }
 
 /// The decimal exponent of the first digit: 0 for the digit before the point, −1 for the one after it; 0 for zero.
 pub fn exponent(value: f64) -> i32 {
-    Digits::of(value).map_or(0, |digits| digits.exponent)
+    Digits::new(value).map_or(0, |digits| digits.exponent)
 }
 
 /// A number in scientific notation: `d.ddd` times ten to the power of `exponent`, without leading or trailing zeros; zero has no digits.
@@ -178,7 +178,7 @@ struct Digits {
 }
 
 impl Digits {
-    fn of(value: f64) -> Option<Self> {
+    fn new(value: f64) -> Option<Self> {
         if !value.is_finite() {
             return None;
         }
@@ -219,7 +219,7 @@ impl Digits {
         self
     }
 
-    fn write(&self) -> String {
+    fn to_text(&self) -> String {
         let digits = String::from_utf8_lossy(&self.digits);
         let sign = if self.negative && !digits.is_empty() { "-" } else { "" };
         let point = self.exponent + 1;

@@ -57,7 +57,7 @@ fn is_base(c: char) -> bool {
 }
 
 /// Removes combining marks without a base, and those beyond [`MARKS`] on one base.
-fn without_piles(typed: &str) -> String {
+fn limit_marks(typed: &str) -> String {
     let mut marks = None;
     let kept = |c: &char| {
         if !is_mark(*c) {
@@ -108,7 +108,7 @@ const fn is_presentation(c: char) -> bool {
 /// A text on one line, without control, bidi and invisible characters except within emoji, with single spaces between words and none
 /// at the ends.
 pub fn single_line(typed: &str) -> String {
-    let chars: Vec<char> = without_piles(typed).chars().collect();
+    let chars: Vec<char> = limit_marks(typed).chars().collect();
     let mut line = String::with_capacity(typed.len());
     let mut at = 0;
     while let Some(c) = chars.get(at).copied() {
@@ -118,9 +118,9 @@ pub fn single_line(typed: &str) -> String {
             if !line.is_empty() && !line.ends_with(' ') {
                 line.push(' ');
             }
-        } else if !is_bidi_control(c) && !is_invisible(c) || joins(&line, c, rest) {
+        } else if !is_bidi_control(c) && !is_invisible(c) || is_emoji_part(&line, c, rest) {
             line.push(c);
-            let tags = if c == BLACK_FLAG { subdivision(rest) } else { 0 };
+            let tags = if c == BLACK_FLAG { subdivision_tags(rest) } else { 0 };
             line.extend(&rest[..tags]);
             at += tags;
         }
@@ -130,7 +130,7 @@ pub fn single_line(typed: &str) -> String {
 }
 
 /// Whether an invisible character is part of an emoji, given the text before and after it.
-fn joins(before: &str, c: char, rest: &[char]) -> bool {
+fn is_emoji_part(before: &str, c: char, rest: &[char]) -> bool {
     let last = before.chars().next_back();
     let next = rest.first().copied();
     if is_presentation(c) {
@@ -142,7 +142,7 @@ fn joins(before: &str, c: char, rest: &[char]) -> bool {
 }
 
 /// The number of tag characters after a black flag that make it the flag of a subdivision, such as Scotland.
-fn subdivision(rest: &[char]) -> usize {
+fn subdivision_tags(rest: &[char]) -> usize {
     let spec = |c: &&char| matches!(**c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
     let tags = rest.iter().take_while(spec).count();
     if (3..=6).contains(&tags) && rest.get(tags) == Some(&END_OF_TAGS) {
@@ -191,7 +191,7 @@ pub fn isolated(text: &str) -> Cow<'_, str> {
 pub fn multi_line(typed: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = |c: &char| (!c.is_control() || matches!(c, '\n' | '\t')) && !turns(*c);
-    let text: String = without_piles(typed).chars().filter(kept).collect();
+    let text: String = limit_marks(typed).chars().filter(kept).collect();
     if is_blank(&text) {
         return String::new();
     }

@@ -117,7 +117,7 @@ impl State {
     }
 }
 
-/// The network that is refilled: an IPv6 client controls its whole /64.
+/// The network that is counted: an IPv6 client controls its whole /64.
 fn network(source: Source) -> Source {
     source.map(|address| match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

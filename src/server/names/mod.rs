@@ -78,7 +78,7 @@ impl Names {
     /// Reserves more names.
     pub fn reserve<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
         let mut more = write(&self.extra_reserved);
-        more.extend(names.into_iter().flat_map(folds).filter(|fold| !fold.is_empty()));
+        more.extend(names.into_iter().flat_map(folded_forms).filter(|fold| !fold.is_empty()));
     }
 
     /// Replaces all assigned names.
@@ -107,12 +107,12 @@ impl Names {
     }
 
     pub fn is_reserved(&self, name: &str) -> bool {
-        let whole = folds(name);
+        let folds = folded_forms(name);
         let more = read(&self.extra_reserved);
-        let is_taken = whole
+        let is_taken = folds
             .iter()
             .any(|fold| RESERVED_FOLDS.contains(fold) || more.contains(fold));
-        is_taken || has_title(name, &whole)
+        is_taken || has_title(name, &folds)
     }
 }
 
@@ -141,24 +141,28 @@ static TITLE_FOLDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&TIT
 static KOREAN_FOLDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| all_folds(&KOREAN_TITLES));
 
 fn all_folds(names: &[&str]) -> BTreeSet<String> {
-    names.iter().flat_map(|name| folds(name)).collect()
+    names.iter().flat_map(|name| folded_forms(name)).collect()
 }
 
-fn has_title(name: &str, whole: &[String]) -> bool {
+fn has_title(name: &str, folds: &[String]) -> bool {
     let is_in = |fold: &String| KOREAN_FOLDS.iter().any(|title| fold.contains(title));
     let is_at_an_end = |fold: &String| {
         let mut titles = TITLE_FOLDS.iter();
         titles.any(|title| fold.starts_with(title) || fold.ends_with(title))
     };
-    let mut words = name.split(|c: char| !c.is_alphanumeric()).flat_map(folds);
-    whole.iter().any(|fold| is_in(fold) || is_at_an_end(fold)) || words.any(|word| TITLE_FOLDS.contains(&word))
+    let mut words = name.split(|c: char| !c.is_alphanumeric()).flat_map(folded_forms);
+    folds.iter().any(|fold| is_in(fold) || is_at_an_end(fold)) || words.any(|word| TITLE_FOLDS.contains(&word))
 }
 
 /// The folded forms of a name, without regard to confusable letters ([UTS #39](https://www.unicode.org/reports/tr39/#Confusable_Detection)),
 /// case, marks and separators: with digits read as the letters that they resemble, and without digits. Two names that share a form
 /// look alike.
-fn folds(name: &str) -> Vec<String> {
-    let plain: String = name.nfkd().filter(|c| !is_combining_mark(*c)).map(letter).collect();
+fn folded_forms(name: &str) -> Vec<String> {
+    let plain: String = name
+        .nfkd()
+        .filter(|c| !is_combining_mark(*c))
+        .map(base_letter)
+        .collect();
     let cases = [plain.clone(), plain.to_lowercase(), plain.to_uppercase()];
     let mut folds: Vec<String> = cases
         .iter()
@@ -196,7 +200,7 @@ const fn leet(c: char) -> char {
 }
 
 /// The letter of an enclosed letter, a regional indicator or a small capital, which the table of confusables lacks.
-fn letter(c: char) -> char {
+fn base_letter(c: char) -> char {
     const SMALL_CAPITALS: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡxʏᴢ";
     let nth = |first: u32| {
         let index = u32::from(c)

@@ -55,7 +55,7 @@ impl SignalConnection {
             signals: Arc::clone(&state.signals),
             counters: Arc::clone(&state.counters),
             followed: Vec::new(),
-            bucket: Bucket::new(limits::SIGNAL_BURST, limits::SIGNAL_EVERY),
+            bucket: Bucket::new(limits::SIGNAL_BURST, limits::SIGNAL_INTERVAL),
             began: Instant::now(),
         }
     }
@@ -93,7 +93,7 @@ impl SignalConnection {
 
 impl ConnectionHandler for SignalConnection {
     const STALL_LIMIT: Duration = limits::SESSION_STALL;
-    const MAX_MESSAGE: usize = limits::SIGNAL_MESSAGE;
+    const MAX_MESSAGE: usize = limits::MAX_SIGNAL_MESSAGE;
     const COUNTED: bool = false;
 
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {

@@ -2,16 +2,16 @@
 //! small.
 
 #[cfg(any(feature = "ssr", test))]
-mod source;
+mod tables;
 #[cfg(not(any(feature = "ssr", test)))]
 #[path = "unicode/browser.rs"]
-mod source;
+mod tables;
 
-pub use self::source::is_mark;
+pub use self::tables::is_mark;
 
 /// The length in bytes of the first grapheme cluster.
 pub fn first_grapheme_len(text: &str) -> usize {
-    source::around(text, 0).1
+    tables::cluster_at(text, 0).1
 }
 
 /// The last boundary of grapheme clusters up to `at`.
@@ -19,5 +19,5 @@ pub fn boundary(text: &str, at: usize) -> usize {
     if at >= text.len() {
         return text.len();
     }
-    source::around(text, at).0
+    tables::cluster_at(text, at).0
 }

@@ -125,7 +125,7 @@ async fn any_other_message_closes_the_connection_and_changes_nothing() {
 #[tokio::test]
 async fn an_oversized_message_is_rejected_by_its_frame_header() {
     let node = Node::new();
-    for bytes in [limits::SIGNAL_MESSAGE as u64 + 1, 64 << 20] {
+    for bytes in [limits::MAX_SIGNAL_MESSAGE as u64 + 1, 64 << 20] {
         let mut raw = RawConnection::open(node.connect(), PATH).await;
         let mut head = vec![FIN | BINARY, 0x80 | 127];
         head.extend(bytes.to_be_bytes());
@@ -135,7 +135,7 @@ async fn an_oversized_message_is_rejected_by_its_frame_header() {
         assert_eq!((code, reason.as_str()), (1009, "a message may have 4096 bytes"));
     }
     let mut client = node.websocket(PATH).await;
-    let name = "x".repeat(limits::SIGNAL_MESSAGE - 40);
+    let name = "x".repeat(limits::MAX_SIGNAL_MESSAGE - 40);
     client.send(establish(&name)).await;
     assert_eq!(
         client.expect_close().await.unwrap().0,
@@ -193,7 +193,7 @@ async fn a_burst_is_accepted_and_one_more_message_is_not() {
     for _ in 0..limits::SIGNAL_BURST {
         follow(&mut client, VITALS).await;
     }
-    tokio::time::advance(limits::SIGNAL_EVERY).await;
+    tokio::time::advance(limits::SIGNAL_INTERVAL).await;
     follow(&mut client, VITALS).await;
     client.send(establish(VITALS)).await;
     assert_eq!(

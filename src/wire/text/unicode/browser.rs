@@ -14,7 +14,7 @@ pub fn is_mark(c: char) -> bool {
 }
 
 /// The byte range of the grapheme cluster at this offset.
-pub fn around(text: &str, at: usize) -> (usize, usize) {
+pub fn cluster_at(text: &str, at: usize) -> (usize, usize) {
     let units = |text: &str| text.encode_utf16().count();
     let one = text[at..].chars().next().map_or(0, char::len_utf8);
     let Ok((start, length)) = segment(text, units(&text[..at])) else {

@@ -9,8 +9,8 @@ pub const MEASURED_WAYS: usize = 24;
 pub const MEASURED_AGE: Duration = Duration::from_secs(600);
 
 /// Largest message of a client to the signals socket in bytes, and its rate limit: a page sends one message, or a few at once.
-pub const SIGNAL_MESSAGE: usize = 4 << 10;
-pub const SIGNAL_EVERY: Duration = Duration::from_millis(250);
+pub const MAX_SIGNAL_MESSAGE: usize = 4 << 10;
+pub const SIGNAL_INTERVAL: Duration = Duration::from_millis(250);
 pub const SIGNAL_BURST: u32 = 10;
 
 /// Signals that one socket may follow; a page follows one.

@@ -4,7 +4,7 @@ pub use unicode_normalization::char::is_combining_mark as is_mark;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// The byte range of the grapheme cluster at this offset.
-pub fn around(text: &str, at: usize) -> (usize, usize) {
+pub fn cluster_at(text: &str, at: usize) -> (usize, usize) {
     let mut graphemes = text
         .grapheme_indices(true)
         .map(|(start, one)| (start, start + one.len()));
