@@ -37,7 +37,7 @@ test("every method is measured, with the bytes that the server counted", async (
   expect(await compare.figure("socket", "connections")).toBe(2);
   expect(await compare.figure("fresh", "connections")).toBeGreaterThanOrEqual(20);
   expect(await compare.figure("fetch", "connections")).toBeLessThanOrEqual(12);
-  await expect(page.locator(".way-result svg.histogram path")).toHaveCount(WAYS.length);
+  await expect(page.locator(".transport-result svg.histogram path")).toHaveCount(WAYS.length);
 });
 
 test("the findings are derived from the figures", async ({ page }) => {
@@ -49,7 +49,7 @@ test("the findings are derived from the figures", async ({ page }) => {
     await expect(compare.finding(key)).toHaveCount(1);
     await expect(compare.finding(key)).not.toContainText("{");
   }
-  await expect(page.locator(".way-result").first()).not.toContainText("{");
+  await expect(page.locator(".transport-result").first()).not.toContainText("{");
   const bytes = (await compare.figure("socket", "bytes_up")) + (await compare.figure("socket", "bytes_down"));
   await expect(compare.finding("headers")).toContainText(String(bytes));
   // The browser got 304 responses: ten loads of 32 KiB transferred little more than one.

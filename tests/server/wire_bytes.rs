@@ -103,7 +103,7 @@ async fn counts(node: &ListeningNode, run: &str) -> RunCounts {
 }
 
 async fn traffic(node: &ListeningNode, run: &str, transport: &str) -> TrafficCounts {
-    counts(node, run).await.ways[transport]
+    counts(node, run).await.transports[transport]
 }
 
 const fn bytes(traffic: TrafficCounts) -> (u64, u64) {
@@ -247,7 +247,7 @@ async fn a_poll_and_a_watch_wait_for_a_new_value() {
     let address = labelled(POLL_PATH, RUN, "poll", "&box=v&after=0");
     poll.send(format!("GET {address} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
         .await;
-    wait_until(async || counts(&node, RUN).await.ways.contains_key("poll")).await;
+    wait_until(async || counts(&node, RUN).await.transports.contains_key("poll")).await;
     post.post(&labelled(SEND_PATH, RUN, "source", "&box=v"), "news").await;
     assert_eq!(poll.response().await.1, "1\nnews");
     assert_eq!(watch.read_exactly(6).await, b"\x81\x04news");
@@ -310,7 +310,7 @@ async fn invalid_requests_are_rejected_and_not_counted() {
             .post(&labelled(ECHO_PATH, RUN, &format!("way{number}"), ""), "x")
             .await;
     }
-    let ways = counts(&listening, RUN).await.ways;
+    let ways = counts(&listening, RUN).await.transports;
     assert_eq!(ways.len(), limits::MEASURED_WAYS);
     assert!(!ways.contains_key("a-b"));
     let (head, _) = client

@@ -1,31 +1,31 @@
-//! What results show, chosen from their numbers: which way is to be praised, which not, and where a WebSocket is the wrong choice.
-//! Pure; knows no words.
+//! Findings derived from results: a rating of each transport, and the cases in which a WebSocket is the wrong choice. Pure;
+//! contains no texts.
 
-use super::model::{Documents, ROUNDS, Results, Staleness, WARM_UP, Watcher, Way, WayResult};
+use super::model::{Documents, ROUNDS, Results, Staleness, Transport, TransportResult, WARM_UP, Watcher};
 use duplex_protocol::frame::wire_len;
 
-/// Seconds between two pings to a WebSocket peer, as the server has it if its operator chose nothing else.
+/// The server's default ping interval, in seconds.
 pub const PING_SECONDS: u64 = 25;
 
-/// Two measurements nearer than this to each other are alike.
-const ALIKE: f64 = 1.15;
+/// Two measurements within this factor count as similar.
+const SIMILAR_FACTOR: f64 = 1.15;
 
-/// How one way stands among the others; a factor says how many times as much.
+/// The rating of a transport among the others, with the factor to the best one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Verdict {
+pub enum Rating {
     /// No message was answered.
-    Nothing,
-    /// The quickest and the lightest.
+    Unanswered,
+    /// The fastest and the lightest.
     Best,
-    /// The quickest, but not the lightest.
-    Quickest {
+    /// The fastest, but not the lightest.
+    Fastest {
         heavier: f64,
     },
-    /// The lightest, but not the quickest.
+    /// The lightest, but not the fastest.
     Lightest {
         slower: f64,
     },
-    /// Within a little of the best in both.
+    /// Similar to the best in time and bytes.
     Near,
     /// Further behind in time than in bytes.
     Slower {
@@ -36,108 +36,115 @@ pub enum Verdict {
     },
 }
 
-pub fn verdict(result: &WayResult, results: &Results) -> Verdict {
-    let (Some(quickest), Some(lightest)) = (quickest(results), lightest(results)) else {
-        return Verdict::Nothing;
+pub fn rate(result: &TransportResult, results: &Results) -> Rating {
+    let (Some(fastest), Some(lightest)) = (fastest(results), lightest(results)) else {
+        return Rating::Unanswered;
     };
     if result.latency.count == 0 {
-        return Verdict::Nothing;
+        return Rating::Unanswered;
     }
-    let slower = times(f64::from(result.latency.p50), f64::from(quickest.latency.p50));
+    let slower = ratio(f64::from(result.latency.p50), f64::from(fastest.latency.p50));
     let heavier = if result.uncounted {
         1.0
     } else {
-        times(result.bytes_each(), lightest.bytes_each())
+        ratio(result.bytes_each(), lightest.bytes_each())
     };
-    match (result.way == quickest.way, result.way == lightest.way) {
-        (true, true) => Verdict::Best,
-        (true, false) => Verdict::Quickest { heavier },
-        (false, true) => Verdict::Lightest { slower },
-        (false, false) if slower < ALIKE && heavier < ALIKE => Verdict::Near,
-        (false, false) if slower >= heavier => Verdict::Slower { slower },
-        (false, false) => Verdict::Heavier { heavier },
+    match (
+        result.transport == fastest.transport,
+        result.transport == lightest.transport,
+    ) {
+        (true, true) => Rating::Best,
+        (true, false) => Rating::Fastest { heavier },
+        (false, true) => Rating::Lightest { slower },
+        (false, false) if slower < SIMILAR_FACTOR && heavier < SIMILAR_FACTOR => Rating::Near,
+        (false, false) if slower >= heavier => Rating::Slower { slower },
+        (false, false) => Rating::Heavier { heavier },
     }
 }
 
-fn measured(results: &Results) -> impl Iterator<Item = &WayResult> {
-    results.ways.iter().filter(|result| result.latency.count > 0)
+fn measured(results: &Results) -> impl Iterator<Item = &TransportResult> {
+    results.transports.iter().filter(|result| result.latency.count > 0)
 }
 
-pub fn quickest(results: &Results) -> Option<&WayResult> {
+pub fn fastest(results: &Results) -> Option<&TransportResult> {
     measured(results).min_by_key(|result| result.latency.p50)
 }
 
-pub fn lightest(results: &Results) -> Option<&WayResult> {
+pub fn lightest(results: &Results) -> Option<&TransportResult> {
     let counted = measured(results).filter(|result| !result.uncounted);
     counted.min_by(|a, b| a.bytes_each().total_cmp(&b.bytes_each()))
 }
 
-/// How many times as much `a` is as `b`.
-pub fn times(a: f64, b: f64) -> f64 {
+/// `a / b`, or 1 if `b` is zero.
+pub fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 1.0 }
 }
 
-/// Which of two is better off.
+/// The cheaper of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
+pub enum Winner {
     Http,
     Socket,
-    Alike,
+    Similar,
 }
 
-fn better(http: f64, socket: f64) -> Better {
-    if http * ALIKE <= socket {
-        Better::Http
-    } else if socket * ALIKE <= http {
-        Better::Socket
+fn cheaper(http: f64, socket: f64) -> Winner {
+    if http * SIMILAR_FACTOR <= socket {
+        Winner::Http
+    } else if socket * SIMILAR_FACTOR <= http {
+        Winner::Socket
     } else {
-        Better::Alike
+        Winner::Similar
     }
 }
 
-/// One thing beyond the ways themselves.
+/// A finding across transports.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Finding {
-    /// Headers beside messages: bytes of a request and its answer, and of a message and its echo.
+    /// Header overhead: bytes of a request with its response, and of a message with its echo.
     Headers {
         fetch: f64,
         socket: f64,
         overhead: f64,
     },
-    /// A connection for each request, in median times.
+    /// The cost of a connection for each request, in median times.
     Connections {
         fetch_us: u32,
         fresh_us: u32,
         opened: u32,
     },
-    /// What it takes to have kept a command before it is answered.
-    Kept {
+    /// The cost of storing a command before it is answered.
+    Persistence {
         socket_us: u32,
         topic_us: u32,
     },
-    /// One message an hour: bytes of one request with its connection; of opening a socket and keeping it for an hour. And from
-    /// how many messages in an hour on the socket takes fewer bytes.
-    Seldom {
+    /// One message an hour: bytes of a request with its connection, bytes of opening a WebSocket and keeping it open for an hour,
+    /// and the number of messages an hour from which the WebSocket needs fewer bytes.
+    RareMessages {
         request: f64,
         hour: f64,
         from: u32,
-        better: Better,
+        winner: Winner,
     },
     Cached {
         documents: Documents,
-        better: Better,
+        winner: Winner,
     },
     Download {
         documents: Documents,
-        better: Better,
+        winner: Winner,
     },
 }
 
 pub fn findings(results: &Results) -> Vec<Finding> {
     let mut found = Vec::new();
-    let way = |way| results.way(way);
-    let (socket, fetch, fresh) = (way(Way::Socket), way(Way::Fetch), way(Way::Fresh));
-    let counted = |result: &&WayResult| !result.uncounted;
+    let transport = |transport| results.transport(transport);
+    let (socket, fetch, fresh) = (
+        transport(Transport::Socket),
+        transport(Transport::Fetch),
+        transport(Transport::Fresh),
+    );
+    let counted = |result: &&TransportResult| !result.uncounted;
     if let (Some(socket), Some(fetch)) = (socket.filter(counted), fetch.filter(counted)) {
         found.push(Finding::Headers {
             fetch: fetch.bytes_each(),
@@ -152,34 +159,34 @@ pub fn findings(results: &Results) -> Vec<Finding> {
             opened: fresh.opened,
         });
     }
-    if let (Some(socket), Some(topic)) = (socket, way(Way::Topic)) {
-        found.push(Finding::Kept {
+    if let (Some(socket), Some(topic)) = (socket, transport(Transport::Topic)) {
+        found.push(Finding::Persistence {
             socket_us: socket.latency.p50,
             topic_us: topic.latency.p50,
         });
     }
     if let (Some(socket), Some(fresh)) = (socket.filter(counted), fresh.filter(counted)) {
-        found.push(seldom(socket, fresh));
+        found.push(rare_messages(socket, fresh));
     }
     if let Some(documents) = results.documents {
-        let (cached, asked) = (documents.cached.both() as f64, documents.asked.both() as f64);
+        let (cached, requested) = (documents.cached.total() as f64, documents.requested.total() as f64);
         found.push(Finding::Cached {
             documents,
-            better: better(cached, asked),
+            winner: cheaper(cached, requested),
         });
         found.push(Finding::Download {
             documents,
-            better: better(documents.download_us as f64, documents.pieces_us as f64),
+            winner: cheaper(documents.download_us as f64, documents.chunks_us as f64),
         });
     }
     found
 }
 
-/// Measured: the request, the message, the opening. Reckoned: the pings of an hour, an empty ping and its empty answer each.
-fn seldom(socket: &WayResult, fresh: &WayResult) -> Finding {
+/// Request, message and opening are measured. The pings of an hour are computed: an empty ping and an empty pong each.
+fn rare_messages(socket: &TransportResult, fresh: &TransportResult) -> Finding {
     let pings = (3600 / PING_SECONDS * (wire_len(0, false) + wire_len(0, true))) as f64;
     let warm_up = socket.bytes_each() * f64::from(WARM_UP);
-    let opening = (socket.setup.both() as f64 / f64::from(ROUNDS) - warm_up).max(0.0);
+    let opening = (socket.setup.total() as f64 / f64::from(ROUNDS) - warm_up).max(0.0);
     let (request, message) = (fresh.bytes_each(), socket.bytes_each());
     let hour = opening + pings + message;
     let saved = request - message;
@@ -188,57 +195,57 @@ fn seldom(socket: &WayResult, fresh: &WayResult) -> Finding {
     } else {
         u32::MAX
     };
-    Finding::Seldom {
+    Finding::RareMessages {
         request,
         hour,
         from,
-        better: better(request, hour),
+        winner: cheaper(request, hour),
     }
 }
 
-/// What a run over a changing value shows, for one who polled.
+/// The result of a staleness run for one poll interval, compared to pushing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Polling {
     pub seconds: u32,
-    /// Half of the changes that were seen at all were seen so late, in microseconds.
+    /// Median delay of the observed changes, in microseconds.
     pub late: u32,
     pub pushed: u32,
     pub missed: u32,
     pub bytes: u64,
     pub pushed_bytes: u64,
     pub requests: u32,
-    /// By bytes.
-    pub better: Better,
+    /// The cheaper one by bytes.
+    pub winner: Winner,
 }
 
-/// None where nothing was seen to compare.
+/// None if one of them observed nothing.
 pub fn polling(staleness: &Staleness, seconds: u32) -> Option<Polling> {
-    let of = |watcher| {
+    let result_of = |watcher| {
         let mut watched = staleness.watched.iter();
         watched.find(|watched| watched.watcher == watcher && watched.late.count > 0)
     };
-    let (push, poll) = (of(Watcher::Push)?, of(Watcher::Poll(seconds))?);
+    let (push, poll) = (result_of(Watcher::Push)?, result_of(Watcher::Poll(seconds))?);
     Some(Polling {
         seconds,
         late: poll.late.p50,
         pushed: push.late.p50,
         missed: poll.missed,
-        bytes: poll.bytes.both(),
-        pushed_bytes: push.bytes.both(),
+        bytes: poll.bytes.total(),
+        pushed_bytes: push.bytes.total(),
         requests: poll.requests,
-        better: better(poll.bytes.both() as f64, push.bytes.both() as f64),
+        winner: cheaper(poll.bytes.total() as f64, push.bytes.total() as f64),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Bytes, Settings, Summary, Watched};
+    use super::super::model::{Bytes, Settings, Summary, WatcherResult};
     use super::*;
 
-    fn result(way: Way, us: u32, bytes: u64) -> WayResult {
-        WayResult {
-            way,
-            latency: Summary::of(&[us; 10]),
+    fn result(transport: Transport, us: u32, bytes: u64) -> TransportResult {
+        TransportResult {
+            transport,
+            latency: Summary::from_times(&[us; 10]),
             failed: 0,
             elapsed_us: 10_000,
             bytes: Bytes {
@@ -252,111 +259,123 @@ mod tests {
         }
     }
 
-    fn results(ways: Vec<WayResult>) -> Results {
+    fn results(transports: Vec<TransportResult>) -> Results {
         Results {
             settings: Settings::CHAT,
             at: 0,
-            ways,
+            transports,
             documents: None,
             stopped: false,
         }
     }
 
-    fn verdicts(results: &Results) -> Vec<Verdict> {
-        results.ways.iter().map(|result| verdict(result, results)).collect()
+    fn verdicts(results: &Results) -> Vec<Rating> {
+        results.transports.iter().map(|result| rate(result, results)).collect()
     }
 
     #[test]
-    fn each_way_is_judged_beside_the_best() {
+    fn each_transport_is_rated_against_the_best() {
         let all = results(vec![
-            result(Way::Socket, 500, 260),
-            result(Way::Topic, 1000, 286),
-            result(Way::Fetch, 800, 1300),
-            result(Way::Fresh, 525, 270),
+            result(Transport::Socket, 500, 260),
+            result(Transport::Topic, 1000, 286),
+            result(Transport::Fetch, 800, 1300),
+            result(Transport::Fresh, 525, 270),
         ]);
         assert_eq!(
             verdicts(&all),
             [
-                Verdict::Best,
-                Verdict::Slower { slower: 2.0 },
-                Verdict::Heavier { heavier: 5.0 },
-                Verdict::Near
+                Rating::Best,
+                Rating::Slower { slower: 2.0 },
+                Rating::Heavier { heavier: 5.0 },
+                Rating::Near
             ]
         );
-        let split = results(vec![result(Way::Socket, 900, 200), result(Way::Fetch, 300, 800)]);
+        let split = results(vec![
+            result(Transport::Socket, 900, 200),
+            result(Transport::Fetch, 300, 800),
+        ]);
         assert_eq!(
             verdicts(&split),
-            [Verdict::Lightest { slower: 3.0 }, Verdict::Quickest { heavier: 4.0 }]
+            [Rating::Lightest { slower: 3.0 }, Rating::Fastest { heavier: 4.0 }]
         );
     }
 
     #[test]
-    fn what_was_not_answered_or_not_counted_is_not_judged_by_it() {
-        let mut all = results(vec![result(Way::Socket, 500, 260), result(Way::Fetch, 800, 1)]);
-        all.ways[1].uncounted = true;
-        assert_eq!(verdicts(&all)[0], Verdict::Best);
-        all.ways[0].latency = Summary::default();
-        assert_eq!(verdicts(&all)[0], Verdict::Nothing);
+    fn unanswered_and_uncounted_results_are_excluded() {
+        let mut all = results(vec![
+            result(Transport::Socket, 500, 260),
+            result(Transport::Fetch, 800, 1),
+        ]);
+        all.transports[1].uncounted = true;
+        assert_eq!(verdicts(&all)[0], Rating::Best);
+        all.transports[0].latency = Summary::default();
+        assert_eq!(verdicts(&all)[0], Rating::Unanswered);
         assert_eq!(findings(&results(Vec::new())), []);
     }
 
     #[test]
-    fn one_message_an_hour_is_cheaper_by_request() {
-        let all = results(vec![result(Way::Socket, 500, 260), result(Way::Fresh, 900, 1260)]);
+    fn one_message_an_hour_is_compared_with_a_request() {
+        let all = results(vec![
+            result(Transport::Socket, 500, 260),
+            result(Transport::Fresh, 900, 1260),
+        ]);
         let found = findings(&all);
-        // 2,000 of set-up in two rounds, without five messages each; 144 pings of 8 bytes.
-        let expected = Finding::Seldom {
+        // 2,000 bytes of setup in two rounds, minus five messages each; 144 pings of 8 bytes.
+        let expected = Finding::RareMessages {
             request: 1260.0,
             hour: 1152.0 + 260.0,
             from: 2,
-            better: Better::Alike,
+            winner: Winner::Similar,
         };
         assert!(found.contains(&expected), "{found:?}");
-        let light = results(vec![result(Way::Socket, 500, 260), result(Way::Fresh, 900, 600)]);
+        let light = results(vec![
+            result(Transport::Socket, 500, 260),
+            result(Transport::Fresh, 900, 600),
+        ]);
         let found = findings(&light);
-        let wrong = |finding: &Finding| {
+        let request_is_cheaper = |finding: &Finding| {
             matches!(
                 finding,
-                Finding::Seldom {
-                    better: Better::Http,
+                Finding::RareMessages {
+                    winner: Winner::Http,
                     from: 4,
                     ..
                 }
             )
         };
-        assert!(found.iter().any(wrong), "{found:?}");
+        assert!(found.iter().any(request_is_cheaper), "{found:?}");
     }
 
     #[test]
-    fn documents_are_judged_by_what_was_counted() {
-        let mut all = results(vec![result(Way::Socket, 500, 260)]);
+    fn documents_are_compared_by_counted_bytes_and_times() {
+        let mut all = results(vec![result(Transport::Socket, 500, 260)]);
         let bytes = |down| Bytes { up: 1000, down };
         all.documents = Some(Documents {
             size: 32_768,
             loads: 10,
             cached: bytes(35_000),
-            asked: bytes(330_000),
+            requested: bytes(330_000),
             large: 2 << 20,
             download_us: 50_000,
             download: bytes(2 << 20),
-            pieces_us: 52_000,
-            pieces: bytes(2 << 20),
+            chunks_us: 52_000,
+            chunks: bytes(2 << 20),
         });
-        let judged: Vec<_> = findings(&all)
+        let winners: Vec<_> = findings(&all)
             .into_iter()
             .filter_map(|finding| match finding {
-                Finding::Cached { better, .. } | Finding::Download { better, .. } => Some(better),
+                Finding::Cached { winner, .. } | Finding::Download { winner, .. } => Some(winner),
                 _ => None,
             })
             .collect();
-        assert_eq!(judged, [Better::Http, Better::Alike]);
+        assert_eq!(winners, [Winner::Http, Winner::Similar]);
     }
 
     #[test]
-    fn polling_is_judged_beside_pushing() {
-        let watched = |watcher, late: u32, bytes| Watched {
+    fn polling_is_compared_with_pushing() {
+        let watched = |watcher, late: u32, bytes| WatcherResult {
             watcher,
-            late: Summary::of(&[late; 4]),
+            late: Summary::from_times(&[late; 4]),
             missed: 1,
             requests: 9,
             bytes: Bytes { up: bytes, down: bytes },
@@ -372,8 +391,8 @@ mod tests {
         };
         let found = polling(&staleness, 5).unwrap();
         assert_eq!(
-            (found.late, found.pushed, found.better),
-            (2_500_000, 2000, Better::Socket)
+            (found.late, found.pushed, found.winner),
+            (2_500_000, 2000, Winner::Socket)
         );
         assert_eq!(polling(&staleness, 15), None);
     }

@@ -1,13 +1,13 @@
-//! The comparison: the visitor's own browser measures a WebSocket, plain requests and what lies between them, and the server counts
-//! every byte that its sockets read and wrote meanwhile.
+//! The comparison application: the visitor's browser measures a WebSocket, plain requests and other transports, and the server
+//! counts every byte that its sockets read and write.
 
-mod bench;
+mod comparison;
 mod findings;
 mod measure;
 pub mod model;
 #[cfg(feature = "ssr")]
 pub mod server;
-mod share;
+mod shared_results;
 mod table;
 mod view;
 pub mod wire;
@@ -18,10 +18,10 @@ use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::{SsrMode, path};
 
-use self::bench::Bench;
+use self::comparison::Comparison;
 use self::view::{
-    copy::CopyCard, findings::FindingsCard, results::ResultsCard, settings::SettingsCard, stale::StaleCard,
-    ways::WaysCard,
+    copy::CopyCard, findings::FindingsCard, results::ResultsCard, settings::SettingsCard, staleness::StalenessCard,
+    transports::TransportsCard,
 };
 use crate::ui::lazy::lazy_page;
 use crate::ui::text::{page_title, t};
@@ -39,7 +39,7 @@ pub const APP: super::App = super::App {
 };
 
 fn page() -> AnyView {
-    let bench = Bench::start();
+    let comparison = Comparison::start();
     view! {
         <Title text=page_title(t!(compare.title))/>
         <Meta name="description" content=t!(compare.description)/>
@@ -49,12 +49,12 @@ fn page() -> AnyView {
             <noscript inner_html=t!(compare.no_script)></noscript>
         </div>
         <div class="compare stack">
-            <SettingsCard bench/>
-            <ResultsCard bench/>
-            <FindingsCard bench/>
-            <StaleCard bench/>
-            <CopyCard bench/>
-            <WaysCard/>
+            <SettingsCard comparison/>
+            <ResultsCard comparison/>
+            <FindingsCard comparison/>
+            <StalenessCard comparison/>
+            <CopyCard comparison/>
+            <TransportsCard/>
         </div>
     }
     .into_any()

@@ -1,26 +1,26 @@
-//! What is measured and what follows from it: settings with their bounds, percentiles, histograms, results. Pure.
+//! Settings with their limits, and results with percentiles and histograms. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use crate::apps::compare::wire::measure::{MAX_PAYLOAD, MIN_PAYLOAD};
 
-/// Messages of a way, in both rounds together. Above this a session of the topics would be told to slow down.
+/// Messages of a transport, in both rounds together. More would exceed the command rate of a session.
 pub const COUNTS: std::ops::RangeInclusive<u32> = 10..=250;
 pub const PAYLOADS: std::ops::RangeInclusive<u32> = MIN_PAYLOAD as u32..=MAX_PAYLOAD as u32;
-/// Messages in a second; 0 is as fast as it goes.
+/// Messages a second; 0 means as fast as possible.
 pub const RATES: std::ops::RangeInclusive<u32> = 0..=200;
-/// Messages that wait for their answers at the same time. A browser has six connections for requests to one server.
+/// Messages that are in flight at the same time. A browser opens at most six HTTP/1.1 connections to one server.
 pub const IN_FLIGHT: std::ops::RangeInclusive<u32> = 1..=32;
-/// With a rate, a way takes no longer than this many seconds.
-pub const LONGEST: u32 = 30;
-/// Exchanges before those that are timed, in each round.
+/// Maximum seconds of one transport if a rate is set.
+pub const MAX_SECONDS: u32 = 30;
+/// Untimed exchanges at the start of each round.
 pub const WARM_UP: u32 = 5;
-/// Each way is measured once in the order of the list and once in the reverse, with half of the messages each.
+/// Each transport is measured once in list order and once in reverse, with half of the messages each.
 pub const ROUNDS: u32 = 2;
 
-/// Names of ways are those that requests are labelled with.
+/// A measured transport. Its name also labels its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Way {
+pub enum Transport {
     Socket,
     Topic,
     Fetch,
@@ -31,7 +31,7 @@ pub enum Way {
     Signal,
 }
 
-impl Way {
+impl Transport {
     pub const ALL: [Self; 8] = [
         Self::Socket,
         Self::Topic,
@@ -56,7 +56,7 @@ impl Way {
         }
     }
 
-    /// Times that a message crosses the network: there and back, but for the topic, whose answer says only that it is kept.
+    /// How many times the payload crosses the network: twice for an echo, once for the topic, whose reply has no payload.
     pub const fn crossings(self) -> u64 {
         match self {
             Self::Topic => 1,
@@ -74,21 +74,21 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Some text, one after the other.
+    /// Short texts, one at a time.
     pub const CHAT: Self = Self {
         payload: 120,
         count: 60,
         rate: 0,
         in_flight: 1,
     };
-    /// Little, often, many on their way.
+    /// Small messages, many in flight.
     pub const TICK: Self = Self {
         payload: 48,
         count: 200,
         rate: 0,
         in_flight: 6,
     };
-    /// Very little, at a steady pace.
+    /// Tiny messages at a fixed rate.
     pub const SENSOR: Self = Self {
         payload: 24,
         count: 40,
@@ -97,19 +97,19 @@ impl Settings {
     };
 
     #[must_use]
-    pub fn within_bounds(self) -> Self {
-        let within = |value: u32, range: std::ops::RangeInclusive<u32>| value.clamp(*range.start(), *range.end());
-        let rate = within(self.rate, RATES);
-        let most = if rate == 0 {
+    pub fn clamped(self) -> Self {
+        let clamp = |value: u32, range: std::ops::RangeInclusive<u32>| value.clamp(*range.start(), *range.end());
+        let rate = clamp(self.rate, RATES);
+        let max_count = if rate == 0 {
             *COUNTS.end()
         } else {
-            (rate * LONGEST).max(*COUNTS.start())
+            (rate * MAX_SECONDS).max(*COUNTS.start())
         };
         Self {
-            payload: within(self.payload, PAYLOADS),
-            count: within(self.count, COUNTS).min(most),
+            payload: clamp(self.payload, PAYLOADS),
+            count: clamp(self.count, COUNTS).min(max_count),
             rate,
-            in_flight: within(self.in_flight, IN_FLIGHT),
+            in_flight: clamp(self.in_flight, IN_FLIGHT),
         }
     }
 }
@@ -124,7 +124,7 @@ impl Default for Settings {
 pub const BINS: usize = 24;
 pub const FIRST_BIN_US: f64 = 200.0;
 
-/// The bin of a time in microseconds.
+/// The histogram bin of a time in microseconds.
 pub fn bin(us: u32) -> usize {
     let steps = (f64::from(us) / FIRST_BIN_US).log2() * 2.0;
     if steps <= 0.0 {
@@ -134,7 +134,7 @@ pub fn bin(us: u32) -> usize {
     }
 }
 
-/// Where a bin ends, in microseconds; the last is open.
+/// The upper bound of a bin in microseconds; the last bin is unbounded.
 pub fn bin_end_us(bin: usize) -> f64 {
     FIRST_BIN_US * 2_f64.powf(bin as f64 / 2.0)
 }
@@ -148,7 +148,7 @@ pub fn percentile(sorted: &[u32], share: f64) -> u32 {
         .unwrap_or_default()
 }
 
-/// Times in microseconds, summed up.
+/// A summary of times in microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     pub count: u32,
@@ -157,12 +157,12 @@ pub struct Summary {
     pub p95: u32,
     pub p99: u32,
     pub max: u32,
-    /// [`BINS`] counts, without the empty ones at the end.
+    /// Up to [`BINS`] counts, without trailing zeros.
     pub histogram: Vec<u32>,
 }
 
 impl Summary {
-    pub fn of(times: &[u32]) -> Self {
+    pub fn from_times(times: &[u32]) -> Self {
         let mut sorted = times.to_vec();
         sorted.sort_unstable();
         let mut histogram = Vec::new();
@@ -187,7 +187,7 @@ impl Summary {
     }
 }
 
-/// Bytes in both directions, as the server's sockets counted them.
+/// Bytes in both directions, as counted by the server's sockets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bytes {
     pub up: u64,
@@ -195,43 +195,44 @@ pub struct Bytes {
 }
 
 impl Bytes {
-    pub const fn both(self) -> u64 {
+    pub const fn total(self) -> u64 {
         self.up + self.down
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WayResult {
-    pub way: Way,
+pub struct TransportResult {
+    #[serde(rename = "way")]
+    pub transport: Transport,
     pub latency: Summary,
     pub failed: u32,
-    /// Of the timed messages, all rounds together.
+    /// Duration of the timed messages of all rounds.
     pub elapsed_us: u64,
-    /// Of the timed messages alone.
+    /// Bytes of the timed messages.
     pub bytes: Bytes,
-    /// Of everything else: opening, warm-up, closing.
+    /// Bytes of everything else: opening, warm-up, closing.
     pub setup: Bytes,
-    /// In all rounds.
+    /// Connections opened in all rounds.
     pub opened: u32,
-    /// Of the whole server process, while the timed messages ran.
+    /// CPU time of the whole server process during the timed messages.
     pub cpu_us: u64,
-    /// Over HTTP/2 one connection carries many requests at once, and no bytes could be counted.
+    /// True if bytes could not be counted, because HTTP/2 carries many requests on one connection.
     pub uncounted: bool,
 }
 
-impl WayResult {
+impl TransportResult {
     pub fn per_second(&self) -> f64 {
         per(f64::from(self.latency.count) * 1e6, self.elapsed_us)
     }
 
     pub fn bytes_each(&self) -> f64 {
-        per(self.bytes.both() as f64, u64::from(self.latency.count))
+        per(self.bytes.total() as f64, u64::from(self.latency.count))
     }
 
-    /// The part of the bytes that is not the messages themselves, 0 to 1.
+    /// The fraction of the bytes that is not payload, from 0 to 1.
     pub fn overhead(&self, payload: u32) -> f64 {
-        let useful = u64::from(self.latency.count) * u64::from(payload) * self.way.crossings();
-        1.0 - per(useful as f64, self.bytes.both()).min(1.0)
+        let useful = u64::from(self.latency.count) * u64::from(payload) * self.transport.crossings();
+        1.0 - per(useful as f64, self.bytes.total()).min(1.0)
     }
 
     pub fn cpu_each_us(&self) -> f64 {
@@ -239,23 +240,27 @@ impl WayResult {
     }
 }
 
-fn per(amount: f64, of: u64) -> f64 {
-    if of == 0 { 0.0 } else { amount / of as f64 }
+fn per(amount: f64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { amount / count as f64 }
 }
 
-/// The same document loaded again and again, and one large document, by HTTP and over a WebSocket.
+/// Repeated loads of one document, and one large document, each by HTTP and over a WebSocket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Documents {
     pub size: u32,
     pub loads: u32,
-    /// By `GET`: the first whole, the others by their tag.
+    /// By `GET`: the first in full, the others revalidated with the ETag.
     pub cached: Bytes,
-    pub asked: Bytes,
+    /// Over a WebSocket, each in full.
+    #[serde(rename = "asked")]
+    pub requested: Bytes,
     pub large: u32,
     pub download_us: u64,
     pub download: Bytes,
-    pub pieces_us: u64,
-    pub pieces: Bytes,
+    #[serde(rename = "pieces_us")]
+    pub chunks_us: u64,
+    #[serde(rename = "pieces")]
+    pub chunks: Bytes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,21 +268,22 @@ pub struct Results {
     pub settings: Settings,
     /// Milliseconds since 1970, by the browser's clock.
     pub at: u64,
-    pub ways: Vec<WayResult>,
-    /// None: stopped before.
+    #[serde(rename = "ways")]
+    pub transports: Vec<TransportResult>,
+    /// None if the run was stopped earlier.
     pub documents: Option<Documents>,
     pub stopped: bool,
 }
 
 impl Results {
-    pub fn way(&self, way: Way) -> Option<&WayResult> {
-        self.ways
+    pub fn transport(&self, transport: Transport) -> Option<&TransportResult> {
+        self.transports
             .iter()
-            .find(|result| result.way == way && result.latency.count > 0)
+            .find(|result| result.transport == transport && result.latency.count > 0)
     }
 }
 
-/// Who watches a value that changes.
+/// A client that watches a changing value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Watcher {
     Push,
@@ -286,7 +292,7 @@ pub enum Watcher {
 
 impl Watcher {
     pub const ALL: [Self; 4] = [Self::Push, Self::Poll(1), Self::Poll(5), Self::Poll(15)];
-    /// Seconds of a run: each interval fits in without a rest, the longest three times.
+    /// Seconds of a run: a multiple of each interval.
     pub const SECONDS: u32 = 45;
 
     pub const fn name(self) -> &'static str {
@@ -300,11 +306,11 @@ impl Watcher {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Watched {
+pub struct WatcherResult {
     pub watcher: Watcher,
-    /// How late each change was seen that was seen at all, in microseconds.
+    /// Delay of each observed change, in microseconds.
     pub late: Summary,
-    /// Changes that a newer one hid.
+    /// Changes that were overwritten before they were observed.
     pub missed: u32,
     pub requests: u32,
     pub bytes: Bytes,
@@ -313,18 +319,19 @@ pub struct Watched {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Staleness {
     pub at: u64,
-    /// Fewer than [`Watcher::SECONDS`] if it was stopped.
+    /// Fewer than [`Watcher::SECONDS`] if the run was stopped.
     pub seconds: u32,
     pub changes: u32,
-    pub watched: Vec<Watched>,
+    pub watched: Vec<WatcherResult>,
 }
 
-/// How late changes were seen. `changes`: when the nth was made; `sights`: when which was the newest, in order.
-pub fn lateness(changes: &[f64], sights: &[(f64, u32)]) -> (Vec<u32>, u32) {
+/// The delay of each observed change, and the number of missed ones. `changes` holds the time of the nth change;
+/// `observations` the times and the newest change then, in order.
+pub fn lateness(changes: &[f64], observations: &[(f64, u32)]) -> (Vec<u32>, u32) {
     let mut late = Vec::new();
     let mut seen = 0;
     let mut missed = 0;
-    for (at, number) in sights {
+    for (at, number) in observations {
         if *number <= seen {
             continue;
         }
@@ -344,7 +351,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_late_look_sees_the_newest_and_misses_what_it_hid() {
+    fn a_late_poll_observes_the_newest_change_and_misses_earlier_ones() {
         let changes = [100.0, 200.0, 900.0, 1500.0];
         assert_eq!(lateness(&changes, &[(1000.0, 3), (1400.0, 3)]), (vec![100_000], 3));
         let pushed = [(101.0, 1), (202.0, 2), (901.0, 3), (1502.0, 4)];
@@ -354,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn bins_end_where_they_say() {
+    fn bins_end_at_their_bounds() {
         assert_eq!([bin(0), bin(200), bin(201), bin(283), bin(400)], [0, 0, 1, 2, 2]);
         assert_eq!(bin(u32::MAX), BINS - 1);
         for number in 1..BINS - 1 {
@@ -364,10 +371,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_message_is_overhead() {
-        let result = WayResult {
-            way: Way::Socket,
-            latency: Summary::of(&[1000, 2000]),
+    fn overhead_is_the_fraction_without_payload() {
+        let result = TransportResult {
+            transport: Transport::Socket,
+            latency: Summary::from_times(&[1000, 2000]),
             failed: 0,
             elapsed_us: 4000,
             bytes: Bytes { up: 216, down: 204 },
@@ -380,7 +387,7 @@ mod tests {
         assert_eq!(result.per_second(), 500.0);
         assert_eq!(result.cpu_each_us(), 25.0);
         assert!((result.overhead(100) - 20.0 / 420.0).abs() < 1e-9);
-        let nothing = WayResult {
+        let nothing = TransportResult {
             latency: Summary::default(),
             bytes: Bytes::default(),
             elapsed_us: 0,
@@ -394,8 +401,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_summary_is_of_what_was_measured(times in prop::collection::vec(0u32..2_000_000, 0..300)) {
-            let summary = Summary::of(&times);
+        fn a_summary_matches_its_times(times in prop::collection::vec(0u32..2_000_000, 0..300)) {
+            let summary = Summary::from_times(&times);
             prop_assert_eq!(summary.count as usize, times.len());
             prop_assert_eq!(summary.histogram.iter().sum::<u32>(), summary.count);
             prop_assert!(summary.histogram.len() <= BINS);
@@ -408,21 +415,21 @@ mod tests {
         }
 
         #[test]
-        fn settings_are_brought_within_bounds(payload: u32, count: u32, rate: u32, in_flight: u32) {
-            let settings = Settings { payload, count, rate, in_flight }.within_bounds();
+        fn settings_are_clamped(payload: u32, count: u32, rate: u32, in_flight: u32) {
+            let settings = Settings { payload, count, rate, in_flight }.clamped();
             prop_assert!(PAYLOADS.contains(&settings.payload) && COUNTS.contains(&settings.count));
             prop_assert!(RATES.contains(&settings.rate) && IN_FLIGHT.contains(&settings.in_flight));
-            prop_assert!(settings.rate == 0 || settings.count <= (settings.rate * LONGEST).max(10));
-            prop_assert_eq!(settings.within_bounds(), settings);
+            prop_assert!(settings.rate == 0 || settings.count <= (settings.rate * MAX_SECONDS).max(10));
+            prop_assert_eq!(settings.clamped(), settings);
         }
 
         #[test]
-        fn every_change_is_seen_or_missed(gaps in prop::collection::vec(1.0f64..5000.0, 0..40), looks in prop::collection::vec(1.0f64..9000.0, 0..40)) {
+        fn every_change_is_observed_or_missed(gaps in prop::collection::vec(1.0f64..5000.0, 0..40), polls in prop::collection::vec(1.0f64..9000.0, 0..40)) {
             let sum = |gaps: &[f64]| gaps.iter().scan(0.0, |at, gap| { *at += gap; Some(*at) }).collect::<Vec<_>>();
             let changes = sum(&gaps);
-            let sights: Vec<_> = sum(&looks).into_iter()
+            let observations: Vec<_> = sum(&polls).into_iter()
                 .map(|at| (at, changes.iter().filter(|change| **change <= at).count() as u32)).collect();
-            let (late, missed) = lateness(&changes, &sights);
+            let (late, missed) = lateness(&changes, &observations);
             prop_assert_eq!(late.len() + missed as usize, changes.len());
         }
     }

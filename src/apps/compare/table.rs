@@ -1,9 +1,9 @@
-//! Results as rows of figures, the same for the page and for copying: Markdown, CSV. Pure.
+//! Results as table rows, for the page and for export as Markdown and CSV. Pure.
 
-use super::model::{Results, Staleness, Watcher, WayResult};
+use super::model::{Results, Staleness, TransportResult, Watcher};
 pub use crate::ui::format::tenths;
 
-/// Figures of one way, in the columns' order.
+/// Column names of the cells of one transport.
 pub const COLUMNS: [&str; 11] = [
     "p50_ms",
     "p95_ms",
@@ -28,13 +28,13 @@ pub const STALE_COLUMNS: [&str; 7] = [
     "bytes_down",
 ];
 
-/// Stands where nothing was measured.
-const NOTHING: &str = "–";
+/// The cell of a value that was not measured.
+const NOT_MEASURED: &str = "–";
 
-pub fn figures(result: &WayResult, payload: u32) -> [String; 11] {
+pub fn cells(result: &TransportResult, payload: u32) -> [String; 11] {
     let latency = &result.latency;
     let count = f64::from(latency.count.max(1));
-    let if_any = |known: bool, figure: String| if known { figure } else { NOTHING.to_owned() };
+    let if_any = |known: bool, cell: String| if known { cell } else { NOT_MEASURED.to_owned() };
     let answered = latency.count > 0;
     let counted = answered && !result.uncounted;
     [
@@ -52,10 +52,10 @@ pub fn figures(result: &WayResult, payload: u32) -> [String; 11] {
     ]
 }
 
-pub fn stale_figures(staleness: &Staleness, watcher: Watcher) -> Option<[String; 7]> {
+pub fn stale_cells(staleness: &Staleness, watcher: Watcher) -> Option<[String; 7]> {
     let watched = staleness.watched.iter().find(|watched| watched.watcher == watcher)?;
     let seen = watched.late.count > 0;
-    let late = |us| if seen { millis(us) } else { NOTHING.to_owned() };
+    let late = |us| if seen { millis(us) } else { NOT_MEASURED.to_owned() };
     Some([
         late(watched.late.p50),
         late(watched.late.max),
@@ -67,21 +67,23 @@ pub fn stale_figures(staleness: &Staleness, watcher: Watcher) -> Option<[String;
     ])
 }
 
-/// Microseconds as milliseconds, to the tenth that a browser's clock gives; what is less by its first digit.
+/// Formats microseconds as milliseconds, to the resolution of a browser's clock (a tenth), or to the first digit below it.
 pub fn millis(us: u32) -> String {
     tenths(f64::from(us) / 1000.0)
 }
 
-/// A heading, then a row for each way.
+/// A header row, then a row for each transport.
 pub fn rows(results: &Results) -> Vec<Vec<String>> {
     let heading = std::iter::once("way").chain(COLUMNS).map(str::to_owned).collect();
-    let row = |result: &WayResult| {
-        let name = result.way.name().to_owned();
+    let row = |result: &TransportResult| {
+        let name = result.transport.name().to_owned();
         std::iter::once(name)
-            .chain(figures(result, results.settings.payload))
+            .chain(cells(result, results.settings.payload))
             .collect()
     };
-    std::iter::once(heading).chain(results.ways.iter().map(row)).collect()
+    std::iter::once(heading)
+        .chain(results.transports.iter().map(row))
+        .collect()
 }
 
 pub fn markdown(rows: &[Vec<String>]) -> String {
@@ -97,22 +99,28 @@ pub fn markdown(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// RFC 4180; no cell here has a comma or a quotation mark. What was not measured is empty.
+/// CSV (RFC 4180). No cell contains a comma or a quotation mark; values that were not measured are empty.
 pub fn csv(rows: &[Vec<String>]) -> String {
-    let cell = |cell: &String| if cell == NOTHING { String::new() } else { cell.clone() };
+    let cell = |cell: &String| {
+        if cell == NOT_MEASURED {
+            String::new()
+        } else {
+            cell.clone()
+        }
+    };
     let line = |cells: &Vec<String>| cells.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n";
     rows.iter().map(line).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Bytes, Settings, Summary, Way};
+    use super::super::model::{Bytes, Settings, Summary, Transport};
     use super::*;
 
     fn results() -> Results {
-        let result = |way, times: &[u32], bytes| WayResult {
-            way,
-            latency: Summary::of(times),
+        let result = |transport, times: &[u32], bytes| TransportResult {
+            transport,
+            latency: Summary::from_times(times),
             failed: 1,
             elapsed_us: 10_000,
             bytes,
@@ -127,9 +135,9 @@ mod tests {
                 ..Settings::CHAT
             },
             at: 0,
-            ways: vec![
-                result(Way::Socket, &[500, 1000, 1500], Bytes { up: 318, down: 306 }),
-                result(Way::Fetch, &[], Bytes::default()),
+            transports: vec![
+                result(Transport::Socket, &[500, 1000, 1500], Bytes { up: 318, down: 306 }),
+                result(Transport::Fetch, &[], Bytes::default()),
             ],
             documents: None,
             stopped: false,
@@ -137,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_the_figures_of_its_way() {
+    fn a_row_has_the_values_of_its_transport() {
         let rows = rows(&results());
         assert_eq!(rows[0].len(), COLUMNS.len() + 1);
         assert_eq!(
@@ -153,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_copied_as_markdown_and_csv() {
+    fn a_table_is_exported_as_markdown_and_csv() {
         let rows = vec![
             vec!["way".to_owned(), "a".to_owned()],
             vec!["x".to_owned(), "–".to_owned()],

@@ -1,5 +1,5 @@
-//! The ways that Leptos brings: a server function, and a `leptos_ws` signal that a server function sets. Their addresses are not
-//! ours to choose, so a cookie labels their requests.
+//! The transports of Leptos: a server function, and a `leptos_ws` signal that a server function sets. The page cannot choose
+//! their URLs, so a cookie labels their requests.
 
 use futures_util::StreamExt as _;
 use futures_util::future::abortable;
@@ -9,17 +9,17 @@ use leptos::server_fn::BoxedStream;
 use leptos::task::spawn_local;
 use leptos_ws::messages::{Messages, ServerSignalMessage};
 
-use super::request::Label;
-use super::{Answered, Exchange, Fault, now, waiting::Waiting};
-use crate::apps::compare::model::Way;
+use super::request::LabelCookie;
+use super::{Exchange, ExchangeError, ExchangeFuture, now, pending_replies::PendingReplies};
+use crate::apps::compare::model::Transport;
 use crate::apps::compare::wire::measure::{number, signal_name};
 
 const FUNCTION_PATH: &str = "/api/compare/function";
 const SIGNAL_PATH: &str = "/api/compare/signal";
-/// Where `leptos_ws` opens its socket.
+/// The path at which `leptos_ws` opens its WebSocket.
 const SIGNALS_PATH: &str = "/api/leptos_ws_websocket";
 
-/// Answers with the same text.
+/// Echoes the text.
 #[server(endpoint = "compare/function")]
 async fn compare_function(text: String) -> Result<String, ServerFnError> {
     if text.len() > crate::apps::compare::wire::measure::MAX_PAYLOAD {
@@ -39,62 +39,68 @@ async fn compare_signal(run: String, text: String) -> Result<(), ServerFnError> 
 }
 
 pub(super) struct Function {
-    _label: Label,
+    _label: LabelCookie,
 }
 
 impl Function {
     pub fn new(run: &str) -> Self {
         Self {
-            _label: Label::put(FUNCTION_PATH, run, Way::Function.name()),
+            _label: LabelCookie::set(FUNCTION_PATH, run, Transport::Function.name()),
         }
     }
 }
 
 impl Exchange for Function {
-    fn exchange(&self, _number: u32, text: String) -> Answered {
+    fn exchange(&self, _number: u32, text: String) -> ExchangeFuture {
         Box::pin(async move {
-            let answer = compare_function(text.clone()).await.map_err(|_| Fault::Away)?;
-            if answer == text { Ok(now()) } else { Err(Fault::Refused) }
+            let answer = compare_function(text.clone())
+                .await
+                .map_err(|_| ExchangeError::Unreachable)?;
+            if answer == text {
+                Ok(now())
+            } else {
+                Err(ExchangeError::Refused)
+            }
         })
     }
 }
 
-/// A socket of `leptos_ws` of its own, beside the one of the strip at the foot of the page, so that it can be counted and closed.
+/// A separate `leptos_ws` connection, so that it can be counted and closed; the page's status bar has its own.
 pub(super) struct Signal {
     run: String,
-    waiting: Waiting,
-    ended: [AbortHandle; 2],
-    _labels: [Label; 2],
+    pending: PendingReplies,
+    abort_handles: [AbortHandle; 2],
+    _labels: [LabelCookie; 2],
 }
 
 impl Signal {
-    pub async fn open(run: &str) -> Result<Self, Fault> {
-        let way = Way::Signal.name();
-        let labels = [SIGNAL_PATH, SIGNALS_PATH].map(|path| Label::put(path, run, way));
-        // A signal is there once it was set.
+    pub async fn open(run: &str) -> Result<Self, ExchangeError> {
+        let transport = Transport::Signal.name();
+        let labels = [SIGNAL_PATH, SIGNALS_PATH].map(|path| LabelCookie::set(path, run, transport));
+        // A signal exists once it was set.
         compare_signal(run.to_owned(), String::new())
             .await
-            .map_err(|_| Fault::Away)?;
-        let waiting = Waiting::default();
-        let established = waiting.wait(ESTABLISHED);
+            .map_err(|_| ExchangeError::Unreachable)?;
+        let pending = PendingReplies::default();
+        let established = pending.register(ESTABLISHED);
         let name = signal_name(run);
         let establish = Messages::ServerSignal(ServerSignalMessage::Establish(name.clone()));
-        let said = stream::once(async move { Ok(establish) }).chain(stream::pending());
-        // When neither half is there any more, the socket is closed.
-        let (said, end_saying) = stream::abortable(said);
-        let heard = leptos_ws::leptos_ws_websocket(said.into())
+        let outgoing = stream::once(async move { Ok(establish) }).chain(stream::pending());
+        // The socket closes when both halves are dropped.
+        let (outgoing, stop_outgoing) = stream::abortable(outgoing);
+        let incoming = leptos_ws::leptos_ws_websocket(outgoing.into())
             .await
-            .map_err(|_| Fault::Away)?;
-        let (hearing, end_hearing) = abortable(listen(heard, waiting.clone()));
+            .map_err(|_| ExchangeError::Unreachable)?;
+        let (receiving, stop_incoming) = abortable(receive(incoming, pending.clone()));
         spawn_local(async move {
-            let _ = hearing.await;
+            let _ = receiving.await;
         });
-        let ended = [end_saying, end_hearing];
+        let abort_handles = [stop_outgoing, stop_incoming];
         established.await?;
         Ok(Self {
             run: run.to_owned(),
-            waiting,
-            ended,
+            pending,
+            abort_handles,
             _labels: labels,
         })
     }
@@ -102,13 +108,13 @@ impl Signal {
 
 const ESTABLISHED: u32 = u32::MAX;
 
-async fn listen(mut heard: BoxedStream<Messages, ServerFnError>, waiting: Waiting) {
-    while let Some(Ok(message)) = heard.next().await {
+async fn receive(mut incoming: BoxedStream<Messages, ServerFnError>, pending: PendingReplies) {
+    while let Some(Ok(message)) = incoming.next().await {
         match &message {
-            Messages::ServerSignal(ServerSignalMessage::EstablishResponse(_)) => waiting.came(ESTABLISHED),
+            Messages::ServerSignal(ServerSignalMessage::EstablishResponse(_)) => pending.resolve(ESTABLISHED),
             Messages::ServerSignal(ServerSignalMessage::Update(update)) => {
                 if let Some(number) = value(update).as_deref().and_then(number) {
-                    waiting.came(number);
+                    pending.resolve(number);
                 }
             }
             _ => {}
@@ -116,17 +122,19 @@ async fn listen(mut heard: BoxedStream<Messages, ServerFnError>, waiting: Waitin
     }
 }
 
-/// Of a signal that is one text: the patch replaces all of it.
+/// The text of an update: the signal is one text, which the patch replaces.
 fn value(update: &leptos_ws::messages::SignalUpdate) -> Option<String> {
     let update = serde_json::to_value(update).ok()?;
     Some(update.get("patch")?.get(0)?.get("value")?.as_str()?.to_owned())
 }
 
 impl Exchange for Signal {
-    fn exchange(&self, number: u32, text: String) -> Answered {
-        let (answer, run) = (self.waiting.wait(number), self.run.clone());
+    fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
+        let (answer, run) = (self.pending.register(number), self.run.clone());
         Box::pin(async move {
-            compare_signal(run, text).await.map_err(|_| Fault::Away)?;
+            compare_signal(run, text)
+                .await
+                .map_err(|_| ExchangeError::Unreachable)?;
             answer.await
         })
     }
@@ -134,6 +142,6 @@ impl Exchange for Signal {
 
 impl Drop for Signal {
     fn drop(&mut self) {
-        self.ended.iter().for_each(AbortHandle::abort);
+        self.abort_handles.iter().for_each(AbortHandle::abort);
     }
 }

@@ -1,15 +1,15 @@
-//! The measuring, in the visitor's browser: one line for each way, a run over all of them, and what is measured beside. Knows no
-//! markup and keeps nothing.
+//! The measurements in the visitor's browser: an implementation of each transport, a run over all of them, and the document and
+//! staleness measurements. Contains no markup and stores nothing.
 
 mod documents;
 mod function;
-mod lines;
+mod http;
+mod pending_replies;
 mod request;
 pub mod run;
 mod socket;
-pub mod stale;
+pub mod staleness;
 mod topic;
-mod waiting;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,33 +25,33 @@ use crate::{
 };
 use duplex_leptos::http::get_json;
 
-/// Milliseconds after which an exchange counts as failed.
-const PATIENCE: i32 = 10_000;
+/// Milliseconds after which an exchange fails.
+const TIMEOUT_MS: i32 = 10_000;
 
-/// Why an exchange, or a whole way, gave nothing.
+/// The failure of an exchange or of a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ExchangeError {
     #[error("no answer in time")]
-    Slow,
+    TimedOut,
     #[error("no connection")]
-    Away,
+    Unreachable,
     #[error("the server refused")]
     Refused,
 }
 
-/// When the answer came, by [`now`].
-type Answered = Pin<Box<dyn Future<Output = Result<f64, Fault>>>>;
+/// Resolves to the arrival time of the reply, as of [`now`].
+type ExchangeFuture = Pin<Box<dyn Future<Output = Result<f64, ExchangeError>>>>;
 
-/// One way that is open. Dropping it closes what it opened.
+/// An open transport; dropping it closes its connections.
 trait Exchange {
-    fn exchange(&self, number: u32, text: String) -> Answered;
+    fn exchange(&self, number: u32, text: String) -> ExchangeFuture;
 }
 
-/// Ends a run soon; cheap to clone.
+/// A flag that stops a run; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct StopFlag(Arc<AtomicBool>);
 
-impl Stop {
+impl StopFlag {
     pub fn stop(&self) {
         self.0.store(true, Relaxed);
     }
@@ -61,31 +61,31 @@ impl Stop {
     }
 }
 
-async fn pause(millis: f64) {
-    let _ = JsFuture::from(after(millis as i32)).await;
+async fn sleep(millis: f64) {
+    let _ = JsFuture::from(timeout_promise(millis as i32)).await;
 }
 
-fn after(millis: i32) -> Promise {
+fn timeout_promise(millis: i32) -> Promise {
     Promise::new(&mut |done, _| {
         let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&done, millis);
     })
 }
 
-/// Until a moment by [`now`], or the stop.
-async fn pause_until(moment: f64, stop: &Stop) {
+/// Sleeps until a time as of [`now`], or until the run is stopped.
+async fn sleep_until(deadline: f64, stop: &StopFlag) {
     const SLICE: f64 = 200.0;
-    while now() < moment && !stop.is_stopped() {
-        pause((moment - now()).clamp(0.0, SLICE)).await;
+    while now() < deadline && !stop.is_stopped() {
+        sleep((deadline - now()).clamp(0.0, SLICE)).await;
     }
 }
 
-/// What the server counted up to now; nothing if no request of the run has reached it.
-async fn counts(run: &str) -> RunCounts {
+/// The server's counts of the run so far; empty if no request of the run has reached it.
+async fn fetch_counts(run: &str) -> RunCounts {
     get_json(&format!("{RUNS_PATH}/{run}")).await.unwrap_or_default()
 }
 
-/// Names a run.
-fn new_run() -> String {
+/// A random id for a run.
+fn new_run_id() -> String {
     let mut bytes = [0_u8; 8];
     if let Ok(crypto) = window().crypto() {
         let _ = crypto.get_random_values_with_u8_array(&mut bytes);

@@ -1,27 +1,27 @@
-//! One HTTP request, labelled. Knows no meaning.
+//! Labelled HTTP requests.
 
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, HtmlDocument, RequestInit, Response};
 
-use super::{Fault, PATIENCE};
+use super::{ExchangeError, TIMEOUT_MS};
 use crate::apps::compare::wire::measure::LABEL_COOKIE;
 
 /// `path?run=…&way=…` and `more`.
-pub(super) fn labelled(path: &str, run: &str, way: &str, more: &str) -> String {
-    format!("{path}?run={run}&way={way}{more}")
+pub(super) fn labelled(path: &str, run: &str, transport: &str, more: &str) -> String {
+    format!("{path}?run={run}&way={transport}{more}")
 }
 
-pub(super) async fn get(address: &str) -> Result<String, Fault> {
-    get_until(address, &AbortSignal::timeout_with_u32(PATIENCE.unsigned_abs())).await
+pub(super) async fn get(address: &str) -> Result<String, ExchangeError> {
+    get_until(address, &AbortSignal::timeout_with_u32(TIMEOUT_MS.unsigned_abs())).await
 }
 
-pub(super) async fn get_until(address: &str, signal: &AbortSignal) -> Result<String, Fault> {
+pub(super) async fn get_until(address: &str, signal: &AbortSignal) -> Result<String, ExchangeError> {
     send(address, &RequestInit::new(), signal).await
 }
 
-pub(super) async fn post(address: &str, text: &str) -> Result<String, Fault> {
+pub(super) async fn post(address: &str, text: &str) -> Result<String, ExchangeError> {
     let options = RequestInit::new();
     options.set_method("POST");
     options.set_body(&JsValue::from_str(text));
@@ -32,37 +32,39 @@ pub(super) async fn post(address: &str, text: &str) -> Result<String, Fault> {
     send(
         address,
         &options,
-        &AbortSignal::timeout_with_u32(PATIENCE.unsigned_abs()),
+        &AbortSignal::timeout_with_u32(TIMEOUT_MS.unsigned_abs()),
     )
     .await
 }
 
-async fn send(address: &str, options: &RequestInit, signal: &AbortSignal) -> Result<String, Fault> {
+async fn send(address: &str, options: &RequestInit, signal: &AbortSignal) -> Result<String, ExchangeError> {
     options.set_signal(Some(signal));
     let answer = window().fetch_with_str_and_init(address, options);
-    let answer = JsFuture::from(answer).await.map_err(|_| Fault::Away)?;
-    let response: Response = answer.dyn_into().map_err(|_| Fault::Away)?;
-    let text = response.text().map_err(|_| Fault::Away)?;
-    let text = JsFuture::from(text).await.map_err(|_| Fault::Away)?;
+    let answer = JsFuture::from(answer).await.map_err(|_| ExchangeError::Unreachable)?;
+    let response: Response = answer.dyn_into().map_err(|_| ExchangeError::Unreachable)?;
+    let text = response.text().map_err(|_| ExchangeError::Unreachable)?;
+    let text = JsFuture::from(text).await.map_err(|_| ExchangeError::Unreachable)?;
     if !response.ok() {
-        return Err(Fault::Refused);
+        return Err(ExchangeError::Refused);
     }
-    text.as_string().ok_or(Fault::Away)
+    text.as_string().ok_or(ExchangeError::Unreachable)
 }
 
-/// Labels the requests to one path for as long as it lives, where the address is not ours to choose.
-pub(super) struct Label {
+/// A cookie that labels the requests to one path while it lives, for URLs that the page cannot choose.
+pub(super) struct LabelCookie {
     path: &'static str,
 }
 
-impl Label {
-    pub fn put(path: &'static str, run: &str, way: &str) -> Self {
-        write_cookie(&format!("{LABEL_COOKIE}={run}.{way}; Path={path}; SameSite=Strict"));
+impl LabelCookie {
+    pub fn set(path: &'static str, run: &str, transport: &str) -> Self {
+        write_cookie(&format!(
+            "{LABEL_COOKIE}={run}.{transport}; Path={path}; SameSite=Strict"
+        ));
         Self { path }
     }
 }
 
-impl Drop for Label {
+impl Drop for LabelCookie {
     fn drop(&mut self) {
         write_cookie(&format!(
             "{LABEL_COOKIE}=; Max-Age=0; Path={}; SameSite=Strict",

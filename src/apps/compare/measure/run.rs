@@ -1,39 +1,39 @@
-//! A run: every way in turn, twice, in the order of the list and then in the reverse, warmed up each time. Between the counts
-//! before and after the timed messages lie those messages alone.
+//! A run over all transports: each is measured twice, in list order and then in reverse, with a warm-up each time. The server's
+//! counts are fetched right before and after the timed messages.
 
 use std::cell::{Cell, RefCell};
 
 use futures_util::future::join_all;
 
 use super::function::{Function, Signal};
-use super::lines::{Events, Polls, Requests};
+use super::http::{Events, Polls, Requests};
 use super::request::labelled;
 use super::socket::Echo;
 use super::topic::Commands;
-use super::{Exchange, Fault, Stop, counts, documents, new_run, now, pause, pause_until};
-use crate::apps::compare::model::{Bytes, ROUNDS, Results, Settings, Summary, WARM_UP, Way, WayResult};
+use super::{Exchange, ExchangeError, StopFlag, documents, fetch_counts, new_run_id, now, sleep, sleep_until};
+use crate::apps::compare::model::{Bytes, ROUNDS, Results, Settings, Summary, Transport, TransportResult, WARM_UP};
 use crate::apps::compare::wire::measure::{TrafficCounts, payload};
 use duplex_protocol::session::SESSION_PATH;
 
-/// What a run is at.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// None: the documents.
-    pub way: Option<Way>,
-    /// Blocks that are done.
+    /// None while documents are measured.
+    pub transport: Option<Transport>,
+    /// Completed steps, of [`total`](Self::total).
     pub done: u32,
-    pub of: u32,
+    pub total: u32,
 }
 
-/// Numbers of a block's messages begin here, times the round.
-const PER_ROUND: u32 = 10_000;
+/// Distance between the first message numbers of two rounds.
+const NUMBERS_PER_ROUND: u32 = 10_000;
 
-/// The echo's own, which belongs to another page.
+/// The path of the echo page's WebSocket.
 const ECHO: &str = "/api/echo";
 
-/// What was measured of one way up to now.
+/// The measurements of one transport so far.
 #[derive(Default)]
-struct Gathered {
+struct Samples {
     times: Vec<u32>,
     failed: u32,
     elapsed_us: u64,
@@ -41,62 +41,66 @@ struct Gathered {
     cpu_us: u64,
 }
 
-pub async fn run(settings: Settings, stop: Stop, progress: impl Fn(Progress)) -> Results {
-    let run = new_run();
-    let mut gathered: Vec<Gathered> = Way::ALL.iter().map(|_| Gathered::default()).collect();
-    let of = ROUNDS * Way::ALL.len() as u32 + 1;
+pub async fn run(settings: Settings, stop: StopFlag, progress: impl Fn(Progress)) -> Results {
+    let run = new_run_id();
+    let mut samples: Vec<Samples> = Transport::ALL.iter().map(|_| Samples::default()).collect();
+    let total = ROUNDS * Transport::ALL.len() as u32 + 1;
     let mut done = 0;
     for round in 0..ROUNDS {
-        let mut order: Vec<usize> = (0..Way::ALL.len()).collect();
+        let mut order: Vec<usize> = (0..Transport::ALL.len()).collect();
         if round % 2 == 1 {
             order.reverse();
         }
         for index in order {
-            let (Some(way), Some(into)) = (Way::ALL.get(index), gathered.get_mut(index)) else {
+            let (Some(transport), Some(into)) = (Transport::ALL.get(index), samples.get_mut(index)) else {
                 continue;
             };
             if stop.is_stopped() {
                 continue;
             }
-            let way = *way;
+            let transport = *transport;
             progress(Progress {
-                way: Some(way),
+                transport: Some(transport),
                 done,
-                of,
+                total,
             });
-            if let Err(fault) = block(way, settings, &run, round, &stop, into).await {
-                leptos::logging::warn!("{}: {fault}", way.name());
+            if let Err(fault) = measure_transport(transport, settings, &run, round, &stop, into).await {
+                leptos::logging::warn!("{}: {fault}", transport.name());
                 into.failed += 1;
             }
             done += 1;
         }
     }
-    progress(Progress { way: None, done, of });
+    progress(Progress {
+        transport: None,
+        done,
+        total,
+    });
     let documents = documents::measure(&run, &stop).await;
-    pause(100.0).await;
-    let totals = counts(&run).await;
-    let ways = Way::ALL.iter().zip(gathered);
-    let of_way = |(way, gathered): (&Way, Gathered)| {
-        let total = totals.ways.get(way.name()).copied().unwrap_or_default();
-        summed(*way, gathered, total)
+    sleep(100.0).await;
+    let totals = fetch_counts(&run).await;
+    let transports = Transport::ALL.iter().zip(samples);
+    let result_of = |(transport, samples): (&Transport, Samples)| {
+        let total = totals.transports.get(transport.name()).copied().unwrap_or_default();
+        result_of_samples(*transport, samples, total)
     };
     Results {
         settings,
         at: js_sys::Date::now() as u64,
-        ways: ways.map(of_way).collect(),
+        transports: transports.map(result_of).collect(),
         documents,
         stopped: stop.is_stopped(),
     }
 }
 
-fn summed(way: Way, gathered: Gathered, total: TrafficCounts) -> WayResult {
-    let timed = gathered.timed;
+fn result_of_samples(transport: Transport, samples: Samples, total: TrafficCounts) -> TransportResult {
+    let timed = samples.timed;
     let rest = total.since(timed);
-    WayResult {
-        way,
-        latency: Summary::of(&gathered.times),
-        failed: gathered.failed,
-        elapsed_us: gathered.elapsed_us,
+    TransportResult {
+        transport,
+        latency: Summary::from_times(&samples.times),
+        failed: samples.failed,
+        elapsed_us: samples.elapsed_us,
         bytes: Bytes {
             up: timed.bytes_in,
             down: timed.bytes_out,
@@ -106,65 +110,71 @@ fn summed(way: Way, gathered: Gathered, total: TrafficCounts) -> WayResult {
             down: rest.bytes_out,
         },
         opened: total.opened as u32,
-        cpu_us: gathered.cpu_us,
+        cpu_us: samples.cpu_us,
         uncounted: total.multiplexed > 0 || total.requests == 0,
     }
 }
 
-async fn open(way: Way, run: &str) -> Result<Box<dyn Exchange>, Fault> {
-    let labelled = |path| labelled(path, run, way.name(), "");
-    Ok(match way {
-        Way::Socket => Box::new(Echo::open(&labelled(ECHO)).await?),
-        Way::Topic => Box::new(Commands::open(&labelled(SESSION_PATH), run).await?),
-        Way::Fetch | Way::Fresh => Box::new(Requests::new(run, way)),
-        Way::Sse => Box::new(Events::open(run).await?),
-        Way::Poll => Box::new(Polls::open(run).await?),
-        Way::Function => Box::new(Function::new(run)),
-        Way::Signal => Box::new(Signal::open(run).await?),
+async fn open(transport: Transport, run: &str) -> Result<Box<dyn Exchange>, ExchangeError> {
+    let labelled = |path| labelled(path, run, transport.name(), "");
+    Ok(match transport {
+        Transport::Socket => Box::new(Echo::open(&labelled(ECHO)).await?),
+        Transport::Topic => Box::new(Commands::open(&labelled(SESSION_PATH), run).await?),
+        Transport::Fetch | Transport::Fresh => Box::new(Requests::new(run, transport)),
+        Transport::Sse => Box::new(Events::open(run).await?),
+        Transport::Poll => Box::new(Polls::open(run).await?),
+        Transport::Function => Box::new(Function::new(run)),
+        Transport::Signal => Box::new(Signal::open(run).await?),
     })
 }
 
-/// One way in one round.
-async fn block(
-    way: Way,
+/// Measures one transport in one round.
+async fn measure_transport(
+    transport: Transport,
     settings: Settings,
     run: &str,
     round: u32,
-    stop: &Stop,
-    into: &mut Gathered,
-) -> Result<(), Fault> {
-    let line = open(way, run).await?;
+    stop: &StopFlag,
+    into: &mut Samples,
+) -> Result<(), ExchangeError> {
+    let exchange = open(transport, run).await?;
     let size = settings.payload as usize;
-    let first = round * PER_ROUND;
+    let first = round * NUMBERS_PER_ROUND;
     for number in first..first + WARM_UP {
-        line.exchange(number, payload(number, size)).await?;
+        exchange.exchange(number, payload(number, size)).await?;
     }
-    let (name, before) = (way.name(), counts(run).await);
+    let (name, before) = (transport.name(), fetch_counts(run).await);
     let window = Window {
-        line: &*line,
+        exchange: &*exchange,
         size,
-        // A signal holds one value: a newer one would take an older one's place.
-        in_flight: if way == Way::Signal { 1 } else { settings.in_flight },
+        // A signal holds one value: a newer one would overwrite an older one in flight.
+        in_flight: if transport == Transport::Signal {
+            1
+        } else {
+            settings.in_flight
+        },
         gap: if settings.rate == 0 {
             0.0
         } else {
             1000.0 / f64::from(settings.rate)
         },
-        began: now(),
+        started: now(),
         first: first + WARM_UP,
-        count: share(settings.count, round),
+        count: messages_in_round(settings.count, round),
         next: Cell::new(0),
         times: RefCell::default(),
         failed: Cell::new(0),
         stop,
     };
     window.exchange_all().await;
-    into.elapsed_us += ((now() - window.began) * 1000.0) as u64;
+    into.elapsed_us += ((now() - window.started) * 1000.0) as u64;
     into.times.extend(window.times.take());
     into.failed += window.failed.get();
-    let after = counts(run).await;
-    let of = |ways: &std::collections::BTreeMap<String, TrafficCounts>| ways.get(name).copied().unwrap_or_default();
-    let timed = of(&after.ways).since(of(&before.ways));
+    let after = fetch_counts(run).await;
+    let of = |transports: &std::collections::BTreeMap<String, TrafficCounts>| {
+        transports.get(name).copied().unwrap_or_default()
+    };
+    let timed = of(&after.transports).since(of(&before.transports));
     into.timed.bytes_in += timed.bytes_in;
     into.timed.bytes_out += timed.bytes_out;
     into.timed.requests += timed.requests;
@@ -172,25 +182,25 @@ async fn block(
     Ok(())
 }
 
-/// The messages of one round; the first has the odd one.
-const fn share(count: u32, round: u32) -> u32 {
+/// The number of messages of one round; an odd one goes to the first.
+const fn messages_in_round(count: u32, round: u32) -> u32 {
     (count + ROUNDS - 1 - round) / ROUNDS
 }
 
-/// So many messages, of which so many wait at the same time, begun no faster than so.
+/// Sends `count` messages with at most `in_flight` unanswered, and at least `gap` milliseconds between two starts.
 struct Window<'a> {
-    line: &'a dyn Exchange,
+    exchange: &'a dyn Exchange,
     size: usize,
     in_flight: u32,
-    /// Milliseconds between the beginnings of two messages.
+    /// Minimum milliseconds between the starts of two messages.
     gap: f64,
-    began: f64,
+    started: f64,
     first: u32,
     count: u32,
     next: Cell<u32>,
     times: RefCell<Vec<u32>>,
     failed: Cell<u32>,
-    stop: &'a Stop,
+    stop: &'a StopFlag,
 }
 
 impl Window<'_> {
@@ -206,12 +216,12 @@ impl Window<'_> {
             }
             self.next.set(index + 1);
             if self.gap > 0.0 {
-                pause_until(self.began + f64::from(index) * self.gap, self.stop).await;
+                sleep_until(self.started + f64::from(index) * self.gap, self.stop).await;
             }
             let number = self.first + index;
             let text = payload(number, self.size);
             let sent = now();
-            match self.line.exchange(number, text).await {
+            match self.exchange.exchange(number, text).await {
                 Ok(at) => self.times.borrow_mut().push(((at - sent).max(0.0) * 1000.0) as u32),
                 Err(_) => self.failed.set(self.failed.get() + 1),
             }
@@ -224,9 +234,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rounds_have_all_messages_between_them() {
+    fn the_rounds_add_up_to_all_messages() {
         for count in [10, 11, 250] {
-            assert_eq!((0..ROUNDS).map(|round| share(count, round)).sum::<u32>(), count);
+            assert_eq!(
+                (0..ROUNDS).map(|round| messages_in_round(count, round)).sum::<u32>(),
+                count
+            );
         }
     }
 }

@@ -1,12 +1,12 @@
-//! A WebSocket of a measurement: open when it is there, closed with 1000 when it is dropped. Knows no way.
+//! The WebSocket of a measurement: `open` resolves once it is open, and dropping it closes it with code 1000.
 
 use std::rc::Rc;
 
-use super::{Answered, Exchange, Fault, now, waiting::Waiting};
+use super::{Exchange, ExchangeError, ExchangeFuture, now, pending_replies::PendingReplies};
 use crate::apps::compare::wire::measure::number;
 use duplex_leptos::socket::{BrowserSocket, Payload, SocketReport, resolve};
 
-/// No message has this number.
+/// The number under which the open event is awaited; no message has it.
 const OPENING: u32 = u32::MAX;
 
 pub(super) struct Socket {
@@ -14,25 +14,30 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub async fn open(address: &str, protocols: &[String], hear: impl Fn(&Payload) + 'static) -> Result<Self, Fault> {
-        let waiting = Waiting::default();
-        let opened = waiting.wait(OPENING);
-        let hear = Rc::new(hear);
+    pub async fn open(
+        address: &str,
+        protocols: &[String],
+        on_message: impl Fn(&Payload) + 'static,
+    ) -> Result<Self, ExchangeError> {
+        let pending = PendingReplies::default();
+        let opened = pending.register(OPENING);
+        let on_message = Rc::new(on_message);
         let report = move |report| match report {
-            SocketReport::Open { .. } => waiting.came(OPENING),
-            SocketReport::Message(payload) => hear(&payload),
+            SocketReport::Open { .. } => pending.resolve(OPENING),
+            SocketReport::Message(payload) => on_message(&payload),
             SocketReport::Error => {}
-            SocketReport::Close { .. } => waiting.refused(OPENING),
+            SocketReport::Close { .. } => pending.reject(OPENING),
         };
-        let socket = BrowserSocket::open(&resolve(address), protocols, report).map_err(|_| Fault::Away)?;
+        let socket =
+            BrowserSocket::open(&resolve(address), protocols, report).map_err(|_| ExchangeError::Unreachable)?;
         let this = Self { socket: Some(socket) };
-        opened.await.map_err(|_| Fault::Away)?;
+        opened.await.map_err(|_| ExchangeError::Unreachable)?;
         Ok(this)
     }
 
-    pub fn send(&self, payload: &Payload) -> Result<(), Fault> {
-        let socket = self.socket.as_ref().ok_or(Fault::Away)?;
-        socket.send(payload).map_err(|_| Fault::Away)
+    pub fn send(&self, payload: &Payload) -> Result<(), ExchangeError> {
+        let socket = self.socket.as_ref().ok_or(ExchangeError::Unreachable)?;
+        socket.send(payload).map_err(|_| ExchangeError::Unreachable)
     }
 }
 
@@ -44,33 +49,33 @@ impl Drop for Socket {
     }
 }
 
-/// Each message comes back as it went.
+/// The echo endpoint.
 pub(super) struct Echo {
     socket: Socket,
-    waiting: Waiting,
+    pending: PendingReplies,
 }
 
 impl Echo {
-    pub async fn open(address: &str) -> Result<Self, Fault> {
-        let waiting = Waiting::default();
-        let heard = waiting.clone();
-        let hear = move |payload: &Payload| {
+    pub async fn open(address: &str) -> Result<Self, ExchangeError> {
+        let pending = PendingReplies::default();
+        let replies = pending.clone();
+        let on_message = move |payload: &Payload| {
             if let Payload::Text(text) = payload
                 && let Some(number) = number(text)
             {
-                heard.came(number);
+                replies.resolve(number);
             }
         };
         Ok(Self {
-            socket: Socket::open(address, &[], hear).await?,
-            waiting,
+            socket: Socket::open(address, &[], on_message).await?,
+            pending,
         })
     }
 }
 
 impl Exchange for Echo {
-    fn exchange(&self, number: u32, text: String) -> Answered {
-        let answer = self.waiting.wait(number);
+    fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
+        let answer = self.pending.register(number);
         let sent = self.socket.send(&Payload::Text(text));
         Box::pin(async move {
             sent?;
@@ -79,41 +84,41 @@ impl Exchange for Echo {
     }
 }
 
-/// Asks for documents; each answer is as good as another, so they are numbered as they come.
-pub(super) struct Asker {
+/// Requests documents. Replies are interchangeable, so they are numbered in the order of arrival.
+pub(super) struct DocumentSocket {
     socket: Socket,
-    waiting: Waiting,
+    pending: PendingReplies,
 }
 
-impl Asker {
-    pub async fn open(address: &str) -> Result<Self, Fault> {
-        let waiting = Waiting::default();
-        let heard = waiting.clone();
-        let came = std::cell::Cell::new(0);
-        let hear = move |_: &Payload| {
-            heard.came(came.get());
-            came.set(came.get() + 1);
+impl DocumentSocket {
+    pub async fn open(address: &str) -> Result<Self, ExchangeError> {
+        let pending = PendingReplies::default();
+        let replies = pending.clone();
+        let received = std::cell::Cell::new(0);
+        let on_message = move |_: &Payload| {
+            replies.resolve(received.get());
+            received.set(received.get() + 1);
         };
         Ok(Self {
-            socket: Socket::open(address, &[], hear).await?,
-            waiting,
+            socket: Socket::open(address, &[], on_message).await?,
+            pending,
         })
     }
 
-    /// The time until all of them came, one after the other or all at once.
-    pub async fn ask(&self, bytes: usize, times: u32, at_once: bool) -> Result<f64, Fault> {
-        let began = now();
+    /// The time until all documents have arrived, requested one at a time or pipelined.
+    pub async fn request(&self, bytes: usize, times: u32, pipelined: bool) -> Result<f64, ExchangeError> {
+        let started = now();
         let mut answers = Vec::new();
         for number in 0..times {
-            answers.push(self.waiting.wait(number));
+            answers.push(self.pending.register(number));
             self.socket.send(&Payload::Text(bytes.to_string()))?;
-            if !at_once && let Some(answer) = answers.pop() {
+            if !pipelined && let Some(answer) = answers.pop() {
                 answer.await?;
             }
         }
         for answer in answers {
             answer.await?;
         }
-        Ok(now() - began)
+        Ok(now() - started)
     }
 }

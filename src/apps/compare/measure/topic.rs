@@ -1,40 +1,40 @@
-//! A topic's command and its answer, over a session of its own. Knows the session protocol, and no hook.
+//! The topic transport: commands and their answers over a separate session. Uses the session protocol directly, without hooks.
 
-use super::{Answered, Exchange, Fault, socket::Socket, waiting::Waiting};
+use super::{Exchange, ExchangeError, ExchangeFuture, pending_replies::PendingReplies, socket::Socket};
 use crate::apps::compare::wire::measure::slot;
-use crate::apps::compare::wire::{Compare, Said};
+use crate::apps::compare::wire::{Compare, CompareMessage};
 use duplex_leptos::socket::Payload;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
-/// As the page's own link does it, when it can choose.
+/// The encoding that the page's session prefers.
 const ENCODING: Encoding = Encoding::Postcard;
 
-/// The welcome waits under this number.
+/// The number under which the welcome is awaited.
 const WELCOME: u32 = u32::MAX;
 
 pub(super) struct Commands {
     socket: Socket,
-    waiting: Waiting,
+    pending: PendingReplies,
     topic: TopicName,
     /// The upper half of the commands' ids.
     run: u128,
 }
 
 impl Commands {
-    pub async fn open(address: &str, run: &str) -> Result<Self, Fault> {
-        let waiting = Waiting::default();
-        let heard = waiting.clone();
+    pub async fn open(address: &str, run: &str) -> Result<Self, ExchangeError> {
+        let pending = PendingReplies::default();
+        let replies = pending.clone();
         let protocols = [ENCODING.subprotocol().to_owned()];
         let commands = Self {
-            socket: Socket::open(address, &protocols, move |payload| hear(payload, &heard)).await?,
-            waiting,
-            topic: TopicName::of::<Compare>(slot(run)).map_err(|_| Fault::Refused)?,
+            socket: Socket::open(address, &protocols, move |payload| on_message(payload, &replies)).await?,
+            pending,
+            topic: TopicName::of::<Compare>(slot(run)).map_err(|_| ExchangeError::Refused)?,
             run: u128::from(u64::from_str_radix(run, 16).unwrap_or_default()) << 64,
         };
-        let welcome = commands.waiting.wait(WELCOME);
-        commands.say(&ClientFrame::Hello {
+        let welcome = commands.pending.register(WELCOME);
+        commands.send(&ClientFrame::Hello {
             build: String::new(),
             name: None,
         })?;
@@ -42,24 +42,24 @@ impl Commands {
         Ok(commands)
     }
 
-    fn say(&self, frame: &ClientFrame) -> Result<(), Fault> {
-        let bytes = ENCODING.encode(frame).map_err(|_| Fault::Refused)?;
+    fn send(&self, frame: &ClientFrame) -> Result<(), ExchangeError> {
+        let bytes = ENCODING.encode(frame).map_err(|_| ExchangeError::Refused)?;
         self.socket.send(&Payload::Binary(bytes))
     }
 }
 
-fn hear(payload: &Payload, waiting: &Waiting) {
+fn on_message(payload: &Payload, pending: &PendingReplies) {
     let Payload::Binary(bytes) = payload else { return };
     match ENCODING.decode(bytes) {
-        Ok(ServerFrame::Welcome(_)) => waiting.came(WELCOME),
+        Ok(ServerFrame::Welcome(_)) => pending.resolve(WELCOME),
         Ok(ServerFrame::Reply { id, answer, .. }) => {
             let number = id
                 .as_str()
                 .get(24..)
                 .and_then(|digits| u32::from_str_radix(digits, 16).ok());
             match (answer, number) {
-                (Answer::Accepted { .. }, Some(number)) => waiting.came(number),
-                (Answer::Rejected(_), Some(number)) => waiting.refused(number),
+                (Answer::Accepted { .. }, Some(number)) => pending.resolve(number),
+                (Answer::Rejected(_), Some(number)) => pending.reject(number),
                 (_, None) => {}
             }
         }
@@ -68,12 +68,12 @@ fn hear(payload: &Payload, waiting: &Waiting) {
 }
 
 impl Exchange for Commands {
-    fn exchange(&self, number: u32, text: String) -> Answered {
-        let answer = self.waiting.wait(number);
-        let sent = Blob::encode(ENCODING, &Said::Say { text })
-            .map_err(|_| Fault::Refused)
+    fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
+        let answer = self.pending.register(number);
+        let sent = Blob::encode(ENCODING, &CompareMessage::Text { text })
+            .map_err(|_| ExchangeError::Refused)
             .and_then(|command| {
-                self.say(&ClientFrame::Command {
+                self.send(&ClientFrame::Command {
                     topic: self.topic.clone(),
                     id: CommandId::without_time(self.run | u128::from(number)),
                     command,

@@ -1,4 +1,4 @@
-//! The comparison's server half: a topic that takes messages of a bounded size, and a socket that answers with documents. Pure.
+//! The comparison's server half: a topic for messages of limited size, and a WebSocket that answers with documents. Pure.
 
 pub mod measure;
 
@@ -7,7 +7,7 @@ use duplex_hub::dyn_topic;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::wire::{Compare, DOCUMENTS_PATH, Newest, Said, is_slot};
+use super::wire::{Compare, CompareMessage, DOCUMENTS_PATH, LatestMessage, is_slot};
 use crate::apps::compare::wire::measure::{MAX_CHUNK, MAX_PAYLOAD, document};
 use duplex_axum::endpoint::{Answer, Endpoint, Payload};
 use duplex_hub::Retention;
@@ -27,7 +27,7 @@ pub fn app() -> AppServer {
 pub fn endpoints() -> [Endpoint; 1] {
     [Endpoint {
         path: DOCUMENTS_PATH,
-        purpose: "a number is answered with a text of so many bytes.",
+        purpose: "answers a number with a text of that many bytes.",
         answer,
     }]
 }
@@ -56,15 +56,20 @@ impl Decider for Compare {
         false
     }
 
-    fn decide(&self, _at: Context<'_>, _state: &Newest, command: Said) -> Result<Vec<Said>, Rejection> {
-        let Said::Say { text } = &command;
+    fn decide(
+        &self,
+        _at: Context<'_>,
+        _state: &LatestMessage,
+        command: CompareMessage,
+    ) -> Result<Vec<CompareMessage>, Rejection> {
+        let CompareMessage::Text { text } = &command;
         if text.len() > MAX_PAYLOAD {
             return Err(Rejection::TooLarge);
         }
         Ok(vec![command])
     }
 
-    /// Nobody reads them again.
+    /// Messages are not read again.
     fn retention(&self) -> Retention {
         Retention {
             events: 64,
@@ -78,7 +83,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn decide(text: &str) -> Result<Vec<Said>, Rejection> {
+    fn decide(text: &str) -> Result<Vec<CompareMessage>, Rejection> {
         let topic: TopicName = "compare/0f".parse().unwrap();
         let who = Principal::program();
         let at = Context {
@@ -90,19 +95,19 @@ mod tests {
             next: 1,
         };
         let text = text.to_owned();
-        Compare.decide(at, &Newest::default(), Said::Say { text })
+        Compare.decide(at, &LatestMessage::default(), CompareMessage::Text { text })
     }
 
     #[test]
-    fn there_are_as_many_topics_as_slots() {
+    fn only_slots_are_topics() {
         let admits = |name: &str| Compare.admit(Principal::program(), &name.parse().unwrap()).is_ok();
         assert!(admits("compare/00") && admits("compare/ff"));
         assert!(!admits("compare/0") && !admits("compare/0g") && !admits("compare/000"));
     }
 
     #[test]
-    fn a_document_has_the_size_that_was_asked_for_up_to_a_bound() {
-        let bytes = |asked: &str| match answer(Payload::Text(asked)) {
+    fn a_document_has_the_requested_size_up_to_a_limit() {
+        let bytes = |requested: &str| match answer(Payload::Text(requested)) {
             Answer::Text(text) => text.len(),
             Answer::Echo => panic!("not the same"),
         };
@@ -111,12 +116,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_is_said_or_too_large(length in 0usize..2 * MAX_PAYLOAD) {
+        fn a_message_is_accepted_or_too_large(length in 0usize..2 * MAX_PAYLOAD) {
             let text = "x".repeat(length);
             match decide(&text) {
                 Ok(events) => {
                     prop_assert!(length <= MAX_PAYLOAD);
-                    prop_assert_eq!(events, vec![Said::Say { text }]);
+                    prop_assert_eq!(events, vec![CompareMessage::Text { text }]);
                 }
                 Err(error) => prop_assert_eq!((error, length > MAX_PAYLOAD), (Rejection::TooLarge, true)),
             }

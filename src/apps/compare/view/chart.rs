@@ -1,4 +1,4 @@
-//! The drawings: how times are distributed, and bytes as bars. All of one kind have one scale, so that they can be compared.
+//! SVG charts: histograms of times and bars of bytes. All charts of a kind share one scale, so that they are comparable.
 
 use leptos::prelude::*;
 
@@ -19,7 +19,7 @@ pub fn histogram(summary: &Summary, label: String) -> AnyView {
     .into_any()
 }
 
-/// One closed shape for each bin that is not empty; the fullest is as high as the drawing.
+/// The path of the bars of non-empty bins; the fullest bin has the full height.
 fn bars(histogram: &[u32]) -> String {
     let most = f64::from(histogram.iter().copied().max().unwrap_or_default().max(1));
     let bar = |(bin, count): (usize, &u32)| {
@@ -35,10 +35,10 @@ fn bars(histogram: &[u32]) -> String {
         .collect()
 }
 
-/// Up, then down, of `most` bytes.
+/// A bar of the bytes up and down, relative to `most` bytes.
 pub fn byte_bar(each: (f64, f64), most: f64, label: String) -> AnyView {
-    let of = |bytes: f64| (bytes / most.max(1.0) * BAR).min(BAR);
-    let (up, down) = (of(each.0), of(each.1));
+    let width = |bytes: f64| (bytes / most.max(1.0) * BAR).min(BAR);
+    let (up, down) = (width(each.0), width(each.1));
     view! {
         <svg class="bytes" viewBox=format!("0 0 {BAR} 12") role="img" aria-label=label preserveAspectRatio="none">
             <rect class="up" x="0" y="0" height="12" width=format!("{up:.1}")/>
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fullest_bin_is_the_highest_and_empty_ones_are_not_drawn() {
+    fn the_fullest_bin_has_full_height_and_empty_bins_are_not_drawn() {
         assert_eq!(bars(&[0, 4, 0, 1]), "M11 56V4.0H19V56ZM31 56V43.0H39V56Z");
         assert_eq!(bars(&[]), "");
     }

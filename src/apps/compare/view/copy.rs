@@ -1,11 +1,11 @@
-//! Results to take away: as a table, as data, as a link.
+//! The card that exports results: as Markdown, CSV, JSON or a link.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
-use super::super::bench::Bench;
-use super::super::share::Shared;
+use super::super::comparison::Comparison;
+use super::super::shared_results::SharedResults;
 use super::super::table::{csv, markdown, rows};
 use crate::ui::{
     card::Card,
@@ -13,7 +13,7 @@ use crate::ui::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum Format {
     Markdown,
     Csv,
     Json,
@@ -21,54 +21,55 @@ enum Form {
 }
 
 #[component]
-pub fn CopyCard(bench: Bench) -> impl IntoView {
-    let form = RwSignal::new(None::<Form>);
-    let some = Memo::new(move |_| bench.shown.with(|shown| !shown.is_empty()));
+pub fn CopyCard(comparison: Comparison) -> impl IntoView {
+    let format = RwSignal::new(None::<Format>);
+    let has_results = Memo::new(move |_| comparison.shown.with(|shown| !shown.is_empty()));
     let shown = dynamic_view(move || {
-        if !some.get() {
+        if !has_results.get() {
             return None;
         }
-        let written = dynamic_view(move || form.get().map(|form| field(write(bench, form))));
+        let written = dynamic_view(move || format.get().map(|format| field(export(comparison, format))));
         Some(
             view! {
                 <div class="row">
-                    {button(bench, form, text_key!(compare.copy_markdown), Form::Markdown)}
-                    {button(bench, form, text_key!(compare.copy_csv), Form::Csv)}
-                    {button(bench, form, text_key!(compare.copy_json), Form::Json)}
-                    {button(bench, form, text_key!(compare.copy_link), Form::Link)}
+                    {button(comparison, format, text_key!(compare.copy_markdown), Format::Markdown)}
+                    {button(comparison, format, text_key!(compare.copy_csv), Format::Csv)}
+                    {button(comparison, format, text_key!(compare.copy_json), Format::Json)}
+                    {button(comparison, format, text_key!(compare.copy_link), Format::Link)}
                 </div>
                 {written}
             }
             .into_any(),
         )
     });
-    let hint = move || some.get().then(|| t!(compare.copy_hint));
+    let hint = move || has_results.get().then(|| t!(compare.copy_hint));
     view! {
         <Card id="copy" title=text_key!(compare.copy)>
             <p class="hint">{hint}</p>
-            <p class="hint">{move || (!some.get()).then(|| t!(compare.copy_none))}</p>
+            <p class="hint">{move || (!has_results.get()).then(|| t!(compare.copy_none))}</p>
             {shown}
         </Card>
     }
     .into_any()
 }
 
-/// Shows the text, and puts it into the clipboard where the browser allows it.
-fn button(bench: Bench, form: RwSignal<Option<Form>>, name: TextKey, of: Form) -> AnyView {
+/// A button that shows the text and copies it to the clipboard, if the browser allows it.
+fn button(comparison: Comparison, format: RwSignal<Option<Format>>, name: TextKey, value: Format) -> AnyView {
     let copy = move |_| {
-        form.set(Some(of));
-        let text = untrack(move || write(bench, of));
+        format.set(Some(value));
+        let text = untrack(move || export(comparison, value));
         to_clipboard(&text);
     };
-    let chosen = move || (form.get() == Some(of)).to_string();
+    let chosen = move || (format.get() == Some(value)).to_string();
     view! { <button class="button small" aria-pressed=chosen on:click=copy>{translate(name)}</button> }.into_any()
 }
 
-/// What becomes of it does not matter: the text is there to be seen. Only pages that came by a safe way have a clipboard.
+/// Copies a text; failures are ignored, as the text is shown too. Only secure contexts have a clipboard.
 fn to_clipboard(text: &str) {
     let navigator = window().navigator();
-    let there = js_sys::Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|clipboard| !clipboard.is_undefined());
-    if there {
+    let has_clipboard =
+        js_sys::Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|clipboard| !clipboard.is_undefined());
+    if has_clipboard {
         let written = JsFuture::from(navigator.clipboard().write_text(text));
         spawn_local(async move { drop(written.await) });
     }
@@ -84,17 +85,17 @@ fn field(text: String) -> AnyView {
     .into_any()
 }
 
-fn write(bench: Bench, form: Form) -> String {
+fn export(comparison: Comparison, format: Format) -> String {
     let table = |write: fn(&[Vec<String>]) -> String| {
-        let write = move |shown: &Shared| shown.results.as_ref().map(|results| write(&rows(results)));
-        bench.shown.with(write).unwrap_or_default()
+        let write = move |shown: &SharedResults| shown.results.as_ref().map(|results| write(&rows(results)));
+        comparison.shown.with(write).unwrap_or_default()
     };
-    match form {
-        Form::Markdown => table(markdown),
-        Form::Csv => table(csv),
-        Form::Json => bench
+    match format {
+        Format::Markdown => table(markdown),
+        Format::Csv => table(csv),
+        Format::Json => comparison
             .shown
             .with(|shown| serde_json::to_string_pretty(shown).unwrap_or_default()),
-        Form::Link => bench.link(),
+        Format::Link => comparison.link(),
     }
 }

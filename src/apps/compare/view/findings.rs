@@ -1,9 +1,9 @@
-//! What the numbers show beyond the single ways, and where a WebSocket is the wrong choice.
+//! The card of the findings across transports, with the cases in which a WebSocket is the wrong choice.
 
 use leptos::prelude::*;
 
-use super::super::bench::Bench;
-use super::super::findings::{Better, Finding, findings, times};
+use super::super::comparison::Comparison;
+use super::super::findings::{Finding, Winner, findings, ratio};
 use super::super::model::Documents;
 use super::super::table::{millis, tenths};
 use crate::{
@@ -16,17 +16,17 @@ use crate::{
 };
 
 #[component]
-pub fn FindingsCard(bench: Bench) -> impl IntoView {
+pub fn FindingsCard(comparison: Comparison) -> impl IntoView {
     let i18n = use_i18n();
     let none = optional_text(move || {
-        let none = bench.shown.with(|shown| shown.results.is_none());
+        let none = comparison.shown.with(|shown| shown.results.is_none());
         none.then(|| td_string!(i18n.get_locale(), compare.findings_none).to_owned())
     });
     let shown = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let found = bench.shown.with(|shown| shown.results.as_ref().map(findings))?;
+        let found = comparison.shown.with(|shown| shown.results.as_ref().map(findings))?;
         let items = found.into_iter().map(|finding| {
-            let (key, title, text) = said(finding, locale);
+            let (key, title, text) = finding_text(finding, locale);
             view! {
                 <article class="finding" data-finding=key>
                     <h3>{title(locale)}</h3>
@@ -45,16 +45,16 @@ pub fn FindingsCard(bench: Bench) -> impl IntoView {
     .into_any()
 }
 
-/// A key for tests and scripts, the title, the text, and what fills its gaps.
-type Said = (&'static str, TextKey, TextKey, Vec<(&'static str, String)>);
+/// A key for tests and scripts, the title, the text, and the values of its placeholders.
+type FindingText = (&'static str, TextKey, TextKey, Vec<(&'static str, String)>);
 
-fn said(finding: Finding, locale: Locale) -> (&'static str, TextKey, String) {
-    let (key, title, text, values) = words_of(finding);
+fn finding_text(finding: Finding, locale: Locale) -> (&'static str, TextKey, String) {
+    let (key, title, text, values) = finding_template(finding);
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     (key, title, fill(text(locale), &values))
 }
 
-fn words_of(finding: Finding) -> Said {
+fn finding_template(finding: Finding) -> FindingText {
     match finding {
         Finding::Headers {
             fetch,
@@ -67,7 +67,7 @@ fn words_of(finding: Finding) -> Said {
             vec![
                 ("fetch", tenths(fetch)),
                 ("socket", tenths(socket)),
-                ("factor", tenths(times(fetch, socket))),
+                ("factor", tenths(ratio(fetch, socket))),
                 ("overhead", tenths(overhead * 100.0)),
             ],
         ),
@@ -85,7 +85,7 @@ fn words_of(finding: Finding) -> Said {
                 ("opened", opened.to_string()),
             ],
         ),
-        Finding::Kept { socket_us, topic_us } => (
+        Finding::Persistence { socket_us, topic_us } => (
             "kept",
             text_key!(compare.kept),
             text_key!(compare.kept_text),
@@ -95,18 +95,18 @@ fn words_of(finding: Finding) -> Said {
                 ("more", millis(topic_us.saturating_sub(socket_us))),
             ],
         ),
-        Finding::Seldom {
+        Finding::RareMessages {
             request,
             hour,
             from,
-            better,
+            winner,
         } => (
             "seldom",
             text_key!(compare.seldom),
-            match better {
-                Better::Http => text_key!(compare.seldom_http),
-                Better::Alike => text_key!(compare.seldom_alike),
-                Better::Socket => text_key!(compare.seldom_socket),
+            match winner {
+                Winner::Http => text_key!(compare.seldom_http),
+                Winner::Similar => text_key!(compare.seldom_alike),
+                Winner::Socket => text_key!(compare.seldom_socket),
             },
             vec![
                 ("request", tenths(request)),
@@ -121,37 +121,37 @@ fn words_of(finding: Finding) -> Said {
                 ),
             ],
         ),
-        Finding::Cached { documents, better } => cached(documents, better),
-        Finding::Download { documents, better } => download(documents, better),
+        Finding::Cached { documents, winner } => cached(documents, winner),
+        Finding::Download { documents, winner } => download(documents, winner),
     }
 }
 
-fn cached(documents: Documents, better: Better) -> Said {
-    let text: TextKey = match better {
-        Better::Http => text_key!(compare.cached_http),
-        Better::Alike | Better::Socket => text_key!(compare.cached_not),
+fn cached(documents: Documents, winner: Winner) -> FindingText {
+    let text: TextKey = match winner {
+        Winner::Http => text_key!(compare.cached_http),
+        Winner::Similar | Winner::Socket => text_key!(compare.cached_not),
     };
     let values = vec![
         ("size", format::bytes(documents.size.into())),
         ("loads", documents.loads.to_string()),
-        ("cached", format::bytes(documents.cached.both())),
-        ("asked", format::bytes(documents.asked.both())),
+        ("cached", format::bytes(documents.cached.total())),
+        ("asked", format::bytes(documents.requested.total())),
     ];
     ("cached", text_key!(compare.cached), text, values)
 }
 
-fn download(documents: Documents, better: Better) -> Said {
-    let text: TextKey = match better {
-        Better::Http => text_key!(compare.download_http),
-        Better::Alike => text_key!(compare.download_alike),
-        Better::Socket => text_key!(compare.download_socket),
+fn download(documents: Documents, winner: Winner) -> FindingText {
+    let text: TextKey = match winner {
+        Winner::Http => text_key!(compare.download_http),
+        Winner::Similar => text_key!(compare.download_alike),
+        Winner::Socket => text_key!(compare.download_socket),
     };
     let values = vec![
         ("size", format::bytes(documents.large.into())),
         ("http", tenths(documents.download_us as f64 / 1000.0)),
-        ("socket", tenths(documents.pieces_us as f64 / 1000.0)),
-        ("http_bytes", format::bytes(documents.download.both())),
-        ("socket_bytes", format::bytes(documents.pieces.both())),
+        ("socket", tenths(documents.chunks_us as f64 / 1000.0)),
+        ("http_bytes", format::bytes(documents.download.total())),
+        ("socket_bytes", format::bytes(documents.chunks.total())),
     ];
     ("download", text_key!(compare.download), text, values)
 }

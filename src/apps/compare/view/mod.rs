@@ -1,10 +1,10 @@
-//! The comparison's cards.
+//! The cards of the comparison page.
 
 mod chart;
 pub mod copy;
 pub mod findings;
 pub mod results;
 pub mod settings;
-pub mod stale;
-pub mod ways;
+pub mod staleness;
+pub mod transports;
 mod words;

@@ -1,11 +1,11 @@
-//! The figures of all ways in one table, and of each way a drawing and a paragraph that says what they show.
+//! The card of the results: one table of all transports, and a chart and a paragraph for each.
 
 use leptos::prelude::*;
 
-use super::super::bench::Bench;
-use super::super::findings::{lightest, quickest, verdict};
-use super::super::model::{BINS, Results, WayResult, bin_end_us};
-use super::super::table::{COLUMNS, figures, millis, tenths};
+use super::super::comparison::Comparison;
+use super::super::findings::{fastest, lightest, rate};
+use super::super::model::{BINS, Results, TransportResult, bin_end_us};
+use super::super::table::{COLUMNS, cells, millis, tenths};
 use super::chart::{byte_bar, each, histogram};
 use super::words;
 use crate::{
@@ -17,37 +17,37 @@ use crate::{
 };
 
 #[component]
-pub fn ResultsCard(bench: Bench) -> impl IntoView {
+pub fn ResultsCard(comparison: Comparison) -> impl IntoView {
     let i18n = use_i18n();
-    let whose = optional_text(move || {
+    let notice = optional_text(move || {
         let locale = i18n.get_locale();
-        let shown = bench
+        let shown = comparison
             .shown
             .with(|shown| shown.results.as_ref().map(|results| results.stopped));
         let stopped = shown?;
-        let mut said = String::new();
-        if bench.somebodys.get() {
-            said.push_str(td_string!(locale, compare.somebodys));
+        let mut text = String::new();
+        if comparison.is_from_link.get() {
+            text.push_str(td_string!(locale, compare.somebodys));
         }
         if stopped {
-            said.push(' ');
-            said.push_str(td_string!(locale, compare.stopped));
+            text.push(' ');
+            text.push_str(td_string!(locale, compare.stopped));
         }
-        Some(said).filter(|said| !said.is_empty())
+        Some(text).filter(|text| !text.is_empty())
     });
     let none = optional_text(move || {
-        let none = bench.shown.with(|shown| shown.results.is_none());
+        let none = comparison.shown.with(|shown| shown.results.is_none());
         none.then(|| td_string!(i18n.get_locale(), compare.no_results).to_owned())
     });
     let shown = dynamic_view(move || {
         let locale = i18n.get_locale();
-        bench
+        comparison
             .shown
-            .with(|shown| shown.results.as_ref().map(|results| all(results, locale)))
+            .with(|shown| shown.results.as_ref().map(|results| report(results, locale)))
     });
     view! {
         <Card id="results" title=text_key!(compare.results)>
-            <p class="somebodys">{whose}</p>
+            <p class="somebodys">{notice}</p>
             <p class="hint">{none}</p>
             {shown}
         </Card>
@@ -55,13 +55,13 @@ pub fn ResultsCard(bench: Bench) -> impl IntoView {
     .into_any()
 }
 
-fn all(results: &Results, locale: Locale) -> AnyView {
+fn report(results: &Results, locale: Locale) -> AnyView {
     let settings = results.settings;
     let rate = match settings.rate {
         0 => td_string!(locale, compare.fast).to_owned(),
         rate => fill(td_string!(locale, compare.per_second), &[("rate", &rate.to_string())]),
     };
-    let of = fill(
+    let measured_with = fill(
         td_string!(locale, compare.measured_with),
         &[
             ("payload", &settings.payload.to_string()),
@@ -70,12 +70,15 @@ fn all(results: &Results, locale: Locale) -> AnyView {
             ("in_flight", &settings.in_flight.to_string()),
         ],
     );
-    let ways = results.ways.iter().map(|result| way(result, results, locale));
+    let transports = results
+        .transports
+        .iter()
+        .map(|result| transport(result, results, locale));
     view! {
-        <p class="measured-with">{of}</p>
+        <p class="measured-with">{measured_with}</p>
         {table(results, locale)}
         <p class="hint">{td_string!(locale, compare.counting)}</p>
-        <div class="way-results">{ways.collect_view()}</div>
+        <div class="transport-results">{transports.collect_view()}</div>
     }
     .into_any()
 }
@@ -83,16 +86,16 @@ fn all(results: &Results, locale: Locale) -> AnyView {
 fn table(results: &Results, locale: Locale) -> AnyView {
     let heading = words::COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
     let best = [
-        quickest(results).map(|result| result.way),
-        lightest(results).map(|result| result.way),
+        fastest(results).map(|result| result.transport),
+        lightest(results).map(|result| result.transport),
     ];
-    let row = |result: &WayResult| {
-        let cells = figures(result, results.settings.payload);
+    let row = |result: &TransportResult| {
+        let cells = cells(result, results.settings.payload);
         let cells = COLUMNS.iter().zip(cells);
         let cells = cells.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });
         view! {
-            <tr data-way=result.way.name() class:best=best.contains(&Some(result.way))>
-                <th scope="row">{words::name(result.way)(locale)}</th>
+            <tr data-way=result.transport.name() class:best=best.contains(&Some(result.transport))>
+                <th scope="row">{words::name(result.transport)(locale)}</th>
                 {cells.collect_view()}
             </tr>
         }
@@ -101,20 +104,20 @@ fn table(results: &Results, locale: Locale) -> AnyView {
         <div class="table-scroll" tabindex="0" role="region" aria-label=td_string!(locale, compare.table)>
             <table class="figures-table">
                 <thead><tr><th scope="col">{td_string!(locale, compare.column_way)}</th>{heading}</tr></thead>
-                <tbody>{results.ways.iter().map(row).collect_view()}</tbody>
+                <tbody>{results.transports.iter().map(row).collect_view()}</tbody>
             </table>
         </div>
     }
     .into_any()
 }
 
-fn way(result: &WayResult, results: &Results, locale: Locale) -> AnyView {
-    let name: TextKey = words::name(result.way);
+fn transport(result: &TransportResult, results: &Results, locale: Locale) -> AnyView {
+    let name: TextKey = words::name(result.transport);
     let most = results
-        .ways
+        .transports
         .iter()
         .filter(|result| result.latency.count > 0)
-        .map(WayResult::bytes_each)
+        .map(TransportResult::bytes_each)
         .fold(0.0, f64::max);
     let latency = &result.latency;
     let (p50, p99) = (millis(latency.p50), millis(latency.p99));
@@ -129,7 +132,7 @@ fn way(result: &WayResult, results: &Results, locale: Locale) -> AnyView {
     );
     let end = tenths(bin_end_us(BINS - 2) / 1000.0);
     view! {
-        <article class="way-result" data-way=result.way.name()>
+        <article class="transport-result" data-way=result.transport.name()>
             <h3>{name(locale)}</h3>
             {histogram(latency, distribution)}
             <p class="scale" aria-hidden="true"><span>"0.2 ms"</span><span>{format!("{end} ms")}</span></p>
@@ -140,12 +143,12 @@ fn way(result: &WayResult, results: &Results, locale: Locale) -> AnyView {
     .into_any()
 }
 
-/// What this way's numbers show.
-fn paragraph(result: &WayResult, results: &Results, locale: Locale) -> String {
-    let (verdict, factor) = words::verdict(verdict(result, results));
+/// The paragraph about a transport's results.
+fn paragraph(result: &TransportResult, results: &Results, locale: Locale) -> String {
+    let (rating, factor) = words::rating(rate(result, results));
     let factor = tenths(factor);
     if result.latency.count == 0 {
-        return verdict(locale).to_owned();
+        return rating(locale).to_owned();
     }
     let latency = &result.latency;
     let values = [
@@ -166,7 +169,7 @@ fn paragraph(result: &WayResult, results: &Results, locale: Locale) -> String {
         } else {
             td_string!(locale, compare.paragraph_bytes)
         },
-        verdict(locale),
+        rating(locale),
     ] {
         text.push(' ');
         text.push_str(&fill(sentence, &values));

@@ -1,8 +1,8 @@
-//! What is to be measured, and how far it is.
+//! The card of the settings, with the progress of a run.
 
 use leptos::{ev::Event, prelude::*, web_sys::HtmlInputElement};
 
-use super::super::bench::{Bench, Running};
+use super::super::comparison::{Comparison, Running};
 use super::super::model::{COUNTS, IN_FLIGHT, PAYLOADS, RATES, Settings};
 use super::words;
 use crate::{
@@ -15,54 +15,54 @@ use crate::{
 };
 
 #[component]
-pub fn SettingsCard(bench: Bench) -> impl IntoView {
-    let idle = move || bench.running.with(Option::is_none);
+pub fn SettingsCard(comparison: Comparison) -> impl IntoView {
+    let idle = move || comparison.running.with(Option::is_none);
     let busy = Signal::derive(move || !idle());
     view! {
         <Card id="measure" title=text_key!(compare.settings)>
             <div class="presets" role="group" aria-label=t!(compare.presets)>
-                {preset(bench, text_key!(compare.preset_chat), Settings::CHAT)}
-                {preset(bench, text_key!(compare.preset_tick), Settings::TICK)}
-                {preset(bench, text_key!(compare.preset_sensor), Settings::SENSOR)}
+                {preset(comparison, text_key!(compare.preset_chat), Settings::CHAT)}
+                {preset(comparison, text_key!(compare.preset_tick), Settings::TICK)}
+                {preset(comparison, text_key!(compare.preset_sensor), Settings::SENSOR)}
             </div>
             <div class="row settings">
-                {number(bench, text_key!(compare.payload), "payload", PAYLOADS, |settings| &mut settings.payload)}
-                {number(bench, text_key!(compare.count), "count", COUNTS, |settings| &mut settings.count)}
-                {number(bench, text_key!(compare.rate), "rate", RATES, |settings| &mut settings.rate)}
-                {number(bench, text_key!(compare.in_flight), "in-flight", IN_FLIGHT, |settings| &mut settings.in_flight)}
+                {number(comparison, text_key!(compare.payload), "payload", PAYLOADS, |settings| &mut settings.payload)}
+                {number(comparison, text_key!(compare.count), "count", COUNTS, |settings| &mut settings.count)}
+                {number(comparison, text_key!(compare.rate), "rate", RATES, |settings| &mut settings.rate)}
+                {number(comparison, text_key!(compare.in_flight), "in-flight", IN_FLIGHT, |settings| &mut settings.in_flight)}
             </div>
             <p class="hint">{t!(compare.settings_hint)}</p>
             <div class="row">
-                <button class="button primary" data-act="measure" disabled=busy on:click=move |_| bench.measure()>
+                <button class="button primary" data-act="measure" disabled=busy on:click=move |_| comparison.measure()>
                     {t!(compare.measure)}
                 </button>
-                <button class="button" data-act="stop" disabled=idle on:click=move |_| bench.stop()>
+                <button class="button" data-act="stop" disabled=idle on:click=move |_| comparison.stop()>
                     {t!(compare.stop)}
                 </button>
             </div>
-            {progress(bench)}
+            {progress(comparison)}
         </Card>
     }
     .into_any()
 }
 
-fn preset(bench: Bench, name: TextKey, preset: Settings) -> AnyView {
-    let chosen = move || bench.settings.with(|settings| *settings == preset).to_string();
+fn preset(comparison: Comparison, name: TextKey, preset: Settings) -> AnyView {
+    let chosen = move || comparison.settings.with(|settings| *settings == preset).to_string();
     view! {
-        <button class="button small" aria-pressed=chosen on:click=move |_| bench.settings.set(preset)>{translate(name)}</button>
+        <button class="button small" aria-pressed=chosen on:click=move |_| comparison.settings.set(preset)>{translate(name)}</button>
     }
     .into_any()
 }
 
 fn number(
-    bench: Bench,
+    comparison: Comparison,
     name: TextKey,
     key: &'static str,
     range: std::ops::RangeInclusive<u32>,
     field: fn(&mut Settings) -> &mut u32,
 ) -> AnyView {
     let value = dynamic_text(move || {
-        let mut settings = bench.settings.get();
+        let mut settings = comparison.settings.get();
         field(&mut settings).to_string()
     });
     let i18n = use_i18n();
@@ -73,12 +73,12 @@ fn number(
         let read = number::parse_u32(&typed);
         refused.set(read.is_none().then_some(typed));
         if let Some(number) = read {
-            bench.settings.update(|settings| {
+            comparison.settings.update(|settings| {
                 *field(settings) = number;
-                *settings = settings.within_bounds();
+                *settings = settings.clamped();
             });
         }
-        // What is in force, as it was read.
+        // Shows the value in force.
         event_target::<HtmlInputElement>(&event).set_value(&value.get_untracked());
     };
     let problem = optional_text(move || {
@@ -104,34 +104,34 @@ fn number(
     .into_any()
 }
 
-/// What runs, for eyes and ears, and whether the last run failed.
-fn progress(bench: Bench) -> AnyView {
+/// The progress of a run, visible and announced, and the failure of the last one.
+fn progress(comparison: Comparison) -> AnyView {
     let i18n = use_i18n();
     let said = optional_text(move || {
-        let Some(Running::Ways(progress)) = bench.running.get() else {
+        let Some(Running::Transports(progress)) = comparison.running.get() else {
             return None;
         };
         let locale = i18n.get_locale();
-        let way = progress
-            .way
+        let transport = progress
+            .transport
             .map_or(text_key!(compare.documents) as TextKey, words::name);
-        let (done, of) = (progress.done.to_string(), progress.of.to_string());
-        let values = [("way", way(locale)), ("done", done.as_str()), ("of", of.as_str())];
+        let (done, of) = (progress.done.to_string(), progress.total.to_string());
+        let values = [("way", transport(locale)), ("done", done.as_str()), ("of", of.as_str())];
         Some(fill(td_string!(locale, compare.progress), &values))
     });
     let (value, max) = (
-        dynamic_text(move || match bench.running.get() {
-            Some(Running::Ways(progress)) => progress.done.to_string(),
+        dynamic_text(move || match comparison.running.get() {
+            Some(Running::Transports(progress)) => progress.done.to_string(),
             _ => "0".to_owned(),
         }),
-        dynamic_text(move || match bench.running.get() {
-            Some(Running::Ways(progress)) => progress.of.to_string(),
+        dynamic_text(move || match comparison.running.get() {
+            Some(Running::Transports(progress)) => progress.total.to_string(),
             _ => "1".to_owned(),
         }),
     );
-    let hidden = move || !matches!(bench.running.get(), Some(Running::Ways(_)));
+    let hidden = move || !matches!(comparison.running.get(), Some(Running::Transports(_)));
     let problem = optional_text(move || {
-        let failed = bench.failed.get();
+        let failed = comparison.failed.get();
         failed.then(|| td_string!(i18n.get_locale(), compare.failed).to_owned())
     });
     view! {

@@ -1,49 +1,49 @@
-//! The names of the ways, and what the page says of each.
+//! The texts of the transports and their ratings.
 
-use super::super::findings::Verdict;
-use super::super::model::Way;
+use super::super::findings::Rating;
+use super::super::model::Transport;
 use crate::ui::text::{TextKey, text_key};
 
-pub fn name(way: Way) -> TextKey {
-    match way {
-        Way::Socket => text_key!(compare.way_socket),
-        Way::Topic => text_key!(compare.way_topic),
-        Way::Fetch => text_key!(compare.way_fetch),
-        Way::Fresh => text_key!(compare.way_fresh),
-        Way::Sse => text_key!(compare.way_sse),
-        Way::Poll => text_key!(compare.way_poll),
-        Way::Function => text_key!(compare.way_function),
-        Way::Signal => text_key!(compare.way_signal),
+pub fn name(transport: Transport) -> TextKey {
+    match transport {
+        Transport::Socket => text_key!(compare.way_socket),
+        Transport::Topic => text_key!(compare.way_topic),
+        Transport::Fetch => text_key!(compare.way_fetch),
+        Transport::Fresh => text_key!(compare.way_fresh),
+        Transport::Sse => text_key!(compare.way_sse),
+        Transport::Poll => text_key!(compare.way_poll),
+        Transport::Function => text_key!(compare.way_function),
+        Transport::Signal => text_key!(compare.way_signal),
     }
 }
 
-pub fn what(way: Way) -> TextKey {
-    match way {
-        Way::Socket => text_key!(compare.what_socket),
-        Way::Topic => text_key!(compare.what_topic),
-        Way::Fetch => text_key!(compare.what_fetch),
-        Way::Fresh => text_key!(compare.what_fresh),
-        Way::Sse => text_key!(compare.what_sse),
-        Way::Poll => text_key!(compare.what_poll),
-        Way::Function => text_key!(compare.what_function),
-        Way::Signal => text_key!(compare.what_signal),
+pub fn description(transport: Transport) -> TextKey {
+    match transport {
+        Transport::Socket => text_key!(compare.what_socket),
+        Transport::Topic => text_key!(compare.what_topic),
+        Transport::Fetch => text_key!(compare.what_fetch),
+        Transport::Fresh => text_key!(compare.what_fresh),
+        Transport::Sse => text_key!(compare.what_sse),
+        Transport::Poll => text_key!(compare.what_poll),
+        Transport::Function => text_key!(compare.what_function),
+        Transport::Signal => text_key!(compare.what_signal),
     }
 }
 
-/// The sentence, with `{factor}` and `{second}` in some, and their values.
-pub fn verdict(verdict: Verdict) -> (TextKey, f64) {
-    match verdict {
-        Verdict::Nothing => (text_key!(compare.verdict_nothing), 0.0),
-        Verdict::Best => (text_key!(compare.verdict_best), 0.0),
-        Verdict::Quickest { heavier } => (text_key!(compare.verdict_quickest), heavier),
-        Verdict::Lightest { slower } => (text_key!(compare.verdict_lightest), slower),
-        Verdict::Near => (text_key!(compare.verdict_near), 0.0),
-        Verdict::Slower { slower } => (text_key!(compare.verdict_slower), slower),
-        Verdict::Heavier { heavier } => (text_key!(compare.verdict_heavier), heavier),
+/// The sentence of a rating, some with the placeholder `{factor}`, and its value.
+pub fn rating(rating: Rating) -> (TextKey, f64) {
+    match rating {
+        Rating::Unanswered => (text_key!(compare.verdict_nothing), 0.0),
+        Rating::Best => (text_key!(compare.verdict_best), 0.0),
+        Rating::Fastest { heavier } => (text_key!(compare.verdict_quickest), heavier),
+        Rating::Lightest { slower } => (text_key!(compare.verdict_lightest), slower),
+        Rating::Near => (text_key!(compare.verdict_near), 0.0),
+        Rating::Slower { slower } => (text_key!(compare.verdict_slower), slower),
+        Rating::Heavier { heavier } => (text_key!(compare.verdict_heavier), heavier),
     }
 }
 
-/// Of the table's columns, in their order.
+/// The headings of the table's columns.
 pub const COLUMNS: [TextKey; 11] = [
     text_key!(compare.column_p50),
     text_key!(compare.column_p95),

@@ -1,63 +1,64 @@
-//! What a browser that measures and the server that is measured say to each other: addresses, labels, counts and bounds.
+//! The HTTP interface of the measurements: paths, labels, counts and limits, shared by browser and server.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// `POST`: answers with the body. `close=1`: and closes the connection after it.
+/// `POST`: echoes the body. With `close=1` the server closes the connection after the response.
 pub const ECHO_PATH: &str = "/api/compare/echo";
-/// `GET …?bytes=N`: a document of so many bytes, which may be kept and is asked for again by its tag.
+/// `GET …?bytes=N`: a document of N bytes, cacheable and revalidated with its ETag.
 pub const DOCUMENT_PATH: &str = "/api/compare/document";
-/// `POST …?box=B`: puts the body into a box, where the four below find it.
+/// `POST …?box=B`: appends the body to a mailbox, which the four endpoints below read.
 pub const SEND_PATH: &str = "/api/compare/say";
-/// `GET`: the newest of a box.
+/// `GET`: the newest message of a mailbox.
 pub const VALUE_PATH: &str = "/api/compare/value";
-/// `GET`: what comes into a box from now on, as server-sent events.
+/// `GET`: the new messages of a mailbox, as server-sent events.
 pub const EVENTS_PATH: &str = "/api/compare/events";
-/// `GET …?after=N`: what came into a box after its Nth, as soon as there is something.
+/// `GET …?after=N`: a long poll for the messages of a mailbox after its Nth.
 pub const POLL_PATH: &str = "/api/compare/poll";
-/// A WebSocket that says what comes into a box from now on.
+/// A WebSocket that sends the new messages of a mailbox.
 pub const WATCH_PATH: &str = "/api/compare/watch";
 /// `GET …/{run}`: the [`RunCounts`].
 pub const RUNS_PATH: &str = "/api/compare/runs";
 
-/// The label of requests whose address is not the page's to choose: a cookie `measured=RUN.WAY`, for their path only.
+/// The cookie `measured=RUN.WAY`, which labels requests whose URL the page cannot choose. It is limited to their path.
 pub const LABEL_COOKIE: &str = "measured";
 
-/// Bytes of a message: the first 8 are its number.
+/// Bytes of a message, of which the first 8 are its number.
 pub const MIN_PAYLOAD: usize = 16;
 pub const MAX_PAYLOAD: usize = 16 << 10;
-/// Bytes of a document: enough to see a download, not so many that it takes long on a phone.
+/// Maximum bytes of a document: enough to measure a download, but quick on a phone.
 pub const MAX_DOCUMENT: usize = 2 << 20;
-/// Bytes of a document in one WebSocket message.
+/// Maximum bytes of a document in one WebSocket message.
 pub const MAX_CHUNK: usize = 64 << 10;
-/// Letters of a way's or a box's name.
+/// Maximum length of the name of a transport or a mailbox.
 pub const MAX_NAME: usize = 16;
 
-/// What the server counted for a run, by way.
+/// The server's counts of a run, by transport.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunCounts {
-    /// Processor time of the whole server process since its start, in microseconds: of all its threads, and of all visitors.
+    /// CPU time of the whole server process since its start, in microseconds, for all visitors.
     pub cpu_us: u64,
-    pub ways: BTreeMap<String, TrafficCounts>,
+    #[serde(rename = "ways")]
+    pub transports: BTreeMap<String, TrafficCounts>,
 }
 
-/// Bytes as the server's sockets read and wrote them: request lines, headers, frames and all, but not what lies below (TLS, TCP).
+/// Bytes that the server's sockets read and wrote, with request lines, headers and frames, but without TLS and TCP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficCounts {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub requests: u64,
-    /// Connections whose first request was one of this way.
+    /// Connections whose first request belongs to this transport.
     pub opened: u64,
-    /// Times that a connection came over from other requests.
+    /// Number of times that a connection was taken over from other requests.
     pub reused: u64,
-    /// Requests over HTTP/2, where one connection carries many at once: their bytes are in no count.
+    /// Requests over HTTP/2. Their bytes are not counted, as one connection carries many requests at once.
     pub multiplexed: u64,
 }
 
 impl TrafficCounts {
-    /// What was added since `before`.
+    /// The difference from `before`.
     pub const fn since(self, before: Self) -> Self {
         Self {
             bytes_in: self.bytes_in.saturating_sub(before.bytes_in),
@@ -70,39 +71,39 @@ impl TrafficCounts {
     }
 }
 
-/// 16 lower-case hexadecimal digits, made by the page at random.
+/// True for 16 lower-case hexadecimal digits, which the page chooses at random.
 pub fn is_run(name: &str) -> bool {
     name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Of a way or a box: 1 to [`MAX_NAME`] of `a-z 0-9`.
+/// True for a name of a transport or a mailbox: 1 to [`MAX_NAME`] characters of `a-z 0-9`.
 pub fn is_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
 }
 
-/// The signal that a server function sets for a run. Who does not know the run neither sets it nor follows it.
+/// The name of the signal that a server function sets for a run. The run's random id keeps it private.
 pub fn signal_name(run: &str) -> String {
     format!("compare/{run}")
 }
 
-/// One of 256 places that runs share where a name of their own would be kept for ever: a topic.
+/// The topic name of a run: one of 256 that all runs share, as topics of their own would be stored forever.
 pub fn slot(run: &str) -> &str {
     run.get(..2).filter(|_| is_run(run)).unwrap_or("00")
 }
 
-/// The first `bytes` of one text, which no compression makes much smaller.
+/// The first `bytes` of a fixed text that hardly compresses.
 pub fn document(bytes: usize) -> String {
     filler(0, bytes)
 }
 
-/// A message: its number in 8 hexadecimal digits, then letters up to `bytes`.
+/// A message of `bytes` bytes: its number in 8 hexadecimal digits, then filler.
 pub fn payload(number: u32, bytes: usize) -> String {
     let mut text = format!("{number:08x}");
     text.push_str(&filler(u64::from(number), bytes.saturating_sub(text.len())));
     text
 }
 
-/// The number of a message that [`payload`] made.
+/// The number of a message made by [`payload`].
 pub fn number(text: &str) -> Option<u32> {
     u32::from_str_radix(text.get(..8)?, 16).ok()
 }
@@ -111,7 +112,7 @@ fn filler(seed: u64, bytes: usize) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut letter = || {
-        // Xorshift64: good enough that the letters look like noise.
+        // Xorshift64: random enough to defeat compression.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_short_and_plain() {
+    fn names_are_validated() {
         assert!(is_run("0123456789abcdef") && !is_run("0123456789abcdeF") && !is_run("01"));
         assert!(is_name("poll15") && !is_name("") && !is_name("a.b") && !is_name(&"a".repeat(17)));
         assert_eq!((slot("f123456789abcdef"), slot("x")), ("f1", "00"));

@@ -1,4 +1,4 @@
-//! The topic by which a command and its answer are measured, and the socket that documents are asked of.
+//! The topic of the measured commands, and the path of the document WebSocket.
 
 pub mod measure;
 
@@ -7,22 +7,23 @@ use serde::{Deserialize, Serialize};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::Topic;
 
-/// A WebSocket: a number is answered with a document of so many bytes.
+/// A WebSocket that answers a number with a document of that many bytes.
 pub const DOCUMENTS_PATH: &str = "/api/compare/documents";
 
-/// Topics `compare/00` to `compare/ff`, shared by all runs: what a run leaves in the log has a bound, however many there are.
+/// Topics `compare/00` to `compare/ff`, shared by all runs, so that the log stays bounded.
 #[derive(Debug, Clone, Copy)]
 pub struct Compare;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Said {
-    Say { text: String },
+pub enum CompareMessage {
+    #[serde(rename = "say")]
+    Text { text: String },
 }
 
-/// What was said last, and how much before it.
+/// The latest message and the number of all messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Newest {
+pub struct LatestMessage {
     pub count: u64,
     pub text: String,
 }
@@ -31,17 +32,17 @@ impl Topic for Compare {
     const KIND: &'static str = "compare";
     const PRESENCE: bool = false;
 
-    type Command = Said;
-    type Event = Said;
-    type State = Newest;
+    type Command = CompareMessage;
+    type Event = CompareMessage;
+    type State = LatestMessage;
 
-    fn apply(state: &mut Newest, _seq: Seq, Said::Say { text }: &Said) {
+    fn apply(state: &mut LatestMessage, _seq: Seq, CompareMessage::Text { text }: &CompareMessage) {
         state.count = state.count.saturating_add(1);
         text.clone_into(&mut state.text);
     }
 }
 
-/// Of a topic, behind its kind.
+/// True for the name of a topic after its kind.
 pub fn is_slot(name: &str) -> bool {
     name.len() == 2 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -1,5 +1,4 @@
-//! Who is counted what: runs, and the ways within them, as requests name them. Bounded; a run that nobody asked about for a while is
-//! forgotten. Knows no HTTP.
+//! Byte counts by run and transport, as named by request labels. Bounded; unused runs are evicted. Independent of HTTP.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,40 +16,43 @@ pub struct ByteLedger(Mutex<HashMap<String, Run>>);
 
 #[derive(Debug)]
 struct Run {
-    touched: Instant,
-    ways: BTreeMap<String, Arc<TrafficTotals>>,
+    last_used: Instant,
+    transports: BTreeMap<String, Arc<TrafficTotals>>,
 }
 
 impl ByteLedger {
-    /// Where the way of this run is counted; none if these are no names, or the run has as many ways as it may.
-    pub fn totals(&self, run: &str, way: &str) -> Option<Arc<TrafficTotals>> {
-        if !is_run(run) || !is_name(way) {
+    /// The counters of a transport of a run. None if a name is invalid or the run has too many transports.
+    pub fn totals(&self, run: &str, transport: &str) -> Option<Arc<TrafficTotals>> {
+        if !is_run(run) || !is_name(transport) {
             return None;
         }
         let runs = &mut *self.runs();
         if !runs.contains_key(run) {
-            make_room(runs);
+            evict(runs);
         }
         let now = Instant::now();
         let entry = runs.entry(run.to_owned()).or_insert_with(|| Run {
-            touched: now,
-            ways: BTreeMap::new(),
+            last_used: now,
+            transports: BTreeMap::new(),
         });
-        entry.touched = now;
-        if !entry.ways.contains_key(way) && entry.ways.len() >= limits::MEASURED_WAYS {
+        entry.last_used = now;
+        if !entry.transports.contains_key(transport) && entry.transports.len() >= limits::MEASURED_WAYS {
             return None;
         }
-        Some(Arc::clone(entry.ways.entry(way.to_owned()).or_default()))
+        Some(Arc::clone(entry.transports.entry(transport.to_owned()).or_default()))
     }
 
-    /// None: no request named this run, or too long ago.
-    pub fn tallies(&self, run: &str) -> Option<BTreeMap<String, TrafficCounts>> {
+    /// The counts of a run. None if no request named it, or if it was evicted.
+    pub fn counts(&self, run: &str) -> Option<BTreeMap<String, TrafficCounts>> {
         let runs = &mut *self.runs();
-        runs.retain(|_, run| run.touched.elapsed() < limits::MEASURED_AGE);
+        runs.retain(|_, run| run.last_used.elapsed() < limits::MEASURED_AGE);
         let run = runs.get_mut(run)?;
-        run.touched = Instant::now();
-        let tallies = run.ways.iter().map(|(way, totals)| (way.clone(), tally(totals)));
-        Some(tallies.collect())
+        run.last_used = Instant::now();
+        let counts = run
+            .transports
+            .iter()
+            .map(|(transport, totals)| (transport.clone(), snapshot(totals)));
+        Some(counts.collect())
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<String, Run>> {
@@ -58,10 +60,10 @@ impl ByteLedger {
     }
 }
 
-fn make_room(runs: &mut HashMap<String, Run>) {
-    runs.retain(|_, run| run.touched.elapsed() < limits::MEASURED_AGE);
+fn evict(runs: &mut HashMap<String, Run>) {
+    runs.retain(|_, run| run.last_used.elapsed() < limits::MEASURED_AGE);
     while runs.len() >= limits::MEASURED_RUNS {
-        let oldest = runs.iter().min_by_key(|(_, run)| run.touched);
+        let oldest = runs.iter().min_by_key(|(_, run)| run.last_used);
         let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
             return;
         };
@@ -69,7 +71,7 @@ fn make_room(runs: &mut HashMap<String, Run>) {
     }
 }
 
-fn tally(totals: &TrafficTotals) -> TrafficCounts {
+fn snapshot(totals: &TrafficTotals) -> TrafficCounts {
     TrafficCounts {
         bytes_in: totals.bytes_in.load(Relaxed),
         bytes_out: totals.bytes_out.load(Relaxed),
@@ -89,21 +91,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn runs_are_few_and_forgotten() {
+    async fn runs_are_limited_and_expire() {
         let byte_ledger = ByteLedger::default();
         for number in 0..=limits::MEASURED_RUNS {
             assert!(byte_ledger.totals(&name(number), "fetch").is_some());
             tokio::time::advance(std::time::Duration::from_millis(1)).await;
         }
-        assert_eq!(byte_ledger.tallies(&name(0)), None, "the oldest made room");
-        assert!(byte_ledger.tallies(&name(1)).is_some());
+        assert_eq!(byte_ledger.counts(&name(0)), None, "the oldest is evicted");
+        assert!(byte_ledger.counts(&name(1)).is_some());
         tokio::time::advance(limits::MEASURED_AGE).await;
-        assert_eq!(byte_ledger.tallies(&name(1)), None);
+        assert_eq!(byte_ledger.counts(&name(1)), None);
         assert_eq!(byte_ledger.runs().len(), 0);
     }
 
     #[tokio::test]
-    async fn a_run_has_few_ways_with_plain_names() {
+    async fn a_run_has_a_limited_number_of_valid_transports() {
         let byte_ledger = ByteLedger::default();
         for number in 0..limits::MEASURED_WAYS {
             assert!(byte_ledger.totals(&name(1), &format!("way{number}")).is_some());

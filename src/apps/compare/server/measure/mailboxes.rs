@@ -1,5 +1,5 @@
-//! Mailboxes: what is said into one comes out to everyone who watches it. The least that pushing and polling can be compared by: in
-//! memory, without order across nodes, without a log. Bounded; a box that nobody uses is forgotten. Knows no HTTP.
+//! Mailboxes: each message is delivered to all watchers. The minimum needed to compare pushing and polling: in memory, without a
+//! log and without order across nodes. Bounded; unused mailboxes are evicted. Independent of HTTP.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,39 +16,39 @@ pub struct Mailboxes(Mutex<HashMap<(String, String), Arc<Mailbox>>>);
 
 #[derive(Debug)]
 pub struct Mailbox {
-    inside: Mutex<Inside>,
-    /// The number of the newest; 0 before the first.
+    state: Mutex<MailboxState>,
+    /// The number of the newest message; 0 before the first.
     newest: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
-struct Inside {
-    used: Instant,
+struct MailboxState {
+    last_used: Instant,
     bytes: usize,
     messages: VecDeque<(u64, Arc<str>)>,
 }
 
 impl Mailboxes {
-    /// The box of this name; made if it is not there. None if these are no names.
-    pub fn get(&self, run: &str, name: &str) -> Option<Arc<Mailbox>> {
+    /// Returns the mailbox of this name, created if needed. None if the names are invalid.
+    pub fn get_or_create(&self, run: &str, name: &str) -> Option<Arc<Mailbox>> {
         if !is_run(run) || !is_name(name) {
             return None;
         }
         let mailboxes = &mut *lock(&self.0);
         let key = (run.to_owned(), name.to_owned());
         if !mailboxes.contains_key(&key) {
-            make_room(mailboxes);
+            evict(mailboxes);
         }
         let mailbox = Arc::clone(mailboxes.entry(key).or_insert_with(|| Arc::new(Mailbox::new())));
-        mailbox.inside().used = Instant::now();
+        mailbox.state().last_used = Instant::now();
         Some(mailbox)
     }
 }
 
-fn make_room(mailboxes: &mut HashMap<(String, String), Arc<Mailbox>>) {
-    mailboxes.retain(|_, mailbox| mailbox.inside().used.elapsed() < limits::MAILBOX_AGE);
+fn evict(mailboxes: &mut HashMap<(String, String), Arc<Mailbox>>) {
+    mailboxes.retain(|_, mailbox| mailbox.state().last_used.elapsed() < limits::MAILBOX_AGE);
     while mailboxes.len() >= limits::MAILBOXES {
-        let oldest = mailboxes.iter().min_by_key(|(_, mailbox)| mailbox.inside().used);
+        let oldest = mailboxes.iter().min_by_key(|(_, mailbox)| mailbox.state().last_used);
         let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
             return;
         };
@@ -59,8 +59,8 @@ fn make_room(mailboxes: &mut HashMap<(String, String), Arc<Mailbox>>) {
 impl Mailbox {
     fn new() -> Self {
         Self {
-            inside: Mutex::new(Inside {
-                used: Instant::now(),
+            state: Mutex::new(MailboxState {
+                last_used: Instant::now(),
                 bytes: 0,
                 messages: VecDeque::new(),
             }),
@@ -68,38 +68,38 @@ impl Mailbox {
         }
     }
 
-    /// Its number.
-    pub fn say(&self, text: &str) -> u64 {
-        let inside = &mut *self.inside();
+    /// Appends a message and returns its number.
+    pub fn push(&self, text: &str) -> u64 {
+        let state = &mut *self.state();
         let number = *self.newest.borrow() + 1;
-        inside.bytes += text.len();
-        inside.messages.push_back((number, text.into()));
-        while inside.messages.len() > limits::MAILBOX_MESSAGES || inside.bytes > limits::MAILBOX_BYTES {
-            inside.bytes -= inside.messages.pop_front().map_or(0, |(_, text)| text.len());
+        state.bytes += text.len();
+        state.messages.push_back((number, text.into()));
+        while state.messages.len() > limits::MAILBOX_MESSAGES || state.bytes > limits::MAILBOX_BYTES {
+            state.bytes -= state.messages.pop_front().map_or(0, |(_, text)| text.len());
         }
         self.newest.send_replace(number);
         number
     }
 
     pub fn newest(&self) -> (u64, Arc<str>) {
-        self.inside().messages.back().cloned().unwrap_or((0, Arc::from("")))
+        self.state().messages.back().cloned().unwrap_or((0, Arc::from("")))
     }
 
-    /// What is still there of what came after the `after`th, oldest first.
+    /// The retained messages after the `after`th, oldest first.
     pub fn since(&self, after: u64) -> Vec<(u64, Arc<str>)> {
-        let inside = self.inside();
-        let younger = inside.messages.iter().filter(|(number, _)| *number > after);
-        younger.cloned().collect()
+        let state = self.state();
+        let newer = state.messages.iter().filter(|(number, _)| *number > after);
+        newer.cloned().collect()
     }
 
-    /// Ready when there is something after the `after`th.
-    pub async fn wait(&self, after: u64) {
-        // The sender lives as long as `self`.
+    /// Waits for a message after the `after`th.
+    pub async fn wait_after(&self, after: u64) {
+        // Cannot fail: the sender lives as long as `self`.
         let _ = self.newest.subscribe().wait_for(|newest| *newest > after).await;
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        lock(&self.inside)
+    fn state(&self) -> MutexGuard<'_, MailboxState> {
+        lock(&self.state)
     }
 }
 
@@ -110,36 +110,36 @@ mod tests {
     const RUN: &str = "0123456789abcdef";
 
     #[tokio::test]
-    async fn what_is_said_comes_out_once_and_the_oldest_goes() {
+    async fn messages_are_delivered_and_the_oldest_are_dropped() {
         let mailboxes = Mailboxes::default();
-        let mailbox = mailboxes.get(RUN, "b").unwrap();
+        let mailbox = mailboxes.get_or_create(RUN, "b").unwrap();
         assert_eq!(mailbox.newest(), (0, "".into()));
         for _ in 0..limits::MAILBOX_MESSAGES + 5 {
-            mailbox.say("x");
+            mailbox.push("x");
         }
         let newest = limits::MAILBOX_MESSAGES as u64 + 5;
-        mailbox.wait(newest - 1).await;
+        mailbox.wait_after(newest - 1).await;
         assert_eq!(mailbox.since(newest - 2).len(), 2);
         assert_eq!(mailbox.since(0).len(), limits::MAILBOX_MESSAGES);
-        mailbox.say(&"y".repeat(limits::MAILBOX_BYTES));
+        mailbox.push(&"y".repeat(limits::MAILBOX_BYTES));
         assert_eq!(mailbox.since(0).len(), 1);
-        assert!(Arc::ptr_eq(&mailbox, &mailboxes.get(RUN, "b").unwrap()));
+        assert!(Arc::ptr_eq(&mailbox, &mailboxes.get_or_create(RUN, "b").unwrap()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn boxes_are_few() {
+    async fn mailboxes_are_limited() {
         let mailboxes = Mailboxes::default();
         for number in 0..=limits::MAILBOXES {
             let run = format!("{number:016x}");
-            mailboxes.get(&run, "b").unwrap().say("kept");
+            mailboxes.get_or_create(&run, "b").unwrap().push("kept");
             tokio::time::advance(std::time::Duration::from_millis(1)).await;
         }
         assert_eq!(mailboxes.0.lock().unwrap().len(), limits::MAILBOXES);
         assert_eq!(
-            mailboxes.get(&format!("{:016x}", 0), "b").unwrap().newest().0,
+            mailboxes.get_or_create(&format!("{:016x}", 0), "b").unwrap().newest().0,
             0,
-            "made anew"
+            "created again"
         );
-        assert!(mailboxes.get("x", "b").is_none());
+        assert!(mailboxes.get_or_create("x", "b").is_none());
     }
 }

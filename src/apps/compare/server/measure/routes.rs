@@ -1,5 +1,5 @@
-//! The plain addresses to measure by, and the counting of labelled requests. None of the answers is compressed: what is compared is
-//! how messages travel, not how well they pack. Knows HTTP; not what is measured with it.
+//! The plain endpoints of the measurements, and the middleware that counts labelled requests. No response is compressed, as the
+//! comparison is of transports, not of compression. HTTP only; independent of what is measured.
 
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
@@ -19,8 +19,8 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::cpu_us;
+use super::mailbox_socket;
 use super::mailboxes::Mailbox;
-use super::watch;
 use super::wire_bytes::ConnectionBytes;
 use crate::apps::compare::wire::measure::{
     DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, LABEL_COOKIE, MAX_DOCUMENT, MAX_PAYLOAD, POLL_PATH, RUNS_PATH, RunCounts,
@@ -36,24 +36,24 @@ use duplex_axum::quota::RequestClient;
 pub fn routes() -> Router<ServerState> {
     Router::new()
         .route(ECHO_PATH, post(echo))
-        .route(SEND_PATH, post(say))
+        .route(SEND_PATH, post(send))
         .layer(DefaultBodyLimit::max(MAX_PAYLOAD))
-        .route(DOCUMENT_PATH, get(show_document))
+        .route(DOCUMENT_PATH, get(document_response))
         .route(VALUE_PATH, get(value))
         .route(EVENTS_PATH, get(events))
         .route(POLL_PATH, get(poll))
-        .route(WATCH_PATH, any(watch::enter))
+        .route(WATCH_PATH, any(mailbox_socket::open))
         .route(&format!("{RUNS_PATH}/{{run}}"), get(counts))
 }
 
-const NOT_KEPT: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
-const PLAIN: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+const TEXT_PLAIN: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 
-/// Before everything else: from here on the connection's bytes count for the run and way that the request names.
+/// The outermost middleware: from here on the connection's bytes count for the run and transport that the request's label names.
 pub async fn count_bytes(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     if let Some(connection) = parts.extensions.get::<ConnectionBytes>() {
-        let owner = label(&parts).and_then(|(run, way)| state.measurements.byte_ledger.totals(run, way));
+        let owner = label(&parts).and_then(|(run, transport)| state.measurements.byte_ledger.totals(run, transport));
         if parts.version < Version::HTTP_2 {
             connection.count_for(owner);
         } else if let Some(owner) = owner {
@@ -65,31 +65,31 @@ pub async fn count_bytes(State(state): State<ServerState>, request: Request, nex
     next.run(Request::from_parts(parts, body)).await
 }
 
-/// `?run=RUN&way=WAY`, or the cookie.
+/// The label of a request: `?run=RUN&way=WAY`, or the cookie.
 fn label(parts: &Parts) -> Option<(&str, &str)> {
     let query = parts.uri.query().unwrap_or_default();
-    let of = |name: &str| {
+    let parameter = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     };
-    match (of("run"), of("way")) {
-        (Some(run), Some(way)) => Some((run, way)),
+    match (parameter("run"), parameter("way")) {
+        (Some(run), Some(transport)) => Some((run, transport)),
         _ => cookie_value(&parts.headers, LABEL_COOKIE)?.split_once('.'),
     }
 }
 
 async fn counts(State(state): State<ServerState>, Path(run): Path<String>) -> Response {
-    match state.measurements.byte_ledger.tallies(&run) {
-        Some(ways) => {
+    match state.measurements.byte_ledger.counts(&run) {
+        Some(transports) => {
             let cpu_us = cpu_us();
-            (NOT_KEPT, Json(RunCounts { cpu_us, ways })).into_response()
+            (NO_STORE, Json(RunCounts { cpu_us, transports })).into_response()
         }
         None => Problem::not_found("No request named this run, or too long ago.").into_response(),
     }
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Asked {
+struct MeasureQuery {
     #[serde(default)]
     run: String,
     #[serde(default)]
@@ -99,25 +99,25 @@ struct Asked {
     close: Option<u8>,
 }
 
-type Parameters = Result<Query<Asked>, QueryRejection>;
+type Parameters = Result<Query<MeasureQuery>, QueryRejection>;
 
-fn asked(query: Parameters) -> Result<Asked, Problem> {
-    let Query(asked) = query.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    Ok(asked)
+fn parse_query(parameters: Parameters) -> Result<MeasureQuery, Problem> {
+    let Query(query) = parameters.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    Ok(query)
 }
 
-fn mailbox(state: &ServerState, asked: &Asked) -> Result<Arc<Mailbox>, Problem> {
+fn mailbox(state: &ServerState, query: &MeasureQuery) -> Result<Arc<Mailbox>, Problem> {
     state
         .measurements
         .mailboxes
-        .get(&asked.run, &asked.r#box)
+        .get_or_create(&query.run, &query.r#box)
         .ok_or_else(|| {
             let detail = "A box is named by run, 16 hexadecimal digits, and box, 1 to 16 of a-z 0-9.";
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
         })
 }
 
-/// The body, if it is a message: text of one line.
+/// The body as a message, which is one line of text.
 fn message(body: Result<Bytes, BytesRejection>) -> Result<String, Problem> {
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let text = String::from_utf8(body.into()).ok();
@@ -125,13 +125,13 @@ fn message(body: Result<Bytes, BytesRejection>) -> Result<String, Problem> {
         .ok_or_else(|| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "A message is text of one line."))
 }
 
-async fn echo(query: Parameters, body: Result<Bytes, BytesRejection>) -> Response {
-    let answer = asked(query).and_then(|asked| Ok((asked, message(body)?)));
+async fn echo(parameters: Parameters, body: Result<Bytes, BytesRejection>) -> Response {
+    let answer = parse_query(parameters).and_then(|query| Ok((query, message(body)?)));
     match answer {
         Err(problem) => problem.into_response(),
-        Ok((asked, text)) => {
-            let mut response = (NOT_KEPT, [PLAIN], text).into_response();
-            if asked.close == Some(1) {
+        Ok((query, text)) => {
+            let mut response = (NO_STORE, [TEXT_PLAIN], text).into_response();
+            if query.close == Some(1) {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
@@ -140,95 +140,103 @@ async fn echo(query: Parameters, body: Result<Bytes, BytesRejection>) -> Respons
     }
 }
 
-async fn say(State(state): State<ServerState>, query: Parameters, body: Result<Bytes, BytesRejection>) -> Response {
-    let said = asked(query).and_then(|asked| Ok((mailbox(&state, &asked)?, message(body)?)));
-    match said {
+async fn send(
+    State(state): State<ServerState>,
+    parameters: Parameters,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let parsed = parse_query(parameters).and_then(|query| Ok((mailbox(&state, &query)?, message(body)?)));
+    match parsed {
         Err(problem) => problem.into_response(),
         Ok((mailbox, text)) => {
-            mailbox.say(&text);
+            mailbox.push(&text);
             StatusCode::NO_CONTENT.into_response()
         }
     }
 }
 
-async fn value(State(state): State<ServerState>, query: Parameters) -> Response {
-    match asked(query).and_then(|asked| mailbox(&state, &asked)) {
+async fn value(State(state): State<ServerState>, parameters: Parameters) -> Response {
+    match parse_query(parameters).and_then(|query| mailbox(&state, &query)) {
         Err(problem) => problem.into_response(),
-        Ok(mailbox) => (NOT_KEPT, [PLAIN], mailbox.newest().1.to_string()).into_response(),
+        Ok(mailbox) => (NO_STORE, [TEXT_PLAIN], mailbox.newest().1.to_string()).into_response(),
     }
 }
 
-/// The number of the newest in the first line, then what came, a line each.
-async fn poll(State(state): State<ServerState>, query: Parameters) -> Response {
-    let (asked, mailbox) = match asked(query).and_then(|asked| Ok((mailbox(&state, &asked)?, asked))) {
-        Ok((mailbox, asked)) => (asked, mailbox),
+/// Responds with the number of the newest message in the first line, then a line for each message.
+async fn poll(State(state): State<ServerState>, parameters: Parameters) -> Response {
+    let (query, mailbox) = match parse_query(parameters).and_then(|query| Ok((mailbox(&state, &query)?, query))) {
+        Ok((mailbox, query)) => (query, mailbox),
         Err(problem) => return problem.into_response(),
     };
-    let Some(after) = asked.after else {
-        return (NOT_KEPT, [PLAIN], mailbox.newest().0.to_string()).into_response();
+    let Some(after) = query.after else {
+        return (NO_STORE, [TEXT_PLAIN], mailbox.newest().0.to_string()).into_response();
     };
     tokio::select! {
         () = state.shutdown.begun() => {}
-        _ = timeout(limits::POLL_WAIT, mailbox.wait(after)) => {}
+        _ = timeout(limits::POLL_WAIT, mailbox.wait_after(after)) => {}
     }
-    let came = mailbox.since(after);
-    let newest = came.last().map_or(after, |(number, _)| *number);
-    let lines = came.iter().map(|(_, text)| text.to_string());
+    let messages = mailbox.since(after);
+    let newest = messages.last().map_or(after, |(number, _)| *number);
+    let lines = messages.iter().map(|(_, text)| text.to_string());
     let lines: Vec<_> = std::iter::once(newest.to_string()).chain(lines).collect();
-    (NOT_KEPT, [PLAIN], lines.join("\n")).into_response()
+    (NO_STORE, [TEXT_PLAIN], lines.join("\n")).into_response()
 }
 
-async fn events(State(state): State<ServerState>, RequestClient(client): RequestClient, query: Parameters) -> Response {
-    let mailbox = match asked(query).and_then(|asked| mailbox(&state, &asked)) {
+async fn events(
+    State(state): State<ServerState>,
+    RequestClient(client): RequestClient,
+    parameters: Parameters,
+) -> Response {
+    let mailbox = match parse_query(parameters).and_then(|query| mailbox(&state, &query)) {
         Ok(mailbox) => mailbox,
         Err(problem) => return problem.into_response(),
     };
-    let counted = match state.open_connection(&client) {
-        Ok(counted) => counted,
+    let guard = match state.open_connection(&client) {
+        Ok(guard) => guard,
         Err(problem) => return problem.into_response(),
     };
     let from = mailbox.newest().0;
-    let said = stream::unfold(
-        (state, mailbox, from, counted),
-        async move |(state, mailbox, after, counted)| {
+    let batches = stream::unfold(
+        (state, mailbox, from, guard),
+        async move |(state, mailbox, after, guard)| {
             tokio::select! {
                 () = state.shutdown.begun() => return None,
-                () = mailbox.wait(after) => {}
+                () = mailbox.wait_after(after) => {}
             }
-            let came = mailbox.since(after);
-            let newest = came.last().map_or(after, |(number, _)| *number);
-            Some((came, (state, mailbox, newest, counted)))
+            let messages = mailbox.since(after);
+            let newest = messages.last().map_or(after, |(number, _)| *number);
+            Some((messages, (state, mailbox, newest, guard)))
         },
     );
-    let kept = KeepAlive::new().interval(limits::SSE_KEEPALIVE);
-    (NOT_KEPT, Sse::new(flat(said)).keep_alive(kept)).into_response()
+    let keep_alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE);
+    (NO_STORE, Sse::new(flatten(batches)).keep_alive(keep_alive)).into_response()
 }
 
-fn flat(came: impl Stream<Item = Vec<(u64, Arc<str>)>>) -> impl Stream<Item = Result<Event, Infallible>> {
+fn flatten(messages: impl Stream<Item = Vec<(u64, Arc<str>)>>) -> impl Stream<Item = Result<Event, Infallible>> {
     use futures_util::StreamExt as _;
-    came.flat_map(|came| stream::iter(came.into_iter().map(|(_, text)| Ok(Event::default().data(&*text)))))
+    messages.flat_map(|messages| stream::iter(messages.into_iter().map(|(_, text)| Ok(Event::default().data(&*text)))))
 }
 
-/// It never changes, yet is asked for again each time: as a page or a price list that changes now and then.
-async fn show_document(headers: HeaderMap, query: Parameters) -> Response {
-    let bytes = match asked(query) {
-        Ok(asked) => asked.bytes.unwrap_or_default().min(MAX_DOCUMENT),
+/// A document that never changes but is always revalidated, like a page that changes rarely.
+async fn document_response(headers: HeaderMap, parameters: Parameters) -> Response {
+    let bytes = match parse_query(parameters) {
+        Ok(query) => query.bytes.unwrap_or_default().min(MAX_DOCUMENT),
         Err(problem) => return problem.into_response(),
     };
     let tag = format!("\"document-{bytes}\"");
-    let same = headers
+    let is_unchanged = headers
         .get(header::IF_NONE_MATCH)
         .is_some_and(|tags| tags.as_bytes() == tag.as_bytes());
-    let kept = [
+    let cache_headers = [
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
         (header::ETAG, tag),
     ];
-    if same {
-        return (StatusCode::NOT_MODIFIED, kept).into_response();
+    if is_unchanged {
+        return (StatusCode::NOT_MODIFIED, cache_headers).into_response();
     }
     let length = [(header::CONTENT_LENGTH, HeaderValue::from(bytes))];
-    (kept, [PLAIN], length, shared_body(TEXT.slice(..bytes))).into_response()
+    (cache_headers, [TEXT_PLAIN], length, shared_body(TEXT.slice(..bytes))).into_response()
 }
 
-/// A document is the beginning of one text, which is made once.
+/// The text whose prefixes are the documents; generated once.
 static TEXT: LazyLock<Bytes> = LazyLock::new(|| document(MAX_DOCUMENT).into());

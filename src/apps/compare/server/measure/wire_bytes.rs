@@ -1,6 +1,6 @@
-//! Bytes of a TCP connection, each counted for exactly one owner. Requests on an HTTP/1.1 connection follow each other, so a
-//! change of owner has a sharp edge: what was read since the last write is the new request, and what was written before
-//! answered older ones. Knows no request and no run.
+//! Byte counts of a TCP connection; each byte counts for exactly one owner. Requests on an HTTP/1.1 connection are sequential, so a
+//! change of owner is exact: bytes read since the last write belong to the new request, and bytes written before belong to older
+//! ones. Independent of requests and runs.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +9,7 @@ use crate::lock::lock;
 use axum::http::Extensions;
 use duplex_axum::connection::ConnectionObserver;
 
-/// What an owner was counted.
+/// The counters of an owner.
 #[derive(Debug, Default)]
 pub struct TrafficTotals {
     pub bytes_in: AtomicU64,
@@ -20,27 +20,27 @@ pub struct TrafficTotals {
     pub multiplexed: AtomicU64,
 }
 
-/// In the extensions of each request of the connection.
+/// The counter of a connection, stored in the extensions of each request.
 #[derive(Debug, Clone, Default)]
-pub struct ConnectionBytes(Arc<Mutex<Flow>>);
+pub struct ConnectionBytes(Arc<Mutex<ConnectionState>>);
 
 #[derive(Debug, Default)]
-struct Flow {
-    /// Read since the last write: of the request that is being read or answered.
+struct ConnectionState {
+    /// Bytes read since the last write: those of the request that is being read or answered.
     unanswered: u64,
-    asked: bool,
+    has_request: bool,
     owner: Option<Arc<TrafficTotals>>,
 }
 
 impl ConnectionBytes {
-    /// A request begins: from its first byte on the connection counts for `owner`.
+    /// Starts a request: from its first byte on, the connection counts for `owner`.
     pub fn count_for(&self, owner: Option<Arc<TrafficTotals>>) {
-        let flow = &mut *self.flow();
-        let fresh = !std::mem::replace(&mut flow.asked, true);
+        let state = &mut *self.state();
+        let is_first = !std::mem::replace(&mut state.has_request, true);
         if let Some(new) = &owner {
             new.requests.fetch_add(1, Relaxed);
         }
-        let same = match (&flow.owner, &owner) {
+        let same = match (&state.owner, &owner) {
             (Some(old), Some(new)) => Arc::ptr_eq(old, new),
             (None, None) => true,
             _ => false,
@@ -48,19 +48,19 @@ impl ConnectionBytes {
         if same {
             return;
         }
-        if let Some(old) = &flow.owner {
-            old.bytes_in.fetch_sub(flow.unanswered, Relaxed);
+        if let Some(old) = &state.owner {
+            old.bytes_in.fetch_sub(state.unanswered, Relaxed);
         }
         if let Some(new) = &owner {
-            new.bytes_in.fetch_add(flow.unanswered, Relaxed);
-            let how = if fresh { &new.opened } else { &new.reused };
+            new.bytes_in.fetch_add(state.unanswered, Relaxed);
+            let how = if is_first { &new.opened } else { &new.reused };
             how.fetch_add(1, Relaxed);
         }
-        flow.owner = owner;
+        state.owner = owner;
     }
 
-    /// Held for a few additions; nothing in between can panic.
-    fn flow(&self) -> MutexGuard<'_, Flow> {
+    /// Locks the state, for a few additions that cannot panic.
+    fn state(&self) -> MutexGuard<'_, ConnectionState> {
         lock(&self.0)
     }
 }
@@ -72,28 +72,28 @@ impl ConnectionObserver for ConnectionBytes {
 
     fn on_read(&self, bytes: &[u8]) {
         let count = bytes.len();
-        let flow = &mut *self.flow();
-        flow.unanswered += count as u64;
-        if let Some(owner) = &flow.owner {
+        let state = &mut *self.state();
+        state.unanswered += count as u64;
+        if let Some(owner) = &state.owner {
             owner.bytes_in.fetch_add(count as u64, Relaxed);
         }
     }
 
-    /// Counted before they go: who has them may ask at once what was counted.
+    /// Counted before the bytes are sent, so that a client that has received them finds them counted.
     fn before_write(&self, count: usize) {
-        if let Some(owner) = &self.flow().owner {
+        if let Some(owner) = &self.state().owner {
             owner.bytes_out.fetch_add(count as u64, Relaxed);
         }
     }
 
     fn on_unwritten(&self, count: usize) {
-        if let Some(owner) = &self.flow().owner {
+        if let Some(owner) = &self.state().owner {
             owner.bytes_out.fetch_sub(count as u64, Relaxed);
         }
     }
 
     fn on_written(&self, _count: usize) {
-        self.flow().unanswered = 0;
+        self.state().unanswered = 0;
     }
 }
 
@@ -107,22 +107,22 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever asks in whatever order: each is counted their own requests and answers, byte for byte.
+        /// In any order of requests, the requests and responses of each owner are counted byte for byte.
         #[test]
-        fn each_is_counted_their_own(asks in prop::collection::vec((0usize..4, 1usize..500, 1usize..500, 1usize..500), 1..40)) {
+        fn bytes_count_for_their_owner(requests in prop::collection::vec((0usize..4, 1usize..500, 1usize..500, 1usize..500), 1..40)) {
             let owners: [Arc<TrafficTotals>; 3] = Default::default();
             let mut expected = [(0, 0); 3];
             let connection = ConnectionBytes::default();
-            for (who, head, body, answer) in asks {
+            for (index, head, body, answer) in requests {
                 connection.on_read(&vec![0; head]);
-                connection.count_for(owners.get(who).cloned());
+                connection.count_for(owners.get(index).cloned());
                 connection.on_read(&vec![0; body]);
                 connection.before_write(answer + body);
                 connection.on_unwritten(body);
                 connection.on_written(answer);
-                if let Some(of) = expected.get_mut(who) {
-                    of.0 += (head + body) as u64;
-                    of.1 += answer as u64;
+                if let Some(counts) = expected.get_mut(index) {
+                    counts.0 += (head + body) as u64;
+                    counts.1 += answer as u64;
                 }
             }
             for (owner, expected) in owners.iter().zip(expected) {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_opened_by_the_first_who_asks() {
+    fn a_connection_counts_as_opened_for_its_first_owner() {
         let (first, second) = (Arc::<TrafficTotals>::default(), Arc::<TrafficTotals>::default());
         let connection = ConnectionBytes::default();
         for owner in [&first, &second, &second, &first] {

@@ -1,4 +1,4 @@
-//! A WebSocket that says what comes into a box of the measurements: pushing, and nothing else. Knows no engine.
+//! A WebSocket that sends the new messages of a mailbox.
 
 use std::sync::Arc;
 
@@ -16,43 +16,43 @@ use super::mailboxes::Mailbox;
 use crate::server::limits;
 
 #[derive(Deserialize)]
-pub struct Watched {
+pub struct MailboxQuery {
     run: String,
     r#box: String,
 }
 
 /// Any method of [`WATCH_PATH`].
-pub async fn enter(
+pub async fn open(
     State(state): State<ServerState>,
-    Query(watched): Query<Watched>,
+    Query(query): Query<MailboxQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Some(mailbox) = state.measurements.mailboxes.get(&watched.run, &watched.r#box) else {
+    let Some(mailbox) = state.measurements.mailboxes.get_or_create(&query.run, &query.r#box) else {
         return Err(Problem::not_found("There is no box of this name."));
     };
     let endpoint = UpgradeEndpoint {
         path: WATCH_PATH,
-        purpose: "what is said into the box that the address names.",
+        purpose: "sends the new messages of the mailbox that the query names.",
         kind: TransportKind::Endpoint,
     };
-    upgrade(&state, request, endpoint, |_| Watch::new(mailbox)).await
+    upgrade(&state, request, endpoint, |_| MailboxSocket::new(mailbox)).await
 }
 
-struct Watch {
+struct MailboxSocket {
     mailbox: Arc<Mailbox>,
-    /// Said up to this number.
-    said: u64,
+    /// The number of the last message sent.
+    sent: u64,
 }
 
-impl Watch {
+impl MailboxSocket {
     fn new(mailbox: Arc<Mailbox>) -> Self {
-        let said = mailbox.newest().0;
-        Self { mailbox, said }
+        let sent = mailbox.newest().0;
+        Self { mailbox, sent }
     }
 }
 
-impl ConnectionHandler for Watch {
-    /// Nothing is expected, and whatever comes is dropped.
+impl ConnectionHandler for MailboxSocket {
+    /// Incoming messages are ignored.
     const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
 
     async fn on_message(&mut self, _message: Message, _out: &mut Vec<Message>) -> Result<(), CloseFrame> {
@@ -60,12 +60,12 @@ impl ConnectionHandler for Watch {
     }
 
     async fn ready(&mut self) {
-        self.mailbox.wait(self.said).await;
+        self.mailbox.wait_after(self.sent).await;
     }
 
     async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        for (number, text) in self.mailbox.since(self.said) {
-            self.said = number;
+        for (number, text) in self.mailbox.since(self.sent) {
+            self.sent = number;
             out.push(Message::Text((*text).into()));
         }
         Ok(())

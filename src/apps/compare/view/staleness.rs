@@ -1,11 +1,11 @@
-//! Pushing against polling: how stale a value is, and what that costs.
+//! The card that compares pushing with polling: staleness of a value, and cost.
 
 use leptos::prelude::*;
 
-use super::super::bench::{Bench, Running};
-use super::super::findings::{Better, polling};
+use super::super::comparison::{Comparison, Running};
+use super::super::findings::{Winner, polling};
 use super::super::model::{Staleness, Watcher};
-use super::super::table::{STALE_COLUMNS, millis, stale_figures};
+use super::super::table::{STALE_COLUMNS, millis, stale_cells};
 use super::words;
 use crate::{
     i18n::*,
@@ -17,33 +17,33 @@ use crate::{
 };
 
 #[component]
-pub fn StaleCard(bench: Bench) -> impl IntoView {
+pub fn StalenessCard(comparison: Comparison) -> impl IntoView {
     let i18n = use_i18n();
-    let second = move || match bench.running.get() {
-        Some(Running::Stale(second)) => Some(second),
+    let second = move || match comparison.running.get() {
+        Some(Running::Staleness(second)) => Some(second),
         _ => None,
     };
-    let said = optional_text(move || {
+    let progress = optional_text(move || {
         let (second, of) = (second()?.to_string(), Watcher::SECONDS.to_string());
         let values = [("second", second.as_str()), ("of", of.as_str())];
         Some(fill(td_string!(i18n.get_locale(), compare.stale_progress), &values))
     });
     let value = dynamic_text(move || second().unwrap_or_default().to_string());
-    let busy = Signal::derive(move || bench.running.with(Option::is_some));
+    let busy = Signal::derive(move || comparison.running.with(Option::is_some));
     let shown = dynamic_view(move || {
         let locale = i18n.get_locale();
-        bench
+        comparison
             .shown
-            .with(|shown| shown.staleness.as_ref().map(|staleness| all(staleness, locale)))
+            .with(|shown| shown.staleness.as_ref().map(|staleness| report(staleness, locale)))
     });
     view! {
         <Card id="stale" title=text_key!(compare.stale)>
             <p>{t!(compare.stale_text)}</p>
             <div class="row">
-                <button class="button primary" data-act="watch" disabled=busy on:click=move |_| bench.watch()>
+                <button class="button primary" data-act="watch" disabled=busy on:click=move |_| comparison.measure_staleness()>
                     {t!(compare.watch)}
                 </button>
-                <button class="button" data-act="stop-watching" disabled=move || second().is_none() on:click=move |_| bench.stop()>
+                <button class="button" data-act="stop-watching" disabled=move || second().is_none() on:click=move |_| comparison.stop()>
                     {t!(compare.stop)}
                 </button>
             </div>
@@ -54,20 +54,20 @@ pub fn StaleCard(bench: Bench) -> impl IntoView {
                 hidden=move || second().is_none()
                 aria-label=t!(compare.progress_label)
             ></progress>
-            <p class="hint" role="status">{said}</p>
+            <p class="hint" role="status">{progress}</p>
             {shown}
         </Card>
     }
     .into_any()
 }
 
-fn all(staleness: &Staleness, locale: Locale) -> AnyView {
+fn report(staleness: &Staleness, locale: Locale) -> AnyView {
     let (seconds, changes) = (staleness.seconds.to_string(), staleness.changes.to_string());
     let values = [("seconds", seconds.as_str()), ("changes", changes.as_str())];
     let heading = words::STALE_COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
     let row = |watcher: &Watcher| {
-        let figures = STALE_COLUMNS.iter().zip(stale_figures(staleness, *watcher)?);
-        let cells = figures.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });
+        let cells = STALE_COLUMNS.iter().zip(stale_cells(staleness, *watcher)?);
+        let cells = cells.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });
         Some(view! {
             <tr data-watcher=watcher.name()>
                 <th scope="row">{name(*watcher, locale)}</th>
@@ -101,10 +101,10 @@ fn name(watcher: Watcher, locale: Locale) -> String {
 fn paragraph(staleness: &Staleness, watcher: Watcher, locale: Locale) -> Option<String> {
     let Watcher::Poll(seconds) = watcher else { return None };
     let found = polling(staleness, seconds)?;
-    let sentence = match found.better {
-        Better::Socket => td_string!(locale, compare.poll_heavier),
-        Better::Alike => td_string!(locale, compare.poll_alike),
-        Better::Http => td_string!(locale, compare.poll_lighter),
+    let sentence = match found.winner {
+        Winner::Socket => td_string!(locale, compare.poll_heavier),
+        Winner::Similar => td_string!(locale, compare.poll_alike),
+        Winner::Http => td_string!(locale, compare.poll_lighter),
     };
     let values = [
         ("seconds", found.seconds.to_string()),

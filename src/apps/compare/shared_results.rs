@@ -1,24 +1,24 @@
-//! Results in a link: postcard, then letters that an address takes as they are. What comes from a link is somebody's, and checked. Pure.
+//! Results in a link, encoded as postcard and base64url. A link is untrusted input and is validated. Pure.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
-use super::model::{BINS, Results, Staleness, Summary, Watcher, Way};
+use super::model::{BINS, Results, Staleness, Summary, Transport, Watcher};
 use duplex_protocol::codec::Encoding;
 
-/// Stands before the letters in the address's fragment. Another form of the results gets another number.
+/// The prefix of the URL fragment, with the version of the encoding.
 pub const PREFIX: &str = "r1=";
 
-/// Characters of the letters: more than results ever take, and little enough for any browser's address.
-const LONGEST: usize = 6000;
+/// Maximum length of the encoded results: more than they ever take, and short enough for every browser.
+const MAX_FRAGMENT: usize = 6000;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shared {
+pub struct SharedResults {
     pub results: Option<Results>,
     pub staleness: Option<Staleness>,
 }
 
-impl Shared {
+impl SharedResults {
     pub const fn is_empty(&self) -> bool {
         self.results.is_none() && self.staleness.is_none()
     }
@@ -29,56 +29,56 @@ impl Shared {
         format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
     }
 
-    /// None: no results, or none that could have been measured.
-    pub fn of_fragment(fragment: &str) -> Option<Self> {
-        let letters = fragment.trim_start_matches('#').strip_prefix(PREFIX)?;
-        if letters.len() > LONGEST {
+    /// None without results or with implausible ones.
+    pub fn from_fragment(fragment: &str) -> Option<Self> {
+        let encoded = fragment.trim_start_matches('#').strip_prefix(PREFIX)?;
+        if encoded.len() > MAX_FRAGMENT {
             return None;
         }
-        let bytes = BASE64URL_NOPAD.decode(letters.as_bytes()).ok()?;
+        let bytes = BASE64URL_NOPAD.decode(encoded.as_bytes()).ok()?;
         let shared: Self = Encoding::Postcard.decode(&bytes).ok()?;
         (shared.is_plausible() && !shared.is_empty()).then_some(shared)
     }
 
     fn is_plausible(&self) -> bool {
         let results = self.results.as_ref().is_none_or(|results| {
-            let ways = results.ways.iter().map(|result| result.way);
-            let bytes = |result: &super::model::WayResult| result.bytes.up < MUCH && result.bytes.down < MUCH;
-            results.settings.within_bounds() == results.settings
-                && ways.eq(Way::ALL)
+            let transports = results.transports.iter().map(|result| result.transport);
+            let bytes =
+                |result: &super::model::TransportResult| result.bytes.up < MAX_BYTES && result.bytes.down < MAX_BYTES;
+            results.settings.clamped() == results.settings
+                && transports.eq(Transport::ALL)
                 && results
-                    .ways
+                    .transports
                     .iter()
-                    .all(|result| is_summary(&result.latency) && bytes(result))
+                    .all(|result| is_consistent(&result.latency) && bytes(result))
         });
         let staleness = self.staleness.as_ref().is_none_or(|staleness| {
             let watchers = staleness.watched.iter().map(|watched| watched.watcher);
             watchers.eq(Watcher::ALL)
-                && staleness
-                    .watched
-                    .iter()
-                    .all(|watched| is_summary(&watched.late) && watched.bytes.up < MUCH && watched.bytes.down < MUCH)
+                && staleness.watched.iter().all(|watched| {
+                    is_consistent(&watched.late) && watched.bytes.up < MAX_BYTES && watched.bytes.down < MAX_BYTES
+                })
         });
         results && staleness
     }
 }
 
-/// Sums of so many bytes cannot overflow.
-const MUCH: u64 = 1 << 48;
+/// Byte counts below this limit cannot overflow when summed.
+const MAX_BYTES: u64 = 1 << 48;
 
-fn is_summary(summary: &Summary) -> bool {
+fn is_consistent(summary: &Summary) -> bool {
     summary.histogram.len() <= BINS
         && summary.histogram.iter().map(|count| u64::from(*count)).sum::<u64>() == u64::from(summary.count)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Bytes, Documents, Settings, Watched, WayResult};
+    use super::super::model::{Bytes, Documents, Settings, TransportResult, WatcherResult};
     use super::*;
     use proptest::prelude::*;
 
     prop_compose! {
-        fn bytes()(up in 0u64..MUCH, down in 0u64..MUCH) -> Bytes { Bytes { up, down } }
+        fn bytes()(up in 0u64..MAX_BYTES, down in 0u64..MAX_BYTES) -> Bytes { Bytes { up, down } }
     }
     prop_compose! {
         fn results()(
@@ -86,9 +86,9 @@ mod tests {
             bytes in prop::collection::vec((bytes(), bytes()), 8),
             payload in 16u32..16_384, count in 10u32..250, at: u64, stopped: bool, documents: Option<u32>,
         ) -> Results {
-            let way = |index: usize| WayResult {
-                way: Way::ALL[index],
-                latency: Summary::of(&times[index]),
+            let result = |index: usize| TransportResult {
+                transport: Transport::ALL[index],
+                latency: Summary::from_times(&times[index]),
                 failed: index as u32,
                 elapsed_us: u64::from(count),
                 bytes: bytes[index].0,
@@ -100,7 +100,7 @@ mod tests {
             Results {
                 settings: Settings { payload, count, rate: 0, in_flight: 1 },
                 at,
-                ways: (0..8).map(way).collect(),
+                transports: (0..8).map(result).collect(),
                 documents: documents.map(|size| Documents { size, ..Documents::default() }),
                 stopped,
             }
@@ -108,9 +108,9 @@ mod tests {
     }
     prop_compose! {
         fn staleness()(times in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..30), 4), at: u64) -> Staleness {
-            let watched = |index: usize| Watched {
+            let watched = |index: usize| WatcherResult {
                 watcher: Watcher::ALL[index],
-                late: Summary::of(&times[index]),
+                late: Summary::from_times(&times[index]),
                 missed: 1,
                 requests: 2,
                 bytes: Bytes { up: 3, down: 4 },
@@ -121,30 +121,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_link_says_what_was_measured(results in prop::option::of(results()), staleness in prop::option::of(staleness())) {
-            let shared = Shared { results, staleness };
+        fn results_round_trip_through_a_link(results in prop::option::of(results()), staleness in prop::option::of(staleness())) {
+            let shared = SharedResults { results, staleness };
             let fragment = shared.to_fragment();
-            prop_assert!(fragment.len() < LONGEST);
+            prop_assert!(fragment.len() < MAX_FRAGMENT);
             let expected = (!shared.is_empty()).then_some(shared);
-            prop_assert_eq!(Shared::of_fragment(&format!("#{fragment}")), expected);
+            prop_assert_eq!(SharedResults::from_fragment(&format!("#{fragment}")), expected);
         }
 
         #[test]
-        fn no_link_breaks_the_page(fragment in "[-_A-Za-z0-9=]{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Shared::of_fragment(&fragment);
-            let _ = Shared::of_fragment(&format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes)));
+        fn any_fragment_is_decoded_without_panic(fragment in "[-_A-Za-z0-9=]{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = SharedResults::from_fragment(&fragment);
+            let _ = SharedResults::from_fragment(&format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes)));
         }
 
         #[test]
-        fn results_that_cannot_be_are_none(results in results(), which in 0u8..3) {
+        fn implausible_results_are_rejected(results in results(), which in 0u8..3) {
             let mut results = results;
             match which {
                 0 => results.settings.payload = 1,
-                1 => results.ways.truncate(7),
-                _ => results.ways[0].latency.count += 1,
+                1 => results.transports.truncate(7),
+                _ => results.transports[0].latency.count += 1,
             }
-            let shared = Shared { results: Some(results), staleness: None };
-            prop_assert_eq!(Shared::of_fragment(&shared.to_fragment()), None);
+            let shared = SharedResults { results: Some(results), staleness: None };
+            prop_assert_eq!(SharedResults::from_fragment(&shared.to_fragment()), None);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What is measured, in words: there without scripts too.
+//! The card that describes the transports; it works without scripts.
 
 use leptos::prelude::*;
 
-use super::super::model::Way;
+use super::super::model::Transport;
 use super::words;
 use crate::ui::{
     card::Card,
@@ -10,13 +10,13 @@ use crate::ui::{
 };
 
 #[component]
-pub fn WaysCard() -> impl IntoView {
-    let way = |way: Way| {
-        view! { <div><dt>{translate(words::name(way))}</dt><dd>{translate(words::what(way))}</dd></div> }.into_any()
+pub fn TransportsCard() -> impl IntoView {
+    let transport = |transport: Transport| {
+        view! { <div><dt>{translate(words::name(transport))}</dt><dd>{translate(words::description(transport))}</dd></div> }.into_any()
     };
     view! {
         <Card id="ways" title=text_key!(compare.ways)>
-            <dl class="facts">{Way::ALL.map(way).into_iter().collect_view()}</dl>
+            <dl class="facts">{Transport::ALL.map(transport).into_iter().collect_view()}</dl>
             <h3>{t!(compare.how)}</h3>
             <ul class="notes">
                 <li>{t!(compare.how_order)}</li>

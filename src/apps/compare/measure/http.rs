@@ -1,0 +1,160 @@
+//! The HTTP transports: an echo request, and posts that come back as server-sent events or as the answer to a long poll.
+
+use std::rc::Rc;
+
+use leptos::task::spawn_local;
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{AbortController, Event, EventSource, MessageEvent};
+
+use super::request::{get, get_until, labelled, post};
+use super::{Exchange, ExchangeError, ExchangeFuture, now, pending_replies::PendingReplies};
+use crate::apps::compare::model::Transport;
+use crate::apps::compare::wire::measure::{ECHO_PATH, EVENTS_PATH, POLL_PATH, SEND_PATH, number};
+
+/// Echo requests.
+pub(super) struct Requests {
+    address: Rc<str>,
+}
+
+impl Requests {
+    /// For [`Transport::Fresh`] the server closes each connection after its response, so that the browser opens a new one.
+    pub fn new(run: &str, transport: Transport) -> Self {
+        let more = if transport == Transport::Fresh { "&close=1" } else { "" };
+        Self {
+            address: labelled(ECHO_PATH, run, transport.name(), more).into(),
+        }
+    }
+}
+
+impl Exchange for Requests {
+    fn exchange(&self, _number: u32, text: String) -> ExchangeFuture {
+        let address = Rc::clone(&self.address);
+        Box::pin(async move {
+            let answer = post(&address, &text).await?;
+            if answer == text {
+                Ok(now())
+            } else {
+                Err(ExchangeError::Refused)
+            }
+        })
+    }
+}
+
+/// Posts to a mailbox and awaits the delivery.
+struct MailboxPost {
+    address: Rc<str>,
+    pending: PendingReplies,
+}
+
+impl MailboxPost {
+    fn new(run: &str, transport: &str) -> Self {
+        Self {
+            address: labelled(SEND_PATH, run, transport, &format!("&box={transport}")).into(),
+            pending: PendingReplies::default(),
+        }
+    }
+
+    fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
+        let answer = self.pending.register(number);
+        let address = Rc::clone(&self.address);
+        Box::pin(async move {
+            post(&address, &text).await?;
+            answer.await
+        })
+    }
+}
+
+pub(super) struct Events {
+    mailbox: MailboxPost,
+    source: EventSource,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_open: Closure<dyn FnMut(Event)>,
+}
+
+impl Events {
+    pub async fn open(run: &str) -> Result<Self, ExchangeError> {
+        const OPENING: u32 = u32::MAX;
+        let transport = Transport::Sse.name();
+        let mailbox = MailboxPost::new(run, transport);
+        let source = EventSource::new(&labelled(EVENTS_PATH, run, transport, &format!("&box={transport}")))
+            .map_err(|_| ExchangeError::Unreachable)?;
+        let replies = mailbox.pending.clone();
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Some(number) = event.data().as_string().as_deref().and_then(number) {
+                replies.resolve(number);
+            }
+        });
+        let replies = mailbox.pending.clone();
+        let on_open = Closure::<dyn FnMut(Event)>::new(move |_: Event| replies.resolve(OPENING));
+        let opened = mailbox.pending.register(OPENING);
+        source.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        source.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+        let this = Self {
+            mailbox,
+            source,
+            _on_message: on_message,
+            _on_open: on_open,
+        };
+        opened.await?;
+        Ok(this)
+    }
+}
+
+impl Exchange for Events {
+    fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
+        self.mailbox.exchange(number, text)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.source.set_onmessage(None);
+        self.source.set_onopen(None);
+        self.source.close();
+    }
+}
+
+pub(super) struct Polls {
+    mailbox: MailboxPost,
+    abort: AbortController,
+}
+
+impl Polls {
+    pub async fn open(run: &str) -> Result<Self, ExchangeError> {
+        let transport = Transport::Poll.name();
+        let mailbox = MailboxPost::new(run, transport);
+        let abort = AbortController::new().map_err(|_| ExchangeError::Unreachable)?;
+        let address = labelled(POLL_PATH, run, transport, &format!("&box={transport}"));
+        let newest = get(&address)
+            .await?
+            .trim()
+            .parse()
+            .map_err(|_| ExchangeError::Refused)?;
+        spawn_local(poll(address, newest, mailbox.pending.clone(), abort.signal()));
+        Ok(Self { mailbox, abort })
+    }
+}
+
+/// Polls repeatedly until it is aborted.
+async fn poll(address: String, mut newest: u64, pending: PendingReplies, signal: web_sys::AbortSignal) {
+    while !signal.aborted() {
+        let Ok(answer) = get_until(&format!("{address}&after={newest}"), &signal).await else {
+            return;
+        };
+        let mut lines = answer.lines();
+        newest = lines.next().and_then(|line| line.parse().ok()).unwrap_or(newest);
+        lines.filter_map(number).for_each(|number| pending.resolve(number));
+    }
+}
+
+impl Exchange for Polls {
+    fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
+        self.mailbox.exchange(number, text)
+    }
+}
+
+impl Drop for Polls {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}

@@ -1,0 +1,46 @@
+//! Replies that are awaited by message number. Independent of the transport.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use js_sys::{Array, Function, Promise};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+
+use super::{ExchangeError, TIMEOUT_MS, now, timeout_promise};
+
+#[derive(Clone, Default)]
+pub(super) struct PendingReplies(Rc<RefCell<BTreeMap<u32, Function>>>);
+
+impl PendingReplies {
+    /// Registers a number at once, before the future is polled. Resolves to the arrival time of its reply.
+    pub fn register(&self, number: u32) -> impl Future<Output = Result<f64, ExchangeError>> + 'static {
+        let reply = Promise::new(&mut |resolve, _| {
+            self.0.borrow_mut().insert(number, resolve);
+        });
+        let first = Promise::race(&Array::of2(&reply, &timeout_promise(TIMEOUT_MS)));
+        async move {
+            match JsFuture::from(first).await.ok().and_then(|at| at.as_f64()) {
+                None => Err(ExchangeError::TimedOut),
+                Some(at) if at.is_nan() => Err(ExchangeError::Refused),
+                Some(at) => Ok(at),
+            }
+        }
+    }
+
+    pub fn resolve(&self, number: u32) {
+        self.settle(number, now());
+    }
+
+    pub fn reject(&self, number: u32) {
+        self.settle(number, f64::NAN);
+    }
+
+    fn settle(&self, number: u32, value: f64) {
+        let reply = self.0.borrow_mut().remove(&number);
+        if let Some(resolve) = reply {
+            let _ = resolve.call1(&JsValue::UNDEFINED, &value.into());
+        }
+    }
+}
