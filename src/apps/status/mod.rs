@@ -1,4 +1,4 @@
-//! The operator's page: how the node is now, and how it was in the last ten minutes.
+//! The operator's page: the state of the node, now and over the last ten minutes.
 
 mod model;
 #[cfg(feature = "ssr")]
@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::{SsrMode, path};
 
-use self::view::{board, head, sign_in};
+use self::view::{dashboard, head, sign_in};
 use self::wire::{NODE, NodeStatus};
 use crate::ui::lazy::lazy_page;
 use crate::ui::text::{dynamic_view, page_title, t};
@@ -33,24 +33,24 @@ pub const APP: super::App = super::App {
 
 fn page() -> AnyView {
     let topic = use_topic::<NodeStatus>(NODE);
-    // While it is asked again the form stays: somebody may be typing.
-    let closed = Memo::new(move |was: Option<&bool>| match topic.status.get() {
+    // The form stays while the topic is subscribed again, so that input is not lost.
+    let is_denied = Memo::new(move |previous: Option<&bool>| match topic.status.get() {
         TopicStatus::Denied(_) => true,
         TopicStatus::Live => false,
-        _ => was.copied().unwrap_or_default(),
+        _ => previous.copied().unwrap_or_default(),
     });
-    let shown = dynamic_view(move || {
-        Some(if closed.get() {
+    let content = dynamic_view(move || {
+        Some(if is_denied.get() {
             sign_in::sign_in()
         } else {
-            board::board(topic.state, topic.status)
+            dashboard::dashboard(topic.state, topic.status)
         })
     });
     view! {
         <Title text=page_title(t!(status.title))/>
         <Meta name="description" content=t!(status.description)/>
         {head::title()}
-        <Live topic fallback=head::loading>{shown}</Live>
+        <Live topic fallback=head::loading>{content}</Live>
     }
     .into_any()
 }

@@ -1,4 +1,4 @@
-//! The last ten minutes of a node.
+//! The state of the node's topic: its samples of the last ten minutes.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use crate::wire::status::{Detail, Point, RETAINED_SAMPLES, Sample, Series};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// Of the newest sample, in milliseconds since 1970; 0 before the first.
+    /// The time of the newest sample, in milliseconds since 1970; 0 before the first.
     pub at: u64,
     pub detail: Detail,
     /// At most [`RETAINED_SAMPLES`], the newest last.

@@ -1,4 +1,4 @@
-//! The node's topic on the server: read by whoever runs it, written by the node itself.
+//! The decider of the node's topic: readable by operators, written by the node itself.
 
 use super::model::Status;
 use super::wire::{NODE, NodeStatus};

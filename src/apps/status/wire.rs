@@ -1,4 +1,4 @@
-//! The node's topic: its own samples go in, and come out as they are.
+//! The topic of the node's samples.
 
 use crate::wire::status::Sample;
 use duplex_protocol::cursor::Seq;
@@ -6,10 +6,10 @@ use duplex_protocol::topic::{NoCommand, Topic};
 
 use super::model::Status;
 
-/// Every sample is delivered: the charts would have holes otherwise.
+/// The topic `status/node`. Every sample is delivered, as the charts would have gaps otherwise.
 pub struct NodeStatus;
 
-/// The only one of its kind.
+/// The name of the only topic of this kind.
 pub const NODE: &str = "node";
 
 impl Topic for NodeStatus {

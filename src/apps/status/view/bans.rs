@@ -1,4 +1,4 @@
-//! Who is kept out and who was given a name, with a way back for each, and a form that bans an address or a person.
+//! Ban management: the bans and the assigned names, each with a button that reverts it, and a form that bans an address or a person.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
@@ -20,13 +20,13 @@ pub fn bans() -> AnyView {
     let rules = use_topic::<Moderation>(ALL);
     view! {
         <Live topic=rules>
-            <div class="status-bans">{banned(rules)} {named(rules)}</div>
+            <div class="status-bans">{bans_card(rules)} {names_card(rules)}</div>
         </Live>
     }
     .into_any()
 }
 
-fn banned(rules: Rules) -> AnyView {
+fn bans_card(rules: Rules) -> AnyView {
     let i18n = use_i18n();
     let rows = dynamic_view(move || {
         let locale = i18n.get_locale();
@@ -36,9 +36,9 @@ fn banned(rules: Rules) -> AnyView {
         });
         Some(rows.into_any())
     });
-    let nothing = optional_text(move || {
-        let none = rules.state.with(|state| state.bans.is_empty());
-        none.then(|| td_string!(i18n.get_locale(), moderation.no_bans).to_owned())
+    let empty_hint = optional_text(move || {
+        let is_empty = rules.state.with(|state| state.bans.is_empty());
+        is_empty.then(|| td_string!(i18n.get_locale(), moderation.no_bans).to_owned())
     });
     view! {
         <Card id="bans" title=text_key!(moderation.bans)>
@@ -54,9 +54,9 @@ fn banned(rules: Rules) -> AnyView {
                     </thead>
                     <tbody>{rows}</tbody>
                 </table>
-                <p class="hint">{nothing}</p>
+                <p class="hint">{empty_hint}</p>
             </div>
-            {form(rules)}
+            {ban_form(rules)}
         </Card>
     }
     .into_any()
@@ -84,37 +84,42 @@ fn row(locale: Locale, rules: Rules, target: &Target, ban: &Ban) -> AnyView {
             <th scope="row">{name}</th>
             <td>{until}</td>
             <td dir="auto">{reason}</td>
-            <td>{twice(text_key!(moderation.unban), text_key!(moderation.really_unban), "unban", lift)}</td>
+            <td>{confirm_button(text_key!(moderation.unban), text_key!(moderation.really_unban), "unban", lift)}</td>
         </tr>
     }
     .into_any()
 }
 
-/// A button that asks once more.
-fn twice(name: TextKey, really: TextKey, key: &'static str, act: impl Fn() + Send + Sync + 'static) -> AnyView {
-    let sure = RwSignal::new(false);
-    let (name, really, act) = (translate(name), translate(really), Callback::new(move |()| act()));
-    let shown = dynamic_text(move || if sure.get() { really() } else { name() }.to_owned());
-    let choose = move |_| {
-        if sure.get_untracked() {
+/// A button that requires a second click to confirm.
+fn confirm_button(
+    name: TextKey,
+    confirmation: TextKey,
+    key: &'static str,
+    act: impl Fn() + Send + Sync + 'static,
+) -> AnyView {
+    let is_confirming = RwSignal::new(false);
+    let (name, confirmation, act) = (translate(name), translate(confirmation), Callback::new(move |()| act()));
+    let label = dynamic_text(move || if is_confirming.get() { confirmation() } else { name() }.to_owned());
+    let on_click = move |_| {
+        if is_confirming.get_untracked() {
             act.run(());
         }
-        sure.update(|sure| *sure = !*sure);
+        is_confirming.update(|confirming| *confirming = !*confirming);
     };
     view! {
         <button
             type="button"
             class="button small"
             data-act=key
-            on:click=choose
-            on:blur=move |_| sure.set(false)
-        >{shown}</button>
+            on:click=on_click
+            on:blur=move |_| is_confirming.set(false)
+        >{label}</button>
     }
     .into_any()
 }
 
-/// What is an address by its signs is one; all else is a person's id.
-fn target(typed: &str) -> Target {
+/// Parses the input: with `.`, `:` or `/` it is an address, otherwise a person's id.
+fn parse_target(typed: &str) -> Target {
     let typed = typed.trim();
     if typed.contains(['.', ':', '/']) {
         Target::Address(typed.to_owned())
@@ -123,7 +128,7 @@ fn target(typed: &str) -> Target {
     }
 }
 
-fn form(rules: Rules) -> AnyView {
+fn ban_form(rules: Rules) -> AnyView {
     let i18n = use_i18n();
     let [typed, reason, length] = ["", "", "day"].map(|text| RwSignal::new(text.to_owned()));
     let problem = optional_text(move || {
@@ -133,13 +138,13 @@ fn form(rules: Rules) -> AnyView {
             Rejection::Refused { reason: why } => refusal(why).map_or(why.clone(), |words| words(locale).to_owned()),
             _ => td_string!(locale, moderation.not_now).to_owned(),
         };
-        let told = |one: &CommandStatus| one.problem(|wait| command_text::rate_limited(locale, wait), why);
-        pending.iter().rev().find_map(|one| told(&one.status))
+        let message = |status: &CommandStatus| status.problem(|wait| command_text::rate_limited(locale, wait), why);
+        pending.iter().rev().find_map(|command| message(&command.status))
     });
     let ban = move |event: SubmitEvent| {
         event.prevent_default();
         rules.send(ModerationCommand::Ban {
-            target: target(&typed.get_untracked()),
+            target: parse_target(&typed.get_untracked()),
             until: until(&length.get_untracked()),
             reason: reason.get_untracked(),
         });
@@ -170,7 +175,7 @@ fn form(rules: Rules) -> AnyView {
     .into_any()
 }
 
-fn named(rules: Rules) -> AnyView {
+fn names_card(rules: Rules) -> AnyView {
     let i18n = use_i18n();
     let rows = dynamic_view(move || {
         let row = |(person, name): (&PersonId, &String)| {
@@ -179,7 +184,7 @@ fn named(rules: Rules) -> AnyView {
                 let (person, name) = (id.clone(), String::new());
                 rules.send(ModerationCommand::Rename { person, name });
             };
-            let back = twice(
+            let back = confirm_button(
                 text_key!(moderation.reset),
                 text_key!(moderation.really_reset),
                 "reset-name",
@@ -190,9 +195,9 @@ fn named(rules: Rules) -> AnyView {
         let rows = rules.state.with(|state| state.names.iter().map(row).collect_view());
         Some(rows.into_any())
     });
-    let nothing = optional_text(move || {
-        let none = rules.state.with(|state| state.names.is_empty());
-        none.then(|| td_string!(i18n.get_locale(), moderation.no_names).to_owned())
+    let empty_hint = optional_text(move || {
+        let is_empty = rules.state.with(|state| state.names.is_empty());
+        is_empty.then(|| td_string!(i18n.get_locale(), moderation.no_names).to_owned())
     });
     view! {
         <Card id="given-names" title=text_key!(moderation.given_names)>
@@ -206,7 +211,7 @@ fn named(rules: Rules) -> AnyView {
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-            <p class="hint">{nothing}</p>
+            <p class="hint">{empty_hint}</p>
         </Card>
     }
     .into_any()
@@ -217,10 +222,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_known_by_its_signs() {
+    fn addresses_are_recognized_by_their_punctuation() {
         for address in ["192.0.2.1", "2001:db8::1", "192.0.2.0/24"] {
-            assert_eq!(target(address), Target::Address(address.to_owned()));
+            assert_eq!(parse_target(address), Target::Address(address.to_owned()));
         }
-        assert_eq!(target(" 0a1b "), Target::Person(PersonId("0a1b".to_owned())));
+        assert_eq!(parse_target(" 0a1b "), Target::Person(PersonId("0a1b".to_owned())));
     }
 }

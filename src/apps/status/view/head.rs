@@ -1,4 +1,4 @@
-//! The page's head: which node, and how current what is shown is.
+//! The head of the operator's page: the node, and whether the data is current.
 
 use leptos::prelude::*;
 
@@ -18,31 +18,31 @@ pub fn title() -> AnyView {
     .into_any()
 }
 
-/// How current the board is, and of which node.
+/// The connection state, and the node's name, version and uptime.
 pub fn state(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
     let i18n = use_i18n();
-    let word = optional_text(move || {
-        let words: TextKey = match status.get() {
+    let label = optional_text(move || {
+        let key: TextKey = match status.get() {
             TopicStatus::Live | TopicStatus::Resuming => text_key!(status.live),
             TopicStatus::Waiting => text_key!(status.stale),
             TopicStatus::Outdated => text_key!(status.outdated),
             TopicStatus::Loading | TopicStatus::Denied(_) => return None,
         };
-        Some(words(i18n.get_locale()).to_owned())
+        Some(key(i18n.get_locale()).to_owned())
     });
     view! {
         <div class="status-head">
             <p class="status-state script" role="status" data-status=dynamic_text(move || state_name(status.get()).to_owned())>
                 <span class="dot" aria-hidden="true"></span>
-                <span>{word}</span>
+                <span>{label}</span>
             </p>
-            {facts(state)}
+            {node_facts(state)}
         </div>
     }
     .into_any()
 }
 
-/// For tests and styles.
+/// The `data-status` value, for tests and style sheets.
 fn state_name(status: TopicStatus) -> &'static str {
     match status {
         TopicStatus::Loading => "loading",
@@ -54,8 +54,8 @@ fn state_name(status: TopicStatus) -> &'static str {
     }
 }
 
-fn facts(state: ReadSignal<Status>) -> impl IntoView {
-    let of = move |field: fn(&Status) -> String| {
+fn node_facts(state: ReadSignal<Status>) -> impl IntoView {
+    let value = move |field: fn(&Status) -> String| {
         dynamic_text(move || state.with(|state| if state.at == 0 { "–".to_owned() } else { field(state) }))
     };
     let i18n = use_i18n();
@@ -67,14 +67,14 @@ fn facts(state: ReadSignal<Status>) -> impl IntoView {
     });
     view! {
         <dl class="status-facts">
-            {labeled_value(text_key!(status.node), "node", of(|state| state.detail.node.clone()))}
-            {labeled_value(text_key!(status.version), "version", of(|state| state.detail.version.clone()))}
+            {labeled_value(text_key!(status.node), "node", value(|state| state.detail.node.clone()))}
+            {labeled_value(text_key!(status.version), "version", value(|state| state.detail.version.clone()))}
             {labeled_value(text_key!(status.uptime), "uptime", uptime)}
         </dl>
     }
 }
 
-/// Until it is known whether the visitor may see the node.
+/// Shown until the server has decided on the visitor's access.
 pub fn loading() -> AnyView {
     view! { <p class="status-loading" role="status">{t!(status.waiting)}</p> }.into_any()
 }

@@ -1,7 +1,7 @@
-//! The operator's page in parts: its head, the board of charts and tables, and the form for whoever is not known yet.
+//! The parts of the operator's page: head, dashboard, ban management and sign-in form.
 
 mod bans;
-pub mod board;
+pub mod dashboard;
 pub mod head;
 mod panel;
 pub mod sign_in;

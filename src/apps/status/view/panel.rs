@@ -1,4 +1,4 @@
-//! One chart: what its lines are now, and how they went in the last ten minutes.
+//! A chart panel: the current values of its lines, and their last ten minutes.
 
 use leptos::prelude::*;
 
@@ -10,27 +10,28 @@ use crate::ui::format;
 use crate::ui::text::{TextKey, dynamic_text, fill, t, translate};
 use crate::wire::status::{RETAINED_SAMPLES, SAMPLE_SECONDS, Series};
 
+/// The specification of a chart panel.
 pub struct Panel {
     pub id: &'static str,
     pub title: TextKey,
     pub unit: Unit,
-    /// Each with its key for tests and its name.
+    /// The series, each with its key for tests and its name.
     pub lines: &'static [(Series, &'static str, TextKey)],
 }
 
-/// What a value of a sample means.
+/// The unit of a sample's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Level,
     Bytes,
-    /// So many since the sample before.
+    /// A count since the previous sample.
     Rate,
     ByteRate,
     Micros,
 }
 
 impl Unit {
-    fn written(self, value: u64, locale: Locale) -> String {
+    fn format(self, value: u64, locale: Locale) -> String {
         let per_second = |value: &str| fill(td_string!(locale, status.per_second), &[("value", value)]);
         match self {
             Self::Level => format::grouped(value),
@@ -43,7 +44,7 @@ impl Unit {
     }
 }
 
-/// `value / parts` with a tenth where there is one. Pure.
+/// `value / parts`, with one decimal if it is not zero. Pure.
 pub fn tenths(value: u64, parts: u64) -> String {
     let tenths = value.saturating_mul(10) / parts.max(1);
     let whole = format::grouped(tenths / 10);
@@ -53,20 +54,20 @@ pub fn tenths(value: u64, parts: u64) -> String {
     }
 }
 
-pub fn panel(state: ReadSignal<Status>, shown: &'static Panel) -> AnyView {
+pub fn panel(state: ReadSignal<Status>, spec: &'static Panel) -> AnyView {
     let i18n = use_i18n();
     let peak = Memo::new(move |_| {
-        let of = |(series, ..): &(Series, _, _)| {
+        let peak_of = |(series, ..): &(Series, _, _)| {
             state.with(|state| state.points.iter().map(|point| point.get(*series)).max().unwrap_or(0))
         };
-        shown.lines.iter().map(of).max().unwrap_or(0)
+        spec.lines.iter().map(peak_of).max().unwrap_or(0)
     });
     let value = move |series| {
         let now = Memo::new(move |_| state.with(|state| state.newest(series)));
-        dynamic_text(move || shown.unit.written(now.get(), i18n.get_locale()))
+        dynamic_text(move || spec.unit.format(now.get(), i18n.get_locale()))
     };
     let lines = Signal::derive(move || {
-        state.with(|state| shown.lines.iter().map(|(series, ..)| state.values(*series)).collect())
+        state.with(|state| spec.lines.iter().map(|(series, ..)| state.values(*series)).collect())
     });
     let key = |(series, key, name): &'static (Series, &'static str, TextKey)| {
         view! {
@@ -76,18 +77,18 @@ pub fn panel(state: ReadSignal<Status>, shown: &'static Panel) -> AnyView {
             </div>
         }
     };
-    let keys = shown.lines.iter().map(key).collect_view();
-    let most = dynamic_text(move || {
+    let keys = spec.lines.iter().map(key).collect_view();
+    let peak_label = dynamic_text(move || {
         let (locale, peak) = (i18n.get_locale(), peak.get());
-        let value = shown.unit.written(peak, locale);
+        let value = spec.unit.format(peak, locale);
         fill(td_string!(locale, status.peak), &[("value", &value)])
     });
     view! {
-        <Card id=shown.id title=shown.title class="status-panel">
+        <Card id=spec.id title=spec.title class="status-panel">
             <dl class="status-keys">{keys}</dl>
             <figure class="trend-figure">
-                <figcaption class="trend-peak">{most}</figcaption>
-                {trend(lines, RETAINED_SAMPLES, summary(state, shown, peak))}
+                <figcaption class="trend-peak">{peak_label}</figcaption>
+                {trend(lines, RETAINED_SAMPLES, summary(state, spec, peak))}
                 <p class="trend-times" aria-hidden="true"><span>{t!(status.minutes)}</span><span>{t!(status.now)}</span></p>
             </figure>
         </Card>
@@ -95,17 +96,17 @@ pub fn panel(state: ReadSignal<Status>, shown: &'static Panel) -> AnyView {
     .into_any()
 }
 
-/// What the chart shows, for who does not see it.
-fn summary(state: ReadSignal<Status>, shown: &'static Panel, peak: Memo<u64>) -> Signal<String> {
+/// The text alternative of the chart.
+fn summary(state: ReadSignal<Status>, spec: &'static Panel, peak: Memo<u64>) -> Signal<String> {
     let i18n = use_i18n();
     dynamic_text(move || {
         let locale = i18n.get_locale();
         let line = |(series, _, name): &(Series, &str, TextKey)| {
             let now = state.with(|state| state.newest(*series));
-            [name(locale), &shown.unit.written(now, locale)].join(" ")
+            [name(locale), &spec.unit.format(now, locale)].join(" ")
         };
-        let values = shown.lines.iter().map(line).collect::<Vec<_>>().join(", ");
-        let (title, peak) = ((shown.title)(locale), shown.unit.written(peak.get(), locale));
+        let values = spec.lines.iter().map(line).collect::<Vec<_>>().join(", ");
+        let (title, peak) = ((spec.title)(locale), spec.unit.format(peak.get(), locale));
         let words = td_string!(locale, status.chart);
         fill(words, &[("title", title), ("values", &values), ("peak", &peak)])
     })
@@ -116,14 +117,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_written_in_their_unit() {
-        let written = |unit: Unit, value| unit.written(value, Locale::en);
-        assert_eq!(written(Unit::Level, 1_234), "1,234");
-        assert_eq!(written(Unit::Rate, 3), "1.5/s");
-        assert_eq!(written(Unit::Rate, 2_468), "1,234/s");
-        assert_eq!(written(Unit::ByteRate, 2_000), "1,000 B/s");
-        assert_eq!(written(Unit::Micros, 0), "–");
-        assert_eq!(written(Unit::Micros, 1_500), "1.5 ms");
+    fn values_are_formatted_in_their_unit() {
+        let formatted = |unit: Unit, value| unit.format(value, Locale::en);
+        assert_eq!(formatted(Unit::Level, 1_234), "1,234");
+        assert_eq!(formatted(Unit::Rate, 3), "1.5/s");
+        assert_eq!(formatted(Unit::Rate, 2_468), "1,234/s");
+        assert_eq!(formatted(Unit::ByteRate, 2_000), "1,000 B/s");
+        assert_eq!(formatted(Unit::Micros, 0), "–");
+        assert_eq!(formatted(Unit::Micros, 1_500), "1.5 ms");
         assert_eq!(tenths(7, 0), "7");
     }
 }

@@ -1,4 +1,4 @@
-//! Asks for the server's token: a plain form, which needs no script. The answer is a cookie that no script can read.
+//! The sign-in form for the server's token. It works without scripts; the response sets an `HttpOnly` cookie.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -9,9 +9,9 @@ use crate::ui::text::{optional_text, t, text_key};
 
 pub fn sign_in() -> AnyView {
     let (i18n, query) = (use_i18n(), use_query_map());
-    let refused = optional_text(move || {
-        let refused = query.with(|query| query.get_str("refused").is_some());
-        refused.then(|| td_string!(i18n.get_locale(), status.refused).to_owned())
+    let problem = optional_text(move || {
+        let is_refused = query.with(|query| query.get_str("refused").is_some());
+        is_refused.then(|| td_string!(i18n.get_locale(), status.refused).to_owned())
     });
     view! {
         <div class="status-sign-in">
@@ -30,7 +30,7 @@ pub fn sign_in() -> AnyView {
                     </label>
                     <button class="button primary">{t!(status.enter)}</button>
                 </form>
-                <p class="problem" id="sign-in-problem" role="alert">{refused}</p>
+                <p class="problem" id="sign-in-problem" role="alert">{problem}</p>
             </Card>
         </div>
     }

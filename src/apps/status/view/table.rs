@@ -1,4 +1,4 @@
-//! A table of texts that changes as a whole; its first column names the row.
+//! A table of texts that is rendered as a whole on each change. The first column names the row.
 
 use leptos::prelude::*;
 
@@ -21,7 +21,7 @@ pub fn table(
         };
         Some(rows.get().into_iter().map(row).collect_view().into_any())
     });
-    let nothing = dynamic_view(move || {
+    let empty_hint = dynamic_view(move || {
         rows.with(Vec::is_empty)
             .then(|| view! { <p class="hint">{translate(empty)}</p> }.into_any())
     });
@@ -35,7 +35,7 @@ pub fn table(
                     <thead><tr>{columns.collect_view()}</tr></thead>
                     <tbody>{body}</tbody>
                 </table>
-                {nothing}
+                {empty_hint}
             </div>
         </Card>
     }

@@ -1,4 +1,4 @@
-//! The charts and the tables: what is shown of a node, in which order and unit.
+//! The dashboard: the charts and tables of a node, with their order and units.
 
 use leptos::prelude::*;
 
@@ -118,20 +118,20 @@ const PANELS: &[Panel] = &[
     },
 ];
 
-pub fn board(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
+pub fn dashboard(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
     let i18n = use_i18n();
     let nothing_yet = optional_text(move || {
-        let waits = state.with(|state| state.points.is_empty());
-        waits.then(|| td_string!(i18n.get_locale(), status.waiting).to_owned())
+        let is_empty = state.with(|state| state.points.is_empty());
+        is_empty.then(|| td_string!(i18n.get_locale(), status.waiting).to_owned())
     });
     let stale = Memo::new(move |_| matches!(status.get(), TopicStatus::Waiting | TopicStatus::Outdated));
     view! {
         {head::state(state, status)}
         <p class="status-loading hint">{nothing_yet}</p>
-        <div class="status-board" class:stale=stale>
-            {PANELS.iter().map(|shown| panel(state, shown)).collect_view()}
+        <div class="status-dashboard" class:stale=stale>
+            {PANELS.iter().map(|spec| panel(state, spec)).collect_view()}
         </div>
-        <div class="status-tables">{busiest(state)} {kinds(state)} {feeds(state)}</div>
+        <div class="status-tables">{busiest_topics_table(state)} {kinds_table(state)} {background_tasks_table(state)}</div>
         {bans()}
         <form method="post" action="/api/operator/sign-out" class="status-leave">
             <button class="button small">{t!(status.sign_out)}</button>
@@ -140,7 +140,7 @@ pub fn board(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView 
     .into_any()
 }
 
-fn busiest(state: ReadSignal<Status>) -> AnyView {
+fn busiest_topics_table(state: ReadSignal<Status>) -> AnyView {
     let rows = move || {
         state.with(|state| {
             let row = |busy: &BusyTopic| {
@@ -168,12 +168,12 @@ fn busiest(state: ReadSignal<Status>) -> AnyView {
     )
 }
 
-fn kinds(state: ReadSignal<Status>) -> AnyView {
+fn kinds_table(state: ReadSignal<Status>) -> AnyView {
     let rows = move || {
         state.with(|state| {
             let kinds = state.detail.kinds.iter();
             kinds
-                .map(|kept| vec![kept.kind.clone(), grouped(kept.topics), grouped(kept.events)])
+                .map(|stats| vec![stats.kind.clone(), grouped(stats.topics), grouped(stats.events)])
                 .collect()
         })
     };
@@ -190,7 +190,7 @@ fn kinds(state: ReadSignal<Status>) -> AnyView {
     )
 }
 
-fn feeds(state: ReadSignal<Status>) -> AnyView {
+fn background_tasks_table(state: ReadSignal<Status>) -> AnyView {
     let i18n = use_i18n();
     let rows = move || {
         let locale = i18n.get_locale();
