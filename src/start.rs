@@ -59,7 +59,7 @@ fn wake(early: HtmlElement) -> MountedIsland {
     let view = move || {
         *its_own.borrow_mut() = Owner::current();
         provide_context(language);
-        apps::first_page_island()
+        apps::home_page_island()
     };
     let view: Box<dyn Any> = if Part::Early.is_intact() {
         Box::new(hydrate_from(early, view))

@@ -1,5 +1,4 @@
-//! The list of applications, and what each brings to the pages. Its server half is an
-//! [`AppServer`](server::AppServer) of the list in `server.rs`.
+//! The list of applications and their browser halves. The list of their server halves is [`Apps`](server::Apps).
 
 pub mod about;
 pub mod arena;
@@ -20,18 +19,18 @@ use leptos_router::{Lazy, LazyRoute, NestedRoute, PossibleRouteMatch, SsrMode};
 
 use crate::ui::frame::{NavigationEntry, SkipLink};
 
-/// What an application brings to the pages.
+/// The browser half of an application.
 pub struct App {
-    /// Its pages.
+    /// The route of its page.
     pub page: fn() -> AnyNestedRoute,
     pub navigation: Option<NavigationEntry>,
     pub skip_link: Option<SkipLink>,
-    /// What it puts into the head of every page.
+    /// A view in the header of every page.
     pub tool: Option<fn() -> AnyView>,
 }
 
-/// In the order of the navigation. The pages of the first and the last are in the module that every page loads; the others come
-/// when they are visited.
+/// All applications, in navigation order. The pages of the first and the last are in the main wasm module; the others are loaded
+/// lazily.
 const APPS: [App; 9] = [
     echo::APP,
     chat::APP,
@@ -52,7 +51,7 @@ pub fn skip_links() -> Vec<SkipLink> {
     APPS.iter().filter_map(|app| app.skip_link).collect()
 }
 
-/// What applications put into the head of every page.
+/// The views that applications add to the header of every page.
 pub fn tools() -> AnyView {
     APPS.iter()
         .filter_map(|app| app.tool.map(|tool| tool()))
@@ -60,17 +59,17 @@ pub fn tools() -> AnyView {
         .into_any()
 }
 
-/// Where a page that has not hydrated hears that something unread waits for its visitor.
+/// The path of the server-sent events with unread hints, for pages that are not hydrated yet.
 pub const UNREAD_EVENTS_PATH: &str = notifications::wire::NEWS;
 
-/// With which most visits begin: it waits for nothing that other pages need.
-pub const FIRST_PAGE: &str = "/";
+/// The path of the home page, with which most visits begin. It does not wait for anything that only other pages need.
+pub const HOME_PATH: &str = "/";
 
-/// Runs in its HTML before anything else.
-pub const FIRST_SCRIPT: &str = echo::BEGIN;
+/// The inline script of the home page, which runs before everything else.
+pub const HOME_SCRIPT: &str = echo::BEGIN;
 
-/// The part of it that hydrates first.
-pub fn first_page_island() -> AnyView {
+/// The part of the home page that hydrates first.
+pub fn home_page_island() -> AnyView {
     echo::early()
 }
 
@@ -80,7 +79,7 @@ pub fn Pages() -> impl leptos_router::MatchNestedRoutes + Clone {
     StaticVec::from(pages).into_any_nested_route()
 }
 
-/// The page of a path.
+/// The route of a page in the main module.
 fn page<M, F, V>(path: M, view: F) -> AnyNestedRoute
 where
     M: PossibleRouteMatch + Clone + Send + Sync + 'static,
@@ -90,7 +89,7 @@ where
     NestedRoute::new(path, move || view().into_any()).into_any_nested_route()
 }
 
-/// The page of a path, of a part of the module that comes when it is visited.
+/// The route of a page that is loaded lazily.
 fn lazy_page<P: LazyRoute + Send + Sync>(
     path: impl PossibleRouteMatch + Clone + Send + Sync + 'static,
     mode: SsrMode,

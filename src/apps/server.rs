@@ -1,4 +1,4 @@
-//! The list of applications' server halves, and what each brings to the server.
+//! The server halves of the applications.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use duplex_hub::simulation::Simulation;
 use duplex_hub::{BackgroundTask, DynTopic, TopicCommand, dyn_topic};
 use duplex_protocol::topic::TopicName;
 
-/// What the comparison counts of a node: in its state, and in front of its router.
+/// The comparison's measurements: part of the server state, and a middleware in front of the router.
 pub use super::compare::server::measure;
 use super::{arena, chat, compare, devices, echo, market, notifications, status};
 use crate::server::forms::{CommandForm, Form};
@@ -17,7 +17,7 @@ use crate::server::moderation::Moderator;
 use crate::server::state::ServerState;
 use crate::server::unread::UnreadEndpoint;
 
-/// What the operator may choose for the applications.
+/// The command-line options of the applications.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(id = "applications")]
 pub struct Options {
@@ -29,42 +29,43 @@ pub struct Options {
     pub devices: devices::server::Options,
 }
 
-/// What follows from the operator's choice.
-type ByOptions<T> = fn(&Options) -> T;
+/// A constructor from the options.
+type FromOptions<T> = fn(&Options) -> T;
 pub type Kinds = Vec<Box<dyn DynTopic>>;
 pub type Tasks = Vec<Arc<dyn BackgroundTask>>;
 pub type Simulations = Vec<Arc<dyn Simulation>>;
-/// Other servers: what each is for, and its `host:port`.
+/// Other servers: the purpose of each, and its `host:port`.
 pub type Peers = Vec<(&'static str, String)>;
+/// The commands that close a topic for good; none if the topic is unknown or cannot be closed.
 type ClosingCommands = fn(&TopicName) -> Option<Vec<TopicCommand>>;
 
-/// What an application brings to the server.
+/// The server half of an application.
 #[derive(Default)]
 pub struct AppServer {
-    /// Its kinds of topics, for a hub.
+    /// The kinds of its topics.
     pub kinds: Option<fn() -> Kinds>,
-    /// WebSocket addresses that answer each message by itself.
+    /// WebSocket endpoints that answer each message independently.
     pub endpoints: Vec<Endpoint>,
-    /// Where programs post.
+    /// Endpoints to which programs post.
     pub ingest: Vec<IngestEndpoint>,
-    /// Plain forms of its pages.
+    /// Form endpoints of its pages, which work without scripts.
     pub forms: Vec<Form>,
     pub command_forms: Vec<CommandForm>,
-    /// Where pages hear that something unread waits for their visitor.
+    /// Endpoints that notify pages of unread content.
     pub unread: Vec<UnreadEndpoint>,
     /// Other routes.
     pub routes: Option<Router<ServerState>>,
     /// Its background tasks.
-    pub tasks: Option<ByOptions<Result<Tasks, String>>>,
+    pub tasks: Option<FromOptions<Result<Tasks, String>>>,
     /// Its simulations.
-    pub simulations: Option<ByOptions<Simulations>>,
-    /// Other servers that the operator's configuration names: what each is for, and its `host:port`.
-    pub peers: Option<ByOptions<Peers>>,
-    /// What is told, and to whom, when an operator closes this topic for good; none if it is not this application's, or stays.
+    pub simulations: Option<FromOptions<Simulations>>,
+    /// Other servers that the options name.
+    pub peers: Option<FromOptions<Peers>>,
+    /// The commands that an operator's close of a topic sends.
     pub closing_commands: Option<ClosingCommands>,
 }
 
-/// What all applications bring to the server: listed once, when the server starts.
+/// The server halves of all applications; built once, at start.
 pub struct Apps([AppServer; 8]);
 
 impl Default for Apps {
@@ -83,11 +84,11 @@ impl Default for Apps {
 }
 
 impl Apps {
-    /// The kinds of topics of one hub: those of the applications, and the server's own.
+    /// The kinds of topics of a hub: those of the applications, and moderation.
     pub fn kinds(&self) -> Kinds {
-        let own = dyn_topic(Moderator::new(self.closable_topics()));
+        let moderation = dyn_topic(Moderator::new(self.closable_topics()));
         let apps = self.0.iter().filter_map(|app| app.kinds);
-        apps.flat_map(|kinds| kinds()).chain([own]).collect()
+        apps.flat_map(|kinds| kinds()).chain([moderation]).collect()
     }
 
     pub fn endpoints(&self) -> Vec<Endpoint> {
@@ -117,7 +118,7 @@ impl Apps {
 
     /// # Errors
     ///
-    /// Says which option cannot work.
+    /// Returns the option that is invalid.
     pub fn background_tasks(&self, options: &Options) -> Result<Tasks, String> {
         let tasks = self.0.iter().filter_map(|app| app.tasks);
         let tasks: Vec<_> = tasks.map(|tasks| tasks(options)).collect::<Result<_, _>>()?;
@@ -138,23 +139,23 @@ impl Apps {
         ClosableTopics(self.0.iter().filter_map(|app| app.closing_commands).collect())
     }
 
-    /// What is told, and to whom, when an operator closes this topic for good; none if it stays.
+    /// The commands that close this topic for good; none if it cannot be closed.
     pub fn closing_commands(&self, topic: &TopicName) -> Option<Vec<TopicCommand>> {
         self.closable_topics().closing_commands(topic)
     }
 
-    fn all<T: Clone>(&self, of: fn(&AppServer) -> &Vec<T>) -> Vec<T> {
-        self.0.iter().flat_map(|app| of(app).iter().cloned()).collect()
+    fn all<T: Clone>(&self, field: fn(&AppServer) -> &Vec<T>) -> Vec<T> {
+        self.0.iter().flat_map(|app| field(app).iter().cloned()).collect()
     }
 }
 
-/// Which topics an operator may close for good.
+/// The topics that an operator may close for good.
 #[derive(Debug, Clone)]
 pub struct ClosableTopics(Vec<ClosingCommands>);
 
 impl ClosableTopics {
-    /// What is told, and to whom; none if the topic stays.
+    /// The commands that close this topic; none if it cannot be closed.
     pub fn closing_commands(&self, topic: &TopicName) -> Option<Vec<TopicCommand>> {
-        self.0.iter().find_map(|closing| closing(topic))
+        self.0.iter().find_map(|commands| commands(topic))
     }
 }

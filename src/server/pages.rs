@@ -27,7 +27,7 @@ use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
 use super::{hydration, identity, limits, preferences};
 use crate::app::{App, Build, HydrationScript, InlineAssets, shell};
-use crate::apps::{FIRST_PAGE, FIRST_SCRIPT};
+use crate::apps::{HOME_PATH, HOME_SCRIPT};
 use crate::server::forms::{CommandForm, Form};
 use crate::ui::not_found::NotFoundResponder;
 use crate::ui::operator::Operator;
@@ -81,11 +81,11 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
             })));
         }
         if let Some(request) = use_context::<Parts>() {
-            if request.uri.path() == FIRST_PAGE {
+            if request.uri.path() == HOME_PATH {
                 let style = state.critical_css.clone();
                 provide_context(InlineAssets {
                     style,
-                    script: FIRST_SCRIPT,
+                    script: HOME_SCRIPT,
                 });
             }
             preferences::provide(&request.headers);
@@ -161,7 +161,7 @@ fn topic_source(visitor: PageVisitor) -> TopicSource {
 
 /// The first page is a client of any WebSocket server; all other pages connect only to this one.
 fn connect_sources(request: &Parts) -> ConnectSources<'_> {
-    if request.uri.path() == FIRST_PAGE {
+    if request.uri.path() == HOME_PATH {
         return ConnectSources::AnyWebSocket;
     }
     let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());

@@ -160,7 +160,7 @@ pub struct ServerState {
     pub simulations: Arc<[Arc<dyn Simulation>]>,
     /// Identifies the build of the front end; empty if its file names have no hashes.
     pub build: Arc<str>,
-    /// The part of the style sheet that the page [`FIRST_PAGE`](crate::apps::FIRST_PAGE) inlines.
+    /// The part of the style sheet that the page [`HOME_PATH`](crate::apps::HOME_PATH) inlines.
     pub critical_css: Option<Arc<str>>,
     /// Server-owned values that pages follow.
     pub signals: Arc<Signals>,

@@ -1,4 +1,4 @@
-//! What Duplex is, and the way of one message, in words.
+//! The about page: a description of Duplex and of the path of a message.
 
 use crate::ui::frame::NavigationEntry;
 use leptos::prelude::*;
