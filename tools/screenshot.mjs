@@ -14,10 +14,10 @@ await page.goto(url);
 const message = page.locator("textarea[name=message]");
 const count = page.locator('[data-fact="count"]');
 const numbered = Array.from({ length: 9 }, (_, index) => `message ${index + 1}`);
-const said = ["Hello!", '{"price":71.25,"symbol":"DUPLEX"}', "반갑습니다", ...numbered];
+const messages = ["Hello!", '{"price":71.25,"symbol":"DUPLEX"}', "반갑습니다", ...numbered];
 for (const card of ["journal", "round-trip"]) await page.locator(`#${card}`).scrollIntoViewIfNeeded(); // loaded when they become visible
 await count.getByText("1", { exact: true }).waitFor(); // the greeting
-for (const [index, text] of said.entries()) {
+for (const [index, text] of messages.entries()) {
   await message.fill(text);
   await message.press("Enter");
   await count.getByText(String(index + 2), { exact: true }).waitFor();

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_has_a_unit() {
+    fn durations_are_parsed() {
         assert_eq!(duration("12h"), Ok(12 * 3_600_000));
         assert_eq!(duration("4w"), Ok(28 * 86_400_000));
         for wrong in ["", "h", "12", "0d", "-1d", "1.5h", "99999999999999999999d", "1년"] {

@@ -142,9 +142,9 @@ mod tests {
         };
         let here = "http://127.0.0.1:3000";
         assert_eq!(token_for(here, &[]), None, "none is created");
-        let kept = Token::load_or_create(Path::new(data)).unwrap();
-        assert_eq!(token_for(here, &[]).as_deref(), Some(kept.as_str()));
-        assert_eq!(token_for("https://[::1]:3000", &[]).as_deref(), Some(kept.as_str()));
+        let stored = Token::load_or_create(Path::new(data)).unwrap();
+        assert_eq!(token_for(here, &[]).as_deref(), Some(stored.as_str()));
+        assert_eq!(token_for("https://[::1]:3000", &[]).as_deref(), Some(stored.as_str()));
         assert_eq!(token_for("https://duplex.example", &[]), None);
         let chosen = token_for("https://duplex.example", &["--token", "a-token-for-the-tests"]);
         assert_eq!(chosen.as_deref(), Some("a-token-for-the-tests"));

@@ -131,14 +131,14 @@ fn format_duration(seconds: u64) -> String {
 /// Revokes the tokens of `--token` and beside the data file, so that no legacy token is left, whichever the server was started with.
 fn revoke_legacy(config: &Config) -> Result<(), Box<dyn Error>> {
     let path = token::path(&config.keys());
-    let kept = match fs::read_to_string(&path) {
-        Ok(kept) => Some(kept.trim().to_owned()),
+    let stored = match fs::read_to_string(&path) {
+        Ok(stored) => Some(stored.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(format!("{}: {error}", path.display()).into()),
     };
-    let known = kept.as_deref().into_iter().chain(config.token.as_deref());
+    let known = stored.as_deref().into_iter().chain(config.token.as_deref());
     config.tokens().revoke_legacy(known)?;
-    if kept.is_some() {
+    if stored.is_some() {
         fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())

@@ -23,7 +23,7 @@ pub fn start(state: &ServerState) {
         .map(|stage| Arc::clone(stage) as Arc<dyn BackgroundTask>);
     for task in state.tasks.iter().cloned().chain(simulations) {
         let stop = state.shutdown.token();
-        let span = tracing::info_span!("feed", name = task.name());
+        let span = tracing::info_span!("task", name = task.name());
         state
             .shutdown
             .spawn(supervise(task, state.hub.clone(), stop, state.supervisor.clone()).instrument(span));

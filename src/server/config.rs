@@ -285,7 +285,7 @@ impl Config {
 
     /// The token of `--token`, or the one stored beside the data file, which is created if missing.
     pub fn token(&self) -> Result<Token, ConfigError> {
-        let kept = || {
+        let stored = || {
             Token::load_or_create(&self.keys()).map_err(|error| ConfigError::TokenFile {
                 path: token::path(&self.keys()).display().to_string(),
                 error: error.to_string(),
@@ -295,7 +295,7 @@ impl Config {
             return Ok(chosen);
         }
         match self.tokens().creates_legacy() {
-            Ok(true) => kept(),
+            Ok(true) => stored(),
             Ok(false) => Err(ConfigError::TokenRevoked),
             Err(error) => Err(ConfigError::Tokens(error.to_string())),
         }

@@ -72,7 +72,7 @@ fn no_language_breaks_a_page() {
 
 /// Every ingest endpoint makes a command of bounded size of a posted body, or an error with a reason.
 #[test]
-fn no_posted_body_breaks_an_address_for_programs() {
+fn no_posted_body_breaks_an_ingest_endpoint() {
     fuzz("posts", |bytes| {
         let Ok(body) = serde_json::from_slice::<Value>(bytes) else {
             return;
@@ -123,7 +123,7 @@ const MAX_ANSWER: usize = 64 << 10;
 
 /// Messages to the echo-like endpoints.
 #[test]
-fn no_message_makes_a_long_answer() {
+fn endpoint_responses_are_bounded() {
     fuzz("messages", |bytes| {
         for endpoint in Apps::default().endpoints() {
             let text = String::from_utf8_lossy(bytes);
@@ -149,7 +149,7 @@ fn no_message_sets_a_signal() {
 
 /// A sequence of a player's inputs.
 #[test]
-fn no_turn_breaks_a_game() {
+fn no_input_breaks_a_game() {
     let game = apps::arena::server::simulation(&apps::arena::server::Options::default());
     let hub = duplex_hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
     fuzz("turns", |bytes| {

@@ -93,12 +93,14 @@ fn no_command_breaks_a_topic() {
     for kind in Apps::default().kinds() {
         let corpus = format!("commands/{}", kind.name());
         let times = prop_oneof![4 => Just(1_000_000_u64), 1 => any::<u64>(), 1 => Just(0), 1 => Just(u64::MAX)];
-        let told = (any::<bool>(), 0..4_usize, times);
-        let commands = (sequences(&corpus, 16), prop::collection::vec(told, 16)).prop_map(|(commands, told)| {
-            let with =
-                |(bytes, (json, who, now))| (bytes, if json { Encoding::Json } else { Encoding::Postcard }, who, now);
-            commands.into_iter().zip(told).map(with).collect::<Vec<_>>()
-        });
+        let parameters = (any::<bool>(), 0..4_usize, times);
+        let commands =
+            (sequences(&corpus, 16), prop::collection::vec(parameters, 16)).prop_map(|(commands, parameters)| {
+                let with = |(bytes, (json, who, now))| {
+                    (bytes, if json { Encoding::Json } else { Encoding::Postcard }, who, now)
+                };
+                commands.into_iter().zip(parameters).map(with).collect::<Vec<_>>()
+            });
         let replayed: Vec<_> = duplex_fuzz::corpus(&corpus)
             .into_iter()
             .flat_map(|bytes| (0..4).map(move |who| (bytes.clone(), Encoding::Json, who, 1_000_000)))

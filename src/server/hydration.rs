@@ -39,9 +39,9 @@ pub fn routes() -> Router<ServerState> {
 }
 
 async fn serve(headers: HeaderMap) -> Response {
-    let kept = headers.get(header::IF_NONE_MATCH);
+    let if_none_match = headers.get(header::IF_NONE_MATCH);
     let fixed = [(header::CACHE_CONTROL, IMMUTABLE), (header::ETAG, SCRIPT.etag.as_str())];
-    if kept.is_some_and(|kept| kept.as_bytes() == SCRIPT.etag.as_bytes()) {
+    if if_none_match.is_some_and(|etag| etag.as_bytes() == SCRIPT.etag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, fixed).into_response();
     }
     let kind = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")];

@@ -316,14 +316,14 @@ mod tests {
         );
         let id = person_id(&Key::random(), &plain.secret);
         assert!(!plain.secret.contains(&id.0) && plain.secret.starts_with(SECRET_VERSION));
-        for kept in ["visitor=", "visitor=1", "visitor=ZZ", "visitor=v2.AAAA"] {
-            let issued = issue_identity(&cookies(kept), &settings(None), HTTP);
+        for value in ["visitor=", "visitor=1", "visitor=ZZ", "visitor=v2.AAAA"] {
+            let issued = issue_identity(&cookies(value), &settings(None), HTTP);
             let set = set(&issued);
-            assert!(set.len() == 2 && set[1].starts_with("arrival="), "{kept}: {set:?}");
+            assert!(set.len() == 2 && set[1].starts_with("arrival="), "{value}: {set:?}");
         }
-        for kept in [MINE, &new_secret()] {
-            let kept = cookies(&format!("visitor={kept}"));
-            assert_eq!(set(&issue_identity(&kept, &settings(None), HTTP)), [""; 0]);
+        for value in [MINE, &new_secret()] {
+            let headers = cookies(&format!("visitor={value}"));
+            assert_eq!(set(&issue_identity(&headers, &settings(None), HTTP)), [""; 0]);
         }
     }
 
@@ -369,8 +369,11 @@ mod tests {
     fn the_name_cookie_round_trips() {
         let cookie = name_cookie("김 a;b").unwrap();
         let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
-        let kept = cookies(pair);
-        assert_eq!(cookie_value(&kept, NAME_COOKIE).map(percent_decoded).unwrap(), "김 a;b");
+        let headers = cookies(pair);
+        assert_eq!(
+            cookie_value(&headers, NAME_COOKIE).map(percent_decoded).unwrap(),
+            "김 a;b"
+        );
     }
 
     #[test]

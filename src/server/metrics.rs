@@ -291,8 +291,8 @@ pub const METRICS: &[Metric] = &[
         "feed",
         "1 while the background task runs, 0 while it waits to be restarted",
         |source, out| {
-            for feed in &source.node.feeds {
-                out.sample(&[("feed", &feed.name)], feed.running.into());
+            for task in &source.node.tasks {
+                out.sample(&[("feed", &task.name)], task.running.into());
             }
         },
     ),
@@ -301,8 +301,8 @@ pub const METRICS: &[Metric] = &[
         "feed",
         "Times that the background task ended or panicked",
         |source, out| {
-            for feed in &source.node.feeds {
-                out.sample(&[("feed", &feed.name)], feed.failures);
+            for task in &source.node.tasks {
+                out.sample(&[("feed", &task.name)], task.failures);
             }
         },
     ),

@@ -70,7 +70,7 @@ fn sample(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Sample {
             uptime_seconds: now.uptime.as_secs(),
             busiest: busiest(&before.topics, &now.topics),
             kinds: kinds.collect(),
-            feeds: now.feeds.clone(),
+            tasks: now.tasks.clone(),
         },
     }
 }

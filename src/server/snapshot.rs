@@ -26,7 +26,7 @@ pub struct NodeSnapshot {
     pub refused: Vec<(&'static str, u64)>,
     pub errors: u64,
     pub warnings: u64,
-    pub feeds: Vec<TaskStatus>,
+    pub tasks: Vec<TaskStatus>,
     pub process: ProcessStats,
 }
 
@@ -45,7 +45,7 @@ impl NodeSnapshot {
             refused: state.quotas.refused(),
             errors: state.error_counter.errors(),
             warnings: state.error_counter.warnings(),
-            feeds: state.supervisor.read(),
+            tasks: state.supervisor.read(),
             process: ProcessStats::read(),
         }
     }

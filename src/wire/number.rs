@@ -201,9 +201,9 @@ impl Digits {
     }
 
     fn round(mut self, digits: i32) -> Self {
-        let kept = digits.max(1) as usize;
-        let up = self.digits.get(kept).is_some_and(|digit| *digit >= b'5');
-        self.digits.truncate(kept);
+        let keep = digits.max(1) as usize;
+        let up = self.digits.get(keep).is_some_and(|digit| *digit >= b'5');
+        self.digits.truncate(keep);
         if up {
             let nines = self.digits.iter().rev().take_while(|digit| **digit == b'9').count();
             self.digits.truncate(self.digits.len() - nines);

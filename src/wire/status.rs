@@ -88,7 +88,8 @@ pub struct Detail {
     pub busiest: Vec<BusyTopic>,
     /// Statistics of the log by kind; refreshed less often.
     pub kinds: Vec<StoredKind>,
-    pub feeds: Vec<TaskStatus>,
+    #[serde(rename = "feeds")]
+    pub tasks: Vec<TaskStatus>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

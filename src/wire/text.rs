@@ -59,7 +59,7 @@ fn is_base(c: char) -> bool {
 /// Removes combining marks without a base, and those beyond [`MARKS`] on one base.
 fn limit_marks(typed: &str) -> String {
     let mut marks = None;
-    let kept = |c: &char| {
+    let keep = |c: &char| {
         if !is_mark(*c) {
             // An invisible character, such as a joiner, neither is a base nor ends one.
             if !is_invisible(*c) && !is_bidi_control(*c) {
@@ -70,7 +70,7 @@ fn limit_marks(typed: &str) -> String {
         marks = marks.map(|count| count + 1);
         marks.is_some_and(|count| count <= MARKS)
     };
-    typed.chars().filter(kept).collect()
+    typed.chars().filter(keep).collect()
 }
 
 const JOINER: char = '\u{200d}';
@@ -190,8 +190,8 @@ pub fn isolated(text: &str) -> Cow<'_, str> {
 /// characters and bidi controls.
 pub fn multi_line(typed: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let kept = |c: &char| (!c.is_control() || matches!(c, '\n' | '\t')) && !turns(*c);
-    let text: String = limit_marks(typed).chars().filter(kept).collect();
+    let keep = |c: &char| (!c.is_control() || matches!(c, '\n' | '\t')) && !turns(*c);
+    let text: String = limit_marks(typed).chars().filter(keep).collect();
     if is_blank(&text) {
         return String::new();
     }

@@ -174,11 +174,11 @@ fn write(path: &Path, text: &[u8]) -> io::Result<()> {
         file.write_all(text)?;
         file.sync_all()
     });
-    let kept = written.and_then(|()| fs::rename(&draft, path));
-    if kept.is_err() {
+    let renamed = written.and_then(|()| fs::rename(&draft, path));
+    if renamed.is_err() {
         let _ = fs::remove_file(&draft);
     }
-    kept
+    renamed
 }
 
 fn private() -> OpenOptions {

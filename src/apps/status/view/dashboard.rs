@@ -202,7 +202,7 @@ fn background_tasks_table(state: ReadSignal<Status>) -> AnyView {
             }
         };
         state.with(|state| {
-            let feeds = state.detail.feeds.iter();
+            let feeds = state.detail.tasks.iter();
             feeds
                 .map(|feed| vec![feed.name.clone(), word(feed.running).to_owned(), grouped(feed.failures)])
                 .collect()
