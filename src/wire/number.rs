@@ -10,7 +10,7 @@
 use super::text::{is_bidi_control, is_invisible};
 
 /// Longest input in characters.
-const LONGEST: usize = 60;
+const MAX_CHARS: usize = 60;
 /// The zeros of the supported sets of digits.
 const ZEROS: [char; 7] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{e50}', '\u{ff10}'];
 
@@ -43,7 +43,7 @@ pub fn parse(typed: &str) -> ParsedNumber {
 
 /// A number in the notation of programs, such as `-1234.5e-3`; `None` if the text is not a number or is ambiguous.
 pub fn normalize(typed: &str) -> Option<String> {
-    if typed.chars().count() > LONGEST {
+    if typed.chars().count() > MAX_CHARS {
         return None;
     }
     let visible = typed.chars().filter(|c| !is_bidi_control(*c) && !is_invisible(*c));

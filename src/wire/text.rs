@@ -152,9 +152,9 @@ fn subdivision_tags(rest: &[char]) -> usize {
     }
 }
 
-/// At most the first `most` characters, without splitting a grapheme cluster.
-pub fn truncate(text: &str, most: usize) -> &str {
-    let Some((end, _)) = text.char_indices().nth(most) else {
+/// At most the first `max_chars` characters, without splitting a grapheme cluster.
+pub fn truncate(text: &str, max_chars: usize) -> &str {
+    let Some((end, _)) = text.char_indices().nth(max_chars) else {
         return text.trim_end();
     };
     text[..unicode::boundary(text, end)].trim_end_matches(|c: char| c == JOINER || c.is_whitespace())
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn grapheme_clusters_are_not_split() {
-        for (text, most, left) in [
+        for (text, max, left) in [
             ("abc", 2, "ab"),
             ("ab c", 3, "ab"),
             (&*format!("a{FAMILY}"), 4, "a"),
@@ -279,7 +279,7 @@ mod tests {
             ("ก\u{e33}", 1, ""),
             ("1\u{fe0f}\u{20e3}", 2, ""),
         ] {
-            assert_eq!(truncate(text, most), left, "{text} {most}");
+            assert_eq!(truncate(text, max), left, "{text} {max}");
         }
         for (text, one) in [
             ("한글", "한"),
@@ -333,12 +333,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sanitising_is_idempotent_and_leaves_no_hidden_character(typed in "\\PC{0,20}|[a \u{200d}\u{fe0f}👩❤🏴1\u{20e3}\u{e0061}-\u{e0063}\u{e007f}\u{202e}]{0,20}", most in 0..24_usize) {
+        fn sanitising_is_idempotent_and_leaves_no_hidden_character(typed in "\\PC{0,20}|[a \u{200d}\u{fe0f}👩❤🏴1\u{20e3}\u{e0061}-\u{e0063}\u{e007f}\u{202e}]{0,20}", max in 0..24_usize) {
             let line = single_line(&typed);
             prop_assert!(!line.chars().any(|c| c.is_control() || is_bidi_control(c)));
             prop_assert_eq!(single_line(&line), line.as_str());
-            let short = truncate(&line, most);
-            prop_assert!(short.chars().count() <= most);
+            let short = truncate(&line, max);
+            prop_assert!(short.chars().count() <= max);
             prop_assert_eq!(single_line(short), short);
             prop_assert_eq!(multi_line(&multi_line(&typed)), multi_line(&typed));
         }

@@ -6,20 +6,20 @@ use crate::wire::text;
 use duplex_protocol::person::MAX_NAME;
 
 /// Characters of a line that are examined.
-const LONGEST: usize = 4_096;
+const MAX_CHARS: usize = 4_096;
 
 /// A visitor's name; empty if nothing visible is left.
 pub fn tidy_name(typed: &str) -> String {
     tidy_line(typed, MAX_NAME)
 }
 
-/// One line of at most `most` characters.
-pub fn tidy_line(typed: &str, most: usize) -> String {
+/// One line of at most `max_chars` characters.
+pub fn tidy_line(typed: &str, max_chars: usize) -> String {
     // Bounds the work for a long text of hidden characters.
-    let typed: String = typed.chars().take(LONGEST).collect();
+    let typed: String = typed.chars().take(MAX_CHARS).collect();
     let composed: String = text::single_line(&typed).nfc().collect();
     // Composition may shorten the line.
-    text::truncate(&text::single_line(&composed), most).to_owned()
+    text::truncate(&text::single_line(&composed), max_chars).to_owned()
 }
 
 /// A text of several lines, of any length.

@@ -62,7 +62,7 @@ async fn offline_backups_and_restores_include_the_journal_of_a_killed_server() {
         &at("empty.db"),
         &["--site", minimal_site(folder.path()).to_str().unwrap(), "doctor"],
     );
-    assert!(stdout(&empty).contains("is made at the first start"), "{empty:?}");
+    assert!(stdout(&empty).contains("is created at the first start"), "{empty:?}");
     Sqlite::open(&at("empty.db")).unwrap();
     assert!(
         run(folder.path(), &["restore", &path("empty.db"), "--force"])
