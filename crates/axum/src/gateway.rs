@@ -201,7 +201,7 @@ impl Gateway {
     /// Counts a connection towards [`Settings::max_connections`].
     pub(crate) fn count_connection(&self) -> Result<ConnectionGuard, Problem> {
         let counted = self.counters.open_connection(self.settings.max_connections as u64);
-        counted.ok_or_else(|| Problem::unavailable("The server has as many connections as it may."))
+        counted.ok_or_else(|| Problem::unavailable("The server has reached its connection limit."))
     }
 }
 

@@ -24,11 +24,11 @@ use duplex_hub::quota::LogThrottle;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HostError {
-    #[error("A request names one host, in its Host header or by :authority.")]
+    #[error("A request must name one host, in its Host header or in :authority.")]
     Malformed,
-    #[error("This server does not answer under this name. Its operator allows the name by --public-url.")]
+    #[error("This server does not serve this host. Its operator can allow it with --public-url.")]
     Unknown,
-    #[error("This server does not answer under this name, but as {0} (--public-url).")]
+    #[error("This server does not serve this host, but {0} (--public-url).")]
     NotPublic(Origin),
 }
 

@@ -165,7 +165,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
 /// The reason for which a request is refused for its origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OriginError {
-    #[error("the Origin header is not an origin that could be compared")]
+    #[error("the Origin header is opaque or malformed")]
     Opaque,
     #[error("the origin {0} is neither this server's own nor on its list (--public-url, --origin)")]
     Unlisted(Origin),

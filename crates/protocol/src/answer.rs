@@ -13,16 +13,16 @@ pub enum Denied {
     #[error("there is no such topic")]
     Unknown,
     /// The visitor may not read the topic, or may not write to it.
-    #[error("this topic is not for you")]
+    #[error("you may not use this topic")]
     Forbidden,
     /// The session is already subscribed to [`MAX_SUBSCRIPTIONS`] topics.
     #[error("a session has at most {MAX_SUBSCRIPTIONS} topics")]
     TooMany,
     /// The topic's log failed.
-    #[error("the topic cannot be reached now")]
+    #[error("the topic is unavailable")]
     Unavailable,
     /// The node is at its limit of open topics.
-    #[error("the node has as many topics as it may")]
+    #[error("the node is at its limit of topics")]
     Full,
 }
 
@@ -71,7 +71,7 @@ pub enum Rejection {
     #[error("a command has at most {MAX_COMMAND} bytes")]
     TooLarge,
     /// The sender exceeds a rate limit.
-    #[error("too many commands; again in {retry_after_ms} ms")]
+    #[error("too many commands; retry in {retry_after_ms} ms")]
     TooFast {
         /// Milliseconds after which the command may be sent again.
         retry_after_ms: u32,
@@ -80,7 +80,7 @@ pub enum Rejection {
     #[error("the disk is full")]
     StorageFull,
     /// The topic's log failed.
-    #[error("the log cannot be reached now")]
+    #[error("the log is unavailable")]
     Unavailable,
     /// The time in the command's id is older than the topic's deduplication window. The client may send the command with a new id
     /// of the time `now_ms`; unless `no_effect` is set, only if the command's effect is absent from the state.
@@ -92,7 +92,7 @@ pub enum Rejection {
         now_ms: u64,
     },
     /// The time in the command's id is ahead of the topic's clock. The command had no effect.
-    #[error("the time in the command's id lies ahead of the server's clock")]
+    #[error("the time in the command's id is ahead of the server's clock")]
     IdTooNew {
         /// The topic's clock, in milliseconds since the Unix epoch.
         now_ms: u64,

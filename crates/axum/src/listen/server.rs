@@ -25,7 +25,7 @@ pub struct Server {
 impl Server {
     /// A server of `router`. It answers health checks ([`health::routes`]) on a thread of its own, however busy the other threads are.
     pub fn new(router: Router, gateway: Gateway) -> Self {
-        let full = async || Problem::unavailable("The server has as many connections as it may.").into_response();
+        let full = async || Problem::unavailable("The server has reached its connection limit.").into_response();
         Self {
             health: health::routes(gateway.clone()).fallback(full),
             max_connections: gateway.settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET),

@@ -41,7 +41,7 @@ pub(super) struct SessionHandler {
     /// Commands in flight and their sizes, started in the order of their arrival.
     commands: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
     command_bytes: usize,
-    /// Pending pending_subscribes, at most one for each topic: a state is encoded when the peer has read the frames before it.
+    /// Subscribes without a verdict, at most one for each topic: a state is encoded when the peer has read the frames before it.
     pending_subscribes: VecDeque<(TopicName, Option<Cursor>)>,
     /// The rate of verdicts, in bytes.
     verdict_bytes: Bucket,
@@ -313,7 +313,7 @@ impl ConnectionHandler for SessionHandler {
         end.into()
     }
 
-    /// Clients are told to reconnect spread over time, when another node serves.
+    /// Tells clients to reconnect, spread over time, when another node serves.
     fn on_shutdown(&mut self, out: &mut Vec<Message>) -> CloseFrame {
         self.close(Closing::Draining, reconnect_ms(&self.id), out);
         CloseFrame::new(code::RESTART, "the server is going away; come back")
