@@ -66,11 +66,11 @@ pub const UNREAD_EVENTS_PATH: &str = notifications::wire::NEWS;
 pub const HOME_PATH: &str = "/";
 
 /// The inline script of the home page, which runs before everything else.
-pub const HOME_SCRIPT: &str = echo::BEGIN;
+pub const HOME_SCRIPT: &str = echo::PRECONNECT_SCRIPT;
 
 /// The part of the home page that hydrates first.
 pub fn home_page_island() -> AnyView {
-    echo::early()
+    echo::island()
 }
 
 #[component(transparent)]

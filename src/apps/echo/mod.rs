@@ -1,12 +1,12 @@
-//! The echo page: the article's `useEffect` page and its API route. Opens one socket on mount, closes it on cleanup, and
-//! shows everything that passes.
+//! The echo page: the article's `useEffect` page and its API route. Opens one socket on mount, closes it on cleanup, and shows
+//! every message and event.
 
-pub mod content;
-pub mod model;
+pub mod hex;
+pub mod journal;
 pub mod round_trips;
 #[cfg(feature = "ssr")]
 pub mod server;
-mod session;
+mod state;
 mod view;
 pub mod wire;
 
@@ -16,12 +16,12 @@ use leptos_meta::{Meta, Title};
 use leptos_router::path;
 
 use self::{
-    session::Session,
+    state::EchoState,
     view::{
         composer::Composer,
         connection::{ADDRESSES, Connection},
         http::HttpForm,
-        later::Later,
+        lazy::LazyPart,
     },
     wire::{ECHO_PATH, SOCKET_PATH},
 };
@@ -32,8 +32,9 @@ use crate::ui::{
     text::{page_title, t, text_key},
 };
 
-/// In the HTML of the page: begins to open its socket, with a trace as `session.rs` makes them, which takes it over.
-pub const BEGIN: &str = include_str!("begin.js");
+/// The script in the page's HTML that opens the socket before the wasm module is loaded, with a trace id as `state.rs` makes them;
+/// the page's state then adopts the socket.
+pub const PRECONNECT_SCRIPT: &str = include_str!("preconnect.js");
 
 pub const APP: super::App = super::App {
     page: || super::page(path!("/"), EchoPage),
@@ -57,7 +58,7 @@ pub fn EchoPage() -> impl IntoView {
             <noscript inner_html=t!(echo.no_script)></noscript>
         </div>
         <div class="grid">
-            <Island view=early/>
+            <Island view=island/>
             <HttpForm/>
         </div>
         <datalist id=ADDRESSES>
@@ -67,27 +68,27 @@ pub fn EchoPage() -> impl IntoView {
     }
 }
 
-/// The socket and what is done with it; what shows more of it comes when it is seen.
-pub fn early() -> AnyView {
-    let session = Session::start();
+/// The island that hydrates first: the socket and its controls. The other cards load when they become visible.
+pub fn island() -> AnyView {
+    let echo = EchoState::new();
     view! {
-        <Connection session/>
-        <Composer session/>
+        <Connection echo/>
+        <Composer echo/>
         <LazyCard
             id="journal"
             class="wide"
             title=text_key!(echo.journal)
-            content=Later::Journal.of(session)
+            content=LazyPart::Journal.content(echo)
         />
         <LazyCard
             id="round-trip"
             title=text_key!(echo.round_trip)
-            content=Later::RoundTrip.of(session)
+            content=LazyPart::RoundTrip.content(echo)
         />
         <LazyCard
             id="handshake"
             title=text_key!(echo.handshake)
-            content=Later::Handshake.of(session)
+            content=LazyPart::Handshake.content(echo)
         />
     }
     .into_any()
@@ -99,10 +100,10 @@ mod tests {
     use duplex_protocol::handshake::TRACE_PARAMETER;
 
     #[test]
-    fn the_page_begins_with_the_socket_that_the_session_takes_over() {
+    fn the_preconnect_script_opens_the_socket_that_the_page_adopts() {
         assert!(
-            BEGIN.contains(&format!("{SOCKET_PATH}?{TRACE_PARAMETER}=${{trace}}`")),
-            "{BEGIN}"
+            PRECONNECT_SCRIPT.contains(&format!("{SOCKET_PATH}?{TRACE_PARAMETER}=${{trace}}`")),
+            "{PRECONNECT_SCRIPT}"
         );
     }
 }

@@ -1,13 +1,13 @@
-//! The round trips found among the messages of a connection that echoes, and their figures. Pure: the caller brings the clock.
+//! Round-trip times of an echoing connection, and their statistics. Pure: the caller passes the times.
 
 use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use super::model::Content;
+use super::journal::Content;
 
-/// Pairs what was sent with what came back, in order. A message that no later answer matches is passed over.
+/// Pairs sent messages with their echoes, in order. A message whose echo never arrives is skipped.
 #[derive(Debug, Default)]
 pub struct RoundTrips {
     pending: VecDeque<(f64, Fingerprint)>,
@@ -16,9 +16,9 @@ pub struct RoundTrips {
 }
 
 impl RoundTrips {
-    /// Sent messages that wait for their answer; the oldest gives way.
+    /// The largest number of sent messages without an echo; the oldest is dropped.
     const MAX_PENDING: usize = 1_000;
-    /// The measurements that the chart and the figures are made of.
+    /// The number of recent measurements for the chart and the statistics.
     pub const RECENT: usize = 120;
 
     pub fn sent(&mut self, at: f64, content: &Content) {
@@ -28,7 +28,7 @@ impl RoundTrips {
         self.pending.push_back((at, fingerprint(content, "")));
     }
 
-    /// The milliseconds since the message was sent that `content` answers: its echo, with or without `prefix`.
+    /// Records a received message; returns the milliseconds since its original was sent, if it is an echo, with or without `prefix`.
     pub fn received(&mut self, at: f64, content: &Content, prefix: &str) -> Option<f64> {
         let plain = fingerprint(content, "");
         let stripped = fingerprint(content, prefix);
@@ -46,8 +46,8 @@ impl RoundTrips {
         Some(elapsed)
     }
 
-    /// A new connection answers nothing that the old one was sent.
-    pub fn forget_pending(&mut self) {
+    /// Clears the pending messages, as a new connection does not echo what the last one was sent.
+    pub fn clear_pending(&mut self) {
         self.pending.clear();
     }
 
@@ -55,12 +55,12 @@ impl RoundTrips {
         self.recent.iter().copied()
     }
 
-    pub fn figures(&self) -> Option<Figures> {
+    pub fn stats(&self) -> Option<RoundTripStats> {
         let mut sorted: Vec<f64> = self.recent().collect();
         sorted.sort_by(f64::total_cmp);
         let (&min, &max) = (sorted.first()?, sorted.last()?);
         let last = *self.recent.back()?;
-        Some(Figures {
+        Some(RoundTripStats {
             count: self.count,
             last,
             min,
@@ -71,9 +71,9 @@ impl RoundTrips {
     }
 }
 
-/// Of the recent round trips, in milliseconds; `count` is of all.
+/// Statistics of the recent round trips, in milliseconds; `count` is the number of all.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figures {
+pub struct RoundTripStats {
     pub count: u64,
     pub last: f64,
     pub min: f64,
@@ -88,10 +88,10 @@ fn nearest_rank(sorted: &[f64], share: f64) -> f64 {
     sorted[rank.clamp(1, sorted.len()) - 1]
 }
 
-/// Stands for a content that may be large: nothing but equality is asked of it.
+/// The length and hash of a content, which may be large, to compare it for equality.
 type Fingerprint = (usize, u64);
 
-/// Of the content without `prefix`, where it has it.
+/// The fingerprint of the content without `prefix`.
 fn fingerprint(content: &Content, prefix: &str) -> Fingerprint {
     let (opcode, bytes) = match content {
         Content::Text(text) | Content::Note(text) => (1, text.strip_prefix(prefix).unwrap_or(text).as_bytes()),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_trip_is_found_through_the_prefix_and_past_unanswered_messages() {
+    fn echoes_are_matched_with_a_prefix_and_past_lost_messages() {
         let mut trips = RoundTrips::default();
         trips.sent(0.0, &text("lost"));
         trips.sent(10.0, &text("hello"));
@@ -120,11 +120,8 @@ mod tests {
         assert_eq!(trips.received(16.0, &text("re: lost"), "re: "), None);
         trips.sent(20.0, &Content::Binary(vec![1]));
         assert_eq!(trips.received(23.0, &Content::Binary(vec![1]), "re: "), Some(3.0));
-        let figures = trips.figures().unwrap();
-        assert_eq!(
-            (figures.count, figures.last, figures.min, figures.max),
-            (2, 3.0, 3.0, 5.0)
-        );
+        let stats = trips.stats().unwrap();
+        assert_eq!((stats.count, stats.last, stats.min, stats.max), (2, 3.0, 3.0, 5.0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The echo page's server half: two endpoints and the plain form. Each message is answered by itself; nothing is remembered.
+//! The echo page's server half: two stateless endpoints and the plain form.
 
 use crate::apps::server::AppServer;
 use leptos::prelude::provide_context;

@@ -1,17 +1,17 @@
-//! What the echo page and the server agree on.
+//! The wire types of the echo page: its paths, its texts and its HTTP form.
 
 use serde::{Deserialize, Serialize};
 
-/// Answers a text with [`REPLY_PREFIX`] before it, and bytes with the same bytes.
+/// The endpoint that answers a text with [`REPLY_PREFIX`] before it, and bytes with the same bytes.
 pub const SOCKET_PATH: &str = "/api/socket";
-/// Answers every message with the same message.
+/// The endpoint that answers every message with the same message.
 pub const ECHO_PATH: &str = "/api/echo";
 
-/// What the page says when its socket opens.
+/// The text that the page sends when its socket opens.
 pub const GREETING: &str = "안녕하세요 서버!";
 pub const REPLY_PREFIX: &str = "서버 응답: ";
 
-/// The echo over plain HTTP: what was posted and what came back.
+/// The echo over plain HTTP: the posted text and the reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpEcho {
     pub said: String,

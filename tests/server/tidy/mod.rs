@@ -88,7 +88,7 @@ fn pages_measure_time_with_the_monotonic_clock() {
         "apps/compare/measure/run.rs",
         "apps/compare/measure/stale.rs",
         "apps/devices/view/clock.rs",
-        "apps/echo/session.rs",
+        "apps/echo/state.rs",
         "apps/notifications/view/desk.rs",
         "crates/leptos/src/runtime/clock.rs",
         "ui/clock.rs",

@@ -1,4 +1,4 @@
-//! Sending: text, bytes typed as hex, and files.
+//! The composer: sends text, bytes typed as hex, and files.
 
 use leptos::{
     ev::{Event, KeyboardEvent, SubmitEvent},
@@ -10,8 +10,8 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
 use super::{
-    super::{content::parse_hex, session::Session},
-    words::{self, NotSent},
+    super::{hex, state::EchoState},
+    labels::{self, NotSent},
 };
 use crate::{
     i18n::*,
@@ -23,38 +23,38 @@ use crate::{
 };
 use duplex_leptos::socket::Payload;
 
-/// A larger file is not read: it would only fill the browser's send buffer.
+/// The largest file that is read, in bytes; a larger one would only fill the browser's send buffer.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 #[component]
-pub fn Composer(session: Session) -> impl IntoView {
+pub fn Composer(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
     let problem = RwSignal::new(None::<NotSent>);
-    let line = optional_text(move || problem.get().map(|why| words::not_sent(i18n.get_locale(), &why)));
+    let line = optional_text(move || problem.get().map(|why| labels::not_sent(i18n.get_locale(), &why)));
     view! {
         <Card id="compose" title=text_key!(echo.compose)>
-            <TextForm session problem/>
+            <TextForm echo problem/>
             <p class="problem" role="alert">{line}</p>
             <div class="row">
-                <HexForm session problem/>
-                <FilePicker session problem/>
+                <HexForm echo problem/>
+                <FilePicker echo problem/>
             </div>
         </Card>
     }
 }
 
-/// Sends, and keeps what was typed when it could not be sent.
-fn send(session: Session, problem: RwSignal<Option<NotSent>>, payload: Payload) -> bool {
-    let sent = session.socket.send(payload);
+/// Sends a payload; returns false if it could not be sent, so that the input is kept.
+fn send(echo: EchoState, problem: RwSignal<Option<NotSent>>, payload: Payload) -> bool {
+    let sent = echo.socket.send(payload);
     problem.set(sent.clone().err().map(NotSent::Socket));
     sent.is_ok()
 }
 
 #[component]
-fn TextForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
+fn TextForm(echo: EchoState, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
     let typed = RwSignal::new(String::new());
     let submit = move || {
-        if send(session, problem, Payload::Text(typed.get_untracked())) {
+        if send(echo, problem, Payload::Text(typed.get_untracked())) {
             typed.set(String::new());
         }
     };
@@ -87,15 +87,15 @@ fn TextForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVi
 }
 
 #[component]
-fn HexForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
-    let hex = RwSignal::new(String::new());
+fn HexForm(echo: EchoState, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
+    let digits = RwSignal::new(String::new());
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
-        match hex.with_untracked(|hex| parse_hex(hex)) {
+        match digits.with_untracked(|digits| hex::decode(digits)) {
             Err(error) => problem.set(Some(NotSent::Hex(error))),
             Ok(bytes) => {
-                if send(session, problem, Payload::Binary(bytes)) {
-                    hex.set(String::new());
+                if send(echo, problem, Payload::Binary(bytes)) {
+                    digits.set(String::new());
                 }
             }
         }
@@ -110,7 +110,7 @@ fn HexForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVie
                     autocomplete="off"
                     spellcheck="false"
                     placeholder=t!(echo.hex_hint)
-                    bind:value=hex
+                    bind:value=digits
                 />
             </label>
             <button class="button" type="submit">{t!(echo.send_hex)}</button>
@@ -119,19 +119,19 @@ fn HexForm(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoVie
 }
 
 #[component]
-fn FilePicker(session: Session, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
+fn FilePicker(echo: EchoState, problem: RwSignal<Option<NotSent>>) -> impl IntoView {
     let picker = NodeRef::<html::Input>::new();
     let picked = move |_: Event| {
         let Some(input) = picker.get_untracked() else { return };
         let Some(file) = input.files().and_then(|files| files.get(0)) else {
             return;
         };
-        // The same file may be picked again.
+        // Lets the visitor pick the same file again.
         input.set_value("");
         spawn_local(async move {
             match read(&file).await {
                 Ok(bytes) => {
-                    send(session, problem, Payload::Binary(bytes));
+                    send(echo, problem, Payload::Binary(bytes));
                 }
                 Err(why) => problem.set(Some(why)),
             }

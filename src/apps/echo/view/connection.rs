@@ -1,8 +1,8 @@
-//! The connection: where to, its state, opening and closing it.
+//! The connection's card: its address and state, and the forms that open and close it.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
-use super::{super::session::Session, ending::Ending, words};
+use super::{super::state::EchoState, close_status::CloseStatus, labels};
 use crate::{
     i18n::*,
     ui::{
@@ -14,45 +14,44 @@ use crate::{
 use duplex_leptos::socket::{SocketError, SocketState};
 use duplex_protocol::code;
 
-/// The list of addresses that the field offers; it stands outside of what comes to life early, to which a kind of element more
-/// is a kilobyte more.
+/// The id of the field's address list. The list is outside the island that hydrates first, where one more kind of element costs
+/// another kilobyte.
 pub const ADDRESSES: &str = "addresses";
 
 #[component]
-pub fn Connection(session: Session) -> impl IntoView {
+pub fn Connection(echo: EchoState) -> impl IntoView {
     view! {
         <Card id="connection" title=text_key!(echo.connection)>
-            <StateBadge session/>
-            <OpenForm session/>
-            <CloseForm session/>
-            <Settings session/>
+            <StateBadge echo/>
+            <OpenForm echo/>
+            <CloseForm echo/>
+            <Settings echo/>
         </Card>
     }
 }
 
 #[component]
-fn StateBadge(session: Session) -> impl IntoView {
+fn StateBadge(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
-    let state = session.socket.state;
-    let word = dynamic_text(move || state.with(named).1(i18n.get_locale()).to_owned());
+    let state = echo.socket.state;
+    let label = dynamic_text(move || state.with(state_label).1(i18n.get_locale()).to_owned());
     let error = optional_text(move || {
-        session
-            .socket
+        echo.socket
             .error
             .get()
-            .map(|error| words::error(i18n.get_locale(), &error))
+            .map(|error| labels::error(i18n.get_locale(), &error))
     });
     view! {
-        <div class="state" role="status" data-state=dynamic_text(move || state.with(named).0.to_owned())>
-            <p class="state-word"><span class="dot" aria-hidden="true"></span>{word}</p>
-            <Ending session/>
+        <div class="state" role="status" data-state=dynamic_text(move || state.with(state_label).0.to_owned())>
+            <p class="state-word"><span class="dot" aria-hidden="true"></span>{label}</p>
+            <CloseStatus echo/>
             <p class="problem">{error}</p>
         </div>
     }
 }
 
-/// For the style sheet, and for the visitor.
-fn named(state: &SocketState) -> (&'static str, TextKey) {
+/// The state's keyword for the style sheet, and its text for the visitor.
+fn state_label(state: &SocketState) -> (&'static str, TextKey) {
     match state {
         SocketState::Connecting => ("connecting", text_key!(echo.state_connecting)),
         SocketState::Open { .. } => ("open", text_key!(echo.state_open)),
@@ -62,10 +61,10 @@ fn named(state: &SocketState) -> (&'static str, TextKey) {
 }
 
 #[component]
-fn OpenForm(session: Session) -> impl IntoView {
+fn OpenForm(echo: EchoState) -> impl IntoView {
     let connect = move |event: SubmitEvent| {
         event.prevent_default();
-        session.socket.open();
+        echo.socket.open();
     };
     view! {
         <form class="row" on:submit=connect>
@@ -78,7 +77,7 @@ fn OpenForm(session: Session) -> impl IntoView {
                     spellcheck="false"
                     inputmode="url"
                     placeholder=t!(echo.address_hint)
-                    bind:value=session.address
+                    bind:value=echo.address
                 />
             </label>
             <button class="button primary" type="submit">{t!(echo.connect)}</button>
@@ -87,25 +86,24 @@ fn OpenForm(session: Session) -> impl IntoView {
 }
 
 #[component]
-fn CloseForm(session: Session) -> impl IntoView {
+fn CloseForm(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
     let code = RwSignal::new(code::NORMAL.to_string());
     let reason = RwSignal::new(String::new());
-    let refused = RwSignal::new(None::<SocketError>);
+    let close_error = RwSignal::new(None::<SocketError>);
     let can_close = move || {
-        session
-            .socket
+        echo.socket
             .state
             .with(|state| matches!(state, SocketState::Connecting | SocketState::Open { .. }))
     };
     let disconnect = move |event: SubmitEvent| {
         event.prevent_default();
-        // What is no number at all is refused like any other code that a page may not use.
+        // An invalid number is refused like any other code that a page may not use.
         let code = number::parse_u32(&code.get_untracked()).and_then(|code| u16::try_from(code).ok());
         let code = code.unwrap_or(0);
-        refused.set(session.socket.close(code, &reason.get_untracked()).err());
+        close_error.set(echo.socket.close(code, &reason.get_untracked()).err());
     };
-    let problem = optional_text(move || refused.get().map(|error| words::error(i18n.get_locale(), &error)));
+    let problem = optional_text(move || close_error.get().map(|error| labels::error(i18n.get_locale(), &error)));
     view! {
         <form class="row" on:submit=disconnect>
             <label class="field narrow">
@@ -123,15 +121,15 @@ fn CloseForm(session: Session) -> impl IntoView {
 }
 
 #[component]
-fn Settings(session: Session) -> impl IntoView {
+fn Settings(echo: EchoState) -> impl IntoView {
     view! {
         <div class="switches" role="group" aria-label=t!(echo.settings)>
             <label class="switch">
-                <input type="checkbox" role="switch" name="reconnect" bind:checked=session.reconnect/>
+                <input type="checkbox" role="switch" name="reconnect" bind:checked=echo.reconnect/>
                 <span>{t!(echo.reconnect)}</span>
             </label>
             <label class="switch">
-                <input type="checkbox" role="switch" name="greet" bind:checked=session.greet/>
+                <input type="checkbox" role="switch" name="greet" bind:checked=echo.greet/>
                 <span>{t!(echo.greet)}</span>
             </label>
             <label class="field">
@@ -141,7 +139,7 @@ fn Settings(session: Session) -> impl IntoView {
                     autocomplete="off"
                     spellcheck="false"
                     placeholder=t!(echo.protocols_hint)
-                    bind:value=session.protocols
+                    bind:value=echo.protocols
                 />
             </label>
         </div>

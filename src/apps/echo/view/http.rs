@@ -1,4 +1,4 @@
-//! The same echo over plain HTTP: a form that needs no script.
+//! The echo over plain HTTP: a form that works without scripts.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::ui::{
 
 #[component]
 pub fn HttpForm() -> impl IntoView {
-    // The server that answered a form knows its echo; the browser gets it with the page.
+    // The server knows the echo while it renders the form's response; the browser gets it with the page.
     let echo = SharedValue::new(use_context::<HttpEcho>).into_inner();
     let answer = echo.map(|HttpEcho { said, reply }| {
         view! {

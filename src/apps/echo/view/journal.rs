@@ -1,4 +1,4 @@
-//! Every event of the socket: filtered, paused, cleared, exported, and each in full when chosen.
+//! The journal's table: filters, pauses, clears and exports entries, and shows a selected one in full.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use wasm_bindgen::JsValue;
 
 use super::{
     super::{
-        model::{Content, Entry, Filter, Show},
-        session::Session,
+        journal::{Content, Entry, Filter, KindFilter},
+        state::EchoState,
     },
-    words,
+    labels,
 };
 use crate::{
     i18n::*,
@@ -23,18 +23,18 @@ use crate::{
     },
 };
 
-/// The most that the detail shows of one content: more would make the page slow, and the export has it all.
-const DETAIL_BYTES: usize = 64 * 1024;
-/// Characters of a content in its row.
-const PREVIEW: usize = 160;
+/// The largest part of a content that the detail shows, in bytes: more would slow the page down. The export has all of it.
+const MAX_DETAIL_BYTES: usize = 64 * 1024;
+/// The number of characters of a content in its row.
+const MAX_PREVIEW: usize = 160;
 
 #[component]
-pub fn JournalTable(session: Session) -> impl IntoView {
+pub fn JournalTable(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
-    let chosen = RwSignal::new(None);
-    let journal = session.journal;
+    let selected = RwSignal::new(None);
+    let journal = echo.journal;
     let len = Memo::new(move |_| {
-        session.changed.track();
+        echo.changed.track();
         journal.with_value(|journal| journal.len())
     });
     let empty = optional_text(move || {
@@ -50,7 +50,7 @@ pub fn JournalTable(session: Session) -> impl IntoView {
         None => ().into_any(),
     };
     view! {
-        <Toolbar session/>
+        <Toolbar echo/>
         <div class="journal">
             <div class="journal-rows">
                 <ColumnNames/>
@@ -59,12 +59,12 @@ pub fn JournalTable(session: Session) -> impl IntoView {
                     len
                     id_at=move |index| journal.with_value(|journal| journal.row(index)).map(|entry| entry.id)
                     cells
-                    version=session.changed
-                    chosen
+                    version=echo.changed
+                    chosen=selected
                 />
                 <p class="hint">{empty}</p>
             </div>
-            <Detail session chosen/>
+            <Detail echo selected/>
         </div>
     }
 }
@@ -94,7 +94,7 @@ fn Cells(entry: Arc<Entry>) -> impl IntoView {
         .unwrap_or_default();
     view! {
         <span class="mono">{clock(entry.at)}</span>
-        <span class="kind" data-kind=format!("{kind:?}").to_lowercase()>{translate(words::kind(kind))}</span>
+        <span class="kind" data-kind=format!("{kind:?}").to_lowercase()>{translate(labels::kind(kind))}</span>
         <span class="number">{kind.is_message().then(|| format::bytes(entry.size))}</span>
         <span class="number">{wire}</span>
         <span class="number">{trip}</span>
@@ -103,59 +103,58 @@ fn Cells(entry: Arc<Entry>) -> impl IntoView {
 }
 
 #[component]
-fn Toolbar(session: Session) -> impl IntoView {
+fn Toolbar(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
-    let show = RwSignal::new(Show::All);
-    let words = RwSignal::new(String::new());
+    let kinds = RwSignal::new(KindFilter::All);
+    let term = RwSignal::new(String::new());
     let paused = RwSignal::new(false);
     Effect::new(move |before: Option<Filter>| {
         let filter = Filter {
-            show: show.get(),
-            words: words.get().to_lowercase(),
+            kinds: kinds.get(),
+            term: term.get().to_lowercase(),
         };
         if before.is_some_and(|before| before != filter) {
-            session.set_filter(filter.clone());
+            echo.set_filter(filter.clone());
         }
         filter
     });
     let pause = move |_| {
         paused.update(|paused| *paused = !*paused);
         let paused = paused.get_untracked();
-        session.edit_journal(|journal| if paused { journal.pause() } else { journal.resume() });
+        echo.edit_journal(|journal| if paused { journal.pause() } else { journal.resume() });
     };
-    let choice = move |one: Show, name: TextKey| {
-        let pressed = dynamic_text(move || (show.get() == one).to_string());
-        view! { <button type="button" aria-pressed=pressed on:click=move |_| show.set(one)>{translate(name)}</button> }
+    let choice = move |one: KindFilter, name: TextKey| {
+        let pressed = dynamic_text(move || (kinds.get() == one).to_string());
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| kinds.set(one)>{translate(name)}</button> }
     };
-    let pause_words = dynamic_text(move || match paused.get() {
+    let pause_label = dynamic_text(move || match paused.get() {
         true => t_string!(i18n, echo.resume).to_owned(),
         false => t_string!(i18n, echo.pause).to_owned(),
     });
     view! {
         <div class="toolbar">
             <div class="choice" role="group" aria-label=t!(echo.show)>
-                {choice(Show::All, text_key!(echo.show_all))}
-                {choice(Show::Sent, text_key!(echo.show_sent))}
-                {choice(Show::Received, text_key!(echo.show_received))}
-                {choice(Show::Lifecycle, text_key!(echo.show_lifecycle))}
+                {choice(KindFilter::All, text_key!(echo.show_all))}
+                {choice(KindFilter::Sent, text_key!(echo.show_sent))}
+                {choice(KindFilter::Received, text_key!(echo.show_received))}
+                {choice(KindFilter::Lifecycle, text_key!(echo.show_lifecycle))}
             </div>
-            <input type="search" name="search" class="search" aria-label=t!(echo.search) placeholder=t!(echo.search) bind:value=words/>
-            <button type="button" class="button small" aria-pressed=dynamic_text(move || paused.get().to_string()) on:click=pause>{pause_words}</button>
-            <button type="button" class="button small" on:click=move |_| session.edit_journal(|journal| journal.clear())>{t!(echo.clear)}</button>
-            <button type="button" class="button small" on:click=move |_| export(session)>{t!(echo.export)}</button>
-            <Counts session/>
+            <input type="search" name="search" class="search" aria-label=t!(echo.search) placeholder=t!(echo.search) bind:value=term/>
+            <button type="button" class="button small" aria-pressed=dynamic_text(move || paused.get().to_string()) on:click=pause>{pause_label}</button>
+            <button type="button" class="button small" on:click=move |_| echo.edit_journal(|journal| journal.clear())>{t!(echo.clear)}</button>
+            <button type="button" class="button small" on:click=move |_| export(echo)>{t!(echo.export)}</button>
+            <Counts echo/>
         </div>
     }
 }
 
-/// How much there is, is held back, and was dropped.
+/// The numbers of entries in total, held back and dropped.
 #[component]
-fn Counts(session: Session) -> impl IntoView {
+fn Counts(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
     let counts = Memo::new(move |_| {
-        session.changed.track();
-        session
-            .journal
+        echo.changed.track();
+        echo.journal
             .with_value(|journal| (journal.total() as u64, journal.held_back() as u64, journal.dropped()))
     });
     let line = dynamic_text(move || {
@@ -183,12 +182,12 @@ fn Counts(session: Session) -> impl IntoView {
 }
 
 #[component]
-fn Detail(session: Session, chosen: RwSignal<Option<u64>>) -> impl IntoView {
+fn Detail(echo: EchoState, selected: RwSignal<Option<u64>>) -> impl IntoView {
     let i18n = use_i18n();
     let entry = move || {
-        chosen
+        selected
             .get()
-            .and_then(|id| session.journal.with_value(|journal| journal.entry(id)))
+            .and_then(|id| echo.journal.with_value(|journal| journal.entry(id)))
     };
     let body = dynamic_view(move || {
         let Some(entry) = entry() else {
@@ -197,9 +196,9 @@ fn Detail(session: Session, chosen: RwSignal<Option<u64>>) -> impl IntoView {
         let locale = i18n.get_locale();
         Some(
             view! {
-                <p class="detail-head">{head(locale, &entry)}</p>
-                <p class="hint">{cut(locale, &entry)}</p>
-                <pre tabindex="0" aria-label=t!(echo.detail)>{full(&entry.content)}</pre>
+                <p class="detail-head">{detail_head(locale, &entry)}</p>
+                <p class="hint">{cut_note(locale, &entry)}</p>
+                <pre tabindex="0" aria-label=t!(echo.detail)>{full_text(&entry.content)}</pre>
             }
             .into_any(),
         )
@@ -207,7 +206,7 @@ fn Detail(session: Session, chosen: RwSignal<Option<u64>>) -> impl IntoView {
     view! { <div class="detail" role="region" aria-label=t!(echo.detail)>{body}</div> }
 }
 
-fn head(locale: Locale, entry: &Entry) -> String {
+fn detail_head(locale: Locale, entry: &Entry) -> String {
     let trip = entry
         .round_trip
         .map(|trip| format!(" · {}", format::millis(locale, trip)))
@@ -215,27 +214,27 @@ fn head(locale: Locale, entry: &Entry) -> String {
     format!(
         "#{} · {} · {}{trip}",
         entry.id,
-        words::kind(entry.kind)(locale),
+        labels::kind(entry.kind)(locale),
         clock(entry.at)
     )
 }
 
-fn cut(locale: Locale, entry: &Entry) -> Option<String> {
-    let words = || {
+fn cut_note(locale: Locale, entry: &Entry) -> Option<String> {
+    let note = || {
         fill(
             td_string!(locale, echo.detail_cut),
             &[("size", &format::bytes(entry.size))],
         )
     };
-    (entry.size > DETAIL_BYTES as u64).then(words)
+    (entry.size > MAX_DETAIL_BYTES as u64).then(note)
 }
 
-/// One line of it.
+/// The start of a content on one line.
 fn preview(content: &Content) -> String {
     match content {
         Content::Text(text) | Content::Note(text) => text
             .chars()
-            .take(PREVIEW)
+            .take(MAX_PREVIEW)
             .map(|char| if char.is_control() { ' ' } else { char })
             .collect(),
         Content::Binary(bytes) => bytes
@@ -247,13 +246,15 @@ fn preview(content: &Content) -> String {
     }
 }
 
-fn full(content: &Content) -> String {
+fn full_text(content: &Content) -> String {
     match content {
-        Content::Binary(bytes) => hex_dump(bytes, DETAIL_BYTES),
+        Content::Binary(bytes) => hex_dump(bytes, MAX_DETAIL_BYTES),
         Content::Note(text) => text.clone(),
-        Content::Text(text) if text.len() > DETAIL_BYTES => text[..text.floor_char_boundary(DETAIL_BYTES)].to_owned(),
+        Content::Text(text) if text.len() > MAX_DETAIL_BYTES => {
+            text[..text.floor_char_boundary(MAX_DETAIL_BYTES)].to_owned()
+        }
         Content::Text(text) => {
-            // A reply carries its prefix; what follows may still be JSON.
+            // A reply starts with a prefix; the rest may be JSON.
             let start = text.find(['{', '[']).unwrap_or(text.len());
             let (before, json) = text.split_at(start);
             match serde_json::from_str::<serde::de::IgnoredAny>(json) {
@@ -264,7 +265,7 @@ fn full(content: &Content) -> String {
     }
 }
 
-/// The visitor's time of day, to the millisecond. Entries exist in the browser only.
+/// The visitor's time of day with milliseconds. Entries exist only in the browser.
 fn clock(at: f64) -> String {
     let date = js_sys::Date::new(&JsValue::from_f64(at));
     format!(
@@ -276,8 +277,8 @@ fn clock(at: f64) -> String {
     )
 }
 
-fn export(session: Session) {
-    let json = session
+fn export(echo: EchoState) {
+    let json = echo
         .journal
         .with_value(|journal| serde_json::to_string_pretty(&journal.export()));
     if let Ok(json) = json {

@@ -1,11 +1,11 @@
-//! The echo page's cards. Each takes the shared [`Session`](super::session::Session) and knows no other card.
+//! The echo page's cards. Each takes the shared [`EchoState`](super::state::EchoState) and knows no other card.
 
+pub mod close_status;
 pub mod composer;
 pub mod connection;
-pub mod ending;
 pub mod handshake;
 pub mod http;
 pub mod journal;
-pub mod later;
+mod labels;
+pub mod lazy;
 pub mod round_trip;
-mod words;

@@ -1,10 +1,10 @@
-//! How long echoes take: figures and a live chart.
+//! Round-trip times: statistics and a live chart.
 
 use leptos::prelude::*;
 
 use super::super::{
-    round_trips::{Figures, RoundTrips},
-    session::Session,
+    round_trips::{RoundTripStats, RoundTrips},
+    state::EchoState,
 };
 use crate::{
     i18n::*,
@@ -16,20 +16,20 @@ use crate::{
 };
 
 #[component]
-pub fn RoundTrip(session: Session) -> impl IntoView {
+pub fn RoundTrip(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
-    let figures = Memo::new(move |_| session.figures());
-    let values = Signal::derive(move || session.recent_round_trips());
-    let figure = move |name: TextKey, key: &'static str, show: fn(Locale, &Figures) -> String| {
+    let stats = Memo::new(move |_| echo.stats());
+    let values = Signal::derive(move || echo.recent_round_trips());
+    let value = move |name: TextKey, key: &'static str, format: fn(Locale, &RoundTripStats) -> String| {
         labeled_value(
             name,
             key,
             dynamic_text(move || {
                 let locale = i18n.get_locale();
-                figures.with(|figures| {
-                    figures
+                stats.with(|stats| {
+                    stats
                         .as_ref()
-                        .map_or_else(|| "–".to_owned(), |figures| show(locale, figures))
+                        .map_or_else(|| "–".to_owned(), |stats| format(locale, stats))
                 })
             }),
         )
@@ -41,27 +41,27 @@ pub fn RoundTrip(session: Session) -> impl IntoView {
             t_string!(i18n, echo.max),
         );
         let locale = i18n.get_locale();
-        figures.with(|figures| match figures {
+        stats.with(|stats| match stats {
             None => name.to_owned(),
-            Some(of) => format!(
+            Some(stats) => format!(
                 "{name}: {median} {}, {max} {}",
-                format::millis(locale, of.median),
-                format::millis(locale, of.max)
+                format::millis(locale, stats.median),
+                format::millis(locale, stats.max)
             ),
         })
     });
     let hint = optional_text(move || {
-        figures
+        stats
             .with(Option::is_none)
             .then(|| t_string!(i18n, echo.round_trip_none).to_owned())
     });
     view! {
         <dl class="figures">
-            {figure(text_key!(echo.last), "last", |locale, figures| format::millis(locale, figures.last))}
-            {figure(text_key!(echo.median), "median", |locale, figures| format::millis(locale, figures.median))}
-            {figure(text_key!(echo.p95), "p95", |locale, figures| format::millis(locale, figures.p95))}
-            {figure(text_key!(echo.max), "max", |locale, figures| format::millis(locale, figures.max))}
-            {figure(text_key!(echo.count), "count", |_, figures| format::grouped(figures.count))}
+            {value(text_key!(echo.last), "last", |locale, stats| format::millis(locale, stats.last))}
+            {value(text_key!(echo.median), "median", |locale, stats| format::millis(locale, stats.median))}
+            {value(text_key!(echo.p95), "p95", |locale, stats| format::millis(locale, stats.p95))}
+            {value(text_key!(echo.max), "max", |locale, stats| format::millis(locale, stats.max))}
+            {value(text_key!(echo.count), "count", |_, stats| format::grouped(stats.count))}
         </dl>
         <LineChart values capacity=RoundTrips::RECENT label/>
         <p class="hint">{hint}</p>

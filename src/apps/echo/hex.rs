@@ -1,22 +1,22 @@
-//! Bytes as hex digits, written and read. Pure.
+//! Hexadecimal encoding and decoding of bytes. Pure.
 
 use data_encoding::HEXLOWER;
 
-/// Pairs of lower-case digits without a separator.
-pub fn hex(bytes: &[u8]) -> String {
+/// Encodes bytes as lower-case hex digits without separators.
+pub fn encode(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HexError {
-    /// Neither a hex digit nor a separator; its place, in characters from 1.
-    NotHex { found: char, place: usize },
-    /// The last byte has one digit only.
+    /// A character is neither a hex digit nor a separator; the position counts characters from 1.
+    NotHex { found: char, position: usize },
+    /// The last byte has only one digit.
     Odd,
 }
 
-/// Bytes from hex digits; spaces, line ends, `:`, `-`, `,` and `0x` may stand between them.
-pub fn parse_hex(text: &str) -> Result<Vec<u8>, HexError> {
+/// Decodes hex digits; white space, `:`, `-`, `,` and `0x` are allowed between bytes.
+pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
     let mut digits = Vec::new();
     let mut chars = text.chars().enumerate().peekable();
     while let Some((index, found)) = chars.next() {
@@ -29,7 +29,7 @@ pub fn parse_hex(text: &str) -> Result<Vec<u8>, HexError> {
             None => {
                 return Err(HexError::NotHex {
                     found,
-                    place: index + 1,
+                    position: index + 1,
                 });
             }
         }
@@ -47,20 +47,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hex_may_be_written_in_the_usual_ways() {
+    fn common_hex_notations_are_decoded() {
         let bytes = Ok(vec![0xde, 0xad, 0x00]);
         for text in ["dead00", "DE AD 00", "de:ad:00", "0xde, 0xad, 0x00", "de-ad\n00"] {
-            assert_eq!(parse_hex(text), bytes, "{text}");
+            assert_eq!(decode(text), bytes, "{text}");
         }
-        assert_eq!(parse_hex(""), Ok(vec![]));
-        assert_eq!(parse_hex("abc"), Err(HexError::Odd));
-        assert_eq!(parse_hex("ab g"), Err(HexError::NotHex { found: 'g', place: 4 }));
+        assert_eq!(decode(""), Ok(vec![]));
+        assert_eq!(decode("abc"), Err(HexError::Odd));
+        assert_eq!(
+            decode("ab g"),
+            Err(HexError::NotHex {
+                found: 'g',
+                position: 4
+            })
+        );
     }
 
     proptest! {
         #[test]
-        fn hex_reads_back(bytes: Vec<u8>) {
-            prop_assert_eq!(parse_hex(&hex(&bytes)), Ok(bytes));
+        fn hex_round_trips(bytes: Vec<u8>) {
+            prop_assert_eq!(decode(&encode(&bytes)), Ok(bytes));
         }
     }
 }

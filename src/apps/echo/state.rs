@@ -1,11 +1,10 @@
-//! What the echo page's cards share: the socket, its journal and its round trips, as signals.
-//! Knows no markup.
+//! The echo page's state, shared by its cards: the socket, its journal and its round trips, as signals. Knows no markup.
 
 use leptos::{leptos_dom::helpers::request_animation_frame, prelude::*};
 
 use super::{
-    model::{Content, Filter, Journal, Kind},
-    round_trips::{Figures, RoundTrips},
+    journal::{Content, Filter, Journal, Kind},
+    round_trips::{RoundTripStats, RoundTrips},
     wire::{ECHO_PATH, GREETING, REPLY_PREFIX, SOCKET_PATH},
 };
 use crate::wire::text;
@@ -19,25 +18,25 @@ use duplex_protocol::{
 };
 
 #[derive(Clone, Copy)]
-pub struct Session {
+pub struct EchoState {
     pub socket: UseSocket,
     pub address: RwSignal<String>,
-    /// Comma-separated, as typed.
+    /// The subprotocols, comma-separated as typed.
     pub protocols: RwSignal<String>,
     pub reconnect: RwSignal<bool>,
     pub greet: RwSignal<bool>,
     pub journal: StoredValue<Journal>,
     trips: StoredValue<RoundTrips>,
-    /// Tells that journal or round trips changed; at most once per frame, however fast messages come.
+    /// Changes with the journal and the round trips, at most once per animation frame.
     pub changed: RwSignal<u32>,
     scheduled: StoredValue<bool>,
     trace: StoredValue<Option<String>>,
 }
 
-impl Session {
-    /// Opens the socket with the component that calls it, and closes it with that component.
-    pub fn start() -> Self {
-        let own: StoredValue<Option<Session>> = StoredValue::new(None);
+impl EchoState {
+    /// Opens the socket; it is closed with the calling component.
+    pub fn new() -> Self {
+        let this: StoredValue<Option<EchoState>> = StoredValue::new(None);
         let address = RwSignal::new(SOCKET_PATH.to_owned());
         let protocols = RwSignal::new(String::new());
         let reconnect = RwSignal::new(false);
@@ -49,18 +48,18 @@ impl Session {
                 trace.set_value(Some(id.to_owned()));
                 Some(format!("{SOCKET_PATH}?{TRACE_PARAMETER}={id}"))
             }),
-            protocols: Signal::derive(move || protocols.with(|typed| names(typed))),
+            protocols: Signal::derive(move || protocols.with(|typed| parse_protocols(typed))),
             reconnect: Signal::derive(move || reconnect.get().then(Backoff::default)),
             on_event: Callback::new(move |event| {
-                if let Some(session) = own.get_value() {
-                    session.hear(event);
+                if let Some(echo) = this.get_value() {
+                    echo.on_event(event);
                 }
             }),
-            observer: to_console,
+            observer: log_to_console,
             ..SocketOptions::default()
         };
-        let session = Self {
-            socket: use_socket(move || traced(&address.get_untracked(), trace), options),
+        let echo = Self {
+            socket: use_socket(move || with_trace_id(&address.get_untracked(), trace), options),
             address,
             protocols,
             reconnect,
@@ -71,18 +70,18 @@ impl Session {
             scheduled: StoredValue::new(false),
             trace,
         };
-        own.set_value(Some(session));
-        session
+        this.set_value(Some(echo));
+        echo
     }
 
-    /// By which our server knows this connection.
+    /// The trace id by which the server records this connection.
     pub fn trace(&self) -> Option<String> {
         self.trace.try_get_value().flatten()
     }
 
-    pub fn figures(&self) -> Option<Figures> {
+    pub fn stats(&self) -> Option<RoundTripStats> {
         self.changed.track();
-        self.trips.with_value(RoundTrips::figures)
+        self.trips.with_value(RoundTrips::stats)
     }
 
     pub fn recent_round_trips(&self) -> Vec<f64> {
@@ -90,25 +89,25 @@ impl Session {
         self.trips.with_value(|trips| trips.recent().collect())
     }
 
-    /// Changes the journal by hand (filter, pause, clear) and shows it at once.
+    /// Changes the journal (filter, pause, clear) and re-renders it at once.
     pub fn edit_journal(&self, edit: impl FnOnce(&mut Journal)) {
         self.journal.update_value(edit);
         self.changed.update(|count| *count = count.wrapping_add(1));
     }
 
     pub fn set_filter(&self, filter: Filter) {
-        self.edit_journal(|journal| journal.show_only(move |entry| filter.admits(entry)));
+        self.edit_journal(|journal| journal.set_filter(move |entry| filter.matches(entry)));
     }
 
-    fn hear(&self, event: SocketEvent) {
+    fn on_event(&self, event: SocketEvent) {
         let now = js_sys::Date::now();
         match event {
             SocketEvent::Connecting { address } => {
-                self.trips.update_value(RoundTrips::forget_pending);
+                self.trips.update_value(RoundTrips::clear_pending);
                 self.note(now, Kind::Connecting, without_trace(&address).to_owned(), None);
             }
             SocketEvent::Open { protocol, extensions } => {
-                self.note(now, Kind::Open, opened(&protocol, &extensions), None);
+                self.note(now, Kind::Open, negotiated(&protocol, &extensions), None);
                 if self.greet.get_untracked() {
                     let _ = self.socket.send(GREETING);
                 }
@@ -153,13 +152,13 @@ impl Session {
         self.note(now, Kind::Closed, format!("{} {}", closed.code, closed.reason), wire);
     }
 
-    fn note(&self, now: f64, kind: Kind, words: String, wire: Option<u64>) {
+    fn note(&self, now: f64, kind: Kind, text: String, wire: Option<u64>) {
         let size = wire.map_or(0, |wire| wire.saturating_sub(2));
         self.journal
-            .update_value(|journal| journal.push(now, kind, Content::Note(words), size, wire, None));
+            .update_value(|journal| journal.push(now, kind, Content::Note(text), size, wire, None));
     }
 
-    /// One redraw per frame.
+    /// Schedules one re-render per animation frame.
     fn schedule(&self) {
         if self.scheduled.get_value() {
             return;
@@ -173,7 +172,7 @@ impl Session {
     }
 }
 
-fn names(typed: &str) -> Vec<String> {
+fn parse_protocols(typed: &str) -> Vec<String> {
     typed
         .split(',')
         .map(str::trim)
@@ -182,8 +181,8 @@ fn names(typed: &str) -> Vec<String> {
         .collect()
 }
 
-/// Only our own endpoints keep a record; a foreign address stays as it was typed.
-fn traced(address: &str, trace: StoredValue<Option<String>>) -> String {
+/// Appends a new trace id to an address of this server; other addresses stay as typed.
+fn with_trace_id(address: &str, trace: StoredValue<Option<String>>) -> String {
     if !matches!(address, SOCKET_PATH | ECHO_PATH) {
         trace.set_value(None);
         return address.trim().to_owned();
@@ -193,16 +192,16 @@ fn traced(address: &str, trace: StoredValue<Option<String>>) -> String {
     format!("{address}?{TRACE_PARAMETER}={id}")
 }
 
-/// 128 random bits: whoever knows them may read the connection's handshake.
+/// 128 random bits: the id is the secret that grants access to the connection's handshake record.
 fn random_id() -> String {
     let mut bytes = [0_u8; 16];
     if let Ok(crypto) = window().crypto() {
         let _ = crypto.get_random_values_with_u8_array(&mut bytes);
     }
-    super::content::hex(&bytes)
+    super::hex::encode(&bytes)
 }
 
-fn opened(protocol: &str, extensions: &str) -> String {
+fn negotiated(protocol: &str, extensions: &str) -> String {
     [protocol, extensions]
         .into_iter()
         .filter(|part| !part.is_empty())
@@ -210,26 +209,26 @@ fn opened(protocol: &str, extensions: &str) -> String {
         .join(" · ")
 }
 
-/// The article's lines.
-fn to_console(event: &SocketEvent) {
+/// Logs the article's lines to the console.
+fn log_to_console(event: &SocketEvent) {
     use leptos::logging::{error, log};
     match event {
         SocketEvent::Open { .. } => log!("WebSocket 연결 열림"),
-        SocketEvent::Received(Payload::Text(text)) => log!("서버로부터 메시지: {}", cut(text)),
+        SocketEvent::Received(Payload::Text(text)) => log!("서버로부터 메시지: {}", truncated(text)),
         SocketEvent::Received(Payload::Binary(bytes)) => log!("서버로부터 메시지: [{} B]", bytes.len()),
         SocketEvent::Closed(_) => log!("WebSocket 연결 닫힘"),
         SocketEvent::Error(
-            what @ (SocketError::Address { .. } | SocketError::Insecure { .. } | SocketError::Connection),
+            error @ (SocketError::Address { .. } | SocketError::Insecure { .. } | SocketError::Connection),
         ) => {
-            error!("WebSocket 에러: {what}");
+            error!("WebSocket 에러: {error}");
         }
         _ => (),
     }
 }
 
-fn cut(text: &str) -> String {
-    const LONGEST: usize = 500;
-    match text::truncate(text, LONGEST) {
+fn truncated(text: &str) -> String {
+    const MAX_CHARS: usize = 500;
+    match text::truncate(text, MAX_CHARS) {
         short if short.len() < text.trim_end().len() => format!("{short}…"),
         _ => text.to_owned(),
     }

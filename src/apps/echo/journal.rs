@@ -1,13 +1,13 @@
 //! The echo page's journal: every event of its socket in both directions, bounded, filtered and paused.
-//! Pure: the caller brings the clock and the bytes.
+//! Pure: the caller passes times and bytes.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-/// The journal keeps at most this many entries,
+/// The largest number of entries in the journal.
 pub const MAX_ENTRIES: usize = 10_000;
-/// and at most this many bytes of content: a log of files must not fill a phone's memory.
+/// The largest size of the journal's contents, in bytes: sent files must not fill a phone's memory.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,7 +34,7 @@ pub enum Content {
     Text(String),
     #[serde(serialize_with = "as_hex")]
     Binary(Vec<u8>),
-    /// Words about the event, not bytes of a message.
+    /// A note about the event, not a message's payload.
     Note(String),
 }
 
@@ -46,9 +46,9 @@ impl Content {
         }
     }
 
-    fn contains(&self, words: &str) -> bool {
+    fn contains(&self, term: &str) -> bool {
         match self {
-            Self::Text(text) | Self::Note(text) => text.to_lowercase().contains(words),
+            Self::Text(text) | Self::Note(text) => text.to_lowercase().contains(term),
             Self::Binary(_) => false,
         }
     }
@@ -56,70 +56,70 @@ impl Content {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
-    /// Counts from 1 since the page was opened; never used twice.
+    /// The entry's number since the page was opened, from 1; never reused.
     pub id: u64,
     /// Milliseconds since the Unix epoch, by the browser's clock.
     pub at: f64,
     pub kind: Kind,
     pub content: Content,
-    /// Bytes of payload.
+    /// The payload's size in bytes.
     pub size: u64,
-    /// Bytes of the frame, header included; none for an event that no frame carries.
+    /// The frame's size in bytes, header included; `None` for an event without a frame.
     pub wire: Option<u64>,
-    /// Milliseconds since the message that this one answers was sent.
+    /// Milliseconds since the message that this one echoes was sent.
     pub round_trip: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Show {
+pub enum KindFilter {
     #[default]
     All,
     Sent,
     Received,
-    /// What is no message: opening, closing, errors.
+    /// Everything but messages: opening, closing, errors.
     Lifecycle,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    pub show: Show,
-    /// Lower case; empty for no search.
-    pub words: String,
+    pub kinds: KindFilter,
+    /// The search term in lower case; empty for no search.
+    pub term: String,
 }
 
 impl Filter {
-    pub fn admits(&self, entry: &Entry) -> bool {
-        let shown = match self.show {
-            Show::All => true,
-            Show::Sent => entry.kind == Kind::Sent,
-            Show::Received => entry.kind == Kind::Received,
-            Show::Lifecycle => !entry.kind.is_message(),
+    pub fn matches(&self, entry: &Entry) -> bool {
+        let shown = match self.kinds {
+            KindFilter::All => true,
+            KindFilter::Sent => entry.kind == Kind::Sent,
+            KindFilter::Received => entry.kind == Kind::Received,
+            KindFilter::Lifecycle => !entry.kind.is_message(),
         };
-        shown && (self.words.is_empty() || entry.content.contains(&self.words))
+        shown && (self.term.is_empty() || entry.content.contains(&self.term))
     }
 }
 
-/// What the journal let go to stay within its limits.
+/// The entries that were dropped to stay within the limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Dropped {
     pub entries: u64,
     pub bytes: u64,
 }
 
-/// Which entries are shown.
-type Admits = Box<dyn Fn(&Entry) -> bool + Send + Sync>;
+/// Decides which entries are shown.
+type EntryPredicate = Box<dyn Fn(&Entry) -> bool + Send + Sync>;
 
 #[derive(Default)]
 pub struct Journal {
     entries: VecDeque<Arc<Entry>>,
-    /// The entries that are shown, in order; kept up to date entry by entry.
+    /// The entries that match the filter, in order; updated with every entry.
     shown: VecDeque<Arc<Entry>>,
-    /// None: all are shown.
-    admits: Option<Admits>,
+    /// `None` shows all entries.
+    matches: Option<EntryPredicate>,
     bytes: usize,
     last_id: u64,
     dropped: Dropped,
-    /// While paused, entries after this one are kept but not shown.
+    /// While paused, entries after this one are recorded but not shown.
     paused_after: Option<u64>,
 }
 
@@ -144,7 +144,7 @@ impl Journal {
             round_trip,
         });
         self.bytes += entry.content.len();
-        if self.admits.as_ref().is_none_or(|admits| admits(&entry)) {
+        if self.matches.as_ref().is_none_or(|matches| matches(&entry)) {
             self.shown.push_back(entry.clone());
         }
         self.entries.push_back(entry);
@@ -164,10 +164,10 @@ impl Journal {
         }
     }
 
-    /// Shows what `admits` says. Code to search comes with the search: an entry is noted without it.
-    pub fn show_only(&mut self, admits: impl Fn(&Entry) -> bool + Send + Sync + 'static) {
-        self.shown = self.entries.iter().filter(|entry| admits(entry)).cloned().collect();
-        self.admits = Some(Box::new(admits));
+    /// Shows only matching entries. The predicate is passed in, so that recording an entry does not need the search's code.
+    pub fn set_filter(&mut self, matches: impl Fn(&Entry) -> bool + Send + Sync + 'static) {
+        self.shown = self.entries.iter().filter(|entry| matches(entry)).cloned().collect();
+        self.matches = Some(Box::new(matches));
     }
 
     pub fn pause(&mut self) {
@@ -178,7 +178,7 @@ impl Journal {
         self.paused_after = None;
     }
 
-    /// Forgets everything; ids go on, and what is cleared by hand is not counted as dropped.
+    /// Removes all entries. Ids continue, and cleared entries do not count as dropped.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.shown.clear();
@@ -189,7 +189,7 @@ impl Journal {
         }
     }
 
-    /// How many rows there are to show.
+    /// The number of rows shown.
     pub fn len(&self) -> usize {
         match self.paused_after {
             None => self.shown.len(),
@@ -214,7 +214,7 @@ impl Journal {
         self.entries.len()
     }
 
-    /// Rows that came since the pause.
+    /// The number of rows held back by the pause.
     pub fn held_back(&self) -> usize {
         self.shown.len() - self.len()
     }
@@ -239,7 +239,7 @@ pub struct Export {
 }
 
 fn as_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&super::content::hex(bytes))
+    serializer.serialize_str(&super::hex::encode(bytes))
 }
 
 #[cfg(test)]
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn past_its_limit_it_lets_the_oldest_go_and_says_so() {
+    fn beyond_the_limit_the_oldest_entries_are_dropped_and_counted() {
         let mut journal = Journal::default();
         for _ in 0..MAX_ENTRIES + 3 {
             push(&mut journal, Kind::Sent, text("four"));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn large_contents_count_by_their_bytes_but_the_newest_stays() {
+    fn contents_are_limited_in_bytes_but_the_newest_stays() {
         let mut journal = Journal::default();
         push(&mut journal, Kind::Received, text("small"));
         push(&mut journal, Kind::Received, Content::Binary(vec![0; MAX_BYTES + 1]));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_holds_new_rows_back_and_loses_none() {
+    fn a_pause_holds_new_rows_back_without_losing_any() {
         let mut journal = Journal::default();
         push(&mut journal, Kind::Sent, text("a"));
         journal.pause();
@@ -306,21 +306,21 @@ mod tests {
     }
 
     proptest! {
-        /// The rows kept entry by entry are those that a fresh look through all entries would find.
+        /// The incrementally updated rows equal a filter over all entries.
         #[test]
-        fn rows_are_always_what_the_filter_admits(
+        fn rows_always_match_the_filter(
             before in prop::collection::vec((kinds(), "[a-c]{0,3}"), 0..40),
             after in prop::collection::vec((kinds(), "[a-c]{0,3}"), 0..40),
-            words in "[a-c]{0,1}",
+            term in "[a-c]{0,1}",
         ) {
             let mut journal = Journal::default();
             for (kind, words) in before { push(&mut journal, kind, text(&words)); }
-            let filter = Filter { show: Show::Sent, words };
-            let admits = filter.clone();
-            journal.show_only(move |entry| admits.admits(entry));
+            let filter = Filter { kinds: KindFilter::Sent, term };
+            let matches = filter.clone();
+            journal.set_filter(move |entry| matches.matches(entry));
             for (kind, words) in after { push(&mut journal, kind, text(&words)); }
             let kept = ids(&journal);
-            let expected: Vec<u64> = journal.export().entries.iter().filter(|entry| filter.admits(entry)).map(|entry| entry.id).collect();
+            let expected: Vec<u64> = journal.export().entries.iter().filter(|entry| filter.matches(entry)).map(|entry| entry.id).collect();
             prop_assert_eq!(kept, expected);
         }
     }

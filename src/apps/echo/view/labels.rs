@@ -1,6 +1,6 @@
 //! Events, codes and errors in the visitor's language.
 
-use super::super::{content::HexError, model::Kind};
+use super::super::{hex::HexError, journal::Kind};
 pub use crate::ui::close_text::meaning;
 use crate::{
     i18n::*,
@@ -33,7 +33,7 @@ pub fn closed_by(side: Side) -> TextKey {
 }
 
 pub fn error(locale: Locale, error: &SocketError) -> String {
-    let words: TextKey = match error {
+    let key: TextKey = match error {
         SocketError::Address { .. } => text_key!(echo.bad_address),
         SocketError::Insecure { .. } => text_key!(echo.insecure),
         SocketError::NotOpen => text_key!(echo.not_open),
@@ -41,10 +41,10 @@ pub fn error(locale: Locale, error: &SocketError) -> String {
         SocketError::Close(CloseError::Code(_)) => text_key!(echo.bad_code),
         SocketError::Close(CloseError::ReasonTooLong(_)) => text_key!(echo.long_reason),
     };
-    fill(words(locale), &[("limit", &MAX_REASON.to_string())])
+    fill(key(locale), &[("limit", &MAX_REASON.to_string())])
 }
 
-/// Why something was not sent.
+/// Why a message was not sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NotSent {
     Socket(SocketError),
@@ -57,11 +57,11 @@ pub fn not_sent(locale: Locale, why: &NotSent) -> String {
     match why {
         NotSent::Socket(socket) => error(locale, socket),
         NotSent::Hex(HexError::Odd) => td_string!(locale, echo.hex_odd).to_owned(),
-        NotSent::Hex(HexError::NotHex { found, place }) => {
-            let (found, place) = (found.to_string(), place.to_string());
+        NotSent::Hex(HexError::NotHex { found, position }) => {
+            let (found, position) = (found.to_string(), position.to_string());
             fill(
                 td_string!(locale, echo.hex_wrong),
-                &[("place", &place), ("found", &found)],
+                &[("place", &position), ("found", &found)],
             )
         }
         NotSent::FileTooLarge { size, limit } => {

@@ -1,10 +1,10 @@
-//! How the connection ended: who closed it, the code and its meaning, and when the next attempt comes.
+//! The end of the connection: which side closed it, the close code and its meaning, and the time of the next attempt.
 
 use std::time::Duration;
 
 use leptos::{leptos_dom::helpers::IntervalHandle, prelude::*};
 
-use super::{super::session::Session, words};
+use super::{super::state::EchoState, labels};
 use crate::{
     i18n::*,
     ui::{
@@ -16,53 +16,52 @@ use duplex_leptos::socket::{Closed, SocketState};
 use duplex_protocol::code;
 
 #[component]
-pub fn Ending(session: Session) -> impl IntoView {
+pub fn CloseStatus(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
     let line = optional_text(move || {
-        session
-            .socket
+        echo.socket
             .state
-            .with(|state| Some(line(i18n.get_locale(), ended(state)?)))
+            .with(|state| Some(close_text(i18n.get_locale(), closed(state)?)))
     });
     view! {
         <p class="ending">{line}</p>
-        <NextAttempt session/>
+        <NextAttempt echo/>
     }
 }
 
-fn ended(state: &SocketState) -> Option<&Closed> {
+fn closed(state: &SocketState) -> Option<&Closed> {
     match state {
         SocketState::Closed(closed) => Some(closed),
         _ => None,
     }
 }
 
-fn line(locale: Locale, closed: &Closed) -> String {
-    let who = words::closed_by(closed.by)(locale);
-    let meaning = words::meaning(code::meaning(closed.code))(locale);
+fn close_text(locale: Locale, closed: &Closed) -> String {
+    let closed_by = labels::closed_by(closed.by)(locale);
+    let meaning = labels::meaning(code::meaning(closed.code))(locale);
     let reason = if closed.reason.is_empty() {
         td_string!(locale, echo.no_reason)
     } else {
         &closed.reason
     };
-    let how = if closed.was_clean {
+    let cleanness = if closed.was_clean {
         td_string!(locale, echo.clean)
     } else {
         td_string!(locale, echo.unclean)
     };
-    format!("{who} · {} {meaning} · {reason} · {how}", closed.code)
+    format!("{closed_by} · {} {meaning} · {reason} · {cleanness}", closed.code)
 }
 
-/// Counts the seconds down, tenth by tenth.
+/// The countdown to the next attempt, in tenths of a second.
 #[component]
-fn NextAttempt(session: Session) -> impl IntoView {
+fn NextAttempt(echo: EchoState) -> impl IntoView {
     const TICK: Duration = Duration::from_millis(100);
     let i18n = use_i18n();
-    let waits = RwSignal::new(false);
+    let waiting = RwSignal::new(false);
     let tenths = RwSignal::new(0_u32);
     Effect::new(move |_| {
-        let delay = session.socket.state.with(|state| ended(state)?.retry);
-        waits.set(delay.is_some());
+        let delay = echo.socket.state.with(|state| closed(state)?.retry);
+        waiting.set(delay.is_some());
         let Some(delay) = delay else { return };
         let due = clock::now() + delay.as_secs_f64() * 1000.0;
         let count_down = move || tenths.set(((due - clock::now()) / 100.0).round().max(0.0) as u32);
@@ -77,10 +76,10 @@ fn NextAttempt(session: Session) -> impl IntoView {
             let tenths = tenths.get();
             format!("{}.{}", tenths / 10, tenths % 10)
         };
-        waits
+        waiting
             .get()
             .then(|| fill(t_string!(i18n, echo.next_attempt), &[("seconds", &seconds())]))
     });
-    // Not announced: a screen reader would never come to an end.
+    // Not announced, as a screen reader would read the countdown endlessly.
     view! { <p class="next-attempt" aria-live="off">{line}</p> }
 }
