@@ -1,12 +1,12 @@
-//! The chat: rooms that anybody may make, messages with answers and reactions, and nothing lost in between.
+//! The chat: rooms that anybody may create, and messages with replies and reactions.
 
 pub mod model;
-mod pieces;
 mod read_marks;
+mod rich_text;
 #[cfg(feature = "ssr")]
 pub mod server;
-mod span;
 mod view;
+mod window;
 pub mod wire;
 
 use crate::ui::frame::{NavigationEntry, SkipLink};
@@ -17,7 +17,7 @@ use leptos_router::hooks::use_params_map;
 use leptos_router::{SsrMode, path};
 
 use self::{
-    view::{room::room, rooms::RoomList, visit::Visit},
+    view::{room::room, rooms::RoomList, visitor::Visitor},
     wire::LOBBY,
 };
 use crate::ui::lazy::lazy_page;
@@ -40,7 +40,7 @@ pub const APP: super::App = super::App {
 };
 
 fn page() -> AnyView {
-    let visit = Visit::start();
+    let visitor = Visitor::new();
     let params = use_params_map();
     let name = Memo::new(move |_| {
         params
@@ -48,12 +48,12 @@ fn page() -> AnyView {
             .filter(|room| !room.is_empty())
             .unwrap_or_else(|| LOBBY.to_owned())
     });
-    let shown = dynamic_view(move || Some(room(visit, name.get())));
+    let open_room = dynamic_view(move || Some(room(visitor, name.get())));
     view! {
         <Meta name="description" content=t!(chat.description)/>
         <div class="chat">
-            <RoomList visit open=name/>
-            {shown}
+            <RoomList visitor open=name/>
+            {open_room}
         </div>
     }
     .into_any()

@@ -1,4 +1,4 @@
-//! What follows from the events of a room and of the list of rooms: the same on the server and in the browser.
+//! The state of a room and of the list of rooms, and how events change it; shared by server and browser.
 //! Pure; trusts no event.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,30 +10,30 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::topic::Topic;
 
-/// Messages of a room's state: what a page shows at first, and what may still be amended.
-pub const KEPT: usize = 100;
-/// Bytes of all their texts: a state travels whole. It holds more of the longest messages than somebody may post in one
-/// go, or the decider could not count them.
-pub const KEPT_BYTES: usize = 256 << 10;
-/// Reactions of one message, of all kinds together. Who reacted must be known exactly, or a reaction sent twice would count twice.
+/// The number of messages in a room's state: a page shows these first, and only these can be amended.
+pub const MAX_MESSAGES: usize = 100;
+/// The size of their texts in bytes, as a state is sent whole. It holds more of the longest messages than one person may post
+/// within the rate limit, so that the decider can count them.
+pub const MAX_TEXT_BYTES: usize = 256 << 10;
+/// The largest number of reactions to a message. Each is stored with its person, so that a repeated one does not count twice.
 pub const MAX_REACTIONS: usize = 100;
 pub const MAX_ROOMS: usize = 500;
-/// Older ones stay closed all the same; only the list forgets why.
-pub const MAX_GONE: usize = 500;
+/// The number of deleted names that the list remembers. Older rooms stay closed; the list just no longer knows why.
+pub const MAX_DELETED_ROOMS: usize = 500;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its id.
+    /// The message's id.
     pub seq: Seq,
-    /// Its place in the room, from 1.
+    /// The message's number in the room, from 1.
     pub number: u64,
     pub by: Person,
     pub at: Millis,
-    /// Empty when it was deleted.
+    /// Empty once the message is deleted.
     pub text: String,
     pub reply_to: Option<Reply>,
     pub changed: Change,
-    /// In the order in which they came.
+    /// In the order of arrival.
     pub reactions: Vec<Reaction>,
 }
 
@@ -61,7 +61,7 @@ impl Message {
         self.reactions.iter().any(|one| one.emoji == emoji && one.by.id == *by)
     }
 
-    /// The kinds in which people reacted, in the order in which each first came.
+    /// The distinct emojis of the reactions, in the order in which each first arrived.
     pub fn emojis(&self) -> Vec<Emoji> {
         let mut emojis = Vec::new();
         for one in &self.reactions {
@@ -73,11 +73,11 @@ impl Message {
     }
 
     pub fn people(&self, emoji: Emoji) -> Vec<Person> {
-        let of_kind = self.reactions.iter().filter(|one| one.emoji == emoji);
-        of_kind.map(|one| one.by.clone()).collect()
+        let matching = self.reactions.iter().filter(|one| one.emoji == emoji);
+        matching.map(|one| one.by.clone()).collect()
     }
 
-    /// A deleted message stays as it is.
+    /// Applies an event that amends this message; a deleted message no longer changes.
     pub fn amend(&mut self, event: &ChatEvent) {
         if self.is_deleted() {
             return;
@@ -106,8 +106,8 @@ impl Message {
     }
 }
 
-/// The message that this event is, at its seq.
-pub fn posted(seq: Seq, event: &ChatEvent) -> Option<Message> {
+/// The message that an event posts, if it posts one.
+pub fn new_message(seq: Seq, event: &ChatEvent) -> Option<Message> {
     let ChatEvent::Posted {
         number,
         by,
@@ -130,9 +130,9 @@ pub fn posted(seq: Seq, event: &ChatEvent) -> Option<Message> {
     })
 }
 
-/// Applies an event to messages in the order of their seqs. What is already there, or amends what is not, changes nothing.
-pub fn tell(messages: &mut VecDeque<Message>, seq: Seq, event: &ChatEvent) {
-    if let Some(message) = posted(seq, event) {
+/// Applies an event to messages sorted by seq. An event that is already applied, or that amends a missing message, has no effect.
+pub fn apply_event(messages: &mut VecDeque<Message>, seq: Seq, event: &ChatEvent) {
+    if let Some(message) = new_message(seq, event) {
         if messages.back().is_none_or(|last| last.seq < seq) {
             messages.push_back(message);
         }
@@ -144,22 +144,22 @@ pub fn tell(messages: &mut VecDeque<Message>, seq: Seq, event: &ChatEvent) {
     }
 }
 
-/// The messages of a page of history, amended by the events in it.
+/// The messages of a page of history, with the amendments in it applied.
 pub fn fold_history<'a>(events: impl IntoIterator<Item = &'a (Seq, ChatEvent)>) -> VecDeque<Message> {
     let mut messages = VecDeque::new();
     for (seq, event) in events {
-        tell(&mut messages, *seq, event);
+        apply_event(&mut messages, *seq, event);
     }
     messages
 }
 
-/// A room: its newest messages, and how many were posted at all.
+/// A room's state: its newest messages and the number of all messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     pub count: u64,
-    /// By seq; at most [`KEPT`], and [`KEPT_BYTES`] of text if there is more than one.
+    /// Sorted by seq; at most [`MAX_MESSAGES`], and at most [`MAX_TEXT_BYTES`] of text unless there is only one.
     pub messages: VecDeque<Message>,
-    /// The room is deleted: nothing is said in it any more.
+    /// The room is deleted and accepts no more messages.
     #[serde(default)]
     pub closed: bool,
 }
@@ -170,10 +170,10 @@ impl Room {
         self.messages.get(index)
     }
 
-    /// Lets the oldest go.
+    /// Drops the oldest messages beyond the limits.
     fn trim(&mut self) {
         let mut bytes: usize = self.messages.iter().map(|message| message.text.len()).sum();
-        while self.messages.len() > KEPT || (bytes > KEPT_BYTES && self.messages.len() > 1) {
+        while self.messages.len() > MAX_MESSAGES || (bytes > MAX_TEXT_BYTES && self.messages.len() > 1) {
             bytes -= self.messages.pop_front().map_or(0, |message| message.text.len());
         }
     }
@@ -187,7 +187,7 @@ impl Topic for Chat {
     type State = Room;
 
     fn apply(room: &mut Room, seq: Seq, event: &ChatEvent) {
-        tell(&mut room.messages, seq, event);
+        apply_event(&mut room.messages, seq, event);
         match event {
             ChatEvent::Posted { number, .. } => room.count = room.count.max(*number),
             ChatEvent::Closed { .. } => (room.messages, room.closed) = (VecDeque::new(), true),
@@ -206,30 +206,30 @@ impl Topic for Chat {
     }
 }
 
-/// One room in the list.
+/// A room in the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Empty for the lobby, which is named in the reader's language.
     pub title: String,
-    /// What the room is about; may be empty.
+    /// The room's description; may be empty.
     pub line: String,
     pub count: u64,
-    /// When the newest message was posted, or the room created.
+    /// The time of the newest message, or of the room's creation.
     pub last: Millis,
 }
 
-/// The rooms by name; the lobby is always among them.
+/// All rooms by name; the lobby is always among them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomList {
     pub rooms: BTreeMap<String, Entry>,
-    /// The names of the last that were deleted, at most [`MAX_GONE`].
-    #[serde(default)]
-    pub gone: VecDeque<String>,
+    /// The names of the last deleted rooms, at most [`MAX_DELETED_ROOMS`].
+    #[serde(default, rename = "gone")]
+    pub deleted: VecDeque<String>,
 }
 
 impl RoomList {
-    pub fn is_gone(&self, room: &str) -> bool {
-        self.gone.iter().any(|gone| gone == room)
+    pub fn is_deleted_room(&self, room: &str) -> bool {
+        self.deleted.iter().any(|name| name == room)
     }
 
     fn delete(&mut self, room: &str) {
@@ -237,11 +237,11 @@ impl RoomList {
             return;
         }
         self.rooms.remove(room);
-        if !self.is_gone(room) {
-            self.gone.push_back(room.to_owned());
+        if !self.is_deleted_room(room) {
+            self.deleted.push_back(room.to_owned());
         }
-        if self.gone.len() > MAX_GONE {
-            self.gone.pop_front();
+        if self.deleted.len() > MAX_DELETED_ROOMS {
+            self.deleted.pop_front();
         }
     }
 }
@@ -250,7 +250,7 @@ impl Default for RoomList {
     fn default() -> Self {
         Self {
             rooms: BTreeMap::from([(LOBBY.to_owned(), Entry::default())]),
-            gone: VecDeque::new(),
+            deleted: VecDeque::new(),
         }
     }
 }
@@ -265,7 +265,7 @@ impl Topic for Rooms {
     fn apply(list: &mut RoomList, _seq: Seq, event: &RoomsEvent) {
         match event {
             RoomsEvent::Created { room, title, at, .. } => {
-                if list.rooms.len() < MAX_ROOMS && !list.rooms.contains_key(room) && !list.is_gone(room) {
+                if list.rooms.len() < MAX_ROOMS && !list.rooms.contains_key(room) && !list.is_deleted_room(room) {
                     let entry = Entry {
                         title: title.clone(),
                         last: *at,
@@ -284,7 +284,7 @@ impl Topic for Rooms {
                     && entry.count < *count
                 {
                     entry.count = *count;
-                    // They come in their order; a clock that was ahead must not hold a room up.
+                    // Events arrive in order, so the last one counts, even after a clock was set back.
                     entry.last = *at;
                 }
             }
@@ -310,7 +310,7 @@ mod tests {
         (0..Emoji::ALL.len()).prop_map(|index| Emoji::ALL[index])
     }
 
-    /// Any events at all, also such as no decider would make.
+    /// Arbitrary events, including those that no decider would produce.
     fn events() -> impl Strategy<Value = ChatEvent> {
         let (seq, by, at) = (0..40_u64, (0..4_u8).prop_map(person), any::<u64>());
         let reply = prop::option::of((seq.clone(), by.clone()).prop_map(|(seq, to)| Reply { seq, to }));
@@ -356,7 +356,7 @@ mod tests {
         ]
     }
 
-    fn say(number: u64, text: &str) -> ChatEvent {
+    fn posted(number: u64, text: &str) -> ChatEvent {
         ChatEvent::Posted {
             number,
             by: person(1),
@@ -367,32 +367,35 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_are_kept_and_all_are_counted() {
+    fn only_the_newest_messages_are_kept_and_all_are_counted() {
         let mut room = Room::default();
-        for number in 1..=KEPT as u64 + 3 {
-            Chat::apply(&mut room, number * 2, &say(number, "x"));
+        for number in 1..=MAX_MESSAGES as u64 + 3 {
+            Chat::apply(&mut room, number * 2, &posted(number, "x"));
         }
-        assert_eq!((room.messages.len(), room.count), (KEPT, KEPT as u64 + 3));
+        assert_eq!(
+            (room.messages.len(), room.count),
+            (MAX_MESSAGES, MAX_MESSAGES as u64 + 3)
+        );
         assert!(room.message(6).is_none() && room.message(8).is_some());
     }
 
     #[test]
-    fn long_messages_let_older_ones_go_but_the_newest_stays() {
+    fn long_messages_evict_older_ones_but_never_the_newest() {
         let mut room = Room::default();
-        let long = "x".repeat(KEPT_BYTES / 2);
+        let long = "x".repeat(MAX_TEXT_BYTES / 2);
         for number in 1..=3 {
-            Chat::apply(&mut room, number, &say(number, &long));
+            Chat::apply(&mut room, number, &posted(number, &long));
         }
         assert_eq!(room.messages.len(), 2);
-        Chat::apply(&mut room, 4, &say(4, &"x".repeat(KEPT_BYTES + 1)));
+        Chat::apply(&mut room, 4, &posted(4, &"x".repeat(MAX_TEXT_BYTES + 1)));
         assert_eq!(room.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [4]);
     }
 
     #[test]
-    fn what_was_deleted_is_gone() {
+    fn a_deleted_message_has_no_text_and_no_reactions() {
         let mut room = Room::default();
         let (by, at) = (person(1), 9);
-        Chat::apply(&mut room, 1, &say(1, "secret"));
+        Chat::apply(&mut room, 1, &posted(1, "secret"));
         let react = |on| ChatEvent::Reacted {
             seq: 1,
             by: person(2),
@@ -422,28 +425,28 @@ mod tests {
     }
 
     #[test]
-    fn the_lobby_is_always_there() {
+    fn the_lobby_always_exists() {
         assert!(RoomList::default().rooms.contains_key(LOBBY));
     }
 
     proptest! {
         #[test]
-        fn no_event_breaks_a_room(events in prop::collection::vec((0..60_u64, events()), 0..80)) {
+        fn events_keep_a_rooms_invariants(events in prop::collection::vec((0..60_u64, events()), 0..80)) {
             let mut room = Room::default();
             for (seq, event) in &events {
                 Chat::apply(&mut room, *seq, event);
                 let seqs: Vec<_> = room.messages.iter().map(|message| message.seq).collect();
                 prop_assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]));
-                prop_assert!(room.messages.len() <= KEPT);
+                prop_assert!(room.messages.len() <= MAX_MESSAGES);
                 prop_assert!(room.messages.iter().all(|message| message.reactions.len() <= MAX_REACTIONS));
                 let before = room.clone();
                 Chat::apply(&mut room, *seq, event);
-                prop_assert_eq!(&before, &room, "an event told again changes nothing");
+                prop_assert_eq!(&before, &room, "a repeated event changes nothing");
             }
         }
 
         #[test]
-        fn no_event_breaks_the_list(events in prop::collection::vec(room_events(), 0..80)) {
+        fn events_keep_the_lists_invariants(events in prop::collection::vec(room_events(), 0..80)) {
             let mut list = RoomList::default();
             for event in &events {
                 Rooms::apply(&mut list, 1, event);

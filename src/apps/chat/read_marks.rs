@@ -1,32 +1,32 @@
-//! Up to where a visitor has read each room. Kept in the browser; pure here.
+//! Read marks: how far a visitor has read each room. Stored in the browser; this part is pure.
 
 use std::collections::BTreeMap;
 
 use super::model::MAX_ROOMS;
 
-/// How many messages each room had when it was last read to its end.
+/// The message count of each room when it was last read to its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadMarks(BTreeMap<String, u64>);
 
 impl ReadMarks {
-    /// Of a room that was never read nothing is known.
+    /// The number of unread messages; 0 for a room that was never read.
     pub fn unread(&self, room: &str, count: u64) -> u64 {
         self.0.get(room).map_or(0, |read| count.saturating_sub(*read))
     }
 
-    pub fn of(&self, room: &str) -> Option<u64> {
+    pub fn get(&self, room: &str) -> Option<u64> {
         self.0.get(room).copied()
     }
 
-    /// Says whether that is news. A count may also be smaller: another log has begun.
-    pub fn read(&mut self, room: &str, count: u64) -> bool {
+    /// Marks a room as read; returns whether the mark changed. The count may also shrink, as when the log was replaced.
+    pub fn mark_read(&mut self, room: &str, count: u64) -> bool {
         if self.0.len() >= 2 * MAX_ROOMS && !self.0.contains_key(room) {
             self.0.clear();
         }
         self.0.insert(room.to_owned(), count) != Some(count)
     }
 
-    /// `lobby=12 other=3`; what cannot be read is left out.
+    /// Parses `lobby=12 other=3`; skips malformed entries.
     pub fn parse(text: &str) -> Self {
         let mark = |mark: &str| {
             let (room, count) = mark.split_once('=')?;
@@ -48,18 +48,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_since_is_unread() {
+    fn later_messages_are_unread() {
         let mut marks = ReadMarks::default();
         assert_eq!(marks.unread("lobby", 5), 0);
-        assert!(marks.read("lobby", 5) && !marks.read("lobby", 5));
+        assert!(marks.mark_read("lobby", 5) && !marks.mark_read("lobby", 5));
         assert_eq!((marks.unread("lobby", 8), marks.unread("lobby", 2)), (3, 0));
     }
 
     #[test]
-    fn they_are_read_as_they_are_written() {
+    fn marks_round_trip_through_text() {
         let mut marks = ReadMarks::default();
-        marks.read("b", 2);
-        marks.read("a", 1);
+        marks.mark_read("b", 2);
+        marks.mark_read("a", 1);
         assert_eq!(marks.to_string(), "a=1 b=2");
         assert_eq!(ReadMarks::parse("a=1 b=2 x y=z"), marks);
     }

@@ -1,4 +1,4 @@
-//! What is said about rooms and in them: commands, events and their bounds. Knows neither state nor page.
+//! The wire types of rooms and of their list: commands, events and their limits. Knows neither state nor page.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,26 +10,26 @@ use duplex_protocol::session::Rejection;
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;
 
-/// The room that is always there.
+/// The room that always exists.
 pub const LOBBY: &str = "lobby";
-/// The only topic of kind `rooms`, behind its kind.
+/// The name, without its kind, of the only topic of kind `rooms`.
 pub const ALL_ROOMS: &str = "all";
-/// What somebody who writes is doing.
+/// The presence activity of a person who is typing.
 pub const TYPING: &str = "typing";
 
-/// Characters of a message. Four bytes each, it still fits into a command.
+/// The largest message, in characters. At four bytes each it still fits into a command.
 pub const MAX_TEXT: usize = 4_000;
-/// Characters of a room's name.
+/// The longest room name, in characters.
 pub const MAX_ROOM: usize = 32;
 pub const MAX_TITLE: usize = 60;
-/// Characters of the line that says what a room is about.
+/// The longest description line of a room, in characters.
 pub const MAX_LINE: usize = 200;
 
-/// Why a command is refused, in the word that the page translates.
+/// Why a command is refused: codes that the page translates.
 pub mod why {
     pub const EMPTY: &str = "empty";
     pub const TOO_LONG: &str = "too_long";
-    /// The message is not among the newest: it stays as it is.
+    /// The message is no longer among the newest, which alone can be changed.
     pub const TOO_OLD: &str = "too_old";
     pub const NOT_YOURS: &str = "not_yours";
     pub const DELETED: &str = "deleted";
@@ -40,15 +40,15 @@ pub mod why {
     pub const ROOM_TAKEN: &str = "room_taken";
     pub const ROOMS_FULL: &str = "rooms_full";
     pub const NO_ROOM: &str = "no_room";
-    /// An operator deleted the room: its name is not given again.
-    pub const ROOM_GONE: &str = "room_gone";
+    /// An operator deleted the room; its name is not reused.
+    pub const ROOM_DELETED: &str = "room_gone";
 }
 
-/// The topics `chat/<room>`: a room's messages. A message's id is its event's seq.
+/// The topics `chat/<room>`: a room's messages. A message's id is the seq of its event.
 #[derive(Debug, Clone, Copy)]
 pub struct Chat;
 
-/// The topic `rooms/all`: which rooms there are, and how much was said in each.
+/// The topic `rooms/all`: all rooms and their message counts.
 #[derive(Debug, Clone, Copy)]
 pub struct Rooms;
 
@@ -64,7 +64,7 @@ pub enum ChatCommand {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatEvent {
-    /// `number`: how many were posted in the room then, with this one.
+    /// `number`: the message's number in the room, from 1.
     Posted {
         number: u64,
         by: Person,
@@ -90,13 +90,13 @@ pub enum ChatEvent {
         emoji: Emoji,
         on: bool,
     },
-    /// The room is deleted, and all that was said in it.
+    /// The room and all its messages are deleted.
     Closed {
         at: Millis,
     },
 }
 
-/// The message that another one answers. Not its text: that may be edited or deleted later.
+/// A reference to the message that another one replies to. It has no text, as that may be edited or deleted later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     pub seq: Seq,
@@ -128,7 +128,7 @@ impl Emoji {
         Self::Eyes,
     ];
 
-    pub const fn sign(self) -> &'static str {
+    pub const fn symbol(self) -> &'static str {
         match self {
             Self::Yes => "👍",
             Self::Heart => "❤️",
@@ -149,7 +149,7 @@ pub enum RoomsCommand {
         room: String,
         title: String,
     },
-    /// Says what the room is about; an empty line says nothing.
+    /// Sets the room's description; an empty line removes it.
     Describe {
         room: String,
         line: String,
@@ -182,7 +182,7 @@ pub enum RoomsEvent {
     },
 }
 
-/// A message that was posted as a plain form and refused: the page brings it back.
+/// A message that was posted as a plain form and refused; the page restores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotPosted {
     pub name: String,
@@ -190,7 +190,7 @@ pub struct NotPosted {
     pub why: Rejection,
 }
 
-/// A room that was asked for as a plain form and refused: the page brings back what was typed.
+/// A new room that was submitted as a plain form and refused; the page restores the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotCreated {
     pub room: String,
@@ -198,7 +198,7 @@ pub struct NotCreated {
     pub why: Rejection,
 }
 
-/// Where a room's page is.
+/// The path of a room's page.
 pub fn room_path(room: &str) -> String {
     match room {
         LOBBY => "/chat".to_owned(),
@@ -206,18 +206,18 @@ pub fn room_path(room: &str) -> String {
     }
 }
 
-/// 1 to [`MAX_ROOM`] of `a-z 0-9 -`.
+/// Whether the name has 1 to [`MAX_ROOM`] characters of `a-z 0-9 -`.
 pub fn is_room(name: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     (1..=MAX_ROOM).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// What a message becomes when it is posted; empty if nothing of it can be seen. The server tidies it once more.
+/// Normalizes a message before it is posted; empty if nothing of it is visible. The server normalizes it again.
 pub fn tidy_text(typed: &str) -> String {
     text::multi_line(typed)
 }
 
-/// Why this tidied text may not be posted.
+/// Checks a normalized text; the error is the reason it may not be posted.
 pub fn check_text(text: &str) -> Result<(), &'static str> {
     match text.chars().count() {
         0 => Err(why::EMPTY),
@@ -231,17 +231,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_room_is_named_in_few_letters() {
-        for right in [LOBBY, "a", "room-2", &"x".repeat(MAX_ROOM)] {
-            assert!(is_room(right), "{right}");
+    fn room_names_are_validated() {
+        for valid in [LOBBY, "a", "room-2", &"x".repeat(MAX_ROOM)] {
+            assert!(is_room(valid), "{valid}");
         }
-        for wrong in ["", "Lobby", "a_b", "a.b", "a/b", "방", &"x".repeat(MAX_ROOM + 1)] {
-            assert!(!is_room(wrong), "{wrong}");
+        for invalid in ["", "Lobby", "a_b", "a.b", "a/b", "방", &"x".repeat(MAX_ROOM + 1)] {
+            assert!(!is_room(invalid), "{invalid}");
         }
     }
 
     #[test]
-    fn texts_are_tidied_and_counted_in_characters() {
+    fn texts_are_normalized_and_counted_in_characters() {
         assert_eq!(tidy_text(" \u{7}a\r\n\tb \n"), "a\n\tb");
         assert_eq!(tidy_text("\u{200b}\u{3164} \u{202e}"), "");
         assert_eq!(check_text(""), Err(why::EMPTY));

@@ -1,4 +1,4 @@
-//! What only the server commands of rooms and of their list.
+//! The commands that only the server sends to rooms and to their list.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,21 +8,21 @@ use super::{close, posted, remove};
 use duplex_hub::decider::{Context, Millis, ServerCommand};
 use duplex_protocol::session::Rejection;
 
-/// To a room.
+/// A server command to a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatServerCommand {
-    /// The room is deleted.
+    /// Closes the deleted room.
     Close,
 }
 
-/// To the list of rooms.
+/// A server command to the list of rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomsServerCommand {
-    /// From the room itself: so many messages now, the newest at that time. An older count changes nothing.
+    /// From the room: its message count and the time of its newest message. A lower count has no effect.
     Posted { room: String, count: u64, at: Millis },
-    /// The room is deleted.
+    /// Removes the deleted room from the list.
     Delete { room: String },
 }
 

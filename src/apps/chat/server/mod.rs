@@ -1,9 +1,9 @@
-//! The rooms' server half: who may enter, and what a command does. Pure.
+//! The deciders of rooms and of their list: admission and commands. Pure.
 
 pub mod commands;
 
 use self::commands::{ChatServerCommand, RoomsServerCommand};
-use super::model::{Entry, KEPT, KEPT_BYTES, MAX_REACTIONS, MAX_ROOMS, Message, Room, RoomList};
+use super::model::{Entry, MAX_MESSAGES, MAX_REACTIONS, MAX_ROOMS, MAX_TEXT_BYTES, Message, Room, RoomList};
 use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
     RoomsEvent, check_text, is_room, room_path, why,
@@ -22,19 +22,19 @@ pub fn app() -> AppServer {
     AppServer {
         kinds: Some(|| vec![dyn_topic(Chat), dyn_topic(Rooms)]),
         command_forms: forms().to_vec(),
-        closing_commands: Some(closing),
+        closing_commands: Some(closing_commands),
         ..AppServer::default()
     }
 }
 
-/// One person posts at most so many messages in a room within [`POSTS_WITHIN`].
-const POSTS: usize = 10;
-const POSTS_WITHIN: Millis = 10_000;
+/// The largest number of messages that one person posts in a room within [`POST_WINDOW`] milliseconds.
+const MAX_POSTS: usize = 10;
+const POST_WINDOW: Millis = 10_000;
 
-// What the state keeps is enough to count one person's newest posts.
-const _: () = assert!(POSTS <= KEPT && POSTS * MAX_TEXT * 4 <= KEPT_BYTES);
+// The state holds enough messages to count one person's newest posts.
+const _: () = assert!(MAX_POSTS <= MAX_MESSAGES && MAX_POSTS * MAX_TEXT * 4 <= MAX_TEXT_BYTES);
 
-/// The composer and the form for a new room, for browsers that run no scripts.
+/// The composer and the form for a new room, for browsers without scripts.
 pub fn forms() -> [CommandForm; 2] {
     ["/chat", "/chat/{room}"].map(|path| CommandForm {
         path,
@@ -54,14 +54,14 @@ pub fn forms() -> [CommandForm; 2] {
             TopicCommand::to::<Chat>(room, &post).ok()
         },
         then: |path, fields| {
-            let made = fields.get("room").map(|room| room_path(room.trim()));
-            made.unwrap_or_else(|| path.to_owned())
+            let new_room = fields.get("room").map(|room| room_path(room.trim()));
+            new_room.unwrap_or_else(|| path.to_owned())
         },
     })
 }
 
-/// A room is told that it is deleted, and so is the list. The lobby stays.
-pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
+/// The commands that delete a room: one to the room, one to the list. The lobby cannot be deleted.
+pub fn closing_commands(topic: &TopicName) -> Option<Vec<TopicCommand>> {
     let room = topic.rest();
     if topic.kind() != Chat::KIND || !is_room(room) || room == LOBBY {
         return None;
@@ -75,7 +75,7 @@ pub fn closing(topic: &TopicName) -> Option<Vec<TopicCommand>> {
 impl Decider for Chat {
     type ServerCommand = ChatServerCommand;
 
-    /// Any well-formed room: which ones exist is known to the list of rooms, and the page asks there.
+    /// Admits every well-formed name. The list of rooms knows which exist, and the page reads it there.
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_room(topic.rest()) {
             Ok(Access::Write)
@@ -86,7 +86,7 @@ impl Decider for Chat {
 
     fn decide(&self, at: Context<'_>, room: &Room, command: ChatCommand) -> Result<Vec<ChatEvent>, Rejection> {
         if room.closed {
-            return Err(Rejection::refused(why::ROOM_GONE));
+            return Err(Rejection::refused(why::ROOM_DELETED));
         }
         match command {
             ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
@@ -96,7 +96,7 @@ impl Decider for Chat {
         }
     }
 
-    /// Other rooms are there once the list of rooms has them, or once they were written in.
+    /// Only the lobby exists from the start; other rooms exist once the list has them or they have messages.
     fn stands(&self, topic: &TopicName) -> bool {
         topic.rest() == LOBBY
     }
@@ -105,7 +105,7 @@ impl Decider for Chat {
         TopicName::of::<Rooms>(ALL_ROOMS).ok()
     }
 
-    /// Who deletes a message wants its text gone, not only out of sight.
+    /// Deleting a message erases its text from the log too.
     fn redacts(&self, _room: &Room, event: &ChatEvent) -> Redaction {
         match event {
             ChatEvent::Deleted { seq, .. } => Redaction::Events(vec![*seq]),
@@ -139,8 +139,8 @@ impl Decider for Chat {
 fn post(at: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Result<Vec<ChatEvent>, Rejection> {
     let text = tidy_text(typed);
     check_text(&text).map_err(Rejection::refused)?;
-    let reply_to = reply_to.map(|seq| answered(room, seq)).transpose()?;
-    slow_down(at, room)?;
+    let reply_to = reply_to.map(|seq| reply_target(room, seq)).transpose()?;
+    check_rate(at, room)?;
     Ok(vec![ChatEvent::Posted {
         number: room.count.saturating_add(1),
         by: at.who.clone(),
@@ -150,30 +150,30 @@ fn post(at: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Res
     }])
 }
 
-fn answered(room: &Room, seq: Seq) -> Result<Reply, Rejection> {
-    let message = recent(room, seq)?;
+fn reply_target(room: &Room, seq: Seq) -> Result<Reply, Rejection> {
+    let message = recent_message(room, seq)?;
     Ok(Reply {
         seq,
         to: message.by.clone(),
     })
 }
 
-/// Judged by the times of this person's messages among the newest of the room: the state is enough. A message of a time that has not
-/// come yet is from before the clock was set back, and does not count: nobody could say for how long it should.
-fn slow_down(at: Context<'_>, room: &Room) -> Result<(), Rejection> {
+/// Limits a person's posting rate by the times of their messages in the room's state. A message with a future time is from before
+/// the clock was set back and does not count, as it would count for an unknown time.
+fn check_rate(at: Context<'_>, room: &Room) -> Result<(), Rejection> {
     let own = room.messages.iter().rev().filter(|message| message.by.id == at.who.id);
     let past = own.map(|message| message.at).filter(|time| *time <= at.now);
-    let Some(first) = past.take(POSTS).nth(POSTS - 1) else {
+    let Some(first) = past.take(MAX_POSTS).nth(MAX_POSTS - 1) else {
         return Ok(());
     };
-    let wait = first.saturating_add(POSTS_WITHIN).saturating_sub(at.now);
+    let wait = first.saturating_add(POST_WINDOW).saturating_sub(at.now);
     match u32::try_from(wait) {
         Ok(0) | Err(_) => Ok(()),
         Ok(retry_after_ms) => Err(Rejection::TooFast { retry_after_ms }),
     }
 }
 
-fn recent(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
+fn recent_message(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
     let message = room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?;
     if message.is_deleted() {
         return Err(Rejection::refused(why::DELETED));
@@ -181,7 +181,7 @@ fn recent(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
     Ok(message)
 }
 
-fn own<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
+fn own_message<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
     let message = room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?;
     if message.by.id != at.who.id {
         return Err(Rejection::refused(why::NOT_YOURS));
@@ -192,7 +192,7 @@ fn own<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rej
 fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatEvent>, Rejection> {
     let text = tidy_text(typed);
     check_text(&text).map_err(Rejection::refused)?;
-    let message = own(at, room, seq)?;
+    let message = own_message(at, room, seq)?;
     if message.is_deleted() {
         return Err(Rejection::refused(why::DELETED));
     }
@@ -207,13 +207,13 @@ fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatE
     }])
 }
 
-/// An operator deletes what anybody said, also what is too old to be in the state: the log has it.
+/// Deletes one's own message. An operator deletes any message, including those that only the log still has.
 fn delete(at: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Rejection> {
     let is_old = || room.messages.front().is_some_and(|first| (1..first.seq).contains(&seq));
     let message = match at.authority.operator {
         true if is_old() => None,
         true => Some(room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?),
-        false => Some(own(at, room, seq)?),
+        false => Some(own_message(at, room, seq)?),
     };
     if message.is_some_and(Message::is_deleted) {
         return Ok(Vec::new());
@@ -233,7 +233,7 @@ fn close(at: Context<'_>, room: &Room) -> Vec<ChatEvent> {
 }
 
 fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Result<Vec<ChatEvent>, Rejection> {
-    let message = recent(room, seq)?;
+    let message = recent_message(room, seq)?;
     if message.has_reaction(emoji, &at.who.id) == on {
         return Ok(Vec::new());
     }
@@ -267,7 +267,7 @@ impl Decider for Rooms {
         }
     }
 
-    /// What was written about a deleted room stands in the events before; the state has the rest of the list.
+    /// Erases all earlier events, as they may name the deleted room; the state has the rest of the list.
     fn redacts(&self, _list: &RoomList, event: &RoomsEvent) -> Redaction {
         match event {
             RoomsEvent::Deleted { .. } => Redaction::Everything,
@@ -285,7 +285,7 @@ impl Decider for Rooms {
         matches!(command, RoomsCommand::Create { .. }).then_some(Makes::ForAll)
     }
 
-    /// Who stands before a room that was not there is in it from now on.
+    /// Starts the new room's topic, so that visitors who wait at its page enter it.
     fn forward(&self, _topic: &TopicName, _list: &RoomList, _seq: Seq, event: &RoomsEvent) -> Vec<Forward> {
         let RoomsEvent::Created { room, .. } = event else {
             return Vec::new();
@@ -302,8 +302,8 @@ fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result
     if !(1..=MAX_TITLE).contains(&title.chars().count()) {
         return Err(Rejection::refused(why::BAD_TITLE));
     }
-    if list.is_gone(&room) {
-        return Err(Rejection::refused(why::ROOM_GONE));
+    if list.is_deleted_room(&room) {
+        return Err(Rejection::refused(why::ROOM_DELETED));
     }
     if list.rooms.contains_key(&room) {
         return Err(Rejection::refused(why::ROOM_TAKEN));
@@ -324,7 +324,7 @@ fn describe(at: Context<'_>, list: &RoomList, room: String, line: &str) -> Resul
     if line.chars().count() > MAX_LINE {
         return Err(Rejection::refused(why::BAD_LINE));
     }
-    if known(list, &room)?.line == line {
+    if entry(list, &room)?.line == line {
         return Ok(Vec::new());
     }
     Ok(vec![RoomsEvent::Described {
@@ -343,13 +343,13 @@ fn posted(list: &RoomList, room: String, count: u64, at: Millis) -> Vec<RoomsEve
 }
 
 fn remove(at: Context<'_>, list: &RoomList, room: String) -> Vec<RoomsEvent> {
-    if room == LOBBY || !is_room(&room) || list.is_gone(&room) {
+    if room == LOBBY || !is_room(&room) || list.is_deleted_room(&room) {
         return Vec::new();
     }
     vec![RoomsEvent::Deleted { room, at: at.now }]
 }
 
-fn known<'a>(list: &'a RoomList, room: &str) -> Result<&'a Entry, Rejection> {
+fn entry<'a>(list: &'a RoomList, room: &str) -> Result<&'a Entry, Rejection> {
     list.rooms.get(room).ok_or_else(|| Rejection::refused(why::NO_ROOM))
 }
 

@@ -1,13 +1,13 @@
-//! The deciders without a hub.
+//! Tests of the deciders without a hub.
 
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::apps::chat::model::{fold_history, tell};
+use crate::apps::chat::model::{apply_event, fold_history};
 use crate::apps::chat::wire::MAX_ROOM;
-use duplex_hub::testing::DeciderHarness as Place;
+use duplex_hub::testing::DeciderHarness;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::topic::Topic;
@@ -19,7 +19,7 @@ fn person(id: u8) -> Person {
     }
 }
 
-fn words(text: &str) -> ChatCommand {
+fn post_text(text: &str) -> ChatCommand {
     ChatCommand::Post {
         text: text.to_owned(),
         reply_to: None,
@@ -31,21 +31,21 @@ fn refused<T>(why: &str) -> Result<T, Rejection> {
 }
 
 #[test]
-fn a_message_is_tidied_and_has_its_length() {
-    let mut room = Place::new(Chat, LOBBY);
-    assert_eq!(room.say(&person(1), words(" \n ")), refused(why::EMPTY));
+fn a_message_is_normalized_and_limited_in_length() {
+    let mut room = DeciderHarness::new(Chat, LOBBY);
+    assert_eq!(room.say(&person(1), post_text(" \n ")), refused(why::EMPTY));
     assert_eq!(
-        room.say(&person(1), words(&"a".repeat(MAX_TEXT + 1))),
+        room.say(&person(1), post_text(&"a".repeat(MAX_TEXT + 1))),
         refused(why::TOO_LONG)
     );
-    assert_eq!(room.say(&person(1), words(" hi ")), Ok(()));
+    assert_eq!(room.say(&person(1), post_text(" hi ")), Ok(()));
     assert_eq!(room.state.messages[0].text, "hi");
 }
 
 #[test]
-fn only_ones_own_message_is_edited_or_deleted() {
-    let mut room = Place::new(Chat, LOBBY);
-    room.say(&person(1), words("mine")).unwrap();
+fn only_the_author_edits_or_deletes_a_message() {
+    let mut room = DeciderHarness::new(Chat, LOBBY);
+    room.say(&person(1), post_text("mine")).unwrap();
     let edit = |seq| ChatCommand::Edit {
         seq,
         text: "other".to_owned(),
@@ -64,11 +64,11 @@ fn only_ones_own_message_is_edited_or_deleted() {
 }
 
 #[test]
-fn an_operator_deletes_what_anybody_said() {
-    let mut room = Place::new(Chat, LOBBY);
-    for number in 0..KEPT as Millis + 2 {
-        room.say(&person((number % 50) as u8), words("x")).unwrap();
-        room.now += POSTS_WITHIN;
+fn an_operator_deletes_any_message() {
+    let mut room = DeciderHarness::new(Chat, LOBBY);
+    for number in 0..MAX_MESSAGES as Millis + 2 {
+        room.say(&person((number % 50) as u8), post_text("x")).unwrap();
+        room.now += POST_WINDOW;
     }
     let delete = |seq| ChatCommand::Delete { seq };
     assert_eq!(room.say(&person(60), delete(1)), refused(why::TOO_OLD));
@@ -77,7 +77,7 @@ fn an_operator_deletes_what_anybody_said() {
     for (seq, events) in [(1, 1), (90, 1), (90, 0)] {
         assert_eq!(room.made(&person(60), delete(seq)), Ok(events), "{seq}");
     }
-    for wrong in [0, KEPT as Seq + 9] {
+    for wrong in [0, MAX_MESSAGES as Seq + 9] {
         assert_eq!(room.made(&person(60), delete(wrong)), refused(why::TOO_OLD));
     }
     let (_, event) = room.log.last().unwrap();
@@ -85,30 +85,34 @@ fn an_operator_deletes_what_anybody_said() {
 }
 
 #[test]
-fn a_closed_room_takes_nothing_and_its_name_is_not_given_again() {
-    let (mut room, mut rooms) = (Place::new(Chat, "a"), Place::new(Rooms, ALL_ROOMS));
+fn a_closed_room_refuses_commands_and_its_name_is_not_reused() {
+    let (mut room, mut rooms) = (DeciderHarness::new(Chat, "a"), DeciderHarness::new(Rooms, ALL_ROOMS));
     rooms.say(&person(1), create("a")).unwrap();
-    room.say(&person(1), words("secret")).unwrap();
-    let told = closing(&room.topic).unwrap();
-    let close: ChatServerCommand = serde_json::from_str(told[0].json()).unwrap();
-    let remove: RoomsServerCommand = serde_json::from_str(told[1].json()).unwrap();
+    room.say(&person(1), post_text("secret")).unwrap();
+    let commands = closing_commands(&room.topic).unwrap();
+    let close: ChatServerCommand = serde_json::from_str(commands[0].json()).unwrap();
+    let remove: RoomsServerCommand = serde_json::from_str(commands[1].json()).unwrap();
     for _ in 0..2 {
         room.made_by_server(close.clone()).unwrap();
         rooms.made_by_server(remove.clone()).unwrap();
     }
-    assert_eq!((room.log.len(), rooms.log.len()), (2, 2), "told again, it does no harm");
+    assert_eq!(
+        (room.log.len(), rooms.log.len()),
+        (2, 2),
+        "a repeated command has no effect"
+    );
     assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
     assert_eq!(Rooms.redacts(&rooms.state, &rooms.log[1].1), Redaction::Everything);
     assert!(room.state.messages.is_empty() && !rooms.state.rooms.contains_key("a"));
-    assert_eq!(room.say(&person(1), words("again")), refused(why::ROOM_GONE));
-    assert_eq!(rooms.say(&person(1), create("a")), refused(why::ROOM_GONE));
-    assert_eq!(closing(&TopicName::of::<Chat>(LOBBY).unwrap()), None);
+    assert_eq!(room.say(&person(1), post_text("again")), refused(why::ROOM_DELETED));
+    assert_eq!(rooms.say(&person(1), create("a")), refused(why::ROOM_DELETED));
+    assert_eq!(closing_commands(&TopicName::of::<Chat>(LOBBY).unwrap()), None);
 }
 
 #[test]
-fn an_answer_names_whom_it_answers() {
-    let mut room = Place::new(Chat, LOBBY);
-    room.say(&person(1), words("a")).unwrap();
+fn a_reply_names_the_author_it_replies_to() {
+    let mut room = DeciderHarness::new(Chat, LOBBY);
+    room.say(&person(1), post_text("a")).unwrap();
     let answer = |to| ChatCommand::Post {
         text: "b".to_owned(),
         reply_to: Some(to),
@@ -119,9 +123,9 @@ fn an_answer_names_whom_it_answers() {
 }
 
 #[test]
-fn reactions_go_on_and_off_and_have_their_limit() {
-    let mut room = Place::new(Chat, LOBBY);
-    room.say(&person(0), words("a")).unwrap();
+fn reactions_are_toggled_and_limited() {
+    let mut room = DeciderHarness::new(Chat, LOBBY);
+    room.say(&person(0), post_text("a")).unwrap();
     let react = |emoji, on| ChatCommand::React { seq: 1, emoji, on };
     for id in 0..MAX_REACTIONS {
         room.say(&person(id as u8), react(Emoji::Yes, true)).unwrap();
@@ -136,52 +140,52 @@ fn reactions_go_on_and_off_and_have_their_limit() {
 }
 
 #[test]
-fn who_posts_too_fast_waits_and_nobody_else_does() {
-    let mut room = Place::new(Chat, LOBBY);
-    for _ in 0..POSTS {
-        room.say(&person(1), words("x")).unwrap();
+fn the_posting_rate_is_limited_per_person() {
+    let mut room = DeciderHarness::new(Chat, LOBBY);
+    for _ in 0..MAX_POSTS {
+        room.say(&person(1), post_text("x")).unwrap();
         room.now += 100;
     }
-    let wait = (POSTS_WITHIN - POSTS as Millis * 100) as u32;
+    let wait = (POST_WINDOW - MAX_POSTS as Millis * 100) as u32;
     assert_eq!(
-        room.say(&person(1), words("x")),
+        room.say(&person(1), post_text("x")),
         Err(Rejection::TooFast { retry_after_ms: wait })
     );
-    assert_eq!(room.say(&person(2), words("y")), Ok(()));
+    assert_eq!(room.say(&person(2), post_text("y")), Ok(()));
     room.now += Millis::from(wait);
-    assert_eq!(room.say(&person(1), words("x")), Ok(()));
+    assert_eq!(room.say(&person(1), post_text("x")), Ok(()));
 }
 
 #[test]
-fn a_clock_set_back_silences_nobody() {
-    let mut room = Place::new(Chat, LOBBY);
+fn a_clock_set_back_does_not_block_posting() {
+    let mut room = DeciderHarness::new(Chat, LOBBY);
     let start = 1_800_000_000_000;
     room.now = start;
-    (0..POSTS).for_each(|_| room.say(&person(1), words("x")).unwrap());
+    (0..MAX_POSTS).for_each(|_| room.say(&person(1), post_text("x")).unwrap());
     for back in [1, 60 * 60 * 1000, start] {
         room.now = start - back;
-        // The limit is what it was, of what is said from now on.
-        (0..POSTS).for_each(|_| room.say(&person(1), words("x")).unwrap());
+        // The limit counts only the messages from here on.
+        (0..MAX_POSTS).for_each(|_| room.say(&person(1), post_text("x")).unwrap());
         let limit = Rejection::TooFast {
-            retry_after_ms: POSTS_WITHIN as u32,
+            retry_after_ms: POST_WINDOW as u32,
         };
-        assert_eq!(room.say(&person(1), words("x")), Err(limit));
+        assert_eq!(room.say(&person(1), post_text("x")), Err(limit));
     }
 }
 
 #[test]
-fn a_plain_form_posts_to_the_room_of_its_page() {
+fn a_plain_form_posts_to_its_pages_room() {
     let fields = [("message".to_owned(), "hi".to_owned())].into();
     for (path, topic) in [("/chat", "chat/lobby"), ("/chat/room-1", "chat/room-1")] {
         let command = (forms()[0].command)(path, &fields).unwrap();
         assert_eq!(command.topic().as_str(), topic);
-        assert_eq!(command.decode::<Chat>(), Ok(words("hi")));
+        assert_eq!(command.decode::<Chat>(), Ok(post_text("hi")));
     }
     assert_eq!((forms()[1].command)("/chat/A", &fields), None);
 }
 
 #[test]
-fn rooms_are_named_well() {
+fn malformed_room_names_are_not_admitted() {
     let admits = |rest: &str| Chat.admit(Principal::visitor(&person(1)), &TopicName::of::<Chat>(rest).unwrap());
     assert_eq!(admits("room-1"), Ok(Access::Write));
     for wrong in ["a_b", "a.b", "a/b", &"x".repeat(MAX_ROOM + 1)] {
@@ -201,8 +205,8 @@ fn create(room: &str) -> RoomsCommand {
 }
 
 #[test]
-fn a_room_is_created_once_and_described_by_anybody() {
-    let mut rooms = Place::new(Rooms, ALL_ROOMS);
+fn a_room_is_created_once_and_anybody_may_describe_it() {
+    let mut rooms = DeciderHarness::new(Rooms, ALL_ROOMS);
     assert_eq!(rooms.say(&person(1), create("A")), refused(why::BAD_ROOM));
     assert_eq!(rooms.say(&person(1), create("a")), Ok(()));
     assert_eq!(rooms.say(&person(2), create("a")), refused(why::ROOM_TAKEN));
@@ -225,8 +229,8 @@ fn a_room_is_created_once_and_described_by_anybody() {
 }
 
 #[test]
-fn there_are_only_so_many_rooms() {
-    let mut rooms = Place::new(Rooms, ALL_ROOMS);
+fn the_number_of_rooms_is_limited() {
+    let mut rooms = DeciderHarness::new(Rooms, ALL_ROOMS);
     for number in 1..MAX_ROOMS {
         rooms.say(&person(1), create(&format!("r{number}"))).unwrap();
     }
@@ -234,25 +238,25 @@ fn there_are_only_so_many_rooms() {
 }
 
 #[test]
-fn a_room_tells_the_list_its_count() {
-    let mut room = Place::new(Chat, LOBBY);
-    room.say(&person(1), words("x")).unwrap();
+fn a_room_forwards_its_count_to_the_list() {
+    let mut room = DeciderHarness::new(Chat, LOBBY);
+    room.say(&person(1), post_text("x")).unwrap();
     let (seq, event) = &room.log[0];
-    let told = Chat.forward(&room.topic, &room.state, *seq, event);
-    let told = told[0].command();
-    assert_eq!(told.topic().as_str(), "rooms/all");
+    let commands = Chat.forward(&room.topic, &room.state, *seq, event);
+    let commands = commands[0].command();
+    assert_eq!(commands.topic().as_str(), "rooms/all");
     assert_eq!(
-        told.json(),
+        commands.json(),
         format!(r#"{{"posted":{{"at":{},"count":1,"room":"lobby"}}}}"#, room.now)
     );
-    let command: RoomsServerCommand = serde_json::from_str(told.json()).unwrap();
-    let mut rooms = Place::new(Rooms, ALL_ROOMS);
+    let command: RoomsServerCommand = serde_json::from_str(commands.json()).unwrap();
+    let mut rooms = DeciderHarness::new(Rooms, ALL_ROOMS);
     rooms.made_by_server(command.clone()).unwrap();
     rooms.made_by_server(command).unwrap();
     assert_eq!(
         (rooms.state.rooms[LOBBY].count, rooms.log.len()),
         (1, 1),
-        "told again, it does no harm"
+        "a repeated command has no effect"
     );
 }
 
@@ -260,7 +264,7 @@ fn commands() -> impl Strategy<Value = (u8, u64, ChatCommand)> {
     let emoji = (0..Emoji::ALL.len()).prop_map(|index| Emoji::ALL[index]);
     let command = prop_oneof![
         4 => ("[a-c가 ]{0,6}", prop::option::weighted(0.2, 1..200_u64)).prop_map(|(text, reply_to)| ChatCommand::Post { text, reply_to }),
-        1 => Just(words(&"가".repeat(MAX_TEXT))),
+        1 => Just(post_text(&"가".repeat(MAX_TEXT))),
         2 => (1..200_u64, "[a-c]{0,6}").prop_map(|(seq, text)| ChatCommand::Edit { seq, text }),
         1 => (1..200_u64).prop_map(|seq| ChatCommand::Delete { seq }),
         3 => (1..200_u64, emoji, any::<bool>()).prop_map(|(seq, emoji, on)| ChatCommand::React { seq, emoji, on }),
@@ -268,7 +272,7 @@ fn commands() -> impl Strategy<Value = (u8, u64, ChatCommand)> {
     (0..5_u8, 0..4_000_u64, command)
 }
 
-/// A page of history, as a log gives it.
+/// A page of history, as a log returns it.
 fn page(log: &[(Seq, ChatEvent)], before: Seq, limit: usize) -> Vec<(Seq, ChatEvent)> {
     let own = log
         .iter()
@@ -283,21 +287,21 @@ fn page(log: &[(Seq, ChatEvent)], before: Seq, limit: usize) -> Vec<(Seq, ChatEv
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is asked: the bounds hold, and pages of history, read backwards, are what was lived through.
+    /// The limits hold for any commands, and the pages of history, read backwards, equal the live messages.
     #[test]
-    fn a_room_keeps_its_bounds_and_its_history(commands in prop::collection::vec(commands(), 0..300), limit in 1..60_usize) {
-        let mut room = Place::new(Chat, LOBBY);
-        let mut lived = VecDeque::new();
+    fn a_room_keeps_its_limits_and_its_history(commands in prop::collection::vec(commands(), 0..300), limit in 1..60_usize) {
+        let mut room = DeciderHarness::new(Chat, LOBBY);
+        let mut expected = VecDeque::new();
         for (who, later, command) in commands {
             room.now += later;
             let already = room.log.len();
             let _ = room.say(&person(who), command);
-            for (seq, event) in &room.log[already..] { tell(&mut lived, *seq, event); }
+            for (seq, event) in &room.log[already..] { apply_event(&mut expected, *seq, event); }
             let bytes: usize = room.state.messages.iter().map(|message| message.text.len()).sum();
-            prop_assert!(room.state.messages.len() <= KEPT && bytes <= KEPT_BYTES);
+            prop_assert!(room.state.messages.len() <= MAX_MESSAGES && bytes <= MAX_TEXT_BYTES);
         }
-        prop_assert_eq!(room.state.count, lived.len() as u64);
-        let tail: Vec<_> = lived.iter().skip(lived.len() - room.state.messages.len()).collect();
+        prop_assert_eq!(room.state.count, expected.len() as u64);
+        let tail: Vec<_> = expected.iter().skip(expected.len() - room.state.messages.len()).collect();
         prop_assert!(tail.into_iter().eq(&room.state.messages));
         let (mut before, mut read) = (Seq::MAX, VecDeque::new());
         loop {
@@ -306,12 +310,12 @@ proptest! {
             before = first.seq;
             for message in older.into_iter().rev() { read.push_front(message); }
         }
-        prop_assert_eq!(read, lived);
+        prop_assert_eq!(read, expected);
     }
 
     #[test]
     fn a_state_is_the_same_in_both_encodings(commands in prop::collection::vec(commands(), 0..40)) {
-        let mut room = Place::new(Chat, LOBBY);
+        let mut room = DeciderHarness::new(Chat, LOBBY);
         for (who, later, command) in commands {
             room.now += later;
             let _ = room.say(&person(who), command);

@@ -1,5 +1,5 @@
-//! Where one writes. Enter sends, Shift+Enter starts a line, and an Enter that ends a composition does neither. Without
-//! scripts it is a plain form to the page's own path.
+//! The message composer. Enter sends and Shift+Enter inserts a line break; an Enter that ends an IME composition does neither.
+//! Without scripts it is a plain form that posts to the page's own path.
 
 use leptos::{
     ev::{Event, KeyboardEvent, SubmitEvent},
@@ -11,11 +11,10 @@ use web_sys::HtmlTextAreaElement;
 
 use super::{
     super::wire::{ChatCommand, MAX_TEXT, NotPosted, TYPING, check_text, tidy_text},
-    drafts,
+    drafts, labels,
     list::Scroll,
+    room_model::RoomModel,
     row::excerpt,
-    talk::Talk,
-    words,
 };
 use crate::{
     i18n::*,
@@ -28,37 +27,37 @@ use crate::{
 };
 use duplex_protocol::session::Rejection;
 
-/// The field's id.
-pub const FIELD: &str = "message-field";
-/// Characters left at which they are counted.
-const NEAR_LIMIT: usize = 400;
-/// Milliseconds within which it is said once that somebody writes.
-const TYPING_MS: f64 = 2_000.0;
+/// The id of the text field.
+pub const FIELD_ID: &str = "message-field";
+/// The remaining characters from which on the counter is shown.
+const COUNTER_MARGIN: usize = 400;
+/// Milliseconds between two typing notifications.
+const TYPING_INTERVAL_MS: f64 = 2_000.0;
 
-/// Why what was typed is not sent.
+/// Why the text is not sent.
 #[derive(Debug, Clone, PartialEq)]
 enum Problem {
     Refused(Rejection),
-    /// A text of so many characters was put in at once.
+    /// A pasted text of this many characters would exceed the limit.
     Pasted(usize),
 }
 
 #[component]
-pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
+pub fn Composer(room: RoomModel, scroll: Scroll) -> impl IntoView {
     let i18n = use_i18n();
-    // A form that was posted without scripts comes back with the page, and its text with it.
-    let back = SharedValue::new(not_posted).into_inner();
-    let (typed, why) = back
-        .map(|back| ((back.name, back.text), Problem::Refused(back.why)))
+    // A form that was posted without scripts and refused is restored with the page.
+    let restored = SharedValue::new(not_posted).into_inner();
+    let (typed, why) = restored
+        .map(|form| ((form.name, form.text), Problem::Refused(form.why)))
         .unzip();
     let problem = RwSignal::new(why);
     let (name, draft) = typed.unwrap_or_default();
-    talk.draft.set(draft);
-    drafts::keep(talk);
-    let send = move || submit(talk, scroll, problem);
+    room.draft.set(draft);
+    drafts::persist(room);
+    let send = move || submit(room, scroll, problem);
     let on_key = move |event: KeyboardEvent| {
-        if keys::is(&event, "Escape") && talk.replying.get_untracked().is_some() {
-            talk.replying.set(None);
+        if keys::is(&event, "Escape") && room.replying.get_untracked().is_some() {
+            room.replying.set(None);
         } else if keys::sends(&event) {
             event.prevent_default();
             send();
@@ -68,22 +67,22 @@ pub fn Composer(talk: Talk, scroll: Scroll) -> impl IntoView {
         event.prevent_default();
         send();
     };
-    let line = optional_text(move || problem.get().map(|problem| told(i18n.get_locale(), &problem)));
+    let problem_line = optional_text(move || problem.get().map(|problem| problem_text(i18n.get_locale(), &problem)));
     view! {
-        <form class="composer" method="post" action=talk.path() on:submit=on_submit>
-            <Replying talk/>
+        <form class="composer" method="post" action=room.path() on:submit=on_submit>
+            <Replying room/>
             <label class="field plain">
                 <span>{t!(chat.your_name)}</span>
                 <input name="name" autocomplete="nickname" maxlength="24" value=name/>
             </label>
             <div class="composer-row">
-                <Field talk problem on_key=Callback::new(on_key)/>
+                <Field room problem on_key=Callback::new(on_key)/>
                 <button class="button primary" type="submit">{t!(chat.send)}</button>
             </div>
             <div class="composer-notes">
-                <p class="problem" role="alert">{line}</p>
-                <Typing talk/>
-                <Counter talk/>
+                <p class="problem" role="alert">{problem_line}</p>
+                <Typing room/>
+                <Counter room/>
             </div>
         </form>
     }
@@ -103,18 +102,17 @@ fn not_posted() -> Option<NotPosted> {
 }
 
 #[component]
-fn Field(talk: Talk, problem: RwSignal<Option<Problem>>, on_key: Callback<KeyboardEvent>) -> impl IntoView {
+fn Field(room: RoomModel, problem: RwSignal<Option<Problem>>, on_key: Callback<KeyboardEvent>) -> impl IntoView {
     let field = NodeRef::<html::Textarea>::new();
-    let said = StoredValue::new(None);
-    // The draft may come back from elsewhere; the field's own input is already in it. What was typed before the page came
-    // to life is in the field alone.
+    let sent_at = StoredValue::new(None);
+    // Shows a draft that was restored from storage. Text typed before hydration is only in the field and becomes the draft.
     Effect::new(move |before: Option<()>| {
-        let draft = talk.draft.get();
+        let draft = room.draft.get();
         let Some(field) = field.get().filter(|field| field.value() != draft) else {
             return;
         };
         if before.is_none() && !field.value().is_empty() {
-            talk.draft.set(field.value());
+            room.draft.set(field.value());
         } else {
             field.set_value(&draft);
         }
@@ -126,12 +124,12 @@ fn Field(talk: Talk, problem: RwSignal<Option<Problem>>, on_key: Callback<Keyboa
         else {
             return;
         };
-        typed(talk, problem, &field);
-        tell_typing(talk, said);
+        on_typed(room, problem, &field);
+        send_typing(room, sent_at);
     };
     view! {
         <textarea
-            id=FIELD
+            id=FIELD_ID
             name="message"
             rows="1"
             enterkeyhint="send"
@@ -141,63 +139,63 @@ fn Field(talk: Talk, problem: RwSignal<Option<Problem>>, on_key: Callback<Keyboa
             node_ref=field
             on:keydown=move |event| on_key.run(event)
             on:input=on_input
-        >{raw_text(talk.draft.get_untracked())}</textarea>
+        >{raw_text(room.draft.get_untracked())}</textarea>
     }
     .into_any()
 }
 
-/// A text that is put in at once and makes the message too long is not taken: cut off, it would be lost unseen. What is
-/// typed by hand may go beyond the limit; the counter says so, and it is not sent.
-fn typed(talk: Talk, problem: RwSignal<Option<Problem>>, field: &HtmlTextAreaElement) {
+/// Rejects a paste that makes the message too long, as truncating it would lose text unnoticed. Typed text may exceed the limit:
+/// the counter shows it, and it is not sent.
+fn on_typed(room: RoomModel, problem: RwSignal<Option<Problem>>, field: &HtmlTextAreaElement) {
     let value = field.value();
-    let before = talk.draft.with_untracked(|draft| draft.chars().count());
+    let before = room.draft.with_untracked(|draft| draft.chars().count());
     let now = value.chars().count();
     if now > MAX_TEXT && now > before + 1 && before <= MAX_TEXT {
-        field.set_value(&talk.draft.get_untracked());
+        field.set_value(&room.draft.get_untracked());
         problem.set(Some(Problem::Pasted(now - before)));
         return;
     }
     if problem.with_untracked(Option::is_some) {
         problem.set(None);
     }
-    talk.draft.set(value);
+    room.draft.set(value);
 }
 
-/// `said`: when it was, if it is still said.
-fn tell_typing(talk: Talk, said: StoredValue<Option<f64>>) {
+/// Notifies others that the visitor is typing; `sent_at` is the time of the last notification.
+fn send_typing(room: RoomModel, sent_at: StoredValue<Option<f64>>) {
     let now = clock::now();
-    if talk.draft.with_untracked(String::is_empty) {
-        said.set_value(None);
-        talk.chat.activity(None);
-    } else if said
+    if room.draft.with_untracked(String::is_empty) {
+        sent_at.set_value(None);
+        room.chat.activity(None);
+    } else if sent_at
         .get_value()
-        .is_none_or(|said| clock::has_elapsed(said, TYPING_MS, now))
+        .is_none_or(|sent_at| clock::has_elapsed(sent_at, TYPING_INTERVAL_MS, now))
     {
-        said.set_value(Some(now));
-        talk.chat.activity(Some(TYPING));
+        sent_at.set_value(Some(now));
+        room.chat.activity(Some(TYPING));
     }
 }
 
-fn submit(talk: Talk, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
-    let text = tidy_text(&talk.draft.get_untracked());
+fn submit(room: RoomModel, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
+    let text = tidy_text(&room.draft.get_untracked());
     if let Err(why) = check_text(&text) {
         return problem.set(Some(Problem::Refused(Rejection::refused(why))));
     }
     problem.set(None);
-    talk.send(ChatCommand::Post {
+    room.send(ChatCommand::Post {
         text,
-        reply_to: talk.replying.get_untracked(),
+        reply_to: room.replying.get_untracked(),
     });
-    talk.replying.set(None);
-    talk.draft.set(String::new());
-    talk.new_after.set(None);
-    talk.chat.activity(None);
+    room.replying.set(None);
+    room.draft.set(String::new());
+    room.new_after.set(None);
+    room.chat.activity(None);
     scroll.to_end();
 }
 
-fn told(locale: Locale, problem: &Problem) -> String {
+fn problem_text(locale: Locale, problem: &Problem) -> String {
     match problem {
-        Problem::Refused(rejection) => words::rejection(locale, rejection),
+        Problem::Refused(rejection) => labels::rejection(locale, rejection),
         Problem::Pasted(count) => fill(
             td_string!(locale, chat.pasted_too_long),
             &[
@@ -209,25 +207,25 @@ fn told(locale: Locale, problem: &Problem) -> String {
 }
 
 #[component]
-fn Replying(talk: Talk) -> impl IntoView {
+fn Replying(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
     let strip = dynamic_view(move || {
-        let seq = talk.replying.get()?;
+        let seq = room.replying.get()?;
         let said = dynamic_text(move || {
             let said = |message: &super::super::model::Message| {
-                let name = words::name(i18n.get_locale(), &message.by);
+                let name = labels::name(i18n.get_locale(), &message.by);
                 fill(
                     t_string!(i18n, chat.replying_to),
                     &[("name", &name), ("text", &isolated(&excerpt(&message.text)))],
                 )
             };
-            talk.look_up(seq, said).unwrap_or_default()
+            room.with_message(seq, said).unwrap_or_default()
         });
         Some(
             view! {
                 <p class="replying">
                     <span>{said}</span>
-                    <button type="button" class="button small" on:click=move |_| talk.replying.set(None)>
+                    <button type="button" class="button small" on:click=move |_| room.replying.set(None)>
                         {t!(chat.cancel)}
                     </button>
                 </p>
@@ -238,30 +236,30 @@ fn Replying(talk: Talk) -> impl IntoView {
     view! { <div>{strip}</div> }.into_any()
 }
 
-/// Counts when the limit is near.
+/// The character counter, shown near the limit.
 #[component]
-fn Counter(talk: Talk) -> impl IntoView {
-    let count = Memo::new(move |_| talk.draft.with(|draft| draft.chars().count()));
+fn Counter(room: RoomModel) -> impl IntoView {
+    let count = Memo::new(move |_| room.draft.with(|draft| draft.chars().count()));
     let shown = optional_text(move || {
         let count = count.get();
         let (count_text, limit) = (format::grouped(count as u64), format::grouped(MAX_TEXT as u64));
-        (count + NEAR_LIMIT > MAX_TEXT).then(|| format!("{count_text} / {limit}"))
+        (count + COUNTER_MARGIN > MAX_TEXT).then(|| format!("{count_text} / {limit}"))
     });
     let over = dynamic_text(move || (count.get() > MAX_TEXT).to_string());
     view! { <p class="counter" data-over=over>{shown}</p> }.into_any()
 }
 
-/// Who is writing.
+/// The names of the people who are typing.
 #[component]
-fn Typing(talk: Talk) -> impl IntoView {
+fn Typing(room: RoomModel) -> impl IntoView {
     const NAMED: usize = 3;
     let i18n = use_i18n();
     let line = optional_text(move || {
         let locale = i18n.get_locale();
-        let names: Vec<_> = talk.chat.presence.with(|presence| {
-            let others = presence.people.iter().filter(|one| !talk.is_own(&one.person.id));
+        let names: Vec<_> = room.chat.presence.with(|presence| {
+            let others = presence.people.iter().filter(|one| !room.is_own(&one.person.id));
             let writing = others.filter(|one| one.activity.as_deref() == Some(TYPING));
-            writing.map(|one| words::name(locale, &one.person)).collect()
+            writing.map(|one| labels::name(locale, &one.person)).collect()
         });
         let text = match names.len() {
             0 => return None,

@@ -1,56 +1,56 @@
-//! What is typed in a room and not yet sent. It stays in its tab, and a copy of it in this browser: for a new tab, should this one not
-//! come back. A tab that is there holds a lock, so its copy is nobody else's. Where browsers have no locks, the copy is made when
-//! the page goes, and a tab that crashes leaves none.
+//! Drafts: a room's unsent text. It is saved in the tab's storage, with a copy in the browser's storage that a new tab adopts if
+//! this one does not come back. An open tab holds a lock, so no other tab adopts its copy. In browsers without locks the copy is
+//! made when the page closes, so a tab that crashes leaves none.
 
 use std::time::Duration;
 
 use leptos::prelude::*;
 
-use super::{storage, talk::Talk, web_lock};
+use super::{room_model::RoomModel, storage, web_lock};
 
-/// Within it a copy is made once.
-const COPY_EVERY: Duration = Duration::from_millis(500);
-/// How long a new tab waits for one that is about to go.
-const LEAVING: Duration = Duration::from_secs(5);
-/// Where a tab keeps its name.
-const TAB: &str = "chat.tab";
+/// The time between two copies.
+const COPY_INTERVAL: Duration = Duration::from_millis(500);
+/// The time for which a new tab waits for one that is closing.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The storage key of the tab's id.
+const TAB_KEY: &str = "chat.tab";
 
 #[derive(Clone)]
 struct Draft {
-    talk: Talk,
-    /// In the tab's storage; with the tab's name after it, in the browser's.
+    room: RoomModel,
+    /// The key in the tab's storage; the browser's storage uses it with the tab's id appended.
     key: String,
     tab: String,
-    /// A copy was made a moment ago, and the next is due.
-    due: StoredValue<bool>,
+    /// A copy was made, and the next one is scheduled.
+    copy_scheduled: StoredValue<bool>,
 }
 
-pub fn keep(talk: Talk) {
+pub fn persist(room: RoomModel) {
     Effect::new(move |_| {
-        let draft = Draft::begin(talk);
+        let draft = Draft::new(room);
         draft.listen();
         Effect::new(move |before: Option<()>| {
-            let is_new = talk.draft.with(|text| before.is_some() || !text.is_empty());
+            let is_new = room.draft.with(|text| before.is_some() || !text.is_empty());
             if is_new {
-                draft.keep();
+                draft.save();
             }
         });
     });
 }
 
 impl Draft {
-    fn begin(talk: Talk) -> Self {
+    fn new(room: RoomModel) -> Self {
         let draft = Self {
-            talk,
-            key: talk.room.with_value(|room| format!("chat.draft.{room}")),
-            tab: tab(),
-            due: StoredValue::new(false),
+            room,
+            key: room.name.with_value(|room| format!("chat.draft.{room}")),
+            tab: tab_id(),
+            copy_scheduled: StoredValue::new(false),
         };
-        draft.forget_copy_without_lock();
-        if talk.draft.with_untracked(String::is_empty) {
+        draft.remove_copy_without_locks();
+        if room.draft.with_untracked(String::is_empty) {
             match storage::get_in_tab(&draft.key) {
-                Some(kept) => talk.draft.set(kept),
-                None => draft.look_for_left(),
+                Some(saved) => room.draft.set(saved),
+                None => draft.adopt_orphan(),
             }
         }
         draft
@@ -60,50 +60,50 @@ impl Draft {
         format!("{}.{}", self.key, self.tab)
     }
 
-    /// What was typed in a tab that is gone, the last one first.
-    fn look_for_left(&self) {
+    /// Adopts the draft of a closed tab, the newest first.
+    fn adopt_orphan(&self) {
         let prefix = format!("{}.", self.key);
-        let mut left = storage::names(&prefix);
-        left.sort_unstable();
-        for copy in left.into_iter().rev() {
-            let lock = copy.strip_prefix(&prefix).map(lock).unwrap_or_default();
+        let mut orphans = storage::keys(&prefix);
+        orphans.sort_unstable();
+        for copy in orphans.into_iter().rev() {
+            let lock = copy.strip_prefix(&prefix).map(lock_name).unwrap_or_default();
             let draft = self.clone();
-            web_lock::when_free(&lock, LEAVING, move || draft.take(&copy));
+            web_lock::when_free(&lock, CLOSE_TIMEOUT, move || draft.adopt(&copy));
         }
     }
 
-    /// Unless something was typed or sent meanwhile.
-    fn take(&self, copy: &str) {
-        let wanted = self.talk.draft.try_with_untracked(String::is_empty) == Some(true);
-        if !wanted || storage::get_in_tab(&self.key).is_some() {
+    /// Adopts a copy, unless something was typed or sent meanwhile.
+    fn adopt(&self, copy: &str) {
+        let is_empty = self.room.draft.try_with_untracked(String::is_empty) == Some(true);
+        if !is_empty || storage::get_in_tab(&self.key).is_some() {
             return;
         }
         if let Some(text) = storage::get(copy) {
             storage::remove(copy);
-            self.talk.draft.set(text);
+            self.room.draft.set(text);
         }
     }
 
-    /// An empty text is kept too, once there was another: this tab has sent its own, and takes no other tab's.
-    fn keep(&self) {
-        self.talk.draft.with_untracked(|text| {
+    /// Saves the text. An empty one is saved too once there was another: the tab has sent its own draft and adopts no other.
+    fn save(&self) {
+        self.room.draft.with_untracked(|text| {
             if !text.is_empty() || storage::get_in_tab(&self.key).is_some() {
                 storage::set_in_tab(&self.key, text);
             }
         });
-        if self.due.get_value() {
+        if self.copy_scheduled.get_value() {
             return;
         }
         self.copy_if_locked();
-        self.due.set_value(true);
+        self.copy_scheduled.set_value(true);
         let draft = self.clone();
-        let again = move || {
-            let is_gone = draft.due.try_set_value(false).is_some();
-            if !is_gone {
+        let copy_again = move || {
+            let is_disposed = draft.copy_scheduled.try_set_value(false).is_some();
+            if !is_disposed {
                 draft.copy_if_locked();
             }
         };
-        set_timeout(again, COPY_EVERY);
+        set_timeout(copy_again, COPY_INTERVAL);
     }
 
     fn copy_if_locked(&self) {
@@ -113,44 +113,44 @@ impl Draft {
     }
 
     fn copy(&self) {
-        let _ = self.talk.draft.try_with_untracked(|text| match text.as_str() {
+        let _ = self.room.draft.try_with_untracked(|text| match text.as_str() {
             "" => storage::remove(&self.copy_key()),
             text => storage::set(&self.copy_key(), text),
         });
     }
 
-    /// While this tab is there, others would take it.
-    fn forget_copy_without_lock(&self) {
+    /// Removes this tab's copy in browsers without locks: other tabs would adopt it while this one is open.
+    fn remove_copy_without_locks(&self) {
         if !web_lock::is_supported() {
             storage::remove(&self.copy_key());
         }
     }
 
     fn listen(&self) {
-        let (leaving, returning, gone) = (self.clone(), self.clone(), self.clone());
-        let leaves = window_event_listener_untyped("pagehide", move |_| leaving.copy());
-        // A page that comes back as it was has its draft still.
-        let returns = window_event_listener_untyped("pageshow", move |_| returning.forget_copy_without_lock());
+        let (on_hide, on_show, on_dispose) = (self.clone(), self.clone(), self.clone());
+        let pagehide = window_event_listener_untyped("pagehide", move |_| on_hide.copy());
+        // A page restored from the back/forward cache still has its draft.
+        let pageshow = window_event_listener_untyped("pageshow", move |_| on_show.remove_copy_without_locks());
         on_cleanup(move || {
-            gone.copy();
-            leaves.remove();
-            returns.remove();
+            on_dispose.copy();
+            pagehide.remove();
+            pageshow.remove();
         });
     }
 }
 
-/// This tab's name: later tabs have greater ones. Its lock is held from here on.
-fn tab() -> String {
-    let tab = storage::get_in_tab(TAB).unwrap_or_else(|| {
+/// This tab's id, which sorts by creation time. Its lock is held from here on.
+fn tab_id() -> String {
+    let tab = storage::get_in_tab(TAB_KEY).unwrap_or_else(|| {
         let (now, random) = (js_sys::Date::now() as u64, js_sys::Math::random() * f64::from(u32::MAX));
         let tab = format!("{now:013}-{:08x}", random as u32);
-        storage::set_in_tab(TAB, &tab);
+        storage::set_in_tab(TAB_KEY, &tab);
         tab
     });
-    web_lock::hold(lock(&tab));
+    web_lock::hold(lock_name(&tab));
     tab
 }
 
-fn lock(tab: &str) -> String {
-    format!("{TAB}.{tab}")
+fn lock_name(tab: &str) -> String {
+    format!("{TAB_KEY}.{tab}")
 }

@@ -1,4 +1,4 @@
-//! One's own message, open for a change, in its place.
+//! The form that edits one's own message, in place of its text.
 
 use leptos::{
     ev::{KeyboardEvent, SubmitEvent},
@@ -11,9 +11,9 @@ use super::{
         model::Message,
         wire::{ChatCommand, check_text, tidy_text},
     },
+    labels,
     menu::button_id,
-    talk::Talk,
-    words,
+    room_model::RoomModel,
 };
 use crate::{
     i18n::*,
@@ -24,44 +24,44 @@ use crate::{
 };
 use duplex_protocol::{cursor::Seq, session::Rejection};
 
-/// Opens a message for a change, with what was typed there before.
-pub fn edit(talk: Talk, seq: Seq, message: RwSignal<Message>) {
-    talk.edits.update_value(|edits| {
+/// Opens a message for editing; restores the unfinished text of an earlier edit.
+pub fn edit(room: RoomModel, seq: Seq, message: RwSignal<Message>) {
+    room.edit_drafts.update_value(|drafts| {
         let text = || ArcRwSignal::new(message.with_untracked(|message| message.text.clone()));
-        edits.entry(seq).or_insert_with(text);
+        drafts.entry(seq).or_insert_with(text);
     });
-    talk.editing.set(Some(seq));
-    request_animation_frame(move || super::list::focus(&field_id(seq)));
+    room.editing.set(Some(seq));
+    request_animation_frame(move || super::list::focus_element(&field_id(seq)));
 }
 
 fn field_id(seq: Seq) -> String {
     format!("edit{seq}")
 }
 
-pub fn edit_form(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
+pub fn edit_form(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyView {
     let i18n = use_i18n();
-    let typed = talk.edits.with_value(|edits| edits.get(&seq).cloned());
-    let typed = RwSignal::from(typed.unwrap_or_default());
+    let text = room.edit_drafts.with_value(|drafts| drafts.get(&seq).cloned());
+    let text = RwSignal::from(text.unwrap_or_default());
     let problem = RwSignal::new(None::<&'static str>);
     let line = optional_text(move || {
         problem
             .get()
-            .map(|why| words::rejection(i18n.get_locale(), &Rejection::refused(why)))
+            .map(|why| labels::rejection(i18n.get_locale(), &Rejection::refused(why)))
     });
     let close = move || {
-        talk.editing.set(None);
-        talk.edits.update_value(|edits| {
-            edits.remove(&seq);
+        room.editing.set(None);
+        room.edit_drafts.update_value(|drafts| {
+            drafts.remove(&seq);
         });
-        super::list::focus(&button_id(seq));
+        super::list::focus_element(&button_id(seq));
     };
     let save = move || {
-        let text = tidy_text(&typed.get_untracked());
+        let text = tidy_text(&text.get_untracked());
         if let Err(why) = check_text(&text) {
             return problem.set(Some(why));
         }
         if message.with_untracked(|message| message.text != text) {
-            talk.send(ChatCommand::Edit { seq, text });
+            room.send(ChatCommand::Edit { seq, text });
         }
         close();
     };
@@ -79,7 +79,7 @@ pub fn edit_form(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
     };
     view! {
         <form class="edit-form" on:submit=on_submit>
-            <textarea enterkeyhint="send" aria-label=t!(chat.edit) id=field_id(seq) on:keydown=on_key bind:value=typed></textarea>
+            <textarea enterkeyhint="send" aria-label=t!(chat.edit) id=field_id(seq) on:keydown=on_key bind:value=text></textarea>
             <p class="problem" role="alert">{line}</p>
             <div class="row">
                 <button class="button small primary" type="submit">{t!(chat.save)}</button>

@@ -1,14 +1,14 @@
-//! What stands above a room's messages: its name, what it is about, who is there, and whether what is shown is current.
+//! The head of a room: its title, status, description, people, and the visitor's name.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::{
     super::wire::{MAX_LINE, RoomsCommand},
-    moderation::tools,
+    labels,
+    moderation::room_tools,
     name::NameForm,
-    rooms::refused,
-    talk::Talk,
-    words,
+    room_model::RoomModel,
+    rooms::problem_text,
 };
 use crate::{
     i18n::*,
@@ -17,81 +17,86 @@ use crate::{
 use duplex_protocol::{person::Person, session::CommandId};
 
 #[component]
-pub fn Head(talk: Talk) -> impl IntoView {
-    let title = dynamic_text(move || talk.title());
+pub fn Head(room: RoomModel) -> impl IntoView {
+    let title = dynamic_text(move || room.title());
     view! {
         <header class="room-head">
             <div class="room-name">
                 <h1>{title}</h1>
-                <Status talk/>
+                <Status room/>
             </div>
-            <Line talk/>
+            <Description room/>
             <div class="row room-people">
-                <People talk/>
-                <NameForm talk/>
+                <People room/>
+                <NameForm room/>
             </div>
-            {talk.rules.map(|rules| tools(talk, rules))}
+            {room.moderation.map(|moderation| room_tools(room, moderation))}
         </header>
     }
     .into_any()
 }
 
 #[component]
-fn Status(talk: Talk) -> impl IntoView {
+fn Status(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
-    let status = talk.chat.status;
-    let word = dynamic_text(move || words::status(status.get()).0.to_owned());
-    let said = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let status = room.chat.status;
+    let keyword = dynamic_text(move || labels::status(status.get()).0.to_owned());
+    let label = dynamic_text(move || (labels::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
-        <p class="room-status script" role="status" data-status=word>
+        <p class="room-status script" role="status" data-status=keyword>
             <span class="dot" aria-hidden="true"></span>
-            <span>{said}</span>
+            <span>{label}</span>
         </p>
     }
     .into_any()
 }
 
-/// What the room is about; anybody may change it.
+/// The room's description, which anybody may edit.
 #[component]
-fn Line(talk: Talk) -> impl IntoView {
+fn Description(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
     let open = RwSignal::new(false);
     let sent = RwSignal::new(None::<CommandId>);
-    let line = Memo::new(move |_| talk.entry().map(|entry| entry.line).unwrap_or_default());
-    let problem = optional_text(move || refused(i18n.get_locale(), talk.rooms, &sent.get()?));
-    let shown = dynamic_view(move || {
+    let line = Memo::new(move |_| room.entry().map(|entry| entry.line).unwrap_or_default());
+    let problem = optional_text(move || problem_text(i18n.get_locale(), room.rooms, &sent.get()?));
+    let content = dynamic_view(move || {
         Some(if open.get() {
-            line_form(talk, line, open, sent)
+            description_form(room, line, open, sent)
         } else {
-            line_shown(line, open)
+            description_view(line, open)
         })
     });
     view! {
-        <div class="room-line">{shown}</div>
+        <div class="room-line">{content}</div>
         <p class="problem" role="alert">{problem}</p>
     }
     .into_any()
 }
 
-fn line_shown(line: Memo<String>, open: RwSignal<bool>) -> AnyView {
+fn description_view(line: Memo<String>, open: RwSignal<bool>) -> AnyView {
     let i18n = use_i18n();
-    let said = dynamic_text(move || match line.get() {
+    let label = dynamic_text(move || match line.get() {
         line if line.is_empty() => t_string!(i18n, chat.no_line).to_owned(),
         line => line,
     });
     view! {
-        <p class="lede" dir="auto">{said}</p>
+        <p class="lede" dir="auto">{label}</p>
         <button type="button" class="button small script" on:click=move |_| open.set(true)>{t!(chat.edit_line)}</button>
     }
     .into_any()
 }
 
-fn line_form(talk: Talk, line: Memo<String>, open: RwSignal<bool>, sent: RwSignal<Option<CommandId>>) -> AnyView {
+fn description_form(
+    room: RoomModel,
+    line: Memo<String>,
+    open: RwSignal<bool>,
+    sent: RwSignal<Option<CommandId>>,
+) -> AnyView {
     let typed = RwSignal::new(line.get_untracked());
     let save = move |event: SubmitEvent| {
         event.prevent_default();
-        let (room, line) = (talk.room.get_value(), typed.get_untracked());
-        sent.set(Some(talk.rooms.send(RoomsCommand::Describe { room, line })));
+        let (name, line) = (room.name.get_value(), typed.get_untracked());
+        sent.set(Some(room.rooms.send(RoomsCommand::Describe { room: name, line })));
         open.set(false);
     };
     view! {
@@ -107,24 +112,24 @@ fn line_form(talk: Talk, line: Memo<String>, open: RwSignal<bool>, sent: RwSigna
     .into_any()
 }
 
-/// How many are here; opened, who.
+/// The number of people in the room; expanded, their names.
 #[component]
-fn People(talk: Talk) -> impl IntoView {
+fn People(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
-    let presence = talk.chat.presence;
+    let presence = room.chat.presence;
     let count = dynamic_text(move || {
-        // The visitor is there, also before the server has counted them.
+        // Counts the visitor before the server does.
         let count = presence.with(|presence| presence.people_count).max(1);
         fill(t_string!(i18n, chat.people_here), &[("count", &count.to_string())])
     });
-    let named = Memo::new(move |_| {
+    let named_people = Memo::new(move |_| {
         presence.with(|presence| presence.people.iter().map(|one| one.person.clone()).collect::<Vec<_>>())
     });
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
         Some(
-            named
-                .with(|people| people.iter().map(|one| person(locale, talk, one)).collect_view())
+            named_people
+                .with(|people| people.iter().map(|one| person(locale, room, one)).collect_view())
                 .into_any(),
         )
     });
@@ -142,10 +147,10 @@ fn People(talk: Talk) -> impl IntoView {
     .into_any()
 }
 
-fn person(locale: Locale, talk: Talk, person: &Person) -> AnyView {
-    let hue = words::hue(&person.id).to_string();
-    let name = words::name(locale, person);
-    let own = talk
+fn person(locale: Locale, room: RoomModel, person: &Person) -> AnyView {
+    let hue = labels::hue(&person.id).to_string();
+    let name = labels::name(locale, person);
+    let own = room
         .chat
         .me
         .with_untracked(|me| me.as_ref().is_some_and(|me| me.id == person.id));

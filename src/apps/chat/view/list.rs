@@ -1,6 +1,6 @@
-//! A room's messages in a box that scrolls. The box counts from its end (`flex-direction: column-reverse`): a page without
-//! scripts shows the newest messages, the end is followed, and what is put before the first row moves nothing. Other
-//! changes of the rows keep the row in sight where it is.
+//! A room's messages in a scrolling box. The box scrolls from its end (`flex-direction: column-reverse`): without scripts it shows
+//! the newest messages, it follows the end, and rows inserted before the first one move nothing. Other changes keep the
+//! visible rows in place.
 
 use std::collections::HashSet;
 
@@ -16,9 +16,9 @@ use web_sys::{Element, Event, FocusOptions, HtmlElement};
 
 use super::{
     pending::PendingRows,
-    rove,
+    room_model::{RoomModel, Row},
+    roving_tabindex,
     row::row,
-    talk::{Item, Talk},
 };
 use crate::{
     i18n::*,
@@ -29,118 +29,119 @@ use crate::{
 };
 use duplex_protocol::cursor::Seq;
 
-/// Pixels from the end within which the end is followed.
+/// The distance from the end, in pixels, within which the list follows the end.
 const NEAR_END: i32 = 48;
-/// Pixels from either end of the rows at which more are wanted.
-const MARGIN: i32 = 900;
-/// Pages of history asked for to find a message that was jumped to: an answer is never far from what it answers.
-const LOOK_BACK: usize = 5;
+/// The distance from either end of the rows, in pixels, at which more are rendered.
+const LOAD_MARGIN: i32 = 900;
+/// The largest number of history pages loaded to jump to a message: a reply is rarely far from its message.
+const MAX_JUMP_PAGES: usize = 5;
 
-/// The box, and where it stands.
+/// The scrolling box and its position.
 #[derive(Clone, Copy)]
 pub struct Scroll {
-    talk: Talk,
-    outer: NodeRef<html::Div>,
-    inner: NodeRef<html::Div>,
+    room: RoomModel,
+    viewport: NodeRef<html::Div>,
+    rows: NodeRef<html::Div>,
     pub at_end: RwSignal<bool>,
-    /// There is more than the box shows.
-    scrolls: RwSignal<bool>,
+    /// The rows are higher than the box.
+    overflows: RwSignal<bool>,
 }
 
 impl Scroll {
-    pub fn new(talk: Talk) -> Self {
+    pub fn new(room: RoomModel) -> Self {
         Self {
-            talk,
-            outer: NodeRef::new(),
-            inner: NodeRef::new(),
+            room,
+            viewport: NodeRef::new(),
+            rows: NodeRef::new(),
             at_end: RwSignal::new(true),
-            scrolls: RwSignal::new(true),
+            overflows: RwSignal::new(true),
         }
     }
 
-    /// After the rows have changed.
-    fn measure(self) {
+    /// Updates `overflows` after the rows have changed.
+    fn update_overflow(self) {
         request_animation_frame(move || {
-            if let Some(outer) = self.outer.try_get_untracked().flatten() {
-                self.scrolls.try_set(outer.scroll_height() > outer.client_height());
+            if let Some(viewport) = self.viewport.try_get_untracked().flatten() {
+                self.overflows
+                    .try_set(viewport.scroll_height() > viewport.client_height());
             }
         });
     }
 
-    fn scrolled(self) {
-        let Some(outer) = self.outer.get_untracked() else {
+    fn on_scroll(self) {
+        let Some(viewport) = self.viewport.get_untracked() else {
             return;
         };
-        let from_end = -outer.scroll_top();
-        let from_start = outer.scroll_height() - outer.client_height() - from_end;
+        let from_end = -viewport.scroll_top();
+        let from_start = viewport.scroll_height() - viewport.client_height() - from_end;
         let at_end = from_end < NEAR_END;
         if at_end {
-            self.talk.follow();
+            self.room.follow();
         } else {
-            self.talk.hold();
+            self.room.pin();
         }
         if self.at_end.get_untracked() != at_end {
             self.at_end.set(at_end);
         }
-        if from_start < MARGIN {
+        if from_start < LOAD_MARGIN {
             self.older();
-        } else if from_end < MARGIN && self.talk.span.get_untracked().to.is_some() {
-            self.keep_place(move || self.talk.newer());
+        } else if from_end < LOAD_MARGIN && self.room.window.get_untracked().end.is_some() {
+            self.keep_scroll_position(move || self.room.newer());
         }
     }
 
-    /// More rows before the first: from memory, else from the log.
+    /// Renders more rows before the first: from the cache, else from the log.
     pub fn older(self) {
-        if self.talk.loading.get_untracked() {
+        if self.room.loading.get_untracked() {
             return;
         }
-        if self.talk.has_older() {
-            self.keep_place(move || self.talk.older());
+        if self.room.has_older() {
+            self.keep_scroll_position(move || self.room.older());
             return;
         }
         spawn_local(async move {
-            if self.talk.ask_for_older().await {
-                self.keep_place(move || self.talk.older());
+            if self.room.load_older().await {
+                self.keep_scroll_position(move || self.room.older());
             }
         });
     }
 
-    /// Changes rows, and puts the first row in sight back to where it was before anything is painted. Rows that only move leave the
-    /// document for a moment, and lose the focus there.
-    fn keep_place(self, change: impl FnOnce()) {
-        let place = self.first_in_sight();
+    /// Changes the rows and restores the first visible row's position before the next paint. Rows that move are detached from the
+    /// document for a moment and lose the focus, so it is restored too.
+    fn keep_scroll_position(self, change: impl FnOnce()) {
+        let anchor = self.first_visible();
         let focused = self.focused();
         change();
         request_animation_frame(move || {
             if let Some(focused) = focused {
-                focus_again(&focused);
+                restore_focus(&focused);
             }
-            let Some((id, top)) = place else { return };
+            let Some((id, top)) = anchor else { return };
             let row = document().get_element_by_id(&id);
-            if let (Some(outer), Some(row)) = (self.outer.try_get_untracked().flatten(), row) {
+            if let (Some(viewport), Some(row)) = (self.viewport.try_get_untracked().flatten(), row) {
                 let moved = (row.get_bounding_client_rect().top() - top).round() as i32;
                 if moved != 0 {
-                    outer.set_scroll_top(outer.scroll_top() + moved);
+                    viewport.set_scroll_top(viewport.scroll_top() + moved);
                 }
             }
         });
     }
 
-    /// What has the focus among the rows.
+    /// The focused element among the rows.
     fn focused(self) -> Option<HtmlElement> {
-        let (rows, focused) = (self.inner.get_untracked()?, document().active_element()?);
+        let (rows, focused) = (self.rows.get_untracked()?, document().active_element()?);
         let focused = focused.dyn_into::<HtmlElement>().ok()?;
         rows.contains(Some(&focused)).then_some(focused)
     }
 
-    fn first_in_sight(&self) -> Option<(String, f64)> {
-        let edge = self.outer.get_untracked()?.get_bounding_client_rect().top();
-        let mut row = self.inner.get_untracked()?.first_element_child();
+    fn first_visible(&self) -> Option<(String, f64)> {
+        let edge = self.viewport.get_untracked()?.get_bounding_client_rect().top();
+        let mut row = self.rows.get_untracked()?.first_element_child();
         while let Some(element) = row {
-            let place = element.get_bounding_client_rect();
-            // A day's line moves to the first message of its day: only messages keep their place.
-            if place.bottom() > edge && element.tag_name() == "ARTICLE" && !element.id().is_empty() {
-                return Some((element.id(), place.top()));
+            let rect = element.get_bounding_client_rect();
+            // The line of a day moves to the first message of that day, so only messages serve as anchors.
+            if rect.bottom() > edge && element.tag_name() == "ARTICLE" && !element.id().is_empty() {
+                return Some((element.id(), rect.top()));
             }
             row = element.next_element_sibling();
         }
@@ -149,33 +150,33 @@ impl Scroll {
 
     pub fn to_end(self) {
         self.scroll_to_end();
-        // A scroll on the way may have held the rows as they were, or kept their place.
+        // A pending scroll event may have pinned the window or restored an older position.
         request_animation_frame(move || self.scroll_to_end());
     }
 
-    /// The box first: with other rows in it, where it stood could be at their start, and older ones would be asked for.
+    /// Scrolls before the rows change: the old position could be at the start of the new rows and load older ones.
     fn scroll_to_end(self) {
-        if let Some(outer) = self.outer.try_get_untracked().flatten() {
-            outer.set_scroll_top(0);
-            self.talk.to_end();
+        if let Some(viewport) = self.viewport.try_get_untracked().flatten() {
+            viewport.set_scroll_top(0);
+            self.room.to_end();
         }
     }
 }
 
-/// To a message and its neighbours, wherever it is.
-pub fn jump(talk: Talk, seq: Seq) {
+/// Jumps to a message; loads history until it is found.
+pub fn jump_to(room: RoomModel, seq: Seq) {
     spawn_local(async move {
-        for _ in 0..LOOK_BACK {
-            if talk.message(seq).is_some() || !talk.ask_for_older().await {
+        for _ in 0..MAX_JUMP_PAGES {
+            if room.message(seq).is_some() || !room.load_older().await {
                 break;
             }
         }
-        if talk.show(seq) {
-            talk.target.set(Some(seq));
+        if room.reveal(seq) {
+            room.target.set(Some(seq));
             request_animation_frame(move || {
                 if let Some(row) = document().get_element_by_id(&row_id(seq)) {
                     row.scroll_into_view();
-                    focus(&row_id(seq));
+                    focus_element(&row_id(seq));
                 }
             });
         }
@@ -186,15 +187,15 @@ pub fn row_id(seq: Seq) -> String {
     format!("m{seq}")
 }
 
-pub fn focus(id: &str) {
+pub fn focus_element(id: &str) {
     let element = document().get_element_by_id(id);
     if let Some(element) = element.as_ref().and_then(|element| element.dyn_ref::<HtmlElement>()) {
         let _ = element.focus();
     }
 }
 
-/// Unless the visitor has gone on to something else.
-fn focus_again(element: &HtmlElement) {
+/// Focuses the element again, unless the visitor has focused another one.
+fn restore_focus(element: &HtmlElement) {
     let active = document().active_element();
     let is_lost = active.is_none_or(|active| active.local_name() == "body");
     if is_lost && element.is_connected() {
@@ -205,33 +206,34 @@ fn focus_again(element: &HtmlElement) {
 }
 
 #[component]
-pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
-    let items = Memo::new(move |_| talk.items());
-    let leads = Memo::new(move |_| items.with(|items| items.iter().filter_map(Item::lead).collect::<HashSet<Seq>>()));
+pub fn Messages(room: RoomModel, scroll: Scroll) -> impl IntoView {
+    let rows = Memo::new(move |_| room.rows());
+    let group_starts =
+        Memo::new(move |_| rows.with(|rows| rows.iter().filter_map(Row::group_start).collect::<HashSet<Seq>>()));
     Effect::new(move |_| {
-        items.track();
-        scroll.measure();
-        let resized = window_event_listener(ev::resize, move |_| scroll.measure());
+        rows.track();
+        scroll.update_overflow();
+        let resized = window_event_listener(ev::resize, move |_| scroll.update_overflow());
         on_cleanup(move || resized.remove());
     });
-    let close = move |event: Event| {
+    let close_menu = move |event: Event| {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         let inside = target.is_some_and(|target| target.closest(".menu, .menu-button").ok().flatten().is_some());
-        if !inside && talk.menu.get_untracked().is_some() {
-            talk.menu.set(None);
+        if !inside && room.menu.get_untracked().is_some() {
+            room.menu.set(None);
         }
     };
-    // From here on the messages are one tab stop.
-    Effect::new(move |_| talk.focused.set(Some(None)));
+    // With scripts, the messages are one tab stop.
+    Effect::new(move |_| room.focused.set(Some(None)));
     let on_key = move |event: KeyboardEvent| {
-        if rove::move_focus(scroll, &event) {
+        if roving_tabindex::on_key(scroll, &event) {
             return event.prevent_default();
         }
         if keys::is(&event, "Escape")
-            && let Some(seq) = talk.menu.get_untracked()
+            && let Some(seq) = room.menu.get_untracked()
         {
-            talk.menu.set(None);
-            focus(&super::menu::button_id(seq));
+            room.menu.set(None);
+            focus_element(&super::menu::button_id(seq));
         }
     };
     view! {
@@ -241,66 +243,66 @@ pub fn Messages(talk: Talk, scroll: Scroll) -> impl IntoView {
                 role="log"
                 tabindex="0"
                 aria-label=t!(chat.messages)
-                data-scrolls=dynamic_text(move || scroll.scrolls.get().to_string())
-                aria-busy=dynamic_text(move || talk.loading.get().to_string())
-                node_ref=scroll.outer
-                on:scroll=move |_| scroll.scrolled()
-                on:click=move |event| close(event.into())
+                data-scrolls=dynamic_text(move || scroll.overflows.get().to_string())
+                aria-busy=dynamic_text(move || room.loading.get().to_string())
+                node_ref=scroll.viewport
+                on:scroll=move |_| scroll.on_scroll()
+                on:click=move |event| close_menu(event.into())
                 on:keydown=on_key
-                on:focusin=move |event| rove::focus_in(talk, &event)
-                on:focusout=move |event| rove::focus_out(talk, &event)
+                on:focusin=move |event| roving_tabindex::on_focus_in(room, &event)
+                on:focusout=move |event| roving_tabindex::on_focus_out(room, &event)
             >
-                <div class="messages-rows" node_ref=scroll.inner>
-                    <Beginning talk scroll/>
-                    <For each=move || items.get() key=Item::id let:item>
-                        {row(talk, item, leads)}
+                <div class="messages-rows" node_ref=scroll.rows>
+                    <HistoryStart room scroll/>
+                    <For each=move || rows.get() key=Row::id let:item>
+                        {row(room, item, group_starts)}
                     </For>
-                    <PendingRows talk/>
+                    <PendingRows room/>
                 </div>
             </div>
-            <ToEnd talk scroll/>
+            <JumpToEnd room scroll/>
         </div>
     }
     .into_any()
 }
 
-/// What stands before the first row: the room's beginning, or the way to older messages.
+/// The line before the first row: the start of the room, or a button that loads older messages.
 #[component]
-fn Beginning(talk: Talk, scroll: Scroll) -> impl IntoView {
-    let complete = Memo::new(move |_| talk.is_complete());
-    let empty = Memo::new(move |_| talk.items().is_empty());
+fn HistoryStart(room: RoomModel, scroll: Scroll) -> impl IntoView {
+    let complete = Memo::new(move |_| room.is_complete());
+    let empty = Memo::new(move |_| room.rows().is_empty());
     let note = dynamic_view(move || {
-        let words = match (complete.get(), empty.get()) {
+        let key = match (complete.get(), empty.get()) {
             (_, true) => text_key!(chat.nothing_yet),
             (true, false) => text_key!(chat.beginning),
-            (false, false) => return Some(older_button(talk, scroll)),
+            (false, false) => return Some(older_button(room, scroll)),
         };
-        Some(view! { <p class="beginning">{translate(words)}</p> }.into_any())
+        Some(view! { <p class="beginning">{translate(key)}</p> }.into_any())
     });
     view! { <div class="messages-start">{note}</div> }.into_any()
 }
 
-fn older_button(talk: Talk, scroll: Scroll) -> AnyView {
+fn older_button(room: RoomModel, scroll: Scroll) -> AnyView {
     let i18n = use_i18n();
     let name = dynamic_text(move || {
-        let words = match (talk.loading.get(), talk.failed.get()) {
+        let name = match (room.loading.get(), room.failed.get()) {
             (true, _) => t_string!(i18n, chat.loading),
             (false, true) => t_string!(i18n, chat.history_failed),
             (false, false) => t_string!(i18n, chat.older),
         };
-        words.to_owned()
+        name.to_owned()
     });
     view! { <button type="button" class="button small script" on:click=move |_| scroll.older()>{name}</button> }
         .into_any()
 }
 
-/// The way back to the end, and how much is new there.
+/// The button that jumps to the end, with the number of new messages.
 #[component]
-fn ToEnd(talk: Talk, scroll: Scroll) -> impl IntoView {
+fn JumpToEnd(room: RoomModel, scroll: Scroll) -> impl IntoView {
     let i18n = use_i18n();
-    let below = Memo::new(move |_| talk.below());
-    let hidden = dynamic_text(move || (scroll.at_end.get() && below.get() == 0).to_string());
-    let name = dynamic_text(move || match below.get() {
+    let new_below = Memo::new(move |_| room.count_below());
+    let hidden = dynamic_text(move || (scroll.at_end.get() && new_below.get() == 0).to_string());
+    let name = dynamic_text(move || match new_below.get() {
         0 => t_string!(i18n, chat.to_end).to_owned(),
         count => fill(t_string!(i18n, chat.new_below), &[("count", &count.to_string())]),
     });
@@ -312,8 +314,8 @@ fn ToEnd(talk: Talk, scroll: Scroll) -> impl IntoView {
     .into_any()
 }
 
-/// The rows by what they are, for the document's ids.
-impl Item {
+/// Element ids of rows.
+impl Row {
     pub fn id(&self) -> String {
         match self {
             Self::Day(day) => format!("day{day}"),
@@ -322,10 +324,10 @@ impl Item {
         }
     }
 
-    /// The message that bears its author's name.
-    fn lead(&self) -> Option<Seq> {
+    /// The message, if it shows its author's name.
+    fn group_start(&self) -> Option<Seq> {
         match self {
-            Self::Message { seq, lead: true } => Some(*seq),
+            Self::Message { seq, group_start: true } => Some(*seq),
             _ => None,
         }
     }

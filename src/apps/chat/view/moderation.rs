@@ -1,13 +1,13 @@
-//! What an operator may do in a room: delete what anybody said, ban and rename who said it, and delete the room. Not there for
-//! anybody else.
+//! An operator's tools in a room: delete any message, ban or rename its author, and delete the room. Other visitors do not get
+//! them.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::{
     super::wire::{Chat, LOBBY},
-    list::focus,
-    talk::Talk,
-    words,
+    labels,
+    list::focus_element,
+    room_model::RoomModel,
 };
 use crate::{
     i18n::*,
@@ -26,21 +26,21 @@ use duplex_protocol::{
     topic::TopicName,
 };
 
-/// Where the answers to a message's menu are given.
-const PROBLEM: &str = "moderation-problem";
+/// The id of the line that shows the results of moderation commands.
+const PROBLEM_ID: &str = "moderation-problem";
 
-type Rules = UseTopic<Moderation>;
+type ModerationTopic = UseTopic<Moderation>;
 
-/// What an operator has begun in a message's menu.
+/// An operator's unfinished forms in a message's menu.
 #[derive(Clone)]
-pub struct Begun {
+pub struct ModerationDraft {
     form: ArcRwSignal<Option<Form>>,
     length: ArcRwSignal<String>,
     reason: ArcRwSignal<String>,
     name: ArcRwSignal<String>,
 }
 
-impl Begun {
+impl ModerationDraft {
     fn new(by: &Person) -> Self {
         Self {
             form: ArcRwSignal::new(None),
@@ -51,20 +51,20 @@ impl Begun {
     }
 }
 
-/// A message's menu for an operator: two forms for its author, with what was typed there before.
-pub fn author(talk: Talk, rules: Rules, seq: Seq, by: Person) -> AnyView {
-    let begun = talk.begun.try_update_value(|begun| {
-        let begun = begun.entry(seq).or_insert_with(|| Begun::new(&by));
-        begun.clone()
+/// The operator's items of a message's menu: forms to rename and to ban its author, with their unfinished input restored.
+pub fn author_items(room: RoomModel, moderation: ModerationTopic, seq: Seq, by: Person) -> AnyView {
+    let draft = room.moderation_drafts.try_update_value(|drafts| {
+        let draft = drafts.entry(seq).or_insert_with(|| ModerationDraft::new(&by));
+        draft.clone()
     });
-    let begun = StoredValue::new(begun.unwrap_or_else(|| Begun::new(&by)));
-    let form = RwSignal::from(begun.with_value(|begun| begun.form.clone()));
+    let draft = StoredValue::new(draft.unwrap_or_else(|| ModerationDraft::new(&by)));
+    let form = RwSignal::from(draft.with_value(|draft| draft.form.clone()));
     let by = StoredValue::new(by);
-    let shown = dynamic_view(move || {
-        let (by, begun) = (by.get_value(), begun.get_value());
+    let open_form = dynamic_view(move || {
+        let (by, draft) = (by.get_value(), draft.get_value());
         form.get().map(|form| match form {
-            Form::Ban => ban_form(talk, rules, (seq, by), begun),
-            Form::Rename => rename_form(talk, rules, (seq, by), begun),
+            Form::Ban => ban_form(room, moderation, (seq, by), draft),
+            Form::Rename => rename_form(room, moderation, (seq, by), draft),
         })
     });
     let item = move |name: TextKey, key: &'static str, opens: Form| {
@@ -82,7 +82,7 @@ pub fn author(talk: Talk, rules: Rules, seq: Seq, by: Person) -> AnyView {
     view! {
         {item(text_key!(moderation.rename), "rename-person", Form::Rename)}
         {item(text_key!(moderation.ban), "ban-person", Form::Ban)}
-        {shown}
+        {open_form}
     }
     .into_any()
 }
@@ -93,24 +93,24 @@ enum Form {
     Rename,
 }
 
-fn done(talk: Talk, seq: Seq) {
-    talk.begun.update_value(|begun| {
-        begun.remove(&seq);
+fn close(room: RoomModel, seq: Seq) {
+    room.moderation_drafts.update_value(|drafts| {
+        drafts.remove(&seq);
     });
-    talk.menu.set(None);
-    focus(PROBLEM);
+    room.menu.set(None);
+    focus_element(PROBLEM_ID);
 }
 
-fn ban_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun) -> AnyView {
-    let (length, reason) = (RwSignal::from(begun.length), RwSignal::from(begun.reason));
+fn ban_form(room: RoomModel, moderation: ModerationTopic, (seq, by): (Seq, Person), draft: ModerationDraft) -> AnyView {
+    let (length, reason) = (RwSignal::from(draft.length), RwSignal::from(draft.reason));
     let ban = move |event: SubmitEvent| {
         event.prevent_default();
-        rules.send(ModerationCommand::Ban {
+        moderation.send(ModerationCommand::Ban {
             target: Target::Person(by.id.clone()),
             until: until(&length.get_untracked()),
             reason: reason.get_untracked(),
         });
-        done(talk, seq);
+        close(room, seq);
     };
     let chosen = length.get_untracked();
     let choices: Vec<_> = DURATIONS
@@ -133,15 +133,20 @@ fn ban_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun) ->
     .into_any()
 }
 
-fn rename_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun) -> AnyView {
-    let name = RwSignal::from(begun.name);
+fn rename_form(
+    room: RoomModel,
+    moderation: ModerationTopic,
+    (seq, by): (Seq, Person),
+    draft: ModerationDraft,
+) -> AnyView {
+    let name = RwSignal::from(draft.name);
     let rename = move |event: SubmitEvent| {
         event.prevent_default();
-        rules.send(ModerationCommand::Rename {
+        moderation.send(ModerationCommand::Rename {
             person: by.id.clone(),
             name: name.get_untracked(),
         });
-        done(talk, seq);
+        close(room, seq);
     };
     view! {
         <form class="menu-form" on:submit=rename>
@@ -155,56 +160,56 @@ fn rename_form(talk: Talk, rules: Rules, (seq, by): (Seq, Person), begun: Begun)
     .into_any()
 }
 
-/// Above the room: its deletion, and what the server says to an operator's last command.
-pub fn tools(talk: Talk, rules: Rules) -> AnyView {
+/// The operator's tools in the room's head: the delete button, and the result of the last command.
+pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
     let i18n = use_i18n();
     let problem = optional_text(move || {
         let locale = i18n.get_locale();
-        let told = |one: &CommandStatus| {
+        let problem_of = |one: &CommandStatus| {
             one.problem(
                 |wait| command_text::rate_limited(locale, wait),
-                |why| explain(locale, why),
+                |why| rejection_text(locale, why),
             )
         };
-        rules
+        moderation
             .pending
-            .with(|pending| pending.iter().rev().find_map(|one| told(&one.status)))
+            .with(|pending| pending.iter().rev().find_map(|one| problem_of(&one.status)))
     });
-    let room = talk.room.get_value();
-    let delete = (room != LOBBY).then(|| delete_room(rules, room));
+    let name = room.name.get_value();
+    let delete = (name != LOBBY).then(|| delete_room(moderation, name));
     view! {
         {delete}
-        <p class="problem" id=PROBLEM role="alert" tabindex="-1">{problem}</p>
+        <p class="problem" id=PROBLEM_ID role="alert" tabindex="-1">{problem}</p>
     }
     .into_any()
 }
 
-fn explain(locale: Locale, why: &Rejection) -> String {
+fn rejection_text(locale: Locale, why: &Rejection) -> String {
     match why {
         Rejection::Refused { reason: why } => match refusal(why) {
-            Some(words) => words(locale).to_owned(),
-            None => words::rejection(locale, &Rejection::refused(why.clone())),
+            Some(key) => key(locale).to_owned(),
+            None => labels::rejection(locale, &Rejection::refused(why.clone())),
         },
-        other => words::rejection(locale, other),
+        other => labels::rejection(locale, other),
     }
 }
 
-/// Asks once more.
-fn delete_room(rules: Rules, room: String) -> AnyView {
-    let sure = RwSignal::new(false);
-    let (name, really) = (
+/// The button that deletes the room, which asks for confirmation.
+fn delete_room(moderation: ModerationTopic, room: String) -> AnyView {
+    let confirming = RwSignal::new(false);
+    let (name, confirm_name) = (
         translate(text_key!(moderation.delete_room)),
         translate(text_key!(moderation.really_delete_room)),
     );
-    let name = dynamic_text(move || if sure.get() { really() } else { name() }.to_owned());
+    let name = dynamic_text(move || if confirming.get() { confirm_name() } else { name() }.to_owned());
     let choose = move |_| {
-        if !sure.get_untracked() {
-            return sure.set(true);
+        if !confirming.get_untracked() {
+            return confirming.set(true);
         }
         if let Ok(topic) = TopicName::of::<Chat>(&room) {
-            rules.send(ModerationCommand::Close { topic });
+            moderation.send(ModerationCommand::Close { topic });
         }
-        sure.set(false);
+        confirming.set(false);
     };
     view! {
         <button
@@ -212,7 +217,7 @@ fn delete_room(rules: Rules, room: String) -> AnyView {
             class="button small script"
             data-act="delete-room"
             on:click=choose
-            on:blur=move |_| sure.set(false)
+            on:blur=move |_| confirming.set(false)
         >{name}</button>
     }
     .into_any()

@@ -1,8 +1,8 @@
-//! The visitor's own name: how others see them, and a form to change it.
+//! The visitor's own name as others see it, and the form that changes it.
 
 use leptos::{ev::SubmitEvent, html, prelude::*};
 
-use super::{storage, talk::Talk, words};
+use super::{labels, room_model::RoomModel, storage};
 use crate::{
     i18n::*,
     ui::{
@@ -14,11 +14,11 @@ use crate::{
 use duplex_protocol::person::MAX_NAME;
 
 #[component]
-pub fn NameForm(talk: Talk) -> impl IntoView {
+pub fn NameForm(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
-    let me = talk.chat.me;
+    let me = room.chat.me;
     let shown = dynamic_text(move || {
-        let name = me.with(|me| me.as_ref().map(|me| words::name(i18n.get_locale(), me)));
+        let name = me.with(|me| me.as_ref().map(|me| labels::name(i18n.get_locale(), me)));
         fill(t_string!(i18n, chat.you_are), &[("name", &name.unwrap_or_default())])
     });
     let typed = RwSignal::new(String::new());
@@ -27,20 +27,20 @@ pub fn NameForm(talk: Talk) -> impl IntoView {
         me.with(|me| me.as_ref().map(|me| me.name.clone())).unwrap_or_default()
     });
     let problem = optional_text(move || {
-        let why = talk.chat.name_refused.get()?;
+        let why = room.chat.name_refused.get()?;
         Some(name_field::refusal(&why)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
-        if talk.chat.name_refused.with(Option::is_some) {
+        if room.chat.name_refused.with(Option::is_some) {
             let name = me.with_untracked(|me| me.as_ref().map(|me| me.name.clone()));
-            storage::keep_name(&name.unwrap_or_default());
+            storage::store_name(&name.unwrap_or_default());
         }
     });
     let save = move |event: SubmitEvent| {
         event.prevent_default();
         let name = tidy_name(&typed.get_untracked());
-        talk.chat.rename(&name);
-        storage::keep_name(&name);
+        room.chat.rename(&name);
+        storage::store_name(&name);
         if let Some(details) = details.get_untracked() {
             let _ = details.remove_attribute("open");
         }

@@ -1,8 +1,8 @@
-//! One's own messages that are not yet part of the room, after all that are: on their way, waiting, or refused and why.
+//! The visitor's own pending commands after the room's messages: being sent, queued, rate limited or rejected with a reason.
 
 use leptos::prelude::*;
 
-use super::{super::wire::ChatCommand, list::focus, talk::Talk, words};
+use super::{super::wire::ChatCommand, labels, list::focus_element, room_model::RoomModel};
 use crate::{
     i18n::*,
     ui::{
@@ -14,39 +14,39 @@ use duplex_leptos::topic::{CommandStatus, Pending};
 use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]
-pub fn PendingRows(talk: Talk) -> impl IntoView {
-    // What happens to other people's messages on one's word is shown when it failed only.
+pub fn PendingRows(room: RoomModel) -> impl IntoView {
+    // Commands that change existing messages are shown only if they failed.
     let ids = Memo::new(move |_| {
-        talk.chat.pending.with(|pending| {
+        room.chat.pending.with(|pending| {
             let shown = pending.iter().filter(|one| is_shown(one)).map(|one| one.id.clone());
             shown.collect::<Vec<_>>()
         })
     });
     view! {
         <For each=move || ids.get() key=|id| id.clone() let:id>
-            {pending_row(talk, id)}
+            {pending_row(room, id)}
         </For>
     }
     .into_any()
 }
 
 fn is_shown(pending: &Pending<ChatCommand>) -> bool {
-    let told = matches!(pending.status, CommandStatus::Rejected(_) | CommandStatus::Held { .. });
-    matches!(pending.command, ChatCommand::Post { .. }) || told
+    let failed = matches!(pending.status, CommandStatus::Rejected(_) | CommandStatus::Held { .. });
+    matches!(pending.command, ChatCommand::Post { .. }) || failed
 }
 
-fn pending_row(talk: Talk, id: CommandId) -> AnyView {
+fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
     let i18n = use_i18n();
     let id = StoredValue::new(id);
     let found = Memo::new(move |_| {
-        talk.chat.pending.with(|pending| {
+        room.chat.pending.with(|pending| {
             let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
-            found.map(|one| (described(i18n.get_locale(), &one.command), one.status.clone()))
+            found.map(|one| (description(i18n.get_locale(), &one.command), one.status.clone()))
         })
     });
-    let said =
-        dynamic_text(move || found.with(|found| found.as_ref().map(|(said, _)| said.clone()).unwrap_or_default()));
-    let word = dynamic_text(move || {
+    let label =
+        dynamic_text(move || found.with(|found| found.as_ref().map(|(label, _)| label.clone()).unwrap_or_default()));
+    let keyword = dynamic_text(move || {
         found
             .with(|found| match found {
                 Some((_, CommandStatus::Queued)) => "queued",
@@ -62,23 +62,24 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
             Some((_, CommandStatus::Held { retry_after_ms })) => {
                 command_text::rate_limited(i18n.get_locale(), *retry_after_ms)
             }
-            // Perhaps it was sent.
+            // The command may have been sent.
             Some((_, CommandStatus::Rejected(why @ Rejection::IdTooOld { .. }))) => {
-                words::rejection(i18n.get_locale(), why)
+                labels::rejection(i18n.get_locale(), why)
             }
             Some((_, CommandStatus::Rejected(why))) => fill(
                 t_string!(i18n, chat.rejected),
-                &[("why", &words::rejection(i18n.get_locale(), why))],
+                &[("why", &labels::rejection(i18n.get_locale(), why))],
             ),
             _ => t_string!(i18n, chat.sending).to_owned(),
         })
     });
-    let buttons = dynamic_view(move || (word.get() != "sent").then(|| buttons(talk, id, word.get() == "rejected")));
+    let buttons =
+        dynamic_view(move || (keyword.get() != "sent").then(|| buttons(room, id, keyword.get() == "rejected")));
     view! {
-        <article class="message pending" data-own="true" data-standing=word>
+        <article class="message pending" data-own="true" data-standing=keyword>
             <span class="avatar" aria-hidden="true">"…"</span>
             <div class="message-main">
-                <p class="message-text" dir="auto">{said}</p>
+                <p class="message-text" dir="auto">{label}</p>
                 <p class="standing" role="status">{state}</p>
                 {buttons}
             </div>
@@ -87,48 +88,48 @@ fn pending_row(talk: Talk, id: CommandId) -> AnyView {
     .into_any()
 }
 
-fn described(locale: Locale, command: &ChatCommand) -> String {
-    let named = |what: TextKey, text: &str| format!("{} {text}", what(locale)).trim().to_owned();
+fn description(locale: Locale, command: &ChatCommand) -> String {
+    let labeled = |name: TextKey, text: &str| format!("{} {text}", name(locale)).trim().to_owned();
     match command {
         ChatCommand::Post { text, .. } => text.clone(),
-        ChatCommand::Edit { text, .. } => named(text_key!(chat.edit), text),
-        ChatCommand::Delete { .. } => named(text_key!(chat.delete), ""),
-        ChatCommand::React { emoji, .. } => emoji.sign().to_owned(),
+        ChatCommand::Edit { text, .. } => labeled(text_key!(chat.edit), text),
+        ChatCommand::Delete { .. } => labeled(text_key!(chat.delete), ""),
+        ChatCommand::React { emoji, .. } => emoji.symbol().to_owned(),
     }
 }
 
-fn buttons(talk: Talk, id: StoredValue<CommandId>, rejected: bool) -> AnyView {
-    let again = move |_| id.with_value(|id| talk.chat.retry(id));
+fn buttons(room: RoomModel, id: StoredValue<CommandId>, rejected: bool) -> AnyView {
+    let retry = move |_| id.with_value(|id| room.chat.retry(id));
     let command = move || {
-        talk.chat.pending.with_untracked(|pending| {
+        room.chat.pending.with_untracked(|pending| {
             let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
             found.map(|one| one.command.clone())
         })
     };
-    // What cannot be taken back stays, and is sent: its text must not come a second time.
-    let take_back = move |_| {
-        let taken = command();
-        id.with_value(|id| talk.chat.cancel(id));
-        if let Some(ChatCommand::Post { text, .. }) = taken.filter(|_| command().is_none()) {
-            give_back(talk, &text);
+    // A command that can no longer be canceled is still sent, so its text must not return to the draft.
+    let cancel = move |_| {
+        let canceled = command();
+        id.with_value(|id| room.chat.cancel(id));
+        if let Some(ChatCommand::Post { text, .. }) = canceled.filter(|_| command().is_none()) {
+            restore_draft(room, &text);
         }
     };
     view! {
         <div class="row">
-            {rejected.then(|| view! { <button type="button" class="button small" on:click=again>{t!(chat.retry)}</button> })}
-            <button type="button" class="button small" on:click=take_back>{translate(text_key!(chat.take_back))}</button>
+            {rejected.then(|| view! { <button type="button" class="button small" on:click=retry>{t!(chat.retry)}</button> })}
+            <button type="button" class="button small" on:click=cancel>{translate(text_key!(chat.take_back))}</button>
         </div>
     }
     .into_any()
 }
 
-/// Nothing that was typed is lost: it goes before what is being typed.
-fn give_back(talk: Talk, text: &str) {
-    talk.draft.update(|draft| {
+/// Inserts a canceled text before the current draft, so that no text is lost.
+fn restore_draft(room: RoomModel, text: &str) {
+    room.draft.update(|draft| {
         *draft = match draft.is_empty() {
             true => text.to_owned(),
             false => format!("{text}\n{draft}"),
         }
     });
-    focus(super::composer::FIELD);
+    focus_element(super::composer::FIELD_ID);
 }

@@ -1,4 +1,4 @@
-//! One room: what stands above its messages, the messages, and where one writes. A room that nobody made is offered to be made.
+//! One room: its head, its messages and the composer. For a room that does not exist, the page offers to create it.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -8,9 +8,9 @@ use super::{
     composer::Composer,
     head::Head,
     list::{Messages, Scroll},
+    room_model::RoomModel,
     rooms::CreateForm,
-    talk::Talk,
-    visit::Visit,
+    visitor::Visitor,
 };
 use crate::ui::{
     not_found::respond_not_found,
@@ -18,14 +18,14 @@ use crate::ui::{
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
-/// Stands until the page leaves for another room.
-pub fn room(visit: Visit, name: String) -> AnyView {
+/// The view of a room, until the page navigates to another one.
+pub fn room(visitor: Visitor, name: String) -> AnyView {
     let rooms = use_topic::<Rooms>(ALL_ROOMS);
     let chat = use_topic::<Chat>(&name);
     view! {
         <Live topic=rooms fallback=loading>
             <Live topic=chat fallback=loading>
-                {place(visit, rooms, chat, name)}
+                {room_view(visitor, rooms, chat, name)}
             </Live>
         </Live>
     }
@@ -36,72 +36,72 @@ fn loading() -> AnyView {
     view! { <p class="hint room-loading" role="status">{t!(chat.loading)}</p> }.into_any()
 }
 
-fn place(visit: Visit, rooms: UseTopic<Rooms>, chat: UseTopic<Chat>, name: String) -> AnyView {
+fn room_view(visitor: Visitor, rooms: UseTopic<Rooms>, chat: UseTopic<Chat>, name: String) -> AnyView {
     let exists = Memo::new({
         let name = name.clone();
         move |_| rooms.state.with(|list| list.rooms.contains_key(&name))
     });
     dynamic_view(move || {
         Some(if exists.get() {
-            open(Talk::start(name.clone(), chat, rooms, visit))
+            open(RoomModel::new(name.clone(), chat, rooms, visitor))
         } else {
-            missing(rooms, &name)
+            room_not_found(rooms, &name)
         })
     })
     .into_any()
 }
 
-fn open(talk: Talk) -> AnyView {
-    let scroll = Scroll::new(talk);
-    keep_marks(talk, scroll);
-    let title = dynamic_text(move || match talk.missed() {
-        0 => talk.title(),
-        count => format!("({count}) {}", talk.title()),
+fn open(room: RoomModel) -> AnyView {
+    let scroll = Scroll::new(room);
+    update_read_marks(room, scroll);
+    let title = dynamic_text(move || match room.unread_while_hidden() {
+        0 => room.title(),
+        count => format!("({count}) {}", room.title()),
     });
     view! {
         <Title text=page_title(move || title.get())/>
         <section class="room">
-            <Head talk/>
-            <Messages talk scroll/>
-            <Composer talk scroll/>
+            <Head room/>
+            <Messages room scroll/>
+            <Composer room scroll/>
         </section>
     }
     .into_any()
 }
 
-/// A room is read while its end is in sight of somebody who looks; what comes while they do not is marked as new.
-fn keep_marks(talk: Talk, scroll: Scroll) {
-    let count = Memo::new(move |_| talk.chat.state.with(|room| room.count));
-    let visit = talk.visit;
+/// Keeps the read mark: a room counts as read while its end is visible in a visible tab. Later messages are marked as new.
+fn update_read_marks(room: RoomModel, scroll: Scroll) {
+    let count = Memo::new(move |_| room.chat.state.with(|room| room.count));
+    let visitor = room.visitor;
     Effect::new(move |started: Option<bool>| {
-        let known = visit.read.with(Option::is_some);
-        let (hidden, at_end, count) = (visit.hidden.get(), scroll.at_end.get(), count.get());
-        if !known {
+        let loaded = visitor.read_marks.with(Option::is_some);
+        let (hidden, at_end, count) = (visitor.hidden.get(), scroll.at_end.get(), count.get());
+        if !loaded {
             return false;
         }
-        let room = talk.room.get_value();
-        let read = visit
-            .read
-            .with_untracked(|marks| marks.as_ref().and_then(|marks| marks.of(&room)));
+        let name = room.name.get_value();
+        let read = visitor
+            .read_marks
+            .with_untracked(|marks| marks.as_ref().and_then(|marks| marks.get(&name)));
         if started != Some(true) || hidden {
             let unread = read.filter(|read| *read < count);
-            if talk.new_after.with_untracked(Option::is_none) && unread.is_some() {
-                talk.new_after.set(unread);
+            if room.new_after.with_untracked(Option::is_none) && unread.is_some() {
+                room.new_after.set(unread);
             }
         }
         if at_end && !hidden {
-            visit.mark(&room, count);
+            visitor.mark_read(&name, count);
         }
         true
     });
 }
 
-fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
-    // Without the list nobody knows.
+fn room_not_found(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
+    // Until the list is loaded, the room may still exist.
     if rooms.status.with_untracked(|status| *status != TopicStatus::Loading) {
         respond_not_found();
     }
-    if rooms.state.with(|list| list.is_gone(name)) {
+    if rooms.state.with(|list| list.is_deleted_room(name)) {
         return view! {
             <Title text=page_title(t!(chat.room_gone))/>
             <section class="room room-missing">
@@ -111,17 +111,17 @@ fn missing(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
         }
         .into_any();
     }
-    let offer = is_room(name).then(|| {
+    let create_offer = is_room(name).then(|| {
         view! {
             <p>{t!(chat.no_room_text)}</p>
-            <CreateForm rooms id="this-room" name=name.to_owned() back=None/>
+            <CreateForm rooms id="this-room" name=name.to_owned() restored=None/>
         }
     });
     view! {
         <Title text=page_title(t!(chat.no_room))/>
         <section class="room room-missing">
             <h1>{t!(chat.no_room)}</h1>
-            {offer}
+            {create_offer}
         </section>
     }
     .into_any()

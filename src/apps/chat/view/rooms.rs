@@ -1,4 +1,4 @@
-//! The rooms: where one is, what is unread elsewhere, and a form that makes another one.
+//! The list of rooms with their unread counts, and the form that creates a room.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 use leptos_router::hooks::use_navigate;
@@ -8,8 +8,8 @@ use super::{
         model::Entry,
         wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, NotCreated, Rooms, RoomsCommand, room_path, why},
     },
-    visit::Visit,
-    words,
+    labels,
+    visitor::Visitor,
 };
 use crate::{
     i18n::*,
@@ -23,24 +23,24 @@ use duplex_leptos::topic::{CommandStatus, Live, UseTopic, use_topic};
 use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]
-pub fn RoomList(visit: Visit, open: Memo<String>) -> impl IntoView {
+pub fn RoomList(visitor: Visitor, open: Memo<String>) -> impl IntoView {
     let rooms = use_topic::<Rooms>(ALL_ROOMS);
     let names = Memo::new(move |_| rooms.state.with(|list| sorted(list.rooms.iter())));
-    // Not within `Live`: the server renders what waits there later than the browser, and shared values go by their order.
-    let back = refused_form();
-    let is_open = back.is_some();
+    // Not inside `Live`: the server renders its children later than the browser does, and shared values are matched by order.
+    let restored = refused_form();
+    let is_open = restored.is_some();
     view! {
         <nav class="rooms" aria-label=t!(chat.rooms)>
             <h2>{t!(chat.rooms)}</h2>
             <Live topic=rooms>
                 <ul>
                     <For each=move || names.get() key=|name| name.clone() let:name>
-                        {room_row(rooms, visit, open, name)}
+                        {room_row(rooms, visitor, open, name)}
                     </For>
                 </ul>
                 <details class="new-room" open=is_open>
                     <summary>{t!(chat.new_room)}</summary>
-                    <CreateForm rooms id="new-room" name=String::new() back/>
+                    <CreateForm rooms id="new-room" name=String::new() restored/>
                 </details>
             </Live>
         </nav>
@@ -48,14 +48,14 @@ pub fn RoomList(visit: Visit, open: Memo<String>) -> impl IntoView {
     .into_any()
 }
 
-/// The lobby, and then by title: an order that does not jump when somebody writes.
+/// Sorts the lobby first and the others by title, so that new messages do not change the order.
 fn sorted<'a>(rooms: impl Iterator<Item = (&'a String, &'a Entry)>) -> Vec<String> {
     let mut rooms: Vec<_> = rooms.collect();
     rooms.sort_by_key(|(name, entry)| (*name != LOBBY, entry.title.to_lowercase(), *name));
     rooms.into_iter().map(|(name, _)| name.clone()).collect()
 }
 
-fn room_row(rooms: UseTopic<Rooms>, visit: Visit, open: Memo<String>, name: String) -> AnyView {
+fn room_row(rooms: UseTopic<Rooms>, visitor: Visitor, open: Memo<String>, name: String) -> AnyView {
     let i18n = use_i18n();
     let path = room_path(&name);
     let entry = Memo::new({
@@ -68,19 +68,19 @@ fn room_row(rooms: UseTopic<Rooms>, visit: Visit, open: Memo<String>, name: Stri
     });
     let title = dynamic_text({
         let name = name.clone();
-        move || entry.with(|entry| words::title(i18n.get_locale(), &name, entry))
+        move || entry.with(|entry| labels::title(i18n.get_locale(), &name, entry))
     });
     let current = optional_text({
         let name = name.clone();
         move || open.with(|open| *open == name).then(|| "page".to_owned())
     });
-    let unread = Memo::new(move |_| visit.unread(&name, entry.with(|entry| entry.count)));
+    let unread = Memo::new(move |_| visitor.unread(&name, entry.with(|entry| entry.count)));
     let badge = optional_text(move || match unread.get() {
         0 => None,
         count @ 1..100 => Some(count.to_string()),
         _ => Some("99+".to_owned()),
     });
-    let told = optional_text(move || {
+    let unread_label = optional_text(move || {
         let count = unread.get();
         (count > 0).then(|| fill(t_string!(i18n, chat.unread), &[("count", &count.to_string())]))
     });
@@ -89,20 +89,20 @@ fn room_row(rooms: UseTopic<Rooms>, visit: Visit, open: Memo<String>, name: Stri
             <a href=path class="room-link" aria-current=current>
                 <span class="room-title" dir="auto">{title}</span>
                 <span class="badge" aria-hidden="true">{badge}</span>
-                <span class="hidden">{told}</span>
+                <span class="hidden">{unread_label}</span>
             </a>
         </li>
     }
     .into_any()
 }
 
-/// Why this command to the list of rooms was refused, if it was.
-pub fn refused(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option<String> {
+/// The problem of a command to the list of rooms, if it has one.
+pub fn problem_text(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option<String> {
     rooms.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
         found.status.problem(
             |wait| command_text::rate_limited(locale, wait),
-            |why| words::rejection(locale, why),
+            |why| labels::rejection(locale, why),
         )
     })
 }
@@ -117,7 +117,7 @@ fn rejected(rooms: UseTopic<Rooms>, id: &CommandId) -> Option<Rejection> {
     })
 }
 
-/// The part of the form that is refused.
+/// The part of the form that a rejection is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Title,
@@ -125,11 +125,11 @@ enum Part {
     Form,
 }
 
-fn part_refused(why: &Rejection) -> Part {
+fn rejected_part(why: &Rejection) -> Part {
     match why {
         Rejection::Refused { reason: why } if why == why::BAD_TITLE => Part::Title,
         Rejection::Refused { reason: why }
-            if [why::BAD_ROOM, why::ROOM_TAKEN, why::ROOM_GONE].contains(&why.as_str()) =>
+            if [why::BAD_ROOM, why::ROOM_TAKEN, why::ROOM_DELETED].contains(&why.as_str()) =>
         {
             Part::Room
         }
@@ -146,73 +146,73 @@ fn not_created() -> Option<NotCreated> {
     })
 }
 
-/// The form as it was posted without scripts and refused.
+/// A form that was posted without scripts and refused.
 pub fn refused_form() -> Option<NotCreated> {
     SharedValue::new(not_created).into_inner()
 }
 
-/// Stands once in the list of rooms, and once where a room is missing: `id` tells them apart.
+/// The form that creates a room. The list of rooms and the page of a missing room each have one, with a different `id`.
 #[component]
 pub fn CreateForm(
     rooms: UseTopic<Rooms>,
     id: &'static str,
-    /// A name to begin with.
+    /// The initial name.
     name: String,
-    back: Option<NotCreated>,
+    restored: Option<NotCreated>,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let (typed, why) = back.map(|back| ((back.room, back.title), back.why)).unzip();
+    let (typed, why) = restored.map(|form| ((form.room, form.title), form.why)).unzip();
     let (name, title) = typed.unwrap_or((name, String::new()));
     let (room, title) = (RwSignal::new(name), RwSignal::new(title));
-    // What is wrong is known before the command is sent, or from the answer to it.
-    let known = RwSignal::new(why);
+    // The rejection is known before the command is sent, or from its answer.
+    let rejection = RwSignal::new(why);
     let sent = RwSignal::new(None::<(CommandId, String)>);
-    let problem = Memo::new(move |_| known.get().or_else(|| rejected(rooms, &sent.get()?.0)));
-    let told = move |part: Part| {
+    let problem = Memo::new(move |_| rejection.get().or_else(|| rejected(rooms, &sent.get()?.0)));
+    let problem_for = move |part: Part| {
         optional_text(move || {
             let locale = i18n.get_locale();
             match problem.get() {
-                Some(why) => (part_refused(&why) == part).then(|| words::rejection(locale, &why)),
-                // It may also have come too fast, and goes by itself.
-                None if part == Part::Form => refused(locale, rooms, &sent.get()?.0),
+                Some(why) => (rejected_part(&why) == part).then(|| labels::rejection(locale, &why)),
+                // A rate-limited command is sent later by itself.
+                None if part == Part::Form => problem_text(locale, rooms, &sent.get()?.0),
                 None => None,
             }
         })
     };
-    enter_when_made(rooms, sent, room, title);
+    navigate_when_created(rooms, sent, room, title);
     let create = move |event: SubmitEvent| {
         event.prevent_default();
         if let Some((refused, _)) = sent.get_untracked() {
             rooms.cancel(&refused);
         }
         sent.set(None);
-        let wanted = room.with_untracked(|room| room.trim().to_owned());
-        let is_taken = rooms.state.with_untracked(|list| list.rooms.contains_key(&wanted));
-        known.set(is_taken.then(|| Rejection::refused(why::ROOM_TAKEN)));
+        let name = room.with_untracked(|room| room.trim().to_owned());
+        let is_taken = rooms.state.with_untracked(|list| list.rooms.contains_key(&name));
+        rejection.set(is_taken.then(|| Rejection::refused(why::ROOM_TAKEN)));
         if !is_taken {
-            let (room, title) = (wanted.clone(), title.get_untracked());
-            sent.set(Some((rooms.send(RoomsCommand::Create { room, title }), wanted)));
+            let (room, title) = (name.clone(), title.get_untracked());
+            sent.set(Some((rooms.send(RoomsCommand::Create { room, title }), name)));
         }
     };
     view! {
         <form class="create-room" method="post" action=room_path(LOBBY) on:submit=create>
-            {field(id, Part::Title, title, told(Part::Title))}
-            {field(id, Part::Room, room, told(Part::Room))}
-            <p class="problem" role="alert">{told(Part::Form)}</p>
+            {field(id, Part::Title, title, problem_for(Part::Title))}
+            {field(id, Part::Room, room, problem_for(Part::Room))}
+            <p class="problem" role="alert">{problem_for(Part::Form)}</p>
             <button class="button" type="submit">{t!(chat.create)}</button>
         </form>
     }
     .into_any()
 }
 
-/// A field with what is wrong with it beside it.
+/// A field and its problem.
 fn field(form: &str, part: Part, value: RwSignal<String>, problem: Signal<Option<String>>) -> AnyView {
-    let (name, label, most): (_, TextKey, _) = match part {
+    let (name, label, max_length): (_, TextKey, _) = match part {
         Part::Title => ("title", text_key!(chat.room_title), MAX_TITLE),
         Part::Room | Part::Form => ("room", text_key!(chat.room_name), MAX_ROOM),
     };
-    let (id, about) = (format!("{form}-{name}"), format!("{form}-{name}-problem"));
-    let described = about.clone();
+    let (id, problem_id) = (format!("{form}-{name}"), format!("{form}-{name}-problem"));
+    let described_by = problem_id.clone();
     let is_name = part == Part::Room;
     let hint = is_name.then(|| view! { <p class="hint">{t!(chat.room_name_hint)}</p> });
     view! {
@@ -226,22 +226,22 @@ fn field(form: &str, part: Part, value: RwSignal<String>, problem: Signal<Option
                 autocomplete="off"
                 autocapitalize=is_name.then_some("none")
                 spellcheck=is_name.then_some("false")
-                maxlength=most.to_string()
+                maxlength=max_length.to_string()
                 pattern=is_name.then_some("[a-z0-9\\-]+")
                 aria-invalid=optional_text(move || problem.with(Option::is_some).then(|| "true".to_owned()))
-                aria-describedby=described
+                aria-describedby=described_by
                 value=value.get_untracked()
                 bind:value=value
             />
-            <p class="problem" role="alert" id=about>{problem}</p>
+            <p class="problem" role="alert" id=problem_id>{problem}</p>
             {hint}
         </div>
     }
     .into_any()
 }
 
-/// Goes to the room once the command for it had its effect. A room of that name that was there before is somebody else's.
-fn enter_when_made(
+/// Navigates to the room once its command has succeeded. A room that existed before is not this visitor's.
+fn navigate_when_created(
     rooms: UseTopic<Rooms>,
     sent: RwSignal<Option<(CommandId, String)>>,
     room: RwSignal<String>,
@@ -250,8 +250,8 @@ fn enter_when_made(
     let navigate = use_navigate();
     Effect::new(move |_| {
         let Some((id, wanted)) = sent.get() else { return };
-        let is_waiting = rooms.pending.with(|pending| pending.iter().any(|one| one.id == id));
-        if !is_waiting && rooms.state.with(|list| list.rooms.contains_key(&wanted)) {
+        let is_pending = rooms.pending.with(|pending| pending.iter().any(|one| one.id == id));
+        if !is_pending && rooms.state.with(|list| list.rooms.contains_key(&wanted)) {
             sent.set(None);
             room.set(String::new());
             title.set(String::new());
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lobby_is_first_and_titles_follow() {
+    fn the_lobby_is_first_and_others_follow_by_title() {
         let entry = |title: &str| Entry {
             title: title.to_owned(),
             ..Entry::default()

@@ -1,5 +1,5 @@
-//! The rows of a room: days, the mark above what is new, and messages. A row is made once; its parts follow their own
-//! message, and nothing else.
+//! The rows of a room: day lines, the line above new messages, and messages. A row is created once; its parts update with their
+//! own message only.
 
 use std::collections::HashSet;
 
@@ -8,15 +8,15 @@ use leptos::{ev::MouseEvent, prelude::*};
 use super::{
     super::{
         model::{Change, Message},
-        pieces::{Piece, pieces},
+        rich_text::{Segment, segments},
         wire::{ChatCommand, Emoji, Reply},
     },
     edit::edit_form,
-    list::{jump, row_id},
+    labels,
+    list::{jump_to, row_id},
     menu::menu,
-    rove::tab_stop,
-    talk::{Item, Talk},
-    words,
+    room_model::{RoomModel, Row},
+    roving_tabindex::tab_stop,
 };
 use crate::{
     i18n::*,
@@ -28,48 +28,53 @@ use crate::{
 };
 use duplex_protocol::{cursor::Seq, person::Person};
 
-/// Characters of a message that is quoted.
-const QUOTED: usize = 80;
-/// Names told of those who reacted.
-const NAMED: usize = 8;
+/// The length of a quoted message's excerpt, in characters.
+const MAX_EXCERPT: usize = 80;
+/// The largest number of names listed under a reaction.
+const MAX_NAMES: usize = 8;
 
-/// `leads`: the messages that bear their author's name. A row outlives that its own begins or ceases to.
-pub fn row(talk: Talk, item: Item, leads: Memo<HashSet<Seq>>) -> AnyView {
+/// Renders a row. `group_starts` are the messages that show their author: a row is not re-created when its message becomes or stops
+/// being one.
+pub fn row(room: RoomModel, item: Row, group_starts: Memo<HashSet<Seq>>) -> AnyView {
     match item {
-        Item::Day(day) => day_row(talk, item.id(), day),
-        Item::New => view! { <p class="new-mark" id=item.id()><span>{t!(chat.new_here)}</span></p> }.into_any(),
-        Item::Message { seq, .. } => match talk.message(seq) {
-            Some(message) => message_row(talk, seq, leads, message.into()),
+        Row::Day(day) => day_row(room, item.id(), day),
+        Row::New => view! { <p class="new-mark" id=item.id()><span>{t!(chat.new_here)}</span></p> }.into_any(),
+        Row::Message { seq, .. } => match room.message(seq) {
+            Some(message) => message_row(room, seq, group_starts, message.into()),
             None => ().into_any(),
         },
     }
 }
 
-fn day_row(talk: Talk, id: String, day: i64) -> AnyView {
+fn day_row(room: RoomModel, id: String, day: i64) -> AnyView {
     let i18n = use_i18n();
-    let name = dynamic_text(move || words::day(i18n.get_locale(), day, talk.visit.local.get()));
+    let name = dynamic_text(move || labels::day(i18n.get_locale(), day, room.visitor.local_time.get()));
     view! { <p class="day" id=id><span>{name}</span></p> }.into_any()
 }
 
-fn message_row(talk: Talk, seq: Seq, leads: Memo<HashSet<Seq>>, message: RwSignal<Message>) -> AnyView {
+fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, message: RwSignal<Message>) -> AnyView {
     let i18n = use_i18n();
     let (by, at, reply) = message.with_untracked(|message| (message.by.clone(), message.at, message.reply_to.clone()));
-    let hue = words::hue(&by.id).to_string();
+    let hue = labels::hue(&by.id).to_string();
     let own = dynamic_text({
         let by = by.id.clone();
-        move || talk.is_own(&by).to_string()
+        move || room.is_own(&by).to_string()
     });
-    let name = dynamic_text(move || words::name(i18n.get_locale(), &by));
-    let initial = dynamic_text(move || name.with(|name| words::initial(name)));
-    let target = dynamic_text(move || (talk.target.get() == Some(seq)).to_string());
-    let lead = dynamic_text(move || leads.with(|leads| leads.contains(&seq)).to_string());
-    let stop = tab_stop(talk, seq);
-    let editing = Memo::new(move |_| talk.editing.get() == Some(seq));
+    let name = dynamic_text(move || labels::name(i18n.get_locale(), &by));
+    let initial = dynamic_text(move || name.with(|name| labels::initial(name)));
+    let target = dynamic_text(move || (room.target.get() == Some(seq)).to_string());
+    let group_start = dynamic_text(move || {
+        group_starts
+            .with(|group_starts| group_starts.contains(&seq))
+            .to_string()
+    });
+    let stop = tab_stop(room, seq);
+    let editing = Memo::new(move |_| room.editing.get() == Some(seq));
     let content = dynamic_view(move || {
         Some(if editing.get() {
-            edit_form(talk, seq, message)
+            edit_form(room, seq, message)
         } else {
-            body(message, stop)
+            message_body(message, stop)
         })
     });
     view! {
@@ -78,52 +83,52 @@ fn message_row(talk: Talk, seq: Seq, leads: Memo<HashSet<Seq>>, message: RwSigna
             id=row_id(seq)
             tabindex="-1"
             aria-label=name
-            data-lead=lead
+            data-lead=group_start
             data-own=own
             data-hue=hue
             data-target=target
         >
             <span class="avatar" aria-hidden="true">{initial}</span>
             <div class="message-main">
-                {reply.map(|reply| quote(talk, reply, stop))}
-                <p class="message-head"><strong class="author">{name}</strong>{time(talk, at)}</p>
+                {reply.map(|reply| quote(room, reply, stop))}
+                <p class="message-head"><strong class="author">{name}</strong>{time(room, at)}</p>
                 {content}
-                {reactions(talk, seq, message)}
+                {reactions(room, seq, message)}
             </div>
-            {menu(talk, seq, message)}
+            {menu(room, seq, message)}
         </article>
     }
     .into_any()
 }
 
-fn time(talk: Talk, at: u64) -> AnyView {
-    let clock = dynamic_text(move || words::clock(at, talk.visit.local.get()));
+fn time(room: RoomModel, at: u64) -> AnyView {
+    let clock = dynamic_text(move || labels::clock(at, room.visitor.local_time.get()));
     view! { <time datetime=calendar::iso(at)>{clock}</time> }.into_any()
 }
 
-/// The message's words, as often as they change.
-fn body(message: RwSignal<Message>, stop: Signal<Option<String>>) -> AnyView {
-    let said = Memo::new(move |_| message.with(|message| (message.text.clone(), message.changed)));
+/// The message's text, updated when it changes.
+fn message_body(message: RwSignal<Message>, stop: Signal<Option<String>>) -> AnyView {
+    let content = Memo::new(move |_| message.with(|message| (message.text.clone(), message.changed)));
     dynamic_view(move || {
-        said.with(|(text, changed)| {
+        content.with(|(text, changed)| {
             Some(match changed {
                 Change::Deleted(_) => view! { <p class="message-text gone">{t!(chat.deleted)}</p> }.into_any(),
                 Change::Edited(_) => {
                     let mark = view! { <span class="edited">{t!(chat.edited)}</span> };
-                    view! { <p class="message-text" dir="auto">{linked(text, stop)}" "{mark}</p> }.into_any()
+                    view! { <p class="message-text" dir="auto">{with_links(text, stop)}" "{mark}</p> }.into_any()
                 }
-                Change::None => view! { <p class="message-text" dir="auto">{linked(text, stop)}</p> }.into_any(),
+                Change::None => view! { <p class="message-text" dir="auto">{with_links(text, stop)}</p> }.into_any(),
             })
         })
     })
     .into_any()
 }
 
-/// Text stays text: a link is an element of its own.
-fn linked(text: &str, stop: Signal<Option<String>>) -> Vec<AnyView> {
-    let piece = |piece: Piece<'_>| match piece {
-        Piece::Words(words) => words.to_owned().into_any(),
-        Piece::Link(link) => {
+/// Renders text segments as text nodes and links as elements.
+fn with_links(text: &str, stop: Signal<Option<String>>) -> Vec<AnyView> {
+    let segment = |segment: Segment<'_>| match segment {
+        Segment::Text(text) => text.to_owned().into_any(),
+        Segment::Link(link) => {
             let (address, name) = (link.to_owned(), link.to_owned());
             view! {
                 <a href=address dir="ltr" target="_blank" rel="noopener noreferrer nofollow" tabindex=stop>{name}</a>
@@ -131,91 +136,91 @@ fn linked(text: &str, stop: Signal<Option<String>>) -> Vec<AnyView> {
             .into_any()
         }
     };
-    pieces(text).into_iter().map(piece).collect()
+    segments(text).into_iter().map(segment).collect()
 }
 
-/// The beginning of a message in one line.
+/// The start of a message on one line.
 pub fn excerpt(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match truncate(&line, QUOTED) {
+    match truncate(&line, MAX_EXCERPT) {
         short if short.len() < line.len() => format!("{short}…"),
         _ => line,
     }
 }
 
-fn quote(talk: Talk, reply: Reply, stop: Signal<Option<String>>) -> AnyView {
+fn quote(room: RoomModel, reply: Reply, stop: Signal<Option<String>>) -> AnyView {
     let i18n = use_i18n();
     let seq = reply.seq;
-    let hue = words::hue(&reply.to.id).to_string();
-    let name = dynamic_text(move || words::name(i18n.get_locale(), &reply.to));
-    let said = dynamic_text(move || {
-        let said = |message: &Message| match message.is_deleted() {
+    let hue = labels::hue(&reply.to.id).to_string();
+    let name = dynamic_text(move || labels::name(i18n.get_locale(), &reply.to));
+    let quoted_text = dynamic_text(move || {
+        let excerpt_of = |message: &Message| match message.is_deleted() {
             true => t_string!(i18n, chat.deleted).to_owned(),
             false => excerpt(&message.text),
         };
-        talk.look_up(seq, said)
+        room.with_message(seq, excerpt_of)
             .unwrap_or_else(|| t_string!(i18n, chat.earlier).to_owned())
     });
-    let go = move |event: MouseEvent| {
+    let on_click = move |event: MouseEvent| {
         event.prevent_default();
-        jump(talk, seq);
+        jump_to(room, seq);
     };
     view! {
-        <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue tabindex=stop on:click=go>
+        <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue tabindex=stop on:click=on_click>
             <span class="hidden">{t!(chat.in_reply_to)}</span>
             <strong class="author">{name}</strong>
-            <span dir="auto">{said}</span>
+            <span dir="auto">{quoted_text}</span>
         </a>
     }
     .into_any()
 }
 
-fn reactions(talk: Talk, seq: Seq, message: RwSignal<Message>) -> AnyView {
+fn reactions(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyView {
     let kinds = Memo::new(move |_| message.with(Message::emojis));
     view! {
         <div class="reactions">
             <For each=move || kinds.get() key=|emoji| *emoji let:emoji>
-                {reaction(talk, seq, message, emoji)}
+                {reaction(room, seq, message, emoji)}
             </For>
         </div>
     }
     .into_any()
 }
 
-fn reaction(talk: Talk, seq: Seq, message: RwSignal<Message>, emoji: Emoji) -> AnyView {
+fn reaction(room: RoomModel, seq: Seq, message: RwSignal<Message>, emoji: Emoji) -> AnyView {
     let i18n = use_i18n();
     let people = Memo::new(move |_| message.with(|message| message.people(emoji)));
     let count = dynamic_text(move || people.with(Vec::len).to_string());
-    let own = Memo::new(move |_| people.with(|people| people.iter().any(|one| talk.is_own(&one.id))));
+    let own = Memo::new(move |_| people.with(|people| people.iter().any(|one| room.is_own(&one.id))));
     let pressed = dynamic_text(move || own.get().to_string());
-    let stop = tab_stop(talk, seq);
-    let names = dynamic_text(move || people.with(|people| names(i18n.get_locale(), people)));
+    let stop = tab_stop(room, seq);
+    let names = dynamic_text(move || people.with(|people| people_names(i18n.get_locale(), people)));
     let toggle = move |_| {
         let on = !own.get_untracked();
-        talk.send(ChatCommand::React { seq, emoji, on });
+        room.send(ChatCommand::React { seq, emoji, on });
     };
     view! {
         <button type="button" class="reaction" tabindex=stop aria-pressed=pressed title=names on:click=toggle>
-            <span>{emoji.sign()}</span>
+            <span>{emoji.symbol()}</span>
             <span class="count">{count}</span>
         </button>
     }
     .into_any()
 }
 
-/// Some people by name, and how many more.
-pub fn names(locale: Locale, people: &[Person]) -> String {
-    let named: Vec<_> = people
+/// The first people by name, and the number of the others.
+pub fn people_names(locale: Locale, people: &[Person]) -> String {
+    let listed: Vec<_> = people
         .iter()
-        .take(NAMED)
-        .map(|person| words::name(locale, person))
+        .take(MAX_NAMES)
+        .map(|person| labels::name(locale, person))
         .collect();
-    let named = named.join(", ");
-    match people.len().saturating_sub(NAMED) {
-        0 => named,
+    let listed = listed.join(", ");
+    match people.len().saturating_sub(MAX_NAMES) {
+        0 => listed,
         more => fill(
             td_string!(locale, chat.and_more),
-            &[("names", &named), ("count", &more.to_string())],
+            &[("names", &listed), ("count", &more.to_string())],
         ),
     }
 }
@@ -227,10 +232,13 @@ mod tests {
     #[test]
     fn a_quote_is_one_short_line() {
         assert_eq!(excerpt(" a\n  b "), "a b");
-        assert_eq!(excerpt(&"가".repeat(QUOTED)), "가".repeat(QUOTED));
+        assert_eq!(excerpt(&"가".repeat(MAX_EXCERPT)), "가".repeat(MAX_EXCERPT));
         let family = "👩\u{200d}👩\u{200d}👧";
-        let before = "가".repeat(QUOTED - 1);
+        let before = "가".repeat(MAX_EXCERPT - 1);
         assert_eq!(excerpt(&format!("{before}{family}")), format!("{before}…"));
-        assert_eq!(excerpt(&"가".repeat(QUOTED + 1)), format!("{}…", "가".repeat(QUOTED)));
+        assert_eq!(
+            excerpt(&"가".repeat(MAX_EXCERPT + 1)),
+            format!("{}…", "가".repeat(MAX_EXCERPT))
+        );
     }
 }

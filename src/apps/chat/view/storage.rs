@@ -1,4 +1,4 @@
-//! What this browser keeps for its visitor. A browser that keeps nothing is no error.
+//! Access to the browser's storage. Failures are ignored: without storage, nothing is remembered.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -6,10 +6,10 @@ use web_sys::{HtmlDocument, Storage};
 
 const YEAR_SECONDS: u32 = 365 * 24 * 60 * 60;
 
-/// Up to where rooms were read.
-pub const READ: &str = "chat.read";
+/// The key of the read marks.
+pub const READ_MARKS_KEY: &str = "chat.read";
 /// The cookie with the visitor's name, which the server reads too.
-const NAME: &str = "name";
+const NAME_COOKIE: &str = "name";
 
 fn storage() -> Option<Storage> {
     window().local_storage().ok().flatten()
@@ -31,21 +31,21 @@ pub fn remove(key: &str) {
     }
 }
 
-/// The names of everything that is kept whose name begins so.
-pub fn names(prefix: &str) -> Vec<String> {
+/// All keys with this prefix.
+pub fn keys(prefix: &str) -> Vec<String> {
     let Some(storage) = storage() else {
         return Vec::new();
     };
     let count = storage.length().unwrap_or_default();
-    let names = (0..count).filter_map(|at| storage.key(at).ok().flatten());
-    names.filter(|name| name.starts_with(prefix)).collect()
+    let keys = (0..count).filter_map(|at| storage.key(at).ok().flatten());
+    keys.filter(|key| key.starts_with(prefix)).collect()
 }
 
 fn tab_storage() -> Option<Storage> {
     window().session_storage().ok().flatten()
 }
 
-/// What this tab alone keeps, through reloads and until it is closed.
+/// Reads from the tab's own storage, which survives reloads until the tab is closed.
 pub fn get_in_tab(key: &str) -> Option<String> {
     tab_storage()?.get_item(key).ok().flatten()
 }
@@ -56,9 +56,11 @@ pub fn set_in_tab(key: &str, value: &str) {
     }
 }
 
-pub fn keep_name(name: &str) {
+pub fn store_name(name: &str) {
     if let Some(document) = document().dyn_ref::<HtmlDocument>() {
         let value = String::from(js_sys::encode_uri_component(name));
-        let _ = document.set_cookie(&format!("{NAME}={value}; Max-Age={YEAR_SECONDS}; Path=/; SameSite=Lax"));
+        let _ = document.set_cookie(&format!(
+            "{NAME_COOKIE}={value}; Max-Age={YEAR_SECONDS}; Path=/; SameSite=Lax"
+        ));
     }
 }

@@ -1,17 +1,17 @@
-//! A message's text as pieces, so that links can be followed without ever being read as HTML. Pure.
+//! Splits a message's text into plain text and links, which are rendered as elements: the text is never parsed as HTML. Pure.
 
 use crate::wire::text::{is_bidi_control, is_invisible};
 use crate::wire::web_link::{after_scheme, is_han, is_hangul, is_kana, is_web_url};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Piece<'a> {
-    Words(&'a str),
-    /// An address that [`is_web_url`] takes.
+pub enum Segment<'a> {
+    Text(&'a str),
+    /// An address that [`is_web_url`] accepts.
     Link(&'a str),
 }
 
-/// Particles that Korean writers put directly behind an address. The first ones are words of their own too, so they are one only
-/// where nothing stands between them and the address.
+/// Particles that Korean writers append directly to an address. The short ones are also words, so they count only directly after
+/// the address.
 const SHORT_PARTICLES: [&str; 17] = [
     "은", "는", "이", "가", "을", "를", "에", "로", "와", "과", "도", "의", "만", "랑", "께", "나", "요",
 ];
@@ -34,40 +34,40 @@ const PARTICLES: [&str; 16] = [
     "이에요",
 ];
 
-/// Top-level names that Korean hosts end with.
-const KOREAN_TOP: [&str; 4] = ["한국", "삼성", "닷컴", "닷넷"];
+/// Korean top-level domains.
+const KOREAN_TLDS: [&str; 4] = ["한국", "삼성", "닷컴", "닷넷"];
 
-/// All of the text, in order.
-pub fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
+/// Splits the text into segments; together they are the whole text.
+pub fn segments(text: &str) -> Vec<Segment<'_>> {
+    let mut segments = Vec::new();
     let mut rest = text;
     while let Some((start, length)) = next_link(rest, text.len() - rest.len(), text) {
-        let (words, after) = rest.split_at(start);
+        let (plain, after) = rest.split_at(start);
         let (link, after) = after.split_at(length);
-        if !words.is_empty() {
-            pieces.push(Piece::Words(words));
+        if !plain.is_empty() {
+            segments.push(Segment::Text(plain));
         }
-        pieces.push(Piece::Link(link));
+        segments.push(Segment::Link(link));
         rest = after;
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Words(rest));
+        segments.push(Segment::Text(rest));
     }
-    pieces
+    segments
 }
 
-/// Where in `rest` the next link begins, and its bytes; `rest` begins at that byte of `text`.
+/// The start of the next link in `rest`, and its length in bytes; `rest` begins at byte `offset` of `text`.
 fn next_link(rest: &str, offset: usize, text: &str) -> Option<(usize, usize)> {
     let starts = rest.char_indices().filter(|(_, c)| matches!(c, 'h' | 'H'));
     starts
         .map(|(at, _)| at)
-        .find_map(|at| Some((at, link(text, offset + at)?)))
+        .find_map(|at| Some((at, link_length(text, offset + at)?)))
 }
 
-fn link(text: &str, at: usize) -> Option<usize> {
-    // `xhttp://` is no link, nor is the end of `x@http://`.
-    let before = text[..at].chars().next_back();
-    if before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '@' | '+')) {
+fn link_length(text: &str, at: usize) -> Option<usize> {
+    // Neither `xhttp://` nor `x@http://` contains a link.
+    let previous = text[..at].chars().next_back();
+    if previous.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '@' | '+')) {
         return None;
     }
     let from = &text[at..];
@@ -79,61 +79,62 @@ fn link(text: &str, at: usize) -> Option<usize> {
     (is_web_url(kept) && has_dot(kept)).then_some(kept.len())
 }
 
-/// A word alone after the slashes is seldom meant for a host; this computer's is.
+/// Whether the host has a dot, is an IPv6 address or `localhost`: a single other word is rarely meant as a host.
 fn has_dot(address: &str) -> bool {
     let host = after_scheme(address).unwrap_or_default();
     let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();
     host.contains('.') || host.starts_with('[') || host.eq_ignore_ascii_case("localhost")
 }
 
-/// Where the host and its port end: at the path, or where a sentence goes on in another script than the name's.
+/// The end of the host and port: at the path, or where a sentence continues in another script than the host name's.
 fn host_end(rest: &str) -> usize {
-    let mut before = None;
+    let mut previous = None;
     for (at, c) in rest.char_indices() {
-        let goes_on = match (before, is_east_asian(c)) {
-            (_, false) => !ends(c) && !matches!(c, '/' | '?' | '#'),
+        let is_part = match (previous, is_east_asian(c)) {
+            (_, false) => !is_delimiter(c) && !matches!(c, '/' | '?' | '#'),
             (None, true) => true,
-            (Some('.'), true) => is_label_here(&rest[..at], &rest[at..]),
-            (Some(before), true) => is_east_asian(before) && !after_top(&rest[..at]),
+            (Some('.'), true) => is_host_label(&rest[..at], &rest[at..]),
+            (Some(previous), true) => is_east_asian(previous) && !is_after_korean_tld(&rest[..at]),
         };
-        if !goes_on {
+        if !is_part {
             return at;
         }
-        before = Some(c);
+        previous = Some(c);
     }
     rest.len()
 }
 
-/// Behind a dot: part of the name if another part follows, if the name was of such letters, or if it is a Korean name's end.
-fn is_label_here(before: &str, from: &str) -> bool {
+/// Whether East Asian letters after a dot are a label of the host: if another label follows, if the host has such letters before
+/// the dot, or if they are a Korean top-level domain.
+fn is_host_label(before: &str, from: &str) -> bool {
     let run = from.find(|c| !is_east_asian(c)).unwrap_or(from.len());
     let (label, after) = from.split_at(run);
     let mut after = after.chars();
-    let another = after.next() == Some('.') && after.next().is_some_and(|c| c.is_ascii_alphanumeric());
-    another || before.contains(is_east_asian) || KOREAN_TOP.iter().any(|top| label.starts_with(top))
+    let has_next_label = after.next() == Some('.') && after.next().is_some_and(|c| c.is_ascii_alphanumeric());
+    has_next_label || before.contains(is_east_asian) || KOREAN_TLDS.iter().any(|top| label.starts_with(top))
 }
 
-fn after_top(before: &str) -> bool {
+fn is_after_korean_tld(before: &str) -> bool {
     let label = before.rsplit('.').next().unwrap_or_default();
-    label.len() < before.len() && KOREAN_TOP.contains(&label)
+    label.len() < before.len() && KOREAN_TLDS.contains(&label)
 }
 
-/// Where path, query and fragment end.
+/// The end of path, query and fragment.
 fn path_end(rest: &str) -> usize {
-    let mut before = None;
+    let mut previous = None;
     for (at, c) in rest.char_indices() {
-        // Behind an ASCII word or the end of a sentence, other letters are the next word; behind a slash they are a path's.
-        let next_word = |before: char| before.is_ascii_alphanumeric() || ")].,:;!?".contains(before);
-        if (is_east_asian(c) && before.is_none_or(next_word)) || ends(c) {
+        // After an ASCII word or the end of a sentence, East Asian letters are the next word; after a slash they belong to the path.
+        let next_word = |previous: char| previous.is_ascii_alphanumeric() || ")].,:;!?".contains(previous);
+        if (is_east_asian(c) && previous.is_none_or(next_word)) || is_delimiter(c) {
             return at;
         }
-        before = Some(c);
+        previous = Some(c);
     }
     rest.len()
 }
 
-/// Never part of an address. Letters of any script are, and the marks upon them.
-fn ends(c: char) -> bool {
+/// Whether the character never belongs to an address. Letters of any script and their combining marks do.
+fn is_delimiter(c: char) -> bool {
     if c.is_ascii() {
         return c.is_whitespace() || c.is_control() || "<>\"'`|\\^{}".contains(c);
     }
@@ -146,7 +147,7 @@ fn is_east_asian(c: char) -> bool {
     is_hangul(c) || is_han(c) || is_kana(c) || matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318c}')
 }
 
-/// What stands after a link in a sentence is not part of it; a bracket is, if it was opened in it.
+/// Strips the punctuation after a link; keeps a closing bracket that was opened in the link.
 fn without_punctuation(link: &str) -> &str {
     let mut kept = link;
     while let Some(last) = kept.chars().next_back() {
@@ -164,7 +165,7 @@ fn without_punctuation(link: &str) -> &str {
     kept
 }
 
-/// Without the Korean particle at its end. `host`: where its path begins.
+/// Strips the Korean particle at the end; `host` is the offset of the path.
 fn without_particle(link: &str, host: usize) -> &str {
     let Some(path) = link.get(host..) else { return link };
     let run = path.len() - path.trim_end_matches(is_hangul).len();
@@ -181,7 +182,7 @@ fn without_particle(link: &str, host: usize) -> &str {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Piece::{Link, Words};
+    use super::Segment::{Link, Text};
     use super::*;
 
     #[test]
@@ -227,23 +228,23 @@ mod tests {
             ("", "https://good.com", "．evil.com"),
         ] {
             let text = [before, link, after].concat();
-            let mut expected = vec![Words(before), Link(link), Words(after)];
-            expected.retain(|piece| *piece != Words(""));
+            let mut expected = vec![Text(before), Link(link), Text(after)];
+            expected.retain(|segment| *segment != Text(""));
             if after == "/" {
-                // A slash belongs to the address.
-                assert_eq!(pieces(&text), [Link(&text)]);
+                // A slash is part of the address.
+                assert_eq!(segments(&text), [Link(&text)]);
             } else {
-                assert_eq!(pieces(&text), expected, "{text}");
+                assert_eq!(segments(&text), expected, "{text}");
             }
         }
         assert_eq!(
-            pieces("https://a.kr, https://b.kr"),
-            [Link("https://a.kr"), Words(", "), Link("https://b.kr")]
+            segments("https://a.kr, https://b.kr"),
+            [Link("https://a.kr"), Text(", "), Link("https://b.kr")]
         );
     }
 
     #[test]
-    fn nothing_else_is_a_link() {
+    fn other_texts_are_not_links() {
         for text in [
             "javascript:alert(1)",
             "https://",
@@ -262,17 +263,17 @@ mod tests {
             "http://0x7f.1",
             "https://word",
         ] {
-            assert_eq!(pieces(text), [Words(text)], "{text}");
+            assert_eq!(segments(text), [Text(text)], "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_character_is_lost_and_each_link_is_an_address(text in "(https?://|HTTP://|[a-c가 .()<@:/\\\\에서。\u{430}\u{200d}]|한국){0,16}") {
-            let all: String = pieces(&text).into_iter().map(|piece| match piece { Words(text) | Link(text) => text }).collect();
+        fn segments_are_the_whole_text_and_links_are_valid(text in "(https?://|HTTP://|[a-c가 .()<@:/\\\\에서。\u{430}\u{200d}]|한국){0,16}") {
+            let all: String = segments(&text).into_iter().map(|segment| match segment { Text(text) | Link(text) => text }).collect();
             prop_assert_eq!(&all, &text);
-            for piece in pieces(&text) {
-                if let Link(link) = piece {
+            for segment in segments(&text) {
+                if let Link(link) = segment {
                     prop_assert!(is_web_url(link), "{}", link);
                 }
             }

@@ -1,5 +1,5 @@
-//! The messages as one tab stop: arrow keys, Home and End move the focus from message to message, and Tab goes on to the controls of
-//! the one that has it. Without scripts every link is a tab stop of its own.
+//! Roving tabindex (the ARIA pattern): the messages are one tab stop. Arrow keys, Home and End move the focus between messages, and
+//! Tab moves on to the controls of the focused one. Without scripts every link is a tab stop.
 
 use leptos::{
     ev::{FocusEvent, KeyboardEvent},
@@ -10,47 +10,47 @@ use web_sys::{Element, EventTarget, HtmlElement};
 
 use super::{
     list::{Scroll, row_id},
-    talk::Talk,
+    room_model::RoomModel,
 };
 use crate::ui::{keys, text::optional_text};
 use duplex_protocol::cursor::Seq;
 
-const ROW: &str = "article";
+const ROW_TAG: &str = "article";
 
-/// The `tabindex` of what can be done with a message.
-pub fn tab_stop(talk: Talk, seq: Seq) -> Signal<Option<String>> {
+/// The `tabindex` of a message's controls.
+pub fn tab_stop(room: RoomModel, seq: Seq) -> Signal<Option<String>> {
     optional_text(move || {
-        let index = if talk.focused.get()? == Some(seq) { "0" } else { "-1" };
+        let index = if room.focused.get()? == Some(seq) { "0" } else { "-1" };
         Some(index.to_owned())
     })
 }
 
-pub fn focus_in(talk: Talk, event: &FocusEvent) {
+pub fn on_focus_in(room: RoomModel, event: &FocusEvent) {
     let seq = event
         .target()
-        .and_then(row_of)
+        .and_then(message_row)
         .and_then(|row| row.id()[1..].parse().ok());
-    set(talk, seq);
+    set_focused(room, seq);
 }
 
-/// Leaving the messages altogether.
-pub fn focus_out(talk: Talk, event: &FocusEvent) {
+/// Clears the focused message when the focus leaves the list.
+pub fn on_focus_out(room: RoomModel, event: &FocusEvent) {
     let to = event.related_target().and_then(|to| to.dyn_into::<Element>().ok());
-    let stays = to.is_some_and(|to| to.closest(".messages").ok().flatten().is_some());
-    if !stays {
-        set(talk, None);
+    let is_inside = to.is_some_and(|to| to.closest(".messages").ok().flatten().is_some());
+    if !is_inside {
+        set_focused(room, None);
     }
 }
 
-fn set(talk: Talk, seq: Option<Seq>) {
-    if talk.focused.get_untracked() != Some(seq) {
-        talk.focused.set(Some(seq));
+fn set_focused(room: RoomModel, seq: Option<Seq>) {
+    if room.focused.get_untracked() != Some(seq) {
+        room.focused.set(Some(seq));
     }
 }
 
-/// Says whether the key moved the focus.
-pub fn move_focus(scroll: Scroll, event: &KeyboardEvent) -> bool {
-    let plain = !(event.ctrl_key() || event.alt_key() || event.meta_key() || event.shift_key());
+/// Handles a key; returns whether it moved the focus.
+pub fn on_key(scroll: Scroll, event: &KeyboardEvent) -> bool {
+    let unmodified = !(event.ctrl_key() || event.alt_key() || event.meta_key() || event.shift_key());
     let on_control = event.target().is_some_and(|target| {
         let element = target.dyn_into::<Element>().ok();
         element.is_some_and(|element| {
@@ -62,7 +62,7 @@ pub fn move_focus(scroll: Scroll, event: &KeyboardEvent) -> bool {
         })
     });
     let (Some(key), Some(log)) = (
-        keys::key(event).filter(|_| plain && !on_control),
+        keys::key(event).filter(|_| unmodified && !on_control),
         event.current_target(),
     ) else {
         return false;
@@ -70,13 +70,13 @@ pub fn move_focus(scroll: Scroll, event: &KeyboardEvent) -> bool {
     let Ok(log) = log.dyn_into::<Element>() else {
         return false;
     };
-    let at = event.target().and_then(row_of);
-    let rows = log.get_elements_by_tag_name(ROW);
+    let at = event.target().and_then(message_row);
+    let rows = log.get_elements_by_tag_name(ROW_TAG);
     let last = rows.length().checked_sub(1).and_then(|last| rows.item(last));
     let to = match key.as_str() {
         "ArrowUp" => at.map_or(last, |row| neighbour(row, Element::previous_element_sibling)),
         "ArrowDown" => at.map_or_else(
-            || first_in_sight(&log),
+            || first_visible(&log),
             |row| neighbour(row, Element::next_element_sibling),
         ),
         "Home" => rows.item(0),
@@ -93,18 +93,18 @@ pub fn move_focus(scroll: Scroll, event: &KeyboardEvent) -> bool {
     true
 }
 
-fn first_in_sight(log: &Element) -> Option<Element> {
+fn first_visible(log: &Element) -> Option<Element> {
     let top = log.get_bounding_client_rect().top();
-    let rows = log.get_elements_by_tag_name(ROW);
+    let rows = log.get_elements_by_tag_name(ROW_TAG);
     let mut rows = (0..rows.length()).filter_map(|at| rows.item(at));
     rows.find(|row| row.get_bounding_client_rect().top() >= top)
 }
 
-/// The nearest message on one side; days and marks stand between them.
+/// The next message in one direction; skips the lines between messages.
 fn neighbour(row: Element, step: fn(&Element) -> Option<Element>) -> Option<Element> {
     let mut other = step(&row);
     while let Some(element) = other {
-        if element.local_name() == ROW {
+        if element.local_name() == ROW_TAG {
             return Some(element);
         }
         other = step(&element);
@@ -112,7 +112,7 @@ fn neighbour(row: Element, step: fn(&Element) -> Option<Element>) -> Option<Elem
     None
 }
 
-fn row_of(target: EventTarget) -> Option<Element> {
-    let row = target.dyn_into::<Element>().ok()?.closest(ROW).ok()??;
+fn message_row(target: EventTarget) -> Option<Element> {
+    let row = target.dyn_into::<Element>().ok()?.closest(ROW_TAG).ok()??;
     row.id().starts_with(&row_id(Seq::default())[..1]).then_some(row)
 }

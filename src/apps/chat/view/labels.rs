@@ -20,7 +20,7 @@ use duplex_protocol::{
     session::{Denied, Rejection},
 };
 
-/// The name somebody chose, else "guest" and a part of their id.
+/// The person's chosen name, else "guest" and a part of their id.
 pub fn name(locale: Locale, person: &Person) -> String {
     if person.name.is_empty() {
         fill(td_string!(locale, chat.guest), &[("id", person.id.short())])
@@ -29,14 +29,14 @@ pub fn name(locale: Locale, person: &Person) -> String {
     }
 }
 
-/// One of twelve hues, always the same for a person.
+/// One of twelve hues, derived from the person's id.
 pub fn hue(id: &PersonId) -> u32 {
     id.0.bytes()
         .fold(0, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
         % 12
 }
 
-/// The first letter of a name, in a circle beside a message.
+/// The initial of a name, shown in the circle beside a message.
 pub fn initial(name: &str) -> String {
     first_grapheme(name.trim_start_matches(is_bidi_control)).to_uppercase()
 }
@@ -49,7 +49,7 @@ pub fn title(locale: Locale, room: &str, entry: &Entry) -> String {
     }
 }
 
-/// The time of day; the server does not know where the visitor is, and says UTC.
+/// The time of day. The server does not know the visitor's time zone and renders UTC.
 pub fn clock(at: Millis, local: bool) -> String {
     if local {
         calendar::time_of_day(at, calendar::utc_offset(at))
@@ -58,7 +58,7 @@ pub fn clock(at: Millis, local: bool) -> String {
     }
 }
 
-/// A day's name as the visitor's language writes it; the server writes it in digits.
+/// A date in the visitor's language; the server renders it in digits.
 pub fn day(locale: Locale, day: i64, local: bool) -> String {
     let date = calendar::date(day);
     if !local {
@@ -73,7 +73,7 @@ pub fn day(locale: Locale, day: i64, local: bool) -> String {
 }
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
-    let words: TextKey = match rejection {
+    let key: TextKey = match rejection {
         Rejection::Refused { reason: why } => refusal(why),
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => text_key!(chat.too_fast),
@@ -86,7 +86,7 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::TooFast { retry_after_ms } => retry_after_ms.div_ceil(1000),
         _ => 0,
     };
-    filled(words(locale), seconds)
+    filled(key(locale), seconds)
 }
 
 fn filled(text: &str, seconds: u32) -> String {
@@ -117,7 +117,7 @@ fn refusal(word: &str) -> TextKey {
         why::ROOM_TAKEN => text_key!(chat.room_taken),
         why::ROOMS_FULL => text_key!(chat.rooms_full),
         why::NO_ROOM => text_key!(chat.no_room),
-        why::ROOM_GONE => text_key!(chat.room_gone),
+        why::ROOM_DELETED => text_key!(chat.room_gone),
         NAME_RESERVED | NAME_FIXED => name_field::refusal(word),
         _ => text_key!(chat.refused),
     }
@@ -132,7 +132,7 @@ pub fn denied(reason: Denied) -> TextKey {
     }
 }
 
-/// How the room stands, in one word for style sheets and tests, and in the visitor's.
+/// The topic's status: a keyword for style sheets and tests, and the visitor's text.
 pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
     match status {
         TopicStatus::Loading => ("loading", text_key!(chat.loading)),

@@ -1,0 +1,141 @@
+//! The window of a room's messages that is in the document: at most [`MAX_ROWS`] rows. Pure.
+
+use duplex_protocol::cursor::Seq;
+
+/// The largest number of rows in the document. Row heights depend on their texts, so rows are not positioned by arithmetic:
+/// the document holds a window of them, long enough to scroll smoothly and short enough for fast layout.
+pub const MAX_ROWS: usize = 300;
+/// The number of rows by which the window grows and moves.
+pub const STEP: usize = 100;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowWindow {
+    /// The last row; `None` follows the newest message.
+    pub end: Option<Seq>,
+    rows: usize,
+}
+
+impl Default for RowWindow {
+    fn default() -> Self {
+        Self { end: None, rows: STEP }
+    }
+}
+
+/// The half-open index range of a window in a sorted list of seqs.
+pub type Bounds = (usize, usize);
+
+impl RowWindow {
+    pub fn bounds(&self, seqs: &[Seq]) -> Bounds {
+        let end = self
+            .end
+            .map_or(seqs.len(), |end| seqs.partition_point(|seq| *seq <= end));
+        (end.saturating_sub(self.rows), end)
+    }
+
+    /// Moves one step towards the oldest message; drops the newest rows beyond the limit.
+    pub fn older(&self, seqs: &[Seq]) -> Self {
+        let (start, end) = self.bounds(seqs);
+        let more = STEP.min(start);
+        let rows = end - start + more;
+        let kept = rows.min(MAX_ROWS);
+        Self {
+            end: match rows - kept {
+                0 => self.end,
+                surplus => seqs.get(end - surplus - 1).copied(),
+            },
+            rows: kept.max(STEP),
+        }
+    }
+
+    /// Moves one step towards the newest message; drops the oldest rows beyond the limit.
+    pub fn newer(&self, seqs: &[Seq]) -> Self {
+        let (start, end) = self.bounds(seqs);
+        let new_end = (end + STEP).min(seqs.len());
+        Self {
+            end: new_end.checked_sub(1).and_then(|last| seqs.get(last)).copied(),
+            rows: (new_end - start).clamp(STEP, MAX_ROWS),
+        }
+    }
+
+    /// The window around a message of the list.
+    pub fn around(seqs: &[Seq], seq: Seq) -> Self {
+        let end = seqs.partition_point(|other| *other <= seq) + STEP;
+        Self {
+            end: (end < seqs.len()).then(|| seqs[end - 1]),
+            rows: 2 * STEP,
+        }
+    }
+
+    /// Pins the window, so that new messages do not move it.
+    pub fn pin(&self, seqs: &[Seq]) -> Self {
+        Self {
+            end: self.end.or(seqs.last().copied()),
+            ..*self
+        }
+    }
+
+    /// Follows the newest message again, if the window contains it.
+    pub fn follow(&self, seqs: &[Seq]) -> Self {
+        let end = self.end.filter(|end| seqs.last().is_some_and(|last| end < last));
+        Self { end, ..*self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seqs(count: usize) -> Vec<Seq> {
+        (1..=count as Seq).map(|number| number * 3).collect()
+    }
+
+    #[test]
+    fn the_window_moves_to_the_oldest_and_back() {
+        let seqs = seqs(1_000);
+        let mut span = RowWindow::default();
+        assert_eq!(span.bounds(&seqs), (900, 1_000));
+        for expected in [(800, 1_000), (700, 1_000), (600, 900), (500, 800)] {
+            span = span.older(&seqs);
+            assert_eq!(span.bounds(&seqs), expected);
+        }
+        for expected in [(600, 900), (700, 1_000), (700, 1_000)] {
+            span = span.newer(&seqs);
+            assert_eq!(span.bounds(&seqs), expected);
+        }
+        assert_eq!(span.follow(&seqs).end, None);
+    }
+
+    #[test]
+    fn a_pinned_window_does_not_move_with_new_messages() {
+        let pinned = RowWindow::default().pin(&seqs(200));
+        assert_eq!(pinned.bounds(&seqs(250)), (100, 200));
+        assert_eq!(pinned.follow(&seqs(250)), pinned);
+        assert_eq!(RowWindow::around(&seqs(1_000), 1_500).bounds(&seqs(1_000)), (400, 600));
+        assert_eq!(
+            RowWindow::around(&seqs(1_000), 2_997).bounds(&seqs(1_000)),
+            (800, 1_000)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_number_of_rows_is_bounded(count in 0..900_usize, steps in prop::collection::vec(0..5_u8, 0..30)) {
+            let seqs = seqs(count);
+            let mut span = RowWindow::default();
+            for step in steps {
+                span = match step {
+                    0 => span.older(&seqs),
+                    1 => span.newer(&seqs),
+                    2 => span.pin(&seqs),
+                    3 => RowWindow::around(&seqs, count as Seq),
+                    _ => span.follow(&seqs),
+                };
+                let (start, end) = span.bounds(&seqs);
+                prop_assert!(start <= end && end <= count && end - start <= MAX_ROWS);
+                prop_assert!(end - start >= STEP.min(end));
+            }
+        }
+    }
+}
