@@ -1,4 +1,4 @@
-//! The document around every page, and the table of pages. Does not change when an application is added.
+//! The HTML document around every page, and the router. Does not change when an application is added.
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,39 +21,39 @@ use crate::{
 };
 use duplex_leptos::provide_session;
 
-/// Which build of the front end the server has, in the context of each rendering.
+/// The build of the front end that the server serves, in the context of each rendering.
 #[derive(Clone)]
 pub struct Build(pub Arc<str>);
 
-/// Where the script is that hydrates pages, in the context of each rendering.
+/// The path of `hydration.js`, in the context of each rendering.
 #[derive(Clone)]
 pub struct HydrationScript(pub Arc<str>);
 
-/// What a page brings in its HTML, in the context of its rendering, so as not to wait for what all pages share.
+/// The style sheet and script that a page inlines, so that it does not wait for the shared ones. In the context of its rendering.
 #[derive(Clone)]
 pub struct InlineAssets {
-    /// Without it, it waits for the style sheet.
+    /// `None`: the page waits for the shared style sheet.
     pub style: Option<Arc<str>>,
     /// Runs before anything else.
     pub script: &'static str,
 }
 
-/// Before everything else: keeps what is typed and pressed too early.
+/// Runs before everything else; keeps input that arrives before the page is hydrated.
 const PAGE: &str = include_str!("page.js");
 
-/// Before the module: how its parts are fetched; and before the style sheet, for which a script would wait. Pages and tools are
-/// parts that come when they are needed, and Leptos has no answer to one that does not come. So a part is asked for until it is
-/// there; one that is gone belongs to an older page than the server has.
+/// Retries failed downloads of the wasm module's lazy parts, which Leptos gives up on. A part that answers 404 belongs to an older
+/// build, so the page reloads. Runs before the module, and stands before the style sheet because a script waits for those before
+/// it.
 const PARTS: &str = include_str!("parts.js");
 
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let build = use_context::<Build>().map(|Build(build)| build.to_string());
-    let permits = Permissions::current();
-    let own = use_context::<InlineAssets>();
+    let permissions = Permissions::current();
+    let inline = use_context::<InlineAssets>();
     let hydration = use_context::<HydrationScript>().map(|HydrationScript(path)| path.to_string());
-    let script = own.as_ref().map(|own| own.script);
-    let style = own.and_then(|own| own.style).map(|style| style.to_string());
+    let script = inline.as_ref().map(|inline| inline.script);
+    let style = inline.and_then(|inline| inline.style).map(|style| style.to_string());
     let sheet_waits = style.is_some();
     view! {
         <!DOCTYPE html>
@@ -65,7 +65,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <meta name="duplex-build" content=build/>
                 {use_context::<Operator>().map(|_| view! { <meta name=operator::META content="1"/> })}
-                <meta name="duplex-permits" content=permits.written()/>
+                <meta name="duplex-permits" content=permissions.as_str()/>
                 {script.map(|script| view! { <script nonce=use_nonce() inner_html=script></script> })}
                 <script nonce=use_nonce() inner_html=page_script()></script>
                 {hydration.map(|path| view! { <script id="hydration" nonce=use_nonce() defer src=path></script> })}
@@ -88,7 +88,7 @@ fn page_script() -> &'static str {
     &SCRIPT
 }
 
-/// A script without its comments and indents.
+/// Removes a script's comment lines, blank lines and indentation.
 pub fn strip_comments(script: &str) -> String {
     let lines = script.lines().map(str::trim_start);
     let code = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
@@ -101,10 +101,10 @@ pub fn App() -> impl IntoView {
     provide_session();
     provide_language();
     view! {
-        // Of every page: titles may hold what visitors wrote.
+        // Escaped on every page: a title may contain a visitor's text.
         <Title formatter=|title: String| raw_text(format!("{title} · Duplex"))/>
         <Router>
-            <Frame navigation=navigation() skips=skip_links() tools>
+            <Frame navigation=navigation() skip_links=skip_links() tools>
                 <FlatRoutes fallback=NotFound>
                     <Pages/>
                 </FlatRoutes>
@@ -113,11 +113,11 @@ pub fn App() -> impl IntoView {
     }
 }
 
-/// That of the server's context, or of what came to life before the app.
+/// Provides the language: the server's rendering has one; in the browser it is the island's, or else the document's.
 fn provide_language() {
     if use_context::<Language>().is_none() && !is_server() {
-        let early = use_context::<MountedIsland>().map(|alive| alive.language);
-        provide_context(early.unwrap_or_else(Language::of_document));
+        let island = use_context::<MountedIsland>().map(|island| island.language);
+        provide_context(island.unwrap_or_else(Language::of_document));
     }
 }
 

@@ -1,40 +1,40 @@
-// A page and its program: `src/ui/page_script.rs` calls it. Goes on from `page.js`, which has kept what came too early.
-// - Text typed and presses made before the program is alive are given to it once.
-// - A document that differs from the one that the server sent is not hydrated but rendered afresh.
+// Hydration's script half, called by `src/ui/page_script.rs`. Continues from `page.js`, which keeps input before hydration.
+// - Replays the kept text and presses once.
+// - Has a document that differs from the one that the server sent rendered again instead of hydrated.
 {
   const RAW = new Set(["script", "style", "textarea", "title", "noscript", "template", "iframe"]);
   const FRAME = ".skip, .frame-header, #content, aside.link, .frame-footer, .inspector";
   const RENDER_MS = 10_000;
   const page = window.duplexInput;
-  const { FIELDS, fields, presses, waits, say, typed, keyOf, stop } = page;
-  let afresh = null;
+  const { FIELDS, fields, presses, waits, log, typed, keyOf, stop } = page;
+  let saved = null;
 
-  // Gives them to the program, fields first, each once.
-  const put = (field, { value, checked, open, files, start, end, changed }) => {
+  // Replays the kept input, fields first, each once.
+  const set = (field, { value, checked, open, files, start, end, changed }) => {
     if (field.localName === "details") return void (field.open = open);
-    const tell = (type) => field.dispatchEvent(new Event(type, { bubbles: true }));
+    const fire = (type) => field.dispatchEvent(new Event(type, { bubbles: true }));
     if (field.type === "checkbox" || field.type === "radio") {
       field.checked = !checked;
-      return checked || field.type === "checkbox" ? field.click() : tell("change");
+      return checked || field.type === "checkbox" ? field.click() : fire("change");
     }
     if (field.type === "file") {
       if (field.files !== files) field.files = files;
-      return files.length > 0 && tell("change");
+      return files.length > 0 && fire("change");
     }
     if (field.value !== value) {
       field.value = value;
       if (start != null && field === document.activeElement) field.setSelectionRange(start, end);
     }
-    tell("input");
-    if (changed || field.localName === "select") tell("change");
+    fire("input");
+    if (changed || field.localName === "select") fire("change");
   };
   const press = ({ act }) => (found) => {
     found.removeAttribute?.("aria-busy");
     act(found);
   };
-  const give = () => {
+  const flush = () => {
     const due = [];
-    for (const [field, state] of fields) if (!waits(field)) due.push([field, (found) => put(found, state)]), fields.delete(field);
+    for (const [field, state] of fields) if (!waits(field)) due.push([field, (found) => set(found, state)]), fields.delete(field);
     for (const [key, held] of presses) if (!waits(held.element)) due.push([held.element, press(held)]), presses.delete(key);
     when(() => {
       while (due.length > 0) {
@@ -45,7 +45,7 @@
       return true;
     });
   };
-  // Runs `act` until it succeeds: a page that is rendered afresh comes in parts.
+  // Runs `act` until it succeeds: a fresh rendering inserts its elements in several steps.
   const when = (act) => {
     if (act()) return;
     const watch = new MutationObserver(() => setTimeout(() => act() && watch.disconnect()));
@@ -53,19 +53,19 @@
     setTimeout(() => watch.disconnect(), RENDER_MS);
   };
 
-  // The same element in a document that was rendered afresh.
+  // Finds the same element in the freshly rendered document.
   const nameOf = (element) =>
     [element.id, element.name, element.type, element.value?.length < 20 && element.localName === "button" ? element.value : "", element.closest("form")?.className, element.closest("[id]")?.id].join("\n");
-  const likes = (element) => [...document.querySelectorAll(element.localName)].filter((other) => nameOf(other) === nameOf(element));
+  const peers = (element) => [...document.querySelectorAll(element.localName)].filter((other) => nameOf(other) === nameOf(element));
   const places = new Map();
   const counterpart = (element) => {
     if (element.isConnected || element === document) return element;
     const { name, place } = places.get(element) ?? {};
     return [...document.querySelectorAll(element.localName)].filter((other) => nameOf(other) === name)[place];
   };
-  const note = (element) => places.set(element, { name: nameOf(element), place: likes(element).indexOf(element) });
+  const save = (element) => places.set(element, { name: nameOf(element), place: peers(element).indexOf(element) });
 
-  // The document against the one that the server sent: `src/server/document_shape.rs` writes the same figures.
+  // Compares the document with the one that the server sent: `src/server/document_shape.rs` computes the same hash.
   const shape = (first, limit, skipped) => {
     let hash = 0x811c9dc5, count = 0;
     const add = (text) => {
@@ -93,10 +93,10 @@
 
   const clear = () => {
     const early = document.getElementById("early");
-    // Its click would come when it is gone.
+    // Its click would arrive after it is removed.
     if (page.touched) presses.set(keyOf(page.touched), { element: page.touched, act: (found) => found.click() });
-    afresh = { x: scrollX, y: scrollY, focus: document.activeElement, kept: page.earlyAlive && early ? [...early.childNodes] : [] };
-    for (const element of [...fields.keys(), ...[...presses.values()].map(({ element }) => element), afresh.focus]) note(element);
+    saved = { x: scrollX, y: scrollY, focus: document.activeElement, kept: page.earlyAlive && early ? [...early.childNodes] : [] };
+    for (const element of [...fields.keys(), ...[...presses.values()].map(({ element }) => element), saved.focus]) save(element);
     document.body.style.minHeight = `${document.documentElement.scrollHeight}px`;
     for (const node of [...document.body.childNodes]) {
       const foreign = node.nodeType === 1 && node.localName !== "script" && !node.matches(FRAME) && !node.querySelector(FRAME);
@@ -105,13 +105,13 @@
     for (const meta of document.head.querySelectorAll("meta[name=description]")) meta.remove();
   };
   const restore = () => {
-    const { x, y, focus, kept } = afresh;
+    const { x, y, focus, kept } = saved;
     document.getElementById("early")?.append(...kept);
     setTimeout(() => (document.body.style.minHeight = ""), RENDER_MS);
     when(() => {
       const found = counterpart(focus);
-      const whole = document.querySelector("#content > *") !== null;
-      if (!found || !whole) return false;
+      const ready = document.querySelector("#content > *") !== null;
+      if (!found || !ready) return false;
       document.body.style.minHeight = "";
       if (focus !== document.body) found.focus({ preventScroll: true });
       scrollTo(x, y);
@@ -120,7 +120,7 @@
   };
 
   window.duplexPage = {
-    // Before `part`, "early" or "page", is hydrated: whether it may be.
+    // Called before `part`, "early" or "page", is hydrated: returns whether it may be.
     isIntact(part) {
       page.started = true;
       for (const field of document.querySelectorAll(FIELDS)) {
@@ -130,7 +130,7 @@
         if (changed && field.type !== "file" && waits(field) && !fields.has(field)) fields.set(field, typed(field));
       }
       const why = part === "early" ? differs("early") : differs("head") || differs("body");
-      if (why) say("warn", `something changed this page before its program started: ${why}. The page is rendered afresh.`);
+      if (why) log("warn", `something changed this page before its program started: ${why}. The page is rendered afresh.`);
       return !why;
     },
     clear: (part) => (part === "early" ? document.getElementById("early").replaceChildren() : clear()),
@@ -138,8 +138,8 @@
     alive(part) {
       if (part === "early") page.earlyAlive = true;
       else page.alive = true;
-      give();
-      // What is still pressed calls for the rest.
+      flush();
+      // Presses that are still kept load the rest of the page.
       if (presses.size > 0) document.dispatchEvent(new Event("duplex-held"));
     },
     isAlive: (part) => Boolean(page.alive || (part === "early" && page.earlyAlive)),

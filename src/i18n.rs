@@ -1,9 +1,9 @@
-//! The texts of `locales/` in each language, and in which one the page is.
+//! The texts of `locales/`, and the page's language.
 
 mod texts {
     #![expect(
         deprecated,
-        reason = "the generator for build scripts brings ICU's data exporter, of which no text here has need"
+        reason = "the generator for build scripts depends on ICU's data exporter, which no text here needs"
     )]
     leptos_i18n::load_locales!();
 }
@@ -14,8 +14,8 @@ pub use leptos_i18n::{Locale as _, td_string};
 
 pub use self::texts::i18n::Locale;
 
-/// The page's language: what the server chose, until the visitor chooses another. A signal and nothing more, where the provider of
-/// `leptos_i18n` brings ICU's parser of language tags to the browser.
+/// The page's language: the server's choice until the visitor makes another. Only a signal: the provider of `leptos_i18n` would
+/// bring ICU's parser of language tags to the browser.
 #[derive(Debug, Clone, Copy)]
 pub struct Language(RwSignal<Locale>);
 
@@ -24,7 +24,7 @@ impl Language {
         Self(RwSignal::new(locale))
     }
 
-    /// In the browser: that of the document, as the server rendered it.
+    /// The language of the server's document. Browser only.
     pub fn of_document() -> Self {
         let named = document()
             .document_element()

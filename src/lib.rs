@@ -1,4 +1,4 @@
-//! Duplex: a real-time web app in one binary. The server's half is the feature `ssr`, the browser's is `hydrate`.
+//! Duplex: a real-time web app in one binary. The feature `ssr` builds the server, `hydrate` the browser half.
 
 pub mod app;
 pub mod apps;

@@ -1,21 +1,21 @@
-// The page until its program is alive, and after it has stopped. Runs before anything else; `hydration.js` goes on from here.
-// - Text typed and presses made before the program is alive are kept.
-// - After a panic no event reaches the program: links and forms work as without scripts.
+// The page before it is hydrated, and after its wasm has stopped. Runs before anything else; `hydration.js` continues from here.
+// - Keeps text typed and presses made before hydration.
+// - After a panic no event reaches the app: links and forms work as without scripts.
 {
   const FIELDS = "input:not([type=hidden]), textarea, select, details";
   const PRESSED = "button, input[type=submit], input[type=button], [role=button], a[href]";
-  const HEARD = "click dblclick auxclick submit keydown keyup input change toggle pointerdown pointerup pointermove focusin focusout popstate visibilitychange";
+  const TYPES = "click dblclick auxclick submit keydown keyup input change toggle pointerdown pointerup pointermove focusin focusout popstate visibilitychange";
   const fields = new Map(), presses = new Map();
 
   const waits = (target) => !page.alive && !page.dead && !(page.earlyAlive && target.closest?.("#early"));
-  const say = (how, text) => console[how](`Duplex: ${text}`);
+  const log = (level, text) => console[level](`Duplex: ${text}`);
 
-  // What was typed and pressed.
+  // A field's value and state.
   const typed = (field) => {
     const { selectionStart: start, selectionEnd: end } = field.matches("input, textarea") ? field : {};
     return { value: field.value, checked: field.checked, open: field.open, files: field.files, start, end };
   };
-  // Of a form, and of all links, the last press counts.
+  // Only the last press of a form counts, and the last of all links.
   const keyOf = (element) => (element.localName === "a" ? "link" : (element.form ?? element));
   const hold = (element, act, event) => {
     event.preventDefault();
@@ -32,7 +32,7 @@
     const pressed = target.closest?.(PRESSED);
     return pressed && (pressed.localName !== "a" || follows(pressed)) ? pressed : null;
   };
-  const hear = {
+  const on = {
     pointerdown: ({ target, button }) => (page.touched = button ? null : pressable(target)),
     pointerup: () => (page.touched = null),
     input: ({ target }) => target.matches?.(FIELDS) && fields.set(target, { ...typed(target), changed: fields.get(target)?.changed }),
@@ -53,14 +53,14 @@
       else if (altKey && code === "KeyI") hold(document.body, (found) => found.dispatchEvent(again()), event);
     },
   };
-  for (const type of HEARD.split(" ")) {
+  for (const type of TYPES.split(" ")) {
     const listener = (event) => {
       if (page.dead) {
         event.stopImmediatePropagation();
         // A form without an address would put what was typed into the address bar.
         if (type === "submit" && !event.target.hasAttribute("action")) event.preventDefault();
         if (type === "popstate") location.reload();
-      } else if (event.target && waits(event.target)) hear[type]?.(event);
+      } else if (event.target && waits(event.target)) on[type]?.(event);
     };
     addEventListener(type, listener, true);
   }
@@ -68,7 +68,7 @@
   const stop = (why) => {
     if (page.dead) return;
     page.dead = true;
-    say("error", `the program of this page has stopped: ${why}. Links and forms work as without scripts.`);
+    log("error", `the program of this page has stopped: ${why}. Links and forms work as without scripts.`);
     for (const { element } of presses.values()) {
       element.removeAttribute?.("aria-busy");
       if (element.localName === "a") location.assign(element.href);
@@ -76,13 +76,13 @@
     }
   };
   const failed = (event, error) => {
-    const neverCame = !page.started && error instanceof Error && /module|wasm|fetch/i.test(error.message);
-    if (error instanceof WebAssembly.RuntimeError || neverCame) stop(error.message);
+    const notLoaded = !page.started && error instanceof Error && /module|wasm|fetch/i.test(error.message);
+    if (error instanceof WebAssembly.RuntimeError || notLoaded) stop(error.message);
     if (page.dead) event.preventDefault();
   };
   addEventListener("error", (event) => (event.target.id === "hydration" ? stop(`${event.target.src} did not come`) : failed(event, event.error)), true);
   addEventListener("unhandledrejection", (event) => failed(event, event.reason));
 
-  const page = { FIELDS, fields, presses, waits, say, typed, keyOf, stop };
+  const page = { FIELDS, fields, presses, waits, log, typed, keyOf, stop };
   window.duplexInput = page;
 }

@@ -1,6 +1,6 @@
-//! How a page comes to life in the browser: first the part of it that cannot wait, and the app around it (router, frame, bell)
-//! when the visitor turns to that. A page without such a part is all app. A document that something changed on its way is not
-//! hydrated but rendered afresh; input that came too early is kept by `page.js`.
+//! Hydration of a page: its island first, then the app around it (router, frame, bell) once the visitor turns to that. A page
+//! without an island hydrates as a whole. A document that was changed on its way to the browser is rendered again instead of
+//! hydrated. `page.js` keeps input that arrives before the page is hydrated.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -23,12 +23,13 @@ use crate::app::App;
 use crate::apps;
 use crate::i18n::Language;
 use crate::ui::island::{ISLAND_ID, MountedIsland};
-use crate::ui::page_script::{self, Part};
+use crate::ui::page_script::{self, HydrationTarget};
 use crate::ui::visibility::VisibilityObserver;
 use crate::wire::unread::NEWLY_UNREAD;
 
-/// What tells that the visitor turns to something. The last comes from `page.js`: it keeps a press on what is not alive yet.
-const TURNS: [&str; 7] = [
+/// Events outside the island that load the app. `page.js` dispatches the last one when it keeps a press on an element that is
+/// not hydrated yet.
+const WAKE_EVENTS: [&str; 7] = [
     "pointerover",
     "touchstart",
     "focusin",
@@ -41,59 +42,59 @@ const TURNS: [&str; 7] = [
 pub fn start() {
     match document().get_element_by_id(ISLAND_ID) {
         None => spawn_local(app(None)),
-        Some(early) => {
-            let waiting = Rc::new(Waiting {
-                alive: RefCell::new(Some(wake(early.unchecked_into()))),
-                ..Waiting::default()
+        Some(element) => {
+            let app = Rc::new(DeferredApp {
+                island: RefCell::new(Some(mount_island(element.unchecked_into()))),
+                ..DeferredApp::default()
             });
-            waiting.listen();
+            app.listen();
         }
     }
 }
 
-/// Brings to life what the server rendered into this element, in the document's language.
-fn wake(early: HtmlElement) -> MountedIsland {
+/// Hydrates the island in this element, in the document's language.
+fn mount_island(element: HtmlElement) -> MountedIsland {
     let language = Language::of_document();
     let owner = Rc::new(RefCell::new(None));
-    let its_own = Rc::clone(&owner);
+    let island_owner = Rc::clone(&owner);
     let view = move || {
-        *its_own.borrow_mut() = Owner::current();
+        *island_owner.borrow_mut() = Owner::current();
         provide_context(language);
         apps::home_page_island()
     };
-    let view: Box<dyn Any> = if Part::Early.is_intact() {
-        Box::new(hydrate_from(early, view))
+    let view: Box<dyn Any> = if HydrationTarget::Island.is_intact() {
+        Box::new(hydrate_from(element, view))
     } else {
-        Part::Early.clear();
-        Box::new(render(&early, view))
+        HydrationTarget::Island.clear();
+        Box::new(render(&element, view))
     };
-    // Effects of what came to life are still to run: they begin to listen.
-    set_timeout(|| Part::Early.alive(), Duration::ZERO);
+    // Its effects, which add event listeners, have not run yet.
+    set_timeout(|| HydrationTarget::Island.hydrated(), Duration::ZERO);
     MountedIsland::new(language, owner.take(), view)
 }
 
-/// The router and all that it shows, over what the server rendered.
-#[wasm_split(app, wasm_split_path = leptos::wasm_split, return_wrapper(let alive = _; { alive.await } -> ()))]
-fn app(alive: Option<MountedIsland>) -> Pin<Box<dyn Future<Output = ()>>> {
+/// Hydrates the router and everything that it renders.
+#[wasm_split(app, wasm_split_path = leptos::wasm_split, return_wrapper(let hydrated = _; { hydrated.await } -> ()))]
+fn app(island: Option<MountedIsland>) -> Pin<Box<dyn Future<Output = ()>>> {
     let view = move || {
-        if let Some(alive) = alive {
-            provide_context(alive);
+        if let Some(island) = island {
+            provide_context(island);
         }
         view! { <App/> }
     };
     Box::pin(async move {
-        if Part::Page.is_intact() {
+        if HydrationTarget::Page.is_intact() {
             hydrate_from_async(body(), view).await.forget();
         } else {
-            Part::Page.clear();
+            HydrationTarget::Page.clear();
             std::mem::forget(render(&body(), view));
-            Part::Page.restore();
+            HydrationTarget::Page.restore();
         }
-        set_timeout(|| Part::Page.alive(), Duration::ZERO);
+        set_timeout(|| HydrationTarget::Page.hydrated(), Duration::ZERO);
     })
 }
 
-/// Renders as if the server had rendered nothing, but with the data that it put into the page.
+/// Renders without hydrating, but with the hydration data that the server put into the page.
 fn render<V>(parent: &HtmlElement, view: impl FnOnce() -> V) -> impl Any
 where
     V: IntoView,
@@ -111,53 +112,55 @@ where
     (owner, mounted)
 }
 
-/// After a panic.
+/// Reports a panic to the page's script, after which no event reaches the app.
 pub fn stop(why: &str) {
     page_script::stop(why);
 }
 
-type Ear<E> = Closure<dyn FnMut(E)>;
+type Listener<E> = Closure<dyn FnMut(E)>;
 
+/// The app while only the island is hydrated, and the listeners that load it.
 #[derive(Default)]
-struct Waiting {
-    /// Until the app was asked for.
-    alive: RefCell<Option<MountedIsland>>,
-    ears: RefCell<Option<Ear<Event>>>,
-    sight: RefCell<Option<VisibilityObserver>>,
-    news: RefCell<Option<(EventSource, Ear<MessageEvent>)>>,
+struct DeferredApp {
+    /// `None` once the app is loading.
+    island: RefCell<Option<MountedIsland>>,
+    listener: RefCell<Option<Listener<Event>>>,
+    footer: RefCell<Option<VisibilityObserver>>,
+    unread: RefCell<Option<(EventSource, Listener<MessageEvent>)>>,
 }
 
-impl Waiting {
+impl DeferredApp {
     fn listen(self: Rc<Self>) {
         let this = Rc::clone(&self);
-        let ears = Ear::new(move |event: Event| this.hear(&event));
-        for turn in TURNS {
-            let _ = document().add_event_listener_with_callback_and_bool(turn, ears.as_ref().unchecked_ref(), true);
+        let listener = Listener::new(move |event: Event| this.on_event(&event));
+        for name in WAKE_EVENTS {
+            let callback = listener.as_ref().unchecked_ref();
+            let _ = document().add_event_listener_with_callback_and_bool(name, callback, true);
         }
-        *self.ears.borrow_mut() = Some(ears);
+        *self.listener.borrow_mut() = Some(listener);
         if let Ok(Some(footer)) = document().query_selector("footer") {
             let this = Rc::clone(&self);
-            *self.sight.borrow_mut() = VisibilityObserver::observe(&footer, move || this.load());
+            *self.footer.borrow_mut() = VisibilityObserver::observe(&footer, move || this.load());
         }
         if let Ok(source) = EventSource::new(apps::UNREAD_EVENTS_PATH) {
             let this = Rc::clone(&self);
-            let news = Ear::new(move |news: MessageEvent| {
-                if let Some(alive) = &*this.alive.borrow() {
-                    alive.woken_by_unread.set(news.data() == NEWLY_UNREAD);
+            let listener = Listener::new(move |message: MessageEvent| {
+                if let Some(island) = &*this.island.borrow() {
+                    island.woken_by_unread.set(message.data() == NEWLY_UNREAD);
                 }
                 this.load();
             });
-            source.set_onmessage(Some(news.as_ref().unchecked_ref()));
-            *self.news.borrow_mut() = Some((source, news));
+            source.set_onmessage(Some(listener.as_ref().unchecked_ref()));
+            *self.unread.borrow_mut() = Some((source, listener));
         }
-        self.look();
+        self.load_if_hidden();
     }
 
-    fn hear(self: &Rc<Self>, event: &Event) {
+    fn on_event(self: &Rc<Self>, event: &Event) {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         let Some(target) = target else {
             return if event.type_() == "visibilitychange" {
-                self.look()
+                self.load_if_hidden()
             } else {
                 self.load()
             };
@@ -168,18 +171,19 @@ impl Waiting {
         self.load();
     }
 
-    /// A page in the background is all app: it may have to notify, and browsers allow but a few streams to all pages of a site.
-    fn look(self: &Rc<Self>) {
+    /// A hidden page loads the app at once: it may have to show notifications, and browsers limit how many streams the pages of
+    /// a site hold together.
+    fn load_if_hidden(self: &Rc<Self>) {
         if document().hidden() {
             self.load();
         }
     }
 
     fn load(self: &Rc<Self>) {
-        let Some(alive) = self.alive.borrow_mut().take() else {
+        let Some(island) = self.island.borrow_mut().take() else {
             return;
         };
-        if let Some((source, _)) = &*self.news.borrow() {
+        if let Some((source, _)) = &*self.unread.borrow() {
             source.close();
         }
         if let Ok(Some(sheet)) = document().query_selector("link[rel=stylesheet]") {
@@ -187,18 +191,18 @@ impl Waiting {
         }
         let this = Rc::clone(self);
         spawn_local(async move {
-            app(Some(alive)).await;
-            // Effects of what came to life are still to run: they begin to listen.
-            set_timeout(move || this.end(), Duration::ZERO);
+            app(Some(island)).await;
+            // The app's effects, which add event listeners, have not run yet.
+            set_timeout(move || this.stop_listening(), Duration::ZERO);
         });
     }
 
-    fn end(&self) {
-        drop((self.sight.take(), self.news.take()));
-        if let Some(ears) = self.ears.take() {
-            for turn in TURNS {
-                let ears = ears.as_ref().unchecked_ref();
-                let _ = document().remove_event_listener_with_callback_and_bool(turn, ears, true);
+    fn stop_listening(&self) {
+        drop((self.footer.take(), self.unread.take()));
+        if let Some(listener) = self.listener.take() {
+            for name in WAKE_EVENTS {
+                let callback = listener.as_ref().unchecked_ref();
+                let _ = document().remove_event_listener_with_callback_and_bool(name, callback, true);
             }
         }
     }

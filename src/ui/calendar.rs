@@ -1,4 +1,4 @@
-//! Days and times of day from Unix milliseconds, with an offset from UTC that the caller knows. Pure, but for [`utc_offset`].
+//! Dates and times of day from Unix milliseconds and a UTC offset. Pure, except for [`utc_offset`].
 
 use crate::wire::civil::civil;
 
@@ -7,7 +7,7 @@ type Millis = u64;
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// Minutes east of UTC at that time, where the visitor is. Only in the browser.
+/// The visitor's UTC offset at that time, in minutes east of UTC. Browser only.
 pub fn utc_offset(at: Millis) -> i32 {
     -(js_sys::Date::new(&(at as f64).into()).get_timezone_offset() as i32)
 }
@@ -40,7 +40,7 @@ pub fn iso(at: Millis) -> String {
     format!("{}T{}Z", date(day(at, 0)), time_with_seconds(at, 0))
 }
 
-/// No event may break a page: a time beyond all calendars is the last one that fits.
+/// Milliseconds in local time. A time beyond the calendar's range becomes the last one in it, so that no event can break a page.
 fn local(at: Millis, offset: i32) -> i64 {
     const LAST: Millis = 8_640_000_000_000_000;
     i64::try_from(at.min(LAST)).unwrap_or_default() + i64::from(offset) * MINUTE
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_as_the_calendar_says() {
+    fn times_match_the_calendar() {
         for (at, expected) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399_000, "2000-02-28T23:59:59Z"),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_moves_the_day() {
+    fn the_utc_offset_moves_the_day() {
         let at = 1_795_387_507_000;
         assert_eq!(
             (date(day(at, 540)), time_of_day(at, 540)),

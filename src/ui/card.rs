@@ -1,4 +1,4 @@
-//! A titled part of a page.
+//! Titled sections of a page.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use super::{
 
 #[component]
 pub fn Card(
-    /// The element's id, by which the title names the part for screen readers.
+    /// The element's id; the title labels the element for screen readers.
     id: &'static str,
     title: TextKey,
     #[prop(optional)] class: &'static str,
@@ -29,10 +29,10 @@ pub fn Card(
     }
 }
 
-/// What fills a card: made for the owner that it is given, unless that is gone when the code has come.
+/// A card's content, built under the owner that it is given; `None` if that owner is disposed before the code has loaded.
 pub type LazyContent = Pin<Box<dyn Future<Output = Option<AnyView>>>>;
 
-/// A card whose content comes when the card is seen.
+/// A card whose content loads once the card is visible.
 #[component]
 pub fn LazyCard(
     id: &'static str,
@@ -43,7 +43,7 @@ pub fn LazyCard(
     let card = NodeRef::<html::Div>::new();
     let slot = LazySlot::default();
     let view = slot.view();
-    // Not the owner itself: it has what waits here, and would have itself.
+    // Weak: the owner holds this observer, so a strong reference would be a cycle.
     let owner = Owner::current().map(|owner| owner.downgrade());
     on_visible(card, move || {
         let Some(owner) = owner.clone() else { return };

@@ -1,4 +1,4 @@
-//! Small line charts of the latest values, drawn as SVG; their scales start at zero.
+//! Small SVG line charts of the latest values; their scales start at zero.
 
 use leptos::prelude::*;
 
@@ -8,7 +8,7 @@ const HEIGHT: f64 = 72.0;
 #[component]
 pub fn LineChart(
     #[prop(into)] values: Signal<Vec<f64>>,
-    /// The most values there can be: the newest stands at the right edge.
+    /// The maximum number of values; the newest is at the right edge.
     capacity: usize,
     #[prop(into)] label: Signal<String>,
 ) -> impl IntoView {
@@ -22,7 +22,7 @@ pub fn LineChart(
     }
 }
 
-/// Lines of one scale; each has a class of its own, `trend-1` and so on.
+/// A chart of several lines on one scale; each has its own class, `trend-1` and so on.
 pub fn trend(lines: Signal<Vec<Vec<f64>>>, capacity: usize, label: Signal<String>) -> AnyView {
     let drawn = move || {
         lines.with(|lines| {
@@ -49,12 +49,12 @@ fn top(values: &[f64]) -> f64 {
 fn points(values: &[f64], capacity: usize, top: f64) -> String {
     let step = WIDTH / (capacity.max(2) - 1) as f64;
     let start = WIDTH - step * values.len().saturating_sub(1) as f64;
-    let place = |(index, value): (usize, &f64)| {
+    let point = |(index, value): (usize, &f64)| {
         let x = start + step * index as f64;
         let y = HEIGHT - (value / top) * (HEIGHT - 4.0);
         format!("{x:.1},{y:.1}")
     };
-    values.iter().enumerate().map(place).collect::<Vec<_>>().join(" ")
+    values.iter().enumerate().map(point).collect::<Vec<_>>().join(" ")
 }
 
 fn first_x(line: &str) -> &str {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_value_stands_at_the_right_and_the_largest_at_the_top() {
+    fn the_newest_value_is_at_the_right_and_the_largest_at_the_top() {
         let drawn = |values: &[f64]| points(values, 3, top(values));
         assert_eq!(drawn(&[1.0, 4.0, 2.0]), "0.0,55.0 150.0,4.0 300.0,38.0");
         assert_eq!(drawn(&[1.0]), "300.0,4.0");

@@ -1,4 +1,4 @@
-//! How connections end, in the visitor's language.
+//! Texts for close codes and for the side that closed a connection.
 
 use super::text::{TextKey, text_key};
 use duplex_protocol::code::{Meaning, Side};

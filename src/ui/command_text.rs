@@ -1,13 +1,13 @@
-//! What every page says of a command that waits by itself, or whose fate the server does not know any more.
+//! Texts for a command that the client sends again by itself, and for one whose outcome the server no longer knows.
 
 use super::text::{TextKey, fill, text_key};
 use crate::i18n::*;
 
-/// It came too fast, and goes by itself.
+/// The command exceeded a rate limit; the client sends it again after this time.
 pub fn rate_limited(locale: Locale, retry_after_ms: u32) -> String {
     let seconds = retry_after_ms.div_ceil(1000).max(1).to_string();
     fill(td_string!(locale, link.held), &[("seconds", &seconds)])
 }
 
-/// Of a command whose id is too old: whether it had its effect is for the visitor to see.
+/// The command's id is too old for the server to know whether it had its effect, so the visitor has to check.
 pub const OUTCOME_UNKNOWN: TextKey = text_key!(link.look_first);

@@ -1,8 +1,8 @@
-//! Contents of messages as a person reads them: a dump of bytes, and JSON with line breaks. Pure.
+//! Readable forms of a message's content: a hex dump, and indented JSON. Pure.
 
 use std::fmt::Write;
 
-/// Offset, sixteen bytes, and their printable ASCII, a line for each sixteen; at most `limit` bytes of them.
+/// A hex dump of at most `limit` bytes: one line of offset, bytes and printable ASCII for every sixteen.
 pub fn hex_dump(bytes: &[u8], limit: usize) -> String {
     let shown = &bytes[..bytes.len().min(limit)];
     shown
@@ -25,8 +25,7 @@ pub fn hex_dump(bytes: &[u8], limit: usize) -> String {
         })
 }
 
-/// The same JSON, indented: only white space changes, so every number and every repeated key stays as it was sent.
-/// The caller knows that `json` is valid.
+/// Indents JSON. Only white space changes, so numbers and repeated keys stay as they were sent. `json` must be valid.
 pub fn indent_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0_usize;
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_indented_and_nothing_else() {
+    fn json_is_indented() {
         assert_eq!(
             indent_json(r#"{"a":[1.0e400,{}],"b":"x\",{"}"#),
             "{\n  \"a\": [\n    1.0e400,\n    {}\n  ],\n  \"b\": \"x\\\",{\"\n}"

@@ -1,9 +1,9 @@
-//! Numbers and spans of time as people read them, the same on the server and in the browser. Pure.
+//! Readable numbers and durations, the same on the server and in the browser. Pure.
 
 use super::text::fill;
 use crate::i18n::*;
 
-/// `1234567` as `1,234,567`, which Korean and English share.
+/// Groups digits: `1,234,567`, in Korean as in English.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits
@@ -15,8 +15,8 @@ pub fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
-/// One digit after the point; what is less than that by its first digit. By integers: the standard
-/// library's way costs every page 5 kB.
+/// One decimal place, or the first significant digit of a smaller number. Uses integers: formatting floats with the standard
+/// library adds 5 kB to every page.
 pub fn tenths(number: f64) -> String {
     if number < 0.0 {
         return ["−", &tenths(-number)].concat();
@@ -41,7 +41,7 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
-/// Milliseconds with the digits that matter: browsers round their clocks to 0.1 ms at best.
+/// Milliseconds with as many digits as are meaningful: browsers round their clocks to 0.1 ms at best.
 pub fn millis(locale: Locale, number: f64) -> String {
     match number {
         ..10.0 => format!("{} ms", tenths(number)),
@@ -53,7 +53,7 @@ pub fn millis(locale: Locale, number: f64) -> String {
     }
 }
 
-/// Seconds in the largest unit, and in the one below it if it has any.
+/// A duration in its largest unit, and in the unit below if that part is not zero.
 pub fn duration(locale: Locale, seconds: u64) -> String {
     let [(large, text), (small, below)] = units(locale, seconds);
     let large = fill(text, &[("n", &large.to_string())]);
@@ -63,13 +63,13 @@ pub fn duration(locale: Locale, seconds: u64) -> String {
     }
 }
 
-/// Seconds in the largest unit: how long ago something was.
+/// A duration in its largest unit only, as in "3 min ago".
 pub fn coarse_duration(locale: Locale, seconds: u64) -> String {
     let [(large, text), _] = units(locale, seconds);
     fill(text, &[("n", &large.to_string())])
 }
 
-/// The largest unit of which there is one, and the one below: how many, and the text of so many.
+/// The largest non-zero unit and the one below it: each one's count and text.
 fn units(locale: Locale, seconds: u64) -> [(u64, &'static str); 2] {
     let days = (seconds / 86_400, td_string!(locale, units.days));
     let hours = (seconds / 3600 % 24, td_string!(locale, units.hours));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_times_and_durations_keep_what_matters() {
+    fn sizes_times_and_durations_are_rounded_to_what_is_meaningful() {
         assert_eq!(
             [5, 1023, 10_240, 1_572_864].map(bytes),
             ["5 B", "1,023 B", "10.0 KiB", "1.5 MiB"]

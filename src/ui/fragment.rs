@@ -1,5 +1,5 @@
-//! [`fragment`]: an element whose HTML the server writes without signals and keeps for as long as what it shows stays the same.
-//! Rendering a reactive row costs some 100 µs of CPU, copying its HTML less than one.
+//! [`fragment`]: an element whose HTML the server renders without signals and caches until its input changes. Rendering a reactive
+//! row costs some 100 µs of CPU, copying its HTML less than one.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -9,64 +9,65 @@ use crate::lock::lock;
 use leptos::prelude::*;
 use leptos::tachys::html::InertElement;
 
-/// The HTML of the fragments of all pages, by key. In the context of a rendering on the server; without it nothing is kept.
+/// A cache of the HTML of all pages' fragments, by key. In the context of a rendering on the server; without it nothing is cached.
 #[derive(Clone)]
 pub struct Fragments {
-    kept: Arc<Mutex<HashMap<String, Kept>>>,
-    /// How many fragments are kept. One more empties the store.
-    most: usize,
+    cached: Arc<Mutex<HashMap<String, CachedFragment>>>,
+    /// The maximum number of fragments. One more clears the cache.
+    capacity: usize,
 }
 
-struct Kept {
-    shows: Box<dyn Any + Send + Sync>,
+struct CachedFragment {
+    input: Box<dyn Any + Send + Sync>,
     html: Arc<str>,
 }
 
 impl Fragments {
-    pub fn new(most: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         Self {
-            kept: Arc::default(),
-            most,
+            cached: Arc::default(),
+            capacity,
         }
     }
 
-    fn html<T: PartialEq + 'static>(&self, key: &str, shows: &T) -> Option<Arc<str>> {
-        let kept = lock(&self.kept);
-        let same = kept.get(key).filter(|kept| kept.shows.downcast_ref() == Some(shows))?;
+    fn html<T: PartialEq + 'static>(&self, key: &str, input: &T) -> Option<Arc<str>> {
+        let cached = lock(&self.cached);
+        let same = cached
+            .get(key)
+            .filter(|cached| cached.input.downcast_ref() == Some(input))?;
         Some(Arc::clone(&same.html))
     }
 
-    fn keep(&self, key: String, shows: impl Any + Send + Sync, html: &str) {
-        let mut kept = lock(&self.kept);
-        if kept.len() >= self.most && !kept.contains_key(&key) {
-            kept.clear();
+    fn insert(&self, key: String, input: impl Any + Send + Sync, html: &str) {
+        let mut cached = lock(&self.cached);
+        if cached.len() >= self.capacity && !cached.contains_key(&key) {
+            cached.clear();
         }
-        let (shows, html) = (Box::new(shows), html.into());
-        kept.insert(key, Kept { shows, html });
+        let (input, html) = (Box::new(input), html.into());
+        cached.insert(key, CachedFragment { input, html });
     }
 }
 
-/// Renders one element that depends on `shows`, on the visitor's language (part of `key`) and on nothing else. In the browser
-/// that is `render`. On the server it is `html`, which gives the same bytes as `render` would and is called when nothing is kept
-/// under `key` or it shows something else.
+/// Renders one element that depends only on `input` and on the visitor's language (part of `key`). The browser calls `render`. The
+/// server calls `html`, which must return the same bytes as `render`, unless HTML for the same input is cached under `key`.
 pub fn fragment<T: PartialEq + Send + Sync + 'static>(
     key: impl FnOnce() -> String,
-    shows: impl FnOnce() -> T,
+    input: impl FnOnce() -> T,
     html: impl FnOnce(&T) -> String,
     render: impl FnOnce() -> AnyView,
 ) -> AnyView {
-    // Known when it is compiled, so that `html` is no part of the browser's code.
+    // A compile-time condition, so that the browser's code does not contain `html`.
     if cfg!(target_family = "wasm") {
         return render();
     }
     let Some(fragments) = use_context::<Fragments>() else {
         return render();
     };
-    let (key, shows) = (key(), shows());
-    let html = fragments.html(&key, &shows).map_or_else(
+    let (key, input) = (key(), input());
+    let html = fragments.html(&key, &input).map_or_else(
         || {
-            let html = html(&shows);
-            fragments.keep(key, shows, &html);
+            let html = html(&input);
+            fragments.insert(key, input, &html);
             html
         },
         |html| html.to_string(),
@@ -79,11 +80,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_fragments_are_kept_than_allowed() {
+    fn the_cache_never_exceeds_its_capacity() {
         let fragments = Fragments::new(2);
         for key in 0..5u32 {
-            fragments.keep(key.to_string(), key, "<p></p>");
-            assert!(fragments.kept.lock().unwrap().len() <= 2);
+            fragments.insert(key.to_string(), key, "<p></p>");
+            assert!(fragments.cached.lock().unwrap().len() <= 2);
         }
         assert_eq!(fragments.html("4", &4u32).as_deref(), Some("<p></p>"));
         assert_eq!(fragments.html("4", &5u32), None);

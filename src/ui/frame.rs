@@ -1,4 +1,4 @@
-//! What stands around every page: skip link, name, navigation, choices, the vitals strip and the inspector.
+//! The frame around every page: skip links, brand, navigation, preferences, session status, vitals strip and inspector.
 
 use leptos::prelude::*;
 use leptos_router::{components::A, hooks::use_location};
@@ -12,14 +12,14 @@ use super::{
     vitals::VitalsStrip,
 };
 
-/// One line of the navigation.
+/// An entry of the navigation.
 #[derive(Clone, Copy)]
 pub struct NavigationEntry {
     pub path: &'static str,
     pub name: TextKey,
 }
 
-/// A way past what stands before the part of a page that its visitors come for.
+/// A skip link of one application's pages, to their main part.
 #[derive(Clone, Copy)]
 pub struct SkipLink {
     /// The first segment of the pages' paths.
@@ -31,7 +31,7 @@ pub struct SkipLink {
 #[component]
 pub fn Frame(
     navigation: Vec<NavigationEntry>,
-    skips: Vec<SkipLink>,
+    skip_links: Vec<SkipLink>,
     tools: fn() -> AnyView,
     children: Children,
 ) -> impl IntoView {
@@ -40,16 +40,16 @@ pub fn Frame(
     let skip = dynamic_view(move || {
         let path = path.get();
         let segment = path.split('/').nth(1);
-        let skip = skips.iter().find(|skip| Some(skip.under) == segment)?;
+        let skip = skip_links.iter().find(|skip| Some(skip.under) == segment)?;
         Some(view! { <a class="skip" href=skip.to rel="external">{translate(skip.name)}</a> }.into_any())
     });
     let entry = |entry: NavigationEntry| {
         let rel = home_page::rel(entry.path);
-        // A page marks its sub-pages too; every path lies below the first page's.
+        // An entry is also current on sub-pages, but every path is below the home page's.
         let exact = entry.path == "/";
         view! { <li><A href=entry.path exact attr:rel=rel>{translate(entry.name)}</A></li> }
     };
-    let inspector = Inspector::here();
+    let inspector = Inspector::new();
     view! {
         <a class="skip" href="#content" rel="external">{t!(app.skip)}</a>
         {skip}

@@ -1,4 +1,4 @@
-//! A connection as the server saw it: its opening handshake with all headers, and its end.
+//! The server's record of a connection: its opening handshake with all headers, and its end.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::i18n::*;
 use duplex_leptos::http::{HttpError, get_json};
 use duplex_protocol::handshake::{Ended, Handshake, without_trace};
 
-/// The server's record of a WebSocket, by the trace that the page gave it.
+/// Fetches the record of the WebSocket with this trace id.
 pub async fn fetch(trace: &str) -> Result<Handshake, HttpError> {
     get_json(&format!("/api/handshake/{trace}")).await
 }
@@ -33,7 +33,7 @@ pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {
     } = handshake;
     let request_line = format!("{method} {} {version}", without_trace(&target));
     let status_line = format!("{version} {status}");
-    let or_none = move |value: Option<String>| {
+    let or_none_text = move |value: Option<String>| {
         dynamic_text(move || {
             value
                 .clone()
@@ -48,8 +48,8 @@ pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {
     view! {
         <dl class="facts">
             {labeled_value(text_key!(handshake.http_version), "version", Signal::stored(version))}
-            {labeled_value(text_key!(handshake.subprotocol), "subprotocol", or_none(subprotocol))}
-            {labeled_value(text_key!(handshake.peer), "peer", or_none(peer))}
+            {labeled_value(text_key!(handshake.subprotocol), "subprotocol", or_none_text(subprotocol))}
+            {labeled_value(text_key!(handshake.peer), "peer", or_none_text(peer))}
             {labeled_value(text_key!(handshake.connection_id), "connection", Signal::stored(connection))}
             {labeled_value(text_key!(handshake.server_ended), "ended", end)}
         </dl>

@@ -1,37 +1,37 @@
-//! Ways to the first page. Its document alone may open sockets to other servers: a document that was loaded for another page goes there by
-//! loading it, not through the router.
+//! Links to the home page. Only the home page's document may open sockets to other servers, so a document that was loaded for another
+//! page loads it from the server instead of routing to it.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
 const HOME_PATH: &str = "/";
 
-/// Whether the document was loaded for the first page.
+/// Whether the document was loaded for the home page.
 #[derive(Clone, Copy)]
 struct LoadedAsHome(bool);
 
-/// Once for the document, while its address is still the one that it was loaded from.
+/// Provides [`LoadedAsHome`]. Call it once per document, before the router changes the address.
 pub fn provide() {
     let path = use_location().pathname.get_untracked();
     provide_context(LoadedAsHome(path == HOME_PATH));
 }
 
-/// The `rel` of a link to this path: the router leaves an external one to the browser.
+/// The `rel` of a link to this path: the router leaves links with `external` to the browser.
 pub fn rel(path: &str) -> Option<&'static str> {
     (path == HOME_PATH && !is_loaded_as_home()).then_some("external")
 }
 
-/// For the first page itself, where the router showed it all the same, as it does after going back.
+/// Loads the home page from the server if the router rendered it in another page's document, as after going back.
 pub fn reload_if_needed() {
-    let first = is_loaded_as_home();
+    let loaded_as_home = is_loaded_as_home();
     Effect::new(move |_| {
-        if !first {
+        if !loaded_as_home {
             let _ = window().location().set_href(HOME_PATH);
         }
     });
 }
 
-/// What comes to life without the frame does so in the first page's document.
+/// True without the frame: only the home page hydrates before it.
 fn is_loaded_as_home() -> bool {
-    use_context::<LoadedAsHome>().is_none_or(|LoadedAsHome(first)| first)
+    use_context::<LoadedAsHome>().is_none_or(|LoadedAsHome(home)| home)
 }

@@ -1,4 +1,4 @@
-//! The part of a page that comes to life before everything else: before the router and the frame, which it does without.
+//! The island: the part of a page that hydrates before the router and the frame, and independently of them.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -10,16 +10,16 @@ use send_wrapper::SendWrapper;
 use super::lazy::preload_loader;
 use crate::i18n::Language;
 
-/// The element's id: a page has one such part, or none.
+/// The id of the island's element; a page has at most one.
 pub const ISLAND_ID: &str = "early";
 
-/// What came to life early. The app that comes later finds it in its context, and ends it with the page.
+/// The hydrated island. The app takes it from its context and disposes it with the page.
 #[derive(Clone)]
 pub struct MountedIsland {
     pub language: Language,
-    /// The app comes because something came for the visitor.
+    /// The app was loaded because something unread arrived.
     pub woken_by_unread: SendWrapper<Rc<Cell<bool>>>,
-    life: SendWrapper<Rc<RefCell<Option<Life>>>>,
+    mounted: SendWrapper<Rc<RefCell<Option<Mounted>>>>,
 }
 
 impl MountedIsland {
@@ -28,22 +28,22 @@ impl MountedIsland {
         Self {
             language,
             woken_by_unread: SendWrapper::new(Rc::default()),
-            life: SendWrapper::new(Rc::new(RefCell::new(Some(Life { owner, _view: view })))),
+            mounted: SendWrapper::new(Rc::new(RefCell::new(Some(Mounted { owner, _view: view })))),
         }
     }
 
-    fn take(&self) -> Option<Life> {
-        self.life.borrow_mut().take()
+    fn take(&self) -> Option<Mounted> {
+        self.mounted.borrow_mut().take()
     }
 }
 
-/// Ends when dropped: effects first, as with every other component, then the view.
-struct Life {
+/// Disposes the island when dropped: its effects first, as with every component, then the view.
+struct Mounted {
     owner: Option<Owner>,
     _view: Box<dyn Any>,
 }
 
-impl Drop for Life {
+impl Drop for Mounted {
     fn drop(&mut self) {
         if let Some(owner) = &self.owner {
             owner.cleanup();
@@ -51,15 +51,15 @@ impl Drop for Life {
     }
 }
 
-/// Shows `view`, or takes over what shows it already.
+/// Renders `view`, or adopts the mounted island that renders it already.
 #[component]
 pub fn Island(view: fn() -> AnyView) -> impl IntoView {
     preload_loader();
-    match use_context::<MountedIsland>().and_then(|alive| alive.take()) {
+    match use_context::<MountedIsland>().and_then(|island| island.take()) {
         None => view! { <div id=ISLAND_ID>{view()}</div> }.into_any(),
-        Some(life) => {
-            let life = SendWrapper::new(life);
-            on_cleanup(move || drop(life));
+        Some(mounted) => {
+            let mounted = SendWrapper::new(mounted);
+            on_cleanup(move || drop(mounted));
             view! { <div id=ISLAND_ID inner_html=""></div> }.into_any()
         }
     }

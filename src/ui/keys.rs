@@ -1,17 +1,17 @@
-//! Keys, for every handler of them. While an input method composes, each key belongs to it: Enter, Escape and arrows choose among its
+//! Keyboard events without those of an input method: while one composes, Enter, Escape and the arrow keys select among its
 //! candidates.
 
 use leptos::ev::KeyboardEvent;
 
-/// What Safari reports for the key that ended a composition, after the composition's end.
-const IN_COMPOSITION: u32 = 229;
+/// The key code that Safari reports, after the end of a composition, for the key that ended it.
+const COMPOSITION_KEY_CODE: u32 = 229;
 
-/// The key, unless an input method has it.
+/// The event's `key`, unless it belongs to an input method.
 pub fn key(event: &KeyboardEvent) -> Option<String> {
     (!composes(event)).then(|| event.key())
 }
 
-/// The place of the key on the keyboard, unless an input method has it.
+/// The event's `code`, the physical key, unless it belongs to an input method.
 pub fn code(event: &KeyboardEvent) -> Option<String> {
     (!composes(event)).then(|| event.code())
 }
@@ -20,11 +20,11 @@ pub fn is(event: &KeyboardEvent, name: &str) -> bool {
     key(event).as_deref() == Some(name)
 }
 
-/// Enter alone sends; with Shift it starts a line.
+/// Enter sends; Shift and Enter insert a line break.
 pub fn sends(event: &KeyboardEvent) -> bool {
     is(event, "Enter") && !event.shift_key()
 }
 
 fn composes(event: &KeyboardEvent) -> bool {
-    event.is_composing() || event.key_code() == IN_COMPOSITION
+    event.is_composing() || event.key_code() == COMPOSITION_KEY_CODE
 }

@@ -1,6 +1,6 @@
-//! Code that comes when it is needed, in few parts. What two parts share is a file of its own, and so is what three share: with
-//! a part for each page a visit would ask for dozens of files. So the parts are `app` (router, frame and bell), `talk`,
-//! `figures`, `arena` and `lab`, each for what is visited together, and a function says to which it belongs.
+//! Lazily loaded code, split into few parts. Code that several parts share goes into a file per combination, so with a part for
+//! each page a visit would request dozens of files. The parts are `app` (router, frame and bell), `talk`, `figures`, `arena` and
+//! `lab`, each for pages that are visited together; every split function names its part.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,11 +9,11 @@ use leptos::prelude::*;
 use super::text::dynamic_view;
 use crate::lock::lock;
 
-/// A place in the page for a view that comes later. Empty on the server.
+/// A slot in the page for a view that loads later. Empty on the server.
 #[derive(Clone, Default)]
 pub struct LazySlot {
     filled: RwSignal<bool>,
-    /// Between its coming and its place in the document.
+    /// Set from the moment it has loaded until it is rendered.
     view: Arc<Mutex<Option<AnyView>>>,
 }
 
@@ -32,18 +32,18 @@ impl LazySlot {
     }
 }
 
-/// Has the page's HTML name what the module imports before it runs: the loader of parts, which comes with any of them.
+/// Preloads the loader of parts in the page's HTML: the module imports it before it runs.
 pub fn preload_loader() {
     const NO_PART: &str = "";
     leptos::prefetch_lazy_fn_on_server(NO_PART);
 }
 
-/// Has the page's HTML name the part that a page without an early part cannot do without.
+/// Preloads the part `app` in the page's HTML, for pages without an island.
 pub fn preload_app() {
     leptos::prefetch_lazy_fn_on_server("app");
 }
 
-/// `lazy_page!(ChatPage, talk, view)`: a page that comes with the part `talk`, as `view()` makes it.
+/// `lazy_page!(ChatPage, talk, view)`: a page that is loaded with the part `talk` and rendered by `view()`.
 macro_rules! lazy_page {
     ($page:ident, $part:ident, $view:path) => {
         pub struct $page;

@@ -1,4 +1,4 @@
-//! Components that every page shares, and how numbers are written. Knows no application's words.
+//! Components, texts and number formats that all pages share. Knows no application.
 
 pub mod calendar;
 pub mod card;

@@ -1,11 +1,11 @@
-//! What pages share that show an operator's bans: how long one lasts, and why one is refused.
+//! Ban durations and texts for refused bans, for all pages that show an operator's bans.
 
 use super::text::{TextKey, text_key};
 use crate::wire::moderation::{Millis, why};
 
 const HOUR: Millis = 3_600_000;
 
-/// How long a ban may last: its key, its name, and its milliseconds; none is until it is lifted.
+/// The durations of a ban: key, name and milliseconds; `None` lasts until it is lifted.
 pub const DURATIONS: &[(&str, TextKey, Option<Millis>)] = &[
     ("hour", text_key!(moderation.hour), Some(HOUR)),
     ("day", text_key!(moderation.day), Some(24 * HOUR)),
@@ -13,7 +13,7 @@ pub const DURATIONS: &[(&str, TextKey, Option<Millis>)] = &[
     ("ever", text_key!(moderation.ever), None),
 ];
 
-/// When a ban of this length ends that begins now. Only in the browser.
+/// The end of a ban of this duration that starts now. Browser only.
 pub fn until(key: &str) -> Option<Millis> {
     let (.., length) = DURATIONS.iter().find(|(known, ..)| *known == key)?;
     length.map(|length| js_sys::Date::now() as Millis + length)

@@ -1,11 +1,11 @@
-//! Fields for a visitor's name, and why they did not get the one that they asked for, in their language.
+//! Fields for a visitor's name, and the texts for a refused name.
 
 use leptos::prelude::*;
 
 use super::text::{TextKey, text_key};
 use duplex_protocol::person::NAME_FIXED;
 
-/// Puts the name into its field, and each later one unless the visitor has typed meanwhile.
+/// Sets the field to the name and to each later one, unless the visitor has edited it.
 pub fn follow(typed: RwSignal<String>, name: impl Fn() -> String + 'static) {
     Effect::new(move |before: Option<String>| {
         let name = name();

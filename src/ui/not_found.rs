@@ -1,16 +1,16 @@
-//! A page whose subject does not exist says so to the server too, which answers with the status 404.
+//! The status 404 for a page whose subject does not exist.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
 
-/// In the context of each rendering on the server.
+/// Sets the response's status to 404. In the context of each rendering on the server.
 #[derive(Clone)]
 pub struct NotFoundResponder(pub Arc<dyn Fn() + Send + Sync>);
 
-/// In the browser, where the answer came long ago, it does nothing.
+/// Responds with 404. Does nothing in the browser, which already has the response.
 pub fn respond_not_found() {
-    if let Some(NotFoundResponder(answer)) = use_context() {
-        answer();
+    if let Some(NotFoundResponder(respond)) = use_context() {
+        respond();
     }
 }

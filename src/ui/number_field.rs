@@ -1,4 +1,4 @@
-//! How a number that is typed was read, told below its field before anything is done with it.
+//! A hint below a number field with the number as it was parsed.
 
 use leptos::prelude::*;
 
@@ -8,10 +8,10 @@ use crate::{
     wire::number::{ParsedNumber, parse},
 };
 
-/// Nothing where the field already says it as it was read.
+/// Empty where the parsed number is written as in the field.
 pub fn parsed_hint(typed: RwSignal<String>) -> AnyView {
     let i18n = use_i18n();
-    let said = optional_text(move || {
+    let hint = optional_text(move || {
         typed.with(|typed| match parse(typed) {
             ParsedNumber::Invalid => Some(t_string!(i18n, number.wrong).to_owned()),
             number => number
@@ -19,5 +19,5 @@ pub fn parsed_hint(typed: RwSignal<String>) -> AnyView {
                 .map(|number| fill(t_string!(i18n, number.read_as), &[("number", number)])),
         })
     });
-    view! { <span class="hint read-as" role="status">{said}</span> }.into_any()
+    view! { <span class="hint read-as" role="status">{hint}</span> }.into_any()
 }

@@ -1,15 +1,15 @@
-//! Whether the page is an operator's: the server says so in its head. What an operator may do the server decides each time.
+//! Whether the visitor is signed in as operator, from a tag in the page's head. The server authorizes each command on its own.
 
 use leptos::prelude::*;
 
-/// The name of the tag in the head.
+/// The name of the `<meta>` tag.
 pub const META: &str = "duplex-operator";
 
-/// In the context of a rendering for an operator, and nowhere else.
+/// In the context of each rendering for an operator.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator;
 
-/// The same on both sides, and as long as the page stands.
+/// The same on server and browser; does not change while the page is open.
 pub fn is_operator() -> bool {
     if is_server() {
         return use_context::<Operator>().is_some();

@@ -1,27 +1,28 @@
-//! Calls into `hydration.js`, which runs before a page's program: it gives it the early input that `page.js` has kept, and knows
-//! whether the document is still the one that the server sent. Acts only in the browser.
+//! Calls into `hydration.js`, which runs before the app: it replays the input that `page.js` kept, and knows whether the document
+//! is still the one that the server sent. Acts only in the browser.
 
 use js_sys::{Function, Reflect};
 use leptos::prelude::window;
 use wasm_bindgen::{JsCast, JsValue};
 
-/// What is hydrated at once.
+/// A part of the document that is hydrated in one go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    Early,
-    /// All but the early part, if that is alive already.
+pub enum HydrationTarget {
+    Island,
+    /// The whole page; without the island if that is hydrated already.
     Page,
 }
 
-impl Part {
+impl HydrationTarget {
     const fn name(self) -> &'static str {
         match self {
-            Self::Early => "early",
+            Self::Island => "early",
             Self::Page => "page",
         }
     }
 
-    /// Whether the document may be hydrated; keeps what browsers have put into its fields. A page without the script is.
+    /// Whether the document may be hydrated. Keeps the values that the browser restored into its fields. True on a page without
+    /// the script.
     pub fn is_intact(self) -> bool {
         call("isIntact", self.name()).is_none_or(|intact| intact.is_truthy())
     }
@@ -31,18 +32,18 @@ impl Part {
         call("clear", self.name());
     }
 
-    /// After it was rendered afresh: focus, scroll position, and the early part.
+    /// Restores focus, scroll position and the island after a fresh rendering.
     pub fn restore(self) {
         call("restore", self.name());
     }
 
-    /// Its listeners are there: gives them the input that was kept.
-    pub fn alive(self) {
+    /// Replays the kept input. Call it once the event listeners are added.
+    pub fn hydrated(self) {
         call("alive", self.name());
     }
 }
 
-/// After a panic: no event reaches the program any more.
+/// Tells the script that the app has panicked: no event reaches the app from then on.
 pub fn stop(why: &str) {
     call("stop", why);
 }

@@ -1,5 +1,5 @@
-//! What this page's visitor may do beyond what every visitor may, as the server says in the page's head. Only for what the page
-//! offers: the server decides anew about each command.
+//! The visitor's permissions, from a tag in the page's head. They only decide which controls the page offers: the server authorizes
+//! each command on its own.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -10,38 +10,39 @@ use web_sys::HtmlMetaElement;
 pub struct Permissions {
     /// Signed in as operator.
     pub operator: bool,
-    /// The controls of shared things are open to everybody (`--demo`).
+    /// Every visitor may use shared controls (`--demo`).
     pub demo: bool,
 }
 
-/// In `<meta name="duplex-permits">`.
+/// Words in the content of `<meta name="duplex-permits">`.
 const OPERATOR: &str = "operator";
 const DEMO: &str = "demo";
 
 impl Permissions {
-    /// Of the page that is being rendered, or that the browser shows.
+    /// The permissions of the current page, on the server and in the browser.
     pub fn current() -> Self {
         if is_server() {
             use_context::<Self>().unwrap_or_default()
         } else {
-            Self::read(&head())
+            Self::parse(&meta_content())
         }
     }
 
-    /// May change how things behave that belong to nobody in particular.
+    /// Whether the visitor may use controls that belong to no single owner.
     pub const fn may_control(self) -> bool {
         self.operator || self.demo
     }
 
-    fn read(text: &str) -> Self {
-        let says = |word| text.split(' ').any(|said| said == word);
+    fn parse(content: &str) -> Self {
+        let has = |name| content.split(' ').any(|word| word == name);
         Self {
-            operator: says(OPERATOR),
-            demo: says(DEMO),
+            operator: has(OPERATOR),
+            demo: has(DEMO),
         }
     }
 
-    pub const fn written(self) -> &'static str {
+    /// The content of the tag.
+    pub const fn as_str(self) -> &'static str {
         match (self.operator, self.demo) {
             (false, false) => "",
             (true, false) => OPERATOR,
@@ -51,7 +52,7 @@ impl Permissions {
     }
 }
 
-fn head() -> String {
+fn meta_content() -> String {
     let found = document().query_selector(r#"meta[name="duplex-permits"]"#);
     let meta = found
         .ok()
@@ -65,10 +66,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permits_are_read_as_they_are_written() {
+    fn permissions_are_parsed_as_they_are_written() {
         for (operator, demo) in [(false, false), (true, false), (false, true), (true, true)] {
-            let permits = Permissions { operator, demo };
-            assert_eq!(Permissions::read(permits.written()), permits);
+            let permissions = Permissions { operator, demo };
+            assert_eq!(Permissions::parse(permissions.as_str()), permissions);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The visitor's choice of language and colours, kept in cookies so that the server's first paint already follows it.
-//! Both are plain forms: without JavaScript the server keeps the choice.
+//! The visitor's choice of language and colours, in cookies, so that the server's first rendering already uses it. Both are plain
+//! forms: without JavaScript the server sets the cookie.
 
 use std::{fmt, str::FromStr};
 
@@ -12,14 +12,14 @@ use web_sys::HtmlDocument;
 use super::text::{TextKey, dynamic_text, t, text_key, translate};
 use crate::i18n::*;
 
-/// Where the forms go without JavaScript.
+/// The forms' action.
 pub const PREFERENCES_PATH: &str = "/preferences";
-/// The cookies' names, and their life in seconds.
+/// The cookies' names, and their lifetime in seconds.
 pub const LANGUAGE_COOKIE: &str = "language";
 pub const COLOUR_COOKIE: &str = "colour";
 pub const COOKIE_MAX_AGE: i64 = 365 * 24 * 60 * 60;
 
-/// `Auto` is the absence of a choice: the visitor's system decides.
+/// `Auto` follows the visitor's system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Colour {
     #[default]
@@ -72,7 +72,7 @@ pub fn LanguageChoice() -> impl IntoView {
             if let Some(html) = document().document_element() {
                 let _ = html.set_attribute("lang", locale.as_str());
             }
-            remember(LANGUAGE_COOKIE, locale.as_str());
+            set_cookie(LANGUAGE_COOKIE, locale.as_str());
         };
         view! {
             <button name="language" value=locale.as_str() lang=locale.as_str() aria-pressed=pressed on:click=choose>{name}</button>
@@ -90,14 +90,14 @@ pub fn LanguageChoice() -> impl IntoView {
 
 #[component]
 pub fn ColourChoice() -> impl IntoView {
-    // The server knows it from the request; the browser gets it with the page.
+    // The server reads it from the request and sends it to the browser with the page.
     let colour = RwSignal::new(SharedValue::new(|| use_context::<Colour>().unwrap_or_default()).into_inner());
     let theme = move || (colour.get() != Colour::Auto).then(|| colour.get().name());
     let choice = move |one: Colour, name: TextKey| {
         let choose = move |event: MouseEvent| {
             event.prevent_default();
             colour.set(one);
-            remember(COLOUR_COOKIE, one.name());
+            set_cookie(COLOUR_COOKIE, one.name());
         };
         let pressed = dynamic_text(move || (colour.get() == one).to_string());
         view! { <button name="colour" value=one.name() aria-pressed=pressed on:click=choose>{translate(name)}</button> }
@@ -114,8 +114,8 @@ pub fn ColourChoice() -> impl IntoView {
     }
 }
 
-/// Keeps a choice where the server will see it.
-fn remember(name: &str, value: &str) {
+/// Stores a choice in a cookie.
+fn set_cookie(name: &str, value: &str) {
     if let Some(document) = document().dyn_ref::<HtmlDocument>() {
         let _ = document.set_cookie(&format!(
             "{name}={value}; Max-Age={COOKIE_MAX_AGE}; Path=/; SameSite=Lax"

@@ -1,11 +1,11 @@
-//! Texts for the places that the server's rendering writes as they are: a document's title (`leptos_meta`) and what a `<textarea>` holds
-//! (`tachys`). In the browser both are set as texts.
+//! Escaping for texts that the server's rendering does not escape: a document's title (`leptos_meta`) and the content of a
+//! `<textarea>` (`tachys`). The browser sets both as plain text.
 
 use leptos::prelude::is_server;
 
 use super::escape;
 
-/// What to give to such a place, so that the page shows `text`.
+/// The value to render there so that the page shows `text`.
 pub fn raw_text(text: String) -> String {
     if is_server() { escape::text(&text) } else { text }
 }

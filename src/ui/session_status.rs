@@ -1,5 +1,5 @@
-//! How the tab's link to the server stands: by which way it is live, when it comes back, what waits, and whether the page
-//! should be loaded again. Knows no topic.
+//! The status bar of the tab's session: its transport, the next attempt to reconnect, queued commands, and an offer to reload an
+//! outdated page. Knows no topic.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::i18n::*;
 use duplex_leptos::status::{Phase, SessionStatus, StopReason, Transport, retry_now, use_session_status};
 use duplex_protocol::code;
 
-/// Empty while no topic is open, and so in the server's HTML.
+/// Empty while no topic is subscribed, as in the server's HTML.
 #[component]
 pub fn SessionStatusBar() -> impl IntoView {
     let i18n = use_i18n();
@@ -24,24 +24,24 @@ pub fn SessionStatusBar() -> impl IntoView {
             Phase::Stopped(StopReason::Closed(code)) => code.to_string(),
             _ => String::new(),
         };
-        sentence(&link).map(|words| fill(words(i18n.get_locale()), &[("code", &code)]))
+        sentence(&link).map(|key| fill(key(i18n.get_locale()), &[("code", &code)]))
     });
     let detail = optional_text(move || detail(&link.get(), seconds.get(), i18n.get_locale()));
     let queued = optional_text(move || {
         let SessionStatus { queued, phase, .. } = link.get();
-        let words: TextKey = text_key!(link.queued);
+        let key: TextKey = text_key!(link.queued);
         let count = queued.to_string();
-        (queued > 0 && phase != Phase::Live).then(|| fill(words(i18n.get_locale()), &[("count", &count)]))
+        (queued > 0 && phase != Phase::Live).then(|| fill(key(i18n.get_locale()), &[("count", &count)]))
     });
     let reload = dynamic_view(move || {
         let link = link.get();
         wants_reload(&link).then(|| {
             let newer = (link.phase == Phase::Live).then(|| t!(link.newer));
-            view! { <p class="link-reload">{newer} <button type="button" on:click=|_| load_again()>{t!(link.reload)}</button></p> }
+            view! { <p class="link-reload">{newer} <button type="button" on:click=|_| reload()>{t!(link.reload)}</button></p> }
                 .into_any()
         })
     });
-    // It stays while an attempt is made, and so does the focus upon it.
+    // The button stays during an attempt, so that it keeps the focus.
     let waits = Memo::new(move |shown: Option<&bool>| match link.get().phase {
         Phase::Waiting { .. } | Phase::Offline => true,
         Phase::Connecting => shown == Some(&true),
@@ -58,7 +58,7 @@ pub fn SessionStatusBar() -> impl IntoView {
             <p class="link-state">
                 <span class="dot" aria-hidden="true"></span>
                 <span role="status">{state}</span>
-                // Changes every second: seen, not read out.
+                // Changes every second, so it is hidden from screen readers.
                 <span class="link-detail" aria-hidden="true">{detail}</span>
             </p>
             {retry}
@@ -80,7 +80,7 @@ fn phase(link: &SessionStatus) -> &'static str {
 }
 
 fn sentence(link: &SessionStatus) -> Option<TextKey> {
-    let words: TextKey = match (link.phase, link.transport) {
+    let key: TextKey = match (link.phase, link.transport) {
         (Phase::Idle, _) | (Phase::Live, None) => return None,
         (Phase::Connecting, _) => text_key!(link.connecting),
         (Phase::Live, Some(Transport::WebSocket)) => text_key!(link.websocket),
@@ -92,15 +92,15 @@ fn sentence(link: &SessionStatus) -> Option<TextKey> {
         (Phase::Stopped(StopReason::Closed(code::BANNED)), _) => text_key!(link.banned),
         (Phase::Stopped(StopReason::Closed(_)), _) => text_key!(link.closed),
     };
-    Some(words)
+    Some(key)
 }
 
 fn detail(link: &SessionStatus, seconds: u64, locale: Locale) -> Option<String> {
     match link.phase {
         Phase::Live => link.round_trip.map(|trip| format::millis(locale, trip)),
         Phase::Waiting { .. } => {
-            let words: TextKey = text_key!(link.in_seconds);
-            Some(fill(words(locale), &[("seconds", &seconds.to_string())]))
+            let key: TextKey = text_key!(link.in_seconds);
+            Some(fill(key(locale), &[("seconds", &seconds.to_string())]))
         }
         _ => None,
     }
@@ -110,11 +110,11 @@ fn wants_reload(link: &SessionStatus) -> bool {
     matches!(link.phase, Phase::Stopped(_)) || link.newer_build
 }
 
-fn load_again() {
+fn reload() {
     let _ = window().location().reload();
 }
 
-/// Seconds until the next attempt, while one is waited for.
+/// Seconds until the next attempt to reconnect.
 fn use_countdown(link: Signal<SessionStatus>) -> RwSignal<u64> {
     let seconds = RwSignal::new(0);
     let waiting = Memo::new(move |_| match link.get().phase {
@@ -140,19 +140,22 @@ fn use_countdown(link: Signal<SessionStatus>) -> RwSignal<u64> {
 mod tests {
     use super::*;
 
-    fn said(phase: Phase, transport: Option<Transport>) -> Option<&'static str> {
+    fn text_of(phase: Phase, transport: Option<Transport>) -> Option<&'static str> {
         let link = SessionStatus {
             phase,
             transport,
             ..SessionStatus::default()
         };
-        sentence(&link).map(|words| words(Locale::en))
+        sentence(&link).map(|key| key(Locale::en))
     }
 
     #[test]
-    fn each_way_and_each_trouble_has_its_sentence() {
-        let ways = [Transport::WebSocket, Transport::Sse, Transport::Poll];
-        let mut sentences: Vec<_> = ways.iter().filter_map(|way| said(Phase::Live, Some(*way))).collect();
+    fn each_transport_and_each_failure_has_its_own_text() {
+        let transports = [Transport::WebSocket, Transport::Sse, Transport::Poll];
+        let mut sentences: Vec<_> = transports
+            .iter()
+            .filter_map(|transport| text_of(Phase::Live, Some(*transport)))
+            .collect();
         for phase in [
             Phase::Connecting,
             Phase::Waiting { until: 1.0 },
@@ -160,16 +163,16 @@ mod tests {
             Phase::Stopped(StopReason::Reload),
             Phase::Stopped(StopReason::Closed(1000)),
         ] {
-            sentences.extend(said(phase, Some(Transport::Sse)));
+            sentences.extend(text_of(phase, Some(Transport::Sse)));
         }
         sentences.sort_unstable();
         sentences.dedup();
         assert_eq!(sentences.len(), 8);
-        assert_eq!(said(Phase::Idle, None), None);
+        assert_eq!(text_of(Phase::Idle, None), None);
     }
 
     #[test]
-    fn a_page_that_no_longer_fits_is_offered_anew() {
+    fn an_outdated_page_offers_to_reload() {
         let mut link = SessionStatus::default();
         assert!(!wants_reload(&link));
         link.newer_build = true;

@@ -1,4 +1,4 @@
-//! A list of any length of which only the rows in sight are in the document. Follows its end while the end is in sight.
+//! A virtual list: only the visible rows are in the document. Follows its end while the end is visible.
 
 use std::sync::Arc;
 
@@ -8,31 +8,31 @@ use web_sys::HtmlElement;
 use super::keys;
 use super::text::{TextKey, dynamic_text, translate};
 
-/// Pixels; the style sheet gives rows the same height.
+/// Pixels; the same as in the style sheet.
 pub const ROW_HEIGHT: usize = 30;
-/// Rows kept above and below those in sight, so that a scroll shows no blank.
-const MARGIN: usize = 8;
-/// Pixels of list shown before its size is known.
-const FIRST_HEIGHT: i32 = 420;
+/// Rows rendered above and below the visible ones, so that scrolling shows no blank.
+const OVERSCAN: usize = 8;
+/// The assumed height of the list in pixels before it is measured.
+const INITIAL_HEIGHT: i32 = 420;
 
-/// One row: an id that never changes, and its cells.
+/// A row: an id that never changes, and its cells.
 pub type Row = (u64, AnyView);
 
-/// A listbox of rows: arrow keys, Page Up, Page Down, Home and End choose, and so does a click.
+/// A listbox of rows: a click, the arrow keys, Page Up, Page Down, Home and End select a row.
 #[component]
 pub fn VirtualList(
     label: TextKey,
-    /// How many rows there are.
+    /// The number of rows.
     #[prop(into)]
     len: Signal<usize>,
     /// The id of the row at an index.
     id_at: impl Fn(usize) -> Option<u64> + Send + Sync + 'static,
     /// The cells of the row with an id.
     cells: impl Fn(u64) -> AnyView + Clone + Send + Sync + 'static,
-    /// Told apart from `len`: rows may change while their number stays.
+    /// Changes with the rows, whose number may stay the same.
     #[prop(into)]
     version: Signal<u32>,
-    chosen: RwSignal<Option<u64>>,
+    selected: RwSignal<Option<u64>>,
 ) -> impl IntoView {
     let id_at = Arc::new(id_at);
     let window = Window::new(len);
@@ -44,14 +44,14 @@ pub fn VirtualList(
             (first..last).filter_map(|index| id_at(index)).collect::<Vec<_>>()
         }
     });
-    let choose = move |event: KeyboardEvent| {
-        let current = chosen
+    let on_key = move |event: KeyboardEvent| {
+        let current = selected
             .get_untracked()
             .and_then(|id| (0..len.get_untracked()).find(|&index| id_at(index) == Some(id)));
         let Some(key) = keys::key(&event) else { return };
-        if let Some(index) = step(&key, current, len.get_untracked(), window.rows_in_sight()) {
+        if let Some(index) = step(&key, current, len.get_untracked(), window.visible_rows()) {
             event.prevent_default();
-            chosen.set(id_at(index));
+            selected.set(id_at(index));
             window.reveal(index);
         }
     };
@@ -62,10 +62,10 @@ pub fn VirtualList(
             role="listbox"
             tabindex="0"
             aria-label=translate(label)
-            aria-activedescendant=move || chosen.get().map(row_id)
+            aria-activedescendant=move || selected.get().map(row_id)
             node_ref=window.view
             on:scroll=move |_| window.scrolled()
-            on:keydown=choose
+            on:keydown=on_key
         >
             <div class="virtual-list-all" role="presentation" node_ref=window.all>
                 <div class="virtual-list-window" role="presentation" node_ref=window.shown>
@@ -74,8 +74,8 @@ pub fn VirtualList(
                             class="virtual-list-row"
                             role="option"
                             id=row_id(id)
-                            aria-selected=dynamic_text(move || (chosen.get() == Some(id)).to_string())
-                            on:click=move |_| chosen.set(Some(id))
+                            aria-selected=dynamic_text(move || (selected.get() == Some(id)).to_string())
+                            on:click=move |_| selected.set(Some(id))
                         >
                             {cells(id)}
                         </div>
@@ -90,7 +90,7 @@ fn row_id(id: u64) -> String {
     format!("row-{id}")
 }
 
-/// Where a key leads from `current` among `len` rows.
+/// The row that a key selects, starting at `current` of `len` rows.
 fn step(key: &str, current: Option<usize>, len: usize, page: usize) -> Option<usize> {
     let last = len.checked_sub(1)?;
     let from = current.unwrap_or(last);
@@ -105,14 +105,14 @@ fn step(key: &str, current: Option<usize>, len: usize, page: usize) -> Option<us
     })
 }
 
-/// Which rows are in sight. Sizes go to the elements through their style objects: a `style` attribute would break the
-/// Content-Security-Policy.
+/// The visible rows. Sizes are set through the elements' style objects, because the Content-Security-Policy forbids `style`
+/// attributes.
 #[derive(Clone, Copy)]
 struct Window {
     len: Signal<usize>,
     top: RwSignal<i32>,
     height: RwSignal<i32>,
-    /// The end is in sight: new rows are scrolled to.
+    /// The end is visible, so the list scrolls to new rows.
     at_end: StoredValue<bool>,
     view: NodeRef<html::Div>,
     all: NodeRef<html::Div>,
@@ -124,7 +124,7 @@ impl Window {
         let this = Self {
             len,
             top: RwSignal::new(0),
-            height: RwSignal::new(FIRST_HEIGHT),
+            height: RwSignal::new(INITIAL_HEIGHT),
             at_end: StoredValue::new(true),
             view: NodeRef::new(),
             all: NodeRef::new(),
@@ -137,13 +137,13 @@ impl Window {
     fn range(&self) -> (usize, usize) {
         let len = self.len.get();
         let first = (self.top.get().max(0) as usize / ROW_HEIGHT)
-            .saturating_sub(MARGIN)
+            .saturating_sub(OVERSCAN)
             .min(len);
-        let count = self.height.get().max(0) as usize / ROW_HEIGHT + 1 + 2 * MARGIN;
+        let count = self.height.get().max(0) as usize / ROW_HEIGHT + 1 + 2 * OVERSCAN;
         (first, (first + count).min(len))
     }
 
-    fn rows_in_sight(&self) -> usize {
+    fn visible_rows(&self) -> usize {
         (self.height.get_untracked().max(0) as usize / ROW_HEIGHT).max(1)
     }
 
@@ -183,7 +183,7 @@ impl Window {
     }
 }
 
-/// The layout follows these and sets them: only a change may run it again.
+/// The layout effect both reads and sets these signals, so only a change may run it again.
 fn set_if_changed(signal: RwSignal<i32>, value: i32) {
     if signal.get_untracked() != value {
         signal.set(value);
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_stay_within_the_list() {
+    fn keys_select_rows_within_the_list() {
         assert_eq!(step("ArrowDown", Some(4), 5, 3), Some(4));
         assert_eq!(step("ArrowUp", Some(0), 5, 3), Some(0));
         assert_eq!(step("PageUp", Some(4), 5, 3), Some(1));

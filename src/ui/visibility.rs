@@ -1,35 +1,38 @@
-//! Work that waits until a visitor sees what it is for. Acts only in the browser.
+//! Actions that run once an element is visible. Browser only.
 
 use leptos::{html::ElementType, prelude::*};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Element, IntersectionObserver, IntersectionObserverEntry, IntersectionObserverInit};
 
-/// How much of an element is to be seen: what only begins to show may be passed by.
-const ENOUGH: f64 = 0.4;
+/// The part of an element that must be visible: a visitor may scroll past one that only begins to appear.
+const MIN_RATIO: f64 = 0.4;
 
-/// Watches an element until it is seen; ends when dropped.
+/// Observes an element until it is visible; disconnects when dropped.
 pub struct VisibilityObserver {
     observer: IntersectionObserver,
-    _seen: Closure<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>,
+    _callback: Closure<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>,
 }
 
 impl VisibilityObserver {
-    /// Calls `act` once, when the element comes into view.
+    /// Calls `act` once, when the element becomes visible.
     pub fn observe(element: &Element, act: impl Fn() + 'static) -> Option<Self> {
-        let seen = Closure::<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>::new(
+        let callback = Closure::<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>::new(
             move |entries: Vec<IntersectionObserverEntry>, observer: IntersectionObserver| {
-                if entries.iter().any(|entry| entry.intersection_ratio() >= ENOUGH) {
+                if entries.iter().any(|entry| entry.intersection_ratio() >= MIN_RATIO) {
                     observer.disconnect();
                     act();
                 }
             },
         );
         let options = IntersectionObserverInit::new();
-        options.set_threshold(&ENOUGH.into());
-        let observer = IntersectionObserver::new_with_options(seen.as_ref().unchecked_ref(), &options).ok()?;
+        options.set_threshold(&MIN_RATIO.into());
+        let observer = IntersectionObserver::new_with_options(callback.as_ref().unchecked_ref(), &options).ok()?;
         observer.observe(element);
-        Some(Self { observer, _seen: seen })
+        Some(Self {
+            observer,
+            _callback: callback,
+        })
     }
 }
 
@@ -39,7 +42,7 @@ impl Drop for VisibilityObserver {
     }
 }
 
-/// Calls `act` once, when the element comes into view.
+/// Calls `act` once, when the element becomes visible.
 pub fn on_visible<E>(element: NodeRef<E>, act: impl Fn() + Clone + 'static)
 where
     E: ElementType + 'static,
@@ -47,7 +50,7 @@ where
 {
     Effect::new(move |_| {
         let Some(element) = element.get() else { return };
-        let kept = SendWrapper::new(VisibilityObserver::observe(element.as_ref(), act.clone()));
-        on_cleanup(move || drop(kept));
+        let observer = SendWrapper::new(VisibilityObserver::observe(element.as_ref(), act.clone()));
+        on_cleanup(move || drop(observer));
     });
 }

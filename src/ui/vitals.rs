@@ -1,5 +1,5 @@
-//! The strip that shows the node's vital signs on every page, pushed by the server through `leptos_ws`; it says so when
-//! it is not live. What the server rendered stands until a visitor looks at it: only then are the values followed.
+//! The vitals strip on every page: the node's figures, pushed by the server through `leptos_ws`, and whether they are live. The
+//! strip keeps the server's rendering until it is visible; only then does it subscribe.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::{
     wire::vitals::{BEAT_SECONDS, VITALS, Vitals},
 };
 
-/// Without a beat for this long the strip is not live: three beats, and some time for the network.
-const PATIENCE: Duration = Duration::from_millis(BEAT_SECONDS * 3000 + 500);
+/// After this long without a beat the values are stale: three beats, and some time for the network.
+const STALE_AFTER: Duration = Duration::from_millis(BEAT_SECONDS * 3000 + 500);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Liveness {
@@ -28,7 +28,7 @@ enum Liveness {
 #[component]
 pub fn VitalsStrip() -> impl IntoView {
     let i18n = use_i18n();
-    // The server knows them; in the browser its texts stand until the first beat.
+    // Known on the server; the browser keeps its texts until the first beat.
     let vitals = RwSignal::new(use_context::<Vitals>().unwrap_or_default());
     let liveness = use_liveness(vitals);
     let strip = NodeRef::<html::Aside>::new();
@@ -41,13 +41,13 @@ pub fn VitalsStrip() -> impl IntoView {
             }
         });
     });
-    let word = dynamic_text(move || {
-        let words: TextKey = match liveness.get() {
+    let state = dynamic_text(move || {
+        let key: TextKey = match liveness.get() {
             Liveness::Waiting => text_key!(vitals.waiting),
             Liveness::Live => text_key!(vitals.live),
             Liveness::Stale => text_key!(vitals.stale),
         };
-        words(i18n.get_locale()).to_owned()
+        key(i18n.get_locale()).to_owned()
     });
     let vital = move |name: TextKey, key: &'static str, field: fn(Locale, &Vitals) -> String| {
         labeled_value(
@@ -72,7 +72,7 @@ pub fn VitalsStrip() -> impl IntoView {
             aria-label=t!(vitals.label)
             data-liveness=dynamic_text(move || format!("{:?}", liveness.get()).to_lowercase())
         >
-            <p class="vitals-state script"><span class="dot" aria-hidden="true"></span>{word}</p>
+            <p class="vitals-state script"><span class="dot" aria-hidden="true"></span>{state}</p>
             <dl>
                 {vital(text_key!(vitals.connections), "connections", |_, vitals| format::grouped(vitals.connections))}
                 {vital(text_key!(vitals.received), "received", |_, vitals| format::grouped(vitals.received))}
@@ -84,7 +84,7 @@ pub fn VitalsStrip() -> impl IntoView {
     }
 }
 
-/// Sets `vitals` at each beat, for as long as `owner` lives.
+/// Sets `vitals` at each beat until `owner` is disposed.
 #[wasm_split(app, wasm_split_path = leptos::wasm_split)]
 fn follow(owner: Owner, vitals: RwSignal<Vitals>) {
     owner.with(|| {
@@ -95,7 +95,7 @@ fn follow(owner: Owner, vitals: RwSignal<Vitals>) {
     });
 }
 
-/// Live while beats come.
+/// `Live` while beats arrive in time.
 fn use_liveness(vitals: RwSignal<Vitals>) -> RwSignal<Liveness> {
     let liveness = RwSignal::new(Liveness::Waiting);
     let last_beat = StoredValue::new(0.0);
@@ -107,8 +107,8 @@ fn use_liveness(vitals: RwSignal<Vitals>) -> RwSignal<Liveness> {
     });
     Effect::new(move |_| {
         let check = move || {
-            let patience = PATIENCE.as_secs_f64() * 1000.0;
-            let silent = clock::has_elapsed(last_beat.get_value(), patience, clock::now());
+            let stale_after = STALE_AFTER.as_secs_f64() * 1000.0;
+            let silent = clock::has_elapsed(last_beat.get_value(), stale_after, clock::now());
             if liveness.get_untracked() == Liveness::Live && silent {
                 liveness.set(Liveness::Stale);
             }

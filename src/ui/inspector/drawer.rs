@@ -1,36 +1,35 @@
-//! The drawer itself: its head, its four parts, and the clock by which it looks again. Everything in here is loaded when the
-//! drawer is first opened.
+//! The drawer: its head, its four panels, and the timer that refreshes them. Loaded when the drawer is first opened.
 
 use std::time::Duration;
 
 use leptos::{ev::KeyboardEvent, html, leptos_dom::helpers::IntervalHandle, prelude::*};
 
-use super::{faults::Faults, frames::Frames, how::How, live::Live};
+use super::{explanation::Explanation, faults::Faults, frames::Frames, live::Live};
 use crate::ui::{
     keys,
     text::{TextKey, dynamic_text, dynamic_view, t, text_key, translate},
 };
 use duplex_leptos::trace::Inspection;
 
-/// The drawer looks so often for something new: below what a person calls late, and no work while nothing happens.
-const LOOK: Duration = Duration::from_millis(200);
+/// The interval at which the drawer checks for a new trace version; short enough not to be noticed.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Panel {
     Live,
     Frames,
     Faults,
-    How,
+    Explanation,
 }
 
-/// Changes when there is something new to show; only while the drawer is open.
-pub type Fresh = RwSignal<u64>;
+/// The trace's version; changes only while the drawer is open.
+pub type TraceVersion = RwSignal<u64>;
 
 pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html::Button>) -> AnyView {
-    let shown = RwSignal::new(Part::Live);
+    let panel = RwSignal::new(Panel::Live);
     let head = NodeRef::<html::H2>::new();
-    let fresh = use_fresh(&inspection, open);
-    follow_focus(open, head, button);
+    let version = use_trace_version(&inspection, open);
+    manage_focus(open, head, button);
     let close = move || open.set(false);
     let on_key = move |event: KeyboardEvent| {
         if keys::is(&event, "Escape") {
@@ -38,19 +37,19 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
             close();
         }
     };
-    let choice = move |one: Part, name: TextKey| {
-        let pressed = dynamic_text(move || (shown.get() == one).to_string());
-        view! { <button type="button" aria-pressed=pressed on:click=move |_| shown.set(one)>{translate(name)}</button> }
+    let choice = move |one: Panel, name: TextKey| {
+        let pressed = dynamic_text(move || (panel.get() == one).to_string());
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| panel.set(one)>{translate(name)}</button> }
     };
-    // To choose the part that is shown already does not build it anew.
-    let chosen = Memo::new(move |_| shown.get());
+    // A memo, so that selecting the current panel again does not rebuild it.
+    let current = Memo::new(move |_| panel.get());
     let body = dynamic_view(move || {
         let inspection = inspection.clone();
-        Some(match chosen.get() {
-            Part::Live => view! { <Live inspection fresh/> }.into_any(),
-            Part::Frames => view! { <Frames inspection fresh/> }.into_any(),
-            Part::Faults => view! { <Faults inspection fresh/> }.into_any(),
-            Part::How => view! { <How inspection fresh/> }.into_any(),
+        Some(match current.get() {
+            Panel::Live => view! { <Live inspection version/> }.into_any(),
+            Panel::Frames => view! { <Frames inspection version/> }.into_any(),
+            Panel::Faults => view! { <Faults inspection version/> }.into_any(),
+            Panel::Explanation => view! { <Explanation inspection version/> }.into_any(),
         })
     });
     view! {
@@ -65,10 +64,10 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
             <div class="inspector-head">
                 <h2 id="inspector-title" tabindex="-1" node_ref=head>{t!(inspector.title)}</h2>
                 <div class="choice" role="group" aria-label=t!(inspector.parts)>
-                    {choice(Part::Live, text_key!(inspector.part_live))}
-                    {choice(Part::Frames, text_key!(inspector.part_frames))}
-                    {choice(Part::Faults, text_key!(inspector.part_faults))}
-                    {choice(Part::How, text_key!(inspector.part_how))}
+                    {choice(Panel::Live, text_key!(inspector.part_live))}
+                    {choice(Panel::Frames, text_key!(inspector.part_frames))}
+                    {choice(Panel::Faults, text_key!(inspector.part_faults))}
+                    {choice(Panel::Explanation, text_key!(inspector.part_how))}
                 </div>
                 <button type="button" class="inspector-close" aria-label=t!(inspector.close) on:click=move |_| close()>
                     <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 3l10 10M13 3L3 13"/></svg>
@@ -80,36 +79,36 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
     .into_any()
 }
 
-fn use_fresh(inspection: &Inspection, open: RwSignal<bool>) -> Fresh {
+fn use_trace_version(inspection: &Inspection, open: RwSignal<bool>) -> TraceVersion {
     let shared = inspection.trace();
-    let fresh = RwSignal::new(0);
+    let version = RwSignal::new(0);
     Effect::new(move |_| {
         if !open.get() {
             return;
         }
         let shared = shared.clone();
-        let look = move || {
-            let version = shared.with(|trace| trace.version());
-            if fresh.get_untracked() != version {
-                fresh.set(version);
+        let refresh = move || {
+            let newest = shared.with(|trace| trace.version());
+            if version.get_untracked() != newest {
+                version.set(newest);
             }
         };
-        look();
-        let timer = set_interval_with_handle(look, LOOK).ok();
+        refresh();
+        let timer = set_interval_with_handle(refresh, REFRESH_INTERVAL).ok();
         on_cleanup(move || {
             timer.as_ref().map(IntervalHandle::clear);
         });
     });
-    fresh
+    version
 }
 
-/// Into the drawer when it opens, and back to the button when it closes.
-fn follow_focus(open: RwSignal<bool>, head: NodeRef<html::H2>, button: NodeRef<html::Button>) {
+/// Moves the focus into the drawer when it opens, and back to the button when it closes.
+fn manage_focus(open: RwSignal<bool>, head: NodeRef<html::H2>, button: NodeRef<html::Button>) {
     Effect::new(move |before: Option<bool>| {
         let now = open.get();
         let target = head.get();
         if now && before != Some(true) {
-            // The attribute `hidden` goes in the same turn, perhaps after this.
+            // `hidden` is removed in the same tick, possibly after this effect.
             request_animation_frame(move || {
                 let _ = target.map(|head| head.focus());
             });

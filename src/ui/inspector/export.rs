@@ -1,5 +1,5 @@
-//! The session as a file: JSON with all that is kept, and HAR 1.2 with Chrome's extension for WebSocket messages, which other
-//! tools read. <http://www.softwareishard.com/blog/har-12-spec/> Pure.
+//! Exports of the session: JSON with the whole trace, and HAR 1.2 with Chrome's extension for WebSocket messages, for other tools.
+//! <http://www.softwareishard.com/blog/har-12-spec/> Pure.
 
 use std::collections::VecDeque;
 
@@ -19,51 +19,57 @@ use duplex_protocol::handshake::Handshake;
 use duplex_protocol::session::{COMMAND_PATH, SESSION_PATH, SessionId};
 use duplex_protocol::topic::TopicName;
 
-/// Where the page is.
+/// The page's origin and the start of its clock.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
+pub struct PageOrigin {
     /// `https://example.org`
     pub origin: String,
-    /// When the page's clock was 0: milliseconds since the Unix epoch.
+    /// The zero of the page's clock, in milliseconds since the Unix epoch.
     pub epoch: f64,
 }
 
-/// The file of everything that is kept.
+/// The content of the JSON file.
 #[derive(Serialize)]
 struct Session<'a> {
     session: &'a Option<SessionId>,
     counts: &'a SessionCounters,
-    told: DeliveryCounts,
+    #[serde(rename = "told")]
+    delivered: DeliveryCounts,
     findings: &'a [Finding],
     round_trips_ms: &'a VecDeque<f64>,
-    moments: Vec<Moment<'a>>,
-    frames: Vec<KeptFrame>,
+    #[serde(rename = "moments")]
+    events: Vec<EventRecord<'a>>,
+    frames: Vec<FrameRecord>,
 }
 
 #[derive(Serialize)]
-struct KeptFrame {
+struct FrameRecord {
     number: u64,
     at: String,
-    line: u32,
+    #[serde(rename = "line")]
+    connection: u32,
     carrier: Carrier,
     direction: &'static str,
     size: usize,
-    wire: u64,
-    /// An application's own; null where it is no JSON.
+    #[serde(rename = "wire")]
+    wire_size: u64,
+    /// Null if it is not JSON.
     content: Value,
 }
 
 #[derive(Serialize)]
-struct Moment<'a> {
+struct EventRecord<'a> {
     number: u64,
     at: String,
-    what: What<'a>,
-    told: DeliveryCounts,
+    #[serde(rename = "what")]
+    detail: EventDetail<'a>,
+    #[serde(rename = "told")]
+    delivered: DeliveryCounts,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum What<'a> {
+enum EventDetail<'a> {
     Phase {
         phase: String,
         transport: Option<&'static str>,
@@ -96,7 +102,7 @@ enum What<'a> {
         denied: &'a TopicName,
     },
     Fault {
-        fault: WantedFault<'a>,
+        fault: FaultRecord<'a>,
         refused: Option<u16>,
     },
     Word(&'static str),
@@ -109,7 +115,7 @@ struct Closing {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum WantedFault<'a> {
+enum FaultRecord<'a> {
     Server(&'a Fault),
     Offline { offline: Offline },
 }
@@ -119,79 +125,79 @@ struct Offline {
     for_ms: u32,
 }
 
-/// `read` gives a frame's content as JSON text.
-pub fn session(trace: &SessionTrace, place: &Place, read: impl Fn(&Frame) -> String) -> Value {
-    let frame = |frame: &Frame| KeptFrame {
+/// The JSON file. `read` returns a frame's content as JSON text.
+pub fn session(trace: &SessionTrace, page: &PageOrigin, read: impl Fn(&Frame) -> String) -> Value {
+    let frame = |frame: &Frame| FrameRecord {
         number: frame.number,
-        at: date(place.epoch + frame.at),
-        line: frame.connection,
+        at: date(page.epoch + frame.at),
+        connection: frame.connection,
         carrier: frame.carrier,
         direction: if frame.sent { "sent" } else { "received" },
         size: frame.size,
-        wire: super::reading::wire_size(frame),
+        wire_size: super::frame_text::wire_size(frame),
         content: serde_json::from_str(&read(frame)).unwrap_or(Value::Null),
     };
-    written(&Session {
+    to_json(&Session {
         session: &trace.session,
         counts: &trace.counters,
-        told: trace.audit.counts(),
+        delivered: trace.audit.counts(),
         findings: trace.audit.findings(),
         round_trips_ms: &trace.round_trips,
-        moments: trace.events.iter().map(|event| moment(event, place)).collect(),
+        events: trace.events.iter().map(|event| event_record(event, page)).collect(),
         frames: trace.frames.iter().map(frame).collect(),
     })
 }
 
-/// With the members of each object in the order of their names.
-fn written(file: &impl Serialize) -> Value {
+/// Serializes a file, with the members of each object in alphabetical order.
+fn to_json(file: &impl Serialize) -> Value {
     serde_json::to_value(file).unwrap_or_default()
 }
 
-fn moment<'a>(event: &'a TraceEvent, place: &Place) -> Moment<'a> {
-    let what = match &event.kind {
-        EventKind::Phase { phase, transport } => What::Phase {
+fn event_record<'a>(event: &'a TraceEvent, page: &PageOrigin) -> EventRecord<'a> {
+    let detail = match &event.kind {
+        EventKind::Phase { phase, transport } => EventDetail::Phase {
             phase: format!("{phase:?}"),
             transport: transport.map(transport_name),
         },
         EventKind::Opening {
             connection, transport, ..
-        } => What::Opening {
+        } => EventDetail::Opening {
             opening: *connection,
             transport: transport_name(*transport),
         },
-        EventKind::Opened { connection: opened } => What::Opened { opened: *opened },
-        EventKind::Closed { connection, code } => What::Closed {
+        EventKind::Opened { connection: opened } => EventDetail::Opened { opened: *opened },
+        EventKind::Closed { connection, code } => EventDetail::Closed {
             closed: *connection,
             code: *code,
         },
-        EventKind::ClosedLocally { connection: left } => What::ClosedLocally { left: *left },
-        EventKind::Closing { retry_after_ms } => What::Closing {
+        EventKind::ClosedLocally { connection: left } => EventDetail::ClosedLocally { left: *left },
+        EventKind::Closing { retry_after_ms } => EventDetail::Closing {
             closing: Closing {
                 retry_after_ms: *retry_after_ms,
             },
         },
-        EventKind::Resumed { topic, replayed } => What::Resumed {
+        EventKind::Resumed { topic, replayed } => EventDetail::Resumed {
             resumed: topic,
             replayed: *replayed,
         },
-        EventKind::Reset { topic: reset } => What::Reset { reset },
-        EventKind::Denied { topic: denied } => What::Denied { denied },
-        EventKind::Fault { fault, refused } => What::Fault {
+        EventKind::Reset { topic: reset } => EventDetail::Reset { reset },
+        EventKind::Denied { topic: denied } => EventDetail::Denied { denied },
+        EventKind::Fault { fault, refused } => EventDetail::Fault {
             fault: match fault {
-                RequestedFault::Server(fault) => WantedFault::Server(fault),
-                RequestedFault::Offline(for_ms) => WantedFault::Offline {
+                RequestedFault::Server(fault) => FaultRecord::Server(fault),
+                RequestedFault::Offline(for_ms) => FaultRecord::Offline {
                     offline: Offline { for_ms: *for_ms },
                 },
             },
             refused: *refused,
         },
-        EventKind::Restored => What::Word("restored"),
+        EventKind::Restored => EventDetail::Word("restored"),
     };
-    Moment {
+    EventRecord {
         number: event.number,
-        at: date(place.epoch + event.at),
-        what,
-        told: event.delivery,
+        at: date(page.epoch + event.at),
+        detail,
+        delivered: event.delivery,
     }
 }
 
@@ -203,17 +209,17 @@ const fn transport_name(transport: Transport) -> &'static str {
     }
 }
 
-/// An entry for each WebSocket, stream, poll and post. `handshakes`: by trace, as far as the server still knows them.
-pub fn har(trace: &SessionTrace, place: &Place, handshakes: &[(String, Handshake)]) -> Value {
-    let mut entries = sockets(trace, place, handshakes);
-    entries.extend(requests(trace, place));
+/// The HAR file, with an entry for each WebSocket, stream, poll and post. `handshakes` are those that the server still has, by trace id.
+pub fn har(trace: &SessionTrace, page: &PageOrigin, handshakes: &[(String, Handshake)]) -> Value {
+    let mut entries = sockets(trace, page, handshakes);
+    entries.extend(requests(trace, page));
     entries.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    written(&Har::of(entries.into_iter().map(|(_, entry)| entry).collect()))
+    to_json(&Har::new(entries.into_iter().map(|(_, entry)| entry).collect()))
 }
 
 fn sockets<'a>(
     recorded: &'a SessionTrace,
-    place: &Place,
+    page: &PageOrigin,
     handshakes: &'a [(String, Handshake)],
 ) -> Vec<(f64, Entry<'a>)> {
     let opening = |event: &TraceEvent| match &event.kind {
@@ -237,7 +243,7 @@ fn sockets<'a>(
             .any(|event| event.kind == EventKind::Opened { connection });
         let known = handshakes.iter().find(|(known, _)| Some(known) == trace.as_ref());
         let known = known.map(|(_, handshake)| handshake);
-        let url = place.origin.replacen("http", "ws", 1) + SESSION_PATH;
+        let url = page.origin.replacen("http", "ws", 1) + SESSION_PATH;
         let version = known.map_or("HTTP/1.1", |known| known.version.as_str());
         let status = known.map_or(if opened { 101 } else { 0 }, |known| known.status);
         let mut request = Request::new("GET", &url, version);
@@ -247,59 +253,61 @@ fn sockets<'a>(
             request.headers = headers(&known.request);
             response.headers = headers(&known.response);
         }
-        let messages = carried.iter().filter_map(|frame| message(frame, place));
+        let messages = carried.iter().filter_map(|frame| message(frame, page));
         let entry = Entry {
             resource_type: Some("websocket"),
             messages: Some(messages.collect()),
-            ..entry(place, at, end, request, response)
+            ..entry(page, at, end, request, response)
         };
         (at, entry)
     };
     recorded.events.iter().filter_map(opening).map(entry).collect()
 }
 
-/// As Chrome writes it: seconds, the opcode, and base64 where it is binary.
-fn message(frame: &Frame, place: &Place) -> Option<har::Message> {
+/// A WebSocket message as Chrome writes it: time in seconds, opcode, and base64 if binary.
+fn message(frame: &Frame, page: &PageOrigin) -> Option<har::Message> {
     let (opcode, data) = match frame.content.as_ref()? {
         Payload::Text(text) => (1, text.clone()),
         Payload::Binary(bytes) => (2, BASE64.encode(bytes)),
     };
     Some(har::Message {
         kind: if frame.sent { "send" } else { "receive" },
-        time: (place.epoch + frame.at) / 1000.0,
+        time: (page.epoch + frame.at) / 1000.0,
         opcode,
         data,
     })
 }
 
-/// What the fallbacks asked, each with what came for it on its line.
-fn requests<'a>(trace: &'a SessionTrace, place: &Place) -> Vec<(f64, Entry<'a>)> {
-    let asked = |frame: &&Frame| frame.sent && frame.carrier != Carrier::Socket;
+/// The requests of SSE, long polling and commands, each with the response on its connection.
+fn requests<'a>(trace: &'a SessionTrace, page: &PageOrigin) -> Vec<(f64, Entry<'a>)> {
+    let is_request = |frame: &&Frame| frame.sent && frame.carrier != Carrier::Socket;
     let frames = trace.frames.iter();
     frames
-        .filter(asked)
-        .map(|asked| (asked.at, exchange(trace, place, asked)))
+        .filter(is_request)
+        .map(|request| (request.at, exchange(trace, page, request)))
         .collect()
 }
 
-fn exchange<'a>(trace: &'a SessionTrace, place: &Place, asked: &'a Frame) -> Entry<'a> {
+fn exchange<'a>(trace: &'a SessionTrace, page: &PageOrigin, request_frame: &'a Frame) -> Entry<'a> {
     let same = |frame: &&Frame| {
-        frame.connection == asked.connection && frame.carrier == asked.carrier && frame.number > asked.number
+        frame.connection == request_frame.connection
+            && frame.carrier == request_frame.carrier
+            && frame.number > request_frame.number
     };
     let rest = trace.frames.iter().filter(same);
-    let answers: Vec<_> = rest.take_while(|frame| !frame.sent).collect();
-    let end = answers.last().map_or(asked.at, |frame| frame.at);
-    let status = if answers.is_empty() { 0 } else { 200 };
-    let text: String = answers.iter().map(|frame| event_text(frame)).collect();
-    let own = content_text(asked);
-    let get = || Request::new("GET", &(place.origin.clone() + own), "HTTP/1.1");
-    let (request, kind) = match asked.carrier {
+    let responses: Vec<_> = rest.take_while(|frame| !frame.sent).collect();
+    let end = responses.last().map_or(request_frame.at, |frame| frame.at);
+    let status = if responses.is_empty() { 0 } else { 200 };
+    let text: String = responses.iter().map(|frame| event_text(frame)).collect();
+    let content = content_text(request_frame);
+    let get = || Request::new("GET", &(page.origin.clone() + content), "HTTP/1.1");
+    let (request, mime_type) = match request_frame.carrier {
         Carrier::Post => {
-            let url = place.origin.clone() + COMMAND_PATH;
+            let url = page.origin.clone() + COMMAND_PATH;
             let request = Request {
                 post_data: Some(PostData {
                     mime_type: "application/json",
-                    text: own,
+                    text: content,
                 }),
                 ..Request::new("POST", &url, "HTTP/1.1")
             };
@@ -309,11 +317,11 @@ fn exchange<'a>(trace: &'a SessionTrace, place: &Place, asked: &'a Frame) -> Ent
         Carrier::Poll | Carrier::Socket => (get(), "application/json"),
     };
     entry(
-        place,
-        asked.at,
+        page,
+        request_frame.at,
         end,
         request,
-        Response::new(status, "HTTP/1.1", text, kind),
+        Response::new(status, "HTTP/1.1", text, mime_type),
     )
 }
 
@@ -331,9 +339,9 @@ fn event_text(frame: &Frame) -> String {
     }
 }
 
-fn entry<'a>(place: &Place, at: f64, end: f64, request: Request<'a>, response: Response<'a>) -> Entry<'a> {
+fn entry<'a>(page: &PageOrigin, at: f64, end: f64, request: Request<'a>, response: Response<'a>) -> Entry<'a> {
     Entry {
-        started: date(place.epoch + at),
+        started: date(page.epoch + at),
         time: end - at,
         request,
         response,
@@ -372,8 +380,8 @@ mod tests {
 
     use super::*;
 
-    fn place() -> Place {
-        Place {
+    fn page() -> PageOrigin {
+        PageOrigin {
             origin: "https://example.org".to_owned(),
             epoch: 1_700_000_000_000.0,
         }
@@ -384,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_base64_are_written_as_everywhere() {
+    fn dates_and_base64_have_their_standard_forms() {
         assert_eq!(date(0.0), "1970-01-01T00:00:00.000Z");
         assert_eq!(date(951_782_400_000.0), "2000-02-29T00:00:00.000Z");
         assert_eq!(date(1_709_251_199_999.0), "2024-02-29T23:59:59.999Z");
@@ -416,8 +424,8 @@ mod tests {
         recorded.event(6.0, EventKind::Opened { connection });
         recorded.frame(7.0, connection, true, Carrier::Socket, Payload::Binary(vec![1, 2, 3]));
         recorded.frame(9.5, connection, false, Carrier::Socket, text("{}"));
-        recorded.frame(9.0, 2, false, Carrier::Socket, text("another line's"));
-        let har = har(&recorded, &place(), &[]);
+        recorded.frame(9.0, 2, false, Carrier::Socket, text("another connection's"));
+        let har = har(&recorded, &page(), &[]);
         let entry = &har["log"]["entries"][0];
         assert_eq!(entry["request"]["url"], "wss://example.org/api/session");
         assert_eq!(
@@ -433,12 +441,12 @@ mod tests {
         );
         assert!(
             !har.to_string().contains("tttt"),
-            "the key to the server's record is nobody else's"
+            "the trace id, the key to the server's record, is not exported"
         );
     }
 
     #[test]
-    fn a_poll_a_stream_and_a_post_are_requests_with_their_answers() {
+    fn a_poll_a_stream_and_a_post_are_requests_with_their_responses() {
         let mut trace = SessionTrace::default();
         trace.frame(1.0, 1, true, Carrier::Event, text("/api/session/events?session=s"));
         trace.frame(2.0, 1, false, Carrier::Event, text("1"));
@@ -448,23 +456,23 @@ mod tests {
         trace.frame(6.0, 2, false, Carrier::Poll, text("[]"));
         trace.frame(7.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s&x"));
         trace.frame(8.0, 2, false, Carrier::Post, text("reply"));
-        let har = har(&trace, &place(), &[]);
+        let har = har(&trace, &page(), &[]);
         let entries = har["log"]["entries"].as_array().unwrap();
-        let answers: Vec<_> = entries
+        let responses: Vec<_> = entries
             .iter()
             .map(|entry| entry["response"]["content"]["text"].as_str().unwrap())
             .collect();
-        assert_eq!(answers, ["data: 1\n\ndata: 2\n\n", "[]", "reply", ""]);
+        assert_eq!(responses, ["data: 1\n\ndata: 2\n\n", "[]", "reply", ""]);
         assert_eq!(
             entries[0]["request"]["url"],
             "https://example.org/api/session/events?session=s"
         );
         assert_eq!(entries[2]["request"]["postData"]["text"], "{}");
-        assert_eq!(entries[3]["response"]["status"], 0, "without an answer yet");
+        assert_eq!(entries[3]["response"]["status"], 0, "no response yet");
     }
 
-    /// What the specification says that every entry has.
-    fn is_whole(entry: &Value) -> bool {
+    /// Whether an entry has all fields that the specification requires.
+    fn is_complete(entry: &Value) -> bool {
         let has = |value: &Value, names: &[&str]| names.iter().all(|name| !value[*name].is_null());
         let message = [
             "method",
@@ -495,24 +503,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_message_is_in_the_file_once_and_every_entry_is_whole(steps in prop::collection::vec((0u32..3, any::<bool>(), 0usize..4, any::<bool>()), 0..80)) {
+        fn every_message_is_in_the_file_once_and_every_entry_is_complete(steps in prop::collection::vec((0u32..3, any::<bool>(), 0usize..4, any::<bool>()), 0..80)) {
             let mut trace = SessionTrace::default();
             for connection in 0..3 {
                 trace.event(0.0, EventKind::Opening { connection, transport: Transport::WebSocket, trace: None });
             }
             let carriers = [Carrier::Socket, Carrier::Event, Carrier::Poll, Carrier::Post];
-            for (place, (connection, sent, carrier, binary)) in steps.iter().enumerate() {
+            for (page, (connection, sent, carrier, binary)) in steps.iter().enumerate() {
                 let carrier = carriers[*carrier];
-                let content = if *binary && carrier == Carrier::Socket { Payload::Binary(vec![place as u8]) } else { text("x") };
-                trace.frame(place as f64, *connection, *sent, carrier, content);
+                let content = if *binary && carrier == Carrier::Socket { Payload::Binary(vec![page as u8]) } else { text("x") };
+                trace.frame(page as f64, *connection, *sent, carrier, content);
             }
-            let har = har(&trace, &place(), &[]);
+            let har = har(&trace, &page(), &[]);
             let entries = har["log"]["entries"].as_array().unwrap();
-            prop_assert!(entries.iter().all(is_whole));
+            prop_assert!(entries.iter().all(is_complete));
             let messages: usize = entries.iter().filter_map(|entry| entry["_webSocketMessages"].as_array()).map(Vec::len).sum();
             let sockets = steps.iter().filter(|step| step.2 == 0).count();
-            let asked = steps.iter().filter(|step| step.2 != 0 && step.1).count();
-            prop_assert_eq!((messages, entries.len()), (sockets, 3 + asked));
+            let requests = steps.iter().filter(|step| step.2 != 0 && step.1).count();
+            prop_assert_eq!((messages, entries.len()), (sockets, 3 + requests));
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Faults to try on this session, each really made, and what happened next.
+//! The faults panel: buttons that inject real faults into this session, and a timeline of what followed.
 
 use std::time::Duration;
 
 use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
 
 use super::{
-    drawer::Fresh,
-    story::{Chapter, Step, chapters},
-    words::{fault_name, refusal, step_words},
+    drawer::TraceVersion,
+    texts::{event_text, fault_name, refusal},
+    timeline::{FaultPeriod, Step, fault_periods},
 };
 use crate::{
     i18n::*,
@@ -20,20 +20,20 @@ use crate::{
 use duplex_leptos::trace::{Inspection, RequestedFault};
 use duplex_protocol::fault::{Fault, FaultReport, MAX_DELAY_MS, MAX_FAULT_MS};
 
-/// What the fields begin with.
+/// The fields' initial values.
 const SECONDS: u32 = 10;
 const DELAY: u32 = 300;
-/// Between two questions about what is in force.
-const BEAT: Duration = Duration::from_secs(1);
-/// Chapters in the document.
-const CHAPTERS: usize = 12;
+/// The interval at which the report is refreshed while a fault is active.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum periods in the document.
+const PERIODS: usize = 12;
 
 #[derive(Clone, Copy)]
 struct Settings {
     seconds: RwSignal<String>,
     delay: RwSignal<String>,
-    /// A field's number cannot be used: nothing was asked for.
-    wrong: RwSignal<bool>,
+    /// A field is out of range, so no fault was requested.
+    invalid: RwSignal<bool>,
 }
 
 impl Settings {
@@ -48,49 +48,53 @@ impl Settings {
 }
 
 #[component]
-pub fn Faults(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+pub fn Faults(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let settings = Settings {
         seconds: RwSignal::new(SECONDS.to_string()),
         delay: RwSignal::new(DELAY.to_string()),
-        wrong: RwSignal::new(false),
+        invalid: RwSignal::new(false),
     };
     let report = RwSignal::new(None::<FaultReport>);
-    follow(&inspection, fresh, report);
+    follow(&inspection, version, report);
     view! {
         <section class="inspector-part" aria-labelledby="inspector-faults">
             <h3 id="inspector-faults">{t!(inspector.faults)}</h3>
             <p class="hint">{t!(inspector.faults_text)}</p>
             <Fields settings/>
-            <Offers inspection=inspection.clone() settings report/>
-            <Standing report/>
+            <FaultButtons inspection=inspection.clone() settings report/>
+            <ActiveFaults report/>
         </section>
-        <Timeline inspection fresh/>
+        <Timeline inspection version/>
     }
 }
 
-/// How the session stands with the server, asked again when something happened, and each second while something is in force.
-fn follow(inspection: &Inspection, fresh: Fresh, report: RwSignal<Option<FaultReport>>) {
+/// Fetches the server's report after each event of the session, and each second while a fault is active.
+fn follow(inspection: &Inspection, version: TraceVersion, report: RwSignal<Option<FaultReport>>) {
     let inspection = inspection.clone();
-    let lines = Memo::new({
+    let newest_event = Memo::new({
         let shared = inspection.trace();
         move |_| {
-            fresh.track();
+            version.track();
             shared.with(|trace| (trace.session.clone(), trace.events.back().map(|event| event.number)))
         }
     });
-    let beat = RwSignal::new(0_u32);
+    let tick = RwSignal::new(0_u32);
     Effect::new(move |_| {
-        if !report.get().is_some_and(is_in_force) {
+        if !report.get().is_some_and(is_active) {
             return;
         }
-        let timer = set_timeout_with_handle(move || beat.update(|beat| *beat = beat.wrapping_add(1)), BEAT).ok();
+        let timer = set_timeout_with_handle(
+            move || tick.update(|tick| *tick = tick.wrapping_add(1)),
+            REPORT_INTERVAL,
+        )
+        .ok();
         on_cleanup(move || {
             timer.as_ref().map(TimeoutHandle::clear);
         });
     });
     Effect::new(move |_| {
-        lines.track();
-        beat.track();
+        newest_event.track();
+        tick.track();
         let inspection = inspection.clone();
         spawn_local(async move {
             if let Some(answer) = inspection.report().await {
@@ -100,7 +104,7 @@ fn follow(inspection: &Inspection, fresh: Fresh, report: RwSignal<Option<FaultRe
     });
 }
 
-const fn is_in_force(report: FaultReport) -> bool {
+const fn is_active(report: FaultReport) -> bool {
     report.delay_ms > 0 || report.slow_ms > 0 || report.websocket_blocked_ms > 0 || report.sse_blocked_ms > 0
 }
 
@@ -109,9 +113,9 @@ fn Fields(settings: Settings) -> impl IntoView {
     let i18n = use_i18n();
     let problem = optional_text(move || {
         let (seconds, delay) = ((MAX_FAULT_MS / 1000).to_string(), MAX_DELAY_MS.to_string());
-        let words: TextKey = text_key!(inspector.bad_number);
+        let key: TextKey = text_key!(inspector.bad_number);
         let values = [("seconds", &*seconds), ("delay", &*delay)];
-        settings.wrong.get().then(|| fill(words(i18n.get_locale()), &values))
+        settings.invalid.get().then(|| fill(key(i18n.get_locale()), &values))
     });
     view! {
         <div class="row">
@@ -128,45 +132,50 @@ fn Fields(settings: Settings) -> impl IntoView {
     }
 }
 
-/// One button. `make`: what it asks for, by the fields.
-struct Offer {
+/// A button. `fault` returns the fault for the fields' values.
+struct FaultButton {
     key: &'static str,
     name: TextKey,
-    what: TextKey,
-    make: fn(Settings) -> Option<RequestedFault>,
+    description: TextKey,
+    fault: fn(Settings) -> Option<RequestedFault>,
 }
 
-fn offers() -> [Offer; 8] {
-    let offer = |key, name: TextKey, what: TextKey, make| Offer { key, name, what, make };
+fn fault_buttons() -> [FaultButton; 8] {
+    let button = |key, name: TextKey, description: TextKey, fault| FaultButton {
+        key,
+        name,
+        description,
+        fault,
+    };
     [
-        offer("cut", text_key!(inspector.cut), text_key!(inspector.cut_text), |_| {
+        button("cut", text_key!(inspector.cut), text_key!(inspector.cut_text), |_| {
             Some(RequestedFault::Server(Fault::Cut))
         }),
-        offer(
+        button(
             "block_websocket",
             text_key!(inspector.block_websocket),
             text_key!(inspector.block_websocket_text),
             |settings| block(settings, false),
         ),
-        offer(
+        button(
             "block_sse",
             text_key!(inspector.block_sse),
             text_key!(inspector.block_sse_text),
             |settings| block(settings, true),
         ),
-        offer(
+        button(
             "unblock",
             text_key!(inspector.unblock),
             text_key!(inspector.unblock_text),
             |_| Some(RequestedFault::Server(Fault::Unblock)),
         ),
-        offer(
+        button(
             "offline",
             text_key!(inspector.offline),
             text_key!(inspector.offline_text),
             |settings| settings.for_ms().map(RequestedFault::Offline),
         ),
-        offer(
+        button(
             "delay",
             text_key!(inspector.delay),
             text_key!(inspector.delay_text),
@@ -175,7 +184,7 @@ fn offers() -> [Offer; 8] {
                 Some(RequestedFault::Server(Fault::Delay { by_ms, for_ms }))
             },
         ),
-        offer(
+        button(
             "slow",
             text_key!(inspector.slow),
             text_key!(inspector.slow_text),
@@ -184,7 +193,7 @@ fn offers() -> [Offer; 8] {
                 Some(RequestedFault::Server(Fault::Slow { for_ms }))
             },
         ),
-        offer(
+        button(
             "drain",
             text_key!(inspector.drain),
             text_key!(inspector.drain_text),
@@ -203,17 +212,17 @@ fn block(settings: Settings, sse: bool) -> Option<RequestedFault> {
 }
 
 #[component]
-fn Offers(inspection: Inspection, settings: Settings, report: RwSignal<Option<FaultReport>>) -> impl IntoView {
-    let list = offers().map(|offer| {
+fn FaultButtons(inspection: Inspection, settings: Settings, report: RwSignal<Option<FaultReport>>) -> impl IntoView {
+    let list = fault_buttons().map(|button| {
         let inspection = inspection.clone();
-        // What the page does to itself needs nobody's leave.
-        let own = offer.key == "offline";
-        let off = move || !own && report.get().is_some_and(|report| !report.on);
+        // Going offline is local to the page, so the server need not allow it.
+        let local = button.key == "offline";
+        let off = move || !local && report.get().is_some_and(|report| !report.on);
         let act = move |_| {
             let inspection = inspection.clone();
-            let made = (offer.make)(settings);
-            settings.wrong.set(made.is_none());
-            match made {
+            let fault = (button.fault)(settings);
+            settings.invalid.set(fault.is_none());
+            match fault {
                 None => {}
                 Some(RequestedFault::Offline(for_ms)) => inspection.go_offline(for_ms),
                 Some(RequestedFault::Server(fault)) => spawn_local(async move {
@@ -225,53 +234,53 @@ fn Offers(inspection: Inspection, settings: Settings, report: RwSignal<Option<Fa
         };
         view! {
             <li>
-                <button type="button" class="button small" data-fault=offer.key disabled=off on:click=act>{translate(offer.name)}</button>
-                <p class="hint">{translate(offer.what)}</p>
+                <button type="button" class="button small" data-fault=button.key disabled=off on:click=act>{translate(button.name)}</button>
+                <p class="hint">{translate(button.description)}</p>
             </li>
         }
     });
     view! { <ul class="inspector-offers">{list.into_iter().collect_view()}</ul> }
 }
 
-/// What is in force, and whether the operator allows anything.
+/// The active faults, or a note that the operator does not allow any.
 #[component]
-fn Standing(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
+fn ActiveFaults(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
     let i18n = use_i18n();
     let line = optional_text(move || {
         let report = report.get()?;
         let locale = i18n.get_locale();
         if !report.on {
-            let words: TextKey = text_key!(inspector.faults_off);
-            return Some(words(locale).to_owned());
+            let key: TextKey = text_key!(inspector.faults_off);
+            return Some(key(locale).to_owned());
         }
-        let forces: [(TextKey, u64); 4] = [
+        let faults: [(TextKey, u64); 4] = [
             (text_key!(inspector.force_websocket), report.websocket_blocked_ms),
             (text_key!(inspector.force_sse), report.sse_blocked_ms),
             (text_key!(inspector.force_delay), report.delay_ms),
             (text_key!(inspector.force_slow), report.slow_ms),
         ];
-        let said: Vec<_> = forces
+        let active: Vec<_> = faults
             .iter()
             .filter(|(_, left)| *left > 0)
-            .map(|(words, left)| fill(words(locale), &[("seconds", &left.div_ceil(1000).to_string())]))
+            .map(|(key, left)| fill(key(locale), &[("seconds", &left.div_ceil(1000).to_string())]))
             .collect();
-        (!said.is_empty()).then(|| said.join(" · "))
+        (!active.is_empty()).then(|| active.join(" · "))
     });
     view! { <p class="inspector-standing" role="status">{line}</p> }
 }
 
 #[component]
-fn Timeline(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+fn Timeline(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let i18n = use_i18n();
     let body = dynamic_view(move || {
-        fresh.track();
-        let chapters = inspection
+        version.track();
+        let periods = inspection
             .trace()
-            .with(|trace| chapters(&trace.events, trace.audit.counts()));
-        let shown = chapters.into_iter().take(CHAPTERS);
+            .with(|trace| fault_periods(&trace.events, trace.audit.counts()));
+        let shown = periods.into_iter().take(PERIODS);
         Some(
             shown
-                .map(|told| chapter(i18n.get_locale(), &told))
+                .map(|period| period_view(i18n.get_locale(), &period))
                 .collect_view()
                 .into_any(),
         )
@@ -284,29 +293,33 @@ fn Timeline(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     }
 }
 
-fn chapter(locale: Locale, chapter: &Chapter) -> AnyView {
-    let key = chapter.fault.map_or("begin", fault_key);
-    let name = fault_name(chapter.fault)(locale);
-    let refused = chapter.refused.map(|status| refusal(locale, status));
+fn period_view(locale: Locale, period: &FaultPeriod) -> AnyView {
+    let fault = period.fault.map_or("begin", fault_key);
+    let name = fault_name(period.fault)(locale);
+    let refused = period.refused.map(|status| refusal(locale, status));
     let step = |step: &Step| {
         let after = ["+", &format::millis(locale, step.after)].concat();
-        view! { <li><span class="number">{after}</span> <span>{step_words(locale, &step.what)}</span></li> }
+        view! { <li><span class="number">{after}</span> <span>{event_text(locale, &step.kind)}</span></li> }
     };
-    let told = {
-        let words: TextKey = text_key!(inspector.chapter_told);
-        let [events, gaps, duplicates] =
-            [chapter.told.events, chapter.told.gaps, chapter.told.duplicates].map(format::grouped);
+    let delivered = {
+        let key: TextKey = text_key!(inspector.chapter_told);
+        let [events, gaps, duplicates] = [
+            period.delivered.events,
+            period.delivered.gaps,
+            period.delivered.duplicates,
+        ]
+        .map(format::grouped);
         fill(
-            words(locale),
+            key(locale),
             &[("events", &events), ("gaps", &gaps), ("duplicates", &duplicates)],
         )
     };
     view! {
-        <article class="inspector-chapter" data-chapter=key data-whole=chapter.told.is_whole().to_string()>
+        <article class="inspector-chapter" data-chapter=fault data-whole=period.delivered.is_whole().to_string()>
             <h4>{name}</h4>
             <p class="problem">{refused}</p>
-            <ol>{chapter.steps.iter().map(step).collect_view()}</ol>
-            <p class="told">{told}</p>
+            <ol>{period.steps.iter().map(step).collect_view()}</ol>
+            <p class="told">{delivered}</p>
         </article>
     }
     .into_any()

@@ -1,11 +1,11 @@
-//! The newest frames in both directions, and the chosen one in full: its content as JSON, its bytes, and its header bit by bit.
+//! The newest frames in both directions, and the selected one in full: its content as JSON, its bytes, and its header bit by bit.
 
 use leptos::prelude::*;
 
 use super::{
-    drawer::Fresh,
-    reading::{self, Part},
-    words::part_words,
+    drawer::TraceVersion,
+    frame_text::{self, HeaderPart},
+    texts::header_part_text,
 };
 use crate::{
     i18n::*,
@@ -17,19 +17,19 @@ use crate::{
 };
 use duplex_leptos::trace::{Frame, Inspection, Payload};
 
-/// Rows in the document.
+/// Maximum rows in the document.
 const ROWS: usize = 80;
-/// Bytes of a content that are shown.
-const SHOWN: usize = 1024;
-/// Characters of a content as JSON that are shown; the export has all of it.
-const SHOWN_JSON: usize = 8 * 1024;
+/// Maximum bytes in the hex dump.
+const DUMP_BYTES: usize = 1024;
+/// Maximum bytes of JSON on the page; the export has all of it.
+const JSON_BYTES: usize = 8 * 1024;
 
 #[component]
-pub fn Frames(inspection: Inspection, fresh: Fresh) -> impl IntoView {
-    let chosen = RwSignal::new(None::<u64>);
+pub fn Frames(inspection: Inspection, version: TraceVersion) -> impl IntoView {
+    let selected = RwSignal::new(None::<u64>);
     let shared = inspection.trace();
     let numbers = Memo::new(move |_| {
-        fresh.track();
+        version.track();
         shared.with(|trace| {
             trace
                 .frames
@@ -42,14 +42,14 @@ pub fn Frames(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     });
     let rows = {
         let inspection = inspection.clone();
-        move |number| row(&inspection, number, chosen)
+        move |number| row(&inspection, number, selected)
     };
     let empty = dynamic_view(move || {
         let empty = numbers.with(Vec::is_empty);
         empty.then(|| view! { <p class="hint">{t!(inspector.no_frames)}</p> }.into_any())
     });
     let detail = dynamic_view(move || {
-        let number = chosen.get()?;
+        let number = selected.get()?;
         let frame = frame(&inspection, number)?;
         Some(detail(&inspection, &frame))
     });
@@ -68,14 +68,14 @@ fn frame(inspection: &Inspection, number: u64) -> Option<Frame> {
         .with(|trace| trace.frames.iter().find(|frame| frame.number == number).cloned())
 }
 
-fn row(inspection: &Inspection, number: u64, chosen: RwSignal<Option<u64>>) -> AnyView {
+fn row(inspection: &Inspection, number: u64, selected: RwSignal<Option<u64>>) -> AnyView {
     let Some(frame) = frame(inspection, number) else {
         return ().into_any();
     };
-    let pressed = dynamic_text(move || (chosen.get() == Some(number)).to_string());
+    let pressed = dynamic_text(move || (selected.get() == Some(number)).to_string());
     let direction = if frame.sent { "sent" } else { "received" };
     let arrow = if frame.sent { "↑" } else { "↓" };
-    let way = if frame.sent {
+    let direction_name = if frame.sent {
         t!(inspector.sent).into_any()
     } else {
         t!(inspector.received).into_any()
@@ -84,16 +84,17 @@ fn row(inspection: &Inspection, number: u64, chosen: RwSignal<Option<u64>>) -> A
     let sizes = [
         &format::bytes(frame.size as u64),
         " / ",
-        &format::bytes(reading::wire_size(&frame)),
+        &format::bytes(frame_text::wire_size(&frame)),
     ]
     .concat();
-    let choose = move |_| chosen.update(|chosen| *chosen = if *chosen == Some(number) { None } else { Some(number) });
+    let select =
+        move |_| selected.update(|selected| *selected = if *selected == Some(number) { None } else { Some(number) });
     view! {
         <li>
-            <button type="button" data-direction=direction aria-pressed=pressed on:click=choose>
+            <button type="button" data-direction=direction aria-pressed=pressed on:click=select>
                 <span class="arrow" aria-hidden="true">{arrow}</span>
-                <span class="hidden">{way}</span>
-                <span class="name">{reading::name(inspection, &frame)}</span>
+                <span class="hidden">{direction_name}</span>
+                <span class="name">{frame_text::name(inspection, &frame)}</span>
                 <span class="number">{sizes}</span>
                 <span class="number">{format::millis(locale, frame.at)}</span>
             </button>
@@ -103,9 +104,9 @@ fn row(inspection: &Inspection, number: u64, chosen: RwSignal<Option<u64>>) -> A
 }
 
 fn detail(inspection: &Inspection, frame: &Frame) -> AnyView {
-    let mut json = reading::json(inspection, frame);
-    if json.len() > SHOWN_JSON {
-        json.truncate(json.floor_char_boundary(SHOWN_JSON));
+    let mut json = frame_text::json(inspection, frame);
+    if json.len() > JSON_BYTES {
+        json.truncate(json.floor_char_boundary(JSON_BYTES));
         json.push('…');
     }
     let bytes = match &frame.content {
@@ -113,17 +114,17 @@ fn detail(inspection: &Inspection, frame: &Frame) -> AnyView {
         Some(Payload::Binary(bytes)) => bytes,
         None => &[],
     };
-    let header = reading::header(frame);
-    let anatomy = (!header.is_empty()).then(|| {
-        let line = |(part, digits): (Part, String)| view! { <div><dt class="mono">{digits}</dt><dd>{translate(part_words(part))}</dd></div> };
+    let header = frame_text::header(frame);
+    let header_list = (!header.is_empty()).then(|| {
+        let line = |(part, digits): (HeaderPart, String)| view! { <div><dt class="mono">{digits}</dt><dd>{translate(header_part_text(part))}</dd></div> };
         view! { <h3>{t!(inspector.header)}</h3><dl class="inspector-header">{header.into_iter().map(line).collect_view()}</dl> }
     });
     view! {
-        <h3>{reading::name(inspection, frame)}</h3>
+        <h3>{frame_text::name(inspection, frame)}</h3>
         <pre tabindex="0" data-fact="json">{json}</pre>
-        {anatomy}
+        {header_list}
         <h3>{t!(inspector.payload)}</h3>
-        <pre tabindex="0" data-fact="bytes">{hex_dump(bytes, SHOWN)}</pre>
+        <pre tabindex="0" data-fact="bytes">{hex_dump(bytes, DUMP_BYTES)}</pre>
     }
     .into_any()
 }

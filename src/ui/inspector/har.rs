@@ -1,4 +1,4 @@
-//! HAR 1.2 as types, with Chrome's extension for WebSocket messages. <http://www.softwareishard.com/blog/har-12-spec/> Pure.
+//! Types of HAR 1.2, with Chrome's extension for WebSocket messages. <http://www.softwareishard.com/blog/har-12-spec/> Pure.
 
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ pub struct Header<'a> {
     pub value: &'a str,
 }
 
-/// Nothing is known of it.
+/// Always empty.
 #[derive(Serialize)]
 pub struct Cache {}
 
@@ -113,11 +113,11 @@ pub struct Message {
     pub data: String,
 }
 
-/// Where a size is not known.
+/// The value of an unknown size.
 const UNKNOWN: i64 = -1;
 
 impl<'a> Har<'a> {
-    pub fn of(entries: Vec<Entry<'a>>) -> Self {
+    pub fn new(entries: Vec<Entry<'a>>) -> Self {
         let creator = Creator {
             name: "Duplex",
             version: env!("CARGO_PKG_VERSION"),
@@ -134,7 +134,7 @@ impl<'a> Har<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Without headers, and without the key to the server's record in `url`.
+    /// A request without headers. Removes the trace id, the key to the server's record, from `url`.
     pub fn new(method: &'a str, url: &str, version: &'a str) -> Self {
         Self {
             method,
@@ -151,8 +151,8 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// Without headers.
-    pub fn new(status: u16, version: &'a str, text: String, kind: &'static str) -> Self {
+    /// A response without headers.
+    pub fn new(status: u16, version: &'a str, text: String, mime_type: &'static str) -> Self {
         Self {
             status,
             status_text: "",
@@ -161,7 +161,7 @@ impl<'a> Response<'a> {
             cookies: [],
             content: Content {
                 size: text.len(),
-                mime_type: kind,
+                mime_type,
                 text,
             },
             redirect_url: "",

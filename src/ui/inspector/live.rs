@@ -1,11 +1,11 @@
-//! The session now: whether anything was lost, by which way it runs, what it reads and what waits; and all of it as a file.
+//! The live panel: lost and duplicate events, the session's state, its subscriptions and its queue; and their download as a file.
 
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
-    drawer::Fresh,
-    export, reading,
-    words::{phase, status, transport},
+    drawer::TraceVersion,
+    export, frame_text,
+    texts::{phase, status, transport},
 };
 use crate::{
     i18n::*,
@@ -22,22 +22,22 @@ use duplex_leptos::{
 };
 use duplex_protocol::handshake::Handshake;
 
-/// Round trips that the chart has room for.
-const CHART: usize = 60;
-/// Handshakes that an export asks the server for.
-const HANDSHAKES: usize = 16;
+/// The capacity of the round-trip chart.
+const CHART_CAPACITY: usize = 60;
+/// Maximum handshakes that an export fetches from the server.
+const MAX_HANDSHAKES: usize = 16;
 
 #[component]
-pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+pub fn Live(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let (shared, i18n) = (inspection.trace(), use_i18n());
     let trips = {
         let shared = shared.clone();
         Signal::derive(move || {
-            fresh.track();
+            version.track();
             shared.with(|trace| trace.round_trips.iter().copied().collect::<Vec<_>>())
         })
     };
-    let trips_words = dynamic_text(move || {
+    let newest_trip = dynamic_text(move || {
         trips.with(|trips| {
             trips
                 .last()
@@ -45,55 +45,56 @@ pub fn Live(inspection: Inspection, fresh: Fresh) -> impl IntoView {
         })
     });
     view! {
-        <Loss inspection=inspection.clone() fresh/>
-        <Session inspection=inspection.clone() fresh/>
+        <DeliveryCheck inspection=inspection.clone() version/>
+        <Session inspection=inspection.clone() version/>
         <section class="inspector-part" aria-labelledby="inspector-trips">
             <h3 id="inspector-trips">{t!(inspector.round_trips)}</h3>
-            <LineChart values=trips capacity=CHART label=trips_words/>
+            <LineChart values=trips capacity=CHART_CAPACITY label=newest_trip/>
         </section>
-        <Subscriptions inspection=inspection.clone() fresh/>
-        <Queue inspection=inspection.clone() fresh/>
-        <Files inspection/>
+        <Subscriptions inspection=inspection.clone() version/>
+        <Queue inspection=inspection.clone() version/>
+        <Downloads inspection/>
     }
 }
 
-/// A figure that follows the diary.
-fn figure(
+/// A text that follows the trace.
+fn trace_text(
     inspection: &Inspection,
-    fresh: Fresh,
-    of: impl Fn(&SessionTrace) -> String + Send + Sync + 'static,
+    version: TraceVersion,
+    text: impl Fn(&SessionTrace) -> String + Send + Sync + 'static,
 ) -> Signal<String> {
     let shared = inspection.trace();
     dynamic_text(move || {
-        fresh.track();
-        shared.with(&of)
+        version.track();
+        shared.with(&text)
     })
 }
 
 #[component]
-fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+fn DeliveryCheck(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let i18n = use_i18n();
-    let count = |of: fn(&SessionTrace) -> u64| figure(&inspection, fresh, move |trace| format::grouped(of(trace)));
-    let whole = {
+    let count =
+        |of: fn(&SessionTrace) -> u64| trace_text(&inspection, version, move |trace| format::grouped(of(trace)));
+    let complete = {
         let shared = inspection.trace();
         Memo::new(move |_| {
-            fresh.track();
+            version.track();
             shared.with(|trace| trace.audit.counts()).is_whole()
         })
     };
     let verdict = dynamic_text(move || {
-        let words: TextKey = if whole.get() {
+        let key: TextKey = if complete.get() {
             text_key!(inspector.nothing_lost)
         } else {
             text_key!(inspector.something_lost)
         };
-        words(i18n.get_locale()).to_owned()
+        key(i18n.get_locale()).to_owned()
     });
     let events = count(|trace| trace.audit.counts().events);
     let gaps = count(|trace| trace.audit.counts().gaps);
     let duplicates = count(|trace| trace.audit.counts().duplicates);
     view! {
-        <section class="inspector-loss" data-whole=dynamic_text(move || whole.get().to_string()) aria-labelledby="inspector-loss">
+        <section class="inspector-loss" data-whole=dynamic_text(move || complete.get().to_string()) aria-labelledby="inspector-loss">
             <h3 id="inspector-loss">{verdict}</h3>
             <dl>
                 {labeled_value(text_key!(inspector.events), "events", events)}
@@ -106,16 +107,17 @@ fn Loss(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 }
 
 #[component]
-fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+fn Session(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let i18n = use_i18n();
-    let link = use_session_status();
-    let way = dynamic_text(move || {
-        link.get()
+    let session_status = use_session_status();
+    let transport_name = dynamic_text(move || {
+        session_status
+            .get()
             .transport
-            .map_or_else(|| "–".to_owned(), |way| transport(way).to_owned())
+            .map_or_else(|| "–".to_owned(), |used| transport(used).to_owned())
     });
-    let state = dynamic_text(move || phase(link.get().phase)(i18n.get_locale()).to_owned());
-    let count = |of: fn(&SessionTrace) -> String| figure(&inspection, fresh, of);
+    let state = dynamic_text(move || phase(session_status.get().phase)(i18n.get_locale()).to_owned());
+    let count = |of: fn(&SessionTrace) -> String| trace_text(&inspection, version, of);
     let both = |frames: u64, bytes: u64| [&format::grouped(frames), " · ", &format::bytes(bytes)].concat();
     let session = count(|trace| {
         trace
@@ -123,18 +125,18 @@ fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
             .as_ref()
             .map_or_else(|| "–".to_owned(), |session| session.0.clone())
     });
-    let trace = count(|trace| super::how::newest_trace(trace).unwrap_or_else(|| "–".to_owned()));
-    let received = figure(&inspection, fresh, move |trace| {
+    let trace = count(|trace| super::explanation::newest_trace(trace).unwrap_or_else(|| "–".to_owned()));
+    let received = trace_text(&inspection, version, move |trace| {
         both(trace.counters.frames_in, trace.counters.bytes_in)
     });
-    let sent = figure(&inspection, fresh, move |trace| {
+    let sent = trace_text(&inspection, version, move |trace| {
         both(trace.counters.frames_out, trace.counters.bytes_out)
     });
-    let lines = count(|trace| format::grouped(trace.counters.connections));
+    let connections = count(|trace| format::grouped(trace.counters.connections));
     let lost = count(|trace| format::grouped(trace.counters.lost));
     let resumed = count(|trace| format::grouped(trace.counters.resumed));
     let replayed = count(|trace| format::grouped(trace.counters.replayed));
-    let trip = figure(&inspection, fresh, move |trace| {
+    let trip = trace_text(&inspection, version, move |trace| {
         trace
             .round_trips
             .back()
@@ -144,13 +146,13 @@ fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
         <section class="inspector-part" aria-labelledby="inspector-session">
             <h3 id="inspector-session">{t!(inspector.session)}</h3>
             <dl class="facts">
-                {labeled_value(text_key!(inspector.transport), "transport", way)}
+                {labeled_value(text_key!(inspector.transport), "transport", transport_name)}
                 {labeled_value(text_key!(inspector.phase), "phase", state)}
                 {labeled_value(text_key!(inspector.session_id), "session", session)}
                 {labeled_value(text_key!(inspector.trace), "trace", trace)}
                 {labeled_value(text_key!(inspector.received), "received", received)}
                 {labeled_value(text_key!(inspector.sent), "sent", sent)}
-                {labeled_value(text_key!(inspector.lines), "lines", lines)}
+                {labeled_value(text_key!(inspector.lines), "lines", connections)}
                 {labeled_value(text_key!(inspector.lost), "lost", lost)}
                 {labeled_value(text_key!(inspector.resumed), "resumed", resumed)}
                 {labeled_value(text_key!(inspector.replayed), "replayed", replayed)}
@@ -161,35 +163,35 @@ fn Session(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 }
 
 #[component]
-fn Subscriptions(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+fn Subscriptions(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let i18n = use_i18n();
     let rows = dynamic_view(move || {
-        fresh.track();
+        version.track();
         let heads = inspection.trace().with(|trace| trace.heads.clone());
-        let known = inspection.subscriptions();
-        if known.is_empty() {
+        let subscriptions = inspection.subscriptions();
+        if subscriptions.is_empty() {
             return Some(view! { <p class="hint">{t!(inspector.no_topics)}</p> }.into_any());
         }
-        let row = |read: SubscriptionInfo| {
+        let row = |subscription: SubscriptionInfo| {
             let head = heads
                 .iter()
-                .find(|(topic, _)| *topic == read.topic)
+                .find(|(topic, _)| *topic == subscription.topic)
                 .map(|(_, seq)| *seq);
             let lag = head
-                .zip(read.cursor)
+                .zip(subscription.cursor)
                 .map(|(head, cursor)| head.saturating_sub(cursor.seq));
             let number = |number: Option<u64>| number.map_or_else(|| "–".to_owned(), format::grouped);
             view! {
-                <tr data-topic=read.topic.to_string()>
-                    <th scope="row">{read.topic.to_string()}</th>
-                    <td class="number" data-fact="cursor">{number(read.cursor.map(|cursor| cursor.seq))}</td>
+                <tr data-topic=subscription.topic.to_string()>
+                    <th scope="row">{subscription.topic.to_string()}</th>
+                    <td class="number" data-fact="cursor">{number(subscription.cursor.map(|cursor| cursor.seq))}</td>
                     <td class="number" data-fact="head">{number(head)}</td>
                     <td class="number" data-fact="lag">{number(lag)}</td>
-                    <td data-fact="status">{status(read.status)(i18n.get_locale())}</td>
+                    <td data-fact="status">{status(subscription.status)(i18n.get_locale())}</td>
                 </tr>
             }
         };
-        let rows = known.into_iter().map(row).collect_view();
+        let rows = subscriptions.into_iter().map(row).collect_view();
         Some(
             view! {
                 <table>
@@ -217,18 +219,18 @@ fn Subscriptions(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 }
 
 #[component]
-fn Queue(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+fn Queue(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let rows = dynamic_view(move || {
-        fresh.track();
-        let waiting = inspection.queue();
-        if waiting.is_empty() {
+        version.track();
+        let queue = inspection.queue();
+        if queue.is_empty() {
             return Some(view! { <p class="hint">{t!(inspector.queue_empty)}</p> }.into_any());
         }
         let row = |command: duplex_leptos::trace::QueuedCommand| {
             let tries = ["×", &command.attempts.to_string()].concat();
             view! { <li><span>{command.topic.to_string()}</span> <span class="mono">{command.id.as_str().to_owned()}</span> <span>{tries}</span></li> }
         };
-        let rows = waiting.into_iter().map(row).collect_view();
+        let rows = queue.into_iter().map(row).collect_view();
         Some(view! { <ol class="inspector-queue">{rows}</ol> }.into_any())
     });
     view! {
@@ -240,22 +242,22 @@ fn Queue(inspection: Inspection, fresh: Fresh) -> impl IntoView {
 }
 
 #[component]
-fn Files(inspection: Inspection) -> impl IntoView {
-    let other = inspection.clone();
+fn Downloads(inspection: Inspection) -> impl IntoView {
+    let har_inspection = inspection.clone();
     let save_json = move |_| {
         let file = inspection.trace().with(|trace| {
-            let read = |frame: &_| reading::json(&inspection, frame);
-            export::session(trace, &place(), read).to_string()
+            let read = |frame: &_| frame_text::json(&inspection, frame);
+            export::session(trace, &page_origin(), read).to_string()
         });
         let _ = download("duplex-session.json", "application/json", &file);
     };
     let save_har = move |_| {
-        let inspection = other.clone();
+        let inspection = har_inspection.clone();
         spawn_local(async move {
-            let handshakes = known_handshakes(&inspection).await;
+            let handshakes = fetch_handshakes(&inspection).await;
             let file = inspection
                 .trace()
-                .with(|trace| export::har(trace, &place(), &handshakes).to_string());
+                .with(|trace| export::har(trace, &page_origin(), &handshakes).to_string());
             let _ = download("duplex-session.har", "application/json", &file);
         });
     };
@@ -267,21 +269,21 @@ fn Files(inspection: Inspection) -> impl IntoView {
     }
 }
 
-fn place() -> export::Place {
+fn page_origin() -> export::PageOrigin {
     let origin = window().location().origin().unwrap_or_default();
     let epoch = js_sys::Date::now() - duplex_leptos::trace::now();
-    export::Place { origin, epoch }
+    export::PageOrigin { origin, epoch }
 }
 
-/// Of the newest WebSockets.
-async fn known_handshakes(inspection: &Inspection) -> Vec<(String, Handshake)> {
+/// Fetches the handshakes of the newest WebSockets, by trace id.
+async fn fetch_handshakes(inspection: &Inspection) -> Vec<(String, Handshake)> {
     let traces: Vec<String> = inspection.trace().with(|trace| {
         let events = trace.events.iter().rev();
         let traces = events.filter_map(|event| match &event.kind {
             EventKind::Opening { trace, .. } => trace.clone(),
             _ => None,
         });
-        traces.take(HANDSHAKES).collect()
+        traces.take(MAX_HANDSHAKES).collect()
     });
     let mut found = Vec::new();
     for trace in traces {

@@ -1,16 +1,16 @@
-//! The inspector: a drawer on every page with the tab's session as it happens, faults to try on it, and how it all works. What
-//! every page loads of it is a button; the drawer comes when it is first opened.
+//! The inspector: a drawer on every page with the tab's session, faults to inject into it, and an explanation of its handshake. A
+//! page loads only the button; the drawer is loaded when it is first opened.
 
 mod drawer;
+mod explanation;
 mod export;
 mod faults;
+mod frame_text;
 mod frames;
 mod har;
-mod how;
 mod live;
-mod reading;
-mod story;
-mod words;
+mod texts;
+mod timeline;
 
 use leptos::{ev, html, prelude::*, task::spawn_local, wasm_split::wasm_split};
 use web_sys::KeyboardEvent;
@@ -20,35 +20,35 @@ use super::lazy::LazySlot;
 use super::text::{dynamic_text, t};
 use duplex_leptos::trace::{Inspection, use_inspection};
 
-/// With Alt, wherever the page has the focus: the key by its place, since Alt makes another letter of it on some keyboards.
+/// Pressed with Alt, anywhere on the page. The physical key, because Alt changes the character on some keyboards.
 const SHORTCUT: &str = "KeyI";
 
-/// The drawer, open or not; stays as it is while the visitor goes from page to page.
+/// The drawer's state, which navigation between pages keeps.
 #[derive(Clone)]
 pub struct Inspector {
     open: RwSignal<bool>,
     button: NodeRef<html::Button>,
     inspection: Inspection,
-    /// The drawer was asked for.
-    wanted: StoredValue<bool>,
+    /// The drawer has been requested.
+    requested: StoredValue<bool>,
     slot: LazySlot,
 }
 
 impl Inspector {
-    /// On the page of the component that calls it.
-    pub fn here() -> Self {
+    /// The inspector of the calling component's page.
+    pub fn new() -> Self {
         let inspector = Self {
             open: RwSignal::new(false),
             button: NodeRef::new(),
             inspection: use_inspection(),
-            wanted: StoredValue::new(false),
+            requested: StoredValue::new(false),
             slot: LazySlot::default(),
         };
         let this = inspector.clone();
         let owner = Owner::current();
         Effect::new(move |_| {
-            if this.open.get() && !this.wanted.get_value() {
-                this.wanted.set_value(true);
+            if this.open.get() && !this.requested.get_value() {
+                this.requested.set_value(true);
                 this.load(owner.clone());
             }
         });
@@ -74,7 +74,7 @@ impl Inspector {
         });
     }
 
-    /// What opens it.
+    /// The button that opens the drawer.
     pub fn button(&self) -> impl IntoView + use<> {
         let open = self.open;
         view! {
@@ -93,13 +93,13 @@ impl Inspector {
         }
     }
 
-    /// Where it appears.
+    /// The drawer; empty until it is loaded.
     pub fn drawer(&self) -> impl IntoView + use<> {
         self.slot.view()
     }
 }
 
-/// The drawer belongs to `owner`, which lives as long as the page.
+/// The drawer under `owner`, which lives as long as the page.
 #[wasm_split(lab, wasm_split_path = leptos::wasm_split)]
 fn drawer(owner: Owner, inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html::Button>) -> AnyView {
     owner.with(|| drawer::drawer(inspection, open, button))

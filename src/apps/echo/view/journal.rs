@@ -60,7 +60,7 @@ pub fn JournalTable(echo: EchoState) -> impl IntoView {
                     id_at=move |index| journal.with_value(|journal| journal.row(index)).map(|entry| entry.id)
                     cells
                     version=echo.changed
-                    chosen=selected
+                    selected
                 />
                 <p class="hint">{empty}</p>
             </div>

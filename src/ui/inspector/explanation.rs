@@ -1,10 +1,10 @@
-//! How it works, shown on this session: its handshake with every header explained, and the close codes that were seen.
+//! The explanation panel: this session's handshake with every header explained, and the close codes seen so far.
 
 use std::collections::BTreeSet;
 
 use leptos::{prelude::*, task::spawn_local};
 
-use super::{drawer::Fresh, words::header_words};
+use super::{drawer::TraceVersion, texts::header_text};
 use crate::{
     i18n::*,
     ui::{
@@ -16,7 +16,7 @@ use crate::{
 use duplex_leptos::trace::{EventKind, Inspection, SessionTrace};
 use duplex_protocol::{code, handshake::Handshake};
 
-/// By which the server knows the newest WebSocket of the session.
+/// The trace id of the session's newest WebSocket.
 pub fn newest_trace(trace: &SessionTrace) -> Option<String> {
     trace.events.iter().rev().find_map(|event| match &event.kind {
         EventKind::Opening { trace, .. } => trace.clone(),
@@ -25,15 +25,15 @@ pub fn newest_trace(trace: &SessionTrace) -> Option<String> {
 }
 
 #[component]
-pub fn How(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+pub fn Explanation(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let handshake = RwSignal::new(None::<Handshake>);
-    follow(&inspection, fresh, handshake);
+    follow(&inspection, version, handshake);
     let record = dynamic_view(move || {
         Some(match handshake.get() {
             None => view! { <p class="hint">{t!(inspector.no_handshake)}</p> }.into_any(),
             Some(handshake) => {
-                let explained = explained(&handshake);
-                view! { <HandshakeRecord handshake/><h4>{t!(inspector.headers)}</h4>{explained} }.into_any()
+                let headers = explained_headers(&handshake);
+                view! { <HandshakeRecord handshake/><h4>{t!(inspector.headers)}</h4>{headers} }.into_any()
             }
         })
     });
@@ -43,7 +43,7 @@ pub fn How(inspection: Inspection, fresh: Fresh) -> impl IntoView {
             <p class="hint">{t!(inspector.handshake_text)}</p>
             {record}
         </section>
-        <Codes inspection fresh/>
+        <Codes inspection version/>
         <section class="inspector-part" aria-labelledby="inspector-resume">
             <h3 id="inspector-resume">{t!(inspector.resume)}</h3>
             <ol class="steps">
@@ -56,22 +56,22 @@ pub fn How(inspection: Inspection, fresh: Fresh) -> impl IntoView {
     }
 }
 
-/// The server's record of the newest WebSocket, asked for again when a line opens or ends.
-fn follow(inspection: &Inspection, fresh: Fresh, handshake: RwSignal<Option<Handshake>>) {
-    let asked = Memo::new({
+/// Fetches the server's record of the newest WebSocket, and again after each event of the session.
+fn follow(inspection: &Inspection, version: TraceVersion, handshake: RwSignal<Option<Handshake>>) {
+    let newest = Memo::new({
         let shared = inspection.trace();
         move |_| {
-            fresh.track();
+            version.track();
             shared.with(|trace| (newest_trace(trace), trace.events.back().map(|event| event.number)))
         }
     });
     Effect::new(move |_| {
-        let Some(trace) = asked.get().0 else { return };
+        let Some(trace) = newest.get().0 else { return };
         spawn_local(async move {
             if let Ok(found) = fetch(&trace).await
-                && asked
+                && newest
                     .try_get_untracked()
-                    .is_some_and(|(newest, _)| newest == Some(trace))
+                    .is_some_and(|(current, _)| current == Some(trace))
             {
                 handshake.try_set(Some(found));
             }
@@ -79,8 +79,8 @@ fn follow(inspection: &Inspection, fresh: Fresh, handshake: RwSignal<Option<Hand
     });
 }
 
-/// Those of its headers of which there is something to say.
-fn explained(handshake: &Handshake) -> AnyView {
+/// The handshake's headers that have an explanation.
+fn explained_headers(handshake: &Handshake) -> AnyView {
     let names: BTreeSet<&str> = handshake
         .request
         .iter()
@@ -88,18 +88,18 @@ fn explained(handshake: &Handshake) -> AnyView {
         .map(|(name, _)| name.as_str())
         .collect();
     let lines = names.into_iter().filter_map(|name| {
-        let words = header_words(name)?;
-        Some(view! { <div><dt class="mono">{name.to_owned()}</dt><dd>{translate(words)}</dd></div> })
+        let key = header_text(name)?;
+        Some(view! { <div><dt class="mono">{name.to_owned()}</dt><dd>{translate(key)}</dd></div> })
     });
     view! { <dl class="inspector-header">{lines.collect_view()}</dl> }.into_any()
 }
 
 #[component]
-fn Codes(inspection: Inspection, fresh: Fresh) -> impl IntoView {
+fn Codes(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let i18n = use_i18n();
     let shared = inspection.trace();
     let codes = Memo::new(move |_| {
-        fresh.track();
+        version.track();
         shared.with(|trace| {
             let codes = trace.events.iter().filter_map(|event| match event.kind {
                 EventKind::Closed { code, .. } => Some(code),

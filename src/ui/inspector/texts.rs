@@ -1,6 +1,6 @@
-//! States, faults, steps and headers in the visitor's language.
+//! Texts for states, faults, events and headers.
 
-use super::reading::Part;
+use super::frame_text::HeaderPart;
 use crate::{
     i18n::*,
     ui::{
@@ -15,7 +15,7 @@ use duplex_leptos::{
 };
 use duplex_protocol::{code, fault::Fault};
 
-/// The same in every language.
+/// The transport's name, the same in every language.
 pub const fn transport(transport: Transport) -> &'static str {
     match transport {
         Transport::WebSocket => "WebSocket",
@@ -62,31 +62,31 @@ pub fn fault_name(fault: Option<RequestedFault>) -> TextKey {
     }
 }
 
-/// Why a fault was not made.
+/// The reason why the server refused a fault.
 pub fn refusal(locale: Locale, status: u16) -> String {
-    let words: TextKey = match status {
+    let key: TextKey = match status {
         403 => text_key!(inspector.refused_foreign),
         404 => text_key!(inspector.refused_unknown),
         0 => text_key!(inspector.refused_away),
         _ => text_key!(inspector.refused_other),
     };
-    fill(words(locale), &[("status", &status.to_string())])
+    fill(key(locale), &[("status", &status.to_string())])
 }
 
-/// One step of the timeline.
-pub fn step_words(locale: Locale, what: &EventKind) -> String {
-    match what {
+/// The text of an event in the timeline.
+pub fn event_text(locale: Locale, kind: &EventKind) -> String {
+    match kind {
         EventKind::Phase {
             phase: Phase::Live,
-            transport: Some(way),
+            transport: Some(used),
         } => fill(
             td_string!(locale, inspector.step_live),
-            &[("transport", transport(*way))],
+            &[("transport", transport(*used))],
         ),
         EventKind::Phase { phase: state, .. } => phase(*state)(locale).to_owned(),
-        EventKind::Opening { transport: way, .. } => fill(
+        EventKind::Opening { transport: used, .. } => fill(
             td_string!(locale, inspector.step_opening),
-            &[("transport", transport(*way))],
+            &[("transport", transport(*used))],
         ),
         EventKind::Opened { .. } => td_string!(locale, inspector.step_opened).to_owned(),
         EventKind::Closed { code, .. } => {
@@ -116,17 +116,17 @@ pub fn step_words(locale: Locale, what: &EventKind) -> String {
     }
 }
 
-pub fn part_words(part: Part) -> TextKey {
+pub fn header_part_text(part: HeaderPart) -> TextKey {
     match part {
-        Part::FinOpcode => text_key!(inspector.part_fin),
-        Part::MaskLength => text_key!(inspector.part_mask),
-        Part::Length => text_key!(inspector.part_length),
-        Part::Key => text_key!(inspector.part_key),
+        HeaderPart::FinOpcode => text_key!(inspector.part_fin),
+        HeaderPart::MaskLength => text_key!(inspector.part_mask),
+        HeaderPart::Length => text_key!(inspector.part_length),
+        HeaderPart::Key => text_key!(inspector.part_key),
     }
 }
 
-/// What a header of a handshake is for.
-pub fn header_words(name: &str) -> Option<TextKey> {
+/// The purpose of a handshake header.
+pub fn header_text(name: &str) -> Option<TextKey> {
     Some(match name {
         "upgrade" => text_key!(inspector.header_upgrade),
         "connection" => text_key!(inspector.header_connection),
@@ -178,17 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn a_step_says_its_figures() {
+    fn an_event_text_contains_its_figures() {
         let topic = "chat/a".parse().unwrap();
-        let said = step_words(Locale::en, &EventKind::Resumed { topic, replayed: 3 });
-        assert!(said.contains("chat/a") && said.contains('3'), "{said}");
-        let said = step_words(
+        let text = event_text(Locale::en, &EventKind::Resumed { topic, replayed: 3 });
+        assert!(text.contains("chat/a") && text.contains('3'), "{text}");
+        let text = event_text(
             Locale::en,
             &EventKind::Closed {
                 connection: 1,
                 code: 1006,
             },
         );
-        assert!(said.contains("1006"), "{said}");
+        assert!(text.contains("1006"), "{text}");
     }
 }

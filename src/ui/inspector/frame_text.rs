@@ -1,4 +1,4 @@
-//! Frames as a person reads them: a name, the content as JSON, what it cost on the wire, and its header byte by byte.
+//! Readable forms of a frame: its name, its content as JSON, its size on the wire, and its header byte by byte.
 
 use crate::ui::content::indent_json;
 use duplex_leptos::trace::Inspection;
@@ -7,31 +7,31 @@ use duplex_protocol::codec::Encoding;
 use duplex_protocol::frame::{self, wire_len};
 use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
 
-/// `data: ` before an event of one line, and two line ends behind it.
-const EVENT_LINES: u64 = 8;
+/// `data: ` before a one-line event, and two line breaks after it.
+const SSE_OVERHEAD: u64 = 8;
 
-/// Bytes with what carries the frame: a WebSocket's header, an event's lines; of HTTP the text alone.
+/// The size of a frame including its framing: a WebSocket header, or the lines of a server-sent event. For HTTP the text alone.
 pub fn wire_size(frame: &Frame) -> u64 {
     let size = frame.size as u64;
     match (frame.carrier, frame.sent) {
         (Carrier::Socket, sent) => wire_len(size, sent),
-        (Carrier::Event, false) => size + EVENT_LINES,
+        (Carrier::Event, false) => size + SSE_OVERHEAD,
         (Carrier::Event, true) | (Carrier::Poll | Carrier::Post, _) => size,
     }
 }
 
-/// What stands in the list.
+/// The frame's name in the list.
 pub fn name(inspection: &Inspection, frame: &Frame) -> String {
-    read(inspection, frame).0
+    decode(inspection, frame).0
 }
 
-/// The content as indented JSON; empty if it was too large to be kept.
+/// The content as indented JSON; empty if it was too large to record.
 pub fn json(inspection: &Inspection, frame: &Frame) -> String {
-    indent_json(&read(inspection, frame).1)
+    indent_json(&decode(inspection, frame).1)
 }
 
-/// Its name, and its content as JSON.
-fn read(inspection: &Inspection, frame: &Frame) -> (String, String) {
+/// The frame's name, and its content as JSON.
+fn decode(inspection: &Inspection, frame: &Frame) -> (String, String) {
     let Some(content) = &frame.content else {
         return ("…".to_owned(), String::new());
     };
@@ -42,7 +42,7 @@ fn read(inspection: &Inspection, frame: &Frame) -> (String, String) {
     let found = match (frame.sent, frame.carrier) {
         (true, Carrier::Event | Carrier::Poll) => Some(("GET".to_owned(), Vec::new())),
         (true, _) => sent(inspection, encoding, bytes),
-        (false, Carrier::Poll) => Some((polled(bytes), Vec::new())),
+        (false, Carrier::Poll) => Some((poll_name(bytes), Vec::new())),
         (false, _) => received(inspection, encoding, bytes),
     };
     match (found, content) {
@@ -53,7 +53,7 @@ fn read(inspection: &Inspection, frame: &Frame) -> (String, String) {
     }
 }
 
-/// An address is no JSON, but may stand as one.
+/// The content of a text frame as JSON; the URL of a GET request becomes a JSON string.
 fn as_json(frame: &Frame, text: &str) -> String {
     match (frame.sent, frame.carrier) {
         (true, Carrier::Event | Carrier::Poll) => ["\"", text, "\""].concat(),
@@ -81,8 +81,8 @@ fn received(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option
     Some((name, Encoding::Json.encode(&frame).ok()?))
 }
 
-/// The names of a poll's frames.
-fn polled(bytes: &[u8]) -> String {
+/// The names of the frames in a poll's response.
+fn poll_name(bytes: &[u8]) -> String {
     let frames: Vec<ServerFrame> = Encoding::Json.decode(bytes).unwrap_or_default();
     let names: Vec<_> = frames.iter().map(server_name).collect();
     match names.as_slice() {
@@ -123,18 +123,18 @@ fn server_name(frame: &ServerFrame) -> String {
     }
 }
 
-/// What a byte, or a few, of a WebSocket frame's header say.
+/// A part of a WebSocket frame's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum HeaderPart {
     FinOpcode,
     MaskLength,
     Length,
-    /// Four bytes that the browser chose at random; no page gets to see them.
+    /// The masking key: four random bytes that the browser does not expose.
     Key,
 }
 
-/// The header's parts with their bytes, as digits; none where no WebSocket carried the frame.
-pub fn header(frame: &Frame) -> Vec<(Part, String)> {
+/// The header's parts with their bytes as digits; empty unless a WebSocket carried the frame.
+pub fn header(frame: &Frame) -> Vec<(HeaderPart, String)> {
     let opcode = match (&frame.content, frame.carrier) {
         (_, Carrier::Event | Carrier::Poll | Carrier::Post) | (None, _) => return Vec::new(),
         (Some(Payload::Text(_)), _) => frame::TEXT,
@@ -143,15 +143,15 @@ pub fn header(frame: &Frame) -> Vec<(Part, String)> {
     let bytes = frame::header(opcode, frame.size as u64, frame.sent);
     let bits = |byte: Option<&u8>| byte.map_or_else(String::new, |byte| format!("{byte:08b}"));
     let mut parts = vec![
-        (Part::FinOpcode, bits(bytes.first())),
-        (Part::MaskLength, bits(bytes.get(1))),
+        (HeaderPart::FinOpcode, bits(bytes.first())),
+        (HeaderPart::MaskLength, bits(bytes.get(1))),
     ];
     if let Some(length @ [_, ..]) = bytes.get(2..) {
         let digits: Vec<_> = length.iter().map(|byte| format!("{byte:02x}")).collect();
-        parts.push((Part::Length, digits.join(" ")));
+        parts.push((HeaderPart::Length, digits.join(" ")));
     }
     if frame.sent {
-        parts.push((Part::Key, "?? ?? ?? ??".to_owned()));
+        parts.push((HeaderPart::Key, "?? ?? ?? ??".to_owned()));
     }
     parts
 }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wire_costs_what_carries_the_frame() {
+    fn the_wire_size_includes_the_framing() {
         let size = |carrier, sent| wire_size(&frame(carrier, sent, Payload::Text("x".repeat(126))));
         assert_eq!(size(Carrier::Socket, true), 126 + 8);
         assert_eq!(size(Carrier::Socket, false), 126 + 4);
@@ -182,15 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_shown_bit_by_bit_and_the_key_is_not_guessed() {
+    fn a_header_is_listed_bit_by_bit_without_the_masking_key() {
         let shown = header(&frame(Carrier::Socket, true, Payload::Binary(vec![0; 300])));
         assert_eq!(
             shown,
             [
-                (Part::FinOpcode, "10000010".to_owned()),
-                (Part::MaskLength, "11111110".to_owned()),
-                (Part::Length, "01 2c".to_owned()),
-                (Part::Key, "?? ?? ?? ??".to_owned())
+                (HeaderPart::FinOpcode, "10000010".to_owned()),
+                (HeaderPart::MaskLength, "11111110".to_owned()),
+                (HeaderPart::Length, "01 2c".to_owned()),
+                (HeaderPart::Key, "?? ?? ?? ??".to_owned())
             ]
         );
         assert_eq!(
@@ -201,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_is_named_by_its_frames() {
+    fn a_poll_is_named_after_its_frames() {
         let text = r#"[{"pong":{"nonce":1}},{"event":{"topic":"chat/a","seq":7,"event":{}}}]"#;
-        assert_eq!(polled(text.as_bytes()), "pong, event chat/a #7");
-        assert_eq!(polled(b"[]"), "[]");
+        assert_eq!(poll_name(text.as_bytes()), "pong, event chat/a #7");
+        assert_eq!(poll_name(b"[]"), "[]");
     }
 }
