@@ -66,8 +66,8 @@ test("a rate-limited message waits and is sent automatically, once", async ({ ch
   for (let number = 0; number < 10; number++) await chat.send(`빨리 ${number}`);
   await chat.send("너무 빨리");
   await expect(chat.pending).toContainText("너무 빨리");
-  await expect(chat.pending).toHaveAttribute("data-standing", "held");
-  await expect(chat.pending.locator(".standing")).toHaveText(/\d+초 뒤에 저절로 보냅니다/);
+  await expect(chat.pending).toHaveAttribute("data-status", "held");
+  await expect(chat.pending.locator(".command-status")).toHaveText(/\d+초 뒤에 저절로 보냅니다/);
   await expect(chat.messages).toHaveCount(10);
   await expect(chat.message("너무 빨리")).toHaveCount(1, { timeout: 20_000 });
   await expect(chat.pending).toHaveCount(0);
@@ -81,7 +81,7 @@ test("messages written during an outage are rate-limited and arrive in order", a
   for (const text of texts) await chat.send(text);
   await expect(chat.pending).toHaveCount(texts.length);
   await context.setOffline(false);
-  await expect(chat.pending.first()).toHaveAttribute("data-standing", "held", { timeout: 30_000 });
+  await expect(chat.pending.first()).toHaveAttribute("data-status", "held", { timeout: 30_000 });
   await expect(chat.messages).toHaveCount(texts.length, { timeout: 60_000 });
   await expect(chat.pending).toHaveCount(0);
   expect(await chat.texts()).toEqual(texts);

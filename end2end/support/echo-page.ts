@@ -52,7 +52,7 @@ export class EchoPage {
     const compose = this.card("compose");
     const label = (card: Locator, text: string) => card.getByLabel(text, { exact: true });
     this.state = page.locator(".state[role=status]");
-    this.ending = this.state.locator(".ending");
+    this.ending = this.state.locator(".close-status");
     this.nextAttempt = this.state.locator(".next-attempt");
     this.address = label(connection, labels.address);
     this.protocols = label(connection, labels.protocols);

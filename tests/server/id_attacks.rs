@@ -122,7 +122,7 @@ async fn a_predicted_id_cannot_suppress_a_rooms_message_count() {
     let predicted = id_of(&[b"chat/tea", &[0], &numbers[0], &numbers[1], &numbers[2]]);
     let describe = RoomsCommand::Describe {
         room: "tea".to_owned(),
-        line: "attack".to_owned(),
+        description: "attack".to_owned(),
     };
     let (answer, _) = attacker.command_with_id(&rooms, predicted.clone(), &describe).await;
     assert_eq!(answer, Answer::Accepted { seq: 2 });

@@ -212,7 +212,8 @@ pub struct Entry {
     /// Empty for the lobby, which is named in the reader's language.
     pub title: String,
     /// The room's description; may be empty.
-    pub line: String,
+    #[serde(rename = "line")]
+    pub description: String,
     pub count: u64,
     /// The time of the newest message, or of the room's creation.
     pub last: Millis,
@@ -274,9 +275,9 @@ impl Topic for Rooms {
                     list.rooms.insert(room.clone(), entry);
                 }
             }
-            RoomsEvent::Described { room, line, .. } => {
+            RoomsEvent::Described { room, description, .. } => {
                 if let Some(entry) = list.rooms.get_mut(room) {
-                    line.clone_into(&mut entry.line);
+                    description.clone_into(&mut entry.description);
                 }
             }
             RoomsEvent::Posted { room, count, at } => {
@@ -350,7 +351,12 @@ mod tests {
                 by,
                 at
             }),
-            (room, "[a-c]{0,3}", by, at).prop_map(|(room, line, by, at)| RoomsEvent::Described { room, line, by, at }),
+            (room, "[a-c]{0,3}", by, at).prop_map(|(room, description, by, at)| RoomsEvent::Described {
+                room,
+                description,
+                by,
+                at
+            }),
             (room, any::<u64>(), at).prop_map(|(room, count, at)| RoomsEvent::Posted { room, count, at }),
             (room, at).prop_map(|(room, at)| RoomsEvent::Deleted { room, at }),
         ]

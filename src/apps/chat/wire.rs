@@ -22,11 +22,11 @@ pub const MAX_TEXT: usize = 4_000;
 /// The longest room name, in characters.
 pub const MAX_ROOM: usize = 32;
 pub const MAX_TITLE: usize = 60;
-/// The longest description line of a room, in characters.
-pub const MAX_LINE: usize = 200;
+/// The longest description of a room, in characters.
+pub const MAX_DESCRIPTION: usize = 200;
 
 /// Why a command is refused: codes that the page translates.
-pub mod why {
+pub mod refusal {
     pub const EMPTY: &str = "empty";
     pub const TOO_LONG: &str = "too_long";
     /// The message is no longer among the newest, which alone can be changed.
@@ -36,7 +36,7 @@ pub mod why {
     pub const REACTIONS_FULL: &str = "reactions_full";
     pub const BAD_ROOM: &str = "bad_room";
     pub const BAD_TITLE: &str = "bad_title";
-    pub const BAD_LINE: &str = "bad_line";
+    pub const BAD_DESCRIPTION: &str = "bad_line";
     pub const ROOM_TAKEN: &str = "room_taken";
     pub const ROOMS_FULL: &str = "rooms_full";
     pub const NO_ROOM: &str = "no_room";
@@ -149,10 +149,11 @@ pub enum RoomsCommand {
         room: String,
         title: String,
     },
-    /// Sets the room's description; an empty line removes it.
+    /// Sets the room's description; an empty one removes it.
     Describe {
         room: String,
-        line: String,
+        #[serde(rename = "line")]
+        description: String,
     },
 }
 
@@ -167,7 +168,8 @@ pub enum RoomsEvent {
     },
     Described {
         room: String,
-        line: String,
+        #[serde(rename = "line")]
+        description: String,
         by: Person,
         at: Millis,
     },
@@ -187,7 +189,8 @@ pub enum RoomsEvent {
 pub struct NotPosted {
     pub name: String,
     pub text: String,
-    pub why: Rejection,
+    #[serde(rename = "why")]
+    pub rejection: Rejection,
 }
 
 /// A new room that was submitted as a plain form and refused; the page restores the fields.
@@ -195,7 +198,8 @@ pub struct NotPosted {
 pub struct NotCreated {
     pub room: String,
     pub title: String,
-    pub why: Rejection,
+    #[serde(rename = "why")]
+    pub rejection: Rejection,
 }
 
 /// The path of a room's page.
@@ -220,9 +224,9 @@ pub fn tidy_text(typed: &str) -> String {
 /// Checks a normalized text; the error is the reason it may not be posted.
 pub fn check_text(text: &str) -> Result<(), &'static str> {
     match text.chars().count() {
-        0 => Err(why::EMPTY),
+        0 => Err(refusal::EMPTY),
         1..=MAX_TEXT => Ok(()),
-        _ => Err(why::TOO_LONG),
+        _ => Err(refusal::TOO_LONG),
     }
 }
 
@@ -244,8 +248,8 @@ mod tests {
     fn texts_are_normalized_and_counted_in_characters() {
         assert_eq!(tidy_text(" \u{7}a\r\n\tb \n"), "a\n\tb");
         assert_eq!(tidy_text("\u{200b}\u{3164} \u{202e}"), "");
-        assert_eq!(check_text(""), Err(why::EMPTY));
+        assert_eq!(check_text(""), Err(refusal::EMPTY));
         assert_eq!(check_text(&"가".repeat(MAX_TEXT)), Ok(()));
-        assert_eq!(check_text(&"a".repeat(MAX_TEXT + 1)), Err(why::TOO_LONG));
+        assert_eq!(check_text(&"a".repeat(MAX_TEXT + 1)), Err(refusal::TOO_LONG));
     }
 }

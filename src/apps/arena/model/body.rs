@@ -146,11 +146,11 @@ mod tests {
             })
             .count();
         assert_eq!(ticks, 45);
-        let again = (0..200).position(|_| {
+        let recharge = (0..200).position(|_| {
             step_motion(&mut motion, START_MASS, boost);
             motion.boosting
         });
-        assert_eq!(again, Some(14));
+        assert_eq!(recharge, Some(14));
     }
 
     proptest! {

@@ -288,8 +288,12 @@ impl World {
                 let (Some(eater), Some(eaten)) = (self.bodies.get(hunter), self.bodies.get(prey)) else {
                     continue;
                 };
-                let gone = |id| deaths.iter().any(|death| death.id == id);
-                if hunter == prey || !eater.may_eat(eaten) || !covers(eater, eaten) || gone(eater.id) || gone(eaten.id)
+                let is_dead = |id| deaths.iter().any(|death| death.id == id);
+                if hunter == prey
+                    || !eater.may_eat(eaten)
+                    || !covers(eater, eaten)
+                    || is_dead(eater.id)
+                    || is_dead(eaten.id)
                 {
                     continue;
                 }

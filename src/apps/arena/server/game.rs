@@ -334,8 +334,8 @@ async fn store_scores(hub: Hub, mut scores: mpsc::Receiver<(Person, u32)>) {
     while let Some((by, mass)) = scores.recv().await {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
         let command = ScoresCommand::Record { by, mass };
-        if let Answer::Rejected(why) = hub.server_command::<Scores>(ALL, id, &command).await {
-            tracing::warn!("score lost: {why}");
+        if let Answer::Rejected(rejection) = hub.server_command::<Scores>(ALL, id, &command).await {
+            tracing::warn!("score lost: {rejection}");
         }
     }
 }

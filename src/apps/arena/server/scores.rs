@@ -1,4 +1,4 @@
-//! The decider of the high scores: everybody reads, only the server writes. Pure.
+//! The decider of the high scores: all visitors read them, only the server writes them. Pure.
 
 use serde::{Deserialize, Serialize};
 

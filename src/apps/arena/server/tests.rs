@@ -122,8 +122,8 @@ async fn ticks_stop_without_viewers_and_bodies() {
     tokio::task::yield_now().await;
     assert_eq!(harness.tick(), last);
     // Ticks resume with the next viewer.
-    let mut again = harness.join(2);
-    assert!(again.next_frame(None).await.tick > last);
+    let mut next_viewer = harness.join(2);
+    assert!(next_viewer.next_frame(None).await.tick > last);
     harness.stop.cancel();
     harness.task.await.unwrap();
 }

@@ -135,8 +135,8 @@ impl Viewer {
             _ => None,
         };
         let spectated = || {
-            let wanted = [self.watched, eater, self.followed];
-            let found = wanted.into_iter().flatten().find_map(|id| snapshot.world.body(id));
+            let candidates = [self.watched, eater, self.followed];
+            let found = candidates.into_iter().flatten().find_map(|id| snapshot.world.body(id));
             found.or_else(|| snapshot.world.heaviest())
         };
         let focus = own_body.map(|(body, _)| body).or_else(spectated);

@@ -363,8 +363,8 @@ impl Participant for Engine {
         state.interpolation.clear();
         state.prediction.discard_pending();
         if let ConnectionStatus::Live(transport) = status {
-            let kept = state.body_kept_until.take().is_some_and(|until| now < until);
-            if kept && state.request.is_none() {
+            let body_kept = state.body_kept_until.take().is_some_and(|until| now < until);
+            if body_kept && state.request.is_none() {
                 let name = state.name.clone();
                 state.set_request(RoleRequest::Play(name));
             }

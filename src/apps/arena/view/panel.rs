@@ -65,8 +65,8 @@ fn JoinForm(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
         })
     });
     let problem = optional_text(move || {
-        let why = scores.name_refused.get()?;
-        Some(name_field::refusal(&why)(i18n.get_locale()).to_owned())
+        let reason = scores.name_refused.get()?;
+        Some(name_field::refusal(&reason)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
         if scores.name_refused.with(Option::is_some) {
@@ -96,7 +96,7 @@ fn JoinForm(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     };
     view! {
         <form class="arena-panel" on:submit=play>
-            <p class="arena-ending" role="status">{ended}</p>
+            <p class="arena-result" role="status">{ended}</p>
             <div class="row">
                 <label class="field grow">
                     <span>{t!(arena.your_name)}</span>

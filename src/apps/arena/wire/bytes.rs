@@ -62,11 +62,11 @@ impl<'a> Reader<'a> {
         for shift in (0..35).step_by(7) {
             let byte = self.byte()?;
             let part = u32::from(byte & 0x7f);
-            let placed = part << shift;
-            if placed >> shift != part {
+            let shifted = part << shift;
+            if shifted >> shift != part {
                 return Err(DecodeError);
             }
-            value |= placed;
+            value |= shifted;
             if byte < 0x80 {
                 return Ok(value);
             }

@@ -14,7 +14,7 @@ use duplex_protocol::person::MAX_NAME;
 pub const ARENA_PATH: &str = "/api/arena";
 /// The longest name in bytes: four per character.
 pub const MAX_NAME_BYTES: usize = 4 * MAX_NAME;
-/// The length of a round; then everybody starts again in a new world.
+/// The length of a round; then all players start again in a new world.
 pub const ROUND_SECONDS: u32 = 300;
 /// How long a body stays in the world after its player disconnects.
 pub const GRACE_SECONDS: u32 = 20;

@@ -5,8 +5,8 @@ pub mod commands;
 use self::commands::{ChatServerCommand, RoomsServerCommand};
 use super::model::{Entry, MAX_MESSAGES, MAX_REACTIONS, MAX_ROOMS, MAX_TEXT_BYTES, Message, Room, RoomList};
 use super::wire::{
-    ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_LINE, MAX_TEXT, MAX_TITLE, Reply, Rooms, RoomsCommand,
-    RoomsEvent, check_text, is_room, room_path, why,
+    ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_DESCRIPTION, MAX_TEXT, MAX_TITLE, Reply, Rooms,
+    RoomsCommand, RoomsEvent, check_text, is_room, refusal, room_path,
 };
 use crate::apps::server::AppServer;
 use crate::server::forms::CommandForm;
@@ -86,7 +86,7 @@ impl Decider for Chat {
 
     fn decide(&self, at: Context<'_>, room: &Room, command: ChatCommand) -> Result<Vec<ChatEvent>, Rejection> {
         if room.closed {
-            return Err(Rejection::refused(why::ROOM_DELETED));
+            return Err(Rejection::refused(refusal::ROOM_DELETED));
         }
         match command {
             ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
@@ -174,17 +174,17 @@ fn check_rate(at: Context<'_>, room: &Room) -> Result<(), Rejection> {
 }
 
 fn recent_message(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
-    let message = room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?;
+    let message = room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?;
     if message.is_deleted() {
-        return Err(Rejection::refused(why::DELETED));
+        return Err(Rejection::refused(refusal::DELETED));
     }
     Ok(message)
 }
 
 fn own_message<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
-    let message = room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?;
+    let message = room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?;
     if message.by.id != at.who.id {
-        return Err(Rejection::refused(why::NOT_YOURS));
+        return Err(Rejection::refused(refusal::NOT_YOURS));
     }
     Ok(message)
 }
@@ -194,7 +194,7 @@ fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatE
     check_text(&text).map_err(Rejection::refused)?;
     let message = own_message(at, room, seq)?;
     if message.is_deleted() {
-        return Err(Rejection::refused(why::DELETED));
+        return Err(Rejection::refused(refusal::DELETED));
     }
     if message.text == text {
         return Ok(Vec::new());
@@ -212,7 +212,7 @@ fn delete(at: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Reje
     let is_old = || room.messages.front().is_some_and(|first| (1..first.seq).contains(&seq));
     let message = match at.authority.operator {
         true if is_old() => None,
-        true => Some(room.message(seq).ok_or_else(|| Rejection::refused(why::TOO_OLD))?),
+        true => Some(room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?),
         false => Some(own_message(at, room, seq)?),
     };
     if message.is_some_and(Message::is_deleted) {
@@ -238,7 +238,7 @@ fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Resu
         return Ok(Vec::new());
     }
     if on && message.reactions.len() >= MAX_REACTIONS {
-        return Err(Rejection::refused(why::REACTIONS_FULL));
+        return Err(Rejection::refused(refusal::REACTIONS_FULL));
     }
     Ok(vec![ChatEvent::Reacted {
         seq,
@@ -263,7 +263,7 @@ impl Decider for Rooms {
     fn decide(&self, at: Context<'_>, list: &RoomList, command: RoomsCommand) -> Result<Vec<RoomsEvent>, Rejection> {
         match command {
             RoomsCommand::Create { room, title } => create(at, list, room, &title),
-            RoomsCommand::Describe { room, line } => describe(at, list, room, &line),
+            RoomsCommand::Describe { room, description } => describe(at, list, room, &description),
         }
     }
 
@@ -297,19 +297,19 @@ impl Decider for Rooms {
 fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result<Vec<RoomsEvent>, Rejection> {
     let title = tidy_line(title, MAX_TITLE + 1);
     if !is_room(&room) {
-        return Err(Rejection::refused(why::BAD_ROOM));
+        return Err(Rejection::refused(refusal::BAD_ROOM));
     }
     if !(1..=MAX_TITLE).contains(&title.chars().count()) {
-        return Err(Rejection::refused(why::BAD_TITLE));
+        return Err(Rejection::refused(refusal::BAD_TITLE));
     }
     if list.is_deleted_room(&room) {
-        return Err(Rejection::refused(why::ROOM_DELETED));
+        return Err(Rejection::refused(refusal::ROOM_DELETED));
     }
     if list.rooms.contains_key(&room) {
-        return Err(Rejection::refused(why::ROOM_TAKEN));
+        return Err(Rejection::refused(refusal::ROOM_TAKEN));
     }
     if list.rooms.len() >= MAX_ROOMS {
-        return Err(Rejection::refused(why::ROOMS_FULL));
+        return Err(Rejection::refused(refusal::ROOMS_FULL));
     }
     Ok(vec![RoomsEvent::Created {
         room,
@@ -319,17 +319,17 @@ fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result
     }])
 }
 
-fn describe(at: Context<'_>, list: &RoomList, room: String, line: &str) -> Result<Vec<RoomsEvent>, Rejection> {
-    let line = tidy_line(line, MAX_LINE + 1);
-    if line.chars().count() > MAX_LINE {
-        return Err(Rejection::refused(why::BAD_LINE));
+fn describe(at: Context<'_>, list: &RoomList, room: String, description: &str) -> Result<Vec<RoomsEvent>, Rejection> {
+    let description = tidy_line(description, MAX_DESCRIPTION + 1);
+    if description.chars().count() > MAX_DESCRIPTION {
+        return Err(Rejection::refused(refusal::BAD_DESCRIPTION));
     }
-    if entry(list, &room)?.line == line {
+    if entry(list, &room)?.description == description {
         return Ok(Vec::new());
     }
     Ok(vec![RoomsEvent::Described {
         room,
-        line,
+        description,
         by: at.who.clone(),
         at: at.now,
     }])
@@ -350,7 +350,7 @@ fn remove(at: Context<'_>, list: &RoomList, room: String) -> Vec<RoomsEvent> {
 }
 
 fn entry<'a>(list: &'a RoomList, room: &str) -> Result<&'a Entry, Rejection> {
-    list.rooms.get(room).ok_or_else(|| Rejection::refused(why::NO_ROOM))
+    list.rooms.get(room).ok_or_else(|| Rejection::refused(refusal::NO_ROOM))
 }
 
 #[cfg(test)]

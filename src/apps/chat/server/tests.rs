@@ -26,17 +26,17 @@ fn post_text(text: &str) -> ChatCommand {
     }
 }
 
-fn refused<T>(why: &str) -> Result<T, Rejection> {
-    Err(Rejection::refused(why))
+fn refused<T>(reason: &str) -> Result<T, Rejection> {
+    Err(Rejection::refused(reason))
 }
 
 #[test]
 fn a_message_is_normalized_and_limited_in_length() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
-    assert_eq!(room.say(&person(1), post_text(" \n ")), refused(why::EMPTY));
+    assert_eq!(room.say(&person(1), post_text(" \n ")), refused(refusal::EMPTY));
     assert_eq!(
         room.say(&person(1), post_text(&"a".repeat(MAX_TEXT + 1))),
-        refused(why::TOO_LONG)
+        refused(refusal::TOO_LONG)
     );
     assert_eq!(room.say(&person(1), post_text(" hi ")), Ok(()));
     assert_eq!(room.state.messages[0].text, "hi");
@@ -51,16 +51,16 @@ fn only_the_author_edits_or_deletes_a_message() {
         text: "other".to_owned(),
     };
     let delete = ChatCommand::Delete { seq: 1 };
-    assert_eq!(room.say(&person(2), edit(1)), refused(why::NOT_YOURS));
-    assert_eq!(room.say(&person(2), delete.clone()), refused(why::NOT_YOURS));
-    assert_eq!(room.say(&person(1), edit(7)), refused(why::TOO_OLD));
+    assert_eq!(room.say(&person(2), edit(1)), refused(refusal::NOT_YOURS));
+    assert_eq!(room.say(&person(2), delete.clone()), refused(refusal::NOT_YOURS));
+    assert_eq!(room.say(&person(1), edit(7)), refused(refusal::TOO_OLD));
     assert_eq!(room.say(&person(1), edit(1)), Ok(()));
     assert_eq!(room.say(&person(1), edit(1)), Ok(()), "the same text is no event");
     assert_eq!(room.log.len(), 2);
     assert_eq!(room.say(&person(1), delete.clone()), Ok(()));
     assert_eq!(room.say(&person(1), delete), Ok(()), "deleted once");
     assert_eq!(room.log.len(), 3);
-    assert_eq!(room.say(&person(1), edit(1)), refused(why::DELETED));
+    assert_eq!(room.say(&person(1), edit(1)), refused(refusal::DELETED));
 }
 
 #[test]
@@ -71,14 +71,14 @@ fn an_operator_deletes_any_message() {
         room.now += POST_WINDOW;
     }
     let delete = |seq| ChatCommand::Delete { seq };
-    assert_eq!(room.say(&person(60), delete(1)), refused(why::TOO_OLD));
-    assert_eq!(room.say(&person(60), delete(90)), refused(why::NOT_YOURS));
+    assert_eq!(room.say(&person(60), delete(1)), refused(refusal::TOO_OLD));
+    assert_eq!(room.say(&person(60), delete(90)), refused(refusal::NOT_YOURS));
     room.authority = duplex_hub::Authority::OPERATOR;
     for (seq, events) in [(1, 1), (90, 1), (90, 0)] {
         assert_eq!(room.made(&person(60), delete(seq)), Ok(events), "{seq}");
     }
     for wrong in [0, MAX_MESSAGES as Seq + 9] {
-        assert_eq!(room.made(&person(60), delete(wrong)), refused(why::TOO_OLD));
+        assert_eq!(room.made(&person(60), delete(wrong)), refused(refusal::TOO_OLD));
     }
     let (_, event) = room.log.last().unwrap();
     assert_eq!(Chat.redacts(&room.state, event), Redaction::Events(vec![90]));
@@ -104,8 +104,8 @@ fn a_closed_room_refuses_commands_and_its_name_is_not_reused() {
     assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
     assert_eq!(Rooms.redacts(&rooms.state, &rooms.log[1].1), Redaction::Everything);
     assert!(room.state.messages.is_empty() && !rooms.state.rooms.contains_key("a"));
-    assert_eq!(room.say(&person(1), post_text("again")), refused(why::ROOM_DELETED));
-    assert_eq!(rooms.say(&person(1), create("a")), refused(why::ROOM_DELETED));
+    assert_eq!(room.say(&person(1), post_text("again")), refused(refusal::ROOM_DELETED));
+    assert_eq!(rooms.say(&person(1), create("a")), refused(refusal::ROOM_DELETED));
     assert_eq!(closing_commands(&TopicName::of::<Chat>(LOBBY).unwrap()), None);
 }
 
@@ -119,7 +119,7 @@ fn a_reply_names_the_author_it_replies_to() {
     };
     room.say(&person(2), answer(1)).unwrap();
     assert_eq!(room.state.messages[1].reply_to, Some(Reply { seq: 1, to: person(1) }));
-    assert_eq!(room.say(&person(2), answer(9)), refused(why::TOO_OLD));
+    assert_eq!(room.say(&person(2), answer(9)), refused(refusal::TOO_OLD));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn reactions_are_toggled_and_limited() {
     }
     assert_eq!(
         room.say(&person(200), react(Emoji::Yes, true)),
-        refused(why::REACTIONS_FULL)
+        refused(refusal::REACTIONS_FULL)
     );
     room.say(&person(3), react(Emoji::Yes, false)).unwrap();
     assert_eq!(room.say(&person(200), react(Emoji::Party, true)), Ok(()));
@@ -207,25 +207,25 @@ fn create(room: &str) -> RoomsCommand {
 #[test]
 fn a_room_is_created_once_and_anybody_may_describe_it() {
     let mut rooms = DeciderHarness::new(Rooms, ALL_ROOMS);
-    assert_eq!(rooms.say(&person(1), create("A")), refused(why::BAD_ROOM));
+    assert_eq!(rooms.say(&person(1), create("A")), refused(refusal::BAD_ROOM));
     assert_eq!(rooms.say(&person(1), create("a")), Ok(()));
-    assert_eq!(rooms.say(&person(2), create("a")), refused(why::ROOM_TAKEN));
-    assert_eq!(rooms.say(&person(2), create(LOBBY)), refused(why::ROOM_TAKEN));
+    assert_eq!(rooms.say(&person(2), create("a")), refused(refusal::ROOM_TAKEN));
+    assert_eq!(rooms.say(&person(2), create(LOBBY)), refused(refusal::ROOM_TAKEN));
     let untitled = RoomsCommand::Create {
         room: "b".to_owned(),
         title: " ".to_owned(),
     };
-    assert_eq!(rooms.say(&person(2), untitled), refused(why::BAD_TITLE));
+    assert_eq!(rooms.say(&person(2), untitled), refused(refusal::BAD_TITLE));
     let describe = |room: &str, length| RoomsCommand::Describe {
         room: room.to_owned(),
-        line: "가".repeat(length),
+        description: "가".repeat(length),
     };
-    assert_eq!(rooms.say(&person(2), describe("a", MAX_LINE)), Ok(()));
+    assert_eq!(rooms.say(&person(2), describe("a", MAX_DESCRIPTION)), Ok(()));
     assert_eq!(
-        rooms.say(&person(2), describe("a", MAX_LINE + 1)),
-        refused(why::BAD_LINE)
+        rooms.say(&person(2), describe("a", MAX_DESCRIPTION + 1)),
+        refused(refusal::BAD_DESCRIPTION)
     );
-    assert_eq!(rooms.say(&person(2), describe("none", 1)), refused(why::NO_ROOM));
+    assert_eq!(rooms.say(&person(2), describe("none", 1)), refused(refusal::NO_ROOM));
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn the_number_of_rooms_is_limited() {
     for number in 1..MAX_ROOMS {
         rooms.say(&person(1), create(&format!("r{number}"))).unwrap();
     }
-    assert_eq!(rooms.say(&person(1), create("more")), refused(why::ROOMS_FULL));
+    assert_eq!(rooms.say(&person(1), create("more")), refused(refusal::ROOMS_FULL));
 }
 
 #[test]

@@ -47,10 +47,10 @@ pub fn Composer(room: RoomModel, scroll: Scroll) -> impl IntoView {
     let i18n = use_i18n();
     // A form that was posted without scripts and refused is restored with the page.
     let restored = SharedValue::new(not_posted).into_inner();
-    let (typed, why) = restored
-        .map(|form| ((form.name, form.text), Problem::Refused(form.why)))
+    let (typed, rejection) = restored
+        .map(|form| ((form.name, form.text), Problem::Refused(form.rejection)))
         .unzip();
-    let problem = RwSignal::new(why);
+    let problem = RwSignal::new(rejection);
     let (name, draft) = typed.unwrap_or_default();
     room.draft.set(draft);
     drafts::persist(room);
@@ -97,7 +97,7 @@ fn not_posted() -> Option<NotPosted> {
     Some(NotPosted {
         name: fields.remove("name").unwrap_or_default(),
         text: fields.remove("message").unwrap_or_default(),
-        why: rejection,
+        rejection,
     })
 }
 
@@ -178,8 +178,8 @@ fn send_typing(room: RoomModel, sent_at: StoredValue<Option<f64>>) {
 
 fn submit(room: RoomModel, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
     let text = tidy_text(&room.draft.get_untracked());
-    if let Err(why) = check_text(&text) {
-        return problem.set(Some(Problem::Refused(Rejection::refused(why))));
+    if let Err(reason) = check_text(&text) {
+        return problem.set(Some(Problem::Refused(Rejection::refused(reason))));
     }
     problem.set(None);
     room.send(ChatCommand::Post {
@@ -211,20 +211,20 @@ fn Replying(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
     let strip = dynamic_view(move || {
         let seq = room.replying.get()?;
-        let said = dynamic_text(move || {
-            let said = |message: &super::super::model::Message| {
+        let label = dynamic_text(move || {
+            let describe = |message: &super::super::model::Message| {
                 let name = labels::name(i18n.get_locale(), &message.by);
                 fill(
                     t_string!(i18n, chat.replying_to),
                     &[("name", &name), ("text", &isolated(&excerpt(&message.text)))],
                 )
             };
-            room.with_message(seq, said).unwrap_or_default()
+            room.with_message(seq, describe).unwrap_or_default()
         });
         Some(
             view! {
                 <p class="replying">
-                    <span>{said}</span>
+                    <span>{label}</span>
                     <button type="button" class="button small" on:click=move |_| room.replying.set(None)>
                         {t!(chat.cancel)}
                     </button>
@@ -240,13 +240,13 @@ fn Replying(room: RoomModel) -> impl IntoView {
 #[component]
 fn Counter(room: RoomModel) -> impl IntoView {
     let count = Memo::new(move |_| room.draft.with(|draft| draft.chars().count()));
-    let shown = optional_text(move || {
+    let counter = optional_text(move || {
         let count = count.get();
         let (count_text, limit) = (format::grouped(count as u64), format::grouped(MAX_TEXT as u64));
         (count + COUNTER_MARGIN > MAX_TEXT).then(|| format!("{count_text} / {limit}"))
     });
     let over = dynamic_text(move || (count.get() > MAX_TEXT).to_string());
-    view! { <p class="counter" data-over=over>{shown}</p> }.into_any()
+    view! { <p class="counter" data-over=over>{counter}</p> }.into_any()
 }
 
 /// The names of the people who are typing.

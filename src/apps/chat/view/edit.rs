@@ -43,10 +43,10 @@ pub fn edit_form(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyVi
     let text = room.edit_drafts.with_value(|drafts| drafts.get(&seq).cloned());
     let text = RwSignal::from(text.unwrap_or_default());
     let problem = RwSignal::new(None::<&'static str>);
-    let line = optional_text(move || {
+    let problem_line = optional_text(move || {
         problem
             .get()
-            .map(|why| labels::rejection(i18n.get_locale(), &Rejection::refused(why)))
+            .map(|reason| labels::rejection(i18n.get_locale(), &Rejection::refused(reason)))
     });
     let close = move || {
         room.editing.set(None);
@@ -57,8 +57,8 @@ pub fn edit_form(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyVi
     };
     let save = move || {
         let text = tidy_text(&text.get_untracked());
-        if let Err(why) = check_text(&text) {
-            return problem.set(Some(why));
+        if let Err(reason) = check_text(&text) {
+            return problem.set(Some(reason));
         }
         if message.with_untracked(|message| message.text != text) {
             room.send(ChatCommand::Edit { seq, text });
@@ -80,7 +80,7 @@ pub fn edit_form(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyVi
     view! {
         <form class="edit-form" on:submit=on_submit>
             <textarea enterkeyhint="send" aria-label=t!(chat.edit) id=field_id(seq) on:keydown=on_key bind:value=text></textarea>
-            <p class="problem" role="alert">{line}</p>
+            <p class="problem" role="alert">{problem_line}</p>
             <div class="row">
                 <button class="button small primary" type="submit">{t!(chat.save)}</button>
                 <button class="button small" type="button" on:click=move |_| close()>{t!(chat.cancel)}</button>

@@ -3,7 +3,7 @@
 use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::{
-    super::wire::{MAX_LINE, RoomsCommand},
+    super::wire::{MAX_DESCRIPTION, RoomsCommand},
     labels,
     moderation::room_tools,
     name::NameForm,
@@ -57,13 +57,13 @@ fn Description(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
     let open = RwSignal::new(false);
     let sent = RwSignal::new(None::<CommandId>);
-    let line = Memo::new(move |_| room.entry().map(|entry| entry.line).unwrap_or_default());
+    let description = Memo::new(move |_| room.entry().map(|entry| entry.description).unwrap_or_default());
     let problem = optional_text(move || problem_text(i18n.get_locale(), room.rooms, &sent.get()?));
     let content = dynamic_view(move || {
         Some(if open.get() {
-            description_form(room, line, open, sent)
+            description_form(room, description, open, sent)
         } else {
-            description_view(line, open)
+            description_view(description, open)
         })
     });
     view! {
@@ -73,11 +73,11 @@ fn Description(room: RoomModel) -> impl IntoView {
     .into_any()
 }
 
-fn description_view(line: Memo<String>, open: RwSignal<bool>) -> AnyView {
+fn description_view(description: Memo<String>, open: RwSignal<bool>) -> AnyView {
     let i18n = use_i18n();
-    let label = dynamic_text(move || match line.get() {
-        line if line.is_empty() => t_string!(i18n, chat.no_line).to_owned(),
-        line => line,
+    let label = dynamic_text(move || match description.get() {
+        text if text.is_empty() => t_string!(i18n, chat.no_line).to_owned(),
+        text => text,
     });
     view! {
         <p class="lede" dir="auto">{label}</p>
@@ -88,22 +88,25 @@ fn description_view(line: Memo<String>, open: RwSignal<bool>) -> AnyView {
 
 fn description_form(
     room: RoomModel,
-    line: Memo<String>,
+    description: Memo<String>,
     open: RwSignal<bool>,
     sent: RwSignal<Option<CommandId>>,
 ) -> AnyView {
-    let typed = RwSignal::new(line.get_untracked());
+    let typed = RwSignal::new(description.get_untracked());
     let save = move |event: SubmitEvent| {
         event.prevent_default();
-        let (name, line) = (room.name.get_value(), typed.get_untracked());
-        sent.set(Some(room.rooms.send(RoomsCommand::Describe { room: name, line })));
+        let (name, description) = (room.name.get_value(), typed.get_untracked());
+        sent.set(Some(room.rooms.send(RoomsCommand::Describe {
+            room: name,
+            description,
+        })));
         open.set(false);
     };
     view! {
         <form class="row grow" on:submit=save>
             <label class="field grow">
                 <span class="hidden">{t!(chat.line)}</span>
-                <input name="line" autocomplete="off" autofocus maxlength=MAX_LINE.to_string() bind:value=typed/>
+                <input name="line" autocomplete="off" autofocus maxlength=MAX_DESCRIPTION.to_string() bind:value=typed/>
             </label>
             <button class="button small primary" type="submit">{t!(chat.save)}</button>
             <button class="button small" type="button" on:click=move |_| open.set(false)>{t!(chat.cancel)}</button>

@@ -2,7 +2,7 @@
 
 use super::super::{
     model::Entry,
-    wire::{LOBBY, MAX_LINE, MAX_ROOM, MAX_TEXT, MAX_TITLE, Millis, why},
+    wire::{LOBBY, MAX_DESCRIPTION, MAX_ROOM, MAX_TEXT, MAX_TITLE, Millis, refusal},
 };
 use crate::{
     i18n::*,
@@ -74,7 +74,7 @@ pub fn day(locale: Locale, day: i64, local: bool) -> String {
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let key: TextKey = match rejection {
-        Rejection::Refused { reason: why } => refusal(why),
+        Rejection::Refused { reason } => refusal(reason),
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => text_key!(chat.too_fast),
         Rejection::TooLarge => text_key!(chat.too_long),
@@ -97,28 +97,28 @@ fn filled(text: &str, seconds: u32) -> String {
             ("limit", &grouped(MAX_TEXT)),
             ("room", &grouped(MAX_ROOM)),
             ("title", &grouped(MAX_TITLE)),
-            ("line", &grouped(MAX_LINE)),
+            ("line", &grouped(MAX_DESCRIPTION)),
             ("seconds", &seconds.to_string()),
         ],
     )
 }
 
-fn refusal(word: &str) -> TextKey {
-    match word {
-        why::EMPTY => text_key!(chat.empty),
-        why::TOO_LONG => text_key!(chat.too_long),
-        why::TOO_OLD => text_key!(chat.too_old),
-        why::NOT_YOURS => text_key!(chat.not_yours),
-        why::DELETED => text_key!(chat.already_deleted),
-        why::REACTIONS_FULL => text_key!(chat.reactions_full),
-        why::BAD_ROOM => text_key!(chat.bad_room),
-        why::BAD_TITLE => text_key!(chat.bad_title),
-        why::BAD_LINE => text_key!(chat.bad_line),
-        why::ROOM_TAKEN => text_key!(chat.room_taken),
-        why::ROOMS_FULL => text_key!(chat.rooms_full),
-        why::NO_ROOM => text_key!(chat.no_room),
-        why::ROOM_DELETED => text_key!(chat.room_gone),
-        NAME_RESERVED | NAME_FIXED => name_field::refusal(word),
+fn refusal(reason: &str) -> TextKey {
+    match reason {
+        refusal::EMPTY => text_key!(chat.empty),
+        refusal::TOO_LONG => text_key!(chat.too_long),
+        refusal::TOO_OLD => text_key!(chat.too_old),
+        refusal::NOT_YOURS => text_key!(chat.not_yours),
+        refusal::DELETED => text_key!(chat.already_deleted),
+        refusal::REACTIONS_FULL => text_key!(chat.reactions_full),
+        refusal::BAD_ROOM => text_key!(chat.bad_room),
+        refusal::BAD_TITLE => text_key!(chat.bad_title),
+        refusal::BAD_DESCRIPTION => text_key!(chat.bad_line),
+        refusal::ROOM_TAKEN => text_key!(chat.room_taken),
+        refusal::ROOMS_FULL => text_key!(chat.rooms_full),
+        refusal::NO_ROOM => text_key!(chat.no_room),
+        refusal::ROOM_DELETED => text_key!(chat.room_gone),
+        NAME_RESERVED | NAME_FIXED => name_field::refusal(reason),
         _ => text_key!(chat.refused),
     }
 }

@@ -277,7 +277,7 @@ fn HistoryStart(room: RoomModel, scroll: Scroll) -> impl IntoView {
             (true, false) => text_key!(chat.beginning),
             (false, false) => return Some(older_button(room, scroll)),
         };
-        Some(view! { <p class="beginning">{translate(key)}</p> }.into_any())
+        Some(view! { <p class="history-start">{translate(key)}</p> }.into_any())
     });
     view! { <div class="messages-start">{note}</div> }.into_any()
 }
@@ -307,7 +307,7 @@ fn JumpToEnd(room: RoomModel, scroll: Scroll) -> impl IntoView {
         count => fill(t_string!(i18n, chat.new_below), &[("count", &count.to_string())]),
     });
     view! {
-        <button type="button" class="button small to-end script" data-hidden=hidden on:click=move |_| scroll.to_end()>
+        <button type="button" class="button small jump-to-end script" data-hidden=hidden on:click=move |_| scroll.to_end()>
             <span aria-hidden="true">"↓ "</span>{name}
         </button>
     }

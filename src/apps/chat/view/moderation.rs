@@ -168,7 +168,7 @@ pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
         let problem_of = |one: &CommandStatus| {
             one.problem(
                 |wait| command_text::rate_limited(locale, wait),
-                |why| rejection_text(locale, why),
+                |rejection| rejection_text(locale, rejection),
             )
         };
         moderation
@@ -184,11 +184,11 @@ pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
     .into_any()
 }
 
-fn rejection_text(locale: Locale, why: &Rejection) -> String {
-    match why {
-        Rejection::Refused { reason: why } => match refusal(why) {
+fn rejection_text(locale: Locale, rejection: &Rejection) -> String {
+    match rejection {
+        Rejection::Refused { reason } => match refusal(reason) {
             Some(key) => key(locale).to_owned(),
-            None => labels::rejection(locale, &Rejection::refused(why.clone())),
+            None => labels::rejection(locale, &Rejection::refused(reason.clone())),
         },
         other => labels::rejection(locale, other),
     }

@@ -17,7 +17,7 @@ use duplex_protocol::person::MAX_NAME;
 pub fn NameForm(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
     let me = room.chat.me;
-    let shown = dynamic_text(move || {
+    let label = dynamic_text(move || {
         let name = me.with(|me| me.as_ref().map(|me| labels::name(i18n.get_locale(), me)));
         fill(t_string!(i18n, chat.you_are), &[("name", &name.unwrap_or_default())])
     });
@@ -27,8 +27,8 @@ pub fn NameForm(room: RoomModel) -> impl IntoView {
         me.with(|me| me.as_ref().map(|me| me.name.clone())).unwrap_or_default()
     });
     let problem = optional_text(move || {
-        let why = room.chat.name_refused.get()?;
-        Some(name_field::refusal(&why)(i18n.get_locale()).to_owned())
+        let reason = room.chat.name_refused.get()?;
+        Some(name_field::refusal(&reason)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
         if room.chat.name_refused.with(Option::is_some) {
@@ -47,7 +47,7 @@ pub fn NameForm(room: RoomModel) -> impl IntoView {
     };
     view! {
         <details class="name-form script" node_ref=details>
-            <summary>{shown}</summary>
+            <summary>{label}</summary>
             <form class="row" on:submit=save>
                 <label class="field grow">
                     <span>{t!(chat.your_name)}</span>

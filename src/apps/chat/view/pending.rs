@@ -63,12 +63,12 @@ fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
                 command_text::rate_limited(i18n.get_locale(), *retry_after_ms)
             }
             // The command may have been sent.
-            Some((_, CommandStatus::Rejected(why @ Rejection::IdTooOld { .. }))) => {
-                labels::rejection(i18n.get_locale(), why)
+            Some((_, CommandStatus::Rejected(rejection @ Rejection::IdTooOld { .. }))) => {
+                labels::rejection(i18n.get_locale(), rejection)
             }
-            Some((_, CommandStatus::Rejected(why))) => fill(
+            Some((_, CommandStatus::Rejected(rejection))) => fill(
                 t_string!(i18n, chat.rejected),
-                &[("why", &labels::rejection(i18n.get_locale(), why))],
+                &[("why", &labels::rejection(i18n.get_locale(), rejection))],
             ),
             _ => t_string!(i18n, chat.sending).to_owned(),
         })
@@ -76,11 +76,11 @@ fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
     let buttons =
         dynamic_view(move || (keyword.get() != "sent").then(|| buttons(room, id, keyword.get() == "rejected")));
     view! {
-        <article class="message pending" data-own="true" data-standing=keyword>
+        <article class="message pending" data-own="true" data-status=keyword>
             <span class="avatar" aria-hidden="true">"…"</span>
             <div class="message-main">
                 <p class="message-text" dir="auto">{label}</p>
-                <p class="standing" role="status">{state}</p>
+                <p class="command-status" role="status">{state}</p>
                 {buttons}
             </div>
         </article>

@@ -6,7 +6,7 @@ use leptos_router::hooks::use_navigate;
 use super::{
     super::{
         model::Entry,
-        wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, NotCreated, Rooms, RoomsCommand, room_path, why},
+        wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, NotCreated, Rooms, RoomsCommand, refusal, room_path},
     },
     labels,
     visitor::Visitor,
@@ -102,7 +102,7 @@ pub fn problem_text(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> O
         let found = pending.iter().find(|one| one.id == *id)?;
         found.status.problem(
             |wait| command_text::rate_limited(locale, wait),
-            |why| labels::rejection(locale, why),
+            |rejection| labels::rejection(locale, rejection),
         )
     })
 }
@@ -111,7 +111,7 @@ fn rejected(rooms: UseTopic<Rooms>, id: &CommandId) -> Option<Rejection> {
     rooms.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
         match &found.status {
-            CommandStatus::Rejected(why) => Some(why.clone()),
+            CommandStatus::Rejected(rejection) => Some(rejection.clone()),
             _ => None,
         }
     })
@@ -125,11 +125,11 @@ enum Part {
     Form,
 }
 
-fn rejected_part(why: &Rejection) -> Part {
-    match why {
-        Rejection::Refused { reason: why } if why == why::BAD_TITLE => Part::Title,
-        Rejection::Refused { reason: why }
-            if [why::BAD_ROOM, why::ROOM_TAKEN, why::ROOM_DELETED].contains(&why.as_str()) =>
+fn rejected_part(rejection: &Rejection) -> Part {
+    match rejection {
+        Rejection::Refused { reason } if reason == refusal::BAD_TITLE => Part::Title,
+        Rejection::Refused { reason }
+            if [refusal::BAD_ROOM, refusal::ROOM_TAKEN, refusal::ROOM_DELETED].contains(&reason.as_str()) =>
         {
             Part::Room
         }
@@ -142,7 +142,7 @@ fn not_created() -> Option<NotCreated> {
     Some(NotCreated {
         room: fields.get("room")?.clone(),
         title: fields.get("title").cloned().unwrap_or_default(),
-        why: rejection,
+        rejection,
     })
 }
 
@@ -161,18 +161,18 @@ pub fn CreateForm(
     restored: Option<NotCreated>,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let (typed, why) = restored.map(|form| ((form.room, form.title), form.why)).unzip();
+    let (typed, rejection) = restored.map(|form| ((form.room, form.title), form.rejection)).unzip();
     let (name, title) = typed.unwrap_or((name, String::new()));
     let (room, title) = (RwSignal::new(name), RwSignal::new(title));
     // The rejection is known before the command is sent, or from its answer.
-    let rejection = RwSignal::new(why);
+    let rejection = RwSignal::new(rejection);
     let sent = RwSignal::new(None::<(CommandId, String)>);
     let problem = Memo::new(move |_| rejection.get().or_else(|| rejected(rooms, &sent.get()?.0)));
     let problem_for = move |part: Part| {
         optional_text(move || {
             let locale = i18n.get_locale();
             match problem.get() {
-                Some(why) => (rejected_part(&why) == part).then(|| labels::rejection(locale, &why)),
+                Some(rejection) => (rejected_part(&rejection) == part).then(|| labels::rejection(locale, &rejection)),
                 // A rate-limited command is sent later by itself.
                 None if part == Part::Form => problem_text(locale, rooms, &sent.get()?.0),
                 None => None,
@@ -188,7 +188,7 @@ pub fn CreateForm(
         sent.set(None);
         let name = room.with_untracked(|room| room.trim().to_owned());
         let is_taken = rooms.state.with_untracked(|list| list.rooms.contains_key(&name));
-        rejection.set(is_taken.then(|| Rejection::refused(why::ROOM_TAKEN)));
+        rejection.set(is_taken.then(|| Rejection::refused(refusal::ROOM_TAKEN)));
         if !is_taken {
             let (room, title) = (name.clone(), title.get_untracked());
             sent.set(Some((rooms.send(RoomsCommand::Create { room, title }), name)));

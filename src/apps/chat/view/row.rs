@@ -112,7 +112,7 @@ fn message_body(message: RwSignal<Message>, stop: Signal<Option<String>>) -> Any
     dynamic_view(move || {
         content.with(|(text, changed)| {
             Some(match changed {
-                Change::Deleted(_) => view! { <p class="message-text gone">{t!(chat.deleted)}</p> }.into_any(),
+                Change::Deleted(_) => view! { <p class="message-text deleted">{t!(chat.deleted)}</p> }.into_any(),
                 Change::Edited(_) => {
                     let mark = view! { <span class="edited">{t!(chat.edited)}</span> };
                     view! { <p class="message-text" dir="auto">{with_links(text, stop)}" "{mark}</p> }.into_any()

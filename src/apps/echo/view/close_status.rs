@@ -24,7 +24,7 @@ pub fn CloseStatus(echo: EchoState) -> impl IntoView {
             .with(|state| Some(close_text(i18n.get_locale(), closed(state)?)))
     });
     view! {
-        <p class="ending">{line}</p>
+        <p class="close-status">{line}</p>
         <NextAttempt echo/>
     }
 }

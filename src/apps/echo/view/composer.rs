@@ -30,7 +30,7 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 pub fn Composer(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
     let problem = RwSignal::new(None::<NotSent>);
-    let line = optional_text(move || problem.get().map(|why| labels::not_sent(i18n.get_locale(), &why)));
+    let line = optional_text(move || problem.get().map(|reason| labels::not_sent(i18n.get_locale(), &reason)));
     view! {
         <Card id="compose" title=text_key!(echo.compose)>
             <TextForm echo problem/>
@@ -133,7 +133,7 @@ fn FilePicker(echo: EchoState, problem: RwSignal<Option<NotSent>>) -> impl IntoV
                 Ok(bytes) => {
                     send(echo, problem, Payload::Binary(bytes));
                 }
-                Err(why) => problem.set(Some(why)),
+                Err(reason) => problem.set(Some(reason)),
             }
         });
     };

@@ -197,7 +197,7 @@ fn Detail(echo: EchoState, selected: RwSignal<Option<u64>>) -> impl IntoView {
         Some(
             view! {
                 <p class="detail-head">{detail_head(locale, &entry)}</p>
-                <p class="hint">{cut_note(locale, &entry)}</p>
+                <p class="hint">{truncation_note(locale, &entry)}</p>
                 <pre tabindex="0" aria-label=t!(echo.detail)>{full_text(&entry.content)}</pre>
             }
             .into_any(),
@@ -219,7 +219,7 @@ fn detail_head(locale: Locale, entry: &Entry) -> String {
     )
 }
 
-fn cut_note(locale: Locale, entry: &Entry) -> Option<String> {
+fn truncation_note(locale: Locale, entry: &Entry) -> Option<String> {
     let note = || {
         fill(
             td_string!(locale, echo.detail_cut),

@@ -53,8 +53,8 @@ pub enum NotSent {
     FileUnreadable,
 }
 
-pub fn not_sent(locale: Locale, why: &NotSent) -> String {
-    match why {
+pub fn not_sent(locale: Locale, reason: &NotSent) -> String {
+    match reason {
         NotSent::Socket(socket) => error(locale, socket),
         NotSent::Hex(HexError::Odd) => td_string!(locale, echo.hex_odd).to_owned(),
         NotSent::Hex(HexError::NotHex { found, position }) => {
