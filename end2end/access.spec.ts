@@ -7,8 +7,8 @@ import { StatusPage } from "./support/status-page";
 import { expect, test as base } from "./support/test";
 import { en, ko } from "./support/texts";
 
-const test = base.extend<{ strict: Server }>({
-  strict: async ({ consoleErrors }, use) => {
+const test = base.extend<{ defaultServer: Server }>({
+  defaultServer: async ({ consoleErrors }, use) => {
     // The browser logs the refused link, and the server stops before its pages.
     consoleErrors.allow(/status of 403/, /WebSocket/, /ERR_/);
     const server = await Server.start(0, undefined, { demo: false });
@@ -20,31 +20,31 @@ const test = base.extend<{ strict: Server }>({
 const cookie = async (context: BrowserContext, server: Server) =>
   (await context.cookies(server.url)).find(({ name }) => name === "operator");
 
-test("a sign-in link works once", async ({ page, browser, strict }) => {
-  const link = strict.signInLink();
+test("a sign-in link works once", async ({ page, browser, defaultServer }) => {
+  const link = defaultServer.signInLink();
   // Link previews fetch the link, too: fetching it must not use it up.
   await page.goto(link);
   const response = await page.goto(link);
   expect(response!.headers()["referrer-policy"]).toBe("no-referrer");
-  expect(await cookie(page.context(), strict)).toBeUndefined();
+  expect(await cookie(page.context(), defaultServer)).toBeUndefined();
   await page.getByRole("button", { name: ko.sign_in.button }).click();
-  await expect(page).toHaveURL(`${strict.url}/status`);
+  await expect(page).toHaveURL(`${defaultServer.url}/status`);
   await new StatusPage(page).expectLive();
-  expect(await cookie(page.context(), strict)).toMatchObject({ httpOnly: true, sameSite: "Strict" });
+  expect(await cookie(page.context(), defaultServer)).toMatchObject({ httpOnly: true, sameSite: "Strict" });
 
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "en-GB" });
   const late = await context.newPage();
   await late.goto(link);
   await late.getByRole("button", { name: en.sign_in.button }).click();
   await expect(late.getByRole("heading")).toHaveText(en.sign_in.refused);
-  expect(await cookie(context, strict)).toBeUndefined();
+  expect(await cookie(context, defaultServer)).toBeUndefined();
   await context.close();
 });
 
-test("a link signs in without scripts", async ({ browser, strict }) => {
+test("a link signs in without scripts", async ({ browser, defaultServer }) => {
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR" });
   const page = await context.newPage();
-  await page.goto(strict.signInLink());
+  await page.goto(defaultServer.signInLink());
   await page.getByRole("button", { name: ko.sign_in.button }).click();
   await expect(page.getByRole("button", { name: ko.status.sign_out })).toBeVisible();
   await context.close();
@@ -60,10 +60,10 @@ async function forge(page: Page, path: string): Promise<string> {
   return response.text();
 }
 
-test("without --demo a visitor cannot send orders", async ({ page, request, strict }) => {
-  const sensor = new Sensor(request, strict.url, strict.data);
+test("without --demo a visitor cannot send orders", async ({ page, request, defaultServer }) => {
+  const sensor = new Sensor(request, defaultServer.url, defaultServer.data);
   await sensor.temperature(20);
-  const path = strict.url + sensor.path;
+  const path = defaultServer.url + sensor.path;
   const devices = await new DevicesPage(page).open(path);
   await expect(page.locator(".device-closed")).toContainText(ko.devices.operators_only);
   await expect(page.locator(".order-form")).toHaveCount(0);
@@ -71,9 +71,9 @@ test("without --demo a visitor cannot send orders", async ({ page, request, stri
   await expect(page.locator(".devices-demo")).toHaveCount(0);
   expect(await forge(page, path)).toContain(ko.devices.operators_only);
 
-  await page.goto(strict.signInLink());
+  await page.goto(defaultServer.signInLink());
   await page.getByRole("button", { name: ko.sign_in.button }).click();
-  await expect(page).toHaveURL(`${strict.url}/status`);
+  await expect(page).toHaveURL(`${defaultServer.url}/status`);
   await devices.open(path);
   await devices.order("identify");
   await expect(page.locator(".order").first()).toHaveAttribute("data-outcome", "sent");
@@ -81,16 +81,16 @@ test("without --demo a visitor cannot send orders", async ({ page, request, stri
   await expect(page.locator(".alarm")).toHaveAttribute("data-state", "active");
 });
 
-test("with --demo the page says that everyone may control devices", async ({ page, strict }) => {
-  await strict.stop();
+test("with --demo the page says that everyone may control devices", async ({ page, defaultServer }) => {
+  await defaultServer.stop();
   const demo = await Server.start(0, undefined, { demo: true });
   await page.goto(`${demo.url}/devices`);
   await expect(page.locator(".devices-demo")).toHaveText(ko.devices.demo);
   await demo.stop();
 });
 
-test("a visitor controls their own browser", async ({ page, strict }) => {
-  const devices = await new DevicesPage(page).open(`${strict.url}/devices`);
+test("a visitor controls their own browser", async ({ page, defaultServer }) => {
+  const devices = await new DevicesPage(page).open(`${defaultServer.url}/devices`);
   await page.getByRole("button", { name: ko.devices.browser_start }).click();
   const own = page.locator('.device[data-device^="browser-"]').first();
   await expect(own).toHaveAttribute("data-health", "online", { timeout: 20_000 });

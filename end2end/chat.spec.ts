@@ -179,14 +179,14 @@ test("without scripts the page shows the last messages, and a form posts", async
 const blockSocket = (context: BrowserContext) => context.routeWebSocket(/\/api\/session/, () => {});
 const blockStream = (context: BrowserContext) => context.route(/\/api\/session\/events/, () => {});
 
-for (const { name, block, word } of [
-  { name: "WebSocket is blocked: server-sent events take over", block: [blockSocket], word: ko.link.sse },
-  { name: "server-sent events are blocked, too: polling takes over", block: [blockSocket, blockStream], word: ko.link.poll },
+for (const { name, block, label } of [
+  { name: "WebSocket is blocked: server-sent events take over", block: [blockSocket], label: ko.link.sse },
+  { name: "server-sent events are blocked, too: polling takes over", block: [blockSocket, blockStream], label: ko.link.poll },
 ]) {
   test(name, async ({ chat, page, context, request }) => {
     for (const one of block) await one(context);
     await page.goto(chat.path);
-    await expect(chat.link).toContainText(word, { timeout: 40_000 });
+    await expect(chat.link).toContainText(label, { timeout: 40_000 });
     const other = await openSecondVisitor(page, chat);
     for (let number = 0; number < 5; number++) {
       await chat.send(`막힌 쪽 ${number}`);

@@ -6,8 +6,8 @@ import { expect, test } from "./support/test";
 /** The paths of the built files in the page's HTML. */
 async function assets(request: APIRequestContext): Promise<string[]> {
   const html = await (await request.get("/")).text();
-  const found = html.matchAll(/\/pkg\/[\w.-]+\.(js|wasm|css)\b/g);
-  return [...new Set([...found].map(([path]) => path))];
+  const matches = html.matchAll(/\/pkg\/[\w.-]+\.(js|wasm|css)\b/g);
+  return [...new Set([...matches].map(([path]) => path))];
 }
 
 test("a page's scripts have a nonce that is new for each response", async ({ request }) => {
@@ -62,10 +62,10 @@ test("every response forbids MIME sniffing and framing", async ({ request }) => 
 });
 
 test("built files have content hashes, are immutable, and are compressed with brotli", async ({ request }) => {
-  const found = await assets(request);
-  const kinds = found.map((path) => path.replace(/.*\//, "").replace(/\..*\./, "."));
+  const paths = await assets(request);
+  const kinds = paths.map((path) => path.replace(/.*\//, "").replace(/\..*\./, "."));
   expect(kinds.sort()).toEqual(["__wasm_split.js", "duplex.css", "duplex.js", "duplex.wasm", "hydration.js"]);
-  for (const path of found) {
+  for (const path of paths) {
     expect(path).toMatch(/\.[\w-]{8,}\.(js|wasm|css)$/);
     const response = await request.get(path, { headers: { "accept-encoding": "br" } });
     expect(response.status(), path).toBe(200);

@@ -19,8 +19,8 @@ test("prices move, and two browsers show the same", async ({ page, browser }) =>
   const other = await new MarketPage(await context.newPage()).open();
   await expect(other.page.locator(".market-source")).toContainText(en.market.simulated);
   const same = async () => {
-    const [mine, theirs] = await Promise.all([market.price("oga").textContent(), other.price("oga").textContent()]);
-    return mine === theirs;
+    const [first, second] = await Promise.all([market.price("oga").textContent(), other.price("oga").textContent()]);
+    return first === second;
   };
   await expect.poll(same).toBe(true);
   await context.close();

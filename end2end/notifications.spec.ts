@@ -17,7 +17,7 @@ async function open(context: BrowserContext): Promise<NotificationsPage> {
 }
 
 test("a program's notice appears on every visitor's page at once, and only once", async ({ page, browser, request, server }) => {
-  const mine = await new NotificationsPage(page).open();
+  const notifications = await new NotificationsPage(page).open();
   const context = await newVisitor(browser, server);
   const other = new NotificationsPage(await context.newPage());
   await other.page.goto("/about");
@@ -27,15 +27,15 @@ test("a program's notice appears on every visitor's page at once, and only once"
   const notice = { to: "everyone", title, body: "본문", level: "warning", link: "/chat", key: title } as const;
   expect(await send(request, server, notice)).toMatchObject({ topic: "notices/all", again: false });
   expect(await send(request, server, notice)).toMatchObject({ again: true });
-  await expect(mine.row(title)).toHaveAttribute("data-read", "false");
+  await expect(notifications.row(title)).toHaveAttribute("data-read", "false");
   await expect(other.toast(title)).toContainText("본문");
   await expect(other.bell.locator(".badge")).toHaveText(String(before + 1));
-  await expect(mine.row(title)).toHaveCount(1);
+  await expect(notifications.row(title)).toHaveCount(1);
   await other.toast(title).getByRole("link").click();
   await expect(other.page).toHaveURL("/chat");
   await expect.poll(() => other.unread()).toBe(before);
   await expect(other.toasts).toHaveCount(0);
-  await expect(mine.row(title), "read marks belong to one visitor").toHaveAttribute("data-read", "false");
+  await expect(notifications.row(title), "read marks belong to one visitor").toHaveAttribute("data-read", "false");
   await context.close();
 });
 
@@ -88,12 +88,12 @@ test("an invalid request is refused with the field's name", async ({ request, se
 });
 
 test("the displayed shell command works as pasted", async ({ page, server }) => {
-  const mine = await new NotificationsPage(page).open();
+  const notifications = await new NotificationsPage(page).open();
   const line = await page.locator("#curl").innerText();
-  expect(line).toContain(await mine.id());
+  expect(line).toContain(await notifications.id());
   execFileSync("sh", ["-c", line], { env: { ...process.env, DUPLEX_TOKEN: server.token } });
-  await expect(mine.row(ko.notifications.sample)).toHaveAttribute("data-level", "success");
-  await expect(mine.row(ko.notifications.sample)).toHaveAttribute("data-source", "me");
+  await expect(notifications.row(ko.notifications.sample)).toHaveAttribute("data-level", "success");
+  await expect(notifications.row(ko.notifications.sample)).toHaveAttribute("data-source", "me");
 });
 
 test("reading in one tab applies to all tabs, one by one and all at once", async ({ page, context, request, server }) => {
@@ -120,24 +120,24 @@ test("reading in one tab applies to all tabs, one by one and all at once", async
 
 test("a notice sent while offline arrives once on reconnect", async ({ page, context, request, server, consoleErrors }) => {
   consoleErrors.allow(/ERR_INTERNET_DISCONNECTED/, /WebSocket/, /leptos_ws/);
-  const mine = await new NotificationsPage(page).open();
-  const visitor = await mine.id();
+  const notifications = await new NotificationsPage(page).open();
+  const visitor = await notifications.id();
   await context.setOffline(true);
-  await expect(mine.status).not.toHaveAttribute("data-status", "live", { timeout: 60_000 });
+  await expect(notifications.status).not.toHaveAttribute("data-status", "live", { timeout: 60_000 });
   const title = unique("자리를 비운 사이");
   await send(request, server, { to: { visitor }, title });
   await context.setOffline(false);
-  await expect(mine.row(title)).toHaveCount(1, { timeout: 30_000 });
-  await expect(mine.toast(title)).toHaveCount(1);
-  await expect(mine.row(title)).toHaveAttribute("data-read", "false");
+  await expect(notifications.row(title)).toHaveCount(1, { timeout: 30_000 });
+  await expect(notifications.toast(title)).toHaveCount(1);
+  await expect(notifications.row(title)).toHaveAttribute("data-read", "false");
 });
 
 test("an inbox is private to its visitor", async ({ page, browser, request, server }) => {
-  const mine = await new NotificationsPage(page).open();
-  const visitor = await mine.id();
+  const notifications = await new NotificationsPage(page).open();
+  const visitor = await notifications.id();
   const title = unique("나만 보는 것");
   await send(request, server, { to: { visitor }, title });
-  await expect(mine.row(title)).toBeVisible();
+  await expect(notifications.row(title)).toBeVisible();
   const context = await newVisitor(browser, server);
   const other = await open(context);
   await expect(other.row(title)).toHaveCount(0);
@@ -147,53 +147,53 @@ test("an inbox is private to its visitor", async ({ page, browser, request, serv
     data: { command: { topic: `inbox/${visitor}`, id: "0".repeat(32), command: { read_all: { heads: { me: 1 } } } } },
   });
   expect(await response.json()).toMatchObject({ reply: { answer: { rejected: { denied: "forbidden" } } } });
-  await expect(mine.row(title)).toHaveAttribute("data-read", "false");
+  await expect(notifications.row(title)).toHaveAttribute("data-read", "false");
   await context.close();
 });
 
 test("a follower receives a group's notices from then on", async ({ page, request, server }) => {
-  const mine = await new NotificationsPage(page).open();
+  const notifications = await new NotificationsPage(page).open();
   const [before, after] = [unique("이전 시세"), unique("새 시세")];
   await send(request, server, { to: { group: "market" }, title: before });
   const market = page.getByRole("switch", { name: ko.notifications.source_market });
   await expect(market).not.toBeChecked();
   await market.check();
-  await expect(mine.row(before), "earlier notices count as read").toHaveAttribute("data-read", "true");
+  await expect(notifications.row(before), "earlier notices count as read").toHaveAttribute("data-read", "true");
   await send(request, server, { to: { group: "market" }, title: after });
-  await expect(mine.row(after)).toHaveAttribute("data-read", "false");
-  await expect(mine.toast(after)).toBeVisible();
+  await expect(notifications.row(after)).toHaveAttribute("data-read", "false");
+  await expect(notifications.toast(after)).toBeVisible();
   await page.reload();
-  await mine.expectLive();
+  await notifications.expectLive();
   await expect(market).toBeChecked();
   await market.uncheck();
-  await expect(mine.row(after)).toHaveCount(0);
+  await expect(notifications.row(after)).toHaveCount(0);
 });
 
 test("the list is filtered and loads its history", async ({ page, request, server }) => {
-  const mine = await new NotificationsPage(page).open();
-  const visitor = await mine.id();
+  const notifications = await new NotificationsPage(page).open();
+  const visitor = await notifications.id();
   const prefix = unique("옛 알림");
   for (let number = 0; number < 120; number++) await send(request, server, { to: { visitor }, title: `${prefix} ${number}.` });
   await send(request, server, { to: { visitor }, title: unique("불이야"), level: "danger" });
   await page.reload();
-  await mine.expectLive();
-  await expect(mine.row(`${prefix} 119.`)).toBeVisible();
-  await expect(mine.row(`${prefix} 0.`)).toHaveCount(0);
+  await notifications.expectLive();
+  await expect(notifications.row(`${prefix} 119.`)).toBeVisible();
+  await expect(notifications.row(`${prefix} 0.`)).toHaveCount(0);
   const older = page.getByRole("button", { name: ko.notifications.older });
   await expect(async () => {
     await older.click();
-    await expect(mine.row(`${prefix} 0.`)).toHaveCount(1, { timeout: 500 });
+    await expect(notifications.row(`${prefix} 0.`)).toHaveCount(1, { timeout: 500 });
   }).toPass();
-  await expect(mine.row(prefix)).toHaveCount(120);
-  const order = await mine.row(prefix).locator(".notice-title").allTextContents();
+  await expect(notifications.row(prefix)).toHaveCount(120);
+  const order = await notifications.row(prefix).locator(".notice-title").allTextContents();
   expect(order[0]).toContain(" 119.");
   expect(order.at(-1)).toContain(" 0.");
   await page.getByLabel(ko.notifications.level).selectOption("danger");
-  await expect(mine.row(prefix)).toHaveCount(0);
-  await expect(mine.row("불이야")).toHaveCount(1);
+  await expect(notifications.row(prefix)).toHaveCount(0);
+  await expect(notifications.row("불이야")).toHaveCount(1);
   await page.getByLabel(ko.notifications.level).selectOption("");
   await page.getByLabel(ko.notifications.source).selectOption("all");
-  await expect(mine.row(prefix)).toHaveCount(0);
+  await expect(notifications.row(prefix)).toHaveCount(0);
   await page.getByLabel(ko.notifications.source).selectOption("me");
   await page.getByRole("button", { name: ko.notifications.read_all }).click();
   await page.getByRole("group", { name: ko.notifications.filters }).getByRole("button", { name: ko.notifications.unread }).click();
@@ -201,20 +201,20 @@ test("the list is filtered and loads its history", async ({ page, request, serve
 });
 
 test("an expired notice disappears", async ({ page, request, server }) => {
-  const mine = await new NotificationsPage(page).open();
-  const visitor = await mine.id();
+  const notifications = await new NotificationsPage(page).open();
+  const visitor = await notifications.id();
   const title = unique("잠깐");
   await send(request, server, { to: { visitor }, title, level: "danger", expires: Date.now() + 4_000 });
-  await expect(mine.row(title)).toBeVisible();
-  const unread = await mine.unread();
-  await expect(mine.row(title)).toHaveCount(0, { timeout: 10_000 });
-  await expect(mine.toast(title)).toHaveCount(0);
-  await expect.poll(() => mine.unread()).toBe(unread - 1);
+  await expect(notifications.row(title)).toBeVisible();
+  const unread = await notifications.unread();
+  await expect(notifications.row(title)).toHaveCount(0, { timeout: 10_000 });
+  await expect(notifications.toast(title)).toHaveCount(0);
+  await expect.poll(() => notifications.unread()).toBe(unread - 1);
 });
 
 test("toasts are announced politely, or assertively for danger", async ({ page, request, server }) => {
-  const mine = await new NotificationsPage(page).open();
-  const visitor = await mine.id();
+  const notifications = await new NotificationsPage(page).open();
+  const visitor = await notifications.id();
   const [calm, alarm] = [unique("차분한 것"), unique("위험한 것")];
   await send(request, server, { to: { visitor }, title: calm });
   await send(request, server, { to: { visitor }, title: alarm, level: "danger" });
@@ -229,7 +229,7 @@ test("toasts are announced politely, or assertively for danger", async ({ page, 
   await expect(assertive.getByText(alarm), "a toast of level danger stays").toBeVisible();
   await page.getByRole("button", { name: fill(ko.notifications.close_of, { title: alarm }) }).click();
   await expect(assertive.getByText(alarm)).toHaveCount(0);
-  await expect(mine.row(alarm), "closing does not mark as read").toHaveAttribute("data-read", "false");
+  await expect(notifications.row(alarm), "closing does not mark as read").toHaveAttribute("data-read", "false");
 });
 
 interface ShownNotification {
@@ -256,19 +256,19 @@ function stub(answer: NotificationPermission): void {
 test("a hidden tab shows a browser notification once permitted", async ({ page, context, request, server }) => {
   await context.grantPermissions(["notifications"], { origin: server.url });
   await page.addInitScript(stub, "granted" as const);
-  const mine = await new NotificationsPage(page).open();
-  const visitor = await mine.id();
+  const notifications = await new NotificationsPage(page).open();
+  const visitor = await notifications.id();
   const shown = () => page.evaluate(() => (window as unknown as { shown: ShownNotification[] }).shown);
   const hide = (hidden: boolean) => page.evaluate((hidden) => Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden }), hidden);
   const titles = [unique("허락 전"), unique("보이는 동안"), unique("가려진 동안")];
   await hide(true);
   await send(request, server, { to: { visitor }, title: titles[0]! });
-  await expect(mine.row(titles[0]!)).toBeVisible();
+  await expect(notifications.row(titles[0]!)).toBeVisible();
   await page.getByRole("button", { name: ko.notifications.permission_button }).click();
   await expect(page.locator("#permission")).toContainText(ko.notifications.permission_granted);
   await hide(false);
   await send(request, server, { to: { visitor }, title: titles[1]! });
-  await expect(mine.toast(titles[1]!)).toBeVisible();
+  await expect(notifications.toast(titles[1]!)).toBeVisible();
   await hide(true);
   await send(request, server, { to: { visitor }, title: titles[2]! });
   await expect.poll(async () => (await shown()).map(({ title }) => title)).toEqual([titles[2]]);
@@ -284,12 +284,12 @@ test("a visitor who denied the permission sees how to change it", async ({ page 
 });
 
 test("the sample goes to all tabs of the visitor and to no other visitor", async ({ page, context, browser, server }) => {
-  const mine = await new NotificationsPage(page).open();
+  const notifications = await new NotificationsPage(page).open();
   const second = await open(context);
   const strangers = await newVisitor(browser, server);
   const stranger = await open(strangers);
   await page.locator("[data-act=sample]").click();
-  await expect(mine.toast(ko.notifications.sample)).toBeVisible();
+  await expect(notifications.toast(ko.notifications.sample)).toBeVisible();
   await expect(second.toast(ko.notifications.sample)).toBeVisible();
   await expect(stranger.row(ko.notifications.sample)).toHaveCount(0);
   await strangers.close();

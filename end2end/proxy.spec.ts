@@ -5,9 +5,9 @@ import { Proxy } from "./support/proxy";
 import { expect, test } from "./support/test";
 import { ko } from "./support/texts";
 
-for (const { name, options, word } of [
-  { name: "a proxy that cuts responses after 8 s", options: { cutAfter: 8_000, buffering: false }, word: ko.link.sse },
-  { name: "a proxy that buffers responses and cuts them after 30 s", options: { cutAfter: 30_000, buffering: true }, word: ko.link.poll },
+for (const { name, options, label } of [
+  { name: "a proxy that cuts responses after 8 s", options: { cutAfter: 8_000, buffering: false }, label: ko.link.sse },
+  { name: "a proxy that buffers responses and cuts them after 30 s", options: { cutAfter: 30_000, buffering: true }, label: ko.link.poll },
 ]) {
   test(name, async ({ browser, baseURL, request, consoleErrors }) => {
     test.slow();
@@ -17,7 +17,7 @@ for (const { name, options, word } of [
     const chat = new ChatPage(await context.newPage());
     await createRoom(request, chat.room);
     await chat.page.goto(chat.path);
-    await expect(chat.link).toContainText(word, { timeout: 60_000 });
+    await expect(chat.link).toContainText(label, { timeout: 60_000 });
     const sent: string[] = [];
     const writer = new Writer(request);
     for (let number = 0; number < 8; number++) {

@@ -37,8 +37,8 @@ test("a subpage marks its parent in the navigation, also after client-side navig
 
 serverTest("a link that the router does not handle does not stop the app", async ({ page, request, server, consoleErrors }) => {
   consoleErrors.allow(/status of 404/);
-  const mine = await new NotificationsPage(page).open();
-  const visitor = await mine.id();
+  const notifications = await new NotificationsPage(page).open();
+  const visitor = await notifications.id();
   for (const [link, url] of [
     ["/%5Cevil.example", "/%5Cevil.example"],
     ["/%09/evil.example", "/%09/evil.example"],
@@ -48,10 +48,10 @@ serverTest("a link that the router does not handle does not stop the app", async
   ] as const) {
     const title = unique("링크");
     await send(request, server, { to: { visitor }, title, link });
-    await mine.toast(title).getByRole("link").click();
+    await notifications.toast(title).getByRole("link").click();
     await expect(page).toHaveURL(url);
     await page.goBack();
-    await mine.expectLive();
+    await notifications.expectLive();
   }
 });
 

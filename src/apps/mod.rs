@@ -60,7 +60,7 @@ pub fn tools() -> AnyView {
 }
 
 /// The path of the server-sent events with unread hints, for pages that are not hydrated yet.
-pub const UNREAD_EVENTS_PATH: &str = notifications::wire::NEWS;
+pub const UNREAD_EVENTS_PATH: &str = notifications::wire::UNREAD_EVENTS_PATH;
 
 /// The path of the home page, with which most visits begin. It does not wait for anything that only other pages need.
 pub const HOME_PATH: &str = "/";

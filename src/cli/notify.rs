@@ -4,8 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use duplex::apps::notifications::server::posted::{self, PostedNotice, Text, Time};
-use duplex::apps::notifications::wire::INLET;
+use duplex::apps::notifications::server::request::{self, NoticeRequest, RequestText, Timestamp};
+use duplex::apps::notifications::wire::INGEST_PATH;
 use duplex::server::config::Config;
 use duplex::wire::notice::Level;
 use duplex_protocol::cursor::Seq;
@@ -110,27 +110,27 @@ impl Notify {
 
 async fn send(notify: &Notify, server: &Server) -> Result<String, HttpError> {
     let body = serde_json::to_vec(&body(notify))?;
-    let answer = timeout(TIMEOUT, server.post(INLET, body)).await;
+    let answer = timeout(TIMEOUT, server.post(INGEST_PATH, body)).await;
     let Delivered { topic, seq, again } = answer.map_err(|_| HttpError::Slow(server.authority.clone()))??;
     let again = if again { " again" } else { "" };
     Ok(format!("{topic} {seq}{again}"))
 }
 
-fn body(notify: &Notify) -> PostedNotice {
+fn body(notify: &Notify) -> NoticeRequest {
     let To { group, visitor, .. } = &notify.to;
     let to = match (group, visitor) {
-        (Some(group), _) => posted::To::Group(group.clone()),
-        (_, Some(visitor)) => posted::To::Visitor(PersonId(visitor.clone())),
-        _ => posted::To::Everyone,
+        (Some(group), _) => request::Recipient::Group(group.clone()),
+        (_, Some(visitor)) => request::Recipient::Visitor(PersonId(visitor.clone())),
+        _ => request::Recipient::Everyone,
     };
-    PostedNotice {
+    NoticeRequest {
         to,
-        title: Text::Same(notify.title.clone()),
-        body: notify.body.clone().map(Text::Same),
+        title: RequestText::Same(notify.title.clone()),
+        body: notify.body.clone().map(RequestText::Same),
         link: notify.link.clone(),
         level: notify.level.into(),
         key: notify.key.clone(),
-        expires: notify.expires.clone().map(Time::Text),
+        expires: notify.expires.clone().map(Timestamp::Text),
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
         let written = |line: &Line| serde_json::to_value(body(&line.notify)).unwrap();
         assert_eq!(written(&parsed), expected);
         assert_eq!(
-            PostedNotice::read(&expected),
+            NoticeRequest::parse(&expected),
             Ok(body(&parsed.notify)),
             "the server reads the same"
         );

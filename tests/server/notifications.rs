@@ -7,7 +7,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use duplex::apps::notifications::model::InboxState;
 use duplex::apps::notifications::server::NoticesCommand;
-use duplex::apps::notifications::wire::{Inbox, InboxCommand, InboxEvent, ME, NEWS, Notices, NoticesEvent};
+use duplex::apps::notifications::wire::{
+    Inbox, InboxCommand, InboxEvent, ME, Notices, NoticesEvent, UNREAD_EVENTS_PATH,
+};
 use duplex::server::token::Token;
 use duplex::wire::notice::{Level, LocalizedText, Notice};
 use duplex::wire::unread::{ALREADY_UNREAD, NEWLY_UNREAD};
@@ -120,7 +122,7 @@ async fn missed_notifications_are_replayed_once() {
 
 /// Requests the unread hint of a page without subscriptions; returns the response's body once it ends.
 async fn news(node: &Node, visitor: &Visitor<'_>) -> String {
-    let request = Request::get(NEWS).header("host", "localhost");
+    let request = Request::get(UNREAD_EVENTS_PATH).header("host", "localhost");
     let request = request.header("cookie", visitor.cookie()).body(Body::empty()).unwrap();
     let answer = node.router.clone().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
@@ -205,7 +207,12 @@ async fn a_new_visitor_starts_with_everything_read() {
     assert!(!page.body.contains("data-read=\"false\""));
     // An unread hint would make the first page load the rest of the app.
     for cookies in [cookies.join("; "), String::new()] {
-        let answer = node.router.clone().oneshot(request(NEWS, &cookies)).await.unwrap();
+        let answer = node
+            .router
+            .clone()
+            .oneshot(request(UNREAD_EVENTS_PATH, &cookies))
+            .await
+            .unwrap();
         let quiet = timeout(QUIET, to_bytes(answer.into_body(), usize::MAX)).await;
         assert!(quiet.is_err(), "{cookies}: {quiet:?}");
     }
@@ -253,7 +260,7 @@ async fn an_inbox_is_private_on_every_transport() {
     let verdict = mine.subscribe(&inbox, None).await;
     let state = state(&mine, verdict);
     assert_eq!(
-        (state.board.count, state.marks.len()),
+        (state.list.count, state.marks.len()),
         (1, 0),
         "a rejected request changed the inbox"
     );

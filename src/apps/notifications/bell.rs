@@ -1,5 +1,4 @@
-//! The bell on every page: a link, with the number of unread notifications once it follows them, which it does when the page
-//! itself has come to life.
+//! The bell on every page: a link to the notifications with the number of unread ones, which it follows from hydration on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +11,27 @@ use crate::{
     ui::text::{dynamic_text, dynamic_view, fill, optional_text},
 };
 
-/// Between two looks whether the page has come to life. While it has not, nothing may ask for topics: their states are
-/// found in the page in the order in which its components ask for them.
-const LOOK: Duration = Duration::from_millis(100);
+/// The interval at which the bell checks whether hydration has ended. Until then it must not subscribe to topics: the page's components
+/// find their states in the page by the order of their subscriptions.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What the live part fills in.
+/// The signals that the bell's live part sets.
 #[derive(Clone, Copy)]
-pub struct Bell {
+pub struct BellState {
     pub unread: RwSignal<usize>,
-    pub toasts: RwSignal<Option<Toasts>>,
+    pub toasts: RwSignal<Option<ToastsView>>,
 }
 
-pub type Toasts = Arc<dyn Fn() -> AnyView + Send + Sync>;
+pub type ToastsView = Arc<dyn Fn() -> AnyView + Send + Sync>;
 
 #[component]
 pub fn Bell() -> impl IntoView {
     let i18n = use_i18n();
-    let bell = Bell {
+    let bell = BellState {
         unread: RwSignal::new(0),
         toasts: RwSignal::new(None),
     };
-    wake(bell);
+    start_after_hydration(bell);
     let badge = optional_text(move || match bell.unread.get() {
         0 => None,
         count @ 1..100 => Some(count.to_string()),
@@ -56,13 +55,13 @@ pub fn Bell() -> impl IntoView {
     .into_any()
 }
 
-fn wake(bell: Bell) {
+fn start_after_hydration(bell: BellState) {
     let owner = Owner::current();
     Effect::new(move |_| {
         let owner = owner.clone();
-        let page = Owner::current_shared_context();
-        when(
-            move || page.as_ref().is_none_or(|page| !page.during_hydration()),
+        let shared = Owner::current_shared_context();
+        poll_until(
+            move || shared.as_ref().is_none_or(|shared| !shared.during_hydration()),
             move || {
                 spawn_local(async move {
                     if let Some(owner) = owner {
@@ -74,10 +73,10 @@ fn wake(bell: Bell) {
     });
 }
 
-fn when(so: impl Fn() -> bool + 'static, act: impl FnOnce() + 'static) {
-    if so() {
-        act();
+fn poll_until(condition: impl Fn() -> bool + 'static, action: impl FnOnce() + 'static) {
+    if condition() {
+        action();
     } else {
-        set_timeout(move || when(so, act), LOOK);
+        set_timeout(move || poll_until(condition, action), POLL_INTERVAL);
     }
 }

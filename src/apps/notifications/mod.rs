@@ -1,5 +1,5 @@
-//! Notifications: what programs and other applications tell people who may not be looking, and the bell that says so on
-//! every page.
+//! The notifications application: programs and other applications send notices to visitors, and a bell on every page shows the number
+//! of unread ones.
 
 pub mod bell;
 pub mod model;

@@ -1,5 +1,5 @@
-//! What follows from the events of a public topic and of an inbox: the same on the server and in the browser.
-//! Pure; trusts no event.
+//! The states of a public topic and of an inbox, and how events change them, on the server and in the browser. Pure; `apply` validates
+//! every event.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -11,25 +11,25 @@ use crate::wire::notice::{EVERYONE, INBOX_KIND, Notice, PUBLIC_KIND};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::{NoCommand, Topic};
 
-/// Notices of a topic's state: what counts as unread, and what a page shows at first.
-pub const KEPT: usize = 50;
-/// Bytes of all their texts: a page brings the states of all sources. It holds three of the longest notices.
-pub const KEPT_BYTES: usize = 32 << 10;
-/// What is older is found in the history, and counts no more.
-pub const KEPT_MS: Millis = 90 * 24 * 60 * 60 * 1000;
-/// Notices of a source that were read each by itself, behind others that were not. More than a state keeps: when it is
-/// exceeded, what is then taken for read has left the state.
-pub const MAX_ALSO: usize = 2 * KEPT;
+/// Maximum notices in a topic's state. Only these count as unread, and a page shows them first.
+pub const MAX_NOTICES: usize = 50;
+/// Maximum bytes of all their texts, because a page contains the states of all sources. Three of the longest notices fit.
+pub const MAX_NOTICE_BYTES: usize = 32 << 10;
+/// Maximum age of a notice in the state, in milliseconds. Older ones are in the history only and do not count as unread.
+pub const MAX_NOTICE_AGE: Millis = 90 * 24 * 60 * 60 * 1000;
+/// Maximum notices of a source read individually, after unread ones. It exceeds [`MAX_NOTICES`], so that the notices counted as read on
+/// overflow have left the state already.
+pub const MAX_READ_BEYOND: usize = 2 * MAX_NOTICES;
 
-/// A notice that was sent; its seq is its id in its source.
+/// A notice in a topic. Its seq is its id within the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
+pub struct SentNotice {
     pub seq: Seq,
     pub at: Millis,
     pub notice: Notice,
 }
 
-impl Sent {
+impl SentNotice {
     pub fn is_current(&self, now: Millis) -> bool {
         self.notice.expires.is_none_or(|expires| now < expires)
     }
@@ -41,9 +41,9 @@ impl Sent {
     }
 }
 
-/// The times of a source's notices, by seq, as they are compared with those of other sources. A clock that was ahead stamped a
-/// time that had not come yet: it counts as now, and never as later than the time of what came after it.
-pub fn settle_times<'a>(times: impl DoubleEndedIterator<Item = &'a mut Millis>, now: Millis) {
+/// Adjusts the times of a source's notices, ordered by seq, for sorting them among other sources' notices. A time in the future, stamped
+/// by a clock that was ahead, counts as now, and no time is later than that of the next notice.
+pub fn clamp_times<'a>(times: impl DoubleEndedIterator<Item = &'a mut Millis>, now: Millis) {
     let mut latest = now;
     for at in times.rev() {
         latest = latest.min(*at);
@@ -53,87 +53,90 @@ pub fn settle_times<'a>(times: impl DoubleEndedIterator<Item = &'a mut Millis>, 
 
 /// The newest notices of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Board {
-    /// How many there ever were.
+pub struct NoticeList {
+    /// Number of notices ever sent.
     pub count: u64,
-    /// By seq; at most [`KEPT`], and [`KEPT_BYTES`] of text if there is more than one.
-    pub notices: VecDeque<Sent>,
+    /// Ordered by seq; at most [`MAX_NOTICES`], and [`MAX_NOTICE_BYTES`] of text if there is more than one.
+    pub notices: VecDeque<SentNotice>,
 }
 
-impl Board {
+impl NoticeList {
     pub fn head(&self) -> Seq {
         self.notices.back().map_or(0, |newest| newest.seq)
     }
 
-    /// All that there ever was.
-    pub fn is_whole(&self) -> bool {
+    /// Whether the list contains every notice ever sent.
+    pub fn is_complete(&self) -> bool {
         self.count == self.notices.len() as u64
     }
 
-    fn add(&mut self, sent: Sent) {
+    fn add(&mut self, sent: SentNotice) {
         if self.notices.back().is_some_and(|newest| newest.seq >= sent.seq) {
             return;
         }
         let now = sent.at;
-        // What was sent before was not sent later: its clock was ahead.
+        // An earlier notice with a later time was stamped by a clock that was ahead.
         for old in &mut self.notices {
             old.at = old.at.min(now);
         }
         self.notices
-            .retain(|old| old.is_current(now) && now.saturating_sub(old.at) < KEPT_MS);
+            .retain(|old| old.is_current(now) && now.saturating_sub(old.at) < MAX_NOTICE_AGE);
         self.count = self.count.saturating_add(1);
         self.notices.push_back(sent);
-        let mut bytes: usize = self.notices.iter().map(Sent::bytes).sum();
-        while self.notices.len() > KEPT || (bytes > KEPT_BYTES && self.notices.len() > 1) {
+        let mut bytes: usize = self.notices.iter().map(SentNotice::bytes).sum();
+        while self.notices.len() > MAX_NOTICES || (bytes > MAX_NOTICE_BYTES && self.notices.len() > 1) {
             bytes -= self.notices.pop_front().map_or(0, |oldest| oldest.bytes());
         }
     }
 }
 
-/// What somebody has read of one source.
+/// The notices of one source that a person has read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// Everything up to here.
+pub struct ReadMark {
+    /// All up to this seq are read.
     pub upto: Seq,
-    /// And these beyond; at most [`MAX_ALSO`].
-    pub also: BTreeSet<Seq>,
+    /// The seqs after `upto` that are read; at most [`MAX_READ_BEYOND`].
+    #[serde(rename = "also")]
+    pub beyond: BTreeSet<Seq>,
 }
 
-impl Mark {
+impl ReadMark {
     pub fn has(&self, seq: Seq) -> bool {
-        seq <= self.upto || self.also.contains(&seq)
+        seq <= self.upto || self.beyond.contains(&seq)
     }
 
     fn read(&mut self, seq: Seq) {
         if seq > self.upto {
-            self.also.insert(seq);
+            self.beyond.insert(seq);
         }
-        self.settle();
+        self.compact();
     }
 
     fn read_to(&mut self, seq: Seq) {
         self.upto = self.upto.max(seq);
-        self.settle();
+        self.compact();
     }
 
-    fn settle(&mut self) {
-        while let Some(first) = self.also.first().copied() {
-            let next = first <= self.upto.saturating_add(1);
-            if !next && self.also.len() <= MAX_ALSO {
+    /// Merges contiguous seqs into `upto`, and enforces the maximum.
+    fn compact(&mut self) {
+        while let Some(first) = self.beyond.first().copied() {
+            let is_contiguous = first <= self.upto.saturating_add(1);
+            if !is_contiguous && self.beyond.len() <= MAX_READ_BEYOND {
                 break;
             }
-            self.also.pop_first();
+            self.beyond.pop_first();
             self.upto = self.upto.max(first);
         }
     }
 }
 
-/// An inbox: what was sent to this person, what they have read of each source, and the groups that they follow.
+/// An inbox: the notices sent to one person, what they have read of each source, and the groups that they follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxState {
-    pub board: Board,
-    /// By source; there are few sources.
-    pub marks: BTreeMap<String, Mark>,
+    #[serde(rename = "board")]
+    pub list: NoticeList,
+    /// By source, of which there are few.
+    pub marks: BTreeMap<String, ReadMark>,
     pub follows: BTreeSet<String>,
 }
 
@@ -142,18 +145,18 @@ impl InboxState {
         self.marks.get(source).is_some_and(|mark| mark.has(seq))
     }
 
-    /// Whether this notice is no news: it was read, or sent to everybody before this person came.
-    pub fn knows(&self, source: &str, sent: &Sent, FirstVisit(arrival): FirstVisit) -> bool {
-        (source != ME && sent.at < arrival) || self.has_read(source, sent.seq)
+    /// Whether a notice counts as read: it was read, or sent to a public topic before the person's first visit.
+    pub fn counts_as_read(&self, source: &str, sent: &SentNotice, FirstVisit(first_visit): FirstVisit) -> bool {
+        (source != ME && sent.at < first_visit) || self.has_read(source, sent.seq)
     }
 
-    /// How many notices of this board wait to be read.
-    pub fn unread(&self, source: &str, board: &Board, arrival: FirstVisit, now: Millis) -> usize {
-        let waits = |sent: &&Sent| sent.is_current(now) && !self.knows(source, sent, arrival);
-        board.notices.iter().filter(waits).count()
+    /// The number of unread notices in a source's list.
+    pub fn unread(&self, source: &str, list: &NoticeList, first_visit: FirstVisit, now: Millis) -> usize {
+        let is_unread = |sent: &&SentNotice| sent.is_current(now) && !self.counts_as_read(source, sent, first_visit);
+        list.notices.iter().filter(is_unread).count()
     }
 
-    fn mark(&mut self, source: &str) -> Option<&mut Mark> {
+    fn mark(&mut self, source: &str) -> Option<&mut ReadMark> {
         is_source(source).then(|| self.marks.entry(source.to_owned()).or_default())
     }
 }
@@ -164,11 +167,11 @@ impl Topic for Notices {
 
     type Command = NoCommand;
     type Event = NoticesEvent;
-    type State = Board;
+    type State = NoticeList;
 
-    fn apply(board: &mut Board, seq: Seq, event: &NoticesEvent) {
+    fn apply(list: &mut NoticeList, seq: Seq, event: &NoticesEvent) {
         let NoticesEvent::Sent { at, notice } = event;
-        board.add(Sent {
+        list.add(SentNotice {
             seq,
             at: *at,
             notice: notice.clone(),
@@ -186,7 +189,7 @@ impl Topic for Inbox {
 
     fn apply(inbox: &mut InboxState, seq: Seq, event: &InboxEvent) {
         match event {
-            InboxEvent::Sent { at, notice } => inbox.board.add(Sent {
+            InboxEvent::Sent { at, notice } => inbox.list.add(SentNotice {
                 seq,
                 at: *at,
                 notice: notice.clone(),
@@ -216,15 +219,15 @@ impl Topic for Inbox {
     }
 }
 
-/// The notice that an event of a topic is, at its seq: pages read histories of both kinds alike.
-pub trait Carries {
-    fn sent(&self, seq: Seq) -> Option<Sent>;
+/// An event that may carry a notice, so that pages read the histories of both topic kinds in the same way.
+pub trait NoticeEvent {
+    fn sent(&self, seq: Seq) -> Option<SentNotice>;
 }
 
-impl Carries for NoticesEvent {
-    fn sent(&self, seq: Seq) -> Option<Sent> {
+impl NoticeEvent for NoticesEvent {
+    fn sent(&self, seq: Seq) -> Option<SentNotice> {
         let Self::Sent { at, notice } = self;
-        Some(Sent {
+        Some(SentNotice {
             seq,
             at: *at,
             notice: notice.clone(),
@@ -232,10 +235,10 @@ impl Carries for NoticesEvent {
     }
 }
 
-impl Carries for InboxEvent {
-    fn sent(&self, seq: Seq) -> Option<Sent> {
+impl NoticeEvent for InboxEvent {
+    fn sent(&self, seq: Seq) -> Option<SentNotice> {
         match self {
-            Self::Sent { at, notice } => Some(Sent {
+            Self::Sent { at, notice } => Some(SentNotice {
                 seq,
                 at: *at,
                 notice: notice.clone(),
@@ -245,8 +248,8 @@ impl Carries for InboxEvent {
     }
 }
 
-/// Whether `source` is shown to somebody who follows these groups.
-pub fn reaches(follows: &BTreeSet<String>, source: &str) -> bool {
+/// Whether a person who follows these groups receives the notices of `source`.
+pub fn receives(follows: &BTreeSet<String>, source: &str) -> bool {
     source == ME || source == EVERYONE || follows.contains(source)
 }
 
@@ -257,44 +260,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_that_has_not_come_outranks_nothing_newer() {
-        let settled = |mut times: Vec<Millis>, now| {
-            settle_times(times.iter_mut(), now);
+    fn a_time_in_the_future_is_clamped() {
+        let clamped = |mut times: Vec<Millis>, now| {
+            clamp_times(times.iter_mut(), now);
             times
         };
-        assert_eq!(settled(vec![5, 7, 9], 10), [5, 7, 9]);
-        assert_eq!(settled(vec![5, 90, 80], 10), [5, 10, 10]);
+        assert_eq!(clamped(vec![5, 7, 9], 10), [5, 7, 9]);
+        assert_eq!(clamped(vec![5, 90, 80], 10), [5, 10, 10]);
         assert_eq!(
-            settled(vec![5, 90, 8, 9], 100),
+            clamped(vec![5, 90, 8, 9], 100),
             [5, 8, 8, 9],
-            "it came before the one after it"
+            "it was sent before the next one"
         );
     }
 
     #[test]
-    fn what_is_read_one_after_another_is_one_number() {
-        let mut mark = Mark::default();
+    fn contiguous_reads_are_merged() {
+        let mut mark = ReadMark::default();
         [2, 1, 4].into_iter().for_each(|seq| mark.read(seq));
-        assert_eq!((mark.upto, mark.also.len()), (2, 1));
+        assert_eq!((mark.upto, mark.beyond.len()), (2, 1));
         mark.read_to(3);
-        assert_eq!((mark.upto, mark.also.len()), (4, 0));
+        assert_eq!((mark.upto, mark.beyond.len()), (4, 0));
         mark.read_to(1);
         mark.read(Seq::MAX);
         assert!(mark.has(Seq::MAX) && !mark.has(5));
     }
 
     proptest! {
-        /// Read one by one in any order: nothing among the newest is taken for read that was not.
+        /// Reads in any order: none of the newest notices counts as read unless it was.
         #[test]
-        fn marks_are_bounded_and_exact_where_it_counts(reads in prop::collection::vec(1..400_u64, 0..500)) {
-            let (mut mark, mut known) = (Mark::default(), BTreeSet::new());
+        fn marks_are_bounded_and_exact_for_the_newest(reads in prop::collection::vec(1..400_u64, 0..500)) {
+            let (mut mark, mut known) = (ReadMark::default(), BTreeSet::new());
             for seq in reads {
                 mark.read(seq);
                 known.insert(seq);
-                prop_assert!(mark.also.len() <= MAX_ALSO);
+                prop_assert!(mark.beyond.len() <= MAX_READ_BEYOND);
                 prop_assert!(known.iter().all(|seq| mark.has(*seq)));
                 let newest = *known.last().unwrap_or(&0);
-                for seq in newest.saturating_sub(KEPT as u64)..=newest {
+                for seq in newest.saturating_sub(MAX_NOTICES as u64)..=newest {
                     prop_assert_eq!(mark.has(seq), seq == 0 || known.contains(&seq) || seq <= mark.upto);
                     prop_assert!(seq > mark.upto || seq == 0 || known.contains(&seq), "{} was never read", seq);
                 }

@@ -14,7 +14,7 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Few: the state is complete, and events serve only subscribers that resume.
+/// Maximum events in the log. Few suffice: the state is complete, and events serve only subscribers that resume.
 const KEPT_EVENTS: u64 = 5_000;
 /// Maximum names in a notice about several devices.
 const MAX_NAMES: usize = 3;

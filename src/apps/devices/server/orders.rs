@@ -9,7 +9,7 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Few: the state alone holds everything that readers need.
+/// Maximum events in the log. Few suffice, because the state is complete.
 const KEPT_EVENTS: u64 = 2_000;
 
 impl Decider for Orders {

@@ -1,16 +1,16 @@
-//! `POST /api/notifications`: any program that shows the token sends a notification. Pure.
+//! `POST /api/notifications`: the endpoint through which programs with a token send notices. Pure.
 
-use super::super::wire::INLET;
-use super::posted::{PostedNotice, bad};
+use super::super::wire::INGEST_PATH;
+use super::request::{NoticeRequest, unprocessable};
 use crate::server::notify;
 use duplex_axum::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 
-/// The longest texts in two languages, each character escaped, and what stands around them.
+/// Maximum bytes of a body: the longest texts in two languages with every character escaped, and the other fields.
 const BODY_BYTES: usize = 32 << 10;
 
 pub fn ingest_endpoint() -> IngestEndpoint {
     IngestEndpoint {
-        path: INLET,
+        path: INGEST_PATH,
         purpose: "a notification as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
         body_limit: BODY_BYTES,
         lenient_numbers: false,
@@ -20,9 +20,10 @@ pub fn ingest_endpoint() -> IngestEndpoint {
 }
 
 fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
-    let posted = PostedNotice::read(&request.body)?;
-    let (audience, key) = (posted.audience(), posted.key.clone());
-    let send = notify::command(&audience, &posted.notice()).map_err(|error| bad(&format!("`to`: {error}")))?;
+    let request = NoticeRequest::parse(&request.body)?;
+    let (audience, key) = (request.audience(), request.key.clone());
+    let send =
+        notify::command(&audience, &request.notice()).map_err(|error| unprocessable(&format!("`to`: {error}")))?;
     Ok(IngestCommand::from(send).with_key(key))
 }
 
@@ -38,25 +39,29 @@ mod tests {
     use crate::apps::notifications::wire::{Inbox, InboxCommand};
     use crate::wire::notice::{Level, LocalizedText, Notice};
 
-    fn call(body: Value) -> Result<IngestCommand, IngestError> {
+    fn parse(body: Value) -> Result<IngestCommand, IngestError> {
         command(&IngestRequest {
             params: BTreeMap::new(),
             body,
         })
     }
 
-    fn sent(ingest: &IngestCommand) -> Notice {
+    fn decode_notice(ingest: &IngestCommand) -> Notice {
         let NoticesCommand::Send(notice) = serde_json::from_str(ingest.command.json()).unwrap();
-        let same = ingest.command.decode::<Inbox>();
-        assert_eq!(same, Ok(InboxCommand::Send(notice.clone())), "both kinds take it");
+        let for_inbox = ingest.command.decode::<Inbox>();
+        assert_eq!(
+            for_inbox,
+            Ok(InboxCommand::Send(notice.clone())),
+            "both kinds accept it"
+        );
         notice
     }
 
     #[test]
-    fn little_is_enough() {
-        let ingest = call(json!({ "to": "everyone", "title": "Hello" })).unwrap();
+    fn recipient_and_title_are_sufficient() {
+        let ingest = parse(json!({ "to": "everyone", "title": "Hello" })).unwrap();
         assert_eq!((ingest.command.topic().as_str(), &ingest.key), ("notices/all", &None));
-        let notice = sent(&ingest);
+        let notice = decode_notice(&ingest);
         assert_eq!(
             (notice.title, notice.body),
             (LocalizedText::untranslated("Hello"), LocalizedText::untranslated(""))
@@ -65,30 +70,30 @@ mod tests {
     }
 
     #[test]
-    fn everything_can_be_said() {
+    fn every_field_is_accepted() {
         let body = json!({
             "to": { "visitor": "0123456789abcdef" }, "title": { "ko": "불", "en": "Fire" }, "body": { "en": "Out!" },
             "link": "/devices", "level": "danger", "key": "fire-1", "expires": "2030-01-31T09:00:00Z",
         });
-        let ingest = call(body).unwrap();
+        let ingest = parse(body).unwrap();
         assert_eq!(ingest.command.topic().as_str(), "inbox/0123456789abcdef");
         assert_eq!(ingest.key.as_deref(), Some("fire-1"));
-        let notice = sent(&ingest);
+        let notice = decode_notice(&ingest);
         assert_eq!(
             (notice.title, notice.body),
             (LocalizedText::new("불", "Fire"), LocalizedText::untranslated("Out!"))
         );
         assert_eq!(notice.expires, Some(1_896_080_400_000));
         let group = json!({ "to": { "group": "market" }, "title": "x", "expires": 5, "link": null });
-        let ingest = call(group).unwrap();
+        let ingest = parse(group).unwrap();
         assert_eq!(
-            (ingest.command.topic().as_str(), sent(&ingest).expires),
+            (ingest.command.topic().as_str(), decode_notice(&ingest).expires),
             ("notices/market", Some(5))
         );
     }
 
     #[test]
-    fn the_wrong_field_is_named() {
+    fn the_error_names_the_invalid_field() {
         for (change, named) in [
             (json!({ "to": null }), "`to` is missing"),
             (json!({ "to": "nobody" }), "`to`"),
@@ -110,18 +115,18 @@ mod tests {
             (json!({ "key": 1 }), "`key`"),
             (json!({ "expires": "tomorrow" }), "`expires`"),
             (json!({ "expires": -1 }), "`expires`"),
-            (json!({ "titel": "x" }), "`titel` is no field here"),
+            (json!({ "titel": "x" }), "`titel` is not a field"),
         ] {
             let mut body = json!({ "to": "everyone", "title": "x" });
             body.as_object_mut()
                 .unwrap()
                 .extend(change.as_object().unwrap().clone());
-            let Err(IngestError::Unprocessable(told)) = call(body) else {
-                panic!("{change} was taken")
+            let Err(IngestError::Unprocessable(message)) = parse(body) else {
+                panic!("{change} was accepted")
             };
-            assert!(told.contains(named), "{change}: {told}");
+            assert!(message.contains(named), "{change}: {message}");
         }
-        assert!(call(json!([])).is_err());
+        assert!(parse(json!([])).is_err());
     }
 
     fn values() -> impl Strategy<Value = Value> {
@@ -138,12 +143,12 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a program posts: it is a command of both kinds, or it is refused in words.
+        /// Every body is either a command that both topic kinds accept or refused with a sentence.
         #[test]
-        fn nothing_that_is_posted_breaks(fields in prop::collection::btree_map("to|title|body|link|level|key|expires", values(), 0..7)) {
-            match call(Value::Object(fields.into_iter().collect())) {
-                Ok(ingest) => { sent(&ingest); }
-                Err(IngestError::Unprocessable(told)) => prop_assert!(told.ends_with('.')),
+        fn every_body_is_accepted_or_refused(fields in prop::collection::btree_map("to|title|body|link|level|key|expires", values(), 0..7)) {
+            match parse(Value::Object(fields.into_iter().collect())) {
+                Ok(ingest) => { decode_notice(&ingest); }
+                Err(IngestError::Unprocessable(message)) => prop_assert!(message.ends_with('.')),
                 Err(other) => prop_assert!(false, "{other:?}"),
             }
         }

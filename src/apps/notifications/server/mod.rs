@@ -1,9 +1,9 @@
-//! The server half of notifications: who may enter which topic, and what a command does. Pure.
+//! The notifications' server half: the deciders of public topics and inboxes. Pure.
 
 mod ingest;
-mod news;
-pub mod posted;
+pub mod request;
 mod tests;
+mod unread;
 
 use crate::apps::server::AppServer;
 use duplex_hub::dyn_topic;
@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use self::ingest::ingest_endpoint;
-pub use self::news::news;
-use super::model::{Board, InboxState};
+pub use self::unread::unread_endpoint;
+use super::model::{InboxState, NoticeList};
 use super::wire::{
-    Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesEvent, PATH, checked, is_group, is_public,
-    is_source, is_visitor, parse_heads, why,
+    Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesEvent, PATH, is_group, is_public, is_source,
+    is_visitor_id, parse_heads, validate, why,
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
@@ -32,16 +32,16 @@ pub fn app() -> AppServer {
         kinds: Some(|| vec![dyn_topic(Notices), dyn_topic(Inbox)]),
         ingest: vec![ingest_endpoint()],
         command_forms: vec![form()],
-        unread: vec![news()],
+        unread: vec![unread_endpoint()],
         ..AppServer::default()
     }
 }
 
-/// What a history reaches back to: of the public topics a year's quiet use, of an inbox its reads too.
+/// Maximum events in a log: about a year of quiet use of a public topic; an inbox's log contains its reads, too.
 const KEPT_EVENTS: u64 = 10_000;
 const KEPT_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// "Mark all as read", for browsers that run no scripts. Whose inbox it is says the page, and the inbox admits nobody else.
+/// The form "Mark all as read", for browsers without scripts. The page names the inbox, which admits only its owner.
 pub fn form() -> CommandForm {
     CommandForm {
         path: PATH,
@@ -60,11 +60,11 @@ const fn retention() -> Retention {
     }
 }
 
-fn sendable(at: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
-    checked(notice, at.now).map_err(|bad| Rejection::refused(bad.to_string()))
+fn validated(at: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
+    validate(notice, at.now).map_err(|error| Rejection::refused(error.to_string()))
 }
 
-/// To a public topic.
+/// The server's commands to a public topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticesCommand {
@@ -86,7 +86,7 @@ impl Decider for Notices {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _board: &Board, command: NoCommand) -> Result<Vec<NoticesEvent>, Rejection> {
+    fn decide(&self, _at: Context<'_>, _list: &NoticeList, command: NoCommand) -> Result<Vec<NoticesEvent>, Rejection> {
         match command {}
     }
 
@@ -98,15 +98,15 @@ impl Decider for Notices {
 impl ServerCommand<Notices> for NoticesCommand {
     const FOR_PROGRAMS: bool = true;
 
-    fn decide(self, _notices: &Notices, at: Context<'_>, _board: &Board) -> Result<Vec<NoticesEvent>, Rejection> {
+    fn decide(self, _notices: &Notices, at: Context<'_>, _list: &NoticeList) -> Result<Vec<NoticesEvent>, Rejection> {
         let Self::Send(notice) = self;
-        // The server's own commands were not asked to be admitted.
+        // `admit` is not called for the server's own commands.
         if !is_public(at.topic.rest()) {
             return Err(Rejection::Denied(Denied::Unknown));
         }
         Ok(vec![NoticesEvent::Sent {
             at: at.now,
-            notice: sendable(at, notice)?,
+            notice: validated(at, notice)?,
         }])
     }
 }
@@ -122,7 +122,7 @@ impl Decider for Inbox {
 
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         let owner = PersonId(topic.rest().to_owned());
-        if !is_visitor(&owner) {
+        if !is_visitor_id(&owner) {
             return Err(Denied::Unknown);
         }
         if who.person.id == owner || who.origin != Origin::Visitor {
@@ -137,17 +137,17 @@ impl Decider for Inbox {
     }
 
     fn decide(&self, at: Context<'_>, inbox: &InboxState, command: InboxCommand) -> Result<Vec<InboxEvent>, Rejection> {
-        // The server's own commands and those of programs were not asked to be admitted.
+        // `admit` is not called for commands of the server and of programs.
         self.admit(at.principal(), at.topic).map_err(Rejection::Denied)?;
-        let sends = matches!(command, InboxCommand::Send(_));
-        if at.origin == Origin::Program && !sends && !at.authority.operator {
-            // The role notify tells people something; what they have read is not its business.
+        let is_send = matches!(command, InboxCommand::Send(_));
+        if at.origin == Origin::Program && !is_send && !at.authority.operator {
+            // The role `notify` may send notices, but not change what a person has read.
             return Err(Rejection::needs_role(Needed::Operator.role()));
         }
         match command {
             InboxCommand::Send(notice) => Ok(vec![InboxEvent::Sent {
                 at: at.now,
-                notice: sendable(at, notice)?,
+                notice: validated(at, notice)?,
             }]),
             InboxCommand::Read { source, seqs } => read(at, inbox, source, seqs),
             InboxCommand::ReadAll { heads } => read_all(at, inbox, heads),
@@ -160,8 +160,8 @@ impl Decider for Inbox {
     }
 }
 
-/// What is in the inbox is known to it; of the other topics one may mark what one likes, for oneself.
-fn is_there(at: Context<'_>, source: &str, seq: Seq) -> bool {
+/// Whether the seq may exist. An inbox knows its own seqs; those of other sources are not checked, as marks affect only their owner.
+fn may_exist(at: Context<'_>, source: &str, seq: Seq) -> bool {
     seq > 0 && (source != ME || seq < at.next)
 }
 
@@ -172,8 +172,8 @@ fn read(at: Context<'_>, inbox: &InboxState, source: String, seqs: Vec<Seq>) -> 
     if seqs.len() > MAX_READ {
         return Err(Rejection::refused(why::TOO_MANY));
     }
-    let news = |seq: &Seq| is_there(at, &source, *seq) && !inbox.has_read(&source, *seq);
-    let seqs: Vec<Seq> = seqs.into_iter().filter(news).collect();
+    let is_new = |seq: &Seq| may_exist(at, &source, *seq) && !inbox.has_read(&source, *seq);
+    let seqs: Vec<Seq> = seqs.into_iter().filter(is_new).collect();
     match seqs.is_empty() {
         true => Ok(Vec::new()),
         false => Ok(vec![InboxEvent::Read { source, seqs }]),
@@ -184,11 +184,11 @@ fn read_all(at: Context<'_>, inbox: &InboxState, heads: BTreeMap<String, Seq>) -
     if !heads.keys().all(|source| is_source(source)) {
         return Err(Rejection::refused(why::NO_SOURCE));
     }
-    let news = |(source, head): &(String, Seq)| {
+    let is_new = |(source, head): &(String, Seq)| {
         let upto = inbox.marks.get(source).map_or(0, |mark| mark.upto);
-        is_there(at, source, *head) && *head > upto
+        may_exist(at, source, *head) && *head > upto
     };
-    let heads: BTreeMap<String, Seq> = heads.into_iter().filter(news).collect();
+    let heads: BTreeMap<String, Seq> = heads.into_iter().filter(is_new).collect();
     match heads.is_empty() {
         true => Ok(Vec::new()),
         false => Ok(vec![InboxEvent::ReadAll { heads }]),

@@ -1,4 +1,4 @@
-//! The deciders without a hub.
+//! Tests of the deciders, without a hub.
 
 #![cfg(test)]
 
@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::apps::notifications::model::{KEPT, KEPT_BYTES, MAX_ALSO, Sent};
+use crate::apps::notifications::model::{MAX_NOTICE_BYTES, MAX_NOTICES, MAX_READ_BEYOND, SentNotice};
 use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE};
 use crate::wire::first_visit::FirstVisit;
 use crate::wire::notice::{EVERYONE, Level, LocalizedText};
-use duplex_hub::testing::DeciderHarness as Place;
+use duplex_hub::testing::DeciderHarness;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::Topic;
@@ -43,50 +43,50 @@ fn refused(why: &str) -> Result<usize, Rejection> {
     Err(Rejection::refused(why))
 }
 
-fn unread(inbox: &Place<Inbox>) -> usize {
-    inbox.state.unread(ME, &inbox.state.board, FirstVisit(0), inbox.now)
+fn unread(inbox: &DeciderHarness<Inbox>) -> usize {
+    inbox.state.unread(ME, &inbox.state.list, FirstVisit(0), inbox.now)
 }
 
 #[test]
-fn everybody_reads_what_only_programs_and_the_server_write() {
+fn everyone_reads_public_topics_and_only_programs_and_the_server_write() {
     let admits = |who: Principal<'_>, rest: &str| Notices.admit(who, &TopicName::of::<Notices>(rest).unwrap());
     for rest in [EVERYONE, "market", "devices", "news"] {
         assert_eq!(admits(Principal::visitor(&me()), rest), Ok(Access::Read));
-        for ours in [Principal::server(), Principal::program()] {
-            assert_eq!(admits(ours, rest), Ok(Access::Write));
+        for writer in [Principal::server(), Principal::program()] {
+            assert_eq!(admits(writer, rest), Ok(Access::Write));
         }
-        let mut place = Place::new(Notices, rest);
-        assert_eq!(place.made_by_server(NoticesCommand::Send(notice("x"))), Ok(1));
+        let mut harness = DeciderHarness::new(Notices, rest);
+        assert_eq!(harness.made_by_server(NoticesCommand::Send(notice("x"))), Ok(1));
     }
     for wrong in ["me", "other", "market/x"] {
         assert_eq!(admits(Principal::server(), wrong), Err(Denied::Unknown), "{wrong}");
-        let said = Place::new(Notices, wrong).made_by_server(NoticesCommand::Send(notice("x")));
-        assert_eq!(said, Err(Rejection::Denied(Denied::Unknown)), "{wrong}");
+        let result = DeciderHarness::new(Notices, wrong).made_by_server(NoticesCommand::Send(notice("x")));
+        assert_eq!(result, Err(Rejection::Denied(Denied::Unknown)), "{wrong}");
     }
 }
 
 #[test]
-fn an_inbox_is_its_owners_and_nobody_elses() {
+fn an_inbox_admits_only_its_owner() {
     let admits = |who: Principal<'_>, rest: &str| Inbox.admit(who, &TopicName::of::<Inbox>(rest).unwrap());
     let other = person("0000000000000002");
     assert_eq!(admits(Principal::visitor(&me()), MINE), Ok(Access::Write));
     assert_eq!(admits(Principal::server(), MINE), Ok(Access::Write));
     assert_eq!(admits(Principal::program(), MINE), Ok(Access::Write));
     assert_eq!(admits(Principal::visitor(&other), MINE), Err(Denied::Forbidden));
-    for nobody in ["0000000000000000", "ffffffffffffffff", "x", "0000000000000001/a"] {
+    for invalid in ["0000000000000000", "ffffffffffffffff", "x", "0000000000000001/a"] {
         assert_eq!(
-            admits(Principal::visitor(&person(nobody)), nobody),
+            admits(Principal::visitor(&person(invalid)), invalid),
             Err(Denied::Unknown),
-            "{nobody}"
+            "{invalid}"
         );
     }
-    let said = Place::new(Inbox, MINE).made(&other, InboxCommand::Send(notice("x")));
-    assert_eq!(said, Err(Rejection::Denied(Denied::Forbidden)));
+    let result = DeciderHarness::new(Inbox, MINE).made(&other, InboxCommand::Send(notice("x")));
+    assert_eq!(result, Err(Rejection::Denied(Denied::Forbidden)));
 }
 
 #[test]
-fn what_is_wrong_with_a_notice_is_told_with_its_field() {
-    let mut all = Place::new(Notices, EVERYONE);
+fn an_invalid_notice_is_refused_with_its_field() {
+    let mut all = DeciderHarness::new(Notices, EVERYONE);
     let late = Notice {
         expires: Some(all.now),
         ..notice("x")
@@ -95,13 +95,13 @@ fn what_is_wrong_with_a_notice_is_told_with_its_field() {
         all.made_by_server(NoticesCommand::Send(late)),
         refused("`expires` is in the past")
     );
-    let said = all.made_by_server(NoticesCommand::Send(notice(" \n")));
-    assert_eq!(said, refused("`title` is empty"));
+    let result = all.made_by_server(NoticesCommand::Send(notice(" \n")));
+    assert_eq!(result, refused("`title` is empty"));
 }
 
 #[test]
-fn one_or_all_are_marked_as_read_once() {
-    let mut inbox = Place::new(Inbox, MINE);
+fn notices_are_marked_as_read_once() {
+    let mut inbox = DeciderHarness::new(Inbox, MINE);
     for title in ["a", "b", "c"] {
         inbox
             .made(Principal::server(), InboxCommand::Send(notice(title)))
@@ -116,7 +116,7 @@ fn one_or_all_are_marked_as_read_once() {
     assert_eq!(
         inbox.made(&me(), read(ME, &[2, 0, 99])),
         Ok(0),
-        "nothing new, nothing that is not there"
+        "neither read seqs nor unknown ones"
     );
     assert_eq!(unread(&inbox), 2);
     let all = InboxCommand::ReadAll {
@@ -135,12 +135,12 @@ fn one_or_all_are_marked_as_read_once() {
 }
 
 #[test]
-fn who_begins_to_follow_has_nothing_unread() {
-    let mut market = Place::new(Notices, "market");
+fn a_new_follower_has_nothing_unread() {
+    let mut market = DeciderHarness::new(Notices, "market");
     for title in ["a", "b"] {
         market.made_by_server(NoticesCommand::Send(notice(title))).unwrap();
     }
-    let mut inbox = Place::new(Inbox, MINE);
+    let mut inbox = DeciderHarness::new(Inbox, MINE);
     let follow = |group: &str, on, head| InboxCommand::Follow {
         group: group.to_owned(),
         on,
@@ -164,8 +164,8 @@ fn who_begins_to_follow_has_nothing_unread() {
 }
 
 #[test]
-fn what_expired_counts_no_more_and_goes_with_the_next() {
-    let mut all = Place::new(Notices, EVERYONE);
+fn an_expired_notice_does_not_count_and_is_removed_with_the_next() {
+    let mut all = DeciderHarness::new(Notices, EVERYONE);
     let brief = Notice {
         expires: Some(all.now + 10),
         ..notice("brief")
@@ -180,7 +180,7 @@ fn what_expired_counts_no_more_and_goes_with_the_next() {
 }
 
 #[test]
-fn a_plain_form_marks_what_its_page_showed() {
+fn a_plain_form_marks_all_up_to_its_heads() {
     let fields = [("inbox", MINE), ("heads", "all=4 me=2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let command = (form().command)(PATH, &fields.into()).unwrap();
     assert_eq!(command.topic().as_str(), format!("inbox/{MINE}"));
@@ -223,27 +223,27 @@ fn commands() -> impl Strategy<Value = InboxCommand> {
     ]
 }
 
-fn holds(board: &Board) -> bool {
-    let bytes = |sent: &Sent| {
+fn is_within_limits(list: &NoticeList) -> bool {
+    let bytes = |sent: &SentNotice| {
         let Notice { title, body, link, .. } = &sent.notice;
         title.ko.len() + title.en.len() + body.ko.len() + body.en.len() + link.as_ref().map_or(0, String::len)
     };
-    let all: usize = board.notices.iter().map(bytes).sum();
-    let sorted = board
+    let all: usize = list.notices.iter().map(bytes).sum();
+    let sorted = list
         .notices
         .iter()
-        .zip(board.notices.iter().skip(1))
+        .zip(list.notices.iter().skip(1))
         .all(|(a, b)| a.seq < b.seq);
-    sorted && board.notices.len() <= KEPT && (all <= KEPT_BYTES || board.notices.len() == 1)
+    sorted && list.notices.len() <= MAX_NOTICES && (all <= MAX_NOTICE_BYTES || list.notices.len() == 1)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is asked, by whomever: the bounds hold, what was read stays read, and only what was asked for is read.
+    /// Any commands leave the inbox within its limits; read notices stay read, and no others become read.
     #[test]
-    fn an_inbox_keeps_its_bounds_and_what_was_read(commands in prop::collection::vec((commands(), 0..9_000_u64), 0..300)) {
-        let mut inbox = Place::new(Inbox, MINE);
+    fn an_inbox_stays_within_its_limits_and_keeps_its_marks(commands in prop::collection::vec((commands(), 0..9_000_u64), 0..300)) {
+        let mut inbox = DeciderHarness::new(Inbox, MINE);
         let mut asked = BTreeSet::new();
         for (command, later) in commands {
             inbox.now += later;
@@ -258,10 +258,10 @@ proptest! {
             let read_before: Vec<Seq> = (1..=head).filter(|seq| inbox.state.has_read(ME, *seq)).collect();
             let _ = inbox.made(&me(), command);
             prop_assert!(read_before.into_iter().all(|seq| inbox.state.has_read(ME, seq)));
-            prop_assert!(holds(&inbox.state.board));
+            prop_assert!(is_within_limits(&inbox.state.list));
             prop_assert!(inbox.state.marks.len() <= GROUPS.len() + 2 && inbox.state.follows.len() <= GROUPS.len());
-            prop_assert!(inbox.state.marks.values().all(|mark| mark.also.len() <= MAX_ALSO));
-            for sent in &inbox.state.board.notices {
+            prop_assert!(inbox.state.marks.values().all(|mark| mark.beyond.len() <= MAX_READ_BEYOND));
+            for sent in &inbox.state.list.notices {
                 prop_assert_eq!(inbox.state.has_read(ME, sent.seq), asked.contains(&sent.seq), "seq {}", sent.seq);
             }
         }
@@ -271,24 +271,24 @@ proptest! {
         }
     }
 
-    /// A public topic keeps its bounds, and its events make the same state again.
+    /// A public topic stays within its limits, and replaying its events gives the same state.
     #[test]
-    fn a_board_is_bounded_and_follows_from_its_events(sends in prop::collection::vec((notices(), 0..9_000_u64), 0..200)) {
-        let mut all = Place::new(Notices, EVERYONE);
+    fn a_list_is_bounded_and_replayable(sends in prop::collection::vec((notices(), 0..9_000_u64), 0..200)) {
+        let mut all = DeciderHarness::new(Notices, EVERYONE);
         for (notice, later) in sends {
             all.now += later;
             let _ = all.made_by_server(NoticesCommand::Send(notice));
-            prop_assert!(holds(&all.state));
+            prop_assert!(is_within_limits(&all.state));
         }
         prop_assert_eq!(all.state.count, all.log.len() as u64);
-        let mut again = Board::default();
-        for (seq, event) in &all.log { Notices::apply(&mut again, *seq, event); }
-        prop_assert_eq!(&again, &all.state);
+        let mut replayed = NoticeList::default();
+        for (seq, event) in &all.log { Notices::apply(&mut replayed, *seq, event); }
+        prop_assert_eq!(&replayed, &all.state);
     }
 
     #[test]
     fn commands_and_events_are_the_same_in_both_encodings(commands in prop::collection::vec(commands(), 0..30)) {
-        let mut inbox = Place::new(Inbox, MINE);
+        let mut inbox = DeciderHarness::new(Inbox, MINE);
         for command in commands {
             for encoding in Encoding::ALL {
                 let bytes = encoding.encode(&command).unwrap();
@@ -306,51 +306,51 @@ proptest! {
 }
 
 #[test]
-fn the_bell_is_woken_by_what_reaches_the_visitor_and_is_unread() {
+fn unread_notices_that_the_visitor_receives_are_reported() {
     let json = Encoding::Json;
-    let mut inbox = Place::new(Inbox, MINE);
-    let mut market = Place::new(Notices, "market");
-    let news = news();
-    let topics: Vec<String> = (news.topics)(&me()).iter().map(ToString::to_string).collect();
+    let mut inbox = DeciderHarness::new(Inbox, MINE);
+    let mut market = DeciderHarness::new(Notices, "market");
+    let endpoint = unread_endpoint();
+    let topics: Vec<String> = (endpoint.topics)(&me()).iter().map(ToString::to_string).collect();
     assert_eq!(topics.len(), 2 + GROUPS.len());
-    let waits_since = |arrival: u64, inbox: &Place<Inbox>, market: &Place<Notices>| {
+    let unread_since = |first_visit: u64, inbox: &DeciderHarness<Inbox>, market: &DeciderHarness<Notices>| {
         let states = topics.iter().map(|topic| match topic.as_str() {
             topic if topic.ends_with(MINE) => Some(Blob::encode(json, &inbox.state).unwrap()),
             topic if topic.ends_with("market") => Some(Blob::encode(json, &market.state).unwrap()),
-            // As if it were not to be seen.
+            // A topic that cannot be read.
             _ => None,
         });
-        (news.has_unread)(&states.collect::<Vec<_>>(), FirstVisit(arrival), inbox.now)
+        (endpoint.has_unread)(&states.collect::<Vec<_>>(), FirstVisit(first_visit), inbox.now)
     };
-    let waits = |inbox: &Place<Inbox>, market: &Place<Notices>| waits_since(0, inbox, market);
-    assert!(!waits(&inbox, &market));
+    let has_unread = |inbox: &DeciderHarness<Inbox>, market: &DeciderHarness<Notices>| unread_since(0, inbox, market);
+    assert!(!has_unread(&inbox, &market));
     market.made_by_server(NoticesCommand::Send(notice("x"))).unwrap();
-    assert!(!waits(&inbox, &market), "this group is not followed");
+    assert!(!has_unread(&inbox, &market), "this group is not followed");
     let follow = InboxCommand::Follow {
         group: "market".to_owned(),
         on: true,
         head: 0,
     };
     inbox.made(&me(), follow).unwrap();
-    assert!(waits(&inbox, &market));
+    assert!(has_unread(&inbox, &market));
     let sent = market.now;
-    assert!(waits_since(sent, &inbox, &market));
+    assert!(unread_since(sent, &inbox, &market));
     assert!(
-        !waits_since(sent + 1, &inbox, &market),
-        "who comes after it was sent has nothing to read"
+        !unread_since(sent + 1, &inbox, &market),
+        "a notice from before the first visit counts as read"
     );
     let read = InboxCommand::Read {
         source: "market".to_owned(),
         seqs: vec![1],
     };
     inbox.made(&me(), read).unwrap();
-    assert!(!waits(&inbox, &market));
+    assert!(!has_unread(&inbox, &market));
     inbox
         .made(Principal::server(), InboxCommand::Send(notice("y")))
         .unwrap();
-    assert!(waits(&inbox, &market));
+    assert!(has_unread(&inbox, &market));
     assert!(
-        waits_since(u64::MAX, &inbox, &market),
-        "what was sent to oneself is always news"
+        unread_since(u64::MAX, &inbox, &market),
+        "a notice in the own inbox always counts"
     );
 }

@@ -1,4 +1,4 @@
-//! What the browser itself does with notifications, where it has them. Only from effects and event handlers.
+//! The browser's Notification API. Call only from effects and event handlers.
 
 use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;
@@ -8,32 +8,32 @@ use web_sys::{Notification, NotificationOptions, NotificationPermission};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Permission {
-    /// Nobody asked the browser yet.
+    /// Not queried yet.
     #[default]
     Unknown,
-    /// The browser has no notifications, or not here.
+    /// The browser has no notifications, or not in this context.
     Unsupported,
-    /// The visitor may be asked.
-    Ask,
+    /// The page may request the permission.
+    Prompt,
     Granted,
     Denied,
 }
 
 pub fn permission() -> Permission {
-    let known = js_sys::Reflect::has(&window(), &JsValue::from_str("Notification"));
-    if known != Ok(true) {
+    let is_supported = js_sys::Reflect::has(&window(), &JsValue::from_str("Notification"));
+    if is_supported != Ok(true) {
         return Permission::Unsupported;
     }
     match Notification::permission() {
         NotificationPermission::Granted => Permission::Granted,
         NotificationPermission::Denied => Permission::Denied,
-        _ => Permission::Ask,
+        _ => Permission::Prompt,
     }
 }
 
-/// Asks the visitor. Browsers want a click for it.
-pub async fn ask() -> Permission {
-    if permission() == Permission::Ask
+/// Requests the permission from the visitor. Browsers require a user gesture.
+pub async fn request_permission() -> Permission {
+    if permission() == Permission::Prompt
         && let Ok(answer) = Notification::request_permission()
     {
         let _ = JsFuture::from(answer).await;
@@ -41,8 +41,8 @@ pub async fn ask() -> Permission {
     permission()
 }
 
-/// Shows a notification that leads to `link`. Tabs of the same `tag` show one between them.
-pub fn show(title: &str, body: &str, tag: &str, link: String) {
+/// Shows a notification that opens `link`. Notifications with the same `tag` replace each other across tabs.
+pub fn show_notification(title: &str, body: &str, tag: &str, link: String) {
     if permission() != Permission::Granted {
         return;
     }
@@ -50,12 +50,12 @@ pub fn show(title: &str, body: &str, tag: &str, link: String) {
     options.set_body(body);
     options.set_tag(tag);
     options.set_icon("/favicon.svg");
-    // Where only service workers may show them, the page's toast has to do.
-    if let Ok(shown) = Notification::new_with_options(title, &options) {
-        let follow = Closure::once_into_js(move || {
+    // The constructor fails in browsers that allow only service workers to show notifications; the page's toast remains.
+    if let Ok(notification) = Notification::new_with_options(title, &options) {
+        let open_link = Closure::once_into_js(move || {
             let _ = window().focus();
             let _ = window().location().set_href(&link);
         });
-        shown.set_onclick(Some(follow.unchecked_ref()));
+        notification.set_onclick(Some(open_link.unchecked_ref()));
     }
 }

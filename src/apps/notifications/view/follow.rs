@@ -1,16 +1,16 @@
-//! Which groups the visitor follows: a switch for each.
+//! The card with a switch for each group that the visitor may follow.
 
 use leptos::prelude::*;
 
 use super::super::wire::{GROUPS, InboxCommand};
-use super::{desk::Desk, words};
+use super::{inbox_model::InboxModel, words};
 use crate::ui::{
     card::Card,
     text::{t, text_key, translate},
 };
 
-pub fn follow(desk: Desk) -> AnyView {
-    let switches: Vec<_> = GROUPS.into_iter().map(|group| switch(desk, group)).collect();
+pub fn follow(model: InboxModel) -> AnyView {
+    let switches: Vec<_> = GROUPS.into_iter().map(|group| switch(model, group)).collect();
     view! {
         <Card id="follow" title=text_key!(notifications.follow) class="script">
             <p class="hint">{t!(notifications.follow_hint)}</p>
@@ -20,13 +20,13 @@ pub fn follow(desk: Desk) -> AnyView {
     .into_any()
 }
 
-fn switch(desk: Desk, group: &'static str) -> AnyView {
-    let on = Memo::new(move |_| desk.seen.with(|seen| seen.follows.contains(group)));
+fn switch(model: InboxModel, group: &'static str) -> AnyView {
+    let on = Memo::new(move |_| model.optimistic.with(|inbox| inbox.follows.contains(group)));
     let change = move |_| {
-        desk.inbox.send(InboxCommand::Follow {
+        model.inbox.send(InboxCommand::Follow {
             group: group.to_owned(),
             on: !on.get_untracked(),
-            head: untrack(|| desk.head(group)),
+            head: untrack(|| model.head(group)),
         });
     };
     view! {
@@ -34,7 +34,7 @@ fn switch(desk: Desk, group: &'static str) -> AnyView {
             <input type="checkbox" role="switch" name=group autocomplete="off" prop:checked=move || on.get() on:change=change/>
             <span>
                 <span class="switch-name">{translate(words::source(group))}</span>
-                <span class="hint">{translate(words::about(group))}</span>
+                <span class="hint">{translate(words::group_description(group))}</span>
             </span>
         </label>
     }

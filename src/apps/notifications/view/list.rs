@@ -1,15 +1,14 @@
-//! The notices that the page shows, of all sources in the order of time: which it holds, which of them are wanted, and the
-//! way to earlier ones.
+//! The page's list of notices of all sources, newest first, with filters and a button that loads earlier ones.
 
 use std::collections::BTreeMap;
 
 use leptos::{prelude::*, task::spawn_local};
 
 use super::super::{
-    model::{Carries, Sent, settle_times},
+    model::{NoticeEvent, SentNotice, clamp_times},
     wire::{GROUPS, ME, Notices},
 };
-use super::{desk::Desk, held::Held, row::row};
+use super::{cache::NoticeCache, inbox_model::InboxModel, row::row};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, dynamic_view, t, text_key, translate},
@@ -21,12 +20,12 @@ use duplex_leptos::{
 };
 use duplex_protocol::{cursor::Seq, topic::Topic};
 
-/// Rows that the page begins with, and that are added at once.
+/// Rows shown at first, and added by each press of the button.
 const ROWS: usize = 50;
-/// Events of one page of history: an inbox's are not all notices.
+/// Events of one page of history. Not all events of an inbox are notices.
 const PAGE: usize = 100;
 
-/// What the visitor wants to see.
+/// The visitor's filters.
 #[derive(Clone, Copy)]
 pub struct Filter {
     pub unread: RwSignal<bool>,
@@ -37,177 +36,177 @@ pub struct Filter {
 pub type Key = (&'static str, Seq);
 
 #[derive(Clone, Copy)]
-pub struct List {
-    pub desk: Desk,
+pub struct ListModel {
+    pub model: InboxModel,
     pub filter: Filter,
-    held: StoredValue<BTreeMap<&'static str, Held>>,
-    /// Told when notices come or go.
-    order: RwSignal<u32>,
+    cache: StoredValue<BTreeMap<&'static str, NoticeCache>>,
+    /// Incremented when the cache changes.
+    version: RwSignal<u32>,
     rows: RwSignal<usize>,
     loading: RwSignal<bool>,
     failed: RwSignal<bool>,
-    /// The page knows the visitor's zone.
-    pub local: RwSignal<bool>,
+    /// Whether times are shown in the visitor's time zone, which is known after hydration.
+    pub is_local: RwSignal<bool>,
 }
 
-impl List {
-    /// Belongs to the component that calls it; the desk's states are there.
-    pub fn start(desk: Desk) -> Self {
+impl ListModel {
+    /// Call it once the model's states have loaded. The effects belong to the calling component.
+    pub fn start(model: InboxModel) -> Self {
         let list = Self {
-            desk,
+            model,
             filter: Filter {
                 unread: RwSignal::new(false),
                 level: RwSignal::new(None),
                 source: RwSignal::new(None),
             },
-            held: StoredValue::new(BTreeMap::new()),
-            order: RwSignal::new(0),
+            cache: StoredValue::new(BTreeMap::new()),
+            version: RwSignal::new(0),
             rows: RwSignal::new(ROWS),
             loading: RwSignal::new(false),
             failed: RwSignal::new(false),
-            local: RwSignal::new(false),
+            is_local: RwSignal::new(false),
         };
-        untrack(|| list.agree());
+        untrack(|| list.sync());
         Effect::new(move |before: Option<u32>| {
-            list.local.set(true);
-            let logs = list.desk.logs();
+            list.is_local.set(true);
+            let logs = list.model.log_version();
             if before.is_some_and(|before| before != logs) {
-                list.held.update_value(BTreeMap::clear);
-                list.touch();
+                list.cache.update_value(BTreeMap::clear);
+                list.bump_version();
             }
-            list.agree();
+            list.sync();
             logs
         });
-        list.listen();
+        list.subscribe();
         list
     }
 
-    fn agree(self) {
-        let mut news = false;
+    fn sync(self) {
+        let mut changed = false;
         for source in all_sources() {
-            self.desk.look(source, &mut |board| {
-                self.held
-                    .update_value(|held| news |= held.entry(source).or_default().agree_with(board));
+            self.model.with_list(source, &mut |list| {
+                self.cache
+                    .update_value(|cache| changed |= cache.entry(source).or_default().sync(list));
             });
         }
-        if news {
-            self.touch();
+        if changed {
+            self.bump_version();
         }
     }
 
-    /// Each notice in turn: the states alone would not show what came and went between two looks.
-    fn listen(self) {
-        self.desk
+    /// Caches each notice as it arrives: the states alone would miss notices that came and left between two updates.
+    fn subscribe(self) {
+        self.model
             .inbox
-            .on_event(move |seq, event| self.hear(ME, event.sent(seq)));
-        self.desk
+            .on_event(move |seq, event| self.on_notice(ME, event.sent(seq)));
+        self.model
             .all
-            .on_event(move |seq, event| self.hear(EVERYONE, event.sent(seq)));
+            .on_event(move |seq, event| self.on_notice(EVERYONE, event.sent(seq)));
         for group in GROUPS {
-            if let Some(topic) = untrack(|| self.desk.group(group)) {
-                topic.on_event(move |seq, event| self.hear(group, event.sent(seq)));
+            if let Some(topic) = untrack(|| self.model.group(group)) {
+                topic.on_event(move |seq, event| self.on_notice(group, event.sent(seq)));
             }
         }
     }
 
-    fn hear(self, source: &'static str, sent: Option<Sent>) {
+    fn on_notice(self, source: &'static str, sent: Option<SentNotice>) {
         if let Some(sent) = sent {
-            self.held
-                .try_update_value(|held| held.entry(source).or_default().hear(sent));
-            self.touch();
+            self.cache
+                .try_update_value(|cache| cache.entry(source).or_default().insert(sent));
+            self.bump_version();
         }
     }
 
-    fn touch(self) {
-        self.order.try_update(|count| *count = count.wrapping_add(1));
+    fn bump_version(self) {
+        self.version.try_update(|count| *count = count.wrapping_add(1));
     }
 
-    pub fn notice(self, (source, seq): Key) -> Option<Sent> {
-        self.held.with_value(|held| held.get(source)?.get(seq).cloned())
+    pub fn notice(self, (source, seq): Key) -> Option<SentNotice> {
+        self.cache.with_value(|cache| cache.get(source)?.get(seq).cloned())
     }
 
-    fn wanted_sources(self) -> Vec<&'static str> {
-        let wanted = self.filter.source.get();
-        let mut sources = self.desk.sources();
-        sources.retain(|source| wanted.is_none_or(|wanted| wanted == *source));
+    fn filtered_sources(self) -> Vec<&'static str> {
+        let filter = self.filter.source.get();
+        let mut sources = self.model.sources();
+        sources.retain(|source| filter.is_none_or(|filter| filter == *source));
         sources
     }
 
     /// Newest first.
     fn keys(self) -> Vec<Key> {
-        self.order.track();
-        let (unread, level, now) = (self.filter.unread.get(), self.filter.level.get(), self.desk.now.get());
+        self.version.track();
+        let (unread, level, now) = (self.filter.unread.get(), self.filter.level.get(), self.model.now.get());
         let mut found = Vec::new();
-        self.held.with_value(|held| {
-            for source in self.wanted_sources() {
-                let fits = |sent: &&Sent| {
+        self.cache.with_value(|cache| {
+            for source in self.filtered_sources() {
+                let matches = |sent: &&SentNotice| {
                     sent.is_current(now)
                         && level.is_none_or(|level| sent.notice.level == level)
-                        && !(unread && self.desk.is_read(source, sent))
+                        && !(unread && self.model.is_read(source, sent))
                 };
-                let all = held.get(source).into_iter().flat_map(Held::all);
+                let all = cache.get(source).into_iter().flat_map(NoticeCache::all);
                 let mut all: Vec<_> = all.map(|sent| (sent, sent.at)).collect();
                 all.sort_unstable_by_key(|(sent, _)| sent.seq);
-                settle_times(all.iter_mut().map(|(_, at)| at), now);
-                let fitting = all.into_iter().filter(|(sent, _)| fits(sent));
-                found.extend(fitting.map(|(sent, at)| (at, source, sent.seq)));
+                clamp_times(all.iter_mut().map(|(_, at)| at), now);
+                let matching = all.into_iter().filter(|(sent, _)| matches(sent));
+                found.extend(matching.map(|(sent, at)| (at, source, sent.seq)));
             }
         });
         found.sort_unstable_by(|a, b| b.cmp(a));
         found.into_iter().map(|(_, source, seq)| (source, seq)).collect()
     }
 
-    /// The sources of which there may be earlier notices.
-    fn open(self) -> Vec<(&'static str, Seq)> {
-        self.order.track();
-        let sources = self.wanted_sources();
-        self.held.with_value(|held| {
-            let wants = |source: &'static str| Some((source, held.get(source)?.wants()?));
-            sources.into_iter().filter_map(wants).collect()
+    /// The sources that may have earlier notices, each with the seq before which to request them.
+    fn sources_with_history(self) -> Vec<(&'static str, Seq)> {
+        self.version.track();
+        let sources = self.filtered_sources();
+        self.cache.with_value(|cache| {
+            let next = |source: &'static str| Some((source, cache.get(source)?.next_history()?));
+            sources.into_iter().filter_map(next).collect()
         })
     }
 
-    /// More rows: of what is held, and of each source's history. Only from event handlers.
-    fn earlier(self) {
+    /// Shows more rows, and loads a page of each source's history. Call only from event handlers.
+    fn load_earlier(self) {
         self.rows.update(|rows| *rows += ROWS);
-        let open = untrack(|| self.open());
-        if self.loading.get_untracked() || open.is_empty() {
+        let sources = untrack(|| self.sources_with_history());
+        if self.loading.get_untracked() || sources.is_empty() {
             return;
         }
         self.loading.set(true);
         spawn_local(async move {
             let mut failed = false;
-            for (source, before) in open {
-                failed |= self.ask(source, before).await.is_err();
+            for (source, before) in sources {
+                failed |= self.fetch_history(source, before).await.is_err();
             }
             self.failed.try_set(failed);
             self.loading.try_set(false);
-            self.touch();
+            self.bump_version();
         });
     }
 
-    async fn ask(self, source: &'static str, before: Seq) -> Result<(), HttpError> {
+    async fn fetch_history(self, source: &'static str, before: Seq) -> Result<(), HttpError> {
         match source {
-            ME => self.take(source, self.desk.inbox.history(before, PAGE).await?),
-            EVERYONE => self.take(source, self.desk.all.history(before, PAGE).await?),
+            ME => self.add_history(source, self.model.inbox.history(before, PAGE).await?),
+            EVERYONE => self.add_history(source, self.model.all.history(before, PAGE).await?),
             group => {
-                if let Some(topic) = untrack(|| self.desk.group(group)) {
+                if let Some(topic) = untrack(|| self.model.group(group)) {
                     let topic: UseTopic<Notices> = topic;
-                    self.take(source, topic.history(before, PAGE).await?);
+                    self.add_history(source, topic.history(before, PAGE).await?);
                 }
             }
         }
         Ok(())
     }
 
-    fn take<T: Topic>(self, source: &'static str, page: History<T>)
+    fn add_history<T: Topic>(self, source: &'static str, page: History<T>)
     where
-        T::Event: Carries,
+        T::Event: NoticeEvent,
     {
         let oldest = page.events.first().map(|(seq, _)| *seq);
         let notices = page.events.iter().filter_map(|(seq, event)| event.sent(*seq)).collect();
-        self.held
-            .try_update_value(|held| held.entry(source).or_default().add_page(notices, oldest, page.first));
+        self.cache
+            .try_update_value(|cache| cache.entry(source).or_default().add_page(notices, oldest, page.first));
     }
 }
 
@@ -215,12 +214,12 @@ fn all_sources() -> impl Iterator<Item = &'static str> {
     [ME, EVERYONE].into_iter().chain(GROUPS)
 }
 
-/// The element that takes the focus when a row goes.
+/// The id of the list, which receives the focus when a focused row disappears.
 pub const LIST_ID: &str = "notices";
 
-pub fn list_view(list: List) -> AnyView {
+pub fn list_view(list: ListModel) -> AnyView {
     let keys = Memo::new(move |_| list.keys());
-    let shown = Memo::new(move |_| {
+    let visible = Memo::new(move |_| {
         let rows = list.rows.get();
         keys.with(|keys| keys.iter().take(rows).copied().collect::<Vec<Key>>())
     });
@@ -232,12 +231,12 @@ pub fn list_view(list: List) -> AnyView {
         };
         Some(view! { <p class="notices-empty">{translate(words)}</p> }.into_any())
     });
-    let more = Memo::new(move |_| keys.with(Vec::len) > list.rows.get() || !list.open().is_empty());
-    let older = dynamic_view(move || more.get().then(|| older_button(list)));
+    let has_more = Memo::new(move |_| keys.with(Vec::len) > list.rows.get() || !list.sources_with_history().is_empty());
+    let older = dynamic_view(move || has_more.get().then(|| older_button(list)));
     view! {
         <section class="notices" aria-label=t!(notifications.list) id=LIST_ID tabindex="-1">
             <ol>
-                <For each=move || shown.get() key=|key| *key let:key>
+                <For each=move || visible.get() key=|key| *key let:key>
                     {row(list, key)}
                 </For>
             </ol>
@@ -248,7 +247,7 @@ pub fn list_view(list: List) -> AnyView {
     .into_any()
 }
 
-fn older_button(list: List) -> AnyView {
+fn older_button(list: ListModel) -> AnyView {
     let i18n = use_i18n();
     let name = dynamic_text(move || {
         let words = match (list.loading.get(), list.failed.get()) {
@@ -258,6 +257,6 @@ fn older_button(list: List) -> AnyView {
         };
         words.to_owned()
     });
-    view! { <button type="button" class="button small older script" on:click=move |_| list.earlier()>{name}</button> }
+    view! { <button type="button" class="button small older script" on:click=move |_| list.load_earlier()>{name}</button> }
         .into_any()
 }

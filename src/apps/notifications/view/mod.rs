@@ -1,9 +1,9 @@
-//! The page of notifications, and the live part of the bell.
+//! The notifications page, and the live part of the bell.
 
 mod browser;
-mod desk;
+mod cache;
 mod follow;
-mod held;
+mod inbox_model;
 mod list;
 pub mod live;
 pub mod page;
@@ -11,5 +11,5 @@ mod permission;
 mod row;
 mod send;
 mod toasts;
-mod tools;
+mod toolbar;
 mod words;

@@ -1,4 +1,4 @@
-//! The page: the list of notices, and beside it what the visitor may choose.
+//! The page: the list of notices, and cards with the visitor's settings.
 
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::super::wire::{GROUPS, Millis, Notices};
 use super::{
-    desk::{Desk, clock},
     follow::follow,
-    list::{List, list_view},
+    inbox_model::{InboxModel, current_time},
+    list::{ListModel, list_view},
     permission::permission,
     send::send,
-    tools::{problem, tools},
+    toolbar::{problem, toolbar},
     words,
 };
 use crate::{
@@ -22,49 +22,52 @@ use crate::{
 use duplex_leptos::topic::{Live, UseTopic, Visitor, use_topic};
 use duplex_protocol::session::Rejection;
 
-/// What the server's rendering knows and the browser must begin with.
+/// Values of the server's rendering with which the browser must hydrate.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Rendered {
+struct ServerData {
     visitor: Option<String>,
     now: Millis,
-    arrival: Millis,
-    /// Why the form that this page answers had no effect.
+    first_visit: Millis,
+    /// The reason why the posted form was refused, if this page is the response to one.
     refused: Option<Rejection>,
 }
 
-impl Rendered {
-    fn now() -> Self {
+impl ServerData {
+    fn capture() -> Self {
         Self {
             visitor: use_context::<Visitor>().map(|Visitor(person)| person.id.0),
-            now: clock(),
-            arrival: use_context::<FirstVisit>().unwrap_or_default().0,
+            now: current_time(),
+            first_visit: use_context::<FirstVisit>().unwrap_or_default().0,
             refused: use_context::<RejectedForm>().map(|refused| refused.rejection),
         }
     }
 }
 
 pub fn page() -> AnyView {
-    let Rendered {
+    let ServerData {
         visitor,
         now,
-        arrival,
+        first_visit,
         refused,
-    } = SharedValue::new(Rendered::now).into_inner();
+    } = SharedValue::new(ServerData::capture).into_inner();
     let all = use_topic::<Notices>(EVERYONE);
     let me = Memo::new(move |_| {
-        let known = || all.me.with(|me| me.as_ref().map(|me| me.id.0.clone()));
-        visitor.clone().or_else(known)
+        let from_session = || all.me.with(|me| me.as_ref().map(|me| me.id.0.clone()));
+        visitor.clone().or_else(from_session)
     });
-    let shown = dynamic_view(move || {
+    let content = dynamic_view(move || {
         Some(match me.get() {
-            Some(visitor) => open(Desk::whole(&visitor, all, FirstVisit(arrival), now), visitor),
+            Some(visitor) => when_loaded(
+                InboxModel::with_all_groups(&visitor, all, FirstVisit(first_visit), now),
+                visitor,
+            ),
             None => loading(),
         })
     });
     let refused = refused.map(|why| {
         let i18n = use_i18n();
-        let told = dynamic_text(move || words::rejection(&why)(i18n.get_locale()).to_owned());
-        view! { <p class="problem" role="alert">{told}</p> }
+        let message = dynamic_text(move || words::rejection(&why)(i18n.get_locale()).to_owned());
+        view! { <p class="problem" role="alert">{message}</p> }
     });
     view! {
         <Title text=page_title(t!(notifications.title))/>
@@ -75,7 +78,7 @@ pub fn page() -> AnyView {
                 <p class="lede">{t!(notifications.lede)}</p>
                 {refused}
             </div>
-            {shown}
+            {content}
         </div>
     }
     .into_any()
@@ -85,55 +88,55 @@ fn loading() -> AnyView {
     view! { <p class="hint" role="status">{t!(notifications.loading)}</p> }.into_any()
 }
 
-/// When all states are there: the server waits for each in turn, and each is asked for at once.
-fn open(desk: Desk, visitor: String) -> AnyView {
+/// Renders the content once all states are loaded. All are requested at once; the server awaits them one after the other.
+fn when_loaded(model: InboxModel, visitor: String) -> AnyView {
     let groups: Vec<UseTopic<Notices>> = GROUPS
         .iter()
-        .filter_map(|group| untrack(|| desk.group(group)))
+        .filter_map(|group| untrack(|| model.group(group)))
         .collect();
-    let content = move || {
+    let nested = move || {
         groups.into_iter().fold(
-            Box::new(move || content(desk, visitor)) as Box<dyn FnOnce() -> AnyView + Send>,
-            |within, group| Box::new(move || view! { <Live topic=group fallback=loading>{within()}</Live> }.into_any()),
+            Box::new(move || content(model, visitor)) as Box<dyn FnOnce() -> AnyView + Send>,
+            |inner, group| Box::new(move || view! { <Live topic=group fallback=loading>{inner()}</Live> }.into_any()),
         )()
     };
     view! {
-        <Live topic=desk.inbox fallback=loading>
-            <Live topic=desk.all fallback=loading>{content()}</Live>
+        <Live topic=model.inbox fallback=loading>
+            <Live topic=model.all fallback=loading>{nested()}</Live>
         </Live>
     }
     .into_any()
 }
 
-fn content(desk: Desk, visitor: String) -> AnyView {
-    let list = List::start(desk);
+fn content(model: InboxModel, visitor: String) -> AnyView {
+    let list = ListModel::start(model);
     view! {
         <div class="notifications-grid">
             <div class="notifications-main">
-                {status(desk)}
-                {tools(desk, visitor.clone(), list.filter)}
-                {problem(desk)}
+                {status(model)}
+                {toolbar(model, visitor.clone(), list.filter)}
+                {problem(model)}
                 {list_view(list)}
             </div>
             <div class="notifications-side">
-                {follow(desk)}
+                {follow(model)}
                 {permission()}
-                {send(desk, visitor)}
+                {send(model, visitor)}
             </div>
         </div>
     }
     .into_any()
 }
 
-fn status(desk: Desk) -> AnyView {
+fn status(model: InboxModel) -> AnyView {
     let i18n = use_i18n();
-    let status = desk.inbox.status;
+    let status = model.inbox.status;
     let word = dynamic_text(move || words::status(status.get()).0.to_owned());
-    let said = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let label = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="inbox-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>
-            <span>{said}</span>
+            <span>{label}</span>
         </p>
     }
     .into_any()

@@ -1,4 +1,4 @@
-//! Whether the browser may show notifications of its own while this page is out of sight, and how to change that.
+//! The card with the permission to show browser notifications while the page is hidden, and a button to request it.
 
 use leptos::{prelude::*, task::spawn_local};
 
@@ -11,32 +11,32 @@ use crate::ui::{
 pub fn permission() -> AnyView {
     let state = RwSignal::new(Permission::Unknown);
     Effect::new(move |_| state.set(browser::permission()));
-    let ask = move |_| {
+    let request = move |_| {
         spawn_local(async move {
-            let answer = browser::ask().await;
+            let answer = browser::request_permission().await;
             state.try_set(answer);
         });
     };
-    let told = dynamic_view(move || {
+    let status = dynamic_view(move || {
         let words: TextKey = match state.get() {
             Permission::Unknown => return None,
             Permission::Unsupported => text_key!(notifications.permission_unsupported),
-            Permission::Ask => text_key!(notifications.permission_ask),
+            Permission::Prompt => text_key!(notifications.permission_ask),
             Permission::Granted => text_key!(notifications.permission_granted),
             Permission::Denied => text_key!(notifications.permission_denied),
         };
         Some(view! { <p class="permission-state">{translate(words)}</p> }.into_any())
     });
     let button = dynamic_view(move || {
-        let wanted = state.get() == Permission::Ask;
-        wanted.then(|| {
-            view! { <button type="button" class="button primary" on:click=ask>{t!(notifications.permission_button)}</button> }
+        let can_request = state.get() == Permission::Prompt;
+        can_request.then(|| {
+            view! { <button type="button" class="button primary" on:click=request>{t!(notifications.permission_button)}</button> }
                 .into_any()
         })
     });
     view! {
         <Card id="permission" title=text_key!(notifications.permission) class="script">
-            <div role="status">{told}</div>
+            <div role="status">{status}</div>
             {button}
         </Card>
     }

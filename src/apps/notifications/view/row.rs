@@ -1,12 +1,12 @@
-//! One notice of the list.
+//! A row of the list: one notice.
 
 use leptos::{leptos_dom::helpers::request_animation_frame, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
-use super::super::wire::{is_link, moment};
+use super::super::wire::{is_link, timestamp};
 use super::{
-    list::{Key, LIST_ID, List},
+    list::{Key, LIST_ID, ListModel},
     words,
 };
 use crate::{
@@ -15,32 +15,32 @@ use crate::{
     wire::text::isolated,
 };
 
-pub fn row(list: List, key: Key) -> AnyView {
+pub fn row(list: ListModel, key: Key) -> AnyView {
     let i18n = use_i18n();
     let Some(sent) = list.notice(key) else {
         return ().into_any();
     };
     let (source, _) = key;
-    let read = Memo::new({
+    let is_read = Memo::new({
         let sent = sent.clone();
-        move |_| list.desk.is_read(source, &sent)
+        move |_| list.model.is_read(source, &sent)
     });
-    let (level, level_name, sign) = words::level(sent.notice.level);
+    let (level, level_name, symbol) = words::level(sent.notice.level);
     let titles = StoredValue::new(sent.notice.title);
-    let title = dynamic_text(move || titles.with_value(|title| words::said(i18n.get_locale(), title)));
+    let title = dynamic_text(move || titles.with_value(|title| words::localized(i18n.get_locale(), title)));
     let body = sent.notice.body;
-    let body = dynamic_text(move || words::said(i18n.get_locale(), &body));
+    let body = dynamic_text(move || words::localized(i18n.get_locale(), &body));
     let at = sent.at;
-    let time = dynamic_text(move || words::time(i18n.get_locale(), at, list.local.get()));
+    let time = dynamic_text(move || words::time(i18n.get_locale(), at, list.is_local.get()));
     let link = sent.notice.link.filter(|link| is_link(link));
     let link = link.map(|link| link_view(list, key, link, title));
     let unread = dynamic_view(move || {
-        (!read.get()).then(|| view! { <span class="notice-new">{t!(notifications.unread)}</span> }.into_any())
+        (!is_read.get()).then(|| view! { <span class="notice-new">{t!(notifications.unread)}</span> }.into_any())
     });
-    let button = dynamic_view(move || (!read.get()).then(|| read_button(list, key, title)));
+    let button = dynamic_view(move || (!is_read.get()).then(|| read_button(list, key, title)));
     view! {
-        <li class="notice" id=row_id(key) tabindex="-1" data-level=level data-source=source data-read=dynamic_text(move || read.get().to_string())>
-            <span class="notice-sign" aria-hidden="true">{sign}</span>
+        <li class="notice" id=row_id(key) tabindex="-1" data-level=level data-source=source data-read=dynamic_text(move || is_read.get().to_string())>
+            <span class="notice-sign" aria-hidden="true">{symbol}</span>
             <div class="notice-main">
                 <h2 class="notice-title" dir="auto">{title}</h2>
                 <p class="notice-body" dir="auto">{body}</p>
@@ -48,7 +48,7 @@ pub fn row(list: List, key: Key) -> AnyView {
                     {unread}
                     <span class="notice-level">{translate(level_name)}</span>
                     <span>{translate(words::source(source))}</span>
-                    <time datetime=moment::iso(at)>{time}</time>
+                    <time datetime=timestamp::to_rfc3339(at)>{time}</time>
                 </p>
             </div>
             <div class="notice-acts">{link}{button}</div>
@@ -61,10 +61,10 @@ fn row_id((source, seq): Key) -> String {
     format!("{source}-{seq}")
 }
 
-/// The way to what a notice is about.
-fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>) -> AnyView {
+/// The button that opens the notice's link.
+fn link_view(list: ListModel, (source, seq): Key, link: String, title: Signal<String>) -> AnyView {
     let i18n = use_i18n();
-    let (target, rel) = words::way(&link);
+    let (target, rel) = words::link_attributes(&link);
     let name = dynamic_text(move || {
         title.with(|title| fill(t_string!(i18n, notifications.open_of), &[("title", &isolated(title))]))
     });
@@ -75,7 +75,7 @@ fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>
             aria-label=name
             target=target
             rel=rel
-            on:click=move |_| list.desk.mark(source, seq)
+            on:click=move |_| list.model.mark_read(source, seq)
         >
             {t!(notifications.open)}
         </a>
@@ -83,14 +83,14 @@ fn link_view(list: List, (source, seq): Key, link: String, title: Signal<String>
     .into_any()
 }
 
-fn read_button(list: List, key: Key, title: Signal<String>) -> AnyView {
+fn read_button(list: ListModel, key: Key, title: Signal<String>) -> AnyView {
     let i18n = use_i18n();
     let name = dynamic_text(move || {
         title.with(|title| fill(t_string!(i18n, notifications.read_of), &[("title", &isolated(title))]))
     });
     let mark = move |_| {
-        list.desk.mark(key.0, key.1);
-        // The button goes, and perhaps its row: the focus must not go with it.
+        list.model.mark_read(key.0, key.1);
+        // The button disappears, and perhaps its row: keep the focus in the list.
         request_animation_frame(move || {
             if !focus(&row_id(key)) {
                 focus(LIST_ID);

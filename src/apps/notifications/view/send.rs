@@ -1,9 +1,9 @@
-//! How a program sends: a line for a shell that works when it is pasted, and a button that sends one to oneself.
+//! The card that explains how a program sends a notice: shell commands to paste, and a button that sends a sample to oneself.
 
 use leptos::prelude::*;
 
-use super::super::wire::{INLET, InboxCommand, PATH};
-use super::desk::Desk;
+use super::super::wire::{INGEST_PATH, InboxCommand, PATH};
+use super::inbox_model::InboxModel;
 use crate::{
     i18n::*,
     ui::{
@@ -13,22 +13,22 @@ use crate::{
     wire::notice::{Level, LocalizedText, Notice},
 };
 
-/// Until the browser says where this page is from.
-const HERE: &str = "http://127.0.0.1:3000";
+/// The origin shown until the browser provides the page's.
+const DEFAULT_ORIGIN: &str = "http://127.0.0.1:3000";
 
-const CURL: &str = r#"curl -fsS {origin}{inlet} \
+const CURL: &str = r#"curl -fsS {origin}{ingest} \
   -H "Authorization: Bearer ${DUPLEX_TOKEN:-$(duplex token)}" \
   -H "Content-Type: application/json" \
   -d '{"to": {"visitor": "{id}"}, "title": "{title}", "level": "success", "link": "{path}"}'"#;
 
 const NOTIFY: &str = r#"duplex notify --url {origin} --visitor {id} --level success "{title}""#;
 
-pub fn send(desk: Desk, visitor: String) -> AnyView {
+pub fn send(model: InboxModel, visitor: String) -> AnyView {
     let i18n = use_i18n();
-    let origin = RwSignal::new(HERE.to_owned());
+    let origin = RwSignal::new(DEFAULT_ORIGIN.to_owned());
     Effect::new(move |_| {
-        if let Ok(known) = window().location().origin() {
-            origin.set(known);
+        if let Ok(current) = window().location().origin() {
+            origin.set(current);
         }
     });
     let visitor = StoredValue::new(visitor);
@@ -39,7 +39,7 @@ pub fn send(desk: Desk, visitor: String) -> AnyView {
                 origin.with(|origin| {
                     let values = [
                         ("origin", origin.as_str()),
-                        ("inlet", INLET),
+                        ("ingest", INGEST_PATH),
                         ("id", id),
                         ("title", title),
                         ("path", PATH),
@@ -59,7 +59,7 @@ pub fn send(desk: Desk, visitor: String) -> AnyView {
             td_string!(Locale::ko, notifications.sample_body),
             td_string!(Locale::en, notifications.sample_body),
         );
-        desk.inbox.send(InboxCommand::Send(Notice {
+        model.inbox.send(InboxCommand::Send(Notice {
             title,
             body,
             link: None,

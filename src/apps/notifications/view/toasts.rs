@@ -1,88 +1,88 @@
-//! What comes is shown for a while in the corner of every page, and said by screen readers; where the page is out of sight,
-//! the browser shows it, if it may.
+//! Toasts: new notices, shown for a while in the corner of every page and announced to screen readers. While the page is hidden, the
+//! browser also shows a notification, if permitted.
 
 use std::time::Duration;
 
 use leptos::prelude::*;
 
 use super::super::{
-    model::Sent,
+    model::SentNotice,
     wire::{PATH, is_link},
 };
-use super::{browser, desk::Desk, words};
+use super::{browser, inbox_model::InboxModel, words};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, fill, t, translate},
     wire::{notice::Level, text::isolated},
 };
 
-/// Toasts at a time; the oldest go, and wait in the inbox.
-const SHOWN: usize = 4;
-/// How long a toast stays. What is dangerous stays until it is closed or read.
-const STAY: Duration = Duration::from_secs(8);
-/// While somebody is at the toasts, none goes; then all have this long.
-const LINGER: Duration = Duration::from_secs(3);
+/// Maximum toasts at a time. The oldest are dropped; their notices remain unread.
+const MAX_TOASTS: usize = 4;
+/// How long a toast stays. One of level danger stays until it is closed or read.
+const DURATION: Duration = Duration::from_secs(8);
+/// The interval at which an expired toast checks again while the visitor's pointer or focus pauses the expiry.
+const PAUSE_INTERVAL: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Toast {
     pub source: &'static str,
-    pub sent: Sent,
+    pub sent: SentNotice,
 }
 
 #[derive(Clone, Copy)]
-pub struct Tray {
+pub struct ToastQueue {
     toasts: RwSignal<Vec<Toast>>,
-    /// The visitor's pointer or focus is among them.
-    held: RwSignal<bool>,
+    /// The visitor's pointer or focus is on the toasts.
+    is_paused: RwSignal<bool>,
     i18n: Language,
 }
 
-impl Tray {
+impl ToastQueue {
     pub fn new() -> Self {
         Self {
             toasts: RwSignal::new(Vec::new()),
-            held: RwSignal::new(false),
+            is_paused: RwSignal::new(false),
             i18n: use_i18n(),
         }
     }
 
-    /// Each notice comes here once, also those that were missed while there was no connection.
-    pub fn hear(self, desk: Desk, source: &'static str, sent: Option<Sent>) {
-        let now = super::desk::clock();
-        let Some(sent) = sent.filter(|sent| sent.is_current(now) && !untrack(|| desk.is_read(source, sent))) else {
+    /// Shows a notice as a toast. Called once for each notice, including those missed while offline.
+    pub fn push(self, model: InboxModel, source: &'static str, sent: Option<SentNotice>) {
+        let now = super::inbox_model::current_time();
+        let Some(sent) = sent.filter(|sent| sent.is_current(now) && !untrack(|| model.is_read(source, sent))) else {
             return;
         };
         let toast = Toast { source, sent };
         if document().hidden() {
-            self.tell_browser(&toast);
+            self.show_browser_notification(&toast);
         }
-        let (seq, stays) = (toast.sent.seq, toast.sent.notice.level == Level::Danger);
+        let (seq, is_sticky) = (toast.sent.seq, toast.sent.notice.level == Level::Danger);
         self.toasts.update(|toasts| {
             toasts.push(toast);
-            let more = toasts.len().saturating_sub(SHOWN);
-            toasts.drain(..more);
+            let excess = toasts.len().saturating_sub(MAX_TOASTS);
+            toasts.drain(..excess);
         });
-        if !stays {
-            set_timeout(move || self.go(source, seq), STAY);
+        if !is_sticky {
+            set_timeout(move || self.expire(source, seq), DURATION);
         }
     }
 
-    fn tell_browser(self, toast: &Toast) {
+    fn show_browser_notification(self, toast: &Toast) {
         let locale = self.i18n.get_locale_untracked();
         let notice = &toast.sent.notice;
         let link = notice.link.clone().filter(|link| is_link(link));
-        browser::show(
-            &words::said(locale, &notice.title),
-            &words::said(locale, &notice.body),
+        browser::show_notification(
+            &words::localized(locale, &notice.title),
+            &words::localized(locale, &notice.body),
             &toast.tag(),
             link.unwrap_or_else(|| PATH.to_owned()),
         );
     }
 
-    fn go(self, source: &'static str, seq: u64) {
-        match self.held.try_get_untracked() {
+    fn expire(self, source: &'static str, seq: u64) {
+        match self.is_paused.try_get_untracked() {
             None => {}
-            Some(true) => set_timeout(move || self.go(source, seq), LINGER),
+            Some(true) => set_timeout(move || self.expire(source, seq), PAUSE_INTERVAL),
             Some(false) => self.close(source, seq),
         }
     }
@@ -92,75 +92,75 @@ impl Tray {
             .try_update(|toasts| toasts.retain(|toast| (toast.source, toast.sent.seq) != (source, seq)));
     }
 
-    /// Two live regions: what is dangerous interrupts a screen reader, the rest waits for its turn. They stand in the page
-    /// before anything is in them, or nobody would hear it.
-    pub fn view(self, desk: Desk) -> AnyView {
+    /// Two live regions: level danger interrupts a screen reader, other levels are announced politely. Both are in the page before their
+    /// first toast, because screen readers announce only changes of existing regions.
+    pub fn view(self, model: InboxModel) -> AnyView {
         view! {
             <section
                 class="toasts"
                 aria-label=t!(notifications.toasts)
-                on:mouseenter=move |_| self.held.set(true)
-                on:mouseleave=move |_| self.held.set(false)
-                on:focusin=move |_| self.held.set(true)
-                on:focusout=move |_| self.held.set(false)
+                on:mouseenter=move |_| self.is_paused.set(true)
+                on:mouseleave=move |_| self.is_paused.set(false)
+                on:focusin=move |_| self.is_paused.set(true)
+                on:focusout=move |_| self.is_paused.set(false)
             >
-                <div class="toasts-polite" role="status" aria-live="polite" aria-relevant="additions">{self.list(desk, false)}</div>
-                <div class="toasts-assertive" role="alert" aria-live="assertive" aria-relevant="additions">{self.list(desk, true)}</div>
+                <div class="toasts-polite" role="status" aria-live="polite" aria-relevant="additions">{self.list(model, false)}</div>
+                <div class="toasts-assertive" role="alert" aria-live="assertive" aria-relevant="additions">{self.list(model, true)}</div>
             </section>
         }
         .into_any()
     }
 
-    fn list(self, desk: Desk, danger: bool) -> AnyView {
-        let shown = Memo::new(move |_| {
-            let now = desk.now.get();
+    fn list(self, model: InboxModel, danger: bool) -> AnyView {
+        let visible = Memo::new(move |_| {
+            let now = model.now.get();
             self.toasts.with(|toasts| {
-                let here = |toast: &&Toast| {
+                let is_visible = |toast: &&Toast| {
                     let Toast { source, sent } = toast;
-                    let level = (sent.notice.level == Level::Danger) == danger;
-                    // Read in another tab, it needs no telling here.
-                    level && sent.is_current(now) && !desk.is_read(source, sent)
+                    let has_level = (sent.notice.level == Level::Danger) == danger;
+                    // The visitor may have read it in another tab.
+                    has_level && sent.is_current(now) && !model.is_read(source, sent)
                 };
-                toasts.iter().filter(here).cloned().collect::<Vec<_>>()
+                toasts.iter().filter(is_visible).cloned().collect::<Vec<_>>()
             })
         });
         view! {
-            <For each=move || shown.get() key=Toast::tag let:toast>
-                {self.toast(desk, toast)}
+            <For each=move || visible.get() key=Toast::tag let:toast>
+                {self.toast(model, toast)}
             </For>
         }
         .into_any()
     }
 
-    fn toast(self, desk: Desk, toast: Toast) -> AnyView {
+    fn toast(self, model: InboxModel, toast: Toast) -> AnyView {
         let i18n = self.i18n;
         let Toast { source, sent } = toast;
         let seq = sent.seq;
-        let (level, level_name, sign) = words::level(sent.notice.level);
+        let (level, level_name, symbol) = words::level(sent.notice.level);
         let (titles, bodies) = (sent.notice.title, sent.notice.body);
-        let title = dynamic_text(move || words::said(i18n.get_locale(), &titles));
-        let body = dynamic_text(move || words::said(i18n.get_locale(), &bodies));
+        let title = dynamic_text(move || words::localized(i18n.get_locale(), &titles));
+        let body = dynamic_text(move || words::localized(i18n.get_locale(), &bodies));
         let link = sent.notice.link.filter(|link| is_link(link));
-        let read = link.is_some();
+        let has_link = link.is_some();
         let link = link.unwrap_or_else(|| PATH.to_owned());
-        let (target, rel) = words::way(&link);
+        let (target, rel) = words::link_attributes(&link);
         let close = dynamic_text(move || {
             title.with(|title| fill(t_string!(i18n, notifications.close_of), &[("title", &isolated(title))]))
         });
-        let follow = move |_| {
-            if read {
-                desk.mark(source, seq);
+        let open = move |_| {
+            if has_link {
+                model.mark_read(source, seq);
             }
-            self.held.set(false);
+            self.is_paused.set(false);
             self.close(source, seq);
         };
-        let shut = move |_| {
-            self.held.set(false);
+        let dismiss = move |_| {
+            self.is_paused.set(false);
             self.close(source, seq);
         };
         view! {
             <div class="toast" data-level=level data-source=source>
-                <span class="notice-sign" aria-hidden="true">{sign}</span>
+                <span class="notice-sign" aria-hidden="true">{symbol}</span>
                 <div class="toast-main">
                     <p class="toast-title" dir="auto">
                         <span class="hidden">{translate(level_name)}": "</span>
@@ -168,14 +168,14 @@ impl Tray {
                             href=link
                             target=target
                             rel=rel
-                            on:click=follow
+                            on:click=open
                         >
                             {title}
                         </a>
                     </p>
                     <p class="toast-body" dir="auto">{body}</p>
                 </div>
-                <button type="button" class="toast-close" aria-label=close on:click=shut>"×"</button>
+                <button type="button" class="toast-close" aria-label=close on:click=dismiss>"×"</button>
             </div>
         }
         .into_any()

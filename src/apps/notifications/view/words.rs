@@ -1,6 +1,6 @@
-//! Sources, levels, times and refusals in the visitor's language.
+//! The visitor's texts for sources, levels, times and refusals.
 
-use super::super::wire::{ME, Millis, moment};
+use super::super::wire::{ME, Millis, timestamp};
 use crate::{
     i18n::*,
     ui::{
@@ -15,16 +15,16 @@ use crate::{
 use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::session::Rejection;
 
-pub fn said(locale: Locale, words: &notice::LocalizedText) -> String {
+pub fn localized(locale: Locale, words: &notice::LocalizedText) -> String {
     match locale {
         Locale::ko => words.ko.clone(),
         Locale::en => words.en.clone(),
     }
 }
 
-/// `target` and `rel` of a notice's link: what leads out of this site opens beside it, and what is no page of the router's is loaded
+/// `target` and `rel` of a notice's link. A link to another site opens in a new tab; a path that is not a page of the router's is loaded
 /// by the browser.
-pub fn way(link: &str) -> (Option<&'static str>, Option<&'static str>) {
+pub fn link_attributes(link: &str) -> (Option<&'static str>, Option<&'static str>) {
     match link {
         link if is_page_path(link) => (None, None),
         link if link.starts_with('/') => (None, Some("external")),
@@ -42,8 +42,8 @@ pub fn source(name: &str) -> TextKey {
     }
 }
 
-/// What a group tells of, beside its switch.
-pub fn about(group: &str) -> TextKey {
+/// The description of a group, shown next to its switch.
+pub fn group_description(group: &str) -> TextKey {
     match group {
         "market" => text_key!(notifications.about_market),
         "devices" => text_key!(notifications.about_devices),
@@ -53,7 +53,7 @@ pub fn about(group: &str) -> TextKey {
 
 pub const LEVELS: [Level; 4] = [Level::Info, Level::Success, Level::Warning, Level::Danger];
 
-/// A level's word for style sheets and programs, its name, and its sign.
+/// A level's keyword for style sheets and programs, its display name, and its symbol.
 pub fn level(level: Level) -> (&'static str, TextKey, &'static str) {
     match level {
         Level::Info => ("info", text_key!(notifications.info), "i"),
@@ -63,10 +63,10 @@ pub fn level(level: Level) -> (&'static str, TextKey, &'static str) {
     }
 }
 
-/// In the visitor's zone and manner; the server knows neither, and says UTC.
-pub fn time(locale: Locale, at: Millis, local: bool) -> String {
-    if !local {
-        return moment::utc(at);
+/// Formats a time for the visitor's time zone and language. The server does not know the zone and renders UTC.
+pub fn time(locale: Locale, at: Millis, is_local: bool) -> String {
+    if !is_local {
+        return timestamp::to_utc(at);
     }
     let options = js_sys::Object::new();
     for (key, value) in [("dateStyle", "medium"), ("timeStyle", "short")] {
@@ -90,7 +90,7 @@ pub fn rejection(rejection: &Rejection) -> TextKey {
     }
 }
 
-/// How the inbox stands, in one word for style sheets and tests, and in the visitor's.
+/// The inbox's status, as a keyword for style sheets and tests, and as text.
 pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
     match status {
         TopicStatus::Loading => ("loading", text_key!(notifications.loading)),

@@ -1,6 +1,6 @@
-//! What is said in the topics of notifications: commands, events and their bounds. Knows neither state nor page.
+//! The notifications' wire types: commands, events and their limits. Independent of state and pages.
 
-pub mod moment;
+pub mod timestamp;
 
 use std::collections::BTreeMap;
 
@@ -14,36 +14,37 @@ use duplex_protocol::person::PersonId;
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;
 
-/// Where the page is, and where programs post.
+/// The page.
 pub const PATH: &str = "/notifications";
-pub const INLET: &str = "/api/notifications";
-/// Where a page hears that there is something unread.
-pub const NEWS: &str = "/api/notifications/news";
+/// The endpoint to which programs post notices.
+pub const INGEST_PATH: &str = "/api/notifications";
+/// The event stream that tells a page whether its visitor has unread notices.
+pub const UNREAD_EVENTS_PATH: &str = "/api/notifications/news";
 
-/// The sources of a visitor's notices are the public topics, by what stands behind their kind, and this: their own inbox.
+/// The source name of a visitor's own inbox. The other sources are the public topics, named by the rest of their topic names.
 pub const ME: &str = "me";
-/// The groups that one may follow. Their names on pages are in `view/words.rs`.
+/// The groups that a visitor may follow. Their display names are in `view/words.rs`.
 pub const GROUPS: [&str; 3] = ["news", "market", "devices"];
 
-/// Characters.
+/// Maximum characters of a title and of a body.
 pub const MAX_TITLE: usize = 120;
 pub const MAX_BODY: usize = 1_000;
-/// Bytes: what browsers and proxies take.
+/// Maximum bytes of a link, which browsers and proxies accept.
 pub const MAX_LINK: usize = 2_000;
-/// Notices that one command marks as read: all that a page shows at first.
+/// Maximum notices that one command marks as read.
 pub const MAX_READ: usize = 200;
 
-/// Why a command of a page is refused, in the word that the page translates.
+/// Refusal reasons. The page translates them.
 pub mod why {
     pub const NO_SOURCE: &str = "no_source";
     pub const TOO_MANY: &str = "too_many";
 }
 
-/// The topics `notices/<group>`: everybody may read them, programs and the server write.
+/// The topics `notices/<group>`: everyone may read them; programs and the server write.
 #[derive(Debug, Clone, Copy)]
 pub struct Notices;
 
-/// The topics `inbox/<person id>`: what was sent to one person, what they have read of all sources, and whom they follow.
+/// The topics `inbox/<person id>`: the notices sent to one person, what they have read of all sources, and the groups they follow.
 #[derive(Debug, Clone, Copy)]
 pub struct Inbox;
 
@@ -61,11 +62,11 @@ pub enum InboxCommand {
         source: String,
         seqs: Vec<Seq>,
     },
-    /// Of each source, all up to this seq: what the page knew when it was asked.
+    /// Marks all up to each source's seq as read: the heads that the page knew at the time.
     ReadAll {
         heads: BTreeMap<String, Seq>,
     },
-    /// `head`: the group's newest seq. Who begins to follow has nothing unread.
+    /// `head`: the group's newest seq. Notices up to it count as read for a new follower.
     Follow {
         group: String,
         on: bool,
@@ -87,7 +88,7 @@ pub enum InboxEvent {
     ReadAll {
         heads: BTreeMap<String, Seq>,
     },
-    /// `from`: what lies before is read.
+    /// `from`: notices up to this seq count as read.
     Followed {
         group: String,
         from: Seq,
@@ -97,53 +98,55 @@ pub enum InboxEvent {
     },
 }
 
-/// What is wrong with a notice; the text is for the developer of the program that sent it.
+/// The reason why a notice is invalid, worded for the developer of the sending program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadNotice {
+pub enum NoticeError {
     #[error("`title` is empty")]
-    NoTitle,
+    MissingTitle,
     #[error("`title` has more than {MAX_TITLE} characters")]
-    LongTitle,
+    TitleTooLong,
     #[error("`body` has more than {MAX_BODY} characters")]
-    LongBody,
-    #[error("`link` is neither a path of this site, such as /chat, nor an http or https address")]
-    Link,
+    BodyTooLong,
+    #[error("`link` is neither a path of this site, such as /chat, nor an http or https URL")]
+    InvalidLink,
     #[error("`link` has more than {MAX_LINK} bytes")]
-    LongLink,
+    LinkTooLong,
     #[error("`expires` is in the past")]
     Expired,
 }
 
-/// The notice as it is kept: its texts tidied, and everything within its bounds.
-pub fn checked(notice: Notice, now: Millis) -> Result<Notice, BadNotice> {
-    let each = |words: &LocalizedText, tidy: fn(&str) -> String| LocalizedText::new(tidy(&words.ko), tidy(&words.en));
+/// Sanitizes the notice's texts and checks its limits.
+pub fn validate(notice: Notice, now: Millis) -> Result<Notice, NoticeError> {
+    let sanitize =
+        |texts: &LocalizedText, clean: fn(&str) -> String| LocalizedText::new(clean(&texts.ko), clean(&texts.en));
     let (title, body) = (
-        each(&notice.title, text::single_line),
-        each(&notice.body, text::multi_line),
+        sanitize(&notice.title, text::single_line),
+        sanitize(&notice.body, text::multi_line),
     );
-    let longer =
-        |words: &LocalizedText, most: usize| [&words.ko, &words.en].iter().any(|text| text.chars().count() > most);
+    let exceeds =
+        |texts: &LocalizedText, max: usize| [&texts.ko, &texts.en].iter().any(|text| text.chars().count() > max);
     if title.ko.is_empty() || title.en.is_empty() {
-        return Err(BadNotice::NoTitle);
+        return Err(NoticeError::MissingTitle);
     }
-    if longer(&title, MAX_TITLE) {
-        return Err(BadNotice::LongTitle);
+    if exceeds(&title, MAX_TITLE) {
+        return Err(NoticeError::TitleTooLong);
     }
-    if longer(&body, MAX_BODY) {
-        return Err(BadNotice::LongBody);
+    if exceeds(&body, MAX_BODY) {
+        return Err(NoticeError::BodyTooLong);
     }
     match &notice.link {
-        Some(link) if link.len() > MAX_LINK => return Err(BadNotice::LongLink),
-        Some(link) if !is_link(link) => return Err(BadNotice::Link),
+        Some(link) if link.len() > MAX_LINK => return Err(NoticeError::LinkTooLong),
+        Some(link) if !is_link(link) => return Err(NoticeError::InvalidLink),
         _ => {}
     }
     if notice.expires.is_some_and(|expires| expires <= now) {
-        return Err(BadNotice::Expired);
+        return Err(NoticeError::Expired);
     }
     Ok(Notice { title, body, ..notice })
 }
 
-/// A path of this site, or an address of the web: never a script, nor another host in the guise of a path or of a name.
+/// Whether the link is a path of this site or an http(s) URL; never a script, and never another host disguised as a path or as a
+/// user name.
 pub fn is_link(link: &str) -> bool {
     web_link::is_local_path(link) || web_link::is_web_url(link)
 }
@@ -160,14 +163,14 @@ pub fn is_source(name: &str) -> bool {
     name == ME || is_public(name)
 }
 
-/// 32 hexadecimal digits or 16, and neither the server nor a program.
-pub fn is_visitor(PersonId(id): &PersonId) -> bool {
+/// 32 or 16 hexadecimal digits, and neither the server's id nor that of programs.
+pub fn is_visitor_id(PersonId(id): &PersonId) -> bool {
     let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let same = |byte: u8| id.bytes().all(|other| other == byte);
     matches!(id.len(), 16 | 32) && id.bytes().all(digit) && !same(b'0') && !same(b'f')
 }
 
-/// `all=12 me=3`, as a plain form carries it; what cannot be read is left out.
+/// Parses `all=12 me=3`, the form field's format; invalid pairs are ignored.
 pub fn parse_heads(text: &str) -> BTreeMap<String, Seq> {
     let head = |pair: &str| {
         let (source, seq) = pair.split_once('=')?;
@@ -176,7 +179,7 @@ pub fn parse_heads(text: &str) -> BTreeMap<String, Seq> {
     text.split(' ').filter_map(head).collect()
 }
 
-pub fn write_heads(heads: &BTreeMap<String, Seq>) -> String {
+pub fn format_heads(heads: &BTreeMap<String, Seq>) -> String {
     let pairs: Vec<String> = heads.iter().map(|(source, seq)| format!("{source}={seq}")).collect();
     pairs.join(" ")
 }
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_to_this_site_or_to_the_web() {
+    fn links_are_paths_of_this_site_or_web_urls() {
         for right in [
             "/",
             "/chat/a?b=c#d",
@@ -229,8 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_is_tidied_and_its_bounds_are_named() {
-        let kept = checked(
+    fn a_notice_is_sanitized_and_its_limits_are_checked() {
+        let valid = validate(
             Notice {
                 title: LocalizedText::new(" 가\u{202e}\n나 ", "a\u{7}b\u{200b}"),
                 body: LocalizedText::untranslated(" a\u{0}\n\tb\u{2066} "),
@@ -240,73 +243,73 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            (kept.title, kept.body),
+            (valid.title, valid.body),
             (
                 LocalizedText::new("가 나", "a b"),
                 LocalizedText::untranslated("a\n\tb")
             )
         );
-        let wrong: [(Notice, BadNotice); 7] = [
+        let wrong: [(Notice, NoticeError); 7] = [
             (
                 Notice {
                     title: LocalizedText::untranslated("\u{3164}\u{ad}"),
                     ..notice()
                 },
-                BadNotice::NoTitle,
+                NoticeError::MissingTitle,
             ),
             (
                 Notice {
                     title: LocalizedText::new("a", " \u{301}"),
                     ..notice()
                 },
-                BadNotice::NoTitle,
+                NoticeError::MissingTitle,
             ),
             (
                 Notice {
                     title: LocalizedText::untranslated(&"가".repeat(MAX_TITLE + 1)),
                     ..notice()
                 },
-                BadNotice::LongTitle,
+                NoticeError::TitleTooLong,
             ),
             (
                 Notice {
                     body: LocalizedText::new("", "a".repeat(MAX_BODY + 1)),
                     ..notice()
                 },
-                BadNotice::LongBody,
+                NoticeError::BodyTooLong,
             ),
             (
                 Notice {
                     link: Some("x:y".to_owned()),
                     ..notice()
                 },
-                BadNotice::Link,
+                NoticeError::InvalidLink,
             ),
             (
                 Notice {
                     link: Some(format!("/{}", "a".repeat(MAX_LINK))),
                     ..notice()
                 },
-                BadNotice::LongLink,
+                NoticeError::LinkTooLong,
             ),
             (
                 Notice {
                     expires: Some(5),
                     ..notice()
                 },
-                BadNotice::Expired,
+                NoticeError::Expired,
             ),
         ];
         for (notice, expected) in wrong {
-            assert_eq!(checked(notice, 5), Err(expected));
+            assert_eq!(validate(notice, 5), Err(expected));
         }
     }
 
     #[test]
-    fn visitors_are_neither_the_server_nor_programs() {
-        let is = |id: &str| is_visitor(&PersonId(id.to_owned()));
-        assert!(is("0123456789abcdef"));
-        assert!(is("0123456789abcdef0123456789abcdef"));
+    fn visitor_ids_exclude_the_server_and_programs() {
+        let is_valid = |id: &str| is_visitor_id(&PersonId(id.to_owned()));
+        assert!(is_valid("0123456789abcdef"));
+        assert!(is_valid("0123456789abcdef0123456789abcdef"));
         for wrong in [
             "",
             "0123456789abcde",
@@ -315,14 +318,14 @@ mod tests {
             "0000000000000000",
             "ffffffffffffffff",
         ] {
-            assert!(!is(wrong), "{wrong}");
+            assert!(!is_valid(wrong), "{wrong}");
         }
     }
 
     #[test]
-    fn heads_are_read_as_they_are_written() {
+    fn heads_round_trip() {
         let heads = BTreeMap::from([("all".to_owned(), 12), (ME.to_owned(), 3)]);
-        assert_eq!(write_heads(&heads), "all=12 me=3");
+        assert_eq!(format_heads(&heads), "all=12 me=3");
         assert_eq!(parse_heads("all=12 me=3 x=y z"), heads);
     }
 }

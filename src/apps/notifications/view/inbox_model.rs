@@ -1,4 +1,4 @@
-//! What a tab knows of its visitor's notifications: their inbox, the public topics, and what of it is read. Knows no markup.
+//! The tab's model of the visitor's notifications: the inbox, the public topics, and the read marks. Independent of markup.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,32 +7,32 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlDocument;
 
 use super::super::{
-    model::{Board, InboxState, Sent, reaches},
+    model::{InboxState, NoticeList, SentNotice, receives},
     wire::{GROUPS, Inbox, InboxCommand, InboxEvent, ME, Millis, Notices},
 };
 use crate::wire::{first_visit::FirstVisit, notice::EVERYONE};
 use duplex_leptos::topic::{CommandStatus, TopicStatus, UseTopic, use_topic};
 use duplex_protocol::{cursor::Seq, topic::Topic};
 
-/// The longest wait for something to expire: browsers hold no timer for weeks.
-const LONGEST_WAIT: Millis = 60 * 60 * 1000;
+/// The longest timer until a notice expires: browser timers overflow after some weeks.
+const MAX_TIMEOUT: Millis = 60 * 60 * 1000;
 
-/// Of each group its topic, where the tab has it.
+/// Each group's topic, if the tab is subscribed to it.
 type Groups = [RwSignal<Option<UseTopic<Notices>>>; GROUPS.len()];
 
 #[derive(Clone, Copy)]
-pub struct Desk {
+pub struct InboxModel {
     pub inbox: UseTopic<Inbox>,
     pub all: UseTopic<Notices>,
     pub groups: Groups,
-    /// The inbox as it will be when all that the visitor did has arrived.
-    pub seen: Memo<InboxState>,
+    /// The inbox's state with the visitor's pending commands applied.
+    pub optimistic: Memo<InboxState>,
     pub now: RwSignal<Millis>,
-    pub arrival: FirstVisit,
+    pub first_visit: FirstVisit,
 }
 
-/// The time of day, on the server as in the browser.
-pub fn clock() -> Millis {
+/// The current time, on the server and in the browser.
+pub fn current_time() -> Millis {
     if is_browser() {
         return js_sys::Date::now() as Millis;
     }
@@ -40,8 +40,8 @@ pub fn clock() -> Millis {
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
-/// In the browser: when the visitor came for the first time.
-fn arrival() -> FirstVisit {
+/// In the browser: the time of the visitor's first visit.
+fn first_visit() -> FirstVisit {
     let document = document();
     let cookies = document
         .dyn_ref::<HtmlDocument>()
@@ -49,65 +49,69 @@ fn arrival() -> FirstVisit {
     FirstVisit::from_cookies(&cookies.unwrap_or_default())
 }
 
-impl Desk {
-    /// With all groups, followed or not: for the page, which shows them.
-    pub fn whole(visitor: &str, all: UseTopic<Notices>, arrival: FirstVisit, now: Millis) -> Self {
-        let desk = Self::start(visitor, all, arrival, now);
-        for (slot, group) in desk.groups.iter().zip(GROUPS) {
+impl InboxModel {
+    /// Subscribes to all groups, followed or not, for the notifications page.
+    pub fn with_all_groups(visitor: &str, all: UseTopic<Notices>, first_visit: FirstVisit, now: Millis) -> Self {
+        let model = Self::start(visitor, all, first_visit, now);
+        for (slot, group) in model.groups.iter().zip(GROUPS) {
             slot.set(Some(use_topic(group)));
         }
-        desk
+        model
     }
 
-    /// With the groups that the visitor follows, from effects. `heard` is told of each as it comes.
-    pub fn following(visitor: &str, all: UseTopic<Notices>, heard: fn(Self, &'static str, UseTopic<Notices>)) -> Self {
-        let desk = Self::start(visitor, all, arrival(), clock());
-        for (slot, group) in desk.groups.into_iter().zip(GROUPS) {
-            let wanted = Memo::new(move |_| desk.seen.with(|seen| seen.follows.contains(group)));
+    /// Subscribes to the groups that the visitor follows, from effects, and calls `on_subscribe` for each.
+    pub fn with_followed_groups(
+        visitor: &str,
+        all: UseTopic<Notices>,
+        on_subscribe: fn(Self, &'static str, UseTopic<Notices>),
+    ) -> Self {
+        let model = Self::start(visitor, all, first_visit(), current_time());
+        for (slot, group) in model.groups.into_iter().zip(GROUPS) {
+            let is_followed = Memo::new(move |_| model.optimistic.with(|inbox| inbox.follows.contains(group)));
             Effect::new(move |_| {
-                let topic = wanted.get().then(|| use_topic(group));
+                let topic = is_followed.get().then(|| use_topic(group));
                 slot.set(topic);
                 if let Some(topic) = topic {
-                    heard(desk, group, topic);
+                    on_subscribe(model, group, topic);
                 }
                 on_cleanup(move || {
                     slot.try_set(None);
                 });
             });
         }
-        desk
+        model
     }
 
-    fn start(visitor: &str, all: UseTopic<Notices>, arrival: FirstVisit, now: Millis) -> Self {
+    fn start(visitor: &str, all: UseTopic<Notices>, first_visit: FirstVisit, now: Millis) -> Self {
         let inbox = use_topic::<Inbox>(visitor);
-        let desk = Self {
+        let model = Self {
             inbox,
             all,
             groups: GROUPS.map(|_| RwSignal::new(None)),
-            seen: Memo::new(move |_| foreseen(inbox)),
+            optimistic: Memo::new(move |_| optimistic_state(inbox)),
             now: RwSignal::new(now),
-            arrival,
+            first_visit,
         };
-        desk.follow_time();
-        desk
+        model.track_expiry();
+        model
     }
 
-    /// Whether the inbox was heard of: before, nobody knows what is read.
-    pub fn is_known(self) -> bool {
+    /// Whether the inbox has loaded. Until then, the read marks are unknown.
+    pub fn is_loaded(self) -> bool {
         !matches!(self.inbox.status.get(), TopicStatus::Loading | TopicStatus::Denied(_))
     }
 
-    /// The topics whose notices reach the visitor, the inbox first.
+    /// The sources whose notices the visitor receives, the inbox first.
     pub fn sources(self) -> Vec<&'static str> {
         let all = [ME, EVERYONE].into_iter().chain(GROUPS);
-        self.seen
-            .with(|seen| all.filter(|source| reaches(&seen.follows, source)).collect())
+        self.optimistic
+            .with(|inbox| all.filter(|source| receives(&inbox.follows, source)).collect())
     }
 
-    /// Reads what is there of a source.
-    pub fn look(self, source: &str, read: &mut dyn FnMut(&Board)) {
+    /// Calls `read` with a source's list, if the tab has it.
+    pub fn with_list(self, source: &str, read: &mut dyn FnMut(&NoticeList)) {
         match source {
-            ME => self.inbox.state.with(|inbox| read(&inbox.board)),
+            ME => self.inbox.state.with(|inbox| read(&inbox.list)),
             EVERYONE => self.all.state.with(read),
             group => {
                 if let Some(topic) = self.group(group) {
@@ -122,8 +126,8 @@ impl Desk {
         self.groups.get(index)?.get()
     }
 
-    /// Changes when the log of a source is another one: what is held of it is not to be trusted.
-    pub fn logs(self) -> u32 {
+    /// Changes when a source's log is replaced, which invalidates its cached notices.
+    pub fn log_version(self) -> u32 {
         let groups = GROUPS.iter().filter_map(|group| self.group(group));
         let logs = groups.map(|group| group.log.get());
         logs.fold(self.inbox.log.get(), u32::wrapping_add)
@@ -132,7 +136,7 @@ impl Desk {
 
     pub fn head(self, source: &str) -> Seq {
         let mut head = 0;
-        self.look(source, &mut |board| head = board.head());
+        self.with_list(source, &mut |list| head = list.head());
         head
     }
 
@@ -140,20 +144,23 @@ impl Desk {
         let now = self.now.get();
         let mut sum = 0;
         for source in self.sources() {
-            self.look(source, &mut |board| {
-                sum += self.seen.with(|seen| seen.unread(source, board, self.arrival, now));
+            self.with_list(source, &mut |list| {
+                sum += self
+                    .optimistic
+                    .with(|inbox| inbox.unread(source, list, self.first_visit, now));
             });
         }
         sum
     }
 
-    pub fn is_read(self, source: &str, sent: &Sent) -> bool {
-        self.seen.with(|seen| seen.knows(source, sent, self.arrival))
+    pub fn is_read(self, source: &str, sent: &SentNotice) -> bool {
+        self.optimistic
+            .with(|inbox| inbox.counts_as_read(source, sent, self.first_visit))
     }
 
-    /// Only from event handlers.
-    pub fn mark(self, source: &str, seq: Seq) {
-        if !self.seen.with_untracked(|seen| seen.has_read(source, seq)) {
+    /// Marks a notice as read. Call only from event handlers.
+    pub fn mark_read(self, source: &str, seq: Seq) {
+        if !self.optimistic.with_untracked(|inbox| inbox.has_read(source, seq)) {
             self.inbox.send(InboxCommand::Read {
                 source: source.to_owned(),
                 seqs: vec![seq],
@@ -161,7 +168,7 @@ impl Desk {
         }
     }
 
-    /// The newest notice of each source, where there is one.
+    /// The seq of each source's newest notice.
     pub fn heads(self) -> std::collections::BTreeMap<String, Seq> {
         let heads = self
             .sources()
@@ -170,17 +177,17 @@ impl Desk {
         heads.filter(|(_, head)| *head > 0).collect()
     }
 
-    /// The clock goes on when something expires, and not before.
-    fn follow_time(self) {
-        Effect::new(move |_| self.now.set(clock()));
+    /// Advances `now` whenever a notice expires.
+    fn track_expiry(self) {
+        Effect::new(move |_| self.now.set(current_time()));
         Effect::new(move |_| {
             let now = self.now.get();
             let Some(next) = self.next_expiry(now) else { return };
-            let wait = next.saturating_sub(clock()).min(LONGEST_WAIT);
+            let timeout = next.saturating_sub(current_time()).min(MAX_TIMEOUT);
             let tick = move || {
-                self.now.try_set(clock());
+                self.now.try_set(current_time());
             };
-            let timer = set_timeout_with_handle(tick, Duration::from_millis(wait)).ok();
+            let timer = set_timeout_with_handle(tick, Duration::from_millis(timeout)).ok();
             on_cleanup(move || {
                 if let Some(timer) = timer {
                     timer.clear();
@@ -192,8 +199,8 @@ impl Desk {
     fn next_expiry(self, now: Millis) -> Option<Millis> {
         let mut next: Option<Millis> = None;
         for source in self.sources() {
-            self.look(source, &mut |board| {
-                let expiries = board.notices.iter().filter_map(|sent| sent.notice.expires);
+            self.with_list(source, &mut |list| {
+                let expiries = list.notices.iter().filter_map(|sent| sent.notice.expires);
                 next = expiries.filter(|at| *at > now).chain(next).min();
             });
         }
@@ -201,15 +208,15 @@ impl Desk {
     }
 }
 
-/// What the visitor did is shown at once: it waits for the link, and will be so.
-fn foreseen(inbox: UseTopic<Inbox>) -> InboxState {
+/// Applies the pending commands to the inbox's state, so that the visitor's actions take effect at once.
+fn optimistic_state(inbox: UseTopic<Inbox>) -> InboxState {
     let mut state = inbox.state.get();
-    let seq = state.board.head();
+    let seq = state.list.head();
     inbox.pending.with(|pending| {
-        let waiting = pending
+        let not_rejected = pending
             .iter()
             .filter(|one| !matches!(one.status, CommandStatus::Rejected(_)));
-        for one in waiting {
+        for one in not_rejected {
             let event = match one.command.clone() {
                 InboxCommand::Send(_) => continue,
                 InboxCommand::Read { source, seqs } => InboxEvent::Read { source, seqs },

@@ -1,27 +1,27 @@
-//! What stands above the list: how much is unread, the filters, and the button that marks all as read. Without scripts the
-//! button is a plain form.
+//! The toolbar above the list: the number of unread notices, the filters, and the button that marks all as read, which works without
+//! scripts.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
-use super::super::wire::{GROUPS, InboxCommand, ME, PATH, write_heads};
-use super::{desk::Desk, list::Filter, words};
+use super::super::wire::{GROUPS, InboxCommand, ME, PATH, format_heads};
+use super::{inbox_model::InboxModel, list::Filter, words};
 use crate::{
     i18n::*,
     ui::text::{TextKey, dynamic_text, fill, optional_text, t, text_key, translate},
     wire::notice::EVERYONE,
 };
 
-pub fn tools(desk: Desk, visitor: String, filter: Filter) -> AnyView {
+pub fn toolbar(model: InboxModel, visitor: String, filter: Filter) -> AnyView {
     view! {
         <div class="notices-tools">
-            <MarkAll desk visitor/>
+            <MarkAll model visitor/>
             <div class="filters script" role="group" aria-label=t!(notifications.filters)>
                 <div class="choice">
                     {choice(filter.unread, false, text_key!(notifications.all))}
                     {choice(filter.unread, true, text_key!(notifications.unread))}
                 </div>
                 <LevelChoice filter/>
-                <SourceChoice desk filter/>
+                <SourceChoice model filter/>
             </div>
         </div>
     }
@@ -35,22 +35,22 @@ fn choice(unread: RwSignal<bool>, value: bool, name: TextKey) -> AnyView {
 }
 
 #[component]
-fn MarkAll(desk: Desk, visitor: String) -> impl IntoView {
+fn MarkAll(model: InboxModel, visitor: String) -> impl IntoView {
     let i18n = use_i18n();
-    let count = Memo::new(move |_| desk.unread());
-    let told = dynamic_text(move || match count.get() {
+    let count = Memo::new(move |_| model.unread());
+    let summary = dynamic_text(move || match count.get() {
         0 => t_string!(i18n, notifications.nothing_unread).to_owned(),
         count => fill(
             t_string!(i18n, notifications.unread_count),
             &[("count", &count.to_string())],
         ),
     });
-    let heads = dynamic_text(move || write_heads(&desk.heads()));
+    let heads = dynamic_text(move || format_heads(&model.heads()));
     let mark = move |event: SubmitEvent| {
         event.prevent_default();
         if count.get_untracked() > 0 {
-            let heads = untrack(|| desk.heads());
-            desk.inbox.send(InboxCommand::ReadAll { heads });
+            let heads = untrack(|| model.heads());
+            model.inbox.send(InboxCommand::ReadAll { heads });
         }
     };
     let none = Memo::new(move |_| count.get() == 0);
@@ -58,7 +58,7 @@ fn MarkAll(desk: Desk, visitor: String) -> impl IntoView {
         <form class="mark-all" method="post" action=PATH on:submit=mark>
             <input type="hidden" name="inbox" value=visitor/>
             <input type="hidden" name="heads" value=heads/>
-            <p class="unread-count" role="status">{told}</p>
+            <p class="unread-count" role="status">{summary}</p>
             <button class="button small" type="submit" disabled=move || none.get()>{t!(notifications.read_all)}</button>
         </form>
     }
@@ -88,11 +88,11 @@ fn LevelChoice(filter: Filter) -> impl IntoView {
 }
 
 #[component]
-fn SourceChoice(desk: Desk, filter: Filter) -> impl IntoView {
+fn SourceChoice(model: InboxModel, filter: Filter) -> impl IntoView {
     let option = move |source: &'static str| {
-        // A group that is no longer followed has nothing to show.
-        let gone = move || !desk.sources().contains(&source);
-        view! { <option value=source disabled=gone>{translate(words::source(source))}</option> }
+        // A group that is not followed has no notices to filter.
+        let is_disabled = move || !model.sources().contains(&source);
+        view! { <option value=source disabled=is_disabled>{translate(words::source(source))}</option> }
     };
     let options: Vec<_> = [ME, EVERYONE].into_iter().chain(GROUPS).map(option).collect();
     let choose = move |word: String| {
@@ -111,12 +111,12 @@ fn SourceChoice(desk: Desk, filter: Filter) -> impl IntoView {
     .into_any()
 }
 
-/// Why the last thing that the visitor did had no effect.
-pub fn problem(desk: Desk) -> AnyView {
+/// The reason why the visitor's last command had no effect.
+pub fn problem(model: InboxModel) -> AnyView {
     use crate::ui::command_text;
     let i18n = use_i18n();
-    let told = optional_text(move || {
-        desk.inbox.pending.with(|pending| {
+    let message = optional_text(move || {
+        model.inbox.pending.with(|pending| {
             let locale = i18n.get_locale();
             pending.iter().rev().find_map(|one| {
                 one.status.problem(
@@ -126,5 +126,5 @@ pub fn problem(desk: Desk) -> AnyView {
             })
         })
     });
-    view! { <p class="problem" role="alert">{told}</p> }.into_any()
+    view! { <p class="problem" role="alert">{message}</p> }.into_any()
 }

@@ -1,4 +1,4 @@
-//! Moments between people's notation and milliseconds since 1970. Pure; knows no clock.
+//! Converts between RFC 3339 timestamps and milliseconds since 1970. Pure; reads no clock.
 
 use super::Millis;
 use crate::wire::civil::{civil, days_from_civil};
@@ -7,17 +7,17 @@ const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// The end of the year 9999: four digits hold no more.
+/// The end of the year 9999, the last with four digits.
 const LAST: i64 = 253_402_300_799_999;
 
-/// `2026-11-22T22:45:07Z`, with a fraction of a second or an offset from UTC (RFC 3339). Nothing before 1970.
-pub fn parse(text: &str) -> Option<Millis> {
-    let mut rest = Rest(text.as_bytes());
-    let (year, month, day) = (rest.number(4)?, rest.after(b"-")?, rest.after(b"-")?);
-    let (hour, minute, second) = (rest.after(b"Tt ")?, rest.after(b":")?, rest.after(b":")?);
+/// Parses `2026-11-22T22:45:07Z`, with an optional fraction of a second or offset from UTC (RFC 3339). Times before 1970 are rejected.
+pub fn parse_rfc3339(text: &str) -> Option<Millis> {
+    let mut rest = Parser(text.as_bytes());
+    let (year, month, day) = (rest.number(4)?, rest.two_digits(b"-")?, rest.two_digits(b"-")?);
+    let (hour, minute, second) = (rest.two_digits(b"Tt ")?, rest.two_digits(b":")?, rest.two_digits(b":")?);
     let fraction = rest.fraction();
     let offset = rest.offset()?;
-    // A leap second is the next minute's first.
+    // A leap second becomes the first second of the next minute.
     let in_range = (1..=12).contains(&month) && hour < 24 && minute < 60 && second <= 60;
     let days = days_from_civil(year, month, day);
     if !rest.0.is_empty() || !in_range || civil(days) != (year, month, day) {
@@ -27,14 +27,14 @@ pub fn parse(text: &str) -> Option<Millis> {
     Millis::try_from(at).ok()
 }
 
-/// `2026-11-22T22:45:07Z`
-pub fn iso(at: Millis) -> String {
+/// Formats as `2026-11-22T22:45:07Z`.
+pub fn to_rfc3339(at: Millis) -> String {
     let (date, hour, minute, second) = parts(at);
     format!("{date}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// For readers whose zone is not known: `2026-11-22 22:45 UTC`.
-pub fn utc(at: Millis) -> String {
+/// Formats as `2026-11-22 22:45 UTC`, for readers whose time zone is unknown.
+pub fn to_utc(at: Millis) -> String {
     let (date, hour, minute, _) = parts(at);
     format!("{date} {hour:02}:{minute:02} UTC")
 }
@@ -47,10 +47,10 @@ fn parts(at: Millis) -> (String, i64, i64, i64) {
     (date, rest / HOUR, rest % HOUR / MINUTE, rest % MINUTE / SECOND)
 }
 
-/// What of a text was not yet read.
-struct Rest<'a>(&'a [u8]);
+/// The rest of the text to parse.
+struct Parser<'a>(&'a [u8]);
 
-impl Rest<'_> {
+impl Parser<'_> {
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (head, tail) = self.0.split_at_checked(digits)?;
         let number = head.iter().try_fold(0, |number, byte| {
@@ -60,24 +60,24 @@ impl Rest<'_> {
         Some(number)
     }
 
-    /// One of these signs.
-    fn sign(&mut self, signs: &[u8]) -> Option<u8> {
+    /// One of these bytes.
+    fn one_of(&mut self, bytes: &[u8]) -> Option<u8> {
         let (first, tail) = self.0.split_first()?;
-        signs.contains(first).then(|| {
+        bytes.contains(first).then(|| {
             self.0 = tail;
             *first
         })
     }
 
-    /// Two digits behind one of these signs.
-    fn after(&mut self, signs: &[u8]) -> Option<i64> {
-        self.sign(signs)?;
+    /// Two digits after one of these separators.
+    fn two_digits(&mut self, separators: &[u8]) -> Option<i64> {
+        self.one_of(separators)?;
         self.number(2)
     }
 
-    /// In milliseconds; finer digits are cut off.
+    /// The fraction in milliseconds; further digits are truncated.
     fn fraction(&mut self) -> i64 {
-        if self.sign(b".").is_none() {
+        if self.one_of(b".").is_none() {
             return 0;
         }
         let (mut millis, mut unit) = (0, 100);
@@ -88,14 +88,14 @@ impl Rest<'_> {
         millis
     }
 
-    /// In milliseconds, east of UTC.
+    /// The offset in milliseconds, positive east of UTC.
     fn offset(&mut self) -> Option<i64> {
-        let sign = match self.sign(b"Zz+-")? {
+        let sign = match self.one_of(b"Zz+-")? {
             b'+' => 1,
             b'-' => -1,
             _ => return Some(0),
         };
-        let (hours, minutes) = (self.number(2)?, self.after(b":")?);
+        let (hours, minutes) = (self.number(2)?, self.two_digits(b":")?);
         (hours < 24 && minutes < 60).then_some(sign * (hours * HOUR + minutes * MINUTE))
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_as_the_standard_writes_them() {
+    fn rfc_3339_timestamps_are_parsed() {
         for (text, at) in [
             ("1970-01-01T00:00:00Z", 0),
             ("2000-02-29T00:00:00Z", 951_782_400_000),
@@ -115,7 +115,7 @@ mod tests {
             ("2026-11-22 22:45:07.1239z", 1_795_387_507_123),
             ("2026-11-22t19:45:07-03:00", 1_795_387_507_000),
         ] {
-            assert_eq!(parse(text), Some(at), "{text}");
+            assert_eq!(parse_rfc3339(text), Some(at), "{text}");
         }
         for wrong in [
             "",
@@ -129,22 +129,22 @@ mod tests {
             "1969-12-31T23:59:59Z",
             "내일",
         ] {
-            assert_eq!(parse(wrong), None, "{wrong}");
+            assert_eq!(parse_rfc3339(wrong), None, "{wrong}");
         }
-        assert_eq!(utc(1_795_387_507_000), "2026-11-22 22:45 UTC");
-        assert_eq!(utc(Millis::MAX), "9999-12-31 23:59 UTC");
+        assert_eq!(to_utc(1_795_387_507_000), "2026-11-22 22:45 UTC");
+        assert_eq!(to_utc(Millis::MAX), "9999-12-31 23:59 UTC");
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(seconds in 0..(LAST as u64 / 1000)) {
+        fn timestamps_round_trip(seconds in 0..(LAST as u64 / 1000)) {
             let at = seconds * 1000;
-            prop_assert_eq!(parse(&iso(at)), Some(at));
+            prop_assert_eq!(parse_rfc3339(&to_rfc3339(at)), Some(at));
         }
 
         #[test]
-        fn nothing_that_is_read_breaks(text in "[0-9TZ:+. -]{0,40}|.*") {
-            let _ = parse(&text);
+        fn parsing_never_panics(text in "[0-9TZ:+. -]{0,40}|.*") {
+            let _ = parse_rfc3339(&text);
         }
     }
 }

@@ -1,0 +1,44 @@
+//! The unread endpoint, which wakes the bell of a page that has not loaded the app once its visitor has unread notices. Pure.
+
+use super::super::model::{InboxState, NoticeList, receives};
+use super::super::wire::{GROUPS, Inbox, ME, Millis, Notices, UNREAD_EVENTS_PATH};
+use crate::server::unread::UnreadEndpoint;
+use crate::wire::first_visit::FirstVisit;
+use crate::wire::notice::EVERYONE;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::person::Person;
+use duplex_protocol::topic::TopicName;
+
+pub fn unread_endpoint() -> UnreadEndpoint {
+    UnreadEndpoint {
+        path: UNREAD_EVENTS_PATH,
+        topics,
+        has_unread,
+    }
+}
+
+fn sources() -> impl Iterator<Item = &'static str> {
+    [EVERYONE].into_iter().chain(GROUPS)
+}
+
+fn topics(who: &Person) -> Vec<TopicName> {
+    let inbox = TopicName::of::<Inbox>(&who.id.0);
+    let public = sources().map(TopicName::of::<Notices>);
+    [inbox].into_iter().chain(public).filter_map(Result::ok).collect()
+}
+
+fn has_unread(states: &[Option<Blob>], first_visit: FirstVisit, now: Millis) -> bool {
+    let mut states = states.iter();
+    let inbox: InboxState = decode(states.next());
+    let is_unread = |(source, state)| {
+        let list: NoticeList = decode(Some(state));
+        receives(&inbox.follows, source) && inbox.unread(source, &list, first_visit, now) > 0
+    };
+    inbox.unread(ME, &inbox.list, first_visit, now) > 0 || sources().zip(states).any(is_unread)
+}
+
+fn decode<T: serde::de::DeserializeOwned + Default>(state: Option<&Option<Blob>>) -> T {
+    let blob = state.and_then(Option::as_ref);
+    blob.and_then(|blob| blob.decode(Encoding::Json).ok())
+        .unwrap_or_default()
+}
