@@ -65,7 +65,7 @@ test("without --demo a visitor cannot send orders", async ({ page, request, defa
   await sensor.temperature(20);
   const path = defaultServer.url + sensor.path;
   const devices = await new DevicesPage(page).open(path);
-  await expect(page.locator(".device-closed")).toContainText(ko.devices.operators_only);
+  await expect(page.locator(".device-sign-in-note")).toContainText(ko.devices.operators_only);
   await expect(page.locator(".order-form")).toHaveCount(0);
   await expect(page.locator(".threshold")).toHaveCount(0);
   await expect(page.locator(".devices-demo")).toHaveCount(0);

@@ -160,7 +160,7 @@ test("a visitor's browser is a device that only they control", async ({ devices,
   const path = await own.first().getByRole("link").getAttribute("href");
   const context = await browser.newContext({ locale: "ko-KR", baseURL: server.url });
   const other = await new DevicesPage(await context.newPage()).open(path!);
-  await expect(other.page.locator(".device-closed")).toContainText(ko.devices.operators_only);
+  await expect(other.page.locator(".device-sign-in-note")).toContainText(ko.devices.operators_only);
   await expect(other.page.locator(".order-form")).toHaveCount(0);
   await context.close();
 });

@@ -65,7 +65,7 @@ fn line(cx: DeviceContext, command: FormCommand, locale: Locale, alarm: &Alarm, 
     let button = can_acknowledge.then(|| acknowledge(cx, command, alarm.id));
     view! {
         <li class="alarm" data-state=state>
-            <span class="alarm-what">{description}</span>
+            <span class="alarm-description">{description}</span>
             <span class="hint">{raised}</span>
             <span class="hint">{cleared}</span>
             <span class="hint">{by}</span>

@@ -129,7 +129,7 @@ fn sign_in_note(cx: DeviceContext) -> AnyView {
     let note = dynamic_view(move || {
         (!cx.may_control.get()).then(|| {
             view! {
-                <p class="hint device-closed">{t!(devices.operators_only)}" "<a href="/status">{t!(devices.to_sign_in)}</a></p>
+                <p class="hint device-sign-in-note">{t!(devices.operators_only)}" "<a href="/status">{t!(devices.to_sign_in)}</a></p>
             }
             .into_any()
         })
@@ -162,7 +162,7 @@ fn page(cx: DeviceContext) -> AnyView {
     });
     view! {
         <Title text=page_title(move || title.get())/>
-        <header class="device-head">
+        <header class="device-header">
             <p><a href="/devices">{t!(devices.back)}</a></p>
             <div class="row">
                 <h1 dir="auto">{title}</h1>

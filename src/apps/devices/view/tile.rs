@@ -55,7 +55,7 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
                 <span class="hint" dir="auto">{place}</span>
             </a>
             <div class="gauges">{gauges}</div>
-            <p class="device-foot">
+            <p class="device-footer">
                 <span class="health"><span class="dot" aria-hidden="true"></span>{health_label}</span>
                 <span class="alarm-badge">{alarms}</span>
                 <span class="hint">{seen}</span>

@@ -35,23 +35,23 @@ pub fn row(list: ListModel, key: Key) -> AnyView {
     let link = sent.notice.link.filter(|link| is_link(link));
     let link = link.map(|link| link_view(list, key, link, title));
     let unread = dynamic_view(move || {
-        (!is_read.get()).then(|| view! { <span class="notice-new">{t!(notifications.unread)}</span> }.into_any())
+        (!is_read.get()).then(|| view! { <span class="notice-unread">{t!(notifications.unread)}</span> }.into_any())
     });
     let button = dynamic_view(move || (!is_read.get()).then(|| read_button(list, key, title)));
     view! {
         <li class="notice" id=row_id(key) tabindex="-1" data-level=level data-source=source data-read=dynamic_text(move || is_read.get().to_string())>
-            <span class="notice-sign" aria-hidden="true">{symbol}</span>
+            <span class="notice-symbol" aria-hidden="true">{symbol}</span>
             <div class="notice-main">
                 <h2 class="notice-title" dir="auto">{title}</h2>
                 <p class="notice-body" dir="auto">{body}</p>
-                <p class="notice-facts">
+                <p class="notice-meta">
                     {unread}
                     <span class="notice-level">{translate(level_name)}</span>
                     <span>{translate(words::source(source))}</span>
                     <time datetime=timestamp::to_rfc3339(at)>{time}</time>
                 </p>
             </div>
-            <div class="notice-acts">{link}{button}</div>
+            <div class="notice-actions">{link}{button}</div>
         </li>
     }
     .into_any()

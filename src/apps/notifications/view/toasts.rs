@@ -160,7 +160,7 @@ impl ToastQueue {
         };
         view! {
             <div class="toast" data-level=level data-source=source>
-                <span class="notice-sign" aria-hidden="true">{symbol}</span>
+                <span class="notice-symbol" aria-hidden="true">{symbol}</span>
                 <div class="toast-main">
                     <p class="toast-title" dir="auto">
                         <span class="hidden">{translate(level_name)}": "</span>

@@ -13,7 +13,7 @@ use crate::{
 
 pub fn toolbar(model: InboxModel, visitor: String, filter: Filter) -> AnyView {
     view! {
-        <div class="notices-tools">
+        <div class="notices-toolbar">
             <MarkAll model visitor/>
             <div class="filters script" role="group" aria-label=t!(notifications.filters)>
                 <div class="choice">
