@@ -77,7 +77,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let folder = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
     let log = Sqlite::open(&config.data).map_err(|error| format!("--data {}: {error}", config.data.display()))?;
-    let log = log.with_room(config.max_data.0, limits::DISK_RESERVE);
+    let log = log.with_size_limit(config.max_data.0, limits::DISK_RESERVE);
     // Each connection takes a file descriptor, and the usual soft limit is 1,024.
     rlimit::increase_nofile_limit(u64::MAX)?;
     runtime.block_on(async {

@@ -11,7 +11,7 @@ use axum::http::{Request, header};
 use duplex::server::config::Config;
 use duplex::server::operator::BACKUP_PATH;
 use duplex_hub::log::private;
-use duplex_hub::log::sqlite::{check, copy_unused, drop_partials, folder, partial, put_new};
+use duplex_hub::log::sqlite::{check, copy_unused, parent_dir, partial_path, remove_partials, rename_new};
 use futures_util::StreamExt as _;
 
 use super::output::out;
@@ -47,9 +47,9 @@ impl Backup {
             copy_unused(&config.data, &self.file)?;
         } else {
             let server = self.remote.server(config)?;
-            let folder = folder(&self.file);
-            drop_partials(folder, None).map_err(|error| format!("{}: {error}", folder.display()))?;
-            let partial = partial(&self.file);
+            let folder = parent_dir(&self.file);
+            remove_partials(folder, None).map_err(|error| format!("{}: {error}", folder.display()))?;
+            let partial = partial_path(&self.file);
             let copied = super::block_on(download(&server, &partial)).and_then(|()| finish(&partial, &self.file));
             if copied.is_err() {
                 let _ = fs::remove_file(&partial);
@@ -96,5 +96,5 @@ async fn write(body: Body, to: &Path) -> Result<u64, Box<dyn Error>> {
 /// Checks the copy, and renames it unless a file of that name was created meanwhile.
 fn finish(partial: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
     check(partial)?;
-    Ok(put_new(partial, file).map_err(|error| format!("{}: {error}", file.display()))?)
+    Ok(rename_new(partial, file).map_err(|error| format!("{}: {error}", file.display()))?)
 }

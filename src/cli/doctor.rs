@@ -12,7 +12,7 @@ use duplex::server::config::Config;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
 use duplex_axum::listen::Tls;
-use duplex_hub::log::sqlite::{Unfinished, check, unfinished, writable};
+use duplex_hub::log::sqlite::{Unfinished, check, check_writable, unfinished};
 use duplex_hub::now;
 
 use super::Failed;
@@ -115,12 +115,12 @@ fn front_end(config: &Config) -> Outcome {
 }
 
 fn data(path: &Path, limit: Size) -> Outcome {
-    if let Err(error) = writable(path) {
+    if let Err(error) = check_writable(path) {
         return Fail(error.to_string());
     }
     match unfinished(path) {
         Err(error) => return Fail(format!("{}: {error}", path.display())),
-        Ok(Some(lost @ (Unfinished::Aside(_) | Unfinished::Journal))) => {
+        Ok(Some(lost @ (Unfinished::Replaced(_) | Unfinished::Journal))) => {
             return Fail(format!("{}: {lost}", path.display()));
         }
         Ok(Some(unfinished)) => return Warn(format!("{}: {unfinished}", path.display())),

@@ -34,12 +34,12 @@ impl Topics {
             topic,
             seq,
             subscribers,
-            waiting,
+            queued,
             ..
         } in topics
         {
             out!(
-                "{topic:<40} {seq:>12} {subscribers:>12} {waiting:>8}",
+                "{topic:<40} {seq:>12} {subscribers:>12} {queued:>8}",
                 topic = topic.as_str()
             )?;
         }

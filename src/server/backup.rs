@@ -14,7 +14,7 @@ use tokio_util::io::ReaderStream;
 use super::state::ServerState;
 use duplex_axum::error::Problem;
 use duplex_hub::log::LogError;
-use duplex_hub::log::sqlite::copy_name;
+use duplex_hub::log::sqlite::temporary_copy_path;
 
 #[derive(Debug, thiserror::Error)]
 enum BackupError {
@@ -49,7 +49,7 @@ pub async fn download(State(state): State<ServerState>) -> Response {
 
 async fn copy(state: &ServerState) -> Result<(File, u64), BackupError> {
     let log = state.hub.log();
-    let to = copy_path(log.place());
+    let to = copy_path(log.path());
     log.copy(&to).await?;
     let opened = File::open(&to).await;
     remove_file(&to).await?;
@@ -59,5 +59,5 @@ async fn copy(state: &ServerState) -> Result<(File, u64), BackupError> {
 }
 
 fn copy_path(place: Option<PathBuf>) -> PathBuf {
-    copy_name(&place.unwrap_or_else(|| std::env::temp_dir().join("duplex")))
+    temporary_copy_path(&place.unwrap_or_else(|| std::env::temp_dir().join("duplex")))
 }

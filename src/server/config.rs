@@ -305,7 +305,7 @@ impl Config {
     /// these files beside the symbolic link.
     pub fn keys(&self) -> PathBuf {
         let made = |data: &Path| token::path(data).exists() || TokenStore::path(data).exists();
-        match sqlite::real(&self.data) {
+        match sqlite::resolve_path(&self.data) {
             Ok(real) if made(&real) || !made(&self.data) => real,
             _ => self.data.clone(),
         }

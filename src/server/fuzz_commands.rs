@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::apps::server::Apps;
 use duplex_fuzz::{fuzz, run, sequences};
 use duplex_hub::decider::{Context, Principal};
-use duplex_hub::session::{Act, Session};
+use duplex_hub::session::{Session, SessionAction};
 use duplex_hub::topic::{DecideError, DynTopic};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
@@ -131,9 +131,9 @@ fn no_frame_breaks_a_session() {
             let _ = session.on_frame(frame.clone(), std::time::Duration::ZERO);
             let _ = session.on_frame(hello, std::time::Duration::ZERO);
             match session.on_frame(frame, std::time::Duration::from_secs(1)) {
-                Ok(Act::Command { command, .. }) => assert!(command.0.len() <= MAX_COMMAND),
-                Ok(Act::Welcome { name }) => assert!(name.is_none_or(|name| name.chars().count() <= 24)),
-                Ok(Act::Say(frame)) => assert!(
+                Ok(SessionAction::Command { command, .. }) => assert!(command.0.len() <= MAX_COMMAND),
+                Ok(SessionAction::Welcome { name }) => assert!(name.is_none_or(|name| name.chars().count() <= 24)),
+                Ok(SessionAction::Send(frame)) => assert!(
                     Encoding::ALL
                         .into_iter()
                         .all(|encoding| encoding.encode(&frame).is_ok())

@@ -63,7 +63,7 @@ impl Visitors {
         };
         let name = cookie_value(headers, NAME_COOKIE).map(percent_decoded);
         let name = name.unwrap_or_default();
-        self.hub.names().named(Person { id, name }, grant.is_operator())
+        self.hub.name_policy().resolve(Person { id, name }, grant.is_operator())
     }
 
     fn caller(&self, request: IdentityRequest<'_>) -> Caller {

@@ -138,7 +138,7 @@ pub const METRICS: &[Metric] = &[
         "duplex_members",
         "kind",
         "Current subscriptions; a session counts once for each of its topics",
-        |source, out| by_kind(source, out, |stats| stats.members),
+        |source, out| by_kind(source, out, |stats| stats.subscriptions),
     ),
     counter(
         "duplex_commands_total",
@@ -149,7 +149,7 @@ pub const METRICS: &[Metric] = &[
                 for (outcome, count) in [
                     ("accepted", stats.commands),
                     ("rejected", stats.rejected),
-                    ("again", stats.again),
+                    ("again", stats.duplicates),
                 ] {
                     out.sample(&[("kind", kind), ("outcome", outcome)], count);
                 }
@@ -252,7 +252,7 @@ pub const METRICS: &[Metric] = &[
         "",
         "Size at which the log rejects appends; the disk may be full earlier",
         |source, out| {
-            if let Some(most) = source.log.most {
+            if let Some(most) = source.log.max_bytes {
                 out.sample(&[], most);
             }
         },

@@ -47,7 +47,7 @@ async fn run(state: &ServerState, topic: &TopicName) {
             let sample = TopicCommand::new(topic.clone(), &sample(&before, &now, &log));
             let id = CommandId::from_bits(uuid::Uuid::now_v7().as_u128());
             if let Ok(sample) = sample
-                && let Answer::Rejected(why) = state.hub.tell_command(id, sample).await
+                && let Answer::Rejected(why) = state.hub.send_command(id, sample).await
             {
                 tracing::debug!("a status sample was rejected: {why}");
             }
@@ -87,7 +87,7 @@ fn point(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Point {
         point.set(series, now.counters.open(kind));
     }
     point.set(Series::Topics, now.hub.topics);
-    point.set(Series::Subscribers, now.hub.members);
+    point.set(Series::Subscribers, now.hub.subscriptions);
     point.set(Series::Waiting, now.waiting());
     point.set(Series::LogWaiting, now.log.waiting);
     point.set(Series::LogBytes, log.bytes);
@@ -126,11 +126,11 @@ fn busiest(before: &[TopicStats], now: &[TopicStats]) -> Vec<BusyTopic> {
         let TopicStats {
             topic,
             seq,
-            woke,
+            start_seq,
             subscribers,
             ..
         } = stats;
-        let events = seq.saturating_sub(then.get(topic).copied().unwrap_or(*woke));
+        let events = seq.saturating_sub(then.get(topic).copied().unwrap_or(*start_seq));
         let rank = (u64::MAX - events, u64::MAX - subscribers, topic.as_str());
         let busy = BusyTopic {
             topic: topic.clone(),
@@ -154,9 +154,9 @@ mod tests {
         TopicStats {
             topic: name.parse().unwrap(),
             seq,
-            woke: 0,
+            start_seq: 0,
             subscribers,
-            waiting: 0,
+            queued: 0,
         }
     }
 
@@ -164,7 +164,7 @@ mod tests {
     fn only_the_busiest_topics_are_listed_in_order() {
         let before = [topic("a/1", 5, 0), topic("a/2", 5, 0)];
         let woken = TopicStats {
-            woke: 97,
+            start_seq: 97,
             ..topic("a/3", 100, 1)
         };
         let mut now = vec![topic("a/1", 6, 0), topic("a/2", 9, 0), woken];

@@ -23,7 +23,7 @@ pub fn forward(audience: &Audience, notice: &Notice) -> Option<Forward> {
 /// Sends a notice. Idempotent by `id`.
 pub async fn send(hub: &Hub, audience: &Audience, notice: &Notice, id: CommandId) -> Answer {
     match command(audience, notice) {
-        Ok(command) => hub.tell_command(id, command).await,
+        Ok(command) => hub.send_command(id, command).await,
         Err(_) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
     }
 }

@@ -12,7 +12,7 @@ use super::access::{self, Grant};
 use super::state::ServerState;
 use super::{backup, limits, metrics};
 use duplex_axum::error::{Problem, wrong_role};
-use duplex_hub::{Needed, TopicStats};
+use duplex_hub::{RequiredRole, TopicStats};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::Denied;
@@ -36,14 +36,14 @@ pub fn routes() -> Router<ServerState> {
 
 /// Admits the role `read`.
 async fn readers_only(grant: Grant, request: Request, next: Next) -> Response {
-    guarded(&grant, Needed::Read, request, next).await
+    guarded(&grant, RequiredRole::Read, request, next).await
 }
 
 async fn operators_only(grant: Grant, request: Request, next: Next) -> Response {
-    guarded(&grant, Needed::Operator, request, next).await
+    guarded(&grant, RequiredRole::Operator, request, next).await
 }
 
-async fn guarded(grant: &Grant, needed: Needed<'_>, request: Request, next: Next) -> Response {
+async fn guarded(grant: &Grant, needed: RequiredRole<'_>, request: Request, next: Next) -> Response {
     match grant.require(needed) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -54,7 +54,7 @@ const UNSTORED: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, Header
 
 /// `GET` [`TOPICS_PATH`]: the active topics, sorted by name.
 async fn topics(State(state): State<ServerState>) -> Response {
-    let mut topics: Vec<TopicStats> = state.hub.awake();
+    let mut topics: Vec<TopicStats> = state.hub.awake_topics();
     topics.sort_by(|one, other| one.topic.cmp(&other.topic));
     (UNSTORED, Json(topics)).into_response()
 }
@@ -83,7 +83,7 @@ async fn events(
     let hub = grant.hub(&state.hub);
     // Operators may read every topic; the role `read` only those that are not private to a person.
     if !grant.is_operator() && hub.admit(duplex_hub::Principal::program().person, &topic).is_err() {
-        return wrong_role(Needed::Operator.role(), grant.roles()).into_response();
+        return wrong_role(RequiredRole::Operator.role(), grant.roles()).into_response();
     }
     match hub.events(&topic, after, limits::LOG_PAGE).await {
         Ok((records, head)) => {

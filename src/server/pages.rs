@@ -114,10 +114,10 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
     provide_context(FirstVisit(identity::first_visit(&request.headers, &state.settings)));
     provide_context(permits(&Grant::from_extensions(&request.extensions)));
     let hub = Grant::from_extensions(&request.extensions).hub(&state.hub);
-    if hub.is_for_operator() {
+    if hub.is_operator() {
         provide_context(Operator);
     }
-    let hub = state.hub_for(&hub, client.known_as(&person));
+    let hub = state.hub_for(&hub, client.with_person(&person));
     provide_context(topic_source(PageVisitor::new(hub, person)));
 }
 
@@ -275,10 +275,10 @@ async fn submit_command_form(State(state): State<ServerState>, request: Request,
         &parts.headers,
         FallbackIdentity::Secret(&issued.secret),
     );
-    let client = duplex_axum::quota::client(&parts.extensions).known_as(&person);
+    let client = duplex_axum::quota::client(&parts.extensions).with_person(&person);
     let hub = state.hub_for(&Grant::from_extensions(&parts.extensions).hub(&state.hub), client);
     let typed = fields.get("name").filter(|name| !name.trim().is_empty());
-    let chosen = typed.map(|name| hub.names().choose(&person.id, hub.is_for_operator(), name));
+    let chosen = typed.map(|name| hub.name_policy().choose(&person.id, hub.is_operator(), name));
     let name = chosen.transpose().map(|name| name.filter(|name| !name.is_empty()));
     let name_cookie = name
         .as_ref()

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Response};
 use duplex_axum::error::Problem;
 use duplex_axum::quota::client;
-use duplex_hub::quota::{Exceeded, Rate};
+use duplex_hub::quota::{QuotaExceeded, Rate};
 
 use super::state::ServerState;
 
@@ -38,7 +38,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 }
 
 /// A minimal page in both languages without scripts or styles, so that it is cheap to serve. It reloads by itself.
-fn page_of(exceeded: Exceeded) -> Response {
+fn page_of(exceeded: QuotaExceeded) -> Response {
     let seconds = exceeded.retry_after_seconds();
     let text = format!(
         "<!doctype html><html lang=\"ko\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"{seconds}\">\

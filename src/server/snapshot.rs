@@ -39,8 +39,8 @@ impl NodeSnapshot {
             hub: state.hub.stats(),
             kinds: state.hub.stats_of_kinds(),
             refused_parts: state.hub.refused_parts(),
-            topics: state.hub.awake(),
-            forwards_waiting: state.hub.forwards_waiting() as u64,
+            topics: state.hub.awake_topics(),
+            forwards_waiting: state.hub.pending_forwards() as u64,
             log: state.hub.log().health(),
             refused: state.quotas.refused(),
             errors: state.error_counter.errors(),
@@ -52,7 +52,7 @@ impl NodeSnapshot {
 
     /// Requests queued at topics.
     pub fn waiting(&self) -> u64 {
-        self.topics.iter().map(|topic| topic.waiting).sum()
+        self.topics.iter().map(|topic| topic.queued).sum()
     }
 }
 

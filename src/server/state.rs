@@ -178,7 +178,7 @@ impl ServerState {
         let reserved = settings.operator_names.iter().chain([&settings.node]);
         let names = Arc::<Names>::default();
         names.reserve(reserved.map(String::as_str));
-        hub.set_names(Arc::clone(&names) as Arc<dyn NamePolicy>);
+        hub.set_name_policy(Arc::clone(&names) as Arc<dyn NamePolicy>);
         let build: Arc<str> = site::build_id(&options).into();
         let gateway_settings = settings.for_gateway(&build);
         let access = Arc::new(AccessControl::new(&settings, None));

@@ -39,7 +39,7 @@ async fn append_first(log: &Memory, topic: &str, at: u64, event: &impl Serialize
         by: Principal::server().person.id.clone(),
         at,
         events: vec![(None, serde_json::to_vec(event).unwrap())],
-        refused: None,
+        rejection: None,
         forwards: Vec::new(),
         delivers: None,
     };
@@ -50,7 +50,7 @@ async fn append_first(log: &Memory, topic: &str, at: u64, event: &impl Serialize
 
 async fn send_server_command<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) {
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
-    let answer = hub.server_command::<D>(rest, id, command).await;
+    let answer = hub.send_server_command::<D>(rest, id, command).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 

@@ -106,7 +106,7 @@ async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
         by,
         at: duplex_hub::now() - 30 * HOUR,
         events: vec![(None, serde_json::to_vec(&note("then")).unwrap())],
-        refused: None,
+        rejection: None,
         forwards: Vec::new(),
         delivers: None,
     };
@@ -158,7 +158,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     let program = Rights::program(vec![Role::Operator], false);
     let hub = node.state.hub.with_rights(program);
     let topic = hub.open(&TOPIC.parse().unwrap()).await.unwrap();
-    let others = (0..limits::KEPT_ANSWERS as u64 + 50).map(|number| {
+    let others = (0..limits::DEDUPE_ENTRIES as u64 + 50).map(|number| {
         let id = CommandId::at(duplex_hub::now(), number.into());
         let command = Blob::encode(Encoding::Json, &note("other")).unwrap();
         topic.command(who.clone(), id, command, Encoding::Json)

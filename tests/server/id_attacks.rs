@@ -137,7 +137,7 @@ async fn a_predicted_id_cannot_suppress_a_rooms_message_count() {
     let answer = node
         .state
         .hub
-        .server_command::<Rooms>(ALL_ROOMS, predicted, &command)
+        .send_server_command::<Rooms>(ALL_ROOMS, predicted, &command)
         .await;
     assert_eq!(answer, Answer::Accepted { seq: 3 });
 }

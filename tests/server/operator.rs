@@ -256,7 +256,11 @@ async fn signing_in_with_a_token_sets_a_cookie_that_opens_the_page() {
         ..Sample::default()
     };
     let id = CommandId::from_bits(1);
-    let answer = node.state.hub.server_command::<NodeStatus>(NODE, id, &sample).await;
+    let answer = node
+        .state
+        .hub
+        .send_server_command::<NodeStatus>(NODE, id, &sample)
+        .await;
     assert_eq!(answer, Answer::Accepted { seq: 1 });
 
     let stranger = node.get("/status").await.body;

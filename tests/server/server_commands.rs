@@ -205,7 +205,7 @@ fn entry(number: u128, events: &[&str], forwards: Vec<Forward>) -> Entry {
         by: PersonId("0123456789abcdef".to_owned()),
         at: 1,
         events: events.iter().map(|json| (None, json.as_bytes().to_vec())).collect(),
-        refused: None,
+        rejection: None,
         forwards,
         delivers: None,
     }

@@ -217,7 +217,11 @@ async fn no_reader_receives_a_deleted_message() {
 #[tokio::test]
 async fn a_full_log_rejects_writes_until_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
-    let log = Arc::new(Sqlite::open(&folder.path().join("log")).unwrap().with_room(1 << 20, 0));
+    let log = Arc::new(
+        Sqlite::open(&folder.path().join("log"))
+            .unwrap()
+            .with_size_limit(1 << 20, 0),
+    );
     let node = Node::with_log(log.clone(), kinds::all());
     let mut writer = Visitor::new(&node, Transport::Poll).await;
     let note = Note::Add("x".repeat(20_000));

@@ -306,6 +306,6 @@ async fn a_vanished_client_leaves_presence_within_40_seconds() {
         vanished.elapsed()
     );
     let report = node.vitals().await;
-    assert_eq!((report.hub.topics, report.hub.members), (1, 1));
+    assert_eq!((report.hub.topics, report.hub.subscriptions), (1, 1));
     drop(other);
 }

@@ -142,7 +142,7 @@ fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr,
 /// Middleware: inserts [`ClientScheme`], and [`ClientAddr`] if the request came over a connection that
 /// [`listen`](crate::listen) serves.
 pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Next) -> Response {
-    static CONFLICTS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+    static CONFLICTS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let settings = &state.settings;
     let peer = peer(request.extensions());

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use duplex_hub::{Needed, Rights, Role};
+use duplex_hub::{RequiredRole, Rights, Role};
 use serde::Serialize;
 
 /// An error response: a status, an English sentence for developers, and headers. Its body is `application/problem+json`; it is never
@@ -66,7 +66,7 @@ impl Problem {
 /// # Errors
 ///
 /// 401 with `WWW-Authenticate: Bearer` for a caller without a role, 403 for one with other roles.
-pub fn require(rights: &Rights, needed: Needed<'_>) -> Result<(), Problem> {
+pub fn require(rights: &Rights, needed: RequiredRole<'_>) -> Result<(), Problem> {
     match (rights.allows(needed), rights.roles()) {
         (true, _) => Ok(()),
         (false, []) => Err(unauthorized(needed)),
@@ -74,7 +74,7 @@ pub fn require(rights: &Rights, needed: Needed<'_>) -> Result<(), Problem> {
     }
 }
 
-fn unauthorized(needed: Needed<'_>) -> Problem {
+fn unauthorized(needed: RequiredRole<'_>) -> Problem {
     let detail = format!(
         "This needs a token with the role {}: Authorization: Bearer …",
         needed.role()

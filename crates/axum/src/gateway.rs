@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duplex_hub::Hub;
-use duplex_hub::quota::{Client, Exceeded, QuotaGuard, Quotas, Rate, Resource, Scale};
+use duplex_hub::quota::{Client, QuotaExceeded, QuotaGuard, Quotas, Rate, Resource, Scale};
 
 use crate::client_addr::TrustedProxies;
 use crate::connection::counters::{ConnectionGuard, Counters};
@@ -193,7 +193,7 @@ impl Gateway {
     }
 
     /// Counts a connection towards the client's quotas: its rate of handshakes and its open connections.
-    pub(crate) fn reserve_connection(&self, client: &Client) -> Result<QuotaGuard, Exceeded> {
+    pub(crate) fn reserve_connection(&self, client: &Client) -> Result<QuotaGuard, QuotaExceeded> {
         self.quotas.take(client, Rate::Handshakes)?;
         self.quotas.hold(client, Resource::Connections)
     }

@@ -45,7 +45,7 @@ impl HostError {
 /// Middleware: refuses requests for other hosts with 421, and requests that name no host or two with 400. Health checks are answered
 /// for any host.
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
-    static REFUSALS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+    static REFUSALS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check(&parts, &state.settings) {

@@ -225,7 +225,7 @@ fn check(page: Page<'_>, access: Access, own: Option<&Origin>, listed: &[Origin]
 /// Middleware: refuses requests of pages of other origins with 403, except reads that navigate to the site. It runs inside
 /// [`guard::host`](crate::guard::host).
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
-    static REFUSALS: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+    static REFUSALS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let (parts, body) = request.into_parts();
     if let Err(foreign) = check_parts(&parts, &state.settings) {

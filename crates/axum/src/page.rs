@@ -95,7 +95,7 @@ where
         let gateway = Gateway::from_ref(state);
         let request = IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor();
         let caller = gateway.identify(request).await?;
-        let client = quota::client(&parts.extensions).known_as(&caller.person);
+        let client = quota::client(&parts.extensions).with_person(&caller.person);
         let hub = gateway.hub_for(&caller.hub(&gateway.hub), client);
         Ok(Self::new(hub, caller.person))
     }

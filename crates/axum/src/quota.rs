@@ -17,7 +17,7 @@ use duplex_hub::quota::{Address, Client, Rate};
 /// Paths without a quota: a supervisor may share its address with clients that exceed theirs.
 const EXEMPT: [&str; 2] = [ALIVE_PATH, READY_PATH];
 
-/// The client of a request by its [`ClientAddr`]. The person is not known yet: add it with [`Client::known_as`].
+/// The client of a request by its [`ClientAddr`]. The person is not known yet: add it with [`Client::with_person`].
 #[must_use]
 pub fn client(extensions: &Extensions) -> Client {
     Client {

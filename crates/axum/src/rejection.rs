@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::http::{StatusCode, header};
-use duplex_hub::quota::Exceeded;
+use duplex_hub::quota::QuotaExceeded;
 use duplex_protocol::session::{Denied, Rejection};
 
 use crate::error::Problem;
@@ -40,8 +40,8 @@ impl From<Rejection> for Problem {
 }
 
 /// 429 with `Retry-After`.
-impl From<Exceeded> for Problem {
-    fn from(exceeded: Exceeded) -> Self {
+impl From<QuotaExceeded> for Problem {
+    fn from(exceeded: QuotaExceeded) -> Self {
         let seconds = exceeded.retry_after_seconds();
         let detail = format!("There are {exceeded}; try again in {seconds} s.");
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).header(header::RETRY_AFTER, seconds)

@@ -1,4 +1,4 @@
-//! Work of an application that no request asks for, such as a simulation or a connection to another server.
+//! Background work of an application, such as a simulation or a connection to another server.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use crate::hub::Hub;
 /// The future of [`BackgroundTask::run`].
 pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A task that runs from the node's start to its end. It writes to topics by [`Hub::tell`].
+/// A task that runs from the node's start to its end. It writes to topics by [`Hub::send`].
 pub trait BackgroundTask: Send + Sync + 'static {
     /// The task's name in the log.
     fn name(&self) -> &'static str;
 
-    /// Runs the task; it must end soon after `stop` is cancelled. The server restarts a task that ends before, or panics, after a pause.
+    /// Runs the task. It must end soon after `stop` is cancelled. If it ends or panics before that, the server restarts it after
+    /// a pause.
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture;
 }

@@ -13,15 +13,15 @@ pub struct TopicCommand {
     json: String,
 }
 
-/// A [`TopicCommand`] cannot be made.
+/// A [`TopicCommand`] cannot be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// The topic's name is not one.
+    /// The topic's name is invalid.
     #[error(transparent)]
     Topic(#[from] ParseTopicNameError),
-    /// The command does not encode; the text says why.
-    #[error("the command cannot be written: {0}")]
-    Unwritable(String),
+    /// The command cannot be encoded; the text is the cause.
+    #[error("the command cannot be encoded: {0}")]
+    Encode(String),
 }
 
 impl TopicCommand {
@@ -29,16 +29,16 @@ impl TopicCommand {
     ///
     /// # Errors
     ///
-    /// If `rest` makes no topic's name, or the command does not encode.
+    /// If `rest` is no valid topic name, or the command cannot be encoded.
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Result<Self, CommandError> {
         Self::new(TopicName::of::<T>(rest)?, command)
     }
 
-    /// A command of the server's own for the topic `rest` of `D`'s kind.
+    /// A [`ServerCommand`](crate::decider::ServerCommand) for the topic `rest` of `D`'s kind.
     ///
     /// # Errors
     ///
-    /// Where `rest` makes no topic's name, or the command has no JSON.
+    /// If `rest` is no valid topic name, or the command cannot be encoded.
     pub fn server_command<D: Decider>(rest: &str, command: &D::ServerCommand) -> Result<Self, CommandError> {
         Self::new(TopicName::of::<D>(rest)?, command)
     }
@@ -47,10 +47,10 @@ impl TopicCommand {
     ///
     /// # Errors
     ///
-    /// If the command does not encode.
+    /// If the command cannot be encoded.
     pub fn new(topic: TopicName, command: &impl Serialize) -> Result<Self, CommandError> {
-        // The members of a `Value` are sorted, so that the log's bytes do not depend on the order of a type's fields.
-        let json = serde_json::to_value(command).map_err(|error| CommandError::Unwritable(error.to_string()))?;
+        // A `Value` sorts its members, so the log's bytes do not depend on the order of a type's fields.
+        let json = serde_json::to_value(command).map_err(|error| CommandError::Encode(error.to_string()))?;
         let json = json.to_string();
         Ok(Self { topic, json })
     }
@@ -77,7 +77,7 @@ impl TopicCommand {
     ///
     /// # Errors
     ///
-    /// If it is no command of `T`.
+    /// If it is not a command of `T`.
     pub fn decode<T: Topic>(&self) -> Result<T::Command, CodecError> {
         Encoding::Json.decode(self.json.as_bytes())
     }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_json_with_sorted_members_and_is_read_again() {
+    fn a_command_is_json_with_sorted_members_and_decodes_again() {
         let by = "Kim".to_owned();
         let on = Turn::On { since: 7, by };
         let command = TopicCommand::to::<Lights>("hall", &on).unwrap();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_topic_gets_no_command() {
+    fn an_invalid_topic_name_gets_no_command() {
         let wrong = TopicCommand::to::<Lights>("The Hall", &Turn::Off);
         assert_eq!(wrong, Err(CommandError::Topic(ParseTopicNameError::Malformed)));
         assert_eq!(Forward::to::<Lights>("The Hall", &Turn::Off), None);

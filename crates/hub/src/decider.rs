@@ -1,10 +1,10 @@
-//! Deciders: the server half of a kind of topic, which says who may enter and what a command does.
+//! Deciders: the server half of a kind of topic. A decider admits senders and decides commands.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::command::TopicCommand;
-use super::rights::{Authority, Needed};
+use super::rights::{Authority, RequiredRole};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
@@ -24,13 +24,13 @@ pub enum Access {
     Write,
 }
 
-/// What a command makes that stays. It has a quota of its own.
+/// A lasting object that a command creates. It has a quota of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Makes {
-    /// Something that everybody sees, such as a room.
-    ForAll,
-    /// Something of the person's own, such as an alert.
-    ForOne,
+pub enum Creation {
+    /// An object that everyone sees, such as a room.
+    Shared,
+    /// An object of one person, such as an alert.
+    Personal,
 }
 
 /// The circumstances of a command.
@@ -46,7 +46,7 @@ pub struct Context<'a> {
     pub authority: Authority,
     /// The time, in milliseconds since the Unix epoch.
     pub now: Millis,
-    /// The seq of the first event that this command makes.
+    /// The seq of the first event of this command.
     pub next: Seq,
 }
 
@@ -61,26 +61,26 @@ impl<'a> Context<'a> {
     }
 }
 
-/// A command for another topic that follows from an event and is sent in the name of the server.
+/// A command to another topic that follows from an event. The server sends it in its own name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward(TopicCommand);
 
 impl Forward {
-    /// Sends `command` to the topic `rest` of `T`'s kind. None if `rest` makes no topic's name, or the command does not encode. A command
-    /// whose JSON is `null` only starts the topic.
+    /// Sends `command` to the topic `rest` of `T`'s kind. None if `rest` is no valid topic name, or the command cannot be
+    /// encoded. A command whose JSON is `null` only starts the topic.
     #[must_use]
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Option<Self> {
         TopicCommand::to::<T>(rest, command).ok().map(Self)
     }
 
-    /// Sends a command of the server's own to the topic `rest` of `D`'s kind. None if `rest` makes no topic's name, or the command
-    /// has no JSON.
+    /// Sends a server command to the topic `rest` of `D`'s kind. None if `rest` is no valid topic name, or the command cannot be
+    /// encoded.
     #[must_use]
     pub fn server_command<D: Decider>(rest: &str, command: &D::ServerCommand) -> Option<Self> {
         TopicCommand::server_command::<D>(rest, command).ok().map(Self)
     }
 
-    /// Only starts the topic, for readers that wait for it. None if `rest` makes no topic's name.
+    /// Only starts the topic, for readers that wait for it. None if `rest` is no valid topic name.
     #[must_use]
     pub fn start<T: Topic>(rest: &str) -> Option<Self> {
         TopicName::of::<T>(rest).ok().map(TopicCommand::start).map(Self)
@@ -103,38 +103,38 @@ impl From<TopicCommand> for Forward {
     }
 }
 
-/// What the log stores of a topic as JSON.
+/// The two kinds of JSON that the log stores of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum StoredJson {
     /// An event.
     Event,
     /// The state of a snapshot.
     State,
 }
 
-/// What an event erases of the events before it.
+/// The earlier events that an event erases.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Redaction {
     /// Nothing is erased.
     #[default]
     Nothing,
-    /// The payloads of these events, and of every event that amends one of them, are replaced by [`Decider::redacted`]. Their seqs, times
-    /// and amendments stay, so cursors and pages of history stay valid.
+    /// The payloads of these events, and of every event that amends one of them, are replaced by [`Decider::redacted`]. Their
+    /// seqs, times and amendments stay, so cursors and pages of history stay valid.
     Events(Vec<Seq>),
-    /// All events before this one are removed. Seqs go on; a reader with an earlier cursor is reset to the state, which must contain nothing
-    /// of what was removed.
+    /// All events before this one are removed. Seqs continue. A reader with an earlier cursor is reset to the state, which must
+    /// contain nothing of the removed events.
     Everything,
 }
 
-/// Commands that the server gives and visitors do not. What a visitor sends is never decoded as this type.
+/// Commands that only the server sends. A visitor's command is never decoded as this type.
 ///
-/// Commands of the server are JSON. They are decoded as this type, and as [`Topic::Command`] where they are none of it: the server
-/// may give a visitor's command, too. The log keeps undelivered ones, so that what it holds must still be read.
+/// Server commands are JSON. They are decoded as this type first, and then as [`Topic::Command`]: the server may also send a
+/// visitor's command. The log stores undelivered server commands, so stored JSON must stay readable.
 pub trait ServerCommand<D: Decider>: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Whether programs give these commands, too. If so, a program's commands are decoded as this type only.
+    /// Whether programs also send these commands. If so, a program's commands are decoded as this type only.
     const FOR_PROGRAMS: bool = false;
 
-    /// Decides the command, as [`Decider::decide`] decides those of visitors.
+    /// Decides the command, as [`Decider::decide`] decides a visitor's command.
     ///
     /// # Errors
     ///
@@ -142,32 +142,32 @@ pub trait ServerCommand<D: Decider>: Serialize + DeserializeOwned + Send + Sync 
     fn decide(self, decider: &D, at: Context<'_>, state: &D::State) -> Result<Vec<D::Event>, Rejection>;
 }
 
-/// For topics whose every command visitors may give.
+/// For topics without commands of the server's own.
 impl<D: Decider> ServerCommand<D> for NoCommand {
     fn decide(self, _decider: &D, _at: Context<'_>, _state: &D::State) -> Result<Vec<D::Event>, Rejection> {
         match self {}
     }
 }
 
-/// The server half of a kind of topic. Its methods are pure: the same arguments, the same result. The crate's [front page](crate) has an
-/// example.
+/// The server half of a kind of topic. Its methods are pure: the same arguments give the same result. The [crate page](crate) has
+/// an example.
 pub trait Decider: Topic {
-    /// What only the server may command; [`NoCommand`] where there is no such command.
+    /// The commands that only the server sends; [`NoCommand`] if there are none.
     type ServerCommand: ServerCommand<Self>;
 
-    /// Whether events are kept in this process's memory only and end with it.
-    const FLEETING: bool = false;
+    /// Whether events are stored in this process's memory only and are lost with it.
+    const EPHEMERAL: bool = false;
 
-    /// The version of the JSON that the log stores of this kind. A change of [`Topic::Event`] or [`Topic::State`] that does not read the
+    /// The version of the stored JSON of this kind. A change of [`Topic::Event`] or [`Topic::State`] that cannot decode the
     /// stored JSON takes the next number, and a step in [`Self::upcast`].
-    const KEPT_VERSION: u32 = 1;
+    const STORED_VERSION: u32 = 1;
 
-    /// Converts stored JSON of `version` to `version + 1`, when it is read. The log is not changed.
-    fn upcast(_version: u32, _kept: Kept, json: serde_json::Value) -> serde_json::Value {
+    /// Converts stored JSON of `version` to `version + 1` when it is read. The log is not changed.
+    fn upcast(_version: u32, _stored: StoredJson, json: serde_json::Value) -> serde_json::Value {
         json
     }
 
-    /// Whether only operators may enter, and programs with the role `read`; [`Self::admit`] is called for those.
+    /// Whether only operators and programs with the role `read` have access. [`Self::admit`] is called for them.
     const FOR_OPERATORS: bool = false;
 
     /// Whether such a topic belongs to one person: of the programs, only those with the role `operator` may read it.
@@ -180,9 +180,9 @@ pub trait Decider: Topic {
     /// Why the topic is closed to the sender.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
 
-    /// Whether this topic exists before its first event, so that a reader starts it. Any other is started by its first command, or once
+    /// Whether a reader starts this topic before its first event. Any other topic is started by its first command, or once
     /// another topic lists it; until then a reader gets the default state.
-    fn stands(&self, _topic: &TopicName) -> bool {
+    fn starts_on_read(&self, _topic: &TopicName) -> bool {
         true
     }
 
@@ -196,21 +196,21 @@ pub trait Decider: Topic {
         false
     }
 
-    /// Whether commands of this kind may make something that stays; [`Self::makes`] is called only then.
-    const MAKES: bool = false;
+    /// Whether commands of this kind may create lasting objects; [`Self::creates`] is called only then.
+    const CREATES: bool = false;
 
-    /// What a command makes that stays, if anything.
-    fn makes(_command: &Self::Command) -> Option<Makes> {
+    /// The lasting object that a command creates, if any.
+    fn creates(_command: &Self::Command) -> Option<Creation> {
         None
     }
 
     /// The role that a program needs to write to a topic. A visitor only needs to be admitted.
-    fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
-        Needed::Operator
+    fn program_role<'a>(&self, _topic: &'a TopicName) -> RequiredRole<'a> {
+        RequiredRole::Operator
     }
 
-    /// Decides a command: returns no event, one, or several that are stored together. The command may be hostile: every limit of the
-    /// state is enforced here.
+    /// Decides a command: returns no event, one, or several that are stored together. The command may be hostile: every limit of
+    /// the state is enforced here.
     ///
     /// # Errors
     ///
@@ -222,31 +222,33 @@ pub trait Decider: Topic {
         command: Self::Command,
     ) -> Result<Vec<Self::Event>, Rejection>;
 
-    /// The commands for other topics that follow from an event, called with the state after it. They are stored in the commit of the event
-    /// and have their effect once, also after a restart. Those of an event that is redacted before they are delivered are removed.
+    /// The commands for other topics that follow from an event, called with the state after it. They are stored in the commit of
+    /// the event and have their effect once, also after a restart. If the event is redacted before they are delivered, they are
+    /// removed.
     fn forward(&self, _topic: &TopicName, _state: &Self::State, _seq: Seq, _event: &Self::Event) -> Vec<Forward> {
         Vec::new()
     }
 
-    /// The number of parts of its command that an event refused, such as readings of a report: for the operator's metrics.
+    /// The number of refused parts of the event's command, such as readings of a report: for the operator's metrics.
     fn refused_parts(_event: &Self::Event) -> u64 {
         0
     }
 
-    /// What an event, which was just applied, erases. It is erased in the commit that stores the event, in the log and in memory: from then
-    /// on no answer, no page of history, no replay and no backup contains it. The state after the event becomes the snapshot, so
-    /// [`Topic::apply`] must have removed the text from it too. Expensive: it writes the whole state and empties the log's journal.
+    /// The earlier events that an event erases, called right after the event is applied. They are erased in the commit that
+    /// stores the event, in the log and in memory: from then on no answer, no page of history, no replay and no backup contains
+    /// them. The state after the event becomes the snapshot, so [`Topic::apply`] must have removed the text from it too.
+    /// Expensive: it writes the whole state and empties the log's journal.
     fn redacts(&self, _state: &Self::State, _event: &Self::Event) -> Redaction {
         Redaction::Nothing
     }
 
-    /// What replaces an event that is erased. It must amend the same event and have the same key; applied in the old one's place it must
-    /// lead, with the events after it, to the same state.
+    /// The replacement of an erased event. It must amend the same event and have the same key; applied in place of the old event
+    /// it must lead, with the events after it, to the same state.
     fn redacted(&self, event: Self::Event) -> Self::Event {
         event
     }
 
-    /// How much the log keeps of a topic; 100,000 events of any age by default.
+    /// The retention of a topic's events; 100,000 events of any age by default.
     fn retention(&self) -> Retention {
         Retention {
             events: 100_000,

@@ -1,7 +1,7 @@
 //! JSON from clients and programs, with the same rules at every endpoint.
 //!
-//! - An object that names a member twice is refused with the member's name: which of the two was meant cannot be known.
-//! - Where the ingest endpoint allows it, a token that is no JSON number ([`mend`]) costs its own member, not the document.
+//! - An object that names a member twice is refused with the member's name: the intended value is unknown.
+//! - Where the ingest endpoint allows it, a token that is not JSON ([`sanitize`]) invalidates its own member, not the document.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// Why a document is refused, with the line and the column.
+/// The reason why a document is refused, with the line and the column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(String);
@@ -20,7 +20,7 @@ pub struct JsonError(String);
 /// # Errors
 ///
 /// As [`check`].
-pub fn read(bytes: &[u8]) -> Result<Value, JsonError> {
+pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     check(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| JsonError(error.to_string()))
 }
@@ -33,14 +33,14 @@ pub fn read(bytes: &[u8]) -> Result<Value, JsonError> {
 pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
     let failed = |error: serde_json::Error| JsonError(error.to_string());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Unique.deserialize(&mut deserializer).map_err(failed)?;
+    UniqueMembers.deserialize(&mut deserializer).map_err(failed)?;
     deserializer.end().map_err(failed)
 }
 
-/// A value whose objects name each member once.
-struct Unique;
+/// Visits a value and checks that its objects name each member once.
+struct UniqueMembers;
 
-impl<'de> DeserializeSeed<'de> for Unique {
+impl<'de> DeserializeSeed<'de> for UniqueMembers {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -48,7 +48,7 @@ impl<'de> DeserializeSeed<'de> for Unique {
     }
 }
 
-impl<'de> Visitor<'de> for Unique {
+impl<'de> Visitor<'de> for UniqueMembers {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,14 +80,14 @@ impl<'de> Visitor<'de> for Unique {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Unique)?.is_some() {}
+        while seq.next_element_seed(UniqueMembers)?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut names = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
-            map.next_value_seed(Unique)?;
+            map.next_value_seed(UniqueMembers)?;
             if let Some(name) = names.replace(name) {
                 return Err(A::Error::custom(format_args!("the member `{name}` is there twice")));
             }
@@ -96,13 +96,13 @@ impl<'de> Visitor<'de> for Unique {
     }
 }
 
-/// Arrays and objects within each other, beyond which a value is replaced by a text: the readers go no deeper.
-const DEEPEST: usize = 32;
+/// The deepest nesting of arrays and objects. A deeper value is replaced by a text, because the parsers go no deeper.
+const MAX_DEPTH: usize = 32;
 
-/// Replaces each token that is not JSON by a string of the same characters: `NaN`, `-Infinity`, `1e400`, `.5` and `0x1F` as some programs
-/// write them; and values nested deeper than 32 levels by the string `nested`. A reader that expects a number there then refuses that
-/// member alone. A document without such tokens is returned as it is.
-pub fn mend(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// Replaces each token that is not JSON by a string of the same characters: `NaN`, `-Infinity`, `1e400`, `.5` and `0x1F`, as some
+/// programs write them; and values nested deeper than 32 levels by the string `nested`. A parser that expects a number there then
+/// refuses that member alone. A document without such tokens is returned unchanged.
+pub fn sanitize(bytes: &[u8]) -> Cow<'_, [u8]> {
     let (mut out, mut copied, mut at, mut depth) = (Vec::new(), 0, 0, 0_usize);
     let mut replace = |from: usize, to: usize, copied: &mut usize, text: &[u8]| {
         out.extend_from_slice(bytes.get(*copied..from).unwrap_or_default());
@@ -113,17 +113,17 @@ pub fn mend(bytes: &[u8]) -> Cow<'_, [u8]> {
     };
     while let Some(byte) = bytes.get(at) {
         match byte {
-            b'"' => at = after_text(bytes, at),
-            b'[' | b'{' if depth == DEEPEST => {
-                let end = after_nested(bytes, at);
+            b'"' => at = end_of_string(bytes, at),
+            b'[' | b'{' if depth == MAX_DEPTH => {
+                let end = end_of_nested(bytes, at);
                 replace(at, end, &mut copied, b"nested");
                 at = end;
             }
             b'[' | b'{' => (depth, at) = (depth + 1, at + 1),
             b']' | b'}' => (depth, at) = (depth.saturating_sub(1), at + 1),
-            byte if is_letter(*byte) => {
+            byte if is_token_byte(*byte) => {
                 let rest = bytes.get(at..).unwrap_or_default();
-                let end = at + rest.iter().take_while(|byte| is_letter(**byte)).count();
+                let end = at + rest.iter().take_while(|byte| is_token_byte(**byte)).count();
                 let token = bytes.get(at..end).unwrap_or_default();
                 if !is_json(token) {
                     replace(at, end, &mut copied, token);
@@ -140,8 +140,8 @@ pub fn mend(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Of a number or a word: nothing that a text would have to escape.
-const fn is_letter(byte: u8) -> bool {
+/// Whether the byte is part of a number or a word. A string needs no escape for any of them.
+const fn is_token_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.' | b'_' | b'#')
 }
 
@@ -149,8 +149,8 @@ fn is_json(token: &[u8]) -> bool {
     serde_json::from_slice::<Value>(token).is_ok()
 }
 
-/// Where a text that begins here is over.
-fn after_text(bytes: &[u8], start: usize) -> usize {
+/// The index after the string that begins at `start`.
+fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -162,13 +162,13 @@ fn after_text(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-/// Where an array or an object that begins here is over.
-fn after_nested(bytes: &[u8], start: usize) -> usize {
+/// The index after the array or object that begins at `start`.
+fn end_of_nested(bytes: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => {
-                at = after_text(bytes, at);
+                at = end_of_string(bytes, at);
                 continue;
             }
             b'[' | b'{' => depth += 1,
@@ -191,28 +191,28 @@ mod tests {
     use super::*;
     use duplex_fuzz::fuzz;
 
-    fn mended(text: &str) -> String {
-        String::from_utf8(mend(text.as_bytes()).into_owned()).unwrap()
+    fn sanitized(text: &str) -> String {
+        String::from_utf8(sanitize(text.as_bytes()).into_owned()).unwrap()
     }
 
     #[test]
-    fn a_member_that_is_there_twice_is_named() {
+    fn a_duplicate_member_is_named() {
         for text in [
             r#"{"a":1,"b":2,"a":3}"#,
             r#"[{"x":{"a":1,"a":1}}]"#,
             r#"{"a":1,"\u0061":2}"#,
         ] {
-            let error = read(text.as_bytes()).unwrap_err().to_string();
+            let error = parse(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains("the member `a` is there twice"), "{error}");
         }
-        assert_eq!(read(br#"[{"a":1},{"a":1}]"#).unwrap(), json!([{"a": 1}, {"a": 1}]));
+        assert_eq!(parse(br#"[{"a":1},{"a":1}]"#).unwrap(), json!([{"a": 1}, {"a": 1}]));
         for wrong in [&b""[..], b"{", b"NaN", b"1 2", b"{\"a\":1}}", b"\xff"] {
             assert!(check(wrong).is_err());
         }
     }
 
     #[test]
-    fn a_token_that_is_no_json_costs_its_own_member() {
+    fn a_token_that_is_not_json_invalidates_only_its_member() {
         for (text, with) in [
             (r#"{"v":NaN,"w":1}"#, r#"{"v":"NaN","w":1}"#),
             ("[-Infinity,+Inf,nan]", r#"["-Infinity","+Inf","nan"]"#),
@@ -221,38 +221,38 @@ mod tests {
             ("[1.#INF,--1,1e]", r#"["1.#INF","--1","1e"]"#),
             ("[true,false,null,None]", r#"[true,false,null,"None"]"#),
         ] {
-            assert_eq!(mended(text), with);
+            assert_eq!(sanitized(text), with);
         }
         for same in [
             r#"{"a":"NaN \" NaN","b":[1,-2.5e-3,18446744073709551616]}"#,
             "",
             "\"NaN",
         ] {
-            assert!(matches!(mend(same.as_bytes()), Cow::Borrowed(_)), "{same}");
+            assert!(matches!(sanitize(same.as_bytes()), Cow::Borrowed(_)), "{same}");
         }
         let deep = format!(r#"{{"deep":{}{},"a":1}}"#, "[".repeat(5_000), "]".repeat(5_000));
-        assert_eq!(read(mended(&deep).as_bytes()).unwrap()["a"], 1);
-        assert!(read(deep.as_bytes()).is_err());
+        assert_eq!(parse(sanitized(&deep).as_bytes()).unwrap()["a"], 1);
+        assert!(parse(deep.as_bytes()).is_err());
     }
 
     #[test]
-    fn no_bytes_break_the_readers() {
+    fn arbitrary_bytes_do_not_break_the_parsers() {
         fuzz("posts", |bytes| {
-            let mended = mend(bytes);
-            assert_eq!(mend(&mended), mended, "nothing is left to mend");
-            if read(bytes).is_ok() {
-                assert!(mended == bytes || read(&mended).is_ok());
+            let sanitized = sanitize(bytes);
+            assert_eq!(sanitize(&sanitized), sanitized, "sanitizing is idempotent");
+            if parse(bytes).is_ok() {
+                assert!(sanitized == bytes || parse(&sanitized).is_ok());
             }
         });
     }
 
     proptest! {
         #[test]
-        fn json_is_not_mended(number in any::<f64>().prop_filter("JSON has it", |number| number.is_finite()), text: String, whole: i64) {
+        fn json_is_not_changed(number in any::<f64>().prop_filter("JSON has it", |number| number.is_finite()), text: String, whole: i64) {
             let value = json!({ "n": number, "t": text, "w": [whole, null, true, { "t": text }] });
             let bytes = value.to_string().into_bytes();
-            prop_assert_eq!(&*mend(&bytes), &*bytes);
-            prop_assert_eq!(read(&bytes).unwrap().to_string(), serde_json::from_slice::<Value>(&bytes).unwrap().to_string());
+            prop_assert_eq!(&*sanitize(&bytes), &*bytes);
+            prop_assert_eq!(parse(&bytes).unwrap().to_string(), serde_json::from_slice::<Value>(&bytes).unwrap().to_string());
         }
     }
 }

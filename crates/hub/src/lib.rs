@@ -1,7 +1,7 @@
 //! The real-time core of a Duplex app: topics with their deciders, sessions, presence, and the durable log of events.
 //!
 //! A **topic** is a log of events and its fold, the state. An application implements
-//! [`Topic`](duplex_protocol::topic::Topic), which the browser shares, and [`Decider`](decider::Decider), which says who may enter and
+//! [`Topic`](duplex_protocol::topic::Topic), which the browser shares, and [`Decider`](decider::Decider), which decides who has access and
 //! what a command does. The [`Hub`] runs one task for each topic that is in use: it decides commands, stores their events before anyone
 //! sees them, and wakes the subscribers. The crate has no socket and no HTTP: `duplex-axum` connects it to clients.
 //!
@@ -52,7 +52,7 @@
 //! // The hub: commands, and the state.
 //! let log = Arc::new(Memory::new(Epoch::new(1)));
 //! let hub = Hub::new(log.clone(), vec![dyn_topic(Tally)]);
-//! let add = async |id, much| hub.tell::<Tally>("one", CommandId::from_bits(id), &much).await;
+//! let add = async |id, much| hub.send::<Tally>("one", CommandId::from_bits(id), &much).await;
 //! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });
 //! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 }, "sent again, it counts once");
 //! assert_eq!(add(2, 11).await, Answer::Rejected(Rejection::refused("one_to_ten")));
@@ -69,7 +69,7 @@
 //!
 //! // A decider's own tests need no hub.
 //! let mut tally = DeciderHarness::new(Tally, "one");
-//! assert_eq!(tally.made(Principal::server(), 4), Ok(1));
+//! assert_eq!(tally.execute(Principal::server(), 4), Ok(1));
 //! assert_eq!(tally.state, 4);
 //! # Ok(())
 //! # }
@@ -117,7 +117,7 @@ pub use self::hub::{Hub, WriteDenied};
 pub use self::log::{Millis, Retention};
 pub use self::names::{AnyName, NamePolicy, NameRefused};
 pub use self::origin::{Origin, Principal, is_reserved};
-pub use self::rights::{Authority, IdPattern, Needed, ParseRoleError, Rights, Role};
+pub use self::rights::{Authority, IdPattern, ParseRoleError, RequiredRole, Rights, Role};
 pub use self::topic::{
     DynTopic, HubStats, ReadBatch, ReadLimit, SubscriptionGuard, TopicHandle, TopicStats, Wake, dyn_topic,
 };

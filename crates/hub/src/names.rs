@@ -4,36 +4,36 @@ use duplex_protocol::person::{MAX_NAME, Person, PersonId};
 use duplex_protocol::session::Rejection;
 use tokio::sync::watch;
 
-/// A visitor does not get a name.
+/// A requested name is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct NameRefused {
-    /// The reason, in a word that the page translates, such as [`NAME_RESERVED`](duplex_protocol::person::NAME_RESERVED).
+    /// The reason, as a key that the page translates, such as [`NAME_RESERVED`](duplex_protocol::person::NAME_RESERVED).
     pub why: &'static str,
 }
 
 impl From<NameRefused> for Rejection {
-    fn from(refused: NameRefused) -> Self {
-        Self::refused(refused.why)
+    fn from(error: NameRefused) -> Self {
+        Self::refused(error.why)
     }
 }
 
-/// Decides which name a visitor gets. Its methods are called for each connection and each change of a name: they must not block.
+/// Decides a visitor's display name. Its methods are called for each connection and each change of a name: they must not block.
 pub trait NamePolicy: Send + Sync + 'static {
-    /// The name that `who` gets for what they typed; empty for no name.
+    /// The name that `who` gets for the text `typed`; empty for no name.
     ///
     /// # Errors
     ///
     /// If the name is reserved, or the visitor's name was set by an operator.
     fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused>;
 
-    /// Changes when a name was set or freed: sessions then call [`Self::named`] again. The default never changes.
+    /// Changes when an operator sets or releases a name: sessions then call [`Self::resolve`] again. The default never changes.
     fn changes(&self) -> watch::Receiver<()> {
         watch::channel(()).1
     }
 
-    /// The person as others see them: with the name that they ask for, one that was set for them, or none.
-    fn named(&self, person: Person, is_operator: bool) -> Person;
+    /// The person as other visitors see it: with the requested name, the name that an operator set, or none.
+    fn resolve(&self, person: Person, is_operator: bool) -> Person;
 }
 
 /// The default policy: any name of visible characters, cut at [`MAX_NAME`].
@@ -46,7 +46,7 @@ impl NamePolicy for AnyName {
         Ok(visible.take(MAX_NAME).collect())
     }
 
-    fn named(&self, mut person: Person, is_operator: bool) -> Person {
+    fn resolve(&self, mut person: Person, is_operator: bool) -> Person {
         person.name = self.choose(&person.id, is_operator, &person.name).unwrap_or_default();
         person
     }

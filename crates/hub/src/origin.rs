@@ -12,11 +12,11 @@ pub enum Origin {
     Visitor,
     /// A program with a token.
     Program,
-    /// This server: a forward, or [`Hub::tell`](crate::Hub::tell).
+    /// This server: a forward, or [`Hub::send`](crate::Hub::send).
     Server,
 }
 
-/// A sender: who asks for access to a topic.
+/// A sender that asks for access to a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal<'a> {
     /// The person; one stands for all programs, and one for the server.
@@ -25,7 +25,7 @@ pub struct Principal<'a> {
     pub origin: Origin,
 }
 
-/// The log and the memory of answered commands have these ids for programs and for the server. No visitor has them.
+/// The ids of programs and of the server in the log and in the deduplication of commands. No visitor has them.
 static PROGRAM: LazyLock<Person> = LazyLock::new(|| nameless("ffffffffffffffff"));
 static SERVER: LazyLock<Person> = LazyLock::new(|| nameless("0000000000000000"));
 
@@ -42,7 +42,7 @@ pub fn is_reserved(id: &PersonId) -> bool {
 }
 
 impl Origin {
-    /// The person that others see: the visitor, or the one that stands for all programs or for the server.
+    /// The person that other visitors see: the visitor, or the person that stands for all programs or for the server.
     #[must_use]
     pub fn person(self, visitor: Person) -> Person {
         match self {
@@ -65,7 +65,7 @@ impl<'a> Principal<'a> {
 }
 
 impl Principal<'static> {
-    /// A program. All programs have one id.
+    /// A program. All programs share one id.
     #[must_use]
     pub fn program() -> Self {
         Self {
@@ -103,7 +103,7 @@ mod tests {
     use duplex_protocol::session::{CommandId, Denied, Rejection};
     use duplex_protocol::topic::{Topic, TopicName};
 
-    /// Notes who commanded.
+    /// Records the sender of each command.
     struct Senders;
 
     impl Topic for Senders {
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// What a request's rights say decides, not the id that it comes with.
+    /// The origin follows from the rights of the request, not from the id in it.
     #[tokio::test]
     async fn the_origin_of_a_command_follows_from_the_rights_of_its_sender() {
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![dyn_topic(Senders)]);
@@ -147,7 +147,7 @@ mod tests {
             let id = CommandId::from_bits(number);
             handle.command(claimed.clone(), id, command, Encoding::Json).await;
         }
-        hub.tell::<Senders>("all", CommandId::from_bits(3), &()).await;
+        hub.send::<Senders>("all", CommandId::from_bits(3), &()).await;
         let (_, state) = hub.open(&topic).await.unwrap().state(Encoding::Json).await.unwrap();
         let senders: Vec<(String, String)> = state.decode(Encoding::Json).unwrap();
         let sender = |origin: &str, id: &str| (origin.to_owned(), id.repeat(16));

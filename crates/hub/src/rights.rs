@@ -1,4 +1,4 @@
-//! Roles, and what a request may do with them. The server's authentication decides who holds which role.
+//! Roles and the rights of a request. The server's authentication decides who holds which role.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::origin::Origin;
 
-/// What the holder of a token or of an operator's session may do. As text: `operator`, `notify`, `read`, `device` or `device:PATTERN`.
+/// The rights of a token or of an operator's session. As text: `operator`, `notify`, `read`, `device` or `device:PATTERN`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Role {
     /// Everything.
     Operator,
-    /// Sends notifications.
+    /// Send notifications.
     Notify,
-    /// Reports and acts for the devices whose ids match.
+    /// Report and act for the devices whose ids match.
     Device(IdPattern),
-    /// Reads metrics, the list of topics and their events, but nothing private; writes nothing.
+    /// Read metrics, the list of topics and their events, but nothing private; write nothing.
     Read,
 }
 
@@ -26,7 +26,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdPattern(Box<str>);
 
-/// A text is not a [`Role`].
+/// A text that is not a [`Role`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a role is operator, notify, read, device, or device:PATTERN with a pattern such as oven-* of a-z 0-9 - _ . and *"
@@ -35,7 +35,7 @@ pub struct ParseRoleError;
 
 /// The role that an action needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needed<'a> {
+pub enum RequiredRole<'a> {
     /// [`Role::Operator`].
     Operator,
     /// [`Role::Notify`].
@@ -46,7 +46,7 @@ pub enum Needed<'a> {
     Read,
 }
 
-/// Characters of an id pattern.
+/// The maximum length of an id pattern.
 const MAX_PATTERN: usize = 64;
 
 impl IdPattern {
@@ -76,12 +76,12 @@ impl IdPattern {
 }
 
 impl Role {
-    /// Whether the role is enough for an action; an operator's always is.
+    /// Whether the role permits an action; an operator's always does.
     #[must_use]
-    pub fn allows(&self, needed: Needed<'_>) -> bool {
-        match (self, needed) {
-            (Self::Operator, _) | (Self::Notify, Needed::Notify) | (Self::Read, Needed::Read) => true,
-            (Self::Device(pattern), Needed::Device(id)) => pattern.matches(id),
+    pub fn allows(&self, required: RequiredRole<'_>) -> bool {
+        match (self, required) {
+            (Self::Operator, _) | (Self::Notify, RequiredRole::Notify) | (Self::Read, RequiredRole::Read) => true,
+            (Self::Device(pattern), RequiredRole::Device(id)) => pattern.matches(id),
             _ => false,
         }
     }
@@ -130,7 +130,7 @@ impl From<Role> for String {
     }
 }
 
-impl Needed<'_> {
+impl RequiredRole<'_> {
     /// The role's name, without the device's id.
     pub const fn role(self) -> &'static str {
         match self {
@@ -142,7 +142,7 @@ impl Needed<'_> {
     }
 }
 
-impl Display for Needed<'_> {
+impl Display for RequiredRole<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(id) => write!(f, "device:{id}"),
@@ -151,71 +151,71 @@ impl Display for Needed<'_> {
     }
 }
 
-/// What a request may do. Cheap to clone; the default is an ordinary visitor.
+/// The rights of a request. Cheap to clone; the default is an ordinary visitor.
 #[derive(Debug, Clone, Default)]
-pub struct Rights(Option<Arc<Held>>);
+pub struct Rights(Option<Arc<Inner>>);
 
 #[derive(Debug, Default)]
-struct Held {
+struct Inner {
     roles: Vec<Role>,
     origin: Origin,
     demo: bool,
 }
 
 impl Rights {
-    /// A visitor. With `demo`, one to whom the operator opened the controls of shared things.
+    /// A visitor. With `demo`, visitors may use the controls of shared things, as the operator allowed.
     pub fn visitor(demo: bool) -> Self {
         Self(demo.then(|| {
-            Arc::new(Held {
+            Arc::new(Inner {
                 demo,
-                ..Held::default()
+                ..Inner::default()
             })
         }))
     }
 
-    /// A visitor who is also the operator.
+    /// A visitor who is the operator.
     pub fn operator() -> Self {
-        Self(Some(Arc::new(Held {
+        Self(Some(Arc::new(Inner {
             roles: vec![Role::Operator],
-            ..Held::default()
+            ..Inner::default()
         })))
     }
 
-    /// The server itself, which may do everything.
+    /// The server itself, which has all rights.
     pub(crate) fn server() -> Self {
-        Self(Some(Arc::new(Held {
+        Self(Some(Arc::new(Inner {
             roles: vec![Role::Operator],
             origin: Origin::Server,
-            ..Held::default()
+            ..Inner::default()
         })))
     }
 
     /// A program with a token of these roles.
     pub fn program(roles: Vec<Role>, demo: bool) -> Self {
-        Self(Some(Arc::new(Held {
+        Self(Some(Arc::new(Inner {
             roles,
             origin: Origin::Program,
             demo,
         })))
     }
 
-    /// Whether one of the roles is enough for an action.
+    /// Whether one of the roles permits an action.
     #[must_use]
-    pub fn allows(&self, needed: Needed<'_>) -> bool {
-        self.roles().iter().any(|role| role.allows(needed))
+    pub fn allows(&self, required: RequiredRole<'_>) -> bool {
+        self.roles().iter().any(|role| role.allows(required))
     }
 
-    /// The roles; none of an ordinary visitor.
+    /// The roles; empty for an ordinary visitor.
     pub fn roles(&self) -> &[Role] {
-        self.0.as_ref().map_or(&[], |held| &held.roles)
+        self.0.as_ref().map_or(&[], |inner| &inner.roles)
     }
 
     /// How the request was authenticated.
     pub fn origin(&self) -> Origin {
-        self.0.as_ref().map_or(Origin::Visitor, |held| held.origin)
+        self.0.as_ref().map_or(Origin::Visitor, |inner| inner.origin)
     }
 
-    /// Whether the request is a program's.
+    /// Whether the request comes from a program.
     pub fn is_program(&self) -> bool {
         self.origin() == Origin::Program
     }
@@ -223,8 +223,8 @@ impl Rights {
     /// The part of the rights that a decider sees.
     pub fn authority(&self) -> Authority {
         Authority {
-            operator: self.allows(Needed::Operator),
-            demo: self.0.as_ref().is_some_and(|held| held.demo),
+            operator: self.allows(RequiredRole::Operator),
+            demo: self.0.as_ref().is_some_and(|inner| inner.demo),
         }
     }
 }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_written_as_it_is_read() {
+    fn a_role_is_formatted_as_it_is_parsed() {
         for text in ["operator", "notify", "read", "device", "device:oven-*", "device:a.b_c"] {
             assert_eq!(role(text).to_string(), text);
         }
@@ -290,21 +290,21 @@ mod tests {
     }
 
     #[test]
-    fn a_role_allows_what_it_is_for_and_nothing_else() {
-        let needs = [
-            Needed::Operator,
-            Needed::Notify,
-            Needed::Device("oven-1"),
-            Needed::Device("door"),
-            Needed::Read,
+    fn a_role_allows_only_its_own_actions() {
+        let roles = [
+            RequiredRole::Operator,
+            RequiredRole::Notify,
+            RequiredRole::Device("oven-1"),
+            RequiredRole::Device("door"),
+            RequiredRole::Read,
         ];
-        let allowed = |text: &str| needs.map(|needed| role(text).allows(needed));
+        let allowed = |text: &str| roles.map(|required| role(text).allows(required));
         assert_eq!(allowed("operator"), [true; 5]);
         assert_eq!(allowed("notify"), [false, true, false, false, false]);
         assert_eq!(allowed("device"), [false, false, true, true, false]);
         assert_eq!(allowed("device:oven-*"), [false, false, true, false, false]);
         assert_eq!(allowed("read"), [false, false, false, false, true]);
-        assert!(!Rights::visitor(true).allows(Needed::Read));
+        assert!(!Rights::visitor(true).allows(RequiredRole::Read));
         assert!(!Rights::default().authority().may_control() && Rights::visitor(true).authority().may_control());
     }
 
@@ -334,7 +334,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_matches_as_the_textbook_says(pattern in "[ab*]{1,8}", id in "[ab]{0,10}") {
+        fn a_pattern_matches_like_the_naive_algorithm(pattern in "[ab*]{1,8}", id in "[ab]{0,10}") {
             fn textbook(pattern: &[u8], id: &[u8]) -> bool {
                 match pattern.split_first() {
                     None => id.is_empty(),

@@ -1,7 +1,7 @@
 //! Simulations: they advance on a fixed tick and send each participant its own latest frame.
 //!
-//! A simulation has no log: a dropped frame is superseded by the next, which says what changed since the frame that the participant
-//! acknowledged. A slow participant gets fewer frames.
+//! A simulation has no log: a dropped frame is superseded by the next, which contains the changes since the frame that the
+//! participant acknowledged. A slow participant gets fewer frames.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,30 +17,30 @@ use duplex_protocol::person::Person;
 
 /// A simulation; its [`BackgroundTask`] advances it.
 pub trait Simulation: BackgroundTask {
-    /// The path of its WebSocket, with a leading slash and without parameters. `/turn` under it is the same over HTTP, `/record` the file
-    /// of [`Self::record`].
+    /// The path of its WebSocket, with a leading slash and without parameters. Under it, `/turn` is the same over HTTP, and
+    /// `/record` the file of [`Self::recording`].
     fn path(&self) -> &'static str;
 
     /// One English sentence for a developer who requests this path over plain HTTP.
-    fn purpose(&self) -> &'static str;
+    fn description(&self) -> &'static str;
 
     /// The largest message of a participant, in bytes.
     fn message_limit(&self) -> usize;
 
-    /// Adds a participant, until the returned value is dropped. Must not block. `hub` has the participant's rights.
+    /// Adds a participant, which leaves when the returned value is dropped. Must not block. `hub` has the participant's rights.
     ///
     /// # Errors
     ///
     /// [`JoinError::Full`] at the limit of participants.
     fn join(self: Arc<Self>, person: &Person, hub: &Hub) -> Result<Box<dyn Participant>, JoinError>;
 
-    /// What a page shows before it is connected, as JSON.
+    /// The data that a page shows before it is connected, as JSON.
     fn preview(&self) -> Option<String> {
         None
     }
 
-    /// A recording, as a file. Must be cheap: anybody may request it repeatedly.
-    fn record(&self) -> Option<Bytes> {
+    /// A recording, as a file. Must be cheap: anyone may request it repeatedly.
+    fn recording(&self) -> Option<Bytes> {
         None
     }
 }
@@ -54,14 +54,14 @@ pub trait Participant: Send {
     /// [`ProtocolError::Malformed`] if it does not decode; the participant's connection is then closed.
     fn on_message(&mut self, bytes: &[u8]) -> Result<(), ProtocolError>;
 
-    /// Completes when there may be a newer frame. Cancel safe.
+    /// Completes when a newer frame may be available. Cancel safe.
     fn ready(&mut self) -> BoxFuture<'_, ()>;
 
-    /// The latest frame, if it was not returned before.
+    /// The latest frame, unless it was returned before.
     fn next_frame(&mut self) -> Option<Bytes>;
 }
 
-/// Why a participant cannot join.
+/// The reason why a participant cannot join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
@@ -70,7 +70,7 @@ pub enum JoinError {
     Full,
 }
 
-/// A participant broke the protocol; its connection is closed.
+/// A violation of the protocol by a participant; its connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// Messages come faster than [`RateLimited`] allows.
@@ -115,11 +115,11 @@ impl RateLimited {
         }
     }
 
-    /// Handles a message; `now` is the time since this value was made.
+    /// Handles a message; `now` is the time since this value was created.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::TooFast`] beyond the rate, else the participant's.
+    /// [`ProtocolError::TooFast`] beyond the rate, else the participant's error.
     pub fn on_message(&mut self, bytes: &[u8], now: Duration) -> Result<(), ProtocolError> {
         self.bucket.take(now).map_err(|_| ProtocolError::TooFast)?;
         self.participant.on_message(bytes)

@@ -1,4 +1,4 @@
-//! For tests: deciders without a hub, and the state of a hub's topic.
+//! Test helpers: deciders without a hub, and the state of a hub's topic.
 
 use super::decider::{Context, Decider, Millis, Principal, ServerCommand as _};
 use super::{Authority, Hub};
@@ -7,8 +7,8 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// One topic with its state and its events in memory: sends commands to a decider and applies their events. The fields may be changed
-/// between commands.
+/// One topic with its state and its events in memory: sends commands to a decider and applies their events. Tests may change the
+/// fields between commands.
 pub struct DeciderHarness<D: Decider> {
     /// The decider.
     pub decider: D,
@@ -29,7 +29,7 @@ impl<D: Decider> DeciderHarness<D> {
     ///
     /// # Panics
     ///
-    /// If `rest` makes no topic's name.
+    /// If `rest` is no valid topic name.
     pub fn new(decider: D, rest: &str) -> Self {
         Self {
             decider,
@@ -41,20 +41,20 @@ impl<D: Decider> DeciderHarness<D> {
         }
     }
 
-    /// Sends a command and applies its events. Returns their number.
+    /// Sends a command and applies its events. Returns the number of events.
     ///
     /// # Errors
     ///
     /// The decider's rejection; the state is then unchanged.
-    pub fn made<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<usize, Rejection> {
+    pub fn execute<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<usize, Rejection> {
         let events = self.decider.decide(self.context(who.into()), &self.state, command)?;
-        Ok(self.keep(events))
+        Ok(self.apply_all(events))
     }
 
-    /// How many events a command of the server's own made.
-    pub fn made_by_server(&mut self, command: D::ServerCommand) -> Result<usize, Rejection> {
+    /// As [`Self::execute`], with a server command.
+    pub fn execute_as_server(&mut self, command: D::ServerCommand) -> Result<usize, Rejection> {
         let events = command.decide(&self.decider, self.context(Principal::server()), &self.state)?;
-        Ok(self.keep(events))
+        Ok(self.apply_all(events))
     }
 
     fn context<'a>(&'a self, who: Principal<'a>) -> Context<'a> {
@@ -68,7 +68,7 @@ impl<D: Decider> DeciderHarness<D> {
         }
     }
 
-    fn keep(&mut self, events: Vec<D::Event>) -> usize {
+    fn apply_all(&mut self, events: Vec<D::Event>) -> usize {
         let count = events.len();
         for event in events {
             let seq = self.log.len() as Seq + 1;
@@ -78,21 +78,21 @@ impl<D: Decider> DeciderHarness<D> {
         count
     }
 
-    /// As [`Self::made`], without the number of events.
+    /// As [`Self::execute`], without the number of events.
     ///
     /// # Errors
     ///
     /// The decider's rejection.
-    pub fn say<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<(), Rejection> {
-        self.made(who, command).map(drop)
+    pub fn send<'a>(&mut self, who: impl Into<Principal<'a>>, command: D::Command) -> Result<(), Rejection> {
+        self.execute(who, command).map(drop)
     }
 }
 
-/// The state of the topic `rest` of `T`'s kind, which is started for it.
+/// The state of the topic `rest` of `T`'s kind. Starts the topic.
 ///
 /// # Panics
 ///
-/// If `rest` makes no topic's name, or the topic cannot be opened or read.
+/// If `rest` is no valid topic name, or the topic cannot be opened or read.
 #[expect(clippy::expect_used, reason = "a test whose topic cannot be read has failed")]
 pub async fn state<T: Topic>(hub: &Hub, rest: &str) -> T::State {
     let topic = hub.open(&topic::<T>(rest)).await.expect("a topic");

@@ -37,10 +37,10 @@ mod tests {
             name: String::new(),
         };
         let mut tally = DeciderHarness::new(Tally, ONE);
-        assert_eq!(tally.say(&somebody, 3), Ok(()));
-        assert_eq!(tally.say(&somebody, 10), Ok(()));
+        assert_eq!(tally.send(&somebody, 3), Ok(()));
+        assert_eq!(tally.send(&somebody, 10), Ok(()));
         for wrong in [0, 11, u32::MAX] {
-            assert_eq!(tally.say(&somebody, wrong), Err(Rejection::refused("one_to_ten")));
+            assert_eq!(tally.send(&somebody, wrong), Err(Rejection::refused("one_to_ten")));
         }
         assert_eq!(tally.state, 13);
     }

@@ -21,7 +21,7 @@ pub fn app() -> AppServer {
 impl Decider for NodeStatus {
     type ServerCommand = Sample;
 
-    const FLEETING: bool = true;
+    const EPHEMERAL: bool = true;
     const FOR_OPERATORS: bool = true;
 
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::AccessControl;
 use super::secret::SecretHash;
 use duplex_axum::error::{Problem, require};
-use duplex_hub::{Hub, Needed, Rights, Role};
+use duplex_hub::{Hub, RequiredRole, Rights, Role};
 
 #[derive(Clone, Default)]
 pub struct Grant {
@@ -72,12 +72,12 @@ impl Grant {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
-    pub fn allows(&self, needed: Needed<'_>) -> bool {
+    pub fn allows(&self, needed: RequiredRole<'_>) -> bool {
         self.rights.allows(needed)
     }
 
     pub fn is_operator(&self) -> bool {
-        self.allows(Needed::Operator)
+        self.allows(RequiredRole::Operator)
     }
 
     /// Whether the request has a token: its commands are a program's.
@@ -110,7 +110,7 @@ impl Grant {
     /// # Errors
     ///
     /// 401 without a credential, 403 if its roles do not suffice.
-    pub fn require(&self, needed: Needed<'_>) -> Result<(), Problem> {
+    pub fn require(&self, needed: RequiredRole<'_>) -> Result<(), Problem> {
         require(&self.rights, needed)
     }
 

@@ -126,7 +126,7 @@ impl NamePolicy for Names {
         self.changes.subscribe()
     }
 
-    fn named(&self, mut person: Person, is_operator: bool) -> Person {
+    fn resolve(&self, mut person: Person, is_operator: bool) -> Person {
         person.name = match self.choose(&person.id, is_operator, &person.name) {
             Ok(name) => name,
             Err(NameError::Fixed) => self.fixed(&person.id).unwrap_or_default(),
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(names.choose(&who, false, "Lee"), Ok("Lee".to_owned()));
         let named = |name: &str| {
             let (id, name) = (who.clone(), name.to_owned());
-            names.named(Person { id, name }, false).name
+            names.resolve(Person { id, name }, false).name
         };
         assert_eq!(named("Kim"), "Lee");
         names.set_fixed(HashMap::new());

@@ -63,7 +63,7 @@ fn stream_hint(
         FallbackIdentity::New,
     );
     let first_visit = FirstVisit(identity::first_visit(headers, &state.settings));
-    let client = client.known_as(&person);
+    let client = client.with_person(&person);
     let counted = match state.open_connection(&client) {
         Ok(counted) => counted.with_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),

@@ -28,7 +28,7 @@ async fn add_device(node: &Node, id: &str) {
     let told = node
         .state
         .hub
-        .tell::<Devices>(id, CommandId::from_bits(7), &report)
+        .send::<Devices>(id, CommandId::from_bits(7), &report)
         .await;
     assert!(matches!(told, Answer::Accepted { .. }), "{told:?}");
 }

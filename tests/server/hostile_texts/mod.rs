@@ -52,7 +52,7 @@ async fn send_command<T: Topic>(node: &Node, name: &str, command: Value) -> Seq 
     let id = CommandId::without_time(random_bits());
     let topic = TopicName::of::<T>(name).unwrap();
     let command_bytes = TopicCommand::new(topic, &command).unwrap();
-    let answer = node.state.hub.tell_command(id, command_bytes).await;
+    let answer = node.state.hub.send_command(id, command_bytes).await;
     match answer {
         Answer::Accepted { seq } => seq,
         rejected => panic!("{}/{name} {command:?}: {rejected:?}", T::KIND),

@@ -232,7 +232,7 @@ pub async fn the_newest_snapshot_is_kept(log: AnyLog) {
 pub async fn retention_removes_the_oldest_events(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     // More than the store removes at once.
-    let many = limits::LOG_BITE as u64 * 2 + 20;
+    let many = limits::RETENTION_BATCH as u64 * 2 + 20;
     let entries = (1..=many).map(|n| message_entry(n.into())).collect();
     assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(many));
     append_messages(&*log, &other, 0, 3).await;
@@ -245,7 +245,7 @@ pub async fn retention_removes_the_oldest_events(log: AnyLog) {
     let history = log.history(&lobby, many - 6, 5).await.unwrap();
     assert!(history.records.is_empty() && history.first);
     // A day later, the answers have expired, too.
-    let later = 1_000_000 + limits::KEPT_ANSWERS_AGE.as_millis() as u64;
+    let later = 1_000_000 + limits::DEDUPE_AGE.as_millis() as u64;
     assert_eq!(log.snapshot(&lobby, many, vec![], newest(7), later).await, Ok(()));
     assert_eq!(log.open(&lobby, usize::MAX, 0).await.unwrap().commands, []);
 }
@@ -313,7 +313,7 @@ pub async fn a_command_id_is_scoped_to_its_sender(log: AnyLog) {
     );
     let expected = [
         answered(1, 1),
-        Answered {
+        AcceptedCommand {
             by: other,
             ..answered(1, 2)
         },

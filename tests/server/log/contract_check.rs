@@ -105,7 +105,7 @@ pub async fn the_check_before_removed_events_is_kept(log: AnyLog) {
 /// The caller's state follows from other events, although from as many.
 pub async fn an_append_to_other_events_is_a_conflict(log: AnyLog) {
     let lobby = topic(LOBBY);
-    let at = |seq, check| End { seq, check };
+    let at = |seq, check| LogEnd { seq, check };
     assert_eq!(log.append(&lobby, at(0, None), vec![message_entry(1)]).await, Ok(1));
     let one = log.check(&lobby, 1).await.unwrap();
     let other = chain::next(None, 1, b"{}");

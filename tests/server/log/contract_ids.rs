@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duplex::server::limits;
-use duplex_hub::log::{Log, Refused};
+use duplex_hub::log::{Log, RejectedCommand};
 
 use super::*;
 
@@ -23,24 +23,24 @@ pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
     );
     let opened = log.open(&lobby, 9, 0).await.unwrap();
     assert_eq!(opened.commands, [answered(1, 1), answered(3, 2)]);
-    let rejection = |command, why: &str| Refused {
+    let rejection = |command, why: &str| RejectedCommand {
         by: sender(),
         command,
         why: Rejection::refused(why),
     };
     assert_eq!(
-        opened.refusals,
+        opened.rejections,
         [rejection(command(2), "no"), rejection(CommandId::at(9, 4), "가")]
     );
     assert_eq!((opened.forgotten, opened.head.last), (None, 2));
     // The window applies to ids without a time only.
     let opened = log.open(&lobby, 9, 1_004).await.unwrap();
     assert_eq!(
-        (opened.commands, opened.refusals),
+        (opened.commands, opened.rejections),
         (vec![], vec![rejection(CommandId::at(9, 4), "가")])
     );
     assert_eq!(
-        log.open(&lobby, 1, 0).await.unwrap().refusals,
+        log.open(&lobby, 1, 0).await.unwrap().rejections,
         [rejection(CommandId::at(9, 4), "가")]
     );
     // An append to an old state stores no rejection either.
@@ -49,12 +49,12 @@ pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
             .await,
         conflict(0, 2)
     );
-    assert_eq!(log.open(&lobby, 9, 0).await.unwrap().refusals.len(), 2);
+    assert_eq!(log.open(&lobby, 9, 0).await.unwrap().rejections.len(), 2);
 }
 
 pub async fn removed_answers_leave_their_time(log: AnyLog) {
     let lobby = topic(LOBBY);
-    let day = limits::KEPT_ANSWERS_AGE.as_millis() as u64;
+    let day = limits::DEDUPE_AGE.as_millis() as u64;
     let timed = |time, at| Entry {
         command: CommandId::at(time, 1),
         ..entry(1, at, vec![event("x")])

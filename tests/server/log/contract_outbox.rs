@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duplex_hub::log::Undelivered;
+use duplex_hub::log::PendingForward;
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn forwarding(number: u128, to: &[(usize, u32, &str)]) -> Entry {
 /// The stored forwards: seq, index and target.
 async fn stored(log: &AnyLog, from: Option<&TopicName>) -> Vec<(Seq, u32, String)> {
     let forwards = log.forwards(from).await.unwrap();
-    let summary = |one: Undelivered| (one.key.seq, one.key.index, one.to.to_string());
+    let summary = |one: PendingForward| (one.key.seq, one.key.index, one.to.to_string());
     forwards.into_iter().map(summary).collect()
 }
 
@@ -49,7 +49,7 @@ pub async fn forwards_are_stored_until_delivered(log: AnyLog) {
     assert_eq!(stored(&log, Some(&topic("chat/c"))).await, []);
     assert_eq!(stored(&log, None).await, [expected(&[(2, 0, "list/x")]), of_b].concat());
     let last = log.forwards(Some(&b)).await.unwrap().pop().unwrap();
-    let last_expected = Undelivered {
+    let last_expected = PendingForward {
         key: key(&b, 4, 1),
         to: topic("list/yy"),
         command: command(7),
@@ -59,7 +59,7 @@ pub async fn forwards_are_stored_until_delivered(log: AnyLog) {
     assert_eq!(last, last_expected);
     let delivered = vec![key(&b, 4, 0), key(&b, 3, 0), key(&topic("chat/c"), 1, 0), key(&a, 2, 0)];
     for _ in 0..2 {
-        assert_eq!(log.delivered(delivered.clone()).await, Ok(()));
+        assert_eq!(log.remove_forwards(delivered.clone()).await, Ok(()));
         assert_eq!(
             stored(&log, None).await,
             expected(&[(2, 0, "list/x"), (4, 1, "list/yy")])

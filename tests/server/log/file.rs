@@ -283,13 +283,15 @@ async fn fill(log: &Sqlite, lobby: &TopicName) -> Seq {
 async fn a_log_stays_within_its_size_limit_and_resumes_when_there_is_space() {
     const LIMIT: u64 = 2 << 20;
     let folder = tempdir().unwrap();
-    let log = Sqlite::open(&folder.path().join("log")).unwrap().with_room(LIMIT, 0);
+    let log = Sqlite::open(&folder.path().join("log"))
+        .unwrap()
+        .with_size_limit(LIMIT, 0);
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     append_messages(&log, &other, 0, 1).await;
     let stored = fill(&log, &lobby).await;
     assert!(stored > 20, "{stored}");
     let stats = log.stats().await.unwrap();
-    assert_eq!(stats.most, Some(LIMIT));
+    assert_eq!(stats.max_bytes, Some(LIMIT));
     assert!(stats.bytes <= LIMIT + limits_margin(), "{stats:?}");
     let all_full = join_all([
         log.append(&other, 1.into(), vec![large(1)]),
@@ -320,7 +322,7 @@ async fn an_almost_full_disk_rejects_appends() {
     let log = Arc::new(
         Sqlite::open(&folder.path().join("log"))
             .unwrap()
-            .with_room(u64::MAX, u64::MAX),
+            .with_size_limit(u64::MAX, u64::MAX),
     );
     let lobby = topic(LOBBY);
     assert_eq!(
@@ -333,5 +335,5 @@ async fn an_almost_full_disk_rejects_appends() {
         Ok(1)
     );
     assert_eq!(log.snapshot(&lobby, 1, vec![], newest(1), 0).await, Ok(()));
-    assert_eq!(log.stats().await.unwrap().most, None);
+    assert_eq!(log.stats().await.unwrap().max_bytes, None);
 }

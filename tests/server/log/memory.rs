@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use duplex_hub::log::memory::{Memory, Weather};
+use duplex_hub::log::memory::{Fault, Memory};
 use duplex_hub::log::{Log, LogError};
 use duplex_protocol::cursor::Epoch;
 use futures_util::poll;
@@ -20,15 +20,15 @@ contract_tests!(new_log());
 async fn appends_fail_or_stall_as_configured() {
     let log = Memory::new(Epoch::new(1));
     let lobby = topic(LOBBY);
-    log.set_weather(Weather::Failing(LogError::Full));
+    log.set_fault(Fault::Error(LogError::Full));
     assert_eq!(
         log.append(&lobby, 0.into(), vec![message_entry(1)]).await,
         Err(LogError::Full)
     );
-    log.set_weather(Weather::Stalled);
+    log.set_fault(Fault::Stall);
     let mut append = pin!(log.append(&lobby, 0.into(), vec![message_entry(1)]));
     assert!(poll!(&mut append).is_pending());
     assert_eq!(all(&log, &lobby).await, []);
-    log.set_weather(Weather::Fair);
+    log.set_fault(Fault::None);
     assert_eq!(append.await, Ok(1));
 }

@@ -18,7 +18,7 @@ mod syscalls;
 use std::time::Duration;
 
 use duplex_hub::log::{
-    Answered, End, Entry, Erased, Forward, ForwardKey, Log, LogError, Millis, Record, Redaction, Retention,
+    AcceptedCommand, Entry, Erased, Forward, ForwardKey, Log, LogEnd, LogError, Millis, Record, Redaction, Retention,
 };
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -84,8 +84,8 @@ fn sender() -> PersonId {
     PersonId("0123456789abcdef".to_owned())
 }
 
-fn answered(number: u128, seq: Seq) -> Answered {
-    Answered {
+fn answered(number: u128, seq: Seq) -> AcceptedCommand {
+    AcceptedCommand {
         by: sender(),
         command: command(number),
         seq,
@@ -114,7 +114,7 @@ fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry
         by: sender(),
         at,
         events,
-        refused: None,
+        rejection: None,
         forwards: Vec::new(),
         delivers: None,
     }
@@ -123,7 +123,7 @@ fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry
 fn rejection_entry(command: CommandId, at: Millis, why: &str) -> Entry {
     Entry {
         command,
-        refused: Some(Rejection::refused(why)),
+        rejection: Some(Rejection::refused(why)),
         ..entry(0, at, Vec::new())
     }
 }

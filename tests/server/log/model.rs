@@ -242,8 +242,8 @@ impl Pair {
         };
         let key = forward.key.clone();
         if alone {
-            let delivered = self.file().delivered(vec![key.clone()]).await;
-            prop_assert_eq!(delivered, self.model.delivered(vec![key]).await);
+            let delivered = self.file().remove_forwards(vec![key.clone()]).await;
+            prop_assert_eq!(delivered, self.model.remove_forwards(vec![key]).await);
             return Ok(());
         }
         let topic = topic(NAMES[index]);

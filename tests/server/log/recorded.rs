@@ -1,7 +1,7 @@
 //! Compatibility with stored events: every event of the release of 2026-11-23 and of later ones stays readable.
 //! `recorded/events_1.txt` has each event of each kind, `recorded/log_1.db` is a log of version 1 that contains them, and
 //! `recorded/events_1_later.txt` has the events that later releases added. A change that breaks one of them requires a new version of
-//! its kind (`Decider::KEPT_VERSION`) and an upgrade step; these files must not change.
+//! its kind (`Decider::STORED_VERSION`) and an upgrade step; these files must not change.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -58,7 +58,7 @@ fn every_recorded_event_decodes_with_its_original_meaning() {
         assert!(contains_all(&old, &new), "{line} became {new}");
         // Every other representation for readers works, too.
         assert!(event.encode(Encoding::Postcard).is_ok(), "{line}");
-        assert!(kind.current(json.as_bytes().to_vec()).is_ok());
+        assert!(kind.event_json(json.as_bytes().to_vec()).is_ok());
         kind.fold(None).unwrap().apply(1, json.as_bytes()).unwrap();
     }
     let is_recorded = |name: &str| {

@@ -108,7 +108,7 @@ async fn a_full_disk_is_reported_and_recovers() {
     let (log, _folder) = fresh();
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     append_messages(&log, &lobby, 0, 3).await;
-    log.allow(1).await.unwrap();
+    log.set_max_pages(1).await.unwrap();
     let large = |number| {
         entry(
             number,
@@ -128,7 +128,7 @@ async fn a_full_disk_is_reported_and_recovers() {
     );
     assert_eq!(seqs(&all(&log, &lobby).await), [1, 2, 3]);
     assert_eq!(log.open(&lobby, 9, 0).await.unwrap().commands.len(), 3);
-    log.allow(u32::MAX >> 1).await.unwrap();
+    log.set_max_pages(u32::MAX >> 1).await.unwrap();
     assert_eq!(
         log.append(&lobby, 3.into(), vec![message_entry(4), large(5)]).await,
         Ok(5)

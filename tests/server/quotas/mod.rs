@@ -40,7 +40,7 @@ fn limited(change: impl FnOnce(&mut Settings)) -> Node {
 /// A node with limits and the applications' topics, of which `capacity` may be awake.
 fn applications(capacity: usize) -> Node {
     let log = Arc::new(Memory::new(Epoch::new(7)));
-    let hub = Hub::with_room(log, apps::server::Apps::default().kinds(), capacity);
+    let hub = Hub::with_max_topics(log, apps::server::Apps::default().kinds(), capacity);
     Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true)
 }
 

@@ -31,7 +31,7 @@ async fn reading_does_not_wake_topics_that_were_never_written() {
     for page in ["/chat/no-such-room", "/market/nothing", "/devices/none"] {
         node.page(get(CLIENT, page)).await;
     }
-    let awake = node.state.hub.awake().len();
+    let awake = node.state.hub.awake_topics().len();
     assert!(awake < 20, "{awake} topics");
     let mut other = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let verdict = other.subscribe("chat/lobby", None).await;
@@ -79,7 +79,7 @@ async fn a_subscriber_of_an_unwritten_topic_gets_its_first_event() {
 #[tokio::test]
 async fn idle_topics_are_evicted_and_the_server_keeps_reserved_capacity() {
     let log = Arc::new(Memory::new(Epoch::new(7)));
-    let hub = Hub::with_room(log, harness::kinds::all(), 20);
+    let hub = Hub::with_max_topics(log, harness::kinds::all(), 20);
     let node = Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true);
     for number in 0..100 {
         let written = answer(&node, post(CLIENT, None, &format!("notes/n{number}"), number, &note())).await;
@@ -88,7 +88,7 @@ async fn idle_topics_are_evicted_and_the_server_keeps_reserved_capacity() {
             "number {number}: {written:?}"
         );
     }
-    assert!(node.state.hub.awake().len() <= 15);
+    assert!(node.state.hub.awake_topics().len() <= 15);
     let mut reader = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     let mut verdicts = BTreeMap::new();
     for number in 0..16 {

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use duplex_hub::log::{
-    End, Entry, ForwardKey, History, Key, Log, LogError, Millis, Opened, Record, Redaction, Retention, Undelivered,
-    memory::{Memory, Weather},
+    Entry, ForwardKey, History, Key, Log, LogEnd, LogError, Millis, Opened, PendingForward, Record, Redaction,
+    Retention,
+    memory::{Fault, Memory},
     sqlite::Sqlite,
 };
 use duplex_protocol::{
@@ -77,9 +78,9 @@ impl Store {
     }
 
     /// Injects failures; a file has none.
-    pub fn set_weather(&self, weather: Weather) {
+    pub fn set_fault(&self, fault: Fault) {
         if let Backend::Memory(memory) = &self.backend {
-            memory.set_weather(weather);
+            memory.set_fault(fault);
         }
     }
 
@@ -181,14 +182,14 @@ impl Log for Disk {
         self.read_operation(self.log.open(topic, commands, since))
     }
 
-    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+    fn append(&self, topic: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         self.operation(self.log.append(topic, expected, entries))
     }
 
     fn redact(
         &self,
         topic: &TopicName,
-        expected: End,
+        expected: LogEnd,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
@@ -226,12 +227,12 @@ impl Log for Disk {
         self.operation(self.log.snapshot(topic, seq, state, retention, now))
     }
 
-    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<PendingForward>, LogError>> {
         self.read_operation(self.log.forwards(from))
     }
 
-    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
-        self.operation(self.log.delivered(forwards))
+    fn remove_forwards(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+        self.operation(self.log.remove_forwards(forwards))
     }
 
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {

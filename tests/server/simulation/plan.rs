@@ -30,7 +30,7 @@ pub enum Step {
     Drain,
     /// Starts a node, unless one runs.
     Start,
-    Disk(memory::Weather),
+    Disk(memory::Fault),
     /// Whether the log is unreadable.
     Unreadable(bool),
     /// A feed sends this many commands at once.
@@ -176,12 +176,12 @@ impl Plan {
             }
             _ => {
                 let weather = match random.below(3) {
-                    0 => memory::Weather::Failing(LogError::Full),
-                    1 => memory::Weather::Failing(LogError::Unavailable("the simulation says so".to_owned())),
-                    _ => memory::Weather::Stalled,
+                    0 => memory::Fault::Error(LogError::Full),
+                    1 => memory::Fault::Error(LogError::Unavailable("the simulation says so".to_owned())),
+                    _ => memory::Fault::Stall,
                 };
                 let at = self.schedule(random, Step::Disk(weather));
-                self.schedule_after(at, random.millis(100, 30_000), Step::Disk(memory::Weather::Fair));
+                self.schedule_after(at, random.millis(100, 30_000), Step::Disk(memory::Fault::None));
             }
         }
     }

@@ -180,7 +180,7 @@ impl World {
             Step::Drain => self.drain(),
             Step::Start => self.start().await,
             Step::Unreadable(unreadable) => self.server.store.set_unreadable(unreadable),
-            Step::Disk(weather) => self.server.store.set_weather(weather),
+            Step::Disk(weather) => self.server.store.set_fault(weather),
             Step::Burst(topic, count) => {
                 if let Some(node) = self.server.node() {
                     self.bursts.push(tokio::spawn(burst(node, topic, count)));
@@ -230,7 +230,7 @@ impl World {
     }
 
     async fn heal(&mut self) {
-        self.server.store.set_weather(duplex_hub::log::memory::Weather::Fair);
+        self.server.store.set_fault(duplex_hub::log::memory::Fault::None);
         self.server.store.set_unreadable(false);
         self.start().await;
         for (tab, client) in self.clients.iter().enumerate() {
@@ -291,7 +291,7 @@ impl World {
         loop {
             let (open, stats) = (node.state.counters.snapshot().connections, node.state.hub.stats());
             // A topic without subscribers falls asleep.
-            if (open, stats.members, stats.topics) == (0, 0, 0) {
+            if (open, stats.subscriptions, stats.topics) == (0, 0, 0) {
                 return Ok(());
             }
             if Instant::now() > end {

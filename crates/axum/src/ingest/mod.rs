@@ -36,7 +36,7 @@ pub struct IngestEndpoint {
     /// The largest request body, in bytes.
     pub body_limit: usize,
     /// Whether to tolerate tokens that are not JSON numbers, such as `NaN`: only their own member is dropped, not the body. See
-    /// [`mend`](duplex_hub::json::mend).
+    /// [`sanitize`](duplex_hub::json::sanitize).
     pub lenient_numbers: bool,
     /// Builds the command of a request. Must not block.
     pub command: fn(&IngestRequest) -> Result<IngestCommand, IngestError>,
@@ -117,7 +117,7 @@ impl From<CommandError> for IngestError {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Topic(error) => Self::NotFound(format!("{error}.")),
-            CommandError::Unwritable(_) => Self::Unprocessable(format!("{error}.")),
+            CommandError::Encode(_) => Self::Unprocessable(format!("{error}.")),
         }
     }
 }

@@ -90,15 +90,15 @@ async fn accept(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
-    let client = client.known_as(&caller.person);
-    state.quotas.take(&client, Rate::Calls)?;
+    let client = client.with_person(&caller.person);
+    state.quotas.take(&client, Rate::ProgramRequests)?;
     let body = body?;
     let body = if endpoint.lenient_numbers {
-        json::mend(&body)
+        json::sanitize(&body)
     } else {
         Cow::Borrowed(&body[..])
     };
-    let body = json::read(&body)
+    let body = json::parse(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not JSON: {error}")))?;
     let IngestCommand { command, key, time } = (endpoint.command)(&IngestRequest { params, body }).map_err(problem)?;
     let (topic, command) = command.into_parts();

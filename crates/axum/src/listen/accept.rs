@@ -191,7 +191,7 @@ async fn answer_health(stream: TcpStream, permit: ConnectionPermit, health: Rout
 }
 
 async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    static FAILURES: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+    static FAILURES: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     loop {
         match listener.accept().await {

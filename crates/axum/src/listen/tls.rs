@@ -186,7 +186,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        static FAILURES: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+        static FAILURES: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
         let handshake = suspend_aware::timeout(limits::TLS_HANDSHAKE, TlsAcceptor::from(self.config).accept(stream));
         let failure = tokio::select! {

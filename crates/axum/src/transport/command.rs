@@ -62,7 +62,7 @@ async fn handle_frame(
     let person = caller.person.clone();
     state.counters.count_messages(1, 1);
     state.streams.on_post(&person.id, &session);
-    let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
+    let hub = state.hub_for(&caller.hub(&state.hub), client.with_person(&person));
     match frame {
         ClientFrame::Command { topic, id, command } => {
             let span = tracing::info_span!("command", session = identity::redacted(&session), %topic);
@@ -74,7 +74,7 @@ async fn handle_frame(
         }
         ClientFrame::Activity { topic, activity } => set_activity(&hub, person, session, &topic, activity).await,
         // Only checks the name: the client stores it in a cookie, which its next requests send.
-        ClientFrame::Rename { name } => Ok(match hub.names().choose(&person.id, hub.is_for_operator(), &name) {
+        ClientFrame::Rename { name } => Ok(match hub.name_policy().choose(&person.id, hub.is_operator(), &name) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => {
                 let reason = error.why.to_owned();
@@ -146,8 +146,8 @@ async fn set_activity(
     }
     hub.admit(&person, topic)?;
     // A topic that is not running has no subscribers.
-    if let Some(topic) = hub.awake_one(topic) {
-        topic.activity(&session, activity);
+    if let Some(topic) = hub.awake_handle(topic) {
+        topic.set_activity(&session, activity);
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -184,7 +184,7 @@ async fn history_page(
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
     let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     let person = caller.person.clone();
-    let hub = state.hub_for(&caller.hub(&state.hub), client.known_as(&person));
+    let hub = state.hub_for(&caller.hub(&state.hub), client.with_person(&person));
     hub.admit(&person, &topic)?;
     let page = hub.history(&topic, before.unwrap_or(Seq::MAX), limit).await?;
     Ok((UNBUFFERED, Json(page)).into_response())

@@ -20,7 +20,7 @@ impl ConnectionLog {
         let quota = Quota::per_second(count(limits::LOGGED_CONNECTIONS_PER_SECOND));
         Self {
             rate: RateLimiter::direct(quota.allow_burst(count(limits::LOGGED_CONNECTIONS_BURST))),
-            unlogged: LogThrottle::new(limits::REFUSALS_LOGGED),
+            unlogged: LogThrottle::new(limits::LOG_THROTTLE_PAUSE),
         }
     }
 

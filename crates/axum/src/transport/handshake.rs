@@ -7,7 +7,7 @@ use hyper::ext::Protocol as ConnectProtocol;
 use super::super::error::Problem;
 use crate::connection::counters::TransportKind;
 use crate::limits;
-use duplex_hub::quota::Exceeded;
+use duplex_hub::quota::QuotaExceeded;
 use duplex_protocol::handshake::TRACE_PARAMETER;
 use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{SESSION_PARAMETER, SessionId};
@@ -44,7 +44,7 @@ pub(crate) enum UpgradeError {
     #[error("The server is going away.")]
     ShuttingDown,
     #[error("There are {0}.")]
-    Exceeded(Exceeded),
+    Exceeded(QuotaExceeded),
     #[error("WebSocket is blocked for this visitor at their own request.")]
     Blocked,
 }

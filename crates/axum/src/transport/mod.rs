@@ -80,7 +80,7 @@ async fn upgrade_session(State(gateway): State<Gateway>, request: Request) -> Re
     if gateway.faults.is_blocked(&caller.person.id, TransportKind::WebSocket) {
         return Err(UpgradeError::Blocked.problem(endpoint));
     }
-    let client = quota::client(&parts.extensions).known_as(&caller.person);
+    let client = quota::client(&parts.extensions).with_person(&caller.person);
     Ok(upgrade::accept_upgrade(
         &gateway,
         parts,

@@ -24,7 +24,7 @@ use crate::quota::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::ReadLimit;
 use duplex_hub::quota::Resource;
-use duplex_hub::session::{AnswerKind, Answered, Reader};
+use duplex_hub::session::{Reader, SubscribeReply, VerdictKind};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{Closing, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
@@ -48,7 +48,7 @@ pub(super) async fn poll(
         Err(problem) => return problem.into_response(),
     };
     let person = caller.person.clone();
-    let client = client.known_as(&person);
+    let client = client.with_person(&person);
     let quota = match state.quotas.hold(&client, Resource::Connections) {
         Ok(quota) => quota,
         Err(exceeded) => return Problem::from(exceeded).into_response(),
@@ -61,7 +61,7 @@ pub(super) async fn poll(
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Each poll starts with another topic, so that a busy one does not starve the others.
-    reader.begin_with(usize::try_from(state.counters.snapshot().opened(TransportKind::Poll)).unwrap_or_default());
+    reader.start_at(usize::try_from(state.counters.snapshot().opened(TransportKind::Poll)).unwrap_or_default());
     let mut response = PollResponse {
         state,
         caller,
@@ -97,10 +97,10 @@ impl PollResponse {
         let lease = Instant::now() + limits::POLL_LEASE;
         if immediate {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
-            self.frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
+            self.frames.extend(self.reader.encode(&ServerFrame::Welcome(welcome)));
         }
         self.subscribe(topics, immediate, lease).await;
-        self.reader.overlook_presence();
+        self.reader.skip_presence();
         self.gather().await;
         let (shutdown, caller) = (self.state.shutdown.clone(), self.caller.clone());
         let mut end = gate.ended().now_or_never();
@@ -126,7 +126,7 @@ impl PollResponse {
         }
         // The session misses joins and leaves between two polls, so each response contains the presence.
         let room = limits::POLL_BYTES.saturating_sub(self.bytes());
-        self.reader.presences(room, &mut self.frames);
+        self.reader.gather_presence(room, &mut self.frames);
         end
     }
 
@@ -138,10 +138,10 @@ impl PollResponse {
             if self.bytes() >= limits::POLL_BYTES {
                 return;
             }
-            let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
+            let SubscribeReply { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
             self.reader.lease(&topic, lease);
             // A resumed subscription without missed events does not answer a waiting poll.
-            if immediate || kind != AnswerKind::Resumed {
+            if immediate || kind != VerdictKind::Resumed {
                 self.frames.extend(frame);
             }
         }
@@ -170,7 +170,7 @@ impl PollResponse {
 
     fn close(&mut self, reason: Closing, retry_after_ms: u32) {
         let closing = ServerFrame::Closing { reason, retry_after_ms };
-        self.frames.extend(self.reader.encoded(&closing));
+        self.frames.extend(self.reader.encode(&closing));
     }
 }
 

@@ -19,8 +19,8 @@ use crate::transport::handler::{CloseFrame, ConnectionHandler, Message, Text};
 use duplex_hub::NameRefused;
 use duplex_hub::session::Bucket;
 use duplex_hub::session::authorize_write;
-use duplex_hub::session::{Act, ProtocolError, Session};
-use duplex_hub::session::{AnswerKind, Answered, Reader};
+use duplex_hub::session::{ProtocolError, Session, SessionAction};
+use duplex_hub::session::{Reader, SubscribeReply, VerdictKind};
 use duplex_hub::{Hub, ReadLimit};
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -59,7 +59,7 @@ impl SessionHandler {
         Self {
             state: state.clone(),
             protocol,
-            names: hub.names().changes(),
+            names: hub.name_policy().changes(),
             reader: Reader::new(hub.clone(), frame_protocol, id.clone(), person),
             hub,
             id,
@@ -111,9 +111,9 @@ impl SessionHandler {
             .map_err(|error| ProtocolError::Unreadable(error.to_string()))
     }
 
-    async fn perform(&mut self, act: Act) {
+    async fn perform(&mut self, act: SessionAction) {
         match act {
-            Act::Welcome { name } => {
+            SessionAction::Welcome { name } => {
                 // A refused name is ignored: the welcome contains the name that the visitor has.
                 if let Some(Ok(name)) = name.map(|name| self.choose_name(&name)) {
                     self.reader.rename(&name);
@@ -121,21 +121,21 @@ impl SessionHandler {
                 let welcome = welcome(&self.state, self.id.clone(), self.reader.person().clone());
                 self.replies.push(ServerFrame::Welcome(welcome));
             }
-            Act::Subscribe { topic, cursor } => self.subscribe(topic, cursor),
-            Act::Unsubscribe { topic } => {
+            SessionAction::Subscribe { topic, cursor } => self.subscribe(topic, cursor),
+            SessionAction::Unsubscribe { topic } => {
                 self.pending_subscribes.retain(|(known, _)| *known != topic);
                 self.reader.unsubscribe(&topic);
             }
-            Act::Command { topic, id, command } => self.start_command(topic, id, command).await,
-            Act::Activity { topic, activity } => self.reader.activity(&topic, activity),
-            Act::Rename { name } => match self.choose_name(&name) {
+            SessionAction::Command { topic, id, command } => self.start_command(topic, id, command).await,
+            SessionAction::Activity { topic, activity } => self.reader.set_activity(&topic, activity),
+            SessionAction::Rename { name } => match self.choose_name(&name) {
                 Ok(name) => self.reader.rename(&name),
                 Err(error) => {
                     let reason = error.why.to_owned();
                     self.replies.push(ServerFrame::NameRefused { reason });
                 }
             },
-            Act::Say(frame) => self.replies.push(frame),
+            SessionAction::Send(frame) => self.replies.push(frame),
         }
     }
 
@@ -160,9 +160,9 @@ impl SessionHandler {
             let Some((topic, cursor)) = self.pending_subscribes.pop_front() else {
                 break;
             };
-            let Answered { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
-            if kind == AnswerKind::Denied {
-                self.session.denied(&topic);
+            let SubscribeReply { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
+            if kind == VerdictKind::Denied {
+                self.session.release(&topic);
             }
             let size = frame.as_ref().map_or(0, Bytes::len);
             self.verdict_bytes
@@ -174,14 +174,14 @@ impl SessionHandler {
     }
 
     fn choose_name(&self, name: &str) -> Result<String, NameRefused> {
-        let names = self.hub.names();
-        names.choose(&self.reader.person().id, self.hub.is_for_operator(), name)
+        let names = self.hub.name_policy();
+        names.choose(&self.reader.person().id, self.hub.is_operator(), name)
     }
 
     /// Sends a new welcome if an operator changed this visitor's name.
     fn refresh_name(&mut self) {
         let person = self.reader.person().clone();
-        let named = self.hub.names().named(person.clone(), self.hub.is_for_operator());
+        let named = self.hub.name_policy().resolve(person.clone(), self.hub.is_operator());
         if self.session.is_greeted() && named != person {
             self.reader.rename(&named.name);
             let welcome = welcome(&self.state, self.id.clone(), named);
@@ -246,7 +246,7 @@ impl SessionHandler {
     }
 
     fn message(&self, frame: &ServerFrame) -> Option<Message> {
-        let bytes = self.reader.encoded(frame)?;
+        let bytes = self.reader.encode(frame)?;
         message(self.encoding(), bytes)
     }
 }

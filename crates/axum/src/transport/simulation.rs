@@ -41,7 +41,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, simulations: &
 fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Gateway> {
     let endpoint = UpgradeEndpoint {
         path: simulation.path(),
-        purpose: simulation.purpose(),
+        purpose: simulation.description(),
         kind: TransportKind::Simulation,
     };
     let participants = Arc::new(HttpParticipants::default());
@@ -76,7 +76,9 @@ fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Ga
                 };
                 super::upgrade::accept_upgrade(&state, parts, endpoint, client.clone(), caller.clone(), |_, _| {
                     let hub = caller.hub(&state.hub);
-                    let quota = state.quotas.hold(&client.known_as(&caller.person), Resource::Seats);
+                    let quota = state
+                        .quotas
+                        .hold(&client.with_person(&caller.person), Resource::Participants);
                     let joined = quota.map_err(|_| JoinError::Full);
                     let joined = joined
                         .and_then(|quota| Ok((Arc::clone(&socket_simulation).join(&caller.person, &hub)?, quota)));
@@ -211,8 +213,8 @@ impl HttpParticipants {
             .as_visitor();
         let caller = state.identify(request).await?;
         let person = caller.person.clone();
-        let client = client.known_as(&person);
-        state.quotas.take(&client, Rate::Turns)?;
+        let client = client.with_person(&person);
+        state.quotas.take(&client, Rate::SimulationMessages)?;
         let key = (person.id.clone(), seat);
         let hub = caller.hub(&state.hub);
         let join = || Arc::clone(simulation).join(&person, &hub);
@@ -247,7 +249,7 @@ impl HttpParticipants {
         if participants.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_SEATS_PER_PERSON {
             return Err(Problem::unavailable("You have the maximum number of seats here."));
         }
-        let seat_quota = state.quotas.hold(client, Resource::Seats)?;
+        let seat_quota = state.quotas.hold(client, Resource::Participants)?;
         let connection_quota = state.quotas.hold(client, Resource::Connections)?;
         let connection = state
             .count_connection()?
@@ -345,7 +347,7 @@ fn record(simulation: &dyn Simulation) -> Response {
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    match simulation.record() {
+    match simulation.recording() {
         Some(bytes) => {
             let length = [(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()))];
             (head, length, shared_body(bytes)).into_response()

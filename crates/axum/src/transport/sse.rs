@@ -30,7 +30,7 @@ use crate::{
 };
 use duplex_hub::{
     ReadLimit,
-    session::{Reader, encoded},
+    session::{Reader, encode_frame},
 };
 use duplex_protocol::{
     cursor::Cursor,
@@ -64,7 +64,7 @@ pub(super) async fn events(
         let detail = "Server-sent events are blocked for this visitor at their own request.";
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
-    let client = client.known_as(&person);
+    let client = client.with_person(&person);
     let guard = match state.open_connection(&client) {
         Ok(guard) => guard.with_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
@@ -174,7 +174,7 @@ impl EventStream {
     async fn next_batch(&mut self, requests: &mut mpsc::Receiver<()>) -> Result<Vec<Bytes>, Batch> {
         let mut frames = Vec::new();
         if let Some(welcome) = self.welcome.take() {
-            frames.extend(self.reader.encoded(&ServerFrame::Welcome(welcome)));
+            frames.extend(self.reader.encode(&ServerFrame::Welcome(welcome)));
         }
         self.write_verdicts(&mut frames).await;
         while frames.is_empty() {
@@ -260,7 +260,7 @@ impl StreamEnd {
 
     fn closing_with_delay(&self, reason: Closing, retry_after_ms: u32) -> Vec<Bytes> {
         let closing = ServerFrame::Closing { reason, retry_after_ms };
-        Vec::from_iter(encoded(self.protocol, &closing))
+        Vec::from_iter(encode_frame(self.protocol, &closing))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The hub: all topics of this node, awake or asleep.
 //!
-//! A topic is on the list from the moment it is opened. It starts in a task of its own, so the caller that opened it may be dropped; it
-//! leaves the list when it has nothing left to do, and only while there is no handle to it.
+//! A topic is in the map from the moment it is opened. It starts in its own task, so the caller that opened it may be dropped. It
+//! leaves the map when it has no work left, and only while there is no handle to it.
 
 mod asleep;
 mod closed;
@@ -20,102 +20,103 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::decider::{Access, Principal};
-use super::rights::{Needed, Rights};
+use super::rights::{RequiredRole, Rights};
 use crate::limits;
 use crate::lock;
 use crate::log::Log;
-use crate::log::memory::Memory as InMemory;
+use crate::log::memory::Memory as MemoryLog;
 use crate::names::NamePolicy;
-use crate::quota::Bill;
+use crate::quota::ClientQuota;
 use crate::quota::{Client, QuotaGuard, Quotas};
 use crate::topic::dyn_topic::DynTopic;
 use crate::topic::frames;
-use crate::topic::handle::{Ask, Board, TopicHandle};
+use crate::topic::handle::{TopicHandle, TopicRequest, TopicShared};
 use crate::topic::outbox::Outbox;
-use crate::topic::projection::{Memory, load};
-use crate::topic::ring::{Bounds, Ring};
-use crate::topic::stats::Tally;
-use crate::topic::subscribers::Crowd;
+use crate::topic::projection::{Projection, load};
+use crate::topic::ring::{Ring, RingLimits};
+use crate::topic::stats::KindCounters;
+use crate::topic::subscribers::Subscribers;
 use crate::topic::task::Task;
-use crate::topic::unwritten::Waiting;
+use crate::topic::unwritten::WaitingReaders;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::Denied;
 use duplex_protocol::topic::TopicName;
 
-/// All topics of this node. Cheap to clone; each clone has the [`Rights`] of one request and the quotas of one client, or works for the
-/// server itself, and so do the topic handles that it opens.
+/// All topics of this node. Cheap to clone. Each clone has the [`Rights`] of one request and the quotas of one client, or works
+/// for the server itself, and so do the topic handles that it opens.
 ///
-/// A topic is started when it is opened, loads its state from the log, and falls asleep a minute after its last handle was dropped.
+/// A topic is started when it is opened, loads its state from the log, and falls asleep a minute after its last handle was
+/// dropped.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>, Rights, Option<Arc<Bill>>);
+pub struct Hub(Arc<Inner>, Rights, Option<Arc<ClientQuota>>);
 
-/// Why a person or a program may not write to a topic.
+/// The reason why a person or a program may not write to a topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteDenied {
-    /// The topic is closed to the person.
+    /// The person has no access to the topic.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// The program's token does not have the role that writes there.
+    /// The program's token lacks the role that may write there.
     #[error("this needs a token with the role {0}")]
     Role(&'static str),
 }
 
 struct Inner {
     log: Arc<dyn Log>,
-    /// Of the kinds that are not kept beyond the process.
-    fleeting: Arc<dyn Log>,
+    /// Stores the ephemeral kinds, in memory.
+    ephemeral: Arc<dyn Log>,
     kinds: HashMap<&'static str, Arc<dyn DynTopic>>,
     topics: Mutex<HashMap<TopicName, Slot>>,
-    /// Topics that may be awake at once.
-    room: usize,
-    /// For topics that nobody has written yet.
-    waiting: Arc<Waiting>,
-    /// Of each kind.
-    tallies: BTreeMap<&'static str, Arc<Tally>>,
-    /// What belongs to no kind: the forwards.
-    tally: Tally,
+    /// The maximum number of awake topics.
+    max_topics: usize,
+    /// Readers of topics that have no events yet.
+    unwritten: Arc<WaitingReaders>,
+    /// Counters by kind.
+    kind_counters: BTreeMap<&'static str, Arc<KindCounters>>,
+    /// Counters that belong to no kind: those of forwards.
+    counters: KindCounters,
     closing: AtomicBool,
     names: OnceLock<Arc<dyn NamePolicy>>,
-    /// Closed for good: nobody enters them. Whether their events are erased, too.
+    /// The topics that are closed for good, and whether their events are erased.
     closed: RwLock<HashMap<TopicName, bool>>,
     outbox: Outbox,
 }
 
 enum Slot {
-    /// Says how the start went.
+    /// Sends the result of the start.
     Starting(watch::Receiver<Option<Denied>>),
-    Awake(Arc<Board>),
+    Awake(Arc<TopicShared>),
 }
 
-/// A topic on the list, or that there is no room on it.
-enum Entry {
+/// The result of looking up a topic: awake, starting, or no slot is free.
+enum Lookup {
     Awake(TopicHandle),
     Starting(watch::Receiver<Option<Denied>>),
-    /// These are awake and nobody reads them.
-    Full(Vec<Arc<Board>>),
+    /// These topics are awake and idle.
+    Full(Vec<Arc<TopicShared>>),
 }
 
 impl Hub {
-    /// A hub with these kinds of topics, whose events `log` stores. Of two kinds of one name the last counts. Must be called within a
-    /// tokio runtime before its topics are opened.
+    /// A hub with these kinds of topics, whose events `log` stores. Of two kinds with one name the last counts. Topics must be
+    /// opened within a tokio runtime.
     pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
-        Self::with_room(log, kinds, limits::ACTIVE_TOPICS)
+        Self::with_max_topics(log, kinds, limits::ACTIVE_TOPICS)
     }
 
-    /// As [`Self::new`], with at most `room` topics awake at once instead of 10,000.
-    pub fn with_room(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>, room: usize) -> Self {
+    /// As [`Self::new`], with at most `max_topics` topics awake at once instead of 10,000.
+    pub fn with_max_topics(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>, max_topics: usize) -> Self {
         let kinds = kinds.into_iter().map(Arc::<dyn DynTopic>::from);
         let kinds: HashMap<_, _> = kinds.map(|kind| (kind.name(), kind)).collect();
         let inner = Inner {
             log,
-            fleeting: Arc::new(InMemory::new(Epoch::new(uuid::Uuid::now_v7().as_u64_pair().1))),
-            tallies: kinds.keys().map(|name| (*name, Arc::default())).collect(),
+            ephemeral: Arc::new(MemoryLog::new(Epoch::new(uuid::Uuid::now_v7().as_u64_pair().1))),
+            kind_counters: kinds.keys().map(|name| (*name, Arc::default())).collect(),
             kinds,
             topics: Mutex::default(),
-            room,
-            waiting: Arc::default(),
-            tally: Tally::default(),
+            max_topics,
+            unwritten: Arc::default(),
+            counters: KindCounters::default(),
             closing: AtomicBool::new(false),
             names: OnceLock::new(),
             closed: RwLock::default(),
@@ -130,25 +131,24 @@ impl Hub {
         Self(Arc::clone(&self.0), rights, self.2.clone())
     }
 
-    /// The same hub for a client, which is held to its quotas.
+    /// The same hub for a client, within its quotas.
     #[must_use]
     pub fn for_client(&self, quotas: &Arc<Quotas>, client: Client) -> Self {
-        let bill = Bill::new(Arc::clone(quotas), client);
-        Self(Arc::clone(&self.0), self.1.clone(), Some(Arc::new(bill)))
+        let client_quota = ClientQuota::new(Arc::clone(quotas), client);
+        Self(Arc::clone(&self.0), self.1.clone(), Some(Arc::new(client_quota)))
     }
 
-    /// None: the server itself.
-    pub(crate) fn bill(&self) -> Option<&Bill> {
+    /// None for the server itself.
+    pub(crate) fn client_quota(&self) -> Option<&ClientQuota> {
         self.2.as_deref()
     }
 
-    /// The same hub for the server's own work, without the rights of any request: a topic outlives the one that woke it.
+    /// The same hub for the server's own work, without the rights of any request: a topic outlives the request that started it.
     pub(crate) fn own(&self) -> Self {
         Self(Arc::clone(&self.0), Rights::default(), None)
     }
 
-    /// Whether a person may read a topic, and write to it, with the rights of this hub. Asks [`Decider::admit`]; does not start the
-    /// topic.
+    /// The access of a person to a topic, with the rights of this hub. Calls [`Decider::admit`]; does not start the topic.
     ///
     /// # Errors
     ///
@@ -160,8 +160,8 @@ impl Hub {
         if self.is_closed(topic) {
             return Err(Denied::Unknown);
         }
-        let closed = kind.is_for_operators() && !rights.allows(Needed::Read);
-        let private = kind.is_private() && rights.is_program() && !rights.allows(Needed::Operator);
+        let closed = kind.is_for_operators() && !rights.allows(RequiredRole::Read);
+        let private = kind.is_private() && rights.is_program() && !rights.allows(RequiredRole::Operator);
         if closed || private {
             return Err(Denied::Forbidden);
         }
@@ -173,7 +173,7 @@ impl Hub {
         Principal { person, origin }
     }
 
-    /// Whether a person may write to a topic. A program needs the role of [`Decider::program_role`].
+    /// Checks that a person may write to a topic. A program needs the role of [`Decider::program_role`].
     ///
     /// # Errors
     ///
@@ -182,11 +182,11 @@ impl Hub {
     /// [`Decider::program_role`]: crate::decider::Decider::program_role
     pub fn admit_to_write(&self, who: &Person, topic: &TopicName) -> Result<(), WriteDenied> {
         let (kind, rights) = (self.kind(topic)?, &self.1);
-        let needed = kind.program_role(topic);
-        if rights.is_program() && !rights.allows(needed) {
-            return Err(WriteDenied::Role(needed.role()));
+        let required = kind.program_role(topic);
+        if rights.is_program() && !rights.allows(required) {
+            return Err(WriteDenied::Role(required.role()));
         }
-        if kind.is_for_operators() && !rights.allows(Needed::Operator) {
+        if kind.is_for_operators() && !rights.allows(RequiredRole::Operator) {
             return Err(Denied::Forbidden.into());
         }
         if self.is_closed(topic) {
@@ -199,8 +199,8 @@ impl Hub {
     }
 
     /// Whether this hub has the rights of an operator.
-    pub fn is_for_operator(&self) -> bool {
-        self.1.allows(Needed::Operator)
+    pub fn is_operator(&self) -> bool {
+        self.1.allows(RequiredRole::Operator)
     }
 
     /// Opens a topic, and starts it if it is asleep. Does not check access: see [`Self::admit`].
@@ -228,16 +228,16 @@ impl Hub {
         let mut attempts = 0;
         loop {
             let mut starting = match self.look_up(topic, &kind)? {
-                Entry::Awake(handle) => return Ok(handle),
-                Entry::Starting(starting) => starting,
-                Entry::Full(idle) if !idle.is_empty() && attempts < limits::ROOM_ATTEMPTS => {
+                Lookup::Awake(handle) => return Ok(handle),
+                Lookup::Starting(starting) => starting,
+                Lookup::Full(idle) if !idle.is_empty() && attempts < limits::EVICTION_ATTEMPTS => {
                     attempts += 1;
-                    make_room(&idle).await;
+                    evict_idle(&idle).await;
                     continue;
                 }
-                Entry::Full(_) => return Err(Denied::Full),
+                Lookup::Full(_) => return Err(Denied::Full),
             };
-            // The sender goes when the start is over; only a start that failed says something before.
+            // The sender is dropped when the start has ended; it sends a value earlier only if the start failed.
             while starting.changed().await.is_ok() {}
             if let Some(denied) = *starting.borrow() {
                 return Err(denied);
@@ -245,42 +245,42 @@ impl Hub {
         }
     }
 
-    /// Clients leave some places to the server's own work.
-    fn room(&self) -> usize {
-        let kept = match self.2 {
-            Some(_) => limits::RESERVED_TOPICS.min(self.0.room / 4),
+    /// The maximum number of topics for this hub. Clients leave a reserve to the server's own work.
+    fn max_topics(&self) -> usize {
+        let reserved = match self.2 {
+            Some(_) => limits::RESERVED_TOPICS.min(self.0.max_topics / 4),
             None => 0,
         };
-        self.0.room - kept
+        self.0.max_topics - reserved
     }
 
-    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn DynTopic>) -> Result<Entry, Denied> {
+    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn DynTopic>) -> Result<Lookup, Denied> {
         let mut topics = self.topics();
         match topics.get(topic) {
-            Some(Slot::Awake(board)) => Ok(Entry::Awake(TopicHandle::new(board, &self.1))),
-            Some(Slot::Starting(starting)) => Ok(Entry::Starting(starting.clone())),
-            None if topics.len() >= self.room() => {
+            Some(Slot::Awake(shared)) => Ok(Lookup::Awake(TopicHandle::new(shared, &self.1))),
+            Some(Slot::Starting(starting)) => Ok(Lookup::Starting(starting.clone())),
+            None if topics.len() >= self.max_topics() => {
                 let idle = topics.values().filter_map(|slot| match slot {
-                    Slot::Awake(board) if board.is_idle() => Some(Arc::clone(board)),
+                    Slot::Awake(shared) if shared.is_idle() => Some(Arc::clone(shared)),
                     _ => None,
                 });
-                Ok(Entry::Full(idle.take(limits::ROOM_AT_ONCE).collect()))
+                Ok(Lookup::Full(idle.take(limits::EVICTION_CANDIDATES).collect()))
             }
             None => {
-                let held = self.2.as_ref().map(|bill| bill.topic()).transpose();
+                let held = self.2.as_ref().map(|client_quota| client_quota.topic()).transpose();
                 let held = held.map_err(|_| Denied::Full)?;
-                // Whoever waits for a start that was dropped is told so.
+                // Waiters get this value if the start is dropped.
                 let (started, starting) = watch::channel(Some(Denied::Unavailable));
                 topics.insert(topic.clone(), Slot::Starting(starting.clone()));
                 let span = tracing::info_span!("topic", %topic);
                 let task = self.own().start(topic.clone(), Arc::clone(kind), started, held);
                 tokio::spawn(task.instrument(span));
-                Ok(Entry::Starting(starting))
+                Ok(Lookup::Starting(starting))
             }
         }
     }
 
-    /// From the log to the topic's end.
+    /// Runs a topic from loading its log to its end.
     async fn start(
         self,
         topic: TopicName,
@@ -288,57 +288,57 @@ impl Hub {
         started: watch::Sender<Option<Denied>>,
         held: Option<QuotaGuard>,
     ) {
-        let mut place = Place {
+        let mut slot = SlotGuard {
             hub: self.clone(),
             topic,
-            board: None,
+            shared: None,
             _held: held,
         };
         let log = Arc::clone(self.log_of(kind.as_ref()));
-        let loaded = load(log.as_ref(), &kind, &place.topic, 0).await;
-        let (memory, tail, head) = match loaded {
+        let loaded = load(log.as_ref(), &kind, &slot.topic, 0).await;
+        let (projection, tail, head) = match loaded {
             Ok(loaded) => loaded,
-            Err(error) => return error.tell(&place.topic),
+            Err(error) => return error.log(&slot.topic),
         };
-        let mut ring = Ring::new((tail.after, tail.check), kind.delivery(), Bounds::default());
+        let mut ring = Ring::new((tail.after, tail.check), kind.delivery(), RingLimits::default());
         frames::fill(&mut ring, tail, kind.delivery());
-        let (asks, asked) = mpsc::channel(limits::TOPIC_QUEUE);
-        let crowd = Crowd::new(kind.has_presence());
-        let board = Arc::new(Board {
-            name: place.topic.clone(),
-            tally: self.0.tallies.get(kind.name()).cloned().unwrap_or_default(),
+        let (requests, receiver) = mpsc::channel(limits::TOPIC_QUEUE);
+        let subscribers = Subscribers::new(kind.has_presence());
+        let shared = Arc::new(TopicShared {
+            name: slot.topic.clone(),
+            counters: self.0.kind_counters.get(kind.name()).cloned().unwrap_or_default(),
             kind,
             log,
             epoch: head.epoch,
-            asks,
-            woke: ring.head(),
+            requests,
+            start_seq: ring.head(),
             head: AtomicU64::new(ring.head()),
             ring: RwLock::new(ring),
-            kept: AtomicU64::new(head.first),
-            crowd,
+            oldest: AtomicU64::new(head.first),
+            subscribers,
             handles: AtomicUsize::new(0),
         });
         self.topics()
-            .insert(board.name.clone(), Slot::Awake(Arc::clone(&board)));
-        place.board = Some(Arc::clone(&board));
+            .insert(shared.name.clone(), Slot::Awake(Arc::clone(&shared)));
+        slot.shared = Some(Arc::clone(&shared));
         started.send_replace(None);
         drop(started);
-        self.0.waiting.started(&board.name);
-        live(place, board, asked, memory).await;
+        self.0.unwritten.started(&shared.name);
+        run_topic(slot, shared, receiver, projection).await;
     }
 
-    /// Takes a topic off the list if `may_go` says so while nobody can open it.
-    pub(crate) fn remove_if(&self, board: &Arc<Board>, may_go: impl FnOnce() -> bool) -> bool {
+    /// Removes a topic from the map if `is_removable` returns true. The map is locked meanwhile, so the topic cannot be opened.
+    pub(crate) fn remove_if(&self, shared: &Arc<TopicShared>, is_removable: impl FnOnce() -> bool) -> bool {
         let mut topics = self.topics();
-        let goes = may_go();
-        if goes && matches!(topics.get(&board.name), Some(Slot::Awake(awake)) if Arc::ptr_eq(awake, board)) {
-            topics.remove(&board.name);
+        let removes = is_removable();
+        if removes && matches!(topics.get(&shared.name), Some(Slot::Awake(awake)) if Arc::ptr_eq(awake, shared)) {
+            topics.remove(&shared.name);
         }
-        goes
+        removes
     }
 
-    pub(crate) fn tally(&self) -> &Tally {
-        &self.0.tally
+    pub(crate) fn counters(&self) -> &KindCounters {
+        &self.0.counters
     }
 
     fn kind(&self, topic: &TopicName) -> Result<Arc<dyn DynTopic>, Denied> {
@@ -350,52 +350,58 @@ impl Hub {
     }
 }
 
-/// Asks topics that nobody reads for their places, and waits for the first that gives one.
-async fn make_room(idle: &[Arc<Board>]) {
-    for board in idle {
-        // A queue that is full is not idle any more.
-        let _ = board.asks.try_send(Ask::Rest);
+/// Requests idle topics to sleep, and waits for the first that ends.
+async fn evict_idle(idle: &[Arc<TopicShared>]) {
+    for shared in idle {
+        // A topic with a full queue is no longer idle.
+        let _ = shared.requests.try_send(TopicRequest::Sleep);
     }
-    let gone = select_all(idle.iter().map(|board| Box::pin(board.asks.closed())));
-    let _ = timeout(limits::ROOM_WAIT, gone).await;
+    let gone = select_all(idle.iter().map(|shared| Box::pin(shared.requests.closed())));
+    let _ = timeout(limits::EVICTION_WAIT, gone).await;
 }
 
-/// However a topic ends, it first leaves the list, then its queue closes, then its readers are woken to see that.
-async fn live(place: Place, board: Arc<Board>, asked: mpsc::Receiver<Ask>, memory: Memory) {
-    let _readers = Readers(Arc::clone(&board));
-    let mut task = Task::new(place.hub.clone(), board, asked, memory);
-    let _place = place;
+/// Runs a topic's task. At its end, for any reason, the topic first leaves the map, then its queue closes, then its readers
+/// are woken.
+async fn run_topic(
+    slot: SlotGuard,
+    shared: Arc<TopicShared>,
+    receiver: mpsc::Receiver<TopicRequest>,
+    projection: Projection,
+) {
+    let _wake = WakeOnDrop(Arc::clone(&shared));
+    let mut task = Task::new(slot.hub.clone(), shared, receiver, projection);
+    let _slot = slot;
     task.run().await;
 }
 
-/// A topic's place on the list.
-struct Place {
+/// A topic's entry in the map, removed when this is dropped.
+struct SlotGuard {
     hub: Hub,
     topic: TopicName,
-    /// None while it starts.
-    board: Option<Arc<Board>>,
-    /// Of the client for whom it was started.
+    /// None while the topic starts.
+    shared: Option<Arc<TopicShared>>,
+    /// The quota of the client that started it.
     _held: Option<QuotaGuard>,
 }
 
-impl Drop for Place {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
         let mut topics = self.hub.topics();
-        let mine = match (topics.get(&self.topic), &self.board) {
-            (Some(Slot::Awake(awake)), Some(board)) => Arc::ptr_eq(awake, board),
+        let owned = match (topics.get(&self.topic), &self.shared) {
+            (Some(Slot::Awake(awake)), Some(shared)) => Arc::ptr_eq(awake, shared),
             (Some(Slot::Starting(_)), None) => true,
             _ => false,
         };
-        if mine {
+        if owned {
             topics.remove(&self.topic);
         }
     }
 }
 
-struct Readers(Arc<Board>);
+struct WakeOnDrop(Arc<TopicShared>);
 
-impl Drop for Readers {
+impl Drop for WakeOnDrop {
     fn drop(&mut self) {
-        self.0.crowd.wake_all();
+        self.0.subscribers.wake_all();
     }
 }

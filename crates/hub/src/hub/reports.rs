@@ -9,7 +9,7 @@ use crate::log::{Log, Record};
 use crate::topic::dyn_topic::StateError;
 use crate::topic::page::{first_that_fit, newest_that_fit};
 use crate::topic::stats::{HubStats, TopicStats};
-use crate::topic::unwritten::Found;
+use crate::topic::unwritten::OpenedTopic;
 use crate::topic::wake::Wake;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -17,13 +17,13 @@ use duplex_protocol::session::{Denied, Page};
 use duplex_protocol::topic::TopicName;
 
 fn unreadable(topic: &TopicName, error: &StateError) -> Denied {
-    tracing::error!(%topic, "an event of the log: {error}");
+    tracing::error!(%topic, "an event of the log cannot be decoded: {error}");
     Denied::Unavailable
 }
 
 impl Hub {
-    /// A page of a topic's history: the newest `limit` events before `before`, at most 200, as JSON from the log. Does not start the
-    /// topic or check access.
+    /// A page of a topic's history: the newest `limit` events before `before`, at most 200, as JSON from the log. Does not start
+    /// the topic or check access.
     ///
     /// # Errors
     ///
@@ -38,13 +38,13 @@ impl Hub {
             .history(topic, before, limit)
             .await
             .map_err(|error| {
-                tracing::warn!(%topic, "no history: {error}");
+                tracing::warn!(%topic, "the history cannot be read: {error}");
                 Denied::Unavailable
             })?;
         let (records, left_out) = newest_that_fit(history.records, limits::PAGE_BYTES);
         let events = records
             .into_iter()
-            .map(|record| Ok((record.seq, Blob(kind.current(record.event)?))));
+            .map(|record| Ok((record.seq, Blob(kind.event_json(record.event)?))));
         Ok(Page {
             epoch: history.head.epoch,
             events: events
@@ -55,7 +55,7 @@ impl Hub {
         })
     }
 
-    /// Up to `limit` events after `after`, at most 500, as the log has them, and the cursor of the topic's newest event.
+    /// Up to `limit` events after `after`, at most 500, as stored in the log, and the cursor of the topic's newest event.
     ///
     /// # Errors
     ///
@@ -63,21 +63,21 @@ impl Hub {
     pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
         let kind = self.kind(topic)?;
         let head = match self.open_to_read(topic, &Wake::new()).await? {
-            Found::Awake(handle) => handle.head(),
-            Found::Unwritten(unwritten) => return Ok((Vec::new(), unwritten.head())),
+            OpenedTopic::Awake(handle) => handle.head(),
+            OpenedTopic::Unwritten(unwritten) => return Ok((Vec::new(), unwritten.head())),
         };
         let read = self
             .log_of(kind.as_ref())
             .read(topic, after, limit.clamp(1, limits::LOG_PAGE));
         let mut records = read.await.map_err(|error| {
-            tracing::warn!(%topic, "no events: {error}");
+            tracing::warn!(%topic, "the events cannot be read: {error}");
             Denied::Unavailable
         })?;
-        // What is not yet shown to anyone is not shown here either.
+        // Events that are not published yet are left out.
         records.retain(|record| record.seq <= head.seq);
         for record in &mut records {
             let kept = std::mem::take(&mut record.event);
-            record.event = kind.current(kept).map_err(|error| unreadable(topic, &error))?;
+            record.event = kind.event_json(kept).map_err(|error| unreadable(topic, &error))?;
         }
         Ok((first_that_fit(records, limits::PAGE_BYTES), head))
     }
@@ -89,7 +89,7 @@ impl Hub {
     /// [`Denied::Unavailable`] if the log cannot be read.
     pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
         self.0.log.topics(kind).await.map_err(|error| {
-            tracing::warn!(kind, "no list of topics: {error}");
+            tracing::warn!(kind, "the topics cannot be listed: {error}");
             Denied::Unavailable
         })
     }
@@ -97,9 +97,9 @@ impl Hub {
     /// The counts of all kinds together.
     pub fn stats(&self) -> HubStats {
         let mut stats = HubStats::default();
-        stats.add(self.topics().len() as u64, &self.0.tally);
-        for tally in self.0.tallies.values() {
-            stats.add(0, tally);
+        stats.add(self.topics().len() as u64, &self.0.counters);
+        for counters in self.0.kind_counters.values() {
+            stats.add(0, counters);
         }
         stats
     }
@@ -111,9 +111,9 @@ impl Hub {
         for topic in topics.keys() {
             *awake.entry(topic.kind()).or_default() += 1;
         }
-        let kinds = self.0.tallies.iter().map(|(name, tally)| {
+        let kinds = self.0.kind_counters.iter().map(|(name, counters)| {
             let mut stats = HubStats::default();
-            stats.add(awake.get(name).copied().unwrap_or(0), tally);
+            stats.add(awake.get(name).copied().unwrap_or(0), counters);
             (*name, stats)
         });
         kinds.collect()
@@ -126,16 +126,16 @@ impl Hub {
     }
 
     /// The topics that are awake, in no order.
-    pub fn awake(&self) -> Vec<TopicStats> {
-        let boards: Vec<_> = self
+    pub fn awake_topics(&self) -> Vec<TopicStats> {
+        let topics: Vec<_> = self
             .topics()
             .values()
             .filter_map(|slot| match slot {
-                Slot::Awake(board) => Some(Arc::clone(board)),
+                Slot::Awake(shared) => Some(Arc::clone(shared)),
                 Slot::Starting(_) => None,
             })
             .collect();
-        boards.iter().map(|board| board.figures()).collect()
+        topics.iter().map(|shared| shared.stats()).collect()
     }
 
     /// The durable log.

@@ -1,4 +1,4 @@
-//! The log of each topic, the node's outbox, and the end of a hub.
+//! The log of each topic, the node's outbox, and the closing of a hub.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,17 +8,17 @@ use tokio::sync::watch;
 use super::{Hub, Slot};
 use crate::log::Log;
 use crate::topic::dyn_topic::DynTopic;
-use crate::topic::handle::{Ask, Board};
+use crate::topic::handle::{TopicRequest, TopicShared};
 use crate::topic::outbox::Outbox;
 use duplex_protocol::session::Denied;
 use duplex_protocol::topic::TopicName;
 
 impl Hub {
-    /// Closes the hub: no topic is opened any more, requests made before are answered, states are stored, and the log is closed.
+    /// Closes the hub: no topic is opened any more, earlier requests are answered, states are stored, and the log is closed.
     pub async fn close(&self) {
         self.0.closing.store(true, Ordering::Release);
         self.close_all().await;
-        // What follows from the last events may open topics again.
+        // Forwards that follow from the last events may open topics again.
         self.0.outbox.drain().await;
         self.stop_forwards().await;
         self.close_all().await;
@@ -30,9 +30,9 @@ impl Hub {
             match topic {
                 // A start ends by itself.
                 Err(mut starting) => while starting.changed().await.is_ok() {},
-                Ok(board) => {
-                    let _ = board.asks.send(Ask::Close).await;
-                    board.asks.closed().await;
+                Ok(shared) => {
+                    let _ = shared.requests.send(TopicRequest::Close).await;
+                    shared.requests.closed().await;
                 }
             }
         }
@@ -42,23 +42,23 @@ impl Hub {
         &self.0.outbox
     }
 
-    /// Of a kind that is not known, the durable one.
+    /// The log of the topic's kind; the durable log for an unknown kind.
     pub(crate) fn log_of_topic(&self, topic: &TopicName) -> &Arc<dyn Log> {
         let kind = self.0.kinds.get(topic.kind());
         kind.map_or(&self.0.log, |kind| self.log_of(kind.as_ref()))
     }
 
     pub(crate) fn log_of(&self, kind: &dyn DynTopic) -> &Arc<dyn Log> {
-        if kind.is_fleeting() {
-            &self.0.fleeting
+        if kind.is_ephemeral() {
+            &self.0.ephemeral
         } else {
             &self.0.log
         }
     }
 
-    fn next_to_close(&self) -> Option<Result<Arc<Board>, watch::Receiver<Option<Denied>>>> {
+    fn next_to_close(&self) -> Option<Result<Arc<TopicShared>, watch::Receiver<Option<Denied>>>> {
         self.topics().values().next().map(|slot| match slot {
-            Slot::Awake(board) => Ok(Arc::clone(board)),
+            Slot::Awake(shared) => Ok(Arc::clone(shared)),
             Slot::Starting(starting) => Err(starting.clone()),
         })
     }

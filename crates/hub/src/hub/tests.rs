@@ -1,4 +1,4 @@
-//! The hub with its topics, over a log in memory whose time and failures the test owns.
+//! Tests of the hub and its topics, over a log in memory with a controlled clock and injected faults.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use super::*;
 use crate::command::TopicCommand;
 use crate::{
     log::{
-        End, Entry, ForwardKey, History, Key, LogError, Opened, Record, Redaction, Retention, Undelivered,
-        memory::{Memory as Kept, Weather},
+        Entry, ForwardKey, History, Key, LogEnd, LogError, Opened, PendingForward, Record, Redaction, Retention,
+        memory::{Fault, Memory as MemoryLog},
     },
     topic::{
         dyn_topic::dyn_topic,
@@ -33,27 +33,27 @@ use duplex_protocol::{
 };
 
 struct Count {
-    keeps: u64,
+    retained: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Do {
+enum CountCommand {
     Add(i64),
     /// Two events.
     Split(i64, i64),
     Nothing,
     Refuse,
     Panic,
-    /// Only if the sum is as it says.
+    /// Only if the sum has the first value.
     AddIf(i64, i64),
-    /// Adds here and there.
+    /// Adds to this topic and to the named one.
     AddBoth(i64, String),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Added {
     by: i64,
-    tell: Option<String>,
+    forward_to: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ struct Sum {
 
 impl Topic for Count {
     const KIND: &'static str = "count";
-    type Command = Do;
+    type Command = CountCommand;
     type Event = Added;
     type State = Sum;
 
@@ -84,31 +84,34 @@ impl Decider for Count {
         }
     }
 
-    fn decide(&self, at: Context<'_>, state: &Sum, command: Do) -> Result<Vec<Added>, Rejection> {
+    fn decide(&self, at: Context<'_>, state: &Sum, command: CountCommand) -> Result<Vec<Added>, Rejection> {
         assert_eq!(at.next, state.seq + 1);
-        let added = |by| Added { by, tell: None };
+        let added = |by| Added { by, forward_to: None };
         match command {
-            Do::Add(by) => Ok(vec![added(by)]),
-            Do::Split(a, b) => Ok(vec![added(a), added(b)]),
-            Do::Nothing => Ok(Vec::new()),
-            Do::AddIf(sum, by) if state.sum == sum => Ok(vec![added(by)]),
-            Do::Refuse | Do::AddIf(..) => Err(Rejection::refused("no")),
-            Do::Panic => panic!("on purpose"),
-            Do::AddBoth(by, there) => Ok(vec![Added { by, tell: Some(there) }]),
+            CountCommand::Add(by) => Ok(vec![added(by)]),
+            CountCommand::Split(a, b) => Ok(vec![added(a), added(b)]),
+            CountCommand::Nothing => Ok(Vec::new()),
+            CountCommand::AddIf(sum, by) if state.sum == sum => Ok(vec![added(by)]),
+            CountCommand::Refuse | CountCommand::AddIf(..) => Err(Rejection::refused("no")),
+            CountCommand::Panic => panic!("on purpose"),
+            CountCommand::AddBoth(by, there) => Ok(vec![Added {
+                by,
+                forward_to: Some(there),
+            }]),
         }
     }
 
     fn forward(&self, _: &TopicName, _: &Sum, _: Seq, event: &Added) -> Vec<Forward> {
         let forward = |there: &String| {
             let topic = there.parse().unwrap();
-            TopicCommand::new(topic, &Do::Add(event.by)).unwrap().into()
+            TopicCommand::new(topic, &CountCommand::Add(event.by)).unwrap().into()
         };
-        event.tell.iter().map(forward).collect()
+        event.forward_to.iter().map(forward).collect()
     }
 
     fn retention(&self) -> Retention {
         Retention {
-            events: self.keeps,
+            events: self.retained,
             age: None,
         }
     }
@@ -149,24 +152,24 @@ const ALL: ReadLimit = ReadLimit {
     bytes: usize::MAX,
 };
 
-fn log() -> Arc<Kept> {
-    Arc::new(Kept::new(Epoch::new(7)))
+fn log() -> Arc<MemoryLog> {
+    Arc::new(MemoryLog::new(Epoch::new(7)))
 }
 
-fn hub(log: &Arc<Kept>) -> Hub {
-    hub_keeping(log, 100_000)
+fn hub(log: &Arc<MemoryLog>) -> Hub {
+    hub_with_retention(log, 100_000)
 }
 
-fn hub_keeping(log: &Arc<Kept>, keeps: u64) -> Hub {
-    let log: Arc<dyn Log> = Arc::<Kept>::clone(log);
-    Hub::new(log, vec![dyn_topic(Count { keeps }), dyn_topic(Gauge)])
+fn hub_with_retention(log: &Arc<MemoryLog>, retained: u64) -> Hub {
+    let log: Arc<dyn Log> = Arc::<MemoryLog>::clone(log);
+    Hub::new(log, vec![dyn_topic(Count { retained }), dyn_topic(Gauge)])
 }
 
 fn topic() -> TopicName {
     "count/one".parse().unwrap()
 }
 
-fn someone() -> Person {
+fn person() -> Person {
     Person {
         id: PersonId("a".to_owned()),
         name: "Ada".to_owned(),
@@ -181,10 +184,10 @@ const fn accepted(seq: Seq) -> Answer {
     Answer::Accepted { seq }
 }
 
-async fn say(handle: &TopicHandle, id: u128, command: &impl Serialize) -> (Answer, bool) {
+async fn send(handle: &TopicHandle, id: u128, command: &impl Serialize) -> (Answer, bool) {
     let command = Blob::encode(Encoding::Postcard, command).unwrap();
     handle
-        .command(someone(), CommandId::from_bits(id), command, Encoding::Postcard)
+        .command(person(), CommandId::from_bits(id), command, Encoding::Postcard)
         .await
 }
 
@@ -193,8 +196,8 @@ async fn sum(handle: &TopicHandle) -> (Seq, Sum) {
     (cursor.seq, state.decode(Encoding::Json).unwrap())
 }
 
-fn decode<E: serde::de::DeserializeOwned>(reading: &ReadBatch, encoding: Encoding) -> Vec<(Seq, E)> {
-    let ReadBatch::Frames { frames, .. } = reading else {
+fn decode<E: serde::de::DeserializeOwned>(batch: &ReadBatch, encoding: Encoding) -> Vec<(Seq, E)> {
+    let ReadBatch::Frames { frames, .. } = batch else {
         return Vec::new();
     };
     let decode = |frame: &bytes::Bytes| match encoding.decode(frame).unwrap() {
@@ -204,16 +207,16 @@ fn decode<E: serde::de::DeserializeOwned>(reading: &ReadBatch, encoding: Encodin
     frames.iter().map(decode).collect()
 }
 
-/// As a session does it: the ring, or else the log.
+/// Reads like a session: from the ring, else from the log.
 async fn follow(handle: &TopicHandle, mut after: Seq, encoding: Encoding) -> Vec<(Seq, Added)> {
-    let most = ReadLimit { frames: 7, bytes: 500 };
+    let limit = ReadLimit { frames: 7, bytes: 500 };
     let mut seen = Vec::new();
     loop {
-        let mut reading = handle.read(after, encoding, most);
-        if reading == ReadBatch::Behind {
-            reading = handle.read_log(after, encoding, most).await.unwrap();
+        let mut batch = handle.read(after, encoding, limit);
+        if batch == ReadBatch::Behind {
+            batch = handle.read_log(after, encoding, limit).await.unwrap();
         }
-        match &reading {
+        match &batch {
             ReadBatch::Frames { last, conflated, .. } => {
                 assert_eq!(*conflated, 0);
                 after = *last;
@@ -221,40 +224,40 @@ async fn follow(handle: &TopicHandle, mut after: Seq, encoding: Encoding) -> Vec
             ReadBatch::Nothing => return seen,
             ReadBatch::Behind => panic!("neither in the ring nor in the log"),
         }
-        seen.extend(decode::<Added>(&reading, encoding));
+        seen.extend(decode::<Added>(&batch, encoding));
     }
 }
 
-async fn until(so: impl Fn() -> bool) {
+async fn wait_until(so: impl Fn() -> bool) {
     while !so() {
         yield_now().await;
     }
 }
 
 fn entry(id: u128, by: i64) -> Entry {
-    let event = serde_json::to_vec(&Added { by, tell: None }).unwrap();
+    let event = serde_json::to_vec(&Added { by, forward_to: None }).unwrap();
     Entry {
         command: CommandId::from_bits(id),
-        by: someone().id,
+        by: person().id,
         at: super::super::clock::now(),
         events: vec![(None, event)],
-        refused: None,
+        rejection: None,
         forwards: Vec::new(),
         delivers: None,
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn commands_of_many_are_seen_by_all_in_one_order() {
+async fn all_readers_see_the_commands_of_many_senders_in_one_order() {
     let hub = hub(&log());
     let handle = hub.open(&topic()).await.unwrap();
-    let speakers = (0..8).map(|speaker: i64| {
+    let senders = (0..8).map(|sender: i64| {
         let handle = handle.clone();
         tokio::spawn(async move {
             let mut last = 0;
             for number in 0..300 {
-                let id = (speaker * 1000 + number) as u128;
-                let (answer, again) = say(&handle, id, &Do::Add(speaker)).await;
+                let id = (sender * 1000 + number) as u128;
+                let (answer, again) = send(&handle, id, &CountCommand::Add(sender)).await;
                 let Answer::Accepted { seq } = answer else {
                     panic!("{answer:?}")
                 };
@@ -263,8 +266,8 @@ async fn commands_of_many_are_seen_by_all_in_one_order() {
             }
         })
     });
-    for speaker in speakers.collect::<Vec<_>>() {
-        speaker.await.unwrap();
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.unwrap();
     }
     let json = follow(&handle, 0, Encoding::Json).await;
     assert!(json.iter().map(|(seq, _)| *seq).eq(1..=2400));
@@ -276,26 +279,26 @@ async fn commands_of_many_are_seen_by_all_in_one_order() {
 }
 
 #[tokio::test]
-async fn what_waits_together_is_kept_together() {
+async fn commands_that_wait_are_stored_in_one_append() {
     let log = log();
     let hub = hub(&log);
     let handle = hub.open(&topic()).await.unwrap();
-    log.set_weather(Weather::Stalled);
-    let mut said: Vec<_> = (0..100)
+    log.set_fault(Fault::Stall);
+    let mut sent: Vec<_> = (0..100)
         .map(|id| {
             let handle = handle.clone();
-            Box::pin(async move { say(&handle, id, &Do::Split(1, 2)).await })
+            Box::pin(async move { send(&handle, id, &CountCommand::Split(1, 2)).await })
         })
         .collect();
-    assert!(join_all(&mut said).now_or_never().is_none());
-    until(|| hub.stats().appends == 1).await;
+    assert!(join_all(&mut sent).now_or_never().is_none());
+    wait_until(|| hub.stats().appends == 1).await;
     assert_eq!(
         handle.read(0, Encoding::Json, ALL),
         ReadBatch::Nothing,
-        "not before it is kept"
+        "not before it is stored"
     );
-    log.set_weather(Weather::Fair);
-    for (number, (answer, _)) in (1..).zip(join_all(said).await) {
+    log.set_fault(Fault::None);
+    for (number, (answer, _)) in (1..).zip(join_all(sent).await) {
         assert_eq!(answer, accepted(number * 2));
     }
     assert!(hub.stats().appends <= 2);
@@ -309,10 +312,13 @@ async fn a_command_sent_again_has_one_effect_and_one_answer() {
         let hub = hub(&log);
         let handle = hub.open(&topic()).await.unwrap();
         let again = life > 0;
-        assert_eq!(say(&handle, 1, &Do::Add(5)).await, (accepted(1), again));
-        assert_eq!(say(&handle, 1, &Do::Add(5)).await, (accepted(1), true));
-        assert_eq!(say(&handle, 2, &Do::Nothing).await, (accepted(1), again));
-        let both = futures_util::join!(say(&handle, 3, &Do::Add(7)), say(&handle, 3, &Do::Add(7)));
+        assert_eq!(send(&handle, 1, &CountCommand::Add(5)).await, (accepted(1), again));
+        assert_eq!(send(&handle, 1, &CountCommand::Add(5)).await, (accepted(1), true));
+        assert_eq!(send(&handle, 2, &CountCommand::Nothing).await, (accepted(1), again));
+        let both = futures_util::join!(
+            send(&handle, 3, &CountCommand::Add(7)),
+            send(&handle, 3, &CountCommand::Add(7))
+        );
         assert_eq!(both, ((accepted(2), again), (accepted(2), true)));
         assert_eq!(sum(&handle).await, (2, Sum { sum: 12, seq: 2 }));
         if life == 0 {
@@ -322,59 +328,65 @@ async fn a_command_sent_again_has_one_effect_and_one_answer() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_given_again_even_if_it_would_no_longer_be_one() {
+async fn a_rejection_is_repeated_even_if_the_command_would_succeed_now() {
     let hub = hub(&log());
     let handle = hub.open(&topic()).await.unwrap();
     let refused = Answer::Rejected(Rejection::refused("no"));
-    assert_eq!(say(&handle, 1, &Do::AddIf(1, 1)).await, (refused.clone(), false));
-    assert_eq!(say(&handle, 2, &Do::Add(1)).await, (accepted(1), false));
-    assert_eq!(say(&handle, 1, &Do::AddIf(1, 1)).await, (refused, true));
+    assert_eq!(
+        send(&handle, 1, &CountCommand::AddIf(1, 1)).await,
+        (refused.clone(), false)
+    );
+    assert_eq!(send(&handle, 2, &CountCommand::Add(1)).await, (accepted(1), false));
+    assert_eq!(send(&handle, 1, &CountCommand::AddIf(1, 1)).await, (refused, true));
     let unreadable = Blob(b"{".to_vec());
     let (answer, _) = handle
-        .command(someone(), CommandId::from_bits(3), unreadable, Encoding::Json)
+        .command(person(), CommandId::from_bits(3), unreadable, Encoding::Json)
         .await;
     assert!(matches!(answer, Answer::Rejected(Rejection::Malformed { .. })));
 }
 
 #[tokio::test]
-async fn what_was_not_kept_is_not_shown_and_leaves_nothing() {
+async fn a_failed_append_is_not_published_and_has_no_effect() {
     let log = log();
     let hub = hub(&log);
     let handle = hub.open(&topic()).await.unwrap();
-    say(&handle, 1, &Do::Add(1)).await;
+    send(&handle, 1, &CountCommand::Add(1)).await;
     for (error, why) in [
         (LogError::Full, Rejection::StorageFull),
         (LogError::Unavailable("test".to_owned()), Rejection::Unavailable),
     ] {
-        log.set_weather(Weather::Failing(error));
+        log.set_fault(Fault::Error(error));
         let (added, refused) = futures_util::join!(
-            say(&handle, 2, &Do::Add(100)),
-            // Refused on the ground of an event that was not kept: that is no refusal.
-            say(&handle, 3, &Do::AddIf(1, 1)),
+            send(&handle, 2, &CountCommand::Add(100)),
+            // Rejected because of an event that was not stored: not a final rejection.
+            send(&handle, 3, &CountCommand::AddIf(1, 1)),
         );
         assert_eq!(added, (Answer::Rejected(why.clone()), false));
         assert_eq!(refused, (Answer::Rejected(why), false));
         assert_eq!(handle.read(1, Encoding::Json, ALL), ReadBatch::Nothing);
         assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
     }
-    log.set_weather(Weather::Fair);
-    assert_eq!(say(&handle, 3, &Do::AddIf(1, 1)).await, (accepted(2), false));
-    assert_eq!(say(&handle, 2, &Do::Add(100)).await, (accepted(3), false));
+    log.set_fault(Fault::None);
+    assert_eq!(send(&handle, 3, &CountCommand::AddIf(1, 1)).await, (accepted(2), false));
+    assert_eq!(send(&handle, 2, &CountCommand::Add(100)).await, (accepted(3), false));
     assert_eq!(sum(&handle).await, (3, Sum { sum: 102, seq: 3 }));
     assert_eq!(hub.stats().failed_appends, 2);
 }
 
 #[tokio::test]
-async fn what_another_node_appended_is_shown_and_decided_upon() {
+async fn events_of_another_node_are_published_and_decided_upon() {
     let log = log();
     let hub = hub(&log);
     let handle = hub.open(&topic()).await.unwrap();
-    say(&handle, 1, &Do::Add(1)).await;
+    send(&handle, 1, &CountCommand::Add(1)).await;
     log.append(&topic(), 1.into(), vec![entry(50, 10)]).await.unwrap();
-    assert_eq!(say(&handle, 2, &Do::Add(5)).await, (accepted(3), false));
-    assert_eq!(say(&handle, 3, &Do::AddIf(16, 0)).await, (accepted(4), false));
+    assert_eq!(send(&handle, 2, &CountCommand::Add(5)).await, (accepted(3), false));
+    assert_eq!(
+        send(&handle, 3, &CountCommand::AddIf(16, 0)).await,
+        (accepted(4), false)
+    );
     log.append(&topic(), 4.into(), vec![entry(51, 10)]).await.unwrap();
-    assert_eq!(say(&handle, 51, &Do::Add(10)).await, (accepted(5), true));
+    assert_eq!(send(&handle, 51, &CountCommand::Add(10)).await, (accepted(5), true));
     let seen = follow(&handle, 0, Encoding::Json).await;
     assert_eq!(
         seen.iter().map(|(_, event)| event.by).collect::<Vec<_>>(),
@@ -382,15 +394,15 @@ async fn what_another_node_appended_is_shown_and_decided_upon() {
     );
 }
 
-/// Keeps the first append, and says that it did not.
-struct Unsure(Arc<Kept>, AtomicBool);
+/// Stores the first append and reports a failure.
+struct ReportsFailure(Arc<MemoryLog>, AtomicBool);
 
-impl Log for Unsure {
+impl Log for ReportsFailure {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
         self.0.open(topic, commands, since)
     }
 
-    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+    fn append(&self, topic: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         let kept = self.0.append(topic, expected, entries);
         Box::pin(async move {
             let seq = kept.await?;
@@ -404,7 +416,7 @@ impl Log for Unsure {
     fn redact(
         &self,
         topic: &TopicName,
-        expected: End,
+        expected: LogEnd,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
@@ -442,12 +454,12 @@ impl Log for Unsure {
         self.0.snapshot(topic, seq, state, retention, now)
     }
 
-    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<PendingForward>, LogError>> {
         self.0.forwards(from)
     }
 
-    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
-        self.0.delivered(forwards)
+    fn remove_forwards(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+        self.0.remove_forwards(forwards)
     }
 
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
@@ -460,38 +472,38 @@ impl Log for Unsure {
 }
 
 #[tokio::test]
-async fn an_append_that_was_kept_and_said_to_have_failed_counts_once() {
-    let log = Arc::new(Unsure(log(), AtomicBool::new(false)));
-    let hub = Hub::new(log, vec![dyn_topic(Count { keeps: 1000 })]);
+async fn a_stored_append_that_reports_a_failure_counts_once() {
+    let log = Arc::new(ReportsFailure(log(), AtomicBool::new(false)));
+    let hub = Hub::new(log, vec![dyn_topic(Count { retained: 1000 })]);
     let handle = hub.open(&topic()).await.unwrap();
-    let unsure = say(&handle, 1, &Do::Add(5)).await;
-    assert_eq!(unsure, (Answer::Rejected(Rejection::Unavailable), false));
+    let reported = send(&handle, 1, &CountCommand::Add(5)).await;
+    assert_eq!(reported, (Answer::Rejected(Rejection::Unavailable), false));
     assert_eq!(
         follow(&handle, 0, Encoding::Json).await.len(),
         1,
-        "it is there, and it is shown"
+        "it is stored and published"
     );
-    assert_eq!(say(&handle, 1, &Do::Add(5)).await, (accepted(1), true));
+    assert_eq!(send(&handle, 1, &CountCommand::Add(5)).await, (accepted(1), true));
     assert_eq!(sum(&handle).await, (1, Sum { sum: 5, seq: 1 }));
 }
 
 #[tokio::test]
-async fn the_forwards_of_an_append_that_was_said_to_have_failed_are_delivered() {
+async fn the_forwards_of_a_stored_append_that_reports_a_failure_are_delivered() {
     let log = log();
     let hub = Hub::new(
-        Arc::new(Unsure(Arc::clone(&log), AtomicBool::new(false))),
-        vec![dyn_topic(Count { keeps: 1000 })],
+        Arc::new(ReportsFailure(Arc::clone(&log), AtomicBool::new(false))),
+        vec![dyn_topic(Count { retained: 1000 })],
     );
     let one = hub.open(&topic()).await.unwrap();
-    let both = Do::AddBoth(4, "count/two".to_owned());
-    assert_eq!(say(&one, 1, &both).await.0, Answer::Rejected(Rejection::Unavailable));
-    until(|| hub.stats().forwards == 1).await;
+    let both = CountCommand::AddBoth(4, "count/two".to_owned());
+    assert_eq!(send(&one, 1, &both).await.0, Answer::Rejected(Rejection::Unavailable));
+    wait_until(|| hub.stats().forwards == 1).await;
     let two = hub.open(&"count/two".parse().unwrap()).await.unwrap();
     assert_eq!(sum(&two).await.1.sum, 4);
 }
 
 #[tokio::test]
-async fn callers_that_go_leave_nothing_half_done() {
+async fn a_dropped_caller_leaves_no_partial_work() {
     let log = log();
     let hub = hub(&log);
     assert!(
@@ -499,46 +511,46 @@ async fn callers_that_go_leave_nothing_half_done() {
         "dropped while the topic starts"
     );
     let handle = hub.open(&topic()).await.unwrap();
-    log.set_weather(Weather::Stalled);
-    assert!(say(&handle, 1, &Do::Add(1)).now_or_never().is_none());
+    log.set_fault(Fault::Stall);
+    assert!(send(&handle, 1, &CountCommand::Add(1)).now_or_never().is_none());
     assert!(handle.state(Encoding::Json).now_or_never().is_none());
-    until(|| hub.stats().appends == 1).await;
+    wait_until(|| hub.stats().appends == 1).await;
     drop(handle);
-    log.set_weather(Weather::Fair);
+    log.set_fault(Fault::None);
     let handle = hub.open(&topic()).await.unwrap();
-    assert_eq!(say(&handle, 1, &Do::Add(1)).await, (accepted(1), true));
+    assert_eq!(send(&handle, 1, &CountCommand::Add(1)).await, (accepted(1), true));
     assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
 }
 
 #[tokio::test]
-async fn a_decider_that_panics_spoils_nothing() {
+async fn a_panic_in_a_decider_leaves_the_state_unchanged() {
     let hub = hub(&log());
     let handle = hub.open(&topic()).await.unwrap();
     let (before, panicked, after) = futures_util::join!(
-        say(&handle, 1, &Do::Add(1)),
-        say(&handle, 2, &Do::Panic),
-        say(&handle, 3, &Do::Add(1))
+        send(&handle, 1, &CountCommand::Add(1)),
+        send(&handle, 2, &CountCommand::Panic),
+        send(&handle, 3, &CountCommand::Add(1))
     );
     let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
     assert_eq!((before, after), (unavailable.clone(), unavailable));
     assert_eq!(panicked, (Answer::Rejected(Rejection::refused("failed")), false));
-    assert_eq!(say(&handle, 1, &Do::Add(1)).await, (accepted(1), false));
+    assert_eq!(send(&handle, 1, &CountCommand::Add(1)).await, (accepted(1), false));
     assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_sleeps_when_nobody_is_there_and_wakes_as_it_was() {
+async fn an_unused_topic_sleeps_and_starts_again_with_its_state() {
     let log = log();
     let hub = hub(&log);
     let handle = hub.open(&topic()).await.unwrap();
-    say(&handle, 1, &Do::Add(3)).await;
+    send(&handle, 1, &CountCommand::Add(3)).await;
     let other = handle.clone();
     drop(handle);
     advance(limits::TOPIC_IDLE * 2).await;
-    assert_eq!(hub.stats().topics, 1, "somebody has it still");
+    assert_eq!(hub.stats().topics, 1, "a handle is left");
     other.lease(
         SessionId("poll".to_owned()),
-        someone(),
+        person(),
         None,
         Instant::now() + Duration::from_secs(10),
     );
@@ -555,16 +567,16 @@ async fn a_topic_sleeps_when_nobody_is_there_and_wakes_as_it_was() {
     assert_eq!(opened.snapshot.unwrap().0, 1);
     let handle = hub.open(&topic()).await.unwrap();
     assert_eq!(sum(&handle).await, (1, Sum { sum: 3, seq: 1 }));
-    assert_eq!(say(&handle, 1, &Do::Add(3)).await, (accepted(1), true));
+    assert_eq!(send(&handle, 1, &CountCommand::Add(3)).await, (accepted(1), true));
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_opens_a_topic_at_any_moment_of_its_falling_asleep_has_it() {
+async fn a_topic_can_be_opened_at_any_point_of_its_falling_asleep() {
     let hub = hub(&log());
     for round in 0..200u64 {
         let handle = hub.open(&topic()).await.unwrap();
         assert_eq!(
-            say(&handle, round.into(), &Do::Add(1)).await,
+            send(&handle, round.into(), &CountCommand::Add(1)).await,
             (accepted(round + 1), false)
         );
         drop(handle);
@@ -579,22 +591,22 @@ async fn whoever_opens_a_topic_at_any_moment_of_its_falling_asleep_has_it() {
 }
 
 #[tokio::test]
-async fn forwards_arrive_once() {
+async fn forwards_are_delivered_once() {
     let hub = hub(&log());
     let one = hub.open(&topic()).await.unwrap();
     let two = hub.open(&"count/two".parse().unwrap()).await.unwrap();
-    let both = Do::AddBoth(4, "count/two".to_owned());
-    assert_eq!(say(&one, 1, &both).await, (accepted(1), false));
-    assert_eq!(say(&one, 1, &both).await, (accepted(1), true));
-    let lost = Do::AddBoth(4, "unknown/two".to_owned());
-    assert_eq!(say(&one, 2, &lost).await, (accepted(2), false));
-    until(|| hub.stats().forwards + hub.stats().forwards_lost == 2).await;
+    let both = CountCommand::AddBoth(4, "count/two".to_owned());
+    assert_eq!(send(&one, 1, &both).await, (accepted(1), false));
+    assert_eq!(send(&one, 1, &both).await, (accepted(1), true));
+    let lost = CountCommand::AddBoth(4, "unknown/two".to_owned());
+    assert_eq!(send(&one, 2, &lost).await, (accepted(2), false));
+    wait_until(|| hub.stats().forwards + hub.stats().forwards_lost == 2).await;
     assert_eq!(hub.stats().forwards_lost, 1);
     assert_eq!(sum(&two).await.1.sum, 4);
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_understood_is_left_alone() {
+async fn a_log_that_cannot_be_decoded_is_not_changed() {
     for breaks_snapshot in [true, false] {
         let log = log();
         let mut broken = entry(1, 1);
@@ -614,32 +626,32 @@ async fn a_log_that_cannot_be_understood_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_the_hub_does_not_have_is_denied() {
+async fn an_unknown_or_closed_topic_is_denied() {
     let hub = hub(&log());
     let unknown = "nothing/here".parse().unwrap();
-    assert_eq!(hub.admit(&someone(), &unknown), Err(Denied::Unknown));
+    assert_eq!(hub.admit(&person(), &unknown), Err(Denied::Unknown));
     assert_eq!(hub.open(&unknown).await.err(), Some(Denied::Unknown));
     assert_eq!(hub.history(&unknown, 9, 9).await, Err(Denied::Unknown));
     let closed = "count/closed".parse().unwrap();
-    assert_eq!(hub.admit(&someone(), &closed), Err(Denied::Forbidden));
-    assert_eq!(hub.admit(&someone(), &topic()), Ok(Access::Write));
+    assert_eq!(hub.admit(&person(), &closed), Err(Denied::Forbidden));
+    assert_eq!(hub.admit(&person(), &topic()), Ok(Access::Write));
 }
 
 #[tokio::test]
-async fn closing_keeps_what_was_accepted() {
+async fn closing_stores_accepted_commands() {
     let log = log();
     let hub = hub(&log);
     let handle = hub.open(&topic()).await.unwrap();
     let wake = Wake::new();
-    let _member = handle.join(SessionId("s".to_owned()), someone(), None, Arc::clone(&wake));
-    let said: Vec<_> = (0..20)
+    let _member = handle.join(SessionId("s".to_owned()), person(), None, Arc::clone(&wake));
+    let sent: Vec<_> = (0..20)
         .map(|id| {
             let handle = handle.clone();
-            tokio::spawn(async move { say(&handle, id, &Do::Add(1)).await.0 })
+            tokio::spawn(async move { send(&handle, id, &CountCommand::Add(1)).await.0 })
         })
         .collect();
     hub.close().await;
-    let answers = join_all(said).await;
+    let answers = join_all(sent).await;
     let done = answers
         .iter()
         .filter(|answer| matches!(answer, Ok(Answer::Accepted { .. })));
@@ -652,13 +664,13 @@ async fn closing_keeps_what_was_accepted() {
     assert_eq!(handle.read_log(0, Encoding::Json, ALL).await, Err(Denied::Unavailable));
     assert_eq!(handle.verdict(None, Encoding::Json).await, Err(Denied::Unavailable));
     assert_eq!(
-        say(&handle, 99, &Do::Add(1)).await.0,
+        send(&handle, 99, &CountCommand::Add(1)).await.0,
         Answer::Rejected(Rejection::Unavailable)
     );
     assert_eq!(hub.open(&topic()).await.err(), Some(Denied::Unavailable));
 }
 
-/// Without checks, which are tested elsewhere.
+/// The verdict without checks, which other tests cover.
 async fn plain_verdict(handle: &TopicHandle, cursor: Option<Cursor>) -> Verdict {
     match handle.verdict(cursor, Encoding::Json).await.unwrap() {
         Verdict::Resumed { replayed, head } => Verdict::Resumed {
@@ -675,15 +687,15 @@ async fn plain_verdict(handle: &TopicHandle, cursor: Option<Cursor>) -> Verdict 
 }
 
 #[tokio::test]
-async fn a_reader_is_resumed_or_told_why_not() {
+async fn a_reader_is_resumed_or_reset_with_a_reason() {
     let log = log();
     let most = limits::RING_EVENTS as u64 + 500;
     {
-        let hub = hub_keeping(&log, 10);
+        let hub = hub_with_retention(&log, 10);
         let handle = hub.open(&topic()).await.unwrap();
         let verdict = plain_verdict(&handle, None).await;
         assert!(matches!(verdict, Verdict::Reset { reason: ResetReason::New, cursor, .. } if cursor == at(0)));
-        join_all((0..most).map(|id| say(&handle, id.into(), &Do::Add(1)))).await;
+        join_all((0..most).map(|id| send(&handle, id.into(), &CountCommand::Add(1)))).await;
         let resumed = |replayed| Verdict::Resumed {
             replayed,
             head: at(most),
@@ -697,7 +709,7 @@ async fn a_reader_is_resumed_or_told_why_not() {
         assert!(matches!(ahead, Verdict::Reset { reason: ResetReason::Ahead, cursor, .. } if cursor == at(most)));
         hub.close().await;
     }
-    let hub = hub_keeping(&log, 10);
+    let hub = hub_with_retention(&log, 10);
     let handle = hub.open(&topic()).await.unwrap();
     let from = most - limits::RING_EVENTS as u64;
     let seen = follow(&handle, from, Encoding::Json).await;
@@ -723,21 +735,21 @@ async fn a_reader_is_resumed_or_told_why_not() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_of_the_latest_is_spared_what_is_needless() {
+async fn a_slow_reader_under_latest_gets_only_the_newest_of_each_key() {
     let hub = hub(&log());
     let handle = hub.open(&"gauge/x".parse().unwrap()).await.unwrap();
     let values = 3000u32;
     join_all((0..values).map(|value| {
         let (handle, key) = (handle.clone(), format!("k{}", value % 3));
-        async move { say(&handle, value.into(), &(key, value)).await }
+        async move { send(&handle, value.into(), &(key, value)).await }
     }))
     .await;
-    let reading = handle.read(0, Encoding::Postcard, ALL);
-    let newest: Vec<_> = decode::<(String, u32)>(&reading, Encoding::Postcard);
+    let batch = handle.read(0, Encoding::Postcard, ALL);
+    let newest: Vec<_> = decode::<(String, u32)>(&batch, Encoding::Postcard);
     let seqs: Vec<_> = newest.iter().map(|(seq, _)| *seq).collect();
     assert_eq!(seqs, [2998, 2999, 3000]);
     assert!(matches!(
-        reading,
+        batch,
         ReadBatch::Frames {
             conflated: 2997,
             last: 3000,
@@ -753,7 +765,7 @@ async fn a_slow_reader_of_the_latest_is_spared_what_is_needless() {
 async fn a_frame_is_encoded_once_and_shared() {
     let hub = hub(&log());
     let handle = hub.open(&topic()).await.unwrap();
-    say(&handle, 1, &Do::Add(1)).await;
+    send(&handle, 1, &CountCommand::Add(1)).await;
     let pointer = || match handle.read(0, Encoding::Json, ALL) {
         ReadBatch::Frames { frames, .. } => frames[0].as_ptr(),
         other => panic!("{other:?}"),
@@ -771,36 +783,36 @@ fn presence(handle: &TopicHandle) -> Presence {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readers_are_told_who_is_there() {
+async fn readers_get_the_presence() {
     let hub = hub(&log());
     let handle = hub.open(&topic()).await.unwrap();
     let wake = Wake::new();
-    let first = handle.join(SessionId("first".to_owned()), someone(), None, Arc::clone(&wake));
+    let first = handle.join(SessionId("first".to_owned()), person(), None, Arc::clone(&wake));
     wake.woken().await;
-    assert_eq!(presence(&handle).people[0].person, someone());
-    let crowd: Vec<_> = (0..50)
+    assert_eq!(presence(&handle).people[0].person, person());
+    let subscribers: Vec<_> = (0..50)
         .map(|number| {
             let session = SessionId(number.to_string());
-            handle.join(session, someone(), None, Wake::new())
+            handle.join(session, person(), None, Wake::new())
         })
         .collect();
     wake.woken().await;
     let counts = (presence(&handle).people_count, presence(&handle).session_count);
     assert_eq!((counts, handle.presence_version()), ((1, 51), 2));
-    assert_eq!(hub.stats().members, 51);
-    drop(crowd);
+    assert_eq!(hub.stats().subscriptions, 51);
+    drop(subscribers);
     wake.woken().await;
-    first.activity(Some("typing".to_owned()));
+    first.set_activity(Some("typing".to_owned()));
     wake.woken().await;
     assert_eq!(presence(&handle).people[0].activity.as_deref(), Some("typing"));
-    let said = Instant::now();
+    let sent = Instant::now();
     wake.woken().await;
     assert_eq!(presence(&handle).people[0].activity, None);
-    assert!(said.elapsed() <= limits::ACTIVITY, "it ends by itself");
+    assert!(sent.elapsed() <= limits::ACTIVITY, "the activity expires");
     first.rename("Bo".to_owned());
     wake.woken().await;
     assert_eq!(presence(&handle).people[0].person.name, "Bo");
-    say(&handle, 1, &Do::Add(1)).await;
+    send(&handle, 1, &CountCommand::Add(1)).await;
     wake.woken().await;
     drop(first);
     while handle.presence_version() < 7 {
@@ -808,5 +820,5 @@ async fn readers_are_told_who_is_there() {
         advance(limits::PRESENCE_PAUSE).await;
     }
     assert_eq!(presence(&handle), Presence::default());
-    assert_eq!(hub.stats().members, 0);
+    assert_eq!(hub.stats().subscriptions, 0);
 }

@@ -1,4 +1,4 @@
-//! Every limit of the hub, the log and the quotas that is not configuration, each with its reason. Those that callers need are public.
+//! The limits of the hub, the log and the quotas that are not configuration, each with its reason. Callers need the public ones.
 
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
@@ -8,152 +8,156 @@ use std::time::Duration;
 /// TCP connections allowed for each WebSocket: a page holds its own socket, the vitals' socket and a connection for requests.
 pub const TCP_PER_SOCKET: usize = 3;
 
-/// Commands that a session may send at once, in seconds of its rate: what a client may have kept while it was offline.
+/// Capacity of a session's command rate, in seconds of the rate: covers the commands that a client queued while it was offline.
 pub(crate) const COMMAND_BURST_SECONDS: u32 = 6;
 
-/// Frames of one session for each command that it may send, in a second and at once: above what any page sends.
+/// Frames that a session may send per command of its rate and of its burst: more than any page sends.
 pub(crate) const FRAMES_PER_COMMAND: u32 = 4;
 
-/// Commands decided together and kept in one append: what waits while the disk works. At most this many times the bytes of a
-/// command are held for it.
+/// Commands decided together and stored in one append: those that arrive while the disk is busy. They hold at most this many
+/// times the bytes of a command.
 pub(crate) const BATCH_COMMANDS: usize = 256;
 
-/// Asks that wait for one topic; more callers wait outside, each with its one command.
+/// Capacity of a topic's request queue. Further callers block on `send`, each holding one command.
 pub(crate) const TOPIC_QUEUE: usize = 1024;
 
-/// How long a command waits for a place in its topic's queue before it is told to come again.
+/// The longest wait of a command for a place in its topic's queue. Then it is rejected and may be retried.
 pub(crate) const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
-/// A page of history, counted as so many topics that are read.
+/// The cost of a page of history, in topics read.
 pub(crate) const HISTORY_READS: u32 = 10;
 
-/// Times that a batch is decided anew because another node appended first.
+/// Attempts to decide a batch when another node appends first.
 pub(crate) const CONFLICT_ATTEMPTS: u32 = 5;
 
-/// The pause before a topic whose log could not be read tries again.
+/// The pause before a topic retries to read its log.
 pub const LOG_RETRY: Duration = Duration::from_secs(1);
 
-/// Topics awake on this node at once: each has a state, a ring and a task.
+/// Topics awake on this node at once. Each has a state, a ring and a task.
 pub(crate) const ACTIVE_TOPICS: usize = 10_000;
 
-/// Of these, places that no client takes: for the feeds, what they write, and what follows from events.
+/// The share of these that clients cannot use: for background tasks, their writes, and forwards.
 pub(crate) const RESERVED_TOPICS: usize = 1_000;
 
-/// When all places are taken: topics that nobody reads and that are asked for theirs at once, the wait for the first of them,
-/// and how often that is tried.
-pub(crate) const ROOM_AT_ONCE: usize = 64;
-pub(crate) const ROOM_WAIT: Duration = Duration::from_secs(1);
-pub(crate) const ROOM_ATTEMPTS: u32 = 3;
+/// Eviction at the limit of topics: the number of idle topics that are asked to sleep at once, the wait for the first of them,
+/// and the number of attempts.
+pub(crate) const EVICTION_CANDIDATES: usize = 64;
+pub(crate) const EVICTION_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const EVICTION_ATTEMPTS: u32 = 3;
 
-/// How long a topic stays awake that nobody reads: long enough for a page's reload or a client's reconnect.
+/// The time after which a topic without readers falls asleep: longer than a page's reload or a client's reconnect.
 pub(crate) const TOPIC_IDLE: Duration = Duration::from_secs(60);
 
-/// Events after which a topic's state is kept, so that a start has no more than these to go through.
+/// Events after which a topic stores a snapshot, so that a start replays no more than these.
 pub(crate) const SNAPSHOT_EVENTS: u64 = 1000;
 
 /// The most events read from the log at once.
 pub const LOG_PAGE: usize = 500;
 
-/// Bytes of events in one answer, be it a page of history or of the log: fewer events come if they are large.
+/// The maximum bytes of events in one answer, a page of history or of the log. Large events mean fewer of them.
 pub(crate) const PAGE_BYTES: usize = 256 << 10;
 
 /// The most events of one page of history.
 pub const HISTORY_PAGE: usize = 200;
 
-/// What a topic's ring holds: readers that fall behind for a moment are served without the log.
+/// Capacity of a topic's ring. Readers that fall behind for a moment are served without the log.
 pub(crate) const RING_EVENTS: usize = 1024;
 pub(crate) const RING_BYTES: usize = 1 << 20;
 
-/// Keys of which a ring remembers the newest event, under `Delivery::Latest`.
+/// Keys whose newest event a ring stores, under `Delivery::Latest`.
 pub(crate) const RING_KEYS: usize = 4096;
 
-/// Beside its JSON, what an event in a ring costs, about: the value, its frames, their places.
+/// The approximate overhead of an event in a ring beside its JSON: the value, its frames, their entries.
 pub(crate) const EVENT_OVERHEAD: usize = 256;
 
-/// A reader that is no more events behind than this gets them all; beyond, under `Delivery::Latest`, the newest of each key.
-pub(crate) const SLIGHTLY_BEHIND: u64 = 64;
+/// Under `Delivery::Latest`, a reader that is no more events behind than this gets all of them; further behind, the newest of
+/// each key.
+pub(crate) const CONFLATE_AFTER: u64 = 64;
 
-/// A reader that is more events behind than this, and not in the ring, gets the state: to replay them would take longer.
-pub(crate) const TOO_FAR: u64 = 5000;
+/// A reader that is more events behind than this, and not in the ring, gets the state: a replay would take longer.
+pub(crate) const MAX_REPLAY: u64 = 5000;
 
-/// How long an activity such as `typing` lasts after it was last said.
+/// The duration of an activity such as `typing` after it was last sent.
 pub(crate) const ACTIVITY: Duration = Duration::from_secs(5);
 
-/// The longest that a poll makes its session present: the poll itself, and the time until the next.
-pub(crate) const LEASE: Duration = Duration::from_secs(40);
+/// The longest presence that a poll grants: the poll itself, and the time until the next.
+pub(crate) const MAX_LEASE: Duration = Duration::from_secs(40);
 
-/// Sessions present by leases, in one topic: whoever polls makes up the session's name.
-pub(crate) const LEASES: usize = 10_000;
+/// The maximum number of sessions present by leases in one topic, because a polling client chooses its session's name.
+pub(crate) const MAX_LEASES: usize = 10_000;
 
-/// Of one address, in one topic: people and sessions that are shown as present. An office is below; a stranger with a thousand
-/// names is not a crowd.
+/// The maximum numbers of people and sessions of one address that are shown as present in one topic. An office is below them;
+/// they stop a client that invents a thousand names.
 pub(crate) const PRESENT_PEOPLE: usize = 250;
 pub(crate) const PRESENT_SESSIONS: usize = 1_000;
 
-/// Between two presences of a topic: at least the first, at most the second, and this much for each session in it between
-/// them, so that a topic sends about a thousand presence frames in a second whatever the crowd.
+/// The pause between two presences of a topic: at least the first, at most the second, and between them the third for each
+/// session, so that a topic sends about a thousand presence frames per second, however many sessions it has.
 pub(crate) const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
-pub(crate) const PRESENCE_PAUSE_MOST: Duration = Duration::from_secs(5);
-pub(crate) const PRESENCE_PAUSE_EACH: Duration = Duration::from_millis(1);
+pub(crate) const PRESENCE_PAUSE_MAX: Duration = Duration::from_secs(5);
+pub(crate) const PRESENCE_PAUSE_PER_SESSION: Duration = Duration::from_millis(1);
 
-/// Forwards of one topic that wait for their targets: past it, the topic refuses commands for now. All topics' together have at most
-/// so many bytes; past those, each topic may have a few still, so that one that is held up holds up no other.
-pub(crate) const FORWARDS_OF_TOPIC: usize = 4096;
+/// The maximum number of pending forwards of one topic: beyond it the topic rejects commands for now. All topics together hold at
+/// most so many bytes. Beyond those bytes each topic may still have a few forwards, so a blocked topic does not block the others.
+pub(crate) const MAX_FORWARDS_PER_TOPIC: usize = 4096;
 pub(crate) const FORWARD_BYTES: usize = 64 << 20;
-pub(crate) const FORWARDS_OF_TOPIC_AT_LEAST: usize = 32;
+pub(crate) const MIN_FORWARDS_PER_TOPIC: usize = 32;
 
-/// The wait before a forward that was refused for now is tried again: twice as long after each refusal. Delivered forwards that are
-/// still in the log are removed together after the first.
+/// The pause before a forward that was rejected for now is retried. It doubles after each rejection. Delivered forwards that are
+/// still in the log are removed together after the first pause.
 pub(crate) const FORWARD_PAUSE: Duration = Duration::from_millis(200);
-pub(crate) const FORWARD_PAUSE_MOST: Duration = Duration::from_secs(30);
+pub(crate) const FORWARD_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// How long a node that ends waits for its forwards; the others are delivered after the next start.
+/// The wait of a closing node for its forwards. The others are delivered after the next start.
 pub(crate) const FORWARD_DRAIN: Duration = Duration::from_secs(2);
 
-/// Accepted commands that a log remembers for each topic, and as many rejected ones; [`KEPT_ANSWERS_AGE`] is for how long. What a topic
-/// that wakes reads is never more. Answers beyond either are removed with a snapshot, rejections with the next one.
-pub const KEPT_ANSWERS: usize = 10_000;
-/// See [`KEPT_ANSWERS`].
-pub const KEPT_ANSWERS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Accepted commands that a log stores for each topic to detect duplicates, and as many rejected ones; [`DEDUPE_AGE`] is the
+/// longest time. A starting topic never reads more. Answers beyond either bound are removed with a snapshot, rejections with the
+/// next rejection.
+pub const DEDUPE_ENTRIES: usize = 10_000;
+/// See [`DEDUPE_ENTRIES`].
+pub const DEDUPE_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Rows that retention removes between two commits: a few milliseconds' work, which delay an append.
-pub const LOG_BITE: usize = 500;
+/// Rows that retention removes between two commits: a few milliseconds of work, by which an append is delayed.
+pub const RETENTION_BATCH: usize = 500;
 
 /// Bytes of the disk that appends leave free for snapshots, retention, redactions and the journal.
 pub const DISK_RESERVE: u64 = 64 << 20;
 
-/// Keys of each table of quotas, and the buckets that further keys share: some 5 MiB a table at most.
+/// Keys of each table of quotas, and the buckets that further keys share: at most about 5 MiB per table.
 pub(crate) const QUOTA_KEYS: usize = 1 << 16;
 pub(crate) const QUOTA_SHARED: usize = 64;
 
-/// How often the keys whose buckets are full again are forgotten.
+/// The interval in which keys with full buckets are removed.
 pub(crate) const QUOTA_SWEEP: Duration = Duration::from_secs(30);
 
-/// What a client is told to wait that holds as many connections, seats or topics as it may: about a page's stay.
-pub(crate) const PLACE_RETRY: Duration = Duration::from_secs(10);
+/// `Retry-After` of a client that holds as many connections, simulation seats or topics as allowed: about the duration of a page
+/// visit.
+pub(crate) const RESOURCE_RETRY: Duration = Duration::from_secs(10);
 
 /// The pause between two log lines about rejections of one kind.
-pub const REFUSALS_LOGGED: Duration = Duration::from_secs(60);
+pub const LOG_THROTTLE_PAUSE: Duration = Duration::from_secs(60);
 
-/// How far the time in a command's id may be ahead of the server's clock: what two clocks that are set over the network, and a
-/// slow connection between them, may differ by.
-pub(crate) const ID_AHEAD: Duration = Duration::from_secs(60);
+/// The maximum lead of the time in a command's id over the server's clock: covers two clocks that are set over the network and a
+/// slow connection between them.
+pub(crate) const MAX_ID_AHEAD: Duration = Duration::from_secs(60);
 
-/// A topic forgets no refusal whose id has a time that is less than this ago, [`ID_AHEAD`] and as much again: it would refuse every
-/// id of that time. Who sends so many commands that are refused is too fast, and may come again after so many milliseconds.
-pub(crate) const REFUSALS_YOUNG: Duration = Duration::from_secs(120);
-pub(crate) const REFUSALS_RETRY: u32 = 2_000;
+/// A topic does not forget a rejection whose id is younger than this, which is twice [`MAX_ID_AHEAD`], because it would then have
+/// to refuse every id of that time. A client with so many rejected commands is rejected as too fast, and may retry after so many
+/// milliseconds.
+pub(crate) const MIN_REJECTION_AGE: Duration = Duration::from_secs(120);
+pub(crate) const REJECTION_RETRY_MS: u32 = 2_000;
 
-/// Characters of a refusal's reason that are remembered: a reason may quote what the client wrote.
-pub(crate) const REMEMBERED_REASON: usize = 120;
+/// Characters of a rejection's reason that are stored: a reason may quote the client's text.
+pub(crate) const MAX_STORED_REASON: usize = 120;
 
-/// A timer that fires this much too late means that the process did not run: silence from before is not counted.
+/// A timer that fires this much too late shows that the process did not run; silence during the pause is not counted.
 pub const CLOCK_GAP: Duration = Duration::from_secs(2);
 
-/// What those who poll have after such a pause to ask again, before they are taken for gone.
+/// The time that polling clients have after such a pause before they count as gone.
 pub(crate) const RESUME_GRACE: Duration = Duration::from_secs(10);
 
-/// Messages of a simulation's participant: two for each of thirty ticks in a second, and after a pause of its network two seconds of
-/// them at once.
+/// The message rate of a simulation's participant: two for each of thirty ticks per second, and a burst of two seconds after a
+/// pause of its network.
 pub(crate) const SIMULATION_EVERY: Duration = Duration::from_millis(16);
 pub(crate) const SIMULATION_BURST: u32 = 120;

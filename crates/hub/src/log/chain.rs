@@ -1,12 +1,12 @@
-//! The check of a log up to an event: a hash of the event and of the check before it. It is computed when the event is appended, so an
-//! event that is redacted later keeps its check.
+//! The check chain of a log: the check up to an event is a hash of the event and of the check before it. It is computed when the
+//! event is appended, so an event that is redacted later keeps its check.
 
 use sha2::{Digest as _, Sha256};
 
 use duplex_protocol::cursor::{Check, Seq};
 
-/// The check up to and including the event `seq`; `before` is the one up to the event before it, none before the first. Every log
-/// computes the same for the same events, on every machine and in every version, because files store it.
+/// The check up to and including the event `seq`; `before` is the check up to the event before it, none before the first. The
+/// result must be the same for the same events in every log, on every machine and in every version, because files store it.
 pub fn next(before: Option<Check>, seq: Seq, event: &[u8]) -> Option<Check> {
     let mut hash = Sha256::new();
     hash.update(before.map_or(0, Check::get).to_be_bytes());
@@ -24,7 +24,7 @@ mod tests {
     #[test]
     fn a_check_depends_on_everything_before_it() {
         let one = next(None, 1, b"a");
-        assert_eq!(one, Check::new(0x7b52_9358), "files have it");
+        assert_eq!(one, Check::new(0x7b52_9358), "files store it");
         let two = next(one, 2, b"b");
         for other in [
             next(one, 2, b"c"),

@@ -1,4 +1,4 @@
-//! The outbox: commands for other topics that follow from events, stored in the commit of their events until they are delivered.
+//! Forwards: commands for other topics that follow from events, stored in the commit of their events until they are delivered.
 
 use super::Millis;
 use duplex_protocol::cursor::Seq;
@@ -8,7 +8,7 @@ use duplex_protocol::topic::TopicName;
 /// A forward of an [`Entry`](super::Entry).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
-    /// The index in the entry of the event from which it follows.
+    /// The index in the entry of the event that causes it.
     pub event: usize,
     /// Its index among the forwards of that event.
     pub index: u32,
@@ -20,12 +20,12 @@ pub struct Forward {
     pub payload: Vec<u8>,
 }
 
-/// Identifies a forward for as long as the log exists.
+/// Identifies a forward for the lifetime of the log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardKey {
-    /// The topic of the event from which it follows.
+    /// The topic of the event that causes it.
     pub from: TopicName,
-    /// The event.
+    /// The seq of that event.
     pub seq: Seq,
     /// Its index among the forwards of that event.
     pub index: u32,
@@ -33,7 +33,7 @@ pub struct ForwardKey {
 
 /// A forward that its target has not answered yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undelivered {
+pub struct PendingForward {
     /// Identifies the forward.
     pub key: ForwardKey,
     /// The topic that receives the command.
@@ -47,14 +47,14 @@ pub struct Undelivered {
 }
 
 impl Forward {
-    /// As the log of `from` keeps it; `first` is the seq of its entry's first event.
-    pub(super) fn kept(self, from: &TopicName, first: Seq, at: Millis) -> Undelivered {
+    /// The stored form of the forward in the log of `from`; `first` is the seq of its entry's first event.
+    pub(super) fn into_pending(self, from: &TopicName, first: Seq, at: Millis) -> PendingForward {
         let key = ForwardKey {
             from: from.clone(),
             seq: first.saturating_add(self.event as Seq),
             index: self.index,
         };
-        Undelivered {
+        PendingForward {
             key,
             to: self.to,
             command: self.command,

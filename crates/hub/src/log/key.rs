@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 pub(super) const KEY_BYTES: usize = 32;
 
-/// The secret of a log, from which public ids are derived. It is in no answer and in no log line; `Debug` does not show it.
+/// The secret of a log, from which public ids are derived. No answer and no log line contains it; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key([u8; KEY_BYTES]);
 
 impl Key {
-    /// The key with these bytes, as a store has them.
+    /// The key with these bytes, for a store.
     pub const fn new(bytes: [u8; KEY_BYTES]) -> Self {
         Self(bytes)
     }
@@ -35,7 +35,7 @@ impl Key {
     /// 128 bits of HMAC-SHA256 (RFC 2104). `domain` separates uses: the same text in two domains gives two unrelated codes.
     pub fn code(&self, domain: &str, text: &str) -> [u8; 16] {
         let mut code = [0; 16];
-        // A key of any length is one.
+        // HMAC accepts a key of any length.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
             mac.update(domain.as_bytes());
             mac.update(&[0]);

@@ -1,4 +1,5 @@
-//! Files and folders that only their owner may read, from the moment they are made and whatever the umask is. Every function blocks.
+//! Files and folders that only their owner may access, from their creation on and independent of the umask. Every function
+//! blocks.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -8,14 +9,14 @@ use std::path::Path;
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 
-/// Options to open a file; a file that is made gets mode 0600.
+/// Options to open a file; a created file gets mode 0600.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(FILE);
     options
 }
 
-/// Makes a file with mode 0600.
+/// Creates a file with mode 0600.
 ///
 /// # Errors
 ///
@@ -24,7 +25,7 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     options().write(true).create_new(true).open(path)
 }
 
-/// Makes a folder and those above it with mode 0700. An existing folder stays as it is.
+/// Creates a folder and its parents with mode 0700. An existing folder stays unchanged.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn others_may_do_nothing() {
+    fn other_users_have_no_access() {
         let folder = tempfile::tempdir().unwrap();
         let (inner, file) = (folder.path().join("a/b"), folder.path().join("a/b/file"));
         create_folder(&inner).unwrap();

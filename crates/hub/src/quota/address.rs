@@ -1,9 +1,9 @@
-//! What counts as one address.
+//! The unit of quotas by address.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An IPv4 address, or the /64 of an IPv6 address: a network gives each of its hosts as many addresses of a /64 as it likes.
+/// An IPv4 address, or the /64 of an IPv6 address, because a host may use any number of addresses of its /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
     /// An IPv4 address.
@@ -13,7 +13,7 @@ pub enum Address {
 }
 
 impl From<IpAddr> for Address {
-    /// An IPv4 address that is written as an IPv6 one (`::ffff:192.0.2.1`) is the IPv4 address.
+    /// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the IPv4 address.
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
@@ -37,27 +37,27 @@ mod tests {
 
     use super::*;
 
-    fn of(text: &str) -> Address {
+    fn address(text: &str) -> Address {
         Address::from(text.parse::<IpAddr>().unwrap())
     }
 
     #[test]
     fn a_mapped_address_is_the_ipv4_address() {
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
-        assert_eq!(of("192.0.2.1").to_string(), "192.0.2.1");
+        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+        assert_ne!(address("::ffff:192.0.2.1"), address("::ffff:192.0.2.2"));
+        assert_eq!(address("192.0.2.1").to_string(), "192.0.2.1");
     }
 
     #[test]
-    fn a_64_is_one_address() {
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("2001:db8:0:7::1").to_string(), "2001:db8:0:7::/64");
+    fn the_addresses_of_a_64_are_one() {
+        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:0:0:1"));
+        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+        assert_eq!(address("2001:db8:0:7::1").to_string(), "2001:db8:0:7::/64");
     }
 
     proptest! {
         #[test]
-        fn two_addresses_are_one_if_their_64_is(network: u64, one: u64, two: u64) {
+        fn two_addresses_of_one_64_are_equal(network: u64, one: u64, two: u64) {
             // The network of the mapped addresses.
             prop_assume!(network != 0);
             let [one, two] = [one, two].map(|host| {
@@ -67,7 +67,7 @@ mod tests {
         }
 
         #[test]
-        fn each_ipv4_address_is_one_of_its_own(one: u32, two: u32) {
+        fn each_ipv4_address_is_distinct(one: u32, two: u32) {
             let [a, b] = [one, two].map(|bits| Address::from(IpAddr::V4(Ipv4Addr::from_bits(bits))));
             prop_assert_eq!(a == b, one == two);
             prop_assert_eq!(a, Address::from(IpAddr::V6(Ipv4Addr::from_bits(one).to_ipv6_mapped())));

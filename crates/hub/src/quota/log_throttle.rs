@@ -1,4 +1,4 @@
-//! A throttle for log lines that a stranger can cause at will.
+//! A throttle for log lines that clients can cause at will.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use crate::lock;
 
-/// Allows one log line in each pause and counts those left out.
+/// Allows one log line per pause and counts the suppressed ones.
 #[derive(Debug)]
 pub struct LogThrottle {
     pause: Duration,
-    /// When the last was said, and how many came since.
+    /// The time of the last line, and the number of lines suppressed since.
     last: Mutex<Option<(Instant, u64)>>,
 }
 
@@ -24,20 +24,20 @@ impl LogThrottle {
         }
     }
 
-    /// The number of lines left out since the last one, if a line may be logged now; it then must be. None otherwise.
+    /// If a line may be logged now, the number of lines suppressed since the last one; the caller must then log. None otherwise.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
         let mut last = lock::lock(&self.last);
         let now = Instant::now();
         match &mut *last {
-            Some((said, unsaid)) if now.duration_since(*said) < self.pause => {
-                *unsaid += 1;
+            Some((logged_at, unlogged)) if now.duration_since(*logged_at) < self.pause => {
+                *unlogged += 1;
                 None
             }
-            said => {
-                let unsaid = said.map_or(0, |(_, unsaid)| unsaid);
-                *said = Some((now, 0));
-                Some(unsaid)
+            logged_at => {
+                let unlogged = logged_at.map_or(0, |(_, unlogged)| unlogged);
+                *logged_at = Some((now, 0));
+                Some(unlogged)
             }
         }
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_is_said_in_a_minute_and_the_others_are_counted() {
+    async fn one_line_is_logged_per_minute_and_the_others_are_counted() {
         let minute = Duration::from_secs(60);
         let log_throttle = LogThrottle::new(minute);
         assert_eq!(log_throttle.due(), Some(0));

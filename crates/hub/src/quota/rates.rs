@@ -1,4 +1,4 @@
-//! How often something may happen, for each key: the generic cell rate algorithm of `governor`, over a table with a bound.
+//! Keyed rate limiting with the generic cell rate algorithm of `governor`, over a table of bounded size.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
@@ -13,15 +13,15 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
-use super::limit::Bound;
+use super::limit::RateLimit;
 use crate::limits;
 use crate::lock;
 
-/// Tokio's clock: it stands still where a test has paused it.
+/// TokioClock's clock, which a test can pause.
 #[derive(Debug, Clone)]
-struct Tokio(Instant);
+struct TokioClock(Instant);
 
-impl Clock for Tokio {
+impl Clock for TokioClock {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
@@ -30,34 +30,34 @@ impl Clock for Tokio {
 }
 
 pub(super) struct Rates<K: Hash + Eq + Clone> {
-    limiter: RateLimiter<K, Shared<K>, Tokio, NoOpMiddleware<Nanos>>,
+    limiter: RateLimiter<K, SharedTable<K>, TokioClock, NoOpMiddleware<Nanos>>,
     table: Arc<Table<K>>,
-    clock: Tokio,
+    clock: TokioClock,
     burst: NonZeroU32,
 }
 
 impl<K: Hash + Eq + Clone> Rates<K> {
-    pub(super) fn new(bound: Bound) -> Self {
-        Self::with_room(bound, limits::QUOTA_KEYS)
+    pub(super) fn new(bound: RateLimit) -> Self {
+        Self::with_capacity(bound, limits::QUOTA_KEYS)
     }
 
-    fn with_room(bound: Bound, room: usize) -> Self {
-        let clock = Tokio(Instant::now());
-        let table = Arc::new(Table::new(room));
+    fn with_capacity(bound: RateLimit, capacity: usize) -> Self {
+        let clock = TokioClock(Instant::now());
+        let table = Arc::new(Table::new(capacity));
         let burst = NonZeroU32::new(bound.burst).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(bound.every())
             .unwrap_or(Quota::per_second(NonZeroU32::MIN))
             .allow_burst(burst);
         Self {
-            limiter: RateLimiter::new(quota, Shared(Arc::clone(&table)), clock.clone()),
+            limiter: RateLimiter::new(quota, SharedTable(Arc::clone(&table)), clock.clone()),
             table,
             clock,
             burst,
         }
     }
 
-    /// Takes `count` cells, or says how long to wait for them. More than a burst is taken as a whole one: nothing is refused for
-    /// ever.
+    /// Takes `count` cells, or returns the wait for them. A count above the burst is taken as a whole burst, so no request is
+    /// refused for ever.
     pub(super) fn take(&self, key: &K, count: u32) -> Result<(), Duration> {
         let Some(count) = NonZeroU32::new(count) else {
             return Ok(());
@@ -74,55 +74,55 @@ impl<K: Hash + Eq + Clone> Rates<K> {
     }
 }
 
-/// When the bucket of each key will be full again. Beyond its bound, new keys share a few buckets: a stranger with many
-/// addresses takes no more memory, and those who are known keep their own.
+/// The time at which the bucket of each key is full again. Beyond the capacity, new keys share a few buckets: a client with many
+/// addresses takes no more memory, and known keys keep their own bucket.
 struct Table<K> {
-    kept: Mutex<Kept<K>>,
-    room: usize,
+    buckets: Mutex<Buckets<K>>,
+    capacity: usize,
     hasher: RandomState,
 }
 
-struct Kept<K> {
+struct Buckets<K> {
     full_at: HashMap<K, Nanos>,
     shared: [Option<Nanos>; limits::QUOTA_SHARED],
-    /// When it may be swept next.
+    /// The time of the next sweep.
     next: Nanos,
 }
 
 impl<K: Hash + Eq + Clone> Table<K> {
-    fn new(room: usize) -> Self {
+    fn new(capacity: usize) -> Self {
         Self {
-            kept: Mutex::new(Kept {
+            buckets: Mutex::new(Buckets {
                 full_at: HashMap::new(),
                 shared: [None; limits::QUOTA_SHARED],
                 next: Nanos::new(0),
             }),
-            room,
+            capacity,
             hasher: RandomState::new(),
         }
     }
 
-    /// Forgets the keys whose buckets are full again, at times: as if they had never been seen.
+    /// Removes the keys whose buckets are full again, once per interval. A full bucket is the same as no bucket.
     fn sweep(&self, now: Nanos) {
-        let mut kept = self.lock();
-        if now < kept.next {
+        let mut buckets = self.lock();
+        if now < buckets.next {
             return;
         }
-        kept.full_at.retain(|_, full_at| *full_at > now);
-        if kept.full_at.capacity() > 4 * kept.full_at.len().max(64) {
-            kept.full_at.shrink_to_fit();
+        buckets.full_at.retain(|_, full_at| *full_at > now);
+        if buckets.full_at.capacity() > 4 * buckets.full_at.len().max(64) {
+            buckets.full_at.shrink_to_fit();
         }
-        kept.next = now + Nanos::from(limits::QUOTA_SWEEP);
+        buckets.next = now + Nanos::from(limits::QUOTA_SWEEP);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept<K>> {
-        lock::lock(&self.kept)
+    fn lock(&self) -> MutexGuard<'_, Buckets<K>> {
+        lock::lock(&self.buckets)
     }
 }
 
-struct Shared<K>(Arc<Table<K>>);
+struct SharedTable<K>(Arc<Table<K>>);
 
-impl<K: Hash + Eq + Clone> StateStore for Shared<K> {
+impl<K: Hash + Eq + Clone> StateStore for SharedTable<K> {
     type Key = K;
 
     fn measure_and_replace<T, F, E>(&self, key: &K, measure: F) -> Result<T, E>
@@ -130,19 +130,19 @@ impl<K: Hash + Eq + Clone> StateStore for Shared<K> {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let table = &self.0;
-        let mut kept = table.lock();
-        if let Some(full_at) = kept.full_at.get_mut(key) {
+        let mut buckets = table.lock();
+        if let Some(full_at) = buckets.full_at.get_mut(key) {
             let (taken, next) = measure(Some(*full_at))?;
             *full_at = next;
             return Ok(taken);
         }
-        if kept.full_at.len() < table.room {
+        if buckets.full_at.len() < table.capacity {
             let (taken, next) = measure(None)?;
-            kept.full_at.insert(key.clone(), next);
+            buckets.full_at.insert(key.clone(), next);
             return Ok(taken);
         }
-        let place = (table.hasher.hash_one(key) % limits::QUOTA_SHARED as u64) as usize;
-        let shared = &mut kept.shared[place];
+        let index = (table.hasher.hash_one(key) % limits::QUOTA_SHARED as u64) as usize;
+        let shared = &mut buckets.shared[index];
         let (taken, next) = measure(*shared)?;
         *shared = Some(next);
         Ok(taken)
@@ -158,24 +158,24 @@ mod tests {
 
     use super::*;
 
-    const BOUND: Bound = Bound::per_second(4, 2);
+    const BOUND: RateLimit = RateLimit::per_second(4, 2);
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_and_then_one_each_time() {
+    async fn a_burst_passes_and_then_one_per_interval() {
         let rates = Rates::new(BOUND);
         for _ in 0..4 {
             assert_eq!(rates.take(&1, 1), Ok(()));
         }
         let wait = rates.take(&1, 1).unwrap_err();
         assert_eq!(wait, Duration::from_millis(500));
-        assert_eq!(rates.take(&2, 1), Ok(()), "another key has its own");
+        assert_eq!(rates.take(&2, 1), Ok(()), "another key has its own bucket");
         advance(wait).await;
         assert_eq!(rates.take(&1, 1), Ok(()));
         assert!(rates.take(&1, 1).is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_refused_costs_nothing_and_more_than_a_burst_is_one() {
+    async fn a_rejection_takes_nothing_and_a_count_above_the_burst_is_one_burst() {
         let rates = Rates::new(BOUND);
         assert_eq!(rates.take(&1, 0), Ok(()));
         assert_eq!(rates.take(&1, 1000), Ok(()));
@@ -188,8 +188,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn keys_have_a_bound_and_the_known_ones_keep_their_own() {
-        let rates = Rates::with_room(BOUND, 100);
+    async fn the_table_is_bounded_and_known_keys_keep_their_bucket() {
+        let rates = Rates::with_capacity(BOUND, 100);
         for key in 0..100_000_u32 {
             let _ = rates.take(&key, 4);
         }
@@ -198,16 +198,16 @@ mod tests {
         assert_eq!(
             rates.take(&7, 1),
             Ok(()),
-            "known, and not refused for what strangers took"
+            "a known key is not limited by what new keys took"
         );
         advance(limits::QUOTA_SWEEP).await;
         assert_eq!(rates.take(&100_000, 1), Ok(()));
-        assert_eq!(rates.keys(), 1, "those who took nothing for a while are forgotten");
+        assert_eq!(rates.keys(), 1, "keys with full buckets are removed");
     }
 
     proptest! {
-        /// Whatever is asked and when: in no stretch of time more is given than the burst and what the rate adds, and who asks
-        /// no faster than the rate is never refused.
+        /// In every interval a key takes at max the burst and the rate times the interval, and a key that is not faster than the
+        /// rate is never refused.
         #[test]
         fn no_key_takes_more_than_its_bound(asks in prop::collection::vec((0_u8..3, 1_u32..4, 0_u64..700), 1..200)) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -226,8 +226,8 @@ mod tests {
                         let mut sum = 0;
                         for (to, count) in &taken[first..] {
                             sum += count;
-                            let most = 4.0 + 2.0 * (*to - *from).as_secs_f64();
-                            assert!(f64::from(sum) <= most + 1e-6, "{sum} from {from:?} to {to:?}");
+                            let max = 4.0 + 2.0 * (*to - *from).as_secs_f64();
+                            assert!(f64::from(sum) <= max + 1e-6, "{sum} from {from:?} to {to:?}");
                         }
                     }
                 }

@@ -1,4 +1,4 @@
-//! Resources that keys hold at the same time. A key that holds none is not stored.
+//! Resources that clients hold at the same time, counted by key. A key that holds none is not stored.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,26 +9,26 @@ use duplex_protocol::person::PersonId;
 
 use super::Address;
 
-/// Bounded by what is held: the node's connections, seats and topics have bounds of their own.
+/// Its size is bounded by the node's own limits on connections, simulation seats and topics.
 pub(super) struct Resources<K> {
-    most: u32,
+    max: u32,
     held: Mutex<HashMap<K, u32>>,
 }
 
 impl<K: Hash + Eq + Clone> Resources<K> {
-    pub(super) fn new(most: u32) -> Arc<Self> {
+    pub(super) fn new(max: u32) -> Arc<Self> {
         let held = Mutex::default();
-        Arc::new(Self { most, held })
+        Arc::new(Self { max, held })
     }
 
-    pub(super) fn hold(this: &Arc<Self>, key: &K) -> Option<One<K>> {
+    pub(super) fn hold(this: &Arc<Self>, key: &K) -> Option<Held<K>> {
         let mut held = this.lock();
         let count = held.get(key).copied().unwrap_or(0);
-        if count >= this.most {
+        if count >= this.max {
             return None;
         }
         held.insert(key.clone(), count + 1);
-        Some(One(Arc::clone(this), key.clone()))
+        Some(Held(Arc::clone(this), key.clone()))
     }
 
     pub(super) fn keys(&self) -> usize {
@@ -40,10 +40,10 @@ impl<K: Hash + Eq + Clone> Resources<K> {
     }
 }
 
-/// One place, until it is dropped.
-pub(super) struct One<K: Hash + Eq + Clone>(Arc<Resources<K>>, K);
+/// One held resource, released when it is dropped.
+pub(super) struct Held<K: Hash + Eq + Clone>(Arc<Resources<K>>, K);
 
-impl<K: Hash + Eq + Clone> Drop for One<K> {
+impl<K: Hash + Eq + Clone> Drop for Held<K> {
     fn drop(&mut self) {
         let mut held = self.0.lock();
         match held.get_mut(&self.1) {
@@ -53,16 +53,16 @@ impl<K: Hash + Eq + Clone> Drop for One<K> {
     }
 }
 
-/// A resource that a client holds, counted for its person and for its address until this is dropped.
+/// A resource that a client holds. It counts for the client's person and address until this is dropped.
 #[must_use = "the resource is released when this is dropped"]
 #[derive(Default)]
 pub struct QuotaGuard {
-    _person: Option<One<PersonId>>,
-    _address: Option<One<Address>>,
+    _person: Option<Held<PersonId>>,
+    _address: Option<Held<Address>>,
 }
 
 impl QuotaGuard {
-    pub(super) const fn of(person: Option<One<PersonId>>, address: Option<One<Address>>) -> Self {
+    pub(super) const fn new(person: Option<Held<PersonId>>, address: Option<Held<Address>>) -> Self {
         Self {
             _person: person,
             _address: address,
@@ -77,33 +77,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_again_when_it_is_dropped() {
-        let places = Resources::new(2);
-        let first = Resources::hold(&places, &'a');
-        let second = Resources::hold(&places, &'a');
-        assert!(first.is_some() && second.is_some() && Resources::hold(&places, &'a').is_none());
-        assert!(Resources::hold(&places, &'b').is_some());
+    fn a_resource_is_released_when_its_guard_is_dropped() {
+        let resources = Resources::new(2);
+        let first = Resources::hold(&resources, &'a');
+        let second = Resources::hold(&resources, &'a');
+        assert!(first.is_some() && second.is_some() && Resources::hold(&resources, &'a').is_none());
+        assert!(Resources::hold(&resources, &'b').is_some());
         drop(first);
-        assert!(Resources::hold(&places, &'a').is_some());
+        assert!(Resources::hold(&resources, &'a').is_some());
         drop(second);
-        assert_eq!(places.keys(), 0, "who holds nothing is forgotten");
+        assert_eq!(resources.keys(), 0, "a key without a resource is removed");
     }
 
     proptest! {
         #[test]
-        fn no_key_holds_more_than_it_may(steps in prop::collection::vec((0_u8..3, any::<bool>()), 0..100)) {
-            let places = Resources::new(3);
-            let mut held: HashMap<u8, Vec<One<u8>>> = HashMap::new();
+        fn no_key_holds_more_than_its_limit(steps in prop::collection::vec((0_u8..3, any::<bool>()), 0..100)) {
+            let resources = Resources::new(3);
+            let mut held: HashMap<u8, Vec<Held<u8>>> = HashMap::new();
             for (key, takes) in steps {
                 let mine = held.entry(key).or_default();
                 if takes {
-                    let one = Resources::hold(&places, &key);
-                    prop_assert_eq!(one.is_some(), mine.len() < 3);
-                    mine.extend(one);
+                    let held = Resources::hold(&resources, &key);
+                    prop_assert_eq!(held.is_some(), mine.len() < 3);
+                    mine.extend(held);
                 } else {
                     mine.pop();
                 }
-                prop_assert_eq!(places.keys(), held.values().filter(|held| !held.is_empty()).count());
+                prop_assert_eq!(resources.keys(), held.values().filter(|held| !held.is_empty()).count());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The office that never meets a limit, and the strangers who do.
+//! Tests of the quotas: an office that stays below every limit, and clients that exceed them.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -29,10 +29,10 @@ fn take(quotas: &Quotas, client: &Client, rate: Rate, times: u32) {
     }
 }
 
-/// 200 people, three tabs each: all come back at once after a restart, and then everyone loads a page every ten seconds and
-/// says something every second, for an hour.
+/// 200 people with three tabs each: all tabs reconnect at once after a restart. Then everyone loads a page every ten seconds and
+/// sends a command every second, for an hour.
 #[tokio::test(start_paused = true)]
-async fn an_office_behind_one_address_meets_no_limit() {
+async fn an_office_behind_one_address_exceeds_no_limit() {
     const PEOPLE: usize = 200;
     const TABS: u32 = 3;
     const ASSETS: u32 = 30;
@@ -43,7 +43,7 @@ async fn an_office_behind_one_address_meets_no_limit() {
         take(&quotas, client, Rate::Pages, 1);
         take(&quotas, client, Rate::Requests, 1 + ASSETS);
         take(&quotas, client, Rate::Reads, 8);
-        // The session, the vitals, and on one page in three the echo.
+        // The session and the vitals, and the echo socket on one page of three.
         take(&quotas, client, Rate::Handshakes, 3);
         for _ in 0..3 {
             open.push(quotas.hold(client, Resource::Connections).unwrap());
@@ -53,11 +53,11 @@ async fn an_office_behind_one_address_meets_no_limit() {
         for _ in 0..TABS {
             load(client, &mut open);
         }
-        // The inbox, the alerts, the device and some rooms, asleep since the restart.
+        // The inbox, the alerts, the device and some rooms, which are asleep since the restart.
         take(&quotas, client, Rate::Topics, 8);
         open.push(quotas.hold(client, Resource::Topics).unwrap());
     }
-    // What each had written meanwhile, and had not sent.
+    // The commands that each person queued during the restart.
     for client in &people {
         take(&quotas, client, Rate::Commands, 10);
     }
@@ -76,7 +76,7 @@ async fn an_office_behind_one_address_meets_no_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_person_is_stopped_before_the_address() {
+async fn one_person_is_limited_before_the_address() {
     let quotas = Quotas::new(true, SCALE);
     let (one, other) = (person(1, 1), person(2, 1));
     let accepted = (0..10_000)
@@ -86,7 +86,7 @@ async fn one_person_is_stopped_before_the_address() {
     let exceeded = quotas.take(&one, Rate::Commands).unwrap_err();
     assert_eq!(
         (
-            exceeded.whose,
+            exceeded.scope,
             exceeded.retry_after_ms(),
             exceeded.retry_after_seconds()
         ),
@@ -94,25 +94,25 @@ async fn one_person_is_stopped_before_the_address() {
     );
     take(&quotas, &other, Rate::Commands, 300);
     advance(exceeded.retry_after).await;
-    assert_eq!(quotas.take(&one, Rate::Commands), Ok(()), "it was told the truth");
+    assert_eq!(quotas.take(&one, Rate::Commands), Ok(()), "after the returned wait");
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_names_behind_one_address_are_one_address() {
+async fn many_people_behind_one_address_share_its_limit() {
     let quotas = Quotas::new(true, SCALE);
     let accepted = (0..10_000).filter(|number| quotas.take(&person(*number, 1), Rate::Commands).is_ok());
     assert_eq!(accepted.count(), 3_000);
     assert_eq!(
         quotas.take(&person(0, 2), Rate::Commands),
         Ok(()),
-        "another address is not disturbed"
+        "another address is not affected"
     );
     let refused = quotas.refused().into_iter().filter(|(_, count)| *count > 0);
     assert_eq!(refused.collect::<Vec<_>>(), [("commands", 7_000)]);
 }
 
 #[tokio::test]
-async fn places_are_given_back() {
+async fn resources_are_released() {
     let quotas = Quotas::new(
         true,
         Scale {
@@ -126,7 +126,7 @@ async fn places_are_given_back() {
     assert_eq!(
         all.iter().filter(|held| held.is_ok()).count(),
         150,
-        "one client cannot take all"
+        "one client cannot hold all"
     );
     assert!(quotas.hold(&person(1, 2), Resource::Connections).is_ok());
     drop(all);
@@ -134,45 +134,45 @@ async fn places_are_given_back() {
 }
 
 #[tokio::test]
-async fn switched_off_nothing_is_refused_and_nothing_is_remembered() {
+async fn without_quotas_nothing_is_refused_or_stored() {
     let quotas = Quotas::new(false, SCALE);
-    take(&quotas, &person(1, 1), Rate::Rooms, 10_000);
+    take(&quotas, &person(1, 1), Rate::SharedCreations, 10_000);
     let held: Vec<_> = (0..10_000)
-        .map(|_| quotas.hold(&person(1, 1), Resource::Seats).unwrap())
+        .map(|_| quotas.hold(&person(1, 1), Resource::Participants).unwrap())
         .collect();
     assert_eq!((held.len(), quotas.keys()), (10_000, 0));
 }
 
 #[test]
-fn each_limit_stands_at_its_place_and_a_person_has_no_more_than_the_address() {
-    for (place, rate) in Rate::ALL.into_iter().enumerate() {
-        assert_eq!(rate as usize, place, "{}", rate.name());
-        let address = rate.of_address(SCALE);
-        if let Some(person) = rate.of_person(SCALE) {
+fn each_limit_has_its_index_and_a_person_has_no_more_than_the_address() {
+    for (index, rate) in Rate::ALL.into_iter().enumerate() {
+        assert_eq!(rate as usize, index, "{}", rate.name());
+        let address = rate.for_address(SCALE);
+        if let Some(person) = rate.for_person(SCALE) {
             assert!(
-                person.burst <= address.burst && person.a_minute <= address.a_minute,
+                person.burst <= address.burst && person.per_minute <= address.per_minute,
                 "{}",
                 rate.name()
             );
         }
     }
-    for (index, place) in Resource::ALL.into_iter().enumerate() {
-        assert_eq!(place as usize, index, "{}", place.name());
+    for (index, resource) in Resource::ALL.into_iter().enumerate() {
+        assert_eq!(resource as usize, index, "{}", resource.name());
         assert!(
-            place
-                .of_person(SCALE)
-                .is_none_or(|most| most <= place.of_address(SCALE))
+            resource
+                .for_person(SCALE)
+                .is_none_or(|max| max <= resource.for_address(SCALE))
         );
     }
 }
 
-fn bound(bound: Option<Bound>) -> String {
-    let Some(Bound { burst, a_minute }) = bound else {
+fn bound(bound: Option<RateLimit>) -> String {
+    let Some(RateLimit { burst, per_minute }) = bound else {
         return String::new();
     };
-    match a_minute % 60 {
-        0 => format!("{burst}, then {} a second", a_minute / 60),
-        _ => format!("{burst}, then {a_minute} a minute"),
+    match per_minute % 60 {
+        0 => format!("{burst}, then {} a second", per_minute / 60),
+        _ => format!("{burst}, then {per_minute} a minute"),
     }
 }
 
@@ -180,14 +180,20 @@ fn tables() -> String {
     let mut text = String::from("| limit | of | one address | one person |\n| --- | --- | --- | --- |\n");
     for rate in Rate::ALL {
         let (name, meaning) = (rate.name(), rate.meaning());
-        let (address, person) = (bound(Some(rate.of_address(SCALE))), bound(rate.of_person(SCALE)));
+        let (address, person) = (bound(Some(rate.for_address(SCALE))), bound(rate.for_person(SCALE)));
         text += &format!("| `{name}` | {meaning} | {address} | {person} |\n");
     }
     text += "\n| at the same time | of | one address | one person |\n| --- | --- | --- | --- |\n";
-    for place in Resource::ALL {
-        let (name, meaning) = (place.name(), place.meaning());
-        let person = place.of_person(SCALE).map(|most| most.to_string()).unwrap_or_default();
-        text += &format!("| `{name}` | {meaning} | {} | {person} |\n", place.of_address(SCALE));
+    for resource in Resource::ALL {
+        let (name, meaning) = (resource.name(), resource.meaning());
+        let person = resource
+            .for_person(SCALE)
+            .map(|max| max.to_string())
+            .unwrap_or_default();
+        text += &format!(
+            "| `{name}` | {meaning} | {} | {person} |\n",
+            resource.for_address(SCALE)
+        );
     }
     let (people, sessions) = (limits::PRESENT_PEOPLE, limits::PRESENT_SESSIONS);
     text += &format!(
@@ -198,8 +204,13 @@ fn tables() -> String {
 }
 
 #[test]
-fn the_documentation_has_these_limits() {
+fn the_documentation_contains_these_limits() {
     let tables = tables();
     let documented = include_str!("../../../../docs/limits.md");
-    assert!(documented.contains(&tables), "docs/limits.md has not\n\n{tables}");
+    assert!(
+        documented.contains(&tables),
+        "docs/limits.md does not contain
+
+    {tables}"
+    );
 }

@@ -6,12 +6,12 @@ use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Authorizes a command: the person may write to the topic, and the client is within its quotas. Returns the topic's handle: `open`, if
-/// the caller has one, or a new one, for which the topic is started.
+/// Authorizes a command: checks that the person may write to the topic and that the client is within its quotas. Returns the
+/// topic's handle: `open`, if the caller has one, or a new one, for which the topic is started.
 ///
 /// # Errors
 ///
-/// The answer to the command: [`Rejection::Denied`], [`Rejection::Refused`] for want of a role, or [`Rejection::TooFast`].
+/// The answer to the command: [`Rejection::Denied`], [`Rejection::Refused`] if a role is missing, or [`Rejection::TooFast`].
 pub async fn authorize_write(
     hub: &Hub,
     person: &Person,

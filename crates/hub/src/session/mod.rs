@@ -1,4 +1,4 @@
-//! Sessions: the protocol's state of one connection, the reader of its topics, and its rate limits.
+//! Sessions: the protocol state of one connection, the reader of its topics, and its rate limits.
 
 mod authorize;
 mod protocol;
@@ -6,6 +6,6 @@ mod rate_limit;
 mod reader;
 
 pub use self::authorize::authorize_write;
-pub use self::protocol::{Act, ProtocolError, Session};
+pub use self::protocol::{ProtocolError, Session, SessionAction};
 pub use self::rate_limit::Bucket;
-pub use self::reader::{AnswerKind, Answered, Reader, encoded};
+pub use self::reader::{Reader, SubscribeReply, VerdictKind, encode_frame};

@@ -1,5 +1,5 @@
-//! The server's half of the session protocol, as a pure state machine: a client's frame goes in, an action or a protocol error comes
-//! out. The clock is an argument.
+//! The server's half of the session protocol as a pure state machine: takes a client's frame and returns an action or a protocol
+//! error. The clock is an argument.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use duplex_protocol::session::{
 };
 use duplex_protocol::topic::TopicName;
 
-/// What the transport must do for a client's frame.
+/// The action that the transport takes for a client's frame.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Act {
+pub enum SessionAction {
     /// Answer with [`ServerFrame::Welcome`].
     Welcome {
-        /// The name that the client asks for.
+        /// The requested name.
         name: Option<String>,
     },
-    /// Subscribe the session's [`Reader`](super::Reader), and answer with its verdict.
+    /// Subscribe the session's [`Reader`](super::Reader), and send its verdict.
     Subscribe {
         /// The topic.
         topic: TopicName,
@@ -36,7 +36,7 @@ pub enum Act {
         /// The topic.
         topic: TopicName,
     },
-    /// Authorize the command, send it to its topic, and answer with the reply.
+    /// Authorize the command, send it to its topic, and send the reply.
     Command {
         /// The topic.
         topic: TopicName,
@@ -45,42 +45,42 @@ pub enum Act {
         /// The command, within [`MAX_COMMAND`].
         command: Blob,
     },
-    /// Show what the session is doing.
+    /// Set the session's activity.
     Activity {
         /// The topic.
         topic: TopicName,
-        /// None ends it.
+        /// None ends the activity.
         activity: Option<String>,
     },
-    /// Change the visitor's name, or answer with [`ServerFrame::NameRefused`].
+    /// Change the visitor's name, or send [`ServerFrame::NameRefused`].
     Rename {
-        /// The name that the client asks for.
+        /// The requested name.
         name: String,
     },
-    /// Send this answer.
-    Say(ServerFrame),
+    /// Send this frame.
+    Send(ServerFrame),
 }
 
-/// A client broke the protocol; its connection is closed.
+/// A violation of the protocol by a client; its connection is closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// The first frame is not a hello, or a later one is.
     #[error("the first frame is a hello, and the only one")]
     Hello,
-    /// No hello came in time.
+    /// No hello arrived in time.
     #[error("no hello came")]
     NoHello,
-    /// A frame does not decode; the text says why.
+    /// A frame does not decode; the text is the cause.
     #[error("a frame cannot be read: {0}")]
     Unreadable(String),
     /// An activity is longer than [`MAX_ACTIVITY`] bytes.
     #[error("an activity has at most {MAX_ACTIVITY} bytes")]
     Activity,
-    /// Frames come faster than the session's rate allows.
+    /// Frames arrive faster than the session's rate allows.
     #[error("more frames than a session may send")]
     TooFast,
-    /// The client offers no subprotocol that the server has.
+    /// The client offers no subprotocol that the server supports.
     #[error("the page speaks no protocol of this server")]
     Protocol,
 }
@@ -106,7 +106,7 @@ impl ProtocolError {
     }
 }
 
-/// The protocol state of one session: whether it said hello, its subscriptions and its rates.
+/// The protocol state of one session: whether it sent its hello, its subscriptions and its rates.
 #[derive(Debug)]
 pub struct Session {
     greeted: bool,
@@ -132,18 +132,18 @@ impl Session {
         }
     }
 
-    /// Whether the hello came.
+    /// Whether the hello arrived.
     pub const fn is_greeted(&self) -> bool {
         self.greeted
     }
 
-    /// Takes a client's frame; `now` is the time since the session began. A command or subscription beyond a limit is answered by
-    /// [`Act::Say`].
+    /// Handles a client's frame; `now` is the time since the session began. A command or subscription beyond a limit is answered
+    /// by [`SessionAction::Send`].
     ///
     /// # Errors
     ///
-    /// If the frame breaks the protocol; the session is then over.
-    pub fn on_frame(&mut self, frame: ClientFrame, now: Duration) -> Result<Act, ProtocolError> {
+    /// If the frame violates the protocol; the session is then over.
+    pub fn on_frame(&mut self, frame: ClientFrame, now: Duration) -> Result<SessionAction, ProtocolError> {
         self.frames.take(now).map_err(|_| ProtocolError::TooFast)?;
         if matches!(frame, ClientFrame::Hello { .. }) == self.greeted {
             return Err(ProtocolError::Hello);
@@ -153,40 +153,40 @@ impl Session {
             ClientFrame::Subscribe { topic, cursor } => self.subscribe(topic, cursor),
             ClientFrame::Unsubscribe { topic } => {
                 self.topics.remove(&topic);
-                Act::Unsubscribe { topic }
+                SessionAction::Unsubscribe { topic }
             }
             ClientFrame::Command { topic, id, command } => self.command(topic, id, command, now),
             ClientFrame::Activity { topic, activity } => activity_of(topic, activity)?,
-            ClientFrame::Rename { name } => Act::Rename { name },
-            ClientFrame::Ping { nonce } => Act::Say(ServerFrame::Pong { nonce }),
+            ClientFrame::Rename { name } => SessionAction::Rename { name },
+            ClientFrame::Ping { nonce } => SessionAction::Send(ServerFrame::Pong { nonce }),
         })
     }
 
-    fn hello(&mut self, build: &str, name: Option<String>) -> Result<Act, ProtocolError> {
+    fn hello(&mut self, build: &str, name: Option<String>) -> Result<SessionAction, ProtocolError> {
         if build.len() > MAX_BUILD {
             return Err(ProtocolError::Unreadable("the build's name is too long".to_owned()));
         }
         self.greeted = true;
-        Ok(Act::Welcome { name })
+        Ok(SessionAction::Welcome { name })
     }
 
-    fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) -> Act {
+    fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) -> SessionAction {
         if self.topics.len() >= MAX_SUBSCRIPTIONS && !self.topics.contains(&topic) {
             let verdict = Verdict::Denied {
                 reason: Denied::TooMany,
             };
-            return Act::Say(ServerFrame::Verdict { topic, verdict });
+            return SessionAction::Send(ServerFrame::Verdict { topic, verdict });
         }
         self.topics.insert(topic.clone());
-        Act::Subscribe { topic, cursor }
+        SessionAction::Subscribe { topic, cursor }
     }
 
-    /// Frees the place of a topic whose subscription was denied.
-    pub fn denied(&mut self, topic: &TopicName) {
+    /// Removes a topic whose subscription was denied from the session's subscriptions.
+    pub fn release(&mut self, topic: &TopicName) {
         self.topics.remove(topic);
     }
 
-    fn command(&mut self, topic: TopicName, id: CommandId, command: Blob, now: Duration) -> Act {
+    fn command(&mut self, topic: TopicName, id: CommandId, command: Blob, now: Duration) -> SessionAction {
         let rejected = if command.0.len() > MAX_COMMAND {
             Some(Rejection::TooLarge)
         } else {
@@ -195,8 +195,8 @@ impl Session {
             })
         };
         match rejected {
-            None => Act::Command { topic, id, command },
-            Some(rejection) => Act::Say(ServerFrame::Reply {
+            None => SessionAction::Command { topic, id, command },
+            Some(rejection) => SessionAction::Send(ServerFrame::Reply {
                 id,
                 answer: Answer::Rejected(rejection),
                 duplicate: false,
@@ -205,11 +205,11 @@ impl Session {
     }
 }
 
-fn activity_of(topic: TopicName, activity: Option<String>) -> Result<Act, ProtocolError> {
+fn activity_of(topic: TopicName, activity: Option<String>) -> Result<SessionAction, ProtocolError> {
     if activity.as_ref().is_some_and(|activity| activity.len() > MAX_ACTIVITY) {
         return Err(ProtocolError::Activity);
     }
-    Ok(Act::Activity { topic, activity })
+    Ok(SessionAction::Activity { topic, activity })
 }
 
 #[cfg(test)]
@@ -260,7 +260,7 @@ mod tests {
         let welcome = session.on_frame(hello(), NOW).unwrap();
         assert_eq!(
             welcome,
-            Act::Welcome {
+            SessionAction::Welcome {
                 name: Some(" Kim ".to_owned())
             }
         );
@@ -268,19 +268,19 @@ mod tests {
     }
 
     #[test]
-    fn topics_are_bounded_and_a_place_can_be_had_back() {
+    fn subscriptions_are_bounded_and_can_be_released() {
         let mut session = greeted();
         for number in 0..MAX_SUBSCRIPTIONS {
             assert!(matches!(
                 session.on_frame(subscribe(number), NOW),
-                Ok(Act::Subscribe { .. })
+                Ok(SessionAction::Subscribe { .. })
             ));
         }
         assert!(
-            matches!(session.on_frame(subscribe(1), NOW), Ok(Act::Subscribe { .. })),
-            "again is not another"
+            matches!(session.on_frame(subscribe(1), NOW), Ok(SessionAction::Subscribe { .. })),
+            "a repeated subscription counts once"
         );
-        let denied = Act::Say(ServerFrame::Verdict {
+        let denied = SessionAction::Send(ServerFrame::Verdict {
             topic: topic(999),
             verdict: Verdict::Denied {
                 reason: Denied::TooMany,
@@ -292,14 +292,14 @@ mod tests {
             .unwrap();
         assert!(matches!(
             session.on_frame(subscribe(999), NOW),
-            Ok(Act::Subscribe { .. })
+            Ok(SessionAction::Subscribe { .. })
         ));
     }
 
     #[test]
     fn a_command_has_a_size_and_a_rate() {
         let rejected = |act| match act {
-            Ok(Act::Say(ServerFrame::Reply {
+            Ok(SessionAction::Send(ServerFrame::Reply {
                 answer: Answer::Rejected(rejection),
                 ..
             })) => Some(rejection),
@@ -322,11 +322,11 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_of_commands_is_the_operators() {
+    fn the_operator_sets_the_command_rate() {
         let taken = |rate: u32, at: Duration| {
             let mut session = Session::new(rate);
             session.on_frame(hello(), NOW).unwrap();
-            let passes = |act| matches!(act, Ok(Act::Command { .. }));
+            let passes = |act| matches!(act, Ok(SessionAction::Command { .. }));
             let burst = (0..10_000)
                 .take_while(|_| passes(session.on_frame(command(1), NOW)))
                 .count();
@@ -343,9 +343,9 @@ mod tests {
     fn a_flood_of_frames_ends_the_session() {
         let mut session = greeted();
         let ping = || ClientFrame::Ping { nonce: 1 };
-        let heard = (0..FRAME_BURST * 2)
+        let accepted = (0..FRAME_BURST * 2)
             .take_while(|_| session.on_frame(ping(), NOW).is_ok())
             .count();
-        assert_eq!(heard, FRAME_BURST as usize - 1);
+        assert_eq!(accepted, FRAME_BURST as usize - 1);
     }
 }

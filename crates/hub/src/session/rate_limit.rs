@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// A token bucket: `burst` at once, and then one each `every`. Times are on one clock of the caller's, such as the time since a
-/// session began.
+/// A token bucket: `burst` at once, and then one each `every`. Times are on one clock of the caller's choice, such as the time
+/// since a session began.
 #[derive(Debug, Clone, Copy)]
 pub struct Bucket {
     every: Duration,
     burst: u32,
-    /// When the bucket would be full again, were nothing more taken.
+    /// The time at which the bucket is full again if nothing more is taken.
     full_at: Duration,
 }
 
@@ -26,7 +26,7 @@ impl Bucket {
     ///
     /// # Errors
     ///
-    /// The time until there is one.
+    /// The time until one is available.
     pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
         self.take_many(now, 1)
     }
@@ -35,7 +35,7 @@ impl Bucket {
     ///
     /// # Errors
     ///
-    /// The time until there are `count`.
+    /// The time until `count` are available.
     pub fn take_many(&mut self, now: Duration, count: u32) -> Result<(), Duration> {
         let full_at = self.full_at.max(now) + self.every.saturating_mul(count);
         let room = self.every.saturating_mul(self.burst);
@@ -53,7 +53,7 @@ impl Bucket {
         (!over.is_zero()).then_some(over)
     }
 
-    /// Takes `count`, also more than there are: later takers wait the longer.
+    /// Takes `count`, also more than the bucket holds: later callers wait accordingly longer.
     pub fn owe(&mut self, now: Duration, count: u32) {
         self.full_at = self.full_at.max(now) + self.every.saturating_mul(count);
     }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_owed_is_waited_for() {
+    fn a_debt_is_waited_for() {
         let mut bucket = Bucket::new(10, ms(1));
         assert_eq!(bucket.wait(ms(0)), None);
         bucket.owe(ms(0), 8);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     proptest! {
-        /// Never more than the burst and what has flowed in since; and who waits as long as told is let through.
+        /// A key takes at most the burst and the rate since the start, and a caller that waits as long as returned succeeds.
         #[test]
         fn never_more_than_allowed(burst in 1_u32..20, every in 1_u64..50, waits in prop::collection::vec(0_u64..60, 1..200)) {
             let mut bucket = Bucket::new(burst, ms(every));

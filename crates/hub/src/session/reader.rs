@@ -1,5 +1,5 @@
-//! The subscriptions of one client, each with its position. A reader holds no events: it reads them from the topic's ring, and behind
-//! the ring from the log.
+//! The subscriptions of one client, each with its position. A reader stores no events: it reads them from the topic's ring, and
+//! behind the ring from the log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::quota::Address;
 use crate::topic::shared_state::Recovered;
-use crate::topic::unwritten::{Found, Unwritten};
+use crate::topic::unwritten::{OpenedTopic, Unwritten};
 use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, TopicHandle, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -18,7 +18,7 @@ use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{Denied, ServerFrame, SessionId, Verdict};
 use duplex_protocol::topic::TopicName;
 
-/// The subscriptions of one client, over whatever transport. A transport waits for [`Self::woken`], then writes what [`Self::gather`]
+/// The subscriptions of one client, over any transport. A transport waits for [`Self::woken`], then writes what [`Self::gather`]
 /// returns.
 pub struct Reader {
     hub: Hub,
@@ -26,23 +26,23 @@ pub struct Reader {
     session: SessionId,
     person: Person,
     wake: Arc<Wake>,
-    reads: BTreeMap<TopicName, Read>,
-    /// Topics whose first event is still to come.
+    reads: BTreeMap<TopicName, TopicReader>,
+    /// Topics without an event.
     unwritten: BTreeMap<TopicName, Unwritten>,
-    /// Where the next round begins, so that one busy topic does not keep the others waiting.
-    turn: usize,
+    /// The index of the topic with which the next round begins, so that one busy topic does not delay the others.
+    next: usize,
 }
 
-struct Read {
+struct TopicReader {
     topic: TopicHandle,
-    membership: SubscriptionGuard,
+    subscription: SubscriptionGuard,
     after: Seq,
     presence: u64,
 }
 
-impl Read {
-    /// Not even the log has what comes next.
-    async fn start_anew(&mut self, encoding: Encoding) -> Result<Recovered, Denied> {
+impl TopicReader {
+    /// Restarts from the state, because the next event is not in the log any more.
+    async fn restart(&mut self, encoding: Encoding) -> Result<Recovered, Denied> {
         let epoch = self.topic.head().epoch;
         let seq = self.after;
         let cursor = Cursor::new(epoch, seq);
@@ -56,16 +56,16 @@ impl Read {
 
 /// The answer to a subscription as a complete frame.
 #[derive(Debug)]
-pub struct Answered {
-    /// The encoded frame; none if it could not be encoded, which was logged.
+pub struct SubscribeReply {
+    /// The encoded frame; none if encoding failed, which was logged.
     pub frame: Option<Bytes>,
     /// The kind of the verdict.
-    pub kind: AnswerKind,
+    pub kind: VerdictKind,
 }
 
 /// The kind of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerKind {
+pub enum VerdictKind {
     /// [`Verdict::Resumed`].
     Resumed,
     /// [`Verdict::Reset`].
@@ -85,7 +85,7 @@ impl Reader {
             wake: Wake::new(),
             reads: BTreeMap::new(),
             unwritten: BTreeMap::new(),
-            turn: 0,
+            next: 0,
         }
     }
 
@@ -95,8 +95,8 @@ impl Reader {
         Self::new(hub.with_rights(Rights::server()), protocol, session, person)
     }
 
-    /// Subscribes to a topic, or restarts a subscription. After a verdict that is not a denial, [`Self::gather`] returns the events
-    /// that follow.
+    /// Subscribes to a topic, or restarts a subscription. After a verdict other than a denial, [`Self::gather`] returns the
+    /// events that follow.
     pub async fn subscribe(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Verdict {
         match self.recover(name, cursor).await {
             Ok(recovered) => recovered.to_verdict(),
@@ -105,20 +105,20 @@ impl Reader {
     }
 
     /// As [`Self::subscribe`], with the verdict as a frame whose state is encoded once for all subscribers.
-    pub async fn subscribe_framed(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Answered {
+    pub async fn subscribe_framed(&mut self, name: &TopicName, cursor: Option<Cursor>) -> SubscribeReply {
         match self.recover(name, cursor).await {
-            Ok(recovered) => Answered {
-                frame: framed(&recovered, name, self.protocol),
+            Ok(recovered) => SubscribeReply {
+                frame: recovery_frame(&recovered, name, self.protocol),
                 kind: match recovered {
-                    Recovered::Resumed { .. } => AnswerKind::Resumed,
-                    Recovered::Reset { .. } => AnswerKind::Reset,
+                    Recovered::Resumed { .. } => VerdictKind::Resumed,
+                    Recovered::Reset { .. } => VerdictKind::Reset,
                 },
             },
             Err(reason) => {
                 let (topic, verdict) = (name.clone(), Verdict::Denied { reason });
-                Answered {
-                    frame: self.encoded(&ServerFrame::Verdict { topic, verdict }),
-                    kind: AnswerKind::Denied,
+                SubscribeReply {
+                    frame: self.encode(&ServerFrame::Verdict { topic, verdict }),
+                    kind: VerdictKind::Denied,
                 }
             }
         }
@@ -126,17 +126,17 @@ impl Reader {
 
     async fn recover(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
         self.unsubscribe(name);
-        let recovered = self.enter(name, cursor).await?;
+        let recovered = self.start_reading(name, cursor).await?;
         self.wake.wake();
         Ok(recovered)
     }
 
-    async fn enter(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
+    async fn start_reading(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
         self.hub.admit(&self.person, name)?;
         self.hub.count_read(1)?;
         let mut read = match self.hub.open_to_read(name, &self.wake).await? {
-            Found::Awake(topic) => self.join(topic),
-            Found::Unwritten(unwritten) => {
+            OpenedTopic::Awake(topic) => self.join(topic),
+            OpenedTopic::Unwritten(unwritten) => {
                 let recovered = unwritten.recover(cursor, self.protocol.encoding)?;
                 self.unwritten.insert(name.clone(), unwritten);
                 return Ok(recovered);
@@ -151,24 +151,24 @@ impl Reader {
         Ok(recovered)
     }
 
-    /// What happens from here on wakes us; whoever asks for a verdict then learns where to go on.
-    fn join(&self, topic: TopicHandle) -> Read {
-        let membership = topic.join(
+    /// Joins before the verdict is computed, so that no later event is missed: each one wakes this reader.
+    fn join(&self, topic: TopicHandle) -> TopicReader {
+        let subscription = topic.join(
             self.session.clone(),
             self.person.clone(),
             self.address(),
             Arc::clone(&self.wake),
         );
-        Read {
+        TopicReader {
             topic,
-            membership,
+            subscription,
             after: 0,
             presence: 0,
         }
     }
 
-    /// Goes on in those topics that were started meanwhile: everything in them is news.
-    async fn enter_written(&mut self, out: &mut Vec<Bytes>) {
+    /// Subscribes to the topics that were started meanwhile. All of their events are new to the reader.
+    async fn join_started(&mut self, out: &mut Vec<Bytes>) {
         let started = self.unwritten.keys().filter(|name| self.hub.is_awake(name));
         for name in started.cloned().collect::<Vec<_>>() {
             self.unwritten.remove(&name);
@@ -176,7 +176,7 @@ impl Reader {
                 Ok(topic) => drop(self.reads.insert(name, self.join(topic))),
                 Err(reason) => {
                     let verdict = Verdict::Denied { reason };
-                    out.extend(self.encoded(&ServerFrame::Verdict { topic: name, verdict }));
+                    out.extend(self.encode(&ServerFrame::Verdict { topic: name, verdict }));
                 }
             }
         }
@@ -192,9 +192,9 @@ impl Reader {
         state.ok().map(|(_, state)| state)
     }
 
-    /// Where the reader is, if the hub works for a client.
+    /// The client's address, if the hub works for a client.
     fn address(&self) -> Option<Address> {
-        self.hub.bill()?.client().address
+        self.hub.client_quota()?.client().address
     }
 
     /// Ends a subscription.
@@ -217,14 +217,14 @@ impl Reader {
     pub fn rename(&mut self, name: &str) {
         name.clone_into(&mut self.person.name);
         for read in self.reads.values() {
-            read.membership.rename(name.to_owned());
+            read.subscription.rename(name.to_owned());
         }
     }
 
-    /// Sets what the visitor is doing in a subscribed topic; none ends it.
-    pub fn activity(&self, name: &TopicName, activity: Option<String>) {
+    /// Sets the visitor's activity in a subscribed topic; none ends it.
+    pub fn set_activity(&self, name: &TopicName, activity: Option<String>) {
         if let Some(read) = self.reads.get(name) {
-            read.membership.activity(activity);
+            read.subscription.set_activity(activity);
         }
     }
 
@@ -237,20 +237,20 @@ impl Reader {
     }
 
     /// Marks the presences of all topics as seen, so that [`Self::gather`] returns only later ones.
-    pub fn overlook_presence(&mut self) {
+    pub fn skip_presence(&mut self) {
         for read in self.reads.values_mut() {
             read.presence = read.topic.presence_version();
         }
     }
 
-    /// Sets with which topic the next round of [`Self::gather`] begins: a poll passes a different number each time.
-    pub fn begin_with(&mut self, turn: usize) {
-        self.turn = turn;
+    /// Sets the topic with which the next round of [`Self::gather`] begins. Polls pass a different number each time.
+    pub fn start_at(&mut self, next: usize) {
+        self.next = next;
     }
 
     /// Appends the presences of as many topics as fit into `room` bytes.
-    pub fn presences(&mut self, room: usize, out: &mut Vec<Bytes>) {
-        let first = self.turn.checked_rem(self.reads.len()).unwrap_or(0);
+    pub fn gather_presence(&mut self, room: usize, out: &mut Vec<Bytes>) {
+        let first = self.next.checked_rem(self.reads.len()).unwrap_or(0);
         let mut left = room;
         let encoding = self.protocol.encoding;
         let mut reads: Vec<_> = self.reads.values_mut().collect();
@@ -273,14 +273,14 @@ impl Reader {
         self.wake.woken().await;
     }
 
-    /// Appends the new events and presences of all topics as complete frames, at most `most` together. If more is left, the reader is
-    /// woken again, and the next round begins with another topic.
-    pub async fn gather(&mut self, most: ReadLimit, out: &mut Vec<Bytes>) {
-        self.enter_written(out).await;
+    /// Appends the new events and presences of all topics as complete frames, at most `limit` together. If more is left, the
+    /// reader is woken again, and the next round begins with another topic.
+    pub async fn gather(&mut self, limit: ReadLimit, out: &mut Vec<Bytes>) {
+        self.join_started(out).await;
         let names: Vec<TopicName> = self.reads.keys().cloned().collect();
-        self.turn = self.turn.wrapping_add(1);
-        let first = self.turn.checked_rem(names.len()).unwrap_or(0);
-        let (mut left, mut counted) = (most, out.len());
+        self.next = self.next.wrapping_add(1);
+        let first = self.next.checked_rem(names.len()).unwrap_or(0);
+        let (mut left, mut counted) = (limit, out.len());
         for name in names[first..].iter().chain(&names[..first]) {
             if left.frames == 0 || left.bytes == 0 {
                 self.wake.wake();
@@ -295,7 +295,7 @@ impl Reader {
                 };
                 let verdict = Verdict::Denied { reason };
                 let topic = name.clone();
-                out.extend(self.encoded(&ServerFrame::Verdict { topic, verdict }));
+                out.extend(self.encode(&ServerFrame::Verdict { topic, verdict }));
             }
             let bytes: usize = out[counted..].iter().map(Bytes::len).sum();
             left.bytes = left.bytes.saturating_sub(bytes);
@@ -304,15 +304,15 @@ impl Reader {
         }
     }
 
-    async fn gather_from(&mut self, name: &TopicName, most: ReadLimit, out: &mut Vec<Bytes>) -> Result<(), Denied> {
+    async fn gather_from(&mut self, name: &TopicName, limit: ReadLimit, out: &mut Vec<Bytes>) -> Result<(), Denied> {
         let Some(read) = self.reads.get_mut(name) else {
             return Ok(());
         };
-        let mut reading = read.topic.read(read.after, self.protocol, most);
-        if matches!(reading, ReadBatch::Behind) {
-            reading = read.topic.read_log(read.after, self.protocol, most).await?;
+        let mut batch = read.topic.read(read.after, self.protocol, limit);
+        if matches!(batch, ReadBatch::Behind) {
+            batch = read.topic.read_log(read.after, self.protocol, limit).await?;
         }
-        match reading {
+        match batch {
             ReadBatch::Nothing => {}
             ReadBatch::Frames { frames, last, .. } => {
                 out.extend(frames);
@@ -322,8 +322,8 @@ impl Reader {
                 }
             }
             ReadBatch::Behind => {
-                let recovered = read.start_anew(self.protocol.encoding).await?;
-                out.extend(framed(&recovered, name, self.protocol));
+                let recovered = read.restart(self.protocol.encoding).await?;
+                out.extend(recovery_frame(&recovered, name, self.protocol));
                 self.wake.wake();
             }
         }
@@ -335,21 +335,21 @@ impl Reader {
         Ok(())
     }
 
-    /// Encodes a frame in the reader's protocol; none, with a line in the log, if it cannot be encoded.
-    pub fn encoded(&self, frame: &ServerFrame) -> Option<Bytes> {
-        encoded(self.protocol, frame)
+    /// Encodes a frame in the reader's protocol; none, with a line in the log, if encoding fails.
+    pub fn encode(&self, frame: &ServerFrame) -> Option<Bytes> {
+        encode_frame(self.protocol, frame)
     }
 }
 
-fn framed(recovered: &Recovered, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
+fn recovery_frame(recovered: &Recovered, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
     let frame = recovered.frame(topic, protocol);
     frame
         .inspect_err(|error| tracing::error!(%topic, "a verdict cannot be encoded: {error}"))
         .ok()
 }
 
-/// Encodes a frame; none, with a line in the log, if it cannot be encoded.
-pub fn encoded(protocol: Protocol, frame: &ServerFrame) -> Option<Bytes> {
+/// Encodes a frame; none, with a line in the log, if encoding fails.
+pub fn encode_frame(protocol: Protocol, frame: &ServerFrame) -> Option<Bytes> {
     match protocol.encode(frame) {
         Ok(bytes) => Some(bytes.into()),
         Err(error) => {

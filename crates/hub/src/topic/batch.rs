@@ -1,16 +1,16 @@
-//! Commands that are decided together: what the log should keep of them, and what each of them is answered.
-//! Knows no queue, no log and no reader.
+//! Decides a batch of commands: the entries for the log, the events, and the answer to each command. Knows no queue, no log and
+//! no reader.
 
 use std::collections::HashMap;
 
-use super::dedupe::{Dedupe, Sender, Verdict, is_final};
+use super::dedupe::{Dedupe, LookupResult, Sender, is_final};
 use super::forward;
-use super::handle::{Board, Command};
+use super::handle::{Command, TopicShared};
 use crate::decider::{Context, Millis, Origin};
 use crate::limits;
-use crate::log::{Entry, Forward, ForwardKey, Undelivered, chain};
+use crate::log::{Entry, Forward, ForwardKey, PendingForward, chain};
 use crate::topic::dyn_topic::{DecideError, DecidedEvent, StateError};
-use crate::topic::projection::Memory;
+use crate::topic::projection::Projection;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
 use duplex_protocol::session::{Answer, MAX_COMMAND, Rejection};
@@ -18,66 +18,67 @@ use duplex_protocol::topic::TopicName;
 
 #[derive(Default)]
 pub(super) struct Batch {
-    /// Of the accepted commands and of those that are refused for good, in order.
+    /// The entries of accepted and of finally rejected commands, in order.
     pub entries: Vec<Entry>,
-    pub made: Vec<(Seq, DecidedEvent)>,
-    /// What other topics should hear, once it is kept.
-    pub forwards: Vec<Undelivered>,
-    /// Of the log up to each event of `made`, once [`Self::chain`] was called.
+    pub events: Vec<(Seq, DecidedEvent)>,
+    /// Commands for other topics, sent once the batch is stored.
+    pub forwards: Vec<PendingForward>,
+    /// The check of the log up to each of `events`, after [`Self::chain`].
     pub checks: Vec<Option<Check>>,
-    /// Of each command.
+    /// The outcome of each command.
     pub(crate) outcomes: Vec<Outcome>,
 }
 
 /// The topic whose commands are decided.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(super) struct BatchSource<'a> {
     pub topic: &'a TopicName,
     pub epoch: Epoch,
-    /// If not, its commands are refused for now, but for those that are forwards themselves: two topics that forward to each other
-    /// must not wait for each other.
+    /// If false, commands are rejected for now, except forwards: two topics that forward to each other must not wait for each
+    /// other.
     pub(crate) may_forward: bool,
 }
 
 pub(super) enum Outcome {
     New(Answer),
-    /// Answered before.
-    Again(Answer),
-    /// Sent twice in this batch: as the one at that place.
-    Same(usize),
+    /// The command was answered before.
+    Duplicate(Answer),
+    /// The same command earlier in this batch, at this index.
+    DuplicateInBatch(usize),
 }
 
-/// The state is not to be trusted any more; it was this command's doing.
+/// The state is unusable after this command.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct BrokenState {
     pub(crate) culprit: usize,
     pub error: StateError,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn new(board: &'a Board, may_forward: bool) -> Self {
+impl<'a> BatchSource<'a> {
+    pub(super) fn new(shared: &'a TopicShared, may_forward: bool) -> Self {
         Self {
-            topic: &board.name,
-            epoch: board.epoch,
+            topic: &shared.name,
+            epoch: shared.epoch,
             may_forward,
         }
     }
 }
 
 impl Batch {
-    /// Applies to the state what is not kept yet: if it cannot be kept, the memory is to be thrown away.
+    /// Decides the commands and applies their events to the state, before they are stored. If storing fails, the projection must
+    /// be discarded.
     pub(super) fn decide(
-        memory: &mut Memory,
-        source: Source<'_>,
+        projection: &mut Projection,
+        source: BatchSource<'_>,
         commands: &[Command],
         now: Millis,
-    ) -> Result<Self, Broken> {
+    ) -> Result<Self, BrokenState> {
         let mut batch = Self::default();
-        let mut places = HashMap::new();
-        for (place, command) in commands.iter().enumerate() {
-            let name = (&command.who.id, &command.id);
-            if let Some(first) = places.get(&name) {
-                batch.outcomes.push(Outcome::Same(*first));
+        let mut indexes = HashMap::new();
+        for (index, command) in commands.iter().enumerate() {
+            let key = (&command.who.id, &command.id);
+            if let Some(first) = indexes.get(&key) {
+                batch.outcomes.push(Outcome::DuplicateInBatch(*first));
                 continue;
             }
             let by = &command.who.id;
@@ -87,16 +88,16 @@ impl Batch {
                 Origin::Program => Sender::Program,
                 Origin::Visitor => Sender::Client,
             };
-            let outcome = match memory.dedupe.look(by, &command.id, now, sender) {
-                Verdict::Again(answer) => Outcome::Again(answer),
-                Verdict::Refused(why) => Outcome::New(batch.refuse(memory, command, why, now)),
-                Verdict::New => batch
-                    .decide_one(memory, source, command, now)
+            let outcome = match projection.dedupe.look_up(by, &command.id, now, sender) {
+                LookupResult::Duplicate(answer) => Outcome::Duplicate(answer),
+                LookupResult::Rejected(why) => Outcome::New(batch.reject(projection, command, why, now)),
+                LookupResult::New => batch
+                    .decide_one(projection, source, command, now)
                     .map(Outcome::New)
-                    .map_err(|error| Broken { culprit: place, error })?,
+                    .map_err(|error| BrokenState { culprit: index, error })?,
             };
             if matches!(outcome, Outcome::New(_)) {
-                places.insert(name, place);
+                indexes.insert(key, index);
             }
             batch.outcomes.push(outcome);
         }
@@ -105,18 +106,18 @@ impl Batch {
 
     fn decide_one(
         &mut self,
-        memory: &mut Memory,
-        source: Source<'_>,
+        projection: &mut Projection,
+        source: BatchSource<'_>,
         command: &Command,
         now: Millis,
     ) -> Result<Answer, StateError> {
         if command.command.0.len() > MAX_COMMAND {
-            return Ok(self.refuse(memory, command, Rejection::TooLarge, now));
+            return Ok(self.reject(projection, command, Rejection::TooLarge, now));
         }
         if !source.may_forward && command.forward.is_none() {
             return Ok(Answer::Rejected(Rejection::Unavailable));
         }
-        let next = memory.head + 1;
+        let next = projection.head + 1;
         let at = Context {
             topic: source.topic,
             who: &command.who,
@@ -125,20 +126,20 @@ impl Batch {
             now,
             next,
         };
-        match memory.fold.decide(at, &command.command, command.encoding) {
-            Ok(made) => Ok(self.accept(memory, source, command, made, now)),
-            Err(DecideError::Rejected(why)) => Ok(self.refuse(memory, command, why, now)),
+        match projection.state.decide(at, &command.command, command.encoding) {
+            Ok(decided) => Ok(self.accept(projection, source, command, decided, now)),
+            Err(DecideError::Rejected(why)) => Ok(self.reject(projection, command, why, now)),
             Err(DecideError::Broken(error)) => Err(error),
         }
     }
 
-    /// A refusal that is given for good is kept in the log before it is told: the command must not have an effect later.
-    fn refuse(&mut self, memory: &Memory, command: &Command, why: Rejection, now: Millis) -> Answer {
+    /// Rejects a command. A final rejection is stored before it is sent: the command must not have an effect later.
+    fn reject(&mut self, projection: &Projection, command: &Command, why: Rejection, now: Millis) -> Answer {
         if !is_final(&why) {
             return Answer::Rejected(why);
         }
-        if !memory.dedupe.may_refuse(&command.id, now) {
-            let retry_after_ms = limits::REFUSALS_RETRY;
+        if !projection.dedupe.may_reject(&command.id, now) {
+            let retry_after_ms = limits::REJECTION_RETRY_MS;
             return Answer::Rejected(Rejection::TooFast { retry_after_ms });
         }
         self.entries.push(Entry {
@@ -146,7 +147,7 @@ impl Batch {
             by: command.who.id.clone(),
             at: now,
             events: Vec::new(),
-            refused: Some(brief(why.clone())),
+            rejection: Some(shortened(why.clone())),
             forwards: Vec::new(),
             delivers: command.forward.clone(),
         });
@@ -155,36 +156,42 @@ impl Batch {
 
     fn accept(
         &mut self,
-        memory: &mut Memory,
-        source: Source<'_>,
+        projection: &mut Projection,
+        source: BatchSource<'_>,
         command: &Command,
-        mut made: Vec<DecidedEvent>,
+        mut decided: Vec<DecidedEvent>,
         now: Millis,
     ) -> Answer {
-        let kept = |made: &mut DecidedEvent| (made.amends, made.json.clone());
-        let forwards = self.forwards(source, memory.head + 1, &mut made, now);
+        let stored = |decided: &mut DecidedEvent| (decided.amends, decided.json.clone());
+        let forwards = self.forwards(source, projection.head + 1, &mut decided, now);
         self.entries.push(Entry {
             forwards,
             delivers: command.forward.clone(),
             command: command.id.clone(),
             by: command.who.id.clone(),
             at: now,
-            events: made.iter_mut().map(kept).collect(),
-            refused: None,
+            events: decided.iter_mut().map(stored).collect(),
+            rejection: None,
         });
-        for made in made {
-            memory.head += 1;
-            self.made.push((memory.head, made));
+        for decided in decided {
+            projection.head += 1;
+            self.events.push((projection.head, decided));
         }
-        Answer::Accepted { seq: memory.head }
+        Answer::Accepted { seq: projection.head }
     }
 
-    /// What follows from the events that a command made, the first of which is `first`.
-    fn forwards(&mut self, source: Source<'_>, first: Seq, made: &mut [DecidedEvent], at: Millis) -> Vec<Forward> {
-        let mut kept = Vec::new();
-        for (event, made) in made.iter_mut().enumerate() {
+    /// The forwards of a command's events, the first of which is `first`.
+    fn forwards(
+        &mut self,
+        source: BatchSource<'_>,
+        first: Seq,
+        decided: &mut [DecidedEvent],
+        at: Millis,
+    ) -> Vec<Forward> {
+        let mut stored = Vec::new();
+        for (event, decided) in decided.iter_mut().enumerate() {
             let (epoch, seq) = (source.epoch, first + event as Seq);
-            for (index, forward) in (0..).zip(std::mem::take(&mut made.forwards)) {
+            for (index, forward) in (0..).zip(std::mem::take(&mut decided.forwards)) {
                 let command = forward::id(source.topic, Cursor::new(epoch, seq), index, at);
                 let (to, Blob(payload)) = forward.into_parts();
                 let key = ForwardKey {
@@ -192,14 +199,14 @@ impl Batch {
                     seq,
                     index,
                 };
-                kept.push(Forward {
+                stored.push(Forward {
                     event,
                     index,
                     to: to.clone(),
                     command: command.clone(),
                     payload: payload.clone(),
                 });
-                self.forwards.push(Undelivered {
+                self.forwards.push(PendingForward {
                     key,
                     to,
                     command,
@@ -208,46 +215,46 @@ impl Batch {
                 });
             }
         }
-        kept
+        stored
     }
 
-    /// The forwards of these events are not kept.
-    pub(super) fn withdraw(&mut self, goes: impl Fn(Seq) -> bool) {
-        let withdrawn = |forward: &Undelivered| goes(forward.key.seq);
-        let gone: Vec<_> = self.forwards.extract_if(.., |forward| withdrawn(forward)).collect();
+    /// Removes the forwards of these events from the batch.
+    pub(super) fn withdraw(&mut self, is_erased: impl Fn(Seq) -> bool) {
+        let withdrawn = |forward: &PendingForward| is_erased(forward.key.seq);
+        let removed: Vec<_> = self.forwards.extract_if(.., |forward| withdrawn(forward)).collect();
         for entry in &mut self.entries {
             entry
                 .forwards
-                .retain(|forward| gone.iter().all(|gone| gone.command != forward.command));
+                .retain(|forward| removed.iter().all(|removed| removed.command != forward.command));
         }
     }
 
-    /// When the events are as they will be kept: the log makes the same checks of them.
-    pub(super) fn chain(&mut self, memory: &mut Memory) {
-        let checks = self.made.iter().map(|(seq, made)| {
-            memory.check = chain::next(memory.check, *seq, &made.json);
-            memory.check
+    /// Computes the checks, once the events have their stored form. The log computes the same checks.
+    pub(super) fn chain(&mut self, projection: &mut Projection) {
+        let checks = self.events.iter().map(|(seq, decided)| {
+            projection.check = chain::next(projection.check, *seq, &decided.json);
+            projection.check
         });
         self.checks = checks.collect();
     }
 
-    /// Once it is kept: what the commands were answered.
+    /// Records the answers, after the batch is stored.
     pub(super) fn remember(&self, dedupe: &mut Dedupe, commands: &[Command], now: Millis) {
         for (Command { who, id, .. }, outcome) in commands.iter().zip(&self.outcomes) {
             match outcome {
                 Outcome::New(Answer::Accepted { seq }) => dedupe.accepted(&who.id, id, *seq, now),
-                Outcome::New(Answer::Rejected(why)) => dedupe.refused(&who.id, id, &brief(why.clone()), now),
-                Outcome::Again(_) | Outcome::Same(_) => {}
+                Outcome::New(Answer::Rejected(why)) => dedupe.rejected(&who.id, id, &shortened(why.clone()), now),
+                Outcome::Duplicate(_) | Outcome::DuplicateInBatch(_) => {}
             }
         }
     }
 
-    /// What each command is answered, and whether it is an answer given again.
+    /// The answer to each command, and whether it was given before.
     pub(super) fn answers(&self) -> impl Iterator<Item = Option<(Answer, bool)>> {
         self.outcomes.iter().map(|outcome| match outcome {
             Outcome::New(answer) => Some((answer.clone(), false)),
-            Outcome::Again(answer) => Some((answer.clone(), true)),
-            Outcome::Same(place) => match self.outcomes.get(*place) {
+            Outcome::Duplicate(answer) => Some((answer.clone(), true)),
+            Outcome::DuplicateInBatch(index) => match self.outcomes.get(*index) {
                 Some(Outcome::New(answer)) => Some((answer.clone(), true)),
                 _ => None,
             },
@@ -255,14 +262,14 @@ impl Batch {
     }
 }
 
-/// What is remembered of a refusal: what a client wrote must not fill the memory of its topic.
-fn brief(why: Rejection) -> Rejection {
+/// Shortens a rejection before it is stored, so that a client's text cannot fill the topic's memory.
+fn shortened(why: Rejection) -> Rejection {
     match why {
         Rejection::Malformed { detail } => Rejection::Malformed {
-            detail: detail.chars().take(limits::REMEMBERED_REASON).collect(),
+            detail: detail.chars().take(limits::MAX_STORED_REASON).collect(),
         },
         Rejection::Refused { reason } => Rejection::Refused {
-            reason: reason.chars().take(limits::REMEMBERED_REASON).collect(),
+            reason: reason.chars().take(limits::MAX_STORED_REASON).collect(),
         },
         why => why,
     }

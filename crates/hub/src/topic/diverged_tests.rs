@@ -1,4 +1,4 @@
-//! Which cursors are resumed over a log that lost its tail and went on: those whose events it still has, and no others.
+//! Tests of recovery over a log that lost its tail and got new events: a cursor is resumed only if the log still has its events.
 
 use std::sync::Arc;
 
@@ -51,17 +51,17 @@ fn topic() -> TopicName {
     "values/a".parse().unwrap()
 }
 
-fn somebody() -> PersonId {
+fn person_id() -> PersonId {
     PersonId("0123456789abcdef".to_owned())
 }
 
 fn entry(value: u8) -> Entry {
     Entry {
         command: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
-        by: somebody(),
+        by: person_id(),
         at: 0,
         events: vec![(None, serde_json::to_vec(&Value(value)).unwrap())],
-        refused: None,
+        rejection: None,
         forwards: Vec::new(),
         delivers: None,
     }
@@ -75,7 +75,7 @@ async fn log(values: &[u8]) -> Arc<Memory> {
     log
 }
 
-/// Its ring begins after `ring`: what lies before is read from the log.
+/// A topic whose ring begins after `ring`; earlier events are read from the log.
 async fn open(values: &[u8], ring: Seq) -> TopicHandle {
     let log = log(values).await;
     let hub = Hub::new(Arc::clone(&log) as Arc<dyn Log>, vec![dyn_topic(Values)]);
@@ -148,9 +148,9 @@ proptest! {
     }
 }
 
-async fn say(handle: &TopicHandle, value: u8) -> Answer {
+async fn send(handle: &TopicHandle, value: u8) -> Answer {
     let who = Person {
-        id: somebody(),
+        id: person_id(),
         name: String::new(),
     };
     let command = Blob::encode(Encoding::Json, &Value(value)).unwrap();
@@ -158,36 +158,36 @@ async fn say(handle: &TopicHandle, value: u8) -> Answer {
     handle.command(who, id, command, Encoding::Json).await.0
 }
 
-/// What a topic says of its head after each event is what the log has.
+/// The checks of the ring and of the state's cursor equal those of the log.
 #[tokio::test]
 async fn the_ring_and_the_log_have_the_same_checks() {
     let handle = open(&[1, 2, 3], 2).await;
     for value in 4..8 {
-        assert!(matches!(say(&handle, value).await, Answer::Accepted { .. }));
+        assert!(matches!(send(&handle, value).await, Answer::Accepted { .. }));
     }
     let expected = checks(&[1, 2, 3, 4, 5, 6, 7]).await;
     for seq in 2..=7 {
         let (cursor, _) = handle.state(Encoding::Json).await.unwrap();
         assert_eq!(cursor.check, expected[7]);
-        let ring = handle.board.ring.read().unwrap().check(seq);
+        let ring = handle.shared.ring.read().unwrap().check(seq);
         if seq > 2 {
             assert_eq!(ring, expected[seq as usize], "{seq}");
         }
         assert_eq!(
-            handle.board.log.check(&topic(), seq).await,
+            handle.shared.log.check(&topic(), seq).await,
             Ok(expected[seq as usize]),
             "{seq}"
         );
     }
 }
 
-/// A log that lost its tail under a running node: the topic ends, and its readers come back with their cursors.
+/// A log that lost its tail under a running node: the topic ends, and its readers return with their cursors.
 #[tokio::test]
 async fn a_topic_whose_log_lost_its_tail_ends() {
     tail_is_replaced_by(&[8, 9]).await;
 }
 
-/// As many events in its place: the append finds the seq that it expects, and not the check.
+/// With as many events in place of the tail, the append finds the expected seq and another check.
 #[tokio::test]
 async fn a_topic_whose_tail_was_replaced_by_as_many_events_ends() {
     tail_is_replaced_by(&[8]).await;
@@ -203,13 +203,13 @@ async fn tail_is_replaced_by(values: &[u8]) {
         let head = kept.open(&topic(), 0, 0).await.unwrap().head.last;
         kept.append(&topic(), head.into(), vec![entry(*value)]).await.unwrap();
     }
-    let refused = say(&handle, 4).await;
+    let refused = send(&handle, 4).await;
     assert_eq!(refused, Answer::Rejected(Rejection::Unavailable));
     drop(handle);
     let handle = loop {
         tokio::task::yield_now().await;
         if let Ok(handle) = hub.open(&topic()).await
-            && !handle.board.is_over()
+            && !handle.shared.is_closed()
         {
             break handle;
         }
@@ -226,5 +226,5 @@ async fn tail_is_replaced_by(values: &[u8]) {
         "{verdict:?}"
     );
     let next = values.len() as Seq + 3;
-    assert!(matches!(say(&handle, 4).await, Answer::Accepted { seq } if seq == next));
+    assert!(matches!(send(&handle, 4).await, Answer::Accepted { seq } if seq == next));
 }

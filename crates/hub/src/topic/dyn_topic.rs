@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::decider::{
-    Access, Context, Decider, Forward, Kept, Makes, Origin, Principal, Redaction, ServerCommand as _,
+    Access, Context, Creation, Decider, Forward, Origin, Principal, Redaction, ServerCommand as _, StoredJson,
 };
 use crate::log::Retention;
-use crate::rights::Needed;
+use crate::rights::RequiredRole;
 use crate::{json, topic::stored};
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// A [`Decider`] without its types, made by [`dyn_topic()`]. The hub calls its methods; an application implements [`Decider`] instead.
+/// A [`Decider`] without its types, created by [`dyn_topic()`]. The hub calls its methods; an application implements [`Decider`]
+/// instead.
 pub trait DynTopic: Send + Sync + 'static {
     /// [`Topic::KIND`](duplex_protocol::topic::Topic::KIND).
     fn name(&self) -> &'static str;
@@ -27,29 +28,29 @@ pub trait DynTopic: Send + Sync + 'static {
     fn has_presence(&self) -> bool;
     /// [`Decider::retention`].
     fn retention(&self) -> Retention;
-    /// [`Decider::FLEETING`].
-    fn is_fleeting(&self) -> bool;
+    /// [`Decider::EPHEMERAL`].
+    fn is_ephemeral(&self) -> bool;
     /// [`Decider::FOR_OPERATORS`].
     fn is_for_operators(&self) -> bool;
     /// [`Decider::PRIVATE`].
     fn is_private(&self) -> bool;
     /// [`Decider::program_role`].
-    fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a>;
+    fn program_role<'a>(&self, topic: &'a TopicName) -> RequiredRole<'a>;
     /// [`Decider::admit`].
     ///
     /// # Errors
     ///
-    /// The decider's.
+    /// The decider's denial.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
-    /// [`Decider::stands`].
-    fn stands(&self, topic: &TopicName) -> bool;
+    /// [`Decider::starts_on_read`].
+    fn starts_on_read(&self, topic: &TopicName) -> bool;
     /// [`Decider::listed_in`].
     fn listed_in(&self) -> Option<TopicName>;
-    /// [`Decider::makes`]; none for a command that does not decode.
-    fn makes(&self, command: &Blob, encoding: Encoding) -> Option<Makes>;
+    /// [`Decider::creates`]; none for a command that does not decode.
+    fn creates(&self, command: &Blob, encoding: Encoding) -> Option<Creation>;
     /// The sum of [`Decider::refused_parts`] over all events since the process started.
     fn refused_parts(&self) -> u64;
-    /// The state of a snapshot, or the state before the first event.
+    /// Decodes the state of a snapshot; without one, returns the state before the first event.
     ///
     /// # Errors
     ///
@@ -61,13 +62,13 @@ pub trait DynTopic: Send + Sync + 'static {
     ///
     /// If it does not decode, or is of a version that the decider does not know.
     fn event(&self, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError>;
-    /// The JSON of an event for readers, from the JSON that the log stores.
+    /// The JSON of an event for readers, from the stored JSON.
     ///
     /// # Errors
     ///
     /// As [`Self::event`].
-    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError>;
-    /// [`Decider::redacted`]: the redacted event, and the JSON that the log stores of it.
+    fn event_json(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError>;
+    /// [`Decider::redacted`]: the redacted event, and its stored JSON.
     ///
     /// # Errors
     ///
@@ -84,7 +85,7 @@ pub trait DynState: Send {
     /// [`DecideError::Rejected`] leaves the state as it was; after [`DecideError::Broken`] the state must be rebuilt from the log.
     fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding)
     -> Result<Vec<DecidedEvent>, DecideError>;
-    /// Applies an event of the log.
+    /// Applies an event from the log.
     ///
     /// # Errors
     ///
@@ -118,7 +119,7 @@ pub trait DynEvent: Send + Sync {
     fn key(&self) -> Option<String>;
 }
 
-/// An event that a command made, with what follows from it.
+/// An event of a command, with its consequences.
 pub struct DecidedEvent {
     /// The event.
     pub event: Box<dyn DynEvent>,
@@ -132,20 +133,20 @@ pub struct DecidedEvent {
     pub redaction: Redaction,
 }
 
-/// An event or a state cannot be read or written.
+/// An event or a state cannot be decoded or encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// It does not encode or decode.
-    #[error("cannot be read or written: {0}")]
+    #[error("cannot be decoded or encoded: {0}")]
     Codec(#[from] CodecError),
     /// The application's code panicked.
     #[error("the application panicked")]
     Panicked,
     /// The stored JSON has no version.
-    #[error("its version cannot be read")]
+    #[error("its version cannot be decoded")]
     NoVersion,
-    /// The stored JSON is of a version after [`Decider::KEPT_VERSION`].
+    /// The stored JSON is of a version after [`Decider::STORED_VERSION`].
     #[error("it is of version {found}, and this program knows versions up to {known}")]
     Version {
         /// The version of the JSON.
@@ -155,7 +156,7 @@ pub enum StateError {
     },
 }
 
-/// Why a command made no events.
+/// The reason why a command has no events.
 #[derive(Debug)]
 pub enum DecideError {
     /// The decider rejected the command, or the command does not decode.
@@ -189,8 +190,8 @@ impl<D: Decider> DynTopic for Typed<D> {
         self.0.retention()
     }
 
-    fn is_fleeting(&self) -> bool {
-        D::FLEETING
+    fn is_ephemeral(&self) -> bool {
+        D::EPHEMERAL
     }
 
     fn is_for_operators(&self) -> bool {
@@ -201,7 +202,7 @@ impl<D: Decider> DynTopic for Typed<D> {
         D::PRIVATE
     }
 
-    fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a> {
+    fn program_role<'a>(&self, topic: &'a TopicName) -> RequiredRole<'a> {
         self.0.program_role(topic)
     }
 
@@ -209,19 +210,19 @@ impl<D: Decider> DynTopic for Typed<D> {
         self.0.admit(who, topic)
     }
 
-    fn stands(&self, topic: &TopicName) -> bool {
-        self.0.stands(topic)
+    fn starts_on_read(&self, topic: &TopicName) -> bool {
+        self.0.starts_on_read(topic)
     }
 
     fn listed_in(&self) -> Option<TopicName> {
         self.0.listed_in()
     }
 
-    fn makes(&self, command: &Blob, encoding: Encoding) -> Option<Makes> {
-        if !D::MAKES {
+    fn creates(&self, command: &Blob, encoding: Encoding) -> Option<Creation> {
+        if !D::CREATES {
             return None;
         }
-        D::makes(&command.decode(encoding).ok()?)
+        D::creates(&command.decode(encoding).ok()?)
     }
 
     fn refused_parts(&self) -> u64 {
@@ -231,7 +232,7 @@ impl<D: Decider> DynTopic for Typed<D> {
     fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError> {
         let state = match snapshot {
             None => D::State::default(),
-            Some(json) => Encoding::Json.decode(&stored::read::<D>(Kept::State, json)?)?,
+            Some(json) => Encoding::Json.decode(&stored::read::<D>(StoredJson::State, json)?)?,
         };
         Ok(Box::new(TypedState {
             decider: Arc::clone(&self.0),
@@ -244,8 +245,8 @@ impl<D: Decider> DynTopic for Typed<D> {
         Ok(Box::new(TypedEvent::<D>(read_event::<D>(json)?)))
     }
 
-    fn current(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError> {
-        match stored::read::<D>(Kept::Event, &json)? {
+    fn event_json(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError> {
+        match stored::read::<D>(StoredJson::Event, &json)? {
             Cow::Borrowed(same) if same.len() == json.len() => Ok(json),
             current => Ok(current.into_owned()),
         }
@@ -260,21 +261,21 @@ impl<D: Decider> DynTopic for Typed<D> {
 }
 
 fn read_event<D: Decider>(json: &[u8]) -> Result<D::Event, StateError> {
-    Ok(Encoding::Json.decode(&stored::read::<D>(Kept::Event, json)?)?)
+    Ok(Encoding::Json.decode(&stored::read::<D>(StoredJson::Event, json)?)?)
 }
 
 fn write_event<D: Decider>(event: &D::Event) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(event).map(stored::write::<D>)
 }
 
-/// A command, by who may give it.
-enum Given<D: Decider> {
+/// A command, decoded for its origin.
+enum DecodedCommand<D: Decider> {
     Visitor(D::Command),
     Server(D::ServerCommand),
 }
 
-impl<D: Decider> Given<D> {
-    /// Who sends it decides which types it is decoded as.
+impl<D: Decider> DecodedCommand<D> {
+    /// The command's origin decides the types that it is decoded as.
     fn decode(origin: Origin, command: &Blob, encoding: Encoding) -> Result<Self, CodecError> {
         let visitor = || command.decode(encoding).map(Self::Visitor);
         let server = || command.decode(encoding).map(Self::Server);
@@ -293,7 +294,7 @@ struct TypedState<D: Decider> {
 }
 
 impl<D: Decider> TypedState<D> {
-    fn take(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> DecidedEvent {
+    fn apply_decided(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> DecidedEvent {
         D::apply(&mut self.state, seq, &event);
         self.refused_parts.fetch_add(D::refused_parts(&event), Relaxed);
         DecidedEvent {
@@ -305,17 +306,17 @@ impl<D: Decider> TypedState<D> {
         }
     }
 
-    fn decided(&mut self, at: Context<'_>, command: Given<D>) -> Result<Vec<DecidedEvent>, DecideError> {
+    fn decide_typed(&mut self, at: Context<'_>, command: DecodedCommand<D>) -> Result<Vec<DecidedEvent>, DecideError> {
         let events = match command {
-            Given::Visitor(command) => self.decider.decide(at, &self.state, command),
-            Given::Server(command) => command.decide(&self.decider, at, &self.state),
+            DecodedCommand::Visitor(command) => self.decider.decide(at, &self.state, command),
+            DecodedCommand::Server(command) => command.decide(&self.decider, at, &self.state),
         };
         let events = events.map_err(DecideError::Rejected)?;
         let written: Result<Vec<_>, _> = events.iter().map(write_event::<D>).collect();
         let written = written.map_err(|error| DecideError::Broken(error.into()))?;
-        let made = (at.next..).zip(events.into_iter().zip(written));
-        Ok(made
-            .map(|(seq, (event, json))| self.take(at, seq, event, json))
+        let numbered = (at.next..).zip(events.into_iter().zip(written));
+        Ok(numbered
+            .map(|(seq, (event, json))| self.apply_decided(at, seq, event, json))
             .collect())
     }
 }
@@ -331,8 +332,9 @@ impl<D: Decider> DynState for TypedState<D> {
         if encoding == Encoding::Json {
             json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
         }
-        let command = Given::decode(at.origin, command, encoding).map_err(|error| malformed(error.to_string()))?;
-        catch_unwind(AssertUnwindSafe(|| self.decided(at, command)))
+        let command =
+            DecodedCommand::decode(at.origin, command, encoding).map_err(|error| malformed(error.to_string()))?;
+        catch_unwind(AssertUnwindSafe(|| self.decide_typed(at, command)))
             .unwrap_or(Err(DecideError::Broken(StateError::Panicked)))
     }
 

@@ -11,13 +11,13 @@ use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::ServerFrame;
 use duplex_protocol::topic::TopicName;
 
-/// An event as it is sent: encoded when a reader first needs it in a protocol, then shared by all.
+/// An event as it is sent: encoded when a reader first needs it in a protocol, then shared by all readers.
 pub(crate) struct EventFrame {
     seq: Seq,
     check: Option<Check>,
     event: Box<dyn DynEvent>,
     encoded: Encoded,
-    /// For readers of the protocol's version 1: few, and then none. Takes no room before the first of them comes.
+    /// For readers of the protocol's version 1, which are rare. Allocated when the first of them reads.
     encoded_v1: OnceLock<Box<Encoded>>,
 }
 
@@ -42,7 +42,7 @@ impl EventFrame {
         self.check
     }
 
-    /// None if the application's event cannot be written so.
+    /// The frame; none if the application's event does not encode.
     pub(crate) fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
         let encoded = match protocol.version {
             Version::V1 => self.encoded_v1.get_or_init(Box::default),
@@ -52,7 +52,7 @@ impl EventFrame {
             let frame = event_frame(topic, (self.seq, self.check), self.event.as_ref(), protocol);
             frame
                 .inspect_err(
-                    |error| tracing::error!(%topic, seq = self.seq, ?protocol, "an event has no frame: {error}"),
+                    |error| tracing::error!(%topic, seq = self.seq, ?protocol, "an event cannot be encoded: {error}"),
                 )
                 .ok()
         };
@@ -60,7 +60,7 @@ impl EventFrame {
     }
 }
 
-/// A complete [`ServerFrame::Event`].
+/// Encodes a complete [`ServerFrame::Event`].
 pub(crate) fn event_frame(
     topic: &TopicName,
     (seq, check): (Seq, Option<Check>),
@@ -76,7 +76,7 @@ pub(crate) fn event_frame(
     protocol.encode(&frame).map(Bytes::from)
 }
 
-/// One of something for each encoding.
+/// One value for each encoding.
 #[derive(Debug, Default)]
 pub(crate) struct PerEncoding<T> {
     json: T,

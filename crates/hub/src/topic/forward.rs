@@ -1,4 +1,4 @@
-//! Commands of the server itself: their ids, and how they reach a topic.
+//! Server commands: their ids, and their way to a topic.
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,27 +10,32 @@ use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 impl Hub {
-    /// A command of the server itself: nobody is asked to admit it.
-    pub async fn tell<T: Topic>(&self, rest: &str, id: CommandId, command: &T::Command) -> Answer {
-        self.tell_made(id, TopicCommand::to::<T>(rest, command)).await
+    /// Sends a command in the server's own name, without an access check.
+    pub async fn send<T: Topic>(&self, rest: &str, id: CommandId, command: &T::Command) -> Answer {
+        self.send_encoded(id, TopicCommand::to::<T>(rest, command)).await
     }
 
-    /// As [`tell`](Self::tell), of a command that visitors cannot give.
-    pub async fn server_command<D: Decider>(&self, rest: &str, id: CommandId, command: &D::ServerCommand) -> Answer {
-        self.tell_made(id, TopicCommand::server_command::<D>(rest, command))
+    /// As [`send`](Self::send), with a command that visitors cannot send.
+    pub async fn send_server_command<D: Decider>(
+        &self,
+        rest: &str,
+        id: CommandId,
+        command: &D::ServerCommand,
+    ) -> Answer {
+        self.send_encoded(id, TopicCommand::server_command::<D>(rest, command))
             .await
     }
 
-    async fn tell_made(&self, id: CommandId, command: Result<TopicCommand, CommandError>) -> Answer {
+    async fn send_encoded(&self, id: CommandId, command: Result<TopicCommand, CommandError>) -> Answer {
         match command {
-            Ok(command) => self.tell_command(id, command).await,
+            Ok(command) => self.send_command(id, command).await,
             Err(CommandError::Topic(_)) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
-            Err(CommandError::Unwritable(what)) => Answer::Rejected(Rejection::Malformed { detail: what }),
+            Err(CommandError::Encode(what)) => Answer::Rejected(Rejection::Malformed { detail: what }),
         }
     }
 
-    /// As [`tell`](Self::tell).
-    pub async fn tell_command(&self, id: CommandId, command: TopicCommand) -> Answer {
+    /// As [`send`](Self::send).
+    pub async fn send_command(&self, id: CommandId, command: TopicCommand) -> Answer {
         let (topic, command) = command.into_parts();
         match self.open_even_closing(&topic).await {
             Ok(handle) => handle.for_server().deliver(None, id, command).await.0,
@@ -39,7 +44,7 @@ impl Hub {
     }
 }
 
-/// Of a forward from an event of that time: the same whenever it is made, so that one that is sent again is known.
+/// The id of a forward from an event of that time. It is the same for every delivery, so a repeated delivery is detected.
 pub(super) fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
     let Cursor { epoch, seq, .. } = at;
     let seq: Seq = seq;

@@ -1,8 +1,8 @@
-//! Events on their way into a ring, each as the frame that readers share. Knows no task and no log.
+//! Puts events into a ring, each as the frame that readers share. Knows no task and no log.
 
 use std::sync::Arc;
 
-use super::ring::{Bounds, Ring};
+use super::ring::{Ring, RingLimits};
 use crate::limits;
 use crate::log::Retention;
 use crate::topic::dyn_topic::{DynEvent, DynTopic};
@@ -11,19 +11,19 @@ use crate::topic::projection::{Tail, TailEvent};
 use duplex_protocol::cursor::{Check, Seq};
 use duplex_protocol::topic::Delivery;
 
-/// A ring with the events of a tail.
+/// Appends the events of a tail to the ring.
 pub(crate) fn fill(ring: &mut Ring<Arc<EventFrame>>, tail: Tail, delivery: Delivery) {
     if tail.after > ring.head() {
-        begin(ring, (tail.after, tail.check), delivery);
+        restart(ring, (tail.after, tail.check), delivery);
     }
     for TailEvent { event, check, bytes } in tail.events {
         push(ring, event, check, bytes);
     }
 }
 
-/// Nothing is shown any more of what came up to `head`, with the log's check there.
-pub(crate) fn begin(ring: &mut Ring<Arc<EventFrame>>, head: (Seq, Option<Check>), delivery: Delivery) {
-    *ring = Ring::new(head, delivery, Bounds::default());
+/// Empties the ring: readers get nothing up to `head`, where the log has this check.
+pub(crate) fn restart(ring: &mut Ring<Arc<EventFrame>>, head: (Seq, Option<Check>), delivery: Delivery) {
+    *ring = Ring::new(head, delivery, RingLimits::default());
 }
 
 pub(crate) fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn DynEvent>, check: Option<Check>, bytes: usize) {
@@ -31,7 +31,7 @@ pub(crate) fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn DynEvent>, c
     ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, check, Arc::new(frame));
 }
 
-/// What is kept beyond a snapshot: never less than a ring may be asked for.
+/// The events that a log retains beyond a snapshot: at least the capacity of a ring.
 pub(crate) fn retention(kind: &dyn DynTopic) -> Retention {
     let retention = kind.retention();
     Retention {
@@ -40,7 +40,7 @@ pub(crate) fn retention(kind: &dyn DynTopic) -> Retention {
     }
 }
 
-/// If it is there.
+/// Replaces the event `seq` in the ring, if the ring has it.
 pub(crate) fn replace(ring: &mut Ring<Arc<EventFrame>>, seq: Seq, event: Box<dyn DynEvent>, bytes: usize) {
     let check = ring.get(seq).and_then(|frame| frame.check());
     let frame = EventFrame::new(seq, check, event);

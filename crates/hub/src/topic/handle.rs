@@ -1,4 +1,4 @@
-//! A topic as sessions see it. Reads bypass the topic's task: they go to its ring or to the log.
+//! A topic's handle for sessions. Reads bypass the topic's task: they go to its ring or to the log.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::ring::{Found, Ring};
+use super::ring::{Ring, RingRead};
 use super::shared_state::SharedState;
-use super::stats::{self, Tally, TopicStats};
+use super::stats::{self, KindCounters, TopicStats};
 use super::wake::Wake;
 use crate::limits;
 use crate::lock;
@@ -20,7 +20,7 @@ use crate::rights::{Authority, Rights};
 use crate::topic::dyn_topic::DynTopic;
 use crate::topic::event_frame::{EventFrame, event_frame};
 use crate::topic::read_batch::{ReadBatch, ReadLimit, gather};
-use crate::topic::subscribers::Crowd;
+use crate::topic::subscribers::Subscribers;
 use crate::topic::subscription::SubscriptionGuard;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
@@ -29,8 +29,8 @@ use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, SessionId};
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// What the task is asked.
-pub(crate) enum Ask {
+/// A request to the topic's task.
+pub(crate) enum TopicRequest {
     Command(Command),
     State {
         encoding: Encoding,
@@ -41,9 +41,9 @@ pub(crate) enum Ask {
         topic: TopicName,
         reply: oneshot::Sender<bool>,
     },
-    /// Another topic needs the place: falls asleep now, if nobody is here.
-    Rest,
-    /// What was asked before is done, then the task ends.
+    /// Falls asleep now if the topic is unused, because another topic needs its slot.
+    Sleep,
+    /// Handles earlier requests, then ends the task.
     Close,
 }
 
@@ -56,77 +56,77 @@ pub(crate) struct Command {
     pub encoding: Encoding,
     /// The forward that this command is, if it follows from another topic's event.
     pub forward: Option<ForwardKey>,
-    /// Nobody may be there any more to hear it.
+    /// The receiver may be gone.
     pub reply: oneshot::Sender<(Answer, bool)>,
 }
 
-/// What the task and the handles of one awake topic share.
-pub(crate) struct Board {
+/// The data that the task and the handles of one awake topic share.
+pub(crate) struct TopicShared {
     pub name: TopicName,
     pub kind: Arc<dyn DynTopic>,
     pub log: Arc<dyn Log>,
     pub epoch: Epoch,
-    /// The newest event when the topic woke.
-    pub woke: Seq,
-    /// Its receiver is gone when the task has ended.
-    pub asks: mpsc::Sender<Ask>,
+    /// The newest event when the topic was started.
+    pub start_seq: Seq,
+    /// Closed when the task has ended.
+    pub requests: mpsc::Sender<TopicRequest>,
     pub ring: RwLock<Ring<Arc<EventFrame>>>,
-    /// The newest event in the ring, for a glance without the lock.
+    /// The newest event in the ring, readable without the lock.
     pub head: AtomicU64,
     /// The oldest event in the log, or the one after the head.
-    pub kept: AtomicU64,
-    pub crowd: Crowd,
-    /// Rises from 0 only while the list of topics is locked.
+    pub oldest: AtomicU64,
+    pub subscribers: Subscribers,
+    /// Rises from 0 only while the map of topics is locked.
     pub(crate) handles: AtomicUsize,
-    pub tally: Arc<Tally>,
+    pub counters: Arc<KindCounters>,
 }
 
-impl Board {
+impl TopicShared {
     pub(crate) fn head(&self) -> Seq {
         self.head.load(Ordering::Acquire)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.asks.is_closed()
+    pub(crate) fn is_closed(&self) -> bool {
+        self.requests.is_closed()
     }
 
-    /// Nobody reads it, and nobody asks it anything.
+    /// Whether the topic has no handle, no session and no request.
     pub(crate) fn is_idle(&self) -> bool {
         self.handles.load(Ordering::Acquire) == 0
-            && self.asks.capacity() == self.asks.max_capacity()
-            && self.crowd.set().is_empty()
+            && self.requests.capacity() == self.requests.max_capacity()
+            && self.subscribers.set().is_empty()
     }
 
-    pub(crate) fn figures(&self) -> TopicStats {
+    pub(crate) fn stats(&self) -> TopicStats {
         TopicStats {
             topic: self.name.clone(),
             seq: self.head(),
-            woke: self.woke,
-            subscribers: self.crowd.set().session_count() as u64,
-            waiting: (self.asks.max_capacity() - self.asks.capacity()) as u64,
+            start_seq: self.start_seq,
+            subscribers: self.subscribers.set().session_count() as u64,
+            queued: (self.requests.max_capacity() - self.requests.capacity()) as u64,
         }
     }
 }
 
-/// A handle to an open topic, from [`Hub::open`](crate::Hub::open), which stays awake while a handle lives. Cheap to clone. Commands have
-/// the rights of the hub that opened it. If the topic's log failed, every request answers [`Denied::Unavailable`], and opening the topic
-/// again may help.
+/// A handle to an open topic, from [`Hub::open`](crate::Hub::open). The topic stays awake while a handle lives. Cheap to clone.
+/// Commands have the rights of the hub that opened it. If the topic's log failed, every request returns [`Denied::Unavailable`],
+/// and opening the topic again may help.
 pub struct TopicHandle {
-    pub(crate) board: Arc<Board>,
+    pub(crate) shared: Arc<TopicShared>,
     authority: Authority,
     origin: Origin,
 }
 
 impl TopicHandle {
-    /// Call it with the list of topics locked.
-    pub(crate) fn new(board: &Arc<Board>, rights: &Rights) -> Self {
-        Self::with(board, rights.authority(), rights.origin())
+    /// The caller must hold the lock of the map of topics.
+    pub(crate) fn new(shared: &Arc<TopicShared>, rights: &Rights) -> Self {
+        Self::with(shared, rights.authority(), rights.origin())
     }
 
-    fn with(board: &Arc<Board>, authority: Authority, origin: Origin) -> Self {
-        board.handles.fetch_add(1, Ordering::AcqRel);
+    fn with(shared: &Arc<TopicShared>, authority: Authority, origin: Origin) -> Self {
+        shared.handles.fetch_add(1, Ordering::AcqRel);
         Self {
-            board: Arc::clone(board),
+            shared: Arc::clone(shared),
             authority,
             origin,
         }
@@ -134,31 +134,31 @@ impl TopicHandle {
 
     /// The topic's name.
     pub fn name(&self) -> &TopicName {
-        &self.board.name
+        &self.shared.name
     }
 
-    /// What a subscriber gets that cannot keep up.
+    /// The delivery to a subscriber that cannot keep up.
     pub fn delivery(&self) -> Delivery {
-        self.board.kind.delivery()
+        self.shared.kind.delivery()
     }
 
-    /// Sends a command, whose sender the caller has authorized ([`authorize_write`](crate::session::authorize_write)). Returns the
-    /// answer, and whether it is one that was given before. An accepted command is durable. Dropping the future does not cancel the
+    /// Sends a command, whose sender the caller has authorized ([`authorize_write`](crate::session::authorize_write)). Returns
+    /// the answer, and whether it was given before. An accepted command is durable. Dropping the future does not cancel the
     /// command.
     ///
-    /// `visitor` is the sender, unless the handle belongs to a program or to the server: these have one id each.
+    /// `visitor` is the sender, unless the handle belongs to a program or to the server, which have one id each.
     pub async fn command(&self, visitor: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
         let who = self.origin.person(visitor);
-        self.ask(who, id, (command, encoding), None).await
+        self.request(who, id, (command, encoding), None).await
     }
 
-    /// A command of the server's own, as JSON. The commit of a forward's command removes the forward.
+    /// Sends a server command, as JSON. The commit of a forward's command removes the forward.
     pub(crate) async fn deliver(&self, forward: Option<ForwardKey>, id: CommandId, command: Blob) -> (Answer, bool) {
         let server = Principal::server().person.clone();
-        self.ask(server, id, (command, Encoding::Json), forward).await
+        self.request(server, id, (command, Encoding::Json), forward).await
     }
 
-    async fn ask(
+    async fn request(
         &self,
         who: Person,
         id: CommandId,
@@ -167,7 +167,7 @@ impl TopicHandle {
     ) -> (Answer, bool) {
         let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
         let (reply, answer) = oneshot::channel();
-        let ask = Ask::Command(Command {
+        let request = TopicRequest::Command(Command {
             who,
             origin: self.origin,
             authority: self.authority,
@@ -177,10 +177,10 @@ impl TopicHandle {
             forward,
             reply,
         });
-        match self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await {
+        match self.shared.requests.send_timeout(request, limits::QUEUE_WAIT).await {
             Ok(()) => answer.await.unwrap_or(unavailable),
             Err(_) => {
-                stats::add(&self.board.tally.rejected, 1);
+                stats::add(&self.shared.counters.rejected, 1);
                 unavailable
             }
         }
@@ -189,7 +189,7 @@ impl TopicHandle {
     /// The same topic for the server's own commands.
     #[must_use]
     pub(crate) fn for_server(self) -> Self {
-        Self::with(&self.board, Authority::OPERATOR, Origin::Server)
+        Self::with(&self.shared, Authority::OPERATOR, Origin::Server)
     }
 
     /// The committed state and its cursor.
@@ -205,8 +205,8 @@ impl TopicHandle {
     /// As [`Self::state`], without a copy.
     pub(crate) async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
         let (reply, state) = oneshot::channel();
-        let ask = Ask::State { encoding, reply };
-        let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
+        let request = TopicRequest::State { encoding, reply };
+        let sent = self.shared.requests.send_timeout(request, limits::QUEUE_WAIT).await;
         sent.map_err(|_| Denied::Unavailable)?;
         state.await.unwrap_or(Err(Denied::Unavailable))
     }
@@ -219,56 +219,56 @@ impl TopicHandle {
     pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denied> {
         let (reply, listed) = oneshot::channel();
         let topic = topic.clone();
-        let ask = Ask::Lists { topic, reply };
-        let sent = self.board.asks.send_timeout(ask, limits::QUEUE_WAIT).await;
+        let request = TopicRequest::Lists { topic, reply };
+        let sent = self.shared.requests.send_timeout(request, limits::QUEUE_WAIT).await;
         sent.map_err(|_| Denied::Unavailable)?;
         listed.await.map_err(|_| Denied::Unavailable)
     }
 
     /// The cursor of the newest event, without a check.
     pub fn head(&self) -> Cursor {
-        self.at(self.board.head())
+        self.at(self.shared.head())
     }
 
     pub(crate) fn at(&self, seq: Seq) -> Cursor {
-        Cursor::new(self.board.epoch, seq)
+        Cursor::new(self.shared.epoch, seq)
     }
 
     /// The events after `after` from the topic's ring. Does not block; takes no lock if there are none.
-    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, most: ReadLimit) -> ReadBatch {
+    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, limit: ReadLimit) -> ReadBatch {
         let protocol = protocol.into();
-        if self.board.is_over() {
+        if self.shared.is_closed() {
             return ReadBatch::Behind;
         }
-        if after >= self.board.head() {
+        if after >= self.shared.head() {
             return ReadBatch::Nothing;
         }
-        let found = {
-            let ring = lock::read(&self.board.ring);
-            ring.read(after, most.frames)
+        let read = {
+            let ring = lock::read(&self.shared.ring);
+            ring.read(after, limit.frames)
         };
-        match found {
-            Found::Nothing => ReadBatch::Nothing,
-            Found::Behind => ReadBatch::Behind,
-            Found::Events(events) => {
+        match read {
+            RingRead::Nothing => ReadBatch::Nothing,
+            RingRead::Behind => ReadBatch::Behind,
+            RingRead::Events(events) => {
                 let frames = events
                     .into_iter()
-                    .map_while(|(seq, event)| Some((seq, event.bytes(&self.board.name, protocol)?)));
-                let reading = gather(after, frames, most);
-                self.count(&reading);
-                reading
+                    .map_while(|(seq, event)| Some((seq, event.bytes(&self.shared.name, protocol)?)));
+                let batch = gather(after, frames, limit);
+                self.count(&batch);
+                batch
             }
         }
     }
 
-    fn count(&self, reading: &ReadBatch) {
-        let ReadBatch::Frames { frames, conflated, .. } = reading else {
+    fn count(&self, batch: &ReadBatch) {
+        let ReadBatch::Frames { frames, conflated, .. } = batch else {
             return;
         };
-        let tally = &self.board.tally;
-        stats::add(&tally.delivered, frames.len() as u64);
+        let counters = &self.shared.counters;
+        stats::add(&counters.delivered, frames.len() as u64);
         if *conflated > 0 {
-            stats::add(&tally.conflated, *conflated);
+            stats::add(&counters.conflated, *conflated);
         }
     }
 
@@ -281,50 +281,50 @@ impl TopicHandle {
         &self,
         after: Seq,
         protocol: impl Into<Protocol>,
-        most: ReadLimit,
+        limit: ReadLimit,
     ) -> Result<ReadBatch, Denied> {
-        let (board, protocol) = (&self.board, protocol.into());
-        if board.is_over() {
+        let (shared, protocol) = (&self.shared, protocol.into());
+        if shared.is_closed() {
             return Err(Denied::Unavailable);
         }
-        let head = board.head();
+        let head = shared.head();
         if after >= head {
             return Ok(ReadBatch::Nothing);
         }
-        stats::add(&board.tally.log_reads, 1);
-        let limit = most.frames.clamp(1, limits::LOG_PAGE);
-        let read = board.log.read(&board.name, after, limit).await;
+        stats::add(&shared.counters.log_reads, 1);
+        let page = limit.frames.clamp(1, limits::LOG_PAGE);
+        let read = shared.log.read(&shared.name, after, page).await;
         let records = read.map_err(|error| {
-            tracing::warn!(topic = %board.name, "no events from the log: {error}");
+            tracing::warn!(topic = %shared.name, "the events cannot be read from the log: {error}");
             Denied::Unavailable
         })?;
         if records.first().is_none_or(|first| first.seq != after + 1) {
             return Ok(ReadBatch::Behind);
         }
-        // What is in the log and not yet in the ring is not yet shown to anyone.
+        // Events in the log that are not in the ring yet are not published.
         let shown = records.into_iter().take_while(|record| record.seq <= head);
         let frames = shown.map_while(|record| {
             let frame = self.frame(&record, protocol);
             Some((record.seq, frame?))
         });
-        match gather(after, frames, most) {
+        match gather(after, frames, limit) {
             ReadBatch::Behind => Err(Denied::Unavailable),
-            reading => {
-                self.count(&reading);
-                Ok(reading)
+            batch => {
+                self.count(&batch);
+                Ok(batch)
             }
         }
     }
 
     fn frame(&self, record: &Record, protocol: Protocol) -> Option<Bytes> {
-        let (board, seq) = (&self.board, record.seq);
-        let event = board.kind.event(&record.event).map_err(|error| error.to_string());
+        let (shared, seq) = (&self.shared, record.seq);
+        let event = shared.kind.event(&record.event).map_err(|error| error.to_string());
         event
             .and_then(|event| {
-                event_frame(&board.name, (seq, record.check), event.as_ref(), protocol)
+                event_frame(&shared.name, (seq, record.check), event.as_ref(), protocol)
                     .map_err(|error| error.to_string())
             })
-            .inspect_err(|error| tracing::error!(topic = %board.name, seq, "an event has no frame: {error}"))
+            .inspect_err(|error| tracing::error!(topic = %shared.name, seq, "an event cannot be encoded: {error}"))
             .ok()
     }
 
@@ -337,63 +337,67 @@ impl TopicHandle {
         from: Option<Address>,
         wake: Arc<Wake>,
     ) -> SubscriptionGuard {
-        self.board.crowd.set().join(&session, person, from);
-        let place = self.board.crowd.add_wake(wake);
-        self.board.crowd.stir();
-        stats::add(&self.board.tally.members, 1);
-        SubscriptionGuard::new(self.clone(), session, place)
+        self.shared.subscribers.set().join(&session, person, from);
+        let slot = self.shared.subscribers.add_wake(wake);
+        self.shared.subscribers.notify();
+        stats::add(&self.shared.counters.subscriptions, 1);
+        SubscriptionGuard::new(self.clone(), session, slot)
     }
 
     /// Subscribes the server itself.
-    pub fn watch(&self, session: SessionId, wake: Arc<Wake>) -> SubscriptionGuard {
+    pub fn join_as_server(&self, session: SessionId, wake: Arc<Wake>) -> SubscriptionGuard {
         self.join(session, Principal::server().person.clone(), None, wake)
     }
 
-    /// Makes a polling session present until `until`, at most 40 s from now.
+    /// Makes a polling session present until `until`, at limit 40 s from now.
     pub fn lease(&self, session: SessionId, person: Person, from: Option<Address>, until: Instant) {
         let now = Instant::now();
-        self.board.crowd.set().lease(&session, person, from, until, now);
-        self.board.crowd.stir();
+        self.shared.subscribers.set().lease(&session, person, from, until, now);
+        self.shared.subscribers.notify();
     }
 
-    /// Sets what a polling session is doing, while its lease runs.
-    pub fn activity(&self, session: &SessionId, activity: Option<String>) {
-        self.board.crowd.set().act(session, activity, Instant::now());
-        self.board.crowd.stir();
+    /// Sets the activity of a polling session, while its lease runs.
+    pub fn set_activity(&self, session: &SessionId, activity: Option<String>) {
+        self.shared
+            .subscribers
+            .set()
+            .set_activity(session, activity, Instant::now());
+        self.shared.subscribers.notify();
     }
 
-    /// Changes the name of a polling session, while its lease runs.
+    /// Renames a polling session, while its lease runs.
     pub fn rename(&self, session: &SessionId, name: String) {
-        self.board.crowd.set().rename(session, name);
-        self.board.crowd.stir();
+        self.shared.subscribers.set().rename(session, name);
+        self.shared.subscribers.notify();
     }
 
     /// The number of subscribed sessions, also in a topic without presence.
     pub fn session_count(&self) -> usize {
-        self.board.crowd.set().session_count()
+        self.shared.subscribers.set().session_count()
     }
 
-    /// The presence's version, which rises while the topic is awake from 0 for an empty presence, and its complete encoded frame.
+    /// The presence's version and its complete encoded frame. The version is 0 for an empty presence and rises while the topic is
+    /// awake.
     pub fn presence(&self, encoding: Encoding) -> (u64, Bytes) {
-        self.board.crowd.frame(&self.board.name, encoding)
+        self.shared.subscribers.frame(&self.shared.name, encoding)
     }
 
-    /// One atomic.
+    /// The presence's version, from one atomic.
     pub(crate) fn presence_version(&self) -> u64 {
-        self.board.crowd.version()
+        self.shared.subscribers.version()
     }
 }
 
 impl Clone for TopicHandle {
     fn clone(&self) -> Self {
-        Self::with(&self.board, self.authority, self.origin)
+        Self::with(&self.shared, self.authority, self.origin)
     }
 }
 
 impl Drop for TopicHandle {
     fn drop(&mut self) {
-        if self.board.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.board.crowd.stir();
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.subscribers.notify();
         }
     }
 }

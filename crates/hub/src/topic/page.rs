@@ -1,11 +1,12 @@
-//! How much of the log goes into one answer: whole events, as many as find room. Pure.
+//! Limits an answer from the log to a number of bytes, in whole events. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::log::Record;
 use duplex_protocol::cursor::Seq;
 
-/// The newest events that fit into so many bytes, each with what amends it; at least one. Whether older ones were left out.
+/// The newest events that fit into so many bytes, each with its amendments; at least one. Also returns whether older ones were
+/// left out.
 pub(crate) fn newest_that_fit(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {
     let mut sizes: BTreeMap<Seq, usize> = BTreeMap::new();
     for record in &records {
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_stay_with_what_amends_them() {
+    fn the_newest_stay_with_their_amendments() {
         let records = || {
             vec![
                 record(1, None, 10),
@@ -74,7 +75,7 @@ mod tests {
         let (some, left_out) = newest_that_fit(records(), 29);
         assert_eq!((seqs(&some), left_out), (vec![3], true));
         let (some, _) = newest_that_fit(records(), 1);
-        assert_eq!(seqs(&some), [3], "one comes whatever its size");
+        assert_eq!(seqs(&some), [3], "one fits whatever its size");
         assert!(!newest_that_fit(Vec::new(), 1).1);
     }
 

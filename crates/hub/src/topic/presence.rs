@@ -1,4 +1,4 @@
-//! Who is in a topic: sessions, and the people they belong to. Pure: the clock comes in. Knows no task, no frame and no wake.
+//! The presence of a topic: its sessions and their people. Pure: the clock is an argument. Knows no task, no frame and no wake.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -11,31 +11,31 @@ use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::presence::{MAX_ACTIVITY, MAX_LISTED_PEOPLE, Presence, Present};
 use duplex_protocol::session::SessionId;
 
-/// A session is present while it has joined more often than left, or a lease of it runs.
+/// A session is present while it has joined more often than left, or while a lease of it runs.
 #[derive(Debug, Default)]
 pub(crate) struct PresenceSet {
-    sessions: HashMap<SessionId, Seat>,
-    people: HashMap<PersonId, Someone>,
-    /// The order in which people came.
+    sessions: HashMap<SessionId, SessionPresence>,
+    people: HashMap<PersonId, PersonPresence>,
+    /// The people by the order of their arrival.
     order: BTreeMap<u64, PersonId>,
-    came: u64,
+    arrivals: u64,
     leases: usize,
-    /// Who is here from which address.
-    shares: HashMap<Address, Share>,
-    /// Counts changes that can be seen.
+    /// The numbers of sessions and people of each address.
+    by_address: HashMap<Address, AddressCount>,
+    /// Counts visible changes.
     version: u64,
-    /// Nothing ends by itself before this.
-    alarm: Option<Instant>,
+    /// No lease and no activity ends before this.
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
-struct Share {
+struct AddressCount {
     sessions: usize,
     people: usize,
 }
 
 #[derive(Debug)]
-struct Seat {
+struct SessionPresence {
     person: PersonId,
     from: Option<Address>,
     joins: u32,
@@ -44,9 +44,9 @@ struct Seat {
 }
 
 #[derive(Debug)]
-struct Someone {
+struct PersonPresence {
     person: Person,
-    came: u64,
+    arrival: u64,
     from: Option<Address>,
     sessions: HashSet<SessionId>,
 }
@@ -64,32 +64,33 @@ impl PresenceSet {
         self.sessions.len()
     }
 
-    /// Who comes from an address that already fills its share reads as everybody does, and is not shown.
+    /// Adds the session. Beyond the limit of its address it is not shown; it reads like any other.
     pub(crate) fn join(&mut self, session: &SessionId, person: Person, from: Option<Address>) {
-        if self.has_room(session, &person, from) {
-            self.seat(session, person, from).joins += 1;
+        if self.is_within_limit(session, &person, from) {
+            self.upsert_session(session, person, from).joins += 1;
         }
     }
 
-    fn has_room(&self, session: &SessionId, person: &Person, from: Option<Address>) -> bool {
-        let Some(share) = from.and_then(|from| self.shares.get(&from)) else {
+    fn is_within_limit(&self, session: &SessionId, person: &Person, from: Option<Address>) -> bool {
+        let Some(counts) = from.and_then(|from| self.by_address.get(&from)) else {
             return true;
         };
-        let session_fits = share.sessions < limits::PRESENT_SESSIONS || self.sessions.contains_key(session);
-        session_fits && (share.people < limits::PRESENT_PEOPLE || self.people.contains_key(&person.id))
+        let session_fits = counts.sessions < limits::PRESENT_SESSIONS || self.sessions.contains_key(session);
+        session_fits && (counts.people < limits::PRESENT_PEOPLE || self.people.contains_key(&person.id))
     }
 
     pub(crate) fn leave(&mut self, session: &SessionId) {
-        let Some(seat) = self.sessions.get_mut(session) else {
+        let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        seat.joins = seat.joins.saturating_sub(1);
-        if seat.joins == 0 && seat.lease.is_none() {
+        entry.joins = entry.joins.saturating_sub(1);
+        if entry.joins == 0 && entry.lease.is_none() {
             self.remove(session);
         }
     }
 
-    /// Present until then, at most [`limits::LEASE`] from now. Beyond [`limits::LEASES`] a new session is not counted.
+    /// Makes the session present until `until`, at most [`limits::MAX_LEASE`] from now. Beyond [`limits::MAX_LEASES`] a new
+    /// session is not counted.
     pub(crate) fn lease(
         &mut self,
         session: &SessionId,
@@ -98,92 +99,92 @@ impl PresenceSet {
         until: Instant,
         now: Instant,
     ) {
-        let until = until.min(now + limits::LEASE);
-        let full = self.leases >= limits::LEASES && !self.sessions.contains_key(session);
-        if until <= now || full || !self.has_room(session, &person, from) {
+        let until = until.min(now + limits::MAX_LEASE);
+        let full = self.leases >= limits::MAX_LEASES && !self.sessions.contains_key(session);
+        if until <= now || full || !self.is_within_limit(session, &person, from) {
             return;
         }
-        let seat = self.seat(session, person, from);
-        let first = seat.lease.is_none();
-        seat.lease = seat.lease.max(Some(until));
+        let entry = self.upsert_session(session, person, from);
+        let first = entry.lease.is_none();
+        entry.lease = entry.lease.max(Some(until));
         self.leases += usize::from(first);
-        self.wake_at(until);
+        self.schedule(until);
     }
 
     pub(crate) fn rename(&mut self, session: &SessionId, name: String) {
-        let Some(seat) = self.sessions.get(session) else {
+        let Some(entry) = self.sessions.get(session) else {
             return;
         };
-        if let Some(someone) = self.people.get_mut(&seat.person)
-            && someone.person.name != name
+        if let Some(present) = self.people.get_mut(&entry.person)
+            && present.person.name != name
         {
-            someone.person.name = name;
+            present.person.name = name;
             self.version += 1;
         }
     }
 
-    /// An activity with more than [`MAX_ACTIVITY`] bytes, or an empty one, is none.
-    pub(crate) fn act(&mut self, session: &SessionId, activity: Option<String>, now: Instant) {
-        let Some(seat) = self.sessions.get_mut(session) else {
+    /// Sets an activity. An empty one, or one with more than [`MAX_ACTIVITY`] bytes, clears it.
+    pub(crate) fn set_activity(&mut self, session: &SessionId, activity: Option<String>, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let activity = activity.filter(|said| (1..=MAX_ACTIVITY).contains(&said.len()));
+        let activity = activity.filter(|text| (1..=MAX_ACTIVITY).contains(&text.len()));
         let until = now + limits::ACTIVITY;
-        let before = seat.activity.take().map(|(said, _)| said);
-        // Said again in one of several tabs, it becomes the one that is shown.
+        let before = entry.activity.take().map(|(text, _)| text);
+        // If a person has several tabs, the latest activity is shown, also if it is repeated.
         let tabs = self
             .people
-            .get(&seat.person)
-            .map_or(0, |someone| someone.sessions.len());
+            .get(&entry.person)
+            .map_or(0, |present| present.sessions.len());
         if before != activity || tabs > 1 {
             self.version += 1;
         }
-        if let Some(said) = activity {
-            seat.activity = Some((said, until));
-            self.wake_at(until);
+        if let Some(text) = activity {
+            entry.activity = Some((text, until));
+            self.schedule(until);
         }
     }
 
-    /// When something ends by itself, at the earliest.
-    pub(crate) const fn alarm(&self) -> Option<Instant> {
-        self.alarm
+    /// The earliest end of a lease or an activity.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
-    /// The process was paused: who could not be heard then has so much time more.
+    /// Extends all leases and activities after a pause of the process, in which sessions could not renew them.
     pub(crate) fn postpone(&mut self, paused: Duration) {
-        for seat in self.sessions.values_mut() {
-            let activity = seat.activity.as_mut().map(|(_, until)| until);
-            for until in seat.lease.as_mut().into_iter().chain(activity) {
+        for entry in self.sessions.values_mut() {
+            let activity = entry.activity.as_mut().map(|(_, until)| until);
+            for until in entry.lease.as_mut().into_iter().chain(activity) {
                 *until += paused;
             }
         }
-        if let Some(alarm) = &mut self.alarm {
-            *alarm += paused;
+        if let Some(deadline) = &mut self.deadline {
+            *deadline += paused;
         }
     }
 
-    /// Ends what has run out.
+    /// Ends leases and activities that have expired.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if self.alarm.is_none_or(|alarm| now < alarm) {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
             return;
         }
-        let mut gone = Vec::new();
-        let mut alarm: Option<Instant> = None;
-        for (session, seat) in &mut self.sessions {
-            if seat.activity.take_if(|(_, until)| *until <= now).is_some() {
+        let mut expired = Vec::new();
+        let mut deadline: Option<Instant> = None;
+        for (session, entry) in &mut self.sessions {
+            if entry.activity.take_if(|(_, until)| *until <= now).is_some() {
                 self.version += 1;
             }
-            if seat.lease.take_if(|until| *until <= now).is_some() {
+            if entry.lease.take_if(|until| *until <= now).is_some() {
                 self.leases -= 1;
-                if seat.joins == 0 {
-                    gone.push(session.clone());
+                if entry.joins == 0 {
+                    expired.push(session.clone());
                 }
             }
-            let ends = seat.activity.iter().map(|(_, until)| *until).chain(seat.lease);
-            alarm = alarm.into_iter().chain(ends).min();
+            let ends = entry.activity.iter().map(|(_, until)| *until).chain(entry.lease);
+            deadline = deadline.into_iter().chain(ends).min();
         }
-        self.alarm = alarm;
-        for session in gone {
+        self.deadline = deadline;
+        for session in expired {
             self.remove(&session);
         }
     }
@@ -195,41 +196,41 @@ impl PresenceSet {
             .filter_map(|id| self.people.get(id))
             .take(MAX_LISTED_PEOPLE);
         Presence {
-            people: named.map(|someone| self.present(someone)).collect(),
+            people: named.map(|present| self.present(present)).collect(),
             people_count: u32::try_from(self.people.len()).unwrap_or(u32::MAX),
             session_count: u32::try_from(self.sessions.len()).unwrap_or(u32::MAX),
         }
     }
 
-    /// Of several activities, the one that was said last; of those said at once, always the same one.
-    fn present(&self, someone: &Someone) -> Present {
-        let said = someone.sessions.iter().filter_map(|session| {
-            let (said, until) = self.sessions.get(session)?.activity.as_ref()?;
-            Some((*until, session, said))
+    /// Of several activities the latest; of simultaneous ones always the same one.
+    fn present(&self, present: &PersonPresence) -> Present {
+        let text = present.sessions.iter().filter_map(|session| {
+            let (text, until) = self.sessions.get(session)?.activity.as_ref()?;
+            Some((*until, session, text))
         });
         Present {
-            person: someone.person.clone(),
-            activity: said.max().map(|(_, _, said)| said.clone()),
+            person: present.person.clone(),
+            activity: text.max().map(|(_, _, text)| text.clone()),
         }
     }
 
-    /// The session's seat, as that of this person under this name. A session that became somebody else keeps its joins.
-    fn seat(&mut self, session: &SessionId, person: Person, from: Option<Address>) -> &mut Seat {
-        let seat = match self.unseat(session) {
-            Some(seat) if seat.person == person.id => seat,
-            Some(seat) => {
-                self.forget(&seat.person, session);
-                Seat {
+    /// The session's entry, for this person under this name. A session that changes its person keeps its joins.
+    fn upsert_session(&mut self, session: &SessionId, person: Person, from: Option<Address>) -> &mut SessionPresence {
+        let entry = match self.take_session(session) {
+            Some(entry) if entry.person == person.id => entry,
+            Some(entry) => {
+                self.remove_from_person(&entry.person, session);
+                SessionPresence {
                     person: person.id.clone(),
                     activity: None,
-                    ..seat
+                    ..entry
                 }
             }
             None => {
                 if let Some(from) = from {
-                    self.shares.entry(from).or_default().sessions += 1;
+                    self.by_address.entry(from).or_default().sessions += 1;
                 }
-                Seat {
+                SessionPresence {
                     person: person.id.clone(),
                     from,
                     joins: 0,
@@ -238,72 +239,72 @@ impl PresenceSet {
                 }
             }
         };
-        self.know(person, session, seat.from);
-        self.sessions.entry(session.clone()).or_insert(seat)
+        self.add_to_person(person, session, entry.from);
+        self.sessions.entry(session.clone()).or_insert(entry)
     }
 
-    fn unseat(&mut self, session: &SessionId) -> Option<Seat> {
+    fn take_session(&mut self, session: &SessionId) -> Option<SessionPresence> {
         self.sessions.remove(session)
     }
 
-    fn know(&mut self, person: Person, session: &SessionId, from: Option<Address>) {
-        let someone = self.people.entry(person.id.clone()).or_insert_with(|| {
+    fn add_to_person(&mut self, person: Person, session: &SessionId, from: Option<Address>) {
+        let present = self.people.entry(person.id.clone()).or_insert_with(|| {
             if let Some(from) = from {
-                self.shares.entry(from).or_default().people += 1;
+                self.by_address.entry(from).or_default().people += 1;
             }
-            self.came += 1;
-            self.order.insert(self.came, person.id.clone());
-            Someone {
+            self.arrivals += 1;
+            self.order.insert(self.arrivals, person.id.clone());
+            PersonPresence {
                 person: person.clone(),
-                came: self.came,
+                arrival: self.arrivals,
                 from,
                 sessions: HashSet::new(),
             }
         });
-        if someone.sessions.insert(session.clone()) {
+        if present.sessions.insert(session.clone()) {
             self.version += 1;
         }
-        if someone.person.name != person.name {
-            someone.person.name = person.name;
+        if present.person.name != person.name {
+            present.person.name = person.name;
             self.version += 1;
         }
     }
 
-    fn forget(&mut self, person: &PersonId, session: &SessionId) {
-        let Some(someone) = self.people.get_mut(person) else {
+    fn remove_from_person(&mut self, person: &PersonId, session: &SessionId) {
+        let Some(present) = self.people.get_mut(person) else {
             return;
         };
-        someone.sessions.remove(session);
-        if someone.sessions.is_empty() {
-            self.order.remove(&someone.came);
-            let from = someone.from;
+        present.sessions.remove(session);
+        if present.sessions.is_empty() {
+            self.order.remove(&present.arrival);
+            let from = present.from;
             self.people.remove(person);
-            self.shrink(from, |share| &mut share.people);
+            self.decrement(from, |counts| &mut counts.people);
         }
         self.version += 1;
     }
 
     fn remove(&mut self, session: &SessionId) {
-        if let Some(seat) = self.unseat(session) {
-            self.leases -= usize::from(seat.lease.is_some());
-            self.forget(&seat.person, session);
-            self.shrink(seat.from, |share| &mut share.sessions);
+        if let Some(entry) = self.take_session(session) {
+            self.leases -= usize::from(entry.lease.is_some());
+            self.remove_from_person(&entry.person, session);
+            self.decrement(entry.from, |counts| &mut counts.sessions);
         }
     }
 
-    fn shrink(&mut self, from: Option<Address>, count: fn(&mut Share) -> &mut usize) {
+    fn decrement(&mut self, from: Option<Address>, count: fn(&mut AddressCount) -> &mut usize) {
         let Some(from) = from else { return };
-        if let Some(share) = self.shares.get_mut(&from) {
-            let left = count(share);
+        if let Some(counts) = self.by_address.get_mut(&from) {
+            let left = count(counts);
             *left = left.saturating_sub(1);
-            if share.sessions == 0 && share.people == 0 {
-                self.shares.remove(&from);
+            if counts.sessions == 0 && counts.people == 0 {
+                self.by_address.remove(&from);
             }
         }
     }
 
-    fn wake_at(&mut self, at: Instant) {
-        self.alarm = Some(self.alarm.map_or(at, |alarm| alarm.min(at)));
+    fn schedule(&mut self, at: Instant) {
+        self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
     }
 }
 
@@ -354,41 +355,41 @@ mod tests {
     }
 
     #[test]
-    fn an_activity_ends_by_itself() {
+    fn an_activity_expires() {
         let now = Instant::now();
         let mut set = PresenceSet::default();
         set.join(&session("1"), person("a", "Ada"), None);
-        set.act(&session("1"), Some("typing".to_owned()), now);
-        set.act(&session("nobody"), Some("typing".to_owned()), now);
-        assert_eq!(set.alarm(), Some(now + limits::ACTIVITY));
+        set.set_activity(&session("1"), Some("typing".to_owned()), now);
+        set.set_activity(&session("unknown"), Some("typing".to_owned()), now);
+        assert_eq!(set.deadline(), Some(now + limits::ACTIVITY));
         let version = set.version();
-        set.act(&session("1"), Some("typing".to_owned()), now + seconds(3));
-        assert_eq!(set.version(), version, "said again, it looks the same");
+        set.set_activity(&session("1"), Some("typing".to_owned()), now + seconds(3));
+        assert_eq!(set.version(), version, "a repeated activity is no visible change");
         set.expire(now + seconds(5));
         assert_eq!(shown(&set), [("Ada".to_owned(), Some("typing".to_owned()))]);
-        assert_eq!(set.alarm(), Some(now + seconds(8)));
+        assert_eq!(set.deadline(), Some(now + seconds(8)));
         set.expire(now + seconds(8));
         assert_eq!(shown(&set), [("Ada".to_owned(), None)]);
-        assert_eq!(set.alarm(), None);
-        set.act(&session("1"), Some("x".repeat(MAX_ACTIVITY + 1)), now);
+        assert_eq!(set.deadline(), None);
+        set.set_activity(&session("1"), Some("x".repeat(MAX_ACTIVITY + 1)), now);
         assert_eq!(shown(&set), [("Ada".to_owned(), None)]);
     }
 
     #[test]
-    fn a_lease_ends_by_itself_and_has_a_bound() {
+    fn a_lease_expires_and_is_bounded() {
         let now = Instant::now();
         let mut set = PresenceSet::default();
         set.lease(&session("1"), person("a", "Ada"), None, now + seconds(3600), now);
-        set.expire(now + limits::LEASE - seconds(1));
+        set.expire(now + limits::MAX_LEASE - seconds(1));
         assert_eq!(set.session_count(), 1);
-        set.expire(now + limits::LEASE);
+        set.expire(now + limits::MAX_LEASE);
         assert!(set.is_empty());
         set.lease(&session("1"), person("a", "Ada"), None, now, now);
         assert!(set.is_empty());
     }
 
     #[test]
-    fn a_new_name_is_the_persons_in_all_tabs() {
+    fn a_rename_applies_to_all_tabs_of_the_person() {
         let mut set = PresenceSet::default();
         set.join(&session("1"), person("a", ""), None);
         set.join(&session("2"), person("a", ""), None);
@@ -397,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_counted_and_the_first_are_named() {
+    fn all_people_are_counted_and_the_first_are_named() {
         let mut set = PresenceSet::default();
         for number in 0..=MAX_LISTED_PEOPLE {
             set.join(&session(&number.to_string()), person(&number.to_string(), "x"), None);
@@ -413,9 +414,9 @@ mod tests {
         Join(u8, u8),
         Leave(u8),
         Lease(u8, u8, u64),
-        Act(u8, Option<u8>),
+        Activity(u8, Option<u8>),
         Rename(u8, u8),
-        Pass(u64),
+        Wait(u64),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -423,17 +424,17 @@ mod tests {
             (0u8..5, 0u8..3).prop_map(|(session, person)| Step::Join(session, person)),
             (0u8..5).prop_map(Step::Leave),
             (0u8..5, 0u8..3, 0u64..60).prop_map(|(session, person, long)| Step::Lease(session, person, long)),
-            (0u8..5, prop::option::of(0u8..3)).prop_map(|(session, said)| Step::Act(session, said)),
+            (0u8..5, prop::option::of(0u8..3)).prop_map(|(session, text)| Step::Activity(session, text)),
             (0u8..5, 0u8..3).prop_map(|(session, name)| Step::Rename(session, name)),
-            (0u64..30).prop_map(Step::Pass),
+            (0u64..30).prop_map(Step::Wait),
         ];
         prop::collection::vec(step, 0..100)
     }
 
     proptest! {
-        /// Against the plainest account of who is here; and whenever what is shown changes, so does the version.
+        /// Compared with a simple model. Every visible change increases the version.
         #[test]
-        fn those_are_present_who_joined_or_have_a_lease(steps in steps()) {
+        fn sessions_that_joined_or_have_a_lease_are_present(steps in steps()) {
             let mut now = Instant::now();
             let mut set = PresenceSet::default();
             let mut here: BTreeMap<u8, (u8, u32, Option<Instant>)> = BTreeMap::new();
@@ -443,35 +444,35 @@ mod tests {
                 match step {
                     Step::Join(number, who) => {
                         set.join(&name(number), person(&who.to_string(), ""), None);
-                        let seat = here.entry(number).or_insert((who, 0, None));
-                        (seat.0, seat.1) = (who, seat.1 + 1);
+                        let entry = here.entry(number).or_insert((who, 0, None));
+                        (entry.0, entry.1) = (who, entry.1 + 1);
                     }
                     Step::Leave(number) => {
                         set.leave(&name(number));
-                        if let Some(seat) = here.get_mut(&number) { seat.1 = seat.1.saturating_sub(1); }
+                        if let Some(entry) = here.get_mut(&number) { entry.1 = entry.1.saturating_sub(1); }
                     }
                     Step::Lease(number, who, long) => {
                         set.lease(&name(number), person(&who.to_string(), ""), None, now + seconds(long), now);
                         if long > 0 {
-                            let seat = here.entry(number).or_insert((who, 0, None));
-                            (seat.0, seat.2) = (who, seat.2.max(Some(now + seconds(long).min(limits::LEASE))));
+                            let entry = here.entry(number).or_insert((who, 0, None));
+                            (entry.0, entry.2) = (who, entry.2.max(Some(now + seconds(long).min(limits::MAX_LEASE))));
                         }
                     }
-                    Step::Act(number, said) => set.act(&name(number), said.map(|said| said.to_string()), now),
+                    Step::Activity(number, text) => set.set_activity(&name(number), text.map(|text| text.to_string()), now),
                     Step::Rename(number, to) => set.rename(&name(number), to.to_string()),
-                    Step::Pass(long) => { now += seconds(long); set.expire(now); }
+                    Step::Wait(long) => { now += seconds(long); set.expire(now); }
                 }
-                for seat in here.values_mut() { seat.2 = seat.2.filter(|until| *until > now); }
-                here.retain(|_, seat| seat.1 > 0 || seat.2.is_some());
+                for entry in here.values_mut() { entry.2 = entry.2.filter(|until| *until > now); }
+                here.retain(|_, entry| entry.1 > 0 || entry.2.is_some());
                 let presence = set.presence();
-                let people: HashSet<u8> = here.values().map(|seat| seat.0).collect();
+                let people: HashSet<u8> = here.values().map(|entry| entry.0).collect();
                 prop_assert_eq!(presence.session_count as usize, here.len());
                 prop_assert_eq!(presence.people_count as usize, people.len());
                 let named: HashSet<u8> = presence.people.iter().map(|present| present.person.id.0.parse().unwrap()).collect();
                 prop_assert_eq!(named, people);
-                prop_assert_eq!(set.leases, here.values().filter(|seat| seat.2.is_some()).count());
+                prop_assert_eq!(set.leases, here.values().filter(|entry| entry.2.is_some()).count());
                 prop_assert!(before.0 == presence || before.1 < set.version());
-                prop_assert!(here.values().filter_map(|seat| seat.2).all(|until| set.alarm().is_some_and(|alarm| alarm <= until)));
+                prop_assert!(here.values().filter_map(|entry| entry.2).all(|until| set.deadline().is_some_and(|deadline| deadline <= until)));
             }
         }
     }

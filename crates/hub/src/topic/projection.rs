@@ -1,43 +1,42 @@
-//! What a topic's task knows by heart: the state and the answered commands, both made from the log.
-//! Knows no reader and no queue.
+//! The projection of a topic: its state and the answered commands, both rebuilt from the log. Knows no reader and no queue.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dedupe::{Bounds, Dedupe};
+use super::dedupe::{Dedupe, DedupeLimits};
 use crate::clock;
 use crate::decider::Millis;
 use crate::limits;
-use crate::log::{Answered, Head, Log, LogError, Refused};
+use crate::log::{AcceptedCommand, Head, Log, LogError, RejectedCommand};
 use crate::quota::LogThrottle;
 use crate::topic::dyn_topic::{DynEvent, DynState, DynTopic, StateError};
 use duplex_protocol::cursor::{Check, Seq};
 use duplex_protocol::topic::TopicName;
 
-pub(crate) struct Memory {
-    pub fold: Box<dyn DynState>,
+pub(crate) struct Projection {
+    pub state: Box<dyn DynState>,
     pub(crate) dedupe: Dedupe,
-    /// The newest event in the state.
+    /// The newest event that is applied to the state.
     pub head: Seq,
-    /// Of the log up to `head`.
+    /// The check of the log up to `head`.
     pub check: Option<Check>,
-    /// The newest snapshot's; 0 if there is none.
+    /// The seq of the newest snapshot; 0 if there is none.
     pub snapshot: Seq,
 }
 
-/// The newest events of those that were read, as many as a ring may hold.
+/// The newest of the events that were read, as many as a ring may hold.
 pub(crate) struct Tail {
-    /// The seq before the first of them.
+    /// The seq before the first event.
     pub after: Seq,
-    /// Of the log up to `after`, if that is known.
+    /// The check of the log up to `after`, if it is known.
     pub check: Option<Check>,
     pub events: VecDeque<TailEvent>,
 }
 
 pub(crate) struct TailEvent {
     pub event: Box<dyn DynEvent>,
-    /// Of the log up to it.
+    /// The check of the log up to the event.
     pub check: Option<Check>,
     pub bytes: usize,
 }
@@ -57,9 +56,9 @@ pub(crate) enum LoadError {
 }
 
 impl LoadError {
-    /// A log that cannot be read now is told of once a minute, for whichever topic.
-    pub(crate) fn tell(&self, topic: &TopicName) {
-        static UNREADABLE: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+    /// Logs the error. A log that cannot be read is logged once a minute for all topics together.
+    pub(crate) fn log(&self, topic: &TopicName) {
+        static UNREADABLE: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
         match self {
             Self::Log(error) => {
@@ -72,46 +71,47 @@ impl LoadError {
     }
 }
 
-/// Reads the log: the newest snapshot, then what came after it, page by page. Events after `shown` come back as the tail.
+/// Loads a projection: the newest snapshot, then the later events page by page. The events after `shown` are returned as the
+/// tail.
 pub(crate) async fn load(
     log: &dyn Log,
     kind: &Arc<dyn DynTopic>,
     topic: &TopicName,
     shown: Seq,
-) -> Result<(Memory, Tail, Head), LoadError> {
+) -> Result<(Projection, Tail, Head), LoadError> {
     let now = clock::now();
     let opened = log
-        .open(topic, limits::KEPT_ANSWERS, now.saturating_sub(BOUNDS.age))
+        .open(topic, limits::DEDUPE_ENTRIES, now.saturating_sub(DEDUPE_LIMITS.age))
         .await?;
     let snapshot = opened.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
     let state = opened.snapshot.as_ref().map(|(_, state)| state.as_slice());
-    // Where events follow, the last of them says it.
+    // If events follow, the last of them has the check.
     let check = opened.head.check.filter(|_| snapshot == opened.head.last);
-    let mut memory = Memory {
-        fold: kind.fold(state).map_err(|error| LoadError::Snapshot(snapshot, error))?,
-        dedupe: Dedupe::new(BOUNDS, opened.forgotten),
+    let mut projection = Projection {
+        state: kind.fold(state).map_err(|error| LoadError::Snapshot(snapshot, error))?,
+        dedupe: Dedupe::new(DEDUPE_LIMITS, opened.forgotten),
         head: snapshot,
         check,
         snapshot,
     };
-    for Answered { by, command, seq } in &opened.commands {
-        memory.dedupe.accepted(by, command, *seq, now);
+    for AcceptedCommand { by, command, seq } in &opened.commands {
+        projection.dedupe.accepted(by, command, *seq, now);
     }
-    for Refused { by, command, why } in &opened.refusals {
-        memory.dedupe.refused(by, command, why, now);
+    for RejectedCommand { by, command, why } in &opened.rejections {
+        projection.dedupe.rejected(by, command, why, now);
     }
     let mut tail = Tail {
         after: shown.max(snapshot),
         check: check.filter(|_| shown <= snapshot),
         events: VecDeque::new(),
     };
-    while memory.head < opened.head.last {
-        memory.read_page(log, topic, &mut tail).await?;
+    while projection.head < opened.head.last {
+        projection.read_page(log, topic, &mut tail).await?;
     }
-    Ok((memory, tail, opened.head))
+    Ok((projection, tail, opened.head))
 }
 
-impl Memory {
+impl Projection {
     async fn read_page(&mut self, log: &dyn Log, topic: &TopicName, tail: &mut Tail) -> Result<(), LoadError> {
         let records = log.read(topic, self.head, limits::LOG_PAGE).await?;
         if records.is_empty() {
@@ -122,7 +122,7 @@ impl Memory {
                 return Err(LoadError::Gap(self.head + 1));
             }
             let event = self
-                .fold
+                .state
                 .apply(record.seq, &record.event)
                 .map_err(|error| LoadError::Event(record.seq, error))?;
             (self.head, self.check) = (record.seq, record.check);
@@ -153,11 +153,11 @@ impl Tail {
     }
 }
 
-const BOUNDS: Bounds = Bounds {
-    known: limits::KEPT_ANSWERS,
-    age: millis(limits::KEPT_ANSWERS_AGE),
-    ahead: millis(limits::ID_AHEAD),
-    young: millis(limits::REFUSALS_YOUNG),
+const DEDUPE_LIMITS: DedupeLimits = DedupeLimits {
+    max_known: limits::DEDUPE_ENTRIES,
+    age: millis(limits::DEDUPE_AGE),
+    ahead: millis(limits::MAX_ID_AHEAD),
+    min_rejection_age: millis(limits::MIN_REJECTION_AGE),
 };
 
 const fn millis(time: Duration) -> Millis {

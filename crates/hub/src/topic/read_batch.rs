@@ -1,15 +1,15 @@
-//! What a reader takes from a topic at once: whole frames, up to a bound. Pure.
+//! A batch of frames for a reader, limited in frames and bytes. Pure.
 
 use bytes::Bytes;
 
 use duplex_protocol::cursor::Seq;
 
-/// How much a reader takes at once.
+/// The limit of one read.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadLimit {
     /// The most frames.
     pub frames: usize,
-    /// The most bytes; the first frame is taken whatever its size.
+    /// The most bytes; the first frame is included regardless of its size.
     pub bytes: usize,
 }
 
@@ -28,28 +28,28 @@ pub enum ReadBatch {
         conflated: u64,
     },
     /// From [`TopicHandle::read`](crate::TopicHandle::read): the events are no longer in the ring; read them with
-    /// [`TopicHandle::read_log`](crate::TopicHandle::read_log). From that: they are no longer in the log, and the reader must start
-    /// from the state.
+    /// [`TopicHandle::read_log`](crate::TopicHandle::read_log). From `read_log`: they are no longer in the log either, and the
+    /// reader must restart from the state.
     Behind,
 }
 
-/// As many frames as may be taken. None at all, though there should be one, means that it cannot be written.
-pub(crate) fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, most: ReadLimit) -> ReadBatch {
-    let (mut taken, mut bytes, mut last) = (Vec::new(), 0, after);
+/// Collects frames up to the limit. No frame at all means that an event could not be encoded.
+pub(crate) fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, limit: ReadLimit) -> ReadBatch {
+    let (mut batch, mut bytes, mut last) = (Vec::new(), 0, after);
     for (seq, frame) in frames {
         bytes += frame.len();
-        if bytes > most.bytes && !taken.is_empty() {
+        if bytes > limit.bytes && !batch.is_empty() {
             break;
         }
-        taken.push(frame);
+        batch.push(frame);
         last = seq;
     }
-    if taken.is_empty() {
+    if batch.is_empty() {
         return ReadBatch::Behind;
     }
     ReadBatch::Frames {
-        conflated: last - after - taken.len() as u64,
-        frames: taken,
+        conflated: last - after - batch.len() as u64,
+        frames: batch,
         last,
     }
 }

@@ -1,10 +1,11 @@
-//! What a reader gets who comes with a cursor: what came since, or the state and why. Pure: knows no ring, no log, no task.
+//! Decides how a returning subscriber catches up: replay from its cursor, or the full state with a reason. Pure: knows no ring,
+//! no log, no task.
 
 use crate::limits;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::ResetReason;
 
-/// Both resumptions look the same to the reader: `replayed` events follow.
+/// `Ring` and `Log` look the same to the reader: `replayed` events follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recovery {
     Ring { replayed: u64 },
@@ -13,7 +14,7 @@ pub(super) enum Recovery {
 }
 
 impl Recovery {
-    /// As far as epoch and seq say, the cursor's events are those of this log: its check may say otherwise.
+    /// Whether the cursor's events are of this log, judged by epoch and seq alone. The check may contradict.
     pub(super) const fn is_of_this_log(self) -> bool {
         matches!(
             self,
@@ -22,12 +23,12 @@ impl Recovery {
     }
 }
 
-/// `kept`: the oldest event in the log, or `head + 1`. `ring`: the frames that the ring has for a reader who saw everything up
-/// to a seq, if it has them.
+/// `oldest`: the oldest event in the log, or `head + 1`. `ring`: the number of frames that the ring has after a seq, if it has
+/// all of them.
 pub(super) fn recover(
     cursor: Option<Cursor>,
     head: Cursor,
-    kept: Seq,
+    oldest: Seq,
     ring: impl FnOnce(Seq) -> Option<u64>,
 ) -> Recovery {
     let Some(cursor) = cursor else {
@@ -45,9 +46,9 @@ pub(super) fn recover(
     if let Some(replayed) = ring(cursor.seq) {
         return Recovery::Ring { replayed };
     }
-    if cursor.seq.saturating_add(1) < kept {
+    if cursor.seq.saturating_add(1) < oldest {
         Recovery::Reset(ResetReason::TooOld)
-    } else if behind > limits::TOO_FAR {
+    } else if behind > limits::MAX_REPLAY {
         Recovery::Reset(ResetReason::TooFar)
     } else {
         Recovery::Log { replayed: behind }
@@ -64,13 +65,13 @@ mod tests {
         Cursor::new(Epoch::new(epoch), seq)
     }
 
-    /// The log keeps 20 and later, the ring 90 and later; the head is 100.
+    /// The log begins at 20, the ring at 90; the head is 100.
     fn from(cursor: Option<Cursor>) -> Recovery {
         recover(cursor, at(1, 100), 20, |after| (after >= 89).then(|| 100 - after))
     }
 
     #[test]
-    fn each_reader_gets_what_it_can_use() {
+    fn each_reader_gets_the_cheapest_complete_recovery() {
         for (cursor, recovery) in [
             (None, Recovery::Reset(ResetReason::New)),
             (Some(at(2, 100)), Recovery::Reset(ResetReason::OtherEpoch)),
@@ -88,35 +89,35 @@ mod tests {
 
     #[test]
     fn a_reader_too_far_behind_gets_the_state() {
-        let head = at(1, limits::TOO_FAR + 1);
+        let head = at(1, limits::MAX_REPLAY + 1);
         let far = |seq| recover(Some(at(1, seq)), head, 1, |_| None);
         assert_eq!(far(0), Recovery::Reset(ResetReason::TooFar));
         assert_eq!(
             far(1),
             Recovery::Log {
-                replayed: limits::TOO_FAR
+                replayed: limits::MAX_REPLAY
             }
         );
     }
 
     proptest! {
-        /// Whoever is resumed can be given every event after the cursor, and the count is right.
+        /// A resumed reader gets every event after its cursor, and the count is right.
         #[test]
-        fn a_resumption_leaves_no_gap(head in 0u64..10_000, kept in 1u64..10_000, ring in 1u64..10_000, seq: u64, near in 0u64..10_000, any: bool) {
+        fn a_resumption_leaves_no_gap(head in 0u64..10_000, oldest in 1u64..10_000, ring in 1u64..10_000, seq: u64, near in 0u64..10_000, any: bool) {
             let seq = if any { seq } else { near };
-            let ring = ring.max(kept);
-            let recovery = recover(Some(at(1, seq)), at(1, head), kept, |after| (after + 1 >= ring).then(|| head - after));
+            let ring = ring.max(oldest);
+            let recovery = recover(Some(at(1, seq)), at(1, head), oldest, |after| (after + 1 >= ring).then(|| head - after));
             match recovery {
                 Recovery::Ring { replayed } => {
                     prop_assert!(replayed == 0 || seq + 1 >= ring);
                     prop_assert_eq!(seq + replayed, head);
                 }
                 Recovery::Log { replayed } => {
-                    prop_assert!(seq + 1 >= kept && replayed <= limits::TOO_FAR);
+                    prop_assert!(seq + 1 >= oldest && replayed <= limits::MAX_REPLAY);
                     prop_assert_eq!(seq + replayed, head);
                 }
                 Recovery::Reset(ResetReason::Ahead) => prop_assert!(seq > head),
-                Recovery::Reset(ResetReason::TooOld) => prop_assert!(seq + 1 < kept),
+                Recovery::Reset(ResetReason::TooOld) => prop_assert!(seq + 1 < oldest),
                 Recovery::Reset(reason) => prop_assert_eq!(reason, ResetReason::TooFar),
             }
         }

@@ -1,4 +1,4 @@
-//! Who sends a command decides which type it is decoded as.
+//! Tests: the sender of a command decides the type that it is decoded as.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// A gate that visitors ring at. The server opens it; if `PROGRAMS`, programs do, too.
+/// A gate where visitors ring. The server opens it; if `PROGRAMS`, programs do too.
 struct Gate<const PROGRAMS: bool>;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ enum Visit {
     Leave,
 }
 
-/// In postcard it has the bytes of [`Visit`].
+/// Has the same postcard bytes as [`Visit`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Guard {
     Open,
@@ -58,7 +58,7 @@ impl<const PROGRAMS: bool> ServerCommand<Gate<PROGRAMS>> for Guard {
     }
 }
 
-/// The event that the command made.
+/// The event of the command.
 fn decided<const PROGRAMS: bool>(
     who: Principal<'_>,
     command: &impl Serialize,
@@ -91,7 +91,7 @@ fn is_malformed<T>(decided: Result<T, Rejection>) -> bool {
 }
 
 #[test]
-fn a_visitor_and_a_program_are_not_heard_as_the_server() {
+fn visitors_and_programs_cannot_send_server_commands() {
     let person = Person {
         id: PersonId("0".repeat(15) + "1"),
         name: String::new(),
@@ -104,12 +104,16 @@ fn a_visitor_and_a_program_are_not_heard_as_the_server() {
         }
         assert!(is_malformed(decided::<false>(who, &Guard::Open, Encoding::Json)));
         let open = decided::<false>(who, &Guard::Open, Encoding::Postcard);
-        assert_eq!(open, Ok("Ring".to_owned()), "it is what the visitor's bytes mean");
+        assert_eq!(
+            open,
+            Ok("Ring".to_owned()),
+            "decoded as the visitor's command of these bytes"
+        );
     }
 }
 
 #[test]
-fn the_server_gives_both_and_programs_where_they_may() {
+fn the_server_sends_both_types_and_programs_if_allowed() {
     let json = Encoding::Json;
     let server = Principal::server();
     assert_eq!(decided::<false>(server, &Guard::Open, json), Ok("Open".to_owned()));
@@ -123,7 +127,7 @@ fn the_server_gives_both_and_programs_where_they_may() {
 }
 
 #[test]
-fn a_reserved_variant_keeps_the_places_of_those_behind_it() {
+fn a_reserved_variant_keeps_the_indexes_of_the_later_ones() {
     let leave = Encoding::Postcard.encode(&Visit::Leave).unwrap();
     assert_eq!(leave, [2]);
     for bytes in [&[1][..], &[1, 0], &[1, 5, b'n']] {
@@ -135,7 +139,7 @@ fn a_reserved_variant_keeps_the_places_of_those_behind_it() {
 }
 
 #[test]
-fn a_command_of_the_server_is_json_like_any_other() {
+fn a_server_command_is_json() {
     let command = TopicCommand::server_command::<Gate<false>>("a", &close()).unwrap();
     assert_eq!(command.topic().as_str(), "gate/a");
     assert_eq!(command.json(), r#"{"Close":{"because":"night"}}"#);

@@ -1,5 +1,4 @@
-//! A topic's state as it is sent: encoded once for each seq and encoding, and shared by everyone who asks for it.
-//! Knows no task and no session.
+//! A topic's encoded state: encoded once for each seq and encoding, and shared by all subscribers. Knows no task and no session.
 
 use std::sync::OnceLock;
 
@@ -17,7 +16,7 @@ pub(crate) struct SharedState {
     encoding: Encoding,
     cursor: Cursor,
     state: Bytes,
-    /// The frame for those who come without a cursor, which are most.
+    /// The frame for subscribers without a cursor, the most frequent case.
     new: OnceLock<Bytes>,
     /// The same in the protocol's version 1.
     new_v1: OnceLock<Bytes>,
@@ -56,7 +55,8 @@ impl SharedState {
         &self.state
     }
 
-    /// The complete frame of a reset. The state goes into it as it is: to encode it again would read all of it.
+    /// The complete frame of a reset. The encoded state is inserted unchanged, because encoding it again would traverse all of
+    /// it.
     pub(crate) fn reset_frame(&self, reason: ResetReason, version: Version) -> Result<Bytes, CodecError> {
         if reason != ResetReason::New {
             return self.encode(reason, version);
@@ -73,16 +73,16 @@ impl SharedState {
     }
 
     fn encode(&self, reason: ResetReason, version: Version) -> Result<Bytes, CodecError> {
-        // The smallest value of the encoding stands where the state comes: the frame's last, but for closing braces.
-        const HOLE: &[u8] = b"0";
-        let hole = match self.encoding {
-            Encoding::Json => Blob(HOLE.to_vec()),
+        // A placeholder for the state: the smallest value of the encoding. It is the frame's last value, before closing braces.
+        const PLACEHOLDER: &[u8] = b"0";
+        let placeholder = match self.encoding {
+            Encoding::Json => Blob(PLACEHOLDER.to_vec()),
             Encoding::Postcard => Blob(Vec::new()),
         };
         let verdict = Verdict::Reset {
             reason,
             cursor: self.cursor,
-            state: hole,
+            state: placeholder,
         };
         let topic = self.topic.clone();
         let protocol = Protocol::new(version, self.encoding);
@@ -91,12 +91,12 @@ impl SharedState {
         match self.encoding {
             Encoding::Json => {
                 let braces = frame.iter().rev().take_while(|byte| **byte == b'}').count();
-                frame.truncate(frame.len() - braces - HOLE.len());
+                frame.truncate(frame.len() - braces - PLACEHOLDER.len());
                 frame.extend_from_slice(&self.state);
                 frame.resize(frame.len() + braces, b'}');
             }
             Encoding::Postcard => {
-                // The length of no bytes, which the right one replaces.
+                // Removes the length of the empty placeholder; the state's length replaces it.
                 frame.pop();
                 frame.extend(self.encoding.encode(&self.state.len())?);
                 frame.extend_from_slice(&self.state);
@@ -107,7 +107,7 @@ impl SharedState {
 }
 
 impl Recovered {
-    /// With a copy of the state.
+    /// The verdict, with a copy of the state.
     pub(crate) fn to_verdict(&self) -> Verdict {
         match self {
             Self::Resumed { replayed, head } => Verdict::Resumed {
@@ -122,7 +122,7 @@ impl Recovered {
         }
     }
 
-    /// The complete frame that says so.
+    /// The complete frame of the verdict.
     pub(crate) fn frame(&self, topic: &TopicName, protocol: Protocol) -> Result<Bytes, CodecError> {
         match self {
             Self::Reset { reason, state } => state.reset_frame(*reason, protocol.version),
@@ -142,7 +142,7 @@ mod tests {
     use duplex_protocol::cursor::{Check, Epoch};
 
     #[test]
-    fn the_frame_is_the_one_that_the_codec_makes() {
+    fn the_frame_equals_that_of_the_codec() {
         let topic: TopicName = "chat/lobby".parse().unwrap();
         let cursor = Cursor::new(Epoch::new(7), 300).with_check(Check::new(99));
         for protocol in Protocol::ALL {
@@ -164,7 +164,7 @@ mod tests {
                 assert_eq!(
                     again.as_ptr(),
                     shared.reset_frame(ResetReason::New, version).unwrap().as_ptr(),
-                    "made once"
+                    "encoded once"
                 );
             }
         }

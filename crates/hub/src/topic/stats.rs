@@ -1,4 +1,4 @@
-//! What the hub counts about its topics. Knows no topic.
+//! Counters of the hub's topics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -14,16 +14,18 @@ pub struct HubStats {
     /// Topics that are awake now.
     pub topics: u64,
     /// Subscriptions now: a session counts once for each of its topics.
-    pub members: u64,
+    #[serde(rename = "members")]
+    pub subscriptions: u64,
     /// Commands accepted.
     pub commands: u64,
     /// Commands rejected, for any reason.
     pub rejected: u64,
     /// Commands sent again and answered from memory.
-    pub again: u64,
-    /// Events made.
+    #[serde(rename = "again")]
+    pub duplicates: u64,
+    /// Events decided.
     pub events: u64,
-    /// Events given to readers; an event counts once for each of them.
+    /// Events delivered to readers; an event counts once for each of them.
     pub delivered: u64,
     /// Appends to the log, each with a batch of commands.
     pub appends: u64,
@@ -41,47 +43,48 @@ pub struct HubStats {
 
 impl HubStats {
     /// Adds the counts of a kind, of which `topics` are awake.
-    pub(crate) fn add(&mut self, topics: u64, tally: &Tally) {
+    pub(crate) fn add(&mut self, topics: u64, counters: &KindCounters) {
         let read = |count: &AtomicU64| count.load(Relaxed);
         self.topics += topics;
-        self.members += read(&tally.members);
-        self.commands += read(&tally.commands);
-        self.rejected += read(&tally.rejected);
-        self.again += read(&tally.again);
-        self.events += read(&tally.events);
-        self.delivered += read(&tally.delivered);
-        self.appends += read(&tally.appends);
-        self.failed_appends += read(&tally.failed_appends);
-        self.conflated += read(&tally.conflated);
-        self.log_reads += read(&tally.log_reads);
-        self.forwards += read(&tally.forwards);
-        self.forwards_lost += read(&tally.forwards_lost);
+        self.subscriptions += read(&counters.subscriptions);
+        self.commands += read(&counters.commands);
+        self.rejected += read(&counters.rejected);
+        self.duplicates += read(&counters.duplicates);
+        self.events += read(&counters.events);
+        self.delivered += read(&counters.delivered);
+        self.appends += read(&counters.appends);
+        self.failed_appends += read(&counters.failed_appends);
+        self.conflated += read(&counters.conflated);
+        self.log_reads += read(&counters.log_reads);
+        self.forwards += read(&counters.forwards);
+        self.forwards_lost += read(&counters.forwards_lost);
     }
 }
 
-/// A topic that is awake.
+/// An awake topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicStats {
     /// The topic's name.
     pub topic: TopicName,
     /// The newest event.
     pub seq: Seq,
-    /// The newest event when the topic woke.
+    /// The newest event when the topic was started.
     #[serde(skip)]
-    pub woke: Seq,
+    pub start_seq: Seq,
     /// Sessions that are subscribed.
     pub subscribers: u64,
     /// Requests in the topic's queue.
-    pub waiting: u64,
+    #[serde(rename = "waiting")]
+    pub queued: u64,
 }
 
-/// The counts of one kind.
+/// The counters of one kind.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub members: AtomicU64,
+pub(crate) struct KindCounters {
+    pub subscriptions: AtomicU64,
     pub commands: AtomicU64,
     pub rejected: AtomicU64,
-    pub again: AtomicU64,
+    pub duplicates: AtomicU64,
     pub events: AtomicU64,
     pub delivered: AtomicU64,
     pub appends: AtomicU64,

@@ -1,50 +1,50 @@
-//! The form in which the log keeps events and states: JSON, and from version 2 of a kind on with the number of its version. What an
-//! earlier version kept is brought to today's form as it is read, step by step. Knows no log.
+//! The stored form of events and states: JSON, and from version 2 of a kind on with the version number. Stored JSON of an earlier
+//! version is converted step by step when it is read. Knows no log.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::decider::{Decider, Kept};
+use crate::decider::{Decider, StoredJson};
 use crate::topic::dyn_topic::StateError;
 use duplex_protocol::codec::Encoding;
 
-/// The first version is written bare; no event and no state begins like this.
-const BEGIN: &[u8] = b"{\"$version\":";
-const THEN: &[u8] = b",\"kept\":";
-const END: &[u8] = b"}";
+/// Version 1 is stored without this envelope; no event and no state begins like it.
+const PREFIX: &[u8] = b"{\"$version\":";
+const SEPARATOR: &[u8] = b",\"kept\":";
+const SUFFIX: &[u8] = b"}";
 
-/// As the log keeps it.
+/// Wraps JSON in its stored form.
 pub(super) fn write<D: Decider>(json: Vec<u8>) -> Vec<u8> {
-    match D::KEPT_VERSION {
+    match D::STORED_VERSION {
         ..=1 => json,
-        version => [BEGIN, version.to_string().as_bytes(), THEN, &json, END].concat(),
+        version => [PREFIX, version.to_string().as_bytes(), SEPARATOR, &json, SUFFIX].concat(),
     }
 }
 
-/// As today's types know it, from whichever version it is of.
-pub(super) fn read<D: Decider>(kept: Kept, json: &[u8]) -> Result<Cow<'_, [u8]>, StateError> {
+/// Unwraps stored JSON of any known version, converted to the current version.
+pub(super) fn read<D: Decider>(stored: StoredJson, json: &[u8]) -> Result<Cow<'_, [u8]>, StateError> {
     let (version, json) = split(json)?;
-    if version == D::KEPT_VERSION {
+    if version == D::STORED_VERSION {
         return Ok(Cow::Borrowed(json));
     }
-    if !(1..D::KEPT_VERSION).contains(&version) {
-        let known = D::KEPT_VERSION;
+    if !(1..D::STORED_VERSION).contains(&version) {
+        let known = D::STORED_VERSION;
         return Err(StateError::Version { found: version, known });
     }
     let value = Encoding::Json.decode(json)?;
-    let upcast = || (version..D::KEPT_VERSION).fold(value, |value, version| D::upcast(version, kept, value));
+    let upcast = || (version..D::STORED_VERSION).fold(value, |value, version| D::upcast(version, stored, value));
     let value = catch_unwind(AssertUnwindSafe(upcast)).map_err(|_| StateError::Panicked)?;
     Ok(Cow::Owned(Encoding::Json.encode(&value)?))
 }
 
 fn split(json: &[u8]) -> Result<(u32, &[u8]), StateError> {
-    let Some(rest) = json.strip_prefix(BEGIN) else {
+    let Some(rest) = json.strip_prefix(PREFIX) else {
         return Ok((1, json));
     };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (version, rest) = rest.split_at(digits);
     let version = str::from_utf8(version).ok().and_then(|version| version.parse().ok());
-    let inner = rest.strip_prefix(THEN).and_then(|rest| rest.strip_suffix(END));
+    let inner = rest.strip_prefix(SEPARATOR).and_then(|rest| rest.strip_suffix(SUFFIX));
     version.zip(inner).ok_or(StateError::NoVersion)
 }
 
@@ -60,7 +60,7 @@ mod tests {
     use duplex_protocol::session::{Denied, Rejection};
     use duplex_protocol::topic::{Topic, TopicName};
 
-    /// A kind in its version `V`: 1 knew a name, 2 two names, 3 a list of them.
+    /// A kind in version `V`: 1 had a name, 2 two names, 3 a list of names.
     struct Names<const V: u32>;
 
     #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -80,13 +80,13 @@ mod tests {
     impl<const V: u32> Decider for Names<V> {
         type ServerCommand = NoCommand;
 
-        const KEPT_VERSION: u32 = V;
+        const STORED_VERSION: u32 = V;
 
-        fn upcast(version: u32, kept: Kept, json: Value) -> Value {
-            match (version, kept) {
-                (1, Kept::Event) => json!({ "first": json["name"], "last": "" }),
-                (2, Kept::Event) => json!({ "names": [json["first"], json["last"]] }),
-                (1, Kept::State) => json!({ "all": json["name"] }),
+        fn upcast(version: u32, stored: StoredJson, json: Value) -> Value {
+            match (version, stored) {
+                (1, StoredJson::Event) => json!({ "first": json["name"], "last": "" }),
+                (2, StoredJson::Event) => json!({ "names": [json["first"], json["last"]] }),
+                (1, StoredJson::State) => json!({ "all": json["name"] }),
                 _ => json!({ "names": [json["all"]] }),
             }
         }
@@ -104,12 +104,12 @@ mod tests {
         write::<Names<V>>(text.as_bytes().to_vec())
     }
 
-    fn text<const V: u32>(kept: Kept, json: &[u8]) -> String {
-        String::from_utf8(read::<Names<V>>(kept, json).unwrap().into_owned()).unwrap()
+    fn text<const V: u32>(stored: StoredJson, json: &[u8]) -> String {
+        String::from_utf8(read::<Names<V>>(stored, json).unwrap().into_owned()).unwrap()
     }
 
     #[test]
-    fn the_first_version_is_bare_and_each_reads_its_own_as_it_is() {
+    fn version_1_has_no_envelope_and_each_version_reads_its_own_unchanged() {
         let event = r#"{"names":["a","b"]}"#;
         assert_eq!(kept::<1>(event), event.as_bytes());
         assert_eq!(
@@ -117,32 +117,32 @@ mod tests {
             format!("{{\"$version\":3,\"kept\":{event}}}").as_bytes()
         );
         assert!(serde_json::from_slice::<Value>(&kept::<3>(event)).is_ok());
-        assert_eq!(text::<1>(Kept::Event, &kept::<1>(event)), event);
-        assert_eq!(text::<3>(Kept::Event, &kept::<3>(event)), event);
+        assert_eq!(text::<1>(StoredJson::Event, &kept::<1>(event)), event);
+        assert_eq!(text::<3>(StoredJson::Event, &kept::<3>(event)), event);
         assert!(matches!(
-            read::<Names<3>>(Kept::Event, &kept::<3>(event)),
+            read::<Names<3>>(StoredJson::Event, &kept::<3>(event)),
             Ok(Cow::Borrowed(_))
         ));
     }
 
     #[test]
-    fn what_an_earlier_version_kept_goes_up_step_by_step() {
+    fn json_of_an_earlier_version_is_converted_step_by_step() {
         let (first, second) = (
             kept::<1>(r#"{"name":"Ada"}"#),
             kept::<2>(r#"{"first":"Ada","last":"L"}"#),
         );
-        assert_eq!(text::<2>(Kept::Event, &first), r#"{"first":"Ada","last":""}"#);
-        assert_eq!(text::<3>(Kept::Event, &first), r#"{"names":["Ada",""]}"#);
-        assert_eq!(text::<3>(Kept::Event, &second), r#"{"names":["Ada","L"]}"#);
-        assert_eq!(text::<3>(Kept::State, &first), r#"{"names":["Ada"]}"#);
+        assert_eq!(text::<2>(StoredJson::Event, &first), r#"{"first":"Ada","last":""}"#);
+        assert_eq!(text::<3>(StoredJson::Event, &first), r#"{"names":["Ada",""]}"#);
+        assert_eq!(text::<3>(StoredJson::Event, &second), r#"{"names":["Ada","L"]}"#);
+        assert_eq!(text::<3>(StoredJson::State, &first), r#"{"names":["Ada"]}"#);
     }
 
     #[test]
-    fn a_kind_knows_all_that_it_ever_kept() {
+    fn a_kind_reads_all_its_versions() {
         let kind = dyn_topic(Names::<3>);
         let (old, new) = (br#"{"name":"Ada"}"#, r#"{"names":["Ada",""]}"#);
-        assert_eq!(kind.current(old.to_vec()).unwrap(), new.as_bytes());
-        assert_eq!(kind.current(kept::<3>(new)).unwrap(), new.as_bytes());
+        assert_eq!(kind.event_json(old.to_vec()).unwrap(), new.as_bytes());
+        assert_eq!(kind.event_json(kept::<3>(new)).unwrap(), new.as_bytes());
         assert_eq!(
             kind.event(old).unwrap().encode(Encoding::Json).unwrap().0,
             new.as_bytes()
@@ -157,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_version_kept_is_refused_by_name() {
+    fn a_newer_version_is_refused_with_its_number() {
         let newer = kept::<3>("{}");
         for error in [
-            read::<Names<2>>(Kept::Event, &newer),
-            read::<Names<1>>(Kept::State, &newer),
+            read::<Names<2>>(StoredJson::Event, &newer),
+            read::<Names<1>>(StoredJson::State, &newer),
         ] {
             let error = error.unwrap_err();
             assert!(matches!(error, StateError::Version { found: 3, .. }), "{error}");
@@ -173,7 +173,10 @@ mod tests {
             "{\"$version\":x,\"kept\":{}}",
             "{\"$version\":0,\"kept\":{}}",
         ] {
-            assert!(read::<Names<3>>(Kept::Event, broken.as_bytes()).is_err(), "{broken}");
+            assert!(
+                read::<Names<3>>(StoredJson::Event, broken.as_bytes()).is_err(),
+                "{broken}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A topic's readers: whom to wake, and the presence that they are shown, no more often than its pause allows.
-//! Knows no topic task and no events; its time comes in.
+//! A topic's subscribers: their wake-ups and the presence that they get, throttled. Knows no topic task and no events; the clock
+//! is an argument.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -20,39 +20,39 @@ use duplex_protocol::session::ServerFrame;
 use duplex_protocol::topic::TopicName;
 
 #[derive(Debug, Default)]
-pub(crate) struct Crowd {
-    /// Nobody is told who is here.
+pub(crate) struct Subscribers {
+    /// The topic has no presence: subscribers get none.
     hidden: bool,
-    /// Who is here; ahead of what is shown.
+    /// The current presence, ahead of the published one.
     set: Mutex<PresenceSet>,
     wakes: Mutex<Wakes>,
-    shown: Mutex<Arc<Shown>>,
-    /// Of what is shown.
+    published: Mutex<Arc<PublishedPresence>>,
+    /// The version of the published presence.
     version: AtomicU64,
-    /// Something for the topic's task to look at.
-    stirred: Notify,
+    /// Notifies the topic's task of a change.
+    changed: Notify,
 }
 
-/// A presence as readers get it.
+/// A published presence.
 #[derive(Debug, Default)]
-struct Shown {
+struct PublishedPresence {
     version: u64,
     presence: Presence,
-    /// Encoded when a reader first wants it so.
+    /// Encoded when a reader first needs it.
     frames: PerEncoding<OnceLock<Bytes>>,
 }
 
-/// When a presence was last shown, and which.
+/// The version of the last published presence, and the earliest time of the next.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
-    shown: u64,
+pub(crate) struct PresenceThrottle {
+    published: u64,
     next: Option<Instant>,
 }
 
-impl Crowd {
-    pub(crate) fn new(shown: bool) -> Self {
+impl Subscribers {
+    pub(crate) fn new(has_presence: bool) -> Self {
         Self {
-            hidden: !shown,
+            hidden: !has_presence,
             ..Self::default()
         }
     }
@@ -65,85 +65,86 @@ impl Crowd {
         lock::lock(&self.wakes).add(wake)
     }
 
-    pub(crate) fn remove_wake(&self, place: usize) {
-        lock::lock(&self.wakes).remove(place);
+    pub(crate) fn remove_wake(&self, slot: usize) {
+        lock::lock(&self.wakes).remove(slot);
     }
 
     pub(crate) fn wake_all(&self) {
         lock::lock(&self.wakes)
-            .places
+            .slots
             .iter()
             .flatten()
             .for_each(|wake| wake.wake());
     }
 
-    /// Has the topic's task look at its readers.
-    pub(crate) fn stir(&self) {
-        self.stirred.notify_one();
+    /// Notifies the topic's task that a subscriber changed.
+    pub(crate) fn notify(&self) {
+        self.changed.notify_one();
     }
 
-    pub(crate) async fn stirred(&self) {
-        self.stirred.notified().await;
+    pub(crate) async fn notified(&self) {
+        self.changed.notified().await;
     }
 
-    /// 0 is nobody.
+    /// 0 for an empty presence.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Relaxed)
     }
 
     pub(crate) fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Bytes) {
-        let shown = Arc::clone(&lock::lock(&self.shown));
-        let frame = shown.frames.get(encoding).get_or_init(|| {
+        let published = Arc::clone(&lock::lock(&self.published));
+        let frame = published.frames.get(encoding).get_or_init(|| {
             let frame = ServerFrame::Presence {
                 topic: topic.clone(),
-                presence: shown.presence.clone(),
+                presence: published.presence.clone(),
             };
             let encoded = encoding.encode(&frame);
             encoded
-                .inspect_err(|error| tracing::error!(%topic, "a presence has no frame: {error}"))
+                .inspect_err(|error| tracing::error!(%topic, "a presence cannot be encoded: {error}"))
                 .unwrap_or_default()
                 .into()
         });
-        (shown.version, frame.clone())
+        (published.version, frame.clone())
     }
 
-    /// Ends what has run out and shows what changed, if it is time. Returns when to tend next, if nothing stirs before.
-    pub(crate) fn tend(&self, pace: &mut Pace, now: Instant) -> Option<Instant> {
-        let (presence, alarm, pause) = {
+    /// Expires leases and activities, and publishes a changed presence if the pause is over. Returns the time of the next call,
+    /// if no notification comes before.
+    pub(crate) fn refresh(&self, throttle: &mut PresenceThrottle, now: Instant) -> Option<Instant> {
+        let (presence, deadline, pause) = {
             let mut set = self.set();
-            // What is long over was not looked at when it ended: nothing was.
-            if let Some(due) = set.alarm()
+            // A deadline that is long past was missed because the process was paused.
+            if let Some(due) = set.deadline()
                 && now >= due + limits::CLOCK_GAP
             {
                 set.postpone(now.saturating_duration_since(due) + limits::RESUME_GRACE);
             }
             set.expire(now);
-            if set.version() == pace.shown || self.hidden {
-                return set.alarm();
+            if set.version() == throttle.published || self.hidden {
+                return set.deadline();
             }
-            if let Some(next) = pace.next.filter(|next| now < *next) {
-                return Some(set.alarm().map_or(next, |alarm| alarm.min(next)));
+            if let Some(next) = throttle.next.filter(|next| now < *next) {
+                return Some(set.deadline().map_or(next, |deadline| deadline.min(next)));
             }
-            pace.shown = set.version();
-            (set.presence(), set.alarm(), pause(set.session_count()))
+            throttle.published = set.version();
+            (set.presence(), set.deadline(), pause(set.session_count()))
         };
-        pace.next = Some(now + pause);
-        self.show(presence);
-        alarm
+        throttle.next = Some(now + pause);
+        self.publish(presence);
+        deadline
     }
 
-    fn show(&self, presence: Presence) {
-        let mut shown = lock::lock(&self.shown);
-        if shown.presence == presence {
+    fn publish(&self, presence: Presence) {
+        let mut published = lock::lock(&self.published);
+        if published.presence == presence {
             return;
         }
-        let version = shown.version + 1;
-        *shown = Arc::new(Shown {
+        let version = published.version + 1;
+        *published = Arc::new(PublishedPresence {
             version,
             presence,
             frames: PerEncoding::default(),
         });
-        drop(shown);
+        drop(published);
         self.version.store(version, Relaxed);
         self.wake_all();
     }
@@ -151,37 +152,37 @@ impl Crowd {
 
 fn pause(sessions: usize) -> Duration {
     let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
-    limits::PRESENCE_PAUSE_EACH
+    limits::PRESENCE_PAUSE_PER_SESSION
         .saturating_mul(sessions)
-        .clamp(limits::PRESENCE_PAUSE, limits::PRESENCE_PAUSE_MOST)
+        .clamp(limits::PRESENCE_PAUSE, limits::PRESENCE_PAUSE_MAX)
 }
 
-/// Wakes by place, so that one leaves without a search.
+/// Wakes by index, so that one is removed without a search.
 #[derive(Debug, Default)]
 struct Wakes {
-    places: Vec<Option<Arc<Wake>>>,
+    slots: Vec<Option<Arc<Wake>>>,
     free: Vec<usize>,
 }
 
 impl Wakes {
     fn add(&mut self, wake: Arc<Wake>) -> usize {
         match self.free.pop() {
-            Some(place) => {
-                self.places[place] = Some(wake);
-                place
+            Some(slot) => {
+                self.slots[slot] = Some(wake);
+                slot
             }
             None => {
-                self.places.push(Some(wake));
-                self.places.len() - 1
+                self.slots.push(Some(wake));
+                self.slots.len() - 1
             }
         }
     }
 
-    fn remove(&mut self, place: usize) {
-        if self.places.get_mut(place).and_then(Option::take).is_some() {
-            self.free.push(place);
+    fn remove(&mut self, slot: usize) {
+        if self.slots.get_mut(slot).and_then(Option::take).is_some() {
+            self.free.push(slot);
         }
-        if self.free.len() == self.places.len() {
+        if self.free.len() == self.slots.len() {
             *self = Self::default();
         }
     }
@@ -193,72 +194,93 @@ mod tests {
     use duplex_protocol::person::{Person, PersonId};
     use duplex_protocol::session::SessionId;
 
-    fn join(crowd: &Crowd, number: u32) {
+    fn join(subscribers: &Subscribers, number: u32) {
         let person = Person {
             id: PersonId(number.to_string()),
             name: String::new(),
         };
-        crowd.set().join(&SessionId(number.to_string()), person, None);
+        subscribers.set().join(&SessionId(number.to_string()), person, None);
     }
 
     #[test]
-    fn of_a_hidden_crowd_nobody_is_told() {
-        let (crowd, mut pace, start) = (Crowd::new(false), Pace::default(), Instant::now());
-        join(&crowd, 1);
-        assert_eq!(crowd.tend(&mut pace, start), None);
-        assert_eq!((crowd.version(), crowd.set().session_count()), (0, 1));
+    fn a_hidden_presence_is_not_published() {
+        let (subscribers, mut throttle, start) = (Subscribers::new(false), PresenceThrottle::default(), Instant::now());
+        join(&subscribers, 1);
+        assert_eq!(subscribers.refresh(&mut throttle, start), None);
+        assert_eq!((subscribers.version(), subscribers.set().session_count()), (0, 1));
     }
 
     #[test]
-    fn many_joins_are_shown_as_few_presences() {
-        let (crowd, mut pace, start) = (Crowd::default(), Pace::default(), Instant::now());
+    fn many_joins_are_published_as_few_presences() {
+        let (subscribers, mut throttle, start) = (Subscribers::default(), PresenceThrottle::default(), Instant::now());
         for number in 0..1000 {
-            join(&crowd, number);
-            crowd.tend(&mut pace, start + Duration::from_millis(number.into()));
+            join(&subscribers, number);
+            subscribers.refresh(&mut throttle, start + Duration::from_millis(number.into()));
         }
-        let version = crowd.version();
+        let version = subscribers.version();
         assert!((2..=10).contains(&version), "{version} presences");
-        let next = crowd.tend(&mut pace, start + Duration::from_secs(1)).unwrap();
-        crowd.tend(&mut pace, next);
-        let (_, frame) = crowd.frame(&"chat/lobby".parse().unwrap(), Encoding::Json);
+        let next = subscribers
+            .refresh(&mut throttle, start + Duration::from_secs(1))
+            .unwrap();
+        subscribers.refresh(&mut throttle, next);
+        let (_, frame) = subscribers.frame(&"chat/lobby".parse().unwrap(), Encoding::Json);
         let frame: ServerFrame = Encoding::Json.decode(&frame).unwrap();
         let ServerFrame::Presence { presence, .. } = frame else {
             panic!("{frame:?}")
         };
         assert_eq!(presence.session_count, 1000);
-        assert_eq!(crowd.tend(&mut pace, next), None, "nothing is left to show");
+        assert_eq!(
+            subscribers.refresh(&mut throttle, next),
+            None,
+            "nothing is left to publish"
+        );
     }
 
     #[test]
-    fn the_pause_grows_with_the_crowd() {
+    fn the_pause_grows_with_the_number_of_sessions() {
         assert_eq!(pause(1), limits::PRESENCE_PAUSE);
         assert_eq!(pause(1000), Duration::from_secs(1));
-        assert_eq!(pause(usize::MAX), limits::PRESENCE_PAUSE_MOST);
+        assert_eq!(pause(usize::MAX), limits::PRESENCE_PAUSE_MAX);
     }
 
     #[test]
-    fn a_presence_is_encoded_once_and_only_if_somebody_reads_it() {
-        let (crowd, mut pace) = (Crowd::default(), Pace::default());
+    fn a_presence_is_encoded_once_and_only_for_a_reader() {
+        let (subscribers, mut throttle) = (Subscribers::default(), PresenceThrottle::default());
         let topic = "chat/lobby".parse().unwrap();
-        join(&crowd, 1);
-        crowd.tend(&mut pace, Instant::now());
-        assert!(lock::lock(&crowd.shown).frames.get(Encoding::Json).get().is_none());
-        let first = crowd.frame(&topic, Encoding::Json).1;
-        assert_eq!(first.as_ptr(), crowd.frame(&topic, Encoding::Json).1.as_ptr());
-        assert!(lock::lock(&crowd.shown).frames.get(Encoding::Postcard).get().is_none());
+        join(&subscribers, 1);
+        subscribers.refresh(&mut throttle, Instant::now());
+        assert!(
+            lock::lock(&subscribers.published)
+                .frames
+                .get(Encoding::Json)
+                .get()
+                .is_none()
+        );
+        let first = subscribers.frame(&topic, Encoding::Json).1;
+        assert_eq!(first.as_ptr(), subscribers.frame(&topic, Encoding::Json).1.as_ptr());
+        assert!(
+            lock::lock(&subscribers.published)
+                .frames
+                .get(Encoding::Postcard)
+                .get()
+                .is_none()
+        );
     }
 
     #[test]
-    fn a_place_is_used_again() {
+    fn an_index_is_reused() {
         use futures_util::FutureExt as _;
-        let crowd = Crowd::default();
+        let subscribers = Subscribers::default();
         let wakes: Vec<_> = (0..3).map(|_| Wake::new()).collect();
-        let places: Vec<_> = wakes.iter().map(|wake| crowd.add_wake(Arc::clone(wake))).collect();
-        crowd.remove_wake(places[1]);
-        crowd.remove_wake(places[1]);
-        crowd.wake_all();
+        let slots: Vec<_> = wakes
+            .iter()
+            .map(|wake| subscribers.add_wake(Arc::clone(wake)))
+            .collect();
+        subscribers.remove_wake(slots[1]);
+        subscribers.remove_wake(slots[1]);
+        subscribers.wake_all();
         let woken: Vec<_> = wakes.iter().map(|wake| wake.woken().now_or_never().is_some()).collect();
         assert_eq!(woken, [true, false, true]);
-        assert_eq!(crowd.add_wake(Wake::new()), places[1]);
+        assert_eq!(subscribers.add_wake(Wake::new()), slots[1]);
     }
 }

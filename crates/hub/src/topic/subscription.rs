@@ -1,4 +1,4 @@
-//! A session among those who read a topic. Knows no session protocol and no transport.
+//! The subscription of a session to a topic. Knows no session protocol and no transport.
 
 use super::handle::TopicHandle;
 use super::stats;
@@ -9,12 +9,12 @@ use duplex_protocol::session::SessionId;
 pub struct SubscriptionGuard {
     handle: TopicHandle,
     session: SessionId,
-    place: usize,
+    slot: usize,
 }
 
 impl SubscriptionGuard {
-    pub(crate) const fn new(handle: TopicHandle, session: SessionId, place: usize) -> Self {
-        Self { handle, session, place }
+    pub(crate) const fn new(handle: TopicHandle, session: SessionId, slot: usize) -> Self {
+        Self { handle, session, slot }
     }
 
     /// Changes the name that others see in this topic.
@@ -22,18 +22,18 @@ impl SubscriptionGuard {
         self.handle.rename(&self.session, name);
     }
 
-    /// Sets what the session is doing, such as `typing`, for a few seconds; none ends it.
-    pub fn activity(&self, activity: Option<String>) {
-        self.handle.activity(&self.session, activity);
+    /// Sets the session's activity, such as `typing`, for a few seconds; none ends it.
+    pub fn set_activity(&self, activity: Option<String>) {
+        self.handle.set_activity(&self.session, activity);
     }
 }
 
 impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
-        let crowd = &self.handle.board.crowd;
-        crowd.remove_wake(self.place);
-        crowd.set().leave(&self.session);
-        crowd.stir();
-        stats::subtract(&self.handle.board.tally.members, 1);
+        let subscribers = &self.handle.shared.subscribers;
+        subscribers.remove_wake(self.slot);
+        subscribers.set().leave(&self.session);
+        subscribers.notify();
+        stats::subtract(&self.handle.shared.counters.subscriptions, 1);
     }
 }

@@ -1,7 +1,7 @@
 //! A topic's task: it alone decides, appends, applies and publishes. Knows no session and no transport.
 //!
-//! The memory runs ahead of the log only within `Task::keep`; whatever fails there, the memory is thrown away and made anew from
-//! the log, so that nothing uncommitted is ever seen. Everything it is asked stands in one queue: callers may go at any time.
+//! The projection runs ahead of the log only within `Task::append`. If the append fails, the projection is discarded and rebuilt
+//! from the log, so nothing uncommitted is ever published. All requests go through one queue; callers may be dropped at any time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,17 +9,17 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::batch::{Batch, Broken, Source};
+use super::batch::{Batch, BatchSource, BrokenState};
 use super::frames;
-use super::handle::{Ask, Board, Command};
-use super::redaction::{Plan, append};
+use super::handle::{Command, TopicRequest, TopicShared};
+use super::redaction::{self, RedactionPlan};
 use super::shared_state::SharedState;
 use super::stats::add;
 use crate::hub::Hub;
 use crate::log::{Head, LogError};
 use crate::topic::event_frame::PerEncoding;
-use crate::topic::projection::{LoadError, Memory, Tail, load};
-use crate::topic::subscribers::Pace;
+use crate::topic::projection::{LoadError, Projection, Tail, load};
+use crate::topic::subscribers::PresenceThrottle;
 use crate::{clock, limits, lock};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -28,76 +28,81 @@ use duplex_protocol::topic::TopicName;
 
 pub(crate) struct Task {
     hub: Hub,
-    board: Arc<Board>,
-    asks: mpsc::Receiver<Ask>,
+    shared: Arc<TopicShared>,
+    requests: mpsc::Receiver<TopicRequest>,
     /// None after a failure, until the log can be read again.
-    memory: Option<Memory>,
-    /// The state as it was last asked for, and its seq.
+    projection: Option<Projection>,
+    /// The last encoded states.
     states: PerEncoding<Option<Arc<SharedState>>>,
-    pace: Pace,
-    /// Since when nobody has a handle.
+    throttle: PresenceThrottle,
+    /// The time since which the topic is unused.
     idle: Option<Instant>,
-    /// When to try the log again.
+    /// The time of the next attempt to read the log.
     retry: Option<Instant>,
-    /// The newest event when a snapshot was last tried.
+    /// The newest event when a snapshot was last attempted.
     snapshot_tried: Seq,
-    /// Its place is needed.
-    tired: bool,
-    life: Life,
+    /// Another topic needs the slot.
+    sleep_requested: bool,
+    lifecycle: Lifecycle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
-    Awake,
+enum Lifecycle {
+    Running,
     Closing,
-    /// The log is not what it was; who opens the topic anew may find it whole.
-    Over,
+    /// The log changed unexpectedly. Opening the topic again may help.
+    Failed,
 }
 
 /// The log cannot be read now.
-struct NotReady;
+struct LogUnavailable;
 
 impl Task {
-    pub(crate) fn new(hub: Hub, board: Arc<Board>, asks: mpsc::Receiver<Ask>, memory: Memory) -> Self {
+    pub(crate) fn new(
+        hub: Hub,
+        shared: Arc<TopicShared>,
+        requests: mpsc::Receiver<TopicRequest>,
+        projection: Projection,
+    ) -> Self {
         Self {
             hub,
-            board,
-            asks,
-            snapshot_tried: memory.snapshot,
-            memory: Some(memory),
+            shared,
+            requests,
+            snapshot_tried: projection.snapshot,
+            projection: Some(projection),
             states: PerEncoding::default(),
-            pace: Pace::default(),
+            throttle: PresenceThrottle::default(),
             idle: None,
             retry: None,
-            tired: false,
-            life: Life::Awake,
+            sleep_requested: false,
+            lifecycle: Lifecycle::Running,
         }
     }
 
     pub(crate) async fn run(&mut self) {
         let mut waiting = Vec::with_capacity(limits::BATCH_COMMANDS);
-        while self.life == Life::Awake {
+        while self.lifecycle == Lifecycle::Running {
             let now = Instant::now();
-            let alarm = self.board.crowd.tend(&mut self.pace, now);
-            let sleepy = self.sleepy(now);
-            let timer = alarm.into_iter().chain(sleepy).chain(self.retry).min();
+            let deadline = self.shared.subscribers.refresh(&mut self.throttle, now);
+            let sleep_deadline = self.sleep_deadline(now);
+            let timer = deadline.into_iter().chain(sleep_deadline).chain(self.retry).min();
             tokio::select! {
-                taken = self.asks.recv_many(&mut waiting, limits::BATCH_COMMANDS) => match taken {
+                received = self.requests.recv_many(&mut waiting, limits::BATCH_COMMANDS) => match received {
                     0 => return,
                     _ => {
                         self.serve(&mut waiting).await;
-                        if std::mem::take(&mut self.tired) && self.is_deserted() && self.fall_asleep().await {
+                        if std::mem::take(&mut self.sleep_requested) && self.is_unused() && self.fall_asleep().await {
                             return;
                         }
                     }
                 },
-                () = self.board.crowd.stirred() => self.idle = None,
-                () = until(timer) => {
+                () = self.shared.subscribers.notified() => self.idle = None,
+                () = sleep_until_some(timer) => {
                     let now = Instant::now();
                     if self.retry.is_some_and(|at| at <= now) {
-                        let _ = self.ready().await;
+                        let _ = self.ensure_loaded().await;
                     }
-                    if sleepy.is_some_and(|at| at <= now) && self.fall_asleep().await {
+                    if sleep_deadline.is_some_and(|at| at <= now) && self.fall_asleep().await {
                         return;
                     }
                 }
@@ -106,9 +111,9 @@ impl Task {
         self.end(waiting).await;
     }
 
-    /// When to fall asleep, if nobody is here.
-    fn sleepy(&mut self, now: Instant) -> Option<Instant> {
-        if self.is_deserted() {
+    /// The time at which the topic falls asleep, if it is unused.
+    fn sleep_deadline(&mut self, now: Instant) -> Option<Instant> {
+        if self.is_unused() {
             Some(*self.idle.get_or_insert(now) + limits::TOPIC_IDLE)
         } else {
             self.idle = None;
@@ -116,24 +121,28 @@ impl Task {
         }
     }
 
-    fn is_deserted(&self) -> bool {
-        // Until the log can be read again, an append may have been kept without an answer: its forwards are taken up then.
-        self.memory.is_some() && self.board.handles.load(Ordering::Acquire) == 0 && self.board.crowd.set().is_empty()
+    fn is_unused(&self) -> bool {
+        // While the projection is missing, an append may have been stored without an answer; its forwards are reloaded with the
+        // projection.
+        self.projection.is_some()
+            && self.shared.handles.load(Ordering::Acquire) == 0
+            && self.shared.subscribers.set().is_empty()
     }
 
-    /// The snapshot comes first, so that nothing is left to do once the topic is off the list: whoever opens it from then on
-    /// starts it from the log, and whoever did before keeps it awake.
+    /// The snapshot comes first, so that no work is left once the topic has left the map. A caller that opens the topic later
+    /// starts it from the log; a handle opened before keeps it awake.
     async fn fall_asleep(&mut self) -> bool {
         self.idle = None;
         self.snapshot().await;
-        let board = &self.board;
-        self.hub.remove_if(board, || self.is_deserted() && self.asks.is_empty())
+        let shared = &self.shared;
+        self.hub
+            .remove_if(shared, || self.is_unused() && self.requests.is_empty())
     }
 
-    async fn end(&mut self, mut waiting: Vec<Ask>) {
-        if self.life == Life::Closing {
-            while let Ok(ask) = self.asks.try_recv() {
-                waiting.push(ask);
+    async fn end(&mut self, mut waiting: Vec<TopicRequest>) {
+        if self.lifecycle == Lifecycle::Closing {
+            while let Ok(request) = self.requests.try_recv() {
+                waiting.push(request);
                 if waiting.len() == limits::BATCH_COMMANDS {
                     self.serve(&mut waiting).await;
                 }
@@ -143,59 +152,65 @@ impl Task {
         }
     }
 
-    /// Between two commits: who asks for the state gets the committed one.
-    async fn serve(&mut self, asks: &mut Vec<Ask>) {
-        let mut commands = Vec::with_capacity(asks.len());
-        for ask in asks.drain(..) {
-            match ask {
-                Ask::Command(command) => commands.push(command),
-                Ask::State { encoding, reply } => drop(reply.send(self.state(encoding).await)),
-                Ask::Lists { topic, reply } => drop(reply.send(self.lists(&topic).await)),
-                Ask::Rest => self.tired = true,
-                Ask::Close => self.life = Life::Closing,
+    /// Handles requests between two commits, so that readers of the state get the committed one.
+    async fn serve(&mut self, requests: &mut Vec<TopicRequest>) {
+        let mut commands = Vec::with_capacity(requests.len());
+        for request in requests.drain(..) {
+            match request {
+                TopicRequest::Command(command) => commands.push(command),
+                TopicRequest::State { encoding, reply } => drop(reply.send(self.state(encoding).await)),
+                TopicRequest::Lists { topic, reply } => drop(reply.send(self.lists(&topic).await)),
+                TopicRequest::Sleep => self.sleep_requested = true,
+                TopicRequest::Close => self.lifecycle = Lifecycle::Closing,
             }
         }
         if !commands.is_empty() {
-            self.command(commands).await;
+            self.handle_commands(commands).await;
             self.snapshot_if_due().await;
         }
     }
 
     async fn lists(&mut self, topic: &TopicName) -> bool {
-        let ready = self.ready().await.is_ok();
-        ready && self.memory.as_ref().is_some_and(|memory| memory.fold.lists(topic))
+        let loaded = self.ensure_loaded().await.is_ok();
+        loaded
+            && self
+                .projection
+                .as_ref()
+                .is_some_and(|projection| projection.state.lists(topic))
     }
 
     async fn state(&mut self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
-        self.ready().await.map_err(|NotReady| Denied::Unavailable)?;
-        let memory = self.memory.as_ref().ok_or(Denied::Unavailable)?;
+        self.ensure_loaded()
+            .await
+            .map_err(|LogUnavailable| Denied::Unavailable)?;
+        let projection = self.projection.as_ref().ok_or(Denied::Unavailable)?;
         let known = self.states.get_mut(encoding);
-        if let Some(state) = known.as_ref().filter(|state| state.cursor().seq == memory.head) {
+        if let Some(state) = known.as_ref().filter(|state| state.cursor().seq == projection.head) {
             return Ok(Arc::clone(state));
         }
-        let state = memory.fold.state(encoding).map_err(|error| {
-            tracing::error!(topic = %self.board.name, ?encoding, "no state: {error}");
+        let state = projection.state.state(encoding).map_err(|error| {
+            tracing::error!(topic = %self.shared.name, ?encoding, "the state cannot be encoded: {error}");
             Denied::Unavailable
         })?;
-        let cursor = Cursor::new(self.board.epoch, memory.head).with_check(memory.check);
-        let state = Arc::new(SharedState::new(self.board.name.clone(), encoding, cursor, state));
+        let cursor = Cursor::new(self.shared.epoch, projection.head).with_check(projection.check);
+        let state = Arc::new(SharedState::new(self.shared.name.clone(), encoding, cursor, state));
         *known = Some(Arc::clone(&state));
         Ok(state)
     }
 
-    /// Answers all of them, each once. What is accepted was decided upon the newest state of all nodes; what is refused, upon the
-    /// newest that this node knows.
-    async fn command(&mut self, commands: Vec<Command>) {
+    /// Answers every command once. An acceptance was decided on the newest state of all nodes; a rejection, on the newest state
+    /// that this node knows.
+    async fn handle_commands(&mut self, commands: Vec<Command>) {
         for _ in 0..limits::CONFLICT_ATTEMPTS {
-            let Ok(()) = self.ready().await else { break };
-            let Some(memory) = &mut self.memory else { break };
+            let Ok(()) = self.ensure_loaded().await else { break };
+            let Some(projection) = &mut self.projection else { break };
             let now = clock::now();
-            let source = Source::new(&self.board, self.hub.outbox().has_room(&self.board.name));
-            let mut batch = match Batch::decide(memory, source, &commands, now) {
+            let source = BatchSource::new(&self.shared, self.hub.outbox().has_room(&self.shared.name));
+            let mut batch = match Batch::decide(projection, source, &commands, now) {
                 Ok(batch) => batch,
                 Err(broken) => return self.reject_broken(commands, broken).await,
             };
-            match self.keep(&mut batch).await {
+            match self.append(&mut batch).await {
                 Ok(plan) => return self.publish(batch, plan, commands, now),
                 Err(LogError::Conflict { .. }) => {}
                 Err(LogError::Full) => return self.reject_all(commands, &Rejection::StorageFull).await,
@@ -205,52 +220,52 @@ impl Task {
         self.reject_all(commands, &Rejection::Unavailable).await;
     }
 
-    /// One append for all. If it fails, the memory is gone.
-    async fn keep(&mut self, batch: &mut Batch) -> Result<Option<Plan>, LogError> {
-        let Some(memory) = self.memory.as_mut().filter(|_| !batch.entries.is_empty()) else {
+    /// Appends the whole batch. If that fails, the projection is gone.
+    async fn append(&mut self, batch: &mut Batch) -> Result<Option<RedactionPlan>, LogError> {
+        let Some(projection) = self.projection.as_mut().filter(|_| !batch.entries.is_empty()) else {
             return Ok(None);
         };
-        let expected = self.board.head();
-        let last = expected + batch.made.len() as Seq;
-        add(&self.board.tally.appends, 1);
-        let failure = match append(&self.board, memory, batch, expected).await {
+        let expected = self.shared.head();
+        let last = expected + batch.events.len() as Seq;
+        add(&self.shared.counters.appends, 1);
+        let failure = match redaction::append(&self.shared, projection, batch, expected).await {
             Ok((seq, plan)) if seq == last => return Ok(plan),
             Ok((seq, _)) => LogError::Unavailable(format!("the log is at {seq} instead of {last}")),
             Err(error) => error,
         };
-        add(&self.board.tally.failed_appends, 1);
+        add(&self.shared.counters.failed_appends, 1);
         if matches!(failure, LogError::Unavailable(_)) {
-            tracing::warn!(topic = %self.board.name, "not kept: {failure}");
+            tracing::warn!(topic = %self.shared.name, "the append failed: {failure}");
         }
-        self.memory = None;
+        self.projection = None;
         Err(failure)
     }
 
-    /// Everything in the batch is durable.
-    fn publish(&mut self, batch: Batch, plan: Option<Plan>, commands: Vec<Command>, now: clock::Millis) {
+    /// Publishes the batch, which is durable.
+    fn publish(&mut self, batch: Batch, plan: Option<RedactionPlan>, commands: Vec<Command>, now: clock::Millis) {
         let answers: Vec<_> = batch.answers().collect();
-        if let Some(memory) = &mut self.memory {
-            batch.remember(&mut memory.dedupe, &commands, now);
+        if let Some(projection) = &mut self.projection {
+            batch.remember(&mut projection.dedupe, &commands, now);
         }
-        let events = batch.made.len() as u64;
+        let event_count = batch.events.len() as u64;
         if let Some(plan) = &plan {
-            self.forget(plan);
+            self.discard_redacted(plan);
         }
         {
-            let mut ring = lock::write(&self.board.ring);
+            let mut ring = lock::write(&self.shared.ring);
             if let Some(plan) = plan {
-                plan.show(&self.board, &mut ring);
+                plan.apply_to_ring(&self.shared, &mut ring);
             }
-            for ((seq, made), check) in batch.made.into_iter().zip(batch.checks) {
+            for ((seq, decided), check) in batch.events.into_iter().zip(batch.checks) {
                 if seq == ring.head() + 1 {
-                    frames::push(&mut ring, made.event, check, made.json.len());
+                    frames::push(&mut ring, decided.event, check, decided.json.len());
                 }
             }
-            self.board.head.store(ring.head(), Ordering::Release);
+            self.shared.head.store(ring.head(), Ordering::Release);
         }
-        if events > 0 {
-            self.board.crowd.wake_all();
-            add(&self.board.tally.events, events);
+        if event_count > 0 {
+            self.shared.subscribers.wake_all();
+            add(&self.shared.counters.events, event_count);
         }
         for (command, answer) in commands.into_iter().zip(answers) {
             self.answer(command, answer);
@@ -260,138 +275,144 @@ impl Task {
         }
     }
 
-    /// States from before hold what goes. The log has a snapshot of this moment.
-    fn forget(&mut self, plan: &Plan) {
+    /// Drops encoded states, which contain erased text. The log has a snapshot of this state.
+    fn discard_redacted(&mut self, plan: &RedactionPlan) {
         self.states = PerEncoding::default();
-        self.hub.withdraw_forwards(&self.board.name, |seq| plan.takes(seq));
-        if let Some(memory) = &mut self.memory {
-            memory.snapshot = memory.head;
-            self.snapshot_tried = memory.head;
+        self.hub.withdraw_forwards(&self.shared.name, |seq| plan.erases(seq));
+        if let Some(projection) = &mut self.projection {
+            projection.snapshot = projection.head;
+            self.snapshot_tried = projection.head;
         }
         if let Some(first) = plan.first() {
-            self.board.kept.store(first, Ordering::Release);
+            self.shared.oldest.store(first, Ordering::Release);
         }
     }
 
     fn answer(&self, command: Command, answer: Option<(Answer, bool)>) {
         let answer = answer.unwrap_or((Answer::Rejected(Rejection::Unavailable), false));
-        let tally = &self.board.tally;
+        let counters = &self.shared.counters;
         let count = match &answer {
-            (_, true) => &tally.again,
-            (Answer::Accepted { .. }, false) => &tally.commands,
-            (Answer::Rejected(_), false) => &tally.rejected,
+            (_, true) => &counters.duplicates,
+            (Answer::Accepted { .. }, false) => &counters.commands,
+            (Answer::Rejected(_), false) => &counters.rejected,
         };
         add(count, 1);
-        // Whoever asked may be gone.
+        // The caller may be gone.
         let _ = command.reply.send(answer);
     }
 
-    /// Nothing of the batch had an effect. The memory is made anew, so that what another node appended is shown.
+    /// Rejects commands of a batch without effect. The projection is rebuilt first, so that events of another node are published.
     async fn reject_all(&mut self, commands: Vec<Command>, why: &Rejection) {
-        let _ = self.ready().await;
+        let _ = self.ensure_loaded().await;
         for command in commands {
             self.answer(command, Some((Answer::Rejected(why.clone()), false)));
         }
     }
 
-    /// The one that broke the state is not to be sent again; the others are.
-    async fn reject_broken(&mut self, mut commands: Vec<Command>, broken: Broken) {
-        let Broken { culprit, error } = broken;
-        tracing::error!(topic = %self.board.name, "a command failed: {error}");
-        self.memory = None;
+    /// Rejects the command that broke the state for good, and the others for now.
+    async fn reject_broken(&mut self, mut commands: Vec<Command>, broken: BrokenState) {
+        let BrokenState { culprit, error } = broken;
+        tracing::error!(topic = %self.shared.name, "a command failed: {error}");
+        self.projection = None;
         let refused = Answer::Rejected(Rejection::refused("failed"));
         let culprit = commands.remove(culprit);
         self.answer(culprit, Some((refused, false)));
         self.reject_all(commands, &Rejection::Unavailable).await;
     }
 
-    /// Has a memory that is true to the log.
-    async fn ready(&mut self) -> Result<(), NotReady> {
-        if self.memory.is_some() {
+    /// Ensures that the projection equals the log.
+    async fn ensure_loaded(&mut self) -> Result<(), LogUnavailable> {
+        if self.projection.is_some() {
             return Ok(());
         }
-        let shown = self.board.head();
+        let shown = self.shared.head();
         match self.load(shown).await {
-            Ok((memory, tail, head)) if head.epoch == self.board.epoch && memory.head >= shown => {
-                self.board.kept.store(head.first, Ordering::Release);
+            Ok((projection, tail, head)) if head.epoch == self.shared.epoch && projection.head >= shown => {
+                self.shared.oldest.store(head.first, Ordering::Release);
                 self.states = PerEncoding::default();
-                self.memory = Some(memory);
+                self.projection = Some(projection);
                 self.retry = None;
-                self.show(tail);
+                self.publish_tail(tail);
                 Ok(())
             }
             Err(LoadError::Log(error)) => {
-                tracing::warn!(topic = %self.board.name, "the log cannot be read: {error}");
+                tracing::warn!(topic = %self.shared.name, "the log cannot be read: {error}");
                 self.retry = Some(Instant::now() + limits::LOG_RETRY);
-                Err(NotReady)
+                Err(LogUnavailable)
             }
             other => {
                 let why = other
                     .err()
-                    .map_or("its log is not what it was".to_owned(), |error| error.to_string());
-                tracing::error!(topic = %self.board.name, "the topic ends: {why}");
+                    .map_or("its log changed unexpectedly".to_owned(), |error| error.to_string());
+                tracing::error!(topic = %self.shared.name, "the topic ends: {why}");
                 self.retry = None;
-                self.life = Life::Over;
-                Err(NotReady)
+                self.lifecycle = Lifecycle::Failed;
+                Err(LogUnavailable)
             }
         }
     }
 
-    /// With the forwards of an append that was kept and said to have failed.
-    async fn load(&mut self, shown: Seq) -> Result<(Memory, Tail, Head), LoadError> {
-        let (log, name) = (self.board.log.as_ref(), &self.board.name);
-        let loaded = load(log, &self.board.kind, name, shown).await?;
-        self.board.still_has(shown).await?;
-        self.hub.take_up_forwards(name).await?;
+    /// Loads the projection and the forwards of an append that was stored and reported a failure.
+    async fn load(&mut self, shown: Seq) -> Result<(Projection, Tail, Head), LoadError> {
+        let (log, name) = (self.shared.log.as_ref(), &self.shared.name);
+        let loaded = load(log, &self.shared.kind, name, shown).await?;
+        self.shared.verify_tail(shown).await?;
+        self.hub.reload_forwards(name).await?;
         Ok(loaded)
     }
 
-    fn show(&self, tail: Tail) {
-        let news = !tail.events.is_empty();
-        let mut ring = lock::write(&self.board.ring);
-        frames::fill(&mut ring, tail, self.board.kind.delivery());
-        self.board.head.store(ring.head(), Ordering::Release);
+    fn publish_tail(&self, tail: Tail) {
+        let has_events = !tail.events.is_empty();
+        let mut ring = lock::write(&self.shared.ring);
+        frames::fill(&mut ring, tail, self.shared.kind.delivery());
+        self.shared.head.store(ring.head(), Ordering::Release);
         drop(ring);
-        if news {
-            self.board.crowd.wake_all();
+        if has_events {
+            self.shared.subscribers.wake_all();
         }
     }
 
     async fn snapshot_if_due(&mut self) {
-        let head = self.memory.as_ref().map_or(0, |memory| memory.head);
+        let head = self.projection.as_ref().map_or(0, |projection| projection.head);
         if head >= self.snapshot_tried.saturating_add(limits::SNAPSHOT_EVENTS) {
             self.snapshot().await;
         }
     }
 
-    /// Of a state that has news since the last one. A snapshot that fails costs nothing but a longer start.
+    /// Stores a snapshot if the state has changed since the last one. A failed snapshot only makes the next start slower.
     async fn snapshot(&mut self) {
-        let Some(memory) = self.memory.as_mut().filter(|memory| memory.head > memory.snapshot) else {
+        let Some(projection) = self
+            .projection
+            .as_mut()
+            .filter(|projection| projection.head > projection.snapshot)
+        else {
             return;
         };
-        self.snapshot_tried = memory.head;
-        let board = &self.board;
-        let state = match memory.fold.snapshot() {
+        self.snapshot_tried = projection.head;
+        let shared = &self.shared;
+        let state = match projection.state.snapshot() {
             Ok(state) => state,
-            Err(error) => return tracing::error!(topic = %board.name, "no snapshot: {error}"),
+            Err(error) => {
+                return tracing::error!(topic = %shared.name, "the state cannot be encoded for a snapshot: {error}");
+            }
         };
-        let retention = frames::retention(board.kind.as_ref());
-        let kept = board
+        let retention = frames::retention(shared.kind.as_ref());
+        let stored = shared
             .log
-            .snapshot(&board.name, memory.head, state, retention, clock::now())
+            .snapshot(&shared.name, projection.head, state, retention, clock::now())
             .await;
-        if let Err(error) = kept {
-            return tracing::warn!(topic = %board.name, "no snapshot: {error}");
+        if let Err(error) = stored {
+            return tracing::warn!(topic = %shared.name, "the snapshot cannot be stored: {error}");
         }
-        memory.snapshot = memory.head;
-        if let Ok(records) = board.log.read(&board.name, 0, 1).await {
-            let first = records.first().map_or(memory.head + 1, |first| first.seq);
-            board.kept.store(first, Ordering::Release);
+        projection.snapshot = projection.head;
+        if let Ok(records) = shared.log.read(&shared.name, 0, 1).await {
+            let first = records.first().map_or(projection.head + 1, |first| first.seq);
+            shared.oldest.store(first, Ordering::Release);
         }
     }
 }
 
-async fn until(at: Option<Instant>) {
+async fn sleep_until_some(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,

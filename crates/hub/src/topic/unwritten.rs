@@ -1,5 +1,5 @@
-//! Topics that nobody has written yet. Who reads one is shown how it begins, and waits for its first event in a list: no task is
-//! started for it, and no place among those awake is taken. Knows no session and no transport.
+//! Topics without events. A reader gets the default state and waits in a list for the first event: no task is started, and no
+//! slot of an awake topic is used. Knows no session and no transport.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,37 +18,37 @@ use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{Denied, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
-/// A topic as a reader finds it.
-pub(crate) enum Found {
+/// A topic opened for a reader.
+pub(crate) enum OpenedTopic {
     Awake(TopicHandle),
     Unwritten(Unwritten),
 }
 
 /// The readers that wait for topics to be started.
 #[derive(Default)]
-pub(crate) struct Waiting(Mutex<Readers>);
+pub(crate) struct WaitingReaders(Mutex<WaitList>);
 
 #[derive(Default)]
-struct Readers {
+struct WaitList {
     wakes: HashMap<TopicName, HashMap<u64, Arc<Wake>>>,
     last: u64,
 }
 
-impl Waiting {
-    /// Call it with the list of topics locked, when the topic is not on it.
-    pub(crate) fn add(self: &Arc<Self>, topic: &TopicName, wake: Arc<Wake>) -> Place {
-        let mut readers = self.lock();
-        readers.last += 1;
-        let number = readers.last;
-        readers.wakes.entry(topic.clone()).or_default().insert(number, wake);
-        Place {
+impl WaitingReaders {
+    /// Adds a reader. The caller must hold the lock of the map of topics, and the topic must not be in it.
+    pub(crate) fn add(self: &Arc<Self>, topic: &TopicName, wake: Arc<Wake>) -> WaitGuard {
+        let mut list = self.lock();
+        list.last += 1;
+        let number = list.last;
+        list.wakes.entry(topic.clone()).or_default().insert(number, wake);
+        WaitGuard {
             waiting: Arc::clone(self),
             topic: topic.clone(),
             number,
         }
     }
 
-    /// The topic is on the list now, and whoever looks finds it.
+    /// Wakes the readers of a topic, which is in the map now.
     pub(crate) fn started(&self, topic: &TopicName) {
         let wakes = self.lock().wakes.remove(topic);
         wakes.into_iter().flatten().for_each(|(_, wake)| wake.wake());
@@ -59,25 +59,25 @@ impl Waiting {
         self.lock().wakes.values().map(HashMap::len).sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Readers> {
+    fn lock(&self) -> MutexGuard<'_, WaitList> {
         lock::lock(&self.0)
     }
 }
 
-/// A reader's place among those that wait; it is given up by dropping it.
-pub(crate) struct Place {
-    waiting: Arc<Waiting>,
+/// A reader's entry in the list, removed when this is dropped.
+pub(crate) struct WaitGuard {
+    waiting: Arc<WaitingReaders>,
     topic: TopicName,
     number: u64,
 }
 
-impl Drop for Place {
+impl Drop for WaitGuard {
     fn drop(&mut self) {
-        let mut readers = self.waiting.lock();
-        if let Some(wakes) = readers.wakes.get_mut(&self.topic) {
+        let mut list = self.waiting.lock();
+        if let Some(wakes) = list.wakes.get_mut(&self.topic) {
             wakes.remove(&self.number);
             if wakes.is_empty() {
-                readers.wakes.remove(&self.topic);
+                list.wakes.remove(&self.topic);
             }
         }
     }
@@ -85,7 +85,7 @@ impl Drop for Place {
 
 /// A topic without an event, read by one reader.
 pub(crate) struct Unwritten {
-    pub(crate) place: Place,
+    pub(crate) guard: WaitGuard,
     pub(crate) kind: Arc<dyn DynTopic>,
     pub(crate) epoch: Epoch,
 }
@@ -95,14 +95,14 @@ impl Unwritten {
         Cursor::new(self.epoch, 0)
     }
 
-    /// As a topic that is awake would answer.
+    /// The answer that an awake topic would give.
     pub(crate) fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
         let head = self.head();
         match recover(cursor, head, 1, |_| Some(0)) {
             Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
             Recovery::Reset(reason) => {
                 let (cursor, state) = self.state(encoding)?;
-                let state = SharedState::new(self.place.topic.clone(), encoding, cursor, state);
+                let state = SharedState::new(self.guard.topic.clone(), encoding, cursor, state);
                 let state = Arc::new(state);
                 Ok(Recovered::Reset { reason, state })
             }
@@ -112,15 +112,15 @@ impl Unwritten {
     pub(crate) fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
         let state = self.kind.fold(None).and_then(|fold| fold.state(encoding));
         state.map(|state| (self.head(), state)).map_err(|error| {
-            tracing::error!(topic = %self.place.topic, ?encoding, "no state: {error}");
+            tracing::error!(topic = %self.guard.topic, ?encoding, "the state cannot be encoded: {error}");
             Denied::Unavailable
         })
     }
 
-    /// Nobody is told of the others here.
+    /// An empty presence: readers of a topic without events are not shown to each other.
     pub(crate) fn presence(&self, encoding: Encoding) -> Option<Bytes> {
         let frame = ServerFrame::Presence {
-            topic: self.place.topic.clone(),
+            topic: self.guard.topic.clone(),
             presence: Presence::default(),
         };
         encoding.encode(&frame).ok().map(Bytes::from)
@@ -134,11 +134,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_is_woken_once_the_topic_is_started_and_who_left_is_not() {
-        let (waiting, topic) = (Arc::new(Waiting::default()), "chat/new".parse().unwrap());
+    fn waiting_readers_are_woken_when_the_topic_is_started_unless_they_left() {
+        let (waiting, topic) = (Arc::new(WaitingReaders::default()), "chat/new".parse().unwrap());
         let wakes = [Wake::new(), Wake::new()];
-        let places = wakes.each_ref().map(|wake| waiting.add(&topic, Arc::clone(wake)));
-        let [stays, leaves] = places;
+        let guards = wakes.each_ref().map(|wake| waiting.add(&topic, Arc::clone(wake)));
+        let [stays, leaves] = guards;
         drop(leaves);
         assert_eq!(waiting.count(), 1);
         waiting.started(&topic);

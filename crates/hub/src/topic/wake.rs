@@ -1,22 +1,22 @@
-//! How a topic tells a session that there is news. One for each session, whatever the number of its topics.
-//! Knows no topic and no session, and carries nothing: what is new is for the woken to look up.
+//! The wake-up of a session by its topics: one for each session, for all of its topics. Knows no topic and no
+//! session. Carries no payload; the woken session reads the ring itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 
 use tokio::sync::Notify;
 
-/// Wakes a reader that waits for events. Carries no payload: the reader looks into its topics itself. Many wake-ups before the reader
-/// looks are one.
+/// Wakes a reader that waits for events. Carries no payload: the reader looks into its topics itself. Several wake-ups before the
+/// reader looks count as one.
 #[derive(Debug, Default)]
 pub struct Wake {
-    /// Woken, and not yet seen: another wake has nothing to add.
+    /// Woken and not yet seen: another wake-up changes nothing.
     awake: AtomicBool,
     notify: Notify,
 }
 
 impl Wake {
-    /// A wake that topics and the reader share.
+    /// A wake shared by topics and the reader.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()
@@ -29,8 +29,8 @@ impl Wake {
         }
     }
 
-    /// Completes when there was a wake-up since it last completed; a later one completes it again, so a reader that looks after this
-    /// misses nothing. Cancel safe. For one waiter.
+    /// Completes when there was a wake-up since it last completed. A later wake-up completes it again, so a reader that looks
+    /// after this misses nothing. Cancel safe. For one waiter.
     pub async fn woken(&self) {
         self.notify.notified().await;
         self.awake.swap(false, AcqRel);
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_that_is_dropped_leaves_the_wake_for_the_next() {
+    async fn a_dropped_wait_leaves_the_wake_for_the_next() {
         let wake = Wake::new();
         let mut waiting = Box::pin(wake.woken());
         assert!(waiting.as_mut().now_or_never().is_none());
@@ -65,22 +65,22 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn whatever_was_said_before_a_wake_is_seen_after_it() {
+    async fn data_written_before_a_wake_is_seen_after_it() {
         use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
         const LAST: u64 = 20_000;
-        let (wake, said) = (Wake::new(), Arc::new(AtomicU64::new(0)));
-        let speaker = tokio::spawn({
-            let (wake, said) = (Arc::clone(&wake), Arc::clone(&said));
+        let (wake, latest) = (Wake::new(), Arc::new(AtomicU64::new(0)));
+        let writer = tokio::spawn({
+            let (wake, latest) = (Arc::clone(&wake), Arc::clone(&latest));
             async move {
                 for number in 1..=LAST {
-                    said.store(number, SeqCst);
+                    latest.store(number, SeqCst);
                     wake.wake();
                 }
             }
         });
-        while said.load(SeqCst) != LAST {
+        while latest.load(SeqCst) != LAST {
             wake.woken().await;
         }
-        speaker.await.unwrap();
+        writer.await.unwrap();
     }
 }

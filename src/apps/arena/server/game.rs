@@ -334,7 +334,7 @@ async fn store_scores(hub: Hub, mut scores: mpsc::Receiver<(Person, u32)>) {
     while let Some((by, mass)) = scores.recv().await {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
         let command = ScoresCommand::Record { by, mass };
-        if let Answer::Rejected(rejection) = hub.server_command::<Scores>(ALL, id, &command).await {
+        if let Answer::Rejected(rejection) = hub.send_server_command::<Scores>(ALL, id, &command).await {
             tracing::warn!("score lost: {rejection}");
         }
     }
@@ -345,7 +345,7 @@ impl Simulation for Game {
         ARENA_PATH
     }
 
-    fn purpose(&self) -> &'static str {
+    fn description(&self) -> &'static str {
         "the arena's frames and inputs, as binary messages."
     }
 
@@ -392,7 +392,7 @@ impl Simulation for Game {
         serde_json::to_string(&preview).ok()
     }
 
-    fn record(&self) -> Option<Bytes> {
+    fn recording(&self) -> Option<Bytes> {
         let inner = &mut *self.lock();
         inner.recordings.latest(inner.world.tick, &inner.recorder)
     }

@@ -61,7 +61,7 @@ mod tests {
         let mut scores = DeciderHarness::new(Scores, ALL);
         let mut record = |mass| {
             let by = person.clone();
-            scores.made_by_server(ScoresCommand::Record { by, mass })
+            scores.execute_as_server(ScoresCommand::Record { by, mass })
         };
         assert_eq!([record(500), record(400), record(501)], [Ok(1), Ok(0), Ok(1)]);
         let admitted = Scores.admit(Principal::visitor(&person), &scores.topic);

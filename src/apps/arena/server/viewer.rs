@@ -94,8 +94,8 @@ impl Viewer {
                 // If the name is not available, the person plays under their present one.
                 let chosen = self
                     .hub
-                    .names()
-                    .choose(&self.person.id, self.hub.is_for_operator(), &name);
+                    .name_policy()
+                    .choose(&self.person.id, self.hub.is_operator(), &name);
                 self.person.name = chosen.unwrap_or_else(|_| std::mem::take(&mut self.person.name));
                 self.body = self.game.play(self.id, &self.person);
                 self.role = if self.body.is_some() {

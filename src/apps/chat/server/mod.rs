@@ -12,7 +12,7 @@ use crate::apps::server::AppServer;
 use crate::server::forms::CommandForm;
 use crate::server::names::tidy::{tidy_line, tidy_text};
 use duplex_hub::TopicCommand;
-use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, Millis, Principal, Redaction};
+use duplex_hub::decider::{Access, Context, Creation, Decider, Forward, Millis, Principal, Redaction};
 use duplex_hub::dyn_topic;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
@@ -97,7 +97,7 @@ impl Decider for Chat {
     }
 
     /// Only the lobby exists from the start; other rooms exist once the list has them or they have messages.
-    fn stands(&self, topic: &TopicName) -> bool {
+    fn starts_on_read(&self, topic: &TopicName) -> bool {
         topic.rest() == LOBBY
     }
 
@@ -279,10 +279,10 @@ impl Decider for Rooms {
         topic.kind() == Chat::KIND && list.rooms.contains_key(topic.rest())
     }
 
-    const MAKES: bool = true;
+    const CREATES: bool = true;
 
-    fn makes(command: &RoomsCommand) -> Option<Makes> {
-        matches!(command, RoomsCommand::Create { .. }).then_some(Makes::ForAll)
+    fn creates(command: &RoomsCommand) -> Option<Creation> {
+        matches!(command, RoomsCommand::Create { .. }).then_some(Creation::Shared)
     }
 
     /// Starts the new room's topic, so that visitors who wait at its page enter it.

@@ -33,52 +33,52 @@ fn refused<T>(reason: &str) -> Result<T, Rejection> {
 #[test]
 fn a_message_is_normalized_and_limited_in_length() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
-    assert_eq!(room.say(&person(1), post_text(" \n ")), refused(refusal::EMPTY));
+    assert_eq!(room.send(&person(1), post_text(" \n ")), refused(refusal::EMPTY));
     assert_eq!(
-        room.say(&person(1), post_text(&"a".repeat(MAX_TEXT + 1))),
+        room.send(&person(1), post_text(&"a".repeat(MAX_TEXT + 1))),
         refused(refusal::TOO_LONG)
     );
-    assert_eq!(room.say(&person(1), post_text(" hi ")), Ok(()));
+    assert_eq!(room.send(&person(1), post_text(" hi ")), Ok(()));
     assert_eq!(room.state.messages[0].text, "hi");
 }
 
 #[test]
 fn only_the_author_edits_or_deletes_a_message() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
-    room.say(&person(1), post_text("mine")).unwrap();
+    room.send(&person(1), post_text("mine")).unwrap();
     let edit = |seq| ChatCommand::Edit {
         seq,
         text: "other".to_owned(),
     };
     let delete = ChatCommand::Delete { seq: 1 };
-    assert_eq!(room.say(&person(2), edit(1)), refused(refusal::NOT_YOURS));
-    assert_eq!(room.say(&person(2), delete.clone()), refused(refusal::NOT_YOURS));
-    assert_eq!(room.say(&person(1), edit(7)), refused(refusal::TOO_OLD));
-    assert_eq!(room.say(&person(1), edit(1)), Ok(()));
-    assert_eq!(room.say(&person(1), edit(1)), Ok(()), "the same text is no event");
+    assert_eq!(room.send(&person(2), edit(1)), refused(refusal::NOT_YOURS));
+    assert_eq!(room.send(&person(2), delete.clone()), refused(refusal::NOT_YOURS));
+    assert_eq!(room.send(&person(1), edit(7)), refused(refusal::TOO_OLD));
+    assert_eq!(room.send(&person(1), edit(1)), Ok(()));
+    assert_eq!(room.send(&person(1), edit(1)), Ok(()), "the same text is no event");
     assert_eq!(room.log.len(), 2);
-    assert_eq!(room.say(&person(1), delete.clone()), Ok(()));
-    assert_eq!(room.say(&person(1), delete), Ok(()), "deleted once");
+    assert_eq!(room.send(&person(1), delete.clone()), Ok(()));
+    assert_eq!(room.send(&person(1), delete), Ok(()), "deleted once");
     assert_eq!(room.log.len(), 3);
-    assert_eq!(room.say(&person(1), edit(1)), refused(refusal::DELETED));
+    assert_eq!(room.send(&person(1), edit(1)), refused(refusal::DELETED));
 }
 
 #[test]
 fn an_operator_deletes_any_message() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
     for number in 0..MAX_MESSAGES as Millis + 2 {
-        room.say(&person((number % 50) as u8), post_text("x")).unwrap();
+        room.send(&person((number % 50) as u8), post_text("x")).unwrap();
         room.now += POST_WINDOW;
     }
     let delete = |seq| ChatCommand::Delete { seq };
-    assert_eq!(room.say(&person(60), delete(1)), refused(refusal::TOO_OLD));
-    assert_eq!(room.say(&person(60), delete(90)), refused(refusal::NOT_YOURS));
+    assert_eq!(room.send(&person(60), delete(1)), refused(refusal::TOO_OLD));
+    assert_eq!(room.send(&person(60), delete(90)), refused(refusal::NOT_YOURS));
     room.authority = duplex_hub::Authority::OPERATOR;
     for (seq, events) in [(1, 1), (90, 1), (90, 0)] {
-        assert_eq!(room.made(&person(60), delete(seq)), Ok(events), "{seq}");
+        assert_eq!(room.execute(&person(60), delete(seq)), Ok(events), "{seq}");
     }
     for wrong in [0, MAX_MESSAGES as Seq + 9] {
-        assert_eq!(room.made(&person(60), delete(wrong)), refused(refusal::TOO_OLD));
+        assert_eq!(room.execute(&person(60), delete(wrong)), refused(refusal::TOO_OLD));
     }
     let (_, event) = room.log.last().unwrap();
     assert_eq!(Chat.redacts(&room.state, event), Redaction::Events(vec![90]));
@@ -87,14 +87,14 @@ fn an_operator_deletes_any_message() {
 #[test]
 fn a_closed_room_refuses_commands_and_its_name_is_not_reused() {
     let (mut room, mut rooms) = (DeciderHarness::new(Chat, "a"), DeciderHarness::new(Rooms, ALL_ROOMS));
-    rooms.say(&person(1), create("a")).unwrap();
-    room.say(&person(1), post_text("secret")).unwrap();
+    rooms.send(&person(1), create("a")).unwrap();
+    room.send(&person(1), post_text("secret")).unwrap();
     let commands = closing_commands(&room.topic).unwrap();
     let close: ChatServerCommand = serde_json::from_str(commands[0].json()).unwrap();
     let remove: RoomsServerCommand = serde_json::from_str(commands[1].json()).unwrap();
     for _ in 0..2 {
-        room.made_by_server(close.clone()).unwrap();
-        rooms.made_by_server(remove.clone()).unwrap();
+        room.execute_as_server(close.clone()).unwrap();
+        rooms.execute_as_server(remove.clone()).unwrap();
     }
     assert_eq!(
         (room.log.len(), rooms.log.len()),
@@ -104,38 +104,41 @@ fn a_closed_room_refuses_commands_and_its_name_is_not_reused() {
     assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
     assert_eq!(Rooms.redacts(&rooms.state, &rooms.log[1].1), Redaction::Everything);
     assert!(room.state.messages.is_empty() && !rooms.state.rooms.contains_key("a"));
-    assert_eq!(room.say(&person(1), post_text("again")), refused(refusal::ROOM_DELETED));
-    assert_eq!(rooms.say(&person(1), create("a")), refused(refusal::ROOM_DELETED));
+    assert_eq!(
+        room.send(&person(1), post_text("again")),
+        refused(refusal::ROOM_DELETED)
+    );
+    assert_eq!(rooms.send(&person(1), create("a")), refused(refusal::ROOM_DELETED));
     assert_eq!(closing_commands(&TopicName::of::<Chat>(LOBBY).unwrap()), None);
 }
 
 #[test]
 fn a_reply_names_the_author_it_replies_to() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
-    room.say(&person(1), post_text("a")).unwrap();
+    room.send(&person(1), post_text("a")).unwrap();
     let answer = |to| ChatCommand::Post {
         text: "b".to_owned(),
         reply_to: Some(to),
     };
-    room.say(&person(2), answer(1)).unwrap();
+    room.send(&person(2), answer(1)).unwrap();
     assert_eq!(room.state.messages[1].reply_to, Some(Reply { seq: 1, to: person(1) }));
-    assert_eq!(room.say(&person(2), answer(9)), refused(refusal::TOO_OLD));
+    assert_eq!(room.send(&person(2), answer(9)), refused(refusal::TOO_OLD));
 }
 
 #[test]
 fn reactions_are_toggled_and_limited() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
-    room.say(&person(0), post_text("a")).unwrap();
+    room.send(&person(0), post_text("a")).unwrap();
     let react = |emoji, on| ChatCommand::React { seq: 1, emoji, on };
     for id in 0..MAX_REACTIONS {
-        room.say(&person(id as u8), react(Emoji::Yes, true)).unwrap();
+        room.send(&person(id as u8), react(Emoji::Yes, true)).unwrap();
     }
     assert_eq!(
-        room.say(&person(200), react(Emoji::Yes, true)),
+        room.send(&person(200), react(Emoji::Yes, true)),
         refused(refusal::REACTIONS_FULL)
     );
-    room.say(&person(3), react(Emoji::Yes, false)).unwrap();
-    assert_eq!(room.say(&person(200), react(Emoji::Party, true)), Ok(()));
+    room.send(&person(3), react(Emoji::Yes, false)).unwrap();
+    assert_eq!(room.send(&person(200), react(Emoji::Party, true)), Ok(()));
     assert_eq!(room.state.messages[0].emojis(), [Emoji::Yes, Emoji::Party]);
 }
 
@@ -143,17 +146,17 @@ fn reactions_are_toggled_and_limited() {
 fn the_posting_rate_is_limited_per_person() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
     for _ in 0..MAX_POSTS {
-        room.say(&person(1), post_text("x")).unwrap();
+        room.send(&person(1), post_text("x")).unwrap();
         room.now += 100;
     }
     let wait = (POST_WINDOW - MAX_POSTS as Millis * 100) as u32;
     assert_eq!(
-        room.say(&person(1), post_text("x")),
+        room.send(&person(1), post_text("x")),
         Err(Rejection::TooFast { retry_after_ms: wait })
     );
-    assert_eq!(room.say(&person(2), post_text("y")), Ok(()));
+    assert_eq!(room.send(&person(2), post_text("y")), Ok(()));
     room.now += Millis::from(wait);
-    assert_eq!(room.say(&person(1), post_text("x")), Ok(()));
+    assert_eq!(room.send(&person(1), post_text("x")), Ok(()));
 }
 
 #[test]
@@ -161,15 +164,15 @@ fn a_clock_set_back_does_not_block_posting() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
     let start = 1_800_000_000_000;
     room.now = start;
-    (0..MAX_POSTS).for_each(|_| room.say(&person(1), post_text("x")).unwrap());
+    (0..MAX_POSTS).for_each(|_| room.send(&person(1), post_text("x")).unwrap());
     for back in [1, 60 * 60 * 1000, start] {
         room.now = start - back;
         // The limit counts only the messages from here on.
-        (0..MAX_POSTS).for_each(|_| room.say(&person(1), post_text("x")).unwrap());
+        (0..MAX_POSTS).for_each(|_| room.send(&person(1), post_text("x")).unwrap());
         let limit = Rejection::TooFast {
             retry_after_ms: POST_WINDOW as u32,
         };
-        assert_eq!(room.say(&person(1), post_text("x")), Err(limit));
+        assert_eq!(room.send(&person(1), post_text("x")), Err(limit));
     }
 }
 
@@ -207,40 +210,40 @@ fn create(room: &str) -> RoomsCommand {
 #[test]
 fn a_room_is_created_once_and_anybody_may_describe_it() {
     let mut rooms = DeciderHarness::new(Rooms, ALL_ROOMS);
-    assert_eq!(rooms.say(&person(1), create("A")), refused(refusal::BAD_ROOM));
-    assert_eq!(rooms.say(&person(1), create("a")), Ok(()));
-    assert_eq!(rooms.say(&person(2), create("a")), refused(refusal::ROOM_TAKEN));
-    assert_eq!(rooms.say(&person(2), create(LOBBY)), refused(refusal::ROOM_TAKEN));
+    assert_eq!(rooms.send(&person(1), create("A")), refused(refusal::BAD_ROOM));
+    assert_eq!(rooms.send(&person(1), create("a")), Ok(()));
+    assert_eq!(rooms.send(&person(2), create("a")), refused(refusal::ROOM_TAKEN));
+    assert_eq!(rooms.send(&person(2), create(LOBBY)), refused(refusal::ROOM_TAKEN));
     let untitled = RoomsCommand::Create {
         room: "b".to_owned(),
         title: " ".to_owned(),
     };
-    assert_eq!(rooms.say(&person(2), untitled), refused(refusal::BAD_TITLE));
+    assert_eq!(rooms.send(&person(2), untitled), refused(refusal::BAD_TITLE));
     let describe = |room: &str, length| RoomsCommand::Describe {
         room: room.to_owned(),
         description: "가".repeat(length),
     };
-    assert_eq!(rooms.say(&person(2), describe("a", MAX_DESCRIPTION)), Ok(()));
+    assert_eq!(rooms.send(&person(2), describe("a", MAX_DESCRIPTION)), Ok(()));
     assert_eq!(
-        rooms.say(&person(2), describe("a", MAX_DESCRIPTION + 1)),
+        rooms.send(&person(2), describe("a", MAX_DESCRIPTION + 1)),
         refused(refusal::BAD_DESCRIPTION)
     );
-    assert_eq!(rooms.say(&person(2), describe("none", 1)), refused(refusal::NO_ROOM));
+    assert_eq!(rooms.send(&person(2), describe("none", 1)), refused(refusal::NO_ROOM));
 }
 
 #[test]
 fn the_number_of_rooms_is_limited() {
     let mut rooms = DeciderHarness::new(Rooms, ALL_ROOMS);
     for number in 1..MAX_ROOMS {
-        rooms.say(&person(1), create(&format!("r{number}"))).unwrap();
+        rooms.send(&person(1), create(&format!("r{number}"))).unwrap();
     }
-    assert_eq!(rooms.say(&person(1), create("more")), refused(refusal::ROOMS_FULL));
+    assert_eq!(rooms.send(&person(1), create("more")), refused(refusal::ROOMS_FULL));
 }
 
 #[test]
 fn a_room_forwards_its_count_to_the_list() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
-    room.say(&person(1), post_text("x")).unwrap();
+    room.send(&person(1), post_text("x")).unwrap();
     let (seq, event) = &room.log[0];
     let commands = Chat.forward(&room.topic, &room.state, *seq, event);
     let commands = commands[0].command();
@@ -251,8 +254,8 @@ fn a_room_forwards_its_count_to_the_list() {
     );
     let command: RoomsServerCommand = serde_json::from_str(commands.json()).unwrap();
     let mut rooms = DeciderHarness::new(Rooms, ALL_ROOMS);
-    rooms.made_by_server(command.clone()).unwrap();
-    rooms.made_by_server(command).unwrap();
+    rooms.execute_as_server(command.clone()).unwrap();
+    rooms.execute_as_server(command).unwrap();
     assert_eq!(
         (rooms.state.rooms[LOBBY].count, rooms.log.len()),
         (1, 1),
@@ -295,7 +298,7 @@ proptest! {
         for (who, later, command) in commands {
             room.now += later;
             let already = room.log.len();
-            let _ = room.say(&person(who), command);
+            let _ = room.send(&person(who), command);
             for (seq, event) in &room.log[already..] { apply_event(&mut expected, *seq, event); }
             let bytes: usize = room.state.messages.iter().map(|message| message.text.len()).sum();
             prop_assert!(room.state.messages.len() <= MAX_MESSAGES && bytes <= MAX_TEXT_BYTES);
@@ -318,7 +321,7 @@ proptest! {
         let mut room = DeciderHarness::new(Chat, LOBBY);
         for (who, later, command) in commands {
             room.now += later;
-            let _ = room.say(&person(who), command);
+            let _ = room.send(&person(who), command);
         }
         for encoding in Encoding::ALL {
             let bytes = encoding.encode(&room.state).unwrap();

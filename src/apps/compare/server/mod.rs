@@ -52,7 +52,7 @@ impl Decider for Compare {
         }
     }
 
-    fn stands(&self, _topic: &TopicName) -> bool {
+    fn starts_on_read(&self, _topic: &TopicName) -> bool {
         false
     }
 

@@ -17,7 +17,7 @@ use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
 use crate::wire::number;
 use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
-use duplex_hub::{Needed, TopicCommand, json};
+use duplex_hub::{RequiredRole, TopicCommand, json};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
@@ -74,12 +74,12 @@ impl Decider for Devices {
         }
     }
 
-    fn stands(&self, _topic: &TopicName) -> bool {
+    fn starts_on_read(&self, _topic: &TopicName) -> bool {
         false
     }
 
-    fn program_role<'a>(&self, topic: &'a TopicName) -> Needed<'a> {
-        Needed::Device(topic.rest())
+    fn program_role<'a>(&self, topic: &'a TopicName) -> RequiredRole<'a> {
+        RequiredRole::Device(topic.rest())
     }
 
     fn decide(&self, at: Context<'_>, device: &Device, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
@@ -168,7 +168,7 @@ fn may_control(at: Context<'_>) -> Result<(), Rejection> {
     if own || at.authority.may_control() {
         Ok(())
     } else {
-        Err(Rejection::needs_role(Needed::Operator.role()))
+        Err(Rejection::needs_role(RequiredRole::Operator.role()))
     }
 }
 

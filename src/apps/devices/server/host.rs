@@ -120,7 +120,10 @@ async fn report_loop(hub: Hub, mut every: u32, identity: Identity) -> Result<(),
 }
 
 async fn send(hub: &Hub, id: &str, command: &DeviceServerCommand) {
-    if let Answer::Rejected(why) = hub.server_command::<Devices>(id, mqtt_message::new_id(), command).await {
+    if let Answer::Rejected(why) = hub
+        .send_server_command::<Devices>(id, mqtt_message::new_id(), command)
+        .await
+    {
         tracing::warn!(id, "the hub rejected this machine's command: {why}");
     }
 }

@@ -310,7 +310,10 @@ impl Deliveries {
 /// Sends the command to the hub until it is committed or finally rejected.
 async fn commit(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServerCommand) {
     loop {
-        match hub.server_command::<Devices>(topic.rest(), id.clone(), &command).await {
+        match hub
+            .send_server_command::<Devices>(topic.rest(), id.clone(), &command)
+            .await
+        {
             Answer::Accepted { .. } => return,
             Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
             Answer::Rejected(rejection) => {
@@ -324,7 +327,7 @@ async fn commit(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServ
                         why: why::UNREADABLE.to_owned(),
                     };
                     let _ = hub
-                        .server_command::<Devices>(topic.rest(), mqtt_message::new_id(), &invalid)
+                        .send_server_command::<Devices>(topic.rest(), mqtt_message::new_id(), &invalid)
                         .await;
                 }
                 return;

@@ -91,7 +91,7 @@ pub fn parse_report(payload: &[u8]) -> MqttMessage {
     if payload.len() > MAX_BODY {
         return invalid(why::TOO_LONG);
     }
-    let payload = json::mend(payload);
+    let payload = json::sanitize(payload);
     let is_object = payload.trim_ascii_start().starts_with(b"{");
     if !is_object || json::check(&payload).is_err() {
         return invalid(why::UNREADABLE);

@@ -61,6 +61,6 @@ async fn send_if<D: Decider>(hub: &Hub, condition: impl Fn(&D::State) -> bool, c
     };
     if state.decode(Encoding::Json).is_ok_and(|state| condition(&state)) {
         // If the hub rejects it, the next tick sends it again.
-        let _ = hub.server_command::<D>(ALL, mqtt_message::new_id(), command).await;
+        let _ = hub.send_server_command::<D>(ALL, mqtt_message::new_id(), command).await;
     }
 }

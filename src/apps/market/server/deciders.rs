@@ -9,7 +9,7 @@ use super::super::wire::{
     check_price, is_symbol, refusal,
 };
 use super::commands::{AlertsServerCommand, CandlesCommand, QuotesCommand};
-use duplex_hub::decider::{Access, Context, Decider, Forward, Makes, NoCommand, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Creation, Decider, Forward, NoCommand, Origin, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -105,7 +105,7 @@ impl Decider for Candles {
         }
     }
 
-    fn stands(&self, _topic: &TopicName) -> bool {
+    fn starts_on_read(&self, _topic: &TopicName) -> bool {
         false
     }
 
@@ -166,14 +166,14 @@ impl Decider for Alerts {
         }
     }
 
-    fn stands(&self, _topic: &TopicName) -> bool {
+    fn starts_on_read(&self, _topic: &TopicName) -> bool {
         false
     }
 
-    const MAKES: bool = true;
+    const CREATES: bool = true;
 
-    fn makes(command: &AlertsCommand) -> Option<Makes> {
-        matches!(command, AlertsCommand::Set { .. }).then_some(Makes::ForOne)
+    fn creates(command: &AlertsCommand) -> Option<Creation> {
+        matches!(command, AlertsCommand::Set { .. }).then_some(Creation::Personal)
     }
 
     fn decide(&self, at: Context<'_>, list: &AlertList, command: AlertsCommand) -> Result<Vec<AlertsEvent>, Rejection> {

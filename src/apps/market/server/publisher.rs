@@ -172,7 +172,7 @@ fn candle_topic(symbol: &str) -> Option<TopicName> {
 
 async fn send<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) -> Result<(), PublishError> {
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
-    match hub.server_command::<D>(rest, id, command).await {
+    match hub.send_server_command::<D>(rest, id, command).await {
         Answer::Accepted { .. } => Ok(()),
         Answer::Rejected(why) => Err(PublishError::Rejected(why)),
     }

@@ -148,7 +148,7 @@ impl WatcherState {
     /// Loads one person's current alerts without starting the topic.
     async fn load_alerts(&mut self, person: &PersonId) -> Result<(), Denied> {
         let topic = topic_name::<Alerts>(&person.0)?;
-        let state = self.hub.kept(&topic, Encoding::Json).await?;
+        let state = self.hub.stored_state(&topic, Encoding::Json).await?;
         let list: AlertList = decode(&state).unwrap_or_default();
         self.alerts.replace(person, list.pending());
         Ok(())
@@ -213,9 +213,9 @@ async fn send_notice(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry)
 /// Sends a command with an id of the time at which the alert was set. If that time is beyond the topic's dedupe window, the
 /// command was not sent before, and an id without a time, equally derived from the alert, is used.
 async fn send_once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
-    match hub.tell_command(id.clone(), command.clone()).await {
+    match hub.send_command(id.clone(), command.clone()).await {
         Answer::Rejected(Rejection::IdTooOld { .. }) => {
-            hub.tell_command(CommandId::without_time(id.bits()), command).await
+            hub.send_command(CommandId::without_time(id.bits()), command).await
         }
         answer => answer,
     }

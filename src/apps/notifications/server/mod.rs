@@ -21,7 +21,7 @@ use super::wire::{
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal, Retention, ServerCommand};
-use duplex_hub::{Needed, TopicCommand};
+use duplex_hub::{RequiredRole, TopicCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Denied, Rejection};
@@ -74,8 +74,8 @@ pub enum NoticesCommand {
 impl Decider for Notices {
     type ServerCommand = NoticesCommand;
 
-    fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
-        Needed::Notify
+    fn program_role<'a>(&self, _topic: &'a TopicName) -> RequiredRole<'a> {
+        RequiredRole::Notify
     }
 
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
@@ -116,8 +116,8 @@ impl Decider for Inbox {
 
     const PRIVATE: bool = true;
 
-    fn program_role<'a>(&self, _topic: &'a TopicName) -> Needed<'a> {
-        Needed::Notify
+    fn program_role<'a>(&self, _topic: &'a TopicName) -> RequiredRole<'a> {
+        RequiredRole::Notify
     }
 
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
@@ -132,7 +132,7 @@ impl Decider for Inbox {
         }
     }
 
-    fn stands(&self, _topic: &TopicName) -> bool {
+    fn starts_on_read(&self, _topic: &TopicName) -> bool {
         false
     }
 
@@ -142,7 +142,7 @@ impl Decider for Inbox {
         let is_send = matches!(command, InboxCommand::Send(_));
         if at.origin == Origin::Program && !is_send && !at.authority.operator {
             // The role `notify` may send notices, but not change what a person has read.
-            return Err(Rejection::needs_role(Needed::Operator.role()));
+            return Err(Rejection::needs_role(RequiredRole::Operator.role()));
         }
         match command {
             InboxCommand::Send(notice) => Ok(vec![InboxEvent::Sent {

@@ -56,11 +56,11 @@ fn everyone_reads_public_topics_and_only_programs_and_the_server_write() {
             assert_eq!(admits(writer, rest), Ok(Access::Write));
         }
         let mut harness = DeciderHarness::new(Notices, rest);
-        assert_eq!(harness.made_by_server(NoticesCommand::Send(notice("x"))), Ok(1));
+        assert_eq!(harness.execute_as_server(NoticesCommand::Send(notice("x"))), Ok(1));
     }
     for wrong in ["me", "other", "market/x"] {
         assert_eq!(admits(Principal::server(), wrong), Err(Denied::Unknown), "{wrong}");
-        let result = DeciderHarness::new(Notices, wrong).made_by_server(NoticesCommand::Send(notice("x")));
+        let result = DeciderHarness::new(Notices, wrong).execute_as_server(NoticesCommand::Send(notice("x")));
         assert_eq!(result, Err(Rejection::Denied(Denied::Unknown)), "{wrong}");
     }
 }
@@ -80,7 +80,7 @@ fn an_inbox_admits_only_its_owner() {
             "{invalid}"
         );
     }
-    let result = DeciderHarness::new(Inbox, MINE).made(&other, InboxCommand::Send(notice("x")));
+    let result = DeciderHarness::new(Inbox, MINE).execute(&other, InboxCommand::Send(notice("x")));
     assert_eq!(result, Err(Rejection::Denied(Denied::Forbidden)));
 }
 
@@ -92,10 +92,10 @@ fn an_invalid_notice_is_refused_with_its_field() {
         ..notice("x")
     };
     assert_eq!(
-        all.made_by_server(NoticesCommand::Send(late)),
+        all.execute_as_server(NoticesCommand::Send(late)),
         refused("`expires` is in the past")
     );
-    let result = all.made_by_server(NoticesCommand::Send(notice(" \n")));
+    let result = all.execute_as_server(NoticesCommand::Send(notice(" \n")));
     assert_eq!(result, refused("`title` is empty"));
 }
 
@@ -104,7 +104,7 @@ fn notices_are_marked_as_read_once() {
     let mut inbox = DeciderHarness::new(Inbox, MINE);
     for title in ["a", "b", "c"] {
         inbox
-            .made(Principal::server(), InboxCommand::Send(notice(title)))
+            .execute(Principal::server(), InboxCommand::Send(notice(title)))
             .unwrap();
     }
     assert_eq!(unread(&inbox), 3);
@@ -112,9 +112,9 @@ fn notices_are_marked_as_read_once() {
         source: source.to_owned(),
         seqs: seqs.to_vec(),
     };
-    assert_eq!(inbox.made(&me(), read(ME, &[2])), Ok(1));
+    assert_eq!(inbox.execute(&me(), read(ME, &[2])), Ok(1));
     assert_eq!(
-        inbox.made(&me(), read(ME, &[2, 0, 99])),
+        inbox.execute(&me(), read(ME, &[2, 0, 99])),
         Ok(0),
         "neither read seqs nor unknown ones"
     );
@@ -122,23 +122,26 @@ fn notices_are_marked_as_read_once() {
     let all = InboxCommand::ReadAll {
         heads: [(ME.to_owned(), 3), (EVERYONE.to_owned(), 12)].into(),
     };
-    assert_eq!(inbox.made(&me(), all.clone()), Ok(1));
-    assert_eq!(inbox.made(&me(), all), Ok(0));
+    assert_eq!(inbox.execute(&me(), all.clone()), Ok(1));
+    assert_eq!(inbox.execute(&me(), all), Ok(0));
     assert_eq!(unread(&inbox), 0);
     assert!(inbox.state.has_read(EVERYONE, 12) && !inbox.state.has_read(EVERYONE, 13));
-    assert_eq!(inbox.made(&me(), read("other", &[1])), refused(why::NO_SOURCE));
-    assert_eq!(inbox.made(&me(), read(ME, &[1; MAX_READ + 1])), refused(why::TOO_MANY));
+    assert_eq!(inbox.execute(&me(), read("other", &[1])), refused(why::NO_SOURCE));
+    assert_eq!(
+        inbox.execute(&me(), read(ME, &[1; MAX_READ + 1])),
+        refused(why::TOO_MANY)
+    );
     let other = InboxCommand::ReadAll {
         heads: [("other".to_owned(), 1)].into(),
     };
-    assert_eq!(inbox.made(&me(), other), refused(why::NO_SOURCE));
+    assert_eq!(inbox.execute(&me(), other), refused(why::NO_SOURCE));
 }
 
 #[test]
 fn a_new_follower_has_nothing_unread() {
     let mut market = DeciderHarness::new(Notices, "market");
     for title in ["a", "b"] {
-        market.made_by_server(NoticesCommand::Send(notice(title))).unwrap();
+        market.execute_as_server(NoticesCommand::Send(notice(title))).unwrap();
     }
     let mut inbox = DeciderHarness::new(Inbox, MINE);
     let follow = |group: &str, on, head| InboxCommand::Follow {
@@ -146,21 +149,21 @@ fn a_new_follower_has_nothing_unread() {
         on,
         head,
     };
-    assert_eq!(inbox.made(&me(), follow("market", true, market.state.head())), Ok(1));
-    assert_eq!(inbox.made(&me(), follow("market", true, 0)), Ok(0));
+    assert_eq!(inbox.execute(&me(), follow("market", true, market.state.head())), Ok(1));
+    assert_eq!(inbox.execute(&me(), follow("market", true, 0)), Ok(0));
     assert_eq!(
         inbox.state.unread("market", &market.state, FirstVisit(0), market.now),
         0
     );
-    market.made_by_server(NoticesCommand::Send(notice("c"))).unwrap();
+    market.execute_as_server(NoticesCommand::Send(notice("c"))).unwrap();
     assert_eq!(
         inbox.state.unread("market", &market.state, FirstVisit(0), market.now),
         1
     );
-    assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(1));
+    assert_eq!(inbox.execute(&me(), follow("market", false, 0)), Ok(1));
     assert!(inbox.state.follows.is_empty());
-    assert_eq!(inbox.made(&me(), follow("market", false, 0)), Ok(0));
-    assert_eq!(inbox.made(&me(), follow(ME, true, 0)), refused(why::NO_SOURCE));
+    assert_eq!(inbox.execute(&me(), follow("market", false, 0)), Ok(0));
+    assert_eq!(inbox.execute(&me(), follow(ME, true, 0)), refused(why::NO_SOURCE));
 }
 
 #[test]
@@ -170,12 +173,12 @@ fn an_expired_notice_does_not_count_and_is_removed_with_the_next() {
         expires: Some(all.now + 10),
         ..notice("brief")
     };
-    all.made_by_server(NoticesCommand::Send(brief)).unwrap();
+    all.execute_as_server(NoticesCommand::Send(brief)).unwrap();
     let inbox = InboxState::default();
     assert_eq!(inbox.unread(EVERYONE, &all.state, FirstVisit(0), all.now + 9), 1);
     assert_eq!(inbox.unread(EVERYONE, &all.state, FirstVisit(0), all.now + 10), 0);
     all.now += 10;
-    all.made_by_server(NoticesCommand::Send(notice("next"))).unwrap();
+    all.execute_as_server(NoticesCommand::Send(notice("next"))).unwrap();
     assert_eq!((all.state.notices.len(), all.state.count), (1, 2));
 }
 
@@ -256,7 +259,7 @@ proptest! {
                 _ => {}
             }
             let read_before: Vec<Seq> = (1..=head).filter(|seq| inbox.state.has_read(ME, *seq)).collect();
-            let _ = inbox.made(&me(), command);
+            let _ = inbox.execute(&me(), command);
             prop_assert!(read_before.into_iter().all(|seq| inbox.state.has_read(ME, seq)));
             prop_assert!(is_within_limits(&inbox.state.list));
             prop_assert!(inbox.state.marks.len() <= GROUPS.len() + 2 && inbox.state.follows.len() <= GROUPS.len());
@@ -277,7 +280,7 @@ proptest! {
         let mut all = DeciderHarness::new(Notices, EVERYONE);
         for (notice, later) in sends {
             all.now += later;
-            let _ = all.made_by_server(NoticesCommand::Send(notice));
+            let _ = all.execute_as_server(NoticesCommand::Send(notice));
             prop_assert!(is_within_limits(&all.state));
         }
         prop_assert_eq!(all.state.count, all.log.len() as u64);
@@ -294,7 +297,7 @@ proptest! {
                 let bytes = encoding.encode(&command).unwrap();
                 prop_assert_eq!(&encoding.decode::<InboxCommand>(&bytes).unwrap(), &command);
             }
-            let _ = inbox.made(&me(), command);
+            let _ = inbox.execute(&me(), command);
         }
         for (_, event) in &inbox.log {
             for encoding in Encoding::ALL {
@@ -324,14 +327,14 @@ fn unread_notices_that_the_visitor_receives_are_reported() {
     };
     let has_unread = |inbox: &DeciderHarness<Inbox>, market: &DeciderHarness<Notices>| unread_since(0, inbox, market);
     assert!(!has_unread(&inbox, &market));
-    market.made_by_server(NoticesCommand::Send(notice("x"))).unwrap();
+    market.execute_as_server(NoticesCommand::Send(notice("x"))).unwrap();
     assert!(!has_unread(&inbox, &market), "this group is not followed");
     let follow = InboxCommand::Follow {
         group: "market".to_owned(),
         on: true,
         head: 0,
     };
-    inbox.made(&me(), follow).unwrap();
+    inbox.execute(&me(), follow).unwrap();
     assert!(has_unread(&inbox, &market));
     let sent = market.now;
     assert!(unread_since(sent, &inbox, &market));
@@ -343,10 +346,10 @@ fn unread_notices_that_the_visitor_receives_are_reported() {
         source: "market".to_owned(),
         seqs: vec![1],
     };
-    inbox.made(&me(), read).unwrap();
+    inbox.execute(&me(), read).unwrap();
     assert!(!has_unread(&inbox, &market));
     inbox
-        .made(Principal::server(), InboxCommand::Send(notice("y")))
+        .execute(Principal::server(), InboxCommand::Send(notice("y")))
         .unwrap();
     assert!(has_unread(&inbox, &market));
     assert!(

@@ -1,8 +1,8 @@
-//! A log in memory, which ends with the process: for tests, for trying things out, and for topics that need no disk. Its appends can be
-//! made to fail or to stall.
+//! A log in memory, which ends with the process: for tests, for experiments, and for topics that need no disk. Tests can make its
+//! appends fail or stall.
 
+mod fault;
 mod lost_tail;
-mod weather;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -10,10 +10,10 @@ use std::sync::{Mutex, MutexGuard};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-pub use self::weather::Weather;
+pub use self::fault::Fault;
 use super::{
-    Answered, End, Entry, Erased, ForwardKey, Head, History, Key, Log, LogError, Millis, Opened, Record, Redaction,
-    Refused, Retention, Undelivered, chain, going,
+    AcceptedCommand, Entry, Erased, ForwardKey, Head, History, Key, Log, LogEnd, LogError, Millis, Opened,
+    PendingForward, Record, Redaction, RejectedCommand, Retention, chain, count_removable,
 };
 use crate::limits;
 use crate::lock;
@@ -26,25 +26,25 @@ pub struct Memory {
     epoch: Epoch,
     key: Key,
     topics: Mutex<Topics>,
-    weather: watch::Sender<Weather>,
+    fault: watch::Sender<Fault>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct StoredTopic {
     last: Seq,
-    /// Up to `last`.
+    /// The check up to `last`.
     check: Option<Check>,
-    /// Of the newest event that was let go.
-    gone: Option<Check>,
-    /// Those that retention left; they end at `last`.
+    /// The check of the newest removed event.
+    removed_check: Option<Check>,
+    /// The events within the retention; they end at `last`.
     events: VecDeque<Record>,
-    commands: VecDeque<(Answered, Millis)>,
-    refusals: VecDeque<(Refused, Millis)>,
-    /// The newest time of an id that is in neither list any more.
+    commands: VecDeque<(AcceptedCommand, Millis)>,
+    rejections: VecDeque<(RejectedCommand, Millis)>,
+    /// The newest time of an id that was removed from either list.
     forgotten: Option<Millis>,
     snapshot: Option<(Seq, Vec<u8>)>,
-    /// Those that were not delivered, by event and index.
-    forwards: BTreeMap<(Seq, u32), Undelivered>,
+    /// Undelivered forwards, by event and index.
+    forwards: BTreeMap<(Seq, u32), PendingForward>,
 }
 
 impl Memory {
@@ -54,7 +54,7 @@ impl Memory {
             epoch,
             key: Key::random(),
             topics: Mutex::default(),
-            weather: watch::Sender::default(),
+            fault: watch::Sender::default(),
         }
     }
 
@@ -62,20 +62,20 @@ impl Memory {
         lock::lock(&self.topics)
     }
 
-    fn look<'a, T: Send + 'a>(
+    fn read_topic<'a, T: Send + 'a>(
         &'a self,
         topic: &TopicName,
-        look: impl FnOnce(&Kept, Epoch) -> T + Send + 'a,
+        read: impl FnOnce(&StoredTopic, Epoch) -> T + Send + 'a,
     ) -> BoxFuture<'a, Result<T, LogError>> {
         let topic = topic.clone();
         Box::pin(async move {
-            let nothing = Kept::default();
-            Ok(look(self.lock().get(&topic).unwrap_or(&nothing), self.epoch))
+            let nothing = StoredTopic::default();
+            Ok(read(self.lock().get(&topic).unwrap_or(&nothing), self.epoch))
         })
     }
 }
 
-impl Kept {
+impl StoredTopic {
     fn head(&self, epoch: Epoch) -> Head {
         Head {
             epoch,
@@ -90,12 +90,12 @@ impl Kept {
         match self.events.binary_search_by_key(&seq, |record| record.seq) {
             Ok(index) => self.events.get(index)?.check,
             Err(_) if seq == self.last => self.check,
-            Err(_) if seq.saturating_add(1) == first => self.gone,
+            Err(_) if seq.saturating_add(1) == first => self.removed_check,
             Err(_) => None,
         }
     }
 
-    fn append(&mut self, name: &TopicName, expected: End, entries: Vec<Entry>) -> Result<Seq, LogError> {
+    fn append(&mut self, name: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> Result<Seq, LogError> {
         if !expected.is_at(self.last, self.check) {
             return Err(expected.conflict(self.last));
         }
@@ -104,17 +104,20 @@ impl Kept {
             by,
             at,
             events,
-            refused,
+            rejection,
             forwards,
             delivers: _,
         } in entries
         {
-            if let Some(why) = refused {
-                self.refuse(Refused { by, command, why }, at);
+            if let Some(why) = rejection {
+                self.reject(RejectedCommand { by, command, why }, at);
                 continue;
             }
             let first = self.last + 1;
-            for forward in forwards.into_iter().map(|forward| forward.kept(name, first, at)) {
+            for forward in forwards
+                .into_iter()
+                .map(|forward| forward.into_pending(name, first, at))
+            {
                 self.forwards.insert((forward.key.seq, forward.key.index), forward);
             }
             for (amends, event) in events {
@@ -131,46 +134,51 @@ impl Kept {
                 });
             }
             let seq = self.last;
-            self.commands.push_back((Answered { by, command, seq }, at));
+            self.commands.push_back((AcceptedCommand { by, command, seq }, at));
         }
         Ok(self.last)
     }
 
-    fn refuse(&mut self, refused: Refused, at: Millis) {
-        self.refusals.push_back((refused, at));
-        let oldest = at.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));
-        while self.refusals.len() > limits::KEPT_ANSWERS || self.refusals.front().is_some_and(|(_, at)| *at < oldest) {
-            let gone = self.refusals.pop_front().and_then(|(gone, _)| gone.command.time());
-            self.forgotten = self.forgotten.max(gone);
+    fn reject(&mut self, rejected: RejectedCommand, at: Millis) {
+        self.rejections.push_back((rejected, at));
+        let oldest = at.saturating_sub(super::millis(limits::DEDUPE_AGE));
+        while self.rejections.len() > limits::DEDUPE_ENTRIES
+            || self.rejections.front().is_some_and(|(_, at)| *at < oldest)
+        {
+            let removed = self
+                .rejections
+                .pop_front()
+                .and_then(|(removed, _)| removed.command.time());
+            self.forgotten = self.forgotten.max(removed);
         }
     }
 
-    /// What `open` says of the commands: those that it tells, and the newest time of the ids that it does not.
-    fn answers(&self, most: usize, since: Millis) -> (Vec<Answered>, Vec<Refused>, Option<Millis>) {
+    /// The answers for `open`: the newest ones, and the newest time of the ids that are left out.
+    fn answers(&self, limit: usize, since: Millis) -> (Vec<AcceptedCommand>, Vec<RejectedCommand>, Option<Millis>) {
         let known = |id: &CommandId, at: Millis| at >= since || id.time().is_some();
         let commands = self.commands.iter().filter(|(one, at)| known(&one.command, *at));
-        let refusals = self.refusals.iter().filter(|(one, at)| known(&one.command, *at));
-        let (more, more_refused) = (
-            commands.clone().count().saturating_sub(most),
-            refusals.clone().count().saturating_sub(most),
+        let rejections = self.rejections.iter().filter(|(one, at)| known(&one.command, *at));
+        let (surplus, surplus_rejected) = (
+            commands.clone().count().saturating_sub(limit),
+            rejections.clone().count().saturating_sub(limit),
         );
-        let untold = commands.clone().take(more).map(|(one, _)| &one.command);
-        let untold = untold.chain(refusals.clone().take(more_refused).map(|(one, _)| &one.command));
+        let omitted = commands.clone().take(surplus).map(|(one, _)| &one.command);
+        let omitted = omitted.chain(rejections.clone().take(surplus_rejected).map(|(one, _)| &one.command));
         (
-            commands.clone().skip(more).map(|(one, _)| one.clone()).collect(),
-            refusals
+            commands.clone().skip(surplus).map(|(one, _)| one.clone()).collect(),
+            rejections
                 .clone()
-                .skip(more_refused)
+                .skip(surplus_rejected)
                 .map(|(one, _)| one.clone())
                 .collect(),
-            untold.map(CommandId::time).max().flatten().max(self.forgotten),
+            omitted.map(CommandId::time).max().flatten().max(self.forgotten),
         )
     }
 
     fn redact(&mut self, Redaction { erased, state }: Redaction) {
         match erased {
             Erased::Before(seq) => {
-                self.let_go(|record| record.seq < seq);
+                self.remove_oldest(|record| record.seq < seq);
                 self.forwards.retain(|(event, _), _| *event >= seq);
             }
             Erased::Payloads(payloads) => {
@@ -187,10 +195,10 @@ impl Kept {
         self.snapshot = Some((self.last, state));
     }
 
-    /// The oldest, until one stays.
-    fn let_go(&mut self, goes: impl Fn(&Record) -> bool) {
-        while self.events.front().is_some_and(&goes) {
-            self.gone = self.events.pop_front().and_then(|record| record.check);
+    /// Removes the oldest events, until one stays.
+    fn remove_oldest(&mut self, is_removable: impl Fn(&Record) -> bool) {
+        while self.events.front().is_some_and(&is_removable) {
+            self.removed_check = self.events.pop_front().and_then(|record| record.check);
         }
     }
 
@@ -226,33 +234,40 @@ impl Kept {
             return Ok(());
         }
         self.snapshot = Some((seq, state));
-        let goes = retention.reaches(seq, self.last, now);
+        let is_removable = retention.removable(seq, self.last, now);
         let events = self.events.iter().map(|event| (event.seq, event.at));
-        let gone = self.events.drain(..going(events, now, goes)).next_back();
-        self.gone = gone.map_or(self.gone, |newest| newest.check);
-        let oldest = now.saturating_sub(super::millis(limits::KEPT_ANSWERS_AGE));
-        while self.commands.len() > limits::KEPT_ANSWERS || self.commands.front().is_some_and(|(_, at)| *at < oldest) {
-            let gone = self.commands.pop_front().and_then(|(gone, _)| gone.command.time());
-            self.forgotten = self.forgotten.max(gone);
+        let removed = self
+            .events
+            .drain(..count_removable(events, now, is_removable))
+            .next_back();
+        self.removed_check = removed.map_or(self.removed_check, |newest| newest.check);
+        let oldest = now.saturating_sub(super::millis(limits::DEDUPE_AGE));
+        while self.commands.len() > limits::DEDUPE_ENTRIES || self.commands.front().is_some_and(|(_, at)| *at < oldest)
+        {
+            let removed = self
+                .commands
+                .pop_front()
+                .and_then(|(removed, _)| removed.command.time());
+            self.forgotten = self.forgotten.max(removed);
         }
         Ok(())
     }
 }
 
-type Topics = BTreeMap<TopicName, Kept>;
+type Topics = BTreeMap<TopicName, StoredTopic>;
 
 fn append(
     topics: &mut Topics,
     name: TopicName,
-    expected: End,
+    expected: LogEnd,
     entries: Vec<Entry>,
     redaction: Option<Redaction>,
 ) -> Result<Seq, LogError> {
     let delivered: Vec<_> = entries.iter().filter_map(|entry| entry.delivers.clone()).collect();
-    let kept = topics.entry(name.clone()).or_default();
-    let seq = kept.append(&name, expected, entries)?;
+    let stored = topics.entry(name.clone()).or_default();
+    let seq = stored.append(&name, expected, entries)?;
     if let Some(redaction) = redaction {
-        kept.redact(redaction);
+        stored.redact(redaction);
     }
     remove(topics, &delivered);
     Ok(seq)
@@ -260,30 +275,30 @@ fn append(
 
 fn remove(topics: &mut Topics, forwards: &[ForwardKey]) {
     for ForwardKey { from, seq, index } in forwards {
-        if let Some(kept) = topics.get_mut(from) {
-            kept.forwards.remove(&(*seq, *index));
+        if let Some(stored) = topics.get_mut(from) {
+            stored.forwards.remove(&(*seq, *index));
         }
     }
 }
 
 impl Log for Memory {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
-        self.look(topic, move |kept, epoch| {
-            let (commands, refusals, forgotten) = kept.answers(commands, since);
+        self.read_topic(topic, move |stored, epoch| {
+            let (commands, rejections, forgotten) = stored.answers(commands, since);
             Opened {
-                head: kept.head(epoch),
-                snapshot: kept.snapshot.clone(),
+                head: stored.head(epoch),
+                snapshot: stored.snapshot.clone(),
                 commands,
-                refusals,
+                rejections,
                 forgotten,
             }
         })
     }
 
-    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+    fn append(&self, topic: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
         Box::pin(async move {
-            self.weathered().await?;
+            self.check_fault().await?;
             append(&mut self.lock(), topic, expected, entries, None)
         })
     }
@@ -291,34 +306,36 @@ impl Log for Memory {
     fn redact(
         &self,
         topic: &TopicName,
-        expected: End,
+        expected: LogEnd,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
         Box::pin(async move {
-            self.weathered().await?;
+            self.check_fault().await?;
             append(&mut self.lock(), topic, expected, entries, Some(redaction))
         })
     }
 
     fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
-        self.look(topic, move |kept, _| kept.with_amendments(&events))
+        self.read_topic(topic, move |stored, _| stored.with_amendments(&events))
     }
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
-        self.look(topic, move |kept, _| {
-            let later = kept.events.iter().filter(|record| record.seq > after);
+        self.read_topic(topic, move |stored, _| {
+            let later = stored.events.iter().filter(|record| record.seq > after);
             later.take(limit).cloned().collect()
         })
     }
 
     fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
-        self.look(topic, move |kept, _| kept.check(seq))
+        self.read_topic(topic, move |stored, _| stored.check(seq))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
-        self.look(topic, move |kept, epoch| kept.history(before, limit, kept.head(epoch)))
+        self.read_topic(topic, move |stored, epoch| {
+            stored.history(before, limit, stored.head(epoch))
+        })
     }
 
     fn snapshot(
@@ -336,20 +353,22 @@ impl Log for Memory {
         })
     }
 
-    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<PendingForward>, LogError>> {
         let from = from.cloned();
         Box::pin(async move {
             let topics = self.lock();
             let asked = topics
                 .iter()
                 .filter(|(name, _)| from.as_ref().is_none_or(|from| from == *name));
-            Ok(asked.flat_map(|(_, kept)| kept.forwards.values().cloned()).collect())
+            Ok(asked
+                .flat_map(|(_, stored)| stored.forwards.values().cloned())
+                .collect())
         })
     }
 
-    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+    fn remove_forwards(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
         Box::pin(async move {
-            self.weathered().await?;
+            self.check_fault().await?;
             remove(&mut self.lock(), &forwards);
             Ok(())
         })
@@ -361,7 +380,7 @@ impl Log for Memory {
             let topics = self.lock();
             let of_kind = topics
                 .iter()
-                .filter(|(name, kept)| name.kind() == kind && kept.last > 0);
+                .filter(|(name, stored)| name.kind() == kind && stored.last > 0);
             Ok(of_kind.map(|(name, _)| name.clone()).collect())
         })
     }

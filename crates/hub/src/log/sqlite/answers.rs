@@ -1,17 +1,16 @@
-//! The answers to commands that the file keeps, and the newest time of the ids whose answers it does not keep any more.
-//! Knows no thread and no commit.
+//! The stored answers to commands, and the newest time of the ids whose answers were removed. Knows no thread and no commit.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use super::keeping::Rows;
+use super::append::RowSet;
 use super::sql;
 use crate::limits;
-use crate::log::{Answered, Entry, LogError, Millis, Refused, millis};
+use crate::log::{AcceptedCommand, Entry, LogError, Millis, RejectedCommand, millis};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, Rejection};
 
-pub(super) fn accept(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
+pub(super) fn insert_accepted(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
     let time = entry.command.time().map(sql);
     let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
     log.prepare_cached(
@@ -21,8 +20,14 @@ pub(super) fn accept(log: &Connection, topic: i64, n: u64, entry: &Entry, last: 
     Ok(())
 }
 
-/// Lets the oldest go, too: a topic that refuses everything makes no snapshot.
-pub(super) fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &Rejection) -> Result<(), LogError> {
+/// Stores a rejection and removes the oldest ones: a topic that rejects everything stores no snapshot.
+pub(super) fn insert_rejected(
+    log: &Connection,
+    topic: i64,
+    n: u64,
+    entry: &Entry,
+    why: &Rejection,
+) -> Result<(), LogError> {
     let time = entry.command.time().map(sql);
     let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
     let why = serde_json::to_string(why).map_err(|error| LogError::Unavailable(error.to_string()))?;
@@ -30,35 +35,35 @@ pub(super) fn refuse(log: &Connection, topic: i64, n: u64, entry: &Entry, why: &
         "INSERT INTO refusals (topic, n, command, person, why, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute((topic, sql(n), command, person, why, at, time))?;
-    let refusals = Rows {
+    let refusals = RowSet {
         before: |_, _, _| Ok(()),
         oldest: "SELECT n, at, time FROM refusals WHERE topic = ?1 ORDER BY n LIMIT min(?2, 2)",
         remove: "DELETE FROM refusals WHERE topic = ?1 AND n <= ?2",
     };
-    let bite = refusals.bite(log, topic, Millis::MAX, goes(n, entry.at))?;
-    forget(log, topic, bite.time)
+    let removed = refusals.remove_batch(log, topic, Millis::MAX, removable(n, entry.at))?;
+    raise_forgotten(log, topic, removed.time)
 }
 
-/// Lets the next few accepted ones go; `n` is the newest. Says whether more may have to go.
+/// Removes the next few accepted commands; `n` is the newest. Returns whether more may have to be removed.
 pub(super) fn trim(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, LogError> {
-    let answers = Rows {
+    let answers = RowSet {
         before: |_, _, _| Ok(()),
         oldest: "SELECT n, at, time FROM answers WHERE topic = ?1 ORDER BY n LIMIT ?2",
         remove: "DELETE FROM answers WHERE topic = ?1 AND n <= ?2",
     };
-    let bite = answers.bite(log, topic, Millis::MAX, goes(n, now))?;
-    forget(log, topic, bite.time)?;
-    Ok(bite.more)
+    let removed = answers.remove_batch(log, topic, Millis::MAX, removable(n, now))?;
+    raise_forgotten(log, topic, removed.time)?;
+    Ok(removed.more)
 }
 
-fn goes(newest: u64, now: Millis) -> impl Fn(u64, Millis) -> bool {
-    let surplus = newest.saturating_sub(limits::KEPT_ANSWERS as u64);
-    let too_old = now.saturating_sub(millis(limits::KEPT_ANSWERS_AGE));
+fn removable(newest: u64, now: Millis) -> impl Fn(u64, Millis) -> bool {
+    let surplus = newest.saturating_sub(limits::DEDUPE_ENTRIES as u64);
+    let too_old = now.saturating_sub(millis(limits::DEDUPE_AGE));
     move |n, at| n <= surplus || at < too_old
 }
 
-/// In the transaction that deletes the answer to an id of that time.
-fn forget(log: &Connection, topic: i64, time: Option<Millis>) -> Result<(), LogError> {
+/// Raises `forgotten` in the transaction that deletes the answer to an id of that time.
+fn raise_forgotten(log: &Connection, topic: i64, time: Option<Millis>) -> Result<(), LogError> {
     if let Some(time) = time.map(sql) {
         log.prepare_cached("UPDATE topics SET forgotten = max(ifnull(forgotten, ?2), ?2) WHERE id = ?1")?
             .execute((topic, time))?;
@@ -66,59 +71,64 @@ fn forget(log: &Connection, topic: i64, time: Option<Millis>) -> Result<(), LogE
     Ok(())
 }
 
-pub(super) struct Known {
-    pub commands: Vec<Answered>,
-    pub refusals: Vec<Refused>,
+pub(super) struct StoredAnswers {
+    pub commands: Vec<AcceptedCommand>,
+    pub rejections: Vec<RejectedCommand>,
     pub forgotten: Option<Millis>,
 }
 
-/// Of a topic that has a number.
-pub(super) fn open(log: &Transaction<'_>, topic: Option<i64>, most: usize, since: Millis) -> Result<Known, LogError> {
+/// Reads the answers of a topic that has an id.
+pub(super) fn open(
+    log: &Transaction<'_>,
+    topic: Option<i64>,
+    limit: usize,
+    since: Millis,
+) -> Result<StoredAnswers, LogError> {
     let accepted = newest::<Seq>(
         log,
         "SELECT n, person, command, seq FROM answers WHERE topic = ?1 AND (at >= ?2 OR time IS NOT NULL)
          ORDER BY n DESC LIMIT ?3",
         "SELECT max(time) FROM answers WHERE topic = ?1 AND n < ?2",
-        (topic, most, since),
+        (topic, limit, since),
     )?;
     let refused = newest::<String>(
         log,
         "SELECT n, person, command, why FROM refusals WHERE topic = ?1 AND (at >= ?2 OR time IS NOT NULL)
          ORDER BY n DESC LIMIT ?3",
         "SELECT max(time) FROM refusals WHERE topic = ?1 AND n < ?2",
-        (topic, most, since),
+        (topic, limit, since),
     )?;
     let forgotten: Option<Option<Millis>> = log
         .prepare_cached("SELECT forgotten FROM topics WHERE id = ?1")?
         .query_row([topic], |row| row.get(0))
         .optional()?;
-    let answered = |(by, command, seq)| Answered { by, command, seq };
+    let answered = |(by, command, seq)| AcceptedCommand { by, command, seq };
     let refusal = |(by, command, why): (_, _, String)| {
         let why = serde_json::from_str(&why).map_err(|error| LogError::Unavailable(error.to_string()))?;
-        Ok(Refused { by, command, why })
+        Ok(RejectedCommand { by, command, why })
     };
-    Ok(Known {
+    Ok(StoredAnswers {
         commands: accepted.rows.into_iter().map(answered).collect(),
-        refusals: refused.rows.into_iter().map(refusal).collect::<Result<_, LogError>>()?,
-        forgotten: forgotten.flatten().max(accepted.untold).max(refused.untold),
+        rejections: refused.rows.into_iter().map(refusal).collect::<Result<_, LogError>>()?,
+        forgotten: forgotten.flatten().max(accepted.omitted).max(refused.omitted),
     })
 }
 
 struct Newest<T> {
     /// Oldest first.
     rows: Vec<(PersonId, CommandId, T)>,
-    /// The newest time in an id of those before them.
-    untold: Option<Millis>,
+    /// The newest time in an id of the rows before them.
+    omitted: Option<Millis>,
 }
 
 fn newest<T: rusqlite::types::FromSql>(
     log: &Transaction<'_>,
     newest: &str,
     before: &str,
-    (topic, most, since): (Option<i64>, usize, Millis),
+    (topic, limit, since): (Option<i64>, usize, Millis),
 ) -> Result<Newest<T>, LogError> {
     let mut select = log.prepare_cached(newest)?;
-    let found = select.query_map((topic, sql(since), sql(most as u64)), |row| {
+    let found = select.query_map((topic, sql(since), sql(limit as u64)), |row| {
         Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
     })?;
     let (mut rows, mut first) = (Vec::new(), i64::MAX);
@@ -129,11 +139,11 @@ fn newest<T: rusqlite::types::FromSql>(
         first = n;
     }
     rows.reverse();
-    let untold = match rows.len() < most {
+    let omitted = match rows.len() < limit {
         true => None,
         false => log
             .prepare_cached(before)?
             .query_row((topic, first), |row| row.get(0))?,
     };
-    Ok(Newest { rows, untold })
+    Ok(Newest { rows, omitted })
 }

@@ -1,4 +1,4 @@
-//! Copies of a log, in use or not. A copy has what is committed.
+//! Copies of a log, in use or not. A copy contains the committed data.
 
 use std::fs::File;
 use std::io;
@@ -8,14 +8,14 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::LogError;
 
-/// A log cannot be copied.
+/// A backup failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
     /// There is a file at the copy's path.
     #[error("the file exists already")]
     Exists,
-    /// There is no log at this path.
+    /// No log exists at this path.
     #[error("there is no log at {}", .0.display())]
     NoLog(PathBuf),
     /// The copy cannot be written.
@@ -35,30 +35,30 @@ pub enum BackupError {
 ///
 /// See [`BackupError`].
 pub fn copy_unused(from: &Path, to: &Path) -> Result<(), BackupError> {
-    let from = files::real(from)?;
+    let from = files::resolve_path(from)?;
     let missing = || BackupError::NoLog(from.clone());
-    if !files::folder(&from).try_exists()? {
+    if !files::parent_dir(&from).try_exists()? {
         return Err(missing());
     }
     let _lock = schema::lock(&from)?;
-    schema::tidy(&from)?;
+    schema::clean_up(&from)?;
     if !from.try_exists()? {
         return Err(missing());
     }
-    let _file = schema::held(&from, files::lock_file(&from))?;
+    let _file = schema::or_locked(&from, files::lock_file(&from))?;
     schema::roll_back(&from, &from)?;
     schema::inspect(&from, &from)?;
     copy(&from, to)
 }
 
-/// Copies the log at `from` as it is now. When this returns, `to` is complete or does not exist.
+/// Copies the committed data of the log at `from`. When this returns, `to` is complete or does not exist.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists);
     }
-    files::drop_partials(files::folder(to), None)?;
-    let partial = files::partial(to);
-    let copied = write(from, &partial).and_then(|_held| Ok(files::put_new(&partial, to)?));
+    files::remove_partials(files::parent_dir(to), None)?;
+    let partial = files::partial_path(to);
+    let copied = write(from, &partial).and_then(|_held| Ok(files::rename_new(&partial, to)?));
     if copied.is_err() {
         files::remove_all(&partial)?;
     }
@@ -68,9 +68,9 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     })
 }
 
-/// Held, so that nobody takes it for one that a dead process left.
+/// Writes a partial copy and keeps it locked, so that no other process removes it as left over by a dead one.
 fn write(from: &Path, partial: &Path) -> Result<File, BackupError> {
-    // SQLite writes into an empty file, and leaves its mode as it is.
+    // SQLite writes into an empty file, and keeps its mode.
     let held = files::create(partial)?;
     held.lock()?;
     let name = partial

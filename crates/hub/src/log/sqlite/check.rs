@@ -1,4 +1,4 @@
-//! Checks of a log's file without changing it, also while a server uses it.
+//! Verification of a log's file without changing it, also while a server uses it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::Millis;
 
-/// The properties of a sound log.
+/// The properties of a valid log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Checked {
-    /// A process has it open.
+pub struct CheckReport {
+    /// Whether a process has it open.
     pub in_use: bool,
     /// The size of the file and its journal.
     pub bytes: u64,
@@ -21,18 +21,18 @@ pub struct Checked {
     pub newest: Option<Millis>,
 }
 
-/// Verifies that a file is a sound log of a known version. Blocks: reads the whole file
+/// Verifies that a file is a valid log of a known version. Blocks: reads the whole file
 /// ([`quick_check`](https://www.sqlite.org/pragma.html#pragma_quick_check)).
 ///
 /// # Errors
 ///
 /// See [`OpenError`].
-pub fn check(path: &Path) -> Result<Checked, OpenError> {
-    let path = &files::real(path).map_err(OpenError::io(path))?;
+pub fn check(path: &Path) -> Result<CheckReport, OpenError> {
+    let path = &files::resolve_path(path).map_err(OpenError::io(path))?;
     let in_use = files::lock_to_read(path).map_err(OpenError::io(path))?.is_none();
     schema::inspect(path, path)?;
-    let (topics, newest) = figures(path).map_err(OpenError::sqlite(path))?;
-    Ok(Checked {
+    let (topics, newest) = count_topics(path).map_err(OpenError::sqlite(path))?;
+    Ok(CheckReport {
         in_use,
         bytes: files::bytes(path),
         topics,
@@ -40,30 +40,30 @@ pub fn check(path: &Path) -> Result<Checked, OpenError> {
     })
 }
 
-/// What a killed process left unfinished; until the next start completes it, [`check`] does not apply. Blocks.
+/// The work that a killed process left unfinished, if any; until the next start completes it, [`check`] does not apply. Blocks.
 ///
 /// # Errors
 ///
 /// If the folder cannot be read.
 pub fn unfinished(path: &Path) -> io::Result<Option<Unfinished>> {
-    let path = &files::real(path)?;
-    if !files::folder(path).try_exists()? {
+    let path = &files::resolve_path(path)?;
+    if !files::parent_dir(path).try_exists()? {
         return Ok(None);
     }
-    if files::interrupted(path)?.is_some() {
+    if files::interrupted_restore(path)?.is_some() {
         return Ok(Some(Unfinished::Restore));
     }
-    if let Some(aside) = files::unreplaced(path)? {
-        return Ok(Some(Unfinished::Aside(aside)));
+    if let Some(aside) = files::log_moved_aside(path)? {
+        return Ok(Some(Unfinished::Replaced(aside)));
     }
-    if !path.try_exists()? && files::is_there(path)? {
+    if !path.try_exists()? && files::exists(path)? {
         return Ok(Some(Unfinished::Journal));
     }
     let broken = schema::has_rollback_journal(path)? && files::lock_to_read(path)?.is_some();
     Ok(broken.then_some(Unfinished::Change))
 }
 
-/// What a killed process left unfinished.
+/// The work that a killed process left unfinished.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unfinished {
@@ -72,8 +72,8 @@ pub enum Unfinished {
     Restore,
     /// A restore of an earlier release: this is the log that it moved away.
     #[error("a restore was interrupted: the log that was there is {} now; rename it back, or restore again", .0.display())]
-    Aside(PathBuf),
-    /// The file is missing and its journal is there.
+    Replaced(PathBuf),
+    /// The file is missing and its journal exists.
     #[error("its journal is there and the file is not")]
     Journal,
     /// A change of the file, which the next start rolls back.
@@ -81,7 +81,7 @@ pub enum Unfinished {
     Change,
 }
 
-fn figures(path: &Path) -> rusqlite::Result<(u64, Option<Millis>)> {
+fn count_topics(path: &Path) -> rusqlite::Result<(u64, Option<Millis>)> {
     schema::connect_reader(path)?.query_row(
         "SELECT count(*), max((SELECT at FROM events WHERE topic = id AND seq = last)) FROM topics WHERE last > 0",
         (),

@@ -1,16 +1,16 @@
-//! The files of a log's folder, and the few operations that change it. Each leaves a folder that the next start understands:
-//! it finds the old log or the new one. Knows no SQL.
+//! The files of a log's folder, and the few operations that change it. After each of them the next start finds a usable folder,
+//! with the old log or the new one. Knows no SQL.
 //!
-//! | name, behind the log's | what it is |
+//! | suffix of the log's name | content |
 //! | --- | --- |
-//! | `-wal`, `-shm`, `-journal` | SQLite's journals: committed transactions, or what a broken one must be rolled back with |
-//! | `.lock` | held by the process that uses the log |
-//! | `.new`, `.restored` | a log that is not finished: dropped at the next start |
-//! | `.restoring-ID` | a finished log that takes the place of the one that is there; the next start completes it |
+//! | `-wal`, `-shm`, `-journal` | SQLite's journals: committed transactions, or the data to roll back an interrupted one |
+//! | `.lock` | locked by the process that uses the log |
+//! | `.new`, `.restored` | an unfinished log, removed at the next start |
+//! | `.restoring-ID` | a finished log that replaces the present one; the next start completes the replacement |
 //! | `.replaced-ID` | the log that was there before a restore |
-//! | `.copy-ID` | a backup that is being sent: dropped at the next start |
+//! | `.copy-ID` | a backup that is being sent, removed at the next start |
 //!
-//! A backup that is being written has its name and `.duplex-partial`.
+//! A backup that is being written has its own name with the suffix `.duplex-partial`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions, TryLockError};
@@ -27,8 +27,8 @@ use uuid::Uuid;
 use crate::limits;
 use crate::log::private;
 
-/// What belongs to a log, by what stands behind its name. The file itself is the last.
-pub(super) const PARTS: [&str; 4] = ["-shm", "-journal", "-wal", ""];
+/// The suffixes of a log's files. The main file is last.
+pub(super) const SUFFIXES: [&str; 4] = ["-shm", "-journal", "-wal", ""];
 
 const NEW: &str = ".new";
 const RESTORED: &str = ".restored";
@@ -37,22 +37,23 @@ const REPLACED: &str = ".replaced-";
 const COPY: &str = ".copy-";
 const PARTIAL: &str = ".duplex-partial";
 
-/// Symbolic links that lead to a file; more go in a circle.
+/// The maximum number of symbolic links to a file; more are a cycle.
 const MAX_LINKS: usize = 40;
 
-/// Passed before each operation that changes a folder. A test ends the work before any of them, as a kill does.
+/// Called before each operation that changes a folder. A test stops the work at any of them, like a kill.
 pub(super) fn step() -> io::Result<()> {
     #[cfg(test)]
     tests::step()?;
     Ok(())
 }
 
-/// The path of a log without symbolic links, also of one that does not exist yet: two names of one file have one lock and one journal.
+/// The path of a log without symbolic links, also of one that does not exist yet: two names of one file must have one lock and
+/// one journal.
 ///
 /// # Errors
 ///
 /// If the file system fails, or links form a cycle.
-pub fn real(path: &Path) -> io::Result<PathBuf> {
+pub fn resolve_path(path: &Path) -> io::Result<PathBuf> {
     resolve(path, MAX_LINKS)
 }
 
@@ -72,82 +73,82 @@ fn resolve(path: &Path, links: usize) -> io::Result<PathBuf> {
     }
 }
 
-/// Another file beside the log's.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path of the log's name with a suffix.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
 /// The folder of a log.
-pub fn folder(path: &Path) -> &Path {
+pub fn parent_dir(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
 }
 
-pub(super) fn fresh(path: &Path) -> PathBuf {
-    beside(path, NEW)
+pub(super) fn new_path(path: &Path) -> PathBuf {
+    with_suffix(path, NEW)
 }
 
-pub(super) fn restored(path: &Path) -> PathBuf {
-    beside(path, RESTORED)
+pub(super) fn restored_path(path: &Path) -> PathBuf {
+    with_suffix(path, RESTORED)
 }
 
-/// The path of a backup while it is written; [`put_new`] gives it its name.
-pub fn partial(path: &Path) -> PathBuf {
-    beside(path, PARTIAL)
+/// The path of a backup while it is written; [`rename_new`] gives it its final name.
+pub fn partial_path(path: &Path) -> PathBuf {
+    with_suffix(path, PARTIAL)
 }
 
-/// A new path beside a log, for a backup that is read and removed at once. The next start removes one that was left.
-pub fn copy_name(path: &Path) -> PathBuf {
-    beside(path, &format!("{COPY}{}", Uuid::now_v7().simple()))
+/// A new path beside a log, for a backup that is sent and removed at once. The next start removes a leftover.
+pub fn temporary_copy_path(path: &Path) -> PathBuf {
+    with_suffix(path, &format!("{COPY}{}", Uuid::now_v7().simple()))
 }
 
-/// The file or a journal of it.
-pub(super) fn is_there(path: &Path) -> io::Result<bool> {
-    for part in PARTS {
-        // A shared index without its file holds nothing.
-        if part != "-shm" && beside(path, part).try_exists()? {
+/// Whether the file or a journal of it exists.
+pub(super) fn exists(path: &Path) -> io::Result<bool> {
+    for part in SUFFIXES {
+        // A shared index without its file has no data.
+        if part != "-shm" && with_suffix(path, part).try_exists()? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// SQLite's own locks would let a second process in between two commits. The lock's file stays when the lock goes: who took
-/// it away could take it from somebody. None if another process has it.
+/// Locks the log for this process; none if another process has it. SQLite's own locks would admit a second process between two
+/// commits. The lock file is never removed, because a process that removes it could remove another's lock.
 pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = private::options();
     let file = options.create(true).truncate(false).write(true);
-    hold(file.open(beside(path, ".lock"))?)
+    lock_with_timeout(file.open(with_suffix(path, ".lock"))?)
 }
 
-/// Of a log that is only read: nothing is written beside it, and without a lock's file no server has it.
+/// The lock of a log that is only read: nothing is written beside the log, and without a lock file no server uses it.
 pub(super) struct ReadLock(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
-/// None if another process has it.
+/// None if another process has the lock.
 pub(super) fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
-    match File::open(beside(path, ".lock")) {
-        Ok(file) => Ok(hold(file)?.map(|file| ReadLock(Some(file)))),
+    match File::open(with_suffix(path, ".lock")) {
+        Ok(file) => Ok(lock_with_timeout(file)?.map(|file| ReadLock(Some(file)))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(ReadLock(None))),
         Err(error) => Err(error),
     }
 }
 
-/// Of the file itself, which may have another name elsewhere (a hard link). SQLite's locks are of another kind.
+/// Locks the file itself, which may have another name elsewhere (a hard link). SQLite's locks are of another kind.
 pub(super) fn lock_file(path: &Path) -> io::Result<Option<File>> {
-    hold(File::open(path)?)
+    lock_with_timeout(File::open(path)?)
 }
 
-fn hold(file: File) -> io::Result<Option<File>> {
-    // Whoever had it before may have forked: until the child runs its own program, it holds what its parent held.
-    let patience = Instant::now() + limits::sqlite::LOCK_PATIENCE;
+fn lock_with_timeout(file: File) -> io::Result<Option<File>> {
+    // An earlier owner may have forked: until the child executes its own program, it holds the lock of its parent.
+    let deadline = Instant::now() + limits::sqlite::LOCK_TIMEOUT;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if Instant::now() < patience => thread::sleep(limits::sqlite::LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(limits::sqlite::LOCK_PAUSE),
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
@@ -162,25 +163,25 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A file with its journals. The file goes last: as long as it is there, what is left beside it has an owner.
+/// Removes a file with its journals. The main file goes last: while it exists, its other files have an owner.
 pub(super) fn remove_all(path: &Path) -> io::Result<()> {
-    PARTS.iter().try_for_each(|part| remove(&beside(path, part)))
+    SUFFIXES.iter().try_for_each(|part| remove(&with_suffix(path, part)))
 }
 
-/// Private, and not there before.
+/// Creates a private file, which must not exist.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     step()?;
     private::create_new(path)
 }
 
-/// The copies have not the mode of the originals, but that of a log.
+/// Copies the files of a log. The copies get the mode of a log, not that of the originals.
 pub(super) fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
-    for part in PARTS.iter().filter(|part| **part != "-shm") {
-        let mut original = match File::open(beside(from, part)) {
+    for part in SUFFIXES.iter().filter(|part| **part != "-shm") {
+        let mut original = match File::open(with_suffix(from, part)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !part.is_empty() => continue,
             opened => opened?,
         };
-        let mut copy = create(&beside(to, part))?;
+        let mut copy = create(&with_suffix(to, part))?;
         step()?;
         io::copy(&mut original, &mut copy)?;
     }
@@ -193,26 +194,26 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder(path))?.sync_all()
+    File::open(parent_dir(path))?.sync_all()
 }
 
-/// Gives a finished file its name, and sees to it that the disk knows.
-pub(super) fn put_in_place(finished: &Path, path: &Path) -> io::Result<()> {
+/// Gives a finished file its name, and syncs the file and its folder.
+pub(super) fn rename_synced(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     rename(finished, path)?;
     sync_folder(path)
 }
 
-/// Gives a finished file its name, and syncs the file and its folder.
+/// Gives a finished file a new name, and syncs the file and its folder.
 ///
 /// # Errors
 ///
 /// If a file of that name exists, or the file system fails.
-pub fn put_new(finished: &Path, path: &Path) -> io::Result<()> {
+pub fn rename_new(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     step()?;
     match renameat_with(CWD, finished, CWD, path, RenameFlags::NOREPLACE).map_err(io::Error::from) {
-        // A file system without such a rename.
+        // The file system does not support this rename.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             fs::hard_link(finished, path)?;
             remove(finished)?;
@@ -222,36 +223,36 @@ pub fn put_new(finished: &Path, path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Puts a finished log in the place of the one at `path`, which goes aside with its journals; says where it went. From the
-/// first rename on, the next start completes it.
+/// Puts a finished log in place of the log at `path`, which is moved aside with its journals. Returns its new path. From the
+/// first rename on, the next start completes the replacement.
 pub(super) fn replace(path: &Path, finished: &Path) -> io::Result<Option<PathBuf>> {
     let id = Uuid::now_v7().simple().to_string();
-    let restoring = beside(path, &format!("{RESTORING}{id}"));
-    put_in_place(finished, &restoring)?;
-    complete(path, &restoring, &id)
+    let restoring = with_suffix(path, &format!("{RESTORING}{id}"));
+    rename_synced(finished, &restoring)?;
+    complete_restore(path, &restoring, &id)
 }
 
-fn complete(path: &Path, restoring: &Path, id: &str) -> io::Result<Option<PathBuf>> {
-    let mut aside = beside(path, &format!("{REPLACED}{id}"));
+fn complete_restore(path: &Path, restoring: &Path, id: &str) -> io::Result<Option<PathBuf>> {
+    let mut aside = with_suffix(path, &format!("{REPLACED}{id}"));
     if aside.try_exists()? && path.try_exists()? {
-        // Somebody made a log here since.
-        aside = beside(path, &format!("{REPLACED}{}", Uuid::now_v7().simple()));
+        // Another log was created here since.
+        aside = with_suffix(path, &format!("{REPLACED}{}", Uuid::now_v7().simple()));
     }
-    // The file first: a journal without its file is no log to anybody.
-    for part in PARTS.iter().rev() {
-        let (from, to) = (beside(path, part), beside(&aside, part));
+    // The main file first: a journal without its file is not a log.
+    for part in SUFFIXES.iter().rev() {
+        let (from, to) = (with_suffix(path, part), with_suffix(&aside, part));
         if from.try_exists()? {
             rename(&from, &to)?;
-            tighten(&to)?;
+            make_private(&to)?;
         }
     }
     sync_folder(path)?;
-    put_in_place(restoring, path)?;
-    Ok(is_there(&aside)?.then_some(aside))
+    rename_synced(restoring, path)?;
+    Ok(exists(&aside)?.then_some(aside))
 }
 
-/// A restore that was interrupted, complete but for its names.
-pub(super) fn interrupted(path: &Path) -> io::Result<Option<PathBuf>> {
+/// The log of an interrupted restore, complete except for its name.
+pub(super) fn interrupted_restore(path: &Path) -> io::Result<Option<PathBuf>> {
     let restoring = siblings(path)?.into_iter().filter_map(|(file, suffix)| {
         let id = suffix.to_str()?.strip_prefix(RESTORING)?;
         is_id(id).then_some(file)
@@ -259,9 +260,9 @@ pub(super) fn interrupted(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(restoring.min())
 }
 
-/// The log that a restore of an earlier release put aside without putting another in its place: it left the folder so.
-pub(super) fn unreplaced(path: &Path) -> io::Result<Option<PathBuf>> {
-    if is_there(path)? || !restored(path).try_exists()? || interrupted(path)?.is_some() {
+/// The log that an interrupted restore of an earlier release moved aside, without putting another in its place.
+pub(super) fn log_moved_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    if exists(path)? || !restored_path(path).try_exists()? || interrupted_restore(path)?.is_some() {
         return Ok(None);
     }
     let asides = siblings(path)?.into_iter().filter_map(|(file, suffix)| {
@@ -271,25 +272,25 @@ pub(super) fn unreplaced(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(asides.max())
 }
 
-/// Brings the folder in order after processes that were killed: completes a restore, and drops what was never finished, but
-/// for `keep`. For whoever holds the lock.
-pub(super) fn tidy(path: &Path, keep: Option<&Path>) -> io::Result<()> {
-    while let Some(restoring) = interrupted(path)? {
+/// Cleans up the folder after killed processes: completes a restore, and removes unfinished files, except `keep`. The caller must
+/// hold the lock.
+pub(super) fn clean_up(path: &Path, keep: Option<&Path>) -> io::Result<()> {
+    while let Some(restoring) = interrupted_restore(path)? {
         let name = restoring.to_string_lossy();
         let id = name.rsplit('-').next().unwrap_or_default();
-        let aside = complete(path, &restoring, id)?;
+        let aside = complete_restore(path, &restoring, id)?;
         let aside = aside.as_deref().map(|aside| tracing::field::display(aside.display()));
-        tracing::warn!(aside, "a restore that was interrupted is complete now");
+        tracing::warn!(aside, "an interrupted restore was completed");
     }
     for (file, suffix) in siblings(path)? {
         if keep != Some(&file) && is_unfinished(&suffix) {
             remove(&file)?;
         }
     }
-    drop_partials(folder(path), keep)
+    remove_partials(parent_dir(path), keep)
 }
 
-/// What stands behind the log's name in its folder.
+/// Whether the suffix is that of an unfinished file.
 fn is_unfinished(suffix: &OsStr) -> bool {
     let Some(suffix) = suffix.to_str() else { return false };
     let copy = |suffix: &str| {
@@ -298,7 +299,7 @@ fn is_unfinished(suffix: &OsStr) -> bool {
             .and_then(|rest| rest.get(..ID_CHARS))
             .is_some_and(is_id)
     };
-    let of = |name: &str| PARTS.iter().any(|part| suffix.strip_prefix(name) == Some(part));
+    let of = |name: &str| SUFFIXES.iter().any(|part| suffix.strip_prefix(name) == Some(part));
     // The draft of a token, of an earlier release.
     let token = suffix.strip_prefix(".token-").is_some_and(is_id);
     of(NEW) || of(RESTORED) || copy(suffix) || token
@@ -310,19 +311,19 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_CHARS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// Removes the unfinished backups in a folder whose writers are gone, but for `keep`.
+/// Removes the unfinished backups in a folder whose writers are gone, except `keep`.
 ///
 /// # Errors
 ///
 /// If the file system fails.
-pub fn drop_partials(folder: &Path, keep: Option<&Path>) -> io::Result<()> {
+pub fn remove_partials(folder: &Path, keep: Option<&Path>) -> io::Result<()> {
     for (file, name) in entries(folder)? {
         let journal = name.as_bytes().strip_suffix(b"-journal").map(OsStr::from_bytes);
         let whole = journal.map_or_else(|| file.clone(), |name| folder.join(name));
         if !whole.as_os_str().as_bytes().ends_with(PARTIAL.as_bytes()) || keep == Some(&file) {
             continue;
         }
-        // Whoever writes it holds it.
+        // The writer holds a lock on it.
         let free = match File::open(&whole) {
             Ok(partial) => partial.try_lock().is_ok(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
@@ -334,10 +335,10 @@ pub fn drop_partials(folder: &Path, keep: Option<&Path>) -> io::Result<()> {
     Ok(())
 }
 
-/// The files beside the log whose names begin with its own, and what follows.
+/// The files whose names begin with the log's name, with their suffixes.
 fn siblings(path: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
     let own = path.file_name().unwrap_or_default().as_bytes();
-    let siblings = entries(folder(path))?.into_iter().filter_map(|(file, name)| {
+    let siblings = entries(parent_dir(path))?.into_iter().filter_map(|(file, name)| {
         let suffix = name.as_bytes().strip_prefix(own)?;
         Some((file, OsStr::from_bytes(suffix).to_owned()))
     });
@@ -350,8 +351,8 @@ fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
         .collect()
 }
 
-/// Removes the permissions of others from an existing file; no file is not an error.
-pub(super) fn tighten(path: &Path) -> io::Result<()> {
+/// Removes the permissions of other users from an existing file; a missing file is not an error.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(file) if file.permissions().mode() & 0o077 != 0 => {
             fs::set_permissions(path, Permissions::from_mode(file.permissions().mode() & 0o700))
@@ -361,13 +362,13 @@ pub(super) fn tighten(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The bytes of the file and its journal.
+/// The size of the file and its journal.
 pub(super) fn bytes(path: &Path) -> u64 {
     size(path) + journal_bytes(path)
 }
 
 pub(super) fn journal_bytes(path: &Path) -> u64 {
-    size(&beside(path, "-wal"))
+    size(&with_suffix(path, "-wal"))
 }
 
 fn size(path: &Path) -> u64 {
@@ -381,14 +382,14 @@ pub(super) mod tests {
     use super::*;
 
     thread_local! {
-        /// Operations until the work ends; none without an end.
+        /// Operations until the work stops; none without a limit.
         static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
     }
 
     pub(crate) fn step() -> io::Result<()> {
         match LEFT.get() {
             None => Ok(()),
-            // From here on nothing changes any more.
+            // From here on nothing changes.
             Some(0) => Err(io::Error::other("ended by the test")),
             Some(left) => {
                 LEFT.set(Some(left - 1));
@@ -397,7 +398,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Does `work` up to the operation `count`. Says whether that was all of it.
+    /// Runs `work` up to the operation `count`. Also returns whether all of it was done.
     pub(crate) fn until_step<T>(count: u32, work: impl FnOnce() -> T) -> (T, bool) {
         LEFT.set(Some(count));
         let done = work();
@@ -406,7 +407,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_of_one_file_are_one_path() {
+    fn all_names_of_a_file_resolve_to_one_path() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().canonicalize().unwrap().join(name);
         fs::create_dir(at("data")).unwrap();
@@ -416,16 +417,16 @@ pub(super) mod tests {
         std::os::unix::fs::symlink("circle", at("circle")).unwrap();
         for made in [false, true] {
             for name in ["data/log", "link", "folder/log", "again", "data/../link"] {
-                assert_eq!(real(&at(name)).unwrap(), at("data/log"), "{name}, made: {made}");
+                assert_eq!(resolve_path(&at(name)).unwrap(), at("data/log"), "{name}, made: {made}");
             }
             fs::write(at("data/log"), "").unwrap();
         }
-        assert_eq!(real(&at("a/b/log")).unwrap(), at("a/b/log"));
-        assert!(real(&at("circle")).is_err() && real(&at("data/log/in")).is_err());
+        assert_eq!(resolve_path(&at("a/b/log")).unwrap(), at("a/b/log"));
+        assert!(resolve_path(&at("circle")).is_err() && resolve_path(&at("data/log/in")).is_err());
     }
 
     #[test]
-    fn only_what_is_unfinished_and_nobodys_is_dropped() {
+    fn only_unfinished_files_without_an_owner_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let id = "0".repeat(ID_CHARS);
@@ -462,7 +463,7 @@ pub(super) mod tests {
         }
         let held = File::open(folder.path().join("held.duplex-partial")).unwrap();
         held.try_lock().unwrap();
-        tidy(&path, Some(&folder.path().join("log.new.duplex-partial"))).unwrap();
+        clean_up(&path, Some(&folder.path().join("log.new.duplex-partial"))).unwrap();
         let mut left: Vec<_> = entries(folder.path())
             .unwrap()
             .into_iter()
@@ -475,13 +476,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn others_may_do_nothing_with_a_file_that_is_tightened() {
+    fn a_tightened_file_is_not_accessible_to_others() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "log").unwrap();
         fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
-        tighten(&file).unwrap();
+        make_private(&file).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        tighten(&folder.path().join("nothing")).unwrap();
+        make_private(&folder.path().join("nothing")).unwrap();
     }
 }

@@ -1,19 +1,19 @@
 //! The log in a SQLite file: one writer thread that commits in groups, and readers that never wait for it.
 //!
-//! The file is in [WAL mode] with `synchronous = FULL`: what is answered survives `kill -9` and a power cut, if the disk keeps what it
-//! reports as synced. [`Sqlite::open`] and the functions here block; the log's methods do not.
+//! The file is in [WAL mode] with `synchronous = FULL`: an answered append survives `kill -9` and a power cut, if the disk keeps
+//! the data that it reports as synced. [`Sqlite::open`] and the functions here block; the log's methods do not.
 //!
 //! [WAL mode]: https://www.sqlite.org/wal.html
 
 mod answers;
+mod append;
 mod backup;
 mod check;
 mod files;
-mod keeping;
 mod reader;
 mod restore;
-mod room;
 mod schema;
+mod size_limit;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -32,19 +32,19 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
 pub use self::backup::{BackupError, copy_unused};
-pub use self::check::{Checked, Unfinished, check, unfinished};
-pub use self::files::{copy_name, drop_partials, folder, partial, put_new, real};
+pub use self::check::{CheckReport, Unfinished, check, unfinished};
+pub use self::files::{parent_dir, partial_path, remove_partials, rename_new, resolve_path, temporary_copy_path};
 pub use self::restore::{RestoreError, restore};
 pub use self::schema::OpenError;
-pub use self::writable::{Unwritable, writable};
+pub use self::writable::{NotWritable, check_writable};
 
-use self::keeping::Snapshot;
+use self::append::Snapshot;
 use self::reader::Readers;
-use self::room::Room;
-use self::writer::{Done, Job, Writer};
+use self::size_limit::SizeLimit;
+use self::writer::{Job, Reply, Writer};
 use super::{
-    End, Entry, ForwardKey, Health, Histogram, History, Key, Log, LogError, LogStats, Millis, Opened, Record,
-    Redaction, Retention, Undelivered,
+    Entry, ForwardKey, Health, Histogram, History, Key, Log, LogEnd, LogError, LogStats, Millis, Opened,
+    PendingForward, Record, Redaction, Retention,
 };
 use crate::limits;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
@@ -55,45 +55,45 @@ pub struct Sqlite {
     path: PathBuf,
     epoch: Epoch,
     key: Key,
-    counts: Arc<Counts>,
-    room: Arc<Room>,
+    counts: Arc<LogCounters>,
+    size_limit: Arc<SizeLimit>,
     readers: Arc<Readers>,
     jobs: mpsc::Sender<Job>,
-    /// Says nothing but that the writer is there.
+    /// Closed when the writer has ended; carries no value.
     ended: watch::Receiver<()>,
-    /// Behind `jobs`, whose end is what the writer waits for.
-    _writer: Joined,
+    /// Declared after `jobs`, because the writer ends when the channel is closed.
+    _writer: JoinOnDrop,
 }
 
 #[derive(Default)]
-struct Counts {
+struct LogCounters {
     commits: AtomicU64,
     appends: AtomicU64,
     latency: Histogram,
 }
 
-/// The file can be opened anew as soon as the log was dropped.
-struct Joined(Option<JoinHandle<()>>);
+/// Joins the writer's thread, so that the file can be opened again once the log was dropped.
+struct JoinOnDrop(Option<JoinHandle<()>>);
 
-impl Drop for Joined {
+impl Drop for JoinOnDrop {
     fn drop(&mut self) {
         if let Some(Err(_)) = self.0.take().map(JoinHandle::join) {
-            tracing::error!("the log's writer ended before its time");
+            tracing::error!("the log's writer panicked");
         }
     }
 }
 
 impl Sqlite {
-    /// Opens the log at `path`, or makes it and its folder. Blocks: reads the whole file to verify it, and upgrades a file of an earlier
-    /// version. Starts the writer's thread.
+    /// Opens the log at `path`, or creates it and its folder. Blocks: reads the whole file to verify it, and upgrades a file of
+    /// an earlier version. Starts the writer's thread.
     ///
     /// # Errors
     ///
     /// See [`OpenError`]; the file is then unchanged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let store = schema::open(path)?;
-        let counts = Arc::new(Counts::default());
-        let room = Arc::new(Room::new(store.path.clone()));
+        let counts = Arc::new(LogCounters::default());
+        let size_limit = Arc::new(SizeLimit::new(store.path.clone()));
         let (jobs, waiting) = mpsc::channel(limits::sqlite::LOG_QUEUE);
         let (ending, ended) = watch::channel(());
         let writer = Writer {
@@ -101,9 +101,9 @@ impl Sqlite {
             jobs: waiting,
             trims: VecDeque::new(),
             counts: counts.clone(),
-            room: room.clone(),
-            again: jobs.downgrade(),
-            trouble: None,
+            size_limit: size_limit.clone(),
+            own_jobs: jobs.downgrade(),
+            last_error: None,
             locks: store.locks,
             ended: ending,
         };
@@ -115,18 +115,18 @@ impl Sqlite {
             epoch: store.epoch,
             key: store.key,
             counts,
-            room,
+            size_limit,
             jobs,
             ended,
-            _writer: Joined(Some(thread)),
+            _writer: JoinOnDrop(Some(thread)),
         })
     }
 
-    /// Limits the size: appends return [`LogError::Full`] while the file and its journal have more than `most` bytes, or the disk has
-    /// fewer than `reserve` bytes left. Reads, snapshots, retention and redactions go on.
+    /// Limits the size: appends return [`LogError::Full`] while the file and its journal exceed `max_bytes`, or the disk has
+    /// fewer than `reserve` bytes left. Reads, snapshots, retention and redactions still work.
     #[must_use]
-    pub fn with_room(self, most: u64, reserve: u64) -> Self {
-        self.room.allow(most, reserve);
+    pub fn with_size_limit(self, max_bytes: u64, reserve: u64) -> Self {
+        self.size_limit.set(max_bytes, reserve);
         self
     }
 
@@ -137,16 +137,16 @@ impl Sqlite {
     /// # Errors
     ///
     /// [`LogError::Unavailable`] if the log is closed.
-    pub async fn allow(&self, pages: u32) -> Result<(), LogError> {
-        self.ask(|done| Job::Allow { pages, done }).await
+    pub async fn set_max_pages(&self, pages: u32) -> Result<(), LogError> {
+        self.ask(|reply| Job::SetMaxPages { pages, reply }).await
     }
 
-    /// Copies what is committed to a new file ([`VACUUM INTO`](https://www.sqlite.org/lang_vacuum.html#vacuuminto)), which is a log of
-    /// another epoch.
+    /// Copies the committed data to a new file ([`VACUUM INTO`](https://www.sqlite.org/lang_vacuum.html#vacuuminto)), which is a
+    /// log of another epoch.
     ///
     /// # Errors
     ///
-    /// [`BackupError::Exists`] if there is a file at `to`; others if the log is closed or the copy cannot be written.
+    /// [`BackupError::Exists`] if a file exists at `to`; others if the log is closed or the copy cannot be written.
     pub async fn backup(&self, to: &Path) -> Result<(), BackupError> {
         if self.jobs.is_closed() {
             return Err(closed().into());
@@ -158,9 +158,9 @@ impl Sqlite {
             .unwrap_or_else(|failed| Err(LogError::Unavailable(failed.to_string()).into()))
     }
 
-    async fn ask<T>(&self, job: impl FnOnce(Done<T>) -> Job) -> Result<T, LogError> {
-        let (done, answer) = oneshot::channel();
-        self.jobs.send(job(done)).await.map_err(|_| closed())?;
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, LogError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).await.map_err(|_| closed())?;
         answer
             .await
             .unwrap_or_else(|_| Err(LogError::Unavailable("its writer failed".to_owned())))
@@ -171,19 +171,19 @@ fn closed() -> LogError {
     LogError::Unavailable("it is closed".to_owned())
 }
 
-/// SQLite's numbers have a sign. Nothing that is kept comes near their end; a bound that is beyond it means "all".
+/// SQLite's integers are signed. No stored number comes near their limit; a larger bound means "all".
 fn sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl From<rusqlite::Error> for LogError {
     fn from(error: rusqlite::Error) -> Self {
-        // No room for the readers' index, which is a file of its own; SQLite says so in its number only.
+        // There is no room for the readers' index, a file of its own; only SQLite's extended code says so.
         const NO_ROOM_FOR_INDEX: i32 = 10 | 19 << 8;
-        // As a write fails that would take a file past the limit of the process.
+        // A write that would exceed the file size limit of the process.
         const NOT_WRITTEN: i32 = 10 | 3 << 8;
         let full = match error.sqlite_error() {
-            Some(cause) if cause.extended_code == NOT_WRITTEN => room::file_limit().is_some(),
+            Some(cause) if cause.extended_code == NOT_WRITTEN => size_limit::file_limit().is_some(),
             Some(cause) => cause.code == ErrorCode::DiskFull || cause.extended_code == NO_ROOM_FOR_INDEX,
             None => false,
         };
@@ -204,31 +204,31 @@ impl Log for Sqlite {
         )
     }
 
-    fn append(&self, topic: &TopicName, expected: End, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
+    fn append(&self, topic: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
-        Box::pin(self.ask(move |done| Job::Append {
+        Box::pin(self.ask(move |reply| Job::Append {
             topic,
             expected,
             entries,
             redaction: None,
-            done,
+            reply,
         }))
     }
 
     fn redact(
         &self,
         topic: &TopicName,
-        expected: End,
+        expected: LogEnd,
         entries: Vec<Entry>,
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
-        Box::pin(self.ask(move |done| Job::Append {
+        Box::pin(self.ask(move |reply| Job::Append {
             topic,
             expected,
             entries,
             redaction: Some(redaction),
-            done,
+            reply,
         }))
     }
 
@@ -273,16 +273,16 @@ impl Log for Sqlite {
             retention,
             now,
         };
-        Box::pin(self.ask(move |done| Job::Snapshot { snapshot, done }))
+        Box::pin(self.ask(move |reply| Job::Snapshot { snapshot, reply }))
     }
 
-    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<Undelivered>, LogError>> {
+    fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<PendingForward>, LogError>> {
         let from = from.cloned();
         Box::pin(self.readers.run(move |log| reader::forwards(log, from.as_ref())))
     }
 
-    fn delivered(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(self.ask(move |done| Job::Delivered { forwards, done }))
+    fn remove_forwards(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(self.ask(move |reply| Job::RemoveForwards { forwards, reply }))
     }
 
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
@@ -299,22 +299,22 @@ impl Log for Sqlite {
             commits: self.counts.commits.load(Relaxed),
             appends: self.counts.appends.load(Relaxed),
             waiting: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
-            latency: self.counts.latency.read(),
+            latency: self.counts.latency.snapshot(),
         }
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<LogStats, LogError>> {
-        let (path, room) = (self.path.clone(), self.room.clone());
+        let (path, size_limit) = (self.path.clone(), self.size_limit.clone());
         Box::pin(self.readers.run(move |log| {
             Ok(LogStats {
                 bytes: files::bytes(&path),
-                most: Some(room.most()).filter(|most| *most < u64::MAX),
+                max_bytes: Some(size_limit.max_bytes()).filter(|bytes| *bytes < u64::MAX),
                 kinds: reader::kinds(log)?,
             })
         }))
     }
 
-    fn place(&self) -> Option<PathBuf> {
+    fn path(&self) -> Option<PathBuf> {
         Some(self.path.clone())
     }
 
@@ -330,7 +330,7 @@ impl Log for Sqlite {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            // Already closed is closed.
+            // Closing a closed log is not an error.
             let _ = self.jobs.send(Job::Close).await;
             self.readers.close().await;
             let mut ended = self.ended.clone();

@@ -1,4 +1,4 @@
-//! Reads of the log, each on a connection of its own that sees what is committed. Knows nothing of the writer.
+//! Reads of the log, each on its own connection, which sees committed data. Knows nothing of the writer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,12 +11,12 @@ use tokio::task::spawn_blocking;
 use super::{answers, schema, sql};
 use crate::limits;
 use crate::lock;
-use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, Opened, Record, Undelivered};
+use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, Opened, PendingForward, Record};
 use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
-/// A few connections, opened when they are first wanted.
+/// A few connections, opened on demand.
 pub(super) struct Readers {
     path: PathBuf,
     spare: Mutex<Vec<Connection>>,
@@ -32,7 +32,7 @@ impl Readers {
         }
     }
 
-    /// Everything that `read` asks sees the log at one moment.
+    /// Runs `read` in one transaction, so that all of its queries see the same data.
     pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Transaction<'_>) -> Result<T, LogError> + Send + 'static,
@@ -56,7 +56,7 @@ impl Readers {
             .unwrap_or_else(|failed| Err(LogError::Unavailable(failed.to_string())))
     }
 
-    /// Ready when the last read has ended.
+    /// Completes when the last read has ended.
     pub(super) async fn close(&self) {
         let all = u32::try_from(limits::sqlite::LOG_READERS).unwrap_or(u32::MAX);
         let permits = self.permits.acquire_many(all).await;
@@ -75,7 +75,7 @@ impl Readers {
     }
 }
 
-/// A topic that nobody has written to has no number.
+/// The id and the head of a topic. A topic without events has no id.
 fn look_up(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch) -> Result<(Option<i64>, Head), LogError> {
     let row = log
         .prepare_cached("SELECT id, last, chain FROM topics WHERE name = ?1")?
@@ -103,7 +103,7 @@ fn check_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Check>> {
     Ok(row.get::<_, Option<u32>>(column)?.and_then(Check::new))
 }
 
-/// Of an event that is kept, else of the newest of those that are not.
+/// The check of a stored event, or of the newest removed one.
 pub(super) fn check(
     log: &Transaction<'_>,
     topic: &TopicName,
@@ -143,7 +143,7 @@ pub(super) fn open(
         head,
         snapshot,
         commands: known.commands,
-        refusals: known.refusals,
+        rejections: known.rejections,
         forgotten: known.forgotten,
     })
 }
@@ -197,7 +197,7 @@ pub(super) fn history(
     limit: usize,
 ) -> Result<History, LogError> {
     let (id, head) = look_up(log, topic, epoch)?;
-    // One more than asked for says whether something lies before.
+    // One more row than requested shows whether there is an earlier one.
     let mut records: Vec<Record> = log
         .prepare_cached(
             "SELECT seq, at, amends, chain, event FROM events
@@ -224,14 +224,14 @@ pub(super) fn history(
     Ok(History { records, first, head })
 }
 
-/// The whole outbox at once: its size is bounded by what the hub accepts.
-pub(super) fn forwards(log: &Transaction<'_>, from: Option<&TopicName>) -> Result<Vec<Undelivered>, LogError> {
+/// Reads the whole outbox at once: the hub bounds its size.
+pub(super) fn forwards(log: &Transaction<'_>, from: Option<&TopicName>) -> Result<Vec<PendingForward>, LogError> {
     let from = from.map(TopicName::as_str);
-    let mut kept = log.prepare_cached(
+    let mut statement = log.prepare_cached(
         "SELECT name, seq, n, target, command, at, payload FROM forwards JOIN topics ON topics.id = forwards.topic
          WHERE ?1 IS NULL OR forwards.topic = (SELECT id FROM topics WHERE name = ?1) ORDER BY name, seq, n",
     )?;
-    let rows = kept.query_map([from], |row| {
+    let rows = statement.query_map([from], |row| {
         let texts: [String; 3] = [row.get(0)?, row.get(3)?, row.get(4)?];
         let payload = row.get_ref(6)?.as_bytes()?.to_vec();
         Ok((texts, row.get(1)?, row.get(2)?, row.get(5)?, payload))
@@ -244,7 +244,7 @@ pub(super) fn forwards(log: &Transaction<'_>, from: Option<&TopicName>) -> Resul
             seq,
             index,
         };
-        Ok(Undelivered {
+        Ok(PendingForward {
             key,
             to: to.parse().map_err(|error| unreadable(&error))?,
             command: CommandId::try_from(command).map_err(|error| unreadable(&error))?,
@@ -265,7 +265,8 @@ pub(super) fn topics(log: &Transaction<'_>, kind: &str) -> Result<Vec<TopicName>
     .collect()
 }
 
-/// Seqs have no holes, and the oldest events go first: a topic's first and last event say how many there are.
+/// The size of each kind. Seqs have no gaps and the oldest events are removed first, so a topic's first and last event give their
+/// number.
 pub(super) fn kinds(log: &Transaction<'_>) -> Result<BTreeMap<String, KindStats>, LogError> {
     let mut topics = log.prepare_cached(
         "SELECT name, last, (SELECT seq FROM events WHERE topic = id ORDER BY seq LIMIT 1) FROM topics WHERE last > 0",
@@ -281,9 +282,9 @@ pub(super) fn kinds(log: &Transaction<'_>) -> Result<BTreeMap<String, KindStats>
     for row in rows {
         let (name, last, first) = row?;
         let kind = name.split_once('/').map_or(&*name, |(kind, _)| kind);
-        let census = kinds.entry(kind.to_owned()).or_default();
-        census.topics += 1;
-        census.events += first.map_or(0, |first| (last + 1).saturating_sub(first));
+        let stats = kinds.entry(kind.to_owned()).or_default();
+        stats.topics += 1;
+        stats.events += first.map_or(0, |first| (last + 1).saturating_sub(first));
     }
     Ok(kinds)
 }

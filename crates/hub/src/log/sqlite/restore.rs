@@ -7,11 +7,11 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::private;
 
-/// A log cannot be restored.
+/// A restore failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// There is a log at this path, and `force` is not set.
+    /// A log exists at this path, and `force` is not set.
     #[error("there is a log at {} already; with --force it is put aside first", .0.display())]
     Exists(PathBuf),
     /// The copy, or the log that it replaces, is in use, damaged or not a log.
@@ -25,7 +25,7 @@ pub enum RestoreError {
         /// The cause.
         source: io::Error,
     },
-    /// The copy is complete and not in its place yet; the next start or restore completes it.
+    /// The copy is complete but not in its place yet; the next start or restore completes it.
     #[error("{} is not in its place yet: {source}; the next start or restore goes on with it", path.display())]
     Unfinished {
         /// The log that is being replaced.
@@ -40,29 +40,29 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> RestoreError {
     |source| RestoreError::Io { path, source }
 }
 
-/// Replaces the log at `to` by a copy of the log at `from`, including its journals; neither may be in use. Nothing is overwritten:
-/// returns the path to which the earlier log was moved, if there was one. The restored log has a new epoch, so a reader that saw more
-/// events than it has is reset. Blocks.
+/// Replaces the log at `to` by a copy of the log at `from`, including its journals; neither may be in use. Nothing is
+/// overwritten: returns the path to which the earlier log was moved, if there was one. The restored log has a new epoch, so a
+/// reader that saw more events than it has is reset. Blocks.
 ///
 /// # Errors
 ///
-/// [`RestoreError::Exists`] if there is a log at `to` and `force` is not set; for others see [`RestoreError`].
+/// [`RestoreError::Exists`] if a log exists at `to` and `force` is not set; for others see [`RestoreError`].
 pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, RestoreError> {
-    let from = &files::real(from).map_err(failed(from))?;
-    let to = &files::real(to).map_err(failed(to))?;
-    let folder = files::folder(to);
+    let from = &files::resolve_path(from).map_err(failed(from))?;
+    let to = &files::resolve_path(to).map_err(failed(to))?;
+    let folder = files::parent_dir(to);
     private::create_folder(folder).map_err(failed(folder))?;
     let _lock = schema::lock(to)?;
-    files::tidy(to, Some(from)).map_err(failed(folder))?;
-    let there = files::is_there(to).map_err(failed(to))?;
+    files::clean_up(to, Some(from)).map_err(failed(folder))?;
+    let there = files::exists(to).map_err(failed(to))?;
     if there && !force {
         return Err(RestoreError::Exists(to.clone()));
     }
     let _file = match to.exists() {
-        true => Some(schema::held(to, files::lock_file(to))?),
+        true => Some(schema::or_locked(to, files::lock_file(to))?),
         false => None,
     };
-    let restored = files::restored(to);
+    let restored = files::restored_path(to);
     if let Err(error) = prepare(from, to, &restored) {
         files::remove_all(&restored).map_err(failed(&restored))?;
         return Err(error);
@@ -73,15 +73,15 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, R
     })
 }
 
-/// A whole copy of `from` at `restored`, without a journal.
+/// Writes a complete copy of `from` to `restored`, without a journal.
 fn prepare(from: &Path, to: &Path, restored: &Path) -> Result<(), RestoreError> {
     if schema::application(from).map_err(OpenError::io(from))? != Some(schema::APPLICATION) {
         return Err(OpenError::Foreign(from.to_owned()).into());
     }
-    // A server that runs writes on while the parts are copied.
+    // A running server would write to the files while they are copied.
     let _source = match from == to {
         true => None,
-        false => Some(schema::held(from, files::lock_to_read(from))?),
+        false => Some(schema::or_locked(from, files::lock_to_read(from))?),
     };
     files::copy_all(from, restored).map_err(failed(restored))?;
     schema::roll_back(restored, from)?;

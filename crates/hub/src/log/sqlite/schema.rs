@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
-use super::files::{self, beside};
+use super::files::{self, with_suffix};
 use super::tables::{self, OLDEST, TABLES, VERSION};
 use crate::limits;
 use crate::log::key::{KEY_BYTES, Key};
 use crate::log::private;
 use duplex_protocol::cursor::Epoch;
 
-/// "Dplx": by this number SQLite's own tools, and we, tell that a file is ours.
+/// "Dplx": the application id by which SQLite's tools and this program identify the file.
 pub(super) const APPLICATION: u32 = 0x4470_6c78;
 
 /// A log cannot be opened. The file is unchanged.
@@ -27,7 +27,7 @@ pub enum OpenError {
     /// The file is not a log.
     #[error("{0} is not a log of this program")]
     Foreign(PathBuf),
-    /// The file is a log and damaged.
+    /// The file is a log, but damaged.
     #[error("the log {path} is damaged: {how}")]
     Damaged {
         /// The log.
@@ -93,33 +93,33 @@ impl OpenError {
     }
 }
 
-/// A file that is ours and sound, and ours alone as long as the locks live.
+/// A verified file of this program, in exclusive use while the locks live.
 pub(super) struct Store {
     pub path: PathBuf,
     pub locks: Locks,
     pub epoch: Epoch,
     pub key: Key,
-    /// For the one writer.
+    /// The writer's connection.
     pub connection: Connection,
 }
 
-/// Of a log's name and of its file.
+/// The locks of a log's name and of its file.
 pub(super) struct Locks(#[expect(dead_code, reason = "held, not read")] [File; 2]);
 
-/// Makes the file, and the folder it is in, if there is none. A file of an older version becomes one of this version.
+/// Opens the file. Creates it and its folder if they do not exist, and upgrades a file of an older version.
 pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
-    let path = &files::real(path).map_err(OpenError::io(path))?;
-    private::create_folder(files::folder(path)).map_err(OpenError::io(path))?;
+    let path = &files::resolve_path(path).map_err(OpenError::io(path))?;
+    private::create_folder(files::parent_dir(path)).map_err(OpenError::io(path))?;
     let lock = lock(path)?;
-    tidy(path)?;
+    clean_up(path)?;
     if !path.try_exists().map_err(OpenError::io(path))? {
         create(path)?;
     }
-    let locks = Locks([lock, held(path, files::lock_file(path))?]);
+    let locks = Locks([lock, or_locked(path, files::lock_file(path))?]);
     roll_back(path, path)?;
     let Inspected { epoch, version } = inspect(path, path)?;
     for part in ["", "-wal", "-shm", ".lock"] {
-        files::tighten(&beside(path, part)).map_err(OpenError::io(path))?;
+        files::make_private(&with_suffix(path, part)).map_err(OpenError::io(path))?;
     }
     let failed = || OpenError::sqlite(path);
     let mut connection = connect_writer(path).map_err(failed())?;
@@ -136,23 +136,23 @@ pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
     })
 }
 
-/// Ours alone, as long as the file lives.
+/// Locks the log's name while the returned file lives.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
-    held(path, files::lock(path))
+    or_locked(path, files::lock(path))
 }
 
-pub(super) fn held<T>(path: &Path, lock: io::Result<Option<T>>) -> Result<T, OpenError> {
+pub(super) fn or_locked<T>(path: &Path, lock: io::Result<Option<T>>) -> Result<T, OpenError> {
     lock.map_err(OpenError::io(path))?
         .ok_or_else(|| OpenError::Locked(path.to_owned()))
 }
 
-/// For whoever holds the lock, and opens the log that is there.
-pub(super) fn tidy(path: &Path) -> Result<(), OpenError> {
-    let tidied = files::unreplaced(path).and_then(|aside| match aside {
-        None => files::tidy(path, None).map(|()| None),
+/// Cleans up the folder, before the existing log is opened. The caller must hold the lock.
+pub(super) fn clean_up(path: &Path) -> Result<(), OpenError> {
+    let cleaned = files::log_moved_aside(path).and_then(|aside| match aside {
+        None => files::clean_up(path, None).map(|()| None),
         aside => Ok(aside),
     });
-    match tidied.map_err(OpenError::io(path))? {
+    match cleaned.map_err(OpenError::io(path))? {
         None => Ok(()),
         Some(aside) => {
             let path = path.to_owned();
@@ -161,19 +161,19 @@ pub(super) fn tidy(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Made under another name, so that a file of the log's name is whole, whenever the power goes.
+/// Creates the file under another name, so that a file of the log's name is always complete, also after a power cut.
 fn create(path: &Path) -> Result<(), OpenError> {
-    if files::is_there(path).map_err(OpenError::io(path))? {
+    if files::exists(path).map_err(OpenError::io(path))? {
         return Err(OpenError::damaged(path, "its journal is there and the file is not"));
     }
-    let fresh = files::fresh(path);
+    let fresh = files::new_path(path);
     files::create(&fresh).map_err(OpenError::io(path))?;
-    lay_out(&fresh).map_err(OpenError::sqlite(path))?;
+    create_tables(&fresh).map_err(OpenError::sqlite(path))?;
     finish(&fresh, path)?;
-    files::put_in_place(&fresh, path).map_err(OpenError::io(path))
+    files::rename_synced(&fresh, path).map_err(OpenError::io(path))
 }
 
-fn lay_out(path: &Path) -> rusqlite::Result<()> {
+fn create_tables(path: &Path) -> rusqlite::Result<()> {
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let made = connection.transaction()?;
     made.pragma_update(None, "application_id", APPLICATION)?;
@@ -187,8 +187,8 @@ fn lay_out(path: &Path) -> rusqlite::Result<()> {
     made.commit()
 }
 
-/// Leaves a file that nobody uses yet with everything in it and no journal beside it, and of the journal mode that a server
-/// uses: what is in its place already is never switched. `name`: what an error calls it.
+/// Leaves a file that is not in use yet complete, without a journal beside it, and in the server's journal mode: the mode of a
+/// file in its final place is never switched. `name` is the file's name in errors.
 pub(super) fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
     files::step().map_err(OpenError::io(name))?;
     let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(OpenError::sqlite(name))?;
@@ -199,14 +199,14 @@ pub(super) fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
         .close()
         .map_err(|(_, error)| OpenError::sqlite(name)(error))?;
     for part in ["-wal", "-journal"] {
-        if beside(file, part).try_exists().map_err(OpenError::io(name))? {
+        if with_suffix(file, part).try_exists().map_err(OpenError::io(name))? {
             return Err(OpenError::damaged(name, "its journal cannot be brought into the file"));
         }
     }
     Ok(())
 }
 
-/// A copy goes its own way from here on: a reader who knows the original must not take the copy's seqs for its own.
+/// Gives a copy a new epoch: a reader of the original must not take the copy's seqs for its own.
 pub(super) fn renew_epoch(path: &Path) -> rusqlite::Result<()> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute("UPDATE meta SET epoch = ?1", [new_epoch().get()])?;
@@ -214,12 +214,12 @@ pub(super) fn renew_epoch(path: &Path) -> rusqlite::Result<()> {
 }
 
 fn new_epoch() -> Epoch {
-    // The low bits of a version 7 are random.
+    // The low bits of a version 7 UUID are random.
     Epoch::new(Uuid::now_v7().as_u64_pair().1)
 }
 
-/// A process that ended while SQLite changed a file in place left what the change must be rolled back with, which only a
-/// writer may do. Of a file that is not ours nothing is changed. `name`: what an error calls it.
+/// Rolls back an interrupted in-place change of SQLite, which requires a writing connection. A foreign file is not changed.
+/// `name` is the file's name in errors.
 pub(super) fn roll_back(path: &Path, name: &Path) -> Result<(), OpenError> {
     if !has_rollback_journal(path).map_err(OpenError::io(name))? {
         return Ok(());
@@ -235,10 +235,10 @@ pub(super) fn roll_back(path: &Path, name: &Path) -> Result<(), OpenError> {
 }
 
 pub(super) fn has_rollback_journal(path: &Path) -> io::Result<bool> {
-    beside(path, "-journal").try_exists()
+    with_suffix(path, "-journal").try_exists()
 }
 
-/// What a file says it is of, in its own bytes: a journal changes nothing of that. None of a file without a header.
+/// The application id in the file's own header, which no journal changes. None for a file without a header.
 pub(super) fn application(path: &Path) -> io::Result<Option<u32>> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     const PLACE: usize = 68;
@@ -253,11 +253,11 @@ pub(super) struct Inspected {
     version: u32,
 }
 
-/// Looks without changing anything. `name`: what an error calls the file.
+/// Verifies the file without changing it. `name` is the file's name in errors.
 pub(super) fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> {
     let failed = || OpenError::sqlite(name);
     let connection = connect_reader(path).map_err(failed())?;
-    // Both have a sign in SQLite.
+    // Both are signed in SQLite.
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     if number("application_id").map_err(failed())? != i64::from(APPLICATION) {
         return Err(OpenError::Foreign(name.to_owned()));
@@ -290,7 +290,7 @@ pub(super) fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> 
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(limits::sqlite::LOG_PATIENCE)?;
+    connection.busy_timeout(limits::sqlite::BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
@@ -303,19 +303,19 @@ fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     // Each commit is on the disk before it is answered, not only before the next checkpoint.
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "journal_size_limit", limits::sqlite::LOG_JOURNAL)?;
-    // What is deleted or overwritten is zeros in the file, not bytes that wait to be used again.
+    connection.pragma_update(None, "journal_size_limit", limits::sqlite::JOURNAL_SIZE)?;
+    // Deleted and overwritten data become zeros in the file, instead of remaining as free space.
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
-    // A process that was killed may have left what it overwrote in the journal.
+    // A killed process may have left overwritten data in the journal.
     empty_journal(&connection)?;
     Ok(connection)
 }
 
-/// Brings everything of the journal into the file and leaves the journal without a byte. Says whether it could: a reader that
-/// began before, and reads on, keeps it from that.
+/// Moves everything from the journal into the file and truncates the journal to zero bytes. Returns whether it succeeded: an
+/// older reader that is still reading prevents it.
 pub(super) fn empty_journal(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(limits::sqlite::LOG_SCRUB_PATIENCE)?;
+    connection.busy_timeout(limits::sqlite::SCRUB_TIMEOUT)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, bool>(0));
-    connection.busy_timeout(limits::sqlite::LOG_PATIENCE)?;
+    connection.busy_timeout(limits::sqlite::BUSY_TIMEOUT)?;
     Ok(!busy?)
 }

@@ -1,7 +1,7 @@
-//! The tables of the log's file, and the steps that bring a file of an older version to this one. Knows no path.
+//! The tables of the log's file, and the steps that upgrade a file of an older version. Knows no path.
 //!
-//! A step never changes once a release has written its version: what is new becomes a new step, and [`TABLES`] says the
-//! same at once for a file that is made new. A test compares the two.
+//! A step never changes once a release has written its version: a change is a new step, and [`TABLES`] has the result for a new
+//! file. A test compares the two.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -15,12 +15,11 @@ pub(super) const VERSION: u32 = OLDEST + STEPS.len() as u32;
 /// The oldest version that this program opens.
 pub(super) const OLDEST: u32 = 1;
 
-/// `topics.answers` counts the accepted commands; `answers.n` is a command's place among them; `refusals` likewise. `time` is
-/// what a command's id carries, null if it carries none or is older than version 3; `topics.forgotten` the newest of those whose
-/// answers are no longer kept. `chain` is the check of the log up to an event, in `topics` of the newest, and `topics.gone` that
-/// of the newest event that is not kept any more; null of events from before version 3. Events are text: JSON that any tool reads.
-/// `forwards` are those that were not delivered: the command `command` with `payload` is for the topic `target`, the `n`-th that
-/// follows from an event.
+/// `topics.answers` counts the accepted commands; `answers.n` is a command's number among them; `refusals` likewise. `time` is
+/// the time in a command's id, null if it has none or is older than version 3; `topics.forgotten` is the newest time of the
+/// removed answers. `chain` is the check of the log up to an event, in `topics` of the newest, and `topics.gone` that of the
+/// newest removed event; null for events from before version 3. Events are text: JSON that any tool reads. `forwards` are the
+/// undelivered ones: the command `command` with `payload` is for the topic `target`, and is the `n`-th forward of an event.
 pub(super) const TABLES: &str = "
     CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
     CREATE TABLE topics (
@@ -82,10 +81,10 @@ pub(super) const TABLES: &str = "
 
 type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
-/// The first leads from version 1 to 2, the next from 2 to 3, and so on.
+/// The first step upgrades version 1 to 2, the next 2 to 3, and so on.
 const STEPS: [Step; 2] = [to_2, to_3];
 
-/// Brings a file of version `from` to [`VERSION`]: all of it in one transaction, or nothing.
+/// Upgrades a file of version `from` to [`VERSION`]: completely in one transaction, or not at all.
 pub(super) fn upgrade(connection: &mut Connection, from: u32) -> rusqlite::Result<()> {
     let done = from.saturating_sub(OLDEST) as usize;
     let upgraded = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -96,7 +95,7 @@ pub(super) fn upgrade(connection: &mut Connection, from: u32) -> rusqlite::Resul
     upgraded.commit()
 }
 
-/// The key of public ids.
+/// Adds the key of public ids.
 fn to_2(log: &Transaction<'_>) -> rusqlite::Result<()> {
     log.execute_batch(
         "ALTER TABLE meta RENAME TO keyless;
@@ -115,8 +114,8 @@ fn to_3(log: &Transaction<'_>) -> rusqlite::Result<()> {
     start_chains(log)
 }
 
-/// Each topic's chain of checks begins with its newest event: no reader has a cursor with a check of an older one, and to make
-/// them all would write the whole file anew.
+/// Each topic's check chain begins with its newest event: no reader has a cursor with a check of an older one, and computing all
+/// of them would rewrite the whole file.
 fn start_chains(log: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut newest = log.prepare("SELECT topic, seq, event FROM topics JOIN events ON topic = id AND seq = last")?;
     let mut event = log.prepare("UPDATE events SET chain = ?3 WHERE topic = ?1 AND seq = ?2")?;
@@ -135,7 +134,7 @@ fn start_chains(log: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// New columns come last in their tables, with the default and in the order that [`TABLES`] says.
+/// New columns come last in their tables, with the default and in the order of [`TABLES`].
 const TABLES_OF_3: &str = "
     ALTER TABLE topics ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE topics ADD COLUMN forgotten INTEGER;
@@ -169,10 +168,10 @@ const TABLES_OF_3: &str = "
 mod tests {
     use super::*;
 
-    /// What version 1 was made of.
+    /// The tables of version 1.
     const VERSION_1: &str = include_str!("version_1.sql");
 
-    /// Rows as text, in an order that does not depend on when something was made.
+    /// RowSet as text, in an order independent of their creation.
     fn rows(log: &Connection, query: &str) -> Vec<String> {
         let mut query = log.prepare(query).unwrap();
         let columns = query.column_count();
@@ -184,7 +183,7 @@ mod tests {
         rows.unwrap().map(|row| row.unwrap().join(" | ")).collect()
     }
 
-    /// Everything that SQLite says of tables, columns, defaults and indexes; not how their text is set.
+    /// SQLite's description of tables, columns, defaults and indexes, independent of the formatting of their SQL.
     fn schema(log: &Connection) -> Vec<String> {
         [
             "SELECT name, type, ncol, wr, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%' ORDER BY name",
@@ -193,7 +192,7 @@ mod tests {
             "SELECT t.name, i.name, i.\"unique\", i.origin, i.partial, c.* FROM pragma_table_list AS t,
              pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c ORDER BY t.name, i.name, c.seqno",
             "SELECT type, name, tbl_name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name",
-            // Conditions of indexes, checks of triggers: what only the text says.
+            // Conditions of indexes and checks of triggers exist only in the SQL.
             "SELECT name, sql FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL ORDER BY name",
         ]
         .iter()
@@ -235,10 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_that_fails_leaves_the_file_as_it_was() {
+    fn a_failed_upgrade_leaves_the_file_unchanged() {
         let mut old = Connection::open_in_memory().unwrap();
         old.execute_batch(VERSION_1).unwrap();
-        // Somebody else's table is in the way.
+        // A table of this name prevents the upgrade.
         old.execute_batch("CREATE TABLE keyless (x)").unwrap();
         let before = schema(&old);
         upgrade(&mut old, 1).unwrap_err();

@@ -1,5 +1,5 @@
-//! Work that ends before any of the operations that change a log's folder, as a kill ends it: the next start finds the old log
-//! or the new one, with every committed transaction, and an orderly folder.
+//! Tests of interruption: work stops before any of the operations that change a log's folder, like a kill. The next start must
+//! find the old log or the new one, with every committed transaction, and a clean folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::{TempDir, tempdir};
 
-use super::files::{self, beside, tests::until_step};
+use super::files::{self, tests::until_step, with_suffix};
 use super::{OpenError, copy_unused, restore, schema};
 
-/// Topics stand for a log's content. Those of `journal` are committed, and in the journal alone.
+/// Creates a log with topics as its content. Those of `journal` are committed, and in the journal alone.
 fn log(path: &Path, file: &[&str], journal: &[&str]) {
     drop(schema::open(path).unwrap());
     let insert = |log: &Connection, name: &str| {
@@ -25,20 +25,20 @@ fn log(path: &Path, file: &[&str], journal: &[&str]) {
     }
     let log = Connection::open(path).unwrap();
     journal.iter().for_each(|name| insert(&log, name));
-    // As a process leaves it that is killed now.
+    // The files as a process that is killed now leaves them.
     let killed = tempdir().unwrap();
     let name = path.file_name().unwrap();
     for part in ["", "-wal"] {
-        fs::copy(beside(path, part), beside(&killed.path().join(name), part)).unwrap();
+        fs::copy(with_suffix(path, part), with_suffix(&killed.path().join(name), part)).unwrap();
     }
     log.close().unwrap();
     for part in ["", "-wal"] {
-        fs::copy(beside(&killed.path().join(name), part), beside(path, part)).unwrap();
+        fs::copy(with_suffix(&killed.path().join(name), part), with_suffix(path, part)).unwrap();
     }
     assert!(files::journal_bytes(path) > 0);
 }
 
-/// What a start finds.
+/// The content that a start finds.
 fn content(path: &Path) -> Result<Vec<String>, OpenError> {
     let store = schema::open(path)?;
     let mut query = store
@@ -58,8 +58,8 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Whatever a start leaves beside the log but its journals, its lock, and what `known` names.
-fn litter(folder: &Path, known: &[&str]) -> Vec<String> {
+/// The files that a start leaves beside the log, except its journals, its lock, and the `known` ones.
+fn leftovers(folder: &Path, known: &[&str]) -> Vec<String> {
     let own = ["log", "log-wal", "log-shm", "log.lock"];
     let mut names = names(folder);
     names.retain(|name| !own.contains(&name.as_str()) && !known.iter().any(|known| name.starts_with(known)));
@@ -72,7 +72,7 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// Ends `work` before each of its operations in turn, each time in a folder of its own, then looks.
+/// Stops `work` before each of its operations in turn, each time in a new folder, then calls `look`.
 fn at_each_step(make: impl Fn(&Path), work: impl Fn(&Path) -> bool, look: impl Fn(&Path, bool)) {
     for count in 0.. {
         let (folder, path) = folder();
@@ -82,68 +82,68 @@ fn at_each_step(make: impl Fn(&Path), work: impl Fn(&Path) -> bool, look: impl F
         look(&path, done);
         drop(folder);
         if whole {
-            assert!(count > 2, "{count} operations are no work");
+            assert!(count > 2, "{count} operations are too few");
             return;
         }
     }
 }
 
 #[test]
-fn a_first_start_that_was_killed_is_a_first_start_again() {
+fn an_interrupted_first_start_can_be_repeated() {
     at_each_step(
         |_| {},
         |path| schema::open(path).is_ok(),
         |path, _| {
             assert_eq!(content(path).unwrap(), [""; 0]);
-            assert_eq!(litter(files::folder(path), &[]), [""; 0]);
+            assert_eq!(leftovers(files::parent_dir(path), &[]), [""; 0]);
         },
     );
 }
 
 #[test]
-fn a_restore_that_was_killed_leaves_the_old_log_or_the_new_one() {
+fn an_interrupted_restore_leaves_the_old_log_or_the_new_one() {
     at_each_step(
         |path| {
             log(path, &["old"], &["old, journal"]);
-            log(&beside(path, ".backup"), &["new"], &["new, journal"]);
+            log(&with_suffix(path, ".backup"), &["new"], &["new, journal"]);
         },
-        |path| restore(&beside(path, ".backup"), path, true).is_ok(),
+        |path| restore(&with_suffix(path, ".backup"), path, true).is_ok(),
         |path, done| {
             let (old, new) = (["old", "old, journal"], ["new", "new, journal"]);
             let found = content(path).unwrap();
             assert!(found == new || !done && found == old, "{found:?}");
             let known = ["log.backup", "log.replaced-"];
-            assert_eq!(litter(files::folder(path), &known), [""; 0]);
-            let aside = names(files::folder(path))
+            assert_eq!(leftovers(files::parent_dir(path), &known), [""; 0]);
+            let aside = names(files::parent_dir(path))
                 .into_iter()
                 .find(|name| name.starts_with("log.replaced-"));
             assert_eq!(aside.is_some(), found == new);
-            // Undone from what was put aside, and done once more from the same backup.
+            // Undone from the log that was moved aside, and repeated from the same backup.
             if let Some(aside) = aside {
-                let aside = files::folder(path).join(&aside[.."log.replaced-".len() + 32]);
+                let aside = files::parent_dir(path).join(&aside[.."log.replaced-".len() + 32]);
                 restore(&aside, path, true).unwrap();
                 assert_eq!(content(path).unwrap(), old);
             }
-            restore(&beside(path, ".backup"), path, true).unwrap();
+            restore(&with_suffix(path, ".backup"), path, true).unwrap();
             assert_eq!(content(path).unwrap(), new);
         },
     );
 }
 
 #[test]
-fn a_restore_goes_on_after_one_that_was_killed_without_a_start_between() {
+fn a_restore_succeeds_after_an_interrupted_one_without_a_start_between() {
     at_each_step(
         |path| {
             log(path, &["old"], &[]);
-            log(&beside(path, ".first"), &["first"], &["first, journal"]);
-            log(&beside(path, ".second"), &["second"], &[]);
+            log(&with_suffix(path, ".first"), &["first"], &["first, journal"]);
+            log(&with_suffix(path, ".second"), &["second"], &[]);
         },
-        |path| restore(&beside(path, ".first"), path, true).is_ok(),
+        |path| restore(&with_suffix(path, ".first"), path, true).is_ok(),
         |path, _| {
-            restore(&beside(path, ".second"), path, true).unwrap();
+            restore(&with_suffix(path, ".second"), path, true).unwrap();
             assert_eq!(content(path).unwrap(), ["second"]);
             assert_eq!(
-                litter(files::folder(path), &["log.first", "log.second", "log.replaced-"]),
+                leftovers(files::parent_dir(path), &["log.first", "log.second", "log.replaced-"]),
                 [""; 0]
             );
         },
@@ -151,12 +151,12 @@ fn a_restore_goes_on_after_one_that_was_killed_without_a_start_between() {
 }
 
 #[test]
-fn a_backup_that_was_killed_is_there_whole_or_not_at_all_and_can_be_made_again() {
+fn an_interrupted_backup_is_complete_or_missing_and_can_be_repeated() {
     at_each_step(
         |path| log(path, &["kept"], &["kept, journal"]),
-        |path| copy_unused(path, &beside(path, ".backup")).is_ok(),
+        |path| copy_unused(path, &with_suffix(path, ".backup")).is_ok(),
         |path, done| {
-            let copy = beside(path, ".backup");
+            let copy = with_suffix(path, ".backup");
             assert!(copy.exists() || !done);
             if !copy.exists() {
                 copy_unused(path, &copy).unwrap();
@@ -164,16 +164,16 @@ fn a_backup_that_was_killed_is_there_whole_or_not_at_all_and_can_be_made_again()
             let kept = ["kept", "kept, journal"];
             assert_eq!(content(&copy).unwrap(), kept);
             assert_eq!(content(path).unwrap(), kept);
-            assert_eq!(litter(files::folder(path), &["log.backup"]), [""; 0]);
+            assert_eq!(leftovers(files::parent_dir(path), &["log.backup"]), [""; 0]);
         },
     );
 }
 
-/// As SQLite leaves a file that it was changing in place.
-fn broken_change(path: &Path) {
+/// The files as SQLite leaves them during an in-place change.
+fn interrupted_change(path: &Path) {
     let change = Connection::open(path).unwrap();
     change.pragma_update(None, "journal_mode", "delete").unwrap();
-    // What does not fit into the cache goes to the file before the end of the transaction.
+    // Data that does not fit into the cache is written to the file before the end of the transaction.
     change.pragma_update(None, "cache_size", 2).unwrap();
     change
         .execute_batch(
@@ -184,11 +184,11 @@ fn broken_change(path: &Path) {
         .unwrap();
     let killed = tempdir().unwrap();
     for part in ["", "-journal"] {
-        fs::copy(beside(path, part), beside(&killed.path().join("log"), part)).unwrap();
+        fs::copy(with_suffix(path, part), with_suffix(&killed.path().join("log"), part)).unwrap();
     }
     drop(change);
     for part in ["", "-journal"] {
-        fs::copy(beside(&killed.path().join("log"), part), beside(path, part)).unwrap();
+        fs::copy(with_suffix(&killed.path().join("log"), part), with_suffix(path, part)).unwrap();
     }
     let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let read = reader.query_row("SELECT epoch FROM meta", (), |row| row.get::<_, u64>(0));
@@ -196,37 +196,37 @@ fn broken_change(path: &Path) {
 }
 
 #[test]
-fn a_change_in_place_that_was_killed_is_rolled_back_by_whoever_comes_next() {
+fn an_interrupted_in_place_change_is_rolled_back_by_the_next_user() {
     let (_folder, path) = folder();
     log(&path, &["one", "two"], &[]);
     let kept = ["one", "two"];
-    broken_change(&path);
-    let copy = beside(&path, ".copy");
+    interrupted_change(&path);
+    let copy = with_suffix(&path, ".copy");
     copy_unused(&path, &copy).unwrap();
     assert_eq!(content(&copy).unwrap(), kept);
-    broken_change(&path);
+    interrupted_change(&path);
     assert_eq!(super::unfinished(&path).unwrap(), Some(super::Unfinished::Change));
     assert_eq!(content(&path).unwrap(), kept);
     assert_eq!(super::unfinished(&path).unwrap(), None);
-    broken_change(&path);
-    let other = beside(&path, ".other");
+    interrupted_change(&path);
+    let other = with_suffix(&path, ".other");
     restore(&path, &other, false).unwrap();
     assert_eq!(content(&other).unwrap(), kept);
-    // And put aside, it is whole too.
+    // A log that is moved aside is complete too.
     restore(&other, &path, true).unwrap();
-    let aside = names(files::folder(&path))
+    let aside = names(files::parent_dir(&path))
         .into_iter()
         .find(|name| name.ends_with("-journal"));
-    let aside = files::folder(&path).join(aside.unwrap().trim_end_matches("-journal"));
+    let aside = files::parent_dir(&path).join(aside.unwrap().trim_end_matches("-journal"));
     restore(&aside, &path, true).unwrap();
     assert_eq!(content(&path).unwrap(), kept);
 }
 
 #[test]
-fn the_broken_file_of_somebody_else_is_not_touched() {
+fn a_foreign_broken_file_is_not_changed() {
     let (folder, path) = folder();
     log(&path, &["one"], &[]);
-    broken_change(&path);
+    interrupted_change(&path);
     let change = |place: usize| {
         let mut bytes = fs::read(&path).unwrap();
         bytes[place] ^= 1;
@@ -243,28 +243,28 @@ fn the_broken_file_of_somebody_else_is_not_touched() {
 fn a_stale_journal_of_an_earlier_restore_does_not_enter_the_next() {
     let (_folder, path) = folder();
     log(&path, &["old"], &[]);
-    broken_change(&path);
-    fs::rename(beside(&path, "-journal"), beside(&path, ".restored-journal")).unwrap();
+    interrupted_change(&path);
+    fs::rename(with_suffix(&path, "-journal"), with_suffix(&path, ".restored-journal")).unwrap();
     fs::remove_file(&path).unwrap();
-    log(&beside(&path, ".backup"), &["new"], &[]);
-    restore(&beside(&path, ".backup"), &path, true).unwrap();
+    log(&with_suffix(&path, ".backup"), &["new"], &[]);
+    restore(&with_suffix(&path, ".backup"), &path, true).unwrap();
     assert_eq!(content(&path).unwrap(), ["new"]);
 }
 
 #[test]
-fn where_an_earlier_release_was_killed_in_a_restore_no_empty_log_is_made() {
+fn after_an_interrupted_restore_of_an_earlier_release_no_empty_log_is_created() {
     let (_folder, path) = folder();
     log(&path, &["old"], &[]);
-    let aside = beside(&path, &format!(".replaced-{}", "0".repeat(32)));
+    let aside = with_suffix(&path, &format!(".replaced-{}", "0".repeat(32)));
     fs::rename(&path, &aside).unwrap();
-    fs::write(beside(&path, ".restored"), "half").unwrap();
+    fs::write(with_suffix(&path, ".restored"), "half").unwrap();
     for _ in 0..2 {
         let error = content(&path).unwrap_err();
         assert!(
             matches!(&error, OpenError::Replaced { aside: found, .. } if *found == aside),
             "{error}"
         );
-        assert!(copy_unused(&path, &beside(&path, ".backup")).is_err());
+        assert!(copy_unused(&path, &with_suffix(&path, ".backup")).is_err());
     }
     restore(&aside, &path, false).unwrap();
     assert_eq!(content(&path).unwrap(), ["old"]);

@@ -1,4 +1,4 @@
-//! Tests by trying whether a server can write a log at a path. Leaves nothing behind.
+//! Test of write access to a log, by trying. Leaves nothing behind.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,34 +8,34 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use uuid::Uuid;
 
-use super::files::{self, beside};
+use super::files::{self, with_suffix};
 use crate::log::private;
 
 /// A log cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be written: {source}", path.display())]
-pub struct Unwritable {
+pub struct NotWritable {
     path: PathBuf,
     source: io::Error,
 }
 
-/// Tests whether a server can write the log at `path`: files can be made in its folder, and existing files of the log can be written and
-/// made private. Blocks.
+/// Tests whether a server can write the log at `path`: files can be created in its folder, and existing files of the log can be
+/// written and made private. Blocks.
 ///
 /// # Errors
 ///
 /// The first file or folder that cannot be written.
-pub fn writable(path: &Path) -> Result<(), Unwritable> {
+pub fn check_writable(path: &Path) -> Result<(), NotWritable> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        |source| Unwritable { path, source }
+        |source| NotWritable { path, source }
     };
-    let path = &files::real(path).map_err(failed(path))?;
-    let folder = nearest(files::folder(path)).map_err(failed(path))?;
-    takes_files(&folder).map_err(failed(&folder))?;
+    let path = &files::resolve_path(path).map_err(failed(path))?;
+    let folder = nearest_existing(files::parent_dir(path)).map_err(failed(path))?;
+    can_create_files(&folder).map_err(failed(&folder))?;
     for part in ["", "-wal", "-shm", "-journal", ".lock"] {
-        let file = beside(path, part);
-        match takes_bytes(&file) {
+        let file = with_suffix(path, part);
+        match can_write(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             done => done.map_err(failed(&file))?,
         }
@@ -43,8 +43,8 @@ pub fn writable(path: &Path) -> Result<(), Unwritable> {
     Ok(())
 }
 
-/// The folder itself, or the one in which it would be made.
-fn nearest(folder: &Path) -> io::Result<PathBuf> {
+/// The nearest existing ancestor, in which the folder would be created.
+fn nearest_existing(folder: &Path) -> io::Result<PathBuf> {
     for folder in folder.ancestors() {
         match fs::metadata(folder) {
             Ok(found) if found.is_dir() => return Ok(folder.to_owned()),
@@ -58,7 +58,7 @@ fn nearest(folder: &Path) -> io::Result<PathBuf> {
 
 const PROBE: &[u8] = b"duplex";
 
-fn takes_files(folder: &Path) -> io::Result<()> {
+fn can_create_files(folder: &Path) -> io::Result<()> {
     match unnamed(folder) {
         Some(file) => file?.write_all(PROBE),
         None => {
@@ -70,7 +70,7 @@ fn takes_files(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A file without a name, which is gone whatever happens here. None where the file system knows no such file.
+/// A file without a name, which vanishes when it is closed. None if the file system does not support it.
 #[cfg(target_os = "linux")]
 fn unnamed(folder: &Path) -> Option<io::Result<fs::File>> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -88,16 +88,16 @@ const fn unnamed(_folder: &Path) -> Option<io::Result<fs::File>> {
     None
 }
 
-fn takes_bytes(file: &Path) -> io::Result<()> {
+fn can_write(file: &Path) -> io::Result<()> {
     let found = OpenOptions::new().append(true).open(file)?.metadata()?;
     if !found.is_file() {
         return Err(io::Error::other("it is no file"));
     }
-    // A start takes from others what they may do with it, which its owner alone can.
+    // A start removes the permissions of other users, which only the file's owner can.
     let shared = found.permissions().mode() & 0o077 != 0;
     let user = geteuid();
     if shared && !user.is_root() && found.uid() != user.as_raw() {
-        return Err(io::Error::other("it is of another user, and open to others"));
+        return Err(io::Error::other("it belongs to another user and is open to others"));
     }
     Ok(())
 }
@@ -109,34 +109,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_where_it_was_tried() {
+    fn a_test_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/log");
-        writable(&path).unwrap();
+        check_writable(&path).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        fs::create_dir_all(files::folder(&path)).unwrap();
+        fs::create_dir_all(files::parent_dir(&path)).unwrap();
         fs::write(&path, "log").unwrap();
-        writable(&path).unwrap();
-        assert_eq!(fs::read_dir(files::folder(&path)).unwrap().count(), 1);
+        check_writable(&path).unwrap();
+        assert_eq!(fs::read_dir(files::parent_dir(&path)).unwrap().count(), 1);
         assert_eq!(fs::read(&path).unwrap(), b"log");
     }
 
     #[test]
-    fn where_no_log_can_be_it_says_no() {
+    fn an_impossible_path_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("log.lock")).unwrap();
         fs::create_dir_all(at("folder")).unwrap();
         fs::write(at("file"), "").unwrap();
         symlink("circle", at("circle")).unwrap();
-        // A folder where a file is to be, a file where a folder is, and file systems that take nothing from anybody.
+        // A folder in place of a file, a file in place of a folder, a link cycle, and read-only file systems.
         let places = ["log", "folder", "file/log", "circle"].map(at);
         for path in places
             .iter()
             .map(PathBuf::as_path)
             .chain([Path::new("/proc/log"), Path::new("/proc/a/log")])
         {
-            assert!(writable(path).is_err(), "{}", path.display());
+            assert!(check_writable(path).is_err(), "{}", path.display());
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The one writer: a thread that takes everything that waits, commits it at once and only then answers.
-//! Knows nothing of the readers.
+//! The writer: a thread that commits all queued jobs together and answers them after the commit. Knows nothing of the readers.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,48 +10,48 @@ use std::time::Instant;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::keeping::{self, Snapshot, Trim};
-use super::room::Room;
+use super::append::{self, Snapshot, Trim};
 use super::schema::Locks;
-use super::{Counts, schema};
+use super::size_limit::SizeLimit;
+use super::{LogCounters, schema};
 use crate::{
     limits,
-    log::{End, Entry, ForwardKey, LogError, Redaction},
+    log::{Entry, ForwardKey, LogEnd, LogError, Redaction},
 };
 use duplex_protocol::{cursor::Seq, topic::TopicName};
 
-pub(super) type Done<T> = oneshot::Sender<Result<T, LogError>>;
+pub(super) type Reply<T> = oneshot::Sender<Result<T, LogError>>;
 
 pub(super) enum Job {
     Append {
         topic: TopicName,
-        expected: End,
+        expected: LogEnd,
         entries: Vec<Entry>,
         redaction: Option<Redaction>,
-        done: Done<Seq>,
+        reply: Reply<Seq>,
     },
     Snapshot {
         snapshot: Snapshot,
-        done: Done<()>,
+        reply: Reply<()>,
     },
-    /// Forwards that are to be removed.
-    Delivered {
+    /// Removes delivered forwards.
+    RemoveForwards {
         forwards: Vec<ForwardKey>,
-        done: Done<()>,
+        reply: Reply<()>,
     },
-    /// What is left of a snapshot's work: the writer's own job, one bite a commit.
+    /// The remaining retention work of a snapshot: the writer's own job, one batch per commit.
     Trim {
         trim: Trim,
-        done: Done<()>,
+        reply: Reply<()>,
     },
-    /// The journal could not be emptied of what was overwritten, because somebody read: once more.
+    /// Retries to empty the journal of overwritten data, which a reader prevented.
     Scrub,
-    /// How many pages the file may have.
-    Allow {
+    /// Sets the maximum number of pages of the file.
+    SetMaxPages {
         pages: u32,
-        done: Done<()>,
+        reply: Reply<()>,
     },
-    /// No job is taken after it.
+    /// Closes the queue after this job.
     Close,
 }
 
@@ -66,7 +65,7 @@ impl Job {
                 events + forwards.map(|forward| forward.payload.len()).sum::<usize>()
             }
             Self::Snapshot { snapshot, .. } => snapshot.state.len(),
-            Self::Delivered { .. } | Self::Trim { .. } | Self::Scrub | Self::Allow { .. } | Self::Close => 0,
+            Self::RemoveForwards { .. } | Self::Trim { .. } | Self::Scrub | Self::SetMaxPages { .. } | Self::Close => 0,
         }
     }
 
@@ -74,7 +73,7 @@ impl Job {
         matches!(self, Self::Append { redaction: Some(_), .. } | Self::Scrub)
     }
 
-    /// What the file grows by, about; none if it is to be done though the file is as large as it may be.
+    /// The approximate growth of the file; none for a job that must run even when the file is at its limit.
     fn growth(&self) -> Option<u64> {
         match self {
             Self::Append {
@@ -91,48 +90,48 @@ impl Job {
     }
 }
 
-/// What a job came to, if its commit goes through.
+/// The result of a job, if its commit succeeds.
 #[derive(Default)]
-struct Did {
+struct JobResult {
     seq: Seq,
-    left: Option<Trim>,
+    remaining: Option<Trim>,
 }
 
 pub(super) struct Writer {
     pub connection: Connection,
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) trims: VecDeque<Job>,
-    pub counts: Arc<Counts>,
-    pub room: Arc<Room>,
-    /// For what it has to do later.
-    pub again: mpsc::WeakSender<Job>,
-    /// Why the last batch, or a job of it, failed.
-    pub trouble: Option<LogError>,
+    pub counts: Arc<LogCounters>,
+    pub size_limit: Arc<SizeLimit>,
+    /// For jobs that the writer sends to itself later.
+    pub own_jobs: mpsc::WeakSender<Job>,
+    /// The last reported failure.
+    pub last_error: Option<LogError>,
     /// Released when the connection is closed.
     pub locks: Locks,
-    /// Dropped last: then the log is closed.
+    /// Dropped last: the log is closed then.
     pub ended: watch::Sender<()>,
 }
 
 impl Writer {
-    /// Until the log is closed or dropped, and nothing is left to do.
+    /// Runs until the log is closed or dropped and no job is left.
     pub(super) fn run(mut self) {
-        while let Some(batch) = self.gather() {
-            let turn = AssertUnwindSafe(|| self.turn(batch));
-            if catch_unwind(turn).is_err() {
-                // The transaction was rolled back, and who waited for it finds that the answer will not come.
-                tracing::error!("the log's writer failed at a batch and goes on with the next");
+        while let Some(batch) = self.next_batch() {
+            let process = AssertUnwindSafe(|| self.process(batch));
+            if catch_unwind(process).is_err() {
+                // The transaction was rolled back, and the callers get an error because their senders were dropped.
+                tracing::error!("the log writer panicked in a batch and continues with the next");
             }
         }
         if let Err((_, error)) = self.connection.close() {
-            tracing::warn!("the log's file was not closed well: {error}");
+            tracing::warn!("the log file was not closed cleanly: {error}");
         }
         drop(self.locks);
         drop(self.ended);
     }
 
-    /// Everything that waits; none when nothing will come any more.
-    fn gather(&mut self) -> Option<Vec<Job>> {
+    /// All queued jobs; none when the queue is closed and empty.
+    fn next_batch(&mut self) -> Option<Vec<Job>> {
         let first = match self.trims.pop_front() {
             Some(trim) => trim,
             None => self.jobs.blocking_recv()?,
@@ -149,10 +148,10 @@ impl Writer {
         Some(batch)
     }
 
-    fn turn(&mut self, batch: Vec<Job>) {
-        let (batch, refused) = self.admit(batch);
+    fn process(&mut self, batch: Vec<Job>) {
+        let (batch, refused) = self.split_by_space(batch);
         if !refused.is_empty() {
-            self.note(Some(LogError::Full));
+            self.report(Some(LogError::Full));
         }
         let any_refused = !refused.is_empty();
         for job in refused {
@@ -170,8 +169,8 @@ impl Writer {
                 {
                     self.scrub();
                 }
-                let trouble = any_refused.then_some(LogError::Full);
-                self.note(trouble.or_else(|| {
+                let failure = any_refused.then_some(LogError::Full);
+                self.report(failure.or_else(|| {
                     results.iter().find_map(|result| match result {
                         Err(LogError::Conflict { .. }) | Ok(_) => None,
                         Err(error) => Some(error.clone()),
@@ -182,7 +181,7 @@ impl Writer {
                 }
             }
             Err(error) => {
-                self.note(Some(error.clone()));
+                self.report(Some(error.clone()));
                 for job in batch {
                     self.answer(job, Err(error.clone()));
                 }
@@ -190,13 +189,13 @@ impl Writer {
         }
     }
 
-    /// Which of them there is room for. What makes room, or takes none, is always done.
-    fn admit(&self, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    /// Splits the jobs into those with room and those without. Jobs that free space, or need none, are always accepted.
+    fn split_by_space(&self, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
         let needed = batch.iter().filter_map(Job::growth).sum();
         if needed == 0 {
             return (batch, Vec::new());
         }
-        let mut free = self.room.free(&self.connection, needed);
+        let mut free = self.size_limit.available(&self.connection, needed);
         batch.into_iter().partition(|job| match job.growth() {
             None => true,
             Some(bytes) => match free.checked_sub(bytes) {
@@ -209,42 +208,42 @@ impl Writer {
         })
     }
 
-    /// So that the bytes that were overwritten are nowhere any more. Readers keep it waiting for a moment only; while one reads
-    /// for long, as a backup does, it is tried again.
+    /// Removes overwritten bytes from the journal. Readers usually delay this for a moment only; while one reads for long, such
+    /// as a backup, it is retried.
     fn scrub(&self) {
         match schema::empty_journal(&self.connection) {
             Ok(true) => {}
             Ok(false) => self.scrub_later(),
-            Err(error) => tracing::warn!("the journal keeps what was overwritten until the log is closed: {error}"),
+            Err(error) => tracing::warn!("the journal contains overwritten data until the log is closed: {error}"),
         }
     }
 
     fn scrub_later(&self) {
-        let again = self.again.clone();
+        let own_jobs = self.own_jobs.clone();
         let thread = thread::Builder::new().name("log-scrub".to_owned());
         let started = thread.spawn(move || {
-            thread::sleep(limits::sqlite::LOG_SCRUB_PAUSE);
+            thread::sleep(limits::sqlite::SCRUB_PAUSE);
             // A log that was closed meanwhile has no journal.
-            let _ = again.upgrade().map(|jobs| jobs.blocking_send(Job::Scrub));
+            let _ = own_jobs.upgrade().map(|jobs| jobs.blocking_send(Job::Scrub));
         });
         if let Err(error) = started {
-            tracing::warn!("the journal keeps what was overwritten for a while: {error}");
+            tracing::warn!("the journal contains overwritten data for a while: {error}");
         }
     }
 
-    /// Says it once when trouble comes, and when it is over: it may last for thousands of batches.
-    fn note(&mut self, trouble: Option<LogError>) {
-        if self.trouble != trouble {
-            match &trouble {
-                Some(error) => tracing::error!("the log does not keep what it is given: {error}"),
-                None => tracing::info!("the log keeps what it is given again"),
+    /// Logs a failure once when it begins and once when it is over, because it may last for thousands of batches.
+    fn report(&mut self, failure: Option<LogError>) {
+        if self.last_error != failure {
+            match &failure {
+                Some(error) => tracing::error!("the log cannot store: {error}"),
+                None => tracing::info!("the log stores again"),
             }
-            self.trouble = trouble;
+            self.last_error = failure;
         }
     }
 
-    /// All that succeeded is on the disk, or the whole batch failed.
-    fn commit(&mut self, batch: &[Job]) -> Result<Vec<Result<Did, LogError>>, LogError> {
+    /// Commits the batch. All successful jobs are then on the disk; an error means that the whole batch failed.
+    fn commit(&mut self, batch: &[Job]) -> Result<Vec<Result<JobResult, LogError>>, LogError> {
         let began = Instant::now();
         let mut transaction = self
             .connection
@@ -263,33 +262,35 @@ impl Writer {
         transaction.commit()?;
         if results.iter().any(Result::is_ok) {
             self.counts.commits.fetch_add(1, Relaxed);
-            self.counts.latency.note(began.elapsed());
+            self.counts.latency.record(began.elapsed());
         }
         Ok(results)
     }
 
-    /// Who no longer waits is not told.
-    fn answer(&mut self, job: Job, result: Result<Did, LogError>) {
+    /// Answers a job. A caller that was dropped gets no answer.
+    fn answer(&mut self, job: Job, result: Result<JobResult, LogError>) {
         match job {
-            Job::Append { done, .. } => {
+            Job::Append { reply, .. } => {
                 self.counts.appends.fetch_add(u64::from(result.is_ok()), Relaxed);
-                let _ = done.send(result.map(|did| did.seq));
+                let _ = reply.send(result.map(|result| result.seq));
             }
-            Job::Snapshot { done, .. } | Job::Trim { done, .. } => match result {
-                Ok(Did { left: Some(trim), .. }) => self.trims.push_back(Job::Trim { trim, done }),
-                _ => drop(done.send(result.map(|_| ()))),
+            Job::Snapshot { reply, .. } | Job::Trim { reply, .. } => match result {
+                Ok(JobResult {
+                    remaining: Some(trim), ..
+                }) => self.trims.push_back(Job::Trim { trim, reply }),
+                _ => drop(reply.send(result.map(|_| ()))),
             },
-            Job::Delivered { done, .. } | Job::Allow { done, .. } => drop(done.send(result.map(|_| ()))),
+            Job::RemoveForwards { reply, .. } | Job::SetMaxPages { reply, .. } => drop(reply.send(result.map(|_| ()))),
             Job::Scrub => {}
             Job::Close => self.jobs.close(),
         }
     }
 }
 
-/// A job that fails leaves nothing, and takes nothing of the others.
-fn attempt(transaction: &mut Transaction<'_>, job: &Job) -> Result<Did, LogError> {
+/// Runs a job in a savepoint: a job that fails leaves no change and does not affect the others.
+fn attempt(transaction: &mut Transaction<'_>, job: &Job) -> Result<JobResult, LogError> {
     let log = transaction.savepoint()?;
-    let mut did = Did::default();
+    let mut result = JobResult::default();
     match job {
         Job::Append {
             topic,
@@ -298,17 +299,17 @@ fn attempt(transaction: &mut Transaction<'_>, job: &Job) -> Result<Did, LogError
             redaction,
             ..
         } => {
-            did.seq = keeping::append(&log, topic, *expected, entries)?;
+            result.seq = append::append(&log, topic, *expected, entries)?;
             if let Some(redaction) = redaction {
-                keeping::redact(&log, topic, did.seq, redaction)?;
+                append::redact(&log, topic, result.seq, redaction)?;
             }
         }
-        Job::Snapshot { snapshot, .. } => did.left = keeping::snapshot(&log, snapshot)?,
-        Job::Delivered { forwards, .. } => keeping::remove_forwards(&log, forwards)?,
-        Job::Trim { trim, .. } => did.left = keeping::bite(&log, *trim)?,
-        Job::Allow { pages, .. } => log.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?,
+        Job::Snapshot { snapshot, .. } => result.remaining = append::snapshot(&log, snapshot)?,
+        Job::RemoveForwards { forwards, .. } => append::remove_forwards(&log, forwards)?,
+        Job::Trim { trim, .. } => result.remaining = append::remove_batch(&log, *trim)?,
+        Job::SetMaxPages { pages, .. } => log.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?,
         Job::Scrub | Job::Close => {}
     }
     log.commit()?;
-    Ok(did)
+    Ok(result)
 }

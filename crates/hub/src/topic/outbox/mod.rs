@@ -1,9 +1,10 @@
-//! The node's outbox: delivers the commands that follow from topics' events to other topics, in the name of the server.
+//! The node's outbox: delivers forwards, the commands that follow from topics' events, to other topics in the name of the server.
 //!
-//! The log keeps each forward in the commit of its event. The forwards of one topic for one other topic form a lane: they are
-//! delivered in order, one at a time, and a lane that waits for its target holds up no other. The commit of its effect removes a
-//! forward from the log; one without an effect of its own (refused for good, answered before, or a mere start) is removed in a
-//! batch with others. After a restart the node reads what is left and delivers it again, under the same ids.
+//! The log stores each forward in the commit of its event. The forwards from one topic to another form a lane: they are delivered
+//! in order, one at a time, and a lane whose target is not available does not block another lane. The commit of its effect
+//! removes a forward from the log; a forward without an effect of its own (rejected for good, answered before, or a mere start)
+//! is removed in a batch with others. After a restart the node reads the remaining forwards and delivers them again, under the
+//! same ids.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,7 +18,7 @@ use super::stats::add;
 use crate::hub::Hub;
 use crate::limits;
 use crate::lock;
-use crate::log::{ForwardKey, LogError, Undelivered};
+use crate::log::{ForwardKey, LogError, PendingForward};
 use crate::quota::LogThrottle;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Seq;
@@ -27,32 +28,32 @@ use duplex_protocol::topic::TopicName;
 #[derive(Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// A lane ended or began to wait.
+    /// Notified when a lane ends or starts to wait.
     settled: Notify,
     stop: CancellationToken,
 }
 
 #[derive(Default)]
 struct State {
-    reading: Reading,
+    load_phase: LoadPhase,
     lanes: HashMap<LaneName, Lane>,
-    /// Undelivered forwards of each source.
-    held: HashMap<TopicName, usize>,
-    /// Of all of them.
+    /// Undelivered forwards of each source topic.
+    pending: HashMap<TopicName, usize>,
+    /// The bytes of all undelivered forwards.
     bytes: usize,
-    /// To be removed from the log.
-    done: Vec<ForwardKey>,
-    /// A task will remove them.
+    /// Delivered forwards that are still in the log.
+    delivered: Vec<ForwardKey>,
+    /// A task that removes them is running.
     removing: bool,
 }
 
-/// What the log kept when the node started. No lane delivers before it is read: what is older goes first.
+/// The progress of reading earlier forwards from the log. No lane delivers before it has ended: older forwards go first.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Reading {
+enum LoadPhase {
     #[default]
-    NotBegun,
-    Begun,
-    Ended,
+    NotStarted,
+    Started,
+    Finished,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -63,28 +64,28 @@ struct LaneName {
 
 #[derive(Default)]
 struct Lane {
-    forwards: BTreeMap<(Seq, u32), Waiting>,
+    forwards: BTreeMap<(Seq, u32), QueuedForward>,
     running: bool,
-    /// Its target refused the first of them for now.
+    /// The target rejected the first forward for now.
     paused: bool,
 }
 
 #[derive(Clone)]
-struct Waiting {
+struct QueuedForward {
     command: CommandId,
     payload: Bytes,
 }
 
-impl Waiting {
+impl QueuedForward {
     fn bytes(&self) -> usize {
         self.payload.len() + limits::EVENT_OVERHEAD
     }
 }
 
 impl State {
-    /// The lane's name, if it is to be started.
-    fn insert(&mut self, forward: Undelivered) -> Option<LaneName> {
-        let Undelivered {
+    /// Adds a forward. Returns the lane's name if its task must be started.
+    fn insert(&mut self, forward: PendingForward) -> Option<LaneName> {
+        let PendingForward {
             key,
             to,
             command,
@@ -96,37 +97,37 @@ impl State {
             to,
         };
         let payload = payload.into();
-        let waiting = Waiting { command, payload };
-        let bytes = waiting.bytes();
+        let queued = QueuedForward { command, payload };
+        let bytes = queued.bytes();
         let lane = self.lanes.entry(name.clone()).or_default();
-        if lane.forwards.insert((key.seq, key.index), waiting).is_none() {
-            *self.held.entry(key.from).or_default() += 1;
+        if lane.forwards.insert((key.seq, key.index), queued).is_none() {
+            *self.pending.entry(key.from).or_default() += 1;
             self.bytes += bytes;
         }
-        let starts = self.reading == Reading::Ended && !lane.running;
-        lane.running |= starts;
-        starts.then_some(name)
+        let must_start = self.load_phase == LoadPhase::Finished && !lane.running;
+        lane.running |= must_start;
+        must_start.then_some(name)
     }
 
-    /// False if it was withdrawn.
-    fn remove(&mut self, name: &LaneName, place: (Seq, u32)) -> bool {
+    /// Removes a forward. Returns false if it was withdrawn.
+    fn remove(&mut self, name: &LaneName, position: (Seq, u32)) -> bool {
         let lane = self.lanes.get_mut(name);
-        let Some(waiting) = lane.and_then(|lane| lane.forwards.remove(&place)) else {
+        let Some(queued) = lane.and_then(|lane| lane.forwards.remove(&position)) else {
             return false;
         };
-        self.bytes = self.bytes.saturating_sub(waiting.bytes());
-        if let Some(held) = self.held.get_mut(&name.from) {
-            *held -= 1;
-            if *held == 0 {
-                self.held.remove(&name.from);
+        self.bytes = self.bytes.saturating_sub(queued.bytes());
+        if let Some(pending) = self.pending.get_mut(&name.from) {
+            *pending -= 1;
+            if *pending == 0 {
+                self.pending.remove(&name.from);
             }
         }
         true
     }
 
-    /// Those that were filled before the log was read.
-    fn end_reading(&mut self) -> Vec<LaneName> {
-        self.reading = Reading::Ended;
+    /// Ends reading. Returns the lanes that were filled meanwhile.
+    fn finish_loading(&mut self) -> Vec<LaneName> {
+        self.load_phase = LoadPhase::Finished;
         let idle = self.lanes.iter_mut().filter(|(_, lane)| !lane.running);
         idle.map(|(name, lane)| {
             lane.running = true;
@@ -136,7 +137,7 @@ impl State {
     }
 
     fn is_busy(&self) -> bool {
-        self.reading == Reading::Ended && self.lanes.values().any(|lane| !lane.paused)
+        self.load_phase == LoadPhase::Finished && self.lanes.values().any(|lane| !lane.paused)
     }
 }
 
@@ -145,47 +146,50 @@ impl Outbox {
         lock::lock(&self.state)
     }
 
-    /// Whether commands of `from` may make more forwards. Past the bound of all, each source may still have a few: a target that
-    /// takes nothing holds up its own sources, and no others.
+    /// Whether commands of `from` may create more forwards. Beyond the bound of all, each source may still have a few: a blocked
+    /// target blocks its own sources, and no others.
     pub(crate) fn has_room(&self, from: &TopicName) -> bool {
-        static FULL: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+        static FULL: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
         let state = self.lock();
-        let held = state.held.get(from).copied().unwrap_or_default();
-        let most = match state.bytes < limits::FORWARD_BYTES {
-            true => limits::FORWARDS_OF_TOPIC,
-            false => limits::FORWARDS_OF_TOPIC_AT_LEAST,
+        let pending = state.pending.get(from).copied().unwrap_or_default();
+        let max = match state.bytes < limits::FORWARD_BYTES {
+            true => limits::MAX_FORWARDS_PER_TOPIC,
+            false => limits::MIN_FORWARDS_PER_TOPIC,
         };
         drop(state);
-        if held < most {
+        if pending < max {
             return true;
         }
         if let Some(unlogged) = FULL.due() {
-            tracing::warn!(%from, held, unlogged, "too many forwards wait for their targets: commands are refused for now");
+            tracing::warn!(%from, pending, unlogged, "too many forwards wait for their targets: commands are rejected for now");
         }
         false
     }
 
-    /// Removes the forwards of events whose text goes; the log did so in its commit.
-    fn withdraw(&self, from: &TopicName, goes: impl Fn(Seq) -> bool) -> u64 {
+    /// Removes the forwards of erased events, which the log removed in its commit.
+    fn withdraw(&self, from: &TopicName, is_erased: impl Fn(Seq) -> bool) -> u64 {
         let mut state = self.lock();
         let of_topic = state.lanes.iter().filter(|(name, _)| name.from == *from);
-        let gone: Vec<_> = of_topic
+        let removed: Vec<_> = of_topic
             .flat_map(|(name, lane)| {
-                let places = lane.forwards.keys().filter(|(seq, _)| goes(*seq));
-                places.map(|place| (name.clone(), *place)).collect::<Vec<_>>()
+                let positions = lane.forwards.keys().filter(|(seq, _)| is_erased(*seq));
+                positions.map(|position| (name.clone(), *position)).collect::<Vec<_>>()
             })
             .collect();
-        gone.iter().filter(|(name, place)| state.remove(name, *place)).count() as u64
+        removed
+            .iter()
+            .filter(|(name, position)| state.remove(name, *position))
+            .count() as u64
     }
 
-    /// The lane's oldest forward; none if its task is to end.
-    fn next(&self, name: &LaneName) -> Option<((Seq, u32), Waiting)> {
+    /// The lane's oldest forward; none if its task must end.
+    fn next(&self, name: &LaneName) -> Option<((Seq, u32), QueuedForward)> {
         let mut state = self.lock();
         let lane = state.lanes.get_mut(name)?;
         lane.paused = false;
         let next = lane.forwards.first_key_value();
-        let next = next.map(|(place, waiting)| (*place, waiting.clone()));
+        let next = next.map(|(position, queued)| (*position, queued.clone()));
         if next.is_none() {
             state.lanes.remove(name);
             drop(state);
@@ -201,7 +205,7 @@ impl Outbox {
         self.settled.notify_waiters();
     }
 
-    /// Waits a while until nothing is on its way but what its target refuses for now.
+    /// Waits, for a limited time, until only forwards are left that their targets reject for now.
     pub(crate) async fn drain(&self) {
         let settled = async {
             loop {
@@ -215,67 +219,67 @@ impl Outbox {
             }
         };
         if timeout(limits::FORWARD_DRAIN, settled).await.is_err() {
-            tracing::warn!("forwards were still on their way; they are delivered after the next start");
+            tracing::warn!("some forwards are not delivered yet; they are delivered after the next start");
         }
     }
 }
 
 impl Hub {
-    /// Delivers what the log kept of the forwards of an earlier process. Called at the node's start; the first forward does so too.
+    /// Delivers the stored forwards of an earlier process. Called at the node's start; the first forward calls it too.
     pub fn deliver_forwards(&self) {
         let outbox = self.outbox();
         {
             let mut state = outbox.lock();
-            if state.reading != Reading::NotBegun {
+            if state.load_phase != LoadPhase::NotStarted {
                 return;
             }
-            state.reading = Reading::Begun;
+            state.load_phase = LoadPhase::Started;
         }
         let (hub, stop) = (self.own(), outbox.stop.clone());
-        tokio::spawn(stop.run_until_cancelled_owned(async move { hub.read_outbox().await }));
+        tokio::spawn(stop.run_until_cancelled_owned(async move { hub.load_outbox().await }));
     }
 
-    async fn read_outbox(&self) {
+    async fn load_outbox(&self) {
         loop {
             match self.log().forwards(None).await {
-                Ok(kept) => {
-                    if !kept.is_empty() {
-                        tracing::info!(count = kept.len(), "forwards of an earlier run are delivered");
+                Ok(stored) => {
+                    if !stored.is_empty() {
+                        tracing::info!(count = stored.len(), "delivering forwards of an earlier run");
                     }
-                    self.forward(kept);
-                    let lanes = self.outbox().lock().end_reading();
+                    self.forward(stored);
+                    let lanes = self.outbox().lock().finish_loading();
                     return self.start_lanes(lanes);
                 }
-                Err(error) => tracing::warn!("forwards wait, for the log cannot be read: {error}"),
+                Err(error) => tracing::warn!("forwards wait, because the log cannot be read: {error}"),
             }
             sleep(limits::LOG_RETRY).await;
         }
     }
 
-    /// Those that are kept and not delivered.
-    pub fn forwards_waiting(&self) -> usize {
-        self.outbox().lock().held.values().sum()
+    /// The number of stored forwards that are not delivered.
+    pub fn pending_forwards(&self) -> usize {
+        self.outbox().lock().pending.values().sum()
     }
 
-    /// Takes up what the log keeps of a topic's forwards, after an append whose outcome was not known.
-    pub(crate) async fn take_up_forwards(&self, from: &TopicName) -> Result<(), LogError> {
-        let kept = self.log_of_topic(from).forwards(Some(from)).await?;
-        if !kept.is_empty() {
-            self.forward(kept);
+    /// Reloads a topic's forwards from the log, after an append with an unknown outcome.
+    pub(crate) async fn reload_forwards(&self, from: &TopicName) -> Result<(), LogError> {
+        let stored = self.log_of_topic(from).forwards(Some(from)).await?;
+        if !stored.is_empty() {
+            self.forward(stored);
         }
         Ok(())
     }
 
-    pub(crate) fn withdraw_forwards(&self, from: &TopicName, goes: impl Fn(Seq) -> bool) {
-        let withdrawn = self.outbox().withdraw(from, goes);
+    pub(crate) fn withdraw_forwards(&self, from: &TopicName, is_erased: impl Fn(Seq) -> bool) {
+        let withdrawn = self.outbox().withdraw(from, is_erased);
         if withdrawn > 0 {
-            add(&self.tally().forwards_lost, withdrawn);
+            add(&self.counters().forwards_lost, withdrawn);
             tracing::info!(%from, withdrawn, "forwards of erased events were withdrawn");
         }
     }
 
-    /// Forwards that the log keeps are to be delivered.
-    pub(crate) fn forward(&self, forwards: Vec<Undelivered>) {
+    /// Queues stored forwards for delivery.
+    pub(crate) fn forward(&self, forwards: Vec<PendingForward>) {
         self.deliver_forwards();
         let mut state = self.outbox().lock();
         let lanes = forwards
@@ -289,7 +293,7 @@ impl Hub {
     fn start_lanes(&self, lanes: Vec<LaneName>) {
         for lane in lanes {
             let (hub, stop) = (self.own(), self.outbox().stop.clone());
-            // What is cut off is in the log still.
+            // A delivery that is cancelled stays in the log.
             tokio::spawn(stop.run_until_cancelled_owned(async move { hub.run_lane(&lane).await }));
         }
     }
@@ -297,103 +301,101 @@ impl Hub {
     async fn run_lane(&self, name: &LaneName) {
         let outbox = self.outbox();
         let mut pause = limits::FORWARD_PAUSE;
-        while let Some((place, waiting)) = outbox.next(name) {
+        while let Some((position, queued)) = outbox.next(name) {
             let key = ForwardKey {
                 from: name.from.clone(),
-                seq: place.0,
-                index: place.1,
+                seq: position.0,
+                index: position.1,
             };
-            let (answer, again) = self.deliver(name, &key, &waiting).await;
+            let (answer, again) = self.deliver(name, &key, &queued).await;
             if let Answer::Rejected(why) = &answer
                 && why.may_retry()
             {
                 tracing::debug!(from = %name.from, to = %name.to, "a forward waits: {why}");
                 outbox.pause(name);
                 sleep(pause).await;
-                pause = (pause * 2).min(limits::FORWARD_PAUSE_MOST);
+                pause = (pause * 2).min(limits::FORWARD_PAUSE_MAX);
                 continue;
             }
             pause = limits::FORWARD_PAUSE;
-            let one_log = Arc::ptr_eq(self.log_of_topic(&name.from), self.log_of_topic(&name.to));
-            let removed = matches!(answer, Answer::Accepted { .. }) && !again && one_log;
-            outbox.lock().remove(name, place);
+            let same_log = Arc::ptr_eq(self.log_of_topic(&name.from), self.log_of_topic(&name.to));
+            let removed = matches!(answer, Answer::Accepted { .. }) && !again && same_log;
+            outbox.lock().remove(name, position);
             self.count(name, &answer);
             if !removed {
-                self.remove_later(key);
+                self.schedule_removal(key);
             }
         }
     }
 
-    async fn deliver(&self, name: &LaneName, key: &ForwardKey, waiting: &Waiting) -> (Answer, bool) {
+    async fn deliver(&self, name: &LaneName, key: &ForwardKey, queued: &QueuedForward) -> (Answer, bool) {
         let handle = match self.open_even_closing(&name.to).await {
             Ok(handle) => handle.for_server(),
             Err(denied) => return (Answer::Rejected(Rejection::Denied(denied)), false),
         };
-        // It commands nothing: the topic is started, and that is all.
-        if *waiting.payload == *b"null" {
+        // A forward without a command: only the topic's start was wanted.
+        if *queued.payload == *b"null" {
             let seq = handle.head().seq;
             return (Answer::Accepted { seq }, true);
         }
-        let command = Blob(waiting.payload.to_vec());
-        handle
-            .deliver(Some(key.clone()), waiting.command.clone(), command)
-            .await
+        let command = Blob(queued.payload.to_vec());
+        handle.deliver(Some(key.clone()), queued.command.clone(), command).await
     }
 
     fn count(&self, name: &LaneName, answer: &Answer) {
-        static REFUSED: LogThrottle = LogThrottle::new(limits::REFUSALS_LOGGED);
+        static REFUSED: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
         let Answer::Rejected(why) = answer else {
-            return add(&self.tally().forwards, 1);
+            return add(&self.counters().forwards, 1);
         };
-        add(&self.tally().forwards_lost, 1);
+        add(&self.counters().forwards_lost, 1);
         if let Some(unlogged) = REFUSED.due() {
             tracing::warn!(from = %name.from, to = %name.to, unlogged, "a forward was rejected: {why}");
         }
     }
 
-    /// In a while, with others.
-    fn remove_later(&self, key: ForwardKey) {
+    /// Schedules the removal of a delivered forward, together with others.
+    fn schedule_removal(&self, key: ForwardKey) {
         let mut state = self.outbox().lock();
-        state.done.push(key);
+        state.delivered.push(key);
         if !std::mem::replace(&mut state.removing, true) {
             let (hub, stop) = (self.own(), self.outbox().stop.clone());
             tokio::spawn(stop.run_until_cancelled_owned(async move {
                 let mut pause = limits::FORWARD_PAUSE;
                 loop {
                     sleep(pause).await;
-                    if hub.remove_done().await {
+                    if hub.remove_delivered().await {
                         return;
                     }
-                    pause = (pause * 2).min(limits::FORWARD_PAUSE_MOST);
+                    pause = (pause * 2).min(limits::FORWARD_PAUSE_MAX);
                 }
             }));
         }
     }
 
-    /// Says whether all is done.
-    async fn remove_done(&self) -> bool {
-        let done = std::mem::take(&mut self.outbox().lock().done);
-        let of_log = |key: &ForwardKey| Arc::ptr_eq(self.log_of_topic(&key.from), self.log());
-        let (kept, fleeting): (Vec<_>, Vec<_>) = done.into_iter().partition(of_log);
-        for keys in [kept, fleeting] {
+    /// Removes delivered forwards from the log. Returns whether none is left.
+    async fn remove_delivered(&self) -> bool {
+        let delivered = std::mem::take(&mut self.outbox().lock().delivered);
+        let is_durable = |key: &ForwardKey| Arc::ptr_eq(self.log_of_topic(&key.from), self.log());
+        let (durable, ephemeral): (Vec<_>, Vec<_>) = delivered.into_iter().partition(is_durable);
+        for keys in [durable, ephemeral] {
             let Some(first) = keys.first() else { continue };
             let log = self.log_of_topic(&first.from);
-            if let Err(error) = log.delivered(keys.clone()).await {
-                // Delivered twice, it is known by its id.
+            if let Err(error) = log.remove_forwards(keys.clone()).await {
+                // A second delivery is detected by its id.
                 tracing::debug!("delivered forwards stay in the log for a while: {error}");
-                self.outbox().lock().done.extend(keys);
+                self.outbox().lock().delivered.extend(keys);
             }
         }
         let mut state = self.outbox().lock();
-        state.removing = !state.done.is_empty();
+        state.removing = !state.delivered.is_empty();
         !state.removing
     }
 
-    /// Nothing is delivered any more.
+    /// Stops all deliveries.
     pub(crate) async fn stop_forwards(&self) {
         self.outbox().stop.cancel();
-        self.remove_done().await;
+        self.remove_delivered().await;
     }
 }
 

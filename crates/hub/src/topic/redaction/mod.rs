@@ -1,5 +1,5 @@
-//! What the events of a batch take away of those before them: worked out before the commit, done in the log with it, and in the
-//! ring after it. Knows no queue and no reader.
+//! Redactions by the events of a batch: plan before the commit, executed in the log with the commit, and in the ring after it.
+//! Knows no queue and no reader.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,24 +8,24 @@ use tracing::Instrument as _;
 
 use super::batch::Batch;
 use super::frames;
-use super::handle::Board;
+use super::handle::TopicShared;
 use super::ring::Ring;
 use crate::decider::Redaction;
 use crate::log::{self, Erased, LogError};
 use crate::topic::dyn_topic::{DynEvent, StateError};
 use crate::topic::event_frame::EventFrame;
-use crate::topic::projection::Memory;
+use crate::topic::projection::Projection;
 use duplex_protocol::cursor::Seq;
 
-/// For the ring, once the log has it.
-pub(super) enum Plan {
-    /// The new events, and the bytes of their JSON.
+/// The changes to the ring, once the log has committed them.
+pub(super) enum RedactionPlan {
+    /// Replaces these events; the number is the bytes of their JSON.
     Overwrite(Vec<(Seq, Box<dyn DynEvent>, usize)>),
-    /// Nothing from before this event is shown any more.
-    Begin(Seq),
+    /// Drops everything before this event.
+    Restart(Seq),
 }
 
-/// What goes, and how much of it there may be in the batch itself.
+/// The erased events.
 #[derive(Default)]
 struct Targets {
     events: BTreeSet<Seq>,
@@ -33,10 +33,10 @@ struct Targets {
 }
 
 impl Targets {
-    fn of(batch: &Batch) -> Self {
+    fn new(batch: &Batch) -> Self {
         let mut targets = Self::default();
-        for (seq, made) in &batch.made {
-            match &made.redaction {
+        for (seq, decided) in &batch.events {
+            match &decided.redaction {
                 Redaction::Nothing => {}
                 Redaction::Events(events) => targets.events.extend(events.iter().filter(|event| *event < seq)),
                 Redaction::Everything => targets.before = Some(*seq),
@@ -49,70 +49,70 @@ impl Targets {
         self.events.is_empty() && self.before.is_none()
     }
 
-    fn has(&self, seq: Seq, amends: Option<Seq>) -> bool {
+    fn contains(&self, seq: Seq, amends: Option<Seq>) -> bool {
         self.events.contains(&seq) || amends.is_some_and(|amended| self.events.contains(&amended))
     }
 }
 
-/// Keeps the batch, which `memory` has applied, after the event `seq`, and does in the log what its events take away.
+/// Appends the batch, which `projection` has applied, after the event `seq`, and executes its redactions in the log.
 pub(super) async fn append(
-    board: &Board,
-    memory: &mut Memory,
+    shared: &TopicShared,
+    projection: &mut Projection,
     batch: &mut Batch,
     seq: Seq,
-) -> Result<(Seq, Option<Plan>), LogError> {
-    let planned = plan(board, memory, batch).await?;
+) -> Result<(Seq, Option<RedactionPlan>), LogError> {
+    let plan = plan(shared, projection, batch).await?;
     // Before the events of the batch.
-    let expected = log::End {
+    let expected = log::LogEnd {
         seq,
-        check: memory.check,
+        check: projection.check,
     };
-    batch.chain(memory);
-    let (commands, events) = (batch.entries.len(), batch.made.len());
-    let span = tracing::debug_span!("append", topic = %board.name, commands, events);
+    batch.chain(projection);
+    let (commands, events) = (batch.entries.len(), batch.events.len());
+    let span = tracing::debug_span!("append", topic = %shared.name, commands, events);
     let entries = std::mem::take(&mut batch.entries);
-    let (plan, appended) = match planned {
-        None => (None, board.log.append(&board.name, expected, entries)),
+    let (plan, appended) = match plan {
+        None => (None, shared.log.append(&shared.name, expected, entries)),
         Some((plan, redaction)) => {
-            let appended = board.log.redact(&board.name, expected, entries, redaction);
+            let appended = shared.log.redact(&shared.name, expected, entries, redaction);
             (Some(plan), appended)
         }
     };
     Ok((appended.instrument(span).await?, plan))
 }
 
-/// None if nothing goes. Events of the batch that go are overwritten in it.
+/// None if nothing is erased. Erased events of the batch itself are overwritten in it.
 async fn plan(
-    board: &Board,
-    memory: &mut Memory,
+    shared: &TopicShared,
+    projection: &mut Projection,
     batch: &mut Batch,
-) -> Result<Option<(Plan, log::Redaction)>, LogError> {
-    let targets = Targets::of(batch);
+) -> Result<Option<(RedactionPlan, log::Redaction)>, LogError> {
+    let targets = Targets::new(batch);
     if targets.is_empty() {
         return Ok(None);
     }
-    overwrite_in_batch(board, batch, &targets).map_err(broken)?;
-    let state = memory.fold.snapshot().map_err(broken)?;
+    overwrite_in_batch(shared, batch, &targets).map_err(redaction_failed)?;
+    let state = projection.state.snapshot().map_err(redaction_failed)?;
     let (plan, erased) = match targets.before {
-        Some(seq) => (Plan::Begin(seq), Erased::Before(seq)),
-        None => overwrite(board, targets).await?,
+        Some(seq) => (RedactionPlan::Restart(seq), Erased::Before(seq)),
+        None => overwrite(shared, targets).await?,
     };
     Ok(Some((plan, log::Redaction { erased, state })))
 }
 
-fn broken(error: StateError) -> LogError {
-    LogError::Unavailable(format!("nothing can be taken away from it: {error}"))
+fn redaction_failed(error: StateError) -> LogError {
+    LogError::Unavailable(format!("its events cannot be redacted: {error}"))
 }
 
-fn overwrite_in_batch(board: &Board, batch: &mut Batch, targets: &Targets) -> Result<(), StateError> {
+fn overwrite_in_batch(shared: &TopicShared, batch: &mut Batch, targets: &Targets) -> Result<(), StateError> {
     let mut withdrawn = BTreeSet::new();
-    let kept = batch.entries.iter_mut().flat_map(|entry| &mut entry.events);
-    for ((_, json), (seq, made)) in kept.zip(&mut batch.made) {
-        if targets.has(*seq, made.amends) {
-            (made.event, made.json) = board.kind.redacted(json)?;
-            if made.json != *json {
+    let events = batch.entries.iter_mut().flat_map(|entry| &mut entry.events);
+    for ((_, json), (seq, decided)) in events.zip(&mut batch.events) {
+        if targets.contains(*seq, decided.amends) {
+            (decided.event, decided.json) = shared.kind.redacted(json)?;
+            if decided.json != *json {
                 withdrawn.insert(*seq);
-                json.clone_from(&made.json);
+                json.clone_from(&decided.json);
             }
         }
     }
@@ -123,50 +123,50 @@ fn overwrite_in_batch(board: &Board, batch: &mut Batch, targets: &Targets) -> Re
     Ok(())
 }
 
-async fn overwrite(board: &Board, targets: Targets) -> Result<(Plan, Erased), LogError> {
+async fn overwrite(shared: &TopicShared, targets: Targets) -> Result<(RedactionPlan, Erased), LogError> {
     let events = targets.events.into_iter().collect();
-    let records = board.log.with_amendments(&board.name, events).await?;
-    let (mut shown, mut payloads) = (Vec::new(), Vec::new());
+    let records = shared.log.with_amendments(&shared.name, events).await?;
+    let (mut replaced, mut payloads) = (Vec::new(), Vec::new());
     for record in records {
-        let (event, json) = board.kind.redacted(&record.event).map_err(broken)?;
+        let (event, json) = shared.kind.redacted(&record.event).map_err(redaction_failed)?;
         if json != record.event {
-            shown.push((record.seq, event, json.len()));
+            replaced.push((record.seq, event, json.len()));
             payloads.push((record.seq, json));
         }
     }
-    Ok((Plan::Overwrite(shown), Erased::Payloads(payloads)))
+    Ok((RedactionPlan::Overwrite(replaced), Erased::Payloads(payloads)))
 }
 
-impl Plan {
-    /// Before the batch is pushed.
-    pub(super) fn show(self, board: &Board, ring: &mut Ring<Arc<EventFrame>>) {
+impl RedactionPlan {
+    /// Applies the plan to the ring, before the batch is pushed.
+    pub(super) fn apply_to_ring(self, shared: &TopicShared, ring: &mut Ring<Arc<EventFrame>>) {
         match self {
             Self::Overwrite(events) => {
                 for (seq, event, bytes) in events {
                     frames::replace(ring, seq, event, bytes);
                 }
             }
-            Self::Begin(seq) => {
+            Self::Restart(seq) => {
                 let before = seq.saturating_sub(1);
                 let check = ring.check(before);
-                frames::begin(ring, (before, check), board.kind.delivery());
+                frames::restart(ring, (before, check), shared.kind.delivery());
             }
         }
     }
 
-    /// Whether the text of this event goes.
-    pub(super) fn takes(&self, seq: Seq) -> bool {
+    /// Whether the text of this event is erased.
+    pub(super) fn erases(&self, seq: Seq) -> bool {
         match self {
             Self::Overwrite(events) => events.iter().any(|(event, ..)| *event == seq),
-            Self::Begin(first) => seq < *first,
+            Self::Restart(first) => seq < *first,
         }
     }
 
-    /// The oldest event that is kept, if that is not what it was.
+    /// The oldest remaining event, if the plan changes it.
     pub(super) const fn first(&self) -> Option<Seq> {
         match self {
             Self::Overwrite(_) => None,
-            Self::Begin(seq) => Some(*seq),
+            Self::Restart(seq) => Some(*seq),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::super::handle::TopicHandle;
 use super::*;
 use crate::decider::{Access, Context, Decider, NoCommand, Principal, Redaction};
 use crate::hub::Hub;
-use crate::log::memory::{Memory as Kept, Weather};
+use crate::log::memory::{Fault, Memory as MemoryLog};
 use crate::log::sqlite::Sqlite;
 use crate::log::{Log, Record};
 use crate::topic::dyn_topic::dyn_topic;
@@ -25,9 +25,9 @@ struct Wall;
 enum Mark {
     Write(String),
     Rewrite(Seq, String),
-    /// Takes a line's text away.
+    /// Erases a line's text.
     Strike(Seq),
-    /// Takes everything away.
+    /// Erases everything.
     Paint,
 }
 
@@ -104,11 +104,11 @@ fn hub(log: &Arc<impl Log>) -> Hub {
     Hub::new(Arc::clone(log) as Arc<dyn Log>, vec![dyn_topic(Wall)])
 }
 
-fn memory() -> Arc<Kept> {
-    Arc::new(Kept::new(Epoch::new(7)))
+fn memory() -> Arc<MemoryLog> {
+    Arc::new(MemoryLog::new(Epoch::new(7)))
 }
 
-async fn say(wall: &TopicHandle, id: u128, command: &Mark) -> Answer {
+async fn send(wall: &TopicHandle, id: u128, command: &Mark) -> Answer {
     let person = Person {
         id: PersonId("a".to_owned()),
         name: String::new(),
@@ -131,9 +131,9 @@ const fn accepted(seq: Seq) -> Answer {
     Answer::Accepted { seq }
 }
 
-fn events(reading: &ReadBatch) -> Vec<(Seq, Mark)> {
-    let ReadBatch::Frames { frames, .. } = reading else {
-        panic!("{reading:?}")
+fn events(batch: &ReadBatch) -> Vec<(Seq, Mark)> {
+    let ReadBatch::Frames { frames, .. } = batch else {
+        panic!("{batch:?}")
     };
     let event = |frame: &bytes::Bytes| match Encoding::Json.decode(frame).unwrap() {
         ServerFrame::Event { seq, event, .. } => (seq, event.decode(Encoding::Json).unwrap()),
@@ -142,7 +142,7 @@ fn events(reading: &ReadBatch) -> Vec<(Seq, Mark)> {
     frames.iter().map(event).collect()
 }
 
-/// Everything that anybody could be told, as text.
+/// Everything that a reader can get, as text.
 async fn everything(hub: &Hub, wall: &TopicHandle) -> String {
     let log = hub.log();
     let (state, snapshot) = (wall.state(Encoding::Json).await, log.open(&topic(), 99, 0).await);
@@ -182,7 +182,7 @@ async fn lines(wall: &TopicHandle) -> Lines {
 }
 
 #[tokio::test]
-async fn what_was_struck_is_nowhere_any_more() {
+async fn erased_text_is_in_no_answer_and_no_store() {
     let log = memory();
     let hub = hub(&log);
     let wall = hub.open(&topic()).await.unwrap();
@@ -190,14 +190,14 @@ async fn what_was_struck_is_nowhere_any_more() {
         .iter()
         .enumerate()
     {
-        say(&wall, id as u128, mark).await;
+        send(&wall, id as u128, mark).await;
     }
     let before = log.read(&topic(), 0, 9).await.unwrap();
-    // Whoever asked before, asked for a frame and a state to be made.
+    // Caches a frame and a state that contain the text.
     assert!(everything(&hub, &wall).await.contains("secret"));
-    assert_eq!(say(&wall, 9, &Mark::Strike(1)).await, accepted(4));
-    let told = everything(&hub, &wall).await;
-    assert!(!told.contains("secret") && told.contains("two"), "{told}");
+    assert_eq!(send(&wall, 9, &Mark::Strike(1)).await, accepted(4));
+    let text = everything(&hub, &wall).await;
+    assert!(!text.contains("secret") && text.contains("two"), "{text}");
     let after = log.read(&topic(), 0, 9).await.unwrap();
     let places = |records: &[Record]| {
         records
@@ -214,20 +214,20 @@ async fn what_was_struck_is_nowhere_any_more() {
 }
 
 #[tokio::test]
-async fn after_a_restart_all_is_as_it_was() {
+async fn a_restart_keeps_the_redaction() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     for life in 0..3 {
         let log = Arc::new(Sqlite::open(&path).unwrap());
         let hub = hub(&log);
         let wall = hub.open(&topic()).await.unwrap();
-        assert_eq!(say(&wall, 1, &write("secret")).await, accepted(1));
-        assert_eq!(say(&wall, 2, &write("two")).await, accepted(2));
-        assert_eq!(say(&wall, 3, &Mark::Strike(1)).await, accepted(3));
+        assert_eq!(send(&wall, 1, &write("secret")).await, accepted(1));
+        assert_eq!(send(&wall, 2, &write("two")).await, accepted(2));
+        assert_eq!(send(&wall, 3, &Mark::Strike(1)).await, accepted(3));
         assert!(!everything(&hub, &wall).await.contains("secret"), "life {life}");
         assert_eq!(lines(&wall).await, [(2, "two".to_owned())]);
         assert_eq!(log.open(&topic(), 0, 0).await.unwrap().snapshot.unwrap().0, 3);
-        // Once with a snapshot of its own at the end, else as whoever has no time for one.
+        // Once with a snapshot at the end, otherwise without, as after a kill.
         match life {
             1 => hub.close().await,
             _ => log.close().await,
@@ -236,25 +236,25 @@ async fn after_a_restart_all_is_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_written_and_struck_in_one_commit_is_never_kept() {
+async fn text_written_and_erased_in_one_commit_is_never_stored() {
     let log = memory();
     let hub = hub(&log);
     let wall = hub.open(&topic()).await.unwrap();
-    log.set_weather(Weather::Stalled);
+    log.set_fault(Fault::Stall);
     let first = tokio::spawn({
         let wall = wall.clone();
-        async move { say(&wall, 0, &write("first")).await }
+        async move { send(&wall, 0, &write("first")).await }
     });
     while hub.stats().appends == 0 {
         tokio::task::yield_now().await;
     }
     let marks = [write("secret"), rewrite(2, "secret"), Mark::Strike(2), write("last")];
-    let said = join_all((1..).zip(&marks).map(|(id, mark)| say(&wall, id, mark)));
+    let sent = join_all((1..).zip(&marks).map(|(id, mark)| send(&wall, id, mark)));
     let fair = async {
         tokio::task::yield_now().await;
-        log.set_weather(Weather::Fair);
+        log.set_fault(Fault::None);
     };
-    let (answers, ()) = futures_util::join!(said, fair);
+    let (answers, ()) = futures_util::join!(sent, fair);
     assert_eq!(first.await.unwrap(), accepted(1));
     assert_eq!(answers, [2, 3, 4, 5].map(accepted));
     assert_eq!(hub.stats().appends, 2);
@@ -263,34 +263,34 @@ async fn what_is_written_and_struck_in_one_commit_is_never_kept() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_takes_nothing_away() {
+async fn a_failed_append_erases_nothing() {
     let log = memory();
     let hub = hub(&log);
     let wall = hub.open(&topic()).await.unwrap();
-    say(&wall, 1, &write("secret")).await;
-    log.set_weather(Weather::Failing(LogError::Full));
+    send(&wall, 1, &write("secret")).await;
+    log.set_fault(Fault::Error(LogError::Full));
     assert_eq!(
-        say(&wall, 2, &Mark::Strike(1)).await,
+        send(&wall, 2, &Mark::Strike(1)).await,
         Answer::Rejected(Rejection::StorageFull)
     );
     assert_eq!(events(&wall.read(0, Encoding::Json, ALL)), [(1, write("secret"))]);
     assert_eq!(lines(&wall).await, [(1, "secret".to_owned())]);
-    log.set_weather(Weather::Fair);
-    assert_eq!(say(&wall, 2, &Mark::Strike(1)).await, accepted(2));
+    log.set_fault(Fault::None);
+    assert_eq!(send(&wall, 2, &Mark::Strike(1)).await, accepted(2));
     assert!(!everything(&hub, &wall).await.contains("secret"));
 }
 
 #[tokio::test]
-async fn a_topic_that_was_erased_begins_anew_and_its_seqs_go_on() {
+async fn an_erased_topic_restarts_and_its_seqs_continue() {
     let log = memory();
     let hub = hub(&log);
     let wall = hub.open(&topic()).await.unwrap();
     let at = |seq| Some(Cursor::new(Epoch::new(7), seq));
     for id in 1..=3 {
-        say(&wall, id, &write("secret")).await;
+        send(&wall, id, &write("secret")).await;
     }
-    assert_eq!(say(&wall, 4, &Mark::Paint).await, accepted(4));
-    assert_eq!(say(&wall, 5, &write("new")).await, accepted(5));
+    assert_eq!(send(&wall, 4, &Mark::Paint).await, accepted(4));
+    assert_eq!(send(&wall, 5, &write("new")).await, accepted(5));
     for seq in [0, 2] {
         let verdict = wall.verdict(at(seq), Encoding::Json).await.unwrap();
         let Verdict::Reset { reason, cursor, state } = verdict else {
@@ -324,7 +324,7 @@ fn mark() -> impl Strategy<Value = Mark> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// However it came about, the state is what the kept events make of the nothing before them, and what a topic that wakes has.
+    /// The state always equals the fold of the stored events, and the state of a topic that is started again.
     #[test]
     fn a_replay_leads_to_the_same_state(marks in prop::collection::vec(prop::collection::vec(mark(), 1..4), 1..12)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -334,8 +334,8 @@ proptest! {
             let wall = first.open(&topic()).await.unwrap();
             let mut id = 0;
             for together in marks {
-                let said = together.iter().map(|mark| { id += 1; say(&wall, id, mark) }).collect::<Vec<_>>();
-                join_all(said).await;
+                let sent = together.iter().map(|mark| { id += 1; send(&wall, id, mark) }).collect::<Vec<_>>();
+                join_all(sent).await;
                 let records = log.read(&topic(), 0, 99).await.unwrap();
                 prop_assert_eq!(lines(&wall).await, replayed(&records));
                 if let Some(record) = records.first() {

@@ -1,6 +1,6 @@
-//! A topic's newest events, and of each key the newest beyond them. Pure: knows no frame, no log, no reader.
+//! A topic's ring of newest events, and beyond them the newest event of each key. Pure: knows no frame, no log, no reader.
 //!
-//! A reader is a seq: everything up to it has been seen. What it gets depends on that alone, so readers cost nothing here.
+//! A reader is a seq: it has seen everything up to it. Its events depend on that alone, so readers cost nothing here.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,77 +9,77 @@ use crate::limits;
 use duplex_protocol::cursor::{Check, Seq};
 use duplex_protocol::topic::Delivery;
 
-/// What a ring holds at most; the newest event is held whatever its size.
+/// The limits of a ring; the newest event is stored regardless of its size.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct RingLimits {
     pub events: usize,
-    /// Of the events, and once more of those that are the newest of their key.
+    /// The bytes of the events, and again of the newest events by key.
     pub bytes: usize,
-    /// Keys whose newest event is held beyond `events`.
+    /// Keys whose newest event is stored beyond `events`.
     pub keys: usize,
-    /// How far behind a reader still gets every event.
-    pub slightly: u64,
+    /// The number of events that a reader may be behind and still get every event.
+    pub conflate_after: u64,
 }
 
-impl Default for Bounds {
+impl Default for RingLimits {
     fn default() -> Self {
         Self {
             events: limits::RING_EVENTS,
             bytes: limits::RING_BYTES,
             keys: limits::RING_KEYS,
-            slightly: limits::SLIGHTLY_BEHIND,
+            conflate_after: limits::CONFLATE_AFTER,
         }
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct Ring<T> {
-    bounds: Bounds,
+    limits: RingLimits,
     head: Seq,
-    /// The newest events without a hole; the last is the head.
-    events: VecDeque<Held<T>>,
-    /// Of the log before the first of them, if that is known.
+    /// The newest events without a gap; the last is the head.
+    events: VecDeque<RingEntry<T>>,
+    /// The check of the log before the first of them, if it is known.
     before: Option<Check>,
     events_bytes: usize,
-    /// Under `Latest`.
-    newest: Option<Newest<T>>,
+    /// Under `Latest` only.
+    newest: Option<NewestByKey<T>>,
 }
 
 #[derive(Debug)]
-struct Held<T> {
+struct RingEntry<T> {
     bytes: usize,
-    /// Of the log up to the event.
+    /// The check of the log up to the event.
     check: Option<Check>,
     event: T,
 }
 
-/// What a reader finds.
+/// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found<T> {
-    /// Everything was seen.
+pub(crate) enum RingRead<T> {
+    /// The reader has seen everything.
     Nothing,
-    /// By seq, at least one. Between two of them, and before the first, lie only events that are needless by now.
+    /// By seq, at least one. The events left out between and before them are superseded.
     Events(Vec<(Seq, T)>),
-    /// Something that it needs is not here any more.
+    /// The ring lacks an event that the reader needs.
     Behind,
 }
 
-/// Where a reader's events are.
-enum Place<'a, T> {
+/// The part of the ring that serves a reader.
+enum Segment<'a, T> {
     Events,
-    Newest(&'a Newest<T>),
+    ByKey(&'a NewestByKey<T>),
 }
 
 impl<T: Clone> Ring<T> {
-    /// Empty, with the next event to come after `head`, where the log has this check.
-    pub(crate) fn new((head, check): (Seq, Option<Check>), delivery: Delivery, bounds: Bounds) -> Self {
+    /// An empty ring. The next event comes after `head`, where the log has this check.
+    pub(crate) fn new((head, check): (Seq, Option<Check>), delivery: Delivery, limits: RingLimits) -> Self {
         Self {
-            bounds,
+            limits,
             head,
             events: VecDeque::new(),
             before: check,
             events_bytes: 0,
-            newest: (delivery == Delivery::Latest).then(|| Newest::new(head)),
+            newest: (delivery == Delivery::Latest).then(|| NewestByKey::new(head)),
         }
     }
 
@@ -87,147 +87,147 @@ impl<T: Clone> Ring<T> {
         self.head
     }
 
-    /// The oldest event that is held without a hole after it, or `head + 1`.
+    /// The oldest event without a gap after it, or `head + 1`.
     fn first(&self) -> Seq {
         self.head + 1 - self.events.len() as Seq
     }
 
-    /// The event after the head. A key is heeded under `Latest` only; an event without one is never needless.
+    /// Appends the event after the head. The key counts under `Latest` only; an event without a key is never superseded.
     pub(crate) fn push(&mut self, key: Option<String>, bytes: usize, check: Option<Check>, event: T) {
         self.head += 1;
         if let Some(newest) = &mut self.newest {
-            newest.put(self.head, key.map(Arc::from), bytes, event.clone());
-            newest.shrink(self.bounds);
+            newest.insert(self.head, key.map(Arc::from), bytes, event.clone());
+            newest.shrink(self.limits);
         }
-        self.events.push_back(Held { bytes, check, event });
+        self.events.push_back(RingEntry { bytes, check, event });
         self.events_bytes += bytes;
-        while self.events.len() > self.bounds.events || (self.events_bytes > self.bounds.bytes && self.events.len() > 1)
+        while self.events.len() > self.limits.events || (self.events_bytes > self.limits.bytes && self.events.len() > 1)
         {
-            let Some(gone) = self.events.pop_front() else {
+            let Some(evicted) = self.events.pop_front() else {
                 return;
             };
-            self.events_bytes -= gone.bytes;
-            self.before = gone.check;
+            self.events_bytes -= evicted.bytes;
+            self.before = evicted.check;
         }
     }
 
-    /// Of the log up to `seq`, if the ring knows it.
+    /// The check of the log up to `seq`, if the ring has it.
     pub(crate) fn check(&self, seq: Seq) -> Option<Check> {
         match seq.saturating_add(1).checked_sub(self.first())? {
             0 => self.before,
-            _ => self.held(seq)?.check,
+            _ => self.entry(seq)?.check,
         }
     }
 
-    fn held(&self, seq: Seq) -> Option<&Held<T>> {
+    fn entry(&self, seq: Seq) -> Option<&RingEntry<T>> {
         let index = seq.checked_sub(self.first())?;
         self.events.get(usize::try_from(index).ok()?)
     }
 
-    /// The event, if it is held, with or without a hole after it.
+    /// The event, if the ring has it, with or without a gap after it.
     pub(crate) fn get(&self, seq: Seq) -> Option<&T> {
-        let newest = || self.newest.as_ref()?.by_seq.get(&seq).map(|kept| &kept.event);
-        self.held(seq).map(|held| &held.event).or_else(newest)
+        let newest = || self.newest.as_ref()?.by_seq.get(&seq).map(|keyed| &keyed.event);
+        self.entry(seq).map(|entry| &entry.event).or_else(newest)
     }
 
-    /// Puts another event in the place of one that is held; the key stays.
+    /// Replaces an event, if the ring has it; the key stays.
     pub(crate) fn replace(&mut self, seq: Seq, bytes: usize, event: &T) {
         if let Some(newest) = &mut self.newest
-            && let Some(kept) = newest.by_seq.get_mut(&seq)
+            && let Some(keyed) = newest.by_seq.get_mut(&seq)
         {
-            newest.bytes = newest.bytes - kept.bytes + bytes;
-            (kept.bytes, kept.event) = (bytes, event.clone());
+            newest.bytes = newest.bytes - keyed.bytes + bytes;
+            (keyed.bytes, keyed.event) = (bytes, event.clone());
         }
         let held = seq
             .checked_sub(self.first())
             .and_then(|index| usize::try_from(index).ok());
-        if let Some(place) = held.and_then(|index| self.events.get_mut(index)) {
-            self.events_bytes = self.events_bytes - place.bytes + bytes;
-            (place.bytes, place.event) = (bytes, event.clone());
+        if let Some(entry) = held.and_then(|index| self.events.get_mut(index)) {
+            self.events_bytes = self.events_bytes - entry.bytes + bytes;
+            (entry.bytes, entry.event) = (bytes, event.clone());
         }
     }
 
-    /// How many events a reader finds, if it is not behind.
+    /// The number of events for a reader, unless it is behind.
     pub(crate) fn count(&self, after: Seq) -> Option<u64> {
         if after >= self.head {
             return Some(0);
         }
-        Some(match self.place(after)? {
-            Place::Events => self.head - after,
-            Place::Newest(newest) => newest.after(after).count() as u64,
+        Some(match self.segment(after)? {
+            Segment::Events => self.head - after,
+            Segment::ByKey(newest) => newest.after(after).count() as u64,
         })
     }
 
-    pub(crate) fn read(&self, after: Seq, most: usize) -> Found<T> {
+    pub(crate) fn read(&self, after: Seq, limit: usize) -> RingRead<T> {
         if after >= self.head {
-            return Found::Nothing;
+            return RingRead::Nothing;
         }
-        let most = most.max(1);
-        match self.place(after) {
-            None => Found::Behind,
-            Some(Place::Newest(newest)) => Found::Events(newest.after(after).take(most).collect()),
-            Some(Place::Events) => {
+        let limit = limit.max(1);
+        match self.segment(after) {
+            None => RingRead::Behind,
+            Some(Segment::ByKey(newest)) => RingRead::Events(newest.after(after).take(limit).collect()),
+            Some(Segment::Events) => {
                 let skipped = usize::try_from(after + 1 - self.first()).unwrap_or(usize::MAX);
-                let events = self.events.iter().skip(skipped).take(most);
-                Found::Events((after + 1..).zip(events.map(|held| held.event.clone())).collect())
+                let events = self.events.iter().skip(skipped).take(limit);
+                RingRead::Events((after + 1..).zip(events.map(|entry| entry.event.clone())).collect())
             }
         }
     }
 
-    fn place(&self, after: Seq) -> Option<Place<'_, T>> {
+    fn segment(&self, after: Seq) -> Option<Segment<'_, T>> {
         let held = after + 1 >= self.first();
-        let newest = self.newest.as_ref().filter(|newest| after >= newest.lost);
+        let newest = self.newest.as_ref().filter(|newest| after >= newest.evicted);
         match newest {
-            Some(newest) if !held || self.head - after > self.bounds.slightly => Some(Place::Newest(newest)),
-            _ => held.then_some(Place::Events),
+            Some(newest) if !held || self.head - after > self.limits.conflate_after => Some(Segment::ByKey(newest)),
+            _ => held.then_some(Segment::Events),
         }
     }
 }
 
-/// The newest event of each key, and those without a key.
+/// The newest event of each key, and all events without a key.
 #[derive(Debug)]
-struct Newest<T> {
-    by_seq: BTreeMap<Seq, Kept<T>>,
+struct NewestByKey<T> {
+    by_seq: BTreeMap<Seq, KeyedEntry<T>>,
     seqs: HashMap<Arc<str>, Seq>,
     bytes: usize,
-    /// The newest event that was the newest of its key when it was let go: a reader from before it would miss it.
-    lost: Seq,
+    /// The newest evicted event that was the newest of its key: a reader from before it would miss it.
+    evicted: Seq,
 }
 
 #[derive(Debug)]
-struct Kept<T> {
+struct KeyedEntry<T> {
     key: Option<Arc<str>>,
     bytes: usize,
     event: T,
 }
 
-impl<T: Clone> Newest<T> {
-    fn new(lost: Seq) -> Self {
+impl<T: Clone> NewestByKey<T> {
+    fn new(evicted: Seq) -> Self {
         Self {
             by_seq: BTreeMap::new(),
             seqs: HashMap::new(),
             bytes: 0,
-            lost,
+            evicted,
         }
     }
 
-    fn put(&mut self, seq: Seq, key: Option<Arc<str>>, bytes: usize, event: T) {
+    fn insert(&mut self, seq: Seq, key: Option<Arc<str>>, bytes: usize, event: T) {
         let older = key.clone().and_then(|key| self.seqs.insert(key, seq));
-        if let Some(kept) = older.and_then(|older| self.by_seq.remove(&older)) {
-            self.bytes -= kept.bytes;
+        if let Some(keyed) = older.and_then(|older| self.by_seq.remove(&older)) {
+            self.bytes -= keyed.bytes;
         }
         self.bytes += bytes;
-        self.by_seq.insert(seq, Kept { key, bytes, event });
+        self.by_seq.insert(seq, KeyedEntry { key, bytes, event });
     }
 
-    fn shrink(&mut self, bounds: Bounds) {
-        while self.by_seq.len() > bounds.keys.max(1) || (self.bytes > bounds.bytes && self.by_seq.len() > 1) {
-            let Some((seq, kept)) = self.by_seq.pop_first() else {
+    fn shrink(&mut self, limits: RingLimits) {
+        while self.by_seq.len() > limits.keys.max(1) || (self.bytes > limits.bytes && self.by_seq.len() > 1) {
+            let Some((seq, keyed)) = self.by_seq.pop_first() else {
                 return;
             };
-            self.bytes -= kept.bytes;
-            self.lost = seq;
-            if let Some(key) = kept.key {
+            self.bytes -= keyed.bytes;
+            self.evicted = seq;
+            if let Some(key) = keyed.key {
                 self.seqs.remove(&key);
             }
         }
@@ -236,7 +236,7 @@ impl<T: Clone> Newest<T> {
     fn after(&self, after: Seq) -> impl Iterator<Item = (Seq, T)> {
         self.by_seq
             .range(after + 1..)
-            .map(|(seq, kept)| (*seq, kept.event.clone()))
+            .map(|(seq, keyed)| (*seq, keyed.event.clone()))
     }
 }
 

@@ -3,11 +3,11 @@
 use super::*;
 use proptest::prelude::*;
 
-const SMALL: Bounds = Bounds {
+const SMALL: RingLimits = RingLimits {
     events: 4,
     bytes: 1000,
     keys: 3,
-    slightly: 2,
+    conflate_after: 2,
 };
 
 fn keys(ring: &mut Ring<char>, keys: &str) {
@@ -18,17 +18,17 @@ fn keys(ring: &mut Ring<char>, keys: &str) {
 }
 
 #[test]
-fn every_event_comes_until_the_ring_has_let_it_go() {
+fn every_event_is_read_until_the_ring_drops_it() {
     let mut ring = Ring::new((10, Check::new(10)), Delivery::Every, SMALL);
-    assert_eq!(ring.read(10, 9), Found::Nothing);
-    assert_eq!(ring.read(9, 9), Found::Behind);
+    assert_eq!(ring.read(10, 9), RingRead::Nothing);
+    assert_eq!(ring.read(9, 9), RingRead::Behind);
     keys(&mut ring, "abcdef");
     assert_eq!(ring.head(), 16);
-    assert_eq!(ring.read(11, 9), Found::Behind);
+    assert_eq!(ring.read(11, 9), RingRead::Behind);
     assert_eq!(ring.count(11), None);
-    assert_eq!(ring.read(12, 2), Found::Events(vec![(13, 'c'), (14, 'd')]));
+    assert_eq!(ring.read(12, 2), RingRead::Events(vec![(13, 'c'), (14, 'd')]));
     assert_eq!(ring.count(12), Some(4));
-    assert_eq!(ring.read(99, 9), Found::Nothing);
+    assert_eq!(ring.read(99, 9), RingRead::Nothing);
 }
 
 #[test]
@@ -45,55 +45,58 @@ fn the_check_is_known_from_before_the_first_event_on() {
 }
 
 #[test]
-fn an_event_is_replaced_wherever_it_is_held() {
+fn an_event_is_replaced_in_both_indexes() {
     let mut ring = Ring::new((0, None), Delivery::Latest, SMALL);
     keys(&mut ring, "abbbbb");
     for (seq, event) in [(1, 'A'), (2, '!'), (6, 'B'), (7, '!'), (0, '!')] {
         ring.replace(seq, 5, &event);
     }
-    assert_eq!(ring.read(0, 9), Found::Events(vec![(1, 'A'), (6, 'B')]));
-    assert_eq!(ring.read(4, 9), Found::Events(vec![(5, 'b'), (6, 'B')]));
+    assert_eq!(ring.read(0, 9), RingRead::Events(vec![(1, 'A'), (6, 'B')]));
+    assert_eq!(ring.read(4, 9), RingRead::Events(vec![(5, 'b'), (6, 'B')]));
     assert_eq!(ring.events_bytes, 8);
     assert_eq!(ring.newest.as_ref().unwrap().bytes, 10);
     let mut every = Ring::new((10, Check::new(10)), Delivery::Every, SMALL);
     keys(&mut every, "abc");
     every.replace(12, 1, &'B');
     every.replace(3, 1, &'!');
-    assert_eq!(every.read(10, 9), Found::Events(vec![(11, 'a'), (12, 'B'), (13, 'c')]));
+    assert_eq!(
+        every.read(10, 9),
+        RingRead::Events(vec![(11, 'a'), (12, 'B'), (13, 'c')])
+    );
 }
 
 #[test]
 fn a_slow_reader_gets_the_newest_of_each_key() {
     let mut ring = Ring::new((0, None), Delivery::Latest, SMALL);
     keys(&mut ring, "abaaaaaab");
-    assert_eq!(ring.read(0, 9), Found::Events(vec![(8, 'a'), (9, 'b')]));
-    assert_eq!(ring.read(0, 1), Found::Events(vec![(8, 'a')]));
+    assert_eq!(ring.read(0, 9), RingRead::Events(vec![(8, 'a'), (9, 'b')]));
+    assert_eq!(ring.read(0, 1), RingRead::Events(vec![(8, 'a')]));
     assert_eq!(
         ring.read(7, 9),
-        Found::Events(vec![(8, 'a'), (9, 'b')]),
+        RingRead::Events(vec![(8, 'a'), (9, 'b')]),
         "slightly behind"
     );
     keys(&mut ring, "cd");
-    assert_eq!(ring.read(0, 9), Found::Behind, "the newest a is lost");
-    assert_eq!(ring.read(8, 9), Found::Events(vec![(9, 'b'), (10, 'c'), (11, 'd')]));
+    assert_eq!(ring.read(0, 9), RingRead::Behind, "the newest a was evicted");
+    assert_eq!(ring.read(8, 9), RingRead::Events(vec![(9, 'b'), (10, 'c'), (11, 'd')]));
 }
 
 #[test]
-fn an_event_without_a_key_is_never_needless() {
+fn an_event_without_a_key_is_never_superseded() {
     let mut ring = Ring::new((0, None), Delivery::Latest, SMALL);
     keys(&mut ring, "-aa-aa");
-    assert_eq!(ring.read(0, 9), Found::Events(vec![(1, '-'), (4, '-'), (6, 'a')]));
+    assert_eq!(ring.read(0, 9), RingRead::Events(vec![(1, '-'), (4, '-'), (6, 'a')]));
     keys(&mut ring, "-");
-    assert_eq!(ring.read(0, 9), Found::Behind);
+    assert_eq!(ring.read(0, 9), RingRead::Behind);
 }
 
 #[test]
-fn a_large_event_pushes_others_out_and_stays() {
+fn a_large_event_evicts_others_and_stays() {
     let mut ring = Ring::new((0, None), Delivery::Every, SMALL);
     keys(&mut ring, "ab");
     ring.push(None, 5000, None, 'c');
-    assert_eq!(ring.read(2, 9), Found::Events(vec![(3, 'c')]));
-    assert_eq!(ring.read(1, 9), Found::Behind);
+    assert_eq!(ring.read(2, 9), RingRead::Events(vec![(3, 'c')]));
+    assert_eq!(ring.read(1, 9), RingRead::Behind);
 }
 
 #[derive(Debug, Clone)]
@@ -110,23 +113,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..200)
 }
 
-fn bounds() -> impl Strategy<Value = Bounds> {
-    (1usize..12, 100usize..2000, 1usize..12, 0u64..8).prop_map(|(events, bytes, keys, slightly)| Bounds {
+fn limits() -> impl Strategy<Value = RingLimits> {
+    (1usize..12, 100usize..2000, 1usize..12, 0u64..8).prop_map(|(events, bytes, keys, conflate_after)| RingLimits {
         events,
         bytes,
         keys,
-        slightly,
+        conflate_after,
     })
 }
 
-/// A reader that asks the log, which is all events, when it is behind.
-fn follow(ring: &Ring<u64>, log: &[u8], seen: &mut Vec<u64>, after: &mut Seq, most: usize) -> bool {
-    let events = match ring.read(*after, most) {
-        Found::Nothing => return false,
-        Found::Events(events) => events,
-        Found::Behind => (*after + 1..=log.len() as u64)
+/// A reader that reads the log, which has all events, when it is behind.
+fn follow(ring: &Ring<u64>, log: &[u8], seen: &mut Vec<u64>, after: &mut Seq, limit: usize) -> bool {
+    let events = match ring.read(*after, limit) {
+        RingRead::Nothing => return false,
+        RingRead::Events(events) => events,
+        RingRead::Behind => (*after + 1..=log.len() as u64)
             .map(|seq| (seq, seq))
-            .take(most)
+            .take(limit)
             .collect(),
     };
     for (seq, event) in events {
@@ -137,8 +140,8 @@ fn follow(ring: &Ring<u64>, log: &[u8], seen: &mut Vec<u64>, after: &mut Seq, mo
     true
 }
 
-fn run(delivery: Delivery, bounds: Bounds, steps: Vec<Step>) -> (Vec<u8>, Vec<u64>) {
-    let mut ring = Ring::new((0, None), delivery, bounds);
+fn run(delivery: Delivery, limits: RingLimits, steps: Vec<Step>) -> (Vec<u8>, Vec<u64>) {
+    let mut ring = Ring::new((0, None), delivery, limits);
     let (mut log, mut seen, mut after) = (Vec::new(), Vec::new(), 0);
     for step in steps {
         match step {
@@ -146,19 +149,19 @@ fn run(delivery: Delivery, bounds: Bounds, steps: Vec<Step>) -> (Vec<u8>, Vec<u6
                 log.push(key);
                 ring.push((key > 0).then(|| key.to_string()), bytes, None, log.len() as u64);
             }
-            Step::Read(most) => drop(follow(&ring, &log, &mut seen, &mut after, most)),
+            Step::Read(limit) => drop(follow(&ring, &log, &mut seen, &mut after, limit)),
         }
-        assert!(ring.events.len() <= bounds.events);
-        assert!(ring.events.len() == 1 || ring.events_bytes <= bounds.bytes);
+        assert!(ring.events.len() <= limits.events);
+        assert!(ring.events.len() == 1 || ring.events_bytes <= limits.bytes);
         assert_eq!(
             ring.events_bytes,
-            ring.events.iter().map(|held| held.bytes).sum::<usize>()
+            ring.events.iter().map(|entry| entry.bytes).sum::<usize>()
         );
         if let Some(newest) = &ring.newest {
-            assert!(newest.by_seq.len() <= bounds.keys && newest.seqs.len() <= newest.by_seq.len());
+            assert!(newest.by_seq.len() <= limits.keys && newest.seqs.len() <= newest.by_seq.len());
             assert_eq!(
                 newest.bytes,
-                newest.by_seq.values().map(|kept| kept.bytes).sum::<usize>()
+                newest.by_seq.values().map(|keyed| keyed.bytes).sum::<usize>()
             );
         }
     }
@@ -169,14 +172,14 @@ fn run(delivery: Delivery, bounds: Bounds, steps: Vec<Step>) -> (Vec<u8>, Vec<u6
 
 proptest! {
     #[test]
-    fn with_every_a_reader_sees_all_in_order(steps in steps(), bounds in bounds()) {
-        let (log, seen) = run(Delivery::Every, bounds, steps);
+    fn under_every_a_reader_sees_all_events_in_order(steps in steps(), limits in limits()) {
+        let (log, seen) = run(Delivery::Every, limits, steps);
         prop_assert!(seen.into_iter().eq(1..=log.len() as u64));
     }
 
     #[test]
-    fn with_latest_a_reader_ends_with_the_newest_of_every_key(steps in steps(), bounds in bounds()) {
-        let (log, seen) = run(Delivery::Latest, bounds, steps);
+    fn under_latest_a_reader_ends_with_the_newest_of_every_key(steps in steps(), limits in limits()) {
+        let (log, seen) = run(Delivery::Latest, limits, steps);
         prop_assert!(seen.is_sorted_by(|a, b| a < b));
         for (seq, key) in (1u64..).zip(&log) {
             let newest = !log[seq as usize..].contains(key);
@@ -187,16 +190,16 @@ proptest! {
     }
 
     #[test]
-    fn the_count_is_what_a_reader_finds(steps in steps(), bounds in bounds(), latest: bool, after in 0u64..210) {
+    fn the_count_equals_the_events_read(steps in steps(), limits in limits(), latest: bool, after in 0u64..210) {
         let delivery = if latest { Delivery::Latest } else { Delivery::Every };
-        let mut ring = Ring::new((0, None), delivery, bounds);
+        let mut ring = Ring::new((0, None), delivery, limits);
         for step in steps {
             if let Step::Push(key, bytes) = step { ring.push(Some(key.to_string()), bytes, None, ()) }
         }
         let found = match ring.read(after, usize::MAX) {
-            Found::Nothing => Some(0),
-            Found::Events(events) => Some(events.len() as u64),
-            Found::Behind => None,
+            RingRead::Nothing => Some(0),
+            RingRead::Events(events) => Some(events.len() as u64),
+            RingRead::Behind => None,
         };
         prop_assert_eq!(ring.count(after), found);
     }

@@ -44,12 +44,12 @@ impl DeviceHarness {
         who: impl Into<Principal<'a>>,
         command: DeviceCommand,
     ) -> Result<Vec<DeviceEvent>, Rejection> {
-        let count = self.made(who, command)?;
+        let count = self.execute(who, command)?;
         Ok(self.newest(count))
     }
 
     fn send_as_server(&mut self, command: DeviceServerCommand) -> Result<Vec<DeviceEvent>, Rejection> {
-        let count = self.made_by_server(command)?;
+        let count = self.execute_as_server(command)?;
         Ok(self.newest(count))
     }
 

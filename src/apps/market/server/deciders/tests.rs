@@ -26,8 +26,8 @@ fn only_the_server_publishes_prices() {
         name: "x".to_owned(),
         simulated: true,
     });
-    assert_eq!(quotes.made_by_server(open.clone()), Ok(1));
-    assert_eq!(quotes.made_by_server(open), Ok(0));
+    assert_eq!(quotes.execute_as_server(open.clone()), Ok(1));
+    assert_eq!(quotes.execute_as_server(open), Ok(0));
     let mut candles = DeciderHarness::new(Candles, "a");
     let trade = Trade {
         at: 1,
@@ -35,7 +35,7 @@ fn only_the_server_publishes_prices() {
         quantity: 1,
         bought: true,
     };
-    assert_eq!(candles.made_by_server(CandlesCommand::Trade(vec![trade])), Ok(1));
+    assert_eq!(candles.execute_as_server(CandlesCommand::Trade(vec![trade])), Ok(1));
     for who in [Principal::visitor(&person(1)), Principal::server()] {
         assert_eq!(Quotes.admit(who, &quotes.topic), Ok(Access::Read));
         assert_eq!(Candles.admit(who, &candles.topic), Ok(Access::Read));
@@ -46,27 +46,27 @@ fn only_the_server_publishes_prices() {
 fn every_tick_is_an_event_and_spark_lines_grow_at_each_step() {
     let mut quotes = DeciderHarness::new(Quotes, ALL);
     assert_eq!(
-        quotes.made_by_server(QuotesCommand::List(vec![entry("a"), entry("b")])),
+        quotes.execute_as_server(QuotesCommand::List(vec![entry("a"), entry("b")])),
         Ok(1)
     );
     let ticks = |last| QuotesCommand::Tick(vec![tick("a", last), tick("a", last + 1)]);
-    assert_eq!(quotes.made_by_server(ticks(7)), Ok(3));
+    assert_eq!(quotes.execute_as_server(ticks(7)), Ok(3));
     assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
     assert_eq!(quotes.state.entries["b"].spark, [100, 100, 100, 100]);
     quotes.now += SPARK_STEP - 1;
-    assert_eq!(quotes.made_by_server(ticks(9)), Ok(2));
+    assert_eq!(quotes.execute_as_server(ticks(9)), Ok(2));
     quotes.now += 1;
-    assert_eq!(quotes.made_by_server(ticks(9)), Ok(3));
+    assert_eq!(quotes.execute_as_server(ticks(9)), Ok(3));
     assert_eq!(
-        quotes.made_by_server(QuotesCommand::Tick(vec![tick("z", 1)])),
+        quotes.execute_as_server(QuotesCommand::Tick(vec![tick("z", 1)])),
         refused(refusal::BAD_SYMBOL)
     );
     assert_eq!(
-        quotes.made_by_server(QuotesCommand::Tick(vec![tick("a", 0)])),
+        quotes.execute_as_server(QuotesCommand::Tick(vec![tick("a", 0)])),
         refused(refusal::BAD_PRICE)
     );
     assert_eq!(
-        quotes.made_by_server(QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
+        quotes.execute_as_server(QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
         refused(refusal::TOO_MUCH)
     );
 }
@@ -86,16 +86,16 @@ fn candles_recover_from_a_clock_that_was_ahead() {
         let mut candles = DeciderHarness::new(Candles, "a");
         let now = 400 * DAY + 3_600_000;
         candles.now = now;
-        assert_eq!(candles.made_by_server(trade(now, 5)), Ok(1));
+        assert_eq!(candles.execute_as_server(trade(now, 5)), Ok(1));
         candles.now = now + ahead;
-        assert_eq!(candles.made_by_server(trade(now + ahead, 7)), Ok(1));
+        assert_eq!(candles.execute_as_server(trade(now + ahead, 7)), Ok(1));
         candles.now = now + 1_000;
-        candles.made_by_server(trade(now + 1_000, 9)).unwrap();
+        candles.execute_as_server(trade(now + 1_000, 9)).unwrap();
         for interval in Interval::ALL {
             let newest = *candles.state.candles(interval).back().unwrap();
             assert_eq!((newest.close, newest.at <= now + 1_000), (9, true), "{interval:?}");
         }
-        assert_eq!(candles.made_by_server(trade(now + 2_000, 8)), Ok(1), "once");
+        assert_eq!(candles.execute_as_server(trade(now + 2_000, 8)), Ok(1), "once");
     }
 }
 
@@ -106,9 +106,9 @@ fn seeded_candles_must_be_aligned_and_priced() {
         interval: Interval::Minute,
         candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
     };
-    assert_eq!(candles.made_by_server(seed(60_000, 4)), Ok(1));
-    assert_eq!(candles.made_by_server(seed(60_001, 4)), refused(refusal::BAD_PRICE));
-    assert_eq!(candles.made_by_server(seed(60_000, 0)), refused(refusal::BAD_PRICE));
+    assert_eq!(candles.execute_as_server(seed(60_000, 4)), Ok(1));
+    assert_eq!(candles.execute_as_server(seed(60_001, 4)), refused(refusal::BAD_PRICE));
+    assert_eq!(candles.execute_as_server(seed(60_000, 0)), refused(refusal::BAD_PRICE));
     assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
 }
 
@@ -142,34 +142,37 @@ fn alerts_are_accessible_to_their_owner_and_the_server() {
 fn an_alert_is_set_and_reached_once() {
     let mut alerts = DeciderHarness::new(Alerts, &person(1).id.0);
     let me = person(1);
-    assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(1));
-    assert_eq!(alerts.made(&me, set("a", Side::Above, 150)), Ok(0));
+    assert_eq!(alerts.execute(&me, set("a", Side::Above, 150)), Ok(1));
+    assert_eq!(alerts.execute(&me, set("a", Side::Above, 150)), Ok(0));
     assert_eq!(
-        alerts.made(&me, set("A", Side::Above, 150)),
+        alerts.execute(&me, set("A", Side::Above, 150)),
         refused(refusal::BAD_SYMBOL)
     );
-    assert_eq!(alerts.made(&me, set("a", Side::Above, 0)), refused(refusal::BAD_PRICE));
+    assert_eq!(
+        alerts.execute(&me, set("a", Side::Above, 0)),
+        refused(refusal::BAD_PRICE)
+    );
     let reach = AlertsServerCommand::Reach {
         id: 1,
         price: 151,
         scale: 2,
     };
-    assert_eq!(alerts.made_by_server(reach.clone()), Ok(1));
-    assert_eq!(alerts.made_by_server(reach.clone()), Ok(0));
+    assert_eq!(alerts.execute_as_server(reach.clone()), Ok(1));
+    assert_eq!(alerts.execute_as_server(reach.clone()), Ok(0));
     assert_eq!(alerts.state.alerts[0].reached, Some((1_000_000, 151, 2)));
-    assert_eq!(alerts.made(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
+    assert_eq!(alerts.execute(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
     assert_eq!(
-        alerts.made(&me, AlertsCommand::Remove { id: 1 }),
+        alerts.execute(&me, AlertsCommand::Remove { id: 1 }),
         refused(refusal::NO_ALERT)
     );
-    assert_eq!(alerts.made_by_server(reach), Ok(0), "a removed alert is not reached");
+    assert_eq!(alerts.execute_as_server(reach), Ok(0), "a removed alert is not reached");
 }
 
 #[test]
 fn a_price_reaches_alerts_of_its_side() {
     let mut alerts = DeciderHarness::new(Alerts, &person(1).id.0);
-    alerts.made(&person(1), set("a", Side::Above, 150)).unwrap();
-    alerts.made(&person(1), set("a", Side::Below, 150)).unwrap();
+    alerts.execute(&person(1), set("a", Side::Above, 150)).unwrap();
+    alerts.execute(&person(1), set("a", Side::Below, 150)).unwrap();
     let reached = |price, scale| {
         alerts
             .state
@@ -192,7 +195,7 @@ fn changed_alerts_are_forwarded_to_the_watcher() {
     assert_eq!(forwards[0].command().topic().as_str(), "watches/all");
     let changed: AlertsChanged = serde_json::from_str(forwards[0].command().json()).unwrap();
     assert_eq!(changed.person, person(1).id.0);
-    assert_eq!(DeciderHarness::new(AlertChanges, ALL).made_by_server(changed), Ok(1));
+    assert_eq!(DeciderHarness::new(AlertChanges, ALL).execute_as_server(changed), Ok(1));
 }
 
 /// A command of the owner (`Ok`) or of the server (`Err`).
@@ -212,8 +215,8 @@ proptest! {
         for command in commands {
             let before = alerts.state.clone();
             let _ = match command {
-                Ok(command) => alerts.made(&person(1), command),
-                Err(command) => alerts.made_by_server(command),
+                Ok(command) => alerts.execute(&person(1), command),
+                Err(command) => alerts.execute_as_server(command),
             };
             prop_assert!(alerts.state.pending().count() <= MAX_ALERTS);
             prop_assert!(alerts.state.alerts.len() <= MAX_ALERTS + MAX_REACHED);

@@ -77,7 +77,7 @@ impl Harness {
             dyn_topic(Inbox),
         ];
         let mut harness = Self {
-            hub: Hub::with_room(log, kinds, max_topics),
+            hub: Hub::with_max_topics(log, kinds, max_topics),
             commands: 0,
         };
         harness.quote(QuotesCommand::List(vec![entry("a")])).await;
@@ -87,7 +87,7 @@ impl Harness {
     async fn send<T: Topic>(&mut self, rest: &str, command: &T::Command) {
         self.commands += 1;
         let id = CommandId::from_bits(self.commands);
-        let answer = self.hub.tell::<T>(rest, id, command).await;
+        let answer = self.hub.send::<T>(rest, id, command).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     }
 
@@ -98,7 +98,7 @@ impl Harness {
     async fn quote(&mut self, command: QuotesCommand) {
         self.commands += 1;
         let id = CommandId::from_bits(self.commands);
-        let answer = self.hub.server_command::<Quotes>(ALL, id, &command).await;
+        let answer = self.hub.send_server_command::<Quotes>(ALL, id, &command).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     }
 
@@ -210,7 +210,7 @@ async fn pending_alerts_keep_no_topic_running() {
     };
     timeout(Duration::from_secs(30), reached).await.unwrap();
     assert_eq!(notices(1_002).await, 0);
-    let awake = harness.hub.awake();
+    let awake = harness.hub.awake_topics();
     let alerts_topics = awake.iter().filter(|running| running.topic.kind() == Alerts::KIND);
     assert!(
         alerts_topics.count() <= 3,

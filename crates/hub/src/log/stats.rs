@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// The upper bounds of the buckets of [`Latency`], in microseconds; one more bucket has what is beyond the last.
+/// The upper bounds of the buckets of [`Latency`], in microseconds; one more bucket counts longer durations.
 pub const LATENCY_BOUNDS: [u64; 17] = [
     50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
     5_000_000, 10_000_000,
@@ -12,7 +12,7 @@ pub const LATENCY_BOUNDS: [u64; 17] = [
 
 const BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
 
-/// Counts durations, from any thread.
+/// Counts durations. Can be used from any thread.
 #[derive(Debug, Default)]
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
@@ -21,7 +21,7 @@ pub struct Histogram {
 
 impl Histogram {
     /// Adds a duration.
-    pub fn note(&self, took: Duration) {
+    pub fn record(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if let Some(bucket) = self.buckets.get(bucket_of(micros)) {
             bucket.fetch_add(1, Relaxed);
@@ -29,8 +29,8 @@ impl Histogram {
         self.sum.fetch_add(micros, Relaxed);
     }
 
-    /// The counts now.
-    pub fn read(&self) -> Latency {
+    /// A copy of the counts.
+    pub fn snapshot(&self) -> Latency {
         Latency {
             buckets: self.buckets.each_ref().map(|bucket| bucket.load(Relaxed)),
             sum_micros: self.sum.load(Relaxed),
@@ -38,7 +38,7 @@ impl Histogram {
     }
 }
 
-/// A bound belongs to the bucket that it ends.
+/// The index of the bucket of a duration. A duration equal to a bound is in the bucket that ends with it.
 fn bucket_of(micros: u64) -> usize {
     LATENCY_BOUNDS.partition_point(|bound| *bound < micros)
 }
@@ -58,7 +58,7 @@ impl Latency {
         self.buckets.iter().sum()
     }
 
-    /// The durations that were added since an earlier histogram.
+    /// The durations added since an earlier histogram.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let mut buckets = self.buckets;
@@ -89,10 +89,10 @@ impl Latency {
     }
 }
 
-/// The state of a log now; totals are since it was opened.
+/// The activity of a log; totals are since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Commits that stored something; each waited once for the disk.
+    /// Commits that stored something; each waited for the disk once.
     pub commits: u64,
     /// Appends that were stored.
     pub appends: u64,
@@ -108,7 +108,7 @@ pub struct LogStats {
     /// Bytes on the disk, the journal included.
     pub bytes: u64,
     /// The limit of `bytes` beyond which appends are refused, if there is one.
-    pub most: Option<u64>,
+    pub max_bytes: Option<u64>,
     /// Each kind of topic, by name.
     pub kinds: BTreeMap<String, KindStats>,
 }
@@ -118,7 +118,7 @@ pub struct LogStats {
 pub struct KindStats {
     /// Topics that ever had an event.
     pub topics: u64,
-    /// Events that are kept.
+    /// Events that are stored.
     pub events: u64,
 }
 
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_in_the_bucket_that_its_bound_ends() {
+    fn a_duration_equal_to_a_bound_is_in_the_bucket_that_ends_there() {
         assert_eq!(
             [0, 50, 51, 100, 10_000_000, 10_000_001].map(bucket_of),
             [0, 0, 1, 1, 16, 17]
@@ -137,16 +137,16 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_of_what_came_since() {
+    fn quantiles_cover_the_durations_since_an_earlier_histogram() {
         let histogram = Histogram::default();
-        histogram.note(Duration::from_millis(400));
-        let before = histogram.read();
+        histogram.record(Duration::from_millis(400));
+        let before = histogram.snapshot();
         assert_eq!(before.since(&before).quantile(0.5), None);
         for _ in 0..99 {
-            histogram.note(Duration::from_micros(150));
+            histogram.record(Duration::from_micros(150));
         }
-        histogram.note(Duration::from_micros(1_500));
-        let now = histogram.read().since(&before);
+        histogram.record(Duration::from_micros(1_500));
+        let now = histogram.snapshot().since(&before);
         assert_eq!((now.count(), now.sum_micros), (100, 99 * 150 + 1_500));
         assert_eq!(now.quantile(0.5), Some(150));
         assert_eq!(now.quantile(0.99), Some(200));
@@ -158,12 +158,12 @@ mod tests {
         fn a_quantile_lies_in_the_bucket_of_its_value(mut micros in prop::collection::vec(0_u64..20_000_000, 1..50), share in 0.01..1.0_f64) {
             let histogram = Histogram::default();
             for micros in &micros {
-                histogram.note(Duration::from_micros(*micros));
+                histogram.record(Duration::from_micros(*micros));
             }
             micros.sort_unstable();
             let rank = (share * micros.len() as f64).ceil() as usize;
             let exact = micros[rank.max(1) - 1];
-            let found = histogram.read().quantile(share).unwrap();
+            let found = histogram.snapshot().quantile(share).unwrap();
             let bucket = bucket_of(exact);
             let lower = bucket.checked_sub(1).map_or(0, |before| LATENCY_BOUNDS[before]);
             prop_assert!(found >= lower, "{found} below the bucket of {exact}");

@@ -1,12 +1,11 @@
-//! What the writer does inside a transaction: appends, snapshots, and what retention takes away.
-//! Knows no thread and no commit.
+//! Operations inside a write transaction: appends, redactions, snapshots and retention. Knows no thread and no commit.
 
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, types::ValueRef};
 
 use super::{answers, sql};
 use crate::{
     limits,
-    log::{End, Entry, Erased, ForwardKey, LogError, Millis, Redaction, Retention, chain, going},
+    log::{Entry, Erased, ForwardKey, LogEnd, LogError, Millis, Redaction, Retention, chain, count_removable},
 };
 use duplex_protocol::{
     cursor::{Check, Seq},
@@ -21,7 +20,7 @@ pub(super) struct Snapshot {
     pub now: Millis,
 }
 
-/// What a snapshot lets go; the same until it is done, whatever is appended meanwhile.
+/// The retention work of a snapshot. It does not change until it is done, also if events are appended meanwhile.
 #[derive(Clone, Copy)]
 pub(super) struct Trim {
     topic: i64,
@@ -29,7 +28,7 @@ pub(super) struct Trim {
     last: Seq,
     retention: Retention,
     now: Millis,
-    /// The newest answer's place.
+    /// The number of the newest answer.
     answers: u64,
 }
 
@@ -38,11 +37,11 @@ struct Topic {
     last: Seq,
     answers: u64,
     refusals: u64,
-    /// Of the log up to `last`.
+    /// The check of the log up to `last`.
     check: Option<Check>,
 }
 
-/// JSON as text, without a look at what SQLite does not look at either.
+/// JSON bytes as SQLite text, without a UTF-8 check, which SQLite does not make either.
 struct Text<'a>(&'a [u8]);
 
 impl ToSql for Text<'_> {
@@ -51,7 +50,7 @@ impl ToSql for Text<'_> {
     }
 }
 
-pub(super) fn append(log: &Connection, name: &TopicName, expected: End, entries: &[Entry]) -> Result<Seq, LogError> {
+pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entries: &[Entry]) -> Result<Seq, LogError> {
     let mut topic = look_up(log, name)?;
     if !expected.is_at(topic.last, topic.check) {
         return Err(expected.conflict(topic.last));
@@ -66,17 +65,17 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: End, entries:
             let check = topic.check.map(Check::get);
             event.execute((topic.id, topic.last, at, amends.map(sql), Text(json), check))?;
         }
-        match &entry.refused {
+        match &entry.rejection {
             None => {
                 topic.answers += 1;
-                answers::accept(log, topic.id, topic.answers, entry, topic.last)?;
+                answers::insert_accepted(log, topic.id, topic.answers, entry, topic.last)?;
             }
             Some(why) => {
                 topic.refusals += 1;
-                answers::refuse(log, topic.id, topic.refusals, entry, why)?;
+                answers::insert_rejected(log, topic.id, topic.refusals, entry, why)?;
             }
         }
-        keep_forwards(log, topic.id, first, entry)?;
+        insert_forwards(log, topic.id, first, entry)?;
         remove_forwards(log, entry.delivers.as_slice())?;
     }
     let check = topic.check.map(Check::get);
@@ -85,16 +84,16 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: End, entries:
     Ok(topic.last)
 }
 
-fn keep_forwards(log: &Connection, topic: i64, first: Seq, entry: &Entry) -> Result<(), LogError> {
+fn insert_forwards(log: &Connection, topic: i64, first: Seq, entry: &Entry) -> Result<(), LogError> {
     if entry.forwards.is_empty() {
         return Ok(());
     }
-    let mut keep = log.prepare_cached(
+    let mut insert = log.prepare_cached(
         "INSERT INTO forwards (topic, seq, n, target, command, at, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for forward in &entry.forwards {
         let seq = first.saturating_add(forward.event as Seq);
-        keep.execute((
+        insert.execute((
             topic,
             sql(seq),
             forward.index,
@@ -120,12 +119,12 @@ pub(super) fn remove_forwards(log: &Connection, forwards: &[ForwardKey]) -> Resu
     Ok(())
 }
 
-/// Inside the transaction of the append that it belongs to, and after it: `last` is the newest event.
+/// Executes a redaction, inside the transaction of its append and after it: `last` is the newest event.
 pub(super) fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redaction) -> Result<(), LogError> {
     let Topic { id, .. } = look_up(log, name)?;
     match &redaction.erased {
         Erased::Before(seq) => {
-            note_gone(log, id, seq.saturating_sub(1))?;
+            store_removed_check(log, id, seq.saturating_sub(1))?;
             log.prepare_cached("DELETE FROM events WHERE topic = ?1 AND seq < ?2")?
                 .execute((id, sql(*seq)))?;
             log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq < ?2")?
@@ -148,8 +147,9 @@ pub(super) fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &
     Ok(())
 }
 
-/// Before the events up to `newest` go: who has seen them, and no more, can still be told from who saw others.
-fn note_gone(log: &Connection, topic: i64, newest: Seq) -> Result<(), LogError> {
+/// Stores the check of the event `newest` before the events up to it are removed, so that a cursor at that event can still be
+/// verified.
+fn store_removed_check(log: &Connection, topic: i64, newest: Seq) -> Result<(), LogError> {
     log.prepare_cached(
         "UPDATE topics SET gone = e.chain
          FROM (SELECT chain FROM events WHERE topic = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1) AS e WHERE id = ?1",
@@ -158,7 +158,7 @@ fn note_gone(log: &Connection, topic: i64, newest: Seq) -> Result<(), LogError> 
     Ok(())
 }
 
-/// Makes the topic if it is not there; a transaction that fails unmakes it.
+/// Finds the topic, or creates it; a transaction that fails removes it again.
 fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
     let known = log
         .prepare_cached("SELECT id, last, answers, refusals, chain FROM topics WHERE name = ?1")?
@@ -186,20 +186,20 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
     })
 }
 
-/// Returns what is to be let go.
+/// Stores a snapshot. Returns its retention work.
 pub(super) fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim>, LogError> {
     let topic = look_up(log, &asked.topic)?;
     if asked.seq > topic.last {
         let (expected, last) = (asked.seq, topic.last);
         return Err(LogError::Conflict { expected, last });
     }
-    let kept = log
+    let stored = log
         .prepare_cached(
             "INSERT INTO snapshots (topic, seq, state) VALUES (?1, ?2, ?3)
              ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq, state = excluded.state WHERE seq <= excluded.seq",
         )?
         .execute((topic.id, asked.seq, &asked.state))?;
-    Ok((kept > 0).then_some(Trim {
+    Ok((stored > 0).then_some(Trim {
         topic: topic.id,
         seq: asked.seq,
         last: topic.last,
@@ -209,57 +209,57 @@ pub(super) fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim
     }))
 }
 
-/// Lets go the next few rows, and returns what is left to do.
-pub(super) fn bite(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
-    let event_goes = trim.retention.reaches(trim.seq, trim.last, trim.now);
-    let events = Rows {
-        before: note_gone,
+/// Removes the next few rows. Returns the remaining work.
+pub(super) fn remove_batch(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
+    let is_removable = trim.retention.removable(trim.seq, trim.last, trim.now);
+    let events = RowSet {
+        before: store_removed_check,
         oldest: "SELECT seq, at, NULL FROM events WHERE topic = ?1 ORDER BY seq LIMIT ?2",
         remove: "DELETE FROM events WHERE topic = ?1 AND seq <= ?2",
     };
-    let more_events = events.bite(log, trim.topic, trim.now, event_goes)?.more;
+    let more_events = events.remove_batch(log, trim.topic, trim.now, is_removable)?.more;
     let more_answers = answers::trim(log, trim.topic, trim.answers, trim.now)?;
     Ok((more_events || more_answers).then_some(trim))
 }
 
-/// Rows of a topic that are numbered in the order they came, and go in that order.
-pub(super) struct Rows {
-    /// Number, when it was kept, and the time that its id carries.
+/// RowSet of a topic that are numbered in the order of their insertion, and removed in that order.
+pub(super) struct RowSet {
+    /// Selects the number, the time of insertion, and the time in the id.
     pub oldest: &'static str,
-    /// Called with the topic and the newest of those that go.
+    /// Called with the topic and the newest of the removed rows.
     pub before: fn(&Connection, i64, u64) -> Result<(), LogError>,
     pub remove: &'static str,
 }
 
-pub(super) struct Bite {
-    /// More may have to go.
+pub(super) struct Removed {
+    /// Whether more rows may have to be removed.
     pub more: bool,
-    /// The newest time in an id of what went.
+    /// The newest time in an id of the removed rows.
     pub time: Option<Millis>,
 }
 
-impl Rows {
-    pub(super) fn bite(
+impl RowSet {
+    pub(super) fn remove_batch(
         &self,
         log: &Connection,
         topic: i64,
         now: Millis,
-        goes: impl Fn(u64, Millis) -> bool,
-    ) -> Result<Bite, LogError> {
-        let bite = limits::LOG_BITE;
+        is_removable: impl Fn(u64, Millis) -> bool,
+    ) -> Result<Removed, LogError> {
+        let batch = limits::RETENTION_BATCH;
         let mut oldest = log.prepare_cached(self.oldest)?;
-        let rows = oldest.query_map((topic, sql(bite as u64)), |row| {
+        let rows = oldest.query_map((topic, sql(batch as u64)), |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
         let rows: Vec<(u64, Millis, Option<Millis>)> = rows.collect::<Result<_, _>>()?;
-        let gone = going(rows.iter().map(|(number, at, _)| (*number, *at)), now, goes);
-        if let Some((newest, ..)) = rows[..gone].last() {
+        let removable = count_removable(rows.iter().map(|(number, at, _)| (*number, *at)), now, is_removable);
+        if let Some((newest, ..)) = rows[..removable].last() {
             (self.before)(log, topic, *newest)?;
             log.prepare_cached(self.remove)?.execute((topic, sql(*newest)))?;
         }
-        Ok(Bite {
-            more: gone == bite,
-            time: rows[..gone].iter().filter_map(|(.., time)| *time).max(),
+        Ok(Removed {
+            more: removable == batch,
+            time: rows[..removable].iter().filter_map(|(.., time)| *time).max(),
         })
     }
 }

@@ -1,46 +1,47 @@
-//! For whom the hub works, and what that client may still ask of it. Knows no transport.
+//! The quotas of the client that a hub works for. Knows no transport.
 
 use std::sync::Arc;
 
-use crate::decider::Makes;
-use crate::quota::{Client, Exceeded, QuotaGuard, Quotas, Rate, Resource};
+use crate::decider::Creation;
+use crate::quota::{Client, QuotaExceeded, QuotaGuard, Quotas, Rate, Resource};
 use duplex_protocol::session::Rejection;
 
-/// The client that a handle of the hub works for. The server's own work has no bill, and finds places that clients cannot take.
+/// The client that a hub handle works for. The server's own work has no client quota, and uses topic slots that clients cannot
+/// use.
 #[derive(Clone)]
-pub(crate) struct Bill {
+pub(crate) struct ClientQuota {
     quotas: Arc<Quotas>,
     client: Client,
 }
 
-impl Bill {
+impl ClientQuota {
     pub(crate) const fn new(quotas: Arc<Quotas>, client: Client) -> Self {
         Self { quotas, client }
     }
 
-    /// Whose presence counts for which address.
+    /// The client, to whose address its presence counts.
     pub(crate) const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// So many topics are read.
-    pub(crate) fn read(&self, topics: u32) -> Result<(), Exceeded> {
+    /// Counts topics that are read.
+    pub(crate) fn read(&self, topics: u32) -> Result<(), QuotaExceeded> {
         self.quotas.take_many(&self.client, Rate::Reads, topics)
     }
 
-    /// A topic is started; what is returned is held while it is awake.
-    pub(crate) fn topic(&self) -> Result<QuotaGuard, Exceeded> {
+    /// Counts a topic that is started. The guard is held while the topic is awake.
+    pub(crate) fn topic(&self) -> Result<QuotaGuard, QuotaExceeded> {
         let held = self.quotas.hold(&self.client, Resource::Topics)?;
         self.quotas.take(&self.client, Rate::Topics)?;
         Ok(held)
     }
 
-    /// A command of so many bytes, and what it makes.
-    pub(crate) fn command(&self, bytes: usize, makes: Option<Makes>) -> Result<(), Rejection> {
+    /// Counts a command of so many bytes, and the object that it creates.
+    pub(crate) fn command(&self, bytes: usize, makes: Option<Creation>) -> Result<(), Rejection> {
         let kibibytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         let made = makes.map(|makes| match makes {
-            Makes::ForAll => Rate::Rooms,
-            Makes::ForOne => Rate::Alerts,
+            Creation::Shared => Rate::SharedCreations,
+            Creation::Personal => Rate::PersonalCreations,
         });
         let take = |rate, count| self.quotas.take_many(&self.client, rate, count);
         take(Rate::Commands, 1)
