@@ -221,12 +221,12 @@ fn doctor_reports_each_problem() {
 
     std::fs::write(folder.path().join("duplex.db"), "not a log").unwrap();
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = server.local_addr().unwrap().to_string();
+    let used_addr = server.local_addr().unwrap().to_string();
     let unhealthy = run(
         folder.path(),
         &[
             "--addr",
-            &taken,
+            &used_addr,
             "--site",
             "/nonexistent",
             "--ping-interval",

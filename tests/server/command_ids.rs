@@ -145,10 +145,10 @@ async fn person_of(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
 async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     let node = in_memory();
     let mut visitor = Visitor::new(&node, Transport::Poll).await;
-    let (first, refused) = (past(2000), past(1999));
+    let (first, rejected) = (past(2000), past(1999));
     let sent = visitor.command_with_id(TOPIC, first.clone(), &note("first")).await;
     assert_eq!(sent, (Answer::Accepted { seq: 1 }, false));
-    let (answer, _) = visitor.command_with_id(TOPIC, refused.clone(), &note("")).await;
+    let (answer, _) = visitor.command_with_id(TOPIC, rejected.clone(), &note("")).await;
     assert_eq!(answer, Answer::Rejected(Rejection::refused("empty")));
     let who = PersonId("a".to_owned());
     let who = Person {
@@ -175,7 +175,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
         matches!(answer, Answer::Rejected(Rejection::IdTooOld { no_effect: false, .. })),
         "{answer:?}"
     );
-    let (answer, duplicate) = visitor.command_with_id(TOPIC, refused, &note("valid now")).await;
+    let (answer, duplicate) = visitor.command_with_id(TOPIC, rejected, &note("valid now")).await;
     assert_eq!(
         (answer, duplicate),
         (Answer::Rejected(Rejection::refused("empty")), true)
@@ -261,11 +261,17 @@ async fn a_rejected_command_stays_rejected_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
     let id = past(0);
-    let refused = Answer::Rejected(Rejection::refused("empty"));
+    let rejected = Answer::Rejected(Rejection::refused("empty"));
     let mut client = socket(&server).await;
-    assert_eq!(with_timeout(post(&mut client, &id, "")).await, (refused.clone(), false));
+    assert_eq!(
+        with_timeout(post(&mut client, &id, "")).await,
+        (rejected.clone(), false)
+    );
     server.kill();
     let server = Server::start(folder.path());
     let mut client = socket(&server).await;
-    assert_eq!(with_timeout(post(&mut client, &id, "valid now")).await, (refused, true));
+    assert_eq!(
+        with_timeout(post(&mut client, &id, "valid now")).await,
+        (rejected, true)
+    );
 }

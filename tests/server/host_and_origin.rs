@@ -149,11 +149,11 @@ async fn a_request_has_exactly_one_host_and_health_checks_any_host() {
         assert_eq!(answer.split(' ').nth(1), Some(status), "{head}");
     }
     let counters = node.state.counters.snapshot();
-    let refused = (
+    let rejections = (
         counters.refused(RefusalReason::Host),
         counters.refused(RefusalReason::Origin),
     );
-    assert_eq!(refused, (6, 0), "hosts and origins are counted separately");
+    assert_eq!(rejections, (6, 0), "hosts and origins are counted separately");
 }
 
 #[tokio::test]

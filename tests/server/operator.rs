@@ -196,8 +196,8 @@ async fn the_status_topic_is_denied_to_visitors_on_every_transport() {
     let history = format!("{HISTORY_PATH}?topic={STATUS}");
     let (node, bearer) = (node(), format!("Bearer {TOKEN}"));
     assert_eq!(node.get(&history).await.status, StatusCode::FORBIDDEN);
-    let shown = request(&node, ("GET", &history), &[("authorization", &bearer)]).await;
-    assert_eq!(shown.status, StatusCode::OK);
+    let history_page = request(&node, ("GET", &history), &[("authorization", &bearer)]).await;
+    assert_eq!(history_page.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -265,20 +265,20 @@ async fn signing_in_with_a_token_sets_a_cookie_that_opens_the_page() {
 
     let stranger = node.get("/status").await.body;
     assert!(stranger.contains("/api/operator/sign-in") && !stranger.contains("data-fact=\"websocket\""));
-    let wrong = sign_in(&node, "another-token-than-that", "http://localhost").await;
+    let rejected = sign_in(&node, "another-token-than-that", "http://localhost").await;
     assert_eq!(
-        (wrong.status, wrong.header("location")),
+        (rejected.status, rejected.header("location")),
         (StatusCode::SEE_OTHER, "/status?refused")
     );
-    assert_eq!(wrong.header("set-cookie"), "");
+    assert_eq!(rejected.header("set-cookie"), "");
     let foreign = sign_in(&node, TOKEN, "http://evil.example").await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
-    let right = sign_in(&node, TOKEN, "http://localhost").await;
+    let accepted = sign_in(&node, TOKEN, "http://localhost").await;
     assert_eq!(
-        (right.status, right.header("location")),
+        (accepted.status, accepted.header("location")),
         (StatusCode::SEE_OTHER, "/status")
     );
-    let (pair, attributes) = right.header("set-cookie").split_once("; ").unwrap();
+    let (pair, attributes) = accepted.header("set-cookie").split_once("; ").unwrap();
     assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Strict"));
     let page = request(&node, ("GET", "/status"), &[("host", "localhost"), ("cookie", pair)]).await;
     assert!(page.body.contains("data-fact=\"websocket\"") && !page.body.contains("/api/operator/sign-in"));

@@ -1,4 +1,4 @@
-//! What topics promise, as one list that holds over every transport.
+//! The guarantees of topics, tested over every transport.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{Node, with_timeout};
 
 macro_rules! over_every_transport {
-    ($($behaviour:ident)*) => {
-        over_every_transport!(@ websocket_json Transport::WebSocket(Encoding::Json), $($behaviour)*);
-        over_every_transport!(@ websocket_postcard Transport::WebSocket(Encoding::Postcard), $($behaviour)*);
-        over_every_transport!(@ sse Transport::Sse, $($behaviour)*);
-        over_every_transport!(@ poll Transport::Poll, $($behaviour)*);
+    ($($test:ident)*) => {
+        over_every_transport!(@ websocket_json Transport::WebSocket(Encoding::Json), $($test)*);
+        over_every_transport!(@ websocket_postcard Transport::WebSocket(Encoding::Postcard), $($test)*);
+        over_every_transport!(@ sse Transport::Sse, $($test)*);
+        over_every_transport!(@ poll Transport::Poll, $($test)*);
     };
-    (@ $name:ident $transport:expr, $($behaviour:ident)*) => {
+    (@ $name:ident $transport:expr, $($test:ident)*) => {
         mod $name {
             use super::*;
             $(
                 #[tokio::test(start_paused = true)]
-                async fn $behaviour() {
-                    super::$behaviour($transport).await;
+                async fn $test() {
+                    super::$test($transport).await;
                 }
             )*
         }
@@ -66,7 +66,7 @@ async fn a_new_subscriber_gets_the_state_and_then_the_events(transport: Transpor
     add_many(&node, 3).await;
     let mut visitor = Visitor::new(&node, transport).await;
     let Verdict::Reset { reason, cursor, state } = visitor.subscribe(NOTES, None).await else {
-        panic!("a newcomer has no cursor")
+        panic!("a new subscriber has no cursor")
     };
     assert_eq!((reason, cursor.seq), (ResetReason::New, 3));
     let state: NotesState = state.decode(visitor.encoding()).unwrap();
@@ -100,7 +100,7 @@ async fn a_returning_subscriber_gets_exactly_the_missed_events(transport: Transp
     add_many(&node, 7).await;
     let cursor = visitor.cursors[&NOTES.parse().unwrap()];
     let Verdict::Resumed { replayed, head } = visitor.subscribe(NOTES, cursor).await else {
-        panic!("the log has what was missed")
+        panic!("the missed events are in the log")
     };
     assert_eq!((replayed, head.seq), (7, 12));
     for number in 0..7 {
@@ -133,9 +133,9 @@ async fn a_command_sent_again_has_its_effect_once(transport: Transport) {
 async fn a_rejected_command_has_a_reason(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
-    let refused = |why: &str| Answer::Rejected(Rejection::refused(why));
-    assert_eq!(visitor.command(NOTES, &add("")).await, refused("empty"));
-    let malformed = visitor.command(NOTES, &"what is this?").await;
+    let rejection = |why: &str| Answer::Rejected(Rejection::refused(why));
+    assert_eq!(visitor.command(NOTES, &add("")).await, rejection("empty"));
+    let malformed = visitor.command(NOTES, &"not a note").await;
     assert!(
         matches!(malformed, Answer::Rejected(Rejection::Malformed { .. })),
         "{malformed:?}"
@@ -169,7 +169,7 @@ async fn a_cursor_of_another_log_is_reset_with_the_reason(transport: Transport) 
     add_many(&node, 2).await;
     let mut visitor = Visitor::new(&node, transport).await;
     let Verdict::Reset { cursor, .. } = visitor.subscribe(NOTES, None).await else {
-        panic!("a newcomer has no cursor")
+        panic!("a new subscriber has no cursor")
     };
     let other = Epoch::new(cursor.epoch.get() + 1);
     for (cursor, expected) in [
@@ -185,19 +185,19 @@ async fn a_cursor_of_another_log_is_reset_with_the_reason(transport: Transport) 
 
 async fn presence_follows_joins_and_leaves(transport: Transport) {
     let node = Node::new();
-    let mut watcher = Visitor::new(&node, transport).await;
-    watcher.subscribe(NOTES, None).await;
-    let alone = watcher.wait_for_presence(|presence| presence.people_count == 1).await;
+    let mut observer = Visitor::new(&node, transport).await;
+    observer.subscribe(NOTES, None).await;
+    let alone = observer.wait_for_presence(|presence| presence.people_count == 1).await;
     let mut other = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     other.subscribe(NOTES, None).await;
-    let both = watcher.wait_for_presence(|presence| presence.people_count == 2).await;
+    let both = observer.wait_for_presence(|presence| presence.people_count == 2).await;
     assert_eq!(
         (both.people[0].clone(), both.session_count),
         (alone.people[0].clone(), 2)
     );
     drop(other);
-    let left = watcher.wait_for_presence(|presence| presence.people_count == 1).await;
-    assert_eq!(left.people, alone.people);
+    let after = observer.wait_for_presence(|presence| presence.people_count == 1).await;
+    assert_eq!(after.people, alone.people);
 }
 
 async fn a_reader_behind_the_ring_continues_from_the_log(transport: Transport) {
@@ -254,15 +254,15 @@ async fn one_session_carries_several_topics(transport: Transport) {
     visitor.subscribe("prices/all", None).await;
     visitor.command("notes/b", &add("to b")).await;
     visitor.command("prices/all", &Price("x".to_owned(), 1)).await;
-    // In the order of their topics nothing is promised.
-    let mut heard = BTreeSet::new();
-    while heard.len() < 2 {
+    // The order across topics is not guaranteed.
+    let mut received = BTreeSet::new();
+    while received.len() < 2 {
         if let ServerFrame::Event { topic, seq, .. } = visitor.next_frame().await {
-            heard.insert((topic.to_string(), seq));
+            received.insert((topic.to_string(), seq));
         }
     }
     let expected = [("notes/b".to_owned(), 1), ("prices/all".to_owned(), 1)];
-    assert_eq!(heard, expected.into());
+    assert_eq!(received, expected.into());
 }
 
 async fn a_node_announces_its_shutdown(transport: Transport) {
@@ -282,19 +282,19 @@ async fn a_node_announces_its_shutdown(transport: Transport) {
     .await;
 }
 
-/// It never reads, so it answers no ping; its connection stands open all the while.
+/// The client never reads, so it answers no ping; its connection stays open.
 #[tokio::test(start_paused = true)]
 async fn a_vanished_client_leaves_presence_within_40_seconds() {
     let node = Node::new();
-    let mut watcher = Visitor::new(&node, Transport::Sse).await;
-    watcher.subscribe(NOTES, None).await;
+    let mut observer = Visitor::new(&node, Transport::Sse).await;
+    observer.subscribe(NOTES, None).await;
     let mut other = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     other.subscribe(NOTES, None).await;
-    watcher.wait_for_presence(|presence| presence.people_count == 2).await;
+    observer.wait_for_presence(|presence| presence.people_count == 2).await;
     let vanished = Instant::now();
     loop {
-        // A frame comes at least every 15 s, so no wait is long.
-        if let ServerFrame::Presence { presence, .. } = watcher.next_frame().await
+        // A frame arrives at least every 15 s, so each wait is bounded.
+        if let ServerFrame::Presence { presence, .. } = observer.next_frame().await
             && presence.people_count == 1
         {
             break;

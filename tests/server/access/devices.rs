@@ -25,12 +25,12 @@ async fn add_device(node: &Node, id: &str) {
         }))
         .unwrap(),
     );
-    let told = node
+    let answer = node
         .state
         .hub
         .send::<Devices>(id, CommandId::from_bits(7), &report)
         .await;
-    assert!(matches!(told, Answer::Accepted { .. }), "{told:?}");
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
 /// The id of the device's newest alarm.

@@ -80,8 +80,8 @@ pub fn minimal_site(folder: &Path) -> PathBuf {
     site
 }
 
-/// The binary, linked into a folder of its own: `make dev` writes the hashes of its files beside the built binary, and a
-/// server reads them.
+/// The binary, linked into a separate folder. Beside the built binary, `make dev` leaves a list of its file names, which a
+/// server would read.
 fn binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
         let (built, target) = (env!("CARGO_BIN_EXE_duplex"), Path::new(env!("CARGO_TARGET_TMPDIR")));

@@ -22,6 +22,7 @@ pub const URL: &str = "https://duplex.example";
 /// The address of the proxy's clients; it differs from the address from which the proxy connects to the server.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
+/// An unprivileged user and group id.
 const NOBODY: u32 = 65534;
 
 pub struct Proxy {
@@ -132,7 +133,7 @@ impl Proxy {
     }
 }
 
-/// Starts a program found in the usual folders; as user nobody if the test runs as root.
+/// Starts a program from one of the usual folders, unprivileged if the test runs as root.
 fn spawn_unprivileged(program: &str, folder: &std::path::Path, configure: impl FnOnce(&mut Command)) -> Option<Child> {
     let candidates = [
         program.to_owned(),

@@ -214,18 +214,18 @@ pub async fn open_returns_the_answers_of_the_window(log: AnyLog) {
 
 pub async fn the_newest_snapshot_is_kept(log: AnyLog) {
     let lobby = topic(LOBBY);
-    let kept = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
-    let keep = async |seq, state: &[u8]| log.snapshot(&lobby, seq, state.to_vec(), ALL, 0).await;
-    assert_eq!(keep(1, b"early").await, conflict(1, 0));
+    let snapshot = async || log.open(&lobby, 0, 0).await.unwrap().snapshot;
+    let save = async |seq, state: &[u8]| log.snapshot(&lobby, seq, state.to_vec(), ALL, 0).await;
+    assert_eq!(save(1, b"early").await, conflict(1, 0));
     append_messages(&*log, &lobby, 0, 5).await;
-    assert_eq!(keep(3, b"three").await, Ok(()));
-    assert_eq!(keep(2, b"two").await, Ok(()));
-    assert_eq!(kept().await, Some((3, b"three".to_vec())));
-    assert_eq!(keep(3, b"three again").await, Ok(()));
-    assert_eq!(kept().await, Some((3, b"three again".to_vec())));
-    assert_eq!(keep(6, b"early").await, conflict(6, 5));
-    assert_eq!(keep(5, b"\0\xff").await, Ok(()));
-    assert_eq!(kept().await, Some((5, b"\0\xff".to_vec())));
+    assert_eq!(save(3, b"three").await, Ok(()));
+    assert_eq!(save(2, b"two").await, Ok(()));
+    assert_eq!(snapshot().await, Some((3, b"three".to_vec())));
+    assert_eq!(save(3, b"three again").await, Ok(()));
+    assert_eq!(snapshot().await, Some((3, b"three again".to_vec())));
+    assert_eq!(save(6, b"early").await, conflict(6, 5));
+    assert_eq!(save(5, b"\0\xff").await, Ok(()));
+    assert_eq!(snapshot().await, Some((5, b"\0\xff".to_vec())));
     assert_eq!(seqs(&all(&*log, &lobby).await), [1, 2, 3, 4, 5]);
 }
 
@@ -261,7 +261,7 @@ pub async fn retention_keeps_events_after_the_snapshot(log: AnyLog) {
 
 pub async fn retention_by_age_stops_at_the_first_young_event(log: AnyLog) {
     let lobby = topic(LOBBY);
-    // A clock that was set back.
+    // The clock was set back between the third and the fourth event.
     let times = [100, 200, 500, 300, 600];
     let entries = times.iter().map(|at| entry(1, *at, vec![event("x")])).collect();
     assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(5));
@@ -274,7 +274,7 @@ pub async fn retention_by_age_stops_at_the_first_young_event(log: AnyLog) {
 
 pub async fn an_event_from_the_future_does_not_protect_older_events(log: AnyLog) {
     let lobby = topic(LOBBY);
-    // A clock that was ahead for the first two, and for the last.
+    // The clock was ahead at the first two events and at the last one.
     let times = [90_000, 90_001, 100, 200, 900, 90_002];
     let entries = times.iter().map(|at| entry(1, *at, vec![event("x")])).collect();
     assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(6));

@@ -335,12 +335,12 @@ async fn throughput() {
     let (log, folder) = fresh();
     let start = Instant::now();
     append_messages(&log, &topic(LOBBY), 0, 1000).await;
-    let alone = 1000.0 / start.elapsed().as_secs_f64();
+    let sequential = 1000.0 / start.elapsed().as_secs_f64();
     let before = log.health();
     let names: Vec<_> = (0..100).map(|n| topic(&format!("chat/{n}"))).collect();
     let start = Instant::now();
     join_all(names.iter().map(|name| append_messages(&log, name, 0, 200))).await;
-    let together = 20_000.0 / start.elapsed().as_secs_f64();
+    let concurrent = 20_000.0 / start.elapsed().as_secs_f64();
     let commits = log.health().commits - before.commits;
     let start = Instant::now();
     for seq in 0..2000 {
@@ -348,7 +348,7 @@ async fn throughput() {
     }
     let reads = 2000.0 / start.elapsed().as_secs_f64();
     println!("in {}", folder.path().display());
-    println!("one topic, sequential appends: {alone:.0} appends/s");
-    println!("100 topics, concurrent appends: {together:.0} appends/s in {commits} commits for 20000");
+    println!("one topic, sequential appends: {sequential:.0} appends/s");
+    println!("100 topics, concurrent appends: {concurrent:.0} appends/s in {commits} commits for 20000");
     println!("pages of 50 events, sequential reads: {reads:.0} reads/s");
 }

@@ -21,7 +21,7 @@ pub struct Logs(BTreeMap<TopicName, Vec<Note>>);
 
 impl Logs {
     pub async fn read(server: &Server, topics: &[TopicName]) -> Result<Self, String> {
-        let node = server.node().ok_or("the node is gone")?;
+        let node = server.node().ok_or("no node runs")?;
         let mut logs = BTreeMap::new();
         for topic in topics {
             let read = node.disk.read(topic, 0, usize::MAX >> 1).await;
@@ -145,10 +145,10 @@ pub fn check(
 /// current one.
 fn check_events(topic: &TopicName, seen: &TopicTrace, logs: &Logs, lost: Option<&LostTail>) -> Result<(), String> {
     for (seq, event) in &seen.events {
-        let kept = logs.0[topic].get(*seq as usize - 1);
+        let stored = logs.0[topic].get(*seq as usize - 1);
         let before_loss = lost.and_then(|lost| lost.events.get(*seq as usize - 1));
-        if kept != Some(event) && before_loss != Some(event) {
-            return Err(format!("{event:?} was received as {seq}, where the log has {kept:?}"));
+        if stored != Some(event) && before_loss != Some(event) {
+            return Err(format!("{event:?} was received as {seq}, where the log has {stored:?}"));
         }
     }
     for (seq, state) in &seen.states {

@@ -93,7 +93,7 @@ pub struct Tab {
     connections: HashMap<u32, Connection>,
     context: ClientContext,
     random: Random,
-    began: Instant,
+    start: Instant,
     cancelling: Option<CommandId>,
     /// The time of the last input, and the number of inputs at that time.
     inputs_at: (u64, u64),
@@ -105,7 +105,7 @@ impl Tab {
         name: String,
         context: ClientContext,
         random: Random,
-        began: Instant,
+        start: Instant,
         trace: Arc<Mutex<TabTrace>>,
     ) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl Tab {
             connections: HashMap::new(),
             context,
             random,
-            began,
+            start,
             cancelling: None,
             inputs_at: (0, 0),
             trace,
@@ -130,7 +130,7 @@ impl Tab {
         // A violation may be an endless loop, which would keep the paused clock from advancing.
         while self.trace.lock().unwrap().violation.is_none() {
             let wake = self.session.wake_at().map_or(NEVER, Duration::from_millis);
-            let next = timeout_at(self.began + wake, async {
+            let next = timeout_at(self.start + wake, async {
                 tokio::select! {
                     biased;
                     Some(action) = actions.recv() => Ok(action),
@@ -229,7 +229,7 @@ impl Tab {
     }
 
     fn now(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64
+        self.start.elapsed().as_millis() as u64
     }
 
     fn input(&mut self, input: Input) {

@@ -286,7 +286,7 @@ impl World {
         for client in &mut self.clients {
             (&mut client.task).await.map_err(|error| error.to_string())?;
         }
-        let node = self.server.node().ok_or("the node is gone")?;
+        let node = self.server.node().ok_or("no node runs")?;
         let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let (open, stats) = (node.state.counters.snapshot().connections, node.state.hub.stats());
