@@ -231,7 +231,7 @@ async fn a_too_fast_echo_client_is_closed_with_a_code() {
         }
     };
     assert_eq!((answered, code), (5_000, 4001));
-    assert!(reason.contains("again in"), "{reason}");
+    assert!(reason.contains("retry in"), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]
