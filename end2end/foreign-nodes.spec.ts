@@ -100,14 +100,14 @@ const test = base.extend<{ rewritingProxy: RewritingProxy }>({
   baseURL: async ({ rewritingProxy }, use) => use(rewritingProxy.url),
 });
 
-const alive = (page: Page, part: "early" | "page") =>
+const waitForHydration = (page: Page, part: "early" | "page") =>
   page.waitForFunction((part) => (window as unknown as { duplexPage?: { isAlive(part: string): boolean } }).duplexPage?.isAlive(part), part);
 
 const isSameDocument = (page: Page) => page.evaluate(() => "sameDocument" in window);
 
 /** Follows a link through the router, which proves that the page is hydrated. */
 async function followLink(page: Page): Promise<void> {
-  await alive(page, new URL(page.url()).pathname === "/" ? "early" : "page");
+  await waitForHydration(page, new URL(page.url()).pathname === "/" ? "early" : "page");
   await page.evaluate(() => Object.assign(window, { sameDocument: true }));
   const target = new URL(page.url()).pathname === "/about" ? { name: ko.app.status, path: "/status" } : { name: ko.app.about, path: "/about" };
   await page.getByRole("navigation").getByRole("link", { name: target.name, exact: true }).first().click();
