@@ -13,7 +13,7 @@ pub const WIDTH: i64 = MAX_CANDLES as i64 * SLOT_WIDTH;
 /// The size of a spark line.
 pub const SPARK_WIDTH: i64 = 96;
 pub const SPARK_HEIGHT: i64 = 28;
-/// Intervals between the horizontal grid lines.
+/// The number of intervals between the horizontal grid lines.
 pub const GRID_LINES: u64 = 4;
 
 /// The price and volume range of a chart.

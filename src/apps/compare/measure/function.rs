@@ -33,7 +33,7 @@ async fn compare_function(text: String) -> Result<String, ServerFnError> {
 async fn compare_signal(run: String, text: String) -> Result<(), ServerFnError> {
     use crate::wire::run_signals::RunSignals;
     let Some(RunSignals(set)) = use_context::<RunSignals>() else {
-        return Err(ServerFnError::new("there are no signals here"));
+        return Err(ServerFnError::new("signals are not available"));
     };
     set(&run, &text).map_err(ServerFnError::new)
 }

@@ -13,7 +13,7 @@ use crate::apps::compare::wire::measure::{ECHO_PATH, EVENTS_PATH, POLL_PATH, SEN
 
 /// Echo requests.
 pub(super) struct Requests {
-    address: Rc<str>,
+    url: Rc<str>,
 }
 
 impl Requests {
@@ -21,16 +21,16 @@ impl Requests {
     pub fn new(run: &str, transport: Transport) -> Self {
         let more = if transport == Transport::Fresh { "&close=1" } else { "" };
         Self {
-            address: labelled(ECHO_PATH, run, transport.name(), more).into(),
+            url: labelled(ECHO_PATH, run, transport.name(), more).into(),
         }
     }
 }
 
 impl Exchange for Requests {
     fn exchange(&self, _number: u32, text: String) -> ExchangeFuture {
-        let address = Rc::clone(&self.address);
+        let url = Rc::clone(&self.url);
         Box::pin(async move {
-            let answer = post(&address, &text).await?;
+            let answer = post(&url, &text).await?;
             if answer == text {
                 Ok(now())
             } else {
@@ -42,23 +42,23 @@ impl Exchange for Requests {
 
 /// Posts to a mailbox and awaits the delivery.
 struct MailboxPost {
-    address: Rc<str>,
+    url: Rc<str>,
     pending: PendingReplies,
 }
 
 impl MailboxPost {
     fn new(run: &str, transport: &str) -> Self {
         Self {
-            address: labelled(SEND_PATH, run, transport, &format!("&box={transport}")).into(),
+            url: labelled(SEND_PATH, run, transport, &format!("&box={transport}")).into(),
             pending: PendingReplies::default(),
         }
     }
 
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
         let answer = self.pending.register(number);
-        let address = Rc::clone(&self.address);
+        let url = Rc::clone(&self.url);
         Box::pin(async move {
-            post(&address, &text).await?;
+            post(&url, &text).await?;
             answer.await
         })
     }
@@ -124,21 +124,17 @@ impl Polls {
         let transport = Transport::Poll.name();
         let mailbox = MailboxPost::new(run, transport);
         let abort = AbortController::new().map_err(|_| ExchangeError::Unreachable)?;
-        let address = labelled(POLL_PATH, run, transport, &format!("&box={transport}"));
-        let newest = get(&address)
-            .await?
-            .trim()
-            .parse()
-            .map_err(|_| ExchangeError::Refused)?;
-        spawn_local(poll(address, newest, mailbox.pending.clone(), abort.signal()));
+        let url = labelled(POLL_PATH, run, transport, &format!("&box={transport}"));
+        let newest = get(&url).await?.trim().parse().map_err(|_| ExchangeError::Refused)?;
+        spawn_local(poll(url, newest, mailbox.pending.clone(), abort.signal()));
         Ok(Self { mailbox, abort })
     }
 }
 
 /// Polls repeatedly until it is aborted.
-async fn poll(address: String, mut newest: u64, pending: PendingReplies, signal: web_sys::AbortSignal) {
+async fn poll(url: String, mut newest: u64, pending: PendingReplies, signal: web_sys::AbortSignal) {
     while !signal.aborted() {
-        let Ok(answer) = get_until(&format!("{address}&after={newest}"), &signal).await else {
+        let Ok(answer) = get_until(&format!("{url}&after={newest}"), &signal).await else {
             return;
         };
         let mut lines = answer.lines();

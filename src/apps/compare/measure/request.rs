@@ -13,15 +13,15 @@ pub(super) fn labelled(path: &str, run: &str, transport: &str, more: &str) -> St
     format!("{path}?run={run}&way={transport}{more}")
 }
 
-pub(super) async fn get(address: &str) -> Result<String, ExchangeError> {
-    get_until(address, &AbortSignal::timeout_with_u32(TIMEOUT_MS.unsigned_abs())).await
+pub(super) async fn get(url: &str) -> Result<String, ExchangeError> {
+    get_until(url, &AbortSignal::timeout_with_u32(TIMEOUT_MS.unsigned_abs())).await
 }
 
-pub(super) async fn get_until(address: &str, signal: &AbortSignal) -> Result<String, ExchangeError> {
-    send(address, &RequestInit::new(), signal).await
+pub(super) async fn get_until(url: &str, signal: &AbortSignal) -> Result<String, ExchangeError> {
+    send(url, &RequestInit::new(), signal).await
 }
 
-pub(super) async fn post(address: &str, text: &str) -> Result<String, ExchangeError> {
+pub(super) async fn post(url: &str, text: &str) -> Result<String, ExchangeError> {
     let options = RequestInit::new();
     options.set_method("POST");
     options.set_body(&JsValue::from_str(text));
@@ -29,17 +29,12 @@ pub(super) async fn post(address: &str, text: &str) -> Result<String, ExchangeEr
         let _ = headers.set("content-type", "text/plain");
         options.set_headers(&headers);
     }
-    send(
-        address,
-        &options,
-        &AbortSignal::timeout_with_u32(TIMEOUT_MS.unsigned_abs()),
-    )
-    .await
+    send(url, &options, &AbortSignal::timeout_with_u32(TIMEOUT_MS.unsigned_abs())).await
 }
 
-async fn send(address: &str, options: &RequestInit, signal: &AbortSignal) -> Result<String, ExchangeError> {
+async fn send(url: &str, options: &RequestInit, signal: &AbortSignal) -> Result<String, ExchangeError> {
     options.set_signal(Some(signal));
-    let answer = window().fetch_with_str_and_init(address, options);
+    let answer = window().fetch_with_str_and_init(url, options);
     let answer = JsFuture::from(answer).await.map_err(|_| ExchangeError::Unreachable)?;
     let response: Response = answer.dyn_into().map_err(|_| ExchangeError::Unreachable)?;
     let text = response.text().map_err(|_| ExchangeError::Unreachable)?;

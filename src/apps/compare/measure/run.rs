@@ -64,8 +64,8 @@ pub async fn run(settings: Settings, stop: StopFlag, progress: impl Fn(Progress)
                 done,
                 total,
             });
-            if let Err(fault) = measure_transport(transport, settings, &run, round, &stop, into).await {
-                leptos::logging::warn!("{}: {fault}", transport.name());
+            if let Err(error) = measure_transport(transport, settings, &run, round, &stop, into).await {
+                leptos::logging::warn!("{}: {error}", transport.name());
                 into.failed += 1;
             }
             done += 1;
@@ -171,10 +171,10 @@ async fn measure_transport(
     into.times.extend(window.times.take());
     into.failed += window.failed.get();
     let after = fetch_counts(run).await;
-    let of = |transports: &std::collections::BTreeMap<String, TrafficCounts>| {
+    let counts_of = |transports: &std::collections::BTreeMap<String, TrafficCounts>| {
         transports.get(name).copied().unwrap_or_default()
     };
-    let timed = of(&after.transports).since(of(&before.transports));
+    let timed = counts_of(&after.transports).since(counts_of(&before.transports));
     into.timed.bytes_in += timed.bytes_in;
     into.timed.bytes_out += timed.bytes_out;
     into.timed.requests += timed.requests;
@@ -205,10 +205,10 @@ struct Window<'a> {
 
 impl Window<'_> {
     async fn exchange_all(&self) {
-        join_all((0..self.in_flight).map(|_| self.work())).await;
+        join_all((0..self.in_flight).map(|_| self.worker())).await;
     }
 
-    async fn work(&self) {
+    async fn worker(&self) {
         loop {
             let index = self.next.get();
             if index >= self.count || self.stop.is_stopped() {

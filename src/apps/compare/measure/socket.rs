@@ -15,7 +15,7 @@ pub(super) struct Socket {
 
 impl Socket {
     pub async fn open(
-        address: &str,
+        url: &str,
         protocols: &[String],
         on_message: impl Fn(&Payload) + 'static,
     ) -> Result<Self, ExchangeError> {
@@ -28,8 +28,7 @@ impl Socket {
             SocketReport::Error => {}
             SocketReport::Close { .. } => pending.reject(OPENING),
         };
-        let socket =
-            BrowserSocket::open(&resolve(address), protocols, report).map_err(|_| ExchangeError::Unreachable)?;
+        let socket = BrowserSocket::open(&resolve(url), protocols, report).map_err(|_| ExchangeError::Unreachable)?;
         let this = Self { socket: Some(socket) };
         opened.await.map_err(|_| ExchangeError::Unreachable)?;
         Ok(this)
@@ -56,7 +55,7 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    pub async fn open(address: &str) -> Result<Self, ExchangeError> {
+    pub async fn open(url: &str) -> Result<Self, ExchangeError> {
         let pending = PendingReplies::default();
         let replies = pending.clone();
         let on_message = move |payload: &Payload| {
@@ -67,7 +66,7 @@ impl Echo {
             }
         };
         Ok(Self {
-            socket: Socket::open(address, &[], on_message).await?,
+            socket: Socket::open(url, &[], on_message).await?,
             pending,
         })
     }
@@ -91,7 +90,7 @@ pub(super) struct DocumentSocket {
 }
 
 impl DocumentSocket {
-    pub async fn open(address: &str) -> Result<Self, ExchangeError> {
+    pub async fn open(url: &str) -> Result<Self, ExchangeError> {
         let pending = PendingReplies::default();
         let replies = pending.clone();
         let received = std::cell::Cell::new(0);
@@ -100,7 +99,7 @@ impl DocumentSocket {
             received.set(received.get() + 1);
         };
         Ok(Self {
-            socket: Socket::open(address, &[], on_message).await?,
+            socket: Socket::open(url, &[], on_message).await?,
             pending,
         })
     }

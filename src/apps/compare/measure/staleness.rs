@@ -85,7 +85,7 @@ pub async fn run(stop: StopFlag, progress: impl Fn(u32)) -> Result<Staleness, Ex
 
 /// Changes the value until `end`; returns the time of each change.
 async fn change_value(run: &str, started: f64, end: f64, stop: &StopFlag) -> Vec<f64> {
-    let address = labelled(SEND_PATH, run, "source", MAILBOX);
+    let url = labelled(SEND_PATH, run, "source", MAILBOX);
     let mut changes = Vec::new();
     let mut next = started;
     loop {
@@ -100,19 +100,19 @@ async fn change_value(run: &str, started: f64, end: f64, stop: &StopFlag) -> Vec
         }
         changes.push(now());
         // A failed post counts as a change that is missed.
-        let _ = post(&address, &payload(changes.len() as u32, MIN_PAYLOAD)).await;
+        let _ = post(&url, &payload(changes.len() as u32, MIN_PAYLOAD)).await;
     }
 }
 
 /// Polls every `seconds` seconds, the last time at the end.
 async fn poll(watcher: Watcher, seconds: u32, run: &str, started: f64, stop: &StopFlag, observations: &Observations) {
-    let address = labelled(VALUE_PATH, run, watcher.name(), MAILBOX);
+    let url = labelled(VALUE_PATH, run, watcher.name(), MAILBOX);
     for time in 1..=Watcher::SECONDS / seconds {
         sleep_until(started + f64::from(time * seconds) * 1000.0, stop).await;
         if stop.is_stopped() {
             return;
         }
-        if let Ok(text) = get(&address).await
+        if let Ok(text) = get(&url).await
             && let Some(number) = number(&text)
         {
             observations.borrow_mut().push((now(), number));

@@ -23,12 +23,12 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    pub async fn open(address: &str, run: &str) -> Result<Self, ExchangeError> {
+    pub async fn open(url: &str, run: &str) -> Result<Self, ExchangeError> {
         let pending = PendingReplies::default();
         let replies = pending.clone();
         let protocols = [ENCODING.subprotocol().to_owned()];
         let commands = Self {
-            socket: Socket::open(address, &protocols, move |payload| on_message(payload, &replies)).await?,
+            socket: Socket::open(url, &protocols, move |payload| on_message(payload, &replies)).await?,
             pending,
             topic: TopicName::of::<Compare>(slot(run)).map_err(|_| ExchangeError::Refused)?,
             run: u128::from(u64::from_str_radix(run, 16).unwrap_or_default()) << 64,

@@ -3,8 +3,8 @@
 mod chart;
 pub mod copy;
 pub mod findings;
+mod labels;
 pub mod results;
 pub mod settings;
 pub mod staleness;
 pub mod transports;
-mod words;

@@ -7,7 +7,7 @@ use super::super::findings::{fastest, lightest, rate};
 use super::super::model::{BINS, Results, TransportResult, bin_end_us};
 use super::super::table::{COLUMNS, cells, millis, tenths};
 use super::chart::{byte_bar, each, histogram};
-use super::words;
+use super::labels;
 use crate::{
     i18n::*,
     ui::{
@@ -84,7 +84,7 @@ fn report(results: &Results, locale: Locale) -> AnyView {
 }
 
 fn table(results: &Results, locale: Locale) -> AnyView {
-    let heading = words::COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
+    let heading = labels::COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
     let best = [
         fastest(results).map(|result| result.transport),
         lightest(results).map(|result| result.transport),
@@ -95,7 +95,7 @@ fn table(results: &Results, locale: Locale) -> AnyView {
         let cells = cells.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });
         view! {
             <tr data-way=result.transport.name() class:best=best.contains(&Some(result.transport))>
-                <th scope="row">{words::name(result.transport)(locale)}</th>
+                <th scope="row">{labels::name(result.transport)(locale)}</th>
                 {cells.collect_view()}
             </tr>
         }
@@ -112,7 +112,7 @@ fn table(results: &Results, locale: Locale) -> AnyView {
 }
 
 fn transport(result: &TransportResult, results: &Results, locale: Locale) -> AnyView {
-    let name: TextKey = words::name(result.transport);
+    let name: TextKey = labels::name(result.transport);
     let most = results
         .transports
         .iter()
@@ -145,7 +145,7 @@ fn transport(result: &TransportResult, results: &Results, locale: Locale) -> Any
 
 /// The paragraph about a transport's results.
 fn paragraph(result: &TransportResult, results: &Results, locale: Locale) -> String {
-    let (rating, factor) = words::rating(rate(result, results));
+    let (rating, factor) = labels::rating(rate(result, results));
     let factor = tenths(factor);
     if result.latency.count == 0 {
         return rating(locale).to_owned();

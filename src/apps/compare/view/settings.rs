@@ -4,7 +4,7 @@ use leptos::{ev::Event, prelude::*, web_sys::HtmlInputElement};
 
 use super::super::comparison::{Comparison, Running};
 use super::super::model::{COUNTS, IN_FLIGHT, PAYLOADS, RATES, Settings};
-use super::words;
+use super::labels;
 use crate::{
     i18n::*,
     ui::{
@@ -107,14 +107,14 @@ fn number(
 /// The progress of a run, visible and announced, and the failure of the last one.
 fn progress(comparison: Comparison) -> AnyView {
     let i18n = use_i18n();
-    let said = optional_text(move || {
+    let status = optional_text(move || {
         let Some(Running::Transports(progress)) = comparison.running.get() else {
             return None;
         };
         let locale = i18n.get_locale();
         let transport = progress
             .transport
-            .map_or(text_key!(compare.documents) as TextKey, words::name);
+            .map_or(text_key!(compare.documents) as TextKey, labels::name);
         let (done, of) = (progress.done.to_string(), progress.total.to_string());
         let values = [("way", transport(locale)), ("done", done.as_str()), ("of", of.as_str())];
         Some(fill(td_string!(locale, compare.progress), &values))
@@ -136,7 +136,7 @@ fn progress(comparison: Comparison) -> AnyView {
     });
     view! {
         <progress class="progress" value=value max=max hidden=hidden aria-label=t!(compare.progress_label)></progress>
-        <p class="hint" role="status">{said}</p>
+        <p class="hint" role="status">{status}</p>
         <p class="problem" role="alert">{problem}</p>
     }
     .into_any()

@@ -6,7 +6,7 @@ use super::super::comparison::{Comparison, Running};
 use super::super::findings::{Winner, polling};
 use super::super::model::{Staleness, Watcher};
 use super::super::table::{STALE_COLUMNS, millis, stale_cells};
-use super::words;
+use super::labels;
 use crate::{
     i18n::*,
     ui::{
@@ -64,7 +64,7 @@ pub fn StalenessCard(comparison: Comparison) -> impl IntoView {
 fn report(staleness: &Staleness, locale: Locale) -> AnyView {
     let (seconds, changes) = (staleness.seconds.to_string(), staleness.changes.to_string());
     let values = [("seconds", seconds.as_str()), ("changes", changes.as_str())];
-    let heading = words::STALE_COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
+    let heading = labels::STALE_COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
     let row = |watcher: &Watcher| {
         let cells = STALE_COLUMNS.iter().zip(stale_cells(staleness, *watcher)?);
         let cells = cells.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });

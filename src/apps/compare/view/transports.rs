@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::super::model::Transport;
-use super::words;
+use super::labels;
 use crate::ui::{
     card::Card,
     text::{t, text_key, translate},
@@ -12,7 +12,7 @@ use crate::ui::{
 #[component]
 pub fn TransportsCard() -> impl IntoView {
     let transport = |transport: Transport| {
-        view! { <div><dt>{translate(words::name(transport))}</dt><dd>{translate(words::description(transport))}</dd></div> }.into_any()
+        view! { <div><dt>{translate(labels::name(transport))}</dt><dd>{translate(labels::description(transport))}</dd></div> }.into_any()
     };
     view! {
         <Card id="ways" title=text_key!(compare.ways)>

@@ -54,9 +54,9 @@ fn parse_digits(text: &str, scale: u8) -> Option<(u64, bool)> {
     Some(units.map_or((u64::MAX, false), |units| (units, exact)))
 }
 
-/// Formats with thousands separators and at least `least` decimals, without further trailing zeros.
-pub fn format(units: u64, scale: u8, least: u8) -> String {
-    let (whole, fraction) = parts(units, scale, least);
+/// Formats with thousands separators and at least `min_decimals` decimals, without further trailing zeros.
+pub fn format(units: u64, scale: u8, min_decimals: u8) -> String {
+    let (whole, fraction) = parts(units, scale, min_decimals);
     let groups: Vec<&str> = whole
         .as_bytes()
         .rchunks(3)
@@ -67,8 +67,8 @@ pub fn format(units: u64, scale: u8, least: u8) -> String {
 }
 
 /// Formats without separators, as for an input field: [`parse`] accepts it.
-pub fn format_plain(units: u64, scale: u8, least: u8) -> String {
-    let (whole, fraction) = parts(units, scale, least);
+pub fn format_plain(units: u64, scale: u8, min_decimals: u8) -> String {
+    let (whole, fraction) = parts(units, scale, min_decimals);
     join(&whole, &fraction)
 }
 
@@ -79,7 +79,7 @@ fn join(whole: &str, fraction: &str) -> String {
     }
 }
 
-fn parts(units: u64, scale: u8, least: u8) -> (String, String) {
+fn parts(units: u64, scale: u8, min_decimals: u8) -> (String, String) {
     let scale = usize::from(scale.min(19));
     let mut digits = units.to_string();
     if digits.len() <= scale {
@@ -87,7 +87,7 @@ fn parts(units: u64, scale: u8, least: u8) -> (String, String) {
     }
     let fraction = digits.split_off(digits.len() - scale);
     let significant = fraction.trim_end_matches('0').len();
-    let shown = significant.max(usize::from(least).min(scale));
+    let shown = significant.max(usize::from(min_decimals).min(scale));
     (digits, fraction[..shown].to_owned())
 }
 
@@ -193,9 +193,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn formatted_numbers_parse_back(units: u64, scale in 0..=12_u8, least in 0..=12_u8) {
-            prop_assert_eq!(parse(&format_plain(units, scale, least), scale), Some(units));
-            prop_assert_eq!(parse(&format(units, scale, least).replace(',', ""), scale), Some(units));
+        fn formatted_numbers_parse_back(units: u64, scale in 0..=12_u8, min_decimals in 0..=12_u8) {
+            prop_assert_eq!(parse(&format_plain(units, scale, min_decimals), scale), Some(units));
+            prop_assert_eq!(parse(&format(units, scale, min_decimals).replace(',', ""), scale), Some(units));
         }
 
         #[test]

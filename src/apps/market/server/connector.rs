@@ -61,7 +61,7 @@ pub struct Connector<D = Dial> {
 #[derive(Debug, thiserror::Error)]
 enum ConnectionError {
     #[error("invalid URL: {0}")]
-    Address(String),
+    InvalidUrl(String),
     #[error("cannot connect: {0}")]
     Unreachable(#[from] std::io::Error),
     #[error("WebSocket: {0}")]
@@ -195,9 +195,9 @@ where
     }
 
     async fn open(&self) -> Result<Socket, ConnectionError> {
-        let address = self.exchange.stream_url(&self.url, &self.codes);
-        let invalid = || ConnectionError::Address(address.clone());
-        let uri: Uri = address.parse().map_err(|_| invalid())?;
+        let stream_url = self.exchange.stream_url(&self.url, &self.codes);
+        let invalid = || ConnectionError::InvalidUrl(stream_url.clone());
+        let uri: Uri = stream_url.parse().map_err(|_| invalid())?;
         let host = uri.host().ok_or_else(invalid)?.to_owned();
         let secure = uri.scheme_str() == Some("wss");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -206,7 +206,7 @@ where
             true => Tls::Rustls(tls::client(None)?),
             false => Tls::Plain,
         };
-        let request = address.as_str().into_client_request().map_err(Box::new)?;
+        let request = stream_url.as_str().into_client_request().map_err(Box::new)?;
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));

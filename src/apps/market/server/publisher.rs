@@ -80,7 +80,7 @@ impl Publisher {
     }
 
     /// A failure is logged and not retried: a newer price follows.
-    async fn publish_ticks(&mut self, ticks: Vec<Tick>) {
+    pub async fn publish_ticks(&mut self, ticks: Vec<Tick>) {
         for ticks in ticks.chunks(MAX_TICKS) {
             let result = self.send_to_quotes(QuotesCommand::Tick(ticks.to_vec())).await;
             self.record_result(result);
@@ -174,6 +174,6 @@ async fn send<D: Decider>(hub: &Hub, rest: &str, command: &D::ServerCommand) -> 
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     match hub.send_server_command::<D>(rest, id, command).await {
         Answer::Accepted { .. } => Ok(()),
-        Answer::Rejected(why) => Err(PublishError::Rejected(why)),
+        Answer::Rejected(rejection) => Err(PublishError::Rejected(rejection)),
     }
 }

@@ -225,9 +225,9 @@ async fn send_once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
 fn should_retry(answer: &Answer) -> bool {
     match answer {
         Answer::Accepted { .. } => false,
-        Answer::Rejected(why) => {
-            tracing::warn!("an alert's command was rejected: {why}");
-            why.may_retry()
+        Answer::Rejected(rejection) => {
+            tracing::warn!("an alert's command was rejected: {rejection}");
+            rejection.may_retry()
         }
     }
 }

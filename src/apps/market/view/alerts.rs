@@ -7,7 +7,7 @@ use super::super::{
     model::{alerts::Alert, decimal},
     wire::{Alerts, AlertsCommand, Entry, Side, refusal, symbol_path},
 };
-use super::{quote_store::QuoteStore, words};
+use super::{labels, quote_store::QuoteStore};
 use crate::{
     i18n::*,
     ui::{
@@ -73,7 +73,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
                 Side::Above => t_string!(i18n, market.already_above),
                 Side::Below => t_string!(i18n, market.already_below),
             };
-            let last = entry.with(|entry| words::price(&listing, entry.tick.last));
+            let last = entry.with(|entry| labels::price(&listing, entry.tick.last));
             Some(fill(text, &[("price", &last)]))
         }
     });
@@ -111,9 +111,9 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             scale: listing.scale,
         })));
     };
-    let side_button = move |side: bool, words| {
+    let side_button = move |side: bool, key| {
         let pressed = dynamic_text(move || (above.get() == side).to_string());
-        view! { <button type="button" aria-pressed=pressed on:click=move |_| above.set(side)>{translate(words)}</button> }
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| above.set(side)>{translate(key)}</button> }
             .into_any()
     };
     view! {
@@ -124,8 +124,8 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
                 {parsed_hint(price)}
             </label>
             <div class="choice" role="group" aria-label=t!(market.alert_side)>
-                {side_button(true, words::side(Side::Above))}
-                {side_button(false, words::side(Side::Below))}
+                {side_button(true, labels::side(Side::Above))}
+                {side_button(false, labels::side(Side::Below))}
             </div>
             <button class="button primary" type="submit">{t!(market.alert_set)}</button>
         </form>
@@ -147,7 +147,7 @@ enum PriceError {
 impl PriceError {
     fn message(self, locale: Locale, scale: u8) -> String {
         match (self, scale) {
-            (Self::NotPositive, _) => words::rejection(locale, &Rejection::refused(refusal::BAD_PRICE)),
+            (Self::NotPositive, _) => labels::rejection(locale, &Rejection::refused(refusal::BAD_PRICE)),
             (Self::TooFine, 0) => td_string!(locale, market.whole_price).to_owned(),
             (Self::TooFine, _) => fill(
                 td_string!(locale, market.too_fine_price),
@@ -171,7 +171,7 @@ fn command_problem(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> 
         let found = pending.iter().find(|command| command.id == *id)?;
         found.status.problem(
             |wait| command_text::rate_limited(locale, wait),
-            |why| words::rejection(locale, why),
+            |rejection| labels::rejection(locale, rejection),
         )
     })
 }
@@ -212,7 +212,7 @@ fn alert_item(store: QuoteStore, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
     let name = dynamic_text(move || {
         let locale = i18n.get_locale();
         listing.with_value(|listing| match listing {
-            Some(listing) => words::name(locale, listing),
+            Some(listing) => labels::name(locale, listing),
             None => symbol.to_uppercase(),
         })
     });
@@ -227,7 +227,7 @@ fn alert_item(store: QuoteStore, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
         alert.with(|alert| {
             let alert = alert.as_ref();
             alert.map_or_else(String::new, |alert| {
-                let side = (words::side(alert.side))(i18n.get_locale());
+                let side = (labels::side(alert.side))(i18n.get_locale());
                 [&format(alert.price, alert.scale), " ", side].concat()
             })
         })

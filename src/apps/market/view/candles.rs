@@ -9,7 +9,7 @@ use super::super::{
     drawing::{self, CandlePaths, HEIGHT, Range, VOLUME_HEIGHT, WIDTH},
     wire::{Candle, Candles, Entry, Interval},
 };
-use super::{quote_store::QuoteStore, times, words};
+use super::{labels, quote_store::QuoteStore, times};
 use crate::{
     i18n::*,
     ui::{
@@ -81,10 +81,10 @@ fn describe(view: View, locale: Locale) -> Option<String> {
     let interval = view.interval.get();
     view.shown.with(|candles| {
         let candle = chosen.and_then(|index| candles.get(index)).or(candles.last())?;
-        let price = |price| view.entry.with_untracked(|entry| words::price(&entry.listing, price));
+        let price = |price| view.entry.with_untracked(|entry| labels::price(&entry.listing, price));
         let volume = view
             .entry
-            .with_untracked(|entry| words::volume(&entry.listing, candle.volume));
+            .with_untracked(|entry| labels::volume(&entry.listing, candle.volume));
         Some(fill(
             td_string!(locale, market.readout),
             &[
@@ -112,8 +112,8 @@ fn plot(view: View) -> AnyView {
     let newest = newest(view);
     let label = dynamic_text(move || {
         let locale = i18n.get_locale();
-        let name = view.entry.with(|entry| words::name(locale, &entry.listing));
-        let interval = (words::interval(view.interval.get()))(locale);
+        let name = view.entry.with(|entry| labels::name(locale, &entry.listing));
+        let interval = (labels::interval(view.interval.get()))(locale);
         let count = view.shown.with(Vec::len).to_string();
         fill(
             td_string!(locale, market.chart_label),
@@ -195,7 +195,7 @@ fn price_labels(view: View) -> AnyView {
     let labels = move |line: usize| {
         let price = dynamic_text(move || {
             let price = view.range.get().grid_prices().get(line).copied().unwrap_or(0);
-            view.entry.with_untracked(|entry| words::price(&entry.listing, price))
+            view.entry.with_untracked(|entry| labels::price(&entry.listing, price))
         });
         view! { <span>{price}</span> }.into_any()
     };

@@ -9,11 +9,11 @@ use super::{
     alerts::AlertsCard,
     candles::CandlesCard,
     feed_status::FeedStatusLine,
+    labels,
     overview::loading,
     price::{change, difference, price, star},
     quote_store::QuoteStore,
     trades::TradesCard,
-    words,
 };
 use crate::{
     i18n::*,
@@ -78,9 +78,9 @@ fn symbol_page(store: QuoteStore, candles: UseTopic<Candles>, symbol: String, en
         code.and_then(|code| Interval::from_code(&code)).unwrap_or_default()
     });
     let listing = StoredValue::new(entry.with_untracked(|entry| entry.listing.clone()));
-    let name = dynamic_text(move || listing.with_value(|listing| words::name(i18n.get_locale(), listing)));
+    let name = dynamic_text(move || listing.with_value(|listing| labels::name(i18n.get_locale(), listing)));
     let title = dynamic_text(move || {
-        let last = entry.with(|entry| words::price(&entry.listing, entry.tick.last));
+        let last = entry.with(|entry| labels::price(&entry.listing, entry.tick.last));
         name.with(|name| [name, " ", &last].concat())
     });
     let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
@@ -90,8 +90,8 @@ fn symbol_page(store: QuoteStore, candles: UseTopic<Candles>, symbol: String, en
             <p><a href="/market">{t!(market.back)}</a></p>
             <div class="symbol-name">
                 <h1>{name}</h1>
-                <span class="code mono">{listing.with_value(words::code)}</span>
-                <span class="tag">{translate(listing.with_value(|listing| words::sector(listing.sector)))}</span>
+                <span class="code mono">{listing.with_value(labels::code)}</span>
+                <span class="tag">{translate(listing.with_value(|listing| labels::sector(listing.sector)))}</span>
                 {star(store.watch_list, symbol.clone(), entry)}
             </div>
             <p class="symbol-price">
@@ -115,9 +115,9 @@ fn symbol_page(store: QuoteStore, candles: UseTopic<Candles>, symbol: String, en
 
 fn day(entry: RwSignal<Entry>) -> AnyView {
     let price = move |field: fn(&Entry) -> u64| {
-        dynamic_text(move || entry.with(|entry| words::price(&entry.listing, field(entry))))
+        dynamic_text(move || entry.with(|entry| labels::price(&entry.listing, field(entry))))
     };
-    let volume = dynamic_text(move || entry.with(|entry| words::volume(&entry.listing, entry.tick.volume)));
+    let volume = dynamic_text(move || entry.with(|entry| labels::volume(&entry.listing, entry.tick.volume)));
     view! {
         <dl class="symbol-day">
             {labeled_value(text_key!(market.open), "open", price(|entry| entry.tick.open))}
@@ -137,7 +137,7 @@ fn Intervals(symbol: String, interval: Memo<Interval>) -> impl IntoView {
         let href = [&symbol_path(&symbol), "?interval=", each.code()].concat();
         let current = move || (interval.get() == each).then_some("true");
         view! {
-            <li><a href=href data-noscroll="" aria-current=current>{translate(words::interval(each))}</a></li>
+            <li><a href=href data-noscroll="" aria-current=current>{translate(labels::interval(each))}</a></li>
         }
         .into_any()
     };

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{quote_store::QuoteStore, words};
+use super::{labels, quote_store::QuoteStore};
 use crate::{
     i18n::*,
     ui::{
@@ -18,7 +18,7 @@ pub fn FeedStatusLine(store: QuoteStore) -> impl IntoView {
     let feed = Memo::new(move |_| store.quotes.state.with(|book| book.feed));
     let has_prices = Memo::new(move |_| store.quotes.state.with(|book| !book.entries.is_empty()));
     let status = store.quotes.status;
-    let feed_status = move || words::feed_status(status.get(), feed.get().status, has_prices.get());
+    let feed_status = move || labels::feed_status(status.get(), feed.get().status, has_prices.get());
     let code = dynamic_text(move || feed_status().0.to_owned());
     let label = dynamic_text(move || (feed_status().1)(i18n.get_locale()).to_owned());
     let source_line = dynamic_view(move || {

@@ -13,7 +13,7 @@ use super::super::{
     order::{Column, Sort, matches_search},
     wire::{ALL, Quotes},
 };
-use super::{feed_status::FeedStatusLine, quote_store::QuoteStore, row::row, words};
+use super::{feed_status::FeedStatusLine, labels, quote_store::QuoteStore, row::row};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, dynamic_view, fill, page_title, t, text_key, translate},
@@ -113,7 +113,7 @@ fn symbols(store: QuoteStore, choice: Choice, locale: Locale) -> Vec<String> {
         .filter(|entry| {
             matches_search(&search, entry) && (!only_watched || store.watch_list.has(&entry.listing.symbol))
         })
-        .map(|entry| (words::name(locale, &entry.listing), entry))
+        .map(|entry| (labels::name(locale, &entry.listing), entry))
         .collect();
     entries.sort_by(|a, b| sort.compare((&a.0, &a.1), (&b.0, &b.1)));
     entries.into_iter().map(|(_, entry)| entry.listing.symbol).collect()
@@ -154,7 +154,7 @@ fn column_head(choice: Choice, column: Column) -> AnyView {
                     event.prevent_default();
                     sort.update(|sort| *sort = sort.toggle(column));
                 }
-            >{translate(words::column(column))}</button>
+            >{translate(labels::column(column))}</button>
         </th>
     }
     .into_any()
@@ -207,14 +207,14 @@ fn empty_message(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) 
         if !empty.get() {
             return None;
         }
-        let words = if store.all().is_empty() {
+        let key = if store.all().is_empty() {
             text_key!(market.no_prices)
         } else if choice.only_watched.get() && choice.search.with(String::is_empty) {
             text_key!(market.none_watched)
         } else {
             text_key!(market.none_found)
         };
-        Some(view! { <p class="market-empty">{translate(words)}</p> }.into_any())
+        Some(view! { <p class="market-empty">{translate(key)}</p> }.into_any())
     })
     .into_any()
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::super::{order, wire::Entry};
-use super::{quote_store::WatchList, words};
+use super::{labels, quote_store::WatchList};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, fill, optional_text},
@@ -32,16 +32,16 @@ fn flash(price: Memo<u64>) -> Signal<Option<String>> {
 pub fn price(entry: RwSignal<Entry>) -> AnyView {
     let last = Memo::new(move |_| entry.with(|entry| entry.tick.last));
     let listing = entry.with_untracked(|entry| entry.listing.clone());
-    let shown = dynamic_text(move || words::price(&listing, last.get()));
+    let shown = dynamic_text(move || labels::price(&listing, last.get()));
     view! { <span class="price" data-flash=flash(last)>{shown}</span> }.into_any()
 }
 
 /// The change in percent, with sign and arrow, because colour alone is not accessible.
 pub fn change(entry: RwSignal<Entry>) -> AnyView {
     let change = Memo::new(move |_| entry.with(order::change));
-    let direction = dynamic_text(move || words::direction(change.get()).to_owned());
-    let arrow = dynamic_text(move || words::arrow(change.get()).to_owned());
-    let percent = dynamic_text(move || words::change(change.get()));
+    let direction = dynamic_text(move || labels::direction(change.get()).to_owned());
+    let arrow = dynamic_text(move || labels::arrow(change.get()).to_owned());
+    let percent = dynamic_text(move || labels::change(change.get()));
     view! {
         <span class="change" data-way=direction><span class="arrow" aria-hidden="true">{arrow}</span>{percent}</span>
     }
@@ -49,7 +49,7 @@ pub fn change(entry: RwSignal<Entry>) -> AnyView {
 }
 
 pub fn difference(entry: RwSignal<Entry>) -> AnyView {
-    let shown = dynamic_text(move || entry.with(words::difference));
+    let shown = dynamic_text(move || entry.with(labels::difference));
     view! { <span class="difference">{shown}</span> }.into_any()
 }
 
@@ -62,7 +62,7 @@ pub fn star(watch_list: WatchList, symbol: String, entry: RwSignal<Entry>) -> An
     });
     let name = dynamic_text(move || {
         let locale = i18n.get_locale();
-        let name = entry.with(|entry| words::name(locale, &entry.listing));
+        let name = entry.with(|entry| labels::name(locale, &entry.listing));
         fill(td_string!(locale, market.watch), &[("name", &name)])
     });
     let sign = dynamic_text(move || if pressed.get() { "★" } else { "☆" }.to_owned());

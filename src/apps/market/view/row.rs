@@ -7,10 +7,10 @@ use super::super::{
     wire::{Entry, symbol_path},
 };
 use super::{
+    labels,
     price::{change, difference, price, star},
     quote_store::{QuoteStore, WatchList},
     row_html::row_html,
-    words,
 };
 use crate::{
     i18n::*,
@@ -38,13 +38,13 @@ pub fn row(store: QuoteStore, symbol: String) -> AnyView {
 fn cells(watch_list: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyView {
     let i18n = use_i18n();
     let listing = entry.with_untracked(|entry| entry.listing.clone());
-    let code = words::code(&listing);
+    let code = labels::code(&listing);
     let volume = Memo::new(move |_| entry.with(|entry| entry.tick.volume));
     let volume_text = dynamic_text({
         let listing = listing.clone();
-        move || words::volume(&listing, volume.get())
+        move || labels::volume(&listing, volume.get())
     });
-    let name = dynamic_text(move || words::name(i18n.get_locale(), &listing));
+    let name = dynamic_text(move || labels::name(i18n.get_locale(), &listing));
     let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
     view! {
         <tr data-symbol=symbol.clone() data-stale=dynamic_text(move || stale.get().to_string())>

@@ -7,7 +7,7 @@ use super::super::{
     drawing, order,
     wire::{Entry, symbol_path},
 };
-use super::words;
+use super::labels;
 use crate::{
     i18n::*,
     ui::{
@@ -19,10 +19,10 @@ use crate::{
 pub fn row_html(locale: Locale, entry: &Entry) -> String {
     let listing = &entry.listing;
     let (symbol, path) = (attribute(&listing.symbol), attribute(&symbol_path(&listing.symbol)));
-    let (name, code) = (words::name(locale, listing), words::code(listing));
+    let (name, code) = (labels::name(locale, listing), labels::code(listing));
     let watch = fill(td_string!(locale, market.watch), &[("name", &name)]);
     let change = order::change(entry);
-    let (direction, arrow) = (words::direction(change), words::arrow(change));
+    let (direction, arrow) = (labels::direction(change), labels::arrow(change));
     let mut html = String::with_capacity(1_500);
     // Writing to a string cannot fail.
     let _ = write!(
@@ -42,10 +42,10 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
         name = text(&name),
         code = text(&code),
         stale_mark = td_string!(locale, market.old),
-        price = words::price(listing, entry.tick.last),
-        percent = words::change(change),
-        difference = text(&words::difference(entry)),
-        volume = words::volume(listing, entry.tick.volume),
+        price = labels::price(listing, entry.tick.last),
+        percent = labels::change(change),
+        difference = text(&labels::difference(entry)),
+        volume = labels::volume(listing, entry.tick.volume),
         trend = drawing::trend(&entry.spark),
         points = drawing::spark(&entry.spark),
     );

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::super::wire::{Candles, Entry, Trade};
-use super::{quote_store::QuoteStore, times, words};
+use super::{labels, quote_store::QuoteStore, times};
 use crate::ui::{
     card::Card,
     text::{dynamic_text, dynamic_view, t, text_key},
@@ -49,8 +49,8 @@ pub fn TradesCard(store: QuoteStore, candles: UseTopic<Candles>, entry: RwSignal
 fn trade(store: QuoteStore, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
     let (price, quantity) = entry.with_untracked(|entry| {
         (
-            words::price(&entry.listing, trade.price),
-            words::volume(&entry.listing, trade.quantity),
+            labels::price(&entry.listing, trade.price),
+            labels::volume(&entry.listing, trade.quantity),
         )
     });
     let time = dynamic_text(move || times::clock(trade.at, store.use_local_time.get()));

@@ -134,11 +134,12 @@ fn ban_form(rules: Rules) -> AnyView {
     let problem = optional_text(move || {
         let locale = i18n.get_locale();
         let pending = rules.pending.get();
-        let why = |rejection: &Rejection| match rejection {
-            Rejection::Refused { reason: why } => refusal(why).map_or(why.clone(), |words| words(locale).to_owned()),
+        let describe = |rejection: &Rejection| match rejection {
+            Rejection::Refused { reason } => refusal(reason).map_or(reason.clone(), |text| text(locale).to_owned()),
             _ => td_string!(locale, moderation.not_now).to_owned(),
         };
-        let message = |status: &CommandStatus| status.problem(|wait| command_text::rate_limited(locale, wait), why);
+        let message =
+            |status: &CommandStatus| status.problem(|wait| command_text::rate_limited(locale, wait), describe);
         pending.iter().rev().find_map(|command| message(&command.status))
     });
     let ban = move |event: SubmitEvent| {

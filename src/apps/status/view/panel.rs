@@ -107,8 +107,8 @@ fn summary(state: ReadSignal<Status>, spec: &'static Panel, peak: Memo<u64>) -> 
         };
         let values = spec.lines.iter().map(line).collect::<Vec<_>>().join(", ");
         let (title, peak) = ((spec.title)(locale), spec.unit.format(peak.get(), locale));
-        let words = td_string!(locale, status.chart);
-        fill(words, &[("title", title), ("values", &values), ("peak", &peak)])
+        let template = td_string!(locale, status.chart);
+        fill(template, &[("title", title), ("values", &values), ("peak", &peak)])
     })
 }
 

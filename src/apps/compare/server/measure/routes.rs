@@ -84,7 +84,7 @@ async fn counts(State(state): State<ServerState>, Path(run): Path<String>) -> Re
             let cpu_us = cpu_us();
             (NO_STORE, Json(RunCounts { cpu_us, transports })).into_response()
         }
-        None => Problem::not_found("No request named this run, or too long ago.").into_response(),
+        None => Problem::not_found("No request has named this run recently.").into_response(),
     }
 }
 

@@ -53,8 +53,8 @@ impl ConnectionBytes {
         }
         if let Some(new) = &owner {
             new.bytes_in.fetch_add(state.unanswered, Relaxed);
-            let how = if is_first { &new.opened } else { &new.reused };
-            how.fetch_add(1, Relaxed);
+            let counter = if is_first { &new.opened } else { &new.reused };
+            counter.fetch_add(1, Relaxed);
         }
         state.owner = owner;
     }
@@ -138,9 +138,9 @@ mod tests {
         for owner in [&first, &second, &second, &first] {
             connection.count_for(Some(Arc::clone(owner)));
         }
-        let how = |totals: &TrafficTotals| {
+        let counters = |totals: &TrafficTotals| {
             [&totals.opened, &totals.reused, &totals.requests].map(|count| count.load(Relaxed))
         };
-        assert_eq!((how(&first), how(&second)), ([1, 1, 2], [0, 1, 2]));
+        assert_eq!((counters(&first), counters(&second)), ([1, 1, 2], [0, 1, 2]));
     }
 }

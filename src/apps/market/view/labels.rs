@@ -142,8 +142,8 @@ pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (
 }
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
-    let words: TextKey = match rejection {
-        Rejection::Refused { reason: why } => match why.as_str() {
+    let key: TextKey = match rejection {
+        Rejection::Refused { reason } => match reason.as_str() {
             refusal::BAD_PRICE => text_key!(market.bad_price),
             refusal::ALERTS_FULL => text_key!(market.alerts_full),
             refusal::NO_ALERT => text_key!(market.no_alert),
@@ -153,5 +153,5 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
         _ => text_key!(market.unavailable),
     };
-    fill(words(locale), &[("limit", &MAX_ALERTS.to_string())])
+    fill(key(locale), &[("limit", &MAX_ALERTS.to_string())])
 }
