@@ -1,6 +1,6 @@
 //! Lazily loaded code, split into few parts. Code that several parts share goes into a file per combination, so with a part for
-//! each page a visit would request dozens of files. The parts are `app` (router, frame and bell), `talk`, `figures`, `arena` and
-//! `lab`, each for pages that are visited together; every split function names its part.
+//! each page a visit would request dozens of files. The parts are `app` (router, frame and bell), `chat_notifications`,
+//! `market_devices`, `arena` and `compare_status`, each for pages that are visited together; every split function names its part.
 
 use std::sync::{Arc, Mutex};
 
@@ -43,7 +43,7 @@ pub fn preload_app() {
     leptos::prefetch_lazy_fn_on_server("app");
 }
 
-/// `lazy_page!(ChatPage, talk, view)`: a page that is loaded with the part `talk` and rendered by `view()`.
+/// `lazy_page!(ChatPage, chat_notifications, view)`: a page that is loaded with the part `chat_notifications` and rendered by `view()`.
 macro_rules! lazy_page {
     ($page:ident, $part:ident, $view:path) => {
         pub struct $page;

@@ -23,7 +23,7 @@ use self::{
 use crate::ui::lazy::lazy_page;
 use crate::ui::text::{dynamic_view, t};
 
-lazy_page!(ChatPage, talk, page);
+lazy_page!(ChatPage, chat_notifications, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<ChatPage>(path!("/chat/:room?"), SsrMode::Async),

@@ -26,7 +26,7 @@ use self::view::{
 use crate::ui::lazy::lazy_page;
 use crate::ui::text::{page_title, t};
 
-lazy_page!(ComparePage, lab, page);
+lazy_page!(ComparePage, compare_status, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<ComparePage>(path!("/compare"), SsrMode::OutOfOrder),

@@ -20,7 +20,7 @@ use self::view::{clock::Clock, detail::detail, overview::overview};
 use crate::ui::lazy::lazy_page;
 use crate::ui::text::{dynamic_view, t};
 
-lazy_page!(DevicesPage, figures, page);
+lazy_page!(DevicesPage, market_devices, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<DevicesPage>(path!("/devices/:id?"), SsrMode::Async),

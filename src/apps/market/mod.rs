@@ -19,7 +19,7 @@ use self::view::{detail::detail, overview::overview};
 use crate::ui::lazy::lazy_page;
 use crate::ui::text::{dynamic_view, t};
 
-lazy_page!(MarketPage, figures, page);
+lazy_page!(MarketPage, market_devices, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<MarketPage>(path!("/market/:symbol?"), SsrMode::Async),

@@ -12,7 +12,7 @@ use crate::ui::lazy::lazy_page;
 use leptos::prelude::IntoAny as _;
 use leptos_router::{SsrMode, path};
 
-lazy_page!(NotificationsPage, talk, view::page::page);
+lazy_page!(NotificationsPage, chat_notifications, view::page::page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<NotificationsPage>(path!("/notifications"), SsrMode::Async),

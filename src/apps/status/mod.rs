@@ -19,7 +19,7 @@ use crate::ui::text::{dynamic_view, page_title, t};
 use duplex_leptos::topic::Live;
 use duplex_leptos::topic::{TopicStatus, use_topic};
 
-lazy_page!(StatusPage, lab, page);
+lazy_page!(StatusPage, compare_status, page);
 
 pub const APP: super::App = super::App {
     page: || super::lazy_page::<StatusPage>(path!("/status"), SsrMode::Async),

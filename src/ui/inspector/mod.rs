@@ -100,7 +100,7 @@ impl Inspector {
 }
 
 /// The drawer under `owner`, which lives as long as the page.
-#[wasm_split(lab, wasm_split_path = leptos::wasm_split)]
+#[wasm_split(compare_status, wasm_split_path = leptos::wasm_split)]
 fn drawer(owner: Owner, inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html::Button>) -> AnyView {
     owner.with(|| drawer::drawer(inspection, open, button))
 }
