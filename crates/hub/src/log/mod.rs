@@ -219,7 +219,7 @@ pub struct History {
 pub enum LogError {
     /// Another writer appended, or the log lost its tail: the caller's state is of other events. If both seqs are equal, the
     /// checks differ.
-    #[error("the log of the topic ends at {last}, not at {expected} as it was known")]
+    #[error("the log of the topic ends at {last} instead of the expected {expected}")]
     Conflict {
         /// The newest event as the caller knows it.
         expected: Seq,

@@ -147,7 +147,7 @@ pub enum StateError {
     #[error("its version cannot be decoded")]
     NoVersion,
     /// The stored JSON is of a version after [`Decider::STORED_VERSION`].
-    #[error("it is of version {found}, and this program knows versions up to {known}")]
+    #[error("it has version {found}, and this program supports versions up to {known}")]
     Version {
         /// The version of the JSON.
         found: u32,

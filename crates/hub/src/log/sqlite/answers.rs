@@ -35,12 +35,12 @@ pub(super) fn insert_rejected(
         "INSERT INTO refusals (topic, n, command, person, why, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute((topic, sql(n), command, person, why, at, time))?;
-    let refusals = RowSet {
+    let rejections = RowSet {
         before: |_, _, _| Ok(()),
         oldest: "SELECT n, at, time FROM refusals WHERE topic = ?1 ORDER BY n LIMIT min(?2, 2)",
         remove: "DELETE FROM refusals WHERE topic = ?1 AND n <= ?2",
     };
-    let removed = refusals.remove_batch(log, topic, Millis::MAX, removable(n, entry.at))?;
+    let removed = rejections.remove_batch(log, topic, Millis::MAX, removable(n, entry.at))?;
     raise_forgotten(log, topic, removed.time)
 }
 
@@ -77,7 +77,7 @@ pub(super) struct StoredAnswers {
     pub forgotten: Option<Millis>,
 }
 
-/// Reads the answers of a topic that has an id.
+/// Reads the answers of a topic. A topic without an id has none.
 pub(super) fn open(
     log: &Transaction<'_>,
     topic: Option<i64>,
@@ -91,7 +91,7 @@ pub(super) fn open(
         "SELECT max(time) FROM answers WHERE topic = ?1 AND n < ?2",
         (topic, limit, since),
     )?;
-    let refused = newest::<String>(
+    let rejected = newest::<String>(
         log,
         "SELECT n, person, command, why FROM refusals WHERE topic = ?1 AND (at >= ?2 OR time IS NOT NULL)
          ORDER BY n DESC LIMIT ?3",
@@ -102,15 +102,19 @@ pub(super) fn open(
         .prepare_cached("SELECT forgotten FROM topics WHERE id = ?1")?
         .query_row([topic], |row| row.get(0))
         .optional()?;
-    let answered = |(by, command, seq)| AcceptedCommand { by, command, seq };
-    let refusal = |(by, command, why): (_, _, String)| {
+    let accepted_command = |(by, command, seq)| AcceptedCommand { by, command, seq };
+    let rejected_command = |(by, command, why): (_, _, String)| {
         let why = serde_json::from_str(&why).map_err(|error| LogError::Unavailable(error.to_string()))?;
         Ok(RejectedCommand { by, command, why })
     };
     Ok(StoredAnswers {
-        commands: accepted.rows.into_iter().map(answered).collect(),
-        rejections: refused.rows.into_iter().map(refusal).collect::<Result<_, LogError>>()?,
-        forgotten: forgotten.flatten().max(accepted.omitted).max(refused.omitted),
+        commands: accepted.rows.into_iter().map(accepted_command).collect(),
+        rejections: rejected
+            .rows
+            .into_iter()
+            .map(rejected_command)
+            .collect::<Result<_, LogError>>()?,
+        forgotten: forgotten.flatten().max(accepted.omitted).max(rejected.omitted),
     })
 }
 

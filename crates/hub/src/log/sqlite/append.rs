@@ -187,10 +187,10 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
 }
 
 /// Stores a snapshot. Returns its retention work.
-pub(super) fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim>, LogError> {
-    let topic = look_up(log, &asked.topic)?;
-    if asked.seq > topic.last {
-        let (expected, last) = (asked.seq, topic.last);
+pub(super) fn snapshot(log: &Connection, request: &Snapshot) -> Result<Option<Trim>, LogError> {
+    let topic = look_up(log, &request.topic)?;
+    if request.seq > topic.last {
+        let (expected, last) = (request.seq, topic.last);
         return Err(LogError::Conflict { expected, last });
     }
     let stored = log
@@ -198,13 +198,13 @@ pub(super) fn snapshot(log: &Connection, asked: &Snapshot) -> Result<Option<Trim
             "INSERT INTO snapshots (topic, seq, state) VALUES (?1, ?2, ?3)
              ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq, state = excluded.state WHERE seq <= excluded.seq",
         )?
-        .execute((topic.id, asked.seq, &asked.state))?;
+        .execute((topic.id, request.seq, &request.state))?;
     Ok((stored > 0).then_some(Trim {
         topic: topic.id,
-        seq: asked.seq,
+        seq: request.seq,
         last: topic.last,
-        retention: asked.retention,
-        now: asked.now,
+        retention: request.retention,
+        now: request.now,
         answers: topic.answers,
     }))
 }
@@ -222,7 +222,7 @@ pub(super) fn remove_batch(log: &Connection, trim: Trim) -> Result<Option<Trim>,
     Ok((more_events || more_answers).then_some(trim))
 }
 
-/// RowSet of a topic that are numbered in the order of their insertion, and removed in that order.
+/// Rows of a topic that are numbered in the order of their insertion, and removed in that order.
 pub(super) struct RowSet {
     /// Selects the number, the time of insertion, and the time in the id.
     pub oldest: &'static str,

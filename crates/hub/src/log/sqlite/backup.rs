@@ -13,7 +13,7 @@ use crate::log::LogError;
 #[non_exhaustive]
 pub enum BackupError {
     /// There is a file at the copy's path.
-    #[error("the file exists already")]
+    #[error("the file already exists")]
     Exists,
     /// No log exists at this path.
     #[error("there is no log at {}", .0.display())]

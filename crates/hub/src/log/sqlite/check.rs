@@ -71,10 +71,10 @@ pub enum Unfinished {
     #[error("a restore was interrupted; the next start completes it")]
     Restore,
     /// A restore of an earlier release: this is the log that it moved away.
-    #[error("a restore was interrupted: the log that was there is {} now; rename it back, or restore again", .0.display())]
+    #[error("a restore was interrupted and the log was moved to {}; rename it back, or restore again", .0.display())]
     Replaced(PathBuf),
     /// The file is missing and its journal exists.
-    #[error("its journal is there and the file is not")]
+    #[error("the journal exists but the file is missing")]
     Journal,
     /// A change of the file, which the next start rolls back.
     #[error("a process was killed while it changed the file; the next start rolls the change back")]

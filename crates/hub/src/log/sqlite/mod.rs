@@ -55,7 +55,7 @@ pub struct Sqlite {
     path: PathBuf,
     epoch: Epoch,
     key: Key,
-    counts: Arc<LogCounters>,
+    counters: Arc<LogCounters>,
     size_limit: Arc<SizeLimit>,
     readers: Arc<Readers>,
     jobs: mpsc::Sender<Job>,
@@ -92,7 +92,7 @@ impl Sqlite {
     /// See [`OpenError`]; the file is then unchanged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let store = schema::open(path)?;
-        let counts = Arc::new(LogCounters::default());
+        let counters = Arc::new(LogCounters::default());
         let size_limit = Arc::new(SizeLimit::new(store.path.clone()));
         let (jobs, waiting) = mpsc::channel(limits::sqlite::LOG_QUEUE);
         let (ending, ended) = watch::channel(());
@@ -100,7 +100,7 @@ impl Sqlite {
             connection: store.connection,
             jobs: waiting,
             trims: VecDeque::new(),
-            counts: counts.clone(),
+            counters: counters.clone(),
             size_limit: size_limit.clone(),
             own_jobs: jobs.downgrade(),
             last_error: None,
@@ -114,7 +114,7 @@ impl Sqlite {
             path: store.path,
             epoch: store.epoch,
             key: store.key,
-            counts,
+            counters,
             size_limit,
             jobs,
             ended,
@@ -163,7 +163,7 @@ impl Sqlite {
         self.jobs.send(job(reply)).await.map_err(|_| closed())?;
         answer
             .await
-            .unwrap_or_else(|_| Err(LogError::Unavailable("its writer failed".to_owned())))
+            .unwrap_or_else(|_| Err(LogError::Unavailable("its writer panicked".to_owned())))
     }
 }
 
@@ -296,10 +296,10 @@ impl Log for Sqlite {
 
     fn health(&self) -> Health {
         Health {
-            commits: self.counts.commits.load(Relaxed),
-            appends: self.counts.appends.load(Relaxed),
+            commits: self.counters.commits.load(Relaxed),
+            appends: self.counters.appends.load(Relaxed),
             waiting: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
-            latency: self.counts.latency.snapshot(),
+            latency: self.counters.latency.snapshot(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::log::private;
 #[non_exhaustive]
 pub enum RestoreError {
     /// A log exists at this path, and `force` is not set.
-    #[error("there is a log at {} already; with --force it is put aside first", .0.display())]
+    #[error("a log exists at {}; --force moves it aside first", .0.display())]
     Exists(PathBuf),
     /// The copy, or the log that it replaces, is in use, damaged or not a log.
     #[error(transparent)]
@@ -26,7 +26,7 @@ pub enum RestoreError {
         source: io::Error,
     },
     /// The copy is complete but not in its place yet; the next start or restore completes it.
-    #[error("{} is not in its place yet: {source}; the next start or restore goes on with it", path.display())]
+    #[error("the log {} is not replaced yet: {source}; the next start or restore completes it", path.display())]
     Unfinished {
         /// The log that is being replaced.
         path: PathBuf,

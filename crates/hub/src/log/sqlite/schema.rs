@@ -36,7 +36,7 @@ pub enum OpenError {
         how: String,
     },
     /// The log was written by a newer release.
-    #[error("the log {path} is of version {found}, of a newer release: this one knows versions up to {VERSION}")]
+    #[error("the log {path} has version {found} of a newer release; this one supports versions up to {VERSION}")]
     Newer {
         /// The log.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum OpenError {
         found: u32,
     },
     /// A restore of an earlier release moved the log away and did not finish.
-    #[error("there is no log at {path}, but one that a restore put aside, {aside}; rename it back, or restore again")]
+    #[error("there is no log at {path}: a restore moved it to {aside}; rename it back, or restore again")]
     Replaced {
         /// The log.
         path: PathBuf,
@@ -164,7 +164,7 @@ pub(super) fn clean_up(path: &Path) -> Result<(), OpenError> {
 /// Creates the file under another name, so that a file of the log's name is always complete, also after a power cut.
 fn create(path: &Path) -> Result<(), OpenError> {
     if files::exists(path).map_err(OpenError::io(path))? {
-        return Err(OpenError::damaged(path, "its journal is there and the file is not"));
+        return Err(OpenError::damaged(path, "the journal exists but the file is missing"));
     }
     let fresh = files::new_path(path);
     files::create(&fresh).map_err(OpenError::io(path))?;
@@ -200,7 +200,7 @@ pub(super) fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
         .map_err(|(_, error)| OpenError::sqlite(name)(error))?;
     for part in ["-wal", "-journal"] {
         if with_suffix(file, part).try_exists().map_err(OpenError::io(name))? {
-            return Err(OpenError::damaged(name, "its journal cannot be brought into the file"));
+            return Err(OpenError::damaged(name, "its journal cannot be merged into the file"));
         }
     }
     Ok(())
@@ -272,7 +272,7 @@ pub(super) fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> 
         _ => {
             return Err(OpenError::damaged(
                 name,
-                format!("it is of version {found}, which never was"),
+                format!("it has version {found}, which does not exist"),
             ));
         }
     };

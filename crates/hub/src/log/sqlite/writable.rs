@@ -91,7 +91,7 @@ const fn unnamed(_folder: &Path) -> Option<io::Result<fs::File>> {
 fn can_write(file: &Path) -> io::Result<()> {
     let found = OpenOptions::new().append(true).open(file)?.metadata()?;
     if !found.is_file() {
-        return Err(io::Error::other("it is no file"));
+        return Err(io::Error::other("it is not a file"));
     }
     // A start removes the permissions of other users, which only the file's owner can.
     let shared = found.permissions().mode() & 0o077 != 0;

@@ -101,7 +101,7 @@ pub(super) struct Writer {
     pub connection: Connection,
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) trims: VecDeque<Job>,
-    pub counts: Arc<LogCounters>,
+    pub counters: Arc<LogCounters>,
     pub size_limit: Arc<SizeLimit>,
     /// For jobs that the writer sends to itself later.
     pub own_jobs: mpsc::WeakSender<Job>,
@@ -149,12 +149,12 @@ impl Writer {
     }
 
     fn process(&mut self, batch: Vec<Job>) {
-        let (batch, refused) = self.split_by_space(batch);
-        if !refused.is_empty() {
+        let (batch, rejected) = self.split_by_space(batch);
+        if !rejected.is_empty() {
             self.report(Some(LogError::Full));
         }
-        let any_refused = !refused.is_empty();
-        for job in refused {
+        let any_rejected = !rejected.is_empty();
+        for job in rejected {
             self.answer(job, Err(LogError::Full));
         }
         if batch.is_empty() {
@@ -169,7 +169,7 @@ impl Writer {
                 {
                     self.scrub();
                 }
-                let failure = any_refused.then_some(LogError::Full);
+                let failure = any_rejected.then_some(LogError::Full);
                 self.report(failure.or_else(|| {
                     results.iter().find_map(|result| match result {
                         Err(LogError::Conflict { .. }) | Ok(_) => None,
@@ -235,8 +235,8 @@ impl Writer {
     fn report(&mut self, failure: Option<LogError>) {
         if self.last_error != failure {
             match &failure {
-                Some(error) => tracing::error!("the log cannot store: {error}"),
-                None => tracing::info!("the log stores again"),
+                Some(error) => tracing::error!("the log cannot store appends: {error}"),
+                None => tracing::info!("the log stores appends again"),
             }
             self.last_error = failure;
         }
@@ -261,8 +261,8 @@ impl Writer {
         }
         transaction.commit()?;
         if results.iter().any(Result::is_ok) {
-            self.counts.commits.fetch_add(1, Relaxed);
-            self.counts.latency.record(began.elapsed());
+            self.counters.commits.fetch_add(1, Relaxed);
+            self.counters.latency.record(began.elapsed());
         }
         Ok(results)
     }
@@ -271,7 +271,7 @@ impl Writer {
     fn answer(&mut self, job: Job, result: Result<JobResult, LogError>) {
         match job {
             Job::Append { reply, .. } => {
-                self.counts.appends.fetch_add(u64::from(result.is_ok()), Relaxed);
+                self.counters.appends.fetch_add(u64::from(result.is_ok()), Relaxed);
                 let _ = reply.send(result.map(|result| result.seq));
             }
             Job::Snapshot { reply, .. } | Job::Trim { reply, .. } => match result {

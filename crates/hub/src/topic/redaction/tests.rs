@@ -250,11 +250,11 @@ async fn text_written_and_erased_in_one_commit_is_never_stored() {
     }
     let marks = [write("secret"), rewrite(2, "secret"), Mark::Strike(2), write("last")];
     let sent = join_all((1..).zip(&marks).map(|(id, mark)| send(&wall, id, mark)));
-    let fair = async {
+    let clear_fault = async {
         tokio::task::yield_now().await;
         log.set_fault(Fault::None);
     };
-    let (answers, ()) = futures_util::join!(sent, fair);
+    let (answers, ()) = futures_util::join!(sent, clear_fault);
     assert_eq!(first.await.unwrap(), accepted(1));
     assert_eq!(answers, [2, 3, 4, 5].map(accepted));
     assert_eq!(hub.stats().appends, 2);
