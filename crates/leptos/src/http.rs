@@ -1,4 +1,4 @@
-//! HTTP requests of a page: `GET` answered in JSON, and `POST` of JSON and of bytes.
+//! HTTP requests of a page: `GET` with a JSON response, and `POST` of JSON and of bytes.
 //! <https://developer.mozilla.org/docs/Web/API/Fetch_API>
 
 use js_sys::Uint8Array;
@@ -7,43 +7,43 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, RequestInit, Response};
 
-/// Why a request brought no usable answer.
+/// A failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
     /// The network or the server is unreachable, or the request timed out.
-    #[error("no answer: the network or the server is away")]
+    #[error("no response: the network or the server is unreachable")]
     Unreachable,
-    /// The status of an answer that is not 2xx.
+    /// The status of a response that is not 2xx.
     #[error("the server answered with status {0}")]
     Status(u16),
     /// The status, which is 429, and the `Retry-After` in milliseconds.
-    #[error("the server answered with status {0}, and asks for patience")]
+    #[error("the server answered with status {0} and asks to retry later")]
     Busy(u16, u32),
-    /// The answer has another format than expected.
-    #[error("the answer is not what was asked for")]
+    /// The response cannot be decoded.
+    #[error("the response cannot be decoded")]
     Unreadable,
 }
 
-/// Milliseconds for the answer to a posted text.
+/// Milliseconds to wait for the response to a posted text.
 const POST_TIMEOUT: u32 = 20_000;
 
-/// `GET path`, answered in JSON. Only in a browser: it is called from effects, event handlers and local tasks.
+/// `GET path` with a JSON response. Browser only: call it from effects, event handlers and local tasks.
 ///
 /// # Errors
 ///
-/// If the server is unreachable, if the status is not 2xx, or if the answer is not a `T` in JSON.
+/// If the server is unreachable, the status is not 2xx, or the response is not a `T` in JSON.
 pub async fn get_json<T: DeserializeOwned>(path: &str) -> Result<T, HttpError> {
     let text = text(fetch(path, &RequestInit::new(), None).await?).await?;
     serde_json::from_str(&text).map_err(|_| HttpError::Unreadable)
 }
 
-/// `GET address`, answered by a text.
+/// `GET address` with a text response.
 pub(crate) async fn get_text(address: &str, signal: &AbortSignal) -> Result<String, HttpError> {
     text(fetch(address, &RequestInit::new(), Some(signal)).await?).await
 }
 
-/// Posts a text of JSON, answered by a text.
+/// Posts JSON; the response is a text.
 pub(crate) async fn post_json(address: &str, body: &str) -> Result<String, HttpError> {
     let options = post(&JsValue::from_str(body));
     let headers = Headers::new().map_err(|_| HttpError::Unreadable)?;
@@ -53,7 +53,7 @@ pub(crate) async fn post_json(address: &str, body: &str) -> Result<String, HttpE
     text(fetch(address, &options, Some(&signal)).await?).await
 }
 
-/// Posts bytes, answered by bytes with status 200; `None` for status 204.
+/// Posts bytes; the response is bytes for status 200, `None` for 204.
 pub(crate) async fn post_bytes(address: &str, body: &[u8], timeout_ms: u32) -> Result<Option<Vec<u8>>, HttpError> {
     let options = post(&Uint8Array::from(body));
     let signal = AbortSignal::timeout_with_u32(timeout_ms);
@@ -76,16 +76,16 @@ fn post(body: &JsValue) -> RequestInit {
     options
 }
 
-/// An answer with a good status.
+/// Sends a request. A status other than 2xx is an error.
 async fn fetch(address: &str, options: &RequestInit, signal: Option<&AbortSignal>) -> Result<Response, HttpError> {
     options.set_signal(signal);
-    let answer = leptos::prelude::window().fetch_with_str_and_init(address, options);
-    let answer = JsFuture::from(answer).await.map_err(|_| HttpError::Unreachable)?;
-    let response: Response = answer.dyn_into().map_err(|_| HttpError::Unreadable)?;
+    let promise = leptos::prelude::window().fetch_with_str_and_init(address, options);
+    let response = JsFuture::from(promise).await.map_err(|_| HttpError::Unreachable)?;
+    let response: Response = response.dyn_into().map_err(|_| HttpError::Unreadable)?;
     if response.ok() {
         Ok(response)
     } else {
-        Err(refused(&response))
+        Err(status_error(&response))
     }
 }
 
@@ -95,10 +95,10 @@ async fn text(response: Response) -> Result<String, HttpError> {
     text.as_string().ok_or(HttpError::Unreadable)
 }
 
-fn refused(response: &Response) -> HttpError {
+fn status_error(response: &Response) -> HttpError {
     let status = response.status();
-    let wait = response.headers().get("retry-after").ok().flatten();
-    match wait.and_then(|seconds| seconds.parse::<u32>().ok()) {
+    let retry_after = response.headers().get("retry-after").ok().flatten();
+    match retry_after.and_then(|seconds| seconds.parse::<u32>().ok()) {
         Some(seconds) if status == 429 => HttpError::Busy(status, seconds.saturating_mul(1000)),
         _ => HttpError::Status(status),
     }

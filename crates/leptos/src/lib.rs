@@ -1,8 +1,8 @@
 //! The browser half of a Duplex app: topics and WebSockets as Leptos hooks.
 //!
-//! A **topic** is a log on the server and its fold, the state. [`use_topic`](topic::use_topic()) brings the state into a component:
-//! rendered on the server, kept current in the browser over a WebSocket, server-sent events or long polling, with no event lost
-//! and none applied twice.
+//! A **topic** is a log on the server and its fold, the state. [`use_topic`](topic::use_topic()) provides the state to a component:
+//! rendered on the server, kept current in the browser over a WebSocket, server-sent events or long polling. No event is lost or
+//! applied twice.
 //!
 //! ```
 //! use duplex_leptos::topic::{Live, use_topic};
@@ -47,17 +47,17 @@
 //! | module | content |
 //! | --- | --- |
 //! | [`topic`] | [`use_topic`](topic::use_topic()), [`Live`](topic::Live), commands and history |
-//! | [`socket`] | [`use_socket`](socket::use_socket()): a WebSocket of its own for one component |
+//! | [`socket`] | [`use_socket`](socket::use_socket()): one WebSocket owned by one component |
 //! | [`status`] | the status of the session and of topics |
-//! | [`simulation`] | connections to simulations of the server, which have no log |
+//! | [`simulation`] | connections to the server's simulations, which have no log |
 //! | [`trace`] | the record of the session, for an inspector |
 //! | [`reconnect`] | backoff with jitter |
-//! | [`http`] | `GET` with an answer in JSON |
+//! | [`http`] | `GET` with a JSON response |
 //!
 //! # Features
 //!
-//! Everything compiles everywhere, and acts only in a browser, from effects, event handlers and local tasks. `hydrate` and `ssr` are
-//! Leptos's features of the same names; the front end enables the first, the server the second.
+//! All code compiles on every target, and acts only in a browser, from effects, event handlers and local tasks. `hydrate` and `ssr`
+//! are Leptos's features of the same names; the front end enables the first, the server the second.
 
 pub mod http;
 pub mod reconnect;
@@ -71,7 +71,7 @@ pub mod trace;
 
 pub use self::runtime::tab::provide_session;
 
-/// The pure session without a browser, for tests of whole systems. No part of the stable interface.
+/// The pure session without a browser, for system tests. Not part of the stable interface.
 #[doc(hidden)]
 pub mod testing {
     pub use crate::session::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate, Topics};

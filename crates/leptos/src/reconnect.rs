@@ -1,5 +1,5 @@
-//! The one reconnect policy of sessions, simulations and sockets: how long to wait before the next attempt, and when to give up.
-//! The caller brings time and randomness.
+//! The reconnect policy of sessions, simulations and sockets: the delay before the next attempt, and when to give up. Pure: the
+//! caller passes time and randomness.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use duplex_protocol::code::{self, Side};
 
 /// A connection that lasted this long was stable.
 pub(crate) const STABLE_AFTER: Millis = 5_000;
-/// A hidden page waits at least this long, because nobody looks at it.
+/// The minimum delay of a hidden page, whose visitor is not waiting for it.
 const HIDDEN_DELAY: Millis = 5_000;
-/// So does a page without a network. It tries all the same, because a browser may be wrong about the network.
+/// The minimum delay of a page without a network. It still tries, because the browser may be wrong about the network.
 const OFFLINE_DELAY: Millis = 30_000;
-/// The longest wait that a server may order.
+/// The longest delay that a server may request.
 const MAX_RETRY_AFTER: Millis = 300_000;
 
 /// Exponential backoff with jitter: a delay doubles from `base` to `cap`, and its second half is random, so that clients that lost
-/// the same server at the same moment do not all return at the same moment.
+/// a server at the same time do not all reconnect at the same time.
 ///
 /// The default is 0.5 s doubled up to 30 s, stable after 5 s.
 ///
@@ -31,9 +31,9 @@ const MAX_RETRY_AFTER: Millis = 300_000;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// The longest first delay.
+    /// The maximum of the first delay.
     pub base: Duration,
-    /// The longest delay.
+    /// The maximum delay.
     pub cap: Duration,
     /// A connection that lasted this long resets the count of failures; a shorter one is another failure.
     pub stable_after: Duration,
@@ -50,23 +50,23 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The delay before attempt `attempt`, the first being 0. `random` lies in 0..1, and decides between half of the longest
-    /// delay and all of it.
+    /// The delay before attempt `attempt`, the first being 0. `random` in 0..1 selects a delay between half of the attempt's maximum
+    /// and all of it.
     #[must_use]
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
-        let longest = self.base.saturating_mul(2_u32.saturating_pow(attempt)).min(self.cap);
-        longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+        let max = self.base.saturating_mul(2_u32.saturating_pow(attempt)).min(self.cap);
+        max.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     }
 }
 
-/// What makes a page wait longer than its backoff says.
+/// Conditions that raise the delay above the backoff's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Conditions {
     pub offline: bool,
     pub hidden: bool,
 }
 
-/// Counts failures, and says how long to wait after each.
+/// Counts failures, and computes the delay after each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ReconnectPolicy {
     pub backoff: Backoff,
@@ -86,8 +86,8 @@ impl ReconnectPolicy {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// An open connection ended after so many milliseconds.
-    pub(crate) fn lost_after(&mut self, uptime: Millis) {
+    /// An open connection was lost after `uptime` milliseconds.
+    pub(crate) fn on_lost_after(&mut self, uptime: Millis) {
         if uptime >= millis(self.backoff.stable_after) {
             self.reset();
         }
@@ -95,13 +95,13 @@ impl ReconnectPolicy {
 
     /// The delay before the next attempt.
     pub(crate) fn delay(&self, random: f64, conditions: Conditions) -> Duration {
-        let least = match (conditions.offline, conditions.hidden) {
+        let minimum = match (conditions.offline, conditions.hidden) {
             (true, _) => OFFLINE_DELAY,
             (false, true) => HIDDEN_DELAY,
             (false, false) => 0,
         };
-        let least = Duration::from_millis((least as f64 * (0.5 + random / 2.0)) as Millis);
-        self.backoff.delay(self.failures, random).max(least)
+        let minimum = Duration::from_millis((minimum as f64 * (0.5 + random / 2.0)) as Millis);
+        self.backoff.delay(self.failures, random).max(minimum)
     }
 
     /// As [`delay`](Self::delay), and counts the failure that led to it.
@@ -112,18 +112,18 @@ impl ReconnectPolicy {
     }
 }
 
-/// The wait that a server ordered, within bounds.
-pub(crate) fn retry_after(ordered: Millis) -> Millis {
-    ordered.min(MAX_RETRY_AFTER)
+/// The delay that a server requested, limited to the maximum.
+pub(crate) fn retry_after(requested: Millis) -> Millis {
+    requested.min(MAX_RETRY_AFTER)
 }
 
-/// Whether a session or a simulation reconnects after this close code. The server chooses it from the protocol's list.
-pub(crate) const fn session_may_return(code: u16) -> bool {
+/// Whether a session or a simulation reconnects after this close code, one of the protocol's.
+pub(crate) const fn session_may_reconnect(code: u16) -> bool {
     code::may_reconnect(code)
 }
 
-/// Whether a socket reconnects. Its server may be any, so only code 1000 and this side's own close mean that it is to stay closed.
-pub(crate) fn socket_may_return(by: Side, code: u16) -> bool {
+/// Whether a socket reconnects. It may talk to any server, so only code 1000 and a close by this side are final.
+pub(crate) fn socket_may_reconnect(by: Side, code: u16) -> bool {
     by != Side::Client && code != code::NORMAL
 }
 
@@ -145,18 +145,18 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_lasted_starts_the_count_anew() {
+    fn a_stable_connection_resets_the_count() {
         let mut policy = ReconnectPolicy::default();
         let ordinary = Conditions::default();
         let mut next = |uptime| {
-            policy.lost_after(uptime);
+            policy.on_lost_after(uptime);
             policy.next_delay(1.0, ordinary).as_millis()
         };
         assert_eq!([next(0), next(4_999), next(0), next(5_000)], [500, 1_000, 2_000, 500]);
     }
 
     #[test]
-    fn hidden_and_offline_pages_wait_longer_and_an_order_has_a_bound() {
+    fn hidden_and_offline_pages_wait_longer_and_a_requested_delay_is_limited() {
         let policy = ReconnectPolicy::default();
         let delay = |offline, hidden| policy.delay(1.0, Conditions { offline, hidden }).as_secs_f64();
         assert_eq!(
@@ -167,15 +167,19 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_comes_back_after_any_end_but_a_normal_one_and_its_own() {
-        assert!(socket_may_return(Side::Network, code::ABNORMAL) && socket_may_return(Side::Server, code::BANNED));
-        assert!(!socket_may_return(Side::Server, code::NORMAL) && !socket_may_return(Side::Client, code::TRY_AGAIN));
-        assert!(session_may_return(code::ABNORMAL) && !session_may_return(code::BANNED));
+    fn a_socket_reconnects_unless_it_was_closed_normally_or_by_this_side() {
+        assert!(
+            socket_may_reconnect(Side::Network, code::ABNORMAL) && socket_may_reconnect(Side::Server, code::BANNED)
+        );
+        assert!(
+            !socket_may_reconnect(Side::Server, code::NORMAL) && !socket_may_reconnect(Side::Client, code::TRY_AGAIN)
+        );
+        assert!(session_may_reconnect(code::ABNORMAL) && !session_may_reconnect(code::BANNED));
     }
 
     proptest! {
         #[test]
-        fn a_delay_is_never_zero_and_never_over_the_cap(attempt: u32, random in 0.0..1.0_f64) {
+        fn a_delay_is_between_half_the_base_and_the_cap(attempt: u32, random in 0.0..1.0_f64) {
             let backoff = Backoff::default();
             let delay = backoff.delay(attempt, random);
             prop_assert!(delay >= backoff.base / 2);

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::runtime::page_events::RETRY;
 use duplex_protocol::session::Denied;
 
-/// What carries a session.
+/// The transport of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// A WebSocket.
@@ -16,12 +16,12 @@ pub enum Transport {
     Poll,
 }
 
-/// Why a session does not come back by itself.
+/// Why a session stopped and does not reconnect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// The page and the server use different protocols: loaded again, the page works.
+    /// The page and the server use different protocols; reloading the page helps.
     Reload,
-    /// The server refused the session, or closed it for good with this code.
+    /// The server refused the session, or closed it with this final code.
     Closed(u16),
 }
 
@@ -40,9 +40,9 @@ pub enum Phase {
         /// When the next attempt is made, in milliseconds of the page's clock (`performance.now()`).
         until: f64,
     },
-    /// The browser reports no network. The session goes on as soon as there is one.
+    /// The browser reports no network. The session reconnects as soon as there is one.
     Offline,
-    /// The session does not come back by itself.
+    /// The session does not reconnect.
     Stopped(StopReason),
 }
 
@@ -51,49 +51,49 @@ pub enum Phase {
 pub struct SessionStatus {
     /// The phase.
     pub phase: Phase,
-    /// What carries the session, or was tried last.
+    /// The transport in use, or tried last.
     pub transport: Option<Transport>,
-    /// How many commands have no answer yet.
+    /// The number of commands without an answer.
     pub queued: usize,
-    /// Milliseconds of the last measured round trip.
+    /// The last measured round trip in milliseconds.
     pub round_trip: Option<f64>,
-    /// The server runs another build than this page: the page should be loaded again when that suits the visitor.
+    /// The server runs another build than this page, which should be reloaded when convenient.
     pub newer_build: bool,
 }
 
 /// The status of a topic in this tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopicStatus {
-    /// There is no state yet.
+    /// The state is not loaded yet.
     Loading,
     /// The state is current.
     Live,
-    /// The state was true, and later events are being requested. Also the status in the server's HTML.
+    /// The state is from the past, and the events after it have been requested. Also the status in the server's HTML.
     Resuming,
-    /// The state was true. The session is down, and comes back by itself.
+    /// The state is from the past. The session is down and will reconnect.
     Waiting,
     /// The visitor may not read the topic.
     Denied(Denied),
-    /// The page cannot decode what the server sends: it has to be loaded again.
+    /// The page cannot decode the server's data and has to be reloaded.
     Outdated,
 }
 
-/// Ends every wait for a next attempt, also one that the server ordered. Call it from an event handler.
+/// Reconnects now: ends every wait for a next attempt, even one that the server requested. Call it from an event handler.
 ///
 /// # On the server
 ///
-/// It must not be called there: it dispatches an event of the window.
+/// Must not be called: it dispatches an event on the window.
 pub fn retry_now() {
     if let Ok(event) = web_sys::Event::new(RETRY) {
         let _ = window().dispatch_event(&event);
     }
 }
 
-/// The session's status. Without [`provide_session`](crate::provide_session), [`Phase::Idle`] for ever.
+/// The session's status; always [`Phase::Idle`] without [`provide_session`](crate::provide_session).
 ///
 /// # On the server
 ///
-/// It is [`Phase::Idle`].
+/// Always [`Phase::Idle`].
 #[must_use]
 pub fn use_session_status() -> Signal<SessionStatus> {
     use_context::<ProvidedStatus>().map_or_else(|| Signal::stored(SessionStatus::default()), |provided| provided.0)

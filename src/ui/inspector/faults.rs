@@ -315,7 +315,7 @@ fn period_view(locale: Locale, period: &FaultPeriod) -> AnyView {
         )
     };
     view! {
-        <article class="inspector-chapter" data-chapter=fault data-whole=period.delivered.is_whole().to_string()>
+        <article class="inspector-chapter" data-chapter=fault data-whole=period.delivered.is_complete().to_string()>
             <h4>{name}</h4>
             <p class="problem">{refused}</p>
             <ol>{period.steps.iter().map(step).collect_view()}</ol>

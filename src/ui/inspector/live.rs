@@ -79,7 +79,7 @@ fn DeliveryCheck(inspection: Inspection, version: TraceVersion) -> impl IntoView
         let shared = inspection.trace();
         Memo::new(move |_| {
             version.track();
-            shared.with(|trace| trace.audit.counts()).is_whole()
+            shared.with(|trace| trace.audit.counts()).is_complete()
         })
     };
     let verdict = dynamic_text(move || {

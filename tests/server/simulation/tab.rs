@@ -205,7 +205,7 @@ impl Tab {
     fn send(&mut self, topic: TopicName, text: String) {
         let bits = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
         let id = CommandId::without_time(bits);
-        let body = Body::of(&Note::Add(text.clone())).unwrap();
+        let body = Body::encode(&Note::Add(text.clone())).unwrap();
         self.trace.lock().unwrap().sent.push((id.clone(), topic.clone(), text));
         self.input(Input::Send { topic, id, body });
     }

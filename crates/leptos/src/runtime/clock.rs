@@ -16,7 +16,7 @@ pub(crate) fn now_millis() -> Millis {
     now() as Millis
 }
 
-/// Milliseconds since 1970, by this machine's clock.
+/// Milliseconds since the Unix epoch, by this machine's clock.
 pub(crate) fn unix_millis() -> Millis {
     js_sys::Date::now() as Millis
 }

@@ -33,14 +33,14 @@ pub(crate) trait TopicObserver {
     /// Returns false if the update cannot be decoded.
     fn on_update(&self, update: &TopicUpdate) -> bool;
 
-    /// An event or a command of the topic as JSON.
+    /// Converts an event or a command of the topic to JSON.
     fn to_json(&self, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Option<String>;
 
-    /// Whether it shows commands that have no answer yet.
+    /// Whether some of its commands have no answer yet.
     fn has_pending(&self) -> bool;
 }
 
-/// What an application's blob in a frame is.
+/// The type of an application's blob in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentKind {
     Event,
@@ -48,7 +48,7 @@ pub(crate) enum ContentKind {
 }
 
 struct Listener {
-    /// How many components use the topic.
+    /// The number of components that use the topic.
     users: usize,
     observer: Arc<dyn TopicObserver>,
 }
@@ -61,16 +61,16 @@ pub(crate) struct Driver {
     inputs: RefCell<VecDeque<Input>>,
     busy: Cell<bool>,
     timer: RefCell<Option<(Millis, TimeoutHandle)>>,
-    /// Names the session over the fallbacks; over a WebSocket the server names it.
+    /// The session's id over the fallbacks; over a WebSocket the server assigns one.
     session_id: SessionId,
     signals: Signals,
     trace: SharedTrace,
-    /// The number of the running interruption, in which no connection is opened; 0 is none.
+    /// The number of the current simulated interruption, during which no connection is opened; 0 is none.
     interruption: Cell<u32>,
     interruptions: Cell<u32>,
     page_events: RefCell<Option<PageEvents>>,
-    /// While commands have no answer, the browser asks before the page is left. At other times there is no such listener, because
-    /// it keeps pages out of some browsers' back/forward cache.
+    /// Has the browser ask before the visitor leaves, while commands have no answer. Removed at other times, because such a listener
+    /// excludes the page from some browsers' back/forward cache.
     unload: RefCell<Option<WindowListenerHandle>>,
     this: Weak<Driver>,
 }
@@ -245,7 +245,7 @@ impl Driver {
         }
     }
 
-    /// Closes every connection and opens none for this long, as if the network were gone. The server sees closes with 1000.
+    /// Closes every connection and opens none for this long, as if the network were down. The server sees closes with 1000.
     pub(crate) fn go_offline(&self, for_ms: u32) {
         let number = self.interruptions.get().wrapping_add(1).max(1);
         self.interruptions.set(number);
@@ -294,7 +294,7 @@ impl Driver {
         observer.to_json(kind, encoding, blob)
     }
 
-    /// One timer for all deadlines. A timer that fires too early is kept: otherwise every frame would move it.
+    /// Sets the one timer for all deadlines. An earlier timer stays as it is: otherwise every frame would reset it.
     fn set_timer(&self) {
         let Some(at) = self.session.borrow().wake_at() else {
             return;
@@ -330,7 +330,7 @@ impl Drop for Driver {
     }
 }
 
-/// What a page event means for the session.
+/// The session's input for a page event.
 fn page_input(event: PageEvent) -> Option<Input> {
     match event {
         PageEvent::Online => Some(Input::Online(true)),
@@ -354,7 +354,7 @@ fn connection_input(connection: u32, report: Report) -> Input {
     }
 }
 
-/// The front end's build, which the server wrote into the page.
+/// The front end's build, from the page's `<meta name="duplex-build">`.
 fn build() -> String {
     let found = document().query_selector(r#"meta[name="duplex-build"]"#);
     let meta = found

@@ -5,12 +5,12 @@ use leptos::prelude::window;
 use crate::runtime::clock;
 use duplex_protocol::session::CommandId;
 
-/// 128 random bits as 32 hexadecimal digits: whoever knows the id may ask for what it names.
+/// 128 random bits as 32 hexadecimal digits. Unguessable, because knowing the id grants access to what it identifies.
 pub(crate) fn random_id() -> String {
     CommandId::from_bits(random()).as_str().to_owned()
 }
 
-/// An id that carries this machine's time. A command is sent under an id with the server's time (`session::outbox`).
+/// A command id with this machine's time. The command is sent under an id with the server's time (`session::outbox`).
 pub(crate) fn command_id() -> CommandId {
     CommandId::at(clock::unix_millis(), random())
 }

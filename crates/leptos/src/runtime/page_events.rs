@@ -1,4 +1,4 @@
-//! The events of the page that connections depend on, in one place: network, visibility, the back/forward cache, freezing.
+//! Page events that connections depend on: network, visibility, the back/forward cache, freezing.
 //! <https://developer.chrome.com/docs/web-platform/page-lifecycle-api>
 
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, PageTransitionEvent, VisibilityState};
 
-/// The event of the window by which a visitor asks for an attempt now.
+/// The window event that requests an immediate reconnect.
 pub(crate) const RETRY: &str = "duplex-retry";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub(crate) enum PageEvent {
     Online,
     Offline,
     Visible(bool),
-    /// `pagehide`: the page goes, perhaps into the back/forward cache.
+    /// `pagehide`: the page is unloaded, or enters the back/forward cache.
     Hide,
-    /// `pageshow`; `restored`: from the back/forward cache.
+    /// `pageshow`; `restored` from the back/forward cache.
     Show {
         restored: bool,
     },
@@ -28,22 +28,22 @@ pub(crate) enum PageEvent {
     Freeze,
     /// The browser runs the page again.
     Resume,
-    /// The visitor asks for an attempt now ([`retry_now`](crate::status::retry_now)).
+    /// The visitor requests an immediate reconnect ([`retry_now`](crate::status::retry_now)).
     Retry,
 }
 
-/// A listener at the document, with the name of its event.
+/// A listener on the document, with the name of its event.
 type DocumentListener = (&'static str, Closure<dyn Fn(Event)>);
 
-/// The listeners; dropped, they are removed.
+/// The listeners; dropping removes them.
 pub(crate) struct PageEvents {
     window: Vec<WindowListenerHandle>,
-    /// `freeze` and `resume` are fired at the document, and do not bubble.
+    /// `freeze` and `resume` are dispatched to the document and do not bubble.
     document: Vec<DocumentListener>,
 }
 
 impl PageEvents {
-    /// Calls `handler` for each event until the value is dropped. Only in a browser.
+    /// Calls `handler` for each event until the value is dropped. Browser only.
     pub(crate) fn listen(handler: impl Fn(PageEvent) + 'static) -> Self {
         let handler: Rc<dyn Fn(PageEvent)> = Rc::new(handler);
         let on_window = |name: &str, event: fn() -> PageEvent| {

@@ -1,4 +1,4 @@
-//! The one session of a browser tab, which all topics of the page share through the context.
+//! The session of a browser tab, shared by all topics of the page through the context.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -15,12 +15,12 @@ use crate::trace::SharedTrace;
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// Provides the tab's session. Call it once, in the root component: all topics of the tab share the session. It is opened with
-/// the first topic, and closed when the calling component is cleaned up.
+/// Provides the tab's session, which all topics of the tab share. Call it once, in the root component. The session opens with the
+/// first topic, and closes when the calling component is cleaned up.
 ///
 /// # On the server
 ///
-/// It provides the same context and opens nothing.
+/// Provides the same context and opens nothing.
 pub fn provide_session() {
     let tab = Tab::default();
     provide_context(ProvidedStatus(Signal::from(tab.0.signals.status.clone())));
@@ -35,9 +35,9 @@ pub(crate) struct Tab(Arc<Shared>);
 struct Shared {
     stores: Mutex<HashMap<TopicName, Weak<dyn Any + Send + Sync>>>,
     signals: Signals,
-    /// Recorded from the page's start on: the inspector may be opened later.
+    /// Recorded from the start of the page, because the inspector may be opened later.
     trace: SharedTrace,
-    /// Started by the first subscription, in the browser's one thread; never on the server.
+    /// Started by the first subscription, on the browser's only thread; never on the server.
     driver: Mutex<Option<SendWrapper<Rc<Driver>>>>,
 }
 
@@ -48,26 +48,26 @@ pub(crate) struct Signals {
     pub me: ArcRwSignal<Option<Person>>,
     /// Why the server refused the last new name.
     pub name_refused: ArcRwSignal<Option<String>>,
-    /// The name before it.
-    former: Arc<Mutex<Option<String>>>,
+    /// The name before the last change.
+    previous_name: Arc<Mutex<Option<String>>>,
 }
 
 impl Signals {
-    /// Shows the new name at once; `refuse_name` takes it back.
+    /// Sets the new name at once; `refuse_name` reverts it.
     pub(crate) fn rename(&self, name: &str) {
         self.name_refused.set(None);
         self.me.update(|me| {
             if let Some(me) = me {
-                *lock(&self.former) = Some(std::mem::replace(&mut me.name, name.to_owned()));
+                *lock(&self.previous_name) = Some(std::mem::replace(&mut me.name, name.to_owned()));
             }
         });
     }
 
     pub(crate) fn refuse_name(&self, why: String) {
-        if let Some(former) = lock(&self.former).take() {
+        if let Some(previous) = lock(&self.previous_name).take() {
             self.me.update(|me| {
                 if let Some(me) = me {
-                    me.name = former;
+                    me.name = previous;
                 }
             });
         }
@@ -76,7 +76,7 @@ impl Signals {
 }
 
 impl Tab {
-    /// The provided tab; a component that is rendered alone gets one of its own.
+    /// The provided tab; a new one for a component rendered without it.
     pub(crate) fn current() -> Self {
         use_context().unwrap_or_default()
     }
@@ -93,12 +93,12 @@ impl Tab {
         self.0.trace.clone()
     }
 
-    /// The store of this topic: the one that other components use, or a new one.
+    /// The store of this topic, shared with other components, or a new one.
     pub(crate) fn store<T: Topic>(&self, name: &TopicName) -> Arc<Store<T>> {
         let mut stores = lock(&self.0.stores);
         stores.retain(|_, store| store.strong_count() > 0);
-        let held = stores.get(name).and_then(Weak::upgrade);
-        if let Some(store) = held.and_then(|store| store.downcast::<Store<T>>().ok()) {
+        let existing = stores.get(name).and_then(Weak::upgrade);
+        if let Some(store) = existing.and_then(|store| store.downcast::<Store<T>>().ok()) {
             return store;
         }
         let store = Arc::new(Store::<T>::new(Some(name.clone()), self.me()));

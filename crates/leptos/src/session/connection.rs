@@ -1,4 +1,4 @@
-//! The liveness of one connection: when the server should have spoken, when to probe it, when to give it up.
+//! The liveness of one connection: when to probe it, and when to consider it dead.
 
 use crate::session::transport_policy::Millis;
 use crate::status::Transport;
@@ -7,23 +7,23 @@ use duplex_protocol::session::Closing;
 
 /// The keepalive interval until the server announces its own.
 const KEEPALIVE: Millis = 25_000;
-/// Bounds of the announced interval: less would flood the server, more would find a dead connection too late.
+/// Bounds of the announced interval: a shorter one would flood the server, a longer one would detect a dead connection too late.
 const KEEPALIVE_RANGE: std::ops::RangeInclusive<Millis> = 1_000..=300_000;
-/// A stream or a poll that is silent for this long is requested again; a server sends something after half of it.
+/// A stream or a poll that is silent for this long is requested again; a server sends something within half of it.
 const FALLBACK_KEEPALIVE: Millis = 45_000;
-/// Time for the answer to a probe after the network or the page changed.
+/// Timeout of a probe after the network or the page's visibility changed.
 const PROBE_TIMEOUT: Millis = 3_000;
-/// After this many contradictory answers the connection is given up.
+/// The connection is closed after this many contradictory answers.
 const MAX_FAULTS: u32 = 8;
 
-/// What to do now about the connection's liveness.
+/// The action that a liveness check requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liveness {
     /// Nothing.
     Wait,
     /// Send a ping with this nonce; over a fallback, request again.
     Probe(u32),
-    /// Give it up: nothing came in time.
+    /// Close it: nothing arrived in time.
     Dead,
 }
 
@@ -31,22 +31,22 @@ pub(crate) enum Liveness {
 pub(crate) struct Connection {
     pub id: u32,
     pub transport: Transport,
-    /// Known when it is open.
+    /// `None` until it is open.
     pub encoding: Option<Encoding>,
-    /// Frames can be sent.
+    /// Whether frames can be sent.
     pub open: bool,
-    /// When the first frame came.
+    /// When the first frame arrived.
     live_since: Option<Millis>,
     last_frame_at: Millis,
-    /// An unanswered probe, or the opening: when it was sent, and for how long an answer is awaited.
+    /// An unanswered probe, or the opening: when it was sent, and its timeout.
     probed: Option<(Millis, Millis)>,
-    /// The probe was repeated because the page did not run while its answer was awaited.
+    /// The probe was repeated because the page was suspended while it was unanswered.
     extended: bool,
     /// The newest ping: its number and when it was sent.
     nonce: u32,
     pinged_at: Millis,
     keepalive: Millis,
-    /// The server announced that it closes, and after how long to return.
+    /// The server announced a close, with the delay after which to reconnect.
     pub closing: Option<(Closing, Millis)>,
     faults: u32,
 }
@@ -84,7 +84,7 @@ impl Connection {
         self.live_since.map_or(0, |since| now.saturating_sub(since))
     }
 
-    /// Anything arrived. Returns whether it was the first.
+    /// Records a frame. Returns whether it was the first.
     pub(crate) fn on_frame(&mut self, now: Millis) -> bool {
         self.last_frame_at = now;
         self.probed = None;
@@ -101,7 +101,7 @@ impl Connection {
         (nonce == self.nonce && nonce > 0).then(|| now.saturating_sub(self.pinged_at))
     }
 
-    /// Measures the round trip of a new connection.
+    /// Starts measuring the round trip of a new connection.
     pub(crate) fn measure(&mut self, now: Millis) -> Liveness {
         if self.is_fallback() {
             return Liveness::Wait;
@@ -109,7 +109,7 @@ impl Connection {
         self.start_probe(now, self.keepalive)
     }
 
-    /// Counts a contradictory answer. Returns whether it was one too many.
+    /// Counts a contradictory answer. Returns whether the limit is reached.
     pub(crate) fn fault(&mut self) -> bool {
         self.faults += 1;
         self.faults >= MAX_FAULTS
@@ -139,7 +139,7 @@ impl Connection {
         self.start_probe(now, timeout)
     }
 
-    /// Probes at once, because the network or the page changed. `force`: even if a frame arrived a moment ago.
+    /// Probes at once, because the network or the page changed; with `force` even if a frame arrived recently.
     pub(crate) fn probe(&mut self, now: Millis, force: bool) -> Liveness {
         if !self.is_live() || (!force && now < self.last_frame_at + PROBE_TIMEOUT) {
             return Liveness::Wait;
@@ -152,8 +152,8 @@ impl Connection {
         self.start_probe(now, timeout)
     }
 
-    /// The page did not run for a while, so frames may still be unread: the probe is repeated. Once for each probe, so that a
-    /// page that hardly ever runs finds a dead connection all the same.
+    /// Repeats the probe after the page was suspended, because frames may still be unread. At most once per probe, so that a page that
+    /// is suspended again and again still detects a dead connection.
     pub(crate) fn extend_deadline(&mut self, now: Millis) -> Liveness {
         if self.probed.is_none() || std::mem::replace(&mut self.extended, true) {
             return Liveness::Wait;
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_connection_is_probed_once_and_then_given_up() {
+    fn a_silent_connection_is_probed_once_and_then_dead() {
         let mut connection = Connection::new(1, Transport::WebSocket, 0);
         assert!(connection.on_frame(10));
         connection.set_keepalive(2_000);
@@ -207,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_was_slept_through_is_asked_once_more() {
+    fn a_probe_interrupted_by_a_suspension_is_repeated_once() {
         let mut connection = Connection::new(1, Transport::WebSocket, 0);
         connection.on_frame(0);
         connection.set_keepalive(2_000);
-        assert_eq!(connection.extend_deadline(100), Liveness::Wait, "nothing was asked");
+        assert_eq!(connection.extend_deadline(100), Liveness::Wait, "no probe is pending");
         assert_eq!(connection.check(2_000), Liveness::Probe(1));
         assert_eq!(
             (connection.extend_deadline(60_000), connection.check(60_000)),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_cannot_ask_for_a_storm() {
+    fn the_announced_keepalive_has_a_minimum() {
         let mut connection = Connection::new(1, Transport::WebSocket, 0);
         connection.on_frame(0);
         connection.set_keepalive(0);

@@ -1,4 +1,4 @@
-//! Opening, losing and reopening connections, trying a better transport, and giving up. Part of the pure machine.
+//! The session's connections: opening, losing and reopening them, upgrading the transport, and stopping. Part of the pure machine.
 
 use super::{Effect, Request, Session};
 use crate::reconnect::{self, Conditions, millis};
@@ -10,9 +10,9 @@ use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{ClientFrame, Closing, Welcome};
 
-/// Changes of the subscriptions within this time make one request of a fallback.
+/// Subscription changes within this time are batched into one request of a fallback.
 pub(super) const REQUEST_DELAY: Millis = 20;
-/// Between two polls. An empty answer that comes sooner than it should does not cause the next one at once.
+/// The pause between two polls; longer after an empty answer that came too soon, so that it does not cause a tight loop.
 const POLL_PAUSE: Millis = 50;
 const EMPTY_POLL_PAUSE: Millis = 1_000;
 const HIDDEN_POLL_PAUSE: Millis = 5_000;
@@ -93,7 +93,7 @@ impl Session {
         self.out.push(Effect::Identified(welcome.person));
     }
 
-    /// The candidate was welcomed: it becomes the main connection, and every topic resumes on it.
+    /// Makes the welcomed candidate the main connection; every topic resumes on it.
     pub(super) fn promote(&mut self, welcome: Welcome) {
         let Some(mut connection) = self.candidate.take() else {
             return;
@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    /// The main connection is gone. `silent`: it timed out without a single frame.
+    /// The main connection was lost. `silent`: it timed out without a single frame.
     pub(super) fn on_lost(&mut self, code: u16, silent: bool) {
         let Some(connection) = self.main.take() else { return };
         self.close_candidate();
@@ -127,16 +127,16 @@ impl Session {
         if matches!(connection.closing, Some((Closing::Banned, _))) {
             return self.stop(StopReason::Closed(code::BANNED));
         }
-        if !reconnect::session_may_return(code) {
+        if !reconnect::session_may_reconnect(code) {
             return self.stop(StopReason::Closed(code));
         }
-        let ordered = connection
+        let requested_delay = connection
             .closing
             .map(|(_, retry_after)| reconnect::retry_after(retry_after));
         if !connection.is_live() {
-            // An ordered wait holds for every transport.
-            if let Some(ordered) = ordered {
-                self.wait_for(ordered.max(self.delay()));
+            // A wait that the server requested applies to every transport.
+            if let Some(requested_delay) = requested_delay {
+                self.wait_for(requested_delay.max(self.delay()));
             } else if self.policy.failed(self.now, silent) == AfterFailure::Wait {
                 self.wait_for(self.delay());
             }
@@ -144,15 +144,15 @@ impl Session {
         }
         let uptime = connection.uptime(self.now);
         self.policy.dropped(self.now, uptime);
-        self.reconnect.lost_after(uptime);
-        self.wait_for(ordered.unwrap_or_else(|| self.delay()));
-        self.wait_is_ordered = ordered.is_some();
+        self.reconnect.on_lost_after(uptime);
+        self.wait_for(requested_delay.unwrap_or_else(|| self.delay()));
+        self.wait_is_requested = requested_delay.is_some();
     }
 
     fn wait_for(&mut self, delay: Millis) {
         self.reconnect.count_failure();
         self.retry_at = Some(self.now + delay);
-        self.wait_is_ordered = false;
+        self.wait_is_requested = false;
     }
 
     fn delay(&self) -> Millis {
@@ -163,7 +163,7 @@ impl Session {
         millis(self.reconnect.delay(self.random, conditions))
     }
 
-    /// Until the page is loaded again.
+    /// Stops the session until the page is reloaded.
     pub(super) fn stop(&mut self, why: StopReason) {
         self.close_all();
         self.stopped = Some(why);
@@ -174,7 +174,7 @@ impl Session {
         self.close_all();
     }
 
-    /// Closes everything, and waits for nothing.
+    /// Closes all connections and cancels all deadlines.
     fn close_all(&mut self) {
         self.close_main();
         self.close_candidate();
@@ -206,17 +206,17 @@ impl Session {
             self.reconnect.reset();
             self.end_wait();
         }
-        // Without a network a fallback cannot request; the browser reports the end of its stream.
+        // Offline, a fallback cannot probe; the browser reports the end of its stream.
         let fallback = self.main.as_ref().is_some_and(Connection::is_fallback);
         if online || !fallback {
             self.probe(true);
         }
     }
 
-    /// Ends an ordered wait too: the visitor may know better.
+    /// Reconnects at the visitor's request, even during a wait that the server requested.
     pub(super) fn retry(&mut self) {
         self.reconnect.reset();
-        self.wait_is_ordered = false;
+        self.wait_is_requested = false;
         self.end_wait();
         self.probe(false);
     }
@@ -229,14 +229,14 @@ impl Session {
         }
     }
 
-    /// Ends the wait for the next attempt, unless the server ordered it.
+    /// Ends the wait for the next attempt, unless the server requested it.
     fn end_wait(&mut self) {
-        if !self.wait_is_ordered && self.retry_at.take().is_some() {
+        if !self.wait_is_requested && self.retry_at.take().is_some() {
             self.policy.restart();
         }
     }
 
-    /// Finds out whether the connection died unnoticed.
+    /// Probes the main connection.
     fn probe(&mut self, force: bool) {
         let now = self.now;
         let check = self.main.as_mut().map_or(Liveness::Wait, |main| main.probe(now, force));
@@ -257,13 +257,13 @@ impl Session {
         }
     }
 
-    /// Whether a WebSocket may be tried beside the working fallback.
+    /// Whether a WebSocket may be tried alongside the working fallback.
     pub(super) fn may_probe(&self) -> bool {
-        let works = self
+        let fallback_works = self
             .main
             .as_ref()
             .is_some_and(|main| main.is_live() && main.is_fallback());
-        works && self.candidate.is_none() && !self.hidden && !self.offline
+        fallback_works && self.candidate.is_none() && !self.hidden && !self.offline
     }
 
     pub(super) fn check_deadlines(&mut self) {
@@ -294,7 +294,7 @@ impl Session {
         }
     }
 
-    /// The page did not run: the server's silence meanwhile does not count.
+    /// The page was suspended, so the server's silence meanwhile does not count.
     pub(super) fn extend_deadlines(&mut self) {
         let now = self.now;
         let check = self
@@ -325,7 +325,7 @@ impl Session {
         }
     }
 
-    /// The next poll follows after a pause, a longer one if the answer was empty.
+    /// Schedules the next poll after a pause, a longer one if the answer was empty.
     pub(super) fn on_poll_answered(&mut self, connection: u32, frames: usize) {
         if !self.is_main(connection) {
             return;
@@ -333,11 +333,11 @@ impl Session {
         if self.main.as_mut().is_some_and(|main| main.on_frame(self.now)) {
             self.on_first_frame();
         }
-        // A topic without a verdict has nothing new. An immediate answer says nothing of it, and after one with states its
-        // verdict may be in the next answer.
+        // A topic without a verdict is current, except in an immediate answer, or in one with states, which may have left no room
+        // for the topic's verdict.
         if !self.last_request.immediate && !self.last_had_state {
-            let asked = self.topics.values_mut().filter(|topic| topic.asked);
-            asked.for_each(Subscription::nothing_new);
+            let requested = self.topics.values_mut().filter(|topic| topic.requested);
+            requested.for_each(Subscription::confirm_current);
         }
         let too_soon = !self.last_request.immediate && self.now < self.last_request.at + EMPTY_POLL_PAUSE;
         let pause = match (self.hidden, frames) {

@@ -9,7 +9,7 @@ use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{ClientFrame, CommandId, Rejection, ResetReason, ServerFrame};
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// Topics with the cursor from which each is to be resumed; without one, its state is sent.
+/// Topics with the cursor to resume from; without one, the server sends the state.
 pub type Topics = Vec<(TopicName, Option<Cursor>)>;
 
 /// An input of the machine. Inputs of a connection that is no longer in use are ignored.
@@ -34,11 +34,11 @@ pub enum Input {
         /// The connection's number.
         connection: u32,
     },
-    /// A poll was answered. Its frames were given before, as [`Input::Frame`].
+    /// A poll was answered. Its frames were passed before, as [`Input::Frame`].
     PollAnswered {
         /// The connection's number.
         connection: u32,
-        /// How many frames the answer had.
+        /// The number of frames in the answer.
         frames: usize,
     },
     /// A posted command was not answered by a frame.
@@ -47,25 +47,25 @@ pub enum Input {
         connection: u32,
         /// The id under which the command was sent.
         id: CommandId,
-        /// The HTTP status that came instead, if any.
+        /// The HTTP status of the response, if there was one.
         status: Option<u16>,
     },
     /// The connection ended.
     Closed {
         /// The connection's number.
         connection: u32,
-        /// The close code, or what comes nearest to it.
+        /// The close code, or the closest equivalent.
         code: u16,
     },
-    /// The time of [`Session::wake_at`](super::Session::wake_at) has come.
+    /// The time of [`Session::wake_at`](super::Session::wake_at) is reached.
     Timer,
     /// The browser gained or lost the network.
     Online(bool),
-    /// The visitor asks for an attempt now.
+    /// The visitor requests an immediate reconnect.
     Retry,
     /// The page became visible or hidden.
     Visible(bool),
-    /// The page is hidden for good, enters the back/forward cache, or is frozen.
+    /// The page is unloaded, enters the back/forward cache, or is frozen.
     Freeze,
     /// The page runs again.
     Resume,
@@ -73,9 +73,9 @@ pub enum Input {
     Subscribe {
         /// The topic's name.
         topic: TopicName,
-        /// Which of its events are wanted.
+        /// How its events are delivered.
         delivery: Delivery,
-        /// The cursor of the state that the component has already.
+        /// The cursor of the state that the component already has.
         cursor: Option<Cursor>,
     },
     /// A component no longer uses the topic.
@@ -102,39 +102,39 @@ pub enum Input {
         /// The command's id.
         id: CommandId,
     },
-    /// What the visitor is doing, for the others' presence.
+    /// The visitor's activity, for the presence that others see.
     Activity {
         /// The topic's name.
         topic: TopicName,
         /// `None` ends the activity.
         activity: Option<String>,
     },
-    /// The visitor takes another name.
+    /// The visitor changes their name.
     Rename {
         /// The name as typed.
         name: String,
     },
 }
 
-/// What the caller of [`Session::handle`](super::Session::handle) has to do, in order.
+/// An effect of the machine. The caller of [`Session::handle`](super::Session::handle) carries out effects in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Open a connection.
     Open {
-        /// The number by which inputs name it.
+        /// The connection's number in later inputs.
         connection: u32,
-        /// What carries it.
+        /// The connection's transport.
         transport: Transport,
-        /// What a fallback asks for in its address; a WebSocket subscribes by frames.
+        /// The topics in a fallback's address; a WebSocket subscribes with frames.
         topics: Topics,
     },
-    /// Let a fallback ask again, for these topics.
+    /// Have a fallback send a new request, for these topics.
     Request {
         /// The connection's number.
         connection: u32,
-        /// What to ask for.
+        /// The topics to request.
         topics: Topics,
-        /// A poll is to be answered at once, even with nothing.
+        /// The server answers the poll at once, even if nothing is new.
         immediate: bool,
     },
     /// Send a frame.
@@ -156,13 +156,13 @@ pub enum Effect {
         /// What changed.
         update: TopicUpdate,
     },
-    /// Who the server takes this visitor for.
+    /// The server identified the visitor.
     Identified(Person),
     /// The server refused a new name, for this reason.
     NameRefused(String),
 }
 
-/// What changed in a topic.
+/// A change of a topic.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TopicUpdate {
     /// A state replaces what was there.
@@ -171,9 +171,9 @@ pub enum TopicUpdate {
         encoding: Encoding,
         /// The encoded state.
         state: Blob,
-        /// The place in the log at which it is true.
+        /// The cursor of the state.
         cursor: Cursor,
-        /// Why the subscription did not go on from its cursor.
+        /// Why the subscription did not resume from its cursor.
         reason: ResetReason,
     },
     /// The next event.
@@ -187,22 +187,22 @@ pub enum TopicUpdate {
         /// The encoded event.
         event: Blob,
     },
-    /// Who is here.
+    /// The topic's presence.
     Presence(Presence),
     /// The subscription's status.
     Status(TopicStatus),
-    /// What became of a command of this tab.
+    /// The outcome of a command of this tab.
     Command(CommandId, CommandOutcome),
 }
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommandOutcome {
     /// It was sent.
     Sent,
-    /// It came too fast and had no effect yet. It is sent again automatically.
+    /// It exceeded a rate limit and had no effect yet. It is sent again automatically.
     Held {
-        /// Milliseconds until then, at least.
+        /// The minimum delay in milliseconds.
         retry_after_ms: u32,
     },
     /// It had no effect.

@@ -1,6 +1,6 @@
-//! The session of one browser tab as a pure state machine: at most one connection in use and one WebSocket being tried beside
-//! a fallback, the tab's subscriptions and its outbox. Time, randomness and inputs come in, effects go out; the machine knows
-//! neither the browser nor the meaning of an event.
+//! The session of one browser tab as a pure state machine: at most one connection in use and one WebSocket being tried alongside a
+//! fallback, the tab's subscriptions and its outbox. It maps time, randomness and inputs to effects, and knows neither the browser
+//! nor the content of events.
 
 mod connection;
 mod connections;
@@ -25,11 +25,11 @@ use crate::status::{Phase, SessionStatus, StopReason};
 use duplex_protocol::session::ClientFrame;
 use duplex_protocol::topic::TopicName;
 
-/// An unused session stays open this long: the next page may subscribe again.
+/// An unused session stays open this long, because the next page may subscribe again.
 const IDLE_TIMEOUT: Millis = 2_000;
 
-/// A timer this late means that the page did not run: the machine slept, or the browser suspended the page.
-const PAUSE: Millis = 5_000;
+/// A timer this late means that the page was suspended, by the machine's sleep or by the browser.
+const SUSPENSION: Millis = 5_000;
 
 /// The session of one tab.
 #[derive(Debug)]
@@ -38,25 +38,25 @@ pub struct Session {
     build: String,
     /// The name that was chosen in this tab.
     name: Option<String>,
-    /// The name is still to be sent.
+    /// The name has not been sent yet.
     name_due: bool,
     topics: BTreeMap<TopicName, Subscription>,
     outbox: Outbox,
     policy: TransportPolicy,
     reconnect: ReconnectPolicy,
     main: Option<Connection>,
-    /// A WebSocket that is tried beside a working fallback.
+    /// A WebSocket that is tried alongside a working fallback.
     candidate: Option<Connection>,
     last_connection: u32,
     /// When the next attempt is made.
     retry_at: Option<Millis>,
-    /// The server set `retry_at`: nothing but the visitor ends the wait early.
-    wait_is_ordered: bool,
-    /// When a fallback asks again.
+    /// The server requested `retry_at`, so only the visitor can end the wait early.
+    wait_is_requested: bool,
+    /// A fallback's next request.
     next_request: Option<Request>,
     /// The last request of a fallback.
     last_request: Request,
-    /// Its answer had a state, which may have left no room for other topics.
+    /// Its answer contained a state, which may have left no room for other topics.
     last_had_state: bool,
     /// When the unused session is closed.
     close_at: Option<Millis>,
@@ -66,7 +66,7 @@ pub struct Session {
     stopped: Option<StopReason>,
     newer_build: bool,
     round_trip: Option<Millis>,
-    /// Our clock, and what the server's clock showed then.
+    /// The local clock, and the server's clock at the same time.
     server_clock: Option<(Millis, u64)>,
     now: Millis,
     random: f64,
@@ -80,7 +80,7 @@ struct Request {
 }
 
 impl Session {
-    /// A session that has nothing to do yet. `build`: the front end's build, empty if it is unknown.
+    /// A session without topics. `build` is the front end's build, empty if unknown.
     #[must_use]
     pub fn new(build: String) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Session {
             candidate: None,
             last_connection: 0,
             retry_at: None,
-            wait_is_ordered: false,
+            wait_is_requested: false,
             next_request: None,
             last_request: Request { at: 0, immediate: true },
             last_had_state: false,
@@ -113,14 +113,14 @@ impl Session {
         }
     }
 
-    /// Applies an input. `now`: milliseconds of a monotonic clock; `random` lies in 0..1.
-    #[must_use = "effects are to be carried out in order"]
+    /// Applies an input. `now` is in milliseconds of a monotonic clock, `random` in 0..1.
+    #[must_use = "effects must be carried out in order"]
     pub fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
-        let paused = self.wake_at().is_some_and(|due| now >= due.saturating_add(PAUSE));
+        let suspended = self.wake_at().is_some_and(|due| now >= due.saturating_add(SUSPENSION));
         self.now = now.max(self.now);
         self.random = random;
         self.dispatch(input);
-        if paused {
+        if suspended {
             self.extend_deadlines();
         }
         self.check_deadlines();
@@ -147,7 +147,7 @@ impl Session {
             .min()
     }
 
-    /// The status that a page shows.
+    /// The session's status.
     #[must_use]
     pub fn status(&self) -> SessionStatus {
         SessionStatus {
@@ -207,7 +207,7 @@ impl Session {
         }
     }
 
-    /// After any input: opens, requests and sends what is due, and reports changed statuses.
+    /// After each input: opens, requests and sends what is due, and reports changed statuses.
     fn reconcile(&mut self) {
         let needed = !self.topics.is_empty() || !self.outbox.is_empty();
         if self.stopped.is_none() && !self.frozen {
@@ -229,10 +229,10 @@ impl Session {
         self.server_clock = Some((self.now, now_ms));
     }
 
-    /// The server's clock, in milliseconds since 1970, once it is known.
+    /// The server's clock in milliseconds since the Unix epoch, once it is known.
     fn server_time(&self) -> Option<u64> {
-        let (then, told) = self.server_clock?;
-        Some(told.saturating_add(self.now.saturating_sub(then)))
+        let (then, server_time) = self.server_clock?;
+        Some(server_time.saturating_add(self.now.saturating_sub(then)))
     }
 
     fn is_main(&self, connection: u32) -> bool {
@@ -245,7 +245,7 @@ impl Session {
             .is_some_and(|candidate| candidate.id == connection)
     }
 
-    /// Dropped while there is no live connection.
+    /// Sends a frame; drops it without a live connection.
     fn send(&mut self, frame: ClientFrame) {
         if let Some(main) = self.main.as_ref().filter(|main| main.is_live()) {
             let connection = main.id;

@@ -1,5 +1,5 @@
-//! The session against a simulated server on a simulated network that blocks, breaks, goes silent and lies: whatever happens,
-//! every command has its effect once, and a subscriber's seqs run on without a hole or a repetition.
+//! Property tests of the session against a simulated server on a faulty simulated network: under all faults, every command has its
+//! effect once, and a subscriber's seqs have no gap and no duplicate.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -23,44 +23,44 @@ use duplex_protocol::topic::{Delivery, TopicName};
 enum Step {
     Send(u8),
     Cancel,
-    /// Somebody else's event.
+    /// An event by another visitor.
     Other(u8),
     Online(bool),
     Visible(bool),
     Frozen(bool),
-    /// The server is gone, or back.
+    /// The server stops or starts.
     Server(bool),
-    /// WebSocket cannot pass: silently, or refused at once.
+    /// WebSockets are blocked: dropped silently, or refused at once.
     Block {
         silent: bool,
     },
     Unblock,
-    /// A proxy holds streams back.
+    /// A proxy buffers streams.
     Buffer(bool),
     /// All connections end, and the client is notified.
     Cut,
-    /// All connections go silent, and nobody is notified.
+    /// All connections go silent without a notification.
     Sever,
     Drain,
     /// The server repeats an event, or leaves one out.
     Repeat,
     Omit,
-    /// The log is lost.
+    /// The log is replaced.
     NewEpoch,
-    /// The server's clock is set, so many milliseconds after the time at which it was right.
+    /// The server's clock is set to this offset in milliseconds.
     Clock(i64),
-    /// The topic forgets every answer, and with them the time of the newest id.
+    /// The topic forgets every answer, and remembers only the newest id's time.
     Forget,
-    /// The topic takes nothing for so many milliseconds.
+    /// The topic is rate-limited for this many milliseconds.
     Busy(u32),
-    /// The component goes, or comes.
+    /// The component is unmounted or mounted.
     Leave,
     Join,
 }
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
-/// What the server's clock shows at the beginning.
-const BEGIN: i64 = 1_800_000_000_000;
+/// The server's clock at the start.
+const START: i64 = 1_800_000_000_000;
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -88,9 +88,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is under way.
+/// A scheduled task.
 #[derive(Debug)]
-enum Parcel {
+enum Task {
     ToServer {
         connection: u32,
         frame: ClientFrame,
@@ -99,34 +99,34 @@ enum Parcel {
         connection: u32,
         frame: ClientFrame,
     },
-    Asked {
+    Requested {
         connection: u32,
-        question: u32,
+        request: u32,
         topics: Topics,
         immediate: bool,
     },
-    PollEnds {
+    PollTimeout {
         connection: u32,
-        question: u32,
+        request: u32,
     },
-    Beat {
+    Keepalive {
         connection: u32,
-        question: u32,
+        request: u32,
     },
-    /// Dropped if the question is no longer the newest.
+    /// Dropped unless the request is the newest.
     ToClient {
         connection: u32,
-        question: u32,
+        request: u32,
         input: Input,
     },
     Act(Step),
 }
 
-struct Remote {
+struct ServerConnection {
     transport: Transport,
-    /// Said what it asks for.
+    /// The subscribed topics, each with the last seq sent.
     topics: HashMap<TopicName, Seq>,
-    question: u32,
+    request: u32,
     polling: bool,
     severed: bool,
     ended: bool,
@@ -134,14 +134,14 @@ struct Remote {
     down_free: Millis,
 }
 
-struct World {
+struct Network {
     session: Session,
     now: Millis,
     seed: u64,
     order: u64,
-    parcels: BinaryHeap<Reverse<(Millis, u64)>>,
-    contents: HashMap<u64, Parcel>,
-    connections: HashMap<u32, Remote>,
+    queue: BinaryHeap<Reverse<(Millis, u64)>>,
+    tasks: HashMap<u64, Task>,
+    connections: HashMap<u32, ServerConnection>,
     // The server.
     up: bool,
     blocked: Option<bool>,
@@ -166,15 +166,15 @@ fn topic() -> TopicName {
     "chat/lobby".parse().unwrap()
 }
 
-impl World {
+impl Network {
     fn new(seed: u64) -> Self {
-        let mut world = Self {
+        let mut network = Self {
             session: Session::new("page".to_owned()),
             now: 0,
             seed: seed | 1,
             order: 0,
-            parcels: BinaryHeap::new(),
-            contents: HashMap::new(),
+            queue: BinaryHeap::new(),
+            tasks: HashMap::new(),
             connections: HashMap::new(),
             up: true,
             blocked: None,
@@ -182,7 +182,7 @@ impl World {
             epoch: 1,
             log: vec![None; 3],
             answers: HashMap::new(),
-            clock: BEGIN,
+            clock: START,
             forgotten: 0,
             busy_until: 0,
             omit: false,
@@ -193,8 +193,8 @@ impl World {
             status: None,
             opens: Vec::new(),
         };
-        world.act(Step::Join);
-        world
+        network.act(Step::Join);
+        network
     }
 
     fn random(&mut self) -> u64 {
@@ -204,10 +204,10 @@ impl World {
         self.seed
     }
 
-    fn post(&mut self, at: Millis, parcel: Parcel) {
+    fn schedule(&mut self, at: Millis, task: Task) {
         self.order += 1;
-        self.parcels.push(Reverse((at, self.order)));
-        self.contents.insert(self.order, parcel);
+        self.queue.push(Reverse((at, self.order)));
+        self.tasks.insert(self.order, task);
     }
 
     fn cursor(&self) -> Cursor {
@@ -221,7 +221,7 @@ impl World {
         let effects = self.session.handle(self.now, random, input);
         assert!(
             self.session.wake_at().is_none_or(|at| at > self.now),
-            "a timer that never lets go"
+            "a timer that fires forever"
         );
         for effect in effects {
             self.perform(effect);
@@ -239,7 +239,7 @@ impl World {
                 connection,
                 topics,
                 immediate,
-            } => self.ask(connection, topics, immediate),
+            } => self.request(connection, topics, immediate),
             Effect::Send { connection, frame } => self.up(connection, frame),
             Effect::Close { connection } => drop(self.connections.remove(&connection)),
             Effect::Notify { update, .. } => self.notified(update),
@@ -252,7 +252,7 @@ impl World {
             TopicUpdate::State { cursor, .. } => self.seen = Some(cursor),
             TopicUpdate::Event { seq, .. } => {
                 let seen = self.seen.as_mut().expect("an event before a state");
-                assert_eq!(seq, seen.seq + 1, "a hole or a repetition");
+                assert_eq!(seq, seen.seq + 1, "a gap or a duplicate");
                 seen.seq = seq;
             }
             TopicUpdate::Status(status) => self.status = Some(status),
@@ -267,10 +267,10 @@ impl World {
 
     fn open(&mut self, connection: u32, transport: Transport, topics: Topics) {
         self.opens.push(self.now);
-        let remote = Remote {
+        let remote = ServerConnection {
             transport,
             topics: HashMap::new(),
-            question: 0,
+            request: 0,
             polling: false,
             severed: false,
             ended: false,
@@ -279,7 +279,7 @@ impl World {
         };
         self.connections.insert(connection, remote);
         if transport != Transport::WebSocket {
-            return self.ask(connection, topics, true);
+            return self.request(connection, topics, true);
         }
         match self.blocked {
             _ if !self.up => self.end(connection, code::ABNORMAL),
@@ -292,20 +292,20 @@ impl World {
         }
     }
 
-    fn ask(&mut self, connection: u32, topics: Topics, immediate: bool) {
+    fn request(&mut self, connection: u32, topics: Topics, immediate: bool) {
         let Some(remote) = self.connections.get_mut(&connection) else {
             return;
         };
-        remote.question += 1;
+        remote.request += 1;
         (remote.polling, remote.topics) = (false, HashMap::new());
-        let (question, at) = (remote.question, self.now + 20);
-        let parcel = Parcel::Asked {
+        let (request, at) = (remote.request, self.now + 20);
+        let task = Task::Requested {
             connection,
-            question,
+            request,
             topics,
             immediate,
         };
-        self.post(at, parcel);
+        self.schedule(at, task);
     }
 
     fn up(&mut self, connection: u32, frame: ClientFrame) {
@@ -316,9 +316,9 @@ impl World {
         if remote.transport == Transport::WebSocket {
             remote.up_free = remote.up_free.max(self.now + delay);
             let at = remote.up_free;
-            self.post(at, Parcel::ToServer { connection, frame });
+            self.schedule(at, Task::ToServer { connection, frame });
         } else {
-            self.post(self.now + delay, Parcel::Posted { connection, frame });
+            self.schedule(self.now + delay, Task::Posted { connection, frame });
         }
     }
 
@@ -331,12 +331,12 @@ impl World {
             return;
         }
         remote.down_free = remote.down_free.max(self.now + delay);
-        let (at, question) = (remote.down_free, remote.question);
-        self.post(
+        let (at, request) = (remote.down_free, remote.request);
+        self.schedule(
             at,
-            Parcel::ToClient {
+            Task::ToClient {
                 connection,
-                question,
+                request,
                 input,
             },
         );
@@ -427,7 +427,7 @@ impl World {
         self.push(connection);
     }
 
-    /// Everything that the connection has not been given.
+    /// Sends all events that the connection has not received.
     fn push(&mut self, connection: u32) {
         let Some(remote) = self.connections.get_mut(&connection) else {
             return;
@@ -441,11 +441,11 @@ impl World {
         }
     }
 
-    fn asked(&mut self, connection: u32, question: u32, topics: Topics, immediate: bool) {
+    fn on_request(&mut self, connection: u32, request: u32, topics: Topics, immediate: bool) {
         let Some(remote) = self
             .connections
             .get_mut(&connection)
-            .filter(|remote| remote.question == question)
+            .filter(|remote| remote.request == request)
         else {
             return;
         };
@@ -460,7 +460,7 @@ impl World {
             for (topic, cursor) in topics {
                 self.subscribe(connection, topic, cursor);
             }
-            return self.post(self.now + 15_000, Parcel::Beat { connection, question });
+            return self.schedule(self.now + 15_000, Task::Keepalive { connection, request });
         }
         let update = topics.iter().any(|(_, cursor)| *cursor != Some(self.cursor()));
         if update || immediate {
@@ -479,15 +479,15 @@ impl World {
             for (topic, cursor) in topics {
                 remote.topics.insert(topic, cursor.unwrap().seq);
             }
-            self.post(self.now + 20_000, Parcel::PollEnds { connection, question });
+            self.schedule(self.now + 20_000, Task::PollTimeout { connection, request });
         }
     }
 
-    fn end_poll(&mut self, connection: u32, question: u32) {
+    fn end_poll(&mut self, connection: u32, request: u32) {
         let Some(remote) = self.connections.get_mut(&connection) else {
             return;
         };
-        if remote.question == question && std::mem::take(&mut remote.polling) {
+        if remote.request == request && std::mem::take(&mut remote.polling) {
             self.down(connection, Input::PollAnswered { connection, frames: 0 });
         }
     }
@@ -496,16 +496,12 @@ impl World {
         self.clock.saturating_add_unsigned(self.now).unsigned_abs()
     }
 
-    /// As the server's topics do it.
+    /// Answers a command as the server's topics do.
     fn decide(&mut self, id: CommandId) -> ServerFrame {
         let known = self.answers.get(&id).cloned();
-        let again = known.is_some();
+        let duplicate = known.is_some();
         let answer = known.unwrap_or_else(|| self.answer(&id));
-        ServerFrame::Reply {
-            id,
-            answer,
-            duplicate: again,
-        }
+        ServerFrame::Reply { id, answer, duplicate }
     }
 
     fn answer(&mut self, id: &CommandId) -> Answer {
@@ -549,21 +545,21 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, parcel: Parcel) {
-        match parcel {
-            Parcel::ToServer { connection, frame } => self.dispatch(connection, frame),
-            Parcel::Posted { connection, frame } => {
+    fn arrive(&mut self, task: Task) {
+        match task {
+            Task::ToServer { connection, frame } => self.dispatch(connection, frame),
+            Task::Posted { connection, frame } => {
                 let ClientFrame::Command { id, .. } = frame else { return };
                 let lucky = !self.random().is_multiple_of(10);
                 if self.up && lucky {
                     let frame = self.decide(id);
                     let at = self.now + 30;
                     let input = Input::Frame { connection, frame };
-                    self.post(
+                    self.schedule(
                         at,
-                        Parcel::ToClient {
+                        Task::ToClient {
                             connection,
-                            question: u32::MAX,
+                            request: u32::MAX,
                             input,
                         },
                     );
@@ -578,41 +574,41 @@ impl World {
                     });
                 }
             }
-            Parcel::Asked {
+            Task::Requested {
                 connection,
-                question,
+                request,
                 topics,
                 immediate,
-            } => self.asked(connection, question, topics, immediate),
-            Parcel::PollEnds { connection, question } => self.end_poll(connection, question),
-            Parcel::Beat { connection, question } => {
+            } => self.on_request(connection, request, topics, immediate),
+            Task::PollTimeout { connection, request } => self.end_poll(connection, request),
+            Task::Keepalive { connection, request } => {
                 if self
                     .connections
                     .get(&connection)
-                    .is_some_and(|remote| remote.question == question)
+                    .is_some_and(|remote| remote.request == request)
                 {
                     self.server_sends(connection, ServerFrame::Pong { nonce: 0 });
-                    self.post(self.now + 15_000, Parcel::Beat { connection, question });
+                    self.schedule(self.now + 15_000, Task::Keepalive { connection, request });
                 }
             }
-            Parcel::ToClient {
+            Task::ToClient {
                 connection,
-                question,
+                request,
                 input,
             } => {
                 let current = self
                     .connections
                     .get(&connection)
-                    .is_some_and(|remote| !remote.severed && (question == u32::MAX || remote.question == question));
+                    .is_some_and(|remote| !remote.severed && (request == u32::MAX || remote.request == request));
                 if current {
                     self.input(input);
                 }
             }
-            Parcel::Act(step) => self.act(step),
+            Task::Act(step) => self.act(step),
         }
     }
 
-    // What befalls them.
+    // The faults.
 
     fn act(&mut self, step: Step) {
         let connections: Vec<u32> = self.connections.keys().copied().collect();
@@ -651,8 +647,8 @@ impl World {
                 .into_iter()
                 .for_each(|connection| self.server_sends(connection, event(1))),
             Step::Omit => self.omit = true,
-            Step::NewEpoch => self.lose_the_log(),
-            Step::Clock(clock) => self.clock = BEGIN + clock,
+            Step::NewEpoch => self.replace_log(),
+            Step::Clock(clock) => self.clock = START + clock,
             Step::Forget => {
                 let times = self.answers.drain().filter_map(|(id, _)| id.time());
                 self.forgotten = times.max().unwrap_or_default().max(self.forgotten);
@@ -683,16 +679,16 @@ impl World {
     }
 
     fn send_command(&mut self) {
-        // As a browser whose clock stands at the beginning of time.
+        // As a browser whose clock is at the epoch.
         let id = CommandId::at(0, self.sent.len() as u128);
         self.sent.push(id.clone());
-        let (topic, body) = (topic(), Body::of(&1).unwrap());
+        let (topic, body) = (topic(), Body::encode(&1).unwrap());
         self.input(Input::Send { topic, id, body });
         assert!(self.session.status().queued <= MAX_QUEUED);
     }
 
-    /// A server with another log starts: its connections are new, and what it knew is gone.
-    fn lose_the_log(&mut self) {
+    /// Restarts the server with a new log, without its previous state.
+    fn replace_log(&mut self) {
         self.act(Step::Cut);
         self.log.clear();
         self.epoch += 1;
@@ -704,24 +700,24 @@ impl World {
         let mut steps = 0;
         while self.now < until {
             steps += 1;
-            assert!(steps < 200_000, "a storm");
-            let parcel = self.parcels.peek().map_or(until, |Reverse((at, _))| *at);
+            assert!(steps < 200_000, "a loop without progress");
+            let task = self.queue.peek().map_or(until, |Reverse((at, _))| *at);
             let timer = self.session.wake_at().unwrap_or(until);
-            // Timers ring late, and not in a fixed order with what arrives at the same time.
+            // Timers fire late, and in no fixed order with messages that arrive at the same time.
             let timer = timer + self.random() % 20;
-            self.now = parcel.min(timer).min(until).max(self.now);
-            if parcel <= timer
-                && let Some(Reverse((_, number))) = self.parcels.pop()
+            self.now = task.min(timer).min(until).max(self.now);
+            if task <= timer
+                && let Some(Reverse((_, number))) = self.queue.pop()
             {
-                let parcel = self.contents.remove(&number).unwrap();
-                self.arrive(parcel);
+                let task = self.tasks.remove(&number).unwrap();
+                self.arrive(task);
             } else {
                 self.input(Input::Timer);
             }
         }
     }
 
-    fn heal(&mut self) {
+    fn recover(&mut self) {
         self.omit = false;
         for step in [
             Step::Server(true),
@@ -736,7 +732,7 @@ impl World {
         }
         let (now, long) = (self.now, 15 * 60_000);
         self.run(now + long);
-        // What a server left out is found out by what follows it.
+        // An omitted event is detected by the next one.
         self.act(Step::Other(1));
         self.run(now + 2 * long);
     }
@@ -752,7 +748,7 @@ fn event(seq: Seq) -> ServerFrame {
     }
 }
 
-fn storm_free(opens: &[Millis]) -> bool {
+fn is_backing_off(opens: &[Millis]) -> bool {
     opens.windows(40).all(|window| window[39] - window[0] > 5_000)
 }
 
@@ -760,54 +756,54 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost_and_nothing_comes_twice(
+    fn no_event_is_lost_or_duplicated(
         seed: u64,
         steps in prop::collection::vec((0u64..9_000, step()), 0..40),
     ) {
-        let mut world = World::new(seed);
+        let mut network = Network::new(seed);
         let mut at = 0;
         for (pause, step) in steps {
             at += pause;
-            world.post(at, Parcel::Act(step));
+            network.schedule(at, Task::Act(step));
         }
-        world.run(at + 1);
-        world.heal();
+        network.run(at + 1);
+        network.recover();
 
-        prop_assert_eq!(world.session.status().phase, Phase::Live);
-        prop_assert_eq!(world.status, Some(TopicStatus::Live));
-        prop_assert_eq!(world.seen, Some(world.cursor()), "all of it is shown");
-        for id in &world.sent {
-            let effects = world.log.iter().flatten().filter(|by| *by == id).count();
-            match world.outcomes.get(id) {
+        prop_assert_eq!(network.session.status().phase, Phase::Live);
+        prop_assert_eq!(network.status, Some(TopicStatus::Live));
+        prop_assert_eq!(network.seen, Some(network.cursor()), "all events have arrived");
+        for id in &network.sent {
+            let effects = network.log.iter().flatten().filter(|by| *by == id).count();
+            match network.outcomes.get(id) {
                 Some(CommandOutcome::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
                 Some(CommandOutcome::Rejected(_)) => prop_assert_eq!(effects, 0),
                 Some(_) => prop_assert!(effects <= 1),
-                None => prop_assert!(false, "a command without a outcome"),
+                None => prop_assert!(false, "a command without an outcome"),
             }
         }
-        prop_assert!(storm_free(&world.opens), "too many attempts");
+        prop_assert!(is_backing_off(&network.opens), "too many attempts");
     }
 
-    /// Without a lost log and without cancelling, each command that was taken has its effect exactly once.
+    /// Unless the log is replaced or the command cancelled, each accepted command has its effect exactly once.
     #[test]
     fn every_command_has_its_effect_once(
         seed: u64,
         steps in prop::collection::vec((0u64..5_000, step()), 0..30),
     ) {
-        let mut world = World::new(seed);
+        let mut network = Network::new(seed);
         let mut at = 0;
         for (pause, step) in steps {
             at += pause;
             if !matches!(step, Step::NewEpoch | Step::Cancel) {
-                world.post(at, Parcel::Act(step));
+                network.schedule(at, Task::Act(step));
             }
         }
-        world.run(at + 1);
-        world.heal();
-        for id in &world.sent {
-            let effects = world.log.iter().flatten().filter(|by| *by == id).count();
-            match world.outcomes.get(id) {
-                // Sent twice without an answer, and then forgotten: the visitor looks.
+        network.run(at + 1);
+        network.recover();
+        for id in &network.sent {
+            let effects = network.log.iter().flatten().filter(|by| *by == id).count();
+            match network.outcomes.get(id) {
+                // Sent twice without an answer, and then forgotten: the outcome is unknown.
                 Some(CommandOutcome::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
                 outcome => prop_assert_eq!(effects, usize::from(outcome == Some(&CommandOutcome::Settled))),
             }
@@ -816,31 +812,31 @@ proptest! {
 }
 
 #[test]
-fn blocked_websockets_and_held_streams_lead_to_polling_and_back() {
-    let mut world = World::new(7);
-    world.act(Step::Block { silent: true });
-    world.act(Step::Buffer(true));
-    world.run(20_000);
-    assert_eq!(world.session.status().transport, Some(Transport::Poll));
-    assert_eq!(world.status, Some(TopicStatus::Live));
-    world.act(Step::Send(3));
-    world.act(Step::Other(2));
-    world.run(30_000);
-    assert_eq!(world.outcomes.len(), 3);
-    assert_eq!(world.seen, Some(world.cursor()));
-    world.act(Step::Unblock);
-    world.run(200_000);
-    assert_eq!(world.session.status().transport, Some(Transport::WebSocket));
-    assert_eq!(world.status, Some(TopicStatus::Live));
+fn blocked_websockets_and_buffered_streams_fall_back_to_polling_and_recover() {
+    let mut network = Network::new(7);
+    network.act(Step::Block { silent: true });
+    network.act(Step::Buffer(true));
+    network.run(20_000);
+    assert_eq!(network.session.status().transport, Some(Transport::Poll));
+    assert_eq!(network.status, Some(TopicStatus::Live));
+    network.act(Step::Send(3));
+    network.act(Step::Other(2));
+    network.run(30_000);
+    assert_eq!(network.outcomes.len(), 3);
+    assert_eq!(network.seen, Some(network.cursor()));
+    network.act(Step::Unblock);
+    network.run(200_000);
+    assert_eq!(network.session.status().transport, Some(Transport::WebSocket));
+    assert_eq!(network.status, Some(TopicStatus::Live));
 }
 
 #[test]
-fn a_quiet_stream_is_kept() {
-    let mut world = World::new(3);
-    world.act(Step::Block { silent: false });
-    world.run(10_000);
-    assert_eq!(world.session.status().transport, Some(Transport::Sse));
-    let opens = world.opens.iter().filter(|at| **at > 10_000).count();
-    world.run(50_000);
-    assert_eq!(world.opens.iter().filter(|at| **at > 10_000).count(), opens);
+fn a_quiet_stream_stays_open() {
+    let mut network = Network::new(3);
+    network.act(Step::Block { silent: false });
+    network.run(10_000);
+    assert_eq!(network.session.status().transport, Some(Transport::Sse));
+    let opens = network.opens.iter().filter(|at| **at > 10_000).count();
+    network.run(50_000);
+    assert_eq!(network.opens.iter().filter(|at| **at > 10_000).count(), opens);
 }

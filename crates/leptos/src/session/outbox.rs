@@ -1,8 +1,8 @@
-//! The outbox: commands in order, sent again with the same id until they are answered.
+//! The outbox: commands in order, resent with the same id until they are answered.
 //!
-//! A command has two ids. The page knows it by the id that it was given. It is sent under another one, which carries the time of
-//! its first attempt by the server's clock, so that waiting in the queue does not make it too old. A command that certainly had
-//! no effect may be sent under an id of a later time; the page does not see that.
+//! A command has two ids. The page knows the id assigned at enqueueing. On the wire the command has another one, with the time of its
+//! first attempt by the server's clock, so that waiting in the queue does not make it too old. A command that certainly had no
+//! effect may be resent under an id with a later time; the page does not see that.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,14 +14,14 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{CommandId, MAX_COMMAND};
 use duplex_protocol::topic::TopicName;
 
-/// Unanswered commands of a tab: enough for what is typed while the network is away, and a bound for programs.
+/// Maximum unanswered commands of a tab: enough for what a visitor types during an outage, and a limit for programs.
 pub(crate) const MAX_QUEUED: usize = 256;
 
-/// How often a command gets a new id because of the time in it. Without a bound, a server whose clock jumps would cause an
+/// Maximum number of new ids for a command whose time was refused. Without a limit, a server whose clock jumps would cause an
 /// endless loop.
 const MAX_RENEWALS: u32 = 5;
 
-/// A command in every encoding: which one the connection will use is not known when the command is queued.
+/// A command in every encoding, because the connection's encoding is not known when the command is queued.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Body([Blob; 2]);
 
@@ -31,7 +31,7 @@ impl Body {
     /// # Errors
     ///
     /// If the command cannot be encoded.
-    pub fn of<C: Serialize>(command: &C) -> Result<Self, CodecError> {
+    pub fn encode<C: Serialize>(command: &C) -> Result<Self, CodecError> {
         let [first, second] = Encoding::ALL;
         Ok(Self([Blob::encode(first, command)?, Blob::encode(second, command)?]))
     }
@@ -55,7 +55,7 @@ pub struct QueuedCommand {
     pub topic: TopicName,
     /// The id under which it is sent.
     pub id: CommandId,
-    /// How often it was sent.
+    /// The number of attempts.
     pub attempts: u32,
 }
 
@@ -68,13 +68,13 @@ pub(crate) struct Outgoing {
     pub sent_as: CommandId,
     pub body: Body,
     /// The connection on which it was sent.
-    on: Option<u32>,
-    /// How often it was sent. A command that was sent may have had its effect.
+    connection: Option<u32>,
+    /// The number of attempts. A command that was sent may have had its effect.
     attempts: u32,
     renewals: u32,
-    /// It came too fast.
+    /// It exceeded a rate limit.
     held: bool,
-    /// Accepted; its newest event, this one, is still to come.
+    /// Accepted; the seq of its last event, which has not arrived yet.
     accepted: Option<Seq>,
 }
 
@@ -83,9 +83,9 @@ impl Outgoing {
         self.accepted.is_none()
     }
 
-    /// Treats it as never sent: it had no effect, and will have none under its present id.
+    /// Treats it as never sent: it had no effect, and will have none under its current id.
     fn restart(&mut self) {
-        self.on = None;
+        self.connection = None;
         self.attempts = 0;
     }
 }
@@ -93,10 +93,10 @@ impl Outgoing {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Outgoing>,
-    /// Topics that refuse commands, until this time. After it their commands are sent one at a time, so that none overtakes
-    /// another, until all are answered.
+    /// Topics that refuse commands until this time. Afterwards their commands are sent one at a time until all are answered, so that
+    /// none overtakes another.
     holds: BTreeMap<TopicName, Millis>,
-    /// Nothing is sent before this time, after a post failed.
+    /// No command is sent before this time, set after a failed post.
     pub not_before: Millis,
 }
 
@@ -112,35 +112,35 @@ impl Outbox {
     /// Unanswered commands, in order.
     pub(crate) fn queued(&self) -> Vec<QueuedCommand> {
         let waiting = self.queue.iter().filter(|command| command.accepted.is_none());
-        let shown = waiting.map(|command| QueuedCommand {
+        let queued = waiting.map(|command| QueuedCommand {
             topic: command.topic.clone(),
             id: command.sent_as.clone(),
             attempts: command.attempts,
         });
-        shown.collect()
+        queued.collect()
     }
 
     /// Returns false if the outbox is full.
     pub(crate) fn push(&mut self, topic: TopicName, id: CommandId, body: Body) -> bool {
-        let room = self.queue.len() < MAX_QUEUED;
-        if room {
+        let has_room = self.queue.len() < MAX_QUEUED;
+        if has_room {
             self.queue.push_back(Outgoing {
                 topic,
                 sent_as: id.clone(),
                 id,
                 body,
-                on: None,
+                connection: None,
                 attempts: 0,
                 renewals: 0,
                 held: false,
                 accepted: None,
             });
         }
-        room
+        has_room
     }
 
-    /// The next command to send on this connection, with at most `limit` unanswered ones on it, and whether its outcome is to be
-    /// reported as sent. `time`: the server's clock, if it is known.
+    /// The next command to send on this connection if it has fewer than `limit` unanswered ones, and whether to report it as sent.
+    /// `time` is the server's clock, if known.
     pub(crate) fn next(
         &mut self,
         connection: u32,
@@ -148,7 +148,7 @@ impl Outbox {
         now: Millis,
         time: Option<u64>,
     ) -> Option<(&Outgoing, bool)> {
-        let in_flight = |c: &&Outgoing| c.is_unanswered() && c.on == Some(connection);
+        let in_flight = |c: &&Outgoing| c.is_unanswered() && c.connection == Some(connection);
         if self.queue.iter().filter(in_flight).count() >= limit {
             return None;
         }
@@ -157,13 +157,13 @@ impl Outbox {
             let until = self.holds.get(topic);
             until.is_some_and(|until| *until > now || busy(topic))
         };
-        let next = |c: &Outgoing| c.is_unanswered() && c.on != Some(connection) && !held(&c.topic);
-        let place = self.queue.iter().position(next)?;
-        let next = self.queue.get_mut(place)?;
+        let next = |c: &Outgoing| c.is_unanswered() && c.connection != Some(connection) && !held(&c.topic);
+        let index = self.queue.iter().position(next)?;
+        let next = self.queue.get_mut(index)?;
         if next.attempts == 0 && next.sent_as.time().is_some() {
             next.sent_as = time.map_or_else(|| next.sent_as.clone(), |time| next.id.with_time(time));
         }
-        next.on = Some(connection);
+        next.connection = Some(connection);
         next.attempts = next.attempts.saturating_add(1);
         let report = next.attempts == 1 || std::mem::take(&mut next.held);
         Some((next, report))
@@ -173,19 +173,19 @@ impl Outbox {
         self.queue.iter_mut().find(|command| command.sent_as == *sent_as)
     }
 
-    /// It was not sent, or its fate is unknown: it will be sent again.
-    pub(crate) fn put_back(&mut self, sent_as: &CommandId) {
+    /// Marks it to be sent again: it was not sent, or its outcome is unknown.
+    pub(crate) fn requeue(&mut self, sent_as: &CommandId) {
         if let Some(command) = self.sent(sent_as) {
-            command.on = None;
+            command.connection = None;
         }
     }
 
-    /// It came too fast: nothing is sent to its topic before `until`. Returns the command's topic and its id in the page.
+    /// Holds its topic's commands until `until`, after a rate limit. Returns the command's topic and its id in the page.
     pub(crate) fn hold(&mut self, sent_as: &CommandId, until: Millis) -> Option<(TopicName, CommandId)> {
         let command = self.sent(sent_as)?;
         command.held = true;
         if command.attempts > 1 {
-            command.on = None;
+            command.connection = None;
         } else {
             command.restart();
         }
@@ -195,14 +195,14 @@ impl Outbox {
         Some(found)
     }
 
-    /// When the first held topic may be sent to again.
+    /// The earliest end of a hold.
     pub(crate) fn held_until(&self, now: Millis) -> Option<Millis> {
         let waiting = self.queue.iter().filter(|command| command.is_unanswered());
         let holds = waiting.filter_map(|command| self.holds.get(&command.topic));
         holds.filter(|until| **until > now).min().copied()
     }
 
-    /// It will be sent under an id of a later time. Returns false after too many renewals.
+    /// Has it sent under an id with a later time. Returns false after too many renewals.
     pub(crate) fn renew(&mut self, sent_as: &CommandId) -> bool {
         let command = self.sent(sent_as).filter(|command| command.renewals < MAX_RENEWALS);
         if let Some(command) = command {
@@ -213,16 +213,16 @@ impl Outbox {
         false
     }
 
-    /// An earlier attempt had no answer, so it may have had its effect whatever becomes of the present one.
+    /// Whether an earlier attempt had no answer, so that the command may have had its effect regardless of the current attempt.
     pub(crate) fn is_uncertain(&self, sent_as: &CommandId) -> bool {
         let uncertain = |command: &Outgoing| command.sent_as == *sent_as && command.attempts > 1;
         self.queue.iter().any(uncertain)
     }
 
     /// Removes a command that has its final answer.
-    pub(crate) fn take(&mut self, sent_as: &CommandId) -> Option<Outgoing> {
-        let place = self.queue.iter().position(|command| command.sent_as == *sent_as)?;
-        let taken = self.queue.remove(place);
+    pub(crate) fn remove(&mut self, sent_as: &CommandId) -> Option<Outgoing> {
+        let index = self.queue.iter().position(|command| command.sent_as == *sent_as)?;
+        let taken = self.queue.remove(index);
         self.release();
         taken
     }
@@ -239,14 +239,14 @@ impl Outbox {
 
     /// Withdraws a command that was never sent, or that had no effect and waits to be sent again.
     pub(crate) fn cancel(&mut self, id: &CommandId) -> Option<Outgoing> {
-        let place = self
+        let index = self
             .queue
             .iter()
             .position(|command| command.id == *id && command.attempts == 0)?;
-        self.queue.remove(place)
+        self.queue.remove(index)
     }
 
-    /// Marks it as accepted; it stays until its events are seen. Returns its topic.
+    /// Marks it as accepted; it stays until its events have arrived. Returns its topic.
     pub(crate) fn accept(&mut self, sent_as: &CommandId, seq: Seq) -> Option<TopicName> {
         let command = self.sent(sent_as)?;
         command.accepted = Some(seq);
@@ -256,7 +256,7 @@ impl Outbox {
     }
 
     /// Removes and returns the accepted commands of a topic up to this seq.
-    pub(crate) fn seen(&mut self, topic: &TopicName, up_to: Seq) -> Vec<CommandId> {
+    pub(crate) fn take_settled(&mut self, topic: &TopicName, up_to: Seq) -> Vec<CommandId> {
         let (mut seen, mut rest) = (Vec::new(), VecDeque::with_capacity(self.queue.len()));
         for command in self.queue.drain(..) {
             if command.topic == *topic && command.accepted.is_some_and(|seq| seq <= up_to) {
@@ -285,23 +285,23 @@ mod tests {
     fn filled(count: usize) -> Outbox {
         let mut outbox = Outbox::default();
         for n in 0..count {
-            assert!(outbox.push(topic(), id(n as u128), Body::of(&n).unwrap()));
+            assert!(outbox.push(topic(), id(n as u128), Body::encode(&n).unwrap()));
         }
         outbox
     }
 
     #[test]
-    fn a_body_speaks_every_encoding() {
-        let body = Body::of(&"가").unwrap();
+    fn a_body_contains_every_encoding() {
+        let body = Body::encode(&"가").unwrap();
         for encoding in Encoding::ALL {
             assert_eq!(body.in_encoding(encoding).decode::<String>(encoding).unwrap(), "가");
         }
         assert!(!body.is_too_large());
-        assert!(Body::of(&"x".repeat(MAX_COMMAND)).unwrap().is_too_large());
+        assert!(Body::encode(&"x".repeat(MAX_COMMAND)).unwrap().is_too_large());
     }
 
     #[test]
-    fn commands_go_in_order_and_again_on_another_connection() {
+    fn commands_are_sent_in_order_and_resent_on_another_connection() {
         let mut outbox = filled(3);
         let sent = |outbox: &mut Outbox, connection| {
             outbox
@@ -311,26 +311,26 @@ mod tests {
         assert_eq!(sent(&mut outbox, 1), Some((id(0), true)));
         assert_eq!(sent(&mut outbox, 1), Some((id(1), true)));
         assert_eq!(sent(&mut outbox, 1), None, "two at once");
-        assert!(outbox.take(&id(0)).is_some());
+        assert!(outbox.remove(&id(0)).is_some());
         assert_eq!(sent(&mut outbox, 2), Some((id(1), false)));
         assert_eq!(sent(&mut outbox, 2), Some((id(2), true)));
     }
 
     #[test]
-    fn a_full_outbox_takes_no_more_and_only_the_unsent_can_be_cancelled() {
+    fn a_full_outbox_refuses_commands_and_only_unsent_ones_can_be_cancelled() {
         let mut outbox = filled(MAX_QUEUED);
-        assert!(!outbox.push(topic(), id(1000), Body::of(&0).unwrap()));
+        assert!(!outbox.push(topic(), id(1000), Body::encode(&0).unwrap()));
         outbox.next(1, 1, 0, None);
         assert!(outbox.cancel(&id(0)).is_none());
         assert!(outbox.cancel(&id(1)).is_some());
     }
 
     #[test]
-    fn what_was_sent_twice_is_uncertain() {
+    fn a_resent_command_is_uncertain() {
         let mut outbox = filled(1);
         outbox.next(1, 1, 0, None);
         assert!(!outbox.is_uncertain(&id(0)));
-        outbox.put_back(&id(0));
+        outbox.requeue(&id(0));
         outbox.next(1, 1, 0, None);
         assert!(outbox.is_uncertain(&id(0)));
     }
@@ -339,7 +339,7 @@ mod tests {
     fn an_id_carries_the_time_of_its_first_attempt_and_keeps_it() {
         let mut outbox = Outbox::default();
         let known = CommandId::at(5, 77);
-        assert!(outbox.push(topic(), known.clone(), Body::of(&0).unwrap()));
+        assert!(outbox.push(topic(), known.clone(), Body::encode(&0).unwrap()));
         let sent = |outbox: &mut Outbox, connection, time| {
             outbox
                 .next(connection, 1, 0, time)
@@ -355,19 +355,19 @@ mod tests {
         assert!(outbox.renew(&first));
         let renewed = sent(&mut outbox, 2, Some(99_000)).unwrap();
         assert_eq!(renewed, CommandId::at(99_000, 77));
-        assert!(!outbox.is_uncertain(&renewed) && outbox.take(&first).is_none());
-        assert_eq!(outbox.take(&renewed).map(|command| command.id), Some(known));
-        // Not for ever.
-        assert!(outbox.push(topic(), id(1), Body::of(&0).unwrap()));
+        assert!(!outbox.is_uncertain(&renewed) && outbox.remove(&first).is_none());
+        assert_eq!(outbox.remove(&renewed).map(|command| command.id), Some(known));
+        // The number of renewals is limited.
+        assert!(outbox.push(topic(), id(1), Body::encode(&0).unwrap()));
         assert!((0..MAX_RENEWALS).all(|_| outbox.renew(&id(1))));
         assert!(!outbox.renew(&id(1)));
     }
 
     #[test]
-    fn a_held_topic_waits_and_goes_on_in_order_while_others_go() {
+    fn a_held_topic_waits_and_continues_in_order_while_others_send() {
         let mut outbox = filled(3);
         let other: TopicName = "chat/other".parse().unwrap();
-        assert!(outbox.push(other, id(9), Body::of(&0).unwrap()));
+        assert!(outbox.push(other, id(9), Body::encode(&0).unwrap()));
         let sent = |outbox: &mut Outbox, now| outbox.next(1, 9, now, None).map(|(command, _)| command.id.clone());
         assert_eq!([0, 1].map(|n| sent(&mut outbox, 0) == Some(id(n))), [true; 2]);
         assert_eq!(outbox.hold(&id(0), 50), Some((topic(), id(0))));
@@ -384,24 +384,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_can_be_taken_back_unless_it_may_have_arrived() {
+    fn a_held_command_can_be_cancelled_unless_it_may_have_arrived() {
         let mut outbox = filled(2);
         outbox.next(1, 9, 0, None);
         outbox.hold(&id(0), 50);
         assert!(outbox.cancel(&id(0)).is_some());
         outbox.next(1, 9, 50, None);
-        outbox.put_back(&id(1));
+        outbox.requeue(&id(1));
         outbox.next(1, 9, 50, None);
         outbox.hold(&id(1), 90);
         assert!(outbox.cancel(&id(1)).is_none());
     }
 
     #[test]
-    fn an_accepted_command_stays_until_its_event_is_seen() {
+    fn an_accepted_command_stays_until_its_event_arrives() {
         let mut outbox = filled(2);
         outbox.accept(&id(0), 7);
-        assert_eq!((outbox.unanswered(), outbox.seen(&topic(), 6)), (1, Vec::new()));
-        assert_eq!(outbox.seen(&topic(), 7), [id(0)]);
+        assert_eq!((outbox.unanswered(), outbox.take_settled(&topic(), 6)), (1, Vec::new()));
+        assert_eq!(outbox.take_settled(&topic(), 7), [id(0)]);
         assert!(!outbox.is_empty());
     }
 }

@@ -11,15 +11,15 @@ use duplex_protocol::topic::{Delivery, TopicName};
 pub struct SubscriptionInfo {
     /// The topic's name.
     pub topic: TopicName,
-    /// Which of its events are wanted.
+    /// How its events are delivered.
     pub delivery: Delivery,
-    /// The place in the log up to which the state is current; `None` without a state.
+    /// The cursor of the state; `None` without a state.
     pub cursor: Option<Cursor>,
     /// The subscription's status.
     pub status: TopicStatus,
-    /// Holes in what arrived. The missing events were requested again, so the page never saw a hole.
+    /// Gaps in the received events. The missing events were requested again, so the page never saw a gap.
     pub gaps: u64,
-    /// Events that arrived again, and were dropped.
+    /// Events that arrived twice; the second was dropped.
     pub duplicates: u64,
 }
 
@@ -28,7 +28,7 @@ impl Session {
     #[must_use]
     pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
         let connected = self.main.is_some();
-        let shown = self.topics.iter().map(|(topic, known)| SubscriptionInfo {
+        let subscriptions = self.topics.iter().map(|(topic, known)| SubscriptionInfo {
             topic: topic.clone(),
             delivery: known.delivery(),
             cursor: known.cursor(),
@@ -36,7 +36,7 @@ impl Session {
             gaps: known.gaps,
             duplicates: known.duplicates,
         });
-        shown.collect()
+        subscriptions.collect()
     }
 
     /// Commands without an answer, in order.

@@ -1,38 +1,38 @@
-//! One topic of the tab's session: the cursor of its state, and whether the next event may be applied. Knows neither the
-//! meaning of an event nor a transport.
+//! A subscription of the tab's session: the cursor of its state, and whether the next event may be applied. Knows neither the content
+//! of events nor a transport.
 
 use crate::status::TopicStatus;
 use duplex_protocol::cursor::{Check, Cursor, Seq};
 use duplex_protocol::session::{Denied, Verdict};
 use duplex_protocol::topic::Delivery;
 
-/// What to do with an event.
+/// The action for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum EventAction {
     Apply,
-    /// It is in the state already, or its subscription was requested again.
+    /// It is already in the state, or the subscription was requested again.
     Skip,
-    /// Events before it are missing: the topic is requested again from its cursor.
+    /// Events before it are missing; the topic is requested again from its cursor.
     Gap,
 }
 
-/// What a verdict means for the state.
+/// The effect of a verdict on the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The state stays, and events follow it.
+pub(crate) enum VerdictOutcome {
+    /// The state stays, and the events after it follow.
     Resumed,
     /// The verdict's state replaces it.
     Reset,
     Denied,
-    /// The verdict contradicts the request: request again, without a cursor.
+    /// The verdict contradicts the request; the topic is requested again without a cursor.
     Fault,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Not requested on the present connection, or not answered yet.
-    Asked,
-    /// Answered; events up to this seq are still to come.
+    /// Not requested on the current connection, or not answered yet.
+    Requested,
+    /// Answered; events up to this seq have not arrived yet.
     CatchingUp(Seq),
     Live,
     Denied(Denied),
@@ -43,14 +43,14 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     delivery: Delivery,
-    /// How many components use it.
+    /// The number of components that use it.
     users: usize,
-    /// The place in the log up to which the state is current; `None` without a state.
+    /// The cursor of the state; `None` without a state.
     cursor: Option<Cursor>,
     phase: Phase,
-    /// Requested over the present connection.
-    pub asked: bool,
-    /// Protocol faults: repeated events, and holes.
+    /// Requested over the current connection.
+    pub requested: bool,
+    /// Protocol faults: repeated events, and gaps.
     pub duplicates: u64,
     pub gaps: u64,
     /// When a temporary denial is retried.
@@ -65,8 +65,8 @@ impl Subscription {
             delivery,
             users: 0,
             cursor,
-            phase: Phase::Asked,
-            asked: false,
+            phase: Phase::Requested,
+            requested: false,
             duplicates: 0,
             gaps: 0,
             retry_at: None,
@@ -74,12 +74,12 @@ impl Subscription {
         }
     }
 
-    pub(crate) fn join(&mut self) {
+    pub(crate) fn add_user(&mut self) {
         self.users += 1;
     }
 
-    /// Whether that was the last.
-    pub(crate) fn leave(&mut self) -> bool {
+    /// Returns whether it was the last.
+    pub(crate) fn remove_user(&mut self) -> bool {
         self.users = self.users.saturating_sub(1);
         self.users == 0
     }
@@ -92,61 +92,61 @@ impl Subscription {
         self.cursor
     }
 
-    /// The connection is gone or asks anew: what comes next begins with a verdict.
+    /// The connection was lost or sends a new request: a verdict comes before the next event.
     pub(crate) fn restart(&mut self) {
         self.retry_at = None;
         if !matches!(self.phase, Phase::Outdated) {
-            self.phase = Phase::Asked;
-            self.asked = false;
+            self.phase = Phase::Requested;
+            self.requested = false;
         }
     }
 
-    /// Whether a connection should carry it.
+    /// Whether to request it on a connection.
     pub(crate) fn is_wanted(&self) -> bool {
-        matches!(self.phase, Phase::Asked | Phase::CatchingUp(_) | Phase::Live)
+        matches!(self.phase, Phase::Requested | Phase::CatchingUp(_) | Phase::Live)
     }
 
-    /// Wanted, and not yet asked for over the present connection.
+    /// Wanted, and not yet requested over the current connection.
     pub(crate) fn is_due(&self) -> bool {
-        self.is_wanted() && !self.asked
+        self.is_wanted() && !self.requested
     }
 
-    /// Each event of it comes here sooner or later, or a state that contains it.
-    pub(crate) fn shows_every(&self) -> bool {
+    /// Whether each of its events arrives eventually, by itself or in a state.
+    pub(crate) fn delivers_every(&self) -> bool {
         self.is_wanted() && self.delivery == Delivery::Every
     }
 
-    /// The server had no update for the cursor that it was asked with.
-    pub(crate) fn nothing_new(&mut self) {
-        if self.phase == Phase::Asked && self.cursor.is_some() {
+    /// The server had nothing newer than the requested cursor.
+    pub(crate) fn confirm_current(&mut self) {
+        if self.phase == Phase::Requested && self.cursor.is_some() {
             self.phase = Phase::Live;
         }
     }
 
-    pub(crate) fn outdate(&mut self) {
+    pub(crate) fn set_outdated(&mut self) {
         self.phase = Phase::Outdated;
         self.retry_at = None;
     }
 
-    pub(crate) fn verdict(&mut self, verdict: &Verdict) -> Outcome {
+    pub(crate) fn apply_verdict(&mut self, verdict: &Verdict) -> VerdictOutcome {
         if self.phase == Phase::Outdated {
-            return Outcome::Denied;
+            return VerdictOutcome::Denied;
         }
         match verdict {
             Verdict::Resumed { head, .. } => self.resume(*head),
             Verdict::Reset { cursor, .. } => {
                 self.cursor = Some(*cursor);
                 self.phase = Phase::Live;
-                Outcome::Reset
+                VerdictOutcome::Reset
             }
             Verdict::Denied { reason } => {
                 self.phase = Phase::Denied(*reason);
-                Outcome::Denied
+                VerdictOutcome::Denied
             }
         }
     }
 
-    fn resume(&mut self, head: Cursor) -> Outcome {
+    fn resume(&mut self, head: Cursor) -> VerdictOutcome {
         match self.cursor {
             Some(cursor) if cursor.epoch == head.epoch => {
                 let behind = self.delivery == Delivery::Every && cursor.seq < head.seq;
@@ -158,40 +158,40 @@ impl Subscription {
                 if cursor.seq == head.seq {
                     self.cursor = Some(head);
                 }
-                Outcome::Resumed
+                VerdictOutcome::Resumed
             }
             _ => {
                 self.cursor = None;
-                self.phase = Phase::Asked;
-                self.asked = false;
-                Outcome::Fault
+                self.phase = Phase::Requested;
+                self.requested = false;
+                VerdictOutcome::Fault
             }
         }
     }
 
-    /// Moves the cursor only over what is applied.
-    pub(crate) fn event(&mut self, seq: Seq, check: Option<Check>) -> Step {
-        let (true, Some(cursor)) = (self.is_wanted() && self.phase != Phase::Asked, &mut self.cursor) else {
-            return Step::Skip;
+    /// Advances the cursor only over events that are applied.
+    pub(crate) fn apply_event(&mut self, seq: Seq, check: Option<Check>) -> EventAction {
+        let (true, Some(cursor)) = (self.is_wanted() && self.phase != Phase::Requested, &mut self.cursor) else {
+            return EventAction::Skip;
         };
         if seq <= cursor.seq {
             self.duplicates += 1;
-            return Step::Skip;
+            return EventAction::Skip;
         }
         if self.delivery == Delivery::Every && seq != cursor.seq + 1 {
             self.gaps += 1;
-            self.phase = Phase::Asked;
-            self.asked = false;
-            return Step::Gap;
+            self.phase = Phase::Requested;
+            self.requested = false;
+            return EventAction::Gap;
         }
         (cursor.seq, cursor.check) = (seq, check);
         if matches!(self.phase, Phase::CatchingUp(head) if seq >= head) {
             self.phase = Phase::Live;
         }
-        Step::Apply
+        EventAction::Apply
     }
 
-    /// `connected`: there is a connection, open or being opened.
+    /// The status. `connected`: a connection is open or being opened.
     pub(crate) fn status(&self, connected: bool) -> TopicStatus {
         match (self.phase, self.cursor) {
             (Phase::Denied(reason), _) => TopicStatus::Denied(reason),
@@ -225,79 +225,83 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_goes_from_loading_to_live() {
+    fn a_subscription_goes_from_loading_to_live() {
         let mut topic = Subscription::new(Delivery::Every, None);
         assert_eq!(topic.status(true), TopicStatus::Loading);
-        assert_eq!(topic.event(1, None), Step::Skip, "before the verdict nothing is shown");
-        assert_eq!(topic.verdict(&reset(at(1, 4))), Outcome::Reset);
+        assert_eq!(
+            topic.apply_event(1, None),
+            EventAction::Skip,
+            "no event is applied before the verdict"
+        );
+        assert_eq!(topic.apply_verdict(&reset(at(1, 4))), VerdictOutcome::Reset);
         assert_eq!(
             (topic.status(true), topic.cursor()),
             (TopicStatus::Live, Some(at(1, 4)))
         );
-        assert_eq!(topic.event(5, None), Step::Apply);
+        assert_eq!(topic.apply_event(5, None), EventAction::Apply);
     }
 
     #[test]
-    fn a_resumed_reader_is_live_when_it_has_caught_up() {
+    fn a_resumed_subscription_is_live_when_it_has_caught_up() {
         let mut topic = Subscription::new(Delivery::Every, Some(at(1, 4)));
         assert_eq!(
             (topic.status(true), topic.status(false)),
             (TopicStatus::Resuming, TopicStatus::Waiting)
         );
-        assert_eq!(topic.verdict(&resumed(at(1, 6))), Outcome::Resumed);
-        assert_eq!(topic.event(5, None), Step::Apply);
+        assert_eq!(topic.apply_verdict(&resumed(at(1, 6))), VerdictOutcome::Resumed);
+        assert_eq!(topic.apply_event(5, None), EventAction::Apply);
         assert_eq!(topic.status(true), TopicStatus::Resuming);
-        assert_eq!(topic.event(6, None), Step::Apply);
+        assert_eq!(topic.apply_event(6, None), EventAction::Apply);
         assert_eq!(topic.status(true), TopicStatus::Live);
     }
 
     #[test]
-    fn a_hole_is_never_shown_and_the_last_good_cursor_stays() {
+    fn no_event_is_applied_after_a_gap_and_the_cursor_stays() {
         let mut topic = Subscription::new(Delivery::Every, Some(at(1, 4)));
-        topic.verdict(&resumed(at(1, 4)));
-        assert_eq!(topic.event(6, None), Step::Gap);
+        topic.apply_verdict(&resumed(at(1, 4)));
+        assert_eq!(topic.apply_event(6, None), EventAction::Gap);
         assert_eq!(
-            (topic.event(7, None), topic.gaps, topic.cursor()),
-            (Step::Skip, 1, Some(at(1, 4)))
+            (topic.apply_event(7, None), topic.gaps, topic.cursor()),
+            (EventAction::Skip, 1, Some(at(1, 4)))
         );
-        topic.verdict(&resumed(at(1, 7)));
+        topic.apply_verdict(&resumed(at(1, 7)));
         assert_eq!(
-            (topic.event(5, None), topic.event(5, None), topic.duplicates),
-            (Step::Apply, Step::Skip, 1)
+            (topic.apply_event(5, None), topic.apply_event(5, None), topic.duplicates),
+            (EventAction::Apply, EventAction::Skip, 1)
         );
     }
 
     #[test]
-    fn newest_values_may_leap_but_not_go_back() {
+    fn latest_delivery_may_skip_events_but_not_go_back() {
         let mut topic = Subscription::new(Delivery::Latest, Some(at(1, 4)));
-        topic.verdict(&resumed(at(1, 9)));
+        topic.apply_verdict(&resumed(at(1, 9)));
         assert_eq!(topic.status(true), TopicStatus::Live);
         assert_eq!(
-            (topic.event(8, None), topic.event(7, None), topic.gaps),
-            (Step::Apply, Step::Skip, 0)
+            (topic.apply_event(8, None), topic.apply_event(7, None), topic.gaps),
+            (EventAction::Apply, EventAction::Skip, 0)
         );
     }
 
     #[test]
     fn a_verdict_of_another_epoch_is_a_fault() {
         let mut topic = Subscription::new(Delivery::Every, Some(at(1, 4)));
-        assert_eq!(topic.verdict(&resumed(at(2, 4))), Outcome::Fault);
+        assert_eq!(topic.apply_verdict(&resumed(at(2, 4))), VerdictOutcome::Fault);
         assert_eq!(topic.cursor(), None);
     }
 
     #[test]
-    fn a_denied_topic_says_so_until_it_is_asked_anew() {
+    fn a_denied_topic_stays_denied_until_it_is_requested_again() {
         let mut topic = Subscription::new(Delivery::Every, None);
         let reason = Denied::Unavailable;
-        topic.verdict(&Verdict::Denied { reason });
+        topic.apply_verdict(&Verdict::Denied { reason });
         assert_eq!(
             (topic.status(true), topic.is_wanted()),
             (TopicStatus::Denied(reason), false)
         );
         topic.restart();
         assert!(topic.is_wanted());
-        topic.outdate();
+        topic.set_outdated();
         topic.restart();
-        assert!(!topic.is_wanted(), "what cannot be read is not asked for again");
+        assert!(!topic.is_wanted(), "an outdated topic is not requested again");
     }
 }

@@ -1,4 +1,4 @@
-//! The session's transitions, one by one.
+//! Tests of single transitions of the session.
 
 use super::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate};
 use crate::session::outbox::MAX_QUEUED;
@@ -13,7 +13,7 @@ use duplex_protocol::session::{
 };
 use duplex_protocol::topic::{Delivery, TopicName};
 
-struct Bench {
+struct Harness {
     session: Session,
     now: Millis,
 }
@@ -71,7 +71,7 @@ fn event(seq: Seq) -> ServerFrame {
     }
 }
 
-impl Bench {
+impl Harness {
     fn new() -> Self {
         let session = Session::new("page".to_owned());
         Self { session, now: 0 }
@@ -100,7 +100,7 @@ impl Bench {
     }
 
     fn send(&mut self, n: u128) -> Vec<Effect> {
-        let (topic, id, body) = (topic(), id(n), Body::of(&n).unwrap());
+        let (topic, id, body) = (topic(), id(n), Body::encode(&n).unwrap());
         self.input(Input::Send { topic, id, body })
     }
 
@@ -113,24 +113,24 @@ impl Bench {
         self.input(Input::Closed { connection, code })
     }
 
-    /// Joined, welcomed, with a state at seq 4; connection 1 is a WebSocket.
+    /// Subscribed and welcomed, with a state at seq 4; connection 1 is a WebSocket.
     fn live() -> Self {
-        let mut bench = Self::new();
-        bench.join(None);
-        bench.open(1);
-        bench.frame(1, welcome("page"));
-        bench.frame(1, reset(4));
-        bench
+        let mut harness = Self::new();
+        harness.join(None);
+        harness.open(1);
+        harness.frame(1, welcome("page"));
+        harness.frame(1, reset(4));
+        harness
     }
 
-    /// Connection 1 was no WebSocket; connection 2 is a stream, and live.
+    /// The WebSocket, connection 1, failed; connection 2 is a live SSE stream.
     fn fallen_back() -> Self {
-        let mut bench = Self::new();
-        bench.join(None);
-        bench.close(1, code::ABNORMAL);
-        bench.frame(2, welcome("page"));
-        bench.frame(2, reset(4));
-        bench
+        let mut harness = Self::new();
+        harness.join(None);
+        harness.close(1, code::ABNORMAL);
+        harness.frame(2, welcome("page"));
+        harness.frame(2, reset(4));
+        harness
     }
 
     fn phase(&self) -> Phase {
@@ -177,15 +177,15 @@ fn subscribed(effects: &[Effect], cursor: Option<Cursor>) -> bool {
 }
 
 #[test]
-fn it_greets_first_and_asks_with_the_cursor_that_the_page_came_with() {
-    let mut bench = Bench::new();
-    let effects = bench.join(Some(cursor(9)));
+fn hello_comes_first_and_subscribe_has_the_cursor_of_the_rendered_page() {
+    let mut harness = Harness::new();
+    let effects = harness.join(Some(cursor(9)));
     assert_eq!(opened(&effects), [Transport::WebSocket]);
     assert_eq!(
-        (statuses(&effects), bench.phase()),
+        (statuses(&effects), harness.phase()),
         (vec![TopicStatus::Resuming], Phase::Connecting)
     );
-    let effects = bench.open(1);
+    let effects = harness.open(1);
     let frames = sent_frames(&effects);
     assert!(matches!(frames[0], ClientFrame::Hello { build, .. } if build == "page"));
     assert!(matches!(frames[1], ClientFrame::Subscribe { cursor: Some(at), .. } if *at == cursor(9)));
@@ -193,227 +193,235 @@ fn it_greets_first_and_asks_with_the_cursor_that_the_page_came_with() {
 }
 
 #[test]
-fn a_lost_connection_is_followed_by_one_that_resumes_from_the_last_event() {
-    let mut bench = Bench::live();
-    bench.frame(1, event(5));
-    bench.now += 10_000;
-    let effects = bench.close(1, code::ABNORMAL);
+fn the_connection_after_a_lost_one_resumes_from_the_last_event() {
+    let mut harness = Harness::live();
+    harness.frame(1, event(5));
+    harness.now += 10_000;
+    let effects = harness.close(1, code::ABNORMAL);
     assert_eq!(statuses(&effects), [TopicStatus::Waiting]);
-    assert_eq!(bench.phase(), Phase::Waiting { until: 10_375.0 });
-    assert_eq!(opened(&bench.later(374)), []);
-    assert_eq!(opened(&bench.later(1)), [Transport::WebSocket]);
-    assert!(subscribed(&bench.open(2), Some(cursor(5))));
-    assert_eq!(bench.frame(1, event(6)), [], "of an old connection nothing is heard");
+    assert_eq!(harness.phase(), Phase::Waiting { until: 10_375.0 });
+    assert_eq!(opened(&harness.later(374)), []);
+    assert_eq!(opened(&harness.later(1)), [Transport::WebSocket]);
+    assert!(subscribed(&harness.open(2), Some(cursor(5))));
+    assert_eq!(
+        harness.frame(1, event(6)),
+        [],
+        "frames of an old connection are ignored"
+    );
 }
 
 #[test]
-fn a_silent_connection_is_pinged_and_then_left() {
-    let mut bench = Bench::live();
-    bench.now += 20;
+fn a_silent_connection_is_pinged_and_then_closed() {
+    let mut harness = Harness::live();
+    harness.now += 20;
     let nonce = 1;
-    bench.frame(1, ServerFrame::Pong { nonce });
-    assert_eq!(bench.session.status().round_trip, Some(20.0));
+    harness.frame(1, ServerFrame::Pong { nonce });
+    assert_eq!(harness.session.status().round_trip, Some(20.0));
     assert!(matches!(
-        *sent_frames(&bench.later(10_000)),
+        *sent_frames(&harness.later(10_000)),
         [ClientFrame::Ping { nonce: 2 }]
     ));
-    let effects = bench.later(10_000);
+    let effects = harness.later(10_000);
     assert!(effects.contains(&Effect::Close { connection: 1 }));
-    assert!(matches!(bench.phase(), Phase::Waiting { .. }));
+    assert!(matches!(harness.phase(), Phase::Waiting { .. }));
 }
 
 #[test]
-fn what_must_not_return_does_not() {
+fn final_close_codes_stop_the_session() {
     for (code, stop) in [
         (code::RELOAD, StopReason::Reload),
         (code::MALFORMED, StopReason::Reload),
         (1008, StopReason::Closed(1008)),
         (code::NORMAL, StopReason::Closed(code::NORMAL)),
     ] {
-        let mut bench = Bench::live();
-        bench.close(1, code);
-        assert_eq!((bench.phase(), bench.session.wake_at()), (Phase::Stopped(stop), None));
-        assert_eq!(opened(&bench.later(1_000_000)), []);
+        let mut harness = Harness::live();
+        harness.close(1, code);
+        assert_eq!(
+            (harness.phase(), harness.session.wake_at()),
+            (Phase::Stopped(stop), None)
+        );
+        assert_eq!(opened(&harness.later(1_000_000)), []);
     }
 }
 
 #[test]
-fn a_draining_server_is_left_alone_for_as_long_as_it_says() {
-    let mut bench = Bench::live();
+fn a_draining_server_delays_the_reconnect_by_its_retry_after() {
+    let mut harness = Harness::live();
     let (reason, retry_after_ms) = (Closing::Draining, 7_000);
-    bench.frame(1, ServerFrame::Closing { reason, retry_after_ms });
-    bench.close(1, code::RESTART);
-    bench.input(Input::Visible(true));
-    bench.input(Input::Online(true));
-    assert_eq!(bench.phase(), Phase::Waiting { until: 7_000.0 });
-    assert_eq!(opened(&bench.later(7_000)), [Transport::WebSocket]);
+    harness.frame(1, ServerFrame::Closing { reason, retry_after_ms });
+    harness.close(1, code::RESTART);
+    harness.input(Input::Visible(true));
+    harness.input(Input::Online(true));
+    assert_eq!(harness.phase(), Phase::Waiting { until: 7_000.0 });
+    assert_eq!(opened(&harness.later(7_000)), [Transport::WebSocket]);
 }
 
 #[test]
-fn without_a_network_it_waits_and_with_one_it_comes_at_once() {
-    let mut bench = Bench::live();
-    let effects = bench.input(Input::Online(false));
+fn an_offline_session_waits_and_reconnects_at_once_when_online() {
+    let mut harness = Harness::live();
+    let effects = harness.input(Input::Online(false));
     assert!(
         matches!(*sent_frames(&effects), [ClientFrame::Ping { .. }]),
-        "perhaps it is only said"
+        "the browser may be wrong about the network"
     );
-    bench.later(3_000);
-    assert_eq!(bench.phase(), Phase::Offline);
-    assert_eq!(opened(&bench.later(3_000)), []);
-    assert_eq!(opened(&bench.input(Input::Online(true))), [Transport::WebSocket]);
+    harness.later(3_000);
+    assert_eq!(harness.phase(), Phase::Offline);
+    assert_eq!(opened(&harness.later(3_000)), []);
+    assert_eq!(opened(&harness.input(Input::Online(true))), [Transport::WebSocket]);
 }
 
 #[test]
-fn a_visitor_who_does_not_want_to_wait_gets_an_attempt_at_once() {
-    let mut bench = Bench::live();
-    let wait = |bench: &Bench| match bench.phase() {
-        Phase::Waiting { until } => until as Millis - bench.now,
+fn a_requested_retry_starts_an_attempt_at_once() {
+    let mut harness = Harness::live();
+    let wait = |harness: &Harness| match harness.phase() {
+        Phase::Waiting { until } => until as Millis - harness.now,
         _ => 0,
     };
-    // Each attempt fails, by whatever transport, until the wait for the next one has grown.
-    let fail = |bench: &mut Bench| {
-        while wait(bench) == 0 {
-            bench.close(bench.session.last_connection, code::ABNORMAL);
+    // Fails attempts on every transport until the session waits.
+    let fail = |harness: &mut Harness| {
+        while wait(harness) == 0 {
+            harness.close(harness.session.last_connection, code::ABNORMAL);
         }
     };
-    fail(&mut bench);
-    while wait(&bench) < 5_000 {
-        bench.later(1_000);
-        fail(&mut bench);
+    fail(&mut harness);
+    while wait(&harness) < 5_000 {
+        harness.later(1_000);
+        fail(&mut harness);
     }
-    assert_eq!(opened(&bench.input(Input::Retry)).len(), 1);
-    assert!(opened(&bench.input(Input::Retry)).is_empty(), "one at a time");
-    fail(&mut bench);
-    assert!(wait(&bench) <= 500, "the backoff begins anew: {}", wait(&bench));
-    // Without a network, says the browser; and after a server that said when.
-    bench.input(Input::Online(false));
-    assert_eq!(opened(&bench.input(Input::Retry)).len(), 1);
+    assert_eq!(opened(&harness.input(Input::Retry)).len(), 1);
+    assert!(opened(&harness.input(Input::Retry)).is_empty(), "one at a time");
+    fail(&mut harness);
+    assert!(wait(&harness) <= 500, "the backoff is reset: {}", wait(&harness));
+    // Also while the browser reports no network.
+    harness.input(Input::Online(false));
+    assert_eq!(opened(&harness.input(Input::Retry)).len(), 1);
 }
 
 #[test]
-fn a_page_that_is_put_away_closes_and_comes_back() {
-    let mut bench = Bench::live();
-    assert!(bench.input(Input::Freeze).contains(&Effect::Close { connection: 1 }));
-    assert_eq!((bench.phase(), bench.session.wake_at()), (Phase::Idle, None));
-    assert_eq!(opened(&bench.input(Input::Resume)), [Transport::WebSocket]);
-    assert!(subscribed(&bench.open(2), Some(cursor(4))));
+fn a_frozen_page_closes_and_a_resumed_one_reconnects() {
+    let mut harness = Harness::live();
+    assert!(harness.input(Input::Freeze).contains(&Effect::Close { connection: 1 }));
+    assert_eq!((harness.phase(), harness.session.wake_at()), (Phase::Idle, None));
+    assert_eq!(opened(&harness.input(Input::Resume)), [Transport::WebSocket]);
+    assert!(subscribed(&harness.open(2), Some(cursor(4))));
 }
 
 #[test]
-fn the_last_component_to_leave_closes_the_session_a_moment_later() {
-    let mut bench = Bench::live();
-    assert_eq!(sent_frames(&bench.join(None)).len(), 0, "the topic is there already");
+fn the_session_closes_after_the_idle_timeout_of_its_last_component() {
+    let mut harness = Harness::live();
+    assert_eq!(
+        sent_frames(&harness.join(None)).len(),
+        0,
+        "the topic is already subscribed"
+    );
     let leave = || Input::Unsubscribe { topic: topic() };
-    assert_eq!(bench.input(leave()), []);
+    assert_eq!(harness.input(leave()), []);
     assert!(matches!(
-        *sent_frames(&bench.input(leave())),
+        *sent_frames(&harness.input(leave())),
         [ClientFrame::Unsubscribe { .. }]
     ));
-    assert_eq!(bench.phase(), Phase::Live);
-    assert!(bench.later(2_000).contains(&Effect::Close { connection: 1 }));
-    assert_eq!((bench.phase(), bench.session.wake_at()), (Phase::Idle, None));
+    assert_eq!(harness.phase(), Phase::Live);
+    assert!(harness.later(2_000).contains(&Effect::Close { connection: 1 }));
+    assert_eq!((harness.phase(), harness.session.wake_at()), (Phase::Idle, None));
 }
 
 #[test]
-fn an_unanswered_command_goes_again_with_its_id() {
-    let mut bench = Bench::live();
-    let effects = bench.send(7);
+fn an_unanswered_command_is_resent_with_its_id() {
+    let mut harness = Harness::live();
+    let effects = harness.send(7);
     assert!(effects.contains(&outcome(7, CommandOutcome::Sent)));
-    bench.close(1, code::ABNORMAL);
-    bench.later(1_000);
-    bench.open(2);
-    let effects = bench.frame(2, welcome("page"));
+    harness.close(1, code::ABNORMAL);
+    harness.later(1_000);
+    harness.open(2);
+    let effects = harness.frame(2, welcome("page"));
     let again = |frame: &&&ClientFrame| matches!(frame, ClientFrame::Command { id: sent, .. } if *sent == id(7));
     assert_eq!(sent_frames(&effects).iter().filter(again).count(), 1);
-    let (answer, again) = (Answer::Accepted { seq: 5 }, true);
+    let (answer, duplicate) = (Answer::Accepted { seq: 5 }, true);
     let id = id(7);
     assert_eq!(
-        bench.frame(
-            2,
-            ServerFrame::Reply {
-                id,
-                answer,
-                duplicate: again
-            }
-        ),
+        harness.frame(2, ServerFrame::Reply { id, answer, duplicate }),
         [],
-        "its event is still to come"
+        "its event has not arrived yet"
     );
     let resumed = Verdict::Resumed {
         replayed: 1,
         head: cursor(5),
     };
-    bench.frame(
+    harness.frame(
         2,
         ServerFrame::Verdict {
             topic: topic(),
             verdict: resumed,
         },
     );
-    assert!(bench.frame(2, event(5)).contains(&outcome(7, CommandOutcome::Settled)));
-    assert_eq!(bench.session.status().queued, 0);
+    assert!(
+        harness
+            .frame(2, event(5))
+            .contains(&outcome(7, CommandOutcome::Settled))
+    );
+    assert_eq!(harness.session.status().queued, 0);
 }
 
 #[test]
-fn a_full_queue_says_so_and_what_was_not_sent_can_be_taken_back() {
-    let mut bench = Bench::new();
-    bench.join(None);
+fn a_full_queue_rejects_and_an_unsent_command_can_be_cancelled() {
+    let mut harness = Harness::new();
+    harness.join(None);
     for n in 0..MAX_QUEUED {
-        bench.send(n as u128);
+        harness.send(n as u128);
     }
     let retry_after_ms = 1_000;
     let full = Rejection::TooFast { retry_after_ms };
     assert!(
-        bench
+        harness
             .send(1000)
             .contains(&outcome(1000, CommandOutcome::Rejected(full)))
     );
     assert!(
-        bench
+        harness
             .input(Input::Cancel { id: id(3) })
             .contains(&outcome(3, CommandOutcome::Settled))
     );
-    assert_eq!(bench.session.status().queued, MAX_QUEUED - 1);
+    assert_eq!(harness.session.status().queued, MAX_QUEUED - 1);
 }
 
 #[test]
-fn a_hole_is_asked_for_and_a_server_that_makes_many_is_left() {
-    let mut bench = Bench::live();
-    assert!(subscribed(&bench.frame(1, event(6)), Some(cursor(4))));
+fn a_gap_is_requested_again_and_too_many_close_the_connection() {
+    let mut harness = Harness::live();
+    assert!(subscribed(&harness.frame(1, event(6)), Some(cursor(4))));
     for _ in 0..7 {
         let (topic, head) = (topic(), cursor(6));
         let verdict = Verdict::Resumed { replayed: 2, head };
-        bench.frame(1, ServerFrame::Verdict { topic, verdict });
-        bench.frame(1, event(6));
+        harness.frame(1, ServerFrame::Verdict { topic, verdict });
+        harness.frame(1, event(6));
     }
-    assert!(matches!(bench.phase(), Phase::Waiting { .. }));
+    assert!(matches!(harness.phase(), Phase::Waiting { .. }));
 }
 
 #[test]
-fn a_refused_websocket_gives_way_to_a_stream_which_asks_by_its_address() {
-    let mut bench = Bench::new();
-    bench.join(Some(cursor(2)));
-    let effects = bench.close(1, code::ABNORMAL);
+fn a_refused_websocket_falls_back_to_a_stream_with_topics_in_its_address() {
+    let mut harness = Harness::new();
+    harness.join(Some(cursor(2)));
+    let effects = harness.close(1, code::ABNORMAL);
     assert!(effects.contains(&Effect::Open {
         connection: 2,
         transport: Transport::Sse,
         topics: vec![(topic(), Some(cursor(2)))],
     }));
-    assert_eq!(opened(&bench.later(5_000)), [Transport::Poll], "held back by a proxy");
-    bench.input(Input::PollAnswered {
+    assert_eq!(opened(&harness.later(5_000)), [Transport::Poll], "buffered by a proxy");
+    harness.input(Input::PollAnswered {
         connection: 3,
         frames: 0,
     });
-    assert_eq!(bench.phase(), Phase::Live, "nothing new is an answer too");
+    assert_eq!(harness.phase(), Phase::Live, "an empty response counts as an answer");
 }
 
 #[test]
-fn a_change_of_topics_makes_one_new_question() {
-    let mut bench = Bench::fallen_back();
+fn several_subscription_changes_make_one_request() {
+    let mut harness = Harness::fallen_back();
     for name in ["chat/a", "chat/b"] {
         let (topic, delivery, cursor) = (name.parse().unwrap(), Delivery::Every, None);
         assert_eq!(
-            bench
+            harness
                 .input(Input::Subscribe {
                     topic,
                     delivery,
@@ -424,7 +432,7 @@ fn a_change_of_topics_makes_one_new_question() {
             "its status"
         );
     }
-    let effects = bench.later(20);
+    let effects = harness.later(20);
     let [
         Effect::Request {
             connection: 2, topics, ..
@@ -437,128 +445,121 @@ fn a_change_of_topics_makes_one_new_question() {
 }
 
 #[test]
-fn a_stream_gives_way_to_a_websocket_that_works_again() {
-    let mut bench = Bench::fallen_back();
+fn a_stream_is_replaced_by_a_websocket_that_works_again() {
+    let mut harness = Harness::fallen_back();
     for _ in 0..5 {
-        bench.later(10_000);
-        bench.frame(2, ServerFrame::Pong { nonce: 0 });
+        harness.later(10_000);
+        harness.frame(2, ServerFrame::Pong { nonce: 0 });
     }
-    let effects = bench.later(10_000);
+    let effects = harness.later(10_000);
     assert_eq!(opened(&effects), [Transport::WebSocket]);
     assert_eq!(
-        bench.session.status().transport,
+        harness.session.status().transport,
         Some(Transport::Sse),
-        "what works is not disturbed"
+        "the working stream stays"
     );
-    bench.open(3);
-    let effects = bench.frame(3, welcome("page"));
+    harness.open(3);
+    let effects = harness.frame(3, welcome("page"));
     assert!(effects.contains(&Effect::Close { connection: 2 }));
     assert!(subscribed(&effects, Some(cursor(4))));
-    assert_eq!(bench.session.status().transport, Some(Transport::WebSocket));
+    assert_eq!(harness.session.status().transport, Some(Transport::WebSocket));
 }
 
 #[test]
-fn a_failed_trial_leaves_everything_as_it_is() {
-    let mut bench = Bench::fallen_back();
+fn a_failed_probe_changes_nothing() {
+    let mut harness = Harness::fallen_back();
     for _ in 0..6 {
-        bench.later(10_000);
-        bench.frame(2, ServerFrame::Pong { nonce: 0 });
+        harness.later(10_000);
+        harness.frame(2, ServerFrame::Pong { nonce: 0 });
     }
-    assert!(bench.later(4_000).contains(&Effect::Close { connection: 3 }));
+    assert!(harness.later(4_000).contains(&Effect::Close { connection: 3 }));
     assert_eq!(
-        (bench.phase(), bench.session.status().transport),
+        (harness.phase(), harness.session.status().transport),
         (Phase::Live, Some(Transport::Sse))
     );
 }
 
 #[test]
-fn posts_go_one_by_one_and_again_if_nobody_answered() {
-    let mut bench = Bench::fallen_back();
-    assert_eq!(sent_frames(&bench.send(1)).len(), 1);
-    assert_eq!(sent_frames(&bench.send(2)).len(), 0);
+fn posts_are_sequential_and_repeated_without_an_answer() {
+    let mut harness = Harness::fallen_back();
+    assert_eq!(sent_frames(&harness.send(1)).len(), 1);
+    assert_eq!(sent_frames(&harness.send(2)).len(), 0);
     let on_send_failed = |id, status| Input::SendFailed {
         connection: 2,
         id,
         status,
     };
-    assert_eq!(sent_frames(&bench.input(on_send_failed(id(1), None))).len(), 0);
-    assert_eq!(sent_frames(&bench.later(1_000)).len(), 1);
-    let effects = bench.input(on_send_failed(id(1), Some(413)));
+    assert_eq!(sent_frames(&harness.input(on_send_failed(id(1), None))).len(), 0);
+    assert_eq!(sent_frames(&harness.later(1_000)).len(), 1);
+    let effects = harness.input(on_send_failed(id(1), Some(413)));
     assert!(effects.contains(&outcome(1, CommandOutcome::Rejected(Rejection::TooLarge))));
-    assert_eq!(sent_frames(&effects).len(), 1, "the next one goes");
+    assert_eq!(sent_frames(&effects).len(), 1, "the next one is sent");
 }
 
 #[test]
-fn a_refusal_that_may_pass_says_nothing_of_an_attempt_before() {
+fn a_temporary_rejection_does_not_decide_about_an_earlier_attempt() {
     let refused = |n| ServerFrame::Reply {
         id: id(n),
         answer: Answer::Rejected(Rejection::Unavailable),
         duplicate: false,
     };
     let gone = |n| outcome(n, CommandOutcome::Rejected(Rejection::Unavailable));
-    let mut bench = Bench::live();
-    bench.send(1);
+    let mut harness = Harness::live();
+    harness.send(1);
     assert!(
-        bench.frame(1, refused(1)).contains(&gone(1)),
+        harness.frame(1, refused(1)).contains(&gone(1)),
         "the only attempt had no effect"
     );
-    bench.send(2);
-    bench.close(1, code::ABNORMAL);
-    bench.later(10_000);
-    bench.open(2);
-    bench.frame(2, welcome("page"));
-    let effects = bench.frame(2, refused(2));
-    assert!(!effects.contains(&gone(2)), "the first attempt may have been taken");
+    harness.send(2);
+    harness.close(1, code::ABNORMAL);
+    harness.later(10_000);
+    harness.open(2);
+    harness.frame(2, welcome("page"));
+    let effects = harness.frame(2, refused(2));
+    assert!(!effects.contains(&gone(2)), "the first attempt may have been accepted");
     assert!(matches!(
-        *sent_frames(&bench.later(1_000)),
+        *sent_frames(&harness.later(1_000)),
         [ClientFrame::Command { .. }]
     ));
-    let (id, answer, again) = (id(2), Answer::Accepted { seq: 4 }, true);
-    let effects = bench.frame(
-        2,
-        ServerFrame::Reply {
-            id,
-            answer,
-            duplicate: again,
-        },
-    );
+    let (id, answer, duplicate) = (id(2), Answer::Accepted { seq: 4 }, true);
+    let effects = harness.frame(2, ServerFrame::Reply { id, answer, duplicate });
     assert!(effects.contains(&outcome(2, CommandOutcome::Settled)));
 }
 
 #[test]
-fn another_build_is_noticed_and_what_cannot_be_read_is_outdated() {
-    let mut bench = Bench::live();
-    assert!(!bench.session.status().newer_build);
-    bench.frame(1, welcome("newer"));
-    assert!(bench.session.status().newer_build);
-    let effects = bench.input(Input::Outdated { topic: topic() });
+fn a_newer_build_is_reported_and_an_undecodable_topic_is_outdated() {
+    let mut harness = Harness::live();
+    assert!(!harness.session.status().newer_build);
+    harness.frame(1, welcome("newer"));
+    assert!(harness.session.status().newer_build);
+    let effects = harness.input(Input::Outdated { topic: topic() });
     assert_eq!(statuses(&effects), [TopicStatus::Outdated]);
-    bench.input(Input::Unreadable { connection: 1 });
-    assert_eq!(bench.phase(), Phase::Stopped(StopReason::Reload));
+    harness.input(Input::Unreadable { connection: 1 });
+    assert_eq!(harness.phase(), Phase::Stopped(StopReason::Reload));
 }
 
 #[test]
-fn what_is_outdated_is_not_asked_again_when_it_is_denied() {
-    let mut bench = Bench::live();
-    bench.input(Input::Outdated { topic: topic() });
+fn an_outdated_topic_is_not_requested_again_after_a_denial() {
+    let mut harness = Harness::live();
+    harness.input(Input::Outdated { topic: topic() });
     let (topic, reason) = (topic(), Denied::Unavailable);
     let verdict = Verdict::Denied { reason };
-    bench.frame(1, ServerFrame::Verdict { topic, verdict });
-    bench.frame(1, ServerFrame::Pong { nonce: 1 });
-    bench.later(9_999);
+    harness.frame(1, ServerFrame::Verdict { topic, verdict });
+    harness.frame(1, ServerFrame::Pong { nonce: 1 });
+    harness.later(9_999);
     assert!(
-        bench.session.wake_at().is_some_and(|at| at > bench.now),
-        "a timer that never lets go"
+        harness.session.wake_at().is_some_and(|at| at > harness.now),
+        "a timer that fires forever"
     );
 }
 
 #[test]
-fn a_hidden_tab_is_in_no_hurry() {
-    let mut bench = Bench::live();
-    bench.input(Input::Visible(false));
-    bench.close(1, code::ABNORMAL);
-    assert_eq!(bench.phase(), Phase::Waiting { until: 3_750.0 });
-    assert_eq!(opened(&bench.input(Input::Visible(true))), [Transport::WebSocket]);
+fn a_hidden_tab_waits_longer() {
+    let mut harness = Harness::live();
+    harness.input(Input::Visible(false));
+    harness.close(1, code::ABNORMAL);
+    assert_eq!(harness.phase(), Phase::Waiting { until: 3_750.0 });
+    assert_eq!(opened(&harness.input(Input::Visible(true))), [Transport::WebSocket]);
 }
 
 fn too_fast(n: u128, retry_after_ms: u32) -> ServerFrame {
@@ -569,57 +570,57 @@ fn too_fast(n: u128, retry_after_ms: u32) -> ServerFrame {
     }
 }
 
-/// What was written during an outage comes faster than the server takes it: all of it arrives, in order.
+/// Commands queued during an outage exceed the server's rate limit; all arrive, in order.
 #[test]
-fn what_comes_too_fast_is_held_back_as_long_as_the_server_says_and_nothing_is_lost() {
-    let mut bench = Bench::fallen_back();
-    bench.send(1);
+fn rate_limited_commands_are_held_for_retry_after_and_none_is_lost() {
+    let mut harness = Harness::fallen_back();
+    harness.send(1);
     for n in 2..=9 {
-        assert_eq!(sent_frames(&bench.send(n)).len(), 0);
+        assert_eq!(sent_frames(&harness.send(n)).len(), 0);
     }
     for n in 1..=9 {
         let held = outcome(n, CommandOutcome::Held { retry_after_ms: 4_000 });
-        assert_eq!(bench.frame(2, too_fast(n, 4_000)), [held], "no other post");
-        assert_eq!(sent_frames(&bench.later(3_999)).len(), 0, "not before");
-        let effects = bench.later(1);
+        assert_eq!(harness.frame(2, too_fast(n, 4_000)), [held], "no other post");
+        assert_eq!(sent_frames(&harness.later(3_999)).len(), 0, "not before");
+        let effects = harness.later(1);
         let [ClientFrame::Command { id: again, .. }] = sent_frames(&effects)[..] else {
             panic!("{effects:?}")
         };
         assert_eq!(*again, id(n));
-        let (answer, again) = (Answer::Accepted { seq: 4 }, false);
-        bench.frame(
+        let (answer, duplicate) = (Answer::Accepted { seq: 4 }, false);
+        harness.frame(
             2,
             ServerFrame::Reply {
                 id: id(n),
                 answer,
-                duplicate: again,
+                duplicate,
             },
         );
     }
-    assert_eq!(bench.session.status().queued, 0);
+    assert_eq!(harness.session.status().queued, 0);
 }
 
-/// However long the wait is, nobody has to press anything; and what had no effect can be taken back meanwhile.
+/// A held command is resent automatically however long the hold, and can be cancelled meanwhile.
 #[test]
-fn what_is_held_for_long_goes_by_itself_or_is_taken_back() {
-    let mut bench = Bench::live();
-    bench.send(1);
-    bench.send(2);
+fn a_long_hold_ends_by_itself_or_by_cancelling() {
+    let mut harness = Harness::live();
+    harness.send(1);
+    harness.send(2);
     let retry_after_ms = 300_000;
     for n in [1, 2] {
-        let effects = bench.frame(1, too_fast(n, retry_after_ms));
+        let effects = harness.frame(1, too_fast(n, retry_after_ms));
         assert_eq!(effects, [outcome(n, CommandOutcome::Held { retry_after_ms })]);
     }
     assert!(
-        bench
+        harness
             .input(Input::Cancel { id: id(1) })
             .contains(&outcome(1, CommandOutcome::Settled))
     );
     for _ in 0..6 {
-        bench.later(9_000);
-        bench.frame(1, ServerFrame::Pong { nonce: 0 });
+        harness.later(9_000);
+        harness.frame(1, ServerFrame::Pong { nonce: 0 });
     }
-    let effects = bench.later(6_000);
+    let effects = harness.later(6_000);
     let again: Vec<_> = sent_frames(&effects)
         .into_iter()
         .filter(|frame| matches!(frame, ClientFrame::Command { .. }))
@@ -631,20 +632,20 @@ fn what_is_held_for_long_goes_by_itself_or_is_taken_back() {
     assert!(effects.contains(&outcome(2, CommandOutcome::Sent)));
 }
 
-/// A room takes ten messages in ten seconds; 135 were written while the network was away.
+/// The room's limit is ten messages in ten seconds; 135 were queued while offline.
 #[test]
-fn a_long_queue_meets_the_rooms_rate_and_arrives_in_order_by_itself() {
+fn a_long_queue_is_sent_in_order_within_the_rate_limit() {
     const WRITTEN: u128 = 135;
-    let mut bench = Bench::live();
-    bench.close(1, code::ABNORMAL);
+    let mut harness = Harness::live();
+    harness.close(1, code::ABNORMAL);
     for n in 0..WRITTEN {
-        assert!(bench.send(n).is_empty(), "it waits");
+        assert!(harness.send(n).is_empty(), "it is queued");
     }
-    bench.later(10_000);
-    bench.open(2);
-    let mut effects = bench.frame(2, welcome("page"));
+    harness.later(10_000);
+    harness.open(2);
+    let mut effects = harness.frame(2, welcome("page"));
     let (mut taken, mut times) = (Vec::new(), Vec::<Millis>::new());
-    while bench.session.status().queued > 0 {
+    while harness.session.status().queued > 0 {
         let rejected = |effect: &Effect| {
             matches!(
                 effect,
@@ -654,49 +655,41 @@ fn a_long_queue_meets_the_rooms_rate_and_arrives_in_order_by_itself() {
                 }
             )
         };
-        assert!(!effects.iter().any(rejected), "nobody has to press anything");
+        assert!(!effects.iter().any(rejected), "no command is rejected");
         let frames = std::mem::take(&mut effects);
         for frame in sent_frames(&frames) {
             effects.extend(match frame {
                 ClientFrame::Command { id, .. } => {
                     let earliest = times.iter().rev().nth(9).map_or(0, |at| at + 10_000);
-                    let answer = if bench.now < earliest {
-                        let retry_after_ms = (earliest - bench.now) as u32;
+                    let answer = if harness.now < earliest {
+                        let retry_after_ms = (earliest - harness.now) as u32;
                         Answer::Rejected(Rejection::TooFast { retry_after_ms })
                     } else {
-                        times.push(bench.now);
+                        times.push(harness.now);
                         taken.push(id.clone());
                         Answer::Accepted { seq: 4 }
                     };
-                    let (id, again) = (id.clone(), false);
-                    bench.frame(
-                        2,
-                        ServerFrame::Reply {
-                            id,
-                            answer,
-                            duplicate: again,
-                        },
-                    )
+                    let (id, duplicate) = (id.clone(), false);
+                    harness.frame(2, ServerFrame::Reply { id, answer, duplicate })
                 }
-                ClientFrame::Ping { nonce } => bench.frame(2, ServerFrame::Pong { nonce: *nonce }),
+                ClientFrame::Ping { nonce } => harness.frame(2, ServerFrame::Pong { nonce: *nonce }),
                 _ => Vec::new(),
             });
         }
-        effects.extend(bench.later(100));
-        assert!(bench.now < 200_000, "it takes no longer than the room asks for");
+        effects.extend(harness.later(100));
+        assert!(harness.now < 200_000, "it takes no longer than the rate limit requires");
     }
     assert_eq!(taken, (0..WRITTEN).map(id).collect::<Vec<_>>());
 }
 
-/// One room's rate is not another's.
 #[test]
-fn a_topic_that_is_held_holds_no_other() {
-    let mut bench = Bench::live();
-    bench.send(1);
-    bench.frame(1, too_fast(1, 4_000));
-    assert_eq!(sent_frames(&bench.send(2)), Vec::<&ClientFrame>::new());
-    let (topic, body) = ("chat/other".parse().unwrap(), Body::of(&3).unwrap());
-    let effects = bench.input(Input::Send { topic, id: id(3), body });
+fn a_held_topic_does_not_hold_another() {
+    let mut harness = Harness::live();
+    harness.send(1);
+    harness.frame(1, too_fast(1, 4_000));
+    assert_eq!(sent_frames(&harness.send(2)), Vec::<&ClientFrame>::new());
+    let (topic, body) = ("chat/other".parse().unwrap(), Body::encode(&3).unwrap());
+    let effects = harness.input(Input::Send { topic, id: id(3), body });
     assert!(matches!(sent_frames(&effects)[..], [ClientFrame::Command { id: sent, .. }] if *sent == id(3)));
 }
 
@@ -708,97 +701,86 @@ fn sent_as(effects: &[Effect]) -> CommandId {
 }
 
 fn refused(id: &CommandId, why: Rejection) -> ServerFrame {
-    let (id, answer, again) = (id.clone(), Answer::Rejected(why), false);
-    ServerFrame::Reply {
-        id,
-        answer,
-        duplicate: again,
-    }
+    let (id, answer, duplicate) = (id.clone(), Answer::Rejected(why), false);
+    ServerFrame::Reply { id, answer, duplicate }
 }
 
-fn send_as(bench: &mut Bench, id: &CommandId) -> Vec<Effect> {
-    let (topic, id, body) = (topic(), id.clone(), Body::of(&0).unwrap());
-    bench.input(Input::Send { topic, id, body })
+fn send_as(harness: &mut Harness, id: &CommandId) -> Vec<Effect> {
+    let (topic, id, body) = (topic(), id.clone(), Body::encode(&0).unwrap());
+    harness.input(Input::Send { topic, id, body })
 }
 
-/// Written on Friday before the lid was closed, sent on Monday: by the server's clock, as it is then.
+/// A command typed before the machine slept over the weekend gets the server's time at its first attempt.
 #[test]
 fn an_id_carries_the_servers_time_of_its_first_attempt() {
-    let mut bench = Bench::new();
-    bench.join(None);
+    let mut harness = Harness::new();
+    harness.join(None);
     let friday = CommandId::at(1_000, 7);
-    send_as(&mut bench, &friday);
-    bench.open(1);
-    let effects = bench.frame(1, welcome_at(1_800_000_000_000));
+    send_as(&mut harness, &friday);
+    harness.open(1);
+    let effects = harness.frame(1, welcome_at(1_800_000_000_000));
     let commands = sent_frames(&effects).into_iter().filter_map(|frame| match frame {
         ClientFrame::Command { id, .. } => Some(id.clone()),
         _ => None,
     });
     assert_eq!(commands.collect::<Vec<_>>(), [CommandId::at(1_800_000_000_000, 7)]);
-    let (answer, again) = (Answer::Rejected(Rejection::refused("no")), false);
+    let (answer, duplicate) = (Answer::Rejected(Rejection::refused("no")), false);
     let id = CommandId::at(1_800_000_000_000, 7);
-    let effects = bench.frame(
-        1,
-        ServerFrame::Reply {
-            id,
-            answer,
-            duplicate: again,
-        },
-    );
+    let effects = harness.frame(1, ServerFrame::Reply { id, answer, duplicate });
     let update = TopicUpdate::Command(friday, CommandOutcome::Rejected(Rejection::refused("no")));
     assert!(
         effects.contains(&Effect::Notify { topic: topic(), update }),
-        "the page knows it by its own id"
+        "the page knows the command by its own id"
     );
 }
 
 #[test]
-fn a_time_that_was_not_taken_is_mended_where_there_was_no_effect_for_certain() {
-    let mut bench = Bench::live();
+fn a_refused_time_is_renewed_if_the_command_certainly_had_no_effect() {
+    let mut harness = Harness::live();
     let mine = CommandId::at(1_000, 7);
-    let first = sent_as(&send_as(&mut bench, &mine));
+    let first = sent_as(&send_as(&mut harness, &mine));
     let (no_effect, now_ms) = (false, 1_900_000_000_000);
-    // Its only attempt.
-    let effects = bench.frame(1, refused(&first, Rejection::IdTooOld { no_effect, now_ms }));
+    // This was the only attempt.
+    let effects = harness.frame(1, refused(&first, Rejection::IdTooOld { no_effect, now_ms }));
     let second = sent_as(&effects);
     assert_eq!(second, CommandId::at(now_ms, 7));
     let now_ms = 1_700_000_000_000;
-    let third = sent_as(&bench.frame(1, refused(&second, Rejection::IdTooNew { now_ms })));
+    let third = sent_as(&harness.frame(1, refused(&second, Rejection::IdTooNew { now_ms })));
     assert_eq!(third, CommandId::at(now_ms, 7));
-    // Now it is sent again without an answer: whether it arrived then, only the topic can say.
-    bench.close(1, code::ABNORMAL);
-    bench.later(10_000);
-    bench.open(2);
-    bench.frame(2, welcome("page"));
+    // After a resend without an answer only the topic knows whether it had its effect.
+    harness.close(1, code::ABNORMAL);
+    harness.later(10_000);
+    harness.open(2);
+    harness.frame(2, welcome("page"));
     let known = Rejection::IdTooOld {
         no_effect: true,
         now_ms: now_ms + 9,
     };
-    let fourth = sent_as(&bench.frame(2, refused(&third, known)));
+    let fourth = sent_as(&harness.frame(2, refused(&third, known)));
     assert_eq!(fourth, CommandId::at(now_ms + 9, 7));
-    bench.close(2, code::ABNORMAL);
-    bench.later(10_000);
-    bench.open(3);
-    bench.frame(3, welcome("page"));
+    harness.close(2, code::ABNORMAL);
+    harness.later(10_000);
+    harness.open(3);
+    harness.frame(3, welcome("page"));
     let unknown = Rejection::IdTooOld { no_effect, now_ms };
-    let effects = bench.frame(3, refused(&fourth, unknown.clone()));
+    let effects = harness.frame(3, refused(&fourth, unknown.clone()));
     let update = TopicUpdate::Command(mine, CommandOutcome::Rejected(unknown));
     assert!(
         effects.contains(&Effect::Notify { topic: topic(), update }),
-        "the visitor looks"
+        "the visitor has to check"
     );
-    assert_eq!((sent_frames(&effects).len(), bench.session.status().queued), (0, 0));
+    assert_eq!((sent_frames(&effects).len(), harness.session.status().queued), (0, 0));
 }
 
-/// A poll that was refused with a wait tries no other transport, which would be refused as well.
+/// A poll that is refused with a delay causes no fallback, which would be refused as well.
 #[test]
-fn an_ordered_wait_holds_before_the_connection_was_live() {
-    let mut bench = Bench::new();
-    bench.join(None);
-    bench.close(1, code::ABNORMAL);
+fn a_requested_delay_applies_before_the_connection_was_live() {
+    let mut harness = Harness::new();
+    harness.join(None);
+    harness.close(1, code::ABNORMAL);
     let (reason, retry_after_ms) = (Closing::TooFast, 9_000);
-    bench.frame(2, ServerFrame::Closing { reason, retry_after_ms });
-    assert!(opened(&bench.close(2, code::TOO_FAST)).is_empty());
-    assert!(opened(&bench.later(8_999)).is_empty());
-    assert_eq!(opened(&bench.later(1)).len(), 1);
+    harness.frame(2, ServerFrame::Closing { reason, retry_after_ms });
+    assert!(opened(&harness.close(2, code::TOO_FAST)).is_empty());
+    assert!(opened(&harness.later(8_999)).is_empty());
+    assert_eq!(opened(&harness.later(1)).len(), 1);
 }

@@ -1,9 +1,9 @@
-//! Subscriptions, verdicts, events, commands and their answers. Part of the pure machine.
+//! The session's topics: subscriptions, verdicts, events, commands and their answers. Part of the pure machine.
 
 use super::{CommandOutcome, Effect, Request, Session, TopicUpdate, Topics};
 use crate::session::connections::REQUEST_DELAY;
 use crate::session::outbox::Body;
-use crate::session::subscription::{Outcome, Step, Subscription};
+use crate::session::subscription::{EventAction, Subscription, VerdictOutcome};
 use crate::session::transport_policy::Millis;
 use crate::status::{StopReason, TopicStatus, Transport};
 use duplex_protocol::code;
@@ -12,23 +12,23 @@ use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame, Verdict};
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// Unanswered commands on a WebSocket; the rest waits in the outbox.
+/// Maximum unanswered commands on a WebSocket; the rest waits in the outbox.
 const MAX_IN_FLIGHT: usize = 16;
-/// A temporary denial is retried after this, and up to twice as long.
+/// A temporary denial is retried after this time to twice this time.
 const DENIED_RETRY: Millis = 5_000;
-/// The longest that a command which came too fast is held back.
-const LONGEST_HELD: Millis = 60_000;
+/// The maximum hold after a rate limit.
+const MAX_HOLD: Millis = 60_000;
 /// A failed post is repeated after this.
 const RESEND_DELAY: Millis = 1_000;
 
 impl Session {
     pub(super) fn subscribe(&mut self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>) {
         let new = || Subscription::new(delivery, cursor);
-        self.topics.entry(topic).or_insert_with(new).join();
+        self.topics.entry(topic).or_insert_with(new).add_user();
     }
 
     pub(super) fn unsubscribe(&mut self, topic: &TopicName) {
-        if !self.topics.get_mut(topic).is_some_and(Subscription::leave) {
+        if !self.topics.get_mut(topic).is_some_and(Subscription::remove_user) {
             return;
         }
         self.topics.remove(topic);
@@ -46,7 +46,7 @@ impl Session {
 
     pub(super) fn outdated(&mut self, topic: &TopicName) {
         if let Some(known) = self.topics.get_mut(topic) {
-            known.outdate();
+            known.set_outdated();
             self.newer_build = true;
             self.settle_seen(topic, Seq::MAX);
         }
@@ -57,13 +57,13 @@ impl Session {
         let wanted = self.topics.iter_mut().filter(|(_, topic)| topic.is_wanted());
         wanted
             .map(|(name, topic)| {
-                topic.asked = true;
+                topic.requested = true;
                 (name.clone(), topic.cursor())
             })
             .collect()
     }
 
-    /// Over a WebSocket one frame each, over a fallback one request for all.
+    /// Requests topics that are due: over a WebSocket with one frame each, over a fallback with one request for all.
     pub(super) fn request_topics(&mut self) {
         let Some((connection, fallback)) = self
             .main
@@ -81,7 +81,7 @@ impl Session {
         }
         for (name, topic) in &mut self.topics {
             if topic.is_due() {
-                topic.asked = true;
+                topic.requested = true;
                 let (topic, cursor) = (name.clone(), topic.cursor());
                 let frame = ClientFrame::Subscribe { topic, cursor };
                 self.out.push(Effect::Send { connection, frame });
@@ -123,7 +123,7 @@ impl Session {
         };
         if let ServerFrame::Pong { nonce } = frame {
             self.round_trip = main.round_trip(nonce, now).or(self.round_trip);
-            // A stream goes one way: the server asks by a pong whether it is read.
+            // A stream is one-way: the server sends a pong to check that it is read, and expects a ping.
             if main.transport == Transport::Sse {
                 let frame = ClientFrame::Ping { nonce };
                 self.out.push(Effect::Send { connection, frame });
@@ -147,9 +147,9 @@ impl Session {
                 event,
             } => {
                 let known = self.topics.get_mut(&topic);
-                let step = known.map_or(Step::Skip, |known| known.event(seq, check));
-                match step {
-                    Step::Apply => {
+                let action = known.map_or(EventAction::Skip, |known| known.apply_event(seq, check));
+                match action {
+                    EventAction::Apply => {
                         let update = TopicUpdate::Event {
                             encoding,
                             seq,
@@ -159,8 +159,8 @@ impl Session {
                         self.notify(&topic, update);
                         self.settle_seen(&topic, seq);
                     }
-                    Step::Gap => self.fault(),
-                    Step::Skip => (),
+                    EventAction::Gap => self.fault(),
+                    EventAction::Skip => (),
                 }
             }
             ServerFrame::Reply { id, answer, .. } => self.reply(&id, answer),
@@ -187,9 +187,9 @@ impl Session {
         let Some(known) = self.topics.get_mut(topic) else {
             return;
         };
-        let outcome = known.verdict(&verdict);
+        let outcome = known.apply_verdict(&verdict);
         match (outcome, verdict) {
-            (Outcome::Reset, Verdict::Reset { reason, cursor, state }) => {
+            (VerdictOutcome::Reset, Verdict::Reset { reason, cursor, state }) => {
                 self.last_had_state = true;
                 let update = TopicUpdate::State {
                     encoding,
@@ -198,19 +198,19 @@ impl Session {
                     reason,
                 };
                 self.notify(topic, update);
-                // The state contains the accepted commands, or their log is gone.
+                // The state contains the accepted commands, or their log no longer exists.
                 self.settle_seen(topic, Seq::MAX);
             }
-            (Outcome::Denied, Verdict::Denied { reason }) => {
+            (VerdictOutcome::Denied, Verdict::Denied { reason }) => {
                 known.retry_at = reason.may_retry().then_some(retry_at);
                 self.settle_seen(topic, Seq::MAX);
             }
-            (Outcome::Fault, _) => self.fault(),
+            (VerdictOutcome::Fault, _) => self.fault(),
             _ => (),
         }
     }
 
-    /// A contradictory answer: the topic is requested again, and after too many of them the connection is closed.
+    /// Counts a contradictory answer; the connection is closed after too many.
     fn fault(&mut self) {
         let Some(main) = &mut self.main else { return };
         let connection = main.id;
@@ -243,7 +243,7 @@ impl Session {
         }
     }
 
-    /// Sends queued commands: several at once over a WebSocket, one over a fallback, whose posts could overtake each other.
+    /// Sends queued commands: several at once over a WebSocket, one at a time over a fallback, whose posts could overtake each other.
     pub(super) fn flush(&mut self) {
         let Some(main) = self.main.as_ref().filter(|main| main.is_live()) else {
             return;
@@ -254,10 +254,10 @@ impl Session {
             return;
         }
         let (now, time) = (self.now, self.server_time());
-        while let Some((next, first)) = self.outbox.next(connection, limit, now, time) {
+        while let Some((next, report)) = self.outbox.next(connection, limit, now, time) {
             let (topic, id) = (next.topic.clone(), next.sent_as.clone());
             let command = next.body.in_encoding(encoding);
-            if first {
+            if report {
                 let (topic, update) = (
                     topic.clone(),
                     TopicUpdate::Command(next.id.clone(), CommandOutcome::Sent),
@@ -269,18 +269,18 @@ impl Session {
         }
     }
 
-    /// `id`: under which the command was sent.
+    /// Handles the answer to the command that was sent under `id`.
     fn reply(&mut self, id: &CommandId, answer: Answer) {
         match answer {
             Answer::Rejected(Rejection::TooFast { retry_after_ms }) => self.hold(id, retry_after_ms),
-            // Rejected now, but an earlier attempt may have been accepted: only a final answer decides.
+            // An earlier attempt may have been accepted, so a temporary rejection decides nothing.
             Answer::Rejected(rejection) if rejection.may_retry() && self.outbox.is_uncertain(id) => {
-                self.outbox.put_back(id);
+                self.outbox.requeue(id);
                 self.outbox.not_before = self.now + RESEND_DELAY;
             }
-            Answer::Rejected(rejection) if self.renews(id, &rejection) => {}
+            Answer::Rejected(rejection) if self.renew_id(id, &rejection) => {}
             Answer::Rejected(rejection) => {
-                if let Some(command) = self.outbox.take(id) {
+                if let Some(command) = self.outbox.remove(id) {
                     self.notify(
                         &command.topic,
                         TopicUpdate::Command(command.id, CommandOutcome::Rejected(rejection)),
@@ -291,16 +291,16 @@ impl Session {
                 let Some(topic) = self.outbox.accept(id, seq) else {
                     return;
                 };
-                let known = self.topics.get(&topic).filter(|known| known.shows_every());
+                let known = self.topics.get(&topic).filter(|known| known.delivers_every());
                 let up_to = known.map_or(Seq::MAX, |known| known.cursor().map_or(0, |cursor| cursor.seq));
                 self.settle_seen(&topic, up_to);
             }
         }
     }
 
-    /// The command came too fast: it waits, and is sent again.
+    /// Holds a command that exceeded a rate limit; it is sent again later.
     fn hold(&mut self, id: &CommandId, retry_after_ms: u32) {
-        let wait = Millis::from(retry_after_ms).clamp(RESEND_DELAY, LONGEST_HELD);
+        let wait = Millis::from(retry_after_ms).clamp(RESEND_DELAY, MAX_HOLD);
         if let Some((topic, id)) = self.outbox.hold(id, self.now + wait) {
             self.notify(
                 &topic,
@@ -309,8 +309,8 @@ impl Session {
         }
     }
 
-    /// Whether the command is sent under a new id: the time in the old one was refused, and it certainly had no effect.
-    fn renews(&mut self, id: &CommandId, rejection: &Rejection) -> bool {
+    /// Whether the command gets a new id: the time in the old one was refused, and the command certainly had no effect.
+    fn renew_id(&mut self, id: &CommandId, rejection: &Rejection) -> bool {
         let (no_effect, now_ms) = match rejection {
             Rejection::IdTooNew { now_ms } => (true, *now_ms),
             Rejection::IdTooOld { no_effect, now_ms } => (*no_effect, *now_ms),
@@ -332,7 +332,7 @@ impl Session {
                 Rejection::Malformed { detail: what }
             }
             _ => {
-                self.outbox.put_back(id);
+                self.outbox.requeue(id);
                 self.outbox.not_before = self.now + RESEND_DELAY;
                 return;
             }
@@ -342,7 +342,7 @@ impl Session {
 
     /// Settles accepted commands whose events are in the state.
     fn settle_seen(&mut self, topic: &TopicName, up_to: Seq) {
-        for id in self.outbox.seen(topic, up_to) {
+        for id in self.outbox.take_settled(topic, up_to) {
             self.notify(topic, TopicUpdate::Command(id, CommandOutcome::Settled));
         }
     }

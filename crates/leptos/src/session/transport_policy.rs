@@ -1,26 +1,26 @@
-//! Which transport carries the session: a WebSocket, else server-sent events, else long polling, and a WebSocket again as soon
-//! as it works.
+//! The choice of the session's transport: a WebSocket, else server-sent events, else long polling, and a WebSocket again as soon as
+//! one works.
 
 use crate::reconnect::STABLE_AFTER;
 pub(crate) use crate::runtime::clock::Millis;
 use crate::status::Transport;
 
-/// A WebSocket without a first frame by then is taken for blocked.
+/// A WebSocket without a first frame within this time is considered blocked.
 const WEBSOCKET_TIMEOUT: Millis = 4_000;
-/// A proxy that holds back a stream's first event for this long buffers the others too.
+/// A stream without a first event within this time is considered buffered by a proxy.
 const SSE_TIMEOUT: Millis = 5_000;
-/// The first poll is answered at once; this allows for a slow network.
+/// The server answers the first poll at once, so this only allows for a slow network.
 const POLL_TIMEOUT: Millis = 15_000;
-/// This many short connections within [`DROP_WINDOW`] mean that something on the way cuts them.
+/// This many short connections within [`DROP_WINDOW`] mean that an intermediary closes them.
 const MAX_DROPS: usize = 3;
 const DROP_WINDOW: Millis = 30_000;
-/// On a fallback, a WebSocket is tried after this, then after twice that, …
-const PROBE_FIRST: Millis = 60_000;
+/// On a fallback, the delay before the first WebSocket probe; doubled after each failure …
+const PROBE_MIN: Millis = 60_000;
 /// … up to this.
-const PROBE_LAST: Millis = 600_000;
+const PROBE_MAX: Millis = 600_000;
 
 impl Transport {
-    /// Time for the first frame.
+    /// The timeout for the first frame.
     pub(crate) const fn timeout(self) -> Millis {
         match self {
             Self::WebSocket => WEBSOCKET_TIMEOUT,
@@ -30,7 +30,7 @@ impl Transport {
     }
 }
 
-/// What follows a failed attempt.
+/// The step after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterFailure {
     /// Try the next transport at once.
@@ -41,11 +41,11 @@ pub(crate) enum AfterFailure {
 
 #[derive(Debug)]
 pub(crate) struct TransportPolicy {
-    /// What the next attempt uses.
+    /// The transport of the next attempt.
     transport: Transport,
-    /// Where a series of attempts begins: what worked last, or a WebSocket.
+    /// The first transport of a series of attempts: the last one that worked, or a WebSocket.
     preferred: Transport,
-    /// A WebSocket worked in this tab, so a failure is more likely the network's than a proxy's.
+    /// A WebSocket has worked in this tab, so a failure is more likely due to the network than to a proxy.
     proven: bool,
     drops: Vec<Millis>,
     probe_at: Option<Millis>,
@@ -60,7 +60,7 @@ impl Default for TransportPolicy {
             proven: false,
             drops: Vec::new(),
             probe_at: None,
-            probe_delay: PROBE_FIRST,
+            probe_delay: PROBE_MIN,
         }
     }
 }
@@ -70,12 +70,12 @@ impl TransportPolicy {
         self.transport
     }
 
-    /// When a WebSocket is to be tried beside the working fallback.
+    /// When to try a WebSocket alongside the working fallback.
     pub(crate) fn probe_at(&self) -> Option<Millis> {
         self.probe_at
     }
 
-    /// The next attempt uses what worked last.
+    /// The next attempt uses the transport that worked last.
     pub(crate) fn restart(&mut self) {
         self.transport = self.preferred;
     }
@@ -94,9 +94,9 @@ impl TransportPolicy {
     /// A connection ended before its first frame. `silent`: it timed out.
     pub(crate) fn failed(&mut self, now: Millis, silent: bool) -> AfterFailure {
         let stay = self.transport == Transport::WebSocket && self.proven && !silent && !self.is_cut_repeatedly(now);
-        match lower(self.transport) {
-            Some(lower) if !stay => {
-                self.transport = lower;
+        match next_fallback(self.transport) {
+            Some(fallback) if !stay => {
+                self.transport = fallback;
                 AfterFailure::Fallback
             }
             _ => {
@@ -108,20 +108,20 @@ impl TransportPolicy {
 
     /// A connection ended after it had worked.
     pub(crate) fn dropped(&mut self, now: Millis, uptime: Millis) {
-        if uptime >= PROBE_FIRST && self.transport == Transport::WebSocket {
-            self.probe_delay = PROBE_FIRST;
+        if uptime >= PROBE_MIN && self.transport == Transport::WebSocket {
+            self.probe_delay = PROBE_MIN;
         }
         if uptime < STABLE_AFTER
             && self.is_cut_repeatedly(now)
-            && let Some(lower) = lower(self.transport)
+            && let Some(fallback) = next_fallback(self.transport)
         {
-            (self.transport, self.preferred) = (lower, lower);
+            (self.transport, self.preferred) = (fallback, fallback);
         }
     }
 
-    /// A WebSocket was tried beside the working fallback, and failed.
+    /// A WebSocket probe alongside the working fallback failed.
     pub(crate) fn probe_failed(&mut self, now: Millis) {
-        self.probe_delay = (self.probe_delay * 2).min(PROBE_LAST);
+        self.probe_delay = (self.probe_delay * 2).min(PROBE_MAX);
         self.probe_at = Some(now + self.probe_delay);
     }
 
@@ -131,14 +131,14 @@ impl TransportPolicy {
         let enough = self.drops.len() >= MAX_DROPS;
         if enough {
             self.drops.clear();
-            // It worked and was cut each time: the next try comes later.
-            self.probe_delay = (self.probe_delay * 2).min(PROBE_LAST);
+            // Each one worked and was then closed, so the next probe comes later.
+            self.probe_delay = (self.probe_delay * 2).min(PROBE_MAX);
         }
         enough
     }
 }
 
-const fn lower(transport: Transport) -> Option<Transport> {
+const fn next_fallback(transport: Transport) -> Option<Transport> {
     match transport {
         Transport::WebSocket => Some(Transport::Sse),
         Transport::Sse => Some(Transport::Poll),
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blocked_websocket_leads_down_step_by_step_and_an_away_server_back_up() {
+    fn a_blocked_websocket_falls_back_step_by_step_and_an_unreachable_server_resets() {
         let mut policy = TransportPolicy::default();
         assert_eq!(
             (policy.failed(0, true), policy.transport()),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_websocket_that_worked_is_given_three_chances() {
+    fn a_websocket_that_worked_is_tried_three_times() {
         let mut policy = TransportPolicy::default();
         policy.worked(0, Transport::WebSocket);
         assert_eq!(policy.failed(1_000, false), AfterFailure::Wait);
@@ -183,12 +183,12 @@ mod tests {
         assert_eq!(
             policy.failed(180_000, false),
             AfterFailure::Wait,
-            "far apart they count for nothing"
+            "failures far apart do not count"
         );
     }
 
     #[test]
-    fn short_lives_lead_down_and_long_ones_do_not() {
+    fn short_connections_cause_a_fallback_and_long_ones_do_not() {
         let mut policy = TransportPolicy::default();
         for now in [1_000, 2_000, 3_000] {
             assert_eq!(policy.transport(), Transport::WebSocket);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_come_later_and_later_and_end_when_websocket_works() {
+    fn probe_delays_double_and_probes_end_when_websocket_works() {
         let mut policy = TransportPolicy::default();
         policy.failed(0, true);
         policy.worked(0, Transport::Sse);

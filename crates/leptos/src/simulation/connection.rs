@@ -1,4 +1,4 @@
-//! The connection of one participant: a WebSocket, or one post after the other.
+//! A participant's connection to a simulation: a WebSocket, or sequential posts.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -8,7 +8,7 @@ use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::plan::{Next, SimulationTransport, TIMEOUT, TransportPlan};
+use super::plan::{NextStep, SimulationTransport, TIMEOUT, TransportPlan};
 use super::{ConnectionStatus, Participant};
 use crate::http::{HttpError, post_bytes};
 use crate::runtime::clock::now_millis;
@@ -17,15 +17,15 @@ use crate::runtime::page_events::{PageEvent, PageEvents};
 use crate::socket::{BrowserSocket, Payload, SocketReport, resolve};
 use duplex_protocol::code;
 
-/// Milliseconds for one post: the server answers after ten seconds even without a frame.
+/// Timeout of one post in milliseconds; the server answers within ten seconds even without a frame.
 const POST_TIMEOUT: u32 = 15_000;
-/// After an answer without a frame.
+/// The pause after a response without a frame.
 const POST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The connection of one [`Participant`] to a simulation. Dropped, it is closed.
+/// The connection of a [`Participant`] to a simulation. Dropping it closes it.
 ///
-/// It uses a WebSocket at `path`, or posts to `path/turn` where no WebSocket opens. A lost connection is opened again by itself,
-/// and at once when the network returns, the page is shown again, or the visitor asks for it.
+/// Uses a WebSocket at `path`, or posts to `path/turn` if no WebSocket opens. Reconnects automatically, and at once when the network
+/// returns, the page is shown again, or the visitor requests it.
 pub struct SimulationConnection(Rc<Inner>);
 
 struct Inner {
@@ -35,14 +35,14 @@ struct Inner {
     socket: RefCell<Option<BrowserSocket>>,
     live: Cell<Option<SimulationTransport>>,
     timer: RefCell<Option<TimeoutHandle>>,
-    /// The number of the newest attempt: reports of older ones are ignored.
+    /// The number of the newest attempt; reports of older ones are ignored.
     attempt: Cell<u32>,
     page_events: RefCell<Option<PageEvents>>,
 }
 
 impl SimulationConnection {
-    /// Opens the connection. Only in a browser: it is called from effects and event handlers.
-    #[must_use = "dropped, the connection is closed"]
+    /// Opens the connection. Browser only: call it from effects and event handlers.
+    #[must_use = "dropping the connection closes it"]
     pub fn open(path: &'static str, participant: Weak<dyn Participant>) -> Self {
         let inner = Rc::new(Inner {
             path,
@@ -70,7 +70,7 @@ impl SimulationConnection {
         if inner.live.get() == Some(SimulationTransport::WebSocket)
             && let (Some(participant), Some(socket)) = (inner.participant.upgrade(), &*inner.socket.borrow())
         {
-            // A closing socket takes nothing; its end is reported.
+            // Fails on a closing socket, whose end is reported.
             let _ = socket.send(&Payload::Binary(participant.input()));
         }
     }
@@ -112,12 +112,12 @@ impl Inner {
             }
             SimulationTransport::Http => {
                 let inner = Rc::clone(self);
-                spawn_local(async move { inner.post_in_turn(attempt).await });
+                spawn_local(async move { inner.post_loop(attempt).await });
             }
         }
     }
 
-    /// Closes what is there, and ignores its reports.
+    /// Closes the current socket or post loop, and ignores its later reports.
     fn close(&self) {
         self.attempt.set(self.attempt.get().wrapping_add(1));
         self.live.set(None);
@@ -129,7 +129,7 @@ impl Inner {
         }
     }
 
-    /// Ends a wait: the page or the network is back.
+    /// Reconnects at once after the page or the network returned.
     fn reopen(self: &Rc<Self>) {
         if self.live.get().is_none() && self.socket.borrow().is_none() {
             self.begin(SimulationTransport::WebSocket);
@@ -146,9 +146,9 @@ impl Inner {
         match BrowserSocket::open(&resolve(self.path), &[], report) {
             Ok(socket) => {
                 self.socket.replace(Some(socket));
-                self.later(TIMEOUT, |inner| {
+                self.schedule(TIMEOUT, |inner| {
                     if inner.live.get().is_none() {
-                        inner.follow(inner.plan_closed(code::ABNORMAL));
+                        inner.apply(inner.plan_closed(code::ABNORMAL));
                     }
                 });
             }
@@ -156,7 +156,7 @@ impl Inner {
         }
     }
 
-    fn plan_closed(&self, code: u16) -> Next {
+    fn plan_closed(&self, code: u16) -> NextStep {
         self.plan
             .borrow_mut()
             .closed(code, now_millis(), js_sys::Math::random())
@@ -164,7 +164,7 @@ impl Inner {
 
     fn on_report(self: &Rc<Self>, report: SocketReport) {
         match report {
-            // The server sends first. An opening alone may be a proxy's that lets nothing else pass.
+            // The server sends first. An open event alone may come from a proxy that blocks all messages.
             SocketReport::Message(Payload::Binary(frame)) => {
                 if self.live.get().is_none() {
                     self.plan.borrow_mut().opened(now_millis());
@@ -174,28 +174,28 @@ impl Inner {
                     participant.on_frame(&frame);
                 }
             }
-            // The close event follows an error, and simulations send no texts.
+            // A close event follows an error, and simulations send no text.
             SocketReport::Open { .. } | SocketReport::Message(Payload::Text(_)) | SocketReport::Error => {}
             SocketReport::Close { code, .. } => {
                 let next = self.plan_closed(code);
-                self.follow(next);
+                self.apply(next);
             }
         }
     }
 
-    fn follow(self: &Rc<Self>, next: Next) {
+    fn apply(self: &Rc<Self>, next: NextStep) {
         self.close();
         match next {
-            Next::Open(transport) => self.begin(transport),
-            Next::OpenAfter(transport, delay) => {
+            NextStep::Open(transport) => self.begin(transport),
+            NextStep::OpenAfter(transport, delay) => {
                 self.set_status(ConnectionStatus::Waiting);
-                self.later(delay, move |inner| inner.begin(transport));
+                self.schedule(delay, move |inner| inner.begin(transport));
             }
-            Next::Stop(code) => self.set_status(ConnectionStatus::Stopped(code)),
+            NextStep::Stop(code) => self.set_status(ConnectionStatus::Stopped(code)),
         }
     }
 
-    fn later(self: &Rc<Self>, delay: Duration, act: impl FnOnce(&Rc<Self>) + 'static) {
+    fn schedule(self: &Rc<Self>, delay: Duration, act: impl FnOnce(&Rc<Self>) + 'static) {
         let (this, attempt) = (Rc::downgrade(self), self.attempt.get());
         let fire = move || {
             if let Some(inner) = this.upgrade().filter(|inner| inner.attempt.get() == attempt) {
@@ -205,18 +205,18 @@ impl Inner {
         self.timer.replace(set_timeout_with_handle(fire, delay).ok());
     }
 
-    /// One post after the other, each with the newest input.
-    async fn post_in_turn(self: Rc<Self>, attempt: u32) {
+    /// Sends posts one after the other, each with the newest input.
+    async fn post_loop(self: Rc<Self>, attempt: u32) {
         let address = format!("{}/turn?seat={}", self.path, random_id());
         loop {
             let Some(participant) = self.participant.upgrade() else {
                 return;
             };
-            let answer = post_bytes(&address, &participant.input(), POST_TIMEOUT).await;
+            let response = post_bytes(&address, &participant.input(), POST_TIMEOUT).await;
             if self.attempt.get() != attempt {
                 return;
             }
-            match answer {
+            match response {
                 Ok(frame) => {
                     self.plan.borrow_mut().posted();
                     if self.live.get().is_none() {
@@ -233,7 +233,7 @@ impl Inner {
                         _ => None,
                     };
                     let next = self.plan.borrow_mut().failed(status, js_sys::Math::random());
-                    return self.follow(next);
+                    return self.apply(next);
                 }
             }
         }
@@ -241,8 +241,8 @@ impl Inner {
 }
 
 async fn pause(time: Duration) {
-    let waited = js_sys::Promise::new(&mut |resolve, _| {
+    let timeout = js_sys::Promise::new(&mut |resolve, _| {
         set_timeout(move || drop(resolve.call0(&wasm_bindgen::JsValue::UNDEFINED)), time);
     });
-    let _ = wasm_bindgen_futures::JsFuture::from(waited).await;
+    let _ = wasm_bindgen_futures::JsFuture::from(timeout).await;
 }

@@ -1,4 +1,4 @@
-//! A simulation of the server in a page: the preview that the server rendered, and the connection to it.
+//! Server simulations in a page: the preview in the server's rendering, and the connection.
 //!
 //! A simulation advances on a fixed tick and sends each viewer its own latest frame. It has no log: a dropped frame is superseded
 //! by the next.
@@ -14,24 +14,24 @@ use serde::de::DeserializeOwned;
 pub use self::connection::SimulationConnection;
 pub use self::plan::SimulationTransport;
 
-/// Where the server's rendering finds the previews of simulations, as JSON, by the simulation's path. The server provides it in
-/// the context of each rendering.
+/// The source of simulation previews for the server's rendering: returns JSON by the simulation's path. The server provides it in the
+/// context of each rendering.
 #[derive(Clone)]
 pub struct SimulationSource(pub Arc<Previews>);
 
 type Previews = dyn Fn(&str) -> Option<String> + Send + Sync;
 
-/// What the simulation at `path` showed when the page was rendered. The server writes it into the page. `None` if the page was
-/// not rendered by the server, or if the preview is not a `T`: the connection will bring a frame.
+/// The preview of the simulation at `path`, from the time when the server rendered the page. `None` if the server did not render the
+/// page, or if the preview is not a `T`; the connection then provides the first frame.
 ///
 /// # On the server
 ///
-/// It asks the context's [`SimulationSource`].
+/// Calls the context's [`SimulationSource`].
 pub fn preview<T: DeserializeOwned>(path: &'static str) -> Option<T> {
-    let shown: Option<String> =
+    let json: Option<String> =
         SharedValue::new(|| use_context::<SimulationSource>().and_then(|SimulationSource(source)| source(path)))
             .into_inner();
-    serde_json::from_str(&shown?).ok()
+    serde_json::from_str(&json?).ok()
 }
 
 /// The status of a [`SimulationConnection`].
@@ -41,13 +41,13 @@ pub enum ConnectionStatus {
     Connecting,
     /// Frames arrive.
     Live(SimulationTransport),
-    /// It was lost, and comes back by itself.
+    /// It was lost, and will reconnect.
     Waiting,
-    /// It was closed for good, with this code.
+    /// It was closed with this final code.
     Stopped(u16),
 }
 
-/// Whom a [`SimulationConnection`] serves: sends this viewer's input, and shows the frames.
+/// The user of a [`SimulationConnection`]: provides input and renders frames.
 pub trait Participant {
     /// The input to send now.
     fn input(&self) -> Vec<u8>;

@@ -1,23 +1,23 @@
-//! Which transport carries a simulation, and when it is tried again: a WebSocket first, plain HTTP where that does not open.
+//! The choice of a simulation's transport and its reconnects: a WebSocket first, plain HTTP if none opens.
 
 use std::time::Duration;
 
-use crate::reconnect::{Backoff, Conditions, ReconnectPolicy, session_may_return};
+use crate::reconnect::{Backoff, Conditions, ReconnectPolicy, session_may_reconnect};
 use crate::runtime::clock::Millis;
 use duplex_protocol::code;
 
-/// What carries a simulation.
+/// The transport of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SimulationTransport {
     /// A WebSocket, with a binary message in each direction for each frame.
     WebSocket,
-    /// A `POST` for each frame, answered by a frame.
+    /// A `POST` for each input, with a frame in the response.
     Http,
 }
 
-/// A WebSocket without a frame after this is taken for blocked by a proxy.
+/// A WebSocket without a frame within this time is considered blocked by a proxy.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);
-/// After this many posts without a failure HTTP counts as stable.
+/// HTTP counts as stable after this many posts without a failure.
 const STABLE_POSTS: u32 = 10;
 
 const BACKOFF: Backoff = Backoff {
@@ -27,10 +27,10 @@ const BACKOFF: Backoff = Backoff {
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum NextStep {
     Open(SimulationTransport),
     OpenAfter(SimulationTransport, Duration),
-    /// The server refuses this client for good, with this code.
+    /// The server refuses this client with this final code.
     Stop(u16),
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Next {
 pub(crate) struct TransportPlan {
     policy: ReconnectPolicy,
     posts: u32,
-    /// When the WebSocket brought its first frame.
+    /// When the WebSocket received its first frame.
     opened: Option<Millis>,
 }
 
@@ -66,29 +66,29 @@ impl TransportPlan {
     }
 
     /// The WebSocket closed, or timed out.
-    pub(crate) fn closed(&mut self, code: u16, now: Millis, random: f64) -> Next {
+    pub(crate) fn closed(&mut self, code: u16, now: Millis, random: f64) -> NextStep {
         match self.opened.take() {
-            None => Next::Open(SimulationTransport::Http),
-            Some(_) if !session_may_return(code) => Next::Stop(code),
+            None => NextStep::Open(SimulationTransport::Http),
+            Some(_) if !session_may_reconnect(code) => NextStep::Stop(code),
             Some(opened) => {
-                self.policy.lost_after(now.saturating_sub(opened));
+                self.policy.on_lost_after(now.saturating_sub(opened));
                 self.retry(random)
             }
         }
     }
 
-    /// A post failed, with this status if there was an answer. A request that the server cannot accept is not repeated.
-    pub(crate) fn failed(&mut self, status: Option<u16>, random: f64) -> Next {
+    /// A post failed, with this status if there was a response. A request that the server cannot accept is not repeated.
+    pub(crate) fn failed(&mut self, status: Option<u16>, random: f64) -> NextStep {
         self.posts = 0;
         match status {
-            Some(400 | 403 | 404 | 413 | 415 | 422) => Next::Stop(code::MALFORMED),
+            Some(400 | 403 | 404 | 413 | 415 | 422) => NextStep::Stop(code::MALFORMED),
             _ => self.retry(random),
         }
     }
 
-    fn retry(&mut self, random: f64) -> Next {
+    fn retry(&mut self, random: f64) -> NextStep {
         let delay = self.policy.next_delay(random, Conditions::default());
-        Next::OpenAfter(SimulationTransport::WebSocket, delay)
+        NextStep::OpenAfter(SimulationTransport::WebSocket, delay)
     }
 }
 
@@ -97,26 +97,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_never_opened_is_replaced_by_http() {
+    fn a_websocket_that_never_opened_is_replaced_by_http() {
         let mut plan = TransportPlan::default();
         assert_eq!(
             plan.closed(code::ABNORMAL, 0, 0.5),
-            Next::Open(SimulationTransport::Http)
+            NextStep::Open(SimulationTransport::Http)
         );
         assert!(matches!(
             plan.failed(None, 0.5),
-            Next::OpenAfter(SimulationTransport::WebSocket, _)
+            NextStep::OpenAfter(SimulationTransport::WebSocket, _)
         ));
-        assert_eq!(plan.failed(Some(422), 0.5), Next::Stop(code::MALFORMED));
+        assert_eq!(plan.failed(Some(422), 0.5), NextStep::Stop(code::MALFORMED));
     }
 
     #[test]
-    fn what_was_open_is_opened_again_later_each_time_until_it_lasts() {
+    fn a_lost_websocket_is_reopened_with_growing_delays_until_it_is_stable() {
         let mut plan = TransportPlan::default();
         let mut after = |lasted: Millis| {
             plan.opened(0);
             match plan.closed(code::ABNORMAL, lasted, 1.0) {
-                Next::OpenAfter(SimulationTransport::WebSocket, delay) => delay.as_millis(),
+                NextStep::OpenAfter(SimulationTransport::WebSocket, delay) => delay.as_millis(),
                 other => panic!("{other:?}"),
             }
         };
@@ -124,11 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn who_is_sent_away_for_good_stays_away() {
+    fn a_final_close_code_stops_the_plan() {
         let mut plan = TransportPlan::default();
         plan.opened(0);
-        assert_eq!(plan.closed(code::MALFORMED, 1, 0.5), Next::Stop(code::MALFORMED));
+        assert_eq!(plan.closed(code::MALFORMED, 1, 0.5), NextStep::Stop(code::MALFORMED));
         plan.opened(0);
-        assert!(matches!(plan.closed(code::TRY_AGAIN, 1, 0.5), Next::OpenAfter(..)));
+        assert!(matches!(plan.closed(code::TRY_AGAIN, 1, 0.5), NextStep::OpenAfter(..)));
     }
 }

@@ -1,5 +1,5 @@
-//! One browser `WebSocket` and its four handlers. Dropping it detaches the handlers, so that no event of an old socket reaches a
-//! new one.
+//! A browser `WebSocket` with its four handlers. Dropping it detaches the handlers, so that no event of an old socket reaches a new
+//! one.
 //! <https://developer.mozilla.org/docs/Web/API/WebSocket>
 
 use js_sys::{ArrayBuffer, Reflect, Uint8Array};
@@ -11,7 +11,7 @@ use super::event::{Payload, SocketError};
 use super::machine::SocketReport;
 use duplex_protocol::code;
 
-/// A browser's `WebSocket`. Dropped, it reports nothing any more; to close it as well, [`leave`](Self::leave) it.
+/// A browser's `WebSocket`. Dropping it detaches its handlers and leaves it open; [`leave`](Self::leave) also closes it.
 pub struct BrowserSocket {
     socket: WebSocket,
     on_open: Closure<dyn FnMut(Event)>,
@@ -21,8 +21,8 @@ pub struct BrowserSocket {
 }
 
 impl BrowserSocket {
-    /// Opens a socket. `url`: see [`resolve`]; `protocols`: subprotocols in order of preference. `report` is called for each
-    /// event, never during this call. Only in a browser.
+    /// Opens a socket. `url`: see [`resolve`]; `protocols`: subprotocols in order of preference. Calls `report` for each event, never
+    /// during this call. Browser only.
     ///
     /// # Errors
     ///
@@ -33,12 +33,12 @@ impl BrowserSocket {
         report: impl Fn(SocketReport) + Clone + 'static,
     ) -> Result<Self, SocketError> {
         let list: js_sys::Array = protocols.iter().map(|protocol| JsValue::from_str(protocol)).collect();
-        let socket = WebSocket::new_with_str_sequence(url, &list).map_err(|thrown| refused(url, &thrown))?;
-        Ok(Self::own(socket, report))
+        let socket = WebSocket::new_with_str_sequence(url, &list).map_err(|thrown| open_error(url, &thrown))?;
+        Ok(Self::adopt(socket, report))
     }
 
-    /// Takes over a socket without handlers.
-    pub(crate) fn own(socket: WebSocket, report: impl Fn(SocketReport) + Clone + 'static) -> Self {
+    /// Adopts a socket without handlers.
+    pub(crate) fn adopt(socket: WebSocket, report: impl Fn(SocketReport) + Clone + 'static) -> Self {
         socket.set_binary_type(BinaryType::Arraybuffer);
         let this = Self {
             on_open: on_open(&socket, report.clone()),
@@ -64,12 +64,12 @@ impl BrowserSocket {
         self.socket.ready_state() == WebSocket::OPEN
     }
 
-    /// What was reported when it opened, if it is open.
+    /// The report of its opening, if it is open.
     pub(crate) fn opening(&self) -> Option<SocketReport> {
         self.is_open().then(|| opening(&self.socket))
     }
 
-    /// A close frame was sent or received, and the close event is still to come.
+    /// Whether a close frame was sent or received, and the close event is pending.
     pub(crate) fn is_closing(&self) -> bool {
         self.socket.ready_state() == WebSocket::CLOSING
     }
@@ -87,12 +87,12 @@ impl BrowserSocket {
         .map_err(|_| SocketError::NotOpen)
     }
 
-    /// Starts the closing handshake. The caller has checked code and reason (`check_close`).
+    /// Starts the closing handshake. The caller must have checked code and reason (`check_close`).
     pub(crate) fn close(&self, code: u16, reason: &str) {
         let _ = self.socket.close_with_code_and_reason(code, reason);
     }
 
-    /// Closes with 1000, and reports only the end, to `last`. A connecting socket is closed as soon as it is open: closed
+    /// Closes with 1000, and reports only the close event, to `last`. A connecting socket is closed once it is open: if it were closed
     /// before, the server would see no code, and the browser would log an error.
     pub fn leave(self, last: impl FnOnce(CloseEvent) + 'static) {
         let state = self.socket.ready_state();
@@ -157,7 +157,7 @@ fn on_close(report: impl Fn(SocketReport) + 'static) -> Closure<dyn FnMut(CloseE
     })
 }
 
-/// The socket that a script in the page's HTML put at `window.begun`, if it is connecting or open. Returned once.
+/// The socket that a script in the page's HTML stored in `window.begun`, if it is connecting or open. Returned once.
 pub(crate) fn take_preconnected() -> Option<WebSocket> {
     let (window, name) = (window(), JsValue::from_str("begun"));
     let socket = Reflect::get(&window, &name).ok()?.dyn_into::<WebSocket>().ok()?;
@@ -165,8 +165,8 @@ pub(crate) fn take_preconnected() -> Option<WebSocket> {
     matches!(socket.ready_state(), WebSocket::CONNECTING | WebSocket::OPEN).then_some(socket)
 }
 
-/// Why the constructor threw: <https://developer.mozilla.org/docs/Web/API/WebSocket/WebSocket#exceptions>
-fn refused(url: &str, thrown: &JsValue) -> SocketError {
+/// The error for an exception of the constructor: <https://developer.mozilla.org/docs/Web/API/WebSocket/WebSocket#exceptions>
+fn open_error(url: &str, thrown: &JsValue) -> SocketError {
     let (name, message) = match thrown.dyn_ref::<DomException>() {
         Some(exception) => (exception.name(), exception.message()),
         None => (String::new(), format!("{thrown:?}")),
@@ -182,8 +182,8 @@ fn refused(url: &str, thrown: &JsValue) -> SocketError {
     }
 }
 
-/// The URL for a path on the page's own host: `wss:` on a page loaded by https, else `ws:`. Everything else is returned as it is.
-/// Only in a browser.
+/// The URL for a path on the page's own host: `wss:` on a page loaded over https, else `ws:`. Other addresses are returned
+/// unchanged. Browser only.
 #[must_use]
 pub fn resolve(address: &str) -> String {
     if !address.starts_with('/') {

@@ -1,4 +1,4 @@
-//! Runs the pure [`Machine`] in a browser: at most one socket and one timer, and the component's signals.
+//! Runs the pure [`Machine`] in a browser, with at most one socket and one timer, and updates the component's signals.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -23,7 +23,7 @@ use duplex_protocol::code::Side;
 pub(super) struct Slot(Arc<Mutex<Option<SendWrapper<Rc<Driver>>>>>);
 
 impl Slot {
-    pub(crate) fn put(&self, driver: Rc<Driver>) {
+    pub(crate) fn set(&self, driver: Rc<Driver>) {
         *lock(&self.0) = Some(SendWrapper::new(driver));
     }
 
@@ -53,7 +53,7 @@ pub(super) struct Driver {
     options: SocketOptions,
     signals: Signals,
     machine: RefCell<Machine>,
-    /// The present socket and its number.
+    /// The current socket and its number.
     socket: RefCell<Option<(u32, BrowserSocket)>>,
     timer: RefCell<Option<(Millis, TimeoutHandle)>>,
     page_events: RefCell<Option<PageEvents>>,
@@ -82,11 +82,11 @@ impl Driver {
         driver
     }
 
-    /// Uses the page's own socket in place of a new one.
+    /// Adopts a preconnected socket instead of opening a new one.
     pub(crate) fn adopt(&self, preconnected: PreconnectedSocket) {
         let PreconnectedSocket { address, socket } = preconnected;
         self.input(Input::Adopt { address });
-        let socket = BrowserSocket::own(socket.take(), self.reporter(1));
+        let socket = BrowserSocket::adopt(socket.take(), self.reporter(1));
         let opening = socket.opening();
         *self.socket.borrow_mut() = Some((1, socket));
         if let Some(opening) = opening {
@@ -94,15 +94,15 @@ impl Driver {
         }
     }
 
-    /// Applies an input, and ignores its failure.
+    /// Applies an input, and ignores its error.
     pub(crate) fn input(&self, input: Input) {
         let _ = self.request(input);
     }
 
-    /// Applies an input, and returns whether what it asks for was done.
+    /// Applies an input, and returns the error of the requested action.
     pub(crate) fn request(&self, input: Input) -> Result<(), SocketError> {
         if self.is_closing() {
-            // The close event is still to come.
+            // The close event is pending.
             let _ = self.handle(Input::ClosePending);
         }
         let actions = self.handle(input);
@@ -173,10 +173,10 @@ impl Driver {
         self.input(Input::Report(report));
     }
 
-    /// The end of an abandoned socket is reported to the observer alone.
+    /// Closes a socket whose end is reported only to the observer.
     fn abandon(&self, number: u32) {
-        let held = self.socket.borrow_mut().take_if(|(held, _)| *held == number);
-        let Some((_, socket)) = held else { return };
+        let abandoned = self.socket.borrow_mut().take_if(|(current, _)| *current == number);
+        let Some((_, socket)) = abandoned else { return };
         let observer = self.options.observer;
         socket.leave(move |event| {
             observer(&SocketEvent::Closed(Closed {
@@ -227,7 +227,7 @@ impl Driver {
         *timer = set_timeout_with_handle(fire, delay).ok().map(|handle| (at, handle));
     }
 
-    /// The component is cleaned up: from now on no signal is touched.
+    /// Ends with the component's cleanup; no signal is set afterwards.
     fn end(&self) {
         *self.page_events.borrow_mut() = None;
         self.input(Input::Unmount);

@@ -1,4 +1,4 @@
-//! What a socket sends, receives and reports.
+//! Messages, states, events and errors of a socket.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// Bytes of the content, of a text in UTF-8; the frame's header is not counted.
+    /// The content's length in bytes, UTF-8 for a text, without the frame's header.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -39,24 +39,24 @@ impl From<&str> for Payload {
 /// The state of a socket. On the server, where no socket is opened, it is `Connecting`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SocketState {
-    /// The opening handshake is going on, or has not begun.
+    /// The opening handshake is in progress, or has not started.
     Connecting,
     /// Messages can be sent.
     Open {
-        /// The subprotocol that the server chose, or an empty text.
+        /// The subprotocol that the server chose, or an empty string.
         protocol: String,
-        /// The extensions that were agreed on, as in the `Sec-WebSocket-Extensions` header.
+        /// The negotiated extensions, as in the `Sec-WebSocket-Extensions` header.
         extensions: String,
     },
     /// This side sent a close frame.
     Closing,
     /// The socket has ended.
     Closed(Closed),
-    /// The browser refused the address: nothing was opened, and the error says why.
+    /// The browser refused the address, so no socket was opened; the error has the reason.
     Refused,
 }
 
-/// How a socket ended.
+/// The end of a socket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Closed {
     /// The close code: <https://developer.mozilla.org/docs/Web/API/CloseEvent/code>
@@ -65,7 +65,7 @@ pub struct Closed {
     pub reason: String,
     /// A close frame was received and sent.
     pub was_clean: bool,
-    /// Who ended it.
+    /// The side that ended it.
     pub by: Side,
     /// The delay until the next attempt, if there is one.
     pub retry: Option<Duration>,
@@ -81,9 +81,9 @@ pub enum SocketEvent {
     },
     /// The socket is open.
     Open {
-        /// The subprotocol that the server chose, or an empty text.
+        /// The subprotocol that the server chose, or an empty string.
         protocol: String,
-        /// The extensions that were agreed on.
+        /// The negotiated extensions.
         extensions: String,
     },
     /// A message was sent.
@@ -99,11 +99,11 @@ pub enum SocketEvent {
     },
     /// The socket has ended.
     Closed(Closed),
-    /// Something failed. A connection that failed ends as well.
+    /// An error. A connection that fails also ends.
     Error(SocketError),
 }
 
-/// Why a socket could not be opened or used.
+/// An error of opening or using a socket.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SocketError {
     /// The browser refused the address or the names of the subprotocols.
@@ -123,11 +123,11 @@ pub enum SocketError {
     /// There is no open socket.
     #[error("the socket is not open")]
     NotOpen,
-    /// The code or the reason may not stand in a close frame.
+    /// The code or the reason is not valid in a close frame.
     #[error(transparent)]
     Close(#[from] CloseError),
-    /// The connection failed. A browser is not told why:
+    /// The connection failed. Browsers do not expose the cause:
     /// <https://websockets.spec.whatwg.org/#feedback-from-the-protocol>
-    #[error("the connection failed; a browser is not told why")]
+    #[error("the connection failed; browsers do not expose the cause")]
     Connection,
 }

@@ -1,30 +1,30 @@
-//! The socket of [`use_socket`](super::use_socket()) as a pure state machine: when to open, close and reopen it. Time, randomness
-//! and inputs come in, effects go out; the machine knows no browser.
+//! The socket of [`use_socket`](super::use_socket()) as a pure state machine that decides when to open, close and reopen it. It maps
+//! time, randomness and inputs to effects, and does not know the browser.
 
 use std::time::Duration;
 
 use super::event::{Closed, Payload, SocketError, SocketEvent, SocketState};
-use crate::reconnect::{Backoff, Conditions, ReconnectPolicy, millis, socket_may_return};
+use crate::reconnect::{Backoff, Conditions, ReconnectPolicy, millis, socket_may_reconnect};
 use crate::runtime::clock::Millis;
 use crate::runtime::page_events::PageEvent;
 use duplex_protocol::code::{self, Side};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Input {
-    /// Open a socket; one that is there is closed with 1000 and forgotten.
+    /// Open a socket; the current one is closed with 1000 and abandoned.
     Open,
-    /// Use a socket that the page opened before, in place of a new one.
+    /// Use a preconnected socket instead of a new one.
     Adopt { address: String },
     /// The answer to [`Effect::Open`]. `refused`: the browser opened nothing.
     Dialed {
         address: String,
         refused: Option<SocketError>,
     },
-    /// The component is mounted. Events before it wait for it.
+    /// The component is mounted. Earlier events are reported now.
     Mount,
-    /// What the browser reports of the present socket.
+    /// The browser's report about the current socket.
     Report(SocketReport),
-    /// The browser is closing the socket, and has not reported it yet.
+    /// The browser is closing the socket but has not reported it yet.
     ClosePending,
     /// Send a message.
     Send(Payload),
@@ -32,7 +32,7 @@ pub(crate) enum Input {
     Close { code: u16, reason: String },
     /// Reconnecting was switched on, off, or changed.
     Reconnect(Option<Backoff>),
-    /// The time of [`Machine::wake_at`] has come.
+    /// The time of [`Machine::wake_at`] is reached.
     Timer,
     /// An event of the page.
     Page(PageEvent),
@@ -40,22 +40,22 @@ pub(crate) enum Input {
     Unmount,
 }
 
-/// What a browser reports of one socket.
+/// A browser's report about a socket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SocketReport {
     /// The opening handshake is complete.
     Open {
-        /// The subprotocol that the server chose, or an empty text.
+        /// The subprotocol that the server chose, or an empty string.
         protocol: String,
-        /// The extensions that were agreed on.
+        /// The negotiated extensions.
         extensions: String,
     },
     /// A message arrived.
     Message(Payload),
-    /// The connection failed. A browser does not tell more, and a `Close` follows:
+    /// The connection failed. Browsers do not expose the cause; a `Close` follows:
     /// <https://websockets.spec.whatwg.org/#feedback-from-the-protocol>
     Error,
-    /// The end.
+    /// The socket ended.
     Close {
         /// The close code.
         code: u16,
@@ -66,24 +66,24 @@ pub enum SocketReport {
     },
 }
 
-/// What the caller of [`Machine::handle`] has to do, in order. After a failure it drops the rest.
+/// An effect of the machine. The caller of [`Machine::handle`] carries out effects in order, and drops the rest after a failure.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
-    /// Ask the browser for a socket with this number, and answer with [`Input::Dialed`].
+    /// Open a browser socket with this number, and pass the result as [`Input::Dialed`].
     Open(u32),
-    /// Close the socket with this number with 1000, and report nothing of it any more but its end, to the observer.
+    /// Close the socket with this number with 1000, and report only its end, to the observer.
     Abandon(u32),
-    /// Send over the present socket.
+    /// Send over the current socket.
     Send(Payload),
-    /// Close the present socket.
+    /// Close the current socket.
     Close { code: u16, reason: String },
-    /// Fail the call that gave the input.
+    /// Fail the call that passed the input.
     Fail(SocketError),
-    /// Clear the error that is shown.
+    /// Clear the error signal.
     ClearError,
-    /// Show a state.
+    /// Set the state signal.
     State(SocketState),
-    /// Report an event, and show what follows from it.
+    /// Report an event, and update the signals that follow from it.
     Emit(SocketEvent),
 }
 
@@ -101,21 +101,21 @@ pub(crate) struct Machine {
     phase: Phase,
     /// The number of the newest socket.
     socket: u32,
-    /// This side asked for the end.
+    /// This side requested the close.
     close_requested: bool,
     opened_at: Option<Millis>,
-    /// How the last socket ended, until another is opened.
+    /// The end of the last socket, until another is opened.
     ended: Option<Closed>,
-    /// Whether ends are followed by attempts.
+    /// Whether to reconnect after an end.
     reconnects: bool,
     policy: ReconnectPolicy,
     retry_at: Option<Millis>,
-    /// The page was frozen while there was a socket.
+    /// The page was frozen while a socket was live.
     frozen: bool,
     mounted: bool,
     unmounted: bool,
-    /// Inputs before the mount that are to be reported after it.
-    early: Vec<Input>,
+    /// Inputs before the mount, which are reported after it.
+    before_mount: Vec<Input>,
     now: Millis,
     random: f64,
     effects: Vec<Effect>,
@@ -135,15 +135,15 @@ impl Machine {
             frozen: false,
             mounted: false,
             unmounted: false,
-            early: Vec::new(),
+            before_mount: Vec::new(),
             now: 0,
             random: 0.0,
             effects: Vec::new(),
         }
     }
 
-    /// Applies an input. `now`: milliseconds of a monotonic clock; `random` lies in 0..1.
-    #[must_use = "effects are to be carried out in order"]
+    /// Applies an input. `now` is in milliseconds of a monotonic clock, `random` in 0..1.
+    #[must_use = "effects must be carried out in order"]
     pub(crate) fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
         (self.now, self.random) = (now.max(self.now), random);
         if !self.unmounted {
@@ -157,7 +157,7 @@ impl Machine {
         self.retry_at
     }
 
-    /// Whether this is the number of the present socket.
+    /// Whether this is the number of the current socket.
     pub(crate) fn is_current(&self, socket: u32) -> bool {
         !self.unmounted && self.socket == socket
     }
@@ -190,7 +190,7 @@ impl Machine {
         }
     }
 
-    /// Connecting or open: still to be closed.
+    /// Whether the socket is connecting or open.
     fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Connecting | Phase::Open)
     }
@@ -228,7 +228,7 @@ impl Machine {
             self.phase = Phase::Idle;
         }
         if !self.mounted {
-            return self.early.push(Input::Dialed { address, refused });
+            return self.before_mount.push(Input::Dialed { address, refused });
         }
         self.effects.push(Effect::ClearError);
         self.effects.push(Effect::State(SocketState::Connecting));
@@ -241,14 +241,14 @@ impl Machine {
 
     fn mount(&mut self) {
         self.mounted = true;
-        for input in std::mem::take(&mut self.early) {
+        for input in std::mem::take(&mut self.before_mount) {
             self.dispatch(input);
         }
     }
 
     fn report(&mut self, report: SocketReport) {
         if !self.mounted {
-            return self.early.push(Input::Report(report));
+            return self.before_mount.push(Input::Report(report));
         }
         match report {
             SocketReport::Open { protocol, extensions } => {
@@ -273,7 +273,7 @@ impl Machine {
             (false, false) => Side::Network,
         };
         self.phase = Phase::Idle;
-        let retry = if socket_may_return(by, code) {
+        let retry = if socket_may_reconnect(by, code) {
             self.plan_retry()
         } else {
             None
@@ -294,7 +294,7 @@ impl Machine {
             return None;
         }
         if let Some(opened_at) = self.opened_at {
-            self.policy.lost_after(self.now - opened_at);
+            self.policy.on_lost_after(self.now - opened_at);
         }
         let delay = self.policy.next_delay(self.random, Conditions::default());
         self.retry_at = Some(self.now + millis(delay));
@@ -348,10 +348,10 @@ impl Machine {
         }
     }
 
-    /// Reconnecting was switched on after the socket was lost.
+    /// Schedules a retry if the socket was lost before reconnecting was switched on.
     fn retry_if_lost(&mut self) {
         let lost = self.ended.as_ref();
-        if lost.is_some_and(|closed| closed.retry.is_none() && socket_may_return(closed.by, closed.code)) {
+        if lost.is_some_and(|closed| closed.retry.is_none() && socket_may_reconnect(closed.by, closed.code)) {
             let retry = self.plan_retry();
             if let Some(closed) = &mut self.ended {
                 closed.retry = retry;
@@ -383,7 +383,7 @@ impl Machine {
         }
     }
 
-    /// As [`close`](Self::close) with 1000, and without a failure.
+    /// Like [`close`](Self::close) with 1000, but without a failure.
     fn close_quietly(&mut self) {
         self.close(code::NORMAL, String::new());
         self.effects.retain(|effect| !matches!(effect, Effect::Fail(_)));

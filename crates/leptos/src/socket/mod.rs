@@ -1,4 +1,4 @@
-//! WebSockets in components: [`use_socket`](use_socket()), and [`BrowserSocket`] for code that is no component.
+//! WebSockets in components: [`use_socket`](use_socket()), and [`BrowserSocket`] for code outside components.
 
 mod browser_socket;
 mod driver;

@@ -1,4 +1,4 @@
-//! The socket's transitions, on a clock and a browser of the test's own.
+//! Tests of the socket machine's transitions, with a simulated clock and browser.
 
 use super::event::{Closed, Payload, SocketError, SocketEvent, SocketState};
 use super::machine::{Effect, Input, Machine, SocketReport};
@@ -9,11 +9,11 @@ use duplex_protocol::code::{self, Side};
 
 const ADDRESS: &str = "/api/socket";
 
-/// A component with its browser: opens what the machine asks for, and keeps what the component would be told.
-struct Bench {
+/// A component and its browser: carries out the machine's effects, and records the component's events.
+struct Harness {
     machine: Machine,
     now: Millis,
-    /// Sockets that the browser was asked for, by number.
+    /// Numbers of the opened sockets.
     opened: Vec<u32>,
     abandoned: Vec<u32>,
     sent: Vec<Payload>,
@@ -23,7 +23,7 @@ struct Bench {
     refuse: bool,
 }
 
-impl Bench {
+impl Harness {
     fn new(reconnect: Option<Backoff>) -> Self {
         Self {
             machine: Machine::new(reconnect),
@@ -39,16 +39,16 @@ impl Bench {
     }
 
     fn mounted(reconnect: Option<Backoff>) -> Self {
-        let mut bench = Self::new(reconnect);
-        bench.input(Input::Open).unwrap();
-        bench.input(Input::Mount).unwrap();
-        bench
+        let mut harness = Self::new(reconnect);
+        harness.input(Input::Open).unwrap();
+        harness.input(Input::Mount).unwrap();
+        harness
     }
 
     fn open(reconnect: Option<Backoff>) -> Self {
-        let mut bench = Self::mounted(reconnect);
-        bench.opens();
-        bench
+        let mut harness = Self::mounted(reconnect);
+        harness.opens();
+        harness
     }
 
     fn input(&mut self, input: Input) -> Result<(), SocketError> {
@@ -103,7 +103,7 @@ impl Bench {
         self.input(Input::Page(event)).unwrap();
     }
 
-    /// Lets the clock run to the timer. False: there is none.
+    /// Advances the clock to the timer. Returns false without one.
     fn wait(&mut self) -> bool {
         let Some(at) = self.machine.wake_at() else { return false };
         self.now = self.now.max(at);
@@ -142,89 +142,89 @@ fn connecting() -> SocketEvent {
 }
 
 #[test]
-fn the_browser_is_asked_at_once_and_the_component_is_told_from_its_mount_on() {
-    let mut bench = Bench::new(None);
-    bench.input(Input::Open).unwrap();
-    assert_eq!((bench.opened.len(), bench.events.len()), (1, 0));
-    bench.opens();
-    assert_eq!(bench.events, [], "an early opening waits for the mount");
-    bench.input(Input::Mount).unwrap();
-    assert_eq!(bench.events[0], connecting());
-    assert!(matches!(bench.events[1..], [SocketEvent::Open { .. }]));
-    assert_eq!(bench.opened, [1]);
+fn the_socket_opens_at_once_and_events_are_reported_from_the_mount_on() {
+    let mut harness = Harness::new(None);
+    harness.input(Input::Open).unwrap();
+    assert_eq!((harness.opened.len(), harness.events.len()), (1, 0));
+    harness.opens();
+    assert_eq!(harness.events, [], "an early opening waits for the mount");
+    harness.input(Input::Mount).unwrap();
+    assert_eq!(harness.events[0], connecting());
+    assert!(matches!(harness.events[1..], [SocketEvent::Open { .. }]));
+    assert_eq!(harness.opened, [1]);
 }
 
 #[test]
-fn a_socket_of_the_page_is_used_in_place_of_a_new_one() {
-    let mut bench = Bench::new(None);
+fn a_preconnected_socket_is_used_instead_of_a_new_one() {
+    let mut harness = Harness::new(None);
     let address = "/api/socket?trace=1".to_owned();
-    bench.input(Input::Adopt { address }).unwrap();
-    bench.opens();
-    bench.input(Input::Mount).unwrap();
-    assert_eq!((bench.opened.len(), bench.events.len()), (0, 2));
-    assert_eq!(bench.send(), Ok(()));
+    harness.input(Input::Adopt { address }).unwrap();
+    harness.opens();
+    harness.input(Input::Mount).unwrap();
+    assert_eq!((harness.opened.len(), harness.events.len()), (0, 2));
+    assert_eq!(harness.send(), Ok(()));
 }
 
 #[test]
-fn a_refused_address_is_shown_and_not_tried_again() {
-    let mut bench = Bench::new(backoff());
-    bench.refuse = true;
-    bench.input(Input::Open).unwrap();
-    bench.input(Input::Mount).unwrap();
-    bench.input(Input::Reconnect(backoff())).unwrap();
-    assert_eq!(bench.state, SocketState::Refused);
+fn a_refused_address_is_reported_and_not_retried() {
+    let mut harness = Harness::new(backoff());
+    harness.refuse = true;
+    harness.input(Input::Open).unwrap();
+    harness.input(Input::Mount).unwrap();
+    harness.input(Input::Reconnect(backoff())).unwrap();
+    assert_eq!(harness.state, SocketState::Refused);
     assert_eq!(
-        bench.events,
+        harness.events,
         [connecting(), SocketEvent::Error(SocketError::Connection)]
     );
-    assert!(!bench.wait());
-    bench.refuse = false;
-    bench.input(Input::Open).unwrap();
-    assert_eq!((&bench.state, bench.abandoned.len()), (&SocketState::Connecting, 0));
+    assert!(!harness.wait());
+    harness.refuse = false;
+    harness.input(Input::Open).unwrap();
+    assert_eq!((&harness.state, harness.abandoned.len()), (&SocketState::Connecting, 0));
 }
 
 #[test]
-fn nothing_is_sent_before_the_socket_is_open_or_after_it_closes() {
-    let mut bench = Bench::mounted(None);
-    assert_eq!(bench.send(), Err(SocketError::NotOpen));
-    bench.opens();
-    assert_eq!(bench.send(), Ok(()));
-    bench.close(code::NORMAL).unwrap();
-    assert_eq!(bench.send(), Err(SocketError::NotOpen));
-    assert_eq!(bench.sent, [Payload::from("hello")]);
+fn sending_fails_before_the_socket_is_open_and_after_it_closes() {
+    let mut harness = Harness::mounted(None);
+    assert_eq!(harness.send(), Err(SocketError::NotOpen));
+    harness.opens();
+    assert_eq!(harness.send(), Ok(()));
+    harness.close(code::NORMAL).unwrap();
+    assert_eq!(harness.send(), Err(SocketError::NotOpen));
+    assert_eq!(harness.sent, [Payload::from("hello")]);
     let reported = |event: &&SocketEvent| matches!(event, SocketEvent::Sent(_));
-    assert_eq!(bench.events.iter().filter(reported).count(), 1);
+    assert_eq!(harness.events.iter().filter(reported).count(), 1);
 }
 
 #[test]
 fn cleanup_closes_with_1000_and_reports_nothing_more() {
-    let mut bench = Bench::open(backoff());
-    bench.input(Input::Unmount).unwrap();
-    let events = bench.events.len();
-    bench.closes(code::ABNORMAL);
-    bench.page(PageEvent::Show { restored: true });
-    bench.input(Input::Unmount).unwrap();
+    let mut harness = Harness::open(backoff());
+    harness.input(Input::Unmount).unwrap();
+    let events = harness.events.len();
+    harness.closes(code::ABNORMAL);
+    harness.page(PageEvent::Show { restored: true });
+    harness.input(Input::Unmount).unwrap();
     assert_eq!(
-        (&*bench.abandoned, bench.events.len(), bench.opened.len()),
+        (&*harness.abandoned, harness.events.len(), harness.opened.len()),
         (&[1][..], events, 1)
     );
-    assert!(!bench.wait() && !bench.machine.is_current(1));
+    assert!(!harness.wait() && !harness.machine.is_current(1));
 }
 
 #[test]
-fn cleanup_before_the_mount_closes_what_was_asked_for() {
-    let mut bench = Bench::new(backoff());
-    bench.input(Input::Open).unwrap();
-    bench.input(Input::Unmount).unwrap();
-    bench.input(Input::Mount).unwrap();
-    assert_eq!((&*bench.abandoned, bench.events.len()), (&[1][..], 0));
+fn cleanup_before_the_mount_closes_the_socket() {
+    let mut harness = Harness::new(backoff());
+    harness.input(Input::Open).unwrap();
+    harness.input(Input::Unmount).unwrap();
+    harness.input(Input::Mount).unwrap();
+    assert_eq!((&*harness.abandoned, harness.events.len()), (&[1][..], 0));
 }
 
 #[test]
-fn a_component_that_is_mounted_again_has_a_socket_of_its_own() {
-    let mut first = Bench::open(None);
+fn a_remounted_component_has_a_new_socket() {
+    let mut first = Harness::open(None);
     first.input(Input::Unmount).unwrap();
-    let second = Bench::open(None);
+    let second = Harness::open(None);
     assert_eq!(
         (first.abandoned.len(), second.abandoned.len(), second.opened.len()),
         (1, 0, 1)
@@ -232,44 +232,44 @@ fn a_component_that_is_mounted_again_has_a_socket_of_its_own() {
 }
 
 #[test]
-fn a_lost_socket_is_opened_again_later_each_time_until_one_lasts() {
-    let mut bench = Bench::open(backoff());
+fn a_lost_socket_is_reopened_with_growing_delays_until_one_is_stable() {
+    let mut harness = Harness::open(backoff());
     let mut delays = Vec::new();
     for uptime in [0, 4_999, 0, 5_000, 0] {
-        bench.now += uptime;
-        bench.closes(code::ABNORMAL);
-        delays.push(bench.retry_ms().unwrap());
-        assert!(bench.wait());
-        assert_eq!(bench.state, SocketState::Connecting);
-        bench.opens();
+        harness.now += uptime;
+        harness.closes(code::ABNORMAL);
+        delays.push(harness.retry_ms().unwrap());
+        assert!(harness.wait());
+        assert_eq!(harness.state, SocketState::Connecting);
+        harness.opens();
     }
     assert_eq!(delays, [500, 1_000, 2_000, 500, 1_000]);
-    assert_eq!((bench.opened.len(), bench.abandoned.len()), (6, 0));
+    assert_eq!((harness.opened.len(), harness.abandoned.len()), (6, 0));
 }
 
 #[test]
 fn an_attempt_that_fails_before_it_opens_counts_as_a_failure() {
-    let mut bench = Bench::mounted(backoff());
-    bench.now = 60_000;
+    let mut harness = Harness::mounted(backoff());
+    harness.now = 60_000;
     let mut delays = Vec::new();
     for _ in 0..8 {
-        bench.closes(code::ABNORMAL);
-        delays.push(bench.retry_ms().unwrap());
-        bench.wait();
+        harness.closes(code::ABNORMAL);
+        delays.push(harness.retry_ms().unwrap());
+        harness.wait();
     }
     assert_eq!(delays, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
 }
 
 #[test]
 fn a_timer_that_fires_too_early_opens_nothing() {
-    let mut bench = Bench::open(backoff());
-    bench.closes(code::ABNORMAL);
-    bench.input(Input::Timer).unwrap();
-    assert_eq!(bench.opened, [1]);
+    let mut harness = Harness::open(backoff());
+    harness.closes(code::ABNORMAL);
+    harness.input(Input::Timer).unwrap();
+    assert_eq!(harness.opened, [1]);
 }
 
 #[test]
-fn who_ended_it_decides_whether_it_comes_back() {
+fn the_ending_side_decides_about_reconnecting() {
     for (code, retries, by) in [
         (code::NORMAL, false, Side::Server),
         (code::GOING_AWAY, true, Side::Server),
@@ -277,58 +277,62 @@ fn who_ended_it_decides_whether_it_comes_back() {
         (code::RESTART, true, Side::Server),
         (code::ABNORMAL, true, Side::Network),
     ] {
-        let mut bench = Bench::open(backoff());
-        bench.closes(code);
-        assert_eq!((bench.retry_ms().is_some(), bench.ended().by), (retries, by), "{code}");
+        let mut harness = Harness::open(backoff());
+        harness.closes(code);
+        assert_eq!(
+            (harness.retry_ms().is_some(), harness.ended().by),
+            (retries, by),
+            "{code}"
+        );
     }
-    let mut bench = Bench::open(backoff());
-    bench.close(4_000).unwrap();
-    bench.closes(4_000);
+    let mut harness = Harness::open(backoff());
+    harness.close(4_000).unwrap();
+    harness.closes(4_000);
     assert_eq!(
-        (bench.retry_ms(), bench.ended().by, &*bench.closes),
+        (harness.retry_ms(), harness.ended().by, &*harness.closes),
         (None, Side::Client, &[4_000][..])
     );
 }
 
 #[test]
-fn a_code_or_a_reason_that_no_close_frame_may_have_is_refused() {
-    let mut bench = Bench::open(None);
-    assert!(matches!(bench.close(code::GOING_AWAY), Err(SocketError::Close(_))));
+fn an_invalid_close_code_or_reason_is_refused() {
+    let mut harness = Harness::open(None);
+    assert!(matches!(harness.close(code::GOING_AWAY), Err(SocketError::Close(_))));
     let reason = "x".repeat(code::MAX_REASON + 1);
     let code = code::NORMAL;
     assert!(matches!(
-        bench.input(Input::Close { code, reason }),
+        harness.input(Input::Close { code, reason }),
         Err(SocketError::Close(_))
     ));
-    assert_eq!((bench.closes.len(), bench.send()), (0, Ok(())));
+    assert_eq!((harness.closes.len(), harness.send()), (0, Ok(())));
 }
 
 #[test]
-fn reconnecting_that_is_switched_on_late_takes_up_a_lost_socket() {
-    let mut bench = Bench::open(None);
-    bench.closes(code::ABNORMAL);
-    assert_eq!((bench.retry_ms(), bench.wait()), (None, false));
-    bench.input(Input::Reconnect(backoff())).unwrap();
-    assert_eq!(bench.retry_ms(), Some(500));
-    bench.input(Input::Reconnect(None)).unwrap();
-    assert_eq!((bench.retry_ms(), bench.wait()), (None, false));
+fn switching_reconnect_on_later_reopens_a_lost_socket() {
+    let mut harness = Harness::open(None);
+    harness.closes(code::ABNORMAL);
+    assert_eq!((harness.retry_ms(), harness.wait()), (None, false));
+    harness.input(Input::Reconnect(backoff())).unwrap();
+    assert_eq!(harness.retry_ms(), Some(500));
+    harness.input(Input::Reconnect(None)).unwrap();
+    assert_eq!((harness.retry_ms(), harness.wait()), (None, false));
 }
 
 #[test]
-fn a_visitor_who_closes_while_it_waits_ends_the_wait() {
-    let mut bench = Bench::open(backoff());
-    bench.closes(code::ABNORMAL);
-    assert_eq!(bench.close(code::NORMAL), Err(SocketError::NotOpen));
-    assert_eq!((bench.retry_ms(), bench.wait()), (None, false));
+fn closing_during_the_wait_cancels_the_retry() {
+    let mut harness = Harness::open(backoff());
+    harness.closes(code::ABNORMAL);
+    assert_eq!(harness.close(code::NORMAL), Err(SocketError::NotOpen));
+    assert_eq!((harness.retry_ms(), harness.wait()), (None, false));
 }
 
 #[test]
-fn a_network_that_returns_ends_the_wait_and_nothing_else_of_the_page_does() {
-    let mut bench = Bench::open(backoff());
-    bench.page(PageEvent::Offline);
-    bench.page(PageEvent::Online);
-    assert_eq!(bench.opened, [1], "an open socket is left alone");
-    bench.closes(code::ABNORMAL);
+fn only_the_online_event_of_the_page_ends_the_wait() {
+    let mut harness = Harness::open(backoff());
+    harness.page(PageEvent::Offline);
+    harness.page(PageEvent::Online);
+    assert_eq!(harness.opened, [1], "an open socket stays");
+    harness.closes(code::ABNORMAL);
     for event in [
         PageEvent::Offline,
         PageEvent::Visible(false),
@@ -337,61 +341,61 @@ fn a_network_that_returns_ends_the_wait_and_nothing_else_of_the_page_does() {
         PageEvent::Show { restored: false },
         PageEvent::Resume,
     ] {
-        bench.page(event);
-        assert_eq!(bench.opened, [1], "{event:?}");
+        harness.page(event);
+        assert_eq!(harness.opened, [1], "{event:?}");
     }
-    bench.page(PageEvent::Online);
-    assert_eq!(bench.opened, [1, 2]);
-    assert!(!bench.wait());
+    harness.page(PageEvent::Online);
+    assert_eq!(harness.opened, [1, 2]);
+    assert!(!harness.wait());
 }
 
 #[test]
 fn a_hidden_or_visible_page_keeps_its_socket() {
-    let mut bench = Bench::open(backoff());
-    bench.page(PageEvent::Visible(false));
-    bench.page(PageEvent::Visible(true));
-    assert_eq!((bench.closes.len(), bench.send()), (0, Ok(())));
+    let mut harness = Harness::open(backoff());
+    harness.page(PageEvent::Visible(false));
+    harness.page(PageEvent::Visible(true));
+    assert_eq!((harness.closes.len(), harness.send()), (0, Ok(())));
 }
 
 #[test]
-fn a_page_in_the_back_forward_cache_has_no_socket_and_opens_one_when_it_is_restored() {
-    let mut bench = Bench::open(backoff());
-    bench.page(PageEvent::Hide);
-    bench.page(PageEvent::Freeze);
+fn a_cached_page_closes_its_socket_and_a_restored_one_reopens_it() {
+    let mut harness = Harness::open(backoff());
+    harness.page(PageEvent::Hide);
+    harness.page(PageEvent::Freeze);
     assert_eq!(
-        (&*bench.closes, &bench.state),
+        (&*harness.closes, &harness.state),
         (&[code::NORMAL][..], &SocketState::Closing)
     );
-    bench.page(PageEvent::Resume);
-    assert_eq!(bench.opened, [1]);
-    bench.page(PageEvent::Show { restored: true });
-    assert_eq!((&*bench.abandoned, &*bench.opened), (&[1][..], &[1, 2][..]));
-    assert_eq!(bench.state, SocketState::Connecting);
+    harness.page(PageEvent::Resume);
+    assert_eq!(harness.opened, [1]);
+    harness.page(PageEvent::Show { restored: true });
+    assert_eq!((&*harness.abandoned, &*harness.opened), (&[1][..], &[1, 2][..]));
+    assert_eq!(harness.state, SocketState::Connecting);
 }
 
 #[test]
-fn a_frozen_page_closes_its_socket_and_opens_one_when_it_is_resumed() {
-    let mut bench = Bench::open(None);
-    bench.page(PageEvent::Freeze);
-    bench.closes(code::NORMAL);
-    assert_eq!(bench.ended().by, Side::Client);
-    bench.page(PageEvent::Resume);
-    bench.page(PageEvent::Resume);
-    assert_eq!((&*bench.closes, &*bench.opened), (&[code::NORMAL][..], &[1, 2][..]));
-    let mut closed = Bench::open(None);
+fn a_frozen_page_closes_its_socket_and_a_resumed_one_reopens_it() {
+    let mut harness = Harness::open(None);
+    harness.page(PageEvent::Freeze);
+    harness.closes(code::NORMAL);
+    assert_eq!(harness.ended().by, Side::Client);
+    harness.page(PageEvent::Resume);
+    harness.page(PageEvent::Resume);
+    assert_eq!((&*harness.closes, &*harness.opened), (&[code::NORMAL][..], &[1, 2][..]));
+    let mut closed = Harness::open(None);
     closed.close(code::NORMAL).unwrap();
     closed.page(PageEvent::Freeze);
     closed.page(PageEvent::Resume);
-    assert_eq!(closed.opened, [1], "what the visitor closed stays closed");
+    assert_eq!(closed.opened, [1], "a socket closed by the visitor stays closed");
 }
 
 #[test]
-fn opening_by_hand_replaces_the_socket_that_is_there() {
-    let mut bench = Bench::open(backoff());
-    bench.input(Input::Open).unwrap();
-    assert_eq!((&*bench.abandoned, &*bench.opened), (&[1][..], &[1, 2][..]));
-    assert!(!bench.machine.is_current(1) && bench.machine.is_current(2));
-    let tail = &bench.events[bench.events.len() - 2..];
+fn opening_replaces_the_current_socket() {
+    let mut harness = Harness::open(backoff());
+    harness.input(Input::Open).unwrap();
+    assert_eq!((&*harness.abandoned, &*harness.opened), (&[1][..], &[1, 2][..]));
+    assert!(!harness.machine.is_current(1) && harness.machine.is_current(2));
+    let tail = &harness.events[harness.events.len() - 2..];
     assert!(matches!(
         tail,
         [
@@ -402,13 +406,13 @@ fn opening_by_hand_replaces_the_socket_that_is_there() {
 }
 
 #[test]
-fn a_server_that_is_closing_is_not_answered_by_a_close_of_ours() {
-    let mut bench = Bench::open(backoff());
-    bench.input(Input::ClosePending).unwrap();
+fn a_close_by_the_server_is_not_attributed_to_the_client() {
+    let mut harness = Harness::open(backoff());
+    harness.input(Input::ClosePending).unwrap();
     assert_eq!(
-        (bench.send(), bench.close(code::NORMAL)),
+        (harness.send(), harness.close(code::NORMAL)),
         (Err(SocketError::NotOpen), Err(SocketError::NotOpen))
     );
-    bench.closes(code::RESTART);
-    assert_eq!((bench.ended().by, bench.retry_ms()), (Side::Server, Some(500)));
+    harness.closes(code::RESTART);
+    assert_eq!((harness.ended().by, harness.retry_ms()), (Side::Server, Some(500)));
 }

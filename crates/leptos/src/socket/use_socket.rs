@@ -1,4 +1,4 @@
-//! [`use_socket`]: one browser WebSocket owned by one component, opened on mount and closed on cleanup.
+//! [`use_socket`]: a browser WebSocket owned by one component, opened on mount and closed on cleanup.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::event::{Payload, SocketError, SocketEvent, SocketState};
 use super::machine::Input;
 use crate::reconnect::Backoff;
 
-/// A socket that a script in the page's HTML opened, so that the handshake does not wait for the wasm module:
+/// A socket opened by a script in the page's HTML, so that the handshake does not wait for the wasm module:
 ///
 /// ```html
 /// <script>window.begun = new WebSocket(`wss://${location.host}/api/socket`)</script>
@@ -26,8 +26,8 @@ pub struct PreconnectedSocket {
 }
 
 impl PreconnectedSocket {
-    /// The socket at `window.begun`, if it is connecting or open. It is returned once. `address` makes the address that is
-    /// reported from the socket's URL, or declines the socket.
+    /// The socket in `window.begun`, if it is connecting or open. Returned once. `address` maps the socket's URL to the address that is
+    /// reported, or declines the socket with `None`.
     ///
     /// # On the server
     ///
@@ -43,18 +43,18 @@ impl PreconnectedSocket {
 /// The options of [`use_socket`].
 #[derive(Clone)]
 pub struct SocketOptions {
-    /// Open on mount; otherwise at the first [`UseSocket::open`]. True by default.
+    /// Open on mount; otherwise on the first [`UseSocket::open`]. True by default.
     pub immediate: bool,
-    /// Used on mount in place of a new socket.
+    /// Used on mount instead of a new socket.
     pub preconnected: Option<PreconnectedSocket>,
     /// Subprotocols to offer, in order of preference; read at each opening.
     pub protocols: Signal<Vec<String>>,
-    /// Open again after an end that this side did not ask for, other than a close with 1000. Off by default.
+    /// Reconnect after an end that this side did not request, except a close with 1000. Off by default.
     pub reconnect: Signal<Option<Backoff>>,
     /// Called for every event while the component lives; it may use the component's signals.
     pub on_event: Callback<SocketEvent>,
-    /// Called for every event, also for the end after cleanup. A plain function, because it outlives the component and must not
-    /// use its signals.
+    /// Called for every event, including the end after cleanup. A plain function, because it outlives the component and must not use
+    /// its signals.
     pub observer: fn(&SocketEvent),
 }
 
@@ -118,23 +118,23 @@ pub struct UseSocket {
 ///
 /// # Mount
 ///
-/// The browser is asked for the socket while the component is built, so that the handshake goes on while the page is hydrated.
-/// Events are reported from the mount on, in order, the opening first. A page can go further and open the socket in its HTML,
-/// before the wasm module is loaded: [`PreconnectedSocket`].
+/// The socket is created while the component is built, so that the handshake runs during hydration. Events are reported from the mount
+/// on, in order, starting with the opening. A page can also open the socket in its HTML, before the wasm module is loaded:
+/// [`PreconnectedSocket`].
 ///
 /// # Reconnecting
 ///
-/// With [`SocketOptions::reconnect`], a socket that ended is opened again after a delay, unless this side closed it or the close
-/// code was 1000. The browser's `online` event ends the wait.
+/// With [`SocketOptions::reconnect`], a socket that ended is reopened after a delay, unless this side closed it or the close code was
+/// 1000. The browser's `online` event ends the wait.
 ///
 /// # Cleanup
 ///
-/// The socket is closed with code 1000 when the component is cleaned up, when the page is hidden for good (`pagehide`), and when
-/// the browser freezes the page. A page that is restored from the back/forward cache, or resumed, opens it again.
+/// The socket is closed with code 1000 when the component is cleaned up, when the page is unloaded or cached (`pagehide`), and when the
+/// browser freezes the page. A page that is restored from the back/forward cache or resumed reopens it.
 ///
 /// # On the server
 ///
-/// Nothing is opened. `state` is `Connecting`, as in the browser's first paint.
+/// No socket is opened. `state` is `Connecting`, as in the browser's first paint.
 pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, mut options: SocketOptions) -> UseSocket {
     let state = RwSignal::new(SocketState::Connecting);
     let message = RwSignal::new(None);
@@ -145,7 +145,7 @@ pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, mut opti
     if !is_server() {
         let (immediate, preconnected) = (options.immediate, options.preconnected.take());
         let driver = Driver::start(Arc::new(address), options, Signals { state, message, error });
-        slot.put(Rc::clone(&driver));
+        slot.set(Rc::clone(&driver));
         match preconnected {
             Some(preconnected) => driver.adopt(preconnected),
             None if immediate => driver.input(Input::Open),
@@ -178,7 +178,7 @@ fn with(slot: &Slot, input: Input) {
 }
 
 impl UseSocket {
-    /// Opens a socket; one that is there is closed with 1000 and forgotten. On the server it does nothing.
+    /// Opens a socket; the current one is closed with 1000 and abandoned. Does nothing on the server.
     pub fn open(&self) {
         let _ = self.request(Input::Open);
     }
@@ -187,7 +187,7 @@ impl UseSocket {
     ///
     /// # Errors
     ///
-    /// [`SocketError::NotOpen`], unless the socket is open; so on the server.
+    /// [`SocketError::NotOpen`], unless the socket is open; always on the server.
     pub fn send(&self, payload: impl Into<Payload>) -> Result<(), SocketError> {
         self.request(Input::Send(payload.into()))
     }
@@ -196,7 +196,7 @@ impl UseSocket {
     ///
     /// # Errors
     ///
-    /// [`SocketError::Close`] for another code or a longer reason; [`SocketError::NotOpen`], if there is nothing to close.
+    /// [`SocketError::Close`] for another code or a longer reason; [`SocketError::NotOpen`] without a socket.
     pub fn close(&self, code: u16, reason: &str) -> Result<(), SocketError> {
         let reason = reason.to_owned();
         self.request(Input::Close { code, reason })

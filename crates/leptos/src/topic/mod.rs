@@ -1,4 +1,4 @@
-//! Topics in components: [`use_topic`](use_topic()), and [`Live`] to show their state.
+//! Topics in components: [`use_topic`](use_topic()), and [`Live`] to render their state.
 
 mod live;
 pub(crate) mod store;

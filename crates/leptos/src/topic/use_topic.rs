@@ -22,8 +22,8 @@ use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{CommandId, Denied, HISTORY_PATH, Page, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// Where the server's rendering finds a topic's state, as JSON, and the cursor at which it is true; or why the visitor may not read
-/// it. The server provides it in the context of each rendering.
+/// The source of topic states for the server's rendering: returns a state as JSON with its cursor, or a denial. The server provides it
+/// in the context of each rendering.
 #[derive(Clone)]
 pub struct TopicSource(pub(crate) Arc<dyn Fn(TopicName) -> Loading + Send + Sync>);
 
@@ -37,10 +37,10 @@ impl TopicSource {
     }
 }
 
-/// The state of one topic, which is being loaded.
+/// A topic's state being loaded.
 pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denied>> + Send>>;
 
-/// Whom the page is rendered for. The server provides it in the context of each rendering.
+/// The visitor of the page being rendered. The server provides it in the context of each rendering.
 #[derive(Clone)]
 pub struct Visitor(pub Person);
 
@@ -68,11 +68,11 @@ impl<C> Pending<C> {
 pub enum CommandStatus {
     /// It waits for a connection.
     Queued,
-    /// It was sent, and waits for its answer, or, accepted, for its events.
+    /// It was sent, and waits for its answer or, once accepted, for its events.
     Sent,
-    /// It came too fast and had no effect yet. It is sent again by itself.
+    /// It exceeded a rate limit and had no effect yet. It is sent again automatically.
     Held {
-        /// Milliseconds until then, at least.
+        /// The minimum delay in milliseconds.
         retry_after_ms: u32,
     },
     /// It had no effect. It stays in the list until it is cancelled or sent again.
@@ -80,8 +80,8 @@ pub enum CommandStatus {
 }
 
 impl CommandStatus {
-    /// What a form shows about the command that it sent: `held` makes the text for a held command from the milliseconds, `why`
-    /// for a rejected one.
+    /// The text that a form shows about its command, if there is a problem: `held` returns it for a held command and its delay in
+    /// milliseconds, `why` for a rejected one.
     #[must_use]
     pub fn problem(&self, held: impl FnOnce(u32) -> String, why: impl FnOnce(&Rejection) -> String) -> Option<String> {
         match self {
@@ -96,11 +96,11 @@ impl CommandStatus {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct History<T: Topic> {
-    /// The log that the events are from. Another epoch means another log.
+    /// The events' log. Another epoch means another log.
     pub epoch: Epoch,
     /// The events with their numbers in the log.
     pub events: Vec<(Seq, T::Event)>,
-    /// There is nothing before this page, or nothing that is still kept.
+    /// No earlier events are kept.
     pub first: bool,
     /// Amendments up to this seq are in the page.
     pub until: Seq,
@@ -111,28 +111,28 @@ pub struct History<T: Topic> {
 pub struct UseTopic<T: Topic> {
     /// The fold of all events. On the server, and until the session is live, the state that the server rendered.
     pub state: ReadSignal<T::State>,
-    /// Rises when events that were shown are not in the server's log any more, or have other numbers there. `state` is right, but
-    /// events that a page keeps beside it are not.
+    /// Incremented when events that the page received are no longer in the server's log, or have other numbers there. `state` is
+    /// correct then, but events that a page keeps in addition are not.
     pub log: Signal<u32>,
     /// The topic's status.
     pub status: Signal<TopicStatus>,
-    /// Who else uses the topic.
+    /// The presence of the topic's other users.
     pub presence: Signal<Presence>,
-    /// Who the server takes this visitor for.
+    /// This visitor, as identified by the server.
     pub me: Signal<Option<Person>>,
     /// Why the server refused the last new name.
     pub name_refused: Signal<Option<String>>,
     /// Commands that are not yet part of the state, in the order in which they were sent.
     pub pending: Signal<Vec<Pending<T::Command>>>,
-    held: StoredValue<Held<T>>,
+    handle: StoredValue<Handle<T>>,
 }
 
-struct Held<T: Topic> {
+struct Handle<T: Topic> {
     tab: Tab,
     store: Arc<Store<T>>,
 }
 
-impl<T: Topic> Clone for Held<T> {
+impl<T: Topic> Clone for Handle<T> {
     fn clone(&self) -> Self {
         Self {
             tab: self.tab.clone(),
@@ -180,13 +180,13 @@ impl<T: Topic> Copy for UseTopic<T> {}
 ///
 /// # Cleanup
 ///
-/// Components that use the same topic share one subscription, which ends with the last of them. Commands that were sent are
-/// delivered all the same.
+/// Components that use the same topic share one subscription, which ends with the last of them. Commands that were sent are still
+/// delivered.
 ///
 /// # On the server
 ///
 /// The state comes from the context's [`TopicSource`], and is loaded before the children of [`Live`](super::Live) are rendered.
-/// The state and its cursor are written into the page, and the browser goes on from there.
+/// The state and its cursor are part of the hydration data, and the browser resumes from there.
 pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
     let tab = Tab::current();
     let store = match TopicName::of::<T>(rest) {
@@ -202,24 +202,24 @@ pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
         me: Signal::from(tab.me()),
         name_refused: Signal::from(tab.signals().name_refused.clone()),
         pending: Signal::from(store.pending.clone()),
-        held: StoredValue::new(Held { tab, store }),
+        handle: StoredValue::new(Handle { tab, store }),
     }
 }
 
 impl<T: Topic> UseTopic<T> {
-    /// Sends the command as soon as the session is live, and again with the same id until there is an answer. `pending` shows its
-    /// status. A command that cannot be encoded, is too large, or finds the outbox full is rejected at once.
+    /// Sends the command as soon as the session is live, and again with the same id until it is answered. `pending` contains its status.
+    /// A command that cannot be encoded, is too large, or does not fit into the outbox is rejected at once.
     ///
     /// # On the server
     ///
-    /// It must not be called there: call it from event handlers and effects.
+    /// Must not be called: call it from event handlers and effects.
     pub fn send(&self, command: T::Command) -> CommandId {
         let id = ids::command_id();
-        let Some(Held { tab, store }) = self.held.try_get_value() else {
+        let Some(Handle { tab, store }) = self.handle.try_get_value() else {
             return id;
         };
         store.push_pending(id.clone(), command.clone());
-        match (store.name.clone(), Body::of(&command)) {
+        match (store.name.clone(), Body::encode(&command)) {
             (None, _) => store.set_outcome(&id, &CommandOutcome::Rejected(Rejection::Denied(Denied::Unknown))),
             (_, Err(error)) => {
                 let what = error.to_string();
@@ -233,10 +233,10 @@ impl<T: Topic> UseTopic<T> {
         id
     }
 
-    /// Withdraws a command that was not sent yet, or removes a rejected one from `pending`. A command that was sent stays there
-    /// until its answer is known, because it may have had its effect.
+    /// Withdraws a command that was not sent yet, or removes a rejected one from `pending`. A command that was sent stays there until
+    /// it is answered, because it may have had its effect.
     pub fn cancel(&self, id: &CommandId) {
-        if let Some(Held { tab, store }) = self.held.try_get_value()
+        if let Some(Handle { tab, store }) = self.handle.try_get_value()
             && store.remove_rejected(id).is_none()
         {
             tab.start().input(Input::Cancel { id: id.clone() });
@@ -246,18 +246,17 @@ impl<T: Topic> UseTopic<T> {
     /// Sends a rejected command again, as a new one.
     pub fn retry(&self, id: &CommandId) {
         let command = self
-            .held
+            .handle
             .try_get_value()
-            .and_then(|held| held.store.remove_rejected(id));
+            .and_then(|handle| handle.store.remove_rejected(id));
         if let Some(command) = command {
             self.send(command);
         }
     }
 
-    /// Shows the others in their presence what this visitor is doing, such as `"typing"`; `None` ends it. It is sent once, and may
-    /// be lost.
+    /// Sets this visitor's activity in the others' presence, such as `"typing"`; `None` clears it. Sent once, and may be lost.
     pub fn activity(&self, activity: Option<&str>) {
-        if let Some(Held { tab, store }) = self.held.try_get_value()
+        if let Some(Handle { tab, store }) = self.handle.try_get_value()
             && let Some(topic) = store.name.clone()
         {
             let activity = activity.map(str::to_owned);
@@ -265,9 +264,9 @@ impl<T: Topic> UseTopic<T> {
         }
     }
 
-    /// Changes the visitor's name, in all topics. It is shown at once; the server may refuse it (`name_refused`).
+    /// Changes the visitor's name in all topics. Takes effect at once; the server may refuse it (`name_refused`).
     pub fn rename(&self, name: &str) {
-        let Some(Held { tab, .. }) = self.held.try_get_value() else {
+        let Some(Handle { tab, .. }) = self.handle.try_get_value() else {
             return;
         };
         tab.signals().rename(name);
@@ -275,11 +274,11 @@ impl<T: Topic> UseTopic<T> {
         tab.start().input(Input::Rename { name });
     }
 
-    /// Calls `handler` for each event after it was applied, while the calling component lives: for sounds and markers.
+    /// Calls `handler` for each event after it was applied, while the calling component lives; for sounds and markers.
     pub fn on_event(&self, handler: impl Fn(Seq, &T::Event) + 'static) {
-        let (held, handler) = (self.held, Rc::new(handler));
+        let (handle, handler) = (self.handle, Rc::new(handler));
         Effect::new(move |_| {
-            let Some(store) = held.try_get_value().map(|held| held.store) else {
+            let Some(store) = handle.try_get_value().map(|handle| handle.store) else {
                 return;
             };
             let number = store.add_handler(handler.clone());
@@ -287,21 +286,21 @@ impl<T: Topic> UseTopic<T> {
         });
     }
 
-    /// Ready when the state is loaded, or when there will be none; see [`Live`](super::Live).
+    /// Ready when the state is loaded, or when it never will be; see [`Live`](super::Live).
     pub async fn loaded(&self) {
-        if let Some(held) = self.held.try_get_value() {
-            held.store.loaded().await;
+        if let Some(handle) = self.handle.try_get_value() {
+            handle.store.loaded().await;
         }
     }
 
-    /// The newest `limit` events before `before`, with the events that amend them. Only in a browser.
+    /// The newest `limit` events before `before`, with the events that amend them. Browser only.
     ///
     /// # Errors
     ///
     /// [`HttpError::Status`] for a topic that the visitor may not read, 404 for one without a valid name, and every other
     /// [`HttpError`].
     pub async fn history(&self, before: Seq, limit: usize) -> Result<History<T>, HttpError> {
-        let name = self.held.try_get_value().and_then(|held| held.store.name.clone());
+        let name = self.handle.try_get_value().and_then(|handle| handle.store.name.clone());
         let name = name.ok_or(HttpError::Status(404))?;
         let page: Page = get_json(&format!("{HISTORY_PATH}?topic={name}&before={before}&limit={limit}")).await?;
         Ok(History {
@@ -313,7 +312,7 @@ impl<T: Topic> UseTopic<T> {
     }
 }
 
-/// Subscribes while the calling component lives, in a browser.
+/// Subscribes while the calling component lives. Effects run only in the browser.
 fn subscribe<T: Topic>(tab: Tab, store: Arc<Store<T>>) {
     Effect::new(move |_| {
         let Some(topic) = store.name.clone() else { return };
@@ -329,6 +328,6 @@ fn subscribe<T: Topic>(tab: Tab, store: Arc<Store<T>>) {
 }
 
 fn events<E: DeserializeOwned>(events: Vec<(Seq, Blob)>) -> Option<Vec<(Seq, E)>> {
-    let read = |(seq, event): (Seq, Blob)| Some((seq, event.decode(Encoding::Json).ok()?));
-    events.into_iter().map(read).collect()
+    let decode = |(seq, event): (Seq, Blob)| Some((seq, event.decode(Encoding::Json).ok()?));
+    events.into_iter().map(decode).collect()
 }

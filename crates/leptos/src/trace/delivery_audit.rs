@@ -1,5 +1,5 @@
-//! Whether the page lost an event or got one twice, computed from what its components were given. It shares nothing with the
-//! subscriptions that are to prevent it.
+//! An audit that detects lost and duplicate events from the deliveries to the page's components. It shares no code with the
+//! subscriptions that prevent them.
 
 use serde::Serialize;
 
@@ -7,10 +7,10 @@ use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::session::ResetReason;
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// Findings that are kept one by one; all are counted.
+/// Maximum findings that are kept; all are counted.
 const MAX_FINDINGS: usize = 32;
 
-/// What is wrong with an event.
+/// An error in the delivery of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Anomaly {
@@ -26,16 +26,16 @@ pub enum Anomaly {
 pub struct Finding {
     /// The topic's name.
     pub topic: TopicName,
-    /// What is wrong. Serialized as `wrong`.
+    /// The anomaly. Serialized as `wrong`.
     #[serde(rename = "wrong")]
     pub anomaly: Anomaly,
-    /// The newest seq that was delivered before; `None` without a state.
+    /// The newest seq delivered before; `None` without a state.
     pub after: Option<Seq>,
     /// The seq of the event or the state.
     pub seq: Seq,
 }
 
-/// What was delivered to the page since it was loaded, over all topics and connections.
+/// Deliveries to the page since it was loaded, over all topics and connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DeliveryCounts {
     /// Events.
@@ -49,9 +49,9 @@ pub struct DeliveryCounts {
 }
 
 impl DeliveryCounts {
-    /// No gap and no duplicate was found.
+    /// Whether no gap and no duplicate was found.
     #[must_use]
-    pub const fn is_whole(self) -> bool {
+    pub const fn is_complete(self) -> bool {
         self.gaps == 0 && self.duplicates == 0
     }
 }
@@ -68,13 +68,13 @@ pub struct DeliveryAudit {
 #[derive(Debug, Clone, Copy)]
 struct Progress {
     delivery: Delivery,
-    /// How many components use the topic.
+    /// The number of components that use the topic.
     users: usize,
     delivered: Option<(Epoch, Seq)>,
 }
 
 impl DeliveryAudit {
-    /// A component uses the topic from now on, with a state that is true at `cursor`, or with none.
+    /// A component starts to use the topic, with the state at `cursor` or with none.
     pub(crate) fn begin(&mut self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>) {
         if let Some(progress) = self.progress(&topic) {
             progress.users += 1;
@@ -99,7 +99,7 @@ impl DeliveryAudit {
         self.topics.retain(|(_, progress)| progress.users > 0);
     }
 
-    pub(crate) fn shows(&self, topic: &TopicName) -> bool {
+    pub(crate) fn is_tracked(&self, topic: &TopicName) -> bool {
         self.topics.iter().any(|(known, _)| known == topic)
     }
 
@@ -135,7 +135,7 @@ impl DeliveryAudit {
         }
     }
 
-    /// What was delivered and found so far.
+    /// The counts so far.
     #[must_use]
     pub const fn counts(&self) -> DeliveryCounts {
         self.counts
@@ -195,23 +195,23 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_a_new_beginning_unless_it_goes_back() {
+    fn a_state_may_skip_ahead_but_not_go_back() {
         let mut audit = checked(Delivery::Every, 3, &[4, 5]);
         let name = topic("chat/a");
         audit.state(&name, at(1, 90), ResetReason::TooFar);
         audit.event(&name, 91);
         audit.state(&name, at(2, 7), ResetReason::OtherEpoch);
         audit.event(&name, 8);
-        assert_eq!(anomalies(&audit), (0, 0), "another log counts anew");
+        assert_eq!(anomalies(&audit), (0, 0), "another log starts over");
         audit.state(&name, at(2, 7), ResetReason::Diverged);
         audit.event(&name, 8);
-        assert_eq!(anomalies(&audit), (0, 0), "and so does one that lost its tail");
+        assert_eq!(anomalies(&audit), (0, 0), "and so does a log that lost its tail");
         audit.state(&name, at(2, 6), ResetReason::TooFar);
         assert_eq!(anomalies(&audit), (0, 1));
     }
 
     #[test]
-    fn an_event_without_a_state_is_a_gap_and_a_topic_that_is_not_shown_is_none() {
+    fn an_event_without_a_state_is_a_gap_and_an_unused_topic_is_ignored() {
         let mut audit = DeliveryAudit::default();
         audit.event(&topic("chat/a"), 1);
         audit.begin(topic("chat/a"), Delivery::Every, None);
@@ -231,18 +231,18 @@ mod tests {
         audit.event(&name, 4);
         assert_eq!(anomalies(&audit), (1, 0));
         audit.end(&name);
-        assert!(!audit.shows(&name));
+        assert!(!audit.is_tracked(&name));
     }
 
     #[test]
-    fn what_is_remembered_has_a_bound_and_what_is_counted_has_none() {
+    fn findings_are_bounded_and_counts_are_not() {
         let audit = checked(Delivery::Every, 0, &[1; 100]);
         assert_eq!((audit.findings().len(), anomalies(&audit)), (MAX_FINDINGS, (0, 99)));
     }
 
     proptest! {
         #[test]
-        fn a_whole_run_has_no_fault(from in 0u64..1_000, count in 0u64..200) {
+        fn a_complete_run_has_no_anomaly(from in 0u64..1_000, count in 0u64..200) {
             let seqs: Vec<_> = (from + 1..=from + count).collect();
             let audit = checked(Delivery::Every, from, &seqs);
             prop_assert_eq!((audit.counts().events, anomalies(&audit)), (count, (0, 0)));
@@ -251,7 +251,7 @@ mod tests {
         #[test]
         fn a_gap_that_is_injected_is_found(from in 0u64..1_000, count in 2u64..200, lost in 0usize..198) {
             let mut seqs: Vec<_> = (from + 1..=from + count).collect();
-            // The last one is not missed before another follows.
+            // A lost last event is detected only when another follows.
             let lost = lost % (seqs.len() - 1);
             let missing = seqs.remove(lost);
             let audit = checked(Delivery::Every, from, &seqs);

@@ -1,4 +1,4 @@
-//! The tab's session for an inspector: what it may see, and which faults it may cause.
+//! An inspector's access to the tab's session: reading it, and requesting faults.
 
 use crate::http::{HttpError, get_json, post_json};
 use crate::runtime::clock;
@@ -11,25 +11,25 @@ use duplex_protocol::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
 use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
 
-/// In place of a status, if there was no answer.
+/// Stands for the status if there was no response.
 const NO_STATUS: u16 = 0;
 
-/// Access to the tab's session, its record and its faults.
+/// Access to the tab's session, its trace and its faults.
 #[derive(Clone)]
 pub struct Inspection(Tab);
 
-/// The session of the page that the calling component is on.
+/// Access to the session of the calling component's page.
 ///
 /// # On the server
 ///
-/// It reads as a session that was never started.
+/// Reads as a session that was never started.
 #[must_use]
 pub fn use_inspection() -> Inspection {
     Inspection(Tab::current())
 }
 
 impl Inspection {
-    /// The session's record.
+    /// The session's trace.
     #[must_use]
     pub fn trace(&self) -> SharedTrace {
         self.0.trace()
@@ -49,40 +49,40 @@ impl Inspection {
         driver.map_or_else(Vec::new, |driver| driver.inspect(|session| session.queue()))
     }
 
-    /// Closes every connection and opens none for this many milliseconds, as if the network were gone. The server sees closes with
-    /// 1000. Only in a browser.
+    /// Closes every connection and opens none for this many milliseconds, as if the network were down. The server sees closes with
+    /// 1000. Browser only.
     pub fn go_offline(&self, for_ms: u32) {
         self.0.start().go_offline(for_ms);
     }
 
-    /// Asks the server to disturb this session, and records the fault and whether it was refused.
+    /// Requests a fault in this session from the server, and records it with the server's refusal, if any.
     ///
     /// # Errors
     ///
-    /// The HTTP status of the refusal; 404 without a session, 0 without an answer.
+    /// The HTTP status of the refusal; 404 without a session, 0 without a response.
     pub async fn request_fault(&self, fault: Fault) -> Result<FaultReport, u16> {
         let session = self.trace().with(|trace| trace.session.clone()).ok_or(404_u16)?;
         let request = FaultRequest { session, fault };
         let body = serde_json::to_string(&request).map_err(|_| NO_STATUS)?;
-        let asked_at = now();
-        let answer = post_json(FAULTS_PATH, &body).await;
-        let report = answer.map_err(status).and_then(|text| {
+        let requested_at = now();
+        let response = post_json(FAULTS_PATH, &body).await;
+        let report = response.map_err(status).and_then(|text| {
             let report = serde_json::from_str(&text);
             report.map_err(|_| NO_STATUS)
         });
         let (fault, refused) = (RequestedFault::Server(fault), report.err());
         self.trace()
-            .edit(|trace| trace.event(asked_at, EventKind::Fault { fault, refused }));
+            .edit(|trace| trace.event(requested_at, EventKind::Fault { fault, refused }));
         report
     }
 
-    /// Which faults the server applies to the session, and which it allows; `None` without an answer.
+    /// The faults that the server applies to the session, and whether it allows any; `None` without a response.
     pub async fn report(&self) -> Option<FaultReport> {
         let session = self.trace().with(|trace| trace.session.clone())?;
         get_json(&format!("{FAULTS_PATH}?session={}", session.0)).await.ok()
     }
 
-    /// Replaces the application's content of a received frame by JSON, so that the frame can be shown.
+    /// Replaces the application's content of a received frame with JSON, so that the frame can be displayed.
     pub fn decode_received(&self, frame: &mut ServerFrame, encoding: Encoding) {
         match frame {
             ServerFrame::Event { topic, event, .. } => {
@@ -96,14 +96,14 @@ impl Inspection {
         }
     }
 
-    /// Replaces the application's content of a sent frame by JSON.
+    /// Replaces the application's content of a sent frame with JSON.
     pub fn decode_sent(&self, frame: &mut ClientFrame, encoding: Encoding) {
         if let ClientFrame::Command { topic, command, .. } = frame {
             *command = self.json(topic, ContentKind::Command, encoding, command);
         }
     }
 
-    /// The topic's types are known only while a component uses it; otherwise the content's size is shown.
+    /// The content as JSON. The topic's types are known only while a component uses it; otherwise the content's size.
     fn json(&self, topic: &TopicName, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Blob {
         let driver = self.0.running();
         let json = driver.and_then(|driver| driver.to_json(topic, kind, encoding, blob));
@@ -111,13 +111,13 @@ impl Inspection {
     }
 }
 
-/// Milliseconds of the page's clock (`performance.now()`), as in a [`SessionTrace`](super::SessionTrace). Only in a browser.
+/// Milliseconds of the page's clock (`performance.now()`), as in a [`SessionTrace`](super::SessionTrace). Browser only.
 #[must_use]
 pub fn now() -> f64 {
     clock::now()
 }
 
-/// The size of a content, as a JSON string.
+/// The size of a blob as a JSON string.
 fn size_of(blob: &Blob) -> Blob {
     Blob(["\"", &blob.0.len().to_string(), " B\""].concat().into_bytes())
 }

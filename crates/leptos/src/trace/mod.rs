@@ -1,5 +1,5 @@
-//! What the tab's session did: its frames in both directions and its events in two bounded rings, and counters since the page was
-//! loaded. Frames are stored raw; decoding is deferred to the inspector, so it costs nothing until the inspector is opened.
+//! The trace of the tab's session: frames in both directions and events in two bounded rings, and counters since the page was loaded.
+//! Frames are stored raw; decoding is deferred to the inspector, so it costs nothing until the inspector is opened.
 
 mod delivery_audit;
 mod inspection;
@@ -21,42 +21,42 @@ use duplex_protocol::fault::Fault;
 use duplex_protocol::session::{SessionId, Verdict};
 use duplex_protocol::topic::TopicName;
 
-/// Bounds of the rings: minutes of a busy chat, and less memory than one picture.
+/// Bounds of the rings: they hold minutes of a busy chat in about 1 MiB.
 const MAX_FRAMES: usize = 600;
 const MAX_FRAME_BYTES: usize = 1 << 20;
 const MAX_EVENTS: usize = 400;
-/// A larger frame is kept without its content, which would push out everything else.
+/// A larger frame is kept without its content, which would evict everything else.
 const MAX_CONTENT: usize = MAX_FRAME_BYTES / 4;
 const MAX_ROUND_TRIPS: usize = 60;
 
-/// What carried a frame. It decides what the frame cost on the wire.
+/// The carrier of a frame, which determines its size on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Carrier {
     /// A WebSocket message.
     Socket,
-    /// A server-sent event; sent, the address of the request for the stream.
+    /// A server-sent event; for a sent frame, the address of the stream's request.
     Event,
-    /// The answer to a poll, an array of frames; sent, the address of the request.
+    /// The response to a poll, an array of frames; for a sent frame, the address of the request.
     Poll,
-    /// A posted frame, or the answer to it.
+    /// A posted frame, or the response to it.
     Post,
 }
 
 /// A recorded frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
-    /// Its number among frames and events, rising.
+    /// Its number among frames and events, ascending.
     pub number: u64,
     /// Milliseconds of the page's clock.
     pub at: f64,
     /// The number of its connection.
     pub connection: u32,
-    /// Sent by the page; otherwise received.
+    /// Whether the page sent it; otherwise it was received.
     pub sent: bool,
-    /// What carried it.
+    /// Its carrier.
     pub carrier: Carrier,
-    /// Bytes of the content.
+    /// The content's size in bytes.
     pub size: usize,
     /// The content; `None` if it was too large to be kept.
     pub content: Option<Payload>,
@@ -65,17 +65,17 @@ pub struct Frame {
 /// A recorded event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceEvent {
-    /// Its number among frames and events, rising.
+    /// Its number among frames and events, ascending.
     pub number: u64,
     /// Milliseconds of the page's clock.
     pub at: f64,
-    /// What had been delivered to the page by then.
+    /// Deliveries to the page up to then.
     pub delivery: DeliveryCounts,
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
 }
 
-/// What happened in the session.
+/// The kinds of events in a session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind {
     /// The session's phase changed.
@@ -89,9 +89,9 @@ pub enum EventKind {
     Opening {
         /// The connection's number.
         connection: u32,
-        /// What carries it.
+        /// Its transport.
         transport: Transport,
-        /// The id by which the server knows a WebSocket's handshake.
+        /// The id of a WebSocket's handshake record on the server.
         trace: Option<String>,
     },
     /// The connection is open.
@@ -116,14 +116,14 @@ pub enum EventKind {
         /// Milliseconds after which the client may return.
         retry_after_ms: u32,
     },
-    /// A topic went on from its cursor.
+    /// A topic resumed from its cursor.
     Resumed {
         /// The topic's name.
         topic: TopicName,
-        /// How many events followed.
+        /// The number of replayed events.
         replayed: u64,
     },
-    /// A topic got a new state.
+    /// A topic received a new state.
     Reset {
         /// The topic's name.
         topic: TopicName,
@@ -133,21 +133,21 @@ pub enum EventKind {
         /// The topic's name.
         topic: TopicName,
     },
-    /// The visitor asked for a fault.
+    /// The visitor requested a fault.
     Fault {
-        /// Which one.
+        /// The fault.
         fault: RequestedFault,
-        /// The status of the refusal, 0 if there was no answer; `None` if the server agreed.
+        /// The status of the refusal, 0 without a response; `None` if the server accepted.
         refused: Option<u16>,
     },
-    /// An interruption that the page simulated is over.
+    /// A simulated interruption ended.
     Restored,
 }
 
-/// A fault that a visitor asked for.
+/// A fault that a visitor requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestedFault {
-    /// The server disturbs the session.
+    /// The server injects the fault into the session.
     Server(Fault),
     /// The page closes its connections, and opens none for this many milliseconds.
     Offline(u32),
@@ -161,7 +161,7 @@ pub struct SessionCounters {
     pub frames_in: u64,
     /// Frames sent.
     pub frames_out: u64,
-    /// Bytes of received contents, without what carried them.
+    /// Bytes of received contents, without framing.
     pub bytes_in: u64,
     /// Bytes of sent contents.
     pub bytes_out: u64,
@@ -170,15 +170,15 @@ pub struct SessionCounters {
     pub connections: u64,
     /// Connections that the server or the network ended.
     pub lost: u64,
-    /// How often a topic went on from its cursor.
+    /// The number of times that a topic resumed from its cursor.
     pub resumed: u64,
-    /// Events that followed then.
+    /// Events replayed on these occasions.
     pub replayed: u64,
-    /// Entries that were pushed out of the rings.
+    /// Entries evicted from the rings.
     pub dropped: u64,
 }
 
-/// The record of a session.
+/// The trace of a session.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct SessionTrace {
@@ -186,7 +186,7 @@ pub struct SessionTrace {
     pub frames: VecDeque<Frame>,
     /// The newest events, oldest first.
     pub events: VecDeque<TraceEvent>,
-    /// Whether the page got every event once.
+    /// The audit of deliveries to the page.
     pub audit: DeliveryAudit,
     /// Counters since the page was loaded.
     pub counters: SessionCounters,
@@ -199,16 +199,16 @@ pub struct SessionTrace {
     bytes: usize,
     ping: Option<(u32, f64)>,
     last: Option<(Phase, Option<Transport>)>,
-    /// The newest number. It is the version too.
+    /// The newest number, which is also the version.
     number: u64,
 }
 
-/// A handle on the record, which the session's driver, its connections and the inspector share.
+/// A handle to the trace, shared by the session's driver, its connections and the inspector.
 #[derive(Debug, Clone, Default)]
 pub struct SharedTrace(Arc<Mutex<SessionTrace>>);
 
 impl SharedTrace {
-    /// Reads the record. The closure must not read it again.
+    /// Reads the trace. The closure must not call `with` again.
     pub fn with<T>(&self, read: impl FnOnce(&SessionTrace) -> T) -> T {
         read(&lock(&self.0))
     }
@@ -219,13 +219,13 @@ impl SharedTrace {
 }
 
 impl SessionTrace {
-    /// Rises with everything that is recorded.
+    /// Incremented with each recorded entry.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.number
     }
 
-    /// Records a frame. `now`: milliseconds of the page's clock.
+    /// Records a frame. `now` is in milliseconds of the page's clock.
     pub fn frame(&mut self, now: f64, connection: u32, sent: bool, carrier: Carrier, content: Payload) {
         let size = content.len();
         if sent {
@@ -236,7 +236,7 @@ impl SessionTrace {
             self.counters.bytes_in += size as u64;
         }
         let content = (size <= MAX_CONTENT).then_some(content);
-        self.bytes += kept(&content);
+        self.bytes += content_len(&content);
         let number = self.next();
         self.frames.push_back(Frame {
             number,
@@ -249,12 +249,12 @@ impl SessionTrace {
         });
         while self.frames.len() > MAX_FRAMES || self.bytes > MAX_FRAME_BYTES {
             let Some(old) = self.frames.pop_front() else { break };
-            self.bytes -= kept(&old.content);
+            self.bytes -= content_len(&old.content);
             self.counters.dropped += 1;
         }
     }
 
-    /// Records an event. `now`: milliseconds of the page's clock.
+    /// Records an event. `now` is in milliseconds of the page's clock.
     pub fn event(&mut self, now: f64, kind: EventKind) {
         match &kind {
             EventKind::Opening { .. } => self.counters.connections += 1,
@@ -266,9 +266,9 @@ impl SessionTrace {
             _ => (),
         }
         let number = self.next();
-        // An event that waited for an answer is recorded late, at the place where it happened.
-        let place = self.events.partition_point(|event| event.at <= now);
-        let later = self.events.get(place).map(|event| event.delivery);
+        // An event that waited for a response is recorded late, and is inserted by its time.
+        let index = self.events.partition_point(|event| event.at <= now);
+        let later = self.events.get(index).map(|event| event.delivery);
         let delivery = later.unwrap_or_else(|| self.audit.counts());
         let event = TraceEvent {
             number,
@@ -276,7 +276,7 @@ impl SessionTrace {
             delivery,
             kind,
         };
-        self.events.insert(place, event);
+        self.events.insert(index, event);
         if self.events.len() > MAX_EVENTS {
             self.events.pop_front();
             self.counters.dropped += 1;
@@ -315,7 +315,7 @@ impl SessionTrace {
         }
     }
 
-    /// The topic has this many events: its log may be another one.
+    /// The topic has this many events; its log may be another one.
     fn head_is(&mut self, topic: &TopicName, cursor: Cursor) {
         self.heads.retain(|(known, _)| known != topic);
         self.heads.push((topic.clone(), cursor.seq));
@@ -343,7 +343,7 @@ impl SessionTrace {
     }
 }
 
-fn kept(content: &Option<Payload>) -> usize {
+fn content_len(content: &Option<Payload>) -> usize {
     content.as_ref().map_or(0, Payload::len)
 }
 
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_is_noted_once_and_a_round_trip_by_its_own_pong() {
+    fn a_phase_is_recorded_once_and_a_round_trip_by_its_own_pong() {
         let mut trace = SessionTrace::default();
         trace.phase(1.0, Phase::Connecting, None);
         trace.phase(2.0, Phase::Connecting, None);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_noted_late_stands_where_it_happened() {
+    fn an_event_recorded_late_is_inserted_by_its_time() {
         let mut trace = SessionTrace::default();
         trace.phase(1.0, Phase::Live, None);
         trace.phase(5.0, Phase::Connecting, None);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_grows_and_a_new_state_may_set_it_back() {
+    fn a_head_grows_and_a_new_state_may_reset_it() {
         let mut trace = SessionTrace::default();
         let topic: TopicName = "chat/a".parse().unwrap();
         trace.head(&topic, 7);
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_frame_is_counted_and_not_kept() {
+    fn a_large_frame_is_counted_without_its_content() {
         let mut trace = SessionTrace::default();
         trace.frame(0.0, 1, false, Carrier::Socket, text(MAX_CONTENT + 1));
         assert_eq!(
@@ -408,7 +408,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_rings_are_bounded_keep_the_newest_and_count_everything(sizes in prop::collection::vec(0usize..MAX_CONTENT + 2_000, 0..40), many in 0usize..2 * MAX_EVENTS) {
+        fn the_rings_are_bounded_and_keep_the_newest_entries(sizes in prop::collection::vec(0usize..MAX_CONTENT + 2_000, 0..40), many in 0usize..2 * MAX_EVENTS) {
             let mut trace = SessionTrace::default();
             for size in &sizes {
                 trace.frame(0.0, 1, true, Carrier::Socket, text(*size));
@@ -416,7 +416,7 @@ mod tests {
             for connection in 0..many {
                 trace.event(0.0, EventKind::ClosedLocally { connection: connection as u32 });
             }
-            let bytes: usize = trace.frames.iter().map(|frame| kept(&frame.content)).sum();
+            let bytes: usize = trace.frames.iter().map(|frame| content_len(&frame.content)).sum();
             prop_assert_eq!(bytes, trace.bytes);
             prop_assert!(bytes <= MAX_FRAME_BYTES && trace.frames.len() <= MAX_FRAMES && trace.events.len() <= MAX_EVENTS);
             prop_assert_eq!(trace.counters.frames_out, sizes.len() as u64);

@@ -1,4 +1,4 @@
-//! Records the session's inputs and effects, and decides nothing.
+//! Records the session's inputs and effects in the trace.
 
 use crate::session::{Effect, Input, TopicUpdate};
 use crate::trace::{EventKind, SessionTrace};
@@ -30,7 +30,7 @@ impl SessionTrace {
             Input::Unsubscribe { topic } => {
                 self.audit.end(topic);
                 let audit = &self.audit;
-                self.heads.retain(|(known, _)| audit.shows(known));
+                self.heads.retain(|(known, _)| audit.is_tracked(known));
             }
             _ => (),
         }
@@ -62,7 +62,7 @@ impl SessionTrace {
                 },
             ),
             Effect::Send {
-                // A ping with 0 answers a stream's pong, and measures nothing.
+                // A ping with nonce 0 answers a stream's pong and measures no round trip.
                 frame: ClientFrame::Ping { nonce: nonce @ 1.. },
                 ..
             } => self.pinged(now, *nonce),
@@ -84,7 +84,7 @@ mod tests {
     use duplex_protocol::topic::{Delivery, TopicName};
 
     #[test]
-    fn what_is_told_is_checked_and_what_comes_is_known() {
+    fn deliveries_are_audited_and_heads_are_tracked() {
         let mut trace = SessionTrace::default();
         let topic: TopicName = "chat/a".parse().unwrap();
         let cursor = Some("1:4".parse().unwrap());

@@ -1,5 +1,5 @@
-//! Connections in a browser: one trait, and an adapter for each transport. An adapter reports what happens on its connection,
-//! never during a call, and nothing after it was dropped.
+//! Connections in a browser: one trait, and an adapter for each transport. An adapter reports the events of its connection, never
+//! during a call, and none after it was dropped.
 
 mod poll;
 mod post;
@@ -30,13 +30,13 @@ pub(crate) enum Report {
         id: CommandId,
         status: Option<u16>,
     },
-    /// The end, with the close code or what comes nearest to it.
+    /// The connection ended, with the close code or the closest equivalent.
     Closed(u16),
 }
 
 pub(crate) type Reporter = Rc<dyn Fn(Report)>;
 
-/// Records what passes over one connection.
+/// Records the frames of one connection.
 #[derive(Clone)]
 pub(crate) struct ConnectionTrace {
     trace: SharedTrace,
@@ -76,11 +76,11 @@ impl ConnectionTrace {
     }
 }
 
-/// A connection. Dropped, it is closed, a WebSocket with code 1000, and its handlers are detached.
+/// A connection. Dropping it closes it, a WebSocket with code 1000, and detaches its handlers.
 pub(crate) trait Connection {
     fn send(&self, frame: &ClientFrame);
 
-    /// Of a fallback: requests these topics from now on.
+    /// On a fallback, requests these topics from now on; a WebSocket subscribes with frames.
     fn request(&self, topics: &[(TopicName, Option<Cursor>)], immediate: bool);
 }
 
@@ -101,11 +101,11 @@ pub(crate) fn open(
     }
 }
 
-/// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`: all its characters may stand in an address as they are.
+/// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`: none of its characters needs escaping.
 fn query(session: &SessionId, topics: &[(TopicName, Option<Cursor>)]) -> String {
     let mut query = format!("?session={}&v=2&topics=", session.0);
-    for (place, (topic, cursor)) in topics.iter().enumerate() {
-        if place > 0 {
+    for (index, (topic, cursor)) in topics.iter().enumerate() {
+        if index > 0 {
             query.push(',');
         }
         query.push_str(topic.as_str());

@@ -1,4 +1,4 @@
-//! A session over long polling: the answer to each request brings what follows the cursors in its address, and posts carry the
+//! A session over long polling: each response contains what follows the cursors in the request's address, and posts carry the
 //! client's frames. Every proxy lets it pass.
 
 use std::cell::{Cell, RefCell};
@@ -16,7 +16,7 @@ use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{ClientFrame, Closing, POLL_PATH, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
 
-/// As the registry names it: "Forbidden".
+/// "Forbidden" in the IANA registry of close codes.
 const FORBIDDEN: u16 = 3003;
 
 pub(super) struct Poll {
@@ -26,7 +26,7 @@ pub(super) struct Poll {
     report: Reporter,
     /// The request in flight; a new one aborts it.
     in_flight: RefCell<Abort>,
-    /// The number of the newest request: answers to older ones are dropped.
+    /// The number of the newest request; responses to older ones are dropped.
     newest: Rc<Cell<u32>>,
 }
 
@@ -66,19 +66,19 @@ impl Connection for Poll {
         *self.in_flight.borrow_mut() = abort;
         let (newest, trace, report) = (Rc::clone(&self.newest), self.trace.clone(), self.report.clone());
         spawn_local(async move {
-            let answer = match &signal {
+            let response = match &signal {
                 Some(signal) => get_text(&address, signal).await,
                 None => Err(HttpError::Unreadable),
             };
             if newest.get() == number {
-                answered(answer, &trace, &report);
+                on_response(response, &trace, &report);
             }
         });
     }
 }
 
-fn answered(answer: Result<String, HttpError>, trace: &ConnectionTrace, report: &Reporter) {
-    let frames = answer.map(|text| {
+fn on_response(response: Result<String, HttpError>, trace: &ConnectionTrace, report: &Reporter) {
+    let frames = response.map(|text| {
         let frames = Encoding::Json.decode::<Vec<ServerFrame>>(text.as_bytes());
         trace.received(Carrier::Poll, Payload::Text(text));
         frames
@@ -90,7 +90,7 @@ fn answered(answer: Result<String, HttpError>, trace: &ConnectionTrace, report: 
             report(Report::PollAnswered(count));
         }
         Ok(Err(_)) => report(Report::Unreadable),
-        // Over a WebSocket the last frame does the same.
+        // On a WebSocket the server sends the same closing frame.
         Err(HttpError::Busy(_, retry_after_ms)) => {
             let reason = Closing::TooFast;
             report(Report::Frame(ServerFrame::Closing { reason, retry_after_ms }));

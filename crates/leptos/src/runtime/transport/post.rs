@@ -1,5 +1,5 @@
-//! The client's frames over a fallback, each a `POST` of its own. Hello and subscriptions are not posted: the address of the
-//! stream or the poll contains them.
+//! The client's frames over a fallback, each in its own `POST`. Hello and subscriptions are not posted: they are in the address of
+//! the stream or the poll.
 
 use std::rc::Rc;
 
@@ -27,7 +27,8 @@ impl Post {
         }
     }
 
-    /// A post goes on after its connection is gone. If the command arrived, sending it again with the same id has no effect.
+    /// Posts the frame. A post continues after its connection is dropped: if the command arrives, resending it with the same id has no
+    /// second effect.
     pub(crate) fn send(&self, frame: &ClientFrame) {
         let id = match frame {
             ClientFrame::Command { id, .. } => Some(id.clone()),
@@ -40,31 +41,27 @@ impl Post {
         self.trace.sent(Carrier::Post, Payload::Text(body.clone()));
         let (address, trace, report) = (Rc::clone(&self.address), self.trace.clone(), self.report.clone());
         spawn_local(async move {
-            let answer = post_json(&address, &body).await;
-            if let Ok(text) = &answer {
+            let response = post_json(&address, &body).await;
+            if let Ok(text) = &response {
                 trace.received(Carrier::Post, Payload::Text(text.clone()));
             }
-            answered(answer, id, &report);
+            on_response(response, id, &report);
         });
     }
 }
 
-fn answered(answer: Result<String, HttpError>, id: Option<CommandId>, report: &Reporter) {
-    let frame = answer.and_then(|text| {
+fn on_response(response: Result<String, HttpError>, id: Option<CommandId>, report: &Reporter) {
+    let frame = response.and_then(|text| {
         let frame = Encoding::Json.decode(text.as_bytes());
         frame.map_err(|_| HttpError::Unreadable)
     });
     match (frame, id) {
         (Ok(frame), _) => report(Report::Frame(frame)),
-        // As over a WebSocket.
+        // The same answer as over a WebSocket.
         (Err(HttpError::Busy(_, retry_after_ms)), Some(id)) => {
             let answer = Answer::Rejected(Rejection::TooFast { retry_after_ms });
-            let again = false;
-            report(Report::Frame(ServerFrame::Reply {
-                id,
-                answer,
-                duplicate: again,
-            }));
+            let duplicate = false;
+            report(Report::Frame(ServerFrame::Reply { id, answer, duplicate }));
         }
         (Err(HttpError::Status(status)), Some(id)) => report(Report::SendFailed {
             id,
@@ -75,7 +72,7 @@ fn answered(answer: Result<String, HttpError>, id: Option<CommandId>, report: &R
     }
 }
 
-/// Dropped, it aborts its request.
+/// Aborts its request when dropped.
 #[derive(Default)]
 pub(super) struct Abort(Option<AbortController>);
 

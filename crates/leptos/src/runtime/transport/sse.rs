@@ -1,4 +1,4 @@
-//! A session over server-sent events: the stream brings the server's frames, posts carry the client's.
+//! A session over server-sent events: the stream carries the server's frames, posts carry the client's.
 //! <https://developer.mozilla.org/docs/Web/API/EventSource>
 
 use std::cell::RefCell;
@@ -56,7 +56,7 @@ impl Connection for Stream {
     }
 }
 
-/// One `EventSource`. The first error closes it: by itself it would reconnect with the cursors of its beginning.
+/// One `EventSource`. The first error closes it, because its own reconnect would use the cursors of its original address.
 struct Source {
     source: EventSource,
     on_message: Closure<dyn FnMut(MessageEvent)>,

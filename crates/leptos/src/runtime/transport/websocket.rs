@@ -1,4 +1,4 @@
-//! A session over a WebSocket: frames as messages, in the encoding that the server chose among the subprotocols.
+//! A session over a WebSocket: one frame per message, in the encoding that the server chose among the subprotocols.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -32,7 +32,7 @@ impl Socket {
             let (encoding, report, trace) = (Rc::clone(&encoding), Rc::clone(&report), trace.clone());
             move |event| on_event(event, &encoding, &trace, &report)
         };
-        // The page may ask the server for the handshake of this connection by it.
+        // The key by which the inspector fetches this connection's handshake from the server.
         let trace_id = random_id();
         let address = resolve(&[SESSION_PATH, "?", TRACE_PARAMETER, "=", &trace_id].concat());
         trace.opening(Transport::WebSocket, Some(trace_id));
@@ -78,7 +78,7 @@ impl Connection for Socket {
             Encoding::Postcard => Payload::Binary(bytes),
             Encoding::Json => Payload::Text(String::from_utf8(bytes).unwrap_or_default()),
         };
-        // A closing socket takes nothing. Its end is reported, and the command is sent again.
+        // Fails on a closing socket; its end is reported, and the command is sent again.
         if socket.send(&payload).is_ok() {
             self.trace.sent(Carrier::Socket, payload);
         }

@@ -1,5 +1,5 @@
-//! The store of one topic in a tab: its state, its status and its pending commands, as signals that all its components share. It
-//! receives updates, and knows no session.
+//! The store of a topic in a tab: its state, status and pending commands, as signals that all its components share. It receives
+//! updates and does not know the session.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -24,22 +24,22 @@ use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{CommandId, Denied};
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// What the server's rendering writes into the page.
+/// A topic's hydration data.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Seed {
     Rendered {
         me: Option<Person>,
-        /// Denied: the page was rendered without a state.
+        /// With a denial the page was rendered without a state.
         state: Result<(Cursor, Blob), Denied>,
     },
-    /// The page was not rendered by the server: the session brings the state.
-    Later,
+    /// The server did not render the page; the session loads the state.
+    Absent,
 }
 
 pub(crate) struct Store<T: Topic> {
     pub name: Option<TopicName>,
     pub state: ArcRwSignal<T::State>,
-    /// Rises when events that were applied are not in the server's log any more, before `state` changes.
+    /// Incremented before `state` changes, when applied events are no longer in the server's log.
     pub log: ArcRwSignal<u32>,
     pub status: ArcRwSignal<TopicStatus>,
     pub presence: ArcRwSignal<Presence>,
@@ -50,13 +50,13 @@ pub(crate) struct Store<T: Topic> {
     handlers: Mutex<Vec<(usize, EventHandler<T>)>>,
 }
 
-/// Registered and called in the browser's one thread.
+/// Registered and called on the browser's only thread.
 type EventHandler<T> = SendWrapper<Handler<T>>;
 
 pub(crate) type Handler<T> = Rc<dyn Fn(Seq, &<T as Topic>::Event)>;
 
-/// Commands in the list; beyond it the oldest rejected ones are removed.
-const MAX_SHOWN: usize = 2 * MAX_QUEUED;
+/// Maximum commands in the list; beyond it the oldest rejected one is removed.
+const MAX_PENDING: usize = 2 * MAX_QUEUED;
 
 #[derive(Default)]
 struct Inner {
@@ -86,15 +86,15 @@ impl<T: Topic> Store<T> {
         }
     }
 
-    /// Ready when there is a state, or when there will be none.
+    /// Ready when the state is loaded, or when it never will be.
     pub(crate) async fn loaded(&self) {
         match self.seed.clone().await {
             Seed::Rendered { me, state } => self.apply_seed(me, state),
-            Seed::Later => self.loading_ends().await,
+            Seed::Absent => self.wait_until_loaded().await,
         }
     }
 
-    /// The cursor of the rendered state, if there is one. Called from effects.
+    /// The cursor of the rendered state, if any. Call it from effects.
     pub(crate) fn starting_cursor(&self) -> Option<Cursor> {
         if let Some(Seed::Rendered { me, state }) = self.seed.try_get_untracked().flatten() {
             self.apply_seed(me, state);
@@ -105,8 +105,8 @@ impl<T: Topic> Store<T> {
     /// Adds a command as queued.
     pub(crate) fn push_pending(&self, id: CommandId, command: T::Command) {
         self.pending.update(|pending| {
-            let rejected = |shown: &Pending<_>| matches!(shown.status, CommandStatus::Rejected(_));
-            if pending.len() >= MAX_SHOWN
+            let rejected = |command: &Pending<_>| matches!(command.status, CommandStatus::Rejected(_));
+            if pending.len() >= MAX_PENDING
                 && let Some(oldest) = pending.iter().position(rejected)
             {
                 pending.remove(oldest);
@@ -117,14 +117,14 @@ impl<T: Topic> Store<T> {
 
     /// Removes a rejected command from the list.
     pub(crate) fn remove_rejected(&self, id: &CommandId) -> Option<T::Command> {
-        let rejected = |shown: &Pending<_>| shown.id == *id && matches!(shown.status, CommandStatus::Rejected(_));
-        let place = self
+        let rejected = |command: &Pending<_>| command.id == *id && matches!(command.status, CommandStatus::Rejected(_));
+        let index = self
             .pending
             .with_untracked(|pending| pending.iter().position(rejected))?;
-        self.pending.try_update(|pending| pending.remove(place).command)
+        self.pending.try_update(|pending| pending.remove(index).command)
     }
 
-    /// Returns the number by which the handler can be removed.
+    /// Returns the handler's number, for `remove_handler`.
     pub(crate) fn add_handler(&self, handler: Handler<T>) -> usize {
         let mut handlers = lock(&self.handlers);
         let number = handlers.last().map_or(0, |(number, _)| number + 1);
@@ -150,10 +150,10 @@ impl<T: Topic> Store<T> {
 
     pub(crate) fn set_outcome(&self, id: &CommandId, outcome: &CommandOutcome) {
         self.pending.update(|pending| match outcome {
-            CommandOutcome::Settled => pending.retain(|shown| shown.id != *id),
+            CommandOutcome::Settled => pending.retain(|command| command.id != *id),
             CommandOutcome::Sent | CommandOutcome::Held { .. } | CommandOutcome::Rejected(_) => {
-                if let Some(shown) = pending.iter_mut().find(|shown| shown.id == *id) {
-                    shown.status = match outcome {
+                if let Some(command) = pending.iter_mut().find(|command| command.id == *id) {
+                    command.status = match outcome {
                         CommandOutcome::Rejected(rejection) => CommandStatus::Rejected(rejection.clone()),
                         CommandOutcome::Held { retry_after_ms } => CommandStatus::Held {
                             retry_after_ms: *retry_after_ms,
@@ -165,7 +165,7 @@ impl<T: Topic> Store<T> {
         });
     }
 
-    /// Applies what the server rendered, unless something newer arrived.
+    /// Applies the hydration data, unless something newer arrived.
     fn apply_seed(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denied>) {
         if std::mem::replace(&mut lock(&self.inner).seeded, true) {
             return;
@@ -197,7 +197,7 @@ impl<T: Topic> Store<T> {
         }
     }
 
-    async fn loading_ends(&self) {
+    async fn wait_until_loaded(&self) {
         poll_fn(|context| {
             if self.status.get_untracked() != TopicStatus::Loading {
                 return Poll::Ready(());
@@ -259,27 +259,27 @@ impl<T: Topic> TopicObserver for Store<T> {
     }
 
     fn has_pending(&self) -> bool {
-        let waits = |shown: &Pending<_>| !matches!(shown.status, CommandStatus::Rejected(_));
+        let waits = |command: &Pending<_>| !matches!(command.status, CommandStatus::Rejected(_));
         self.pending.with_untracked(|pending| pending.iter().any(waits))
     }
 }
 
-/// The value as JSON.
+/// Re-encodes a value as JSON.
 fn recode<V: DeserializeOwned + Serialize>(blob: &Blob) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(&blob.decode::<V>(Encoding::Postcard)?)
 }
 
-/// On the server: what the [`TopicSource`] returns. In the browser: what the server wrote into the page, else [`Seed::Later`].
+/// On the server the result of [`TopicSource`]; in the browser the page's hydration data, or [`Seed::Absent`].
 fn seed(name: Option<TopicName>) -> ArcResource<Seed> {
     let source = use_context::<TopicSource>();
     let me = use_context::<Visitor>().map(|Visitor(person)| person);
-    let later = source.is_none() && is_browser();
+    let absent = source.is_none() && is_browser();
     let fetch = move |()| {
         let loading = source.clone().zip(name.clone()).map(|(source, name)| (source.0)(name));
         let me = me.clone();
         async move {
-            if later {
-                return Seed::Later;
+            if absent {
+                return Seed::Absent;
             }
             let state = match loading {
                 Some(loading) => loading.await,

@@ -1,4 +1,4 @@
-//! A store behind a real session: what the server sends, and what a component sees of it.
+//! Tests of a store with a real session: frames from the server, signals for components.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -34,8 +34,8 @@ impl Topic for Notes {
     }
 }
 
-struct Bench {
-    /// Signals and handlers live as long as it does.
+struct Harness {
+    /// Keeps signals and handlers alive.
     _owner: Owner,
     store: Store<Notes>,
     session: Session,
@@ -60,7 +60,7 @@ fn person() -> Person {
     Person { id, name }
 }
 
-impl Bench {
+impl Harness {
     fn new() -> Self {
         let _ = any_spawner::Executor::init_futures_executor();
         let owner = Owner::new();
@@ -73,7 +73,7 @@ impl Bench {
         }
     }
 
-    /// Subscribed over a WebSocket, with this cursor.
+    /// Subscribes over a WebSocket with the store's cursor.
     fn subscribed(&mut self) {
         let (topic, delivery) = (topic(), Delivery::Every);
         let cursor = self.store.starting_cursor();
@@ -94,12 +94,12 @@ impl Bench {
         }));
     }
 
-    /// With the state `["1", "2"]` at seq 2.
+    /// A live store with the state `["1", "2"]` at seq 2.
     fn live() -> Self {
-        let mut bench = Self::new();
-        bench.subscribed();
-        bench.reset(ResetReason::New, cursor(1, 2), &["1", "2"]);
-        bench
+        let mut harness = Self::new();
+        harness.subscribed();
+        harness.reset(ResetReason::New, cursor(1, 2), &["1", "2"]);
+        harness
     }
 
     fn input(&mut self, input: Input) {
@@ -143,19 +143,15 @@ impl Bench {
     fn send(&mut self, n: u128) -> CommandId {
         let (id, command) = (CommandId::without_time(n), n.to_string());
         self.store.push_pending(id.clone(), command.clone());
-        let (topic, body) = (topic(), Body::of(&command).unwrap());
+        let (topic, body) = (topic(), Body::encode(&command).unwrap());
         let sent = id.clone();
         self.input(Input::Send { topic, id, body });
         sent
     }
 
     fn answer(&mut self, id: &CommandId, answer: Answer) {
-        let (id, again) = (id.clone(), false);
-        self.frame(ServerFrame::Reply {
-            id,
-            answer,
-            duplicate: again,
-        });
+        let (id, duplicate) = (id.clone(), false);
+        self.frame(ServerFrame::Reply { id, answer, duplicate });
     }
 
     fn state(&self) -> String {
@@ -178,149 +174,169 @@ impl Bench {
 
 #[test]
 fn events_are_applied_in_order_and_handlers_are_called_after_each() {
-    let mut bench = Bench::live();
+    let mut harness = Harness::live();
     let seen = Rc::new(RefCell::new(Vec::new()));
     let handler = {
-        let (seen, state) = (Rc::clone(&seen), bench.store.state.clone());
+        let (seen, state) = (Rc::clone(&seen), harness.store.state.clone());
         Rc::new(move |seq: Seq, event: &String| {
             let length = state.with_untracked(Vec::len);
             seen.borrow_mut().push((seq, event.clone(), length));
         })
     };
-    let number = bench.store.add_handler(handler);
-    bench.event(3);
-    bench.event(4);
-    bench.store.remove_handler(number);
-    bench.event(5);
-    assert_eq!((bench.state(), bench.status()), ("12345".to_owned(), TopicStatus::Live));
+    let number = harness.store.add_handler(handler);
+    harness.event(3);
+    harness.event(4);
+    harness.store.remove_handler(number);
+    harness.event(5);
+    assert_eq!(
+        (harness.state(), harness.status()),
+        ("12345".to_owned(), TopicStatus::Live)
+    );
     assert_eq!(*seen.borrow(), [(3, "3".to_owned(), 3), (4, "4".to_owned(), 4)]);
-    assert_eq!(bench.store.starting_cursor(), Some(cursor(1, 5)));
+    assert_eq!(harness.store.starting_cursor(), Some(cursor(1, 5)));
 }
 
 #[test]
 fn handlers_keep_their_numbers_when_others_are_removed() {
-    let bench = Bench::live();
+    let harness = Harness::live();
     let handler = || Rc::new(|_: Seq, _: &String| {});
-    let numbers = [0, 1, 2].map(|_| bench.store.add_handler(handler()));
-    bench.store.remove_handler(numbers[0]);
-    assert_eq!(bench.store.add_handler(handler()), 3);
+    let numbers = [0, 1, 2].map(|_| harness.store.add_handler(handler()));
+    harness.store.remove_handler(numbers[0]);
+    assert_eq!(harness.store.add_handler(handler()), 3);
     assert_eq!(numbers, [0, 1, 2]);
 }
 
 #[test]
-fn a_repeated_event_is_dropped_and_one_after_a_gap_is_not_applied() {
-    let mut bench = Bench::live();
-    bench.event(3);
-    bench.event(3);
-    bench.event(2);
-    assert_eq!(bench.state(), "123");
-    bench.event(5);
+fn a_duplicate_event_and_one_after_a_gap_are_not_applied() {
+    let mut harness = Harness::live();
+    harness.event(3);
+    harness.event(3);
+    harness.event(2);
+    assert_eq!(harness.state(), "123");
+    harness.event(5);
     assert_eq!(
-        (bench.state(), bench.status()),
+        (harness.state(), harness.status()),
         ("123".to_owned(), TopicStatus::Resuming)
     );
-    let asked = bench.sent.iter().rev().find_map(|frame| match frame {
+    let asked = harness.sent.iter().rev().find_map(|frame| match frame {
         ClientFrame::Subscribe { cursor, .. } => Some(*cursor),
         _ => None,
     });
-    assert_eq!(asked, Some(Some(cursor(1, 3))), "asked for again where the state ends");
-    bench.resumed(2, cursor(1, 5));
-    bench.event(4);
-    bench.event(5);
-    assert_eq!(bench.state(), "12345");
+    assert_eq!(
+        asked,
+        Some(Some(cursor(1, 3))),
+        "requested again from the state's cursor"
+    );
+    harness.resumed(2, cursor(1, 5));
+    harness.event(4);
+    harness.event(5);
+    assert_eq!(harness.state(), "12345");
 }
 
 #[test]
-fn a_new_state_replaces_the_old_one_and_a_lost_log_is_announced() {
-    let mut bench = Bench::live();
-    bench.event(3);
-    bench.reset(ResetReason::TooFar, cursor(1, 9), &["9"]);
-    assert_eq!((bench.state(), bench.store.log.get_untracked()), ("9".to_owned(), 0));
-    bench.reset(ResetReason::OtherEpoch, cursor(2, 1), &["x"]);
-    assert_eq!((bench.state(), bench.store.log.get_untracked()), ("x".to_owned(), 1));
-    bench.event(2);
-    assert_eq!(bench.state(), "x2");
+fn a_new_state_replaces_the_old_one_and_a_lost_log_is_signalled() {
+    let mut harness = Harness::live();
+    harness.event(3);
+    harness.reset(ResetReason::TooFar, cursor(1, 9), &["9"]);
+    assert_eq!(
+        (harness.state(), harness.store.log.get_untracked()),
+        ("9".to_owned(), 0)
+    );
+    harness.reset(ResetReason::OtherEpoch, cursor(2, 1), &["x"]);
+    assert_eq!(
+        (harness.state(), harness.store.log.get_untracked()),
+        ("x".to_owned(), 1)
+    );
+    harness.event(2);
+    assert_eq!(harness.state(), "x2");
 }
 
 #[test]
 fn a_rendered_state_is_resumed_and_does_not_replace_a_newer_one() {
-    let mut bench = Bench::new();
+    let mut harness = Harness::new();
     let rendered = || Ok((cursor(1, 2), blob(["1", "2"])));
-    bench.store.apply_seed(Some(person()), rendered());
+    harness.store.apply_seed(Some(person()), rendered());
     assert_eq!(
-        (bench.state(), bench.status()),
+        (harness.state(), harness.status()),
         ("12".to_owned(), TopicStatus::Resuming)
     );
-    assert_eq!(bench.store.me.get_untracked(), Some(person()));
-    bench.subscribed();
-    bench.resumed(1, cursor(1, 3));
-    bench.event(3);
-    bench.store.apply_seed(None, rendered());
-    assert_eq!((bench.state(), bench.status()), ("123".to_owned(), TopicStatus::Live));
-    let mut late = Bench::live();
+    assert_eq!(harness.store.me.get_untracked(), Some(person()));
+    harness.subscribed();
+    harness.resumed(1, cursor(1, 3));
+    harness.event(3);
+    harness.store.apply_seed(None, rendered());
+    assert_eq!(
+        (harness.state(), harness.status()),
+        ("123".to_owned(), TopicStatus::Live)
+    );
+    let mut late = Harness::live();
     late.event(3);
     late.store.apply_seed(None, rendered());
-    assert_eq!(late.state(), "123", "the session was faster");
+    assert_eq!(late.state(), "123", "the session's state is newer");
 }
 
 #[test]
-fn a_final_denial_is_shown_at_once_and_a_temporary_one_is_asked_again() {
-    let store = Bench::new();
+fn a_final_denial_is_applied_at_once_and_a_temporary_one_is_retried() {
+    let store = Harness::new();
     store.store.apply_seed(None, Err(Denied::Unavailable));
     assert_eq!(store.status(), TopicStatus::Loading);
-    let store = Bench::new();
+    let store = Harness::new();
     store.store.apply_seed(None, Err(Denied::Unknown));
     assert_eq!(store.status(), TopicStatus::Denied(Denied::Unknown));
 }
 
 #[test]
 fn a_command_is_pending_until_its_event_is_in_the_state() {
-    let mut bench = Bench::new();
-    bench.send(7);
-    assert_eq!(bench.pending(), [CommandStatus::Queued]);
-    assert!(bench.store.has_pending());
-    bench.subscribed();
-    bench.reset(ResetReason::New, cursor(1, 2), &["1", "2"]);
-    assert_eq!(bench.pending(), [CommandStatus::Sent]);
-    bench.answer(&CommandId::without_time(7), Answer::Accepted { seq: 3 });
-    assert_eq!(bench.pending(), [CommandStatus::Sent], "accepted, and not yet shown");
-    bench.event(3);
-    assert_eq!((bench.pending(), bench.store.has_pending()), (Vec::new(), false));
+    let mut harness = Harness::new();
+    harness.send(7);
+    assert_eq!(harness.pending(), [CommandStatus::Queued]);
+    assert!(harness.store.has_pending());
+    harness.subscribed();
+    harness.reset(ResetReason::New, cursor(1, 2), &["1", "2"]);
+    assert_eq!(harness.pending(), [CommandStatus::Sent]);
+    harness.answer(&CommandId::without_time(7), Answer::Accepted { seq: 3 });
+    assert_eq!(
+        harness.pending(),
+        [CommandStatus::Sent],
+        "accepted, but its event has not arrived"
+    );
+    harness.event(3);
+    assert_eq!((harness.pending(), harness.store.has_pending()), (Vec::new(), false));
 }
 
 #[test]
 fn a_rejected_command_stays_until_it_is_removed() {
-    let mut bench = Bench::live();
-    let id = bench.send(7);
-    let held = bench.send(8);
-    assert_eq!(bench.store.remove_rejected(&id), None, "it is still on its way");
-    bench.answer(&id, Answer::Rejected(Rejection::refused("no")));
+    let mut harness = Harness::live();
+    let id = harness.send(7);
+    let held = harness.send(8);
+    assert_eq!(harness.store.remove_rejected(&id), None, "it is still on its way");
+    harness.answer(&id, Answer::Rejected(Rejection::refused("no")));
     let retry_after_ms = 2_000;
-    bench.answer(&held, Answer::Rejected(Rejection::TooFast { retry_after_ms }));
+    harness.answer(&held, Answer::Rejected(Rejection::TooFast { retry_after_ms }));
     let rejected = CommandStatus::Rejected(Rejection::refused("no"));
-    assert_eq!(bench.pending(), [rejected, CommandStatus::Held { retry_after_ms }]);
-    assert_eq!(bench.store.remove_rejected(&id), Some("7".to_owned()));
-    assert_eq!(bench.store.remove_rejected(&held), None);
-    bench.input(Input::Cancel { id: held });
-    assert_eq!(bench.pending(), []);
+    assert_eq!(harness.pending(), [rejected, CommandStatus::Held { retry_after_ms }]);
+    assert_eq!(harness.store.remove_rejected(&id), Some("7".to_owned()));
+    assert_eq!(harness.store.remove_rejected(&held), None);
+    harness.input(Input::Cancel { id: held });
+    assert_eq!(harness.pending(), []);
 }
 
 #[test]
 fn the_list_of_rejected_commands_is_bounded() {
-    let mut bench = Bench::live();
-    for n in 0..2 * super::MAX_SHOWN as u128 {
-        let id = bench.send(n);
-        bench.answer(&id, Answer::Rejected(Rejection::refused("no")));
+    let mut harness = Harness::live();
+    for n in 0..2 * super::MAX_PENDING as u128 {
+        let id = harness.send(n);
+        harness.answer(&id, Answer::Rejected(Rejection::refused("no")));
     }
-    let pending = bench.store.pending.get_untracked();
-    assert_eq!(pending.len(), super::MAX_SHOWN);
+    let pending = harness.store.pending.get_untracked();
+    assert_eq!(pending.len(), super::MAX_PENDING);
     let newest = pending.last().map(|shown| shown.command.clone());
-    assert_eq!(newest, Some((2 * super::MAX_SHOWN - 1).to_string()));
+    assert_eq!(newest, Some((2 * super::MAX_PENDING - 1).to_string()));
 }
 
 #[test]
-fn what_cannot_be_decoded_is_reported_and_changes_nothing() {
-    let bench = Bench::live();
+fn an_undecodable_event_is_reported_and_changes_nothing() {
+    let harness = Harness::live();
     let (encoding, seq, check) = (Encoding::Json, 3, None);
     let event = blob(json!({ "of": "a newer build" }));
     let update = crate::session::TopicUpdate::Event {
@@ -329,26 +345,26 @@ fn what_cannot_be_decoded_is_reported_and_changes_nothing() {
         check,
         event,
     };
-    assert!(!bench.store.on_update(&update));
+    assert!(!harness.store.on_update(&update));
     assert_eq!(
-        (bench.state(), bench.store.starting_cursor()),
+        (harness.state(), harness.store.starting_cursor()),
         ("12".to_owned(), Some(cursor(1, 2)))
     );
 }
 
 #[test]
-fn contents_are_shown_as_json_whatever_their_encoding() {
-    let bench = Bench::live();
+fn contents_are_converted_to_json_from_every_encoding() {
+    let harness = Harness::live();
     for encoding in Encoding::ALL {
         let blob = Blob::encode(encoding, &"가").unwrap();
-        let json = bench.store.to_json(ContentKind::Event, encoding, &blob);
+        let json = harness.store.to_json(ContentKind::Event, encoding, &blob);
         assert_eq!(json.as_deref(), Some("\"가\""));
     }
 }
 
 #[test]
 fn components_share_a_store_until_the_last_is_cleaned_up() {
-    let bench = Bench::new();
+    let harness = Harness::new();
     let tab = Tab::default();
     let first = tab.store::<Notes>(&topic());
     let second = tab.store::<Notes>(&topic());
@@ -359,5 +375,5 @@ fn components_share_a_store_until_the_last_is_cleaned_up() {
     drop(second);
     let fresh = tab.store::<Notes>(&topic());
     assert_eq!(fresh.state.get_untracked(), Vec::<String>::new());
-    assert_eq!(bench.state(), "", "a store of another tab");
+    assert_eq!(harness.state(), "", "a store of another tab");
 }
