@@ -1,5 +1,5 @@
-// A client of the session protocol (crates/protocol/src/session.rs) in another language: follows a topic, and sends a command for each
-// line that is typed. Lose the network or the server: it comes back, misses nothing, and sends nothing twice.
+// A client of the session protocol (crates/protocol/src/session.rs) in another language: subscribes to a topic, and sends a command for
+// each line typed. After a loss of the network or the server it reconnects, misses no event, and sends no command twice.
 //
 //     node examples/client.mjs ws://127.0.0.1:3000 chat/lobby
 //
@@ -10,25 +10,25 @@ import { createInterface } from 'node:readline';
 const WebSocket = globalThis.WebSocket ?? (await import('ws')).default;
 const [server = 'ws://127.0.0.1:3000', topic = 'chat/lobby'] = process.argv.slice(2);
 
-const me = randomBytes(16).toString('hex'); // without cookies: who we are on each connection, and nobody else's business
-let cursor = null; // everything up to here was seen; its check says which events those were
-const unanswered = new Map(); // commands by id, in the order in which they were typed
-let ahead = 0; // the server's clock, less ours: an id carries the server's time, and so never has two effects
+const me = randomBytes(16).toString('hex'); // identifies this client on every connection, in place of a cookie; keep it secret
+let cursor = null; // the last event seen; its check identifies the log up to there
+const unanswered = new Map(); // commands by id, in the order typed
+let ahead = 0; // the server's clock minus ours: ids carry the server's time, so that a resent command has one effect
 let socket;
 let attempt = 0;
 
 function connect() {
   socket = new WebSocket(`${server}/api/session?session=${me}`, 'duplex.v2.json');
-  let pause; // what the server asks for before it goes
+  let pause; // the delay that the server asks for when it closes
   socket.onopen = () => {
-    say({ hello: { build: '', name: process.env.USER ?? null } });
-    say({ subscribe: { topic, cursor } });
-    for (const [id, command] of unanswered) say({ command: { topic, id, command } });
+    send({ hello: { build: '', name: process.env.USER ?? null } });
+    send({ subscribe: { topic, cursor } });
+    for (const [id, command] of unanswered) send({ command: { topic, id, command } });
   };
   socket.onmessage = ({ data }) => {
     const [[name, frame]] = Object.entries(JSON.parse(data));
     if (name === 'closing') pause = frame.retry_after_ms;
-    hear[name]?.(frame);
+    handlers[name]?.(frame);
   };
   socket.onclose = ({ code, reason }) => {
     if (code >= 4500) return console.error(`closed for good: ${code} ${reason}`);
@@ -46,7 +46,7 @@ function newId() {
   return time + random.toString('hex');
 }
 
-const hear = {
+const handlers = {
   welcome({ now_ms }) {
     ahead = now_ms - Date.now();
   },
@@ -57,7 +57,7 @@ const hear = {
     console.log(reset ? `from ${cursor.seq} on (${reset.reason})` : `${resumed.replayed} missed`);
   },
   event({ seq, check, event }) {
-    if (seq !== cursor.seq + 1) throw new Error(`${seq} after ${cursor.seq}: the server broke its promise`);
+    if (seq !== cursor.seq + 1) throw new Error(`${seq} after ${cursor.seq}: the server skipped or repeated an event`);
     cursor = { ...cursor, seq, check };
     console.log(seq, JSON.stringify(event));
   },
@@ -67,11 +67,11 @@ const hear = {
   },
 };
 
-const say = (frame) => socket.send(JSON.stringify(frame));
+const send = (frame) => socket.send(JSON.stringify(frame));
 
 connect();
 for await (const line of createInterface({ input: process.stdin })) {
   const [id, command] = [newId(), { post: { text: line, reply_to: null } }];
   unanswered.set(id, command);
-  if (socket.readyState === 1) say({ command: { topic, id, command } });
+  if (socket.readyState === 1) send({ command: { topic, id, command } });
 }

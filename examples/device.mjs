@@ -1,5 +1,5 @@
-// A device that speaks the session protocol (crates/protocol/src/session.rs): reports its machine's load and free memory, hears what it is
-// asked to do, and answers.
+// A device on the session protocol (crates/protocol/src/session.rs): reports its machine's load and free memory, carries out orders, and
+// acknowledges them.
 //
 //     node examples/device.mjs ws://127.0.0.1:3000 my-device "$(duplex token)"
 //
@@ -20,8 +20,8 @@ async function open(url, protocol) {
 
 async function connect() {
   const socket = await open(`${server}/api/session`, 'duplex.v2.json');
-  const say = (frame) => socket.send(JSON.stringify(frame));
-  const command = (command) => say({ command: { topic, id: randomBytes(16).toString('hex'), command } });
+  const send = (frame) => socket.send(JSON.stringify(frame));
+  const command = (command) => send({ command: { topic, id: randomBytes(16).toString('hex'), command } });
   let timer;
   const report = () => {
     const at = Date.now();
@@ -32,7 +32,7 @@ async function connect() {
     command({ report: { readings, name: hostname(), place: null, every } });
     timer = setTimeout(report, every * 1000);
   };
-  const obey = (order, name, argument) => {
+  const execute = (order, name, argument) => {
     if (name === 'identify') return command({ ack: { order, ok: true, note: `pid ${process.pid}` } });
     const seconds = Number(JSON.parse(argument || 'null')?.seconds);
     if (name !== 'set-interval' || !(seconds >= 1)) return command({ ack: { order, ok: false, note: 'unknown' } });
@@ -40,8 +40,8 @@ async function connect() {
     command({ ack: { order, ok: true, note: `${every} s` } });
   };
   socket.onopen = () => {
-    say({ hello: { build: '', name: null } });
-    say({ subscribe: { topic, cursor } });
+    send({ hello: { build: '', name: null } });
+    send({ subscribe: { topic, cursor } });
   };
   socket.onmessage = ({ data }) => {
     const { verdict, event, reply } = JSON.parse(data);
@@ -50,7 +50,7 @@ async function connect() {
     if (verdict && !timer) report();
     if (event) cursor = { ...cursor, seq: event.seq, check: event.check };
     // An order's id is the seq of its event.
-    if (event?.event.ordered) obey(event.seq, event.event.ordered.name, event.event.ordered.argument);
+    if (event?.event.ordered) execute(event.seq, event.event.ordered.name, event.event.ordered.argument);
     if (reply?.answer.rejected) console.error('refused:', JSON.stringify(reply.answer.rejected));
   };
   socket.onclose = ({ code }) => {

@@ -1,4 +1,4 @@
-//! The browser's entry point: takes over the page that the server rendered.
+//! The browser's entry point: hydrates the page that the server rendered.
 
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {

@@ -1,4 +1,4 @@
-//! The document, and the root component.
+//! The HTML document and the root component.
 
 use duplex_leptos::provide_session;
 use leptos::prelude::*;

@@ -1,4 +1,4 @@
-//! The server's part of the topic: who may enter, and what a command does.
+//! The topic's server half: access, and the effect of commands.
 
 use duplex_hub::Principal;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand};
@@ -32,15 +32,15 @@ mod tests {
 
     #[test]
     fn a_command_adds_one_to_ten() {
-        let somebody = Person {
+        let visitor = Person {
             id: PersonId("0123456789abcdef".to_owned()),
             name: String::new(),
         };
         let mut tally = DeciderHarness::new(Tally, ONE);
-        assert_eq!(tally.send(&somebody, 3), Ok(()));
-        assert_eq!(tally.send(&somebody, 10), Ok(()));
+        assert_eq!(tally.send(&visitor, 3), Ok(()));
+        assert_eq!(tally.send(&visitor, 10), Ok(()));
         for wrong in [0, 11, u32::MAX] {
-            assert_eq!(tally.send(&somebody, wrong), Err(Rejection::refused("one_to_ten")));
+            assert_eq!(tally.send(&visitor, wrong), Err(Rejection::refused("one_to_ten")));
         }
         assert_eq!(tally.state, 13);
     }

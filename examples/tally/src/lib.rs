@@ -1,4 +1,4 @@
-//! The tally: a number that everybody may raise, the same for all, and never lost.
+//! The tally: a shared counter whose increments are never lost or counted twice.
 
 pub mod app;
 #[cfg(feature = "ssr")]
@@ -10,7 +10,7 @@ pub mod server;
 #[cfg(feature = "ssr")]
 pub mod visitor;
 
-/// The browser's entry point: takes over the page that the server rendered.
+/// The browser's entry point: hydrates the page that the server rendered.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {

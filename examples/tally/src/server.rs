@@ -1,4 +1,4 @@
-//! The server: the page, its form, the built front end, and the transports of the session.
+//! The routes: the page, its form, the built front end, and the session's transports.
 
 use any_spawner::Executor;
 use axum::extract::Request;
@@ -18,9 +18,9 @@ use crate::app::shell;
 use crate::model::{ONE, Tally};
 use crate::visitor::welcome;
 
-/// Everything that the server answers, behind the guards of every request.
+/// All routes, behind the guards of every request.
 pub fn routes(gateway: Gateway, options: LeptosOptions) -> Router {
-    // An app with a router calls `generate_route_list`, which does it. It fails if it was done before.
+    // An app with a router calls `generate_route_list`, which also does this. Fails if the executor is already set.
     let _ = Executor::init_tokio();
     let files = leptos_axum::site_pkg_dir_service(&options);
     let files_path = leptos_axum::site_pkg_dir_service_route_path(&options);
@@ -35,7 +35,7 @@ pub fn routes(gateway: Gateway, options: LeptosOptions) -> Router {
     protect(routes, &gateway).with_state(gateway)
 }
 
-/// Renders the page whole, with the number in it: a browser without JavaScript shows it too.
+/// Renders the page with the number already in it, so that a browser without JavaScript shows it too.
 async fn page(visitor: PageVisitor, options: LeptosOptions, request: Request) -> Response {
     let context = move || {
         let visitor = visitor.clone();
@@ -53,7 +53,7 @@ struct Fields {
     add: u32,
 }
 
-/// The form of a browser without JavaScript. It goes back to the page, so that to load it again adds nothing.
+/// Handles the form of a browser without JavaScript. Redirects to the page, so that reloading adds nothing.
 async fn add(visitor: PageVisitor, Form(fields): Form<Fields>) -> Result<Redirect, Problem> {
     visitor.send::<Tally>(ONE, &fields.add).await?;
     Ok(Redirect::to("/"))

@@ -1,4 +1,4 @@
-//! Who a visitor is: a random secret in a cookie, and the public id that follows from it.
+//! The visitor's identity: a random secret in a cookie, and the public id derived from it.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 const COOKIE: &str = "tally_visitor";
 
-/// Tells the server's connections and pages who a visitor is.
+/// Identifies the visitors of pages and connections.
 pub struct Visitors(pub Hub);
 
 impl Identify for Visitors {
     async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
         let key = self.0.log().key();
-        // A client without cookies is known by its session, or else as long as its connection lasts.
+        // Without a cookie, the session identifies the client; without either, each connection is a new visitor.
         let code = match (secret(request.headers), request.session) {
             (Some(secret), _) => Uuid::from_bytes(key.code("visitor", secret)),
             (None, Some(session)) => Uuid::from_bytes(key.code("session", &session.0)),
@@ -32,19 +32,19 @@ impl Identify for Visitors {
     }
 }
 
-/// Gives a new visitor the cookie. The request's own handler sees it, too.
+/// Sets the cookie of a new visitor, and adds it to the request for this request's handler.
 pub async fn welcome(mut request: Request, next: Next) -> Response {
     if secret(request.headers()).is_some() {
         return next.run(request).await;
     }
     let cookie = format!("{COOKIE}={}", Uuid::new_v4().simple());
-    let kept = format!("{cookie}; Max-Age=31536000; Path=/; SameSite=Lax; HttpOnly");
+    let set_cookie = format!("{cookie}; Max-Age=31536000; Path=/; SameSite=Lax; HttpOnly");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         request.headers_mut().append(header::COOKIE, cookie);
     }
     let mut response = next.run(request).await;
-    if let Ok(kept) = HeaderValue::from_str(&kept) {
-        response.headers_mut().append(header::SET_COOKIE, kept);
+    if let Ok(set_cookie) = HeaderValue::from_str(&set_cookie) {
+        response.headers_mut().append(header::SET_COOKIE, set_cookie);
     }
     response
 }

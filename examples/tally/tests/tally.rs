@@ -1,6 +1,6 @@
-//! The app without a browser: its page, and its form.
+//! The app's page and form, without a browser.
 
-#![expect(clippy::unwrap_used, reason = "what is missing fails the test")]
+#![expect(clippy::unwrap_used, reason = "a missing value fails the test")]
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn app() -> Router {
     routes(gateway, LeptosOptions::builder().output_name("tally").build())
 }
 
-/// The app answers under its own names alone.
+/// A request with a host name that the app accepts.
 fn request(method: Method, path: &str) -> request::Builder {
     Request::builder()
         .method(method)
@@ -31,19 +31,19 @@ fn request(method: Method, path: &str) -> request::Builder {
         .header(header::HOST, "localhost")
 }
 
-async fn ask(app: &Router, request: request::Builder, body: &'static str) -> Response<Body> {
+async fn send(app: &Router, request: request::Builder, body: &'static str) -> Response<Body> {
     let request = request.body(Body::from(body)).unwrap();
     app.clone().oneshot(request).await.unwrap()
 }
 
 async fn get(app: &Router) -> Response<Body> {
-    ask(app, request(Method::GET, "/"), "").await
+    send(app, request(Method::GET, "/"), "").await
 }
 
 async fn post(app: &Router, fields: &'static str) -> Response<Body> {
     let form = "application/x-www-form-urlencoded";
     let request = request(Method::POST, "/add").header(header::CONTENT_TYPE, form);
-    ask(app, request, fields).await
+    send(app, request, fields).await
 }
 
 async fn total(app: &Router) -> String {
@@ -55,7 +55,7 @@ async fn total(app: &Router) -> String {
 }
 
 #[tokio::test]
-async fn the_page_holds_the_number_and_the_form_raises_it() {
+async fn the_page_contains_the_number_and_the_form_adds_to_it() {
     let app = app();
     assert_eq!(total(&app).await, "0");
     let answer = post(&app, "add=3").await;
@@ -73,22 +73,22 @@ async fn a_new_visitor_gets_a_cookie() {
     let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
     assert!(cookie.contains("; HttpOnly"), "{cookie}");
     let (cookie, _) = cookie.split_once(';').unwrap();
-    let again = request(Method::GET, "/").header(header::COOKIE, cookie);
-    let again = ask(&app, again, "").await;
-    assert!(!again.headers().contains_key(header::SET_COOKIE));
+    let second = request(Method::GET, "/").header(header::COOKIE, cookie);
+    let second = send(&app, second, "").await;
+    assert!(!second.headers().contains_key(header::SET_COOKIE));
 }
 
 #[tokio::test]
 async fn a_page_of_another_origin_adds_nothing() {
     let app = app();
     let foreign = request(Method::POST, "/add").header(header::ORIGIN, "https://elsewhere.example");
-    let answer = ask(&app, foreign, "add=1").await;
+    let answer = send(&app, foreign, "add=1").await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     assert_eq!(total(&app).await, "0");
 }
 
 #[test]
-fn the_workspaces_readme_shows_the_code() {
+fn the_workspace_readme_contains_the_code() {
     let readme = include_str!("../../../README.md");
     for file in [
         include_str!("../src/model.rs"),
