@@ -86,10 +86,10 @@ fn pages_measure_time_with_the_monotonic_clock() {
     const WALL: [&str; 10] = [
         "apps/chat/view/drafts.rs",
         "apps/compare/measure/run.rs",
-        "apps/compare/measure/stale.rs",
+        "apps/compare/measure/staleness.rs",
         "apps/devices/view/clock.rs",
         "apps/echo/state.rs",
-        "apps/notifications/view/desk.rs",
+        "apps/notifications/view/inbox_model.rs",
         "crates/leptos/src/runtime/clock.rs",
         "ui/clock.rs",
         "ui/inspector/live.rs",
