@@ -96,7 +96,7 @@ pub async fn compress(State(slots): State<CompressionSlots>, request: Request, n
             tracing::error!("cannot compress a response: {error}");
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "The server failed to answer; its log says more.",
+                "The server could not respond; see its log.",
             )
             .into_response()
         }

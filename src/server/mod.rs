@@ -113,7 +113,7 @@ fn health_router(state: ServerState) -> Router {
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
-        "The server failed to answer; its log says more.",
+        "The server could not respond; see its log.",
     )
     .into_response()
 }

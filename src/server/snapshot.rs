@@ -79,21 +79,21 @@ impl ProcessStats {
     pub fn read() -> Self {
         let text = |path| fs::read_to_string(path).unwrap_or_default();
         Self {
-            resident_bytes: resident(&text("/proc/self/status")).unwrap_or(0),
-            cpu_seconds: ticks(&text("/proc/self/stat")).unwrap_or(0) as f64 / TICKS_PER_SECOND,
+            resident_bytes: parse_vm_rss(&text("/proc/self/status")).unwrap_or(0),
+            cpu_seconds: parse_cpu_ticks(&text("/proc/self/stat")).unwrap_or(0) as f64 / TICKS_PER_SECOND,
             open_files: fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
         }
     }
 }
 
-fn resident(status: &str) -> Option<u64> {
+fn parse_vm_rss(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
 
 /// User and system time, fields 14 and 15. Field 2, the command name, may contain any character and ends with a parenthesis.
-fn ticks(stat: &str) -> Option<u64> {
+fn parse_cpu_ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
@@ -107,10 +107,10 @@ mod tests {
 
     #[test]
     fn proc_files_are_parsed() {
-        assert_eq!(resident("Name:\tx\nVmRSS:\t   10 kB\n"), Some(10_240));
+        assert_eq!(parse_vm_rss("Name:\tx\nVmRSS:\t   10 kB\n"), Some(10_240));
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 120 30 0 0";
-        assert_eq!(ticks(stat), Some(150));
-        assert_eq!((resident(""), ticks("")), (None, None));
+        assert_eq!(parse_cpu_ticks(stat), Some(150));
+        assert_eq!((parse_vm_rss(""), parse_cpu_ticks("")), (None, None));
         let process = ProcessStats::read();
         assert!(process.resident_bytes > 0 && process.open_files > 0, "{process:?}");
     }
