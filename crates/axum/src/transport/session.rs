@@ -111,8 +111,8 @@ impl SessionHandler {
             .map_err(|error| ProtocolError::Unreadable(error.to_string()))
     }
 
-    async fn perform(&mut self, act: SessionAction) {
-        match act {
+    async fn perform(&mut self, action: SessionAction) {
+        match action {
             SessionAction::Welcome { name } => {
                 // A refused name is ignored: the welcome contains the name that the visitor has.
                 if let Some(Ok(name)) = name.map(|name| self.choose_name(&name)) {
@@ -259,12 +259,12 @@ impl ConnectionHandler for SessionHandler {
     const MAX_MESSAGE: usize = limits::COMMAND_BODY;
 
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        let act = self
+        let action = self
             .decode(&message)
             .and_then(|frame| self.session.on_frame(frame, self.started.elapsed()));
-        match act {
+        match action {
             // Boxed, as below: an idle session should not hold the memory that a busy one needs.
-            Ok(act) => Box::pin(self.perform(act)).await,
+            Ok(action) => Box::pin(self.perform(action)).await,
             Err(error) => return Err(self.protocol_error(&error, out)),
         }
         Ok(())
