@@ -42,7 +42,7 @@ pub async fn request_permission() -> Permission {
 }
 
 /// Shows a notification that opens `link`. Notifications with the same `tag` replace each other across tabs.
-pub fn show_notification(title: &str, body: &str, tag: &str, link: String) {
+pub fn notify(title: &str, body: &str, tag: &str, link: String) {
     if permission() != Permission::Granted {
         return;
     }

@@ -54,7 +54,7 @@ impl ToastQueue {
         };
         let toast = Toast { source, sent };
         if document().hidden() {
-            self.show_browser_notification(&toast);
+            self.notify_browser(&toast);
         }
         let (seq, is_sticky) = (toast.sent.seq, toast.sent.notice.level == Level::Danger);
         self.toasts.update(|toasts| {
@@ -67,11 +67,11 @@ impl ToastQueue {
         }
     }
 
-    fn show_browser_notification(self, toast: &Toast) {
+    fn notify_browser(self, toast: &Toast) {
         let locale = self.i18n.get_locale_untracked();
         let notice = &toast.sent.notice;
         let link = notice.link.clone().filter(|link| is_link(link));
-        browser::show_notification(
+        browser::notify(
             &words::localized(locale, &notice.title),
             &words::localized(locale, &notice.body),
             &toast.tag(),
