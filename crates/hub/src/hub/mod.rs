@@ -356,8 +356,8 @@ async fn evict_idle(idle: &[Arc<TopicShared>]) {
         // A topic with a full queue is no longer idle.
         let _ = shared.requests.try_send(TopicRequest::Sleep);
     }
-    let gone = select_all(idle.iter().map(|shared| Box::pin(shared.requests.closed())));
-    let _ = timeout(limits::EVICTION_WAIT, gone).await;
+    let closed = select_all(idle.iter().map(|shared| Box::pin(shared.requests.closed())));
+    let _ = timeout(limits::EVICTION_WAIT, closed).await;
 }
 
 /// Runs a topic's task. At its end, for any reason, the topic first leaves the map, then its queue closes, then its readers

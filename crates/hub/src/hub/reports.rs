@@ -76,8 +76,8 @@ impl Hub {
         // Events that are not published yet are left out.
         records.retain(|record| record.seq <= head.seq);
         for record in &mut records {
-            let kept = std::mem::take(&mut record.event);
-            record.event = kind.event_json(kept).map_err(|error| unreadable(topic, &error))?;
+            let stored = std::mem::take(&mut record.event);
+            record.event = kind.event_json(stored).map_err(|error| unreadable(topic, &error))?;
         }
         Ok((first_that_fit(records, limits::PAGE_BYTES), head))
     }

@@ -403,9 +403,9 @@ impl Log for ReportsFailure {
     }
 
     fn append(&self, topic: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
-        let kept = self.0.append(topic, expected, entries);
+        let appended = self.0.append(topic, expected, entries);
         Box::pin(async move {
-            let seq = kept.await?;
+            let seq = appended.await?;
             match self.1.swap(true, Ordering::SeqCst) {
                 true => Ok(seq),
                 false => Err(LogError::Unavailable("no answer".to_owned())),
@@ -613,8 +613,8 @@ async fn a_log_that_cannot_be_decoded_is_not_changed() {
         broken.events[0].1 = b"{\"of\":\"the future\"}".to_vec();
         log.append(&topic(), 0.into(), vec![entry(0, 1), broken]).await.unwrap();
         if breaks_snapshot {
-            let keep = Retention { events: 10, age: None };
-            log.snapshot(&topic(), 2, b"[]".to_vec(), keep, 0).await.unwrap();
+            let retention = Retention { events: 10, age: None };
+            log.snapshot(&topic(), 2, b"[]".to_vec(), retention, 0).await.unwrap();
         }
         let before = log.open(&topic(), 10, 0).await.unwrap();
         let hub = hub(&log);
@@ -689,31 +689,31 @@ async fn plain_verdict(handle: &TopicHandle, cursor: Option<Cursor>) -> Verdict 
 #[tokio::test]
 async fn a_reader_is_resumed_or_reset_with_a_reason() {
     let log = log();
-    let most = limits::RING_EVENTS as u64 + 500;
+    let head = limits::RING_EVENTS as u64 + 500;
     {
         let hub = hub_with_retention(&log, 10);
         let handle = hub.open(&topic()).await.unwrap();
         let verdict = plain_verdict(&handle, None).await;
         assert!(matches!(verdict, Verdict::Reset { reason: ResetReason::New, cursor, .. } if cursor == at(0)));
-        join_all((0..most).map(|id| send(&handle, id.into(), &CountCommand::Add(1)))).await;
+        join_all((0..head).map(|id| send(&handle, id.into(), &CountCommand::Add(1)))).await;
         let resumed = |replayed| Verdict::Resumed {
             replayed,
-            head: at(most),
+            head: at(head),
         };
-        for seq in [most, most - 1, most - 1000] {
+        for seq in [head, head - 1, head - 1000] {
             let verdict = plain_verdict(&handle, Some(at(seq))).await;
-            assert_eq!(verdict, resumed(most - seq));
-            assert_eq!(follow(&handle, seq, Encoding::Json).await.len() as u64, most - seq);
+            assert_eq!(verdict, resumed(head - seq));
+            assert_eq!(follow(&handle, seq, Encoding::Json).await.len() as u64, head - seq);
         }
-        let ahead = plain_verdict(&handle, Some(at(most + 1))).await;
-        assert!(matches!(ahead, Verdict::Reset { reason: ResetReason::Ahead, cursor, .. } if cursor == at(most)));
+        let ahead = plain_verdict(&handle, Some(at(head + 1))).await;
+        assert!(matches!(ahead, Verdict::Reset { reason: ResetReason::Ahead, cursor, .. } if cursor == at(head)));
         hub.close().await;
     }
     let hub = hub_with_retention(&log, 10);
     let handle = hub.open(&topic()).await.unwrap();
-    let from = most - limits::RING_EVENTS as u64;
+    let from = head - limits::RING_EVENTS as u64;
     let seen = follow(&handle, from, Encoding::Json).await;
-    assert!(seen.iter().map(|(seq, _)| *seq).eq(from + 1..=most));
+    assert!(seen.iter().map(|(seq, _)| *seq).eq(from + 1..=head));
     assert!(hub.stats().log_reads > 0);
     let old = plain_verdict(&handle, Some(at(from - 1))).await;
     assert!(
@@ -730,8 +730,8 @@ async fn a_reader_is_resumed_or_reset_with_a_reason() {
         handle.read_log(from - 1, Encoding::Json, ALL).await,
         Ok(ReadBatch::Behind)
     );
-    let page = hub.history(&topic(), most + 1, 3).await.unwrap();
-    assert_eq!((page.events.len(), page.events[2].0, page.until), (3, most, most));
+    let page = hub.history(&topic(), head + 1, 3).await.unwrap();
+    assert_eq!((page.events.len(), page.events[2].0, page.until), (3, head, head));
 }
 
 #[tokio::test]

@@ -40,8 +40,8 @@ impl Key {
             mac.update(domain.as_bytes());
             mac.update(&[0]);
             mac.update(text.as_bytes());
-            for (byte, made) in code.iter_mut().zip(mac.finalize().into_bytes()) {
-                *byte = made;
+            for (byte, digest) in code.iter_mut().zip(mac.finalize().into_bytes()) {
+                *byte = digest;
             }
         }
         code

@@ -37,16 +37,16 @@ impl ClientQuota {
     }
 
     /// Counts a command of so many bytes, and the object that it creates.
-    pub(crate) fn command(&self, bytes: usize, makes: Option<Creation>) -> Result<(), Rejection> {
+    pub(crate) fn command(&self, bytes: usize, creation: Option<Creation>) -> Result<(), Rejection> {
         let kibibytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let made = makes.map(|makes| match makes {
+        let rate = creation.map(|creation| match creation {
             Creation::Shared => Rate::SharedCreations,
             Creation::Personal => Rate::PersonalCreations,
         });
         let take = |rate, count| self.quotas.take_many(&self.client, rate, count);
         take(Rate::Commands, 1)
             .and_then(|()| take(Rate::CommandBytes, kibibytes))
-            .and_then(|()| made.map_or(Ok(()), |rate| take(rate, 1)))
+            .and_then(|()| rate.map_or(Ok(()), |rate| take(rate, 1)))
             .map_err(|exceeded| Rejection::TooFast {
                 retry_after_ms: exceeded.retry_after_ms(),
             })

@@ -13,12 +13,12 @@ pub(crate) fn newest_that_fit(mut records: Vec<Record>, bytes: usize) -> (Vec<Re
         *sizes.entry(amended(record)).or_default() += record.event.len();
     }
     let mut sum = 0;
-    let kept = sizes.iter().rev().take_while(|(_, size)| {
+    let fitting = sizes.iter().rev().take_while(|(_, size)| {
         let is_first = sum == 0;
         sum += **size;
         is_first || sum <= bytes
     });
-    let oldest = kept.last().map_or(0, |(seq, _)| *seq);
+    let oldest = fitting.last().map_or(0, |(seq, _)| *seq);
     let all = records.len();
     records.retain(|record| amended(record) >= oldest);
     let left_out = records.len() < all;

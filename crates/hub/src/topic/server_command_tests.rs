@@ -75,7 +75,7 @@ fn decided<const PROGRAMS: bool>(
     };
     let command = Blob::encode(encoding, command).unwrap();
     match kind.fold(None).unwrap().decide(at, &command, encoding) {
-        Ok(made) => Ok(serde_json::from_slice(&made[0].json).unwrap()),
+        Ok(events) => Ok(serde_json::from_slice(&events[0].json).unwrap()),
         Err(DecideError::Rejected(why)) => Err(why),
         Err(DecideError::Broken(error)) => panic!("{error}"),
     }

@@ -100,7 +100,7 @@ mod tests {
         }
     }
 
-    fn kept<const V: u32>(text: &str) -> Vec<u8> {
+    fn stored<const V: u32>(text: &str) -> Vec<u8> {
         write::<Names<V>>(text.as_bytes().to_vec())
     }
 
@@ -111,16 +111,16 @@ mod tests {
     #[test]
     fn version_1_has_no_envelope_and_each_version_reads_its_own_unchanged() {
         let event = r#"{"names":["a","b"]}"#;
-        assert_eq!(kept::<1>(event), event.as_bytes());
+        assert_eq!(stored::<1>(event), event.as_bytes());
         assert_eq!(
-            kept::<3>(event),
+            stored::<3>(event),
             format!("{{\"$version\":3,\"kept\":{event}}}").as_bytes()
         );
-        assert!(serde_json::from_slice::<Value>(&kept::<3>(event)).is_ok());
-        assert_eq!(text::<1>(StoredJson::Event, &kept::<1>(event)), event);
-        assert_eq!(text::<3>(StoredJson::Event, &kept::<3>(event)), event);
+        assert!(serde_json::from_slice::<Value>(&stored::<3>(event)).is_ok());
+        assert_eq!(text::<1>(StoredJson::Event, &stored::<1>(event)), event);
+        assert_eq!(text::<3>(StoredJson::Event, &stored::<3>(event)), event);
         assert!(matches!(
-            read::<Names<3>>(StoredJson::Event, &kept::<3>(event)),
+            read::<Names<3>>(StoredJson::Event, &stored::<3>(event)),
             Ok(Cow::Borrowed(_))
         ));
     }
@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn json_of_an_earlier_version_is_converted_step_by_step() {
         let (first, second) = (
-            kept::<1>(r#"{"name":"Ada"}"#),
-            kept::<2>(r#"{"first":"Ada","last":"L"}"#),
+            stored::<1>(r#"{"name":"Ada"}"#),
+            stored::<2>(r#"{"first":"Ada","last":"L"}"#),
         );
         assert_eq!(text::<2>(StoredJson::Event, &first), r#"{"first":"Ada","last":""}"#);
         assert_eq!(text::<3>(StoredJson::Event, &first), r#"{"names":["Ada",""]}"#);
@@ -142,23 +142,23 @@ mod tests {
         let kind = dyn_topic(Names::<3>);
         let (old, new) = (br#"{"name":"Ada"}"#, r#"{"names":["Ada",""]}"#);
         assert_eq!(kind.event_json(old.to_vec()).unwrap(), new.as_bytes());
-        assert_eq!(kind.event_json(kept::<3>(new)).unwrap(), new.as_bytes());
+        assert_eq!(kind.event_json(stored::<3>(new)).unwrap(), new.as_bytes());
         assert_eq!(
             kind.event(old).unwrap().encode(Encoding::Json).unwrap().0,
             new.as_bytes()
         );
-        assert_eq!(kind.redacted(old).unwrap().1, kept::<3>(new));
+        assert_eq!(kind.redacted(old).unwrap().1, stored::<3>(new));
         let mut fold = kind.fold(Some(old)).unwrap();
         assert_eq!(fold.state(Encoding::Json).unwrap().0, br#"{"names":["Ada"]}"#);
         fold.apply(1, old).unwrap();
         let snapshot = fold.snapshot().unwrap();
-        assert_eq!(snapshot, kept::<3>(r#"{"names":["Ada"]}"#));
+        assert_eq!(snapshot, stored::<3>(r#"{"names":["Ada"]}"#));
         assert!(kind.fold(Some(&snapshot)).is_ok());
     }
 
     #[test]
     fn a_newer_version_is_refused_with_its_number() {
-        let newer = kept::<3>("{}");
+        let newer = stored::<3>("{}");
         for error in [
             read::<Names<2>>(StoredJson::Event, &newer),
             read::<Names<1>>(StoredJson::State, &newer),

@@ -415,9 +415,13 @@ pub(super) mod tests {
         std::os::unix::fs::symlink(at("data"), at("folder")).unwrap();
         std::os::unix::fs::symlink("link", at("again")).unwrap();
         std::os::unix::fs::symlink("circle", at("circle")).unwrap();
-        for made in [false, true] {
+        for exists in [false, true] {
             for name in ["data/log", "link", "folder/log", "again", "data/../link"] {
-                assert_eq!(resolve_path(&at(name)).unwrap(), at("data/log"), "{name}, made: {made}");
+                assert_eq!(
+                    resolve_path(&at(name)).unwrap(),
+                    at("data/log"),
+                    "{name}, exists: {exists}"
+                );
             }
             fs::write(at("data/log"), "").unwrap();
         }
@@ -430,7 +434,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let id = "0".repeat(ID_CHARS);
-        let gone = [
+        let removed = [
             "log.new",
             "log.new-journal",
             "log.restored",
@@ -457,8 +461,8 @@ pub(super) mod tests {
             .into_iter()
             .zip(["", ".duplex-partial", ".duplex-partial-journal"]);
         let copies: Vec<_> = copies.map(|(copy, more)| format!("log{copy}{id}{more}")).collect();
-        let gone: Vec<_> = gone.iter().map(|name| (*name).to_owned()).chain(copies).collect();
-        for name in gone.iter().map(String::as_str).chain(stays) {
+        let removed: Vec<_> = removed.iter().map(|name| (*name).to_owned()).chain(copies).collect();
+        for name in removed.iter().map(String::as_str).chain(stays) {
             fs::write(folder.path().join(name), "").unwrap();
         }
         let held = File::open(folder.path().join("held.duplex-partial")).unwrap();

@@ -175,16 +175,16 @@ fn create(path: &Path) -> Result<(), OpenError> {
 
 fn create_tables(path: &Path) -> rusqlite::Result<()> {
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let made = connection.transaction()?;
-    made.pragma_update(None, "application_id", APPLICATION)?;
-    made.pragma_update(None, "user_version", VERSION)?;
-    made.execute_batch(TABLES)?;
+    let transaction = connection.transaction()?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.execute_batch(TABLES)?;
     let key = Key::random();
-    made.execute(
+    transaction.execute(
         "INSERT INTO meta (epoch, key) VALUES (?1, ?2)",
         (new_epoch().get(), key.bytes()),
     )?;
-    made.commit()
+    transaction.commit()
 }
 
 /// Leaves a file that is not in use yet complete, without a journal beside it, and in the server's journal mode: the mode of a
