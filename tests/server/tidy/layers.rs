@@ -96,9 +96,9 @@ fn is_shared_of(app: &str, path: &[&str]) -> bool {
     matches!(path, ["apps", name, "wire" | "model", ..] if *name == app)
 }
 
-/// Pure parts beside the model. The view, the session and the server part of an application run on one side only.
+/// Pure parts beside the model. The view, the page state and the server part of an application run on one side only.
 fn is_sibling_of(app: &str, path: &[&str]) -> bool {
-    matches!(path, ["apps", name, part, ..] if *name == app && !["server", "session", "view"].contains(part))
+    matches!(path, ["apps", name, part, ..] if *name == app && !["server", "state", "view"].contains(part))
 }
 
 fn is_own_server(app: &str, path: &[&str]) -> bool {
