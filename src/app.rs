@@ -42,8 +42,8 @@ pub struct InlineAssets {
 const PAGE: &str = include_str!("page.js");
 
 /// Retries failed downloads of the wasm module's lazy parts, which Leptos gives up on. A part that answers 404 belongs to an older
-/// build, so the page reloads. Runs before the module, and stands before the style sheet because a script waits for those before
-/// it.
+/// build, so the page reloads. Runs before the module, and is placed before the style sheet, because a script waits for the style
+/// sheets before it.
 const PARTS: &str = include_str!("parts.js");
 
 /// The HTML that the server sends.

@@ -20,7 +20,7 @@ pub fn until(key: &str) -> Option<Millis> {
 }
 
 pub fn refusal(word: &str) -> Option<TextKey> {
-    let words: TextKey = match word {
+    let key: TextKey = match word {
         why::BAD_PERSON => text_key!(moderation.bad_person),
         why::BAD_ADDRESS => text_key!(moderation.bad_address),
         why::BAD_REASON => text_key!(moderation.bad_reason),
@@ -30,5 +30,5 @@ pub fn refusal(word: &str) -> Option<TextKey> {
         why::OPERATOR => text_key!(moderation.is_operator),
         _ => return None,
     };
-    Some(words)
+    Some(key)
 }

@@ -16,45 +16,45 @@ use duplex_protocol::code;
 #[component]
 pub fn SessionStatusBar() -> impl IntoView {
     let i18n = use_i18n();
-    let link = use_session_status();
-    let seconds = use_countdown(link);
+    let status = use_session_status();
+    let seconds = use_countdown(status);
     let state = optional_text(move || {
-        let link = link.get();
-        let code = match link.phase {
+        let status = status.get();
+        let code = match status.phase {
             Phase::Stopped(StopReason::Closed(code)) => code.to_string(),
             _ => String::new(),
         };
-        sentence(&link).map(|key| fill(key(i18n.get_locale()), &[("code", &code)]))
+        phase_text(&status).map(|key| fill(key(i18n.get_locale()), &[("code", &code)]))
     });
-    let detail = optional_text(move || detail(&link.get(), seconds.get(), i18n.get_locale()));
+    let detail = optional_text(move || detail(&status.get(), seconds.get(), i18n.get_locale()));
     let queued = optional_text(move || {
-        let SessionStatus { queued, phase, .. } = link.get();
+        let SessionStatus { queued, phase, .. } = status.get();
         let key: TextKey = text_key!(link.queued);
         let count = queued.to_string();
         (queued > 0 && phase != Phase::Live).then(|| fill(key(i18n.get_locale()), &[("count", &count)]))
     });
     let reload = dynamic_view(move || {
-        let link = link.get();
-        wants_reload(&link).then(|| {
-            let newer = (link.phase == Phase::Live).then(|| t!(link.newer));
+        let status = status.get();
+        needs_reload(&status).then(|| {
+            let newer = (status.phase == Phase::Live).then(|| t!(link.newer));
             view! { <p class="link-reload">{newer} <button type="button" on:click=|_| reload()>{t!(link.reload)}</button></p> }
                 .into_any()
         })
     });
     // The button stays during an attempt, so that it keeps the focus.
-    let waits = Memo::new(move |shown: Option<&bool>| match link.get().phase {
+    let shows_retry = Memo::new(move |shown_before: Option<&bool>| match status.get().phase {
         Phase::Waiting { .. } | Phase::Offline => true,
-        Phase::Connecting => shown == Some(&true),
+        Phase::Connecting => shown_before == Some(&true),
         Phase::Idle | Phase::Live | Phase::Stopped(_) => false,
     });
     let retry = dynamic_view(move || {
-        waits.get().then(|| {
+        shows_retry.get().then(|| {
             view! { <button type="button" class="link-retry" on:click=|_| retry_now()>{t!(link.retry)}</button> }
                 .into_any()
         })
     });
     view! {
-        <aside class="link" aria-label=t!(link.label) data-phase=dynamic_text(move || phase(&link.get()).to_owned())>
+        <aside class="link" aria-label=t!(link.label) data-phase=dynamic_text(move || phase(&status.get()).to_owned())>
             <p class="link-state">
                 <span class="dot" aria-hidden="true"></span>
                 <span role="status">{state}</span>
@@ -68,8 +68,8 @@ pub fn SessionStatusBar() -> impl IntoView {
     }
 }
 
-fn phase(link: &SessionStatus) -> &'static str {
-    match link.phase {
+fn phase(status: &SessionStatus) -> &'static str {
+    match status.phase {
         Phase::Idle => "idle",
         Phase::Connecting => "connecting",
         Phase::Live => "live",
@@ -79,8 +79,8 @@ fn phase(link: &SessionStatus) -> &'static str {
     }
 }
 
-fn sentence(link: &SessionStatus) -> Option<TextKey> {
-    let key: TextKey = match (link.phase, link.transport) {
+fn phase_text(status: &SessionStatus) -> Option<TextKey> {
+    let key: TextKey = match (status.phase, status.transport) {
         (Phase::Idle, _) | (Phase::Live, None) => return None,
         (Phase::Connecting, _) => text_key!(link.connecting),
         (Phase::Live, Some(Transport::WebSocket)) => text_key!(link.websocket),
@@ -95,9 +95,9 @@ fn sentence(link: &SessionStatus) -> Option<TextKey> {
     Some(key)
 }
 
-fn detail(link: &SessionStatus, seconds: u64, locale: Locale) -> Option<String> {
-    match link.phase {
-        Phase::Live => link.round_trip.map(|trip| format::millis(locale, trip)),
+fn detail(status: &SessionStatus, seconds: u64, locale: Locale) -> Option<String> {
+    match status.phase {
+        Phase::Live => status.round_trip.map(|trip| format::millis(locale, trip)),
         Phase::Waiting { .. } => {
             let key: TextKey = text_key!(link.in_seconds);
             Some(fill(key(locale), &[("seconds", &seconds.to_string())]))
@@ -106,8 +106,8 @@ fn detail(link: &SessionStatus, seconds: u64, locale: Locale) -> Option<String> 
     }
 }
 
-fn wants_reload(link: &SessionStatus) -> bool {
-    matches!(link.phase, Phase::Stopped(_)) || link.newer_build
+fn needs_reload(status: &SessionStatus) -> bool {
+    matches!(status.phase, Phase::Stopped(_)) || status.newer_build
 }
 
 fn reload() {
@@ -115,9 +115,9 @@ fn reload() {
 }
 
 /// Seconds until the next attempt to reconnect.
-fn use_countdown(link: Signal<SessionStatus>) -> RwSignal<u64> {
+fn use_countdown(status: Signal<SessionStatus>) -> RwSignal<u64> {
     let seconds = RwSignal::new(0);
-    let waiting = Memo::new(move |_| match link.get().phase {
+    let waiting = Memo::new(move |_| match status.get().phase {
         Phase::Waiting { until } => Some(until),
         _ => None,
     });
@@ -141,18 +141,18 @@ mod tests {
     use super::*;
 
     fn text_of(phase: Phase, transport: Option<Transport>) -> Option<&'static str> {
-        let link = SessionStatus {
+        let status = SessionStatus {
             phase,
             transport,
             ..SessionStatus::default()
         };
-        sentence(&link).map(|key| key(Locale::en))
+        phase_text(&status).map(|key| key(Locale::en))
     }
 
     #[test]
     fn each_transport_and_each_failure_has_its_own_text() {
         let transports = [Transport::WebSocket, Transport::Sse, Transport::Poll];
-        let mut sentences: Vec<_> = transports
+        let mut texts: Vec<_> = transports
             .iter()
             .filter_map(|transport| text_of(Phase::Live, Some(*transport)))
             .collect();
@@ -163,21 +163,21 @@ mod tests {
             Phase::Stopped(StopReason::Reload),
             Phase::Stopped(StopReason::Closed(1000)),
         ] {
-            sentences.extend(text_of(phase, Some(Transport::Sse)));
+            texts.extend(text_of(phase, Some(Transport::Sse)));
         }
-        sentences.sort_unstable();
-        sentences.dedup();
-        assert_eq!(sentences.len(), 8);
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), 8);
         assert_eq!(text_of(Phase::Idle, None), None);
     }
 
     #[test]
     fn an_outdated_page_offers_to_reload() {
-        let mut link = SessionStatus::default();
-        assert!(!wants_reload(&link));
-        link.newer_build = true;
-        assert!(wants_reload(&link));
-        assert!(wants_reload(&SessionStatus {
+        let mut status = SessionStatus::default();
+        assert!(!needs_reload(&status));
+        status.newer_build = true;
+        assert!(needs_reload(&status));
+        assert!(needs_reload(&SessionStatus {
             phase: Phase::Stopped(StopReason::Reload),
             ..SessionStatus::default()
         }));

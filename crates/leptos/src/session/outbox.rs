@@ -222,9 +222,9 @@ impl Outbox {
     /// Removes a command that has its final answer.
     pub(crate) fn remove(&mut self, sent_as: &CommandId) -> Option<Outgoing> {
         let index = self.queue.iter().position(|command| command.sent_as == *sent_as)?;
-        let taken = self.queue.remove(index);
+        let command = self.queue.remove(index);
         self.release();
-        taken
+        command
     }
 
     /// Ends the hold of topics without unanswered commands.

@@ -92,7 +92,7 @@ impl Subscription {
         self.cursor
     }
 
-    /// The connection was lost or sends a new request: a verdict comes before the next event.
+    /// Resets it to unrequested, after the connection was lost or a new request was sent: a verdict precedes the next event.
     pub(crate) fn restart(&mut self) {
         self.retry_at = None;
         if !matches!(self.phase, Phase::Outdated) {

@@ -644,7 +644,7 @@ fn a_long_queue_is_sent_in_order_within_the_rate_limit() {
     harness.later(10_000);
     harness.open(2);
     let mut effects = harness.frame(2, welcome("page"));
-    let (mut taken, mut times) = (Vec::new(), Vec::<Millis>::new());
+    let (mut accepted, mut times) = (Vec::new(), Vec::<Millis>::new());
     while harness.session.status().queued > 0 {
         let rejected = |effect: &Effect| {
             matches!(
@@ -666,7 +666,7 @@ fn a_long_queue_is_sent_in_order_within_the_rate_limit() {
                         Answer::Rejected(Rejection::TooFast { retry_after_ms })
                     } else {
                         times.push(harness.now);
-                        taken.push(id.clone());
+                        accepted.push(id.clone());
                         Answer::Accepted { seq: 4 }
                     };
                     let (id, duplicate) = (id.clone(), false);
@@ -679,7 +679,7 @@ fn a_long_queue_is_sent_in_order_within_the_rate_limit() {
         effects.extend(harness.later(100));
         assert!(harness.now < 200_000, "it takes no longer than the rate limit requires");
     }
-    assert_eq!(taken, (0..WRITTEN).map(id).collect::<Vec<_>>());
+    assert_eq!(accepted, (0..WRITTEN).map(id).collect::<Vec<_>>());
 }
 
 #[test]

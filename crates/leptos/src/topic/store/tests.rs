@@ -218,12 +218,12 @@ fn a_duplicate_event_and_one_after_a_gap_are_not_applied() {
         (harness.state(), harness.status()),
         ("123".to_owned(), TopicStatus::Resuming)
     );
-    let asked = harness.sent.iter().rev().find_map(|frame| match frame {
+    let requested = harness.sent.iter().rev().find_map(|frame| match frame {
         ClientFrame::Subscribe { cursor, .. } => Some(*cursor),
         _ => None,
     });
     assert_eq!(
-        asked,
+        requested,
         Some(Some(cursor(1, 3))),
         "requested again from the state's cursor"
     );
