@@ -94,7 +94,7 @@ fn configuration(config: &Config) -> Outcome {
     }
     match (config.settings(), applications) {
         (Ok(settings), Ok(())) if settings.trust_local || settings.demo => {
-            Warn("valid, but --trust-local and --demo give strangers rights".to_owned())
+            Warn("valid, but --trust-local and --demo grant rights without a token".to_owned())
         }
         (Ok(_), Ok(())) => Pass("valid".to_owned()),
         (Err(error), _) => Fail(error.to_string()),

@@ -20,7 +20,7 @@ pub fn start(state: &ServerState) {
     let simulations = state
         .simulations
         .iter()
-        .map(|stage| Arc::clone(stage) as Arc<dyn BackgroundTask>);
+        .map(|simulation| Arc::clone(simulation) as Arc<dyn BackgroundTask>);
     for task in state.tasks.iter().cloned().chain(simulations) {
         let stop = state.shutdown.token();
         let span = tracing::info_span!("task", name = task.name());
