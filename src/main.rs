@@ -22,8 +22,13 @@ use duplex_axum::listen::{self, Tls};
 use duplex_axum::shutdown;
 use duplex_hub::Hub;
 use duplex_hub::log::sqlite::Sqlite;
+use mimalloc::MiMalloc;
 
 use cli::output::err;
+
+/// Retains freed memory for later requests; glibc's allocator returns the large buffers of each compressed page to the system.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A real-time web app in one binary: its pages and its WebSockets. Without a subcommand, runs the server.
 #[derive(Debug, Parser)]
