@@ -49,7 +49,7 @@ pub fn Frame(
         let exact = entry.path == "/";
         view! { <li><A href=entry.path exact attr:rel=rel>{translate(entry.name)}</A></li> }
     };
-    let inspector = Inspector::new();
+    let inspector = Inspector::create();
     view! {
         <a class="skip" href="#content" rel="external">{t!(app.skip)}</a>
         {skip}

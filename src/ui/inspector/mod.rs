@@ -36,7 +36,7 @@ pub struct Inspector {
 
 impl Inspector {
     /// The inspector of the calling component's page.
-    pub fn new() -> Self {
+    pub fn create() -> Self {
         let inspector = Self {
             open: RwSignal::new(false),
             button: NodeRef::new(),

@@ -7,7 +7,7 @@ use super::{Hub, Slot};
 use crate::command::TopicCommand;
 use crate::lock;
 use crate::names::{AnyName, NamePolicy};
-use crate::topic::handle::TopicRequest;
+use crate::topic::request::TopicRequest;
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 

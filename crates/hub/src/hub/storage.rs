@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use super::{Hub, Slot};
 use crate::log::Log;
 use crate::topic::dyn_topic::DynTopic;
-use crate::topic::handle::{TopicRequest, TopicShared};
+use crate::topic::handle::TopicShared;
 use crate::topic::outbox::Outbox;
+use crate::topic::request::TopicRequest;
 use duplex_protocol::session::Denied;
 use duplex_protocol::topic::TopicName;
 

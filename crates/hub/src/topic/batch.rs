@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::dedupe::{Dedupe, LookupResult, Sender, is_final};
 use super::forward;
-use super::handle::{Command, TopicShared};
+use super::handle::TopicShared;
+use super::request::Command;
 use crate::decider::{Context, Millis, Origin};
 use crate::limits;
 use crate::log::{Entry, Forward, ForwardKey, PendingForward, chain};

@@ -20,6 +20,7 @@ use crate::rights::{Authority, Rights};
 use crate::topic::dyn_topic::DynTopic;
 use crate::topic::event_frame::{EventFrame, event_frame};
 use crate::topic::read_batch::{ReadBatch, ReadLimit, gather};
+use crate::topic::request::{Command, TopicRequest};
 use crate::topic::subscribers::Subscribers;
 use crate::topic::subscription::SubscriptionGuard;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -28,37 +29,6 @@ use duplex_protocol::person::Person;
 use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, SessionId};
 use duplex_protocol::topic::{Delivery, TopicName};
-
-/// A request to the topic's task.
-pub(crate) enum TopicRequest {
-    Command(Command),
-    State {
-        encoding: Encoding,
-        reply: oneshot::Sender<Result<Arc<SharedState>, Denied>>,
-    },
-    /// Whether the state lists another topic.
-    Lists {
-        topic: TopicName,
-        reply: oneshot::Sender<bool>,
-    },
-    /// Falls asleep now if the topic is unused, because another topic needs its slot.
-    Sleep,
-    /// Handles earlier requests, then ends the task.
-    Close,
-}
-
-pub(crate) struct Command {
-    pub who: Person,
-    pub origin: Origin,
-    pub authority: Authority,
-    pub id: CommandId,
-    pub command: Blob,
-    pub encoding: Encoding,
-    /// The forward that this command is, if it follows from another topic's event.
-    pub forward: Option<ForwardKey>,
-    /// The receiver may be gone.
-    pub reply: oneshot::Sender<(Answer, bool)>,
-}
 
 /// The data that the task and the handles of one awake topic share.
 pub(crate) struct TopicShared {

@@ -16,11 +16,13 @@ pub(crate) mod projection;
 pub(crate) mod read_batch;
 mod recovery;
 mod redaction;
+pub(crate) mod request;
 mod resume;
 pub(crate) mod ring;
 #[cfg(test)]
 mod server_command_tests;
 pub(crate) mod shared_state;
+mod snapshot;
 pub(crate) mod stats;
 mod stored;
 pub(crate) mod subscribers;

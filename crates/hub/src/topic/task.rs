@@ -11,9 +11,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::batch::{Batch, BatchSource, BrokenState};
 use super::frames;
-use super::handle::{Command, TopicRequest, TopicShared};
+use super::handle::TopicShared;
 use super::redaction::{self, RedactionPlan};
+use super::request::{Command, TopicRequest};
 use super::shared_state::SharedState;
+use super::snapshot;
 use super::stats::add;
 use crate::hub::Hub;
 use crate::log::{Head, LogError};
@@ -379,35 +381,10 @@ impl Task {
         }
     }
 
-    /// Stores a snapshot if the state has changed since the last one. A failed snapshot only makes the next start slower.
     async fn snapshot(&mut self) {
-        let Some(projection) = self
-            .projection
-            .as_mut()
-            .filter(|projection| projection.head > projection.snapshot)
-        else {
-            return;
-        };
-        self.snapshot_tried = projection.head;
-        let shared = &self.shared;
-        let state = match projection.state.snapshot() {
-            Ok(state) => state,
-            Err(error) => {
-                return tracing::error!(topic = %shared.name, "the state cannot be encoded for a snapshot: {error}");
-            }
-        };
-        let retention = frames::retention(shared.kind.as_ref());
-        let stored = shared
-            .log
-            .snapshot(&shared.name, projection.head, state, retention, clock::now())
-            .await;
-        if let Err(error) = stored {
-            return tracing::warn!(topic = %shared.name, "the snapshot cannot be stored: {error}");
-        }
-        projection.snapshot = projection.head;
-        if let Ok(records) = shared.log.read(&shared.name, 0, 1).await {
-            let first = records.first().map_or(projection.head + 1, |first| first.seq);
-            shared.oldest.store(first, Ordering::Release);
+        if let Some(projection) = &mut self.projection {
+            self.snapshot_tried = projection.head;
+            snapshot::store(&self.shared, projection).await;
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod angle;
 pub mod body;
 pub mod bots;
+pub mod hash;
 pub mod high_scores;
 pub mod random;
 pub mod recording;

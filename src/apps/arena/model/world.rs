@@ -7,6 +7,7 @@ use super::body::{
     Input, MAX_ENERGY, MAX_MASS, Motion, START_MASS, TICK_RATE, WORLD_SIZE, bounds, radius, step_motion,
 };
 use super::bots;
+use super::hash::Fnv;
 use super::random::Random;
 
 /// The largest number of bodies, bots included; every tick searches them for each viewer.
@@ -391,23 +392,6 @@ fn covers(eater: &Body, eaten: &Body) -> bool {
 pub fn distance_squared(a: (i32, i32), b: (i32, i32)) -> i64 {
     let (dx, dy) = (i64::from(a.0 - b.0), i64::from(a.1 - b.1));
     dx * dx + dy * dy
-}
-
-/// FNV-1a, 64 bits.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn add<const N: usize>(&mut self, parts: [u64; N]) {
-        for byte in parts.iter().flat_map(|part| part.to_le_bytes()) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! which viewers read without a lock.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::players::{Players, ViewerId};
 use super::recordings::Recordings;
 use super::scores::ScoresCommand;
+use super::seed::{SeedSource, random};
 use super::snapshot::{PlayerSnapshot, RoundSnapshot};
 use super::viewer::Viewer;
 use crate::apps::arena::model::body::{Input, START_MASS, TICK_RATE};
@@ -45,9 +45,6 @@ pub struct Game {
     /// Send JSON snapshots instead of frames.
     pub json: bool,
 }
-
-/// The source of each round's seed.
-pub type SeedSource = Box<dyn FnMut() -> u64 + Send>;
 
 pub(super) struct Inner {
     pub(super) world: World,
@@ -396,9 +393,4 @@ impl Simulation for Game {
         let inner = &mut *self.lock();
         inner.recordings.latest(inner.world.tick, &inner.recorder)
     }
-}
-
-/// A random number from the operating system, by way of the standard library's hash map keys.
-fn random() -> u64 {
-    RandomState::new().hash_one(0_u8)
 }

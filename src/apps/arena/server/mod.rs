@@ -4,6 +4,7 @@ mod game;
 mod players;
 mod recordings;
 mod scores;
+mod seed;
 mod snapshot;
 #[cfg(test)]
 mod tests;

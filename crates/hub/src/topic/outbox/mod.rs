@@ -3,8 +3,7 @@
 //! The log stores each forward in the commit of its event. The forwards from one topic to another form a lane: they are delivered
 //! in order, one at a time, and a lane whose target is not available does not block another lane. The commit of its effect
 //! removes a forward from the log; a forward without an effect of its own (rejected for good, answered before, or a mere start)
-//! is removed in a batch with others. After a restart the node reads the remaining forwards and delivers them again, under the
-//! same ids.
+//! is removed in a batch. After a restart the node reads the remaining forwards and delivers them again, under the same ids.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,0 +1,45 @@
+//! The requests that handles send to a topic's task.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::shared_state::SharedState;
+use crate::log::ForwardKey;
+use crate::origin::Origin;
+use crate::rights::Authority;
+use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::person::Person;
+use duplex_protocol::session::{Answer, CommandId, Denied};
+use duplex_protocol::topic::TopicName;
+
+/// A request to the topic's task.
+pub(crate) enum TopicRequest {
+    Command(Command),
+    State {
+        encoding: Encoding,
+        reply: oneshot::Sender<Result<Arc<SharedState>, Denied>>,
+    },
+    /// Whether the state lists another topic.
+    Lists {
+        topic: TopicName,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Falls asleep now if the topic is unused, because another topic needs its slot.
+    Sleep,
+    /// Handles earlier requests, then ends the task.
+    Close,
+}
+
+pub(crate) struct Command {
+    pub who: Person,
+    pub origin: Origin,
+    pub authority: Authority,
+    pub id: CommandId,
+    pub command: Blob,
+    pub encoding: Encoding,
+    /// The forward that this command is, if it follows from another topic's event.
+    pub forward: Option<ForwardKey>,
+    /// The receiver may be gone.
+    pub reply: oneshot::Sender<(Answer, bool)>,
+}
