@@ -1,4 +1,4 @@
-//! The unit of quotas by address.
+//! The key of per-address quotas.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_a_64_are_one() {
+    fn addresses_of_one_64_network_are_equal() {
         assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:0:0:1"));
         assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
         assert_eq!(address("2001:db8:0:7::1").to_string(), "2001:db8:0:7::/64");

@@ -1,4 +1,4 @@
-//! The quotas of the client that a hub works for. Knows no transport.
+//! The client of a hub handle and its quotas.
 
 use std::sync::Arc;
 
@@ -19,24 +19,24 @@ impl ClientQuota {
         Self { quotas, client }
     }
 
-    /// The client, to whose address its presence counts.
+    /// The client; its presence is counted against its address.
     pub(crate) const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Counts topics that are read.
+    /// Charges reads of `topics` topics.
     pub(crate) fn read(&self, topics: u32) -> Result<(), QuotaExceeded> {
         self.quotas.take_many(&self.client, Rate::Reads, topics)
     }
 
-    /// Counts a topic that is started. The guard is held while the topic is awake.
+    /// Charges the start of a topic. The guard is held while the topic is awake.
     pub(crate) fn topic(&self) -> Result<QuotaGuard, QuotaExceeded> {
         let held = self.quotas.hold(&self.client, Resource::Topics)?;
         self.quotas.take(&self.client, Rate::Topics)?;
         Ok(held)
     }
 
-    /// Counts a command of so many bytes, and the object that it creates.
+    /// Charges a command of `bytes` bytes and the object that it creates.
     pub(crate) fn command(&self, bytes: usize, creation: Option<Creation>) -> Result<(), Rejection> {
         let kibibytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         let rate = creation.map(|creation| match creation {

@@ -1,21 +1,21 @@
-//! The limits of quotas in one table, which the documentation repeats. An office of 200 people behind one address with three tabs
-//! each stays below them, also when all tabs reconnect at once.
+//! The quota limits. `docs/limits.md` contains the same table (tested). An office of 200 people behind one address with three tabs
+//! each stays below them, even when all tabs reconnect at once.
 
 use std::time::Duration;
 
 use crate::limits;
 
-/// A rate: `burst` at once, and then so many per minute.
+/// A token bucket: `burst` tokens, refilled at `per_minute`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// The most at once.
+    /// The capacity of the bucket.
     pub burst: u32,
     /// The sustained rate, per minute.
     pub per_minute: u32,
 }
 
 impl RateLimit {
-    /// `burst` at once, and then `a_second` per second.
+    /// `burst` tokens, refilled at `per_second`.
     pub const fn per_second(burst: u32, a_second: u32) -> Self {
         Self::per_minute(burst, a_second.saturating_mul(60))
     }
@@ -30,7 +30,7 @@ impl RateLimit {
     }
 }
 
-/// The operator's settings from which the limits follow.
+/// The operator's settings from which the limits are derived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scale {
     /// Commands of one session per second.
@@ -39,7 +39,7 @@ pub struct Scale {
     pub max_connections: u32,
 }
 
-/// The rates.
+/// The rate-limited operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
     /// HTTP requests of all kinds.
@@ -64,7 +64,7 @@ pub enum Rate {
     SimulationMessages,
     /// Requests of a program with a token.
     ProgramRequests,
-    /// Messages to endpoints that answer each message.
+    /// Messages to echo endpoints.
     EchoMessages,
     /// KiB of those messages, each rounded up.
     EchoBytes,
@@ -116,15 +116,15 @@ impl Rate {
             Self::Requests => "HTTP requests of all kinds, polls and posts included; not `/healthz` and `/readyz`",
             Self::Pages => "Pages rendered, forms and pages that do not exist included",
             Self::Handshakes => "WebSockets and event streams that are opened",
-            Self::Commands => "Commands, over whatever transport: WebSocket, posts, forms",
+            Self::Commands => "Commands, over any transport: WebSocket, POST, forms",
             Self::CommandBytes => "KiB of commands, each rounded up",
-            Self::Reads => "Topics that are subscribed to or asked for in a poll; a page of history counts ten",
+            Self::Reads => "Topics subscribed to or polled; a page of history counts ten",
             Self::Topics => "Topics that are started because the client reads or writes them",
-            Self::SharedCreations => "Rooms that are made",
-            Self::PersonalCreations => "Price alerts that are set",
-            Self::SimulationMessages => "Turns in the arena over plain HTTP",
-            Self::ProgramRequests => "Calls of programs with a token (notices, readings)",
-            Self::EchoMessages => "Messages to endpoints that answer each by itself (`/api/echo`)",
+            Self::SharedCreations => "Shared objects created, such as chat rooms",
+            Self::PersonalCreations => "Personal objects created, such as price alerts",
+            Self::SimulationMessages => "Messages to simulations over plain HTTP",
+            Self::ProgramRequests => "Ingest requests of programs with a token (notices, readings)",
+            Self::EchoMessages => "Messages to echo endpoints (`/api/echo`)",
             Self::EchoBytes => "KiB of those messages, each rounded up",
         }
     }
@@ -148,7 +148,7 @@ impl Rate {
         }
     }
 
-    /// None if a person has no limit of its own beside the address's.
+    /// `None` if there is no limit per person in addition to the limit per address.
     pub(crate) fn for_person(self, scale: Scale) -> Option<RateLimit> {
         let rate = scale.command_rate;
         match self {
@@ -165,14 +165,14 @@ impl Rate {
     }
 }
 
-/// The resources that a client holds for a time. Each has a maximum.
+/// The resources that a client can hold concurrently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     /// WebSockets, event streams and polls.
     Connections,
     /// TCP connections.
     TcpConnections,
-    /// Participations in simulations.
+    /// Participants in simulations.
     Participants,
     /// Topics awake for the client.
     Topics,
@@ -203,16 +203,10 @@ impl Resource {
     /// One English sentence for the documentation.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Connections => {
-                "WebSockets, event streams and polls; of one address never more than half of `--max-connections`"
-            }
-            Self::TcpConnections => {
-                "TCP connections, whatever they carry; a trusted proxy may have as many as there are"
-            }
-            Self::Participants => "Seats in the arena, by WebSocket and by posts",
-            Self::Topics => {
-                "Topics awake because the client reads or writes them; those that nobody reads make room for others"
-            }
+            Self::Connections => "WebSockets, event streams and polls; per address at most half of `--max-connections`",
+            Self::TcpConnections => "TCP connections of any protocol; unlimited for trusted proxies",
+            Self::Participants => "Participants in simulations, over WebSocket and HTTP",
+            Self::Topics => "Topics awake because the client reads or writes them; idle ones are evicted first",
         }
     }
 

@@ -1,4 +1,4 @@
-//! A throttle for log lines that clients can cause at will.
+//! A rate limit for log lines that clients can trigger.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl LogThrottle {
         }
     }
 
-    /// If a line may be logged now, the number of lines suppressed since the last one; the caller must then log. None otherwise.
+    /// If a line may be logged now, the number of lines suppressed since the last one; the caller must then log. `None` otherwise.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
         let mut last = lock::lock(&self.last);

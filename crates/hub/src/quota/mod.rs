@@ -1,5 +1,5 @@
-//! Quotas: the use of this node by one client over all transports, as rates and as resources held at once, for each address and
-//! for each person. Time is tokio's clock, which a test can pause.
+//! Quotas: limits on one client's use of this node across all transports: rates and concurrent resources, per address and per
+//! person. Time is tokio's clock, which a test can pause.
 
 mod address;
 mod client_quota;
@@ -25,8 +25,8 @@ use crate::limits;
 use crate::origin::is_reserved;
 use duplex_protocol::person::{Person, PersonId};
 
-/// A client. Without an address (a connection in memory) or a person (a program, the server itself) it has no limits of that
-/// kind.
+/// A client. `None` disables the limits of that scope: an in-memory connection has no address; programs and the server have no
+/// person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {
     /// The client's address.
@@ -48,7 +48,7 @@ impl Client {
 
 /// A client exceeds a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("more than {limit} for one {scope}")]
+#[error("quota `{limit}` per {scope} exceeded")]
 pub struct QuotaExceeded {
     /// The name of the [`Rate`] or [`Resource`].
     pub limit: &'static str,
@@ -101,22 +101,20 @@ impl Quotas {
         self.on
     }
 
-    /// Takes one of a rate: [`Self::take_many`] with 1.
+    /// Takes one token of a rate.
     ///
     /// # Errors
-    ///
-    /// If the person or the address is beyond the rate.
+    /// If the person or the address exceeds the rate.
     pub fn take(&self, client: &Client, rate: Rate) -> Result<(), QuotaExceeded> {
         self.take_many(client, rate, 1)
     }
 
-    /// Takes `count` of a rate at once, or none. The person's rate is checked first, so the excess of one person does not count
-    /// against others behind the same address.
+    /// Takes `count` tokens of a rate at once, or none. The person's rate is checked first, so the excess of one person does not
+    /// count against others behind the same address.
     ///
     /// # Errors
     ///
-    /// If the person or the address is beyond the rate. The rejection is counted, and logged at most once a minute for each
-    /// limit.
+    /// If the person or the address exceeds the rate. The rejection is counted, and logged at most once a minute for each limit.
     pub fn take_many(&self, client: &Client, rate: Rate, count: u32) -> Result<(), QuotaExceeded> {
         if !self.on {
             return Ok(());
@@ -140,7 +138,7 @@ impl Quotas {
         })
     }
 
-    /// Holds one of a resource until the guard is dropped.
+    /// Acquires one unit of a resource; the guard releases it.
     ///
     /// # Errors
     ///

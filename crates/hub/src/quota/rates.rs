@@ -17,7 +17,7 @@ use super::limit::RateLimit;
 use crate::limits;
 use crate::lock;
 
-/// TokioClock's clock, which a test can pause.
+/// Tokio's clock, which a test can pause.
 #[derive(Debug, Clone)]
 struct TokioClock(Instant);
 
@@ -56,8 +56,8 @@ impl<K: Hash + Eq + Clone> Rates<K> {
         }
     }
 
-    /// Takes `count` cells, or returns the wait for them. A count above the burst is taken as a whole burst, so no request is
-    /// refused for ever.
+    /// Takes `count` cells, or returns the wait for them. A count above the burst is clamped to it, so that no request is rejected
+    /// forever.
     pub(super) fn take(&self, key: &K, count: u32) -> Result<(), Duration> {
         let Some(count) = NonZeroU32::new(count) else {
             return Ok(());
@@ -74,8 +74,8 @@ impl<K: Hash + Eq + Clone> Rates<K> {
     }
 }
 
-/// The time at which the bucket of each key is full again. Beyond the capacity, new keys share a few buckets: a client with many
-/// addresses takes no more memory, and known keys keep their own bucket.
+/// The time at which the bucket of each key is full again. Beyond the capacity, new keys share overflow buckets, so memory is
+/// bounded and known keys keep their own.
 struct Table<K> {
     buckets: Mutex<Buckets<K>>,
     capacity: usize,
@@ -206,8 +206,7 @@ mod tests {
     }
 
     proptest! {
-        /// In every interval a key takes at max the burst and the rate times the interval, and a key that is not faster than the
-        /// rate is never refused.
+        /// In every interval a key takes at most the burst plus the rate times the interval.
         #[test]
         fn no_key_takes_more_than_its_bound(asks in prop::collection::vec((0_u8..3, 1_u32..4, 0_u64..700), 1..200)) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

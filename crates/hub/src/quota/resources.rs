@@ -1,4 +1,4 @@
-//! Resources that clients hold at the same time, counted by key. A key that holds none is not stored.
+//! Counts the concurrently held resources of each key. A key that holds none is not stored.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ use duplex_protocol::person::PersonId;
 
 use super::Address;
 
-/// Its size is bounded by the node's own limits on connections, simulation seats and topics.
+/// Its size is bounded by the node's own limits on connections, participants and topics.
 pub(super) struct Resources<K> {
     max: u32,
     held: Mutex<HashMap<K, u32>>,

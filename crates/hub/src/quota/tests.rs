@@ -43,7 +43,7 @@ async fn an_office_behind_one_address_exceeds_no_limit() {
         take(&quotas, client, Rate::Pages, 1);
         take(&quotas, client, Rate::Requests, 1 + ASSETS);
         take(&quotas, client, Rate::Reads, 8);
-        // The session and the vitals, and the echo socket on one page of three.
+        // Three WebSockets per page.
         take(&quotas, client, Rate::Handshakes, 3);
         for _ in 0..3 {
             open.push(quotas.hold(client, Resource::Connections).unwrap());
@@ -53,7 +53,7 @@ async fn an_office_behind_one_address_exceeds_no_limit() {
         for _ in 0..TABS {
             load(client, &mut open);
         }
-        // The inbox, the alerts, the device and some rooms, which are asleep since the restart.
+        // Personal topics and some shared ones, which are asleep since the restart.
         take(&quotas, client, Rate::Topics, 8);
         open.push(quotas.hold(client, Resource::Topics).unwrap());
     }
@@ -134,7 +134,7 @@ async fn resources_are_released() {
 }
 
 #[tokio::test]
-async fn without_quotas_nothing_is_refused_or_stored() {
+async fn disabled_quotas_reject_and_store_nothing() {
     let quotas = Quotas::new(false, SCALE);
     take(&quotas, &person(1, 1), Rate::SharedCreations, 10_000);
     let held: Vec<_> = (0..10_000)
@@ -177,13 +177,13 @@ fn bound(bound: Option<RateLimit>) -> String {
 }
 
 fn tables() -> String {
-    let mut text = String::from("| limit | of | one address | one person |\n| --- | --- | --- | --- |\n");
+    let mut text = String::from("| rate | description | one address | one person |\n| --- | --- | --- | --- |\n");
     for rate in Rate::ALL {
         let (name, meaning) = (rate.name(), rate.meaning());
         let (address, person) = (bound(Some(rate.for_address(SCALE))), bound(rate.for_person(SCALE)));
         text += &format!("| `{name}` | {meaning} | {address} | {person} |\n");
     }
-    text += "\n| at the same time | of | one address | one person |\n| --- | --- | --- | --- |\n";
+    text += "\n| resource | description | one address | one person |\n| --- | --- | --- | --- |\n";
     for resource in Resource::ALL {
         let (name, meaning) = (resource.name(), resource.meaning());
         let person = resource
@@ -197,7 +197,7 @@ fn tables() -> String {
     }
     let (people, sessions) = (limits::PRESENT_PEOPLE, limits::PRESENT_SESSIONS);
     text += &format!(
-        "| people | Shown as present in one topic; further ones read and write, and are not shown | {people} | |\n"
+        "| people | Shown as present in one topic; further people can read and write but are not shown | {people} | |\n"
     );
     text += &format!("| sessions | Counted as present in one topic | {sessions} | |\n");
     text
