@@ -196,7 +196,7 @@ async fn a_malformed_or_too_fast_message_closes_the_connection() {
         let mut player = Player::connect(node.addr, SECRETS[0]).await;
         player.socket.send(malformed).await;
         let closed = close_frame_of(&mut player).await;
-        assert_eq!(closed, Some((4500, "a message was not understood".to_owned())));
+        assert_eq!(closed, Some((4500, "malformed message".to_owned())));
     }
     let mut player = Player::connect(node.addr, SECRETS[0]).await;
     for _ in 0..1000 {

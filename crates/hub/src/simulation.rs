@@ -17,11 +17,11 @@ use duplex_protocol::person::Person;
 
 /// A simulation; its [`BackgroundTask`] advances it.
 pub trait Simulation: BackgroundTask {
-    /// The path of its WebSocket, with a leading slash and without parameters. Under it, `/turn` is the same over HTTP, and
-    /// `/record` the file of [`Self::recording`].
+    /// The path of its WebSocket, with a leading slash and without parameters. `{path}/turn` serves the same over HTTP;
+    /// `{path}/record` serves [`Self::recording`].
     fn path(&self) -> &'static str;
 
-    /// One English sentence for a developer who requests this path over plain HTTP.
+    /// A one-sentence description, returned to plain HTTP requests of this path.
     fn description(&self) -> &'static str;
 
     /// The largest message of a participant, in bytes.
@@ -66,7 +66,7 @@ pub trait Participant: Send {
 #[non_exhaustive]
 pub enum JoinError {
     /// The simulation is at its limit of participants.
-    #[error("there are as many viewers as there may be")]
+    #[error("the participant limit is reached")]
     Full,
 }
 
@@ -74,10 +74,10 @@ pub enum JoinError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// Messages come faster than [`RateLimited`] allows.
-    #[error("messages come faster than they may")]
+    #[error("messages exceed the rate limit")]
     TooFast,
     /// A message does not decode.
-    #[error("a message was not understood")]
+    #[error("malformed message")]
     Malformed,
 }
 
@@ -100,7 +100,7 @@ impl ProtocolError {
     }
 }
 
-/// A participant whose messages are limited: one each 16 ms, and 120 at once after a pause of its network.
+/// A participant whose messages are limited: one per 16 ms, with a burst of 120.
 pub struct RateLimited {
     participant: Box<dyn Participant>,
     bucket: Bucket,
@@ -125,12 +125,12 @@ impl RateLimited {
         self.participant.on_message(bytes)
     }
 
-    /// As [`Participant::ready`].
+    /// See [`Participant::ready`].
     pub fn ready(&mut self) -> BoxFuture<'_, ()> {
         self.participant.ready()
     }
 
-    /// As [`Participant::next_frame`].
+    /// See [`Participant::next_frame`].
     pub fn next_frame(&mut self) -> Option<Bytes> {
         self.participant.next_frame()
     }

@@ -7,7 +7,7 @@ use duplex_protocol::session::{Answer, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Authorizes a command: checks that the person may write to the topic and that the client is within its quotas. Returns the
-/// topic's handle: `open`, if the caller has one, or a new one, for which the topic is started.
+/// topic's handle: `open` if given, else the topic is opened and thereby started.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Sessions: the protocol state of one connection, the reader of its topics, and its rate limits.
+//! Sessions: the protocol state of one session, the reader of its topics, and its rate limits.
 
 mod authorize;
 mod protocol;

@@ -65,23 +65,23 @@ pub enum SessionAction {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// The first frame is not a hello, or a later one is.
-    #[error("the first frame is a hello, and the only one")]
+    /// A hello is missing or repeated.
+    #[error("expected exactly one hello, as the first frame")]
     Hello,
     /// No hello arrived in time.
-    #[error("no hello came")]
+    #[error("no hello was received in time")]
     NoHello,
     /// A frame does not decode; the text is the cause.
-    #[error("a frame cannot be read: {0}")]
+    #[error("a frame cannot be decoded: {0}")]
     Unreadable(String),
     /// An activity is longer than [`MAX_ACTIVITY`] bytes.
-    #[error("an activity has at most {MAX_ACTIVITY} bytes")]
+    #[error("an activity is longer than {MAX_ACTIVITY} bytes")]
     Activity,
     /// Frames arrive faster than the session's rate allows.
-    #[error("more frames than a session may send")]
+    #[error("the frame rate limit is exceeded")]
     TooFast,
     /// The client offers no subprotocol that the server supports.
-    #[error("the page speaks no protocol of this server")]
+    #[error("the client offers no supported subprotocol")]
     Protocol,
 }
 
@@ -164,7 +164,7 @@ impl Session {
 
     fn hello(&mut self, build: &str, name: Option<String>) -> Result<SessionAction, ProtocolError> {
         if build.len() > MAX_BUILD {
-            return Err(ProtocolError::Unreadable("the build's name is too long".to_owned()));
+            return Err(ProtocolError::Unreadable("the build id is too long".to_owned()));
         }
         self.greeted = true;
         Ok(SessionAction::Welcome { name })

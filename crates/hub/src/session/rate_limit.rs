@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// A token bucket: `burst` at once, and then one each `every`. Times are on one clock of the caller's choice, such as the time
-/// since a session began.
+/// A token bucket of `burst` tokens, refilled with one token per `interval`. Times are relative to an origin chosen by the caller,
+/// such as the start of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Bucket {
     every: Duration,
@@ -22,7 +22,7 @@ impl Bucket {
         }
     }
 
-    /// Takes one.
+    /// Takes one token.
     ///
     /// # Errors
     ///
@@ -46,14 +46,14 @@ impl Bucket {
         Ok(())
     }
 
-    /// The time until the debt of [`Self::owe`] is paid; none if there is no debt.
+    /// The time until the overdraft of [`Self::take_unchecked`] is refilled; `None` if there is none.
     pub fn wait(&self, now: Duration) -> Option<Duration> {
         let room = self.every.saturating_mul(self.burst);
         let over = self.full_at.saturating_sub(now).saturating_sub(room);
         (!over.is_zero()).then_some(over)
     }
 
-    /// Takes `count`, also more than the bucket holds: later callers wait accordingly longer.
+    /// Takes `count` even if the bucket holds fewer; the balance goes negative.
     pub fn owe(&mut self, now: Duration, count: u32) {
         self.full_at = self.full_at.max(now) + self.every.saturating_mul(count);
     }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debt_is_waited_for() {
+    fn an_overdraft_delays_later_takes() {
         let mut bucket = Bucket::new(10, ms(1));
         assert_eq!(bucket.wait(ms(0)), None);
         bucket.owe(ms(0), 8);

@@ -1,4 +1,4 @@
-//! The subscriptions of one client, each with its position. A reader stores no events: it reads them from the topic's ring, and
+//! The subscriptions of one session, each with its cursor. A reader stores no events: it reads them from the topic's ring, and
 //! behind the ring from the log.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{Denied, ServerFrame, SessionId, Verdict};
 use duplex_protocol::topic::TopicName;
 
-/// The subscriptions of one client, over any transport. A transport waits for [`Self::woken`], then writes what [`Self::gather`]
+/// The subscriptions of one session, over any transport. A transport waits for [`Self::woken`], then writes what [`Self::gather`]
 /// returns.
 pub struct Reader {
     hub: Hub,
@@ -41,7 +41,7 @@ struct TopicReader {
 }
 
 impl TopicReader {
-    /// Restarts from the state, because the next event is not in the log any more.
+    /// Resets the reader to the state: the next event is no longer in the log.
     async fn restart(&mut self, encoding: Encoding) -> Result<Recovered, Denied> {
         let epoch = self.topic.head().epoch;
         let seq = self.after;
@@ -57,7 +57,7 @@ impl TopicReader {
 /// The answer to a subscription as a complete frame.
 #[derive(Debug)]
 pub struct SubscribeReply {
-    /// The encoded frame; none if encoding failed, which was logged.
+    /// The encoded frame; `None` if encoding failed, which was logged.
     pub frame: Option<Bytes>,
     /// The kind of the verdict.
     pub kind: VerdictKind,
@@ -104,7 +104,7 @@ impl Reader {
         }
     }
 
-    /// As [`Self::subscribe`], with the verdict as a frame whose state is encoded once for all subscribers.
+    /// Like [`Self::subscribe`], with the verdict as a frame whose state is encoded once for all subscribers.
     pub async fn subscribe_framed(&mut self, name: &TopicName, cursor: Option<Cursor>) -> SubscribeReply {
         match self.recover(name, cursor).await {
             Ok(recovered) => SubscribeReply {
@@ -151,7 +151,7 @@ impl Reader {
         Ok(recovered)
     }
 
-    /// Joins before the verdict is computed, so that no later event is missed: each one wakes this reader.
+    /// Subscribes before the verdict is computed, so that no later event is missed: each one wakes this reader.
     fn join(&self, topic: TopicHandle) -> TopicReader {
         let subscription = topic.join(
             self.session.clone(),
@@ -167,7 +167,7 @@ impl Reader {
         }
     }
 
-    /// Subscribes to the topics that were started meanwhile. All of their events are new to the reader.
+    /// Subscribes to topics that have started since. The reader has seen none of their events.
     async fn join_started(&mut self, out: &mut Vec<Bytes>) {
         let started = self.unwritten.keys().filter(|name| self.hub.is_awake(name));
         for name in started.cloned().collect::<Vec<_>>() {
@@ -182,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// The state of a subscribed topic; none if it is not subscribed, or cannot be read now.
+    /// The state of a subscribed topic; `None` if it is not subscribed, or cannot be read now.
     pub async fn state(&self, name: &TopicName) -> Option<Blob> {
         let state = match (self.reads.get(name), self.unwritten.get(name)) {
             (Some(read), _) => read.topic.state(self.protocol.encoding).await,
@@ -221,7 +221,7 @@ impl Reader {
         }
     }
 
-    /// Sets the visitor's activity in a subscribed topic; none ends it.
+    /// Sets the visitor's activity in a subscribed topic; `None` ends it.
     pub fn set_activity(&self, name: &TopicName, activity: Option<String>) {
         if let Some(read) = self.reads.get(name) {
             read.subscription.set_activity(activity);
@@ -236,7 +236,7 @@ impl Reader {
         }
     }
 
-    /// Marks the presences of all topics as seen, so that [`Self::gather`] returns only later ones.
+    /// Marks the current presence of all topics as sent, so that [`Self::gather`] returns only later ones.
     pub fn skip_presence(&mut self) {
         for read in self.reads.values_mut() {
             read.presence = read.topic.presence_version();
@@ -248,7 +248,7 @@ impl Reader {
         self.next = next;
     }
 
-    /// Appends the presences of as many topics as fit into `room` bytes.
+    /// Appends presence frames of as many topics as fit into `max_bytes`.
     pub fn gather_presence(&mut self, room: usize, out: &mut Vec<Bytes>) {
         let first = self.next.checked_rem(self.reads.len()).unwrap_or(0);
         let mut left = room;
@@ -268,12 +268,12 @@ impl Reader {
         out.extend(unwritten.filter_map(|unwritten| unwritten.presence(self.protocol.encoding)));
     }
 
-    /// Completes when there may be something to gather. Cancel safe.
+    /// Waits until new frames may be available. Cancel safe.
     pub async fn woken(&self) {
         self.wake.woken().await;
     }
 
-    /// Appends the new events and presences of all topics as complete frames, at most `limit` together. If more is left, the
+    /// Appends the new events and presence updates of all topics as complete frames, within `limit` in total. If more is left, the
     /// reader is woken again, and the next round begins with another topic.
     pub async fn gather(&mut self, limit: ReadLimit, out: &mut Vec<Bytes>) {
         self.join_started(out).await;
@@ -335,7 +335,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Encodes a frame in the reader's protocol; none, with a line in the log, if encoding fails.
+    /// Encodes a frame in the reader's protocol; `None` if encoding fails, which is logged.
     pub fn encode(&self, frame: &ServerFrame) -> Option<Bytes> {
         encode_frame(self.protocol, frame)
     }
@@ -348,7 +348,7 @@ fn recovery_frame(recovered: &Recovered, topic: &TopicName, protocol: Protocol) 
         .ok()
 }
 
-/// Encodes a frame; none, with a line in the log, if encoding fails.
+/// Encodes a frame; `None` if encoding fails, which is logged.
 pub fn encode_frame(protocol: Protocol, frame: &ServerFrame) -> Option<Bytes> {
     match protocol.encode(frame) {
         Ok(bytes) => Some(bytes.into()),
