@@ -1,4 +1,4 @@
-//! Roles and the rights of a request. The server's authentication decides who holds which role.
+//! Roles and the rights of a request. Roles are assigned by the server's authentication.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::origin::Origin;
 
-/// The rights of a token or of an operator's session. As text: `operator`, `notify`, `read`, `device` or `device:PATTERN`.
+/// A role of a token or of an operator's login. As text: `operator`, `notify`, `read`, `device` or `device:PATTERN`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Role {
@@ -16,7 +16,7 @@ pub enum Role {
     Operator,
     /// Send notifications.
     Notify,
-    /// Report and act for the devices whose ids match.
+    /// Send reports and commands for devices with matching ids.
     Device(IdPattern),
     /// Read metrics, the list of topics and their events, but nothing private; write nothing.
     Read,
@@ -76,7 +76,7 @@ impl IdPattern {
 }
 
 impl Role {
-    /// Whether the role permits an action; an operator's always does.
+    /// Whether the role satisfies `required`. [`Self::Operator`] satisfies every requirement.
     #[must_use]
     pub fn allows(&self, required: RequiredRole<'_>) -> bool {
         match (self, required) {
@@ -163,7 +163,7 @@ struct Inner {
 }
 
 impl Rights {
-    /// A visitor. With `demo`, visitors may use the controls of shared things, as the operator allowed.
+    /// A visitor. With `demo`, visitors may use shared controls, which the operator's `--demo` allows.
     pub fn visitor(demo: bool) -> Self {
         Self(demo.then(|| {
             Arc::new(Inner {
@@ -173,7 +173,7 @@ impl Rights {
         }))
     }
 
-    /// A visitor who is the operator.
+    /// A visitor logged in as operator.
     pub fn operator() -> Self {
         Self(Some(Arc::new(Inner {
             roles: vec![Role::Operator],
@@ -220,7 +220,7 @@ impl Rights {
         self.origin() == Origin::Program
     }
 
-    /// The part of the rights that a decider sees.
+    /// The rights that a decider sees.
     pub fn authority(&self) -> Authority {
         Authority {
             operator: self.allows(RequiredRole::Operator),
@@ -229,12 +229,12 @@ impl Rights {
     }
 }
 
-/// The part of a sender's rights that a decider sees, with each command.
+/// The rights of a command's sender that a decider sees.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Authority {
     /// An operator, or the server itself.
     pub operator: bool,
-    /// The controls of shared things are open to every visitor.
+    /// Every visitor may use shared controls.
     pub demo: bool,
 }
 
@@ -250,7 +250,7 @@ impl Authority {
         demo: false,
     };
 
-    /// Whether the sender may control shared things.
+    /// Whether the sender may use shared controls.
     pub const fn may_control(self) -> bool {
         self.operator || self.demo
     }
@@ -335,14 +335,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_pattern_matches_like_the_naive_algorithm(pattern in "[ab*]{1,8}", id in "[ab]{0,10}") {
-            fn textbook(pattern: &[u8], id: &[u8]) -> bool {
+            fn naive(pattern: &[u8], id: &[u8]) -> bool {
                 match pattern.split_first() {
                     None => id.is_empty(),
-                    Some((b'*', rest)) => (0..=id.len()).any(|at| textbook(rest, &id[at..])),
-                    Some((one, rest)) => id.first() == Some(one) && textbook(rest, &id[1..]),
+                    Some((b'*', rest)) => (0..=id.len()).any(|at| naive(rest, &id[at..])),
+                    Some((one, rest)) => id.first() == Some(one) && naive(rest, &id[1..]),
                 }
             }
-            let expected = textbook(pattern.as_bytes(), id.as_bytes());
+            let expected = naive(pattern.as_bytes(), id.as_bytes());
             prop_assert_eq!(IdPattern::new(&pattern).unwrap().matches(&id), expected);
         }
     }

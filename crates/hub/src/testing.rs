@@ -18,9 +18,9 @@ pub struct DeciderHarness<D: Decider> {
     pub state: D::State,
     /// The events, by seq.
     pub log: Vec<(Seq, D::Event)>,
-    /// The authority of the next sender; a visitor's at first.
+    /// The authority of the next sender; initially a visitor's.
     pub authority: Authority,
-    /// The time of the next command; 1,000,000 at first.
+    /// The time of the next command; initially 1,000,000.
     pub now: Millis,
 }
 
@@ -51,7 +51,7 @@ impl<D: Decider> DeciderHarness<D> {
         Ok(self.apply_all(events))
     }
 
-    /// As [`Self::execute`], with a server command.
+    /// Like [`Self::execute`], with a server command.
     pub fn execute_as_server(&mut self, command: D::ServerCommand) -> Result<usize, Rejection> {
         let events = command.decide(&self.decider, self.context(Principal::server()), &self.state)?;
         Ok(self.apply_all(events))
@@ -78,7 +78,7 @@ impl<D: Decider> DeciderHarness<D> {
         count
     }
 
-    /// As [`Self::execute`], without the number of events.
+    /// Like [`Self::execute`], but discards the count.
     ///
     /// # Errors
     ///
