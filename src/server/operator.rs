@@ -83,7 +83,7 @@ async fn events(
     let hub = grant.hub(&state.hub);
     // Operators may read every topic; the role `read` only those that are not private to a person.
     if !grant.is_operator() && hub.admit(duplex_hub::Principal::program().person, &topic).is_err() {
-        return wrong_role(RequiredRole::Operator.role(), grant.roles()).into_response();
+        return wrong_role(RequiredRole::Operator.name(), grant.roles()).into_response();
     }
     match hub.events(&topic, after, limits::LOG_PAGE).await {
         Ok((records, head)) => {

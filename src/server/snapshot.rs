@@ -42,7 +42,7 @@ impl NodeSnapshot {
             topics: state.hub.awake_topics(),
             forwards_waiting: state.hub.pending_forwards() as u64,
             log: state.hub.log().health(),
-            refused: state.quotas.refused(),
+            refused: state.quotas.rejections(),
             errors: state.error_counter.errors(),
             warnings: state.error_counter.warnings(),
             tasks: state.supervisor.read(),

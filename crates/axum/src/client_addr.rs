@@ -149,10 +149,10 @@ pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Ne
     let client = peer.map(|peer| client(peer.ip(), request.headers(), &settings.trusted_proxies));
     if let Some(client) = client {
         if client.conflicting
-            && let Some(unlogged) = CONFLICTS.due()
+            && let Some(suppressed) = CONFLICTS.try_log()
         {
             tracing::warn!(
-                proxy = %client.address, unlogged,
+                proxy = %client.address, suppressed,
                 "X-Forwarded-For and Forwarded name different clients: the proxy must remove the one that it does not write"
             );
         }

@@ -70,14 +70,14 @@ pub fn require(rights: &Rights, needed: RequiredRole<'_>) -> Result<(), Problem>
     match (rights.allows(needed), rights.roles()) {
         (true, _) => Ok(()),
         (false, []) => Err(unauthorized(needed)),
-        (false, roles) => Err(wrong_role(needed.role(), roles)),
+        (false, roles) => Err(wrong_role(needed.name(), roles)),
     }
 }
 
 fn unauthorized(needed: RequiredRole<'_>) -> Problem {
     let detail = format!(
         "This needs a token with the role {}: Authorization: Bearer …",
-        needed.role()
+        needed.name()
     );
     Problem::new(StatusCode::UNAUTHORIZED, detail).header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duplex_hub::Hub;
-use duplex_hub::quota::{Client, QuotaExceeded, QuotaGuard, Quotas, Rate, Resource, Scale};
+use duplex_hub::quota::{Client, QuotaConfig, QuotaExceeded, QuotaGuard, Quotas, Rate, Resource};
 
 use crate::client_addr::TrustedProxies;
 use crate::connection::counters::{ConnectionGuard, Counters};
@@ -82,8 +82,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    fn scale(&self) -> Scale {
-        Scale {
+    fn quota_config(&self) -> QuotaConfig {
+        QuotaConfig {
             command_rate: self.command_rate,
             max_connections: u32::try_from(self.max_connections).unwrap_or(u32::MAX),
         }
@@ -129,7 +129,7 @@ impl Gateway {
         let counters = Arc::<Counters>::default();
         Self(Arc::new(GatewayParts {
             faults: Faults::new(settings.faults),
-            quotas: Quotas::new(settings.quotas, settings.scale()),
+            quotas: Quotas::new(settings.quotas, settings.quota_config()),
             buffers: BufferBudget::new(settings.max_buffered, Arc::clone(&counters)),
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
             streams: Arc::default(),
@@ -195,7 +195,7 @@ impl Gateway {
     /// Counts a connection towards the client's quotas: its rate of handshakes and its open connections.
     pub(crate) fn reserve_connection(&self, client: &Client) -> Result<QuotaGuard, QuotaExceeded> {
         self.quotas.take(client, Rate::Handshakes)?;
-        self.quotas.hold(client, Resource::Connections)
+        self.quotas.acquire(client, Resource::Connections)
     }
 
     /// Counts a connection towards [`Settings::max_connections`].

@@ -64,10 +64,10 @@ pub(crate) fn log_refusal(
     reason: &dyn Display,
 ) {
     gateway.counters.count_refusal(kind);
-    if let Some(unlogged) = throttle.due() {
+    if let Some(suppressed) = throttle.try_log() {
         let client = ClientName::from_extensions(&parts.extensions).map(tracing::field::display);
         let path = parts.uri.path();
-        tracing::warn!(path, client, unlogged, "refused for its {}: {reason}", kind.name());
+        tracing::warn!(path, client, suppressed, "refused for its {}: {reason}", kind.name());
     }
 }
 

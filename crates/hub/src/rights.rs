@@ -132,7 +132,7 @@ impl From<Role> for String {
 
 impl RequiredRole<'_> {
     /// The role's name, without the device's id.
-    pub const fn role(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Operator => "operator",
             Self::Notify => "notify",
@@ -146,7 +146,7 @@ impl Display for RequiredRole<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(id) => write!(f, "device:{id}"),
-            other => f.write_str(other.role()),
+            other => f.write_str(other.name()),
         }
     }
 }

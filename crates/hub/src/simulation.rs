@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::{BackgroundTask, Hub};
 use crate::limits;
-use crate::session::Bucket;
+use crate::session::TokenBucket;
 use duplex_protocol::code;
 use duplex_protocol::person::Person;
 
@@ -103,7 +103,7 @@ impl ProtocolError {
 /// A participant whose messages are limited: one per 16 ms, with a burst of 120.
 pub struct RateLimited {
     participant: Box<dyn Participant>,
-    bucket: Bucket,
+    bucket: TokenBucket,
 }
 
 impl RateLimited {
@@ -111,7 +111,7 @@ impl RateLimited {
     pub fn new(participant: Box<dyn Participant>) -> Self {
         Self {
             participant,
-            bucket: Bucket::new(limits::SIMULATION_BURST, limits::SIMULATION_EVERY),
+            bucket: TokenBucket::new(limits::SIMULATION_BURST, limits::SIMULATION_EVERY),
         }
     }
 

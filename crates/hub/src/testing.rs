@@ -17,7 +17,7 @@ pub struct DeciderHarness<D: Decider> {
     /// The fold of the events.
     pub state: D::State,
     /// The events, by seq.
-    pub log: Vec<(Seq, D::Event)>,
+    pub events: Vec<(Seq, D::Event)>,
     /// The authority of the next sender; initially a visitor's.
     pub authority: Authority,
     /// The time of the next command; initially 1,000,000.
@@ -35,7 +35,7 @@ impl<D: Decider> DeciderHarness<D> {
             decider,
             topic: topic::<D>(rest),
             state: D::State::default(),
-            log: Vec::new(),
+            events: Vec::new(),
             authority: Authority::VISITOR,
             now: 1_000_000,
         }
@@ -64,16 +64,16 @@ impl<D: Decider> DeciderHarness<D> {
             origin: who.origin,
             authority: self.authority,
             now: self.now,
-            next: self.log.len() as Seq + 1,
+            next: self.events.len() as Seq + 1,
         }
     }
 
     fn apply_all(&mut self, events: Vec<D::Event>) -> usize {
         let count = events.len();
         for event in events {
-            let seq = self.log.len() as Seq + 1;
+            let seq = self.events.len() as Seq + 1;
             D::apply(&mut self.state, seq, &event);
-            self.log.push((seq, event));
+            self.events.push((seq, event));
         }
         count
     }

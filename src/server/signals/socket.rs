@@ -16,7 +16,7 @@ use crate::server::state::ServerState;
 use duplex_axum::connection::{Counters, DisconnectReason, TransportKind};
 use duplex_axum::error::Problem;
 use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message, UpgradeEndpoint, upgrade};
-use duplex_hub::session::Bucket;
+use duplex_hub::session::TokenBucket;
 use duplex_protocol::code;
 
 pub async fn upgrade_socket(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {
@@ -45,7 +45,7 @@ struct SignalConnection {
     signals: Arc<Signals>,
     counters: Arc<Counters>,
     followed: Vec<Follower>,
-    bucket: Bucket,
+    bucket: TokenBucket,
     began: Instant,
 }
 
@@ -55,7 +55,7 @@ impl SignalConnection {
             signals: Arc::clone(&state.signals),
             counters: Arc::clone(&state.counters),
             followed: Vec::new(),
-            bucket: Bucket::new(limits::SIGNAL_BURST, limits::SIGNAL_INTERVAL),
+            bucket: TokenBucket::new(limits::SIGNAL_BURST, limits::SIGNAL_INTERVAL),
             began: Instant::now(),
         }
     }

@@ -91,7 +91,7 @@ fn note() -> Note {
 
 /// The number of rejections by a limit.
 fn rejections(node: &Node, limit: &str) -> u64 {
-    let rejections = node.state.quotas.refused();
+    let rejections = node.state.quotas.rejections();
     rejections.into_iter().find(|(name, _)| *name == limit).unwrap().1
 }
 
@@ -291,7 +291,7 @@ async fn rooms_are_limited_per_person_and_per_address() {
 async fn topics_kept_awake_by_one_client_are_limited() {
     let node = applications(1_000);
     let topics: Vec<_> = (0..2_000)
-        .map(|_| node.state.quotas.hold(&at(CLIENT), Resource::Topics).unwrap())
+        .map(|_| node.state.quotas.acquire(&at(CLIENT), Resource::Topics).unwrap())
         .collect();
     let command = ChatCommand::Post {
         text: "hello".to_owned(),
@@ -375,6 +375,6 @@ async fn normal_use_behind_one_address_is_not_limited() {
         let answer = answer(&node, post(CLIENT, Some(person), "chat/lobby", person, &command)).await;
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     }
-    let rejections = node.state.quotas.refused();
+    let rejections = node.state.quotas.rejections();
     assert!(rejections.iter().all(|(_, count)| *count == 0), "{rejections:?}");
 }

@@ -204,8 +204,8 @@ async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
-                if let Some(unlogged) = FAILURES.due() {
-                    tracing::error!(unlogged, "cannot accept connections: {error}");
+                if let Some(suppressed) = FAILURES.try_log() {
+                    tracing::error!(suppressed, "cannot accept connections: {error}");
                 }
                 sleep(limits::ACCEPT_PAUSE).await;
             }

@@ -31,6 +31,6 @@ impl AddressLimit {
             address: Some(peer.ip().into()),
             person: None,
         };
-        self.quotas.hold(&client, Resource::TcpConnections).ok()
+        self.quotas.acquire(&client, Resource::TcpConnections).ok()
     }
 }

@@ -198,9 +198,9 @@ impl Tls {
             },
         };
         gateway.counters.count_failed_handshake();
-        if let Some(unlogged) = FAILURES.due() {
+        if let Some(suppressed) = FAILURES.try_log() {
             let peer = peer.map(tracing::field::display);
-            tracing::info!(peer, unlogged, "TLS handshake failed: {failure}");
+            tracing::info!(peer, suppressed, "TLS handshake failed: {failure}");
         }
     }
 }

@@ -11,7 +11,7 @@ use duplex_hub::quota::LogThrottle;
 
 struct ConnectionLog {
     rate: DefaultDirectRateLimiter,
-    unlogged: LogThrottle,
+    log_throttle: LogThrottle,
 }
 
 impl ConnectionLog {
@@ -20,15 +20,15 @@ impl ConnectionLog {
         let quota = Quota::per_second(count(limits::LOGGED_CONNECTIONS_PER_SECOND));
         Self {
             rate: RateLimiter::direct(quota.allow_burst(count(limits::LOGGED_CONNECTIONS_BURST))),
-            unlogged: LogThrottle::new(limits::LOG_THROTTLE_PAUSE),
+            log_throttle: LogThrottle::new(limits::LOG_THROTTLE_PAUSE),
         }
     }
 
     fn should_log(&self) -> bool {
         let within_rate = self.rate.check().is_ok();
-        if !within_rate && let Some(unlogged) = self.unlogged.due() {
+        if !within_rate && let Some(suppressed) = self.log_throttle.try_log() {
             tracing::warn!(
-                unlogged,
+                suppressed,
                 "connections are opened faster than they are logged one by one"
             );
         }

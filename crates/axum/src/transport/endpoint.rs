@@ -17,15 +17,15 @@ use crate::transport::handshake::UpgradeEndpoint;
 use crate::transport::upgrade::upgrade;
 use crate::{limits, quota};
 use duplex_hub::quota::{Client, Quotas, Rate};
-use duplex_hub::session::Bucket;
+use duplex_hub::session::TokenBucket;
 use duplex_protocol::code;
 
 pub(crate) struct EndpointHandler {
     endpoint: Endpoint,
     quotas: Arc<Quotas>,
     client: Client,
-    messages: Bucket,
-    kibibytes: Bucket,
+    messages: TokenBucket,
+    kibibytes: TokenBucket,
     started: Instant,
 }
 
@@ -60,8 +60,8 @@ impl EndpointHandler {
             endpoint,
             quotas: Arc::clone(&state.quotas),
             client,
-            messages: Bucket::new(limits::ECHO_BURST, second / limits::ECHO_RATE),
-            kibibytes: Bucket::new(
+            messages: TokenBucket::new(limits::ECHO_BURST, second / limits::ECHO_RATE),
+            kibibytes: TokenBucket::new(
                 limits::ECHO_KIB_BURST.max(2 * max_message),
                 second / limits::ECHO_KIB_RATE,
             ),
@@ -71,7 +71,7 @@ impl EndpointHandler {
 
     /// Takes the quota for one message of `bytes`, or returns how long to wait.
     fn take_quota(&mut self, bytes: usize) -> Result<(), Duration> {
-        if !self.quotas.is_on() {
+        if !self.quotas.is_enabled() {
             return Ok(());
         }
         let (now, kibibytes) = (

@@ -49,7 +49,7 @@ pub(super) async fn poll(
     };
     let person = caller.person.clone();
     let client = client.with_person(&person);
-    let quota = match state.quotas.hold(&client, Resource::Connections) {
+    let quota = match state.quotas.acquire(&client, Resource::Connections) {
         Ok(quota) => quota,
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
@@ -138,7 +138,7 @@ impl PollResponse {
             if self.bytes() >= limits::POLL_BYTES {
                 return;
             }
-            let SubscribeReply { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
+            let SubscribeReply { frame, kind } = self.reader.subscribe_encoded(&topic, cursor).await;
             self.reader.lease(&topic, lease);
             // A resumed subscription without missed events does not answer a waiting poll.
             if immediate || kind != VerdictKind::Resumed {

@@ -17,7 +17,7 @@ use crate::shutdown::reconnect_delay;
 use crate::suspend_aware::was_suspended;
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message, Text};
 use duplex_hub::NameRefused;
-use duplex_hub::session::Bucket;
+use duplex_hub::session::TokenBucket;
 use duplex_hub::session::authorize_write;
 use duplex_hub::session::{ProtocolError, Session, SessionAction};
 use duplex_hub::session::{Reader, SubscribeReply, VerdictKind};
@@ -44,7 +44,7 @@ pub(super) struct SessionHandler {
     /// Subscribes without a verdict, at most one for each topic: a state is encoded when the peer has read the frames before it.
     pending_subscribes: VecDeque<(TopicName, Option<Cursor>)>,
     /// The rate of verdicts, in bytes.
-    verdict_bytes: Bucket,
+    verdict_bytes: TokenBucket,
     /// Frames for the next flush.
     replies: Vec<ServerFrame>,
     names: watch::Receiver<()>,
@@ -67,7 +67,7 @@ impl SessionHandler {
             commands: FuturesUnordered::new(),
             command_bytes: 0,
             pending_subscribes: VecDeque::new(),
-            verdict_bytes: Bucket::new(limits::VERDICT_BYTES_BURST, limits::VERDICT_BYTE_INTERVAL),
+            verdict_bytes: TokenBucket::new(limits::VERDICT_BYTES_BURST, limits::VERDICT_BYTE_INTERVAL),
             replies: Vec::new(),
             started: Instant::now(),
             hello_deadline: Instant::now() + limits::HELLO_WAIT,
@@ -76,7 +76,7 @@ impl SessionHandler {
 
     /// Whether no hello arrived in time. Time during which the process was suspended does not count.
     fn is_hello_late(&mut self) -> bool {
-        if self.session.is_greeted() || Instant::now() < self.hello_deadline {
+        if self.session.has_received_hello() || Instant::now() < self.hello_deadline {
             return false;
         }
         let suspended = was_suspended(self.hello_deadline);
@@ -91,24 +91,24 @@ impl SessionHandler {
     }
 
     fn decode(&self, message: &Message) -> Result<ClientFrame, ProtocolError> {
-        let protocol = self.protocol.ok_or(ProtocolError::Protocol)?;
+        let protocol = self.protocol.ok_or(ProtocolError::UnsupportedSubprotocol)?;
         let bytes: &[u8] = match (message, protocol.encoding) {
             (Message::Text(text), Encoding::Json) => text.as_bytes(),
             (Message::Binary(bytes), Encoding::Postcard) => bytes,
             (Message::Text(_), _) => {
-                return Err(ProtocolError::Unreadable(
+                return Err(ProtocolError::Malformed(
                     "this subprotocol's messages are binary".to_owned(),
                 ));
             }
             (Message::Binary(_), _) => {
-                return Err(ProtocolError::Unreadable(
+                return Err(ProtocolError::Malformed(
                     "this subprotocol's messages are text".to_owned(),
                 ));
             }
         };
         protocol
             .decode(bytes)
-            .map_err(|error| ProtocolError::Unreadable(error.to_string()))
+            .map_err(|error| ProtocolError::Malformed(error.to_string()))
     }
 
     async fn perform(&mut self, action: SessionAction) {
@@ -151,22 +151,22 @@ impl SessionHandler {
     fn verdict_due(&self) -> Option<Instant> {
         let now = self.started.elapsed();
         (!self.pending_subscribes.is_empty())
-            .then(|| self.started + now + self.verdict_bytes.wait(now).unwrap_or_default())
+            .then(|| self.started + now + self.verdict_bytes.overdraft_wait(now).unwrap_or_default())
     }
 
     /// Adds verdicts until the batch is full or the session's rate of verdicts is exhausted. Returns the batch's bytes.
     async fn write_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Message>) -> usize {
-        while bytes < limits::TURN_BYTES && self.verdict_bytes.wait(self.started.elapsed()).is_none() {
+        while bytes < limits::TURN_BYTES && self.verdict_bytes.overdraft_wait(self.started.elapsed()).is_none() {
             let Some((topic, cursor)) = self.pending_subscribes.pop_front() else {
                 break;
             };
-            let SubscribeReply { frame, kind } = self.reader.subscribe_framed(&topic, cursor).await;
+            let SubscribeReply { frame, kind } = self.reader.subscribe_encoded(&topic, cursor).await;
             if kind == VerdictKind::Denied {
-                self.session.release(&topic);
+                self.session.remove_denied(&topic);
             }
             let size = frame.as_ref().map_or(0, Bytes::len);
             self.verdict_bytes
-                .owe(self.started.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
+                .take_unchecked(self.started.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
             bytes += size;
             out.extend(frame.and_then(|frame| message(self.encoding(), frame)));
         }
@@ -182,7 +182,7 @@ impl SessionHandler {
     fn refresh_name(&mut self) {
         let person = self.reader.person().clone();
         let named = self.hub.name_policy().resolve(person.clone(), self.hub.is_operator());
-        if self.session.is_greeted() && named != person {
+        if self.session.has_received_hello() && named != person {
             self.reader.rename(&named.name);
             let welcome = welcome(&self.state, self.id.clone(), named);
             self.replies.push(ServerFrame::Welcome(welcome));
@@ -281,13 +281,13 @@ impl ConnectionHandler for SessionHandler {
             () = self.reader.woken() => {}
             () = sleep_until(verdict_due.unwrap_or(hello_deadline)), if verdict_due.is_some() => {}
             Ok(()) = self.names.changed() => self.refresh_name(),
-            () = sleep_until(hello_deadline), if !self.session.is_greeted() => {}
+            () = sleep_until(hello_deadline), if !self.session.has_received_hello() => {}
         }
     }
 
     async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         if self.protocol.is_none() {
-            return Err(self.protocol_error(&ProtocolError::Protocol, out));
+            return Err(self.protocol_error(&ProtocolError::UnsupportedSubprotocol, out));
         }
         if self.is_hello_late() {
             return Err(self.protocol_error(&ProtocolError::NoHello, out));

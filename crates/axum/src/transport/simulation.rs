@@ -78,7 +78,7 @@ fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Ga
                     let hub = caller.hub(&state.hub);
                     let quota = state
                         .quotas
-                        .hold(&client.with_person(&caller.person), Resource::Participants);
+                        .acquire(&client.with_person(&caller.person), Resource::Participants);
                     let joined = quota.map_err(|_| JoinError::Full);
                     let joined = joined
                         .and_then(|quota| Ok((Arc::clone(&socket_simulation).join(&caller.person, &hub)?, quota)));
@@ -249,8 +249,8 @@ impl HttpParticipants {
         if participants.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_SEATS_PER_PERSON {
             return Err(Problem::unavailable("You have the maximum number of seats here."));
         }
-        let seat_quota = state.quotas.hold(client, Resource::Participants)?;
-        let connection_quota = state.quotas.hold(client, Resource::Connections)?;
+        let seat_quota = state.quotas.acquire(client, Resource::Participants)?;
+        let connection_quota = state.quotas.acquire(client, Resource::Connections)?;
         let connection = state
             .count_connection()?
             .with_quota(connection_quota)

@@ -201,7 +201,7 @@ impl EventStream {
         while bytes < limits::TURN_BYTES
             && let Some((topic, cursor)) = self.topics.pop_front()
         {
-            let frame = self.reader.subscribe_framed(&topic, cursor).await.frame;
+            let frame = self.reader.subscribe_encoded(&topic, cursor).await.frame;
             bytes += frame.as_ref().map_or(0, Bytes::len);
             frames.extend(frame);
         }

@@ -101,12 +101,15 @@ impl Hub {
     pub(crate) fn charge(&self, topic: &TopicName, (command, encoding): (&Blob, Encoding)) -> Result<(), Rejection> {
         let Some(client_quota) = &self.2 else { return Ok(()) };
         let kind = self.kind(topic).map_err(Rejection::Denied)?;
-        client_quota.command(command.0.len(), kind.creates(command, encoding))
+        client_quota.charge_command(command.0.len(), kind.creates(command, encoding))
     }
 
     /// Charges topics that the client reads.
     pub(crate) fn count_read(&self, topics: u32) -> Result<(), Denied> {
-        let counted = self.2.as_ref().map_or(Ok(()), |client_quota| client_quota.read(topics));
+        let counted = self
+            .2
+            .as_ref()
+            .map_or(Ok(()), |client_quota| client_quota.charge_reads(topics));
         counted.map_err(|_| Denied::Full)
     }
 }

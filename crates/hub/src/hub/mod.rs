@@ -185,7 +185,7 @@ impl Hub {
         let (kind, rights) = (self.kind(topic)?, &self.1);
         let required = kind.program_role(topic);
         if rights.is_program() && !rights.allows(required) {
-            return Err(WriteDenied::Role(required.role()));
+            return Err(WriteDenied::Role(required.name()));
         }
         if kind.is_for_operators() && !rights.allows(RequiredRole::Operator) {
             return Err(Denied::Forbidden.into());
@@ -268,7 +268,11 @@ impl Hub {
                 Ok(Lookup::Full(idle.take(limits::EVICTION_CANDIDATES).collect()))
             }
             None => {
-                let held = self.2.as_ref().map(|client_quota| client_quota.topic()).transpose();
+                let held = self
+                    .2
+                    .as_ref()
+                    .map(|client_quota| client_quota.acquire_topic())
+                    .transpose();
                 let held = held.map_err(|_| Denied::Full)?;
                 // Waiters get this value if the start is dropped.
                 let (started, starting) = watch::channel(Some(Denied::Unavailable));

@@ -25,19 +25,19 @@ impl ClientQuota {
     }
 
     /// Charges reads of `topics` topics.
-    pub(crate) fn read(&self, topics: u32) -> Result<(), QuotaExceeded> {
+    pub(crate) fn charge_reads(&self, topics: u32) -> Result<(), QuotaExceeded> {
         self.quotas.take_many(&self.client, Rate::Reads, topics)
     }
 
     /// Charges the start of a topic. The guard is held while the topic is awake.
-    pub(crate) fn topic(&self) -> Result<QuotaGuard, QuotaExceeded> {
-        let held = self.quotas.hold(&self.client, Resource::Topics)?;
+    pub(crate) fn acquire_topic(&self) -> Result<QuotaGuard, QuotaExceeded> {
+        let held = self.quotas.acquire(&self.client, Resource::Topics)?;
         self.quotas.take(&self.client, Rate::Topics)?;
         Ok(held)
     }
 
     /// Charges a command of `bytes` bytes and the object that it creates.
-    pub(crate) fn command(&self, bytes: usize, creation: Option<Creation>) -> Result<(), Rejection> {
+    pub(crate) fn charge_command(&self, bytes: usize, creation: Option<Creation>) -> Result<(), Rejection> {
         let kibibytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         let rate = creation.map(|creation| match creation {
             Creation::Shared => Rate::SharedCreations,

@@ -16,8 +16,8 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// `burst` tokens, refilled at `per_second`.
-    pub const fn per_second(burst: u32, a_second: u32) -> Self {
-        Self::per_minute(burst, a_second.saturating_mul(60))
+    pub const fn per_second(burst: u32, per_second: u32) -> Self {
+        Self::per_minute(burst, per_second.saturating_mul(60))
     }
 
     pub(crate) const fn per_minute(burst: u32, per_minute: u32) -> Self {
@@ -25,14 +25,14 @@ impl RateLimit {
     }
 
     /// The interval at the sustained rate.
-    pub fn every(self) -> Duration {
+    pub fn interval(self) -> Duration {
         Duration::from_secs(60) / self.per_minute.max(1)
     }
 }
 
 /// The operator's settings from which the limits are derived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scale {
+pub struct QuotaConfig {
     /// Commands of one session per second.
     pub command_rate: u32,
     /// Connections of the node.
@@ -111,7 +111,7 @@ impl Rate {
     }
 
     /// One English sentence for the documentation.
-    pub const fn meaning(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
             Self::Requests => "HTTP requests of all kinds, polls and posts included; not `/healthz` and `/readyz`",
             Self::Pages => "Pages rendered, forms and pages that do not exist included",
@@ -129,8 +129,8 @@ impl Rate {
         }
     }
 
-    pub(crate) fn for_address(self, scale: Scale) -> RateLimit {
-        let commands = scale.command_rate.saturating_mul(6).max(300);
+    pub(crate) fn for_address(self, config: QuotaConfig) -> RateLimit {
+        let commands = config.command_rate.saturating_mul(6).max(300);
         match self {
             Self::Requests => RateLimit::per_second(20_000, 2_000),
             Self::Pages => RateLimit::per_second(1_500, 60),
@@ -149,8 +149,8 @@ impl Rate {
     }
 
     /// `None` if there is no limit per person in addition to the limit per address.
-    pub(crate) fn for_person(self, scale: Scale) -> Option<RateLimit> {
-        let rate = scale.command_rate;
+    pub(crate) fn for_person(self, config: QuotaConfig) -> Option<RateLimit> {
+        let rate = config.command_rate;
         match self {
             Self::Handshakes => Some(RateLimit::per_second(200, 10)),
             Self::Commands => Some(RateLimit::per_second(rate.saturating_mul(6), rate)),
@@ -201,7 +201,7 @@ impl Resource {
     }
 
     /// One English sentence for the documentation.
-    pub const fn meaning(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
             Self::Connections => "WebSockets, event streams and polls; per address at most half of `--max-connections`",
             Self::TcpConnections => "TCP connections of any protocol; unlimited for trusted proxies",
@@ -210,20 +210,20 @@ impl Resource {
         }
     }
 
-    pub(crate) fn for_address(self, scale: Scale) -> u32 {
+    pub(crate) fn for_address(self, config: QuotaConfig) -> u32 {
         match self {
-            Self::Connections => (scale.max_connections / 2).clamp(1, 3_000),
+            Self::Connections => (config.max_connections / 2).clamp(1, 3_000),
             Self::TcpConnections => Self::Connections
-                .for_address(scale)
+                .for_address(config)
                 .saturating_mul(limits::TCP_PER_SOCKET as u32),
             Self::Participants => 120,
             Self::Topics => 2_000,
         }
     }
 
-    pub(crate) fn for_person(self, scale: Scale) -> Option<u32> {
+    pub(crate) fn for_person(self, config: QuotaConfig) -> Option<u32> {
         match self {
-            Self::Connections => Some((scale.max_connections / 2).clamp(1, 100)),
+            Self::Connections => Some((config.max_connections / 2).clamp(1, 100)),
             Self::TcpConnections => None,
             Self::Participants => Some(6),
             Self::Topics => Some(300),

@@ -26,18 +26,18 @@ impl LogThrottle {
 
     /// If a line may be logged now, the number of lines suppressed since the last one; the caller must then log. `None` otherwise.
     #[must_use]
-    pub fn due(&self) -> Option<u64> {
+    pub fn try_log(&self) -> Option<u64> {
         let mut last = lock::lock(&self.last);
         let now = Instant::now();
         match &mut *last {
-            Some((logged_at, unlogged)) if now.duration_since(*logged_at) < self.pause => {
-                *unlogged += 1;
+            Some((logged_at, suppressed)) if now.duration_since(*logged_at) < self.pause => {
+                *suppressed += 1;
                 None
             }
             logged_at => {
-                let unlogged = logged_at.map_or(0, |(_, unlogged)| unlogged);
+                let suppressed = logged_at.map_or(0, |(_, suppressed)| suppressed);
                 *logged_at = Some((now, 0));
-                Some(unlogged)
+                Some(suppressed)
             }
         }
     }
@@ -51,11 +51,11 @@ mod tests {
     async fn one_line_is_logged_per_minute_and_the_others_are_counted() {
         let minute = Duration::from_secs(60);
         let log_throttle = LogThrottle::new(minute);
-        assert_eq!(log_throttle.due(), Some(0));
+        assert_eq!(log_throttle.try_log(), Some(0));
         for _ in 0..1000 {
-            assert_eq!(log_throttle.due(), None);
+            assert_eq!(log_throttle.try_log(), None);
         }
         tokio::time::advance(minute).await;
-        assert_eq!((log_throttle.due(), log_throttle.due()), (Some(1000), None));
+        assert_eq!((log_throttle.try_log(), log_throttle.try_log()), (Some(1000), None));
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use self::address::Address;
 pub(crate) use self::client_quota::ClientQuota;
-pub use self::limit::{Rate, RateLimit, Resource, Scale};
+pub use self::limit::{QuotaConfig, Rate, RateLimit, Resource};
 pub use self::log_throttle::LogThrottle;
 use self::rates::Rates;
 pub use self::resources::QuotaGuard;
@@ -75,7 +75,7 @@ type PerLimit<T, const N: usize> = [T; N];
 
 /// The node's quotas: one table for each limit and scope, each with a bounded number of keys.
 pub struct Quotas {
-    on: bool,
+    enabled: bool,
     by_address: PerLimit<Rates<Address>, { Rate::COUNT }>,
     by_person: PerLimit<Option<Rates<PersonId>>, { Rate::COUNT }>,
     held_by_address: PerLimit<Arc<Resources<Address>>, { Resource::COUNT }>,
@@ -84,21 +84,21 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// Quotas for a node of this scale. With `on` false everything is allowed and nothing is counted.
-    pub fn new(on: bool, scale: Scale) -> Arc<Self> {
+    /// Quotas for a node with this configuration. With `enabled` false everything is allowed and nothing is counted.
+    pub fn new(enabled: bool, config: QuotaConfig) -> Arc<Self> {
         Arc::new(Self {
-            on,
-            by_address: Rate::ALL.map(|rate| Rates::new(rate.for_address(scale))),
-            by_person: Rate::ALL.map(|rate| rate.for_person(scale).map(Rates::new)),
-            held_by_address: Resource::ALL.map(|resource| Resources::new(resource.for_address(scale))),
-            held_by_person: Resource::ALL.map(|resource| resource.for_person(scale).map(Resources::new)),
+            enabled,
+            by_address: Rate::ALL.map(|rate| Rates::new(rate.for_address(config))),
+            by_person: Rate::ALL.map(|rate| rate.for_person(config).map(Rates::new)),
+            held_by_address: Resource::ALL.map(|resource| Resources::new(resource.for_address(config))),
+            held_by_person: Resource::ALL.map(|resource| resource.for_person(config).map(Resources::new)),
             refused: std::array::from_fn(|_| (AtomicU64::new(0), LogThrottle::new(limits::LOG_THROTTLE_PAUSE))),
         })
     }
 
     /// Whether limits apply.
-    pub const fn is_on(&self) -> bool {
-        self.on
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
     }
 
     /// Takes one token of a rate.
@@ -116,7 +116,7 @@ impl Quotas {
     ///
     /// If the person or the address exceeds the rate. The rejection is counted, and logged at most once a minute for each limit.
     pub fn take_many(&self, client: &Client, rate: Rate, count: u32) -> Result<(), QuotaExceeded> {
-        if !self.on {
+        if !self.enabled {
             return Ok(());
         }
         let person = self.by_person[rate as usize].as_ref().zip(client.person.as_ref());
@@ -134,7 +134,7 @@ impl Quotas {
                 scope,
                 retry_after,
             };
-            self.refuse(rate as usize, client, exceeded)
+            self.record_rejection(rate as usize, client, exceeded)
         })
     }
 
@@ -143,8 +143,8 @@ impl Quotas {
     /// # Errors
     ///
     /// If the person or the address holds as many as allowed. The rejection is counted and logged as by [`Self::take_many`].
-    pub fn hold(&self, client: &Client, resource: Resource) -> Result<QuotaGuard, QuotaExceeded> {
-        if !self.on {
+    pub fn acquire(&self, client: &Client, resource: Resource) -> Result<QuotaGuard, QuotaExceeded> {
+        if !self.enabled {
             return Ok(QuotaGuard::default());
         }
         let exceeded = |scope| {
@@ -153,35 +153,35 @@ impl Quotas {
                 scope,
                 retry_after: limits::RESOURCE_RETRY,
             };
-            self.refuse(Rate::COUNT + resource as usize, client, exceeded)
+            self.record_rejection(Rate::COUNT + resource as usize, client, exceeded)
         };
         let person = self.held_by_person[resource as usize]
             .as_ref()
             .zip(client.person.as_ref());
-        let person = person.map(|(resources, person)| Resources::hold(resources, person));
+        let person = person.map(|(resources, person)| Resources::acquire(resources, person));
         let person = person.map(|held| held.ok_or_else(|| exceeded(PERSON))).transpose()?;
         let resources = &self.held_by_address[resource as usize];
         let address = client
             .address
             .as_ref()
-            .map(|address| Resources::hold(resources, address));
+            .map(|address| Resources::acquire(resources, address));
         let address = address.map(|held| held.ok_or_else(|| exceeded(ADDRESS))).transpose()?;
         Ok(QuotaGuard::new(person, address))
     }
 
     /// Counts the rejection, and logs it at most once a minute for each limit.
-    fn refuse(&self, kind: usize, client: &Client, exceeded: QuotaExceeded) -> QuotaExceeded {
+    fn record_rejection(&self, kind: usize, client: &Client, exceeded: QuotaExceeded) -> QuotaExceeded {
         let (count, log_throttle) = &self.refused[kind];
         count.fetch_add(1, Relaxed);
-        if let Some(unlogged) = log_throttle.due() {
+        if let Some(suppressed) = log_throttle.try_log() {
             let address = client.address.map(tracing::field::display);
-            tracing::warn!(address, unlogged, "refused: {exceeded}");
+            tracing::warn!(address, suppressed, "refused: {exceeded}");
         }
         exceeded
     }
 
     /// Rejections since the start, of each limit by name.
-    pub fn refused(&self) -> Vec<(&'static str, u64)> {
+    pub fn rejections(&self) -> Vec<(&'static str, u64)> {
         let names = Rate::ALL
             .map(Rate::name)
             .into_iter()

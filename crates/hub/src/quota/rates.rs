@@ -30,26 +30,26 @@ impl Clock for TokioClock {
 }
 
 pub(super) struct Rates<K: Hash + Eq + Clone> {
-    limiter: RateLimiter<K, SharedTable<K>, TokioClock, NoOpMiddleware<Nanos>>,
+    limiter: RateLimiter<K, TableStore<K>, TokioClock, NoOpMiddleware<Nanos>>,
     table: Arc<Table<K>>,
     clock: TokioClock,
     burst: NonZeroU32,
 }
 
 impl<K: Hash + Eq + Clone> Rates<K> {
-    pub(super) fn new(bound: RateLimit) -> Self {
-        Self::with_capacity(bound, limits::QUOTA_KEYS)
+    pub(super) fn new(limit: RateLimit) -> Self {
+        Self::with_capacity(limit, limits::QUOTA_KEYS)
     }
 
-    fn with_capacity(bound: RateLimit, capacity: usize) -> Self {
+    fn with_capacity(limit: RateLimit, capacity: usize) -> Self {
         let clock = TokioClock(Instant::now());
         let table = Arc::new(Table::new(capacity));
-        let burst = NonZeroU32::new(bound.burst).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(bound.every())
+        let burst = NonZeroU32::new(limit.burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(limit.interval())
             .unwrap_or(Quota::per_second(NonZeroU32::MIN))
             .allow_burst(burst);
         Self {
-            limiter: RateLimiter::new(quota, SharedTable(Arc::clone(&table)), clock.clone()),
+            limiter: RateLimiter::new(quota, TableStore(Arc::clone(&table)), clock.clone()),
             table,
             clock,
             burst,
@@ -86,7 +86,7 @@ struct Buckets<K> {
     full_at: HashMap<K, Nanos>,
     shared: [Option<Nanos>; limits::QUOTA_SHARED],
     /// The time of the next sweep.
-    next: Nanos,
+    next_sweep: Nanos,
 }
 
 impl<K: Hash + Eq + Clone> Table<K> {
@@ -95,7 +95,7 @@ impl<K: Hash + Eq + Clone> Table<K> {
             buckets: Mutex::new(Buckets {
                 full_at: HashMap::new(),
                 shared: [None; limits::QUOTA_SHARED],
-                next: Nanos::new(0),
+                next_sweep: Nanos::new(0),
             }),
             capacity,
             hasher: RandomState::new(),
@@ -105,14 +105,14 @@ impl<K: Hash + Eq + Clone> Table<K> {
     /// Removes the keys whose buckets are full again, once per interval. A full bucket is the same as no bucket.
     fn sweep(&self, now: Nanos) {
         let mut buckets = self.lock();
-        if now < buckets.next {
+        if now < buckets.next_sweep {
             return;
         }
         buckets.full_at.retain(|_, full_at| *full_at > now);
         if buckets.full_at.capacity() > 4 * buckets.full_at.len().max(64) {
             buckets.full_at.shrink_to_fit();
         }
-        buckets.next = now + Nanos::from(limits::QUOTA_SWEEP);
+        buckets.next_sweep = now + Nanos::from(limits::QUOTA_SWEEP);
     }
 
     fn lock(&self) -> MutexGuard<'_, Buckets<K>> {
@@ -120,9 +120,9 @@ impl<K: Hash + Eq + Clone> Table<K> {
     }
 }
 
-struct SharedTable<K>(Arc<Table<K>>);
+struct TableStore<K>(Arc<Table<K>>);
 
-impl<K: Hash + Eq + Clone> StateStore for SharedTable<K> {
+impl<K: Hash + Eq + Clone> StateStore for TableStore<K> {
     type Key = K;
 
     fn measure_and_replace<T, F, E>(&self, key: &K, measure: F) -> Result<T, E>
@@ -151,18 +151,16 @@ impl<K: Hash + Eq + Clone> StateStore for SharedTable<K> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap as Model;
-
     use proptest::prelude::*;
     use tokio::time::advance;
 
     use super::*;
 
-    const BOUND: RateLimit = RateLimit::per_second(4, 2);
+    const LIMIT: RateLimit = RateLimit::per_second(4, 2);
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_and_then_one_per_interval() {
-        let rates = Rates::new(BOUND);
+        let rates = Rates::new(LIMIT);
         for _ in 0..4 {
             assert_eq!(rates.take(&1, 1), Ok(()));
         }
@@ -176,7 +174,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_rejection_takes_nothing_and_a_count_above_the_burst_is_one_burst() {
-        let rates = Rates::new(BOUND);
+        let rates = Rates::new(LIMIT);
         assert_eq!(rates.take(&1, 0), Ok(()));
         assert_eq!(rates.take(&1, 1000), Ok(()));
         let wait = rates.take(&1, 2).unwrap_err();
@@ -189,7 +187,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_table_is_bounded_and_known_keys_keep_their_bucket() {
-        let rates = Rates::with_capacity(BOUND, 100);
+        let rates = Rates::with_capacity(LIMIT, 100);
         for key in 0..100_000_u32 {
             let _ = rates.take(&key, 4);
         }
@@ -211,9 +209,9 @@ mod tests {
         fn no_key_takes_more_than_its_bound(asks in prop::collection::vec((0_u8..3, 1_u32..4, 0_u64..700), 1..200)) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             runtime.block_on(async {
-                let rates = Rates::new(BOUND);
+                let rates = Rates::new(LIMIT);
                 let start = Instant::now();
-                let mut taken: Model<u8, Vec<(Duration, u32)>> = Model::new();
+                let mut taken: HashMap<u8, Vec<(Duration, u32)>> = HashMap::new();
                 for (key, count, pause) in asks {
                     advance(Duration::from_millis(pause)).await;
                     if rates.take(&key, count).is_ok() {

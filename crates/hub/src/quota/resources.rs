@@ -21,14 +21,14 @@ impl<K: Hash + Eq + Clone> Resources<K> {
         Arc::new(Self { max, held })
     }
 
-    pub(super) fn hold(this: &Arc<Self>, key: &K) -> Option<Held<K>> {
+    pub(super) fn acquire(this: &Arc<Self>, key: &K) -> Option<Permit<K>> {
         let mut held = this.lock();
         let count = held.get(key).copied().unwrap_or(0);
         if count >= this.max {
             return None;
         }
         held.insert(key.clone(), count + 1);
-        Some(Held(Arc::clone(this), key.clone()))
+        Some(Permit(Arc::clone(this), key.clone()))
     }
 
     pub(super) fn keys(&self) -> usize {
@@ -41,9 +41,9 @@ impl<K: Hash + Eq + Clone> Resources<K> {
 }
 
 /// One held resource, released when it is dropped.
-pub(super) struct Held<K: Hash + Eq + Clone>(Arc<Resources<K>>, K);
+pub(super) struct Permit<K: Hash + Eq + Clone>(Arc<Resources<K>>, K);
 
-impl<K: Hash + Eq + Clone> Drop for Held<K> {
+impl<K: Hash + Eq + Clone> Drop for Permit<K> {
     fn drop(&mut self) {
         let mut held = self.0.lock();
         match held.get_mut(&self.1) {
@@ -57,12 +57,12 @@ impl<K: Hash + Eq + Clone> Drop for Held<K> {
 #[must_use = "the resource is released when this is dropped"]
 #[derive(Default)]
 pub struct QuotaGuard {
-    _person: Option<Held<PersonId>>,
-    _address: Option<Held<Address>>,
+    _person: Option<Permit<PersonId>>,
+    _address: Option<Permit<Address>>,
 }
 
 impl QuotaGuard {
-    pub(super) const fn new(person: Option<Held<PersonId>>, address: Option<Held<Address>>) -> Self {
+    pub(super) const fn new(person: Option<Permit<PersonId>>, address: Option<Permit<Address>>) -> Self {
         Self {
             _person: person,
             _address: address,
@@ -79,12 +79,12 @@ mod tests {
     #[test]
     fn a_resource_is_released_when_its_guard_is_dropped() {
         let resources = Resources::new(2);
-        let first = Resources::hold(&resources, &'a');
-        let second = Resources::hold(&resources, &'a');
-        assert!(first.is_some() && second.is_some() && Resources::hold(&resources, &'a').is_none());
-        assert!(Resources::hold(&resources, &'b').is_some());
+        let first = Resources::acquire(&resources, &'a');
+        let second = Resources::acquire(&resources, &'a');
+        assert!(first.is_some() && second.is_some() && Resources::acquire(&resources, &'a').is_none());
+        assert!(Resources::acquire(&resources, &'b').is_some());
         drop(first);
-        assert!(Resources::hold(&resources, &'a').is_some());
+        assert!(Resources::acquire(&resources, &'a').is_some());
         drop(second);
         assert_eq!(resources.keys(), 0, "a key without a resource is removed");
     }
@@ -93,11 +93,11 @@ mod tests {
         #[test]
         fn no_key_holds_more_than_its_limit(steps in prop::collection::vec((0_u8..3, any::<bool>()), 0..100)) {
             let resources = Resources::new(3);
-            let mut held: HashMap<u8, Vec<Held<u8>>> = HashMap::new();
+            let mut held: HashMap<u8, Vec<Permit<u8>>> = HashMap::new();
             for (key, takes) in steps {
                 let mine = held.entry(key).or_default();
                 if takes {
-                    let held = Resources::hold(&resources, &key);
+                    let held = Resources::acquire(&resources, &key);
                     prop_assert_eq!(held.is_some(), mine.len() < 3);
                     mine.extend(held);
                 } else {

@@ -6,7 +6,7 @@ use tokio::time::advance;
 
 use super::*;
 
-const SCALE: Scale = Scale {
+const CONFIG: QuotaConfig = QuotaConfig {
     command_rate: 50,
     max_connections: 10_000,
 };
@@ -36,7 +36,7 @@ async fn an_office_behind_one_address_exceeds_no_limit() {
     const PEOPLE: usize = 200;
     const TABS: u32 = 3;
     const ASSETS: u32 = 30;
-    let quotas = Quotas::new(true, SCALE);
+    let quotas = Quotas::new(true, CONFIG);
     let people: Vec<Client> = (0..PEOPLE).map(|number| person(number, 1)).collect();
     let mut open = Vec::new();
     let load = |client: &Client, open: &mut Vec<QuotaGuard>| {
@@ -46,7 +46,7 @@ async fn an_office_behind_one_address_exceeds_no_limit() {
         // Three WebSockets per page.
         take(&quotas, client, Rate::Handshakes, 3);
         for _ in 0..3 {
-            open.push(quotas.hold(client, Resource::Connections).unwrap());
+            open.push(quotas.acquire(client, Resource::Connections).unwrap());
         }
     };
     for client in &people {
@@ -55,7 +55,7 @@ async fn an_office_behind_one_address_exceeds_no_limit() {
         }
         // Personal topics and some shared ones, which are asleep since the restart.
         take(&quotas, client, Rate::Topics, 8);
-        open.push(quotas.hold(client, Resource::Topics).unwrap());
+        open.push(quotas.acquire(client, Resource::Topics).unwrap());
     }
     // The commands that each person queued during the restart.
     for client in &people {
@@ -72,12 +72,12 @@ async fn an_office_behind_one_address_exceeds_no_limit() {
         }
         advance(Duration::from_secs(1)).await;
     }
-    assert!(quotas.refused().iter().all(|(_, count)| *count == 0));
+    assert!(quotas.rejections().iter().all(|(_, count)| *count == 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_person_is_limited_before_the_address() {
-    let quotas = Quotas::new(true, SCALE);
+    let quotas = Quotas::new(true, CONFIG);
     let (one, other) = (person(1, 1), person(2, 1));
     let accepted = (0..10_000)
         .filter(|_| quotas.take(&one, Rate::Commands).is_ok())
@@ -99,7 +99,7 @@ async fn one_person_is_limited_before_the_address() {
 
 #[tokio::test(start_paused = true)]
 async fn many_people_behind_one_address_share_its_limit() {
-    let quotas = Quotas::new(true, SCALE);
+    let quotas = Quotas::new(true, CONFIG);
     let accepted = (0..10_000).filter(|number| quotas.take(&person(*number, 1), Rate::Commands).is_ok());
     assert_eq!(accepted.count(), 3_000);
     assert_eq!(
@@ -107,38 +107,38 @@ async fn many_people_behind_one_address_share_its_limit() {
         Ok(()),
         "another address is not affected"
     );
-    let refused = quotas.refused().into_iter().filter(|(_, count)| *count > 0);
-    assert_eq!(refused.collect::<Vec<_>>(), [("commands", 7_000)]);
+    let rejections = quotas.rejections().into_iter().filter(|(_, count)| *count > 0);
+    assert_eq!(rejections.collect::<Vec<_>>(), [("commands", 7_000)]);
 }
 
 #[tokio::test]
 async fn resources_are_released() {
     let quotas = Quotas::new(
         true,
-        Scale {
+        QuotaConfig {
             max_connections: 300,
-            ..SCALE
+            ..CONFIG
         },
     );
     let all: Vec<_> = (0..300)
-        .map(|number| quotas.hold(&person(number, 1), Resource::Connections))
+        .map(|number| quotas.acquire(&person(number, 1), Resource::Connections))
         .collect();
     assert_eq!(
         all.iter().filter(|held| held.is_ok()).count(),
         150,
         "one client cannot hold all"
     );
-    assert!(quotas.hold(&person(1, 2), Resource::Connections).is_ok());
+    assert!(quotas.acquire(&person(1, 2), Resource::Connections).is_ok());
     drop(all);
-    assert!(quotas.hold(&person(1, 1), Resource::Connections).is_ok());
+    assert!(quotas.acquire(&person(1, 1), Resource::Connections).is_ok());
 }
 
 #[tokio::test]
 async fn disabled_quotas_reject_and_store_nothing() {
-    let quotas = Quotas::new(false, SCALE);
+    let quotas = Quotas::new(false, CONFIG);
     take(&quotas, &person(1, 1), Rate::SharedCreations, 10_000);
     let held: Vec<_> = (0..10_000)
-        .map(|_| quotas.hold(&person(1, 1), Resource::Participants).unwrap())
+        .map(|_| quotas.acquire(&person(1, 1), Resource::Participants).unwrap())
         .collect();
     assert_eq!((held.len(), quotas.keys()), (10_000, 0));
 }
@@ -147,8 +147,8 @@ async fn disabled_quotas_reject_and_store_nothing() {
 fn each_limit_has_its_index_and_a_person_has_no_more_than_the_address() {
     for (index, rate) in Rate::ALL.into_iter().enumerate() {
         assert_eq!(rate as usize, index, "{}", rate.name());
-        let address = rate.for_address(SCALE);
-        if let Some(person) = rate.for_person(SCALE) {
+        let address = rate.for_address(CONFIG);
+        if let Some(person) = rate.for_person(CONFIG) {
             assert!(
                 person.burst <= address.burst && person.per_minute <= address.per_minute,
                 "{}",
@@ -160,8 +160,8 @@ fn each_limit_has_its_index_and_a_person_has_no_more_than_the_address() {
         assert_eq!(resource as usize, index, "{}", resource.name());
         assert!(
             resource
-                .for_person(SCALE)
-                .is_none_or(|max| max <= resource.for_address(SCALE))
+                .for_person(CONFIG)
+                .is_none_or(|max| max <= resource.for_address(CONFIG))
         );
     }
 }
@@ -179,20 +179,20 @@ fn bound(bound: Option<RateLimit>) -> String {
 fn tables() -> String {
     let mut text = String::from("| rate | description | one address | one person |\n| --- | --- | --- | --- |\n");
     for rate in Rate::ALL {
-        let (name, meaning) = (rate.name(), rate.meaning());
-        let (address, person) = (bound(Some(rate.for_address(SCALE))), bound(rate.for_person(SCALE)));
-        text += &format!("| `{name}` | {meaning} | {address} | {person} |\n");
+        let (name, description) = (rate.name(), rate.description());
+        let (address, person) = (bound(Some(rate.for_address(CONFIG))), bound(rate.for_person(CONFIG)));
+        text += &format!("| `{name}` | {description} | {address} | {person} |\n");
     }
     text += "\n| resource | description | one address | one person |\n| --- | --- | --- | --- |\n";
     for resource in Resource::ALL {
-        let (name, meaning) = (resource.name(), resource.meaning());
+        let (name, description) = (resource.name(), resource.description());
         let person = resource
-            .for_person(SCALE)
+            .for_person(CONFIG)
             .map(|max| max.to_string())
             .unwrap_or_default();
         text += &format!(
-            "| `{name}` | {meaning} | {} | {person} |\n",
-            resource.for_address(SCALE)
+            "| `{name}` | {description} | {} | {person} |\n",
+            resource.for_address(CONFIG)
         );
     }
     let (people, sessions) = (limits::PRESENT_PEOPLE, limits::PRESENT_SESSIONS);

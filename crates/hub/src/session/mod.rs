@@ -2,10 +2,10 @@
 
 mod authorize;
 mod protocol;
-mod rate_limit;
 mod reader;
+mod token_bucket;
 
 pub use self::authorize::authorize_write;
 pub use self::protocol::{ProtocolError, Session, SessionAction};
-pub use self::rate_limit::Bucket;
 pub use self::reader::{Reader, SubscribeReply, VerdictKind, encode_frame};
+pub use self::token_bucket::TokenBucket;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::limits;
-use crate::session::Bucket;
+use crate::session::TokenBucket;
 use duplex_protocol::code;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Cursor;
@@ -73,7 +73,7 @@ pub enum ProtocolError {
     NoHello,
     /// A frame does not decode; the text is the cause.
     #[error("a frame cannot be decoded: {0}")]
-    Unreadable(String),
+    Malformed(String),
     /// An activity is longer than [`MAX_ACTIVITY`] bytes.
     #[error("an activity is longer than {MAX_ACTIVITY} bytes")]
     Activity,
@@ -82,7 +82,7 @@ pub enum ProtocolError {
     TooFast,
     /// The client offers no subprotocol that the server supports.
     #[error("the client offers no supported subprotocol")]
-    Protocol,
+    UnsupportedSubprotocol,
 }
 
 impl ProtocolError {
@@ -90,8 +90,8 @@ impl ProtocolError {
     pub const fn closing(&self) -> Closing {
         match self {
             Self::TooFast => Closing::TooFast,
-            Self::Protocol => Closing::Reload,
-            Self::Hello | Self::NoHello | Self::Unreadable(_) | Self::Activity => Closing::Malformed,
+            Self::UnsupportedSubprotocol => Closing::Reload,
+            Self::Hello | Self::NoHello | Self::Malformed(_) | Self::Activity => Closing::Malformed,
         }
     }
 
@@ -100,8 +100,8 @@ impl ProtocolError {
         match self {
             Self::TooFast => code::TOO_FAST,
             Self::NoHello => code::NO_HELLO,
-            Self::Protocol => code::RELOAD,
-            Self::Hello | Self::Unreadable(_) | Self::Activity => code::MALFORMED,
+            Self::UnsupportedSubprotocol => code::RELOAD,
+            Self::Hello | Self::Malformed(_) | Self::Activity => code::MALFORMED,
         }
     }
 }
@@ -109,23 +109,23 @@ impl ProtocolError {
 /// The protocol state of one session: whether it sent its hello, its subscriptions and its rates.
 #[derive(Debug)]
 pub struct Session {
-    greeted: bool,
+    hello_received: bool,
     topics: BTreeSet<TopicName>,
-    frames: Bucket,
-    commands: Bucket,
+    frames: TokenBucket,
+    commands: TokenBucket,
 }
 
 impl Session {
     /// A new session. `command_rate` is its commands per second, on average; frames of all kinds are limited in proportion.
     pub fn new(command_rate: u32) -> Self {
         let bucket = |rate: u32| {
-            Bucket::new(
+            TokenBucket::new(
                 rate.saturating_mul(limits::COMMAND_BURST_SECONDS),
                 Duration::from_secs(1) / rate.max(1),
             )
         };
         Self {
-            greeted: false,
+            hello_received: false,
             topics: BTreeSet::new(),
             frames: bucket(command_rate.saturating_mul(limits::FRAMES_PER_COMMAND)),
             commands: bucket(command_rate),
@@ -133,8 +133,8 @@ impl Session {
     }
 
     /// Whether the hello arrived.
-    pub const fn is_greeted(&self) -> bool {
-        self.greeted
+    pub const fn has_received_hello(&self) -> bool {
+        self.hello_received
     }
 
     /// Handles a client's frame; `now` is the time since the session began. A command or subscription beyond a limit is answered
@@ -145,7 +145,7 @@ impl Session {
     /// If the frame violates the protocol; the session is then over.
     pub fn on_frame(&mut self, frame: ClientFrame, now: Duration) -> Result<SessionAction, ProtocolError> {
         self.frames.take(now).map_err(|_| ProtocolError::TooFast)?;
-        if matches!(frame, ClientFrame::Hello { .. }) == self.greeted {
+        if matches!(frame, ClientFrame::Hello { .. }) == self.hello_received {
             return Err(ProtocolError::Hello);
         }
         Ok(match frame {
@@ -156,7 +156,7 @@ impl Session {
                 SessionAction::Unsubscribe { topic }
             }
             ClientFrame::Command { topic, id, command } => self.command(topic, id, command, now),
-            ClientFrame::Activity { topic, activity } => activity_of(topic, activity)?,
+            ClientFrame::Activity { topic, activity } => check_activity(topic, activity)?,
             ClientFrame::Rename { name } => SessionAction::Rename { name },
             ClientFrame::Ping { nonce } => SessionAction::Send(ServerFrame::Pong { nonce }),
         })
@@ -164,9 +164,9 @@ impl Session {
 
     fn hello(&mut self, build: &str, name: Option<String>) -> Result<SessionAction, ProtocolError> {
         if build.len() > MAX_BUILD {
-            return Err(ProtocolError::Unreadable("the build id is too long".to_owned()));
+            return Err(ProtocolError::Malformed("the build id is too long".to_owned()));
         }
-        self.greeted = true;
+        self.hello_received = true;
         Ok(SessionAction::Welcome { name })
     }
 
@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Removes a topic whose subscription was denied from the session's subscriptions.
-    pub fn release(&mut self, topic: &TopicName) {
+    pub fn remove_denied(&mut self, topic: &TopicName) {
         self.topics.remove(topic);
     }
 
@@ -205,7 +205,7 @@ impl Session {
     }
 }
 
-fn activity_of(topic: TopicName, activity: Option<String>) -> Result<SessionAction, ProtocolError> {
+fn check_activity(topic: TopicName, activity: Option<String>) -> Result<SessionAction, ProtocolError> {
     if activity.as_ref().is_some_and(|activity| activity.len() > MAX_ACTIVITY) {
         return Err(ProtocolError::Activity);
     }

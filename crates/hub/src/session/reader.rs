@@ -26,7 +26,7 @@ pub struct Reader {
     session: SessionId,
     person: Person,
     wake: Arc<Wake>,
-    reads: BTreeMap<TopicName, TopicReader>,
+    topics: BTreeMap<TopicName, TopicReader>,
     /// Topics without an event.
     unwritten: BTreeMap<TopicName, Unwritten>,
     /// The index of the topic with which the next round begins, so that one busy topic does not delay the others.
@@ -42,7 +42,7 @@ struct TopicReader {
 
 impl TopicReader {
     /// Resets the reader to the state: the next event is no longer in the log.
-    async fn restart(&mut self, encoding: Encoding) -> Result<Recovered, Denied> {
+    async fn reset(&mut self, encoding: Encoding) -> Result<Recovered, Denied> {
         let epoch = self.topic.head().epoch;
         let seq = self.after;
         let cursor = Cursor::new(epoch, seq);
@@ -83,7 +83,7 @@ impl Reader {
             session,
             person,
             wake: Wake::new(),
-            reads: BTreeMap::new(),
+            topics: BTreeMap::new(),
             unwritten: BTreeMap::new(),
             next: 0,
         }
@@ -105,7 +105,7 @@ impl Reader {
     }
 
     /// Like [`Self::subscribe`], with the verdict as a frame whose state is encoded once for all subscribers.
-    pub async fn subscribe_framed(&mut self, name: &TopicName, cursor: Option<Cursor>) -> SubscribeReply {
+    pub async fn subscribe_encoded(&mut self, name: &TopicName, cursor: Option<Cursor>) -> SubscribeReply {
         match self.recover(name, cursor).await {
             Ok(recovered) => SubscribeReply {
                 frame: recovery_frame(&recovered, name, self.protocol),
@@ -147,7 +147,7 @@ impl Reader {
             (Recovered::Reset { state, .. }, _) => state.cursor().seq,
             (_, cursor) => cursor.map_or(0, |cursor| cursor.seq),
         };
-        self.reads.insert(name.clone(), read);
+        self.topics.insert(name.clone(), read);
         Ok(recovered)
     }
 
@@ -173,7 +173,7 @@ impl Reader {
         for name in started.cloned().collect::<Vec<_>>() {
             self.unwritten.remove(&name);
             match self.hub.open(&name).await {
-                Ok(topic) => drop(self.reads.insert(name, self.join(topic))),
+                Ok(topic) => drop(self.topics.insert(name, self.join(topic))),
                 Err(reason) => {
                     let verdict = Verdict::Denied { reason };
                     out.extend(self.encode(&ServerFrame::Verdict { topic: name, verdict }));
@@ -184,7 +184,7 @@ impl Reader {
 
     /// The state of a subscribed topic; `None` if it is not subscribed, or cannot be read now.
     pub async fn state(&self, name: &TopicName) -> Option<Blob> {
-        let state = match (self.reads.get(name), self.unwritten.get(name)) {
+        let state = match (self.topics.get(name), self.unwritten.get(name)) {
             (Some(read), _) => read.topic.state(self.protocol.encoding).await,
             (None, Some(unwritten)) => unwritten.state(self.protocol.encoding),
             (None, None) => return None,
@@ -199,13 +199,13 @@ impl Reader {
 
     /// Ends a subscription.
     pub fn unsubscribe(&mut self, name: &TopicName) {
-        self.reads.remove(name);
+        self.topics.remove(name);
         self.unwritten.remove(name);
     }
 
     /// The handle of a subscribed topic.
     pub fn topic(&self, name: &TopicName) -> Option<TopicHandle> {
-        self.reads.get(name).map(|read| read.topic.clone())
+        self.topics.get(name).map(|read| read.topic.clone())
     }
 
     /// The visitor.
@@ -216,21 +216,21 @@ impl Reader {
     /// Changes the visitor's name in all subscribed topics.
     pub fn rename(&mut self, name: &str) {
         name.clone_into(&mut self.person.name);
-        for read in self.reads.values() {
+        for read in self.topics.values() {
             read.subscription.rename(name.to_owned());
         }
     }
 
     /// Sets the visitor's activity in a subscribed topic; `None` ends it.
     pub fn set_activity(&self, name: &TopicName, activity: Option<String>) {
-        if let Some(read) = self.reads.get(name) {
+        if let Some(read) = self.topics.get(name) {
             read.subscription.set_activity(activity);
         }
     }
 
     /// Stays present in a subscribed topic until `until`, also after the reader is dropped: for the time between two polls.
     pub fn lease(&self, name: &TopicName, until: Instant) {
-        if let Some(read) = self.reads.get(name) {
+        if let Some(read) = self.topics.get(name) {
             let (session, person) = (self.session.clone(), self.person.clone());
             read.topic.lease(session, person, self.address(), until);
         }
@@ -238,7 +238,7 @@ impl Reader {
 
     /// Marks the current presence of all topics as sent, so that [`Self::gather`] returns only later ones.
     pub fn skip_presence(&mut self) {
-        for read in self.reads.values_mut() {
+        for read in self.topics.values_mut() {
             read.presence = read.topic.presence_version();
         }
     }
@@ -249,11 +249,11 @@ impl Reader {
     }
 
     /// Appends presence frames of as many topics as fit into `max_bytes`.
-    pub fn gather_presence(&mut self, room: usize, out: &mut Vec<Bytes>) {
-        let first = self.next.checked_rem(self.reads.len()).unwrap_or(0);
-        let mut left = room;
+    pub fn gather_presence(&mut self, max_bytes: usize, out: &mut Vec<Bytes>) {
+        let first = self.next.checked_rem(self.topics.len()).unwrap_or(0);
+        let mut left = max_bytes;
         let encoding = self.protocol.encoding;
-        let mut reads: Vec<_> = self.reads.values_mut().collect();
+        let mut reads: Vec<_> = self.topics.values_mut().collect();
         reads.rotate_left(first);
         for read in reads {
             let (version, frame) = read.topic.presence(encoding);
@@ -277,7 +277,7 @@ impl Reader {
     /// reader is woken again, and the next round begins with another topic.
     pub async fn gather(&mut self, limit: ReadLimit, out: &mut Vec<Bytes>) {
         self.join_started(out).await;
-        let names: Vec<TopicName> = self.reads.keys().cloned().collect();
+        let names: Vec<TopicName> = self.topics.keys().cloned().collect();
         self.next = self.next.wrapping_add(1);
         let first = self.next.checked_rem(names.len()).unwrap_or(0);
         let (mut left, mut counted) = (limit, out.len());
@@ -287,7 +287,7 @@ impl Reader {
                 return;
             }
             if let Err(reason) = self.gather_from(name, left, out).await {
-                self.reads.remove(name);
+                self.topics.remove(name);
                 let reason = if self.hub.is_closed(name) {
                     Denied::Unknown
                 } else {
@@ -305,7 +305,7 @@ impl Reader {
     }
 
     async fn gather_from(&mut self, name: &TopicName, limit: ReadLimit, out: &mut Vec<Bytes>) -> Result<(), Denied> {
-        let Some(read) = self.reads.get_mut(name) else {
+        let Some(read) = self.topics.get_mut(name) else {
             return Ok(());
         };
         let mut batch = read.topic.read(read.after, self.protocol, limit);
@@ -322,7 +322,7 @@ impl Reader {
                 }
             }
             ReadBatch::Behind => {
-                let recovered = read.restart(self.protocol.encoding).await?;
+                let recovered = read.reset(self.protocol.encoding).await?;
                 out.extend(recovery_frame(&recovered, name, self.protocol));
                 self.wake.wake();
             }

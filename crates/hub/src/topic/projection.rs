@@ -62,8 +62,8 @@ impl LoadError {
 
         match self {
             Self::Log(error) => {
-                if let Some(unlogged) = UNREADABLE.due() {
-                    tracing::error!(%topic, unlogged, "the log cannot be read: {error}");
+                if let Some(suppressed) = UNREADABLE.try_log() {
+                    tracing::error!(%topic, suppressed, "the log cannot be read: {error}");
                 }
             }
             broken => tracing::error!(%topic, "the topic cannot start: {broken}"),

@@ -56,10 +56,10 @@ fn only_the_author_edits_or_deletes_a_message() {
     assert_eq!(room.send(&person(1), edit(7)), refused(refusal::TOO_OLD));
     assert_eq!(room.send(&person(1), edit(1)), Ok(()));
     assert_eq!(room.send(&person(1), edit(1)), Ok(()), "the same text is no event");
-    assert_eq!(room.log.len(), 2);
+    assert_eq!(room.events.len(), 2);
     assert_eq!(room.send(&person(1), delete.clone()), Ok(()));
     assert_eq!(room.send(&person(1), delete), Ok(()), "deleted once");
-    assert_eq!(room.log.len(), 3);
+    assert_eq!(room.events.len(), 3);
     assert_eq!(room.send(&person(1), edit(1)), refused(refusal::DELETED));
 }
 
@@ -80,7 +80,7 @@ fn an_operator_deletes_any_message() {
     for wrong in [0, MAX_MESSAGES as Seq + 9] {
         assert_eq!(room.execute(&person(60), delete(wrong)), refused(refusal::TOO_OLD));
     }
-    let (_, event) = room.log.last().unwrap();
+    let (_, event) = room.events.last().unwrap();
     assert_eq!(Chat.redacts(&room.state, event), Redaction::Events(vec![90]));
 }
 
@@ -97,12 +97,12 @@ fn a_closed_room_refuses_commands_and_its_name_is_not_reused() {
         rooms.execute_as_server(remove.clone()).unwrap();
     }
     assert_eq!(
-        (room.log.len(), rooms.log.len()),
+        (room.events.len(), rooms.events.len()),
         (2, 2),
         "a repeated command has no effect"
     );
-    assert_eq!(Chat.redacts(&room.state, &room.log[1].1), Redaction::Everything);
-    assert_eq!(Rooms.redacts(&rooms.state, &rooms.log[1].1), Redaction::Everything);
+    assert_eq!(Chat.redacts(&room.state, &room.events[1].1), Redaction::Everything);
+    assert_eq!(Rooms.redacts(&rooms.state, &rooms.events[1].1), Redaction::Everything);
     assert!(room.state.messages.is_empty() && !rooms.state.rooms.contains_key("a"));
     assert_eq!(
         room.send(&person(1), post_text("again")),
@@ -244,7 +244,7 @@ fn the_number_of_rooms_is_limited() {
 fn a_room_forwards_its_count_to_the_list() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
     room.send(&person(1), post_text("x")).unwrap();
-    let (seq, event) = &room.log[0];
+    let (seq, event) = &room.events[0];
     let commands = Chat.forward(&room.topic, &room.state, *seq, event);
     let commands = commands[0].command();
     assert_eq!(commands.topic().as_str(), "rooms/all");
@@ -257,7 +257,7 @@ fn a_room_forwards_its_count_to_the_list() {
     rooms.execute_as_server(command.clone()).unwrap();
     rooms.execute_as_server(command).unwrap();
     assert_eq!(
-        (rooms.state.rooms[LOBBY].count, rooms.log.len()),
+        (rooms.state.rooms[LOBBY].count, rooms.events.len()),
         (1, 1),
         "a repeated command has no effect"
     );
@@ -297,9 +297,9 @@ proptest! {
         let mut expected = VecDeque::new();
         for (who, later, command) in commands {
             room.now += later;
-            let already = room.log.len();
+            let already = room.events.len();
             let _ = room.send(&person(who), command);
-            for (seq, event) in &room.log[already..] { apply_event(&mut expected, *seq, event); }
+            for (seq, event) in &room.events[already..] { apply_event(&mut expected, *seq, event); }
             let bytes: usize = room.state.messages.iter().map(|message| message.text.len()).sum();
             prop_assert!(room.state.messages.len() <= MAX_MESSAGES && bytes <= MAX_TEXT_BYTES);
         }
@@ -308,7 +308,7 @@ proptest! {
         prop_assert!(tail.into_iter().eq(&room.state.messages));
         let (mut before, mut read) = (Seq::MAX, VecDeque::new());
         loop {
-            let older = fold_history(&page(&room.log, before, limit));
+            let older = fold_history(&page(&room.events, before, limit));
             let Some(first) = older.front() else { break };
             before = first.seq;
             for message in older.into_iter().rev() { read.push_front(message); }

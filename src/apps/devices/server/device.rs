@@ -168,7 +168,7 @@ fn may_control(at: Context<'_>) -> Result<(), Rejection> {
     if own || at.authority.may_control() {
         Ok(())
     } else {
-        Err(Rejection::needs_role(RequiredRole::Operator.role()))
+        Err(Rejection::needs_role(RequiredRole::Operator.name()))
     }
 }
 

@@ -250,7 +250,7 @@ proptest! {
         let mut asked = BTreeSet::new();
         for (command, later) in commands {
             inbox.now += later;
-            let head = inbox.log.len() as Seq;
+            let head = inbox.events.len() as Seq;
             match &command {
                 InboxCommand::Read { source, seqs } if source == ME => asked.extend(seqs.iter().copied().filter(|seq| *seq <= head)),
                 InboxCommand::ReadAll { heads } if heads.keys().all(|source| is_source(source)) => {
@@ -283,9 +283,9 @@ proptest! {
             let _ = all.execute_as_server(NoticesCommand::Send(notice));
             prop_assert!(is_within_limits(&all.state));
         }
-        prop_assert_eq!(all.state.count, all.log.len() as u64);
+        prop_assert_eq!(all.state.count, all.events.len() as u64);
         let mut replayed = NoticeList::default();
-        for (seq, event) in &all.log { Notices::apply(&mut replayed, *seq, event); }
+        for (seq, event) in &all.events { Notices::apply(&mut replayed, *seq, event); }
         prop_assert_eq!(&replayed, &all.state);
     }
 
@@ -299,7 +299,7 @@ proptest! {
             }
             let _ = inbox.execute(&me(), command);
         }
-        for (_, event) in &inbox.log {
+        for (_, event) in &inbox.events {
             for encoding in Encoding::ALL {
                 let bytes = encoding.encode(event).unwrap();
                 prop_assert_eq!(&encoding.decode::<InboxEvent>(&bytes).unwrap(), event);

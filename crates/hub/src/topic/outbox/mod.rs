@@ -160,8 +160,8 @@ impl Outbox {
         if pending < max {
             return true;
         }
-        if let Some(unlogged) = FULL.due() {
-            tracing::warn!(%from, pending, unlogged, "too many forwards wait for their targets: commands are rejected for now");
+        if let Some(suppressed) = FULL.try_log() {
+            tracing::warn!(%from, pending, suppressed, "too many forwards wait for their targets: commands are rejected for now");
         }
         false
     }
@@ -348,8 +348,8 @@ impl Hub {
             return add(&self.counters().forwards, 1);
         };
         add(&self.counters().forwards_lost, 1);
-        if let Some(unlogged) = REFUSED.due() {
-            tracing::warn!(from = %name.from, to = %name.to, unlogged, "a forward was rejected: {why}");
+        if let Some(suppressed) = REFUSED.try_log() {
+            tracing::warn!(from = %name.from, to = %name.to, suppressed, "a forward was rejected: {why}");
         }
     }
 

@@ -54,7 +54,7 @@ impl DeviceHarness {
     }
 
     fn newest(&self, count: usize) -> Vec<DeviceEvent> {
-        let newest = &self.log[self.log.len() - count..];
+        let newest = &self.events[self.events.len() - count..];
         newest.iter().map(|(_, event)| event.clone()).collect()
     }
 
@@ -230,7 +230,7 @@ fn a_last_known_report_sets_the_value_and_is_no_sign_of_life() {
     assert_eq!(harness.send_as_server(last(Vec::new())), Ok(Vec::new()));
     harness.send_as_server(last(vec![reading("t", 9.0, None)])).unwrap();
     assert_eq!((harness.value("t"), harness.state.seen), (9.0, 0));
-    let forwards = Devices.forward(&harness.topic, &harness.state, 1, &harness.log[0].1);
+    let forwards = Devices.forward(&harness.topic, &harness.state, 1, &harness.events[0].1);
     assert_eq!(forwards[0].command().topic().as_str(), "fleet/all");
 
     harness.report(vec![reading("t", 1.0, None)]);
@@ -312,7 +312,7 @@ fn an_alarm_is_raised_once_cleared_once_and_notified() {
         &harness.topic,
         &harness.state,
         raised as Seq + 1,
-        &harness.log[raised].1,
+        &harness.events[raised].1,
     );
     let topics: Vec<_> = forwards
         .iter()
