@@ -43,7 +43,8 @@ pub fn preload_app() {
     leptos::prefetch_lazy_fn_on_server("app");
 }
 
-/// `lazy_page!(ChatPage, chat_notifications, view)`: a page that is loaded with the part `chat_notifications` and rendered by `view()`.
+/// `lazy_page!(ChatPage, chat_notifications, view)`: a page rendered by `view()`, in the wasm part `chat_notifications` that the
+/// chat and the notifications share.
 macro_rules! lazy_page {
     ($page:ident, $part:ident, $view:path) => {
         pub struct $page;

@@ -254,7 +254,7 @@ async fn a_retained_value_received_again_counts_once() {
     let listed = server
         .wait_for_state::<Fleet>("all", |overview| overview.devices.contains_key("oven-1"))
         .await;
-    // A retained value is no sign of life.
+    // A retained value does not show that the device is online.
     assert_eq!(listed.devices["oven-1"].health, Health::Offline);
     server.stop().await;
     server.start(&broker);
@@ -303,7 +303,7 @@ async fn a_retained_value_changed_during_downtime_becomes_the_latest() {
         assert_eq!(
             (after.seen, reading_count(&after)),
             (live.seen, reading_count(&live)),
-            "a retained value is no sign of life"
+            "a retained value does not update `seen`"
         );
         before = after;
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire::Millis;
 
-/// The length of a bucket and the number of buckets kept.
+/// One resolution of the history: the bucket length, and the maximum number of buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resolution {
     pub step: Millis,
@@ -22,7 +22,7 @@ impl Resolution {
     }
 }
 
-/// One hour in half minutes, six hours in five minutes, a day in quarters of an hour, a week in two hours.
+/// 1 h in 30 s buckets, 6 h in 5 min buckets, 24 h in 15 min buckets, 7 days in 2 h buckets.
 pub const RESOLUTIONS: [Resolution; 4] = [
     Resolution {
         step: 30_000,
@@ -44,13 +44,13 @@ pub const RESOLUTIONS: [Resolution; 4] = [
 
 /// Sums are integers in units of 10^-15: integer addition gives the same sum in any order.
 const SCALE: f64 = 1e15;
-/// Converts a sum of an earlier format, in thousandths, to units of 10^-15.
+/// Factor from the previous format's sums (in thousandths) to units of 10^-15.
 const UNITS_PER_THOUSANDTH: i128 = 1_000_000_000_000;
 
-/// The readings within one step.
+/// The readings within the time range of one bucket.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
-    /// The start, in steps since 1970.
+    /// Bucket number since the Unix epoch: start time / bucket length.
     pub slot: u64,
     min: f64,
     max: f64,
@@ -80,7 +80,7 @@ impl Bucket {
         self.count = self.count.saturating_add(1);
     }
 
-    /// Clamped to the values' range: the values may be smaller than the unit of their sum.
+    /// Clamped to `min..=max`: values below 10^-15 are lost in the integer sum.
     fn mean(&self) -> f64 {
         let mean = self.sum as f64 / SCALE / f64::from(self.count.max(1));
         mean.max(self.min).min(self.max)
@@ -91,7 +91,8 @@ fn units(value: f64) -> i128 {
     (value * SCALE).round() as i128
 }
 
-/// In JSON, a trailing marker states that minimum and maximum are unscaled; without it they and the sum are in thousandths.
+/// JSON has a sixth element, [`UNSCALED`], if `min` and `max` are unscaled. Five elements are the previous format: all values in
+/// thousandths.
 impl Serialize for Bucket {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self {
@@ -161,7 +162,7 @@ impl<'de> Visitor<'de> for BucketVisitor {
 /// A bucket as a point of a chart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// The middle of the bucket.
+    /// The midpoint of the bucket's time range.
     pub at: Millis,
     pub min: f64,
     pub max: f64,
@@ -174,8 +175,8 @@ pub struct Point {
 pub struct MetricHistory([VecDeque<Bucket>; RESOLUTIONS.len()]);
 
 impl MetricHistory {
-    /// Adds a reading to the buckets of its own time, however late it arrives; a time before the kept span is ignored. Removes buckets
-    /// after `now`, which a clock that was ahead has stamped.
+    /// Adds a reading to the buckets of its own time, however late it arrives; a reading older than the resolution's span is
+    /// ignored. Also removes buckets later than `now`: they were stamped while the server's clock was ahead.
     pub fn add(&mut self, at: Millis, value: f64, now: Millis) {
         for (buckets, resolution) in self.0.iter_mut().zip(RESOLUTIONS) {
             while buckets.back().is_some_and(|newest| newest.slot > now / resolution.step) {
@@ -185,7 +186,8 @@ impl MetricHistory {
         }
     }
 
-    /// The history between two times at the finest resolution that reaches back to `from`; `newest` is the newest reading's time.
+    /// The history between two times at the finest resolution that reaches back to `from`; `newest`, the newest reading's time,
+    /// decides which resolution still covers `from`.
     pub fn points(&self, from: Millis, to: Millis, newest: Millis) -> Vec<Point> {
         let index = finest_resolution(newest.saturating_sub(from));
         let (Some(buckets), Some(resolution)) = (self.0.get(index), RESOLUTIONS.get(index)) else {
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_span_uses_longer_buckets() {
+    fn a_longer_span_uses_a_coarser_resolution() {
         assert_eq!(
             [HOUR, 6 * HOUR, 24 * HOUR, 168 * HOUR, 999 * HOUR].map(finest_resolution),
             [0, 1, 2, 3, 3]
@@ -304,7 +306,7 @@ mod tests {
         assert_eq!(
             day.first().map(|point| point.mean),
             Some(7.0),
-            "only the longer buckets reach back that far"
+            "only the coarser resolutions cover that time"
         );
     }
 
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_in_thousandths_is_decoded() {
+    fn the_previous_format_is_decoded() {
         let before = "[[[4,1000,4000,7500,3]],[],[],[]]";
         let history: MetricHistory = serde_json::from_str(before).unwrap();
         let [point] = history.points(0, HOUR, HOUR)[..] else {

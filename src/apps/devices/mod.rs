@@ -1,4 +1,4 @@
-//! The devices application: measurements, health, alarms, and orders to devices.
+//! The devices application: readings, health, alarms, and orders to devices.
 
 pub mod history;
 pub mod model;

@@ -1,5 +1,5 @@
-//! The states of a device's topic and of the overview, and how events change them, on the server and in the browser. Pure; `apply`
-//! validates every event.
+//! The states of `device/<id>` and `fleet/all` and their `apply`, shared by server and browser. Pure; `apply` enforces the limits
+//! again.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,7 +26,7 @@ pub const SUMMARY_VALUES: usize = 4;
 /// One metric of a device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// The value of the reading with the newest time, which need not be the last received; or a last known value received since.
+    /// The value of the reading with the newest timestamp, unless a last known value (without a timestamp) arrived after it.
     pub value: f64,
     /// The time of the newest reading; 0 if there was none.
     pub at: Millis,
@@ -74,7 +74,7 @@ pub struct Device {
     pub place: String,
     /// Seconds between two reports; 0 if the device did not announce it.
     pub every: u32,
-    /// The newest reading's time, or when the device last sent a report without readings; 0 is never.
+    /// The newest reading's time, or when the device last sent a report without readings; 0 if never.
     pub seen: Millis,
     pub health: Health,
     /// When `health` last changed; 0 if it has not been determined yet.
@@ -95,8 +95,8 @@ pub struct Device {
 }
 
 impl Order {
-    /// Whether the order is unanswered and so far from `now` that no timeout will end it. Its time lies in the future if the server's
-    /// clock was ahead when the order was given.
+    /// Whether the order is unanswered and so far from `now` that its timeout must have been lost. `at` is in the future if the
+    /// server's clock was ahead when the order was sent.
     pub fn is_stale(&self, now: Millis) -> bool {
         self.outcome == Outcome::Sent && now.abs_diff(self.at) > 4 * ORDER_TIMEOUT
     }
@@ -134,7 +134,8 @@ impl Device {
         }
     }
 
-    /// `now`: the server's time of the report. A time that the server's own clock stamped while it was ahead outranks nothing.
+    /// `now` is the server's time of the report. A stored time later than `now` was stamped while the server's clock was ahead, and
+    /// is overwritten.
     fn apply_reading(&mut self, reading: &AcceptedReading, now: Millis) {
         let is_full = self.metrics.len() >= MAX_METRICS;
         if is_full && !self.metrics.contains_key(&reading.metric) {
@@ -159,7 +160,7 @@ impl Device {
         self.seen = latest(self.seen, reading.at, now);
     }
 
-    /// Changes neither the metric's time nor `seen`: when the value was measured is unknown.
+    /// Leaves the metric's time and `seen` unchanged, because the measurement time is unknown.
     fn apply_undated(&mut self, undated: &UndatedValue) {
         if let Some(metric) = self.metrics.get_mut(&undated.metric) {
             metric.value = undated.value;
@@ -208,7 +209,7 @@ impl Metric {
     }
 }
 
-/// The later of two times; a `known` time in the future is ignored.
+/// Returns the later time, or `new` if `known` is later than `now`.
 pub fn latest(known: Millis, new: Millis, now: Millis) -> Millis {
     if known > now { new } else { known.max(new) }
 }
@@ -219,8 +220,8 @@ pub fn is_newer(reading: (Millis, f64), than: (Millis, f64)) -> bool {
 }
 
 impl Threshold {
-    /// The limit that the value violates. `current` is the limit violated until now; it remains violated until the value has returned
-    /// by more than the hysteresis.
+    /// Returns the limit that `value` exceeds. `current` is the limit of the active alarm; that alarm clears only when the value is
+    /// back inside by more than the hysteresis.
     pub fn side(&self, value: f64, current: Option<Side>) -> Option<Side> {
         let hysteresis = |side| if current == Some(side) { self.hysteresis } else { 0.0 };
         if self.high.is_some_and(|high| value > high - hysteresis(Side::High)) {
@@ -414,7 +415,7 @@ mod tests {
         assert_eq!(
             health_at(5, 10, 0),
             Health::Online,
-            "setting the clock back takes no device offline"
+            "a clock that is set back does not make a device offline"
         );
         assert_eq!(
             health_at(0, 0, 122_001),

@@ -1,4 +1,4 @@
-//! The state of `orders/all`: the unanswered orders of all devices. Pure; `apply` validates every event.
+//! The state of `orders/all`: the unanswered orders of all devices. Pure; `apply` enforces the limit again.
 
 use std::collections::VecDeque;
 

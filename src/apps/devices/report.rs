@@ -1,5 +1,5 @@
-//! The report format and its lenient deserialization: a value of the wrong type becomes a marker, so that it is refused by itself and
-//! the rest of the report still counts. Pure.
+//! The report format and its lenient deserialization: a value of the wrong type becomes a sentinel value, so that only that reading
+//! is refused and the rest of the report is accepted. Pure.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire::Millis;
 
-/// Marks a value that is not a valid integer: negative, fractional, too large, or not a number.
+/// Sentinel for a value that is not a valid integer: negative, fractional, too large, or not a number.
 pub const INVALID_INTEGER: u64 = u64::MAX;
-/// Marks a value that is not a string.
+/// Sentinel for a value that is not a string.
 pub const INVALID_TEXT: &str = "\0";
 
-/// One reading of a report. A field of the wrong type holds a marker: [`INVALID_INTEGER`], [`INVALID_TEXT`] or NaN.
+/// One reading of a report. A field of the wrong type holds a sentinel: [`INVALID_INTEGER`], [`INVALID_TEXT`] or NaN.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reading {
     pub metric: String,
     pub value: RawNumber,
-    /// `None` keeps the metric's unit.
+    /// `None` leaves the metric's unit unchanged.
     pub unit: Option<String>,
-    /// The time by the device's clock; `None` is now.
+    /// When it was measured, by the device's clock; `None` means on receipt.
     pub at: Option<Millis>,
 }
 
@@ -65,7 +65,7 @@ impl Default for ReadingFields {
     }
 }
 
-/// A device's report. Without readings it is a sign of life.
+/// A device's report. A report without readings is a heartbeat.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     #[serde(default, deserialize_with = "list_or_empty")]
@@ -175,10 +175,10 @@ where
     }
 }
 
-/// A JSON value, reduced to the distinctions made here.
+/// A JSON value, reduced to the cases that the lenient fields distinguish.
 enum Any {
     None,
-    /// Not negative.
+    /// A non-negative integer.
     Integer(u64),
     Number(f64),
     Text(String),
@@ -284,7 +284,7 @@ mod tests {
     use duplex_protocol::codec::Encoding;
 
     #[test]
-    fn values_of_the_wrong_type_become_markers() {
+    fn values_of_the_wrong_type_become_sentinels() {
         for json in ["\"NaN\"", "null", "true", "[1,[2]]", "{\"a\":{}}", "\"21.5\""] {
             let text = format!("{{\"metric\":\"t\",\"value\":{json}}}");
             let reading: Reading = Encoding::Json.decode(text.as_bytes()).unwrap();

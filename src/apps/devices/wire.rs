@@ -11,14 +11,14 @@ use duplex_protocol::topic::NoCommand;
 /// Milliseconds since 1970, by the server's clock unless a reading carries its own time.
 pub type Millis = u64;
 
-/// The rest of the only topic of kind `fleet` and of kind `orders`.
+/// The part after the kind in `fleet/all` and `orders/all`.
 pub const ALL: &str = "all";
-/// The device id of the machine that runs the server, if the operator chose no name.
+/// The host device's id, if the operator chose no name.
 pub const THIS_SERVER: &str = "host-server";
 
 /// The prefix of a browser's device id; the person's id follows.
 pub const BROWSER: &str = "browser-";
-/// The notification group that receives alarms.
+/// The group whose notices report alarms.
 pub const GROUP: &str = "devices";
 
 /// Maximum bytes of a device id.
@@ -33,7 +33,7 @@ pub const MAX_UNIT: usize = 12;
 pub const MAX_LABEL: usize = 60;
 /// Maximum readings of one report. A device that buffered more while offline sends several reports.
 pub const MAX_READINGS: usize = 64;
-/// The largest accepted absolute value. A history bucket's sum stays exact well beyond what one bucket can receive.
+/// The largest accepted absolute value. Small enough that a bucket's i128 sum cannot overflow.
 pub const MAX_VALUE: f64 = 1e12;
 /// How far ahead of the server's clock a reading's time may be.
 pub const MAX_AHEAD: Millis = 60_000;
@@ -86,7 +86,7 @@ pub mod why {
     pub const FLEET_FULL: &str = "fleet_full";
 }
 
-/// The topics `device/<id>`: one device's measurements, alarms and orders.
+/// The topics `device/<id>`: one device's readings, alarms and orders.
 #[derive(Debug, Clone, Copy)]
 pub struct Devices;
 
@@ -113,7 +113,7 @@ pub enum Side {
     High,
 }
 
-/// Whether a device reports at its announced interval.
+/// A device's health: how long ago it reported, relative to its announced interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
@@ -144,7 +144,7 @@ impl Outcome {
 pub enum DeviceCommand {
     /// From the device.
     Report(Report),
-    /// Unused: it preserves the postcard indices of the variants that follow.
+    /// Unused; keeps the postcard indices of the following variants stable.
     Reserved(NoCommand),
     /// Removes the threshold if neither limit is given.
     SetThreshold {
@@ -240,8 +240,8 @@ pub enum DeviceEvent {
         health: Health,
         at: Millis,
     },
-    /// Values of a retained or queued message or of a will: the device's last known values, measured at an unknown time. They do not
-    /// count as a sign of life. `at`: when the server received them.
+    /// Values of a retained or queued message or of a will: the device's last known values, measured at an unknown time. They do
+    /// not update `seen`. `at` is when the server received them.
     #[serde(rename = "recalled")]
     LastKnownReported {
         at: Millis,
@@ -276,7 +276,7 @@ pub struct CurrentValue {
 pub struct DeviceSummary {
     pub name: String,
     pub place: String,
-    /// When the device was last seen; 0 is never.
+    /// When the device was last seen; 0 if never.
     pub seen: Millis,
     pub every: u32,
     /// Active alarms.
@@ -296,8 +296,8 @@ pub struct FleetEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FleetEvent {
-    /// The complete entry, so a reader that missed an earlier one needs nothing else. `health_changed`: `health` differs from the entry
-    /// before.
+    /// The complete entry, so a reader that missed an earlier one needs nothing else. `health_changed`: `health` differs from the
+    /// previous entry.
     Entry {
         id: String,
         entry: FleetEntry,
@@ -306,7 +306,7 @@ pub enum FleetEvent {
     },
     #[serde(rename = "gone")]
     Removed { id: String },
-    /// The devices that one health check found newly offline, without browsers, which come and go.
+    /// The devices that one health check found newly offline. Browsers are excluded: they disconnect all the time.
     #[serde(rename = "silent")]
     WentOffline { ids: Vec<String> },
 }

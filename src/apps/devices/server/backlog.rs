@@ -1,19 +1,19 @@
 //! Detects the broker's backlog: the messages that it queued while the server was offline. MQTT 3.1.1 messages carry no publication
-//! time, but a broker delivers its queue first and without pauses. Until the first pause, a message without a time of its own may be
-//! as old as the server's absence.
+//! time, but a broker delivers its queue first, without gaps. Until the first gap, a message without timestamps may be as old as
+//! the time the server was offline.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Messages queued during an absence shorter than this count as live.
+/// Messages queued while the server was offline for less than this count as live.
 pub const MIN_ABSENCE: Duration = Duration::from_secs(60);
-/// A pause of this length means that the broker's queue is empty.
+/// A gap of this length means that the broker's queue is drained.
 pub const QUIET: Duration = Duration::from_secs(1);
-/// The longest backlog if there is never a pause: brokers queue some thousand messages, which arrive within this time.
+/// Upper bound if messages never pause: a broker's queue of a few thousand messages arrives within this time.
 const MAX_DURATION: Duration = Duration::from_secs(10);
 
-/// The backlog of one connection, from the connection on until the first pause.
+/// The backlog of one connection, from the connection on until the first gap.
 pub struct Backlog {
     started: Instant,
     last: Instant,
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_backlog_ends_with_a_pause_or_after_its_maximum() {
+    async fn a_backlog_ends_with_a_gap_or_after_its_maximum() {
         let mut backlog = Backlog::start();
         advance(QUIET / 2).await;
         assert!(backlog.includes_next());

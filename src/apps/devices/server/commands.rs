@@ -1,4 +1,4 @@
-//! The server's own commands to devices, to the overview and to the pending orders.
+//! Commands that only the server sends to `device/<id>`, `fleet/all` and `orders/all`.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use duplex_hub::decider::{Context, ServerCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
 
-/// Commands to a device's topic, on behalf of a device behind the broker, of the server's own machine, or of the server itself.
+/// Commands to a device's topic, sent for an MQTT device, for the host device (host.rs), or by the server itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceServerCommand {
@@ -29,7 +29,7 @@ pub enum DeviceServerCommand {
     SetHealth { health: Health, at: Millis },
     /// The device did not answer in time.
     Expire { order: Seq },
-    /// A report of unknown age, from a retained or queued message or a will. The device may be gone.
+    /// A report of unknown age: an MQTT retained message, a queued message or a last will. The device may be offline.
     #[serde(rename = "last")]
     LastKnown(Report),
 }

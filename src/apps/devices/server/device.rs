@@ -1,4 +1,4 @@
-//! The decider of `device/<id>`: one device's reports, thresholds, alarms and orders, and who may send them. Pure.
+//! The decider of `device/<id>`: handles one device's reports, thresholds, alarms and orders, and authorizes their senders. Pure.
 
 use super::super::model::Device;
 
@@ -65,7 +65,7 @@ fn parse_form(fields: &Fields) -> Option<DeviceCommand> {
 impl Decider for Devices {
     type ServerCommand = DeviceServerCommand;
 
-    /// Everyone may read. A browser is writable by its own visitor only; `decide` checks the rights for each command.
+    /// Everyone may read. Only its own visitor may write to a browser's topic; `decide` checks each command's rights.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
             id if !is_device_id(id) => Err(Denied::Unknown),
@@ -150,7 +150,7 @@ impl Decider for Devices {
     }
 }
 
-/// Allows a program for any device but a browser, and a visitor for their own browser.
+/// Allows programs to act as any device except a browser, and a visitor to act as their own browser.
 fn from_device(at: Context<'_>) -> Result<(), Rejection> {
     let own = browser_owner(at.topic.rest()) == Some(at.who.id.0.as_str());
     let program = at.origin == Origin::Program && browser_owner(at.topic.rest()).is_none();
@@ -161,8 +161,8 @@ fn from_device(at: Context<'_>) -> Result<(), Rejection> {
     }
 }
 
-/// Allows an operator, everyone with `--demo`, and a visitor for their own browser. The role `device` is not sufficient: it stands for
-/// the device itself.
+/// Allows an operator, everyone with `--demo`, and a visitor for their own browser. The role `device` does not grant this: it only
+/// lets a program act as the device.
 fn may_control(at: Context<'_>) -> Result<(), Rejection> {
     let own = browser_owner(at.topic.rest()) == Some(at.who.id.0.as_str());
     if own || at.authority.may_control() {
@@ -291,8 +291,8 @@ pub fn answer(
     }])
 }
 
-/// Records a change of health. A change older than the recorded one is ignored, unless the recorded time lies in the future: a clock
-/// that was ahead stamped it.
+/// Records a change of health. A change older than the recorded one is ignored, unless the recorded time is in the future, stamped
+/// while the server's clock was ahead.
 pub fn set_health(device: &Device, health: Health, since: Millis, now: Millis) -> Vec<DeviceEvent> {
     let is_outdated = since < device.since && device.since <= now;
     if (device.health, device.since) == (health, since) || is_outdated {
@@ -366,7 +366,7 @@ fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
     })
 }
 
-/// The order as it is published over MQTT. The argument is passed on exactly as it was typed.
+/// Serializes the order for MQTT. The argument is copied verbatim.
 pub fn order_message(order: &PendingOrder) -> String {
     let message = OrderMessage {
         id: order.order,

@@ -14,7 +14,7 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Maximum events in the log. Few suffice: the state is complete, and events serve only subscribers that resume.
+/// Maximum events in the log. Kept small: the state is complete, so only resuming subscribers read events.
 const KEPT_EVENTS: u64 = 5_000;
 /// Maximum names in a notice about several devices.
 const MAX_NAMES: usize = 3;
@@ -89,7 +89,7 @@ fn entry(before: Option<&FleetEntry>, summary: DeviceSummary, now: Millis) -> Fl
     }
 }
 
-/// Replaces a `seen` in the future, stamped by a clock that was ahead, by now. Small corrections of the clock are tolerated.
+/// Limits `seen` to `now`. A difference of up to `TOLERANCE` is a clock adjustment and stays.
 fn clamp_seen(summary: DeviceSummary, now: Millis) -> DeviceSummary {
     const TOLERANCE: Millis = 2_000;
     let seen = if summary.seen > now.saturating_add(TOLERANCE) {
@@ -150,7 +150,7 @@ fn longest_offline(overview: &Overview) -> Option<&String> {
     offline.min_by_key(|(_, entry)| entry.summary.seen).map(|(id, _)| id)
 }
 
-/// When the device was last seen, or, if it never was, when it was listed.
+/// When the device was last seen; if never, when it was added.
 const fn last_seen(entry: &FleetEntry) -> Millis {
     match entry.summary.seen {
         0 => entry.since,
@@ -158,7 +158,7 @@ const fn last_seen(entry: &FleetEntry) -> Millis {
     }
 }
 
-/// The events that the passage of time causes.
+/// Recomputes each device's health at `now`, and removes devices not seen for [`MAX_AGE`].
 pub fn refresh_health(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
     let changed = |(id, before): (&String, &FleetEntry)| {
         if last_seen(before) < now.saturating_sub(MAX_AGE) {

@@ -1,4 +1,4 @@
-//! The machine that runs this server, as a device: a background task that reports its load and executes orders.
+//! The host device: a background task that reports the load of the machine running this server and executes its orders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Identity {
 }
 
 impl Host {
-    /// `name`: the operator's name for this machine.
+    /// `name`: the operator's name for the host.
     pub fn new(every: u32, name: Option<&str>) -> Self {
         Self {
             every,
@@ -69,8 +69,8 @@ impl BackgroundTask for Host {
             tokio::select! {
                 () = stop.cancelled() => {}
                 ended = report_loop(hub, self.every, self.identity.clone()) => if let Err(error) = ended {
-                    tracing::warn!("cannot measure this machine: {error}");
-                    // A restart would fail in the same way.
+                    tracing::warn!("cannot read the host's metrics: {error}");
+                    // Wait instead of returning: the supervisor would restart the task, which would fail again.
                     stop.cancelled().await;
                 },
             }
@@ -120,20 +120,20 @@ async fn report_loop(hub: Hub, mut every: u32, identity: Identity) -> Result<(),
 }
 
 async fn send(hub: &Hub, id: &str, command: &DeviceServerCommand) {
-    if let Answer::Rejected(why) = hub
+    if let Answer::Rejected(rejection) = hub
         .send_server_command::<Devices>(id, mqtt_message::new_id(), command)
         .await
     {
-        tracing::warn!(id, "the hub rejected this machine's command: {why}");
+        tracing::warn!(id, "the hub rejected a command of the host device: {rejection}");
     }
 }
 
-/// Executes an order and returns the answer. Visitors read its note.
+/// Executes an order and returns its `Ack`. The note is shown to visitors.
 fn execute(order: &PendingOrder, every: &mut u32) -> DeviceServerCommand {
     let seconds = Interval::parse(&order.argument);
     let (ok, note) = match (order.name.as_str(), seconds) {
         ("identify", _) => {
-            tracing::info!("this machine was asked to identify itself");
+            tracing::info!("the host was asked to identify itself");
             (true, format!("duplex {}", env!("CARGO_PKG_VERSION")))
         }
         ("set-interval", Some(seconds)) if INTERVALS.contains(&seconds) => {
@@ -150,7 +150,7 @@ fn execute(order: &PendingOrder, every: &mut u32) -> DeviceServerCommand {
     }
 }
 
-/// Reads the machine's metrics.
+/// Reads the host's metrics.
 struct Sampler {
     system: System,
     networks: Networks,
@@ -179,7 +179,7 @@ impl Sampler {
         self.last = Instant::now();
         let (mut received, mut sent) = (0, 0);
         for (name, data) in &self.networks {
-            // Loopback is not network traffic.
+            // Skip loopback.
             if name != "lo" {
                 received += data.received();
                 sent += data.transmitted();
@@ -204,7 +204,6 @@ impl Sampler {
             reading("net_in", rate(received), "kB/s"),
             reading("net_out", rate(sent), "kB/s"),
         ];
-        // Report the fullest disk.
         let disks = self
             .disks
             .iter()
@@ -215,6 +214,7 @@ impl Sampler {
                 disk.total_space(),
             )
         });
+        // Report the fullest disk.
         readings.extend(used.reduce(f64::max).map(|used| reading("disk", used, "%")));
         Ok(readings)
     }
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_a_device_with_readings() {
+    fn the_host_has_a_valid_id_and_readings() {
         for name in [None, Some("My Host.example"), Some("")] {
             assert!(is_device_id(&Identity::new(name).id), "{name:?}");
         }

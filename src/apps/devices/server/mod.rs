@@ -1,4 +1,4 @@
-//! The devices' server half: deciders, ingest over HTTP and MQTT, and background tasks.
+//! The server side of the devices application: deciders, ingest over HTTP and MQTT, and background tasks.
 
 mod backlog;
 pub mod commands;
@@ -87,7 +87,7 @@ pub struct Options {
     )]
     pub devices_mqtt_acks: String,
 
-    /// Seconds between two reports of this machine about itself; 0 turns them off
+    /// Seconds between two reports of the server's host about itself; 0 turns them off
     #[arg(
         long,
         env = "DUPLEX_DEVICES_SELF",
@@ -97,7 +97,7 @@ pub struct Options {
     )]
     pub devices_self: u32,
 
-    /// The name of this machine on the devices page, public together with its operating system [default: neither is shown]
+    /// The name of the server's host on the devices page, public together with its operating system [default: neither is shown]
     #[arg(long, env = "DUPLEX_DEVICES_SELF_NAME", value_name = "NAME")]
     pub devices_self_name: Option<String>,
 }

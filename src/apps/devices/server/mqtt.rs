@@ -1,5 +1,5 @@
-//! The connection to the MQTT broker that devices report to. A message is acknowledged to the broker once its effect is durable, so
-//! that no QoS 1 message is lost if a process dies in between; a redelivered message has its effect once.
+//! The connection to the MQTT broker that devices report to. A message is acknowledged only after its command is committed, so a
+//! crash loses no QoS 1 message. Redelivered messages are deduplicated by command id.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,18 +33,20 @@ const MIN_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// Maximum bytes of an outgoing packet. Orders and reports are far shorter.
 const MAX_OUTGOING: usize = 1 << 20;
-/// Capacity of the client's request queue: more than there are MQTT packet ids. An acknowledgement therefore never blocks on the
-/// event loop, which itself waits for acknowledgements.
+/// Capacity of the client's request queue: larger than the number of MQTT packet ids, so sending an ack never blocks. Otherwise it
+/// could deadlock with the event loop, which waits for acks.
 const REQUEST_QUEUE: usize = 70_000;
-/// Capacity of the queue of received messages. A busy hub stops the reading, and that stops the broker.
+/// Capacity of the queue of received messages. When it is full, the event loop stops reading, which applies backpressure to the
+/// broker.
 const EVENT_QUEUE: usize = 256;
-/// Maximum messages being committed at the same time, so that one commit serves many.
+/// Maximum messages being committed at the same time, so that they share group commits.
 const MAX_IN_FLIGHT: usize = 128;
 /// Maximum topics whose retained message is remembered. Beyond it, every message with the retain flag counts as retained.
 const MAX_RETAINED: usize = 20_000;
-/// The delay before a command is sent again that the hub could not accept.
+/// Delay before resending a command that the hub rejected as retryable.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// The background task that connects devices over MQTT.
 pub struct Connector {
     pub broker: Broker,
     pub tls: Option<Arc<ClientConfig>>,
@@ -55,8 +57,8 @@ pub struct Connector {
 }
 
 enum BrokerEvent {
-    /// `is_new_session`: the broker has no earlier session of this client. `has_backlog`: it may first deliver messages that it has queued
-    /// for long.
+    /// `is_new_session`: the broker has no earlier session of this client. `has_backlog`: it may first deliver messages queued
+    /// while the server was offline.
     Connected {
         is_new_session: bool,
         has_backlog: bool,
@@ -137,8 +139,8 @@ pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) ->
 }
 
 impl Connector {
-    /// Subscribes after each connect and sends each message to the hub. `sessions` counts the broker's sessions: unacknowledged orders are
-    /// lost with the session in which they were published.
+    /// Subscribes after each connect and sends each message to the hub. `sessions` is incremented for each new broker session;
+    /// orders published in an earlier session must be published again.
     async fn process_events(
         &self,
         hub: &Hub,
@@ -168,7 +170,7 @@ impl Connector {
                                 return;
                             }
                         }
-                        // Orders are published only after the subscription to their answers.
+                        // Start publishing orders only now, after subscribing to their answers.
                         if is_new_session || sessions.borrow().is_none() {
                             sessions.send_modify(|count| *count = Some(count.map_or(0, |count| count.wrapping_add(1))));
                         }
@@ -200,11 +202,11 @@ impl Connector {
         } else if let Some(id) = self.acks.id(topic) {
             (id, mqtt_message::parse_ack(payload).into())
         } else {
-            tracing::debug!(topic, "ignored an MQTT message whose topic names no device");
+            tracing::debug!(topic, "ignored an MQTT message: its topic contains no valid device id");
             return None;
         };
         if browser_owner(id).is_some() {
-            tracing::debug!(topic, "ignored an MQTT message in the name of a browser");
+            tracing::debug!(topic, "ignored an MQTT message: its device id is reserved for browsers");
             return None;
         }
         // An empty payload deletes the retained message (MQTT 3.1.1, 3.3.1.3) and reports nothing.
@@ -216,7 +218,8 @@ impl Connector {
             DeviceServerCommand::Report(report)
                 if deliveries.is_retained(publish) || (!dated && (will || deliveries.is_backlog(publish))) =>
             {
-                // The decider compares it with the device's state, so it needs no deduplication by id, whose memory is limited.
+                // The decider compares it with the device's state, so a random id is enough; deduplication by id would only cover
+                // its window.
                 return Some((name, mqtt_message::new_id(), DeviceServerCommand::LastKnown(report)));
             }
             command => command,
@@ -263,19 +266,19 @@ impl Connector {
     }
 }
 
-/// The deliveries seen so far, to recognise redelivered, retained and queued messages.
+/// Tracks deliveries to detect redelivered, retained and queued messages.
 #[derive(Default)]
 struct Deliveries {
-    /// The last message without times of its own, by packet id: its digest and command id.
+    /// The last message without timestamps, by packet id: its digest and command id.
     undated: HashMap<u16, (u128, CommandId)>,
     /// Digests of the topics whose retained message arrived on this connection.
     retained: HashSet<u128>,
-    /// `None` once messages are live.
+    /// `None` once the backlog is drained.
     backlog: Option<Backlog>,
 }
 
 impl Deliveries {
-    /// The command id of a message without times of its own: the id of its first delivery if this is a redelivery.
+    /// The command id of a message without timestamps: the id of its first delivery if this is a redelivery.
     fn undated_id(&mut self, publish: &Publish, digest: u128) -> CommandId {
         match self.undated.get(&publish.pkid) {
             Some((first, id)) if publish.dup && *first == digest => id.clone(),
@@ -297,8 +300,8 @@ impl Deliveries {
         is_backlog
     }
 
-    /// Whether this is the topic's retained message. A subscription delivers one per topic (MQTT 3.1.1, 3.3.1.3); if a bridge leaves
-    /// the retain flag on live messages, all after the first are live.
+    /// Whether this is the topic's retained message. A subscription delivers one per topic (MQTT 3.1.1, 3.3.1.3); some bridges keep
+    /// the retain flag on live messages, so only the first retained message of a topic counts.
     fn is_retained(&mut self, publish: &Publish) -> bool {
         if !publish.retain || publish.dup || self.retained.len() >= MAX_RETAINED {
             return publish.retain;
@@ -307,7 +310,7 @@ impl Deliveries {
     }
 }
 
-/// Sends the command to the hub until it is committed or finally rejected.
+/// Retries the command until the hub accepts it or rejects it permanently.
 async fn commit(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServerCommand) {
     loop {
         match hub
@@ -375,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retained_message_is_last_known_and_no_sign_of_life() {
+    fn a_retained_message_is_a_last_known_report() {
         let (connector, mut deliveries) = (connector(), Deliveries::default());
         let mut is_last = |payload: &str, dup, retain| {
             let publish = message("devices/a/readings", payload, 1, dup, retain);
@@ -418,7 +421,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_backlog_message_is_no_sign_of_life() {
+    async fn a_backlog_message_is_a_last_known_report() {
         let (connector, mut deliveries) = (connector(), Deliveries::default());
         let (undated, dated) = (
             r#"{"readings":[{"metric":"t","value":1}]}"#,

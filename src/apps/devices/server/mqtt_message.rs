@@ -1,4 +1,4 @@
-//! The payloads that devices exchange over MQTT, and the command ids that make a redelivered message have its effect once. Pure.
+//! The payloads that devices exchange over MQTT, and the command ids that deduplicate redelivered messages. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,7 +35,7 @@ pub struct OrderMessage<'a> {
     pub id: Seq,
     #[serde(borrow)]
     pub name: &'a str,
-    /// The argument as it was typed; null if it was empty.
+    /// The argument as entered by the sender, verbatim JSON; null if empty.
     #[serde(borrow)]
     pub argument: Option<&'a RawValue>,
     /// After this time the server no longer waits for an answer, and the device must not execute the order.
@@ -63,14 +63,14 @@ impl Interval {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MqttMessage {
     pub command: DeviceServerCommand,
-    /// Every reading carries its time.
+    /// Whether every reading has a timestamp.
     pub dated: bool,
-    /// The message is a will with `"online": false`: its readings are last known values and no sign of life.
+    /// The message is a will with `"online": false`: its readings are last known values and do not show that the device is online.
     pub will: bool,
 }
 
 impl From<DeviceServerCommand> for MqttMessage {
-    /// For an answer, which its order's id identifies.
+    /// For an `Ack`: the order's id makes it unique, so it counts as timestamped.
     fn from(command: DeviceServerCommand) -> Self {
         Self {
             command,
@@ -80,8 +80,8 @@ impl From<DeviceServerCommand> for MqttMessage {
     }
 }
 
-/// Parses a report; a payload that is not one becomes `InvalidMessage`. Invalid fields within a report are refused individually: see
-/// [`Report`].
+/// Parses a report. Never fails: a payload that is not one becomes `InvalidMessage`. Invalid fields within a report are refused
+/// individually: see [`Report`].
 pub fn parse_report(payload: &[u8]) -> MqttMessage {
     let invalid = |why: &str| MqttMessage {
         command: DeviceServerCommand::InvalidMessage { why: why.to_owned() },
@@ -124,7 +124,7 @@ pub fn parse_ack(payload: &[u8]) -> DeviceServerCommand {
     }
 }
 
-/// A digest of the sequence of parts; part boundaries are included.
+/// A digest of the sequence of parts. Length-prefixed, so `[a, b]` and `[ab]` differ.
 pub fn digest_of(parts: &[&[u8]]) -> u128 {
     let mut hash = Sha256::new();
     for part in parts {
@@ -139,8 +139,8 @@ pub fn content_id(parts: &[&[u8]]) -> CommandId {
     CommandId::without_time(digest_of(parts))
 }
 
-/// A command id derived from the parts. For a dated report it carries the newest reading's time, so that the report has its effect
-/// once, however late it is redelivered.
+/// A command id derived from the parts. For a timestamped report it contains the newest reading's time, so a redelivery is
+/// deduplicated even after the deduplication window.
 pub fn command_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -> CommandId {
     let time = match command {
         DeviceServerCommand::Report(report) => newest_reading_time(report, now),
@@ -193,7 +193,7 @@ mod tests {
         assert!(!dated(
             br#"{"readings":[{"metric":"t","value":1,"at":5},{"metric":"t","value":1}]}"#
         ));
-        assert!(!dated(b"{}"), "a sign of life may be repeated");
+        assert!(!dated(b"{}"), "a heartbeat may be repeated");
         assert!(!dated(br#"{"readings":[{"metric":"t","value":1,"at":5.5}]}"#));
         assert!(parse_report(br#"{"online":false}"#).will);
         assert!(!parse_report(br#"{"online":true}"#).will && !parse_report(b"{}").will);

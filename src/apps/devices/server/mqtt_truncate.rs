@@ -37,7 +37,7 @@ pub struct PacketTruncator {
 pub struct PacketTooLong(usize);
 
 impl PacketTruncator {
-    /// Appends the bytes of `input` that the library receives to `out`.
+    /// Appends to `out` the bytes of `input` to pass on to the MQTT client library.
     pub fn push(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), PacketTooLong> {
         while !input.is_empty() {
             if self.pass > 0 {
@@ -96,7 +96,7 @@ fn write_length(mut length: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// A connection to a broker with bounded packets.
+/// Wraps the broker connection and truncates incoming packets.
 pub struct BoundedStream<S> {
     stream: S,
     truncator: PacketTruncator,
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_publish_is_truncated_and_its_neighbours_are_not() {
+    fn only_long_publish_packets_are_truncated() {
         let long = 5 * MAX_PACKET;
         let mut bytes = packet(PUBLISH, 10);
         bytes.extend(packet(PUBLISH, long));

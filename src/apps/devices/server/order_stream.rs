@@ -1,4 +1,4 @@
-//! A stream of pending orders for a task that delivers them to devices: each order once, as soon as it is added.
+//! A stream that yields each pending order once, as soon as it is added to `orders/all`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct OrderStream {
 }
 
 impl OrderStream {
-    /// `consumer`: the subscription's session id, unique among the streams.
+    /// `session`: the subscription's session id, unique among the streams.
     pub fn new(hub: Hub, consumer: &str) -> Self {
         Self {
             hub,
@@ -38,7 +38,7 @@ impl OrderStream {
         }
     }
 
-    /// Waits for orders that were not returned before. Cancel safe.
+    /// Waits for orders that it has not yielded yet. Cancel safe.
     pub async fn next(&mut self) -> Vec<PendingOrder> {
         loop {
             match self.read_new().await {

@@ -1,5 +1,5 @@
-//! The decider of `orders/all`, the unanswered orders of all devices. The MQTT connector reads them to publish them, the watchdog to
-//! expire them. Pure.
+//! The decider of `orders/all`, the unanswered orders of all devices. `OrderStream` reads it to deliver orders; the watchdog reads
+//! it to expire them. Pure.
 
 use super::super::model::{MAX_PENDING, PendingOrders};
 use super::super::wire::{Devices, ORDER_TIMEOUT, Orders, OrdersEvent, PendingOrder};
@@ -9,7 +9,7 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Maximum events in the log. Few suffice, because the state is complete.
+/// Maximum events in the log. Kept small: the state is complete.
 const KEPT_EVENTS: u64 = 2_000;
 
 impl Decider for Orders {
@@ -57,7 +57,7 @@ pub fn add(pending: &PendingOrders, order: PendingOrder) -> Vec<OrdersEvent> {
         return Vec::new();
     }
     if pending.orders.len() >= MAX_PENDING {
-        // Without an entry here, no timeout would ever end the order.
+        // An order that is not listed here would never time out, so expire it now.
         let PendingOrder { device, order, .. } = order;
         return vec![OrdersEvent::Expired { device, order }];
     }
@@ -71,8 +71,8 @@ pub fn done(pending: &PendingOrders, device: String, order: Seq) -> Vec<OrdersEv
     vec![OrdersEvent::Done { device, order }]
 }
 
-/// Expires the orders that have timed out. An order whose time lies in the future was stamped by a clock that was ahead; it expires
-/// too, because its age is unknown.
+/// Expires the orders that have timed out. An order whose time is in the future was stamped while the server's clock was ahead; it
+/// expires too, because its age is unknown.
 pub fn expire_overdue(pending: &PendingOrders, now: Millis) -> Vec<OrdersEvent> {
     let overdue = pending
         .orders
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(
             expire_overdue(&pending, ORDER_TIMEOUT).len(),
             1,
-            "given by a clock that was ahead"
+            "stamped while the clock was ahead"
         );
     }
 }

@@ -9,7 +9,7 @@ use super::super::wire::{
 use duplex_hub::decider::{Context, Millis};
 use duplex_protocol::session::Rejection;
 
-/// Rounds to fifteen significant digits: all that a float preserves, without its representation error.
+/// Rounds to 15 significant decimal digits, which every f64 preserves.
 pub fn normalize(value: f64) -> f64 {
     // The rounding never produces zero; adding 0.0 turns -0.0 into 0.0.
     format!("{value:.14e}").parse().unwrap_or(value) + 0.0
@@ -41,8 +41,8 @@ pub fn report_live(at: Context<'_>, device: &Device, report: Report) -> Result<V
     Ok(events)
 }
 
-/// Handles a report of unknown age. Values equal to the current ones produce no event, so the report may be delivered any number of
-/// times. Readings with a time of their own count as usual if they are newer than the current value.
+/// Handles a report of unknown age. It is idempotent: unchanged values produce no event. Timestamped readings are applied as usual
+/// if they are newer than the current value.
 pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
         return Err(Rejection::refused(why::TOO_MANY_READINGS));
@@ -114,7 +114,7 @@ fn refusal(metric: &str, why: &str) -> Refusal {
     }
 }
 
-/// Changes to the device's own description.
+/// Changes to the device's announced name, place and interval.
 struct ProfileChanges {
     name: Option<String>,
     place: Option<String>,
@@ -198,7 +198,7 @@ fn accept(
         metric: metric.clone(),
         value: normalize(value),
         unit: unit.or_else(|| known.cloned()).unwrap_or_default(),
-        // A clock that is slightly ahead must not outrank the next readings.
+        // Clamp a slightly fast device clock, so that the next readings still supersede this one.
         at: at.min(now),
     })
 }

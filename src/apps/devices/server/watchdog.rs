@@ -60,7 +60,7 @@ async fn send_if<D: Decider>(hub: &Hub, condition: impl Fn(&D::State) -> bool, c
         return;
     };
     if state.decode(Encoding::Json).is_ok_and(|state| condition(&state)) {
-        // If the hub rejects it, the next tick sends it again.
+        // A rejected command is retried at the next tick.
         let _ = hub.send_server_command::<D>(ALL, mqtt_message::new_id(), command).await;
     }
 }

@@ -1,4 +1,5 @@
-//! A card with which a visitor lets their browser report its battery and network as a device. Reports only in the browser.
+//! The card that turns the visitor's browser into a device, which reports its battery and network. Nothing is reported during
+//! server rendering.
 
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ fn reporter(id: String) -> AnyView {
     Effect::new(move |_| {
         let report = move || {
             let status = session.get_untracked();
-            // A report that waits in the outbox would arrive with a wrong time.
+            // Skip while disconnected: a queued report would get its time of arrival, not of measurement.
             if status.phase == Phase::Live {
                 spawn_local(async move {
                     let report = measure(&status).await;

@@ -1,4 +1,4 @@
-//! A history as SVG paths: the band between minimum and maximum, the line of the means, the thresholds. Pure.
+//! Converts a history to SVG paths: a min-max band, a line of means, and threshold lines. Pure.
 
 use super::super::{
     history::Point,
@@ -22,7 +22,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// Points further apart than two `step`s are not connected: nothing was measured in between.
+    /// Points further apart than two `step`s are not connected: there is a gap in the readings.
     pub fn new(points: Vec<Point>, (from, to): (Millis, Millis), step: Millis, threshold: Option<Threshold>) -> Self {
         let low = points.iter().map(|point| point.min).fold(f64::INFINITY, f64::min);
         let high = points.iter().map(|point| point.max).fold(f64::NEG_INFINITY, f64::max);

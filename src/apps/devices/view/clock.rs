@@ -1,4 +1,5 @@
-//! Formats times for the visitor. The server knows neither the visitor's time zone nor the reading time, so it renders UTC.
+//! Formats times in the visitor's time zone, and ages. The server knows neither the zone nor when the page is viewed, so it renders
+//! UTC.
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl Clock {
         date.to_locale_string(locale.as_str(), &options).into()
     }
 
-    /// The time elapsed since `at`; 0 is never. Zero seconds if the browser's clock is behind the server's.
+    /// Formats the time since `at`: "never" if `at` is 0, zero seconds if `at` is in the future.
     pub fn ago(self, locale: Locale, at: Millis) -> String {
         match self.now.get() {
             _ if at == 0 => td_string!(locale, devices.never).to_owned(),

@@ -82,7 +82,8 @@ fn posted(refused: Option<&RejectedForm>, act: &str, field: &str) -> Option<Stri
 
 pub fn detail(clock: Clock, id: String) -> AnyView {
     let device = use_topic::<Devices>(&id);
-    // Outside `Live`, whose children the server renders later than the browser does: shared values are matched by their order.
+    // Must be created outside `Live`: shared values are matched by creation order, and the server renders the children of `Live`
+    // later than the browser does.
     let refused = StoredValue::new(SharedValue::new(use_context::<RejectedForm>).into_inner());
     view! {
         <Live topic=device fallback=loading>

@@ -1,4 +1,4 @@
-//! The command that a form sent, and its error message.
+//! Tracks the last command of a form, and shows why it failed.
 
 use leptos::prelude::*;
 
@@ -39,7 +39,7 @@ impl FormCommand {
         self.id.set(Some(self.device.send(command)));
     }
 
-    /// Sets the reason why nothing is sent, one of [`why`](super::super::wire::why).
+    /// Shows a validation error, one of [`why`](super::super::wire::why), instead of sending.
     pub fn reject(self, why: &'static str) {
         self.invalid.set(Some(why));
     }

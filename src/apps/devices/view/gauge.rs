@@ -8,7 +8,7 @@ use crate::i18n::*;
 /// Three quarters of a circle around (50, 50), from the lower left to the lower right.
 const ARC: &str = "M 21.7 78.3 A 40 40 0 1 1 78.3 78.3";
 
-/// Maximum characters of a number that fit into the arc.
+/// Maximum characters of a number that fits into the arc.
 const MAX_SHORT: usize = 7;
 
 pub fn gauge(locale: Locale, current: &CurrentValue) -> AnyView {

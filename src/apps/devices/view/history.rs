@@ -1,4 +1,4 @@
-//! The chart of the chosen metric's history: ranges, zoom, and a readout of the point at the cursor.
+//! The chart of the chosen metric's history: ranges, zoom, and a readout of the selected point.
 
 use leptos::{
     ev::{KeyboardEvent, PointerEvent},
@@ -128,7 +128,7 @@ impl HistoryView {
         self.cursor.set(None);
     }
 
-    /// Scales the visible span, around the cursor or the middle.
+    /// Scales the visible span, around the selected point, or the centre.
     fn zoom_by(self, factor: f64) {
         let (from, to, middle) = self.chart.with_untracked(|chart| {
             let cursor = self.cursor.get_untracked().and_then(|index| chart.points.get(index));

@@ -22,7 +22,7 @@ use crate::{
 };
 use duplex_leptos::topic::{Live, UseTopic, use_topic};
 
-/// Devices shown at first, and added by each press of the button.
+/// Devices shown initially, and added by each click on "more".
 const PAGE: usize = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Filter {
     }
 }
 
-/// The ids of the matching devices, ordered by name, which does not change as devices report.
+/// The ids of the matching devices, ordered by name, so the order is stable while devices report.
 fn filter_devices(overview: &Overview, filter: Filter, search: &str) -> Vec<String> {
     let search = search.trim().to_lowercase();
     let is_found = |id: &str, entry: &FleetEntry| {

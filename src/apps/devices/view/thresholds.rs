@@ -103,8 +103,8 @@ fn parse_limit(field: RwSignal<String>) -> Option<Option<f64>> {
 
 fn metric_field(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
-    let names = Memo::new(move |_| cx.metrics());
     // Memos, so that a report does not rebuild the options of an open select.
+    let names = Memo::new(move |_| cx.metrics());
     let chosen = Memo::new(move |_| cx.metric());
     let options = dynamic_view(move || {
         let locale = i18n.get_locale();

@@ -65,7 +65,7 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
     .into_any()
 }
 
-/// A placeholder: the device leaves the overview just before its tile is removed.
+/// Placeholder for the moment between the device's removal from the state and that of its tile.
 fn removed() -> FleetEntry {
     FleetEntry {
         summary: DeviceSummary::default(),

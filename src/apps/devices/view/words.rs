@@ -1,4 +1,4 @@
-//! The visitor's texts for metrics, values, states and refusals.
+//! Localized labels for metrics, values, states and refusals.
 
 use super::super::{
     model::Metric,
@@ -45,7 +45,7 @@ pub fn metric(locale: Locale, name: &str) -> String {
     words(locale).to_owned()
 }
 
-/// Significant digits of a value, to which the server rounds.
+/// The server rounds values to this many significant digits.
 const DIGITS: i32 = 15;
 
 /// All digits of a value.
@@ -63,7 +63,7 @@ pub fn mean(mean: f64, (least, most): (f64, f64), unit: &str) -> String {
     with_unit(number::rounded(mean, number::exponent(mean) + 1 + decimals), unit)
 }
 
-/// Formats an end of an axis with enough digits to distinguish it from the other end.
+/// Formats an axis limit with enough digits to tell it from the other limit.
 pub fn axis(end: f64, (low, high): (f64, f64)) -> String {
     number::rounded(end, number::exponent(end) - number::exponent(high - low) + 3)
 }

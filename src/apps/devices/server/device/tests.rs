@@ -109,7 +109,7 @@ const DAY: Millis = 24 * 3_600_000;
 
 /// The clock was ahead and has been corrected.
 #[test]
-fn times_in_the_future_block_nothing() {
+fn times_in_the_future_are_superseded() {
     for ahead in [1_000, 3_600_000, DAY, 400 * DAY] {
         let mut harness = DeviceHarness::new("a");
         harness.now = NOW + ahead;
@@ -162,7 +162,7 @@ fn stale_orders_are_timed_out_by_the_next_order() {
         harness.send(&person(1), order()).unwrap();
     }
     assert_eq!(harness.send(&person(1), order()), refused(why::ORDERS_WAITING));
-    // As after a restart that lost the forwards.
+    // Simulates a restart that lost the forwards.
     harness.now += 5 * ORDER_TIMEOUT;
     assert_eq!(
         harness.send(&person(1), order()).unwrap().len(),
@@ -219,7 +219,7 @@ fn invalid_readings_are_refused_with_a_reason_and_counted() {
 }
 
 #[test]
-fn a_last_known_report_sets_the_value_and_is_no_sign_of_life() {
+fn a_last_known_report_sets_the_value_but_not_the_time_seen() {
     let mut harness = DeviceHarness::new("a");
     let last = |readings: Vec<Reading>| {
         DeviceServerCommand::LastKnown(Report {
@@ -505,7 +505,7 @@ fn a_browser_is_writable_by_its_visitor_only() {
 }
 
 #[test]
-fn a_plain_form_is_a_command_to_its_device() {
+fn a_form_post_becomes_a_command_to_its_device() {
     let form = |fields: &[(&str, &str)]| {
         let fields = fields
             .iter()
@@ -538,7 +538,7 @@ fn a_plain_form_is_a_command_to_its_device() {
 
 fn readings() -> impl Strategy<Value = Vec<Reading>> {
     let metric = prop_oneof!["t", "h", "v"];
-    // Close times and few values, so that equal times with different values occur.
+    // Few distinct times and values, so that readings collide on the same time.
     let at = prop_oneof![0..50_u64, (0..MAX_AGE / 1_000).prop_map(|second| second * 1_000)];
     let one = (metric, -60..60_i32, at);
     prop::collection::vec(
@@ -547,7 +547,7 @@ fn readings() -> impl Strategy<Value = Vec<Reading>> {
     )
 }
 
-/// A visitor's command, or the server's.
+/// A visitor's command (`Ok`) or a server command (`Err`).
 type AnyCommand = Result<DeviceCommand, DeviceServerCommand>;
 
 fn commands() -> impl Strategy<Value = (bool, AnyCommand)> {
