@@ -1,4 +1,4 @@
-//! The bell on every page: a link to the notifications with the number of unread ones, which it follows from hydration on.
+//! The bell on every page: a link to the notifications page with the unread count. It subscribes to the count after hydration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::{
     ui::text::{dynamic_text, dynamic_view, fill, optional_text},
 };
 
-/// The interval at which the bell checks whether hydration has ended. Until then it must not subscribe to topics: the page's components
-/// find their states in the page by the order of their subscriptions.
+/// Interval at which the bell checks whether hydration has finished. It must not subscribe earlier: components match their
+/// hydration data by subscription order, and an extra subscription would shift it.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The signals that the bell's live part sets.
+/// The signals that `view::live` sets once the app runs.
 #[derive(Clone, Copy)]
 pub struct BellState {
     pub unread: RwSignal<usize>,

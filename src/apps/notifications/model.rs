@@ -1,5 +1,5 @@
-//! The states of a public topic and of an inbox, and how events change them, on the server and in the browser. Pure; `apply` validates
-//! every event.
+//! The states of a public topic and of an inbox, and how events change them, on the server and in the browser. Pure; `apply`
+//! enforces the limits again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -11,14 +11,14 @@ use crate::wire::notice::{EVERYONE, INBOX_KIND, Notice, PUBLIC_KIND};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::{NoCommand, Topic};
 
-/// Maximum notices in a topic's state. Only these count as unread, and a page shows them first.
+/// Maximum notices in a topic's state. Only these can be unread. Older ones are in the history, which the page loads on request.
 pub const MAX_NOTICES: usize = 50;
-/// Maximum bytes of all their texts, because a page contains the states of all sources. Three of the longest notices fit.
+/// Maximum total bytes of their texts: a page embeds the states of all sources. Room for three notices of maximum length.
 pub const MAX_NOTICE_BYTES: usize = 32 << 10;
 /// Maximum age of a notice in the state, in milliseconds. Older ones are in the history only and do not count as unread.
 pub const MAX_NOTICE_AGE: Millis = 90 * 24 * 60 * 60 * 1000;
-/// Maximum notices of a source read individually, after unread ones. It exceeds [`MAX_NOTICES`], so that the notices counted as read on
-/// overflow have left the state already.
+/// Maximum size of [`ReadMark::beyond`]. It exceeds [`MAX_NOTICES`], so an overflow only marks notices as read that are no longer
+/// in the state.
 pub const MAX_READ_BEYOND: usize = 2 * MAX_NOTICES;
 
 /// A notice in a topic. Its seq is its id within the source.
@@ -41,8 +41,8 @@ impl SentNotice {
     }
 }
 
-/// Adjusts the times of a source's notices, ordered by seq, for sorting them among other sources' notices. A time in the future, stamped
-/// by a clock that was ahead, counts as now, and no time is later than that of the next notice.
+/// Clamps the times of one source's notices (in seq order), so that notices of several sources can be sorted by time: no time is
+/// later than `now` or than the next notice's time.
 pub fn clamp_times<'a>(times: impl DoubleEndedIterator<Item = &'a mut Millis>, now: Millis) {
     let mut latest = now;
     for at in times.rev() {
@@ -54,7 +54,7 @@ pub fn clamp_times<'a>(times: impl DoubleEndedIterator<Item = &'a mut Millis>, n
 /// The newest notices of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeList {
-    /// Number of notices ever sent.
+    /// Total number of notices ever sent.
     pub count: u64,
     /// Ordered by seq; at most [`MAX_NOTICES`], and [`MAX_NOTICE_BYTES`] of text if there is more than one.
     pub notices: VecDeque<SentNotice>,
@@ -75,7 +75,7 @@ impl NoticeList {
             return;
         }
         let now = sent.at;
-        // An earlier notice with a later time was stamped by a clock that was ahead.
+        // An earlier notice cannot have a later time: the server's clock was ahead. Clamp it.
         for old in &mut self.notices {
             old.at = old.at.min(now);
         }
@@ -135,7 +135,7 @@ impl ReadMark {
 pub struct InboxState {
     #[serde(rename = "board")]
     pub list: NoticeList,
-    /// By source, of which there are few.
+    /// By source; at most one per source.
     pub marks: BTreeMap<String, ReadMark>,
     pub follows: BTreeSet<String>,
 }
@@ -219,7 +219,7 @@ impl Topic for Inbox {
     }
 }
 
-/// An event that may carry a notice, so that pages read the histories of both topic kinds in the same way.
+/// An event that may contain a notice. Implemented for both topic kinds, so that pages read either history.
 pub trait NoticeEvent {
     fn sent(&self, seq: Seq) -> Option<SentNotice>;
 }
@@ -287,7 +287,7 @@ mod tests {
     }
 
     proptest! {
-        /// Reads in any order: none of the newest notices counts as read unless it was.
+        /// After reads in any order, no notice in the state is marked as read unless it was read.
         #[test]
         fn marks_are_bounded_and_exact_for_the_newest(reads in prop::collection::vec(1..400_u64, 0..500)) {
             let (mut mark, mut known) = (ReadMark::default(), BTreeSet::new());

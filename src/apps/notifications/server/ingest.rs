@@ -5,13 +5,13 @@ use super::request::{NoticeRequest, unprocessable};
 use crate::server::notify;
 use duplex_axum::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 
-/// Maximum bytes of a body: the longest texts in two languages with every character escaped, and the other fields.
+/// Maximum bytes of a body: fits the longest texts in both languages with every character escaped.
 const BODY_BYTES: usize = 32 << 10;
 
 pub fn ingest_endpoint() -> IngestEndpoint {
     IngestEndpoint {
         path: INGEST_PATH,
-        purpose: "a notification as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
+        purpose: "a notice as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
         body_limit: BODY_BYTES,
         lenient_numbers: false,
         outcome: None,
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn recipient_and_title_are_sufficient() {
+    fn only_recipient_and_title_are_required() {
         let ingest = parse(json!({ "to": "everyone", "title": "Hello" })).unwrap();
         assert_eq!((ingest.command.topic().as_str(), &ingest.key), ("notices/all", &None));
         let notice = decode_notice(&ingest);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     proptest! {
-        /// Every body is either a command that both topic kinds accept or refused with a sentence.
+        /// Every body either becomes a command that both topic kinds accept, or is refused with a message.
         #[test]
         fn every_body_is_accepted_or_refused(fields in prop::collection::btree_map("to|title|body|link|level|key|expires", values(), 0..7)) {
             match parse(Value::Object(fields.into_iter().collect())) {

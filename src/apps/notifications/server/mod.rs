@@ -1,4 +1,5 @@
-//! The notifications' server half: the deciders of public topics and inboxes. Pure.
+//! The server side of notifications: deciders of `notices/<group>` and `inbox/<person>`, the ingest endpoint and the unread
+//! endpoint. Pure.
 
 mod ingest;
 pub mod request;
@@ -37,11 +38,12 @@ pub fn app() -> AppServer {
     }
 }
 
-/// Maximum events in a log: about a year of quiet use of a public topic; an inbox's log contains its reads, too.
+/// Maximum events in a log: about a year of events of a public topic. An inbox's log also contains the read marks.
 const KEPT_EVENTS: u64 = 10_000;
 const KEPT_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// The form "Mark all as read", for browsers without scripts. The page names the inbox, which admits only its owner.
+/// The form "Mark all as read", for browsers without scripts. The form contains the inbox's name; `admit` rejects anyone but its
+/// owner.
 pub fn form() -> CommandForm {
     CommandForm {
         path: PATH,
@@ -100,7 +102,7 @@ impl ServerCommand<Notices> for NoticesCommand {
 
     fn decide(self, _notices: &Notices, at: Context<'_>, _list: &NoticeList) -> Result<Vec<NoticesEvent>, Rejection> {
         let Self::Send(notice) = self;
-        // `admit` is not called for the server's own commands.
+        // `admit` is not called for commands of the server and of programs.
         if !is_public(at.topic.rest()) {
             return Err(Rejection::Denied(Denied::Unknown));
         }
@@ -160,7 +162,8 @@ impl Decider for Inbox {
     }
 }
 
-/// Whether the seq may exist. An inbox knows its own seqs; those of other sources are not checked, as marks affect only their owner.
+/// Whether `seq` can exist. Only the inbox's own seqs are checked: a wrong seq of another source affects only the sender's own read
+/// state.
 fn may_exist(at: Context<'_>, source: &str, seq: Seq) -> bool {
     seq > 0 && (source != ME || seq < at.next)
 }

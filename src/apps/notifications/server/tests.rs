@@ -183,7 +183,7 @@ fn an_expired_notice_does_not_count_and_is_removed_with_the_next() {
 }
 
 #[test]
-fn a_plain_form_marks_all_up_to_its_heads() {
+fn a_form_post_marks_all_as_read() {
     let fields = [("inbox", MINE), ("heads", "all=4 me=2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let command = (form().command)(PATH, &fields.into()).unwrap();
     assert_eq!(command.topic().as_str(), format!("inbox/{MINE}"));
@@ -340,7 +340,7 @@ fn unread_notices_that_the_visitor_receives_are_reported() {
     assert!(unread_since(sent, &inbox, &market));
     assert!(
         !unread_since(sent + 1, &inbox, &market),
-        "a notice from before the first visit counts as read"
+        "a notice sent before the first visit counts as read"
     );
     let read = InboxCommand::Read {
         source: "market".to_owned(),
@@ -354,6 +354,6 @@ fn unread_notices_that_the_visitor_receives_are_reported() {
     assert!(has_unread(&inbox, &market));
     assert!(
         unread_since(u64::MAX, &inbox, &market),
-        "a notice in the own inbox always counts"
+        "a notice in the visitor's own inbox always counts"
     );
 }

@@ -1,4 +1,5 @@
-//! The unread endpoint, which wakes the bell of a page that has not loaded the app once its visitor has unread notices. Pure.
+//! The unread endpoint: sends an unread hint to a page that has not loaded the app yet, as soon as its visitor has an unread
+//! notice. Pure.
 
 use super::super::model::{InboxState, NoticeList, receives};
 use super::super::wire::{GROUPS, Inbox, ME, Millis, Notices, UNREAD_EVENTS_PATH};

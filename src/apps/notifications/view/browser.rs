@@ -1,4 +1,4 @@
-//! The browser's Notification API. Call only from effects and event handlers.
+//! Wrapper around the browser's Notification API. Call only from effects and event handlers: the server has no `window`.
 
 use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;
@@ -11,7 +11,7 @@ pub enum Permission {
     /// Not queried yet.
     #[default]
     Unknown,
-    /// The browser has no notifications, or not in this context.
+    /// The browser has no Notification API, or only in secure contexts.
     Unsupported,
     /// The page may request the permission.
     Prompt,

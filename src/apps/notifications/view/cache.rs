@@ -1,4 +1,4 @@
-//! The page's cache of one source's notices: those in the state, those that left it since, and pages of earlier history. Pure.
+//! The page's cache of one source's notices: those in the state, those dropped from it since, and earlier pages of history. Pure.
 
 use std::collections::BTreeMap;
 
@@ -102,7 +102,7 @@ mod tests {
             cache.sync(&list);
             for seq in before + 1..=before + after {
                 Notices::apply(&mut list, seq, &event(seq));
-                // A suspended page gets only the state when it resumes.
+                // A page that was suspended gets only the state, not the events.
                 if awake { cache.insert(event(seq).sent(seq).unwrap()); cache.sync(&list); }
             }
             cache.sync(&list);

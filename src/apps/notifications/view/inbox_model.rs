@@ -1,4 +1,4 @@
-//! The tab's model of the visitor's notifications: the inbox, the public topics, and the read marks. Independent of markup.
+//! `InboxModel`: the tab's subscriptions to the visitor's inbox and public topics, with pending commands applied. No markup.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use crate::wire::{first_visit::FirstVisit, notice::EVERYONE};
 use duplex_leptos::topic::{CommandStatus, TopicStatus, UseTopic, use_topic};
 use duplex_protocol::{cursor::Seq, topic::Topic};
 
-/// The longest timer until a notice expires: browser timers overflow after some weeks.
+/// Maximum timeout of one timer: browsers overflow above 2^31 ms (25 days).
 const MAX_TIMEOUT: Millis = 60 * 60 * 1000;
 
 /// Each group's topic, if the tab is subscribed to it.
@@ -59,7 +59,8 @@ impl InboxModel {
         model
     }
 
-    /// Subscribes to the groups that the visitor follows, from effects, and calls `on_subscribe` for each.
+    /// Subscribes to each followed group and unsubscribes when it is unfollowed; calls `on_subscribe` after each subscription. Runs
+    /// in effects, so in the browser only.
     pub fn with_followed_groups(
         visitor: &str,
         all: UseTopic<Notices>,
@@ -108,7 +109,7 @@ impl InboxModel {
             .with(|inbox| all.filter(|source| receives(&inbox.follows, source)).collect())
     }
 
-    /// Calls `read` with a source's list, if the tab has it.
+    /// Calls `f` with a source's list, if the tab is subscribed to it.
     pub fn with_list(self, source: &str, read: &mut dyn FnMut(&NoticeList)) {
         match source {
             ME => self.inbox.state.with(|inbox| read(&inbox.list)),

@@ -20,9 +20,9 @@ use duplex_leptos::{
 };
 use duplex_protocol::{cursor::Seq, topic::Topic};
 
-/// Rows shown at first, and added by each press of the button.
+/// Rows shown initially, and added by each click on "older".
 const ROWS: usize = 50;
-/// Events of one page of history. Not all events of an inbox are notices.
+/// Events per page of history; only some of an inbox's events are notices.
 const PAGE: usize = 100;
 
 /// The visitor's filters.
@@ -50,7 +50,7 @@ pub struct ListModel {
 }
 
 impl ListModel {
-    /// Call it once the model's states have loaded. The effects belong to the calling component.
+    /// Call after the model's states have loaded. Effects are owned by the calling component.
     pub fn start(model: InboxModel) -> Self {
         let list = Self {
             model,
@@ -94,7 +94,7 @@ impl ListModel {
         }
     }
 
-    /// Caches each notice as it arrives: the states alone would miss notices that came and left between two updates.
+    /// Caches each notice as it arrives: the state alone misses notices that were added and dropped between two updates.
     fn subscribe(self) {
         self.model
             .inbox

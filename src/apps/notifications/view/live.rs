@@ -1,4 +1,4 @@
-//! The live part of the bell: subscribes to the visitor's sources, counts unread notices, and shows new ones as toasts.
+//! Runs the bell once the app has loaded: subscribes to the visitor's sources, counts unread notices, and shows new ones as toasts.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub fn live(owner: Owner, bell: BellState) {
         let all = use_topic::<Notices>(EVERYONE);
         let me = Memo::new(move |_| all.me.with(|me| me.as_ref().map(|me| me.id.0.clone())));
         let owner = owner.clone();
-        // Once: a page's visitor does not change.
+        // Runs once: the visitor of a page never changes.
         Effect::new(move |started: Option<bool>| {
             let me = me.get();
             match (started, me) {
@@ -64,7 +64,7 @@ fn start(bell: BellState, visitor: &str, all: UseTopic<Notices>) {
     bell.toasts.set(Some(Arc::new(move || queue.view(model))));
 }
 
-/// If an unread hint started the app: shows all unread notices as toasts, because they were sent after the page was rendered.
+/// If an unread hint loaded the app, shows all unread notices as toasts, because they were sent after the page was rendered.
 fn catch_up<T: Topic>(queue: ToastQueue, model: InboxModel, source: &'static str, topic: UseTopic<T>) {
     if !use_context::<MountedIsland>().is_some_and(|island| island.woken_by_unread.get()) {
         return;
@@ -84,7 +84,7 @@ fn catch_up<T: Topic>(queue: ToastQueue, model: InboxModel, source: &'static str
 }
 
 impl Toast {
-    /// The tag of the browser notification, by which hidden tabs show only one.
+    /// Tag of the browser notification. Tabs use the same tag, so the browser shows only one of them.
     pub fn tag(&self) -> String {
         format!("duplex-{}-{}", self.source, self.sent.seq)
     }

@@ -1,4 +1,4 @@
-//! The notifications page, and the live part of the bell.
+//! The notifications page, and the part of the bell that runs once the app has loaded.
 
 mod browser;
 mod cache;

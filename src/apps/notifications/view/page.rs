@@ -1,4 +1,4 @@
-//! The page: the list of notices, and cards with the visitor's settings.
+//! The notifications page: the list of notices, and cards with the visitor's settings.
 
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
@@ -22,7 +22,7 @@ use crate::{
 use duplex_leptos::topic::{Live, UseTopic, Visitor, use_topic};
 use duplex_protocol::session::Rejection;
 
-/// Values of the server's rendering with which the browser must hydrate.
+/// Values that the server rendered with, and that hydration must reuse.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct ServerData {
     visitor: Option<String>,

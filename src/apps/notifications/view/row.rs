@@ -90,7 +90,7 @@ fn read_button(list: ListModel, key: Key, title: Signal<String>) -> AnyView {
     });
     let mark = move |_| {
         list.model.mark_read(key.0, key.1);
-        // The button disappears, and perhaps its row: keep the focus in the list.
+        // The button disappears, and its row if filtered: move the focus to the row or the list.
         request_animation_frame(move || {
             if !focus(&row_id(key)) {
                 focus(LIST_ID);

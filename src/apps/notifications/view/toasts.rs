@@ -18,7 +18,7 @@ use crate::{
 
 /// Maximum toasts at a time. The oldest are dropped; their notices remain unread.
 const MAX_TOASTS: usize = 4;
-/// How long a toast stays. One of level danger stays until it is closed or read.
+/// How long a toast stays. Toasts of level danger stay until closed or read.
 const DURATION: Duration = Duration::from_secs(8);
 /// The interval at which an expired toast checks again while the visitor's pointer or focus pauses the expiry.
 const PAUSE_INTERVAL: Duration = Duration::from_secs(3);
@@ -46,7 +46,7 @@ impl ToastQueue {
         }
     }
 
-    /// Shows a notice as a toast. Called once for each notice, including those missed while offline.
+    /// Shows an unread notice as a toast, and as a browser notification if the page is hidden.
     pub fn push(self, model: InboxModel, source: &'static str, sent: Option<SentNotice>) {
         let now = super::inbox_model::current_time();
         let Some(sent) = sent.filter(|sent| sent.is_current(now) && !untrack(|| model.is_read(source, sent))) else {

@@ -1,4 +1,4 @@
-//! The visitor's texts for sources, levels, times and refusals.
+//! Localized labels for sources, levels, times and rejections.
 
 use super::super::wire::{ME, Millis, timestamp};
 use crate::{
@@ -22,8 +22,8 @@ pub fn localized(locale: Locale, words: &notice::LocalizedText) -> String {
     }
 }
 
-/// `target` and `rel` of a notice's link. A link to another site opens in a new tab; a path that is not a page of the router's is loaded
-/// by the browser.
+/// `target` and `rel` of a notice's link. A link to another site opens in a new tab; a local path that the router does not serve is
+/// loaded with a full navigation.
 pub fn link_attributes(link: &str) -> (Option<&'static str>, Option<&'static str>) {
     match link {
         link if is_page_path(link) => (None, None),
@@ -53,7 +53,7 @@ pub fn group_description(group: &str) -> TextKey {
 
 pub const LEVELS: [Level; 4] = [Level::Info, Level::Success, Level::Warning, Level::Danger];
 
-/// A level's keyword for style sheets and programs, its display name, and its symbol.
+/// A level's `data-level` value, its display name, and its symbol.
 pub fn level(level: Level) -> (&'static str, TextKey, &'static str) {
     match level {
         Level::Info => ("info", text_key!(notifications.info), "i"),

@@ -14,11 +14,11 @@ use duplex_protocol::person::PersonId;
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;
 
-/// The page.
+/// The path of the notifications page.
 pub const PATH: &str = "/notifications";
 /// The endpoint to which programs post notices.
 pub const INGEST_PATH: &str = "/api/notifications";
-/// The event stream that tells a page whether its visitor has unread notices.
+/// The unread endpoint's event stream.
 pub const UNREAD_EVENTS_PATH: &str = "/api/notifications/news";
 
 /// The source name of a visitor's own inbox. The other sources are the public topics, named by the rest of their topic names.
@@ -29,7 +29,7 @@ pub const GROUPS: [&str; 3] = ["news", "market", "devices"];
 /// Maximum characters of a title and of a body.
 pub const MAX_TITLE: usize = 120;
 pub const MAX_BODY: usize = 1_000;
-/// Maximum bytes of a link, which browsers and proxies accept.
+/// Maximum bytes of a link; browsers and proxies accept URLs of this length.
 pub const MAX_LINK: usize = 2_000;
 /// Maximum notices that one command marks as read.
 pub const MAX_READ: usize = 200;
@@ -40,7 +40,7 @@ pub mod why {
     pub const TOO_MANY: &str = "too_many";
 }
 
-/// The topics `notices/<group>`: everyone may read them; programs and the server write.
+/// The topics `notices/all` and `notices/<group>`: everyone may read them; programs and the server write.
 #[derive(Debug, Clone, Copy)]
 pub struct Notices;
 
@@ -62,7 +62,7 @@ pub enum InboxCommand {
         source: String,
         seqs: Vec<Seq>,
     },
-    /// Marks all up to each source's seq as read: the heads that the page knew at the time.
+    /// Marks all notices up to the given seq of each source as read. The seqs are the newest that the page has received.
     ReadAll {
         heads: BTreeMap<String, Seq>,
     },
@@ -98,7 +98,7 @@ pub enum InboxEvent {
     },
 }
 
-/// The reason why a notice is invalid, worded for the developer of the sending program.
+/// Why a notice is invalid. Shown to the developer of the sending program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoticeError {
     #[error("`title` is empty")]
@@ -145,8 +145,8 @@ pub fn validate(notice: Notice, now: Millis) -> Result<Notice, NoticeError> {
     Ok(Notice { title, body, ..notice })
 }
 
-/// Whether the link is a path of this site or an http(s) URL; never a script, and never another host disguised as a path or as a
-/// user name.
+/// Whether the link is a path of this site or an http(s) URL. Rejects `javascript:` URLs, and URLs that hide another host in a path
+/// or in userinfo.
 pub fn is_link(link: &str) -> bool {
     web_link::is_local_path(link) || web_link::is_web_url(link)
 }
@@ -163,7 +163,7 @@ pub fn is_source(name: &str) -> bool {
     name == ME || is_public(name)
 }
 
-/// 32 or 16 hexadecimal digits, and neither the server's id nor that of programs.
+/// 32 or 16 hexadecimal digits, and not all `0` (the server) or all `f` (programs).
 pub fn is_visitor_id(PersonId(id): &PersonId) -> bool {
     let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let same = |byte: u8| id.bytes().all(|other| other == byte);

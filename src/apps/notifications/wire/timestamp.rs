@@ -7,7 +7,7 @@ const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// The end of the year 9999, the last with four digits.
+/// The last millisecond of the year 9999, the last year with four digits.
 const LAST: i64 = 253_402_300_799_999;
 
 /// Parses `2026-11-22T22:45:07Z`, with an optional fraction of a second or offset from UTC (RFC 3339). Times before 1970 are rejected.
@@ -47,7 +47,7 @@ fn parts(at: Millis) -> (String, i64, i64, i64) {
     (date, rest / HOUR, rest % HOUR / MINUTE, rest % MINUTE / SECOND)
 }
 
-/// The rest of the text to parse.
+/// The unparsed input.
 struct Parser<'a>(&'a [u8]);
 
 impl Parser<'_> {
@@ -60,7 +60,7 @@ impl Parser<'_> {
         Some(number)
     }
 
-    /// One of these bytes.
+    /// Consumes one byte if it is one of `bytes`.
     fn one_of(&mut self, bytes: &[u8]) -> Option<u8> {
         let (first, tail) = self.0.split_first()?;
         bytes.contains(first).then(|| {
