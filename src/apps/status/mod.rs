@@ -1,4 +1,4 @@
-//! The operator's page: the state of the node, now and over the last ten minutes.
+//! The status application: the operator's dashboard of the node's metrics, current and over the last ten minutes.
 
 mod model;
 #[cfg(feature = "ssr")]
@@ -33,7 +33,7 @@ pub const APP: super::App = super::App {
 
 fn page() -> AnyView {
     let topic = use_topic::<NodeStatus>(NODE);
-    // The form stays while the topic is subscribed again, so that input is not lost.
+    // Keep the sign-in form mounted while resubscribing, so that its input is not lost.
     let is_denied = Memo::new(move |previous: Option<&bool>| match topic.status.get() {
         TopicStatus::Denied(_) => true,
         TopicStatus::Live => false,

@@ -1,4 +1,4 @@
-//! The state of the node's topic: its samples of the last ten minutes.
+//! The state of `status/node`: the node's samples of the last ten minutes.
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,9 @@ use crate::wire::status::{Detail, Point, RETAINED_SAMPLES, Sample, Series};
 pub struct Status {
     /// The time of the newest sample, in milliseconds since 1970; 0 before the first.
     pub at: u64,
+    /// Data of the newest sample only: name, version, topics and tasks.
     pub detail: Detail,
-    /// At most [`RETAINED_SAMPLES`], the newest last.
+    /// The points of the newest samples, the newest last; at most [`RETAINED_SAMPLES`].
     pub points: VecDeque<Point>,
 }
 

@@ -1,4 +1,4 @@
-//! The decider of the node's topic: readable by operators, written by the node itself.
+//! The decider of `status/node`: only operators read it, and only the server writes to it.
 
 use super::model::Status;
 use super::wire::{NODE, NodeStatus};

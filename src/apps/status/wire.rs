@@ -6,10 +6,10 @@ use duplex_protocol::topic::{NoCommand, Topic};
 
 use super::model::Status;
 
-/// The topic `status/node`. Every sample is delivered, as the charts would have gaps otherwise.
+/// The topic `status/node`. It uses `Delivery::Every`, so that the charts have no gaps.
 pub struct NodeStatus;
 
-/// The name of the only topic of this kind.
+/// The part after the kind in `status/node`.
 pub const NODE: &str = "node";
 
 impl Topic for NodeStatus {

@@ -1,4 +1,4 @@
-//! The dashboard: the charts and tables of a node, with their order and units.
+//! The dashboard: defines the chart panels and tables of the status page.
 
 use leptos::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The head of the operator's page: the node, and whether the data is current.
+//! The status page's header: title, connection status, and the node's name, version and uptime.
 
 use leptos::prelude::*;
 
@@ -74,7 +74,7 @@ fn node_facts(state: ReadSignal<Status>) -> impl IntoView {
     }
 }
 
-/// Shown until the server has decided on the visitor's access.
+/// Shown until the subscription is accepted or denied.
 pub fn loading() -> AnyView {
     view! { <p class="status-loading" role="status">{t!(status.waiting)}</p> }.into_any()
 }

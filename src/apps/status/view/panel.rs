@@ -1,4 +1,4 @@
-//! A chart panel: the current values of its lines, and their last ten minutes.
+//! A chart panel: the current values of its series, and a chart of the last ten minutes.
 
 use leptos::prelude::*;
 
@@ -24,7 +24,7 @@ pub struct Panel {
 pub enum Unit {
     Level,
     Bytes,
-    /// A count since the previous sample.
+    /// A count per sample interval, shown per second.
     Rate,
     ByteRate,
     Micros,

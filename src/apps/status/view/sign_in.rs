@@ -1,4 +1,4 @@
-//! The sign-in form for the server's token. It works without scripts; the response sets an `HttpOnly` cookie.
+//! The sign-in form, which takes the operator token. It works without scripts; the response sets an `HttpOnly` cookie.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;

@@ -1,4 +1,4 @@
-//! A table of texts that is rendered as a whole on each change. The first column names the row.
+//! A table of strings, re-rendered completely on each change. The first column is the row header.
 
 use leptos::prelude::*;
 
