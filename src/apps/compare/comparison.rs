@@ -1,5 +1,5 @@
-//! The state shared by the comparison's cards: settings, the current run, and the shown results. The visitor's own results are
-//! stored in the browser. Contains no markup.
+//! `Comparison`: the state that the page's cards share: settings, the current run, and the shown results. The visitor's own results
+//! are kept in local storage. No markup.
 
 use leptos::ev::hashchange;
 use leptos::prelude::*;
@@ -34,7 +34,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Creates the state; a run is stopped with the calling component.
+    /// Creates the state. A run is stopped when the calling component is unmounted.
     pub fn start() -> Self {
         let comparison = Self {
             settings: RwSignal::new(Settings::default()),
@@ -73,7 +73,7 @@ impl Comparison {
                 comparison.running.try_set(Some(Running::Transports(progress)));
             };
             let results = run(settings, stop, progress).await;
-            // If nothing was measured, the shown results stay.
+            // Keep the previous results if nothing was measured.
             if results.transports.iter().any(|transport| transport.latency.count > 0) {
                 comparison.save_results(move |shown| shown.results = Some(results));
             } else {
@@ -115,7 +115,7 @@ impl Comparison {
         Some(stop)
     }
 
-    /// Shows and stores new results of the visitor, merged with earlier ones. Results from a link are discarded.
+    /// Merges new results into the visitor's earlier ones, then shows and stores them. Results loaded from a link are replaced.
     fn save_results(&self, update: impl FnOnce(&mut SharedResults)) {
         if self.is_from_link.try_get_untracked() == Some(true) {
             self.shown.try_set(SharedResults::default());

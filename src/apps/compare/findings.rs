@@ -1,5 +1,5 @@
-//! Findings derived from results: a rating of each transport, and the cases in which a WebSocket is the wrong choice. Pure;
-//! contains no texts.
+//! Findings derived from results: a rating of each transport, and the cases in which a WebSocket is the wrong choice. Pure; the
+//! texts are in view/findings.rs.
 
 use super::model::{Documents, ROUNDS, Results, Staleness, Transport, TransportResult, WARM_UP, Watcher};
 use duplex_protocol::frame::wire_len;
@@ -10,30 +10,23 @@ pub const PING_SECONDS: u64 = 25;
 /// Two measurements within this factor count as similar.
 const SIMILAR_FACTOR: f64 = 1.15;
 
-/// The rating of a transport among the others, with the factor to the best one.
+/// How a transport compares with the best one, with the factor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rating {
     /// No message was answered.
     Unanswered,
-    /// The fastest and the lightest.
+    /// Lowest median latency and fewest bytes per message.
     Best,
-    /// The fastest, but not the lightest.
-    Fastest {
-        heavier: f64,
-    },
-    /// The lightest, but not the fastest.
-    Lightest {
-        slower: f64,
-    },
+    /// Lowest median latency, but not the fewest bytes.
+    Fastest { heavier: f64 },
+    /// Fewest bytes per message, but not the lowest median latency.
+    Lightest { slower: f64 },
     /// Similar to the best in time and bytes.
     Near,
-    /// Further behind in time than in bytes.
-    Slower {
-        slower: f64,
-    },
-    Heavier {
-        heavier: f64,
-    },
+    /// The latency factor is larger than the byte factor.
+    Slower { slower: f64 },
+    /// The byte factor is larger than the latency factor, or equal.
+    Heavier { heavier: f64 },
 }
 
 pub fn rate(result: &TransportResult, results: &Results) -> Rating {
@@ -182,7 +175,8 @@ pub fn findings(results: &Results) -> Vec<Finding> {
     found
 }
 
-/// Request, message and opening are measured. The pings of an hour are computed: an empty ping and an empty pong each.
+/// The bytes of a request, a message and a handshake are measured. The bytes of an hour's pings are calculated: one empty ping and
+/// pong per interval.
 fn rare_messages(socket: &TransportResult, fresh: &TransportResult) -> Finding {
     let pings = (3600 / PING_SECONDS * (wire_len(0, false) + wire_len(0, true))) as f64;
     let warm_up = socket.bytes_each() * f64::from(WARM_UP);
@@ -203,7 +197,7 @@ fn rare_messages(socket: &TransportResult, fresh: &TransportResult) -> Finding {
     }
 }
 
-/// The result of a staleness run for one poll interval, compared to pushing.
+/// The result of a staleness run for one poll interval, compared with push.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Polling {
     pub seconds: u32,
@@ -218,7 +212,7 @@ pub struct Polling {
     pub winner: Winner,
 }
 
-/// None if one of them observed nothing.
+/// Returns `None` if the poller or the push client observed no change.
 pub fn polling(staleness: &Staleness, seconds: u32) -> Option<Polling> {
     let result_of = |watcher| {
         let mut watched = staleness.watched.iter();

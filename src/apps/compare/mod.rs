@@ -1,5 +1,5 @@
-//! The comparison application: the visitor's browser measures a WebSocket, plain requests and other transports, and the server
-//! counts every byte that its sockets read and write.
+//! The comparison application: compares a WebSocket, HTTP requests and other transports in the visitor's browser; the server counts
+//! the bytes on the wire.
 
 mod comparison;
 mod findings;

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::apps::compare::wire::measure::{MAX_PAYLOAD, MIN_PAYLOAD};
 
-/// Messages of a transport, in both rounds together. More would exceed the command rate of a session.
+/// Messages per transport, over both rounds. More would exceed a session's command rate limit.
 pub const COUNTS: std::ops::RangeInclusive<u32> = 10..=250;
 pub const PAYLOADS: std::ops::RangeInclusive<u32> = MIN_PAYLOAD as u32..=MAX_PAYLOAD as u32;
 /// Messages a second; 0 means as fast as possible.
 pub const RATES: std::ops::RangeInclusive<u32> = 0..=200;
 /// Messages that are in flight at the same time. A browser opens at most six HTTP/1.1 connections to one server.
 pub const IN_FLIGHT: std::ops::RangeInclusive<u32> = 1..=32;
-/// Maximum seconds of one transport if a rate is set.
+/// Maximum duration of one transport's messages at a fixed rate, in seconds.
 pub const MAX_SECONDS: u32 = 30;
 /// Untimed exchanges at the start of each round.
 pub const WARM_UP: u32 = 5;
@@ -21,13 +21,21 @@ pub const ROUNDS: u32 = 2;
 /// A measured transport. Its name also labels its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Transport {
+    /// A WebSocket echo.
     Socket,
+    /// A topic's commands over a session.
     Topic,
+    /// `fetch` on kept-alive connections.
     Fetch,
+    /// `fetch` with a new connection for each request.
     Fresh,
+    /// Posts whose reply arrives over server-sent events.
     Sse,
+    /// Posts whose reply arrives over a long poll.
     Poll,
+    /// A Leptos server function.
     Function,
+    /// A `leptos_ws` signal.
     Signal,
 }
 
@@ -74,21 +82,21 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Short texts, one at a time.
+    /// Preset: short texts, one at a time.
     pub const CHAT: Self = Self {
         payload: 120,
         count: 60,
         rate: 0,
         in_flight: 1,
     };
-    /// Small messages, many in flight.
+    /// Preset: small messages, many in flight.
     pub const TICK: Self = Self {
         payload: 48,
         count: 200,
         rate: 0,
         in_flight: 6,
     };
-    /// Tiny messages at a fixed rate.
+    /// Preset: tiny messages at a fixed rate.
     pub const SENSOR: Self = Self {
         payload: 24,
         count: 40,
@@ -216,7 +224,7 @@ pub struct TransportResult {
     pub opened: u32,
     /// CPU time of the whole server process during the timed messages.
     pub cpu_us: u64,
-    /// True if bytes could not be counted, because HTTP/2 carries many requests on one connection.
+    /// True if the bytes are unknown: HTTP/2 multiplexes requests, or no request was counted.
     pub uncounted: bool,
 }
 
@@ -249,7 +257,7 @@ fn per(amount: f64, count: u64) -> f64 {
 pub struct Documents {
     pub size: u32,
     pub loads: u32,
-    /// By `GET`: the first in full, the others revalidated with the ETag.
+    /// Over HTTP `GET`: the first load is complete, the others are revalidated with the ETag.
     pub cached: Bytes,
     /// Over a WebSocket, each in full.
     #[serde(rename = "asked")]
@@ -283,7 +291,7 @@ impl Results {
     }
 }
 
-/// A client that watches a changing value.
+/// A watcher of a changing value, which learns of changes by push or by polling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Watcher {
     Push,
@@ -325,8 +333,8 @@ pub struct Staleness {
     pub watched: Vec<WatcherResult>,
 }
 
-/// The delay of each observed change, and the number of missed ones. `changes` holds the time of the nth change;
-/// `observations` the times and the newest change then, in order.
+/// The delay of each observed change, and the number of missed ones. `changes[n]` is the time of change n + 1. `observations` are
+/// pairs of time and newest change number, in time order.
 pub fn lateness(changes: &[f64], observations: &[(f64, u32)]) -> (Vec<u32>, u32) {
     let mut late = Vec::new();
     let mut seen = 0;

@@ -1,4 +1,4 @@
-//! Results in a link, encoded as postcard and base64url. A link is untrusted input and is validated. Pure.
+//! `SharedResults`: results encoded in a URL fragment (postcard, base64url). A fragment is untrusted and is validated. Pure.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use duplex_protocol::codec::Encoding;
 /// The prefix of the URL fragment, with the version of the encoding.
 pub const PREFIX: &str = "r1=";
 
-/// Maximum length of the encoded results: more than they ever take, and short enough for every browser.
+/// Maximum length of the encoded results: larger than any valid result, and within every browser's URL limit.
 const MAX_FRAGMENT: usize = 6000;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ impl SharedResults {
         format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
     }
 
-    /// None without results or with implausible ones.
+    /// Returns `None` if the fragment has no results or implausible ones.
     pub fn from_fragment(fragment: &str) -> Option<Self> {
         let encoded = fragment.trim_start_matches('#').strip_prefix(PREFIX)?;
         if encoded.len() > MAX_FRAGMENT {

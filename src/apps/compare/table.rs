@@ -67,7 +67,8 @@ pub fn stale_cells(staleness: &Staleness, watcher: Watcher) -> Option<[String; 7
     ])
 }
 
-/// Formats microseconds as milliseconds, to the resolution of a browser's clock (a tenth), or to the first digit below it.
+/// Formats microseconds as milliseconds, with one decimal (the resolution of a browser's clock), or its first significant digit if
+/// smaller.
 pub fn millis(us: u32) -> String {
     tenths(f64::from(us) / 1000.0)
 }

@@ -1,4 +1,4 @@
-//! The document measurement: repeated loads, for which HTTP has caching and a WebSocket has not, and one large document.
+//! The document measurement: repeated loads (cached by HTTP, not over a WebSocket), and one large download.
 
 use super::request::{get, labelled};
 use super::{ExchangeError, RunCounts, StopFlag, fetch_counts, now, sleep, socket::DocumentSocket};

@@ -77,7 +77,7 @@ impl Signal {
     pub async fn open(run: &str) -> Result<Self, ExchangeError> {
         let transport = Transport::Signal.name();
         let labels = [SIGNAL_PATH, SIGNALS_PATH].map(|path| LabelCookie::set(path, run, transport));
-        // A signal exists once it was set.
+        // The first set creates the signal on the server.
         compare_signal(run.to_owned(), String::new())
             .await
             .map_err(|_| ExchangeError::Unreachable)?;
@@ -122,7 +122,7 @@ async fn receive(mut incoming: BoxedStream<Messages, ServerFnError>, pending: Pe
     }
 }
 
-/// The text of an update: the signal is one text, which the patch replaces.
+/// Extracts the new value: the signal holds one string, and the JSON patch replaces it.
 fn value(update: &leptos_ws::messages::SignalUpdate) -> Option<String> {
     let update = serde_json::to_value(update).ok()?;
     Some(update.get("patch")?.get(0)?.get("value")?.as_str()?.to_owned())

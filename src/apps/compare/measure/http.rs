@@ -1,4 +1,4 @@
-//! The HTTP transports: an echo request, and posts that come back as server-sent events or as the answer to a long poll.
+//! The HTTP transports: echo requests, and posts whose reply arrives over server-sent events or a long poll.
 
 use std::rc::Rc;
 
@@ -40,7 +40,7 @@ impl Exchange for Requests {
     }
 }
 
-/// Posts to a mailbox and awaits the delivery.
+/// Posts to a mailbox, and waits until the message arrives over the other channel.
 struct MailboxPost {
     url: Rc<str>,
     pending: PendingReplies,

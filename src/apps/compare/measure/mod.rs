@@ -28,21 +28,22 @@ use duplex_leptos::http::get_json;
 /// Milliseconds after which an exchange fails.
 const TIMEOUT_MS: i32 = 10_000;
 
-/// The failure of an exchange or of a transport.
+/// Why an exchange or opening a transport failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
     #[error("no answer in time")]
     TimedOut,
     #[error("no connection")]
     Unreachable,
-    #[error("the server refused")]
+    #[error("the server refused the request or sent an unexpected reply")]
     Refused,
 }
 
 /// Resolves to the arrival time of the reply, as of [`now`].
 type ExchangeFuture = Pin<Box<dyn Future<Output = Result<f64, ExchangeError>>>>;
 
-/// An open transport; dropping it closes its connections.
+/// One round trip over an open transport: sends a message and resolves when its reply arrives. Dropping the transport closes its
+/// connections.
 trait Exchange {
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture;
 }
@@ -71,7 +72,7 @@ fn timeout_promise(millis: i32) -> Promise {
     })
 }
 
-/// Sleeps until a time as of [`now`], or until the run is stopped.
+/// Sleeps until `deadline`, in [`now`]'s milliseconds, or until the run is stopped.
 async fn sleep_until(deadline: f64, stop: &StopFlag) {
     const SLICE: f64 = 200.0;
     while now() < deadline && !stop.is_stopped() {

@@ -1,4 +1,4 @@
-//! Replies that are awaited by message number. Independent of the transport.
+//! `PendingReplies`: futures that resolve when the reply with their message number arrives. Independent of the transport.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::{ExchangeError, TIMEOUT_MS, now, timeout_promise};
 pub(super) struct PendingReplies(Rc<RefCell<BTreeMap<u32, Function>>>);
 
 impl PendingReplies {
-    /// Registers a number at once, before the future is polled. Resolves to the arrival time of its reply.
+    /// Registers the number immediately, not at the future's first poll. Resolves to the arrival time of its reply.
     pub fn register(&self, number: u32) -> impl Future<Output = Result<f64, ExchangeError>> + 'static {
         let reply = Promise::new(&mut |resolve, _| {
             self.0.borrow_mut().insert(number, resolve);
@@ -33,6 +33,7 @@ impl PendingReplies {
         self.settle(number, now());
     }
 
+    /// NaN marks a rejected reply.
     pub fn reject(&self, number: u32) {
         self.settle(number, f64::NAN);
     }

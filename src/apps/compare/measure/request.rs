@@ -1,4 +1,4 @@
-//! Labelled HTTP requests.
+//! HTTP requests whose query or cookie names the run and transport, so that the server counts their bytes.
 
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};

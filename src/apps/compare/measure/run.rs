@@ -25,7 +25,7 @@ pub struct Progress {
     pub total: u32,
 }
 
-/// Distance between the first message numbers of two rounds.
+/// Message numbers reserved for each round.
 const NUMBERS_PER_ROUND: u32 = 10_000;
 
 /// The path of the echo page's WebSocket.
@@ -147,7 +147,7 @@ async fn measure_transport(
     let window = Window {
         exchange: &*exchange,
         size,
-        // A signal holds one value: a newer one would overwrite an older one in flight.
+        // A signal holds only the latest value, so a second message in flight would overwrite the first.
         in_flight: if transport == Transport::Signal {
             1
         } else {
@@ -182,12 +182,12 @@ async fn measure_transport(
     Ok(())
 }
 
-/// The number of messages of one round; an odd one goes to the first.
+/// Splits `count` over the rounds; the first round gets the remainder.
 const fn messages_in_round(count: u32, round: u32) -> u32 {
     (count + ROUNDS - 1 - round) / ROUNDS
 }
 
-/// Sends `count` messages with at most `in_flight` unanswered, and at least `gap` milliseconds between two starts.
+/// Sends `count` messages with at most `in_flight` unanswered.
 struct Window<'a> {
     exchange: &'a dyn Exchange,
     size: usize,

@@ -1,4 +1,5 @@
-//! The WebSocket of a measurement: `open` resolves once it is open, and dropping it closes it with code 1000.
+//! `Socket`: a WebSocket whose `open` resolves after the handshake and which closes with code 1000 on drop; and the transports that
+//! use it.
 
 use std::rc::Rc;
 
@@ -104,7 +105,7 @@ impl DocumentSocket {
         })
     }
 
-    /// The time until all documents have arrived, requested one at a time or pipelined.
+    /// Requests `times` documents, one at a time or pipelined, and returns the elapsed milliseconds.
     pub async fn request(&self, bytes: usize, times: u32, pipelined: bool) -> Result<f64, ExchangeError> {
         let started = now();
         let mut answers = Vec::new();

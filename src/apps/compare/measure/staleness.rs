@@ -1,5 +1,5 @@
-//! The staleness measurement: the delay with which polling and pushed clients observe changes of a value, all in one run in real
-//! time. The page changes the value itself, so that changes and observations have the same clock.
+//! The staleness measurement: how late a push client and polling clients see changes of a value. All clients run at the same time.
+//! The page makes the changes itself, so that one clock times changes and observations.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ const GAP_BOUNDS: std::ops::RangeInclusive<f64> = 300.0..=8000.0;
 /// Milliseconds between the last change and the end, so that every client can observe it.
 const FINAL_GAP: f64 = 1000.0;
 
-/// The times at which a watcher observed a change as the newest.
+/// When a watcher saw a new value, with the number of the newest change at that time.
 type Observations = Rc<RefCell<Vec<(f64, u32)>>>;
 
 /// Runs the measurement; `progress` is called with the seconds elapsed.
@@ -99,7 +99,7 @@ async fn change_value(run: &str, started: f64, end: f64, stop: &StopFlag) -> Vec
             return changes;
         }
         changes.push(now());
-        // A failed post counts as a change that is missed.
+        // A failed post counts as a missed change.
         let _ = post(&url, &payload(changes.len() as u32, MIN_PAYLOAD)).await;
     }
 }

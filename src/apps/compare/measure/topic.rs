@@ -1,4 +1,5 @@
-//! The topic transport: commands and their answers over a separate session. Uses the session protocol directly, without hooks.
+//! The topic transport: commands and their answers over a separate session. Speaks the session protocol directly instead of using
+//! `use_topic`.
 
 use super::{Exchange, ExchangeError, ExchangeFuture, pending_replies::PendingReplies, socket::Socket};
 use crate::apps::compare::wire::measure::slot;
@@ -18,7 +19,7 @@ pub(super) struct Commands {
     socket: Socket,
     pending: PendingReplies,
     topic: TopicName,
-    /// The upper half of the commands' ids.
+    /// Upper 64 bits of the command ids.
     run: u128,
 }
 

@@ -1,4 +1,4 @@
-//! The comparison's server half: a topic for messages of limited size, and a WebSocket that answers with documents. Pure.
+//! The server side of the comparison: the decider of `compare/<slot>`, the document WebSocket, and the measurement routes.
 
 pub mod measure;
 
@@ -27,7 +27,7 @@ pub fn app() -> AppServer {
 pub fn endpoints() -> [Endpoint; 1] {
     [Endpoint {
         path: DOCUMENTS_PATH,
-        purpose: "answers a number with a text of that many bytes.",
+        purpose: "replies to a number N with a document of N bytes.",
         answer,
     }]
 }
@@ -69,7 +69,7 @@ impl Decider for Compare {
         Ok(vec![command])
     }
 
-    /// Messages are not read again.
+    /// Nothing reads the log, so keep little.
     fn retention(&self) -> Retention {
         Retention {
             events: 64,

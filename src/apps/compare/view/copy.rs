@@ -1,4 +1,4 @@
-//! The card that exports results: as Markdown, CSV, JSON or a link.
+//! The export card: copies the results as Markdown, CSV, JSON or a link.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;

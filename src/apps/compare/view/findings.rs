@@ -1,4 +1,4 @@
-//! The card of the findings across transports, with the cases in which a WebSocket is the wrong choice.
+//! The findings card: ratings of the transports, and the cases in which a WebSocket is the wrong choice.
 
 use leptos::prelude::*;
 
@@ -45,7 +45,7 @@ pub fn FindingsCard(comparison: Comparison) -> impl IntoView {
     .into_any()
 }
 
-/// A key for tests and scripts, the title, the text, and the values of its placeholders.
+/// The `data-finding` value, the title, the text, and the values of its placeholders.
 type FindingText = (&'static str, TextKey, TextKey, Vec<(&'static str, String)>);
 
 fn finding_text(finding: Finding, locale: Locale) -> (&'static str, TextKey, String) {

@@ -30,7 +30,7 @@ pub fn description(transport: Transport) -> TextKey {
     }
 }
 
-/// The sentence of a rating, some with the placeholder `{factor}`, and its value.
+/// A rating's text, and the value of its `{factor}` placeholder, 0 if it has none.
 pub fn rating(rating: Rating) -> (TextKey, f64) {
     match rating {
         Rating::Unanswered => (text_key!(compare.verdict_nothing), 0.0),

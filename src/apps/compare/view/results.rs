@@ -1,4 +1,4 @@
-//! The card of the results: one table of all transports, and a chart and a paragraph for each.
+//! The results card: one table of all transports, and a chart and a paragraph for each.
 
 use leptos::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The card of the settings, with the progress of a run.
+//! The settings card: presets, limits, and the progress of a run.
 
 use leptos::{ev::Event, prelude::*, web_sys::HtmlInputElement};
 
@@ -78,7 +78,7 @@ fn number(
                 *settings = settings.clamped();
             });
         }
-        // Shows the value in force.
+        // Reset the field to the effective value, after clamping or invalid input.
         event_target::<HtmlInputElement>(&event).set_value(&value.get_untracked());
     };
     let problem = optional_text(move || {

@@ -1,4 +1,4 @@
-//! The card that compares pushing with polling: staleness of a value, and cost.
+//! The staleness card: compares push with polling by delay and bytes.
 
 use leptos::prelude::*;
 

@@ -8,23 +8,24 @@ use serde::{Deserialize, Serialize};
 pub const ECHO_PATH: &str = "/api/compare/echo";
 /// `GET …?bytes=N`: a document of N bytes, cacheable and revalidated with its ETag.
 pub const DOCUMENT_PATH: &str = "/api/compare/document";
-/// `POST …?box=B`: appends the body to a mailbox, which the four endpoints below read.
+/// `POST …?box=B`: appends the body to a mailbox, which [`VALUE_PATH`], [`EVENTS_PATH`], [`POLL_PATH`] and [`WATCH_PATH`] read.
 pub const SEND_PATH: &str = "/api/compare/say";
 /// `GET`: the newest message of a mailbox.
 pub const VALUE_PATH: &str = "/api/compare/value";
 /// `GET`: the new messages of a mailbox, as server-sent events.
 pub const EVENTS_PATH: &str = "/api/compare/events";
-/// `GET …?after=N`: a long poll for the messages of a mailbox after its Nth.
+/// `GET …?after=N`: long-polls for mailbox messages numbered above N.
 pub const POLL_PATH: &str = "/api/compare/poll";
-/// A WebSocket that sends the new messages of a mailbox.
+/// A WebSocket that sends each new message of a mailbox.
 pub const WATCH_PATH: &str = "/api/compare/watch";
 /// `GET …/{run}`: the [`RunCounts`].
 pub const RUNS_PATH: &str = "/api/compare/runs";
 
-/// The cookie `measured=RUN.WAY`, which labels requests whose URL the page cannot choose. It is limited to their path.
+/// The cookie `measured=RUN.TRANSPORT`, which labels requests whose URL the page cannot choose. Its `Path` attribute limits it to
+/// those requests.
 pub const LABEL_COOKIE: &str = "measured";
 
-/// Bytes of a message, of which the first 8 are its number.
+/// Minimum and maximum bytes of a message. Its first 8 bytes are its number in hexadecimal.
 pub const MIN_PAYLOAD: usize = 16;
 pub const MAX_PAYLOAD: usize = 16 << 10;
 /// Maximum bytes of a document: enough to measure a download, but quick on a phone.
@@ -51,7 +52,7 @@ pub struct TrafficCounts {
     pub requests: u64,
     /// Connections whose first request belongs to this transport.
     pub opened: u64,
-    /// Number of times that a connection was taken over from other requests.
+    /// How often the transport continued on a connection that other requests had used.
     pub reused: u64,
     /// Requests over HTTP/2. Their bytes are not counted, as one connection carries many requests at once.
     pub multiplexed: u64,
@@ -86,12 +87,12 @@ pub fn signal_name(run: &str) -> String {
     format!("compare/{run}")
 }
 
-/// The topic name of a run: one of 256 that all runs share, as topics of their own would be stored forever.
+/// The topic slot of a run. All runs share 256 topics, because a topic per run would stay in the log forever.
 pub fn slot(run: &str) -> &str {
     run.get(..2).filter(|_| is_run(run)).unwrap_or("00")
 }
 
-/// The first `bytes` of a fixed text that hardly compresses.
+/// The first `bytes` bytes of a fixed, nearly incompressible text.
 pub fn document(bytes: usize) -> String {
     filler(0, bytes)
 }

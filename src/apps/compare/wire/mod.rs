@@ -1,4 +1,4 @@
-//! The topic of the measured commands, and the path of the document WebSocket.
+//! Wire types of the comparison: the topics `compare/<slot>`, and the path of the document WebSocket.
 
 pub mod measure;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::Topic;
 
-/// A WebSocket that answers a number with a document of that many bytes.
+/// A WebSocket that replies to a number N with a document of N bytes.
 pub const DOCUMENTS_PATH: &str = "/api/compare/documents";
 
 /// Topics `compare/00` to `compare/ff`, shared by all runs, so that the log stays bounded.
@@ -42,7 +42,7 @@ impl Topic for Compare {
     }
 }
 
-/// True for the name of a topic after its kind.
+/// Whether `name` is a valid slot: two lower-case hexadecimal digits.
 pub fn is_slot(name: &str) -> bool {
     name.len() == 2 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -1,4 +1,5 @@
-//! Byte counts by run and transport, as named by request labels. Bounded; unused runs are evicted. Independent of HTTP.
+//! `ByteLedger`: byte counters per run and transport, keyed by the request's label. Bounded; unused runs are evicted. Independent
+//! of HTTP.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering::Relaxed;

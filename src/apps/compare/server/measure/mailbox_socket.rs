@@ -1,4 +1,4 @@
-//! A WebSocket that sends the new messages of a mailbox.
+//! A WebSocket that sends each new message of a mailbox.
 
 use std::sync::Arc;
 
@@ -21,18 +21,18 @@ pub struct MailboxQuery {
     r#box: String,
 }
 
-/// Any method of [`WATCH_PATH`].
+/// Handles every method of [`WATCH_PATH`]; upgrades a WebSocket handshake.
 pub async fn open(
     State(state): State<ServerState>,
     Query(query): Query<MailboxQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Some(mailbox) = state.measurements.mailboxes.get_or_create(&query.run, &query.r#box) else {
-        return Err(Problem::not_found("There is no box of this name."));
+        return Err(Problem::not_found("There is no mailbox of this name."));
     };
     let endpoint = UpgradeEndpoint {
         path: WATCH_PATH,
-        purpose: "sends the new messages of the mailbox that the query names.",
+        purpose: "sends each new message of the mailbox in the query.",
         kind: TransportKind::Endpoint,
     };
     upgrade(&state, request, endpoint, |_| MailboxSocket::new(mailbox)).await
@@ -52,9 +52,10 @@ impl MailboxSocket {
 }
 
 impl ConnectionHandler for MailboxSocket {
-    /// Incoming messages are ignored.
+    /// Clients have nothing to send.
     const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
 
+    /// Ignores the message.
     async fn on_message(&mut self, _message: Message, _out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Mailboxes: each message is delivered to all watchers. The minimum needed to compare pushing and polling: in memory, without a
-//! log and without order across nodes. Bounded; unused mailboxes are evicted. Independent of HTTP.
+//! In-memory mailboxes that broadcast each message to all readers. Deliberately minimal: no log, and one node only. Bounded; unused
+//! mailboxes are evicted. Independent of HTTP.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -85,14 +85,14 @@ impl Mailbox {
         self.state().messages.back().cloned().unwrap_or((0, Arc::from("")))
     }
 
-    /// The retained messages after the `after`th, oldest first.
+    /// The retained messages numbered above `after`, oldest first.
     pub fn since(&self, after: u64) -> Vec<(u64, Arc<str>)> {
         let state = self.state();
         let newer = state.messages.iter().filter(|(number, _)| *number > after);
         newer.cloned().collect()
     }
 
-    /// Waits for a message after the `after`th.
+    /// Waits for a message numbered above `after`.
     pub async fn wait_after(&self, after: u64) {
         // Cannot fail: the sender lives as long as `self`.
         let _ = self.newest.subscribe().wait_for(|newest| *newest > after).await;

@@ -1,5 +1,4 @@
-//! The server's measurement interface: byte counts of labelled requests, and plain endpoints to measure. Independent of
-//! applications.
+//! The server side of the measurements: byte counters for labelled requests, and the measured endpoints.
 
 pub mod byte_ledger;
 mod mailbox_socket;
@@ -20,7 +19,7 @@ pub struct Measurements {
     pub mailboxes: Mailboxes,
 }
 
-/// CPU time of this process so far, of all threads, in microseconds.
+/// CPU time that this process has used, over all threads, in microseconds.
 pub fn cpu_us() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The plain endpoints of the measurements, and the middleware that counts labelled requests. No response is compressed, as the
-//! comparison is of transports, not of compression. HTTP only; independent of what is measured.
+//! The measured HTTP endpoints, and the middleware that counts labelled requests. No response is compressed, as the comparison is
+//! of transports, not of compression.
 
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
@@ -49,7 +49,7 @@ pub fn routes() -> Router<ServerState> {
 const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 const TEXT_PLAIN: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 
-/// The outermost middleware: from here on the connection's bytes count for the run and transport that the request's label names.
+/// Outermost middleware. Attributes the connection's bytes to the run and transport in the request's label.
 pub async fn count_bytes(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     if let Some(connection) = parts.extensions.get::<ConnectionBytes>() {
@@ -65,7 +65,7 @@ pub async fn count_bytes(State(state): State<ServerState>, request: Request, nex
     next.run(Request::from_parts(parts, body)).await
 }
 
-/// The label of a request: `?run=RUN&way=WAY`, or the cookie.
+/// The label of a request: `?run=RUN&way=TRANSPORT`, or the cookie.
 fn label(parts: &Parts) -> Option<(&str, &str)> {
     let query = parts.uri.query().unwrap_or_default();
     let parameter = |name: &str| {
@@ -84,7 +84,7 @@ async fn counts(State(state): State<ServerState>, Path(run): Path<String>) -> Re
             let cpu_us = cpu_us();
             (NO_STORE, Json(RunCounts { cpu_us, transports })).into_response()
         }
-        None => Problem::not_found("No request has named this run recently.").into_response(),
+        None => Problem::not_found("This run is unknown: no labelled request has arrived recently.").into_response(),
     }
 }
 
@@ -112,7 +112,8 @@ fn mailbox(state: &ServerState, query: &MeasureQuery) -> Result<Arc<Mailbox>, Pr
         .mailboxes
         .get_or_create(&query.run, &query.r#box)
         .ok_or_else(|| {
-            let detail = "A box is named by run, 16 hexadecimal digits, and box, 1 to 16 of a-z 0-9.";
+            let detail =
+                "The mailbox parameters are `run` (16 hexadecimal digits) and `box` (1 to 16 characters of a-z 0-9).";
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
         })
 }
@@ -217,7 +218,7 @@ fn flatten(messages: impl Stream<Item = Vec<(u64, Arc<str>)>>) -> impl Stream<It
     messages.flat_map(|messages| stream::iter(messages.into_iter().map(|(_, text)| Ok(Event::default().data(&*text)))))
 }
 
-/// A document that never changes but is always revalidated, like a page that changes rarely.
+/// Serves a constant document with `no-cache`, so that every load is revalidated with its ETag.
 async fn document_response(headers: HeaderMap, parameters: Parameters) -> Response {
     let bytes = match parse_query(parameters) {
         Ok(query) => query.bytes.unwrap_or_default().min(MAX_DOCUMENT),

@@ -1,6 +1,6 @@
-//! Byte counts of a TCP connection; each byte counts for exactly one owner. Requests on an HTTP/1.1 connection are sequential, so a
-//! change of owner is exact: bytes read since the last write belong to the new request, and bytes written before belong to older
-//! ones. Independent of requests and runs.
+//! Counts a connection's bytes and attributes each byte to one owner, the counters of a run's transport. HTTP/1.1 requests are
+//! sequential, so this is exact: bytes read since the last write belong to the new request, and earlier writes belong to previous
+//! ones.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -33,7 +33,7 @@ struct ConnectionState {
 }
 
 impl ConnectionBytes {
-    /// Starts a request: from its first byte on, the connection counts for `owner`.
+    /// Called at a request's start: attributes its bytes, from the first one on, to `owner`.
     pub fn count_for(&self, owner: Option<Arc<TrafficTotals>>) {
         let state = &mut *self.state();
         let is_first = !std::mem::replace(&mut state.has_request, true);
@@ -59,7 +59,7 @@ impl ConnectionBytes {
         state.owner = owner;
     }
 
-    /// Locks the state, for a few additions that cannot panic.
+    /// Locks the state. Critical sections only add numbers, so the lock is never poisoned.
     fn state(&self) -> MutexGuard<'_, ConnectionState> {
         lock(&self.0)
     }
@@ -79,7 +79,7 @@ impl ConnectionObserver for ConnectionBytes {
         }
     }
 
-    /// Counted before the bytes are sent, so that a client that has received them finds them counted.
+    /// Counts before writing, so that a client that fetches the counts sees every byte it has received.
     fn before_write(&self, count: usize) {
         if let Some(owner) = &self.state().owner {
             owner.bytes_out.fetch_add(count as u64, Relaxed);
