@@ -30,7 +30,7 @@ type LevelKey = (u128, PersonId, Seq);
 #[derive(Debug)]
 struct PendingAlert {
     alert: Alert,
-    /// The time before which a failed notification is not retried.
+    /// The time before which a failed notice is not retried.
     not_before: Option<Instant>,
 }
 

@@ -143,7 +143,8 @@ pub fn traded(at: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<
     }
 }
 
-/// Seeds the intervals again without candles from the future, which a clock that was ahead opened: they would block trades of now.
+/// Seeds the intervals again without candles in the future, which were opened while the server's clock was ahead: they would block
+/// current trades.
 fn without_future_candles(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
     Interval::ALL.into_iter().filter_map(move |interval| {
         let kept = chart.candles(interval);

@@ -1,4 +1,4 @@
-//! The market's server half: options, deciders, and the sources of prices.
+//! The server side of the market application: options, deciders, and the sources of prices.
 
 mod alert_index;
 pub mod commands;

@@ -34,7 +34,7 @@ const READ_LIMIT: ReadLimit = ReadLimit {
     frames: 256,
     bytes: 256 << 10,
 };
-/// Delay before a failed notification is retried.
+/// Delay before a failed notice is retried.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 pub struct AlertWatcher;

@@ -1,4 +1,4 @@
-//! The quotes as signals, one for each symbol, so that a tick updates only the cells of its symbol. Contains no markup.
+//! The quotes as signals, one for each symbol, so that a tick updates only the cells of its symbol. No markup.
 
 use std::collections::{BTreeMap, BTreeSet};
 
