@@ -1,9 +1,9 @@
 //! The client's address and scheme, taken from the connection or from a trusted proxy's headers.
 //!
-//! Only peers in [`Settings::trusted_proxies`](crate::Settings::trusted_proxies) are trusted. Their `X-Forwarded-For` or `Forwarded`
-//! (RFC 7239) is walked from the right, past trusted addresses, to the first that is not trusted; any other peer's headers are ignored.
-//! A proxy forwards the header that it does not write itself as its client sent it: if the two headers name different clients, neither
-//! is trusted.
+//! Only peers in [`Settings::trusted_proxies`](crate::Settings::trusted_proxies) are trusted. Their `X-Forwarded-For` or
+//! `Forwarded` (RFC 7239) is walked from the right, past trusted addresses, to the first that is not trusted; any other peer's
+//! headers are ignored. A proxy passes the header that it does not set through unchanged, so a client can forge it. If the two
+//! headers name different clients, neither is trusted.
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientScheme {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// The error of parsing a text that is neither an IP address nor a network in CIDR notation.
+/// Returned when a string is neither an IP address nor a CIDR network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an address or a network; write 127.0.0.1, 10.0.0.0/8 or fd00::/8")]
 pub struct ParseNetworkError;
@@ -54,7 +54,7 @@ impl TrustedProxies {
     ///
     /// # Errors
     ///
-    /// Returns the first text that is neither.
+    /// Returns the first string that does not parse, with its error.
     pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, (String, ParseNetworkError)> {
         let networks = networks.into_iter().map(str::trim);
         networks
@@ -172,7 +172,7 @@ fn peer(extensions: &Extensions) -> Option<SocketAddr> {
         .map(|ConnectInfo(peer)| *peer)
 }
 
-/// The client's name in logs and records: its address, with the port if it is the connection's peer.
+/// The client as logs and records show it: its address, with the port if it is the connection's peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientName(IpAddr, Option<u16>);
 

@@ -7,7 +7,7 @@ pub use crate::transport::endpoint::routes;
 pub struct Endpoint {
     /// The path: starts with a slash, has no parameters.
     pub path: &'static str,
-    /// One English sentence for a developer who requests the path without upgrading. It follows the path and a colon.
+    /// One English sentence, shown as `<path>: <purpose>` to a client that requests the path without upgrading.
     pub purpose: &'static str,
     /// Computes the answer to a message. Runs on the connection's task: it must not block.
     pub answer: fn(Payload<'_>) -> Answer,

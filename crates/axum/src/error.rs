@@ -76,7 +76,7 @@ pub fn require(rights: &Rights, needed: RequiredRole<'_>) -> Result<(), Problem>
 
 fn unauthorized(needed: RequiredRole<'_>) -> Problem {
     let detail = format!(
-        "This needs a token with the role {}: Authorization: Bearer …",
+        "This request needs a token with the role {}: Authorization: Bearer …",
         needed.name()
     );
     Problem::new(StatusCode::UNAUTHORIZED, detail).header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
@@ -86,7 +86,10 @@ fn unauthorized(needed: RequiredRole<'_>) -> Problem {
 #[must_use]
 pub fn wrong_role(needed: &str, roles: &[Role]) -> Problem {
     let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
-    let detail = format!("This needs the role {needed}; the token has: {}.", roles.join(", "));
+    let detail = format!(
+        "This request needs the role {needed}; the token has: {}.",
+        roles.join(", ")
+    );
     Problem::new(StatusCode::FORBIDDEN, detail)
 }
 

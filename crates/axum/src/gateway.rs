@@ -1,4 +1,4 @@
-//! The shared state of a node: the hub, the settings, the login, the counters, the quotas and the shutdown signal.
+//! The shared state of a node: the hub, the settings, the authentication, the counters, the quotas and the shutdown signal.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::shutdown::Shutdown;
 use crate::transport::event_streams::EventStreams;
 use crate::transport::faults::Faults;
 
-/// The operator's choices for the connections of a node. Every field has a default:
+/// Configuration of a node. Every field has a default:
 ///
 /// ```
 /// use duplex_axum::Settings;
@@ -39,7 +39,7 @@ pub struct Settings {
     /// Bytes that partially received messages and unsent responses of all connections may hold in total. Beyond it, the connections
     /// that hold the most are closed with 1013.
     pub max_buffered: usize,
-    /// The most open WebSockets, event streams and polls of the node. Further ones are answered with 503 and `Retry-After`.
+    /// Maximum number of open WebSockets, event streams and polls. Beyond it, the node answers 503 with `Retry-After`.
     pub max_connections: usize,
     /// Commands per second of one session, on average; further ones are rejected as `TooFast`. A client that sends several times this
     /// rate is closed with 4001.
@@ -57,7 +57,7 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// The interval of a WebSocket's pings. Less than [`silence_limit`](Self::silence_limit), so that a peer has time to answer.
     pub ping_interval: Duration,
-    /// The longest time for which a peer may send nothing (closed with 3008), and for which it may read nothing.
+    /// How long a peer may send nothing before it is closed with 3008, and how long it may read nothing.
     pub silence_limit: Duration,
 }
 
@@ -90,18 +90,18 @@ impl Settings {
     }
 }
 
-/// A node: the state that its routes, middleware and connections share. Cheap to clone; all clones are the same node.
+/// The shared state of a node, for its routes, middleware and connections. Cheap to clone; all clones share the same state.
 ///
 /// It dereferences to its [`GatewayParts`].
 #[derive(Clone)]
 pub struct Gateway(Arc<GatewayParts>);
 
-/// The parts of a [`Gateway`]; an app may use the public ones.
+/// The fields of a [`Gateway`], reached through [`Deref`].
 #[derive(Clone)]
 pub struct GatewayParts {
     /// The topics.
     pub hub: Hub,
-    /// The operator's choices.
+    /// The configuration.
     pub settings: Settings,
     /// Counts of connections, messages, bytes and responses.
     pub counters: Arc<Counters>,
@@ -120,11 +120,11 @@ pub struct GatewayParts {
     pub(crate) observe: Option<NewObserver>,
 }
 
-/// Makes the observer of a new TCP connection.
+/// Creates the observer of a new TCP connection.
 pub(crate) type NewObserver = Arc<dyn Fn() -> Arc<dyn ConnectionObserver> + Send + Sync>;
 
 impl Gateway {
-    /// A node on `hub`, with counters and quotas of its own. `identify` is the app's login.
+    /// A node on `hub`, with counters and quotas of its own. `identify` authenticates callers.
     pub fn new(hub: Hub, settings: Settings, identify: impl Identify) -> Self {
         let counters = Arc::<Counters>::default();
         Self(Arc::new(GatewayParts {
@@ -158,11 +158,11 @@ impl Gateway {
         self
     }
 
-    /// Identifies the sender of a request with the app's login.
+    /// Identifies the caller of a request with the app's [`Identify`].
     ///
     /// # Errors
     ///
-    /// The response to a caller that the login refuses.
+    /// The response for a caller that the app rejects.
     pub async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
         self.identify.identify_dyn(request).await
     }
@@ -186,7 +186,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// 429 with `Retry-After` if the client exceeds a quota, 503 if the node has [`Settings::max_connections`].
+    /// 429 with `Retry-After` if the client exceeds a quota, 503 if the node has reached [`Settings::max_connections`].
     pub fn open_connection(&self, client: &Client) -> Result<ConnectionGuard, Problem> {
         let quota = self.reserve_connection(client)?;
         Ok(self.count_connection()?.with_quota(quota))

@@ -9,7 +9,7 @@
 //! | [`quota`] | counts the request towards its address's quota | 429 |
 //! | [`host`] | serves only the site's own host names, against DNS rebinding | 400, 421 |
 //! | [`origin`] | allows only pages of the site and of listed origins to post and open WebSockets | 403 |
-//! | [`body_time`] | bounds the duration of a request's body; needs no state | 408 |
+//! | [`body_time`] | limits how long a request body may take; needs no state | 408 |
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};

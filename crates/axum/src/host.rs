@@ -1,5 +1,5 @@
-//! The check of a request's host, against DNS rebinding. The owner of a page can point a host name of theirs at this machine's address,
-//! and the page then has the same origin as the server; so only names that a page's owner cannot choose are served.
+//! Host validation, which prevents DNS rebinding: an attacker can point a host name at this machine's address, and the attacker's
+//! page then has the same origin as the server. So the server answers only to host names that an attacker cannot control.
 //!
 //! With [`Settings::public_url`] these are its host and those of [`Settings::origins`]; loopback names and IP addresses are served only
 //! to programs, whose requests have no browser headers. Without it, they are loopback names, IP addresses and the hosts of `origins`.
@@ -28,7 +28,7 @@ pub(crate) enum HostError {
     Malformed,
     #[error("This server does not serve this host. Its operator can allow it with --public-url.")]
     Unknown,
-    #[error("This server does not serve this host, but {0} (--public-url).")]
+    #[error("This server serves only {0} (--public-url).")]
     NotPublic(Origin),
 }
 
@@ -42,8 +42,8 @@ impl HostError {
     }
 }
 
-/// Middleware: refuses requests for other hosts with 421, and requests that name no host or two with 400. Health checks are answered
-/// for any host.
+/// Middleware: refuses requests for other hosts with 421, and requests that name no host, or more than one, with 400. Health checks
+/// are answered for any host.
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REFUSALS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
@@ -67,7 +67,7 @@ pub(crate) fn log_refusal(
     if let Some(suppressed) = throttle.try_log() {
         let client = ClientName::from_extensions(&parts.extensions).map(tracing::field::display);
         let path = parts.uri.path();
-        tracing::warn!(path, client, suppressed, "refused for its {}: {reason}", kind.name());
+        tracing::warn!(path, client, suppressed, "request refused ({}): {reason}", kind.name());
     }
 }
 

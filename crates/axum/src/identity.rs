@@ -1,4 +1,5 @@
-//! The app's login: a trait that identifies the sender of a request, and the end of a login, which ends the caller's connections.
+//! Authentication: the app's [`Identify`] trait, the authenticated [`Caller`], and the [`Login`] whose end closes the caller's
+//! connections.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::error::Problem;
 
-/// An app's login. It is called once for each WebSocket and once for each HTTP request of the fallbacks, commands and ingest.
+/// Authenticates requests. Called once for each WebSocket and once for each HTTP request of the fallbacks, commands and ingest.
 ///
 /// ```
 /// use axum::http::{StatusCode, header};
@@ -37,12 +38,12 @@ use crate::error::Problem;
 /// }
 /// ```
 pub trait Identify: Send + Sync + 'static {
-    /// Identifies the sender of the request.
+    /// Identifies the caller.
     ///
     /// # Errors
     ///
-    /// The response to a caller who may not connect, such as 401. A WebSocket handshake is answered with it, so the socket does not
-    /// open; browsers do not show a page the status of a failed handshake, and report close code 1006.
+    /// The response for a caller who may not connect, such as 401. A WebSocket handshake is answered with it, so the socket does
+    /// not open; browsers do not show a page the status of a failed handshake, and report close code 1006.
     fn identify(&self, request: IdentityRequest<'_>) -> impl Future<Output = Result<Caller, Problem>> + Send;
 }
 
@@ -63,7 +64,7 @@ impl<I: Identify> DynIdentify for I {
     }
 }
 
-/// The request whose sender is to be identified. A login that runs as middleware stores its result in the extensions.
+/// The request whose caller is to be identified. Authentication that runs as middleware stores its result in the extensions.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct IdentityRequest<'a> {
@@ -74,7 +75,7 @@ pub struct IdentityRequest<'a> {
     /// The session id that the client chose, if the request names one. Over the fallbacks only this id identifies a visitor without
     /// a cookie: derive such a visitor's id from it.
     pub session: Option<&'a SessionId>,
-    /// Whether the request counts as a visitor's even if it carries a program's token.
+    /// Whether to ignore a program's token and treat the caller as a visitor.
     pub as_visitor: bool,
 }
 
@@ -99,7 +100,7 @@ impl<'a> IdentityRequest<'a> {
         }
     }
 
-    /// The same request, treated as a visitor's even if it carries a program's token.
+    /// The same request with a program's token ignored: the caller is a visitor.
     #[must_use]
     pub const fn as_visitor(self) -> Self {
         Self {
@@ -109,7 +110,7 @@ impl<'a> IdentityRequest<'a> {
     }
 }
 
-/// The sender of a request, its rights, and the login that its connections depend on.
+/// The authenticated sender of a request, its rights, and the login that its connections depend on.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Caller {
@@ -120,10 +121,10 @@ pub struct Caller {
     login: Arc<dyn DynLogin>,
 }
 
-/// The lifetime of a login. The caller's WebSockets, event streams, polls and simulation seats end with it. Most apps use
+/// The lifetime of a login. The caller's WebSockets, event streams, polls and simulation participations end with it. Most apps use
 /// [`RevocableLogin`].
 pub trait Login: Send + Sync + 'static {
-    /// The login's end, if it has ended. Must not block.
+    /// Why the login ended, if it has. Must not block.
     fn ended(&self) -> Option<LoginEnd>;
 
     /// Completes when the login ends. Must be cancel-safe: it is dropped and called again.
@@ -197,7 +198,7 @@ impl Login for RevocableLogin {
     }
 }
 
-/// The reason for which the server ends a caller's connections: a `closing` frame of the session protocol and a close code that agree.
+/// Why the server closes a caller's connections, as a `closing` frame of the session protocol and the matching close code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoginEnd {
@@ -205,7 +206,7 @@ pub struct LoginEnd {
     pub closing: Closing,
     /// The WebSocket's close code.
     pub code: u16,
-    /// English text for logs, and the close frame's reason. More than 123 bytes are cut off there.
+    /// English text for logs, and the close frame's reason. Truncated to 123 bytes in the close frame.
     pub reason: Cow<'static, str>,
 }
 
@@ -278,7 +279,7 @@ impl Caller {
         }
     }
 
-    /// The end of the login, if it has ended.
+    /// Why the login ended, if it has.
     pub(crate) fn login_ended(&self) -> Option<LoginEnd> {
         self.login.ended_dyn()
     }

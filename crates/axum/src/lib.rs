@@ -1,8 +1,9 @@
 //! The server side of a real-time app on Axum: sessions over WebSocket, server-sent events and long polling.
 //!
-//! A **topic** is a log on the server and its fold, the state; a [`Hub`](duplex_hub::Hub) runs the topics. This crate connects clients to
-//! them: [`routes`] for any Axum router, the app's own login behind [`Identify`](identity::Identify), limits on every resource that a
-//! client may hold, and a [`Server`](listen::Server) that drains on shutdown.
+//! A **topic** is an event log on the server; folding its events yields the state. A [`Hub`](duplex_hub::Hub) runs the topics. This
+//! crate connects clients to them: [`routes`] for any Axum router, the app's own authentication behind
+//! [`Identify`](identity::Identify), limits on every resource that a client may hold, and a [`Server`](listen::Server) that drains
+//! on shutdown.
 //!
 //! ```no_run
 //! use std::collections::HashMap;
@@ -104,7 +105,7 @@
 //! | module | content |
 //! | --- | --- |
 //! | crate root | [`Gateway`], the state of a node; its [`Settings`]; [`routes`], the routes of sessions |
-//! | [`identity`] | [`Identify`](identity::Identify), the app's login, and the login's end |
+//! | [`identity`] | [`Identify`](identity::Identify), authentication, and the lifetime of a login |
 //! | [`listen`] | [`Server`](listen::Server), [`Tls`](listen::Tls), addresses |
 //! | [`guard`] | middleware: hosts, origins, quotas, bodies |
 //! | [`shutdown`] | the shutdown signal, and the tasks that it waits for |
@@ -123,9 +124,9 @@
 //!   sessions of its visitors.
 //! - **Serve with [`Server`](listen::Server)**, which enforces the [limits] of connections. [`axum::serve()`] has none of them.
 //! - **Begin the shutdown**, with [`Shutdown::begin_at_stop_signal`](shutdown::Shutdown::begin_at_stop_signal) or
-//!   [`Shutdown::begin`](shutdown::Shutdown::begin). The server then stops accepting, tells each client when to reconnect, spread over
-//!   4 s, waits for the connections, and closes the log. A process that is killed instead loses no accepted command, but its clients
-//!   detect the end only by silence.
+//!   [`Shutdown::begin`](shutdown::Shutdown::begin). The server then stops accepting, tells each client when to reconnect, spread
+//!   over 4 s, waits for the connections, and closes the log. A killed process loses no accepted command, but its clients are not
+//!   told when to reconnect.
 //! - **Behind a proxy, set** [`Settings::public_url`] and [`Settings::trusted_proxies`]. Otherwise all clients share the proxy's
 //!   address and its quota.
 //! - **Raise the limit of open files**: each connection uses a file descriptor.
@@ -138,11 +139,11 @@
 //! | the login ended | `closing: ended`, 4502 | `closing: ended` | stops |
 //! | a ban | `closing: banned`, 4504 | `closing: banned` | stops |
 //! | [`Identify`](identity::Identify) refuses | its response, such as 401 | the same | follows its transport policy |
-//! | reads nothing for 20 s (30 s) | 4000 | aborted | reconnects, resumes |
+//! | reads nothing for 20 s (fallbacks: 30 s) | 4000 | aborted | reconnects, resumes |
 //! | sends nothing for 32 s | 3008 | `closing: slow` | reconnects, resumes |
 //! | too many frames | `closing: too_fast`, 4001 | 429 | reconnects |
 //! | malformed frame | `closing: malformed`, 4500 | 400 | stops |
-//! | holds the most of the node's full buffers | 1013, or aborted | aborted | reconnects |
+//! | holds the largest share of the exhausted buffer budget | 1013, or aborted | aborted | reconnects |
 //!
 //! [`duplex_protocol::session`] defines the `closing` frame, [`duplex_protocol::code`] the codes.
 

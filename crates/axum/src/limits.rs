@@ -16,20 +16,20 @@ pub const ACCEPT_QUEUE: usize = 1024;
 /// The pause after `accept` fails because the process has no file descriptor left.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The longest TLS handshake: a few round trips over a slow network.
+/// Maximum duration of a TLS handshake: a few round trips over a slow network.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The interval at which the certificate's files are checked for changes.
 pub const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
 
-/// The longest time for which a peer's kernel may acknowledge nothing or keep its window closed (the socket option
-/// `TCP_USER_TIMEOUT`). Longer than [`SESSION_STALL`], so that a session ends with its own close code.
+/// How long a peer's kernel may acknowledge nothing or keep its window closed (the socket option `TCP_USER_TIMEOUT`). Longer than
+/// [`SESSION_STALL`], so that a session ends with its own close code.
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Connections beyond the connection limit that are open at once: health checks, and connections to refuse.
+/// Connections accepted beyond the limit at the same time, to answer health checks and to refuse the others.
 pub const HEALTH_CONNECTIONS: usize = 64;
 
-/// The longest duration of a health check's connection.
+/// Maximum duration of a health check's connection.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes of a health check's request head.
@@ -43,19 +43,19 @@ pub const LOGGED_CONNECTIONS_BURST: u32 = 500;
 
 // HTTP requests
 
-/// The longest time from the opening of a TCP connection to its first complete request.
+/// Maximum time from the opening of a TCP connection to its first complete request.
 pub const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest time for a request's head on an HTTP/1 connection, including the idle time before it.
+/// Maximum time for a request's head on an HTTP/1 connection, including the idle time before it.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The largest request head, in bytes.
+/// Maximum size of a request head, in bytes.
 pub const REQUEST_HEAD_BYTES: usize = 64 << 10;
 
-/// The longest pause within a request's body.
+/// Maximum pause within a request's body.
 pub const BODY_IDLE: Duration = Duration::from_secs(10);
 
-/// The longest duration of a request's body. The largest body of any route has some 70 kB, which takes half of this on the slowest
+/// Maximum duration of a request's body. The largest body of any route has some 70 kB, which takes half of this on the slowest
 /// mobile network.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -68,7 +68,7 @@ pub const RETRY_AFTER_SECONDS: u32 = 5;
 // HTTP responses
 
 /// A peer that blocks a write must read [`WRITE_PROGRESS`] bytes within this time, or it is disconnected. Less than nginx allows
-/// (60 s), more than a phone needs to leave a tunnel.
+/// (60 s), more than a short loss of mobile coverage.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
 
 /// Bytes that count as progress: see [`WRITE_STALL`].
@@ -77,16 +77,17 @@ pub const WRITE_PROGRESS: usize = 1024;
 /// An HTTP/2 connection without an open request is closed after this time. On HTTP/1, [`REQUEST_HEAD_TIMEOUT`] applies.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(90);
 
-/// Bytes of a response that are passed to hyper at once: in HTTP/2 they stay in the stream's buffer until the peer opens its window.
+/// Maximum chunk of a response body passed to hyper, in bytes. In HTTP/2 it stays in the stream's send buffer until flow control
+/// admits it.
 pub const BODY_CHUNK: usize = 16 << 10;
 
-/// Bytes at the end of a response that may be passed to an HTTP/2 stream although its window does not cover them.
+/// Bytes at the end of a response that may be passed to an HTTP/2 stream even if the flow-control window has no room for them.
 pub const UNCOVERED_BYTES: usize = 1024;
 
 /// Concurrent streams of one HTTP/2 connection: the sockets and event streams of many tabs, and the files of a page.
 pub const HTTP2_STREAMS: u32 = 64;
 
-/// Bytes of a request's body that HTTP/2 buffers for a route, per stream.
+/// Bytes of a request's body that HTTP/2 buffers for its handler, per stream.
 pub const HTTP2_STREAM_WINDOW: u32 = 64 << 10;
 
 /// Bytes of request bodies that HTTP/2 buffers, per connection.
@@ -118,17 +119,17 @@ pub const WRITE_BUFFER: usize = 4096;
 /// Bytes of the write buffer in addition to one whole message: an answer is the message and what the application adds to it.
 pub const WRITE_BUFFER_MARGIN: usize = 64 << 10;
 
-/// Buffers that grew beyond this size for one message are replaced, so that one large message does not hold memory until the
-/// connection closes.
+/// Buffers that grew beyond this size for one message are replaced by new ones, so that one large message does not hold memory
+/// until the connection closes.
 pub const KEPT_BUFFER: usize = 64 << 10;
 
-/// Messages that a connection handles before it flushes and checks its timers.
+/// Messages of a batch: a connection handles so many before it flushes and checks its timers.
 pub const TURN_MESSAGES: usize = 256;
 
-/// Bytes of messages after which a batch ends early.
+/// Bytes of messages after which such a batch ends early.
 pub const TURN_BYTES: usize = 64 << 10;
 
-/// Capacity of the queue of outgoing messages that a connection keeps between two flushes.
+/// Capacity that the queue of outgoing messages retains after a flush.
 pub const KEPT_MESSAGES: usize = 64;
 
 /// How long the server waits for the answer to its close frame.
@@ -141,34 +142,34 @@ pub const LINGER: Duration = Duration::from_secs(5);
 /// Bytes that are read and dropped during [`LINGER`].
 pub const LINGER_BYTES: usize = 64 << 20;
 
-/// The largest message, in bytes, to a WebSocket that expects only short ones.
+/// Maximum message size, in bytes, of a WebSocket that expects only short messages.
 pub const SMALL_MESSAGE: usize = 4096;
 
 /// Characters of a message that are logged.
 pub const LOG_CHARS: usize = 200;
 
-/// Burst of messages of one WebSocket that an [`Endpoint`](crate::endpoint::Endpoint) answers: more than a page can measure.
+/// Burst of messages of one WebSocket that an [`Endpoint`](crate::endpoint::Endpoint) answers: more than the echo page sends.
 pub const ECHO_BURST: u32 = 5_000;
 
 /// Messages per second, after [`ECHO_BURST`].
 pub const ECHO_RATE: u32 = 1_000;
 
-/// Burst of KiB of these messages.
+/// Burst of the byte rate of these messages, in KiB.
 pub const ECHO_KIB_BURST: u32 = 256 << 10;
 
 /// KiB of these messages per second, after [`ECHO_KIB_BURST`].
 pub const ECHO_KIB_RATE: u32 = 4 << 10;
 
-/// Characters of the trace with which a page requests its connection's record; a shorter one could be guessed.
+/// Characters of the trace id with which a page requests its connection's handshake record; a shorter one could be guessed.
 pub const TRACE_CHARS: RangeInclusive<usize> = 16..=duplex_protocol::handshake::MAX_TRACE;
 
-/// Headers in the record of a handshake.
+/// Headers in a handshake record.
 pub const RECORDED_HEADERS: usize = 64;
 
-/// Bytes of one header's value in the record of a handshake.
+/// Bytes of one header's value in a handshake record.
 pub const RECORDED_VALUE: usize = 1024;
 
-/// Records of ended connections that are kept; those of open connections are bounded by the connections.
+/// Maximum handshake records of ended connections. Those of open connections are bounded by the connection limit.
 pub const ENDED_HANDSHAKES: usize = 1024;
 
 // Sessions
@@ -179,7 +180,7 @@ pub const HELLO_WAIT: Duration = Duration::from_secs(10);
 /// Silence after which a session's client pings the server. It is part of the welcome frame.
 pub const SESSION_HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// The longest interval of pings on a session's WebSocket.
+/// Maximum ping interval on a session's WebSocket.
 pub const SESSION_PING: Duration = Duration::from_secs(12);
 
 /// Silence after which a session is closed with 3008. Including the wait for the answer to the close frame, a vanished client leaves
@@ -192,10 +193,10 @@ pub const SESSION_STALL: Duration = Duration::from_secs(20);
 /// Commands of one session that are being decided and appended at the same time.
 pub const COMMANDS_IN_FLIGHT: usize = 128;
 
-/// Bytes of these commands. While a topic waits for the disk, its session holds no more, and the server stops reading from it.
+/// Bytes of these commands. Beyond it, the server stops reading from the session until the topic answers.
 pub const COMMAND_BYTES_IN_FLIGHT: usize = 256 << 10;
 
-/// Burst of verdicts that a session receives, in bytes: its maximum of topics, each with a large state.
+/// Burst of verdict bytes per session: enough to subscribe to the maximum number of topics, each with a large state.
 pub const VERDICT_BYTES_BURST: u32 = 16 << 20;
 
 /// The interval per byte after [`VERDICT_BYTES_BURST`]: a client that subscribes repeatedly has to wait.
@@ -204,7 +205,7 @@ pub const VERDICT_BYTE_INTERVAL: Duration = Duration::from_micros(1);
 /// The reconnect delay for a client that violated the session protocol.
 pub const PROTOCOL_ERROR_RETRY: Duration = Duration::from_secs(10);
 
-/// The shortest delay before the clients of a draining node reconnect.
+/// Minimum delay before the clients of a draining node reconnect.
 pub const DRAIN_RECONNECT_MIN: Duration = Duration::from_millis(500);
 
 /// The clients of a draining node reconnect spread over this time, after [`DRAIN_RECONNECT_MIN`].
@@ -223,45 +224,45 @@ pub const POLL_WAIT: Duration = Duration::from_secs(20);
 /// How long a poll collects further frames after the first, so that a burst becomes one response.
 pub const POLL_GATHER: Duration = Duration::from_millis(20);
 
-/// Bytes of a poll's response. It contains at least one frame, of any size; topics that do not fit are answered by the next poll.
+/// Bytes of a poll's response. The first frame is always included, whatever its size; the rest waits for the next poll.
 pub const POLL_BYTES: usize = 256 << 10;
 
 /// How long a polling client stays in the presence: two polls, and some time between them.
 pub const POLL_LEASE: Duration = Duration::from_secs(35);
 
-/// The largest posted frame, in bytes: a command, escaped as JSON, and the frame around it.
+/// Maximum size of a posted frame, in bytes: a command, escaped as JSON, and the frame around it.
 pub const COMMAND_BODY: usize = 2 * duplex_protocol::session::MAX_COMMAND + 4096;
 
-/// Sessions for which faults can be requested: more than the developers on one machine open.
+/// Sessions for which faults can be requested: more than any manual test opens.
 pub const FAULT_SESSIONS: usize = 10_000;
 
 /// Visitors with a blocked transport at the same time.
 pub const FAULT_BLOCKS: usize = 1024;
 
-/// The largest fault request, in bytes.
+/// Maximum size of a fault request, in bytes.
 pub const FAULT_BODY: usize = 1024;
 
 // Ingest
 
-/// The longest idempotency key, in characters.
+/// Maximum length of an idempotency key, in characters.
 pub const IDEMPOTENCY_KEY: usize = 200;
 
 // Simulations
 
-/// The longest interval of pings on a simulation's WebSocket.
+/// Maximum ping interval on a simulation's WebSocket.
 pub const SIMULATION_PING: Duration = Duration::from_secs(4);
 
 /// Silence after which a participant is closed with 3008 and leaves the simulation.
 pub const SIMULATION_SILENCE: Duration = Duration::from_secs(12);
 
-/// How long a turn over HTTP waits for a frame.
+/// How long a simulation's long-poll request waits for a frame.
 pub const SIMULATION_WAIT: Duration = Duration::from_secs(10);
 
-/// The shortest time between two turns' responses over HTTP.
+/// The minimum time between two responses to a participant over HTTP.
 pub const SIMULATION_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a participant over HTTP stays without a turn.
+/// How long a participant over HTTP stays without a request.
 pub const SIMULATION_LEASE: Duration = Duration::from_secs(6);
 
-/// Participants of one person over HTTP: for several windows, and for some that were just closed.
+/// Participants of one person over HTTP: enough for several windows, and for some that were just closed.
 pub const SIMULATION_SEATS_PER_PERSON: usize = 6;

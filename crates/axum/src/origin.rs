@@ -1,5 +1,5 @@
-//! The check of a request's origin: which pages may use the server. Browsers let pages of any origin open WebSockets and post, so the
-//! server must check.
+//! Origin check, against cross-site request forgery and cross-site WebSocket hijacking: browsers let any page open WebSockets and
+//! post.
 //!
 //! `Sec-Fetch-Site` takes precedence if present, since no page can forge it. Otherwise `Origin` must match exactly, scheme included.
 
@@ -73,7 +73,7 @@ impl Scheme {
     }
 }
 
-/// The error of parsing a text that is not an origin, or has another scheme than `http` and `https`.
+/// Returned when a string is not an `http` or `https` origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an origin; write scheme://host or scheme://host:port, with http or https and nothing after it")]
 pub struct ParseOriginError;
@@ -162,14 +162,14 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     Some((host.to_ascii_lowercase(), port))
 }
 
-/// The reason for which a request is refused for its origin.
+/// Why a request's origin is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OriginError {
     #[error("the Origin header is opaque or malformed")]
     Opaque,
-    #[error("the origin {0} is neither this server's own nor on its list (--public-url, --origin)")]
+    #[error("the origin {0} is neither this server's origin nor an allowed one (--public-url, --origin)")]
     Unlisted(Origin),
-    #[error("another site made the browser send this request")]
+    #[error("cross-site request")]
     OtherSite,
 }
 
@@ -177,7 +177,7 @@ impl OriginError {
     pub(crate) fn problem(&self) -> Problem {
         Problem::new(
             StatusCode::FORBIDDEN,
-            format!("{self}; a page may do this only from this server's own origin."),
+            format!("{self}; only pages of this server's origin may do this."),
         )
     }
 }
@@ -251,9 +251,9 @@ fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
     check(page, access, own(parts, settings).as_ref(), &settings.origins)
 }
 
-/// The check of [`guard::origin`](crate::guard::origin) for a route outside of that middleware which also accepts `Origin: null`:
-/// browsers send it with the form of a page without an origin, such as one with `Referrer-Policy: no-referrer`. The form must carry a
-/// secret of its own.
+/// Applies the check of [`guard::origin`](crate::guard::origin), but also accepts `Origin: null`, for a route outside of that
+/// middleware: browsers send it with the form of a page without an origin, such as one with `Referrer-Policy: no-referrer`. Such a
+/// form needs its own CSRF token.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! The visitor of a server-rendered page: reads topics for the page's HTML, and sends the commands of forms that are posted without
-//! JavaScript.
+//! [`PageVisitor`]: an extractor with which a page handler reads topics, and sends the commands of forms that are posted without
+//! JavaScript, as the person who requested the page.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -26,7 +26,7 @@ pub struct PageVisitor {
 }
 
 impl PageVisitor {
-    /// A visitor. `hub` has the person's rights and quotas.
+    /// A visitor. `hub` must already carry the person's rights and quotas.
     #[must_use]
     pub const fn new(hub: Hub, person: Person) -> Self {
         Self { hub, person }
@@ -50,11 +50,11 @@ impl PageVisitor {
         Ok((cursor, state))
     }
 
-    /// Sends a command to the topic `rest` of `T`'s kind, and returns the seq of its last event.
+    /// Sends a command to the topic `<T::KIND>/<rest>`, and returns the seq of its last event.
     ///
     /// # Errors
     ///
-    /// If the command had no effect.
+    /// If the command is rejected.
     pub async fn send<T: Topic>(&self, rest: &str, command: &T::Command) -> Result<Seq, Rejection> {
         let command = TopicCommand::to::<T>(rest, command).map_err(|error| Rejection::Malformed {
             detail: error.to_string(),
@@ -66,7 +66,7 @@ impl PageVisitor {
     ///
     /// # Errors
     ///
-    /// If the command had no effect.
+    /// If the command is rejected.
     pub async fn send_command(&self, command: TopicCommand) -> Result<Seq, Rejection> {
         let (topic, command) = command.into_parts();
         let authorized = authorize_write(&self.hub, &self.person, &topic, None, (&command, Encoding::Json)).await;

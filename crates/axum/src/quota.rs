@@ -1,4 +1,5 @@
-//! The client of a request, to which quotas apply, and the quota of requests. [`duplex_hub::quota`] defines the rates.
+//! Identifies the client that a request's quotas apply to, and limits requests per address. [`duplex_hub::quota`] defines the
+//! rates.
 
 use std::convert::Infallible;
 
@@ -14,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::health::{ALIVE_PATH, READY_PATH};
 use duplex_hub::quota::{Address, Client, Rate};
 
-/// Paths without a quota: a supervisor may share its address with clients that exceed theirs.
+/// Health checks are exempt: a supervisor may share its address with clients that exceed the quota.
 const EXEMPT: [&str; 2] = [ALIVE_PATH, READY_PATH];
 
 /// The client of a request by its [`ClientAddr`]. The person is not known yet: add it with [`Client::with_person`].

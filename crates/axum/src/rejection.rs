@@ -1,4 +1,4 @@
-//! The HTTP statuses of the rejections of the session protocol and of Axum's extractors, for all routes.
+//! Maps session-protocol rejections and Axum extractor rejections to error responses.
 
 use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::http::{StatusCode, header};
@@ -43,26 +43,26 @@ impl From<Rejection> for Problem {
 impl From<QuotaExceeded> for Problem {
     fn from(exceeded: QuotaExceeded) -> Self {
         let seconds = exceeded.retry_after_seconds();
-        let detail = format!("There are {exceeded}; try again in {seconds} s.");
+        let detail = format!("Quota exceeded: {exceeded}. Retry in {seconds} s.");
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).header(header::RETRY_AFTER, seconds)
     }
 }
 
-/// Axum's status, mostly 400.
+/// The status that Axum assigns, such as 400.
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
 
-/// Axum's status, such as 413.
+/// The status that Axum assigns, such as 413.
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
 
-/// Axum's status, such as 415 or 422.
+/// The status that Axum assigns, such as 415 or 422.
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())

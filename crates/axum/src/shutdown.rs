@@ -55,7 +55,7 @@ impl Shutdown {
         self.begun.cancelled()
     }
 
-    /// A token that is cancelled as soon as the shutdown has begun. Cancelling the token begins no shutdown.
+    /// A token that is cancelled as soon as the shutdown has begun. Cancelling it does not begin the shutdown.
     #[must_use]
     pub fn token(&self) -> CancellationToken {
         self.begun.child_token()
@@ -78,8 +78,8 @@ impl Shutdown {
     }
 }
 
-/// The delay after which a session's client reconnects when its node drains: between 0.5 s and 4.5 s, distributed evenly by the
-/// session's id, so that clients do not all reconnect at the same moment.
+/// How long a client waits before it reconnects when its node drains: between 0.5 s and 4.5 s, derived from a hash of the session
+/// id, so that clients do not all reconnect at the same moment.
 #[must_use]
 pub fn reconnect_delay(session: &SessionId) -> Duration {
     let mut hasher = DefaultHasher::new();

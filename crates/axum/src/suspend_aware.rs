@@ -1,6 +1,6 @@
-//! Timers that do not count the time during which the process was suspended (SIGSTOP, a suspended machine). The clock advances during
-//! a suspension, but the process serves no client, and its sockets still hold the bytes that peers sent meanwhile: a limit that expired
-//! during a suspension restarts.
+//! Timers that tolerate a suspension of the process (SIGSTOP, a suspended machine). The clock advances during a suspension, but the
+//! process serves no client, and its sockets still hold the bytes that peers sent meanwhile: a timer that expires during one starts
+//! again.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -12,7 +12,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits;
 
-/// Whether the process was suspended at `due`: a timer then fires more than [`limits::CLOCK_GAP`] late.
+/// Whether a timer that was due at `due` fired so late, by [`limits::CLOCK_GAP`] or more, that the process must have been
+/// suspended.
 pub(crate) fn was_suspended(due: Instant) -> bool {
     Instant::now() >= due + limits::CLOCK_GAP
 }
@@ -62,7 +63,7 @@ pub(crate) async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -
     }
 }
 
-/// The timer for hyper's limits.
+/// A suspend-aware timer for hyper.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SuspendAwareTimer;
 

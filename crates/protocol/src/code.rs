@@ -44,7 +44,7 @@ pub const NO_HELLO: u16 = 4002;
 pub const MALFORMED: u16 = 4500;
 /// The server supports none of the protocol versions that the page offers: the page must be reloaded.
 pub const RELOAD: u16 = 4501;
-/// The token that opened the session was revoked or has expired, or its operator signed out.
+/// The caller's login ended: signed out, expired or revoked.
 pub const ENDED: u16 = 4502;
 /// An operator banned this visitor.
 pub const BANNED: u16 = 4504;
