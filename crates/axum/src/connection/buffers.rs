@@ -20,7 +20,7 @@ struct Inner {
     counters: Arc<Counters>,
     held: AtomicUsize,
     next: AtomicU64,
-    /// Shares that have held bytes, by id.
+    /// Shares that have buffered bytes at least once, by id.
     holders: Mutex<HashMap<u64, Arc<Holder>>>,
 }
 

@@ -13,9 +13,9 @@ pub enum TransportKind {
     Endpoint,
     /// A session over WebSocket.
     WebSocket,
-    /// A session over server-sent events, or an event stream of the app's own.
+    /// A session over server-sent events, or an event stream that the app defines.
     Sse,
-    /// A request of a session over long polling, while it waits.
+    /// A session's long-poll request, while it waits.
     Poll,
     /// A participant of a simulation, over WebSocket or over HTTP.
     Simulation,
@@ -48,7 +48,7 @@ impl TransportKind {
     }
 }
 
-/// The reason for which the server ended a connection.
+/// Why the server closed a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
@@ -58,7 +58,7 @@ pub enum DisconnectReason {
     Silent,
     /// The peer violated the connection's protocol.
     ProtocolError,
-    /// The node's buffers were full, and the connection held the most of them.
+    /// The node's buffer budget was exhausted, and the connection held the largest share.
     Memory,
     /// An operator banned the visitor.
     Banned,
@@ -87,7 +87,7 @@ impl DisconnectReason {
     }
 }
 
-/// The reason for which a request was refused before routing.
+/// Why a request was refused before routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefusalReason {
@@ -154,7 +154,7 @@ impl Counters {
             })
     }
 
-    /// Counts messages of an app's own transport.
+    /// Counts messages of a transport that the app implements.
     pub fn count_messages(&self, received: u64, sent: u64) {
         self.received.fetch_add(received, Relaxed);
         self.sent.fetch_add(sent, Relaxed);

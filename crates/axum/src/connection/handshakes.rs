@@ -1,5 +1,5 @@
-//! Records of handshakes, by the trace that the page chose for its connection: those of all open connections with a trace, and of the
-//! connections that ended last.
+//! Handshake records by trace id, which the page chose: of every open connection that has one, and of the most recently closed
+//! ones.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -10,14 +10,14 @@ use duplex_protocol::handshake::{Ended, Handshake};
 #[derive(Debug)]
 pub(crate) struct Handshakes {
     records: Mutex<Records>,
-    /// Records of ended connections that are kept; those of open connections are bounded by the connections.
+    /// Maximum records of ended connections; those of open connections are bounded by the connection limit.
     limit: usize,
 }
 
 #[derive(Debug, Default)]
 struct Records {
     by_trace: HashMap<String, Handshake>,
-    /// Trace and connection, oldest first. The trace may belong to a newer connection meanwhile.
+    /// Trace id and connection, oldest first. By now the trace id may belong to a newer connection.
     ended: VecDeque<(String, String)>,
 }
 

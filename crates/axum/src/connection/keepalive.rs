@@ -8,7 +8,7 @@ pub(crate) struct Keepalive {
     ping_interval: Duration,
     /// The longest silence. A peer that answers pings never reaches it.
     silence_limit: Duration,
-    /// A check that is late by this much follows a suspension of the process.
+    /// A check at least this late means that the process was suspended.
     suspension: Duration,
     next_ping: Duration,
     /// When the next check is due.
@@ -44,7 +44,8 @@ impl Keepalive {
         self.due
     }
 
-    /// Checks at `now`. `last_received` is when bytes were last received, or when the connection last resumed reading.
+    /// Checks at `now`. `last_received` is when bytes were last received, or when the server last resumed reading after a blocked
+    /// write.
     pub(crate) fn check(&mut self, now: Duration, last_received: Duration) -> KeepaliveAction {
         if now >= self.due.saturating_add(self.suspension) {
             self.resumed = now;

@@ -7,7 +7,7 @@ use crate::endpoint::Payload;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogPreview<'a> {
     payload: Payload<'a>,
-    /// The most characters of text.
+    /// Maximum number of characters of text.
     limit: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The limits and counters of all connections: counters, the budget of buffered bytes, observers of TCP bytes.
+//! Per-connection accounting: counters, the budget of buffered bytes, keepalive, stall detection, observers of TCP bytes.
 
 mod buffers;
 pub(crate) mod counters;
@@ -43,7 +43,7 @@ pub trait ConnectionObserver: Send + Sync + 'static {
     /// Inserts the observer's data for the app's routes into the extensions of a request of the connection.
     fn insert_extensions(&self, extensions: &mut Extensions);
 
-    /// Called after these bytes, at least one, were read.
+    /// Called after `bytes` were read. `bytes` is never empty.
     fn on_read(&self, bytes: &[u8]);
 
     /// Called before `count` bytes are written. The peer may receive them, and answer, before [`on_written`](Self::on_written) is called.
@@ -52,7 +52,7 @@ pub trait ConnectionObserver: Send + Sync + 'static {
     /// Called if `count` of the bytes announced by [`before_write`](Self::before_write) were not written.
     fn on_unwritten(&self, count: usize);
 
-    /// Called after `count` bytes, at least one, were written.
+    /// Called after `count` bytes were written. `count` is never 0.
     fn on_written(&self, count: usize);
 }
 

@@ -8,16 +8,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// An observer of a stream's bytes, called on the connection's task.
 pub(crate) trait ByteObserver {
-    /// Called after these bytes, at least one, were read.
+    /// Called after `bytes` were read. `bytes` is never empty.
     fn on_read(&self, bytes: &[u8]);
 
     /// Called before `count` bytes are written. The peer may receive them, and answer, before [`Self::on_written`] is called.
     fn before_write(&self, _count: usize) {}
 
-    /// Called if `count` of these bytes were not written.
+    /// Called if `count` of the bytes passed to [`Self::before_write`] were not written.
     fn on_unwritten(&self, _count: usize) {}
 
-    /// Called after `count` bytes, at least one, were written.
+    /// Called after `count` bytes were written. `count` is never 0.
     fn on_written(&self, count: usize);
 }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_is_announced_before_it_and_corrected_after_it() {
+    async fn before_write_reports_the_offered_bytes_and_is_corrected() {
         let (near, _far) = duplex(4);
         let calls = Calls::default();
         let mut stream = ObservedStream::new(near, &calls);

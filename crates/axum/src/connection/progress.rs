@@ -1,6 +1,6 @@
-//! The progress of one HTTP connection's exchanges: each response body records when it offers bytes to its peer and when the peer asks
-//! for more. In HTTP/2 a peer that opens no window for a stream stalls the response without blocking the connection, so the TCP stream
-//! below cannot detect it.
+//! The progress of one HTTP connection's exchanges: each response body records when it offers bytes to its peer and when the peer
+//! asks for more. In HTTP/2 a peer that sends no WINDOW_UPDATE for a stream stalls the response without blocking the connection, so
+//! the TCP stream below cannot detect it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -36,8 +36,7 @@ pub(crate) struct ConnectionProgress {
 #[derive(Debug)]
 pub(crate) struct ActiveExchange {
     connection: Arc<ConnectionProgress>,
-    /// Since when the peer has not read the offered bytes, in milliseconds after the connection's start, plus one. 0 if no bytes are
-    /// offered.
+    /// When the unread bytes were offered: milliseconds since the connection's start, plus one; 0 if none.
     offered_at: AtomicU64,
     /// Bytes of the response that the peer has not read.
     held: AtomicUsize,
@@ -101,7 +100,7 @@ impl ConnectionProgress {
 }
 
 impl ActiveExchange {
-    /// Counts received bytes of the request's body, which its route holds.
+    /// Counts received request-body bytes, which the handler buffers.
     pub(crate) fn on_received(&self, bytes: usize) {
         self.received.fetch_add(bytes, Relaxed);
         self.connection.share.grow(bytes);

@@ -18,7 +18,8 @@ use crate::error::Problem;
 use crate::limits;
 use crate::suspend_aware::SuspendAwareSleep;
 
-/// Middleware: a request's body may pause for 10 s and take 30 s in total. Beyond either, the response is 408 and the connection closes.
+/// Middleware: a request's body may pause for at most 10 s and take at most 30 s in total. Otherwise, the response is 408 and the
+/// connection closes.
 pub async fn limit_time(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;

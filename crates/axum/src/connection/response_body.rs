@@ -1,4 +1,4 @@
-//! Response bodies in small chunks: hyper receives little of a body before the peer reads it, and each chunk records the progress.
+//! A response body that hands hyper small chunks, so that little is buffered ahead of the peer, and records progress with each.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,10 +17,11 @@ pub(crate) struct PacedBody {
     inner: Body,
     /// The rest of the current frame.
     rest: Bytes,
-    /// Whether a chunk was returned. The body then ends with a separate poll, which HTTP/2 makes when the peer's window covers all bytes
-    /// before it.
+    /// Whether a chunk was returned. Then the end is reported by a separate poll: over HTTP/2, hyper polls again only once flow
+    /// control has admitted all earlier bytes.
     started: bool,
-    /// Returns the last byte of a frame as a separate chunk: HTTP/2 polls for it only when the window covers all bytes before it.
+    /// Returns the last byte of a frame as a separate chunk: over HTTP/2, hyper polls for it only once flow control has admitted
+    /// all earlier bytes.
     split_last_byte: bool,
     exchange: Arc<ActiveExchange>,
 }
@@ -96,8 +97,8 @@ impl HttpBody for PacedBody {
     }
 }
 
-/// A response body of bytes that many responses share: only the chunk that is being sent counts as held by the connection. Its length is
-/// unknown to hyper: set `Content-Length` if needed.
+/// A body whose bytes are shared by many responses: only the chunk that is being sent counts as held by the connection. Its length
+/// is unknown to hyper: set `Content-Length` if needed.
 pub fn shared_body(bytes: Bytes) -> Body {
     let chunks = (0..bytes.len()).step_by(limits::BODY_CHUNK).map(move |from| {
         let to = bytes.len().min(from + limits::BODY_CHUNK);

@@ -1,5 +1,5 @@
-//! A stream that fails when its peer reads almost nothing for too long. It is below HTTP, so it covers all HTTP versions and all kinds of
-//! responses.
+//! A stream that fails when its peer reads less than [`limits::WRITE_PROGRESS`] bytes within [`limits::WRITE_STALL`]. It is below
+//! HTTP, so it covers all HTTP versions and all kinds of responses.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -149,7 +149,7 @@ mod tests {
     }
 
     /// Writes to a peer that reads `at_once` bytes ten times within the stall limit.
-    async fn written_to_a_peer_that_reads(at_once: usize, upgraded: bool) -> (io::Result<()>, Duration) {
+    async fn write_to_peer(at_once: usize, upgraded: bool) -> (io::Result<()>, Duration) {
         let (mut near, mut far) = pair(upgraded);
         let start = Instant::now();
         let writing = tokio::spawn(async move { near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await });
@@ -166,21 +166,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_trickles_ends_the_stream() {
-        let (written, elapsed) = written_to_a_peer_that_reads(1, false).await;
+        let (written, elapsed) = write_to_peer(1, false).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(elapsed <= limits::WRITE_STALL + limits::WRITE_STALL / 10);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_peer_that_keeps_reading_receives_everything() {
-        let (written, elapsed) = written_to_a_peer_that_reads(limits::WRITE_PROGRESS / 5, false).await;
+        let (written, elapsed) = write_to_peer(limits::WRITE_PROGRESS / 5, false).await;
         written.unwrap();
         assert!(elapsed > limits::WRITE_STALL);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_upgraded_stream_is_not_limited() {
-        let (written, elapsed) = written_to_a_peer_that_reads(limits::WRITE_PROGRESS / 50, true).await;
+        let (written, elapsed) = write_to_peer(limits::WRITE_PROGRESS / 50, true).await;
         written.unwrap();
         assert!(elapsed > 2 * limits::WRITE_STALL);
     }

@@ -12,9 +12,9 @@ use duplex_protocol::topic::Topic;
 
 /// An endpoint where a program posts JSON and receives the topic's answer as JSON.
 ///
-/// The program authenticates with the app's login; a caller whose [`Rights`](duplex_hub::Rights) are not a program's is answered
-/// with 401. An accepted command is answered with 200 and `{"topic", "seq", "again"}`; a rejected one with problem details, whose status
-/// depends on the [`Rejection`](duplex_protocol::session::Rejection):
+/// The app authenticates the program; a caller without a program's [`Rights`](duplex_hub::Rights) receives 401. An accepted command
+/// is answered with 200 and `{"topic", "seq", "again"}`; a rejected one with problem details, whose status depends on the
+/// [`Rejection`](duplex_protocol::session::Rejection):
 ///
 /// | status | rejection |
 /// | --- | --- |
@@ -31,20 +31,21 @@ use duplex_protocol::topic::Topic;
 pub struct IngestEndpoint {
     /// The path, with parameters as in [`axum::Router::route`]: `/api/devices/{id}/readings`.
     pub path: &'static str,
-    /// One English sentence for a developer who uses another method than `POST`. It follows "Programs post here:".
+    /// One English sentence for a developer who uses another method than `POST`. Appended to "Programs post here: " in the 405
+    /// response.
     pub purpose: &'static str,
     /// The largest request body, in bytes.
     pub body_limit: usize,
-    /// Whether to tolerate tokens that are not JSON numbers, such as `NaN`: only their own member is dropped, not the body. See
-    /// [`sanitize`](duplex_hub::json::sanitize).
+    /// Whether to tolerate tokens that are not JSON numbers, such as `NaN`: the object member that contains one is dropped, instead
+    /// of rejecting the body. See [`sanitize`](duplex_hub::json::sanitize).
     pub lenient_numbers: bool,
     /// Builds the command of a request. Must not block.
     pub command: fn(&IngestRequest) -> Result<IngestCommand, IngestError>,
-    /// Builds members of the response from the events of an accepted command.
+    /// Builds additional members of the response from the events of an accepted command.
     pub outcome: Option<Outcome>,
 }
 
-/// Builds members of the response from one event, encoded as JSON as in the log. `None` if the event has none.
+/// Builds additional members of the response from one event, encoded as JSON as in the log. `None` if the event has none.
 pub type Outcome = fn(&[u8]) -> Option<serde_json::Value>;
 
 /// A program's request.
@@ -64,17 +65,18 @@ pub struct IngestCommand {
     /// Requests of the same path with the same key have one effect. The header `Idempotency-Key` takes precedence
     /// (draft-ietf-httpapi-idempotency-key-header).
     pub key: Option<String>,
-    /// When the command happened, according to the request. With a time, requests of the same key have one effect for ever; without it,
-    /// and with a key from the header, only within the deduplication window of command ids without a time.
+    /// When the command happened, according to the request. With a time, a key is deduplicated permanently. Without one, or if the
+    /// key comes from the header, it is deduplicated only within the deduplication window.
     pub time: Option<Millis>,
 }
 
 impl IngestCommand {
-    /// A command for the topic `rest` of `T`'s kind.
+    /// A command for the topic `<T::KIND>/<rest>`.
     ///
     /// # Errors
     ///
-    /// [`IngestError::NotFound`] if `rest` does not form a topic's name, [`IngestError::Unprocessable`] if the command has no JSON.
+    /// [`IngestError::NotFound`] if `rest` does not form a topic's name, [`IngestError::Unprocessable`] if the command cannot be
+    /// encoded as JSON.
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Result<Self, IngestError> {
         Ok(TopicCommand::to::<T>(rest, command)?.into())
     }
@@ -102,7 +104,8 @@ impl From<TopicCommand> for IngestCommand {
     }
 }
 
-/// The reason for which a request has no command. The text is English, for the program's developer, and ends with a full stop.
+/// Why a request could not be converted into a command. The text is English, for the program's developer, and ends with a full
+/// stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
     /// The path names no existing resource: 404.

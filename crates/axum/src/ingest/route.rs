@@ -34,7 +34,7 @@ struct IngestResponse {
     topic: TopicName,
     /// The seq of the command's last event.
     seq: Seq,
-    /// Whether an earlier request with the same key had the effect; this one had none.
+    /// Whether an earlier request with the same key already had the effect and this is its answer.
     #[serde(rename = "again")]
     duplicate: bool,
     /// Further members: see [`IngestEndpoint::outcome`].
@@ -120,7 +120,7 @@ async fn accept(
     }
 }
 
-/// The outcome of the newest event up to `seq` that has one. `None` if the log no longer keeps the event.
+/// The outcome of the newest event up to `seq` that has one. `None` if retention has removed the event.
 async fn outcome(hub: &Hub, endpoint: IngestEndpoint, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
     let outcome = endpoint.outcome?;
     let before = seq.saturating_sub(OUTCOME_EVENTS as Seq);
@@ -163,7 +163,10 @@ fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u
         return Ok(CommandId::from_bits(uuid::Uuid::new_v4().as_u128()));
     };
     if key.is_empty() || key.chars().count() > limits::IDEMPOTENCY_KEY {
-        let detail = format!("An idempotency key has 1 to {} characters.", limits::IDEMPOTENCY_KEY);
+        let detail = format!(
+            "An idempotency key must have 1 to {} characters.",
+            limits::IDEMPOTENCY_KEY
+        );
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let mut hash = Sha256::new();

@@ -1,5 +1,5 @@
-//! The accept loop, on a thread of its own. It answers health checks itself, so that a supervisor gets its answer however busy the other
-//! threads are and however many connections are open; it passes every other connection on.
+//! The accept loop, on a thread of its own. It answers health checks itself, even if all other threads are busy or the connection
+//! limit is reached. All other connections go to the server.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,7 +25,7 @@ use crate::suspend_aware;
 use duplex_hub::quota::LogThrottle;
 use duplex_hub::quota::QuotaGuard;
 
-/// The first bytes of health checks.
+/// Request-line prefixes that identify a health check.
 const HEALTH_REQUESTS: [&[u8]; 4] = [b"GET /healthz", b"GET /readyz", b"HEAD /healthz", b"HEAD /readyz"];
 
 /// Bytes that are enough to recognise a health check.
@@ -38,8 +38,9 @@ pub(super) struct AcceptedConnection {
     pub permit: ConnectionPermit,
 }
 
-/// A connection's share of the limits, if it is within them. It observes the stream and counts its bytes, so it lives as long as the
-/// stream, across upgrades.
+/// The permits that a TCP connection holds; empty beyond the limits. It also counts the stream's bytes, so it is kept for as long
+/// as the stream, across upgrades. A [`ConnectionGuard`](crate::connection::counters::ConnectionGuard), in contrast, counts a
+/// WebSocket, event stream or poll.
 pub(super) struct ConnectionPermit {
     counters: Arc<Counters>,
     _node_permit: Option<OwnedSemaphorePermit>,
@@ -109,7 +110,8 @@ struct AcceptLoop {
     counters: Arc<Counters>,
     health: Router,
     queue: mpsc::Sender<AcceptedConnection>,
-    /// Connections beyond the limits, oldest first. One too many aborts the oldest: a health check among them was answered at once.
+    /// Connections beyond the limits, oldest first. When full, the oldest is aborted; a health check would have been answered long
+    /// before.
     over_limit: VecDeque<AbortHandle>,
 }
 
@@ -121,7 +123,7 @@ impl AcceptLoop {
         };
         loop {
             let (stream, peer) = next_connection(&listener).await;
-            // Counted before its first bytes arrive: a silent connection takes a permit at the lowest cost.
+            // Take the permit before the first bytes arrive, so that silent connections count towards the limit, too.
             let address_quota = self.limit.admit(peer);
             let node_permit = address_quota
                 .as_ref()

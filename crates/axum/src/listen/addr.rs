@@ -1,4 +1,4 @@
-//! The address of a listening socket, as an operator writes it: an IP address or a host name, and a port.
+//! [`ListenAddr`]: a socket address or a host name with a port, parsed from the command line.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -16,7 +16,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddr(String);
 
-/// The error of parsing a text that is not a [`ListenAddr`].
+/// Returned when a string is not a [`ListenAddr`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not an address; write an IP address or a name, and a port, such as 127.0.0.1:3000, [::1]:3000 or localhost:3000"
@@ -62,7 +62,7 @@ impl From<SocketAddr> for ListenAddr {
 }
 
 impl ListenAddr {
-    /// The first of [`Self::resolve`].
+    /// Resolves the name and returns its first address.
     ///
     /// # Errors
     ///

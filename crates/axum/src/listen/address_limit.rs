@@ -1,4 +1,4 @@
-//! The limit of TCP connections per client address, applied before any request.
+//! Limits TCP connections per client address at accept time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use duplex_hub::quota::{Client, QuotaGuard, Quotas, Resource};
 #[derive(Clone)]
 pub(super) struct AddressLimit {
     quotas: Arc<Quotas>,
-    /// Proxies forward the connections of many clients and are not limited.
+    /// Exempt: a proxy's connections belong to many clients.
     proxies: TrustedProxies,
 }
 

@@ -1,4 +1,4 @@
-//! Listening: from the port to HTTP/1.1 and HTTP/2 connections, with time limits and limits on their number. It replaces
+//! Accepts TCP connections and serves HTTP/1.1 and HTTP/2 on them, with timeouts and connection limits. It replaces
 //! [`axum::serve()`], which has neither.
 
 mod accept;
@@ -40,7 +40,7 @@ pub use self::addr::{ListenAddr, ParseListenAddrError, ResolveError};
 pub use self::server::Server;
 pub use self::tls::{CertificateError, CertificateFiles, Tls};
 
-/// The error of binding a listening socket.
+/// Why a listening socket could not be bound.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -55,7 +55,7 @@ pub enum BindError {
     NoAddress,
 }
 
-/// Listens on the first of `addrs` that this machine has. Must be called within a Tokio runtime.
+/// Binds the first of `addrs` that belongs to this machine. Must be called within a Tokio runtime.
 ///
 /// # Errors
 ///
@@ -95,8 +95,8 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(limits::BACKLOG)
 }
 
-/// Accepts connections until the shutdown begins; open ones continue in their own tasks. `health` answers health checks, and
-/// connections beyond `max_connections`.
+/// Accepts connections until the shutdown begins; open ones continue in their own tasks. `health` answers health checks, and every
+/// request on connections beyond `max_connections`.
 async fn accept(listener: TcpListener, router: Router, health: Router, max_connections: usize, gateway: Gateway) {
     let (limit, counters) = (AddressLimit::new(&gateway), Arc::clone(&gateway.counters));
     let mut acceptor = match Acceptor::start(listener, health, max_connections, limit, counters) {
@@ -143,9 +143,9 @@ fn set_tcp_user_timeout(stream: &TcpStream) {
     }
 }
 
-/// Serves HTTP/1.1 or HTTP/2 on one stream, until it ends or is upgraded, its peer reads nothing for too long, or the shutdown has begun
-/// and the last response is sent. `peer` becomes the requests' [`ConnectInfo`]. Also usable for streams that no listener accepts, such
-/// as those of tests.
+/// Serves HTTP/1.1 or HTTP/2 on one stream, until it ends or is upgraded, its peer reads nothing for too long, or the shutdown has
+/// begun and the last response is sent. `peer` becomes the requests' [`ConnectInfo`]. Also works for streams without a listener,
+/// such as in-memory streams in tests.
 pub async fn serve_connection<S>(stream: S, peer: Option<SocketAddr>, router: Router, gateway: Gateway)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -194,7 +194,7 @@ where
             }
             () = &mut revoked => return tracing::debug!("connection: closed, the node's buffers are full"),
             due = checks.tick() => match exchanges.progress.health() {
-                // The peer may have read during the suspension: the next check decides.
+                // The process was suspended and the peer may have read meanwhile: skip this check.
                 _ if was_suspended(due) => {}
                 Health::Active => {}
                 Health::Stalled => {
@@ -212,7 +212,7 @@ where
     }
 }
 
-/// The requests of one connection.
+/// The state that all requests of a connection share.
 #[derive(Clone)]
 struct Exchanges {
     progress: Arc<ConnectionProgress>,
@@ -228,7 +228,7 @@ impl Exchanges {
         self.has_request.store(true, Relaxed);
         let exchange = self.progress.begin();
         let extensions = request.extensions_mut();
-        // An upgrade keeps the exchange: the connection stays in use as long as the upgraded stream.
+        // An upgraded stream keeps the exchange alive, so its HTTP/2 connection does not count as idle.
         extensions.insert(Arc::clone(&exchange));
         if let Some(observer) = &self.observer {
             observer.insert_extensions(extensions);
@@ -240,7 +240,6 @@ impl Exchanges {
     }
 }
 
-/// The interval at which a connection's progress is checked.
 fn progress_checks() -> Interval {
     let mut checks = interval_at(Instant::now() + limits::WRITE_STALL / 2, limits::WRITE_STALL / 2);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);

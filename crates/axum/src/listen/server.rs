@@ -23,7 +23,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of `router`. It answers health checks ([`health::routes`]) on a thread of its own, however busy the other threads are.
+    /// A server of `router`. Health checks ([`health::routes`]) are answered on a dedicated thread, even if the others are busy.
     pub fn new(router: Router, gateway: Gateway) -> Self {
         let full = async || Problem::unavailable("The server has reached its connection limit.").into_response();
         Self {

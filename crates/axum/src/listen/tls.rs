@@ -35,7 +35,7 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-/// The error of loading a certificate.
+/// Why a certificate could not be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
@@ -65,7 +65,7 @@ pub enum CertificateError {
         error: rustls::Error,
     },
     /// TLS cannot be set up.
-    #[error("no TLS: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
@@ -103,7 +103,7 @@ impl CertificateFiles {
     }
 }
 
-/// The certificate of new handshakes.
+/// The certificate that new handshakes use; replaced on reload.
 #[derive(Debug)]
 struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
