@@ -1,5 +1,5 @@
-//! An app with its own login, on the public API only: sessions are identified by a cookie, refused without one, and end with their login
-//! on every transport.
+//! Tests of cookie logins through the public API: sessions are identified by a cookie, refused without one, and end with their
+//! login on every transport.
 
 #![expect(
     clippy::unwrap_used,
@@ -272,7 +272,7 @@ async fn the_end_of_a_login_ends_its_websocket_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_ban_has_a_code_of_its_own() {
+async fn a_ban_closes_with_its_own_code() {
     let app = App::new();
     let mut ann = app.session("ann").await;
     app.logins.end("ann", LoginEnd::banned());
@@ -305,7 +305,7 @@ async fn the_end_of_a_login_ends_its_event_stream_and_no_other() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_login_answers_its_poll() {
+async fn a_waiting_poll_is_answered_when_its_login_ends() {
     let app = App::new();
     let poll = |wait: &str| {
         let path = format!("{POLL_PATH}?session=s-ann&v=2{wait}");

@@ -1,5 +1,6 @@
-//! A meter of a WebSocket's bytes: when bytes were last received and written, and how many were received. A peer that sends one long
-//! message is not silent, although no message has arrived; a peer that reads slowly has not stalled.
+//! Tracks a WebSocket's byte-level activity: when bytes were last received and written, and how many were received. Timeouts are
+//! based on bytes, not messages: a peer in the middle of a long message is not silent, and a peer that reads slowly has not
+//! stalled.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use crate::connection::observed_stream::ByteObserver;
 use crate::limits;
 use crate::lock::lock;
 
-/// The meter of one connection. It can be read while the stream is borrowed.
+/// The meter of one connection. Shared with the stream, so it can be read while the stream is borrowed.
 #[derive(Debug)]
 pub(crate) struct ActivityMeter {
     opened: Instant,
@@ -53,12 +54,12 @@ impl ActivityMeter {
         self.opened + moment
     }
 
-    /// When bytes were last received, or when the connection last resumed reading.
+    /// When bytes were last received, or when the server last resumed reading after a blocked write.
     pub(crate) fn last_received(&self) -> Duration {
         Duration::from_nanos(self.last_received.load(Relaxed))
     }
 
-    /// Records that the connection resumes reading: the peer's silence counts from now.
+    /// Records that the server resumes reading: the peer's silence counts from now.
     pub(crate) fn on_reading_resumed(&self) {
         self.mark(&self.last_received);
     }
@@ -77,7 +78,7 @@ impl ActivityMeter {
         &self.share
     }
 
-    /// The peer's close frame, if tungstenite does not know its registered code.
+    /// The peer's close frame, if its code is registered with IANA but rejected by tungstenite.
     pub(crate) fn registered_close(&self) -> Option<(u16, String)> {
         lock(&self.peer_close).registered()
     }

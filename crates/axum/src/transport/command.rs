@@ -1,4 +1,4 @@
-//! Commands of a session over HTTP: one client frame per request, answered with one frame or 204. Also the pages of a topic's history.
+//! HTTP routes for posted client frames (one per request, answered with one frame or 204) and for pages of a topic's history.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -81,7 +81,7 @@ async fn handle_frame(
                 return frame_response(protocol, &ServerFrame::NameRefused { reason });
             }
         }),
-        // `on_post` above recorded it.
+        // Nothing to do: `on_post` has already recorded the activity.
         ClientFrame::Ping { .. } => Ok(StatusCode::NO_CONTENT.into_response()),
         _ => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -93,7 +93,7 @@ async fn handle_frame(
 fn frame_response(protocol: Protocol, frame: &ServerFrame) -> Result<Response, Problem> {
     let body = protocol.encode(frame).map_err(|error| {
         tracing::error!("a frame cannot be encoded: {error}");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The answer cannot be encoded.")
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The reply cannot be encoded.")
     })?;
     Ok(([JSON], body).into_response())
 }

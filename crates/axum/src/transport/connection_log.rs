@@ -1,5 +1,5 @@
-//! The rate limit of logged connections. Connections beyond it are counted, and the count is logged once a minute, so that a flood of
-//! connections does not fill the disk.
+//! Rate-limits the log lines about connections. Suppressed ones are counted, and the count is logged once a minute, so that a flood
+//! of connections does not fill the disk.
 
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
@@ -27,10 +27,7 @@ impl ConnectionLog {
     fn should_log(&self) -> bool {
         let within_rate = self.rate.check().is_ok();
         if !within_rate && let Some(suppressed) = self.log_throttle.try_log() {
-            tracing::warn!(
-                suppressed,
-                "connections are opened faster than they are logged one by one"
-            );
+            tracing::warn!(suppressed, "too many connections: individual log lines are suppressed");
         }
         within_rate
     }

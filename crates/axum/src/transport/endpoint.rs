@@ -69,7 +69,7 @@ impl EndpointHandler {
         }
     }
 
-    /// Takes the quota for one message of `bytes`, or returns how long to wait.
+    /// Counts one message of `bytes` towards the rate limit, or returns how long to wait.
     fn take_quota(&mut self, bytes: usize) -> Result<(), Duration> {
         if !self.quotas.is_enabled() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The liveness of event streams. A stream is one-way: its client shows that it reads by posting frames or by reconnecting.
+//! Liveness detection for event streams: a stream is one-way, so only posted frames and reconnects prove that its client is alive.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,7 +27,7 @@ pub(crate) struct OpenEventStream {
 }
 
 impl EventStreams {
-    /// Opens a stream whose client may post nothing for `limit`.
+    /// Registers a stream; it times out when its client posts nothing for `limit`.
     pub(crate) fn open(self: &Arc<Self>, person: &PersonId, session: &SessionId, limit: Duration) -> OpenEventStream {
         let key = (person.clone(), session.clone());
         let posts = self.lock().entry(key.clone()).or_default().subscribe();

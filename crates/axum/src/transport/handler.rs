@@ -66,8 +66,8 @@ impl CloseFrame {
 
 /// The server side of a WebSocket connection. All methods run on the connection's task, one at a time, and must not block it.
 ///
-/// Messages that a method pushes to `out` are sent in this order, with one flush. The connection itself answers pings, sends its own,
-/// ends with the caller's login and drains at shutdown.
+/// Messages that a method pushes to `out` are sent in this order, with one flush. The connection answers and sends pings, closes
+/// when the caller's login ends, and drains on shutdown.
 ///
 /// ```
 /// use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message};
@@ -83,18 +83,19 @@ impl CloseFrame {
 /// }
 /// ```
 pub trait ConnectionHandler: Send {
-    /// The longest interval of pings. [`Settings::ping_interval`](crate::Settings::ping_interval) applies if it is shorter.
+    /// Maximum ping interval. [`Settings::ping_interval`](crate::Settings::ping_interval) applies if it is shorter.
     const PING_INTERVAL: Duration = Duration::MAX;
 
     /// A peer that sends no byte for this time, not even a pong, is closed with 3008.
     /// [`Settings::silence_limit`](crate::Settings::silence_limit) applies if it is shorter.
     const SILENCE_LIMIT: Duration = Duration::MAX;
 
-    /// A peer that reads nothing for this time while messages are to be sent is disconnected. It is sent close code 4000 if this is
-    /// shorter than [`Settings::silence_limit`](crate::Settings::silence_limit), which applies otherwise.
+    /// A peer that reads nothing for this time while messages are to be sent is disconnected. If this is shorter than
+    /// [`Settings::silence_limit`](crate::Settings::silence_limit), the peer is sent close code 4000; otherwise `silence_limit`
+    /// applies and the connection is aborted.
     const STALL_LIMIT: Duration = Duration::MAX;
 
-    /// The largest message from the peer, in bytes; a larger one closes the connection with 1009.
+    /// Maximum size of a message from the peer, in bytes; a larger one closes the connection with 1009.
     /// [`Settings::max_message`](crate::Settings::max_message) applies if it is less.
     const MAX_MESSAGE: usize = usize::MAX;
 
@@ -112,8 +113,8 @@ pub trait ConnectionHandler: Send {
         out: &mut Vec<Message>,
     ) -> impl Future<Output = Result<(), CloseFrame>> + Send;
 
-    /// Completes when there are messages to send that do not answer a received one. Must be cancel-safe: it is dropped and called again
-    /// whenever another event occurs. Never completes by default.
+    /// Completes when there are unsolicited messages to send. Must be cancel-safe: it is dropped and called again whenever another
+    /// event occurs. Never completes by default.
     fn ready(&mut self) -> impl Future<Output = ()> + Send {
         pending()
     }

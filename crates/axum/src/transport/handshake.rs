@@ -1,4 +1,5 @@
-//! The check of the WebSocket opening handshake (RFC 6455 section 4.2.1, RFC 8441 section 5). Pure: it reads the request's head.
+//! Validates the WebSocket opening handshake (RFC 6455 section 4.2.1, RFC 8441 section 5). No I/O: it only reads the request's
+//! head.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
@@ -18,12 +19,12 @@ const VERSION: &str = "13";
 /// Length of 16 bytes in base64.
 const KEY_CHARS: usize = 24;
 
-/// An endpoint of an app's own WebSockets.
+/// Describes a WebSocket endpoint that the app defines.
 #[derive(Debug, Clone, Copy)]
 pub struct UpgradeEndpoint {
     /// The path: starts with a slash.
     pub path: &'static str,
-    /// One English sentence for a developer who requests the path without upgrading (426). It follows the path and a colon.
+    /// One English sentence, shown as `<path>: <purpose>` to a client that requests the path without upgrading (426).
     pub purpose: &'static str,
     /// The transport under which its connections are counted, usually [`TransportKind::Endpoint`].
     pub kind: TransportKind,
@@ -33,7 +34,7 @@ pub struct UpgradeEndpoint {
 pub(crate) enum UpgradeError {
     #[error("This path accepts only GET requests with a WebSocket handshake.")]
     Method,
-    #[error("This path requires a WebSocket upgrade, which the request does not ask for.")]
+    #[error("This path requires a WebSocket upgrade.")]
     NotAnUpgrade,
     #[error("Only version 13 of the WebSocket protocol is supported.")]
     Version,
@@ -43,9 +44,9 @@ pub(crate) enum UpgradeError {
     Full,
     #[error("The server is going away.")]
     ShuttingDown,
-    #[error("There are {0}.")]
+    #[error("Quota exceeded: {0}.")]
     Exceeded(QuotaExceeded),
-    #[error("WebSocket is blocked for this visitor at their own request.")]
+    #[error("The visitor has blocked WebSocket with an injected fault.")]
     Blocked,
 }
 
@@ -179,8 +180,7 @@ pub(crate) fn trace(query: Option<&str>) -> Option<&str> {
     parameter(query, TRACE_PARAMETER).filter(is_well_formed)
 }
 
-/// The session id with which a client without cookies remains the same person on its next connection. `None` if it is not
-/// well-formed.
+/// The session id that identifies a client without cookies across connections. `None` if it is not well-formed.
 pub(crate) fn session(query: Option<&str>) -> Option<SessionId> {
     let session = SessionId(parameter(query, SESSION_PARAMETER)?.to_owned());
     session.is_well_formed().then_some(session)

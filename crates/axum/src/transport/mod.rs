@@ -35,8 +35,8 @@ use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
 use crate::{limits, quota};
 
-/// The routes of sessions: WebSocket, server-sent events, long polling, commands, history, and records of handshakes. Their paths
-/// are the constants of [`duplex_protocol`], which clients use.
+/// The routes of sessions: WebSocket, server-sent events, long polling, commands, history, and handshake records. Their paths are
+/// the constants of [`duplex_protocol`], which clients use.
 pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway) -> Router<S> {
     Router::new()
         .route("/api/handshake/{trace}", get(handshake_record))
@@ -60,7 +60,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway) -> Router<S> {
 async fn handshake_record(State(gateway): State<Gateway>, Path(trace): Path<String>) -> Response {
     match gateway.handshakes.get(&trace) {
         Some(record) => ([(header::CACHE_CONTROL, "no-store")], axum::Json(record)).into_response(),
-        None => Problem::not_found("No connection has this trace, or it ended too long ago.").into_response(),
+        None => Problem::not_found("No handshake record has this trace id.").into_response(),
     }
 }
 

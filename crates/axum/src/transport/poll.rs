@@ -1,5 +1,5 @@
-//! The long-polling transport, for networks that buffer even event streams. Each request is answered when there are frames to send, or
-//! after a timeout. Between two requests the server keeps only the session's presence.
+//! The long-polling transport, for networks whose proxies buffer event streams. Each request is answered when there are frames to
+//! send, or after a timeout. Between two requests the server keeps only the session's presence.
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -60,7 +60,7 @@ pub(super) async fn poll(
     let gate = state.faults.register(&session, &person.id, TransportKind::Poll);
     let hub = state.hub_for(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
-    // Each poll starts with another topic, so that a busy one does not starve the others.
+    // Rotate the first topic, so that a busy one does not starve the others.
     reader.start_at(usize::try_from(state.counters.snapshot().opened(TransportKind::Poll)).unwrap_or_default());
     let mut response = PollResponse {
         state,

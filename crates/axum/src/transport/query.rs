@@ -24,7 +24,7 @@ pub(super) struct Query {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
-    #[error("A session's id has 1 to 64 letters, digits and hyphens.")]
+    #[error("A session id must have 1 to 64 letters, digits and hyphens.")]
     Session,
     #[error("{0:?} is not a topic with or without a cursor, such as chat/lobby@17:4.")]
     Topic(String),

@@ -1,4 +1,4 @@
-//! The record of a handshake for its page: the heads of the request and the response, without secrets.
+//! Builds the handshake record that a page can request: the heads of the request and the response, with secrets redacted.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
@@ -66,8 +66,8 @@ fn redacted_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Headers that are recorded with their values. Of every other header a record has only the name and the size: proxies add tokens under
-/// arbitrary names.
+/// Headers that are recorded with their values. For every other header, only the name and the size are recorded, because proxies
+/// add tokens under arbitrary names.
 const RECORDED_HEADERS: &[&str] = &[
     "accept",
     "accept-encoding",
@@ -187,7 +187,7 @@ mod tests {
             "referer",
             "x-nobody-knows",
         ] {
-            let record = recorded("/api/echo", &[(name, "geheim")]);
+            let record = recorded("/api/echo", &[(name, "secret")]);
             assert_eq!(record.request, [(name.to_owned(), "<6 bytes>".to_owned())]);
         }
     }
@@ -196,9 +196,9 @@ mod tests {
     fn unknown_query_parameters_are_recorded_as_their_size() {
         for (target, expected) in [
             ("/api/echo", "/api/echo"),
-            ("/api/echo?trace=a&token=geheim", "/api/echo?trace=a&<12 bytes>"),
-            ("/api/echo?geheim", "/api/echo?<6 bytes>"),
-            ("/api/echo?Trace=geheim&=geheim", "/api/echo?<12 bytes>&<7 bytes>"),
+            ("/api/echo?trace=a&token=secret", "/api/echo?trace=a&<12 bytes>"),
+            ("/api/echo?secret", "/api/echo?<6 bytes>"),
+            ("/api/echo?Trace=secret&=secret", "/api/echo?<12 bytes>&<7 bytes>"),
             ("/w?run=1&way=push&box=b", "/w?run=1&way=push&box=b"),
         ] {
             assert_eq!(recorded(target, &[]).target, expected);

@@ -38,10 +38,10 @@ pub(super) struct SessionHandler {
     id: SessionId,
     session: Session,
     reader: Reader,
-    /// Commands in flight and their sizes, started in the order of their arrival.
+    /// Commands in flight, with their sizes; started in order of arrival.
     commands: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
     command_bytes: usize,
-    /// Subscribes without a verdict, at most one for each topic: a state is encoded when the peer has read the frames before it.
+    /// Subscribes that await their verdict, at most one per topic. A state is encoded only after earlier frames were written.
     pending_subscribes: VecDeque<(TopicName, Option<Cursor>)>,
     /// The rate of verdicts, in bytes.
     verdict_bytes: TokenBucket,
@@ -53,7 +53,7 @@ pub(super) struct SessionHandler {
 }
 
 impl SessionHandler {
-    /// A session of `person`. `hub` has the client's rights and quotas.
+    /// A session of `person`. `hub` must already carry the client's rights and quotas.
     pub(super) fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
         let frame_protocol = protocol.unwrap_or(Protocol::JSON);
         Self {
@@ -189,7 +189,8 @@ impl SessionHandler {
         }
     }
 
-    /// Starts a command. The topic is opened before the next frame is read, so commands to one topic stay in order.
+    /// Authorizes a command and starts it. The topic is opened before the next frame is read, so commands to one topic stay in
+    /// order.
     async fn start_command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
         let (hub, person) = (&self.hub, self.reader.person().clone());
         let open = self.reader.topic(&topic);
@@ -212,7 +213,7 @@ impl SessionHandler {
         }
     }
 
-    /// Polls a new command once, so that it enters the topic's queue. Waits only if too many commands are in flight.
+    /// Polls the new command once to enqueue it in the topic's task. Waits only if too many commands are in flight.
     async fn poll_commands(&mut self) {
         use futures_util::FutureExt as _;
         while self.commands.len() > limits::COMMANDS_IN_FLIGHT
@@ -263,7 +264,7 @@ impl ConnectionHandler for SessionHandler {
             .decode(&message)
             .and_then(|frame| self.session.on_frame(frame, self.started.elapsed()));
         match action {
-            // Boxed, as below: an idle session should not hold the memory that a busy one needs.
+            // Boxed, here and below, to keep the future of an idle session small.
             Ok(action) => Box::pin(self.perform(action)).await,
             Err(error) => return Err(self.protocol_error(&error, out)),
         }
@@ -313,7 +314,7 @@ impl ConnectionHandler for SessionHandler {
         end.into()
     }
 
-    /// Tells clients to reconnect, spread over time, when another node serves.
+    /// Asks clients to reconnect after a per-session delay, so that they do not all reconnect at once.
     fn on_shutdown(&mut self, out: &mut Vec<Message>) -> CloseFrame {
         self.close(Closing::Draining, reconnect_ms(&self.id), out);
         CloseFrame::new(code::RESTART, "the server is going away; come back")

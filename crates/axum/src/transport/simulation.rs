@@ -32,8 +32,8 @@ use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
 
-/// Routes for simulations. The path of each is a WebSocket. `{path}/turn` is the same over HTTP: a `POST` with `?seat=ID` for each turn,
-/// answered with the latest frame or 204. `{path}/record` is the simulation's recording, or 404.
+/// Routes for simulations. The path of each is a WebSocket. `{path}/turn` is the same over HTTP: each `POST` with `?seat=ID` is one
+/// turn, a long-poll request that is answered with the latest frame or 204. `{path}/record` is the simulation's recording, or 404.
 pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, simulations: &[Arc<dyn Simulation>]) -> Router<S> {
     simulations.iter().fold(Router::new(), route).with_state(gateway)
 }
@@ -161,7 +161,7 @@ impl ConnectionHandler for SimulationHandler {
     }
 }
 
-/// `?seat=ID`: the client chooses the id and uses it for all its turns.
+/// `?seat=ID`: the participant id, which the client chooses and uses for all its turns.
 #[derive(Debug, Deserialize)]
 struct TurnQuery {
     seat: SessionId,
@@ -201,7 +201,7 @@ impl HttpParticipants {
     ) -> Result<Option<Bytes>, Problem> {
         let Query(TurnQuery { seat }) = query?;
         if !seat.is_well_formed() {
-            let detail = "A seat's id has 1 to 64 letters, digits and hyphens.";
+            let detail = "A participant id must have 1 to 64 letters, digits and hyphens.";
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
         let body = body?;
@@ -247,7 +247,9 @@ impl HttpParticipants {
             return Ok(Arc::clone(participant));
         }
         if participants.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_SEATS_PER_PERSON {
-            return Err(Problem::unavailable("You have the maximum number of seats here."));
+            return Err(Problem::unavailable(
+                "You have the maximum number of participants here.",
+            ));
         }
         let seat_quota = state.quotas.acquire(client, Resource::Participants)?;
         let connection_quota = state.quotas.acquire(client, Resource::Connections)?;
@@ -322,7 +324,7 @@ fn protocol_problem(error: ProtocolError) -> Problem {
     Problem::new(status, error.to_string())
 }
 
-/// The response to a turn. Frames are compact: `identity` keeps the server from compressing them.
+/// The response to a turn. Frames are already compact; `Content-Encoding: identity` disables response compression.
 fn turn_response(turn: Result<Option<Bytes>, Problem>) -> Response {
     let kind = [
         (

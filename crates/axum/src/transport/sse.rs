@@ -1,5 +1,5 @@
-//! The transport over server-sent events, for networks that block WebSocket. The server keeps only the open response: the cursors are in
-//! the request, so another node may serve the next one.
+//! The server-sent events transport, for networks that block WebSocket. The server keeps no state beyond the open response: each request
+//! carries the cursors, so any node can serve the next one.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
 use std::collections::VecDeque;
@@ -61,7 +61,7 @@ pub(super) async fn events(
     };
     let person = caller.person.clone();
     if state.faults.is_blocked(&person.id, TransportKind::Sse) {
-        let detail = "Server-sent events are blocked for this visitor at their own request.";
+        let detail = "The visitor has blocked server-sent events with an injected fault.";
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     let client = client.with_person(&person);
@@ -89,7 +89,7 @@ pub(super) async fn events(
     };
     let span = tracing::info_span!("events", session = identity::redacted(&session));
     let events = stream.start(span, guard);
-    // A frame, not a comment: pages do not see comments, but must detect a dead stream.
+    // Sent as a frame, because `EventSource` does not expose comments to the page, which must detect a dead stream.
     let pong = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let keep_alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE).event(pong);
     (UNBUFFERED, Sse::new(events).keep_alive(keep_alive)).into_response()
@@ -143,7 +143,7 @@ impl EventStream {
         .flat_map(|batch| stream::iter(batch.map_or_else(|aborted| vec![Err(aborted)], events_of)))
     }
 
-    /// Makes a batch when the client has read the previous one.
+    /// Produces the next batch once the previous one has been read.
     async fn run(mut self, mut requests: mpsc::Receiver<()>, batches: mpsc::Sender<Batch>) {
         let last = loop {
             let batch = tokio::select! {
@@ -169,8 +169,8 @@ impl EventStream {
         let _ = batches.send(last).await;
     }
 
-    /// The next batch: first the welcome and the verdicts, then events. Empty if the response was dropped. The last batch is returned as an
-    /// error.
+    /// The next batch: first the welcome and the verdicts, then events. Empty if the response was dropped. `Err` carries the final
+    /// batch.
     async fn next_batch(&mut self, requests: &mut mpsc::Receiver<()>) -> Result<Vec<Bytes>, Batch> {
         let mut frames = Vec::new();
         if let Some(welcome) = self.welcome.take() {
@@ -208,7 +208,7 @@ impl EventStream {
     }
 }
 
-/// The causes of a stream's end.
+/// Everything that can end a stream.
 struct StreamEnd {
     open: OpenEventStream,
     state: Gateway,
@@ -266,7 +266,7 @@ impl StreamEnd {
 
 /// The abort of an unfinished response, and with it of the connection.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("aborted at the visitor's request")]
+#[error("aborted by an injected fault")]
 pub(super) struct Aborted;
 
 fn events_of(frames: Vec<Bytes>) -> Vec<Result<Event, Aborted>> {

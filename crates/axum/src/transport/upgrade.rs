@@ -27,15 +27,16 @@ use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::quota;
 
-/// Opens a WebSocket for the visitor who sends `request`, and runs the [`ConnectionHandler`] that `handler` returns on the connection. The
-/// route must accept every method ([`axum::routing::any`]): HTTP/1.1 opens a WebSocket with GET (RFC 6455 section 4), HTTP/2 with CONNECT
-/// (RFC 8441).
+/// Upgrades `request` to a WebSocket, and runs the [`ConnectionHandler`] that `handler` returns on the connection. The route must
+/// accept every method ([`axum::routing::any`]): HTTP/1.1 opens a WebSocket with GET (RFC 6455 section 4), HTTP/2 with CONNECT (RFC
+/// 8441).
 ///
 /// The first subprotocol that the client offers is accepted.
 ///
 /// # Errors
 ///
-/// The login's response, if it refuses the caller. An invalid handshake is not an error here: the response contains the reason.
+/// The app's response, if [`Identify`](crate::identity::Identify) rejects the caller. An invalid handshake is answered with an `Ok`
+/// response that contains the reason.
 pub async fn upgrade<T: ConnectionHandler + 'static>(
     gateway: &Gateway,
     request: Request,
@@ -59,8 +60,8 @@ pub async fn upgrade<T: ConnectionHandler + 'static>(
 /// Selects the subprotocol.
 pub(crate) type SubprotocolSelector = fn(&HeaderMap) -> Option<HeaderValue>;
 
-/// Opens a WebSocket for `caller`, or responds with the reason for which it cannot. `make_handler` returns the subprotocol selector, the
-/// handler of the connection with this id, and its injected faults.
+/// Opens a WebSocket for `caller`, or responds with an error. `make_handler` returns the subprotocol selector, the handler of the
+/// connection with this id, and its injected faults.
 pub(crate) fn accept_upgrade<H: ConnectionHandler + 'static>(
     gateway: &Gateway,
     mut parts: Parts,
@@ -152,14 +153,15 @@ struct ConnectionTask {
     id: String,
     trace: Option<String>,
     gateway: Gateway,
-    /// Whether the connection's start and end are logged at level info. A page's second socket opens and closes with its first.
+    /// Whether the connection's start and end are logged at level info. Signal sockets are not logged: they open and close together
+    /// with the page's session.
     is_logged: bool,
     /// Keeps the underlying HTTP/2 connection in use.
     _exchange: Option<Arc<ActiveExchange>>,
 }
 
 impl ConnectionTask {
-    /// Stores the connection's record, if its page sent a trace.
+    /// Stores the connection's handshake record, if its page sent a trace id.
     fn new(gateway: &Gateway, parts: &Parts, id: String, endpoint: UpgradeEndpoint, response: &Response) -> Self {
         let trace = handshake::trace(parts.uri.query()).map(str::to_owned);
         if let Some(trace) = &trace {
@@ -201,7 +203,7 @@ impl ConnectionTask {
         stream.linger().await;
     }
 
-    /// Completes the record and drops the guard, before the peer sees the connection end.
+    /// Completes the record and drops the guard. Runs before `linger` shuts the stream down.
     fn finish(self, end: ConnectionEnd, guard: ConnectionGuard) {
         let ended = Ended {
             by: end.by,

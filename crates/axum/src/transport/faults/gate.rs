@@ -1,4 +1,4 @@
-//! One connection's view of the injected faults: whether it may write, and whether it must end.
+//! Applies a session's injected faults to one connection: delays its writes and ends it.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{ActiveFaults, Faults};
 use duplex_protocol::session::SessionId;
 
-/// The way in which an injected fault ends a connection.
+/// How an injected fault ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InjectedEnd {
     /// Without a close frame.
@@ -18,7 +18,7 @@ pub(crate) enum InjectedEnd {
     Drain,
 }
 
-/// The faults of one connection. The default gate never has one.
+/// The faults of one connection. The default gate has none.
 #[derive(Debug, Default)]
 pub(crate) struct FaultGate(Option<Box<Registration>>);
 

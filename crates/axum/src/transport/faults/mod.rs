@@ -1,5 +1,5 @@
 //! Fault injection: the open sessions and their owners, the faults requested for each session, and the transports blocked for each
-//! visitor. Switched off, it stores nothing and costs nothing.
+//! visitor. When disabled, it stores nothing.
 
 mod gate;
 mod requests;
@@ -38,7 +38,7 @@ struct KnownSession {
     owner: PersonId,
     kind: TransportKind,
     active: watch::Sender<ActiveFaults>,
-    /// Open connections of the session. A polling session has none between two polls, and stays known.
+    /// Open connections of the session. A polling session has none between polls but stays registered.
     connections: usize,
 }
 
@@ -188,7 +188,7 @@ impl Faults {
 }
 
 impl State {
-    /// Removes idle sessions when the table is full: polling sessions do not signal their end.
+    /// Removes idle sessions when the table is full: a polling session has no end that the server sees.
     fn make_room(&mut self) {
         if self.sessions.len() >= limits::FAULT_SESSIONS {
             self.sessions.retain(|_, known| known.connections > 0);

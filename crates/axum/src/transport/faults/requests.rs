@@ -1,4 +1,4 @@
-//! The routes of fault requests: a `POST` for each fault, answered with the session's report.
+//! Routes that inject a fault (`POST`) and report the active ones (`GET`).
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -46,7 +46,7 @@ pub(crate) async fn post_fault(
             tracing::info!(
                 session = identity::redacted(&session),
                 ?fault,
-                "fault injected at the visitor's request"
+                "fault injected for the visitor"
             );
             report(&state, &caller, &session)
         }

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::transport::handler::CloseFrame;
 use duplex_protocol::code::{self, MAX_REASON, Side};
 
-/// The cause of a connection's end.
+/// Why a connection ends, which determines how it is closed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EndCause {
     #[error("the peer closed")]
@@ -81,7 +81,7 @@ impl ConnectionEnd {
     }
 }
 
-/// The close reason of the connection that holds the most of the node's full buffers.
+/// Close reason when the node's buffer budget is exhausted and this connection holds the largest share.
 pub(super) const BUFFERS_FULL: &str = "the node's buffers are full, and this connection held the most of them";
 
 /// Formats a duration for a close reason.

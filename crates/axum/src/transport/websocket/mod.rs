@@ -41,11 +41,11 @@ pub(super) use self::peer_close::PeerClose;
 type Raw = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
 type Socket = WebSocketStream<Raw>;
 
-/// One connection: its handler, and the limits that its peer is held to.
+/// A WebSocket connection: it runs the handler and enforces the limits.
 pub(super) struct Connection<H> {
     handler: H,
     gate: FaultGate,
-    /// The caller, with whose login the connection ends.
+    /// The caller; the connection ends with its login.
     caller: Caller,
     gateway: Gateway,
     meter: Arc<ActivityMeter>,
@@ -153,7 +153,7 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    /// Handles all received messages, then writes once.
+    /// Handles the messages that have arrived, up to one batch, then writes once.
     async fn handle_batch(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
         let read = self.read_all(socket, first).await;
         let sent = self.send_queued(socket).await;
@@ -232,7 +232,7 @@ impl<H: ConnectionHandler> Connection<H> {
 
     async fn inject_end(&mut self, socket: &mut Socket, end: InjectedEnd) -> EndCause {
         match end {
-            InjectedEnd::Abort => EndCause::Lost("aborted at the visitor's request".into()),
+            InjectedEnd::Abort => EndCause::Lost("aborted by an injected fault".into()),
             InjectedEnd::Drain => self.shut_down(socket).await,
         }
     }
@@ -286,7 +286,7 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    /// Awaits `write`, as long as the peer reads a part of it within the stall limit.
+    /// Awaits `write`; fails if the peer reads nothing for the stall limit.
     async fn while_peer_reads<R>(&mut self, write: impl Future<Output = R>) -> Result<R, EndCause> {
         let mut write = pin!(write);
         if let Poll::Ready(done) = poll!(write.as_mut()) {

@@ -1,5 +1,4 @@
-//! A parser of the peer's close frame, in parallel to tungstenite, which treats code 1014 as invalid and answers 1002, although IANA's
-//! registry of close codes lists it.
+//! Parses the peer's close frame alongside tungstenite, which rejects the registered code 1014 with 1002.
 
 use std::ops::ControlFlow;
 
