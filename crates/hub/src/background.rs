@@ -10,9 +10,9 @@ use crate::hub::Hub;
 /// The future of [`BackgroundTask::run`].
 pub type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A task that runs from the node's start to its end. It writes to topics by [`Hub::send`].
+/// A task that runs from the node's start to its end. It writes to topics with [`Hub::send`].
 pub trait BackgroundTask: Send + Sync + 'static {
-    /// The task's name in the log.
+    /// The task's name in log lines.
     fn name(&self) -> &'static str;
 
     /// Runs the task. It must end soon after `stop` is cancelled. If it ends or panics before that, the server restarts it after

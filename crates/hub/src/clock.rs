@@ -1,10 +1,10 @@
-//! The time of day, for events. Timers use tokio's clock instead.
+//! Wall-clock time for the timestamps of events. Timers use tokio's clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use super::decider::Millis;
 
-/// The time of day, in milliseconds since the Unix epoch.
+/// The wall-clock time in milliseconds since the Unix epoch.
 pub fn now() -> Millis {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,4 +1,4 @@
-//! Commands that the server's own code sends to topics, as JSON.
+//! Commands as JSON, each addressed to a topic.
 
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::topic::{ParseTopicNameError, Topic, TopicName};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::decider::Decider;
 
-/// A command of the server's own code, with its topic.
+/// A JSON command and the topic it is addressed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicCommand {
     topic: TopicName,
@@ -25,7 +25,7 @@ pub enum CommandError {
 }
 
 impl TopicCommand {
-    /// A command for the topic `rest` of `T`'s kind.
+    /// A command for the topic of `T`'s kind whose name has the part `rest` after the kind.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl TopicCommand {
         Self::new(TopicName::of::<T>(rest)?, command)
     }
 
-    /// A [`ServerCommand`](crate::decider::ServerCommand) for the topic `rest` of `D`'s kind.
+    /// A [`ServerCommand`](crate::decider::ServerCommand) for the topic `rest` of `D`'s kind, as in [`Self::to`].
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl TopicCommand {
         Ok(Self { topic, json })
     }
 
-    /// A command that only starts the topic.
+    /// A command that starts the topic and has no other effect.
     pub(crate) fn start(topic: TopicName) -> Self {
         let json = "null".to_owned();
         Self { topic, json }
@@ -73,7 +73,7 @@ impl TopicCommand {
         &self.json
     }
 
-    /// The command as a topic of kind `T` decodes it.
+    /// Decodes the command as `T::Command`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Deciders: the server half of a kind of topic. A decider admits senders and decides commands.
+//! Deciders: the server half of a kind of topic. A decider authorizes senders and decides commands.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +33,7 @@ pub enum Creation {
     Personal,
 }
 
-/// The circumstances of a command.
+/// The metadata of a command: its topic, sender, rights and time.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The topic.
@@ -61,26 +61,26 @@ impl<'a> Context<'a> {
     }
 }
 
-/// A command to another topic that follows from an event. The server sends it in its own name.
+/// A command to another topic that follows from an event. It is sent with the server as its principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward(TopicCommand);
 
 impl Forward {
-    /// Sends `command` to the topic `rest` of `T`'s kind. None if `rest` is no valid topic name, or the command cannot be
-    /// encoded. A command whose JSON is `null` only starts the topic.
+    /// Sends `command` to the topic `rest` of `T`'s kind. `None` if `rest` is no valid topic name, or the command cannot be
+    /// encoded. A command whose JSON is `null` starts the topic and has no other effect.
     #[must_use]
     pub fn to<T: Topic>(rest: &str, command: &T::Command) -> Option<Self> {
         TopicCommand::to::<T>(rest, command).ok().map(Self)
     }
 
-    /// Sends a server command to the topic `rest` of `D`'s kind. None if `rest` is no valid topic name, or the command cannot be
+    /// Sends a server command to the topic `rest` of `D`'s kind. `None` if `rest` is no valid topic name, or the command cannot be
     /// encoded.
     #[must_use]
     pub fn server_command<D: Decider>(rest: &str, command: &D::ServerCommand) -> Option<Self> {
         TopicCommand::server_command::<D>(rest, command).ok().map(Self)
     }
 
-    /// Only starts the topic, for readers that wait for it. None if `rest` is no valid topic name.
+    /// Starts the topic without any other effect, so that waiting readers are attached. `None` if `rest` is no valid topic name.
     #[must_use]
     pub fn start<T: Topic>(rest: &str) -> Option<Self> {
         TopicName::of::<T>(rest).ok().map(TopicCommand::start).map(Self)
@@ -103,7 +103,7 @@ impl From<TopicCommand> for Forward {
     }
 }
 
-/// The two kinds of JSON that the log stores of a topic.
+/// The kinds of JSON that the log stores for a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoredJson {
     /// An event.
@@ -112,10 +112,10 @@ pub enum StoredJson {
     State,
 }
 
-/// The earlier events that an event erases.
+/// The earlier events that an event redacts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Redaction {
-    /// Nothing is erased.
+    /// Nothing is redacted.
     #[default]
     Nothing,
     /// The payloads of these events, and of every event that amends one of them, are replaced by [`Decider::redacted`]. Their
@@ -126,23 +126,22 @@ pub enum Redaction {
     Everything,
 }
 
-/// Commands that only the server sends. A visitor's command is never decoded as this type.
+/// Commands that no visitor can send: a visitor's command is never decoded as this type.
 ///
 /// Server commands are JSON. They are decoded as this type first, and then as [`Topic::Command`]: the server may also send a
 /// visitor's command. The log stores undelivered server commands, so stored JSON must stay readable.
 pub trait ServerCommand<D: Decider>: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Whether programs also send these commands. If so, a program's commands are decoded as this type only.
+    /// Whether programs may send these commands too. If so, their commands are decoded only as this type.
     const FOR_PROGRAMS: bool = false;
 
     /// Decides the command, as [`Decider::decide`] decides a visitor's command.
     ///
     /// # Errors
-    ///
-    /// Why the command has no effect.
+    /// Returns the reason of the rejection.
     fn decide(self, decider: &D, at: Context<'_>, state: &D::State) -> Result<Vec<D::Event>, Rejection>;
 }
 
-/// For topics without commands of the server's own.
+/// For kinds that have no server commands.
 impl<D: Decider> ServerCommand<D> for NoCommand {
     fn decide(self, _decider: &D, _at: Context<'_>, _state: &D::State) -> Result<Vec<D::Event>, Rejection> {
         match self {}
@@ -152,14 +151,14 @@ impl<D: Decider> ServerCommand<D> for NoCommand {
 /// The server half of a kind of topic. Its methods are pure: the same arguments give the same result. The [crate page](crate) has
 /// an example.
 pub trait Decider: Topic {
-    /// The commands that only the server sends; [`NoCommand`] if there are none.
+    /// The commands that no visitor can send; [`NoCommand`] if there are none.
     type ServerCommand: ServerCommand<Self>;
 
     /// Whether events are stored in this process's memory only and are lost with it.
     const EPHEMERAL: bool = false;
 
-    /// The version of the stored JSON of this kind. A change of [`Topic::Event`] or [`Topic::State`] that cannot decode the
-    /// stored JSON takes the next number, and a step in [`Self::upcast`].
+    /// The version of the stored JSON of this kind. A change of [`Topic::Event`] or [`Topic::State`] that cannot decode the stored
+    /// JSON must increment this and add a step to [`Self::upcast`].
     const STORED_VERSION: u32 = 1;
 
     /// Converts stored JSON of `version` to `version + 1` when it is read. The log is not changed.
@@ -167,31 +166,31 @@ pub trait Decider: Topic {
         json
     }
 
-    /// Whether only operators and programs with the role `read` have access. [`Self::admit`] is called for them.
+    /// Whether only operators and programs with the role `read` have access. [`Self::admit`] is still called for them.
     const FOR_OPERATORS: bool = false;
 
     /// Whether such a topic belongs to one person: of the programs, only those with the role `operator` may read it.
     const PRIVATE: bool = false;
 
-    /// Decides about access to a topic. Called for each subscription and each command; must not block.
+    /// Decides who may access a topic. Called for each subscription and each command; must not block.
     ///
     /// # Errors
     ///
-    /// Why the topic is closed to the sender.
+    /// Returns the reason why access is denied.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
 
-    /// Whether a reader starts this topic before its first event. Any other topic is started by its first command, or once
-    /// another topic lists it; until then a reader gets the default state.
+    /// Whether a reader starts this topic before its first event. Otherwise the topic starts with its first command, or once its
+    /// list topic ([`Self::listed_in`]) lists it; until then readers get the default state.
     fn starts_on_read(&self, _topic: &TopicName) -> bool {
         true
     }
 
-    /// The topic whose state lists the topics of this kind, if there is one.
+    /// The list topic of this kind: a topic whose state lists the topics that exist, if there is one.
     fn listed_in(&self) -> Option<TopicName> {
         None
     }
 
-    /// For a topic that lists others: whether its state lists `topic`.
+    /// For the kind of a list topic: whether its state lists `topic`.
     fn lists(_state: &Self::State, _topic: &TopicName) -> bool {
         false
     }
@@ -214,7 +213,7 @@ pub trait Decider: Topic {
     ///
     /// # Errors
     ///
-    /// Why the command has no effect; an application's own reason is [`Rejection::refused`].
+    /// Returns the reason of the rejection; an application's own reason is [`Rejection::refused`].
     fn decide(
         &self,
         at: Context<'_>,
@@ -223,26 +222,26 @@ pub trait Decider: Topic {
     ) -> Result<Vec<Self::Event>, Rejection>;
 
     /// The commands for other topics that follow from an event, called with the state after it. They are stored in the commit of
-    /// the event and have their effect once, also after a restart. If the event is redacted before they are delivered, they are
+    /// the event and have their effect once, even after a restart. If the event is redacted before they are delivered, they are
     /// removed.
     fn forward(&self, _topic: &TopicName, _state: &Self::State, _seq: Seq, _event: &Self::Event) -> Vec<Forward> {
         Vec::new()
     }
 
-    /// The number of refused parts of the event's command, such as readings of a report: for the operator's metrics.
+    /// The number of rejected parts of the event's command, such as readings in a report. It is exported as a metric.
     fn refused_parts(_event: &Self::Event) -> u64 {
         0
     }
 
-    /// The earlier events that an event erases, called right after the event is applied. They are erased in the commit that
+    /// The earlier events that an event redacts, called right after the event is applied. They are redacted in the commit that
     /// stores the event, in the log and in memory: from then on no answer, no page of history, no replay and no backup contains
-    /// them. The state after the event becomes the snapshot, so [`Topic::apply`] must have removed the text from it too.
-    /// Expensive: it writes the whole state and empties the log's journal.
+    /// them. The state after the event becomes the snapshot, so [`Topic::apply`] must have removed the redacted content from it
+    /// too. Expensive: it writes the whole state and truncates the log's WAL.
     fn redacts(&self, _state: &Self::State, _event: &Self::Event) -> Redaction {
         Redaction::Nothing
     }
 
-    /// The replacement of an erased event. It must amend the same event and have the same key; applied in place of the old event
+    /// The replacement of a redacted event. It must amend the same event and have the same key; applied in place of the old event
     /// it must lead, with the events after it, to the same state.
     fn redacted(&self, event: Self::Event) -> Self::Event {
         event

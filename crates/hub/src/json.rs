@@ -1,7 +1,7 @@
-//! JSON from clients and programs, with the same rules at every endpoint.
+//! Strict JSON parsing, with the same rules at every endpoint.
 //!
-//! - An object that names a member twice is refused with the member's name: the intended value is unknown.
-//! - Where the ingest endpoint allows it, a token that is not JSON ([`sanitize`]) invalidates its own member, not the document.
+//! - An object with a duplicate member is rejected, and the error names the member: the intended value is unknown.
+//! - Where the ingest endpoint allows it, an invalid token (see [`sanitize`]) invalidates only its member, not the document.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,12 +10,12 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// The reason why a document is refused, with the line and the column.
+/// The reason why a document is rejected, with the line and the column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(String);
 
-/// Parses a whole document.
+/// Parses a document.
 ///
 /// # Errors
 ///
@@ -25,11 +25,11 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     serde_json::from_slice(bytes).map_err(|error| JsonError(error.to_string()))
 }
 
-/// Checks a whole document.
+/// Validates a document.
 ///
 /// # Errors
 ///
-/// If it is not JSON (RFC 8259), or an object in it names a member twice.
+/// If it is not JSON (RFC 8259), or an object in it has a duplicate member.
 pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
     let failed = |error: serde_json::Error| JsonError(error.to_string());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -96,12 +96,12 @@ impl<'de> Visitor<'de> for UniqueMembers {
     }
 }
 
-/// The deepest nesting of arrays and objects. A deeper value is replaced by a text, because the parsers go no deeper.
+/// The deepest nesting of arrays and objects. A deeper value is replaced by a string, because the parsers go no deeper.
 const MAX_DEPTH: usize = 32;
 
 /// Replaces each token that is not JSON by a string of the same characters: `NaN`, `-Infinity`, `1e400`, `.5` and `0x1F`, as some
 /// programs write them; and values nested deeper than 32 levels by the string `nested`. A parser that expects a number there then
-/// refuses that member alone. A document without such tokens is returned unchanged.
+/// rejects only that member. A document without such tokens is returned unchanged.
 pub fn sanitize(bytes: &[u8]) -> Cow<'_, [u8]> {
     let (mut out, mut copied, mut at, mut depth) = (Vec::new(), 0, 0, 0_usize);
     let mut replace = |from: usize, to: usize, copied: &mut usize, text: &[u8]| {

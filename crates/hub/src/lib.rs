@@ -1,9 +1,9 @@
 //! The real-time core of a Duplex app: topics with their deciders, sessions, presence, and the durable log of events.
 //!
-//! A **topic** is a log of events and its fold, the state. An application implements
-//! [`Topic`](duplex_protocol::topic::Topic), which the browser shares, and [`Decider`](decider::Decider), which decides who has access and
-//! what a command does. The [`Hub`] runs one task for each topic that is in use: it decides commands, stores their events before anyone
-//! sees them, and wakes the subscribers. The crate has no socket and no HTTP: `duplex-axum` connects it to clients.
+//! A **topic** is a log of events and its fold, the state. An application implements [`Topic`](duplex_protocol::topic::Topic),
+//! which the browser shares, and [`Decider`](decider::Decider), which decides who has access and what a command does. The [`Hub`]
+//! runs one task for each topic that is in use: it decides commands, commits their events before it publishes them, and wakes the
+//! subscribers. The crate does no network I/O: `duplex-axum` connects it to clients.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -31,7 +31,7 @@
 //!     }
 //! }
 //!
-//! // server.rs: who may enter, and what a command does.
+//! // server.rs: who has access, and what a command does.
 //! impl Decider for Tally {
 //!     type ServerCommand = NoCommand;
 //!
@@ -52,9 +52,9 @@
 //! // The hub: commands, and the state.
 //! let log = Arc::new(Memory::new(Epoch::new(1)));
 //! let hub = Hub::new(log.clone(), vec![dyn_topic(Tally)]);
-//! let add = async |id, much| hub.send::<Tally>("one", CommandId::from_bits(id), &much).await;
+//! let add = async |id, amount| hub.send::<Tally>("one", CommandId::from_bits(id), &amount).await;
 //! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });
-//! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 }, "sent again, it counts once");
+//! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 }, "a resent command counts once");
 //! assert_eq!(add(2, 11).await, Answer::Rejected(Rejection::refused("one_to_ten")));
 //!
 //! let topic = TopicName::of::<Tally>("one")?;
@@ -83,9 +83,9 @@
 //! | [`session`] | the protocol state and the reader of one client, for transports |
 //! | [`log`] | [`Log`](log::Log): the store of events; in memory, and in a SQLite file |
 //! | [`simulation`] | simulations at a fixed tick, without a log |
-//! | [`quota`] | how much one client may use |
-//! | [`json`] | JSON from outside |
-//! | [`limits`] | the limits that callers need |
+//! | [`quota`] | quotas and rates of one client |
+//! | [`json`] | strict JSON parsing |
+//! | [`limits`] | limits that callers of the crate need |
 //! | [`testing`] | [`DeciderHarness`](testing::DeciderHarness) |
 //!
 //! # Features

@@ -1,4 +1,4 @@
-//! Locks without poisoning: every critical section leaves its data consistent, also if it panics.
+//! Locks that ignore poisoning: every critical section leaves its data consistent even if it panics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

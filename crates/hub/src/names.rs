@@ -1,10 +1,10 @@
-//! The policy on visitors' names. An app that reserves names, or sets one for a visitor, implements its own.
+//! The policy for visitors' display names. An app that reserves names, or sets one for a visitor, implements its own.
 
 use duplex_protocol::person::{MAX_NAME, Person, PersonId};
 use duplex_protocol::session::Rejection;
 use tokio::sync::watch;
 
-/// A requested name is refused.
+/// A requested name was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct NameRefused {
@@ -18,9 +18,9 @@ impl From<NameRefused> for Rejection {
     }
 }
 
-/// Decides a visitor's display name. Its methods are called for each connection and each change of a name: they must not block.
+/// Validates and assigns display names. Its methods are called for each connection and each change of a name: they must not block.
 pub trait NamePolicy: Send + Sync + 'static {
-    /// The name that `who` gets for the text `typed`; empty for no name.
+    /// The name that results from the text that `who` typed; empty for no name.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ pub trait NamePolicy: Send + Sync + 'static {
         watch::channel(()).1
     }
 
-    /// The person as other visitors see it: with the requested name, the name that an operator set, or none.
+    /// The person as other visitors see them: with the requested name, the name that an operator set, or none.
     fn resolve(&self, person: Person, is_operator: bool) -> Person;
 }
 

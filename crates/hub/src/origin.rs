@@ -19,13 +19,13 @@ pub enum Origin {
 /// A sender that asks for access to a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal<'a> {
-    /// The person; one stands for all programs, and one for the server.
+    /// The visitor, or the placeholder person of programs or of the server.
     pub person: &'a Person,
     /// The origin.
     pub origin: Origin,
 }
 
-/// The ids of programs and of the server in the log and in the deduplication of commands. No visitor has them.
+/// The placeholder persons of programs and of the server: their ids are senders in the log and in the deduplication window.
 static PROGRAM: LazyLock<Person> = LazyLock::new(|| nameless("ffffffffffffffff"));
 static SERVER: LazyLock<Person> = LazyLock::new(|| nameless("0000000000000000"));
 
@@ -36,13 +36,13 @@ fn nameless(id: &str) -> Person {
     }
 }
 
-/// Whether the id stands for programs or for the server; no visitor may have such an id.
+/// Whether the id stands for programs or for the server. Such an id is reserved; visitors never get it.
 pub fn is_reserved(id: &PersonId) -> bool {
     [&PROGRAM.id, &SERVER.id].contains(&id)
 }
 
 impl Origin {
-    /// The person that other visitors see: the visitor, or the person that stands for all programs or for the server.
+    /// The person that other visitors see: the visitor, or the placeholder person of programs or of the server.
     #[must_use]
     pub fn person(self, visitor: Person) -> Person {
         match self {
