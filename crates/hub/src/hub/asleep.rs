@@ -1,4 +1,4 @@
-//! Reads of topics without starting them, and the accounting of a client's requests.
+//! Previews and other reads of topics, mostly without starting them; and the charges to a client's quota.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Hub {
         }
     }
 
-    /// The state that a new subscriber would get, and its cursor. A topic without events that does not [start on a
+    /// A preview: the state that a new subscriber would get, and its cursor. A topic without events that does not [start on a
     /// read](crate::decider::Decider::starts_on_read) is not started.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Hub {
         }
     }
 
-    /// Whether the topic is awake or starting.
+    /// Whether the topic is awake. One that is starting counts as awake.
     pub fn is_awake(&self, topic: &TopicName) -> bool {
         self.topics().contains_key(topic)
     }
@@ -97,14 +97,14 @@ impl Hub {
         }
     }
 
-    /// Charges a command to the client that the hub works for, if any.
+    /// Charges a command to this hub's client quota, if it has one.
     pub(crate) fn charge(&self, topic: &TopicName, (command, encoding): (&Blob, Encoding)) -> Result<(), Rejection> {
         let Some(client_quota) = &self.2 else { return Ok(()) };
         let kind = self.kind(topic).map_err(Rejection::Denied)?;
         client_quota.charge_command(command.0.len(), kind.creates(command, encoding))
     }
 
-    /// Charges topics that the client reads.
+    /// Charges reads of topics to this hub's client quota, if it has one.
     pub(crate) fn count_read(&self, topics: u32) -> Result<(), Denied> {
         let counted = self
             .2

@@ -1,4 +1,4 @@
-//! Topics that are closed for good, and the policy on visitors' names.
+//! Topics that are closed permanently, and the policy for visitors' names.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
 impl Hub {
-    /// The policy on visitors' names.
+    /// The policy for visitors' names.
     pub fn name_policy(&self) -> &dyn NamePolicy {
         self.0.names.get().map_or(&AnyName, |policy| policy.as_ref())
     }
 
-    /// Sets the policy on visitors' names. Only the first call has an effect.
+    /// Sets the policy for visitors' names. Only the first call has an effect.
     pub fn set_name_policy(&self, policy: Arc<dyn NamePolicy>) {
         let _ = self.0.names.set(policy);
     }
@@ -28,8 +28,8 @@ impl Hub {
         closed.contains_key(topic)
     }
 
-    /// Closes topics for good: from now on they cannot be opened. The closing is not stored; the caller repeats it after a
-    /// restart.
+    /// Closes topics permanently: from now on they cannot be opened. This is not persisted; the caller must close them again after
+    /// a restart.
     pub fn close_topics(&self, topics: &BTreeSet<TopicName>) {
         let mut closed = lock::write(&self.0.closed);
         for topic in topics {
@@ -37,14 +37,15 @@ impl Hub {
         }
     }
 
-    /// Whether [`Self::erase`] erased the topic.
+    /// Whether [`Self::erase`] redacted the topic.
     pub fn is_erased(&self, topic: &TopicName) -> bool {
         let closed = lock::read(&self.0.closed);
         closed.get(topic).copied().unwrap_or_default()
     }
 
-    /// Erases a closed topic: sends it, and other topics, the commands that redact its events, then ends the topic. Its
-    /// subscribers are denied. If a command is rejected, this logs a warning and the topic is not erased.
+    /// Redacts a closed topic: sends the commands that redact its events, to it and to other topics, then stops its task. Its
+    /// subscribers receive a [`Denied`](duplex_protocol::session::Denied). If a command is rejected, this logs a warning and the
+    /// topic does not count as erased.
     pub async fn erase(&self, topic: &TopicName, commands: Vec<(CommandId, TopicCommand)>) {
         for (id, command) in commands {
             let (topic, command) = command.into_parts();
@@ -53,7 +54,7 @@ impl Hub {
                 Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
             };
             if let Answer::Rejected(why) = answer {
-                return tracing::warn!(%topic, "a closed topic is not erased, because a command was rejected: {why}");
+                return tracing::warn!(%topic, "the closed topic was not redacted: a command was rejected: {why}");
             }
         }
         let shared = match self.topics().get(topic) {

@@ -1,7 +1,7 @@
 //! The hub: all topics of this node, awake or asleep.
 //!
-//! A topic is in the map from the moment it is opened. It starts in its own task, so the caller that opened it may be dropped. It
-//! leaves the map when it has no work left, and only while there is no handle to it.
+//! A topic is in the map from the moment it is opened. It starts in its own task, so dropping the future that opened it does not
+//! cancel the start. It is removed from the map when it is idle and has no handles.
 
 mod asleep;
 mod closed;
@@ -44,8 +44,8 @@ use duplex_protocol::person::Person;
 use duplex_protocol::session::Denied;
 use duplex_protocol::topic::TopicName;
 
-/// All topics of this node. Cheap to clone. Each clone has the [`Rights`] of one request and the quotas of one client, or works
-/// for the server itself, and so do the topic handles that it opens.
+/// All topics of this node. Cheap to clone. A clone acts with the [`Rights`] of one request and the quotas of one client, or for
+/// the server itself; topic handles inherit both.
 ///
 /// A topic is started when it is opened, loads its state from the log, and falls asleep a minute after its last handle was
 /// dropped.
@@ -58,7 +58,7 @@ pub enum WriteDenied {
     /// The person has no access to the topic.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// The program's token lacks the role that may write there.
+    /// The program's token lacks the required role.
     #[error("this needs a token with the role {0}")]
     Role(&'static str),
 }
@@ -75,32 +75,32 @@ struct Inner {
     unwritten: Arc<WaitingReaders>,
     /// Counters by kind.
     kind_counters: BTreeMap<&'static str, Arc<KindCounters>>,
-    /// Counters that belong to no kind: those of forwards.
+    /// Counters that belong to no kind: forwards.
     counters: KindCounters,
     closing: AtomicBool,
     names: OnceLock<Arc<dyn NamePolicy>>,
-    /// The topics that are closed for good, and whether their events are erased.
+    /// The topics that are closed permanently, and whether their events are redacted.
     closed: RwLock<HashMap<TopicName, bool>>,
     outbox: Outbox,
 }
 
 enum Slot {
-    /// Sends the result of the start.
+    /// Receives the result of the start.
     Starting(watch::Receiver<Option<Denied>>),
     Awake(Arc<TopicShared>),
 }
 
-/// The result of looking up a topic: awake, starting, or no slot is free.
+/// The result of a topic lookup.
 enum Lookup {
     Awake(TopicHandle),
     Starting(watch::Receiver<Option<Denied>>),
-    /// These topics are awake and idle.
+    /// The topic limit is reached; these idle topics may be evicted.
     Full(Vec<Arc<TopicShared>>),
 }
 
 impl Hub {
-    /// A hub with these kinds of topics, whose events `log` stores. Of two kinds with one name the last counts. Topics must be
-    /// opened within a tokio runtime.
+    /// A hub with these kinds of topics, whose events `log` stores. If two kinds have the same name, the last one wins. Topics must
+    /// be opened within a tokio runtime.
     pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
         Self::with_max_topics(log, kinds, limits::ACTIVE_TOPICS)
     }
@@ -139,7 +139,7 @@ impl Hub {
         Self(Arc::clone(&self.0), self.1.clone(), Some(Arc::new(client_quota)))
     }
 
-    /// None for the server itself.
+    /// `None` for the server itself.
     pub(crate) fn client_quota(&self) -> Option<&ClientQuota> {
         self.2.as_deref()
     }
@@ -208,8 +208,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unknown`] if there is no such kind or the topic was closed; [`Denied::Full`] at the limit of topics or of the client's
-    /// quota; [`Denied::Unavailable`] if its log cannot be read, or the hub is closing.
+    /// [`Denied::Unknown`] if there is no such kind or the topic was closed; [`Denied::Full`] if the topic limit or the client's
+    /// quota is reached; [`Denied::Unavailable`] if its log cannot be read, or the hub is closing.
     pub async fn open(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
         if self.0.closing.load(Ordering::Acquire) {
             return Err(Denied::Unavailable);
@@ -246,7 +246,7 @@ impl Hub {
         }
     }
 
-    /// The maximum number of topics for this hub. Clients leave a reserve to the server's own work.
+    /// The topic limit for this hub. Part of the node's limit is reserved for the server's own work.
     fn max_topics(&self) -> usize {
         let reserved = match self.2 {
             Some(_) => limits::RESERVED_TOPICS.min(self.0.max_topics / 4),
@@ -285,7 +285,7 @@ impl Hub {
         }
     }
 
-    /// Runs a topic from loading its log to its end.
+    /// Loads a topic and runs its task until it ends.
     async fn start(
         self,
         topic: TopicName,
@@ -355,7 +355,7 @@ impl Hub {
     }
 }
 
-/// Requests idle topics to sleep, and waits for the first that ends.
+/// Asks idle topics to fall asleep and waits until one of them has ended.
 async fn evict_idle(idle: &[Arc<TopicShared>]) {
     for shared in idle {
         // A topic with a full queue is no longer idle.
@@ -365,8 +365,8 @@ async fn evict_idle(idle: &[Arc<TopicShared>]) {
     let _ = timeout(limits::EVICTION_WAIT, closed).await;
 }
 
-/// Runs a topic's task. At its end, for any reason, the topic first leaves the map, then its queue closes, then its readers
-/// are woken.
+/// Runs a topic's task. When it ends for any reason (by the drop order), the topic is removed from the map, then its queue closes,
+/// then its readers are woken.
 async fn run_topic(
     slot: SlotGuard,
     shared: Arc<TopicShared>,
@@ -383,7 +383,7 @@ async fn run_topic(
 struct SlotGuard {
     hub: Hub,
     topic: TopicName,
-    /// None while the topic starts.
+    /// `None` while the topic starts.
     shared: Option<Arc<TopicShared>>,
     /// The quota of the client that started it.
     _held: Option<QuotaGuard>,

@@ -1,4 +1,4 @@
-//! Reports of a hub: pages of the log, and statistics.
+//! Read-only queries of a hub: pages of history, stored events, and statistics.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Hub {
             tracing::warn!(%topic, "the events cannot be read: {error}");
             Denied::Unavailable
         })?;
-        // Events that are not published yet are left out.
+        // Omit events that are committed but not yet published.
         records.retain(|record| record.seq <= head.seq);
         for record in &mut records {
             let stored = std::mem::take(&mut record.event);
@@ -94,7 +94,7 @@ impl Hub {
         })
     }
 
-    /// The counts of all kinds together.
+    /// The counters of all kinds, summed.
     pub fn stats(&self) -> HubStats {
         let mut stats = HubStats::default();
         stats.add(self.topics().len() as u64, &self.0.counters);
@@ -104,7 +104,7 @@ impl Hub {
         stats
     }
 
-    /// The counts of each kind, by name; without forwards, which belong to no kind.
+    /// The counters of each kind, by name; without forwards, which belong to no kind.
     pub fn stats_of_kinds(&self) -> Vec<(&'static str, HubStats)> {
         let mut awake: HashMap<&str, u64> = HashMap::new();
         let topics = self.topics();
@@ -125,7 +125,7 @@ impl Hub {
         kinds.map(|kind| (kind.name(), kind.refused_parts())).collect()
     }
 
-    /// The topics that are awake, in no order.
+    /// The awake topics, in arbitrary order.
     pub fn awake_topics(&self) -> Vec<TopicStats> {
         let topics: Vec<_> = self
             .topics()

@@ -1,4 +1,4 @@
-//! The log of each topic, the node's outbox, and the closing of a hub.
+//! The shutdown of a hub, the log of each kind, and the node's outbox.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,7 +29,7 @@ impl Hub {
     async fn close_all(&self) {
         while let Some(topic) = self.next_to_close() {
             match topic {
-                // A start ends by itself.
+                // A start completes by itself.
                 Err(mut starting) => while starting.changed().await.is_ok() {},
                 Ok(shared) => {
                     let _ = shared.requests.send(TopicRequest::Close).await;
