@@ -16,9 +16,9 @@ use duplex_protocol::topic::TopicName;
 impl Hub {
     /// Opens a topic for a reader. A topic without events that does not [start on a
     /// read](crate::decider::Decider::starts_on_read) is not started.
-    pub(crate) async fn open_to_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<OpenedTopic, Denied> {
+    pub(crate) async fn open_for_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<OpenedTopic, Denied> {
         let kind = self.kind(topic)?;
-        if self.2.is_none() || kind.starts_on_read(topic) || self.is_awake(topic) {
+        if self.client_quota.is_none() || kind.starts_on_read(topic) || self.is_awake(topic) {
             return self.open(topic).await.map(OpenedTopic::Awake);
         }
         let head = self.log_of(kind.as_ref()).open(topic, 0, u64::MAX).await;
@@ -32,7 +32,7 @@ impl Hub {
         let guard = {
             let topics = self.topics();
             let asleep = !topics.contains_key(topic);
-            asleep.then(|| self.0.unwritten.add(topic, Arc::clone(wake)))
+            asleep.then(|| self.inner.waiting_readers.add(topic, Arc::clone(wake)))
         };
         match guard {
             Some(guard) => Ok(OpenedTopic::Unwritten(Unwritten {
@@ -51,7 +51,7 @@ impl Hub {
     ///
     /// As [`Self::open`].
     pub async fn preview(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
-        match self.open_to_read(topic, &Wake::new()).await? {
+        match self.open_for_read(topic, &Wake::new()).await? {
             OpenedTopic::Awake(handle) => handle.state(encoding).await,
             OpenedTopic::Unwritten(unwritten) => unwritten.state(encoding),
         }
@@ -79,7 +79,7 @@ impl Hub {
 
     async fn is_listed(&self, topic: &TopicName, kind: &dyn DynTopic) -> Result<bool, Denied> {
         match kind.listed_in() {
-            Some(list) => self.own().open(&list).await?.lists(topic).await,
+            Some(list) => self.for_server().open(&list).await?.lists(topic).await,
             None => Ok(false),
         }
     }
@@ -92,22 +92,24 @@ impl Hub {
     /// A handle to the topic, if it is awake.
     pub fn awake_handle(&self, topic: &TopicName) -> Option<TopicHandle> {
         match self.topics().get(topic) {
-            Some(Slot::Awake(shared)) => Some(TopicHandle::new(shared, &self.1)),
+            Some(Slot::Awake(shared)) => Some(TopicHandle::new(shared, &self.rights)),
             _ => None,
         }
     }
 
     /// Charges a command to this hub's client quota, if it has one.
     pub(crate) fn charge(&self, topic: &TopicName, (command, encoding): (&Blob, Encoding)) -> Result<(), Rejection> {
-        let Some(client_quota) = &self.2 else { return Ok(()) };
+        let Some(client_quota) = &self.client_quota else {
+            return Ok(());
+        };
         let kind = self.kind(topic).map_err(Rejection::Denied)?;
         client_quota.charge_command(command.0.len(), kind.creates(command, encoding))
     }
 
     /// Charges reads of topics to this hub's client quota, if it has one.
-    pub(crate) fn count_read(&self, topics: u32) -> Result<(), Denied> {
+    pub(crate) fn charge_reads(&self, topics: u32) -> Result<(), Denied> {
         let counted = self
-            .2
+            .client_quota
             .as_ref()
             .map_or(Ok(()), |client_quota| client_quota.charge_reads(topics));
         counted.map_err(|_| Denied::Full)

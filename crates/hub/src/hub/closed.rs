@@ -14,24 +14,24 @@ use duplex_protocol::topic::TopicName;
 impl Hub {
     /// The policy for visitors' names.
     pub fn name_policy(&self) -> &dyn NamePolicy {
-        self.0.names.get().map_or(&AnyName, |policy| policy.as_ref())
+        self.inner.names.get().map_or(&AnyName, |policy| policy.as_ref())
     }
 
     /// Sets the policy for visitors' names. Only the first call has an effect.
     pub fn set_name_policy(&self, policy: Arc<dyn NamePolicy>) {
-        let _ = self.0.names.set(policy);
+        let _ = self.inner.names.set(policy);
     }
 
     /// Whether [`Self::close_topics`] closed the topic.
     pub fn is_closed(&self, topic: &TopicName) -> bool {
-        let closed = lock::read(&self.0.closed);
+        let closed = lock::read(&self.inner.closed);
         closed.contains_key(topic)
     }
 
     /// Closes topics permanently: from now on they cannot be opened. This is not persisted; the caller must close them again after
     /// a restart.
     pub fn close_topics(&self, topics: &BTreeSet<TopicName>) {
-        let mut closed = lock::write(&self.0.closed);
+        let mut closed = lock::write(&self.inner.closed);
         for topic in topics {
             closed.entry(topic.clone()).or_insert(false);
         }
@@ -39,7 +39,7 @@ impl Hub {
 
     /// Whether [`Self::erase`] redacted the topic.
     pub fn is_erased(&self, topic: &TopicName) -> bool {
-        let closed = lock::read(&self.0.closed);
+        let closed = lock::read(&self.inner.closed);
         closed.get(topic).copied().unwrap_or_default()
     }
 
@@ -49,12 +49,12 @@ impl Hub {
     pub async fn erase(&self, topic: &TopicName, commands: Vec<(CommandId, TopicCommand)>) {
         for (id, command) in commands {
             let (topic, command) = command.into_parts();
-            let answer = match self.open_even_closed(&topic).await {
+            let answer = match self.open_including_closed(&topic).await {
                 Ok(handle) => handle.for_server().deliver(None, id, command).await.0,
                 Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
             };
-            if let Answer::Rejected(why) = answer {
-                return tracing::warn!(%topic, "the closed topic was not redacted: a command was rejected: {why}");
+            if let Answer::Rejected(rejection) = answer {
+                return tracing::warn!(%topic, "the closed topic was not redacted: a command was rejected: {rejection}");
             }
         }
         let shared = match self.topics().get(topic) {
@@ -65,7 +65,7 @@ impl Hub {
             let _ = shared.requests.send(TopicRequest::Close).await;
             shared.requests.closed().await;
         }
-        let mut closed = lock::write(&self.0.closed);
+        let mut closed = lock::write(&self.inner.closed);
         closed.insert(topic.clone(), true);
     }
 }

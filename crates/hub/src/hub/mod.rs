@@ -50,7 +50,12 @@ use duplex_protocol::topic::TopicName;
 /// A topic is started when it is opened, loads its state from the log, and falls asleep a minute after its last handle was
 /// dropped.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>, Rights, Option<Arc<ClientQuota>>);
+pub struct Hub {
+    inner: Arc<Inner>,
+    rights: Rights,
+    /// `None` for the server itself.
+    client_quota: Option<Arc<ClientQuota>>,
+}
 
 /// The reason why a person or a program may not write to a topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +77,7 @@ struct Inner {
     /// The maximum number of awake topics.
     max_topics: usize,
     /// Readers of topics that have no events yet.
-    unwritten: Arc<WaitingReaders>,
+    waiting_readers: Arc<WaitingReaders>,
     /// Counters by kind.
     kind_counters: BTreeMap<&'static str, Arc<KindCounters>>,
     /// Counters that belong to no kind: forwards.
@@ -116,37 +121,53 @@ impl Hub {
             kinds,
             topics: Mutex::default(),
             max_topics,
-            unwritten: Arc::default(),
+            waiting_readers: Arc::default(),
             counters: KindCounters::default(),
             closing: AtomicBool::new(false),
             names: OnceLock::new(),
             closed: RwLock::default(),
             outbox: Outbox::default(),
         };
-        Self(Arc::new(inner), Rights::default(), None)
+        Self {
+            inner: Arc::new(inner),
+            rights: Rights::default(),
+            client_quota: None,
+        }
     }
 
     /// The same hub with the rights of a request, which the caller has verified.
     #[must_use]
     pub fn with_rights(&self, rights: Rights) -> Self {
-        Self(Arc::clone(&self.0), rights, self.2.clone())
+        Self {
+            inner: Arc::clone(&self.inner),
+            rights,
+            client_quota: self.client_quota.clone(),
+        }
     }
 
     /// The same hub for a client, within its quotas.
     #[must_use]
     pub fn for_client(&self, quotas: &Arc<Quotas>, client: Client) -> Self {
         let client_quota = ClientQuota::new(Arc::clone(quotas), client);
-        Self(Arc::clone(&self.0), self.1.clone(), Some(Arc::new(client_quota)))
+        Self {
+            inner: Arc::clone(&self.inner),
+            rights: self.rights.clone(),
+            client_quota: Some(Arc::new(client_quota)),
+        }
     }
 
     /// `None` for the server itself.
     pub(crate) fn client_quota(&self) -> Option<&ClientQuota> {
-        self.2.as_deref()
+        self.client_quota.as_deref()
     }
 
     /// The same hub for the server's own work, without the rights of any request: a topic outlives the request that started it.
-    pub(crate) fn own(&self) -> Self {
-        Self(Arc::clone(&self.0), Rights::default(), None)
+    pub(crate) fn for_server(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            rights: Rights::default(),
+            client_quota: None,
+        }
     }
 
     /// The access of a person to a topic, with the rights of this hub. Calls [`Decider::admit`]; does not start the topic.
@@ -157,7 +178,7 @@ impl Hub {
     ///
     /// [`Decider::admit`]: crate::decider::Decider::admit
     pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
-        let (kind, rights) = (self.kind(topic)?, &self.1);
+        let (kind, rights) = (self.kind(topic)?, &self.rights);
         if self.is_closed(topic) {
             return Err(Denied::Unknown);
         }
@@ -170,7 +191,7 @@ impl Hub {
     }
 
     fn principal<'a>(&self, person: &'a Person) -> Principal<'a> {
-        let origin = self.1.origin();
+        let origin = self.rights.origin();
         Principal { person, origin }
     }
 
@@ -182,7 +203,7 @@ impl Hub {
     ///
     /// [`Decider::program_role`]: crate::decider::Decider::program_role
     pub fn admit_to_write(&self, who: &Person, topic: &TopicName) -> Result<(), WriteDenied> {
-        let (kind, rights) = (self.kind(topic)?, &self.1);
+        let (kind, rights) = (self.kind(topic)?, &self.rights);
         let required = kind.program_role(topic);
         if rights.is_program() && !rights.allows(required) {
             return Err(WriteDenied::Role(required.name()));
@@ -201,7 +222,7 @@ impl Hub {
 
     /// Whether this hub has the rights of an operator.
     pub fn is_operator(&self) -> bool {
-        self.1.allows(RequiredRole::Operator)
+        self.rights.allows(RequiredRole::Operator)
     }
 
     /// Opens a topic, and starts it if it is asleep. Does not check access: see [`Self::admit`].
@@ -211,20 +232,20 @@ impl Hub {
     /// [`Denied::Unknown`] if there is no such kind or the topic was closed; [`Denied::Full`] if the topic limit or the client's
     /// quota is reached; [`Denied::Unavailable`] if its log cannot be read, or the hub is closing.
     pub async fn open(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
-        if self.0.closing.load(Ordering::Acquire) {
+        if self.inner.closing.load(Ordering::Acquire) {
             return Err(Denied::Unavailable);
         }
-        self.open_even_closing(topic).await
+        self.open_while_closing(topic).await
     }
 
-    pub(crate) async fn open_even_closing(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
+    pub(crate) async fn open_while_closing(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
         if self.is_closed(topic) {
             return Err(Denied::Unknown);
         }
-        self.open_even_closed(topic).await
+        self.open_including_closed(topic).await
     }
 
-    async fn open_even_closed(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
+    async fn open_including_closed(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
         let kind = self.kind(topic)?;
         let mut attempts = 0;
         loop {
@@ -248,17 +269,17 @@ impl Hub {
 
     /// The topic limit for this hub. Part of the node's limit is reserved for the server's own work.
     fn max_topics(&self) -> usize {
-        let reserved = match self.2 {
-            Some(_) => limits::RESERVED_TOPICS.min(self.0.max_topics / 4),
+        let reserved = match self.client_quota {
+            Some(_) => limits::RESERVED_TOPICS.min(self.inner.max_topics / 4),
             None => 0,
         };
-        self.0.max_topics - reserved
+        self.inner.max_topics - reserved
     }
 
     fn look_up(&self, topic: &TopicName, kind: &Arc<dyn DynTopic>) -> Result<Lookup, Denied> {
         let mut topics = self.topics();
         match topics.get(topic) {
-            Some(Slot::Awake(shared)) => Ok(Lookup::Awake(TopicHandle::new(shared, &self.1))),
+            Some(Slot::Awake(shared)) => Ok(Lookup::Awake(TopicHandle::new(shared, &self.rights))),
             Some(Slot::Starting(starting)) => Ok(Lookup::Starting(starting.clone())),
             None if topics.len() >= self.max_topics() => {
                 let idle = topics.values().filter_map(|slot| match slot {
@@ -268,17 +289,19 @@ impl Hub {
                 Ok(Lookup::Full(idle.take(limits::EVICTION_CANDIDATES).collect()))
             }
             None => {
-                let held = self
-                    .2
+                let quota_guard = self
+                    .client_quota
                     .as_ref()
-                    .map(|client_quota| client_quota.acquire_topic())
+                    .map(|quota| quota.acquire_topic())
                     .transpose();
-                let held = held.map_err(|_| Denied::Full)?;
+                let quota_guard = quota_guard.map_err(|_| Denied::Full)?;
                 // Waiters get this value if the start is dropped.
                 let (started, starting) = watch::channel(Some(Denied::Unavailable));
                 topics.insert(topic.clone(), Slot::Starting(starting.clone()));
                 let span = tracing::info_span!("topic", %topic);
-                let task = self.own().start(topic.clone(), Arc::clone(kind), started, held);
+                let task = self
+                    .for_server()
+                    .start(topic.clone(), Arc::clone(kind), started, quota_guard);
                 tokio::spawn(task.instrument(span));
                 Ok(Lookup::Starting(starting))
             }
@@ -291,13 +314,13 @@ impl Hub {
         topic: TopicName,
         kind: Arc<dyn DynTopic>,
         started: watch::Sender<Option<Denied>>,
-        held: Option<QuotaGuard>,
+        quota_guard: Option<QuotaGuard>,
     ) {
         let mut slot = SlotGuard {
             hub: self.clone(),
             topic,
             shared: None,
-            _held: held,
+            _quota_guard: quota_guard,
         };
         let log = Arc::clone(self.log_of(kind.as_ref()));
         let loaded = load(log.as_ref(), &kind, &slot.topic, 0).await;
@@ -311,7 +334,7 @@ impl Hub {
         let subscribers = Subscribers::new(kind.has_presence());
         let shared = Arc::new(TopicShared {
             name: slot.topic.clone(),
-            counters: self.0.kind_counters.get(kind.name()).cloned().unwrap_or_default(),
+            counters: self.inner.kind_counters.get(kind.name()).cloned().unwrap_or_default(),
             kind,
             log,
             epoch: head.epoch,
@@ -328,7 +351,7 @@ impl Hub {
         slot.shared = Some(Arc::clone(&shared));
         started.send_replace(None);
         drop(started);
-        self.0.unwritten.started(&shared.name);
+        self.inner.waiting_readers.started(&shared.name);
         run_topic(slot, shared, receiver, projection).await;
     }
 
@@ -343,15 +366,15 @@ impl Hub {
     }
 
     pub(crate) fn counters(&self) -> &KindCounters {
-        &self.0.counters
+        &self.inner.counters
     }
 
     fn kind(&self, topic: &TopicName) -> Result<Arc<dyn DynTopic>, Denied> {
-        self.0.kinds.get(topic.kind()).cloned().ok_or(Denied::Unknown)
+        self.inner.kinds.get(topic.kind()).cloned().ok_or(Denied::Unknown)
     }
 
     fn topics(&self) -> MutexGuard<'_, HashMap<TopicName, Slot>> {
-        lock::lock(&self.0.topics)
+        lock::lock(&self.inner.topics)
     }
 }
 
@@ -386,7 +409,7 @@ struct SlotGuard {
     /// `None` while the topic starts.
     shared: Option<Arc<TopicShared>>,
     /// The quota of the client that started it.
-    _held: Option<QuotaGuard>,
+    _quota_guard: Option<QuotaGuard>,
 }
 
 impl Drop for SlotGuard {

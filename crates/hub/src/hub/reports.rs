@@ -7,7 +7,7 @@ use super::{Hub, Slot};
 use crate::limits;
 use crate::log::{Log, Record};
 use crate::topic::dyn_topic::StateError;
-use crate::topic::page::{first_that_fit, newest_that_fit};
+use crate::topic::page::{take_newest_within, take_oldest_within};
 use crate::topic::stats::{HubStats, TopicStats};
 use crate::topic::unwritten::OpenedTopic;
 use crate::topic::wake::Wake;
@@ -16,7 +16,7 @@ use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Denied, Page};
 use duplex_protocol::topic::TopicName;
 
-fn unreadable(topic: &TopicName, error: &StateError) -> Denied {
+fn decode_error(topic: &TopicName, error: &StateError) -> Denied {
     tracing::error!(%topic, "an event of the log cannot be decoded: {error}");
     Denied::Unavailable
 }
@@ -31,7 +31,7 @@ impl Hub {
     /// be read.
     pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
         let kind = self.kind(topic)?;
-        self.count_read(limits::HISTORY_READS)?;
+        self.charge_reads(limits::HISTORY_READS)?;
         let limit = limit.clamp(1, limits::HISTORY_PAGE);
         let history = self
             .log_of(kind.as_ref())
@@ -41,7 +41,7 @@ impl Hub {
                 tracing::warn!(%topic, "the history cannot be read: {error}");
                 Denied::Unavailable
             })?;
-        let (records, left_out) = newest_that_fit(history.records, limits::PAGE_BYTES);
+        let (records, truncated) = take_newest_within(history.records, limits::PAGE_BYTES);
         let events = records
             .into_iter()
             .map(|record| Ok((record.seq, Blob(kind.event_json(record.event)?))));
@@ -49,8 +49,8 @@ impl Hub {
             epoch: history.head.epoch,
             events: events
                 .collect::<Result<_, StateError>>()
-                .map_err(|error| unreadable(topic, &error))?,
-            first: history.first && !left_out,
+                .map_err(|error| decode_error(topic, &error))?,
+            first: history.first && !truncated,
             until: history.head.last,
         })
     }
@@ -62,7 +62,7 @@ impl Hub {
     /// As [`Self::open`].
     pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
         let kind = self.kind(topic)?;
-        let head = match self.open_to_read(topic, &Wake::new()).await? {
+        let head = match self.open_for_read(topic, &Wake::new()).await? {
             OpenedTopic::Awake(handle) => handle.head(),
             OpenedTopic::Unwritten(unwritten) => return Ok((Vec::new(), unwritten.head())),
         };
@@ -77,9 +77,9 @@ impl Hub {
         records.retain(|record| record.seq <= head.seq);
         for record in &mut records {
             let stored = std::mem::take(&mut record.event);
-            record.event = kind.event_json(stored).map_err(|error| unreadable(topic, &error))?;
+            record.event = kind.event_json(stored).map_err(|error| decode_error(topic, &error))?;
         }
-        Ok((first_that_fit(records, limits::PAGE_BYTES), head))
+        Ok((take_oldest_within(records, limits::PAGE_BYTES), head))
     }
 
     /// The topics of a kind that ever had an event, awake or asleep.
@@ -88,7 +88,7 @@ impl Hub {
     ///
     /// [`Denied::Unavailable`] if the log cannot be read.
     pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
-        self.0.log.topics(kind).await.map_err(|error| {
+        self.inner.log.topics(kind).await.map_err(|error| {
             tracing::warn!(kind, "the topics cannot be listed: {error}");
             Denied::Unavailable
         })
@@ -97,8 +97,8 @@ impl Hub {
     /// The counters of all kinds, summed.
     pub fn stats(&self) -> HubStats {
         let mut stats = HubStats::default();
-        stats.add(self.topics().len() as u64, &self.0.counters);
-        for counters in self.0.kind_counters.values() {
+        stats.add(self.topics().len() as u64, &self.inner.counters);
+        for counters in self.inner.kind_counters.values() {
             stats.add(0, counters);
         }
         stats
@@ -111,7 +111,7 @@ impl Hub {
         for topic in topics.keys() {
             *awake.entry(topic.kind()).or_default() += 1;
         }
-        let kinds = self.0.kind_counters.iter().map(|(name, counters)| {
+        let kinds = self.inner.kind_counters.iter().map(|(name, counters)| {
             let mut stats = HubStats::default();
             stats.add(awake.get(name).copied().unwrap_or(0), counters);
             (*name, stats)
@@ -121,7 +121,7 @@ impl Hub {
 
     /// The sum of [`Decider::refused_parts`](crate::decider::Decider::refused_parts) since the start, of each kind by name.
     pub fn refused_parts(&self) -> Vec<(&'static str, u64)> {
-        let kinds = self.0.kinds.values();
+        let kinds = self.inner.kinds.values();
         kinds.map(|kind| (kind.name(), kind.refused_parts())).collect()
     }
 
@@ -140,6 +140,6 @@ impl Hub {
 
     /// The durable log.
     pub fn log(&self) -> &Arc<dyn Log> {
-        &self.0.log
+        &self.inner.log
     }
 }

@@ -17,13 +17,13 @@ use duplex_protocol::topic::TopicName;
 impl Hub {
     /// Closes the hub: no topic is opened any more, earlier requests are answered, states are stored, and the log is closed.
     pub async fn close(&self) {
-        self.0.closing.store(true, Ordering::Release);
+        self.inner.closing.store(true, Ordering::Release);
         self.close_all().await;
         // Forwards that follow from the last events may open topics again.
-        self.0.outbox.drain().await;
+        self.inner.outbox.drain().await;
         self.stop_forwards().await;
         self.close_all().await;
-        self.0.log.close().await;
+        self.inner.log.close().await;
     }
 
     async fn close_all(&self) {
@@ -40,20 +40,20 @@ impl Hub {
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
-        &self.0.outbox
+        &self.inner.outbox
     }
 
     /// The log of the topic's kind; the durable log for an unknown kind.
     pub(crate) fn log_of_topic(&self, topic: &TopicName) -> &Arc<dyn Log> {
-        let kind = self.0.kinds.get(topic.kind());
-        kind.map_or(&self.0.log, |kind| self.log_of(kind.as_ref()))
+        let kind = self.inner.kinds.get(topic.kind());
+        kind.map_or(&self.inner.log, |kind| self.log_of(kind.as_ref()))
     }
 
     pub(crate) fn log_of(&self, kind: &dyn DynTopic) -> &Arc<dyn Log> {
         if kind.is_ephemeral() {
-            &self.0.ephemeral
+            &self.inner.ephemeral
         } else {
-            &self.0.log
+            &self.inner.log
         }
     }
 

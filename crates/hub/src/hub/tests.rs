@@ -208,7 +208,7 @@ fn decode<E: serde::de::DeserializeOwned>(batch: &ReadBatch, encoding: Encoding)
 }
 
 /// Reads like a session: from the ring, else from the log.
-async fn follow(handle: &TopicHandle, mut after: Seq, encoding: Encoding) -> Vec<(Seq, Added)> {
+async fn read_all(handle: &TopicHandle, mut after: Seq, encoding: Encoding) -> Vec<(Seq, Added)> {
     let limit = ReadLimit { frames: 7, bytes: 500 };
     let mut seen = Vec::new();
     loop {
@@ -228,8 +228,8 @@ async fn follow(handle: &TopicHandle, mut after: Seq, encoding: Encoding) -> Vec
     }
 }
 
-async fn wait_until(so: impl Fn() -> bool) {
-    while !so() {
+async fn wait_until(condition: impl Fn() -> bool) {
+    while !condition() {
         yield_now().await;
     }
 }
@@ -269,9 +269,9 @@ async fn all_readers_see_the_commands_of_many_senders_in_one_order() {
     for sender in senders.collect::<Vec<_>>() {
         sender.await.unwrap();
     }
-    let json = follow(&handle, 0, Encoding::Json).await;
+    let json = read_all(&handle, 0, Encoding::Json).await;
     assert!(json.iter().map(|(seq, _)| *seq).eq(1..=2400));
-    assert_eq!(json, follow(&handle, 0, Encoding::Postcard).await);
+    assert_eq!(json, read_all(&handle, 0, Encoding::Postcard).await);
     let total = json.iter().map(|(_, event)| event.by).sum();
     assert_eq!(sum(&handle).await, (2400, Sum { sum: total, seq: 2400 }));
     let stats = hub.stats();
@@ -308,10 +308,10 @@ async fn commands_that_wait_are_stored_in_one_append() {
 #[tokio::test]
 async fn a_command_sent_again_has_one_effect_and_one_answer() {
     let log = log();
-    for life in 0..2 {
+    for run in 0..2 {
         let hub = hub(&log);
         let handle = hub.open(&topic()).await.unwrap();
-        let again = life > 0;
+        let again = run > 0;
         assert_eq!(send(&handle, 1, &CountCommand::Add(5)).await, (accepted(1), again));
         assert_eq!(send(&handle, 1, &CountCommand::Add(5)).await, (accepted(1), true));
         assert_eq!(send(&handle, 2, &CountCommand::Nothing).await, (accepted(1), again));
@@ -321,7 +321,7 @@ async fn a_command_sent_again_has_one_effect_and_one_answer() {
         );
         assert_eq!(both, ((accepted(2), again), (accepted(2), true)));
         assert_eq!(sum(&handle).await, (2, Sum { sum: 12, seq: 2 }));
-        if life == 0 {
+        if run == 0 {
             hub.close().await;
         }
     }
@@ -338,9 +338,9 @@ async fn a_rejection_is_repeated_even_if_the_command_would_succeed_now() {
     );
     assert_eq!(send(&handle, 2, &CountCommand::Add(1)).await, (accepted(1), false));
     assert_eq!(send(&handle, 1, &CountCommand::AddIf(1, 1)).await, (refused, true));
-    let unreadable = Blob(b"{".to_vec());
+    let malformed = Blob(b"{".to_vec());
     let (answer, _) = handle
-        .command(person(), CommandId::from_bits(3), unreadable, Encoding::Json)
+        .command(person(), CommandId::from_bits(3), malformed, Encoding::Json)
         .await;
     assert!(matches!(answer, Answer::Rejected(Rejection::Malformed { .. })));
 }
@@ -387,17 +387,17 @@ async fn events_of_another_node_are_published_and_decided_upon() {
     );
     log.append(&topic(), 4.into(), vec![entry(51, 10)]).await.unwrap();
     assert_eq!(send(&handle, 51, &CountCommand::Add(10)).await, (accepted(5), true));
-    let seen = follow(&handle, 0, Encoding::Json).await;
+    let seen = read_all(&handle, 0, Encoding::Json).await;
     assert_eq!(
         seen.iter().map(|(_, event)| event.by).collect::<Vec<_>>(),
         [1, 10, 5, 0, 10]
     );
 }
 
-/// Stores the first append and reports a failure.
-struct ReportsFailure(Arc<MemoryLog>, AtomicBool);
+/// Commits the first append and then returns an error.
+struct FailsAfterCommit(Arc<MemoryLog>, AtomicBool);
 
-impl Log for ReportsFailure {
+impl Log for FailsAfterCommit {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
         self.0.open(topic, commands, since)
     }
@@ -472,14 +472,14 @@ impl Log for ReportsFailure {
 }
 
 #[tokio::test]
-async fn a_stored_append_that_reports_a_failure_counts_once() {
-    let log = Arc::new(ReportsFailure(log(), AtomicBool::new(false)));
+async fn an_append_that_fails_after_its_commit_counts_once() {
+    let log = Arc::new(FailsAfterCommit(log(), AtomicBool::new(false)));
     let hub = Hub::new(log, vec![dyn_topic(Count { retained: 1000 })]);
     let handle = hub.open(&topic()).await.unwrap();
     let reported = send(&handle, 1, &CountCommand::Add(5)).await;
     assert_eq!(reported, (Answer::Rejected(Rejection::Unavailable), false));
     assert_eq!(
-        follow(&handle, 0, Encoding::Json).await.len(),
+        read_all(&handle, 0, Encoding::Json).await.len(),
         1,
         "it is stored and published"
     );
@@ -488,10 +488,10 @@ async fn a_stored_append_that_reports_a_failure_counts_once() {
 }
 
 #[tokio::test]
-async fn the_forwards_of_a_stored_append_that_reports_a_failure_are_delivered() {
+async fn the_forwards_of_an_append_that_fails_after_its_commit_are_delivered() {
     let log = log();
     let hub = Hub::new(
-        Arc::new(ReportsFailure(Arc::clone(&log), AtomicBool::new(false))),
+        Arc::new(FailsAfterCommit(Arc::clone(&log), AtomicBool::new(false))),
         vec![dyn_topic(Count { retained: 1000 })],
     );
     let one = hub.open(&topic()).await.unwrap();
@@ -503,7 +503,7 @@ async fn the_forwards_of_a_stored_append_that_reports_a_failure_are_delivered() 
 }
 
 #[tokio::test]
-async fn a_dropped_caller_leaves_no_partial_work() {
+async fn a_dropped_future_has_its_whole_effect_or_none() {
     let log = log();
     let hub = hub(&log);
     assert!(
@@ -571,7 +571,7 @@ async fn an_unused_topic_sleeps_and_starts_again_with_its_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_can_be_opened_at_any_point_of_its_falling_asleep() {
+async fn a_topic_can_be_opened_while_it_falls_asleep() {
     let hub = hub(&log());
     for round in 0..200u64 {
         let handle = hub.open(&topic()).await.unwrap();
@@ -643,7 +643,7 @@ async fn closing_stores_accepted_commands() {
     let hub = hub(&log);
     let handle = hub.open(&topic()).await.unwrap();
     let wake = Wake::new();
-    let _member = handle.join(SessionId("s".to_owned()), person(), None, Arc::clone(&wake));
+    let _subscription = handle.join(SessionId("s".to_owned()), person(), None, Arc::clone(&wake));
     let sent: Vec<_> = (0..20)
         .map(|id| {
             let handle = handle.clone();
@@ -703,7 +703,7 @@ async fn a_reader_is_resumed_or_reset_with_a_reason() {
         for seq in [head, head - 1, head - 1000] {
             let verdict = plain_verdict(&handle, Some(at(seq))).await;
             assert_eq!(verdict, resumed(head - seq));
-            assert_eq!(follow(&handle, seq, Encoding::Json).await.len() as u64, head - seq);
+            assert_eq!(read_all(&handle, seq, Encoding::Json).await.len() as u64, head - seq);
         }
         let ahead = plain_verdict(&handle, Some(at(head + 1))).await;
         assert!(matches!(ahead, Verdict::Reset { reason: ResetReason::Ahead, cursor, .. } if cursor == at(head)));
@@ -712,7 +712,7 @@ async fn a_reader_is_resumed_or_reset_with_a_reason() {
     let hub = hub_with_retention(&log, 10);
     let handle = hub.open(&topic()).await.unwrap();
     let from = head - limits::RING_EVENTS as u64;
-    let seen = follow(&handle, from, Encoding::Json).await;
+    let seen = read_all(&handle, from, Encoding::Json).await;
     assert!(seen.iter().map(|(seq, _)| *seq).eq(from + 1..=head));
     assert!(hub.stats().log_reads > 0);
     let old = plain_verdict(&handle, Some(at(from - 1))).await;
@@ -735,7 +735,7 @@ async fn a_reader_is_resumed_or_reset_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_under_latest_gets_only_the_newest_of_each_key() {
+async fn a_slow_reader_under_latest_gets_only_the_newest_event_of_each_key() {
     let hub = hub(&log());
     let handle = hub.open(&"gauge/x".parse().unwrap()).await.unwrap();
     let values = 3000u32;
@@ -783,7 +783,7 @@ fn presence(handle: &TopicHandle) -> Presence {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readers_get_the_presence() {
+async fn subscribers_get_presence_updates() {
     let hub = hub(&log());
     let handle = hub.open(&topic()).await.unwrap();
     let wake = Wake::new();

@@ -133,8 +133,8 @@ impl Reader {
 
     async fn start_reading(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
         self.hub.admit(&self.person, name)?;
-        self.hub.count_read(1)?;
-        let mut read = match self.hub.open_to_read(name, &self.wake).await? {
+        self.hub.charge_reads(1)?;
+        let mut read = match self.hub.open_for_read(name, &self.wake).await? {
             OpenedTopic::Awake(topic) => self.join(topic),
             OpenedTopic::Unwritten(unwritten) => {
                 let recovered = unwritten.recover(cursor, self.protocol.encoding)?;

@@ -37,7 +37,7 @@ impl Hub {
     /// As [`send`](Self::send).
     pub async fn send_command(&self, id: CommandId, command: TopicCommand) -> Answer {
         let (topic, command) = command.into_parts();
-        match self.open_even_closing(&topic).await {
+        match self.open_while_closing(&topic).await {
             Ok(handle) => handle.for_server().deliver(None, id, command).await.0,
             Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
         }

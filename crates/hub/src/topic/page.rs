@@ -7,7 +7,7 @@ use duplex_protocol::cursor::Seq;
 
 /// The newest events that fit into so many bytes, each with its amendments; at least one. Also returns whether older ones were
 /// left out.
-pub(crate) fn newest_that_fit(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {
+pub(crate) fn take_newest_within(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {
     let mut sizes: BTreeMap<Seq, usize> = BTreeMap::new();
     for record in &records {
         *sizes.entry(amended(record)).or_default() += record.event.len();
@@ -30,7 +30,7 @@ fn amended(record: &Record) -> Seq {
 }
 
 /// The first events that fit into so many bytes; at least one.
-pub(crate) fn first_that_fit(mut records: Vec<Record>, bytes: usize) -> Vec<Record> {
+pub(crate) fn take_oldest_within(mut records: Vec<Record>, bytes: usize) -> Vec<Record> {
     let mut sum = 0;
     let fitting = records.iter().take_while(|record| {
         sum += record.event.len();
@@ -69,21 +69,21 @@ mod tests {
                 record(4, Some(2), 10),
             ]
         };
-        assert!(!newest_that_fit(records(), 40).1);
-        let (some, left_out) = newest_that_fit(records(), 39);
+        assert!(!take_newest_within(records(), 40).1);
+        let (some, left_out) = take_newest_within(records(), 39);
         assert_eq!((seqs(&some), left_out), (vec![2, 3, 4], true));
-        let (some, left_out) = newest_that_fit(records(), 29);
+        let (some, left_out) = take_newest_within(records(), 29);
         assert_eq!((seqs(&some), left_out), (vec![3], true));
-        let (some, _) = newest_that_fit(records(), 1);
+        let (some, _) = take_newest_within(records(), 1);
         assert_eq!(seqs(&some), [3], "one fits whatever its size");
-        assert!(!newest_that_fit(Vec::new(), 1).1);
+        assert!(!take_newest_within(Vec::new(), 1).1);
     }
 
     #[test]
     fn the_first_stay_in_order() {
         let records = || vec![record(1, None, 10), record(2, None, 10), record(3, Some(1), 10)];
-        assert_eq!(seqs(&first_that_fit(records(), 20)), [1, 2]);
-        assert_eq!(seqs(&first_that_fit(records(), 5)), [1]);
-        assert_eq!(seqs(&first_that_fit(Vec::new(), 5)), [] as [Seq; 0]);
+        assert_eq!(seqs(&take_oldest_within(records(), 20)), [1, 2]);
+        assert_eq!(seqs(&take_oldest_within(records(), 5)), [1]);
+        assert_eq!(seqs(&take_oldest_within(Vec::new(), 5)), [] as [Seq; 0]);
     }
 }

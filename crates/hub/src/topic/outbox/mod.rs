@@ -234,7 +234,7 @@ impl Hub {
             }
             state.load_phase = LoadPhase::Started;
         }
-        let (hub, stop) = (self.own(), outbox.stop.clone());
+        let (hub, stop) = (self.for_server(), outbox.stop.clone());
         tokio::spawn(stop.run_until_cancelled_owned(async move { hub.load_outbox().await }));
     }
 
@@ -291,7 +291,7 @@ impl Hub {
 
     fn start_lanes(&self, lanes: Vec<LaneName>) {
         for lane in lanes {
-            let (hub, stop) = (self.own(), self.outbox().stop.clone());
+            let (hub, stop) = (self.for_server(), self.outbox().stop.clone());
             // A delivery that is cancelled stays in the log.
             tokio::spawn(stop.run_until_cancelled_owned(async move { hub.run_lane(&lane).await }));
         }
@@ -328,7 +328,7 @@ impl Hub {
     }
 
     async fn deliver(&self, name: &LaneName, key: &ForwardKey, queued: &QueuedForward) -> (Answer, bool) {
-        let handle = match self.open_even_closing(&name.to).await {
+        let handle = match self.open_while_closing(&name.to).await {
             Ok(handle) => handle.for_server(),
             Err(denied) => return (Answer::Rejected(Rejection::Denied(denied)), false),
         };
@@ -358,7 +358,7 @@ impl Hub {
         let mut state = self.outbox().lock();
         state.delivered.push(key);
         if !std::mem::replace(&mut state.removing, true) {
-            let (hub, stop) = (self.own(), self.outbox().stop.clone());
+            let (hub, stop) = (self.for_server(), self.outbox().stop.clone());
             tokio::spawn(stop.run_until_cancelled_owned(async move {
                 let mut pause = limits::FORWARD_PAUSE;
                 loop {
