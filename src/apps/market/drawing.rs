@@ -1,4 +1,4 @@
-//! SVG coordinates and paths of spark lines and candles, in whole numbers. Pure.
+//! Converts candles and sparklines to SVG paths with integer coordinates. Pure.
 
 use super::model::chart::{MAX_CANDLES, with_last_price};
 use super::wire::{Candle, Interval, Tick};
@@ -10,7 +10,7 @@ const HALF_BODY: i64 = 3;
 pub const HEIGHT: i64 = 300;
 pub const VOLUME_HEIGHT: i64 = 60;
 pub const WIDTH: i64 = MAX_CANDLES as i64 * SLOT_WIDTH;
-/// The size of a spark line.
+/// The size of a sparkline.
 pub const SPARK_WIDTH: i64 = 96;
 pub const SPARK_HEIGHT: i64 = 28;
 /// The number of intervals between the horizontal grid lines.
@@ -49,7 +49,7 @@ impl Range {
     }
 }
 
-/// `value / whole` of `extent`.
+/// Scales `value` from `0..=whole` to `0..=extent`.
 fn scaled(value: u64, whole: u64, extent: i64) -> i64 {
     let (whole, factor) = (whole.max(1), extent.unsigned_abs());
     let quotient = match value.checked_mul(factor) {
@@ -59,7 +59,7 @@ fn scaled(value: u64, whole: u64, extent: i64) -> i64 {
     i64::try_from(quotient).unwrap_or(extent).min(extent)
 }
 
-/// SVG paths of the candles that rose or stayed, and of those that fell, with their volumes.
+/// SVG paths of rising (or unchanged) and falling candles, with their volumes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CandlePaths {
     pub rise: String,
@@ -130,7 +130,7 @@ fn push_steps(path: &mut String, steps: &[(&str, i64)]) {
     }
 }
 
-/// Appends without a temporary string: a page of spark lines has about ten thousand numbers.
+/// Avoids a temporary `String` per number: a page's sparklines have about ten thousand.
 fn push_number(path: &mut String, number: i64) {
     if number < 0 {
         path.push('-');
@@ -160,7 +160,7 @@ pub fn with_latest_tick(candles: impl Iterator<Item = Candle>, interval: Interva
     candles
 }
 
-/// The `points` attribute of a spark line over its full width.
+/// The `points` attribute of a sparkline over its full width.
 pub fn spark(prices: &[u64]) -> String {
     let (Some(low), Some(high)) = (prices.iter().min(), prices.iter().max()) else {
         return String::new();
@@ -178,7 +178,7 @@ pub fn spark(prices: &[u64]) -> String {
     points
 }
 
-/// The direction of a spark line from first to last point, for style sheets: `up`, `down` or `flat`.
+/// The direction of a sparkline from first to last point, for style sheets: `up`, `down` or `flat`.
 pub fn trend(prices: &[u64]) -> &'static str {
     match (prices.first(), prices.last()) {
         (Some(first), Some(last)) if last > first => "up",

@@ -1,4 +1,4 @@
-//! The market application: prices that change many times a second, candles and trades, and price alerts.
+//! The market application: live quotes, candles, trades and price alerts.
 
 mod drawing;
 pub mod model;

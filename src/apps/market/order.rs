@@ -1,4 +1,4 @@
-//! Sorting and searching of the symbol table. Pure.
+//! Sorting and searching the symbol table. Pure.
 
 use std::cmp::Ordering;
 
@@ -35,7 +35,7 @@ pub struct Sort {
 }
 
 impl Sort {
-    /// The sort after a click on `column`: the same column reverses it; a new numeric column begins with the largest.
+    /// The sort order after a click on `column`: a second click reverses it; numeric columns start descending.
     pub fn toggle(self, column: Column) -> Self {
         let descending = match self.column == column {
             true => !self.descending,
@@ -99,7 +99,7 @@ pub fn change(entry: &Entry) -> i64 {
     decimal::basis_points(entry.tick.last, entry.tick.open)
 }
 
-/// True if the symbol or one of its names, in either language, contains the search term.
+/// Whether the symbol or one of its names, in either language, contains the search term.
 pub fn matches_search(search: &str, entry: &Entry) -> bool {
     let search = search.trim().to_lowercase();
     let (ko, en) = &entry.listing.names;

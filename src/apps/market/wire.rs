@@ -9,25 +9,25 @@ use duplex_protocol::session::Rejection;
 /// Milliseconds since 1970, by the server's clock.
 pub type Millis = u64;
 
-/// The name after the kind of the only topic of kind `quotes`, and of the only one of kind `watches`.
+/// The part after the kind in `quotes/all` and `watches/all`.
 pub const ALL: &str = "all";
 
 /// Maximum bytes of a symbol. Exchanges' symbols are shorter, and `candles/<symbol>` must fit in a topic name.
 pub const MAX_SYMBOL: usize = 24;
 /// Maximum symbols of the market: the state is sent as a whole, and a page lists all of them.
 pub const MAX_SYMBOLS: usize = 200;
-/// Maximum ticks, and trades, of one command: far below the size limit of a command.
+/// Maximum ticks, and trades, of one command: well below the command size limit.
 pub const MAX_TICKS: usize = 200;
 pub const MAX_TRADES: usize = 200;
-/// Maximum entries of one command that lists them: each may take a kilobyte.
+/// Maximum entries of one `List` command; each can take a kilobyte.
 pub const MAX_LISTED: usize = 16;
-/// Maximum decimals of a price: exchanges use no more.
+/// The largest scale, in decimals of a price, that the topics accept.
 pub const MAX_SCALE: u8 = 12;
 /// Maximum pending alerts of one visitor, and maximum reached alerts that are kept for display.
 pub const MAX_ALERTS: usize = 20;
 pub const MAX_REACHED: usize = 20;
 
-/// Codes of refusals, which the page translates.
+/// Refusal reasons. The page translates them.
 pub mod refusal {
     pub const BAD_SYMBOL: &str = "bad_symbol";
     pub const BAD_PRICE: &str = "bad_price";
@@ -48,7 +48,7 @@ pub struct Candles;
 #[derive(Debug, Clone, Copy)]
 pub struct Alerts;
 
-/// The topic `watches/all`: the persons whose alerts changed. Internal to the server: clients may not subscribe.
+/// The topic `watches/all`: whose alerts changed. Only the server reads and writes it.
 #[derive(Debug, Clone, Copy)]
 pub struct AlertChanges;
 
@@ -57,7 +57,7 @@ pub struct AlertChanges;
 pub struct Source {
     /// `simulator`, `upbit` or `binance`; empty without a source.
     pub name: String,
-    /// True if the prices are generated.
+    /// Whether the prices are generated.
     pub simulated: bool,
 }
 
@@ -79,7 +79,7 @@ pub struct Feed {
     #[serde(rename = "standing")]
     pub status: FeedStatus,
     pub since: Millis,
-    /// Unusable messages of the source since the server started.
+    /// Invalid messages of the source since the server started.
     pub skipped: u64,
 }
 
@@ -109,7 +109,7 @@ impl Sector {
     ];
 }
 
-/// The constant data of a symbol.
+/// A symbol's static data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     pub symbol: String,
@@ -118,7 +118,7 @@ pub struct Listing {
     pub sector: Sector,
     /// Prices are whole units of `10^-scale`.
     pub scale: u8,
-    /// Decimals that are always shown.
+    /// Minimum number of decimals to display.
     #[serde(rename = "least")]
     pub min_decimals: u8,
     /// Volumes are whole units of `10^-volume_scale`.
@@ -126,7 +126,7 @@ pub struct Listing {
     pub volume_scale: u8,
 }
 
-/// The changing data of a symbol: a newer tick supersedes all earlier ones.
+/// A symbol's latest prices; each tick supersedes the previous one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
     pub symbol: String,
@@ -138,7 +138,7 @@ pub struct Tick {
     pub volume: u64,
     /// The time of the last trade.
     pub at: Millis,
-    /// True if the source has sent nothing about the symbol for a while.
+    /// Whether the source has sent nothing about the symbol for two minutes, or is disconnected.
     pub stale: bool,
 }
 
@@ -147,7 +147,7 @@ pub struct Tick {
 pub struct Entry {
     pub listing: Listing,
     pub tick: Tick,
-    /// The points of the spark line: prices at even intervals, the newest last.
+    /// The points of the sparkline: prices at even intervals, the newest last.
     pub spark: Vec<u64>,
 }
 
@@ -157,7 +157,7 @@ pub enum QuotesEvent {
     Opened(Source),
     Listed(Vec<Entry>),
     Ticked(Tick),
-    /// The next point of each spark line.
+    /// The next point of each sparkline.
     Sampled {
         at: Millis,
         points: Vec<(String, u64)>,
@@ -170,7 +170,7 @@ pub struct Trade {
     pub at: Millis,
     pub price: u64,
     pub quantity: u64,
-    /// True if a buyer took an ask; false if a seller took a bid.
+    /// Whether the taker was the buyer.
     pub bought: bool,
 }
 
@@ -227,7 +227,7 @@ impl Interval {
     }
 }
 
-/// The prices and the volume of the interval that begins at `at`. Serialised as an array of six numbers, as a state has hundreds.
+/// The prices and the volume of the interval that begins at `at`. Serialized as an array of six numbers to keep states small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, u64, u64, u64, u64, u64)", into = "(u64, u64, u64, u64, u64, u64)")]
 pub struct Candle {
@@ -273,7 +273,7 @@ pub enum CandlesEvent {
     Traded(Vec<Trade>),
 }
 
-/// The direction in which the price must pass an alert's price.
+/// Whether the price must rise to or fall to the alert's price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {

@@ -1,4 +1,4 @@
-//! A person's price alerts: pending and reached.
+//! The states of `alerts/<person>` and `watches/all`. An alert is pending until the price reaches it (triggered).
 
 use std::cmp::Ordering;
 
@@ -21,7 +21,7 @@ pub struct Alert {
     pub scale: u8,
     /// The time at which it was set.
     pub at: Millis,
-    /// The time at which it was reached, with the price and its scale.
+    /// When it was reached, the price at that time, and the price's scale.
     #[serde(rename = "done")]
     pub reached: Option<(Millis, u64, u8)>,
 }
@@ -33,7 +33,7 @@ impl Alert {
 }
 
 impl Side {
-    /// True if `price` is at or beyond the price of the alert; both with their scales.
+    /// Whether `price` is at or beyond the price of the alert; both with their scales.
     pub fn is_reached(self, alert: (u64, u8), price: (u64, u8)) -> bool {
         let ordering = decimal::compare(price, alert);
         match self {
@@ -106,7 +106,7 @@ impl Topic for Alerts {
     }
 }
 
-/// Stateless: a subscriber reads the alerts themselves.
+/// Has no state: the event only tells the watcher whose alerts to reload.
 impl Topic for AlertChanges {
     const KIND: &'static str = "watches";
     const DELIVERY: Delivery = Delivery::Latest;

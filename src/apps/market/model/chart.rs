@@ -1,4 +1,4 @@
-//! A symbol's chart: candles of each interval, and the last trades.
+//! A symbol's chart: candles of each interval, and the newest trades.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ pub struct Chart {
     candles: [VecDeque<Candle>; 5],
     /// The newest last, at most [`KEPT_TRADES`].
     pub trades: VecDeque<Trade>,
-    /// The number of all trades so far.
+    /// Number of trades since the topic began.
     #[serde(rename = "count")]
     pub trade_count: u64,
 }
@@ -72,6 +72,7 @@ pub fn update_candles(candles: &mut VecDeque<Candle>, interval: Interval, trade:
                 candle.close = price;
             }
         }
+        // A trade after the newest candle opens a new one.
         index if index.map_or(candles.is_empty(), |index| index + 1 == candles.len()) => {
             candles.push_back(Candle {
                 at,
@@ -89,7 +90,7 @@ pub fn update_candles(candles: &mut VecDeque<Candle>, interval: Interval, trade:
     }
 }
 
-/// The candle with `price` as its last price: quotes arrive before the trades that they come from.
+/// Returns the candle updated with a quote's price, because quotes are published before their trades.
 pub fn with_last_price(candle: &Candle, price: u64) -> Candle {
     Candle {
         high: candle.high.max(price),
@@ -184,7 +185,7 @@ mod tests {
                 prop_assert!(candles.iter().all(|candle| is_consistent(candle) && candle.at % interval.millis() == 0));
                 prop_assert!(candles.iter().zip(candles.iter().skip(1)).all(|(a, b)| a.at < b.at));
             }
-            // All trades lie within one day, so none is lost.
+            // All trades lie within one day, so the day candle contains all of them.
             let traded: u64 = trades.iter().map(|(_, _, quantity)| quantity).sum();
             let days: u64 = chart.candles(Interval::Day).iter().map(|candle| candle.volume).sum();
             prop_assert_eq!(days, traded);

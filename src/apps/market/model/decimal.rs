@@ -1,24 +1,23 @@
-//! Decimal numbers as whole units of `10^-scale`: parsing, formatting and comparison without floats. Pure.
+//! Fixed-point decimals, integers in units of `10^-scale`: parsing, formatting and comparison without floats. Pure.
 
 use std::cmp::Ordering;
 
 /// Maximum digits of a number; longer input is rejected.
 const MAX_DIGITS: usize = 40;
 
-/// Parses a plain or scientific decimal, such as `0.001`, `1500` or `1.5e3`. None if it is negative, not a number, too large,
-/// or finer than the scale.
+/// Parses a plain or scientific decimal, such as `0.001`, `1500` or `1.5e3`. `None` if it is negative, not a number, too large, or
+/// has more decimals than `scale`.
 pub fn parse(text: &str, scale: u8) -> Option<u64> {
     let (units, exact) = parse_digits(text, scale)?;
     exact.then_some(units)
 }
 
-/// True if this is a number, but finer than the scale.
+/// Whether `text` is a valid number with more decimals than `scale`.
 pub fn is_too_fine(text: &str, scale: u8) -> bool {
     matches!(parse_digits(text, scale), Some((units, false)) if units < u64::MAX)
 }
 
-/// As [`parse`], but returns the nearest representable number: digits beyond the scale are dropped, except that only zero
-/// yields 0, and a number that is too large yields [`u64::MAX`].
+/// Like [`parse`], but truncates extra decimals and saturates at [`u64::MAX`]; a positive number yields at least 1.
 pub fn parse_saturating(text: &str, scale: u8) -> Option<u64> {
     let (units, exact) = parse_digits(text, scale)?;
     Some(if exact { units } else { units.max(1) })
@@ -35,7 +34,7 @@ fn parse_digits(text: &str, scale: u8) -> Option<(u64, bool)> {
     if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // The number of digits down to the unit.
+    // How many leading digits are at or above the unit.
     let kept = whole.len() as i32 + exponent + i32::from(scale);
     let mut units = Some(0_u64);
     let mut exact = true;
@@ -91,7 +90,7 @@ fn parts(units: u64, scale: u8, min_decimals: u8) -> (String, String) {
     (digits, fraction[..shown].to_owned())
 }
 
-/// Compares two numbers of different scales.
+/// Compares two numbers, which may have different scales.
 pub fn compare((a, a_scale): (u64, u8), (b, b_scale): (u64, u8)) -> Ordering {
     let widen = |units: u64, by: u8| u128::from(units).saturating_mul(10_u128.saturating_pow(by.into()));
     let scale = a_scale.max(b_scale);

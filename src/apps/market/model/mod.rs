@@ -1,4 +1,4 @@
-//! The states of the market's topics and their `apply`, shared by server and browser. Pure; events are validated again.
+//! The states of the market's topics and their `apply`, shared by server and browser. Pure; `apply` enforces the limits again.
 
 pub mod alerts;
 pub mod chart;

@@ -8,7 +8,7 @@ use super::super::wire::{Entry, Feed, MAX_SYMBOLS, Millis, Quotes, QuotesEvent, 
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 
-/// Maximum points of a spark line.
+/// Maximum points of a sparkline.
 pub const SPARK_POINTS: usize = 48;
 /// Milliseconds between two points.
 pub const SPARK_STEP: Millis = 10_000;
@@ -19,7 +19,7 @@ pub struct QuoteBook {
     pub feed: Feed,
     /// By symbol; at most [`MAX_SYMBOLS`], each with at most [`SPARK_POINTS`] points.
     pub entries: BTreeMap<String, Entry>,
-    /// The time at which the spark lines last got a point.
+    /// When a point was last added to the sparklines.
     pub sampled: Millis,
 }
 
@@ -59,7 +59,7 @@ impl Topic for Quotes {
         }
     }
 
-    /// Listings and samples are never superseded: a reader that skipped one would have different spark lines.
+    /// Listings and samples have no key, so they are never skipped: every reader needs them for the same sparklines.
     fn key(event: &QuotesEvent) -> Option<String> {
         match event {
             QuotesEvent::Ticked(tick) => Some(tick.symbol.clone()),

@@ -1,5 +1,5 @@
-//! An index of pending alerts by symbol and price: a new price visits only the alerts that it reaches. Pure; the time is
-//! passed in.
+//! An index of pending alerts by symbol and price: a price lookup visits only the alerts that it reaches. Pure; time is an
+//! argument.
 
 use std::collections::{BTreeMap, HashMap};
 

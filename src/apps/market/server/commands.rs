@@ -41,7 +41,7 @@ pub enum CandlesCommand {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertsServerCommand {
-    /// Marks an alert as reached, after its owner was notified. No effect if it is reached or removed already.
+    /// Marks an alert as reached, after its owner was notified. No effect if the alert is already reached or removed.
     Reach { id: Seq, price: u64, scale: u8 },
 }
 

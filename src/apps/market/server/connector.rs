@@ -1,7 +1,5 @@
-//! The price feed of an exchange, over its WebSocket.
-//!
-//! Without messages the page keeps the last prices and shows their age: an unusable message is counted and skipped, and a lost
-//! connection is reopened with exponential backoff.
+//! The price feed of an exchange, over its WebSocket. An invalid message is counted and skipped; a lost connection is reopened with
+//! exponential backoff. Meanwhile the page keeps the last prices, marked stale.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -31,18 +29,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// A connection without any frame, not even a pong, for this long is closed.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(75);
-/// The feed is stale without a price of any symbol for this long; one symbol is stale after the second.
+/// After this long without any price the feed is stale.
 const FEED_STALE_AFTER: Duration = Duration::from_secs(15);
+/// After this long without a price a symbol is stale.
 const SYMBOL_STALE_AFTER: Millis = 120_000;
-/// Interval of publication.
+/// How often quotes are published.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
-/// Publications of quotes between two publications of trades.
+/// Trades are published with every n-th publication of quotes.
 const TICKS_PER_TRADE_BATCH: u64 = 10;
 /// Maximum bytes of a message; the exchanges' messages take about a hundredth of it.
 const MAX_MESSAGE: usize = 256 << 10;
-/// Bounds of the delay before a reconnect, and the lifetime after which a connection resets it.
+/// Minimum and maximum delay before a reconnect.
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// A connection that lasted this long resets the delay.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
 pub type DialFuture = Pin<Box<dyn Future<Output = std::io::Result<Box<dyn Io>>> + Send>>;
@@ -70,7 +70,7 @@ enum ConnectionError {
     Tls(#[from] TlsError),
     #[error("timed out")]
     TimedOut,
-    #[error("no frame and no pong in time")]
+    #[error("no frame received in time")]
     Silent,
     #[error("the exchange closed the connection")]
     Closed,
@@ -221,7 +221,7 @@ where
     }
 }
 
-/// A random delay between half of the backoff and all of it, so that clients do not reconnect at once.
+/// A random delay between half of the backoff and all of it, so that clients do not all reconnect at the same time.
 fn jittered(backoff: Duration, random: u64) -> Duration {
     let fraction = (random >> 32) as f64 / (1_u64 << 32) as f64;
     backoff.mul_f64(0.5 + fraction / 2.0)
@@ -235,14 +235,14 @@ fn random_bits() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().1
 }
 
-/// The state that outlives a connection.
+/// State kept across reconnects.
 struct ConnectorState {
     publisher: Publisher,
     conflater: QuoteConflater,
     feed: FeedState,
     /// The feed state as last published.
     published_feed: FeedState,
-    /// The id of the newest trade of each symbol: repeated and late trades are skipped.
+    /// The id of the newest trade of each symbol: duplicate and out-of-order trades are skipped.
     newest_trades: HashMap<String, u64>,
     /// The subscribed symbols.
     symbols: Vec<String>,
@@ -286,7 +286,7 @@ impl ConnectorState {
         if self.published_feed != self.feed {
             self.published_feed = self.feed;
             if let Err(error) = self.publisher.publish_feed(self.feed).await {
-                tracing::warn!("the feed status cannot be published: {error}");
+                tracing::warn!("could not publish the feed status: {error}");
             }
         }
     }
@@ -312,7 +312,7 @@ impl ConnectorState {
             Err(MessageError::Reconnect) => return Err(ConnectionError::ReconnectRequested),
             Err(MessageError::Invalid(error)) => {
                 self.feed.skipped += 1;
-                tracing::debug!("a message is skipped: {error}");
+                tracing::debug!("skipped an invalid message: {error}");
             }
         }
         Ok(())
@@ -338,7 +338,7 @@ impl ConnectorState {
                     return Err(MessageError::Invalid(ParseError::InvalidNumber("id")));
                 }
                 *newest = id;
-                // The exchange's clock may be ahead of ours: a trade is never later than now.
+                // The exchange's clock may be ahead of ours: clamp the trade's time to now.
                 let at = at.min(now);
                 let trade = Trade {
                     at,
@@ -366,7 +366,7 @@ impl ConnectorState {
         Ok(())
     }
 
-    /// Publishes quotes; at every tenth tick also trades, stale marks and the feed status.
+    /// Publishes quotes; every [`TICKS_PER_TRADE_BATCH`]-th call also publishes trades, stale marks and the feed status.
     async fn on_publish_tick(&mut self, ticks: u64) {
         if ticks.is_multiple_of(TICKS_PER_TRADE_BATCH) {
             let now = duplex_hub::now();
@@ -384,7 +384,7 @@ impl ConnectorState {
     }
 }
 
-/// The reason for which a message has no effect.
+/// Why a message is not applied.
 enum MessageError {
     Reconnect,
     Invalid(ParseError),

@@ -64,8 +64,7 @@ pub fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
     Ok(vec![QuotesEvent::Listed(entries)])
 }
 
-/// Each tick is an event of its own, so that fast readers get all of them. The first ticks after [`SPARK_STEP`] also add a point to
-/// the spark lines.
+/// Emits one event per tick, so that fast readers receive every tick. At most once per [`SPARK_STEP`], also samples the sparklines.
 pub fn ticked(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
     if ticks.len() > MAX_TICKS {
         return Err(too_much());
@@ -96,7 +95,7 @@ pub fn ticked(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec
 impl Decider for Candles {
     type ServerCommand = CandlesCommand;
 
-    /// Any well-formed symbol: the page checks in the quotes whether it exists.
+    /// Admits any valid symbol; the page checks the quote book for whether it exists.
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_symbol(topic.rest()) {
             Ok(Access::Read)
@@ -143,7 +142,7 @@ pub fn traded(at: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<
     }
 }
 
-/// Seeds the intervals again without candles in the future, which were opened while the server's clock was ahead: they would block
+/// Re-emits intervals without candles later than `now` (opened while the server's clock was ahead), because they would block
 /// current trades.
 fn without_future_candles(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
     Interval::ALL.into_iter().filter_map(move |interval| {
@@ -158,7 +157,7 @@ impl Decider for Alerts {
 
     const PRIVATE: bool = true;
 
-    /// For the owner, and for the server, which watches the prices.
+    /// Admits the owner, and the server's alert watcher.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == who.person.id.0 || who.origin == Origin::Server {
             Ok(Access::Write)
@@ -213,7 +212,7 @@ impl Decider for Alerts {
         }
     }
 
-    /// Tells the watcher to reload this person's alerts; at its start it loads all.
+    /// Tells the alert watcher to reload this person's alerts.
     fn forward(&self, topic: &TopicName, _list: &AlertList, _seq: Seq, event: &AlertsEvent) -> Vec<Forward> {
         let changed = !matches!(event, AlertsEvent::Reached { .. });
         let person = topic.rest().to_owned();

@@ -1,4 +1,4 @@
-//! A simulated market, deterministic: the same seed and calls produce the same trades. Pure; time is passed in.
+//! `Generator`: a deterministic market simulation. The same seed and calls produce the same trades. Pure; time is an argument.
 //!
 //! Prices have the statistical properties of real ones. Returns are unpredictable, but volatility clusters: each factor has its
 //! own variance, which jumps and reverts to its mean. Instruments of a sector are correlated, and all with the market. Each day
@@ -10,12 +10,13 @@ use super::super::wire::{Millis, Sector, Trade};
 use super::instruments::Instrument;
 
 const MINUTE: f64 = 60_000.0;
-/// Milliseconds of a trading session: Asia, Europe, America.
+/// Length of a trading session; the three of a day stand for Asia, Europe and America.
 const SESSION: Millis = 8 * 60 * 60 * 1000;
 /// The mean of [`activity`] over a session.
 const MEAN_ACTIVITY: f64 = 0.6 + 1.6 / 3.0;
-/// Minutes in which a variance reverts to its mean, and the effect of a shock on it.
+/// Time constant, in minutes, of a variance's reversion to its mean.
 const VARIANCE_DECAY: f64 = 20.0;
+/// The effect of a shock on a variance.
 const VARIANCE_SHOCK: f64 = 0.7;
 const VARIANCES: std::ops::RangeInclusive<f64> = 0.15..=9.0;
 /// The fraction of its distance from the base price that a price reverts in a minute.
@@ -155,7 +156,7 @@ impl Generator {
         }
     }
 
-    /// A trade of one instrument at the current market time.
+    /// Generates a trade of one instrument at the current market time.
     pub fn trade(&mut self, index: usize, at: Millis) -> Option<Trade> {
         let walk = self.walks.get_mut(index)?;
         let sector = self.sectors.get(walk.instrument.sector as usize)?;

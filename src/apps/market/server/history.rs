@@ -12,14 +12,14 @@ const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;
 const DAY: Millis = 24 * HOUR;
 
-/// Distance from now at which each step size begins, and the step. Each interval's candles get steps fine enough for them.
+/// (age at which the step size applies, step size). Steps are at least as fine as the shortest candle interval at that age.
 const STEPS: [(Millis, Millis); 4] = [
     (MAX_CANDLES as Millis * DAY, HOUR),
     (DAY, 5 * MINUTE),
     (2 * HOUR, MINUTE),
     (SPARK_POINTS as Millis * SPARK_STEP, SPARK_STEP),
 ];
-/// Trades of an instrument in one step, so that a candle has a body and wicks.
+/// Trades generated per instrument and step; several, so that candles have bodies and wicks.
 const TRADES_PER_STEP: Millis = 4;
 
 /// The generated history of a symbol.
@@ -81,7 +81,7 @@ impl HistoryBuilder {
     }
 
     fn add_trade(&mut self, trade: Trade, step: Millis) {
-        // One trade represents all trades of its period.
+        // Scale the quantity: one trade stands for all trades of its period.
         let quantity = trade.quantity * (step / TRADES_PER_STEP / 2_000).max(1);
         let trade = Trade { quantity, ..trade };
         for interval in Interval::ALL {

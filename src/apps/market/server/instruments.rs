@@ -6,6 +6,7 @@ use super::super::wire::{Listing, Sector};
 #[derive(Debug, Clone, Copy)]
 pub struct Instrument {
     pub symbol: &'static str,
+    /// The Korean and the English name.
     pub names: (&'static str, &'static str),
     pub sector: Sector,
     /// The price to which it reverts, in units of its scale.

@@ -1,4 +1,4 @@
-//! The server side of the market application: options, deciders, and the sources of prices.
+//! The server side of the market: options, deciders, price feeds, and the alert watcher.
 
 mod alert_index;
 pub mod commands;
@@ -42,7 +42,7 @@ pub fn app() -> AppServer {
     }
 }
 
-/// Allowed trades a second of the simulated market. A higher rate would overload the pages.
+/// Allowed values of `--market-rate`, in trades per second. A higher rate would overload the pages.
 const RATES: std::ops::RangeInclusive<u32> = 1..=5_000;
 
 #[derive(Debug, Clone, Args)]
@@ -52,7 +52,7 @@ pub struct Options {
     #[arg(long, env = "DUPLEX_MARKET_FEED", value_name = "FEED", default_value = "simulator")]
     pub market_feed: FeedName,
 
-    /// Average trades a second of the simulated market, all symbols together
+    /// Average trades per second of the simulated market, over all symbols
     #[arg(long, env = "DUPLEX_MARKET_RATE", value_name = "COUNT", default_value_t = 100)]
     pub market_rate: u32,
 
@@ -60,11 +60,11 @@ pub struct Options {
     #[arg(long, env = "DUPLEX_MARKET_SEED", value_name = "NUMBER", default_value_t = 1)]
     pub market_seed: u64,
 
-    /// WebSocket URL of the exchange [default: its public one]
+    /// WebSocket URL of the exchange [default: its public endpoint]
     #[arg(long, env = "DUPLEX_MARKET_URL", value_name = "URL")]
     pub market_url: Option<String>,
 
-    /// Comma-separated symbols to follow, as the exchange names them [default: the most traded]
+    /// Comma-separated symbols to follow, as the exchange names them [default: 12 symbols with a high volume]
     #[arg(long, env = "DUPLEX_MARKET_SYMBOLS", value_name = "SYMBOL", value_delimiter = ',')]
     pub market_symbols: Vec<String>,
 }
@@ -96,7 +96,7 @@ enum OptionsError {
     Rate(u32),
     #[error("--market-url {0:?} does not begin with ws:// or wss://")]
     Url(String),
-    #[error("--market-symbols {0:?} is not a symbol")]
+    #[error("--market-symbols: {0:?} is not a valid symbol")]
     Symbol(String),
     #[error("--market-symbols: at most {MAX_SYMBOLS} symbols")]
     TooMany,

@@ -18,8 +18,9 @@ use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Maximum delay of the trades of a symbol without subscribers, and the count at which they are published earlier.
+/// Maximum delay of the trades of a symbol without subscribers.
 const UNWATCHED_DELAY: Duration = Duration::from_secs(30);
+/// The number of buffered trades at which they are published earlier.
 const TRADE_BATCH: usize = MAX_TRADES / 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +80,7 @@ impl Publisher {
         self.send_to_quotes(QuotesCommand::Feed(feed)).await
     }
 
-    /// A failure is logged and not retried: a newer price follows.
+    /// Failures are logged, not retried: newer prices follow.
     pub async fn publish_ticks(&mut self, ticks: Vec<Tick>) {
         for ticks in ticks.chunks(MAX_TICKS) {
             let result = self.send_to_quotes(QuotesCommand::Tick(ticks.to_vec())).await;
@@ -123,7 +124,7 @@ impl Publisher {
         self.record_result(failed.unwrap_or(Ok(())));
     }
 
-    /// True if the symbol has subscribers or was not published for a while.
+    /// Whether the symbol has subscribers, or its trades were last published [`UNWATCHED_DELAY`] ago.
     async fn is_due(&mut self, symbol: &str) -> bool {
         let long_ago = self
             .published_at
@@ -156,10 +157,10 @@ impl Publisher {
         if let Err(error) = &result
             && !self.failing
         {
-            tracing::warn!("prices cannot be published: {error}");
+            tracing::warn!("could not publish prices: {error}");
         }
         if result.is_err() {
-            // A topic that stopped is opened again.
+            // Drop the handles, so that stopped topics are reopened.
             self.handles.clear();
         }
         self.failing = result.is_err();

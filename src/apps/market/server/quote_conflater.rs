@@ -1,5 +1,5 @@
-//! Turns trades into ticks and conflates them: the latest tick of each symbol, and the ticks and trades to publish.
-//! Pure; independent of clock and topics.
+//! `QuoteConflater`: converts trades to ticks and buffers ticks and trades until they are published; a full buffer keeps only the
+//! newest tick per symbol. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::super::wire::{Entry, Listing, MAX_SYMBOLS, MAX_TICKS, MAX_TRADES, Mil
 /// Maximum pending ticks. Beyond it only the newest tick of each symbol is kept, so a burst from the source stays bounded.
 const MAX_PENDING_TICKS: usize = 4 * MAX_TICKS;
 
-/// A source's statistics of a symbol's day. A field that is None was unusable: the previous value stays.
+/// A source's statistics of a symbol's day. `None` means that the field was invalid; the previous value is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DayStats {
     pub last: u64,
@@ -87,7 +87,7 @@ impl QuoteConflater {
         }
     }
 
-    /// Applies the source's statistics. The price of a newer trade stays.
+    /// Applies the source's statistics. The last price is kept if a newer trade set it.
     pub fn apply_day(&mut self, symbol: &str, day: DayStats, at: Millis) {
         let Some(entry) = self.entries.get_mut(symbol) else {
             return;
@@ -107,7 +107,7 @@ impl QuoteConflater {
         }
     }
 
-    /// Starts a day: changes are relative to the current prices from now on.
+    /// Starts a new day: the current prices become the reference prices.
     pub fn start_day(&mut self) {
         let ticks: Vec<_> = self
             .entries

@@ -16,7 +16,7 @@ use super::publisher::{PublishError, Publisher};
 use super::quote_conflater::QuoteConflater;
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 
-/// Interval of publication: ten a second look smooth and keep the log small.
+/// Publish interval: ten times per second looks smooth and keeps the log small.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// Publications of quotes between two publications of trades.
 const TICKS_PER_TRADE_BATCH: u64 = 10;
@@ -26,7 +26,7 @@ const DAY: Millis = 24 * 60 * 60 * 1000;
 
 pub struct Simulator {
     pub seed: u64,
-    /// Average trades a second.
+    /// Average trades per second.
     pub rate: u32,
 }
 
@@ -99,7 +99,7 @@ impl Simulator {
     }
 }
 
-/// True if the published quote book is that of the simulated market, with all instruments.
+/// Whether the published quote book is that of the simulated market, with all instruments.
 fn is_this_market(book: &QuoteBook) -> bool {
     let listed = |instrument: &super::instruments::Instrument| {
         let entry = book.entries.get(instrument.symbol);
@@ -108,7 +108,8 @@ fn is_this_market(book: &QuoteBook) -> bool {
     book.source == source() && book.entries.len() == INSTRUMENTS.len() && INSTRUMENTS.iter().all(listed)
 }
 
-/// Generates and publishes a market with a history. Candles are published first, so that an interrupted start is repeated.
+/// Generates and publishes a market with a history. Candles are published before the quotes, so a start that was interrupted begins
+/// again.
 async fn generate_market(publisher: &mut Publisher, seed: u64) -> Result<(Generator, QuoteConflater), PublishError> {
     let generated = tokio::task::spawn_blocking(move || {
         let mut market = Generator::new(seed, &INSTRUMENTS);

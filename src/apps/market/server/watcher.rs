@@ -1,8 +1,8 @@
 //! A background task that watches prices for alerts: it subscribes to the quotes and notifies the owners of reached alerts.
 //!
-//! Its alerts are a copy: it loads all of them at start, and one person's alerts whenever they change. For a reached alert it
-//! first sends a notice, whose id is derived from the alert alone, and only then marks the alert as reached. If a server stops in
-//! between, the next one sends the same notice, which is dropped as a duplicate, and continues.
+//! It keeps all pending alerts in memory: loaded at start, and reloaded per person when they change. For a reached alert it first
+//! sends a notice, whose id is derived from the alert alone, and only then marks the alert as reached. If the server stops in
+//! between, the next run sends the notice again; its id is the same, so the hub drops it as a duplicate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// Limit of one read from a topic.
+/// Limits of one `gather` call.
 const READ_LIMIT: ReadLimit = ReadLimit {
     frames: 256,
     bytes: 256 << 10,
@@ -102,7 +102,7 @@ impl WatcherState {
             for frame in frames {
                 match Encoding::Json.decode(&frame) {
                     Ok(frame) => self.on_frame(frame).await?,
-                    Err(error) => tracing::error!("a frame cannot be decoded: {error}"),
+                    Err(error) => tracing::error!("could not decode a frame: {error}"),
                 }
             }
         }
@@ -210,8 +210,8 @@ async fn send_notice(hub: &Hub, person: &PersonId, alert: &Alert, entry: &Entry)
     !should_retry(&send_once(hub, command_id(person, alert, "reach"), reach).await)
 }
 
-/// Sends a command with an id of the time at which the alert was set. If that time is beyond the topic's dedupe window, the
-/// command was not sent before, and an id without a time, equally derived from the alert, is used.
+/// Sends a command whose id contains the time at which the alert was set. If that time is outside the deduplication window, retries
+/// with an id without a time. Both are derived from the alert.
 async fn send_once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
     match hub.send_command(id.clone(), command.clone()).await {
         Answer::Rejected(Rejection::IdTooOld { .. }) => {
@@ -221,12 +221,12 @@ async fn send_once(hub: &Hub, id: CommandId, command: TopicCommand) -> Answer {
     }
 }
 
-/// True if a retry may succeed.
+/// Whether a retry may succeed.
 fn should_retry(answer: &Answer) -> bool {
     match answer {
         Answer::Accepted { .. } => false,
         Answer::Rejected(rejection) => {
-            tracing::warn!("an alert's command was rejected: {rejection}");
+            tracing::warn!("the command for an alert was rejected: {rejection}");
             rejection.may_retry()
         }
     }

@@ -1,5 +1,5 @@
-//! The card of the visitor's price alerts: a form and a list. Rendered only in the browser: alerts are private, so they are not
-//! in the server-rendered page, and the topic is opened once the visitor's id is known.
+//! The alerts card: a form and a list of the visitor's price alerts. Rendered only in the browser: alerts are private, so they are
+//! not in the server-rendered page, and the topic is opened once the visitor's id is known.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
@@ -62,7 +62,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     let above = RwSignal::new(true);
     let sent = RwSignal::new(None::<CommandId>);
     let price_error = RwSignal::new(None::<PriceError>);
-    // A price that is already reached needs a second submit of the same alert, after a warning.
+    // If the price is already reached, the first submit only warns; the same input again sets the alert.
     let warned = RwSignal::new(None::<(Side, u64)>);
     let scale = listing.scale;
     let already = optional_text({
@@ -135,7 +135,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     .into_any()
 }
 
-/// The reason for which the input is not a price of the symbol.
+/// Why the input is not a price of the symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PriceError {
     /// Not a number above zero.

@@ -105,7 +105,7 @@ fn readout(view: View) -> AnyView {
     view! { <p class="readout">{line}</p> }.into_any()
 }
 
-/// The paths of closed candles change only when a candle closes or the price range grows.
+/// The paths of closed candles change only when a candle closes or the price range grows, so they are memoized separately.
 fn plot(view: View) -> AnyView {
     let i18n = use_i18n();
     let closed = closed(view);
@@ -262,5 +262,5 @@ fn slider(view: View) -> AnyView {
     .into_any()
 }
 
-// The view boxes above repeat these sizes as literals.
+// The `viewBox` literals above must match these sizes.
 const _: () = assert!(WIDTH == 900 && HEIGHT == 300 && VOLUME_HEIGHT == 60);

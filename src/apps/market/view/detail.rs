@@ -24,7 +24,7 @@ use crate::{
 };
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
-/// The page of one symbol. Navigation to another symbol replaces it.
+/// Re-created when the visitor navigates to another symbol.
 pub fn detail(symbol: String) -> AnyView {
     let quotes = use_topic::<Quotes>(ALL);
     let candles = use_topic::<Candles>(&symbol);

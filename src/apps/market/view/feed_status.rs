@@ -1,4 +1,4 @@
-//! The line with the source of the prices, whether they are simulated, and the feed status.
+//! The feed status line: the price source, whether it is simulated, and its connection status.
 
 use leptos::prelude::*;
 

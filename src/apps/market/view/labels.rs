@@ -124,8 +124,8 @@ pub fn side(side: Side) -> TextKey {
     }
 }
 
-/// The feed status as a code for style sheets and tests, and as text. The state of this page's subscription comes before the
-/// state of the server's connection to the source.
+/// The feed status as a code for style sheets and tests, and as text. The page's subscription status takes precedence over the
+/// server's feed status.
 pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (&'static str, TextKey) {
     match (status, feed) {
         (TopicStatus::Waiting, _) => ("waiting", text_key!(market.waiting)),

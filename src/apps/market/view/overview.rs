@@ -1,6 +1,5 @@
-//! The table of all symbols: sortable by each column, searchable, and filtered to the watch list on request. A sort by a changing
-//! column is refreshed every two seconds, but not while the pointer or the keyboard focus is in the table, so rows do not move
-//! away.
+//! The table of all symbols: sortable by each column, searchable, and filtered to the watch list on request. Rows are re-sorted
+//! every two seconds, except while the pointer or focus is in the table, so that they do not move under the pointer.
 
 use std::time::Duration;
 

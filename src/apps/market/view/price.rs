@@ -1,4 +1,4 @@
-//! Price cells: a price that flashes when it changes, and its change.
+//! Price components: the flashing price, its change and difference, and the watch-list star.
 
 use leptos::prelude::*;
 

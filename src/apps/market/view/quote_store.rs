@@ -23,7 +23,7 @@ pub struct QuoteStore {
 }
 
 impl QuoteStore {
-    /// Creates the store; owned by the calling component. The quotes must be loaded.
+    /// Creates the store in the calling component's owner. Call it after the quotes have loaded.
     pub fn start(quotes: UseTopic<Quotes>) -> Self {
         let store = Self {
             quotes,
@@ -33,7 +33,7 @@ impl QuoteStore {
             watch_list: WatchList::default(),
         };
         quotes.state.with_untracked(|book| store.sync(book));
-        // Events that arrive together run this effect once.
+        // Runs once per batch of events.
         Effect::new(move |_| {
             if quotes.state.with(|book| store.sync(book)) {
                 store.listed.update(|count| *count = count.wrapping_add(1));

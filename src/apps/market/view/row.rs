@@ -1,4 +1,4 @@
-//! A symbol's row. It is built once; each cell tracks its own field of the symbol.
+//! A row of the symbol table. Built once; each cell subscribes to its own field.
 
 use leptos::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Server-side HTML of a symbol's row, rendered without signals: byte for byte the output of [`row`](super::row), for a tenth of
-//! the CPU time.
+//! Server-side HTML of a symbol's row, rendered without signals: byte for byte the output of [`row`](super::row), at a tenth of the
+//! CPU time.
 
 use std::fmt::Write as _;
 
@@ -52,7 +52,7 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
     html
 }
 
-/// Escapes a text node. It is never empty, so that hydration finds it.
+/// Escapes a text node; an empty one becomes a space, because hydration needs a node.
 fn text(text: &str) -> String {
     if text.is_empty() {
         " ".to_owned()

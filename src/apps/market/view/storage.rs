@@ -1,5 +1,4 @@
-//! The watch list in the browser's local storage. It is private to this browser and needs no server or connection. Storage that
-//! is unavailable is not an error.
+//! The watch list in the browser's local storage. Unavailable storage is treated as empty.
 
 use std::collections::BTreeSet;
 

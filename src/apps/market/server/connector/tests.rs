@@ -20,7 +20,7 @@ use duplex_protocol::topic::Topic;
 /// Buffer size of the in-memory stream in each direction.
 const PIPE: usize = 64 << 10;
 
-/// A connector whose connections the test accepts in memory, with a paused clock.
+/// A connector that dials in-memory streams, which the test accepts. The clock is paused.
 struct Harness {
     hub: Hub,
     dials: mpsc::UnboundedReceiver<(String, u16, DuplexStream)>,
@@ -125,7 +125,7 @@ async fn upbit_prices_are_published() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unusable_messages_are_counted_and_skipped() {
+async fn invalid_messages_are_counted_and_skipped() {
     let mut harness = Harness::new(Exchange::Upbit, &["KRW-BTC"]);
     let (mut socket, _) = harness.accept_upbit().await;
     socket.send(upbit_trade(7, "100.5")).await.unwrap();

@@ -95,7 +95,11 @@ fn candles_recover_from_a_clock_that_was_ahead() {
             let newest = *candles.state.candles(interval).back().unwrap();
             assert_eq!((newest.close, newest.at <= now + 1_000), (9, true), "{interval:?}");
         }
-        assert_eq!(candles.execute_as_server(trade(now + 2_000, 8)), Ok(1), "once");
+        assert_eq!(
+            candles.execute_as_server(trade(now + 2_000, 8)),
+            Ok(1),
+            "the future candles are removed only once"
+        );
     }
 }
 

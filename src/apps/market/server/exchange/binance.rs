@@ -11,7 +11,7 @@ use super::{ExchangeMessage, ParseError, price, symbol, volume};
 
 pub const URL: &str = "wss://stream.binance.com:9443";
 
-/// Dollar pairs with a high trading volume.
+/// USDT pairs with a high trading volume.
 pub const DEFAULT_CODES: [&str; 12] = [
     "BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT", "DOGEUSDT", "ADAUSDT", "TRXUSDT", "LINKUSDT", "AVAXUSDT",
     "DOTUSDT", "LTCUSDT",
@@ -36,7 +36,7 @@ struct Envelope<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
-    /// An event of the connection itself has no envelope.
+    /// Events about the connection are sent without an envelope.
     e: Option<&'a str>,
 }
 

@@ -1,4 +1,4 @@
-//! The protocols of the exchanges: stream URL, subscribe message and message parsing. Pure; no I/O.
+//! The protocols of the exchanges: stream URL, subscribe message and message parsing. Pure.
 
 mod binance;
 mod upbit;
@@ -9,7 +9,7 @@ use super::super::model::decimal;
 use super::super::wire::{Listing, Millis, Sector, is_symbol};
 use super::quote_conflater::DayStats;
 
-/// Prices have eight decimals and volumes six: exchanges quote no finer, and the largest values still fit.
+/// Prices have eight decimals and volumes six: no exchange uses more, and the largest values fit in a u64.
 pub const SCALE: u8 = 8;
 pub const VOLUME_SCALE: u8 = 6;
 
@@ -42,7 +42,7 @@ pub enum ExchangeMessage {
     Reconnect,
 }
 
-/// The reason for which a message is skipped.
+/// Why a message is skipped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error("not JSON in the documented format")]

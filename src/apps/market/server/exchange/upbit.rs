@@ -10,7 +10,7 @@ use super::{ExchangeMessage, ParseError, price, symbol, volume};
 
 pub const URL: &str = "wss://api.upbit.com/websocket/v1";
 
-/// Won markets with a high trading volume.
+/// KRW markets with a high trading volume.
 pub const DEFAULT_CODES: [&str; 12] = [
     "KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL", "KRW-DOGE", "KRW-ADA", "KRW-TRX", "KRW-LINK", "KRW-AVAX", "KRW-DOT",
     "KRW-BCH", "KRW-ETC",

@@ -17,7 +17,7 @@ use duplex_hub::testing;
 use duplex_protocol::cursor::{Epoch, Seq};
 use duplex_protocol::session::Rejection;
 
-/// A stand-in for the notifications application that records notices.
+/// A fake inbox that records notices.
 struct Inbox;
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
@@ -186,7 +186,7 @@ async fn alerts_set_before_the_start_are_loaded_and_reached_ones_are_not_sent_ag
     stop_watcher(watcher).await;
 }
 
-/// Regression test: 11,000 alerts used to keep their topics running after a start and fill the node.
+/// Regression test: 11,000 alerts used to keep their topics running after a start and exhaust the node's topic limit.
 #[tokio::test]
 async fn pending_alerts_keep_no_topic_running() {
     let log: Arc<dyn Log> = Arc::new(Memory::new(Epoch::new(1)));
