@@ -1,4 +1,4 @@
-//! The HTML document around every page, and the router. Does not change when an application is added.
+//! The app shell: the HTML document of every page, and the router. Knows no application by name.
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,7 +21,7 @@ use crate::{
 };
 use duplex_leptos::provide_session;
 
-/// The build of the front end that the server serves, in the context of each rendering.
+/// The id of the served front-end build; provided as context when a page is rendered.
 #[derive(Clone)]
 pub struct Build(pub Arc<str>);
 
@@ -32,7 +32,7 @@ pub struct HydrationScript(pub Arc<str>);
 /// The style sheet and script that a page inlines, so that it does not wait for the shared ones. In the context of its rendering.
 #[derive(Clone)]
 pub struct InlineAssets {
-    /// `None`: the page waits for the shared style sheet.
+    /// `None` if the shared style sheet is render-blocking.
     pub style: Option<Arc<str>>,
     /// Runs before anything else.
     pub script: &'static str,

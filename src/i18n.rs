@@ -1,9 +1,9 @@
-//! The texts of `locales/`, and the page's language.
+//! Internationalization: the generated translations of `locales/`, and the page's language as a signal.
 
 mod texts {
     #![expect(
         deprecated,
-        reason = "the generator for build scripts depends on ICU's data exporter, which no text here needs"
+        reason = "the generator for build scripts depends on ICU's data exporter, which no translation here needs"
     )]
     leptos_i18n::load_locales!();
 }
@@ -14,8 +14,8 @@ pub use leptos_i18n::{Locale as _, td_string};
 
 pub use self::texts::i18n::Locale;
 
-/// The page's language: the server's choice until the visitor makes another. Only a signal: the provider of `leptos_i18n` would
-/// bring ICU's parser of language tags to the browser.
+/// The page's language: initially the one that the server chose. A plain signal, because the provider of `leptos_i18n` would add
+/// ICU's language tag parser to the wasm.
 #[derive(Debug, Clone, Copy)]
 pub struct Language(RwSignal<Locale>);
 

@@ -26,7 +26,7 @@ use mimalloc::MiMalloc;
 
 use cli::output::err;
 
-/// Retains freed memory for later requests; glibc's allocator returns the large buffers of each compressed page to the system.
+/// mimalloc, because glibc's allocator returns the large buffers of each compressed page to the system after each use.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -44,7 +44,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
     if let Err(error) = shutdown::ignore_sigxfsz() {
-        err!("duplex: the file size limit would end this process: {error}");
+        err!("duplex: cannot ignore SIGXFSZ, so a file size limit can kill this process: {error}");
     }
     let result = match command {
         None => start(&config),
@@ -125,7 +125,8 @@ fn print_line(text: fmt::Arguments<'_>) {
     }
 }
 
-/// Prints warnings about the configuration and, on a terminal, a sign-in link. Piped output may be stored, so it gets no link.
+/// Prints warnings about the configuration and, on a terminal, a sign-in link. Piped output may be stored, so no link is printed
+/// there.
 fn print_operator_notes(state: &ServerState, base: &str) {
     if state.access.accepts_legacy().unwrap_or_default() {
         tracing::warn!(

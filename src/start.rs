@@ -1,6 +1,6 @@
-//! Hydration of a page: its island first, then the app around it (router, frame, bell) once the visitor turns to that. A page
-//! without an island hydrates as a whole. A document that was changed on its way to the browser is rendered again instead of
-//! hydrated. `page.js` keeps input that arrives before the page is hydrated.
+//! Hydration of a page: its island first; the app around it (router, frame, notification bell) on the visitor's first interaction
+//! outside the island. A page without an island hydrates as a whole. If a proxy or an extension has changed the document, it is
+//! rendered from scratch instead of hydrated. `page.js` keeps input that arrives before the page is hydrated.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -27,8 +27,8 @@ use crate::ui::page_script::{self, HydrationTarget};
 use crate::ui::visibility::VisibilityObserver;
 use crate::wire::unread::NEWLY_UNREAD;
 
-/// Events outside the island that load the app. `page.js` dispatches the last one when it keeps a press on an element that is
-/// not hydrated yet.
+/// Events that load the app when their target is outside the island. `page.js` dispatches the last one when it keeps a press on
+/// an element that is not hydrated yet.
 const WAKE_EVENTS: [&str; 7] = [
     "pointerover",
     "touchstart",

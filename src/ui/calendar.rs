@@ -40,7 +40,7 @@ pub fn iso(at: Millis) -> String {
     format!("{}T{}Z", date(day(at, 0)), time_with_seconds(at, 0))
 }
 
-/// Milliseconds in local time. A time beyond the calendar's range becomes the last one in it, so that no event can break a page.
+/// Milliseconds in local time. Clamped to the range of JavaScript's `Date`, so that no event's time can break a page.
 fn local(at: Millis, offset: i32) -> i64 {
     const LAST: Millis = 8_640_000_000_000_000;
     i64::try_from(at.min(LAST)).unwrap_or_default() + i64::from(offset) * MINUTE

@@ -29,7 +29,7 @@ pub fn Card(
     }
 }
 
-/// A card's content, built under the owner that it is given; `None` if that owner is disposed before the code has loaded.
+/// A card's content, built under the given reactive owner; `None` if that owner is disposed before the code has loaded.
 pub type LazyContent = Pin<Box<dyn Future<Output = Option<AnyView>>>>;
 
 /// A card whose content loads once the card is visible.
@@ -43,7 +43,7 @@ pub fn LazyCard(
     let card = NodeRef::<html::Div>::new();
     let slot = LazySlot::default();
     let view = slot.view();
-    // Weak: the owner holds this observer, so a strong reference would be a cycle.
+    // Weak, because the owner holds this observer: a strong reference would be a cycle.
     let owner = Owner::current().map(|owner| owner.downgrade());
     on_visible(card, move || {
         let Some(owner) = owner.clone() else { return };

@@ -1,4 +1,4 @@
-//! Texts for a command that the client sends again by itself, and for one whose outcome the server no longer knows.
+//! Texts for a command that the client retries automatically, and a command whose outcome is unknown.
 
 use super::text::{TextKey, fill, text_key};
 use crate::i18n::*;
@@ -9,5 +9,6 @@ pub fn rate_limited(locale: Locale, retry_after_ms: u32) -> String {
     fill(td_string!(locale, link.held), &[("seconds", &seconds)])
 }
 
-/// The command's id is too old for the server to know whether it had its effect, so the visitor has to check.
+/// The command's id is older than the deduplication window, so the server cannot tell whether it was applied; the visitor has to
+/// check.
 pub const OUTCOME_UNKNOWN: TextKey = text_key!(link.look_first);

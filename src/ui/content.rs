@@ -1,4 +1,4 @@
-//! Readable forms of a message's content: a hex dump, and indented JSON. Pure.
+//! Formatting of message payloads: a hex dump, and indented JSON. Pure.
 
 use std::fmt::Write;
 
@@ -25,7 +25,7 @@ pub fn hex_dump(bytes: &[u8], limit: usize) -> String {
         })
 }
 
-/// Indents JSON. Only white space changes, so numbers and repeated keys stay as they were sent. `json` must be valid.
+/// Indents JSON. Only whitespace changes; numbers and duplicate keys are preserved. `json` must be valid.
 pub fn indent_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0_usize;

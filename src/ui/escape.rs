@@ -1,4 +1,4 @@
-//! HTML escaping, for pages that the server writes without a view.
+//! HTML escaping for responses that the server renders without Leptos.
 
 /// Escapes text for a text node, a title or a text area.
 pub fn text(plain: &str) -> String {

@@ -15,7 +15,7 @@ pub fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
-/// One decimal place, or the first significant digit of a smaller number. Uses integers: formatting floats with the standard
+/// Rounded to one decimal place, or to one significant digit below 0.1. Uses integers: formatting floats with the standard
 /// library adds 5 kB to every page.
 pub fn tenths(number: f64) -> String {
     if number < 0.0 {
@@ -53,7 +53,7 @@ pub fn millis(locale: Locale, number: f64) -> String {
     }
 }
 
-/// A duration in its largest unit, and in the unit below if that part is not zero.
+/// A duration in its largest unit, and the next smaller unit, unless that is zero.
 pub fn duration(locale: Locale, seconds: u64) -> String {
     let [(large, text), (small, below)] = units(locale, seconds);
     let large = fill(text, &[("n", &large.to_string())]);

@@ -1,4 +1,4 @@
-//! The server's record of a connection: its opening handshake with all headers, and its end.
+//! A component that shows the server's record of a WebSocket: its opening handshake with all headers, and its close.
 
 use leptos::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Links to the home page. Only the home page's document may open sockets to other servers, so a document that was loaded for another
-//! page loads it from the server instead of routing to it.
+//! Links to the home page. Only the home page's document may open sockets to other servers, so other documents navigate to the
+//! home page with a full page load instead of client-side routing.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -31,7 +31,7 @@ pub fn reload_if_needed() {
     });
 }
 
-/// True without the frame: only the home page hydrates before it.
+/// True if the context is missing: only the home page's island hydrates before the layout provides it.
 fn is_loaded_as_home() -> bool {
     use_context::<LoadedAsHome>().is_none_or(|LoadedAsHome(home)| home)
 }

@@ -17,7 +17,7 @@ pub const ISLAND_ID: &str = "early";
 #[derive(Clone)]
 pub struct MountedIsland {
     pub language: Language,
-    /// The app was loaded because something unread arrived.
+    /// Whether an unread hint loaded the app.
     pub woken_by_unread: SendWrapper<Rc<Cell<bool>>>,
     mounted: SendWrapper<Rc<RefCell<Option<Mounted>>>>,
 }

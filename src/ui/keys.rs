@@ -1,9 +1,8 @@
-//! Keyboard events without those of an input method: while one composes, Enter, Escape and the arrow keys select among its
-//! candidates.
+//! Keyboard helpers that ignore events during IME composition, in which Enter, Escape and the arrow keys select candidates.
 
 use leptos::ev::KeyboardEvent;
 
-/// The key code that Safari reports, after the end of a composition, for the key that ended it.
+/// Safari's key code for the keydown that ended a composition, which it dispatches after `compositionend`.
 const COMPOSITION_KEY_CODE: u32 = 229;
 
 /// The event's `key`, unless it belongs to an input method.

@@ -1,6 +1,6 @@
-//! Lazily loaded code, split into few parts. Code that several parts share goes into a file per combination, so with a part for
-//! each page a visit would request dozens of files. The parts are `app` (router, frame and bell), `chat_notifications`,
-//! `market_devices`, `arena` and `compare_status`, each for pages that are visited together; every split function names its part.
+//! Code splitting into a few wasm chunks. wasm_split emits one file for each combination of chunks that share code, so one chunk
+//! per page would mean dozens of requests. The parts are `app` (router, frame and bell), `chat_notifications`, `market_devices`,
+//! `arena` and `compare_status`, each for pages that are visited together; each split function is annotated with its chunk.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use crate::lock::lock;
 #[derive(Clone, Default)]
 pub struct LazySlot {
     filled: RwSignal<bool>,
-    /// Set from the moment it has loaded until it is rendered.
+    /// Set when the view has loaded; taken when it is rendered.
     view: Arc<Mutex<Option<AnyView>>>,
 }
 
@@ -32,7 +32,7 @@ impl LazySlot {
     }
 }
 
-/// Preloads the loader of parts in the page's HTML: the module imports it before it runs.
+/// Adds a preload link for the chunk loader, which the module imports before it runs.
 pub fn preload_loader() {
     const NO_PART: &str = "";
     leptos::prefetch_lazy_fn_on_server(NO_PART);

@@ -1,4 +1,4 @@
-//! Components, texts and number formats that all pages share. Knows no application.
+//! UI components and formatting shared by all pages; independent of the applications.
 
 pub mod calendar;
 pub mod card;

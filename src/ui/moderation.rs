@@ -1,4 +1,4 @@
-//! Ban durations and texts for refused bans, for all pages that show an operator's bans.
+//! Ban durations and texts for refused bans, for the pages that show bans.
 
 use super::text::{TextKey, text_key};
 use crate::wire::moderation::{Millis, why};

@@ -1,11 +1,11 @@
-//! Fields for a visitor's name, and the texts for a refused name.
+//! Keeps a name field in sync with the visitor's name; texts for rejected names.
 
 use leptos::prelude::*;
 
 use super::text::{TextKey, text_key};
 use duplex_protocol::person::NAME_FIXED;
 
-/// Sets the field to the name and to each later one, unless the visitor has edited it.
+/// Keeps the field equal to the name until the visitor edits it.
 pub fn follow(typed: RwSignal<String>, name: impl Fn() -> String + 'static) {
     Effect::new(move |before: Option<String>| {
         let name = name();

@@ -1,4 +1,4 @@
-//! The status 404 for a page whose subject does not exist.
+//! Sets status 404 for a page whose resource does not exist.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use leptos::prelude::*;
 #[derive(Clone)]
 pub struct NotFoundResponder(pub Arc<dyn Fn() + Send + Sync>);
 
-/// Responds with 404. Does nothing in the browser, which already has the response.
+/// Responds with 404. A no-op in the browser.
 pub fn respond_not_found() {
     if let Some(NotFoundResponder(respond)) = use_context() {
         respond();

@@ -8,7 +8,7 @@ use crate::{
     wire::number::{ParsedNumber, parse},
 };
 
-/// Empty where the parsed number is written as in the field.
+/// Empty if the parsed number equals the typed text.
 pub fn parsed_hint(typed: RwSignal<String>) -> AnyView {
     let i18n = use_i18n();
     let hint = optional_text(move || {

@@ -9,7 +9,7 @@ pub const META: &str = "duplex-operator";
 #[derive(Debug, Clone, Copy)]
 pub struct Operator;
 
-/// The same on server and browser; does not change while the page is open.
+/// Returns the same value on server and client; constant for the lifetime of the document.
 pub fn is_operator() -> bool {
     if is_server() {
         return use_context::<Operator>().is_some();

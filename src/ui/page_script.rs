@@ -1,11 +1,11 @@
-//! Calls into `hydration.js`, which runs before the app: it replays the input that `page.js` kept, and knows whether the document
-//! is still the one that the server sent. Acts only in the browser.
+//! Calls into `hydration.js`, which runs before the app: it replays the input that `page.js` kept, and checks that the document
+//! was not changed after the server rendered it. Acts only in the browser.
 
 use js_sys::{Function, Reflect};
 use leptos::prelude::window;
 use wasm_bindgen::{JsCast, JsValue};
 
-/// A part of the document that is hydrated in one go.
+/// A hydration root: the island or the whole page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HydrationTarget {
     Island,
@@ -21,8 +21,8 @@ impl HydrationTarget {
         }
     }
 
-    /// Whether the document may be hydrated. Keeps the values that the browser restored into its fields. True on a page without
-    /// the script.
+    /// Whether the document may be hydrated. Also saves the form values that the browser restored. True on a page without the
+    /// script.
     pub fn is_intact(self) -> bool {
         call("isIntact", self.name()).is_none_or(|intact| intact.is_truthy())
     }

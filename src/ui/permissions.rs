@@ -28,7 +28,7 @@ impl Permissions {
         }
     }
 
-    /// Whether the visitor may use controls that belong to no single owner.
+    /// Whether the visitor may use shared controls: operators, and everyone under `--demo`.
     pub const fn may_control(self) -> bool {
         self.operator || self.demo
     }

@@ -1,5 +1,5 @@
-//! The visitor's choice of language and colours, in cookies, so that the server's first rendering already uses it. Both are plain
-//! forms: without JavaScript the server sets the cookie.
+//! Controls for the visitor's language and color scheme, stored in cookies so that the server renders with them. Each is an HTML
+//! form, so it works without JavaScript.
 
 use std::{fmt, str::FromStr};
 

@@ -1,5 +1,5 @@
 //! The status bar of the tab's session: its transport, the next attempt to reconnect, queued commands, and an offer to reload an
-//! outdated page. Knows no topic.
+//! outdated page. Independent of topics.
 
 use std::time::Duration;
 

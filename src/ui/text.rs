@@ -1,5 +1,5 @@
-//! Localised texts and the few closure types through which pages render them. A closure written in a `view!` is a type of its
-//! own, and each such type costs kilobytes of wasm: so every text, value and changing part of a page uses one of these.
+//! Localized texts, and the few closure types with which views render dynamic content. Each closure in a `view!` is a distinct
+//! type that costs kilobytes of wasm, so all dynamic texts and views use these types.
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ pub fn translate(key: TextKey) -> impl Fn() -> &'static str + Copy + Send + Sync
     move || key(i18n.get_locale())
 }
 
-/// A document's title. The server reads a title when the rendering and its signals may already be disposed, so there the text is
-/// computed at once.
+/// A document's title. On the server the text is computed eagerly, because the title is read after the page's signals may have
+/// been disposed.
 pub fn page_title<T: Into<Oco<'static, str>> + 'static>(title: impl Fn() -> T + Send + Sync + 'static) -> TextProp {
     if is_server() {
         let now: Oco<'static, str> = untrack(title).into();
@@ -81,7 +81,7 @@ pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
         let placeholder = after
             .split_once('}')
             .and_then(|(placeholder, after)| Some((placeholder_value(placeholder, values)?, after)));
-        // An unknown placeholder, left for a later call, or a brace that opens none.
+        // Either an unknown placeholder, which a later call may fill, or a literal brace.
         let (value, after) = placeholder.unwrap_or(("{", after));
         filled.push_str(value);
         rest = after;

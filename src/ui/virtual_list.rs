@@ -1,4 +1,4 @@
-//! A virtual list: only the visible rows are in the document. Follows its end while the end is visible.
+//! A virtual list: only the visible rows are in the document. Scrolls to new rows while its end is visible.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub fn VirtualList(
     id_at: impl Fn(usize) -> Option<u64> + Send + Sync + 'static,
     /// The cells of the row with an id.
     cells: impl Fn(u64) -> AnyView + Clone + Send + Sync + 'static,
-    /// Changes with the rows, whose number may stay the same.
+    /// Incremented with every change of the rows, because their number may stay the same.
     #[prop(into)]
     version: Signal<u32>,
     selected: RwSignal<Option<u64>>,

@@ -5,7 +5,7 @@ use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Element, IntersectionObserver, IntersectionObserverEntry, IntersectionObserverInit};
 
-/// The part of an element that must be visible: a visitor may scroll past one that only begins to appear.
+/// Minimum visible ratio of an element, so that scrolling past it does not count.
 const MIN_RATIO: f64 = 0.4;
 
 /// Observes an element until it is visible; disconnects when dropped.

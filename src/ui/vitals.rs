@@ -1,5 +1,5 @@
-//! The vitals strip on every page: the node's figures, pushed by the server through `leptos_ws`, and whether they are live. The
-//! strip keeps the server's rendering until it is visible; only then does it subscribe.
+//! The vitals strip on every page: the node's vital signs, received through `leptos_ws`, and whether they are current. The strip
+//! keeps the server's rendering until it is visible; only then does it subscribe.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     wire::vitals::{BEAT_SECONDS, VITALS, Vitals},
 };
 
-/// After this long without a beat the values are stale: three beats, and some time for the network.
+/// The values are stale after three missed beats, plus 500 ms for the network.
 const STALE_AFTER: Duration = Duration::from_millis(BEAT_SECONDS * 3000 + 500);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ enum Liveness {
 #[component]
 pub fn VitalsStrip() -> impl IntoView {
     let i18n = use_i18n();
-    // Known on the server; the browser keeps its texts until the first beat.
+    // Provided by the server's rendering; the browser keeps the rendered texts until the first beat.
     let vitals = RwSignal::new(use_context::<Vitals>().unwrap_or_default());
     let liveness = use_liveness(vitals);
     let strip = NodeRef::<html::Aside>::new();

@@ -25,7 +25,7 @@ const SECONDS: u32 = 10;
 const DELAY: u32 = 300;
 /// The interval at which the report is refreshed while a fault is active.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum periods in the document.
+/// Maximum number of fault periods shown.
 const PERIODS: usize = 12;
 
 #[derive(Clone, Copy)]

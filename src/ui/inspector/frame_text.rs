@@ -1,4 +1,4 @@
-//! Readable forms of a frame: its name, its content as JSON, its size on the wire, and its header byte by byte.
+//! Formatting of recorded frames: name, payload as JSON, size on the wire, WebSocket header bytes.
 
 use crate::ui::content::indent_json;
 use duplex_leptos::trace::Inspection;
@@ -133,7 +133,7 @@ pub enum HeaderPart {
     Key,
 }
 
-/// The header's parts with their bytes as digits; empty unless a WebSocket carried the frame.
+/// The header's parts with their bytes in binary or hexadecimal; empty unless a WebSocket carried the frame.
 pub fn header(frame: &Frame) -> Vec<(HeaderPart, String)> {
     let opcode = match (&frame.content, frame.carrier) {
         (_, Carrier::Event | Carrier::Poll | Carrier::Post) | (None, _) => return Vec::new(),

@@ -1,4 +1,5 @@
-//! The newest frames in both directions, and the selected one in full: its content as JSON, its bytes, and its header bit by bit.
+//! The frames panel: the newest frames in both directions, and the selected frame in full: its content as JSON, its bytes, and
+//! its header bit by bit.
 
 use leptos::prelude::*;
 
@@ -21,7 +22,7 @@ use duplex_leptos::trace::{Frame, Inspection, Payload};
 const ROWS: usize = 80;
 /// Maximum bytes in the hex dump.
 const DUMP_BYTES: usize = 1024;
-/// Maximum bytes of JSON on the page; the export has all of it.
+/// Maximum bytes of JSON shown; the export is not truncated.
 const JSON_BYTES: usize = 8 * 1024;
 
 #[component]

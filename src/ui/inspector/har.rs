@@ -113,7 +113,7 @@ pub struct Message {
     pub data: String,
 }
 
-/// The value of an unknown size.
+/// HAR's value for an unknown size.
 const UNKNOWN: i64 = -1;
 
 impl<'a> Har<'a> {

@@ -1,4 +1,5 @@
-//! The live panel: lost and duplicate events, the session's state, its subscriptions and its queue; and their download as a file.
+//! The live panel: lost and duplicate events, the session's state, its subscriptions and its queue; and the buttons that export
+//! the session.
 
 use leptos::{prelude::*, task::spawn_local};
 
@@ -57,7 +58,7 @@ pub fn Live(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     }
 }
 
-/// A text that follows the trace.
+/// A text derived from the trace, updated when its version changes.
 fn trace_text(
     inspection: &Inspection,
     version: TraceVersion,

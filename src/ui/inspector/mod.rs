@@ -29,13 +29,13 @@ pub struct Inspector {
     open: RwSignal<bool>,
     button: NodeRef<html::Button>,
     inspection: Inspection,
-    /// The drawer has been requested.
+    /// Whether the drawer's chunk has been requested.
     requested: StoredValue<bool>,
     slot: LazySlot,
 }
 
 impl Inspector {
-    /// The inspector of the calling component's page.
+    /// Creates the page's inspector, owned by the calling component.
     pub fn create() -> Self {
         let inspector = Self {
             open: RwSignal::new(false),

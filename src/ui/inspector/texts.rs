@@ -1,4 +1,4 @@
-//! Texts for states, faults, events and headers.
+//! The inspector's texts for session phases, topic statuses, faults, trace events and handshake headers.
 
 use super::frame_text::HeaderPart;
 use crate::{
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_text_contains_its_figures() {
+    fn an_event_text_contains_its_numbers() {
         let topic = "chat/a".parse().unwrap();
         let text = event_text(Locale::en, &EventKind::Resumed { topic, replayed: 3 });
         assert!(text.contains("chat/a") && text.contains('3'), "{text}");

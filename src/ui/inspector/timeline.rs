@@ -1,4 +1,4 @@
-//! The session's events grouped by the fault they followed, newest fault first. Pure; knows no language.
+//! Groups the session's events by the fault that precedes them, newest first. Pure and locale-independent.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ pub struct Step {
     pub kind: EventKind,
 }
 
-/// Groups the events. `now` holds the deliveries up to now.
+/// Groups the events. `total` holds the delivery counts of the whole session.
 pub fn fault_periods(events: &VecDeque<TraceEvent>, now: DeliveryCounts) -> Vec<FaultPeriod> {
     let mut periods: Vec<FaultPeriod> = Vec::new();
     let mut start = events.front().map(|event| event.delivery).unwrap_or_default();
