@@ -1,6 +1,6 @@
 //! Conversion between dates of the proleptic Gregorian calendar and days since 1970-01-01.
 //!
-//! Years are counted from March, so that the leap day is a year's last, in cycles of 400 years, which all have the same length:
+//! Years are counted from March, so that the leap day is the last day of a year; 400-year cycles all have the same length:
 //! <https://howardhinnant.github.io/date_algorithms.html>
 
 /// Days of 400 years.
@@ -24,7 +24,7 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
     )
 }
 
-/// Days since 1970-01-01 of a date. A day beyond the end of its month counts into the next month.
+/// Days since 1970-01-01 of a date. Days past the end of the month overflow into the next.
 pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let in_cycle = year.rem_euclid(400);

@@ -1,4 +1,4 @@
-//! The outcome of a plain form, posted by a browser without scripts. The page that is rendered in response finds it in its context.
+//! The result of a no-JavaScript form post, provided as context to the page rendered in response.
 
 use std::collections::BTreeMap;
 

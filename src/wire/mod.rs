@@ -1,4 +1,4 @@
-//! The app's wire types beside the session protocol, and the parsing of texts and numbers that server and browser share.
+//! The app's wire types, and text and number parsing shared by server and client.
 
 pub mod civil;
 pub mod first_visit;

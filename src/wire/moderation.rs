@@ -8,7 +8,7 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// The name of the only topic of this kind, after the kind.
+/// The rest of the name of the kind's only topic.
 pub const ALL: &str = "all";
 
 /// Limit of bans, of assigned names and of closed topics, because the state is sent as one message.
@@ -82,7 +82,7 @@ pub enum ModerationEvent {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ban {
     pub at: Millis,
-    /// `None`: until it is lifted.
+    /// `None`: permanent.
     pub until: Option<Millis>,
     /// May be empty.
     pub reason: String,

@@ -10,7 +10,7 @@ use duplex_protocol::topic::{ParseTopicNameError, TopicName};
 pub const PUBLIC_KIND: &str = "notices";
 pub const INBOX_KIND: &str = "inbox";
 
-/// The public topic for all visitors; other public topics are groups.
+/// The public topic for all visitors; each other public topic is a group.
 pub const EVERYONE: &str = "all";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub enum NoticeCommand<'a> {
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     Everyone,
-    /// The followers of this group.
+    /// The subscribers of this group.
     Group(String),
     Person(PersonId),
 }

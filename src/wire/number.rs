@@ -1,9 +1,9 @@
-//! Parsing and formatting of numbers for people, by the same rules on the server and in the browser.
+//! Human-friendly number parsing and formatting, by the same rules on the server and in the browser.
 //!
 //! [`normalize`] reads digits of several scripts, a decimal point or a decimal comma, groups of three digits behind commas, points, spaces
 //! or apostrophes, signs and exponents. The last of two different separators is the decimal one. A single separator is decimal, except
-//! for a comma before exactly three digits, `1,234`: both languages of the pages group thousands like that. A field displays the
-//! parsed number if it is written differently ([`parse`]); everything else is rejected.
+//! for a comma before exactly three digits, `1,234`: both page languages use the comma as thousands separator. Other text is
+//! rejected. A field shows the parsed number if it differs from the typed text ([`parse`]).
 //!
 //! [`format`] writes exactly the digits of a number: a non-zero number is never shown as zero.
 
@@ -41,7 +41,7 @@ pub fn parse(typed: &str) -> ParsedNumber {
     normalize(typed).map_or(ParsedNumber::Invalid, ParsedNumber::Number)
 }
 
-/// A number in the notation of programs, such as `-1234.5e-3`; `None` if the text is not a number or is ambiguous.
+/// Normalizes to Rust's float syntax, such as `-1234.5e-3`; `None` if the text is not a number or is ambiguous.
 pub fn normalize(typed: &str) -> Option<String> {
     if typed.chars().count() > MAX_CHARS {
         return None;
@@ -89,7 +89,7 @@ pub fn parse_u32(typed: &str) -> Option<u32> {
     whole.parse().ok()
 }
 
-/// Maps a sign, digit or separator to ASCII: `'` for every separator that only groups, a space for every kind of space.
+/// Maps a sign, digit or separator to ASCII: `'` for every separator used only for grouping, a space for every kind of space.
 fn to_ascii(c: char) -> Option<char> {
     let value = |zero: &char| u32::from(c).checked_sub(u32::from(*zero)).filter(|value| *value < 10);
     if let Some(value) = ZEROS.iter().find_map(value) {

@@ -1,8 +1,8 @@
-//! The context through which a server function sets the signal of a measurement run.
+//! `RunSignals`: a context value with which a server function sets a measurement run's signal.
 
 use std::sync::Arc;
 
-/// Sets the signal of a run to a text, or returns the reason why not.
+/// Sets the signal of a run to a text, or returns the error message.
 #[derive(Clone)]
 pub struct RunSignals(pub Arc<Set>);
 

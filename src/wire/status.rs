@@ -54,7 +54,7 @@ pub enum Series {
 
 pub const SERIES: usize = Series::Memory as usize + 1;
 
-/// One value of each [`Series`], in their order.
+/// One value per [`Series`], in declaration order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Point(pub [u64; SERIES]);

@@ -61,7 +61,7 @@ fn limit_marks(typed: &str) -> String {
     let mut marks = None;
     let keep = |c: &char| {
         if !is_mark(*c) {
-            // An invisible character, such as a joiner, neither is a base nor ends one.
+            // Invisible characters such as ZWJ neither start nor end a base.
             if !is_invisible(*c) && !is_bidi_control(*c) {
                 marks = is_base(*c).then_some(0);
             }
@@ -105,8 +105,7 @@ const fn is_presentation(c: char) -> bool {
     matches!(c, '\u{fe0e}' | '\u{fe0f}')
 }
 
-/// A text on one line, without control, bidi and invisible characters except within emoji, with single spaces between words and none
-/// at the ends.
+/// Collapses text to one line: trims, collapses whitespace, and removes control, bidi and invisible characters outside emoji.
 pub fn single_line(typed: &str) -> String {
     let chars: Vec<char> = limit_marks(typed).chars().collect();
     let mut line = String::with_capacity(typed.len());

@@ -1,8 +1,8 @@
-//! The unread hint, which tells a page without subscriptions that its visitor has something unread. These are the data of its
+//! The unread hint, which tells a page without subscriptions that its visitor has something unread: the `data` values of its
 //! server-sent event.
 
-/// Something was already unread when the page asked.
+/// Something was already unread when the stream opened.
 pub const ALREADY_UNREAD: &str = "waits";
 
-/// Something arrived while the page was listening.
+/// Something arrived after the stream opened.
 pub const NEWLY_UNREAD: &str = "came";

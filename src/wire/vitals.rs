@@ -1,4 +1,4 @@
-//! The node's vital signs: a small server-owned value, of which only the latest matters.
+//! The node's vital signs, published as a signal.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ pub const BEAT_SECONDS: u64 = 1;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vitals {
-    /// Number of the value since the server started; 0 before the first. If it does not increase, the display is not live.
+    /// Sequence number since the server started, 0 before the first; if it stops increasing, the values are stale.
     pub beat: u64,
     pub node: String,
     /// Open WebSockets on this node's endpoints, without the one that carries this value.

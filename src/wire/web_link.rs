@@ -1,4 +1,4 @@
-//! Validation of user-provided links: a URL is accepted only if it unambiguously leads to the host that it shows.
+//! Validation of user-provided links: accepts a URL only if its visible host is unambiguously its actual host.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -37,8 +37,8 @@ pub fn is_local_path(link: &str) -> bool {
     path.starts_with('/') && !path.starts_with("//") && is_plain(link) && !path.split('/').any(is_dot)
 }
 
-/// Whether this is a path of this site that the router in the page can navigate to. It decodes paths, and cannot navigate to one that
-/// then looks like another host's URL; the browser loads all other paths.
+/// Whether this is a path of this site that the router in the page can navigate to. The router decodes paths, so paths that would
+/// decode to another host's URL are left to the browser.
 pub fn is_page_path(link: &str) -> bool {
     let path = path(link);
     let is_tidy = path == "/" || !path.ends_with('/') && !path.contains("//");
