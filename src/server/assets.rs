@@ -1,4 +1,4 @@
-//! Static files of the built front end, precompressed by the build. A file whose name has a hash is immutable and cached for ever.
+//! Static files of the built front end, precompressed by the build. A file whose name has a hash is served as immutable.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ const REVALIDATE: &str = "no-cache";
 /// Characters of a hash in a file name: MD5 in base64 without padding.
 pub const HASH_CHARS: usize = 22;
 
-/// Serves files at all paths without a route; `not_found` answers where there is no file.
+/// Serves static files as the router's fallback; `not_found` handles missing files.
 pub fn files<H, T>(root: &Path, not_found: H, state: ServerState) -> Router<ServerState>
 where
     H: Handler<T, ServerState>,

@@ -35,7 +35,7 @@ pub async fn download(State(state): State<ServerState>) -> Response {
                 ),
                 (header::CONTENT_LENGTH, HeaderValue::from(bytes)),
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-                // Not compressed, so that the content length tells a reader whether the copy is complete.
+                // Not compressed, so that the client can verify completeness by `Content-Length`.
                 (header::CONTENT_ENCODING, HeaderValue::from_static("identity")),
             ];
             (headers, Body::from_stream(ReaderStream::new(file))).into_response()

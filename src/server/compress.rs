@@ -1,5 +1,5 @@
-//! Compression of dynamic responses on blocking threads: pages by brotli or gzip, data by gzip only. Static files are compressed by
-//! the build.
+//! Compression of dynamic responses on blocking threads: pages with Brotli or gzip, data with gzip only. Static files are
+//! compressed by the build.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -96,7 +96,7 @@ pub async fn compress(State(slots): State<CompressionSlots>, request: Request, n
             tracing::error!("cannot compress a response: {error}");
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "The server could not respond; see its log.",
+                "Internal server error; details are in the server's log.",
             )
             .into_response()
         }
@@ -110,7 +110,8 @@ async fn encode_blocking(slots: &Semaphore, plain: Bytes, coding: Coding) -> io:
         .map_err(io::Error::other)?
 }
 
-/// The class of a response that may be compressed: a page, a script in memory, or data in memory that is not small.
+/// The class of a response that may be compressed: HTML, a script with a known length, or data of at least
+/// `MIN_COMPRESSED_BYTES`.
 fn content_class(response: &Response) -> Option<ContentClass> {
     let headers = response.headers();
     let fixed = headers.contains_key(header::CONTENT_ENCODING) || headers.contains_key(header::CONTENT_RANGE);

@@ -42,8 +42,9 @@ pub struct Config {
     )]
     pub origins: Vec<String>,
 
-    /// Public URL of this site, such as `https://duplex.example`. Determines the host that is served, the origin of its pages and,
-    /// for https, secure cookies [default: localhost, IP addresses and the hosts of --origin are served under the requested host]
+    /// Public URL of this site, such as `https://duplex.example`. Determines the accepted Host header, the origin of its pages
+    /// and, for https, secure cookies [default: none; requests for localhost, IP addresses and the hosts of --origin are
+    /// accepted]
     #[arg(long, env = "DUPLEX_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
@@ -82,11 +83,11 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
     pub ping_interval: u64,
 
-    /// Seconds after which a WebSocket peer that sends nothing, not even pongs, or reads nothing is disconnected
+    /// Seconds without received bytes (or without write progress) after which a WebSocket peer is disconnected
     #[arg(long, env = "DUPLEX_SILENCE_LIMIT", value_name = "SECONDS", default_value_t = 60)]
     pub silence_limit: u64,
 
-    /// Limit of concurrent WebSocket connections; further ones are rejected with status 503
+    /// Maximum concurrent connections; further ones get status 503
     #[arg(long, env = "DUPLEX_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000)]
     pub max_connections: usize,
 
@@ -98,7 +99,7 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_LIMITS", value_name = "WHEN", default_value = "on")]
     pub limits: Limits,
 
-    /// Whether visitors may cut, delay and block their own sessions in the inspector
+    /// Whether visitors may inject faults (disconnect, delay, block) into their own sessions in the inspector
     #[arg(long, env = "DUPLEX_FAULTS", value_name = "WHEN", default_value = "off")]
     pub faults: Faults,
 
@@ -113,7 +114,7 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_TRUST_LOCAL", value_parser = FalseyValueParser::new())]
     pub trust_local: bool,
 
-    /// Seconds that connections and requests may take to end after SIGTERM or Ctrl-C
+    /// Grace period in seconds for connections and requests after SIGTERM or Ctrl-C
     #[arg(long, env = "DUPLEX_DRAIN_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
     pub drain_deadline: u64,
 
@@ -170,7 +171,7 @@ pub struct Config {
 pub enum Faults {
     On,
     Off,
-    /// The former default, now the same as off: the listen address does not tell who can reach the server.
+    /// Deprecated alias of `off`: the listen address does not tell who can reach the server.
     #[value(hide = true)]
     Auto,
 }
@@ -195,9 +196,9 @@ pub enum ConfigError {
     Origin(String, duplex_axum::origin::ParseOriginError),
     #[error("--public-url {0:?} is {1}")]
     PublicUrl(String, duplex_axum::origin::ParseOriginError),
-    #[error("--tls-cert and --tls-key go together")]
+    #[error("--tls-cert and --tls-key must be given together")]
     HalfTls,
-    #[error("--public-url {0} says http, but with --tls-cert the server speaks only https")]
+    #[error("--public-url {0} is http, but --tls-cert makes the server https-only")]
     NotHttps(Origin),
     #[error("--trusted-proxy {0:?} is {1}")]
     TrustedProxy(String, ParseNetworkError),
@@ -456,10 +457,10 @@ mod tests {
         ] {
             assert!(refused(&["--public-url", url]).starts_with(&format!("--public-url {url:?} is not an origin")));
         }
-        assert!(refused(&["--tls-cert", "cert.pem"]).contains("go together"));
-        assert!(refused(&["--tls-key", "key.pem"]).contains("go together"));
+        assert!(refused(&["--tls-cert", "cert.pem"]).contains("must be given together"));
+        assert!(refused(&["--tls-key", "key.pem"]).contains("must be given together"));
         let plain = ["--public-url", "http://x", "--tls-cert", "c", "--tls-key", "k"];
-        assert!(refused(&plain).contains("http://x says http"));
+        assert!(refused(&plain).contains("http://x is http"));
         for network in ["localhost", "10.0.0.0/33", "::1/129", "10.0.0.1:80", ""] {
             let wanted = format!("--trusted-proxy {network:?} is not an address or a network");
             assert!(refused(&["--trusted-proxy", network]).starts_with(&wanted));

@@ -14,7 +14,7 @@ pub struct Form {
     pub answer: fn(&str),
 }
 
-/// A page's plain form whose fields make a command. A field `name` is also stored as the visitor's name.
+/// A form that submits a command; its `name` field, if present, also sets the visitor's name.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandForm {
     /// The page's path, in Axum's syntax: `/chat/{room}`.

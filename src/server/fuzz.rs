@@ -24,7 +24,7 @@ use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::MAX_NAME;
 use duplex_protocol::session::MAX_COMMAND;
 
-/// Headers with this one, if its value is valid in HTTP.
+/// A header map with this header, or `None` if the value is invalid.
 fn with(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
     let value = HeaderValue::from_bytes(value).ok()?;
     Some(HeaderMap::from_iter([(name, value)]))
@@ -70,7 +70,7 @@ fn no_language_breaks_a_page() {
     });
 }
 
-/// Every ingest endpoint makes a command of bounded size of a posted body, or an error with a reason.
+/// Every ingest endpoint turns a posted body into a command of bounded size or an error with a reason.
 #[test]
 fn no_posted_body_breaks_an_ingest_endpoint() {
     fuzz("posts", |bytes| {
@@ -118,10 +118,10 @@ fn no_form_breaks_a_page() {
 /// Bytes that an endpoint may prepend to an echoed message.
 const MAX_GREETING: usize = 64;
 
-/// Largest frame of the game in bytes: far more than the busiest screen needs.
+/// Largest frame of the game in bytes: well above the largest frame of a full screen.
 const MAX_ANSWER: usize = 64 << 10;
 
-/// Messages to the echo-like endpoints.
+/// Messages to the stateless endpoints.
 #[test]
 fn endpoint_responses_are_bounded() {
     fuzz("messages", |bytes| {

@@ -1,4 +1,4 @@
-//! Fuzz tests of commands of every kind, in both encodings, against states that fuzzed commands made.
+//! Fuzz tests of commands of every kind, in both encodings, against states built from fuzzed commands.
 
 #![cfg(test)]
 

@@ -12,7 +12,7 @@ const COMMON_HEADERS: [(HeaderName, &str); 2] = [
 
 /// Headers that only affect documents.
 const DOCUMENT_HEADERS: [(HeaderName, &str); 4] = [
-    // Not `no-referrer`: with it a browser posts a form with `Origin: null`, which could not be told from a foreign page.
+    // Not `no-referrer`: with it a browser posts a form with `Origin: null`, which is indistinguishable from another site's page.
     (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
     (
         HeaderName::from_static("permissions-policy"),

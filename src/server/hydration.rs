@@ -1,5 +1,5 @@
-//! The hydration script of all pages, served as an immutable file with the hash of its content in its name. It is compiled into the
-//! server, because both must agree on the shape of a document.
+//! The hydration script of all pages, served as an immutable file with the hash of its content in its name. Embedded in the
+//! binary, so that the server's and the script's fingerprint algorithms always match.
 
 use std::sync::{Arc, LazyLock};
 

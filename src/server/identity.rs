@@ -136,7 +136,7 @@ enum CookieIdentity<'a> {
     /// No cookie with a valid secret.
     Missing,
     Known(&'a str),
-    /// The cookie without the prefix, from before the site had https. Accepted until the first page renews it under the prefixed name;
+    /// The unprefixed cookie, set before the site used https. Accepted until the first page renews it under the prefixed name;
     /// after that it is ignored, because any sibling host can set it.
     Legacy(&'a str),
     /// Two cookies with different values. At least one was not set by this server, so neither counts; and no new one is set, which
@@ -237,8 +237,8 @@ fn new_secret() -> String {
     format!("{SECRET_VERSION}{}", BASE64URL_NOPAD.encode(random.as_flattened()))
 }
 
-/// Derives the public id from a secret; the id does not reveal the secret. A secret of version 1 keeps its 64-bit id, which is
-/// recorded in events. A secret of version 2 gets 128 bits that cannot be computed without the log's key. With `n` known ids of
+/// Derives the public id from a secret; the id does not reveal the secret. Version 1 secrets keep their 64-bit ids, because
+/// events contain them. A secret of version 2 gets 128 bits that cannot be computed without the log's key. With `n` known ids of
 /// version 1, an attacker finds a secret for one of them after about 2^64/n hashes.
 fn person_id(key: &Key, secret: &str) -> PersonId {
     let first = is_v1_secret(secret).then(|| v1_person_id(secret));

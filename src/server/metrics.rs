@@ -1,6 +1,5 @@
 //! `GET /metrics` in Prometheus's text format. The metrics are rendered from the node's own counters, not from a separate recorder,
-//! so that each quantity is counted once, exactly.
-//! <https://prometheus.io/docs/instrumenting/exposition_formats/>
+//! so no quantity is counted twice. <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
 mod format;
 

@@ -1,4 +1,4 @@
-//! The server: its router, middleware and background tasks. Depends on the list of applications, on no application by name.
+//! The server: its router, middleware and background tasks. Depends only on the list of applications, never on a particular one.
 
 pub mod access;
 mod assets;
@@ -55,8 +55,8 @@ use duplex_axum::error::Problem;
 use duplex_axum::listen::Server;
 use duplex_axum::{endpoint, guard, health, ingest, simulation};
 
-/// The server's router; the binary and the tests serve the same one. While Leptos lists the pages' routes it suppresses the loading
-/// of every resource of the process, so a page with topics that is rendered at that time never completes.
+/// The server's router; the binary and the tests serve the same one. Build it before serving: while Leptos generates its route
+/// list, it suppresses resource loading in the whole process, so a page rendered meanwhile never completes.
 pub fn router(state: ServerState) -> Router {
     let apps = &state.apps;
     let (pages, paths) = pages::routes(&state, apps.forms(), apps.command_forms());
@@ -101,7 +101,7 @@ pub fn router(state: ServerState) -> Router {
         .with_state(state)
 }
 
-/// The router for connections beyond the limit: health checks work, everything else gets 503.
+/// The router for connections beyond the limit: health checks are answered; every other request gets 503.
 fn health_router(state: ServerState) -> Router {
     health::routes(state.gateway.clone())
         .fallback(async || Problem::unavailable("The server has reached its connection limit.").into_response())
@@ -113,13 +113,13 @@ fn health_router(state: ServerState) -> Router {
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
-        "The server could not respond; see its log.",
+        "Internal server error; details are in the server's log.",
     )
     .into_response()
 }
 
-/// Serves at `listener` until shutdown begins, then drains until every connection has ended or the deadline has passed. The routes
-/// are built when this is called, not when the future is polled: see [`router`].
+/// Serves at `listener` until shutdown begins, then drains until every connection has ended or the deadline has passed. Builds
+/// the router eagerly, not in the future; see [`router`].
 pub fn run(listener: TcpListener, state: ServerState) -> impl Future<Output = ()> + Send {
     let router = router(state.clone());
     serve(listener, router, state)

@@ -34,7 +34,7 @@ pub fn start(state: &ServerState) {
 
 async fn run(state: &ServerState, topic: &TopicName) {
     let mut ticks = interval(Duration::from_secs(SAMPLE_SECONDS));
-    // A late tick is not caught up: each sample covers the time since the one before.
+    // Missed ticks are skipped: each sample covers the time since the previous one.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut before, mut log) = (None, LogStats::default());
     for number in 0_u64.. {

@@ -44,7 +44,7 @@ fn match_page(page: &str, typed: &[&str]) -> Option<String> {
     path.map(|path| if path.is_empty() { "/".to_owned() } else { path })
 }
 
-/// Middleware that redirects to the canonical path of a page. The query stays and, by status 308, the method and the body.
+/// Middleware that redirects to the canonical path of a page. Keeps the query; status 308 preserves method and body.
 pub async fn redirect(State(pages): State<PagePaths>, request: Request, next: Next) -> Response {
     let uri = request.uri();
     let Some(mut location) = pages.canonical(uri.path()) else {
@@ -56,8 +56,8 @@ pub async fn redirect(State(pages): State<PagePaths>, request: Request, next: Ne
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response()
 }
 
-/// Middleware that rejects dot segments. Browsers resolve them before a request; the router of the pages would resolve them too and
-/// render another page than the one requested.
+/// Middleware that rejects dot segments. Browsers resolve them before sending; Leptos's router would resolve them again and
+/// render a different page.
 pub async fn reject_dot_segments(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_dot = |part: &str| {

@@ -1,4 +1,4 @@
-//! Server-side rendering of the pages, with a content security policy each, and their plain forms for browsers without scripts.
+//! Page routes: server-side rendering with a per-page content security policy, and the handlers of the no-JavaScript forms.
 
 use std::sync::Arc;
 
@@ -46,7 +46,8 @@ use duplex_protocol::session::Rejection;
 /// The routes of pages, server functions and forms; and the pages' paths.
 pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> (Router<ServerState>, PagePaths) {
     let options = state.options.clone();
-    // Excluded: a server function of `leptos_ws` that would let visitors write signals. `signals::socket` serves its path.
+    // Excludes the `leptos_ws` server function, which would let visitors write signals; `signals::socket` serves its path
+    // instead.
     let excluded = Some(vec![SIGNALS_PATH.to_owned()]);
     let (pages, _) = generate_route_list_with_exclusions_and_ssg_and_context(App, excluded, context(state));
     let is_page = |path: &&str| !path.starts_with("/api/");
@@ -194,7 +195,7 @@ async fn render(state: &ServerState, request: Request, answer: impl Fn() + Clone
             answer();
         }
     };
-    // Rendered completely, not as a stream that scripts assemble: forms are posted by browsers without scripts.
+    // In-order rendering without streaming, because the client may not run scripts.
     render_app_async_with_context(additional, move || shell(LeptosOptions::clone(&options)))(request).await
 }
 
@@ -209,7 +210,7 @@ pub async fn not_found(State(state): State<ServerState>, request: Request) -> Re
     }
     let (mut parts, _) = request.into_parts();
     parts.method = axum::http::Method::GET;
-    // The router would parse the segment after two slashes as a host, and render the page of the path behind it.
+    // Leptos's router parses `//host/path` as a URL with a host and would render `/path`.
     if path.starts_with("//") {
         parts.uri = Uri::from_static("/not-found");
     }
@@ -314,7 +315,7 @@ async fn submit_command_form(State(state): State<ServerState>, request: Request,
 
 async fn send_command(visitor: PageVisitor, command: Option<TopicCommand>) -> Option<Rejection> {
     let Some(command) = command else {
-        let what = "the form's fields make no command".to_owned();
+        let what = "the form's fields are not a valid command".to_owned();
         return Some(Rejection::Malformed { detail: what });
     };
     visitor.send_command(command).await.err()

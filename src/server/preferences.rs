@@ -44,7 +44,7 @@ pub fn locale(headers: &HeaderMap) -> Locale {
     })
 }
 
-/// Provides language and colours as context of the page.
+/// Provides the language and the color scheme as context.
 pub fn provide(headers: &HeaderMap) {
     provide_context(Language::new(locale(headers)));
     let colour = cookie_value(headers, COLOUR_COOKIE).and_then(|name| name.parse().ok());

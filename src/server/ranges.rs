@@ -1,5 +1,5 @@
 //! Range requests for files (RFC 9110 sections 13.1.5 and 14.2). A range is only served if it applies to the current version of the
-//! file; otherwise the client gets the complete file, because a part would not fit the version it has.
+//! file; otherwise the complete file is sent, because the range would belong to another version.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -8,8 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Middleware in front of the file service, which supports neither other range units nor `If-Range`. Removes a range that must not be
-/// served.
+/// Middleware for `ServeDir`, which ignores `If-Range` and other range units: removes `Range` where it must not apply.
 pub async fn ranges(request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     if parts.headers.contains_key(header::RANGE) && !range_applies(&parts, &next).await {

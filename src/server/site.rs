@@ -1,4 +1,4 @@
-//! Locates the built front end and reads the hashes in its file names, in the layout of `cargo leptos`.
+//! Locates the front-end build (the `cargo leptos` site directory) and reads its file hashes.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct LeptosEnv {
     pub site_root: Option<PathBuf>,
     pub hash_file: Option<String>,
     pub reload_port: Option<u32>,
-    /// File names have no hashes; if there is a hash file, it is from another build.
+    /// Whether file names contain no hashes; a hash file is stale then.
     pub plain_names: bool,
     /// Started by `cargo leptos watch`: the front end may be incomplete while it is rebuilt.
     pub watch: bool,
@@ -38,9 +38,9 @@ impl LeptosEnv {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SiteError {
-    #[error("no built front end in {}; build it with `make build` or name its folder with --site", .0.display())]
+    #[error("no built front end in {}; build it with `make build` or pass its directory with --site", .0.display())]
     Missing(PathBuf),
-    #[error("{} is not of this build: {} is missing; build the front end again with `make build`", .hash_file.display(), .missing.display())]
+    #[error("{} does not match this build: {} is missing; build the front end again with `make build`", .hash_file.display(), .missing.display())]
     Stale { hash_file: PathBuf, missing: PathBuf },
 }
 

@@ -1,4 +1,4 @@
-//! A snapshot of the node's counters and statistics, from which the metrics and the status page are made.
+//! A snapshot of the node's counters and statistics, from which the metrics and status samples are built.
 
 use std::fs;
 use std::time::Duration;

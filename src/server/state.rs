@@ -156,7 +156,7 @@ pub struct ServerState {
     pub supervisor: Arc<Supervisor>,
     /// Counts log lines of the levels error and warn.
     pub error_counter: Arc<ErrorCounter>,
-    /// Simulations, which run at a fixed tick and have no topic.
+    /// The applications' simulations.
     pub simulations: Arc<[Arc<dyn Simulation>]>,
     /// Identifies the build of the front end; empty if its file names have no hashes.
     pub build: Arc<str>,

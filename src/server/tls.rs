@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub enum TlsError {
     #[error("cannot be read: {0}")]
     File(#[from] rustls::pki_types::pem::Error),
-    #[error("holds no certificate that can sign")]
+    #[error("contains no usable CA certificate")]
     Empty,
     #[error("{0}")]
     Tls(#[from] rustls::Error),
@@ -24,8 +24,8 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 
-/// A client configuration that trusts the certificates of `authorities`; without it, those of the system or of `SSL_CERT_FILE`, and
-/// Mozilla's list if there are none.
+/// A client configuration that trusts the certificates of `authorities`; without it, those of the system or of `SSL_CERT_FILE`,
+/// or webpki-roots (Mozilla's) if there are none.
 pub fn client(authorities: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     let certificates = match authorities {

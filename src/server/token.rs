@@ -55,8 +55,7 @@ pub fn path(data: &Path) -> PathBuf {
     with_suffix(data, ".token")
 }
 
-/// Creates the token in a draft file, which one process locks at a time, and renames it: a concurrent reader finds all of the token
-/// or none, and the draft of a killed process is overwritten.
+/// Writes a locked temporary file and renames it, so readers never see a partial token; a leftover temporary file is overwritten.
 fn create(path: &Path) -> io::Result<Token> {
     if let Some(folder) = path.parent() {
         private::create_folder(folder)?;

@@ -22,7 +22,7 @@ pub struct VitalsReport {
     /// Message counts are of the last complete beat; everything else is current.
     #[serde(flatten)]
     pub vitals: Vitals,
-    /// Open sockets on application endpoints, which are not sessions; included in the connections.
+    /// Open sockets of application endpoints (not sessions); included in `connections`.
     pub endpoints: u64,
     pub received_total: u64,
     pub sent_total: u64,

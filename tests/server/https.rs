@@ -232,7 +232,7 @@ fn a_certificate_that_does_not_match_its_key_fails_the_start_with_one_line() {
             ][..],
             "does not belong to the certificate",
         ),
-        (&["--tls-cert", certificate.to_str().unwrap()], "go together"),
+        (&["--tls-cert", certificate.to_str().unwrap()], "must be given together"),
         (&["--public-url", "https://duplex.example/chat"], "--public-url"),
         (&["--trusted-proxy", "everybody"], "--trusted-proxy"),
     ] {

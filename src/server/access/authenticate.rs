@@ -1,5 +1,5 @@
 //! Authentication middleware: turns the credential of a request into its [`Grant`]. An invalid credential is rejected rather than
-//! ignored, because a request with a visitor's rights would fail later for a reason that its sender cannot see.
+//! ignored, because treating it as anonymous would fail later with a misleading error.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -28,13 +28,13 @@ pub const COOKIE: &str = "operator";
 /// Why a token is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenRejection {
-    #[error("The bearer token is not this server's.")]
+    #[error("The bearer token is unknown.")]
     Unknown,
-    #[error("The bearer token cannot be used: {0}.")]
+    #[error("The bearer token is invalid: {0}.")]
     Ended(#[from] TokenEnd),
     #[error("Too many wrong tokens came from this address; try again in {} s.", .0.as_secs().max(1))]
     TooMany(Duration),
-    #[error("The server cannot read its tokens now.")]
+    #[error("The token store is temporarily unavailable.")]
     Unavailable,
 }
 
@@ -113,8 +113,8 @@ impl AccessControl {
         self.verify_with(&self.bearers, token, source)
     }
 
-    /// Verifies a token under a throttle. While the source has to wait, a token short enough to be guessed is rejected unchecked;
-    /// a longer one is always checked.
+    /// Verifies a token under a throttle. A throttled source's guessable token is rejected without verification; a random token
+    /// is always verified.
     pub(super) fn verify_with(
         &self,
         throttle: &Throttle,

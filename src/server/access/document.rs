@@ -21,7 +21,7 @@ use duplex_hub::log::private;
 pub struct Document<T> {
     file: Option<PathBuf>,
     cached: Mutex<Cached<T>>,
-    /// Counts the changes that this process has noticed.
+    /// Incremented with each change that this process observes.
     changes: watch::Sender<u64>,
 }
 
@@ -59,7 +59,7 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
             changes,
         };
         if let Err(error) = document.remove_stale_drafts() {
-            tracing::warn!("cannot remove the drafts of a killed process: {error}");
+            tracing::warn!("cannot remove temporary files: {error}");
         }
         document
     }
@@ -79,7 +79,7 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
         Ok(Arc::clone(&cached.content))
     }
 
-    /// Changes the content under an exclusive lock. Blocks while another process holds it: some milliseconds.
+    /// Changes the content under an exclusive lock. Blocks while another process holds it, typically a few milliseconds.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, DocumentError> {
         let Some(path) = &self.file else {
             let mut cached = self.cached();

@@ -27,7 +27,7 @@ struct Presented {
     credential: Credential,
 }
 
-/// The credential from which the rights follow.
+/// The credential that confers the rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Credential {
     /// The legacy token, of `--token` or beside the data file.
@@ -48,7 +48,7 @@ pub enum GrantEnd {
     SignedOut,
 }
 
-/// Interval at which an expiry is checked again, in case the clock was set or the machine slept.
+/// Maximum sleep before an expiry is rechecked, because the clock may be set or the machine suspended.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Grant {

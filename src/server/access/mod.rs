@@ -93,7 +93,7 @@ impl AccessControl {
         self.changes.subscribe()
     }
 
-    /// Whether the credential has ended. While the tokens cannot be read, open sessions continue and no new one begins.
+    /// Whether the credential has ended. If the token file is unreadable, existing sessions stay valid and new ones are rejected.
     fn end_of(&self, credential: &Credential) -> Option<GrantEnd> {
         match credential {
             Credential::Legacy => {
@@ -164,7 +164,7 @@ pub fn start_token_watcher(state: &ServerState) {
             }
             let now = access.tokens.list();
             if let (true, Err(error)) = (readable, &now) {
-                tracing::error!("all tokens are rejected, because they cannot be read: {error}");
+                tracing::error!("cannot read the token file, so all tokens are rejected: {error}");
             }
             readable = now.is_ok();
         }

@@ -46,7 +46,7 @@ impl OperatorSessions {
         }
     }
 
-    /// Opens a session and returns the value of its cookie. At the limit, the session that was idle for longest ends.
+    /// Opens a session and returns the value of its cookie. At the limit, evicts the session with the longest idle time.
     pub fn create(&self, token: Option<String>) -> Secret {
         let (secret, now) = (Secret::random(), Instant::now());
         let mut open = self.open();

@@ -1,5 +1,5 @@
-//! Random secrets of 256 bits, and the hashes that are stored of them. A fast hash suffices: such a secret cannot be guessed, so
-//! there is nothing to slow down.
+//! Random secrets of 256 bits, and the hashes that are stored of them. A fast hash suffices, because a 256-bit secret cannot be
+//! brute-forced.
 
 use std::fmt::{self, Debug, Formatter};
 
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-/// The prefix of a token, by which scanners for leaked secrets recognise it.
+/// The prefix of a token, which lets secret scanners recognize leaked tokens.
 pub const TOKEN_PREFIX: &str = "duplex_";
 
 /// A secret of at least this length counts as random. A shorter one was chosen by a person and could be guessed.

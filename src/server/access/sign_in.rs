@@ -1,5 +1,5 @@
 //! Sign-in and sign-out of operators in a browser: the form of the page `/status`, which takes a token, and the page of a sign-in
-//! link. Opening the link changes nothing, because programs prefetch links too; its button signs in.
+//! link. Opening the link has no effect, because programs prefetch links; submitting its form signs in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub const SIGN_OUT_PATH: &str = "/api/operator/sign-out";
 /// The operator's page.
 const PAGE: &str = "/status";
 
-/// Routes that belong behind the origin check.
+/// Routes that need the origin check.
 pub fn routes() -> Router<ServerState> {
     Router::new()
         .route(SIGN_IN_PATH, post(sign_in_with_token))

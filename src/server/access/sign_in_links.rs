@@ -23,7 +23,7 @@ struct Link {
 pub struct SignInLinks(Document<Vec<Link>>);
 
 impl Link {
-    /// A link that expires later than a new one would was created while the clock was ahead.
+    /// A link with more than the maximum lifetime left was created while the clock was ahead; it is invalid.
     fn is_open(&self, now: Millis) -> bool {
         self.expires > now && self.expires <= now.saturating_add(LIFE)
     }
@@ -37,7 +37,7 @@ impl SignInLinks {
         Self(Document::new(file, watch::Sender::default()))
     }
 
-    /// The path of the links for a data file.
+    /// The file of links that belongs to a data file.
     pub fn path(data: &Path) -> PathBuf {
         with_suffix(data, ".sign-in")
     }

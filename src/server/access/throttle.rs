@@ -1,5 +1,5 @@
-//! A throttle against guessing secrets: after a few failures, each further one of an address doubles its wait, and the failures of
-//! all addresses together have a rate limit.
+//! A throttle against guessing secrets: exponential backoff per address after a few free failures, and a global rate limit on
+//! failures.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::lock::lock;
 use crate::server::limits;
 
-/// The address of a guess; `None` for a connection without an address.
+/// The client address of an attempt; `None` for a connection without an address.
 pub type Source = Option<IpAddr>;
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Throttle {
 
     /// # Errors
     ///
-    /// The time that this source has to wait. An attempt during the wait counts as a failure.
+    /// Returns the remaining wait. An attempt during the wait counts as a failure and extends it.
     pub fn check(&self, source: Source) -> Result<(), Duration> {
         let (source, now) = (network(source), Instant::now());
         let mut state = self.state();

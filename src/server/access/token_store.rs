@@ -41,7 +41,7 @@ struct Tokens {
     /// Revoked legacy tokens.
     #[serde(default)]
     revoked_legacy: Vec<SecretHash>,
-    /// No legacy token is created beside the data file.
+    /// The legacy token is disabled: none is created.
     #[serde(default)]
     no_legacy: bool,
 }
@@ -168,7 +168,7 @@ impl TokenStore {
 }
 
 impl Tokens {
-    /// Adds a token if there is room. Removes tokens that ended long ago; until then their holders learn why they are rejected.
+    /// Adds a token if there is room. Purges tokens past their retention; until then a rejection can name its reason.
     fn add(&mut self, token: TokenRecord, now: Millis) -> bool {
         let long_ago = now.saturating_sub(millis(limits::ENDED_TOKEN_RETENTION));
         self.tokens

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Largest file of tokens or sign-in links in bytes, and the number of entries of each.
+/// Largest file of tokens or sign-in links in bytes, and the maximum number of entries in each.
 pub const DOCUMENT_BYTES: u64 = 1 << 20;
 pub const TOKENS: usize = 1000;
 pub const SIGN_IN_LINKS: usize = 16;
@@ -28,7 +28,7 @@ pub const MAX_SIGN_IN_WAIT: Duration = Duration::from_secs(15 * 60);
 pub const FREE_BEARER_FAILURES: u32 = 20;
 pub const MAX_BEARER_WAIT: Duration = Duration::from_secs(60);
 
-/// Failures of all addresses together: burst, and rate per second. A million addresses guess no faster.
+/// Failures of all addresses together: burst, and rate per second. More addresses do not allow more guesses.
 pub const GLOBAL_FAILURE_BURST: f64 = 100.0;
 pub const GLOBAL_FAILURES_PER_SECOND: f64 = 0.5;
 

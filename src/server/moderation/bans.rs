@@ -1,4 +1,4 @@
-//! An index of the bans in force, queried by each request. The caller passes the time.
+//! An index of active bans, looked up for each request. Pure: time is an argument.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -18,7 +18,7 @@ use duplex_protocol::topic::{Delivery, Topic, TopicName};
 
 /// The prefix of a ban of one IPv6 address, because a client controls its whole /64.
 const IPV6_PREFIX: u8 = 64;
-/// Wider networks are rejected: they contain too many uninvolved people.
+/// Shorter prefixes are rejected: they cover too many uninvolved people.
 const WIDEST_IPV4: u8 = 8;
 const WIDEST_IPV6: u8 = 20;
 /// Characters of a public id.

@@ -81,7 +81,7 @@ impl Subject {
     }
 }
 
-/// Loads the rules and starts the task that follows them. Completes when they are in force; the node should not serve before that.
+/// Loads the rules and spawns the task that keeps them up to date. Completes when they are loaded; do not serve before.
 pub async fn start(state: &ServerState) {
     let Ok(topic) = TopicName::of::<Moderation>(ALL) else {
         return;
@@ -105,7 +105,7 @@ pub async fn start(state: &ServerState) {
     // If there is no moderation topic, the sender is dropped, which ends the wait.
     let waited = timeout(limits::RULES_LOAD_TIMEOUT, is_loaded.wait_for(|loaded| *loaded)).await;
     if waited.is_err() {
-        tracing::error!("the bans cannot be read yet: they are not enforced until they can be");
+        tracing::error!("the bans could not be loaded in time and are not enforced until they are");
     }
 }
 
@@ -123,7 +123,7 @@ impl RulesFollower {
         loop {
             match self.follow().await {
                 Err(Denied::Unknown) => return tracing::debug!("this node has no moderation topic"),
-                Err(denied) => tracing::warn!("the bans cannot be followed: {denied}"),
+                Err(denied) => tracing::warn!("cannot subscribe to the moderation topic: {denied}"),
                 Ok(never) => match never {},
             }
             sleep(limits::LOG_RETRY).await;

@@ -1,5 +1,5 @@
-//! The policy for visitors' names: no name that looks like an operator's or the server's, and the name that an operator assigned, if
-//! any.
+//! The policy for visitors' names: rejects names that resemble an operator's or the server's, and enforces names that an operator
+//! assigned.
 
 pub mod tidy;
 
@@ -92,7 +92,7 @@ impl Names {
         fixed.get(who).cloned()
     }
 
-    /// The name that this person gets for the one they typed; empty is none.
+    /// Returns the sanitized name if this person may use it; an empty name removes the current one.
     pub fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameError> {
         let name = tidy_name(typed);
         if is_operator {
@@ -155,8 +155,8 @@ fn has_title(name: &str, folds: &[String]) -> bool {
 }
 
 /// The folded forms of a name, without regard to confusable letters ([UTS #39](https://www.unicode.org/reports/tr39/#Confusable_Detection)),
-/// case, marks and separators: with digits read as the letters that they resemble, and without digits. Two names that share a form
-/// look alike.
+/// case, marks and separators: once with digits mapped to the letters they resemble, once with digits removed. Names that share a
+/// form are confusable.
 fn folded_forms(name: &str) -> Vec<String> {
     let plain: String = name
         .nfkd()

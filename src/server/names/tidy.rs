@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use crate::wire::text;
 use duplex_protocol::person::MAX_NAME;
 
-/// Characters of a line that are examined.
+/// Maximum characters of a line that are processed; bounds the work for text full of hidden characters.
 const MAX_CHARS: usize = 4_096;
 
 /// A visitor's name; empty if nothing visible is left.

@@ -60,7 +60,7 @@ pub enum SetRunError {
     InvalidRun,
     #[error("the text has more than {MAX_PAYLOAD} bytes, or control characters")]
     InvalidText,
-    #[error("too many runs are measured at the moment")]
+    #[error("too many measurement runs are active")]
     Full,
 }
 
@@ -141,7 +141,8 @@ impl Signals {
     }
 }
 
-/// Evicts expired runs, then the longest idle one. A run in use is never evicted, so invented names cannot displace it.
+/// Evicts expired runs, then the longest idle one. An active run is never evicted, so requests with made-up ids cannot displace
+/// it.
 fn evict(runs: &mut HashMap<String, Run>, now: Instant) -> Result<(), SetRunError> {
     runs.retain(|_, run| now - run.used < limits::SIGNAL_RUN_AGE);
     if runs.len() < limits::SIGNAL_RUNS {
@@ -215,7 +216,7 @@ impl Follower {
     /// Completes when there is a message to send. Cancel safe.
     pub async fn changed(&mut self) {
         let version = self.version;
-        // An error means that the signal is gone, which must be reported too.
+        // `Err` means that the signal was removed, which also produces a message.
         let _ = self.latest.wait_for(|latest| latest.number != version).await;
     }
 

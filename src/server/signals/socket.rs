@@ -1,5 +1,5 @@
-//! The socket that carries signals: the client subscribes to signals by name and receives their values. It may send nothing else,
-//! at a limited rate.
+//! The signals WebSocket: a client subscribes to signals by name and receives their values. Other messages are protocol errors;
+//! messages are rate-limited.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use duplex_protocol::code;
 pub async fn upgrade_socket(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {
     let endpoint = UpgradeEndpoint {
         path: SIGNALS_PATH,
-        purpose: "values that the server owns, to the browser half of leptos_ws.",
+        purpose: "server-owned signals for leptos_ws clients.",
         kind: TransportKind::Signals,
     };
     upgrade(&state, request, endpoint, |_| SignalConnection::new(&state)).await
@@ -35,7 +35,7 @@ enum SignalProtocolError {
     InvalidRequest,
     #[error("there is no signal of this name")]
     Unknown,
-    #[error("this socket follows as many signals as it may")]
+    #[error("too many signals on this socket")]
     TooMany,
     #[error("too many messages at once")]
     TooFast,

@@ -38,7 +38,7 @@ impl ErrorCounter {
     }
 }
 
-/// A layer that counts the events which the filter lets through.
+/// A layer that counts the events that pass the filter.
 struct Counting(Arc<ErrorCounter>);
 
 impl<S: Subscriber> Layer<S> for Counting {
@@ -65,8 +65,7 @@ pub enum TelemetryError {
     Traces(#[from] NoTraces),
 }
 
-/// Installs the global subscriber. Log lines go to standard error; standard output carries only the address, so that a program can
-/// read it.
+/// Installs the global subscriber. Log lines go to standard error; standard output is reserved for the address, for scripts.
 pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> Result<Telemetry, TelemetryError> {
     let error_counter = Arc::<ErrorCounter>::default();
     let lines = fmt::layer()

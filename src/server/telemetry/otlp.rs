@@ -1,5 +1,5 @@
 //! Export of traces to an OpenTelemetry collector, over HTTP with protobuf: every span that the log filter lets through.
-//! A dedicated thread sends them in batches; an unreachable collector blocks nothing.
+//! A dedicated thread sends them in batches; an unreachable collector does not block the server.
 
 use std::io::{self, Write as _};
 

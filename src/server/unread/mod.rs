@@ -12,7 +12,7 @@ use duplex_protocol::topic::TopicName;
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadEndpoint {
     pub path: &'static str,
-    /// The topics that are watched.
+    /// Returns the topics to watch for a person.
     pub topics: fn(&Person) -> Vec<TopicName>,
     /// Whether something is unread, given the topics' states as JSON in the same order (`None` for a topic that the visitor may not
     /// read), the visitor's first visit and the current time.

@@ -54,7 +54,7 @@ fn stream_hint(
     if state.shutdown.has_begun() {
         return Problem::unavailable("The server is shutting down.").into_response();
     }
-    // A session id of its own: the stream is not part of the tab's session.
+    // A separate session id, because the stream does not belong to the tab's session.
     let session = SessionId(uuid::Uuid::new_v4().simple().to_string());
     let person = identity::person(
         &state,
@@ -91,7 +91,7 @@ fn stream_hint(
     (UNBUFFERED, Sse::new(stream).keep_alive(keep_alive)).into_response()
 }
 
-/// Waits until something is unread. Returns the event's data, which tells whether it was unread from the beginning.
+/// Waits until something is unread. Returns the event's data, which tells whether it was already unread when the stream opened.
 async fn wait_for_unread(
     reader: &mut Reader,
     topics: &[TopicName],
