@@ -1,5 +1,6 @@
-//! `duplex backup`: downloads a copy of a server's log, and keeps it only if it is complete and passes the integrity check. Another
-//! process could not copy the file directly: the journal belongs to it, and only the server knows when both are consistent.
+//! `duplex backup`: downloads a copy of a server's log, and keeps it only if it is complete and passes the integrity check.
+//! Copying the file directly is unsafe: the data is split between file and journal, and only the server can take a consistent
+//! copy.
 
 use std::error::Error;
 use std::fs;
@@ -32,7 +33,7 @@ pub struct Backup {
 
 #[derive(Debug, thiserror::Error)]
 enum BackupError {
-    #[error("{} exists already", .0.display())]
+    #[error("{} already exists", .0.display())]
     Exists(PathBuf),
     #[error("only {received} of {expected} bytes were received")]
     Short { expected: u64, received: u64 },
@@ -81,7 +82,7 @@ async fn download(server: &Server, to: &Path) -> Result<(), Box<dyn Error>> {
 
 async fn write(body: Body, to: &Path) -> Result<u64, Box<dyn Error>> {
     let mut file = private::create_new(to).map_err(|error| format!("{}: {error}", to.display()))?;
-    // The lock marks the partial file as in use, so that it is not removed as a dead process's.
+    // The lock marks the partial file as in use, so that cleanup does not remove it as a leftover.
     file.lock()?;
     let (mut stream, mut received) = (body.into_data_stream(), 0);
     while let Some(bytes) = stream.next().await {

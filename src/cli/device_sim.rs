@@ -1,5 +1,5 @@
-//! `duplex device-sim`: simulated devices that report to a broker over MQTT and answer commands, like real ones. Their readings follow
-//! the time of day, with draining batteries, spikes, silence, and late and disordered reports.
+//! `duplex device-sim`: simulated devices that report to a broker over MQTT and answer commands, like real ones. Readings vary
+//! with the time of day and include draining batteries, spikes, gaps, and late or out-of-order reports.
 
 use std::error::Error;
 use std::f64::consts::TAU;
@@ -27,7 +27,7 @@ pub struct DeviceSim {
     #[arg(long, value_name = "URL", default_value = "mqtt://127.0.0.1:1883")]
     url: String,
 
-    /// PEM file of authorities to trust for the broker's certificate, instead of the system's
+    /// PEM file of CA certificates to trust for the broker, instead of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<std::path::PathBuf>,
 

@@ -25,7 +25,7 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(3);
 const LOW_FREE_DISK: u64 = 1 << 30;
 const MIN_FREE_DISK: u64 = 64 << 20;
 
-/// The start of 2025: an earlier clock was never set.
+/// The start of 2025; an earlier time means that the clock was never set.
 const MIN_CLOCK: u64 = 1_735_689_600;
 
 /// Tolerated clock difference in seconds.
@@ -185,9 +185,9 @@ fn disk(path: &Path) -> Outcome {
         Err(error) => Warn(format!("{}: {error}", folder.display())),
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            // A file system without a limit of files reports zero files.
+            // File systems without an inode limit report zero inodes.
             if disk.f_files > 0 && disk.f_favail == 0 {
-                return Fail(format!("no file can be created at {}", folder.display()));
+                return Fail(format!("no free inodes at {}", folder.display()));
             }
             let text = format!("{} MiB at {}", free >> 20, folder.display());
             match free {
@@ -223,7 +223,7 @@ fn address(config: &Config) -> Outcome {
     if let Some(error) = addrs.iter().find_map(|addr| config.check_addr(*addr).err()) {
         return Fail(error.to_string());
     }
-    // Like the server: the first address that this machine has.
+    // Like the server, uses the first address that belongs to this machine.
     let mut tried = addrs.into_iter().map(|addr| (addr, TcpListener::bind(addr)));
     let (addr, bound) = match tried.find(|(_, bound)| bound.is_ok() || in_use(bound)) {
         Some(found) => found,

@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::remote::Server;
 
-/// Timeout for the response's head. A backup is copied before it is sent, which takes time for a large log.
+/// Timeout for the response head; long, because a backup is prepared before the response starts.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -29,7 +29,7 @@ const MAX_BODY: usize = 64 << 20;
 pub enum HttpError {
     #[error("cannot connect to {0}: {1}")]
     Unreachable(String, io::Error),
-    #[error("{0} cannot be trusted: {1}")]
+    #[error("the certificate of {0} is not trusted: {1}")]
     Untrusted(String, io::Error),
     #[error("cannot load trusted authorities: {0}")]
     Tls(#[from] TlsError),
@@ -43,7 +43,7 @@ pub enum HttpError {
     Cut(axum::Error),
     #[error("invalid request: {0}")]
     Request(#[from] axum::http::Error),
-    #[error("{0} `duplex token create` on the server's machine creates a token for --token")]
+    #[error("{0} Create a token with `duplex token create` on the server and pass it with --token")]
     Unauthorized(String),
     #[error("{0}")]
     Forbidden(String),
@@ -54,7 +54,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether the same request may succeed later. This one may have had an effect.
+    /// Whether a retry may succeed. The failed request may already have taken effect.
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Unreachable(..) | Self::Slow(_) | Self::Lost(_) | Self::Cut(_) => true,

@@ -32,7 +32,7 @@ pub enum Command {
     Token(token::Token),
     /// Prints a link that signs an operator in with a browser, valid once and for ten minutes
     SignIn(sign_in::SignIn),
-    /// Follows a topic and prints each of its events once, even across lost connections
+    /// Prints a topic's events as they arrive, each exactly once across reconnects
     Tail(tail::Tail),
     /// Sends a command to a topic and prints the answer; exit code 0: accepted, 1: rejected, 2: no answer
     Send(send::Send),
@@ -50,7 +50,7 @@ pub enum Command {
     DeleteMessage(moderate::DeleteMessageArgs),
     /// Deletes a room and all its messages permanently
     DeleteRoom(moderate::DeleteRoomArgs),
-    /// Checks whether a server of this configuration would run; exit code 1 if it would not
+    /// Checks whether a server with this configuration can start; exit code 1 if not
     Doctor,
     /// Copies the log of a running server to a new file
     Backup(backup::Backup),

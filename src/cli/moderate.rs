@@ -22,7 +22,7 @@ pub struct BanArgs {
     #[command(subcommand)]
     target: BanTarget,
 
-    /// Duration, such as 30m, 12h, 7d or 4w [default: until it is lifted]
+    /// Duration, such as 30m, 12h, 7d or 4w [default: permanent]
     #[arg(long = "for", value_name = "TIME", value_parser = duration, global = true)]
     duration: Option<Millis>,
 
@@ -45,7 +45,7 @@ pub struct UnbanArgs {
 
 #[derive(Debug, Clone, clap::Subcommand)]
 enum BanTarget {
-    /// A person, by the public id in their messages
+    /// A person, by public id (shown in their messages)
     Person { id: String },
     /// An IP address or a network such as 192.0.2.0/24; an IPv6 address alone means its /64
     Address { address: String },
@@ -66,7 +66,7 @@ pub struct RenameArgs {
     /// The public id in their messages
     person: String,
 
-    /// The new name; an empty one lets them choose their name again
+    /// The new name; an empty name removes the assignment
     name: String,
 
     #[command(flatten)]
@@ -204,11 +204,11 @@ async fn rules(server: &Server) -> Result<Rules, Box<dyn Error>> {
             return match verdict {
                 Verdict::Reset { state, .. } => Ok(state.decode(Encoding::Json)?),
                 Verdict::Denied { reason } => Err(format!("{reason}; pass an operator's token with --token").into()),
-                Verdict::Resumed { .. } => Err("the server sent no state".into()),
+                Verdict::Resumed { .. } => Err("unexpected verdict: no state".into()),
             };
         }
     }
-    Err("the server sent no answer".into())
+    Err("no verdict in the response".into())
 }
 
 fn name(target: &Target) -> String {

@@ -48,7 +48,7 @@ pub struct Notify {
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
 
-    /// Title, one line
+    /// Title (a single line)
     title: String,
 }
 
@@ -59,11 +59,11 @@ struct To {
     #[arg(long)]
     everyone: bool,
 
-    /// To those who follow this group
+    /// Subscribers of this group
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
 
-    /// To one visitor, by their id, which the page of notifications shows them
+    /// To one visitor, by the id shown on their notifications page
     #[arg(long, value_name = "ID")]
     visitor: Option<String>,
 }
@@ -100,7 +100,8 @@ impl Notify {
         let server = self.remote.server(config)?;
         if server.token.is_none() {
             return Err(
-                "pass the server's token with --token or DUPLEX_TOKEN; `duplex token` on its machine prints it".into(),
+                "pass the server's token with --token or DUPLEX_TOKEN; run `duplex token` on the server to print it"
+                    .into(),
             );
         }
         out!("{}", super::block_on(async { Ok(send(&self, &server).await?) })?)?;

@@ -1,5 +1,5 @@
-//! Output of the binary. `println!` panics on a closed pipe (`duplex … | head`); [`out!`] returns an error instead, and the command
-//! ends quietly.
+//! Output of the binary. `println!` panics on a closed pipe (`duplex … | head`); [`out!`] returns an error instead, and the
+//! command exits without an error message.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
@@ -74,6 +74,6 @@ pub async fn closed() -> OutputClosed {
     {
         return OutputClosed;
     }
-    // A file, or a terminal that stays.
+    // Regular files and terminals are never closed by a reader.
     std::future::pending().await
 }

@@ -8,7 +8,7 @@ use duplex::server::token;
 
 #[derive(Debug, clap::Args)]
 pub struct Remote {
-    /// Server URL, http or https; SSL_CERT_FILE names authorities to trust instead of the system's
+    /// Server URL, http or https; SSL_CERT_FILE replaces the system's CA certificates
     #[arg(
         long,
         env = "DUPLEX_URL",
@@ -36,8 +36,8 @@ pub struct Server {
 pub struct InvalidServerUrl(String);
 
 impl Remote {
-    /// Resolves the server. The token is that of `--token` or, for a server on this machine, the one stored beside the data file; none
-    /// is created.
+    /// Returns the server and its token. The token is that of `--token` or, for a server on this machine, the one stored next to
+    /// the data file, which is never created here.
     pub fn server(&self, config: &Config) -> Result<Server, Box<dyn Error>> {
         let mut server = parse_server(&self.url).ok_or_else(|| InvalidServerUrl(self.url.clone()))?;
         let is_local_path = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());

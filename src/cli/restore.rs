@@ -13,7 +13,7 @@ pub struct Restore {
     /// Backup file; it is not changed
     file: PathBuf,
 
-    /// Replaces an existing log, which is kept under another name
+    /// Overwrites an existing log after renaming it
     #[arg(long)]
     force: bool,
 }

@@ -1,4 +1,4 @@
-//! `duplex send`: posts a command until it is answered, always with the same id, so that it has its effect once.
+//! `duplex send`: sends a command and retries with the same id until it is answered, so it takes effect once.
 
 use std::error::Error;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct Send {
     #[arg(value_name = "JSON", value_parser = json)]
     command: serde_json::Value,
 
-    /// Command id, 32 hexadecimal digits: a command sent again with the same id has its effect once [default: random]
+    /// Command id, 32 hexadecimal digits: retries with the same id take effect once [default: random]
     #[arg(long, value_parser = id)]
     id: Option<CommandId>,
 
@@ -88,7 +88,7 @@ pub async fn send_and_print(
     })?;
     output::ignore_closed(out!("{}", serde_json::to_string(&reply)?))?;
     let ServerFrame::Reply { answer, .. } = reply else {
-        return Err(no_answer("the server's answer is not a reply".to_owned()).into());
+        return Err(no_answer("unexpected response: not a reply frame".to_owned()).into());
     };
     match answer {
         Answer::Accepted { .. } => Ok(()),

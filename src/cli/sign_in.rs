@@ -10,7 +10,7 @@ use super::remote::base_url;
 
 #[derive(Debug, clap::Args)]
 pub struct SignIn {
-    /// Server URL as the browser reaches it [default: the --public-url, or http:// and the --addr]
+    /// Server URL for the browser [default: --public-url, or http:// with --addr]
     #[arg(long, env = "DUPLEX_URL", value_name = "URL")]
     url: Option<String>,
 }

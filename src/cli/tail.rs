@@ -1,5 +1,6 @@
-//! `duplex tail`: prints a topic's events as they happen, each once, over the session protocol. After a lost connection it resumes
-//! from its cursor. Events that are too old for a session to replay are read from the log in pages, which requires the role `read`.
+//! `duplex tail`: prints a topic's events as they arrive, each exactly once, over the session protocol. After a lost connection
+//! it resumes from its cursor. Events older than the session can replay are read from the log in pages, which requires the role
+//! `read`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use super::output::{self, OutputClosed, OutputError, err, out};
 use super::remote::{Remote, Server};
 use super::send::rand;
 
-/// Silence after which a ping is sent, and after which the connection is closed if there is no answer.
+/// Idle time before a ping, and then before the connection is closed.
 const SILENCE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Timeout of the WebSocket handshake.
@@ -57,7 +58,7 @@ fn from(text: &str) -> Result<Seq, String> {
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 enum TailError {
-    /// Temporary; the server may have announced a delay until the next attempt.
+    /// Temporary; the delay is the server's retry-after, if it sent one.
     #[error("{0}")]
     Lost(String, Option<Duration>),
     #[error("{0}")]
@@ -162,7 +163,7 @@ impl Follower {
         let mut pinged = false;
         loop {
             match timeout(SILENCE_LIMIT, socket.next()).await {
-                Err(_) if pinged => return Err(TailError::Lost("the server is silent".to_owned(), None)),
+                Err(_) if pinged => return Err(TailError::Lost("the server did not answer a ping".to_owned(), None)),
                 Err(_) => {
                     pinged = true;
                     send_frame(&mut socket, &ClientFrame::Ping { nonce: 1 }).await?;
@@ -235,7 +236,7 @@ impl Follower {
         let known = self.epoch.replace(at.epoch);
         if known.is_some_and(|known| known != at.epoch) || reason == ResetReason::Diverged {
             err!(
-                "duplex: the server has a new log; continuing after its event {}",
+                "duplex: the topic's log was replaced; continuing after event {}",
                 at.seq
             );
             (self.after, self.check) = (None, None);
@@ -249,7 +250,7 @@ impl Follower {
                 self.subscribe(socket).await
             }
             (Some(after), _) if after > at.seq => Err(TailError::Final(format!(
-                "the topic ends at {}, before {}",
+                "the topic's newest event is {}, before the requested {}",
                 at.seq,
                 after + 1
             ))),
@@ -267,7 +268,7 @@ impl Follower {
             let path = format!("{EVENTS_PATH}?topic={}&after={after}", self.topic);
             let page: LogPage = self.server.get(&path).await.map_err(|error| match error {
                 HttpError::Unauthorized(_) | HttpError::Forbidden(_) => TailError::Final(format!(
-                    "event {} is too old for a visitor; pass a --token with the role read",
+                    "reading event {} from the log requires a --token with the role read",
                     after + 1
                 )),
                 other => other.into(),

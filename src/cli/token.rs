@@ -1,5 +1,5 @@
 //! `duplex token`: prints the legacy token, as in `-H "Authorization: Bearer $(duplex token)"`; creates, lists and revokes tokens with
-//! a role. It works before the first start and beside a running server, which picks up changes at once.
+//! a role. Works without a running server; a running server applies changes within a second.
 
 use std::error::Error;
 use std::fs;
@@ -27,7 +27,7 @@ enum Command {
     List,
     /// Revokes a token at once, and closes connections that use it
     Revoke {
-        /// Id of the token in the list; legacy is the one with all roles, of --token or beside the data file
+        /// Id of the token in the list; `legacy` is the token with all roles (from --token or the token file)
         id: String,
     },
 }
@@ -42,7 +42,7 @@ struct Create {
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
     expires: Option<Duration>,
 
-    /// Name in the list
+    /// Label shown by `duplex token list`
     #[arg(long, default_value = "", value_parser = name)]
     name: String,
 }
@@ -128,7 +128,8 @@ fn format_duration(seconds: u64) -> String {
     }
 }
 
-/// Revokes the tokens of `--token` and beside the data file, so that no legacy token is left, whichever the server was started with.
+/// Revokes the tokens of `--token` and beside the data file, so that no legacy token is left, regardless of how the server was
+/// started.
 fn revoke_legacy(config: &Config) -> Result<(), Box<dyn Error>> {
     let path = token::path(&config.keys());
     let stored = match fs::read_to_string(&path) {
