@@ -1,5 +1,4 @@
-//! The state of a room and of the list of rooms, and how events change it; shared by server and browser.
-//! Pure; trusts no event.
+//! The states of a room and of the room list, and their `apply`; shared by server and client. Pure; tolerates invalid events.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,13 +11,14 @@ use duplex_protocol::topic::Topic;
 
 /// The number of messages in a room's state: a page shows these first, and only these can be amended.
 pub const MAX_MESSAGES: usize = 100;
-/// The size of their texts in bytes, as a state is sent whole. It holds more of the longest messages than one person may post
-/// within the rate limit, so that the decider can count them.
+/// Maximum total text size in bytes, because the state is sent as one message. Large enough for all messages that the rate limit
+/// lets one person post, so the decider can count them.
 pub const MAX_TEXT_BYTES: usize = 256 << 10;
 /// The largest number of reactions to a message. Each is stored with its person, so that a repeated one does not count twice.
 pub const MAX_REACTIONS: usize = 100;
 pub const MAX_ROOMS: usize = 500;
-/// The number of deleted names that the list remembers. Older rooms stay closed; the list just no longer knows why.
+/// The number of deleted names that the list remembers. Rooms deleted earlier stay closed, but the list no longer records the
+/// deletion.
 pub const MAX_DELETED_ROOMS: usize = 500;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,7 +209,7 @@ impl Topic for Chat {
 /// A room in the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Empty for the lobby, which is named in the reader's language.
+    /// Empty for the lobby, whose title is translated.
     pub title: String,
     /// The room's description; may be empty.
     #[serde(rename = "line")]

@@ -10,8 +10,8 @@ pub enum Segment<'a> {
     Link(&'a str),
 }
 
-/// Particles that Korean writers append directly to an address. The short ones are also words, so they count only directly after
-/// the address.
+/// Korean particles written directly after a URL. The one-syllable ones are also common endings, so they are stripped only if
+/// they are the whole Hangul run.
 const SHORT_PARTICLES: [&str; 17] = [
     "은", "는", "이", "가", "을", "를", "에", "로", "와", "과", "도", "의", "만", "랑", "께", "나", "요",
 ];
@@ -79,7 +79,7 @@ fn link_length(text: &str, at: usize) -> Option<usize> {
     (is_web_url(kept) && has_dot(kept)).then_some(kept.len())
 }
 
-/// Whether the host has a dot, is an IPv6 address or `localhost`: a single other word is rarely meant as a host.
+/// Whether the host has a dot, is an IPv6 address or `localhost`: other dotless names are rarely meant as hosts.
 fn has_dot(address: &str) -> bool {
     let host = after_scheme(address).unwrap_or_default();
     let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! The window of a room's messages that is in the document: at most [`MAX_ROWS`] rows. Pure.
+//! The range of a room's messages that is rendered: at most [`MAX_ROWS`] rows. Pure.
 
 use duplex_protocol::cursor::Seq;
 
-/// The largest number of rows in the document. Row heights depend on their texts, so rows are not positioned by arithmetic:
-/// the document holds a window of them, long enough to scroll smoothly and short enough for fast layout.
+/// Maximum rendered rows. Heights vary, so the list is windowed instead of virtualized: enough rows to scroll smoothly, few
+/// enough for fast layout.
 pub const MAX_ROWS: usize = 300;
 /// The number of rows by which the window grows and moves.
 pub const STEP: usize = 100;

@@ -1,4 +1,4 @@
-//! The wire types of rooms and of their list: commands, events and their limits. Knows neither state nor page.
+//! The wire types of rooms and of their list: commands, events and their limits. Independent of state and view.
 
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +96,7 @@ pub enum ChatEvent {
     },
 }
 
-/// A reference to the message that another one replies to. It has no text, as that may be edited or deleted later.
+/// A reference to the message that another one replies to. Without the text, which may be edited or deleted later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     pub seq: Seq,

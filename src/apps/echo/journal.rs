@@ -1,5 +1,5 @@
-//! The echo page's journal: every event of its socket in both directions, bounded, filtered and paused.
-//! Pure: the caller passes times and bytes.
+//! The echo page's journal: a bounded log of its socket's events, which can be filtered and paused. Pure: the caller passes times
+//! and bytes.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 /// The largest number of entries in the journal.
 pub const MAX_ENTRIES: usize = 10_000;
-/// The largest size of the journal's contents, in bytes: sent files must not fill a phone's memory.
+/// The largest size of the journal's contents, in bytes, so that large sent files do not exhaust a phone's memory.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -164,7 +164,7 @@ impl Journal {
         }
     }
 
-    /// Shows only matching entries. The predicate is passed in, so that recording an entry does not need the search's code.
+    /// Shows only matching entries. Takes a closure, so that the island's chunk does not contain the search code.
     pub fn set_filter(&mut self, matches: impl Fn(&Entry) -> bool + Send + Sync + 'static) {
         self.shown = self.entries.iter().filter(|entry| matches(entry)).cloned().collect();
         self.matches = Some(Box::new(matches));

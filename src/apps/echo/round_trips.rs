@@ -1,4 +1,4 @@
-//! Round-trip times of an echoing connection, and their statistics. Pure: the caller passes the times.
+//! Round-trip times measured from echoed messages, and their statistics. Pure: the caller passes the times.
 
 use std::{
     collections::VecDeque,
@@ -46,7 +46,7 @@ impl RoundTrips {
         Some(elapsed)
     }
 
-    /// Clears the pending messages, as a new connection does not echo what the last one was sent.
+    /// Clears the pending messages, because a new connection does not echo messages sent on the previous one.
     pub fn clear_pending(&mut self) {
         self.pending.clear();
     }
@@ -71,7 +71,7 @@ impl RoundTrips {
     }
 }
 
-/// Statistics of the recent round trips, in milliseconds; `count` is the number of all.
+/// Statistics of the recent round trips, in milliseconds; `count` is the total number of measurements.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RoundTripStats {
     pub count: u64,

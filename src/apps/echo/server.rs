@@ -19,7 +19,7 @@ pub fn endpoints() -> [Endpoint; 2] {
     [
         Endpoint {
             path: SOCKET_PATH,
-            purpose: "a text is answered with the same text after a greeting, binary with the same bytes.",
+            purpose: "replies to text with a prefix and the same text, and to binary with the same bytes.",
             answer: reply,
         },
         Endpoint {

@@ -1,4 +1,4 @@
-//! The echo page's state, shared by its cards: the socket, its journal and its round trips, as signals. Knows no markup.
+//! The echo page's state, shared by its cards: the socket, its journal and its round trips, as signals. Contains no view code.
 
 use leptos::{leptos_dom::helpers::request_animation_frame, prelude::*};
 
@@ -74,7 +74,7 @@ impl EchoState {
         echo
     }
 
-    /// The trace id by which the server records this connection.
+    /// The id of the server's handshake record of this connection.
     pub fn trace(&self) -> Option<String> {
         self.trace.try_get_value().flatten()
     }
@@ -209,7 +209,7 @@ fn negotiated(protocol: &str, extensions: &str) -> String {
         .join(" · ")
 }
 
-/// Logs the article's lines to the console.
+/// Logs the tutorial's console messages.
 fn log_to_console(event: &SocketEvent) {
     use leptos::logging::{error, log};
     match event {

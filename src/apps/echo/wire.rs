@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The endpoint that answers a text with [`REPLY_PREFIX`] before it, and bytes with the same bytes.
+/// The endpoint that prefixes echoed text with [`REPLY_PREFIX`] and echoes bytes unchanged.
 pub const SOCKET_PATH: &str = "/api/socket";
 /// The endpoint that answers every message with the same message.
 pub const ECHO_PATH: &str = "/api/echo";

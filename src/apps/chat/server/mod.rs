@@ -75,7 +75,7 @@ pub fn closing_commands(topic: &TopicName) -> Option<Vec<TopicCommand>> {
 impl Decider for Chat {
     type ServerCommand = ChatServerCommand;
 
-    /// Admits every well-formed name. The list of rooms knows which exist, and the page reads it there.
+    /// Admits every well-formed name; existence is checked against the room list by the page.
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if is_room(topic.rest()) {
             Ok(Access::Write)
@@ -158,8 +158,8 @@ fn reply_target(room: &Room, seq: Seq) -> Result<Reply, Rejection> {
     })
 }
 
-/// Limits a person's posting rate by the times of their messages in the room's state. A message with a future time is from before
-/// the clock was set back and does not count, as it would count for an unknown time.
+/// Limits a person's posting rate by the times of their messages in the room's state. Messages dated in the future were posted
+/// before the clock was set back; they are ignored, because they would otherwise block the person for an unknown time.
 fn check_rate(at: Context<'_>, room: &Room) -> Result<(), Rejection> {
     let own = room.messages.iter().rev().filter(|message| message.by.id == at.who.id);
     let past = own.map(|message| message.at).filter(|time| *time <= at.now);
@@ -285,7 +285,7 @@ impl Decider for Rooms {
         matches!(command, RoomsCommand::Create { .. }).then_some(Creation::Shared)
     }
 
-    /// Starts the new room's topic, so that visitors who wait at its page enter it.
+    /// Wakes the new room's topic, so that visitors on its page are subscribed.
     fn forward(&self, _topic: &TopicName, _list: &RoomList, _seq: Seq, event: &RoomsEvent) -> Vec<Forward> {
         let RoomsEvent::Created { room, .. } = event else {
             return Vec::new();

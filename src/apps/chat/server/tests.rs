@@ -85,7 +85,7 @@ fn an_operator_deletes_any_message() {
 }
 
 #[test]
-fn a_closed_room_refuses_commands_and_its_name_is_not_reused() {
+fn a_closed_room_rejects_commands_and_its_name_is_not_reused() {
     let (mut room, mut rooms) = (DeciderHarness::new(Chat, "a"), DeciderHarness::new(Rooms, ALL_ROOMS));
     rooms.send(&person(1), create("a")).unwrap();
     room.send(&person(1), post_text("secret")).unwrap();

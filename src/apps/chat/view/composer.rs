@@ -29,7 +29,7 @@ use duplex_protocol::session::Rejection;
 
 /// The id of the text field.
 pub const FIELD_ID: &str = "message-field";
-/// The remaining characters from which on the counter is shown.
+/// The counter is shown when at most this many characters remain.
 const COUNTER_MARGIN: usize = 400;
 /// Milliseconds between two typing notifications.
 const TYPING_INTERVAL_MS: f64 = 2_000.0;
@@ -144,7 +144,7 @@ fn Field(room: RoomModel, problem: RwSignal<Option<Problem>>, on_key: Callback<K
     .into_any()
 }
 
-/// Rejects a paste that makes the message too long, as truncating it would lose text unnoticed. Typed text may exceed the limit:
+/// Rejects a paste that makes the message too long, because truncation would silently lose text. Typed text may exceed the limit:
 /// the counter shows it, and it is not sent.
 fn on_typed(room: RoomModel, problem: RwSignal<Option<Problem>>, field: &HtmlTextAreaElement) {
     let value = field.value();

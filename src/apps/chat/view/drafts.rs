@@ -84,7 +84,7 @@ impl Draft {
         }
     }
 
-    /// Saves the text. An empty one is saved too once there was another: the tab has sent its own draft and adopts no other.
+    /// Saves the text. An empty text is saved if the tab had a draft before, so that it does not restore another tab's.
     fn save(&self) {
         self.room.draft.with_untracked(|text| {
             if !text.is_empty() || storage::get_in_tab(&self.key).is_some() {

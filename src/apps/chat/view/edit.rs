@@ -1,4 +1,4 @@
-//! The form that edits one's own message, in place of its text.
+//! The inline form for editing one's own message.
 
 use leptos::{
     ev::{KeyboardEvent, SubmitEvent},

@@ -121,7 +121,7 @@ fn People(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
     let presence = room.chat.presence;
     let count = dynamic_text(move || {
-        // Counts the visitor before the server does.
+        // At least 1: the visitor counts before the server's presence does.
         let count = presence.with(|presence| presence.people_count).max(1);
         fill(t_string!(i18n, chat.people_here), &[("count", &count.to_string())])
     });

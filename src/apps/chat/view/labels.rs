@@ -1,4 +1,4 @@
-//! People, times and refusals in the visitor's language.
+//! Localized texts for people, times and rejections.
 
 use super::super::{
     model::Entry,

@@ -1,6 +1,5 @@
-//! A room's messages in a scrolling box. The box scrolls from its end (`flex-direction: column-reverse`): without scripts it shows
-//! the newest messages, it follows the end, and rows inserted before the first one move nothing. Other changes keep the
-//! visible rows in place.
+//! The scrollable message list. With `flex-direction: column-reverse` it starts at the end without scripts, stays there, and does
+//! not shift when older rows are prepended. Other changes keep the visible rows in place.
 
 use std::collections::HashSet;
 
@@ -43,7 +42,7 @@ pub struct Scroll {
     viewport: NodeRef<html::Div>,
     rows: NodeRef<html::Div>,
     pub at_end: RwSignal<bool>,
-    /// The rows are higher than the box.
+    /// Whether the rows are taller than the viewport.
     overflows: RwSignal<bool>,
 }
 

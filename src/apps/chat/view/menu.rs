@@ -1,4 +1,4 @@
-//! A message's menu: a button that opens it, reached by Tab and closed by Escape.
+//! The context menu of a message, opened by a button; closed by Escape.
 
 use leptos::prelude::*;
 

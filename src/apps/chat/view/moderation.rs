@@ -1,5 +1,5 @@
-//! An operator's tools in a room: delete any message, ban or rename its author, and delete the room. Other visitors do not get
-//! them.
+//! An operator's tools in a room: delete any message, ban or rename its author, and delete the room. Not rendered for other
+//! visitors.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
@@ -26,7 +26,7 @@ use duplex_protocol::{
     topic::TopicName,
 };
 
-/// The id of the line that shows the results of moderation commands.
+/// The id of the status line for moderation commands.
 const PROBLEM_ID: &str = "moderation-problem";
 
 type ModerationTopic = UseTopic<Moderation>;

@@ -1,4 +1,4 @@
-//! The visitor's own pending commands after the room's messages: being sent, queued, rate limited or rejected with a reason.
+//! Rows for the visitor's pending commands, after the messages: sent, queued, rate-limited, or rejected with a reason.
 
 use leptos::prelude::*;
 

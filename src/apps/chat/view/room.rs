@@ -1,4 +1,4 @@
-//! One room: its head, its messages and the composer. For a room that does not exist, the page offers to create it.
+//! The page of one room: header, messages, composer; or an offer to create a missing room.
 
 use leptos::prelude::*;
 use leptos_meta::Title;

@@ -32,7 +32,7 @@ const GROUP_MS: u64 = 5 * 60_000;
 pub enum Row {
     /// Days since 1970.
     Day(i64),
-    /// The line above the messages that are new to the visitor.
+    /// The separator above unread messages.
     New,
     /// `group_start`: the message shows its author's name.
     Message { seq: Seq, group_start: bool },
@@ -58,7 +58,7 @@ pub struct RoomModel {
     /// The moderation topic; `None` unless the visitor is an operator.
     pub moderation: Option<UseTopic<Moderation>>,
     cache: StoredValue<MessageCache>,
-    /// Changes when messages are added or removed; a change of a message notifies its own signal.
+    /// Incremented when messages are added or removed; edits notify the message's own signal.
     version: RwSignal<u32>,
     pub window: RwSignal<RowWindow>,
     /// A page of history is loading.
@@ -123,7 +123,7 @@ impl RoomModel {
         model
     }
 
-    /// Applies each event in turn: messages that enter and leave the state between two updates would be missing otherwise.
+    /// Applies each event in turn: a message that is evicted from the state between two updates would otherwise be missed.
     fn apply_event(&self, seq: Seq, event: &ChatEvent) {
         let changed = self.cache.try_update_value(|cache| cache.apply_event(seq, event));
         if changed == Some(true) {
@@ -273,7 +273,7 @@ impl RoomModel {
         self.chat.send(command);
     }
 
-    /// Whether this visitor wrote it.
+    /// Whether the person is this visitor.
     pub fn is_own(&self, by: &PersonId) -> bool {
         self.chat.me.with(|me| me.as_ref().is_some_and(|me| me.id == *by))
     }

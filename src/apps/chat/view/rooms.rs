@@ -26,7 +26,8 @@ use duplex_protocol::session::{CommandId, Rejection};
 pub fn RoomList(visitor: Visitor, open: Memo<String>) -> impl IntoView {
     let rooms = use_topic::<Rooms>(ALL_ROOMS);
     let names = Memo::new(move |_| rooms.state.with(|list| sorted(list.rooms.iter())));
-    // Not inside `Live`: the server renders its children later than the browser does, and shared values are matched by order.
+    // Not inside `Live`: the server renders its children later than the browser, and `SharedValue`s are matched by creation
+    // order.
     let restored = refused_form();
     let is_open = restored.is_some();
     view! {
@@ -240,7 +241,7 @@ fn field(form: &str, part: Part, value: RwSignal<String>, problem: Signal<Option
     .into_any()
 }
 
-/// Navigates to the room once its command has succeeded. A room that existed before is not this visitor's.
+/// Navigates to the room once its command has succeeded. A room that existed before the command does not count as created.
 fn navigate_when_created(
     rooms: UseTopic<Rooms>,
     sent: RwSignal<Option<(CommandId, String)>>,

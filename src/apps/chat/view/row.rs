@@ -1,5 +1,5 @@
-//! The rows of a room: day lines, the line above new messages, and messages. A row is created once; its parts update with their
-//! own message only.
+//! The rows of a room: day lines, the line above new messages, and messages. Each row is created once and updates reactively with
+//! its message only.
 
 use std::collections::HashSet;
 
@@ -33,8 +33,8 @@ const MAX_EXCERPT: usize = 80;
 /// The largest number of names listed under a reaction.
 const MAX_NAMES: usize = 8;
 
-/// Renders a row. `group_starts` are the messages that show their author: a row is not re-created when its message becomes or stops
-/// being one.
+/// Renders a row. `group_starts` are the messages that show their author; passed separately, so that a row is not recreated when
+/// its message becomes or stops being one.
 pub fn row(room: RoomModel, item: Row, group_starts: Memo<HashSet<Seq>>) -> AnyView {
     match item {
         Row::Day(day) => day_row(room, item.id(), day),

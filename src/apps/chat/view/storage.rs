@@ -1,4 +1,4 @@
-//! Access to the browser's storage. Failures are ignored: without storage, nothing is remembered.
+//! `localStorage`, `sessionStorage` and the name cookie. Errors are ignored; nothing is persisted then.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;

@@ -7,7 +7,7 @@ use super::storage;
 
 #[derive(Clone, Copy)]
 pub struct Visitor {
-    /// The page knows the visitor's time zone. Until then it shows UTC, as the server rendered it.
+    /// Whether times are shown in the visitor's time zone; false until hydration, because the server renders UTC.
     pub local_time: RwSignal<bool>,
     /// The tab is hidden.
     pub hidden: RwSignal<bool>,

@@ -1,5 +1,5 @@
-//! Locks between the browser's tabs (the Web Locks API). A lock is released when its page ends, even by a crash. Browsers offer
-//! them in secure contexts only.
+//! Locks between the browser's tabs (the Web Locks API). A lock is released when its page ends, even if it crashes. Available
+//! only in secure contexts.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -59,7 +59,7 @@ fn acquire(name: &str) {
     request_lock(name, &Object::new(), hold);
 }
 
-/// Runs `act` once the lock is free, if that is within this time. Without the API it runs at once.
+/// Calls `callback` when the lock becomes free, unless `timeout` elapses first; immediately without the API.
 pub fn when_free(name: &str, within: Duration, act: impl FnOnce() + 'static) {
     let (true, Ok(controller)) = (is_supported(), AbortController::new()) else {
         return act();

@@ -14,8 +14,8 @@ use crate::{
 use duplex_leptos::socket::{SocketError, SocketState};
 use duplex_protocol::code;
 
-/// The id of the field's address list. The list is outside the island that hydrates first, where one more kind of element costs
-/// another kilobyte.
+/// The id of the field's address list. The list is outside the island, because each additional element type adds about 1 kB to
+/// its wasm.
 pub const ADDRESSES: &str = "addresses";
 
 #[component]

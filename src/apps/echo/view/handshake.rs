@@ -22,7 +22,7 @@ type RecordSignal = RwSignal<Option<Result<Handshake, HttpError>>>;
 #[component]
 pub fn HandshakeFacts(echo: EchoState) -> impl IntoView {
     let record = RecordSignal::new(None);
-    // A repeated notification of the same end, as when another attempt is scheduled, fetches nothing.
+    // A repeated notification of the same end, such as when another attempt is scheduled, does not fetch again.
     Effect::new(move |before| {
         let closed = echo.socket.state.with(|state| match state {
             SocketState::Open { .. } => Some(false),

@@ -10,7 +10,7 @@ use crate::ui::{
 
 #[component]
 pub fn HttpForm() -> impl IntoView {
-    // The server knows the echo while it renders the form's response; the browser gets it with the page.
+    // Computed on the server when it renders the form's response, and serialized into the page.
     let echo = SharedValue::new(use_context::<HttpEcho>).into_inner();
     let answer = echo.map(|HttpEcho { said, reply }| {
         view! {

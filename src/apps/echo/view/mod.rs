@@ -1,4 +1,4 @@
-//! The echo page's cards. Each takes the shared [`EchoState`](super::state::EchoState) and knows no other card.
+//! The echo page's cards. Each takes the shared [`EchoState`](super::state::EchoState) and is independent of the others.
 
 pub mod close_status;
 pub mod composer;
