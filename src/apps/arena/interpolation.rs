@@ -1,5 +1,5 @@
-//! Snapshot interpolation: buffers the received frames, and picks the two between which other players' bodies are drawn, slightly
-//! in the past. Pure; times are milliseconds of the page's clock.
+//! Snapshot interpolation: buffers received frames and picks the pair to interpolate for a playback time slightly in the past.
+//! Pure; times are milliseconds of the page's clock.
 
 use std::collections::VecDeque;
 
@@ -9,9 +9,9 @@ use super::wire::frame::Frame;
 /// The largest number of buffered frames, which the server may use as baselines.
 const MAX_FRAMES: usize = 64;
 const TICK: f64 = 1000.0 / TICK_RATE as f64;
-/// The drift of the estimated server clock away from the fastest frame, in milliseconds per frame.
+/// How far the clock estimate may move per frame towards later frames, in milliseconds.
 const CLOCK_DRIFT: f64 = 0.05;
-/// A frame that is later than this ends a pause and resets the clock estimate; smaller delays are jitter.
+/// A frame later than this is treated as the end of a stall and resets the clock estimate; smaller delays count as jitter.
 const PAUSE_MS: f64 = 1500.0;
 
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! The arena: a multiplayer game on an authoritative server at thirty ticks a second, with client-side prediction.
+//! The arena: a multiplayer game with an authoritative server (30 ticks per second) and client-side prediction.
 
 mod interpolation;
 pub mod model;

@@ -1,5 +1,5 @@
-//! Client-side prediction: moves the player's own body at once by the simulation's own rule, and reconciles it with the server's
-//! frames. Pure.
+//! Client-side prediction: applies inputs to the player's own body immediately with the simulation's `step_motion`, and
+//! reconciles it with the server's frames. Pure.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use super::model::body::{Input, Motion, step_motion};
 use super::wire::frame::{Frame, Role};
 use super::wire::input::MAX_INPUTS;
 
-/// The largest number of pending inputs: a second and a half of them. A slower connection does not predict farther ahead.
+/// The largest number of pending inputs, 1.5 s of them; with a higher latency the prediction stops at this limit.
 const MAX_PENDING: usize = 45;
 /// A larger prediction error, in sixteenths of a unit, is corrected at once instead of smoothly.
 const MAX_SMOOTHED_ERROR: i32 = 200 * 16;
@@ -19,7 +19,7 @@ pub struct PredictedBody {
     pub mass: u32,
     pub motion: Motion,
     previous: Motion,
-    /// The corrected error that is still displayed, and decays.
+    /// The remaining visual offset of a correction; decays to zero.
     error: (f64, f64),
 }
 
@@ -56,7 +56,7 @@ impl Prediction {
     pub fn take_unsent(&mut self) -> (u32, Vec<Input>) {
         let unsent = self.pending.iter().filter(|(number, _)| *number > self.sent);
         let inputs: Vec<(u32, Input)> = unsent.copied().collect();
-        // The oldest inputs beyond the limit are of no use any more.
+        // Inputs beyond the limit are too old to be useful; drop the oldest.
         let late = inputs.len().saturating_sub(MAX_INPUTS);
         let inputs = inputs.get(late..).unwrap_or_default();
         self.sent = self.next;
@@ -64,7 +64,7 @@ impl Prediction {
         (first, inputs.iter().map(|(_, input)| *input).collect())
     }
 
-    /// Discards the pending inputs after a reconnect: the new connection's server side does not know them.
+    /// Discards the pending inputs after a reconnect: the server has no record of them on the new connection.
     pub fn discard_pending(&mut self) {
         self.pending.clear();
         self.sent = self.next;

@@ -1,4 +1,4 @@
-//! Directions in 256ths of a turn, in integer arithmetic, so every machine computes the same. 0 points right, 64 down.
+//! Headings as 1/256 turns in integer arithmetic, identical on every machine; 0 is right, 64 is down.
 
 /// The length of a direction vector.
 pub const UNIT: i32 = 1024;

@@ -1,5 +1,5 @@
 //! One body's input, motion and mass. The browser predicts its own body with the same [`step_motion`] before the server answers.
-//! Lengths are sixteenths of a unit, times are ticks; integers only.
+//! Fixed-point: lengths in 1/16 unit, times in ticks.
 
 use super::angle::{UNIT, direction};
 
@@ -12,15 +12,15 @@ pub const TICK_RATE: u32 = 30;
 pub const START_MASS: u32 = 100;
 /// The largest mass; a larger body would not fit the world.
 pub const MAX_MASS: u32 = 20_000;
-/// Full thrust; the steps below it are quarters of the top speed.
+/// Full thrust; each step is a quarter of the top speed.
 pub const MAX_THRUST: u8 = 4;
-/// Energy for boosts: it lasts one and a half seconds and refills in four and a half.
+/// Boost energy: enough for 1.5 s of boost, refilled in 4.5 s.
 pub const MAX_ENERGY: u8 = 135;
 const BOOST_COST: u8 = 3;
-/// The energy needed to start a boost, so that an empty body does not flicker in and out of it.
+/// The energy needed to start a boost; hysteresis, so that a boost does not toggle at zero energy.
 const MIN_BOOST_ENERGY: u8 = 15;
 
-/// A player's input for one tick: all that a client may state about its body.
+/// A player's input for one tick: the only thing a client sends about its body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Input {
     pub heading: u8,
@@ -67,7 +67,7 @@ pub fn top_speed(mass: u32) -> i32 {
     84 + 27_000 / (radius(mass) + 128)
 }
 
-/// Advances a body by one tick. Handles the world's edge; other collisions are the world's.
+/// Advances a body by one tick. Handles the world's edge; `World` handles other collisions.
 pub fn step_motion(motion: &mut Motion, mass: u32, input: Input) {
     let moving = input.thrust > 0;
     let required = if motion.boosting { BOOST_COST } else { MIN_BOOST_ENERGY };
@@ -89,13 +89,13 @@ pub fn step_motion(motion: &mut Motion, mass: u32, input: Input) {
     (motion.y, motion.vy) = move_axis(motion.y, motion.vy, low, high);
 }
 
-/// The smallest and the largest coordinate of a body's middle.
+/// The smallest and the largest coordinate of a body's center.
 pub fn bounds(mass: u32) -> (i32, i32) {
     let radius = radius(mass);
     (radius, WORLD_SIZE - 1 - radius)
 }
 
-/// The velocity's change in one tick: a sixth of the difference, at least one, so bodies glide.
+/// Velocity change per tick: one sixth of the difference, at least 1.
 fn ease(now: i32, target: i32) -> i32 {
     let difference = target - now;
     match difference / 6 {

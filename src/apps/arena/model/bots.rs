@@ -5,9 +5,9 @@ use super::angle::heading;
 use super::body::{Input, MAX_ENERGY, MAX_THRUST};
 use super::world::{Body, World, can_eat, distance_squared};
 
-/// The bodies that a lone player finds at least, counting the player.
+/// Minimum number of bodies in the world, including players; bots fill up to it.
 const MIN_BODIES: usize = 7;
-/// Heavier bots leave: a few people should not face a giant without a player.
+/// Heavier bots are removed, so that a few players never face a giant bot.
 pub const MAX_BOT_MASS: u32 = 1600;
 /// Ticks between two decisions of a bot.
 const THINK_EVERY: u32 = 6;
@@ -16,7 +16,7 @@ const FLEE_RANGE: i32 = 300 * 16;
 const CHASE_RANGE: i32 = 380 * 16;
 const MOTE_RANGE: i32 = 500 * 16;
 
-/// The number of bots for this many players; spectators alone see bots too.
+/// The number of bots for this many players; there are bots even if there are only spectators.
 pub const fn bot_count(people: usize) -> usize {
     MIN_BODIES.saturating_sub(if people == 0 { 1 } else { people })
 }

@@ -1,4 +1,4 @@
-//! The high scores: each person's best, at most twenty. Trusts no event.
+//! The high-score topic: the best score of each person, at most twenty. `apply` tolerates invalid events.
 
 use std::cmp::Reverse;
 
@@ -17,7 +17,7 @@ pub struct HighScores {
 }
 
 impl HighScores {
-    /// Whether the score would enter the list, above the same person's present one.
+    /// Whether the score enters the list; it must beat the person's current one.
     pub fn admits(&self, score: &Score) -> bool {
         let own = self.scores.iter().find(|known| known.by.id == score.by.id);
         match (own, self.scores.last()) {

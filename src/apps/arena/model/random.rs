@@ -1,4 +1,4 @@
-//! A seeded pseudo-random generator (splitmix64), identical on every machine. Not for secrets.
+//! A seeded pseudo-random generator (splitmix64), identical on every machine. Not cryptographically secure.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Random(pub u64);

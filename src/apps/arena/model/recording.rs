@@ -7,7 +7,7 @@ use crate::apps::arena::wire::bytes::{DecodeError, Reader, Writer};
 use crate::apps::arena::wire::{MAX_NAME_BYTES, ROUND_SECONDS};
 
 /// The largest size of a round's events, in bytes: enough for a hundred players who steer ten times a second. Later events are
-/// left out.
+/// not recorded.
 pub const MAX_EVENTS: usize = 3 << 20;
 /// The largest file that a page reads, in bytes.
 pub const MAX_FILE: usize = MAX_EVENTS + (64 << 10);
@@ -26,7 +26,7 @@ pub struct Recorder {
     events: Writer,
     /// The tick of the last event.
     last_tick: u32,
-    /// The ticks up to the last checkpoint, and the world's hash there.
+    /// The tick of the last checkpoint and the world's hash at it.
     ticks: u32,
     hash: u64,
     names: Vec<(u16, String)>,
@@ -74,7 +74,8 @@ impl Recorder {
         }
     }
 
-    /// Takes a checkpoint once a second: a file ends at the last one, so the world is not hashed in every tick.
+    /// Takes a checkpoint once a second: a file ends at the last checkpoint, so the world is hashed once per second instead of
+    /// every tick.
     pub fn checkpoint(&mut self, world: &World) {
         if !self.full && world.tick.is_multiple_of(TICK_RATE) {
             (self.ticks, self.hash) = (world.tick, world.hash());

@@ -1,4 +1,4 @@
-//! The part of a world that is visible from a position: the server sends it to a viewer, a replay draws it. Pure.
+//! The part of a world that is visible from a position, for the server's frames and for replays. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! The world of a round: bodies, motes and thorns, and the simulation of one tick. It is deterministic: the seed and the events
-//! alone decide, in integer arithmetic, on the server and in a browser alike. Knows no clock, no names and no network.
+//! determine it, with integer arithmetic, on server and client. Independent of clock, names and network.
 
 use serde::Serialize;
 
@@ -14,10 +14,10 @@ use super::random::Random;
 pub const MAX_BODIES: usize = 256;
 /// The number of motes that the world refills to.
 pub const MAX_AMBIENT_MOTES: usize = 1200;
-/// The largest number of motes, including what bursting bodies scatter.
+/// The largest number of motes, including motes scattered by bursting bodies.
 pub const MAX_MOTES: usize = 1600;
 pub const THORN_COUNT: usize = 28;
-/// A thorn's radius; smaller bodies pass beneath.
+/// A thorn's radius; smaller bodies are unaffected.
 pub const THORN_RADIUS: i32 = 44 * 16;
 /// The first id of bots; players have lower ones.
 pub const FIRST_BOT: u16 = 0x8000;
@@ -213,7 +213,7 @@ impl World {
         best.1
     }
 
-    /// Adds or removes at most one bot every half second, as a few players need company; then steers all bots.
+    /// Adds or removes at most one bot every half second, to keep the world populated; then steers all bots.
     fn adjust_bots(&mut self) {
         if self.tick.is_multiple_of(TICK_RATE / 2) {
             let bots = self.bodies.iter().filter(|body| body.is_bot()).count();
@@ -382,7 +382,7 @@ impl World {
     }
 }
 
-/// Whether the eater covers more than the middle of the other body.
+/// Whether the eater covers the other body past its center.
 fn covers(eater: &Body, eaten: &Body) -> bool {
     let reach = i64::from(radius(eater.mass) - radius(eaten.mass) / 3);
     let distance = distance_squared((eater.motion.x, eater.motion.y), (eaten.motion.x, eaten.motion.y));
@@ -432,7 +432,7 @@ mod tests {
         world
     }
 
-    /// The hash of a minute's game must be the same in every build on every machine. It changes with the rules.
+    /// The hash of a minute's game must be the same in every build on every machine. Update it when the rules change.
     #[test]
     fn the_same_seed_and_events_make_the_same_world() {
         let script = script(11, 1800);

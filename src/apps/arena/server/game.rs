@@ -1,5 +1,5 @@
-//! The running round: thirty ticks a second while there are viewers or bodies, none otherwise. Each tick publishes a snapshot,
-//! which viewers read without a lock.
+//! The game: runs rounds at 30 ticks per second while there are viewers or bodies, and is paused otherwise. Each tick publishes a
+//! snapshot, which viewers read without a lock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -120,7 +120,7 @@ impl Game {
     /// Runs ticks until the last viewer is gone and the last body's grace period is over.
     async fn run_ticks(&self, stop: &CancellationToken, scores: &mpsc::Sender<(Person, u32)>) {
         let mut clock = interval(Duration::from_secs(1) / TICK_RATE);
-        // A late tick is skipped: catching up would delay the ones after it.
+        // Missed ticks are skipped, because catching up would delay later ones.
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
@@ -138,7 +138,7 @@ impl Game {
             self.snapshots.send_replace(Arc::new(snapshot));
             for score in pending_scores {
                 if let Err(error) = scores.try_send(score) {
-                    tracing::warn!("score lost: {error}");
+                    tracing::warn!("cannot store a score: {error}");
                 }
             }
         }
@@ -326,7 +326,7 @@ impl BackgroundTask for Game {
     }
 }
 
-/// Stores scores in their topic. A task of its own, so that ticks do not wait for the disk.
+/// Stores scores in their topic. Runs as a separate task, so that ticks do not wait for the log.
 async fn store_scores(hub: Hub, mut scores: mpsc::Receiver<(Person, u32)>) {
     while let Some((by, mass)) = scores.recv().await {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));

@@ -29,7 +29,7 @@ pub fn app() -> AppServer {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(id = "arena")]
 pub struct Options {
-    /// Send each viewer of the arena the whole world as JSON in every tick, to measure what delta frames save
+    /// Send arena viewers the full world as JSON in each tick; a baseline for measuring delta frames
     #[arg(long, env = "DUPLEX_ARENA_JSON")]
     pub arena_json: bool,
 }

@@ -1,5 +1,5 @@
 //! The players and their bodies: the viewer that controls a body, the queue of its inputs, and the grace period after a disconnect.
-//! Knows neither world nor wire.
+//! Independent of the world and the wire format.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::apps::arena::model::world::{Event, FIRST_BOT};
 use crate::apps::arena::wire::GRACE_SECONDS;
 use duplex_protocol::person::{Person, PersonId};
 
-/// The largest number of players; each body costs every viewer near it some bytes in every tick.
+/// The largest number of players; each body adds bytes to every nearby viewer's frames.
 pub const MAX_PLAYERS: usize = 200;
-/// The largest number of queued inputs: one message of them. A queue above [`CATCH_UP_ABOVE`] means that the client's clock runs
-/// ahead or that a network released a burst: the oldest inputs are skipped, so that the body follows its player without delay.
+/// The largest number of queued inputs: one message of them. Above `CATCH_UP_ABOVE` (client clock ahead, or a network burst) the
+/// oldest inputs are dropped down to `CATCH_UP_TO`, to bound input latency.
 const MAX_QUEUED: usize = 15;
 const CATCH_UP_TO: usize = 4;
 const CATCH_UP_ABOVE: usize = 8;

@@ -1,4 +1,4 @@
-//! The recordings of the last round and of the current one.
+//! Encoded recordings of the previous and the current round.
 
 use bytes::Bytes;
 
@@ -21,7 +21,7 @@ impl Recordings {
         self.current = None;
     }
 
-    /// The file to serve at this tick of the current round. It is encoded once a second at most, however often it is requested.
+    /// The file to serve at this tick of the current round. Encoded at most once per second.
     pub(super) fn latest(&mut self, tick: u32, recorder: &Recorder) -> Option<Bytes> {
         match (&self.last, &self.current) {
             (Some(last), _) if tick < MIN_TICKS => Some(last.clone()),

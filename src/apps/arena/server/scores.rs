@@ -12,7 +12,7 @@ use duplex_protocol::topic::TopicName;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoresCommand {
-    /// A person's game ended with this mass.
+    /// A person's game ended with this peak mass.
     #[serde(rename = "tell")]
     Record { by: Person, mass: u32 },
 }
@@ -34,7 +34,7 @@ impl Decider for Scores {
 }
 
 impl ServerCommand<Scores> for ScoresCommand {
-    /// Makes no event of a score that does not enter the list.
+    /// Returns no event for a score that does not qualify.
     fn decide(self, _scores: &Scores, at: Context<'_>, high_scores: &HighScores) -> Result<Vec<Score>, Rejection> {
         let Self::Record { by, mass } = self;
         let score = Score { by, mass, at: at.now };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::players::ViewerId;
 use crate::apps::arena::model::visibility::WorldSnapshot;
 
-/// A player's body, the viewer that controls it, and the newest input that moved it.
+/// A player's body, the viewer that controls it, and the newest applied input.
 pub struct PlayerSnapshot {
     pub id: u16,
     pub viewer: Option<ViewerId>,

@@ -1,5 +1,5 @@
-//! One viewer of the arena: its role, its requests and its frames. A frame is a delta against the newest one that the viewer
-//! acknowledged; a viewer that stops acknowledging gets no more frames until it resumes.
+//! The arena's `Participant`: a viewer's role, requests and delta-encoded frames. A frame is a delta against the newest one that
+//! the viewer acknowledged; a viewer that stops acknowledging gets no more frames until it resumes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub struct Viewer {
     last_request: u32,
     /// The newest timestamp of the client, and when it was received.
     timestamp: Option<(u32, Instant)>,
-    /// The frames that the viewer may have, oldest first, from the acknowledged one on.
+    /// Frames sent since the acknowledged one (inclusive), oldest first: candidate baselines.
     sent_frames: VecDeque<Frame>,
     acked_tick: Option<u32>,
     last_sent_tick: u32,
@@ -91,7 +91,7 @@ impl Viewer {
     fn handle_request(&mut self, request: RoleRequest) {
         match request {
             RoleRequest::Play(name) => {
-                // If the name is not available, the person plays under their present one.
+                // If the name is rejected, the current one is kept.
                 let chosen = self
                     .hub
                     .name_policy()
@@ -121,7 +121,7 @@ impl Viewer {
         if let Some(player) = player.filter(|player| player.viewer == Some(self.id)) {
             return Some((snapshot.world.body(id)?, player.acked_input));
         }
-        // A snapshot from before the viewer got the body does not mean that the body is lost.
+        // The snapshot may predate the body's assignment, so a missing body is not yet a lost one.
         if let Some(role) = self.game.take_role_change(self.id) {
             (self.body, self.role) = (None, role);
         }
@@ -240,7 +240,7 @@ impl Drop for Viewer {
     }
 }
 
-/// The whole world as JSON, encoded once for all viewers: the best case of full snapshots, to compare frames with.
+/// The whole world as JSON, encoded once for all viewers: a best-case baseline for comparing delta frames.
 fn json(snapshot: &RoundSnapshot) -> Bytes {
     #[derive(Serialize)]
     struct FullWorld<'a> {

@@ -1,5 +1,5 @@
-//! The game loop in the browser: receives frames, sends inputs, and draws once per animation frame. Owns the connection and the
-//! pure parts: prediction, interpolation, steering and renderer.
+//! The game loop in the browser: receives frames, sends inputs, and draws once per animation frame. Owns the connection,
+//! prediction, interpolation, steering and renderer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -24,7 +24,7 @@ use crate::i18n::Locale;
 use duplex_leptos::simulation::{ConnectionStatus, Participant, SimulationConnection, SimulationTransport};
 
 const TICK: f64 = 1000.0 / TICK_RATE as f64;
-/// The largest time step, in milliseconds: a suspended tab does not catch up on more.
+/// The largest time step, in milliseconds: caps the catch-up after a tab was suspended.
 const MAX_ELAPSED: f64 = 250.0;
 /// Milliseconds between two updates of the text beside the canvas.
 const HUD_INTERVAL: f64 = 250.0;

@@ -1,4 +1,4 @@
-//! The high scores, which outlast rounds and restarts.
+//! The table of high scores, which persist across rounds and restarts.
 
 use leptos::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Names, roles and states in the visitor's language.
+//! Localized texts and keywords for names, roles and connection states.
 
 use super::super::model::world::FIRST_BOT;
 use super::super::wire::frame::Role;

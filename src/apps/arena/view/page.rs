@@ -212,7 +212,7 @@ fn on_key(arena: Arena, event: &ev::KeyboardEvent, down: bool) {
     }
 }
 
-/// The pointer's position relative to the canvas's middle, in halves of the shorter side.
+/// The pointer's position relative to the canvas's middle, in units of half the shorter side.
 fn pointer_position(event: &PointerEvent) -> Option<(f64, f64)> {
     let canvas = event.current_target()?.dyn_into::<HtmlElement>().ok()?;
     let (width, height) = (f64::from(canvas.client_width()), f64::from(canvas.client_height()));

@@ -1,4 +1,4 @@
-//! Recordings of rounds: one to keep, and one to play, here, by the same simulation.
+//! Controls for recordings: download the round's recording, or open a file and replay it.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;

@@ -1,4 +1,4 @@
-//! Draws the world around the followed body, interpolated between two frames. Knows neither connection nor input.
+//! Draws the world around the followed body, interpolated between two frames. Independent of connection and input.
 
 use web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement};
 
@@ -20,7 +20,7 @@ const MAX_PIXEL_RATIO: f64 = 2.0;
 /// The side of the minimap, in CSS pixels.
 const MAP_SIZE: f64 = 92.0;
 
-/// The input of one drawing.
+/// What one frame is drawn from.
 pub struct Scene<'v> {
     pub older: &'v Frame,
     pub newer: &'v Frame,
@@ -34,7 +34,7 @@ pub struct Scene<'v> {
 #[derive(Default)]
 pub struct Renderer {
     pub theme: Theme,
-    /// The radius of the view in units; follows the body's size smoothly.
+    /// The radius of the view in units; eased towards the radius for the body's size.
     view_radius: f64,
     seed: u64,
     thorns: Vec<(u16, u16)>,

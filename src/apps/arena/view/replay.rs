@@ -1,4 +1,4 @@
-//! Playback of a recording in the browser, by the same simulation that the server runs. Knows no canvas.
+//! Playback of a recording in the browser, with the server's simulation code. Independent of the canvas.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The shapes on the canvas. Bodies differ by outline and pattern, not by colour alone.
+//! Canvas drawing helpers for bodies, motes and thorns. Bodies differ by outline and pattern, not by colour alone.
 
 use std::f64::consts::{PI, TAU};
 

@@ -1,4 +1,4 @@
-//! Steering by keys, mouse or touch: turns device state into the player's input. Pure: events come in as plain values.
+//! Steering by keys, mouse or touch: maps keyboard, pointer and touch state to the player's input. Pure.
 
 use super::super::model::angle::heading;
 use super::super::model::body::{Input, MAX_THRUST};
@@ -30,7 +30,7 @@ impl Key {
 #[derive(Debug, Default)]
 pub struct Steering {
     keys: Vec<Key>,
-    /// The pointer's position relative to the middle, in halves of the shorter side; ignored from the next key on.
+    /// The pointer's position relative to the middle, in halves of the shorter side; cleared by the next key press.
     pointer: Option<(f64, f64)>,
     pointer_pressed: bool,
     /// The boost button on the screen.

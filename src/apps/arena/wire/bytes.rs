@@ -13,7 +13,7 @@ impl Writer {
         self.0.push(byte);
     }
 
-    /// LEB128: seven bits per byte, the lowest first.
+    /// LEB128: seven bits per byte, least significant first.
     pub fn varint(&mut self, value: u32) {
         let mut rest = value;
         while rest >= 0x80 {
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// The length of a list: at most `max`, and at most the remaining bytes, as each item takes at least one.
+    /// Reads a list length; rejects more than `max` or more than the remaining bytes (each item takes at least one).
     pub fn count(&mut self, max: usize) -> Result<usize, DecodeError> {
         let count = self.varint()? as usize;
         if count <= max && count <= self.0.len() {

@@ -1,5 +1,5 @@
 //! A frame: what one viewer sees at one tick, delta-encoded against the newest frame that the viewer acknowledged. Positions are
-//! the simulation's own integers, without rounding.
+//! exact simulation integers.
 
 use std::sync::Arc;
 
@@ -48,11 +48,11 @@ pub enum Role {
     Watching,
     /// The viewer's body was eaten by this one.
     Eaten { by: u16, name: String },
-    /// The same person now plays in another window.
+    /// The same person took over the body in another window or device.
     Elsewhere,
     /// The game has no room for another player.
     Full,
-    /// The state of the viewer's own body that its prediction needs and other viewers do not get.
+    /// The viewer is playing; carries the private state that its prediction needs.
     Playing {
         vx: i32,
         vy: i32,
@@ -68,7 +68,7 @@ pub struct Frame {
     /// Ticks since the server started, from 1.
     pub tick: u32,
     pub round: u32,
-    /// The round's seed, from which the thorns follow.
+    /// The round's seed, which determines the thorns.
     pub seed: u64,
     /// Seconds until the round ends.
     pub seconds_left: u16,

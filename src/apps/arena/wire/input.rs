@@ -1,11 +1,11 @@
-//! A client's message: its player's inputs tick by tick, and the frame that it acknowledges. It states no position: the server is
-//! authoritative.
+//! A client's message: its player's inputs tick by tick, and the frame that it acknowledges. Contains no position, because the
+//! server is authoritative.
 
 use super::MAX_NAME_BYTES;
 use super::bytes::{DecodeError, Reader, Writer};
 use crate::apps::arena::model::body::Input;
 
-/// The largest number of inputs in one message: half a second, as one HTTP request over a slow connection carries.
+/// The largest number of inputs in one message: 0.5 s, what one request of a slow HTTP connection carries.
 pub const MAX_INPUTS: usize = 15;
 /// The largest message, in bytes.
 pub const MAX_INPUT_MESSAGE: usize = 256;
@@ -27,9 +27,9 @@ pub struct InputMessage {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoleRequest {
-    /// To play under this name.
+    /// Join as a player with this name.
     Play(String),
-    /// To leave the game and watch this body, or by default the heaviest.
+    /// Become a spectator of this body, or of the heaviest.
     Watch(Option<u16>),
 }
 

@@ -38,7 +38,7 @@ fn changes<'a, T: PartialEq>(
     }
 }
 
-/// Writes an id as its distance from the preceding one: ids ascend, so it is small.
+/// Writes an id as its distance from the preceding one: small, because ids ascend.
 fn encode_id(id: u16, last: &mut u16, writer: &mut Writer) {
     writer.varint(id.wrapping_sub(*last).into());
     *last = id;

@@ -1,4 +1,4 @@
-//! The messages of the arena's connection, and its topic of high scores. Depends on the model; knows neither server nor page.
+//! The messages of the arena's connection, and its topic of high scores. Depends on the model; independent of server and view.
 
 pub mod bytes;
 pub mod frame;
@@ -19,7 +19,7 @@ pub const ROUND_SECONDS: u32 = 300;
 /// How long a body stays in the world after its player disconnects.
 pub const GRACE_SECONDS: u32 = 20;
 
-/// The arena's state for a page that is not connected yet.
+/// The state that the page renders before it connects (the simulation's preview).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArenaPreview {
     pub players: u16,
