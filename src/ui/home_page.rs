@@ -10,7 +10,7 @@ const HOME_PATH: &str = "/";
 #[derive(Clone, Copy)]
 struct LoadedAsHome(bool);
 
-/// Provides [`LoadedAsHome`]. Call it once per document, before the router changes the address.
+/// Provides `LoadedAsHome`. Call it once per document, before the router changes the address.
 pub fn provide() {
     let path = use_location().pathname.get_untracked();
     provide_context(LoadedAsHome(path == HOME_PATH));

@@ -5,7 +5,7 @@
 //! for a comma before exactly three digits, `1,234`: both page languages use the comma as thousands separator. Other text is
 //! rejected. A field shows the parsed number if it differs from the typed text ([`parse`]).
 //!
-//! [`format`] writes exactly the digits of a number: a non-zero number is never shown as zero.
+//! [`format()`] writes exactly the digits of a number: a non-zero number is never shown as zero.
 
 use super::text::{is_bidi_control, is_invisible};
 
