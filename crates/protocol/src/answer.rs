@@ -1,11 +1,11 @@
-//! The answer to a command, and the reasons for which a subscription or a command is refused.
+//! The answer to a command, and why a subscription is denied or a command is rejected.
 
 use serde::{Deserialize, Serialize};
 
 use super::cursor::Seq;
 use super::session::{MAX_COMMAND, MAX_SUBSCRIPTIONS};
 
-/// The reason for which a visitor cannot use a topic.
+/// Why a visitor may not use a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Denied {
@@ -16,7 +16,7 @@ pub enum Denied {
     #[error("you may not use this topic")]
     Forbidden,
     /// The session is already subscribed to [`MAX_SUBSCRIPTIONS`] topics.
-    #[error("a session has at most {MAX_SUBSCRIPTIONS} topics")]
+    #[error("a session must not exceed {MAX_SUBSCRIPTIONS} topics")]
     TooMany,
     /// The topic's log failed.
     #[error("the topic is unavailable")]
@@ -37,28 +37,28 @@ impl Denied {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// The command had its effect, and its events are stored.
+    /// The command was accepted and its events are stored.
     Accepted {
-        /// The seq of the command's last event, or of the topic's newest event if the command made none.
+        /// The seq of the command's last event, or of the topic's newest event if the command produced none.
         seq: Seq,
     },
     /// The command had no effect.
     Rejected(Rejection),
 }
 
-/// The reason for which a command had no effect.
+/// Why a command was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
     /// The application refused it.
     #[error("{reason}")]
     Refused {
-        /// The application's name for the reason, such as `too_long`.
+        /// The application's reason code, such as `too_long`.
         #[serde(rename = "why")]
         reason: String,
     },
     /// The visitor may not write to the topic.
-    #[error("the topic: {0}")]
+    #[error("{0}")]
     Denied(Denied),
     /// The command does not decode as the topic's command.
     #[error("the command cannot be decoded: {detail}")]
@@ -68,7 +68,7 @@ pub enum Rejection {
         detail: String,
     },
     /// The command has more than [`MAX_COMMAND`] bytes.
-    #[error("a command has at most {MAX_COMMAND} bytes")]
+    #[error("a command must not exceed {MAX_COMMAND} bytes")]
     TooLarge,
     /// The sender exceeds a rate limit.
     #[error("too many commands; retry in {retry_after_ms} ms")]
@@ -82,8 +82,9 @@ pub enum Rejection {
     /// The topic's log failed.
     #[error("the log is unavailable")]
     Unavailable,
-    /// The time in the command's id is older than the topic's deduplication window. The client may send the command with a new id
-    /// of the time `now_ms`; unless `no_effect` is set, only if the command's effect is absent from the state.
+    /// The time in the command's id is older than the topic's deduplication window. If `no_effect` is set, the client may resend
+    /// the command with a new id of the time `now_ms`. Otherwise it must first check that the state does not contain the command's
+    /// effect.
     #[error("the command's id is too old")]
     IdTooOld {
         /// Whether the topic knows that the command had no effect.
@@ -116,7 +117,7 @@ impl Rejection {
         }
     }
 
-    /// A [`Refused`](Self::Refused) with the application's name for the reason.
+    /// A [`Refused`](Self::Refused) with the application's reason code.
     pub fn refused(reason: impl Into<String>) -> Self {
         Self::Refused { reason: reason.into() }
     }

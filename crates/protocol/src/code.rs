@@ -19,7 +19,7 @@ pub const PROTOCOL_ERROR: u16 = 1002;
 pub const NO_STATUS: u16 = 1005;
 /// Never on the wire: an endpoint reports it when the connection ended without a close frame (RFC 6455 section 7.4.1).
 pub const ABNORMAL: u16 = 1006;
-/// A message does not fit its type, such as a text that is not UTF-8 (RFC 6455 section 7.4.1).
+/// A message's payload does not match its type, such as a text that is not UTF-8 (RFC 6455 section 7.4.1).
 pub const INVALID_PAYLOAD: u16 = 1007;
 /// The peer sent a message that is not allowed here (RFC 6455 section 7.4.1).
 pub const POLICY_VIOLATION: u16 = 1008;
@@ -38,7 +38,7 @@ pub const RESTART: u16 = 1012;
 pub const SLOW: u16 = 4000;
 /// The client sent more than its rate allows.
 pub const TOO_FAST: u16 = 4001;
-/// The first frame did not arrive in time, or a ping got no answer.
+/// The hello frame did not arrive in time.
 pub const NO_HELLO: u16 = 4002;
 /// A frame could not be decoded.
 pub const MALFORMED: u16 = 4500;
@@ -143,7 +143,7 @@ pub enum Side {
     Network,
 }
 
-/// The error for which a browser's `WebSocket.close(code, reason)` would throw: see [MDN].
+/// Arguments that a browser's `WebSocket.close(code, reason)` would reject: see [MDN].
 ///
 /// [MDN]: https://developer.mozilla.org/docs/Web/API/WebSocket/close#exceptions
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -156,7 +156,8 @@ pub enum CloseError {
     ReasonTooLong(usize),
 }
 
-/// The longest close reason, in bytes of UTF-8: a control frame's payload less the two bytes of the code (RFC 6455 section 5.5.1).
+/// Maximum length of a close reason, in bytes of UTF-8: a control frame's payload less the two bytes of the code (RFC 6455 section
+/// 5.5.1).
 pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
 /// Checks the arguments of a browser's `WebSocket.close`.

@@ -1,4 +1,4 @@
-//! The two encodings of frames: JSON, which every client reads, and postcard, which is smaller. Both encode any serde type.
+//! The two encodings of frames: JSON, which every client can read, and postcard, which is smaller. Both encode any serde type.
 
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -25,7 +25,7 @@ impl Encoding {
         }
     }
 
-    /// The encoding of a subprotocol of the newest version; none for any other name.
+    /// The encoding of a subprotocol of the newest version; `None` for any other name.
     pub fn from_subprotocol(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|encoding| encoding.subprotocol() == name)
     }
@@ -75,7 +75,7 @@ impl Blob {
         encoding.encode(value).map(Self)
     }
 
-    /// Decodes the value; `encoding` must be that of the frame in which it came.
+    /// Decodes the value; `encoding` must be the encoding of the frame that contained it.
     ///
     /// # Errors
     ///

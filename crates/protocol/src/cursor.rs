@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The position of an event in its topic's log: from 1, without holes. 0 is before the first event.
+/// The position of an event in its topic's log: from 1, without gaps. 0 is before the first event.
 pub type Seq = u64;
 
 /// The identity of a topic's log. Another epoch means that the log was lost or recreated, and that seqs of the old log have no
@@ -30,8 +30,8 @@ impl Epoch {
 }
 
 /// A chained hash of a topic's log up to and including an event. Two logs of one epoch that differ before a seq have different
-/// checks at it, except in one case of 2^32. 32 bits suffice, because a wrong resumption requires both a lost tail and a collision;
-/// they cost an event's frame 5 bytes in postcard and some 20 in JSON.
+/// checks at it, with a collision probability of 2^-32. 32 bits suffice, because a wrong resumption requires both a lost tail and a
+/// collision; they cost an event's frame 5 bytes in postcard and some 20 in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Check(NonZeroU32);
@@ -67,7 +67,7 @@ pub struct Cursor {
     /// The seq of the newest event seen; 0 before the first event.
     pub seq: Seq,
     /// The check of the log up to `seq`. `None` before the first event, for an event that was stored before logs had checks, and
-    /// from a client of protocol version 1: the cursor is then trusted without a check.
+    /// from a client of protocol version 1: the cursor is then not verified.
     pub check: Option<Check>,
 }
 
@@ -96,9 +96,9 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// The error of parsing a text that is not a [`Cursor`].
+/// Returned when a string is not a valid [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a cursor is written epoch:seq or epoch:seq:check, whole numbers")]
+#[error("expected epoch:seq or epoch:seq:check, all integers")]
 pub struct ParseCursorError;
 
 impl FromStr for Cursor {

@@ -1,5 +1,5 @@
-//! Fault injection: a visitor requests a fault for a session of their own and watches it recover. The request, and the server's report.
-//! A server with fault injection switched off answers [`FAULTS_PATH`] with a report whose `on` is false.
+//! Wire types of fault injection, with which a visitor breaks their own session to watch it recover: the request and the report. A
+//! server with fault injection switched off answers `GET` [`FAULTS_PATH`] with a report whose `on` is false.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use super::session::SessionId;
 /// Path of the endpoint: `POST` a [`FaultRequest`], or `GET …?session=ID`; the answer to both is a [`FaultReport`].
 pub const FAULTS_PATH: &str = "/api/faults";
 
-/// The longest duration of a fault, in milliseconds.
+/// Maximum duration of a fault, in milliseconds.
 pub const MAX_FAULT_MS: u32 = 120_000;
-/// The longest delay of a write, in milliseconds: shorter than every client timeout, so that a delay ends no connection.
+/// Maximum delay of a write, in milliseconds: shorter than every client timeout, so that a delay ends no connection.
 pub const MAX_DELAY_MS: u32 = 3_000;
 
 /// A fault of a session's connection.
@@ -30,7 +30,7 @@ pub enum Fault {
         /// Duration in milliseconds, at most [`MAX_FAULT_MS`].
         for_ms: u32,
     },
-    /// Ends a block.
+    /// Removes the block.
     Unblock,
     /// The server waits before each write to the session.
     Delay {

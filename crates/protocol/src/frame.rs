@@ -1,6 +1,6 @@
 //! Sizes and headers of WebSocket frames on the wire (RFC 6455 section 5.2).
 
-/// The largest payload of a control frame (close, ping, pong), in bytes (RFC 6455 section 5.5).
+/// Maximum payload of a control frame (close, ping, pong), in bytes (RFC 6455 section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
 /// The size of a frame's header, in bytes. Clients mask their frames, servers do not (RFC 6455 section 5.1).

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::code::Side;
 
-/// The query parameter with which a page names its connection, to request its [`Handshake`] later.
+/// The query parameter with the trace id under which a page can later fetch its [`Handshake`].
 pub const TRACE_PARAMETER: &str = "trace";
 
-/// A URL or a request target, without its query if the query begins with a trace. The trace gives access to the record, so it is
-/// neither displayed nor logged.
+/// A URL or a request target, without its query if the query starts with the trace parameter. The trace id gives access to the
+/// record, so it is neither displayed nor logged.
 pub fn without_trace(target: &str) -> &str {
     let plain = target
         .split_once('?')
@@ -16,7 +16,7 @@ pub fn without_trace(target: &str) -> &str {
     plain.map_or(target, |(path, _)| path)
 }
 
-/// The longest trace that a server keeps, in bytes; a longer one is ignored.
+/// Maximum length of a trace id, in bytes; the server ignores a longer one.
 pub const MAX_TRACE: usize = 64;
 
 /// The opening handshake of a connection (RFC 6455 section 4), as the server observed it.
@@ -43,7 +43,7 @@ pub struct Handshake {
     pub response: Vec<(String, String)>,
     /// The negotiated subprotocol (RFC 6455 section 1.9).
     pub subprotocol: Option<String>,
-    /// None while the connection is open.
+    /// `None` while the connection is open.
     pub ended: Option<Ended>,
 }
 

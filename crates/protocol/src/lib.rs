@@ -1,7 +1,7 @@
 //! The wire types of Duplex, shared by servers and clients: topics, cursors, session frames and close codes.
 //!
-//! The types are the same on the server and in the browser. The crate has no socket, no HTTP and no runtime. An application
-//! implements [`Topic`](topic::Topic) once, and both sides use it:
+//! The crate depends on no socket, HTTP or async runtime. An application implements [`Topic`](topic::Topic) once, and both sides
+//! use it:
 //!
 //! ```
 //! use duplex_protocol::codec::{Blob, Encoding};
@@ -13,8 +13,8 @@
 //!
 //! impl Topic for Tally {
 //!     const KIND: &'static str = "tally";
-//!     type Command = u32; // "add this much"
-//!     type Event = u32; // "this much was added"
+//!     type Command = u32; // the amount to add
+//!     type Event = u32; // the amount that was added
 //!     type State = u64;
 //!
 //!     fn apply(total: &mut u64, _seq: Seq, added: &u32) {
@@ -59,9 +59,7 @@
 //! | [`code`] | close codes |
 //! | [`frame`] | sizes and headers of WebSocket frames |
 //! | [`handshake`] | the record of a connection, for an inspector |
-//! | [`fault`] | faults on request, for an inspector |
-//!
-//! The crate has no features.
+//! | [`fault`] | fault injection |
 
 mod answer;
 pub mod code;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The longest chosen name, in characters.
+/// Maximum length of a chosen name, in characters.
 pub const MAX_NAME: usize = 24;
 
 /// The reason in `name_refused` if a name is reserved, such as an operator's.
@@ -11,7 +11,7 @@ pub const NAME_RESERVED: &str = "name_reserved";
 pub const NAME_FIXED: &str = "name_fixed";
 
 /// The public id of a visitor, derived from the secret in the visitor's cookie, which is never sent to other visitors. 32
-/// hexadecimal digits; 16 if an earlier version made the id.
+/// hexadecimal digits; 16 for ids of earlier versions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PersonId(pub String);

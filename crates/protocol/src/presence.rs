@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::person::Person;
 
-/// The most people that one [`Presence`] lists; further ones are only counted.
+/// Maximum people listed in a [`Presence`]; more are only counted.
 pub const MAX_LISTED_PEOPLE: usize = 100;
 
-/// The longest activity, such as `typing`, in bytes.
+/// Maximum length of an activity, such as `typing`, in bytes.
 pub const MAX_ACTIVITY: usize = 32;
 
 /// The current subscribers of a topic; a newer value replaces an older one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// People in the order of their arrival, one entry per person, however many tabs they have; at most [`MAX_LISTED_PEOPLE`].
+    /// People in the order of their arrival, one entry per person, even with several tabs; at most [`MAX_LISTED_PEOPLE`].
     pub people: Vec<Present>,
     /// The number of people, including those not listed.
     pub people_count: u32,
@@ -26,6 +26,6 @@ pub struct Presence {
 pub struct Present {
     /// The person.
     pub person: Person,
-    /// The person's activity, an application's name such as `typing`. It expires a few seconds after it was last sent.
+    /// The person's activity, an application-defined name such as `typing`. It expires a few seconds after it was last sent.
     pub activity: Option<String>,
 }

@@ -7,8 +7,8 @@ use super::v1;
 /// A version of the session protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Version {
-    /// `duplex.v1.…`: cursors have no check, the welcome has no server time, and there are fewer reasons. Supported until the next
-    /// version.
+    /// `duplex.v1.…`: cursors have no check, the welcome has no server time, and there are fewer reset and rejection reasons.
+    /// Supported until the next version.
     V1,
     /// `duplex.v2.…`, the newest.
     V2,
@@ -36,7 +36,7 @@ impl Protocol {
         Self::new(Version::V1, Encoding::Json),
     ];
 
-    /// The subprotocol of this version and encoding.
+    /// Combines a version and an encoding.
     pub const fn new(version: Version, encoding: Encoding) -> Self {
         Self { version, encoding }
     }
@@ -49,7 +49,7 @@ impl Protocol {
         }
     }
 
-    /// The protocol of a name in `Sec-WebSocket-Protocol`; none for an unknown name.
+    /// The protocol of a name in `Sec-WebSocket-Protocol`; `None` for an unknown name.
     pub fn from_subprotocol(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.subprotocol() == name)
     }
@@ -58,7 +58,7 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// As [`Encoding::encode`]. Only a [`Blob`](crate::codec::Blob) that is not JSON fails, in JSON.
+    /// As [`Encoding::encode`]. In JSON, it fails only for a [`Blob`](crate::codec::Blob) that is not valid JSON.
     pub fn encode(self, frame: &ServerFrame) -> Result<Vec<u8>, CodecError> {
         match self.version {
             Version::V1 => v1::encode(self.encoding, frame),

@@ -1,5 +1,5 @@
-//! The session protocol: all frames between a client and the server about topics. A browser tab has one session for all of its
-//! topics; the frames are the same over every transport.
+//! The session protocol: the frames that a client and the server exchange about topics. A browser tab has one session for all of
+//! its topics; the frames are the same over every transport.
 //!
 //! # A client in another language
 //!
@@ -26,17 +26,17 @@
 //!
 //! # Command ids
 //!
-//! An id should be a UUID of version 7, without hyphens, of the server's time at which the command is sent first: such a command
-//! never has two effects, however late it is resent. The rejections `id_too_new` (more than 60 s ahead of the server's clock)
-//! and `id_too_old` (older than 24 h, or than the newest 10,000 commands, which the topic remembers) contain the server's time,
+//! An id should be a UUID of version 7, without hyphens, of the server's time at which the command is sent first: such a command is
+//! applied at most once, even if it is resent late. The rejections `id_too_new` (more than 60 s ahead of the server's clock) and
+//! `id_too_old` (older than 24 h, or than the newest 10,000 commands, which the topic remembers) contain the server's time,
 //! `now_ms`: send the command with a new id of that time; after an `id_too_old` with `"no_effect":false` only if its effect is
 //! absent. In version 1 both are `refused` with these names as the reason.
 //!
-//! An id of any other form contains no time: the topic recognizes it for 24 h among its newest 10,000 commands, and after that the
-//! command has its effect again. A final rejection is remembered for the same time.
+//! An id of any other form contains no time: the topic recognizes it for 24 h among its newest 10,000 commands, and a later resend
+//! is applied again. A final rejection is remembered for the same time.
 //!
-//! An id belongs to its sender. A client without the cookie of a page adds `?session=ID` to the URL, 32 random digits that it
-//! keeps secret, to be the same person on its next connection and over HTTP. Without either it is a new person each time.
+//! Ids are scoped to their sender. A client without a cookie adds `?session=ID` to the URL, 32 random digits that it keeps secret,
+//! to keep its identity across connections and over HTTP. Without either it is a new person each time.
 //!
 //! # Over HTTP
 //!
@@ -44,16 +44,16 @@
 //!
 //! - `GET` [`EVENTS_PATH`]: server-sent events, each `data:` one frame.
 //! - `GET` [`POLL_PATH`]: a JSON array of frames, empty after some 20 s without an event. With `&wait=0` the server answers at
-//!   once, with a welcome and the verdicts, like the beginning of a stream. An answer has some 256 kB: a topic that does not fit has no
-//!   verdict in it and is answered by the next poll, so poll again at once with the cursors received.
+//!   once, with a welcome and the verdicts, like the beginning of a stream. A response is limited to about 256 kB: a topic that
+//!   does not fit has no verdict in it and is answered by the next poll, so poll again at once with the cursors received.
 //! - `POST` [`COMMAND_PATH`]: one of the client frames `command`, `activity`, `rename` and `ping`. The answer is one frame, or
 //!   status 204 for a frame without an answer.
 //!
 //! Both `GET`s take `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`. A stream is one-way, so the client acknowledges
-//! that it reads: it posts a `ping` for each `pong`, every 12 s. A stream whose session posted nothing for 32 s ends
-//! with `{"closing":{"reason":"slow",…}}`; a client that reads this reconnects at once. Without `v=2` frames are those of version 1,
-//! and a `pong` needs no acknowledgement: a stream whose session posted nothing ends after two minutes, with the reason `draining`
-//! and `"retry_after_ms":0`.
+//! that it reads: it must answer each `pong`, sent every 12 s, with a posted `ping`. A stream whose session posted nothing for 32 s
+//! ends with `{"closing":{"reason":"slow",…}}`; a client that reads this reconnects at once. Without `v=2` frames are those of
+//! version 1, and a `pong` needs no acknowledgement: a stream whose session posted nothing ends after two minutes, with the reason
+//! `draining` and `"retry_after_ms":0`.
 
 use serde::{Deserialize, Serialize};
 
@@ -79,11 +79,11 @@ pub const COMMAND_PATH: &str = "/api/session/command";
 /// Path of a topic's history: `GET …?topic=chat/lobby&before=SEQ&limit=N` answers with a [`Page`] of events before `SEQ`.
 pub const HISTORY_PATH: &str = "/api/session/history";
 
-/// The largest encoded command, in bytes.
+/// Maximum size of an encoded command, in bytes.
 pub const MAX_COMMAND: usize = 32 << 10;
-/// The most topics to which one session subscribes.
+/// Maximum subscriptions of a session.
 pub const MAX_SUBSCRIPTIONS: usize = 64;
-/// The longest name of a build, in bytes.
+/// Maximum length of a build's name, in bytes.
 pub const MAX_BUILD: usize = 64;
 
 /// A frame from a client.
@@ -114,7 +114,7 @@ pub enum ClientFrame {
     Command {
         /// The topic.
         topic: TopicName,
-        /// The id, made by the client: a command that is resent with the same id has its effect once.
+        /// The id, generated by the client: a command that is resent with the same id has its effect once.
         id: CommandId,
         /// The topic's command, at most [`MAX_COMMAND`] bytes.
         command: Blob,
@@ -126,7 +126,7 @@ pub enum ClientFrame {
         /// At most [`MAX_ACTIVITY`](crate::presence::MAX_ACTIVITY) bytes; `None` ends the activity.
         activity: Option<String>,
     },
-    /// Sets the visitor's name. It is answered only if it has no effect, by [`ServerFrame::NameRefused`].
+    /// Sets the visitor's name. It is answered only on failure, by [`ServerFrame::NameRefused`].
     Rename {
         /// The name, at most [`MAX_NAME`](crate::person::MAX_NAME) characters.
         name: String,
@@ -148,7 +148,7 @@ pub enum ServerFrame {
     Verdict {
         /// The topic.
         topic: TopicName,
-        /// How the subscription starts.
+        /// How the subscription catches up.
         verdict: Verdict,
     },
     /// An event of a subscribed topic.
@@ -244,7 +244,7 @@ pub enum Verdict {
     },
 }
 
-/// The reason for which a subscription starts from a state.
+/// Why a subscription is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetReason {
@@ -254,7 +254,7 @@ pub enum ResetReason {
     OtherEpoch,
     /// The events after the cursor are no longer kept.
     TooOld,
-    /// The events since the cursor are larger than the state.
+    /// The events since the cursor are larger in total than the state.
     TooFar,
     /// The cursor is ahead of the log.
     Ahead,
@@ -269,7 +269,7 @@ impl ResetReason {
     }
 }
 
-/// The reason for which the server closes a session's connection.
+/// Why the server closes a session's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closing {
@@ -283,13 +283,14 @@ pub enum Closing {
     Malformed,
     /// The page speaks another protocol version and must be reloaded.
     Reload,
-    /// The token or the operator's session that opened this session is no longer valid.
+    /// The login that opened this session ended: its operator signed out, or its token expired or was revoked.
     Ended,
     /// An operator banned this visitor.
     Banned,
 }
 
-/// The id of a session: 1 to 64 characters of `a-z A-Z 0-9 -`. The server makes it for a WebSocket, the client for the fallbacks.
+/// The id of a session: 1 to 64 characters of `a-z A-Z 0-9 -`. Generated by the server for a WebSocket, by the client for the
+/// fallbacks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub String);

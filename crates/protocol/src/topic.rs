@@ -1,4 +1,4 @@
-//! Topics: their names, and the types and the fold that server and browser share.
+//! The [`Topic`] trait, which server and browser share, and topic names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::cursor::Seq;
 
-/// The longest name of a topic, in bytes.
+/// Maximum length of a topic's name, in bytes.
 pub const MAX_TOPIC_NAME: usize = 80;
 
 /// A kind of topic: its commands, its events, and the state that is the fold of its events. The crate's [front page](crate) has an
@@ -16,7 +16,7 @@ pub const MAX_TOPIC_NAME: usize = 80;
 pub trait Topic: Sized + Send + Sync + 'static {
     /// The first segment of its topics' names: lower-case letters.
     const KIND: &'static str;
-    /// What a subscriber receives that cannot keep up.
+    /// What a subscriber receives if it cannot keep up.
     const DELIVERY: Delivery = Delivery::Every;
     /// Whether subscribers receive the topic's presence.
     const PRESENCE: bool = true;
@@ -64,15 +64,15 @@ pub enum Delivery {
 #[serde(transparent)]
 pub struct TopicName(String);
 
-/// The error of parsing a text that is not a [`TopicName`].
+/// Returned when a string is not a valid [`TopicName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseTopicNameError {
     /// It has more than [`MAX_TOPIC_NAME`] bytes.
-    #[error("a topic's name has at most {MAX_TOPIC_NAME} bytes")]
+    #[error("a topic's name must not exceed {MAX_TOPIC_NAME} bytes")]
     TooLong,
     /// It is not of the form `kind/name`, or has other characters.
-    #[error("a topic is named kind/name, of a-z 0-9 - _ .")]
+    #[error("a topic's name must be kind/name, with the characters a-z 0-9 - _ .")]
     Malformed,
 }
 

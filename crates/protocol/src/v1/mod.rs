@@ -1,5 +1,5 @@
 //! Version 1 of the session protocol, `duplex.v1.json` and `duplex.v1.postcard`: encodes frames of the newest version for version 1
-//! clients and decodes their frames. Version 1 has no checks, no server time, and fewer reasons.
+//! clients and decodes their frames. Version 1 has no checks, no server time, and fewer reset and rejection reasons.
 
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +133,7 @@ impl<'a> Verdict<'a> {
                 head: (*head).into(),
             },
             session::Verdict::Reset { reason, cursor, state } => Self::Reset {
-                // A version 1 client knows no divergence: to it, the log is another one.
+                // Version 1 has no `Diverged`; `OtherEpoch` has the same effect on a client.
                 reason: match reason {
                     ResetReason::Diverged => ResetReason::OtherEpoch,
                     reason => *reason,

@@ -1,4 +1,4 @@
-//! Both versions encode and decode the recorded bytes: clients of earlier builds keep working.
+//! Golden tests: both versions encode and decode the recorded bytes, so clients of earlier builds keep working.
 
 use std::fmt::Write as _;
 
