@@ -15,8 +15,8 @@
 //!
 //! impl Topic for Tally {
 //!     const KIND: &'static str = "tally";
-//!     type Command = u32; // "add this much"
-//!     type Event = u32; // "this much was added"
+//!     type Command = u32; // the amount to add
+//!     type Event = u32; // the amount that was added
 //!     type State = u64;
 //!
 //!     fn apply(total: &mut u64, _seq: Seq, added: &u32) {

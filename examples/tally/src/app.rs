@@ -27,7 +27,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
 }
 
-/// All topics of the tab share one session.
+/// The root component. It provides the tab's session, which all topics share.
 #[component]
 pub fn App() -> impl IntoView {
     provide_session();

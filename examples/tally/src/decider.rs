@@ -1,4 +1,4 @@
-//! The topic's server half: access, and the effect of commands.
+//! The topic's decider: access control, and which events a command produces.
 
 use duplex_hub::Principal;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand};

@@ -29,8 +29,8 @@ pub fn TallyPage() -> impl IntoView {
 }
 
 fn status(tally: UseTopic<Tally>) -> String {
-    let held = |_| "Too fast: the rest follows.".to_owned();
-    let problem = |status: &CommandStatus| status.problem(held, |why| format!("Not added: {why}."));
+    let rate_limited = |_| "Too fast: the rest follows.".to_owned();
+    let problem = |status: &CommandStatus| status.problem(rate_limited, |rejected| format!("Not added: {rejected}."));
     let pending = tally.pending.get();
     if let Some(problem) = pending.iter().find_map(|command| problem(&command.status)) {
         return problem;

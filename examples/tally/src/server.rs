@@ -16,11 +16,11 @@ use serde::Deserialize;
 
 use crate::app::shell;
 use crate::model::{ONE, Tally};
-use crate::visitor::welcome;
+use crate::visitor::ensure_cookie;
 
-/// All routes, behind the guards of every request.
+/// All routes, wrapped in the protection middleware.
 pub fn routes(gateway: Gateway, options: LeptosOptions) -> Router {
-    // An app with a router calls `generate_route_list`, which also does this. Fails if the executor is already set.
+    // Not needed by apps that call `generate_route_list`. The error means that an executor is already set.
     let _ = Executor::init_tokio();
     let files = leptos_axum::site_pkg_dir_service(&options);
     let files_path = leptos_axum::site_pkg_dir_service_route_path(&options);
@@ -28,14 +28,14 @@ pub fn routes(gateway: Gateway, options: LeptosOptions) -> Router {
     let routes = Router::new()
         .route("/", get(page))
         .route("/add", post(add))
-        .layer(from_fn(welcome))
+        .layer(from_fn(ensure_cookie))
         .route_service(&files_path, files)
         .merge(duplex_axum::routes(gateway.clone()))
         .merge(health::routes(gateway.clone()));
     protect(routes, &gateway).with_state(gateway)
 }
 
-/// Renders the page with the number already in it, so that a browser without JavaScript shows it too.
+/// Renders the page including the current total, so that a browser without JavaScript shows it too.
 async fn page(visitor: PageVisitor, options: LeptosOptions, request: Request) -> Response {
     let context = move || {
         let visitor = visitor.clone();

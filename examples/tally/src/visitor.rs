@@ -19,13 +19,13 @@ impl Identify for Visitors {
     async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
         let key = self.0.log().key();
         // Without a cookie, the session identifies the client; without either, each connection is a new visitor.
-        let code = match (secret(request.headers), request.session) {
+        let id = match (secret(request.headers), request.session) {
             (Some(secret), _) => Uuid::from_bytes(key.code("visitor", secret)),
             (None, Some(session)) => Uuid::from_bytes(key.code("session", &session.0)),
             (None, None) => Uuid::new_v4(),
         };
         let person = Person {
-            id: PersonId(code.simple().to_string()),
+            id: PersonId(id.simple().to_string()),
             name: String::new(),
         };
         Ok(Caller::visitor(person))
@@ -33,7 +33,7 @@ impl Identify for Visitors {
 }
 
 /// Sets the cookie of a new visitor, and adds it to the request for this request's handler.
-pub async fn welcome(mut request: Request, next: Next) -> Response {
+pub async fn ensure_cookie(mut request: Request, next: Next) -> Response {
     if secret(request.headers()).is_some() {
         return next.run(request).await;
     }

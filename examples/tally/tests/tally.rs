@@ -1,4 +1,4 @@
-//! The app's page and form, without a browser.
+//! Tests of the page and the form over HTTP, without a browser.
 
 #![expect(clippy::unwrap_used, reason = "a missing value fails the test")]
 
