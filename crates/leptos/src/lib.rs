@@ -1,8 +1,8 @@
-//! The browser half of a Duplex app: topics and WebSockets as Leptos hooks.
+//! Leptos hooks for topics and WebSockets: server rendering, hydration, and the live connection in the browser.
 //!
-//! A **topic** is a log on the server and its fold, the state. [`use_topic`](topic::use_topic()) provides the state to a component:
-//! rendered on the server, kept current in the browser over a WebSocket, server-sent events or long polling. No event is lost or
-//! applied twice.
+//! A **topic** is an event log on the server; folding its events yields the state. [`use_topic`](topic::use_topic()) provides the
+//! state to a component: rendered on the server, kept current in the browser over a WebSocket, server-sent events or long polling.
+//! No event is lost or applied twice.
 //!
 //! ```
 //! use duplex_leptos::topic::{Live, use_topic};
@@ -56,8 +56,8 @@
 //!
 //! # Features
 //!
-//! All code compiles on every target, and acts only in a browser, from effects, event handlers and local tasks. `hydrate` and `ssr`
-//! are Leptos's features of the same names; the front end enables the first, the server the second.
+//! Everything compiles on every target. Connections are opened only in a browser, from effects, event handlers and local tasks.
+//! `hydrate` and `ssr` are Leptos's features of the same names; the front end enables the first, the server the second.
 
 pub mod http;
 pub mod reconnect;
@@ -71,7 +71,7 @@ pub mod trace;
 
 pub use self::runtime::tab::provide_session;
 
-/// The pure session without a browser, for system tests. Not part of the stable interface.
+/// The session's state machine, for tests that simulate the browser. Not part of the stable interface.
 #[doc(hidden)]
 pub mod testing {
     pub use crate::session::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate, Topics};

@@ -10,13 +10,13 @@ use duplex_protocol::code::{self, Side};
 pub(crate) const STABLE_AFTER: Millis = 5_000;
 /// The minimum delay of a hidden page, whose visitor is not waiting for it.
 const HIDDEN_DELAY: Millis = 5_000;
-/// The minimum delay of a page without a network. It still tries, because the browser may be wrong about the network.
+/// The minimum delay of a page without a network. It keeps trying, because `navigator.onLine` is unreliable.
 const OFFLINE_DELAY: Millis = 30_000;
-/// The longest delay that a server may request.
+/// Maximum delay that a server may request.
 const MAX_RETRY_AFTER: Millis = 300_000;
 
-/// Exponential backoff with jitter: a delay doubles from `base` to `cap`, and its second half is random, so that clients that lost
-/// a server at the same time do not all reconnect at the same time.
+/// Exponential backoff with jitter: the delay doubles from `base` up to `cap`, and equal jitter picks between half of it and all of
+/// it, so that clients that lost a server at the same time do not all reconnect at the same time.
 ///
 /// The default is 0.5 s doubled up to 30 s, stable after 5 s.
 ///
@@ -59,7 +59,7 @@ impl Backoff {
     }
 }
 
-/// Conditions that raise the delay above the backoff's.
+/// Page conditions under which the minimum delay is longer than the backoff's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Conditions {
     pub offline: bool,
@@ -104,7 +104,7 @@ impl ReconnectPolicy {
         self.backoff.delay(self.failures, random).max(minimum)
     }
 
-    /// As [`delay`](Self::delay), and counts the failure that led to it.
+    /// Returns [`delay`](Self::delay), then counts a failure.
     pub(crate) fn next_delay(&mut self, random: f64, conditions: Conditions) -> Duration {
         let delay = self.delay(random, conditions);
         self.count_failure();
@@ -122,7 +122,7 @@ pub(crate) const fn session_may_reconnect(code: u16) -> bool {
     code::may_reconnect(code)
 }
 
-/// Whether a socket reconnects. It may talk to any server, so only code 1000 and a close by this side are final.
+/// Whether a socket reconnects. Its server need not be Duplex, so only close code 1000 and a close by this side stop it.
 pub(crate) fn socket_may_reconnect(by: Side, code: u16) -> bool {
     by != Side::Client && code != code::NORMAL
 }

@@ -1,4 +1,4 @@
-//! The status of the tab's session and of its topics, as plain values and one signal.
+//! The status of the tab's session and of its topics.
 
 use leptos::prelude::*;
 
@@ -19,7 +19,7 @@ pub enum Transport {
 /// Why a session stopped and does not reconnect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// The page and the server use different protocols; reloading the page helps.
+    /// Incompatible protocol versions: the page must be reloaded.
     Reload,
     /// The server refused the session, or closed it with this final code.
     Closed(u16),
@@ -33,9 +33,9 @@ pub enum Phase {
     Idle,
     /// A connection is being opened.
     Connecting,
-    /// The server answers.
+    /// Connected.
     Live,
-    /// The connection was lost.
+    /// Disconnected; waiting to reconnect.
     Waiting {
         /// When the next attempt is made, in milliseconds of the page's clock (`performance.now()`).
         until: f64,
@@ -51,13 +51,13 @@ pub enum Phase {
 pub struct SessionStatus {
     /// The phase.
     pub phase: Phase,
-    /// The transport in use, or tried last.
+    /// The current transport, or the one tried last.
     pub transport: Option<Transport>,
     /// The number of commands without an answer.
     pub queued: usize,
     /// The last measured round trip in milliseconds.
     pub round_trip: Option<f64>,
-    /// The server runs another build than this page, which should be reloaded when convenient.
+    /// Whether the server runs another build; the page should be reloaded when convenient.
     pub newer_build: bool,
 }
 
@@ -68,9 +68,9 @@ pub enum TopicStatus {
     Loading,
     /// The state is current.
     Live,
-    /// The state is from the past, and the events after it have been requested. Also the status in the server's HTML.
+    /// The state may be stale; newer events have been requested. Also the status during server rendering.
     Resuming,
-    /// The state is from the past. The session is down and will reconnect.
+    /// The state may be stale. The session is disconnected and will reconnect.
     Waiting,
     /// The visitor may not read the topic.
     Denied(Denied),
@@ -78,7 +78,7 @@ pub enum TopicStatus {
     Outdated,
 }
 
-/// Reconnects now: ends every wait for a next attempt, even one that the server requested. Call it from an event handler.
+/// Reconnects now, even during a delay that the server requested. Call it from an event handler.
 ///
 /// # On the server
 ///

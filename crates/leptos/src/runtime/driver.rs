@@ -1,5 +1,5 @@
-//! Runs the pure session in a browser: feeds it time, randomness and events, and carries out its effects with connections, one
-//! timer and the topics' observers.
+//! Runs the pure session in a browser: passes it time, randomness and inputs, and performs its effects with connections, one timer
+//! and the topics' observers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -36,11 +36,11 @@ pub(crate) trait TopicObserver {
     /// Converts an event or a command of the topic to JSON.
     fn to_json(&self, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Option<String>;
 
-    /// Whether some of its commands have no answer yet.
+    /// Whether any of its commands is unanswered.
     fn has_pending(&self) -> bool;
 }
 
-/// The type of an application's blob in a frame.
+/// Whether a frame's blob is an event or a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentKind {
     Event,
@@ -57,7 +57,7 @@ pub(crate) struct Driver {
     session: RefCell<Session>,
     connections: RefCell<HashMap<u32, Box<dyn Connection>>>,
     listeners: RefCell<HashMap<TopicName, Listener>>,
-    /// Inputs that arrive while effects are carried out.
+    /// Inputs that arrive while effects are performed.
     inputs: RefCell<VecDeque<Input>>,
     busy: Cell<bool>,
     timer: RefCell<Option<(Millis, TimeoutHandle)>>,
@@ -65,12 +65,12 @@ pub(crate) struct Driver {
     session_id: SessionId,
     signals: Signals,
     trace: SharedTrace,
-    /// The number of the current simulated interruption, during which no connection is opened; 0 is none.
+    /// The number of the current simulated outage, during which no connection is opened; 0 if there is none.
     interruption: Cell<u32>,
     interruptions: Cell<u32>,
     page_events: RefCell<Option<PageEvents>>,
-    /// Has the browser ask before the visitor leaves, while commands have no answer. Removed at other times, because such a listener
-    /// excludes the page from some browsers' back/forward cache.
+    /// Asks the visitor to confirm leaving while commands are unanswered. Removed at other times, because such a listener excludes
+    /// the page from some browsers' back/forward cache.
     unload: RefCell<Option<WindowListenerHandle>>,
     this: Weak<Driver>,
 }
@@ -133,7 +133,7 @@ impl Driver {
             .retain(|_, listener| listener.users > 0 || listener.observer.has_pending());
     }
 
-    /// Handles the input, and then the inputs that arrived meanwhile.
+    /// Handles the input and any inputs queued while its effects are performed.
     pub(crate) fn input(&self, input: Input) {
         self.inputs.borrow_mut().push_back(input);
         if self.busy.replace(true) {
@@ -245,7 +245,7 @@ impl Driver {
         }
     }
 
-    /// Closes every connection and opens none for this long, as if the network were down. The server sees closes with 1000.
+    /// Simulates an outage of `for_ms`: closes all connections, with code 1000, and opens none.
     pub(crate) fn go_offline(&self, for_ms: u32) {
         let number = self.interruptions.get().wrapping_add(1).max(1);
         self.interruptions.set(number);
@@ -294,7 +294,7 @@ impl Driver {
         observer.to_json(kind, encoding, blob)
     }
 
-    /// Sets the one timer for all deadlines. An earlier timer stays as it is: otherwise every frame would reset it.
+    /// Arms the single timer for the next deadline. A timer that fires earlier is kept, so that not every frame resets it.
     fn set_timer(&self) {
         let Some(at) = self.session.borrow().wake_at() else {
             return;

@@ -10,7 +10,7 @@ pub(crate) fn random_id() -> String {
     CommandId::from_bits(random()).as_str().to_owned()
 }
 
-/// A command id with this machine's time. The command is sent under an id with the server's time (`session::outbox`).
+/// A command id with the local time; `session::outbox` replaces the time with the server's when it sends the command.
 pub(crate) fn command_id() -> CommandId {
     CommandId::at(clock::unix_millis(), random())
 }

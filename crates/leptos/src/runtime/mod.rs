@@ -1,4 +1,4 @@
-//! The session's browser half: driver, clock, random ids, page events, transports.
+//! The session's browser runtime: driver, clock, random ids, page events, transports.
 
 pub(crate) mod clock;
 pub(crate) mod driver;

@@ -24,9 +24,9 @@ pub(crate) enum PageEvent {
     Show {
         restored: bool,
     },
-    /// The browser stops running a hidden page.
+    /// `freeze`: the browser suspends a hidden page.
     Freeze,
-    /// The browser runs the page again.
+    /// `resume`: the browser runs the page again.
     Resume,
     /// The visitor requests an immediate reconnect ([`retry_now`](crate::status::retry_now)).
     Retry,

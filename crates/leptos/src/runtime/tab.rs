@@ -15,8 +15,8 @@ use crate::trace::SharedTrace;
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// Provides the tab's session, which all topics of the tab share. Call it once, in the root component. The session opens with the
-/// first topic, and closes when the calling component is cleaned up.
+/// Provides the tab's session, which all topics of the tab share. Call it once, in the root component. The session connects when
+/// the first topic subscribes, and closes when the calling component is cleaned up.
 ///
 /// # On the server
 ///
@@ -37,7 +37,7 @@ struct Shared {
     signals: Signals,
     /// Recorded from the start of the page, because the inspector may be opened later.
     trace: SharedTrace,
-    /// Started by the first subscription, on the browser's only thread; never on the server.
+    /// Started by the first subscription, on the browser's main thread; never on the server.
     driver: Mutex<Option<SendWrapper<Rc<Driver>>>>,
 }
 

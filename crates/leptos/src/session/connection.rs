@@ -1,4 +1,4 @@
-//! The liveness of one connection: when to probe it, and when to consider it dead.
+//! Client-side keepalive of one connection: when to probe it, and when to consider it dead.
 
 use crate::session::transport_policy::Millis;
 use crate::status::Transport;
@@ -9,11 +9,11 @@ use duplex_protocol::session::Closing;
 const KEEPALIVE: Millis = 25_000;
 /// Bounds of the announced interval: a shorter one would flood the server, a longer one would detect a dead connection too late.
 const KEEPALIVE_RANGE: std::ops::RangeInclusive<Millis> = 1_000..=300_000;
-/// A stream or a poll that is silent for this long is requested again; a server sends something within half of it.
+/// A fallback that is silent for this long is requested again. The server sends a keepalive at least twice as often.
 const FALLBACK_KEEPALIVE: Millis = 45_000;
 /// Timeout of a probe after the network or the page's visibility changed.
 const PROBE_TIMEOUT: Millis = 3_000;
-/// The connection is closed after this many contradictory answers.
+/// The connection is closed after this many answers that violate the protocol.
 const MAX_FAULTS: u32 = 8;
 
 /// The action that a liveness check requires.
@@ -38,9 +38,9 @@ pub(crate) struct Connection {
     /// When the first frame arrived.
     live_since: Option<Millis>,
     last_frame_at: Millis,
-    /// An unanswered probe, or the opening: when it was sent, and its timeout.
+    /// The unanswered probe (initially the opening): when it started, and its timeout.
     probed: Option<(Millis, Millis)>,
-    /// The probe was repeated because the page was suspended while it was unanswered.
+    /// Whether the current probe was already repeated after a suspension.
     extended: bool,
     /// The newest ping: its number and when it was sent.
     nonce: u32,
@@ -109,7 +109,7 @@ impl Connection {
         self.start_probe(now, self.keepalive)
     }
 
-    /// Counts a contradictory answer. Returns whether the limit is reached.
+    /// Counts an answer that violates the protocol. Returns whether the limit is reached.
     pub(crate) fn fault(&mut self) -> bool {
         self.faults += 1;
         self.faults >= MAX_FAULTS
@@ -152,8 +152,8 @@ impl Connection {
         self.start_probe(now, timeout)
     }
 
-    /// Repeats the probe after the page was suspended, because frames may still be unread. At most once per probe, so that a page that
-    /// is suspended again and again still detects a dead connection.
+    /// Restarts the probe after a suspension: frames may have arrived but not been dispatched. At most once per probe, so that a
+    /// page that is suspended again and again still detects a dead connection.
     pub(crate) fn extend_deadline(&mut self, now: Millis) -> Liveness {
         if self.probed.is_none() || std::mem::replace(&mut self.extended, true) {
             return Liveness::Wait;

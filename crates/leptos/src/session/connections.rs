@@ -1,4 +1,4 @@
-//! The session's connections: opening, losing and reopening them, upgrading the transport, and stopping. Part of the pure machine.
+//! The session's connections: opening, losing and reopening them, upgrading the transport, and stopping. Part of the state machine.
 
 use super::{Effect, Request, Session};
 use crate::reconnect::{self, Conditions, millis};
@@ -12,7 +12,7 @@ use duplex_protocol::session::{ClientFrame, Closing, Welcome};
 
 /// Subscription changes within this time are batched into one request of a fallback.
 pub(super) const REQUEST_DELAY: Millis = 20;
-/// The pause between two polls; longer after an empty answer that came too soon, so that it does not cause a tight loop.
+/// Pause between polls. After an empty response that came early, `EMPTY_POLL_PAUSE` prevents a tight loop.
 const POLL_PAUSE: Millis = 50;
 const EMPTY_POLL_PAUSE: Millis = 1_000;
 const HIDDEN_POLL_PAUSE: Millis = 5_000;
@@ -60,7 +60,7 @@ impl Session {
         }
     }
 
-    /// The main connection carried its first frame.
+    /// Called when the main connection receives its first frame.
     pub(super) fn on_first_frame(&mut self) {
         let Some(transport) = self.main.as_ref().map(|main| main.transport) else {
             return;
@@ -93,7 +93,7 @@ impl Session {
         self.out.push(Effect::Identified(welcome.person));
     }
 
-    /// Makes the welcomed candidate the main connection; every topic resumes on it.
+    /// Promotes the candidate after its welcome; all topics resume on it.
     pub(super) fn promote(&mut self, welcome: Welcome) {
         let Some(mut connection) = self.candidate.take() else {
             return;
@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    /// The main connection was lost. `silent`: it timed out without a single frame.
+    /// Called when the main connection is lost. `timed_out`: it was opened but received no frame in time.
     pub(super) fn on_lost(&mut self, code: u16, silent: bool) {
         let Some(connection) = self.main.take() else { return };
         self.close_candidate();
@@ -134,7 +134,7 @@ impl Session {
             .closing
             .map(|(_, retry_after)| reconnect::retry_after(retry_after));
         if !connection.is_live() {
-            // A wait that the server requested applies to every transport.
+            // A requested retry delay also delays the other transports, so there is no fallback.
             if let Some(requested_delay) = requested_delay {
                 self.wait_for(requested_delay.max(self.delay()));
             } else if self.policy.failed(self.now, silent) == AfterFailure::Wait {
@@ -213,7 +213,7 @@ impl Session {
         }
     }
 
-    /// Reconnects at the visitor's request, even during a wait that the server requested.
+    /// Reconnects at the visitor's request, even during a delay that the server requested.
     pub(super) fn retry(&mut self) {
         self.reconnect.reset();
         self.wait_is_requested = false;
@@ -229,7 +229,7 @@ impl Session {
         }
     }
 
-    /// Ends the wait for the next attempt, unless the server requested it.
+    /// Ends the delay before the next attempt, unless the server requested it.
     fn end_wait(&mut self) {
         if !self.wait_is_requested && self.retry_at.take().is_some() {
             self.policy.restart();
@@ -294,7 +294,7 @@ impl Session {
         }
     }
 
-    /// The page was suspended, so the server's silence meanwhile does not count.
+    /// Extends all deadlines after a suspension: the server's silence meanwhile does not count.
     pub(super) fn extend_deadlines(&mut self) {
         let now = self.now;
         let check = self
@@ -333,8 +333,8 @@ impl Session {
         if self.main.as_mut().is_some_and(|main| main.on_frame(self.now)) {
             self.on_first_frame();
         }
-        // A topic without a verdict is current, except in an immediate answer, or in one with states, which may have left no room
-        // for the topic's verdict.
+        // No verdict means that the topic is current. Exceptions: an immediate response, and one that contained a state, in which
+        // the verdict may not have fit.
         if !self.last_request.immediate && !self.last_had_state {
             let requested = self.topics.values_mut().filter(|topic| topic.requested);
             requested.for_each(Subscription::confirm_current);

@@ -1,4 +1,4 @@
-//! Inputs and effects of the session's machine.
+//! Inputs and effects of the session state machine.
 
 use crate::session::outbox::Body;
 use crate::status::{TopicStatus, Transport};
@@ -12,7 +12,7 @@ use duplex_protocol::topic::{Delivery, TopicName};
 /// Topics with the cursor to resume from; without one, the server sends the state.
 pub type Topics = Vec<(TopicName, Option<Cursor>)>;
 
-/// An input of the machine. Inputs of a connection that is no longer in use are ignored.
+/// An input of the state machine. Inputs of a connection that is no longer in use are ignored.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// The connection is open and uses this encoding.
@@ -41,11 +41,11 @@ pub enum Input {
         /// The number of frames in the answer.
         frames: usize,
     },
-    /// A posted command was not answered by a frame.
+    /// The `POST` of a command failed.
     SendFailed {
         /// The connection's number.
         connection: u32,
-        /// The id under which the command was sent.
+        /// The command's wire id.
         id: CommandId,
         /// The HTTP status of the response, if there was one.
         status: Option<u16>,
@@ -57,7 +57,7 @@ pub enum Input {
         /// The close code, or the closest equivalent.
         code: u16,
     },
-    /// The time of [`Session::wake_at`](super::Session::wake_at) is reached.
+    /// The timer set for [`Session::wake_at`](super::Session::wake_at) fired.
     Timer,
     /// The browser gained or lost the network.
     Online(bool),
@@ -69,7 +69,7 @@ pub enum Input {
     Freeze,
     /// The page runs again.
     Resume,
-    /// A component uses the topic.
+    /// A component subscribes to the topic.
     Subscribe {
         /// The topic's name.
         topic: TopicName,
@@ -78,7 +78,7 @@ pub enum Input {
         /// The cursor of the state that the component already has.
         cursor: Option<Cursor>,
     },
-    /// A component no longer uses the topic.
+    /// A component unsubscribes from the topic.
     Unsubscribe {
         /// The topic's name.
         topic: TopicName,
@@ -88,18 +88,18 @@ pub enum Input {
         /// The topic's name.
         topic: TopicName,
     },
-    /// A command is to be sent.
+    /// Enqueue a command.
     Send {
         /// The topic's name.
         topic: TopicName,
-        /// The command's id.
+        /// The command's page id.
         id: CommandId,
         /// The command in every encoding.
         body: Body,
     },
-    /// A command that was not sent yet is withdrawn.
+    /// Cancel a command that was not sent yet.
     Cancel {
-        /// The command's id.
+        /// The command's page id.
         id: CommandId,
     },
     /// The visitor's activity, for the presence that others see.
@@ -116,7 +116,7 @@ pub enum Input {
     },
 }
 
-/// An effect of the machine. The caller of [`Session::handle`](super::Session::handle) carries out effects in order.
+/// An effect of the state machine. The caller of [`Session::handle`](super::Session::handle) performs effects in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Open a connection.
@@ -128,7 +128,7 @@ pub enum Effect {
         /// The topics in a fallback's address; a WebSocket subscribes with frames.
         topics: Topics,
     },
-    /// Have a fallback send a new request, for these topics.
+    /// Send a new fallback request for these topics.
     Request {
         /// The connection's number.
         connection: u32,
@@ -165,7 +165,7 @@ pub enum Effect {
 /// A change of a topic.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TopicUpdate {
-    /// A state replaces what was there.
+    /// The state was reset; it replaces the previous state.
     State {
         /// The encoding of `state`.
         encoding: Encoding,
@@ -191,11 +191,11 @@ pub enum TopicUpdate {
     Presence(Presence),
     /// The subscription's status.
     Status(TopicStatus),
-    /// The outcome of a command of this tab.
+    /// The progress of a command of this tab.
     Command(CommandId, CommandOutcome),
 }
 
-/// The outcome of a command.
+/// The progress of a command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommandOutcome {
     /// It was sent.
@@ -207,6 +207,6 @@ pub enum CommandOutcome {
     },
     /// It had no effect.
     Rejected(Rejection),
-    /// Its events are part of the state, or it was withdrawn.
+    /// Finished: its events are applied, or it was cancelled.
     Settled,
 }

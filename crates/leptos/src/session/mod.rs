@@ -1,5 +1,5 @@
-//! The session of one browser tab as a pure state machine: at most one connection in use and one WebSocket being tried alongside a
-//! fallback, the tab's subscriptions and its outbox. It maps time, randomness and inputs to effects, and knows neither the browser
+//! The session of one browser tab as a pure state machine: it has one main connection and, on a fallback, at times a candidate
+//! WebSocket, the tab's subscriptions and its outbox. It maps time, randomness and inputs to effects, and knows neither the browser
 //! nor the content of events.
 
 mod connection;
@@ -38,7 +38,7 @@ pub struct Session {
     build: String,
     /// The name that was chosen in this tab.
     name: Option<String>,
-    /// The name has not been sent yet.
+    /// Whether the name still has to be sent.
     name_due: bool,
     topics: BTreeMap<TopicName, Subscription>,
     outbox: Outbox,
@@ -50,13 +50,13 @@ pub struct Session {
     last_connection: u32,
     /// When the next attempt is made.
     retry_at: Option<Millis>,
-    /// The server requested `retry_at`, so only the visitor can end the wait early.
+    /// Whether the server requested `retry_at`; then only the visitor can end the delay early.
     wait_is_requested: bool,
     /// A fallback's next request.
     next_request: Option<Request>,
     /// The last request of a fallback.
     last_request: Request,
-    /// Its answer contained a state, which may have left no room for other topics.
+    /// Whether its response contained a state; then other topics may not have fit.
     last_had_state: bool,
     /// When the unused session is closed.
     close_at: Option<Millis>,
@@ -114,7 +114,7 @@ impl Session {
     }
 
     /// Applies an input. `now` is in milliseconds of a monotonic clock, `random` in 0..1.
-    #[must_use = "effects must be carried out in order"]
+    #[must_use = "effects must be performed in order"]
     pub fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
         let suspended = self.wake_at().is_some_and(|due| now >= due.saturating_add(SUSPENSION));
         self.now = now.max(self.now);
@@ -207,7 +207,7 @@ impl Session {
         }
     }
 
-    /// After each input: opens, requests and sends what is due, and reports changed statuses.
+    /// Runs after each input: opens connections, requests topics, sends due commands, and publishes status changes.
     fn reconcile(&mut self) {
         let needed = !self.topics.is_empty() || !self.outbox.is_empty();
         if self.stopped.is_none() && !self.frozen {

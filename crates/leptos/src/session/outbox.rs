@@ -1,8 +1,8 @@
 //! The outbox: commands in order, resent with the same id until they are answered.
 //!
-//! A command has two ids. The page knows the id assigned at enqueueing. On the wire the command has another one, with the time of its
-//! first attempt by the server's clock, so that waiting in the queue does not make it too old. A command that certainly had no
-//! effect may be resent under an id with a later time; the page does not see that.
+//! A command has a page id, assigned when it is enqueued, and a wire id, which carries the server's time of the first attempt. So a
+//! long wait in the queue does not make it too old. A command that certainly had no effect may be resent under a wire id with a
+//! later time; its page id stays.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -53,7 +53,7 @@ impl Body {
 pub struct QueuedCommand {
     /// The topic's name.
     pub topic: TopicName,
-    /// The id under which it is sent.
+    /// The command's wire id.
     pub id: CommandId,
     /// The number of attempts.
     pub attempts: u32,
@@ -62,17 +62,17 @@ pub struct QueuedCommand {
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub topic: TopicName,
-    /// The id that the page knows.
+    /// The command's page id.
     pub id: CommandId,
-    /// The id under which it is sent.
+    /// The command's wire id.
     pub sent_as: CommandId,
     pub body: Body,
-    /// The connection on which it was sent.
+    /// The connection on which the command was sent.
     connection: Option<u32>,
     /// The number of attempts. A command that was sent may have had its effect.
     attempts: u32,
     renewals: u32,
-    /// It exceeded a rate limit.
+    /// Whether the command exceeded a rate limit.
     held: bool,
     /// Accepted; the seq of its last event, which has not arrived yet.
     accepted: Option<Seq>,
@@ -83,7 +83,7 @@ impl Outgoing {
         self.accepted.is_none()
     }
 
-    /// Treats it as never sent: it had no effect, and will have none under its current id.
+    /// Resets the command to unsent. Call it only if the command had no effect under its current id.
     fn restart(&mut self) {
         self.connection = None;
         self.attempts = 0;
@@ -93,8 +93,8 @@ impl Outgoing {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Outgoing>,
-    /// Topics that refuse commands until this time. Afterwards their commands are sent one at a time until all are answered, so that
-    /// none overtakes another.
+    /// Rate-limited topics and when their limit ends. From then on, their commands are sent one at a time until all are answered,
+    /// to keep their order.
     holds: BTreeMap<TopicName, Millis>,
     /// No command is sent before this time, set after a failed post.
     pub not_before: Millis,
@@ -173,14 +173,14 @@ impl Outbox {
         self.queue.iter_mut().find(|command| command.sent_as == *sent_as)
     }
 
-    /// Marks it to be sent again: it was not sent, or its outcome is unknown.
+    /// Marks the command for resending: it was not sent, or its outcome is unknown.
     pub(crate) fn requeue(&mut self, sent_as: &CommandId) {
         if let Some(command) = self.sent(sent_as) {
             command.connection = None;
         }
     }
 
-    /// Holds its topic's commands until `until`, after a rate limit. Returns the command's topic and its id in the page.
+    /// Delays the commands of its topic until `until`, after a rate limit. Returns the command's topic and its page id.
     pub(crate) fn hold(&mut self, sent_as: &CommandId, until: Millis) -> Option<(TopicName, CommandId)> {
         let command = self.sent(sent_as)?;
         command.held = true;
@@ -195,14 +195,14 @@ impl Outbox {
         Some(found)
     }
 
-    /// The earliest end of a hold.
+    /// The earliest end of a delay.
     pub(crate) fn held_until(&self, now: Millis) -> Option<Millis> {
         let waiting = self.queue.iter().filter(|command| command.is_unanswered());
         let holds = waiting.filter_map(|command| self.holds.get(&command.topic));
         holds.filter(|until| **until > now).min().copied()
     }
 
-    /// Has it sent under an id with a later time. Returns false after too many renewals.
+    /// Assigns a new wire id and marks the command for resending. Returns false after too many renewals.
     pub(crate) fn renew(&mut self, sent_as: &CommandId) -> bool {
         let command = self.sent(sent_as).filter(|command| command.renewals < MAX_RENEWALS);
         if let Some(command) = command {
@@ -227,7 +227,7 @@ impl Outbox {
         command
     }
 
-    /// Ends the hold of topics without unanswered commands.
+    /// Ends the delays of topics without unanswered commands.
     fn release(&mut self) {
         let queue = &self.queue;
         self.holds.retain(|topic, _| {
@@ -237,7 +237,7 @@ impl Outbox {
         });
     }
 
-    /// Withdraws a command that was never sent, or that had no effect and waits to be sent again.
+    /// Cancels a command that was never sent, or that had no effect and waits to be resent.
     pub(crate) fn cancel(&mut self, id: &CommandId) -> Option<Outgoing> {
         let index = self
             .queue
@@ -246,7 +246,7 @@ impl Outbox {
         self.queue.remove(index)
     }
 
-    /// Marks it as accepted; it stays until its events have arrived. Returns its topic.
+    /// Marks the command as accepted; it stays until its events have arrived. Returns its topic.
     pub(crate) fn accept(&mut self, sent_as: &CommandId, seq: Seq) -> Option<TopicName> {
         let command = self.sent(sent_as)?;
         command.accepted = Some(seq);

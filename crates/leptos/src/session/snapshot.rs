@@ -1,4 +1,4 @@
-//! A read-only view of the machine, for the inspector.
+//! A read-only view of the session state machine, for the inspector.
 
 use super::{QueuedCommand, Session};
 use crate::status::TopicStatus;
@@ -17,7 +17,7 @@ pub struct SubscriptionInfo {
     pub cursor: Option<Cursor>,
     /// The subscription's status.
     pub status: TopicStatus,
-    /// Gaps in the received events. The missing events were requested again, so the page never saw a gap.
+    /// Gaps detected in the received events; each was repaired by requesting the topic again.
     pub gaps: u64,
     /// Events that arrived twice; the second was dropped.
     pub duplicates: u64,

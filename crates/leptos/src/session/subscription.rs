@@ -1,5 +1,5 @@
-//! A subscription of the tab's session: the cursor of its state, and whether the next event may be applied. Knows neither the content
-//! of events nor a transport.
+//! State machine of one subscription: tracks the cursor and decides whether an event is applied. Independent of event types and
+//! transports.
 
 use crate::status::TopicStatus;
 use duplex_protocol::cursor::{Check, Cursor, Seq};
@@ -10,9 +10,9 @@ use duplex_protocol::topic::Delivery;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventAction {
     Apply,
-    /// It is already in the state, or the subscription was requested again.
+    /// It is already in the state, or the session resubscribed.
     Skip,
-    /// Events before it are missing; the topic is requested again from its cursor.
+    /// Earlier events are missing; the session resubscribes from the cursor.
     Gap,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum VerdictOutcome {
     /// The verdict's state replaces it.
     Reset,
     Denied,
-    /// The verdict contradicts the request; the topic is requested again without a cursor.
+    /// The verdict violates the protocol; the session resubscribes without a cursor.
     Fault,
 }
 
@@ -36,7 +36,7 @@ enum Phase {
     CatchingUp(Seq),
     Live,
     Denied(Denied),
-    /// The page cannot decode it; it is not requested again.
+    /// The page cannot decode the topic; the session does not resubscribe.
     Outdated,
 }
 
@@ -48,9 +48,9 @@ pub(crate) struct Subscription {
     /// The cursor of the state; `None` without a state.
     cursor: Option<Cursor>,
     phase: Phase,
-    /// Requested over the current connection.
+    /// Whether it was requested over the current connection.
     pub requested: bool,
-    /// Protocol faults: repeated events, and gaps.
+    /// Protocol errors: repeated events, and gaps.
     pub duplicates: u64,
     pub gaps: u64,
     /// When a temporary denial is retried.
@@ -101,17 +101,17 @@ impl Subscription {
         }
     }
 
-    /// Whether to request it on a connection.
+    /// Whether to subscribe on a connection.
     pub(crate) fn is_wanted(&self) -> bool {
         matches!(self.phase, Phase::Requested | Phase::CatchingUp(_) | Phase::Live)
     }
 
-    /// Wanted, and not yet requested over the current connection.
+    /// Whether it still has to be requested over the current connection.
     pub(crate) fn is_due(&self) -> bool {
         self.is_wanted() && !self.requested
     }
 
-    /// Whether each of its events arrives eventually, by itself or in a state.
+    /// Whether every event eventually arrives, individually or as part of a state.
     pub(crate) fn delivers_every(&self) -> bool {
         self.is_wanted() && self.delivery == Delivery::Every
     }

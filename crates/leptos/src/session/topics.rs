@@ -1,4 +1,4 @@
-//! The session's topics: subscriptions, verdicts, events, commands and their answers. Part of the pure machine.
+//! [`Session`] methods for subscriptions and commands.
 
 use super::{CommandOutcome, Effect, Request, Session, TopicUpdate, Topics};
 use crate::session::connections::REQUEST_DELAY;
@@ -14,9 +14,9 @@ use duplex_protocol::topic::{Delivery, TopicName};
 
 /// Maximum unanswered commands on a WebSocket; the rest waits in the outbox.
 const MAX_IN_FLIGHT: usize = 16;
-/// A temporary denial is retried after this time to twice this time.
+/// A temporary denial is retried after a random delay between this and twice this.
 const DENIED_RETRY: Millis = 5_000;
-/// The maximum hold after a rate limit.
+/// Maximum delay after a rate limit.
 const MAX_HOLD: Millis = 60_000;
 /// A failed post is repeated after this.
 const RESEND_DELAY: Millis = 1_000;
@@ -52,7 +52,7 @@ impl Session {
         }
     }
 
-    /// Every wanted topic, with the cursor to resume from.
+    /// Every topic to subscribe to, with the cursor to resume from.
     pub(super) fn topics_to_request(&mut self) -> Topics {
         let wanted = self.topics.iter_mut().filter(|(_, topic)| topic.is_wanted());
         wanted
@@ -123,7 +123,7 @@ impl Session {
         };
         if let ServerFrame::Pong { nonce } = frame {
             self.round_trip = main.round_trip(nonce, now).or(self.round_trip);
-            // A stream is one-way: the server sends a pong to check that it is read, and expects a ping.
+            // Over SSE, the server's keepalive is an unsolicited pong; the client acknowledges it with a posted ping.
             if main.transport == Transport::Sse {
                 let frame = ClientFrame::Ping { nonce };
                 self.out.push(Effect::Send { connection, frame });
@@ -210,7 +210,7 @@ impl Session {
         }
     }
 
-    /// Counts a contradictory answer; the connection is closed after too many.
+    /// Counts an answer that violates the protocol; the connection is closed after too many.
     fn fault(&mut self) {
         let Some(main) = &mut self.main else { return };
         let connection = main.id;
@@ -269,11 +269,11 @@ impl Session {
         }
     }
 
-    /// Handles the answer to the command that was sent under `id`.
+    /// Handles the answer to the command with the wire id `id`.
     fn reply(&mut self, id: &CommandId, answer: Answer) {
         match answer {
             Answer::Rejected(Rejection::TooFast { retry_after_ms }) => self.hold(id, retry_after_ms),
-            // An earlier attempt may have been accepted, so a temporary rejection decides nothing.
+            // An earlier attempt may have been accepted, so a temporary rejection of this attempt is not final.
             Answer::Rejected(rejection) if rejection.may_retry() && self.outbox.is_uncertain(id) => {
                 self.outbox.requeue(id);
                 self.outbox.not_before = self.now + RESEND_DELAY;
@@ -298,7 +298,7 @@ impl Session {
         }
     }
 
-    /// Holds a command that exceeded a rate limit; it is sent again later.
+    /// Delays a command that exceeded a rate limit; it is resent later.
     fn hold(&mut self, id: &CommandId, retry_after_ms: u32) {
         let wait = Millis::from(retry_after_ms).clamp(RESEND_DELAY, MAX_HOLD);
         if let Some((topic, id)) = self.outbox.hold(id, self.now + wait) {
@@ -340,7 +340,7 @@ impl Session {
         self.reply(id, Answer::Rejected(rejection));
     }
 
-    /// Settles accepted commands whose events are in the state.
+    /// Finishes accepted commands whose events are applied.
     fn settle_seen(&mut self, topic: &TopicName, up_to: Seq) {
         for id in self.outbox.take_settled(topic, up_to) {
             self.notify(topic, TopicUpdate::Command(id, CommandOutcome::Settled));

@@ -1,5 +1,4 @@
-//! The choice of the session's transport: a WebSocket, else server-sent events, else long polling, and a WebSocket again as soon as
-//! one works.
+//! Chooses the session's transport: WebSocket, then server-sent events, then long polling; retries WebSocket in the background.
 
 use crate::reconnect::STABLE_AFTER;
 pub(crate) use crate::runtime::clock::Millis;
@@ -14,9 +13,9 @@ const POLL_TIMEOUT: Millis = 15_000;
 /// This many short connections within [`DROP_WINDOW`] mean that an intermediary closes them.
 const MAX_DROPS: usize = 3;
 const DROP_WINDOW: Millis = 30_000;
-/// On a fallback, the delay before the first WebSocket probe; doubled after each failure …
+/// On a fallback, the delay before the first attempt to upgrade to a WebSocket. It doubles after each failure.
 const PROBE_MIN: Millis = 60_000;
-/// … up to this.
+/// Maximum delay between attempts to upgrade.
 const PROBE_MAX: Millis = 600_000;
 
 impl Transport {
@@ -45,7 +44,7 @@ pub(crate) struct TransportPolicy {
     transport: Transport,
     /// The first transport of a series of attempts: the last one that worked, or a WebSocket.
     preferred: Transport,
-    /// A WebSocket has worked in this tab, so a failure is more likely due to the network than to a proxy.
+    /// Whether a WebSocket has worked in this tab; then a failure is more likely due to the network than to a proxy.
     proven: bool,
     drops: Vec<Millis>,
     probe_at: Option<Millis>,
@@ -80,7 +79,7 @@ impl TransportPolicy {
         self.transport = self.preferred;
     }
 
-    /// A connection carried its first frame.
+    /// Called when a connection receives its first frame.
     pub(crate) fn worked(&mut self, now: Millis, transport: Transport) {
         (self.transport, self.preferred) = (transport, transport);
         if transport == Transport::WebSocket {
@@ -91,7 +90,7 @@ impl TransportPolicy {
         }
     }
 
-    /// A connection ended before its first frame. `silent`: it timed out.
+    /// Called when a connection ends before its first frame; `timed_out`: because none arrived in time.
     pub(crate) fn failed(&mut self, now: Millis, silent: bool) -> AfterFailure {
         let stay = self.transport == Transport::WebSocket && self.proven && !silent && !self.is_cut_repeatedly(now);
         match next_fallback(self.transport) {
@@ -106,7 +105,7 @@ impl TransportPolicy {
         }
     }
 
-    /// A connection ended after it had worked.
+    /// Called when a connection ends after its first frame.
     pub(crate) fn dropped(&mut self, now: Millis, uptime: Millis) {
         if uptime >= PROBE_MIN && self.transport == Transport::WebSocket {
             self.probe_delay = PROBE_MIN;
@@ -119,7 +118,7 @@ impl TransportPolicy {
         }
     }
 
-    /// A WebSocket probe alongside the working fallback failed.
+    /// Called when an attempt to upgrade from the working fallback failed.
     pub(crate) fn probe_failed(&mut self, now: Millis) {
         self.probe_delay = (self.probe_delay * 2).min(PROBE_MAX);
         self.probe_at = Some(now + self.probe_delay);
@@ -131,7 +130,7 @@ impl TransportPolicy {
         let enough = self.drops.len() >= MAX_DROPS;
         if enough {
             self.drops.clear();
-            // Each one worked and was then closed, so the next probe comes later.
+            // Each one worked and was then closed, so the next attempt to upgrade comes later.
             self.probe_delay = (self.probe_delay * 2).min(PROBE_MAX);
         }
         enough

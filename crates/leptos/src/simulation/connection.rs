@@ -17,7 +17,7 @@ use crate::runtime::page_events::{PageEvent, PageEvents};
 use crate::socket::{BrowserSocket, Payload, SocketReport, resolve};
 use duplex_protocol::code;
 
-/// Timeout of one post in milliseconds; the server answers within ten seconds even without a frame.
+/// Timeout of one post in milliseconds; the server answers within 10 s, with 204 if there is no frame.
 const POST_TIMEOUT: u32 = 15_000;
 /// The pause after a response without a frame.
 const POST_PAUSE: Duration = Duration::from_millis(100);
@@ -70,7 +70,7 @@ impl SimulationConnection {
         if inner.live.get() == Some(SimulationTransport::WebSocket)
             && let (Some(participant), Some(socket)) = (inner.participant.upgrade(), &*inner.socket.borrow())
         {
-            // Fails on a closing socket, whose end is reported.
+            // Fails on a closing socket. Its close event follows.
             let _ = socket.send(&Payload::Binary(participant.input()));
         }
     }

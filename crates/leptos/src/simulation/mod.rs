@@ -1,4 +1,4 @@
-//! Server simulations in a page: the preview in the server's rendering, and the connection.
+//! Simulations on a page: the server-rendered preview and the live connection.
 //!
 //! A simulation advances on a fixed tick and sends each viewer its own latest frame. It has no log: a dropped frame is superseded
 //! by the next.
@@ -14,15 +14,15 @@ use serde::de::DeserializeOwned;
 pub use self::connection::SimulationConnection;
 pub use self::plan::SimulationTransport;
 
-/// The source of simulation previews for the server's rendering: returns JSON by the simulation's path. The server provides it in the
-/// context of each rendering.
+/// Provides simulation previews to server rendering: maps a simulation's path to JSON. The server provides it in the context of
+/// each rendering.
 #[derive(Clone)]
 pub struct SimulationSource(pub Arc<Previews>);
 
 type Previews = dyn Fn(&str) -> Option<String> + Send + Sync;
 
-/// The preview of the simulation at `path`, from the time when the server rendered the page. `None` if the server did not render the
-/// page, or if the preview is not a `T`; the connection then provides the first frame.
+/// The preview of the simulation at `path`, as of server rendering. `None` if the server did not render the page, or if the preview
+/// is not a `T`; the connection then provides the first frame.
 ///
 /// # On the server
 ///
@@ -41,13 +41,13 @@ pub enum ConnectionStatus {
     Connecting,
     /// Frames arrive.
     Live(SimulationTransport),
-    /// It was lost, and will reconnect.
+    /// Disconnected; waiting to reconnect.
     Waiting,
     /// It was closed with this final code.
     Stopped(u16),
 }
 
-/// The user of a [`SimulationConnection`]: provides input and renders frames.
+/// What a [`SimulationConnection`] calls: provides input and renders frames.
 pub trait Participant {
     /// The input to send now.
     fn input(&self) -> Vec<u8>;

@@ -1,4 +1,4 @@
-//! The choice of a simulation's transport and its reconnects: a WebSocket first, plain HTTP if none opens.
+//! Chooses a simulation's transport and reconnects: a WebSocket first, plain HTTP if none opens.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const BACKOFF: Backoff = Backoff {
 pub(crate) enum NextStep {
     Open(SimulationTransport),
     OpenAfter(SimulationTransport, Duration),
-    /// The server refuses this client with this final code.
+    /// Stop: the close code is final.
     Stop(u16),
 }
 

@@ -1,5 +1,4 @@
-//! A browser `WebSocket` with its four handlers. Dropping it detaches the handlers, so that no event of an old socket reaches a new
-//! one.
+//! A browser `WebSocket` with its four handlers.
 //! <https://developer.mozilla.org/docs/Web/API/WebSocket>
 
 use js_sys::{ArrayBuffer, Reflect, Uint8Array};
@@ -11,7 +10,8 @@ use super::event::{Payload, SocketError};
 use super::machine::SocketReport;
 use duplex_protocol::code;
 
-/// A browser's `WebSocket`. Dropping it detaches its handlers and leaves it open; [`leave`](Self::leave) also closes it.
+/// A browser's `WebSocket`. Dropping it detaches its handlers, so that no event of an old socket reaches a new one, and leaves it
+/// open; [`leave`](Self::leave) also closes it.
 pub struct BrowserSocket {
     socket: WebSocket,
     on_open: Closure<dyn FnMut(Event)>,
@@ -37,7 +37,7 @@ impl BrowserSocket {
         Ok(Self::adopt(socket, report))
     }
 
-    /// Adopts a socket without handlers.
+    /// Attaches handlers to a socket that has none.
     pub(crate) fn adopt(socket: WebSocket, report: impl Fn(SocketReport) + Clone + 'static) -> Self {
         socket.set_binary_type(BinaryType::Arraybuffer);
         let this = Self {
@@ -64,7 +64,7 @@ impl BrowserSocket {
         self.socket.ready_state() == WebSocket::OPEN
     }
 
-    /// The report of its opening, if it is open.
+    /// Its open event, if it is open.
     pub(crate) fn opening(&self) -> Option<SocketReport> {
         self.is_open().then(|| opening(&self.socket))
     }

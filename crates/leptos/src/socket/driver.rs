@@ -82,7 +82,7 @@ impl Driver {
         driver
     }
 
-    /// Adopts a preconnected socket instead of opening a new one.
+    /// Attaches to a preconnected socket instead of opening a new one.
     pub(crate) fn adopt(&self, preconnected: PreconnectedSocket) {
         let PreconnectedSocket { address, socket } = preconnected;
         self.input(Input::Adopt { address });
@@ -173,7 +173,7 @@ impl Driver {
         self.input(Input::Report(report));
     }
 
-    /// Closes a socket whose end is reported only to the observer.
+    /// Closes a socket; only the observer sees its close event.
     fn abandon(&self, number: u32) {
         let abandoned = self.socket.borrow_mut().take_if(|(current, _)| *current == number);
         let Some((_, socket)) = abandoned else { return };
@@ -227,7 +227,7 @@ impl Driver {
         *timer = set_timeout_with_handle(fire, delay).ok().map(|handle| (at, handle));
     }
 
-    /// Ends with the component's cleanup; no signal is set afterwards.
+    /// Called on cleanup. No signal is set afterwards.
     fn end(&self) {
         *self.page_events.borrow_mut() = None;
         self.input(Input::Unmount);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use duplex_protocol::code::{CloseError, Side};
 
-/// One message: the content of a text frame or of a binary frame.
+/// A message's payload, text or binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
-    /// A text frame, UTF-8 (RFC 6455 section 5.6, opcode 1).
+    /// A text message, UTF-8 (RFC 6455 section 5.6, opcode 1).
     Text(String),
-    /// A binary frame (opcode 2).
+    /// A binary message (opcode 2).
     Binary(Vec<u8>),
 }
 
@@ -52,7 +52,7 @@ pub enum SocketState {
     Closing,
     /// The socket has ended.
     Closed(Closed),
-    /// The browser refused the address, so no socket was opened; the error has the reason.
+    /// The browser refused the address, so no socket was opened; see [`UseSocket::error`](super::UseSocket::error).
     Refused,
 }
 
@@ -99,7 +99,7 @@ pub enum SocketEvent {
     },
     /// The socket has ended.
     Closed(Closed),
-    /// An error. A connection that fails also ends.
+    /// An error. If the connection failed, `Closed` follows.
     Error(SocketError),
 }
 

@@ -1,5 +1,5 @@
-//! The socket of [`use_socket`](super::use_socket()) as a pure state machine that decides when to open, close and reopen it. It maps
-//! time, randomness and inputs to effects, and does not know the browser.
+//! The state machine behind [`use_socket`](super::use_socket()): decides when to open, close and reopen the socket. Pure: it maps
+//! time, randomness and inputs to effects.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use duplex_protocol::code::{self, Side};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Input {
-    /// Open a socket; the current one is closed with 1000 and abandoned.
+    /// Open a socket; the current one is closed with 1000 and its further events are ignored.
     Open,
-    /// Use a preconnected socket instead of a new one.
+    /// Attach to a preconnected socket instead of opening a new one.
     Adopt { address: String },
-    /// The answer to [`Effect::Open`]. `refused`: the browser opened nothing.
+    /// The result of [`Effect::Open`]. `error`: the browser refused to open a socket.
     Dialed {
         address: String,
         refused: Option<SocketError>,
     },
-    /// The component is mounted. Earlier events are reported now.
+    /// The component was mounted. Buffered events are emitted now.
     Mount,
-    /// The browser's report about the current socket.
+    /// An event of the current browser socket.
     Report(SocketReport),
     /// The browser is closing the socket but has not reported it yet.
     ClosePending,
@@ -32,7 +32,7 @@ pub(crate) enum Input {
     Close { code: u16, reason: String },
     /// Reconnecting was switched on, off, or changed.
     Reconnect(Option<Backoff>),
-    /// The time of [`Machine::wake_at`] is reached.
+    /// The timer set for [`Machine::wake_at`] fired.
     Timer,
     /// An event of the page.
     Page(PageEvent),
@@ -40,7 +40,7 @@ pub(crate) enum Input {
     Unmount,
 }
 
-/// A browser's report about a socket.
+/// An event of a browser's socket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SocketReport {
     /// The opening handshake is complete.
@@ -66,18 +66,18 @@ pub enum SocketReport {
     },
 }
 
-/// An effect of the machine. The caller of [`Machine::handle`] carries out effects in order, and drops the rest after a failure.
+/// An effect of the machine. The caller of [`Machine::handle`] performs the effects in order and stops at the first error.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
     /// Open a browser socket with this number, and pass the result as [`Input::Dialed`].
     Open(u32),
-    /// Close the socket with this number with 1000, and report only its end, to the observer.
+    /// Close the socket with this number with 1000; only the observer is told.
     Abandon(u32),
     /// Send over the current socket.
     Send(Payload),
     /// Close the current socket.
     Close { code: u16, reason: String },
-    /// Fail the call that passed the input.
+    /// Return this error to the caller.
     Fail(SocketError),
     /// Clear the error signal.
     ClearError,
@@ -101,16 +101,16 @@ pub(crate) struct Machine {
     phase: Phase,
     /// The number of the newest socket.
     socket: u32,
-    /// This side requested the close.
+    /// Whether this side requested the close.
     close_requested: bool,
     opened_at: Option<Millis>,
-    /// The end of the last socket, until another is opened.
+    /// How the last socket closed, until another is opened.
     ended: Option<Closed>,
     /// Whether to reconnect after an end.
     reconnects: bool,
     policy: ReconnectPolicy,
     retry_at: Option<Millis>,
-    /// The page was frozen while a socket was live.
+    /// Whether the page was frozen with an open socket.
     frozen: bool,
     mounted: bool,
     unmounted: bool,
@@ -143,7 +143,7 @@ impl Machine {
     }
 
     /// Applies an input. `now` is in milliseconds of a monotonic clock, `random` in 0..1.
-    #[must_use = "effects must be carried out in order"]
+    #[must_use = "effects must be performed in order"]
     pub(crate) fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
         (self.now, self.random) = (now.max(self.now), random);
         if !self.unmounted {
@@ -383,7 +383,7 @@ impl Machine {
         }
     }
 
-    /// Like [`close`](Self::close) with 1000, but without a failure.
+    /// Closes with 1000; does nothing if there is no open socket.
     fn close_quietly(&mut self) {
         self.close(code::NORMAL, String::new());
         self.effects.retain(|effect| !matches!(effect, Effect::Fail(_)));

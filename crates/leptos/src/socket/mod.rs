@@ -1,4 +1,4 @@
-//! WebSockets in components: [`use_socket`](use_socket()), and [`BrowserSocket`] for code outside components.
+//! WebSocket hooks: [`use_socket`](use_socket()), and [`BrowserSocket`] for code outside components.
 
 mod browser_socket;
 mod driver;

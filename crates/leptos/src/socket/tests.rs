@@ -9,7 +9,7 @@ use duplex_protocol::code::{self, Side};
 
 const ADDRESS: &str = "/api/socket";
 
-/// A component and its browser: carries out the machine's effects, and records the component's events.
+/// A component and its browser: performs the machine's effects, and records the component's events.
 struct Harness {
     machine: Machine,
     now: Millis,

@@ -1,4 +1,4 @@
-//! [`use_socket`]: a browser WebSocket owned by one component, opened on mount and closed on cleanup.
+//! [`use_socket`]: a browser WebSocket owned by one component, opened when the component is created and closed on cleanup.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub struct PreconnectedSocket {
 }
 
 impl PreconnectedSocket {
-    /// The socket in `window.begun`, if it is connecting or open. Returned once. `address` maps the socket's URL to the address that is
-    /// reported, or declines the socket with `None`.
+    /// The socket in `window.begun`, if it is connecting or open. Returned once. `address` maps the socket's URL to the address to
+    /// report; returns `None` to reject the socket.
     ///
     /// # On the server
     ///
@@ -43,18 +43,18 @@ impl PreconnectedSocket {
 /// The options of [`use_socket`].
 #[derive(Clone)]
 pub struct SocketOptions {
-    /// Open on mount; otherwise on the first [`UseSocket::open`]. True by default.
+    /// Open when the component is created; otherwise on the first [`UseSocket::open`]. True by default.
     pub immediate: bool,
-    /// Used on mount instead of a new socket.
+    /// Used when the component is created, instead of a new socket.
     pub preconnected: Option<PreconnectedSocket>,
     /// Subprotocols to offer, in order of preference; read at each opening.
     pub protocols: Signal<Vec<String>>,
-    /// Reconnect after an end that this side did not request, except a close with 1000. Off by default.
+    /// Reconnect unless this side closed the socket or the close code was 1000. Off by default.
     pub reconnect: Signal<Option<Backoff>>,
-    /// Called for every event while the component lives; it may use the component's signals.
+    /// Called for every event while the component is mounted; it may use the component's signals.
     pub on_event: Callback<SocketEvent>,
-    /// Called for every event, including the end after cleanup. A plain function, because it outlives the component and must not use
-    /// its signals.
+    /// Called for every event, including the close event after cleanup. A plain function, because it outlives the component and
+    /// must not use its signals.
     pub observer: fn(&SocketEvent),
 }
 
@@ -71,7 +71,7 @@ impl Default for SocketOptions {
     }
 }
 
-/// What [`use_socket`] returns: signals, and methods to open, send and close.
+/// The return value of [`use_socket`]: signals, and methods to open, send and close.
 #[derive(Clone, Copy)]
 #[must_use]
 pub struct UseSocket {
@@ -79,12 +79,13 @@ pub struct UseSocket {
     pub state: Signal<SocketState>,
     /// The last message received. A signal holds one value: use [`SocketOptions::on_event`] to get each message.
     pub message: Signal<Option<Payload>>,
-    /// The last error; a new opening clears it.
+    /// The last error; cleared when a new socket is opened.
     pub error: Signal<Option<SocketError>>,
     slot: StoredValue<Slot>,
 }
 
-/// A WebSocket as an effect of a component: React's `useEffect(() => { const s = new WebSocket(…); return () => s.close() }, [])`.
+/// Opens a WebSocket for the lifetime of the component, like React's `useEffect(() => { const s = new WebSocket(…); return () =>
+/// s.close() }, [])`.
 ///
 /// Wraps the browser's [`WebSocket`](https://developer.mozilla.org/docs/Web/API/WebSocket).
 ///
@@ -118,14 +119,14 @@ pub struct UseSocket {
 ///
 /// # Mount
 ///
-/// The socket is created while the component is built, so that the handshake runs during hydration. Events are reported from the mount
-/// on, in order, starting with the opening. A page can also open the socket in its HTML, before the wasm module is loaded:
+/// The socket is opened when the component is created, so that the handshake runs during hydration. Events are reported from the
+/// mount on, in order, starting with the opening. A page can also open the socket in its HTML, before the wasm module is loaded:
 /// [`PreconnectedSocket`].
 ///
 /// # Reconnecting
 ///
 /// With [`SocketOptions::reconnect`], a socket that ended is reopened after a delay, unless this side closed it or the close code was
-/// 1000. The browser's `online` event ends the wait.
+/// 1000. An `online` event reconnects at once.
 ///
 /// # Cleanup
 ///
@@ -178,7 +179,7 @@ fn with(slot: &Slot, input: Input) {
 }
 
 impl UseSocket {
-    /// Opens a socket; the current one is closed with 1000 and abandoned. Does nothing on the server.
+    /// Opens a socket; the current one is closed with 1000 and its further events are ignored. Does nothing on the server.
     pub fn open(&self) {
         let _ = self.request(Input::Open);
     }

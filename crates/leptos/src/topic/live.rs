@@ -31,7 +31,7 @@ pub fn Live<T: Topic>(
     suspend_until(Box::pin(async move { topic.loaded().await }), fallback, children)
 }
 
-/// Not generic, because one `Suspense` for all topics makes the wasm module smaller.
+/// Not generic, so that all topics share one `Suspense` instantiation, which keeps the wasm module small.
 fn suspend_until(
     loaded: Pin<Box<dyn Future<Output = ()> + Send>>,
     fallback: ViewFnOnce,

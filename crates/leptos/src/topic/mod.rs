@@ -1,4 +1,4 @@
-//! Topics in components: [`use_topic`](use_topic()), and [`Live`] to render their state.
+//! Topic hooks: [`use_topic`](use_topic()), and [`Live`] to render a topic's state.
 
 mod live;
 pub(crate) mod store;

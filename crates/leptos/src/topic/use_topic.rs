@@ -1,4 +1,4 @@
-//! [`use_topic`]: a topic in a component.
+//! The [`use_topic`] hook: subscribes a component to a topic.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,8 +22,8 @@ use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{CommandId, Denied, HISTORY_PATH, Page, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// The source of topic states for the server's rendering: returns a state as JSON with its cursor, or a denial. The server provides it
-/// in the context of each rendering.
+/// Loads topic states during server rendering: returns a state as JSON with its cursor, or a denial. The server provides it in the
+/// context of each rendering.
 #[derive(Clone)]
 pub struct TopicSource(pub(crate) Arc<dyn Fn(TopicName) -> Loading + Send + Sync>);
 
@@ -80,8 +80,8 @@ pub enum CommandStatus {
 }
 
 impl CommandStatus {
-    /// The text that a form shows about its command, if there is a problem: `held` returns it for a held command and its delay in
-    /// milliseconds, `why` for a rejected one.
+    /// The text to show next to a form, if its command is rate-limited or rejected. `rate_limited` receives the delay in
+    /// milliseconds.
     #[must_use]
     pub fn problem(&self, held: impl FnOnce(u32) -> String, why: impl FnOnce(&Rejection) -> String) -> Option<String> {
         match self {
@@ -96,27 +96,27 @@ impl CommandStatus {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct History<T: Topic> {
-    /// The events' log. Another epoch means another log.
+    /// The log's epoch.
     pub epoch: Epoch,
     /// The events with their numbers in the log.
     pub events: Vec<(Seq, T::Event)>,
-    /// No earlier events are kept.
+    /// Whether the log keeps no earlier events.
     pub first: bool,
-    /// Amendments up to this seq are in the page.
+    /// The page contains amendments up to this seq.
     pub until: Seq,
 }
 
-/// What [`use_topic`] returns: signals, and methods to send commands and to read history.
+/// The return value of [`use_topic`]: signals, and methods to send commands and to read history.
 #[must_use]
 pub struct UseTopic<T: Topic> {
     /// The fold of all events. On the server, and until the session is live, the state that the server rendered.
     pub state: ReadSignal<T::State>,
     /// Incremented when events that the page received are no longer in the server's log, or have other numbers there. `state` is
-    /// correct then, but events that a page keeps in addition are not.
+    /// already correct; discard any events that the page stored itself.
     pub log: Signal<u32>,
     /// The topic's status.
     pub status: Signal<TopicStatus>,
-    /// The presence of the topic's other users.
+    /// The topic's presence.
     pub presence: Signal<Presence>,
     /// This visitor, as identified by the server.
     pub me: Signal<Option<Person>>,
@@ -149,7 +149,7 @@ impl<T: Topic> Clone for UseTopic<T> {
 
 impl<T: Topic> Copy for UseTopic<T> {}
 
-/// The topic `T::KIND/rest` in the component that calls it: subscribed on mount, and unsubscribed on cleanup.
+/// Subscribes the calling component to the topic `T::KIND/rest`; unsubscribes on cleanup.
 ///
 /// # Example
 ///
@@ -233,7 +233,7 @@ impl<T: Topic> UseTopic<T> {
         id
     }
 
-    /// Withdraws a command that was not sent yet, or removes a rejected one from `pending`. A command that was sent stays there until
+    /// Cancels a command that was not sent yet, or removes a rejected one from `pending`. A command that was sent stays there until
     /// it is answered, because it may have had its effect.
     pub fn cancel(&self, id: &CommandId) {
         if let Some(Handle { tab, store }) = self.handle.try_get_value()
@@ -274,7 +274,7 @@ impl<T: Topic> UseTopic<T> {
         tab.start().input(Input::Rename { name });
     }
 
-    /// Calls `handler` for each event after it was applied, while the calling component lives; for sounds and markers.
+    /// Calls `handler` for each event after it was applied, until the calling component is cleaned up, for example to play a sound.
     pub fn on_event(&self, handler: impl Fn(Seq, &T::Event) + 'static) {
         let (handle, handler) = (self.handle, Rc::new(handler));
         Effect::new(move |_| {
@@ -286,7 +286,7 @@ impl<T: Topic> UseTopic<T> {
         });
     }
 
-    /// Ready when the state is loaded, or when it never will be; see [`Live`](super::Live).
+    /// Completes when the state is loaded or the topic is denied; see [`Live`](super::Live).
     pub async fn loaded(&self) {
         if let Some(handle) = self.handle.try_get_value() {
             handle.store.loaded().await;
@@ -297,7 +297,7 @@ impl<T: Topic> UseTopic<T> {
     ///
     /// # Errors
     ///
-    /// [`HttpError::Status`] for a topic that the visitor may not read, 404 for one without a valid name, and every other
+    /// `Status(404)` if the topic's name is invalid, [`HttpError::Status`] if the visitor may not read the topic; otherwise any
     /// [`HttpError`].
     pub async fn history(&self, before: Seq, limit: usize) -> Result<History<T>, HttpError> {
         let name = self.handle.try_get_value().and_then(|handle| handle.store.name.clone());

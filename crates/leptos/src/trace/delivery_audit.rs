@@ -1,5 +1,5 @@
-//! An audit that detects lost and duplicate events from the deliveries to the page's components. It shares no code with the
-//! subscriptions that prevent them.
+//! Independently checks that each topic's events are delivered to the page without gap or duplicate. Shares no code with
+//! `session::subscription`, which guarantees it.
 
 use serde::Serialize;
 
@@ -16,11 +16,11 @@ const MAX_FINDINGS: usize = 32;
 pub enum Anomaly {
     /// An event before it is missing.
     Gap,
-    /// It, or an event after it, was delivered before.
+    /// This event or a later one was already delivered.
     Duplicate,
 }
 
-/// An event or a state that should not have been delivered.
+/// An event or a state at which the audit detected an anomaly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
@@ -35,7 +35,7 @@ pub struct Finding {
     pub seq: Seq,
 }
 
-/// Deliveries to the page since it was loaded, over all topics and connections.
+/// Counts of deliveries since the page was loaded, across all topics and connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DeliveryCounts {
     /// Events.

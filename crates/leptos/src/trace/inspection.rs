@@ -1,4 +1,4 @@
-//! An inspector's access to the tab's session: reading it, and requesting faults.
+//! Lets an inspector read the tab's session and request faults.
 
 use crate::http::{HttpError, get_json, post_json};
 use crate::runtime::clock;
@@ -11,7 +11,7 @@ use duplex_protocol::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
 use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
 
-/// Stands for the status if there was no response.
+/// In place of a status, if there was no response.
 const NO_STATUS: u16 = 0;
 
 /// Access to the tab's session, its trace and its faults.
@@ -22,7 +22,7 @@ pub struct Inspection(Tab);
 ///
 /// # On the server
 ///
-/// Reads as a session that was never started.
+/// Returns an inspector of an empty session.
 #[must_use]
 pub fn use_inspection() -> Inspection {
     Inspection(Tab::current())
@@ -49,13 +49,12 @@ impl Inspection {
         driver.map_or_else(Vec::new, |driver| driver.inspect(|session| session.queue()))
     }
 
-    /// Closes every connection and opens none for this many milliseconds, as if the network were down. The server sees closes with
-    /// 1000. Browser only.
+    /// Simulates an outage of `for_ms` milliseconds: closes all connections, with code 1000, and opens none. Browser only.
     pub fn go_offline(&self, for_ms: u32) {
         self.0.start().go_offline(for_ms);
     }
 
-    /// Requests a fault in this session from the server, and records it with the server's refusal, if any.
+    /// Asks the server to inject a fault into this session, and records the request and its result.
     ///
     /// # Errors
     ///
@@ -82,7 +81,7 @@ impl Inspection {
         get_json(&format!("{FAULTS_PATH}?session={}", session.0)).await.ok()
     }
 
-    /// Replaces the application's content of a received frame with JSON, so that the frame can be displayed.
+    /// Replaces the application's blob in a received frame with JSON, so that the frame can be displayed.
     pub fn decode_received(&self, frame: &mut ServerFrame, encoding: Encoding) {
         match frame {
             ServerFrame::Event { topic, event, .. } => {
@@ -96,14 +95,14 @@ impl Inspection {
         }
     }
 
-    /// Replaces the application's content of a sent frame with JSON.
+    /// Replaces the application's blob in a sent frame with JSON.
     pub fn decode_sent(&self, frame: &mut ClientFrame, encoding: Encoding) {
         if let ClientFrame::Command { topic, command, .. } = frame {
             *command = self.json(topic, ContentKind::Command, encoding, command);
         }
     }
 
-    /// The content as JSON. The topic's types are known only while a component uses it; otherwise the content's size.
+    /// The blob as JSON, or its size if no component uses the topic, since its types are then unknown.
     fn json(&self, topic: &TopicName, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Blob {
         let driver = self.0.running();
         let json = driver.and_then(|driver| driver.to_json(topic, kind, encoding, blob));

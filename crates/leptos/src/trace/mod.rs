@@ -1,5 +1,5 @@
-//! The trace of the tab's session: frames in both directions and events in two bounded rings, and counters since the page was loaded.
-//! Frames are stored raw; decoding is deferred to the inspector, so it costs nothing until the inspector is opened.
+//! The trace of the tab's session: frames in both directions and events in two bounded buffers, and counters since the page was
+//! loaded. Frames are stored raw; decoding is deferred to the inspector, so it costs nothing until the inspector is opened.
 
 mod delivery_audit;
 mod inspection;
@@ -21,23 +21,23 @@ use duplex_protocol::fault::Fault;
 use duplex_protocol::session::{SessionId, Verdict};
 use duplex_protocol::topic::TopicName;
 
-/// Bounds of the rings: they hold minutes of a busy chat in about 1 MiB.
+/// Bounds of the buffers: they hold minutes of a busy chat in about 1 MiB.
 const MAX_FRAMES: usize = 600;
 const MAX_FRAME_BYTES: usize = 1 << 20;
 const MAX_EVENTS: usize = 400;
-/// A larger frame is kept without its content, which would evict everything else.
+/// The content of a larger frame is dropped; it would evict everything else.
 const MAX_CONTENT: usize = MAX_FRAME_BYTES / 4;
 const MAX_ROUND_TRIPS: usize = 60;
 
-/// The carrier of a frame, which determines its size on the wire.
+/// How a frame was transmitted; determines its size on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Carrier {
     /// A WebSocket message.
     Socket,
-    /// A server-sent event; for a sent frame, the address of the stream's request.
+    /// A server-sent event; for a sent entry, the stream's request URL.
     Event,
-    /// The response to a poll, an array of frames; for a sent frame, the address of the request.
+    /// The response to a poll, an array of frames; for a sent entry, the request URL.
     Poll,
     /// A posted frame, or the response to it.
     Post,
@@ -46,7 +46,7 @@ pub enum Carrier {
 /// A recorded frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
-    /// Its number among frames and events, ascending.
+    /// Sequence number across frames and events.
     pub number: u64,
     /// Milliseconds of the page's clock.
     pub at: f64,
@@ -54,7 +54,7 @@ pub struct Frame {
     pub connection: u32,
     /// Whether the page sent it; otherwise it was received.
     pub sent: bool,
-    /// Its carrier.
+    /// How it was transmitted.
     pub carrier: Carrier,
     /// The content's size in bytes.
     pub size: usize,
@@ -65,11 +65,11 @@ pub struct Frame {
 /// A recorded event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceEvent {
-    /// Its number among frames and events, ascending.
+    /// Sequence number across frames and events.
     pub number: u64,
     /// Milliseconds of the page's clock.
     pub at: f64,
-    /// Deliveries to the page up to then.
+    /// Delivery counts at that time.
     pub delivery: DeliveryCounts,
     /// The kind of event.
     pub kind: EventKind,
@@ -82,7 +82,7 @@ pub enum EventKind {
     Phase {
         /// The new phase.
         phase: Phase,
-        /// The transport in use, or tried.
+        /// The current transport, or the one tried last.
         transport: Option<Transport>,
     },
     /// A connection is being opened.
@@ -113,7 +113,7 @@ pub enum EventKind {
     },
     /// The server announced that it closes the connection.
     Closing {
-        /// Milliseconds after which the client may return.
+        /// Milliseconds after which the client may reconnect.
         retry_after_ms: u32,
     },
     /// A topic resumed from its cursor.
@@ -140,7 +140,7 @@ pub enum EventKind {
         /// The status of the refusal, 0 without a response; `None` if the server accepted.
         refused: Option<u16>,
     },
-    /// A simulated interruption ended.
+    /// A simulated outage ended.
     Restored,
 }
 
@@ -149,7 +149,7 @@ pub enum EventKind {
 pub enum RequestedFault {
     /// The server injects the fault into the session.
     Server(Fault),
-    /// The page closes its connections, and opens none for this many milliseconds.
+    /// A simulated outage of this many milliseconds: the page closes its connections and opens none.
     Offline(u32),
 }
 
@@ -172,9 +172,9 @@ pub struct SessionCounters {
     pub lost: u64,
     /// The number of times that a topic resumed from its cursor.
     pub resumed: u64,
-    /// Events replayed on these occasions.
+    /// Events replayed by these resumes.
     pub replayed: u64,
-    /// Entries evicted from the rings.
+    /// Entries evicted from the buffers.
     pub dropped: u64,
 }
 
@@ -199,7 +199,7 @@ pub struct SessionTrace {
     bytes: usize,
     ping: Option<(u32, f64)>,
     last: Option<(Phase, Option<Transport>)>,
-    /// The newest number, which is also the version.
+    /// The newest sequence number; [`version`](Self::version) returns it.
     number: u64,
 }
 
@@ -208,7 +208,7 @@ pub struct SessionTrace {
 pub struct SharedTrace(Arc<Mutex<SessionTrace>>);
 
 impl SharedTrace {
-    /// Reads the trace. The closure must not call `with` again.
+    /// Reads the trace. Deadlocks if the closure calls `with`.
     pub fn with<T>(&self, read: impl FnOnce(&SessionTrace) -> T) -> T {
         read(&lock(&self.0))
     }
@@ -307,7 +307,7 @@ impl SessionTrace {
         self.event(now, kind);
     }
 
-    /// The topic has at least this many events.
+    /// Raises the topic's head to at least `seq`.
     pub(crate) fn head(&mut self, topic: &TopicName, seq: Seq) {
         match self.heads.iter_mut().find(|(known, _)| known == topic) {
             Some((_, head)) => *head = seq.max(*head),
@@ -315,7 +315,7 @@ impl SessionTrace {
         }
     }
 
-    /// The topic has this many events; its log may be another one.
+    /// Sets the topic's head; its log may be another one.
     fn head_is(&mut self, topic: &TopicName, cursor: Cursor) {
         self.heads.retain(|(known, _)| known != topic);
         self.heads.push((topic.clone(), cursor.seq));

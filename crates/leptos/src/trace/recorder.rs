@@ -52,7 +52,7 @@ impl SessionTrace {
         }
     }
 
-    /// Records an effect before it is carried out.
+    /// Records an effect before it is performed.
     pub(crate) fn record_effect(&mut self, now: f64, effect: &Effect) {
         match effect {
             Effect::Close { connection } => self.event(

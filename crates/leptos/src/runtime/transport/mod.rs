@@ -1,5 +1,5 @@
-//! Connections in a browser: one trait, and an adapter for each transport. An adapter reports the events of its connection, never
-//! during a call, and none after it was dropped.
+//! Connections in a browser: one trait, and an adapter for each transport. Events are reported asynchronously, and never after the
+//! adapter was dropped.
 
 mod poll;
 mod post;
@@ -25,7 +25,7 @@ pub(crate) enum Report {
     Unreadable,
     /// A poll was answered with this many frames.
     PollAnswered(usize),
-    /// A posted command was not answered by a frame.
+    /// The `POST` of a command failed.
     SendFailed {
         id: CommandId,
         status: Option<u16>,
@@ -80,7 +80,7 @@ impl ConnectionTrace {
 pub(crate) trait Connection {
     fn send(&self, frame: &ClientFrame);
 
-    /// On a fallback, requests these topics from now on; a WebSocket subscribes with frames.
+    /// Replaces the topics that a fallback requests. No-op on a WebSocket, which subscribes with frames.
     fn request(&self, topics: &[(TopicName, Option<Cursor>)], immediate: bool);
 }
 

@@ -1,5 +1,5 @@
-//! A session over long polling: each response contains what follows the cursors in the request's address, and posts carry the
-//! client's frames. Every proxy lets it pass.
+//! A session over long polling: each response contains the events after the cursors in the request URL; client frames are posted.
+//! Works through every proxy.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -26,7 +26,7 @@ pub(super) struct Poll {
     report: Reporter,
     /// The request in flight; a new one aborts it.
     in_flight: RefCell<Abort>,
-    /// The number of the newest request; responses to older ones are dropped.
+    /// The number of the latest request; responses to older ones are dropped.
     newest: Rc<Cell<u32>>,
 }
 

@@ -1,5 +1,5 @@
-//! The client's frames over a fallback, each in its own `POST`. Hello and subscriptions are not posted: they are in the address of
-//! the stream or the poll.
+//! The client's frames over a fallback, each in its own `POST`. Hello and subscriptions are not posted: they are query parameters
+//! of the stream or the poll.
 
 use std::rc::Rc;
 
@@ -57,7 +57,7 @@ fn on_response(response: Result<String, HttpError>, id: Option<CommandId>, repor
     });
     match (frame, id) {
         (Ok(frame), _) => report(Report::Frame(frame)),
-        // The same answer as over a WebSocket.
+        // Equivalent to the rejection that a WebSocket would receive.
         (Err(HttpError::Busy(_, retry_after_ms)), Some(id)) => {
             let answer = Answer::Rejected(Rejection::TooFast { retry_after_ms });
             let duplicate = false;

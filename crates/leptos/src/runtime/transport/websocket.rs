@@ -78,7 +78,7 @@ impl Connection for Socket {
             Encoding::Postcard => Payload::Binary(bytes),
             Encoding::Json => Payload::Text(String::from_utf8(bytes).unwrap_or_default()),
         };
-        // Fails on a closing socket; its end is reported, and the command is sent again.
+        // Fails on a closing socket. Its close event follows, and the command is resent.
         if socket.send(&payload).is_ok() {
             self.trace.sent(Carrier::Socket, payload);
         }

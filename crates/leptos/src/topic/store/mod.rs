@@ -1,5 +1,5 @@
-//! The store of a topic in a tab: its state, status and pending commands, as signals that all its components share. It receives
-//! updates and does not know the session.
+//! The store of a topic in a tab: its state, status and pending commands, as signals that all its components share. It is updated
+//! by the session driver.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -29,7 +29,7 @@ use duplex_protocol::topic::{Topic, TopicName};
 pub(crate) enum Seed {
     Rendered {
         me: Option<Person>,
-        /// With a denial the page was rendered without a state.
+        /// `Err` if the page was rendered without a state.
         state: Result<(Cursor, Blob), Denied>,
     },
     /// The server did not render the page; the session loads the state.
@@ -39,7 +39,7 @@ pub(crate) enum Seed {
 pub(crate) struct Store<T: Topic> {
     pub name: Option<TopicName>,
     pub state: ArcRwSignal<T::State>,
-    /// Incremented before `state` changes, when applied events are no longer in the server's log.
+    /// Incremented, before `state` changes, when the log lost events that this page had applied.
     pub log: ArcRwSignal<u32>,
     pub status: ArcRwSignal<TopicStatus>,
     pub presence: ArcRwSignal<Presence>,
@@ -50,17 +50,17 @@ pub(crate) struct Store<T: Topic> {
     handlers: Mutex<Vec<(usize, EventHandler<T>)>>,
 }
 
-/// Registered and called on the browser's only thread.
+/// Registered and called only on the browser's main thread.
 type EventHandler<T> = SendWrapper<Handler<T>>;
 
 pub(crate) type Handler<T> = Rc<dyn Fn(Seq, &<T as Topic>::Event)>;
 
-/// Maximum commands in the list; beyond it the oldest rejected one is removed.
+/// Maximum pending commands; beyond it the oldest rejected one is removed.
 const MAX_PENDING: usize = 2 * MAX_QUEUED;
 
 #[derive(Default)]
 struct Inner {
-    /// The seed was applied, or a newer state arrived.
+    /// Whether the hydration data was applied, or a newer state arrived.
     seeded: bool,
     cursor: Option<Cursor>,
     wakers: Vec<Waker>,
@@ -86,7 +86,7 @@ impl<T: Topic> Store<T> {
         }
     }
 
-    /// Ready when the state is loaded, or when it never will be.
+    /// Completes when the state is loaded or the topic is denied.
     pub(crate) async fn loaded(&self) {
         match self.seed.clone().await {
             Seed::Rendered { me, state } => self.apply_seed(me, state),
@@ -181,7 +181,7 @@ impl<T: Topic> Store<T> {
                     self.set_status(TopicStatus::Resuming);
                 }
             }
-            // A temporary denial is requested again over the session.
+            // After a temporary denial, the session subscribes again.
             Err(denied) if denied.may_retry() => {}
             Err(denied) => self.set_status(TopicStatus::Denied(denied)),
         }
