@@ -5,26 +5,26 @@ use std::time::Duration;
 /// Capacity of the writer's queue of appends and snapshots, about the size of one commit. Further callers block on `send`.
 pub(crate) const LOG_QUEUE: usize = 1024;
 
-/// The maximum number of appends in one commit. A commit's cost is the disk's, so larger is better until the commit's own size
-/// counts.
+/// The maximum number of appends in one commit, and of their bytes. The disk sync dominates a commit's cost, so larger batches are
+/// better until their size dominates.
 pub(crate) const LOG_BATCH: usize = 1024;
 pub(crate) const LOG_BATCH_BYTES: usize = 8 << 20;
 
-/// Concurrent reads of the log. A read is short, and more than the disk and the processors handle gain nothing.
+/// Concurrent reads of the log. A read is short, and more concurrency than the disk and the CPUs can use gains nothing.
 pub(crate) const LOG_READERS: usize = 4;
 
 /// The wait for another program (a shell, a copy tool) that holds the file's lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The writer's wait for readers before it empties the journal of overwritten data, and the pause before it retries. The wait may
-/// delay an append, and a backup reads for long.
+/// How long the writer waits for readers before it truncates the WAL, which still contains redacted data, and the pause before it
+/// retries. A wait delays appends, and a backup may read for a long time.
 pub(crate) const SCRUB_TIMEOUT: Duration = Duration::from_millis(100);
 pub(crate) const SCRUB_PAUSE: Duration = Duration::from_secs(1);
 
-/// Bytes of the log's journal that stay on the disk after a burst.
+/// SQLite's `journal_size_limit`: the WAL is truncated to this size after a burst.
 pub(crate) const JOURNAL_SIZE: u64 = 64 << 20;
 
-/// The duration and the interval of attempts to lock a log. A forked child holds the lock for some milliseconds more; a process
-/// that uses the log does not release it.
+/// The duration and the interval of attempts to lock a log. They cover a forked child that still holds the lock for a few
+/// milliseconds; a live owner does not release it.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(10);
