@@ -127,7 +127,7 @@ pub fn run(listener: TcpListener, state: ServerState) -> impl Future<Output = ()
 
 /// The limit of concurrent TCP connections: enough for `sockets` WebSockets, within the process's limit of open files.
 fn connection_limit(sockets: usize) -> usize {
-    let wanted = sockets.saturating_mul(limits::TCP_PER_SOCKET);
+    let wanted = sockets.saturating_mul(limits::TCP_CONNECTIONS_PER_WEBSOCKET);
     let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
     let possible = usize::try_from(files.saturating_sub(limits::OTHER_FILES)).unwrap_or(usize::MAX);
     if possible < wanted {

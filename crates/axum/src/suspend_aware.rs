@@ -12,10 +12,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits;
 
-/// Whether a timer that was due at `due` fired so late, by [`limits::CLOCK_GAP`] or more, that the process must have been
+/// Whether a timer that was due at `due` fired so late, by [`limits::SUSPEND_GAP`] or more, that the process must have been
 /// suspended.
 pub(crate) fn was_suspended(due: Instant) -> bool {
-    Instant::now() >= due + limits::CLOCK_GAP
+    Instant::now() >= due + limits::SUSPEND_GAP
 }
 
 /// A sleep that completes when its limit expires while the process runs.

@@ -111,7 +111,7 @@ impl RateLimited {
     pub fn new(participant: Box<dyn Participant>) -> Self {
         Self {
             participant,
-            bucket: TokenBucket::new(limits::SIMULATION_BURST, limits::SIMULATION_EVERY),
+            bucket: TokenBucket::new(limits::SIMULATION_BURST, limits::SIMULATION_MESSAGE_INTERVAL),
         }
     }
 

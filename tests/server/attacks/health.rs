@@ -28,7 +28,11 @@ async fn open_idle(listening: &ListeningNode, count: usize) -> Vec<TcpStream> {
 async fn a_full_node_answers_health_checks_and_503_to_other_requests() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
-    let idle = open_idle(&listening, limits::TCP_PER_SOCKET + limits::HEALTH_CONNECTIONS).await;
+    let idle = open_idle(
+        &listening,
+        limits::TCP_CONNECTIONS_PER_WEBSOCKET + limits::HEALTH_CONNECTIONS,
+    )
+    .await;
     for path in ["/healthz", "/readyz"] {
         let response = get(&listening, path).await;
         assert!(
@@ -62,7 +66,7 @@ async fn connections_beyond_the_limit_do_not_delay_health_checks() {
 async fn a_closed_connection_frees_its_slot() {
     let node = Node::with_settings(|settings| settings.max_connections = 1);
     let listening = node.listen().await;
-    let idle = open_idle(&listening, limits::TCP_PER_SOCKET).await;
+    let idle = open_idle(&listening, limits::TCP_CONNECTIONS_PER_WEBSOCKET).await;
     assert!(get(&listening, "/about").await.starts_with("HTTP/1.1 503 "));
     drop(idle);
     wait_until(async || get(&listening, "/api/vitals").await.starts_with("HTTP/1.1 200 ")).await;

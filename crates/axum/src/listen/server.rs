@@ -28,7 +28,10 @@ impl Server {
         let full = async || Problem::unavailable("The server has reached its connection limit.").into_response();
         Self {
             health: health::routes(gateway.clone()).fallback(full),
-            max_connections: gateway.settings.max_connections.saturating_mul(limits::TCP_PER_SOCKET),
+            max_connections: gateway
+                .settings
+                .max_connections
+                .saturating_mul(limits::TCP_CONNECTIONS_PER_WEBSOCKET),
             drain_deadline: limits::DRAIN_DEADLINE,
             router,
             gateway,

@@ -107,7 +107,7 @@ impl Hub {
     /// A hub with these kinds of topics, whose events `log` stores. If two kinds have the same name, the last one wins. Topics must
     /// be opened within a tokio runtime.
     pub fn new(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
-        Self::with_max_topics(log, kinds, limits::ACTIVE_TOPICS)
+        Self::with_max_topics(log, kinds, limits::MAX_AWAKE_TOPICS)
     }
 
     /// As [`Self::new`], with at most `max_topics` topics awake at once instead of 10,000.

@@ -808,7 +808,7 @@ async fn subscribers_get_presence_updates() {
     let sent = Instant::now();
     wake.woken().await;
     assert_eq!(presence(&handle).people[0].activity, None);
-    assert!(sent.elapsed() <= limits::ACTIVITY, "the activity expires");
+    assert!(sent.elapsed() <= limits::ACTIVITY_TIMEOUT, "the activity expires");
     first.rename("Bo".to_owned());
     wake.woken().await;
     assert_eq!(presence(&handle).people[0].person.name, "Bo");

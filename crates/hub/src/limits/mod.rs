@@ -6,7 +6,7 @@ pub(crate) mod sqlite;
 use std::time::Duration;
 
 /// TCP connections allowed for each WebSocket: a page may hold two WebSockets and one connection for requests.
-pub const TCP_PER_SOCKET: usize = 3;
+pub const TCP_CONNECTIONS_PER_WEBSOCKET: usize = 3;
 
 /// Capacity of a session's command rate, in seconds of the rate: covers the commands that a client queued while it was offline.
 pub(crate) const COMMAND_BURST_SECONDS: u32 = 6;
@@ -34,9 +34,9 @@ pub(crate) const CONFLICT_ATTEMPTS: u32 = 5;
 pub const LOG_RETRY: Duration = Duration::from_secs(1);
 
 /// Topics awake on this node at once. Each has a state, a ring and a task.
-pub(crate) const ACTIVE_TOPICS: usize = 10_000;
+pub(crate) const MAX_AWAKE_TOPICS: usize = 10_000;
 
-/// The part of [`ACTIVE_TOPICS`] that clients cannot use: for background tasks, their writes, and forwards.
+/// The part of [`MAX_AWAKE_TOPICS`] that clients cannot use: for background tasks, their writes, and forwards.
 pub(crate) const RESERVED_TOPICS: usize = 1_000;
 
 /// Eviction, an early sleep at the topic limit: the number of idle topics that are asked to fall asleep at once, the wait for the
@@ -78,7 +78,7 @@ pub(crate) const CONFLATE_AFTER: u64 = 64;
 pub(crate) const MAX_REPLAY: u64 = 5000;
 
 /// How long an activity such as `typing` is shown after it was last sent.
-pub(crate) const ACTIVITY: Duration = Duration::from_secs(5);
+pub(crate) const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest presence lease of a polling client: covers a poll and the time until the next one.
 pub(crate) const MAX_LEASE: Duration = Duration::from_secs(40);
@@ -154,12 +154,12 @@ pub(crate) const REJECTION_RETRY_MS: u32 = 2_000;
 pub(crate) const MAX_STORED_REASON: usize = 120;
 
 /// A timer that fires this late means that the process was suspended; that time does not count as silence.
-pub const CLOCK_GAP: Duration = Duration::from_secs(2);
+pub const SUSPEND_GAP: Duration = Duration::from_secs(2);
 
 /// The grace period of polling clients after a suspension, before they count as gone.
 pub(crate) const RESUME_GRACE: Duration = Duration::from_secs(10);
 
 /// The message rate of a simulation's participant: two for each of thirty ticks per second, and a burst of two seconds after a
 /// network stall.
-pub(crate) const SIMULATION_EVERY: Duration = Duration::from_millis(16);
+pub(crate) const SIMULATION_MESSAGE_INTERVAL: Duration = Duration::from_millis(16);
 pub(crate) const SIMULATION_BURST: u32 = 120;

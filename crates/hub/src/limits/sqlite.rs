@@ -22,7 +22,7 @@ pub(crate) const SCRUB_TIMEOUT: Duration = Duration::from_millis(100);
 pub(crate) const SCRUB_PAUSE: Duration = Duration::from_secs(1);
 
 /// SQLite's `journal_size_limit`: the WAL is truncated to this size after a burst.
-pub(crate) const JOURNAL_SIZE: u64 = 64 << 20;
+pub(crate) const WAL_SIZE_LIMIT: u64 = 64 << 20;
 
 /// The duration and the interval of attempts to lock a log. They cover a forked child that still holds the lock for a few
 /// milliseconds; a live owner does not release it.

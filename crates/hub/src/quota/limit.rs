@@ -215,7 +215,7 @@ impl Resource {
             Self::Connections => (config.max_connections / 2).clamp(1, 3_000),
             Self::TcpConnections => Self::Connections
                 .for_address(config)
-                .saturating_mul(limits::TCP_PER_SOCKET as u32),
+                .saturating_mul(limits::TCP_CONNECTIONS_PER_WEBSOCKET as u32),
             Self::Participants => 120,
             Self::Topics => 2_000,
         }

@@ -129,7 +129,7 @@ impl PresenceSet {
             return;
         };
         let activity = activity.filter(|text| (1..=MAX_ACTIVITY).contains(&text.len()));
-        let until = now + limits::ACTIVITY;
+        let until = now + limits::ACTIVITY_TIMEOUT;
         let before = entry.activity.take().map(|(text, _)| text);
         // If a person has several tabs, the latest activity is shown, also if it is repeated.
         let tabs = self
@@ -361,7 +361,7 @@ mod tests {
         set.join(&session("1"), person("a", "Ada"), None);
         set.set_activity(&session("1"), Some("typing".to_owned()), now);
         set.set_activity(&session("unknown"), Some("typing".to_owned()), now);
-        assert_eq!(set.deadline(), Some(now + limits::ACTIVITY));
+        assert_eq!(set.deadline(), Some(now + limits::ACTIVITY_TIMEOUT));
         let version = set.version();
         set.set_activity(&session("1"), Some("typing".to_owned()), now + seconds(3));
         assert_eq!(set.version(), version, "a repeated activity is no visible change");

@@ -114,7 +114,7 @@ impl Subscribers {
             let mut set = self.set();
             // A deadline that is long past was missed because the process was paused.
             if let Some(due) = set.deadline()
-                && now >= due + limits::CLOCK_GAP
+                && now >= due + limits::SUSPEND_GAP
             {
                 set.postpone(now.saturating_duration_since(due) + limits::RESUME_GRACE);
             }

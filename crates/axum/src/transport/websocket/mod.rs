@@ -102,7 +102,7 @@ impl<H: ConnectionHandler> Connection<H> {
         let caller = self.caller.clone();
         let mut login_end = caller.login_end();
         let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
-        let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::CLOCK_GAP);
+        let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::SUSPEND_GAP);
         let mut keepalive_timer = pin!(sleep_until(self.meter.at(keepalive.first())));
         loop {
             let served = tokio::select! {

@@ -303,7 +303,7 @@ fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     // Each commit is on the disk before it is answered, not only before the next checkpoint.
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "journal_size_limit", limits::sqlite::JOURNAL_SIZE)?;
+    connection.pragma_update(None, "journal_size_limit", limits::sqlite::WAL_SIZE_LIMIT)?;
     // Deleted and overwritten data become zeros in the file, instead of remaining as free space.
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     // A killed process may have left overwritten data in the journal.
