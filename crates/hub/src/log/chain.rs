@@ -5,8 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use duplex_protocol::cursor::{Check, Seq};
 
-/// The check up to and including the event `seq`; `before` is the check up to the event before it, none before the first. The
-/// result must be the same for the same events in every log, on every machine and in every version, because files store it.
+/// The check up to and including the event `seq`; `before` is the previous event's check, `None` for the first event. The result
+/// must be the same for the same events in every log, on every machine and in every version, because files store it.
 pub fn next(before: Option<Check>, seq: Seq, event: &[u8]) -> Option<Check> {
     let mut hash = Sha256::new();
     hash.update(before.map_or(0, Check::get).to_be_bytes());

@@ -23,7 +23,7 @@ pub struct Forward {
 /// Identifies a forward for the lifetime of the log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardKey {
-    /// The topic of the event that causes it.
+    /// The source topic: that of the event that causes the forward.
     pub from: TopicName,
     /// The seq of that event.
     pub seq: Seq,
@@ -31,7 +31,7 @@ pub struct ForwardKey {
     pub index: u32,
 }
 
-/// A forward that its target has not answered yet.
+/// An undelivered forward: its target has not answered it yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingForward {
     /// Identifies the forward.

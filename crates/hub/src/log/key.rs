@@ -1,4 +1,4 @@
-//! The secret of a log, from which public ids are derived.
+//! The secret of a log.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ impl Key {
         Self(bytes)
     }
 
-    /// A new key with 244 random bits of the operating system.
+    /// A new key with 244 random bits from the operating system.
     pub fn random() -> Self {
         let mut bytes = [0; KEY_BYTES];
         for half in bytes.chunks_mut(16) {

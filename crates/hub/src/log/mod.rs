@@ -1,9 +1,8 @@
-//! The log: the ordered, durable events of each topic, as a trait with one contract and an implementation for each store. Events
-//! are opaque bytes here.
+//! The log: the ordered, durable events of each topic, as a trait with two implementations. Events are opaque bytes here.
 //!
 //! | module | store |
 //! | --- | --- |
-//! | [`memory`] | this process: for tests, and for topics that end with it |
+//! | [`memory`] | in memory, for tests and ephemeral kinds |
 //! | `sqlite` | an embedded SQLite file (feature `sqlite`) |
 
 pub mod chain;
@@ -37,13 +36,13 @@ pub type Millis = u64;
 pub struct Retention {
     /// The number of newest events; the hub requests at least 1,024.
     pub events: u64,
-    /// The greatest age of an event; none keeps events of any age.
+    /// The maximum age of an event; `None` for no limit.
     pub age: Option<Duration>,
 }
 
 impl Retention {
-    /// Returns a predicate for removable events, to be called from the oldest event until one stays: a snapshot of `seq` is
-    /// stored, and the newest event is `last`.
+    /// Returns a predicate for removable events. Call it from the oldest event on until it returns false. `seq` is the snapshot's,
+    /// `last` the newest event.
     fn removable(self, seq: Seq, last: Seq, now: Millis) -> impl Fn(Seq, Millis) -> bool {
         let surplus = last.saturating_sub(self.events);
         let oldest = self.age.map_or(0, |age| now.saturating_sub(millis(age)));
@@ -73,18 +72,18 @@ fn millis(time: Duration) -> Millis {
     Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
 }
 
-/// The data from which a topic is started.
+/// Everything that is read to start a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     /// The first and last event.
     pub head: Head,
     /// The newest snapshot: its seq, and the state after the event of that seq.
     pub snapshot: Option<(Seq, Vec<u8>)>,
-    /// The newest accepted commands, the oldest first, within the window of [`Log::open`].
+    /// The newest accepted commands, the oldest first, within the limits passed to [`Log::open`].
     pub commands: Vec<AcceptedCommand>,
     /// The newest rejected commands, likewise.
     pub rejections: Vec<RejectedCommand>,
-    /// The newest time in an id that was removed from either list.
+    /// The newest timestamp among the ids that were removed from either list.
     pub forgotten: Option<Millis>,
 }
 
@@ -99,7 +98,7 @@ pub struct AcceptedCommand {
     pub seq: Seq,
 }
 
-/// A command that was rejected for good.
+/// A command with a final rejection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedCommand {
     /// The sender.
@@ -128,7 +127,7 @@ pub struct Head {
 pub struct LogEnd {
     /// The newest event.
     pub seq: Seq,
-    /// The check up to it; none if it is unknown or need not be compared.
+    /// The check up to it; `None` if it is unknown or need not be compared.
     pub check: Option<Check>,
 }
 
@@ -159,7 +158,7 @@ pub struct Record {
     pub at: Millis,
     /// The event that it amends.
     pub amends: Option<Seq>,
-    /// The check of the log up to and including it; none for an event that was stored before logs had checks.
+    /// The check of the log up to and including it; `None` for an event that was written by a release without checks.
     pub check: Option<Check>,
     /// The event as JSON, which other tools can read.
     pub event: Vec<u8>,
@@ -174,7 +173,7 @@ pub struct Entry {
     pub by: PersonId,
     /// The time of the command and its events.
     pub at: Millis,
-    /// Its events: the event that each amends, and its JSON. May be empty; the answer is stored all the same.
+    /// Its events: the event that each amends, and its JSON. May be empty; the answer is stored anyway.
     pub events: Vec<(Option<Seq>, Vec<u8>)>,
     /// The final rejection; there are no events then.
     pub rejection: Option<Rejection>,
@@ -184,17 +183,17 @@ pub struct Entry {
     pub delivers: Option<ForwardKey>,
 }
 
-/// The erasure of earlier events by an append. An overwritten event keeps its seq, its time and the event that it amends;
-/// afterwards no reader and no copy of the log has its old payload. Its undelivered forwards are removed with it.
+/// The redaction of earlier events by an append. An overwritten event keeps its seq, its time and the event that it amends;
+/// afterwards neither readers nor backups see its old payload. Its undelivered forwards are removed with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redaction {
-    /// The erased events.
+    /// The redacted events.
     pub erased: Erased,
-    /// The state after the newest event of the append. It replaces the snapshot, which may contain erased text.
+    /// The state after the newest event of the append. It replaces the snapshot, which may contain redacted content.
     pub state: Vec<u8>,
 }
 
-/// The events that a [`Redaction`] erases.
+/// The events that a [`Redaction`] applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Erased {
     /// Replaces the payloads of these events. An event that is no longer stored is skipped.
@@ -208,17 +207,17 @@ pub enum Erased {
 pub struct History {
     /// The events, by seq.
     pub records: Vec<Record>,
-    /// Whether no earlier event exists that amends nothing.
+    /// Whether the page reaches the beginning of the history.
     pub first: bool,
     /// The first and last event.
     pub head: Head,
 }
 
-/// A log request failed.
+/// Error of a log operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// Another writer appended, or the log lost its tail: the caller's state is of other events. If both seqs are equal, the
-    /// checks differ.
+    /// Another writer appended, or the log lost its tail: the caller's state was built from different events. If both seqs are
+    /// equal, the checks differ.
     #[error("the log of the topic ends at {last} instead of the expected {expected}")]
     Conflict {
         /// The newest event as the caller knows it.
@@ -227,10 +226,10 @@ pub enum LogError {
         last: Seq,
     },
     /// The disk is full, or the log is at its size limit.
-    #[error("the disk is full")]
+    #[error("the disk is full, or the log reached its size limit")]
     Full,
     /// The store failed; it is unknown whether the request had an effect. The text is the cause.
-    #[error("the log cannot be reached: {0}")]
+    #[error("the log is unavailable: {0}")]
     Unavailable(String),
 }
 
@@ -238,9 +237,9 @@ pub enum LogError {
 /// Errors are [`LogError::Unavailable`] unless stated otherwise.
 ///
 /// - An append is durable when its future completes, and no reader sees it earlier: a `kill -9` right after it loses nothing.
-/// - Seqs of a topic run from 1 without gaps. Entries of one append are contiguous; all are stored, or none.
+/// - Seqs of a topic run from 1 without gaps. An append is atomic and its entries are contiguous.
 /// - Concurrent appends to many topics share one commit.
-/// - Each event has a check of the log up to it, by [`chain::next`].
+/// - Each event has a check of the log up to it, computed by [`chain::next`].
 /// - A read sees committed data, and never waits for an append.
 pub trait Log: Send + Sync + 'static {
     /// The data from which a topic is started, with the newest `commands` accepted commands and as many rejected ones; those
@@ -254,7 +253,7 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::Conflict`] if the log does not end at `expected`; [`LogError::Full`].
     fn append(&self, topic: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>>;
 
-    /// Appends as [`Log::append`] and erases earlier events in the same commit. The state becomes the snapshot of the newest
+    /// Appends as [`Log::append`] and redacts earlier events in the same commit. The state becomes the snapshot of the newest
     /// event.
     ///
     /// # Errors
@@ -271,8 +270,7 @@ pub trait Log: Send + Sync + 'static {
     /// The given events, as far as they are stored, and all events that amend one of them, by seq.
     fn with_amendments(&self, topic: &TopicName, events: Vec<Seq>) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
 
-    /// Up to `limit` events after `after`, by seq. Events that are no longer stored are missing: the caller compares the first
-    /// seq.
+    /// Up to `limit` events after `after`, by seq. Removed events are skipped silently; the caller detects this by the first seq.
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
 
     /// The check of the log up to the event `seq`, if that event is stored or is the newest removed one.
@@ -305,15 +303,15 @@ pub trait Log: Send + Sync + 'static {
     /// The topics of a kind that ever had an event, by name.
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;
 
-    /// The secret from which public ids are derived. A copy of the log has the same secret.
+    /// The secret from which public ids are derived. A backup of the log has the same secret.
     fn key(&self) -> &Key;
 
-    /// Counters that need no read of the store.
+    /// Counters that are kept in memory.
     fn health(&self) -> Health {
         Health::default()
     }
 
-    /// The size of the store. Reads each topic's head, and no event.
+    /// The size of the store. Does not read events.
     fn stats(&self) -> BoxFuture<'_, Result<LogStats, LogError>> {
         Box::pin(async { Ok(LogStats::default()) })
     }
@@ -323,7 +321,7 @@ pub trait Log: Send + Sync + 'static {
         None
     }
 
-    /// Writes the committed data to a new file, which can be opened as a log.
+    /// Backs up the committed data to a new file, which can be opened as a log.
     ///
     /// # Errors
     ///
@@ -332,6 +330,6 @@ pub trait Log: Send + Sync + 'static {
         Box::pin(async { Err(LogError::Unavailable("this log cannot be copied".to_owned())) })
     }
 
-    /// Closes the store. Completes when all earlier requests are on the disk.
+    /// Closes the store. Completes when all earlier requests are durable.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -1,5 +1,4 @@
-//! Files and folders that only their owner may access, from their creation on and independent of the umask. Every function
-//! blocks.
+//! Creates files (0600) and directories (0700) that only their owner can access, independent of the umask. Every function blocks.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;

@@ -12,7 +12,7 @@ pub const LATENCY_BOUNDS: [u64; 17] = [
 
 const BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
 
-/// Counts durations. Can be used from any thread.
+/// An atomic histogram of durations. Can be used from any thread.
 #[derive(Debug, Default)]
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
@@ -43,10 +43,10 @@ fn bucket_of(micros: u64) -> usize {
     LATENCY_BOUNDS.partition_point(|bound| *bound < micros)
 }
 
-/// A histogram of durations.
+/// The counts of a histogram of durations at one time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// The number of durations in each bucket of [`LATENCY_BOUNDS`], not cumulated.
+    /// The number of durations in each bucket of [`LATENCY_BOUNDS`], not cumulative.
     pub buckets: [u64; BUCKETS],
     /// The sum of all durations, in microseconds.
     pub sum_micros: u64,
@@ -71,9 +71,9 @@ impl Latency {
         }
     }
 
-    /// The quantile `share` (0 to 1), in microseconds, interpolated within its bucket; none without durations.
-    pub fn quantile(&self, share: f64) -> Option<u64> {
-        let rank = share * self.count() as f64;
+    /// The `q`-quantile (0 to 1), in microseconds, interpolated within its bucket; `None` without durations.
+    pub fn quantile(&self, q: f64) -> Option<u64> {
+        let rank = q * self.count() as f64;
         let mut below = 0.0;
         for (index, count) in self.buckets.iter().enumerate() {
             let count = *count as f64;
@@ -89,10 +89,10 @@ impl Latency {
     }
 }
 
-/// The activity of a log; totals are since it was opened.
+/// Counters of a log since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Commits that stored something; each waited for the disk once.
+    /// Commits that stored something; each was synced once.
     pub commits: u64,
     /// Appends that were stored.
     pub appends: u64,
@@ -105,9 +105,9 @@ pub struct Health {
 /// The size of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogStats {
-    /// Bytes on the disk, the journal included.
+    /// Bytes on the disk, including the WAL.
     pub bytes: u64,
-    /// The limit of `bytes` beyond which appends are refused, if there is one.
+    /// The limit of `bytes` beyond which appends are rejected, if there is one.
     pub max_bytes: Option<u64>,
     /// Each kind of topic, by name.
     pub kinds: BTreeMap<String, KindStats>,

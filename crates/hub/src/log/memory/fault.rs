@@ -1,4 +1,4 @@
-//! Injected faults of appends, for tests.
+//! Fault injection for appends, for tests.
 
 use super::Memory;
 use crate::log::LogError;
@@ -16,7 +16,7 @@ pub enum Fault {
 }
 
 impl Memory {
-    /// Sets the behavior of appends from now on, also of those that wait.
+    /// Sets the behavior of appends from now on, including pending ones.
     pub fn set_fault(&self, fault: Fault) {
         self.fault.send_replace(fault);
     }

@@ -1,4 +1,4 @@
-//! Loss of a log's newest events, as after the deletion of its journal. For tests.
+//! Simulates the loss of a log's newest events, for example by a deleted WAL. For tests.
 
 use super::Memory;
 use duplex_protocol::cursor::Seq;

@@ -1,5 +1,4 @@
-//! A log in memory, which ends with the process: for tests, for experiments, and for topics that need no disk. Tests can make its
-//! appends fail or stall.
+//! An in-memory log, for tests and for ephemeral kinds. Tests can make its appends fail or stall.
 
 mod fault;
 mod lost_tail;
@@ -21,7 +20,7 @@ use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
-/// A log in memory.
+/// An in-memory log.
 pub struct Memory {
     epoch: Epoch,
     key: Key,
@@ -40,7 +39,7 @@ struct StoredTopic {
     events: VecDeque<Record>,
     commands: VecDeque<(AcceptedCommand, Millis)>,
     rejections: VecDeque<(RejectedCommand, Millis)>,
-    /// The newest time of an id that was removed from either list.
+    /// The newest timestamp among the ids that were removed from either list.
     forgotten: Option<Millis>,
     snapshot: Option<(Seq, Vec<u8>)>,
     /// Undelivered forwards, by event and index.
@@ -153,7 +152,7 @@ impl StoredTopic {
         }
     }
 
-    /// The answers for `open`: the newest ones, and the newest time of the ids that are left out.
+    /// The newest answers, and the newest timestamp among the omitted ids.
     fn answers(&self, limit: usize, since: Millis) -> (Vec<AcceptedCommand>, Vec<RejectedCommand>, Option<Millis>) {
         let known = |id: &CommandId, at: Millis| at >= since || id.time().is_some();
         let commands = self.commands.iter().filter(|(one, at)| known(&one.command, *at));
@@ -195,7 +194,7 @@ impl StoredTopic {
         self.snapshot = Some((self.last, state));
     }
 
-    /// Removes the oldest events, until one stays.
+    /// Removes events from the oldest on while `is_removable` is true.
     fn remove_oldest(&mut self, is_removable: impl Fn(&Record) -> bool) {
         while self.events.front().is_some_and(&is_removable) {
             self.removed_check = self.events.pop_front().and_then(|record| record.check);
