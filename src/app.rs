@@ -25,11 +25,11 @@ use duplex_leptos::provide_session;
 #[derive(Clone)]
 pub struct Build(pub Arc<str>);
 
-/// The path of `hydration.js`, in the context of each rendering.
+/// The path of `hydration.js`; provided as context when a page is rendered.
 #[derive(Clone)]
 pub struct HydrationScript(pub Arc<str>);
 
-/// The style sheet and script that a page inlines, so that it does not wait for the shared ones. In the context of its rendering.
+/// The style sheet and script that a page inlines, so that it does not wait for the shared ones; provided as context.
 #[derive(Clone)]
 pub struct InlineAssets {
     /// `None` if the shared style sheet is render-blocking.
@@ -41,9 +41,9 @@ pub struct InlineAssets {
 /// Runs before everything else; keeps input that arrives before the page is hydrated.
 const PAGE: &str = include_str!("page.js");
 
-/// Retries failed downloads of the wasm module's lazy parts, which Leptos gives up on. A part that answers 404 belongs to an older
-/// build, so the page reloads. Runs before the module, and is placed before the style sheet, because a script waits for the style
-/// sheets before it.
+/// Retries failed downloads of wasm chunks, which Leptos gives up on. A chunk that answers 404 belongs to an older build, so the
+/// page reloads. Runs before the module, and is placed before the style sheet, because a script waits for the style sheets before
+/// it.
 const PARTS: &str = include_str!("parts.js");
 
 /// The HTML that the server sends.

@@ -130,7 +130,7 @@ fn print_line(text: fmt::Arguments<'_>) {
 fn print_operator_notes(state: &ServerState, base: &str) {
     if state.access.accepts_legacy().unwrap_or_default() {
         tracing::warn!(
-            "the token of --token, or of the file beside the data file, has all roles; create a token with one role for each \
+            "the token of --token, or of the file next to the data file, has all roles; create a token with one role for each \
              program (duplex token create), then revoke this one (duplex token revoke legacy)"
         );
     }

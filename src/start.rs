@@ -94,7 +94,7 @@ fn app(island: Option<MountedIsland>) -> Pin<Box<dyn Future<Output = ()>>> {
     })
 }
 
-/// Renders without hydrating, but with the hydration data that the server put into the page.
+/// Mounts a view without hydrating it, but with the hydration data that the server put into the page.
 fn render<V>(parent: &HtmlElement, view: impl FnOnce() -> V) -> impl Any
 where
     V: IntoView,

@@ -54,7 +54,7 @@ pub enum Command {
     Doctor,
     /// Copies the log of a running server to a new file
     Backup(backup::Backup),
-    /// Replaces the log of a server that is not running by a backup
+    /// Replaces a stopped server's log with a backup
     Restore(restore::Restore),
 }
 

@@ -1,4 +1,4 @@
-//! `duplex notify`: sends a notification through a server's ingest endpoint, as any program can.
+//! `duplex notify`: sends a notification through a server's ingest endpoint.
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The backup endpoint: a consistent copy of the log of a running server. The copy is written beside the log, opened, and unlinked
-//! before the first byte is sent, so nothing is left behind if the response fails.
+//! The backup endpoint: a consistent copy of the log of a running server. The copy is written next to the log, opened, and
+//! unlinked before the first byte is sent, so nothing is left behind if the response fails.
 
 use std::io;
 use std::path::PathBuf;

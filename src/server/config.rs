@@ -1,4 +1,5 @@
-//! The server's configuration: command-line flags, each with an environment variable.
+//! The server's configuration as parsed: command-line flags, each with an environment variable. [`Settings`] is the validated
+//! form.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_ADDR", value_name = "HOST:PORT")]
     pub addr: Option<ListenAddr>,
 
-    /// Largest WebSocket message in bytes; a larger one closes its connection with code 1009
+    /// Maximum WebSocket message in bytes; a larger one closes its connection with code 1009
     #[arg(long, env = "DUPLEX_MAX_MESSAGE", value_name = "BYTES", default_value_t = 1 << 20)]
     pub max_message: usize,
 
@@ -132,7 +133,7 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_MAX_DATA", value_name = "SIZE", default_value = "10GiB")]
     pub max_data: Size,
 
-    /// Bearer token with all roles, for programs and operators [default: created once and stored beside the data file]
+    /// Bearer token with all roles, for programs and operators [default: created once and stored next to the data file]
     #[arg(
         long,
         env = "DUPLEX_TOKEN",
@@ -142,7 +143,7 @@ pub struct Config {
     )]
     pub token: Option<String>,
 
-    /// Folder of the built front end [default: site beside the binary's folder, or target/site]
+    /// Directory of the built front end [default: site next to the binary's directory, or target/site]
     #[arg(long, env = "DUPLEX_SITE", value_name = "FOLDER")]
     pub site: Option<PathBuf>,
 
@@ -222,7 +223,7 @@ pub enum ConfigError {
     TrustLocal(SocketAddr),
     #[error("--token: {0}")]
     Token(#[from] token::InvalidToken),
-    #[error("the token beside the data file was revoked; `duplex token create` creates one with a role")]
+    #[error("the token next to the data file was revoked; `duplex token create` creates one with a role")]
     TokenRevoked,
     #[error("the tokens cannot be read: {0}")]
     Tokens(String),
@@ -270,7 +271,7 @@ impl Config {
         Ok(self.token.as_deref().map(Token::new).transpose()?)
     }
 
-    /// The legacy token that a server accepts; none if the one beside the data file was revoked.
+    /// The legacy token that a server accepts; none if the one next to the data file was revoked.
     pub fn legacy_token(&self) -> Result<Option<Token>, ConfigError> {
         match self.token() {
             Ok(token) => Ok(Some(token)),
@@ -279,12 +280,12 @@ impl Config {
         }
     }
 
-    /// The tokens with roles, stored beside the data file.
+    /// The tokens with roles, stored next to the data file.
     pub fn tokens(&self) -> TokenStore {
         TokenStore::new(Some(TokenStore::path(&self.keys())), Sender::default())
     }
 
-    /// The token of `--token`, or the one stored beside the data file, which is created if missing.
+    /// The token of `--token`, or the one stored next to the data file, which is created if missing.
     pub fn token(&self) -> Result<Token, ConfigError> {
         let stored = || {
             Token::load_or_create(&self.keys()).map_err(|error| ConfigError::TokenFile {
@@ -303,7 +304,7 @@ impl Config {
     }
 
     /// The base path of the files of tokens and links: the data file with symbolic links resolved, unless an earlier release created
-    /// these files beside the symbolic link.
+    /// these files next to the symbolic link.
     pub fn keys(&self) -> PathBuf {
         let made = |data: &Path| token::path(data).exists() || TokenStore::path(data).exists();
         match sqlite::resolve_path(&self.data) {

@@ -1,6 +1,6 @@
-//! The shape of a page's document: the count and hash of its elements, comments and texts in order. The page carries it in a meta
-//! element, and the browser compares it with its own document before it hydrates (`src/hydration.js`), because hydration panics on
-//! a document that a proxy or an extension has changed.
+//! The shape of a page's document, a structural fingerprint: the count and hash of its elements, comments and texts in order. The
+//! page carries it in a meta element, and the browser compares it with its own document before it hydrates (`src/hydration.js`),
+//! because hydration panics on a document that a proxy or an extension has changed.
 
 use std::fmt;
 
@@ -55,7 +55,7 @@ fn shape(html: &str) -> String {
     format!("head{} body{}{early}", head_shapes.outer, shapes.outer)
 }
 
-/// The number of nodes, and an FNV-1a hash over their names.
+/// The number of elements, comments and texts, and an FNV-1a hash over their names in order.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     count: usize,
@@ -89,9 +89,9 @@ impl fmt::Display for Shape {
 #[derive(Default)]
 struct Shapes {
     outer: Shape,
-    /// The shape of the part that is hydrated first, once the scan has reached it.
+    /// The shape of the island, once the scan has reached it.
     early: Option<Shape>,
-    /// Depth of open `div` elements within that part.
+    /// Depth of open `div` elements within the island.
     open: usize,
 }
 

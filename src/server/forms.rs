@@ -1,4 +1,4 @@
-//! Declarations of the pages' plain forms, for browsers without scripts.
+//! Declarations of the pages' plain forms, which work without JavaScript.
 
 use duplex_hub::TopicCommand;
 

@@ -118,7 +118,7 @@ fn no_form_breaks_a_page() {
 /// Bytes that an endpoint may prepend to an echoed message.
 const MAX_GREETING: usize = 64;
 
-/// Largest frame of the game in bytes: well above the largest frame of a full screen.
+/// Maximum frame of the game in bytes: well above the largest frame of a full screen.
 const MAX_ANSWER: usize = 64 << 10;
 
 /// Messages to the stateless endpoints.
@@ -136,7 +136,7 @@ fn endpoint_responses_are_bounded() {
     });
 }
 
-/// A message to the signals socket can only follow or unfollow a signal.
+/// A message to the signals socket can only subscribe to a signal or unsubscribe from it.
 #[test]
 fn no_message_sets_a_signal() {
     fuzz("signal-messages", |bytes| {

@@ -15,7 +15,7 @@ use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{ClientFrame, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
-/// Largest state in bytes: it is sent as one message.
+/// Maximum state in bytes: it is sent as one message.
 const MAX_STATE: usize = 4 << 20;
 
 fn visitors() -> [Person; 2] {

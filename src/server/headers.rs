@@ -50,7 +50,7 @@ fn add_missing(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static(BARE_POLICY));
 }
 
-/// Forbids proxies to transform a page: stripped comments or added elements break its hydration.
+/// Forbids proxies from transforming pages: stripped comments or added elements break its hydration.
 fn forbid_transformation(headers: &mut HeaderMap) {
     const NO_TRANSFORM: &str = "no-transform";
     let before = headers.get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());

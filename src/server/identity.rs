@@ -26,7 +26,7 @@ use duplex_protocol::session::SessionId;
 /// The cookie with the secret; on an https site its name has the prefix of [`cookie_name`].
 pub const VISITOR_COOKIE: &str = "visitor";
 
-/// The cookie with the chosen name, percent-encoded; the page's scripts read and write it.
+/// The cookie with the visitor's display name, percent-encoded; also read and written by scripts.
 pub const NAME_COOKIE: &str = "name";
 
 const COOKIE_SECONDS: u32 = 400 * 24 * 60 * 60;

@@ -18,7 +18,7 @@ pub const MESSAGE_BOUNDS: RangeInclusive<usize> = 125..=64 << 20;
 /// connections for health checks.
 pub const OTHER_FILES: u64 = 256;
 
-/// Largest posted form in bytes.
+/// Maximum posted form in bytes.
 pub const FORM_BYTES: usize = 64 << 10;
 
 /// Compression levels for dynamic responses. Brotli for pages: the next level costs 1 ms more and saves 2 %. 128 KiB window:

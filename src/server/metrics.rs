@@ -142,7 +142,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "duplex_commands_total",
         "kind, outcome",
-        "Commands answered: accepted, rejected, or again (a duplicate, which gets the first answer)",
+        "Commands answered: accepted, rejected, or again: a duplicate, answered with the original answer",
         |source, out| {
             for (kind, stats) in &source.node.kinds {
                 for (outcome, count) in [
@@ -198,13 +198,13 @@ pub const METRICS: &[Metric] = &[
     counter(
         "duplex_log_reads_total",
         "kind",
-        "Pages read from the log for readers that fell behind the ring",
+        "Batches read from the log for readers that fell behind the ring",
         |source, out| by_kind(source, out, |stats| stats.log_reads),
     ),
     counter(
         "duplex_forwards_total",
         "outcome",
-        "Commands between topics: delivered or lost",
+        "Forwards (commands from a topic to another): delivered or lost",
         |source, out| {
             out.sample(&[("outcome", "delivered")], source.node.hub.forwards);
             out.sample(&[("outcome", "lost")], source.node.hub.forwards_lost);
@@ -213,7 +213,7 @@ pub const METRICS: &[Metric] = &[
     gauge(
         "duplex_forwards_waiting",
         "",
-        "Commands between topics that are stored and not delivered yet",
+        "Forwards that are stored and not delivered yet",
         |source, out| out.sample(&[], source.node.forwards_waiting),
     ),
     gauge(

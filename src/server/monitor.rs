@@ -18,7 +18,7 @@ use duplex_protocol::topic::TopicName;
 /// Number of topics listed in a sample.
 const BUSIEST: usize = 10;
 
-/// The log's statistics are refreshed every so many samples, because that reads every topic ever written to.
+/// Number of samples between refreshes of the log's statistics, which read every topic ever written to.
 const LOG_STATS_EVERY: u64 = 5;
 
 pub fn start(state: &ServerState) {

@@ -6,11 +6,7 @@ use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
 
 use crate::wire::notice::{Audience, Notice, NoticeCommand};
 
-/// The command that sends a notice to `audience`.
-///
-/// # Errors
-///
-/// If the audience's topic name is malformed.
+/// The command that sends a notice to `audience`. Fails if the audience's topic name is malformed.
 pub fn command(audience: &Audience, notice: &Notice) -> Result<TopicCommand, CommandError> {
     TopicCommand::new(audience.topic()?, &NoticeCommand::Send(notice))
 }

@@ -81,7 +81,7 @@ async fn events(
     Query(After { topic, after }): Query<After>,
 ) -> Response {
     let hub = grant.hub(&state.hub);
-    // Operators may read every topic; the role `read` only those that are not private to a person.
+    // Operators may read every topic; the role `read` only topics that do not belong to a person.
     if !grant.is_operator() && hub.admit(duplex_hub::Principal::program().person, &topic).is_err() {
         return wrong_role(RequiredRole::Operator.name(), grant.roles()).into_response();
     }

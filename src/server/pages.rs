@@ -160,7 +160,7 @@ fn topic_source(visitor: PageVisitor) -> TopicSource {
     })
 }
 
-/// The first page is a client of any WebSocket server; all other pages connect only to this one.
+/// The home page may connect to any WebSocket server; all other pages connect only to this one.
 fn connect_sources(request: &Parts) -> ConnectSources<'_> {
     if request.uri.path() == HOME_PATH {
         return ConnectSources::AnyWebSocket;

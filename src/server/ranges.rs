@@ -49,7 +49,7 @@ fn head_request(requested: &Parts) -> Request {
     head
 }
 
-/// Whether `If-Range` matches the current version: by the same strong tag, or by the same date.
+/// Whether `If-Range` matches the current version: by the same strong ETag, or by the same date.
 fn is_current(requested: &HeaderMap, found: &HeaderMap) -> bool {
     let Some(condition) = single_header(requested, header::IF_RANGE) else {
         return false;

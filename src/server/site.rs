@@ -8,7 +8,7 @@ use leptos::config::{Env, LeptosOptions};
 const NAME: &str = env!("CARGO_PKG_NAME");
 const PKG: &str = "pkg";
 const HASH_FILE: &str = "hash.txt";
-/// The marker in the style sheet after the part that the first page needs (`style/echo.css`).
+/// The marker in the style sheet after the part that the home page needs (`style/echo.css`).
 const CRITICAL_CSS_END: &str = "@layer rest";
 
 /// The environment variables that `cargo leptos` sets for the binary.
@@ -44,13 +44,13 @@ pub enum SiteError {
     Stale { hash_file: PathBuf, missing: PathBuf },
 }
 
-/// Finds the front end. `chosen` is the folder of `--site`; `executable` is this binary's folder, where `cargo leptos` writes the
-/// hash file.
-pub fn find(chosen: Option<&Path>, executable: &Path, env: &LeptosEnv) -> Result<LeptosOptions, SiteError> {
+/// Finds the front end. `chosen` is the directory of `--site`; `executable_dir` is this binary's directory, where `cargo leptos`
+/// writes the hash file.
+pub fn find(chosen: Option<&Path>, executable_dir: &Path, env: &LeptosEnv) -> Result<LeptosOptions, SiteError> {
     let root = chosen
         .or(env.site_root.as_deref())
-        .map_or_else(|| default_root(executable), Path::to_owned);
-    let hashes = hash_file(&root, executable, env);
+        .map_or_else(|| default_root(executable_dir), Path::to_owned);
+    let hashes = hash_file(&root, executable_dir, env);
     if !env.watch {
         check(&root, hashes.as_deref())?;
     }
@@ -84,8 +84,8 @@ pub fn build_id(options: &LeptosOptions) -> String {
     hash(options, "wasm").unwrap_or_default()
 }
 
-/// The part of the style sheet that the first page inlines. `None` if there is no style sheet, and under `cargo leptos watch`, where
-/// the sheet may change at any time.
+/// The part of the style sheet that the home page inlines. `None` if there is no style sheet, and under `cargo leptos watch`,
+/// where the sheet may change at any time.
 pub fn critical_css(options: &LeptosOptions) -> Option<String> {
     if options.env == Env::DEV {
         return None;
@@ -109,19 +109,19 @@ fn hash(options: &LeptosOptions, extension: &str) -> Option<String> {
         .map(|(_, hash)| hash.to_owned())
 }
 
-fn default_root(executable: &Path) -> PathBuf {
-    let beside = executable.parent().map(|target| target.join("site"));
-    beside
-        .filter(|beside| beside.is_dir())
+fn default_root(executable_dir: &Path) -> PathBuf {
+    let candidate = executable_dir.parent().map(|target| target.join("site"));
+    candidate
+        .filter(|candidate| candidate.is_dir())
         .unwrap_or_else(|| PathBuf::from("target/site"))
 }
 
-fn hash_file(root: &Path, executable: &Path, env: &LeptosEnv) -> Option<PathBuf> {
+fn hash_file(root: &Path, executable_dir: &Path, env: &LeptosEnv) -> Option<PathBuf> {
     if env.plain_names {
         return None;
     }
     let name = env.hash_file.as_deref().unwrap_or(HASH_FILE);
-    [executable, root]
+    [executable_dir, root]
         .into_iter()
         .filter_map(|folder| std::path::absolute(folder.join(name)).ok())
         .find(|file| file.is_file())

@@ -33,20 +33,20 @@ use duplex_hub::NamePolicy;
 use duplex_hub::simulation::Simulation;
 use duplex_hub::{BackgroundTask, Hub};
 
-/// The validated configuration.
+/// The configuration, validated from the flags of [`Config`](super::config::Config).
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// This node's name, shown on every page.
     pub node: String,
     /// Names reserved for operators, in addition to the node's.
     pub operator_names: Vec<String>,
-    /// Largest WebSocket message in bytes, over all its frames.
+    /// Maximum WebSocket message in bytes, over all its frames.
     pub max_message: usize,
     /// Bytes of messages and responses that all connections together may keep buffered.
     pub max_buffered: usize,
-    /// Limit of concurrent WebSockets, over all endpoints.
+    /// Maximum concurrent WebSockets, over all endpoints.
     pub max_connections: usize,
-    /// The legacy token, which has all roles. Tokens with a role are stored beside the data file.
+    /// The legacy token, which has all roles. Tokens with a role are stored next to the data file.
     pub token: Option<Token>,
     /// Requests for a loopback name without a proxy's headers get operator rights.
     pub trust_local: bool,
@@ -119,7 +119,7 @@ impl Settings {
         }
     }
 
-    /// The scheme that every client uses, if it is known.
+    /// The scheme of the public URL, or https if this server terminates TLS.
     pub fn scheme(&self) -> Option<Scheme> {
         let served = self.tls.as_ref().map(|_| Scheme::Https);
         self.public_url.as_ref().map(Origin::scheme).or(served)
@@ -134,7 +134,7 @@ impl Settings {
     }
 }
 
-/// The state of one node. Cheap to clone; all clones share it.
+/// The app's state: the gateway, and everything that only this app has. Cheap to clone; all clones share it.
 #[derive(Clone)]
 pub struct ServerState {
     /// The server halves of the applications.
@@ -162,7 +162,7 @@ pub struct ServerState {
     pub build: Arc<str>,
     /// The part of the style sheet that the page [`HOME_PATH`](crate::apps::HOME_PATH) inlines.
     pub critical_css: Option<Arc<str>>,
-    /// Server-owned values that pages follow.
+    /// Server-owned values to which pages subscribe.
     pub signals: Arc<Signals>,
     pub last_vitals: Arc<LastVitals>,
     /// Cached HTML of page fragments that are the same for many visitors.
@@ -212,7 +212,7 @@ impl ServerState {
         }
     }
 
-    /// Reads tokens and sign-in links from files beside the data file.
+    /// Loads tokens and sign-in links from the files next to the data file.
     #[must_use]
     pub fn with_access_beside(self, data: &Path) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The legacy token: chosen with `--token`, or created once and stored beside the data file. It has all roles; tokens with a role
+//! The legacy token: chosen with `--token`, or created once and stored next to the data file. It has all roles; tokens with a role
 //! are in [`access`](super::access).
 
 use std::fs;
@@ -29,7 +29,7 @@ impl Token {
         }
     }
 
-    /// Reads the token stored beside `data`, or creates it.
+    /// Reads the token stored next to `data`, or creates it.
     pub fn load_or_create(data: &Path) -> io::Result<Self> {
         let path = path(data);
         match fs::read_to_string(&path) {

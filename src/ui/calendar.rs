@@ -7,7 +7,7 @@ type Millis = u64;
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// The visitor's UTC offset at that time, in minutes east of UTC. Browser only.
+/// The visitor's UTC offset at the Unix time `at`, in minutes east of UTC. Browser only.
 pub fn utc_offset(at: Millis) -> i32 {
     -(js_sys::Date::new(&(at as f64).into()).get_timezone_offset() as i32)
 }

@@ -9,7 +9,7 @@ pub fn now() -> f64 {
         .map_or_else(js_sys::Date::now, |clock| clock.now())
 }
 
-/// Whether `length` milliseconds have passed from `since` to `now`. Also true if `now` is before `since`: a browser without a
+/// Whether `duration` milliseconds have passed from `since` to `now`. Also true if `now` is before `since`: a browser without a
 /// monotonic clock falls back to the system clock, which may have been set back.
 pub fn has_elapsed(since: f64, length: f64, now: f64) -> bool {
     !(since..=since + length).contains(&now)

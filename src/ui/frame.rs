@@ -19,7 +19,7 @@ pub struct NavigationEntry {
     pub name: TextKey,
 }
 
-/// A skip link of one application's pages, to their main part.
+/// A skip link to the main part of an application's pages.
 #[derive(Clone, Copy)]
 pub struct SkipLink {
     /// The first segment of the pages' paths.

@@ -1,4 +1,4 @@
-//! The island: the part of a page that hydrates before the router and the frame, and independently of them.
+//! The island: the part of a page that hydrates before the router and the layout.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

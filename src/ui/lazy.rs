@@ -1,6 +1,7 @@
 //! Code splitting into a few wasm chunks. wasm_split emits one file for each combination of chunks that share code, so one chunk
-//! per page would mean dozens of requests. The parts are `app` (router, frame and bell), `chat_notifications`, `market_devices`,
-//! `arena` and `compare_status`, each for pages that are visited together; each split function is annotated with its chunk.
+//! per page would mean dozens of requests. The chunks are `app` (router, layout and notification bell), `chat_notifications`,
+//! `market_devices`, `arena` and `compare_status`, each for pages that are visited together; each split function is annotated
+//! with its chunk.
 
 use std::sync::{Arc, Mutex};
 
@@ -38,12 +39,12 @@ pub fn preload_loader() {
     leptos::prefetch_lazy_fn_on_server(NO_PART);
 }
 
-/// Preloads the part `app` in the page's HTML, for pages without an island.
+/// Preloads the chunk `app` in the page's HTML, for pages without an island.
 pub fn preload_app() {
     leptos::prefetch_lazy_fn_on_server("app");
 }
 
-/// `lazy_page!(ChatPage, chat_notifications, view)`: a page rendered by `view()`, in the wasm part `chat_notifications` that the
+/// `lazy_page!(ChatPage, chat_notifications, view)`: a page rendered by `view()`, in the wasm chunk `chat_notifications` that the
 /// chat and the notifications share.
 macro_rules! lazy_page {
     ($page:ident, $part:ident, $view:path) => {

@@ -1,11 +1,11 @@
-//! Ban durations and texts for refused bans, for the pages that show bans.
+//! Ban durations and texts for rejected bans, for the pages that show bans.
 
 use super::text::{TextKey, text_key};
 use crate::wire::moderation::{Millis, why};
 
 const HOUR: Millis = 3_600_000;
 
-/// The durations of a ban: key, name and milliseconds; `None` lasts until it is lifted.
+/// The durations of a ban: key, name and milliseconds; `None` is permanent.
 pub const DURATIONS: &[(&str, TextKey, Option<Millis>)] = &[
     ("hour", text_key!(moderation.hour), Some(HOUR)),
     ("day", text_key!(moderation.day), Some(24 * HOUR)),

@@ -32,7 +32,7 @@ impl HydrationTarget {
         call("clear", self.name());
     }
 
-    /// Restores focus, scroll position and the island after a fresh rendering.
+    /// Restores focus, scroll position and the island after the page was rendered from scratch.
     pub fn restore(self) {
         call("restore", self.name());
     }

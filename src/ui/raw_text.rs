@@ -5,7 +5,7 @@ use leptos::prelude::is_server;
 
 use super::escape;
 
-/// The value to render there so that the page shows `text`.
+/// Escapes `text` on the server; returns it unchanged in the browser.
 pub fn raw_text(text: String) -> String {
     if is_server() { escape::text(&text) } else { text }
 }

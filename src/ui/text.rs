@@ -45,17 +45,17 @@ pub fn page_title<T: Into<Oco<'static, str>> + 'static>(title: impl Fn() -> T + 
     }
 }
 
-/// A text that changes.
+/// A reactive text.
 pub fn dynamic_text(text: impl Fn() -> String + Send + Sync + 'static) -> Signal<String> {
     Signal::derive(text)
 }
 
-/// A text that may be absent; an element around an absent text is `:empty`.
+/// A reactive optional text; an element around an absent text is `:empty`.
 pub fn optional_text(text: impl Fn() -> Option<String> + Send + Sync + 'static) -> Signal<Option<String>> {
     Signal::derive(text)
 }
 
-/// A part of the page that changes.
+/// A reactive view.
 pub fn dynamic_view(
     view: impl Fn() -> Option<AnyView> + Send + Sync + 'static,
 ) -> impl Fn() -> Option<AnyView> + Clone + Send {

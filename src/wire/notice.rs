@@ -1,5 +1,5 @@
-//! Notices: messages of applications to people who may be on another page. The notifications application displays them; its topics,
-//! named here, accept the command `{"send": Notice}`.
+//! Notices: messages from applications to visitors on any page. The notifications application owns their topics and displays
+//! them; the topics, named here, accept the command `{"send": Notice}`.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! Human-friendly number parsing and formatting, by the same rules on the server and in the browser.
 //!
-//! [`normalize`] reads digits of several scripts, a decimal point or a decimal comma, groups of three digits behind commas, points, spaces
-//! or apostrophes, signs and exponents. The last of two different separators is the decimal one. A single separator is decimal, except
-//! for a comma before exactly three digits, `1,234`: both page languages use the comma as thousands separator. Other text is
-//! rejected. A field shows the parsed number if it differs from the typed text ([`parse`]).
+//! [`normalize`] accepts digits of several scripts, a decimal point or comma, thousands separators (comma, point, space,
+//! apostrophe), signs and exponents. The last of two different separators is the decimal one. A single separator is decimal,
+//! except for a comma before exactly three digits, `1,234`: both page languages use the comma as thousands separator. Other text
+//! is rejected. A field shows the parsed number if it differs from the typed text ([`parse`]).
 //!
 //! [`format()`] writes exactly the digits of a number: a non-zero number is never shown as zero.
 

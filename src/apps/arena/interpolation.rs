@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::model::body::TICK_RATE;
 use super::wire::frame::Frame;
 
-/// The largest number of buffered frames, which the server may use as baselines.
+/// Maximum number of buffered frames; each may be a baseline.
 const MAX_FRAMES: usize = 64;
 const TICK: f64 = 1000.0 / TICK_RATE as f64;
 /// How far the clock estimate may move per frame towards later frames, in milliseconds.

@@ -1,4 +1,4 @@
-//! The chat: rooms that anybody may create, and messages with replies and reactions.
+//! The chat application: rooms that anybody may create, and messages with replies and reactions.
 
 pub mod model;
 mod read_marks;

@@ -1,4 +1,4 @@
-//! Read marks: how far a visitor has read each room. Stored in the browser; this part is pure.
+//! Read marks: how far a visitor has read each room. Stored in `localStorage` by `view::visitor`; this module is pure.
 
 use std::collections::BTreeMap;
 

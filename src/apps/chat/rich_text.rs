@@ -86,7 +86,7 @@ fn has_dot(address: &str) -> bool {
     host.contains('.') || host.starts_with('[') || host.eq_ignore_ascii_case("localhost")
 }
 
-/// The end of the host and port: at the path, or where a sentence continues in another script than the host name's.
+/// The end of the host and port: the start of the path, or the first character of another script, where the sentence continues.
 fn host_end(rest: &str) -> usize {
     let mut previous = None;
     for (at, c) in rest.char_indices() {

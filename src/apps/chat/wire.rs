@@ -17,7 +17,7 @@ pub const ALL_ROOMS: &str = "all";
 /// The presence activity of a person who is typing.
 pub const TYPING: &str = "typing";
 
-/// The largest message, in characters. At four bytes each it still fits into a command.
+/// Maximum message length in characters. At four bytes each it still fits into a command.
 pub const MAX_TEXT: usize = 4_000;
 /// The longest room name, in characters.
 pub const MAX_ROOM: usize = 32;
@@ -25,7 +25,7 @@ pub const MAX_TITLE: usize = 60;
 /// The longest description of a room, in characters.
 pub const MAX_DESCRIPTION: usize = 200;
 
-/// Why a command is refused: codes that the page translates.
+/// Codes of rejection reasons, which the page translates: codes that the page translates.
 pub mod refusal {
     pub const EMPTY: &str = "empty";
     pub const TOO_LONG: &str = "too_long";

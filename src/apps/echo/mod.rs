@@ -1,5 +1,5 @@
-//! The echo page: the article's `useEffect` page and its API route. Opens one socket on mount, closes it on cleanup, and shows
-//! every message and event.
+//! The echo page, a port of a tutorial's React `useEffect` WebSocket example and its API route. Opens one socket on mount, closes
+//! it on cleanup, and shows every message and event.
 
 pub mod hex;
 pub mod journal;
@@ -32,8 +32,8 @@ use crate::ui::{
     text::{page_title, t, text_key},
 };
 
-/// The script in the page's HTML that opens the socket before the wasm module is loaded, with a trace id as `state.rs` makes them;
-/// the page's state then adopts the socket.
+/// The script in the page's HTML that opens the socket before the wasm module is loaded, with a trace id in the format of
+/// `state.rs`; `EchoState` then attaches to the socket.
 pub const PRECONNECT_SCRIPT: &str = include_str!("preconnect.js");
 
 pub const APP: super::App = super::App {

@@ -102,7 +102,7 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
         Ok(result)
     }
 
-    /// Removes drafts that killed processes left beside the file.
+    /// Removes temporary files that killed processes left next to the file.
     fn remove_stale_drafts(&self) -> Result<(), DocumentError> {
         match &self.file {
             Some(path) if drafts(path).is_ok_and(|drafts| !drafts.is_empty()) => {

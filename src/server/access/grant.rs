@@ -30,7 +30,7 @@ struct Presented {
 /// The credential that confers the rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// The legacy token, of `--token` or beside the data file.
+    /// The legacy token, of `--token` or next to the data file.
     Legacy,
     /// A token with a role, by its id.
     Token(String),

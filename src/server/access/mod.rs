@@ -1,5 +1,5 @@
-//! Access control: roles, tokens, operator sessions and sign-in links. Rights follow from the credential of a request, never from
-//! its address, unless the operator chose `--trust-local`.
+//! Access control: roles, tokens, operator sessions and sign-in links. Rights are granted by the credential of a request, never
+//! by its address, unless the operator chose `--trust-local`.
 
 mod authenticate;
 mod document;
@@ -39,7 +39,7 @@ use duplex_hub::Role;
 
 /// Verifies credentials, and holds the tokens, sessions and sign-in links.
 pub struct AccessControl {
-    /// The legacy token, of `--token` or beside the data file, which has all roles.
+    /// The legacy token, of `--token` or next to the data file, which has all roles.
     legacy: Option<Token>,
     /// The name of the cookie that holds an operator's session.
     cookie: Cow<'static, str>,
@@ -56,7 +56,7 @@ pub struct AccessControl {
 }
 
 impl AccessControl {
-    /// Stores tokens and links in files beside `data`, or in memory without it.
+    /// Stores tokens and links in files next to `data`, or in memory without it.
     pub fn new(settings: &Settings, data: Option<&Path>) -> Self {
         let changes = watch::Sender::default();
         Self {

@@ -1,4 +1,4 @@
-//! Links that sign an operator in, each valid once and for ten minutes. Any process that may write beside the data file can create
+//! Links that sign an operator in, each valid once and for ten minutes. Any process that may write next to the data file can create
 //! one; the server consumes it. Only hashes are stored.
 
 use std::path::{Path, PathBuf};

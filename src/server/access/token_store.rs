@@ -15,7 +15,7 @@ use duplex_hub::Role;
 /// Milliseconds since 1970.
 pub type Millis = u64;
 
-/// The id of the legacy token, of `--token` or beside the data file, which is not in the list.
+/// The id of the legacy token, of `--token` or next to the data file, which is not in the list.
 pub const LEGACY: &str = "legacy";
 
 /// The stored record of a token.
@@ -122,7 +122,7 @@ impl TokenStore {
         found.then_some(()).ok_or_else(|| TokenError::Unknown(id.to_owned()))
     }
 
-    /// Revokes the given legacy tokens, and stops the creation of one beside the data file.
+    /// Revokes the given legacy tokens, and stops the creation of one next to the data file.
     pub fn revoke_legacy<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Result<(), TokenError> {
         let hashes: Vec<_> = known.into_iter().map(SecretHash::of).collect();
         Ok(self.0.update(|tokens| {
@@ -135,7 +135,7 @@ impl TokenStore {
         })?)
     }
 
-    /// Whether a legacy token is created beside the data file and accepted.
+    /// Whether a legacy token is created next to the data file and accepted.
     pub fn creates_legacy(&self) -> Result<bool, DocumentError> {
         Ok(!self.0.current()?.no_legacy)
     }

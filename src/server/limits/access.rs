@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Largest file of tokens or sign-in links in bytes, and the maximum number of entries in each.
+/// Maximum size of a file of tokens or sign-in links in bytes, and the maximum number of entries in each.
 pub const DOCUMENT_BYTES: u64 = 1 << 20;
 pub const TOKENS: usize = 1000;
 pub const SIGN_IN_LINKS: usize = 16;

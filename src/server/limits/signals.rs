@@ -8,15 +8,16 @@ pub const MEASURED_RUNS: usize = 256;
 pub const MEASURED_WAYS: usize = 24;
 pub const MEASURED_AGE: Duration = Duration::from_secs(600);
 
-/// Largest message of a client to the signals socket in bytes, and its rate limit: a page sends one message, or a few at once.
+/// Maximum message of a client to the signals socket in bytes, and its rate limit: a page sends one message, or a few at once.
 pub const MAX_SIGNAL_MESSAGE: usize = 4 << 10;
 pub const SIGNAL_INTERVAL: Duration = Duration::from_millis(250);
 pub const SIGNAL_BURST: u32 = 10;
 
-/// Signals that one socket may follow; a page follows one.
+/// Maximum signals to which one socket may subscribe; a page subscribes to one.
 pub const SIGNALS_FOLLOWED: usize = 8;
 
-/// Signals of measurement runs, the retention of an unused one, and the idle time after which it may be evicted: 16 MiB at most.
+/// Signals of measurement runs, the idle time after which one is removed, and the idle time after which one may be evicted for
+/// another: 16 MiB at most.
 pub const SIGNAL_RUNS: usize = 256;
 pub const SIGNAL_RUN_AGE: Duration = Duration::from_secs(120);
 pub const SIGNAL_RUN_IDLE: Duration = Duration::from_secs(10);

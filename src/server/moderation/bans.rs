@@ -15,7 +15,7 @@ pub struct Bans {
     networks: Vec<(IpNet, Ban)>,
 }
 
-/// The person and address of a request.
+/// The person and address of a request, whose ban is looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {
     pub person: Option<PersonId>,

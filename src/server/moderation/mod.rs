@@ -31,7 +31,7 @@ use duplex_protocol::person::Person;
 use duplex_protocol::session::{CommandId, Denied, SessionId};
 use duplex_protocol::topic::TopicName;
 
-/// The bans in force, shared by all requests of a node.
+/// The active bans, shared by all requests of a node.
 #[derive(Debug, Default)]
 pub struct Enforcement {
     bans: watch::Sender<Arc<Bans>>,
@@ -157,7 +157,8 @@ impl RulesFollower {
         self.enforcement.bans.send_replace(Arc::new(Bans::from_rules(rules)));
     }
 
-    /// Erases closed topics. Also runs at each start, in case the node stopped between recording a rule and applying it.
+    /// Erases closed topics. Also runs at each start, in case the node stopped after the rule was recorded and before it was
+    /// applied.
     async fn close(&self, rules: &Rules, seq: Seq) {
         for topic in &rules.closed {
             if !self.hub.is_erased(topic) {

@@ -43,7 +43,7 @@ const RESERVED: [&str; 20] = [
 /// Names with one of these as a word, a prefix or a suffix are reserved too.
 const TITLES: [&str; 4] = ["admin", "administrator", "moderator", "operator"];
 
-/// Names that contain one of these are reserved too: Korean compounds words.
+/// Names that contain one of these are reserved too, because Korean writes compounds as one word.
 const KOREAN_TITLES: [&str; 2] = ["운영자", "관리자"];
 
 /// Why a name is rejected.

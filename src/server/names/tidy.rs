@@ -1,4 +1,4 @@
-//! Sanitisation of user-provided texts: by the rules of [`crate::wire::text`], and normalised to NFC.
+//! Sanitization of user-provided texts: by the rules of [`crate::wire::text`], and normalized to NFC.
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -15,7 +15,6 @@ pub fn tidy_name(typed: &str) -> String {
 
 /// One line of at most `max_chars` characters.
 pub fn tidy_line(typed: &str, max_chars: usize) -> String {
-    // Bounds the work for a long text of hidden characters.
     let typed: String = typed.chars().take(MAX_CHARS).collect();
     let composed: String = text::single_line(&typed).nfc().collect();
     // Composition may shorten the line.

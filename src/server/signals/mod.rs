@@ -1,6 +1,6 @@
-//! Server-owned values that pages follow: the vitals, and one for each measurement run. They use the wire format of `leptos_ws`,
-//! whose browser half reads them: each message is a zero byte and a `Messages` as JSON. The server half of `leptos_ws` is not used,
-//! because it lets a client set any signal (docs/upstream/leptos_ws-0.9.10.md).
+//! Signals: server-owned values that pages subscribe to, namely the vitals and one for each measurement run. Uses the wire format
+//! of `leptos_ws`, so that its client can subscribe: each message is a zero byte and a `Messages` as JSON. The server half of
+//! `leptos_ws` is not used, because it lets a client set any signal (docs/upstream/leptos_ws-0.9.10.md).
 
 pub mod socket;
 
@@ -20,7 +20,7 @@ use crate::lock::lock;
 use crate::server::limits;
 use crate::wire::vitals::{VITALS, Vitals};
 
-/// The path at which the browser half of `leptos_ws` opens its socket.
+/// The path at which the client of `leptos_ws` opens its socket.
 pub const SIGNALS_PATH: &str = leptos_ws::LeptosWsWebsocket::PATH;
 
 /// The byte before the JSON of a successful message (`server_fn`).
@@ -39,7 +39,7 @@ struct Run {
     used: Instant,
 }
 
-/// One value. A follower has no queue, only the number of the version that it has sent.
+/// One value. A subscriber has no queue, only the number of the last version it was sent.
 #[derive(Debug)]
 struct Signal {
     name: String,
@@ -251,7 +251,7 @@ fn update(name: &str, old: &Value, new: &Value) -> Bytes {
 
 fn message(message: ServerSignalMessage) -> Bytes {
     let mut bytes = vec![OK];
-    // Serialising strings and numbers to a vector cannot fail.
+    // Serializing strings and numbers to a vector cannot fail.
     let _ = serde_json::to_writer(&mut bytes, &Messages::ServerSignal(message));
     bytes.into()
 }

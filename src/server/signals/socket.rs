@@ -75,7 +75,7 @@ impl SignalConnection {
                 out.push(Message::Binary(message));
             }
             SignalRequest::Delete(name) => {
-                // Deleting an existing signal that is not followed is no error.
+                // Deleting an existing signal without a subscription is no error.
                 if !self.unfollow(&name) && self.signals.follow(&name).is_none() {
                     return Err(SignalProtocolError::Unknown);
                 }

@@ -11,7 +11,7 @@ use crate::ui::{
 };
 use duplex_leptos::trace::Inspection;
 
-/// The interval at which the drawer checks for a new trace version; short enough not to be noticed.
+/// Interval at which the open drawer polls the trace's version.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Exports of the session: JSON with the whole trace, and HAR 1.2 with Chrome's extension for WebSocket messages, for other tools.
-//! <http://www.softwareishard.com/blog/har-12-spec/> Pure.
+//! Exports of the session: JSON with the whole trace, and HAR 1.2 with Chrome's extension for WebSocket messages, which other
+//! tools can import. <http://www.softwareishard.com/blog/har-12-spec/> Pure.
 
 use std::collections::VecDeque;
 

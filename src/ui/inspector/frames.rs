@@ -18,7 +18,7 @@ use crate::{
 };
 use duplex_leptos::trace::{Frame, Inspection, Payload};
 
-/// Maximum rows in the document.
+/// Maximum number of rows shown.
 const ROWS: usize = 80;
 /// Maximum bytes in the hex dump.
 const DUMP_BYTES: usize = 1024;

@@ -62,7 +62,7 @@ pub fn fault_name(fault: Option<RequestedFault>) -> TextKey {
     }
 }
 
-/// The reason why the server refused a fault.
+/// The reason why the server rejected a fault.
 pub fn refusal(locale: Locale, status: u16) -> String {
     let key: TextKey = match status {
         403 => text_key!(inspector.refused_foreign),

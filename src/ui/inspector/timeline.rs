@@ -11,7 +11,7 @@ pub struct FaultPeriod {
     pub number: u64,
     /// `None` for events before the oldest fault in the trace.
     pub fault: Option<RequestedFault>,
-    /// The status with which the server refused the fault.
+    /// The status with which the server rejected the fault.
     pub refused: Option<u16>,
     pub at: f64,
     pub steps: Vec<Step>,

@@ -14,7 +14,7 @@ pub fn first_grapheme_len(text: &str) -> usize {
     tables::cluster_at(text, 0).1
 }
 
-/// The last boundary of grapheme clusters up to `at`.
+/// The last grapheme boundary at or before `at`.
 pub fn boundary(text: &str, at: usize) -> usize {
     if at >= text.len() {
         return text.len();

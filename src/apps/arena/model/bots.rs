@@ -1,5 +1,5 @@
-//! The bots' steering: flee from heavier bodies, else chase lighter ones, else go to the nearest mote. Pure, and deliberately
-//! imperfect.
+//! The bots' steering: flee from heavier bodies, else chase lighter ones, else move towards the nearest mote. Pure; deliberately
+//! beatable.
 
 use super::angle::heading;
 use super::body::{Input, MAX_ENERGY, MAX_THRUST};

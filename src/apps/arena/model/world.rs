@@ -262,7 +262,7 @@ impl World {
         }
     }
 
-    /// A body that is wider than a thorn and covers its middle scatters a third of its mass.
+    /// A body larger than a thorn that covers its center scatters a third of its mass.
     fn apply_thorns(&mut self) {
         for at in 0..self.bodies.len() {
             let Some(body) = self.bodies.get_mut(at) else { continue };

@@ -59,11 +59,11 @@ pub(super) struct Inner {
     recordings: Recordings,
     /// Events of the next tick.
     pending_events: Vec<Event>,
-    /// The new roles of viewers that lost their body, until they are taken.
+    /// The new roles of viewers that lost their body, until `take_role_change` returns them.
     role_changes: HashMap<ViewerId, Role>,
     viewers: usize,
     last_viewer: ViewerId,
-    /// Scores of ended lives, not yet handed to the task that stores them.
+    /// Final scores of dead players, not yet sent to the storing task.
     pending_scores: Vec<(Person, u32)>,
 }
 
@@ -91,7 +91,7 @@ impl Game {
         self.snapshots.subscribe()
     }
 
-    /// Gives the viewer the person's body, or a new one; `None` if the game is full.
+    /// Attaches the viewer to the person's existing body, or spawns one; `None` if the game is full.
     pub fn play(&self, viewer: ViewerId, person: &Person) -> Option<u16> {
         self.lock().play(viewer, person)
     }

@@ -146,7 +146,7 @@ impl Players {
         steered.collect()
     }
 
-    /// Resets the current inputs, as a new world has none.
+    /// Resets the current inputs, because a new world starts without inputs.
     pub fn reset_inputs(&mut self) {
         for player in self.by_id.values_mut() {
             player.current = Input::default();

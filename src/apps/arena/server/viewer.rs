@@ -38,7 +38,7 @@ pub struct Viewer {
     role: Role,
     /// The body that the viewer chose to watch.
     watched: Option<u16>,
-    /// The body that the view follows until it dies.
+    /// The body that the viewer chose to watch, until it dies.
     followed: Option<u16>,
     /// The last middle of the view.
     center: (u16, u16),

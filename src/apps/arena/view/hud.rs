@@ -1,4 +1,4 @@
-//! The heads-up display: the game's state beside the canvas as text and numbers, updated a few times a second. Knows no canvas.
+//! The heads-up display: the text and numbers next to the canvas, updated a few times a second. Independent of the canvas.
 
 use std::sync::Arc;
 

@@ -20,7 +20,7 @@ pub enum ChatServerCommand {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomsServerCommand {
-    /// From the room: its message count and the time of its newest message. A lower count has no effect.
+    /// Forwarded by a room: its message count and the time of its newest message. A lower count has no effect.
     Posted { room: String, count: u64, at: Millis },
     /// Removes the deleted room from the list.
     Delete { room: String },

@@ -27,7 +27,7 @@ pub fn app() -> AppServer {
     }
 }
 
-/// The largest number of messages that one person posts in a room within [`POST_WINDOW`] milliseconds.
+/// Maximum number of messages that a person may post in a room within [`POST_WINDOW`] milliseconds.
 const MAX_POSTS: usize = 10;
 const POST_WINDOW: Millis = 10_000;
 
@@ -96,7 +96,7 @@ impl Decider for Chat {
         }
     }
 
-    /// Only the lobby exists from the start; other rooms exist once the list has them or they have messages.
+    /// Only the lobby's topic is created by a read; other rooms exist once the list has them or they have messages.
     fn starts_on_read(&self, topic: &TopicName) -> bool {
         topic.rest() == LOBBY
     }

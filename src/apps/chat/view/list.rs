@@ -138,7 +138,7 @@ impl Scroll {
         let mut row = self.rows.get_untracked()?.first_element_child();
         while let Some(element) = row {
             let rect = element.get_bounding_client_rect();
-            // The line of a day moves to the first message of that day, so only messages serve as anchors.
+            // A day separator moves to the first message of that day, so only messages serve as anchors.
             if rect.bottom() > edge && element.tag_name() == "ARTICLE" && !element.id().is_empty() {
                 return Some((element.id(), rect.top()));
             }

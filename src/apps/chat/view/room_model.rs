@@ -61,7 +61,7 @@ pub struct RoomModel {
     /// Incremented when messages are added or removed; edits notify the message's own signal.
     version: RwSignal<u32>,
     pub window: RwSignal<RowWindow>,
-    /// A page of history is loading.
+    /// Whether a page of history is loading.
     pub loading: RwSignal<bool>,
     /// The last page of history failed to load.
     pub failed: RwSignal<bool>,

@@ -1,5 +1,5 @@
-//! The rows of a room: day lines, the line above new messages, and messages. Each row is created once and updates reactively with
-//! its message only.
+//! The rows of a room: day separators, the separator above unread messages, and messages. Each row is created once and updates
+//! reactively with its message only.
 
 use std::collections::HashSet;
 

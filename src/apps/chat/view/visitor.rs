@@ -9,7 +9,7 @@ use super::storage;
 pub struct Visitor {
     /// Whether times are shown in the visitor's time zone; false until hydration, because the server renders UTC.
     pub local_time: RwSignal<bool>,
-    /// The tab is hidden.
+    /// Whether the tab is hidden.
     pub hidden: RwSignal<bool>,
     /// `None` until they are loaded from the browser's storage.
     pub read_marks: RwSignal<Option<ReadMarks>>,

@@ -1,4 +1,4 @@
-//! The end of the connection: which side closed it, the close code and its meaning, and the time of the next attempt.
+//! Shows how the connection ended: which side closed it, the close code and its meaning, and the time of the next attempt.
 
 use std::time::Duration;
 

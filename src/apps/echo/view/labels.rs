@@ -1,4 +1,4 @@
-//! Events, codes and errors in the visitor's language.
+//! Localized texts for events, codes and errors.
 
 use super::super::{hex::HexError, journal::Kind};
 pub use crate::ui::close_text::meaning;

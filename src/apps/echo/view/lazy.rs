@@ -1,4 +1,4 @@
-//! The cards that load when they become visible, as they need more code than the rest of the page.
+//! The cards that load when they become visible, because they need more code than the rest of the page.
 
 use std::sync::Arc;
 
