@@ -186,7 +186,6 @@ impl Device {
     /// The reports that are due now: usually one; sometimes none, or several, newest first.
     fn next_reports(&mut self) -> Vec<Report> {
         self.due = Instant::now() + Duration::from_secs(self.every.into());
-        // An empty battery is recharged.
         self.battery = if self.battery < 5.0 {
             100.0
         } else {

@@ -1,4 +1,4 @@
-//! `duplex doctor`: checks everything that a server of this configuration needs, and prints one line for each check. Changes nothing.
+//! `duplex doctor`: checks what a server with this configuration needs, and prints one line for each check. Read-only.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -177,7 +177,7 @@ fn token(config: &Config) -> Outcome {
     }
 }
 
-/// Checks the disk of the nearest existing ancestor folder.
+/// Checks the disk of the nearest existing ancestor directory.
 fn disk(path: &Path) -> Outcome {
     let folder = path.ancestors().skip(1).find(|folder| folder.is_dir());
     let folder = folder.unwrap_or(Path::new("."));

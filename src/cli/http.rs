@@ -22,7 +22,7 @@ use super::remote::Server;
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Largest response body in bytes that is read into memory.
+/// Maximum response body in bytes that is read into memory.
 const MAX_BODY: usize = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! `duplex restore`: replaces the log of a server that is not running by a backup.
+//! `duplex restore`: replaces a stopped server's log with a backup.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -14,7 +14,7 @@ use super::http::HttpError;
 use super::output::{self, err, out};
 use super::remote::{Remote, Server};
 
-/// Longest delay between two attempts.
+/// Maximum delay between two attempts.
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
 /// Default limit of attempts.

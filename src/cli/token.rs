@@ -47,7 +47,7 @@ struct Create {
     name: String,
 }
 
-/// Longest name in characters.
+/// Maximum name length in characters.
 const MAX_NAME: usize = 60;
 
 fn lifetime(text: &str) -> Result<Duration, String> {
@@ -128,7 +128,7 @@ fn format_duration(seconds: u64) -> String {
     }
 }
 
-/// Revokes the tokens of `--token` and beside the data file, so that no legacy token is left, regardless of how the server was
+/// Revokes the tokens of `--token` and next to the data file, so that no legacy token is left, regardless of how the server was
 /// started.
 fn revoke_legacy(config: &Config) -> Result<(), Box<dyn Error>> {
     let path = token::path(&config.keys());

@@ -11,11 +11,11 @@ use duplex_protocol::topic::{Topic, TopicName};
 /// The rest of the name of the kind's only topic.
 pub const ALL: &str = "all";
 
-/// Limit of bans, of assigned names and of closed topics, because the state is sent as one message.
+/// Maximum number of bans, of assigned names and of closed topics, because the state is sent as one message.
 pub const MAX_ENTRIES: usize = 2_000;
-/// Longest reason of a ban in characters.
+/// Maximum length of a ban's reason in characters.
 pub const MAX_BAN_REASON: usize = 200;
-/// Longest address in bytes, including its prefix length.
+/// Maximum length of an address in bytes, including its prefix length.
 pub const MAX_ADDRESS: usize = 43;
 
 /// Milliseconds since 1970.

@@ -9,7 +9,7 @@
 
 use super::text::{is_bidi_control, is_invisible};
 
-/// Longest input in characters.
+/// Maximum input length in characters.
 const MAX_CHARS: usize = 60;
 /// The zeros of the supported sets of digits.
 const ZEROS: [char; 7] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{e50}', '\u{ff10}'];
@@ -25,7 +25,7 @@ pub enum ParsedNumber {
 }
 
 impl ParsedNumber {
-    /// The normalised number, if it differs from the typed text; the field displays it to the visitor.
+    /// The normalized number, if it differs from the typed text; the field displays it to the visitor.
     pub fn reformatted(&self, typed: &str) -> Option<&str> {
         match self {
             Self::Number(number) if number != typed.trim() => Some(number),

@@ -1,10 +1,10 @@
-//! Sanitisation of visitors' names, shared by server and browser.
+//! Sanitization of visitors' names, shared by server and browser.
 
 use duplex_protocol::person::MAX_NAME;
 
 use super::text;
 
-/// A name on one line of visible characters, truncated to [`MAX_NAME`]. The server repeats this and normalises it to NFC.
+/// A name on one line of visible characters, truncated to [`MAX_NAME`]. The server repeats this and normalizes it to NFC.
 pub fn tidy_name(typed: &str) -> String {
     text::truncate(&text::single_line(typed), MAX_NAME).to_owned()
 }

@@ -1,5 +1,5 @@
-//! Sanitisation of user-provided texts: removal of hidden characters, blank detection, truncation and bidi isolation. Pages and
-//! deciders use the same rules; the server also normalises to NFC (`server::names::tidy`).
+//! Sanitization of user-provided texts: removal of hidden characters, blank detection, truncation and bidi isolation. Pages and
+//! deciders use the same rules; the server also normalizes to NFC (`server::names::tidy`).
 
 mod unicode;
 

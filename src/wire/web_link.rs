@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::text::{is_bidi_control, is_invisible};
 
-/// Largest label and host name in bytes (RFC 1035).
+/// Maximum label and host name in bytes (RFC 1035).
 const MAX_LABEL: usize = 63;
 const MAX_HOST: usize = 253;
 
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn local_paths_and_router_paths_are_recognised() {
+    fn local_paths_and_router_paths_are_recognized() {
         for (link, here, page) in [
             ("/", true, true),
             ("/chat/a?b=c//d#e", true, true),
