@@ -7,7 +7,7 @@ use super::model::body::{Input, Motion, step_motion};
 use super::wire::frame::{Frame, Role};
 use super::wire::input::MAX_INPUTS;
 
-/// The largest number of pending inputs, 1.5 s of them; with a higher latency the prediction stops at this limit.
+/// Maximum number of pending inputs, 1.5 s of them; with a higher latency the prediction stops at this limit.
 const MAX_PENDING: usize = 45;
 /// A larger prediction error, in sixteenths of a unit, is corrected at once instead of smoothly.
 const MAX_SMOOTHED_ERROR: i32 = 200 * 16;

@@ -9,12 +9,13 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::topic::Topic;
 
-/// The number of messages in a room's state: a page shows these first, and only these can be amended.
+/// The number of messages in a room's state: a page shows these first, and only these can be amended (edited, deleted or reacted
+/// to).
 pub const MAX_MESSAGES: usize = 100;
 /// Maximum total text size in bytes, because the state is sent as one message. Large enough for all messages that the rate limit
 /// lets one person post, so the decider can count them.
 pub const MAX_TEXT_BYTES: usize = 256 << 10;
-/// The largest number of reactions to a message. Each is stored with its person, so that a repeated one does not count twice.
+/// Maximum number of reactions to a message. Each is stored with its person, so that a repeated one does not count twice.
 pub const MAX_REACTIONS: usize = 100;
 pub const MAX_ROOMS: usize = 500;
 /// The number of deleted names that the list remembers. Rooms deleted earlier stay closed, but the list no longer records the

@@ -184,7 +184,7 @@ pub enum RoomsEvent {
     },
 }
 
-/// A message that was posted as a plain form and refused; the page restores it.
+/// A message that was posted as a plain form and rejected; the page restores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotPosted {
     pub name: String,
@@ -193,7 +193,7 @@ pub struct NotPosted {
     pub rejection: Rejection,
 }
 
-/// A new room that was submitted as a plain form and refused; the page restores the fields.
+/// A new room that was submitted as a plain form and rejected; the page restores the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotCreated {
     pub room: String,

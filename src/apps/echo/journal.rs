@@ -5,9 +5,9 @@ use std::{collections::VecDeque, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-/// The largest number of entries in the journal.
+/// Maximum number of entries in the journal.
 pub const MAX_ENTRIES: usize = 10_000;
-/// The largest size of the journal's contents, in bytes, so that large sent files do not exhaust a phone's memory.
+/// Maximum size of the journal's contents in bytes, so that large sent files do not exhaust a phone's memory.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

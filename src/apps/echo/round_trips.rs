@@ -16,7 +16,7 @@ pub struct RoundTrips {
 }
 
 impl RoundTrips {
-    /// The largest number of sent messages without an echo; the oldest is dropped.
+    /// Maximum number of sent messages without an echo; the oldest is dropped.
     const MAX_PENDING: usize = 1_000;
     /// The number of recent measurements for the chart and the statistics.
     pub const RECENT: usize = 120;

@@ -6,12 +6,12 @@ use super::world::{Event, MAX_BODIES, World};
 use crate::apps::arena::wire::bytes::{DecodeError, Reader, Writer};
 use crate::apps::arena::wire::{MAX_NAME_BYTES, ROUND_SECONDS};
 
-/// The largest size of a round's events, in bytes: enough for a hundred players who steer ten times a second. Later events are
-/// not recorded.
+/// Maximum size of a round's events in bytes: enough for a hundred players who steer ten times a second. Later events are not
+/// recorded.
 pub const MAX_EVENTS: usize = 3 << 20;
-/// The largest file that a page reads, in bytes.
+/// Maximum size of a file that a page reads, in bytes.
 pub const MAX_FILE: usize = MAX_EVENTS + (64 << 10);
-/// The largest number of names in a file.
+/// Maximum number of names in a file.
 const MAX_NAMES: usize = 16 * MAX_BODIES;
 const MAGIC: [u8; 8] = *b"arena 1\n";
 

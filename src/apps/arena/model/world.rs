@@ -10,11 +10,11 @@ use super::bots;
 use super::hash::Fnv;
 use super::random::Random;
 
-/// The largest number of bodies, bots included; every tick searches them for each viewer.
+/// Maximum number of bodies, bots included; every tick searches them for each viewer.
 pub const MAX_BODIES: usize = 256;
 /// The number of motes that the world refills to.
 pub const MAX_AMBIENT_MOTES: usize = 1200;
-/// The largest number of motes, including motes scattered by bursting bodies.
+/// Maximum number of motes, including motes scattered by bursting bodies.
 pub const MAX_MOTES: usize = 1600;
 pub const THORN_COUNT: usize = 28;
 /// A thorn's radius; smaller bodies are unaffected.

@@ -30,7 +30,7 @@ use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId};
 
-/// The largest number of viewers, players included; each reads every snapshot.
+/// Maximum number of viewers, players included; each reads every snapshot.
 const MAX_VIEWERS: usize = 500;
 /// The capacity of the queue of scores to store.
 const MAX_SCORES: usize = 1024;
@@ -332,7 +332,7 @@ async fn store_scores(hub: Hub, mut scores: mpsc::Receiver<(Person, u32)>) {
         let id = CommandId::without_time(u128::from(random()) << 64 | u128::from(random()));
         let command = ScoresCommand::Record { by, mass };
         if let Answer::Rejected(rejection) = hub.send_server_command::<Scores>(ALL, id, &command).await {
-            tracing::warn!("score lost: {rejection}");
+            tracing::warn!("cannot store a score: {rejection}");
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::apps::arena::model::world::{Event, FIRST_BOT};
 use crate::apps::arena::wire::GRACE_SECONDS;
 use duplex_protocol::person::{Person, PersonId};
 
-/// The largest number of players; each body adds bytes to every nearby viewer's frames.
+/// Maximum number of players; each body adds bytes to every nearby viewer's frames.
 pub const MAX_PLAYERS: usize = 200;
-/// The largest number of queued inputs: one message of them. Above `CATCH_UP_ABOVE` (client clock ahead, or a network burst) the
+/// Maximum number of queued inputs: one message of them. Above `CATCH_UP_ABOVE` (client clock ahead, or a network burst) the
 /// oldest inputs are dropped down to `CATCH_UP_TO`, to bound input latency.
 const MAX_QUEUED: usize = 15;
 const CATCH_UP_TO: usize = 4;

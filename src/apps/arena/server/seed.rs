@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 /// The source of each round's seed.
 pub type SeedSource = Box<dyn FnMut() -> u64 + Send>;
 
-/// A random number from the operating system, by way of the standard library's hash map keys.
+/// A random number from the operating system, via `RandomState`.
 pub fn random() -> u64 {
     RandomState::new().hash_one(0_u8)
 }

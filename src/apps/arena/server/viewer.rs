@@ -23,7 +23,7 @@ use duplex_hub::Hub;
 use duplex_hub::simulation::{Participant, ProtocolError};
 use duplex_protocol::person::Person;
 
-/// The largest number of unacknowledged frames: one and a half seconds. More would only add latency.
+/// Maximum number of unacknowledged frames: one and a half seconds. More would only add latency.
 const MAX_UNACKED_FRAMES: usize = 45;
 
 pub struct Viewer {

@@ -24,9 +24,9 @@ use crate::i18n::Locale;
 use duplex_leptos::simulation::{ConnectionStatus, Participant, SimulationConnection, SimulationTransport};
 
 const TICK: f64 = 1000.0 / TICK_RATE as f64;
-/// The largest time step, in milliseconds: caps the catch-up after a tab was suspended.
+/// Maximum time step in milliseconds: caps the catch-up after a tab was suspended.
 const MAX_ELAPSED: f64 = 250.0;
-/// Milliseconds between two updates of the text beside the canvas.
+/// Milliseconds between two updates of the text next to the canvas.
 const HUD_INTERVAL: f64 = 250.0;
 /// Ticks between two acknowledgements of a viewer without a body.
 const WATCHER_ACK_TICKS: u32 = 3;
@@ -163,7 +163,7 @@ impl Engine {
         }
     }
 
-    /// Updates the text beside the canvas.
+    /// Updates the text next to the canvas.
     fn update_hud(&self, now: f64) {
         let mut state = self.state.borrow_mut();
         state.last_hud_at = Some(now);

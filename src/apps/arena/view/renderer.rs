@@ -15,7 +15,7 @@ use crate::i18n::Locale;
 /// Sixteenths per unit, and units between two lines of the grid.
 const SUBUNITS: f64 = 16.0;
 const GRID_STEP: f64 = 128.0;
-/// The largest number of canvas pixels per CSS pixel.
+/// Maximum number of canvas pixels per CSS pixel.
 const MAX_PIXEL_RATIO: f64 = 2.0;
 /// The side of the minimap, in CSS pixels.
 const MAP_SIZE: f64 = 92.0;

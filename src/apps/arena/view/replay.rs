@@ -10,7 +10,7 @@ use super::super::wire::frame::Frame;
 use super::hud::ReplayHud;
 
 const TICK: f64 = 1000.0 / TICK_RATE as f64;
-/// The largest number of ticks per animation frame: a tab that was suspended does not catch up.
+/// Maximum number of ticks per animation frame: a tab that was suspended does not catch up.
 const MAX_TICKS: u32 = 8;
 
 pub struct ReplayPlayer {

@@ -1,4 +1,4 @@
-//! Canvas drawing helpers for bodies, motes and thorns. Bodies differ by outline and pattern, not by colour alone.
+//! Canvas drawing helpers for bodies, motes and thorns. Bodies differ by outline and pattern, not by color alone.
 
 use std::f64::consts::{PI, TAU};
 

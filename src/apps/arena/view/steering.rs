@@ -30,7 +30,7 @@ impl Key {
 #[derive(Debug, Default)]
 pub struct Steering {
     keys: Vec<Key>,
-    /// The pointer's position relative to the middle, in halves of the shorter side; cleared by the next key press.
+    /// The pointer's position relative to the middle, in units of half the shorter side; cleared by the next key press.
     pointer: Option<(f64, f64)>,
     pointer_pressed: bool,
     /// The boost button on the screen.

@@ -1,4 +1,4 @@
-//! The canvas's colours, read from the page's style sheet, and the visitor's motion preference.
+//! The canvas's colors, read from the page's style sheet, and the visitor's motion preference.
 
 use leptos::prelude::*;
 use web_sys::{CssStyleDeclaration, Element, HtmlCanvasElement};
@@ -6,7 +6,7 @@ use web_sys::{CssStyleDeclaration, Element, HtmlCanvasElement};
 /// The number of body hues. Bodies differ by pattern too, for visitors who cannot tell the hues apart.
 pub const HUE_COUNT: usize = 8;
 
-/// A colour of the palette, in the order of its elements (`.arena-palette` in `style/arena.css`).
+/// A color of the palette, in the order of its elements (`.arena-palette` in `style/arena.css`).
 #[derive(Debug, Clone, Copy)]
 pub enum Colour {
     Text = HUE_COUNT as isize,

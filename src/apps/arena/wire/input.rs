@@ -5,9 +5,9 @@ use super::MAX_NAME_BYTES;
 use super::bytes::{DecodeError, Reader, Writer};
 use crate::apps::arena::model::body::Input;
 
-/// The largest number of inputs in one message: 0.5 s, what one request of a slow HTTP connection carries.
+/// Maximum number of inputs in one message: 0.5 s, what one request of a slow HTTP connection carries.
 pub const MAX_INPUTS: usize = 15;
-/// The largest message, in bytes.
+/// Maximum message size in bytes.
 pub const MAX_INPUT_MESSAGE: usize = 256;
 
 const VERSION: u8 = 1;

@@ -267,7 +267,7 @@ impl Decider for Rooms {
         }
     }
 
-    /// Erases all earlier events, as they may name the deleted room; the state has the rest of the list.
+    /// Erases all earlier events, because they may name the deleted room; the state has the rest of the list.
     fn redacts(&self, _list: &RoomList, event: &RoomsEvent) -> Redaction {
         match event {
             RoomsEvent::Deleted { .. } => Redaction::Everything,

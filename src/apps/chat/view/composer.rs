@@ -45,7 +45,7 @@ enum Problem {
 #[component]
 pub fn Composer(room: RoomModel, scroll: Scroll) -> impl IntoView {
     let i18n = use_i18n();
-    // A form that was posted without scripts and refused is restored with the page.
+    // A form that was posted without scripts and rejected is restored with the page.
     let restored = SharedValue::new(not_posted).into_inner();
     let (typed, rejection) = restored
         .map(|form| ((form.name, form.text), Problem::Refused(form.rejection)))

@@ -1,6 +1,6 @@
-//! Drafts: a room's unsent text. It is saved in the tab's storage, with a copy in the browser's storage that a new tab adopts if
-//! this one does not come back. An open tab holds a lock, so no other tab adopts its copy. In browsers without locks the copy is
-//! made when the page closes, so a tab that crashes leaves none.
+//! Drafts: a room's unsent text. Saved in `sessionStorage`, with a copy in `localStorage` that a new tab restores if this tab is
+//! gone. An open tab holds a Web Lock, so no other tab restores its copy. Without the Web Locks API the copy is made on
+//! `pagehide`, so a crashed tab leaves none.
 
 use std::time::Duration;
 

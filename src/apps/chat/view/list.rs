@@ -32,7 +32,7 @@ use duplex_protocol::cursor::Seq;
 const NEAR_END: i32 = 48;
 /// The distance from either end of the rows, in pixels, at which more are rendered.
 const LOAD_MARGIN: i32 = 900;
-/// The largest number of history pages loaded to jump to a message: a reply is rarely far from its message.
+/// Maximum number of history pages loaded to jump to a message: a reply is rarely far from its message.
 const MAX_JUMP_PAGES: usize = 5;
 
 /// The scrolling box and its position.

@@ -1,5 +1,5 @@
 //! The client-side model of a room: the cached messages, the window of them in the document, and the visitor's drafts and open
-//! menus. Knows no markup.
+//! menus. Contains no view code.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -20,7 +20,7 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::topic::Topic;
 
-/// The largest number of cached messages; evicted ones are loaded again on demand.
+/// Maximum number of cached messages; evicted ones are loaded again on demand.
 const MAX_CACHED: usize = 20_000;
 /// The number of messages in a page of history.
 const PAGE_SIZE: usize = 100;

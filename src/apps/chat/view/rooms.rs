@@ -147,7 +147,7 @@ fn not_created() -> Option<NotCreated> {
     })
 }
 
-/// A form that was posted without scripts and refused.
+/// A form that was posted without scripts and rejected.
 pub fn refused_form() -> Option<NotCreated> {
     SharedValue::new(not_created).into_inner()
 }

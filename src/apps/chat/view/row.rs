@@ -30,7 +30,7 @@ use duplex_protocol::{cursor::Seq, person::Person};
 
 /// The length of a quoted message's excerpt, in characters.
 const MAX_EXCERPT: usize = 80;
-/// The largest number of names listed under a reaction.
+/// Maximum number of names listed under a reaction.
 const MAX_NAMES: usize = 8;
 
 /// Renders a row. `group_starts` are the messages that show their author; passed separately, so that a row is not recreated when

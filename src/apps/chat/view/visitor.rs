@@ -1,4 +1,4 @@
-//! The visitor's state that all rooms share: the time zone, the tab's visibility and the read marks. Knows no markup.
+//! The visitor's state that all rooms share: the time zone, the tab's visibility and the read marks. Contains no view code.
 
 use leptos::prelude::*;
 

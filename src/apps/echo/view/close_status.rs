@@ -80,6 +80,6 @@ fn NextAttempt(echo: EchoState) -> impl IntoView {
             .get()
             .then(|| fill(t_string!(i18n, echo.next_attempt), &[("seconds", &seconds())]))
     });
-    // Not announced, as a screen reader would read the countdown endlessly.
+    // Not announced, because a screen reader would read the countdown endlessly.
     view! { <p class="next-attempt" aria-live="off">{line}</p> }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 use duplex_leptos::socket::Payload;
 
-/// The largest file that is read, in bytes; a larger one would only fill the browser's send buffer.
+/// Maximum size of a file that is read, in bytes; a larger one would only fill the browser's send buffer.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 #[component]

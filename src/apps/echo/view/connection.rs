@@ -98,7 +98,7 @@ fn CloseForm(echo: EchoState) -> impl IntoView {
     };
     let disconnect = move |event: SubmitEvent| {
         event.prevent_default();
-        // An invalid number is refused like any other code that a page may not use.
+        // An invalid number is rejected like any other code that a page may not use.
         let code = number::parse_u32(&code.get_untracked()).and_then(|code| u16::try_from(code).ok());
         let code = code.unwrap_or(0);
         close_error.set(echo.socket.close(code, &reason.get_untracked()).err());

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// The largest part of a content that the detail shows, in bytes: more would slow the page down; the export is not truncated.
+/// Maximum bytes of a payload that the detail shows: more would slow the page down; the export is not truncated.
 const MAX_DETAIL_BYTES: usize = 64 * 1024;
 /// The number of characters of a content in its row.
 const MAX_PREVIEW: usize = 160;
