@@ -1,5 +1,4 @@
-//! Decides a batch of commands: the entries for the log, the events, and the answer to each command. Knows no queue, no log and
-//! no reader.
+//! Decides a batch of commands and collects log entries, events and answers. Does no I/O.
 
 use std::collections::HashMap;
 
@@ -22,7 +21,7 @@ pub(super) struct Batch {
     /// The entries of accepted and of finally rejected commands, in order.
     pub entries: Vec<Entry>,
     pub events: Vec<(Seq, DecidedEvent)>,
-    /// Commands for other topics, sent once the batch is stored.
+    /// Forwards, queued once the batch is durable.
     pub forwards: Vec<PendingForward>,
     /// The check of the log up to each of `events`, after [`Self::chain`].
     pub checks: Vec<Option<Check>>,
@@ -30,13 +29,13 @@ pub(super) struct Batch {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// The topic whose commands are decided.
+/// The context of a batch.
 #[derive(Clone, Copy)]
 pub(super) struct BatchSource<'a> {
     pub topic: &'a TopicName,
     pub epoch: Epoch,
-    /// If false, commands are rejected for now, except forwards: two topics that forward to each other must not wait for each
-    /// other.
+    /// If false, the outbox is full: commands other than forwards are rejected as retryable. Forwards are exempt, or two topics
+    /// that forward to each other would deadlock.
     pub(crate) may_forward: bool,
 }
 
@@ -48,7 +47,7 @@ pub(super) enum Outcome {
     DuplicateInBatch(usize),
 }
 
-/// The state is unusable after this command.
+/// Error: a command left the state unusable.
 #[derive(Debug)]
 pub(super) struct BrokenState {
     pub(crate) culprit: usize,
@@ -134,7 +133,7 @@ impl Batch {
         }
     }
 
-    /// Rejects a command. A final rejection is stored before it is sent: the command must not have an effect later.
+    /// Rejects a command. A final rejection becomes a log entry, so that a resend cannot have an effect later.
     fn reject(&mut self, projection: &Projection, command: &Command, why: Rejection, now: Millis) -> Answer {
         if !is_final(&why) {
             return Answer::Rejected(why);
@@ -239,7 +238,7 @@ impl Batch {
         self.checks = checks.collect();
     }
 
-    /// Records the answers, after the batch is stored.
+    /// Records the answers, after the batch is durable.
     pub(super) fn remember(&self, dedupe: &mut Dedupe, commands: &[Command], now: Millis) {
         for (Command { who, id, .. }, outcome) in commands.iter().zip(&self.outcomes) {
             match outcome {
@@ -250,7 +249,7 @@ impl Batch {
         }
     }
 
-    /// The answer to each command, and whether it was given before.
+    /// The answer to each command, and whether it is a duplicate.
     pub(super) fn answers(&self) -> impl Iterator<Item = Option<(Answer, bool)>> {
         self.outcomes.iter().map(|outcome| match outcome {
             Outcome::New(answer) => Some((answer.clone(), false)),
@@ -263,7 +262,7 @@ impl Batch {
     }
 }
 
-/// Shortens a rejection before it is stored, so that a client's text cannot fill the topic's memory.
+/// Shortens a rejection before it is stored, so that a client cannot fill the topic's memory.
 fn shortened(why: Rejection) -> Rejection {
     match why {
         Rejection::Malformed { detail } => Rejection::Malformed {

@@ -1,4 +1,4 @@
-//! Tests of recovery over a log that lost its tail and got new events: a cursor is resumed only if the log still has its events.
+//! Tests of recovery from a log that lost its tail and has new events: a cursor is resumed only if the log still has its events.
 
 use std::sync::Arc;
 
@@ -125,7 +125,7 @@ async fn verdicts(seen: &[u8], now: &[u8], ring: Seq) -> TestCaseResult {
         prop_assert_eq!(
             matches!(unchecked, Recovery::Reset(_)),
             seq > head,
-            "without a check the seq is believed"
+            "without a check the seq is trusted"
         );
     }
     Ok(())
@@ -181,7 +181,7 @@ async fn the_ring_and_the_log_have_the_same_checks() {
     }
 }
 
-/// A log that lost its tail under a running node: the topic ends, and its readers return with their cursors.
+/// The log loses its tail while the node runs: the topic stops, and its readers resume with their cursors.
 #[tokio::test]
 async fn a_topic_whose_log_lost_its_tail_ends() {
     tail_is_replaced_by(&[8, 9]).await;

@@ -1,5 +1,5 @@
-//! Type-erased deciders: the hub holds the deciders and states of all applications in one list. A panic in an application's code
-//! is caught here and becomes an error.
+//! Type-erased deciders: so that the hub can store deciders of different types. A panic in an application's code is caught here and
+//! becomes an error.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,7 +46,7 @@ pub trait DynTopic: Send + Sync + 'static {
     fn starts_on_read(&self, topic: &TopicName) -> bool;
     /// [`Decider::listed_in`].
     fn listed_in(&self) -> Option<TopicName>;
-    /// [`Decider::creates`]; none for a command that does not decode.
+    /// [`Decider::creates`]; `None` for a command that does not decode.
     fn creates(&self, command: &Blob, encoding: Encoding) -> Option<Creation>;
     /// The sum of [`Decider::refused_parts`] over all events since the process started.
     fn refused_parts(&self) -> u64;
@@ -66,13 +66,13 @@ pub trait DynTopic: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`Self::event`].
+    /// See [`Self::event`].
     fn event_json(&self, json: Vec<u8>) -> Result<Vec<u8>, StateError>;
     /// [`Decider::redacted`]: the redacted event, and its stored JSON.
     ///
     /// # Errors
     ///
-    /// As [`Self::event`], and [`StateError::Panicked`].
+    /// See [`Self::event`], and [`StateError::Panicked`].
     fn redacted(&self, json: &[u8]) -> Result<(Box<dyn DynEvent>, Vec<u8>), StateError>;
 }
 
@@ -119,7 +119,7 @@ pub trait DynEvent: Send + Sync {
     fn key(&self) -> Option<String>;
 }
 
-/// An event of a command, with its consequences.
+/// A decided event with its forwards and redaction.
 pub struct DecidedEvent {
     /// The event.
     pub event: Box<dyn DynEvent>,
@@ -138,16 +138,16 @@ pub struct DecidedEvent {
 #[non_exhaustive]
 pub enum StateError {
     /// It does not encode or decode.
-    #[error("cannot be decoded or encoded: {0}")]
+    #[error("stored JSON cannot be decoded or encoded: {0}")]
     Codec(#[from] CodecError),
     /// The application's code panicked.
     #[error("the application panicked")]
     Panicked,
     /// The stored JSON has no version.
-    #[error("its version cannot be decoded")]
+    #[error("the version of stored JSON cannot be decoded")]
     NoVersion,
     /// The stored JSON is of a version after [`Decider::STORED_VERSION`].
-    #[error("it has version {found}, and this program supports versions up to {known}")]
+    #[error("stored JSON has version {found}, and this program supports versions up to {known}")]
     Version {
         /// The version of the JSON.
         found: u32,
@@ -156,7 +156,7 @@ pub enum StateError {
     },
 }
 
-/// The reason why a command has no events.
+/// Error of [`DynState::decide`].
 #[derive(Debug)]
 pub enum DecideError {
     /// The decider rejected the command, or the command does not decode.
@@ -275,7 +275,7 @@ enum DecodedCommand<D: Decider> {
 }
 
 impl<D: Decider> DecodedCommand<D> {
-    /// The command's origin decides the types that it is decoded as.
+    /// Decodes the command as the type that its origin may send.
     fn decode(origin: Origin, command: &Blob, encoding: Encoding) -> Result<Self, CodecError> {
         let visitor = || command.decode(encoding).map(Self::Visitor);
         let server = || command.decode(encoding).map(Self::Server);

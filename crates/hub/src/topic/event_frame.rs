@@ -11,7 +11,7 @@ use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::ServerFrame;
 use duplex_protocol::topic::TopicName;
 
-/// An event as it is sent: encoded when a reader first needs it in a protocol, then shared by all readers.
+/// An event, encoded lazily once per protocol and shared by all readers.
 pub(crate) struct EventFrame {
     seq: Seq,
     check: Option<Check>,
@@ -42,7 +42,7 @@ impl EventFrame {
         self.check
     }
 
-    /// The frame; none if the application's event does not encode.
+    /// The frame; `None` if the application's event does not encode.
     pub(crate) fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
         let encoded = match protocol.version {
             Version::V1 => self.encoded_v1.get_or_init(Box::default),

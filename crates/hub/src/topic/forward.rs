@@ -1,4 +1,4 @@
-//! Server commands: their ids, and their way to a topic.
+//! [`Hub::send`] and its variants, and the ids of forwards.
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,12 +10,12 @@ use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 impl Hub {
-    /// Sends a command in the server's own name, without an access check.
+    /// Sends a command as the server, without an access check.
     pub async fn send<T: Topic>(&self, rest: &str, id: CommandId, command: &T::Command) -> Answer {
         self.send_encoded(id, TopicCommand::to::<T>(rest, command)).await
     }
 
-    /// As [`send`](Self::send), with a command that visitors cannot send.
+    /// Like [`send`](Self::send), with a command that visitors cannot send.
     pub async fn send_server_command<D: Decider>(
         &self,
         rest: &str,
@@ -34,7 +34,7 @@ impl Hub {
         }
     }
 
-    /// As [`send`](Self::send).
+    /// Sends an encoded command as the server.
     pub async fn send_command(&self, id: CommandId, command: TopicCommand) -> Answer {
         let (topic, command) = command.into_parts();
         match self.open_while_closing(&topic).await {
@@ -44,7 +44,7 @@ impl Hub {
     }
 }
 
-/// The id of a forward from an event of that time. It is the same for every delivery, so a repeated delivery is detected.
+/// The deterministic id of a forward, so that a redelivery is a duplicate.
 pub(super) fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
     let Cursor { epoch, seq, .. } = at;
     let seq: Seq = seq;

@@ -1,4 +1,4 @@
-//! Puts events into a ring, each as the frame that readers share. Knows no task and no log.
+//! Helpers that push events into a topic's ring as shared frames.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) fn fill(ring: &mut Ring<Arc<EventFrame>>, tail: Tail, delivery: Deliv
     }
 }
 
-/// Empties the ring: readers get nothing up to `head`, where the log has this check.
+/// Clears the ring and restarts it after `head`, where the log has this check.
 pub(crate) fn restart(ring: &mut Ring<Arc<EventFrame>>, head: (Seq, Option<Check>), delivery: Delivery) {
     *ring = Ring::new(head, delivery, RingLimits::default());
 }
@@ -31,7 +31,7 @@ pub(crate) fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn DynEvent>, c
     ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, check, Arc::new(frame));
 }
 
-/// The events that a log retains beyond a snapshot: at least the capacity of a ring.
+/// A kind's retention, raised to at least the ring's capacity.
 pub(crate) fn retention(kind: &dyn DynTopic) -> Retention {
     let retention = kind.retention();
     Retention {

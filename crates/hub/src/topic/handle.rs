@@ -1,4 +1,4 @@
-//! A topic's handle for sessions. Reads bypass the topic's task: they go to its ring or to the log.
+//! [`TopicHandle`]: a topic's handle for sessions. Reads bypass the topic's task and use the ring or the log.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
@@ -46,7 +46,7 @@ pub(crate) struct TopicShared {
     /// The oldest event in the log, or the one after the head.
     pub oldest: AtomicU64,
     pub subscribers: Subscribers,
-    /// Rises from 0 only while the map of topics is locked.
+    /// Incremented from 0 only under the lock of the topic map.
     pub(crate) handles: AtomicUsize,
     pub counters: Arc<KindCounters>,
 }
@@ -80,7 +80,7 @@ impl TopicShared {
 
 /// A handle to an open topic, from [`Hub::open`](crate::Hub::open). The topic stays awake while a handle lives. Cheap to clone.
 /// Commands have the rights of the hub that opened it. If the topic's log failed, every request returns [`Denied::Unavailable`],
-/// and opening the topic again may help.
+/// and the topic must be opened again.
 pub struct TopicHandle {
     pub(crate) shared: Arc<TopicShared>,
     authority: Authority,
@@ -112,9 +112,8 @@ impl TopicHandle {
         self.shared.kind.delivery()
     }
 
-    /// Sends a command, whose sender the caller has authorized ([`authorize_write`](crate::session::authorize_write)). Returns
-    /// the answer, and whether it was given before. An accepted command is durable. Dropping the future does not cancel the
-    /// command.
+    /// Sends a command, whose sender the caller has authorized ([`authorize_write`](crate::session::authorize_write)). Returns the
+    /// answer, and whether it is a duplicate. An accepted command is durable. Dropping the future does not cancel the command.
     ///
     /// `visitor` is the sender, unless the handle belongs to a program or to the server, which have one id each.
     pub async fn command(&self, visitor: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
@@ -122,7 +121,7 @@ impl TopicHandle {
         self.request(who, id, (command, encoding), None).await
     }
 
-    /// Sends a server command, as JSON. The commit of a forward's command removes the forward.
+    /// Sends a server command, as JSON. Committing the command also removes the forward from the log.
     pub(crate) async fn deliver(&self, forward: Option<ForwardKey>, id: CommandId, command: Blob) -> (Answer, bool) {
         let server = Principal::server().person.clone();
         self.request(server, id, (command, Encoding::Json), forward).await
@@ -156,7 +155,7 @@ impl TopicHandle {
         }
     }
 
-    /// The same topic for the server's own commands.
+    /// Returns a handle that sends commands as the server.
     #[must_use]
     pub(crate) fn for_server(self) -> Self {
         Self::with(&self.shared, Authority::OPERATOR, Origin::Server)
@@ -172,7 +171,7 @@ impl TopicHandle {
         Ok((state.cursor(), Blob(state.bytes().to_vec())))
     }
 
-    /// As [`Self::state`], without a copy.
+    /// Like [`Self::state`], without copying the state.
     pub(crate) async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
         let (reply, state) = oneshot::channel();
         let request = TopicRequest::State { encoding, reply };
@@ -184,8 +183,8 @@ impl TopicHandle {
     /// Whether the committed state lists another topic ([`Decider::lists`](crate::decider::Decider::lists)).
     ///
     /// # Errors
-    ///
-    /// As [`Self::state`].
+    /// See [`Self::state`].
+
     pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denied> {
         let (reply, listed) = oneshot::channel();
         let topic = topic.clone();
@@ -242,7 +241,7 @@ impl TopicHandle {
         }
     }
 
-    /// The events after `after` from the log, for a reader that the ring cannot serve.
+    /// The events after `after` from the log, for a reader behind the ring.
     ///
     /// # Errors
     ///
@@ -298,8 +297,8 @@ impl TopicHandle {
             .ok()
     }
 
-    /// Subscribes a session: it is present in the topic, and `wake` is woken at each event and each change of presence. A session may
-    /// join again before its earlier guard is dropped. `from` is the client's address, for the limit of present sessions of one address.
+    /// Subscribes a session: it is present in the topic, and `wake` is woken at each event and each change of presence. A session
+    /// may subscribe again before its earlier guard is dropped. `address` counts against the limit of present sessions per address.
     pub fn join(
         &self,
         session: SessionId,
@@ -319,14 +318,14 @@ impl TopicHandle {
         self.join(session, Principal::server().person.clone(), None, wake)
     }
 
-    /// Makes a polling session present until `until`, at limit 40 s from now.
+    /// Makes a polling session present until `until`, at most 40 s from now.
     pub fn lease(&self, session: SessionId, person: Person, from: Option<Address>, until: Instant) {
         let now = Instant::now();
         self.shared.subscribers.set().lease(&session, person, from, until, now);
         self.shared.subscribers.notify();
     }
 
-    /// Sets the activity of a polling session, while its lease runs.
+    /// Sets the activity of a polling session, while its lease is valid.
     pub fn set_activity(&self, session: &SessionId, activity: Option<String>) {
         self.shared
             .subscribers
@@ -335,7 +334,7 @@ impl TopicHandle {
         self.shared.subscribers.notify();
     }
 
-    /// Renames a polling session, while its lease runs.
+    /// Renames a polling session, while its lease is valid.
     pub fn rename(&self, session: &SessionId, name: String) {
         self.shared.subscribers.set().rename(session, name);
         self.shared.subscribers.notify();
@@ -352,7 +351,7 @@ impl TopicHandle {
         self.shared.subscribers.frame(&self.shared.name, encoding)
     }
 
-    /// The presence's version, from one atomic.
+    /// The presence version; lock-free.
     pub(crate) fn presence_version(&self) -> u64 {
         self.shared.subscribers.version()
     }

@@ -1,4 +1,4 @@
-//! Topics as sessions and the server's own code see them: handles, subscriptions, reads and type-erased deciders.
+//! Topics: handles, subscriptions, reads and type-erased deciders.
 
 mod batch;
 mod dedupe;

@@ -1,12 +1,11 @@
-//! Limits an answer from the log to a number of bytes, in whole events. Pure.
+//! Truncates a page of records to a byte limit. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::log::Record;
 use duplex_protocol::cursor::Seq;
 
-/// The newest events that fit into so many bytes, each with its amendments; at least one. Also returns whether older ones were
-/// left out.
+/// The newest events within `max_bytes`, with their amendments; at least one. Also returns whether older ones were omitted.
 pub(crate) fn take_newest_within(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {
     let mut sizes: BTreeMap<Seq, usize> = BTreeMap::new();
     for record in &records {
@@ -29,7 +28,7 @@ fn amended(record: &Record) -> Seq {
     record.amends.unwrap_or(record.seq)
 }
 
-/// The first events that fit into so many bytes; at least one.
+/// The first events within `max_bytes`; at least one.
 pub(crate) fn take_oldest_within(mut records: Vec<Record>, bytes: usize) -> Vec<Record> {
     let mut sum = 0;
     let fitting = records.iter().take_while(|record| {
@@ -75,7 +74,7 @@ mod tests {
         let (some, left_out) = take_newest_within(records(), 29);
         assert_eq!((seqs(&some), left_out), (vec![3], true));
         let (some, _) = take_newest_within(records(), 1);
-        assert_eq!(seqs(&some), [3], "one fits whatever its size");
+        assert_eq!(seqs(&some), [3], "one event is returned regardless of its size");
         assert!(!take_newest_within(Vec::new(), 1).1);
     }
 

@@ -1,4 +1,4 @@
-//! The presence of a topic: its sessions and their people. Pure: the clock is an argument. Knows no task, no frame and no wake.
+//! The presence of a topic: its sessions and their people. Pure: the clock is an argument.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::presence::{MAX_ACTIVITY, MAX_LISTED_PEOPLE, Presence, Present};
 use duplex_protocol::session::SessionId;
 
-/// A session is present while it has joined more often than left, or while a lease of it runs.
+/// A session is present while its joins exceed its leaves, or while it has a lease.
 #[derive(Debug, Default)]
 pub(crate) struct PresenceSet {
     sessions: HashMap<SessionId, SessionPresence>,
     people: HashMap<PersonId, PersonPresence>,
-    /// The people by the order of their arrival.
+    /// People in the order of arrival.
     order: BTreeMap<u64, PersonId>,
     arrivals: u64,
     leases: usize,
@@ -24,7 +24,7 @@ pub(crate) struct PresenceSet {
     by_address: HashMap<Address, AddressCount>,
     /// Counts visible changes.
     version: u64,
-    /// No lease and no activity ends before this.
+    /// The earliest expiry of a lease or an activity, or earlier.
     deadline: Option<Instant>,
 }
 
@@ -64,7 +64,7 @@ impl PresenceSet {
         self.sessions.len()
     }
 
-    /// Adds the session. Beyond the limit of its address it is not shown; it reads like any other.
+    /// Adds the session. Beyond the per-address limit it is not counted as present; it can still read.
     pub(crate) fn join(&mut self, session: &SessionId, person: Person, from: Option<Address>) {
         if self.is_within_limit(session, &person, from) {
             self.upsert_session(session, person, from).joins += 1;
@@ -150,7 +150,7 @@ impl PresenceSet {
         self.deadline
     }
 
-    /// Extends all leases and activities after a pause of the process, in which sessions could not renew them.
+    /// Extends all leases and activities after the process was suspended, when sessions could not renew them.
     pub(crate) fn postpone(&mut self, paused: Duration) {
         for entry in self.sessions.values_mut() {
             let activity = entry.activity.as_mut().map(|(_, until)| until);
@@ -202,7 +202,7 @@ impl PresenceSet {
         }
     }
 
-    /// Of several activities the latest; of simultaneous ones always the same one.
+    /// The latest activity; ties are broken deterministically.
     fn present(&self, present: &PersonPresence) -> Present {
         let text = present.sessions.iter().filter_map(|session| {
             let (text, until) = self.sessions.get(session)?.activity.as_ref()?;
@@ -214,7 +214,7 @@ impl PresenceSet {
         }
     }
 
-    /// The session's entry, for this person under this name. A session that changes its person keeps its joins.
+    /// The session's entry, for this person under this name. If the session's person changes, its join count is kept.
     fn upsert_session(&mut self, session: &SessionId, person: Person, from: Option<Address>) -> &mut SessionPresence {
         let entry = match self.take_session(session) {
             Some(entry) if entry.person == person.id => entry,

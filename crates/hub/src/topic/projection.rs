@@ -1,4 +1,4 @@
-//! The projection of a topic: its state and the answered commands, both rebuilt from the log. Knows no reader and no queue.
+//! The projection of a topic: its state and the answered commands, both rebuilt from the log.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct Projection {
     pub snapshot: Seq,
 }
 
-/// The newest of the events that were read, as many as a ring may hold.
+/// The newest loaded events, up to the ring's capacity.
 pub(crate) struct Tail {
     /// The seq before the first event.
     pub after: Seq,
@@ -45,11 +45,11 @@ pub(crate) struct TailEvent {
 pub(crate) enum LoadError {
     #[error(transparent)]
     Log(#[from] LogError),
-    #[error("the snapshot at {0}: {1}")]
+    #[error("snapshot {0} cannot be decoded: {1}")]
     Snapshot(Seq, StateError),
-    #[error("the event {0}: {1}")]
+    #[error("event {0} cannot be applied: {1}")]
     Event(Seq, StateError),
-    #[error("the event {0} is not in the log")]
+    #[error("event {0} is not in the log")]
     Gap(Seq),
     #[error("the log lost its tail")]
     Diverged,

@@ -24,16 +24,16 @@ pub enum ReadBatch {
         frames: Vec<Bytes>,
         /// The reader's new position.
         last: Seq,
-        /// Events that were left out because a newer event of the same key replaces them.
+        /// The number of events superseded by a newer event of the same key.
         conflated: u64,
     },
     /// From [`TopicHandle::read`](crate::TopicHandle::read): the events are no longer in the ring; read them with
     /// [`TopicHandle::read_log`](crate::TopicHandle::read_log). From `read_log`: they are no longer in the log either, and the
-    /// reader must restart from the state.
+    /// reader must be reset.
     Behind,
 }
 
-/// Collects frames up to the limit. No frame at all means that an event could not be encoded.
+/// Collects frames up to the limit. Returns [`ReadBatch::Behind`] if the first event could not be encoded.
 pub(crate) fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, limit: ReadLimit) -> ReadBatch {
     let (mut batch, mut bytes, mut last) = (Vec::new(), 0, after);
     for (seq, frame) in frames {

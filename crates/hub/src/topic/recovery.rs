@@ -1,5 +1,4 @@
-//! Decides how a returning subscriber catches up: replay from its cursor, or the full state with a reason. Pure: knows no ring,
-//! no log, no task.
+//! Decides how a returning subscriber catches up: replay from its cursor, or the full state with a reason. Pure.
 
 use crate::limits;
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -14,7 +13,7 @@ pub(super) enum Recovery {
 }
 
 impl Recovery {
-    /// Whether the cursor's events are of this log, judged by epoch and seq alone. The check may contradict.
+    /// Whether epoch and seq are consistent with this log; the check may still differ.
     pub(super) const fn is_of_this_log(self) -> bool {
         matches!(
             self,

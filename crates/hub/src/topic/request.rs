@@ -25,7 +25,7 @@ pub(crate) enum TopicRequest {
         topic: TopicName,
         reply: oneshot::Sender<bool>,
     },
-    /// Falls asleep now if the topic is unused, because another topic needs its slot.
+    /// Puts the topic to sleep now if it is unused, because another topic needs its slot.
     Sleep,
     /// Handles earlier requests, then ends the task.
     Close,
@@ -38,8 +38,8 @@ pub(crate) struct Command {
     pub id: CommandId,
     pub command: Blob,
     pub encoding: Encoding,
-    /// The forward that this command is, if it follows from another topic's event.
+    /// The key of the forward that this command delivers, if any.
     pub forward: Option<ForwardKey>,
-    /// The receiver may be gone.
+    /// The receiver may have been dropped.
     pub reply: oneshot::Sender<(Answer, bool)>,
 }

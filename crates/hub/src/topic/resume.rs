@@ -1,4 +1,4 @@
-//! Recovery of a subscriber over the ring and the log. Knows no session protocol and no transport.
+//! Recovers a subscriber from the ring or the log, as the module `recovery` decides.
 
 use std::sync::atomic::Ordering;
 
@@ -24,12 +24,12 @@ impl TopicShared {
 }
 
 impl TopicHandle {
-    /// Resumed or Reset. A reader that joins before it calls this misses no event.
+    /// Returns [`Verdict::Resumed`] or [`Verdict::Reset`]. Subscribe first, so that no event is missed.
     pub async fn verdict(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Verdict, Denied> {
         Ok(self.recover(cursor, encoding).await?.to_verdict())
     }
 
-    /// As [`Self::verdict`], without a copy of the state.
+    /// Like [`Self::verdict`], without copying the state.
     pub(crate) async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
         let (recovery, head) = self.recovery(cursor).await?;
         match recovery {
@@ -42,7 +42,7 @@ impl TopicHandle {
         }
     }
 
-    /// Compares the cursor's check with the ring's, and behind the ring with the log's.
+    /// Verifies the cursor's check against the ring or, behind the ring, the log.
     async fn recovery(&self, cursor: Option<Cursor>) -> Result<(Recovery, Cursor), Denied> {
         let shared = &self.shared;
         let (recovery, head, known) = {

@@ -12,7 +12,7 @@ use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
-/// A gate where visitors ring. The server opens it; if `PROGRAMS`, programs do too.
+/// Visitors send [`VisitorCommand`]; the server sends [`GateCommand`]; programs do too if `PROGRAMS`.
 struct Gate<const PROGRAMS: bool>;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! A topic's encoded state: encoded once for each seq and encoding, and shared by all subscribers. Knows no task and no session.
+//! A topic's encoded state, shared by all subscribers: encoded once per seq and encoding.
 
 use std::sync::OnceLock;
 
@@ -22,7 +22,7 @@ pub(crate) struct SharedState {
     new_v1: OnceLock<Bytes>,
 }
 
-/// How a returning subscriber catches up.
+/// The result of a recovery.
 #[derive(Debug, Clone)]
 pub(crate) enum Recovered {
     Resumed {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::TopicName;
 
-/// Counts of a hub: totals since the start, but for `topics` and `members`.
+/// Counts of a hub: totals since the start, except `topics` and `subscriptions`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HubStats {
@@ -20,7 +20,7 @@ pub struct HubStats {
     pub commands: u64,
     /// Commands rejected, for any reason.
     pub rejected: u64,
-    /// Commands sent again and answered from memory.
+    /// Duplicate commands, answered from memory.
     #[serde(rename = "again")]
     pub duplicates: u64,
     /// Events decided.
@@ -31,13 +31,13 @@ pub struct HubStats {
     pub appends: u64,
     /// Appends that failed.
     pub failed_appends: u64,
-    /// Events left out for slow readers, because a newer one of the same key replaces them.
+    /// Events omitted for slow readers, superseded by a newer event of the same key.
     pub conflated: u64,
-    /// Pages read from the log for readers that the ring could not serve.
+    /// Pages read from the log for readers behind the ring.
     pub log_reads: u64,
     /// Forwards delivered.
     pub forwards: u64,
-    /// Forwards that were given up.
+    /// Forwards that were rejected or removed.
     pub forwards_lost: u64,
 }
 

@@ -1,5 +1,5 @@
-//! The stored form of events and states: JSON, and from version 2 of a kind on with the version number. Stored JSON of an earlier
-//! version is converted step by step when it is read. Knows no log.
+//! The storage format of events and states: plain JSON in version 1, a versioned envelope from version 2 on. Stored JSON of an
+//! earlier version is converted step by step when it is read.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use crate::decider::{Decider, StoredJson};
 use crate::topic::dyn_topic::StateError;
 use duplex_protocol::codec::Encoding;
 
-/// Version 1 is stored without this envelope; no event and no state begins like it.
+/// Version 1 has no envelope; no event or state starts with this prefix.
 const PREFIX: &[u8] = b"{\"$version\":";
 const SEPARATOR: &[u8] = b",\"kept\":";
 const SUFFIX: &[u8] = b"}";
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_refused_with_its_number() {
+    fn a_newer_version_is_an_error_that_names_it() {
         let newer = stored::<3>("{}");
         for error in [
             read::<Names<2>>(StoredJson::Event, &newer),

@@ -1,5 +1,4 @@
-//! A topic's subscribers: their wake-ups and the presence that they get, throttled. Knows no topic task and no events; the clock
-//! is an argument.
+//! A topic's subscribers: their wakes and the throttled presence updates. The clock is an argument.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -21,9 +20,9 @@ use duplex_protocol::topic::TopicName;
 
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
-    /// The topic has no presence: subscribers get none.
+    /// Whether presence is disabled for the topic.
     hidden: bool,
-    /// The current presence, ahead of the published one.
+    /// The current presence, not yet published.
     set: Mutex<PresenceSet>,
     wakes: Mutex<Wakes>,
     published: Mutex<Arc<PublishedPresence>>,
@@ -100,19 +99,19 @@ impl Subscribers {
             };
             let encoded = encoding.encode(&frame);
             encoded
-                .inspect_err(|error| tracing::error!(%topic, "a presence cannot be encoded: {error}"))
+                .inspect_err(|error| tracing::error!(%topic, "a presence update cannot be encoded: {error}"))
                 .unwrap_or_default()
                 .into()
         });
         (published.version, frame.clone())
     }
 
-    /// Expires leases and activities, and publishes a changed presence if the pause is over. Returns the time of the next call,
-    /// if no notification comes before.
+    /// Expires leases and activities, and publishes a changed presence if the throttle allows. Returns when to call it next, unless
+    /// a notification comes before.
     pub(crate) fn refresh(&self, throttle: &mut PresenceThrottle, now: Instant) -> Option<Instant> {
         let (presence, deadline, pause) = {
             let mut set = self.set();
-            // A deadline that is long past was missed because the process was paused.
+            // A deadline missed by this much means that the process was suspended.
             if let Some(due) = set.deadline()
                 && now >= due + limits::SUSPEND_GAP
             {
@@ -157,7 +156,7 @@ fn pause(sessions: usize) -> Duration {
         .clamp(limits::PRESENCE_PAUSE, limits::PRESENCE_PAUSE_MAX)
 }
 
-/// Wakes by index, so that one is removed without a search.
+/// A slab of wakes, for removal in O(1).
 #[derive(Debug, Default)]
 struct Wakes {
     slots: Vec<Option<Arc<Wake>>>,
@@ -211,14 +210,14 @@ mod tests {
     }
 
     #[test]
-    fn many_joins_are_published_as_few_presences() {
+    fn joins_are_coalesced_into_few_presence_updates() {
         let (subscribers, mut throttle, start) = (Subscribers::default(), PresenceThrottle::default(), Instant::now());
         for number in 0..1000 {
             join(&subscribers, number);
             subscribers.refresh(&mut throttle, start + Duration::from_millis(number.into()));
         }
         let version = subscribers.version();
-        assert!((2..=10).contains(&version), "{version} presences");
+        assert!((2..=10).contains(&version), "{version} presence updates");
         let next = subscribers
             .refresh(&mut throttle, start + Duration::from_secs(1))
             .unwrap();

@@ -1,10 +1,10 @@
-//! The subscription of a session to a topic. Knows no session protocol and no transport.
+//! The RAII guard of a session's subscription to a topic.
 
 use super::handle::TopicHandle;
 use super::stats;
 use duplex_protocol::session::SessionId;
 
-/// A session's subscription to a topic: its presence and its wake-ups end when this is dropped.
+/// A session's subscription to a topic: its presence and its wakes end when this is dropped.
 #[must_use = "the subscription ends when this is dropped"]
 pub struct SubscriptionGuard {
     handle: TopicHandle,
@@ -22,7 +22,7 @@ impl SubscriptionGuard {
         self.handle.rename(&self.session, name);
     }
 
-    /// Sets the session's activity, such as `typing`, for a few seconds; none ends it.
+    /// Sets the session's activity, such as `typing`, for a few seconds; `None` ends it.
     pub fn set_activity(&self, activity: Option<String>) {
         self.handle.set_activity(&self.session, activity);
     }

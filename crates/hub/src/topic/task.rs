@@ -1,7 +1,8 @@
-//! A topic's task: it alone decides, appends, applies and publishes. Knows no session and no transport.
+//! A topic's task, the only writer of the topic: decides, appends, applies and publishes.
 //!
 //! The projection runs ahead of the log only within `Task::append`. If the append fails, the projection is discarded and rebuilt
-//! from the log, so nothing uncommitted is ever published. All requests go through one queue; callers may be dropped at any time.
+//! from the log, so nothing uncommitted is ever published. All requests go through one queue; a caller's future may be dropped at
+//! any time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,7 +33,7 @@ pub(crate) struct Task {
     hub: Hub,
     shared: Arc<TopicShared>,
     requests: mpsc::Receiver<TopicRequest>,
-    /// None after a failure, until the log can be read again.
+    /// `None` after a failure, until the log can be read again.
     projection: Option<Projection>,
     /// The last encoded states.
     states: PerEncoding<Option<Arc<SharedState>>>,
@@ -43,7 +44,7 @@ pub(crate) struct Task {
     retry: Option<Instant>,
     /// The newest event when a snapshot was last attempted.
     snapshot_tried: Seq,
-    /// Another topic needs the slot.
+    /// Set by [`TopicRequest::Sleep`].
     sleep_requested: bool,
     lifecycle: Lifecycle,
 }
@@ -56,7 +57,7 @@ enum Lifecycle {
     Failed,
 }
 
-/// The log cannot be read now.
+/// Error: the log cannot be read.
 struct LogUnavailable;
 
 impl Task {
@@ -131,8 +132,8 @@ impl Task {
             && self.shared.subscribers.set().is_empty()
     }
 
-    /// The snapshot comes first, so that no work is left once the topic has left the map. A caller that opens the topic later
-    /// starts it from the log; a handle opened before keeps it awake.
+    /// Returns whether the topic was removed. Stores the snapshot first, because afterwards a new task may already run. A handle
+    /// that was opened before keeps the topic awake.
     async fn fall_asleep(&mut self) -> bool {
         self.idle = None;
         self.snapshot().await;
@@ -154,7 +155,7 @@ impl Task {
         }
     }
 
-    /// Handles requests between two commits, so that readers of the state get the committed one.
+    /// Handles queued requests. State requests are answered before the commands are applied, so they see only committed state.
     async fn serve(&mut self, requests: &mut Vec<TopicRequest>) {
         let mut commands = Vec::with_capacity(requests.len());
         for request in requests.drain(..) {
@@ -200,8 +201,8 @@ impl Task {
         Ok(state)
     }
 
-    /// Answers every command once. An acceptance was decided on the newest state of all nodes; a rejection, on the newest state
-    /// that this node knows.
+    /// Answers every command once. An accepted command was decided on the newest committed state; a rejected one, on the newest
+    /// state that this node knows.
     async fn handle_commands(&mut self, commands: Vec<Command>) {
         for _ in 0..limits::CONFLICT_ATTEMPTS {
             let Ok(()) = self.ensure_loaded().await else { break };
@@ -222,7 +223,7 @@ impl Task {
         self.reject_all(commands, &Rejection::Unavailable).await;
     }
 
-    /// Appends the whole batch. If that fails, the projection is gone.
+    /// Appends the whole batch. If that fails, the projection is discarded.
     async fn append(&mut self, batch: &mut Batch) -> Result<Option<RedactionPlan>, LogError> {
         let Some(projection) = self.projection.as_mut().filter(|_| !batch.entries.is_empty()) else {
             return Ok(None);
@@ -277,7 +278,7 @@ impl Task {
         }
     }
 
-    /// Drops encoded states, which contain erased text. The log has a snapshot of this state.
+    /// Drops cached encodings of the redacted state. The log has a snapshot of it.
     fn discard_redacted(&mut self, plan: &RedactionPlan) {
         self.states = PerEncoding::default();
         self.hub.withdraw_forwards(&self.shared.name, |seq| plan.erases(seq));
@@ -299,11 +300,11 @@ impl Task {
             (Answer::Rejected(_), false) => &counters.rejected,
         };
         add(count, 1);
-        // The caller may be gone.
+        // The receiver may have been dropped.
         let _ = command.reply.send(answer);
     }
 
-    /// Rejects commands of a batch without effect. The projection is rebuilt first, so that events of another node are published.
+    /// Rejects a batch that was not stored. Reloads the projection first, so that another node's events are published.
     async fn reject_all(&mut self, commands: Vec<Command>, why: &Rejection) {
         let _ = self.ensure_loaded().await;
         for command in commands {
@@ -311,7 +312,7 @@ impl Task {
         }
     }
 
-    /// Rejects the command that broke the state for good, and the others for now.
+    /// Finally rejects the command that broke the state; rejects the others as retryable.
     async fn reject_broken(&mut self, mut commands: Vec<Command>, broken: BrokenState) {
         let BrokenState { culprit, error } = broken;
         tracing::error!(topic = %self.shared.name, "a command failed: {error}");
@@ -322,7 +323,7 @@ impl Task {
         self.reject_all(commands, &Rejection::Unavailable).await;
     }
 
-    /// Ensures that the projection equals the log.
+    /// Loads the projection if it was discarded.
     async fn ensure_loaded(&mut self) -> Result<(), LogUnavailable> {
         if self.projection.is_some() {
             return Ok(());
@@ -346,7 +347,7 @@ impl Task {
                 let why = other
                     .err()
                     .map_or("its log changed unexpectedly".to_owned(), |error| error.to_string());
-                tracing::error!(topic = %self.shared.name, "the topic ends: {why}");
+                tracing::error!(topic = %self.shared.name, "the topic's task stops: {why}");
                 self.retry = None;
                 self.lifecycle = Lifecycle::Failed;
                 Err(LogUnavailable)
@@ -354,7 +355,7 @@ impl Task {
         }
     }
 
-    /// Loads the projection and the forwards of an append that was stored and reported a failure.
+    /// Loads the projection and the forwards of an append that was stored although it failed.
     async fn load(&mut self, shown: Seq) -> Result<(Projection, Tail, Head), LoadError> {
         let (log, name) = (self.shared.log.as_ref(), &self.shared.name);
         let loaded = load(log, &self.shared.kind, name, shown).await?;

@@ -1,5 +1,5 @@
-//! Topics without events. A reader gets the default state and waits in a list for the first event: no task is started, and no
-//! slot of an awake topic is used. Knows no session and no transport.
+//! Readers of topics without events: they get the default state and are woken when the topic starts. Such a topic has no task and
+//! does not count as awake.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -48,7 +48,7 @@ impl WaitingReaders {
         }
     }
 
-    /// Wakes the readers of a topic, which is in the map now.
+    /// Wakes the readers of a topic that has started. Call it after the insertion into the map.
     pub(crate) fn started(&self, topic: &TopicName) {
         let wakes = self.lock().wakes.remove(topic);
         wakes.into_iter().flatten().for_each(|(_, wake)| wake.wake());
@@ -95,7 +95,7 @@ impl Unwritten {
         Cursor::new(self.epoch, 0)
     }
 
-    /// The answer that an awake topic would give.
+    /// The same result as an awake topic without events.
     pub(crate) fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
         let head = self.head();
         match recover(cursor, head, 1, |_| Some(0)) {

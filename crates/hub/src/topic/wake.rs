@@ -1,16 +1,15 @@
-//! The wake-up of a session by its topics: one for each session, for all of its topics. Knows no topic and no
-//! session. Carries no payload; the woken session reads the ring itself.
+//! [`Wake`]: one per session, shared by all its topics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 
 use tokio::sync::Notify;
 
-/// Wakes a reader that waits for events. Carries no payload: the reader looks into its topics itself. Several wake-ups before the
-/// reader looks count as one.
+/// Wakes a reader that waits for events. Carries no payload: the reader reads its topics itself. Wakes are coalesced until the
+/// reader runs.
 #[derive(Debug, Default)]
 pub struct Wake {
-    /// Woken and not yet seen: another wake-up changes nothing.
+    /// Set from [`Wake::wake`] until [`Wake::woken`] completes.
     awake: AtomicBool,
     notify: Notify,
 }
@@ -29,8 +28,8 @@ impl Wake {
         }
     }
 
-    /// Completes when there was a wake-up since it last completed. A later wake-up completes it again, so a reader that looks
-    /// after this misses nothing. Cancel safe. For one waiter.
+    /// Waits for a wake since it last completed. A reader that reads its topics after this misses nothing. Cancel safe; supports a
+    /// single waiter.
     pub async fn woken(&self) {
         self.notify.notified().await;
         self.awake.swap(false, AcqRel);

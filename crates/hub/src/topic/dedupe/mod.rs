@@ -1,37 +1,37 @@
-//! The deduplication of commands: a command that is sent again has no second effect and gets its first answer. A command's id
-//! belongs to its sender: the same id from another person is another command. Pure: the clock is an argument. Knows no log, which
-//! stores the same answers.
+//! The deduplication of commands: a resent command has no second effect and gets its first answer. A command's id belongs to its
+//! sender: the same id from another person is another command. Pure: the clock is an argument. The log stores the same answers;
+//! this module does not access it.
 //!
-//! # Ids that carry a time
+//! # Ids with a timestamp (UUIDv7)
 //!
-//! An id that carries a time ([`CommandId::time`]) never has two effects, and has none after a final rejection, however the clock
-//! is set, the topic sleeps or the process is killed:
+//! An id with a timestamp ([`CommandId::time`]) never has two effects, and has none after a final rejection, regardless of clock
+//! changes, sleep of the topic or a killed process:
 //!
-//! - The newest ids **by their own time**, a fixed number of accepted and as many of rejected ones, are known with their answers.
+//! - The newest ids **by their timestamp** are remembered with their answers: up to `max_known` accepted and as many rejected ones.
 //!   The log stores both: an acceptance in the commit of its effect, a rejection before it is sent.
-//! - `forgotten` is the newest time of an id that is no longer known. It never decreases: the log stores it too, and raises it in
-//!   the transaction that deletes an answer. An id that is not newer is refused, whether it was ever seen or not
+//! - `forgotten` is the newest timestamp of an id that is no longer remembered. It never decreases: the log stores it too, and
+//!   raises it in the transaction that deletes an answer. An id that is not newer is rejected, whether it was ever seen or not
 //!   ([`Rejection::IdTooOld`] with `no_effect: false`): its sender checks the topic and sends the command under a new id.
-//! - An unknown id above `forgotten` was never answered. If it is older than [`DedupeLimits::age`] it is refused all the same,
-//!   with `no_effect: true`: its sender can send the command under a new id without checking. An awake topic forgets nothing by
-//!   age, and what the log removes by age raises `forgotten`, so no change of the clock permits a second effect.
-//! - An id ahead of the clock by more than [`DedupeLimits::ahead`] is refused, because it would stay known for too long. This
-//!   rejection alone is not stored, because such an id would be the last to be forgotten. If the clock was set back below
-//!   `forgotten`, ids just above `forgotten` are accepted, and rejections return the time to use.
+//! - An unknown id above `forgotten` was never answered. If it is older than [`DedupeLimits::age`] it is rejected anyway, with
+//!   `no_effect: true`: its sender can send the command under a new id without checking. An awake topic forgets nothing by age, and
+//!   what the log removes by age raises `forgotten`, so no change of the clock permits a second effect.
+//! - An id ahead of the clock by more than [`DedupeLimits::ahead`] is rejected, because it would stay remembered for too long. This
+//!   rejection alone is not stored, because such an id would be evicted last. If the clock was set back below `forgotten`, ids just
+//!   above `forgotten` are accepted, and rejections return the time to use.
 //!
-//! Ids are forgotten by time and not by arrival: otherwise one id that is 60 s ahead would, when forgotten, take every id of the
-//! last minute with it. For the same reason a rejection is not final while all known ones are younger than
-//! [`DedupeLimits::min_rejection_age`]: `forgotten` would come close to the clock and block everyone. A client with so many
-//! rejected commands is rejected as too fast.
+//! Ids are evicted by timestamp and not by arrival: otherwise evicting one id that is 60 s ahead would invalidate all ids of the
+//! last minute. For the same reason a rejection is not final while all remembered ones are younger than
+//! [`DedupeLimits::min_rejection_age`]: `forgotten` would advance to the current time and reject every sender. A client with so
+//! many rejected commands is rejected with [`Rejection::TooFast`].
 //!
-//! Server commands are checked against `forgotten` alone, because their ids carry the time of the event that caused them, and the
-//! server may have been down for days since. Forwards are not even checked against that, because the log stores a forward exactly
-//! until it has had its effect. Program commands have no age limit: their ids may carry the times of readings.
+//! Server commands are checked against `forgotten` alone, because their ids have the timestamp of the event that caused them, and
+//! the server may have been down for days since. Forwards are not even checked against that, because the log stores a forward
+//! exactly until it has had its effect. Program commands have no age limit: their ids may have the timestamps of readings.
 //!
-//! # Ids without a time
+//! # Ids without a timestamp
 //!
-//! They are known within a window: the newest accepted and rejected ones, for [`DedupeLimits::age`]. Beyond the window the same
-//! id has its effect again.
+//! They are remembered within a window: the newest accepted and rejected ones, for [`DedupeLimits::age`]. Beyond the window the
+//! same id has its effect again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -45,11 +45,11 @@ use duplex_protocol::session::{Answer, CommandId, Rejection};
 /// The limits of the deduplication.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DedupeLimits {
-    /// The number of known accepted commands, and of known rejected ones, so that rejections push out no accepted command.
-    /// Counted separately for ids with and without a time.
+    /// The number of remembered accepted commands, and of remembered rejected ones, so that rejections do not evict accepted
+    /// commands. Counted separately for ids with and without a timestamp.
     pub max_known: usize,
     pub age: Millis,
-    /// The maximum lead of an id's time over the clock.
+    /// The maximum lead of an id's timestamp over the clock.
     pub ahead: Millis,
     /// The minimum age at which a rejection may be forgotten.
     pub min_rejection_age: Millis,
@@ -61,7 +61,7 @@ pub(crate) struct Dedupe {
     limits: DedupeLimits,
     accepted: AnswerCache<Seq>,
     rejected: AnswerCache<Rejection>,
-    /// The newest time of an id that is no longer known.
+    /// The newest timestamp of an id that is no longer remembered.
     forgotten: Option<Millis>,
 }
 
@@ -138,7 +138,7 @@ impl Dedupe {
         accepted.or_else(|| self.rejected.get(key, id, now).cloned().map(Answer::Rejected))
     }
 
-    /// Whether a rejection of this id may be final.
+    /// Whether a rejection of this id may be final, and therefore stored.
     pub(crate) fn may_reject(&self, id: &CommandId, now: Millis) -> bool {
         let timed = &self.rejected.timed;
         let full = timed.len() >= self.limits.max_known;
@@ -161,10 +161,10 @@ impl Dedupe {
     }
 }
 
-/// The answers of one kind.
+/// Remembered answers: accepted or rejected.
 #[derive(Debug)]
 struct AnswerCache<T> {
-    /// Ordered by the time in the id, which comes first in the key.
+    /// Ordered by the timestamp in the id, which comes first in the key.
     timed: BTreeMap<CommandKey, T>,
     other: Window<T>,
     max: usize,
@@ -251,8 +251,8 @@ impl<T> Window<T> {
     }
 }
 
-/// The sender and the id of a command in little memory: the id as its number, the sender as 128 bits of a hash, the size of a
-/// public id. Ordered by id, and so by time.
+/// A compact key of sender and command id: the id as its number, the sender as 128 bits of a hash, the size of a public id. Ordered
+/// by id, and so by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct CommandKey {
     id: u128,

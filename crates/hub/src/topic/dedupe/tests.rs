@@ -91,7 +91,7 @@ fn an_id_belongs_to_its_sender() {
 }
 
 #[test]
-fn an_id_outside_its_time_range_is_refused() {
+fn an_id_outside_its_time_range_is_rejected() {
     let dedupe = dedupe();
     for time in [NOW - 1_000, NOW, NOW + 60] {
         assert_eq!(rejection(&dedupe, &timed(time), NOW), None);
@@ -118,9 +118,9 @@ fn an_id_outside_its_time_range_is_refused() {
 }
 
 #[test]
-fn an_id_not_newer_than_a_forgotten_one_is_refused_for_ever() {
+fn an_id_not_newer_than_a_forgotten_one_is_rejected_forever() {
     let mut dedupe = dedupe();
-    // Ordered by the ids' own times, not by arrival.
+    // Ordered by the ids' timestamps, not by arrival.
     for (seq, time) in [(1, NOW + 50), (2, NOW + 10), (3, NOW + 30)] {
         dedupe.accepted(&me(), &timed(time), seq, NOW);
     }
@@ -148,7 +148,7 @@ fn an_id_not_newer_than_a_forgotten_one_is_refused_for_ever() {
 }
 
 #[test]
-fn no_clock_change_forgets() {
+fn clock_changes_evict_nothing() {
     let mut dedupe = dedupe();
     dedupe.accepted(&me(), &timed(NOW), 1, NOW);
     dedupe.rejected(&me(), &timed(NOW + 1), &no(), NOW);
@@ -166,7 +166,7 @@ fn no_clock_change_forgets() {
 }
 
 #[test]
-fn rejections_do_not_move_the_horizon_to_the_clock() {
+fn rejections_do_not_advance_forgotten_to_the_clock() {
     let mut dedupe = dedupe();
     for time in [NOW + 60, NOW + 59] {
         assert!(dedupe.may_reject(&timed(time), NOW));
@@ -213,7 +213,7 @@ struct Model {
 }
 
 impl Model {
-    /// Returns whether the command had an effect, and whether it was rejected for good.
+    /// Returns whether the command had an effect, and whether it was finally rejected.
     fn command(&mut self, by: &PersonId, id: &CommandId, by_server: bool, refused: bool) -> (bool, bool) {
         let answer = match self.dedupe.look_up(
             by,
@@ -281,7 +281,7 @@ proptest! {
         }
     }
 
-    /// Of the ids without a time the newest within the age are known, and no more are stored than the limits allow.
+    /// Of the ids without a timestamp the newest within the age are remembered, and no more are stored than the limits allow.
     #[test]
     fn the_newest_are_known(known in 0usize..6, age in 0u64..40, steps in prop::collection::vec((0u128..12, 0u64..10), 0..60)) {
         let mut dedupe = Dedupe::new(DedupeLimits { max_known: known, age, ..LIMITS }, None);

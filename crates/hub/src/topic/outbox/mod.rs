@@ -1,9 +1,9 @@
-//! The node's outbox: delivers forwards, the commands that follow from topics' events, to other topics in the name of the server.
+//! The node's outbox: delivers forwards, the commands that follow from topics' events, to their target topics as the server.
 //!
 //! The log stores each forward in the commit of its event. The forwards from one topic to another form a lane: they are delivered
-//! in order, one at a time, and a lane whose target is not available does not block another lane. The commit of its effect
-//! removes a forward from the log; a forward without an effect of its own (rejected for good, answered before, or a mere start)
-//! is removed in a batch. After a restart the node reads the remaining forwards and delivers them again, under the same ids.
+//! in order, one at a time, and a lane whose target is not available does not block another lane. The commit of its effect removes
+//! a forward from the log; a forward without an append in its target (finally rejected, duplicate, or a start) is removed in a
+//! batch. After a restart the node reads the remaining forwards and delivers them again, under the same ids.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -46,7 +46,7 @@ struct State {
     removing: bool,
 }
 
-/// The progress of reading earlier forwards from the log. No lane delivers before it has ended: older forwards go first.
+/// The progress of loading stored forwards. Delivery starts when loading has finished, to keep the order.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum LoadPhase {
     #[default]
@@ -65,7 +65,7 @@ struct LaneName {
 struct Lane {
     forwards: BTreeMap<(Seq, u32), QueuedForward>,
     running: bool,
-    /// The target rejected the first forward for now.
+    /// The target rejected the first forward; it is retried after a pause.
     paused: bool,
 }
 
@@ -108,7 +108,7 @@ impl State {
         must_start.then_some(name)
     }
 
-    /// Removes a forward. Returns false if it was withdrawn.
+    /// Removes a forward. Returns false if it was already removed.
     fn remove(&mut self, name: &LaneName, position: (Seq, u32)) -> bool {
         let lane = self.lanes.get_mut(name);
         let Some(queued) = lane.and_then(|lane| lane.forwards.remove(&position)) else {
@@ -124,7 +124,7 @@ impl State {
         true
     }
 
-    /// Ends reading. Returns the lanes that were filled meanwhile.
+    /// Marks loading as finished. Returns the lanes that received forwards meanwhile.
     fn finish_loading(&mut self) -> Vec<LaneName> {
         self.load_phase = LoadPhase::Finished;
         let idle = self.lanes.iter_mut().filter(|(_, lane)| !lane.running);
@@ -145,8 +145,8 @@ impl Outbox {
         lock::lock(&self.state)
     }
 
-    /// Whether commands of `from` may create more forwards. Beyond the bound of all, each source may still have a few: a blocked
-    /// target blocks its own sources, and no others.
+    /// Whether commands of `from` may create more forwards. When the total limit is reached, each source may still have a few, so
+    /// that a blocked target blocks only its own sources.
     pub(crate) fn has_room(&self, from: &TopicName) -> bool {
         static FULL: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
@@ -161,12 +161,12 @@ impl Outbox {
             return true;
         }
         if let Some(suppressed) = FULL.try_log() {
-            tracing::warn!(%from, pending, suppressed, "too many forwards wait for their targets: commands are rejected for now");
+            tracing::warn!(%from, pending, suppressed, "too many pending forwards: commands are rejected until some are delivered");
         }
         false
     }
 
-    /// Removes the forwards of erased events, which the log removed in its commit.
+    /// Removes the forwards of redacted events; the log has already removed them.
     fn withdraw(&self, from: &TopicName, is_erased: impl Fn(Seq) -> bool) -> u64 {
         let mut state = self.lock();
         let of_topic = state.lanes.iter().filter(|(name, _)| name.from == *from);
@@ -182,7 +182,7 @@ impl Outbox {
             .count() as u64
     }
 
-    /// The lane's oldest forward; none if its task must end.
+    /// The lane's oldest forward; `None` if its task must end.
     fn next(&self, name: &LaneName) -> Option<((Seq, u32), QueuedForward)> {
         let mut state = self.lock();
         let lane = state.lanes.get_mut(name)?;
@@ -204,7 +204,7 @@ impl Outbox {
         self.settled.notify_waiters();
     }
 
-    /// Waits, for a limited time, until only forwards are left that their targets reject for now.
+    /// Waits, for a limited time, until every remaining forward is paused.
     pub(crate) async fn drain(&self) {
         let settled = async {
             loop {
@@ -218,7 +218,7 @@ impl Outbox {
             }
         };
         if timeout(limits::FORWARD_DRAIN, settled).await.is_err() {
-            tracing::warn!("some forwards are not delivered yet; they are delivered after the next start");
+            tracing::warn!("pending forwards will be delivered after the next start");
         }
     }
 }
@@ -249,7 +249,7 @@ impl Hub {
                     let lanes = self.outbox().lock().finish_loading();
                     return self.start_lanes(lanes);
                 }
-                Err(error) => tracing::warn!("forwards wait, because the log cannot be read: {error}"),
+                Err(error) => tracing::warn!("stored forwards cannot be loaded: {error}"),
             }
             sleep(limits::LOG_RETRY).await;
         }
@@ -273,7 +273,7 @@ impl Hub {
         let withdrawn = self.outbox().withdraw(from, is_erased);
         if withdrawn > 0 {
             add(&self.counters().forwards_lost, withdrawn);
-            tracing::info!(%from, withdrawn, "forwards of erased events were withdrawn");
+            tracing::info!(%from, withdrawn, "forwards of redacted events were removed");
         }
     }
 
@@ -310,7 +310,7 @@ impl Hub {
             if let Answer::Rejected(why) = &answer
                 && why.may_retry()
             {
-                tracing::debug!(from = %name.from, to = %name.to, "a forward waits: {why}");
+                tracing::debug!(from = %name.from, to = %name.to, "a forward is retried later: {why}");
                 outbox.pause(name);
                 sleep(pause).await;
                 pause = (pause * 2).min(limits::FORWARD_PAUSE_MAX);
@@ -332,7 +332,7 @@ impl Hub {
             Ok(handle) => handle.for_server(),
             Err(denied) => return (Answer::Rejected(Rejection::Denied(denied)), false),
         };
-        // A forward without a command: only the topic's start was wanted.
+        // A start forward (`null`): opening the topic is all.
         if *queued.payload == *b"null" {
             let seq = handle.head().seq;
             return (Answer::Accepted { seq }, true);
@@ -382,7 +382,7 @@ impl Hub {
             let log = self.log_of_topic(&first.from);
             if let Err(error) = log.remove_forwards(keys.clone()).await {
                 // A second delivery is detected by its id.
-                tracing::debug!("delivered forwards stay in the log for a while: {error}");
+                tracing::debug!("delivered forwards could not be removed from the log; retrying: {error}");
                 self.outbox().lock().delivered.extend(keys);
             }
         }

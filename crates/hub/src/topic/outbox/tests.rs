@@ -72,7 +72,7 @@ impl Decider for Source {
     }
 }
 
-/// Rejects "no" for good, and everything for now in its topic `shut` while the flag is set.
+/// Finally rejects "no"; while the flag is set, its topic `blocked` rejects everything as retryable.
 struct Target(Arc<AtomicBool>);
 
 impl Topic for Target {
@@ -111,7 +111,7 @@ impl ServerCommand<Target> for String {
 const SHUT: &str = "target/shut";
 const OPEN: &str = "target/open";
 
-/// One process, whose topic `shut` can be shut.
+/// A hub whose topic `target/blocked` can be blocked.
 struct Process {
     hub: Hub,
     shut: Arc<AtomicBool>,
@@ -199,7 +199,7 @@ async fn a_blocked_target_gets_all_in_order_later_and_blocks_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forward_that_is_rejected_for_good_is_counted_and_removed() {
+async fn a_finally_rejected_forward_is_counted_and_removed() {
     let process = Process::start(&log(), false);
     for text in ["a", "no", "b"] {
         assert!(accepted(&process.send_text(text, &[OPEN]).await));
@@ -258,7 +258,7 @@ async fn a_forward_without_a_command_starts_its_topic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closing_node_delivers_what_it_can_and_keeps_the_rest() {
+async fn closing_delivers_available_forwards_and_keeps_the_others() {
     let log = log();
     let process = Process::start(&log, true);
     process.send_text("a", &[OPEN, SHUT]).await;
@@ -271,7 +271,7 @@ async fn a_closing_node_delivers_what_it_can_and_keeps_the_rest() {
     assert_eq!(next.received(SHUT).await, ["a"]);
 }
 
-/// As after a process that was killed after the effect, with the forward still in the log.
+/// Simulates a crash between the effect and the removal of the forward.
 #[tokio::test(start_paused = true)]
 async fn a_forward_that_is_delivered_again_has_its_effect_once() {
     let log = log();

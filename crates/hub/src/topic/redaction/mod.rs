@@ -1,5 +1,4 @@
-//! Redactions by the events of a batch: plan before the commit, executed in the log with the commit, and in the ring after it.
-//! Knows no queue and no reader.
+//! Redactions: planned before the commit of a batch, executed in the log with it and in the ring after it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,11 +20,11 @@ use duplex_protocol::cursor::Seq;
 pub(super) enum RedactionPlan {
     /// Replaces these events; the number is the bytes of their JSON.
     Overwrite(Vec<(Seq, Box<dyn DynEvent>, usize)>),
-    /// Drops everything before this event.
+    /// Restarts the ring at this event.
     Restart(Seq),
 }
 
-/// The erased events.
+/// The redacted events.
 #[derive(Default)]
 struct Targets {
     events: BTreeSet<Seq>,
@@ -62,7 +61,7 @@ pub(super) async fn append(
     seq: Seq,
 ) -> Result<(Seq, Option<RedactionPlan>), LogError> {
     let plan = plan(shared, projection, batch).await?;
-    // Before the events of the batch.
+    // The log's end before this batch.
     let expected = log::LogEnd {
         seq,
         check: projection.check,
@@ -81,7 +80,7 @@ pub(super) async fn append(
     Ok((appended.instrument(span).await?, plan))
 }
 
-/// None if nothing is erased. Erased events of the batch itself are overwritten in it.
+/// `None` if nothing is redacted. Redacted events of the same batch are overwritten in place.
 async fn plan(
     shared: &TopicShared,
     projection: &mut Projection,
@@ -101,7 +100,7 @@ async fn plan(
 }
 
 fn redaction_failed(error: StateError) -> LogError {
-    LogError::Unavailable(format!("its events cannot be redacted: {error}"))
+    LogError::Unavailable(format!("events cannot be redacted: {error}"))
 }
 
 fn overwrite_in_batch(shared: &TopicShared, batch: &mut Batch, targets: &Targets) -> Result<(), StateError> {
@@ -154,7 +153,7 @@ impl RedactionPlan {
         }
     }
 
-    /// Whether the text of this event is erased.
+    /// Whether this event is redacted.
     pub(super) fn erases(&self, seq: Seq) -> bool {
         match self {
             Self::Overwrite(events) => events.iter().any(|(event, ..)| *event == seq),

@@ -1,6 +1,6 @@
-//! A topic's ring of newest events, and beyond them the newest event of each key. Pure: knows no frame, no log, no reader.
+//! A topic's ring of newest events, and beyond them the newest event of each key. Pure.
 //!
-//! A reader is a seq: it has seen everything up to it. Its events depend on that alone, so readers cost nothing here.
+//! The ring has no per-reader state: a reader is only a seq, up to which it has seen everything.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(crate) struct Ring<T> {
     /// The check of the log before the first of them, if it is known.
     before: Option<Check>,
     events_bytes: usize,
-    /// Under `Latest` only.
+    /// `Some` under `Delivery::Latest`.
     newest: Option<NewestByKey<T>>,
 }
 
@@ -58,7 +58,7 @@ struct RingEntry<T> {
 pub(crate) enum RingRead<T> {
     /// The reader has seen everything.
     Nothing,
-    /// By seq, at least one. The events left out between and before them are superseded.
+    /// By seq, at least one. Omitted seqs are superseded.
     Events(Vec<(Seq, T)>),
     /// The ring lacks an event that the reader needs.
     Behind,
@@ -87,12 +87,13 @@ impl<T: Clone> Ring<T> {
         self.head
     }
 
-    /// The oldest event without a gap after it, or `head + 1`.
+    /// The first seq of the contiguous part, or `head + 1`.
     fn first(&self) -> Seq {
         self.head + 1 - self.events.len() as Seq
     }
 
-    /// Appends the event after the head. The key counts under `Latest` only; an event without a key is never superseded.
+    /// Appends the event after the head. The key is ignored unless the delivery is `Latest`; an event without a key is never
+    /// superseded.
     pub(crate) fn push(&mut self, key: Option<String>, bytes: usize, check: Option<Check>, event: T) {
         self.head += 1;
         if let Some(newest) = &mut self.newest {
@@ -124,7 +125,7 @@ impl<T: Clone> Ring<T> {
         self.events.get(usize::try_from(index).ok()?)
     }
 
-    /// The event, if the ring has it, with or without a gap after it.
+    /// The event, from the contiguous part or from the newest by key.
     pub(crate) fn get(&self, seq: Seq) -> Option<&T> {
         let newest = || self.newest.as_ref()?.by_seq.get(&seq).map(|keyed| &keyed.event);
         self.entry(seq).map(|entry| &entry.event).or_else(newest)
@@ -190,7 +191,7 @@ struct NewestByKey<T> {
     by_seq: BTreeMap<Seq, KeyedEntry<T>>,
     seqs: HashMap<Arc<str>, Seq>,
     bytes: usize,
-    /// The newest evicted event that was the newest of its key: a reader from before it would miss it.
+    /// The newest evicted seq; readers before it are behind.
     evicted: Seq,
 }
 
