@@ -207,7 +207,7 @@ pub const METRICS: &[Metric] = &[
         "Forwards (commands from a topic to another): delivered or lost",
         |source, out| {
             out.sample(&[("outcome", "delivered")], source.node.hub.forwards);
-            out.sample(&[("outcome", "lost")], source.node.hub.forwards_lost);
+            out.sample(&[("outcome", "lost")], source.node.hub.forwards_dropped);
         },
     ),
     gauge(

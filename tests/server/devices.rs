@@ -77,7 +77,7 @@ impl TestHub {
     async fn wait_for_state<T: Topic>(&self, rest: &str, condition: impl Fn(&T::State) -> bool) -> T::State {
         let topic = self.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
         let wake = Wake::new();
-        let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
+        let _subscription = topic.subscribe(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
         with_timeout(async {
             loop {
                 let state: T::State = topic

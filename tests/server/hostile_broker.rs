@@ -141,7 +141,7 @@ fn start(broker: &HostileBroker) -> (Hub, CancellationToken) {
 async fn wait_for_device(hub: &Hub, condition: impl Fn(&Device) -> bool) -> Device {
     let topic = hub.open(&TopicName::of::<Devices>("oven-1").unwrap()).await.unwrap();
     let wake = Wake::new();
-    let _member = topic.join(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
+    let _subscription = topic.subscribe(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
     with_timeout(async {
         loop {
             let (_, state) = topic.state(Encoding::Json).await.unwrap();

@@ -134,7 +134,7 @@ impl RulesFollower {
         let handle = self.hub.open(&self.topic).await?;
         let wake = Wake::new();
         let session = SessionId("moderation".to_owned());
-        let _member = handle.join_as_server(session, Arc::clone(&wake));
+        let _subscription = handle.subscribe_as_server(session, Arc::clone(&wake));
         loop {
             let (cursor, state) = handle.state(Encoding::Json).await?;
             let rules = state.decode(Encoding::Json);

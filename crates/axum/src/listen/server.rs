@@ -61,7 +61,7 @@ impl Server {
     /// Serves, with TLS if the gateway has it, until the shutdown has begun and all connections have ended or the deadline has passed.
     pub async fn serve(self, listener: TcpListener) {
         let (shutdown, hub) = (self.gateway.shutdown.clone(), self.gateway.hub.clone());
-        hub.deliver_forwards();
+        hub.start_outbox();
         if let Some(tls) = self.gateway.tls.clone() {
             tokio::spawn(tls.renew(shutdown.clone()));
         }

@@ -600,8 +600,8 @@ async fn forwards_are_delivered_once() {
     assert_eq!(send(&one, 1, &both).await, (accepted(1), true));
     let lost = CountCommand::AddBoth(4, "unknown/two".to_owned());
     assert_eq!(send(&one, 2, &lost).await, (accepted(2), false));
-    wait_until(|| hub.stats().forwards + hub.stats().forwards_lost == 2).await;
-    assert_eq!(hub.stats().forwards_lost, 1);
+    wait_until(|| hub.stats().forwards + hub.stats().forwards_dropped == 2).await;
+    assert_eq!(hub.stats().forwards_dropped, 1);
     assert_eq!(sum(&two).await.1.sum, 4);
 }
 
@@ -643,7 +643,7 @@ async fn closing_stores_accepted_commands() {
     let hub = hub(&log);
     let handle = hub.open(&topic()).await.unwrap();
     let wake = Wake::new();
-    let _subscription = handle.join(SessionId("s".to_owned()), person(), None, Arc::clone(&wake));
+    let _subscription = handle.subscribe(SessionId("s".to_owned()), person(), None, Arc::clone(&wake));
     let sent: Vec<_> = (0..20)
         .map(|id| {
             let handle = handle.clone();
@@ -787,13 +787,13 @@ async fn subscribers_get_presence_updates() {
     let hub = hub(&log());
     let handle = hub.open(&topic()).await.unwrap();
     let wake = Wake::new();
-    let first = handle.join(SessionId("first".to_owned()), person(), None, Arc::clone(&wake));
+    let first = handle.subscribe(SessionId("first".to_owned()), person(), None, Arc::clone(&wake));
     wake.woken().await;
     assert_eq!(presence(&handle).people[0].person, person());
     let subscribers: Vec<_> = (0..50)
         .map(|number| {
             let session = SessionId(number.to_string());
-            handle.join(session, person(), None, Wake::new())
+            handle.subscribe(session, person(), None, Wake::new())
         })
         .collect();
     wake.woken().await;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::quota::Address;
-use crate::topic::shared_state::Recovered;
+use crate::topic::encoded_state::Recovered;
 use crate::topic::unwritten::{OpenedTopic, Unwritten};
 use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, TopicHandle, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -135,7 +135,7 @@ impl Reader {
         self.hub.admit(&self.person, name)?;
         self.hub.charge_reads(1)?;
         let mut read = match self.hub.open_for_read(name, &self.wake).await? {
-            OpenedTopic::Awake(topic) => self.join(topic),
+            OpenedTopic::Awake(topic) => self.topic_reader(topic),
             OpenedTopic::Unwritten(unwritten) => {
                 let recovered = unwritten.recover(cursor, self.protocol.encoding)?;
                 self.unwritten.insert(name.clone(), unwritten);
@@ -152,8 +152,8 @@ impl Reader {
     }
 
     /// Subscribes before the verdict is computed, so that no later event is missed: each one wakes this reader.
-    fn join(&self, topic: TopicHandle) -> TopicReader {
-        let subscription = topic.join(
+    fn topic_reader(&self, topic: TopicHandle) -> TopicReader {
+        let subscription = topic.subscribe(
             self.session.clone(),
             self.person.clone(),
             self.address(),
@@ -168,12 +168,12 @@ impl Reader {
     }
 
     /// Subscribes to topics that have started since. The reader has seen none of their events.
-    async fn join_started(&mut self, out: &mut Vec<Bytes>) {
+    async fn subscribe_to_started(&mut self, out: &mut Vec<Bytes>) {
         let started = self.unwritten.keys().filter(|name| self.hub.is_awake(name));
         for name in started.cloned().collect::<Vec<_>>() {
             self.unwritten.remove(&name);
             match self.hub.open(&name).await {
-                Ok(topic) => drop(self.topics.insert(name, self.join(topic))),
+                Ok(topic) => drop(self.topics.insert(name, self.topic_reader(topic))),
                 Err(reason) => {
                     let verdict = Verdict::Denied { reason };
                     out.extend(self.encode(&ServerFrame::Verdict { topic: name, verdict }));
@@ -276,7 +276,7 @@ impl Reader {
     /// Appends the new events and presence updates of all topics as complete frames, within `limit` in total. If more is left, the
     /// reader is woken again, and the next round begins with another topic.
     pub async fn gather(&mut self, limit: ReadLimit, out: &mut Vec<Bytes>) {
-        self.join_started(out).await;
+        self.subscribe_to_started(out).await;
         let names: Vec<TopicName> = self.topics.keys().cloned().collect();
         self.next = self.next.wrapping_add(1);
         let first = self.next.checked_rem(names.len()).unwrap_or(0);

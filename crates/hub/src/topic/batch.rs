@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::dedupe::{Dedupe, LookupResult, Sender, is_final};
-use super::forward;
+use super::dedupe::{Dedupe, DedupeSource, LookupResult, is_final};
 use super::handle::TopicShared;
 use super::request::Command;
+use super::send;
 use crate::decider::{Context, Millis, Origin};
 use crate::limits;
 use crate::log::{Entry, Forward, ForwardKey, PendingForward, chain};
@@ -23,7 +23,7 @@ pub(super) struct Batch {
     pub events: Vec<(Seq, DecidedEvent)>,
     /// Forwards, queued once the batch is durable.
     pub forwards: Vec<PendingForward>,
-    /// The check of the log up to each of `events`, after [`Self::chain`].
+    /// The check of the log up to each of `events`, after [`Self::compute_checks`].
     pub checks: Vec<Option<Check>>,
     /// The outcome of each command.
     pub(crate) outcomes: Vec<Outcome>,
@@ -31,12 +31,12 @@ pub(super) struct Batch {
 
 /// The context of a batch.
 #[derive(Clone, Copy)]
-pub(super) struct BatchSource<'a> {
+pub(super) struct BatchContext<'a> {
     pub topic: &'a TopicName,
     pub epoch: Epoch,
     /// If false, the outbox is full: commands other than forwards are rejected as retryable. Forwards are exempt, or two topics
     /// that forward to each other would deadlock.
-    pub(crate) may_forward: bool,
+    pub(crate) outbox_has_room: bool,
 }
 
 pub(super) enum Outcome {
@@ -50,16 +50,16 @@ pub(super) enum Outcome {
 /// Error: a command left the state unusable.
 #[derive(Debug)]
 pub(super) struct BrokenState {
-    pub(crate) culprit: usize,
+    pub(crate) command_index: usize,
     pub error: StateError,
 }
 
-impl<'a> BatchSource<'a> {
-    pub(super) fn new(shared: &'a TopicShared, may_forward: bool) -> Self {
+impl<'a> BatchContext<'a> {
+    pub(super) fn new(shared: &'a TopicShared, outbox_has_room: bool) -> Self {
         Self {
             topic: &shared.name,
             epoch: shared.epoch,
-            may_forward,
+            outbox_has_room,
         }
     }
 }
@@ -69,7 +69,7 @@ impl Batch {
     /// be discarded.
     pub(super) fn decide(
         projection: &mut Projection,
-        source: BatchSource<'_>,
+        context: BatchContext<'_>,
         commands: &[Command],
         now: Millis,
     ) -> Result<Self, BrokenState> {
@@ -83,18 +83,21 @@ impl Batch {
             }
             let by = &command.who.id;
             let sender = match command.origin {
-                _ if command.forward.is_some() => Sender::Outbox,
-                Origin::Server => Sender::Server,
-                Origin::Program => Sender::Program,
-                Origin::Visitor => Sender::Client,
+                _ if command.forward.is_some() => DedupeSource::Outbox,
+                Origin::Server => DedupeSource::Server,
+                Origin::Program => DedupeSource::Program,
+                Origin::Visitor => DedupeSource::Visitor,
             };
             let outcome = match projection.dedupe.look_up(by, &command.id, now, sender) {
                 LookupResult::Duplicate(answer) => Outcome::Duplicate(answer),
                 LookupResult::Rejected(why) => Outcome::New(batch.reject(projection, command, why, now)),
                 LookupResult::New => batch
-                    .decide_one(projection, source, command, now)
+                    .decide_one(projection, context, command, now)
                     .map(Outcome::New)
-                    .map_err(|error| BrokenState { culprit: index, error })?,
+                    .map_err(|error| BrokenState {
+                        command_index: index,
+                        error,
+                    })?,
             };
             if matches!(outcome, Outcome::New(_)) {
                 indexes.insert(key, index);
@@ -107,19 +110,19 @@ impl Batch {
     fn decide_one(
         &mut self,
         projection: &mut Projection,
-        source: BatchSource<'_>,
+        context: BatchContext<'_>,
         command: &Command,
         now: Millis,
     ) -> Result<Answer, StateError> {
         if command.command.0.len() > MAX_COMMAND {
             return Ok(self.reject(projection, command, Rejection::TooLarge, now));
         }
-        if !source.may_forward && command.forward.is_none() {
+        if !context.outbox_has_room && command.forward.is_none() {
             return Ok(Answer::Rejected(Rejection::Unavailable));
         }
         let next = projection.head + 1;
         let at = Context {
-            topic: source.topic,
+            topic: context.topic,
             who: &command.who,
             origin: command.origin,
             authority: command.authority,
@@ -127,7 +130,7 @@ impl Batch {
             next,
         };
         match projection.state.decide(at, &command.command, command.encoding) {
-            Ok(decided) => Ok(self.accept(projection, source, command, decided, now)),
+            Ok(decided) => Ok(self.accept(projection, context, command, decided, now)),
             Err(DecideError::Rejected(why)) => Ok(self.reject(projection, command, why, now)),
             Err(DecideError::Broken(error)) => Err(error),
         }
@@ -138,7 +141,7 @@ impl Batch {
         if !is_final(&why) {
             return Answer::Rejected(why);
         }
-        if !projection.dedupe.may_reject(&command.id, now) {
+        if !projection.dedupe.can_store_rejection(&command.id, now) {
             let retry_after_ms = limits::REJECTION_RETRY_MS;
             return Answer::Rejected(Rejection::TooFast { retry_after_ms });
         }
@@ -147,7 +150,7 @@ impl Batch {
             by: command.who.id.clone(),
             at: now,
             events: Vec::new(),
-            rejection: Some(shortened(why.clone())),
+            rejection: Some(truncated(why.clone())),
             forwards: Vec::new(),
             delivers: command.forward.clone(),
         });
@@ -157,13 +160,13 @@ impl Batch {
     fn accept(
         &mut self,
         projection: &mut Projection,
-        source: BatchSource<'_>,
+        context: BatchContext<'_>,
         command: &Command,
         mut decided: Vec<DecidedEvent>,
         now: Millis,
     ) -> Answer {
         let stored = |decided: &mut DecidedEvent| (decided.amends, decided.json.clone());
-        let forwards = self.forwards(source, projection.head + 1, &mut decided, now);
+        let forwards = self.forwards(context, projection.head + 1, &mut decided, now);
         self.entries.push(Entry {
             forwards,
             delivers: command.forward.clone(),
@@ -183,19 +186,19 @@ impl Batch {
     /// The forwards of a command's events, the first of which is `first`.
     fn forwards(
         &mut self,
-        source: BatchSource<'_>,
+        context: BatchContext<'_>,
         first: Seq,
         decided: &mut [DecidedEvent],
         at: Millis,
     ) -> Vec<Forward> {
         let mut stored = Vec::new();
         for (event, decided) in decided.iter_mut().enumerate() {
-            let (epoch, seq) = (source.epoch, first + event as Seq);
+            let (epoch, seq) = (context.epoch, first + event as Seq);
             for (index, forward) in (0..).zip(std::mem::take(&mut decided.forwards)) {
-                let command = forward::id(source.topic, Cursor::new(epoch, seq), index, at);
+                let command = send::forward_id(context.topic, Cursor::new(epoch, seq), index, at);
                 let (to, Blob(payload)) = forward.into_parts();
                 let key = ForwardKey {
-                    from: source.topic.clone(),
+                    from: context.topic.clone(),
                     seq,
                     index,
                 };
@@ -219,9 +222,9 @@ impl Batch {
     }
 
     /// Removes the forwards of these events from the batch.
-    pub(super) fn withdraw(&mut self, is_erased: impl Fn(Seq) -> bool) {
-        let withdrawn = |forward: &PendingForward| is_erased(forward.key.seq);
-        let removed: Vec<_> = self.forwards.extract_if(.., |forward| withdrawn(forward)).collect();
+    pub(super) fn remove_forwards(&mut self, is_redacted: impl Fn(Seq) -> bool) {
+        let is_removed = |forward: &PendingForward| is_redacted(forward.key.seq);
+        let removed: Vec<_> = self.forwards.extract_if(.., |forward| is_removed(forward)).collect();
         for entry in &mut self.entries {
             entry
                 .forwards
@@ -230,7 +233,7 @@ impl Batch {
     }
 
     /// Computes the checks, once the events have their stored form. The log computes the same checks.
-    pub(super) fn chain(&mut self, projection: &mut Projection) {
+    pub(super) fn compute_checks(&mut self, projection: &mut Projection) {
         let checks = self.events.iter().map(|(seq, decided)| {
             projection.check = chain::next(projection.check, *seq, &decided.json);
             projection.check
@@ -239,11 +242,11 @@ impl Batch {
     }
 
     /// Records the answers, after the batch is durable.
-    pub(super) fn remember(&self, dedupe: &mut Dedupe, commands: &[Command], now: Millis) {
+    pub(super) fn record_answers(&self, dedupe: &mut Dedupe, commands: &[Command], now: Millis) {
         for (Command { who, id, .. }, outcome) in commands.iter().zip(&self.outcomes) {
             match outcome {
                 Outcome::New(Answer::Accepted { seq }) => dedupe.accepted(&who.id, id, *seq, now),
-                Outcome::New(Answer::Rejected(why)) => dedupe.rejected(&who.id, id, &shortened(why.clone()), now),
+                Outcome::New(Answer::Rejected(why)) => dedupe.rejected(&who.id, id, &truncated(why.clone()), now),
                 Outcome::Duplicate(_) | Outcome::DuplicateInBatch(_) => {}
             }
         }
@@ -262,8 +265,8 @@ impl Batch {
     }
 }
 
-/// Shortens a rejection before it is stored, so that a client cannot fill the topic's memory.
-fn shortened(why: Rejection) -> Rejection {
+/// Truncates a rejection before it is stored, so that a client cannot fill the topic's memory.
+fn truncated(why: Rejection) -> Rejection {
     match why {
         Rejection::Malformed { detail } => Rejection::Malformed {
             detail: detail.chars().take(limits::MAX_STORED_REASON).collect(),

@@ -55,7 +55,7 @@ pub trait DynTopic: Send + Sync + 'static {
     /// # Errors
     ///
     /// If the snapshot does not decode, or is of a version that the decider does not know.
-    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError>;
+    fn load_state(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError>;
     /// Decodes an event as the log stores it.
     ///
     /// # Errors
@@ -167,13 +167,19 @@ pub enum DecideError {
 
 /// Wraps an application's decider for [`Hub::new`](crate::Hub::new).
 pub fn dyn_topic<D: Decider>(decider: D) -> Box<dyn DynTopic> {
-    Box::new(Typed(Arc::new(decider), Arc::default()))
+    Box::new(TypedTopic {
+        decider: Arc::new(decider),
+        refused_parts: Arc::default(),
+    })
 }
 
 /// A decider with its count of refused parts.
-struct Typed<D>(Arc<D>, Arc<AtomicU64>);
+struct TypedTopic<D> {
+    decider: Arc<D>,
+    refused_parts: Arc<AtomicU64>,
+}
 
-impl<D: Decider> DynTopic for Typed<D> {
+impl<D: Decider> DynTopic for TypedTopic<D> {
     fn name(&self) -> &'static str {
         D::KIND
     }
@@ -187,7 +193,7 @@ impl<D: Decider> DynTopic for Typed<D> {
     }
 
     fn retention(&self) -> Retention {
-        self.0.retention()
+        self.decider.retention()
     }
 
     fn is_ephemeral(&self) -> bool {
@@ -203,19 +209,19 @@ impl<D: Decider> DynTopic for Typed<D> {
     }
 
     fn program_role<'a>(&self, topic: &'a TopicName) -> RequiredRole<'a> {
-        self.0.program_role(topic)
+        self.decider.program_role(topic)
     }
 
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
-        self.0.admit(who, topic)
+        self.decider.admit(who, topic)
     }
 
     fn starts_on_read(&self, topic: &TopicName) -> bool {
-        self.0.starts_on_read(topic)
+        self.decider.starts_on_read(topic)
     }
 
     fn listed_in(&self) -> Option<TopicName> {
-        self.0.listed_in()
+        self.decider.listed_in()
     }
 
     fn creates(&self, command: &Blob, encoding: Encoding) -> Option<Creation> {
@@ -226,17 +232,17 @@ impl<D: Decider> DynTopic for Typed<D> {
     }
 
     fn refused_parts(&self) -> u64 {
-        self.1.load(Relaxed)
+        self.refused_parts.load(Relaxed)
     }
 
-    fn fold(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError> {
+    fn load_state(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError> {
         let state = match snapshot {
             None => D::State::default(),
             Some(json) => Encoding::Json.decode(&stored::read::<D>(StoredJson::State, json)?)?,
         };
         Ok(Box::new(TypedState {
-            decider: Arc::clone(&self.0),
-            refused_parts: Arc::clone(&self.1),
+            decider: Arc::clone(&self.decider),
+            refused_parts: Arc::clone(&self.refused_parts),
             state,
         }))
     }
@@ -254,7 +260,8 @@ impl<D: Decider> DynTopic for Typed<D> {
 
     fn redacted(&self, json: &[u8]) -> Result<(Box<dyn DynEvent>, Vec<u8>), StateError> {
         let event = read_event::<D>(json)?;
-        let event = catch_unwind(AssertUnwindSafe(|| self.0.redacted(event))).map_err(|_| StateError::Panicked)?;
+        let event =
+            catch_unwind(AssertUnwindSafe(|| self.decider.redacted(event))).map_err(|_| StateError::Panicked)?;
         let json = write_event::<D>(&event)?;
         Ok((Box::new(TypedEvent::<D>(event)), json))
     }
@@ -328,7 +335,7 @@ impl<D: Decider> DynState for TypedState<D> {
         command: &Blob,
         encoding: Encoding,
     ) -> Result<Vec<DecidedEvent>, DecideError> {
-        let malformed = |what: String| DecideError::Rejected(Rejection::Malformed { detail: what });
+        let malformed = |detail: String| DecideError::Rejected(Rejection::Malformed { detail });
         if encoding == Encoding::Json {
             json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
         }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::encoded_state::EncodedState;
 use super::ring::{Ring, RingRead};
-use super::shared_state::SharedState;
 use super::stats::{self, KindCounters, TopicStats};
 use super::wake::Wake;
 use crate::limits;
@@ -19,7 +19,7 @@ use crate::quota::Address;
 use crate::rights::{Authority, Rights};
 use crate::topic::dyn_topic::DynTopic;
 use crate::topic::event_frame::{EventFrame, event_frame};
-use crate::topic::read_batch::{ReadBatch, ReadLimit, gather};
+use crate::topic::read_batch::{ReadBatch, ReadLimit, collect_frames};
 use crate::topic::request::{Command, TopicRequest};
 use crate::topic::subscribers::Subscribers;
 use crate::topic::subscription::SubscriptionGuard;
@@ -64,7 +64,7 @@ impl TopicShared {
     pub(crate) fn is_idle(&self) -> bool {
         self.handles.load(Ordering::Acquire) == 0
             && self.requests.capacity() == self.requests.max_capacity()
-            && self.subscribers.set().is_empty()
+            && self.subscribers.presence().is_empty()
     }
 
     pub(crate) fn stats(&self) -> TopicStats {
@@ -72,7 +72,7 @@ impl TopicShared {
             topic: self.name.clone(),
             seq: self.head(),
             start_seq: self.start_seq,
-            subscribers: self.subscribers.set().session_count() as u64,
+            subscribers: self.subscribers.presence().session_count() as u64,
             queued: (self.requests.max_capacity() - self.requests.capacity()) as u64,
         }
     }
@@ -167,12 +167,12 @@ impl TopicHandle {
     ///
     /// [`Denied::Unavailable`] if the topic's queue stays full, or its log cannot be read.
     pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
-        let state = self.shared_state(encoding).await?;
+        let state = self.encoded_state(encoding).await?;
         Ok((state.cursor(), Blob(state.bytes().to_vec())))
     }
 
     /// Like [`Self::state`], without copying the state.
-    pub(crate) async fn shared_state(&self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
+    pub(crate) async fn encoded_state(&self, encoding: Encoding) -> Result<Arc<EncodedState>, Denied> {
         let (reply, state) = oneshot::channel();
         let request = TopicRequest::State { encoding, reply };
         let sent = self.shared.requests.send_timeout(request, limits::QUEUE_WAIT).await;
@@ -223,7 +223,7 @@ impl TopicHandle {
                 let frames = events
                     .into_iter()
                     .map_while(|(seq, event)| Some((seq, event.bytes(&self.shared.name, protocol)?)));
-                let batch = gather(after, frames, limit);
+                let batch = collect_frames(after, frames, limit);
                 self.count(&batch);
                 batch
             }
@@ -271,12 +271,12 @@ impl TopicHandle {
             return Ok(ReadBatch::Behind);
         }
         // Events in the log that are not in the ring yet are not published.
-        let shown = records.into_iter().take_while(|record| record.seq <= head);
-        let frames = shown.map_while(|record| {
+        let published = records.into_iter().take_while(|record| record.seq <= head);
+        let frames = published.map_while(|record| {
             let frame = self.frame(&record, protocol);
             Some((record.seq, frame?))
         });
-        match gather(after, frames, limit) {
+        match collect_frames(after, frames, limit) {
             ReadBatch::Behind => Err(Denied::Unavailable),
             batch => {
                 self.count(&batch);
@@ -299,14 +299,14 @@ impl TopicHandle {
 
     /// Subscribes a session: it is present in the topic, and `wake` is woken at each event and each change of presence. A session
     /// may subscribe again before its earlier guard is dropped. `address` counts against the limit of present sessions per address.
-    pub fn join(
+    pub fn subscribe(
         &self,
         session: SessionId,
         person: Person,
-        from: Option<Address>,
+        address: Option<Address>,
         wake: Arc<Wake>,
     ) -> SubscriptionGuard {
-        self.shared.subscribers.set().join(&session, person, from);
+        self.shared.subscribers.presence().join(&session, person, address);
         let slot = self.shared.subscribers.add_wake(wake);
         self.shared.subscribers.notify();
         stats::add(&self.shared.counters.subscriptions, 1);
@@ -314,14 +314,17 @@ impl TopicHandle {
     }
 
     /// Subscribes the server itself.
-    pub fn join_as_server(&self, session: SessionId, wake: Arc<Wake>) -> SubscriptionGuard {
-        self.join(session, Principal::server().person.clone(), None, wake)
+    pub fn subscribe_as_server(&self, session: SessionId, wake: Arc<Wake>) -> SubscriptionGuard {
+        self.subscribe(session, Principal::server().person.clone(), None, wake)
     }
 
     /// Makes a polling session present until `until`, at most 40 s from now.
-    pub fn lease(&self, session: SessionId, person: Person, from: Option<Address>, until: Instant) {
+    pub fn lease(&self, session: SessionId, person: Person, address: Option<Address>, until: Instant) {
         let now = Instant::now();
-        self.shared.subscribers.set().lease(&session, person, from, until, now);
+        self.shared
+            .subscribers
+            .presence()
+            .lease(&session, person, address, until, now);
         self.shared.subscribers.notify();
     }
 
@@ -329,20 +332,20 @@ impl TopicHandle {
     pub fn set_activity(&self, session: &SessionId, activity: Option<String>) {
         self.shared
             .subscribers
-            .set()
+            .presence()
             .set_activity(session, activity, Instant::now());
         self.shared.subscribers.notify();
     }
 
     /// Renames a polling session, while its lease is valid.
     pub fn rename(&self, session: &SessionId, name: String) {
-        self.shared.subscribers.set().rename(session, name);
+        self.shared.subscribers.presence().rename(session, name);
         self.shared.subscribers.notify();
     }
 
     /// The number of subscribed sessions, also in a topic without presence.
     pub fn session_count(&self) -> usize {
-        self.shared.subscribers.set().session_count()
+        self.shared.subscribers.presence().session_count()
     }
 
     /// The presence's version and its complete encoded frame. The version is 0 for an empty presence and rises while the topic is

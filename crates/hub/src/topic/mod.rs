@@ -5,8 +5,8 @@ mod dedupe;
 #[cfg(test)]
 mod diverged_tests;
 pub(crate) mod dyn_topic;
+pub(crate) mod encoded_state;
 mod event_frame;
-mod forward;
 pub(crate) mod frames;
 pub(crate) mod handle;
 pub(crate) mod outbox;
@@ -19,9 +19,9 @@ mod redaction;
 pub(crate) mod request;
 mod resume;
 pub(crate) mod ring;
+mod send;
 #[cfg(test)]
 mod server_command_tests;
-pub(crate) mod shared_state;
 mod snapshot;
 pub(crate) mod stats;
 mod stored;

@@ -6,34 +6,34 @@ use crate::log::Record;
 use duplex_protocol::cursor::Seq;
 
 /// The newest events within `max_bytes`, with their amendments; at least one. Also returns whether older ones were omitted.
-pub(crate) fn take_newest_within(mut records: Vec<Record>, bytes: usize) -> (Vec<Record>, bool) {
+pub(crate) fn take_newest_within(mut records: Vec<Record>, max_bytes: usize) -> (Vec<Record>, bool) {
     let mut sizes: BTreeMap<Seq, usize> = BTreeMap::new();
     for record in &records {
-        *sizes.entry(amended(record)).or_default() += record.event.len();
+        *sizes.entry(root_seq(record)).or_default() += record.event.len();
     }
     let mut sum = 0;
     let fitting = sizes.iter().rev().take_while(|(_, size)| {
         let is_first = sum == 0;
         sum += **size;
-        is_first || sum <= bytes
+        is_first || sum <= max_bytes
     });
     let oldest = fitting.last().map_or(0, |(seq, _)| *seq);
     let all = records.len();
-    records.retain(|record| amended(record) >= oldest);
-    let left_out = records.len() < all;
-    (records, left_out)
+    records.retain(|record| root_seq(record) >= oldest);
+    let omitted = records.len() < all;
+    (records, omitted)
 }
 
-fn amended(record: &Record) -> Seq {
+fn root_seq(record: &Record) -> Seq {
     record.amends.unwrap_or(record.seq)
 }
 
 /// The first events within `max_bytes`; at least one.
-pub(crate) fn take_oldest_within(mut records: Vec<Record>, bytes: usize) -> Vec<Record> {
+pub(crate) fn take_oldest_within(mut records: Vec<Record>, max_bytes: usize) -> Vec<Record> {
     let mut sum = 0;
     let fitting = records.iter().take_while(|record| {
         sum += record.event.len();
-        sum <= bytes
+        sum <= max_bytes
     });
     let count = fitting.count().max(1);
     records.truncate(count);

@@ -37,7 +37,7 @@ struct AddressCount {
 #[derive(Debug)]
 struct SessionPresence {
     person: PersonId,
-    from: Option<Address>,
+    address: Option<Address>,
     joins: u32,
     lease: Option<Instant>,
     activity: Option<(String, Instant)>,
@@ -47,7 +47,7 @@ struct SessionPresence {
 struct PersonPresence {
     person: Person,
     arrival: u64,
-    from: Option<Address>,
+    address: Option<Address>,
     sessions: HashSet<SessionId>,
 }
 
@@ -65,14 +65,14 @@ impl PresenceSet {
     }
 
     /// Adds the session. Beyond the per-address limit it is not counted as present; it can still read.
-    pub(crate) fn join(&mut self, session: &SessionId, person: Person, from: Option<Address>) {
-        if self.is_within_limit(session, &person, from) {
-            self.upsert_session(session, person, from).joins += 1;
+    pub(crate) fn join(&mut self, session: &SessionId, person: Person, address: Option<Address>) {
+        if self.is_within_limit(session, &person, address) {
+            self.upsert_session(session, person, address).joins += 1;
         }
     }
 
-    fn is_within_limit(&self, session: &SessionId, person: &Person, from: Option<Address>) -> bool {
-        let Some(counts) = from.and_then(|from| self.by_address.get(&from)) else {
+    fn is_within_limit(&self, session: &SessionId, person: &Person, address: Option<Address>) -> bool {
+        let Some(counts) = address.and_then(|address| self.by_address.get(&address)) else {
             return true;
         };
         let session_fits = counts.sessions < limits::PRESENT_SESSIONS || self.sessions.contains_key(session);
@@ -95,16 +95,16 @@ impl PresenceSet {
         &mut self,
         session: &SessionId,
         person: Person,
-        from: Option<Address>,
+        address: Option<Address>,
         until: Instant,
         now: Instant,
     ) {
         let until = until.min(now + limits::MAX_LEASE);
         let full = self.leases >= limits::MAX_LEASES && !self.sessions.contains_key(session);
-        if until <= now || full || !self.is_within_limit(session, &person, from) {
+        if until <= now || full || !self.is_within_limit(session, &person, address) {
             return;
         }
-        let entry = self.upsert_session(session, person, from);
+        let entry = self.upsert_session(session, person, address);
         let first = entry.lease.is_none();
         entry.lease = entry.lease.max(Some(until));
         self.leases += usize::from(first);
@@ -151,7 +151,7 @@ impl PresenceSet {
     }
 
     /// Extends all leases and activities after the process was suspended, when sessions could not renew them.
-    pub(crate) fn postpone(&mut self, paused: Duration) {
+    pub(crate) fn extend(&mut self, paused: Duration) {
         for entry in self.sessions.values_mut() {
             let activity = entry.activity.as_mut().map(|(_, until)| until);
             for until in entry.lease.as_mut().into_iter().chain(activity) {
@@ -215,7 +215,12 @@ impl PresenceSet {
     }
 
     /// The session's entry, for this person under this name. If the session's person changes, its join count is kept.
-    fn upsert_session(&mut self, session: &SessionId, person: Person, from: Option<Address>) -> &mut SessionPresence {
+    fn upsert_session(
+        &mut self,
+        session: &SessionId,
+        person: Person,
+        address: Option<Address>,
+    ) -> &mut SessionPresence {
         let entry = match self.take_session(session) {
             Some(entry) if entry.person == person.id => entry,
             Some(entry) => {
@@ -227,19 +232,19 @@ impl PresenceSet {
                 }
             }
             None => {
-                if let Some(from) = from {
-                    self.by_address.entry(from).or_default().sessions += 1;
+                if let Some(address) = address {
+                    self.by_address.entry(address).or_default().sessions += 1;
                 }
                 SessionPresence {
                     person: person.id.clone(),
-                    from,
+                    address,
                     joins: 0,
                     lease: None,
                     activity: None,
                 }
             }
         };
-        self.add_to_person(person, session, entry.from);
+        self.add_to_person(person, session, entry.address);
         self.sessions.entry(session.clone()).or_insert(entry)
     }
 
@@ -247,17 +252,17 @@ impl PresenceSet {
         self.sessions.remove(session)
     }
 
-    fn add_to_person(&mut self, person: Person, session: &SessionId, from: Option<Address>) {
+    fn add_to_person(&mut self, person: Person, session: &SessionId, address: Option<Address>) {
         let present = self.people.entry(person.id.clone()).or_insert_with(|| {
-            if let Some(from) = from {
-                self.by_address.entry(from).or_default().people += 1;
+            if let Some(address) = address {
+                self.by_address.entry(address).or_default().people += 1;
             }
             self.arrivals += 1;
             self.order.insert(self.arrivals, person.id.clone());
             PersonPresence {
                 person: person.clone(),
                 arrival: self.arrivals,
-                from,
+                address,
                 sessions: HashSet::new(),
             }
         });
@@ -277,9 +282,9 @@ impl PresenceSet {
         present.sessions.remove(session);
         if present.sessions.is_empty() {
             self.order.remove(&present.arrival);
-            let from = present.from;
+            let address = present.address;
             self.people.remove(person);
-            self.decrement(from, |counts| &mut counts.people);
+            self.decrement(address, |counts| &mut counts.people);
         }
         self.version += 1;
     }
@@ -288,17 +293,17 @@ impl PresenceSet {
         if let Some(entry) = self.take_session(session) {
             self.leases -= usize::from(entry.lease.is_some());
             self.remove_from_person(&entry.person, session);
-            self.decrement(entry.from, |counts| &mut counts.sessions);
+            self.decrement(entry.address, |counts| &mut counts.sessions);
         }
     }
 
-    fn decrement(&mut self, from: Option<Address>, count: fn(&mut AddressCount) -> &mut usize) {
-        let Some(from) = from else { return };
-        if let Some(counts) = self.by_address.get_mut(&from) {
+    fn decrement(&mut self, address: Option<Address>, count: fn(&mut AddressCount) -> &mut usize) {
+        let Some(address) = address else { return };
+        if let Some(counts) = self.by_address.get_mut(&address) {
             let left = count(counts);
             *left = left.saturating_sub(1);
             if counts.sessions == 0 && counts.people == 0 {
-                self.by_address.remove(&from);
+                self.by_address.remove(&address);
             }
         }
     }
@@ -437,24 +442,24 @@ mod tests {
         fn sessions_that_joined_or_have_a_lease_are_present(steps in steps()) {
             let mut now = Instant::now();
             let mut set = PresenceSet::default();
-            let mut here: BTreeMap<u8, (u8, u32, Option<Instant>)> = BTreeMap::new();
+            let mut present: BTreeMap<u8, (u8, u32, Option<Instant>)> = BTreeMap::new();
             let name = |number: u8| session(&number.to_string());
             for step in steps {
                 let before = (set.presence(), set.version());
                 match step {
                     Step::Join(number, who) => {
                         set.join(&name(number), person(&who.to_string(), ""), None);
-                        let entry = here.entry(number).or_insert((who, 0, None));
+                        let entry = present.entry(number).or_insert((who, 0, None));
                         (entry.0, entry.1) = (who, entry.1 + 1);
                     }
                     Step::Leave(number) => {
                         set.leave(&name(number));
-                        if let Some(entry) = here.get_mut(&number) { entry.1 = entry.1.saturating_sub(1); }
+                        if let Some(entry) = present.get_mut(&number) { entry.1 = entry.1.saturating_sub(1); }
                     }
                     Step::Lease(number, who, long) => {
                         set.lease(&name(number), person(&who.to_string(), ""), None, now + seconds(long), now);
                         if long > 0 {
-                            let entry = here.entry(number).or_insert((who, 0, None));
+                            let entry = present.entry(number).or_insert((who, 0, None));
                             (entry.0, entry.2) = (who, entry.2.max(Some(now + seconds(long).min(limits::MAX_LEASE))));
                         }
                     }
@@ -462,17 +467,17 @@ mod tests {
                     Step::Rename(number, to) => set.rename(&name(number), to.to_string()),
                     Step::Wait(long) => { now += seconds(long); set.expire(now); }
                 }
-                for entry in here.values_mut() { entry.2 = entry.2.filter(|until| *until > now); }
-                here.retain(|_, entry| entry.1 > 0 || entry.2.is_some());
+                for entry in present.values_mut() { entry.2 = entry.2.filter(|until| *until > now); }
+                present.retain(|_, entry| entry.1 > 0 || entry.2.is_some());
                 let presence = set.presence();
-                let people: HashSet<u8> = here.values().map(|entry| entry.0).collect();
-                prop_assert_eq!(presence.session_count as usize, here.len());
+                let people: HashSet<u8> = present.values().map(|entry| entry.0).collect();
+                prop_assert_eq!(presence.session_count as usize, present.len());
                 prop_assert_eq!(presence.people_count as usize, people.len());
                 let named: HashSet<u8> = presence.people.iter().map(|present| present.person.id.0.parse().unwrap()).collect();
                 prop_assert_eq!(named, people);
-                prop_assert_eq!(set.leases, here.values().filter(|entry| entry.2.is_some()).count());
+                prop_assert_eq!(set.leases, present.values().filter(|entry| entry.2.is_some()).count());
                 prop_assert!(before.0 == presence || before.1 < set.version());
-                prop_assert!(here.values().filter_map(|entry| entry.2).all(|until| set.deadline().is_some_and(|deadline| deadline <= until)));
+                prop_assert!(present.values().filter_map(|entry| entry.2).all(|until| set.deadline().is_some_and(|deadline| deadline <= until)));
             }
         }
     }

@@ -66,29 +66,31 @@ impl LoadError {
                     tracing::error!(%topic, suppressed, "the log cannot be read: {error}");
                 }
             }
-            broken => tracing::error!(%topic, "the topic cannot start: {broken}"),
+            error => tracing::error!(%topic, "the topic cannot start: {error}"),
         }
     }
 }
 
-/// Loads a projection: the newest snapshot, then the later events page by page. The events after `shown` are returned as the
+/// Loads a projection: the newest snapshot, then the later events page by page. The events after `published` are returned as the
 /// tail.
 pub(crate) async fn load(
     log: &dyn Log,
     kind: &Arc<dyn DynTopic>,
     topic: &TopicName,
-    shown: Seq,
+    published: Seq,
 ) -> Result<(Projection, Tail, Head), LoadError> {
     let now = clock::now();
     let opened = log
-        .open(topic, limits::DEDUPE_ENTRIES, now.saturating_sub(DEDUPE_LIMITS.age))
+        .open(topic, limits::DEDUPE_ENTRIES, now.saturating_sub(DEDUPE_LIMITS.max_age))
         .await?;
     let snapshot = opened.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
     let state = opened.snapshot.as_ref().map(|(_, state)| state.as_slice());
     // If events follow, the last of them has the check.
     let check = opened.head.check.filter(|_| snapshot == opened.head.last);
     let mut projection = Projection {
-        state: kind.fold(state).map_err(|error| LoadError::Snapshot(snapshot, error))?,
+        state: kind
+            .load_state(state)
+            .map_err(|error| LoadError::Snapshot(snapshot, error))?,
         dedupe: Dedupe::new(DEDUPE_LIMITS, opened.forgotten),
         head: snapshot,
         check,
@@ -101,8 +103,8 @@ pub(crate) async fn load(
         projection.dedupe.rejected(by, command, why, now);
     }
     let mut tail = Tail {
-        after: shown.max(snapshot),
-        check: check.filter(|_| shown <= snapshot),
+        after: published.max(snapshot),
+        check: check.filter(|_| published <= snapshot),
         events: VecDeque::new(),
     };
     while projection.head < opened.head.last {
@@ -155,8 +157,8 @@ impl Tail {
 
 const DEDUPE_LIMITS: DedupeLimits = DedupeLimits {
     max_known: limits::DEDUPE_ENTRIES,
-    age: millis(limits::DEDUPE_AGE),
-    ahead: millis(limits::MAX_ID_AHEAD),
+    max_age: millis(limits::DEDUPE_AGE),
+    max_ahead: millis(limits::MAX_ID_AHEAD),
     min_rejection_age: millis(limits::MIN_REJECTION_AGE),
 };
 

@@ -34,7 +34,7 @@ pub enum ReadBatch {
 }
 
 /// Collects frames up to the limit. Returns [`ReadBatch::Behind`] if the first event could not be encoded.
-pub(crate) fn gather(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, limit: ReadLimit) -> ReadBatch {
+pub(crate) fn collect_frames(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, limit: ReadLimit) -> ReadBatch {
     let (mut batch, mut bytes, mut last) = (Vec::new(), 0, after);
     for (seq, frame) in frames {
         bytes += frame.len();

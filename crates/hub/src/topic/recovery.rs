@@ -65,7 +65,7 @@ mod tests {
     }
 
     /// The log begins at 20, the ring at 90; the head is 100.
-    fn from(cursor: Option<Cursor>) -> Recovery {
+    fn recover_from(cursor: Option<Cursor>) -> Recovery {
         recover(cursor, at(1, 100), 20, |after| (after >= 89).then(|| 100 - after))
     }
 
@@ -82,7 +82,7 @@ mod tests {
             (Some(at(1, 18)), Recovery::Reset(ResetReason::TooOld)),
             (Some(at(1, 0)), Recovery::Reset(ResetReason::TooOld)),
         ] {
-            assert_eq!(from(cursor), recovery, "{cursor:?}");
+            assert_eq!(recover_from(cursor), recovery, "{cursor:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::shared_state::SharedState;
+use super::encoded_state::EncodedState;
 use crate::log::ForwardKey;
 use crate::origin::Origin;
 use crate::rights::Authority;
@@ -18,7 +18,7 @@ pub(crate) enum TopicRequest {
     Command(Command),
     State {
         encoding: Encoding,
-        reply: oneshot::Sender<Result<Arc<SharedState>, Denied>>,
+        reply: oneshot::Sender<Result<Arc<EncodedState>, Denied>>,
     },
     /// Whether the state lists another topic.
     Lists {

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use super::encoded_state::Recovered;
 use super::handle::{TopicHandle, TopicShared};
 use super::recovery::{Recovery, recover};
-use super::shared_state::Recovered;
 use crate::lock;
 use crate::topic::projection::LoadError;
 use duplex_protocol::codec::Encoding;
@@ -36,7 +36,7 @@ impl TopicHandle {
             _ if self.shared.is_closed() => Err(Denied::Unavailable),
             Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
             Recovery::Reset(reason) => {
-                let state = self.shared_state(encoding).await?;
+                let state = self.encoded_state(encoding).await?;
                 Ok(Recovered::Reset { reason, state })
             }
         }

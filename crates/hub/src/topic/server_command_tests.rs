@@ -16,22 +16,22 @@ use duplex_protocol::topic::{Topic, TopicName};
 struct Gate<const PROGRAMS: bool>;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Visit {
+enum VisitorCommand {
     Ring,
     Reserved(NoCommand),
     Leave,
 }
 
-/// Has the same postcard bytes as [`Visit`].
+/// Has the same postcard bytes as [`VisitorCommand`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Guard {
+enum GateCommand {
     Open,
-    Close { because: String },
+    Close { reason: String },
 }
 
 impl<const PROGRAMS: bool> Topic for Gate<PROGRAMS> {
     const KIND: &'static str = "gate";
-    type Command = Visit;
+    type Command = VisitorCommand;
     type Event = String;
     type State = ();
 
@@ -39,18 +39,18 @@ impl<const PROGRAMS: bool> Topic for Gate<PROGRAMS> {
 }
 
 impl<const PROGRAMS: bool> Decider for Gate<PROGRAMS> {
-    type ServerCommand = Guard;
+    type ServerCommand = GateCommand;
 
     fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }
 
-    fn decide(&self, _: Context<'_>, (): &(), command: Visit) -> Result<Vec<String>, Rejection> {
+    fn decide(&self, _: Context<'_>, (): &(), command: VisitorCommand) -> Result<Vec<String>, Rejection> {
         Ok(vec![format!("{command:?}")])
     }
 }
 
-impl<const PROGRAMS: bool> ServerCommand<Gate<PROGRAMS>> for Guard {
+impl<const PROGRAMS: bool> ServerCommand<Gate<PROGRAMS>> for GateCommand {
     const FOR_PROGRAMS: bool = PROGRAMS;
 
     fn decide(self, _: &Gate<PROGRAMS>, _: Context<'_>, (): &()) -> Result<Vec<String>, Rejection> {
@@ -74,16 +74,16 @@ fn decided<const PROGRAMS: bool>(
         next: 1,
     };
     let command = Blob::encode(encoding, command).unwrap();
-    match kind.fold(None).unwrap().decide(at, &command, encoding) {
+    match kind.load_state(None).unwrap().decide(at, &command, encoding) {
         Ok(events) => Ok(serde_json::from_slice(&events[0].json).unwrap()),
         Err(DecideError::Rejected(why)) => Err(why),
         Err(DecideError::Broken(error)) => panic!("{error}"),
     }
 }
 
-fn close() -> Guard {
-    let because = "night".to_owned();
-    Guard::Close { because }
+fn close() -> GateCommand {
+    let reason = "night".to_owned();
+    GateCommand::Close { reason }
 }
 
 fn is_malformed<T>(decided: Result<T, Rejection>) -> bool {
@@ -98,12 +98,12 @@ fn visitors_and_programs_cannot_send_server_commands() {
     };
     for who in [Principal::visitor(&person), Principal::program()] {
         for encoding in Encoding::ALL {
-            let ring = decided::<false>(who, &Visit::Ring, encoding);
+            let ring = decided::<false>(who, &VisitorCommand::Ring, encoding);
             assert_eq!(ring, Ok("Ring".to_owned()));
             assert!(is_malformed(decided::<false>(who, &close(), encoding)));
         }
-        assert!(is_malformed(decided::<false>(who, &Guard::Open, Encoding::Json)));
-        let open = decided::<false>(who, &Guard::Open, Encoding::Postcard);
+        assert!(is_malformed(decided::<false>(who, &GateCommand::Open, Encoding::Json)));
+        let open = decided::<false>(who, &GateCommand::Open, Encoding::Postcard);
         assert_eq!(
             open,
             Ok("Ring".to_owned()),
@@ -116,25 +116,38 @@ fn visitors_and_programs_cannot_send_server_commands() {
 fn the_server_sends_both_types_and_programs_if_allowed() {
     let json = Encoding::Json;
     let server = Principal::server();
-    assert_eq!(decided::<false>(server, &Guard::Open, json), Ok("Open".to_owned()));
-    assert_eq!(decided::<false>(server, &Visit::Ring, json), Ok("Ring".to_owned()));
+    assert_eq!(
+        decided::<false>(server, &GateCommand::Open, json),
+        Ok("Open".to_owned())
+    );
+    assert_eq!(
+        decided::<false>(server, &VisitorCommand::Ring, json),
+        Ok("Ring".to_owned())
+    );
     assert!(is_malformed(decided::<false>(server, &"Sing", json)));
     for encoding in Encoding::ALL {
-        let open = decided::<true>(Principal::program(), &Guard::Open, encoding);
+        let open = decided::<true>(Principal::program(), &GateCommand::Open, encoding);
         assert_eq!(open, Ok("Open".to_owned()));
     }
-    assert!(is_malformed(decided::<true>(Principal::program(), &Visit::Ring, json)));
+    assert!(is_malformed(decided::<true>(
+        Principal::program(),
+        &VisitorCommand::Ring,
+        json
+    )));
 }
 
 #[test]
 fn a_reserved_variant_keeps_the_indexes_of_the_later_ones() {
-    let leave = Encoding::Postcard.encode(&Visit::Leave).unwrap();
+    let leave = Encoding::Postcard.encode(&VisitorCommand::Leave).unwrap();
     assert_eq!(leave, [2]);
     for bytes in [&[1][..], &[1, 0], &[1, 5, b'n']] {
-        assert!(Encoding::Postcard.decode::<Visit>(bytes).is_err(), "{bytes:?}");
+        assert!(Encoding::Postcard.decode::<VisitorCommand>(bytes).is_err(), "{bytes:?}");
     }
     for json in [r#""Reserved""#, r#"{"Reserved":null}"#, r#"{"Reserved":{"a":1}}"#] {
-        assert!(Encoding::Json.decode::<Visit>(json.as_bytes()).is_err(), "{json}");
+        assert!(
+            Encoding::Json.decode::<VisitorCommand>(json.as_bytes()).is_err(),
+            "{json}"
+        );
     }
 }
 
@@ -142,7 +155,7 @@ fn a_reserved_variant_keeps_the_indexes_of_the_later_ones() {
 fn a_server_command_is_json() {
     let command = TopicCommand::server_command::<Gate<false>>("a", &close()).unwrap();
     assert_eq!(command.topic().as_str(), "gate/a");
-    assert_eq!(command.json(), r#"{"Close":{"because":"night"}}"#);
+    assert_eq!(command.json(), r#"{"Close":{"reason":"night"}}"#);
     assert!(command.decode::<Gate<false>>().is_err());
-    assert!(TopicCommand::server_command::<Gate<false>>("A", &Guard::Open).is_err());
+    assert!(TopicCommand::server_command::<Gate<false>>("A", &GateCommand::Open).is_err());
 }

@@ -38,7 +38,8 @@ pub struct HubStats {
     /// Forwards delivered.
     pub forwards: u64,
     /// Forwards that were rejected or removed.
-    pub forwards_lost: u64,
+    #[serde(rename = "forwards_lost")]
+    pub forwards_dropped: u64,
 }
 
 impl HubStats {
@@ -57,7 +58,7 @@ impl HubStats {
         self.conflated += read(&counters.conflated);
         self.log_reads += read(&counters.log_reads);
         self.forwards += read(&counters.forwards);
-        self.forwards_lost += read(&counters.forwards_lost);
+        self.forwards_dropped += read(&counters.forwards_dropped);
     }
 }
 
@@ -92,7 +93,7 @@ pub(crate) struct KindCounters {
     pub conflated: AtomicU64,
     pub log_reads: AtomicU64,
     pub forwards: AtomicU64,
-    pub forwards_lost: AtomicU64,
+    pub forwards_dropped: AtomicU64,
 }
 
 pub(crate) fn add(count: &AtomicU64, more: u64) {

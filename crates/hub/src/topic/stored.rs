@@ -64,17 +64,17 @@ mod tests {
     struct Names<const V: u32>;
 
     #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-    struct Joined {
+    struct NameList {
         names: Vec<String>,
     }
 
     impl<const V: u32> Topic for Names<V> {
         const KIND: &'static str = "names";
         type Command = ();
-        type Event = Joined;
-        type State = Joined;
+        type Event = NameList;
+        type State = NameList;
 
-        fn apply(_state: &mut Joined, _seq: Seq, _event: &Joined) {}
+        fn apply(_state: &mut NameList, _seq: Seq, _event: &NameList) {}
     }
 
     impl<const V: u32> Decider for Names<V> {
@@ -95,7 +95,7 @@ mod tests {
             Ok(Access::Write)
         }
 
-        fn decide(&self, _at: Context<'_>, _state: &Joined, (): ()) -> Result<Vec<Joined>, Rejection> {
+        fn decide(&self, _at: Context<'_>, _state: &NameList, (): ()) -> Result<Vec<NameList>, Rejection> {
             Ok(Vec::new())
         }
     }
@@ -148,12 +148,12 @@ mod tests {
             new.as_bytes()
         );
         assert_eq!(kind.redacted(old).unwrap().1, stored::<3>(new));
-        let mut fold = kind.fold(Some(old)).unwrap();
-        assert_eq!(fold.state(Encoding::Json).unwrap().0, br#"{"names":["Ada"]}"#);
-        fold.apply(1, old).unwrap();
-        let snapshot = fold.snapshot().unwrap();
+        let mut state = kind.load_state(Some(old)).unwrap();
+        assert_eq!(state.state(Encoding::Json).unwrap().0, br#"{"names":["Ada"]}"#);
+        state.apply(1, old).unwrap();
+        let snapshot = state.snapshot().unwrap();
         assert_eq!(snapshot, stored::<3>(r#"{"names":["Ada"]}"#));
-        assert!(kind.fold(Some(&snapshot)).is_ok());
+        assert!(kind.load_state(Some(&snapshot)).is_ok());
     }
 
     #[test]

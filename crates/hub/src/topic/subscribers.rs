@@ -21,10 +21,10 @@ use duplex_protocol::topic::TopicName;
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
     /// Whether presence is disabled for the topic.
-    hidden: bool,
+    presence_disabled: bool,
     /// The current presence, not yet published.
-    set: Mutex<PresenceSet>,
-    wakes: Mutex<Wakes>,
+    presence: Mutex<PresenceSet>,
+    wakes: Mutex<WakeSlab>,
     published: Mutex<Arc<PublishedPresence>>,
     /// The version of the published presence.
     version: AtomicU64,
@@ -51,13 +51,13 @@ pub(crate) struct PresenceThrottle {
 impl Subscribers {
     pub(crate) fn new(has_presence: bool) -> Self {
         Self {
-            hidden: !has_presence,
+            presence_disabled: !has_presence,
             ..Self::default()
         }
     }
 
-    pub(crate) fn set(&self) -> MutexGuard<'_, PresenceSet> {
-        lock::lock(&self.set)
+    pub(crate) fn presence(&self) -> MutexGuard<'_, PresenceSet> {
+        lock::lock(&self.presence)
     }
 
     pub(crate) fn add_wake(&self, wake: Arc<Wake>) -> usize {
@@ -110,15 +110,15 @@ impl Subscribers {
     /// a notification comes before.
     pub(crate) fn refresh(&self, throttle: &mut PresenceThrottle, now: Instant) -> Option<Instant> {
         let (presence, deadline, pause) = {
-            let mut set = self.set();
+            let mut set = self.presence();
             // A deadline missed by this much means that the process was suspended.
             if let Some(due) = set.deadline()
                 && now >= due + limits::SUSPEND_GAP
             {
-                set.postpone(now.saturating_duration_since(due) + limits::RESUME_GRACE);
+                set.extend(now.saturating_duration_since(due) + limits::RESUME_GRACE);
             }
             set.expire(now);
-            if set.version() == throttle.published || self.hidden {
+            if set.version() == throttle.published || self.presence_disabled {
                 return set.deadline();
             }
             if let Some(next) = throttle.next.filter(|next| now < *next) {
@@ -158,12 +158,12 @@ fn pause(sessions: usize) -> Duration {
 
 /// A slab of wakes, for removal in O(1).
 #[derive(Debug, Default)]
-struct Wakes {
+struct WakeSlab {
     slots: Vec<Option<Arc<Wake>>>,
     free: Vec<usize>,
 }
 
-impl Wakes {
+impl WakeSlab {
     fn add(&mut self, wake: Arc<Wake>) -> usize {
         match self.free.pop() {
             Some(slot) => {
@@ -198,15 +198,17 @@ mod tests {
             id: PersonId(number.to_string()),
             name: String::new(),
         };
-        subscribers.set().join(&SessionId(number.to_string()), person, None);
+        subscribers
+            .presence()
+            .join(&SessionId(number.to_string()), person, None);
     }
 
     #[test]
-    fn a_hidden_presence_is_not_published() {
+    fn a_disabled_presence_is_not_published() {
         let (subscribers, mut throttle, start) = (Subscribers::new(false), PresenceThrottle::default(), Instant::now());
         join(&subscribers, 1);
         assert_eq!(subscribers.refresh(&mut throttle, start), None);
-        assert_eq!((subscribers.version(), subscribers.set().session_count()), (0, 1));
+        assert_eq!((subscribers.version(), subscribers.presence().session_count()), (0, 1));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
         let subscribers = &self.handle.shared.subscribers;
         subscribers.remove_wake(self.slot);
-        subscribers.set().leave(&self.session);
+        subscribers.presence().leave(&self.session);
         subscribers.notify();
         stats::subtract(&self.handle.shared.counters.subscriptions, 1);
     }

@@ -10,12 +10,12 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::batch::{Batch, BatchSource, BrokenState};
+use super::batch::{Batch, BatchContext, BrokenState};
+use super::encoded_state::EncodedState;
 use super::frames;
 use super::handle::TopicShared;
 use super::redaction::{self, RedactionPlan};
 use super::request::{Command, TopicRequest};
-use super::shared_state::SharedState;
 use super::snapshot;
 use super::stats::add;
 use crate::hub::Hub;
@@ -36,14 +36,14 @@ pub(crate) struct Task {
     /// `None` after a failure, until the log can be read again.
     projection: Option<Projection>,
     /// The last encoded states.
-    states: PerEncoding<Option<Arc<SharedState>>>,
+    states: PerEncoding<Option<Arc<EncodedState>>>,
     throttle: PresenceThrottle,
     /// The time since which the topic is unused.
     idle: Option<Instant>,
     /// The time of the next attempt to read the log.
     retry: Option<Instant>,
     /// The newest event when a snapshot was last attempted.
-    snapshot_tried: Seq,
+    last_snapshot_attempt: Seq,
     /// Set by [`TopicRequest::Sleep`].
     sleep_requested: bool,
     lifecycle: Lifecycle,
@@ -71,7 +71,7 @@ impl Task {
             hub,
             shared,
             requests,
-            snapshot_tried: projection.snapshot,
+            last_snapshot_attempt: projection.snapshot,
             projection: Some(projection),
             states: PerEncoding::default(),
             throttle: PresenceThrottle::default(),
@@ -129,7 +129,7 @@ impl Task {
         // projection.
         self.projection.is_some()
             && self.shared.handles.load(Ordering::Acquire) == 0
-            && self.shared.subscribers.set().is_empty()
+            && self.shared.subscribers.presence().is_empty()
     }
 
     /// Returns whether the topic was removed. Stores the snapshot first, because afterwards a new task may already run. A handle
@@ -182,7 +182,7 @@ impl Task {
                 .is_some_and(|projection| projection.state.lists(topic))
     }
 
-    async fn state(&mut self, encoding: Encoding) -> Result<Arc<SharedState>, Denied> {
+    async fn state(&mut self, encoding: Encoding) -> Result<Arc<EncodedState>, Denied> {
         self.ensure_loaded()
             .await
             .map_err(|LogUnavailable| Denied::Unavailable)?;
@@ -196,7 +196,7 @@ impl Task {
             Denied::Unavailable
         })?;
         let cursor = Cursor::new(self.shared.epoch, projection.head).with_check(projection.check);
-        let state = Arc::new(SharedState::new(self.shared.name.clone(), encoding, cursor, state));
+        let state = Arc::new(EncodedState::new(self.shared.name.clone(), encoding, cursor, state));
         *known = Some(Arc::clone(&state));
         Ok(state)
     }
@@ -208,8 +208,8 @@ impl Task {
             let Ok(()) = self.ensure_loaded().await else { break };
             let Some(projection) = &mut self.projection else { break };
             let now = clock::now();
-            let source = BatchSource::new(&self.shared, self.hub.outbox().has_room(&self.shared.name));
-            let mut batch = match Batch::decide(projection, source, &commands, now) {
+            let context = BatchContext::new(&self.shared, self.hub.outbox().has_room(&self.shared.name));
+            let mut batch = match Batch::decide(projection, context, &commands, now) {
                 Ok(batch) => batch,
                 Err(broken) => return self.reject_broken(commands, broken).await,
             };
@@ -248,7 +248,7 @@ impl Task {
     fn publish(&mut self, batch: Batch, plan: Option<RedactionPlan>, commands: Vec<Command>, now: clock::Millis) {
         let answers: Vec<_> = batch.answers().collect();
         if let Some(projection) = &mut self.projection {
-            batch.remember(&mut projection.dedupe, &commands, now);
+            batch.record_answers(&mut projection.dedupe, &commands, now);
         }
         let event_count = batch.events.len() as u64;
         if let Some(plan) = &plan {
@@ -281,10 +281,11 @@ impl Task {
     /// Drops cached encodings of the redacted state. The log has a snapshot of it.
     fn discard_redacted(&mut self, plan: &RedactionPlan) {
         self.states = PerEncoding::default();
-        self.hub.withdraw_forwards(&self.shared.name, |seq| plan.erases(seq));
+        self.hub
+            .remove_redacted_forwards(&self.shared.name, |seq| plan.redacts(seq));
         if let Some(projection) = &mut self.projection {
             projection.snapshot = projection.head;
-            self.snapshot_tried = projection.head;
+            self.last_snapshot_attempt = projection.head;
         }
         if let Some(first) = plan.first() {
             self.shared.oldest.store(first, Ordering::Release);
@@ -314,12 +315,12 @@ impl Task {
 
     /// Finally rejects the command that broke the state; rejects the others as retryable.
     async fn reject_broken(&mut self, mut commands: Vec<Command>, broken: BrokenState) {
-        let BrokenState { culprit, error } = broken;
+        let BrokenState { command_index, error } = broken;
         tracing::error!(topic = %self.shared.name, "a command failed: {error}");
         self.projection = None;
         let refused = Answer::Rejected(Rejection::refused("failed"));
-        let culprit = commands.remove(culprit);
-        self.answer(culprit, Some((refused, false)));
+        let command = commands.remove(command_index);
+        self.answer(command, Some((refused, false)));
         self.reject_all(commands, &Rejection::Unavailable).await;
     }
 
@@ -377,14 +378,14 @@ impl Task {
 
     async fn snapshot_if_due(&mut self) {
         let head = self.projection.as_ref().map_or(0, |projection| projection.head);
-        if head >= self.snapshot_tried.saturating_add(limits::SNAPSHOT_EVENTS) {
+        if head >= self.last_snapshot_attempt.saturating_add(limits::SNAPSHOT_EVENTS) {
             self.snapshot().await;
         }
     }
 
     async fn snapshot(&mut self) {
         if let Some(projection) = &mut self.projection {
-            self.snapshot_tried = projection.head;
+            self.last_snapshot_attempt = projection.head;
             snapshot::store(&self.shared, projection).await;
         }
     }

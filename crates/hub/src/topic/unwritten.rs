@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
+use super::encoded_state::{EncodedState, Recovered};
 use super::handle::TopicHandle;
 use super::recovery::{Recovery, recover};
-use super::shared_state::{Recovered, SharedState};
 use super::wake::Wake;
 use crate::lock;
 use crate::topic::dyn_topic::DynTopic;
@@ -39,12 +39,12 @@ impl WaitingReaders {
     pub(crate) fn add(self: &Arc<Self>, topic: &TopicName, wake: Arc<Wake>) -> WaitGuard {
         let mut list = self.lock();
         list.last += 1;
-        let number = list.last;
-        list.wakes.entry(topic.clone()).or_default().insert(number, wake);
+        let id = list.last;
+        list.wakes.entry(topic.clone()).or_default().insert(id, wake);
         WaitGuard {
             waiting: Arc::clone(self),
             topic: topic.clone(),
-            number,
+            id,
         }
     }
 
@@ -68,14 +68,14 @@ impl WaitingReaders {
 pub(crate) struct WaitGuard {
     waiting: Arc<WaitingReaders>,
     topic: TopicName,
-    number: u64,
+    id: u64,
 }
 
 impl Drop for WaitGuard {
     fn drop(&mut self) {
         let mut list = self.waiting.lock();
         if let Some(wakes) = list.wakes.get_mut(&self.topic) {
-            wakes.remove(&self.number);
+            wakes.remove(&self.id);
             if wakes.is_empty() {
                 list.wakes.remove(&self.topic);
             }
@@ -102,7 +102,7 @@ impl Unwritten {
             Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
             Recovery::Reset(reason) => {
                 let (cursor, state) = self.state(encoding)?;
-                let state = SharedState::new(self.guard.topic.clone(), encoding, cursor, state);
+                let state = EncodedState::new(self.guard.topic.clone(), encoding, cursor, state);
                 let state = Arc::new(state);
                 Ok(Recovered::Reset { reason, state })
             }
@@ -110,7 +110,7 @@ impl Unwritten {
     }
 
     pub(crate) fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
-        let state = self.kind.fold(None).and_then(|fold| fold.state(encoding));
+        let state = self.kind.load_state(None).and_then(|state| state.state(encoding));
         state.map(|state| (self.head(), state)).map_err(|error| {
             tracing::error!(topic = %self.guard.topic, ?encoding, "the state cannot be encoded: {error}");
             Denied::Unavailable

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct Wake {
     /// Set from [`Wake::wake`] until [`Wake::woken`] completes.
-    awake: AtomicBool,
+    pending: AtomicBool,
     notify: Notify,
 }
 
@@ -23,7 +23,7 @@ impl Wake {
 
     /// Wakes the reader. Costs one atomic operation if it was woken already.
     pub fn wake(&self) {
-        if !self.awake.swap(true, AcqRel) {
+        if !self.pending.swap(true, AcqRel) {
             self.notify.notify_one();
         }
     }
@@ -32,7 +32,7 @@ impl Wake {
     /// single waiter.
     pub async fn woken(&self) {
         self.notify.notified().await;
-        self.awake.swap(false, AcqRel);
+        self.pending.swap(false, AcqRel);
     }
 }
 

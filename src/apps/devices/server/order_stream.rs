@@ -56,7 +56,7 @@ impl OrderStream {
     async fn read_new(&mut self) -> Option<Vec<PendingOrder>> {
         if self.subscription.is_none() {
             let topic = self.hub.open(&TopicName::of::<Orders>(ALL).ok()?).await.ok()?;
-            let guard = topic.join_as_server(self.session.clone(), Arc::clone(&self.wake));
+            let guard = topic.subscribe_as_server(self.session.clone(), Arc::clone(&self.wake));
             self.subscription = Some((topic, guard));
         }
         let (topic, _) = self.subscription.as_ref()?;

@@ -12,12 +12,12 @@
 //! - `forgotten` is the newest timestamp of an id that is no longer remembered. It never decreases: the log stores it too, and
 //!   raises it in the transaction that deletes an answer. An id that is not newer is rejected, whether it was ever seen or not
 //!   ([`Rejection::IdTooOld`] with `no_effect: false`): its sender checks the topic and sends the command under a new id.
-//! - An unknown id above `forgotten` was never answered. If it is older than [`DedupeLimits::age`] it is rejected anyway, with
+//! - An unknown id above `forgotten` was never answered. If it is older than [`DedupeLimits::max_age`] it is rejected anyway, with
 //!   `no_effect: true`: its sender can send the command under a new id without checking. An awake topic forgets nothing by age, and
 //!   what the log removes by age raises `forgotten`, so no change of the clock permits a second effect.
-//! - An id ahead of the clock by more than [`DedupeLimits::ahead`] is rejected, because it would stay remembered for too long. This
-//!   rejection alone is not stored, because such an id would be evicted last. If the clock was set back below `forgotten`, ids just
-//!   above `forgotten` are accepted, and rejections return the time to use.
+//! - An id ahead of the clock by more than [`DedupeLimits::max_ahead`] is rejected, because it would be remembered for too long.
+//!   This rejection alone is not stored, because such an id would be evicted last. If the clock was set back below `forgotten`, ids
+//!   just above `forgotten` are accepted, and rejections return the time to use.
 //!
 //! Ids are evicted by timestamp and not by arrival: otherwise evicting one id that is 60 s ahead would invalidate all ids of the
 //! last minute. For the same reason a rejection is not final while all remembered ones are younger than
@@ -30,7 +30,7 @@
 //!
 //! # Ids without a timestamp
 //!
-//! They are remembered within a window: the newest accepted and rejected ones, for [`DedupeLimits::age`]. Beyond the window the
+//! They are remembered within a window: the newest accepted and rejected ones, for [`DedupeLimits::max_age`]. Beyond the window the
 //! same id has its effect again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -48,9 +48,9 @@ pub(crate) struct DedupeLimits {
     /// The number of remembered accepted commands, and of remembered rejected ones, so that rejections do not evict accepted
     /// commands. Counted separately for ids with and without a timestamp.
     pub max_known: usize,
-    pub age: Millis,
+    pub max_age: Millis,
     /// The maximum lead of an id's timestamp over the clock.
-    pub ahead: Millis,
+    pub max_ahead: Millis,
     /// The minimum age at which a rejection may be forgotten.
     pub min_rejection_age: Millis,
 }
@@ -59,8 +59,8 @@ pub(crate) struct DedupeLimits {
 #[derive(Debug)]
 pub(crate) struct Dedupe {
     limits: DedupeLimits,
-    accepted: AnswerCache<Seq>,
-    rejected: AnswerCache<Rejection>,
+    accepted: AnswerTable<Seq>,
+    rejected: AnswerTable<Rejection>,
     /// The newest timestamp of an id that is no longer remembered.
     forgotten: Option<Millis>,
 }
@@ -75,8 +75,8 @@ pub(crate) enum LookupResult {
 
 /// The kind of sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sender {
-    Client,
+pub(crate) enum DedupeSource {
+    Visitor,
     /// A request with a token: a device that was offline for days posts old readings.
     Program,
     Server,
@@ -94,18 +94,18 @@ impl Dedupe {
     pub(crate) fn new(limits: DedupeLimits, forgotten: Option<Millis>) -> Self {
         Self {
             limits,
-            accepted: AnswerCache::new(limits),
-            rejected: AnswerCache::new(limits),
+            accepted: AnswerTable::new(limits),
+            rejected: AnswerTable::new(limits),
             forgotten,
         }
     }
 
-    pub(crate) fn look_up(&self, by: &PersonId, id: &CommandId, now: Millis, sender: Sender) -> LookupResult {
+    pub(crate) fn look_up(&self, by: &PersonId, id: &CommandId, now: Millis, sender: DedupeSource) -> LookupResult {
         let key = CommandKey::new(by, id);
         if let Some(answer) = self.answer(&key, id, now) {
             return LookupResult::Duplicate(answer);
         }
-        if sender == Sender::Outbox {
+        if sender == DedupeSource::Outbox {
             return LookupResult::New;
         }
         let Some(time) = id.time() else {
@@ -118,13 +118,13 @@ impl Dedupe {
         if self.forgotten.is_some_and(|forgotten| time <= forgotten) {
             return too_old(false);
         }
-        if sender == Sender::Server {
+        if sender == DedupeSource::Server {
             return LookupResult::New;
         }
-        if time > now.saturating_add(self.limits.ahead).max(now_ms) {
+        if time > now.saturating_add(self.limits.max_ahead).max(now_ms) {
             return LookupResult::Rejected(Rejection::IdTooNew { now_ms });
         }
-        if sender == Sender::Client && time < now.saturating_sub(self.limits.age) {
+        if sender == DedupeSource::Visitor && time < now.saturating_sub(self.limits.max_age) {
             return too_old(true);
         }
         LookupResult::New
@@ -139,7 +139,7 @@ impl Dedupe {
     }
 
     /// Whether a rejection of this id may be final, and therefore stored.
-    pub(crate) fn may_reject(&self, id: &CommandId, now: Millis) -> bool {
+    pub(crate) fn can_store_rejection(&self, id: &CommandId, now: Millis) -> bool {
         let timed = &self.rejected.timed;
         let full = timed.len() >= self.limits.max_known;
         let oldest = timed.first_key_value().and_then(|(key, _)| key.time());
@@ -163,18 +163,18 @@ impl Dedupe {
 
 /// Remembered answers: accepted or rejected.
 #[derive(Debug)]
-struct AnswerCache<T> {
+struct AnswerTable<T> {
     /// Ordered by the timestamp in the id, which comes first in the key.
     timed: BTreeMap<CommandKey, T>,
-    other: Window<T>,
+    untimed: Window<T>,
     max: usize,
 }
 
-impl<T> AnswerCache<T> {
+impl<T> AnswerTable<T> {
     fn new(limits: DedupeLimits) -> Self {
         Self {
             timed: BTreeMap::new(),
-            other: Window::new(limits.max_known, limits.age),
+            untimed: Window::new(limits.max_known, limits.max_age),
             max: limits.max_known,
         }
     }
@@ -182,14 +182,14 @@ impl<T> AnswerCache<T> {
     fn get(&self, key: &CommandKey, id: &CommandId, now: Millis) -> Option<&T> {
         match id.time() {
             Some(_) => self.timed.get(key),
-            None => self.other.get(key, now),
+            None => self.untimed.get(key, now),
         }
     }
 
     /// Inserts a value, unless the key has one. Returns the time of an id that is evicted for it.
     fn insert(&mut self, key: CommandKey, id: &CommandId, value: T, now: Millis) -> Option<Millis> {
         if id.time().is_none() {
-            self.other.insert(key, value, now);
+            self.untimed.insert(key, value, now);
             return None;
         }
         self.timed.entry(key).or_insert(value);

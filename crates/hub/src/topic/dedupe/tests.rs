@@ -8,8 +8,8 @@ use super::*;
 
 const LIMITS: DedupeLimits = DedupeLimits {
     max_known: 2,
-    age: 1_000,
-    ahead: 60,
+    max_age: 1_000,
+    max_ahead: 60,
     min_rejection_age: 120,
 };
 const NOW: Millis = 1_800_000_000_000;
@@ -35,7 +35,7 @@ fn dedupe() -> Dedupe {
 }
 
 fn first(dedupe: &Dedupe, by: &PersonId, id: &CommandId, now: Millis) -> Option<Answer> {
-    match dedupe.look_up(by, id, now, Sender::Client) {
+    match dedupe.look_up(by, id, now, DedupeSource::Visitor) {
         LookupResult::Duplicate(answer) => Some(answer),
         LookupResult::New => None,
         LookupResult::Rejected(why) => panic!("{why}"),
@@ -43,7 +43,7 @@ fn first(dedupe: &Dedupe, by: &PersonId, id: &CommandId, now: Millis) -> Option<
 }
 
 fn rejection(dedupe: &Dedupe, id: &CommandId, now: Millis) -> Option<Rejection> {
-    match dedupe.look_up(&me(), id, now, Sender::Client) {
+    match dedupe.look_up(&me(), id, now, DedupeSource::Visitor) {
         LookupResult::Rejected(why) => Some(why),
         LookupResult::New | LookupResult::Duplicate(_) => None,
     }
@@ -104,17 +104,17 @@ fn an_id_outside_its_time_range_is_rejected() {
     let verdict = |time, sender| dedupe.look_up(&me(), &timed(time), NOW, sender);
     for time in [NOW - 1_001, NOW + 61] {
         assert_eq!(
-            verdict(time, Sender::Server),
+            verdict(time, DedupeSource::Server),
             LookupResult::New,
             "the time of its event"
         );
     }
     assert_eq!(
-        verdict(NOW - 1_001, Sender::Program),
+        verdict(NOW - 1_001, DedupeSource::Program),
         LookupResult::New,
         "the time of an old reading"
     );
-    assert_ne!(verdict(NOW + 61, Sender::Program), LookupResult::New);
+    assert_ne!(verdict(NOW + 61, DedupeSource::Program), LookupResult::New);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn an_id_not_newer_than_a_forgotten_one_is_rejected_forever() {
         None,
         "the time that the rejection returned"
     );
-    let for_server = dedupe.look_up(&me(), &timed(NOW + 10), NOW + 20, Sender::Server);
+    let for_server = dedupe.look_up(&me(), &timed(NOW + 10), NOW + 20, DedupeSource::Server);
     assert_eq!(Some(for_server), too_old(NOW + 20).map(LookupResult::Rejected));
 }
 
@@ -169,12 +169,12 @@ fn clock_changes_evict_nothing() {
 fn rejections_do_not_advance_forgotten_to_the_clock() {
     let mut dedupe = dedupe();
     for time in [NOW + 60, NOW + 59] {
-        assert!(dedupe.may_reject(&timed(time), NOW));
+        assert!(dedupe.can_store_rejection(&timed(time), NOW));
         dedupe.rejected(&me(), &timed(time), &no(), NOW);
     }
-    assert!(!dedupe.may_reject(&timed(NOW), NOW));
-    assert!(dedupe.may_reject(&id(1), NOW), "an id without a time");
-    assert!(dedupe.may_reject(&timed(NOW), NOW + 59 + 120));
+    assert!(!dedupe.can_store_rejection(&timed(NOW), NOW));
+    assert!(dedupe.can_store_rejection(&id(1), NOW), "an id without a time");
+    assert!(dedupe.can_store_rejection(&timed(NOW), NOW + 59 + 120));
 }
 
 /// A step of the model: a request, or a change of its environment.
@@ -207,7 +207,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// A topic and its log: the answer to each id, oldest first.
 struct Model {
     dedupe: Dedupe,
-    kept: [Vec<(PersonId, CommandId, Answer)>; 2],
+    stored: [Vec<(PersonId, CommandId, Answer)>; 2],
     forgotten: Option<Millis>,
     now: Millis,
 }
@@ -219,7 +219,11 @@ impl Model {
             by,
             id,
             self.now,
-            if by_server { Sender::Server } else { Sender::Client },
+            if by_server {
+                DedupeSource::Server
+            } else {
+                DedupeSource::Visitor
+            },
         ) {
             LookupResult::Duplicate(_) => return (false, false),
             LookupResult::Rejected(why) if !is_final(&why) => return (false, false),
@@ -228,27 +232,27 @@ impl Model {
             LookupResult::New => Answer::Accepted { seq: 1 },
         };
         match &answer {
-            Answer::Rejected(_) if !self.dedupe.may_reject(id, self.now) => return (false, false),
+            Answer::Rejected(_) if !self.dedupe.can_store_rejection(id, self.now) => return (false, false),
             Answer::Rejected(why) => self.dedupe.rejected(by, id, why, self.now),
             Answer::Accepted { seq } => self.dedupe.accepted(by, id, *seq, self.now),
         }
         let accepted = matches!(answer, Answer::Accepted { .. });
-        self.kept[usize::from(accepted)].push((by.clone(), id.clone(), answer));
+        self.stored[usize::from(accepted)].push((by.clone(), id.clone(), answer));
         (accepted, !accepted)
     }
 
     fn trim(&mut self) {
-        for kept in &mut self.kept {
-            let surplus = kept.len().saturating_sub(LIMITS.max_known);
-            let gone = kept.drain(..surplus).filter_map(|(_, id, _)| id.time());
-            self.forgotten = self.forgotten.max(gone.max());
+        for stored in &mut self.stored {
+            let surplus = stored.len().saturating_sub(LIMITS.max_known);
+            let removed = stored.drain(..surplus).filter_map(|(_, id, _)| id.time());
+            self.forgotten = self.forgotten.max(removed.max());
         }
     }
 
     fn restart(&mut self) {
         self.trim();
         self.dedupe = Dedupe::new(LIMITS, self.forgotten);
-        for (by, id, answer) in self.kept.iter().flatten() {
+        for (by, id, answer) in self.stored.iter().flatten() {
             match answer {
                 Answer::Accepted { seq } => self.dedupe.accepted(by, id, *seq, self.now),
                 Answer::Rejected(why) => self.dedupe.rejected(by, id, why, self.now),
@@ -261,7 +265,7 @@ proptest! {
     /// For any commands, clock changes and restarts: at most one effect, and none after a final rejection.
     #[test]
     fn no_id_with_a_time_has_two_effects(steps in prop::collection::vec(step(), 1..400)) {
-        let mut model = Model { dedupe: dedupe(), kept: [vec![], vec![]], forgotten: None, now: NOW };
+        let mut model = Model { dedupe: dedupe(), stored: [vec![], vec![]], forgotten: None, now: NOW };
         let (mut done, mut rejected_for_good) = (HashSet::new(), HashSet::new());
         for step in steps {
             match step {
@@ -284,7 +288,7 @@ proptest! {
     /// Of the ids without a timestamp the newest within the age are remembered, and no more are stored than the limits allow.
     #[test]
     fn the_newest_are_known(known in 0usize..6, age in 0u64..40, steps in prop::collection::vec((0u128..12, 0u64..10), 0..60)) {
-        let mut dedupe = Dedupe::new(DedupeLimits { max_known: known, age, ..LIMITS }, None);
+        let mut dedupe = Dedupe::new(DedupeLimits { max_known: known, max_age: age, ..LIMITS }, None);
         let mut sent: Vec<(u128, Seq, Millis)> = Vec::new();
         let mut now = 0;
         for (seq, (number, later)) in (1..).zip(steps) {

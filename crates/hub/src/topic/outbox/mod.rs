@@ -43,7 +43,7 @@ struct State {
     /// Delivered forwards that are still in the log.
     delivered: Vec<ForwardKey>,
     /// A task that removes them is running.
-    removing: bool,
+    removal_scheduled: bool,
 }
 
 /// The progress of loading stored forwards. Delivery starts when loading has finished, to keep the order.
@@ -167,12 +167,12 @@ impl Outbox {
     }
 
     /// Removes the forwards of redacted events; the log has already removed them.
-    fn withdraw(&self, from: &TopicName, is_erased: impl Fn(Seq) -> bool) -> u64 {
+    fn remove_redacted(&self, from: &TopicName, is_redacted: impl Fn(Seq) -> bool) -> u64 {
         let mut state = self.lock();
         let of_topic = state.lanes.iter().filter(|(name, _)| name.from == *from);
         let removed: Vec<_> = of_topic
             .flat_map(|(name, lane)| {
-                let positions = lane.forwards.keys().filter(|(seq, _)| is_erased(*seq));
+                let positions = lane.forwards.keys().filter(|(seq, _)| is_redacted(*seq));
                 positions.map(|position| (name.clone(), *position)).collect::<Vec<_>>()
             })
             .collect();
@@ -225,7 +225,7 @@ impl Outbox {
 
 impl Hub {
     /// Delivers the stored forwards of an earlier process. Called at the node's start; the first forward calls it too.
-    pub fn deliver_forwards(&self) {
+    pub fn start_outbox(&self) {
         let outbox = self.outbox();
         {
             let mut state = outbox.lock();
@@ -269,17 +269,17 @@ impl Hub {
         Ok(())
     }
 
-    pub(crate) fn withdraw_forwards(&self, from: &TopicName, is_erased: impl Fn(Seq) -> bool) {
-        let withdrawn = self.outbox().withdraw(from, is_erased);
-        if withdrawn > 0 {
-            add(&self.counters().forwards_lost, withdrawn);
-            tracing::info!(%from, withdrawn, "forwards of redacted events were removed");
+    pub(crate) fn remove_redacted_forwards(&self, from: &TopicName, is_redacted: impl Fn(Seq) -> bool) {
+        let removed = self.outbox().remove_redacted(from, is_redacted);
+        if removed > 0 {
+            add(&self.counters().forwards_dropped, removed);
+            tracing::info!(%from, removed, "forwards of redacted events were removed");
         }
     }
 
     /// Queues stored forwards for delivery.
     pub(crate) fn forward(&self, forwards: Vec<PendingForward>) {
-        self.deliver_forwards();
+        self.start_outbox();
         let mut state = self.outbox().lock();
         let lanes = forwards
             .into_iter()
@@ -342,13 +342,13 @@ impl Hub {
     }
 
     fn count(&self, name: &LaneName, answer: &Answer) {
-        static REFUSED: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
+        static REJECTED: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
         let Answer::Rejected(why) = answer else {
             return add(&self.counters().forwards, 1);
         };
-        add(&self.counters().forwards_lost, 1);
-        if let Some(suppressed) = REFUSED.try_log() {
+        add(&self.counters().forwards_dropped, 1);
+        if let Some(suppressed) = REJECTED.try_log() {
             tracing::warn!(from = %name.from, to = %name.to, suppressed, "a forward was rejected: {why}");
         }
     }
@@ -357,7 +357,7 @@ impl Hub {
     fn schedule_removal(&self, key: ForwardKey) {
         let mut state = self.outbox().lock();
         state.delivered.push(key);
-        if !std::mem::replace(&mut state.removing, true) {
+        if !std::mem::replace(&mut state.removal_scheduled, true) {
             let (hub, stop) = (self.for_server(), self.outbox().stop.clone());
             tokio::spawn(stop.run_until_cancelled_owned(async move {
                 let mut pause = limits::FORWARD_PAUSE;
@@ -387,8 +387,8 @@ impl Hub {
             }
         }
         let mut state = self.outbox().lock();
-        state.removing = !state.delivered.is_empty();
-        !state.removing
+        state.removal_scheduled = !state.delivered.is_empty();
+        !state.removal_scheduled
     }
 
     /// Stops all deliveries.

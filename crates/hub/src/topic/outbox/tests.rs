@@ -101,29 +101,29 @@ impl Decider for Target {
 impl ServerCommand<Target> for String {
     fn decide(self, target: &Target, at: Context<'_>, _: &Vec<String>) -> Result<Vec<String>, Rejection> {
         match &*self {
-            _ if at.topic.rest() == "shut" && target.0.load(SeqCst) => Err(Rejection::Unavailable),
+            _ if at.topic.rest() == "blocked" && target.0.load(SeqCst) => Err(Rejection::Unavailable),
             "no" => Err(Rejection::refused("no")),
             _ => Ok(vec![self]),
         }
     }
 }
 
-const SHUT: &str = "target/shut";
+const BLOCKED: &str = "target/blocked";
 const OPEN: &str = "target/open";
 
 /// A hub whose topic `target/blocked` can be blocked.
 struct Process {
     hub: Hub,
-    shut: Arc<AtomicBool>,
+    blocked: Arc<AtomicBool>,
     log: Arc<Memory>,
 }
 
 impl Process {
-    fn start(log: &Arc<Memory>, shut: bool) -> Self {
-        let (log, shut) = (Arc::clone(log), Arc::new(AtomicBool::new(shut)));
-        let kinds = vec![dyn_topic(Source), dyn_topic(Target(Arc::clone(&shut)))];
+    fn start(log: &Arc<Memory>, blocked: bool) -> Self {
+        let (log, blocked) = (Arc::clone(log), Arc::new(AtomicBool::new(blocked)));
+        let kinds = vec![dyn_topic(Source), dyn_topic(Target(Arc::clone(&blocked)))];
         let hub = Hub::new(Arc::<Memory>::clone(&log), kinds);
-        Self { hub, shut, log }
+        Self { hub, blocked, log }
     }
 
     async fn send(&self, message: Message) -> Answer {
@@ -167,13 +167,13 @@ fn accepted(answer: &Answer) -> bool {
 async fn forwards_stored_with_an_event_are_delivered_by_the_next_process() {
     let log = log();
     let before = Process::start(&log, true);
-    assert!(accepted(&before.send_text("a", &[SHUT, SHUT]).await));
-    assert!(accepted(&before.send_text("b", &[SHUT]).await));
+    assert!(accepted(&before.send_text("a", &[BLOCKED, BLOCKED]).await));
+    assert!(accepted(&before.send_text("b", &[BLOCKED]).await));
     assert_eq!(before.stored().await, 3);
     let after = Process::start(&log, false);
-    after.hub.deliver_forwards();
+    after.hub.start_outbox();
     after.until_stored(0).await;
-    assert_eq!(after.received(SHUT).await, ["a", "a", "b"]);
+    assert_eq!(after.received(BLOCKED).await, ["a", "a", "b"]);
     assert!(
         !after.hub.is_awake(&"source/one".parse().unwrap()),
         "the source is not started"
@@ -186,16 +186,16 @@ async fn a_blocked_target_gets_all_in_order_later_and_blocks_no_other() {
     let process = Process::start(&log(), true);
     let texts = ["1", "2", "3", "4", "5"];
     for text in texts {
-        assert!(accepted(&process.send_text(text, &[SHUT, OPEN]).await));
+        assert!(accepted(&process.send_text(text, &[BLOCKED, OPEN]).await));
     }
     process.until_stored(texts.len()).await;
     assert_eq!(process.received(OPEN).await, texts);
-    assert!(process.received(SHUT).await.is_empty());
+    assert!(process.received(BLOCKED).await.is_empty());
     assert_eq!(process.hub.pending_forwards(), texts.len());
-    process.shut.store(false, SeqCst);
+    process.blocked.store(false, SeqCst);
     process.until_stored(0).await;
-    assert_eq!(process.received(SHUT).await, texts);
-    assert_eq!(process.hub.stats().forwards_lost, 0);
+    assert_eq!(process.received(BLOCKED).await, texts);
+    assert_eq!(process.hub.stats().forwards_dropped, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,14 +208,14 @@ async fn a_finally_rejected_forward_is_counted_and_removed() {
     process.until_stored(0).await;
     assert_eq!(process.received(OPEN).await, ["a", "b", "c"]);
     let stats = process.hub.stats();
-    assert_eq!((stats.forwards, stats.forwards_lost), (3, 2));
+    assert_eq!((stats.forwards, stats.forwards_dropped), (3, 2));
     assert_eq!(process.hub.pending_forwards(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_source_with_too_many_pending_forwards_is_rejected_until_they_are_delivered() {
     let process = Process::start(&log(), true);
-    let many = vec![SHUT; 64];
+    let many = vec![BLOCKED; 64];
     for _ in 0..limits::MAX_FORWARDS_PER_TOPIC / many.len() {
         assert!(accepted(&process.send_text("x", &many).await));
     }
@@ -224,28 +224,28 @@ async fn a_source_with_too_many_pending_forwards_is_rejected_until_they_are_deli
         Answer::Rejected(Rejection::Unavailable)
     );
     assert_eq!(process.stored().await, limits::MAX_FORWARDS_PER_TOPIC, "none is lost");
-    process.shut.store(false, SeqCst);
+    process.blocked.store(false, SeqCst);
     process.until_stored(0).await;
     assert!(accepted(&process.send_text("x", &[OPEN]).await));
-    assert_eq!(process.received(SHUT).await.len(), limits::MAX_FORWARDS_PER_TOPIC);
+    assert_eq!(process.received(BLOCKED).await.len(), limits::MAX_FORWARDS_PER_TOPIC);
 }
 
 #[tokio::test(start_paused = true)]
 async fn pending_forwards_of_an_erased_event_are_removed() {
     let process = Process::start(&log(), true);
-    process.send_text("secret", &[SHUT]).await;
-    process.send_text("fine", &[SHUT]).await;
+    process.send_text("secret", &[BLOCKED]).await;
+    process.send_text("fine", &[BLOCKED]).await;
     let erasing = Message {
         text: "erased".to_owned(),
-        to: vec![SHUT.to_owned()],
+        to: vec![BLOCKED.to_owned()],
         erases: Some(1),
     };
     assert!(accepted(&process.send(erasing).await));
     assert_eq!(process.stored().await, 2);
-    process.shut.store(false, SeqCst);
+    process.blocked.store(false, SeqCst);
     process.until_stored(0).await;
-    assert_eq!(process.received(SHUT).await, ["fine", "erased"]);
-    assert_eq!(process.hub.stats().forwards_lost, 1);
+    assert_eq!(process.received(BLOCKED).await, ["fine", "erased"]);
+    assert_eq!(process.hub.stats().forwards_dropped, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,14 +261,14 @@ async fn a_forward_without_a_command_starts_its_topic() {
 async fn closing_delivers_available_forwards_and_keeps_the_others() {
     let log = log();
     let process = Process::start(&log, true);
-    process.send_text("a", &[OPEN, SHUT]).await;
+    process.send_text("a", &[OPEN, BLOCKED]).await;
     process.hub.close().await;
     assert_eq!(process.stored().await, 1);
     let next = Process::start(&log, false);
     assert_eq!(next.received(OPEN).await, ["a"]);
-    next.hub.deliver_forwards();
+    next.hub.start_outbox();
     next.until_stored(0).await;
-    assert_eq!(next.received(SHUT).await, ["a"]);
+    assert_eq!(next.received(BLOCKED).await, ["a"]);
 }
 
 /// Simulates a crash between the effect and the removal of the forward.
@@ -276,14 +276,14 @@ async fn closing_delivers_available_forwards_and_keeps_the_others() {
 async fn a_forward_that_is_delivered_again_has_its_effect_once() {
     let log = log();
     let first = Process::start(&log, true);
-    first.send_text("a", &[SHUT]).await;
+    first.send_text("a", &[BLOCKED]).await;
     let stored = log.forwards(None).await.unwrap();
-    first.shut.store(false, SeqCst);
+    first.blocked.store(false, SeqCst);
     first.until_stored(0).await;
     first.hub.forward(stored);
     while first.hub.pending_forwards() > 0 {
         yield_now().await;
     }
-    assert_eq!(first.received(SHUT).await, ["a"]);
+    assert_eq!(first.received(BLOCKED).await, ["a"]);
     assert_eq!(first.hub.stats().duplicates, 1);
 }

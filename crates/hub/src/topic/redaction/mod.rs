@@ -66,7 +66,7 @@ pub(super) async fn append(
         seq,
         check: projection.check,
     };
-    batch.chain(projection);
+    batch.compute_checks(projection);
     let (commands, events) = (batch.entries.len(), batch.events.len());
     let span = tracing::debug_span!("append", topic = %shared.name, commands, events);
     let entries = std::mem::take(&mut batch.entries);
@@ -104,20 +104,20 @@ fn redaction_failed(error: StateError) -> LogError {
 }
 
 fn overwrite_in_batch(shared: &TopicShared, batch: &mut Batch, targets: &Targets) -> Result<(), StateError> {
-    let mut withdrawn = BTreeSet::new();
+    let mut redacted_events = BTreeSet::new();
     let events = batch.entries.iter_mut().flat_map(|entry| &mut entry.events);
     for ((_, json), (seq, decided)) in events.zip(&mut batch.events) {
         if targets.contains(*seq, decided.amends) {
             (decided.event, decided.json) = shared.kind.redacted(json)?;
             if decided.json != *json {
-                withdrawn.insert(*seq);
+                redacted_events.insert(*seq);
                 json.clone_from(&decided.json);
             }
         }
     }
     let before = targets.before.unwrap_or_default();
-    if !withdrawn.is_empty() || before > 0 {
-        batch.withdraw(|seq| seq < before || withdrawn.contains(&seq));
+    if !redacted_events.is_empty() || before > 0 {
+        batch.remove_forwards(|seq| seq < before || redacted_events.contains(&seq));
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ impl RedactionPlan {
     }
 
     /// Whether this event is redacted.
-    pub(super) fn erases(&self, seq: Seq) -> bool {
+    pub(super) fn redacts(&self, seq: Seq) -> bool {
         match self {
             Self::Overwrite(events) => events.iter().any(|(event, ..)| *event == seq),
             Self::Restart(first) => seq < *first,

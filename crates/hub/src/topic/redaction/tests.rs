@@ -19,74 +19,74 @@ use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
 
-struct Wall;
+struct Board;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Mark {
-    Write(String),
-    Rewrite(Seq, String),
+enum BoardEvent {
+    Add(String),
+    Edit(Seq, String),
     /// Erases a line's text.
-    Strike(Seq),
+    Delete(Seq),
     /// Erases everything.
-    Paint,
+    Clear,
 }
 
 type Lines = Vec<(Seq, String)>;
 
-impl Topic for Wall {
-    const KIND: &'static str = "wall";
-    type Command = Mark;
-    type Event = Mark;
+impl Topic for Board {
+    const KIND: &'static str = "board";
+    type Command = BoardEvent;
+    type Event = BoardEvent;
     type State = Lines;
 
-    fn apply(lines: &mut Lines, seq: Seq, event: &Mark) {
+    fn apply(lines: &mut Lines, seq: Seq, event: &BoardEvent) {
         match event {
-            Mark::Write(text) => lines.push((seq, text.clone())),
-            Mark::Rewrite(line, text) => {
+            BoardEvent::Add(text) => lines.push((seq, text.clone())),
+            BoardEvent::Edit(line, text) => {
                 for (_, old) in lines.iter_mut().filter(|(seq, _)| seq == line) {
                     old.clone_from(text);
                 }
             }
-            Mark::Strike(line) => lines.retain(|(seq, _)| seq != line),
-            Mark::Paint => lines.clear(),
+            BoardEvent::Delete(line) => lines.retain(|(seq, _)| seq != line),
+            BoardEvent::Clear => lines.clear(),
         }
     }
 
-    fn amends(event: &Mark) -> Option<Seq> {
+    fn amends(event: &BoardEvent) -> Option<Seq> {
         match event {
-            Mark::Rewrite(line, _) | Mark::Strike(line) => Some(*line),
-            Mark::Write(_) | Mark::Paint => None,
+            BoardEvent::Edit(line, _) | BoardEvent::Delete(line) => Some(*line),
+            BoardEvent::Add(_) | BoardEvent::Clear => None,
         }
     }
 }
 
-impl Decider for Wall {
+impl Decider for Board {
     type ServerCommand = NoCommand;
 
     fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
         Ok(Access::Write)
     }
 
-    fn decide(&self, _: Context<'_>, lines: &Lines, command: Mark) -> Result<Vec<Mark>, Rejection> {
+    fn decide(&self, _: Context<'_>, lines: &Lines, command: BoardEvent) -> Result<Vec<BoardEvent>, Rejection> {
         match Self::amends(&command) {
             Some(line) if !lines.iter().any(|(seq, _)| *seq == line) => Err(Rejection::refused("no line")),
             _ => Ok(vec![command]),
         }
     }
 
-    fn redacts(&self, _: &Lines, event: &Mark) -> Redaction {
+    fn redacts(&self, _: &Lines, event: &BoardEvent) -> Redaction {
         match event {
-            Mark::Strike(line) => Redaction::Events(vec![*line]),
-            Mark::Paint => Redaction::Everything,
-            Mark::Write(_) | Mark::Rewrite(..) => Redaction::Nothing,
+            BoardEvent::Delete(line) => Redaction::Events(vec![*line]),
+            BoardEvent::Clear => Redaction::Everything,
+            BoardEvent::Add(_) | BoardEvent::Edit(..) => Redaction::Nothing,
         }
     }
 
-    fn redacted(&self, event: Mark) -> Mark {
+    fn redacted(&self, event: BoardEvent) -> BoardEvent {
         match event {
-            Mark::Write(_) => Mark::Write(String::new()),
-            Mark::Rewrite(line, _) => Mark::Rewrite(line, String::new()),
-            Mark::Strike(_) | Mark::Paint => event,
+            BoardEvent::Add(_) => BoardEvent::Add(String::new()),
+            BoardEvent::Edit(line, _) => BoardEvent::Edit(line, String::new()),
+            BoardEvent::Delete(_) | BoardEvent::Clear => event,
         }
     }
 }
@@ -97,41 +97,42 @@ const ALL: ReadLimit = ReadLimit {
 };
 
 fn topic() -> TopicName {
-    "wall/one".parse().unwrap()
+    "board/one".parse().unwrap()
 }
 
 fn hub(log: &Arc<impl Log>) -> Hub {
-    Hub::new(Arc::clone(log) as Arc<dyn Log>, vec![dyn_topic(Wall)])
+    Hub::new(Arc::clone(log) as Arc<dyn Log>, vec![dyn_topic(Board)])
 }
 
 fn memory() -> Arc<MemoryLog> {
     Arc::new(MemoryLog::new(Epoch::new(7)))
 }
 
-async fn send(wall: &TopicHandle, id: u128, command: &Mark) -> Answer {
+async fn send(board: &TopicHandle, id: u128, command: &BoardEvent) -> Answer {
     let person = Person {
         id: PersonId("a".to_owned()),
         name: String::new(),
     };
     let command = Blob::encode(Encoding::Json, command).unwrap();
-    wall.command(person, CommandId::from_bits(id), command, Encoding::Json)
+    board
+        .command(person, CommandId::from_bits(id), command, Encoding::Json)
         .await
         .0
 }
 
-fn write(text: &str) -> Mark {
-    Mark::Write(text.to_owned())
+fn add(text: &str) -> BoardEvent {
+    BoardEvent::Add(text.to_owned())
 }
 
-fn rewrite(line: Seq, text: &str) -> Mark {
-    Mark::Rewrite(line, text.to_owned())
+fn edit(line: Seq, text: &str) -> BoardEvent {
+    BoardEvent::Edit(line, text.to_owned())
 }
 
 const fn accepted(seq: Seq) -> Answer {
     Answer::Accepted { seq }
 }
 
-fn events(batch: &ReadBatch) -> Vec<(Seq, Mark)> {
+fn events(batch: &ReadBatch) -> Vec<(Seq, BoardEvent)> {
     let ReadBatch::Frames { frames, .. } = batch else {
         panic!("{batch:?}")
     };
@@ -143,11 +144,11 @@ fn events(batch: &ReadBatch) -> Vec<(Seq, Mark)> {
 }
 
 /// Everything that a reader can get, as text.
-async fn everything(hub: &Hub, wall: &TopicHandle) -> String {
+async fn everything(hub: &Hub, board: &TopicHandle) -> String {
     let log = hub.log();
-    let (state, snapshot) = (wall.state(Encoding::Json).await, log.open(&topic(), 99, 0).await);
-    let ring = [Encoding::Json, Encoding::Postcard].map(|encoding| wall.read(0, encoding, ALL));
-    let behind = wall.read_log(0, Encoding::Json, ALL).await;
+    let (state, snapshot) = (board.state(Encoding::Json).await, log.open(&topic(), 99, 0).await);
+    let ring = [Encoding::Json, Encoding::Postcard].map(|encoding| board.read(0, encoding, ALL));
+    let behind = board.read_log(0, Encoding::Json, ALL).await;
     let history = hub.history(&topic(), Seq::MAX, 99).await;
     let records = log.read(&topic(), 0, 99).await.unwrap();
     let json: Vec<_> = records
@@ -167,13 +168,14 @@ async fn everything(hub: &Hub, wall: &TopicHandle) -> String {
 fn replayed(records: &[Record]) -> Lines {
     let mut lines = Lines::new();
     for record in records {
-        Wall::apply(&mut lines, record.seq, &serde_json::from_slice(&record.event).unwrap());
+        Board::apply(&mut lines, record.seq, &serde_json::from_slice(&record.event).unwrap());
     }
     lines
 }
 
-async fn lines(wall: &TopicHandle) -> Lines {
-    wall.state(Encoding::Json)
+async fn lines(board: &TopicHandle) -> Lines {
+    board
+        .state(Encoding::Json)
         .await
         .unwrap()
         .1
@@ -185,18 +187,18 @@ async fn lines(wall: &TopicHandle) -> Lines {
 async fn erased_text_is_in_no_answer_and_no_store() {
     let log = memory();
     let hub = hub(&log);
-    let wall = hub.open(&topic()).await.unwrap();
-    for (id, mark) in [write("secret one"), write("two"), rewrite(1, "secret three")]
+    let board = hub.open(&topic()).await.unwrap();
+    for (id, change) in [add("secret one"), add("two"), edit(1, "secret three")]
         .iter()
         .enumerate()
     {
-        send(&wall, id as u128, mark).await;
+        send(&board, id as u128, change).await;
     }
     let before = log.read(&topic(), 0, 9).await.unwrap();
     // Caches a frame and a state that contain the text.
-    assert!(everything(&hub, &wall).await.contains("secret"));
-    assert_eq!(send(&wall, 9, &Mark::Strike(1)).await, accepted(4));
-    let text = everything(&hub, &wall).await;
+    assert!(everything(&hub, &board).await.contains("secret"));
+    assert_eq!(send(&board, 9, &BoardEvent::Delete(1)).await, accepted(4));
+    let text = everything(&hub, &board).await;
     assert!(!text.contains("secret") && text.contains("two"), "{text}");
     let after = log.read(&topic(), 0, 9).await.unwrap();
     let places = |records: &[Record]| {
@@ -206,29 +208,29 @@ async fn erased_text_is_in_no_answer_and_no_store() {
             .collect::<Vec<_>>()
     };
     assert_eq!(places(&after[..3]), places(&before));
-    let seen = events(&wall.read(0, Encoding::Json, ALL));
-    assert_eq!(seen, events(&wall.read_log(0, Encoding::Json, ALL).await.unwrap()));
-    let expected = [write(""), write("two"), rewrite(1, ""), Mark::Strike(1)];
+    let seen = events(&board.read(0, Encoding::Json, ALL));
+    assert_eq!(seen, events(&board.read_log(0, Encoding::Json, ALL).await.unwrap()));
+    let expected = [add(""), add("two"), edit(1, ""), BoardEvent::Delete(1)];
     assert!(seen.into_iter().eq((1..).zip(expected)));
-    assert_eq!(lines(&wall).await, [(2, "two".to_owned())]);
+    assert_eq!(lines(&board).await, [(2, "two".to_owned())]);
 }
 
 #[tokio::test]
 async fn a_restart_keeps_the_redaction() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
-    for life in 0..3 {
+    for restart in 0..3 {
         let log = Arc::new(Sqlite::open(&path).unwrap());
         let hub = hub(&log);
-        let wall = hub.open(&topic()).await.unwrap();
-        assert_eq!(send(&wall, 1, &write("secret")).await, accepted(1));
-        assert_eq!(send(&wall, 2, &write("two")).await, accepted(2));
-        assert_eq!(send(&wall, 3, &Mark::Strike(1)).await, accepted(3));
-        assert!(!everything(&hub, &wall).await.contains("secret"), "life {life}");
-        assert_eq!(lines(&wall).await, [(2, "two".to_owned())]);
+        let board = hub.open(&topic()).await.unwrap();
+        assert_eq!(send(&board, 1, &add("secret")).await, accepted(1));
+        assert_eq!(send(&board, 2, &add("two")).await, accepted(2));
+        assert_eq!(send(&board, 3, &BoardEvent::Delete(1)).await, accepted(3));
+        assert!(!everything(&hub, &board).await.contains("secret"), "restart {restart}");
+        assert_eq!(lines(&board).await, [(2, "two".to_owned())]);
         assert_eq!(log.open(&topic(), 0, 0).await.unwrap().snapshot.unwrap().0, 3);
         // Once with a snapshot at the end, otherwise without, as after a kill.
-        match life {
+        match restart {
             1 => hub.close().await,
             _ => log.close().await,
         }
@@ -239,17 +241,17 @@ async fn a_restart_keeps_the_redaction() {
 async fn text_written_and_erased_in_one_commit_is_never_stored() {
     let log = memory();
     let hub = hub(&log);
-    let wall = hub.open(&topic()).await.unwrap();
+    let board = hub.open(&topic()).await.unwrap();
     log.set_fault(Fault::Stall);
     let first = tokio::spawn({
-        let wall = wall.clone();
-        async move { send(&wall, 0, &write("first")).await }
+        let board = board.clone();
+        async move { send(&board, 0, &add("first")).await }
     });
     while hub.stats().appends == 0 {
         tokio::task::yield_now().await;
     }
-    let marks = [write("secret"), rewrite(2, "secret"), Mark::Strike(2), write("last")];
-    let sent = join_all((1..).zip(&marks).map(|(id, mark)| send(&wall, id, mark)));
+    let changes = [add("secret"), edit(2, "secret"), BoardEvent::Delete(2), add("last")];
+    let sent = join_all((1..).zip(&changes).map(|(id, change)| send(&board, id, change)));
     let clear_fault = async {
         tokio::task::yield_now().await;
         log.set_fault(Fault::None);
@@ -258,66 +260,66 @@ async fn text_written_and_erased_in_one_commit_is_never_stored() {
     assert_eq!(first.await.unwrap(), accepted(1));
     assert_eq!(answers, [2, 3, 4, 5].map(accepted));
     assert_eq!(hub.stats().appends, 2);
-    assert!(!everything(&hub, &wall).await.contains("secret"));
-    assert_eq!(lines(&wall).await, replayed(&log.read(&topic(), 0, 9).await.unwrap()));
+    assert!(!everything(&hub, &board).await.contains("secret"));
+    assert_eq!(lines(&board).await, replayed(&log.read(&topic(), 0, 9).await.unwrap()));
 }
 
 #[tokio::test]
 async fn a_failed_append_erases_nothing() {
     let log = memory();
     let hub = hub(&log);
-    let wall = hub.open(&topic()).await.unwrap();
-    send(&wall, 1, &write("secret")).await;
+    let board = hub.open(&topic()).await.unwrap();
+    send(&board, 1, &add("secret")).await;
     log.set_fault(Fault::Error(LogError::Full));
     assert_eq!(
-        send(&wall, 2, &Mark::Strike(1)).await,
+        send(&board, 2, &BoardEvent::Delete(1)).await,
         Answer::Rejected(Rejection::StorageFull)
     );
-    assert_eq!(events(&wall.read(0, Encoding::Json, ALL)), [(1, write("secret"))]);
-    assert_eq!(lines(&wall).await, [(1, "secret".to_owned())]);
+    assert_eq!(events(&board.read(0, Encoding::Json, ALL)), [(1, add("secret"))]);
+    assert_eq!(lines(&board).await, [(1, "secret".to_owned())]);
     log.set_fault(Fault::None);
-    assert_eq!(send(&wall, 2, &Mark::Strike(1)).await, accepted(2));
-    assert!(!everything(&hub, &wall).await.contains("secret"));
+    assert_eq!(send(&board, 2, &BoardEvent::Delete(1)).await, accepted(2));
+    assert!(!everything(&hub, &board).await.contains("secret"));
 }
 
 #[tokio::test]
 async fn an_erased_topic_restarts_and_its_seqs_continue() {
     let log = memory();
     let hub = hub(&log);
-    let wall = hub.open(&topic()).await.unwrap();
+    let board = hub.open(&topic()).await.unwrap();
     let at = |seq| Some(Cursor::new(Epoch::new(7), seq));
     for id in 1..=3 {
-        send(&wall, id, &write("secret")).await;
+        send(&board, id, &add("secret")).await;
     }
-    assert_eq!(send(&wall, 4, &Mark::Paint).await, accepted(4));
-    assert_eq!(send(&wall, 5, &write("new")).await, accepted(5));
+    assert_eq!(send(&board, 4, &BoardEvent::Clear).await, accepted(4));
+    assert_eq!(send(&board, 5, &add("new")).await, accepted(5));
     for seq in [0, 2] {
-        let verdict = wall.verdict(at(seq), Encoding::Json).await.unwrap();
+        let verdict = board.verdict(at(seq), Encoding::Json).await.unwrap();
         let Verdict::Reset { reason, cursor, state } = verdict else {
             panic!("{verdict:?}")
         };
         assert_eq!((reason, cursor.seq), (ResetReason::TooOld, 5));
         assert_eq!(state.decode::<Lines>(Encoding::Json).unwrap(), [(5, "new".to_owned())]);
-        assert_eq!(wall.read(seq, Encoding::Json, ALL), ReadBatch::Behind);
-        assert_eq!(wall.read_log(seq, Encoding::Json, ALL).await, Ok(ReadBatch::Behind));
+        assert_eq!(board.read(seq, Encoding::Json, ALL), ReadBatch::Behind);
+        assert_eq!(board.read_log(seq, Encoding::Json, ALL).await, Ok(ReadBatch::Behind));
     }
-    let resumed = wall.verdict(at(3), Encoding::Json).await.unwrap();
+    let resumed = board.verdict(at(3), Encoding::Json).await.unwrap();
     assert!(matches!(resumed, Verdict::Resumed { replayed: 2, .. }), "{resumed:?}");
     assert_eq!(
-        events(&wall.read(3, Encoding::Json, ALL)),
-        [(4, Mark::Paint), (5, write("new"))]
+        events(&board.read(3, Encoding::Json, ALL)),
+        [(4, BoardEvent::Clear), (5, add("new"))]
     );
     let page = hub.history(&topic(), Seq::MAX, 9).await.unwrap();
     assert_eq!((page.events.len(), page.first, page.until), (2, true, 5));
     assert!(!format!("{:?}", log.read(&topic(), 0, 9).await).contains("secret"));
 }
 
-fn mark() -> impl Strategy<Value = Mark> {
+fn change() -> impl Strategy<Value = BoardEvent> {
     prop_oneof![
-        4 => "[a-c]{1,3}".prop_map(Mark::Write),
-        3 => (1u64..12, "[d-f]{1,3}").prop_map(|(line, text)| Mark::Rewrite(line, text)),
-        2 => (1u64..12).prop_map(Mark::Strike),
-        1 => Just(Mark::Paint),
+        4 => "[a-c]{1,3}".prop_map(BoardEvent::Add),
+        3 => (1u64..12, "[d-f]{1,3}").prop_map(|(line, text)| BoardEvent::Edit(line, text)),
+        2 => (1u64..12).prop_map(BoardEvent::Delete),
+        1 => Just(BoardEvent::Clear),
     ]
 }
 
@@ -326,27 +328,27 @@ proptest! {
 
     /// The state always equals the fold of the stored events, and the state of a topic that is started again.
     #[test]
-    fn a_replay_leads_to_the_same_state(marks in prop::collection::vec(prop::collection::vec(mark(), 1..4), 1..12)) {
+    fn a_replay_leads_to_the_same_state(changes in prop::collection::vec(prop::collection::vec(change(), 1..4), 1..12)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let log = memory();
             let first = hub(&log);
-            let wall = first.open(&topic()).await.unwrap();
+            let board = first.open(&topic()).await.unwrap();
             let mut id = 0;
-            for together in marks {
-                let sent = together.iter().map(|mark| { id += 1; send(&wall, id, mark) }).collect::<Vec<_>>();
+            for together in changes {
+                let sent = together.iter().map(|change| { id += 1; send(&board, id, change) }).collect::<Vec<_>>();
                 join_all(sent).await;
                 let records = log.read(&topic(), 0, 99).await.unwrap();
-                prop_assert_eq!(lines(&wall).await, replayed(&records));
+                prop_assert_eq!(lines(&board).await, replayed(&records));
                 if let Some(record) = records.first() {
-                    let shown = events(&wall.read(record.seq - 1, Encoding::Json, ALL));
-                    let kept = records.iter().map(|one| (one.seq, serde_json::from_slice::<Mark>(&one.event).unwrap()));
+                    let shown = events(&board.read(record.seq - 1, Encoding::Json, ALL));
+                    let kept = records.iter().map(|one| (one.seq, serde_json::from_slice::<BoardEvent>(&one.event).unwrap()));
                     prop_assert!(shown.into_iter().eq(kept));
                 }
             }
             let other = hub(&log);
-            let woken = other.open(&topic()).await.unwrap();
-            prop_assert_eq!(lines(&woken).await, lines(&wall).await);
+            let reopened = other.open(&topic()).await.unwrap();
+            prop_assert_eq!(lines(&reopened).await, lines(&board).await);
             Ok(())
         })?;
     }

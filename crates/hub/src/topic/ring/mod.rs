@@ -39,7 +39,7 @@ pub(crate) struct Ring<T> {
     /// The newest events without a gap; the last is the head.
     events: VecDeque<RingEntry<T>>,
     /// The check of the log before the first of them, if it is known.
-    before: Option<Check>,
+    check_before: Option<Check>,
     events_bytes: usize,
     /// `Some` under `Delivery::Latest`.
     newest: Option<NewestByKey<T>>,
@@ -77,7 +77,7 @@ impl<T: Clone> Ring<T> {
             limits,
             head,
             events: VecDeque::new(),
-            before: check,
+            check_before: check,
             events_bytes: 0,
             newest: (delivery == Delivery::Latest).then(|| NewestByKey::new(head)),
         }
@@ -108,14 +108,14 @@ impl<T: Clone> Ring<T> {
                 return;
             };
             self.events_bytes -= evicted.bytes;
-            self.before = evicted.check;
+            self.check_before = evicted.check;
         }
     }
 
     /// The check of the log up to `seq`, if the ring has it.
     pub(crate) fn check(&self, seq: Seq) -> Option<Check> {
         match seq.saturating_add(1).checked_sub(self.first())? {
-            0 => self.before,
+            0 => self.check_before,
             _ => self.entry(seq)?.check,
         }
     }
@@ -176,11 +176,13 @@ impl<T: Clone> Ring<T> {
     }
 
     fn segment(&self, after: Seq) -> Option<Segment<'_, T>> {
-        let held = after + 1 >= self.first();
+        let in_events = after + 1 >= self.first();
         let newest = self.newest.as_ref().filter(|newest| after >= newest.evicted);
         match newest {
-            Some(newest) if !held || self.head - after > self.limits.conflate_after => Some(Segment::ByKey(newest)),
-            _ => held.then_some(Segment::Events),
+            Some(newest) if !in_events || self.head - after > self.limits.conflate_after => {
+                Some(Segment::ByKey(newest))
+            }
+            _ => in_events.then_some(Segment::Events),
         }
     }
 }

@@ -11,15 +11,15 @@ use duplex_protocol::session::{ResetReason, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
 
 #[derive(Debug)]
-pub(crate) struct SharedState {
+pub(crate) struct EncodedState {
     topic: TopicName,
     encoding: Encoding,
     cursor: Cursor,
     state: Bytes,
     /// The frame for subscribers without a cursor, the most frequent case.
-    new: OnceLock<Bytes>,
+    new_frame: OnceLock<Bytes>,
     /// The same in the protocol's version 1.
-    new_v1: OnceLock<Bytes>,
+    new_frame_v1: OnceLock<Bytes>,
 }
 
 /// The result of a recovery.
@@ -31,19 +31,19 @@ pub(crate) enum Recovered {
     },
     Reset {
         reason: ResetReason,
-        state: std::sync::Arc<SharedState>,
+        state: std::sync::Arc<EncodedState>,
     },
 }
 
-impl SharedState {
+impl EncodedState {
     pub(crate) fn new(topic: TopicName, encoding: Encoding, cursor: Cursor, state: Blob) -> Self {
         Self {
             topic,
             encoding,
             cursor,
             state: state.0.into(),
-            new: OnceLock::new(),
-            new_v1: OnceLock::new(),
+            new_frame: OnceLock::new(),
+            new_frame_v1: OnceLock::new(),
         }
     }
 
@@ -62,8 +62,8 @@ impl SharedState {
             return self.encode(reason, version);
         }
         let new = match version {
-            Version::V1 => &self.new_v1,
-            Version::V2 => &self.new,
+            Version::V1 => &self.new_frame_v1,
+            Version::V2 => &self.new_frame,
         };
         if let Some(frame) = new.get() {
             return Ok(frame.clone());
@@ -149,7 +149,7 @@ mod tests {
             let Protocol { version, encoding } = protocol;
             for value in [Vec::new(), vec!["}}\"가".to_owned()], vec!["x".repeat(100); 100]] {
                 let state = Blob::encode(encoding, &value).unwrap();
-                let shared = SharedState::new(topic.clone(), encoding, cursor, state.clone());
+                let shared = EncodedState::new(topic.clone(), encoding, cursor, state.clone());
                 for reason in [ResetReason::New, ResetReason::TooFar, ResetReason::Diverged] {
                     let verdict = Verdict::Reset {
                         reason,

@@ -30,7 +30,7 @@ impl Hub {
         match command {
             Ok(command) => self.send_command(id, command).await,
             Err(CommandError::Topic(_)) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
-            Err(CommandError::Encode(what)) => Answer::Rejected(Rejection::Malformed { detail: what }),
+            Err(CommandError::Encode(detail)) => Answer::Rejected(Rejection::Malformed { detail }),
         }
     }
 
@@ -45,7 +45,7 @@ impl Hub {
 }
 
 /// The deterministic id of a forward, so that a redelivery is a duplicate.
-pub(super) fn id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
+pub(super) fn forward_id(from: &TopicName, at: Cursor, index: u32, time: Millis) -> CommandId {
     let Cursor { epoch, seq, .. } = at;
     let seq: Seq = seq;
     let mut hash = Sha256::new();
