@@ -1,4 +1,5 @@
-//! The stored answers to commands, and the newest time of the ids whose answers were removed. Knows no thread and no commit.
+//! The stored answers to commands, and the newest timestamp among the ids whose answers were removed. Runs inside the caller's
+//! transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
@@ -20,7 +21,8 @@ pub(super) fn insert_accepted(log: &Connection, topic: i64, n: u64, entry: &Entr
     Ok(())
 }
 
-/// Stores a rejection and removes the oldest ones: a topic that rejects everything stores no snapshot.
+/// Stores a rejection and removes the oldest ones, because a topic that only rejects stores no snapshots, which also remove old
+/// answers.
 pub(super) fn insert_rejected(
     log: &Connection,
     topic: i64,
@@ -44,7 +46,7 @@ pub(super) fn insert_rejected(
     raise_forgotten(log, topic, removed.time)
 }
 
-/// Removes the next few accepted commands; `n` is the newest. Returns whether more may have to be removed.
+/// Removes the next few old answers to accepted commands; `n` is the newest. Returns whether more may have to be removed.
 pub(super) fn trim(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, LogError> {
     let answers = RowSet {
         before: |_, _, _| Ok(()),
@@ -62,7 +64,7 @@ fn removable(newest: u64, now: Millis) -> impl Fn(u64, Millis) -> bool {
     move |n, at| n <= surplus || at < too_old
 }
 
-/// Raises `forgotten` in the transaction that deletes the answer to an id of that time.
+/// Raises `forgotten` to the timestamp of a deleted answer's id, in the same transaction.
 fn raise_forgotten(log: &Connection, topic: i64, time: Option<Millis>) -> Result<(), LogError> {
     if let Some(time) = time.map(sql) {
         log.prepare_cached("UPDATE topics SET forgotten = max(ifnull(forgotten, ?2), ?2) WHERE id = ?1")?
@@ -77,7 +79,7 @@ pub(super) struct StoredAnswers {
     pub forgotten: Option<Millis>,
 }
 
-/// Reads the answers of a topic. A topic without an id has none.
+/// Reads the answers of a topic; `topic` is `None` for a topic without a row.
 pub(super) fn open(
     log: &Transaction<'_>,
     topic: Option<i64>,
@@ -121,7 +123,7 @@ pub(super) fn open(
 struct Newest<T> {
     /// Oldest first.
     rows: Vec<(PersonId, CommandId, T)>,
-    /// The newest time in an id of the rows before them.
+    /// The newest timestamp in an id of the rows before them.
     omitted: Option<Millis>,
 }
 

@@ -1,4 +1,4 @@
-//! Operations inside a write transaction: appends, redactions, snapshots and retention. Knows no thread and no commit.
+//! Appends, redactions, snapshots and retention. Runs inside the caller's write transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, types::ValueRef};
 
@@ -20,7 +20,7 @@ pub(super) struct Snapshot {
     pub now: Millis,
 }
 
-/// The retention work of a snapshot. It does not change until it is done, also if events are appended meanwhile.
+/// Pending retention work of a snapshot. Its bounds are fixed when the snapshot is stored.
 #[derive(Clone, Copy)]
 pub(super) struct Trim {
     topic: i64,
@@ -41,7 +41,7 @@ struct Topic {
     check: Option<Check>,
 }
 
-/// JSON bytes as SQLite text, without a UTF-8 check, which SQLite does not make either.
+/// JSON bytes bound as SQLite `TEXT` without UTF-8 validation; SQLite does not validate either.
 struct Text<'a>(&'a [u8]);
 
 impl ToSql for Text<'_> {
@@ -222,7 +222,7 @@ pub(super) fn remove_batch(log: &Connection, trim: Trim) -> Result<Option<Trim>,
     Ok((more_events || more_answers).then_some(trim))
 }
 
-/// Rows of a topic that are numbered in the order of their insertion, and removed in that order.
+/// A table whose rows are numbered by insertion, for each topic, and removed oldest first.
 pub(super) struct RowSet {
     /// Selects the number, the time of insertion, and the time in the id.
     pub oldest: &'static str,
@@ -234,7 +234,7 @@ pub(super) struct RowSet {
 pub(super) struct Removed {
     /// Whether more rows may have to be removed.
     pub more: bool,
-    /// The newest time in an id of the removed rows.
+    /// The newest timestamp in an id of the removed rows.
     pub time: Option<Millis>,
 }
 

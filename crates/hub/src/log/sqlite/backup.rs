@@ -1,4 +1,4 @@
-//! Copies of a log, in use or not. A copy contains the committed data.
+//! Backups of a log, online and offline. A backup contains the committed data.
 
 use std::fs::File;
 use std::io;
@@ -8,17 +8,17 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::LogError;
 
-/// A backup failed.
+/// Error of a backup.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
-    /// There is a file at the copy's path.
+    /// The destination already exists.
     #[error("the file already exists")]
     Exists,
     /// No log exists at this path.
     #[error("there is no log at {}", .0.display())]
     NoLog(PathBuf),
-    /// The copy cannot be written.
+    /// The backup cannot be written.
     #[error("the copy cannot be written: {0}")]
     Io(#[from] io::Error),
     /// The log cannot be read.
@@ -29,7 +29,7 @@ pub enum BackupError {
     Open(#[from] OpenError),
 }
 
-/// Copies the log at `from`, which no server uses, including its journals. The copy has the file's version. Blocks.
+/// Backs up a log that no process has open, including its WAL. Keeps the file's schema version. Blocks.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub fn copy_unused(from: &Path, to: &Path) -> Result<(), BackupError> {
     copy(&from, to)
 }
 
-/// Copies the committed data of the log at `from`. When this returns, `to` is complete or does not exist.
+/// Backs up the committed data of the log at `from`. When this returns, `to` is complete or does not exist.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists);
@@ -68,7 +68,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     })
 }
 
-/// Writes a partial copy and keeps it locked, so that no other process removes it as left over by a dead one.
+/// Writes a partial backup and keeps it locked, so that no other process removes it as a leftover.
 fn write(from: &Path, partial: &Path) -> Result<File, BackupError> {
     // SQLite writes into an empty file, and keeps its mode.
     let held = files::create(partial)?;

@@ -1,4 +1,4 @@
-//! Verification of a log's file without changing it, also while a server uses it.
+//! Verification of a log's file without changing it, even while a server uses it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::Millis;
 
-/// The properties of a valid log.
+/// The result of a successful verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckReport {
     /// Whether a process has it open.
     pub in_use: bool,
-    /// The size of the file and its journal.
+    /// The size of the file and its WAL.
     pub bytes: u64,
     /// Topics with events.
     pub topics: u64,
-    /// The time of the newest event; none without an event.
+    /// The time of the newest event; `None` without an event.
     pub newest: Option<Millis>,
 }
 
@@ -40,7 +40,7 @@ pub fn check(path: &Path) -> Result<CheckReport, OpenError> {
     })
 }
 
-/// The work that a killed process left unfinished, if any; until the next start completes it, [`check`] does not apply. Blocks.
+/// The work that a killed process left unfinished, if any; [`check`] fails until the next start completes it. Blocks.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub enum Unfinished {
     /// A restore, which the next start completes.
     #[error("a restore was interrupted; the next start completes it")]
     Restore,
-    /// A restore of an earlier release: this is the log that it moved away.
+    /// A restore of an earlier release: the path of the log that was moved aside.
     #[error("a restore was interrupted and the log was moved to {}; rename it back, or restore again", .0.display())]
     Replaced(PathBuf),
     /// The file is missing and its journal exists.

@@ -1,5 +1,5 @@
-//! The files of a log's folder, and the few operations that change it. After each of them the next start finds a usable folder,
-//! with the old log or the new one. Knows no SQL.
+//! File names and crash-safe file operations of a log's folder. A crash after any operation leaves either the old log or the new
+//! one.
 //!
 //! | suffix of the log's name | content |
 //! | --- | --- |
@@ -7,8 +7,8 @@
 //! | `.lock` | locked by the process that uses the log |
 //! | `.new`, `.restored` | an unfinished log, removed at the next start |
 //! | `.restoring-ID` | a finished log that replaces the present one; the next start completes the replacement |
-//! | `.replaced-ID` | the log that was there before a restore |
-//! | `.copy-ID` | a backup that is being sent, removed at the next start |
+//! | `.replaced-ID` | the log that a restore replaced |
+//! | `.copy-ID` | a backup that is streamed to a client, removed at the next start |
 //!
 //! A backup that is being written has its own name with the suffix `.duplex-partial`.
 
@@ -40,15 +40,14 @@ const PARTIAL: &str = ".duplex-partial";
 /// The maximum number of symbolic links to a file; more are a cycle.
 const MAX_LINKS: usize = 40;
 
-/// Called before each operation that changes a folder. A test stops the work at any of them, like a kill.
+/// A failpoint before each file operation. Tests abort at each one to simulate a crash.
 pub(super) fn step() -> io::Result<()> {
     #[cfg(test)]
     tests::step()?;
     Ok(())
 }
 
-/// The path of a log without symbolic links, also of one that does not exist yet: two names of one file must have one lock and
-/// one journal.
+/// The path of a log without symbolic links, even if it does not exist yet: two paths of one file must share its lock and WAL.
 ///
 /// # Errors
 ///
@@ -101,15 +100,15 @@ pub fn partial_path(path: &Path) -> PathBuf {
     with_suffix(path, PARTIAL)
 }
 
-/// A new path beside a log, for a backup that is sent and removed at once. The next start removes a leftover.
+/// A new path beside a log, for a backup that is streamed to a client and then removed. The next start removes a leftover.
 pub fn temporary_copy_path(path: &Path) -> PathBuf {
     with_suffix(path, &format!("{COPY}{}", Uuid::now_v7().simple()))
 }
 
-/// Whether the file or a journal of it exists.
+/// Whether the file, its WAL or its rollback journal exists.
 pub(super) fn exists(path: &Path) -> io::Result<bool> {
     for part in SUFFIXES {
-        // A shared index without its file has no data.
+        // A `-shm` file alone contains no data.
         if part != "-shm" && with_suffix(path, part).try_exists()? {
             return Ok(true);
         }
@@ -117,18 +116,18 @@ pub(super) fn exists(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Locks the log for this process; none if another process has it. SQLite's own locks would admit a second process between two
-/// commits. The lock file is never removed, because a process that removes it could remove another's lock.
+/// Locks the log for this process; `None` if another process has the lock. SQLite's own locks would let a second process in between
+/// two commits. The lock file is never removed, because a process that removes it could remove another's lock.
 pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = private::options();
     let file = options.create(true).truncate(false).write(true);
     lock_with_timeout(file.open(with_suffix(path, ".lock"))?)
 }
 
-/// The lock of a log that is only read: nothing is written beside the log, and without a lock file no server uses it.
+/// The lock of a log that is only read. A missing lock file means that no server has ever used the log, and none is created.
 pub(super) struct ReadLock(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
-/// None if another process has the lock.
+/// `None` if another process has the lock.
 pub(super) fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
     match File::open(with_suffix(path, ".lock")) {
         Ok(file) => Ok(lock_with_timeout(file)?.map(|file| ReadLock(Some(file)))),
@@ -137,13 +136,14 @@ pub(super) fn lock_to_read(path: &Path) -> io::Result<Option<ReadLock>> {
     }
 }
 
-/// Locks the file itself, which may have another name elsewhere (a hard link). SQLite's locks are of another kind.
+/// Locks the file itself, which may have another name elsewhere (a hard link). SQLite's (POSIX) locks do not conflict with it
+/// (`flock`).
 pub(super) fn lock_file(path: &Path) -> io::Result<Option<File>> {
     lock_with_timeout(File::open(path)?)
 }
 
 fn lock_with_timeout(file: File) -> io::Result<Option<File>> {
-    // An earlier owner may have forked: until the child executes its own program, it holds the lock of its parent.
+    // An earlier owner may have forked: the child keeps its parent's lock until it calls `exec`.
     let deadline = Instant::now() + limits::sqlite::LOCK_TIMEOUT;
     loop {
         match file.try_lock() {
@@ -163,7 +163,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a file with its journals. The main file goes last: while it exists, its other files have an owner.
+/// Removes a log's files. The main file is removed last, so that a crash leaves no orphaned WAL.
 pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     SUFFIXES.iter().try_for_each(|part| remove(&with_suffix(path, part)))
 }
@@ -174,7 +174,7 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     private::create_new(path)
 }
 
-/// Copies the files of a log. The copies get the mode of a log, not that of the originals.
+/// Copies a log's files, with mode 0600.
 pub(super) fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     for part in SUFFIXES.iter().filter(|part| **part != "-shm") {
         let mut original = match File::open(with_suffix(from, part)) {
@@ -197,18 +197,18 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(parent_dir(path))?.sync_all()
 }
 
-/// Gives a finished file its name, and syncs the file and its folder.
+/// Syncs a finished file, renames it to `path`, replacing an existing file, and syncs the folder.
 pub(super) fn rename_synced(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     rename(finished, path)?;
     sync_folder(path)
 }
 
-/// Gives a finished file a new name, and syncs the file and its folder.
+/// Syncs a finished file, renames it to `path`, which must not exist, and syncs the folder.
 ///
 /// # Errors
 ///
-/// If a file of that name exists, or the file system fails.
+/// If `path` exists, or the file system fails.
 pub fn rename_new(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     step()?;
@@ -223,7 +223,7 @@ pub fn rename_new(finished: &Path, path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Puts a finished log in place of the log at `path`, which is moved aside with its journals. Returns its new path. From the
+/// Replaces the log at `path` by a finished one; the old log is renamed to `.replaced-ID`. Returns the old log's new path. From the
 /// first rename on, the next start completes the replacement.
 pub(super) fn replace(path: &Path, finished: &Path) -> io::Result<Option<PathBuf>> {
     let id = Uuid::now_v7().simple().to_string();
@@ -238,7 +238,7 @@ fn complete_restore(path: &Path, restoring: &Path, id: &str) -> io::Result<Optio
         // Another log was created here since.
         aside = with_suffix(path, &format!("{REPLACED}{}", Uuid::now_v7().simple()));
     }
-    // The main file first: a journal without its file is not a log.
+    // The main file is renamed first: a WAL without its main file is not a log.
     for part in SUFFIXES.iter().rev() {
         let (from, to) = (with_suffix(path, part), with_suffix(&aside, part));
         if from.try_exists()? {
@@ -260,7 +260,7 @@ pub(super) fn interrupted_restore(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(restoring.min())
 }
 
-/// The log that an interrupted restore of an earlier release moved aside, without putting another in its place.
+/// The log that an interrupted restore of an earlier release moved aside, and left no log in its place.
 pub(super) fn log_moved_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     if exists(path)? || !restored_path(path).try_exists()? || interrupted_restore(path)?.is_some() {
         return Ok(None);
@@ -300,7 +300,7 @@ fn is_unfinished(suffix: &OsStr) -> bool {
             .is_some_and(is_id)
     };
     let of = |name: &str| SUFFIXES.iter().any(|part| suffix.strip_prefix(name) == Some(part));
-    // The draft of a token, of an earlier release.
+    // An unfinished token file of an earlier release.
     let token = suffix.strip_prefix(".token-").is_some_and(is_id);
     of(NEW) || of(RESTORED) || copy(suffix) || token
 }
@@ -311,7 +311,7 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_CHARS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// Removes the unfinished backups in a folder whose writers are gone, except `keep`.
+/// Removes the unfinished backups in a folder whose writer has exited, except `keep`.
 ///
 /// # Errors
 ///
@@ -362,7 +362,7 @@ pub(super) fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The size of the file and its journal.
+/// The size of the file and its WAL.
 pub(super) fn bytes(path: &Path) -> u64 {
     size(path) + journal_bytes(path)
 }
@@ -382,14 +382,14 @@ pub(super) mod tests {
     use super::*;
 
     thread_local! {
-        /// Operations until the work stops; none without a limit.
+        /// Failpoints left before the simulated crash; `None` when disabled.
         static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
     }
 
     pub(crate) fn step() -> io::Result<()> {
         match LEFT.get() {
             None => Ok(()),
-            // From here on nothing changes.
+            // Simulated crash.
             Some(0) => Err(io::Error::other("ended by the test")),
             Some(left) => {
                 LEFT.set(Some(left - 1));
@@ -398,7 +398,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Runs `work` up to the operation `count`. Also returns whether all of it was done.
+    /// Runs `work` up to the failpoint `count`. Also returns whether it completed.
     pub(crate) fn until_step<T>(count: u32, work: impl FnOnce() -> T) -> (T, bool) {
         LEFT.set(Some(count));
         let done = work();

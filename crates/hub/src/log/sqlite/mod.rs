@@ -1,7 +1,7 @@
 //! The log in a SQLite file: one writer thread that commits in groups, and readers that never wait for it.
 //!
-//! The file is in [WAL mode] with `synchronous = FULL`: an answered append survives `kill -9` and a power cut, if the disk keeps
-//! the data that it reports as synced. [`Sqlite::open`] and the functions here block; the log's methods do not.
+//! The file is in [WAL mode] with `synchronous = FULL`: a completed append survives `kill -9` and power loss if the disk honors
+//! `fsync`. [`Sqlite::open`] and the functions here block; the log's methods do not.
 //!
 //! [WAL mode]: https://www.sqlite.org/wal.html
 
@@ -122,8 +122,8 @@ impl Sqlite {
         })
     }
 
-    /// Limits the size: appends return [`LogError::Full`] while the file and its journal exceed `max_bytes`, or the disk has
-    /// fewer than `reserve` bytes left. Reads, snapshots, retention and redactions still work.
+    /// Limits the size: appends return [`LogError::Full`] while the file and its WAL exceed `max_bytes`, or the disk has fewer than
+    /// `reserve` bytes left. Reads, snapshots, retention and redactions still work.
     #[must_use]
     pub fn with_size_limit(self, max_bytes: u64, reserve: u64) -> Self {
         self.size_limit.set(max_bytes, reserve);
@@ -141,12 +141,12 @@ impl Sqlite {
         self.ask(|reply| Job::SetMaxPages { pages, reply }).await
     }
 
-    /// Copies the committed data to a new file ([`VACUUM INTO`](https://www.sqlite.org/lang_vacuum.html#vacuuminto)), which is a
-    /// log of another epoch.
+    /// Backs up the committed data to a new file ([`VACUUM INTO`](https://www.sqlite.org/lang_vacuum.html#vacuuminto)), which is a
+    /// log with a new epoch.
     ///
     /// # Errors
     ///
-    /// [`BackupError::Exists`] if a file exists at `to`; others if the log is closed or the copy cannot be written.
+    /// [`BackupError::Exists`] if a file exists at `to`; others if the log is closed or the backup cannot be written.
     pub async fn backup(&self, to: &Path) -> Result<(), BackupError> {
         if self.jobs.is_closed() {
             return Err(closed().into());
@@ -163,24 +163,24 @@ impl Sqlite {
         self.jobs.send(job(reply)).await.map_err(|_| closed())?;
         answer
             .await
-            .unwrap_or_else(|_| Err(LogError::Unavailable("its writer panicked".to_owned())))
+            .unwrap_or_else(|_| Err(LogError::Unavailable("the log's writer panicked".to_owned())))
     }
 }
 
 fn closed() -> LogError {
-    LogError::Unavailable("it is closed".to_owned())
+    LogError::Unavailable("the log is closed".to_owned())
 }
 
-/// SQLite's integers are signed. No stored number comes near their limit; a larger bound means "all".
+/// SQLite's integers are signed. Stored numbers never reach `i64::MAX`; a larger bound saturates.
 fn sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl From<rusqlite::Error> for LogError {
     fn from(error: rusqlite::Error) -> Self {
-        // There is no room for the readers' index, a file of its own; only SQLite's extended code says so.
+        // There is no space for the `-shm` file.
         const NO_ROOM_FOR_INDEX: i32 = 10 | 19 << 8;
-        // A write that would exceed the file size limit of the process.
+        // A failed write, such as one that would exceed the file size limit of the process.
         const NOT_WRITTEN: i32 = 10 | 3 << 8;
         let full = match error.sqlite_error() {
             Some(cause) if cause.extended_code == NOT_WRITTEN => size_limit::file_limit().is_some(),

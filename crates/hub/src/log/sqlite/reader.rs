@@ -1,4 +1,4 @@
-//! Reads of the log, each on its own connection, which sees committed data. Knows nothing of the writer.
+//! Read queries of the log, and the pool of read-only connections. They see committed data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
-/// A few connections, opened on demand.
+/// A pool of read-only connections, opened on demand.
 pub(super) struct Readers {
     path: PathBuf,
     spare: Mutex<Vec<Connection>>,
@@ -265,8 +265,8 @@ pub(super) fn topics(log: &Transaction<'_>, kind: &str) -> Result<Vec<TopicName>
     .collect()
 }
 
-/// The size of each kind. Seqs have no gaps and the oldest events are removed first, so a topic's first and last event give their
-/// number.
+/// The size of each kind. Seqs have no gaps and the oldest events are removed first, so a topic's first and last event determine
+/// their count.
 pub(super) fn kinds(log: &Transaction<'_>) -> Result<BTreeMap<String, KindStats>, LogError> {
     let mut topics = log.prepare_cached(
         "SELECT name, last, (SELECT seq FROM events WHERE topic = id ORDER BY seq LIMIT 1) FROM topics WHERE last > 0",

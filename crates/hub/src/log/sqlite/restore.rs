@@ -1,4 +1,4 @@
-//! Restores a log from a copy, while no server runs.
+//! Restores a log from a backup, offline.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use super::files;
 use super::schema::{self, OpenError};
 use crate::log::private;
 
-/// A restore failed.
+/// Error of [`restore`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
     /// A log exists at this path, and `force` is not set.
     #[error("a log exists at {}; --force moves it aside first", .0.display())]
     Exists(PathBuf),
-    /// The copy, or the log that it replaces, is in use, damaged or not a log.
+    /// The backup, or the log that it replaces, is in use, damaged or not a log.
     #[error(transparent)]
     Log(#[from] OpenError),
     /// The file system failed; nothing was replaced.
@@ -25,7 +25,7 @@ pub enum RestoreError {
         /// The cause.
         source: io::Error,
     },
-    /// The copy is complete but not in its place yet; the next start or restore completes it.
+    /// The backup is copied but a rename failed; the next start or restore completes it.
     #[error("the log {} is not replaced yet: {source}; the next start or restore completes it", path.display())]
     Unfinished {
         /// The log that is being replaced.
@@ -40,9 +40,9 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> RestoreError {
     |source| RestoreError::Io { path, source }
 }
 
-/// Replaces the log at `to` by a copy of the log at `from`, including its journals; neither may be in use. Nothing is
-/// overwritten: returns the path to which the earlier log was moved, if there was one. The restored log has a new epoch, so a
-/// reader that saw more events than it has is reset. Blocks.
+/// Replaces the log at `to` by a copy of the log at `from`, including its WAL; neither may be in use. Nothing is overwritten:
+/// returns the path to which the earlier log was moved, if there was one. The restored log has a new epoch, so a reader with a
+/// cursor beyond its end is reset. Blocks.
 ///
 /// # Errors
 ///

@@ -17,7 +17,7 @@ use duplex_protocol::cursor::Epoch;
 /// "Dplx": the application id by which SQLite's tools and this program identify the file.
 pub(super) const APPLICATION: u32 = 0x4470_6c78;
 
-/// A log cannot be opened. The file is unchanged.
+/// Error of opening a log. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -32,7 +32,7 @@ pub enum OpenError {
     Damaged {
         /// The log.
         path: PathBuf,
-        /// What SQLite found.
+        /// SQLite's message.
         how: String,
     },
     /// The log was written by a newer release.
@@ -43,12 +43,12 @@ pub enum OpenError {
         /// Its version.
         found: u32,
     },
-    /// A restore of an earlier release moved the log away and did not finish.
+    /// A restore of an earlier release moved the log aside and did not finish.
     #[error("there is no log at {path}: a restore moved it to {aside}; rename it back, or restore again")]
     Replaced {
         /// The log.
         path: PathBuf,
-        /// The log that was moved away.
+        /// The log that was moved aside.
         aside: PathBuf,
     },
     /// The file system failed.
@@ -93,7 +93,7 @@ impl OpenError {
     }
 }
 
-/// A verified file of this program, in exclusive use while the locks live.
+/// A verified file of this program, exclusively locked while `locks` is held.
 pub(super) struct Store {
     pub path: PathBuf,
     pub locks: Locks,
@@ -103,7 +103,7 @@ pub(super) struct Store {
     pub connection: Connection,
 }
 
-/// The locks of a log's name and of its file.
+/// The lock of the `.lock` file and the lock of the file itself.
 pub(super) struct Locks(#[expect(dead_code, reason = "held, not read")] [File; 2]);
 
 /// Opens the file. Creates it and its folder if they do not exist, and upgrades a file of an older version.
@@ -161,7 +161,7 @@ pub(super) fn clean_up(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Creates the file under another name, so that a file of the log's name is always complete, also after a power cut.
+/// Creates the file under another name, so that the log's path never holds an incomplete file, even after power loss.
 fn create(path: &Path) -> Result<(), OpenError> {
     if files::exists(path).map_err(OpenError::io(path))? {
         return Err(OpenError::damaged(path, "the journal exists but the file is missing"));
@@ -187,8 +187,8 @@ fn create_tables(path: &Path) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Leaves a file that is not in use yet complete, without a journal beside it, and in the server's journal mode: the mode of a
-/// file in its final place is never switched. `name` is the file's name in errors.
+/// Switches a new file to WAL mode and closes it, so that it is complete without a journal; the mode of a file in use never
+/// changes. `name` is the file's name in errors.
 pub(super) fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
     files::step().map_err(OpenError::io(name))?;
     let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(OpenError::sqlite(name))?;
@@ -206,7 +206,7 @@ pub(super) fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Gives a copy a new epoch: a reader of the original must not take the copy's seqs for its own.
+/// Gives a copy a new epoch: a cursor of the original must not be valid in the copy.
 pub(super) fn renew_epoch(path: &Path) -> rusqlite::Result<()> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute("UPDATE meta SET epoch = ?1", [new_epoch().get()])?;
@@ -218,8 +218,8 @@ fn new_epoch() -> Epoch {
     Epoch::new(Uuid::now_v7().as_u64_pair().1)
 }
 
-/// Rolls back an interrupted in-place change of SQLite, which requires a writing connection. A foreign file is not changed.
-/// `name` is the file's name in errors.
+/// Rolls back a hot journal, which requires a writable connection. A foreign file is not changed. `name` is the file's name in
+/// errors.
 pub(super) fn roll_back(path: &Path, name: &Path) -> Result<(), OpenError> {
     if !has_rollback_journal(path).map_err(OpenError::io(name))? {
         return Ok(());
@@ -238,7 +238,7 @@ pub(super) fn has_rollback_journal(path: &Path) -> io::Result<bool> {
     with_suffix(path, "-journal").try_exists()
 }
 
-/// The application id in the file's own header, which no journal changes. None for a file without a header.
+/// Reads the application id from the file header, which is never in a journal. `None` for a file without a header.
 pub(super) fn application(path: &Path) -> io::Result<Option<u32>> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     const PLACE: usize = 68;
@@ -257,7 +257,7 @@ pub(super) struct Inspected {
 pub(super) fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> {
     let failed = || OpenError::sqlite(name);
     let connection = connect_reader(path).map_err(failed())?;
-    // Both are signed in SQLite.
+    // Both pragmas are signed in SQLite.
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     if number("application_id").map_err(failed())? != i64::from(APPLICATION) {
         return Err(OpenError::Foreign(name.to_owned()));
@@ -301,18 +301,17 @@ pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
 fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
-    // Each commit is on the disk before it is answered, not only before the next checkpoint.
+    // Sync every commit, not only at checkpoints.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "journal_size_limit", limits::sqlite::WAL_SIZE_LIMIT)?;
-    // Deleted and overwritten data become zeros in the file, instead of remaining as free space.
+    // Zero deleted and overwritten data instead of leaving it in free pages.
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
-    // A killed process may have left overwritten data in the journal.
+    // A killed process may have left redacted data in the WAL.
     empty_journal(&connection)?;
     Ok(connection)
 }
 
-/// Moves everything from the journal into the file and truncates the journal to zero bytes. Returns whether it succeeded: an
-/// older reader that is still reading prevents it.
+/// Checkpoints the WAL and truncates it to zero bytes. Returns whether it succeeded: an older read that is still running blocks it.
 pub(super) fn empty_journal(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(limits::sqlite::SCRUB_TIMEOUT)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, bool>(0));

@@ -1,5 +1,5 @@
-//! The size limit of the log's file, beyond which appends are refused: the operator's limit, and a reserve on the disk, because a
-//! full disk would also prevent removals. Knows no thread.
+//! The size limit of the log's file, beyond which appends are rejected: the operator's limit, and reserved disk space, because a
+//! full disk would block deletions too.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,13 +11,13 @@ use crate::limits;
 
 pub(super) struct SizeLimit {
     path: PathBuf,
-    /// Of the file and its journal.
+    /// Limit of the file and its WAL together.
     max_bytes: AtomicU64,
-    /// The bytes of the disk that appends leave free, for others and for operations that free space.
+    /// The bytes of the disk that appends leave free, for other programs and for operations that free space.
     reserve: AtomicU64,
 }
 
-/// The maximum size of a file of this process (`ulimit -f`); none if unlimited.
+/// The maximum size of a file of this process (`ulimit -f`); `None` if unlimited.
 pub(super) fn file_limit() -> Option<u64> {
     let limit = rlimit::Resource::FSIZE.get_soft().ok()?;
     (limit < rlimit::INFINITY).then_some(limit)
@@ -46,12 +46,12 @@ impl SizeLimit {
         self.reserve.store(reserve, Relaxed);
     }
 
-    /// The bytes by which the log may grow, if `needed` bytes are needed. Free pages of the file count as free: they are reused
-    /// before the file grows.
+    /// The bytes by which the log may grow. Truncates the WAL first if fewer than `needed` are free. Free pages of the file count
+    /// as free: they are reused before the file grows.
     pub(super) fn available(&self, log: &Connection, needed: u64) -> u64 {
         let max_bytes = self.max_bytes().min(file_size_limit());
         let mut used = self.used(log);
-        // The journal duplicates data that is in the file, or will be.
+        // The WAL duplicates pages of the file.
         if max_bytes.saturating_sub(used) < needed
             && files::journal_bytes(&self.path) > 0
             && schema::empty_journal(log).is_ok()
@@ -70,7 +70,7 @@ impl SizeLimit {
         files::bytes(&self.path).saturating_sub(empty)
     }
 
-    /// If the disk's free space is unknown, a full disk shows as a failed write.
+    /// If the free space cannot be determined, a full disk is detected by a failed write.
     fn left_on_disk(&self) -> u64 {
         let Ok(disk) = rustix::fs::statvfs(files::parent_dir(&self.path)) else {
             return u64::MAX;

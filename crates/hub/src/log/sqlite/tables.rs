@@ -1,7 +1,7 @@
-//! The tables of the log's file, and the steps that upgrade a file of an older version. Knows no path.
+//! The SQL schema of the log's file, and its migrations.
 //!
-//! A step never changes once a release has written its version: a change is a new step, and [`TABLES`] has the result for a new
-//! file. A test compares the two.
+//! A released migration is immutable: a schema change adds a migration and updates [`TABLES`], the schema of a new file. A test
+//! compares both.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -15,11 +15,12 @@ pub(super) const VERSION: u32 = OLDEST + STEPS.len() as u32;
 /// The oldest version that this program opens.
 pub(super) const OLDEST: u32 = 1;
 
-/// `topics.answers` counts the accepted commands; `answers.n` is a command's number among them; `refusals` likewise. `time` is
-/// the time in a command's id, null if it has none or is older than version 3; `topics.forgotten` is the newest time of the
-/// removed answers. `chain` is the check of the log up to an event, in `topics` of the newest, and `topics.gone` that of the
-/// newest removed event; null for events from before version 3. Events are text: JSON that any tool reads. `forwards` are the
-/// undelivered ones: the command `command` with `payload` is for the topic `target`, and is the `n`-th forward of an event.
+/// `topics.answers` counts the accepted commands; `answers.n` is a command's number among them; `refusals` likewise. `time` is the
+/// time in a command's id, null if it has none or was written before version 3; `topics.forgotten` is the newest timestamp among
+/// the ids of removed answers. `chain` is the check of the log up to an event, in `topics` of the newest, and `topics.gone` that of
+/// the newest removed event; null for events written before version 3. Events are text: JSON, readable by any SQLite tool.
+/// `forwards` are the undelivered ones: the command `command` with `payload` is for the topic `target`, and is the `n`-th forward
+/// of an event.
 pub(super) const TABLES: &str = "
     CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
     CREATE TABLE topics (
@@ -81,7 +82,7 @@ pub(super) const TABLES: &str = "
 
 type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
-/// The first step upgrades version 1 to 2, the next 2 to 3, and so on.
+/// The first migration upgrades version 1 to 2, the next 2 to 3, and so on.
 const STEPS: [Step; 2] = [to_2, to_3];
 
 /// Upgrades a file of version `from` to [`VERSION`]: completely in one transaction, or not at all.
@@ -95,7 +96,7 @@ pub(super) fn upgrade(connection: &mut Connection, from: u32) -> rusqlite::Resul
     upgraded.commit()
 }
 
-/// Adds the key of public ids.
+/// Adds the log's secret key.
 fn to_2(log: &Transaction<'_>) -> rusqlite::Result<()> {
     log.execute_batch(
         "ALTER TABLE meta RENAME TO keyless;
@@ -171,7 +172,7 @@ mod tests {
     /// The tables of version 1.
     const VERSION_1: &str = include_str!("version_1.sql");
 
-    /// RowSet as text, in an order independent of their creation.
+    /// Rows as text.
     fn rows(log: &Connection, query: &str) -> Vec<String> {
         let mut query = log.prepare(query).unwrap();
         let columns = query.column_count();

@@ -1,5 +1,5 @@
-//! Tests of interruption: work stops before any of the operations that change a log's folder, like a kill. The next start must
-//! find the old log or the new one, with every committed transaction, and a clean folder.
+//! Crash tests: each operation is aborted at every failpoint. The next start must find the old log or the new one, with every
+//! committed transaction, and a clean folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::{TempDir, tempdir};
 use super::files::{self, tests::until_step, with_suffix};
 use super::{OpenError, copy_unused, restore, schema};
 
-/// Creates a log with topics as its content. Those of `journal` are committed, and in the journal alone.
+/// Creates a log with topics as its content. Those in `journal` are committed but only in the WAL.
 fn log(path: &Path, file: &[&str], journal: &[&str]) {
     drop(schema::open(path).unwrap());
     let insert = |log: &Connection, name: &str| {
@@ -38,7 +38,7 @@ fn log(path: &Path, file: &[&str], journal: &[&str]) {
     assert!(files::journal_bytes(path) > 0);
 }
 
-/// The content that a start finds.
+/// The topics found after opening the log.
 fn content(path: &Path) -> Result<Vec<String>, OpenError> {
     let store = schema::open(path)?;
     let mut query = store
@@ -58,7 +58,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The files that a start leaves beside the log, except its journals, its lock, and the `known` ones.
+/// The files that a start leaves beside the log, except SQLite's files, the lock file, and the `known` ones.
 fn leftovers(folder: &Path, known: &[&str]) -> Vec<String> {
     let own = ["log", "log-wal", "log-shm", "log.lock"];
     let mut names = names(folder);
@@ -72,13 +72,13 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// Stops `work` before each of its operations in turn, each time in a new folder, then calls `look`.
+/// Aborts `operation` at each of its failpoints in turn, each time in a new folder, then calls `verify`.
 fn at_each_step(make: impl Fn(&Path), work: impl Fn(&Path) -> bool, look: impl Fn(&Path, bool)) {
     for count in 0.. {
         let (folder, path) = folder();
         make(&path);
         let (done, whole) = until_step(count, || work(&path));
-        assert!(done || !whole, "it fails without a reason at {count}");
+        assert!(done || !whole, "it failed although no failpoint fired ({count})");
         look(&path, done);
         drop(folder);
         if whole {

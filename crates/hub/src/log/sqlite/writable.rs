@@ -1,4 +1,4 @@
-//! Test of write access to a log, by trying. Leaves nothing behind.
+//! Checks write access to a log by probing it; leaves no file behind.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,7 +19,7 @@ pub struct NotWritable {
     source: io::Error,
 }
 
-/// Tests whether a server can write the log at `path`: files can be created in its folder, and existing files of the log can be
+/// Checks whether a server can write the log at `path`: files can be created in its folder, and existing files of the log can be
 /// written and made private. Blocks.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ fn can_create_files(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A file without a name, which vanishes when it is closed. None if the file system does not support it.
+/// An unnamed temporary file (`O_TMPFILE`). `None` if the file system does not support it.
 #[cfg(target_os = "linux")]
 fn unnamed(folder: &Path) -> Option<io::Result<fs::File>> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -97,7 +97,7 @@ fn can_write(file: &Path) -> io::Result<()> {
     let shared = found.permissions().mode() & 0o077 != 0;
     let user = geteuid();
     if shared && !user.is_root() && found.uid() != user.as_raw() {
-        return Err(io::Error::other("it belongs to another user and is open to others"));
+        return Err(io::Error::other("it is owned by another user and accessible to others"));
     }
     Ok(())
 }

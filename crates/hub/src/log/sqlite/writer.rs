@@ -1,4 +1,4 @@
-//! The writer: a thread that commits all queued jobs together and answers them after the commit. Knows nothing of the readers.
+//! The writer: a thread that commits all queued jobs together and answers them after the commit.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,12 +39,12 @@ pub(super) enum Job {
         forwards: Vec<ForwardKey>,
         reply: Reply<()>,
     },
-    /// The remaining retention work of a snapshot: the writer's own job, one batch per commit.
+    /// The remaining retention work of a snapshot; queued by the writer itself, one batch per commit.
     Trim {
         trim: Trim,
         reply: Reply<()>,
     },
-    /// Retries to empty the journal of overwritten data, which a reader prevented.
+    /// Retries to truncate the WAL, which a reader blocked.
     Scrub,
     /// Sets the maximum number of pages of the file.
     SetMaxPages {
@@ -73,7 +73,7 @@ impl Job {
         matches!(self, Self::Append { redaction: Some(_), .. } | Self::Scrub)
     }
 
-    /// The approximate growth of the file; none for a job that must run even when the file is at its limit.
+    /// The approximate growth of the file; `None` for a job that must run even when the file is at its limit.
     fn growth(&self) -> Option<u64> {
         match self {
             Self::Append {
@@ -103,7 +103,7 @@ pub(super) struct Writer {
     pub(crate) trims: VecDeque<Job>,
     pub counters: Arc<LogCounters>,
     pub size_limit: Arc<SizeLimit>,
-    /// For jobs that the writer sends to itself later.
+    /// For jobs that the writer queues for itself.
     pub own_jobs: mpsc::WeakSender<Job>,
     /// The last reported failure.
     pub last_error: Option<LogError>,
@@ -130,7 +130,7 @@ impl Writer {
         drop(self.ended);
     }
 
-    /// All queued jobs; none when the queue is closed and empty.
+    /// All queued jobs; `None` when the queue is closed and empty.
     fn next_batch(&mut self) -> Option<Vec<Job>> {
         let first = match self.trims.pop_front() {
             Some(trim) => trim,
@@ -189,7 +189,8 @@ impl Writer {
         }
     }
 
-    /// Splits the jobs into those with room and those without. Jobs that free space, or need none, are always accepted.
+    /// Splits the jobs into those that fit into the free space and those that do not. Jobs that free space, or need none, are
+    /// always accepted.
     fn split_by_space(&self, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
         let needed = batch.iter().filter_map(Job::growth).sum();
         if needed == 0 {
@@ -208,13 +209,13 @@ impl Writer {
         })
     }
 
-    /// Removes overwritten bytes from the journal. Readers usually delay this for a moment only; while one reads for long, such
-    /// as a backup, it is retried.
+    /// Truncates the WAL, which still contains redacted data. Readers block this briefly; it is retried while a long read such as a
+    /// backup is running.
     fn scrub(&self) {
         match schema::empty_journal(&self.connection) {
             Ok(true) => {}
             Ok(false) => self.scrub_later(),
-            Err(error) => tracing::warn!("the journal contains overwritten data until the log is closed: {error}"),
+            Err(error) => tracing::warn!("redacted data stays in the WAL until the log is closed: {error}"),
         }
     }
 
@@ -223,20 +224,20 @@ impl Writer {
         let thread = thread::Builder::new().name("log-scrub".to_owned());
         let started = thread.spawn(move || {
             thread::sleep(limits::sqlite::SCRUB_PAUSE);
-            // A log that was closed meanwhile has no journal.
+            // A log that was closed meanwhile has no WAL.
             let _ = own_jobs.upgrade().map(|jobs| jobs.blocking_send(Job::Scrub));
         });
         if let Err(error) = started {
-            tracing::warn!("the journal contains overwritten data for a while: {error}");
+            tracing::warn!("redacted data stays in the WAL until the next checkpoint: {error}");
         }
     }
 
-    /// Logs a failure once when it begins and once when it is over, because it may last for thousands of batches.
+    /// Logs a failure when it starts and when it ends, because it may last for thousands of batches.
     fn report(&mut self, failure: Option<LogError>) {
         if self.last_error != failure {
             match &failure {
                 Some(error) => tracing::error!("the log cannot store appends: {error}"),
-                None => tracing::info!("the log stores appends again"),
+                None => tracing::info!("the log accepts appends again"),
             }
             self.last_error = failure;
         }
@@ -254,7 +255,7 @@ impl Writer {
             if let Err(error) = &result
                 && transaction.is_autocommit()
             {
-                // SQLite has rolled back more than this job.
+                // SQLite rolled back the whole transaction.
                 return Err(error.clone());
             }
             results.push(result);
