@@ -12,7 +12,7 @@ use axum::http::{Request, header};
 use duplex::server::config::Config;
 use duplex::server::operator::BACKUP_PATH;
 use duplex_hub::log::private;
-use duplex_hub::log::sqlite::{check, copy_unused, parent_dir, partial_path, remove_partials, rename_new};
+use duplex_hub::log::sqlite::{backup_offline, parent_dir, partial_path, remove_partials, rename_noreplace, verify};
 use futures_util::StreamExt as _;
 
 use super::output::out;
@@ -45,7 +45,7 @@ impl Backup {
             return Err(BackupError::Exists(self.file).into());
         }
         if self.offline {
-            copy_unused(&config.data, &self.file)?;
+            backup_offline(&config.data, &self.file)?;
         } else {
             let server = self.remote.server(config)?;
             let folder = parent_dir(&self.file);
@@ -57,7 +57,7 @@ impl Backup {
             }
             copied?;
         }
-        let found = check(&self.file)?;
+        let found = verify(&self.file)?;
         out!(
             "{}: {} bytes, {} topics",
             self.file.display(),
@@ -96,6 +96,6 @@ async fn write(body: Body, to: &Path) -> Result<u64, Box<dyn Error>> {
 
 /// Checks the copy, and renames it unless a file of that name was created meanwhile.
 fn finish(partial: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
-    check(partial)?;
-    Ok(rename_new(partial, file).map_err(|error| format!("{}: {error}", file.display()))?)
+    verify(partial)?;
+    Ok(rename_noreplace(partial, file).map_err(|error| format!("{}: {error}", file.display()))?)
 }

@@ -12,7 +12,7 @@ use duplex::server::config::Config;
 use duplex::server::site::{self, LeptosEnv};
 use duplex::server::size::Size;
 use duplex_axum::listen::Tls;
-use duplex_hub::log::sqlite::{Unfinished, check, check_writable, unfinished};
+use duplex_hub::log::sqlite::{Unfinished, check_writable, unfinished, verify};
 use duplex_hub::now;
 
 use super::Failed;
@@ -132,7 +132,7 @@ fn data(path: &Path, limit: Size) -> Outcome {
         }
         Ok(None) => {}
     }
-    match check(path) {
+    match verify(path) {
         Err(error) => Fail(error.to_string()),
         Ok(found) => {
             let used = if found.in_use {
@@ -204,7 +204,7 @@ fn clock(data: &Path) -> Outcome {
     let now = now() / 1000;
     let newest = data
         .exists()
-        .then(|| check(data).ok()?.newest)
+        .then(|| verify(data).ok()?.newest)
         .flatten()
         .map(|millis| millis / 1000);
     match newest {

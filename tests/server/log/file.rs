@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use duplex_hub::log::sqlite::{OpenError, Sqlite, check, restore};
+use duplex_hub::log::sqlite::{OpenError, Sqlite, restore, verify};
 use duplex_hub::log::{Log, LogError};
 use futures_util::future::join_all;
 use rusqlite::Connection;
@@ -62,7 +62,7 @@ async fn a_version_1_file_is_upgraded() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     write_version_1(&path);
-    assert_eq!(check(&path).unwrap().topics, 1, "check changed the file");
+    assert_eq!(verify(&path).unwrap().topics, 1, "verify changed the file");
     assert_eq!(version(&path), 1);
     let mut keys = Vec::new();
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use super::append::RowSet;
+use super::append::NumberedRows;
 use super::sql;
 use crate::limits;
 use crate::log::{AcceptedCommand, Entry, LogError, Millis, RejectedCommand, millis};
@@ -28,17 +28,17 @@ pub(super) fn insert_rejected(
     topic: i64,
     n: u64,
     entry: &Entry,
-    why: &Rejection,
+    rejection: &Rejection,
 ) -> Result<(), LogError> {
     let time = entry.command.time().map(sql);
     let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
-    let why = serde_json::to_string(why).map_err(|error| LogError::Unavailable(error.to_string()))?;
+    let rejection = serde_json::to_string(rejection).map_err(|error| LogError::Unavailable(error.to_string()))?;
     log.prepare_cached(
         "INSERT INTO refusals (topic, n, command, person, why, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute((topic, sql(n), command, person, why, at, time))?;
-    let rejections = RowSet {
-        before: |_, _, _| Ok(()),
+    .execute((topic, sql(n), command, person, rejection, at, time))?;
+    let rejections = NumberedRows {
+        before_remove: |_, _, _| Ok(()),
         oldest: "SELECT n, at, time FROM refusals WHERE topic = ?1 ORDER BY n LIMIT min(?2, 2)",
         remove: "DELETE FROM refusals WHERE topic = ?1 AND n <= ?2",
     };
@@ -47,9 +47,9 @@ pub(super) fn insert_rejected(
 }
 
 /// Removes the next few old answers to accepted commands; `n` is the newest. Returns whether more may have to be removed.
-pub(super) fn trim(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, LogError> {
-    let answers = RowSet {
-        before: |_, _, _| Ok(()),
+pub(super) fn remove_old_answers(log: &Connection, topic: i64, n: u64, now: Millis) -> Result<bool, LogError> {
+    let answers = NumberedRows {
+        before_remove: |_, _, _| Ok(()),
         oldest: "SELECT n, at, time FROM answers WHERE topic = ?1 ORDER BY n LIMIT ?2",
         remove: "DELETE FROM answers WHERE topic = ?1 AND n <= ?2",
     };

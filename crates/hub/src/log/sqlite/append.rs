@@ -22,29 +22,29 @@ pub(super) struct Snapshot {
 
 /// Pending retention work of a snapshot. Its bounds are fixed when the snapshot is stored.
 #[derive(Clone, Copy)]
-pub(super) struct Trim {
+pub(super) struct RetentionJob {
     topic: i64,
     seq: Seq,
     last: Seq,
     retention: Retention,
     now: Millis,
     /// The number of the newest answer.
-    answers: u64,
+    last_answer: u64,
 }
 
 struct Topic {
     id: i64,
     last: Seq,
-    answers: u64,
-    refusals: u64,
+    last_answer: u64,
+    last_rejection: u64,
     /// The check of the log up to `last`.
     check: Option<Check>,
 }
 
 /// JSON bytes bound as SQLite `TEXT` without UTF-8 validation; SQLite does not validate either.
-struct Text<'a>(&'a [u8]);
+struct JsonText<'a>(&'a [u8]);
 
-impl ToSql for Text<'_> {
+impl ToSql for JsonText<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
     }
@@ -63,16 +63,16 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entri
             topic.last += 1;
             topic.check = chain::next(topic.check, topic.last, json);
             let check = topic.check.map(Check::get);
-            event.execute((topic.id, topic.last, at, amends.map(sql), Text(json), check))?;
+            event.execute((topic.id, topic.last, at, amends.map(sql), JsonText(json), check))?;
         }
         match &entry.rejection {
             None => {
-                topic.answers += 1;
-                answers::insert_accepted(log, topic.id, topic.answers, entry, topic.last)?;
+                topic.last_answer += 1;
+                answers::insert_accepted(log, topic.id, topic.last_answer, entry, topic.last)?;
             }
-            Some(why) => {
-                topic.refusals += 1;
-                answers::insert_rejected(log, topic.id, topic.refusals, entry, why)?;
+            Some(rejection) => {
+                topic.last_rejection += 1;
+                answers::insert_rejected(log, topic.id, topic.last_rejection, entry, rejection)?;
             }
         }
         insert_forwards(log, topic.id, first, entry)?;
@@ -80,7 +80,7 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entri
     }
     let check = topic.check.map(Check::get);
     log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3, refusals = ?4, chain = ?5 WHERE id = ?1")?
-        .execute((topic.id, topic.last, topic.answers, topic.refusals, check))?;
+        .execute((topic.id, topic.last, topic.last_answer, topic.last_rejection, check))?;
     Ok(topic.last)
 }
 
@@ -100,7 +100,7 @@ fn insert_forwards(log: &Connection, topic: i64, first: Seq, entry: &Entry) -> R
             forward.to.as_str(),
             forward.command.as_str(),
             sql(entry.at),
-            Text(&forward.payload),
+            JsonText(&forward.payload),
         ))?;
     }
     Ok(())
@@ -132,10 +132,10 @@ pub(super) fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &
         }
         Erased::Payloads(payloads) => {
             let mut overwrite = log.prepare_cached("UPDATE events SET event = ?3 WHERE topic = ?1 AND seq = ?2")?;
-            let mut withdraw = log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq = ?2")?;
+            let mut delete_forwards = log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq = ?2")?;
             for (seq, payload) in payloads {
-                overwrite.execute((id, sql(*seq), Text(payload)))?;
-                withdraw.execute((id, sql(*seq)))?;
+                overwrite.execute((id, sql(*seq), JsonText(payload)))?;
+                delete_forwards.execute((id, sql(*seq)))?;
             }
         }
     }
@@ -166,8 +166,8 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
             Ok(Topic {
                 id: row.get(0)?,
                 last: row.get(1)?,
-                answers: row.get(2)?,
-                refusals: row.get(3)?,
+                last_answer: row.get(2)?,
+                last_rejection: row.get(3)?,
                 check: row.get::<_, Option<u32>>(4)?.and_then(Check::new),
             })
         })
@@ -180,14 +180,14 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
     Ok(Topic {
         id: log.last_insert_rowid(),
         last: 0,
-        answers: 0,
-        refusals: 0,
+        last_answer: 0,
+        last_rejection: 0,
         check: None,
     })
 }
 
 /// Stores a snapshot. Returns its retention work.
-pub(super) fn snapshot(log: &Connection, request: &Snapshot) -> Result<Option<Trim>, LogError> {
+pub(super) fn snapshot(log: &Connection, request: &Snapshot) -> Result<Option<RetentionJob>, LogError> {
     let topic = look_up(log, &request.topic)?;
     if request.seq > topic.last {
         let (expected, last) = (request.seq, topic.last);
@@ -199,35 +199,35 @@ pub(super) fn snapshot(log: &Connection, request: &Snapshot) -> Result<Option<Tr
              ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq, state = excluded.state WHERE seq <= excluded.seq",
         )?
         .execute((topic.id, request.seq, &request.state))?;
-    Ok((stored > 0).then_some(Trim {
+    Ok((stored > 0).then_some(RetentionJob {
         topic: topic.id,
         seq: request.seq,
         last: topic.last,
         retention: request.retention,
         now: request.now,
-        answers: topic.answers,
+        last_answer: topic.last_answer,
     }))
 }
 
 /// Removes the next few rows. Returns the remaining work.
-pub(super) fn remove_batch(log: &Connection, trim: Trim) -> Result<Option<Trim>, LogError> {
-    let is_removable = trim.retention.removable(trim.seq, trim.last, trim.now);
-    let events = RowSet {
-        before: store_removed_check,
+pub(super) fn remove_batch(log: &Connection, job: RetentionJob) -> Result<Option<RetentionJob>, LogError> {
+    let is_removable = job.retention.removable(job.seq, job.last, job.now);
+    let events = NumberedRows {
+        before_remove: store_removed_check,
         oldest: "SELECT seq, at, NULL FROM events WHERE topic = ?1 ORDER BY seq LIMIT ?2",
         remove: "DELETE FROM events WHERE topic = ?1 AND seq <= ?2",
     };
-    let more_events = events.remove_batch(log, trim.topic, trim.now, is_removable)?.more;
-    let more_answers = answers::trim(log, trim.topic, trim.answers, trim.now)?;
-    Ok((more_events || more_answers).then_some(trim))
+    let more_events = events.remove_batch(log, job.topic, job.now, is_removable)?.more;
+    let more_answers = answers::remove_old_answers(log, job.topic, job.last_answer, job.now)?;
+    Ok((more_events || more_answers).then_some(job))
 }
 
 /// A table whose rows are numbered by insertion, for each topic, and removed oldest first.
-pub(super) struct RowSet {
+pub(super) struct NumberedRows {
     /// Selects the number, the time of insertion, and the time in the id.
     pub oldest: &'static str,
     /// Called with the topic and the newest of the removed rows.
-    pub before: fn(&Connection, i64, u64) -> Result<(), LogError>,
+    pub before_remove: fn(&Connection, i64, u64) -> Result<(), LogError>,
     pub remove: &'static str,
 }
 
@@ -238,7 +238,7 @@ pub(super) struct Removed {
     pub time: Option<Millis>,
 }
 
-impl RowSet {
+impl NumberedRows {
     pub(super) fn remove_batch(
         &self,
         log: &Connection,
@@ -254,7 +254,7 @@ impl RowSet {
         let rows: Vec<(u64, Millis, Option<Millis>)> = rows.collect::<Result<_, _>>()?;
         let removable = count_removable(rows.iter().map(|(number, at, _)| (*number, *at)), now, is_removable);
         if let Some((newest, ..)) = rows[..removable].last() {
-            (self.before)(log, topic, *newest)?;
+            (self.before_remove)(log, topic, *newest)?;
             log.prepare_cached(self.remove)?.execute((topic, sql(*newest)))?;
         }
         Ok(Removed {

@@ -34,7 +34,7 @@ pub enum BackupError {
 /// # Errors
 ///
 /// See [`BackupError`].
-pub fn copy_unused(from: &Path, to: &Path) -> Result<(), BackupError> {
+pub fn backup_offline(from: &Path, to: &Path) -> Result<(), BackupError> {
     let from = files::resolve_path(from)?;
     let missing = || BackupError::NoLog(from.clone());
     if !files::parent_dir(&from).try_exists()? {
@@ -45,7 +45,7 @@ pub fn copy_unused(from: &Path, to: &Path) -> Result<(), BackupError> {
     if !from.try_exists()? {
         return Err(missing());
     }
-    let _file = schema::or_locked(&from, files::lock_file(&from))?;
+    let _file_lock = schema::require_lock(&from, files::lock_file(&from))?;
     schema::roll_back(&from, &from)?;
     schema::inspect(&from, &from)?;
     copy(&from, to)
@@ -58,7 +58,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     }
     files::remove_partials(files::parent_dir(to), None)?;
     let partial = files::partial_path(to);
-    let copied = write(from, &partial).and_then(|_held| Ok(files::rename_new(&partial, to)?));
+    let copied = write(from, &partial).and_then(|_file| Ok(files::rename_noreplace(&partial, to)?));
     if copied.is_err() {
         files::remove_all(&partial)?;
     }
@@ -71,15 +71,15 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
 /// Writes a partial backup and keeps it locked, so that no other process removes it as a leftover.
 fn write(from: &Path, partial: &Path) -> Result<File, BackupError> {
     // SQLite writes into an empty file, and keeps its mode.
-    let held = files::create(partial)?;
-    held.lock()?;
+    let file = files::create(partial)?;
+    file.lock()?;
     let name = partial
         .to_str()
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
     let log = schema::connect_reader(from).map_err(LogError::from)?;
-    files::step()?;
+    files::failpoint()?;
     log.execute("VACUUM INTO ?1", [name]).map_err(LogError::from)?;
-    files::step()?;
+    files::failpoint()?;
     schema::renew_epoch(partial).map_err(LogError::from)?;
-    Ok(held)
+    Ok(file)
 }

@@ -41,9 +41,9 @@ const PARTIAL: &str = ".duplex-partial";
 const MAX_LINKS: usize = 40;
 
 /// A failpoint before each file operation. Tests abort at each one to simulate a crash.
-pub(super) fn step() -> io::Result<()> {
+pub(super) fn failpoint() -> io::Result<()> {
     #[cfg(test)]
-    tests::step()?;
+    tests::failpoint()?;
     Ok(())
 }
 
@@ -95,7 +95,7 @@ pub(super) fn restored_path(path: &Path) -> PathBuf {
     with_suffix(path, RESTORED)
 }
 
-/// The path of a backup while it is written; [`rename_new`] gives it its final name.
+/// The path of a backup while it is written; [`rename_noreplace`] gives it its final name.
 pub fn partial_path(path: &Path) -> PathBuf {
     with_suffix(path, PARTIAL)
 }
@@ -107,9 +107,9 @@ pub fn temporary_copy_path(path: &Path) -> PathBuf {
 
 /// Whether the file, its WAL or its rollback journal exists.
 pub(super) fn exists(path: &Path) -> io::Result<bool> {
-    for part in SUFFIXES {
+    for suffix in SUFFIXES {
         // A `-shm` file alone contains no data.
-        if part != "-shm" && with_suffix(path, part).try_exists()? {
+        if suffix != "-shm" && with_suffix(path, suffix).try_exists()? {
             return Ok(true);
         }
     }
@@ -156,7 +156,7 @@ fn lock_with_timeout(file: File) -> io::Result<Option<File>> {
 }
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    step()?;
+    failpoint()?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -165,31 +165,33 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 
 /// Removes a log's files. The main file is removed last, so that a crash leaves no orphaned WAL.
 pub(super) fn remove_all(path: &Path) -> io::Result<()> {
-    SUFFIXES.iter().try_for_each(|part| remove(&with_suffix(path, part)))
+    SUFFIXES
+        .iter()
+        .try_for_each(|suffix| remove(&with_suffix(path, suffix)))
 }
 
 /// Creates a private file, which must not exist.
 pub(super) fn create(path: &Path) -> io::Result<File> {
-    step()?;
+    failpoint()?;
     private::create_new(path)
 }
 
 /// Copies a log's files, with mode 0600.
 pub(super) fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
-    for part in SUFFIXES.iter().filter(|part| **part != "-shm") {
-        let mut original = match File::open(with_suffix(from, part)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !part.is_empty() => continue,
+    for suffix in SUFFIXES.iter().filter(|suffix| **suffix != "-shm") {
+        let mut original = match File::open(with_suffix(from, suffix)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !suffix.is_empty() => continue,
             opened => opened?,
         };
-        let mut copy = create(&with_suffix(to, part))?;
-        step()?;
+        let mut copy = create(&with_suffix(to, suffix))?;
+        failpoint()?;
         io::copy(&mut original, &mut copy)?;
     }
     Ok(())
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    step()?;
+    failpoint()?;
     fs::rename(from, to)
 }
 
@@ -209,9 +211,9 @@ pub(super) fn rename_synced(finished: &Path, path: &Path) -> io::Result<()> {
 /// # Errors
 ///
 /// If `path` exists, or the file system fails.
-pub fn rename_new(finished: &Path, path: &Path) -> io::Result<()> {
+pub fn rename_noreplace(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
-    step()?;
+    failpoint()?;
     match renameat_with(CWD, finished, CWD, path, RenameFlags::NOREPLACE).map_err(io::Error::from) {
         // The file system does not support this rename.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -239,8 +241,8 @@ fn complete_restore(path: &Path, restoring: &Path, id: &str) -> io::Result<Optio
         aside = with_suffix(path, &format!("{REPLACED}{}", Uuid::now_v7().simple()));
     }
     // The main file is renamed first: a WAL without its main file is not a log.
-    for part in SUFFIXES.iter().rev() {
-        let (from, to) = (with_suffix(path, part), with_suffix(&aside, part));
+    for suffix in SUFFIXES.iter().rev() {
+        let (from, to) = (with_suffix(path, suffix), with_suffix(&aside, suffix));
         if from.try_exists()? {
             rename(&from, &to)?;
             make_private(&to)?;
@@ -299,10 +301,10 @@ fn is_unfinished(suffix: &OsStr) -> bool {
             .and_then(|rest| rest.get(..ID_CHARS))
             .is_some_and(is_id)
     };
-    let of = |name: &str| SUFFIXES.iter().any(|part| suffix.strip_prefix(name) == Some(part));
+    let is_file_of = |name: &str| SUFFIXES.iter().any(|part| suffix.strip_prefix(name) == Some(part));
     // An unfinished token file of an earlier release.
     let token = suffix.strip_prefix(".token-").is_some_and(is_id);
-    of(NEW) || of(RESTORED) || copy(suffix) || token
+    is_file_of(NEW) || is_file_of(RESTORED) || copy(suffix) || token
 }
 
 const ID_CHARS: usize = 32;
@@ -324,11 +326,11 @@ pub fn remove_partials(folder: &Path, keep: Option<&Path>) -> io::Result<()> {
             continue;
         }
         // The writer holds a lock on it.
-        let free = match File::open(&whole) {
+        let abandoned = match File::open(&whole) {
             Ok(partial) => partial.try_lock().is_ok(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
-        if free {
+        if abandoned {
             remove(&file)?;
         }
     }
@@ -363,11 +365,11 @@ pub(super) fn make_private(path: &Path) -> io::Result<()> {
 }
 
 /// The size of the file and its WAL.
-pub(super) fn bytes(path: &Path) -> u64 {
-    size(path) + journal_bytes(path)
+pub(super) fn size_with_wal(path: &Path) -> u64 {
+    size(path) + wal_bytes(path)
 }
 
-pub(super) fn journal_bytes(path: &Path) -> u64 {
+pub(super) fn wal_bytes(path: &Path) -> u64 {
     size(&with_suffix(path, "-wal"))
 }
 
@@ -386,7 +388,7 @@ pub(super) mod tests {
         static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
     }
 
-    pub(crate) fn step() -> io::Result<()> {
+    pub(crate) fn failpoint() -> io::Result<()> {
         match LEFT.get() {
             None => Ok(()),
             // Simulated crash.
@@ -399,7 +401,7 @@ pub(super) mod tests {
     }
 
     /// Runs `work` up to the failpoint `count`. Also returns whether it completed.
-    pub(crate) fn until_step<T>(count: u32, work: impl FnOnce() -> T) -> (T, bool) {
+    pub(crate) fn crash_after<T>(count: u32, work: impl FnOnce() -> T) -> (T, bool) {
         LEFT.set(Some(count));
         let done = work();
         let left = LEFT.replace(None);
@@ -430,7 +432,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_unfinished_files_without_an_owner_are_removed() {
+    fn only_abandoned_unfinished_files_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let id = "0".repeat(ID_CHARS);
@@ -480,7 +482,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_tightened_file_is_not_accessible_to_others() {
+    fn make_private_removes_permissions_of_others() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "log").unwrap();

@@ -8,7 +8,6 @@
 mod answers;
 mod append;
 mod backup;
-mod check;
 mod files;
 mod reader;
 mod restore;
@@ -17,6 +16,7 @@ mod size_limit;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writable;
 mod writer;
 
@@ -31,15 +31,15 @@ use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
-pub use self::backup::{BackupError, copy_unused};
-pub use self::check::{CheckReport, Unfinished, check, unfinished};
-pub use self::files::{parent_dir, partial_path, remove_partials, rename_new, resolve_path, temporary_copy_path};
+pub use self::backup::{BackupError, backup_offline};
+pub use self::files::{parent_dir, partial_path, remove_partials, rename_noreplace, resolve_path, temporary_copy_path};
 pub use self::restore::{RestoreError, restore};
 pub use self::schema::OpenError;
+pub use self::verify::{Unfinished, VerifyReport, unfinished, verify};
 pub use self::writable::{NotWritable, check_writable};
 
 use self::append::Snapshot;
-use self::reader::Readers;
+use self::reader::ReadPool;
 use self::size_limit::SizeLimit;
 use self::writer::{Job, Reply, Writer};
 use super::{
@@ -57,7 +57,7 @@ pub struct Sqlite {
     key: Key,
     counters: Arc<LogCounters>,
     size_limit: Arc<SizeLimit>,
-    readers: Arc<Readers>,
+    readers: Arc<ReadPool>,
     jobs: mpsc::Sender<Job>,
     /// Closed when the writer has ended; carries no value.
     ended: watch::Receiver<()>,
@@ -94,15 +94,15 @@ impl Sqlite {
         let store = schema::open(path)?;
         let counters = Arc::new(LogCounters::default());
         let size_limit = Arc::new(SizeLimit::new(store.path.clone()));
-        let (jobs, waiting) = mpsc::channel(limits::sqlite::LOG_QUEUE);
+        let (jobs, receiver) = mpsc::channel(limits::sqlite::LOG_QUEUE);
         let (ending, ended) = watch::channel(());
         let writer = Writer {
             connection: store.connection,
-            jobs: waiting,
-            trims: VecDeque::new(),
+            jobs: receiver,
+            retention_jobs: VecDeque::new(),
             counters: counters.clone(),
             size_limit: size_limit.clone(),
-            own_jobs: jobs.downgrade(),
+            self_sender: jobs.downgrade(),
             last_error: None,
             locks: store.locks,
             ended: ending,
@@ -110,7 +110,7 @@ impl Sqlite {
         let thread = thread::Builder::new().name("log".to_owned());
         let thread = thread.spawn(|| writer.run()).map_err(OpenError::io(path))?;
         Ok(Self {
-            readers: Arc::new(Readers::new(store.path.clone())),
+            readers: Arc::new(ReadPool::new(store.path.clone())),
             path: store.path,
             epoch: store.epoch,
             key: store.key,
@@ -138,7 +138,7 @@ impl Sqlite {
     ///
     /// [`LogError::Unavailable`] if the log is closed.
     pub async fn set_max_pages(&self, pages: u32) -> Result<(), LogError> {
-        self.ask(|reply| Job::SetMaxPages { pages, reply }).await
+        self.submit(|reply| Job::SetMaxPages { pages, reply }).await
     }
 
     /// Backs up the committed data to a new file ([`VACUUM INTO`](https://www.sqlite.org/lang_vacuum.html#vacuuminto)), which is a
@@ -158,7 +158,7 @@ impl Sqlite {
             .unwrap_or_else(|failed| Err(LogError::Unavailable(failed.to_string()).into()))
     }
 
-    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, LogError> {
+    async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, LogError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).await.map_err(|_| closed())?;
         answer
@@ -179,12 +179,12 @@ fn sql(number: u64) -> i64 {
 impl From<rusqlite::Error> for LogError {
     fn from(error: rusqlite::Error) -> Self {
         // There is no space for the `-shm` file.
-        const NO_ROOM_FOR_INDEX: i32 = 10 | 19 << 8;
+        const IOERR_SHMSIZE: i32 = 10 | 19 << 8;
         // A failed write, such as one that would exceed the file size limit of the process.
-        const NOT_WRITTEN: i32 = 10 | 3 << 8;
+        const IOERR_WRITE: i32 = 10 | 3 << 8;
         let full = match error.sqlite_error() {
-            Some(cause) if cause.extended_code == NOT_WRITTEN => size_limit::file_limit().is_some(),
-            Some(cause) => cause.code == ErrorCode::DiskFull || cause.extended_code == NO_ROOM_FOR_INDEX,
+            Some(cause) if cause.extended_code == IOERR_WRITE => size_limit::rlimit_fsize().is_some(),
+            Some(cause) => cause.code == ErrorCode::DiskFull || cause.extended_code == IOERR_SHMSIZE,
             None => false,
         };
         if full {
@@ -206,7 +206,7 @@ impl Log for Sqlite {
 
     fn append(&self, topic: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
-        Box::pin(self.ask(move |reply| Job::Append {
+        Box::pin(self.submit(move |reply| Job::Append {
             topic,
             expected,
             entries,
@@ -223,7 +223,7 @@ impl Log for Sqlite {
         redaction: Redaction,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
-        Box::pin(self.ask(move |reply| Job::Append {
+        Box::pin(self.submit(move |reply| Job::Append {
             topic,
             expected,
             entries,
@@ -273,7 +273,7 @@ impl Log for Sqlite {
             retention,
             now,
         };
-        Box::pin(self.ask(move |reply| Job::Snapshot { snapshot, reply }))
+        Box::pin(self.submit(move |reply| Job::Snapshot { snapshot, reply }))
     }
 
     fn forwards(&self, from: Option<&TopicName>) -> BoxFuture<'_, Result<Vec<PendingForward>, LogError>> {
@@ -282,7 +282,7 @@ impl Log for Sqlite {
     }
 
     fn remove_forwards(&self, forwards: Vec<ForwardKey>) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(self.ask(move |reply| Job::RemoveForwards { forwards, reply }))
+        Box::pin(self.submit(move |reply| Job::RemoveForwards { forwards, reply }))
     }
 
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
@@ -307,7 +307,7 @@ impl Log for Sqlite {
         let (path, size_limit) = (self.path.clone(), self.size_limit.clone());
         Box::pin(self.readers.run(move |log| {
             Ok(LogStats {
-                bytes: files::bytes(&path),
+                bytes: files::size_with_wal(&path),
                 max_bytes: Some(size_limit.max_bytes()).filter(|bytes| *bytes < u64::MAX),
                 kinds: reader::kinds(log)?,
             })

@@ -17,17 +17,17 @@ use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
 /// A pool of read-only connections, opened on demand.
-pub(super) struct Readers {
+pub(super) struct ReadPool {
     path: PathBuf,
-    spare: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
 
-impl Readers {
+impl ReadPool {
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
-            spare: Mutex::default(),
+            idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(limits::sqlite::LOG_READERS)),
         }
     }
@@ -48,7 +48,7 @@ impl Readers {
             let _permit = permit;
             let mut connection = readers.take()?;
             let result = read(&connection.transaction()?);
-            readers.spare().push(connection);
+            readers.idle().push(connection);
             result
         });
         reading
@@ -61,17 +61,17 @@ impl Readers {
         let all = u32::try_from(limits::sqlite::LOG_READERS).unwrap_or(u32::MAX);
         let permits = self.permits.acquire_many(all).await;
         self.permits.close();
-        self.spare().clear();
+        self.idle().clear();
         drop(permits);
     }
 
     fn take(&self) -> rusqlite::Result<Connection> {
-        let spare = self.spare().pop();
-        spare.map_or_else(|| schema::connect_reader(&self.path), Ok)
+        let idle = self.idle().pop();
+        idle.map_or_else(|| schema::connect_reader(&self.path), Ok)
     }
 
-    fn spare(&self) -> MutexGuard<'_, Vec<Connection>> {
-        lock::lock(&self.spare)
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        lock::lock(&self.idle)
     }
 }
 

@@ -54,12 +54,12 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, R
     private::create_folder(folder).map_err(failed(folder))?;
     let _lock = schema::lock(to)?;
     files::clean_up(to, Some(from)).map_err(failed(folder))?;
-    let there = files::exists(to).map_err(failed(to))?;
-    if there && !force {
+    let exists = files::exists(to).map_err(failed(to))?;
+    if exists && !force {
         return Err(RestoreError::Exists(to.clone()));
     }
     let _file = match to.exists() {
-        true => Some(schema::or_locked(to, files::lock_file(to))?),
+        true => Some(schema::require_lock(to, files::lock_file(to))?),
         false => None,
     };
     let restored = files::restored_path(to);
@@ -81,12 +81,12 @@ fn prepare(from: &Path, to: &Path, restored: &Path) -> Result<(), RestoreError> 
     // A running server would write to the files while they are copied.
     let _source = match from == to {
         true => None,
-        false => Some(schema::or_locked(from, files::lock_to_read(from))?),
+        false => Some(schema::require_lock(from, files::lock_to_read(from))?),
     };
     files::copy_all(from, restored).map_err(failed(restored))?;
     schema::roll_back(restored, from)?;
     schema::inspect(restored, from)?;
-    files::step().map_err(failed(restored))?;
+    files::failpoint().map_err(failed(restored))?;
     schema::renew_epoch(restored).map_err(OpenError::sqlite(from))?;
-    Ok(schema::finish(restored, from)?)
+    Ok(schema::finalize_file(restored, from)?)
 }

@@ -28,12 +28,12 @@ pub enum OpenError {
     #[error("{0} is not a log of this program")]
     Foreign(PathBuf),
     /// The file is a log, but damaged.
-    #[error("the log {path} is damaged: {how}")]
+    #[error("the log {path} is damaged: {detail}")]
     Damaged {
         /// The log.
         path: PathBuf,
         /// SQLite's message.
-        how: String,
+        detail: String,
     },
     /// The log was written by a newer release.
     #[error("the log {path} has version {found} of a newer release; this one supports versions up to {VERSION}")]
@@ -80,16 +80,16 @@ impl OpenError {
         |source| match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::Foreign(path),
             Some(ErrorCode::DatabaseCorrupt) => {
-                let how = source.to_string();
-                Self::Damaged { path, how }
+                let detail = source.to_string();
+                Self::Damaged { path, detail }
             }
             _ => Self::Sqlite { path, source },
         }
     }
 
-    pub(super) fn damaged(path: &Path, how: impl Into<String>) -> Self {
-        let (path, how) = (path.to_owned(), how.into());
-        Self::Damaged { path, how }
+    pub(super) fn damaged(path: &Path, detail: impl Into<String>) -> Self {
+        let (path, detail) = (path.to_owned(), detail.into());
+        Self::Damaged { path, detail }
     }
 }
 
@@ -115,11 +115,11 @@ pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
     if !path.try_exists().map_err(OpenError::io(path))? {
         create(path)?;
     }
-    let locks = Locks([lock, or_locked(path, files::lock_file(path))?]);
+    let locks = Locks([lock, require_lock(path, files::lock_file(path))?]);
     roll_back(path, path)?;
-    let Inspected { epoch, version } = inspect(path, path)?;
-    for part in ["", "-wal", "-shm", ".lock"] {
-        files::make_private(&with_suffix(path, part)).map_err(OpenError::io(path))?;
+    let FileInfo { epoch, version } = inspect(path, path)?;
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        files::make_private(&with_suffix(path, suffix)).map_err(OpenError::io(path))?;
     }
     let failed = || OpenError::sqlite(path);
     let mut connection = connect_writer(path).map_err(failed())?;
@@ -138,10 +138,10 @@ pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
 
 /// Locks the log's name while the returned file lives.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
-    or_locked(path, files::lock(path))
+    require_lock(path, files::lock(path))
 }
 
-pub(super) fn or_locked<T>(path: &Path, lock: io::Result<Option<T>>) -> Result<T, OpenError> {
+pub(super) fn require_lock<T>(path: &Path, lock: io::Result<Option<T>>) -> Result<T, OpenError> {
     lock.map_err(OpenError::io(path))?
         .ok_or_else(|| OpenError::Locked(path.to_owned()))
 }
@@ -169,7 +169,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
     let fresh = files::new_path(path);
     files::create(&fresh).map_err(OpenError::io(path))?;
     create_tables(&fresh).map_err(OpenError::sqlite(path))?;
-    finish(&fresh, path)?;
+    finalize_file(&fresh, path)?;
     files::rename_synced(&fresh, path).map_err(OpenError::io(path))
 }
 
@@ -189,8 +189,8 @@ fn create_tables(path: &Path) -> rusqlite::Result<()> {
 
 /// Switches a new file to WAL mode and closes it, so that it is complete without a journal; the mode of a file in use never
 /// changes. `name` is the file's name in errors.
-pub(super) fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
-    files::step().map_err(OpenError::io(name))?;
+pub(super) fn finalize_file(file: &Path, name: &Path) -> Result<(), OpenError> {
+    files::failpoint().map_err(OpenError::io(name))?;
     let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(OpenError::sqlite(name))?;
     connection
         .pragma_update(None, "journal_mode", "wal")
@@ -198,8 +198,8 @@ pub(super) fn finish(file: &Path, name: &Path) -> Result<(), OpenError> {
     connection
         .close()
         .map_err(|(_, error)| OpenError::sqlite(name)(error))?;
-    for part in ["-wal", "-journal"] {
-        if with_suffix(file, part).try_exists().map_err(OpenError::io(name))? {
+    for suffix in ["-wal", "-journal"] {
+        if with_suffix(file, suffix).try_exists().map_err(OpenError::io(name))? {
             return Err(OpenError::damaged(name, "its journal cannot be merged into the file"));
         }
     }
@@ -227,7 +227,7 @@ pub(super) fn roll_back(path: &Path, name: &Path) -> Result<(), OpenError> {
     if application(path).map_err(OpenError::io(name))? != Some(APPLICATION) {
         return Err(OpenError::Foreign(name.to_owned()));
     }
-    files::step().map_err(OpenError::io(name))?;
+    files::failpoint().map_err(OpenError::io(name))?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(OpenError::sqlite(name))?;
     connection
         .query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))
@@ -241,20 +241,20 @@ pub(super) fn has_rollback_journal(path: &Path) -> io::Result<bool> {
 /// Reads the application id from the file header, which is never in a journal. `None` for a file without a header.
 pub(super) fn application(path: &Path) -> io::Result<Option<u32>> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
-    const PLACE: usize = 68;
+    const OFFSET: usize = 68;
     let mut header = Vec::new();
     File::open(path)?.take(100).read_to_end(&mut header)?;
-    let number = header.get(PLACE..PLACE + 4).and_then(|number| number.try_into().ok());
+    let number = header.get(OFFSET..OFFSET + 4).and_then(|number| number.try_into().ok());
     Ok(number.filter(|_| header.starts_with(MAGIC)).map(u32::from_be_bytes))
 }
 
-pub(super) struct Inspected {
+pub(super) struct FileInfo {
     pub epoch: Epoch,
     version: u32,
 }
 
 /// Verifies the file without changing it. `name` is the file's name in errors.
-pub(super) fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> {
+pub(super) fn inspect(path: &Path, name: &Path) -> Result<FileInfo, OpenError> {
     let failed = || OpenError::sqlite(name);
     let connection = connect_reader(path).map_err(failed())?;
     // Both pragmas are signed in SQLite.
@@ -278,11 +278,11 @@ pub(super) fn inspect(path: &Path, name: &Path) -> Result<Inspected, OpenError> 
     };
     let check = connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0));
     match check.map_err(failed())? {
-        fine if fine == "ok" => {}
-        how => return Err(OpenError::damaged(name, how.replace('\n', " "))),
+        ok if ok == "ok" => {}
+        detail => return Err(OpenError::damaged(name, detail.replace('\n', " "))),
     }
     let epoch = connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0));
-    Ok(Inspected {
+    Ok(FileInfo {
         epoch: Epoch::new(epoch.map_err(failed())?),
         version,
     })
@@ -307,12 +307,12 @@ fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
     // Zero deleted and overwritten data instead of leaving it in free pages.
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     // A killed process may have left redacted data in the WAL.
-    empty_journal(&connection)?;
+    truncate_wal(&connection)?;
     Ok(connection)
 }
 
 /// Checkpoints the WAL and truncates it to zero bytes. Returns whether it succeeded: an older read that is still running blocks it.
-pub(super) fn empty_journal(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(limits::sqlite::SCRUB_TIMEOUT)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, bool>(0));
     connection.busy_timeout(limits::sqlite::BUSY_TIMEOUT)?;

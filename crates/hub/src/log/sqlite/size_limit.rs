@@ -18,14 +18,14 @@ pub(super) struct SizeLimit {
 }
 
 /// The maximum size of a file of this process (`ulimit -f`); `None` if unlimited.
-pub(super) fn file_limit() -> Option<u64> {
+pub(super) fn rlimit_fsize() -> Option<u64> {
     let limit = rlimit::Resource::FSIZE.get_soft().ok()?;
     (limit < rlimit::INFINITY).then_some(limit)
 }
 
 /// A quarter of a limited file is reserved for operations that free space, as on the disk.
 fn file_size_limit() -> u64 {
-    file_limit().map_or(u64::MAX, |limit| limit - limit / 4)
+    rlimit_fsize().map_or(u64::MAX, |limit| limit - limit / 4)
 }
 
 impl SizeLimit {
@@ -53,8 +53,8 @@ impl SizeLimit {
         let mut used = self.used(log);
         // The WAL duplicates pages of the file.
         if max_bytes.saturating_sub(used) < needed
-            && files::journal_bytes(&self.path) > 0
-            && schema::empty_journal(log).is_ok()
+            && files::wal_bytes(&self.path) > 0
+            && schema::truncate_wal(log).is_ok()
         {
             used = self.used(log);
         }
@@ -67,7 +67,7 @@ impl SizeLimit {
                 .unwrap_or(0)
         };
         let empty = pages("freelist_count").saturating_mul(pages("page_size"));
-        files::bytes(&self.path).saturating_sub(empty)
+        files::size_with_wal(&self.path).saturating_sub(empty)
     }
 
     /// If the free space cannot be determined, a full disk is detected by a failed write.

@@ -10,7 +10,7 @@ use crate::log::key::Key;
 use duplex_protocol::cursor::Check;
 
 /// The version of the files that this program writes, and the newest that it opens.
-pub(super) const VERSION: u32 = OLDEST + STEPS.len() as u32;
+pub(super) const VERSION: u32 = OLDEST + MIGRATIONS.len() as u32;
 
 /// The oldest version that this program opens.
 pub(super) const OLDEST: u32 = 1;
@@ -80,17 +80,17 @@ pub(super) const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
+type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The first migration upgrades version 1 to 2, the next 2 to 3, and so on.
-const STEPS: [Step; 2] = [to_2, to_3];
+const MIGRATIONS: [Migration; 2] = [to_2, to_3];
 
 /// Upgrades a file of version `from` to [`VERSION`]: completely in one transaction, or not at all.
 pub(super) fn upgrade(connection: &mut Connection, from: u32) -> rusqlite::Result<()> {
     let done = from.saturating_sub(OLDEST) as usize;
     let upgraded = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for step in STEPS.iter().skip(done) {
-        step(&upgraded)?;
+    for migration in MIGRATIONS.iter().skip(done) {
+        migration(&upgraded)?;
     }
     upgraded.pragma_update(None, "user_version", VERSION)?;
     upgraded.commit()
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_steps_lead_to_the_tables_of_a_new_file() {
+    fn migrations_produce_the_schema_of_a_new_file() {
         let (fresh, mut old) = (
             Connection::open_in_memory().unwrap(),
             Connection::open_in_memory().unwrap(),

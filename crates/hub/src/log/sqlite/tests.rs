@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::{TempDir, tempdir};
 
-use super::files::{self, tests::until_step, with_suffix};
-use super::{OpenError, copy_unused, restore, schema};
+use super::files::{self, tests::crash_after, with_suffix};
+use super::{OpenError, backup_offline, restore, schema};
 
 /// Creates a log with topics as its content. Those in `journal` are committed but only in the WAL.
 fn log(path: &Path, file: &[&str], journal: &[&str]) {
@@ -28,14 +28,22 @@ fn log(path: &Path, file: &[&str], journal: &[&str]) {
     // The files as a process that is killed now leaves them.
     let killed = tempdir().unwrap();
     let name = path.file_name().unwrap();
-    for part in ["", "-wal"] {
-        fs::copy(with_suffix(path, part), with_suffix(&killed.path().join(name), part)).unwrap();
+    for suffix in ["", "-wal"] {
+        fs::copy(
+            with_suffix(path, suffix),
+            with_suffix(&killed.path().join(name), suffix),
+        )
+        .unwrap();
     }
     log.close().unwrap();
-    for part in ["", "-wal"] {
-        fs::copy(with_suffix(&killed.path().join(name), part), with_suffix(path, part)).unwrap();
+    for suffix in ["", "-wal"] {
+        fs::copy(
+            with_suffix(&killed.path().join(name), suffix),
+            with_suffix(path, suffix),
+        )
+        .unwrap();
     }
-    assert!(files::journal_bytes(path) > 0);
+    assert!(files::wal_bytes(path) > 0);
 }
 
 /// The topics found after opening the log.
@@ -73,15 +81,18 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 /// Aborts `operation` at each of its failpoints in turn, each time in a new folder, then calls `verify`.
-fn at_each_step(make: impl Fn(&Path), work: impl Fn(&Path) -> bool, look: impl Fn(&Path, bool)) {
+fn at_each_failpoint(setup: impl Fn(&Path), operation: impl Fn(&Path) -> bool, verify: impl Fn(&Path, bool)) {
     for count in 0.. {
         let (folder, path) = folder();
-        make(&path);
-        let (done, whole) = until_step(count, || work(&path));
-        assert!(done || !whole, "it failed although no failpoint fired ({count})");
-        look(&path, done);
+        setup(&path);
+        let (succeeded, completed) = crash_after(count, || operation(&path));
+        assert!(
+            succeeded || !completed,
+            "it failed although no failpoint fired ({count})"
+        );
+        verify(&path, succeeded);
         drop(folder);
-        if whole {
+        if completed {
             assert!(count > 2, "{count} operations are too few");
             return;
         }
@@ -90,7 +101,7 @@ fn at_each_step(make: impl Fn(&Path), work: impl Fn(&Path) -> bool, look: impl F
 
 #[test]
 fn an_interrupted_first_start_can_be_repeated() {
-    at_each_step(
+    at_each_failpoint(
         |_| {},
         |path| schema::open(path).is_ok(),
         |path, _| {
@@ -102,7 +113,7 @@ fn an_interrupted_first_start_can_be_repeated() {
 
 #[test]
 fn an_interrupted_restore_leaves_the_old_log_or_the_new_one() {
-    at_each_step(
+    at_each_failpoint(
         |path| {
             log(path, &["old"], &["old, journal"]);
             log(&with_suffix(path, ".backup"), &["new"], &["new, journal"]);
@@ -132,7 +143,7 @@ fn an_interrupted_restore_leaves_the_old_log_or_the_new_one() {
 
 #[test]
 fn a_restore_succeeds_after_an_interrupted_one_without_a_start_between() {
-    at_each_step(
+    at_each_failpoint(
         |path| {
             log(path, &["old"], &[]);
             log(&with_suffix(path, ".first"), &["first"], &["first, journal"]);
@@ -152,14 +163,14 @@ fn a_restore_succeeds_after_an_interrupted_one_without_a_start_between() {
 
 #[test]
 fn an_interrupted_backup_is_complete_or_missing_and_can_be_repeated() {
-    at_each_step(
+    at_each_failpoint(
         |path| log(path, &["kept"], &["kept, journal"]),
-        |path| copy_unused(path, &with_suffix(path, ".backup")).is_ok(),
+        |path| backup_offline(path, &with_suffix(path, ".backup")).is_ok(),
         |path, done| {
             let copy = with_suffix(path, ".backup");
             assert!(copy.exists() || !done);
             if !copy.exists() {
-                copy_unused(path, &copy).unwrap();
+                backup_offline(path, &copy).unwrap();
             }
             let kept = ["kept", "kept, journal"];
             assert_eq!(content(&copy).unwrap(), kept);
@@ -183,12 +194,20 @@ fn interrupted_change(path: &Path) {
         )
         .unwrap();
     let killed = tempdir().unwrap();
-    for part in ["", "-journal"] {
-        fs::copy(with_suffix(path, part), with_suffix(&killed.path().join("log"), part)).unwrap();
+    for suffix in ["", "-journal"] {
+        fs::copy(
+            with_suffix(path, suffix),
+            with_suffix(&killed.path().join("log"), suffix),
+        )
+        .unwrap();
     }
     drop(change);
-    for part in ["", "-journal"] {
-        fs::copy(with_suffix(&killed.path().join("log"), part), with_suffix(path, part)).unwrap();
+    for suffix in ["", "-journal"] {
+        fs::copy(
+            with_suffix(&killed.path().join("log"), suffix),
+            with_suffix(path, suffix),
+        )
+        .unwrap();
     }
     let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let read = reader.query_row("SELECT epoch FROM meta", (), |row| row.get::<_, u64>(0));
@@ -196,13 +215,13 @@ fn interrupted_change(path: &Path) {
 }
 
 #[test]
-fn an_interrupted_in_place_change_is_rolled_back_by_the_next_user() {
+fn an_interrupted_in_place_change_is_rolled_back_by_the_next_open() {
     let (_folder, path) = folder();
     log(&path, &["one", "two"], &[]);
     let kept = ["one", "two"];
     interrupted_change(&path);
     let copy = with_suffix(&path, ".copy");
-    copy_unused(&path, &copy).unwrap();
+    backup_offline(&path, &copy).unwrap();
     assert_eq!(content(&copy).unwrap(), kept);
     interrupted_change(&path);
     assert_eq!(super::unfinished(&path).unwrap(), Some(super::Unfinished::Change));
@@ -223,7 +242,7 @@ fn an_interrupted_in_place_change_is_rolled_back_by_the_next_user() {
 }
 
 #[test]
-fn a_foreign_broken_file_is_not_changed() {
+fn a_file_with_another_application_id_is_not_changed() {
     let (folder, path) = folder();
     log(&path, &["one"], &[]);
     interrupted_change(&path);
@@ -240,7 +259,7 @@ fn a_foreign_broken_file_is_not_changed() {
 }
 
 #[test]
-fn a_stale_journal_of_an_earlier_restore_does_not_enter_the_next() {
+fn a_stale_journal_of_an_earlier_restore_is_not_applied_by_the_next() {
     let (_folder, path) = folder();
     log(&path, &["old"], &[]);
     interrupted_change(&path);
@@ -264,7 +283,7 @@ fn after_an_interrupted_restore_of_an_earlier_release_no_empty_log_is_created() 
             matches!(&error, OpenError::Replaced { aside: found, .. } if *found == aside),
             "{error}"
         );
-        assert!(copy_unused(&path, &with_suffix(&path, ".backup")).is_err());
+        assert!(backup_offline(&path, &with_suffix(&path, ".backup")).is_err());
     }
     restore(&aside, &path, false).unwrap();
     assert_eq!(content(&path).unwrap(), ["old"]);

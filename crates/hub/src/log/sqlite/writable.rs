@@ -33,8 +33,8 @@ pub fn check_writable(path: &Path) -> Result<(), NotWritable> {
     let path = &files::resolve_path(path).map_err(failed(path))?;
     let folder = nearest_existing(files::parent_dir(path)).map_err(failed(path))?;
     can_create_files(&folder).map_err(failed(&folder))?;
-    for part in ["", "-wal", "-shm", "-journal", ".lock"] {
-        let file = with_suffix(path, part);
+    for suffix in ["", "-wal", "-shm", "-journal", ".lock"] {
+        let file = with_suffix(path, suffix);
         match can_write(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             done => done.map_err(failed(&file))?,
@@ -59,7 +59,7 @@ fn nearest_existing(folder: &Path) -> io::Result<PathBuf> {
 const PROBE: &[u8] = b"duplex";
 
 fn can_create_files(folder: &Path) -> io::Result<()> {
-    match unnamed(folder) {
+    match open_tmpfile(folder) {
         Some(file) => file?.write_all(PROBE),
         None => {
             let probe = folder.join(format!(".duplex-{}", Uuid::new_v4().simple()));
@@ -72,7 +72,7 @@ fn can_create_files(folder: &Path) -> io::Result<()> {
 
 /// An unnamed temporary file (`O_TMPFILE`). `None` if the file system does not support it.
 #[cfg(target_os = "linux")]
-fn unnamed(folder: &Path) -> Option<io::Result<fs::File>> {
+fn open_tmpfile(folder: &Path) -> Option<io::Result<fs::File>> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     use rustix::io::Errno;
 
@@ -84,7 +84,7 @@ fn unnamed(folder: &Path) -> Option<io::Result<fs::File>> {
 }
 
 #[cfg(not(target_os = "linux"))]
-const fn unnamed(_folder: &Path) -> Option<io::Result<fs::File>> {
+const fn open_tmpfile(_folder: &Path) -> Option<io::Result<fs::File>> {
     None
 }
 
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_leaves_nothing_behind() {
+    fn check_writable_leaves_no_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/log");
         check_writable(&path).unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_path_is_refused() {
+    fn an_unwritable_path_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("log.lock")).unwrap();

@@ -10,7 +10,7 @@ use std::time::Instant;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::append::{self, Snapshot, Trim};
+use super::append::{self, RetentionJob, Snapshot};
 use super::schema::Locks;
 use super::size_limit::SizeLimit;
 use super::{LogCounters, schema};
@@ -40,8 +40,8 @@ pub(super) enum Job {
         reply: Reply<()>,
     },
     /// The remaining retention work of a snapshot; queued by the writer itself, one batch per commit.
-    Trim {
-        trim: Trim,
+    Retention {
+        job: RetentionJob,
         reply: Reply<()>,
     },
     /// Retries to truncate the WAL, which a reader blocked.
@@ -65,11 +65,15 @@ impl Job {
                 events + forwards.map(|forward| forward.payload.len()).sum::<usize>()
             }
             Self::Snapshot { snapshot, .. } => snapshot.state.len(),
-            Self::RemoveForwards { .. } | Self::Trim { .. } | Self::Scrub | Self::SetMaxPages { .. } | Self::Close => 0,
+            Self::RemoveForwards { .. }
+            | Self::Retention { .. }
+            | Self::Scrub
+            | Self::SetMaxPages { .. }
+            | Self::Close => 0,
         }
     }
 
-    const fn redacts(&self) -> bool {
+    const fn needs_scrub(&self) -> bool {
         matches!(self, Self::Append { redaction: Some(_), .. } | Self::Scrub)
     }
 
@@ -94,17 +98,17 @@ impl Job {
 #[derive(Default)]
 struct JobResult {
     seq: Seq,
-    remaining: Option<Trim>,
+    remaining: Option<RetentionJob>,
 }
 
 pub(super) struct Writer {
     pub connection: Connection,
     pub(crate) jobs: mpsc::Receiver<Job>,
-    pub(crate) trims: VecDeque<Job>,
+    pub(crate) retention_jobs: VecDeque<Job>,
     pub counters: Arc<LogCounters>,
     pub size_limit: Arc<SizeLimit>,
     /// For jobs that the writer queues for itself.
-    pub own_jobs: mpsc::WeakSender<Job>,
+    pub self_sender: mpsc::WeakSender<Job>,
     /// The last reported failure.
     pub last_error: Option<LogError>,
     /// Released when the connection is closed.
@@ -132,8 +136,8 @@ impl Writer {
 
     /// All queued jobs; `None` when the queue is closed and empty.
     fn next_batch(&mut self) -> Option<Vec<Job>> {
-        let first = match self.trims.pop_front() {
-            Some(trim) => trim,
+        let first = match self.retention_jobs.pop_front() {
+            Some(job) => job,
             None => self.jobs.blocking_recv()?,
         };
         let mut bytes = first.bytes();
@@ -165,7 +169,7 @@ impl Writer {
                 if batch
                     .iter()
                     .zip(&results)
-                    .any(|(job, result)| job.redacts() && result.is_ok())
+                    .any(|(job, result)| job.needs_scrub() && result.is_ok())
                 {
                     self.scrub();
                 }
@@ -212,7 +216,7 @@ impl Writer {
     /// Truncates the WAL, which still contains redacted data. Readers block this briefly; it is retried while a long read such as a
     /// backup is running.
     fn scrub(&self) {
-        match schema::empty_journal(&self.connection) {
+        match schema::truncate_wal(&self.connection) {
             Ok(true) => {}
             Ok(false) => self.scrub_later(),
             Err(error) => tracing::warn!("redacted data stays in the WAL until the log is closed: {error}"),
@@ -220,12 +224,12 @@ impl Writer {
     }
 
     fn scrub_later(&self) {
-        let own_jobs = self.own_jobs.clone();
+        let self_sender = self.self_sender.clone();
         let thread = thread::Builder::new().name("log-scrub".to_owned());
         let started = thread.spawn(move || {
             thread::sleep(limits::sqlite::SCRUB_PAUSE);
             // A log that was closed meanwhile has no WAL.
-            let _ = own_jobs.upgrade().map(|jobs| jobs.blocking_send(Job::Scrub));
+            let _ = self_sender.upgrade().map(|jobs| jobs.blocking_send(Job::Scrub));
         });
         if let Err(error) = started {
             tracing::warn!("redacted data stays in the WAL until the next checkpoint: {error}");
@@ -251,7 +255,7 @@ impl Writer {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut results = Vec::with_capacity(batch.len());
         for job in batch {
-            let result = attempt(&mut transaction, job);
+            let result = run_in_savepoint(&mut transaction, job);
             if let Err(error) = &result
                 && transaction.is_autocommit()
             {
@@ -275,10 +279,10 @@ impl Writer {
                 self.counters.appends.fetch_add(u64::from(result.is_ok()), Relaxed);
                 let _ = reply.send(result.map(|result| result.seq));
             }
-            Job::Snapshot { reply, .. } | Job::Trim { reply, .. } => match result {
+            Job::Snapshot { reply, .. } | Job::Retention { reply, .. } => match result {
                 Ok(JobResult {
-                    remaining: Some(trim), ..
-                }) => self.trims.push_back(Job::Trim { trim, reply }),
+                    remaining: Some(job), ..
+                }) => self.retention_jobs.push_back(Job::Retention { job, reply }),
                 _ => drop(reply.send(result.map(|_| ()))),
             },
             Job::RemoveForwards { reply, .. } | Job::SetMaxPages { reply, .. } => drop(reply.send(result.map(|_| ()))),
@@ -289,7 +293,7 @@ impl Writer {
 }
 
 /// Runs a job in a savepoint: a job that fails leaves no change and does not affect the others.
-fn attempt(transaction: &mut Transaction<'_>, job: &Job) -> Result<JobResult, LogError> {
+fn run_in_savepoint(transaction: &mut Transaction<'_>, job: &Job) -> Result<JobResult, LogError> {
     let log = transaction.savepoint()?;
     let mut result = JobResult::default();
     match job {
@@ -307,7 +311,7 @@ fn attempt(transaction: &mut Transaction<'_>, job: &Job) -> Result<JobResult, Lo
         }
         Job::Snapshot { snapshot, .. } => result.remaining = append::snapshot(&log, snapshot)?,
         Job::RemoveForwards { forwards, .. } => append::remove_forwards(&log, forwards)?,
-        Job::Trim { trim, .. } => result.remaining = append::remove_batch(&log, *trim)?,
+        Job::Retention { job, .. } => result.remaining = append::remove_batch(&log, *job)?,
         Job::SetMaxPages { pages, .. } => log.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?,
         Job::Scrub | Job::Close => {}
     }

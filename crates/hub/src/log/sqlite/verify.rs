@@ -10,7 +10,7 @@ use crate::log::Millis;
 /// The result of a successful verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CheckReport {
+pub struct VerifyReport {
     /// Whether a process has it open.
     pub in_use: bool,
     /// The size of the file and its WAL.
@@ -27,20 +27,20 @@ pub struct CheckReport {
 /// # Errors
 ///
 /// See [`OpenError`].
-pub fn check(path: &Path) -> Result<CheckReport, OpenError> {
+pub fn verify(path: &Path) -> Result<VerifyReport, OpenError> {
     let path = &files::resolve_path(path).map_err(OpenError::io(path))?;
     let in_use = files::lock_to_read(path).map_err(OpenError::io(path))?.is_none();
     schema::inspect(path, path)?;
     let (topics, newest) = count_topics(path).map_err(OpenError::sqlite(path))?;
-    Ok(CheckReport {
+    Ok(VerifyReport {
         in_use,
-        bytes: files::bytes(path),
+        bytes: files::size_with_wal(path),
         topics,
         newest,
     })
 }
 
-/// The work that a killed process left unfinished, if any; [`check`] fails until the next start completes it. Blocks.
+/// The work that a killed process left unfinished, if any; [`verify`] fails until the next start completes it. Blocks.
 ///
 /// # Errors
 ///
@@ -59,8 +59,8 @@ pub fn unfinished(path: &Path) -> io::Result<Option<Unfinished>> {
     if !path.try_exists()? && files::exists(path)? {
         return Ok(Some(Unfinished::Journal));
     }
-    let broken = schema::has_rollback_journal(path)? && files::lock_to_read(path)?.is_some();
-    Ok(broken.then_some(Unfinished::Change))
+    let has_hot_journal = schema::has_rollback_journal(path)? && files::lock_to_read(path)?.is_some();
+    Ok(has_hot_journal.then_some(Unfinished::Change))
 }
 
 /// The work that a killed process left unfinished.
