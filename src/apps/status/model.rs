@@ -26,11 +26,11 @@ impl Status {
         }
     }
 
-    pub fn newest(&self, series: Series) -> u64 {
+    pub fn latest_value(&self, series: Series) -> u64 {
         self.points.back().map_or(0, |point| point.get(series))
     }
 
-    pub fn values(&self, series: Series) -> Vec<f64> {
+    pub fn history(&self, series: Series) -> Vec<f64> {
         self.points.iter().map(|point| point.get(series) as f64).collect()
     }
 }
@@ -51,8 +51,8 @@ mod tests {
             }
             let first = count.saturating_sub(RETAINED_SAMPLES) + 1;
             let expected: Vec<f64> = (first..=count).map(|number| number as f64).collect();
-            prop_assert_eq!(status.values(Series::Events), expected);
-            prop_assert_eq!((status.at, status.newest(Series::Events)), (count as u64, count as u64));
+            prop_assert_eq!(status.history(Series::Events), expected);
+            prop_assert_eq!((status.at, status.latest_value(Series::Events)), (count as u64, count as u64));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Ban management: the bans and the assigned names, each with a button that reverts it, and a form that bans an address or a person.
+//! Ban management: the bans and the assigned names, each with a button that reverts it, and a form that bans an address or a
+//! person.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
@@ -14,30 +15,30 @@ use duplex_leptos::topic::{CommandStatus, UseTopic, use_topic};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::Rejection;
 
-type Rules = UseTopic<Moderation>;
+type ModerationTopic = UseTopic<Moderation>;
 
 pub fn bans() -> AnyView {
-    let rules = use_topic::<Moderation>(ALL);
+    let topic = use_topic::<Moderation>(ALL);
     view! {
-        <Live topic=rules>
-            <div class="status-bans">{bans_card(rules)} {names_card(rules)}</div>
+        <Live topic>
+            <div class="status-bans">{bans_card(topic)} {names_card(topic)}</div>
         </Live>
     }
     .into_any()
 }
 
-fn bans_card(rules: Rules) -> AnyView {
+fn bans_card(topic: ModerationTopic) -> AnyView {
     let i18n = use_i18n();
     let rows = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let rows = rules.state.with(|state| {
-            let rows = state.bans.iter().map(|(target, ban)| row(locale, rules, target, ban));
+        let rows = topic.state.with(|state| {
+            let rows = state.bans.iter().map(|(target, ban)| row(locale, topic, target, ban));
             rows.collect_view()
         });
         Some(rows.into_any())
     });
     let empty_hint = optional_text(move || {
-        let is_empty = rules.state.with(|state| state.bans.is_empty());
+        let is_empty = topic.state.with(|state| state.bans.is_empty());
         is_empty.then(|| td_string!(i18n.get_locale(), moderation.no_bans).to_owned())
     });
     view! {
@@ -56,13 +57,13 @@ fn bans_card(rules: Rules) -> AnyView {
                 </table>
                 <p class="hint">{empty_hint}</p>
             </div>
-            {ban_form(rules)}
+            {ban_form(topic)}
         </Card>
     }
     .into_any()
 }
 
-fn row(locale: Locale, rules: Rules, target: &Target, ban: &Ban) -> AnyView {
+fn row(locale: Locale, topic: ModerationTopic, target: &Target, ban: &Ban) -> AnyView {
     let name = match target {
         Target::Person(PersonId(id)) | Target::Address(id) => id.clone(),
     };
@@ -75,16 +76,16 @@ fn row(locale: Locale, rules: Rules, target: &Target, ban: &Ban) -> AnyView {
         None => td_string!(locale, moderation.ever).to_owned(),
     };
     let (reason, target) = (ban.reason.clone(), target.clone());
-    let lift = move || {
+    let unban = move || {
         let target = target.clone();
-        rules.send(ModerationCommand::Unban { target });
+        topic.send(ModerationCommand::Unban { target });
     };
     view! {
         <tr>
             <th scope="row">{name}</th>
             <td>{until}</td>
             <td dir="auto">{reason}</td>
-            <td>{confirm_button(text_key!(moderation.unban), text_key!(moderation.really_unban), "unban", lift)}</td>
+            <td>{confirm_button(text_key!(moderation.unban), text_key!(moderation.really_unban), "unban", unban)}</td>
         </tr>
     }
     .into_any()
@@ -95,14 +96,18 @@ fn confirm_button(
     name: TextKey,
     confirmation: TextKey,
     key: &'static str,
-    act: impl Fn() + Send + Sync + 'static,
+    on_confirm: impl Fn() + Send + Sync + 'static,
 ) -> AnyView {
     let is_confirming = RwSignal::new(false);
-    let (name, confirmation, act) = (translate(name), translate(confirmation), Callback::new(move |()| act()));
+    let (name, confirmation, on_confirm) = (
+        translate(name),
+        translate(confirmation),
+        Callback::new(move |()| on_confirm()),
+    );
     let label = dynamic_text(move || if is_confirming.get() { confirmation() } else { name() }.to_owned());
     let on_click = move |_| {
         if is_confirming.get_untracked() {
-            act.run(());
+            on_confirm.run(());
         }
         is_confirming.update(|confirming| *confirming = !*confirming);
     };
@@ -119,21 +124,21 @@ fn confirm_button(
 }
 
 /// Parses the input: with `.`, `:` or `/` it is an address, otherwise a person's id.
-fn parse_target(typed: &str) -> Target {
-    let typed = typed.trim();
-    if typed.contains(['.', ':', '/']) {
-        Target::Address(typed.to_owned())
+fn parse_target(input: &str) -> Target {
+    let input = input.trim();
+    if input.contains(['.', ':', '/']) {
+        Target::Address(input.to_owned())
     } else {
-        Target::Person(PersonId(typed.to_owned()))
+        Target::Person(PersonId(input.to_owned()))
     }
 }
 
-fn ban_form(rules: Rules) -> AnyView {
+fn ban_form(topic: ModerationTopic) -> AnyView {
     let i18n = use_i18n();
-    let [typed, reason, length] = ["", "", "day"].map(|text| RwSignal::new(text.to_owned()));
+    let [target_input, reason, duration] = ["", "", "day"].map(|text| RwSignal::new(text.to_owned()));
     let problem = optional_text(move || {
         let locale = i18n.get_locale();
-        let pending = rules.pending.get();
+        let pending = topic.pending.get();
         let describe = |rejection: &Rejection| match rejection {
             Rejection::Refused { reason } => refusal(reason).map_or(reason.clone(), |text| text(locale).to_owned()),
             _ => td_string!(locale, moderation.not_now).to_owned(),
@@ -144,12 +149,12 @@ fn ban_form(rules: Rules) -> AnyView {
     });
     let ban = move |event: SubmitEvent| {
         event.prevent_default();
-        rules.send(ModerationCommand::Ban {
-            target: parse_target(&typed.get_untracked()),
-            until: until(&length.get_untracked()),
+        topic.send(ModerationCommand::Ban {
+            target: parse_target(&target_input.get_untracked()),
+            until: until(&duration.get_untracked()),
             reason: reason.get_untracked(),
         });
-        typed.set(String::new());
+        target_input.set(String::new());
     };
     let choices: Vec<_> = DURATIONS
         .iter()
@@ -159,11 +164,11 @@ fn ban_form(rules: Rules) -> AnyView {
         <form class="row script" on:submit=ban>
             <label class="field grow">
                 <span>{t!(moderation.whom)}</span>
-                <input name="target" required autocomplete="off" maxlength=(MAX_ADDRESS + 21).to_string() bind:value=typed/>
+                <input name="target" required autocomplete="off" maxlength=(MAX_ADDRESS + 21).to_string() bind:value=target_input/>
             </label>
             <label class="field">
                 <span>{t!(moderation.how_long)}</span>
-                <select name="length" on:change=move |event| length.set(event_target_value(&event))>{choices}</select>
+                <select name="length" on:change=move |event| duration.set(event_target_value(&event))>{choices}</select>
             </label>
             <label class="field grow">
                 <span>{t!(moderation.reason_optional)}</span>
@@ -176,28 +181,28 @@ fn ban_form(rules: Rules) -> AnyView {
     .into_any()
 }
 
-fn names_card(rules: Rules) -> AnyView {
+fn names_card(topic: ModerationTopic) -> AnyView {
     let i18n = use_i18n();
     let rows = dynamic_view(move || {
         let row = |(person, name): (&PersonId, &String)| {
             let id = person.clone();
             let reset = move || {
                 let (person, name) = (id.clone(), String::new());
-                rules.send(ModerationCommand::Rename { person, name });
+                topic.send(ModerationCommand::Rename { person, name });
             };
-            let back = confirm_button(
+            let reset_button = confirm_button(
                 text_key!(moderation.reset),
                 text_key!(moderation.really_reset),
                 "reset-name",
                 reset,
             );
-            view! { <tr><th scope="row">{person.0.clone()}</th><td dir="auto">{name.clone()}</td><td>{back}</td></tr> }
+            view! { <tr><th scope="row">{person.0.clone()}</th><td dir="auto">{name.clone()}</td><td>{reset_button}</td></tr> }
         };
-        let rows = rules.state.with(|state| state.names.iter().map(row).collect_view());
+        let rows = topic.state.with(|state| state.names.iter().map(row).collect_view());
         Some(rows.into_any())
     });
     let empty_hint = optional_text(move || {
-        let is_empty = rules.state.with(|state| state.names.is_empty());
+        let is_empty = topic.state.with(|state| state.names.is_empty());
         is_empty.then(|| td_string!(i18n.get_locale(), moderation.no_names).to_owned())
     });
     view! {

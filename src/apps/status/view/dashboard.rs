@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::bans::bans;
 use super::head;
-use super::panel::{Panel, Unit, panel, tenths};
+use super::panel::{Panel, Unit, format_quotient, panel};
 use super::table::table;
 use crate::apps::status::model::Status;
 use crate::i18n::*;
@@ -17,7 +17,7 @@ const PANELS: &[Panel] = &[
     Panel {
         id: "connections",
         title: text_key!(status.connections),
-        unit: Unit::Level,
+        unit: Unit::Count,
         lines: &[
             (Series::WebSocket, "websocket", text_key!(status.websocket)),
             (Series::Sse, "sse", text_key!(status.sse)),
@@ -29,7 +29,7 @@ const PANELS: &[Panel] = &[
     Panel {
         id: "topics",
         title: text_key!(status.topics_members),
-        unit: Unit::Level,
+        unit: Unit::Count,
         lines: &[
             (Series::Topics, "topics-awake", text_key!(status.topics)),
             (Series::Subscribers, "members", text_key!(status.members)),
@@ -83,7 +83,7 @@ const PANELS: &[Panel] = &[
     Panel {
         id: "queues",
         title: text_key!(status.queues),
-        unit: Unit::Level,
+        unit: Unit::Count,
         lines: &[
             (Series::Waiting, "waiting", text_key!(status.waiting_topics)),
             (Series::LogWaiting, "log-waiting", text_key!(status.waiting_log)),
@@ -120,14 +120,14 @@ const PANELS: &[Panel] = &[
 
 pub fn dashboard(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
     let i18n = use_i18n();
-    let nothing_yet = optional_text(move || {
+    let empty_hint = optional_text(move || {
         let is_empty = state.with(|state| state.points.is_empty());
         is_empty.then(|| td_string!(i18n.get_locale(), status.waiting).to_owned())
     });
     let stale = Memo::new(move |_| matches!(status.get(), TopicStatus::Waiting | TopicStatus::Outdated));
     view! {
-        {head::state(state, status)}
-        <p class="status-loading hint">{nothing_yet}</p>
+        {head::status_bar(state, status)}
+        <p class="status-loading hint">{empty_hint}</p>
         <div class="status-dashboard" class:stale=stale>
             {PANELS.iter().map(|spec| panel(state, spec)).collect_view()}
         </div>
@@ -143,12 +143,12 @@ pub fn dashboard(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyV
 fn busiest_topics_table(state: ReadSignal<Status>) -> AnyView {
     let rows = move || {
         state.with(|state| {
-            let row = |busy: &BusyTopic| {
+            let row = |topic: &BusyTopic| {
                 vec![
-                    busy.topic.to_string(),
-                    grouped(busy.seq),
-                    grouped(busy.subscribers),
-                    tenths(busy.events, SAMPLE_SECONDS),
+                    topic.topic.to_string(),
+                    grouped(topic.seq),
+                    grouped(topic.subscribers),
+                    format_quotient(topic.events, SAMPLE_SECONDS),
                 ]
             };
             state.detail.busiest.iter().map(row).collect()
@@ -194,7 +194,7 @@ fn background_tasks_table(state: ReadSignal<Status>) -> AnyView {
     let i18n = use_i18n();
     let rows = move || {
         let locale = i18n.get_locale();
-        let word = |running| {
+        let state_text = |running| {
             if running {
                 td_string!(locale, status.running)
             } else {
@@ -202,9 +202,15 @@ fn background_tasks_table(state: ReadSignal<Status>) -> AnyView {
             }
         };
         state.with(|state| {
-            let feeds = state.detail.tasks.iter();
-            feeds
-                .map(|feed| vec![feed.name.clone(), word(feed.running).to_owned(), grouped(feed.failures)])
+            let tasks = state.detail.tasks.iter();
+            tasks
+                .map(|task| {
+                    vec![
+                        task.name.clone(),
+                        state_text(task.running).to_owned(),
+                        grouped(task.failures),
+                    ]
+                })
                 .collect()
         })
     };

@@ -19,7 +19,7 @@ pub fn title() -> AnyView {
 }
 
 /// The connection state, and the node's name, version and uptime.
-pub fn state(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
+pub fn status_bar(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
     let i18n = use_i18n();
     let label = optional_text(move || {
         let key: TextKey = match status.get() {
@@ -32,7 +32,7 @@ pub fn state(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView 
     });
     view! {
         <div class="status-head">
-            <p class="status-state script" role="status" data-status=dynamic_text(move || state_name(status.get()).to_owned())>
+            <p class="status-state script" role="status" data-status=dynamic_text(move || status_code(status.get()).to_owned())>
                 <span class="dot" aria-hidden="true"></span>
                 <span>{label}</span>
             </p>
@@ -43,7 +43,7 @@ pub fn state(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView 
 }
 
 /// The `data-status` value, for tests and style sheets.
-fn state_name(status: TopicStatus) -> &'static str {
+fn status_code(status: TopicStatus) -> &'static str {
     match status {
         TopicStatus::Loading => "loading",
         TopicStatus::Live => "live",

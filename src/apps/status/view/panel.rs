@@ -22,7 +22,7 @@ pub struct Panel {
 /// The unit of a sample's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    Level,
+    Count,
     Bytes,
     /// A count per sample interval, shown per second.
     Rate,
@@ -34,9 +34,9 @@ impl Unit {
     fn format(self, value: u64, locale: Locale) -> String {
         let per_second = |value: &str| fill(td_string!(locale, status.per_second), &[("value", value)]);
         match self {
-            Self::Level => format::grouped(value),
+            Self::Count => format::grouped(value),
             Self::Bytes => format::bytes(value),
-            Self::Rate => per_second(&tenths(value, SAMPLE_SECONDS)),
+            Self::Rate => per_second(&format_quotient(value, SAMPLE_SECONDS)),
             Self::ByteRate => per_second(&format::bytes(value / SAMPLE_SECONDS)),
             Self::Micros if value == 0 => "–".to_owned(),
             Self::Micros => format::millis(locale, value as f64 / 1000.0),
@@ -44,9 +44,9 @@ impl Unit {
     }
 }
 
-/// `value / parts`, with one decimal if it is not zero. Pure.
-pub fn tenths(value: u64, parts: u64) -> String {
-    let tenths = value.saturating_mul(10) / parts.max(1);
+/// `value / divisor`, with one decimal if it is not zero. Pure.
+pub fn format_quotient(value: u64, divisor: u64) -> String {
+    let tenths = value.saturating_mul(10) / divisor.max(1);
     let whole = format::grouped(tenths / 10);
     match tenths % 10 {
         0 => whole,
@@ -63,13 +63,13 @@ pub fn panel(state: ReadSignal<Status>, spec: &'static Panel) -> AnyView {
         spec.lines.iter().map(peak_of).max().unwrap_or(0)
     });
     let value = move |series| {
-        let now = Memo::new(move |_| state.with(|state| state.newest(series)));
+        let now = Memo::new(move |_| state.with(|state| state.latest_value(series)));
         dynamic_text(move || spec.unit.format(now.get(), i18n.get_locale()))
     };
     let lines = Signal::derive(move || {
-        state.with(|state| spec.lines.iter().map(|(series, ..)| state.values(*series)).collect())
+        state.with(|state| spec.lines.iter().map(|(series, ..)| state.history(*series)).collect())
     });
-    let key = |(series, key, name): &'static (Series, &'static str, TextKey)| {
+    let legend_entry = |(series, key, name): &'static (Series, &'static str, TextKey)| {
         view! {
             <div>
                 <dt><span class="swatch" aria-hidden="true"></span>{translate(*name)}</dt>
@@ -77,7 +77,7 @@ pub fn panel(state: ReadSignal<Status>, spec: &'static Panel) -> AnyView {
             </div>
         }
     };
-    let keys = spec.lines.iter().map(key).collect_view();
+    let legend = spec.lines.iter().map(legend_entry).collect_view();
     let peak_label = dynamic_text(move || {
         let (locale, peak) = (i18n.get_locale(), peak.get());
         let value = spec.unit.format(peak, locale);
@@ -85,7 +85,7 @@ pub fn panel(state: ReadSignal<Status>, spec: &'static Panel) -> AnyView {
     });
     view! {
         <Card id=spec.id title=spec.title class="status-panel">
-            <dl class="status-keys">{keys}</dl>
+            <dl class="status-keys">{legend}</dl>
             <figure class="trend-figure">
                 <figcaption class="trend-peak">{peak_label}</figcaption>
                 {trend(lines, RETAINED_SAMPLES, summary(state, spec, peak))}
@@ -102,7 +102,7 @@ fn summary(state: ReadSignal<Status>, spec: &'static Panel, peak: Memo<u64>) -> 
     dynamic_text(move || {
         let locale = i18n.get_locale();
         let line = |(series, _, name): &(Series, &str, TextKey)| {
-            let now = state.with(|state| state.newest(*series));
+            let now = state.with(|state| state.latest_value(*series));
             [name(locale), &spec.unit.format(now, locale)].join(" ")
         };
         let values = spec.lines.iter().map(line).collect::<Vec<_>>().join(", ");
@@ -119,12 +119,12 @@ mod tests {
     #[test]
     fn values_are_formatted_in_their_unit() {
         let formatted = |unit: Unit, value| unit.format(value, Locale::en);
-        assert_eq!(formatted(Unit::Level, 1_234), "1,234");
+        assert_eq!(formatted(Unit::Count, 1_234), "1,234");
         assert_eq!(formatted(Unit::Rate, 3), "1.5/s");
         assert_eq!(formatted(Unit::Rate, 2_468), "1,234/s");
         assert_eq!(formatted(Unit::ByteRate, 2_000), "1,000 B/s");
         assert_eq!(formatted(Unit::Micros, 0), "–");
         assert_eq!(formatted(Unit::Micros, 1_500), "1.5 ms");
-        assert_eq!(tenths(7, 0), "7");
+        assert_eq!(format_quotient(7, 0), "7");
     }
 }

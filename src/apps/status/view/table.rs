@@ -8,7 +8,7 @@ use crate::ui::text::{TextKey, dynamic_view, translate};
 pub fn table(
     id: &'static str,
     title: TextKey,
-    heads: &'static [TextKey],
+    columns: &'static [TextKey],
     empty: TextKey,
     rows: Signal<Vec<Vec<String>>>,
 ) -> AnyView {
@@ -25,14 +25,14 @@ pub fn table(
         rows.with(Vec::is_empty)
             .then(|| view! { <p class="hint">{translate(empty)}</p> }.into_any())
     });
-    let columns = heads
+    let headers = columns
         .iter()
-        .map(|head| view! { <th scope="col">{translate(*head)}</th> });
+        .map(|column| view! { <th scope="col">{translate(*column)}</th> });
     view! {
         <Card id=id title>
             <div class="table-scroll" tabindex="0" role="group" aria-labelledby=format!("{id}-title")>
                 <table class="status-table">
-                    <thead><tr>{columns.collect_view()}</tr></thead>
+                    <thead><tr>{headers.collect_view()}</tr></thead>
                     <tbody>{body}</tbody>
                 </table>
                 {empty_hint}
