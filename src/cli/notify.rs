@@ -126,12 +126,12 @@ fn body(notify: &Notify) -> NoticeRequest {
     };
     NoticeRequest {
         to,
-        title: RequestText::Same(notify.title.clone()),
-        body: notify.body.clone().map(RequestText::Same),
+        title: RequestText::Single(notify.title.clone()),
+        body: notify.body.clone().map(RequestText::Single),
         link: notify.link.clone(),
         level: notify.level.into(),
         key: notify.key.clone(),
-        expires: notify.expires.clone().map(Timestamp::Text),
+        expires: notify.expires.clone().map(Timestamp::Rfc3339),
     }
 }
 

@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use duplex::apps::notifications::model::InboxState;
 use duplex::apps::notifications::server::NoticesCommand;
 use duplex::apps::notifications::wire::{
-    Inbox, InboxCommand, InboxEvent, ME, Notices, NoticesEvent, UNREAD_EVENTS_PATH,
+    Inbox, InboxCommand, InboxEvent, Notices, NoticesEvent, OWN_INBOX, UNREAD_EVENTS_PATH,
 };
 use duplex::server::token::Token;
 use duplex::wire::notice::{Level, LocalizedText, Notice};
@@ -163,7 +163,7 @@ async fn an_unread_hint_is_sent_to_a_page_without_subscriptions() {
         timeout(QUIET, news(&node, &stranger)).await.is_err(),
         "a hint for another visitor's notification"
     );
-    let heads = [(ME.to_owned(), 1)].into();
+    let heads = [(OWN_INBOX.to_owned(), 1)].into();
     let answer = mine.command(&inbox, &InboxCommand::ReadAll { heads }).await;
     assert!(matches!(answer, Answer::Accepted { .. }));
     let mut hint = pin!(news(&node, &mine));
@@ -241,7 +241,7 @@ async fn an_inbox_is_private_on_every_transport() {
         for command in [
             secret.clone(),
             InboxCommand::ReadAll {
-                heads: [(ME.to_owned(), 1)].into(),
+                heads: [(OWN_INBOX.to_owned(), 1)].into(),
             },
         ] {
             let answer = other.command(&inbox, &command).await;
@@ -260,7 +260,7 @@ async fn an_inbox_is_private_on_every_transport() {
     let verdict = mine.subscribe(&inbox, None).await;
     let state = state(&mine, verdict);
     assert_eq!(
-        (state.list.count, state.marks.len()),
+        (state.list.total, state.marks.len()),
         (1, 0),
         "a rejected request changed the inbox"
     );

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::{Inbox, InboxCommand, InboxEvent, ME, Millis, Notices, NoticesEvent, is_source};
+use super::wire::{Inbox, InboxCommand, InboxEvent, Millis, Notices, NoticesEvent, OWN_INBOX, is_source};
 use crate::wire::first_visit::FirstVisit;
 use crate::wire::notice::{EVERYONE, INBOX_KIND, Notice, PUBLIC_KIND};
 use duplex_protocol::cursor::Seq;
@@ -17,20 +17,20 @@ pub const MAX_NOTICES: usize = 50;
 pub const MAX_NOTICE_BYTES: usize = 32 << 10;
 /// Maximum age of a notice in the state, in milliseconds. Older ones are in the history only and do not count as unread.
 pub const MAX_NOTICE_AGE: Millis = 90 * 24 * 60 * 60 * 1000;
-/// Maximum size of [`ReadMark::beyond`]. It exceeds [`MAX_NOTICES`], so an overflow only marks notices as read that are no longer
-/// in the state.
-pub const MAX_READ_BEYOND: usize = 2 * MAX_NOTICES;
+/// Maximum size of [`ReadMark::read_individually`]. It exceeds [`MAX_NOTICES`], so an overflow only marks notices as read that are
+/// no longer in the state.
+pub const MAX_READ_INDIVIDUALLY: usize = 2 * MAX_NOTICES;
 
 /// A notice in a topic. Its seq is its id within the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SentNotice {
+pub struct NoticeEntry {
     pub seq: Seq,
     pub at: Millis,
     pub notice: Notice,
 }
 
-impl SentNotice {
-    pub fn is_current(&self, now: Millis) -> bool {
+impl NoticeEntry {
+    pub fn is_unexpired(&self, now: Millis) -> bool {
         self.notice.expires.is_none_or(|expires| now < expires)
     }
 
@@ -55,9 +55,10 @@ pub fn clamp_times<'a>(times: impl DoubleEndedIterator<Item = &'a mut Millis>, n
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeList {
     /// Total number of notices ever sent.
-    pub count: u64,
+    #[serde(rename = "count")]
+    pub total: u64,
     /// Ordered by seq; at most [`MAX_NOTICES`], and [`MAX_NOTICE_BYTES`] of text if there is more than one.
-    pub notices: VecDeque<SentNotice>,
+    pub notices: VecDeque<NoticeEntry>,
 }
 
 impl NoticeList {
@@ -66,24 +67,24 @@ impl NoticeList {
     }
 
     /// Whether the list contains every notice ever sent.
-    pub fn is_complete(&self) -> bool {
-        self.count == self.notices.len() as u64
+    pub fn has_all(&self) -> bool {
+        self.total == self.notices.len() as u64
     }
 
-    fn add(&mut self, sent: SentNotice) {
-        if self.notices.back().is_some_and(|newest| newest.seq >= sent.seq) {
+    fn add(&mut self, entry: NoticeEntry) {
+        if self.notices.back().is_some_and(|newest| newest.seq >= entry.seq) {
             return;
         }
-        let now = sent.at;
+        let now = entry.at;
         // An earlier notice cannot have a later time: the server's clock was ahead. Clamp it.
         for old in &mut self.notices {
             old.at = old.at.min(now);
         }
         self.notices
-            .retain(|old| old.is_current(now) && now.saturating_sub(old.at) < MAX_NOTICE_AGE);
-        self.count = self.count.saturating_add(1);
-        self.notices.push_back(sent);
-        let mut bytes: usize = self.notices.iter().map(SentNotice::bytes).sum();
+            .retain(|old| old.is_unexpired(now) && now.saturating_sub(old.at) < MAX_NOTICE_AGE);
+        self.total = self.total.saturating_add(1);
+        self.notices.push_back(entry);
+        let mut bytes: usize = self.notices.iter().map(NoticeEntry::bytes).sum();
         while self.notices.len() > MAX_NOTICES || (bytes > MAX_NOTICE_BYTES && self.notices.len() > 1) {
             bytes -= self.notices.pop_front().map_or(0, |oldest| oldest.bytes());
         }
@@ -94,38 +95,39 @@ impl NoticeList {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadMark {
     /// All up to this seq are read.
-    pub upto: Seq,
-    /// The seqs after `upto` that are read; at most [`MAX_READ_BEYOND`].
+    #[serde(rename = "upto")]
+    pub read_up_to: Seq,
+    /// The seqs after `read_up_to` that are read; at most [`MAX_READ_INDIVIDUALLY`].
     #[serde(rename = "also")]
-    pub beyond: BTreeSet<Seq>,
+    pub read_individually: BTreeSet<Seq>,
 }
 
 impl ReadMark {
-    pub fn has(&self, seq: Seq) -> bool {
-        seq <= self.upto || self.beyond.contains(&seq)
+    pub fn contains(&self, seq: Seq) -> bool {
+        seq <= self.read_up_to || self.read_individually.contains(&seq)
     }
 
-    fn read(&mut self, seq: Seq) {
-        if seq > self.upto {
-            self.beyond.insert(seq);
+    fn mark_read(&mut self, seq: Seq) {
+        if seq > self.read_up_to {
+            self.read_individually.insert(seq);
         }
         self.compact();
     }
 
-    fn read_to(&mut self, seq: Seq) {
-        self.upto = self.upto.max(seq);
+    fn mark_read_up_to(&mut self, seq: Seq) {
+        self.read_up_to = self.read_up_to.max(seq);
         self.compact();
     }
 
-    /// Merges contiguous seqs into `upto`, and enforces the maximum.
+    /// Merges contiguous seqs into `read_up_to`, and enforces the maximum.
     fn compact(&mut self) {
-        while let Some(first) = self.beyond.first().copied() {
-            let is_contiguous = first <= self.upto.saturating_add(1);
-            if !is_contiguous && self.beyond.len() <= MAX_READ_BEYOND {
+        while let Some(first) = self.read_individually.first().copied() {
+            let is_contiguous = first <= self.read_up_to.saturating_add(1);
+            if !is_contiguous && self.read_individually.len() <= MAX_READ_INDIVIDUALLY {
                 break;
             }
-            self.beyond.pop_first();
-            self.upto = self.upto.max(first);
+            self.read_individually.pop_first();
+            self.read_up_to = self.read_up_to.max(first);
         }
     }
 }
@@ -142,21 +144,22 @@ pub struct InboxState {
 
 impl InboxState {
     pub fn has_read(&self, source: &str, seq: Seq) -> bool {
-        self.marks.get(source).is_some_and(|mark| mark.has(seq))
+        self.marks.get(source).is_some_and(|mark| mark.contains(seq))
     }
 
     /// Whether a notice counts as read: it was read, or sent to a public topic before the person's first visit.
-    pub fn counts_as_read(&self, source: &str, sent: &SentNotice, FirstVisit(first_visit): FirstVisit) -> bool {
-        (source != ME && sent.at < first_visit) || self.has_read(source, sent.seq)
+    pub fn counts_as_read(&self, source: &str, entry: &NoticeEntry, FirstVisit(first_visit): FirstVisit) -> bool {
+        (source != OWN_INBOX && entry.at < first_visit) || self.has_read(source, entry.seq)
     }
 
     /// The number of unread notices in a source's list.
-    pub fn unread(&self, source: &str, list: &NoticeList, first_visit: FirstVisit, now: Millis) -> usize {
-        let is_unread = |sent: &&SentNotice| sent.is_current(now) && !self.counts_as_read(source, sent, first_visit);
+    pub fn unread_count(&self, source: &str, list: &NoticeList, first_visit: FirstVisit, now: Millis) -> usize {
+        let is_unread =
+            |entry: &&NoticeEntry| entry.is_unexpired(now) && !self.counts_as_read(source, entry, first_visit);
         list.notices.iter().filter(is_unread).count()
     }
 
-    fn mark(&mut self, source: &str) -> Option<&mut ReadMark> {
+    fn mark_of(&mut self, source: &str) -> Option<&mut ReadMark> {
         is_source(source).then(|| self.marks.entry(source.to_owned()).or_default())
     }
 }
@@ -171,7 +174,7 @@ impl Topic for Notices {
 
     fn apply(list: &mut NoticeList, seq: Seq, event: &NoticesEvent) {
         let NoticesEvent::Sent { at, notice } = event;
-        list.add(SentNotice {
+        list.add(NoticeEntry {
             seq,
             at: *at,
             notice: notice.clone(),
@@ -189,26 +192,26 @@ impl Topic for Inbox {
 
     fn apply(inbox: &mut InboxState, seq: Seq, event: &InboxEvent) {
         match event {
-            InboxEvent::Sent { at, notice } => inbox.list.add(SentNotice {
+            InboxEvent::Sent { at, notice } => inbox.list.add(NoticeEntry {
                 seq,
                 at: *at,
                 notice: notice.clone(),
             }),
             InboxEvent::Read { source, seqs } => {
-                if let Some(mark) = inbox.mark(source) {
-                    seqs.iter().for_each(|seq| mark.read(*seq));
+                if let Some(mark) = inbox.mark_of(source) {
+                    seqs.iter().for_each(|seq| mark.mark_read(*seq));
                 }
             }
             InboxEvent::ReadAll { heads } => {
                 for (source, head) in heads {
-                    if let Some(mark) = inbox.mark(source) {
-                        mark.read_to(*head);
+                    if let Some(mark) = inbox.mark_of(source) {
+                        mark.mark_read_up_to(*head);
                     }
                 }
             }
             InboxEvent::Followed { group, from } => {
-                if let Some(mark) = inbox.mark(group) {
-                    mark.read_to(*from);
+                if let Some(mark) = inbox.mark_of(group) {
+                    mark.mark_read_up_to(*from);
                     inbox.follows.insert(group.clone());
                 }
             }
@@ -221,13 +224,13 @@ impl Topic for Inbox {
 
 /// An event that may contain a notice. Implemented for both topic kinds, so that pages read either history.
 pub trait NoticeEvent {
-    fn sent(&self, seq: Seq) -> Option<SentNotice>;
+    fn entry(&self, seq: Seq) -> Option<NoticeEntry>;
 }
 
 impl NoticeEvent for NoticesEvent {
-    fn sent(&self, seq: Seq) -> Option<SentNotice> {
+    fn entry(&self, seq: Seq) -> Option<NoticeEntry> {
         let Self::Sent { at, notice } = self;
-        Some(SentNotice {
+        Some(NoticeEntry {
             seq,
             at: *at,
             notice: notice.clone(),
@@ -236,9 +239,9 @@ impl NoticeEvent for NoticesEvent {
 }
 
 impl NoticeEvent for InboxEvent {
-    fn sent(&self, seq: Seq) -> Option<SentNotice> {
+    fn entry(&self, seq: Seq) -> Option<NoticeEntry> {
         match self {
-            Self::Sent { at, notice } => Some(SentNotice {
+            Self::Sent { at, notice } => Some(NoticeEntry {
                 seq,
                 at: *at,
                 notice: notice.clone(),
@@ -250,7 +253,7 @@ impl NoticeEvent for InboxEvent {
 
 /// Whether a person who follows these groups receives the notices of `source`.
 pub fn receives(follows: &BTreeSet<String>, source: &str) -> bool {
-    source == ME || source == EVERYONE || follows.contains(source)
+    source == OWN_INBOX || source == EVERYONE || follows.contains(source)
 }
 
 #[cfg(test)]
@@ -277,13 +280,13 @@ mod tests {
     #[test]
     fn contiguous_reads_are_merged() {
         let mut mark = ReadMark::default();
-        [2, 1, 4].into_iter().for_each(|seq| mark.read(seq));
-        assert_eq!((mark.upto, mark.beyond.len()), (2, 1));
-        mark.read_to(3);
-        assert_eq!((mark.upto, mark.beyond.len()), (4, 0));
-        mark.read_to(1);
-        mark.read(Seq::MAX);
-        assert!(mark.has(Seq::MAX) && !mark.has(5));
+        [2, 1, 4].into_iter().for_each(|seq| mark.mark_read(seq));
+        assert_eq!((mark.read_up_to, mark.read_individually.len()), (2, 1));
+        mark.mark_read_up_to(3);
+        assert_eq!((mark.read_up_to, mark.read_individually.len()), (4, 0));
+        mark.mark_read_up_to(1);
+        mark.mark_read(Seq::MAX);
+        assert!(mark.contains(Seq::MAX) && !mark.contains(5));
     }
 
     proptest! {
@@ -292,14 +295,14 @@ mod tests {
         fn marks_are_bounded_and_exact_for_the_newest(reads in prop::collection::vec(1..400_u64, 0..500)) {
             let (mut mark, mut known) = (ReadMark::default(), BTreeSet::new());
             for seq in reads {
-                mark.read(seq);
+                mark.mark_read(seq);
                 known.insert(seq);
-                prop_assert!(mark.beyond.len() <= MAX_READ_BEYOND);
-                prop_assert!(known.iter().all(|seq| mark.has(*seq)));
+                prop_assert!(mark.read_individually.len() <= MAX_READ_INDIVIDUALLY);
+                prop_assert!(known.iter().all(|seq| mark.contains(*seq)));
                 let newest = *known.last().unwrap_or(&0);
                 for seq in newest.saturating_sub(MAX_NOTICES as u64)..=newest {
-                    prop_assert_eq!(mark.has(seq), seq == 0 || known.contains(&seq) || seq <= mark.upto);
-                    prop_assert!(seq > mark.upto || seq == 0 || known.contains(&seq), "{} was never read", seq);
+                    prop_assert_eq!(mark.contains(seq), seq == 0 || known.contains(&seq) || seq <= mark.read_up_to);
+                    prop_assert!(seq > mark.read_up_to || seq == 0 || known.contains(&seq), "{} was never read", seq);
                 }
             }
         }

@@ -16,8 +16,8 @@ pub use self::ingest::ingest_endpoint;
 pub use self::unread::unread_endpoint;
 use super::model::{InboxState, NoticeList};
 use super::wire::{
-    Inbox, InboxCommand, InboxEvent, MAX_READ, ME, Notices, NoticesEvent, PATH, is_group, is_public, is_source,
-    is_visitor_id, parse_heads, validate, why,
+    Inbox, InboxCommand, InboxEvent, MAX_SEQS_PER_READ, Notices, NoticesEvent, OWN_INBOX, PAGE_PATH, is_group,
+    is_public, is_source, is_visitor_id, parse_heads, refusal, validate,
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
@@ -39,14 +39,14 @@ pub fn app() -> AppServer {
 }
 
 /// Maximum events in a log: about a year of events of a public topic. An inbox's log also contains the read marks.
-const KEPT_EVENTS: u64 = 10_000;
-const KEPT_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const RETAINED_EVENTS: u64 = 10_000;
+const MAX_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The form "Mark all as read", for browsers without scripts. The form contains the inbox's name; `admit` rejects anyone but its
 /// owner.
 pub fn form() -> CommandForm {
     CommandForm {
-        path: PATH,
+        path: PAGE_PATH,
         command: |_, fields| {
             let heads = parse_heads(fields.get("heads")?);
             TopicCommand::to::<Inbox>(fields.get("inbox")?, &InboxCommand::ReadAll { heads }).ok()
@@ -57,8 +57,8 @@ pub fn form() -> CommandForm {
 
 const fn retention() -> Retention {
     Retention {
-        events: KEPT_EVENTS,
-        age: Some(KEPT_AGE),
+        events: RETAINED_EVENTS,
+        age: Some(MAX_AGE),
     }
 }
 
@@ -165,15 +165,15 @@ impl Decider for Inbox {
 /// Whether `seq` can exist. Only the inbox's own seqs are checked: a wrong seq of another source affects only the sender's own read
 /// state.
 fn may_exist(at: Context<'_>, source: &str, seq: Seq) -> bool {
-    seq > 0 && (source != ME || seq < at.next)
+    seq > 0 && (source != OWN_INBOX || seq < at.next)
 }
 
 fn read(at: Context<'_>, inbox: &InboxState, source: String, seqs: Vec<Seq>) -> Result<Vec<InboxEvent>, Rejection> {
     if !is_source(&source) {
-        return Err(Rejection::refused(why::NO_SOURCE));
+        return Err(Rejection::refused(refusal::NO_SOURCE));
     }
-    if seqs.len() > MAX_READ {
-        return Err(Rejection::refused(why::TOO_MANY));
+    if seqs.len() > MAX_SEQS_PER_READ {
+        return Err(Rejection::refused(refusal::TOO_MANY));
     }
     let is_new = |seq: &Seq| may_exist(at, &source, *seq) && !inbox.has_read(&source, *seq);
     let seqs: Vec<Seq> = seqs.into_iter().filter(is_new).collect();
@@ -185,11 +185,11 @@ fn read(at: Context<'_>, inbox: &InboxState, source: String, seqs: Vec<Seq>) -> 
 
 fn read_all(at: Context<'_>, inbox: &InboxState, heads: BTreeMap<String, Seq>) -> Result<Vec<InboxEvent>, Rejection> {
     if !heads.keys().all(|source| is_source(source)) {
-        return Err(Rejection::refused(why::NO_SOURCE));
+        return Err(Rejection::refused(refusal::NO_SOURCE));
     }
     let is_new = |(source, head): &(String, Seq)| {
-        let upto = inbox.marks.get(source).map_or(0, |mark| mark.upto);
-        may_exist(at, source, *head) && *head > upto
+        let read_up_to = inbox.marks.get(source).map_or(0, |mark| mark.read_up_to);
+        may_exist(at, source, *head) && *head > read_up_to
     };
     let heads: BTreeMap<String, Seq> = heads.into_iter().filter(is_new).collect();
     match heads.is_empty() {
@@ -200,7 +200,7 @@ fn read_all(at: Context<'_>, inbox: &InboxState, heads: BTreeMap<String, Seq>) -
 
 fn follow(inbox: &InboxState, group: String, on: bool, head: Seq) -> Result<Vec<InboxEvent>, Rejection> {
     if !is_group(&group) {
-        return Err(Rejection::refused(why::NO_SOURCE));
+        return Err(Rejection::refused(refusal::NO_SOURCE));
     }
     Ok(match (on, inbox.follows.contains(&group)) {
         (true, false) => vec![InboxEvent::Followed { group, from: head }],

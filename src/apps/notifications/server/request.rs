@@ -38,15 +38,15 @@ pub enum Recipient {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum RequestText {
-    Same(String),
-    Each(LocalizedText),
+    Single(String),
+    PerLocale(LocalizedText),
 }
 
 /// RFC 3339, or milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Timestamp {
-    Text(String),
+    Rfc3339(String),
     Millis(u64),
 }
 
@@ -99,8 +99,8 @@ impl NoticeRequest {
 impl RequestText {
     fn localized(self) -> LocalizedText {
         match self {
-            Self::Same(text) => LocalizedText::untranslated(&text),
-            Self::Each(texts) => texts,
+            Self::Single(text) => LocalizedText::untranslated(&text),
+            Self::PerLocale(texts) => texts,
         }
     }
 }
@@ -109,14 +109,14 @@ impl Timestamp {
     /// `None` if the text is not an RFC 3339 time.
     fn millis(&self) -> Option<u64> {
         match self {
-            Self::Text(text) => timestamp::parse_rfc3339(text),
+            Self::Rfc3339(text) => timestamp::parse_rfc3339(text),
             Self::Millis(millis) => Some(*millis),
         }
     }
 }
 
-pub fn unprocessable(problem: &str) -> IngestError {
-    IngestError::Unprocessable(format!("{problem}."))
+pub fn unprocessable(message: &str) -> IngestError {
+    IngestError::Unprocessable(format!("{message}."))
 }
 
 /// The field's value; null counts as absent.
@@ -141,7 +141,7 @@ fn localized_text(fields: &Map<String, Value>, name: &str) -> Result<Option<Requ
     };
     match field(fields, name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(RequestText::Same(text.clone()))),
+        Some(Value::String(text)) => Ok(Some(RequestText::Single(text.clone()))),
         Some(Value::Object(each)) => {
             let is_valid = each
                 .iter()
@@ -149,7 +149,7 @@ fn localized_text(fields: &Map<String, Value>, name: &str) -> Result<Option<Requ
             let in_language = |language: &str| each.get(language).and_then(Value::as_str);
             let (ko, en) = (in_language("ko"), in_language("en"));
             match (is_valid, ko.or(en), en.or(ko)) {
-                (true, Some(ko), Some(en)) => Ok(Some(RequestText::Each(LocalizedText::new(ko, en)))),
+                (true, Some(ko), Some(en)) => Ok(Some(RequestText::PerLocale(LocalizedText::new(ko, en)))),
                 _ => Err(invalid()),
             }
         }
@@ -202,7 +202,7 @@ fn expires(fields: &Map<String, Value>) -> Result<Option<Timestamp>, IngestError
         return Ok(None);
     };
     let time = match expires {
-        Value::String(text) => Some(Timestamp::Text(text.clone())),
+        Value::String(text) => Some(Timestamp::Rfc3339(text.clone())),
         number => number.as_u64().map(Timestamp::Millis),
     };
     let time = time.filter(|time| time.millis().is_some());

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::apps::notifications::model::{MAX_NOTICE_BYTES, MAX_NOTICES, MAX_READ_BEYOND, SentNotice};
+use crate::apps::notifications::model::{MAX_NOTICE_BYTES, MAX_NOTICES, MAX_READ_INDIVIDUALLY, NoticeEntry};
 use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE};
 use crate::wire::first_visit::FirstVisit;
 use crate::wire::notice::{EVERYONE, Level, LocalizedText};
@@ -39,12 +39,14 @@ fn notice(title: &str) -> Notice {
     }
 }
 
-fn refused(why: &str) -> Result<usize, Rejection> {
-    Err(Rejection::refused(why))
+fn refused(reason: &str) -> Result<usize, Rejection> {
+    Err(Rejection::refused(reason))
 }
 
-fn unread(inbox: &DeciderHarness<Inbox>) -> usize {
-    inbox.state.unread(ME, &inbox.state.list, FirstVisit(0), inbox.now)
+fn unread_count(inbox: &DeciderHarness<Inbox>) -> usize {
+    inbox
+        .state
+        .unread_count(OWN_INBOX, &inbox.state.list, FirstVisit(0), inbox.now)
 }
 
 #[test]
@@ -107,34 +109,34 @@ fn notices_are_marked_as_read_once() {
             .execute(Principal::server(), InboxCommand::Send(notice(title)))
             .unwrap();
     }
-    assert_eq!(unread(&inbox), 3);
+    assert_eq!(unread_count(&inbox), 3);
     let read = |source: &str, seqs: &[Seq]| InboxCommand::Read {
         source: source.to_owned(),
         seqs: seqs.to_vec(),
     };
-    assert_eq!(inbox.execute(&me(), read(ME, &[2])), Ok(1));
+    assert_eq!(inbox.execute(&me(), read(OWN_INBOX, &[2])), Ok(1));
     assert_eq!(
-        inbox.execute(&me(), read(ME, &[2, 0, 99])),
+        inbox.execute(&me(), read(OWN_INBOX, &[2, 0, 99])),
         Ok(0),
         "neither read seqs nor unknown ones"
     );
-    assert_eq!(unread(&inbox), 2);
+    assert_eq!(unread_count(&inbox), 2);
     let all = InboxCommand::ReadAll {
-        heads: [(ME.to_owned(), 3), (EVERYONE.to_owned(), 12)].into(),
+        heads: [(OWN_INBOX.to_owned(), 3), (EVERYONE.to_owned(), 12)].into(),
     };
     assert_eq!(inbox.execute(&me(), all.clone()), Ok(1));
     assert_eq!(inbox.execute(&me(), all), Ok(0));
-    assert_eq!(unread(&inbox), 0);
+    assert_eq!(unread_count(&inbox), 0);
     assert!(inbox.state.has_read(EVERYONE, 12) && !inbox.state.has_read(EVERYONE, 13));
-    assert_eq!(inbox.execute(&me(), read("other", &[1])), refused(why::NO_SOURCE));
+    assert_eq!(inbox.execute(&me(), read("other", &[1])), refused(refusal::NO_SOURCE));
     assert_eq!(
-        inbox.execute(&me(), read(ME, &[1; MAX_READ + 1])),
-        refused(why::TOO_MANY)
+        inbox.execute(&me(), read(OWN_INBOX, &[1; MAX_SEQS_PER_READ + 1])),
+        refused(refusal::TOO_MANY)
     );
     let other = InboxCommand::ReadAll {
         heads: [("other".to_owned(), 1)].into(),
     };
-    assert_eq!(inbox.execute(&me(), other), refused(why::NO_SOURCE));
+    assert_eq!(inbox.execute(&me(), other), refused(refusal::NO_SOURCE));
 }
 
 #[test]
@@ -152,18 +154,25 @@ fn a_new_follower_has_nothing_unread() {
     assert_eq!(inbox.execute(&me(), follow("market", true, market.state.head())), Ok(1));
     assert_eq!(inbox.execute(&me(), follow("market", true, 0)), Ok(0));
     assert_eq!(
-        inbox.state.unread("market", &market.state, FirstVisit(0), market.now),
+        inbox
+            .state
+            .unread_count("market", &market.state, FirstVisit(0), market.now),
         0
     );
     market.execute_as_server(NoticesCommand::Send(notice("c"))).unwrap();
     assert_eq!(
-        inbox.state.unread("market", &market.state, FirstVisit(0), market.now),
+        inbox
+            .state
+            .unread_count("market", &market.state, FirstVisit(0), market.now),
         1
     );
     assert_eq!(inbox.execute(&me(), follow("market", false, 0)), Ok(1));
     assert!(inbox.state.follows.is_empty());
     assert_eq!(inbox.execute(&me(), follow("market", false, 0)), Ok(0));
-    assert_eq!(inbox.execute(&me(), follow(ME, true, 0)), refused(why::NO_SOURCE));
+    assert_eq!(
+        inbox.execute(&me(), follow(OWN_INBOX, true, 0)),
+        refused(refusal::NO_SOURCE)
+    );
 }
 
 #[test]
@@ -175,24 +184,24 @@ fn an_expired_notice_does_not_count_and_is_removed_with_the_next() {
     };
     all.execute_as_server(NoticesCommand::Send(brief)).unwrap();
     let inbox = InboxState::default();
-    assert_eq!(inbox.unread(EVERYONE, &all.state, FirstVisit(0), all.now + 9), 1);
-    assert_eq!(inbox.unread(EVERYONE, &all.state, FirstVisit(0), all.now + 10), 0);
+    assert_eq!(inbox.unread_count(EVERYONE, &all.state, FirstVisit(0), all.now + 9), 1);
+    assert_eq!(inbox.unread_count(EVERYONE, &all.state, FirstVisit(0), all.now + 10), 0);
     all.now += 10;
     all.execute_as_server(NoticesCommand::Send(notice("next"))).unwrap();
-    assert_eq!((all.state.notices.len(), all.state.count), (1, 2));
+    assert_eq!((all.state.notices.len(), all.state.total), (1, 2));
 }
 
 #[test]
 fn a_form_post_marks_all_as_read() {
     let fields = [("inbox", MINE), ("heads", "all=4 me=2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let command = (form().command)(PATH, &fields.into()).unwrap();
+    let command = (form().command)(PAGE_PATH, &fields.into()).unwrap();
     assert_eq!(command.topic().as_str(), format!("inbox/{MINE}"));
     let expected = InboxCommand::ReadAll {
-        heads: [(EVERYONE.to_owned(), 4), (ME.to_owned(), 2)].into(),
+        heads: [(EVERYONE.to_owned(), 4), (OWN_INBOX.to_owned(), 2)].into(),
     };
     assert_eq!(command.decode::<Inbox>(), Ok(expected));
     assert_eq!(
-        (form().command)(PATH, &[("inbox".to_owned(), "A".to_owned())].into()),
+        (form().command)(PAGE_PATH, &[("inbox".to_owned(), "A".to_owned())].into()),
         None
     );
 }
@@ -216,8 +225,8 @@ fn notices() -> impl Strategy<Value = Notice> {
 }
 
 fn commands() -> impl Strategy<Value = InboxCommand> {
-    let source = || prop::sample::select(vec![ME, EVERYONE, "news", "market", "other"]).prop_map(str::to_owned);
-    let group = prop::sample::select(vec![ME, "news", "market", "other"]).prop_map(str::to_owned);
+    let source = || prop::sample::select(vec![OWN_INBOX, EVERYONE, "news", "market", "other"]).prop_map(str::to_owned);
+    let group = prop::sample::select(vec![OWN_INBOX, "news", "market", "other"]).prop_map(str::to_owned);
     prop_oneof![
         4 => notices().prop_map(InboxCommand::Send),
         3 => (source(), prop::collection::vec(0..300_u64, 0..5)).prop_map(|(source, seqs)| InboxCommand::Read { source, seqs }),
@@ -227,8 +236,8 @@ fn commands() -> impl Strategy<Value = InboxCommand> {
 }
 
 fn is_within_limits(list: &NoticeList) -> bool {
-    let bytes = |sent: &SentNotice| {
-        let Notice { title, body, link, .. } = &sent.notice;
+    let bytes = |entry: &NoticeEntry| {
+        let Notice { title, body, link, .. } = &entry.notice;
         title.ko.len() + title.en.len() + body.ko.len() + body.en.len() + link.as_ref().map_or(0, String::len)
     };
     let all: usize = list.notices.iter().map(bytes).sum();
@@ -247,25 +256,25 @@ proptest! {
     #[test]
     fn an_inbox_stays_within_its_limits_and_keeps_its_marks(commands in prop::collection::vec((commands(), 0..9_000_u64), 0..300)) {
         let mut inbox = DeciderHarness::new(Inbox, MINE);
-        let mut asked = BTreeSet::new();
+        let mut expected_read = BTreeSet::new();
         for (command, later) in commands {
             inbox.now += later;
             let head = inbox.events.len() as Seq;
             match &command {
-                InboxCommand::Read { source, seqs } if source == ME => asked.extend(seqs.iter().copied().filter(|seq| *seq <= head)),
+                InboxCommand::Read { source, seqs } if source == OWN_INBOX => expected_read.extend(seqs.iter().copied().filter(|seq| *seq <= head)),
                 InboxCommand::ReadAll { heads } if heads.keys().all(|source| is_source(source)) => {
-                    if let Some(upto) = heads.get(ME).filter(|upto| **upto <= head) { asked.extend(1..=*upto); }
+                    if let Some(read_up_to) = heads.get(OWN_INBOX).filter(|read_up_to| **read_up_to <= head) { expected_read.extend(1..=*read_up_to); }
                 }
                 _ => {}
             }
-            let read_before: Vec<Seq> = (1..=head).filter(|seq| inbox.state.has_read(ME, *seq)).collect();
+            let read_before: Vec<Seq> = (1..=head).filter(|seq| inbox.state.has_read(OWN_INBOX, *seq)).collect();
             let _ = inbox.execute(&me(), command);
-            prop_assert!(read_before.into_iter().all(|seq| inbox.state.has_read(ME, seq)));
+            prop_assert!(read_before.into_iter().all(|seq| inbox.state.has_read(OWN_INBOX, seq)));
             prop_assert!(is_within_limits(&inbox.state.list));
             prop_assert!(inbox.state.marks.len() <= GROUPS.len() + 2 && inbox.state.follows.len() <= GROUPS.len());
-            prop_assert!(inbox.state.marks.values().all(|mark| mark.beyond.len() <= MAX_READ_BEYOND));
-            for sent in &inbox.state.list.notices {
-                prop_assert_eq!(inbox.state.has_read(ME, sent.seq), asked.contains(&sent.seq), "seq {}", sent.seq);
+            prop_assert!(inbox.state.marks.values().all(|mark| mark.read_individually.len() <= MAX_READ_INDIVIDUALLY));
+            for entry in &inbox.state.list.notices {
+                prop_assert_eq!(inbox.state.has_read(OWN_INBOX, entry.seq), expected_read.contains(&entry.seq), "seq {}", entry.seq);
             }
         }
         for encoding in Encoding::ALL {
@@ -283,7 +292,7 @@ proptest! {
             let _ = all.execute_as_server(NoticesCommand::Send(notice));
             prop_assert!(is_within_limits(&all.state));
         }
-        prop_assert_eq!(all.state.count, all.events.len() as u64);
+        prop_assert_eq!(all.state.total, all.events.len() as u64);
         let mut replayed = NoticeList::default();
         for (seq, event) in &all.events { Notices::apply(&mut replayed, *seq, event); }
         prop_assert_eq!(&replayed, &all.state);
@@ -336,10 +345,10 @@ fn unread_notices_that_the_visitor_receives_are_reported() {
     };
     inbox.execute(&me(), follow).unwrap();
     assert!(has_unread(&inbox, &market));
-    let sent = market.now;
-    assert!(unread_since(sent, &inbox, &market));
+    let sent_at = market.now;
+    assert!(unread_since(sent_at, &inbox, &market));
     assert!(
-        !unread_since(sent + 1, &inbox, &market),
+        !unread_since(sent_at + 1, &inbox, &market),
         "a notice sent before the first visit counts as read"
     );
     let read = InboxCommand::Read {

@@ -2,7 +2,7 @@
 //! notice. Pure.
 
 use super::super::model::{InboxState, NoticeList, receives};
-use super::super::wire::{GROUPS, Inbox, ME, Millis, Notices, UNREAD_EVENTS_PATH};
+use super::super::wire::{GROUPS, Inbox, Millis, Notices, OWN_INBOX, UNREAD_EVENTS_PATH};
 use crate::server::unread::UnreadEndpoint;
 use crate::wire::first_visit::FirstVisit;
 use crate::wire::notice::EVERYONE;
@@ -18,13 +18,13 @@ pub fn unread_endpoint() -> UnreadEndpoint {
     }
 }
 
-fn sources() -> impl Iterator<Item = &'static str> {
+fn public_sources() -> impl Iterator<Item = &'static str> {
     [EVERYONE].into_iter().chain(GROUPS)
 }
 
 fn topics(who: &Person) -> Vec<TopicName> {
     let inbox = TopicName::of::<Inbox>(&who.id.0);
-    let public = sources().map(TopicName::of::<Notices>);
+    let public = public_sources().map(TopicName::of::<Notices>);
     [inbox].into_iter().chain(public).filter_map(Result::ok).collect()
 }
 
@@ -33,9 +33,9 @@ fn has_unread(states: &[Option<Blob>], first_visit: FirstVisit, now: Millis) -> 
     let inbox: InboxState = decode(states.next());
     let is_unread = |(source, state)| {
         let list: NoticeList = decode(Some(state));
-        receives(&inbox.follows, source) && inbox.unread(source, &list, first_visit, now) > 0
+        receives(&inbox.follows, source) && inbox.unread_count(source, &list, first_visit, now) > 0
     };
-    inbox.unread(ME, &inbox.list, first_visit, now) > 0 || sources().zip(states).any(is_unread)
+    inbox.unread_count(OWN_INBOX, &inbox.list, first_visit, now) > 0 || public_sources().zip(states).any(is_unread)
 }
 
 fn decode<T: serde::de::DeserializeOwned + Default>(state: Option<&Option<Blob>>) -> T {

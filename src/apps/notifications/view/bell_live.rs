@@ -8,11 +8,11 @@ use leptos::wasm_split::wasm_split;
 use super::super::{
     bell::BellState,
     model::NoticeEvent,
-    wire::{ME, Notices},
+    wire::{Notices, OWN_INBOX},
 };
 use super::{
     inbox_model::InboxModel,
-    toasts::{Toast, ToastQueue},
+    toasts::{Toast, Toasts},
 };
 use crate::{ui::island::MountedIsland, wire::notice::EVERYONE};
 use duplex_leptos::topic::{TopicStatus, UseTopic, use_topic};
@@ -20,7 +20,7 @@ use duplex_protocol::topic::Topic;
 
 /// Runs for as long as `owner` lives.
 #[wasm_split(app, wasm_split_path = leptos::wasm_split)]
-pub fn live(owner: Owner, bell: BellState) {
+pub fn run_bell(owner: Owner, bell: BellState) {
     owner.with(|| {
         let all = use_topic::<Notices>(EVERYONE);
         let me = Memo::new(move |_| all.me.with(|me| me.as_ref().map(|me| me.id.0.clone())));
@@ -41,31 +41,31 @@ pub fn live(owner: Owner, bell: BellState) {
 }
 
 fn start(bell: BellState, visitor: &str, all: UseTopic<Notices>) {
-    let queue = ToastQueue::new();
-    provide_context(queue);
+    let toasts = Toasts::new();
+    provide_context(toasts);
     let model = InboxModel::with_followed_groups(visitor, all, |model, source, topic| {
-        if let Some(queue) = use_context::<ToastQueue>() {
-            catch_up(queue, model, source, topic);
-            topic.on_event(move |seq, event| queue.push(model, source, event.sent(seq)));
+        if let Some(toasts) = use_context::<Toasts>() {
+            toast_unread(toasts, model, source, topic);
+            topic.on_event(move |seq, event| toasts.push(model, source, event.entry(seq)));
         }
     });
-    catch_up(queue, model, EVERYONE, all);
-    all.on_event(move |seq, event| queue.push(model, EVERYONE, event.sent(seq)));
-    catch_up(queue, model, ME, model.inbox);
+    toast_unread(toasts, model, EVERYONE, all);
+    all.on_event(move |seq, event| toasts.push(model, EVERYONE, event.entry(seq)));
+    toast_unread(toasts, model, OWN_INBOX, model.inbox);
     model
         .inbox
-        .on_event(move |seq, event| queue.push(model, ME, event.sent(seq)));
+        .on_event(move |seq, event| toasts.push(model, OWN_INBOX, event.entry(seq)));
     Effect::new(move |_| {
-        let unread = if model.is_loaded() { model.unread() } else { 0 };
-        if bell.unread.get_untracked() != unread {
-            bell.unread.set(unread);
+        let unread_count = if model.is_loaded() { model.unread_count() } else { 0 };
+        if bell.unread_count.get_untracked() != unread_count {
+            bell.unread_count.set(unread_count);
         }
     });
-    bell.toasts.set(Some(Arc::new(move || queue.view(model))));
+    bell.toasts.set(Some(Arc::new(move || toasts.view(model))));
 }
 
 /// If an unread hint loaded the app, shows all unread notices as toasts, because they were sent after the page was rendered.
-fn catch_up<T: Topic>(queue: ToastQueue, model: InboxModel, source: &'static str, topic: UseTopic<T>) {
+fn toast_unread<T: Topic>(toasts: Toasts, model: InboxModel, source: &'static str, topic: UseTopic<T>) {
     if !use_context::<MountedIsland>().is_some_and(|island| island.woken_by_unread.get()) {
         return;
     }
@@ -76,8 +76,8 @@ fn catch_up<T: Topic>(queue: ToastQueue, model: InboxModel, source: &'static str
         }
         let mut notices = Vec::new();
         untrack(|| model.with_list(source, &mut |list| notices.extend(list.notices.iter().cloned())));
-        for sent in notices {
-            queue.push(model, source, Some(sent));
+        for entry in notices {
+            toasts.push(model, source, Some(entry));
         }
         true
     });
@@ -86,6 +86,6 @@ fn catch_up<T: Topic>(queue: ToastQueue, model: InboxModel, source: &'static str
 impl Toast {
     /// Tag of the browser notification. Tabs use the same tag, so the browser shows only one of them.
     pub fn tag(&self) -> String {
-        format!("duplex-{}-{}", self.source, self.sent.seq)
+        format!("duplex-{}-{}", self.source, self.entry.seq)
     }
 }

@@ -3,13 +3,13 @@
 use leptos::prelude::*;
 
 use super::super::wire::{GROUPS, InboxCommand};
-use super::{inbox_model::InboxModel, words};
+use super::{inbox_model::InboxModel, labels};
 use crate::ui::{
     card::Card,
     text::{t, text_key, translate},
 };
 
-pub fn follow(model: InboxModel) -> AnyView {
+pub fn follow_card(model: InboxModel) -> AnyView {
     let switches: Vec<_> = GROUPS.into_iter().map(|group| switch(model, group)).collect();
     view! {
         <Card id="follow" title=text_key!(notifications.follow) class="script">
@@ -22,7 +22,7 @@ pub fn follow(model: InboxModel) -> AnyView {
 
 fn switch(model: InboxModel, group: &'static str) -> AnyView {
     let on = Memo::new(move |_| model.optimistic.with(|inbox| inbox.follows.contains(group)));
-    let change = move |_| {
+    let on_change = move |_| {
         model.inbox.send(InboxCommand::Follow {
             group: group.to_owned(),
             on: !on.get_untracked(),
@@ -31,10 +31,10 @@ fn switch(model: InboxModel, group: &'static str) -> AnyView {
     };
     view! {
         <label class="switch">
-            <input type="checkbox" role="switch" name=group autocomplete="off" prop:checked=move || on.get() on:change=change/>
+            <input type="checkbox" role="switch" name=group autocomplete="off" prop:checked=move || on.get() on:change=on_change/>
             <span>
-                <span class="switch-name">{translate(words::source(group))}</span>
-                <span class="hint">{translate(words::group_description(group))}</span>
+                <span class="switch-name">{translate(labels::source(group))}</span>
+                <span class="hint">{translate(labels::group_description(group))}</span>
             </span>
         </label>
     }

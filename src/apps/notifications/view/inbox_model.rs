@@ -7,8 +7,8 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlDocument;
 
 use super::super::{
-    model::{InboxState, NoticeList, SentNotice, receives},
-    wire::{GROUPS, Inbox, InboxCommand, InboxEvent, ME, Millis, Notices},
+    model::{InboxState, NoticeEntry, NoticeList, receives},
+    wire::{GROUPS, Inbox, InboxCommand, InboxEvent, Millis, Notices, OWN_INBOX},
 };
 use crate::wire::{first_visit::FirstVisit, notice::EVERYONE};
 use duplex_leptos::topic::{CommandStatus, TopicStatus, UseTopic, use_topic};
@@ -104,7 +104,7 @@ impl InboxModel {
 
     /// The sources whose notices the visitor receives, the inbox first.
     pub fn sources(self) -> Vec<&'static str> {
-        let all = [ME, EVERYONE].into_iter().chain(GROUPS);
+        let all = [OWN_INBOX, EVERYONE].into_iter().chain(GROUPS);
         self.optimistic
             .with(|inbox| all.filter(|source| receives(&inbox.follows, source)).collect())
     }
@@ -112,7 +112,7 @@ impl InboxModel {
     /// Calls `f` with a source's list, if the tab is subscribed to it.
     pub fn with_list(self, source: &str, read: &mut dyn FnMut(&NoticeList)) {
         match source {
-            ME => self.inbox.state.with(|inbox| read(&inbox.list)),
+            OWN_INBOX => self.inbox.state.with(|inbox| read(&inbox.list)),
             EVERYONE => self.all.state.with(read),
             group => {
                 if let Some(topic) = self.group(group) {
@@ -123,7 +123,7 @@ impl InboxModel {
     }
 
     pub fn group(self, group: &str) -> Option<UseTopic<Notices>> {
-        let index = GROUPS.iter().position(|one| *one == group)?;
+        let index = GROUPS.iter().position(|name| *name == group)?;
         self.groups.get(index)?.get()
     }
 
@@ -141,22 +141,22 @@ impl InboxModel {
         head
     }
 
-    pub fn unread(self) -> usize {
+    pub fn unread_count(self) -> usize {
         let now = self.now.get();
         let mut sum = 0;
         for source in self.sources() {
             self.with_list(source, &mut |list| {
                 sum += self
                     .optimistic
-                    .with(|inbox| inbox.unread(source, list, self.first_visit, now));
+                    .with(|inbox| inbox.unread_count(source, list, self.first_visit, now));
             });
         }
         sum
     }
 
-    pub fn is_read(self, source: &str, sent: &SentNotice) -> bool {
+    pub fn is_read(self, source: &str, entry: &NoticeEntry) -> bool {
         self.optimistic
-            .with(|inbox| inbox.counts_as_read(source, sent, self.first_visit))
+            .with(|inbox| inbox.counts_as_read(source, entry, self.first_visit))
     }
 
     /// Marks a notice as read. Call only from event handlers.
@@ -201,7 +201,7 @@ impl InboxModel {
         let mut next: Option<Millis> = None;
         for source in self.sources() {
             self.with_list(source, &mut |list| {
-                let expiries = list.notices.iter().filter_map(|sent| sent.notice.expires);
+                let expiries = list.notices.iter().filter_map(|entry| entry.notice.expires);
                 next = expiries.filter(|at| *at > now).chain(next).min();
             });
         }
@@ -216,9 +216,9 @@ fn optimistic_state(inbox: UseTopic<Inbox>) -> InboxState {
     inbox.pending.with(|pending| {
         let not_rejected = pending
             .iter()
-            .filter(|one| !matches!(one.status, CommandStatus::Rejected(_)));
-        for one in not_rejected {
-            let event = match one.command.clone() {
+            .filter(|command| !matches!(command.status, CommandStatus::Rejected(_)));
+        for command in not_rejected {
+            let event = match command.command.clone() {
                 InboxCommand::Send(_) => continue,
                 InboxCommand::Read { source, seqs } => InboxEvent::Read { source, seqs },
                 InboxCommand::ReadAll { heads } => InboxEvent::ReadAll { heads },

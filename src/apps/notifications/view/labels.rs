@@ -1,6 +1,6 @@
 //! Localized labels for sources, levels, times and rejections.
 
-use super::super::wire::{ME, Millis, timestamp};
+use super::super::wire::{Millis, OWN_INBOX, timestamp};
 use crate::{
     i18n::*,
     ui::{
@@ -15,10 +15,10 @@ use crate::{
 use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::session::Rejection;
 
-pub fn localized(locale: Locale, words: &notice::LocalizedText) -> String {
+pub fn localized(locale: Locale, text: &notice::LocalizedText) -> String {
     match locale {
-        Locale::ko => words.ko.clone(),
-        Locale::en => words.en.clone(),
+        Locale::ko => text.ko.clone(),
+        Locale::en => text.en.clone(),
     }
 }
 
@@ -34,7 +34,7 @@ pub fn link_attributes(link: &str) -> (Option<&'static str>, Option<&'static str
 
 pub fn source(name: &str) -> TextKey {
     match name {
-        ME => text_key!(notifications.source_me),
+        OWN_INBOX => text_key!(notifications.source_me),
         EVERYONE => text_key!(notifications.source_all),
         "market" => text_key!(notifications.source_market),
         "devices" => text_key!(notifications.source_devices),
@@ -64,8 +64,8 @@ pub fn level(level: Level) -> (&'static str, TextKey, &'static str) {
 }
 
 /// Formats a time for the visitor's time zone and language. The server does not know the zone and renders UTC.
-pub fn time(locale: Locale, at: Millis, is_local: bool) -> String {
-    if !is_local {
+pub fn time(locale: Locale, at: Millis, use_local_time: bool) -> String {
+    if !use_local_time {
         return timestamp::to_utc(at);
     }
     let options = js_sys::Object::new();

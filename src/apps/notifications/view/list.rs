@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use leptos::{prelude::*, task::spawn_local};
 
 use super::super::{
-    model::{NoticeEvent, SentNotice, clamp_times},
-    wire::{GROUPS, ME, Notices},
+    model::{NoticeEntry, NoticeEvent, clamp_times},
+    wire::{GROUPS, Notices, OWN_INBOX},
 };
 use super::{cache::NoticeCache, inbox_model::InboxModel, row::row};
 use crate::{
@@ -21,9 +21,9 @@ use duplex_leptos::{
 use duplex_protocol::{cursor::Seq, topic::Topic};
 
 /// Rows shown initially, and added by each click on "older".
-const ROWS: usize = 50;
+const ROWS_PER_CLICK: usize = 50;
 /// Events per page of history; only some of an inbox's events are notices.
-const PAGE: usize = 100;
+const HISTORY_PAGE: usize = 100;
 
 /// The visitor's filters.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub struct Filter {
     pub source: RwSignal<Option<&'static str>>,
 }
 
-pub type Key = (&'static str, Seq);
+pub type NoticeKey = (&'static str, Seq);
 
 #[derive(Clone, Copy)]
 pub struct ListModel {
@@ -46,7 +46,7 @@ pub struct ListModel {
     loading: RwSignal<bool>,
     failed: RwSignal<bool>,
     /// Whether times are shown in the visitor's time zone, which is known after hydration.
-    pub is_local: RwSignal<bool>,
+    pub use_local_time: RwSignal<bool>,
 }
 
 impl ListModel {
@@ -61,14 +61,14 @@ impl ListModel {
             },
             cache: StoredValue::new(BTreeMap::new()),
             version: RwSignal::new(0),
-            rows: RwSignal::new(ROWS),
+            rows: RwSignal::new(ROWS_PER_CLICK),
             loading: RwSignal::new(false),
             failed: RwSignal::new(false),
-            is_local: RwSignal::new(false),
+            use_local_time: RwSignal::new(false),
         };
         untrack(|| list.sync());
         Effect::new(move |before: Option<u32>| {
-            list.is_local.set(true);
+            list.use_local_time.set(true);
             let logs = list.model.log_version();
             if before.is_some_and(|before| before != logs) {
                 list.cache.update_value(BTreeMap::clear);
@@ -77,7 +77,7 @@ impl ListModel {
             list.sync();
             logs
         });
-        list.subscribe();
+        list.listen();
         list
     }
 
@@ -95,24 +95,24 @@ impl ListModel {
     }
 
     /// Caches each notice as it arrives: the state alone misses notices that were added and dropped between two updates.
-    fn subscribe(self) {
+    fn listen(self) {
         self.model
             .inbox
-            .on_event(move |seq, event| self.on_notice(ME, event.sent(seq)));
+            .on_event(move |seq, event| self.on_notice(OWN_INBOX, event.entry(seq)));
         self.model
             .all
-            .on_event(move |seq, event| self.on_notice(EVERYONE, event.sent(seq)));
+            .on_event(move |seq, event| self.on_notice(EVERYONE, event.entry(seq)));
         for group in GROUPS {
             if let Some(topic) = untrack(|| self.model.group(group)) {
-                topic.on_event(move |seq, event| self.on_notice(group, event.sent(seq)));
+                topic.on_event(move |seq, event| self.on_notice(group, event.entry(seq)));
             }
         }
     }
 
-    fn on_notice(self, source: &'static str, sent: Option<SentNotice>) {
-        if let Some(sent) = sent {
+    fn on_notice(self, source: &'static str, entry: Option<NoticeEntry>) {
+        if let Some(entry) = entry {
             self.cache
-                .try_update_value(|cache| cache.entry(source).or_default().insert(sent));
+                .try_update_value(|cache| cache.entry(source).or_default().insert(entry));
             self.bump_version();
         }
     }
@@ -121,7 +121,7 @@ impl ListModel {
         self.version.try_update(|count| *count = count.wrapping_add(1));
     }
 
-    pub fn notice(self, (source, seq): Key) -> Option<SentNotice> {
+    pub fn notice(self, (source, seq): NoticeKey) -> Option<NoticeEntry> {
         self.cache.with_value(|cache| cache.get(source)?.get(seq).cloned())
     }
 
@@ -133,23 +133,23 @@ impl ListModel {
     }
 
     /// Newest first.
-    fn keys(self) -> Vec<Key> {
+    fn keys(self) -> Vec<NoticeKey> {
         self.version.track();
         let (unread, level, now) = (self.filter.unread.get(), self.filter.level.get(), self.model.now.get());
         let mut found = Vec::new();
         self.cache.with_value(|cache| {
             for source in self.filtered_sources() {
-                let matches = |sent: &&SentNotice| {
-                    sent.is_current(now)
-                        && level.is_none_or(|level| sent.notice.level == level)
-                        && !(unread && self.model.is_read(source, sent))
+                let matches = |entry: &&NoticeEntry| {
+                    entry.is_unexpired(now)
+                        && level.is_none_or(|level| entry.notice.level == level)
+                        && !(unread && self.model.is_read(source, entry))
                 };
                 let all = cache.get(source).into_iter().flat_map(NoticeCache::all);
-                let mut all: Vec<_> = all.map(|sent| (sent, sent.at)).collect();
-                all.sort_unstable_by_key(|(sent, _)| sent.seq);
+                let mut all: Vec<_> = all.map(|entry| (entry, entry.at)).collect();
+                all.sort_unstable_by_key(|(entry, _)| entry.seq);
                 clamp_times(all.iter_mut().map(|(_, at)| at), now);
-                let matching = all.into_iter().filter(|(sent, _)| matches(sent));
-                found.extend(matching.map(|(sent, at)| (at, source, sent.seq)));
+                let matching = all.into_iter().filter(|(entry, _)| matches(entry));
+                found.extend(matching.map(|(entry, at)| (at, source, entry.seq)));
             }
         });
         found.sort_unstable_by(|a, b| b.cmp(a));
@@ -161,14 +161,14 @@ impl ListModel {
         self.version.track();
         let sources = self.filtered_sources();
         self.cache.with_value(|cache| {
-            let next = |source: &'static str| Some((source, cache.get(source)?.next_history()?));
+            let next = |source: &'static str| Some((source, cache.get(source)?.next_page_before()?));
             sources.into_iter().filter_map(next).collect()
         })
     }
 
     /// Shows more rows, and loads a page of each source's history. Call only from event handlers.
-    fn load_earlier(self) {
-        self.rows.update(|rows| *rows += ROWS);
+    fn load_older(self) {
+        self.rows.update(|rows| *rows += ROWS_PER_CLICK);
         let sources = untrack(|| self.sources_with_history());
         if self.loading.get_untracked() || sources.is_empty() {
             return;
@@ -187,12 +187,12 @@ impl ListModel {
 
     async fn fetch_history(self, source: &'static str, before: Seq) -> Result<(), HttpError> {
         match source {
-            ME => self.add_history(source, self.model.inbox.history(before, PAGE).await?),
-            EVERYONE => self.add_history(source, self.model.all.history(before, PAGE).await?),
+            OWN_INBOX => self.add_history(source, self.model.inbox.history(before, HISTORY_PAGE).await?),
+            EVERYONE => self.add_history(source, self.model.all.history(before, HISTORY_PAGE).await?),
             group => {
                 if let Some(topic) = untrack(|| self.model.group(group)) {
                     let topic: UseTopic<Notices> = topic;
-                    self.add_history(source, topic.history(before, PAGE).await?);
+                    self.add_history(source, topic.history(before, HISTORY_PAGE).await?);
                 }
             }
         }
@@ -204,14 +204,18 @@ impl ListModel {
         T::Event: NoticeEvent,
     {
         let oldest = page.events.first().map(|(seq, _)| *seq);
-        let notices = page.events.iter().filter_map(|(seq, event)| event.sent(*seq)).collect();
+        let notices = page
+            .events
+            .iter()
+            .filter_map(|(seq, event)| event.entry(*seq))
+            .collect();
         self.cache
             .try_update_value(|cache| cache.entry(source).or_default().add_page(notices, oldest, page.first));
     }
 }
 
 fn all_sources() -> impl Iterator<Item = &'static str> {
-    [ME, EVERYONE].into_iter().chain(GROUPS)
+    [OWN_INBOX, EVERYONE].into_iter().chain(GROUPS)
 }
 
 /// The id of the list, which receives the focus when a focused row disappears.
@@ -221,15 +225,15 @@ pub fn list_view(list: ListModel) -> AnyView {
     let keys = Memo::new(move |_| list.keys());
     let visible = Memo::new(move |_| {
         let rows = list.rows.get();
-        keys.with(|keys| keys.iter().take(rows).copied().collect::<Vec<Key>>())
+        keys.with(|keys| keys.iter().take(rows).copied().collect::<Vec<NoticeKey>>())
     });
-    let empty = dynamic_view(move || {
-        let words = match (keys.with(Vec::is_empty), list.filter.unread.get()) {
+    let empty_hint = dynamic_view(move || {
+        let text = match (keys.with(Vec::is_empty), list.filter.unread.get()) {
             (false, _) => return None,
             (true, true) => text_key!(notifications.nothing_unread),
             (true, false) => text_key!(notifications.nothing),
         };
-        Some(view! { <p class="notices-empty">{translate(words)}</p> }.into_any())
+        Some(view! { <p class="notices-empty">{translate(text)}</p> }.into_any())
     });
     let has_more = Memo::new(move |_| keys.with(Vec::len) > list.rows.get() || !list.sources_with_history().is_empty());
     let older = dynamic_view(move || has_more.get().then(|| older_button(list)));
@@ -240,7 +244,7 @@ pub fn list_view(list: ListModel) -> AnyView {
                     {row(list, key)}
                 </For>
             </ol>
-            {empty}
+            {empty_hint}
             {older}
         </section>
     }
@@ -250,13 +254,13 @@ pub fn list_view(list: ListModel) -> AnyView {
 fn older_button(list: ListModel) -> AnyView {
     let i18n = use_i18n();
     let name = dynamic_text(move || {
-        let words = match (list.loading.get(), list.failed.get()) {
+        let text = match (list.loading.get(), list.failed.get()) {
             (true, _) => t_string!(i18n, notifications.loading),
             (false, true) => t_string!(i18n, notifications.history_failed),
             (false, false) => t_string!(i18n, notifications.older),
         };
-        words.to_owned()
+        text.to_owned()
     });
-    view! { <button type="button" class="button small older script" on:click=move |_| list.load_earlier()>{name}</button> }
+    view! { <button type="button" class="button small older script" on:click=move |_| list.load_older()>{name}</button> }
         .into_any()
 }

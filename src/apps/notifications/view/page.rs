@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::super::wire::{GROUPS, Millis, Notices};
 use super::{
-    follow::follow,
+    follow::follow_card,
     inbox_model::{InboxModel, current_time},
+    labels,
     list::{ListModel, list_view},
-    permission::permission,
-    send::send,
+    permission::permission_card,
+    send::send_card,
     toolbar::{problem, toolbar},
-    words,
 };
 use crate::{
     i18n::*,
@@ -64,9 +64,9 @@ pub fn page() -> AnyView {
             None => loading(),
         })
     });
-    let refused = refused.map(|why| {
+    let refused = refused.map(|rejection| {
         let i18n = use_i18n();
-        let message = dynamic_text(move || words::rejection(&why)(i18n.get_locale()).to_owned());
+        let message = dynamic_text(move || labels::rejection(&rejection)(i18n.get_locale()).to_owned());
         view! { <p class="problem" role="alert">{message}</p> }
     });
     view! {
@@ -94,7 +94,7 @@ fn when_loaded(model: InboxModel, visitor: String) -> AnyView {
         .iter()
         .filter_map(|group| untrack(|| model.group(group)))
         .collect();
-    let nested = move || {
+    let with_groups = move || {
         groups.into_iter().fold(
             Box::new(move || content(model, visitor)) as Box<dyn FnOnce() -> AnyView + Send>,
             |inner, group| Box::new(move || view! { <Live topic=group fallback=loading>{inner()}</Live> }.into_any()),
@@ -102,7 +102,7 @@ fn when_loaded(model: InboxModel, visitor: String) -> AnyView {
     };
     view! {
         <Live topic=model.inbox fallback=loading>
-            <Live topic=model.all fallback=loading>{nested()}</Live>
+            <Live topic=model.all fallback=loading>{with_groups()}</Live>
         </Live>
     }
     .into_any()
@@ -119,9 +119,9 @@ fn content(model: InboxModel, visitor: String) -> AnyView {
                 {list_view(list)}
             </div>
             <div class="notifications-side">
-                {follow(model)}
-                {permission()}
-                {send(model, visitor)}
+                {follow_card(model)}
+                {permission_card()}
+                {send_card(model, visitor)}
             </div>
         </div>
     }
@@ -131,10 +131,10 @@ fn content(model: InboxModel, visitor: String) -> AnyView {
 fn status(model: InboxModel) -> AnyView {
     let i18n = use_i18n();
     let status = model.inbox.status;
-    let word = dynamic_text(move || words::status(status.get()).0.to_owned());
-    let label = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let status_code = dynamic_text(move || labels::status(status.get()).0.to_owned());
+    let label = dynamic_text(move || (labels::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
-        <p class="inbox-status script" role="status" data-status=word>
+        <p class="inbox-status script" role="status" data-status=status_code>
             <span class="dot" aria-hidden="true"></span>
             <span>{label}</span>
         </p>

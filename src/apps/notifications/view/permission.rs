@@ -8,7 +8,7 @@ use crate::ui::{
     text::{TextKey, dynamic_view, t, text_key, translate},
 };
 
-pub fn permission() -> AnyView {
+pub fn permission_card() -> AnyView {
     let state = RwSignal::new(Permission::Unknown);
     Effect::new(move |_| state.set(browser::permission()));
     let request = move |_| {
@@ -18,14 +18,14 @@ pub fn permission() -> AnyView {
         });
     };
     let status = dynamic_view(move || {
-        let words: TextKey = match state.get() {
+        let text: TextKey = match state.get() {
             Permission::Unknown => return None,
             Permission::Unsupported => text_key!(notifications.permission_unsupported),
             Permission::Prompt => text_key!(notifications.permission_ask),
             Permission::Granted => text_key!(notifications.permission_granted),
             Permission::Denied => text_key!(notifications.permission_denied),
         };
-        Some(view! { <p class="permission-state">{translate(words)}</p> }.into_any())
+        Some(view! { <p class="permission-state">{translate(text)}</p> }.into_any())
     });
     let button = dynamic_view(move || {
         let can_request = state.get() == Permission::Prompt;

@@ -6,8 +6,8 @@ use web_sys::HtmlElement;
 
 use super::super::wire::{is_link, timestamp};
 use super::{
-    list::{Key, LIST_ID, ListModel},
-    words,
+    labels,
+    list::{LIST_ID, ListModel, NoticeKey},
 };
 use crate::{
     i18n::*,
@@ -15,24 +15,24 @@ use crate::{
     wire::text::isolated,
 };
 
-pub fn row(list: ListModel, key: Key) -> AnyView {
+pub fn row(list: ListModel, key: NoticeKey) -> AnyView {
     let i18n = use_i18n();
-    let Some(sent) = list.notice(key) else {
+    let Some(entry) = list.notice(key) else {
         return ().into_any();
     };
     let (source, _) = key;
     let is_read = Memo::new({
-        let sent = sent.clone();
-        move |_| list.model.is_read(source, &sent)
+        let entry = entry.clone();
+        move |_| list.model.is_read(source, &entry)
     });
-    let (level, level_name, symbol) = words::level(sent.notice.level);
-    let titles = StoredValue::new(sent.notice.title);
-    let title = dynamic_text(move || titles.with_value(|title| words::localized(i18n.get_locale(), title)));
-    let body = sent.notice.body;
-    let body = dynamic_text(move || words::localized(i18n.get_locale(), &body));
-    let at = sent.at;
-    let time = dynamic_text(move || words::time(i18n.get_locale(), at, list.is_local.get()));
-    let link = sent.notice.link.filter(|link| is_link(link));
+    let (level, level_name, symbol) = labels::level(entry.notice.level);
+    let titles = StoredValue::new(entry.notice.title);
+    let title = dynamic_text(move || titles.with_value(|title| labels::localized(i18n.get_locale(), title)));
+    let body = entry.notice.body;
+    let body = dynamic_text(move || labels::localized(i18n.get_locale(), &body));
+    let at = entry.at;
+    let time = dynamic_text(move || labels::time(i18n.get_locale(), at, list.use_local_time.get()));
+    let link = entry.notice.link.filter(|link| is_link(link));
     let link = link.map(|link| link_view(list, key, link, title));
     let unread = dynamic_view(move || {
         (!is_read.get()).then(|| view! { <span class="notice-unread">{t!(notifications.unread)}</span> }.into_any())
@@ -47,7 +47,7 @@ pub fn row(list: ListModel, key: Key) -> AnyView {
                 <p class="notice-meta">
                     {unread}
                     <span class="notice-level">{translate(level_name)}</span>
-                    <span>{translate(words::source(source))}</span>
+                    <span>{translate(labels::source(source))}</span>
                     <time datetime=timestamp::to_rfc3339(at)>{time}</time>
                 </p>
             </div>
@@ -57,14 +57,14 @@ pub fn row(list: ListModel, key: Key) -> AnyView {
     .into_any()
 }
 
-fn row_id((source, seq): Key) -> String {
+fn row_id((source, seq): NoticeKey) -> String {
     format!("{source}-{seq}")
 }
 
 /// The button that opens the notice's link.
-fn link_view(list: ListModel, (source, seq): Key, link: String, title: Signal<String>) -> AnyView {
+fn link_view(list: ListModel, (source, seq): NoticeKey, link: String, title: Signal<String>) -> AnyView {
     let i18n = use_i18n();
-    let (target, rel) = words::link_attributes(&link);
+    let (target, rel) = labels::link_attributes(&link);
     let name = dynamic_text(move || {
         title.with(|title| fill(t_string!(i18n, notifications.open_of), &[("title", &isolated(title))]))
     });
@@ -83,12 +83,12 @@ fn link_view(list: ListModel, (source, seq): Key, link: String, title: Signal<St
     .into_any()
 }
 
-fn read_button(list: ListModel, key: Key, title: Signal<String>) -> AnyView {
+fn read_button(list: ListModel, key: NoticeKey, title: Signal<String>) -> AnyView {
     let i18n = use_i18n();
     let name = dynamic_text(move || {
         title.with(|title| fill(t_string!(i18n, notifications.read_of), &[("title", &isolated(title))]))
     });
-    let mark = move |_| {
+    let on_click = move |_| {
         list.model.mark_read(key.0, key.1);
         // The button disappears, and its row if filtered: move the focus to the row or the list.
         request_animation_frame(move || {
@@ -98,7 +98,7 @@ fn read_button(list: ListModel, key: Key, title: Signal<String>) -> AnyView {
         });
     };
     view! {
-        <button type="button" class="button small script" data-act="read" aria-label=name on:click=mark>
+        <button type="button" class="button small script" data-act="read" aria-label=name on:click=on_click>
             {t!(notifications.read)}
         </button>
     }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::super::wire::{INGEST_PATH, InboxCommand, PATH};
+use super::super::wire::{INGEST_PATH, InboxCommand, PAGE_PATH};
 use super::inbox_model::InboxModel;
 use crate::{
     i18n::*,
@@ -23,7 +23,7 @@ const CURL: &str = r#"curl -fsS {origin}{ingest} \
 
 const NOTIFY: &str = r#"duplex notify --url {origin} --visitor {id} --level success "{title}""#;
 
-pub fn send(model: InboxModel, visitor: String) -> AnyView {
+pub fn send_card(model: InboxModel, visitor: String) -> AnyView {
     let i18n = use_i18n();
     let origin = RwSignal::new(DEFAULT_ORIGIN.to_owned());
     Effect::new(move |_| {
@@ -42,7 +42,7 @@ pub fn send(model: InboxModel, visitor: String) -> AnyView {
                         ("ingest", INGEST_PATH),
                         ("id", id),
                         ("title", title),
-                        ("path", PATH),
+                        ("path", PAGE_PATH),
                     ];
                     fill(pattern, &values)
                 })

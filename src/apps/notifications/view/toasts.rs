@@ -1,15 +1,15 @@
-//! Toasts: new notices, shown for a while in the corner of every page and announced to screen readers. While the page is hidden, the
-//! browser also shows a notification, if permitted.
+//! Toasts: new notices, shown for a while in the corner of every page and announced to screen readers. While the page is hidden,
+//! the browser also shows a notification, if permitted.
 
 use std::time::Duration;
 
 use leptos::prelude::*;
 
 use super::super::{
-    model::SentNotice,
-    wire::{PATH, is_link},
+    model::NoticeEntry,
+    wire::{PAGE_PATH, is_link},
 };
-use super::{browser, inbox_model::InboxModel, words};
+use super::{browser, inbox_model::InboxModel, labels};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, fill, t, translate},
@@ -26,18 +26,18 @@ const PAUSE_INTERVAL: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Toast {
     pub source: &'static str,
-    pub sent: SentNotice,
+    pub entry: NoticeEntry,
 }
 
 #[derive(Clone, Copy)]
-pub struct ToastQueue {
+pub struct Toasts {
     toasts: RwSignal<Vec<Toast>>,
     /// The visitor's pointer or focus is on the toasts.
     is_paused: RwSignal<bool>,
     i18n: Language,
 }
 
-impl ToastQueue {
+impl Toasts {
     pub fn new() -> Self {
         Self {
             toasts: RwSignal::new(Vec::new()),
@@ -47,16 +47,17 @@ impl ToastQueue {
     }
 
     /// Shows an unread notice as a toast, and as a browser notification if the page is hidden.
-    pub fn push(self, model: InboxModel, source: &'static str, sent: Option<SentNotice>) {
+    pub fn push(self, model: InboxModel, source: &'static str, entry: Option<NoticeEntry>) {
         let now = super::inbox_model::current_time();
-        let Some(sent) = sent.filter(|sent| sent.is_current(now) && !untrack(|| model.is_read(source, sent))) else {
+        let Some(entry) = entry.filter(|entry| entry.is_unexpired(now) && !untrack(|| model.is_read(source, entry)))
+        else {
             return;
         };
-        let toast = Toast { source, sent };
+        let toast = Toast { source, entry };
         if document().hidden() {
             self.notify_browser(&toast);
         }
-        let (seq, is_sticky) = (toast.sent.seq, toast.sent.notice.level == Level::Danger);
+        let (seq, is_sticky) = (toast.entry.seq, toast.entry.notice.level == Level::Danger);
         self.toasts.update(|toasts| {
             toasts.push(toast);
             let excess = toasts.len().saturating_sub(MAX_TOASTS);
@@ -69,13 +70,13 @@ impl ToastQueue {
 
     fn notify_browser(self, toast: &Toast) {
         let locale = self.i18n.get_locale_untracked();
-        let notice = &toast.sent.notice;
+        let notice = &toast.entry.notice;
         let link = notice.link.clone().filter(|link| is_link(link));
         browser::notify(
-            &words::localized(locale, &notice.title),
-            &words::localized(locale, &notice.body),
+            &labels::localized(locale, &notice.title),
+            &labels::localized(locale, &notice.body),
             &toast.tag(),
-            link.unwrap_or_else(|| PATH.to_owned()),
+            link.unwrap_or_else(|| PAGE_PATH.to_owned()),
         );
     }
 
@@ -89,11 +90,11 @@ impl ToastQueue {
 
     fn close(self, source: &'static str, seq: u64) {
         self.toasts
-            .try_update(|toasts| toasts.retain(|toast| (toast.source, toast.sent.seq) != (source, seq)));
+            .try_update(|toasts| toasts.retain(|toast| (toast.source, toast.entry.seq) != (source, seq)));
     }
 
-    /// Two live regions: level danger interrupts a screen reader, other levels are announced politely. Both are in the page before their
-    /// first toast, because screen readers announce only changes of existing regions.
+    /// Two live regions: level danger interrupts a screen reader, other levels are announced politely. Both are in the page before
+    /// their first toast, because screen readers announce only changes of existing regions.
     pub fn view(self, model: InboxModel) -> AnyView {
         view! {
             <section
@@ -116,10 +117,10 @@ impl ToastQueue {
             let now = model.now.get();
             self.toasts.with(|toasts| {
                 let is_visible = |toast: &&Toast| {
-                    let Toast { source, sent } = toast;
-                    let has_level = (sent.notice.level == Level::Danger) == danger;
+                    let Toast { source, entry } = toast;
+                    let has_level = (entry.notice.level == Level::Danger) == danger;
                     // The visitor may have read it in another tab.
-                    has_level && sent.is_current(now) && !model.is_read(source, sent)
+                    has_level && entry.is_unexpired(now) && !model.is_read(source, entry)
                 };
                 toasts.iter().filter(is_visible).cloned().collect::<Vec<_>>()
             })
@@ -134,16 +135,16 @@ impl ToastQueue {
 
     fn toast(self, model: InboxModel, toast: Toast) -> AnyView {
         let i18n = self.i18n;
-        let Toast { source, sent } = toast;
-        let seq = sent.seq;
-        let (level, level_name, symbol) = words::level(sent.notice.level);
-        let (titles, bodies) = (sent.notice.title, sent.notice.body);
-        let title = dynamic_text(move || words::localized(i18n.get_locale(), &titles));
-        let body = dynamic_text(move || words::localized(i18n.get_locale(), &bodies));
-        let link = sent.notice.link.filter(|link| is_link(link));
+        let Toast { source, entry } = toast;
+        let seq = entry.seq;
+        let (level, level_name, symbol) = labels::level(entry.notice.level);
+        let (titles, bodies) = (entry.notice.title, entry.notice.body);
+        let title = dynamic_text(move || labels::localized(i18n.get_locale(), &titles));
+        let body = dynamic_text(move || labels::localized(i18n.get_locale(), &bodies));
+        let link = entry.notice.link.filter(|link| is_link(link));
         let has_link = link.is_some();
-        let link = link.unwrap_or_else(|| PATH.to_owned());
-        let (target, rel) = words::link_attributes(&link);
+        let link = link.unwrap_or_else(|| PAGE_PATH.to_owned());
+        let (target, rel) = labels::link_attributes(&link);
         let close = dynamic_text(move || {
             title.with(|title| fill(t_string!(i18n, notifications.close_of), &[("title", &isolated(title))]))
         });

@@ -1,10 +1,10 @@
-//! The toolbar above the list: the number of unread notices, the filters, and the button that marks all as read, which works without
-//! scripts.
+//! The toolbar above the list: the number of unread notices, the filters, and the button that marks all as read, which works
+//! without scripts.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
-use super::super::wire::{GROUPS, InboxCommand, ME, PATH, format_heads};
-use super::{inbox_model::InboxModel, list::Filter, words};
+use super::super::wire::{GROUPS, InboxCommand, OWN_INBOX, PAGE_PATH, format_heads};
+use super::{inbox_model::InboxModel, labels, list::Filter};
 use crate::{
     i18n::*,
     ui::text::{TextKey, dynamic_text, fill, optional_text, t, text_key, translate},
@@ -37,7 +37,7 @@ fn choice(unread: RwSignal<bool>, value: bool, name: TextKey) -> AnyView {
 #[component]
 fn MarkAll(model: InboxModel, visitor: String) -> impl IntoView {
     let i18n = use_i18n();
-    let count = Memo::new(move |_| model.unread());
+    let count = Memo::new(move |_| model.unread_count());
     let summary = dynamic_text(move || match count.get() {
         0 => t_string!(i18n, notifications.nothing_unread).to_owned(),
         count => fill(
@@ -46,20 +46,20 @@ fn MarkAll(model: InboxModel, visitor: String) -> impl IntoView {
         ),
     });
     let heads = dynamic_text(move || format_heads(&model.heads()));
-    let mark = move |event: SubmitEvent| {
+    let mark_all = move |event: SubmitEvent| {
         event.prevent_default();
         if count.get_untracked() > 0 {
             let heads = untrack(|| model.heads());
             model.inbox.send(InboxCommand::ReadAll { heads });
         }
     };
-    let none = Memo::new(move |_| count.get() == 0);
+    let is_empty = Memo::new(move |_| count.get() == 0);
     view! {
-        <form class="mark-all" method="post" action=PATH on:submit=mark>
+        <form class="mark-all" method="post" action=PAGE_PATH on:submit=mark_all>
             <input type="hidden" name="inbox" value=visitor/>
             <input type="hidden" name="heads" value=heads/>
             <p class="unread-count" role="status">{summary}</p>
-            <button class="button small" type="submit" disabled=move || none.get()>{t!(notifications.read_all)}</button>
+            <button class="button small" type="submit" disabled=move || is_empty.get()>{t!(notifications.read_all)}</button>
         </form>
     }
     .into_any()
@@ -67,12 +67,14 @@ fn MarkAll(model: InboxModel, visitor: String) -> impl IntoView {
 
 #[component]
 fn LevelChoice(filter: Filter) -> impl IntoView {
-    let options = words::LEVELS.map(|level| {
-        let (word, name, _) = words::level(level);
-        view! { <option value=word>{translate(name)}</option> }
+    let options = labels::LEVELS.map(|level| {
+        let (value, name, _) = labels::level(level);
+        view! { <option value=value>{translate(name)}</option> }
     });
-    let choose = move |word: String| {
-        let chosen = words::LEVELS.into_iter().find(|level| words::level(*level).0 == word);
+    let choose = move |value: String| {
+        let chosen = labels::LEVELS
+            .into_iter()
+            .find(|level| labels::level(*level).0 == value);
         filter.level.set(chosen);
     };
     view! {
@@ -92,12 +94,12 @@ fn SourceChoice(model: InboxModel, filter: Filter) -> impl IntoView {
     let option = move |source: &'static str| {
         // A group that is not followed has no notices to filter.
         let is_disabled = move || !model.sources().contains(&source);
-        view! { <option value=source disabled=is_disabled>{translate(words::source(source))}</option> }
+        view! { <option value=source disabled=is_disabled>{translate(labels::source(source))}</option> }
     };
-    let options: Vec<_> = [ME, EVERYONE].into_iter().chain(GROUPS).map(option).collect();
-    let choose = move |word: String| {
-        let mut all = [ME, EVERYONE].into_iter().chain(GROUPS);
-        filter.source.set(all.find(|source| *source == word));
+    let options: Vec<_> = [OWN_INBOX, EVERYONE].into_iter().chain(GROUPS).map(option).collect();
+    let choose = move |value: String| {
+        let mut all = [OWN_INBOX, EVERYONE].into_iter().chain(GROUPS);
+        filter.source.set(all.find(|source| *source == value));
     };
     view! {
         <label class="field">
@@ -118,10 +120,10 @@ pub fn problem(model: InboxModel) -> AnyView {
     let message = optional_text(move || {
         model.inbox.pending.with(|pending| {
             let locale = i18n.get_locale();
-            pending.iter().rev().find_map(|one| {
-                one.status.problem(
+            pending.iter().rev().find_map(|command| {
+                command.status.problem(
                     |wait| command_text::rate_limited(locale, wait),
-                    |why| words::rejection(why)(locale).to_owned(),
+                    |rejection| labels::rejection(rejection)(locale).to_owned(),
                 )
             })
         })

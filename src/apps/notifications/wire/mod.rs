@@ -15,15 +15,15 @@ use duplex_protocol::person::PersonId;
 pub type Millis = u64;
 
 /// The path of the notifications page.
-pub const PATH: &str = "/notifications";
+pub const PAGE_PATH: &str = "/notifications";
 /// The endpoint to which programs post notices.
 pub const INGEST_PATH: &str = "/api/notifications";
 /// The unread endpoint's event stream.
 pub const UNREAD_EVENTS_PATH: &str = "/api/notifications/news";
 
 /// The source name of a visitor's own inbox. The other sources are the public topics, named by the rest of their topic names.
-pub const ME: &str = "me";
-/// The groups that a visitor may follow. Their display names are in `view/words.rs`.
+pub const OWN_INBOX: &str = "me";
+/// The groups that a visitor may follow. Their display names are in `view/labels.rs`.
 pub const GROUPS: [&str; 3] = ["news", "market", "devices"];
 
 /// Maximum characters of a title and of a body.
@@ -32,10 +32,10 @@ pub const MAX_BODY: usize = 1_000;
 /// Maximum bytes of a link; browsers and proxies accept URLs of this length.
 pub const MAX_LINK: usize = 2_000;
 /// Maximum notices that one command marks as read.
-pub const MAX_READ: usize = 200;
+pub const MAX_SEQS_PER_READ: usize = 200;
 
 /// Refusal reasons. The page translates them.
-pub mod why {
+pub mod refusal {
     pub const NO_SOURCE: &str = "no_source";
     pub const TOO_MANY: &str = "too_many";
 }
@@ -160,7 +160,7 @@ pub fn is_public(name: &str) -> bool {
 }
 
 pub fn is_source(name: &str) -> bool {
-    name == ME || is_public(name)
+    name == OWN_INBOX || is_public(name)
 }
 
 /// 32 or 16 hexadecimal digits, and not all `0` (the server) or all `f` (programs).
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn heads_round_trip() {
-        let heads = BTreeMap::from([("all".to_owned(), 12), (ME.to_owned(), 3)]);
+        let heads = BTreeMap::from([("all".to_owned(), 12), (OWN_INBOX.to_owned(), 3)]);
         assert_eq!(format_heads(&heads), "all=12 me=3");
         assert_eq!(parse_heads("all=12 me=3 x=y z"), heads);
     }

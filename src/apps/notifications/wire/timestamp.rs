@@ -8,19 +8,24 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 /// The last millisecond of the year 9999, the last year with four digits.
-const LAST: i64 = 253_402_300_799_999;
+const MAX_MILLIS: i64 = 253_402_300_799_999;
 
-/// Parses `2026-11-22T22:45:07Z`, with an optional fraction of a second or offset from UTC (RFC 3339). Times before 1970 are rejected.
+/// Parses `2026-11-22T22:45:07Z`, with an optional fraction of a second or offset from UTC (RFC 3339). Times before 1970 are
+/// rejected.
 pub fn parse_rfc3339(text: &str) -> Option<Millis> {
-    let mut rest = Parser(text.as_bytes());
-    let (year, month, day) = (rest.number(4)?, rest.two_digits(b"-")?, rest.two_digits(b"-")?);
-    let (hour, minute, second) = (rest.two_digits(b"Tt ")?, rest.two_digits(b":")?, rest.two_digits(b":")?);
-    let fraction = rest.fraction();
-    let offset = rest.offset()?;
+    let mut parser = Parser(text.as_bytes());
+    let (year, month, day) = (parser.number(4)?, parser.two_digits(b"-")?, parser.two_digits(b"-")?);
+    let (hour, minute, second) = (
+        parser.two_digits(b"Tt ")?,
+        parser.two_digits(b":")?,
+        parser.two_digits(b":")?,
+    );
+    let fraction = parser.fraction();
+    let offset = parser.offset()?;
     // A leap second becomes the first second of the next minute.
     let in_range = (1..=12).contains(&month) && hour < 24 && minute < 60 && second <= 60;
     let days = days_from_civil(year, month, day);
-    if !rest.0.is_empty() || !in_range || civil(days) != (year, month, day) {
+    if !parser.0.is_empty() || !in_range || civil(days) != (year, month, day) {
         return None;
     }
     let at = days * DAY + hour * HOUR + minute * MINUTE + second * SECOND + fraction - offset;
@@ -29,18 +34,18 @@ pub fn parse_rfc3339(text: &str) -> Option<Millis> {
 
 /// Formats as `2026-11-22T22:45:07Z`.
 pub fn to_rfc3339(at: Millis) -> String {
-    let (date, hour, minute, second) = parts(at);
+    let (date, hour, minute, second) = date_and_time(at);
     format!("{date}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// Formats as `2026-11-22 22:45 UTC`, for readers whose time zone is unknown.
 pub fn to_utc(at: Millis) -> String {
-    let (date, hour, minute, _) = parts(at);
+    let (date, hour, minute, _) = date_and_time(at);
     format!("{date} {hour:02}:{minute:02} UTC")
 }
 
-fn parts(at: Millis) -> (String, i64, i64, i64) {
-    let at = i64::try_from(at).unwrap_or(LAST).min(LAST);
+fn date_and_time(at: Millis) -> (String, i64, i64, i64) {
+    let at = i64::try_from(at).unwrap_or(MAX_MILLIS).min(MAX_MILLIS);
     let (year, month, day) = civil(at.div_euclid(DAY));
     let rest = at.rem_euclid(DAY);
     let date = format!("{year:04}-{month:02}-{day:02}");
@@ -137,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn timestamps_round_trip(seconds in 0..(LAST as u64 / 1000)) {
+        fn timestamps_round_trip(seconds in 0..(MAX_MILLIS as u64 / 1000)) {
             let at = seconds * 1000;
             prop_assert_eq!(parse_rfc3339(&to_rfc3339(at)), Some(at));
         }
