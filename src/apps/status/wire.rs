@@ -1,4 +1,4 @@
-//! The topic of the node's samples.
+//! The topic `status/node` of the node's samples.
 
 use crate::wire::status::Sample;
 use duplex_protocol::cursor::Seq;

@@ -123,7 +123,7 @@ fn confirm_button(
     .into_any()
 }
 
-/// Parses the input: with `.`, `:` or `/` it is an address, otherwise a person's id.
+/// Parses the input: an address if it contains `.`, `:` or `/`, otherwise a person's id.
 fn parse_target(input: &str) -> Target {
     let input = input.trim();
     if input.contains(['.', ':', '/']) {

@@ -18,7 +18,7 @@ pub fn title() -> AnyView {
     .into_any()
 }
 
-/// The connection state, and the node's name, version and uptime.
+/// The connection status, and the node's name, version and uptime.
 pub fn status_bar(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyView {
     let i18n = use_i18n();
     let label = optional_text(move || {

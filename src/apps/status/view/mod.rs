@@ -1,4 +1,4 @@
-//! The parts of the operator's page: head, dashboard, ban management and sign-in form.
+//! The parts of the status page: header, dashboard, ban management and sign-in form.
 
 mod bans;
 pub mod dashboard;

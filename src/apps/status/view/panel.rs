@@ -15,7 +15,7 @@ pub struct Panel {
     pub id: &'static str,
     pub title: TextKey,
     pub unit: Unit,
-    /// The series, each with its key for tests and its name.
+    /// The series, each with its `data-fact` value and its name.
     pub lines: &'static [(Series, &'static str, TextKey)],
 }
 
