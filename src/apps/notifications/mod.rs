@@ -1,5 +1,5 @@
-//! The notifications application: programs and other applications send notices to visitors, and a bell on every page shows the number
-//! of unread ones.
+//! The notifications application: programs and other applications send notices to visitors, and a bell on every page shows the
+//! unread count. An item is a notice; a notification is what the browser's Notification API shows.
 
 pub mod bell;
 pub mod model;

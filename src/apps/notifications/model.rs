@@ -62,6 +62,7 @@ pub struct NoticeList {
 }
 
 impl NoticeList {
+    /// The seq of the newest notice; 0 without one. Later events of the log are not notices.
     pub fn head(&self) -> Seq {
         self.notices.back().map_or(0, |newest| newest.seq)
     }
@@ -143,6 +144,7 @@ pub struct InboxState {
 }
 
 impl InboxState {
+    /// Whether a read mark covers the notice. For display, use [`counts_as_read`](Self::counts_as_read).
     pub fn has_read(&self, source: &str, seq: Seq) -> bool {
         self.marks.get(source).is_some_and(|mark| mark.contains(seq))
     }

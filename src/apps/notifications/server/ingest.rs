@@ -115,7 +115,7 @@ mod tests {
             (json!({ "key": 1 }), "`key`"),
             (json!({ "expires": "tomorrow" }), "`expires`"),
             (json!({ "expires": -1 }), "`expires`"),
-            (json!({ "titel": "x" }), "`titel` is not a field"),
+            (json!({ "titel": "x" }), "unknown field `titel`, expected one of `to`"),
         ] {
             let mut body = json!({ "to": "everyone", "title": "x" });
             body.as_object_mut()

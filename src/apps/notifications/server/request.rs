@@ -60,8 +60,8 @@ impl NoticeRequest {
             .ok_or_else(|| unprocessable("The body is not a JSON object"))?;
         if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
             return Err(unprocessable(&format!(
-                "`{unknown}` is not a field; the fields are {}",
-                FIELDS.join(", ")
+                "unknown field `{unknown}`, expected one of `{}`",
+                FIELDS.join("`, `")
             )));
         }
         Ok(Self {

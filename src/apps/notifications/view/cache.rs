@@ -40,7 +40,7 @@ impl NoticeCache {
             return false;
         };
         let (cached_last, state_first) = (self.notices.keys().next_back().copied(), oldest.seq);
-        // Notices may be missing between the cache and the state, or the log was replaced.
+        // Notices may be missing between the cache and the state, or the log was replaced: rebuild the cache from the state.
         let has_gap = cached_last.is_some_and(|last| last < state_first && !list.has_all() || last > newest.seq);
         if has_gap {
             self.notices.clear();

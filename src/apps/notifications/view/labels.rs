@@ -90,7 +90,7 @@ pub fn rejection(rejection: &Rejection) -> TextKey {
     }
 }
 
-/// The inbox's status, as a keyword for style sheets and tests, and as text.
+/// The inbox's status, as its `data-status` value and as text.
 pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
     match status {
         TopicStatus::Loading => ("loading", text_key!(notifications.loading)),

@@ -28,7 +28,7 @@ struct ServerData {
     visitor: Option<String>,
     now: Millis,
     first_visit: Millis,
-    /// The reason why the posted form was refused, if this page is the response to one.
+    /// Why the posted form was refused, if this page is the response to one.
     refused: Option<Rejection>,
 }
 

@@ -113,7 +113,7 @@ fn SourceChoice(model: InboxModel, filter: Filter) -> impl IntoView {
     .into_any()
 }
 
-/// The reason why the visitor's last command had no effect.
+/// Why the visitor's last command had no effect.
 pub fn problem(model: InboxModel) -> AnyView {
     use crate::ui::command_text;
     let i18n = use_i18n();

@@ -21,9 +21,11 @@ pub const INGEST_PATH: &str = "/api/notifications";
 /// The unread endpoint's event stream.
 pub const UNREAD_EVENTS_PATH: &str = "/api/notifications/news";
 
-/// The source name of a visitor's own inbox. The other sources are the public topics, named by the rest of their topic names.
+/// A source is a topic of which a visitor receives notices. This is the name of their own inbox; the other sources are the public
+/// topics, named by the rest of their topic names.
 pub const OWN_INBOX: &str = "me";
-/// The groups that a visitor may follow. Their display names are in `view/labels.rs`.
+/// The groups that a visitor may follow: notices of a followed group reach them like those of their own inbox. Their display names
+/// are in `view/labels.rs`.
 pub const GROUPS: [&str; 3] = ["news", "market", "devices"];
 
 /// Maximum characters of a title and of a body.

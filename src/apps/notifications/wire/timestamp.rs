@@ -74,7 +74,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Two digits after one of these separators.
+    /// Consumes two digits after one of `separators`.
     fn two_digits(&mut self, separators: &[u8]) -> Option<i64> {
         self.one_of(separators)?;
         self.number(2)
