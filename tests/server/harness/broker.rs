@@ -1,5 +1,4 @@
-//! A Mosquitto broker for one test, on a free port and with its files in a temporary folder, and MQTT clients that act as
-//! devices.
+//! A Mosquitto broker for tests, and MQTT clients that act as devices.
 
 use std::fs;
 use std::net::TcpListener;
@@ -82,7 +81,7 @@ impl Broker {
         self.folder.path().join(name)
     }
 
-    /// Starts the process, with the data of the one before it.
+    /// Starts the process with the persisted data of the previous one.
     pub fn spawn(&mut self) {
         let programs = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
         let start = |program: &str| {
@@ -93,7 +92,7 @@ impl Broker {
         self.process = programs.into_iter().find_map(start);
         assert!(
             self.process.is_some(),
-            "no mosquitto here: run tools/setup.sh test, or apt-get install mosquitto"
+            "mosquitto is not installed: run tools/setup.sh test, or apt-get install mosquitto"
         );
     }
 

@@ -1,5 +1,5 @@
-//! A node for a test: over TCP on a free port, or over connections in memory, where the test can pause the clock.
-//! Every wait is for a stated condition and ends after [`TIMEOUT`].
+//! A node for tests, over TCP on a free port or over in-memory connections, with which a test can pause the clock.
+//! Every wait is bounded by [`TIMEOUT`].
 
 pub mod broker;
 pub mod kinds;
@@ -73,22 +73,22 @@ impl Node {
         Self::with_site(Path::new("/nonexistent"), change)
     }
 
-    /// With its front end in the folder `site`.
+    /// A node that serves the site in `site`.
     pub fn with_site(site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         Self::with_kinds(kinds::all(), site, change)
     }
 
-    /// With other kinds of topics than [`kinds::all`].
+    /// A node with other kinds of topics than [`kinds::all`].
     pub fn with_kinds(kinds: Vec<Box<dyn DynTopic>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         Self::with_hub(Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds), site, change)
     }
 
-    /// With the applications' topics.
+    /// A node with the applications' topics.
     pub fn with_apps(change: impl FnOnce(&mut Settings)) -> Self {
         Self::with_kinds(Apps::default().kinds(), Path::new("/nonexistent"), change)
     }
 
-    /// Without limits, unless `change` turns them on.
+    /// A node with this hub. Limits are off unless `change` enables them.
     pub fn with_hub(hub: Hub, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             limits: false,
@@ -105,7 +105,7 @@ impl Node {
         }
     }
 
-    /// With the test's own log.
+    /// A node with this log.
     pub fn with_log(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>) -> Self {
         let site = Path::new("/nonexistent");
         let state = ServerState::new(
@@ -160,7 +160,7 @@ impl Node {
         open(self.connect(), path, &[]).await.unwrap().0
     }
 
-    /// Sends a request to the router; its host is `localhost` unless it names one.
+    /// Sends a request to the router; its `Host` defaults to `localhost`.
     pub async fn request(&self, mut request: Request<Body>) -> Response {
         let host = HeaderValue::from_static("localhost");
         request.headers_mut().entry("host").or_insert(host);
@@ -290,7 +290,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Reads the close frame and the end of the connection that must come next.
     pub async fn expect_close(&mut self) -> Option<(u16, String)> {
         let Message::Close(frame) = self.receive().await else {
-            panic!("a message instead of a close frame")
+            panic!("expected a close frame")
         };
         assert!(
             with_timeout(self.0.next()).await.is_none(),
@@ -311,7 +311,7 @@ pub fn close_frame(code: u16, reason: &str) -> CloseFrame {
 pub async fn with_timeout<T>(expected: impl Future<Output = T>) -> T {
     timeout(TIMEOUT, expected)
         .await
-        .unwrap_or_else(|_| panic!("not ready after {TIMEOUT:?}"))
+        .unwrap_or_else(|_| panic!("timed out after {TIMEOUT:?}"))
 }
 
 /// Waits until a condition holds.

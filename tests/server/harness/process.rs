@@ -1,4 +1,4 @@
-//! The real binary: a server on its own data file, and the commands of the command line.
+//! Runs the built binary: servers and other subcommands.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -45,7 +45,7 @@ impl Server {
         Self { process, addr }
     }
 
-    /// Sends SIGKILL, which the process cannot handle, and waits for its end.
+    /// Sends SIGKILL and waits for the exit.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -80,8 +80,8 @@ pub fn minimal_site(folder: &Path) -> PathBuf {
     site
 }
 
-/// The binary, linked into a separate folder. Beside the built binary, `make dev` leaves a list of its file names, which a
-/// server would read.
+/// The binary, linked into a separate folder. Next to the built binary, `make dev` writes a file list that a server
+/// would read.
 fn binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
         let (built, target) = (env!("CARGO_BIN_EXE_duplex"), Path::new(env!("CARGO_TARGET_TMPDIR")));
@@ -109,7 +109,7 @@ pub fn duplex_with_data(data: &Path) -> Command {
     command
 }
 
-/// Runs a command to its end.
+/// Runs a subcommand and returns its output.
 pub fn run(folder: &Path, arguments: &[&str]) -> Output {
     duplex(folder).args(arguments).output().unwrap()
 }
@@ -118,7 +118,7 @@ pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A command that keeps running, and the lines that it prints.
+/// A long-running subcommand and the lines of its stdout.
 pub struct RunningCommand {
     process: Child,
     lines: Receiver<String>,

@@ -39,7 +39,7 @@ impl Proxy {
         Self::start_nginx(server, example).await
     }
 
-    /// Starts nginx with a bare `proxy_pass`, as in a first configuration without the documented example.
+    /// Starts nginx with a bare `proxy_pass`, as in a naive first configuration.
     pub async fn minimal_nginx(server: SocketAddr) -> Self {
         let minimal = "server { listen 443 ssl; ssl_certificate /etc/ssl/duplex.example/fullchain.pem;\n\
                     ssl_certificate_key /etc/ssl/duplex.example/privkey.pem;\n\
@@ -133,7 +133,7 @@ impl Proxy {
     }
 }
 
-/// Starts a program from one of the usual folders, unprivileged if the test runs as root.
+/// Starts a program from PATH or an sbin directory, as `nobody` if the test runs as root.
 fn spawn_unprivileged(program: &str, folder: &std::path::Path, configure: impl FnOnce(&mut Command)) -> Option<Child> {
     let candidates = [
         program.to_owned(),
@@ -148,8 +148,8 @@ fn spawn_unprivileged(program: &str, folder: &std::path::Path, configure: impl F
             .status();
         version.is_ok()
     });
-    let found =
-        found.unwrap_or_else(|| panic!("no {program} here: run tools/setup.sh test, or apt-get install {program}"));
+    let found = found
+        .unwrap_or_else(|| panic!("{program} is not installed: run tools/setup.sh test, or apt-get install {program}"));
     let mut command = Command::new(found);
     configure(&mut command);
     if fs::metadata(folder).unwrap().uid() == 0 {

@@ -1,4 +1,4 @@
-//! An HTTP and WebSocket client that writes the exact bytes that a test gives it, valid or not.
+//! A raw HTTP and WebSocket client that sends exactly the given bytes, valid or not.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 

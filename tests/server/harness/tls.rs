@@ -18,7 +18,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::with_timeout;
 
-/// A certificate authority and a certificate for `localhost` and `duplex.example` that it signed.
+/// A test CA and a certificate signed by it for `localhost` and `duplex.example`.
 pub struct CertificateAuthority {
     folder: TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -82,7 +82,7 @@ impl CertificateAuthority {
         self.folder.path().join("key.pem")
     }
 
-    /// Starts a proxy that terminates TLS in front of `server`; returns its port on this machine.
+    /// Starts a proxy that terminates TLS in front of `server`; returns its port.
     pub async fn tls_proxy(&self, server: SocketAddr) -> u16 {
         let certificate = CertificateDer::from_pem_file(self.certificate()).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.key()).unwrap();

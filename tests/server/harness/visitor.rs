@@ -1,4 +1,4 @@
-//! A client that reads and writes topics over any of the transports.
+//! A test client for topics over any transport.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,7 +26,7 @@ pub enum Transport {
     Poll,
 }
 
-/// One browser tab's session: it keeps a cursor for each topic and panics at an event out of order.
+/// One browser tab's session: it tracks a cursor per topic and panics if an event is out of order.
 pub struct Visitor<'a> {
     node: &'a Node,
     transport: Transport,
@@ -34,12 +34,12 @@ pub struct Visitor<'a> {
     secret: String,
     /// The value of the `authorization` header.
     bearer: Option<String>,
-    /// Further cookies.
+    /// Additional cookies.
     cookies: String,
     session: String,
     socket: Option<Client<DuplexStream>>,
     stream: Option<(BodyDataStream, String)>,
-    /// The first poll asks for an immediate answer, the following ones wait.
+    /// Whether a poll was sent: only the first one asks for an immediate response.
     polled: bool,
     received: VecDeque<ServerFrame>,
     pub cursors: BTreeMap<TopicName, Option<Cursor>>,
@@ -267,11 +267,11 @@ impl<'a> Visitor<'a> {
         self.received.clear();
     }
 
-    /// The next frame of any type; the cursors advance with it, as in a browser.
+    /// The next frame of any type; cursors are advanced as in the browser client.
     pub async fn next_frame(&mut self) -> ServerFrame {
         let frame = self.receive().await;
         self.advance_cursor(&frame);
-        // A client of SSE answers a pong with a ping, which shows that it reads.
+        // An SSE client answers each pong with a ping to show that it still reads.
         if matches!((self.transport, &frame), (Transport::Sse, ServerFrame::Pong { .. })) {
             let _ = self.post(&ClientFrame::Ping { nonce: 0 }).await;
         }
