@@ -1,8 +1,8 @@
-//! Deterministic simulation of the whole system in one process on a paused clock: client sessions of several tabs, over all three
-//! transports, against the real server, while the network, the disk and the operator cause faults on a schedule derived from a seed. After
-//! the faults end, every tab must have seen every event exactly once and in the same order.
+//! Deterministic simulation testing of the whole system in one process on a paused clock: client sessions of several tabs, over all
+//! three transports, against the real server, while faults of network, disk and operator are injected on a schedule derived from a
+//! seed. After the faults end, every tab must have seen every event exactly once and in log order.
 //!
-//! `SEED=… cargo test --test server simulation -- --nocapture` repeats one seed; `make soak` runs random ones for a while. Tasks of the
+//! `SEED=… cargo test --test server simulation -- --nocapture` reruns one seed; `make soak` runs random ones for a while. Tasks of the
 //! server that are ready at the same instant run in no fixed order, so a seed may need several runs (`TIMES=…`) to fail again.
 
 mod connections;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use self::disk::Store;
 use self::world::{Totals, World};
 
-/// The seeds of every test run: few, each with a different mix of faults.
+/// Seeds of the regular test run, with different mixes of faults.
 const SEEDS: [u64; 16] = [
     1,
     2,
@@ -37,11 +37,11 @@ const SEEDS: [u64; 16] = [
     13,
     14,
     286,
-    // A command was stored, and its second attempt was rejected.
+    // Regression: a command was stored but its resend was rejected.
     18_445_441_235_443_468_587,
     10_112_090_111_661_721_357,
 ];
-/// Seeds whose logs lose their newest events; the last one with a file.
+/// Seeds with log loss; the last one uses SQLite.
 const SEEDS_WITH_LOSS: [u64; 8] = [
     LOSS + 1,
     LOSS + 2,
@@ -67,7 +67,7 @@ fn every_tab_sees_every_event_once_under_faults() {
 }
 
 #[test]
-fn every_tab_sees_every_event_once_over_a_file() {
+fn every_tab_sees_every_event_once_with_sqlite() {
     let totals = run(SEED_ON_FILE, true);
     assert!(totals.crashes + totals.drains > 0, "this seed has no restart");
 }
@@ -88,7 +88,7 @@ fn soak() {
     let (start, mut total) = (Instant::now(), Totals::default());
     while start.elapsed() < Duration::from_secs(60 * minutes) {
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-        // If a seed never ends, its number is the last one printed.
+        // If a run hangs, its seed is the last line printed.
         println!("SEED={seed}");
         total.add(&run(seed, on_file(seed)));
     }
@@ -121,5 +121,5 @@ fn run(seed: u64, on_file: bool) -> Totals {
         .build()
         .unwrap();
     let result = runtime.block_on(async { World::new(seed, store, has_loss(seed)).run().await });
-    result.unwrap_or_else(|violation| panic!("{violation}\nTo repeat: SEED={seed}"))
+    result.unwrap_or_else(|violation| panic!("{violation}\nrerun with SEED={seed}"))
 }

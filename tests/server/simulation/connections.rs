@@ -1,5 +1,4 @@
-//! The three transports of a browser over the simulated network, in place of those of `duplex-leptos`. Independent of the session and
-//! the topics.
+//! Client transports over the simulated network, replacing those of `duplex-leptos`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +27,7 @@ const POST_TIMEOUT: Duration = Duration::from_secs(20);
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 const FORBIDDEN: u16 = 3003;
 
-/// An input for the session from a connection. Inputs of a superseded request are discarded.
+/// A session input produced by a connection. Inputs of a superseded request are discarded.
 pub struct ConnectionInput {
     pub connection: u32,
     pub request: Option<u32>,
@@ -181,7 +180,7 @@ async fn run_websocket(inputs: InputSender, mut frames: mpsc::UnboundedReceiver<
             biased;
             frame = frames.recv() => match frame {
                 Some(frame) => {
-                    // A lost frame is detected by the session.
+                    // Ignore errors: the session detects a lost frame.
                     let _ = timeout(CLOSE_WAIT, socket.send(message(encoding, &frame))).await;
                 }
                 None => return close(socket).await,
@@ -232,7 +231,7 @@ async fn get(context: &ClientContext, kind: Kind, target: &str) -> std::io::Resu
     http::request(stream, &format!("GET {target}"), &context.cookie, b"").await
 }
 
-/// An `EventSource` that ends at its first error.
+/// Reads an event stream; unlike `EventSource`, it does not reconnect.
 async fn stream(inputs: InputSender, query: String) {
     let response = get(&inputs.context, Kind::Stream, &format!("{EVENTS_PATH}{query}")).await;
     if let Ok(mut response) = response
@@ -277,7 +276,7 @@ async fn poll(inputs: InputSender, query: String, immediate: bool) {
     });
 }
 
-/// Posts a frame; the post outlives its connection.
+/// Posts a frame; it is not cancelled when the connection closes.
 async fn post(inputs: InputSender, frame: ClientFrame) {
     let (connection, context) = (inputs.connection, &inputs.context);
     let body = Encoding::Json.encode(&frame).unwrap();

@@ -1,5 +1,5 @@
-//! A node's log with delays and crashes: after a crash its operations never complete, whether or not they were committed. Committed
-//! data stays. Independent of the topics' contents.
+//! A `Log` wrapper that injects delays, read errors and crashes. After a crash, pending operations never complete; they may have been
+//! committed.
 
 use std::future::pending;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use super::random::Random;
 
-/// The storage that outlives the nodes.
+/// Storage shared by successive nodes.
 pub struct Store {
     backend: Backend,
     /// Whether every read fails.
@@ -77,7 +77,7 @@ impl Store {
         }
     }
 
-    /// Injects failures; a file has none.
+    /// Injects append faults; only supported in memory.
     pub fn set_fault(&self, fault: Fault) {
         if let Backend::Memory(memory) = &self.backend {
             memory.set_fault(fault);
@@ -130,7 +130,7 @@ impl Disk {
         self.pause_clock_during(self.log.close()).await;
     }
 
-    /// Keeps the paused clock from advancing during an operation of a real disk.
+    /// Prevents tokio's paused clock from auto-advancing during real disk I/O.
     async fn pause_clock_during<T>(&self, work: impl Future<Output = T>) -> T {
         let (done, wait) = std::sync::mpsc::channel::<()>();
         if self.is_file {
@@ -174,7 +174,7 @@ async fn crash_of(mut crashed: watch::Receiver<bool>) {
 
 /// The result of a read while the store is unreadable.
 fn read_error<T: Send>() -> BoxFuture<'static, Result<T, LogError>> {
-    Box::pin(async { Err(LogError::Unavailable("the simulation says so".to_owned())) })
+    Box::pin(async { Err(LogError::Unavailable("injected by the simulation".to_owned())) })
 }
 
 impl Log for Disk {

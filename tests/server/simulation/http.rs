@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 
-/// A response whose body has not been read yet.
+/// A response with an unread body.
 pub struct Response {
     pub status: u16,
     stream: BufReader<DuplexStream>,

@@ -1,4 +1,4 @@
-//! Invariants that must hold once a simulation has settled. Pure, except that it reads the log.
+//! Invariants that must hold after a run has settled.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
@@ -16,12 +16,12 @@ use super::tab::{Outcome, TabTrace, TopicTrace};
 use super::world::Totals;
 use crate::harness::kinds::{Note, Notes, NotesState};
 
-/// The reference: every event of each topic in its log, by seq from 1.
+/// The reference history: all events of each topic, read from the log. Index 0 is seq 1.
 pub struct Logs(BTreeMap<TopicName, Vec<Note>>);
 
 impl Logs {
     pub async fn read(server: &Server, topics: &[TopicName]) -> Result<Self, String> {
-        let node = server.node().ok_or("no node runs")?;
+        let node = server.node().ok_or("no node is running")?;
         let mut logs = BTreeMap::new();
         for topic in topics {
             let read = node.disk.read(topic, 0, usize::MAX >> 1).await;
@@ -51,7 +51,7 @@ fn fold(events: &[Note], seq: Seq) -> NotesState {
     state
 }
 
-/// The events of each topic's log before it lost its newest ones.
+/// Each topic's events before the loss.
 #[derive(Debug, Default)]
 pub struct Lost(BTreeMap<TopicName, LostTail>);
 
@@ -93,7 +93,7 @@ impl LostTail {
     }
 }
 
-/// Describes the first thing that has not settled yet.
+/// Describes the first condition that is not settled.
 pub fn unsettled(traces: &[impl Deref<Target = TabTrace>], logs: &Logs) -> Option<String> {
     let people = traces.len() as u32;
     for (tab, trace) in traces.iter().enumerate() {
@@ -207,7 +207,7 @@ fn check_effects(
             };
             *count += 1;
             totals.commands += 1;
-            // A lost command may have been sent again.
+            // A command lost with the tail may have been resent.
             let lost = lost.contains(topic, text) && effects <= 1;
             if effects != expected && !lost {
                 return Err(format!("{text} in {topic} was {outcome:?} and has {effects} effects"));
@@ -221,7 +221,7 @@ fn check_effects(
             return Err(format!("{text} was accepted and is in the logs {found} times"));
         }
     }
-    // An interrupted feed does not know which of its commands were accepted.
+    // A crashed burst may have accepted commands that it did not record.
     let unexpected = times
         .iter()
         .find(|((_, text), times)| !text.starts_with("feed.") || **times > 1);

@@ -1,5 +1,5 @@
 //! The network between one tab and the server: it delays, splits or drops bytes, cuts connections in the middle of a frame, leaves them
-//! half-open, or blocks them. Independent of the frames.
+//! half-open, or blocks them.
 
 use std::future::pending;
 use std::io;
@@ -18,10 +18,10 @@ use crate::harness::PIPE_CAPACITY;
 /// Approximately the time after which an operating system drops a connection without acknowledgements.
 const TCP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Bytes carried at once; larger frames arrive in several segments.
+/// Maximum segment size in bytes.
 const SEGMENT: usize = 1400;
 
-/// The kind of a connection, as far as a proxy can tell.
+/// The kind of a connection as a proxy sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     WebSocket,
@@ -44,7 +44,7 @@ pub enum Block {
 /// The current conditions for new and open connections.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Conditions {
-    /// No bytes arrive, and no end is notified.
+    /// No bytes pass, and neither end is notified.
     pub partitioned: bool,
     pub websocket: Block,
     pub stream: Block,

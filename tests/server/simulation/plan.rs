@@ -28,12 +28,12 @@ pub enum Step {
     Lose(u64),
     /// The node drains and stops.
     Drain,
-    /// Starts a node, unless one runs.
+    /// Starts a node if none is running.
     Start,
     Disk(memory::Fault),
     /// Whether the log is unreadable.
     Unreadable(bool),
-    /// A feed sends this many commands at once.
+    /// A server task sends this many commands at once.
     Burst(TopicName, u64),
 }
 
@@ -43,9 +43,9 @@ pub struct Plan {
     pub topics: Vec<TopicName>,
     /// By the time since the start.
     pub steps: Vec<(Duration, Step)>,
-    /// The end of the faults.
+    /// When fault injection ends.
     pub end: Duration,
-    /// Tabs whose proxy blocks WebSocket to the end; the flag tells whether it blocks event streams, too.
+    /// Tabs behind a proxy that blocks WebSocket until the end; the flag is true if event streams are blocked too.
     pub blocked: Vec<(usize, bool)>,
 }
 
@@ -175,12 +175,12 @@ impl Plan {
                 self.schedule_after(at, random.millis(100, 20_000), Step::Unreadable(false));
             }
             _ => {
-                let weather = match random.below(3) {
+                let fault = match random.below(3) {
                     0 => memory::Fault::Error(LogError::Full),
-                    1 => memory::Fault::Error(LogError::Unavailable("the simulation says so".to_owned())),
+                    1 => memory::Fault::Error(LogError::Unavailable("injected by the simulation".to_owned())),
                     _ => memory::Fault::Stall,
                 };
-                let at = self.schedule(random, Step::Disk(weather));
+                let at = self.schedule(random, Step::Disk(fault));
                 self.schedule_after(at, random.millis(100, 30_000), Step::Disk(memory::Fault::None));
             }
         }

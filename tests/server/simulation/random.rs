@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// SplitMix64: small, and good enough to choose faults.
+/// SplitMix64: sufficient for choosing faults.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -18,7 +18,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// An independent generator.
+    /// Splits off an independent generator.
     pub fn fork(&mut self) -> Self {
         Self(self.next())
     }

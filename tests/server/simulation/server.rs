@@ -1,4 +1,4 @@
-//! The real server: successive nodes over one log, which are started, drained and crashed. Independent of the tabs.
+//! Starts, drains and crashes successive nodes on one store.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -39,7 +39,7 @@ impl Server {
         }
     }
 
-    /// Starts a node, unless one runs.
+    /// Starts a node if none is running.
     pub fn start(&self) {
         let mut node = self.node.lock().unwrap();
         if node.is_none() {
@@ -59,7 +59,7 @@ impl Server {
         self.node.lock().unwrap().clone()
     }
 
-    /// Stops listening and returns the node; its open connections continue until it ends.
+    /// Stops listening and returns the node; its open connections stay open until it stops.
     pub fn take_node(&self) -> Option<Node> {
         self.node.lock().unwrap().take()
     }
@@ -75,7 +75,7 @@ impl Server {
 }
 
 impl Node {
-    /// Drains the node as the binary does on SIGTERM; bounded, because a stalled disk would block it.
+    /// Drains the node as the binary does on SIGTERM; with a timeout, because a stalled disk would block it.
     pub async fn drain(self) {
         let _ = timeout(TIMEOUT, async {
             self.state.shutdown.begin();

@@ -1,5 +1,5 @@
-//! One browser tab: the real session, driven like `duplex-leptos` drives it in a browser, and a trace of all its effects, which is
-//! checked as it grows. Independent of the schedule.
+//! One simulated browser tab: drives the real session machine as `duplex-leptos` does, and records and checks a trace of its
+//! updates.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -58,8 +58,8 @@ pub enum Outcome {
     Rejected(String),
 }
 
+/// One topic's part of a tab's trace.
 #[derive(Debug, Default, Clone)]
-/// What a tab received of one topic.
 pub struct TopicTrace {
     pub joined: bool,
     pub state: NotesState,
@@ -157,7 +157,7 @@ impl Tab {
         }: ConnectionInput,
     ) {
         let known = self.connections.get(&connection);
-        // Of a closed connection only posts still report, and the session handles those.
+        // After a close only posts report inputs (`request` is `None`), which the session handles.
         if request.is_some() && !known.is_some_and(|known| known.is_newest(request)) {
             return;
         }
@@ -248,7 +248,7 @@ impl Tab {
         if let Some(at) = self.session.wake_at().filter(|at| *at <= now) {
             let status = self.session.status();
             self.report_violation(&format!(
-                "{description} leaves an expired timer of {at} ms: {status:?}, {effects:?}"
+                "{description} left the timer at {at} ms, which is in the past: {status:?}, {effects:?}"
             ));
         }
         for effect in effects {

@@ -28,7 +28,7 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// The time between two checks for settling.
 const CHECK_PERIOD: Duration = Duration::from_millis(500);
 
-/// Counts of what happened in a run.
+/// Counters of a run.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Totals {
     pub seeds: u64,
@@ -41,7 +41,7 @@ pub struct Totals {
     pub crashes: u64,
     pub drains: u64,
     pub resets: u64,
-    /// Lost events, and the resets they caused: by a check, and because the log was shorter.
+    /// Lost events; resets because the check differs; resets because the log is shorter.
     pub lost: u64,
     pub diverged: u64,
     pub ahead: u64,
@@ -81,7 +81,7 @@ pub struct World {
     server: Arc<Server>,
     clients: Vec<Client>,
     draining: Option<JoinHandle<()>>,
-    /// Running feeds; each returns its accepted texts.
+    /// Running bursts; each returns its accepted texts.
     bursts: Vec<JoinHandle<Vec<String>>>,
     lost: Lost,
     totals: Totals,
@@ -142,7 +142,7 @@ impl World {
     }
 
     fn act(&self, tab: usize, action: Action) {
-        // A tab that has ended is reported at the end of the run.
+        // Ignore errors: a tab that has ended is reported at the end.
         let _ = self.clients[tab].actions.send(action);
     }
 
@@ -180,7 +180,7 @@ impl World {
             Step::Drain => self.drain(),
             Step::Start => self.start().await,
             Step::Unreadable(unreadable) => self.server.store.set_unreadable(unreadable),
-            Step::Disk(weather) => self.server.store.set_fault(weather),
+            Step::Disk(fault) => self.server.store.set_fault(fault),
             Step::Burst(topic, count) => {
                 if let Some(node) = self.server.node() {
                     self.bursts.push(tokio::spawn(burst(node, topic, count)));
@@ -215,7 +215,7 @@ impl World {
             let networks: Vec<_> = self.clients.iter().map(|client| Arc::clone(&client.network)).collect();
             self.draining = Some(tokio::spawn(async move {
                 node.drain().await;
-                // The process ends and closes its remaining connections.
+                // Like the end of the process: closes the remaining connections.
                 networks.iter().for_each(|network| network.cut());
             }));
         }
@@ -272,7 +272,7 @@ impl World {
             let unsettled = invariants::unsettled(&traces.collect::<Vec<_>>(), &logs);
             match unsettled {
                 None => return Ok(feed_texts),
-                Some(what) if Instant::now() > end => return Err(format!("not settled: {what}")),
+                Some(condition) if Instant::now() > end => return Err(format!("not settled: {condition}")),
                 Some(_) => self.advance_to(Instant::now() + CHECK_PERIOD).await,
             }
         }
@@ -286,7 +286,7 @@ impl World {
         for client in &mut self.clients {
             (&mut client.task).await.map_err(|error| error.to_string())?;
         }
-        let node = self.server.node().ok_or("no node runs")?;
+        let node = self.server.node().ok_or("no node is running")?;
         let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let (open, stats) = (node.state.counters.snapshot().connections, node.state.hub.stats());
@@ -295,7 +295,7 @@ impl World {
                 return Ok(());
             }
             if Instant::now() > end {
-                return Err(format!("{open} connections are left, and {stats:?}"));
+                return Err(format!("{open} connections are still open; {stats:?}"));
             }
             self.advance_to(Instant::now() + CHECK_PERIOD).await;
         }
