@@ -1,6 +1,6 @@
-//! The layers of the app and the imports that each may use: the table of ARCHITECTURE.md as code.
+//! The layers of the app and the imports that each may use: the table in ARCHITECTURE.md as code.
 
-/// The layer of a file; those of applications carry the application's name.
+/// The layer of a file; layers of applications hold the application's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layer {
     /// Types that cross the network, and the part of an application that runs on both sides.
@@ -47,7 +47,7 @@ impl Layer {
     }
 }
 
-/// The finding if this layer must not import this path. The path starts with `crate` or with another crate's name.
+/// Returns a finding if the layer may not import the path. The path starts with `crate` or with another crate's name.
 pub fn forbidden(layer: &Layer, path: &[String]) -> Option<String> {
     let path: Vec<_> = path.iter().map(String::as_str).collect();
     let allowed = match path.as_slice() {
@@ -60,7 +60,7 @@ pub fn forbidden(layer: &Layer, path: &[String]) -> Option<String> {
 
 fn may_import_own(layer: &Layer, path: &[&str]) -> bool {
     let (wire, texts) = (matches!(path, ["wire", ..]), matches!(path, ["i18n", ..]));
-    // Locks are for code at run time, on either side.
+    // `lock` may be used on both sides, but not in shared types.
     if matches!(path, ["lock", ..]) {
         return !matches!(layer, Layer::Shared(_));
     }
@@ -71,7 +71,7 @@ fn may_import_own(layer: &Layer, path: &[&str]) -> bool {
         Layer::Ui => wire || texts || matches!(path, ["ui", ..]),
         Layer::Page(app) => {
             let own = matches!(path, ["apps", name, rest @ ..] if name == app && !matches!(rest, ["server", ..]));
-            // The types of the application list.
+            // Types of the application registry.
             let own = own || matches!(path, ["apps", "App" | "page" | "lazy_page"]);
             wire || texts || own || matches!(path, ["ui", ..])
         }
@@ -96,7 +96,7 @@ fn is_shared_of(app: &str, path: &[&str]) -> bool {
     matches!(path, ["apps", name, "wire" | "model", ..] if *name == app)
 }
 
-/// Pure parts beside the model. The view, the page state and the server part of an application run on one side only.
+/// A sibling module that runs on both sides: not the view, the page state or the server.
 fn is_sibling_of(app: &str, path: &[&str]) -> bool {
     matches!(path, ["apps", name, part, ..] if *name == app && !["server", "state", "view"].contains(part))
 }
@@ -124,7 +124,7 @@ fn may_import_crate(layer: &Layer, name: &str) -> bool {
     match layer {
         Layer::Shared(_) if name == "duplex_protocol" => true,
         Layer::Shared(None) if ["serde_json", "postcard"].contains(&name) => true,
-        // Unicode tables: from crates on the server, from the browser itself in the browser.
+        // Unicode tables: crates on the server, the browser's own APIs in the browser.
         Layer::Shared(None) if ["unicode_normalization", "unicode_segmentation", "js_sys"].contains(&name) => true,
         Layer::Shared(None) if name == "wasm_bindgen" => true,
         Layer::Shared(_) => ["std", "core", "alloc", "serde", "thiserror"].contains(&name) || !is_dependency(name),

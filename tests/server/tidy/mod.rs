@@ -1,4 +1,4 @@
-//! Rules of the source tree that no compiler checks: imports between layers, places of feature gates, lengths of files.
+//! Source-tree lints: imports between layers, feature gates, file headers, file length, forbidden calls.
 
 mod layers;
 mod paths;
@@ -11,7 +11,7 @@ use self::paths::{code, paths_in};
 
 const MAX_LINES: usize = 400;
 
-/// Files with feature gates. In `lib.rs` they may precede any item, elsewhere only a module line.
+/// Files with feature gates. In `lib.rs` they may precede any item, elsewhere only a `mod` declaration.
 const GATED_FILES: [&str; 4] = [
     "lib.rs",
     "apps/mod.rs",
@@ -20,7 +20,7 @@ const GATED_FILES: [&str; 4] = [
 ];
 
 #[test]
-fn modules_import_only_what_they_may() {
+fn imports_respect_the_layers() {
     assert_none(each_file(|file, source| {
         let layer = Layer::of_file(file);
         paths_in(without_tests(file, source), &layers::module(file))
@@ -34,7 +34,7 @@ fn modules_import_only_what_they_may() {
 fn every_file_has_a_header() {
     assert_none(each_file(|_, source| match source.starts_with("//! ") {
         true => Vec::new(),
-        false => vec!["does not begin with //!".to_owned()],
+        false => vec!["has no `//!` header".to_owned()],
     }));
 }
 
@@ -49,7 +49,7 @@ fn no_file_is_too_long() {
 }
 
 #[test]
-fn feature_gates_are_on_module_lines_only() {
+fn feature_gates_are_on_mod_declarations_only() {
     assert_none(each_file(gates));
 }
 
@@ -79,8 +79,8 @@ fn no_panicking_call_outside_tests() {
     }));
 }
 
-/// The wall clock may be set back while a page is open, so pages measure time with `ui/clock.rs`. The listed files need a date, or compare
-/// with one of the server.
+/// The wall clock may be set back while a page is open, so pages measure time with `ui/clock.rs`. The listed files need a date or compare
+/// with a server timestamp.
 #[test]
 fn pages_measure_time_with_the_monotonic_clock() {
     const WALL: [&str; 10] = [
@@ -113,17 +113,17 @@ fn no_test_sleeps() {
     }));
 }
 
-/// Roots of the sources that the rules apply to, with a prefix for the paths of their files; paths of the app are relative to `src`.
+/// Checked source roots and the prefix of their reported paths. Paths of the app are relative to `src`.
 const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates", "crates/"), ("tests/server", "tests/")];
 
 /// The findings of a check in all files.
 fn each_file(check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
-    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut findings = Vec::new();
     for (folder, prefix) in ROOTS {
-        let root = home.join(folder);
+        let root = manifest_dir.join(folder);
         let files = rust_files(&root);
-        assert!(files.len() > 10, "{folder} was moved");
+        assert!(files.len() > 10, "too few files in {folder}; was it moved?");
         for path in files {
             let file = format!("{prefix}{}", path.strip_prefix(&root).unwrap().display());
             let found = check(&file, &fs::read_to_string(&path).unwrap());
@@ -169,7 +169,7 @@ fn lines_with(code: &str, patterns: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// The lines that call one of these functions; a longer name that ends like one does not count.
+/// The lines that call one of these functions; a longer identifier with the same ending is not a match.
 fn lines_with_call(code: &str, functions: &[&str]) -> Vec<String> {
     let calls = |line: &str, function: &str| {
         line.match_indices(&format!("{function}("))

@@ -1,4 +1,4 @@
-//! The paths in a Rust source, from `use` trees and from code. Parses only what that requires.
+//! Extracts paths from Rust source (`use` trees and expressions) with a minimal tokenizer.
 
 /// The source without comments and string contents.
 pub fn code(source: &str) -> String {
@@ -46,7 +46,7 @@ fn string(rest: &str) -> Option<usize> {
     Some(end.map_or(rest.len(), |at| at + 2))
 }
 
-/// The length of a character literal; a lifetime is none.
+/// The length of a character literal; `None` for a lifetime.
 fn character(rest: &str) -> Option<usize> {
     let body = rest.strip_prefix('\'')?;
     if let Some(escape) = body.strip_prefix('\\') {
@@ -136,7 +136,7 @@ fn group(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Ve
     at
 }
 
-/// Resolves `self` and `super` by the file's module; `None` for a path that starts with neither the crate nor another one.
+/// Resolves `self` and `super` by the file's module; `None` if the path starts with neither `crate` nor a crate name.
 fn resolve(path: &[String], module: &[&str]) -> Option<Vec<String>> {
     let ups = path.iter().take_while(|segment| *segment == "super").count();
     let (base, rest) = match path.first()?.as_str() {
