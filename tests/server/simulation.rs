@@ -53,13 +53,15 @@ const SEEDS_WITH_LOSS: [u64; 8] = [
     LOSS + 7,
 ];
 const LOSS: u64 = 2 << 32;
-/// A seed with restarts, with a file.
-const SEED_ON_FILE: u64 = 31;
+/// A seed with restarts, run with SQLite.
+const SEED_WITH_SQLITE: u64 = 31;
 
 #[test]
 fn every_tab_sees_every_event_once_under_faults() {
     match env_number("SEED") {
-        Some(seed) => (0..env_number("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, on_file(seed)))),
+        Some(seed) => {
+            (0..env_number("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, uses_sqlite(seed))))
+        }
         None => SEEDS.into_iter().for_each(|seed| {
             let _ = run(seed, false);
         }),
@@ -68,7 +70,7 @@ fn every_tab_sees_every_event_once_under_faults() {
 
 #[test]
 fn every_tab_sees_every_event_once_with_sqlite() {
-    let totals = run(SEED_ON_FILE, true);
+    let totals = run(SEED_WITH_SQLITE, true);
     assert!(totals.crashes + totals.drains > 0, "this seed has no restart");
 }
 
@@ -77,7 +79,7 @@ fn only_tabs_that_saw_lost_events_are_reset() {
     let mut total = Totals::default();
     SEEDS_WITH_LOSS
         .into_iter()
-        .for_each(|seed| total.add(&run(seed, on_file(seed))));
+        .for_each(|seed| total.add(&run(seed, uses_sqlite(seed))));
     assert!(total.lost > 0 && total.diverged > 0 && total.ahead > 0, "{total:?}");
 }
 
@@ -90,7 +92,7 @@ fn soak() {
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
         // If a run hangs, its seed is the last line printed.
         println!("SEED={seed}");
-        total.add(&run(seed, on_file(seed)));
+        total.add(&run(seed, uses_sqlite(seed)));
     }
     println!("{total:#?}");
 }
@@ -99,18 +101,18 @@ fn env_number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
-/// Whether this seed runs with a file.
-const fn on_file(seed: u64) -> bool {
-    seed % 8 == SEED_ON_FILE % 8
+/// Whether this seed uses SQLite.
+const fn uses_sqlite(seed: u64) -> bool {
+    seed % 8 == SEED_WITH_SQLITE % 8
 }
 
 const fn has_loss(seed: u64) -> bool {
     seed >> 32 & 3 == LOSS >> 32
 }
 
-fn run(seed: u64, on_file: bool) -> Totals {
+fn run(seed: u64, uses_sqlite: bool) -> Totals {
     let folder = tempfile::tempdir().unwrap();
-    let store = if on_file {
+    let store = if uses_sqlite {
         Store::file(folder.path().join("log.db"))
     } else {
         Store::memory(seed)

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http;
-use super::network::{Kind, Network};
+use super::network::{ConnectionKind, Network};
 
 /// The timeout of a post, as in the browser.
 const POST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -76,7 +76,7 @@ impl Connection {
         if transport == Transport::WebSocket {
             let (sender, frames) = mpsc::unbounded_channel();
             connection.frames = Some(sender);
-            tokio::spawn(run_websocket(connection.inputs(Some(0)), frames));
+            tokio::spawn(run_websocket(connection.input_sender(Some(0)), frames));
         } else {
             connection.request(topics, true);
         }
@@ -87,7 +87,7 @@ impl Connection {
         request.is_none_or(|request| request == self.request)
     }
 
-    fn inputs(&self, request: Option<u32>) -> InputSender {
+    fn input_sender(&self, request: Option<u32>) -> InputSender {
         InputSender {
             connection: self.id,
             request,
@@ -103,7 +103,7 @@ impl Connection {
                 ClientFrame::Command { .. } | ClientFrame::Activity { .. } | ClientFrame::Rename { .. }
             ) =>
             {
-                tokio::spawn(post(self.inputs(None), frame));
+                tokio::spawn(post(self.input_sender(None), frame));
             }
             None => {}
         }
@@ -112,7 +112,7 @@ impl Connection {
     pub fn request(&mut self, topics: &Topics, immediate: bool) {
         self.task = None;
         self.request += 1;
-        let inputs = self.inputs(Some(self.request));
+        let inputs = self.input_sender(Some(self.request));
         let query = query(&self.context.session, topics);
         self.task = Some(AbortOnDrop(match self.transport {
             Transport::Sse => tokio::spawn(stream(inputs, query)),
@@ -174,7 +174,7 @@ async fn run_websocket(inputs: InputSender, mut frames: mpsc::UnboundedReceiver<
     };
     let (connection, encoding) = (inputs.connection, inputs.context.encoding);
     inputs.send(Input::Opened { connection, encoding });
-    let mut end = code::ABNORMAL;
+    let mut close_code = code::ABNORMAL;
     loop {
         tokio::select! {
             biased;
@@ -188,16 +188,16 @@ async fn run_websocket(inputs: InputSender, mut frames: mpsc::UnboundedReceiver<
             message = socket.next() => match message {
                 Some(Ok(Message::Text(text))) => inputs.send_frame(Encoding::Json, text.as_bytes()),
                 Some(Ok(Message::Binary(bytes))) => inputs.send_frame(Encoding::Postcard, &bytes),
-                Some(Ok(Message::Close(frame))) => end = frame.map_or(code::NO_STATUS, |frame| frame.code.into()),
+                Some(Ok(Message::Close(frame))) => close_code = frame.map_or(code::NO_STATUS, |frame| frame.code.into()),
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return inputs.send_closed(end),
+                Some(Err(_)) | None => return inputs.send_closed(close_code),
             },
         }
     }
 }
 
 async fn open(context: &ClientContext) -> Option<Socket> {
-    let stream = context.network.connect(Kind::WebSocket).await.ok()?;
+    let stream = context.network.connect(ConnectionKind::WebSocket).await.ok()?;
     let mut request = format!("ws://localhost{SESSION_PATH}").into_client_request().ok()?;
     let headers = request.headers_mut();
     headers.insert("cookie", context.cookie.parse().ok()?);
@@ -226,21 +226,26 @@ fn message(encoding: Encoding, frame: &ClientFrame) -> Message {
     }
 }
 
-async fn get(context: &ClientContext, kind: Kind, target: &str) -> std::io::Result<http::Response> {
+async fn get(context: &ClientContext, kind: ConnectionKind, target: &str) -> std::io::Result<http::Response> {
     let stream = context.network.connect(kind).await?;
     http::request(stream, &format!("GET {target}"), &context.cookie, b"").await
 }
 
 /// Reads an event stream; unlike `EventSource`, it does not reconnect.
 async fn stream(inputs: InputSender, query: String) {
-    let response = get(&inputs.context, Kind::Stream, &format!("{EVENTS_PATH}{query}")).await;
+    let response = get(
+        &inputs.context,
+        ConnectionKind::EventStream,
+        &format!("{EVENTS_PATH}{query}"),
+    )
+    .await;
     if let Ok(mut response) = response
         && response.is_success()
     {
         let mut rest = Vec::new();
         while let Ok(Some(chunk)) = response.next_chunk().await {
             rest.extend(chunk);
-            while let Some(end) = rest.windows(2).position(|two| two == b"\n\n") {
+            while let Some(end) = rest.windows(2).position(|window| window == b"\n\n") {
                 let event: Vec<u8> = rest.drain(..end + 2).collect();
                 if let Some(data) = event.strip_prefix(b"data: ") {
                     inputs.send_frame(Encoding::Json, &data[..data.len() - 2]);
@@ -254,7 +259,12 @@ async fn stream(inputs: InputSender, query: String) {
 async fn poll(inputs: InputSender, query: String, immediate: bool) {
     let wait = if immediate { "&wait=0" } else { "" };
     let connection = inputs.connection;
-    let response = get(&inputs.context, Kind::Request, &format!("{POLL_PATH}{query}{wait}")).await;
+    let response = get(
+        &inputs.context,
+        ConnectionKind::Request,
+        &format!("{POLL_PATH}{query}{wait}"),
+    )
+    .await;
     let body = match response {
         Ok(response) if response.is_success() => response.body().await,
         Ok(response) if response.status == 403 => return inputs.send_closed(FORBIDDEN),
@@ -282,7 +292,7 @@ async fn post(inputs: InputSender, frame: ClientFrame) {
     let body = Encoding::Json.encode(&frame).unwrap();
     let head = format!("POST {COMMAND_PATH}?session={}", context.session);
     let response = timeout(POST_TIMEOUT, async {
-        let stream = context.network.connect(Kind::Request).await?;
+        let stream = context.network.connect(ConnectionKind::Request).await?;
         let response = http::request(stream, &head, &context.cookie, &body).await?;
         let (success, status) = (response.is_success(), response.status);
         Ok::<_, std::io::Error>((success, status, response.body().await?))

@@ -1,5 +1,5 @@
-//! A `Log` wrapper that injects delays, read errors and crashes. After a crash, pending operations never complete; they may have been
-//! committed.
+//! A `Log` wrapper that injects delays, read errors and crashes. After a crash, pending operations never complete;
+//! they may have been committed.
 
 use std::future::pending;
 use std::path::PathBuf;
@@ -65,8 +65,8 @@ impl Store {
         }
     }
 
-    /// Removes the topic's newest `count` events while no node runs. Returns the events before the loss.
-    pub fn lose(&self, topic: &TopicName, count: u64) -> Vec<(Vec<u8>, Option<Check>)> {
+    /// Removes the topic's newest `count` events while no node is running. Returns the events before the loss.
+    pub fn lose_tail(&self, topic: &TopicName, count: u64) -> Vec<(Vec<u8>, Option<Check>)> {
         match &self.backend {
             Backend::Memory(memory) => {
                 let events = memory.read(topic, 0, usize::MAX >> 1).now_or_never().unwrap().unwrap();
@@ -102,12 +102,12 @@ fn lose_rows(file: &Connection, topic: &TopicName, count: u64) -> rusqlite::Resu
         .checked_sub(1)
         .and_then(|at| events[at as usize].1)
         .map(Check::get);
-    let of_topic = "topic = (SELECT id FROM topics WHERE name = ?1)";
+    let in_topic = "topic = (SELECT id FROM topics WHERE name = ?1)";
     for table in ["events", "answers", "snapshots"] {
-        let lost = format!("DELETE FROM {table} WHERE {of_topic} AND seq > ?2");
+        let lost = format!("DELETE FROM {table} WHERE {in_topic} AND seq > ?2");
         file.execute(&lost, (topic.as_str(), remaining))?;
     }
-    let answers = format!("(SELECT coalesce(max(n), 0) FROM answers WHERE {of_topic})");
+    let answers = format!("(SELECT coalesce(max(n), 0) FROM answers WHERE {in_topic})");
     let end = format!("UPDATE topics SET last = ?2, chain = ?3, answers = {answers} WHERE name = ?1");
     file.execute(&end, (topic.as_str(), remaining, check))?;
     Ok(events)
@@ -127,11 +127,11 @@ impl Disk {
     /// Crashes the node. Appends in flight may be stored or not; their results are never returned.
     pub async fn crash(&self) {
         self.crashed.send_replace(true);
-        self.pause_clock_during(self.log.close()).await;
+        self.hold_clock_during(self.log.close()).await;
     }
 
     /// Prevents tokio's paused clock from auto-advancing during real disk I/O.
-    async fn pause_clock_during<T>(&self, work: impl Future<Output = T>) -> T {
+    async fn hold_clock_during<T>(&self, work: impl Future<Output = T>) -> T {
         let (done, wait) = std::sync::mpsc::channel::<()>();
         if self.is_file {
             spawn_blocking(move || wait.recv());
@@ -150,24 +150,24 @@ impl Disk {
     }
 
     fn operation<'a, T: Send + 'a>(&'a self, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
-        let mut random = self.random.lock().unwrap().fork();
+        let mut random = self.random.lock().unwrap().split();
         Box::pin(async move {
             let work = async {
-                let _ = timeout(random.millis(0, 12), crash_of(self.crashed.subscribe())).await;
-                let done = self.pause_clock_during(work).await;
-                let _ = timeout(random.millis(0, 12), crash_of(self.crashed.subscribe())).await;
+                let _ = timeout(random.millis(0, 12), wait_for_crash(self.crashed.subscribe())).await;
+                let done = self.hold_clock_during(work).await;
+                let _ = timeout(random.millis(0, 12), wait_for_crash(self.crashed.subscribe())).await;
                 done
             };
             tokio::select! {
                 biased;
-                () = crash_of(self.crashed.subscribe()) => pending().await,
+                () = wait_for_crash(self.crashed.subscribe()) => pending().await,
                 done = work => done,
             }
         })
     }
 }
 
-async fn crash_of(mut crashed: watch::Receiver<bool>) {
+async fn wait_for_crash(mut crashed: watch::Receiver<bool>) {
     // The disk itself holds the sender.
     let _ = crashed.wait_for(|crashed| *crashed).await;
 }

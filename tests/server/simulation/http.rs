@@ -8,12 +8,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 pub struct Response {
     pub status: u16,
     stream: BufReader<DuplexStream>,
-    body: Length,
+    body: BodyLength,
 }
 
-enum Length {
+enum BodyLength {
     Chunked,
-    Left(usize),
+    Remaining(usize),
 }
 
 /// Sends a request; `head` is the method and the target.
@@ -28,13 +28,13 @@ pub async fn request(mut stream: DuplexStream, head: &str, cookie: &str, body: &
     let mut stream = BufReader::new(stream);
     let status = read_line(&mut stream).await?;
     let status = status.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let mut body = Length::Left(0);
+    let mut body = BodyLength::Remaining(0);
     loop {
         let header = read_line(&mut stream).await?.to_ascii_lowercase();
         match header.split_once(": ") {
             None => break,
-            Some(("transfer-encoding", "chunked")) => body = Length::Chunked,
-            Some(("content-length", length)) => body = Length::Left(length.parse().map_err(io::Error::other)?),
+            Some(("transfer-encoding", "chunked")) => body = BodyLength::Chunked,
+            Some(("content-length", length)) => body = BodyLength::Remaining(length.parse().map_err(io::Error::other)?),
             Some(_) => {}
         }
     }
@@ -50,14 +50,14 @@ impl Response {
         self.status >= 200 && self.status < 300
     }
 
-    /// The next chunk of the body, or none at its end. Fails if the connection ends early.
+    /// The next chunk of the body, or `None` at its end. Fails if the connection ends early.
     pub async fn next_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let (size, end) = match self.body {
-            Length::Left(left) => {
-                self.body = Length::Left(0);
-                (left, 0)
+            BodyLength::Remaining(remaining) => {
+                self.body = BodyLength::Remaining(0);
+                (remaining, 0)
             }
-            Length::Chunked => {
+            BodyLength::Chunked => {
                 let size = read_line(&mut self.stream).await?;
                 (usize::from_str_radix(&size, 16).map_err(io::Error::other)?, 2)
             }

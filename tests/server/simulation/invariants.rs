@@ -53,7 +53,7 @@ fn fold(events: &[Note], seq: Seq) -> NotesState {
 
 /// Each topic's events before the loss.
 #[derive(Debug, Default)]
-pub struct Lost(BTreeMap<TopicName, LostTail>);
+pub struct LostTails(BTreeMap<TopicName, LostTail>);
 
 #[derive(Debug, Default)]
 struct LostTail {
@@ -63,7 +63,7 @@ struct LostTail {
     remaining: Seq,
 }
 
-impl Lost {
+impl LostTails {
     pub fn add(&mut self, topic: &TopicName, events: &[(Vec<u8>, Option<Check>)], count: u64) {
         let read = |(event, _): &(Vec<u8>, _)| serde_json::from_slice(event).unwrap();
         let tail = LostTail {
@@ -112,20 +112,20 @@ pub fn unsettled(traces: &[impl Deref<Target = TabTrace>], logs: &Logs) -> Optio
             }
             let (persons, sessions) = (seen.presence.people_count, seen.presence.session_count);
             if (persons, sessions) != (people, people) {
-                let who = format!("{persons} people and {sessions} sessions instead of {people}");
-                return Some(format!("tab {tab}: {topic} has {who}"));
+                let counts = format!("{persons} people and {sessions} sessions instead of {people}");
+                return Some(format!("tab {tab}: {topic} has {counts}"));
             }
         }
     }
     None
 }
 
-/// Checks all invariants. `feed_texts` are the accepted texts of feeds.
+/// Checks all invariants. `burst_texts` are the accepted texts of bursts.
 pub fn check(
     traces: &[impl Deref<Target = TabTrace>],
     logs: &Logs,
-    lost: &Lost,
-    feed_texts: &[String],
+    lost: &LostTails,
+    burst_texts: &[String],
     totals: &mut Totals,
 ) -> Result<(), String> {
     for (tab, trace) in traces.iter().enumerate() {
@@ -133,12 +133,12 @@ pub fn check(
             let lost = lost.tail(topic);
             check_events(topic, seen, logs, lost)
                 .and_then(|()| check_resets(seen, lost, totals))
-                .map_err(|what| format!("tab {tab}, {topic}: {what}"))?;
+                .map_err(|violation| format!("tab {tab}, {topic}: {violation}"))?;
             totals.resets += seen.states.len() as u64;
         }
         totals.trace_hash = totals.trace_hash.rotate_left(7) ^ trace.trace_hash;
     }
-    check_effects(traces, logs, lost, feed_texts, totals)
+    check_effects(traces, logs, lost, burst_texts, totals)
 }
 
 /// Every event has its seq in the log, and every state follows from the events before it, in the log before its loss or in the
@@ -184,21 +184,21 @@ fn check_resets(seen: &TopicTrace, lost: Option<&LostTail>, totals: &mut Totals)
 fn check_effects(
     traces: &[impl Deref<Target = TabTrace>],
     logs: &Logs,
-    lost: &Lost,
-    feed_texts: &[String],
+    lost: &LostTails,
+    burst_texts: &[String],
     totals: &mut Totals,
 ) -> Result<(), String> {
-    let mut times: HashMap<(&TopicName, &str), u64> = HashMap::new();
+    let mut effect_counts: HashMap<(&TopicName, &str), u64> = HashMap::new();
     for (topic, events) in &logs.0 {
         for event in events {
             if let Note::Add(text) = event {
-                *times.entry((topic, text)).or_default() += 1;
+                *effect_counts.entry((topic, text)).or_default() += 1;
             }
         }
     }
     for trace in traces {
         for (id, topic, text) in &trace.sent {
-            let effects = times.remove(&(topic, text)).unwrap_or(0);
+            let effects = effect_counts.remove(&(topic, text)).unwrap_or(0);
             let outcome = &trace.outcomes[id];
             let (expected, count) = match outcome {
                 Outcome::Accepted => (1, &mut totals.accepted),
@@ -210,22 +210,28 @@ fn check_effects(
             // A command lost with the tail may have been resent.
             let lost = lost.contains(topic, text) && effects <= 1;
             if effects != expected && !lost {
-                return Err(format!("{text} in {topic} was {outcome:?} and has {effects} effects"));
+                return Err(format!(
+                    "{text} in {topic} was {outcome:?}: expected {expected} effect(s), found {effects}"
+                ));
             }
         }
     }
-    for text in feed_texts {
-        let found: u64 = logs.0.keys().filter_map(|topic| times.remove(&(topic, text))).sum();
+    for text in burst_texts {
+        let found: u64 = logs
+            .0
+            .keys()
+            .filter_map(|topic| effect_counts.remove(&(topic, text)))
+            .sum();
         let lost = logs.0.keys().any(|topic| lost.contains(topic, text));
         if found != 1 && !(lost && found == 0) {
             return Err(format!("{text} was accepted and is in the logs {found} times"));
         }
     }
     // A crashed burst may have accepted commands that it did not record.
-    let unexpected = times
+    let unexpected = effect_counts
         .iter()
-        .find(|((_, text), times)| !text.starts_with("feed.") || **times > 1);
-    unexpected.map_or(Ok(()), |((topic, text), times)| {
-        Err(format!("{text} is {times} times in {topic}, and no tab sent it"))
+        .find(|((_, text), count)| !text.starts_with("feed.") || **count > 1);
+    unexpected.map_or(Ok(()), |((topic, text), count)| {
+        Err(format!("{text} is {count} times in {topic}, and no tab sent it"))
     })
 }

@@ -23,9 +23,9 @@ const SEGMENT: usize = 1400;
 
 /// The kind of a connection as a proxy sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ConnectionKind {
     WebSocket,
-    Stream,
+    EventStream,
     Request,
 }
 
@@ -38,7 +38,7 @@ pub enum Block {
     /// No response ever arrives.
     Silent,
     /// Cut after up to two seconds.
-    Short,
+    ShortLived,
 }
 
 /// The current conditions for new and open connections.
@@ -52,17 +52,17 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    fn block(&self, kind: Kind) -> Block {
+    fn block(&self, kind: ConnectionKind) -> Block {
         match kind {
-            Kind::WebSocket => self.websocket,
-            Kind::Stream => self.stream,
-            Kind::Request => Block::No,
+            ConnectionKind::WebSocket => self.websocket,
+            ConnectionKind::EventStream => self.stream,
+            ConnectionKind::Request => Block::No,
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LinkState {
+enum ConnectionState {
     Open,
     /// Bytes are held back until the partition ends.
     Paused,
@@ -75,7 +75,7 @@ enum LinkState {
 pub struct Network {
     server: Arc<Server>,
     conditions: watch::Sender<Conditions>,
-    links: Mutex<Vec<watch::Sender<LinkState>>>,
+    connections: Mutex<Vec<watch::Sender<ConnectionState>>>,
     random: Mutex<Random>,
 }
 
@@ -84,7 +84,7 @@ impl Network {
         Self {
             server,
             conditions: watch::Sender::default(),
-            links: Mutex::default(),
+            connections: Mutex::default(),
             random: Mutex::new(random),
         }
     }
@@ -95,8 +95,8 @@ impl Network {
 
     /// Cuts every open connection, usually in the middle of a frame.
     pub fn cut(&self) {
-        for link in self.links.lock().unwrap().drain(..) {
-            link.send_replace(LinkState::Cut);
+        for connection in self.connections.lock().unwrap().drain(..) {
+            connection.send_replace(ConnectionState::Cut);
         }
     }
 
@@ -104,29 +104,31 @@ impl Network {
     pub fn partition(&self) {
         self.change(|conditions| conditions.partitioned = true);
         let mut random = self.random.lock().unwrap();
-        for link in &*self.links.lock().unwrap() {
+        for connection in &*self.connections.lock().unwrap() {
             let state = if random.chance(1, 2) {
-                LinkState::Paused
+                ConnectionState::Paused
             } else {
-                LinkState::HalfOpen
+                ConnectionState::HalfOpen
             };
-            link.send_if_modified(|now| *now == LinkState::Open && std::mem::replace(now, state) != state);
+            connection.send_if_modified(|now| *now == ConnectionState::Open && std::mem::replace(now, state) != state);
         }
     }
 
     pub fn heal(&self) {
         self.change(|conditions| conditions.partitioned = false);
-        for link in &*self.links.lock().unwrap() {
-            link.send_if_modified(|now| {
-                *now == LinkState::Paused && std::mem::replace(now, LinkState::Open) != LinkState::Open
+        for connection in &*self.connections.lock().unwrap() {
+            connection.send_if_modified(|now| {
+                *now == ConnectionState::Paused
+                    && std::mem::replace(now, ConnectionState::Open) != ConnectionState::Open
             });
         }
     }
 
     /// Connects to the server; waits while the network is partitioned or silent.
-    pub async fn connect(&self, kind: Kind) -> io::Result<DuplexStream> {
+    pub async fn connect(&self, kind: ConnectionKind) -> io::Result<DuplexStream> {
         let mut conditions = self.conditions.subscribe();
-        let silent = |conditions: &Conditions| kind == Kind::WebSocket && conditions.websocket == Block::Silent;
+        let silent =
+            |conditions: &Conditions| kind == ConnectionKind::WebSocket && conditions.websocket == Block::Silent;
         let allowed = conditions
             .wait_for(|conditions| !conditions.partitioned && !silent(conditions))
             .await;
@@ -139,14 +141,14 @@ impl Network {
     }
 
     fn relay(&self, server: DuplexStream, block: Block) -> DuplexStream {
-        let (tab, near) = duplex(PIPE_CAPACITY);
-        let state = watch::Sender::new(LinkState::Open);
-        let (from_tab, to_tab) = split(near);
+        let (client, proxy) = duplex(PIPE_CAPACITY);
+        let state = watch::Sender::new(ConnectionState::Open);
+        let (from_client, to_client) = split(proxy);
         let (from_server, to_server) = split(server);
         let mut random = self.random.lock().unwrap();
-        let lifetime = (block == Block::Short).then(|| random.millis(200, 2_000));
-        let up = self.direction(from_tab, to_server, &state, &mut random, false);
-        let down = self.direction(from_server, to_tab, &state, &mut random, block == Block::Silent);
+        let lifetime = (block == Block::ShortLived).then(|| random.millis(200, 2_000));
+        let up = self.new_direction(from_client, to_server, &state, &mut random, false);
+        let down = self.new_direction(from_server, to_client, &state, &mut random, block == Block::Silent);
         let watched = state.subscribe();
         tokio::spawn(async move {
             tokio::select! {
@@ -154,17 +156,17 @@ impl Network {
                 () = wait_for_end(watched, lifetime) => {}
             }
         });
-        let mut links = self.links.lock().unwrap();
-        links.retain(|link| !link.is_closed());
-        links.push(state);
-        tab
+        let mut connections = self.connections.lock().unwrap();
+        connections.retain(|connection| !connection.is_closed());
+        connections.push(state);
+        client
     }
 
-    fn direction(
+    fn new_direction(
         &self,
         from: ReadHalf<DuplexStream>,
         to: WriteHalf<DuplexStream>,
-        state: &watch::Sender<LinkState>,
+        state: &watch::Sender<ConnectionState>,
         random: &mut Random,
         discards: bool,
     ) -> Direction {
@@ -173,29 +175,33 @@ impl Network {
             to,
             state: state.subscribe(),
             conditions: self.conditions.subscribe(),
-            random: random.fork(),
+            random: random.split(),
             discards,
         }
     }
 }
 
 /// Completes when the connection ends.
-async fn wait_for_end(mut state: watch::Receiver<LinkState>, lifetime: Option<Duration>) {
+async fn wait_for_end(mut state: watch::Receiver<ConnectionState>, lifetime: Option<Duration>) {
     if let Some(lifetime) = lifetime {
-        let _ = timeout(lifetime, state.wait_for(|state| *state == LinkState::Cut)).await;
+        let _ = timeout(lifetime, state.wait_for(|state| *state == ConnectionState::Cut)).await;
         return;
     }
-    if state.wait_for(|state| *state == LinkState::HalfOpen).await.is_err() {
+    if state
+        .wait_for(|state| *state == ConnectionState::HalfOpen)
+        .await
+        .is_err()
+    {
         return pending().await;
     }
-    let _ = timeout(TCP_TIMEOUT, state.wait_for(|state| *state == LinkState::Cut)).await;
+    let _ = timeout(TCP_TIMEOUT, state.wait_for(|state| *state == ConnectionState::Cut)).await;
 }
 
 /// One direction of a connection.
 struct Direction {
     from: ReadHalf<DuplexStream>,
     to: WriteHalf<DuplexStream>,
-    state: watch::Receiver<LinkState>,
+    state: watch::Receiver<ConnectionState>,
     conditions: watch::Receiver<Conditions>,
     random: Random,
     /// Whether it reads bytes without delivering them.
@@ -213,12 +219,12 @@ impl Direction {
                 read = self.from.read(&mut segment) => read.unwrap_or(0),
             };
             match self.delay().await {
-                LinkState::Cut => {
+                ConnectionState::Cut => {
                     let part = self.random.below(read as u64 + 1) as usize;
                     let _ = self.to.write_all(&segment[..part]).now_or_never();
                     return;
                 }
-                LinkState::Open if !self.discards => {}
+                ConnectionState::Open if !self.discards => {}
                 _ if read > 0 => continue,
                 _ => return wait_for_cut(&mut state).await,
             }
@@ -238,7 +244,7 @@ impl Direction {
     }
 
     /// Waits for the latency of one segment; returns the state of the connection after it.
-    async fn delay(&mut self) -> LinkState {
+    async fn delay(&mut self) -> ConnectionState {
         let (first, last) = if self.conditions.borrow().slow {
             (300, 3_000)
         } else {
@@ -247,16 +253,16 @@ impl Direction {
         let latency = self.random.millis(first, last);
         let mut state = self.state.clone();
         if timeout(latency, wait_for_cut(&mut state)).await.is_ok() {
-            return LinkState::Cut;
+            return ConnectionState::Cut;
         }
-        let arrived = state.wait_for(|state| *state != LinkState::Paused).await;
-        arrived.map_or(LinkState::Cut, |state| *state)
+        let arrived = state.wait_for(|state| *state != ConnectionState::Paused).await;
+        arrived.map_or(ConnectionState::Cut, |state| *state)
     }
 }
 
-async fn wait_for_cut(state: &mut watch::Receiver<LinkState>) {
+async fn wait_for_cut(state: &mut watch::Receiver<ConnectionState>) {
     // The network no longer tracks this connection, so only its ends can close it.
-    if state.wait_for(|state| *state == LinkState::Cut).await.is_err() {
+    if state.wait_for(|state| *state == ConnectionState::Cut).await.is_err() {
         pending().await
     }
 }

@@ -19,13 +19,13 @@ pub enum Step {
     Cut(usize),
     Partition(usize),
     Heal(usize),
-    Websocket(usize, Block),
-    Stream(usize, Block),
+    WebSocket(usize, Block),
+    EventStream(usize, Block),
     Slow(usize, bool),
     /// The node crashes.
     Crash,
     /// The node crashes, and each topic loses up to this many of its newest events.
-    Lose(u64),
+    LoseTail(u64),
     /// The node drains and stops.
     Drain,
     /// Starts a node if none is running.
@@ -77,7 +77,7 @@ impl Plan {
 
     /// Adds one loss of the log's newest events and a restart.
     pub fn add_loss(&mut self, random: &mut Random) {
-        let lost = Step::Lose(random.between(1, 12));
+        let lost = Step::LoseTail(random.between(1, 12));
         let at = self.schedule(random, lost);
         self.schedule_after(at, random.millis(0, 8_000), Step::Start);
         self.steps.sort_by_key(|(at, _)| *at);
@@ -108,11 +108,11 @@ impl Plan {
         }
         if random.chance(1, 3) {
             self.steps
-                .push((Duration::ZERO, Step::Websocket(tab, random_block(random))));
+                .push((Duration::ZERO, Step::WebSocket(tab, random_block(random))));
             let stream = random.chance(1, 2);
             if stream {
                 self.steps
-                    .push((Duration::ZERO, Step::Stream(tab, random_block(random))));
+                    .push((Duration::ZERO, Step::EventStream(tab, random_block(random))));
             }
             if random.chance(1, 2) {
                 self.blocked.push((tab, stream));
@@ -146,8 +146,8 @@ impl Plan {
             ),
             7 => (Step::Slow(tab, true), Step::Slow(tab, false)),
             8 => (
-                Step::Websocket(tab, random_block(random)),
-                Step::Websocket(tab, Block::No),
+                Step::WebSocket(tab, random_block(random)),
+                Step::WebSocket(tab, Block::No),
             ),
             _ => {
                 let topic = self.topic(random);
@@ -188,5 +188,5 @@ impl Plan {
 }
 
 fn random_block(random: &mut Random) -> Block {
-    [Block::Refused, Block::Silent, Block::Short][random.below(3) as usize]
+    [Block::Refused, Block::Silent, Block::ShortLived][random.below(3) as usize]
 }

@@ -19,7 +19,7 @@ impl Random {
     }
 
     /// Splits off an independent generator.
-    pub fn fork(&mut self) -> Self {
+    pub fn split(&mut self) -> Self {
         Self(self.next())
     }
 
@@ -32,8 +32,8 @@ impl Random {
         first + self.below(last - first + 1)
     }
 
-    pub fn chance(&mut self, times: u64, of: u64) -> bool {
-        self.below(of) < times
+    pub fn chance(&mut self, numerator: u64, denominator: u64) -> bool {
+        self.below(denominator) < numerator
     }
 
     /// A number in 0..1.

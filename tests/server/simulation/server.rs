@@ -43,7 +43,7 @@ impl Server {
     pub fn start(&self) {
         let mut node = self.node.lock().unwrap();
         if node.is_none() {
-            let disk = Arc::new(self.store.open(self.random.lock().unwrap().fork()));
+            let disk = Arc::new(self.store.open(self.random.lock().unwrap().split()));
             let hub = Hub::new(Arc::clone(&disk) as Arc<dyn Log>, kinds::all());
             let options = site::options(Path::new("/nonexistent"), None, None);
             let state = ServerState::new(Settings::default(), options, hub, Arc::default());

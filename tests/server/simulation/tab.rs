@@ -22,10 +22,10 @@ use super::connections::{ClientContext, Connection, ConnectionInput};
 use super::random::Random;
 use crate::harness::kinds::{Note, Notes, NotesState};
 
-/// A time beyond the end of any simulation.
+/// A time beyond the end of any run.
 const NEVER: Duration = Duration::from_secs(1_000_000);
 /// This many connection attempts within this many milliseconds are a reconnect storm.
-const STORM: (usize, u64) = (40, 5_000);
+const RECONNECT_STORM: (usize, u64) = (40, 5_000);
 /// More inputs than this at one instant are an endless loop.
 const MAX_INPUTS_AT_ONCE: u64 = 20_000;
 
@@ -61,7 +61,7 @@ pub enum Outcome {
 /// One topic's part of a tab's trace.
 #[derive(Debug, Default, Clone)]
 pub struct TopicTrace {
-    pub joined: bool,
+    pub subscribed: bool,
     pub state: NotesState,
     pub cursor: Option<Cursor>,
     /// Every received event, in order.
@@ -138,7 +138,7 @@ impl Tab {
                 }
             });
             match next.await {
-                Err(_) => self.input(Input::Timer),
+                Err(_) => self.handle_input(Input::Timer),
                 Ok(Ok(Action::Quit)) => break,
                 Ok(Ok(action)) => self.perform_action(action),
                 Ok(Err(input)) => self.on_connection_input(input),
@@ -164,7 +164,7 @@ impl Tab {
         if matches!(input, Input::Closed { .. }) {
             self.connections.remove(&connection);
         }
-        self.input(input);
+        self.handle_input(input);
     }
 
     fn perform_action(&mut self, action: Action) {
@@ -174,16 +174,16 @@ impl Tab {
                 let newest = self.trace.lock().unwrap().sent.last().map(|(id, ..)| id.clone());
                 if let Some(id) = newest {
                     self.cancelling = Some(id.clone());
-                    self.input(Input::Cancel { id });
+                    self.handle_input(Input::Cancel { id });
                     self.cancelling = None;
                 }
             }
-            Action::Online(online) => self.input(Input::Online(online)),
-            Action::Visible(visible) => self.input(Input::Visible(visible)),
-            Action::Frozen(true) => self.input(Input::Freeze),
-            Action::Frozen(false) => self.input(Input::Resume),
+            Action::Online(online) => self.handle_input(Input::Online(online)),
+            Action::Visible(visible) => self.handle_input(Input::Visible(visible)),
+            Action::Frozen(true) => self.handle_input(Input::Freeze),
+            Action::Frozen(false) => self.handle_input(Input::Resume),
             Action::Leave(topic) => {
-                let was_joined = std::mem::take(
+                let was_subscribed = std::mem::take(
                     &mut self
                         .trace
                         .lock()
@@ -191,10 +191,10 @@ impl Tab {
                         .topics
                         .entry(topic.clone())
                         .or_default()
-                        .joined,
+                        .subscribed,
                 );
-                if was_joined {
-                    self.input(Input::Unsubscribe { topic });
+                if was_subscribed {
+                    self.handle_input(Input::Unsubscribe { topic });
                 }
             }
             Action::Join { topic, fresh } => self.join(topic, fresh),
@@ -207,21 +207,21 @@ impl Tab {
         let id = CommandId::without_time(bits);
         let body = Body::encode(&Note::Add(text.clone())).unwrap();
         self.trace.lock().unwrap().sent.push((id.clone(), topic.clone(), text));
-        self.input(Input::Send { topic, id, body });
+        self.handle_input(Input::Send { topic, id, body });
     }
 
     fn join(&mut self, topic: TopicName, fresh: bool) {
         let cursor = {
             let mut trace = self.trace.lock().unwrap();
             let seen = trace.topics.entry(topic.clone()).or_default();
-            if std::mem::replace(&mut seen.joined, true) {
+            if std::mem::replace(&mut seen.subscribed, true) {
                 return;
             }
             seen.cursor = seen.cursor.filter(|_| !fresh);
             seen.cursor
         };
         let delivery = Delivery::Every;
-        self.input(Input::Subscribe {
+        self.handle_input(Input::Subscribe {
             topic,
             delivery,
             cursor,
@@ -232,7 +232,7 @@ impl Tab {
         self.start.elapsed().as_millis() as u64
     }
 
-    fn input(&mut self, input: Input) {
+    fn handle_input(&mut self, input: Input) {
         let (now, random) = (self.now(), self.random.fraction());
         let description = format!("{input:?}");
         self.inputs_at = if self.inputs_at.0 == now {
@@ -242,7 +242,9 @@ impl Tab {
         };
         if self.inputs_at.1 > MAX_INPUTS_AT_ONCE {
             let status = self.session.status();
-            self.report_violation(&format!("{description} repeats endlessly: {status:?}"));
+            self.report_violation(&format!(
+                "{description}: more than {MAX_INPUTS_AT_ONCE} inputs at one instant: {status:?}"
+            ));
         }
         let effects = self.session.handle(now, random, input);
         if let Some(at) = self.session.wake_at().filter(|at| *at <= now) {
@@ -252,12 +254,12 @@ impl Tab {
             ));
         }
         for effect in effects {
-            self.perform(effect);
+            self.apply_effect(effect);
         }
         self.trace.lock().unwrap().session = self.session.status();
     }
 
-    fn perform(&mut self, effect: Effect) {
+    fn apply_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Open {
                 connection,
@@ -291,20 +293,20 @@ impl Tab {
     fn count_attempt(&self) {
         let mut trace = self.trace.lock().unwrap();
         trace.opens.push(self.now());
-        let (attempts, window) = STORM;
+        let (attempts, window) = RECONNECT_STORM;
         let mut newest = trace.opens.iter().rev().take(attempts);
         if newest.len() == attempts && newest.next_back().is_some_and(|first| self.now() - first < window) {
             drop(trace);
-            self.report_violation("a reconnect storm");
+            self.report_violation(&format!("reconnect storm: {attempts} attempts within {window} ms"));
         }
     }
 
-    fn report_violation(&self, what: &str) {
-        let when = self.now();
+    fn report_violation(&self, description: &str) {
+        let now = self.now();
         let mut trace = self.trace.lock().unwrap();
         trace
             .violation
-            .get_or_insert_with(|| format!("{} at {when} ms: {what}", self.name));
+            .get_or_insert_with(|| format!("{} at {now} ms: {description}", self.name));
     }
 
     fn on_update(&mut self, topic: &TopicName, update: TopicUpdate) {
@@ -318,9 +320,9 @@ impl Tab {
             TopicUpdate::Command(id, outcome) => self.record_outcome(trace, id, outcome),
             update => trace.topics.entry(topic.clone()).or_default().apply(update),
         };
-        if let Err(what) = result {
-            let what = format!("{} at {} ms, {topic}: {what}", self.name, self.now());
-            trace.violation.get_or_insert(what);
+        if let Err(violation) = result {
+            let violation = format!("{} at {} ms, {topic}: {violation}", self.name, self.now());
+            trace.violation.get_or_insert(violation);
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connections::ClientContext;
 use super::disk::Store;
-use super::invariants::{self, Logs, Lost};
+use super::invariants::{self, Logs, LostTails};
 use super::network::{Block, Network};
 use super::plan::{Plan, Step};
 use super::random::Random;
@@ -41,7 +41,7 @@ pub struct Totals {
     pub crashes: u64,
     pub drains: u64,
     pub resets: u64,
-    /// Lost events; resets because the check differs; resets because the log is shorter.
+    /// LostTails events; resets because the check differs; resets because the log is shorter.
     pub lost: u64,
     pub diverged: u64,
     pub ahead: u64,
@@ -83,7 +83,7 @@ pub struct World {
     draining: Option<JoinHandle<()>>,
     /// Running bursts; each returns its accepted texts.
     bursts: Vec<JoinHandle<Vec<String>>>,
-    lost: Lost,
+    lost: LostTails,
     totals: Totals,
 }
 
@@ -92,9 +92,9 @@ impl World {
         let mut random = Random::new(seed);
         let mut plan = Plan::new(&mut random);
         if has_loss {
-            plan.add_loss(&mut random.fork());
+            plan.add_loss(&mut random.split());
         }
-        let server = Arc::new(Server::new(store, random.fork()));
+        let server = Arc::new(Server::new(store, random.split()));
         server.start();
         let start = Instant::now();
         let clients = (0..plan.tabs).map(|number| new_client(number, &server, &mut random, start));
@@ -105,7 +105,7 @@ impl World {
             server,
             draining: None,
             bursts: Vec::new(),
-            lost: Lost::default(),
+            lost: LostTails::default(),
             totals: Totals::default(),
         }
     }
@@ -118,10 +118,10 @@ impl World {
         }
         self.advance_to(self.start + self.plan.end).await;
         self.heal().await;
-        let feed_texts = self.settle().await?;
+        let burst_texts = self.settle().await?;
         let logs = Logs::read(&self.server, &self.plan.topics).await?;
         let traces: Vec<_> = self.clients.iter().map(|client| client.trace.lock().unwrap()).collect();
-        invariants::check(&traces, &logs, &self.lost, &feed_texts, &mut self.totals)?;
+        invariants::check(&traces, &logs, &self.lost, &burst_texts, &mut self.totals)?;
         drop(traces);
         self.close_tabs().await?;
         Ok(self.totals)
@@ -141,14 +141,14 @@ impl World {
         violations.next().map_or(Ok(()), Err)
     }
 
-    fn act(&self, tab: usize, action: Action) {
+    fn send_action(&self, tab: usize, action: Action) {
         // Ignore errors: a tab that has ended is reported at the end.
         let _ = self.clients[tab].actions.send(action);
     }
 
     async fn step(&mut self, step: Step) {
         match step {
-            Step::Tab(tab, action) => self.act(tab, action),
+            Step::Tab(tab, action) => self.send_action(tab, action),
             Step::Online(tab, online) => {
                 let network = &self.clients[tab].network;
                 if online {
@@ -156,7 +156,7 @@ impl World {
                 } else {
                     network.partition()
                 }
-                self.act(tab, Action::Online(online));
+                self.send_action(tab, Action::Online(online));
             }
             Step::Cut(tab) => {
                 self.totals.cuts += 1;
@@ -167,16 +167,16 @@ impl World {
                 self.clients[tab].network.partition();
             }
             Step::Heal(tab) => self.clients[tab].network.heal(),
-            Step::Websocket(tab, block) => {
+            Step::WebSocket(tab, block) => {
                 self.clients[tab]
                     .network
                     .change(|conditions| conditions.websocket = block);
                 self.clients[tab].network.cut();
             }
-            Step::Stream(tab, block) => self.clients[tab].network.change(|conditions| conditions.stream = block),
+            Step::EventStream(tab, block) => self.clients[tab].network.change(|conditions| conditions.stream = block),
             Step::Slow(tab, slow) => self.clients[tab].network.change(|conditions| conditions.slow = slow),
             Step::Crash => self.crash().await,
-            Step::Lose(count) => self.lose(count).await,
+            Step::LoseTail(count) => self.lose_tail(count).await,
             Step::Drain => self.drain(),
             Step::Start => self.start().await,
             Step::Unreadable(unreadable) => self.server.store.set_unreadable(unreadable),
@@ -197,13 +197,13 @@ impl World {
         }
     }
 
-    async fn lose(&mut self, count: u64) {
+    async fn lose_tail(&mut self, count: u64) {
         self.crash().await;
         if let Some(draining) = self.draining.take() {
             draining.await.unwrap();
         }
         for topic in &self.plan.topics {
-            let events = self.server.store.lose(topic, count);
+            let events = self.server.store.lose_tail(topic, count);
             self.totals.lost += count.min(events.len() as u64);
             self.lost.add(topic, &events, count);
         }
@@ -246,22 +246,22 @@ impl World {
             });
             client.network.heal();
             for action in [Action::Frozen(false), Action::Visible(true), Action::Online(true)] {
-                self.act(tab, action);
+                self.send_action(tab, action);
             }
             for topic in self.plan.topics.clone() {
                 let fresh = false;
-                self.act(tab, Action::Join { topic, fresh });
+                self.send_action(tab, Action::Join { topic, fresh });
             }
         }
     }
 
-    /// Waits until everything has settled; returns the accepted texts of feeds.
+    /// Waits until everything has settled; returns the accepted texts of bursts.
     async fn settle(&mut self) -> Result<Vec<String>, String> {
-        let mut feed_texts = Vec::new();
+        let mut burst_texts = Vec::new();
         for burst in std::mem::take(&mut self.bursts) {
-            // The feed of a crashed node never completes.
+            // The burst of a crashed node never completes.
             if let Ok(texts) = timeout_at(Instant::now() + CHECK_PERIOD, burst).await {
-                feed_texts.extend(texts.map_err(|error| error.to_string())?);
+                burst_texts.extend(texts.map_err(|error| error.to_string())?);
             }
         }
         let end = Instant::now() + SETTLE_TIMEOUT;
@@ -271,7 +271,7 @@ impl World {
             let traces = self.clients.iter().map(|client| client.trace.lock().unwrap());
             let unsettled = invariants::unsettled(&traces.collect::<Vec<_>>(), &logs);
             match unsettled {
-                None => return Ok(feed_texts),
+                None => return Ok(burst_texts),
                 Some(condition) if Instant::now() > end => return Err(format!("not settled: {condition}")),
                 Some(_) => self.advance_to(Instant::now() + CHECK_PERIOD).await,
             }
@@ -281,7 +281,7 @@ impl World {
     /// Closes every tab; the server's counts must return to zero.
     async fn close_tabs(&mut self) -> Result<(), String> {
         for tab in 0..self.clients.len() {
-            self.act(tab, Action::Quit);
+            self.send_action(tab, Action::Quit);
         }
         for client in &mut self.clients {
             (&mut client.task).await.map_err(|error| error.to_string())?;
@@ -303,7 +303,7 @@ impl World {
 }
 
 fn new_client(number: usize, server: &Arc<Server>, random: &mut Random, start: Instant) -> Client {
-    let network = Arc::new(Network::new(Arc::clone(server), random.fork()));
+    let network = Arc::new(Network::new(Arc::clone(server), random.split()));
     let (inputs, input_receiver) = mpsc::unbounded_channel();
     let (actions, action_receiver) = mpsc::unbounded_channel();
     let secret = u128::from(random.next()) << 64 | u128::from(random.next());
@@ -319,7 +319,7 @@ fn new_client(number: usize, server: &Arc<Server>, random: &mut Random, start: I
     let tab = Tab::new(
         format!("tab {number}"),
         context,
-        random.fork(),
+        random.split(),
         start,
         Arc::clone(&trace),
     );
@@ -331,7 +331,7 @@ fn new_client(number: usize, server: &Arc<Server>, random: &mut Random, start: I
     }
 }
 
-/// Sends many commands of a feed at once; returns the accepted texts.
+/// Sends many commands at once, as a server task does; returns the accepted texts.
 async fn burst(node: super::server::Node, topic: duplex_protocol::topic::TopicName, count: u64) -> Vec<String> {
     let who = Person {
         id: PersonId("feed".to_owned()),
