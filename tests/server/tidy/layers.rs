@@ -13,7 +13,7 @@ pub enum Layer {
     /// `app.rs`: the document and the table of pages.
     App,
     /// Lists of applications, entry points and tests, which may import everything.
-    Free,
+    Unrestricted,
 }
 
 /// The module of a file: `a/mod.rs` and `a.rs` are `a`.
@@ -36,13 +36,13 @@ impl Layer {
         match module {
             ["wire", ..] => Self::Shared(None),
             ["ui", ..] => Self::Ui,
-            ["apps"] | ["apps", "server", ..] => Self::Free,
+            ["apps"] | ["apps", "server", ..] => Self::Unrestricted,
             ["apps", app, "wire" | "model", ..] => Self::Shared(Some((*app).to_owned())),
             ["apps", app, "server", ..] => Self::AppServer((*app).to_owned()),
             ["apps", app, ..] => Self::Page((*app).to_owned()),
             ["server", ..] => Self::Server,
             ["app"] => Self::App,
-            _ => Self::Free,
+            _ => Self::Unrestricted,
         }
     }
 }
@@ -65,7 +65,7 @@ fn may_import_own(layer: &Layer, path: &[&str]) -> bool {
         return !matches!(layer, Layer::Shared(_));
     }
     match layer {
-        Layer::Free => true,
+        Layer::Unrestricted => true,
         Layer::Shared(None) => wire,
         Layer::Shared(Some(app)) => wire || is_sibling_of(app, path),
         Layer::Ui => wire || texts || matches!(path, ["ui", ..]),
@@ -133,7 +133,7 @@ fn may_import_crate(layer: &Layer, name: &str) -> bool {
         // A connector is a client of an external server.
         Layer::AppServer(_) if name == "tokio_tungstenite" => true,
         Layer::Ui | Layer::Page(_) | Layer::AppServer(_) | Layer::App => !SERVER_ONLY.contains(&name),
-        Layer::Server | Layer::Free => true,
+        Layer::Server | Layer::Unrestricted => true,
     }
 }
 

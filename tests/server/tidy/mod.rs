@@ -21,7 +21,7 @@ const GATED_FILES: [&str; 4] = [
 
 #[test]
 fn imports_respect_the_layers() {
-    assert_none(each_file(|file, source| {
+    assert_none(findings_in_all_files(|file, source| {
         let layer = Layer::of_file(file);
         paths_in(without_tests(file, source), &layers::module(file))
             .into_iter()
@@ -32,7 +32,7 @@ fn imports_respect_the_layers() {
 
 #[test]
 fn every_file_has_a_header() {
-    assert_none(each_file(|_, source| match source.starts_with("//! ") {
+    assert_none(findings_in_all_files(|_, source| match source.starts_with("//! ") {
         true => Vec::new(),
         false => vec!["has no `//!` header".to_owned()],
     }));
@@ -40,7 +40,7 @@ fn every_file_has_a_header() {
 
 #[test]
 fn no_file_is_too_long() {
-    assert_none(each_file(|file, source| {
+    assert_none(findings_in_all_files(|file, source| {
         match without_tests(file, source).lines().count() {
             0..=MAX_LINES => Vec::new(),
             lines => vec![format!("has {lines} lines without its tests; the limit is {MAX_LINES}")],
@@ -50,14 +50,14 @@ fn no_file_is_too_long() {
 
 #[test]
 fn feature_gates_are_on_mod_declarations_only() {
-    assert_none(each_file(gates));
+    assert_none(findings_in_all_files(misplaced_gates));
 }
 
 /// Key handlers use `ui/keys.rs`, which ignores keys that an input method handles.
 #[test]
 fn key_handlers_respect_input_methods() {
     const RAW: [&str; 5] = [".key()", ".code()", ".key_code()", ".is_composing()", ".char_code()"];
-    assert_none(each_file(|file, source| match file {
+    assert_none(findings_in_all_files(|file, source| match file {
         "ui/keys.rs" => Vec::new(),
         _ if source.contains("KeyboardEvent") => lines_with(&code(without_tests(file, source)), &RAW),
         _ if file.contains("/view") && source.contains("on:key") => {
@@ -69,7 +69,7 @@ fn key_handlers_respect_input_methods() {
 
 #[test]
 fn no_panicking_call_outside_tests() {
-    assert_none(each_file(|file, source| match file {
+    assert_none(findings_in_all_files(|file, source| match file {
         "main.rs" | "crates/hub/src/testing.rs" => Vec::new(),
         _ if file.starts_with("tests/") || file.contains("/tests/") => Vec::new(),
         _ => lines_with(
@@ -95,7 +95,7 @@ fn pages_measure_time_with_the_monotonic_clock() {
         "ui/inspector/live.rs",
         "ui/moderation.rs",
     ];
-    assert_none(each_file(|file, source| match WALL.contains(&file) {
+    assert_none(findings_in_all_files(|file, source| match WALL.contains(&file) {
         true => Vec::new(),
         false => lines_with(&code(without_tests(file, source)), &["Date::now"]),
     }));
@@ -103,7 +103,7 @@ fn pages_measure_time_with_the_monotonic_clock() {
 
 #[test]
 fn no_test_sleeps() {
-    assert_none(each_file(|file, source| {
+    assert_none(findings_in_all_files(|file, source| {
         let tests = if file.starts_with("tests/") {
             source
         } else {
@@ -116,8 +116,8 @@ fn no_test_sleeps() {
 /// Checked source roots and the prefix of their reported paths. Paths of the app are relative to `src`.
 const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates", "crates/"), ("tests/server", "tests/")];
 
-/// The findings of a check in all files.
-fn each_file(check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
+/// The findings of a check in all files, each with its path.
+fn findings_in_all_files(check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
     let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut findings = Vec::new();
     for (folder, prefix) in ROOTS {
@@ -181,7 +181,7 @@ fn lines_with_call(code: &str, functions: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn gates(file: &str, source: &str) -> Vec<String> {
+fn misplaced_gates(file: &str, source: &str) -> Vec<String> {
     let gated = GATED_FILES.contains(&file)
         || file.starts_with("crates/")
         || file

@@ -5,7 +5,9 @@ pub fn code(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(next) = rest.chars().next() {
-        let skipped = comment(rest).or_else(|| string(rest)).or_else(|| character(rest));
+        let skipped = comment_len(rest)
+            .or_else(|| string_literal_len(rest))
+            .or_else(|| char_literal_len(rest));
         match skipped {
             Some(length) => {
                 code.push(' ');
@@ -21,7 +23,7 @@ pub fn code(source: &str) -> String {
     code
 }
 
-fn comment(rest: &str) -> Option<usize> {
+fn comment_len(rest: &str) -> Option<usize> {
     if rest.starts_with("//") {
         return Some(rest.find('\n').unwrap_or(rest.len()));
     }
@@ -29,7 +31,7 @@ fn comment(rest: &str) -> Option<usize> {
         .then(|| rest.find("*/").map_or(rest.len(), |end| end + 2))
 }
 
-fn string(rest: &str) -> Option<usize> {
+fn string_literal_len(rest: &str) -> Option<usize> {
     if let Some(raw) = rest.strip_prefix('r') {
         let hashes = raw.len() - raw.trim_start_matches('#').len();
         let end = format!("\"{}", "#".repeat(hashes));
@@ -47,7 +49,7 @@ fn string(rest: &str) -> Option<usize> {
 }
 
 /// The length of a character literal; `None` for a lifetime.
-fn character(rest: &str) -> Option<usize> {
+fn char_literal_len(rest: &str) -> Option<usize> {
     let body = rest.strip_prefix('\'')?;
     if let Some(escape) = body.strip_prefix('\\') {
         return Some(
@@ -73,7 +75,7 @@ pub fn paths_in(source: &str, module: &[&str]) -> Vec<Vec<String>> {
             && (at == 0 || tokens[at - 1] != "::")
             && tokens.get(at + 1).is_some_and(|t| t == "::");
         if starts {
-            at = tree(&tokens, at, &[], &mut found)
+            at = parse_use_tree(&tokens, at, &[], &mut found)
         } else {
             at += 1
         }
@@ -104,11 +106,11 @@ fn is_name(token: &str) -> bool {
 }
 
 /// Parses a path or a `use` tree; returns the position after it.
-fn tree(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
+fn parse_use_tree(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
     let mut path = before.to_vec();
     while let Some(token) = tokens.get(at) {
         if token == "{" && !path.is_empty() && tokens[at - 1] == "::" {
-            return group(tokens, at + 1, &path, found);
+            return parse_group(tokens, at + 1, &path, found);
         }
         if !is_name(token) {
             break;
@@ -124,12 +126,12 @@ fn tree(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Vec
     at
 }
 
-fn group(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
+fn parse_group(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
     while let Some(token) = tokens.get(at) {
         match token.as_str() {
             "}" => return at + 1,
             "as" => at += 2,
-            name if is_name(name) => at = tree(tokens, at, before, found),
+            name if is_name(name) => at = parse_use_tree(tokens, at, before, found),
             _ => at += 1,
         }
     }
@@ -138,11 +140,11 @@ fn group(tokens: &[String], mut at: usize, before: &[String], found: &mut Vec<Ve
 
 /// Resolves `self` and `super` by the file's module; `None` if the path starts with neither `crate` nor a crate name.
 fn resolve(path: &[String], module: &[&str]) -> Option<Vec<String>> {
-    let ups = path.iter().take_while(|segment| *segment == "super").count();
+    let supers = path.iter().take_while(|segment| *segment == "super").count();
     let (base, rest) = match path.first()?.as_str() {
         "crate" | "duplex" => (&module[..0], &path[1..]),
         "self" => (module, &path[1..]),
-        "super" => (&module[..module.len().saturating_sub(ups)], &path[ups..]),
+        "super" => (&module[..module.len().saturating_sub(supers)], &path[supers..]),
         other if other.starts_with(|c: char| c.is_lowercase()) => return Some(path.to_vec()),
         _ => return None,
     };
