@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::process::{Server, duplex, duplex_with_data, minimal_site, run};
+use crate::harness::process::{Server, duplex_command, duplex_with_data, minimal_site, run};
 use crate::harness::{ECHO_PATH, open};
 
 /// A pipe without a reader, as after `| head` has exited.
@@ -44,7 +44,7 @@ fn every_command_exits_quietly_on_a_broken_pipe() {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (copy, offline) = (path("copy"), path("offline"));
     let with = |arguments: &[&str]| {
-        let mut command = duplex(folder);
+        let mut command = duplex_command(folder);
         command.args(arguments);
         command
     };
@@ -96,18 +96,18 @@ fn exit_codes_survive_a_broken_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let empty = json!({ "post": { "text": "", "reply_to": null } }).to_string();
-    let mut rejected = duplex(folder.path());
+    let mut rejected = duplex_command(folder.path());
     rejected
         .args(["send", "chat/lobby", &empty, "--url", &server.url()])
         .stdout(broken_pipe());
     assert_eq!(run_to_end(rejected).0, Some(1));
-    let mut unhealthy = duplex(folder.path());
+    let mut unhealthy = duplex_command(folder.path());
     unhealthy
         .args(["--site", "/nonexistent", "doctor"])
         .stdout(broken_pipe());
     assert_eq!(run_to_end(unhealthy).0, Some(1));
     // Standard error is broken, too.
-    let mut failing = duplex(folder.path());
+    let mut failing = duplex_command(folder.path());
     failing
         .args(["--site", "/nonexistent"])
         .stdout(broken_pipe())
@@ -123,7 +123,7 @@ fn free_port() -> u16 {
 fn a_server_with_a_broken_stdout_serves() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let mut process = duplex(folder.path())
+    let mut process = duplex_command(folder.path())
         .args([
             "--addr",
             &format!("localhost:{port}"),

@@ -7,7 +7,7 @@ use std::thread;
 use duplex_protocol::session::CommandId;
 use serde_json::{Value, json};
 
-use crate::harness::process::{RunningCommand, Server, duplex, minimal_site, run, stdout};
+use crate::harness::process::{RunningCommand, Server, duplex_command, minimal_site, run, stdout};
 use crate::harness::tls::CertificateAuthority;
 
 /// Posts `text` in `room`; returns the seq.
@@ -249,7 +249,7 @@ async fn commands_reach_a_server_over_tls_if_its_ca_is_trusted() {
     let authority = CertificateAuthority::new();
     let url = format!("https://localhost:{}", authority.tls_proxy(server.addr).await);
     let trusting = |arguments: &[&str]| {
-        let mut command = duplex(folder.path());
+        let mut command = duplex_command(folder.path());
         command.args(arguments).args(["--url", &url]);
         command.env("SSL_CERT_FILE", authority.root_certificate());
         command

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use crate::harness::{
-    process::{Server, duplex, run},
+    process::{Server, duplex_command, run},
     wait_until, with_timeout,
 };
 use duplex::apps;
@@ -140,7 +140,7 @@ fn with_clock(folder: &Path, offset: &str) -> Option<Command> {
         println!("not tested: no libfaketime here; run tools/setup.sh test, or apt-get install faketime");
         return None;
     };
-    let mut command = duplex(folder);
+    let mut command = duplex_command(folder);
     command
         .env("LD_PRELOAD", library)
         .env("FAKETIME", offset)

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::harness::process::{Server, duplex as duplex_command};
+use crate::harness::process::{Server, duplex_command};
 use crate::harness::tls::CertificateAuthority;
 use crate::harness::{
     ECHO_PATH, Headers, ListeningNode, Node, PIPE_CAPACITY, SOCKET_PATH, open, routes, wait_until, with_timeout,

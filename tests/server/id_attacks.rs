@@ -340,10 +340,10 @@ async fn both_forms_of_visitor_secrets_have_their_own_topics() {
 /// The server logs at its most verbose level; no secret of a client is in the log.
 #[tokio::test]
 async fn no_log_line_contains_a_secret_that_identifies_a_client() {
-    use crate::harness::process::{duplex, minimal_site};
+    use crate::harness::process::{duplex_command, minimal_site};
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("stderr");
-    let mut process = duplex(folder.path())
+    let mut process = duplex_command(folder.path())
         .args(["--addr", "127.0.0.1:0", "--log", "info,duplex=trace", "--site"])
         .arg(minimal_site(folder.path()))
         .stdout(std::process::Stdio::piped())

@@ -28,7 +28,7 @@ use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::process::{RunningCommand, Server, duplex};
+use crate::harness::process::{RunningCommand, Server, duplex_command};
 use crate::harness::tls::CertificateAuthority;
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{Node, routes, wait_until, with_timeout};
@@ -261,7 +261,7 @@ async fn exchange() -> SocketAddr {
 async fn quotes_are_received_over_tls() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
     let port = authority.tls_proxy(exchange().await).await;
-    let mut command = duplex(folder.path());
+    let mut command = duplex_command(folder.path());
     command.env("SSL_CERT_FILE", authority.root_certificate()).args([
         "--market-feed",
         "upbit",

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::harness::kinds::{self, Note, Notes, NotesState};
-use crate::harness::process::{Server, duplex, minimal_site, run, stdout};
+use crate::harness::process::{Server, duplex_command, minimal_site, run, stdout};
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, open, wait_until, with_timeout};
 
@@ -33,7 +33,7 @@ struct LoggedServer {
 impl LoggedServer {
     fn start(folder: &Path, setup: &str) -> Self {
         let stderr = folder.join("stderr");
-        let command = duplex(&folder.join("data"));
+        let command = duplex_command(&folder.join("data"));
         let mut process = Command::new("sh")
             .args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")])
             .arg(command.get_program())
@@ -285,7 +285,7 @@ async fn a_file_size_limit_rejects_writes_and_keeps_the_server_running() {
     let copy = folder.path().join("copy.db");
     let limited = Command::new("sh")
         .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""])
-        .arg(duplex(folder.path()).get_program())
+        .arg(duplex_command(folder.path()).get_program())
         .args(["--data".as_ref(), folder.path().join("data/duplex.db").as_os_str()])
         .args(["backup".as_ref(), copy.as_os_str(), "--url".as_ref(), url.as_ref()])
         .output()

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use crate::harness::open;
-use crate::harness::process::{Server, duplex, minimal_site, run, stdout};
+use crate::harness::process::{Server, duplex_command, minimal_site, run, stdout};
 
 #[test]
 fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
@@ -109,7 +109,7 @@ async fn revoking_a_token_with_the_cli_closes_its_websocket() {
 #[test]
 fn a_sign_in_link_is_printed_to_a_terminal_only_and_by_the_sign_in_command() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = duplex(folder.path());
+    let mut command = duplex_command(folder.path());
     command
         .args(["--addr", "127.0.0.1:0", "--log", "debug", "--site"])
         .arg(minimal_site(folder.path()));

@@ -200,11 +200,11 @@ impl Device {
         }
     }
 
-    async fn wait_for(&mut self, wanted: impl Fn(&Packet) -> bool) -> Packet {
+    async fn wait_for(&mut self, predicate: impl Fn(&Packet) -> bool) -> Packet {
         with_timeout(async {
             loop {
                 let packet = self.packets.recv().await.unwrap();
-                if wanted(&packet) {
+                if predicate(&packet) {
                     return packet;
                 }
             }

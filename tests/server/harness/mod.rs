@@ -308,8 +308,8 @@ pub fn close_frame(code: u16, reason: &str) -> CloseFrame {
 }
 
 /// Waits for a future for at most [`TIMEOUT`].
-pub async fn with_timeout<T>(expected: impl Future<Output = T>) -> T {
-    timeout(TIMEOUT, expected)
+pub async fn with_timeout<T>(future: impl Future<Output = T>) -> T {
+    timeout(TIMEOUT, future)
         .await
         .unwrap_or_else(|_| panic!("timed out after {TIMEOUT:?}"))
 }

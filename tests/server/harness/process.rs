@@ -23,7 +23,7 @@ impl Server {
     }
 
     pub fn start_with_args(folder: &Path, addr: &str, args: &[&str]) -> Self {
-        let mut command = duplex(folder);
+        let mut command = duplex_command(folder);
         command.args(args);
         Self::start_command(command, folder, addr)
     }
@@ -96,7 +96,7 @@ fn binary() -> &'static Path {
 }
 
 /// The command line of the binary, with `duplex.db` in `folder` as its data file.
-pub fn duplex(folder: &Path) -> Command {
+pub fn duplex_command(folder: &Path) -> Command {
     duplex_with_data(&folder.join("duplex.db"))
 }
 
@@ -111,7 +111,7 @@ pub fn duplex_with_data(data: &Path) -> Command {
 
 /// Runs a subcommand and returns its output.
 pub fn run(folder: &Path, arguments: &[&str]) -> Output {
-    duplex(folder).args(arguments).output().unwrap()
+    duplex_command(folder).args(arguments).output().unwrap()
 }
 
 pub fn stdout(output: &Output) -> String {
@@ -126,7 +126,7 @@ pub struct RunningCommand {
 
 impl RunningCommand {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = duplex(folder);
+        let mut command = duplex_command(folder);
         command.args(arguments);
         Self::start_command(command)
     }

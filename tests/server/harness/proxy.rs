@@ -49,11 +49,11 @@ impl Proxy {
 
     async fn start_nginx(server: SocketAddr, site: &str) -> Self {
         let mut proxy = Self::new();
-        let redirects = free_port();
+        let redirect_port = free_port();
         let site = site
             .replace("127.0.0.1:3000", &server.to_string())
             .replace("listen 443", &format!("listen 127.0.0.1:{}", proxy.port))
-            .replace("listen 80;", &format!("listen 127.0.0.1:{redirects};"))
+            .replace("listen 80;", &format!("listen 127.0.0.1:{redirect_port};"))
             .replace("/etc/ssl/duplex.example", &proxy.folder.path().display().to_string());
         fs::write(proxy.file("duplex.conf"), site).unwrap();
         let path = proxy.folder.path().display();
@@ -71,7 +71,7 @@ impl Proxy {
         proxy.process = spawn_unprivileged("nginx", &folder, |command| {
             command.arg("-e").arg(log).arg("-c").arg(main).arg("-p").arg(&folder);
         });
-        proxy.wait_until_up().await
+        proxy.wait_until_listening().await
     }
 
     /// Starts Caddy with `docs/proxies/Caddyfile`.
@@ -94,7 +94,7 @@ impl Proxy {
             command.args(["run", "--adapter", "caddyfile", "--config"]).arg(config);
             command.env("HOME", &folder);
         });
-        proxy.wait_until_up().await
+        proxy.wait_until_listening().await
     }
 
     fn new() -> Self {
@@ -119,7 +119,7 @@ impl Proxy {
         self.folder.path().join(name)
     }
 
-    async fn wait_until_up(self) -> Self {
+    async fn wait_until_listening(self) -> Self {
         wait_until(async || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok()).await;
         self
     }

@@ -31,11 +31,11 @@ impl CertificateAuthority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let root = params.self_signed(&key).unwrap();
-        fs::write(folder.path().join("authority.pem"), root.pem()).unwrap();
+        fs::write(folder.path().join("ca.pem"), root.pem()).unwrap();
         let issuer = Issuer::new(params, key);
-        let authority = Self { folder, issuer };
-        authority.renew();
-        authority
+        let ca = Self { folder, issuer };
+        ca.renew();
+        ca
     }
 
     /// Replaces the certificate and its key by new ones.
@@ -71,7 +71,7 @@ impl CertificateAuthority {
 
     /// The root certificate, for the client's trust store.
     pub fn root_certificate(&self) -> PathBuf {
-        self.folder.path().join("authority.pem")
+        self.folder.path().join("ca.pem")
     }
 
     pub fn certificate(&self) -> PathBuf {

@@ -33,7 +33,7 @@ pub struct Visitor<'a> {
     /// The secret of the `visitor` cookie, which identifies the visitor.
     secret: String,
     /// The value of the `authorization` header.
-    bearer: Option<String>,
+    authorization: Option<String>,
     /// Additional cookies.
     cookies: String,
     session: String,
@@ -43,7 +43,7 @@ pub struct Visitor<'a> {
     polled: bool,
     received: VecDeque<ServerFrame>,
     pub cursors: BTreeMap<TopicName, Option<Cursor>>,
-    commands: u128,
+    last_command_id: u128,
 }
 
 impl<'a> Visitor<'a> {
@@ -53,7 +53,7 @@ impl<'a> Visitor<'a> {
             node,
             transport,
             secret: random.simple().to_string(),
-            bearer: None,
+            authorization: None,
             cookies: String::new(),
             session: format!("s-{random}"),
             socket: None,
@@ -61,7 +61,7 @@ impl<'a> Visitor<'a> {
             polled: false,
             received: VecDeque::new(),
             cursors: BTreeMap::new(),
-            commands: random.as_u128(),
+            last_command_id: random.as_u128(),
         }
     }
 
@@ -99,7 +99,7 @@ impl<'a> Visitor<'a> {
 
     /// Sends this token with each request.
     pub fn with_token(mut self, token: &str) -> Self {
-        self.bearer = Some(format!("Bearer {token}"));
+        self.authorization = Some(format!("Bearer {token}"));
         self
     }
 
@@ -119,8 +119,8 @@ impl<'a> Visitor<'a> {
             .uri(path)
             .header("host", "localhost")
             .header("cookie", self.cookie());
-        match &self.bearer {
-            Some(bearer) => request.header("authorization", bearer),
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
             None => request,
         }
     }
@@ -141,8 +141,11 @@ impl<'a> Visitor<'a> {
             Transport::Poll => self.polled = false,
         }
         loop {
-            if let ServerFrame::Verdict { topic: of, verdict } = self.next_frame().await
-                && of == topic
+            if let ServerFrame::Verdict {
+                topic: verdict_topic,
+                verdict,
+            } = self.next_frame().await
+                && verdict_topic == topic
             {
                 return verdict;
             }
@@ -172,9 +175,9 @@ impl<'a> Visitor<'a> {
     }
 
     pub async fn command<C: Serialize>(&mut self, topic: &str, command: &C) -> Answer {
-        self.commands = self.commands.wrapping_add(1);
+        self.last_command_id = self.last_command_id.wrapping_add(1);
         let (answer, duplicate) = self
-            .command_with_id(topic, CommandId::from_bits(self.commands), command)
+            .command_with_id(topic, CommandId::from_bits(self.last_command_id), command)
             .await;
         assert!(!duplicate);
         answer
@@ -201,14 +204,14 @@ impl<'a> Visitor<'a> {
             Transport::Sse | Transport::Poll => self.post(&frame).await.1.unwrap(),
         };
         let ServerFrame::Reply {
-            id: of,
+            id: reply_id,
             answer,
             duplicate,
         } = reply
         else {
             panic!("not a reply: {reply:?}")
         };
-        assert_eq!(of, id);
+        assert_eq!(reply_id, id);
         (answer, duplicate)
     }
 
@@ -216,7 +219,7 @@ impl<'a> Visitor<'a> {
         let mut others = VecDeque::new();
         loop {
             let frame = self.receive().await;
-            if matches!(&frame, ServerFrame::Reply { id: of, .. } if of == id) {
+            if matches!(&frame, ServerFrame::Reply { id: reply_id, .. } if reply_id == id) {
                 others.append(&mut self.received);
                 self.received = others;
                 return frame;
@@ -238,7 +241,7 @@ impl<'a> Visitor<'a> {
                 ("sec-websocket-protocol", self.encoding().subprotocol()),
                 ("cookie", cookie.as_str()),
             ];
-            headers.extend(self.bearer.as_deref().map(|bearer| ("authorization", bearer)));
+            headers.extend(self.authorization.as_deref().map(|value| ("authorization", value)));
             let (mut client, _) = open(self.node.connect(), SESSION_PATH, &headers).await.unwrap();
             let hello = ClientFrame::Hello {
                 build: String::new(),

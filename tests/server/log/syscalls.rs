@@ -17,7 +17,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::file::write_version_1;
 use super::*;
-use crate::harness::process::{duplex, minimal_site, run, stdout};
+use crate::harness::process::{duplex_command, minimal_site, run, stdout};
 
 /// System calls that change a folder or a file in it; `openat` counts only if it creates or truncates a file.
 const CHANGES: &str = "openat,write,pwrite64,ftruncate,fallocate,copy_file_range,sendfile,rename,renameat,renameat2,unlink,\
@@ -95,7 +95,7 @@ impl Scenario {
             .parent()
             .unwrap()
             .join(format!("trace-{}", folder.file_name().unwrap().to_str().unwrap()));
-        let mut command = duplex(folder);
+        let mut command = duplex_command(folder);
         command.args(
             self.arguments
                 .iter()
