@@ -104,7 +104,7 @@ async fn serve(addrs: &[SocketAddr], state: ServerState) -> Result<(), Box<dyn E
     let scheme = if state.tls.is_some() { "https" } else { "http" };
     print_line(format_args!("{scheme}://{addr}"));
     print_operator_notes(&state, &state.settings.base_url(reachable(addr)));
-    state.shutdown.begin_at_stop_signal()?;
+    state.shutdown.begin_on_signal()?;
     run(listener, state).await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use duplex_axum::endpoint::Endpoint;
+use duplex_axum::endpoint::StatelessEndpoint;
 use duplex_axum::ingest::IngestEndpoint;
 use duplex_hub::simulation::Simulation;
 use duplex_hub::{BackgroundTask, DynTopic, TopicCommand, dyn_topic};
@@ -45,7 +45,7 @@ pub struct AppServer {
     /// The kinds of its topics.
     pub kinds: Option<fn() -> Kinds>,
     /// WebSocket endpoints that answer each message independently.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<StatelessEndpoint>,
     /// Endpoints to which programs post.
     pub ingest: Vec<IngestEndpoint>,
     /// Form endpoints of its pages, which work without scripts.
@@ -91,7 +91,7 @@ impl Apps {
         apps.flat_map(|kinds| kinds()).chain([moderation]).collect()
     }
 
-    pub fn endpoints(&self) -> Vec<Endpoint> {
+    pub fn endpoints(&self) -> Vec<StatelessEndpoint> {
         self.all(|app| &app.endpoints)
     }
 

@@ -15,7 +15,7 @@ use crate::apps::compare::wire::measure::MAX_CHUNK;
 use crate::apps::server::Apps;
 use crate::wire::person::tidy_name;
 use duplex_axum::{
-    endpoint::{Answer, Payload},
+    endpoint::{Payload, Reply},
     ingest::{IngestError, IngestRequest},
 };
 use duplex_fuzz::{fuzz, fuzz_text};
@@ -128,8 +128,8 @@ fn endpoint_responses_are_bounded() {
         for endpoint in Apps::default().endpoints() {
             let text = String::from_utf8_lossy(bytes);
             for payload in [Payload::Text(&text), Payload::Binary(bytes)] {
-                if let Answer::Text(answer) = (endpoint.answer)(payload) {
-                    assert!(answer.len() <= MAX_CHUNK.max(payload.len() + MAX_GREETING));
+                if let Reply::Text(reply) = (endpoint.reply)(payload) {
+                    assert!(reply.len() <= MAX_CHUNK.max(payload.len() + MAX_GREETING));
                 }
             }
         }

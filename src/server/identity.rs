@@ -73,7 +73,7 @@ impl Visitors {
             .map_or(FallbackIdentity::New, |SessionId(id)| FallbackIdentity::Session(id));
         let visitor = self.person(&grant, request.headers, fallback);
         let subject = Subject::for_person(request.extensions, &visitor);
-        let person = match request.as_visitor {
+        let person = match request.ignore_token {
             true => visitor,
             false => grant.rights().origin().person(visitor),
         };
@@ -102,7 +102,7 @@ struct VisitorLogin {
 }
 
 impl Login for VisitorLogin {
-    fn ended(&self) -> Option<LoginEnd> {
+    fn end_reason(&self) -> Option<LoginEnd> {
         let banned = self.moderation.find(&self.subject).map(|_| LoginEnd::banned());
         banned.or_else(|| self.grant.has_ended().map(|end| LoginEnd::signed_out(end.to_string())))
     }

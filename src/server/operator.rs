@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::access::{self, Grant};
 use super::state::ServerState;
 use super::{backup, limits, metrics};
-use duplex_axum::error::{Problem, wrong_role};
+use duplex_axum::error::{Problem, missing_role};
 use duplex_hub::{RequiredRole, TopicStats};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -83,7 +83,7 @@ async fn events(
     let hub = grant.hub(&state.hub);
     // Operators may read every topic; the role `read` only topics that do not belong to a person.
     if !grant.is_operator() && hub.admit(duplex_hub::Principal::program().person, &topic).is_err() {
-        return wrong_role(RequiredRole::Operator.name(), grant.roles()).into_response();
+        return missing_role(RequiredRole::Operator.name(), grant.roles()).into_response();
     }
     match hub.events(&topic, after, limits::LOG_PAGE).await {
         Ok((records, head)) => {

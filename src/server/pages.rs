@@ -118,7 +118,7 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
     if hub.is_operator() {
         provide_context(Operator);
     }
-    let hub = state.hub_for(&hub, client.with_person(&person));
+    let hub = state.hub_for_client(&hub, client.with_person(&person));
     provide_context(topic_source(PageVisitor::new(hub, person)));
 }
 
@@ -277,7 +277,7 @@ async fn submit_command_form(State(state): State<ServerState>, request: Request,
         FallbackIdentity::Secret(&issued.secret),
     );
     let client = duplex_axum::quota::client(&parts.extensions).with_person(&person);
-    let hub = state.hub_for(&Grant::from_extensions(&parts.extensions).hub(&state.hub), client);
+    let hub = state.hub_for_client(&Grant::from_extensions(&parts.extensions).hub(&state.hub), client);
     let typed = fields.get("name").filter(|name| !name.trim().is_empty());
     let chosen = typed.map(|name| hub.name_policy().choose(&person.id, hub.is_operator(), name));
     let name = chosen.transpose().map(|name| name.filter(|name| !name.is_empty()));

@@ -177,7 +177,7 @@ async fn a_slow_reader_is_not_read_from_and_blocks_no_other_client() {
         }
     }
     assert!(
-        sent < 2 * PIPE_CAPACITY + limits::TURN_BYTES + 64 * 1024,
+        sent < 2 * PIPE_CAPACITY + limits::BATCH_BYTES + 64 * 1024,
         "the server read {sent} bytes from a client that reads none"
     );
     let mut other = node.websocket(ECHO_PATH).await;

@@ -65,7 +65,7 @@ impl TrustedProxies {
 
     /// Whether `address` is one of these proxies.
     #[must_use]
-    pub fn contain(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
 }
@@ -90,7 +90,7 @@ fn network(text: &str) -> Result<IpNet, ParseNetworkError> {
 
 /// The client of a request, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Client {
+struct ResolvedClient {
     address: IpAddr,
     /// Whether a trusted proxy reports https; `None` without a report.
     https: Option<bool>,
@@ -98,25 +98,28 @@ struct Client {
     conflicting: bool,
 }
 
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Client {
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> ResolvedClient {
     let peer = peer.to_canonical();
-    let direct = Client {
+    let direct = ResolvedClient {
         address: peer,
         https: None,
         conflicting: false,
     };
-    if !trusted.contain(peer) {
+    if !trusted.contains(peer) {
         return direct;
     }
-    let x_forwarded = walk(peer, &forwarded::x_forwarded_for(headers), trusted);
-    let forwarded = walk(peer, &forwarded::forwarded(headers), trusted);
-    let conflicting = matches!((x_forwarded, forwarded), (Some((one, _)), Some((other, _))) if one != other);
+    let x_forwarded = nearest_untrusted(peer, &forwarded::x_forwarded_for(headers), trusted);
+    let forwarded = nearest_untrusted(peer, &forwarded::forwarded(headers), trusted);
+    let conflicting = matches!(
+        (x_forwarded, forwarded),
+        (Some((from_x_forwarded_for, _)), Some((from_forwarded, _))) if from_x_forwarded_for != from_forwarded
+    );
     let reported = x_forwarded.or(forwarded).filter(|_| !conflicting);
     let schemes = [
         forwarded::x_forwarded_proto(headers),
         forwarded.and_then(|(_, hop)| hop.https),
     ];
-    Client {
+    ResolvedClient {
         address: reported.map_or(peer, |(address, _)| address),
         // If the reports differ, one of them does not come from the proxy: http takes precedence.
         https: schemes.into_iter().flatten().reduce(|one, other| one && other),
@@ -125,14 +128,14 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Client
 }
 
 /// The nearest untrusted address, or the furthest known one, with the hop that reports it.
-fn walk(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr, Hop)> {
+fn nearest_untrusted(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Option<(IpAddr, Hop)> {
     let mut client = (peer, *hops.first()?);
     for hop in hops {
         let Some(address) = hop.address else {
             return Some((client.0, *hop));
         };
         client = (address, *hop);
-        if !trusted.contain(address) {
+        if !trusted.contains(address) {
             break;
         }
     }
@@ -174,9 +177,9 @@ fn peer(extensions: &Extensions) -> Option<SocketAddr> {
 
 /// The client as logs and records show it: its address, with the port if it is the connection's peer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ClientName(IpAddr, Option<u16>);
+pub(crate) struct LoggedClient(IpAddr, Option<u16>);
 
-impl ClientName {
+impl LoggedClient {
     pub(crate) fn from_extensions(extensions: &Extensions) -> Option<Self> {
         let ClientAddr(address) = *extensions.get()?;
         let port = peer(extensions).filter(|peer| peer.ip().to_canonical() == address);
@@ -184,7 +187,7 @@ impl ClientName {
     }
 }
 
-impl Display for ClientName {
+impl Display for LoggedClient {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
             Self(address, Some(port)) => SocketAddr::new(address, port).fmt(f),
@@ -206,7 +209,7 @@ mod tests {
         TrustedProxies::new([PROXY, "10.0.0.0/8"]).unwrap()
     }
 
-    fn client_of(peer: &str, pairs: &[(&'static str, &str)]) -> Client {
+    fn client_of(peer: &str, pairs: &[(&'static str, &str)]) -> ResolvedClient {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(
@@ -305,7 +308,7 @@ mod tests {
             ("192.0.2.7", true),
             ("192.0.3.7", false),
         ] {
-            assert_eq!(trusted.contain(address.parse().unwrap()), inside, "{address}");
+            assert_eq!(trusted.contains(address.parse().unwrap()), inside, "{address}");
         }
         for wrong in ["", "localhost", "10.0.0.0/33", "10.0.0.1:80", "10.0.0.0/8/8"] {
             assert_eq!(
@@ -314,7 +317,7 @@ mod tests {
             );
         }
         assert!(
-            !TrustedProxies::default().contain(PROXY.parse().unwrap()),
+            !TrustedProxies::default().contains(PROXY.parse().unwrap()),
             "loopback addresses are not trusted by default"
         );
     }
@@ -337,7 +340,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_untrusted_peer_is_its_own_client_whatever_it_sends(headers in headers(), peer in any::<IpAddr>()) {
-            prop_assume!(!trusted().contain(peer.to_canonical()));
+            prop_assume!(!trusted().contains(peer.to_canonical()));
             let client = client(peer, &headers, &trusted());
             prop_assert_eq!((client.address, client.https), (peer.to_canonical(), None));
         }
@@ -347,7 +350,7 @@ mod tests {
         #[test]
         fn a_client_of_an_appending_proxy_cannot_spoof_an_address(headers in headers(), at in any::<IpAddr>()) {
             let at = at.to_canonical();
-            prop_assume!(!trusted().contain(at));
+            prop_assume!(!trusted().contains(at));
             let proxy: IpAddr = PROXY.parse().unwrap();
             let mut headers = headers;
             headers.append("x-forwarded-for", at.to_string().parse().unwrap());

@@ -4,13 +4,13 @@ pub use crate::transport::endpoint::routes;
 
 /// A WebSocket endpoint that answers each message without state. For endpoints with state, see [`websocket`](crate::websocket).
 #[derive(Debug, Clone, Copy)]
-pub struct Endpoint {
+pub struct StatelessEndpoint {
     /// The path: starts with a slash, has no parameters.
     pub path: &'static str,
-    /// One English sentence, shown as `<path>: <purpose>` to a client that requests the path without upgrading.
-    pub purpose: &'static str,
-    /// Computes the answer to a message. Runs on the connection's task: it must not block.
-    pub answer: fn(Payload<'_>) -> Answer,
+    /// One English sentence, shown as `<path>: <description>` to a client that requests the path without upgrading.
+    pub description: &'static str,
+    /// Computes the reply to a message. Runs on the connection's task: it must not block.
+    pub reply: fn(Payload<'_>) -> Reply,
 }
 
 /// The payload of a message.
@@ -39,9 +39,9 @@ impl Payload<'_> {
     }
 }
 
-/// The answer to a message.
+/// The reply to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Reply {
     /// The message itself, of the same type, without a copy.
     Echo,
     /// A text message.

@@ -66,11 +66,11 @@ impl Problem {
 /// # Errors
 ///
 /// 401 with `WWW-Authenticate: Bearer` for a caller without a role, 403 for one with other roles.
-pub fn require(rights: &Rights, needed: RequiredRole<'_>) -> Result<(), Problem> {
+pub fn require_role(rights: &Rights, needed: RequiredRole<'_>) -> Result<(), Problem> {
     match (rights.allows(needed), rights.roles()) {
         (true, _) => Ok(()),
         (false, []) => Err(unauthorized(needed)),
-        (false, roles) => Err(wrong_role(needed.name(), roles)),
+        (false, roles) => Err(missing_role(needed.name(), roles)),
     }
 }
 
@@ -84,7 +84,7 @@ fn unauthorized(needed: RequiredRole<'_>) -> Problem {
 
 /// 403 for a program with `roles` but without the role `needed`.
 #[must_use]
-pub fn wrong_role(needed: &str, roles: &[Role]) -> Problem {
+pub fn missing_role(needed: &str, roles: &[Role]) -> Problem {
     let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
     let detail = format!(
         "This request needs the role {needed}; the token has: {}.",

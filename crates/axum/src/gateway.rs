@@ -92,13 +92,13 @@ impl Settings {
 
 /// The shared state of a node, for its routes, middleware and connections. Cheap to clone; all clones share the same state.
 ///
-/// It dereferences to its [`GatewayParts`].
+/// It dereferences to its [`GatewayInner`].
 #[derive(Clone)]
-pub struct Gateway(Arc<GatewayParts>);
+pub struct Gateway(Arc<GatewayInner>);
 
 /// The fields of a [`Gateway`], reached through [`Deref`].
 #[derive(Clone)]
-pub struct GatewayParts {
+pub struct GatewayInner {
     /// The topics.
     pub hub: Hub,
     /// The configuration.
@@ -117,24 +117,24 @@ pub struct GatewayParts {
     pub(crate) handshakes: Arc<Handshakes>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) streams: Arc<EventStreams>,
-    pub(crate) observe: Option<NewObserver>,
+    pub(crate) observer_factory: Option<ObserverFactory>,
 }
 
 /// Creates the observer of a new TCP connection.
-pub(crate) type NewObserver = Arc<dyn Fn() -> Arc<dyn ConnectionObserver> + Send + Sync>;
+pub(crate) type ObserverFactory = Arc<dyn Fn() -> Arc<dyn ConnectionObserver> + Send + Sync>;
 
 impl Gateway {
     /// A node on `hub`, with counters and quotas of its own. `identify` authenticates callers.
     pub fn new(hub: Hub, settings: Settings, identify: impl Identify) -> Self {
         let counters = Arc::<Counters>::default();
-        Self(Arc::new(GatewayParts {
+        Self(Arc::new(GatewayInner {
             faults: Faults::new(settings.faults),
             quotas: Quotas::new(settings.quotas, settings.quota_config()),
             buffers: BufferBudget::new(settings.max_buffered, Arc::clone(&counters)),
             handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
             streams: Arc::default(),
             tls: None,
-            observe: None,
+            observer_factory: None,
             shutdown: Shutdown::default(),
             identify: Arc::new(identify),
             counters,
@@ -153,8 +153,8 @@ impl Gateway {
     /// Calls `new` for each TCP connection, to create an observer of its bytes. Call it before the gateway is cloned.
     #[must_use]
     pub fn with_observer<O: ConnectionObserver>(mut self, new: impl Fn() -> O + Send + Sync + 'static) -> Self {
-        let new: NewObserver = Arc::new(move || Arc::new(new()) as Arc<dyn ConnectionObserver>);
-        Arc::make_mut(&mut self.0).observe = Some(new);
+        let new: ObserverFactory = Arc::new(move || Arc::new(new()) as Arc<dyn ConnectionObserver>);
+        Arc::make_mut(&mut self.0).observer_factory = Some(new);
         self
     }
 
@@ -169,7 +169,7 @@ impl Gateway {
 
     /// `hub` for this client: its reads and commands count towards the client's quotas.
     #[must_use]
-    pub fn hub_for(&self, hub: &Hub, client: Client) -> Hub {
+    pub fn hub_for_client(&self, hub: &Hub, client: Client) -> Hub {
         hub.for_client(&self.quotas, client)
     }
 
@@ -177,8 +177,8 @@ impl Gateway {
     /// neither is configured.
     #[must_use]
     pub fn scheme(&self) -> Option<Scheme> {
-        let served = self.tls.as_ref().map(|_| Scheme::Https);
-        self.settings.public_url.as_ref().map(Origin::scheme).or(served)
+        let tls_scheme = self.tls.as_ref().map(|_| Scheme::Https);
+        self.settings.public_url.as_ref().map(Origin::scheme).or(tls_scheme)
     }
 
     /// Counts a long-lived response of the app, such as an event stream, as one of the node's connections, until the guard is dropped:
@@ -187,28 +187,30 @@ impl Gateway {
     /// # Errors
     ///
     /// 429 with `Retry-After` if the client exceeds a quota, 503 if the node has reached [`Settings::max_connections`].
-    pub fn open_connection(&self, client: &Client) -> Result<ConnectionGuard, Problem> {
-        let quota = self.reserve_connection(client)?;
-        Ok(self.count_connection()?.with_quota(quota))
+    pub fn acquire_connection(&self, client: &Client) -> Result<ConnectionGuard, Problem> {
+        let quota = self.acquire_client_quota(client)?;
+        Ok(self.acquire_connection_slot()?.with_quota(quota))
     }
 
     /// Counts a connection towards the client's quotas: its rate of handshakes and its open connections.
-    pub(crate) fn reserve_connection(&self, client: &Client) -> Result<QuotaGuard, QuotaExceeded> {
+    pub(crate) fn acquire_client_quota(&self, client: &Client) -> Result<QuotaGuard, QuotaExceeded> {
         self.quotas.take(client, Rate::Handshakes)?;
         self.quotas.acquire(client, Resource::Connections)
     }
 
     /// Counts a connection towards [`Settings::max_connections`].
-    pub(crate) fn count_connection(&self) -> Result<ConnectionGuard, Problem> {
-        let counted = self.counters.open_connection(self.settings.max_connections as u64);
+    pub(crate) fn acquire_connection_slot(&self) -> Result<ConnectionGuard, Problem> {
+        let counted = self
+            .counters
+            .try_acquire_connection(self.settings.max_connections as u64);
         counted.ok_or_else(|| Problem::unavailable("The server has reached its connection limit."))
     }
 }
 
 impl Deref for Gateway {
-    type Target = GatewayParts;
+    type Target = GatewayInner;
 
-    fn deref(&self) -> &GatewayParts {
+    fn deref(&self) -> &GatewayInner {
         &self.0
     }
 }

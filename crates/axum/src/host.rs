@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::client_addr::ClientName;
+use super::client_addr::LoggedClient;
 use super::error::Problem;
 use super::health::{ALIVE_PATH, READY_PATH};
 use super::origin::{Host, Origin};
@@ -49,25 +49,31 @@ pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check(&parts, &state.settings) {
-        log_refusal(&state, &parts, RefusalReason::Host, &REFUSALS, &error);
+        record_refusal(&state, &parts, RefusalReason::Host, &REFUSALS, &error);
         return error.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
 }
 
 /// Counts a refused request, and logs it unless the throttle is exhausted.
-pub(crate) fn log_refusal(
+pub(crate) fn record_refusal(
     gateway: &Gateway,
     parts: &Parts,
-    kind: RefusalReason,
+    reason: RefusalReason,
     throttle: &LogThrottle,
-    reason: &dyn Display,
+    error: &dyn Display,
 ) {
-    gateway.counters.count_refusal(kind);
+    gateway.counters.count_refusal(reason);
     if let Some(suppressed) = throttle.try_log() {
-        let client = ClientName::from_extensions(&parts.extensions).map(tracing::field::display);
+        let client = LoggedClient::from_extensions(&parts.extensions).map(tracing::field::display);
         let path = parts.uri.path();
-        tracing::warn!(path, client, suppressed, "request refused ({}): {reason}", kind.name());
+        tracing::warn!(
+            path,
+            client,
+            suppressed,
+            "request refused ({}): {error}",
+            reason.metric_label()
+        );
     }
 }
 
@@ -84,9 +90,9 @@ fn check(parts: &Parts, settings: &Settings) -> Result<(), HostError> {
         .any(|origin| origin.matches(&host));
     match &settings.public_url {
         _ if listed => Ok(()),
-        None if is_literal(&host) => Ok(()),
+        None if is_localhost_or_ip(&host) => Ok(()),
         None => Err(HostError::Unknown),
-        Some(_) if is_literal(&host) && !is_from_browser(&parts.headers) => Ok(()),
+        Some(_) if is_localhost_or_ip(&host) && !is_from_browser(&parts.headers) => Ok(()),
         Some(public) => Err(HostError::NotPublic(public.clone())),
     }
 }
@@ -115,7 +121,7 @@ fn parse(value: &HeaderValue) -> Result<Host, HostError> {
 }
 
 /// Whether the host is `localhost` or an IP address, which DNS does not resolve.
-fn is_literal(host: &Host) -> bool {
+fn is_localhost_or_ip(host: &Host) -> bool {
     let bracketed = || host.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     host.name == "localhost"
         || host.name.parse::<Ipv4Addr>().is_ok()
@@ -193,8 +199,8 @@ mod tests {
         assert!(!served(&settings, "attacker.example") && !served(&settings, "duplex.example:80"));
         for host in ["localhost:3000", "10.1.2.3"] {
             assert!(served(&settings, host), "{host}");
-            for mark in ["origin", "sec-fetch-site", "sec-fetch-mode"] {
-                let parts = request("/", &[("host", host), (mark, "http://localhost:3000")]);
+            for browser_header in ["origin", "sec-fetch-site", "sec-fetch-mode"] {
+                let parts = request("/", &[("host", host), (browser_header, "http://localhost:3000")]);
                 let error = check(&parts, &settings).unwrap_err();
                 assert!(error.to_string().contains("https://duplex.example (--public-url)"));
             }

@@ -76,7 +76,7 @@ pub struct IdentityRequest<'a> {
     /// a cookie: derive such a visitor's id from it.
     pub session: Option<&'a SessionId>,
     /// Whether to ignore a program's token and treat the caller as a visitor.
-    pub as_visitor: bool,
+    pub ignore_token: bool,
 }
 
 impl<'a> IdentityRequest<'a> {
@@ -87,7 +87,7 @@ impl<'a> IdentityRequest<'a> {
             headers,
             extensions,
             session: None,
-            as_visitor: false,
+            ignore_token: false,
         }
     }
 
@@ -104,7 +104,7 @@ impl<'a> IdentityRequest<'a> {
     #[must_use]
     pub const fn as_visitor(self) -> Self {
         Self {
-            as_visitor: true,
+            ignore_token: true,
             ..self
         }
     }
@@ -125,7 +125,7 @@ pub struct Caller {
 /// [`RevocableLogin`].
 pub trait Login: Send + Sync + 'static {
     /// Why the login ended, if it has. Must not block.
-    fn ended(&self) -> Option<LoginEnd>;
+    fn end_reason(&self) -> Option<LoginEnd>;
 
     /// Completes when the login ends. Must be cancel-safe: it is dropped and called again.
     fn wait(&self) -> impl Future<Output = LoginEnd> + Send;
@@ -133,13 +133,13 @@ pub trait Login: Send + Sync + 'static {
 
 /// [`Login`] as a trait object.
 trait DynLogin: Send + Sync {
-    fn ended_dyn(&self) -> Option<LoginEnd>;
+    fn end_reason_dyn(&self) -> Option<LoginEnd>;
     fn wait_dyn(&self) -> BoxFuture<'_, LoginEnd>;
 }
 
 impl<L: Login> DynLogin for L {
-    fn ended_dyn(&self) -> Option<LoginEnd> {
-        self.ended()
+    fn end_reason_dyn(&self) -> Option<LoginEnd> {
+        self.end_reason()
     }
 
     fn wait_dyn(&self) -> BoxFuture<'_, LoginEnd> {
@@ -155,7 +155,7 @@ impl<L: Login> DynLogin for L {
 /// let login = RevocableLogin::new();
 /// let kept_by_a_connection = login.clone();
 /// login.end(LoginEnd::signed_out("signed out"));
-/// assert!(kept_by_a_connection.ended().is_some());
+/// assert!(kept_by_a_connection.end_reason().is_some());
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct RevocableLogin(watch::Sender<Option<LoginEnd>>);
@@ -180,7 +180,7 @@ impl RevocableLogin {
 }
 
 impl Login for RevocableLogin {
-    fn ended(&self) -> Option<LoginEnd> {
+    fn end_reason(&self) -> Option<LoginEnd> {
         self.0.borrow().clone()
     }
 
@@ -244,7 +244,7 @@ impl LoginEnd {
 struct Permanent;
 
 impl Login for Permanent {
-    fn ended(&self) -> Option<LoginEnd> {
+    fn end_reason(&self) -> Option<LoginEnd> {
         None
     }
 
@@ -280,12 +280,12 @@ impl Caller {
     }
 
     /// Why the login ended, if it has.
-    pub(crate) fn login_ended(&self) -> Option<LoginEnd> {
-        self.login.ended_dyn()
+    pub(crate) fn login_end_reason(&self) -> Option<LoginEnd> {
+        self.login.end_reason_dyn()
     }
 
     /// Completes when the login ends.
-    pub(crate) fn login_end(&self) -> BoxFuture<'_, LoginEnd> {
+    pub(crate) fn wait_for_login_end(&self) -> BoxFuture<'_, LoginEnd> {
         self.login.wait_dyn()
     }
 
@@ -320,7 +320,7 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// A session's id for logs: a hash, since the id itself would let a reader of the log act as the session.
-pub(crate) fn redacted(SessionId(session): &SessionId) -> String {
+pub(crate) fn session_id_hash(SessionId(session): &SessionId) -> String {
     let hash = Sha256::new().chain_update("duplex session ").chain_update(session);
     HEXLOWER.encode(hash.finalize().get(..4).unwrap_or_default())
 }
@@ -353,9 +353,9 @@ mod tests {
     #[test]
     fn a_logged_session_id_does_not_give_access() {
         let session = SessionId("0123456789".to_owned());
-        let logged = redacted(&session);
+        let logged = session_id_hash(&session);
         assert_eq!(logged.len(), 8);
-        assert_eq!(logged, redacted(&session));
+        assert_eq!(logged, session_id_hash(&session));
         assert_ne!(logged, session.0);
     }
 }

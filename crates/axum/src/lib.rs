@@ -96,7 +96,7 @@
 //!     let router = guard::protect(router, &gateway);
 //!
 //!     let listener = listen::bind("127.0.0.1:3000".parse()?)?;
-//!     gateway.shutdown.begin_at_stop_signal()?;
+//!     gateway.shutdown.begin_on_signal()?;
 //!     Server::new(router, gateway).serve(listener).await;
 //!     Ok(())
 //! }
@@ -123,7 +123,7 @@
 //! - **Wrap the router in [`guard::protect`]**, or in the same functions one by one. Without them, a page of any origin could use the
 //!   sessions of its visitors.
 //! - **Serve with [`Server`](listen::Server)**, which enforces the [limits] of connections. [`axum::serve()`] has none of them.
-//! - **Begin the shutdown**, with [`Shutdown::begin_at_stop_signal`](shutdown::Shutdown::begin_at_stop_signal) or
+//! - **Begin the shutdown**, with [`Shutdown::begin_on_signal`](shutdown::Shutdown::begin_on_signal) or
 //!   [`Shutdown::begin`](shutdown::Shutdown::begin). The server then stops accepting, tells each client when to reconnect, spread
 //!   over 4 s, waits for the connections, and closes the log. A killed process loses no accepted command, but its clients are not
 //!   told when to reconnect.
@@ -173,6 +173,6 @@ mod suspend_aware;
 mod transport;
 pub mod websocket;
 
-pub use self::gateway::{Gateway, GatewayParts, Settings};
+pub use self::gateway::{Gateway, GatewayInner, Settings};
 pub use self::page::PageVisitor;
 pub use self::transport::routes;

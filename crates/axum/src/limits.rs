@@ -82,7 +82,7 @@ pub const CONNECTION_IDLE: Duration = Duration::from_secs(90);
 pub const BODY_CHUNK: usize = 16 << 10;
 
 /// Bytes at the end of a response that may be passed to an HTTP/2 stream even if the flow-control window has no room for them.
-pub const UNCOVERED_BYTES: usize = 1024;
+pub const BYTES_BEYOND_WINDOW: usize = 1024;
 
 /// Concurrent streams of one HTTP/2 connection: the sockets and event streams of many tabs, and the files of a page.
 pub const HTTP2_STREAMS: u32 = 64;
@@ -121,19 +121,19 @@ pub const WRITE_BUFFER_MARGIN: usize = 64 << 10;
 
 /// Buffers that grew beyond this size for one message are replaced by new ones, so that one large message does not hold memory
 /// until the connection closes.
-pub const KEPT_BUFFER: usize = 64 << 10;
+pub const MAX_RETAINED_BUFFER: usize = 64 << 10;
 
 /// Messages of a batch: a connection handles so many before it flushes and checks its timers.
-pub const TURN_MESSAGES: usize = 256;
+pub const BATCH_MESSAGES: usize = 256;
 
 /// Bytes of messages after which such a batch ends early.
-pub const TURN_BYTES: usize = 64 << 10;
+pub const BATCH_BYTES: usize = 64 << 10;
 
 /// Capacity that the queue of outgoing messages retains after a flush.
-pub const KEPT_MESSAGES: usize = 64;
+pub const RETAINED_QUEUE_CAPACITY: usize = 64;
 
 /// How long the server waits for the answer to its close frame.
-pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the server keeps reading after the closing handshake, until the peer closes. Closing first, with bytes unread, would reset
 /// the connection, and the peer could lose the close frame.
@@ -148,23 +148,24 @@ pub const SMALL_MESSAGE: usize = 4096;
 /// Characters of a message that are logged.
 pub const LOG_CHARS: usize = 200;
 
-/// Burst of messages of one WebSocket that an [`Endpoint`](crate::endpoint::Endpoint) answers: more than the echo page sends.
-pub const ECHO_BURST: u32 = 5_000;
+/// Burst of messages of one WebSocket that a [`StatelessEndpoint`](crate::endpoint::StatelessEndpoint) answers: more than the echo
+/// page sends.
+pub const ENDPOINT_BURST: u32 = 5_000;
 
-/// Messages per second, after [`ECHO_BURST`].
-pub const ECHO_RATE: u32 = 1_000;
+/// Messages per second, after [`ENDPOINT_BURST`].
+pub const ENDPOINT_RATE: u32 = 1_000;
 
 /// Burst of the byte rate of these messages, in KiB.
-pub const ECHO_KIB_BURST: u32 = 256 << 10;
+pub const ENDPOINT_KIB_BURST: u32 = 256 << 10;
 
-/// KiB of these messages per second, after [`ECHO_KIB_BURST`].
-pub const ECHO_KIB_RATE: u32 = 4 << 10;
+/// KiB of these messages per second, after [`ENDPOINT_KIB_BURST`].
+pub const ENDPOINT_KIB_RATE: u32 = 4 << 10;
 
 /// Characters of the trace id with which a page requests its connection's handshake record; a shorter one could be guessed.
 pub const TRACE_CHARS: RangeInclusive<usize> = 16..=duplex_protocol::handshake::MAX_TRACE;
 
 /// Headers in a handshake record.
-pub const RECORDED_HEADERS: usize = 64;
+pub const MAX_RECORDED_HEADERS: usize = 64;
 
 /// Bytes of one header's value in a handshake record.
 pub const RECORDED_VALUE: usize = 1024;
@@ -175,10 +176,10 @@ pub const ENDED_HANDSHAKES: usize = 1024;
 // Sessions
 
 /// How long a new session may take to send its hello frame. A later one is closed with 4002.
-pub const HELLO_WAIT: Duration = Duration::from_secs(10);
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Silence after which a session's client pings the server. It is part of the welcome frame.
-pub const SESSION_HEARTBEAT: Duration = Duration::from_secs(20);
+pub const SESSION_CLIENT_KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// Maximum ping interval on a session's WebSocket.
 pub const SESSION_PING: Duration = Duration::from_secs(12);
@@ -265,4 +266,4 @@ pub const SIMULATION_PAUSE: Duration = Duration::from_millis(50);
 pub const SIMULATION_LEASE: Duration = Duration::from_secs(6);
 
 /// Participants of one person over HTTP: enough for several windows, and for some that were just closed.
-pub const SIMULATION_SEATS_PER_PERSON: usize = 6;
+pub const SIMULATION_PARTICIPANTS_PER_PERSON: usize = 6;

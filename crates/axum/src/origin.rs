@@ -184,40 +184,48 @@ impl OriginError {
 
 /// The page that a request comes from, by the browser's headers.
 #[derive(Debug, Clone, Copy, Default)]
-struct Page<'a> {
-    /// The `Origin` header. A request without it and without `site` does not come from a browser.
+struct RequestSource<'a> {
+    /// The `Origin` header. A request without it and without `sec_fetch_site` does not come from a browser.
     origin: Option<&'a str>,
     /// `Sec-Fetch-Site`. Browsers send it to https sites and to loopback addresses.
-    site: Option<&'a str>,
+    sec_fetch_site: Option<&'a str>,
     /// Whether the request is a navigation, by `Sec-Fetch-Mode` and `Sec-Fetch-Dest`.
     is_navigation: bool,
 }
 
-/// The access that a request needs.
+/// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+enum RequestKind {
     Read,
     /// Opens a WebSocket or changes state.
     Write,
 }
 
-fn check(page: Page<'_>, access: Access, own: Option<&Origin>, listed: &[Origin]) -> Result<(), OriginError> {
+fn check(
+    source: RequestSource<'_>,
+    kind: RequestKind,
+    site_origin: Option<&Origin>,
+    allowed_origins: &[Origin],
+) -> Result<(), OriginError> {
     let origin = || {
-        page.origin
+        source
+            .origin
             .map(|origin| origin.parse().map_err(|_| OriginError::Opaque))
             .transpose()
     };
-    let is_listed = |origin: &Origin| listed.contains(origin);
-    let other_site = page.site.is_some_and(|site| !["same-origin", "none"].contains(&site));
-    if access == Access::Read {
+    let is_allowed = |origin: &Origin| allowed_origins.contains(origin);
+    let other_site = source
+        .sec_fetch_site
+        .is_some_and(|site| !["same-origin", "none"].contains(&site));
+    if kind == RequestKind::Read {
         // A resource isolation policy (https://web.dev/articles/fetch-metadata): other sites may only link here.
-        let allowed = !other_site || page.is_navigation || origin()?.as_ref().is_some_and(is_listed);
+        let allowed = !other_site || source.is_navigation || origin()?.as_ref().is_some_and(is_allowed);
         return allowed.then_some(()).ok_or(OriginError::OtherSite);
     }
     match origin()? {
-        Some(origin) if is_listed(&origin) => Ok(()),
+        Some(origin) if is_allowed(&origin) => Ok(()),
         _ if other_site => Err(OriginError::OtherSite),
-        Some(origin) if own != Some(&origin) => Err(OriginError::Unlisted(origin)),
+        Some(origin) if site_origin != Some(&origin) => Err(OriginError::Unlisted(origin)),
         _ => Ok(()),
     }
 }
@@ -228,9 +236,9 @@ pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -
     static REFUSALS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let (parts, body) = request.into_parts();
-    if let Err(foreign) = check_parts(&parts, &state.settings) {
-        host::log_refusal(&state, &parts, RefusalReason::Origin, &REFUSALS, &foreign);
-        return foreign.problem().into_response();
+    if let Err(error) = check_parts(&parts, &state.settings) {
+        host::record_refusal(&state, &parts, RefusalReason::Origin, &REFUSALS, &error);
+        return error.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
 }
@@ -238,17 +246,17 @@ pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -
 fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
     let headers = &parts.headers;
     let reads = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let access = if reads && !headers.contains_key(header::UPGRADE) {
-        Access::Read
+    let kind = if reads && !headers.contains_key(header::UPGRADE) {
+        RequestKind::Read
     } else {
-        Access::Write
+        RequestKind::Write
     };
-    let page = Page {
+    let source = RequestSource {
         origin: single(headers, header::ORIGIN)?,
-        site: single(headers, SEC_FETCH_SITE)?,
+        sec_fetch_site: single(headers, SEC_FETCH_SITE)?,
         is_navigation: reads && is_navigation(headers),
     };
-    check(page, access, own(parts, settings).as_ref(), &settings.origins)
+    check(source, kind, own(parts, settings).as_ref(), &settings.origins)
 }
 
 /// Applies the check of [`guard::origin`](crate::guard::origin), but also accepts `Origin: null`, for a route outside of that
@@ -258,7 +266,7 @@ fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
 /// # Errors
 ///
 /// 403 if the request comes from a page of another origin.
-pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Problem> {
+pub fn check_allowing_null_origin(parts: &Parts, settings: &Settings) -> Result<(), Problem> {
     let checked = match parts.headers.get(header::ORIGIN) {
         Some(origin) if origin == "null" => {
             let mut parts = parts.clone();
@@ -267,7 +275,7 @@ pub fn check_opaque(parts: &Parts, settings: &Settings) -> Result<(), Problem> {
         }
         _ => check_parts(parts, settings),
     };
-    checked.map_err(|foreign| foreign.problem())
+    checked.map_err(|error| error.problem())
 }
 
 /// The site's own origin: the public one, or the requested host with the connection's scheme.
@@ -310,12 +318,12 @@ mod tests {
     }
 
     fn writes(origin: Option<&str>, site: Option<&str>, listed: &[Origin]) -> Result<(), OriginError> {
-        let page = Page {
+        let source = RequestSource {
             origin,
-            site,
+            sec_fetch_site: site,
             is_navigation: false,
         };
-        check(page, Access::Write, Some(&own("https://example.com")), listed)
+        check(source, RequestKind::Write, Some(&own("https://example.com")), listed)
     }
 
     #[test]
@@ -394,14 +402,14 @@ mod tests {
     #[test]
     fn other_sites_may_link_but_not_read() {
         let reads = |origin, site, is_navigation| {
-            let page = Page {
+            let source = RequestSource {
                 origin,
-                site,
+                sec_fetch_site: site,
                 is_navigation,
             };
             check(
-                page,
-                Access::Read,
+                source,
+                RequestKind::Read,
                 Some(&own("https://example.com")),
                 &[own("https://app.example")],
             )
@@ -444,15 +452,15 @@ mod tests {
         fn only_equal_origins_match(a in "[a-c.]{1,4}", b in "[a-c.]{1,4}", port in 1u16..4, other in 1u16..4) {
             let own = Host::parse(&format!("{b}:{other}")).unwrap().origin(Scheme::Http);
             let origin = format!("http://{a}:{port}");
-            let page = Page { origin: Some(&origin), ..Page::default() };
-            prop_assert_eq!(check(page, Access::Write, Some(&own), &[]).is_ok(), a == b && port == other);
+            let source = RequestSource { origin: Some(&origin), ..RequestSource::default() };
+            prop_assert_eq!(check(source, RequestKind::Write, Some(&own), &[]).is_ok(), a == b && port == other);
         }
 
         #[test]
         fn the_check_never_panics(origin in any::<String>(), site in any::<Option<String>>(), host in any::<String>()) {
-            let page = Page { origin: Some(&origin), site: site.as_deref(), is_navigation: false };
+            let source = RequestSource { origin: Some(&origin), sec_fetch_site: site.as_deref(), is_navigation: false };
             let own = Host::parse(&host).map(|host| host.origin(Scheme::Http));
-            let _ = check(page, Access::Write, own.as_ref(), &[]);
+            let _ = check(source, RequestKind::Write, own.as_ref(), &[]);
         }
     }
 }

@@ -96,7 +96,7 @@ where
         let request = IdentityRequest::new(&parts.headers, &parts.extensions).as_visitor();
         let caller = gateway.identify(request).await?;
         let client = quota::client(&parts.extensions).with_person(&caller.person);
-        let hub = gateway.hub_for(&caller.hub(&gateway.hub), client);
+        let hub = gateway.hub_for_client(&caller.hub(&gateway.hub), client);
         Ok(Self::new(hub, caller.person))
     }
 }

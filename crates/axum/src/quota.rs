@@ -45,7 +45,7 @@ fn address(extensions: &Extensions) -> Option<Address> {
 
 /// Middleware: counts a request towards its address's quota. Beyond it, the response is 429 with `Retry-After`. Health checks are not
 /// counted.
-pub async fn requests(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+pub async fn limit_requests(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
     if EXEMPT.contains(&request.uri().path()) {
         return next.run(request).await;
     }

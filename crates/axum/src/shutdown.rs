@@ -31,7 +31,7 @@ impl Shutdown {
     /// # Errors
     ///
     /// If a handler cannot be installed.
-    pub fn begin_at_stop_signal(&self) -> std::io::Result<()> {
+    pub fn begin_on_signal(&self) -> std::io::Result<()> {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let shutdown = self.clone();
         tokio::spawn(async move {
@@ -61,7 +61,7 @@ impl Shutdown {
         self.begun.child_token()
     }
 
-    /// Spawns a task that [`drained`](Self::drained) waits for.
+    /// Spawns a task that [`wait_for_tasks`](Self::wait_for_tasks) waits for.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
@@ -71,7 +71,7 @@ impl Shutdown {
     /// # Errors
     ///
     /// The number of tasks that still run at the deadline.
-    pub async fn drained(&self, deadline: Duration) -> Result<(), usize> {
+    pub async fn wait_for_tasks(&self, deadline: Duration) -> Result<(), usize> {
         self.tasks.close();
         let ended = suspend_aware::timeout(deadline, self.tasks.wait()).await;
         ended.ok_or_else(|| self.tasks.len())

@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let data = env::var_os("TALLY_DATA").map_or_else(|| PathBuf::from("data/tally.db"), PathBuf::from);
     let hub = Hub::new(Arc::new(Sqlite::open(&data)?), vec![dyn_topic(Tally)]);
     let gateway = Gateway::new(hub.clone(), Settings::default(), Visitors(hub));
-    gateway.shutdown.begin_at_stop_signal()?;
+    gateway.shutdown.begin_on_signal()?;
     let listener = listen::bind(options.site_addr)?;
     println!("http://{}", listener.local_addr()?);
     Server::new(routes(gateway.clone(), options), gateway)

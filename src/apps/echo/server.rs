@@ -5,7 +5,7 @@ use leptos::prelude::provide_context;
 
 use super::wire::{ECHO_PATH, HttpEcho, REPLY_PREFIX, SOCKET_PATH};
 use crate::server::forms::Form;
-use duplex_axum::endpoint::{Answer, Endpoint, Payload};
+use duplex_axum::endpoint::{Payload, Reply, StatelessEndpoint};
 
 pub fn app() -> AppServer {
     AppServer {
@@ -15,17 +15,17 @@ pub fn app() -> AppServer {
     }
 }
 
-pub fn endpoints() -> [Endpoint; 2] {
+pub fn endpoints() -> [StatelessEndpoint; 2] {
     [
-        Endpoint {
+        StatelessEndpoint {
             path: SOCKET_PATH,
-            purpose: "replies to text with a prefix and the same text, and to binary with the same bytes.",
-            answer: reply,
+            description: "replies to text with a prefix and the same text, and to binary with the same bytes.",
+            reply,
         },
-        Endpoint {
+        StatelessEndpoint {
             path: ECHO_PATH,
-            purpose: "every message is answered with the same message.",
-            answer: |_| Answer::Echo,
+            description: "every message is answered with the same message.",
+            reply: |_| Reply::Echo,
         },
     ]
 }
@@ -43,10 +43,10 @@ pub fn form() -> Form {
     }
 }
 
-fn reply(message: Payload<'_>) -> Answer {
+fn reply(message: Payload<'_>) -> Reply {
     match message {
-        Payload::Text(text) => Answer::Text(greet(text)),
-        Payload::Binary(_) => Answer::Echo,
+        Payload::Text(text) => Reply::Text(greet(text)),
+        Payload::Binary(_) => Reply::Echo,
     }
 }
 

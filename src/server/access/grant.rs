@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::AccessControl;
 use super::secret::SecretHash;
-use duplex_axum::error::{Problem, require};
+use duplex_axum::error::{Problem, require_role};
 use duplex_hub::{Hub, RequiredRole, Rights, Role};
 
 #[derive(Clone, Default)]
@@ -111,7 +111,7 @@ impl Grant {
     ///
     /// 401 without a credential, 403 if its roles do not suffice.
     pub fn require(&self, needed: RequiredRole<'_>) -> Result<(), Problem> {
-        require(&self.rights, needed)
+        require_role(&self.rights, needed)
     }
 
     /// Why the credential is no longer valid, if it is not.

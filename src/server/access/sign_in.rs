@@ -103,7 +103,7 @@ async fn sign_in_with_link(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(problem) = origin::check_opaque(&parts, &state.gateway.settings) {
+    if let Err(problem) = origin::check_allowing_null_origin(&parts, &state.gateway.settings) {
         return problem.into_response();
     }
     let headers = parts.headers.clone();

@@ -22,7 +22,7 @@ use duplex_protocol::code;
 pub async fn upgrade_socket(State(state): State<ServerState>, request: Request) -> Result<Response, Problem> {
     let endpoint = UpgradeEndpoint {
         path: SIGNALS_PATH,
-        purpose: "server-owned signals for leptos_ws clients.",
+        description: "server-owned signals for leptos_ws clients.",
         kind: TransportKind::Signals,
     };
     upgrade(&state, request, endpoint, |_| SignalConnection::new(&state)).await

@@ -64,7 +64,7 @@ fn stream_hint(
     );
     let first_visit = FirstVisit(identity::first_visit(headers, &state.settings));
     let client = client.with_person(&person);
-    let counted = match state.open_connection(&client) {
+    let counted = match state.acquire_connection(&client) {
         Ok(counted) => counted.with_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
     };
@@ -72,7 +72,12 @@ fn stream_hint(
     // Browsers reconnect by themselves; the delay differs between clients.
     let retry = reconnect_delay(&session);
     let topics = (endpoint.topics)(&person);
-    let mut reader = Reader::new(state.hub_for(&state.hub, client), Encoding::Json, session, person);
+    let mut reader = Reader::new(
+        state.hub_for_client(&state.hub, client),
+        Encoding::Json,
+        session,
+        person,
+    );
     let hint = async move {
         let _counted = counted;
         for topic in &topics {
@@ -99,8 +104,8 @@ async fn wait_for_unread(
     first_visit: FirstVisit,
 ) -> &'static str {
     let limit = ReadLimit {
-        frames: limits::TURN_MESSAGES,
-        bytes: limits::TURN_BYTES,
+        frames: limits::BATCH_MESSAGES,
+        bytes: limits::BATCH_BYTES,
     };
     let mut frames: Vec<Bytes> = Vec::new();
     let mut data = ALREADY_UNREAD;

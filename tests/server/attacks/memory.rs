@@ -63,7 +63,7 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
         .await
         .unwrap()
         .1;
-    let limit = state.0.len() + limits::TURN_BYTES + MARGIN;
+    let limit = state.0.len() + limits::BATCH_BYTES + MARGIN;
     let held = node.state.buffers.held();
     assert!(held <= limit, "{held} bytes are held, a batch has {limit}");
     let sent = node.state.counters.snapshot().sent;

@@ -79,7 +79,11 @@ impl Node {
     pub async fn drain(self) {
         let _ = timeout(TIMEOUT, async {
             self.state.shutdown.begin();
-            let _ = self.state.shutdown.drained(self.state.settings.drain_deadline).await;
+            let _ = self
+                .state
+                .shutdown
+                .wait_for_tasks(self.state.settings.drain_deadline)
+                .await;
             self.state.hub.close().await;
         })
         .await;

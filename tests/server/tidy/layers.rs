@@ -175,7 +175,7 @@ mod tests {
             ),
             (
                 "apps/chat/server.rs",
-                "use super::wire::Said; use duplex_axum::endpoint::Endpoint; use duplex_hub::Hub;",
+                "use super::wire::Said; use duplex_axum::endpoint::StatelessEndpoint; use duplex_hub::Hub;",
             ),
             ("server/mod.rs", "use crate::apps; fn f() { apps::server::endpoints() }"),
             ("app.rs", "use crate::apps::{NAVIGATION, Pages};"),

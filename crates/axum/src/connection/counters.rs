@@ -133,16 +133,16 @@ pub struct Counters {
 
 impl Counters {
     /// Counts a connection if there are fewer than `limit`.
-    pub(crate) fn open_connection(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
-        self.open_in(|counters| &counters.connections, limit)
+    pub(crate) fn try_acquire_connection(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
+        self.try_acquire(|counters| &counters.connections, limit)
     }
 
     /// Counts a [`TransportKind::Signals`] socket if there are fewer than `limit`.
-    pub(crate) fn open_signals(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
-        self.open_in(|counters| &counters.signals, limit)
+    pub(crate) fn try_acquire_signals(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
+        self.try_acquire(|counters| &counters.signals, limit)
     }
 
-    fn open_in(self: &Arc<Self>, pool: Pool, limit: u64) -> Option<ConnectionGuard> {
+    fn try_acquire(self: &Arc<Self>, pool: Pool, limit: u64) -> Option<ConnectionGuard> {
         pool(self)
             .try_update(Relaxed, Relaxed, |open| (open < limit).then_some(open + 1))
             .ok()
@@ -302,23 +302,23 @@ mod tests {
     #[test]
     fn a_connection_counts_until_its_guard_is_dropped() {
         let counters = Arc::new(Counters::default());
-        let first = counters.open_connection(2);
-        let second = counters.open_connection(2);
+        let first = counters.try_acquire_connection(2);
+        let second = counters.try_acquire_connection(2);
         assert!(first.is_some() && second.is_some());
-        assert!(counters.open_connection(2).is_none());
+        assert!(counters.try_acquire_connection(2).is_none());
         assert_eq!(counters.snapshot().connections, 2);
         drop(first);
         assert_eq!(counters.snapshot().connections, 1);
-        assert!(counters.open_connection(2).is_some());
+        assert!(counters.try_acquire_connection(2).is_some());
     }
 
     #[test]
     fn a_connection_counts_for_its_transport() {
         let counters = Arc::new(Counters::default());
         let open = counters
-            .open_connection(2)
+            .try_acquire_connection(2)
             .map(|open| open.with_kind(TransportKind::Sse));
-        let other = counters.open_connection(2);
+        let other = counters.try_acquire_connection(2);
         assert_eq!(
             (counters.snapshot().connections, counters.snapshot().open),
             (2, [0, 0, 1, 0, 0, 0])
@@ -335,16 +335,16 @@ mod tests {
     fn signal_sockets_are_limited_separately() {
         let counters = Arc::new(Counters::default());
         let signals = counters
-            .open_signals(1)
+            .try_acquire_signals(1)
             .map(|open| open.with_kind(TransportKind::Signals));
-        assert!(signals.is_some() && counters.open_signals(1).is_none());
-        assert!(counters.open_connection(1).is_some());
+        assert!(signals.is_some() && counters.try_acquire_signals(1).is_none());
+        assert!(counters.try_acquire_connection(1).is_some());
         assert_eq!(
             (counters.snapshot().connections, counters.snapshot().open),
             (0, [0, 0, 0, 0, 0, 1])
         );
         drop(signals);
         assert_eq!(counters.snapshot().open, [0; 6]);
-        assert!(counters.open_signals(1).is_some());
+        assert!(counters.try_acquire_signals(1).is_some());
     }
 }

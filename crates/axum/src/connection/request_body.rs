@@ -20,7 +20,7 @@ use crate::suspend_aware::SuspendAwareSleep;
 
 /// Middleware: a request's body may pause for at most 10 s and take at most 30 s in total. Otherwise, the response is 408 and the
 /// connection closes.
-pub async fn limit_time(request: Request, next: Next) -> Response {
+pub async fn request_body_timeout(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }

@@ -49,7 +49,7 @@ impl PacedBody {
 
     fn next_chunk(&mut self) -> Bytes {
         let max = limits::BODY_CHUNK;
-        let split = self.split_last_byte && self.rest.len() > limits::UNCOVERED_BYTES;
+        let split = self.split_last_byte && self.rest.len() > limits::BYTES_BEYOND_WINDOW;
         let chunk = match self.rest.len() {
             len if len > max => max,
             len if split => len - 1,

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Problem, wrong_role};
+use crate::error::{Problem, missing_role};
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
 use crate::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
@@ -45,7 +45,7 @@ struct IngestResponse {
 /// Events before a command's seq that are searched for its outcome.
 const OUTCOME_EVENTS: usize = 64;
 
-/// Routes for `endpoints`. Each takes `POST`; another method is answered with 405 and the endpoint's purpose.
+/// Routes for `endpoints`. Each takes `POST`; another method is answered with 405 and the endpoint's description.
 pub fn routes<S: Clone + Send + Sync + 'static>(
     gateway: Gateway,
     endpoints: impl IntoIterator<Item = IngestEndpoint>,
@@ -70,7 +70,7 @@ fn route(router: Router<Gateway>, endpoint: IngestEndpoint) -> Router<Gateway> {
 }
 
 fn wrong_method(endpoint: IngestEndpoint) -> Response {
-    let detail = format!("Programs post here: {}", endpoint.purpose);
+    let detail = format!("Programs post here: {}", endpoint.description);
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
         .header(header::ALLOW, HeaderValue::from_static("POST"))
         .into_response()
@@ -138,7 +138,7 @@ async fn send(
 ) -> Result<(Answer, bool), Problem> {
     let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
     match hub.admit_to_write(&caller.person, topic) {
-        Err(WriteDenied::Role(role)) => return Err(wrong_role(role, caller.rights.roles())),
+        Err(WriteDenied::Role(role)) => return Err(missing_role(role, caller.rights.roles())),
         Err(WriteDenied::Denied(reason)) => return denied(reason),
         Ok(()) => {}
     }
@@ -272,7 +272,7 @@ mod tests {
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::dyn_topic(Sums)]);
         let endpoint = IngestEndpoint {
             path: "/api/sums/{name}",
-            purpose: "numbers.",
+            description: "numbers.",
             body_limit: 64,
             lenient_numbers: false,
             outcome: None,

@@ -24,7 +24,7 @@ impl AddressLimit {
 
     /// Counts a connection of `peer`. `None` if its address is at its limit.
     pub(super) fn admit(&self, peer: SocketAddr) -> Option<QuotaGuard> {
-        if self.proxies.contain(peer.ip().to_canonical()) {
+        if self.proxies.contains(peer.ip().to_canonical()) {
             return Some(QuotaGuard::default());
         }
         let client = Client {

@@ -156,7 +156,7 @@ where
     let exchanges = Exchanges {
         progress: ConnectionProgress::new(Arc::clone(&share)),
         has_request: Arc::default(),
-        observer: gateway.observe.as_ref().map(|new| new()),
+        observer: gateway.observer_factory.as_ref().map(|new| new()),
         peer,
     };
     let stream = ObservedStream::new(stream, exchanges.observer.clone());

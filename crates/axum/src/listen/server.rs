@@ -67,7 +67,7 @@ impl Server {
         }
         super::accept(listener, self.router, self.health, self.max_connections, self.gateway).await;
         tracing::info!("shutting down: no new connections; open ones are asked to reconnect");
-        match shutdown.drained(self.drain_deadline).await {
+        match shutdown.wait_for_tasks(self.drain_deadline).await {
             Ok(()) => tracing::info!("all connections ended"),
             Err(open) => tracing::warn!(open, "the deadline passed with connections open"),
         }

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use super::poll::JSON;
 use super::query::Query;
 use crate::connection::UNBUFFERED;
-use crate::error::{Problem, wrong_role};
+use crate::error::{Problem, missing_role};
 use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
 use crate::quota::RequestClient;
@@ -62,13 +62,13 @@ async fn handle_frame(
     let person = caller.person.clone();
     state.counters.count_messages(1, 1);
     state.streams.on_post(&person.id, &session);
-    let hub = state.hub_for(&caller.hub(&state.hub), client.with_person(&person));
+    let hub = state.hub_for_client(&caller.hub(&state.hub), client.with_person(&person));
     match frame {
         ClientFrame::Command { topic, id, command } => {
-            let span = tracing::info_span!("command", session = identity::redacted(&session), %topic);
+            let span = tracing::info_span!("command", session = identity::session_id_hash(&session), %topic);
             let reply = send_command(&hub, person, topic, id, command).instrument(span).await;
-            match role_needed(&reply) {
-                Some(role) if caller.rights.is_program() => Err(wrong_role(role, caller.rights.roles())),
+            match rejected_role(&reply) {
+                Some(role) if caller.rights.is_program() => Err(missing_role(role, caller.rights.roles())),
                 _ => frame_response(protocol, &reply),
             }
         }
@@ -99,7 +99,7 @@ fn frame_response(protocol: Protocol, frame: &ServerFrame) -> Result<Response, P
 }
 
 /// The role that the command's sender lacks.
-fn role_needed(reply: &ServerFrame) -> Option<&str> {
+fn rejected_role(reply: &ServerFrame) -> Option<&str> {
     match reply {
         ServerFrame::Reply {
             answer: Answer::Rejected(rejection),
@@ -184,7 +184,7 @@ async fn history_page(
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
     let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     let person = caller.person.clone();
-    let hub = state.hub_for(&caller.hub(&state.hub), client.with_person(&person));
+    let hub = state.hub_for_client(&caller.hub(&state.hub), client.with_person(&person));
     hub.admit(&person, &topic)?;
     let page = hub.history(&topic, before.unwrap_or(Seq::MAX), limit).await?;
     Ok((UNBUFFERED, Json(page)).into_response())

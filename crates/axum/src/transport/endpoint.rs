@@ -1,4 +1,4 @@
-//! The WebSocket handler of an [`Endpoint`], and the routes of endpoints.
+//! The WebSocket handler of a [`StatelessEndpoint`], and the routes of endpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::connection::counters::TransportKind;
 use crate::connection::log_preview::LogPreview;
-use crate::endpoint::{Answer, Endpoint, Payload};
+use crate::endpoint::{Payload, Reply, StatelessEndpoint};
 use crate::gateway::Gateway;
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
 use crate::transport::handshake::UpgradeEndpoint;
@@ -21,7 +21,7 @@ use duplex_hub::session::TokenBucket;
 use duplex_protocol::code;
 
 pub(crate) struct EndpointHandler {
-    endpoint: Endpoint,
+    endpoint: StatelessEndpoint,
     quotas: Arc<Quotas>,
     client: Client,
     messages: TokenBucket,
@@ -32,14 +32,14 @@ pub(crate) struct EndpointHandler {
 /// Routes for `endpoints`, for every method: HTTP/1.1 opens a WebSocket with GET, HTTP/2 with CONNECT.
 pub fn routes<S: Clone + Send + Sync + 'static>(
     gateway: Gateway,
-    endpoints: impl IntoIterator<Item = Endpoint>,
+    endpoints: impl IntoIterator<Item = StatelessEndpoint>,
 ) -> Router<S> {
     let router = endpoints.into_iter().fold(Router::new(), |router, endpoint| {
         let handler = async move |State(gateway): State<Gateway>, request: Request| {
             let client = quota::client(request.extensions());
             let upgrade_endpoint = UpgradeEndpoint {
                 path: endpoint.path,
-                purpose: endpoint.purpose,
+                description: endpoint.description,
                 kind: TransportKind::Endpoint,
             };
             upgrade(&gateway, request, upgrade_endpoint, |_| {
@@ -53,17 +53,17 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
 }
 
 impl EndpointHandler {
-    pub(crate) fn new(endpoint: Endpoint, state: &Gateway, client: Client) -> Self {
+    pub(crate) fn new(endpoint: StatelessEndpoint, state: &Gateway, client: Client) -> Self {
         let max_message = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
         let second = Duration::from_secs(1);
         Self {
             endpoint,
             quotas: Arc::clone(&state.quotas),
             client,
-            messages: TokenBucket::new(limits::ECHO_BURST, second / limits::ECHO_RATE),
+            messages: TokenBucket::new(limits::ENDPOINT_BURST, second / limits::ENDPOINT_RATE),
             kibibytes: TokenBucket::new(
-                limits::ECHO_KIB_BURST.max(2 * max_message),
-                second / limits::ECHO_KIB_RATE,
+                limits::ENDPOINT_KIB_BURST.max(2 * max_message),
+                second / limits::ENDPOINT_KIB_RATE,
             ),
             started: Instant::now(),
         }
@@ -85,7 +85,7 @@ impl EndpointHandler {
         taken.map_err(|exceeded| exceeded.retry_after)
     }
 
-    fn answer(&self, message: Message) -> Message {
+    fn reply(&self, message: Message) -> Message {
         let payload = match &message {
             Message::Text(text) => Payload::Text(text),
             Message::Binary(bytes) => Payload::Binary(bytes),
@@ -96,9 +96,9 @@ impl EndpointHandler {
             "받은 메시지: {}",
             LogPreview::new(payload, limits::LOG_CHARS)
         );
-        match (self.endpoint.answer)(payload) {
-            Answer::Echo => message,
-            Answer::Text(text) => Message::Text(text.into()),
+        match (self.endpoint.reply)(payload) {
+            Reply::Echo => message,
+            Reply::Text(text) => Message::Text(text.into()),
         }
     }
 }
@@ -107,7 +107,7 @@ impl ConnectionHandler for EndpointHandler {
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         match self.take_quota(message.len()) {
             Ok(()) => {
-                out.push(self.answer(message));
+                out.push(self.reply(message));
                 Ok(())
             }
             Err(wait) => {

@@ -24,8 +24,8 @@ const KEY_CHARS: usize = 24;
 pub struct UpgradeEndpoint {
     /// The path: starts with a slash.
     pub path: &'static str,
-    /// One English sentence, shown as `<path>: <purpose>` to a client that requests the path without upgrading (426).
-    pub purpose: &'static str,
+    /// One English sentence, shown as `<path>: <description>` to a client that requests the path without upgrading (426).
+    pub description: &'static str,
     /// The transport under which its connections are counted, usually [`TransportKind::Endpoint`].
     pub kind: TransportKind,
 }
@@ -51,12 +51,12 @@ pub(crate) enum UpgradeError {
 }
 
 impl UpgradeError {
-    pub(crate) fn problem(self, UpgradeEndpoint { path, purpose, .. }: UpgradeEndpoint) -> Problem {
+    pub(crate) fn problem(self, UpgradeEndpoint { path, description, .. }: UpgradeEndpoint) -> Problem {
         match self {
             Self::Method => Problem::new(StatusCode::METHOD_NOT_ALLOWED, self.to_string())
                 .header(header::ALLOW, HeaderValue::from_static("GET, CONNECT")),
             Self::NotAnUpgrade => upgrade_required(format!(
-                "{self} {path}: {purpose} From a page: new WebSocket(\"{path}\"). From a shell: websocat ws://HOST{path}."
+                "{self} {path}: {description} From a page: new WebSocket(\"{path}\"). From a shell: websocat ws://HOST{path}."
             )),
             Self::Version => upgrade_required(self.to_string())
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION)),

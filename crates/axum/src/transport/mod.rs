@@ -68,7 +68,7 @@ async fn upgrade_session(State(gateway): State<Gateway>, request: Request) -> Re
     let endpoint = UpgradeEndpoint {
         path: SESSION_PATH,
         kind: TransportKind::WebSocket,
-        purpose: "topics, by the session protocol; its subprotocols are duplex.v2.json and duplex.v2.postcard.",
+        description: "topics, by the session protocol; its subprotocols are duplex.v2.json and duplex.v2.postcard.",
     };
     let (parts, _) = request.into_parts();
     let session = handshake::session(parts.uri.query());
@@ -93,7 +93,7 @@ async fn upgrade_session(State(gateway): State<Gateway>, request: Request) -> Re
             let gate = gateway
                 .faults
                 .register(&session, &caller.person.id, TransportKind::WebSocket);
-            let hub = gateway.hub_for(&caller.hub(&gateway.hub), client);
+            let hub = gateway.hub_for_client(&caller.hub(&gateway.hub), client);
             let handler = session::SessionHandler::new(&gateway, hub, protocol, session, caller.person);
             (handshake::session_subprotocol as SubprotocolSelector, handler, gate)
         },

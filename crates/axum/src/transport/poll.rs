@@ -53,12 +53,12 @@ pub(super) async fn poll(
         Ok(quota) => quota,
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
-    let _guard = match state.count_connection() {
+    let _guard = match state.acquire_connection_slot() {
         Ok(guard) => guard.with_quota(quota).with_kind(TransportKind::Poll),
         Err(problem) => return problem.into_response(),
     };
     let gate = state.faults.register(&session, &person.id, TransportKind::Poll);
-    let hub = state.hub_for(&caller.hub(&state.hub), client);
+    let hub = state.hub_for_client(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Rotate the first topic, so that a busy one does not starve the others.
     reader.start_at(usize::try_from(state.counters.snapshot().opened(TransportKind::Poll)).unwrap_or_default());
@@ -68,7 +68,7 @@ pub(super) async fn poll(
         reader,
         frames: Vec::new(),
     };
-    let span = tracing::info_span!("poll", session = identity::redacted(&session));
+    let span = tracing::info_span!("poll", session = identity::session_id_hash(&session));
     if response.run(session, topics, immediate, gate).instrument(span).await == Some(InjectedEnd::Abort) {
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Aborted)])).into_response();
     }
@@ -107,7 +107,7 @@ impl PollResponse {
         if self.frames.is_empty() && end.is_none() {
             tokio::select! {
                 () = shutdown.begun() => {}
-                _ = caller.login_end() => {}
+                _ = caller.wait_for_login_end() => {}
                 injected = gate.ended() => end = Some(injected),
                 _ = timeout(limits::POLL_WAIT, self.wait()) => {}
             }
@@ -119,7 +119,7 @@ impl PollResponse {
         end = end.or(gate.ended().now_or_never());
         if shutdown.has_begun() || end == Some(InjectedEnd::Drain) {
             self.close(Closing::Draining, reconnect_ms(&session));
-        } else if let Some(login_end) = caller.login_ended() {
+        } else if let Some(login_end) = caller.login_end_reason() {
             tracing::info!("the session ends: {}", login_end.reason);
             let retry_after_ms = if login_end.is_ban() { 0 } else { reconnect_ms(&session) };
             self.close(login_end.closing, retry_after_ms);
@@ -162,7 +162,7 @@ impl PollResponse {
 
     async fn gather(&mut self) {
         let limit = ReadLimit {
-            frames: limits::TURN_MESSAGES,
+            frames: limits::BATCH_MESSAGES,
             bytes: limits::POLL_BYTES.saturating_sub(self.bytes()),
         };
         self.reader.gather(limit, &mut self.frames).await;

@@ -4,7 +4,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use hyper::ext::Protocol;
 
-use super::super::client_addr::ClientName;
+use super::super::client_addr::LoggedClient;
 use crate::limits;
 use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
 
@@ -13,7 +13,7 @@ pub(super) fn of_request(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
         opened_at: duplex_hub::now(),
-        peer: ClientName::from_extensions(&request.extensions).map(|client| client.to_string()),
+        peer: LoggedClient::from_extensions(&request.extensions).map(|client| client.to_string()),
         method: request.method.to_string(),
         target: redacted_target(&request.uri),
         version: format!("{:?}", request.version),
@@ -61,14 +61,14 @@ fn pseudo_headers(request: &Parts) -> Vec<(String, String)> {
 fn redacted_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
-        .take(limits::RECORDED_HEADERS)
+        .take(limits::MAX_RECORDED_HEADERS)
         .map(|(name, value)| (name.to_string(), redacted_value(name, value)))
         .collect()
 }
 
 /// Headers that are recorded with their values. For every other header, only the name and the size are recorded, because proxies
 /// add tokens under arbitrary names.
-const RECORDED_HEADERS: &[&str] = &[
+const RECORDED_HEADER_NAMES: &[&str] = &[
     "accept",
     "accept-encoding",
     "accept-language",
@@ -101,7 +101,7 @@ const RECORDED_HEADERS: &[&str] = &[
 ];
 
 fn redacted_value(name: &HeaderName, value: &HeaderValue) -> String {
-    if RECORDED_HEADERS.contains(&name.as_str()) {
+    if RECORDED_HEADER_NAMES.contains(&name.as_str()) {
         truncated(value.as_bytes())
     } else {
         format!("<{} bytes>", value.len())
@@ -117,7 +117,7 @@ fn redacted_target(uri: &Uri) -> String {
     let Some(query) = uri.query() else { return path };
     let pairs: Vec<_> = query
         .split('&')
-        .take(limits::RECORDED_HEADERS)
+        .take(limits::MAX_RECORDED_HEADERS)
         .map(redacted_pair)
         .collect();
     truncated(format!("{path}?{}", pairs.join("&")).as_bytes())

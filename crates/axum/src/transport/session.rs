@@ -70,7 +70,7 @@ impl SessionHandler {
             verdict_bytes: TokenBucket::new(limits::VERDICT_BYTES_BURST, limits::VERDICT_BYTE_INTERVAL),
             replies: Vec::new(),
             started: Instant::now(),
-            hello_deadline: Instant::now() + limits::HELLO_WAIT,
+            hello_deadline: Instant::now() + limits::HELLO_TIMEOUT,
         }
     }
 
@@ -81,7 +81,7 @@ impl SessionHandler {
         }
         let suspended = was_suspended(self.hello_deadline);
         if suspended {
-            self.hello_deadline = Instant::now() + limits::HELLO_WAIT;
+            self.hello_deadline = Instant::now() + limits::HELLO_TIMEOUT;
         }
         !suspended
     }
@@ -156,7 +156,7 @@ impl SessionHandler {
 
     /// Adds verdicts until the batch is full or the session's rate of verdicts is exhausted. Returns the batch's bytes.
     async fn write_verdicts(&mut self, mut bytes: usize, out: &mut Vec<Message>) -> usize {
-        while bytes < limits::TURN_BYTES && self.verdict_bytes.overdraft_wait(self.started.elapsed()).is_none() {
+        while bytes < limits::BATCH_BYTES && self.verdict_bytes.overdraft_wait(self.started.elapsed()).is_none() {
             let Some((topic, cursor)) = self.pending_subscribes.pop_front() else {
                 break;
             };
@@ -299,8 +299,8 @@ impl ConnectionHandler for SessionHandler {
         let bytes = Box::pin(self.write_verdicts(bytes, out)).await;
         let mut frames = Vec::new();
         let limit = ReadLimit {
-            frames: limits::TURN_MESSAGES,
-            bytes: limits::TURN_BYTES.saturating_sub(bytes),
+            frames: limits::BATCH_MESSAGES,
+            bytes: limits::BATCH_BYTES.saturating_sub(bytes),
         };
         Box::pin(self.reader.gather(limit, &mut frames)).await;
         let encoding = self.encoding();
@@ -327,7 +327,7 @@ pub(super) fn welcome(state: &Gateway, session: SessionId, person: Person) -> We
         person,
         build: state.settings.build.clone(),
         node: state.settings.node.clone(),
-        beat_ms: u32::try_from(limits::SESSION_HEARTBEAT.as_millis()).unwrap_or(u32::MAX),
+        beat_ms: u32::try_from(limits::SESSION_CLIENT_KEEPALIVE.as_millis()).unwrap_or(u32::MAX),
         now_ms: duplex_hub::now(),
     }
 }

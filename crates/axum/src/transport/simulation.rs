@@ -41,7 +41,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway, simulations: &
 fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Gateway> {
     let endpoint = UpgradeEndpoint {
         path: simulation.path(),
-        purpose: simulation.description(),
+        description: simulation.description(),
         kind: TransportKind::Simulation,
     };
     let participants = Arc::new(HttpParticipants::default());
@@ -246,7 +246,9 @@ impl HttpParticipants {
             *lock(&participant.lease_until) = lease_until;
             return Ok(Arc::clone(participant));
         }
-        if participants.keys().filter(|(person, _)| *person == key.0).count() >= limits::SIMULATION_SEATS_PER_PERSON {
+        if participants.keys().filter(|(person, _)| *person == key.0).count()
+            >= limits::SIMULATION_PARTICIPANTS_PER_PERSON
+        {
             return Err(Problem::unavailable(
                 "You have the maximum number of participants here.",
             ));
@@ -254,7 +256,7 @@ impl HttpParticipants {
         let seat_quota = state.quotas.acquire(client, Resource::Participants)?;
         let connection_quota = state.quotas.acquire(client, Resource::Connections)?;
         let connection = state
-            .count_connection()?
+            .acquire_connection_slot()?
             .with_quota(connection_quota)
             .with_kind(TransportKind::Simulation);
         let joined = RateLimited::new(join().map_err(|error| Problem::unavailable(error.to_string()))?);
@@ -274,7 +276,7 @@ impl HttpParticipants {
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.begun() => {}
-                _ = caller.login_end() => {}
+                _ = caller.wait_for_login_end() => {}
                 () = all.lease_expired(&key) => {}
             }
             lock(&all.0).remove(&key);

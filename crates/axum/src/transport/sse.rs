@@ -65,12 +65,12 @@ pub(super) async fn events(
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     let client = client.with_person(&person);
-    let guard = match state.open_connection(&client) {
+    let guard = match state.acquire_connection(&client) {
         Ok(guard) => guard.with_kind(TransportKind::Sse),
         Err(problem) => return problem.into_response(),
     };
     let gate = state.faults.register(&session, &person.id, TransportKind::Sse);
-    let hub = state.hub_for(&caller.hub(&state.hub), client);
+    let hub = state.hub_for_client(&caller.hub(&state.hub), client);
     let reader = Reader::new(hub, protocol, session.clone(), person);
     let limit = silence_limit(&state, protocol);
     let open = state.streams.open(&reader.person().id, &session, limit);
@@ -87,7 +87,7 @@ pub(super) async fn events(
             gate,
         },
     };
-    let span = tracing::info_span!("events", session = identity::redacted(&session));
+    let span = tracing::info_span!("events", session = identity::session_id_hash(&session));
     let events = stream.start(span, guard);
     // Sent as a frame, because `EventSource` does not expose comments to the page, which must detect a dead stream.
     let pong = Event::default().data(r#"{"pong":{"nonce":0}}"#);
@@ -188,7 +188,7 @@ impl EventStream {
                         () = self.end.gate.writable() => {}
                         () = shutdown.begun() => {}
                     }
-                    let limit = ReadLimit { frames: limits::TURN_MESSAGES, bytes: limits::TURN_BYTES };
+                    let limit = ReadLimit { frames: limits::BATCH_MESSAGES, bytes: limits::BATCH_BYTES };
                     self.reader.gather(limit, &mut frames).await;
                 }
             }
@@ -198,7 +198,7 @@ impl EventStream {
 
     async fn write_verdicts(&mut self, frames: &mut Vec<Bytes>) {
         let mut bytes = 0;
-        while bytes < limits::TURN_BYTES
+        while bytes < limits::BATCH_BYTES
             && let Some((topic, cursor)) = self.topics.pop_front()
         {
             let frame = self.reader.subscribe_encoded(&topic, cursor).await.frame;
@@ -223,7 +223,7 @@ impl StreamEnd {
     async fn last_batch(&mut self) -> Batch {
         tokio::select! {
             () = self.state.shutdown.begun() => Ok(self.closing(Closing::Draining)),
-            end = self.caller.login_end() => Ok(self.on_login_end(&end)),
+            end = self.caller.wait_for_login_end() => Ok(self.on_login_end(&end)),
             () = self.open.timed_out() => Ok(self.on_timeout()),
             end = self.gate.ended() => match end {
                 InjectedEnd::Abort => Err(Aborted),

@@ -19,7 +19,7 @@ use super::handler::ConnectionHandler;
 use super::handshake::{self, UpgradeEndpoint, UpgradeError};
 use super::websocket::{self, Connection, ConnectionEnd};
 use super::{connection_log, record};
-use crate::client_addr::ClientName;
+use crate::client_addr::LoggedClient;
 use crate::connection::ActiveExchange;
 use crate::connection::counters::{ConnectionGuard, TransportKind};
 use crate::error::Problem;
@@ -81,7 +81,7 @@ pub(crate) fn accept_upgrade<H: ConnectionHandler + 'static>(
     let (select, handler, gate) = make_handler(&parts, &id);
     let connection = Connection::new(handler, gateway, gate, caller);
     let response = switching_response(&parts, select(&parts.headers));
-    let peer = ClientName::from_extensions(&parts.extensions).map(tracing::field::display);
+    let peer = LoggedClient::from_extensions(&parts.extensions).map(tracing::field::display);
     let span = tracing::info_span!("socket", connection = %id, path = endpoint.path, peer);
     let task = ConnectionTask::new(gateway, &parts, id, endpoint, &response);
     gateway.shutdown.spawn(task.run(connection, accepted).instrument(span));
@@ -108,11 +108,11 @@ fn check_upgrade(
         .extensions
         .remove::<OnUpgrade>()
         .ok_or(UpgradeError::NotAnUpgrade)?;
-    let quota = state.reserve_connection(client).map_err(UpgradeError::Exceeded)?;
+    let quota = state.acquire_client_quota(client).map_err(UpgradeError::Exceeded)?;
     let limit = state.settings.max_connections as u64;
     let guard = match kind {
-        TransportKind::Signals => state.counters.open_signals(limit),
-        _ => state.counters.open_connection(limit),
+        TransportKind::Signals => state.counters.try_acquire_signals(limit),
+        _ => state.counters.try_acquire_connection(limit),
     };
     let guard = guard.ok_or(UpgradeError::Full)?.with_quota(quota).with_kind(kind);
     Ok(AcceptedUpgrade { upgrade, guard })

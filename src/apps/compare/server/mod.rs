@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::wire::{Compare, CompareMessage, DOCUMENTS_PATH, LatestMessage, is_slot};
 use crate::apps::compare::wire::measure::{MAX_CHUNK, MAX_PAYLOAD, document};
-use duplex_axum::endpoint::{Answer, Endpoint, Payload};
+use duplex_axum::endpoint::{Payload, Reply, StatelessEndpoint};
 use duplex_hub::Retention;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_protocol::session::{Denied, Rejection};
@@ -24,21 +24,21 @@ pub fn app() -> AppServer {
     }
 }
 
-pub fn endpoints() -> [Endpoint; 1] {
-    [Endpoint {
+pub fn endpoints() -> [StatelessEndpoint; 1] {
+    [StatelessEndpoint {
         path: DOCUMENTS_PATH,
-        purpose: "replies to a number N with a document of N bytes.",
-        answer,
+        description: "replies to a number N with a document of N bytes.",
+        reply,
     }]
 }
 
-fn answer(message: Payload<'_>) -> Answer {
+fn reply(message: Payload<'_>) -> Reply {
     let bytes = match message {
         Payload::Text(text) => text.parse().unwrap_or_default(),
         Payload::Binary(_) => 0,
     };
     static TEXT: LazyLock<String> = LazyLock::new(|| document(MAX_CHUNK));
-    Answer::Text(TEXT.get(..bytes.min(MAX_CHUNK)).unwrap_or_default().to_owned())
+    Reply::Text(TEXT.get(..bytes.min(MAX_CHUNK)).unwrap_or_default().to_owned())
 }
 
 impl Decider for Compare {
@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn a_document_has_the_requested_size_up_to_a_limit() {
-        let bytes = |requested: &str| match answer(Payload::Text(requested)) {
-            Answer::Text(text) => text.len(),
-            Answer::Echo => panic!("not the same"),
+        let bytes = |requested: &str| match reply(Payload::Text(requested)) {
+            Reply::Text(text) => text.len(),
+            Reply::Echo => panic!("not the same"),
         };
         assert_eq!([bytes("1000"), bytes("9999999"), bytes("x")], [1000, MAX_CHUNK, 0]);
     }

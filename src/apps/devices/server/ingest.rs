@@ -13,7 +13,7 @@ use duplex_hub::now;
 pub fn ingest_endpoint() -> IngestEndpoint {
     IngestEndpoint {
         path: "/api/devices/{id}/readings",
-        purpose: "a device's report as JSON.",
+        description: "a device's report as JSON.",
         body_limit: mqtt_message::MAX_BODY,
         lenient_numbers: true,
         command,

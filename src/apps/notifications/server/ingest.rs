@@ -11,7 +11,7 @@ const BODY_BYTES: usize = 32 << 10;
 pub fn ingest_endpoint() -> IngestEndpoint {
     IngestEndpoint {
         path: INGEST_PATH,
-        purpose: "a notice as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
+        description: "a notice as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
         body_limit: BODY_BYTES,
         lenient_numbers: false,
         outcome: None,

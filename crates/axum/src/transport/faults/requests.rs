@@ -44,7 +44,7 @@ pub(crate) async fn post_fault(
     match state.faults.inject(&session, &caller.person.id, fault) {
         Ok(()) => {
             tracing::info!(
-                session = identity::redacted(&session),
+                session = identity::session_id_hash(&session),
                 ?fault,
                 "fault injected for the visitor"
             );

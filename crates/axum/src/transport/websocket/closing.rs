@@ -107,7 +107,7 @@ pub(super) async fn close(mut socket: Socket, cause: EndCause) -> (ConnectionEnd
     let end = match cause {
         EndCause::Lost(reason) => return (ConnectionEnd::lost(reason), ClosingStream(None)),
         EndCause::Stalled(reason) => {
-            let sent = timeout(limits::CLOSE_WAIT, socket.send(close_message(code::SLOW, &reason))).await;
+            let sent = timeout(limits::CLOSE_TIMEOUT, socket.send(close_message(code::SLOW, &reason))).await;
             if !matches!(sent, Ok(Ok(()))) {
                 return (ConnectionEnd::lost(reason), ClosingStream(None));
             }
@@ -118,12 +118,12 @@ pub(super) async fn close(mut socket: Socket, cause: EndCause) -> (ConnectionEnd
             }
         }
         EndCause::ClosedByPeer(frame) => {
-            let _ = timeout(limits::CLOSE_WAIT, socket.flush()).await;
+            let _ = timeout(limits::CLOSE_TIMEOUT, socket.flush()).await;
             end_by_client(frame)
         }
         EndCause::ClosedWithUnknownCode(code, reason) => {
             let mut raw = socket.into_inner();
-            let _ = timeout(limits::CLOSE_WAIT, raw.write_all(&encode_close_frame(code, &reason))).await;
+            let _ = timeout(limits::CLOSE_TIMEOUT, raw.write_all(&encode_close_frame(code, &reason))).await;
             let end = ConnectionEnd {
                 by: Side::Client,
                 code: Some(code),
@@ -132,7 +132,7 @@ pub(super) async fn close(mut socket: Socket, cause: EndCause) -> (ConnectionEnd
             return (end, ClosingStream(Some(raw)));
         }
         EndCause::Close(code, reason) => {
-            let _ = timeout(limits::CLOSE_WAIT, close_and_wait(&mut socket, code, &reason)).await;
+            let _ = timeout(limits::CLOSE_TIMEOUT, close_and_wait(&mut socket, code, &reason)).await;
             ConnectionEnd {
                 by: Side::Server,
                 code: Some(code),
@@ -140,7 +140,7 @@ pub(super) async fn close(mut socket: Socket, cause: EndCause) -> (ConnectionEnd
             }
         }
         EndCause::Fail(code, reason) => {
-            let _ = timeout(limits::CLOSE_WAIT, socket.send(close_message(code, &reason))).await;
+            let _ = timeout(limits::CLOSE_TIMEOUT, socket.send(close_message(code, &reason))).await;
             ConnectionEnd {
                 by: Side::Server,
                 code: Some(code),

@@ -100,7 +100,7 @@ impl<H: ConnectionHandler> Connection<H> {
         let shutdown = self.gateway.shutdown.clone();
         let mut shutdown = pin!(shutdown.begun());
         let caller = self.caller.clone();
-        let mut login_end = caller.login_end();
+        let mut login_end = caller.wait_for_login_end();
         let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::SUSPEND_GAP);
         let mut keepalive_timer = pin!(sleep_until(self.meter.at(keepalive.first())));
@@ -185,7 +185,7 @@ impl<H: ConnectionHandler> Connection<H> {
             }
             messages += 1;
             bytes += self.out[queued..].iter().map(Message::len).sum::<usize>();
-            if messages == limits::TURN_MESSAGES || bytes >= limits::TURN_BYTES {
+            if messages == limits::BATCH_MESSAGES || bytes >= limits::BATCH_BYTES {
                 return Ok(());
             }
             match socket.next().now_or_never() {
@@ -247,7 +247,7 @@ impl<H: ConnectionHandler> Connection<H> {
                 .await?
                 .map_err(|error| self.end_cause(error))?;
         }
-        if out.capacity() <= limits::KEPT_MESSAGES {
+        if out.capacity() <= limits::RETAINED_QUEUE_CAPACITY {
             self.out = out;
         }
         Ok(())
@@ -347,7 +347,7 @@ impl<H: ConnectionHandler> Connection<H> {
     /// flushed and the received bytes equal the bytes of the messages. Fragments and long headers need more bytes, so the two are equal
     /// only if no message is partially read.
     fn can_shrink(&self) -> bool {
-        self.largest_message > limits::KEPT_BUFFER && self.message_bytes == self.meter.bytes_in()
+        self.largest_message > limits::MAX_RETAINED_BUFFER && self.message_bytes == self.meter.bytes_in()
     }
 
     async fn shrink(&mut self, socket: Socket) -> Socket {

@@ -32,7 +32,7 @@ pub async fn open(
     };
     let endpoint = UpgradeEndpoint {
         path: WATCH_PATH,
-        purpose: "sends each new message of the mailbox in the query.",
+        description: "sends each new message of the mailbox in the query.",
         kind: TransportKind::Endpoint,
     };
     upgrade(&state, request, endpoint, |_| MailboxSocket::new(mailbox)).await

@@ -192,7 +192,7 @@ async fn events(
         Ok(mailbox) => mailbox,
         Err(problem) => return problem.into_response(),
     };
-    let guard = match state.open_connection(&client) {
+    let guard = match state.acquire_connection(&client) {
         Ok(guard) => guard,
         Err(problem) => return problem.into_response(),
     };
