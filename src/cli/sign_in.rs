@@ -19,7 +19,7 @@ impl SignIn {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let base = match self.url {
             Some(url) => base_url(&url)?,
-            None => config.settings()?.base_url(config.addr(None)?.first()?),
+            None => config.settings()?.base_url(config.addr(None)?.resolve_first()?),
         };
         let code = SignInLinks::new(Some(SignInLinks::path(&config.keys()))).create()?;
         out!("{}", sign_in_url(&base, &code))?;

@@ -42,8 +42,8 @@ pub const METRICS: &[Metric] = &[
         "Open connections; echo: sockets of application endpoints, stage: simulations, signals: sockets of server-owned values",
         |source, out| {
             let counters = &source.node.counters;
-            for kind in connection::TransportKind::ALL {
-                out.sample(&[("transport", kind.name())], counters.open(kind));
+            for kind in connection::ConnectionKind::ALL {
+                out.sample(&[("transport", kind.metric_label())], counters.open(kind));
             }
         },
     ),
@@ -52,8 +52,8 @@ pub const METRICS: &[Metric] = &[
         "transport",
         "Connections opened; each poll counts as one",
         |source, out| {
-            for kind in connection::TransportKind::ALL {
-                out.sample(&[("transport", kind.name())], source.node.counters.opened(kind));
+            for kind in connection::ConnectionKind::ALL {
+                out.sample(&[("transport", kind.metric_label())], source.node.counters.opened(kind));
             }
         },
     ),
@@ -63,7 +63,7 @@ pub const METRICS: &[Metric] = &[
         "Connections that the server closed: the peer did not read (slow), sent nothing (silent), violated the protocol (breach), held the most buffered bytes when the buffers were full (memory) or was banned (banned)",
         |source, out| {
             for cut in connection::DisconnectReason::ALL {
-                out.sample(&[("reason", cut.name())], source.node.counters.disconnects(cut));
+                out.sample(&[("reason", cut.metric_label())], source.node.counters.disconnects(cut));
             }
         },
     ),
@@ -120,7 +120,7 @@ pub const METRICS: &[Metric] = &[
         "Requests rejected before routing: for a host that is not served (host), from a page of another origin (origin)",
         |source, out| {
             for why in connection::RefusalReason::ALL {
-                out.sample(&[("reason", why.name())], source.node.counters.refused(why));
+                out.sample(&[("reason", why.metric_label())], source.node.counters.refused(why));
             }
         },
     ),

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::snapshot::{NodeSnapshot, log_stats};
 use super::state::ServerState;
 use crate::wire::status::{BusyTopic, Detail, Point, SAMPLE_SECONDS, STATUS, Sample, Series, StoredKind};
-use duplex_axum::connection::{CounterSnapshot, DisconnectReason, TransportKind};
+use duplex_axum::connection::{ConnectionKind, CounterSnapshot, DisconnectReason};
 use duplex_hub::log::LogStats;
 use duplex_hub::{TopicCommand, TopicStats};
 use duplex_protocol::cursor::Seq;
@@ -77,7 +77,7 @@ fn sample(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Sample {
 
 fn point(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Point {
     let mut point = Point::default();
-    for (kind, series) in TransportKind::ALL.into_iter().zip([
+    for (kind, series) in ConnectionKind::ALL.into_iter().zip([
         Series::Endpoint,
         Series::WebSocket,
         Series::Sse,

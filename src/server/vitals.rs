@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::state::ServerState;
 use crate::lock::lock;
 use crate::wire::vitals::{BEAT_SECONDS, Vitals};
-use duplex_axum::connection::{CounterSnapshot, TransportKind};
+use duplex_axum::connection::{ConnectionKind, CounterSnapshot};
 use duplex_hub::HubStats;
 
 /// The response of `/api/vitals`: the vitals, and the totals since the start.
@@ -93,7 +93,7 @@ pub async fn get_vitals(State(state): State<ServerState>) -> Response {
     };
     let report = VitalsReport {
         vitals,
-        endpoints: now.open(TransportKind::Endpoint),
+        endpoints: now.open(ConnectionKind::Endpoint),
         received_total: now.received,
         sent_total: now.sent,
         hub: state.hub.stats(),

@@ -9,7 +9,7 @@ use duplex_hub::quota::{Client, QuotaConfig, QuotaExceeded, QuotaGuard, Quotas, 
 
 use crate::client_addr::TrustedProxies;
 use crate::connection::counters::{ConnectionGuard, Counters};
-use crate::connection::handshakes::Handshakes;
+use crate::connection::handshakes::HandshakeRecords;
 use crate::connection::{BufferBudget, ConnectionObserver};
 use crate::error::Problem;
 use crate::identity::{Caller, DynIdentify, Identify, IdentityRequest};
@@ -114,7 +114,7 @@ pub struct GatewayInner {
     /// The node's shutdown signal, which every long-lived task watches.
     pub shutdown: Shutdown,
     identify: Arc<dyn DynIdentify>,
-    pub(crate) handshakes: Arc<Handshakes>,
+    pub(crate) handshakes: Arc<HandshakeRecords>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) streams: Arc<EventStreams>,
     pub(crate) observer_factory: Option<ObserverFactory>,
@@ -131,7 +131,7 @@ impl Gateway {
             faults: Faults::new(settings.faults),
             quotas: Quotas::new(settings.quotas, settings.quota_config()),
             buffers: BufferBudget::new(settings.max_buffered, Arc::clone(&counters)),
-            handshakes: Arc::new(Handshakes::new(limits::ENDED_HANDSHAKES)),
+            handshakes: Arc::new(HandshakeRecords::new(limits::ENDED_HANDSHAKES)),
             streams: Arc::default(),
             tls: None,
             observer_factory: None,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::server::limits;
 use crate::server::signals::{Follower, SIGNALS_PATH, SignalRequest, Signals, parse};
 use crate::server::state::ServerState;
-use duplex_axum::connection::{Counters, DisconnectReason, TransportKind};
+use duplex_axum::connection::{ConnectionKind, Counters, DisconnectReason};
 use duplex_axum::error::Problem;
 use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message, UpgradeEndpoint, upgrade};
 use duplex_hub::session::TokenBucket;
@@ -23,7 +23,7 @@ pub async fn upgrade_socket(State(state): State<ServerState>, request: Request) 
     let endpoint = UpgradeEndpoint {
         path: SIGNALS_PATH,
         description: "server-owned signals for leptos_ws clients.",
-        kind: TransportKind::Signals,
+        kind: ConnectionKind::Signals,
     };
     upgrade(&state, request, endpoint, |_| SignalConnection::new(&state)).await
 }

@@ -20,7 +20,7 @@ use crate::server::unread::UnreadEndpoint;
 use crate::server::{identity, limits};
 use crate::wire::first_visit::FirstVisit;
 use crate::wire::unread::{ALREADY_UNREAD, NEWLY_UNREAD};
-use duplex_axum::connection::{TransportKind, UNBUFFERED};
+use duplex_axum::connection::{ConnectionKind, UNBUFFERED_HEADERS};
 use duplex_axum::error::Problem;
 use duplex_axum::quota::RequestClient;
 use duplex_axum::shutdown::reconnect_delay;
@@ -65,7 +65,7 @@ fn stream_hint(
     let first_visit = FirstVisit(identity::first_visit(headers, &state.settings));
     let client = client.with_person(&person);
     let counted = match state.acquire_connection(&client) {
-        Ok(counted) => counted.with_kind(TransportKind::Sse),
+        Ok(counted) => counted.with_kind(ConnectionKind::Sse),
         Err(problem) => return problem.into_response(),
     };
     let subject = Subject::for_person(extensions, &person);
@@ -93,7 +93,7 @@ fn stream_hint(
     let first = stream::iter([Ok(Event::default().retry(retry))]);
     let stream = first.chain(stream::once(hint).filter_map(async |event| event));
     let keep_alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE);
-    (UNBUFFERED, Sse::new(stream).keep_alive(keep_alive)).into_response()
+    (UNBUFFERED_HEADERS, Sse::new(stream).keep_alive(keep_alive)).into_response()
 }
 
 /// Waits until something is unread. Returns the event's data, which tells whether it was already unread when the stream opened.

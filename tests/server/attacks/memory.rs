@@ -64,7 +64,7 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
         .unwrap()
         .1;
     let limit = state.0.len() + limits::BATCH_BYTES + MARGIN;
-    let held = node.state.buffers.held();
+    let held = node.state.buffers.buffered();
     assert!(held <= limit, "{held} bytes are held, a batch has {limit}");
     let sent = node.state.counters.snapshot().sent;
     assert!(sent <= 4, "{sent} replies were sent, and none was read");
@@ -76,7 +76,7 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
             verdicts += usize::from(last.replace(topic.clone()) != Some(topic));
         }
     }
-    wait_until(async || node.state.buffers.held() == 0).await;
+    wait_until(async || node.state.buffers.buffered() == 0).await;
 }
 
 /// Subscribing repeatedly yields no more states than the session's rate allows.
@@ -136,7 +136,7 @@ async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
         raw.write(&frame[..sent]).await;
         attackers.push(raw);
         settle().await;
-        let held = node.state.buffers.held();
+        let held = node.state.buffers.buffered();
         assert!(held <= (1 << 20) + PIPE_CAPACITY, "{held} bytes are held");
     }
     let counters = node.state.counters.snapshot();
@@ -160,7 +160,7 @@ async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
     }
     assert_eq!(closed.load(Relaxed), 3);
     drop(attackers);
-    wait_until(async || node.state.buffers.held() == 0).await;
+    wait_until(async || node.state.buffers.buffered() == 0).await;
 }
 
 /// Control frames may interleave with the fragments of a message; the fragments are counted all the same.
@@ -173,9 +173,9 @@ async fn fragments_are_counted_across_interleaved_control_frames() {
         raw.write(&masked(FIN | PING, b"")).await;
         assert_eq!(raw.read_frame().await.0, FIN | PONG);
     }
-    let held = node.state.buffers.held();
+    let held = node.state.buffers.buffered();
     assert!((90 << 10..=100 << 10).contains(&held), "{held} bytes are held");
     raw.write(&masked(FIN, b"end")).await;
     assert_eq!(raw.read_frame().await.1.len(), (100 << 10) + 3);
-    wait_until(async || node.state.buffers.held() == 0).await;
+    wait_until(async || node.state.buffers.buffered() == 0).await;
 }

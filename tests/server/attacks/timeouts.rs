@@ -123,7 +123,7 @@ async fn an_unread_response_is_aborted() {
     assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
     let response = read_to_end(&mut raw).await;
     assert!(response.len() < 200_000, "{} bytes", response.len());
-    assert_eq!(node.state.buffers.held(), 0);
+    assert_eq!(node.state.buffers.buffered(), 0);
 }
 
 /// Without a flow-control window the responses stay buffered while the connection itself is writable.
@@ -152,12 +152,12 @@ async fn http2_streams_without_a_window_are_limited_and_end() {
     settle().await;
     advance(Duration::from_secs(5)).await;
     settle().await;
-    let held = node.state.buffers.held();
+    let held = node.state.buffers.buffered();
     let limit = limits::HTTP2_STREAMS as usize * 100_000;
     assert!(held > 0 && held <= limit, "{held} bytes are held");
     let _ = within_minutes(connection).await;
     assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
-    assert_eq!(node.state.buffers.held(), 0);
+    assert_eq!(node.state.buffers.buffered(), 0);
     open.iter().for_each(tokio::task::JoinHandle::abort);
 }
 

@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode};
 use duplex::apps::compare::wire::measure::signal_name;
 use duplex::server::limits;
 use duplex::wire::vitals::VITALS;
-use duplex_axum::connection::{DisconnectReason, TransportKind};
+use duplex_axum::connection::{ConnectionKind, DisconnectReason};
 use leptos_ws::messages::{BiDirectionalMessage, ChannelMessage, Messages, ServerSignalMessage, SignalUpdate};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -113,7 +113,7 @@ async fn any_other_message_closes_the_connection_and_changes_nothing() {
             "{name}"
         );
     }
-    wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 1).await;
+    wait_until(async || node.state.counters.snapshot().open(ConnectionKind::Signals) == 1).await;
     let protocol_errors = node
         .state
         .counters
@@ -172,7 +172,7 @@ async fn a_message_flood_closes_its_connection_and_vitals_continue() {
     for flood in floods {
         with_timeout(flood).await.unwrap();
     }
-    wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 1).await;
+    wait_until(async || node.state.counters.snapshot().open(ConnectionKind::Signals) == 1).await;
     for _ in 0..2 {
         next_update(&mut observer).await;
     }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex::apps::compare::wire::measure::{MAX_PAYLOAD, signal_name};
 use duplex::wire::vitals::{VITALS, Vitals};
-use duplex_axum::connection::TransportKind;
+use duplex_axum::connection::ConnectionKind;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::{Decodes, Encodes};
 use leptos_ws::messages::{Messages, ServerSignalMessage, SignalUpdate};
@@ -166,7 +166,7 @@ async fn signal_connections_have_their_own_limit_and_counters() {
     let _session = node.websocket(crate::harness::ECHO_PATH).await;
     assert_eq!(node.vitals().await.vitals.connections, 1);
     let counters = || node.state.counters.snapshot();
-    assert_eq!(counters().open(TransportKind::Signals), 1);
+    assert_eq!(counters().open(ConnectionKind::Signals), 1);
     follow(&mut first, VITALS).await;
     assert_eq!(
         (counters().received, counters().sent),
@@ -175,8 +175,8 @@ async fn signal_connections_have_their_own_limit_and_counters() {
     );
     first.close(Some(close_frame(1000, ""))).await;
     first.expect_close().await;
-    wait_until(async || counters().open(TransportKind::Signals) == 0).await;
-    assert_eq!(counters().opened(TransportKind::Signals), 1);
+    wait_until(async || counters().open(ConnectionKind::Signals) == 0).await;
+    assert_eq!(counters().opened(ConnectionKind::Signals), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +191,7 @@ async fn a_silent_signal_client_is_pinged_and_closed() {
     // The server waits for the client's close frame before it ends the connection.
     assert_eq!(with_timeout(raw.0.read(&mut [0])).await.unwrap(), 0);
     drop(raw);
-    wait_until(async || node.state.counters.snapshot().open(TransportKind::Signals) == 0).await;
+    wait_until(async || node.state.counters.snapshot().open(ConnectionKind::Signals) == 0).await;
 }
 
 #[tokio::test]

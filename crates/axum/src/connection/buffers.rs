@@ -18,14 +18,14 @@ pub struct BufferBudget(Arc<Inner>);
 struct Inner {
     limit: usize,
     counters: Arc<Counters>,
-    held: AtomicUsize,
+    buffered: AtomicUsize,
     next: AtomicU64,
     /// Shares that have buffered bytes at least once, by id.
-    holders: Mutex<HashMap<u64, Arc<Holder>>>,
+    shares: Mutex<HashMap<u64, Arc<ShareState>>>,
 }
 
 #[derive(Debug, Default)]
-struct Holder {
+struct ShareState {
     bytes: AtomicUsize,
     revoked: CancellationToken,
     closed: AtomicBool,
@@ -36,9 +36,9 @@ impl BufferBudget {
         Self(Arc::new(Inner {
             limit,
             counters,
-            held: AtomicUsize::new(0),
+            buffered: AtomicUsize::new(0),
             next: AtomicU64::new(0),
-            holders: Mutex::default(),
+            shares: Mutex::default(),
         }))
     }
 
@@ -47,14 +47,14 @@ impl BufferBudget {
         Arc::new(BufferShare {
             budget: Arc::clone(&self.0),
             id: self.0.next.fetch_add(1, Relaxed),
-            holder: Arc::default(),
+            state: Arc::default(),
         })
     }
 
-    /// Bytes that all connections currently hold.
+    /// Bytes that all connections currently buffer.
     #[must_use]
-    pub fn held(&self) -> usize {
-        self.0.held.load(Relaxed)
+    pub fn buffered(&self) -> usize {
+        self.0.buffered.load(Relaxed)
     }
 
     /// The budget, in bytes: [`Settings::max_buffered`](crate::Settings::max_buffered).
@@ -65,95 +65,95 @@ impl BufferBudget {
 }
 
 impl Inner {
-    fn holders(&self) -> MutexGuard<'_, HashMap<u64, Arc<Holder>>> {
-        lock(&self.holders)
+    fn shares(&self) -> MutexGuard<'_, HashMap<u64, Arc<ShareState>>> {
+        lock(&self.shares)
     }
 
     /// Revokes the largest shares until the rest fits the limit. Shares that are already revoked do not count: they are about to be
     /// released.
     fn revoke_largest(&self) {
-        let holders = self.holders();
-        let mut active: Vec<_> = holders
+        let shares = self.shares();
+        let mut active: Vec<_> = shares
             .values()
-            .filter(|holder| !holder.revoked.is_cancelled())
-            .map(|holder| (holder.bytes.load(Relaxed), holder))
+            .filter(|state| !state.revoked.is_cancelled())
+            .map(|state| (state.bytes.load(Relaxed), state))
             .collect();
         let mut sum: usize = active.iter().map(|(bytes, _)| bytes).sum();
         if sum <= self.limit {
             return;
         }
         active.sort_unstable_by_key(|(bytes, _)| *bytes);
-        while let Some((bytes, holder)) = active.pop().filter(|_| sum > self.limit) {
-            holder.revoked.cancel();
+        while let Some((bytes, state)) = active.pop().filter(|_| sum > self.limit) {
+            state.revoked.cancel();
             self.counters.count_disconnect(DisconnectReason::Memory);
             sum -= bytes;
         }
     }
 }
 
-/// The bytes that one connection holds, released when the share is dropped.
+/// The bytes that one connection buffers, released when the share is dropped.
 #[derive(Debug)]
 pub(crate) struct BufferShare {
     budget: Arc<Inner>,
     id: u64,
-    holder: Arc<Holder>,
+    state: Arc<ShareState>,
 }
 
 impl BufferShare {
     pub(crate) fn grow(&self, bytes: usize) {
-        if bytes == 0 || self.holder.closed.load(Relaxed) {
+        if bytes == 0 || self.state.closed.load(Relaxed) {
             return;
         }
-        if self.holder.bytes.fetch_add(bytes, Relaxed) == 0 {
-            self.budget.holders().insert(self.id, Arc::clone(&self.holder));
+        if self.state.bytes.fetch_add(bytes, Relaxed) == 0 {
+            self.budget.shares().insert(self.id, Arc::clone(&self.state));
         }
-        let held = self.budget.held.fetch_add(bytes, Relaxed) + bytes;
-        if held > self.budget.limit {
+        let buffered = self.budget.buffered.fetch_add(bytes, Relaxed) + bytes;
+        if buffered > self.budget.limit {
             self.budget.revoke_largest();
         }
     }
 
-    /// Releases `bytes`, or all held bytes if they are fewer.
+    /// Releases `bytes`, or all buffered bytes if they are fewer.
     pub(crate) fn shrink(&self, bytes: usize) {
         if bytes == 0 {
             return;
         }
         let Ok(before) = self
-            .holder
+            .state
             .bytes
-            .try_update(Relaxed, Relaxed, |held| Some(held.saturating_sub(bytes)))
+            .try_update(Relaxed, Relaxed, |buffered| Some(buffered.saturating_sub(bytes)))
         else {
             return;
         };
-        self.budget.held.fetch_sub(before.min(bytes), Relaxed);
+        self.budget.buffered.fetch_sub(before.min(bytes), Relaxed);
     }
 
     /// Releases all bytes; later calls of [`grow`](Self::grow) have no effect.
     pub(crate) fn close(&self) {
-        self.holder.closed.store(true, Relaxed);
+        self.state.closed.store(true, Relaxed);
         self.shrink(usize::MAX);
     }
 
     #[cfg(test)]
-    fn held(&self) -> usize {
-        self.holder.bytes.load(Relaxed)
+    fn buffered(&self) -> usize {
+        self.state.bytes.load(Relaxed)
     }
 
     /// Completes when the share is revoked: the connection must then be closed.
     pub(crate) fn revoked(&self) -> WaitForCancellationFuture<'_> {
-        self.holder.revoked.cancelled()
+        self.state.revoked.cancelled()
     }
 
     #[cfg(test)]
     fn is_revoked(&self) -> bool {
-        self.holder.revoked.is_cancelled()
+        self.state.revoked.is_cancelled()
     }
 }
 
 impl Drop for BufferShare {
     fn drop(&mut self) {
         self.shrink(usize::MAX);
-        self.budget.holders().remove(&self.id);
+        self.budget.shares().remove(&self.id);
     }
 }
 
@@ -181,8 +181,8 @@ mod tests {
         assert!(last.is_revoked() && !small.is_revoked());
         assert_eq!(counters.snapshot().disconnects(DisconnectReason::Memory), 2);
         drop((large, last));
-        assert_eq!(budget.held(), 10);
+        assert_eq!(budget.buffered(), 10);
         small.shrink(1000);
-        assert_eq!((budget.held(), small.held()), (0, 0));
+        assert_eq!((budget.buffered(), small.buffered()), (0, 0));
     }
 }

@@ -1,14 +1,14 @@
-//! Counters of a node: connections by transport, messages, bytes, responses. A connection is counted until its guard is dropped.
+//! Counters of a node: connections by kind, messages, bytes, responses. A connection is counted until its guard is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use duplex_hub::quota::QuotaGuard;
 
-/// The transport of a connection.
+/// What a connection carries, and over which transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TransportKind {
+pub enum ConnectionKind {
     /// A WebSocket of an endpoint, without a session.
     Endpoint,
     /// A session over WebSocket.
@@ -23,8 +23,8 @@ pub enum TransportKind {
     Signals,
 }
 
-impl TransportKind {
-    /// Every transport.
+impl ConnectionKind {
+    /// Every kind.
     pub const ALL: [Self; 6] = [
         Self::Endpoint,
         Self::WebSocket,
@@ -34,9 +34,9 @@ impl TransportKind {
         Self::Signals,
     ];
 
-    /// The transport's label in metrics.
+    /// The kind's label in metrics.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn metric_label(self) -> &'static str {
         match self {
             Self::Endpoint => "echo",
             Self::WebSocket => "websocket",
@@ -76,7 +76,7 @@ impl DisconnectReason {
 
     /// The reason's label in metrics.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn metric_label(self) -> &'static str {
         match self {
             Self::Slow => "slow",
             Self::Silent => "silent",
@@ -103,7 +103,7 @@ impl RefusalReason {
 
     /// The reason's label in metrics.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn metric_label(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::Origin => "origin",
@@ -115,11 +115,11 @@ impl RefusalReason {
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
-    /// Open [`TransportKind::Signals`] sockets. Every page has one in addition to its session, so they are counted and limited separately.
+    /// Open [`ConnectionKind::Signals`] sockets. Every page has one in addition to its session, so they are counted and limited separately.
     signals: AtomicU64,
-    /// Currently open, by [`TransportKind`]. All arrays are indexed by their enum.
-    open: [AtomicU64; TransportKind::ALL.len()],
-    opened: [AtomicU64; TransportKind::ALL.len()],
+    /// Currently open, by [`ConnectionKind`]. All arrays are indexed by their enum.
+    open: [AtomicU64; ConnectionKind::ALL.len()],
+    opened: [AtomicU64; ConnectionKind::ALL.len()],
     disconnects: [AtomicU64; DisconnectReason::ALL.len()],
     refused: [AtomicU64; RefusalReason::ALL.len()],
     failed_handshakes: AtomicU64,
@@ -137,7 +137,7 @@ impl Counters {
         self.try_acquire(|counters| &counters.connections, limit)
     }
 
-    /// Counts a [`TransportKind::Signals`] socket if there are fewer than `limit`.
+    /// Counts a [`ConnectionKind::Signals`] socket if there are fewer than `limit`.
     pub(crate) fn try_acquire_signals(self: &Arc<Self>, limit: u64) -> Option<ConnectionGuard> {
         self.try_acquire(|counters| &counters.signals, limit)
     }
@@ -215,7 +215,7 @@ type Pool = fn(&Counters) -> &AtomicU64;
 pub struct ConnectionGuard {
     counters: Arc<Counters>,
     pool: Pool,
-    kind: Option<TransportKind>,
+    kind: Option<ConnectionKind>,
     /// Counts the connection towards its client's quota.
     _quota: Option<QuotaGuard>,
 }
@@ -227,8 +227,8 @@ impl ConnectionGuard {
         self
     }
 
-    /// Counts the connection under its transport as well.
-    pub fn with_kind(mut self, kind: TransportKind) -> Self {
+    /// Counts the connection under its kind as well.
+    pub fn with_kind(mut self, kind: ConnectionKind) -> Self {
         self.kind = Some(kind);
         self.counters.open[kind as usize].fetch_add(1, Relaxed);
         self.counters.opened[kind as usize].fetch_add(1, Relaxed);
@@ -249,7 +249,7 @@ impl Drop for ConnectionGuard {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CounterSnapshot {
-    /// Open connections of visitors, without the sockets of [`TransportKind::Signals`].
+    /// Open connections of visitors, without the sockets of [`ConnectionKind::Signals`].
     pub connections: u64,
     /// TLS handshakes that failed or took too long.
     pub failed_handshakes: u64,
@@ -263,8 +263,8 @@ pub struct CounterSnapshot {
     pub bytes_out: u64,
     /// HTTP responses by the status's first digit, from 1xx to 5xx.
     pub responses: [u64; 5],
-    open: [u64; TransportKind::ALL.len()],
-    opened: [u64; TransportKind::ALL.len()],
+    open: [u64; ConnectionKind::ALL.len()],
+    opened: [u64; ConnectionKind::ALL.len()],
     refused: [u64; RefusalReason::ALL.len()],
     disconnects: [u64; DisconnectReason::ALL.len()],
 }
@@ -272,13 +272,13 @@ pub struct CounterSnapshot {
 impl CounterSnapshot {
     /// Open connections of this kind.
     #[must_use]
-    pub const fn open(&self, kind: TransportKind) -> u64 {
+    pub const fn open(&self, kind: ConnectionKind) -> u64 {
         self.open[kind as usize]
     }
 
     /// Connections of this kind that were opened since the start; each poll counts as one.
     #[must_use]
-    pub const fn opened(&self, kind: TransportKind) -> u64 {
+    pub const fn opened(&self, kind: ConnectionKind) -> u64 {
         self.opened[kind as usize]
     }
 
@@ -313,11 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_counts_for_its_transport() {
+    fn a_connection_counts_for_its_kind() {
         let counters = Arc::new(Counters::default());
         let open = counters
             .try_acquire_connection(2)
-            .map(|open| open.with_kind(TransportKind::Sse));
+            .map(|open| open.with_kind(ConnectionKind::Sse));
         let other = counters.try_acquire_connection(2);
         assert_eq!(
             (counters.snapshot().connections, counters.snapshot().open),
@@ -336,7 +336,7 @@ mod tests {
         let counters = Arc::new(Counters::default());
         let signals = counters
             .try_acquire_signals(1)
-            .map(|open| open.with_kind(TransportKind::Signals));
+            .map(|open| open.with_kind(ConnectionKind::Signals));
         assert!(signals.is_some() && counters.try_acquire_signals(1).is_none());
         assert!(counters.try_acquire_connection(1).is_some());
         assert_eq!(

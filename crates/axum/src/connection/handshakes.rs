@@ -8,7 +8,7 @@ use crate::lock::lock;
 use duplex_protocol::handshake::{Ended, Handshake};
 
 #[derive(Debug)]
-pub(crate) struct Handshakes {
+pub(crate) struct HandshakeRecords {
     records: Mutex<Records>,
     /// Maximum records of ended connections; those of open connections are bounded by the connection limit.
     limit: usize,
@@ -21,7 +21,7 @@ struct Records {
     ended: VecDeque<(String, String)>,
 }
 
-impl Handshakes {
+impl HandshakeRecords {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             records: Mutex::default(),
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_record_of_an_ended_connection_is_kept_up_to_the_limit() {
-        let handshakes = Handshakes::new(1);
+        let handshakes = HandshakeRecords::new(1);
         handshakes.open("a", record("1"));
         handshakes.end("a", "1", ended());
         assert_eq!(handshakes.get("a").and_then(|found| found.ended), Some(ended()));
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_end_of_an_older_connection_does_not_change_a_newer_record_of_the_same_trace() {
-        let handshakes = Handshakes::new(8);
+        let handshakes = HandshakeRecords::new(8);
         handshakes.open("a", record("1"));
         handshakes.open("a", record("2"));
         handshakes.end("a", "1", ended());
@@ -131,7 +131,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_records_are_bounded(limit in 0usize..6, steps in prop::collection::vec((0u8..5, any::<bool>()), 0..80)) {
-            let handshakes = Handshakes::new(limit);
+            let handshakes = HandshakeRecords::new(limit);
             let mut open: Vec<(String, String)> = Vec::new();
             for (number, (name, opens)) in steps.into_iter().enumerate() {
                 let trace = format!("t{name}");

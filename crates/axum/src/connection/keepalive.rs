@@ -9,10 +9,10 @@ pub(crate) struct Keepalive {
     /// The longest silence. A peer that answers pings never reaches it.
     silence_limit: Duration,
     /// A check at least this late means that the process was suspended.
-    suspension: Duration,
+    suspend_threshold: Duration,
     next_ping: Duration,
     /// When the next check is due.
-    due: Duration,
+    next_check: Duration,
     /// When the process last resumed from a suspension: it could not receive anything before.
     resumed: Duration,
 }
@@ -28,26 +28,26 @@ pub(crate) enum KeepaliveAction {
 }
 
 impl Keepalive {
-    pub(crate) fn new(ping_interval: Duration, silence_limit: Duration, suspension: Duration) -> Self {
+    pub(crate) fn new(ping_interval: Duration, silence_limit: Duration, suspend_threshold: Duration) -> Self {
         Self {
             ping_interval,
             silence_limit,
-            suspension,
+            suspend_threshold,
             next_ping: ping_interval,
-            due: ping_interval.min(silence_limit),
+            next_check: ping_interval.min(silence_limit),
             resumed: Duration::ZERO,
         }
     }
 
     /// When the first check is due.
-    pub(crate) const fn first(&self) -> Duration {
-        self.due
+    pub(crate) const fn first_check(&self) -> Duration {
+        self.next_check
     }
 
     /// Checks at `now`. `last_received` is when bytes were last received, or when the server last resumed reading after a blocked
     /// write.
     pub(crate) fn check(&mut self, now: Duration, last_received: Duration) -> KeepaliveAction {
-        if now >= self.due.saturating_add(self.suspension) {
+        if now >= self.next_check.saturating_add(self.suspend_threshold) {
             self.resumed = now;
         }
         let timeout_at = last_received.max(self.resumed).saturating_add(self.silence_limit);
@@ -59,7 +59,7 @@ impl Keepalive {
             self.next_ping = now.saturating_add(self.ping_interval);
         }
         let until = self.next_ping.min(timeout_at);
-        self.due = until;
+        self.next_check = until;
         if ping_due {
             KeepaliveAction::Ping { until }
         } else {
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_silent_peer_is_pinged_and_then_times_out() {
         let mut keepalive = Keepalive::new(s(25), s(60), s(2));
-        assert_eq!(keepalive.first(), s(25));
+        assert_eq!(keepalive.first_check(), s(25));
         assert_eq!(keepalive.check(s(25), s(0)), KeepaliveAction::Ping { until: s(50) });
         assert_eq!(keepalive.check(s(50), s(0)), KeepaliveAction::Ping { until: s(60) });
         assert_eq!(keepalive.check(s(60), s(0)), KeepaliveAction::Timeout);
@@ -118,7 +118,7 @@ mod tests {
         ) {
             let limit = ping + more;
             let mut keepalive = Keepalive::new(s(ping), s(limit), s(2));
-            let mut now = keepalive.first();
+            let mut now = keepalive.first_check();
             let mut pinged = None;
             loop {
                 let received = receptions.iter().copied().filter(|at| s(*at) <= now).max().unwrap_or(0);

@@ -4,11 +4,11 @@ mod buffers;
 pub(crate) mod counters;
 pub(crate) mod handshakes;
 pub(crate) mod keepalive;
-pub(crate) mod log_preview;
 pub(crate) mod observed_stream;
 mod progress;
 pub(crate) mod request_body;
 mod response_body;
+pub(crate) mod truncated_payload;
 mod write_stall;
 
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use self::observed_stream::ByteObserver;
 
 pub use self::buffers::BufferBudget;
 pub(crate) use self::buffers::BufferShare;
-pub use self::counters::{ConnectionGuard, CounterSnapshot, Counters, DisconnectReason, RefusalReason, TransportKind};
-pub(crate) use self::progress::{ActiveExchange, ConnectionProgress, Health};
+pub use self::counters::{ConnectionGuard, ConnectionKind, CounterSnapshot, Counters, DisconnectReason, RefusalReason};
+pub(crate) use self::progress::{ActiveExchange, ConnectionProgress, ConnectionState};
 pub(crate) use self::response_body::PacedBody;
 pub use self::response_body::shared_body;
-pub(crate) use self::write_stall::WriteStall;
+pub(crate) use self::write_stall::WriteTimeoutStream;
 
 /// Headers of a response that must reach its client at once: proxies neither store, transform nor buffer it.
-pub const UNBUFFERED: [(HeaderName, HeaderValue); 2] = [
+pub const UNBUFFERED_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-store, no-transform"),

@@ -14,7 +14,7 @@ use crate::lock::lock;
 
 /// The state of a connection's exchanges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Health {
+pub(crate) enum ConnectionState {
     Active,
     /// No request was open for [`limits::CONNECTION_IDLE`].
     Idle,
@@ -71,7 +71,7 @@ impl ConnectionProgress {
         exchange
     }
 
-    pub(crate) fn health(&self) -> Health {
+    pub(crate) fn state(&self) -> ConnectionState {
         let now = self.now();
         let too_long = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         let mut exchanges = self.exchanges();
@@ -81,11 +81,11 @@ impl ConnectionProgress {
             offered > 0 && too_long(offered - 1, limits::WRITE_STALL)
         });
         if stalled {
-            Health::Stalled
+            ConnectionState::Stalled
         } else if self.active.load(Relaxed) == 0 && too_long(self.idle_since.load(Relaxed), limits::CONNECTION_IDLE) {
-            Health::Idle
+            ConnectionState::Idle
         } else {
-            Health::Active
+            ConnectionState::Active
         }
     }
 
@@ -120,7 +120,7 @@ impl ActiveExchange {
     }
 
     /// Records that the peer read the offered bytes.
-    pub(crate) fn on_read(&self) {
+    pub(crate) fn on_peer_read(&self) {
         self.offered_at.store(0, Relaxed);
     }
 }
@@ -153,21 +153,21 @@ mod tests {
         let connection = ConnectionProgress::new(budget.share());
         let exchange = connection.begin();
         advance(10 * limits::WRITE_STALL).await;
-        assert_eq!(connection.health(), Health::Active, "there is no response yet");
+        assert_eq!(connection.state(), ConnectionState::Active, "there is no response yet");
         exchange.on_received(300);
-        assert_eq!(budget.held(), 300);
+        assert_eq!(budget.buffered(), 300);
         exchange.on_offered(100);
-        assert_eq!(budget.held(), 100, "the request is answered");
+        assert_eq!(budget.buffered(), 100, "the request is answered");
         advance(limits::WRITE_STALL - Duration::from_millis(1)).await;
-        assert_eq!(connection.health(), Health::Active);
+        assert_eq!(connection.state(), ConnectionState::Active);
         advance(Duration::from_millis(1)).await;
-        assert_eq!(connection.health(), Health::Stalled);
-        exchange.on_read();
-        assert_eq!(connection.health(), Health::Active);
+        assert_eq!(connection.state(), ConnectionState::Stalled);
+        exchange.on_peer_read();
+        assert_eq!(connection.state(), ConnectionState::Active);
         exchange.on_offered(10);
-        assert_eq!(budget.held(), 10);
+        assert_eq!(budget.buffered(), 10);
         drop(exchange);
-        assert_eq!(budget.held(), 0);
+        assert_eq!(budget.buffered(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,11 +175,11 @@ mod tests {
         let connection = ConnectionProgress::new(BufferBudget::new(1, Arc::default()).share());
         let exchange = connection.begin();
         advance(2 * limits::CONNECTION_IDLE).await;
-        assert_eq!(connection.health(), Health::Active);
+        assert_eq!(connection.state(), ConnectionState::Active);
         drop(exchange);
         advance(limits::CONNECTION_IDLE - Duration::from_millis(1)).await;
-        assert_eq!(connection.health(), Health::Active);
+        assert_eq!(connection.state(), ConnectionState::Active);
         advance(Duration::from_millis(1)).await;
-        assert_eq!(connection.health(), Health::Idle);
+        assert_eq!(connection.state(), ConnectionState::Idle);
     }
 }

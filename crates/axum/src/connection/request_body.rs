@@ -26,7 +26,7 @@ pub async fn request_body_timeout(request: Request, next: Next) -> Response {
     }
     let expired = Arc::new(AtomicBool::new(false));
     let exchange = request.extensions().get::<Arc<ActiveExchange>>().cloned();
-    let request = request.map(|body| Body::new(TimedBody::new(body, Arc::clone(&expired), exchange)));
+    let request = request.map(|body| Body::new(TimeoutBody::new(body, Arc::clone(&expired), exchange)));
     let response = next.run(request).await;
     if expired.load(Relaxed) { timed_out() } else { response }
 }
@@ -49,7 +49,7 @@ enum BodyError {
 }
 
 /// A body that fails when it pauses for too long or takes too long in total.
-struct TimedBody {
+struct TimeoutBody {
     inner: Body,
     expired: Arc<AtomicBool>,
     /// Counts the received bytes. `None` for a request without a connection, as in tests.
@@ -58,7 +58,7 @@ struct TimedBody {
     deadline: SuspendAwareSleep,
 }
 
-impl TimedBody {
+impl TimeoutBody {
     fn new(inner: Body, expired: Arc<AtomicBool>, exchange: Option<Arc<ActiveExchange>>) -> Self {
         Self {
             inner,
@@ -70,7 +70,7 @@ impl TimedBody {
     }
 }
 
-impl HttpBody for TimedBody {
+impl HttpBody for TimeoutBody {
     type Data = Bytes;
     type Error = BodyError;
 

@@ -41,10 +41,10 @@ impl PacedBody {
 
     fn held(&self) -> usize {
         // A body of known size is in memory; one of unknown size is generated while it is sent.
-        let ahead = self.inner.size_hint().exact().unwrap_or_default();
+        let remaining = self.inner.size_hint().exact().unwrap_or_default();
         self.rest
             .len()
-            .saturating_add(usize::try_from(ahead).unwrap_or(usize::MAX))
+            .saturating_add(usize::try_from(remaining).unwrap_or(usize::MAX))
     }
 
     fn next_chunk(&mut self) -> Bytes {
@@ -65,7 +65,7 @@ impl HttpBody for PacedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let body = &mut *self;
-        body.exchange.on_read();
+        body.exchange.on_peer_read();
         if body.rest.is_empty() {
             match ready!(Pin::new(&mut body.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -120,14 +120,14 @@ mod tests {
         let body = Body::from(vec![7; bytes]);
         let mut body = PacedBody::new(body, connection.begin(), split_last_byte);
         assert_eq!(body.size_hint().exact(), Some(bytes as u64));
-        assert_eq!(budget.held(), bytes);
+        assert_eq!(budget.buffered(), bytes);
         let mut chunks = Vec::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             chunks.push(frame.unwrap().into_data().unwrap().len());
             assert!(!body.is_end_stream(), "the end needs a separate poll");
         }
         drop(body);
-        assert_eq!(budget.held(), 0);
+        assert_eq!(budget.buffered(), 0);
         chunks
     }
 

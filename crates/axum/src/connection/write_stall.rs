@@ -14,7 +14,7 @@ use crate::limits;
 use crate::suspend_aware::SuspendAwareSleep;
 
 #[derive(Debug)]
-pub(crate) struct WriteStall<S> {
+pub(crate) struct WriteTimeoutStream<S> {
     stream: S,
     counters: Arc<Counters>,
     /// Set when the stream was upgraded: the new protocol has its own limits.
@@ -25,7 +25,7 @@ pub(crate) struct WriteStall<S> {
     progress: usize,
 }
 
-impl<S> WriteStall<S> {
+impl<S> WriteTimeoutStream<S> {
     pub(crate) fn new(stream: S, counters: Arc<Counters>, upgraded: Arc<AtomicBool>) -> Self {
         Self {
             stream,
@@ -77,13 +77,13 @@ impl<S> WriteStall<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WriteStall<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeoutStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteStall<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeoutStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.track_write(cx, buf.len(), written)
@@ -130,10 +130,10 @@ mod tests {
 
     use super::*;
 
-    fn pair(upgraded: bool) -> (WriteStall<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
+    fn pair(upgraded: bool) -> (WriteTimeoutStream<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
         let (near, far) = duplex(limits::WRITE_PROGRESS);
         (
-            WriteStall::new(near, Arc::default(), Arc::new(AtomicBool::new(upgraded))),
+            WriteTimeoutStream::new(near, Arc::default(), Arc::new(AtomicBool::new(upgraded))),
             far,
         )
     }
@@ -148,15 +148,15 @@ mod tests {
         assert_eq!(near.counters.snapshot().disconnects(DisconnectReason::Slow), 1);
     }
 
-    /// Writes to a peer that reads `at_once` bytes ten times within the stall limit.
-    async fn write_to_peer(at_once: usize, upgraded: bool) -> (io::Result<()>, Duration) {
+    /// Writes to a peer that reads `bytes_per_read` bytes ten times within the stall limit.
+    async fn write_to_peer(bytes_per_read: usize, upgraded: bool) -> (io::Result<()>, Duration) {
         let (mut near, mut far) = pair(upgraded);
         let start = Instant::now();
         let writing = tokio::spawn(async move { near.write_all(&[0; 4 * limits::WRITE_PROGRESS]).await });
-        let mut buf = vec![0; at_once];
+        let mut buf = vec![0; bytes_per_read];
         while !writing.is_finished() {
             advance(limits::WRITE_STALL / 10).await;
-            if at_once > 0 {
+            if bytes_per_read > 0 {
                 let _ = far.read(&mut buf).now_or_never();
             }
             yield_now().await;

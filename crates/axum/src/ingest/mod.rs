@@ -42,11 +42,11 @@ pub struct IngestEndpoint {
     /// Builds the command of a request. Must not block.
     pub command: fn(&IngestRequest) -> Result<IngestCommand, IngestError>,
     /// Builds additional members of the response from the events of an accepted command.
-    pub outcome: Option<Outcome>,
+    pub response_fields: Option<ResponseFields>,
 }
 
 /// Builds additional members of the response from one event, encoded as JSON as in the log. `None` if the event has none.
-pub type Outcome = fn(&[u8]) -> Option<serde_json::Value>;
+pub type ResponseFields = fn(&[u8]) -> Option<serde_json::Value>;
 
 /// A program's request.
 #[derive(Debug, Clone, PartialEq)]

@@ -37,13 +37,13 @@ struct IngestResponse {
     /// Whether an earlier request with the same key already had the effect and this is its answer.
     #[serde(rename = "again")]
     duplicate: bool,
-    /// Further members: see [`IngestEndpoint::outcome`].
+    /// Further members: see [`IngestEndpoint::response_fields`].
     #[serde(flatten)]
-    outcome: Option<serde_json::Value>,
+    response_fields: Option<serde_json::Value>,
 }
 
-/// Events before a command's seq that are searched for its outcome.
-const OUTCOME_EVENTS: usize = 64;
+/// Events before a command's seq that are searched for response fields.
+const RESPONSE_FIELDS_EVENTS: usize = 64;
 
 /// Routes for `endpoints`. Each takes `POST`; another method is answered with 405 and the endpoint's description.
 pub fn routes<S: Clone + Send + Sync + 'static>(
@@ -111,7 +111,7 @@ async fn accept(
     let (answer, duplicate) = send(&hub, &caller, &topic, id, command).await?;
     match answer {
         Answer::Accepted { seq } => Ok(IngestResponse {
-            outcome: outcome(&hub, endpoint, &topic, seq).await,
+            response_fields: response_fields(&hub, endpoint, &topic, seq).await,
             topic,
             seq,
             duplicate,
@@ -120,13 +120,18 @@ async fn accept(
     }
 }
 
-/// The outcome of the newest event up to `seq` that has one. `None` if retention has removed the event.
-async fn outcome(hub: &Hub, endpoint: IngestEndpoint, topic: &TopicName, seq: Seq) -> Option<serde_json::Value> {
-    let outcome = endpoint.outcome?;
-    let before = seq.saturating_sub(OUTCOME_EVENTS as Seq);
-    let (records, _) = hub.events(topic, before, OUTCOME_EVENTS).await.ok()?;
+/// The response fields of the newest event up to `seq` that has some. `None` if retention has removed the event.
+async fn response_fields(
+    hub: &Hub,
+    endpoint: IngestEndpoint,
+    topic: &TopicName,
+    seq: Seq,
+) -> Option<serde_json::Value> {
+    let response_fields = endpoint.response_fields?;
+    let before = seq.saturating_sub(RESPONSE_FIELDS_EVENTS as Seq);
+    let (records, _) = hub.events(topic, before, RESPONSE_FIELDS_EVENTS).await.ok()?;
     let own = records.iter().rev().filter(|record| record.seq <= seq);
-    own.filter_map(|record| outcome(&record.event)).next()
+    own.filter_map(|record| response_fields(&record.event)).next()
 }
 
 async fn send(
@@ -137,7 +142,7 @@ async fn send(
     command: Blob,
 ) -> Result<(Answer, bool), Problem> {
     let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
-    match hub.admit_to_write(&caller.person, topic) {
+    match hub.authorize_write(&caller.person, topic) {
         Err(WriteDenied::Role(role)) => return Err(missing_role(role, caller.rights.roles())),
         Err(WriteDenied::Denied(reason)) => return denied(reason),
         Ok(()) => {}
@@ -275,7 +280,7 @@ mod tests {
             description: "numbers.",
             body_limit: 64,
             lenient_numbers: false,
-            outcome: None,
+            response_fields: None,
             command: |request| {
                 let unprocessable = |error: serde_json::Error| IngestError::Unprocessable(error.to_string());
                 let Add { add, key } = serde_json::from_value(request.body.clone()).map_err(unprocessable)?;

@@ -35,20 +35,20 @@ const FIRST_BYTES: usize = 16;
 pub(super) struct AcceptedConnection {
     pub stream: std::net::TcpStream,
     pub peer: SocketAddr,
-    pub permit: ConnectionPermit,
+    pub permit: TcpConnectionPermit,
 }
 
 /// The permits that a TCP connection holds; empty beyond the limits. It also counts the stream's bytes, so it is kept for as long
 /// as the stream, across upgrades. A [`ConnectionGuard`](crate::connection::counters::ConnectionGuard), in contrast, counts a
 /// WebSocket, event stream or poll.
-pub(super) struct ConnectionPermit {
+pub(super) struct TcpConnectionPermit {
     counters: Arc<Counters>,
     _node_permit: Option<OwnedSemaphorePermit>,
     /// Counts the connection towards its address's quota.
     _address_quota: Option<QuotaGuard>,
 }
 
-impl ByteObserver for ConnectionPermit {
+impl ByteObserver for TcpConnectionPermit {
     fn on_read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.counters.count_bytes(count as u64, 0);
@@ -62,7 +62,7 @@ impl ByteObserver for ConnectionPermit {
 /// A handle to the running accept loop, which stops when the handle is dropped.
 pub(super) struct Acceptor {
     pub accepted: mpsc::Receiver<AcceptedConnection>,
-    running: Option<DropGuard>,
+    stop_on_drop: Option<DropGuard>,
 }
 
 impl Acceptor {
@@ -94,13 +94,13 @@ impl Acceptor {
         })?;
         Ok(Self {
             accepted,
-            running: Some(stop.drop_guard()),
+            stop_on_drop: Some(stop.drop_guard()),
         })
     }
 
     /// Stops accepting. The port is closed when `accepted` ends.
     pub(super) fn stop(&mut self) {
-        self.running = None;
+        self.stop_on_drop = None;
     }
 }
 
@@ -124,12 +124,12 @@ impl AcceptLoop {
         loop {
             let (stream, peer) = next_connection(&listener).await;
             // Take the permit before the first bytes arrive, so that silent connections count towards the limit, too.
-            let address_quota = self.limit.admit(peer);
+            let address_quota = self.limit.try_acquire(peer);
             let node_permit = address_quota
                 .as_ref()
                 .and(Arc::clone(&self.permits).try_acquire_owned().ok());
             let over_limit = node_permit.is_none();
-            let permit = ConnectionPermit {
+            let permit = TcpConnectionPermit {
                 counters: Arc::clone(&self.counters),
                 _node_permit: node_permit,
                 _address_quota: address_quota,
@@ -137,12 +137,12 @@ impl AcceptLoop {
             if over_limit {
                 self.answer_over_limit(stream, permit);
             } else {
-                tokio::spawn(receive(stream, peer, permit, self.health.clone(), self.queue.clone()));
+                tokio::spawn(dispatch(stream, peer, permit, self.health.clone(), self.queue.clone()));
             }
         }
     }
 
-    fn answer_over_limit(&mut self, stream: TcpStream, permit: ConnectionPermit) {
+    fn answer_over_limit(&mut self, stream: TcpStream, permit: TcpConnectionPermit) {
         if self.over_limit.len() >= limits::HEALTH_CONNECTIONS
             && let Some(oldest) = self.over_limit.pop_front()
         {
@@ -153,10 +153,10 @@ impl AcceptLoop {
     }
 }
 
-async fn receive(
+async fn dispatch(
     stream: TcpStream,
     peer: SocketAddr,
-    permit: ConnectionPermit,
+    permit: TcpConnectionPermit,
     health: Router,
     queue: mpsc::Sender<AcceptedConnection>,
 ) {
@@ -178,7 +178,7 @@ async fn receive(
 }
 
 /// Answers one request within [`limits::HEALTH_TIMEOUT`].
-async fn answer_health(stream: TcpStream, permit: ConnectionPermit, health: Router) {
+async fn answer_health(stream: TcpStream, permit: TcpConnectionPermit, health: Router) {
     let stream = ObservedStream::new(stream, permit);
     let mut builder = http1::Builder::new();
     builder
@@ -204,7 +204,7 @@ async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 }
                 return (stream, peer);
             }
-            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) if is_connection_error(&error) => {}
             Err(error) => {
                 if let Some(suppressed) = FAILURES.try_log() {
                     tracing::error!(suppressed, "cannot accept connections: {error}");
@@ -215,7 +215,7 @@ async fn next_connection(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-fn concerns_one_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

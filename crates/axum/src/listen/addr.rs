@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// use duplex_axum::listen::ListenAddr;
 ///
 /// let addr: ListenAddr = "127.0.0.1:3000".parse()?;
-/// assert_eq!(addr.first()?.port(), 3000);
+/// assert_eq!(addr.resolve_first()?.port(), 3000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ListenAddr {
     /// # Errors
     ///
     /// If the name cannot be resolved.
-    pub fn first(&self) -> Result<SocketAddr, ResolveError> {
+    pub fn resolve_first(&self) -> Result<SocketAddr, ResolveError> {
         let addrs = self.resolve()?;
         addrs
             .first()

@@ -23,7 +23,7 @@ impl AddressLimit {
     }
 
     /// Counts a connection of `peer`. `None` if its address is at its limit.
-    pub(super) fn admit(&self, peer: SocketAddr) -> Option<QuotaGuard> {
+    pub(super) fn try_acquire(&self, peer: SocketAddr) -> Option<QuotaGuard> {
         if self.proxies.contains(peer.ip().to_canonical()) {
             return Some(QuotaGuard::default());
         }

@@ -29,7 +29,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use self::accept::{AcceptedConnection, Acceptor};
 use self::address_limit::AddressLimit;
-use super::connection::{ActiveExchange, ConnectionObserver, ConnectionProgress, Health, PacedBody, WriteStall};
+use super::connection::{
+    ActiveExchange, ConnectionObserver, ConnectionProgress, ConnectionState, PacedBody, WriteTimeoutStream,
+};
 use super::suspend_aware::{SuspendAwareSleep, SuspendAwareTimer, was_suspended};
 use crate::connection::counters::DisconnectReason;
 use crate::connection::observed_stream::ObservedStream;
@@ -61,14 +63,14 @@ pub enum BindError {
 ///
 /// If the port is in use at one of them, or none is an address of this machine.
 pub fn bind_first(addrs: &[SocketAddr]) -> Result<TcpListener, BindError> {
-    let mut missing = None;
+    let mut first_error = None;
     for addr in addrs {
         match bind(*addr) {
-            Err(BindError::Other(addr, error)) => missing = missing.or(Some(BindError::Other(addr, error))),
+            Err(BindError::Other(addr, error)) => first_error = first_error.or(Some(BindError::Other(addr, error))),
             bound => return bound,
         }
     }
-    Err(missing.unwrap_or(BindError::NoAddress))
+    Err(first_error.unwrap_or(BindError::NoAddress))
 }
 
 /// Listens on `addr`, with a backlog that is large enough for all clients of a node to reconnect at the same moment: a client outside
@@ -103,24 +105,28 @@ async fn accept(listener: TcpListener, router: Router, health: Router, max_conne
         Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
-    let begun = gateway.shutdown.begun();
-    tokio::pin!(begun);
+    let shutdown_begun = gateway.shutdown.begun();
+    tokio::pin!(shutdown_begun);
     loop {
         tokio::select! {
-            () = &mut begun => break,
+            () = &mut shutdown_begun => break,
             accepted = acceptor.accepted.recv() => match accepted {
-                Some(accepted) => open(accepted, &router, &gateway),
+                Some(accepted) => spawn_connection(accepted, &router, &gateway),
                 None => return,
             },
         }
     }
     acceptor.stop();
     while let Some(accepted) = acceptor.accepted.recv().await {
-        open(accepted, &router, &gateway);
+        spawn_connection(accepted, &router, &gateway);
     }
 }
 
-fn open(AcceptedConnection { stream, peer, permit }: AcceptedConnection, router: &Router, gateway: &Gateway) {
+fn spawn_connection(
+    AcceptedConnection { stream, peer, permit }: AcceptedConnection,
+    router: &Router,
+    gateway: &Gateway,
+) {
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::error!("a connection cannot be served: {error}"),
@@ -151,18 +157,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let upgraded = Arc::new(AtomicBool::new(false));
-    let stream = WriteStall::new(stream, Arc::clone(&gateway.counters), Arc::clone(&upgraded));
+    let stream = WriteTimeoutStream::new(stream, Arc::clone(&gateway.counters), Arc::clone(&upgraded));
     let share = gateway.buffers.share();
-    let exchanges = Exchanges {
+    let context = ConnectionContext {
         progress: ConnectionProgress::new(Arc::clone(&share)),
         has_request: Arc::default(),
         observer: gateway.observer_factory.as_ref().map(|new| new()),
         peer,
     };
-    let stream = ObservedStream::new(stream, exchanges.observer.clone());
-    let (router, begin) = (TowerToHyperService::new(router), exchanges.clone());
+    let stream = ObservedStream::new(stream, context.observer.clone());
+    let (router, request_context) = (TowerToHyperService::new(router), context.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let exchange = begin.begin(&mut request);
+        let exchange = request_context.begin(&mut request);
         let split_last_byte = request.version() == Version::HTTP_2;
         let response = router.call(request);
         async move {
@@ -173,9 +179,9 @@ where
     let builder = builder();
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut first_request = pin!(SuspendAwareSleep::new(limits::FIRST_REQUEST_TIMEOUT));
-    let (mut begun, mut revoked) = (pin!(gateway.shutdown.begun()), pin!(share.revoked()));
+    let (mut shutdown_begun, mut revoked) = (pin!(gateway.shutdown.begun()), pin!(share.revoked()));
     let mut checks = progress_checks();
-    let (mut awaits_request, mut serves, mut is_closing) = (true, true, false);
+    let (mut awaiting_first_request, mut is_accepting, mut is_closing) = (true, true, false);
     loop {
         tokio::select! {
             biased;
@@ -184,26 +190,26 @@ where
                 upgraded.store(true, Relaxed);
                 return;
             }
-            () = &mut begun, if serves => {
-                serves = false;
+            () = &mut shutdown_begun, if is_accepting => {
+                is_accepting = false;
                 connection.as_mut().graceful_shutdown();
             }
-            () = &mut first_request, if awaits_request => {
-                awaits_request = false;
-                if !exchanges.has_request.load(Relaxed) { return; }
+            () = &mut first_request, if awaiting_first_request => {
+                awaiting_first_request = false;
+                if !context.has_request.load(Relaxed) { return; }
             }
             () = &mut revoked => return tracing::debug!("connection: closed, the node's buffers are full"),
-            due = checks.tick() => match exchanges.progress.health() {
+            due = checks.tick() => match context.progress.state() {
                 // The process was suspended and the peer may have read meanwhile: skip this check.
                 _ if was_suspended(due) => {}
-                Health::Active => {}
-                Health::Stalled => {
+                ConnectionState::Active => {}
+                ConnectionState::Stalled => {
                     gateway.counters.count_disconnect(DisconnectReason::Slow);
                     return tracing::debug!("connection: closed, the peer does not read a response");
                 }
                 // If the connection is still open at the next check, its peer does not read the rest.
-                Health::Idle if is_closing => return,
-                Health::Idle => {
+                ConnectionState::Idle if is_closing => return,
+                ConnectionState::Idle => {
                     is_closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -214,7 +220,7 @@ where
 
 /// The state that all requests of a connection share.
 #[derive(Clone)]
-struct Exchanges {
+struct ConnectionContext {
     progress: Arc<ConnectionProgress>,
     /// Whether a request has arrived.
     has_request: Arc<AtomicBool>,
@@ -222,7 +228,7 @@ struct Exchanges {
     peer: Option<SocketAddr>,
 }
 
-impl Exchanges {
+impl ConnectionContext {
     /// Begins an exchange, and inserts the connection's extensions into its request.
     fn begin(&self, request: &mut Request<Incoming>) -> Arc<ActiveExchange> {
         self.has_request.store(true, Relaxed);

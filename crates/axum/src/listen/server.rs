@@ -25,9 +25,10 @@ pub struct Server {
 impl Server {
     /// A server of `router`. Health checks ([`health::routes`]) are answered on a dedicated thread, even if the others are busy.
     pub fn new(router: Router, gateway: Gateway) -> Self {
-        let full = async || Problem::unavailable("The server has reached its connection limit.").into_response();
+        let over_limit_fallback =
+            async || Problem::unavailable("The server has reached its connection limit.").into_response();
         Self {
-            health: health::routes(gateway.clone()).fallback(full),
+            health: health::routes(gateway.clone()).fallback(over_limit_fallback),
             max_connections: gateway
                 .settings
                 .max_connections
@@ -63,7 +64,7 @@ impl Server {
         let (shutdown, hub) = (self.gateway.shutdown.clone(), self.gateway.hub.clone());
         hub.start_outbox();
         if let Some(tls) = self.gateway.tls.clone() {
-            tokio::spawn(tls.renew(shutdown.clone()));
+            tokio::spawn(tls.reload_on_change(shutdown.clone()));
         }
         super::accept(listener, self.router, self.health, self.max_connections, self.gateway).await;
         tracing::info!("shutting down: no new connections; open ones are asked to reconnect");

@@ -95,7 +95,7 @@ impl CertificateFiles {
     }
 
     /// Modification times and sizes, to detect that a file was written.
-    fn stamp(&self) -> [Option<(SystemTime, u64)>; 2] {
+    fn modification_stamp(&self) -> [Option<(SystemTime, u64)>; 2] {
         [&self.certificate, &self.key].map(|file| {
             let metadata = fs::metadata(file).ok()?;
             Some((metadata.modified().ok()?, metadata.len()))
@@ -146,11 +146,11 @@ impl Tls {
 
     /// Reloads the certificate when its files change, and on SIGHUP, until the shutdown begins. A certificate that cannot be used, such
     /// as a half-written file, is logged, and the previous one stays in use. [`Server::serve`](super::Server::serve) runs this.
-    pub async fn renew(self, shutdown: Shutdown) {
+    pub async fn reload_on_change(self, shutdown: Shutdown) {
         let Ok(mut hangups) = signal(SignalKind::hangup()) else {
             return tracing::error!("cannot handle SIGHUP: the certificate is not reloaded");
         };
-        let mut loaded = self.files.stamp();
+        let mut loaded = self.files.modification_stamp();
         let mut warned = false;
         loop {
             let requested = tokio::select! {
@@ -161,7 +161,7 @@ impl Tls {
             let files = self.files.clone();
             // The stamp is read before the files: a write in between changes the next stamp.
             let read = spawn_blocking(move || {
-                let stamp = files.stamp();
+                let stamp = files.modification_stamp();
                 (requested || stamp != loaded).then(|| (stamp, files.load()))
             });
             match read.await {

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use super::poll::JSON;
 use super::query::Query;
-use crate::connection::UNBUFFERED;
+use crate::connection::UNBUFFERED_HEADERS;
 use crate::error::{Problem, missing_role};
 use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
@@ -187,5 +187,5 @@ async fn history_page(
     let hub = state.hub_for_client(&caller.hub(&state.hub), client.with_person(&person));
     hub.admit(&person, &topic)?;
     let page = hub.history(&topic, before.unwrap_or(Seq::MAX), limit).await?;
-    Ok((UNBUFFERED, Json(page)).into_response())
+    Ok((UNBUFFERED_HEADERS, Json(page)).into_response())
 }

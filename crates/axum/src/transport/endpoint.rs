@@ -8,8 +8,8 @@ use axum::extract::{Request, State};
 use axum::routing::any;
 use tokio::time::Instant;
 
-use crate::connection::counters::TransportKind;
-use crate::connection::log_preview::LogPreview;
+use crate::connection::counters::ConnectionKind;
+use crate::connection::truncated_payload::TruncatedPayload;
 use crate::endpoint::{Payload, Reply, StatelessEndpoint};
 use crate::gateway::Gateway;
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
@@ -40,7 +40,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
             let upgrade_endpoint = UpgradeEndpoint {
                 path: endpoint.path,
                 description: endpoint.description,
-                kind: TransportKind::Endpoint,
+                kind: ConnectionKind::Endpoint,
             };
             upgrade(&gateway, request, upgrade_endpoint, |_| {
                 EndpointHandler::new(endpoint, &gateway, client)
@@ -94,7 +94,7 @@ impl EndpointHandler {
         tracing::debug!(
             bytes = payload.len(),
             "받은 메시지: {}",
-            LogPreview::new(payload, limits::LOG_CHARS)
+            TruncatedPayload::new(payload, limits::LOG_CHARS)
         );
         match (self.endpoint.reply)(payload) {
             Reply::Echo => message,

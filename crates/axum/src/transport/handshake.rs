@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use hyper::ext::Protocol as ConnectProtocol;
 
 use super::super::error::Problem;
-use crate::connection::counters::TransportKind;
+use crate::connection::counters::ConnectionKind;
 use crate::limits;
 use duplex_hub::quota::QuotaExceeded;
 use duplex_protocol::handshake::TRACE_PARAMETER;
@@ -26,8 +26,8 @@ pub struct UpgradeEndpoint {
     pub path: &'static str,
     /// One English sentence, shown as `<path>: <description>` to a client that requests the path without upgrading (426).
     pub description: &'static str,
-    /// The transport under which its connections are counted, usually [`TransportKind::Endpoint`].
-    pub kind: TransportKind,
+    /// The transport under which its connections are counted, usually [`ConnectionKind::Endpoint`].
+    pub kind: ConnectionKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -29,7 +29,7 @@ use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PAT
 
 use self::handshake::{UpgradeEndpoint, UpgradeError};
 use self::upgrade::SubprotocolSelector;
-use crate::connection::counters::TransportKind;
+use crate::connection::counters::ConnectionKind;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::IdentityRequest;
@@ -67,7 +67,7 @@ async fn handshake_record(State(gateway): State<Gateway>, Path(trace): Path<Stri
 async fn upgrade_session(State(gateway): State<Gateway>, request: Request) -> Result<Response, Problem> {
     let endpoint = UpgradeEndpoint {
         path: SESSION_PATH,
-        kind: TransportKind::WebSocket,
+        kind: ConnectionKind::WebSocket,
         description: "topics, by the session protocol; its subprotocols are duplex.v2.json and duplex.v2.postcard.",
     };
     let (parts, _) = request.into_parts();
@@ -77,7 +77,7 @@ async fn upgrade_session(State(gateway): State<Gateway>, request: Request) -> Re
         ..IdentityRequest::new(&parts.headers, &parts.extensions)
     };
     let caller = gateway.identify(identity_request).await?;
-    if gateway.faults.is_blocked(&caller.person.id, TransportKind::WebSocket) {
+    if gateway.faults.is_blocked(&caller.person.id, ConnectionKind::WebSocket) {
         return Err(UpgradeError::Blocked.problem(endpoint));
     }
     let client = quota::client(&parts.extensions).with_person(&caller.person);
@@ -92,7 +92,7 @@ async fn upgrade_session(State(gateway): State<Gateway>, request: Request) -> Re
             let session = SessionId(connection.to_owned());
             let gate = gateway
                 .faults
-                .register(&session, &caller.person.id, TransportKind::WebSocket);
+                .register(&session, &caller.person.id, ConnectionKind::WebSocket);
             let hub = gateway.hub_for_client(&caller.hub(&gateway.hub), client);
             let handler = session::SessionHandler::new(&gateway, hub, protocol, session, caller.person);
             (handshake::session_subprotocol as SubprotocolSelector, handler, gate)

@@ -15,8 +15,8 @@ use super::faults::{FaultGate, InjectedEnd};
 use super::query::Query;
 use super::session::{reconnect_ms, welcome};
 use super::sse::{Aborted, parse_query};
-use crate::connection::UNBUFFERED;
-use crate::connection::counters::TransportKind;
+use crate::connection::UNBUFFERED_HEADERS;
+use crate::connection::counters::ConnectionKind;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
@@ -54,14 +54,14 @@ pub(super) async fn poll(
         Err(exceeded) => return Problem::from(exceeded).into_response(),
     };
     let _guard = match state.acquire_connection_slot() {
-        Ok(guard) => guard.with_quota(quota).with_kind(TransportKind::Poll),
+        Ok(guard) => guard.with_quota(quota).with_kind(ConnectionKind::Poll),
         Err(problem) => return problem.into_response(),
     };
-    let gate = state.faults.register(&session, &person.id, TransportKind::Poll);
+    let gate = state.faults.register(&session, &person.id, ConnectionKind::Poll);
     let hub = state.hub_for_client(&caller.hub(&state.hub), client);
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Rotate the first topic, so that a busy one does not starve the others.
-    reader.start_at(usize::try_from(state.counters.snapshot().opened(TransportKind::Poll)).unwrap_or_default());
+    reader.start_at(usize::try_from(state.counters.snapshot().opened(ConnectionKind::Poll)).unwrap_or_default());
     let mut response = PollResponse {
         state,
         caller,
@@ -73,7 +73,7 @@ pub(super) async fn poll(
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Aborted)])).into_response();
     }
     response.state.counters.count_messages(0, response.frames.len() as u64);
-    (UNBUFFERED, [JSON], json_array(&response.frames)).into_response()
+    (UNBUFFERED_HEADERS, [JSON], json_array(&response.frames)).into_response()
 }
 
 type Topics = Vec<(TopicName, Option<Cursor>)>;

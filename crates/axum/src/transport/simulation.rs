@@ -16,8 +16,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::faults::FaultGate;
-use crate::connection::counters::{ConnectionGuard, TransportKind};
-use crate::connection::{UNBUFFERED, shared_body};
+use crate::connection::counters::{ConnectionGuard, ConnectionKind};
+use crate::connection::{UNBUFFERED_HEADERS, shared_body};
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
@@ -42,7 +42,7 @@ fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Ga
     let endpoint = UpgradeEndpoint {
         path: simulation.path(),
         description: simulation.description(),
-        kind: TransportKind::Simulation,
+        kind: ConnectionKind::Simulation,
     };
     let participants = Arc::new(HttpParticipants::default());
     let (socket_simulation, turn_simulation, record_simulation) =
@@ -258,7 +258,7 @@ impl HttpParticipants {
         let connection = state
             .acquire_connection_slot()?
             .with_quota(connection_quota)
-            .with_kind(TransportKind::Simulation);
+            .with_kind(ConnectionKind::Simulation);
         let joined = RateLimited::new(join().map_err(|error| Problem::unavailable(error.to_string()))?);
         let now = Instant::now();
         let participant = Arc::new(HttpParticipant {
@@ -336,8 +336,8 @@ fn turn_response(turn: Result<Option<Bytes>, Problem>) -> Response {
         (header::CONTENT_ENCODING, HeaderValue::from_static("identity")),
     ];
     match turn {
-        Ok(Some(frame)) => (UNBUFFERED, kind, frame).into_response(),
-        Ok(None) => (StatusCode::NO_CONTENT, UNBUFFERED).into_response(),
+        Ok(Some(frame)) => (UNBUFFERED_HEADERS, kind, frame).into_response(),
+        Ok(None) => (StatusCode::NO_CONTENT, UNBUFFERED_HEADERS).into_response(),
         Err(problem) => problem.into_response(),
     }
 }

@@ -21,8 +21,8 @@ use super::query::{Query, QueryError};
 use super::session::{reconnect_ms, welcome};
 use crate::quota::RequestClient;
 use crate::{
-    connection::UNBUFFERED,
-    connection::counters::{self, ConnectionGuard, TransportKind},
+    connection::UNBUFFERED_HEADERS,
+    connection::counters::{self, ConnectionGuard, ConnectionKind},
     error::Problem,
     gateway::Gateway,
     identity::{self, Caller, IdentityRequest, LoginEnd},
@@ -60,16 +60,16 @@ pub(super) async fn events(
         Err(problem) => return problem.into_response(),
     };
     let person = caller.person.clone();
-    if state.faults.is_blocked(&person.id, TransportKind::Sse) {
+    if state.faults.is_blocked(&person.id, ConnectionKind::Sse) {
         let detail = "The visitor has blocked server-sent events with an injected fault.";
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     let client = client.with_person(&person);
     let guard = match state.acquire_connection(&client) {
-        Ok(guard) => guard.with_kind(TransportKind::Sse),
+        Ok(guard) => guard.with_kind(ConnectionKind::Sse),
         Err(problem) => return problem.into_response(),
     };
-    let gate = state.faults.register(&session, &person.id, TransportKind::Sse);
+    let gate = state.faults.register(&session, &person.id, ConnectionKind::Sse);
     let hub = state.hub_for_client(&caller.hub(&state.hub), client);
     let reader = Reader::new(hub, protocol, session.clone(), person);
     let limit = silence_limit(&state, protocol);
@@ -92,7 +92,7 @@ pub(super) async fn events(
     // Sent as a frame, because `EventSource` does not expose comments to the page, which must detect a dead stream.
     let pong = Event::default().data(r#"{"pong":{"nonce":0}}"#);
     let keep_alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE).event(pong);
-    (UNBUFFERED, Sse::new(events).keep_alive(keep_alive)).into_response()
+    (UNBUFFERED_HEADERS, Sse::new(events).keep_alive(keep_alive)).into_response()
 }
 
 /// How long the client may post nothing. A client of version 1 does not acknowledge pongs: it shows that it reads by reconnecting.

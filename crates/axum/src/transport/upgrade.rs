@@ -21,7 +21,7 @@ use super::websocket::{self, Connection, ConnectionEnd};
 use super::{connection_log, record};
 use crate::client_addr::LoggedClient;
 use crate::connection::ActiveExchange;
-use crate::connection::counters::{ConnectionGuard, TransportKind};
+use crate::connection::counters::{ConnectionGuard, ConnectionKind};
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, IdentityRequest};
@@ -98,7 +98,7 @@ fn check_upgrade(
     state: &Gateway,
     client: &Client,
     parts: &mut Parts,
-    kind: TransportKind,
+    kind: ConnectionKind,
 ) -> Result<AcceptedUpgrade, UpgradeError> {
     handshake::check_handshake(parts)?;
     if state.shutdown.has_begun() {
@@ -111,7 +111,7 @@ fn check_upgrade(
     let quota = state.acquire_client_quota(client).map_err(UpgradeError::Exceeded)?;
     let limit = state.settings.max_connections as u64;
     let guard = match kind {
-        TransportKind::Signals => state.counters.try_acquire_signals(limit),
+        ConnectionKind::Signals => state.counters.try_acquire_signals(limit),
         _ => state.counters.try_acquire_connection(limit),
     };
     let guard = guard.ok_or(UpgradeError::Full)?.with_quota(quota).with_kind(kind);
@@ -173,7 +173,7 @@ impl ConnectionTask {
             id,
             trace,
             gateway: gateway.clone(),
-            is_logged: endpoint.kind != TransportKind::Signals && connection_log::should_log(),
+            is_logged: endpoint.kind != ConnectionKind::Signals && connection_log::should_log(),
             _exchange: parts.extensions.get().cloned(),
         }
     }

@@ -202,7 +202,7 @@ impl Hub {
     /// [`WriteDenied::Role`] if a program lacks the role, else as [`Self::admit`].
     ///
     /// [`Decider::program_role`]: crate::decider::Decider::program_role
-    pub fn admit_to_write(&self, who: &Person, topic: &TopicName) -> Result<(), WriteDenied> {
+    pub fn authorize_write(&self, who: &Person, topic: &TopicName) -> Result<(), WriteDenied> {
         let (kind, rights) = (self.kind(topic)?, &self.rights);
         let required = kind.program_role(topic);
         if rights.is_program() && !rights.allows(required) {

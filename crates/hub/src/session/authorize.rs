@@ -20,7 +20,7 @@ pub async fn authorize_write(
     command: (&Blob, Encoding),
 ) -> Result<TopicHandle, Answer> {
     let rejected = |denied: Denied| Answer::Rejected(Rejection::Denied(denied));
-    match hub.admit_to_write(person, name) {
+    match hub.authorize_write(person, name) {
         Err(WriteDenied::Denied(denied)) => Err(rejected(denied)),
         Err(WriteDenied::Role(role)) => Err(Answer::Rejected(Rejection::needs_role(role))),
         Ok(()) => {

@@ -17,7 +17,7 @@ pub fn ingest_endpoint() -> IngestEndpoint {
         body_limit: mqtt_message::MAX_BODY,
         lenient_numbers: true,
         command,
-        outcome: Some(refused),
+        response_fields: Some(refused),
     }
 }
 

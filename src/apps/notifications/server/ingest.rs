@@ -14,7 +14,7 @@ pub fn ingest_endpoint() -> IngestEndpoint {
         description: "a notice as JSON, such as {\"to\": \"everyone\", \"title\": \"Hello\"}.",
         body_limit: BODY_BYTES,
         lenient_numbers: false,
-        outcome: None,
+        response_fields: None,
         command,
     }
 }

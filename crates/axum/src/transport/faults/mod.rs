@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::gate::{FaultGate, InjectedEnd};
 pub(crate) use self::requests::{get_report, post_fault};
-use crate::connection::counters::TransportKind;
+use crate::connection::counters::ConnectionKind;
 use crate::limits;
 use crate::lock::lock;
 use duplex_protocol::fault::{Fault, FaultReport};
@@ -36,7 +36,7 @@ struct State {
 #[derive(Debug)]
 struct KnownSession {
     owner: PersonId,
-    kind: TransportKind,
+    kind: ConnectionKind,
     active: watch::Sender<ActiveFaults>,
     /// Open connections of the session. A polling session has none between polls but stays registered.
     connections: usize,
@@ -81,7 +81,7 @@ impl Faults {
     }
 
     /// Registers a connection of this session. Faults requested for the session reach it through the gate.
-    pub(crate) fn register(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: TransportKind) -> FaultGate {
+    pub(crate) fn register(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: ConnectionKind) -> FaultGate {
         if !self.on {
             return FaultGate::default();
         }
@@ -114,7 +114,7 @@ impl Faults {
         };
         known.connections = known.connections.saturating_sub(1);
         // Every WebSocket is a session of its own.
-        if known.kind == TransportKind::WebSocket {
+        if known.kind == ConnectionKind::WebSocket {
             state.sessions.remove(session);
         }
     }
@@ -127,7 +127,7 @@ impl Faults {
     }
 
     /// Whether this transport is blocked for this visitor now.
-    pub(crate) fn is_blocked(&self, person: &PersonId, kind: TransportKind) -> bool {
+    pub(crate) fn is_blocked(&self, person: &PersonId, kind: ConnectionKind) -> bool {
         self.on && remaining(self.lock().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
     }
 
@@ -221,12 +221,14 @@ impl KnownSession {
 }
 
 impl Block {
-    const fn until(&self, kind: TransportKind) -> Option<Instant> {
+    const fn until(&self, kind: ConnectionKind) -> Option<Instant> {
         match kind {
-            TransportKind::WebSocket => self.websocket,
-            TransportKind::Sse => self.sse,
+            ConnectionKind::WebSocket => self.websocket,
+            ConnectionKind::Sse => self.sse,
             // Polling is never blocked: it represents the transport that works through every proxy.
-            TransportKind::Poll | TransportKind::Endpoint | TransportKind::Simulation | TransportKind::Signals => None,
+            ConnectionKind::Poll | ConnectionKind::Endpoint | ConnectionKind::Simulation | ConnectionKind::Signals => {
+                None
+            }
         }
     }
 }
@@ -258,7 +260,7 @@ mod tests {
         let faults = Faults::new(true);
         let (s, a, b) = (session("s"), person("a"), person("b"));
         assert_eq!(faults.inject(&s, &a, Fault::Cut), Err(FaultError::Unknown));
-        let mut gate = faults.register(&s, &a, TransportKind::WebSocket);
+        let mut gate = faults.register(&s, &a, ConnectionKind::WebSocket);
         assert_eq!(faults.inject(&s, &b, Fault::Cut), Err(FaultError::Foreign));
         assert!(!faults.report(&s, &b).known);
         assert_eq!(gate.ended().now_or_never(), None);
@@ -267,7 +269,7 @@ mod tests {
         drop(gate);
         assert_eq!(faults.inject(&s, &a, Fault::Cut), Err(FaultError::Unknown));
         let off = Faults::new(false);
-        let mut gate = off.register(&s, &a, TransportKind::WebSocket);
+        let mut gate = off.register(&s, &a, ConnectionKind::WebSocket);
         assert_eq!(off.inject(&s, &a, Fault::Cut), Err(FaultError::Off));
         assert_eq!(gate.ended().now_or_never(), None);
         assert!(off.lock().sessions.is_empty());
@@ -277,17 +279,17 @@ mod tests {
     async fn a_fault_between_two_polls_affects_only_the_next_one() {
         let faults = Faults::new(true);
         let (s, a) = (session("s"), person("a"));
-        drop(faults.register(&s, &a, TransportKind::Poll));
+        drop(faults.register(&s, &a, ConnectionKind::Poll));
         assert_eq!(faults.inject(&s, &a, Fault::Drain), Ok(()));
         assert_eq!(
-            faults.register(&s, &a, TransportKind::Poll).ended().now_or_never(),
+            faults.register(&s, &a, ConnectionKind::Poll).ended().now_or_never(),
             Some(InjectedEnd::Drain)
         );
         assert_eq!(
-            faults.register(&s, &a, TransportKind::Poll).ended().now_or_never(),
+            faults.register(&s, &a, ConnectionKind::Poll).ended().now_or_never(),
             None
         );
-        let mut foreign = faults.register(&s, &person("b"), TransportKind::Poll);
+        let mut foreign = faults.register(&s, &person("b"), ConnectionKind::Poll);
         assert_eq!(faults.inject(&s, &a, Fault::Cut), Ok(()));
         assert_eq!(
             foreign.ended().now_or_never(),
@@ -300,7 +302,7 @@ mod tests {
     async fn a_slow_fault_expires_and_a_delay_applies_to_each_write() {
         let faults = Faults::new(true);
         let (s, a) = (session("s"), person("a"));
-        let mut gate = faults.register(&s, &a, TransportKind::WebSocket);
+        let mut gate = faults.register(&s, &a, ConnectionKind::WebSocket);
         let began = Instant::now();
         gate.writable().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
@@ -328,9 +330,9 @@ mod tests {
     async fn a_block_applies_to_its_visitor_ends_open_connections_and_expires() {
         let faults = Faults::new(true);
         let (a, b) = (person("a"), person("b"));
-        let mut socket = faults.register(&session("1"), &a, TransportKind::WebSocket);
-        let mut stream = faults.register(&session("2"), &a, TransportKind::Sse);
-        let mut other = faults.register(&session("3"), &b, TransportKind::WebSocket);
+        let mut socket = faults.register(&session("1"), &a, ConnectionKind::WebSocket);
+        let mut stream = faults.register(&session("2"), &a, ConnectionKind::Sse);
+        let mut other = faults.register(&session("3"), &b, ConnectionKind::WebSocket);
         let block = |websocket, sse| Fault::Block {
             websocket,
             sse,
@@ -341,7 +343,8 @@ mod tests {
         assert_eq!(stream.ended().now_or_never(), None);
         assert_eq!(other.ended().now_or_never(), None);
         let blocked = |who: &PersonId| {
-            [TransportKind::WebSocket, TransportKind::Sse, TransportKind::Poll].map(|kind| faults.is_blocked(who, kind))
+            [ConnectionKind::WebSocket, ConnectionKind::Sse, ConnectionKind::Poll]
+                .map(|kind| faults.is_blocked(who, kind))
         };
         assert_eq!((blocked(&a), blocked(&b)), ([true, false, false], [false; 3]));
         faults.inject(&session("2"), &a, block(true, true)).unwrap();
@@ -361,7 +364,7 @@ mod tests {
         let faults = Faults::new(true);
         let a = person("a");
         for number in 0..limits::FAULT_SESSIONS + 10 {
-            drop(faults.register(&session(&format!("s-{number}")), &a, TransportKind::Poll));
+            drop(faults.register(&session(&format!("s-{number}")), &a, ConnectionKind::Poll));
         }
         assert!(faults.lock().sessions.len() <= limits::FAULT_SESSIONS);
     }

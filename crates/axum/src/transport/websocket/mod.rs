@@ -103,7 +103,7 @@ impl<H: ConnectionHandler> Connection<H> {
         let mut login_end = caller.wait_for_login_end();
         let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::SUSPEND_GAP);
-        let mut keepalive_timer = pin!(sleep_until(self.meter.at(keepalive.first())));
+        let mut keepalive_timer = pin!(sleep_until(self.meter.at(keepalive.first_check())));
         loop {
             let served = tokio::select! {
                 biased;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Query, Request, State};
 use axum::response::Response;
-use duplex_axum::connection::TransportKind;
+use duplex_axum::connection::ConnectionKind;
 use duplex_axum::error::Problem;
 use duplex_axum::websocket::{CloseFrame, ConnectionHandler, Message, UpgradeEndpoint, upgrade};
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub async fn open(
     let endpoint = UpgradeEndpoint {
         path: WATCH_PATH,
         description: "sends each new message of the mailbox in the query.",
-        kind: TransportKind::Endpoint,
+        kind: ConnectionKind::Endpoint,
     };
     upgrade(&state, request, endpoint, |_| MailboxSocket::new(mailbox)).await
 }

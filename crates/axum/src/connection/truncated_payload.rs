@@ -5,19 +5,19 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use crate::endpoint::Payload;
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LogPreview<'a> {
+pub(crate) struct TruncatedPayload<'a> {
     payload: Payload<'a>,
     /// Maximum number of characters of text.
     limit: usize,
 }
 
-impl<'a> LogPreview<'a> {
+impl<'a> TruncatedPayload<'a> {
     pub(crate) const fn new(payload: Payload<'a>, limit: usize) -> Self {
         Self { payload, limit }
     }
 }
 
-impl Display for LogPreview<'_> {
+impl Display for TruncatedPayload<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.payload {
             Payload::Text(text) => write_text(f, text, self.limit),
@@ -48,7 +48,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn preview(text: &str, limit: usize) -> String {
-        LogPreview::new(Payload::Text(text), limit).to_string()
+        TruncatedPayload::new(Payload::Text(text), limit).to_string()
     }
 
     #[test]
@@ -65,7 +65,10 @@ mod tests {
 
     #[test]
     fn binary_is_written_as_its_size() {
-        assert_eq!(LogPreview::new(Payload::Binary(&[0; 3]), 1).to_string(), "<3 bytes>");
+        assert_eq!(
+            TruncatedPayload::new(Payload::Binary(&[0; 3]), 1).to_string(),
+            "<3 bytes>"
+        );
     }
 
     proptest! {
