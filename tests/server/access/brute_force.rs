@@ -1,11 +1,11 @@
-//! Guessed secrets, and sign-in links that are viewed or used twice.
+//! Brute-force attacks on tokens, and single use of sign-in links.
 
 use axum::http::StatusCode;
 
 use super::{READABLE, TOKEN, node, post_form, request, request_with_token, sign_in, token};
 
 #[tokio::test(start_paused = true)]
-async fn guessed_sign_in_tokens_are_delayed_more_and_more() {
+async fn guessed_sign_in_tokens_get_growing_delays() {
     let node = node();
     let (mut tried, mut waits) = (0, Vec::new());
     for number in 0..2_000 {

@@ -1,4 +1,4 @@
-//! Tokens and sign-in links that the command line creates for a running server.
+//! CLI: tokens and sign-in links created while a server runs.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

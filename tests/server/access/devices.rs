@@ -1,4 +1,4 @@
-//! Permissions to send orders to devices and to set their thresholds.
+//! Authorization of device orders and thresholds.
 
 use axum::http::StatusCode;
 use duplex::apps::devices::wire::{DeviceCommand, Devices, Report};
@@ -17,7 +17,7 @@ fn order() -> serde_json::Value {
     json!({ "order": { "name": "reboot", "argument": "" } })
 }
 
-/// Adds a device by a report of it.
+/// Adds a device by sending its first report.
 async fn add_device(node: &Node, id: &str) {
     let report = DeviceCommand::Report(
         serde_json::from_value::<Report>(json!({

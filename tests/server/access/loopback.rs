@@ -1,4 +1,4 @@
-//! Requests from a loopback address, as through a proxy or a tunnel, have no rights.
+//! A loopback address grants no rights: a local proxy or tunnel makes every client loopback.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Sessions and connections end with the credential that opened them.
+//! Sessions and connections are closed when their credential is revoked or expires.
 
 use std::time::Duration;
 

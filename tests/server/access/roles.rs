@@ -1,4 +1,4 @@
-//! The endpoints and topics that each role of a token opens, over every transport.
+//! Which endpoints and topics each token role grants, over every transport.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn each_role_grants_only_its_endpoints() {
     for (index, role) in roles.iter().enumerate() {
         let response = request_with_token(&node, BACKUP, &tokens[index]).await;
         if *role == "operator" {
-            // These tests have no data file to copy.
+            // The in-memory log cannot be backed up.
             assert!(response.status.is_success() || response.status.is_server_error());
         } else {
             assert_eq!(response.status, StatusCode::FORBIDDEN, "{role}");

@@ -1,4 +1,4 @@
-//! The cost of one request: responses have a size limit, and expensive requests do not block others.
+//! Expensive requests: response sizes are bounded, and other clients are not blocked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn poll(rooms: &[TopicName], cursors: &BTreeMap<TopicName, String>, wait: &str) 
 
 /// The states of 64 topics add up to 16 MB.
 #[tokio::test]
-async fn a_poll_of_full_rooms_is_answered_in_parts() {
+async fn a_large_poll_is_answered_in_several_responses() {
     let node = Node::new();
     let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
     let mut cursors = BTreeMap::new();

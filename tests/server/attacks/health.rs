@@ -1,4 +1,4 @@
-//! Health checks have reserved connections: they are answered when every other connection is taken.
+//! Health checks have reserved connections: they are answered even if all other connections are in use.
 
 use duplex::server::limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,4 +1,4 @@
-//! Memory that a client makes the node hold: unread responses and unfinished messages.
+//! Memory bounds against clients that do not read responses or do not finish messages.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -42,7 +42,7 @@ async fn settle() {
     }
 }
 
-/// A subscribe takes 50 bytes and its reply 240,000.
+/// A 50-byte subscribe causes a 240 kB reply.
 #[tokio::test]
 async fn unread_subscribe_replies_hold_at_most_one_batch() {
     let node = Node::new();
