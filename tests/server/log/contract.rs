@@ -1,4 +1,4 @@
-//! The contract suite of the log. Each function takes a new log and depends on no implementation.
+//! The contract suite of the log. Each test takes an empty log and runs on every implementation.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ pub async fn seqs_are_contiguous(log: AnyLog) {
     assert_eq!(one.epoch, two.epoch);
 }
 
-pub async fn an_append_to_an_old_state_is_a_conflict_and_stores_nothing(log: AnyLog) {
+pub async fn an_append_with_a_stale_head_is_a_conflict_and_stores_nothing(log: AnyLog) {
     let lobby = topic(LOBBY);
     assert_eq!(
         log.append(&lobby, 1.into(), vec![message_entry(1)]).await,

@@ -1,4 +1,4 @@
-//! Contract of the log: stored rejections, and the newest time of removed answers.
+//! Contract of the log: stored rejections, and `forgotten`, the newest timestamp of removed ids.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
     assert_eq!(log.open(&lobby, 9, 0).await.unwrap().rejections.len(), 2);
 }
 
-pub async fn removed_answers_leave_their_time(log: AnyLog) {
+pub async fn removing_answers_raises_forgotten(log: AnyLog) {
     let lobby = topic(LOBBY);
     let day = limits::DEDUPE_AGE.as_millis() as u64;
     let timed = |time, at| Entry {

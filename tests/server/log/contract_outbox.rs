@@ -8,7 +8,7 @@ use super::*;
 
 type AnyLog = Arc<dyn Log>;
 
-/// An entry with three events and forwards, each given as the event's index, its own index and the target.
+/// An entry with three events and these forwards: (event index, forward index, target).
 fn forwarding(number: u128, to: &[(usize, u32, &str)]) -> Entry {
     let forwards = to.iter().map(|(event, index, to)| Forward {
         index: *index,

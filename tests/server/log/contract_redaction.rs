@@ -1,4 +1,4 @@
-//! Contract of the log: redactions, which overwrite or erase stored events together with an append.
+//! Contract of the log: redactions: overwriting or removing stored events in the commit of an append.
 
 use std::sync::Arc;
 

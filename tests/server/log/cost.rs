@@ -1,4 +1,4 @@
-//! Measures the cost of forwards per append; see benches/README.md.
+//! Benchmark: the cost of forwards per append; see benches/README.md.
 
 use std::time::{Duration, Instant};
 

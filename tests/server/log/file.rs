@@ -1,4 +1,4 @@
-//! The log's file: permissions, versions, size limits, and remains of overwritten bytes.
+//! The log's file: permissions, versions, size limits, and remnants of overwritten data.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,6 @@
 //! Compatibility with the first release: a log written by its server, `recorded/first_release.db`, and the states that it sent to its
 //! readers, `recorded/first_release.txt`. The log contains commands of visitors and programs for every kind of topic, with the prices
-//! of one symbol. Both files must not change.
+//! of one symbol. Neither file may change.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

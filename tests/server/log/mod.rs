@@ -29,14 +29,14 @@ use duplex_protocol::topic::TopicName;
 macro_rules! contract_tests {
     ($log:expr) => {
         crate::log::contract_tests!($log,
-            a_new_topic_is_empty, seqs_are_contiguous, an_append_to_an_old_state_is_a_conflict_and_stores_nothing,
+            a_new_topic_is_empty, seqs_are_contiguous, an_append_with_a_stale_head_is_a_conflict_and_stores_nothing,
             an_append_is_atomic, an_answer_without_events_is_stored,
             concurrent_appends_to_many_topics_succeed, one_of_several_racing_appends_wins, a_reader_sees_only_complete_appends,
             events_are_read_in_pages, history_includes_amendments, open_returns_the_answers_of_the_window,
             the_newest_snapshot_is_kept, retention_removes_the_oldest_events, retention_keeps_events_after_the_snapshot,
             retention_by_age_stops_at_the_first_young_event, an_event_from_the_future_does_not_protect_older_events,
             a_topic_continues_after_all_its_events_were_removed,
-            a_command_id_is_scoped_to_its_sender, rejections_are_stored_with_the_answers, removed_answers_leave_their_time,
+            a_command_id_is_scoped_to_its_sender, rejections_are_stored_with_the_answers, removing_answers_raises_forgotten,
             omitted_answers_leave_their_time, a_redaction_overwrites_payloads_and_keeps_seqs, a_redaction_replaces_the_snapshot,
             a_redaction_is_atomic_with_its_append, an_erased_topic_continues, amendments_are_returned_with_the_events_they_amend,
             forwards_are_stored_until_delivered, a_forward_is_removed_in_the_commit_of_its_effect,

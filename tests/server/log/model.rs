@@ -1,4 +1,4 @@
-//! Model test: the same random operations give the same results on the log in a file and on the log in memory.
+//! Model-based test: random operations give the same results on the SQLite log and the memory log.
 
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::sqlite::Sqlite;

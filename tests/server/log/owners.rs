@@ -1,4 +1,4 @@
-//! Operators' handling of a log's file with the real binary: links to it, files left by a killed server, and the checks of `doctor`.
+//! Operating on log files with the real binary: symlinks, leftovers of a killed server, `doctor`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -38,7 +38,7 @@ fn files(folder: &Path, part: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn offline_backups_and_restores_include_the_journal_of_a_killed_server() {
+async fn offline_backups_and_restores_include_the_wal_of_a_killed_server() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let path = |name: &str| at(name).to_str().unwrap().to_owned();

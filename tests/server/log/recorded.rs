@@ -56,7 +56,7 @@ fn every_recorded_event_decodes_with_its_original_meaning() {
         let now = event.encode(Encoding::Json).unwrap();
         let [old, new]: [Value; 2] = [json.as_bytes(), &now.0].map(|json| serde_json::from_slice(json).unwrap());
         assert!(contains_all(&old, &new), "{line} became {new}");
-        // Every other representation for readers works, too.
+        // It also encodes as postcard, is readable as JSON, and applies to the state.
         assert!(event.encode(Encoding::Postcard).is_ok(), "{line}");
         assert!(kind.event_json(json.as_bytes().to_vec()).is_ok());
         kind.fold(None).unwrap().apply(1, json.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! The log in a file: the contract, locking, damaged files, full disks and `kill -9`.
+//! The SQLite log: the contract, locking, damaged files, full disks and `kill -9`.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

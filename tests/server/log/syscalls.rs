@@ -1,6 +1,6 @@
 //! Kills the real binary, under strace, before each system call that changes the log's folder. After each kill the next start finds the
 //! old log or the new one, with everything that was committed, and no stray files. Skipped without strace (`make setup` installs it);
-//! the log's unit tests cover the steps between the system calls everywhere.
+//! without strace, the unit tests in `log/sqlite/tests.rs` cover the same failpoints.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,8 +23,8 @@ use crate::harness::process::{duplex_command, minimal_site, run, stdout};
 const CHANGES: &str = "openat,write,pwrite64,ftruncate,fallocate,copy_file_range,sendfile,rename,renameat,renameat2,unlink,\
                        unlinkat,link,linkat,mkdir,mkdirat,chmod,fchmod,fchmodat";
 
-/// Set to test every system call, which takes half a minute. By default the first, the second and the last of consecutive writes to one file
-/// represent all of them.
+/// Set to test every system call, which takes half a minute. By default only the first, second and last of consecutive writes to
+/// one file are tested.
 const ALL: &str = "DUPLEX_EVERY_SYSTEM_CALL";
 
 /// The name of a system call, and its number among the calls of that name.
