@@ -1,4 +1,4 @@
-//! The arena over its own connection: WebSocket, or posted turns where WebSocket is blocked.
+//! The arena's endpoint over WebSocket and its HTTP fallback.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The binary with a broken pipe as its standard output: every command exits quietly, and a server keeps running.
+//! The binary when stdout is a broken pipe: every subcommand exits quietly, and a server keeps running.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};

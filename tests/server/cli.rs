@@ -1,4 +1,4 @@
-//! The commands of the binary against a real server and its data file.
+//! CLI subcommands against a real server and its data file.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

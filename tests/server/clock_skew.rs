@@ -1,4 +1,4 @@
-//! A node whose clock was a day ahead in an earlier run: events with those timestamps do not block new ones.
+//! Events stamped a day in the future, by an earlier run with a wrong clock, do not block new events.
 
 use std::fs;
 use std::path::Path;

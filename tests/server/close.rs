@@ -1,4 +1,4 @@
-//! Closing of WebSockets: close codes in both directions, and protocol errors.
+//! WebSocket close handshake: codes in both directions, protocol errors.
 
 use tokio_tungstenite::tungstenite::Message;
 

@@ -52,7 +52,7 @@ fn in_memory() -> Node {
     Node::with_log(Arc::new(Memory::new(Epoch::new(7))), kinds::all())
 }
 
-/// As from a tab whose laptop was asleep for a weekend before the first attempt, and from one with a wrong clock.
+/// Such ids come from a laptop that slept over a weekend, or one with a wrong clock.
 #[tokio::test]
 async fn an_id_outside_its_time_window_is_rejected_with_a_reason() {
     let node = in_memory();

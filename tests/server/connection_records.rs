@@ -1,4 +1,4 @@
-//! The handshake record that a page reads about its own connection, and the vitals.
+//! The handshake record of a connection, and the vitals.
 
 use axum::http::StatusCode;
 use duplex_protocol::code::Side;

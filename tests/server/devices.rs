@@ -1,5 +1,4 @@
-//! Devices behind a real MQTT broker: each reading is stored once, across restarts of broker and server, and orders reach their
-//! devices.
+//! Devices over a real MQTT broker: readings are stored exactly once across restarts, and orders are delivered.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -32,7 +31,7 @@ struct TestHub {
 }
 
 impl TestHub {
-    /// Ready when it has received a message from the broker.
+    /// Returns once a message from the broker has been received.
     async fn new(broker: &Broker) -> Self {
         let mut beacon = broker.device("beacon", None).await;
         beacon

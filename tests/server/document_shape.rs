@@ -1,5 +1,5 @@
-//! The shape in a page's meta tag equals that of the document that a browser parses. Otherwise hydration would render every page
-//! again.
+//! The document-shape hash in a page's meta tag must match the DOM that a browser builds; otherwise hydration falls back to client
+//! rendering.
 
 use axum::body::Body;
 use axum::http::Request;

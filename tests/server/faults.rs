@@ -1,4 +1,4 @@
-//! Injected faults: each works as documented, for the visitor's own session only and only where the operator allows it.
+//! Injected faults: they work as documented, affect only the visitor's own session, and require the operator's permission.
 
 use std::time::Duration;
 

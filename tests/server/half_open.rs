@@ -1,5 +1,5 @@
-//! Half-open connections: a client that stops reading times out within the same time over every transport and gets the reason. A
-//! responsive client stays connected even if the server's process was paused.
+//! Half-open connections: a client that stops reading times out equally on every transport and receives the reason. A responsive
+//! client stays connected even if the server process was suspended.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! WebSocket handshakes: method, version, origin, subprotocol, extensions and the limit of connections.
+//! WebSocket handshakes: method, version, origin, subprotocol, extensions and the connection limit.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -29,7 +29,7 @@ async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) ->
 }
 
 #[tokio::test]
-async fn a_plain_http_request_is_answered_with_426_and_the_purpose() {
+async fn a_plain_http_request_is_answered_with_426_and_a_description() {
     let node = Node::new();
     for (path, purpose) in [(SOCKET_PATH, "after a greeting"), (ECHO_PATH, "with the same message")] {
         let answer = node.get(path).await;

@@ -1,4 +1,4 @@
-//! Host names, origins and forwarded headers: each test sends an attack to the running server.
+//! Host names, origins and forwarded headers: each test is an attack on a running server.
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};

@@ -1,4 +1,4 @@
-//! A misbehaving MQTT broker: oversized messages, invalid packets, and lost sessions.
+//! A hostile MQTT broker: oversized messages, invalid packets, and lost sessions.
 
 use std::sync::Arc;
 
@@ -47,8 +47,8 @@ impl HostileBroker {
         self.accept_session(false).await.0
     }
 
-    /// Accepts the next connection and its subscriptions; returns also the last message that the client published before them,
-    /// which is one that the earlier connection did not acknowledge.
+    /// Accepts the next connection and its subscriptions; also returns the last message that the client republished because
+    /// the previous connection did not acknowledge it.
     async fn accept_session(&self, session_present: bool) -> (TcpStream, Option<Vec<u8>>) {
         with_timeout(async {
             let (mut stream, _) = self.0.accept().await.unwrap();

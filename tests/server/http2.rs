@@ -1,4 +1,4 @@
-//! WebSocket over HTTP/2 (RFC 8441): a stream of a connection that serves other requests at the same time.
+//! WebSocket over HTTP/2 (RFC 8441): one stream of a multiplexed connection.
 
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;

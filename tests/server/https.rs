@@ -26,7 +26,7 @@ fn files(authority: &CertificateAuthority) -> CertificateFiles {
     }
 }
 
-/// A node that speaks TLS.
+/// A node that serves TLS.
 pub fn node(authority: &CertificateAuthority) -> Node {
     let mut node = Node::with_settings(|settings| settings.tls = Some(files(authority)));
     node.state = node.state.with_tls(Some(Tls::load(files(authority)).unwrap()));

@@ -1,4 +1,4 @@
-//! Predictable ids: each test is an attack that uses a command id or a session id known in advance.
+//! Attacks with command ids or session ids that the attacker knows in advance.
 
 use std::io::Read as _;
 

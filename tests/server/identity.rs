@@ -1,4 +1,4 @@
-//! Visitor cookies: a cookie set by an attacker gives no visitor the attacker's identity.
+//! Visitor cookies: an attacker cannot fix a visitor's identity by setting cookies (session fixation).
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

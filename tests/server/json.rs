@@ -1,4 +1,4 @@
-//! JSON from programs: the same rules on every endpoint, and an invalid number affects only its own reading.
+//! JSON from programs: same rules on every endpoint; an invalid number rejects only its reading.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

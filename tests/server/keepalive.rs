@@ -1,4 +1,4 @@
-//! Pings and the silence timeout, on a paused clock that advances only when every task is idle.
+//! Pings and the silence limit, on a paused clock that advances only when every task is idle.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Accepted commands survive `kill -9`: the real binary and its data file, without an orderly shutdown.
+//! Accepted commands survive `kill -9`: the real binary and its data file, without a graceful shutdown.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! A log that lost its newest events, as after a deleted journal: subscribers that saw lost events are reset, over every
-//! transport and from a page, and other topics resume.
+//! A log that lost its newest events, for example because its WAL was deleted: subscribers that have seen lost events
+//! are reset, on every transport and from a rendered page; other topics resume.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::harness::process::Server;
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{Client, Node, open};
 
-/// Loses its newest events.
+/// The topic that loses its newest events.
 const LOSSY: &str = "notes/a";
 const OTHER: &str = "notes/b";
 const TRANSPORTS: [Transport; 4] = [
@@ -44,7 +44,7 @@ async fn end(node: &Node, folder: &Path, restore: Option<&str>) {
     for part in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(folder.join(format!("{to}{part}")));
     }
-    // The journal is part of the log.
+    // The WAL is part of the log.
     for part in ["", "-wal"] {
         let copied = fs::copy(folder.join(format!("{from}{part}")), folder.join(format!("{to}{part}")));
         assert!(copied.is_ok() || part == "-wal", "{copied:?}");

@@ -1,4 +1,4 @@
-//! Integration tests of the server: the real router over real connections, and the rules of the source tree.
+//! Integration tests of the server: the real router over real connections, and source-tree lints.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! The market on the real server: the simulated feed, the rendered pages, and a cost measurement.
+//! The market on a real server: simulated feed, rendered pages, and a cost benchmark.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -48,7 +48,7 @@ async fn get(node: &Node, path: &str, visitor: &Visitor<'_>) -> harness::Respons
     node.page(request.body(Body::empty()).unwrap()).await
 }
 
-/// A visitor and the id in its notifications page.
+/// A visitor and the person id shown on its notifications page.
 async fn visitor(node: &Node, transport: Transport) -> (Visitor<'_>, String) {
     let visitor = Visitor::new(node, transport).await;
     let page = get(node, "/notifications", &visitor).await.body;

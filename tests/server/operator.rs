@@ -1,4 +1,4 @@
-//! The operator's metrics and status topic: exact for the traffic of a test, and denied to visitors.
+//! The operator's metrics and status topic match the traffic exactly and are denied to visitors.
 
 use std::collections::BTreeMap;
 

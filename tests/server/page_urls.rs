@@ -1,4 +1,4 @@
-//! URLs of pages: the canonical one of each page, the status of missing items, and the language of the response.
+//! Page URLs: canonical redirects, 404 for missing items, response language.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

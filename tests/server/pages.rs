@@ -55,7 +55,7 @@ async fn scripts_carry_the_nonce_of_the_content_security_policy() {
 }
 
 #[tokio::test]
-async fn the_shared_script_is_immutable_in_caches() {
+async fn the_shared_script_is_cached_as_immutable() {
     let node = Node::new();
     let page = get(&node, "/about", &[]).await;
     let start = page.body.find("/pkg/hydration.").unwrap();

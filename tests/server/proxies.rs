@@ -1,4 +1,4 @@
-//! The server behind the documented proxies of `docs/proxies`, and behind a bare one that sets no headers.
+//! The server behind the proxies documented in `docs/proxies`, and behind one that sets no headers.
 
 use duplex::server::state::Settings;
 use duplex_axum::client_addr::TrustedProxies;

@@ -1,4 +1,4 @@
-//! Range requests for files of the front end.
+//! Range requests for static files.
 
 use std::fs;
 

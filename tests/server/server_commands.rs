@@ -40,7 +40,7 @@ fn node() -> Node {
     })
 }
 
-/// A server command as JSON, and as postcard from when visitors' frames were decoded as it.
+/// A server command as JSON, and its postcard bytes in the release that still decoded visitors' frames as server commands.
 type ServerCommand = (&'static str, Value, &'static [u8]);
 
 /// Server commands for topics that this visitor may write: chat, their own browser as a device, their own alerts.

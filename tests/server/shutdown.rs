@@ -1,4 +1,4 @@
-//! Shutdown of a node: clients are told, started requests complete, and a deadline bounds the drain.
+//! Shutdown of a node: clients are notified, in-flight requests complete, and a deadline bounds the drain.
 
 use std::time::Duration;
 

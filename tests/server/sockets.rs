@@ -56,7 +56,7 @@ async fn a_message_of_exactly_the_limit_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_message_above_the_limit_is_closed_with_a_reason() {
+async fn a_message_above_the_limit_closes_the_connection_with_a_reason() {
     let node = Node::new().listen().await;
     for (path, size) in [(SOCKET_PATH, MIB + 1), (ECHO_PATH, MIB + 1), (ECHO_PATH, 16 * MIB)] {
         let mut client = node.websocket(path).await;

@@ -1,4 +1,4 @@
-//! Files of a server: permissions, size limits and remains of deleted messages. Uses the real binary with its data file and its log
+//! A server's files: permissions, size limits, remnants of deleted messages. Uses the real binary with its data file and its log
 //! output.
 
 use std::fs;

@@ -34,9 +34,9 @@ macro_rules! over_every_transport {
 
 over_every_transport! {
     a_new_subscriber_gets_the_state_and_then_the_events
-    events_come_in_order_and_without_holes
+    events_are_contiguous_and_in_order
     a_returning_subscriber_gets_exactly_the_missed_events
-    a_command_sent_again_has_its_effect_once
+    a_resent_command_has_one_effect
     a_rejected_command_has_a_reason
     a_denied_topic_rejects_subscribes_and_commands
     a_cursor_of_another_log_is_reset_with_the_reason
@@ -75,7 +75,7 @@ async fn a_new_subscriber_gets_the_state_and_then_the_events(transport: Transpor
     assert_eq!(visitor.next_event::<Notes>().await, (4, add("mine")));
 }
 
-async fn events_come_in_order_and_without_holes(transport: Transport) {
+async fn events_are_contiguous_and_in_order(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
     visitor.subscribe(NOTES, None).await;
@@ -111,7 +111,7 @@ async fn a_returning_subscriber_gets_exactly_the_missed_events(transport: Transp
     }
 }
 
-async fn a_command_sent_again_has_its_effect_once(transport: Transport) {
+async fn a_resent_command_has_one_effect(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
     let id = CommandId::from_bits(7);

@@ -1,5 +1,5 @@
-//! Event streams that the client does not read, over HTTP/1.1, TLS and HTTP/2, of a quiet topic and of one with more data than the
-//! buffers hold: each times out within the same time.
+//! Event streams that the client does not read, over HTTP/1.1, TLS and HTTP/2, for an idle topic and for one that fills the
+//! buffers: all time out equally.
 
 use std::any::Any;
 

@@ -1,4 +1,4 @@
-//! The byte counts of a measurement run equal what its client sent and received.
+//! The server's byte counts of a measurement run equal the client's.
 
 use duplex::apps::compare::wire::measure::{
     DOCUMENT_PATH, ECHO_PATH, EVENTS_PATH, MAX_PAYLOAD, POLL_PATH, RUNS_PATH, RunCounts, SEND_PATH, TrafficCounts,
@@ -52,7 +52,7 @@ impl Client {
         read
     }
 
-    /// Reads a response: its head and the body of its content length.
+    /// Reads a response: its head, and the body given by `Content-Length`.
     async fn response(&mut self) -> (String, String) {
         let head = self.read_until(b"\r\n\r\n").await;
         let length = header(&head, "content-length").parse().unwrap_or(0);

@@ -1,5 +1,5 @@
-//! Injection tests: texts of visitors, programs and devices stay text on every page, in the head too. Each page is rendered twice, with harmless
-//! texts and with texts that try to become markup; both must have the same tree of elements and attributes.
+//! Injection tests: untrusted text is escaped on every page, including the head. Each page is rendered twice, with harmless texts
+//! and with texts that attempt markup injection; both must have the same tree of elements and attributes.
 
 mod page;
 
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use self::page::Page;
 use crate::harness::{Node, Response, wait_until};
 
-/// Each tries to break out of one of the contexts in which a page contains text.
+/// Each targets one HTML context.
 const HOSTILE: [&str; 6] = [
     "</title><meta http-equiv=refresh content=\"0;url=//x.example\">",
     "\"'><img src=x onerror=alert(1)><a href=javascript:alert(1)>",

@@ -16,7 +16,7 @@ pub struct Page {
     pub scripts: Vec<String>,
 }
 
-/// Attributes whose values are code or URLs; they must not contain foreign text.
+/// Attributes whose values are code or URLs; they must not contain untrusted text.
 const ACTIVE: [&str; 7] = ["href", "src", "action", "formaction", "http-equiv", "style", "srcdoc"];
 
 impl Page {

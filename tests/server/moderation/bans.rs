@@ -1,4 +1,4 @@
-//! A ban applies to every endpoint and closes open connections; only operators set rules.
+//! A ban applies to every endpoint and closes open connections; only operators can set rules.
 
 use super::*;
 

@@ -1,8 +1,8 @@
-//! Deleted messages and rooms are in no response, no file and no new backup.
+//! Deleted messages and rooms do not appear in responses, files or new backups.
 
 use super::*;
 
-/// Whether a file contains a text. An unreadable file contains none.
+/// Whether a file contains a text. A missing file contains none.
 fn contains_text(path: &Path, text: &str) -> bool {
     let bytes = std::fs::read(path).unwrap_or_default();
     bytes.windows(text.len()).any(|window| window == text.as_bytes())

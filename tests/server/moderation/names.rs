@@ -1,4 +1,4 @@
-//! Misleading names, names set by an operator, and invisible texts.
+//! Impersonating names, names set by an operator, and invisible characters.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Rate limits and quotas on the running server: limited clients, and other clients that are not affected.
+//! Rate limits and quotas on the running server: limited clients do not affect others.
 
 mod topics;
 

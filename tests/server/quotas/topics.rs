@@ -1,4 +1,4 @@
-//! Awake topics: reading and writing clients share a limited number of them, and idle ones are evicted.
+//! Limits on awake topics, and eviction of idle ones.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::harness::{self, Node, with_timeout};
 
 /// Regression: 165 polls of 64 new rooms each filled the hub, so every new topic was denied for a minute.
 #[tokio::test]
-async fn reading_does_not_wake_topics_that_were_never_written() {
+async fn reading_does_not_wake_topics_without_events() {
     let node = applications(1_000);
     for request in 0..165 {
         let rooms: Vec<_> = (0..64).map(|room| format!("chat/r{request}-{room}")).collect();
@@ -40,7 +40,7 @@ async fn reading_does_not_wake_topics_that_were_never_written() {
 
 /// Over every transport, a subscription to a room that does not exist yet becomes live when the room is created.
 #[tokio::test]
-async fn a_subscriber_of_an_unwritten_topic_gets_its_first_event() {
+async fn a_subscriber_of_an_empty_topic_gets_its_first_event() {
     for transport in [
         Transport::WebSocket(Encoding::Json),
         Transport::WebSocket(Encoding::Postcard),

@@ -1,4 +1,4 @@
-//! Attacks that the server half of `leptos_ws` 0.9.10 obeyed: see `docs/upstream`.
+//! Messages that exploit the server half of `leptos_ws` 0.9.10: see `docs/upstream`.
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
@@ -43,18 +43,21 @@ fn attacks() -> Vec<(&'static str, Message)> {
             bidirectional(BiDirectionalMessage::Update(update(json!(doubling)))),
         ),
         (
-            "a value in itself",
+            "a value nested in itself",
             bidirectional(BiDirectionalMessage::Update(update(json!(nesting)))),
         ),
         (
-            "a signal both ways",
+            "a bidirectional signal",
             bidirectional(BiDirectionalMessage::Establish(name())),
         ),
         (
             "a value both ways",
             bidirectional(BiDirectionalMessage::EstablishResponse((name(), json!(1)))),
         ),
-        ("an end both ways", bidirectional(BiDirectionalMessage::Delete(name()))),
+        (
+            "a bidirectional delete",
+            bidirectional(BiDirectionalMessage::Delete(name())),
+        ),
         ("an update", signal(ServerSignalMessage::Update(overwrite))),
         (
             "a value",

@@ -1,4 +1,4 @@
-//! The signals endpoint: it understands the browser half of `leptos_ws`, and a client can follow values and do nothing else. The
+//! The signals endpoint: it is compatible with the client half of `leptos_ws`, and clients can only subscribe to values. The
 //! messages are encoded and decoded with the types of `leptos_ws` and `server_fn`.
 
 mod attacks;
@@ -23,7 +23,7 @@ const PATH: &str = "/api/leptos_ws_websocket";
 const SET: &str = "/api/compare/signal";
 const RUN: &str = "0123456789abcdef";
 
-/// Frames a message that is not an error like `server_fn`.
+/// Frames a non-error message as `server_fn` does.
 fn framed(json: &[u8]) -> Message {
     let mut bytes = vec![0];
     bytes.extend_from_slice(json);
