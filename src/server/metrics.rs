@@ -226,7 +226,7 @@ pub const METRICS: &[Metric] = &[
         "duplex_log_waiting_jobs",
         "",
         "Jobs in the queue of the log's writer",
-        |source, out| out.sample(&[], source.node.log.waiting),
+        |source, out| out.sample(&[], source.node.log.queued),
     ),
     counter(
         "duplex_log_commits_total",

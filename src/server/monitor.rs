@@ -89,7 +89,7 @@ fn point(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Point {
     point.set(Series::Topics, now.hub.topics);
     point.set(Series::Subscribers, now.hub.subscriptions);
     point.set(Series::Waiting, now.waiting());
-    point.set(Series::LogWaiting, now.log.waiting);
+    point.set(Series::LogWaiting, now.log.queued);
     point.set(Series::LogBytes, log.bytes);
     point.set(Series::Memory, now.process.resident_bytes);
     let (hub, then) = (&now.hub, &before.hub);

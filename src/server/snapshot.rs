@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::state::ServerState;
 use crate::wire::status::TaskStatus;
 use duplex_axum::connection::CounterSnapshot;
-use duplex_hub::log::{Health, LogStats};
+use duplex_hub::log::{LogStats, WriterStats};
 use duplex_hub::{HubStats, TopicStats};
 
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct NodeSnapshot {
     pub refused_parts: Vec<(&'static str, u64)>,
     pub topics: Vec<TopicStats>,
     pub forwards_waiting: u64,
-    pub log: Health,
+    pub log: WriterStats,
     /// Requests rejected by a quota, by the quota's name.
     pub refused: Vec<(&'static str, u64)>,
     pub errors: u64,
@@ -41,7 +41,7 @@ impl NodeSnapshot {
             refused_parts: state.hub.refused_parts(),
             topics: state.hub.awake_topics(),
             forwards_waiting: state.hub.pending_forwards() as u64,
-            log: state.hub.log().health(),
+            log: state.hub.log().writer_stats(),
             refused: state.quotas.rejections(),
             errors: state.error_counter.errors(),
             warnings: state.error_counter.warnings(),

@@ -8,7 +8,7 @@ use duplex::apps::notifications::server::NoticesCommand;
 use duplex::server::token::Token;
 use duplex_hub::Hub;
 use duplex_hub::log::memory::Memory;
-use duplex_hub::log::{Entry, Forward, Log as _};
+use duplex_hub::log::{Entry, ForwardRecord, Log as _};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::PersonId;
@@ -199,7 +199,7 @@ fn commands_keep_the_bytes_of_the_first_release() {
 }
 
 /// An entry with recorded events and the forwards of its first event.
-fn entry(number: u128, events: &[&str], forwards: Vec<Forward>) -> Entry {
+fn entry(number: u128, events: &[&str], forwards: Vec<ForwardRecord>) -> Entry {
     Entry {
         command: CommandId::from_bits(number),
         by: PersonId("0123456789abcdef".to_owned()),
@@ -231,7 +231,7 @@ async fn forwards_in_a_log_of_the_first_release_are_delivered() {
             vec![event]
         };
         let own = forwards.iter().filter(|[source, ..]| *source == from);
-        let own = (0..).zip(own).map(|(index, [_, to, json])| Forward {
+        let own = (0..).zip(own).map(|(index, [_, to, json])| ForwardRecord {
             event: 0,
             index,
             to: to.parse().unwrap(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::snapshot::NodeSnapshot;
-use duplex_hub::log::{LATENCY_BOUNDS, Latency, LogStats};
+use duplex_hub::log::{LATENCY_BOUNDS, LatencySnapshot, LogStats};
 
 /// The data from which metrics are read.
 pub struct Source<'a> {
@@ -24,7 +24,7 @@ pub enum Value {
     Counter(fn(&Source<'_>, &mut MetricWriter)),
     Gauge(fn(&Source<'_>, &mut MetricWriter)),
     /// In seconds.
-    Histogram(fn(&Source<'_>) -> Latency),
+    Histogram(fn(&Source<'_>) -> LatencySnapshot),
 }
 
 impl Metric {
@@ -63,7 +63,7 @@ impl MetricWriter {
         let _ = writeln!(self.text, "{end} {value}");
     }
 
-    pub fn histogram(&mut self, latency: &Latency) {
+    pub fn histogram(&mut self, latency: &LatencySnapshot) {
         let mut below = 0;
         for (bound, count) in LATENCY_BOUNDS.iter().zip(latency.buckets) {
             below += count;
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn buckets_are_cumulative() {
-        let mut latency = Latency::default();
+        let mut latency = LatencySnapshot::default();
         (latency.buckets[0], latency.buckets[1], latency.buckets[17]) = (2, 3, 1);
         latency.sum_micros = 1_500_000;
         let mut out = MetricWriter {

@@ -20,7 +20,7 @@ pub async fn a_new_topic_is_empty(log: AnyLog) {
     assert_eq!((opened.snapshot, opened.commands), (None, vec![]));
     assert_eq!(all(&*log, &topic(LOBBY)).await, []);
     let history = log.history(&topic(LOBBY), 1, 10).await.unwrap();
-    assert!(history.records.is_empty() && history.first);
+    assert!(history.records.is_empty() && history.reaches_start);
     assert_eq!(log.topics("chat").await, Ok(vec![]));
 }
 
@@ -190,7 +190,7 @@ pub async fn history_includes_amendments(log: AnyLog) {
     ] {
         let history = log.history(&lobby, before, limit).await.unwrap();
         assert_eq!(
-            (seqs(&history.records), history.first),
+            (seqs(&history.records), history.reaches_start),
             (expected, first),
             "{before}, {limit}"
         );
@@ -243,7 +243,7 @@ pub async fn retention_removes_the_oldest_events(log: AnyLog) {
     assert_eq!(opened.commands.len() as u64, many, "answers have their own retention");
     assert_eq!(seqs(&all(&*log, &other).await), [1, 2, 3]);
     let history = log.history(&lobby, many - 6, 5).await.unwrap();
-    assert!(history.records.is_empty() && history.first);
+    assert!(history.records.is_empty() && history.reaches_start);
     // A day later, the answers have expired, too.
     let later = 1_000_000 + limits::DEDUPE_AGE.as_millis() as u64;
     assert_eq!(log.snapshot(&lobby, many, vec![], newest(7), later).await, Ok(()));

@@ -13,7 +13,7 @@ type AnyLog = Arc<dyn Log>;
 fn computed(records: &[Record]) -> Vec<Option<Check>> {
     let mut check = None;
     let next = records.iter().map(|record| {
-        check = chain::next(check, record.seq, &record.event);
+        check = chain::next_check(check, record.seq, &record.event);
         check
     });
     next.collect()
@@ -67,7 +67,7 @@ pub async fn a_redaction_keeps_the_checks(log: AnyLog) {
     );
     let after = all(&*log, &lobby).await;
     assert_eq!(stored(&after)[..4], before);
-    assert_eq!(after[4].check, chain::next(before[3], 5, &after[4].event));
+    assert_eq!(after[4].check, chain::next_check(before[3], 5, &after[4].event));
 }
 
 /// A reader that has seen exactly the removed events can still be told from one that saw other events.
@@ -81,8 +81,8 @@ pub async fn the_check_before_removed_events_is_kept(log: AnyLog) {
         checks(&*log, &lobby, 1..=6).await,
         [None, None, before[2], before[3], before[4], before[5]]
     );
-    let erased = Redaction {
-        erased: Erased::Before(7),
+    let erased = RedactionWrite {
+        redacted: RedactedEvents::Before(7),
         state: b"nothing".to_vec(),
     };
     assert_eq!(
@@ -91,7 +91,7 @@ pub async fn the_check_before_removed_events_is_kept(log: AnyLog) {
     );
     let records = all(&*log, &lobby).await;
     assert_eq!(seqs(&records), [7]);
-    assert_eq!(records[0].check, chain::next(before[5], 7, &records[0].event));
+    assert_eq!(records[0].check, chain::next_check(before[5], 7, &records[0].event));
     let known = checks(&*log, &lobby, 5..=7).await;
     assert_eq!(known, [None, before[5], records[0].check]);
     log.snapshot(&lobby, 7, b"seven".to_vec(), newest(0), 0).await.unwrap();
@@ -99,7 +99,7 @@ pub async fn the_check_before_removed_events_is_kept(log: AnyLog) {
     assert_eq!(checks(&*log, &lobby, 6..=7).await, [None, records[0].check]);
     assert_eq!(log.append(&lobby, 7.into(), vec![message_entry(8)]).await, Ok(8));
     let records = all(&*log, &lobby).await;
-    assert_eq!(records[0].check, chain::next(known[2], 8, &records[0].event));
+    assert_eq!(records[0].check, chain::next_check(known[2], 8, &records[0].event));
 }
 
 /// The caller's state follows from other events, although from as many.
@@ -108,7 +108,7 @@ pub async fn an_append_to_other_events_is_a_conflict(log: AnyLog) {
     let at = |seq, check| LogEnd { seq, check };
     assert_eq!(log.append(&lobby, at(0, None), vec![message_entry(1)]).await, Ok(1));
     let one = log.check(&lobby, 1).await.unwrap();
-    let other = chain::next(None, 1, b"{}");
+    let other = chain::next_check(None, 1, b"{}");
     assert_eq!(
         log.append(&lobby, at(1, other), vec![message_entry(2)]).await,
         conflict(1, 1)

@@ -26,7 +26,7 @@ pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
     let rejection = |command, why: &str| RejectedCommand {
         by: sender(),
         command,
-        why: Rejection::refused(why),
+        rejection: Rejection::refused(why),
     };
     assert_eq!(
         opened.rejections,

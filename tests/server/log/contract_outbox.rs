@@ -10,7 +10,7 @@ type AnyLog = Arc<dyn Log>;
 
 /// An entry with three events and these forwards: (event index, forward index, target).
 fn forwarding(number: u128, to: &[(usize, u32, &str)]) -> Entry {
-    let forwards = to.iter().map(|(event, index, to)| Forward {
+    let forwards = to.iter().map(|(event, index, to)| ForwardRecord {
         index: *index,
         ..forward(*event, to)
     });
@@ -109,8 +109,8 @@ pub async fn erasing_events_removes_their_forwards(log: AnyLog) {
         stored(&log, Some(&a)).await,
         expected(&[(1, 0, "list/x"), (3, 0, "list/x")])
     );
-    let everything = Redaction {
-        erased: Erased::Before(5),
+    let everything = RedactionWrite {
+        redacted: RedactedEvents::Before(5),
         state: b"after".to_vec(),
     };
     let last = forwarding(5, &[(0, 0, "list/last")]);

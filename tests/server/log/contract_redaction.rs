@@ -83,8 +83,8 @@ pub async fn an_erased_topic_continues(log: AnyLog) {
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     append_messages(&*log, &lobby, 0, 6).await;
     append_messages(&*log, &other, 0, 6).await;
-    let erased = |seq| Redaction {
-        erased: Erased::Before(seq),
+    let erased = |seq| RedactionWrite {
+        redacted: RedactedEvents::Before(seq),
         state: b"nothing".to_vec(),
     };
     assert_eq!(

@@ -18,7 +18,8 @@ mod syscalls;
 use std::time::Duration;
 
 use duplex_hub::log::{
-    AcceptedCommand, Entry, Erased, Forward, ForwardKey, Log, LogEnd, LogError, Millis, Record, Redaction, Retention,
+    AcceptedCommand, Entry, ForwardKey, ForwardRecord, Log, LogEnd, LogError, Millis, Record, RedactedEvents,
+    RedactionWrite, Retention,
 };
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -92,10 +93,10 @@ fn answered(number: u128, seq: Seq) -> AcceptedCommand {
     }
 }
 
-fn payloads(erased: &[(Seq, &str)]) -> Redaction {
+fn payloads(erased: &[(Seq, &str)]) -> RedactionWrite {
     let payload = |(seq, text): &(Seq, &str)| (*seq, event(text).1);
-    Redaction {
-        erased: Erased::Payloads(erased.iter().map(payload).collect()),
+    RedactionWrite {
+        redacted: RedactedEvents::Payloads(erased.iter().map(payload).collect()),
         state: b"after".to_vec(),
     }
 }
@@ -129,8 +130,8 @@ fn rejection_entry(command: CommandId, at: Millis, why: &str) -> Entry {
 }
 
 /// A forward of the event with this index to the topic `to`.
-fn forward(event: usize, to: &str) -> Forward {
-    Forward {
+fn forward(event: usize, to: &str) -> ForwardRecord {
+    ForwardRecord {
         event,
         index: 0,
         to: topic(to),

@@ -133,10 +133,10 @@ impl Pair {
                 let last = self.head(&topic).await.last;
                 let found = self.file().with_amendments(&topic, events.clone()).await;
                 prop_assert_eq!(&found, &self.model.with_amendments(&topic, events).await);
-                let redaction = Redaction {
-                    erased: match everything {
-                        true => Erased::Before(last + 1),
-                        false => Erased::Payloads(
+                let redaction = RedactionWrite {
+                    redacted: match everything {
+                        true => RedactedEvents::Before(last + 1),
+                        false => RedactedEvents::Payloads(
                             found
                                 .unwrap()
                                 .into_iter()
@@ -220,7 +220,7 @@ impl Pair {
         let forwarding = (0..events.len()).filter(|event| self.commands.is_multiple_of(2) && event.is_multiple_of(2));
         let forwards = forwarding.flat_map(|event| {
             let two = (0..=u32::from(event == 0)).zip(["list/x", "list/yy"]);
-            two.map(move |(index, to)| Forward {
+            two.map(move |(index, to)| ForwardRecord {
                 index,
                 ..forward(event, to)
             })

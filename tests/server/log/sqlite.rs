@@ -84,7 +84,7 @@ async fn concurrent_appends_share_commits() {
     )
     .await;
     assert!(results.iter().all(|result| *result == Ok(1)));
-    let health = log.health();
+    let health = log.writer_stats();
     assert_eq!(health.appends, 400);
     assert!(health.commits <= 100, "{health:?}");
 }
@@ -336,12 +336,12 @@ async fn throughput() {
     let start = Instant::now();
     append_messages(&log, &topic(LOBBY), 0, 1000).await;
     let sequential = 1000.0 / start.elapsed().as_secs_f64();
-    let before = log.health();
+    let before = log.writer_stats();
     let names: Vec<_> = (0..100).map(|n| topic(&format!("chat/{n}"))).collect();
     let start = Instant::now();
     join_all(names.iter().map(|name| append_messages(&log, name, 0, 200))).await;
     let concurrent = 20_000.0 / start.elapsed().as_secs_f64();
-    let commits = log.health().commits - before.commits;
+    let commits = log.writer_stats().commits - before.commits;
     let start = Instant::now();
     for seq in 0..2000 {
         assert_eq!(log.read(&topic(LOBBY), seq % 900, 50).await.unwrap().len(), 50);

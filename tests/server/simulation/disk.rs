@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use duplex_hub::log::{
-    Entry, ForwardKey, History, Key, Log, LogEnd, LogError, Millis, Opened, PendingForward, Record, Redaction,
+    Entry, ForwardKey, History, Key, Log, LogEnd, LogError, Millis, Opened, PendingForward, Record, RedactionWrite,
     Retention,
     memory::{Fault, Memory},
     sqlite::Sqlite,
@@ -70,7 +70,7 @@ impl Store {
         match &self.backend {
             Backend::Memory(memory) => {
                 let events = memory.read(topic, 0, usize::MAX >> 1).now_or_never().unwrap().unwrap();
-                memory.lose_tail(topic, (events.len() as Seq).saturating_sub(count));
+                memory.truncate_tail(topic, (events.len() as Seq).saturating_sub(count));
                 events.into_iter().map(|record| (record.event, record.check)).collect()
             }
             Backend::File(path) => lose_rows(&Connection::open(path).unwrap(), topic, count).unwrap(),
@@ -191,7 +191,7 @@ impl Log for Disk {
         topic: &TopicName,
         expected: LogEnd,
         entries: Vec<Entry>,
-        redaction: Redaction,
+        redaction: RedactionWrite,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
         self.operation(self.log.redact(topic, expected, entries, redaction))
     }

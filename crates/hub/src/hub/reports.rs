@@ -50,7 +50,7 @@ impl Hub {
             events: events
                 .collect::<Result<_, StateError>>()
                 .map_err(|error| decode_error(topic, &error))?,
-            first: history.first && !truncated,
+            first: history.reaches_start && !truncated,
             until: history.head.last,
         })
     }

@@ -14,7 +14,7 @@ use super::*;
 use crate::command::TopicCommand;
 use crate::{
     log::{
-        Entry, ForwardKey, History, Key, LogEnd, LogError, Opened, PendingForward, Record, Redaction, Retention,
+        Entry, ForwardKey, History, Key, LogEnd, LogError, Opened, PendingForward, Record, RedactionWrite, Retention,
         memory::{Fault, Memory as MemoryLog},
     },
     topic::{
@@ -418,7 +418,7 @@ impl Log for FailsAfterCommit {
         topic: &TopicName,
         expected: LogEnd,
         entries: Vec<Entry>,
-        redaction: Redaction,
+        redaction: RedactionWrite,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
         self.0.redact(topic, expected, entries, redaction)
     }

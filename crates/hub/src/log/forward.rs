@@ -7,7 +7,7 @@ use duplex_protocol::topic::TopicName;
 
 /// A forward of an [`Entry`](super::Entry).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forward {
+pub struct ForwardRecord {
     /// The index in the entry of the event that causes it.
     pub event: usize,
     /// Its index among the forwards of that event.
@@ -46,7 +46,7 @@ pub struct PendingForward {
     pub payload: Vec<u8>,
 }
 
-impl Forward {
+impl ForwardRecord {
     /// The stored form of the forward in the log of `from`; `first` is the seq of its entry's first event.
     pub(super) fn into_pending(self, from: &TopicName, first: Seq, at: Millis) -> PendingForward {
         let key = ForwardKey {

@@ -17,9 +17,9 @@ mod stats;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::forward::{Forward, ForwardKey, PendingForward};
+pub use self::forward::{ForwardKey, ForwardRecord, PendingForward};
 pub use self::key::Key;
-pub use self::stats::{Health, Histogram, KindStats, LATENCY_BOUNDS, Latency, LogStats};
+pub use self::stats::{KindStats, LATENCY_BOUNDS, LatencyHistogram, LatencySnapshot, LogStats, WriterStats};
 
 use futures_util::future::BoxFuture;
 
@@ -106,7 +106,7 @@ pub struct RejectedCommand {
     /// The command's id.
     pub command: CommandId,
     /// The answer.
-    pub why: Rejection,
+    pub rejection: Rejection,
 }
 
 /// The first and last event of a topic's log.
@@ -178,7 +178,7 @@ pub struct Entry {
     /// The final rejection; there are no events then.
     pub rejection: Option<Rejection>,
     /// The commands for other topics that follow from the events: stored with them until they are delivered.
-    pub forwards: Vec<Forward>,
+    pub forwards: Vec<ForwardRecord>,
     /// The forward that this command delivers, if it is one; the same commit removes it.
     pub delivers: Option<ForwardKey>,
 }
@@ -186,16 +186,16 @@ pub struct Entry {
 /// The redaction of earlier events by an append. An overwritten event keeps its seq, its time and the event that it amends;
 /// afterwards neither readers nor backups see its old payload. Its undelivered forwards are removed with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redaction {
+pub struct RedactionWrite {
     /// The redacted events.
-    pub erased: Erased,
+    pub redacted: RedactedEvents,
     /// The state after the newest event of the append. It replaces the snapshot, which may contain redacted content.
     pub state: Vec<u8>,
 }
 
-/// The events that a [`Redaction`] applies to.
+/// The events that a [`RedactionWrite`] applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Erased {
+pub enum RedactedEvents {
     /// Replaces the payloads of these events. An event that is no longer stored is skipped.
     Payloads(Vec<(Seq, Vec<u8>)>),
     /// Removes all events before this one, as retention does.
@@ -208,7 +208,7 @@ pub struct History {
     /// The events, by seq.
     pub records: Vec<Record>,
     /// Whether the page reaches the beginning of the history.
-    pub first: bool,
+    pub reaches_start: bool,
     /// The first and last event.
     pub head: Head,
 }
@@ -239,7 +239,7 @@ pub enum LogError {
 /// - An append is durable when its future completes, and no reader sees it earlier: a `kill -9` right after it loses nothing.
 /// - Seqs of a topic run from 1 without gaps. An append is atomic and its entries are contiguous.
 /// - Concurrent appends to many topics share one commit.
-/// - Each event has a check of the log up to it, computed by [`chain::next`].
+/// - Each event has a check of the log up to it, computed by [`chain::next_check`].
 /// - A read sees committed data, and never waits for an append.
 pub trait Log: Send + Sync + 'static {
     /// The data from which a topic is started, with the newest `commands` accepted commands and as many rejected ones; those
@@ -264,7 +264,7 @@ pub trait Log: Send + Sync + 'static {
         topic: &TopicName,
         expected: LogEnd,
         entries: Vec<Entry>,
-        redaction: Redaction,
+        redaction: RedactionWrite,
     ) -> BoxFuture<'_, Result<Seq, LogError>>;
 
     /// The given events, as far as they are stored, and all events that amend one of them, by seq.
@@ -307,8 +307,8 @@ pub trait Log: Send + Sync + 'static {
     fn key(&self) -> &Key;
 
     /// Counters that are kept in memory.
-    fn health(&self) -> Health {
-        Health::default()
+    fn writer_stats(&self) -> WriterStats {
+        WriterStats::default()
     }
 
     /// The size of the store. Does not read events.

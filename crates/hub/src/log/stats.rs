@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// The upper bounds of the buckets of [`Latency`], in microseconds; one more bucket counts longer durations.
+/// The upper bounds of the buckets of [`LatencySnapshot`], in microseconds; one more bucket counts longer durations.
 pub const LATENCY_BOUNDS: [u64; 17] = [
     50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
     5_000_000, 10_000_000,
@@ -14,15 +14,15 @@ const BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
 
 /// An atomic histogram of durations. Can be used from any thread.
 #[derive(Debug, Default)]
-pub struct Histogram {
+pub struct LatencyHistogram {
     buckets: [AtomicU64; BUCKETS],
     sum: AtomicU64,
 }
 
-impl Histogram {
+impl LatencyHistogram {
     /// Adds a duration.
-    pub fn record(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    pub fn record(&self, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         if let Some(bucket) = self.buckets.get(bucket_of(micros)) {
             bucket.fetch_add(1, Relaxed);
         }
@@ -30,8 +30,8 @@ impl Histogram {
     }
 
     /// A copy of the counts.
-    pub fn snapshot(&self) -> Latency {
-        Latency {
+    pub fn snapshot(&self) -> LatencySnapshot {
+        LatencySnapshot {
             buckets: self.buckets.each_ref().map(|bucket| bucket.load(Relaxed)),
             sum_micros: self.sum.load(Relaxed),
         }
@@ -45,14 +45,14 @@ fn bucket_of(micros: u64) -> usize {
 
 /// The counts of a histogram of durations at one time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Latency {
+pub struct LatencySnapshot {
     /// The number of durations in each bucket of [`LATENCY_BOUNDS`], not cumulative.
     pub buckets: [u64; BUCKETS],
     /// The sum of all durations, in microseconds.
     pub sum_micros: u64,
 }
 
-impl Latency {
+impl LatencySnapshot {
     /// The number of durations.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
@@ -91,15 +91,15 @@ impl Latency {
 
 /// Counters of a log since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct WriterStats {
     /// Commits that stored something; each was synced once.
     pub commits: u64,
     /// Appends that were stored.
     pub appends: u64,
     /// Requests in the writer's queue.
-    pub waiting: u64,
+    pub queued: u64,
     /// The durations of the commits.
-    pub latency: Latency,
+    pub latency: LatencySnapshot,
 }
 
 /// The size of a log.
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn quantiles_cover_the_durations_since_an_earlier_histogram() {
-        let histogram = Histogram::default();
+        let histogram = LatencyHistogram::default();
         histogram.record(Duration::from_millis(400));
         let before = histogram.snapshot();
         assert_eq!(before.since(&before).quantile(0.5), None);
@@ -156,7 +156,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_quantile_lies_in_the_bucket_of_its_value(mut micros in prop::collection::vec(0_u64..20_000_000, 1..50), share in 0.01..1.0_f64) {
-            let histogram = Histogram::default();
+            let histogram = LatencyHistogram::default();
             for micros in &micros {
                 histogram.record(Duration::from_micros(*micros));
             }

@@ -8,7 +8,7 @@ use super::request::Command;
 use super::send;
 use crate::decider::{Context, Millis, Origin};
 use crate::limits;
-use crate::log::{Entry, Forward, ForwardKey, PendingForward, chain};
+use crate::log::{Entry, ForwardKey, ForwardRecord, PendingForward, chain};
 use crate::topic::dyn_topic::{DecideError, DecidedEvent, StateError};
 use crate::topic::projection::Projection;
 use duplex_protocol::codec::Blob;
@@ -190,7 +190,7 @@ impl Batch {
         first: Seq,
         decided: &mut [DecidedEvent],
         at: Millis,
-    ) -> Vec<Forward> {
+    ) -> Vec<ForwardRecord> {
         let mut stored = Vec::new();
         for (event, decided) in decided.iter_mut().enumerate() {
             let (epoch, seq) = (context.epoch, first + event as Seq);
@@ -202,7 +202,7 @@ impl Batch {
                     seq,
                     index,
                 };
-                stored.push(Forward {
+                stored.push(ForwardRecord {
                     event,
                     index,
                     to: to.clone(),
@@ -235,7 +235,7 @@ impl Batch {
     /// Computes the checks, once the events have their stored form. The log computes the same checks.
     pub(super) fn compute_checks(&mut self, projection: &mut Projection) {
         let checks = self.events.iter().map(|(seq, decided)| {
-            projection.check = chain::next(projection.check, *seq, &decided.json);
+            projection.check = chain::next_check(projection.check, *seq, &decided.json);
             projection.check
         });
         self.checks = checks.collect();

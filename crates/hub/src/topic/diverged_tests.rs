@@ -198,7 +198,7 @@ async fn tail_is_replaced_by(values: &[u8]) {
     let hub = Hub::new(Arc::clone(&kept) as Arc<dyn Log>, vec![dyn_topic(Values)]);
     let handle = hub.open(&topic()).await.unwrap();
     let (cursor, _) = handle.state(Encoding::Json).await.unwrap();
-    kept.lose_tail(&topic(), 2);
+    kept.truncate_tail(&topic(), 2);
     for value in values {
         let head = kept.open(&topic(), 0, 0).await.unwrap().head.last;
         kept.append(&topic(), head.into(), vec![entry(*value)]).await.unwrap();

@@ -99,8 +99,8 @@ pub(crate) async fn load(
     for AcceptedCommand { by, command, seq } in &opened.commands {
         projection.dedupe.accepted(by, command, *seq, now);
     }
-    for RejectedCommand { by, command, why } in &opened.rejections {
-        projection.dedupe.rejected(by, command, why, now);
+    for RejectedCommand { by, command, rejection } in &opened.rejections {
+        projection.dedupe.rejected(by, command, rejection, now);
     }
     let mut tail = Tail {
         after: published.max(snapshot),

@@ -6,7 +6,7 @@ use duplex_protocol::topic::TopicName;
 
 impl Memory {
     /// Removes the topic's events after `seq` and the answers to their commands, as if the log had lost its tail.
-    pub fn lose_tail(&self, topic: &TopicName, seq: Seq) {
+    pub fn truncate_tail(&self, topic: &TopicName, seq: Seq) {
         if let Some(stored) = self.lock().get_mut(topic) {
             stored.check = stored.check(seq);
             stored.last = stored.last.min(seq);

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 pub use self::fault::Fault;
 use super::{
-    AcceptedCommand, Entry, Erased, ForwardKey, Head, History, Key, Log, LogEnd, LogError, Millis, Opened,
-    PendingForward, Record, Redaction, RejectedCommand, Retention, chain, count_removable,
+    AcceptedCommand, Entry, ForwardKey, Head, History, Key, Log, LogEnd, LogError, Millis, Opened, PendingForward,
+    Record, RedactedEvents, RedactionWrite, RejectedCommand, Retention, chain, count_removable,
 };
 use crate::limits;
 use crate::lock;
@@ -108,8 +108,8 @@ impl StoredTopic {
             delivers: _,
         } in entries
         {
-            if let Some(why) = rejection {
-                self.reject(RejectedCommand { by, command, why }, at);
+            if let Some(rejection) = rejection {
+                self.reject(RejectedCommand { by, command, rejection }, at);
                 continue;
             }
             let first = self.last + 1;
@@ -122,7 +122,7 @@ impl StoredTopic {
             for (amends, event) in events {
                 self.last += 1;
                 let seq = self.last;
-                self.check = chain::next(self.check, seq, &event);
+                self.check = chain::next_check(self.check, seq, &event);
                 let check = self.check;
                 self.events.push_back(Record {
                     seq,
@@ -174,13 +174,13 @@ impl StoredTopic {
         )
     }
 
-    fn redact(&mut self, Redaction { erased, state }: Redaction) {
-        match erased {
-            Erased::Before(seq) => {
+    fn redact(&mut self, RedactionWrite { redacted, state }: RedactionWrite) {
+        match redacted {
+            RedactedEvents::Before(seq) => {
                 self.remove_oldest(|record| record.seq < seq);
                 self.forwards.retain(|(event, _), _| *event >= seq);
             }
-            Erased::Payloads(payloads) => {
+            RedactedEvents::Payloads(payloads) => {
                 for (seq, payload) in payloads {
                     self.forwards.retain(|(event, _), _| *event != seq);
                     if let Ok(index) = self.events.binary_search_by_key(&seq, |record| record.seq)
@@ -213,13 +213,13 @@ impl StoredTopic {
 
     fn history(&self, before: Seq, limit: usize, head: Head) -> History {
         let earlier = self.events.iter().rev().filter(|record| record.seq < before);
-        let mut plain = earlier.filter(|record| record.amends.is_none());
-        let page: BTreeSet<Seq> = plain.by_ref().take(limit).map(|record| record.seq).collect();
-        let first = plain.next().is_none();
+        let mut roots = earlier.filter(|record| record.amends.is_none());
+        let page: BTreeSet<Seq> = roots.by_ref().take(limit).map(|record| record.seq).collect();
+        let reaches_start = roots.next().is_none();
         let belongs = |record: &&Record| page.contains(&record.amends.unwrap_or(record.seq));
         History {
             records: self.events.iter().filter(belongs).cloned().collect(),
-            first,
+            reaches_start,
             head,
         }
     }
@@ -260,7 +260,7 @@ fn append(
     name: TopicName,
     expected: LogEnd,
     entries: Vec<Entry>,
-    redaction: Option<Redaction>,
+    redaction: Option<RedactionWrite>,
 ) -> Result<Seq, LogError> {
     let delivered: Vec<_> = entries.iter().filter_map(|entry| entry.delivers.clone()).collect();
     let stored = topics.entry(name.clone()).or_default();
@@ -307,7 +307,7 @@ impl Log for Memory {
         topic: &TopicName,
         expected: LogEnd,
         entries: Vec<Entry>,
-        redaction: Redaction,
+        redaction: RedactionWrite,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
         Box::pin(async move {
@@ -356,10 +356,10 @@ impl Log for Memory {
         let from = from.cloned();
         Box::pin(async move {
             let topics = self.lock();
-            let asked = topics
+            let matching = topics
                 .iter()
                 .filter(|(name, _)| from.as_ref().is_none_or(|from| from == *name));
-            Ok(asked
+            Ok(matching
                 .flat_map(|(_, stored)| stored.forwards.values().cloned())
                 .collect())
         })

@@ -105,9 +105,9 @@ pub(super) fn open(
         .query_row([topic], |row| row.get(0))
         .optional()?;
     let accepted_command = |(by, command, seq)| AcceptedCommand { by, command, seq };
-    let rejected_command = |(by, command, why): (_, _, String)| {
-        let why = serde_json::from_str(&why).map_err(|error| LogError::Unavailable(error.to_string()))?;
-        Ok(RejectedCommand { by, command, why })
+    let rejected_command = |(by, command, json): (_, _, String)| {
+        let rejection = serde_json::from_str(&json).map_err(|error| LogError::Unavailable(error.to_string()))?;
+        Ok(RejectedCommand { by, command, rejection })
     };
     Ok(StoredAnswers {
         commands: accepted.rows.into_iter().map(accepted_command).collect(),

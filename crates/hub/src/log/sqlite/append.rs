@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, ty
 use super::{answers, sql};
 use crate::{
     limits,
-    log::{Entry, Erased, ForwardKey, LogEnd, LogError, Millis, Redaction, Retention, chain, count_removable},
+    log::{
+        Entry, ForwardKey, LogEnd, LogError, Millis, RedactedEvents, RedactionWrite, Retention, chain, count_removable,
+    },
 };
 use duplex_protocol::{
     cursor::{Check, Seq},
@@ -61,7 +63,7 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entri
         let (at, first) = (sql(entry.at), topic.last + 1);
         for (amends, json) in &entry.events {
             topic.last += 1;
-            topic.check = chain::next(topic.check, topic.last, json);
+            topic.check = chain::next_check(topic.check, topic.last, json);
             let check = topic.check.map(Check::get);
             event.execute((topic.id, topic.last, at, amends.map(sql), JsonText(json), check))?;
         }
@@ -120,17 +122,22 @@ pub(super) fn remove_forwards(log: &Connection, forwards: &[ForwardKey]) -> Resu
 }
 
 /// Executes a redaction, inside the transaction of its append and after it: `last` is the newest event.
-pub(super) fn redact(log: &Connection, name: &TopicName, last: Seq, redaction: &Redaction) -> Result<(), LogError> {
+pub(super) fn redact(
+    log: &Connection,
+    name: &TopicName,
+    last: Seq,
+    redaction: &RedactionWrite,
+) -> Result<(), LogError> {
     let Topic { id, .. } = look_up(log, name)?;
-    match &redaction.erased {
-        Erased::Before(seq) => {
+    match &redaction.redacted {
+        RedactedEvents::Before(seq) => {
             store_removed_check(log, id, seq.saturating_sub(1))?;
             log.prepare_cached("DELETE FROM events WHERE topic = ?1 AND seq < ?2")?
                 .execute((id, sql(*seq)))?;
             log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq < ?2")?
                 .execute((id, sql(*seq)))?;
         }
-        Erased::Payloads(payloads) => {
+        RedactedEvents::Payloads(payloads) => {
             let mut overwrite = log.prepare_cached("UPDATE events SET event = ?3 WHERE topic = ?1 AND seq = ?2")?;
             let mut delete_forwards = log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq = ?2")?;
             for (seq, payload) in payloads {

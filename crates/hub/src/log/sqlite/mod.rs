@@ -43,8 +43,8 @@ use self::reader::ReadPool;
 use self::size_limit::SizeLimit;
 use self::writer::{Job, Reply, Writer};
 use super::{
-    Entry, ForwardKey, Health, Histogram, History, Key, Log, LogEnd, LogError, LogStats, Millis, Opened,
-    PendingForward, Record, Redaction, Retention,
+    Entry, ForwardKey, History, Key, LatencyHistogram, Log, LogEnd, LogError, LogStats, Millis, Opened, PendingForward,
+    Record, RedactionWrite, Retention, WriterStats,
 };
 use crate::limits;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
@@ -69,7 +69,7 @@ pub struct Sqlite {
 struct LogCounters {
     commits: AtomicU64,
     appends: AtomicU64,
-    latency: Histogram,
+    latency: LatencyHistogram,
 }
 
 /// Joins the writer's thread, so that the file can be opened again once the log was dropped.
@@ -220,7 +220,7 @@ impl Log for Sqlite {
         topic: &TopicName,
         expected: LogEnd,
         entries: Vec<Entry>,
-        redaction: Redaction,
+        redaction: RedactionWrite,
     ) -> BoxFuture<'_, Result<Seq, LogError>> {
         let topic = topic.clone();
         Box::pin(self.submit(move |reply| Job::Append {
@@ -294,11 +294,11 @@ impl Log for Sqlite {
         &self.key
     }
 
-    fn health(&self) -> Health {
-        Health {
+    fn writer_stats(&self) -> WriterStats {
+        WriterStats {
             commits: self.counters.commits.load(Relaxed),
             appends: self.counters.appends.load(Relaxed),
-            waiting: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
+            queued: (self.jobs.max_capacity() - self.jobs.capacity()) as u64,
             latency: self.counters.latency.snapshot(),
         }
     }

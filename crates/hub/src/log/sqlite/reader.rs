@@ -205,7 +205,7 @@ pub(super) fn history(
         )?
         .query_map((id, sql(before), sql(limit as u64).saturating_add(1)), record)?
         .collect::<Result<_, _>>()?;
-    let first = records.len() <= limit;
+    let reaches_start = records.len() <= limit;
     records.truncate(limit);
     let page: BTreeSet<Seq> = records.iter().map(|record| record.seq).collect();
     if let (Some(oldest), Some(newest)) = (page.first(), page.last()) {
@@ -221,7 +221,11 @@ pub(super) fn history(
         }
     }
     records.sort_unstable_by_key(|record| record.seq);
-    Ok(History { records, first, head })
+    Ok(History {
+        records,
+        reaches_start,
+        head,
+    })
 }
 
 /// Reads the whole outbox at once: the hub bounds its size.

@@ -125,7 +125,7 @@ fn start_chains(log: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut checks = Vec::new();
     while let Some(row) = rows.next()? {
         let (topic, seq): (i64, u64) = (row.get(0)?, row.get(1)?);
-        let check = chain::next(None, seq, row.get_ref(2)?.as_bytes()?);
+        let check = chain::next_check(None, seq, row.get_ref(2)?.as_bytes()?);
         checks.push((topic, seq, check.map(Check::get)));
     }
     for (topic, seq, check) in checks {
@@ -225,7 +225,7 @@ mod tests {
         )
         .unwrap();
         upgrade(&mut old, 1).unwrap();
-        let check = chain::next(None, 3, b"three").unwrap().get();
+        let check = chain::next_check(None, 3, b"three").unwrap().get();
         let of_three = format!("Integer({check})");
         assert_eq!(rows(&old, "SELECT chain FROM events ORDER BY seq"), ["Null", &of_three]);
         assert_eq!(

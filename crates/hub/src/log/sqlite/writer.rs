@@ -16,7 +16,7 @@ use super::size_limit::SizeLimit;
 use super::{LogCounters, schema};
 use crate::{
     limits,
-    log::{Entry, ForwardKey, LogEnd, LogError, Redaction},
+    log::{Entry, ForwardKey, LogEnd, LogError, RedactionWrite},
 };
 use duplex_protocol::{cursor::Seq, topic::TopicName};
 
@@ -27,7 +27,7 @@ pub(super) enum Job {
         topic: TopicName,
         expected: LogEnd,
         entries: Vec<Entry>,
-        redaction: Option<Redaction>,
+        redaction: Option<RedactionWrite>,
         reply: Reply<Seq>,
     },
     Snapshot {

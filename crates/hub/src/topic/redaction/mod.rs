@@ -10,7 +10,7 @@ use super::frames;
 use super::handle::TopicShared;
 use super::ring::Ring;
 use crate::decider::Redaction;
-use crate::log::{self, Erased, LogError};
+use crate::log::{self, LogError, RedactedEvents};
 use crate::topic::dyn_topic::{DynEvent, StateError};
 use crate::topic::event_frame::EventFrame;
 use crate::topic::projection::Projection;
@@ -85,18 +85,18 @@ async fn plan(
     shared: &TopicShared,
     projection: &mut Projection,
     batch: &mut Batch,
-) -> Result<Option<(RedactionPlan, log::Redaction)>, LogError> {
+) -> Result<Option<(RedactionPlan, log::RedactionWrite)>, LogError> {
     let targets = Targets::new(batch);
     if targets.is_empty() {
         return Ok(None);
     }
     overwrite_in_batch(shared, batch, &targets).map_err(redaction_failed)?;
     let state = projection.state.snapshot().map_err(redaction_failed)?;
-    let (plan, erased) = match targets.before {
-        Some(seq) => (RedactionPlan::Restart(seq), Erased::Before(seq)),
+    let (plan, redacted) = match targets.before {
+        Some(seq) => (RedactionPlan::Restart(seq), RedactedEvents::Before(seq)),
         None => overwrite(shared, targets).await?,
     };
-    Ok(Some((plan, log::Redaction { erased, state })))
+    Ok(Some((plan, log::RedactionWrite { redacted, state })))
 }
 
 fn redaction_failed(error: StateError) -> LogError {
@@ -122,7 +122,7 @@ fn overwrite_in_batch(shared: &TopicShared, batch: &mut Batch, targets: &Targets
     Ok(())
 }
 
-async fn overwrite(shared: &TopicShared, targets: Targets) -> Result<(RedactionPlan, Erased), LogError> {
+async fn overwrite(shared: &TopicShared, targets: Targets) -> Result<(RedactionPlan, RedactedEvents), LogError> {
     let events = targets.events.into_iter().collect();
     let records = shared.log.with_amendments(&shared.name, events).await?;
     let (mut replaced, mut payloads) = (Vec::new(), Vec::new());
@@ -133,7 +133,7 @@ async fn overwrite(shared: &TopicShared, targets: Targets) -> Result<(RedactionP
             payloads.push((record.seq, json));
         }
     }
-    Ok((RedactionPlan::Overwrite(replaced), Erased::Payloads(payloads)))
+    Ok((RedactionPlan::Overwrite(replaced), RedactedEvents::Payloads(payloads)))
 }
 
 impl RedactionPlan {
