@@ -59,11 +59,11 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
         let sender = senders[who % senders.len()];
         let at = Context {
             topic: &topic,
-            who: sender.person,
+            sender: sender.person,
             origin: sender.origin,
             authority: duplex_hub::Authority::VISITOR,
             now: *now,
-            next,
+            next_seq: next,
         };
         match fold.decide(at, &Blob(bytes.clone()), *encoding) {
             Ok(made) => {

@@ -160,7 +160,7 @@ pub const METRICS: &[Metric] = &[
         "kind",
         "Rejected parts of accepted commands, such as readings of a report that are not numbers",
         |source, out| {
-            for (kind, count) in &source.node.refused_parts {
+            for (kind, count) in &source.node.rejected_parts {
                 out.sample(&[("kind", kind)], *count);
             }
         },

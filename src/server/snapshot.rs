@@ -18,7 +18,7 @@ pub struct NodeSnapshot {
     /// By kind, without the forwards.
     pub kinds: Vec<(&'static str, HubStats)>,
     /// Rejected parts of accepted commands, by kind.
-    pub refused_parts: Vec<(&'static str, u64)>,
+    pub rejected_parts: Vec<(&'static str, u64)>,
     pub topics: Vec<TopicStats>,
     pub forwards_waiting: u64,
     pub log: WriterStats,
@@ -38,7 +38,7 @@ impl NodeSnapshot {
             counters: state.counters.snapshot(),
             hub: state.hub.stats(),
             kinds: state.hub.stats_of_kinds(),
-            refused_parts: state.hub.refused_parts(),
+            rejected_parts: state.hub.rejected_parts(),
             topics: state.hub.awake_topics(),
             forwards_waiting: state.hub.pending_forwards() as u64,
             log: state.hub.log().writer_stats(),

@@ -153,7 +153,7 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
     let newest: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
     let reversed: Vec<_> = expected.iter().rev().take(newest.len()).copied().collect();
     assert_eq!(newest, reversed);
-    let counted = node.state.hub.refused_parts();
+    let counted = node.state.hub.rejected_parts();
     assert!(counted.contains(&("device", expected.len() as u64)), "{counted:?}");
 
     let (status, _) = post(&node, READINGS, r#"{"readings":7}"#).await;

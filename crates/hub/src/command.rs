@@ -101,37 +101,37 @@ mod tests {
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
-    enum Turn {
+    enum Switch {
         On { since: u64, by: String },
         Off,
     }
 
     impl Topic for Lights {
         const KIND: &'static str = "lights";
-        type Command = Turn;
-        type Event = Turn;
+        type Command = Switch;
+        type Event = Switch;
         type State = u64;
 
-        fn apply(_: &mut u64, _: Seq, _: &Turn) {}
+        fn apply(_: &mut u64, _: Seq, _: &Switch) {}
     }
 
     #[test]
     fn a_command_is_json_with_sorted_members_and_decodes_again() {
         let by = "Kim".to_owned();
-        let on = Turn::On { since: 7, by };
+        let on = Switch::On { since: 7, by };
         let command = TopicCommand::to::<Lights>("hall", &on).unwrap();
         assert_eq!(command.topic().as_str(), "lights/hall");
         assert_eq!(command.json(), r#"{"on":{"by":"Kim","since":7}}"#);
         assert_eq!(command.decode::<Lights>(), Ok(on));
-        let (_, Blob(json)) = TopicCommand::to::<Lights>("hall", &Turn::Off).unwrap().into_parts();
+        let (_, Blob(json)) = TopicCommand::to::<Lights>("hall", &Switch::Off).unwrap().into_parts();
         assert_eq!(json, br#""off""#);
     }
 
     #[test]
     fn an_invalid_topic_name_gets_no_command() {
-        let wrong = TopicCommand::to::<Lights>("The Hall", &Turn::Off);
+        let wrong = TopicCommand::to::<Lights>("The Hall", &Switch::Off);
         assert_eq!(wrong, Err(CommandError::Topic(ParseTopicNameError::Malformed)));
-        assert_eq!(Forward::to::<Lights>("The Hall", &Turn::Off), None);
+        assert_eq!(Forward::to::<Lights>("The Hall", &Switch::Off), None);
         assert_eq!(Forward::start::<Lights>("The Hall"), None);
         let start = Forward::start::<Lights>("hall").unwrap();
         assert_eq!(

@@ -39,7 +39,7 @@ pub struct Context<'a> {
     /// The topic.
     pub topic: &'a TopicName,
     /// The sender.
-    pub who: &'a Person,
+    pub sender: &'a Person,
     /// How the sender was authenticated.
     pub origin: Origin,
     /// The sender's rights.
@@ -47,7 +47,7 @@ pub struct Context<'a> {
     /// The time, in milliseconds since the Unix epoch.
     pub now: Millis,
     /// The seq of the first event of this command.
-    pub next: Seq,
+    pub next_seq: Seq,
 }
 
 impl<'a> Context<'a> {
@@ -55,7 +55,7 @@ impl<'a> Context<'a> {
     #[must_use]
     pub const fn principal(&self) -> Principal<'a> {
         Principal {
-            person: self.who,
+            person: self.sender,
             origin: self.origin,
         }
     }
@@ -123,7 +123,7 @@ pub enum Redaction {
     Events(Vec<Seq>),
     /// All events before this one are removed. Seqs continue. A reader with an earlier cursor is reset to the state, which must
     /// contain nothing of the removed events.
-    Everything,
+    AllEarlier,
 }
 
 /// Commands that no visitor can send: a visitor's command is never decoded as this type.
@@ -132,7 +132,7 @@ pub enum Redaction {
 /// visitor's command. The log stores undelivered server commands, so stored JSON must stay readable.
 pub trait ServerCommand<D: Decider>: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whether programs may send these commands too. If so, their commands are decoded only as this type.
-    const FOR_PROGRAMS: bool = false;
+    const ACCEPTED_FROM_PROGRAMS: bool = false;
 
     /// Decides the command, as [`Decider::decide`] decides a visitor's command.
     ///
@@ -167,7 +167,7 @@ pub trait Decider: Topic {
     }
 
     /// Whether only operators and programs with the role `read` have access. [`Self::admit`] is still called for them.
-    const FOR_OPERATORS: bool = false;
+    const OPERATORS_ONLY: bool = false;
 
     /// Whether such a topic belongs to one person: of the programs, only those with the role `operator` may read it.
     const PRIVATE: bool = false;
@@ -229,7 +229,7 @@ pub trait Decider: Topic {
     }
 
     /// The number of rejected parts of the event's command, such as readings in a report. It is exported as a metric.
-    fn refused_parts(_event: &Self::Event) -> u64 {
+    fn rejected_parts(_event: &Self::Event) -> u64 {
         0
     }
 

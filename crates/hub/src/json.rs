@@ -19,9 +19,9 @@ pub struct JsonError(String);
 ///
 /// # Errors
 ///
-/// As [`check`].
+/// As [`validate`].
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    check(bytes)?;
+    validate(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| JsonError(error.to_string()))
 }
 
@@ -30,7 +30,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
 /// # Errors
 ///
 /// If it is not JSON (RFC 8259), or an object in it has a duplicate member.
-pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
+pub fn validate(bytes: &[u8]) -> Result<(), JsonError> {
     let failed = |error: serde_json::Error| JsonError(error.to_string());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     UniqueMembers.deserialize(&mut deserializer).map_err(failed)?;
@@ -103,7 +103,7 @@ const MAX_DEPTH: usize = 32;
 /// programs write them; and values nested deeper than 32 levels by the string `nested`. A parser that expects a number there then
 /// rejects only that member. A document without such tokens is returned unchanged.
 pub fn sanitize(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let (mut out, mut copied, mut at, mut depth) = (Vec::new(), 0, 0, 0_usize);
+    let (mut out, mut copied, mut pos, mut depth) = (Vec::new(), 0, 0, 0_usize);
     let mut replace = |from: usize, to: usize, copied: &mut usize, text: &[u8]| {
         out.extend_from_slice(bytes.get(*copied..from).unwrap_or_default());
         out.push(b'"');
@@ -111,26 +111,26 @@ pub fn sanitize(bytes: &[u8]) -> Cow<'_, [u8]> {
         out.push(b'"');
         *copied = to;
     };
-    while let Some(byte) = bytes.get(at) {
+    while let Some(byte) = bytes.get(pos) {
         match byte {
-            b'"' => at = end_of_string(bytes, at),
+            b'"' => pos = end_of_string(bytes, pos),
             b'[' | b'{' if depth == MAX_DEPTH => {
-                let end = end_of_nested(bytes, at);
-                replace(at, end, &mut copied, b"nested");
-                at = end;
+                let end = end_of_nested(bytes, pos);
+                replace(pos, end, &mut copied, b"nested");
+                pos = end;
             }
-            b'[' | b'{' => (depth, at) = (depth + 1, at + 1),
-            b']' | b'}' => (depth, at) = (depth.saturating_sub(1), at + 1),
+            b'[' | b'{' => (depth, pos) = (depth + 1, pos + 1),
+            b']' | b'}' => (depth, pos) = (depth.saturating_sub(1), pos + 1),
             byte if is_token_byte(*byte) => {
-                let rest = bytes.get(at..).unwrap_or_default();
-                let end = at + rest.iter().take_while(|byte| is_token_byte(**byte)).count();
-                let token = bytes.get(at..end).unwrap_or_default();
-                if !is_json(token) {
-                    replace(at, end, &mut copied, token);
+                let rest = bytes.get(pos..).unwrap_or_default();
+                let end = pos + rest.iter().take_while(|byte| is_token_byte(**byte)).count();
+                let token = bytes.get(pos..end).unwrap_or_default();
+                if !is_json_value(token) {
+                    replace(pos, end, &mut copied, token);
                 }
-                at = end;
+                pos = end;
             }
-            _ => at += 1,
+            _ => pos += 1,
         }
     }
     if copied == 0 {
@@ -145,18 +145,18 @@ const fn is_token_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.' | b'_' | b'#')
 }
 
-fn is_json(token: &[u8]) -> bool {
+fn is_json_value(token: &[u8]) -> bool {
     serde_json::from_slice::<Value>(token).is_ok()
 }
 
 /// The index after the string that begins at `start`.
 fn end_of_string(bytes: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(byte) = bytes.get(at) {
+    let mut pos = start + 1;
+    while let Some(byte) = bytes.get(pos) {
         match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+            b'"' => return pos + 1,
+            b'\\' => pos += 2,
+            _ => pos += 1,
         }
     }
     bytes.len()
@@ -164,20 +164,20 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
 
 /// The index after the array or object that begins at `start`.
 fn end_of_nested(bytes: &[u8], start: usize) -> usize {
-    let (mut at, mut depth) = (start, 0_usize);
-    while let Some(byte) = bytes.get(at) {
+    let (mut pos, mut depth) = (start, 0_usize);
+    while let Some(byte) = bytes.get(pos) {
         match byte {
             b'"' => {
-                at = end_of_string(bytes, at);
+                pos = end_of_string(bytes, pos);
                 continue;
             }
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        at += 1;
+        pos += 1;
         if depth == 0 {
-            return at;
+            return pos;
         }
     }
     bytes.len()
@@ -207,7 +207,7 @@ mod tests {
         }
         assert_eq!(parse(br#"[{"a":1},{"a":1}]"#).unwrap(), json!([{"a": 1}, {"a": 1}]));
         for wrong in [&b""[..], b"{", b"NaN", b"1 2", b"{\"a\":1}}", b"\xff"] {
-            assert!(check(wrong).is_err());
+            assert!(validate(wrong).is_err());
         }
     }
 

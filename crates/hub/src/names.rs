@@ -20,12 +20,12 @@ impl From<NameRefused> for Rejection {
 
 /// Validates and assigns display names. Its methods are called for each connection and each change of a name: they must not block.
 pub trait NamePolicy: Send + Sync + 'static {
-    /// The name that results from the text that `who` typed; empty for no name.
+    /// The name that results from the text that `who` requested; empty for no name.
     ///
     /// # Errors
     ///
     /// If the name is reserved, or the visitor's name was set by an operator.
-    fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused>;
+    fn choose(&self, who: &PersonId, is_operator: bool, requested: &str) -> Result<String, NameRefused>;
 
     /// Changes when an operator sets or releases a name: sessions then call [`Self::resolve`] again. The default never changes.
     fn changes(&self) -> watch::Receiver<()> {
@@ -41,8 +41,8 @@ pub trait NamePolicy: Send + Sync + 'static {
 pub struct AnyName;
 
 impl NamePolicy for AnyName {
-    fn choose(&self, _: &PersonId, _: bool, typed: &str) -> Result<String, NameRefused> {
-        let visible = typed.trim().chars().filter(|c| !c.is_control());
+    fn choose(&self, _: &PersonId, _: bool, requested: &str) -> Result<String, NameRefused> {
+        let visible = requested.trim().chars().filter(|c| !c.is_control());
         Ok(visible.take(MAX_NAME).collect())
     }
 
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_name_is_one_line_and_not_too_long() {
         let id = PersonId("a".to_owned());
-        let name = |typed: &str| AnyName.choose(&id, false, typed).unwrap();
+        let name = |requested: &str| AnyName.choose(&id, false, requested).unwrap();
         assert_eq!(name("  Kim\n\u{7} "), "Kim");
         assert_eq!(name(&"가".repeat(30)).chars().count(), MAX_NAME);
     }

@@ -26,10 +26,10 @@ pub struct Principal<'a> {
 }
 
 /// The placeholder persons of programs and of the server: their ids are senders in the log and in the deduplication window.
-static PROGRAM: LazyLock<Person> = LazyLock::new(|| nameless("ffffffffffffffff"));
-static SERVER: LazyLock<Person> = LazyLock::new(|| nameless("0000000000000000"));
+static PROGRAM: LazyLock<Person> = LazyLock::new(|| placeholder("ffffffffffffffff"));
+static SERVER: LazyLock<Person> = LazyLock::new(|| placeholder("0000000000000000"));
 
-fn nameless(id: &str) -> Person {
+fn placeholder(id: &str) -> Person {
     Person {
         id: PersonId(id.to_owned()),
         name: String::new(),
@@ -128,7 +128,7 @@ mod tests {
         }
 
         fn decide(&self, at: Context<'_>, _: &Self::State, (): ()) -> Result<Vec<Self::Event>, Rejection> {
-            Ok(vec![(format!("{:?}", at.origin), at.who.id.0.clone())])
+            Ok(vec![(format!("{:?}", at.origin), at.sender.id.0.clone())])
         }
     }
 
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn no_visitor_may_have_the_id_of_a_program_or_of_the_server() {
-        let visitor = nameless("00000000000000aa");
+        let visitor = placeholder("00000000000000aa");
         assert!(!is_reserved(&visitor.id));
         for principal in [Principal::program(), Principal::server()] {
             assert!(is_reserved(&principal.person.id));

@@ -60,11 +60,11 @@ impl<D: Decider> DeciderHarness<D> {
     fn context<'a>(&'a self, who: Principal<'a>) -> Context<'a> {
         Context {
             topic: &self.topic,
-            who: who.person,
+            sender: who.person,
             origin: who.origin,
             authority: self.authority,
             now: self.now,
-            next: self.events.len() as Seq + 1,
+            next_seq: self.events.len() as Seq + 1,
         }
     }
 

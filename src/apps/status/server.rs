@@ -22,7 +22,7 @@ impl Decider for NodeStatus {
     type ServerCommand = Sample;
 
     const EPHEMERAL: bool = true;
-    const FOR_OPERATORS: bool = true;
+    const OPERATORS_ONLY: bool = true;
 
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == NODE {

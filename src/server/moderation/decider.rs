@@ -52,7 +52,7 @@ impl Topic for Moderator {
 impl Decider for Moderator {
     type ServerCommand = NoCommand;
 
-    const FOR_OPERATORS: bool = true;
+    const OPERATORS_ONLY: bool = true;
 
     fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         if topic.rest() == ALL {
@@ -92,7 +92,7 @@ fn ban(
     reason: &str,
 ) -> Result<Vec<ModerationEvent>, Rejection> {
     let target = checked(target)?;
-    if target == Target::Person(at.who.id.clone()) {
+    if target == Target::Person(at.sender.id.clone()) {
         return Err(Rejection::refused(why::OPERATOR));
     }
     let reason = tidy_line(reason, MAX_BAN_REASON + 1);

@@ -119,10 +119,10 @@ impl Hub {
         kinds.collect()
     }
 
-    /// The sum of [`Decider::refused_parts`](crate::decider::Decider::refused_parts) since the start, of each kind by name.
-    pub fn refused_parts(&self) -> Vec<(&'static str, u64)> {
+    /// The sum of [`Decider::rejected_parts`](crate::decider::Decider::rejected_parts) since the start, of each kind by name.
+    pub fn rejected_parts(&self) -> Vec<(&'static str, u64)> {
         let kinds = self.inner.kinds.values();
-        kinds.map(|kind| (kind.name(), kind.refused_parts())).collect()
+        kinds.map(|kind| (kind.name(), kind.rejected_parts())).collect()
     }
 
     /// The awake topics, in arbitrary order.

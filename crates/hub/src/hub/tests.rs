@@ -85,7 +85,7 @@ impl Decider for Count {
     }
 
     fn decide(&self, at: Context<'_>, state: &Sum, command: CountCommand) -> Result<Vec<Added>, Rejection> {
-        assert_eq!(at.next, state.seq + 1);
+        assert_eq!(at.next_seq, state.seq + 1);
         let added = |by| Added { by, forward_to: None };
         match command {
             CountCommand::Add(by) => Ok(vec![added(by)]),

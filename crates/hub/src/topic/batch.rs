@@ -123,11 +123,11 @@ impl Batch {
         let next = projection.head + 1;
         let at = Context {
             topic: context.topic,
-            who: &command.who,
+            sender: &command.who,
             origin: command.origin,
             authority: command.authority,
             now,
-            next,
+            next_seq: next,
         };
         match projection.state.decide(at, &command.command, command.encoding) {
             Ok(decided) => Ok(self.accept(projection, context, command, decided, now)),

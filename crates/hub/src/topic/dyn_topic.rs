@@ -30,7 +30,7 @@ pub trait DynTopic: Send + Sync + 'static {
     fn retention(&self) -> Retention;
     /// [`Decider::EPHEMERAL`].
     fn is_ephemeral(&self) -> bool;
-    /// [`Decider::FOR_OPERATORS`].
+    /// [`Decider::OPERATORS_ONLY`].
     fn is_for_operators(&self) -> bool;
     /// [`Decider::PRIVATE`].
     fn is_private(&self) -> bool;
@@ -48,8 +48,8 @@ pub trait DynTopic: Send + Sync + 'static {
     fn listed_in(&self) -> Option<TopicName>;
     /// [`Decider::creates`]; `None` for a command that does not decode.
     fn creates(&self, command: &Blob, encoding: Encoding) -> Option<Creation>;
-    /// The sum of [`Decider::refused_parts`] over all events since the process started.
-    fn refused_parts(&self) -> u64;
+    /// The sum of [`Decider::rejected_parts`] over all events since the process started.
+    fn rejected_parts(&self) -> u64;
     /// Decodes the state of a snapshot; without one, returns the state before the first event.
     ///
     /// # Errors
@@ -169,14 +169,14 @@ pub enum DecideError {
 pub fn dyn_topic<D: Decider>(decider: D) -> Box<dyn DynTopic> {
     Box::new(TypedTopic {
         decider: Arc::new(decider),
-        refused_parts: Arc::default(),
+        rejected_parts: Arc::default(),
     })
 }
 
 /// A decider with its count of refused parts.
 struct TypedTopic<D> {
     decider: Arc<D>,
-    refused_parts: Arc<AtomicU64>,
+    rejected_parts: Arc<AtomicU64>,
 }
 
 impl<D: Decider> DynTopic for TypedTopic<D> {
@@ -201,7 +201,7 @@ impl<D: Decider> DynTopic for TypedTopic<D> {
     }
 
     fn is_for_operators(&self) -> bool {
-        D::FOR_OPERATORS
+        D::OPERATORS_ONLY
     }
 
     fn is_private(&self) -> bool {
@@ -231,8 +231,8 @@ impl<D: Decider> DynTopic for TypedTopic<D> {
         D::creates(&command.decode(encoding).ok()?)
     }
 
-    fn refused_parts(&self) -> u64 {
-        self.refused_parts.load(Relaxed)
+    fn rejected_parts(&self) -> u64 {
+        self.rejected_parts.load(Relaxed)
     }
 
     fn load_state(&self, snapshot: Option<&[u8]>) -> Result<Box<dyn DynState>, StateError> {
@@ -242,7 +242,7 @@ impl<D: Decider> DynTopic for TypedTopic<D> {
         };
         Ok(Box::new(TypedState {
             decider: Arc::clone(&self.decider),
-            refused_parts: Arc::clone(&self.refused_parts),
+            rejected_parts: Arc::clone(&self.rejected_parts),
             state,
         }))
     }
@@ -288,7 +288,7 @@ impl<D: Decider> DecodedCommand<D> {
         let server = || command.decode(encoding).map(Self::Server);
         match origin {
             Origin::Server => server().or_else(|error| visitor().map_err(|_| error)),
-            Origin::Program if D::ServerCommand::FOR_PROGRAMS => server(),
+            Origin::Program if D::ServerCommand::ACCEPTED_FROM_PROGRAMS => server(),
             Origin::Visitor | Origin::Program => visitor(),
         }
     }
@@ -296,14 +296,14 @@ impl<D: Decider> DecodedCommand<D> {
 
 struct TypedState<D: Decider> {
     decider: Arc<D>,
-    refused_parts: Arc<AtomicU64>,
+    rejected_parts: Arc<AtomicU64>,
     state: D::State,
 }
 
 impl<D: Decider> TypedState<D> {
     fn apply_decided(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> DecidedEvent {
         D::apply(&mut self.state, seq, &event);
-        self.refused_parts.fetch_add(D::refused_parts(&event), Relaxed);
+        self.rejected_parts.fetch_add(D::rejected_parts(&event), Relaxed);
         DecidedEvent {
             amends: D::amends(&event),
             forwards: self.decider.forward(at.topic, &self.state, seq, &event),
@@ -321,7 +321,7 @@ impl<D: Decider> TypedState<D> {
         let events = events.map_err(DecideError::Rejected)?;
         let written: Result<Vec<_>, _> = events.iter().map(write_event::<D>).collect();
         let written = written.map_err(|error| DecideError::Broken(error.into()))?;
-        let numbered = (at.next..).zip(events.into_iter().zip(written));
+        let numbered = (at.next_seq..).zip(events.into_iter().zip(written));
         Ok(numbered
             .map(|(seq, (event, json))| self.apply_decided(at, seq, event, json))
             .collect())
@@ -337,7 +337,7 @@ impl<D: Decider> DynState for TypedState<D> {
     ) -> Result<Vec<DecidedEvent>, DecideError> {
         let malformed = |detail: String| DecideError::Rejected(Rejection::Malformed { detail });
         if encoding == Encoding::Json {
-            json::check(&command.0).map_err(|error| malformed(error.to_string()))?;
+            json::validate(&command.0).map_err(|error| malformed(error.to_string()))?;
         }
         let command =
             DecodedCommand::decode(at.origin, command, encoding).map_err(|error| malformed(error.to_string()))?;

@@ -51,7 +51,7 @@ impl<const PROGRAMS: bool> Decider for Gate<PROGRAMS> {
 }
 
 impl<const PROGRAMS: bool> ServerCommand<Gate<PROGRAMS>> for GateCommand {
-    const FOR_PROGRAMS: bool = PROGRAMS;
+    const ACCEPTED_FROM_PROGRAMS: bool = PROGRAMS;
 
     fn decide(self, _: &Gate<PROGRAMS>, _: Context<'_>, (): &()) -> Result<Vec<String>, Rejection> {
         Ok(vec![format!("{self:?}")])
@@ -67,11 +67,11 @@ fn decided<const PROGRAMS: bool>(
     let kind = dyn_topic(Gate::<PROGRAMS>);
     let at = Context {
         topic: &"gate/a".parse().unwrap(),
-        who: who.person,
+        sender: who.person,
         origin: who.origin,
         authority: Authority::OPERATOR,
         now: 1,
-        next: 1,
+        next_seq: 1,
     };
     let command = Blob::encode(encoding, command).unwrap();
     match kind.load_state(None).unwrap().decide(at, &command, encoding) {

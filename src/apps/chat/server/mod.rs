@@ -109,7 +109,7 @@ impl Decider for Chat {
     fn redacts(&self, _room: &Room, event: &ChatEvent) -> Redaction {
         match event {
             ChatEvent::Deleted { seq, .. } => Redaction::Events(vec![*seq]),
-            ChatEvent::Closed { .. } => Redaction::Everything,
+            ChatEvent::Closed { .. } => Redaction::AllEarlier,
             _ => Redaction::Nothing,
         }
     }
@@ -143,7 +143,7 @@ fn post(at: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Res
     check_rate(at, room)?;
     Ok(vec![ChatEvent::Posted {
         number: room.count.saturating_add(1),
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
         text,
         reply_to,
@@ -161,7 +161,11 @@ fn reply_target(room: &Room, seq: Seq) -> Result<Reply, Rejection> {
 /// Limits a person's posting rate by the times of their messages in the room's state. Messages dated in the future were posted
 /// before the clock was set back; they are ignored, because they would otherwise block the person for an unknown time.
 fn check_rate(at: Context<'_>, room: &Room) -> Result<(), Rejection> {
-    let own = room.messages.iter().rev().filter(|message| message.by.id == at.who.id);
+    let own = room
+        .messages
+        .iter()
+        .rev()
+        .filter(|message| message.by.id == at.sender.id);
     let past = own.map(|message| message.at).filter(|time| *time <= at.now);
     let Some(first) = past.take(MAX_POSTS).nth(MAX_POSTS - 1) else {
         return Ok(());
@@ -183,7 +187,7 @@ fn recent_message(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
 
 fn own_message<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
     let message = room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?;
-    if message.by.id != at.who.id {
+    if message.by.id != at.sender.id {
         return Err(Rejection::refused(refusal::NOT_YOURS));
     }
     Ok(message)
@@ -201,7 +205,7 @@ fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatE
     }
     Ok(vec![ChatEvent::Edited {
         seq,
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
         text,
     }])
@@ -220,7 +224,7 @@ fn delete(at: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Reje
     }
     Ok(vec![ChatEvent::Deleted {
         seq,
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
     }])
 }
@@ -234,7 +238,7 @@ fn close(at: Context<'_>, room: &Room) -> Vec<ChatEvent> {
 
 fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Result<Vec<ChatEvent>, Rejection> {
     let message = recent_message(room, seq)?;
-    if message.has_reaction(emoji, &at.who.id) == on {
+    if message.has_reaction(emoji, &at.sender.id) == on {
         return Ok(Vec::new());
     }
     if on && message.reactions.len() >= MAX_REACTIONS {
@@ -242,7 +246,7 @@ fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Resu
     }
     Ok(vec![ChatEvent::Reacted {
         seq,
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
         emoji,
         on,
@@ -270,7 +274,7 @@ impl Decider for Rooms {
     /// Erases all earlier events, because they may name the deleted room; the state has the rest of the list.
     fn redacts(&self, _list: &RoomList, event: &RoomsEvent) -> Redaction {
         match event {
-            RoomsEvent::Deleted { .. } => Redaction::Everything,
+            RoomsEvent::Deleted { .. } => Redaction::AllEarlier,
             _ => Redaction::Nothing,
         }
     }
@@ -314,7 +318,7 @@ fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result
     Ok(vec![RoomsEvent::Created {
         room,
         title,
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
     }])
 }
@@ -330,7 +334,7 @@ fn describe(at: Context<'_>, list: &RoomList, room: String, description: &str) -
     Ok(vec![RoomsEvent::Described {
         room,
         description,
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
     }])
 }

@@ -101,8 +101,8 @@ fn a_closed_room_rejects_commands_and_its_name_is_not_reused() {
         (2, 2),
         "a repeated command has no effect"
     );
-    assert_eq!(Chat.redacts(&room.state, &room.events[1].1), Redaction::Everything);
-    assert_eq!(Rooms.redacts(&rooms.state, &rooms.events[1].1), Redaction::Everything);
+    assert_eq!(Chat.redacts(&room.state, &room.events[1].1), Redaction::AllEarlier);
+    assert_eq!(Rooms.redacts(&rooms.state, &rooms.events[1].1), Redaction::AllEarlier);
     assert!(room.state.messages.is_empty() && !rooms.state.rooms.contains_key("a"));
     assert_eq!(
         room.send(&person(1), post_text("again")),

@@ -88,11 +88,11 @@ mod tests {
         let who = Principal::program();
         let at = Context {
             topic: &topic,
-            who: who.person,
+            sender: who.person,
             origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now: 0,
-            next: 1,
+            next_seq: 1,
         };
         let text = text.to_owned();
         Compare.decide(at, &LatestMessage::default(), CompareMessage::Text { text })

@@ -133,7 +133,7 @@ impl Decider for Devices {
         }
     }
 
-    fn refused_parts(event: &DeviceEvent) -> u64 {
+    fn rejected_parts(event: &DeviceEvent) -> u64 {
         match event {
             DeviceEvent::Reported { refused, .. } | DeviceEvent::LastKnownReported { refused, .. } => {
                 refused.len() as u64
@@ -152,7 +152,7 @@ impl Decider for Devices {
 
 /// Allows programs to act as any device except a browser, and a visitor to act as their own browser.
 fn from_device(at: Context<'_>) -> Result<(), Rejection> {
-    let own = browser_owner(at.topic.rest()) == Some(at.who.id.0.as_str());
+    let own = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
     let program = at.origin == Origin::Program && browser_owner(at.topic.rest()).is_none();
     if own || program {
         Ok(())
@@ -164,7 +164,7 @@ fn from_device(at: Context<'_>) -> Result<(), Rejection> {
 /// Allows an operator, everyone with `--demo`, and a visitor for their own browser. The role `device` does not grant this: it only
 /// lets a program act as the device.
 fn may_control(at: Context<'_>) -> Result<(), Rejection> {
-    let own = browser_owner(at.topic.rest()) == Some(at.who.id.0.as_str());
+    let own = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
     if own || at.authority.may_control() {
         Ok(())
     } else {
@@ -216,7 +216,7 @@ fn set_threshold(
     let set = DeviceEvent::ThresholdSet {
         metric: metric.clone(),
         threshold,
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
     };
     let alarms = alarm_events(device, &metric, threshold, known.value, at.now);
@@ -231,7 +231,7 @@ fn acknowledge(at: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEv
     }
     Ok(vec![DeviceEvent::Acknowledged {
         alarm: id,
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
     }])
 }
@@ -244,7 +244,7 @@ fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Resu
     if !is_order_name(&name) {
         return Err(Rejection::refused(why::BAD_ORDER));
     }
-    let is_json = argument.is_empty() || json::check(argument.as_bytes()).is_ok();
+    let is_json = argument.is_empty() || json::validate(argument.as_bytes()).is_ok();
     if argument.len() > MAX_ARGUMENT || !is_json {
         return Err(Rejection::refused(why::BAD_ARGUMENT));
     }
@@ -264,7 +264,7 @@ fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Resu
     events.push(DeviceEvent::Ordered {
         name,
         argument: argument.to_owned(),
-        by: at.who.clone(),
+        by: at.sender.clone(),
         at: at.now,
     });
     Ok(events)

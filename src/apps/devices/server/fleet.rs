@@ -206,11 +206,11 @@ mod tests {
         let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
         let at = Context {
             topic: &topic,
-            who: who.person,
+            sender: who.person,
             origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now,
-            next: 1,
+            next_seq: 1,
         };
         let events = command.decide(&Fleet, at, overview).unwrap();
         events.iter().for_each(|event| Fleet::apply(overview, 1, event));
@@ -329,11 +329,11 @@ mod tests {
         let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
         let at = |now| Context {
             topic: &topic,
-            who: who.person,
+            sender: who.person,
             origin: who.origin,
             authority: duplex_hub::Authority::VISITOR,
             now,
-            next: 1,
+            next_seq: 1,
         };
         let full = update("new", START).decide(&Fleet, at(START), &overview);
         assert_eq!(full, Err(Rejection::refused(why::FLEET_FULL)));

@@ -93,7 +93,7 @@ pub fn parse_report(payload: &[u8]) -> MqttMessage {
     }
     let payload = json::sanitize(payload);
     let is_object = payload.trim_ascii_start().starts_with(b"{");
-    if !is_object || json::check(&payload).is_err() {
+    if !is_object || json::validate(&payload).is_err() {
         return invalid(why::UNREADABLE);
     }
     match serde_json::from_slice::<Report>(&payload) {
@@ -119,7 +119,7 @@ pub fn parse_ack(payload: &[u8]) -> DeviceServerCommand {
     };
     let payload = payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default();
     match serde_json::from_slice::<Ack>(payload) {
-        Ok(Ack { id, ok, note }) if json::check(payload).is_ok() => DeviceServerCommand::Ack { order: id, ok, note },
+        Ok(Ack { id, ok, note }) if json::validate(payload).is_ok() => DeviceServerCommand::Ack { order: id, ok, note },
         _ => unreadable(),
     }
 }

@@ -99,11 +99,11 @@ mod tests {
         let mut send = |command: OrdersCommand, now| {
             let at = Context {
                 topic: &topic,
-                who: who.person,
+                sender: who.person,
                 origin: who.origin,
                 authority: duplex_hub::Authority::VISITOR,
                 now,
-                next: 1,
+                next_seq: 1,
             };
             let events = command.decide(&Orders, at, &pending).unwrap();
             events.iter().for_each(|event| Orders::apply(&mut pending, 1, event));

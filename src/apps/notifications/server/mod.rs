@@ -98,7 +98,7 @@ impl Decider for Notices {
 }
 
 impl ServerCommand<Notices> for NoticesCommand {
-    const FOR_PROGRAMS: bool = true;
+    const ACCEPTED_FROM_PROGRAMS: bool = true;
 
     fn decide(self, _notices: &Notices, at: Context<'_>, _list: &NoticeList) -> Result<Vec<NoticesEvent>, Rejection> {
         let Self::Send(notice) = self;
@@ -165,7 +165,7 @@ impl Decider for Inbox {
 /// Whether `seq` can exist. Only the inbox's own seqs are checked: a wrong seq of another source affects only the sender's own read
 /// state.
 fn may_exist(at: Context<'_>, source: &str, seq: Seq) -> bool {
-    seq > 0 && (source != OWN_INBOX || seq < at.next)
+    seq > 0 && (source != OWN_INBOX || seq < at.next_seq)
 }
 
 fn read(at: Context<'_>, inbox: &InboxState, source: String, seqs: Vec<Seq>) -> Result<Vec<InboxEvent>, Rejection> {

@@ -38,7 +38,7 @@ impl Targets {
             match &decided.redaction {
                 Redaction::Nothing => {}
                 Redaction::Events(events) => targets.events.extend(events.iter().filter(|event| *event < seq)),
-                Redaction::Everything => targets.before = Some(*seq),
+                Redaction::AllEarlier => targets.before = Some(*seq),
             }
         }
         targets

@@ -77,7 +77,7 @@ impl Decider for Board {
     fn redacts(&self, _: &Lines, event: &BoardEvent) -> Redaction {
         match event {
             BoardEvent::Delete(line) => Redaction::Events(vec![*line]),
-            BoardEvent::Clear => Redaction::Everything,
+            BoardEvent::Clear => Redaction::AllEarlier,
             BoardEvent::Add(_) | BoardEvent::Edit(..) => Redaction::Nothing,
         }
     }
