@@ -10,9 +10,9 @@ use crate::{
     apps::{Pages, navigation, skip_links, tools},
     i18n::*,
     ui::{
-        frame::Frame,
         home_page,
-        island::MountedIsland,
+        island::IslandHandle,
+        layout::Layout,
         operator::{self, Operator},
         permissions::Permissions,
         raw_text::raw_text,
@@ -23,7 +23,7 @@ use duplex_leptos::provide_session;
 
 /// The id of the served front-end build; provided as context when a page is rendered.
 #[derive(Clone)]
-pub struct Build(pub Arc<str>);
+pub struct BuildId(pub Arc<str>);
 
 /// The path of `hydration.js`; provided as context when a page is rendered.
 #[derive(Clone)]
@@ -39,22 +39,22 @@ pub struct InlineAssets {
 }
 
 /// Runs before everything else; keeps input that arrives before the page is hydrated.
-const PAGE: &str = include_str!("page.js");
+const PAGE_SCRIPT: &str = include_str!("page.js");
 
 /// Retries failed downloads of wasm chunks, which Leptos gives up on. A chunk that answers 404 belongs to an older build, so the
 /// page reloads. Runs before the module, and is placed before the style sheet, because a script waits for the style sheets before
 /// it.
-const PARTS: &str = include_str!("parts.js");
+const CHUNKS_SCRIPT: &str = include_str!("parts.js");
 
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
-    let build = use_context::<Build>().map(|Build(build)| build.to_string());
+    let build = use_context::<BuildId>().map(|BuildId(build)| build.to_string());
     let permissions = Permissions::current();
     let inline = use_context::<InlineAssets>();
     let hydration = use_context::<HydrationScript>().map(|HydrationScript(path)| path.to_string());
     let script = inline.as_ref().map(|inline| inline.script);
     let style = inline.and_then(|inline| inline.style).map(|style| style.to_string());
-    let sheet_waits = style.is_some();
+    let stylesheet_deferred = style.is_some();
     view! {
         <!DOCTYPE html>
         <html lang=use_i18n().get_locale_untracked().as_str()>
@@ -69,9 +69,9 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 {script.map(|script| view! { <script nonce=use_nonce() inner_html=script></script> })}
                 <script nonce=use_nonce() inner_html=page_script()></script>
                 {hydration.map(|path| view! { <script id="hydration" nonce=use_nonce() defer src=path></script> })}
-                <script nonce=use_nonce() inner_html=PARTS></script>
+                <script nonce=use_nonce() inner_html=CHUNKS_SCRIPT></script>
                 {style.map(|style| view! { <style nonce=use_nonce() inner_html=style></style> })}
-                <HashedStylesheet options=options.clone() attr:disabled=sheet_waits/>
+                <HashedStylesheet options=options.clone() attr:disabled=stylesheet_deferred/>
                 <AutoReload options=options.clone()/>
                 <HydrationScripts options/>
                 <MetaTags/>
@@ -84,12 +84,12 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
 }
 
 fn page_script() -> &'static str {
-    static SCRIPT: LazyLock<String> = LazyLock::new(|| strip_comments(PAGE));
+    static SCRIPT: LazyLock<String> = LazyLock::new(|| strip_whitespace_and_comments(PAGE_SCRIPT));
     &SCRIPT
 }
 
 /// Removes a script's comment lines, blank lines and indentation.
-pub fn strip_comments(script: &str) -> String {
+pub fn strip_whitespace_and_comments(script: &str) -> String {
     let lines = script.lines().map(str::trim_start);
     let code = lines.filter(|line| !line.starts_with("//") && !line.is_empty());
     code.collect::<Vec<_>>().join("\n")
@@ -104,20 +104,20 @@ pub fn App() -> impl IntoView {
         // Escaped on every page: a title may contain a visitor's text.
         <Title formatter=|title: String| raw_text(format!("{title} · Duplex"))/>
         <Router>
-            <Frame navigation=navigation() skip_links=skip_links() tools>
+            <Layout navigation=navigation() skip_links=skip_links() tools>
                 <FlatRoutes fallback=NotFound>
                     <Pages/>
                 </FlatRoutes>
-            </Frame>
+            </Layout>
         </Router>
     }
 }
 
 /// Provides the language: the server's rendering has one; in the browser it is the island's, or else the document's.
 fn provide_language() {
-    if use_context::<Language>().is_none() && !is_server() {
-        let island = use_context::<MountedIsland>().map(|island| island.language);
-        provide_context(island.unwrap_or_else(Language::of_document));
+    if use_context::<LocaleSignal>().is_none() && !is_server() {
+        let island = use_context::<IslandHandle>().map(|island| island.language);
+        provide_context(island.unwrap_or_else(LocaleSignal::of_document));
     }
 }
 

@@ -17,9 +17,9 @@ pub use self::texts::i18n::Locale;
 /// The page's language: initially the one that the server chose. A plain signal, because the provider of `leptos_i18n` would add
 /// ICU's language tag parser to the wasm.
 #[derive(Debug, Clone, Copy)]
-pub struct Language(RwSignal<Locale>);
+pub struct LocaleSignal(RwSignal<Locale>);
 
-impl Language {
+impl LocaleSignal {
     pub fn new(locale: Locale) -> Self {
         Self(RwSignal::new(locale))
     }
@@ -49,8 +49,8 @@ impl Language {
 }
 
 /// The language of the page that the calling component is on.
-pub fn use_i18n() -> Language {
-    use_context().unwrap_or_else(|| Language::new(Locale::default()))
+pub fn use_i18n() -> LocaleSignal {
+    use_context().unwrap_or_else(|| LocaleSignal::new(Locale::default()))
 }
 
 /// `t_string!(i18n, app.home)`: the text under a key, in the page's language.

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         err!("duplex: cannot ignore SIGXFSZ, so a file size limit can kill this process: {error}");
     }
     let result = match command {
-        None => start(&config),
+        None => run_server(&config),
         Some(command) => command.run(&config),
     };
     match result {
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(config: &Config) -> Result<(), Box<dyn Error>> {
+fn run_server(config: &Config) -> Result<(), Box<dyn Error>> {
     let telemetry = telemetry::start(&config.log, config.log_format, config.otlp_endpoint.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -79,8 +79,8 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
     let apps = Arc::new(Apps::default());
     let (tasks, simulations) = (apps.background_tasks(&config.apps)?, apps.simulations(&config.apps));
     let executable = std::env::current_exe()?;
-    let folder = executable.parent().unwrap_or(&executable);
-    let options = site::find(config.site.as_deref(), folder, &LeptosEnv::read())?;
+    let executable_dir = executable.parent().unwrap_or(&executable);
+    let options = site::find(config.site.as_deref(), executable_dir, &LeptosEnv::read())?;
     let log = Sqlite::open(&config.data).map_err(|error| format!("--data {}: {error}", config.data.display()))?;
     let log = log.with_size_limit(config.max_data.0, limits::DISK_RESERVE);
     // Each connection takes a file descriptor, and the usual soft limit is 1,024.
@@ -91,7 +91,7 @@ fn start(config: &Config) -> Result<(), Box<dyn Error>> {
         let mut state = state
             .with_tasks(tasks)
             .with_simulations(simulations)
-            .with_access_beside(&config.keys())
+            .with_access_files(&config.keys())
             .with_tls(tls);
         state.error_counter = telemetry.error_counter.clone();
         serve(&addrs, state).await
@@ -103,14 +103,14 @@ async fn serve(addrs: &[SocketAddr], state: ServerState) -> Result<(), Box<dyn E
     let addr = listener.local_addr()?;
     let scheme = if state.tls.is_some() { "https" } else { "http" };
     print_line(format_args!("{scheme}://{addr}"));
-    print_operator_notes(&state, &state.settings.base_url(reachable(addr)));
+    print_startup_notes(&state, &state.settings.base_url(browsable_addr(addr)));
     state.shutdown.begin_on_signal()?;
     run(listener, state).await;
     Ok(())
 }
 
 /// An address that a browser on this machine can open: an unspecified IP address becomes the loopback address.
-const fn reachable(addr: SocketAddr) -> SocketAddr {
+const fn browsable_addr(addr: SocketAddr) -> SocketAddr {
     match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()),
         IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), addr.port()),
@@ -127,7 +127,7 @@ fn print_line(text: fmt::Arguments<'_>) {
 
 /// Prints warnings about the configuration and, on a terminal, a sign-in link. Piped output may be stored, so no link is printed
 /// there.
-fn print_operator_notes(state: &ServerState, base: &str) {
+fn print_startup_notes(state: &ServerState, base: &str) {
     if state.access.accepts_legacy().unwrap_or_default() {
         tracing::warn!(
             "the token of --token, or of the file next to the data file, has all roles; create a token with one role for each \

@@ -1,4 +1,4 @@
-//! Hydration of a page: its island first; the app around it (router, frame, notification bell) on the visitor's first interaction
+//! Hydration of a page: its island first; the app around it (router, layout, notification bell) on the visitor's first interaction
 //! outside the island. A page without an island hydrates as a whole. If a proxy or an extension has changed the document, it is
 //! rendered from scratch instead of hydrated. `page.js` keeps input that arrives before the page is hydrated.
 
@@ -21,8 +21,8 @@ use web_sys::{Element, Event, EventSource, HtmlElement, MessageEvent};
 
 use crate::app::App;
 use crate::apps;
-use crate::i18n::Language;
-use crate::ui::island::{ISLAND_ID, MountedIsland};
+use crate::i18n::LocaleSignal;
+use crate::ui::island::{ISLAND_ID, IslandHandle};
 use crate::ui::page_script::{self, HydrationTarget};
 use crate::ui::visibility::VisibilityObserver;
 use crate::wire::unread::NEWLY_UNREAD;
@@ -41,7 +41,7 @@ const WAKE_EVENTS: [&str; 7] = [
 
 pub fn start() {
     match document().get_element_by_id(ISLAND_ID) {
-        None => spawn_local(app(None)),
+        None => spawn_local(hydrate_app(None)),
         Some(element) => {
             let app = Rc::new(DeferredApp {
                 island: RefCell::new(Some(mount_island(element.unchecked_into()))),
@@ -53,8 +53,8 @@ pub fn start() {
 }
 
 /// Hydrates the island in this element, in the document's language.
-fn mount_island(element: HtmlElement) -> MountedIsland {
-    let language = Language::of_document();
+fn mount_island(element: HtmlElement) -> IslandHandle {
+    let language = LocaleSignal::of_document();
     let owner = Rc::new(RefCell::new(None));
     let island_owner = Rc::clone(&owner);
     let view = move || {
@@ -66,16 +66,16 @@ fn mount_island(element: HtmlElement) -> MountedIsland {
         Box::new(hydrate_from(element, view))
     } else {
         HydrationTarget::Island.clear();
-        Box::new(render(&element, view))
+        Box::new(mount_with_hydration_data(&element, view))
     };
     // Its effects, which add event listeners, have not run yet.
-    set_timeout(|| HydrationTarget::Island.hydrated(), Duration::ZERO);
-    MountedIsland::new(language, owner.take(), view)
+    set_timeout(|| HydrationTarget::Island.mark_hydrated(), Duration::ZERO);
+    IslandHandle::new(language, owner.take(), view)
 }
 
 /// Hydrates the router and everything that it renders.
 #[wasm_split(app, wasm_split_path = leptos::wasm_split, return_wrapper(let hydrated = _; { hydrated.await } -> ()))]
-fn app(island: Option<MountedIsland>) -> Pin<Box<dyn Future<Output = ()>>> {
+fn hydrate_app(island: Option<IslandHandle>) -> Pin<Box<dyn Future<Output = ()>>> {
     let view = move || {
         if let Some(island) = island {
             provide_context(island);
@@ -87,15 +87,15 @@ fn app(island: Option<MountedIsland>) -> Pin<Box<dyn Future<Output = ()>>> {
             hydrate_from_async(body(), view).await.forget();
         } else {
             HydrationTarget::Page.clear();
-            std::mem::forget(render(&body(), view));
+            std::mem::forget(mount_with_hydration_data(&body(), view));
             HydrationTarget::Page.restore();
         }
-        set_timeout(|| HydrationTarget::Page.hydrated(), Duration::ZERO);
+        set_timeout(|| HydrationTarget::Page.mark_hydrated(), Duration::ZERO);
     })
 }
 
 /// Mounts a view without hydrating it, but with the hydration data that the server put into the page.
-fn render<V>(parent: &HtmlElement, view: impl FnOnce() -> V) -> impl Any
+fn mount_with_hydration_data<V>(parent: &HtmlElement, view: impl FnOnce() -> V) -> impl Any
 where
     V: IntoView,
     V::State: 'static,
@@ -123,10 +123,10 @@ type Listener<E> = Closure<dyn FnMut(E)>;
 #[derive(Default)]
 struct DeferredApp {
     /// `None` once the app is loading.
-    island: RefCell<Option<MountedIsland>>,
+    island: RefCell<Option<IslandHandle>>,
     listener: RefCell<Option<Listener<Event>>>,
-    footer: RefCell<Option<VisibilityObserver>>,
-    unread: RefCell<Option<(EventSource, Listener<MessageEvent>)>>,
+    footer_observer: RefCell<Option<VisibilityObserver>>,
+    unread_stream: RefCell<Option<(EventSource, Listener<MessageEvent>)>>,
 }
 
 impl DeferredApp {
@@ -140,7 +140,7 @@ impl DeferredApp {
         *self.listener.borrow_mut() = Some(listener);
         if let Ok(Some(footer)) = document().query_selector("footer") {
             let this = Rc::clone(&self);
-            *self.footer.borrow_mut() = VisibilityObserver::observe(&footer, move || this.load());
+            *self.footer_observer.borrow_mut() = VisibilityObserver::observe(&footer, move || this.load());
         }
         if let Ok(source) = EventSource::new(apps::UNREAD_EVENTS_PATH) {
             let this = Rc::clone(&self);
@@ -151,7 +151,7 @@ impl DeferredApp {
                 this.load();
             });
             source.set_onmessage(Some(listener.as_ref().unchecked_ref()));
-            *self.unread.borrow_mut() = Some((source, listener));
+            *self.unread_stream.borrow_mut() = Some((source, listener));
         }
         self.load_if_hidden();
     }
@@ -165,7 +165,7 @@ impl DeferredApp {
                 self.load()
             };
         };
-        if matches!(target.closest("#early"), Ok(Some(_))) {
+        if matches!(target.closest(&["#", ISLAND_ID].concat()), Ok(Some(_))) {
             return;
         }
         self.load();
@@ -183,7 +183,7 @@ impl DeferredApp {
         let Some(island) = self.island.borrow_mut().take() else {
             return;
         };
-        if let Some((source, _)) = &*self.unread.borrow() {
+        if let Some((source, _)) = &*self.unread_stream.borrow() {
             source.close();
         }
         if let Ok(Some(sheet)) = document().query_selector("link[rel=stylesheet]") {
@@ -191,14 +191,14 @@ impl DeferredApp {
         }
         let this = Rc::clone(self);
         spawn_local(async move {
-            app(Some(island)).await;
+            hydrate_app(Some(island)).await;
             // The app's effects, which add event listeners, have not run yet.
             set_timeout(move || this.stop_listening(), Duration::ZERO);
         });
     }
 
     fn stop_listening(&self) {
-        drop((self.footer.take(), self.unread.take()));
+        drop((self.footer_observer.take(), self.unread_stream.take()));
         if let Some(listener) = self.listener.take() {
             for name in WAKE_EVENTS {
                 let callback = listener.as_ref().unchecked_ref();

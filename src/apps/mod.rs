@@ -17,7 +17,7 @@ use leptos::tachys::view::iterators::StaticVec;
 use leptos_router::any_nested_route::{AnyNestedRoute, IntoAnyNestedRoute as _};
 use leptos_router::{Lazy, LazyRoute, NestedRoute, PossibleRouteMatch, SsrMode};
 
-use crate::ui::frame::{NavigationEntry, SkipLink};
+use crate::ui::layout::{NavigationEntry, SkipLink};
 
 /// The browser half of an application.
 pub struct App {

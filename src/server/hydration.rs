@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::assets::{HASH_CHARS, IMMUTABLE};
 use super::state::ServerState;
-use crate::app::strip_comments;
+use crate::app::strip_whitespace_and_comments;
 
 struct Script {
     path: Arc<str>,
@@ -21,7 +21,7 @@ struct Script {
 }
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
-    let code = strip_comments(include_str!("../hydration.js"));
+    let code = strip_whitespace_and_comments(include_str!("../hydration.js"));
     let mut hash = BASE64URL_NOPAD.encode(&Sha256::digest(&code));
     hash.truncate(HASH_CHARS);
     let path = format!("/pkg/hydration.{hash}.js").into();

@@ -26,7 +26,7 @@ use super::page_paths::PagePaths;
 use super::signals::SIGNALS_PATH;
 use super::state::ServerState;
 use super::{hydration, identity, limits, preferences};
-use crate::app::{App, Build, HydrationScript, InlineAssets, shell};
+use crate::app::{App, BuildId, HydrationScript, InlineAssets, shell};
 use crate::apps::{HOME_PATH, HOME_SCRIPT};
 use crate::server::forms::{CommandForm, Form};
 use crate::ui::not_found::NotFoundResponder;
@@ -74,7 +74,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
         provide_context(signals.clone());
         provide_context(last_vitals.get());
         provide_context(state.fragments.clone());
-        provide_context(Build(build.clone()));
+        provide_context(BuildId(build.clone()));
         provide_context(HydrationScript(hydration::path()));
         if let Some(response) = use_context::<ResponseOptions>() {
             provide_context(NotFoundResponder(Arc::new(move || {

@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use super::cookies::values;
 use crate::{
     i18n::*,
-    ui::preferences::{COLOUR_COOKIE, COOKIE_MAX_AGE, Colour, LANGUAGE_COOKIE},
+    ui::preferences::{COLOR_SCHEME_COOKIE, COOKIE_MAX_AGE, ColorScheme, LANGUAGE_COOKIE},
 };
 use duplex_axum::error::Problem;
 
@@ -46,9 +46,9 @@ pub fn locale(headers: &HeaderMap) -> Locale {
 
 /// Provides the language and the color scheme as context.
 pub fn provide(headers: &HeaderMap) {
-    provide_context(Language::new(locale(headers)));
-    let colour = cookie_value(headers, COLOUR_COOKIE).and_then(|name| name.parse().ok());
-    provide_context::<Colour>(colour.unwrap_or_default());
+    provide_context(LocaleSignal::new(locale(headers)));
+    let scheme = cookie_value(headers, COLOR_SCHEME_COOKIE).and_then(|name| name.parse().ok());
+    provide_context::<ColorScheme>(scheme.unwrap_or_default());
 }
 
 /// The language for an `Accept-Language` header (RFC 9110 section 12.5.4): the best supported one, English if it lists only others,
@@ -112,7 +112,7 @@ enum PreferenceError {
     #[error("the languages are ko and en")]
     Language,
     #[error("the colours are auto, light and dark")]
-    Colour,
+    ColorScheme,
 }
 
 /// The cookies for a form. Only known values are stored.
@@ -122,9 +122,9 @@ fn cookies(form: &BTreeMap<String, String>) -> Result<Vec<HeaderValue>, Preferen
         let locale: Locale = language.parse().map_err(|_| PreferenceError::Language)?;
         cookies.extend(cookie(LANGUAGE_COOKIE, locale.as_ref()));
     }
-    if let Some(colour) = form.get("colour") {
-        let colour: Colour = colour.parse().map_err(|_| PreferenceError::Colour)?;
-        cookies.extend(cookie(COLOUR_COOKIE, colour.name()));
+    if let Some(scheme) = form.get("colour") {
+        let scheme: ColorScheme = scheme.parse().map_err(|_| PreferenceError::ColorScheme)?;
+        cookies.extend(cookie(COLOR_SCHEME_COOKIE, scheme.name()));
     }
     if cookies.is_empty() {
         Err(PreferenceError::Empty)
@@ -178,7 +178,7 @@ mod tests {
             cookies(&form(&[("language", "x; Domain=evil")])),
             Err(PreferenceError::Language)
         );
-        assert_eq!(cookies(&form(&[("colour", "blue")])), Err(PreferenceError::Colour));
+        assert_eq!(cookies(&form(&[("colour", "blue")])), Err(PreferenceError::ColorScheme));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::token::Token;
 use super::vitals::LastVitals;
 use crate::apps::server::Apps;
 use crate::apps::server::measure::Measurements;
-use crate::ui::fragment::Fragments;
+use crate::ui::fragment::FragmentCache;
 use duplex_axum::client_addr::TrustedProxies;
 use duplex_axum::listen::{CertificateFiles, Tls};
 use duplex_axum::origin::{Origin, Scheme};
@@ -166,7 +166,7 @@ pub struct ServerState {
     pub signals: Arc<Signals>,
     pub last_vitals: Arc<LastVitals>,
     /// Cached HTML of page fragments that are the same for many visitors.
-    pub fragments: Fragments,
+    pub fragments: FragmentCache,
     /// State of the measurements that visitors run against this node.
     pub measurements: Arc<Measurements>,
     pub started: Instant,
@@ -206,7 +206,7 @@ impl ServerState {
             options,
             signals: Arc::default(),
             last_vitals: Arc::default(),
-            fragments: Fragments::new(limits::PAGE_FRAGMENTS),
+            fragments: FragmentCache::new(limits::PAGE_FRAGMENTS),
             measurements: Arc::default(),
             started: Instant::now(),
         }
@@ -214,7 +214,7 @@ impl ServerState {
 
     /// Loads tokens and sign-in links from the files next to the data file.
     #[must_use]
-    pub fn with_access_beside(self, data: &Path) -> Self {
+    pub fn with_access_files(self, data: &Path) -> Self {
         Self {
             access: Arc::new(AccessControl::new(&self.settings, Some(data))),
             ..self

@@ -42,8 +42,8 @@ pub fn iso(at: Millis) -> String {
 
 /// Milliseconds in local time. Clamped to the range of JavaScript's `Date`, so that no event's time can break a page.
 fn local(at: Millis, offset: i32) -> i64 {
-    const LAST: Millis = 8_640_000_000_000_000;
-    i64::try_from(at.min(LAST)).unwrap_or_default() + i64::from(offset) * MINUTE
+    const MAX_DATE: Millis = 8_640_000_000_000_000;
+    i64::try_from(at.min(MAX_DATE)).unwrap_or_default() + i64::from(offset) * MINUTE
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub fn Card(
 }
 
 /// A card's content, built under the given reactive owner; `None` if that owner is disposed before the code has loaded.
-pub type LazyContent = Pin<Box<dyn Future<Output = Option<AnyView>>>>;
+pub type LazyContentFuture = Pin<Box<dyn Future<Output = Option<AnyView>>>>;
 
 /// A card whose content loads once the card is visible.
 #[component]
@@ -38,7 +38,7 @@ pub fn LazyCard(
     id: &'static str,
     title: TextKey,
     #[prop(optional)] class: &'static str,
-    content: Arc<dyn Fn(WeakOwner) -> LazyContent + Send + Sync>,
+    content: Arc<dyn Fn(WeakOwner) -> LazyContentFuture + Send + Sync>,
 ) -> impl IntoView {
     let card = NodeRef::<html::Div>::new();
     let slot = LazySlot::default();

@@ -11,8 +11,8 @@ pub fn now() -> f64 {
 
 /// Whether `duration` milliseconds have passed from `since` to `now`. Also true if `now` is before `since`: a browser without a
 /// monotonic clock falls back to the system clock, which may have been set back.
-pub fn has_elapsed(since: f64, length: f64, now: f64) -> bool {
-    !(since..=since + length).contains(&now)
+pub fn has_elapsed(since: f64, duration: f64, now: f64) -> bool {
+    !(since..=since + duration).contains(&now)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::text::{TextKey, text_key};
 use duplex_protocol::code::{Meaning, Side};
 
-pub fn meaning(meaning: Meaning) -> TextKey {
+pub fn meaning_text(meaning: Meaning) -> TextKey {
     match meaning {
         Meaning::Normal => text_key!(close.normal),
         Meaning::GoingAway => text_key!(close.going_away),
@@ -29,7 +29,7 @@ pub fn meaning(meaning: Meaning) -> TextKey {
     }
 }
 
-pub fn ended_by(side: Side) -> TextKey {
+pub fn closed_by_text(side: Side) -> TextKey {
     match side {
         Side::Client => text_key!(handshake.ended_by_client),
         Side::Server => text_key!(handshake.ended_by_server),

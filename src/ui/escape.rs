@@ -1,13 +1,13 @@
 //! HTML escaping for responses that the server renders without Leptos.
 
 /// Escapes text for a text node, a title or a text area.
-pub fn text(plain: &str) -> String {
-    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+pub fn text(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Escapes text for an attribute value in double quotes.
-pub fn attribute(plain: &str) -> String {
-    text(plain).replace('"', "&quot;")
+pub fn attribute(value: &str) -> String {
+    text(value).replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub fn duration(locale: Locale, seconds: u64) -> String {
 }
 
 /// A duration in its largest unit only, as in "3 min ago".
-pub fn coarse_duration(locale: Locale, seconds: u64) -> String {
+pub fn duration_in_largest_unit(locale: Locale, seconds: u64) -> String {
     let [(large, text), _] = units(locale, seconds);
     fill(text, &[("n", &large.to_string())])
 }
@@ -122,7 +122,7 @@ mod tests {
             ["0초", "5초", "1분 5초", "2분", "1시간 1분", "1일 1시간"]
         );
         assert_eq!(
-            of(Locale::ko, coarse_duration),
+            of(Locale::ko, duration_in_largest_unit),
             ["0초", "5초", "1분", "2분", "1시간", "1일"]
         );
     }

@@ -11,7 +11,7 @@ use leptos::tachys::html::InertElement;
 
 /// The server's cache of fragment HTML by key, provided as context; nothing is cached without it.
 #[derive(Clone)]
-pub struct Fragments {
+pub struct FragmentCache {
     cached: Arc<Mutex<HashMap<String, CachedFragment>>>,
     /// Maximum number of fragments; inserting one more clears the cache.
     capacity: usize,
@@ -22,7 +22,7 @@ struct CachedFragment {
     html: Arc<str>,
 }
 
-impl Fragments {
+impl FragmentCache {
     pub fn new(capacity: usize) -> Self {
         Self {
             cached: Arc::default(),
@@ -61,7 +61,7 @@ pub fn fragment<T: PartialEq + Send + Sync + 'static>(
     if cfg!(target_family = "wasm") {
         return render();
     }
-    let Some(fragments) = use_context::<Fragments>() else {
+    let Some(fragments) = use_context::<FragmentCache>() else {
         return render();
     };
     let (key, input) = (key(), input());
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_cache_never_exceeds_its_capacity() {
-        let fragments = Fragments::new(2);
+        let fragments = FragmentCache::new(2);
         for key in 0..5u32 {
             fragments.insert(key.to_string(), key, "<p></p>");
             assert!(fragments.cached.lock().unwrap().len() <= 2);

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{
-    close_text::ended_by,
+    close_text::closed_by_text,
     text::{TextKey, dynamic_text, labeled_value, text_key, translate},
 };
 use crate::i18n::*;
@@ -11,7 +11,7 @@ use duplex_leptos::http::{HttpError, get_json};
 use duplex_protocol::handshake::{Ended, Handshake, without_trace};
 
 /// Fetches the record of the WebSocket with this trace id.
-pub async fn fetch(trace: &str) -> Result<Handshake, HttpError> {
+pub async fn fetch_handshake(trace: &str) -> Result<Handshake, HttpError> {
     get_json(&format!("/api/handshake/{trace}")).await
 }
 
@@ -43,7 +43,7 @@ pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {
     let end = dynamic_text(move || {
         ended
             .as_ref()
-            .map_or_else(|| "–".to_owned(), |ended| end(i18n.get_locale(), ended))
+            .map_or_else(|| "–".to_owned(), |ended| close_summary(i18n.get_locale(), ended))
     });
     view! {
         <dl class="facts">
@@ -53,24 +53,24 @@ pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {
             {labeled_value(text_key!(handshake.connection_id), "connection", Signal::stored(connection))}
             {labeled_value(text_key!(handshake.server_ended), "ended", end)}
         </dl>
-        <Headers name=text_key!(handshake.request) first=request_line headers=request/>
-        <Headers name=text_key!(handshake.response) first=status_line headers=response/>
+        <Headers name=text_key!(handshake.request) start_line=request_line headers=request/>
+        <Headers name=text_key!(handshake.response) start_line=status_line headers=response/>
     }
 }
 
-fn end(locale: Locale, ended: &Ended) -> String {
+fn close_summary(locale: Locale, ended: &Ended) -> String {
     let code = ended.code.map_or_else(|| "–".to_owned(), |code| code.to_string());
-    format!("{} · {code} {}", ended_by(ended.by)(locale), ended.reason)
+    format!("{} · {code} {}", closed_by_text(ended.by)(locale), ended.reason)
 }
 
 #[component]
-fn Headers(name: TextKey, first: String, headers: Vec<(String, String)>) -> impl IntoView {
-    let line = |(name, value): (String, String)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> };
+fn Headers(name: TextKey, start_line: String, headers: Vec<(String, String)>) -> impl IntoView {
+    let header_row = |(name, value): (String, String)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> };
     view! {
         <details class="headers" open>
             <summary>{translate(name)}</summary>
-            <p class="mono first-line">{first}</p>
-            <dl class="mono header-lines">{headers.into_iter().map(line).collect_view()}</dl>
+            <p class="mono first-line">{start_line}</p>
+            <dl class="mono header-lines">{headers.into_iter().map(header_row).collect_view()}</dl>
         </details>
     }
 }

@@ -7,23 +7,23 @@ const COMPOSITION_KEY_CODE: u32 = 229;
 
 /// The event's `key`, unless it belongs to an input method.
 pub fn key(event: &KeyboardEvent) -> Option<String> {
-    (!composes(event)).then(|| event.key())
+    (!is_composing(event)).then(|| event.key())
 }
 
 /// The event's `code`, the physical key, unless it belongs to an input method.
 pub fn code(event: &KeyboardEvent) -> Option<String> {
-    (!composes(event)).then(|| event.code())
+    (!is_composing(event)).then(|| event.code())
 }
 
-pub fn is(event: &KeyboardEvent, name: &str) -> bool {
+pub fn is_key(event: &KeyboardEvent, name: &str) -> bool {
     key(event).as_deref() == Some(name)
 }
 
 /// Enter sends; Shift and Enter insert a line break.
-pub fn sends(event: &KeyboardEvent) -> bool {
-    is(event, "Enter") && !event.shift_key()
+pub fn is_submit(event: &KeyboardEvent) -> bool {
+    is_key(event, "Enter") && !event.shift_key()
 }
 
-fn composes(event: &KeyboardEvent) -> bool {
+fn is_composing(event: &KeyboardEvent) -> bool {
     event.is_composing() || event.key_code() == COMPOSITION_KEY_CODE
 }

@@ -35,8 +35,8 @@ impl LazySlot {
 
 /// Adds a preload link for the chunk loader, which the module imports before it runs.
 pub fn preload_loader() {
-    const NO_PART: &str = "";
-    leptos::prefetch_lazy_fn_on_server(NO_PART);
+    const NO_CHUNK: &str = "";
+    leptos::prefetch_lazy_fn_on_server(NO_CHUNK);
 }
 
 /// Preloads the chunk `app` in the page's HTML, for pages without an island.
@@ -47,7 +47,7 @@ pub fn preload_app() {
 /// `lazy_page!(ChatPage, chat_notifications, view)`: a page rendered by `view()`, in the wasm chunk `chat_notifications` that the
 /// chat and the notifications share.
 macro_rules! lazy_page {
-    ($page:ident, $part:ident, $view:path) => {
+    ($page:ident, $chunk:ident, $view:path) => {
         pub struct $page;
 
         impl leptos_router::LazyRoute for $page {
@@ -57,16 +57,16 @@ macro_rules! lazy_page {
 
             async fn view(_page: Self) -> leptos::prelude::AnyView {
                 $crate::ui::lazy::preload_app();
-                leptos::prefetch_lazy_fn_on_server(stringify!($part));
+                leptos::prefetch_lazy_fn_on_server(stringify!($chunk));
                 lazy_view().await
             }
 
             async fn preload() {
-                fetch_part().await;
+                fetch_chunk().await;
             }
         }
 
-        #[leptos::wasm_split::wasm_split($part, wasm_split_path = leptos::wasm_split, preload(fetch_part))]
+        #[leptos::wasm_split::wasm_split($chunk, wasm_split_path = leptos::wasm_split, preload(fetch_chunk))]
         fn lazy_view() -> leptos::prelude::AnyView {
             $view()
         }

@@ -14,13 +14,13 @@ pub const DURATIONS: &[(&str, TextKey, Option<Millis>)] = &[
 ];
 
 /// The end of a ban of this duration that starts now. Browser only.
-pub fn until(key: &str) -> Option<Millis> {
-    let (.., length) = DURATIONS.iter().find(|(known, ..)| *known == key)?;
-    length.map(|length| js_sys::Date::now() as Millis + length)
+pub fn ban_end(key: &str) -> Option<Millis> {
+    let (.., duration) = DURATIONS.iter().find(|(known, ..)| *known == key)?;
+    duration.map(|duration| js_sys::Date::now() as Millis + duration)
 }
 
-pub fn refusal(word: &str) -> Option<TextKey> {
-    let key: TextKey = match word {
+pub fn rejection_text(reason: &str) -> Option<TextKey> {
+    let key: TextKey = match reason {
         why::BAD_PERSON => text_key!(moderation.bad_person),
         why::BAD_ADDRESS => text_key!(moderation.bad_address),
         why::BAD_REASON => text_key!(moderation.bad_reason),

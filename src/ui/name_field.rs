@@ -6,7 +6,7 @@ use super::text::{TextKey, text_key};
 use duplex_protocol::person::NAME_FIXED;
 
 /// Keeps the field equal to the name until the visitor edits it.
-pub fn follow(typed: RwSignal<String>, name: impl Fn() -> String + 'static) {
+pub fn sync_field(typed: RwSignal<String>, name: impl Fn() -> String + 'static) {
     Effect::new(move |before: Option<String>| {
         let name = name();
         if typed.with_untracked(|typed| *typed == before.unwrap_or_default()) {
@@ -16,8 +16,8 @@ pub fn follow(typed: RwSignal<String>, name: impl Fn() -> String + 'static) {
     });
 }
 
-pub fn refusal(why: &str) -> TextKey {
-    match why {
+pub fn rejection_text(reason: &str) -> TextKey {
+    match reason {
         NAME_FIXED => text_key!(names.name_fixed),
         _ => text_key!(names.name_reserved),
     }

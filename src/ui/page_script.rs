@@ -38,7 +38,7 @@ impl HydrationTarget {
     }
 
     /// Replays the kept input. Call it once the event listeners are added.
-    pub fn hydrated(self) {
+    pub fn mark_hydrated(self) {
         call("alive", self.name());
     }
 }

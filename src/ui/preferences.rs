@@ -16,19 +16,19 @@ use crate::i18n::*;
 pub const PREFERENCES_PATH: &str = "/preferences";
 /// The cookies' names, and their lifetime in seconds.
 pub const LANGUAGE_COOKIE: &str = "language";
-pub const COLOUR_COOKIE: &str = "colour";
+pub const COLOR_SCHEME_COOKIE: &str = "colour";
 pub const COOKIE_MAX_AGE: i64 = 365 * 24 * 60 * 60;
 
 /// `Auto` follows the visitor's system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Colour {
+pub enum ColorScheme {
     #[default]
     Auto,
     Light,
     Dark,
 }
 
-impl Colour {
+impl ColorScheme {
     pub const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
 
     pub const fn name(self) -> &'static str {
@@ -40,7 +40,7 @@ impl Colour {
     }
 }
 
-impl fmt::Display for Colour {
+impl fmt::Display for ColorScheme {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
@@ -48,25 +48,25 @@ impl fmt::Display for Colour {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the colours are auto, light or dark")]
-pub struct UnknownColour;
+pub struct UnknownColorScheme;
 
-impl FromStr for Colour {
-    type Err = UnknownColour;
+impl FromStr for ColorScheme {
+    type Err = UnknownColorScheme;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::ALL
             .into_iter()
-            .find(|colour| colour.name() == name)
-            .ok_or(UnknownColour)
+            .find(|scheme| scheme.name() == name)
+            .ok_or(UnknownColorScheme)
     }
 }
 
 #[component]
 pub fn LanguageChoice() -> impl IntoView {
     let i18n = use_i18n();
-    let choice = move |locale: Locale, name: &'static str| {
+    let language_button = move |locale: Locale, name: &'static str| {
         let pressed = dynamic_text(move || (i18n.get_locale() == locale).to_string());
-        let choose = move |event: MouseEvent| {
+        let on_click = move |event: MouseEvent| {
             event.prevent_default();
             i18n.set_locale(locale);
             if let Some(html) = document().document_element() {
@@ -75,40 +75,40 @@ pub fn LanguageChoice() -> impl IntoView {
             set_cookie(LANGUAGE_COOKIE, locale.as_str());
         };
         view! {
-            <button name="language" value=locale.as_str() lang=locale.as_str() aria-pressed=pressed on:click=choose>{name}</button>
+            <button name="language" value=locale.as_str() lang=locale.as_str() aria-pressed=pressed on:click=on_click>{name}</button>
         }
     };
     view! {
         <form method="post" action=PREFERENCES_PATH>
             <div class="choice" role="group" aria-label=t!(app.language)>
-                {choice(Locale::ko, "한국어")}
-                {choice(Locale::en, "English")}
+                {language_button(Locale::ko, "한국어")}
+                {language_button(Locale::en, "English")}
             </div>
         </form>
     }
 }
 
 #[component]
-pub fn ColourChoice() -> impl IntoView {
+pub fn ColorSchemeChoice() -> impl IntoView {
     // The server reads it from the request and sends it to the browser with the page.
-    let colour = RwSignal::new(SharedValue::new(|| use_context::<Colour>().unwrap_or_default()).into_inner());
-    let theme = move || (colour.get() != Colour::Auto).then(|| colour.get().name());
-    let choice = move |one: Colour, name: TextKey| {
-        let choose = move |event: MouseEvent| {
+    let scheme = RwSignal::new(SharedValue::new(|| use_context::<ColorScheme>().unwrap_or_default()).into_inner());
+    let theme = move || (scheme.get() != ColorScheme::Auto).then(|| scheme.get().name());
+    let scheme_button = move |this_scheme: ColorScheme, name: TextKey| {
+        let on_click = move |event: MouseEvent| {
             event.prevent_default();
-            colour.set(one);
-            set_cookie(COLOUR_COOKIE, one.name());
+            scheme.set(this_scheme);
+            set_cookie(COLOR_SCHEME_COOKIE, this_scheme.name());
         };
-        let pressed = dynamic_text(move || (colour.get() == one).to_string());
-        view! { <button name="colour" value=one.name() aria-pressed=pressed on:click=choose>{translate(name)}</button> }
+        let pressed = dynamic_text(move || (scheme.get() == this_scheme).to_string());
+        view! { <button name="colour" value=this_scheme.name() aria-pressed=pressed on:click=on_click>{translate(name)}</button> }
     };
     view! {
         <Html attr:data-theme=theme/>
         <form method="post" action=PREFERENCES_PATH>
             <div class="choice" role="group" aria-label=t!(app.colour)>
-                {choice(Colour::Auto, text_key!(app.colour_auto))}
-                {choice(Colour::Light, text_key!(app.colour_light))}
-                {choice(Colour::Dark, text_key!(app.colour_dark))}
+                {scheme_button(ColorScheme::Auto, text_key!(app.colour_auto))}
+                {scheme_button(ColorScheme::Light, text_key!(app.colour_light))}
+                {scheme_button(ColorScheme::Dark, text_key!(app.colour_dark))}
             </div>
         </form>
     }
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_colour_reads_back_from_its_cookie() {
-        for colour in Colour::ALL {
-            assert_eq!(colour.to_string().parse(), Ok(colour));
+        for scheme in ColorScheme::ALL {
+            assert_eq!(scheme.to_string().parse(), Ok(scheme));
         }
-        assert_eq!("blue".parse::<Colour>(), Err(UnknownColour));
+        assert_eq!("blue".parse::<ColorScheme>(), Err(UnknownColorScheme));
     }
 }

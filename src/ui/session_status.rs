@@ -36,8 +36,8 @@ pub fn SessionStatusBar() -> impl IntoView {
     let reload = dynamic_view(move || {
         let status = status.get();
         needs_reload(&status).then(|| {
-            let newer = (status.phase == Phase::Live).then(|| t!(link.newer));
-            view! { <p class="link-reload">{newer} <button type="button" on:click=|_| reload()>{t!(link.reload)}</button></p> }
+            let outdated_note = (status.phase == Phase::Live).then(|| t!(link.newer));
+            view! { <p class="link-reload">{outdated_note} <button type="button" on:click=|_| reload()>{t!(link.reload)}</button></p> }
                 .into_any()
         })
     });
@@ -54,7 +54,7 @@ pub fn SessionStatusBar() -> impl IntoView {
         })
     });
     view! {
-        <aside class="link" aria-label=t!(link.label) data-phase=dynamic_text(move || phase(&status.get()).to_owned())>
+        <aside class="link" aria-label=t!(link.label) data-phase=dynamic_text(move || phase_attribute(&status.get()).to_owned())>
             <p class="link-state">
                 <span class="dot" aria-hidden="true"></span>
                 <span role="status">{state}</span>
@@ -68,7 +68,7 @@ pub fn SessionStatusBar() -> impl IntoView {
     }
 }
 
-fn phase(status: &SessionStatus) -> &'static str {
+fn phase_attribute(status: &SessionStatus) -> &'static str {
     match status.phase {
         Phase::Idle => "idle",
         Phase::Connecting => "connecting",
@@ -117,18 +117,18 @@ fn reload() {
 /// Seconds until the next attempt to reconnect.
 fn use_countdown(status: Signal<SessionStatus>) -> RwSignal<u64> {
     let seconds = RwSignal::new(0);
-    let waiting = Memo::new(move |_| match status.get().phase {
+    let retry_at = Memo::new(move |_| match status.get().phase {
         Phase::Waiting { until } => Some(until),
         _ => None,
     });
     Effect::new(move |_| {
-        let Some(until) = waiting.get() else { return };
-        let count = move || {
+        let Some(until) = retry_at.get() else { return };
+        let update = move || {
             let now = window().performance().map_or(until, |performance| performance.now());
             seconds.set(((until - now) / 1000.0).ceil().max(0.0) as u64);
         };
-        count();
-        let timer = set_interval_with_handle(count, Duration::from_secs(1)).ok();
+        update();
+        let timer = set_interval_with_handle(update, Duration::from_secs(1)).ok();
         on_cleanup(move || {
             timer.as_ref().map(IntervalHandle::clear);
         });

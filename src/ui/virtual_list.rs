@@ -35,12 +35,12 @@ pub fn VirtualList(
     selected: RwSignal<Option<u64>>,
 ) -> impl IntoView {
     let id_at = Arc::new(id_at);
-    let window = Window::new(len);
+    let viewport = Viewport::new(len);
     let ids = Memo::new({
         let id_at = id_at.clone();
         move |_| {
             version.track();
-            let (first, last) = window.range();
+            let (first, last) = viewport.rendered_range();
             (first..last).filter_map(|index| id_at(index)).collect::<Vec<_>>()
         }
     });
@@ -49,26 +49,26 @@ pub fn VirtualList(
             .get_untracked()
             .and_then(|id| (0..len.get_untracked()).find(|&index| id_at(index) == Some(id)));
         let Some(key) = keys::key(&event) else { return };
-        if let Some(index) = step(&key, current, len.get_untracked(), window.visible_rows()) {
+        if let Some(index) = select_by_key(&key, current, len.get_untracked(), viewport.visible_rows()) {
             event.prevent_default();
             selected.set(id_at(index));
-            window.reveal(index);
+            viewport.scroll_into_view(index);
         }
     };
     view! {
         <div
             class="virtual-list"
-            data-scrolls=dynamic_text(move || window.scrolls().to_string())
+            data-scrolls=dynamic_text(move || viewport.is_scrollable().to_string())
             role="listbox"
             tabindex="0"
             aria-label=translate(label)
             aria-activedescendant=move || selected.get().map(row_id)
-            node_ref=window.view
-            on:scroll=move |_| window.scrolled()
+            node_ref=viewport.view
+            on:scroll=move |_| viewport.on_scroll()
             on:keydown=on_key
         >
-            <div class="virtual-list-all" role="presentation" node_ref=window.all>
-                <div class="virtual-list-window" role="presentation" node_ref=window.shown>
+            <div class="virtual-list-all" role="presentation" node_ref=viewport.spacer>
+                <div class="virtual-list-window" role="presentation" node_ref=viewport.rendered>
                     <For each=move || ids.get() key=|id| *id let:id>
                         <div
                             class="virtual-list-row"
@@ -91,7 +91,7 @@ fn row_id(id: u64) -> String {
 }
 
 /// The row that a key selects, starting at `current` of `len` rows.
-fn step(key: &str, current: Option<usize>, len: usize, page: usize) -> Option<usize> {
+fn select_by_key(key: &str, current: Option<usize>, len: usize, page: usize) -> Option<usize> {
     let last = len.checked_sub(1)?;
     let from = current.unwrap_or(last);
     Some(match key {
@@ -108,35 +108,35 @@ fn step(key: &str, current: Option<usize>, len: usize, page: usize) -> Option<us
 /// The visible rows. Sizes are set through the elements' style objects, because the Content-Security-Policy forbids `style`
 /// attributes.
 #[derive(Clone, Copy)]
-struct Window {
+struct Viewport {
     len: Signal<usize>,
-    top: RwSignal<i32>,
+    scroll_top: RwSignal<i32>,
     height: RwSignal<i32>,
     /// The end is visible, so the list scrolls to new rows.
     at_end: StoredValue<bool>,
     view: NodeRef<html::Div>,
-    all: NodeRef<html::Div>,
-    shown: NodeRef<html::Div>,
+    spacer: NodeRef<html::Div>,
+    rendered: NodeRef<html::Div>,
 }
 
-impl Window {
+impl Viewport {
     fn new(len: Signal<usize>) -> Self {
         let this = Self {
             len,
-            top: RwSignal::new(0),
+            scroll_top: RwSignal::new(0),
             height: RwSignal::new(INITIAL_HEIGHT),
             at_end: StoredValue::new(true),
             view: NodeRef::new(),
-            all: NodeRef::new(),
-            shown: NodeRef::new(),
+            spacer: NodeRef::new(),
+            rendered: NodeRef::new(),
         };
-        Effect::new(move |_| this.lay_out());
+        Effect::new(move |_| this.update_layout());
         this
     }
 
-    fn range(&self) -> (usize, usize) {
+    fn rendered_range(&self) -> (usize, usize) {
         let len = self.len.get();
-        let first = (self.top.get().max(0) as usize / ROW_HEIGHT)
+        let first = (self.scroll_top.get().max(0) as usize / ROW_HEIGHT)
             .saturating_sub(OVERSCAN)
             .min(len);
         let count = self.height.get().max(0) as usize / ROW_HEIGHT + 1 + 2 * OVERSCAN;
@@ -147,32 +147,33 @@ impl Window {
         (self.height.get_untracked().max(0) as usize / ROW_HEIGHT).max(1)
     }
 
-    fn scrolls(&self) -> bool {
+    fn is_scrollable(&self) -> bool {
         (self.len.get() * ROW_HEIGHT) as i32 > self.height.get()
     }
 
-    fn lay_out(&self) {
-        let (first, _) = self.range();
-        let (Some(view), Some(all), Some(shown)) = (self.view.get(), self.all.get(), self.shown.get()) else {
+    fn update_layout(&self) {
+        let (first, _) = self.rendered_range();
+        let (Some(view), Some(spacer), Some(rendered)) = (self.view.get(), self.spacer.get(), self.rendered.get())
+        else {
             return;
         };
-        set_pixels(&all, "height", self.len.get() * ROW_HEIGHT);
-        set_pixels(&shown, "top", first * ROW_HEIGHT);
+        set_pixels(&spacer, "height", self.len.get() * ROW_HEIGHT);
+        set_pixels(&rendered, "top", first * ROW_HEIGHT);
         set_if_changed(self.height, view.client_height());
         if self.at_end.get_value() {
             view.set_scroll_top(view.scroll_height());
         }
     }
 
-    fn scrolled(&self) {
+    fn on_scroll(&self) {
         let Some(view) = self.view.get_untracked() else { return };
         let below = view.scroll_height() - view.scroll_top() - view.client_height();
         self.at_end.set_value(below <= ROW_HEIGHT as i32);
-        set_if_changed(self.top, view.scroll_top());
+        set_if_changed(self.scroll_top, view.scroll_top());
         set_if_changed(self.height, view.client_height());
     }
 
-    fn reveal(&self, index: usize) {
+    fn scroll_into_view(&self, index: usize) {
         let Some(view) = self.view.get_untracked() else { return };
         let (top, bottom) = ((index * ROW_HEIGHT) as i32, ((index + 1) * ROW_HEIGHT) as i32);
         if top < view.scroll_top() {
@@ -200,13 +201,13 @@ mod tests {
 
     #[test]
     fn keys_select_rows_within_the_list() {
-        assert_eq!(step("ArrowDown", Some(4), 5, 3), Some(4));
-        assert_eq!(step("ArrowUp", Some(0), 5, 3), Some(0));
-        assert_eq!(step("PageUp", Some(4), 5, 3), Some(1));
-        assert_eq!(step("PageDown", Some(0), 5, 3), Some(3));
-        assert_eq!(step("Home", None, 5, 3), Some(0));
-        assert_eq!(step("ArrowDown", None, 5, 3), Some(4));
-        assert_eq!(step("End", None, 0, 3), None);
-        assert_eq!(step("a", Some(1), 5, 3), None);
+        assert_eq!(select_by_key("ArrowDown", Some(4), 5, 3), Some(4));
+        assert_eq!(select_by_key("ArrowUp", Some(0), 5, 3), Some(0));
+        assert_eq!(select_by_key("PageUp", Some(4), 5, 3), Some(1));
+        assert_eq!(select_by_key("PageDown", Some(0), 5, 3), Some(3));
+        assert_eq!(select_by_key("Home", None, 5, 3), Some(0));
+        assert_eq!(select_by_key("ArrowDown", None, 5, 3), Some(4));
+        assert_eq!(select_by_key("End", None, 0, 3), None);
+        assert_eq!(select_by_key("a", Some(1), 5, 3), None);
     }
 }

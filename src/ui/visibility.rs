@@ -15,23 +15,23 @@ pub struct VisibilityObserver {
 }
 
 impl VisibilityObserver {
-    /// Calls `act` once, when the element becomes visible.
-    pub fn observe(element: &Element, act: impl Fn() + 'static) -> Option<Self> {
-        let callback = Closure::<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>::new(
+    /// Calls `callback` once, when the element becomes visible.
+    pub fn observe(element: &Element, callback: impl Fn() + 'static) -> Option<Self> {
+        let closure = Closure::<dyn FnMut(Vec<IntersectionObserverEntry>, IntersectionObserver)>::new(
             move |entries: Vec<IntersectionObserverEntry>, observer: IntersectionObserver| {
                 if entries.iter().any(|entry| entry.intersection_ratio() >= MIN_RATIO) {
                     observer.disconnect();
-                    act();
+                    callback();
                 }
             },
         );
         let options = IntersectionObserverInit::new();
         options.set_threshold(&MIN_RATIO.into());
-        let observer = IntersectionObserver::new_with_options(callback.as_ref().unchecked_ref(), &options).ok()?;
+        let observer = IntersectionObserver::new_with_options(closure.as_ref().unchecked_ref(), &options).ok()?;
         observer.observe(element);
         Some(Self {
             observer,
-            _callback: callback,
+            _callback: closure,
         })
     }
 }
@@ -42,15 +42,15 @@ impl Drop for VisibilityObserver {
     }
 }
 
-/// Calls `act` once, when the element becomes visible.
-pub fn on_visible<E>(element: NodeRef<E>, act: impl Fn() + Clone + 'static)
+/// Calls `callback` once, when the element becomes visible.
+pub fn on_visible<E>(element: NodeRef<E>, callback: impl Fn() + Clone + 'static)
 where
     E: ElementType + 'static,
     E::Output: JsCast + Clone + AsRef<Element> + 'static,
 {
     Effect::new(move |_| {
         let Some(element) = element.get() else { return };
-        let observer = SendWrapper::new(VisibilityObserver::observe(element.as_ref(), act.clone()));
+        let observer = SendWrapper::new(VisibilityObserver::observe(element.as_ref(), callback.clone()));
         on_cleanup(move || drop(observer));
     });
 }

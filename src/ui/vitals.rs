@@ -37,7 +37,7 @@ pub fn VitalsStrip() -> impl IntoView {
         let owner = owner.clone();
         spawn_local(async move {
             if let Some(owner) = owner {
-                follow(owner, vitals).await;
+                subscribe_vitals(owner, vitals).await;
             }
         });
     });
@@ -86,7 +86,7 @@ pub fn VitalsStrip() -> impl IntoView {
 
 /// Sets `vitals` at each beat until `owner` is disposed.
 #[wasm_split(app, wasm_split_path = leptos::wasm_split)]
-fn follow(owner: Owner, vitals: RwSignal<Vitals>) {
+fn subscribe_vitals(owner: Owner, vitals: RwSignal<Vitals>) {
     owner.with(|| {
         leptos_ws::provide_websocket();
         if let Ok(signal) = leptos_ws::ReadOnlySignal::new(VITALS, Vitals::default()) {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use duplex::ui::fragment::{Fragments, fragment};
+use duplex::ui::fragment::{FragmentCache, fragment};
 use leptos::prelude::*;
 
 /// The HTML of a list with one row that shows `value`; `renders` counts the renders of the row.
@@ -27,7 +27,7 @@ fn a_fragment_renders_once_and_matches_its_view() {
     Owner::new().with(|| {
         let renders = Cell::new(0);
         let plain = list(&renders, "row/1", 7);
-        provide_context(Fragments::new(2));
+        provide_context(FragmentCache::new(2));
         renders.set(0);
         assert!(plain.contains("&lt;7&gt;"), "{plain}");
         for _ in 0..3 {

@@ -1,6 +1,6 @@
 //! The about page: a description of Duplex and of the path of a message.
 
-use crate::ui::frame::NavigationEntry;
+use crate::ui::layout::NavigationEntry;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::components::A;

@@ -8,7 +8,7 @@ pub mod server;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::NavigationEntry;
+use crate::ui::layout::NavigationEntry;
 use crate::ui::lazy::lazy_page;
 use crate::ui::text::text_key;
 use leptos_router::{SsrMode, path};

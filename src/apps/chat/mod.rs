@@ -9,7 +9,7 @@ mod view;
 mod window;
 pub mod wire;
 
-use crate::ui::frame::{NavigationEntry, SkipLink};
+use crate::ui::layout::{NavigationEntry, SkipLink};
 use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::Meta;
@@ -32,8 +32,8 @@ pub const APP: super::App = super::App {
         name: text_key!(app.chat),
     }),
     skip_link: Some(SkipLink {
-        under: "chat",
-        to: "#message-field",
+        path_segment: "chat",
+        target: "#message-field",
         name: text_key!(chat.skip),
     }),
     tool: None,

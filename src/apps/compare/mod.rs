@@ -12,7 +12,7 @@ mod table;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::NavigationEntry;
+use crate::ui::layout::NavigationEntry;
 use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};

@@ -10,7 +10,7 @@ mod state;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::NavigationEntry;
+use crate::ui::layout::NavigationEntry;
 use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::path;

@@ -8,7 +8,7 @@ pub mod server;
 mod view;
 pub mod wire;
 
-use crate::ui::frame::NavigationEntry;
+use crate::ui::layout::NavigationEntry;
 use crate::ui::text::text_key;
 use leptos::prelude::*;
 use leptos_meta::Meta;

@@ -32,14 +32,14 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
     manage_focus(open, head, button);
     let close = move || open.set(false);
     let on_key = move |event: KeyboardEvent| {
-        if keys::is(&event, "Escape") {
+        if keys::is_key(&event, "Escape") {
             event.stop_propagation();
             close();
         }
     };
-    let choice = move |one: Panel, name: TextKey| {
-        let pressed = dynamic_text(move || (panel.get() == one).to_string());
-        view! { <button type="button" aria-pressed=pressed on:click=move |_| panel.set(one)>{translate(name)}</button> }
+    let panel_button = move |this_panel: Panel, name: TextKey| {
+        let pressed = dynamic_text(move || (panel.get() == this_panel).to_string());
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| panel.set(this_panel)>{translate(name)}</button> }
     };
     // A memo, so that selecting the current panel again does not rebuild it.
     let current = Memo::new(move |_| panel.get());
@@ -64,10 +64,10 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
             <div class="inspector-head">
                 <h2 id="inspector-title" tabindex="-1" node_ref=head>{t!(inspector.title)}</h2>
                 <div class="choice" role="group" aria-label=t!(inspector.parts)>
-                    {choice(Panel::Live, text_key!(inspector.part_live))}
-                    {choice(Panel::Frames, text_key!(inspector.part_frames))}
-                    {choice(Panel::Faults, text_key!(inspector.part_faults))}
-                    {choice(Panel::Explanation, text_key!(inspector.part_how))}
+                    {panel_button(Panel::Live, text_key!(inspector.part_live))}
+                    {panel_button(Panel::Frames, text_key!(inspector.part_frames))}
+                    {panel_button(Panel::Faults, text_key!(inspector.part_faults))}
+                    {panel_button(Panel::Explanation, text_key!(inspector.part_how))}
                 </div>
                 <button type="button" class="inspector-close" aria-label=t!(inspector.close) on:click=move |_| close()>
                     <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 3l10 10M13 3L3 13"/></svg>

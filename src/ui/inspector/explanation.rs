@@ -8,8 +8,8 @@ use super::{drawer::TraceVersion, texts::header_text};
 use crate::{
     i18n::*,
     ui::{
-        close_text::meaning,
-        handshake::{HandshakeRecord, fetch},
+        close_text::meaning_text,
+        handshake::{HandshakeRecord, fetch_handshake},
         text::{dynamic_view, optional_text, t, translate},
     },
 };
@@ -17,7 +17,7 @@ use duplex_leptos::trace::{EventKind, Inspection, SessionTrace};
 use duplex_protocol::{code, handshake::Handshake};
 
 /// The trace id of the session's newest WebSocket.
-pub fn newest_trace(trace: &SessionTrace) -> Option<String> {
+pub fn newest_handshake_id(trace: &SessionTrace) -> Option<String> {
     trace.events.iter().rev().find_map(|event| match &event.kind {
         EventKind::Opening { trace, .. } => trace.clone(),
         _ => None,
@@ -27,7 +27,7 @@ pub fn newest_trace(trace: &SessionTrace) -> Option<String> {
 #[component]
 pub fn Explanation(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let handshake = RwSignal::new(None::<Handshake>);
-    follow(&inspection, version, handshake);
+    refresh_handshake(&inspection, version, handshake);
     let record = dynamic_view(move || {
         Some(match handshake.get() {
             None => view! { <p class="hint">{t!(inspector.no_handshake)}</p> }.into_any(),
@@ -43,7 +43,7 @@ pub fn Explanation(inspection: Inspection, version: TraceVersion) -> impl IntoVi
             <p class="hint">{t!(inspector.handshake_text)}</p>
             {record}
         </section>
-        <Codes inspection version/>
+        <CloseCodes inspection version/>
         <section class="inspector-part" aria-labelledby="inspector-resume">
             <h3 id="inspector-resume">{t!(inspector.resume)}</h3>
             <ol class="steps">
@@ -57,18 +57,23 @@ pub fn Explanation(inspection: Inspection, version: TraceVersion) -> impl IntoVi
 }
 
 /// Fetches the server's record of the newest WebSocket, and again after each event of the session.
-fn follow(inspection: &Inspection, version: TraceVersion, handshake: RwSignal<Option<Handshake>>) {
+fn refresh_handshake(inspection: &Inspection, version: TraceVersion, handshake: RwSignal<Option<Handshake>>) {
     let newest = Memo::new({
         let shared = inspection.trace();
         move |_| {
             version.track();
-            shared.with(|trace| (newest_trace(trace), trace.events.back().map(|event| event.number)))
+            shared.with(|trace| {
+                (
+                    newest_handshake_id(trace),
+                    trace.events.back().map(|event| event.number),
+                )
+            })
         }
     });
     Effect::new(move |_| {
         let Some(trace) = newest.get().0 else { return };
         spawn_local(async move {
-            if let Ok(found) = fetch(&trace).await
+            if let Ok(found) = fetch_handshake(&trace).await
                 && newest
                     .try_get_untracked()
                     .is_some_and(|(current, _)| current == Some(trace))
@@ -95,7 +100,7 @@ fn explained_headers(handshake: &Handshake) -> AnyView {
 }
 
 #[component]
-fn Codes(inspection: Inspection, version: TraceVersion) -> impl IntoView {
+fn CloseCodes(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let i18n = use_i18n();
     let shared = inspection.trace();
     let codes = Memo::new(move |_| {
@@ -114,7 +119,7 @@ fn Codes(inspection: Inspection, version: TraceVersion) -> impl IntoView {
             .then(|| t_string!(i18n, inspector.no_codes).to_owned())
     });
     let list = dynamic_view(move || {
-        let line = |code: u16| view! { <div><dt class="mono">{code}</dt><dd>{translate(meaning(code::meaning(code)))}</dd></div> };
+        let line = |code: u16| view! { <div><dt class="mono">{code}</dt><dd>{translate(meaning_text(code::meaning(code)))}</dd></div> };
         let codes = codes.get();
         (!codes.is_empty()).then(|| {
             view! { <dl class="inspector-header">{codes.into_iter().map(line).collect_view()}</dl> }.into_any()

@@ -21,16 +21,16 @@ use duplex_protocol::topic::TopicName;
 
 /// The page's origin and the start of its clock.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PageOrigin {
+pub struct PageContext {
     /// `https://example.org`
     pub origin: String,
     /// The zero of the page's clock, in milliseconds since the Unix epoch.
-    pub epoch: f64,
+    pub time_origin: f64,
 }
 
 /// The content of the JSON file.
 #[derive(Serialize)]
-struct Session<'a> {
+struct SessionExport<'a> {
     session: &'a Option<SessionId>,
     counts: &'a SessionCounters,
     #[serde(rename = "told")]
@@ -105,7 +105,7 @@ enum EventDetail<'a> {
         fault: FaultRecord<'a>,
         refused: Option<u16>,
     },
-    Word(&'static str),
+    Name(&'static str),
 }
 
 #[derive(Serialize)]
@@ -126,10 +126,10 @@ struct Offline {
 }
 
 /// The JSON file. `read` returns a frame's content as JSON text.
-pub fn session(trace: &SessionTrace, page: &PageOrigin, read: impl Fn(&Frame) -> String) -> Value {
+pub fn session(trace: &SessionTrace, page: &PageContext, read: impl Fn(&Frame) -> String) -> Value {
     let frame = |frame: &Frame| FrameRecord {
         number: frame.number,
-        at: date(page.epoch + frame.at),
+        at: date(page.time_origin + frame.at),
         connection: frame.connection,
         carrier: frame.carrier,
         direction: if frame.sent { "sent" } else { "received" },
@@ -137,7 +137,7 @@ pub fn session(trace: &SessionTrace, page: &PageOrigin, read: impl Fn(&Frame) ->
         wire_size: super::frame_text::wire_size(frame),
         content: serde_json::from_str(&read(frame)).unwrap_or(Value::Null),
     };
-    to_json(&Session {
+    to_json(&SessionExport {
         session: &trace.session,
         counts: &trace.counters,
         delivered: trace.audit.counts(),
@@ -153,7 +153,7 @@ fn to_json(file: &impl Serialize) -> Value {
     serde_json::to_value(file).unwrap_or_default()
 }
 
-fn event_record<'a>(event: &'a TraceEvent, page: &PageOrigin) -> EventRecord<'a> {
+fn event_record<'a>(event: &'a TraceEvent, page: &PageContext) -> EventRecord<'a> {
     let detail = match &event.kind {
         EventKind::Phase { phase, transport } => EventDetail::Phase {
             phase: format!("{phase:?}"),
@@ -191,11 +191,11 @@ fn event_record<'a>(event: &'a TraceEvent, page: &PageOrigin) -> EventRecord<'a>
             },
             refused: *refused,
         },
-        EventKind::Restored => EventDetail::Word("restored"),
+        EventKind::Restored => EventDetail::Name("restored"),
     };
     EventRecord {
         number: event.number,
-        at: date(page.epoch + event.at),
+        at: date(page.time_origin + event.at),
         detail,
         delivered: event.delivery,
     }
@@ -210,7 +210,7 @@ const fn transport_name(transport: Transport) -> &'static str {
 }
 
 /// The HAR file, with an entry for each WebSocket, stream, poll and post. `handshakes` are those that the server still has, by trace id.
-pub fn har(trace: &SessionTrace, page: &PageOrigin, handshakes: &[(String, Handshake)]) -> Value {
+pub fn har(trace: &SessionTrace, page: &PageContext, handshakes: &[(String, Handshake)]) -> Value {
     let mut entries = sockets(trace, page, handshakes);
     entries.extend(requests(trace, page));
     entries.sort_by(|(a, _), (b, _)| a.total_cmp(b));
@@ -218,42 +218,42 @@ pub fn har(trace: &SessionTrace, page: &PageOrigin, handshakes: &[(String, Hands
 }
 
 fn sockets<'a>(
-    recorded: &'a SessionTrace,
-    page: &PageOrigin,
+    trace: &'a SessionTrace,
+    page: &PageContext,
     handshakes: &'a [(String, Handshake)],
 ) -> Vec<(f64, Entry<'a>)> {
     let opening = |event: &TraceEvent| match &event.kind {
         EventKind::Opening {
             connection,
             transport: Transport::WebSocket,
-            trace,
-        } => Some((event.at, *connection, trace.clone())),
+            trace: handshake_id,
+        } => Some((event.at, *connection, handshake_id.clone())),
         _ => None,
     };
-    let entry = |(at, connection, trace): (f64, u32, Option<String>)| {
-        let carried: Vec<_> = recorded
+    let entry = |(at, connection, handshake_id): (f64, u32, Option<String>)| {
+        let messages: Vec<_> = trace
             .frames
             .iter()
             .filter(|frame| frame.connection == connection && frame.carrier == Carrier::Socket)
             .collect();
-        let end = carried.last().map_or(at, |frame| frame.at);
-        let opened = recorded
+        let end = messages.last().map_or(at, |frame| frame.at);
+        let opened = trace
             .events
             .iter()
             .any(|event| event.kind == EventKind::Opened { connection });
-        let known = handshakes.iter().find(|(known, _)| Some(known) == trace.as_ref());
-        let known = known.map(|(_, handshake)| handshake);
+        let handshake = handshakes.iter().find(|(id, _)| Some(id) == handshake_id.as_ref());
+        let handshake = handshake.map(|(_, handshake)| handshake);
         let url = page.origin.replacen("http", "ws", 1) + SESSION_PATH;
-        let version = known.map_or("HTTP/1.1", |known| known.version.as_str());
-        let status = known.map_or(if opened { 101 } else { 0 }, |known| known.status);
+        let version = handshake.map_or("HTTP/1.1", |handshake| handshake.version.as_str());
+        let status = handshake.map_or(if opened { 101 } else { 0 }, |handshake| handshake.status);
         let mut request = Request::new("GET", &url, version);
         let mut response = Response::new(status, version, String::new(), "x-unknown");
-        if let Some(known) = known {
-            request.method = &known.method;
-            request.headers = headers(&known.request);
-            response.headers = headers(&known.response);
+        if let Some(handshake) = handshake {
+            request.method = &handshake.method;
+            request.headers = headers(&handshake.request);
+            response.headers = headers(&handshake.response);
         }
-        let messages = carried.iter().filter_map(|frame| message(frame, page));
+        let messages = messages.iter().filter_map(|frame| message(frame, page));
         let entry = Entry {
             resource_type: Some("websocket"),
             messages: Some(messages.collect()),
@@ -261,41 +261,41 @@ fn sockets<'a>(
         };
         (at, entry)
     };
-    recorded.events.iter().filter_map(opening).map(entry).collect()
+    trace.events.iter().filter_map(opening).map(entry).collect()
 }
 
 /// A WebSocket message as Chrome writes it: time in seconds, opcode, and base64 if binary.
-fn message(frame: &Frame, page: &PageOrigin) -> Option<har::Message> {
+fn message(frame: &Frame, page: &PageContext) -> Option<har::Message> {
     let (opcode, data) = match frame.content.as_ref()? {
         Payload::Text(text) => (1, text.clone()),
         Payload::Binary(bytes) => (2, BASE64.encode(bytes)),
     };
     Some(har::Message {
         kind: if frame.sent { "send" } else { "receive" },
-        time: (page.epoch + frame.at) / 1000.0,
+        time: (page.time_origin + frame.at) / 1000.0,
         opcode,
         data,
     })
 }
 
 /// The requests of SSE, long polling and commands, each with the response on its connection.
-fn requests<'a>(trace: &'a SessionTrace, page: &PageOrigin) -> Vec<(f64, Entry<'a>)> {
+fn requests<'a>(trace: &'a SessionTrace, page: &PageContext) -> Vec<(f64, Entry<'a>)> {
     let is_request = |frame: &&Frame| frame.sent && frame.carrier != Carrier::Socket;
     let frames = trace.frames.iter();
     frames
         .filter(is_request)
-        .map(|request| (request.at, exchange(trace, page, request)))
+        .map(|request| (request.at, request_entry(trace, page, request)))
         .collect()
 }
 
-fn exchange<'a>(trace: &'a SessionTrace, page: &PageOrigin, request_frame: &'a Frame) -> Entry<'a> {
-    let same = |frame: &&Frame| {
+fn request_entry<'a>(trace: &'a SessionTrace, page: &PageContext, request_frame: &'a Frame) -> Entry<'a> {
+    let is_later_on_connection = |frame: &&Frame| {
         frame.connection == request_frame.connection
             && frame.carrier == request_frame.carrier
             && frame.number > request_frame.number
     };
-    let rest = trace.frames.iter().filter(same);
-    let responses: Vec<_> = rest.take_while(|frame| !frame.sent).collect();
+    let later_frames = trace.frames.iter().filter(is_later_on_connection);
+    let responses: Vec<_> = later_frames.take_while(|frame| !frame.sent).collect();
     let end = responses.last().map_or(request_frame.at, |frame| frame.at);
     let status = if responses.is_empty() { 0 } else { 200 };
     let text: String = responses.iter().map(|frame| event_text(frame)).collect();
@@ -339,9 +339,9 @@ fn event_text(frame: &Frame) -> String {
     }
 }
 
-fn entry<'a>(page: &PageOrigin, at: f64, end: f64, request: Request<'a>, response: Response<'a>) -> Entry<'a> {
+fn entry<'a>(page: &PageContext, at: f64, end: f64, request: Request<'a>, response: Response<'a>) -> Entry<'a> {
     Entry {
-        started: date(page.epoch + at),
+        started: date(page.time_origin + at),
         time: end - at,
         request,
         response,
@@ -380,10 +380,10 @@ mod tests {
 
     use super::*;
 
-    fn page() -> PageOrigin {
-        PageOrigin {
+    fn page() -> PageContext {
+        PageContext {
             origin: "https://example.org".to_owned(),
-            epoch: 1_700_000_000_000.0,
+            time_origin: 1_700_000_000_000.0,
         }
     }
 

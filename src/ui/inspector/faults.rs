@@ -6,8 +6,8 @@ use leptos::{leptos_dom::helpers::TimeoutHandle, prelude::*, task::spawn_local};
 
 use super::{
     drawer::TraceVersion,
-    texts::{event_text, fault_name, refusal},
-    timeline::{FaultPeriod, Step, fault_periods},
+    texts::{event_text, fault_name, rejection_text},
+    timeline::{FaultPeriod, PeriodEvent, fault_periods},
 };
 use crate::{
     i18n::*,
@@ -21,41 +21,41 @@ use duplex_leptos::trace::{Inspection, RequestedFault};
 use duplex_protocol::fault::{Fault, FaultReport, MAX_DELAY_MS, MAX_FAULT_MS};
 
 /// The fields' initial values.
-const SECONDS: u32 = 10;
-const DELAY: u32 = 300;
+const DEFAULT_SECONDS: u32 = 10;
+const DEFAULT_DELAY_MS: u32 = 300;
 /// The interval at which the report is refreshed while a fault is active.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of fault periods shown.
-const PERIODS: usize = 12;
+const MAX_PERIODS: usize = 12;
 
 #[derive(Clone, Copy)]
-struct Settings {
+struct FaultFields {
     seconds: RwSignal<String>,
     delay: RwSignal<String>,
     /// A field is out of range, so no fault was requested.
     invalid: RwSignal<bool>,
 }
 
-impl Settings {
-    fn for_ms(self) -> Option<u32> {
+impl FaultFields {
+    fn duration_ms(self) -> Option<u32> {
         let seconds = number::parse_u32(&self.seconds.get_untracked())?;
         Some(seconds.saturating_mul(1000)).filter(|ms| (1000..=MAX_FAULT_MS).contains(ms))
     }
 
-    fn by_ms(self) -> Option<u32> {
+    fn delay_ms(self) -> Option<u32> {
         number::parse_u32(&self.delay.get_untracked()).filter(|ms| (1..=MAX_DELAY_MS).contains(ms))
     }
 }
 
 #[component]
 pub fn Faults(inspection: Inspection, version: TraceVersion) -> impl IntoView {
-    let settings = Settings {
-        seconds: RwSignal::new(SECONDS.to_string()),
-        delay: RwSignal::new(DELAY.to_string()),
+    let settings = FaultFields {
+        seconds: RwSignal::new(DEFAULT_SECONDS.to_string()),
+        delay: RwSignal::new(DEFAULT_DELAY_MS.to_string()),
         invalid: RwSignal::new(false),
     };
     let report = RwSignal::new(None::<FaultReport>);
-    follow(&inspection, version, report);
+    refresh_report(&inspection, version, report);
     view! {
         <section class="inspector-part" aria-labelledby="inspector-faults">
             <h3 id="inspector-faults">{t!(inspector.faults)}</h3>
@@ -69,7 +69,7 @@ pub fn Faults(inspection: Inspection, version: TraceVersion) -> impl IntoView {
 }
 
 /// Fetches the server's report after each event of the session, and each second while a fault is active.
-fn follow(inspection: &Inspection, version: TraceVersion, report: RwSignal<Option<FaultReport>>) {
+fn refresh_report(inspection: &Inspection, version: TraceVersion, report: RwSignal<Option<FaultReport>>) {
     let inspection = inspection.clone();
     let newest_event = Memo::new({
         let shared = inspection.trace();
@@ -109,9 +109,9 @@ const fn is_active(report: FaultReport) -> bool {
 }
 
 #[component]
-fn Fields(settings: Settings) -> impl IntoView {
+fn Fields(settings: FaultFields) -> impl IntoView {
     let i18n = use_i18n();
-    let problem = optional_text(move || {
+    let error_text = optional_text(move || {
         let (seconds, delay) = ((MAX_FAULT_MS / 1000).to_string(), MAX_DELAY_MS.to_string());
         let key: TextKey = text_key!(inspector.bad_number);
         let values = [("seconds", &*seconds), ("delay", &*delay)];
@@ -128,7 +128,7 @@ fn Fields(settings: Settings) -> impl IntoView {
                 <input name="delay" inputmode="numeric" autocomplete="off" bind:value=settings.delay/>
             </label>
         </div>
-        <p class="problem" role="alert">{problem}</p>
+        <p class="problem" role="alert">{error_text}</p>
     }
 }
 
@@ -137,7 +137,7 @@ struct FaultButton {
     key: &'static str,
     name: TextKey,
     description: TextKey,
-    fault: fn(Settings) -> Option<RequestedFault>,
+    fault: fn(FaultFields) -> Option<RequestedFault>,
 }
 
 fn fault_buttons() -> [FaultButton; 8] {
@@ -173,14 +173,14 @@ fn fault_buttons() -> [FaultButton; 8] {
             "offline",
             text_key!(inspector.offline),
             text_key!(inspector.offline_text),
-            |settings| settings.for_ms().map(RequestedFault::Offline),
+            |settings| settings.duration_ms().map(RequestedFault::Offline),
         ),
         button(
             "delay",
             text_key!(inspector.delay),
             text_key!(inspector.delay_text),
             |settings| {
-                let (by_ms, for_ms) = (settings.by_ms()?, settings.for_ms()?);
+                let (by_ms, for_ms) = (settings.delay_ms()?, settings.duration_ms()?);
                 Some(RequestedFault::Server(Fault::Delay { by_ms, for_ms }))
             },
         ),
@@ -189,7 +189,7 @@ fn fault_buttons() -> [FaultButton; 8] {
             text_key!(inspector.slow),
             text_key!(inspector.slow_text),
             |settings| {
-                let for_ms = settings.for_ms()?;
+                let for_ms = settings.duration_ms()?;
                 Some(RequestedFault::Server(Fault::Slow { for_ms }))
             },
         ),
@@ -202,8 +202,8 @@ fn fault_buttons() -> [FaultButton; 8] {
     ]
 }
 
-fn block(settings: Settings, sse: bool) -> Option<RequestedFault> {
-    let for_ms = settings.for_ms()?;
+fn block(settings: FaultFields, sse: bool) -> Option<RequestedFault> {
+    let for_ms = settings.duration_ms()?;
     Some(RequestedFault::Server(Fault::Block {
         websocket: true,
         sse,
@@ -212,13 +212,13 @@ fn block(settings: Settings, sse: bool) -> Option<RequestedFault> {
 }
 
 #[component]
-fn FaultButtons(inspection: Inspection, settings: Settings, report: RwSignal<Option<FaultReport>>) -> impl IntoView {
+fn FaultButtons(inspection: Inspection, settings: FaultFields, report: RwSignal<Option<FaultReport>>) -> impl IntoView {
     let list = fault_buttons().map(|button| {
         let inspection = inspection.clone();
         // Going offline is local to the page, so the server need not allow it.
         let local = button.key == "offline";
-        let off = move || !local && report.get().is_some_and(|report| !report.on);
-        let act = move |_| {
+        let disabled = move || !local && report.get().is_some_and(|report| !report.on);
+        let inject = move |_| {
             let inspection = inspection.clone();
             let fault = (button.fault)(settings);
             settings.invalid.set(fault.is_none());
@@ -234,7 +234,7 @@ fn FaultButtons(inspection: Inspection, settings: Settings, report: RwSignal<Opt
         };
         view! {
             <li>
-                <button type="button" class="button small" data-fault=button.key disabled=off on:click=act>{translate(button.name)}</button>
+                <button type="button" class="button small" data-fault=button.key disabled=disabled on:click=inject>{translate(button.name)}</button>
                 <p class="hint">{translate(button.description)}</p>
             </li>
         }
@@ -246,7 +246,7 @@ fn FaultButtons(inspection: Inspection, settings: Settings, report: RwSignal<Opt
 #[component]
 fn ActiveFaults(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
     let i18n = use_i18n();
-    let line = optional_text(move || {
+    let summary = optional_text(move || {
         let report = report.get()?;
         let locale = i18n.get_locale();
         if !report.on {
@@ -266,7 +266,7 @@ fn ActiveFaults(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
             .collect();
         (!active.is_empty()).then(|| active.join(" · "))
     });
-    view! { <p class="inspector-standing" role="status">{line}</p> }
+    view! { <p class="inspector-standing" role="status">{summary}</p> }
 }
 
 #[component]
@@ -277,7 +277,7 @@ fn Timeline(inspection: Inspection, version: TraceVersion) -> impl IntoView {
         let periods = inspection
             .trace()
             .with(|trace| fault_periods(&trace.events, trace.audit.counts()));
-        let shown = periods.into_iter().take(PERIODS);
+        let shown = periods.into_iter().take(MAX_PERIODS);
         Some(
             shown
                 .map(|period| period_view(i18n.get_locale(), &period))
@@ -294,12 +294,13 @@ fn Timeline(inspection: Inspection, version: TraceVersion) -> impl IntoView {
 }
 
 fn period_view(locale: Locale, period: &FaultPeriod) -> AnyView {
+    // "begin" marks the events before the first fault.
     let fault = period.fault.map_or("begin", fault_key);
     let name = fault_name(period.fault)(locale);
-    let refused = period.refused.map(|status| refusal(locale, status));
-    let step = |step: &Step| {
-        let after = ["+", &format::millis(locale, step.after)].concat();
-        view! { <li><span class="number">{after}</span> <span>{event_text(locale, &step.kind)}</span></li> }
+    let refused = period.refused.map(|status| rejection_text(locale, status));
+    let event = |event: &PeriodEvent| {
+        let after = ["+", &format::millis(locale, event.after)].concat();
+        view! { <li><span class="number">{after}</span> <span>{event_text(locale, &event.kind)}</span></li> }
     };
     let delivered = {
         let key: TextKey = text_key!(inspector.chapter_told);
@@ -318,7 +319,7 @@ fn period_view(locale: Locale, period: &FaultPeriod) -> AnyView {
         <article class="inspector-chapter" data-chapter=fault data-whole=period.delivered.is_complete().to_string()>
             <h4>{name}</h4>
             <p class="problem">{refused}</p>
-            <ol>{period.steps.iter().map(step).collect_view()}</ol>
+            <ol>{period.events.iter().map(event).collect_view()}</ol>
             <p class="told">{delivered}</p>
         </article>
     }

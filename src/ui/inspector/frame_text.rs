@@ -39,13 +39,13 @@ fn decode(inspection: &Inspection, frame: &Frame) -> (String, String) {
         Payload::Text(text) => (Encoding::Json, text.as_bytes()),
         Payload::Binary(bytes) => (Encoding::Postcard, bytes.as_slice()),
     };
-    let found = match (frame.sent, frame.carrier) {
+    let decoded = match (frame.sent, frame.carrier) {
         (true, Carrier::Event | Carrier::Poll) => Some(("GET".to_owned(), Vec::new())),
-        (true, _) => sent(inspection, encoding, bytes),
+        (true, _) => decode_client_frame(inspection, encoding, bytes),
         (false, Carrier::Poll) => Some((poll_name(bytes), Vec::new())),
-        (false, _) => received(inspection, encoding, bytes),
+        (false, _) => decode_server_frame(inspection, encoding, bytes),
     };
-    match (found, content) {
+    match (decoded, content) {
         (Some((name, _)), Payload::Text(text)) => (name, as_json(frame, text)),
         (Some((name, json)), Payload::Binary(_)) => (name, String::from_utf8(json).unwrap_or_default()),
         (None, Payload::Text(text)) => (String::new(), as_json(frame, text)),
@@ -61,7 +61,7 @@ fn as_json(frame: &Frame, text: &str) -> String {
     }
 }
 
-fn sent(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
+fn decode_client_frame(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
     let mut frame: ClientFrame = encoding.decode(bytes).ok()?;
     let name = client_name(&frame);
     if encoding == Encoding::Json {
@@ -71,7 +71,7 @@ fn sent(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option<(St
     Some((name, Encoding::Json.encode(&frame).ok()?))
 }
 
-fn received(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
+fn decode_server_frame(inspection: &Inspection, encoding: Encoding, bytes: &[u8]) -> Option<(String, Vec<u8>)> {
     let mut frame: ServerFrame = encoding.decode(bytes).ok()?;
     let name = server_name(&frame);
     if encoding == Encoding::Json {
@@ -130,7 +130,7 @@ pub enum HeaderPart {
     MaskLength,
     Length,
     /// The masking key: four random bytes that the browser does not expose.
-    Key,
+    MaskingKey,
 }
 
 /// The header's parts with their bytes in binary or hexadecimal; empty unless a WebSocket carried the frame.
@@ -151,7 +151,7 @@ pub fn header(frame: &Frame) -> Vec<(HeaderPart, String)> {
         parts.push((HeaderPart::Length, digits.join(" ")));
     }
     if frame.sent {
-        parts.push((HeaderPart::Key, "?? ?? ?? ??".to_owned()));
+        parts.push((HeaderPart::MaskingKey, "?? ?? ?? ??".to_owned()));
     }
     parts
 }
@@ -190,7 +190,7 @@ mod tests {
                 (HeaderPart::FinOpcode, "10000010".to_owned()),
                 (HeaderPart::MaskLength, "11111110".to_owned()),
                 (HeaderPart::Length, "01 2c".to_owned()),
-                (HeaderPart::Key, "?? ?? ?? ??".to_owned())
+                (HeaderPart::MaskingKey, "?? ?? ?? ??".to_owned())
             ]
         );
         assert_eq!(

@@ -19,7 +19,7 @@ use crate::{
 use duplex_leptos::trace::{Frame, Inspection, Payload};
 
 /// Maximum number of rows shown.
-const ROWS: usize = 80;
+const MAX_ROWS: usize = 80;
 /// Maximum bytes in the hex dump.
 const DUMP_BYTES: usize = 1024;
 /// Maximum bytes of JSON shown; the export is not truncated.
@@ -36,7 +36,7 @@ pub fn Frames(inspection: Inspection, version: TraceVersion) -> impl IntoView {
                 .frames
                 .iter()
                 .rev()
-                .take(ROWS)
+                .take(MAX_ROWS)
                 .map(|frame| frame.number)
                 .collect::<Vec<_>>()
         })

@@ -6,7 +6,7 @@ use leptos::{prelude::*, task::spawn_local};
 use super::{
     drawer::TraceVersion,
     export, frame_text,
-    texts::{phase, status, transport},
+    texts::{phase_text, status_text, transport_name},
 };
 use crate::{
     i18n::*,
@@ -74,7 +74,7 @@ fn trace_text(
 #[component]
 fn DeliveryCheck(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let i18n = use_i18n();
-    let count =
+    let counter_text =
         |of: fn(&SessionTrace) -> u64| trace_text(&inspection, version, move |trace| format::grouped(of(trace)));
     let complete = {
         let shared = inspection.trace();
@@ -91,9 +91,9 @@ fn DeliveryCheck(inspection: Inspection, version: TraceVersion) -> impl IntoView
         };
         key(i18n.get_locale()).to_owned()
     });
-    let events = count(|trace| trace.audit.counts().events);
-    let gaps = count(|trace| trace.audit.counts().gaps);
-    let duplicates = count(|trace| trace.audit.counts().duplicates);
+    let events = counter_text(|trace| trace.audit.counts().events);
+    let gaps = counter_text(|trace| trace.audit.counts().gaps);
+    let duplicates = counter_text(|trace| trace.audit.counts().duplicates);
     view! {
         <section class="inspector-loss" data-whole=dynamic_text(move || complete.get().to_string()) aria-labelledby="inspector-loss">
             <h3 id="inspector-loss">{verdict}</h3>
@@ -111,32 +111,32 @@ fn DeliveryCheck(inspection: Inspection, version: TraceVersion) -> impl IntoView
 fn Session(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let i18n = use_i18n();
     let session_status = use_session_status();
-    let transport_name = dynamic_text(move || {
+    let transport = dynamic_text(move || {
         session_status
             .get()
             .transport
-            .map_or_else(|| "–".to_owned(), |used| transport(used).to_owned())
+            .map_or_else(|| "–".to_owned(), |used| transport_name(used).to_owned())
     });
-    let state = dynamic_text(move || phase(session_status.get().phase)(i18n.get_locale()).to_owned());
-    let count = |of: fn(&SessionTrace) -> String| trace_text(&inspection, version, of);
-    let both = |frames: u64, bytes: u64| [&format::grouped(frames), " · ", &format::bytes(bytes)].concat();
-    let session = count(|trace| {
+    let state = dynamic_text(move || phase_text(session_status.get().phase)(i18n.get_locale()).to_owned());
+    let trace_field = |of: fn(&SessionTrace) -> String| trace_text(&inspection, version, of);
+    let frames_and_bytes = |frames: u64, bytes: u64| [&format::grouped(frames), " · ", &format::bytes(bytes)].concat();
+    let session = trace_field(|trace| {
         trace
             .session
             .as_ref()
             .map_or_else(|| "–".to_owned(), |session| session.0.clone())
     });
-    let trace = count(|trace| super::explanation::newest_trace(trace).unwrap_or_else(|| "–".to_owned()));
+    let trace = trace_field(|trace| super::explanation::newest_handshake_id(trace).unwrap_or_else(|| "–".to_owned()));
     let received = trace_text(&inspection, version, move |trace| {
-        both(trace.counters.frames_in, trace.counters.bytes_in)
+        frames_and_bytes(trace.counters.frames_in, trace.counters.bytes_in)
     });
     let sent = trace_text(&inspection, version, move |trace| {
-        both(trace.counters.frames_out, trace.counters.bytes_out)
+        frames_and_bytes(trace.counters.frames_out, trace.counters.bytes_out)
     });
-    let connections = count(|trace| format::grouped(trace.counters.connections));
-    let lost = count(|trace| format::grouped(trace.counters.lost));
-    let resumed = count(|trace| format::grouped(trace.counters.resumed));
-    let replayed = count(|trace| format::grouped(trace.counters.replayed));
+    let connections = trace_field(|trace| format::grouped(trace.counters.connections));
+    let lost = trace_field(|trace| format::grouped(trace.counters.lost));
+    let resumed = trace_field(|trace| format::grouped(trace.counters.resumed));
+    let replayed = trace_field(|trace| format::grouped(trace.counters.replayed));
     let trip = trace_text(&inspection, version, move |trace| {
         trace
             .round_trips
@@ -147,7 +147,7 @@ fn Session(inspection: Inspection, version: TraceVersion) -> impl IntoView {
         <section class="inspector-part" aria-labelledby="inspector-session">
             <h3 id="inspector-session">{t!(inspector.session)}</h3>
             <dl class="facts">
-                {labeled_value(text_key!(inspector.transport), "transport", transport_name)}
+                {labeled_value(text_key!(inspector.transport), "transport", transport)}
                 {labeled_value(text_key!(inspector.phase), "phase", state)}
                 {labeled_value(text_key!(inspector.session_id), "session", session)}
                 {labeled_value(text_key!(inspector.trace), "trace", trace)}
@@ -188,7 +188,7 @@ fn Subscriptions(inspection: Inspection, version: TraceVersion) -> impl IntoView
                     <td class="number" data-fact="cursor">{number(subscription.cursor.map(|cursor| cursor.seq))}</td>
                     <td class="number" data-fact="head">{number(head)}</td>
                     <td class="number" data-fact="lag">{number(lag)}</td>
-                    <td data-fact="status">{status(subscription.status)(i18n.get_locale())}</td>
+                    <td data-fact="status">{status_text(subscription.status)(i18n.get_locale())}</td>
                 </tr>
             }
         };
@@ -248,7 +248,7 @@ fn Downloads(inspection: Inspection) -> impl IntoView {
     let save_json = move |_| {
         let file = inspection.trace().with(|trace| {
             let read = |frame: &_| frame_text::json(&inspection, frame);
-            export::session(trace, &page_origin(), read).to_string()
+            export::session(trace, &page_context(), read).to_string()
         });
         let _ = download("duplex-session.json", "application/json", &file);
     };
@@ -258,7 +258,7 @@ fn Downloads(inspection: Inspection) -> impl IntoView {
             let handshakes = fetch_handshakes(&inspection).await;
             let file = inspection
                 .trace()
-                .with(|trace| export::har(trace, &page_origin(), &handshakes).to_string());
+                .with(|trace| export::har(trace, &page_context(), &handshakes).to_string());
             let _ = download("duplex-session.har", "application/json", &file);
         });
     };
@@ -270,10 +270,10 @@ fn Downloads(inspection: Inspection) -> impl IntoView {
     }
 }
 
-fn page_origin() -> export::PageOrigin {
+fn page_context() -> export::PageContext {
     let origin = window().location().origin().unwrap_or_default();
-    let epoch = js_sys::Date::now() - duplex_leptos::trace::now();
-    export::PageOrigin { origin, epoch }
+    let time_origin = js_sys::Date::now() - duplex_leptos::trace::now();
+    export::PageContext { origin, time_origin }
 }
 
 /// Fetches the handshakes of the newest WebSockets, by trace id.
@@ -288,7 +288,7 @@ async fn fetch_handshakes(inspection: &Inspection) -> Vec<(String, Handshake)> {
     });
     let mut found = Vec::new();
     for trace in traces {
-        if let Ok(handshake) = handshake::fetch(&trace).await {
+        if let Ok(handshake) = handshake::fetch_handshake(&trace).await {
             found.push((trace, handshake));
         }
     }

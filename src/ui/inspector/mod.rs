@@ -30,7 +30,7 @@ pub struct Inspector {
     button: NodeRef<html::Button>,
     inspection: Inspection,
     /// Whether the drawer's chunk has been requested.
-    requested: StoredValue<bool>,
+    load_started: StoredValue<bool>,
     slot: LazySlot,
 }
 
@@ -41,14 +41,14 @@ impl Inspector {
             open: RwSignal::new(false),
             button: NodeRef::new(),
             inspection: use_inspection(),
-            requested: StoredValue::new(false),
+            load_started: StoredValue::new(false),
             slot: LazySlot::default(),
         };
         let this = inspector.clone();
         let owner = Owner::current();
         Effect::new(move |_| {
-            if this.open.get() && !this.requested.get_value() {
-                this.requested.set_value(true);
+            if this.open.get() && !this.load_started.get_value() {
+                this.load_started.set_value(true);
                 this.load(owner.clone());
             }
         });

@@ -4,7 +4,7 @@ use super::frame_text::HeaderPart;
 use crate::{
     i18n::*,
     ui::{
-        close_text::meaning,
+        close_text::meaning_text,
         format,
         text::{TextKey, fill, text_key},
     },
@@ -16,7 +16,7 @@ use duplex_leptos::{
 use duplex_protocol::{code, fault::Fault};
 
 /// The transport's name, the same in every language.
-pub const fn transport(transport: Transport) -> &'static str {
+pub const fn transport_name(transport: Transport) -> &'static str {
     match transport {
         Transport::WebSocket => "WebSocket",
         Transport::Sse => "SSE",
@@ -24,7 +24,7 @@ pub const fn transport(transport: Transport) -> &'static str {
     }
 }
 
-pub fn phase(phase: Phase) -> TextKey {
+pub fn phase_text(phase: Phase) -> TextKey {
     match phase {
         Phase::Idle => text_key!(inspector.phase_idle),
         Phase::Connecting => text_key!(inspector.phase_connecting),
@@ -35,7 +35,7 @@ pub fn phase(phase: Phase) -> TextKey {
     }
 }
 
-pub fn status(status: TopicStatus) -> TextKey {
+pub fn status_text(status: TopicStatus) -> TextKey {
     match status {
         TopicStatus::Loading => text_key!(inspector.status_loading),
         TopicStatus::Live => text_key!(inspector.status_live),
@@ -63,7 +63,7 @@ pub fn fault_name(fault: Option<RequestedFault>) -> TextKey {
 }
 
 /// The reason why the server rejected a fault.
-pub fn refusal(locale: Locale, status: u16) -> String {
+pub fn rejection_text(locale: Locale, status: u16) -> String {
     let key: TextKey = match status {
         403 => text_key!(inspector.refused_foreign),
         404 => text_key!(inspector.refused_unknown),
@@ -81,16 +81,16 @@ pub fn event_text(locale: Locale, kind: &EventKind) -> String {
             transport: Some(used),
         } => fill(
             td_string!(locale, inspector.step_live),
-            &[("transport", transport(*used))],
+            &[("transport", transport_name(*used))],
         ),
-        EventKind::Phase { phase: state, .. } => phase(*state)(locale).to_owned(),
+        EventKind::Phase { phase: state, .. } => phase_text(*state)(locale).to_owned(),
         EventKind::Opening { transport: used, .. } => fill(
             td_string!(locale, inspector.step_opening),
-            &[("transport", transport(*used))],
+            &[("transport", transport_name(*used))],
         ),
         EventKind::Opened { .. } => td_string!(locale, inspector.step_opened).to_owned(),
         EventKind::Closed { code, .. } => {
-            let meaning = meaning(code::meaning(*code))(locale);
+            let meaning = meaning_text(code::meaning(*code))(locale);
             let code = code.to_string();
             fill(
                 td_string!(locale, inspector.step_closed),
@@ -121,7 +121,7 @@ pub fn header_part_text(part: HeaderPart) -> TextKey {
         HeaderPart::FinOpcode => text_key!(inspector.part_fin),
         HeaderPart::MaskLength => text_key!(inspector.part_mask),
         HeaderPart::Length => text_key!(inspector.part_length),
-        HeaderPart::Key => text_key!(inspector.part_key),
+        HeaderPart::MaskingKey => text_key!(inspector.part_key),
     }
 }
 

@@ -14,20 +14,20 @@ pub struct FaultPeriod {
     /// The status with which the server rejected the fault.
     pub refused: Option<u16>,
     pub at: f64,
-    pub steps: Vec<Step>,
+    pub events: Vec<PeriodEvent>,
     /// Deliveries to the page within the period.
     pub delivered: DeliveryCounts,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct PeriodEvent {
     /// Milliseconds since the start of the period.
     pub after: f64,
     pub kind: EventKind,
 }
 
 /// Groups the events. `total` holds the delivery counts of the whole session.
-pub fn fault_periods(events: &VecDeque<TraceEvent>, now: DeliveryCounts) -> Vec<FaultPeriod> {
+pub fn fault_periods(events: &VecDeque<TraceEvent>, total: DeliveryCounts) -> Vec<FaultPeriod> {
     let mut periods: Vec<FaultPeriod> = Vec::new();
     let mut start = events.front().map(|event| event.delivery).unwrap_or_default();
     for event in events {
@@ -37,7 +37,7 @@ pub fn fault_periods(events: &VecDeque<TraceEvent>, now: DeliveryCounts) -> Vec<
         };
         if fault.is_some() || periods.is_empty() {
             if let Some(last) = periods.last_mut() {
-                last.delivered = since(start, event.delivery);
+                last.delivered = difference(start, event.delivery);
             }
             start = event.delivery;
             periods.push(FaultPeriod {
@@ -45,25 +45,25 @@ pub fn fault_periods(events: &VecDeque<TraceEvent>, now: DeliveryCounts) -> Vec<
                 fault: fault.map(|(fault, _)| fault),
                 refused: fault.and_then(|(_, refused)| refused),
                 at: event.at,
-                steps: Vec::new(),
+                events: Vec::new(),
                 delivered: DeliveryCounts::default(),
             });
         }
         if let Some(period) = periods.last_mut().filter(|_| fault.is_none()) {
-            period.steps.push(Step {
+            period.events.push(PeriodEvent {
                 after: (event.at - period.at).max(0.0),
                 kind: event.kind.clone(),
             });
         }
     }
     if let Some(last) = periods.last_mut() {
-        last.delivered = since(start, now);
+        last.delivered = difference(start, total);
     }
     periods.reverse();
     periods
 }
 
-fn since(before: DeliveryCounts, after: DeliveryCounts) -> DeliveryCounts {
+fn difference(before: DeliveryCounts, after: DeliveryCounts) -> DeliveryCounts {
     DeliveryCounts {
         events: after.events.saturating_sub(before.events),
         states: after.states.saturating_sub(before.states),
@@ -112,7 +112,7 @@ mod tests {
             (periods.len(), periods[0].fault.is_some(), periods[1].fault),
             (2, true, None)
         );
-        let after: Vec<_> = periods[0].steps.iter().map(|step| step.after).collect();
+        let after: Vec<_> = periods[0].events.iter().map(|event| event.after).collect();
         assert_eq!((after, periods[0].delivered), (vec![100.0, 200.0], delivered(8)));
         assert_eq!(periods[1].delivered, delivered(1));
     }
@@ -122,7 +122,7 @@ mod tests {
         fn every_event_and_every_delivery_is_in_one_period(faults in prop::collection::vec(any::<bool>(), 0..60)) {
             let events = events(&faults);
             let periods = fault_periods(&events, delivered(faults.len() as u64));
-            let steps: usize = periods.iter().map(|period| period.steps.len()).sum();
+            let steps: usize = periods.iter().map(|period| period.events.len()).sum();
             prop_assert_eq!(steps, faults.iter().filter(|fault| !**fault).count());
             prop_assert_eq!(periods.iter().map(|period| period.delivered.events).sum::<u64>(), faults.len() as u64);
         }

@@ -151,7 +151,7 @@ fn Boost(arena: Arena) -> impl IntoView {
             on:pointerup=move |_| boost(false)
             on:pointercancel=move |_| boost(false)
             on:pointerleave=move |_| boost(false)
-            on:keydown=move |event| if [" ", "Enter"].iter().any(|key| keys::is(&event, key)) { boost(true) }
+            on:keydown=move |event| if [" ", "Enter"].iter().any(|key| keys::is_key(&event, key)) { boost(true) }
             on:keyup=move |_| boost(false)
         >
             {t!(arena.boost)}

@@ -49,7 +49,7 @@ fn LeaveButton(arena: Arena) -> impl IntoView {
 fn JoinForm(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let name_input = RwSignal::new(String::new());
-    name_field::follow(name_input, move || {
+    name_field::sync_field(name_input, move || {
         scores
             .me
             .with(|me| me.as_ref().map(|me| me.name.clone()))
@@ -66,7 +66,7 @@ fn JoinForm(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     });
     let problem = optional_text(move || {
         let reason = scores.name_refused.get()?;
-        Some(name_field::refusal(&reason)(i18n.get_locale()).to_owned())
+        Some(name_field::rejection_text(&reason)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
         if scores.name_refused.with(Option::is_some) {

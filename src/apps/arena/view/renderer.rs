@@ -9,7 +9,7 @@ use super::super::prediction::PredictedBody;
 use super::super::wire::frame::{FLAG_AWAY, FLAG_BOOSTING, FLAG_SHIELDED, Frame, VisibleBody};
 use super::labels;
 use super::shapes;
-use super::theme::{Colour, Theme};
+use super::theme::{Color, Theme};
 use crate::i18n::Locale;
 
 /// Sixteenths per unit, and units between two lines of the grid.
@@ -113,13 +113,13 @@ impl Renderer {
     }
 
     fn draw_ground(&self, context: &Context, camera: &Camera) {
-        context.set_fill_style_str(self.theme.colour(Colour::Line));
+        context.set_fill_style_str(self.theme.color(Color::Line));
         context.fill_rect(0.0, 0.0, camera.width, camera.height);
         let (left, top) = camera.project(0.0, 0.0);
         let side = camera.scaled(WORLD_SIZE);
-        context.set_fill_style_str(self.theme.colour(Colour::Paper));
+        context.set_fill_style_str(self.theme.color(Color::Paper));
         context.fill_rect(left, top, side, side);
-        context.set_stroke_style_str(self.theme.colour(Colour::Line));
+        context.set_stroke_style_str(self.theme.color(Color::Line));
         context.set_line_width(1.0);
         context.begin_path();
         let step = GRID_STEP * camera.scale;
@@ -136,7 +136,7 @@ impl Renderer {
             }
         }
         context.stroke();
-        context.set_stroke_style_str(self.theme.colour(Colour::Text));
+        context.set_stroke_style_str(self.theme.color(Color::Text));
         context.set_line_width(3.0);
         context.stroke_rect(left, top, side, side);
     }
@@ -158,10 +158,10 @@ impl Renderer {
             if (-size..camera.width + size).contains(&x) && (-size..camera.height + size).contains(&y) {
                 shapes::thorn(context, x, y, size);
                 context.set_global_alpha(0.3);
-                context.set_fill_style_str(self.theme.colour(Colour::Bad));
+                context.set_fill_style_str(self.theme.color(Color::Bad));
                 context.fill();
                 context.set_global_alpha(1.0);
-                context.set_stroke_style_str(self.theme.colour(Colour::Bad));
+                context.set_stroke_style_str(self.theme.color(Color::Bad));
                 context.stroke();
             }
         }
@@ -180,13 +180,13 @@ impl Renderer {
         context.set_fill_style_str(self.theme.hue(body.id));
         context.fill();
         context.clip();
-        context.set_stroke_style_str(self.theme.colour(Colour::Surface));
-        context.set_fill_style_str(self.theme.colour(Colour::Surface));
+        context.set_stroke_style_str(self.theme.color(Color::Surface));
+        context.set_fill_style_str(self.theme.color(Color::Surface));
         shapes::pattern(context, body.id, x, y, size);
         context.restore();
         context.set_global_alpha(1.0);
         shapes::outline(context, body.id, x, y, size);
-        context.set_stroke_style_str(self.theme.colour(Colour::Text));
+        context.set_stroke_style_str(self.theme.color(Color::Text));
         context.set_line_width(if body.id == scene.newer.focus { 3.5 } else { 1.5 });
         context.stroke();
         self.draw_marks(context, scene, body, (x, y), size);
@@ -198,13 +198,13 @@ impl Renderer {
         let focus = scene.newer.body(scene.newer.focus);
         if focus.is_some_and(|own| own.id != body.id && can_eat(body.mass, own.mass)) {
             shapes::teeth(context, x, y, size);
-            context.set_stroke_style_str(self.theme.colour(Colour::Bad));
+            context.set_stroke_style_str(self.theme.color(Color::Bad));
             context.set_line_width(1.5);
             context.stroke();
         }
         if body.flags & FLAG_SHIELDED != 0 {
             shapes::circle(context, x, y, size + 7.0);
-            context.set_stroke_style_str(self.theme.colour(Colour::Accent));
+            context.set_stroke_style_str(self.theme.color(Color::Accent));
             context.set_line_width(2.0);
             let dashes = js_sys::Array::of2(&6.0.into(), &5.0.into());
             let _ = context.set_line_dash(&dashes);
@@ -218,7 +218,7 @@ impl Renderer {
             context.begin_path();
             let top = -std::f64::consts::FRAC_PI_2;
             let _ = context.arc(x, y, size + 4.0, top, top + fraction * std::f64::consts::TAU);
-            context.set_stroke_style_str(self.theme.colour(Colour::Accent));
+            context.set_stroke_style_str(self.theme.color(Color::Accent));
             context.set_line_width(3.0);
             context.stroke();
         }
@@ -255,8 +255,8 @@ impl Renderer {
         context.set_text_baseline("top");
         context.set_line_width(4.0);
         context.set_line_join("round");
-        context.set_stroke_style_str(self.theme.colour(Colour::Paper));
-        context.set_fill_style_str(self.theme.colour(Colour::Text));
+        context.set_stroke_style_str(self.theme.color(Color::Paper));
+        context.set_fill_style_str(self.theme.color(Color::Text));
         let name = labels::body_name(scene.locale, body.id, &body.name);
         let _ = context.stroke_text(&name, x, y + 8.0);
         let _ = context.fill_text(&name, x, y + 8.0);
@@ -271,13 +271,13 @@ impl Renderer {
             )
         };
         context.set_global_alpha(0.85);
-        context.set_fill_style_str(self.theme.colour(Colour::Surface));
+        context.set_fill_style_str(self.theme.color(Color::Surface));
         context.fill_rect(left, top, MAP_SIZE, MAP_SIZE);
         context.set_global_alpha(1.0);
-        context.set_stroke_style_str(self.theme.colour(Colour::Soft));
+        context.set_stroke_style_str(self.theme.color(Color::Soft));
         context.set_line_width(1.0);
         context.stroke_rect(left, top, MAP_SIZE, MAP_SIZE);
-        context.set_fill_style_str(self.theme.colour(Colour::Bad));
+        context.set_fill_style_str(self.theme.color(Color::Bad));
         for (x, y) in &self.thorns {
             let (x, y) = place((*x).into(), (*y).into());
             context.fill_rect(x - 1.0, y - 1.0, 2.0, 2.0);
@@ -287,7 +287,7 @@ impl Renderer {
         context.stroke_rect(x - half, y - half, 2.0 * half, 2.0 * half);
         if scene.newer.focus > 0 {
             shapes::circle(context, x, y, 3.5);
-            context.set_fill_style_str(self.theme.colour(Colour::Accent));
+            context.set_fill_style_str(self.theme.color(Color::Accent));
             context.fill();
         }
     }

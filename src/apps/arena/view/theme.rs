@@ -8,7 +8,7 @@ pub const HUE_COUNT: usize = 8;
 
 /// A color of the palette, in the order of its elements (`.arena-palette` in `style/arena.css`).
 #[derive(Debug, Clone, Copy)]
-pub enum Colour {
+pub enum Color {
     Text = HUE_COUNT as isize,
     Soft,
     Paper,
@@ -24,7 +24,7 @@ const REFRESH_MS: f64 = 1000.0;
 
 #[derive(Default)]
 pub struct Theme {
-    colours: Vec<String>,
+    colors: Vec<String>,
     /// The visitor prefers reduced motion.
     pub reduced_motion: bool,
     refreshed_at: Option<f64>,
@@ -47,27 +47,27 @@ impl Theme {
         let Some(swatches) = palette.map(|palette| palette.children()) else {
             return;
         };
-        let colours = (0..swatches.length())
+        let colors = (0..swatches.length())
             .filter_map(|at| swatches.item(at))
-            .map(|swatch| computed_colour(&swatch));
-        self.colours = colours.collect();
+            .map(|swatch| computed_color(&swatch));
+        self.colors = colors.collect();
     }
 
     pub fn hue(&self, id: u16) -> &str {
         self.entry(usize::from(id) % HUE_COUNT)
     }
 
-    pub fn colour(&self, colour: Colour) -> &str {
-        self.entry(colour as usize)
+    pub fn color(&self, color: Color) -> &str {
+        self.entry(color as usize)
     }
 
     fn entry(&self, index: usize) -> &str {
-        self.colours.get(index).map_or("gray", String::as_str)
+        self.colors.get(index).map_or("gray", String::as_str)
     }
 }
 
-fn computed_colour(swatch: &Element) -> String {
+fn computed_color(swatch: &Element) -> String {
     let style = window().get_computed_style(swatch).ok().flatten();
-    let colour = style.and_then(|style: CssStyleDeclaration| style.get_property_value("color").ok());
-    colour.unwrap_or_default()
+    let color = style.and_then(|style: CssStyleDeclaration| style.get_property_value("color").ok());
+    color.unwrap_or_default()
 }

@@ -56,9 +56,9 @@ pub fn Composer(room: RoomModel, scroll: Scroll) -> impl IntoView {
     drafts::persist(room);
     let send = move || submit(room, scroll, problem);
     let on_key = move |event: KeyboardEvent| {
-        if keys::is(&event, "Escape") && room.replying.get_untracked().is_some() {
+        if keys::is_key(&event, "Escape") && room.replying.get_untracked().is_some() {
             room.replying.set(None);
-        } else if keys::sends(&event) {
+        } else if keys::is_submit(&event) {
             event.prevent_default();
             send();
         }

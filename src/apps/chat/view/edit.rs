@@ -66,9 +66,9 @@ pub fn edit_form(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyVi
         close();
     };
     let on_key = move |event: KeyboardEvent| {
-        if keys::is(&event, "Escape") {
+        if keys::is_key(&event, "Escape") {
             close();
-        } else if keys::sends(&event) {
+        } else if keys::is_submit(&event) {
             event.prevent_default();
             save();
         }

@@ -118,7 +118,7 @@ fn refusal(reason: &str) -> TextKey {
         refusal::ROOMS_FULL => text_key!(chat.rooms_full),
         refusal::NO_ROOM => text_key!(chat.no_room),
         refusal::ROOM_DELETED => text_key!(chat.room_gone),
-        NAME_RESERVED | NAME_FIXED => name_field::refusal(reason),
+        NAME_RESERVED | NAME_FIXED => name_field::rejection_text(reason),
         _ => text_key!(chat.refused),
     }
 }

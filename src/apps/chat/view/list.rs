@@ -228,7 +228,7 @@ pub fn Messages(room: RoomModel, scroll: Scroll) -> impl IntoView {
         if roving_tabindex::on_key(scroll, &event) {
             return event.prevent_default();
         }
-        if keys::is(&event, "Escape")
+        if keys::is_key(&event, "Escape")
             && let Some(seq) = room.menu.get_untracked()
         {
             room.menu.set(None);

@@ -13,7 +13,7 @@ use crate::{
     i18n::*,
     ui::{
         command_text,
-        moderation::{DURATIONS, refusal, until},
+        moderation::{DURATIONS, ban_end, rejection_text},
         text::{TextKey, dynamic_text, dynamic_view, optional_text, t, text_key, translate},
     },
     wire::moderation::{MAX_BAN_REASON, Moderation, ModerationCommand, Target},
@@ -107,7 +107,7 @@ fn ban_form(room: RoomModel, moderation: ModerationTopic, (seq, by): (Seq, Perso
         event.prevent_default();
         moderation.send(ModerationCommand::Ban {
             target: Target::Person(by.id.clone()),
-            until: until(&length.get_untracked()),
+            until: ban_end(&length.get_untracked()),
             reason: reason.get_untracked(),
         });
         close(room, seq);
@@ -186,7 +186,7 @@ pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
 
 fn rejection_text(locale: Locale, rejection: &Rejection) -> String {
     match rejection {
-        Rejection::Refused { reason } => match refusal(reason) {
+        Rejection::Refused { reason } => match rejection_text(reason) {
             Some(key) => key(locale).to_owned(),
             None => labels::rejection(locale, &Rejection::refused(reason.clone())),
         },

@@ -23,12 +23,12 @@ pub fn NameForm(room: RoomModel) -> impl IntoView {
     });
     let typed = RwSignal::new(String::new());
     let details = NodeRef::<html::Details>::new();
-    name_field::follow(typed, move || {
+    name_field::sync_field(typed, move || {
         me.with(|me| me.as_ref().map(|me| me.name.clone())).unwrap_or_default()
     });
     let problem = optional_text(move || {
         let reason = room.chat.name_refused.get()?;
-        Some(name_field::refusal(&reason)(i18n.get_locale()).to_owned())
+        Some(name_field::rejection_text(&reason)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
         if room.chat.name_refused.with(Option::is_some) {

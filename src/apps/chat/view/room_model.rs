@@ -51,7 +51,7 @@ struct MessageCache {
 #[derive(Clone, Copy)]
 pub struct RoomModel {
     pub name: StoredValue<String>,
-    i18n: Language,
+    i18n: LocaleSignal,
     pub chat: UseTopic<Chat>,
     pub rooms: UseTopic<Rooms>,
     pub visitor: Visitor,

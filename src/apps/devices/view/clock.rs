@@ -60,7 +60,7 @@ impl Clock {
             _ if at == 0 => td_string!(locale, devices.never).to_owned(),
             None => utc(at),
             Some(now) => {
-                let span = format::coarse_duration(locale, now.saturating_sub(at) / 1_000);
+                let span = format::duration_in_largest_unit(locale, now.saturating_sub(at) / 1_000);
                 fill(td_string!(locale, devices.ago), &[("span", &span)])
             }
         }

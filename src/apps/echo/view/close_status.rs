@@ -38,7 +38,7 @@ fn closed(state: &SocketState) -> Option<&Closed> {
 
 fn close_text(locale: Locale, closed: &Closed) -> String {
     let closed_by = labels::closed_by(closed.by)(locale);
-    let meaning = labels::meaning(code::meaning(closed.code))(locale);
+    let meaning = labels::meaning_text(code::meaning(closed.code))(locale);
     let reason = if closed.reason.is_empty() {
         td_string!(locale, echo.no_reason)
     } else {

@@ -59,7 +59,7 @@ fn TextForm(echo: EchoState, problem: RwSignal<Option<NotSent>>) -> impl IntoVie
         }
     };
     let on_key = move |event: KeyboardEvent| {
-        if keys::sends(&event) {
+        if keys::is_submit(&event) {
             event.prevent_default();
             submit();
         }

@@ -1,7 +1,7 @@
 //! Localized texts for events, codes and errors.
 
 use super::super::{hex::HexError, journal::Kind};
-pub use crate::ui::close_text::meaning;
+pub use crate::ui::close_text::meaning_text;
 use crate::{
     i18n::*,
     ui::{

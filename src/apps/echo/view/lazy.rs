@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leptos::{prelude::*, reactive::owner::WeakOwner, wasm_split::wasm_split};
 
 use super::{super::state::EchoState, handshake::HandshakeFacts, journal::JournalTable, round_trip::RoundTrip};
-use crate::ui::card::LazyContent;
+use crate::ui::card::LazyContentFuture;
 
 #[derive(Clone, Copy)]
 pub enum LazyPart {
@@ -15,7 +15,7 @@ pub enum LazyPart {
 }
 
 impl LazyPart {
-    pub fn content(self, echo: EchoState) -> Arc<dyn Fn(WeakOwner) -> LazyContent + Send + Sync> {
+    pub fn content(self, echo: EchoState) -> Arc<dyn Fn(WeakOwner) -> LazyContentFuture + Send + Sync> {
         Arc::new(move |owner| Box::pin(load(owner, echo, self)))
     }
 }

@@ -134,7 +134,7 @@ mod tests {
             let owner = Owner::new();
             let rendered = owner.with(|| {
                 let locale = if korean { Locale::ko } else { Locale::en };
-                provide_context(Language::new(locale));
+                provide_context(LocaleSignal::new(locale));
                 let cells = cells(WatchList::default(), entry.listing.symbol.clone(), RwSignal::new(entry.clone()));
                 (row_html(locale, &entry), cells.to_html())
             });

@@ -14,7 +14,7 @@ use super::{
     inbox_model::InboxModel,
     toasts::{Toast, Toasts},
 };
-use crate::{ui::island::MountedIsland, wire::notice::EVERYONE};
+use crate::{ui::island::IslandHandle, wire::notice::EVERYONE};
 use duplex_leptos::topic::{TopicStatus, UseTopic, use_topic};
 use duplex_protocol::topic::Topic;
 
@@ -66,7 +66,7 @@ fn start(bell: BellState, visitor: &str, all: UseTopic<Notices>) {
 
 /// If an unread hint loaded the app, shows all unread notices as toasts, because they were sent after the page was rendered.
 fn toast_unread<T: Topic>(toasts: Toasts, model: InboxModel, source: &'static str, topic: UseTopic<T>) {
-    if !use_context::<MountedIsland>().is_some_and(|island| island.woken_by_unread.get()) {
+    if !use_context::<IslandHandle>().is_some_and(|island| island.woken_by_unread.get()) {
         return;
     }
     Effect::new(move |done: Option<bool>| {

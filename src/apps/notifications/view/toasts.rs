@@ -34,7 +34,7 @@ pub struct Toasts {
     toasts: RwSignal<Vec<Toast>>,
     /// The visitor's pointer or focus is on the toasts.
     is_paused: RwSignal<bool>,
-    i18n: Language,
+    i18n: LocaleSignal,
 }
 
 impl Toasts {

@@ -7,7 +7,7 @@ use crate::i18n::*;
 use crate::ui::calendar;
 use crate::ui::card::Card;
 use crate::ui::command_text;
-use crate::ui::moderation::{DURATIONS, refusal, until};
+use crate::ui::moderation::{DURATIONS, ban_end, rejection_text};
 use crate::ui::text::{TextKey, dynamic_text, dynamic_view, optional_text, t, text_key, translate};
 use crate::wire::moderation::{ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, Moderation, ModerationCommand, Target};
 use duplex_leptos::topic::Live;
@@ -140,7 +140,9 @@ fn ban_form(topic: ModerationTopic) -> AnyView {
         let locale = i18n.get_locale();
         let pending = topic.pending.get();
         let describe = |rejection: &Rejection| match rejection {
-            Rejection::Refused { reason } => refusal(reason).map_or(reason.clone(), |text| text(locale).to_owned()),
+            Rejection::Refused { reason } => {
+                rejection_text(reason).map_or(reason.clone(), |text| text(locale).to_owned())
+            }
             _ => td_string!(locale, moderation.not_now).to_owned(),
         };
         let message =
@@ -151,7 +153,7 @@ fn ban_form(topic: ModerationTopic) -> AnyView {
         event.prevent_default();
         topic.send(ModerationCommand::Ban {
             target: parse_target(&target_input.get_untracked()),
-            until: until(&duration.get_untracked()),
+            until: ban_end(&duration.get_untracked()),
             reason: reason.get_untracked(),
         });
         target_input.set(String::new());

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::apps::status::model::Status;
 use crate::i18n::*;
 use crate::ui::card::Card;
-use crate::ui::chart::trend;
+use crate::ui::chart::multi_line_chart;
 use crate::ui::format;
 use crate::ui::text::{TextKey, dynamic_text, fill, t, translate};
 use crate::wire::status::{RETAINED_SAMPLES, SAMPLE_SECONDS, Series};
@@ -88,7 +88,7 @@ pub fn panel(state: ReadSignal<Status>, spec: &'static Panel) -> AnyView {
             <dl class="status-keys">{legend}</dl>
             <figure class="trend-figure">
                 <figcaption class="trend-peak">{peak_label}</figcaption>
-                {trend(lines, RETAINED_SAMPLES, summary(state, spec, peak))}
+                {multi_line_chart(lines, RETAINED_SAMPLES, summary(state, spec, peak))}
                 <p class="trend-times" aria-hidden="true"><span>{t!(status.minutes)}</span><span>{t!(status.now)}</span></p>
             </figure>
         </Card>

@@ -1,4 +1,4 @@
-//! The frame around every page: skip links, brand, navigation, preferences, session status, vitals strip and inspector.
+//! The page layout: skip links, brand, navigation, preferences, session status, vitals strip and inspector.
 
 use leptos::prelude::*;
 use leptos_router::{components::A, hooks::use_location};
@@ -6,7 +6,7 @@ use leptos_router::{components::A, hooks::use_location};
 use super::{
     home_page,
     inspector::Inspector,
-    preferences::{ColourChoice, LanguageChoice},
+    preferences::{ColorSchemeChoice, LanguageChoice},
     session_status::SessionStatusBar,
     text::{TextKey, dynamic_view, t, translate},
     vitals::VitalsStrip,
@@ -23,13 +23,13 @@ pub struct NavigationEntry {
 #[derive(Clone, Copy)]
 pub struct SkipLink {
     /// The first segment of the pages' paths.
-    pub under: &'static str,
-    pub to: &'static str,
+    pub path_segment: &'static str,
+    pub target: &'static str,
     pub name: TextKey,
 }
 
 #[component]
-pub fn Frame(
+pub fn Layout(
     navigation: Vec<NavigationEntry>,
     skip_links: Vec<SkipLink>,
     tools: fn() -> AnyView,
@@ -40,8 +40,8 @@ pub fn Frame(
     let skip = dynamic_view(move || {
         let path = path.get();
         let segment = path.split('/').nth(1);
-        let skip = skip_links.iter().find(|skip| Some(skip.under) == segment)?;
-        Some(view! { <a class="skip" href=skip.to rel="external">{translate(skip.name)}</a> }.into_any())
+        let skip = skip_links.iter().find(|skip| Some(skip.path_segment) == segment)?;
+        Some(view! { <a class="skip" href=skip.target rel="external">{translate(skip.name)}</a> }.into_any())
     });
     let entry = |entry: NavigationEntry| {
         let rel = home_page::rel(entry.path);
@@ -64,7 +64,7 @@ pub fn Frame(
             <div class="choices">
                 {tools()}
                 <LanguageChoice/>
-                <ColourChoice/>
+                <ColorSchemeChoice/>
             </div>
         </header>
         <main id="content" tabindex="-1">{children()}</main>
