@@ -6,15 +6,15 @@ use tokio::sync::watch;
 
 /// A requested name was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
+#[error("{reason}")]
 pub struct NameRefused {
     /// The reason, as a key that the page translates, such as [`NAME_RESERVED`](duplex_protocol::person::NAME_RESERVED).
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 impl From<NameRefused> for Rejection {
     fn from(error: NameRefused) -> Self {
-        Self::refused(error.why)
+        Self::refused(error.reason)
     }
 }
 

@@ -119,7 +119,7 @@ impl Names {
 impl NamePolicy for Names {
     fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused> {
         let chosen = self.choose(who, is_operator, typed);
-        chosen.map_err(|error| NameRefused { why: error.why() })
+        chosen.map_err(|error| NameRefused { reason: error.why() })
     }
 
     fn changes(&self) -> watch::Receiver<()> {

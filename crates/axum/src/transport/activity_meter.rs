@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::websocket::PeerClose;
+use super::websocket::CloseFrameParser;
 use crate::connection::BufferShare;
 use crate::connection::observed_stream::ByteObserver;
 use crate::limits;
@@ -24,10 +24,10 @@ pub(crate) struct ActivityMeter {
     bytes_in: AtomicU64,
     /// Bytes of partially received messages.
     partial: AtomicUsize,
-    /// The part of `partial` that is charged to the node's budget.
-    charged: AtomicUsize,
+    /// The part of `partial` that is reserved in the node's buffer budget.
+    reserved: AtomicUsize,
     share: Arc<BufferShare>,
-    peer_close: Mutex<PeerClose>,
+    peer_close: Mutex<CloseFrameParser>,
 }
 
 impl ActivityMeter {
@@ -39,19 +39,19 @@ impl ActivityMeter {
             last_written: zero(),
             bytes_in: zero(),
             partial: AtomicUsize::new(0),
-            charged: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
             share,
             peer_close: Mutex::default(),
         })
     }
 
     /// The time since the connection's opening.
-    pub(crate) fn now(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.opened.elapsed()
     }
 
-    pub(crate) fn at(&self, moment: Duration) -> Instant {
-        self.opened + moment
+    pub(crate) fn instant_at(&self, elapsed: Duration) -> Instant {
+        self.opened + elapsed
     }
 
     /// When bytes were last received, or when the server last resumed reading after a blocked write.
@@ -79,11 +79,11 @@ impl ActivityMeter {
     }
 
     /// The peer's close frame, if its code is registered with IANA but rejected by tungstenite.
-    pub(crate) fn registered_close(&self) -> Option<(u16, String)> {
-        lock(&self.peer_close).registered()
+    pub(crate) fn unsupported_close(&self) -> Option<(u16, String)> {
+        lock(&self.peer_close).unsupported_close()
     }
 
-    /// Releases all charged bytes; bytes that are received later are dropped and not charged.
+    /// Releases all reserved bytes; bytes that are received later are dropped and not reserved.
     pub(crate) fn release(&self) {
         self.share.close();
     }
@@ -91,20 +91,20 @@ impl ActivityMeter {
     /// Records that a message is complete: all received bytes belong to it.
     pub(crate) fn on_message_received(&self) {
         self.partial.store(0, Relaxed);
-        self.charge();
+        self.update_reservation();
     }
 
     /// Records that a control frame of this size is complete. It may have arrived between the frames of a message.
     pub(crate) fn on_control_received(&self, bytes: usize) {
         let rest = |partial: usize| Some(partial.saturating_sub(bytes));
         let _ = self.partial.try_update(Relaxed, Relaxed, rest);
-        self.charge();
+        self.update_reservation();
     }
 
-    /// Charges partial messages beyond one read buffer, so that messages that arrive whole are never charged.
-    fn charge(&self) {
+    /// Reserves the bytes of partial messages beyond one read buffer, so that messages that arrive whole reserve nothing.
+    fn update_reservation(&self) {
         let due = self.partial.load(Relaxed).saturating_sub(limits::READ_BUFFER);
-        let before = self.charged.swap(due, Relaxed);
+        let before = self.reserved.swap(due, Relaxed);
         if due > before {
             self.share.grow(due - before);
         } else {
@@ -113,7 +113,7 @@ impl ActivityMeter {
     }
 
     fn mark(&self, moment: &AtomicU64) {
-        moment.store(u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        moment.store(u64::try_from(self.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 }
 
@@ -121,10 +121,10 @@ impl ByteObserver for Arc<ActivityMeter> {
     fn on_read(&self, bytes: &[u8]) {
         let count = bytes.len();
         self.mark(&self.last_received);
-        lock(&self.peer_close).read(bytes);
+        lock(&self.peer_close).feed(bytes);
         self.bytes_in.fetch_add(count as u64, Relaxed);
         if self.partial.fetch_add(count, Relaxed) + count > limits::READ_BUFFER {
-            self.charge();
+            self.update_reservation();
         }
     }
 

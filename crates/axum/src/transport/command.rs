@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query as Parameters, State};
+use axum::extract::{Query, State};
 use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tracing::Instrument as _;
 
 use super::poll::JSON;
-use super::query::Query;
+use super::query::SessionQuery;
 use crate::connection::UNBUFFERED_HEADERS;
 use crate::error::{Problem, missing_role};
 use crate::gateway::Gateway;
@@ -34,7 +34,7 @@ pub(super) async fn command(
     RequestClient(client): RequestClient,
     headers: HeaderMap,
     extensions: Extensions,
-    query: Result<Parameters<Query>, QueryRejection>,
+    query: Result<Query<SessionQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     match handle_frame(&state, client, (&headers, &extensions), query, body).await {
@@ -47,10 +47,10 @@ async fn handle_frame(
     state: &Gateway,
     client: Client,
     (headers, extensions): (&HeaderMap, &Extensions),
-    query: Result<Parameters<Query>, QueryRejection>,
+    query: Result<Query<SessionQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let Parameters(query) = query?;
+    let Query(query) = query?;
     let session = query.session().map_err(|error| error.problem())?;
     let body = body?;
     let protocol = query.protocol(&[]).map_err(|error| error.problem())?;
@@ -77,7 +77,7 @@ async fn handle_frame(
         ClientFrame::Rename { name } => Ok(match hub.name_policy().choose(&person.id, hub.is_operator(), &name) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => {
-                let reason = error.why.to_owned();
+                let reason = error.reason.to_owned();
                 return frame_response(protocol, &ServerFrame::NameRefused { reason });
             }
         }),
@@ -166,7 +166,7 @@ pub(super) async fn history(
     RequestClient(client): RequestClient,
     headers: HeaderMap,
     extensions: Extensions,
-    query: Result<Parameters<HistoryQuery>, QueryRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Response {
     match history_page(&state, client, (&headers, &extensions), query).await {
         Ok(response) => response,
@@ -178,9 +178,9 @@ async fn history_page(
     state: &Gateway,
     client: Client,
     (headers, extensions): (&HeaderMap, &Extensions),
-    query: Result<Parameters<HistoryQuery>, QueryRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Parameters(HistoryQuery { topic, before, limit }) = query?;
+    let Query(HistoryQuery { topic, before, limit }) = query?;
     let limit = limit.unwrap_or(limits::HISTORY_PAGE).clamp(1, limits::HISTORY_PAGE);
     let caller = state.identify(IdentityRequest::new(headers, extensions)).await?;
     let person = caller.person.clone();

@@ -70,7 +70,7 @@ impl EndpointHandler {
     }
 
     /// Counts one message of `bytes` towards the rate limit, or returns how long to wait.
-    fn take_quota(&mut self, bytes: usize) -> Result<(), Duration> {
+    fn check_rate_limit(&mut self, bytes: usize) -> Result<(), Duration> {
         if !self.quotas.is_enabled() {
             return Ok(());
         }
@@ -105,7 +105,7 @@ impl EndpointHandler {
 
 impl ConnectionHandler for EndpointHandler {
     async fn on_message(&mut self, message: Message, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        match self.take_quota(message.len()) {
+        match self.check_rate_limit(message.len()) {
             Ok(()) => {
                 out.push(self.reply(message));
                 Ok(())

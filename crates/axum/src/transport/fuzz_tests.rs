@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use axum::extract::Query as FromQuery;
+use axum::extract::Query;
 use axum::http::{HeaderName, HeaderValue, Request, Uri};
 
-use super::query::Query;
+use super::query::SessionQuery;
 use super::record;
 use crate::limits;
 use duplex_fuzz::fuzz;
@@ -32,7 +32,7 @@ fn uris(bytes: &[u8]) -> Vec<Uri> {
 fn queries_are_bounded() {
     fuzz("queries", |bytes| {
         for uri in uris(bytes) {
-            let Ok(FromQuery(query)) = FromQuery::<Query>::try_from_uri(&uri) else {
+            let Ok(Query(query)) = Query::<SessionQuery>::try_from_uri(&uri) else {
                 continue;
             };
             if let Ok(session) = query.session() {
@@ -59,7 +59,7 @@ fn records_are_bounded() {
                 }
             }
             let Ok(request) = request.body(()) else { continue };
-            let record = record::of_request("c".to_owned(), &request.into_parts().0);
+            let record = record::from_request("c".to_owned(), &request.into_parts().0);
             assert!(record.request.len() <= limits::MAX_RECORDED_HEADERS + 5);
             let longest = record.request.iter().map(|(_, value)| value.len()).max().unwrap_or(0);
             assert!(longest.max(record.target.len()) <= 3 * limits::RECORDED_VALUE + 3);

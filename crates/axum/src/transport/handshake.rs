@@ -141,22 +141,22 @@ fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
 }
 
 /// The first subprotocol that the client offers. A browser that offers some accepts only one of them (RFC 6455 section 4.1).
-pub(crate) fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn first_offered_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offered| is_token(offered))
         .and_then(|offered| HeaderValue::from_str(offered).ok())
 }
 
 /// The first offered subprotocol that the server supports.
-pub(crate) fn session_protocol(headers: &HeaderMap) -> Option<Protocol> {
+pub(crate) fn negotiated_protocol(headers: &HeaderMap) -> Option<Protocol> {
     tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::from_subprotocol)
 }
 
 /// The subprotocol of a session. If the server supports none of those offered, it accepts the first anyway: a page cannot see why a
 /// handshake failed, but it sees the close code that follows.
-pub(crate) fn session_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
-    session_protocol(headers).map_or_else(
-        || subprotocol(headers),
+pub(crate) fn session_response_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    negotiated_protocol(headers).map_or_else(
+        || first_offered_subprotocol(headers),
         |protocol| Some(HeaderValue::from_static(protocol.subprotocol())),
     )
 }
@@ -278,7 +278,7 @@ mod tests {
     fn the_first_subprotocol_that_is_a_token_is_chosen() {
         let chosen = |offers: &[&str]| {
             let headers: Vec<_> = offers.iter().map(|offer| ("sec-websocket-protocol", *offer)).collect();
-            subprotocol(&parts("GET", &headers).headers).map(|chosen| chosen.to_str().unwrap().to_owned())
+            first_offered_subprotocol(&parts("GET", &headers).headers).map(|chosen| chosen.to_str().unwrap().to_owned())
         };
         assert_eq!(chosen(&["chat, superchat"]).as_deref(), Some("chat"));
         assert_eq!(chosen(&["two words, b"]).as_deref(), Some("b"));

@@ -88,14 +88,18 @@ async fn upgrade_session(State(gateway): State<Gateway>, request: Request) -> Re
         client.clone(),
         caller.clone(),
         |parts, connection| {
-            let protocol = handshake::session_protocol(&parts.headers);
+            let protocol = handshake::negotiated_protocol(&parts.headers);
             let session = SessionId(connection.to_owned());
             let gate = gateway
                 .faults
                 .register(&session, &caller.person.id, ConnectionKind::WebSocket);
             let hub = gateway.hub_for_client(&caller.hub(&gateway.hub), client);
             let handler = session::SessionHandler::new(&gateway, hub, protocol, session, caller.person);
-            (handshake::session_subprotocol as SubprotocolSelector, handler, gate)
+            (
+                handshake::session_response_subprotocol as SubprotocolSelector,
+                handler,
+                gate,
+            )
         },
     ))
 }

@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query as Parameters, State};
+use axum::extract::{Query, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
 use super::faults::{FaultGate, InjectedEnd};
-use super::query::Query;
+use super::query::SessionQuery;
 use super::session::{reconnect_ms, welcome};
 use super::sse::{Aborted, parse_query};
 use crate::connection::UNBUFFERED_HEADERS;
@@ -35,9 +35,9 @@ pub(super) async fn poll(
     RequestClient(client): RequestClient,
     extensions: Extensions,
     headers: HeaderMap,
-    query: Result<Parameters<Query>, QueryRejection>,
+    query: Result<Query<SessionQuery>, QueryRejection>,
 ) -> Response {
-    let immediate = query.as_ref().is_ok_and(|Parameters(query)| query.is_immediate());
+    let immediate = query.as_ref().is_ok_and(|Query(query)| query.is_immediate());
     let (session, topics, protocol) = match parse_query(query) {
         Ok(parsed) => parsed,
         Err(problem) => return problem.into_response(),
@@ -62,30 +62,30 @@ pub(super) async fn poll(
     let mut reader = Reader::new(hub, protocol, session.clone(), person);
     // Rotate the first topic, so that a busy one does not starve the others.
     reader.start_at(usize::try_from(state.counters.snapshot().opened(ConnectionKind::Poll)).unwrap_or_default());
-    let mut response = PollResponse {
+    let mut poll = PollRequest {
         state,
         caller,
         reader,
         frames: Vec::new(),
     };
     let span = tracing::info_span!("poll", session = identity::session_id_hash(&session));
-    if response.run(session, topics, immediate, gate).instrument(span).await == Some(InjectedEnd::Abort) {
+    if poll.run(session, topics, immediate, gate).instrument(span).await == Some(InjectedEnd::Abort) {
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Aborted)])).into_response();
     }
-    response.state.counters.count_messages(0, response.frames.len() as u64);
-    (UNBUFFERED_HEADERS, [JSON], json_array(&response.frames)).into_response()
+    poll.state.counters.count_messages(0, poll.frames.len() as u64);
+    (UNBUFFERED_HEADERS, [JSON], json_array(&poll.frames)).into_response()
 }
 
 type Topics = Vec<(TopicName, Option<Cursor>)>;
 
-struct PollResponse {
+struct PollRequest {
     state: Gateway,
     caller: Caller,
     reader: Reader,
     frames: Vec<Bytes>,
 }
 
-impl PollResponse {
+impl PollRequest {
     /// Collects the response's frames. Returns the injected fault that ends the response, if there is one.
     async fn run(
         &mut self,
@@ -94,12 +94,12 @@ impl PollResponse {
         immediate: bool,
         mut gate: FaultGate,
     ) -> Option<InjectedEnd> {
-        let lease = Instant::now() + limits::POLL_LEASE;
+        let lease_until = Instant::now() + limits::POLL_LEASE;
         if immediate {
             let welcome = welcome(&self.state, session.clone(), self.reader.person().clone());
             self.frames.extend(self.reader.encode(&ServerFrame::Welcome(welcome)));
         }
-        self.subscribe(topics, immediate, lease).await;
+        self.subscribe(topics, immediate, lease_until).await;
         self.reader.skip_presence();
         self.gather().await;
         let (shutdown, caller) = (self.state.shutdown.clone(), self.caller.clone());
@@ -132,14 +132,14 @@ impl PollResponse {
 
     /// Subscribes until the response is full. A topic that does not fit is left to the next poll, which repeats its cursor. Topics with
     /// a cursor come first: most of them add almost nothing.
-    async fn subscribe(&mut self, mut topics: Topics, immediate: bool, lease: Instant) {
+    async fn subscribe(&mut self, mut topics: Topics, immediate: bool, lease_until: Instant) {
         topics.sort_by_key(|(_, cursor)| cursor.is_none());
         for (topic, cursor) in topics {
             if self.bytes() >= limits::POLL_BYTES {
                 return;
             }
             let SubscribeReply { frame, kind } = self.reader.subscribe_encoded(&topic, cursor).await;
-            self.reader.lease(&topic, lease);
+            self.reader.lease(&topic, lease_until);
             // A resumed subscription without missed events does not answer a waiting poll.
             if immediate || kind != VerdictKind::Resumed {
                 self.frames.extend(frame);

@@ -12,7 +12,7 @@ use duplex_protocol::topic::TopicName;
 
 /// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Query {
+pub(super) struct SessionQuery {
     session: SessionId,
     #[serde(default)]
     topics: String,
@@ -40,7 +40,7 @@ impl QueryError {
     }
 }
 
-impl Query {
+impl SessionQuery {
     pub(super) fn session(&self) -> Result<SessionId, QueryError> {
         if self.session.is_well_formed() {
             Ok(self.session.clone())
@@ -87,8 +87,8 @@ fn parse_topic(text: &str) -> Option<(TopicName, Option<Cursor>)> {
 mod tests {
     use super::*;
 
-    fn query(topics: &str) -> Query {
-        Query {
+    fn query(topics: &str) -> SessionQuery {
+        SessionQuery {
             session: SessionId("s-1".to_owned()),
             topics: topics.to_owned(),
             wait: None,
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_version_is_explicit_or_inferred_from_a_check() {
         let version = |v, topics: &str| {
-            let query = Query { v, ..query(topics) };
+            let query = SessionQuery { v, ..query(topics) };
             let protocol = query.protocol(&query.topics().unwrap());
             protocol.map(|protocol| protocol.version)
         };
@@ -131,7 +131,10 @@ mod tests {
         assert!(query("").session().is_ok());
         for wrong in ["", "a b", &"a".repeat(65)] {
             let session = SessionId((*wrong).to_owned());
-            assert_eq!(Query { session, ..query("") }.session(), Err(QueryError::Session));
+            assert_eq!(
+                SessionQuery { session, ..query("") }.session(),
+                Err(QueryError::Session)
+            );
         }
     }
 }

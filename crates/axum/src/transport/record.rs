@@ -9,7 +9,7 @@ use crate::limits;
 use duplex_protocol::handshake::{Handshake, TRACE_PARAMETER};
 
 /// The record of a request that is not answered yet.
-pub(super) fn of_request(connection: String, request: &Parts) -> Handshake {
+pub(super) fn from_request(connection: String, request: &Parts) -> Handshake {
     Handshake {
         connection,
         opened_at: duplex_hub::now(),
@@ -149,7 +149,7 @@ mod tests {
         let request = headers.iter().fold(Request::get(target), |request, (name, value)| {
             request.header(*name, *value)
         });
-        of_request("c".to_owned(), &request.body(()).unwrap().into_parts().0)
+        from_request("c".to_owned(), &request.body(()).unwrap().into_parts().0)
     }
 
     #[test]

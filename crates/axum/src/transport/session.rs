@@ -47,7 +47,7 @@ pub(super) struct SessionHandler {
     verdict_bytes: TokenBucket,
     /// Frames for the next flush.
     replies: Vec<ServerFrame>,
-    names: watch::Receiver<()>,
+    name_changes: watch::Receiver<()>,
     started: Instant,
     hello_deadline: Instant,
 }
@@ -59,7 +59,7 @@ impl SessionHandler {
         Self {
             state: state.clone(),
             protocol,
-            names: hub.name_policy().changes(),
+            name_changes: hub.name_policy().changes(),
             reader: Reader::new(hub.clone(), frame_protocol, id.clone(), person),
             hub,
             id,
@@ -111,7 +111,7 @@ impl SessionHandler {
             .map_err(|error| ProtocolError::Malformed(error.to_string()))
     }
 
-    async fn perform(&mut self, action: SessionAction) {
+    async fn apply_action(&mut self, action: SessionAction) {
         match action {
             SessionAction::Welcome { name } => {
                 // A refused name is ignored: the welcome contains the name that the visitor has.
@@ -131,7 +131,7 @@ impl SessionHandler {
             SessionAction::Rename { name } => match self.choose_name(&name) {
                 Ok(name) => self.reader.rename(&name),
                 Err(error) => {
-                    let reason = error.why.to_owned();
+                    let reason = error.reason.to_owned();
                     self.replies.push(ServerFrame::NameRefused { reason });
                 }
             },
@@ -265,7 +265,7 @@ impl ConnectionHandler for SessionHandler {
             .and_then(|frame| self.session.on_frame(frame, self.started.elapsed()));
         match action {
             // Boxed, here and below, to keep the future of an idle session small.
-            Ok(action) => Box::pin(self.perform(action)).await,
+            Ok(action) => Box::pin(self.apply_action(action)).await,
             Err(error) => return Err(self.protocol_error(&error, out)),
         }
         Ok(())
@@ -281,7 +281,7 @@ impl ConnectionHandler for SessionHandler {
             Some(completed) = self.commands.next(), if !self.commands.is_empty() => self.on_command_completed(completed),
             () = self.reader.woken() => {}
             () = sleep_until(verdict_due.unwrap_or(hello_deadline)), if verdict_due.is_some() => {}
-            Ok(()) = self.names.changed() => self.refresh_name(),
+            Ok(()) = self.name_changes.changed() => self.refresh_name(),
             () = sleep_until(hello_deadline), if !self.session.has_received_hello() => {}
         }
     }

@@ -45,7 +45,7 @@ fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Ga
         kind: ConnectionKind::Simulation,
     };
     let participants = Arc::new(HttpParticipants::default());
-    let (socket_simulation, turn_simulation, record_simulation) =
+    let (socket_simulation, turn_simulation, recording_simulation) =
         (Arc::clone(simulation), Arc::clone(simulation), Arc::clone(simulation));
     let turn = post(
         async move |State(state): State<Gateway>,
@@ -83,7 +83,7 @@ fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Ga
                     let joined = joined
                         .and_then(|quota| Ok((Arc::clone(&socket_simulation).join(&caller.person, &hub)?, quota)));
                     let handler = SimulationHandler::new(joined);
-                    (handshake::subprotocol, handler, FaultGate::default())
+                    (handshake::first_offered_subprotocol, handler, FaultGate::default())
                 })
             }),
         )
@@ -93,7 +93,7 @@ fn route(router: Router<Gateway>, simulation: &Arc<dyn Simulation>) -> Router<Ga
         )
         .route(
             &format!("{}/record", endpoint.path),
-            get(async move || record(&*record_simulation)),
+            get(async move || recording(&*recording_simulation)),
         )
 }
 
@@ -164,7 +164,8 @@ impl ConnectionHandler for SimulationHandler {
 /// `?seat=ID`: the participant id, which the client chooses and uses for all its turns.
 #[derive(Debug, Deserialize)]
 struct TurnQuery {
-    seat: SessionId,
+    #[serde(rename = "seat")]
+    participant_id: SessionId,
 }
 
 /// The participants over HTTP, which are kept between two turns.
@@ -199,8 +200,8 @@ impl HttpParticipants {
         query: Result<Query<TurnQuery>, QueryRejection>,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Option<Bytes>, Problem> {
-        let Query(TurnQuery { seat }) = query?;
-        if !seat.is_well_formed() {
+        let Query(TurnQuery { participant_id }) = query?;
+        if !participant_id.is_well_formed() {
             let detail = "A participant id must have 1 to 64 letters, digits and hyphens.";
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
@@ -209,13 +210,13 @@ impl HttpParticipants {
             return Err(Problem::unavailable("The server is going away."));
         }
         let request = IdentityRequest::new(headers, extensions)
-            .with_session(&seat)
+            .with_session(&participant_id)
             .as_visitor();
         let caller = state.identify(request).await?;
         let person = caller.person.clone();
         let client = client.with_person(&person);
         state.quotas.take(&client, Rate::SimulationMessages)?;
-        let key = (person.id.clone(), seat);
+        let key = (person.id.clone(), participant_id);
         let hub = caller.hub(&state.hub);
         let join = || Arc::clone(simulation).join(&person, &hub);
         let participant = self.get_or_join(state, &key, (&client, caller), join)?;
@@ -253,7 +254,7 @@ impl HttpParticipants {
                 "You have the maximum number of participants here.",
             ));
         }
-        let seat_quota = state.quotas.acquire(client, Resource::Participants)?;
+        let participant_quota = state.quotas.acquire(client, Resource::Participants)?;
         let connection_quota = state.quotas.acquire(client, Resource::Connections)?;
         let connection = state
             .acquire_connection_slot()?
@@ -268,18 +269,18 @@ impl HttpParticipants {
                 answered_at: now,
             }),
             lease_until: Mutex::new(lease_until),
-            _guards: (connection, seat_quota),
+            _guards: (connection, participant_quota),
         });
         participants.insert(key.clone(), Arc::clone(&participant));
-        let (all, key) = (Arc::clone(self), key.clone());
+        let (all_participants, key) = (Arc::clone(self), key.clone());
         let shutdown = state.shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.begun() => {}
                 _ = caller.wait_for_login_end() => {}
-                () = all.lease_expired(&key) => {}
+                () = all_participants.lease_expired(&key) => {}
             }
-            lock(&all.0).remove(&key);
+            lock(&all_participants.0).remove(&key);
         });
         Ok(participant)
     }
@@ -342,7 +343,7 @@ fn turn_response(turn: Result<Option<Bytes>, Problem>) -> Response {
     }
 }
 
-fn record(simulation: &dyn Simulation) -> Response {
+fn recording(simulation: &dyn Simulation) -> Response {
     let head = [
         (
             header::CONTENT_TYPE,

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query as Parameters, State};
+use axum::extract::{Query, State};
 use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +17,7 @@ use tracing::{Instrument as _, Span};
 
 use super::event_streams::OpenEventStream;
 use super::faults::{FaultGate, InjectedEnd};
-use super::query::{Query, QueryError};
+use super::query::{QueryError, SessionQuery};
 use super::session::{reconnect_ms, welcome};
 use crate::quota::RequestClient;
 use crate::{
@@ -45,7 +45,7 @@ pub(super) async fn events(
     RequestClient(client): RequestClient,
     extensions: Extensions,
     headers: HeaderMap,
-    query: Result<Parameters<Query>, QueryRejection>,
+    query: Result<Query<SessionQuery>, QueryRejection>,
 ) -> Response {
     let (session, topics, protocol) = match parse_query(query) {
         Ok(parsed) => parsed,
@@ -78,7 +78,7 @@ pub(super) async fn events(
         welcome: Some(welcome(&state, session.clone(), reader.person().clone())),
         topics: topics.into(),
         reader,
-        end: StreamEnd {
+        end: EndConditions {
             open,
             state,
             protocol,
@@ -106,8 +106,8 @@ fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
 /// The session, its topics with their cursors, and the protocol.
 pub(super) type ParsedQuery = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
 
-pub(super) fn parse_query(query: Result<Parameters<Query>, QueryRejection>) -> Result<ParsedQuery, Problem> {
-    let Parameters(query) = query?;
+pub(super) fn parse_query(query: Result<Query<SessionQuery>, QueryRejection>) -> Result<ParsedQuery, Problem> {
+    let Query(query) = query?;
     let parse = || {
         let topics = query.topics()?;
         let protocol = query.protocol(&topics)?;
@@ -122,7 +122,7 @@ struct EventStream {
     /// Topics without a verdict.
     topics: VecDeque<(TopicName, Option<Cursor>)>,
     reader: Reader,
-    end: StreamEnd,
+    end: EndConditions,
 }
 
 /// Frames that are sent together, or the abort of the response.
@@ -209,7 +209,7 @@ impl EventStream {
 }
 
 /// Everything that can end a stream.
-struct StreamEnd {
+struct EndConditions {
     open: OpenEventStream,
     state: Gateway,
     protocol: Protocol,
@@ -218,7 +218,7 @@ struct StreamEnd {
     gate: FaultGate,
 }
 
-impl StreamEnd {
+impl EndConditions {
     /// Completes with the last batch when the stream must end. Cancel-safe.
     async fn last_batch(&mut self) -> Batch {
         tokio::select! {

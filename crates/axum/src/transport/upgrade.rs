@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::faults::FaultGate;
 use super::handler::ConnectionHandler;
 use super::handshake::{self, UpgradeEndpoint, UpgradeError};
-use super::websocket::{self, Connection, ConnectionEnd};
+use super::websocket::{self, CloseInfo, Connection};
 use super::{connection_log, record};
 use crate::client_addr::LoggedClient;
 use crate::connection::ActiveExchange;
@@ -53,7 +53,13 @@ pub async fn upgrade<T: ConnectionHandler + 'static>(
         endpoint,
         client,
         caller.clone(),
-        |_, _| (handshake::subprotocol, handler(&caller), FaultGate::default()),
+        |_, _| {
+            (
+                handshake::first_offered_subprotocol,
+                handler(&caller),
+                FaultGate::default(),
+            )
+        },
     ))
 }
 
@@ -165,7 +171,7 @@ impl ConnectionTask {
     fn new(gateway: &Gateway, parts: &Parts, id: String, endpoint: UpgradeEndpoint, response: &Response) -> Self {
         let trace = handshake::trace(parts.uri.query()).map(str::to_owned);
         if let Some(trace) = &trace {
-            let record = record::of_request(id.clone(), parts);
+            let record = record::from_request(id.clone(), parts);
             let record = record::with_response(record, response.status(), response.headers());
             gateway.handshakes.open(trace, record);
         }
@@ -187,7 +193,7 @@ impl ConnectionTask {
             Ok(upgraded) => upgraded,
             Err(error) => {
                 tracing::debug!("the upgrade failed: {error}");
-                return self.finish(ConnectionEnd::lost("the upgrade failed"), guard);
+                return self.finish(CloseInfo::lost("the upgrade failed"), guard);
             }
         };
         if self.is_logged {
@@ -204,7 +210,7 @@ impl ConnectionTask {
     }
 
     /// Completes the record and drops the guard. Runs before `linger` shuts the stream down.
-    fn finish(self, end: ConnectionEnd, guard: ConnectionGuard) {
+    fn finish(self, end: CloseInfo, guard: ConnectionGuard) {
         let ended = Ended {
             by: end.by,
             code: end.code,

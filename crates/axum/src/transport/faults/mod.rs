@@ -23,18 +23,18 @@ use duplex_protocol::session::SessionId;
 
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    on: bool,
+    enabled: bool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    sessions: HashMap<SessionId, KnownSession>,
+    sessions: HashMap<SessionId, RegisteredSession>,
     blocks: HashMap<PersonId, Block>,
 }
 
 #[derive(Debug)]
-struct KnownSession {
+struct RegisteredSession {
     owner: PersonId,
     kind: ConnectionKind,
     active: watch::Sender<ActiveFaults>,
@@ -61,11 +61,11 @@ struct Block {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FaultError {
     #[error("Faults are switched off on this server; its operator can switch them on with --faults on.")]
-    Off,
+    Disabled,
     #[error("No session with this id is open on this node.")]
     Unknown,
     #[error("The session belongs to another visitor.")]
-    Foreign,
+    NotOwner,
     #[error("A fault lasts at most 120 s and delays by at most 3 s.")]
     TooLong,
     #[error("The server is at its limit of faults.")]
@@ -73,84 +73,84 @@ pub(crate) enum FaultError {
 }
 
 impl Faults {
-    pub(crate) fn new(on: bool) -> Arc<Self> {
+    pub(crate) fn new(enabled: bool) -> Arc<Self> {
         Arc::new(Self {
-            on,
+            enabled,
             state: Mutex::default(),
         })
     }
 
     /// Registers a connection of this session. Faults requested for the session reach it through the gate.
     pub(crate) fn register(self: &Arc<Self>, session: &SessionId, owner: &PersonId, kind: ConnectionKind) -> FaultGate {
-        if !self.on {
+        if !self.enabled {
             return FaultGate::default();
         }
         let state = &mut *self.lock();
-        state.make_room();
+        state.evict_idle();
         let full = state.sessions.len() >= limits::FAULT_SESSIONS;
-        let known = match state.sessions.entry(session.clone()) {
-            Entry::Occupied(known) => known.into_mut(),
+        let registered = match state.sessions.entry(session.clone()) {
+            Entry::Occupied(registered) => registered.into_mut(),
             Entry::Vacant(_) if full => return FaultGate::default(),
-            Entry::Vacant(entry) => entry.insert(KnownSession {
+            Entry::Vacant(entry) => entry.insert(RegisteredSession {
                 owner: owner.clone(),
                 kind,
                 active: watch::Sender::default(),
                 connections: 0,
             }),
         };
-        if known.owner != *owner {
+        if registered.owner != *owner {
             return FaultGate::default();
         }
-        known.kind = kind;
-        known.connections += 1;
-        FaultGate::new(known.active.subscribe(), Arc::clone(self), session.clone())
+        registered.kind = kind;
+        registered.connections += 1;
+        FaultGate::new(registered.active.subscribe(), Arc::clone(self), session.clone())
     }
 
     /// Removes a connection of the session.
     fn unregister(&self, session: &SessionId) {
         let state = &mut *self.lock();
-        let Some(known) = state.sessions.get_mut(session) else {
+        let Some(registered) = state.sessions.get_mut(session) else {
             return;
         };
-        known.connections = known.connections.saturating_sub(1);
+        registered.connections = registered.connections.saturating_sub(1);
         // Every WebSocket is a session of its own.
-        if known.kind == ConnectionKind::WebSocket {
+        if registered.kind == ConnectionKind::WebSocket {
             state.sessions.remove(session);
         }
     }
 
     /// Consumes the fault, so that it does not also end the session's next connection.
     fn take_end(&self, session: &SessionId) {
-        if let Some(known) = self.lock().sessions.get(session) {
-            known.active.send_modify(|active| active.end = None);
+        if let Some(registered) = self.lock().sessions.get(session) {
+            registered.active.send_modify(|active| active.end = None);
         }
     }
 
     /// Whether this transport is blocked for this visitor now.
     pub(crate) fn is_blocked(&self, person: &PersonId, kind: ConnectionKind) -> bool {
-        self.on && remaining(self.lock().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
+        self.enabled && remaining(self.lock().blocks.get(person).and_then(|block| block.until(kind))) > Duration::ZERO
     }
 
     pub(crate) fn inject(&self, session: &SessionId, person: &PersonId, fault: Fault) -> Result<(), FaultError> {
-        if !self.on {
-            return Err(FaultError::Off);
+        if !self.enabled {
+            return Err(FaultError::Disabled);
         }
         if !fault.is_bounded() {
             return Err(FaultError::TooLong);
         }
         let state = &mut *self.lock();
-        let known = state.sessions.get(session).ok_or(FaultError::Unknown)?;
-        if known.owner != *person {
-            return Err(FaultError::Foreign);
+        let registered = state.sessions.get(session).ok_or(FaultError::Unknown)?;
+        if registered.owner != *person {
+            return Err(FaultError::NotOwner);
         }
         match fault {
-            Fault::Cut => known.end(InjectedEnd::Abort),
-            Fault::Drain => known.end(InjectedEnd::Drain),
-            Fault::Delay { by_ms, for_ms } => known.active.send_modify(|active| {
+            Fault::Cut => registered.end(InjectedEnd::Abort),
+            Fault::Drain => registered.end(InjectedEnd::Drain),
+            Fault::Delay { by_ms, for_ms } => registered.active.send_modify(|active| {
                 active.delay = millis(by_ms);
                 active.delay_until = Some(Instant::now() + millis(for_ms));
             }),
-            Fault::Slow { for_ms } => known
+            Fault::Slow { for_ms } => registered
                 .active
                 .send_modify(|active| active.slow_until = Some(Instant::now() + millis(for_ms))),
             Fault::Unblock => drop(state.blocks.remove(person)),
@@ -168,13 +168,18 @@ impl Faults {
 
     pub(crate) fn report(&self, session: &SessionId, person: &PersonId) -> FaultReport {
         let state = &*self.lock();
-        let known = state.sessions.get(session).filter(|known| known.owner == *person);
-        let active = known.map(|known| *known.active.borrow()).unwrap_or_default();
+        let registered = state
+            .sessions
+            .get(session)
+            .filter(|registered| registered.owner == *person);
+        let active = registered
+            .map(|registered| *registered.active.borrow())
+            .unwrap_or_default();
         let block = state.blocks.get(person).copied().unwrap_or_default();
         let ms = |until| u64::try_from(remaining(until).as_millis()).unwrap_or(u64::MAX);
         FaultReport {
-            on: self.on,
-            known: known.is_some(),
+            on: self.enabled,
+            known: registered.is_some(),
             delay_ms: ms(active.delay_until),
             slow_ms: ms(active.slow_until),
             websocket_blocked_ms: ms(block.websocket),
@@ -189,9 +194,9 @@ impl Faults {
 
 impl State {
     /// Removes idle sessions when the table is full: a polling session has no end that the server sees.
-    fn make_room(&mut self) {
+    fn evict_idle(&mut self) {
         if self.sessions.len() >= limits::FAULT_SESSIONS {
-            self.sessions.retain(|_, known| known.connections > 0);
+            self.sessions.retain(|_, registered| registered.connections > 0);
         }
     }
 
@@ -203,18 +208,18 @@ impl State {
             return Err(FaultError::Full);
         }
         self.blocks.insert(person.clone(), block);
-        let cut = |known: &&KnownSession| {
-            known.owner == *person && known.connections > 0 && block.until(known.kind).is_some()
+        let is_affected = |registered: &&RegisteredSession| {
+            registered.owner == *person && registered.connections > 0 && block.until(registered.kind).is_some()
         };
         self.sessions
             .values()
-            .filter(cut)
-            .for_each(|known| known.end(InjectedEnd::Abort));
+            .filter(is_affected)
+            .for_each(|registered| registered.end(InjectedEnd::Abort));
         Ok(())
     }
 }
 
-impl KnownSession {
+impl RegisteredSession {
     fn end(&self, end: InjectedEnd) {
         self.active.send_modify(|active| active.end = Some(end));
     }
@@ -261,7 +266,7 @@ mod tests {
         let (s, a, b) = (session("s"), person("a"), person("b"));
         assert_eq!(faults.inject(&s, &a, Fault::Cut), Err(FaultError::Unknown));
         let mut gate = faults.register(&s, &a, ConnectionKind::WebSocket);
-        assert_eq!(faults.inject(&s, &b, Fault::Cut), Err(FaultError::Foreign));
+        assert_eq!(faults.inject(&s, &b, Fault::Cut), Err(FaultError::NotOwner));
         assert!(!faults.report(&s, &b).known);
         assert_eq!(gate.ended().now_or_never(), None);
         assert_eq!(faults.inject(&s, &a, Fault::Cut), Ok(()));
@@ -270,7 +275,7 @@ mod tests {
         assert_eq!(faults.inject(&s, &a, Fault::Cut), Err(FaultError::Unknown));
         let off = Faults::new(false);
         let mut gate = off.register(&s, &a, ConnectionKind::WebSocket);
-        assert_eq!(off.inject(&s, &a, Fault::Cut), Err(FaultError::Off));
+        assert_eq!(off.inject(&s, &a, Fault::Cut), Err(FaultError::Disabled));
         assert_eq!(gate.ended().now_or_never(), None);
         assert!(off.lock().sessions.is_empty());
     }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query as Parameters, State};
+use axum::extract::{Query, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -17,8 +17,8 @@ use duplex_protocol::session::SessionId;
 impl FaultError {
     fn problem(self) -> Problem {
         let status = match self {
-            Self::Off | Self::Unknown => StatusCode::NOT_FOUND,
-            Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Disabled | Self::Unknown => StatusCode::NOT_FOUND,
+            Self::NotOwner => StatusCode::FORBIDDEN,
             Self::TooLong => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Full => return Problem::unavailable(self.to_string()),
         };
@@ -64,10 +64,10 @@ pub(crate) async fn get_report(
     State(state): State<Gateway>,
     headers: HeaderMap,
     extensions: Extensions,
-    query: Result<Parameters<ReportQuery>, QueryRejection>,
+    query: Result<Query<ReportQuery>, QueryRejection>,
 ) -> Response {
     match query {
-        Ok(Parameters(ReportQuery { session })) => match identify(&state, (&headers, &extensions), &session).await {
+        Ok(Query(ReportQuery { session })) => match identify(&state, (&headers, &extensions), &session).await {
             Ok(caller) => report(&state, &caller, &session),
             Err(problem) => problem.into_response(),
         },

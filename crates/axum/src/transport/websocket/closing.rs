@@ -10,14 +10,14 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as TungsteniteError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame as TungsteniteCloseFrame, Message as TungsteniteMessage};
 
-use super::{Message, Raw, Socket, Text};
+use super::{Message, RawStream, Socket, Text};
 use crate::limits;
 use crate::transport::handler::CloseFrame;
 use duplex_protocol::code::{self, MAX_REASON, Side};
 
 /// Why a connection ends, which determines how it is closed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum EndCause {
+pub(super) enum CloseCause {
     #[error("the peer closed")]
     ClosedByPeer(Option<TungsteniteCloseFrame>),
     /// Like [`Self::ClosedByPeer`], with a registered code that tungstenite does not know and answers incorrectly.
@@ -37,7 +37,7 @@ pub(super) enum EndCause {
     Lost(Cow<'static, str>),
 }
 
-impl EndCause {
+impl CloseCause {
     /// Maps tungstenite's error to a close code of RFC 6455 section 7.4.1.
     pub(super) fn from_tungstenite(error: TungsteniteError, max_message: usize) -> Self {
         match error {
@@ -55,7 +55,7 @@ impl EndCause {
     }
 }
 
-impl From<CloseFrame> for EndCause {
+impl From<CloseFrame> for CloseCause {
     fn from(CloseFrame { code, reason }: CloseFrame) -> Self {
         Self::Close(code, reason)
     }
@@ -63,14 +63,14 @@ impl From<CloseFrame> for EndCause {
 
 /// The end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConnectionEnd {
+pub(crate) struct CloseInfo {
     /// The side that sent the first close frame.
     pub by: Side,
     pub code: Option<u16>,
     pub reason: Cow<'static, str>,
 }
 
-impl ConnectionEnd {
+impl CloseInfo {
     /// The end of a connection without a close frame from either side.
     pub(crate) fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -98,50 +98,50 @@ impl From<Message> for TungsteniteMessage {
     }
 }
 
-pub(super) fn buffers_full() -> EndCause {
-    EndCause::Fail(code::TRY_AGAIN, BUFFERS_FULL.into())
+pub(super) fn buffers_full() -> CloseCause {
+    CloseCause::Fail(code::TRY_AGAIN, BUFFERS_FULL.into())
 }
 
 /// Performs the closing handshake for `cause`.
-pub(super) async fn close(mut socket: Socket, cause: EndCause) -> (ConnectionEnd, ClosingStream) {
+pub(super) async fn close(mut socket: Socket, cause: CloseCause) -> (CloseInfo, ClosingStream) {
     let end = match cause {
-        EndCause::Lost(reason) => return (ConnectionEnd::lost(reason), ClosingStream(None)),
-        EndCause::Stalled(reason) => {
+        CloseCause::Lost(reason) => return (CloseInfo::lost(reason), ClosingStream(None)),
+        CloseCause::Stalled(reason) => {
             let sent = timeout(limits::CLOSE_TIMEOUT, socket.send(close_message(code::SLOW, &reason))).await;
             if !matches!(sent, Ok(Ok(()))) {
-                return (ConnectionEnd::lost(reason), ClosingStream(None));
+                return (CloseInfo::lost(reason), ClosingStream(None));
             }
-            ConnectionEnd {
+            CloseInfo {
                 by: Side::Server,
                 code: Some(code::SLOW),
                 reason,
             }
         }
-        EndCause::ClosedByPeer(frame) => {
+        CloseCause::ClosedByPeer(frame) => {
             let _ = timeout(limits::CLOSE_TIMEOUT, socket.flush()).await;
             end_by_client(frame)
         }
-        EndCause::ClosedWithUnknownCode(code, reason) => {
+        CloseCause::ClosedWithUnknownCode(code, reason) => {
             let mut raw = socket.into_inner();
             let _ = timeout(limits::CLOSE_TIMEOUT, raw.write_all(&encode_close_frame(code, &reason))).await;
-            let end = ConnectionEnd {
+            let end = CloseInfo {
                 by: Side::Client,
                 code: Some(code),
                 reason: reason.into(),
             };
             return (end, ClosingStream(Some(raw)));
         }
-        EndCause::Close(code, reason) => {
+        CloseCause::Close(code, reason) => {
             let _ = timeout(limits::CLOSE_TIMEOUT, close_and_wait(&mut socket, code, &reason)).await;
-            ConnectionEnd {
+            CloseInfo {
                 by: Side::Server,
                 code: Some(code),
                 reason,
             }
         }
-        EndCause::Fail(code, reason) => {
+        CloseCause::Fail(code, reason) => {
             let _ = timeout(limits::CLOSE_TIMEOUT, socket.send(close_message(code, &reason))).await;
-            ConnectionEnd {
+            CloseInfo {
                 by: Side::Server,
                 code: Some(code),
                 reason,
@@ -151,11 +151,11 @@ pub(super) async fn close(mut socket: Socket, cause: EndCause) -> (ConnectionEnd
     (end, ClosingStream(Some(socket.into_inner())))
 }
 
-fn end_by_client(frame: Option<TungsteniteCloseFrame>) -> ConnectionEnd {
+fn end_by_client(frame: Option<TungsteniteCloseFrame>) -> CloseInfo {
     let (code, reason) = frame.map_or((None, String::new()), |TungsteniteCloseFrame { code, reason }| {
         (Some(code.into()), reason.as_str().to_owned())
     });
-    ConnectionEnd {
+    CloseInfo {
         by: Side::Client,
         code,
         reason: reason.into(),
@@ -186,7 +186,7 @@ async fn close_and_wait(socket: &mut Socket, code: u16, reason: &str) -> Result<
 }
 
 /// The stream after the closing handshake, if it still exists.
-pub(crate) struct ClosingStream(Option<Raw>);
+pub(crate) struct ClosingStream(Option<RawStream>);
 
 impl ClosingStream {
     /// Shuts down the server's half, then waits up to [`limits::LINGER`] for the peer to close.
@@ -198,7 +198,7 @@ impl ClosingStream {
 }
 
 /// Reads until the peer closes: dropping the stream with unread bytes would reset it.
-async fn read_to_end(mut raw: Raw) -> io::Result<()> {
+async fn read_to_end(mut raw: RawStream) -> io::Result<()> {
     raw.shutdown().await?;
     let mut dropped = 0;
     let mut buffer = vec![0; limits::READ_BUFFER];

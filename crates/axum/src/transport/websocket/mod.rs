@@ -15,7 +15,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error as TungsteniteError;
 use tokio_tungstenite::tungstenite::protocol::{Message as TungsteniteMessage, Role, WebSocketConfig};
 
-use self::closing::{BUFFERS_FULL, EndCause, buffers_full, close, format_seconds};
+use self::closing::{BUFFERS_FULL, CloseCause, buffers_full, close, format_seconds};
 use super::activity_meter::ActivityMeter;
 use super::faults::{FaultGate, InjectedEnd};
 use crate::connection::counters::DisconnectReason;
@@ -35,11 +35,11 @@ pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 mod closing;
 mod peer_close;
 
-pub(super) use self::closing::{ClosingStream, ConnectionEnd};
-pub(super) use self::peer_close::PeerClose;
+pub(super) use self::closing::{CloseInfo, ClosingStream};
+pub(super) use self::peer_close::CloseFrameParser;
 
-type Raw = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
-type Socket = WebSocketStream<Raw>;
+type RawStream = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
+type Socket = WebSocketStream<RawStream>;
 
 /// A WebSocket connection: it runs the handler and enforces the limits.
 pub(super) struct Connection<H> {
@@ -75,16 +75,16 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Runs until one side closes. The caller then lingers on the returned stream.
-    pub(super) async fn run(mut self, upgraded: Upgraded) -> (ConnectionEnd, ClosingStream) {
+    pub(super) async fn run(mut self, upgraded: Upgraded) -> (CloseInfo, ClosingStream) {
         let raw = ObservedStream::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
-        let socket = self.socket(raw).await;
+        let socket = self.new_socket(raw).await;
         let (socket, cause) = self.serve(socket).await;
         self.meter.release();
         // Boxed: it runs once, and its state would enlarge every idle connection.
         Box::pin(close(socket, cause)).await
     }
 
-    async fn socket(&mut self, raw: Raw) -> Socket {
+    async fn new_socket(&mut self, raw: RawStream) -> Socket {
         let (max_written, max_read) = (self.gateway.settings.max_message, self.message_limit());
         let config = WebSocketConfig::default()
             .read_buffer_size(limits::READ_BUFFER)
@@ -96,14 +96,14 @@ impl<H: ConnectionHandler> Connection<H> {
         WebSocketStream::from_raw_socket(raw, Role::Server, Some(config)).await
     }
 
-    async fn serve(&mut self, mut socket: Socket) -> (Socket, EndCause) {
+    async fn serve(&mut self, mut socket: Socket) -> (Socket, CloseCause) {
         let shutdown = self.gateway.shutdown.clone();
         let mut shutdown = pin!(shutdown.begun());
         let caller = self.caller.clone();
         let mut login_end = caller.wait_for_login_end();
         let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::SUSPEND_GAP);
-        let mut keepalive_timer = pin!(sleep_until(self.meter.at(keepalive.first_check())));
+        let mut keepalive_timer = pin!(sleep_until(self.meter.instant_at(keepalive.first_check())));
         loop {
             let served = tokio::select! {
                 biased;
@@ -114,7 +114,7 @@ impl<H: ConnectionHandler> Connection<H> {
                 // Before the keepalive timer: a peer with unread bytes is not silent.
                 message = socket.next() => self.handle_batch(&mut socket, message).await,
                 () = &mut keepalive_timer => self.check_keepalive(&mut socket, &mut keepalive).await.map(|until| {
-                    keepalive_timer.as_mut().reset(self.meter.at(until));
+                    keepalive_timer.as_mut().reset(self.meter.instant_at(until));
                 }),
                 () = self.handler.ready() => self.write(&mut socket).await,
             };
@@ -135,26 +135,30 @@ impl<H: ConnectionHandler> Connection<H> {
         self.gateway.settings.silence_limit.min(H::SILENCE_LIMIT)
     }
 
-    async fn check_keepalive(&mut self, socket: &mut Socket, keepalive: &mut Keepalive) -> Result<Duration, EndCause> {
-        match keepalive.check(self.meter.now(), self.meter.last_received()) {
+    async fn check_keepalive(
+        &mut self,
+        socket: &mut Socket,
+        keepalive: &mut Keepalive,
+    ) -> Result<Duration, CloseCause> {
+        match keepalive.check(self.meter.elapsed(), self.meter.last_received()) {
             KeepaliveAction::Wait { until } => Ok(until),
             KeepaliveAction::Ping { until } => {
                 let ping = socket.send(TungsteniteMessage::Ping(Bytes::new()));
                 self.while_peer_reads(ping)
                     .await?
-                    .map_err(|error| self.end_cause(error))?;
+                    .map_err(|error| self.close_cause(error))?;
                 Ok(until)
             }
             KeepaliveAction::Timeout => {
                 self.gateway.counters.count_disconnect(DisconnectReason::Silent);
                 let reason = format!("nothing was received for {}", format_seconds(self.silence_limit()));
-                Err(EndCause::Close(code::TIMEOUT, reason.into()))
+                Err(CloseCause::Close(code::TIMEOUT, reason.into()))
             }
         }
     }
 
     /// Handles the messages that have arrived, up to one batch, then writes once.
-    async fn handle_batch(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
+    async fn handle_batch(&mut self, socket: &mut Socket, first: Received) -> Result<(), CloseCause> {
         let read = self.read_all(socket, first).await;
         let sent = self.send_queued(socket).await;
         read?;
@@ -162,21 +166,21 @@ impl<H: ConnectionHandler> Connection<H> {
         self.write(socket).await
     }
 
-    async fn read_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), EndCause> {
+    async fn read_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), CloseCause> {
         let mut received = first;
         let (mut messages, mut bytes) = (0, 0);
         loop {
             let message = received
                 .unwrap_or(Err(TungsteniteError::ConnectionClosed))
-                .map_err(|error| self.end_cause(error))?;
+                .map_err(|error| self.close_cause(error))?;
             self.track_message(&message);
             bytes += message.len();
             let queued = self.out.len();
             match message {
                 TungsteniteMessage::Close(frame) => {
-                    let registered = self.meter.registered_close();
-                    return Err(registered.map_or(EndCause::ClosedByPeer(frame), |(code, reason)| {
-                        EndCause::ClosedWithUnknownCode(code, reason)
+                    let unsupported = self.meter.unsupported_close();
+                    return Err(unsupported.map_or(CloseCause::ClosedByPeer(frame), |(code, reason)| {
+                        CloseCause::ClosedWithUnknownCode(code, reason)
                     }));
                 }
                 TungsteniteMessage::Text(text) => self.on_message(Message::Text(text)).await?,
@@ -195,13 +199,13 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    async fn on_message(&mut self, message: Message) -> Result<(), EndCause> {
+    async fn on_message(&mut self, message: Message) -> Result<(), CloseCause> {
         self.count(1, 0);
         Ok(self.handler.on_message(message, &mut self.out).await?)
     }
 
     /// Sends the handler's pending messages, with one flush.
-    async fn write(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
+    async fn write(&mut self, socket: &mut Socket) -> Result<(), CloseCause> {
         if !self.gate.is_disabled() {
             Box::pin(self.wait_for_gate()).await?;
         }
@@ -210,13 +214,13 @@ impl<H: ConnectionHandler> Connection<H> {
         written?;
         self.while_peer_reads(socket.flush())
             .await?
-            .map_err(|error| self.end_cause(error))?;
+            .map_err(|error| self.close_cause(error))?;
         self.unsent = 0;
         Ok(())
     }
 
     /// Waits while an injected fault delays writes, as for a peer that does not read.
-    async fn wait_for_gate(&mut self) -> Result<(), EndCause> {
+    async fn wait_for_gate(&mut self) -> Result<(), CloseCause> {
         let (mut gate, shutdown) = (std::mem::take(&mut self.gate), self.gateway.shutdown.clone());
         let waited = self
             .while_peer_reads(async {
@@ -230,14 +234,14 @@ impl<H: ConnectionHandler> Connection<H> {
         waited
     }
 
-    async fn inject_end(&mut self, socket: &mut Socket, end: InjectedEnd) -> EndCause {
+    async fn inject_end(&mut self, socket: &mut Socket, end: InjectedEnd) -> CloseCause {
         match end {
-            InjectedEnd::Abort => EndCause::Lost("aborted by an injected fault".into()),
+            InjectedEnd::Abort => CloseCause::Lost("aborted by an injected fault".into()),
             InjectedEnd::Drain => self.shut_down(socket).await,
         }
     }
 
-    async fn send_queued(&mut self, socket: &mut Socket) -> Result<(), EndCause> {
+    async fn send_queued(&mut self, socket: &mut Socket) -> Result<(), CloseCause> {
         self.count(0, self.out.len() as u64);
         let mut out = std::mem::take(&mut self.out);
         self.unsent += out.iter().map(Message::len).sum::<usize>();
@@ -245,7 +249,7 @@ impl<H: ConnectionHandler> Connection<H> {
             self.largest_message = self.largest_message.max(message.len());
             self.while_peer_reads(socket.feed(message.into()))
                 .await?
-                .map_err(|error| self.end_cause(error))?;
+                .map_err(|error| self.close_cause(error))?;
         }
         if out.capacity() <= limits::RETAINED_QUEUE_CAPACITY {
             self.out = out;
@@ -254,7 +258,7 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Sends the last messages before the node shuts down.
-    async fn shut_down(&mut self, socket: &mut Socket) -> EndCause {
+    async fn shut_down(&mut self, socket: &mut Socket) -> CloseCause {
         let close_frame = self.handler.on_shutdown(&mut self.out);
         match self.send_queued(socket).await {
             Ok(()) => close_frame.into(),
@@ -263,21 +267,21 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Sends the last messages after the login has ended. The server stops reading from a banned peer.
-    async fn end_login(&mut self, socket: &mut Socket, end: LoginEnd) -> EndCause {
+    async fn end_login(&mut self, socket: &mut Socket, end: LoginEnd) -> CloseCause {
         let is_ban = end.is_ban();
         if is_ban {
             self.gateway.counters.count_disconnect(DisconnectReason::Banned);
         }
         let close_frame = self.handler.on_login_end(end, &mut self.out);
         match self.send_queued(socket).await {
-            Ok(()) if is_ban => EndCause::Fail(close_frame.code, close_frame.reason),
+            Ok(()) if is_ban => CloseCause::Fail(close_frame.code, close_frame.reason),
             Ok(()) => close_frame.into(),
             Err(cause) => cause,
         }
     }
 
-    fn end_cause(&self, error: TungsteniteError) -> EndCause {
-        EndCause::from_tungstenite(error, self.message_limit())
+    fn close_cause(&self, error: TungsteniteError) -> CloseCause {
+        CloseCause::from_tungstenite(error, self.message_limit())
     }
 
     fn count(&self, received: u64, sent: u64) {
@@ -287,7 +291,7 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Awaits `write`; fails if the peer reads nothing for the stall limit.
-    async fn while_peer_reads<R>(&mut self, write: impl Future<Output = R>) -> Result<R, EndCause> {
+    async fn while_peer_reads<R>(&mut self, write: impl Future<Output = R>) -> Result<R, CloseCause> {
         let mut write = pin!(write);
         if let Poll::Ready(done) = poll!(write.as_mut()) {
             return Ok(done);
@@ -301,19 +305,19 @@ impl<H: ConnectionHandler> Connection<H> {
         result
     }
 
-    async fn wait_for_progress<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, EndCause> {
+    async fn wait_for_progress<R>(&mut self, mut write: Pin<&mut impl Future<Output = R>>) -> Result<R, CloseCause> {
         let limit = H::STALL_LIMIT.min(self.gateway.settings.silence_limit);
-        let mut since = self.meter.now();
+        let mut since = self.meter.elapsed();
         loop {
             tokio::select! {
                 biased;
                 done = &mut write => return Ok(done),
-                () = self.meter.share().revoked() => return Err(EndCause::Lost(BUFFERS_FULL.into())),
-                () = sleep_until(self.meter.at(since + limit)) => {}
+                () = self.meter.share().revoked() => return Err(CloseCause::Lost(BUFFERS_FULL.into())),
+                () = sleep_until(self.meter.instant_at(since + limit)) => {}
             }
             let last_written = self.meter.last_written();
-            if was_suspended(self.meter.at(since + limit)) {
-                since = self.meter.now();
+            if was_suspended(self.meter.instant_at(since + limit)) {
+                since = self.meter.elapsed();
                 continue;
             }
             if last_written <= since {
@@ -321,9 +325,9 @@ impl<H: ConnectionHandler> Connection<H> {
                 let reason = format!("the peer read nothing for {}", format_seconds(limit)).into();
                 let sends_close = H::STALL_LIMIT < self.gateway.settings.silence_limit;
                 return Err(if sends_close {
-                    EndCause::Stalled(reason)
+                    CloseCause::Stalled(reason)
                 } else {
-                    EndCause::Lost(reason)
+                    CloseCause::Lost(reason)
                 });
             }
             since = last_written;
@@ -352,7 +356,7 @@ impl<H: ConnectionHandler> Connection<H> {
 
     async fn shrink(&mut self, socket: Socket) -> Socket {
         self.largest_message = 0;
-        self.socket(socket.into_inner()).await
+        self.new_socket(socket.into_inner()).await
     }
 }
 

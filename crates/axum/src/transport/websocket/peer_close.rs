@@ -12,24 +12,24 @@ const REGISTERED: [u16; 1] = [1014];
 
 /// A parser of the received frames, up to the close frame.
 #[derive(Debug, Default)]
-pub(crate) struct PeerClose {
+pub(crate) struct CloseFrameParser {
     header: [u8; MAX_HEADER],
     /// Received bytes of the current header.
     header_len: u8,
     /// Missing bytes of the current frame's payload.
     payload_left: u64,
     /// The received part of the close frame. Bytes after it are ignored.
-    close: Option<Box<CloseFrame>>,
+    close: Option<Box<PartialCloseFrame>>,
 }
 
 #[derive(Debug)]
-struct CloseFrame {
+struct PartialCloseFrame {
     mask: [u8; 4],
     payload: Vec<u8>,
 }
 
-impl PeerClose {
-    pub(crate) fn read(&mut self, mut bytes: &[u8]) {
+impl CloseFrameParser {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match self.parse(bytes) {
                 ControlFlow::Continue(rest) => rest,
@@ -81,7 +81,7 @@ impl PeerClose {
                 0 => [0; 4],
                 _ => header[length - 4..].try_into().unwrap_or_default(),
             };
-            self.close = Some(Box::new(CloseFrame {
+            self.close = Some(Box::new(PartialCloseFrame {
                 mask,
                 payload: Vec::new(),
             }));
@@ -89,8 +89,8 @@ impl PeerClose {
     }
 
     /// The code and the reason of a close frame whose code is registered but unknown to tungstenite.
-    pub(crate) fn registered(&self) -> Option<(u16, String)> {
-        let CloseFrame { mask, payload } = &**self.close.as_ref().filter(|_| self.payload_left == 0)?;
+    pub(crate) fn unsupported_close(&self) -> Option<(u16, String)> {
+        let PartialCloseFrame { mask, payload } = &**self.close.as_ref().filter(|_| self.payload_left == 0)?;
         let payload: Vec<_> = payload
             .iter()
             .zip(mask.iter().cycle())
@@ -153,18 +153,22 @@ mod tests {
         bytes.extend(close(1014, "bad 게이트웨이"));
         bytes.extend(close(1000, "after it"));
         for size in [1, 2, 3, 7, 4_096, bytes.len()] {
-            let mut peer = PeerClose::default();
-            bytes.chunks(size).for_each(|bytes| peer.read(bytes));
-            assert_eq!(peer.registered(), Some((1014, "bad 게이트웨이".to_owned())), "{size}");
+            let mut peer = CloseFrameParser::default();
+            bytes.chunks(size).for_each(|bytes| peer.feed(bytes));
+            assert_eq!(
+                peer.unsupported_close(),
+                Some((1014, "bad 게이트웨이".to_owned())),
+                "{size}"
+            );
         }
     }
 
     #[test]
     fn other_frames_have_no_registered_code() {
         let registered = |bytes: &[u8]| {
-            let mut peer = PeerClose::default();
-            peer.read(bytes);
-            peer.registered()
+            let mut peer = CloseFrameParser::default();
+            peer.feed(bytes);
+            peer.unsupported_close()
         };
         let whole = close(1014, "reason");
         assert_eq!(registered(&whole), Some((1014, "reason".to_owned())));
