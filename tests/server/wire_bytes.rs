@@ -305,13 +305,13 @@ async fn invalid_requests_are_rejected_and_not_counted() {
     let mut client = Client::connect(&listening).await;
     let (head, _) = client.post(&labelled(ECHO_PATH, RUN, "a-b", ""), "no way").await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    for number in 0..=limits::MEASURED_WAYS {
+    for number in 0..=limits::MEASURED_TRANSPORTS {
         client
             .post(&labelled(ECHO_PATH, RUN, &format!("way{number}"), ""), "x")
             .await;
     }
     let ways = counts(&listening, RUN).await.transports;
-    assert_eq!(ways.len(), limits::MEASURED_WAYS);
+    assert_eq!(ways.len(), limits::MEASURED_TRANSPORTS);
     assert!(!ways.contains_key("a-b"));
     let (head, _) = client
         .post(&labelled(SEND_PATH, RUN, "way0", "&box=b"), "two\nlines")

@@ -15,7 +15,7 @@ use super::shared_results::SharedResults;
 const STORAGE_KEY: &str = "compare.results";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Running {
+pub enum RunProgress {
     Transports(Progress),
     /// Seconds elapsed.
     Staleness(u32),
@@ -24,8 +24,8 @@ pub enum Running {
 #[derive(Clone, Copy)]
 pub struct Comparison {
     pub settings: RwSignal<Settings>,
-    pub running: RwSignal<Option<Running>>,
-    pub shown: RwSignal<SharedResults>,
+    pub running: RwSignal<Option<RunProgress>>,
+    pub results: RwSignal<SharedResults>,
     /// The shown results come from a link.
     pub is_from_link: RwSignal<bool>,
     /// The last run failed.
@@ -39,7 +39,7 @@ impl Comparison {
         let comparison = Self {
             settings: RwSignal::new(Settings::default()),
             running: RwSignal::new(None),
-            shown: RwSignal::new(SharedResults::default()),
+            results: RwSignal::new(SharedResults::default()),
             is_from_link: RwSignal::new(false),
             failed: RwSignal::new(false),
             stop: StoredValue::new(StopFlag::default()),
@@ -64,18 +64,18 @@ impl Comparison {
     }
 
     /// Measures all transports, unless a run is in progress.
-    pub fn measure(&self) {
+    pub fn measure_transports(&self) {
         let Some(stop) = self.begin() else { return };
         let (comparison, settings) = (*self, self.settings.get_untracked().clamped());
         self.settings.set(settings);
         spawn_local(async move {
             let progress = move |progress| {
-                comparison.running.try_set(Some(Running::Transports(progress)));
+                comparison.running.try_set(Some(RunProgress::Transports(progress)));
             };
             let results = run(settings, stop, progress).await;
             // Keep the previous results if nothing was measured.
             if results.transports.iter().any(|transport| transport.latency.count > 0) {
-                comparison.save_results(move |shown| shown.results = Some(results));
+                comparison.save_results(move |shared| shared.results = Some(results));
             } else {
                 comparison.failed.try_set(!results.stopped);
             }
@@ -87,14 +87,14 @@ impl Comparison {
     pub fn measure_staleness(&self) {
         let Some(stop) = self.begin() else { return };
         let comparison = *self;
-        self.running.set(Some(Running::Staleness(0)));
+        self.running.set(Some(RunProgress::Staleness(0)));
         spawn_local(async move {
             let progress = move |seconds| {
-                comparison.running.try_set(Some(Running::Staleness(seconds)));
+                comparison.running.try_set(Some(RunProgress::Staleness(seconds)));
             };
             match staleness::run(stop, progress).await {
                 Ok(staleness) if staleness.changes > 0 => {
-                    comparison.save_results(move |shown| shown.staleness = Some(staleness))
+                    comparison.save_results(move |shared| shared.staleness = Some(staleness))
                 }
                 Ok(_) => {}
                 Err(_) => {
@@ -118,12 +118,12 @@ impl Comparison {
     /// Merges new results into the visitor's earlier ones, then shows and stores them. Results loaded from a link are replaced.
     fn save_results(&self, update: impl FnOnce(&mut SharedResults)) {
         if self.is_from_link.try_get_untracked() == Some(true) {
-            self.shown.try_set(SharedResults::default());
+            self.results.try_set(SharedResults::default());
             let _ = window().location().set_hash("");
         }
         self.is_from_link.try_set(false);
-        self.shown.try_update(update);
-        if let Some(stored) = self.shown.try_with_untracked(SharedResults::to_fragment)
+        self.results.try_update(update);
+        if let Some(stored) = self.results.try_with_untracked(SharedResults::to_fragment)
             && let Some(storage) = storage()
         {
             let _ = storage.set_item(STORAGE_KEY, &stored);
@@ -133,8 +133,8 @@ impl Comparison {
     /// A link to the shown results.
     pub fn link(&self) -> String {
         let origin = window().location().origin().unwrap_or_default();
-        self.shown
-            .with(|shown| format!("{origin}/compare#{}", shown.to_fragment()))
+        self.results
+            .with(|shared| format!("{origin}/compare#{}", shared.to_fragment()))
     }
 
     /// Loads the results of the URL fragment; false if it has none.
@@ -143,7 +143,7 @@ impl Comparison {
         let Some(shared) = SharedResults::from_fragment(&fragment) else {
             return false;
         };
-        self.shown.set(shared);
+        self.results.set(shared);
         self.is_from_link.set(true);
         true
     }
@@ -151,7 +151,7 @@ impl Comparison {
     fn load_stored(&self) {
         let stored = storage().and_then(|storage| storage.get_item(STORAGE_KEY).ok().flatten());
         if let Some(shared) = stored.and_then(|stored| SharedResults::from_fragment(&stored)) {
-            self.shown.set(shared);
+            self.results.set(shared);
         }
     }
 }

@@ -37,10 +37,10 @@ pub fn rate(result: &TransportResult, results: &Results) -> Rating {
         return Rating::Unanswered;
     }
     let slower = ratio(f64::from(result.latency.p50), f64::from(fastest.latency.p50));
-    let heavier = if result.uncounted {
+    let heavier = if result.bytes_unknown {
         1.0
     } else {
-        ratio(result.bytes_each(), lightest.bytes_each())
+        ratio(result.bytes_per_message(), lightest.bytes_per_message())
     };
     match (
         result.transport == fastest.transport,
@@ -55,17 +55,17 @@ pub fn rate(result: &TransportResult, results: &Results) -> Rating {
     }
 }
 
-fn measured(results: &Results) -> impl Iterator<Item = &TransportResult> {
+fn answered_results(results: &Results) -> impl Iterator<Item = &TransportResult> {
     results.transports.iter().filter(|result| result.latency.count > 0)
 }
 
 pub fn fastest(results: &Results) -> Option<&TransportResult> {
-    measured(results).min_by_key(|result| result.latency.p50)
+    answered_results(results).min_by_key(|result| result.latency.p50)
 }
 
 pub fn lightest(results: &Results) -> Option<&TransportResult> {
-    let counted = measured(results).filter(|result| !result.uncounted);
-    counted.min_by(|a, b| a.bytes_each().total_cmp(&b.bytes_each()))
+    let counted = answered_results(results).filter(|result| !result.bytes_unknown);
+    counted.min_by(|a, b| a.bytes_per_message().total_cmp(&b.bytes_per_message()))
 }
 
 /// `a / b`, or 1 if `b` is zero.
@@ -75,19 +75,19 @@ pub fn ratio(a: f64, b: f64) -> f64 {
 
 /// The cheaper of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Winner {
+pub enum Cheaper {
     Http,
     Socket,
     Similar,
 }
 
-fn cheaper(http: f64, socket: f64) -> Winner {
+fn cheaper(http: f64, socket: f64) -> Cheaper {
     if http * SIMILAR_FACTOR <= socket {
-        Winner::Http
+        Cheaper::Http
     } else if socket * SIMILAR_FACTOR <= http {
-        Winner::Socket
+        Cheaper::WebSocket
     } else {
-        Winner::Similar
+        Cheaper::Similar
     }
 }
 
@@ -103,7 +103,7 @@ pub enum Finding {
     /// The cost of a connection for each request, in median times.
     Connections {
         fetch_us: u32,
-        fresh_us: u32,
+        new_connection_us: u32,
         opened: u32,
     },
     /// The cost of storing a command before it is answered.
@@ -111,21 +111,22 @@ pub enum Finding {
         socket_us: u32,
         topic_us: u32,
     },
-    /// One message an hour: bytes of a request with its connection, bytes of opening a WebSocket and keeping it open for an hour,
-    /// and the number of messages an hour from which the WebSocket needs fewer bytes.
+    /// One message an hour: a request on a new connection, compared with a WebSocket that stays open.
     RareMessages {
-        request: f64,
-        hour: f64,
-        from: u32,
-        winner: Winner,
+        request_bytes: f64,
+        /// Bytes of opening a WebSocket, and of its pings and one message in an hour.
+        socket_hour_bytes: f64,
+        /// Messages an hour from which the WebSocket needs fewer bytes.
+        break_even_per_hour: u32,
+        cheaper: Cheaper,
     },
     Cached {
         documents: Documents,
-        winner: Winner,
+        cheaper: Cheaper,
     },
     Download {
         documents: Documents,
-        winner: Winner,
+        cheaper: Cheaper,
     },
 }
 
@@ -135,20 +136,20 @@ pub fn findings(results: &Results) -> Vec<Finding> {
     let (socket, fetch, fresh) = (
         transport(Transport::Socket),
         transport(Transport::Fetch),
-        transport(Transport::Fresh),
+        transport(Transport::NewConnection),
     );
-    let counted = |result: &&TransportResult| !result.uncounted;
+    let counted = |result: &&TransportResult| !result.bytes_unknown;
     if let (Some(socket), Some(fetch)) = (socket.filter(counted), fetch.filter(counted)) {
         found.push(Finding::Headers {
-            fetch: fetch.bytes_each(),
-            socket: socket.bytes_each(),
+            fetch: fetch.bytes_per_message(),
+            socket: socket.bytes_per_message(),
             overhead: fetch.overhead(results.settings.payload),
         });
     }
     if let (Some(fetch), Some(fresh)) = (fetch, fresh) {
         found.push(Finding::Connections {
             fetch_us: fetch.latency.p50,
-            fresh_us: fresh.latency.p50,
+            new_connection_us: fresh.latency.p50,
             opened: fresh.opened,
         });
     }
@@ -165,11 +166,11 @@ pub fn findings(results: &Results) -> Vec<Finding> {
         let (cached, requested) = (documents.cached.total() as f64, documents.requested.total() as f64);
         found.push(Finding::Cached {
             documents,
-            winner: cheaper(cached, requested),
+            cheaper: cheaper(cached, requested),
         });
         found.push(Finding::Download {
             documents,
-            winner: cheaper(documents.download_us as f64, documents.chunks_us as f64),
+            cheaper: cheaper(documents.download_us as f64, documents.chunks_us as f64),
         });
     }
     found
@@ -179,55 +180,55 @@ pub fn findings(results: &Results) -> Vec<Finding> {
 /// pong per interval.
 fn rare_messages(socket: &TransportResult, fresh: &TransportResult) -> Finding {
     let pings = (3600 / PING_SECONDS * (wire_len(0, false) + wire_len(0, true))) as f64;
-    let warm_up = socket.bytes_each() * f64::from(WARM_UP);
+    let warm_up = socket.bytes_per_message() * f64::from(WARM_UP);
     let opening = (socket.setup.total() as f64 / f64::from(ROUNDS) - warm_up).max(0.0);
-    let (request, message) = (fresh.bytes_each(), socket.bytes_each());
-    let hour = opening + pings + message;
-    let saved = request - message;
-    let from = if saved > 0.0 {
+    let (request_bytes, message) = (fresh.bytes_per_message(), socket.bytes_per_message());
+    let socket_hour_bytes = opening + pings + message;
+    let saved = request_bytes - message;
+    let break_even_per_hour = if saved > 0.0 {
         ((opening + pings) / saved).ceil() as u32
     } else {
         u32::MAX
     };
     Finding::RareMessages {
-        request,
-        hour,
-        from,
-        winner: cheaper(request, hour),
+        request_bytes,
+        socket_hour_bytes,
+        break_even_per_hour,
+        cheaper: cheaper(request_bytes, socket_hour_bytes),
     }
 }
 
 /// The result of a staleness run for one poll interval, compared with push.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Polling {
+pub struct PollComparison {
     pub seconds: u32,
-    /// Median delay of the observed changes, in microseconds.
-    pub late: u32,
-    pub pushed: u32,
+    /// Median delays of the observed changes, in microseconds.
+    pub poll_delay_us: u32,
+    pub push_delay_us: u32,
     pub missed: u32,
     pub bytes: u64,
-    pub pushed_bytes: u64,
+    pub push_bytes: u64,
     pub requests: u32,
     /// The cheaper one by bytes.
-    pub winner: Winner,
+    pub cheaper: Cheaper,
 }
 
 /// Returns `None` if the poller or the push client observed no change.
-pub fn polling(staleness: &Staleness, seconds: u32) -> Option<Polling> {
+pub fn polling(staleness: &Staleness, seconds: u32) -> Option<PollComparison> {
     let result_of = |watcher| {
-        let mut watched = staleness.watched.iter();
-        watched.find(|watched| watched.watcher == watcher && watched.late.count > 0)
+        let mut results = staleness.results.iter();
+        results.find(|result| result.watcher == watcher && result.delay.count > 0)
     };
     let (push, poll) = (result_of(Watcher::Push)?, result_of(Watcher::Poll(seconds))?);
-    Some(Polling {
+    Some(PollComparison {
         seconds,
-        late: poll.late.p50,
-        pushed: push.late.p50,
+        poll_delay_us: poll.delay.p50,
+        push_delay_us: push.delay.p50,
         missed: poll.missed,
         bytes: poll.bytes.total(),
-        pushed_bytes: push.bytes.total(),
+        push_bytes: push.bytes.total(),
         requests: poll.requests,
-        winner: cheaper(poll.bytes.total() as f64, push.bytes.total() as f64),
+        cheaper: cheaper(poll.bytes.total() as f64, push.bytes.total() as f64),
     })
 }
 
@@ -249,7 +250,7 @@ mod tests {
             setup: Bytes { up: 1000, down: 1000 },
             opened: 1,
             cpu_us: 100,
-            uncounted: false,
+            bytes_unknown: false,
         }
     }
 
@@ -263,7 +264,7 @@ mod tests {
         }
     }
 
-    fn verdicts(results: &Results) -> Vec<Rating> {
+    fn ratings(results: &Results) -> Vec<Rating> {
         results.transports.iter().map(|result| rate(result, results)).collect()
     }
 
@@ -273,10 +274,10 @@ mod tests {
             result(Transport::Socket, 500, 260),
             result(Transport::Topic, 1000, 286),
             result(Transport::Fetch, 800, 1300),
-            result(Transport::Fresh, 525, 270),
+            result(Transport::NewConnection, 525, 270),
         ]);
         assert_eq!(
-            verdicts(&all),
+            ratings(&all),
             [
                 Rating::Best,
                 Rating::Slower { slower: 2.0 },
@@ -289,7 +290,7 @@ mod tests {
             result(Transport::Fetch, 300, 800),
         ]);
         assert_eq!(
-            verdicts(&split),
+            ratings(&split),
             [Rating::Lightest { slower: 3.0 }, Rating::Fastest { heavier: 4.0 }]
         );
     }
@@ -300,10 +301,10 @@ mod tests {
             result(Transport::Socket, 500, 260),
             result(Transport::Fetch, 800, 1),
         ]);
-        all.transports[1].uncounted = true;
-        assert_eq!(verdicts(&all)[0], Rating::Best);
+        all.transports[1].bytes_unknown = true;
+        assert_eq!(ratings(&all)[0], Rating::Best);
         all.transports[0].latency = Summary::default();
-        assert_eq!(verdicts(&all)[0], Rating::Unanswered);
+        assert_eq!(ratings(&all)[0], Rating::Unanswered);
         assert_eq!(findings(&results(Vec::new())), []);
     }
 
@@ -311,28 +312,28 @@ mod tests {
     fn one_message_an_hour_is_compared_with_a_request() {
         let all = results(vec![
             result(Transport::Socket, 500, 260),
-            result(Transport::Fresh, 900, 1260),
+            result(Transport::NewConnection, 900, 1260),
         ]);
         let found = findings(&all);
         // 2,000 bytes of setup in two rounds, minus five messages each; 144 pings of 8 bytes.
         let expected = Finding::RareMessages {
-            request: 1260.0,
-            hour: 1152.0 + 260.0,
-            from: 2,
-            winner: Winner::Similar,
+            request_bytes: 1260.0,
+            socket_hour_bytes: 1152.0 + 260.0,
+            break_even_per_hour: 2,
+            cheaper: Cheaper::Similar,
         };
         assert!(found.contains(&expected), "{found:?}");
         let light = results(vec![
             result(Transport::Socket, 500, 260),
-            result(Transport::Fresh, 900, 600),
+            result(Transport::NewConnection, 900, 600),
         ]);
         let found = findings(&light);
         let request_is_cheaper = |finding: &Finding| {
             matches!(
                 finding,
                 Finding::RareMessages {
-                    winner: Winner::Http,
-                    from: 4,
+                    cheaper: Cheaper::Http,
+                    break_even_per_hour: 4,
                     ..
                 }
             )
@@ -345,31 +346,31 @@ mod tests {
         let mut all = results(vec![result(Transport::Socket, 500, 260)]);
         let bytes = |down| Bytes { up: 1000, down };
         all.documents = Some(Documents {
-            size: 32_768,
+            document_bytes: 32_768,
             loads: 10,
             cached: bytes(35_000),
             requested: bytes(330_000),
-            large: 2 << 20,
+            large_document_bytes: 2 << 20,
             download_us: 50_000,
             download: bytes(2 << 20),
             chunks_us: 52_000,
             chunks: bytes(2 << 20),
         });
-        let winners: Vec<_> = findings(&all)
+        let cheaper: Vec<_> = findings(&all)
             .into_iter()
             .filter_map(|finding| match finding {
-                Finding::Cached { winner, .. } | Finding::Download { winner, .. } => Some(winner),
+                Finding::Cached { cheaper, .. } | Finding::Download { cheaper, .. } => Some(cheaper),
                 _ => None,
             })
             .collect();
-        assert_eq!(winners, [Winner::Http, Winner::Similar]);
+        assert_eq!(cheaper, [Cheaper::Http, Cheaper::Similar]);
     }
 
     #[test]
     fn polling_is_compared_with_pushing() {
-        let watched = |watcher, late: u32, bytes| WatcherResult {
+        let result = |watcher, delay: u32, bytes| WatcherResult {
             watcher,
-            late: Summary::from_times(&[late; 4]),
+            delay: Summary::from_times(&[delay; 4]),
             missed: 1,
             requests: 9,
             bytes: Bytes { up: bytes, down: bytes },
@@ -378,15 +379,15 @@ mod tests {
             at: 0,
             seconds: 45,
             changes: 5,
-            watched: vec![
-                watched(Watcher::Push, 2000, 600),
-                watched(Watcher::Poll(5), 2_500_000, 3000),
+            results: vec![
+                result(Watcher::Push, 2000, 600),
+                result(Watcher::Poll(5), 2_500_000, 3000),
             ],
         };
         let found = polling(&staleness, 5).unwrap();
         assert_eq!(
-            (found.late, found.pushed, found.winner),
-            (2_500_000, 2000, Winner::Socket)
+            (found.poll_delay_us, found.push_delay_us, found.cheaper),
+            (2_500_000, 2000, Cheaper::WebSocket)
         );
         assert_eq!(polling(&staleness, 15), None);
     }

@@ -20,7 +20,7 @@ use leptos_router::{SsrMode, path};
 
 use self::comparison::Comparison;
 use self::view::{
-    copy::CopyCard, findings::FindingsCard, results::ResultsCard, settings::SettingsCard, staleness::StalenessCard,
+    export::ExportCard, findings::FindingsCard, results::ResultsCard, settings::SettingsCard, staleness::StalenessCard,
     transports::TransportsCard,
 };
 use crate::ui::lazy::lazy_page;
@@ -53,7 +53,7 @@ fn page() -> AnyView {
             <ResultsCard comparison/>
             <FindingsCard comparison/>
             <StalenessCard comparison/>
-            <CopyCard comparison/>
+            <ExportCard comparison/>
             <TransportsCard/>
         </div>
     }

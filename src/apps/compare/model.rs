@@ -28,7 +28,8 @@ pub enum Transport {
     /// `fetch` on kept-alive connections.
     Fetch,
     /// `fetch` with a new connection for each request.
-    Fresh,
+    #[serde(rename = "Fresh")]
+    NewConnection,
     /// Posts whose reply arrives over server-sent events.
     Sse,
     /// Posts whose reply arrives over a long poll.
@@ -44,7 +45,7 @@ impl Transport {
         Self::Socket,
         Self::Topic,
         Self::Fetch,
-        Self::Fresh,
+        Self::NewConnection,
         Self::Sse,
         Self::Poll,
         Self::Function,
@@ -56,7 +57,7 @@ impl Transport {
             Self::Socket => "socket",
             Self::Topic => "topic",
             Self::Fetch => "fetch",
-            Self::Fresh => "fresh",
+            Self::NewConnection => "fresh",
             Self::Sse => "sse",
             Self::Poll => "poll",
             Self::Function => "function",
@@ -148,8 +149,8 @@ pub fn bin_end_us(bin: usize) -> f64 {
 }
 
 /// The nearest-rank percentile of a sorted list; 0 of an empty one.
-pub fn percentile(sorted: &[u32], share: f64) -> u32 {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
+pub fn percentile(sorted: &[u32], fraction: f64) -> u32 {
+    let rank = (fraction * sorted.len() as f64).ceil() as usize;
     sorted
         .get(rank.clamp(1, sorted.len().max(1)) - 1)
         .copied()
@@ -225,44 +226,47 @@ pub struct TransportResult {
     /// CPU time of the whole server process during the timed messages.
     pub cpu_us: u64,
     /// True if the bytes are unknown: HTTP/2 multiplexes requests, or no request was counted.
-    pub uncounted: bool,
+    #[serde(rename = "uncounted")]
+    pub bytes_unknown: bool,
 }
 
 impl TransportResult {
     pub fn per_second(&self) -> f64 {
-        per(f64::from(self.latency.count) * 1e6, self.elapsed_us)
+        quotient(f64::from(self.latency.count) * 1e6, self.elapsed_us)
     }
 
-    pub fn bytes_each(&self) -> f64 {
-        per(self.bytes.total() as f64, u64::from(self.latency.count))
+    pub fn bytes_per_message(&self) -> f64 {
+        quotient(self.bytes.total() as f64, u64::from(self.latency.count))
     }
 
     /// The fraction of the bytes that is not payload, from 0 to 1.
     pub fn overhead(&self, payload: u32) -> f64 {
         let useful = u64::from(self.latency.count) * u64::from(payload) * self.transport.crossings();
-        1.0 - per(useful as f64, self.bytes.total()).min(1.0)
+        1.0 - quotient(useful as f64, self.bytes.total()).min(1.0)
     }
 
-    pub fn cpu_each_us(&self) -> f64 {
-        per(self.cpu_us as f64, u64::from(self.latency.count))
+    pub fn cpu_us_per_message(&self) -> f64 {
+        quotient(self.cpu_us as f64, u64::from(self.latency.count))
     }
 }
 
-fn per(amount: f64, count: u64) -> f64 {
+fn quotient(amount: f64, count: u64) -> f64 {
     if count == 0 { 0.0 } else { amount / count as f64 }
 }
 
 /// Repeated loads of one document, and one large document, each by HTTP and over a WebSocket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Documents {
-    pub size: u32,
+    #[serde(rename = "size")]
+    pub document_bytes: u32,
     pub loads: u32,
     /// Over HTTP `GET`: the first load is complete, the others are revalidated with the ETag.
     pub cached: Bytes,
     /// Over a WebSocket, each in full.
     #[serde(rename = "asked")]
     pub requested: Bytes,
-    pub large: u32,
+    #[serde(rename = "large")]
+    pub large_document_bytes: u32,
     pub download_us: u64,
     pub download: Bytes,
     #[serde(rename = "pieces_us")]
@@ -317,7 +321,8 @@ impl Watcher {
 pub struct WatcherResult {
     pub watcher: Watcher,
     /// Delay of each observed change, in microseconds.
-    pub late: Summary,
+    #[serde(rename = "late")]
+    pub delay: Summary,
     /// Changes that were overwritten before they were observed.
     pub missed: u32,
     pub requests: u32,
@@ -330,13 +335,14 @@ pub struct Staleness {
     /// Fewer than [`Watcher::SECONDS`] if the run was stopped.
     pub seconds: u32,
     pub changes: u32,
-    pub watched: Vec<WatcherResult>,
+    #[serde(rename = "watched")]
+    pub results: Vec<WatcherResult>,
 }
 
 /// The delay of each observed change, and the number of missed ones. `changes[n]` is the time of change n + 1. `observations` are
 /// pairs of time and newest change number, in time order.
-pub fn lateness(changes: &[f64], observations: &[(f64, u32)]) -> (Vec<u32>, u32) {
-    let mut late = Vec::new();
+pub fn observed_delays(changes: &[f64], observations: &[(f64, u32)]) -> (Vec<u32>, u32) {
+    let mut delays = Vec::new();
     let mut seen = 0;
     let mut missed = 0;
     for (at, number) in observations {
@@ -346,11 +352,11 @@ pub fn lateness(changes: &[f64], observations: &[(f64, u32)]) -> (Vec<u32>, u32)
         missed += number - seen - 1;
         seen = *number;
         if let Some(changed) = changes.get(*number as usize - 1) {
-            late.push(((at - changed).max(0.0) * 1000.0) as u32);
+            delays.push(((at - changed).max(0.0) * 1000.0) as u32);
         }
     }
     let unseen = u32::try_from(changes.len()).unwrap_or(u32::MAX).saturating_sub(seen);
-    (late, missed + unseen)
+    (delays, missed + unseen)
 }
 
 #[cfg(test)]
@@ -361,11 +367,14 @@ mod tests {
     #[test]
     fn a_late_poll_observes_the_newest_change_and_misses_earlier_ones() {
         let changes = [100.0, 200.0, 900.0, 1500.0];
-        assert_eq!(lateness(&changes, &[(1000.0, 3), (1400.0, 3)]), (vec![100_000], 3));
+        assert_eq!(
+            observed_delays(&changes, &[(1000.0, 3), (1400.0, 3)]),
+            (vec![100_000], 3)
+        );
         let pushed = [(101.0, 1), (202.0, 2), (901.0, 3), (1502.0, 4)];
-        assert_eq!(lateness(&changes, &pushed), (vec![1000, 2000, 1000, 2000], 0));
-        assert_eq!(lateness(&changes, &[]), (Vec::new(), 4));
-        assert_eq!(lateness(&[], &[(1.0, 7)]), (Vec::new(), 6));
+        assert_eq!(observed_delays(&changes, &pushed), (vec![1000, 2000, 1000, 2000], 0));
+        assert_eq!(observed_delays(&changes, &[]), (Vec::new(), 4));
+        assert_eq!(observed_delays(&[], &[(1.0, 7)]), (Vec::new(), 6));
     }
 
     #[test]
@@ -389,11 +398,11 @@ mod tests {
             setup: Bytes::default(),
             opened: 2,
             cpu_us: 50,
-            uncounted: false,
+            bytes_unknown: false,
         };
-        assert_eq!(result.bytes_each(), 210.0);
+        assert_eq!(result.bytes_per_message(), 210.0);
         assert_eq!(result.per_second(), 500.0);
-        assert_eq!(result.cpu_each_us(), 25.0);
+        assert_eq!(result.cpu_us_per_message(), 25.0);
         assert!((result.overhead(100) - 20.0 / 420.0).abs() < 1e-9);
         let nothing = TransportResult {
             latency: Summary::default(),
@@ -402,7 +411,7 @@ mod tests {
             ..result
         };
         assert_eq!(
-            (nothing.bytes_each(), nothing.overhead(100), nothing.per_second()),
+            (nothing.bytes_per_message(), nothing.overhead(100), nothing.per_second()),
             (0.0, 1.0, 0.0)
         );
     }
@@ -437,8 +446,8 @@ mod tests {
             let changes = sum(&gaps);
             let observations: Vec<_> = sum(&polls).into_iter()
                 .map(|at| (at, changes.iter().filter(|change| **change <= at).count() as u32)).collect();
-            let (late, missed) = lateness(&changes, &observations);
-            prop_assert_eq!(late.len() + missed as usize, changes.len());
+            let (delays, missed) = observed_delays(&changes, &observations);
+            prop_assert_eq!(delays.len() + missed as usize, changes.len());
         }
     }
 }

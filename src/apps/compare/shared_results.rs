@@ -53,10 +53,10 @@ impl SharedResults {
                     .all(|result| is_consistent(&result.latency) && bytes(result))
         });
         let staleness = self.staleness.as_ref().is_none_or(|staleness| {
-            let watchers = staleness.watched.iter().map(|watched| watched.watcher);
+            let watchers = staleness.results.iter().map(|result| result.watcher);
             watchers.eq(Watcher::ALL)
-                && staleness.watched.iter().all(|watched| {
-                    is_consistent(&watched.late) && watched.bytes.up < MAX_BYTES && watched.bytes.down < MAX_BYTES
+                && staleness.results.iter().all(|result| {
+                    is_consistent(&result.delay) && result.bytes.up < MAX_BYTES && result.bytes.down < MAX_BYTES
                 })
         });
         results && staleness
@@ -95,27 +95,27 @@ mod tests {
                 setup: bytes[index].1,
                 opened: count,
                 cpu_us: at,
-                uncounted: stopped,
+                bytes_unknown: stopped,
             };
             Results {
                 settings: Settings { payload, count, rate: 0, in_flight: 1 },
                 at,
                 transports: (0..8).map(result).collect(),
-                documents: documents.map(|size| Documents { size, ..Documents::default() }),
+                documents: documents.map(|document_bytes| Documents { document_bytes, ..Documents::default() }),
                 stopped,
             }
         }
     }
     prop_compose! {
         fn staleness()(times in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..30), 4), at: u64) -> Staleness {
-            let watched = |index: usize| WatcherResult {
+            let result = |index: usize| WatcherResult {
                 watcher: Watcher::ALL[index],
-                late: Summary::from_times(&times[index]),
+                delay: Summary::from_times(&times[index]),
                 missed: 1,
                 requests: 2,
                 bytes: Bytes { up: 3, down: 4 },
             };
-            Staleness { at, seconds: 45, changes: 9, watched: (0..4).map(watched).collect() }
+            Staleness { at, seconds: 45, changes: 9, results: (0..4).map(result).collect() }
         }
     }
 

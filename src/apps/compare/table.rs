@@ -18,7 +18,7 @@ pub const COLUMNS: [&str; 11] = [
     "failed",
 ];
 
-pub const STALE_COLUMNS: [&str; 7] = [
+pub const STALENESS_COLUMNS: [&str; 7] = [
     "late_p50_ms",
     "late_max_ms",
     "seen",
@@ -34,36 +34,42 @@ const NOT_MEASURED: &str = "–";
 pub fn cells(result: &TransportResult, payload: u32) -> [String; 11] {
     let latency = &result.latency;
     let count = f64::from(latency.count.max(1));
-    let if_any = |known: bool, cell: String| if known { cell } else { NOT_MEASURED.to_owned() };
+    let cell_if = |known: bool, cell: String| if known { cell } else { NOT_MEASURED.to_owned() };
     let answered = latency.count > 0;
-    let counted = answered && !result.uncounted;
+    let counted = answered && !result.bytes_unknown;
     [
-        if_any(answered, millis(latency.p50)),
-        if_any(answered, millis(latency.p95)),
-        if_any(answered, millis(latency.p99)),
-        if_any(answered, tenths(result.per_second())),
-        if_any(counted, tenths(result.bytes.up as f64 / count)),
-        if_any(counted, tenths(result.bytes.down as f64 / count)),
-        if_any(counted, tenths(result.overhead(payload) * 100.0)),
-        if_any(!result.uncounted, result.opened.to_string()),
-        if_any(answered, tenths(result.cpu_each_us())),
+        cell_if(answered, millis(latency.p50)),
+        cell_if(answered, millis(latency.p95)),
+        cell_if(answered, millis(latency.p99)),
+        cell_if(answered, tenths(result.per_second())),
+        cell_if(counted, tenths(result.bytes.up as f64 / count)),
+        cell_if(counted, tenths(result.bytes.down as f64 / count)),
+        cell_if(counted, tenths(result.overhead(payload) * 100.0)),
+        cell_if(!result.bytes_unknown, result.opened.to_string()),
+        cell_if(answered, tenths(result.cpu_us_per_message())),
         latency.count.to_string(),
         result.failed.to_string(),
     ]
 }
 
-pub fn stale_cells(staleness: &Staleness, watcher: Watcher) -> Option<[String; 7]> {
-    let watched = staleness.watched.iter().find(|watched| watched.watcher == watcher)?;
-    let seen = watched.late.count > 0;
-    let late = |us| if seen { millis(us) } else { NOT_MEASURED.to_owned() };
+pub fn staleness_cells(staleness: &Staleness, watcher: Watcher) -> Option<[String; 7]> {
+    let result = staleness.results.iter().find(|result| result.watcher == watcher)?;
+    let has_observations = result.delay.count > 0;
+    let delay = |us| {
+        if has_observations {
+            millis(us)
+        } else {
+            NOT_MEASURED.to_owned()
+        }
+    };
     Some([
-        late(watched.late.p50),
-        late(watched.late.max),
-        watched.late.count.to_string(),
-        watched.missed.to_string(),
-        watched.requests.to_string(),
-        watched.bytes.up.to_string(),
-        watched.bytes.down.to_string(),
+        delay(result.delay.p50),
+        delay(result.delay.max),
+        result.delay.count.to_string(),
+        result.missed.to_string(),
+        result.requests.to_string(),
+        result.bytes.up.to_string(),
+        result.bytes.down.to_string(),
     ])
 }
 
@@ -128,7 +134,7 @@ mod tests {
             setup: Bytes::default(),
             opened: 2,
             cpu_us: 90,
-            uncounted: false,
+            bytes_unknown: false,
         };
         Results {
             settings: Settings {

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Measurement runs whose bytes are counted, transports per run, and the retention of an unused run: a run takes a minute, and its
 /// results are read for some more.
 pub const MEASURED_RUNS: usize = 256;
-pub const MEASURED_WAYS: usize = 24;
+pub const MEASURED_TRANSPORTS: usize = 24;
 pub const MEASURED_AGE: Duration = Duration::from_secs(600);
 
 /// Maximum message of a client to the signals socket in bytes, and its rate limit: a page sends one message, or a few at once.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::apps::server::measure::{MAX_PAYLOAD, is_run, signal_name};
+use crate::apps::server::measure::{MAX_PAYLOAD, is_run_id, signal_name};
 use crate::lock::lock;
 use crate::server::limits;
 use crate::wire::vitals::{VITALS, Vitals};
@@ -101,7 +101,7 @@ impl Signals {
 
     /// Sets the signal of a run; creates it if needed.
     pub fn set_run(&self, run: &str, text: &str) -> Result<(), SetRunError> {
-        if !is_run(run) {
+        if !is_run_id(run) {
             return Err(SetRunError::InvalidRun);
         }
         if text.len() > MAX_PAYLOAD || text.chars().any(char::is_control) {

@@ -1,7 +1,7 @@
 //! The document measurement: repeated loads (cached by HTTP, not over a WebSocket), and one large download.
 
 use super::request::{get, labelled};
-use super::{ExchangeError, RunCounts, StopFlag, fetch_counts, now, sleep, socket::DocumentSocket};
+use super::{CLOSE_DELAY_MS, ExchangeError, RunCounts, StopFlag, fetch_counts, now, sleep, socket::DocumentSocket};
 use crate::apps::compare::model::{Bytes, Documents};
 use crate::apps::compare::wire::DOCUMENTS_PATH;
 use crate::apps::compare::wire::measure::{DOCUMENT_PATH, MAX_CHUNK, MAX_DOCUMENT};
@@ -11,11 +11,11 @@ const LOADS: u32 = 10;
 
 /// None if the run was stopped or the server was unreachable.
 pub(super) async fn measure(run: &str, stop: &StopFlag) -> Option<Documents> {
-    let measured = measured(run, stop).await.ok()?;
-    if stop.is_stopped() { None } else { Some(measured) }
+    let documents = try_measure(run, stop).await.ok()?;
+    if stop.is_stopped() { None } else { Some(documents) }
 }
 
-async fn measured(run: &str, stop: &StopFlag) -> Result<Documents, ExchangeError> {
+async fn try_measure(run: &str, stop: &StopFlag) -> Result<Documents, ExchangeError> {
     let cached = labelled(DOCUMENT_PATH, run, "cached", &format!("&bytes={SIZE}"));
     for _ in 0..LOADS {
         if stop.is_stopped() {
@@ -40,15 +40,14 @@ async fn measured(run: &str, stop: &StopFlag) -> Result<Documents, ExchangeError
         .request(MAX_CHUNK, (MAX_DOCUMENT / MAX_CHUNK) as u32, true)
         .await?;
     drop(socket);
-    // Lets the closing frames arrive.
-    sleep(100.0).await;
+    sleep(CLOSE_DELAY_MS).await;
     let counts = fetch_counts(run).await;
     Ok(Documents {
-        size: SIZE as u32,
+        document_bytes: SIZE as u32,
         loads: LOADS,
         cached: bytes(&counts, "cached"),
         requested: bytes(&counts, "asked"),
-        large: MAX_DOCUMENT as u32,
+        large_document_bytes: MAX_DOCUMENT as u32,
         download_us: (download * 1000.0) as u64,
         download: bytes(&counts, "download"),
         chunks_us: (chunks * 1000.0) as u64,

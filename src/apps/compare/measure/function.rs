@@ -12,12 +12,12 @@ use leptos_ws::messages::{Messages, ServerSignalMessage};
 use super::request::LabelCookie;
 use super::{Exchange, ExchangeError, ExchangeFuture, now, pending_replies::PendingReplies};
 use crate::apps::compare::model::Transport;
-use crate::apps::compare::wire::measure::{number, signal_name};
+use crate::apps::compare::wire::measure::{parse_number, signal_name};
 
 const FUNCTION_PATH: &str = "/api/compare/function";
-const SIGNAL_PATH: &str = "/api/compare/signal";
+const SET_SIGNAL_PATH: &str = "/api/compare/signal";
 /// The path at which `leptos_ws` opens its WebSocket.
-const SIGNALS_PATH: &str = "/api/leptos_ws_websocket";
+const LEPTOS_WS_PATH: &str = "/api/leptos_ws_websocket";
 
 /// Echoes the text.
 #[server(endpoint = "compare/function")]
@@ -32,17 +32,17 @@ async fn compare_function(text: String) -> Result<String, ServerFnError> {
 #[server(endpoint = "compare/signal")]
 async fn compare_signal(run: String, text: String) -> Result<(), ServerFnError> {
     use crate::wire::run_signals::RunSignals;
-    let Some(RunSignals(set)) = use_context::<RunSignals>() else {
+    let Some(RunSignals(set_signal)) = use_context::<RunSignals>() else {
         return Err(ServerFnError::new("signals are not available"));
     };
-    set(&run, &text).map_err(ServerFnError::new)
+    set_signal(&run, &text).map_err(ServerFnError::new)
 }
 
-pub(super) struct Function {
+pub(super) struct FunctionExchange {
     _label: LabelCookie,
 }
 
-impl Function {
+impl FunctionExchange {
     pub fn new(run: &str) -> Self {
         Self {
             _label: LabelCookie::set(FUNCTION_PATH, run, Transport::Function.name()),
@@ -50,13 +50,13 @@ impl Function {
     }
 }
 
-impl Exchange for Function {
+impl Exchange for FunctionExchange {
     fn exchange(&self, _number: u32, text: String) -> ExchangeFuture {
         Box::pin(async move {
-            let answer = compare_function(text.clone())
+            let reply = compare_function(text.clone())
                 .await
                 .map_err(|_| ExchangeError::Unreachable)?;
-            if answer == text {
+            if reply == text {
                 Ok(now())
             } else {
                 Err(ExchangeError::Refused)
@@ -66,23 +66,23 @@ impl Exchange for Function {
 }
 
 /// A separate `leptos_ws` connection, so that it can be counted and closed; the page's status bar has its own.
-pub(super) struct Signal {
+pub(super) struct SignalExchange {
     run: String,
     pending: PendingReplies,
     abort_handles: [AbortHandle; 2],
     _labels: [LabelCookie; 2],
 }
 
-impl Signal {
+impl SignalExchange {
     pub async fn open(run: &str) -> Result<Self, ExchangeError> {
         let transport = Transport::Signal.name();
-        let labels = [SIGNAL_PATH, SIGNALS_PATH].map(|path| LabelCookie::set(path, run, transport));
+        let labels = [SET_SIGNAL_PATH, LEPTOS_WS_PATH].map(|path| LabelCookie::set(path, run, transport));
         // The first set creates the signal on the server.
         compare_signal(run.to_owned(), String::new())
             .await
             .map_err(|_| ExchangeError::Unreachable)?;
         let pending = PendingReplies::default();
-        let established = pending.register(ESTABLISHED);
+        let established = pending.register(PendingReplies::HANDSHAKE);
         let name = signal_name(run);
         let establish = Messages::ServerSignal(ServerSignalMessage::Establish(name.clone()));
         let outgoing = stream::once(async move { Ok(establish) }).chain(stream::pending());
@@ -106,14 +106,14 @@ impl Signal {
     }
 }
 
-const ESTABLISHED: u32 = u32::MAX;
-
 async fn receive(mut incoming: BoxedStream<Messages, ServerFnError>, pending: PendingReplies) {
     while let Some(Ok(message)) = incoming.next().await {
         match &message {
-            Messages::ServerSignal(ServerSignalMessage::EstablishResponse(_)) => pending.resolve(ESTABLISHED),
+            Messages::ServerSignal(ServerSignalMessage::EstablishResponse(_)) => {
+                pending.resolve(PendingReplies::HANDSHAKE)
+            }
             Messages::ServerSignal(ServerSignalMessage::Update(update)) => {
-                if let Some(number) = value(update).as_deref().and_then(number) {
+                if let Some(number) = value(update).as_deref().and_then(parse_number) {
                     pending.resolve(number);
                 }
             }
@@ -128,19 +128,19 @@ fn value(update: &leptos_ws::messages::SignalUpdate) -> Option<String> {
     Some(update.get("patch")?.get(0)?.get("value")?.as_str()?.to_owned())
 }
 
-impl Exchange for Signal {
+impl Exchange for SignalExchange {
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
-        let (answer, run) = (self.pending.register(number), self.run.clone());
+        let (reply, run) = (self.pending.register(number), self.run.clone());
         Box::pin(async move {
             compare_signal(run, text)
                 .await
                 .map_err(|_| ExchangeError::Unreachable)?;
-            answer.await
+            reply.await
         })
     }
 }
 
-impl Drop for Signal {
+impl Drop for SignalExchange {
     fn drop(&mut self) {
         self.abort_handles.iter().for_each(AbortHandle::abort);
     }

@@ -9,29 +9,33 @@ use web_sys::{AbortController, Event, EventSource, MessageEvent};
 use super::request::{get, get_until, labelled, post};
 use super::{Exchange, ExchangeError, ExchangeFuture, now, pending_replies::PendingReplies};
 use crate::apps::compare::model::Transport;
-use crate::apps::compare::wire::measure::{ECHO_PATH, EVENTS_PATH, POLL_PATH, SEND_PATH, number};
+use crate::apps::compare::wire::measure::{ECHO_PATH, EVENTS_PATH, POLL_PATH, SEND_PATH, parse_number};
 
 /// Echo requests.
-pub(super) struct Requests {
+pub(super) struct FetchExchange {
     url: Rc<str>,
 }
 
-impl Requests {
-    /// For [`Transport::Fresh`] the server closes each connection after its response, so that the browser opens a new one.
+impl FetchExchange {
+    /// For [`Transport::NewConnection`] the server closes each connection after its response, so that the browser opens a new one.
     pub fn new(run: &str, transport: Transport) -> Self {
-        let more = if transport == Transport::Fresh { "&close=1" } else { "" };
+        let extra_query = if transport == Transport::NewConnection {
+            "&close=1"
+        } else {
+            ""
+        };
         Self {
-            url: labelled(ECHO_PATH, run, transport.name(), more).into(),
+            url: labelled(ECHO_PATH, run, transport.name(), extra_query).into(),
         }
     }
 }
 
-impl Exchange for Requests {
+impl Exchange for FetchExchange {
     fn exchange(&self, _number: u32, text: String) -> ExchangeFuture {
         let url = Rc::clone(&self.url);
         Box::pin(async move {
-            let answer = post(&url, &text).await?;
-            if answer == text {
+            let reply = post(&url, &text).await?;
+            if reply == text {
                 Ok(now())
             } else {
                 Err(ExchangeError::Refused)
@@ -55,38 +59,37 @@ impl MailboxPost {
     }
 
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
-        let answer = self.pending.register(number);
+        let reply = self.pending.register(number);
         let url = Rc::clone(&self.url);
         Box::pin(async move {
             post(&url, &text).await?;
-            answer.await
+            reply.await
         })
     }
 }
 
-pub(super) struct Events {
+pub(super) struct SseExchange {
     mailbox: MailboxPost,
     source: EventSource,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_open: Closure<dyn FnMut(Event)>,
 }
 
-impl Events {
+impl SseExchange {
     pub async fn open(run: &str) -> Result<Self, ExchangeError> {
-        const OPENING: u32 = u32::MAX;
         let transport = Transport::Sse.name();
         let mailbox = MailboxPost::new(run, transport);
         let source = EventSource::new(&labelled(EVENTS_PATH, run, transport, &format!("&box={transport}")))
             .map_err(|_| ExchangeError::Unreachable)?;
         let replies = mailbox.pending.clone();
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(number) = event.data().as_string().as_deref().and_then(number) {
+            if let Some(number) = event.data().as_string().as_deref().and_then(parse_number) {
                 replies.resolve(number);
             }
         });
         let replies = mailbox.pending.clone();
-        let on_open = Closure::<dyn FnMut(Event)>::new(move |_: Event| replies.resolve(OPENING));
-        let opened = mailbox.pending.register(OPENING);
+        let on_open = Closure::<dyn FnMut(Event)>::new(move |_: Event| replies.resolve(PendingReplies::HANDSHAKE));
+        let opened = mailbox.pending.register(PendingReplies::HANDSHAKE);
         source.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         source.set_onopen(Some(on_open.as_ref().unchecked_ref()));
         let this = Self {
@@ -100,13 +103,13 @@ impl Events {
     }
 }
 
-impl Exchange for Events {
+impl Exchange for SseExchange {
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
         self.mailbox.exchange(number, text)
     }
 }
 
-impl Drop for Events {
+impl Drop for SseExchange {
     fn drop(&mut self) {
         self.source.set_onmessage(None);
         self.source.set_onopen(None);
@@ -114,12 +117,12 @@ impl Drop for Events {
     }
 }
 
-pub(super) struct Polls {
+pub(super) struct PollExchange {
     mailbox: MailboxPost,
     abort: AbortController,
 }
 
-impl Polls {
+impl PollExchange {
     pub async fn open(run: &str) -> Result<Self, ExchangeError> {
         let transport = Transport::Poll.name();
         let mailbox = MailboxPost::new(run, transport);
@@ -134,22 +137,24 @@ impl Polls {
 /// Polls repeatedly until it is aborted.
 async fn poll(url: String, mut newest: u64, pending: PendingReplies, signal: web_sys::AbortSignal) {
     while !signal.aborted() {
-        let Ok(answer) = get_until(&format!("{url}&after={newest}"), &signal).await else {
+        let Ok(reply) = get_until(&format!("{url}&after={newest}"), &signal).await else {
             return;
         };
-        let mut lines = answer.lines();
+        let mut lines = reply.lines();
         newest = lines.next().and_then(|line| line.parse().ok()).unwrap_or(newest);
-        lines.filter_map(number).for_each(|number| pending.resolve(number));
+        lines
+            .filter_map(parse_number)
+            .for_each(|number| pending.resolve(number));
     }
 }
 
-impl Exchange for Polls {
+impl Exchange for PollExchange {
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
         self.mailbox.exchange(number, text)
     }
 }
 
-impl Drop for Polls {
+impl Drop for PollExchange {
     fn drop(&mut self) {
         self.abort.abort();
     }

@@ -28,6 +28,9 @@ use duplex_leptos::http::get_json;
 /// Milliseconds after which an exchange fails.
 const TIMEOUT_MS: i32 = 10_000;
 
+/// Milliseconds until the server has counted the close frames of closed connections.
+const CLOSE_DELAY_MS: f64 = 100.0;
+
 /// Why an exchange or opening a transport failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {

@@ -14,6 +14,9 @@ use super::{ExchangeError, TIMEOUT_MS, now, timeout_promise};
 pub(super) struct PendingReplies(Rc<RefCell<BTreeMap<u32, Function>>>);
 
 impl PendingReplies {
+    /// Reserved number: the transport has opened.
+    pub const HANDSHAKE: u32 = u32::MAX;
+
     /// Registers the number immediately, not at the future's first poll. Resolves to the arrival time of its reply.
     pub fn register(&self, number: u32) -> impl Future<Output = Result<f64, ExchangeError>> + 'static {
         let reply = Promise::new(&mut |resolve, _| {

@@ -8,9 +8,9 @@ use web_sys::{AbortSignal, Headers, HtmlDocument, RequestInit, Response};
 use super::{ExchangeError, TIMEOUT_MS};
 use crate::apps::compare::wire::measure::LABEL_COOKIE;
 
-/// `path?run=…&way=…` and `more`.
-pub(super) fn labelled(path: &str, run: &str, transport: &str, more: &str) -> String {
-    format!("{path}?run={run}&way={transport}{more}")
+/// `path?run=…&way=…` and `extra_query`.
+pub(super) fn labelled(path: &str, run: &str, transport: &str, extra_query: &str) -> String {
+    format!("{path}?run={run}&way={transport}{extra_query}")
 }
 
 pub(super) async fn get(url: &str) -> Result<String, ExchangeError> {
@@ -34,9 +34,9 @@ pub(super) async fn post(url: &str, text: &str) -> Result<String, ExchangeError>
 
 async fn send(url: &str, options: &RequestInit, signal: &AbortSignal) -> Result<String, ExchangeError> {
     options.set_signal(Some(signal));
-    let answer = window().fetch_with_str_and_init(url, options);
-    let answer = JsFuture::from(answer).await.map_err(|_| ExchangeError::Unreachable)?;
-    let response: Response = answer.dyn_into().map_err(|_| ExchangeError::Unreachable)?;
+    let response = window().fetch_with_str_and_init(url, options);
+    let response = JsFuture::from(response).await.map_err(|_| ExchangeError::Unreachable)?;
+    let response: Response = response.dyn_into().map_err(|_| ExchangeError::Unreachable)?;
     let text = response.text().map_err(|_| ExchangeError::Unreachable)?;
     let text = JsFuture::from(text).await.map_err(|_| ExchangeError::Unreachable)?;
     if !response.ok() {

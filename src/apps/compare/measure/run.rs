@@ -5,12 +5,14 @@ use std::cell::{Cell, RefCell};
 
 use futures_util::future::join_all;
 
-use super::function::{Function, Signal};
-use super::http::{Events, Polls, Requests};
+use super::function::{FunctionExchange, SignalExchange};
+use super::http::{FetchExchange, PollExchange, SseExchange};
 use super::request::labelled;
-use super::socket::Echo;
-use super::topic::Commands;
-use super::{Exchange, ExchangeError, StopFlag, documents, fetch_counts, new_run_id, now, sleep, sleep_until};
+use super::socket::SocketExchange;
+use super::topic::TopicExchange;
+use super::{
+    CLOSE_DELAY_MS, Exchange, ExchangeError, StopFlag, documents, fetch_counts, new_run_id, now, sleep, sleep_until,
+};
 use crate::apps::compare::model::{Bytes, ROUNDS, Results, Settings, Summary, Transport, TransportResult, WARM_UP};
 use crate::apps::compare::wire::measure::{TrafficCounts, payload};
 use duplex_protocol::session::SESSION_PATH;
@@ -52,7 +54,7 @@ pub async fn run(settings: Settings, stop: StopFlag, progress: impl Fn(Progress)
             order.reverse();
         }
         for index in order {
-            let (Some(transport), Some(into)) = (Transport::ALL.get(index), samples.get_mut(index)) else {
+            let (Some(transport), Some(samples)) = (Transport::ALL.get(index), samples.get_mut(index)) else {
                 continue;
             };
             if stop.is_stopped() {
@@ -64,9 +66,9 @@ pub async fn run(settings: Settings, stop: StopFlag, progress: impl Fn(Progress)
                 done,
                 total,
             });
-            if let Err(error) = measure_transport(transport, settings, &run, round, &stop, into).await {
+            if let Err(error) = measure_transport(transport, settings, &run, round, &stop, samples).await {
                 leptos::logging::warn!("{}: {error}", transport.name());
-                into.failed += 1;
+                samples.failed += 1;
             }
             done += 1;
         }
@@ -77,25 +79,25 @@ pub async fn run(settings: Settings, stop: StopFlag, progress: impl Fn(Progress)
         total,
     });
     let documents = documents::measure(&run, &stop).await;
-    sleep(100.0).await;
+    sleep(CLOSE_DELAY_MS).await;
     let totals = fetch_counts(&run).await;
     let transports = Transport::ALL.iter().zip(samples);
-    let result_of = |(transport, samples): (&Transport, Samples)| {
+    let to_result = |(transport, samples): (&Transport, Samples)| {
         let total = totals.transports.get(transport.name()).copied().unwrap_or_default();
-        result_of_samples(*transport, samples, total)
+        transport_result(*transport, samples, total)
     };
     Results {
         settings,
         at: js_sys::Date::now() as u64,
-        transports: transports.map(result_of).collect(),
+        transports: transports.map(to_result).collect(),
         documents,
         stopped: stop.is_stopped(),
     }
 }
 
-fn result_of_samples(transport: Transport, samples: Samples, total: TrafficCounts) -> TransportResult {
+fn transport_result(transport: Transport, samples: Samples, total: TrafficCounts) -> TransportResult {
     let timed = samples.timed;
-    let rest = total.since(timed);
+    let untimed = total.since(timed);
     TransportResult {
         transport,
         latency: Summary::from_times(&samples.times),
@@ -106,25 +108,25 @@ fn result_of_samples(transport: Transport, samples: Samples, total: TrafficCount
             down: timed.bytes_out,
         },
         setup: Bytes {
-            up: rest.bytes_in,
-            down: rest.bytes_out,
+            up: untimed.bytes_in,
+            down: untimed.bytes_out,
         },
         opened: total.opened as u32,
         cpu_us: samples.cpu_us,
-        uncounted: total.multiplexed > 0 || total.requests == 0,
+        bytes_unknown: total.multiplexed > 0 || total.requests == 0,
     }
 }
 
 async fn open(transport: Transport, run: &str) -> Result<Box<dyn Exchange>, ExchangeError> {
     let labelled = |path| labelled(path, run, transport.name(), "");
     Ok(match transport {
-        Transport::Socket => Box::new(Echo::open(&labelled(ECHO)).await?),
-        Transport::Topic => Box::new(Commands::open(&labelled(SESSION_PATH), run).await?),
-        Transport::Fetch | Transport::Fresh => Box::new(Requests::new(run, transport)),
-        Transport::Sse => Box::new(Events::open(run).await?),
-        Transport::Poll => Box::new(Polls::open(run).await?),
-        Transport::Function => Box::new(Function::new(run)),
-        Transport::Signal => Box::new(Signal::open(run).await?),
+        Transport::Socket => Box::new(SocketExchange::open(&labelled(ECHO)).await?),
+        Transport::Topic => Box::new(TopicExchange::open(&labelled(SESSION_PATH), run).await?),
+        Transport::Fetch | Transport::NewConnection => Box::new(FetchExchange::new(run, transport)),
+        Transport::Sse => Box::new(SseExchange::open(run).await?),
+        Transport::Poll => Box::new(PollExchange::open(run).await?),
+        Transport::Function => Box::new(FunctionExchange::new(run)),
+        Transport::Signal => Box::new(SignalExchange::open(run).await?),
     })
 }
 
@@ -135,7 +137,7 @@ async fn measure_transport(
     run: &str,
     round: u32,
     stop: &StopFlag,
-    into: &mut Samples,
+    samples: &mut Samples,
 ) -> Result<(), ExchangeError> {
     let exchange = open(transport, run).await?;
     let size = settings.payload as usize;
@@ -144,7 +146,7 @@ async fn measure_transport(
         exchange.exchange(number, payload(number, size)).await?;
     }
     let (name, before) = (transport.name(), fetch_counts(run).await);
-    let window = Window {
+    let window = SendWindow {
         exchange: &*exchange,
         size,
         // A signal holds only the latest value, so a second message in flight would overwrite the first.
@@ -167,18 +169,18 @@ async fn measure_transport(
         stop,
     };
     window.exchange_all().await;
-    into.elapsed_us += ((now() - window.started) * 1000.0) as u64;
-    into.times.extend(window.times.take());
-    into.failed += window.failed.get();
+    samples.elapsed_us += ((now() - window.started) * 1000.0) as u64;
+    samples.times.extend(window.times.take());
+    samples.failed += window.failed.get();
     let after = fetch_counts(run).await;
     let counts_of = |transports: &std::collections::BTreeMap<String, TrafficCounts>| {
         transports.get(name).copied().unwrap_or_default()
     };
     let timed = counts_of(&after.transports).since(counts_of(&before.transports));
-    into.timed.bytes_in += timed.bytes_in;
-    into.timed.bytes_out += timed.bytes_out;
-    into.timed.requests += timed.requests;
-    into.cpu_us += after.cpu_us.saturating_sub(before.cpu_us);
+    samples.timed.bytes_in += timed.bytes_in;
+    samples.timed.bytes_out += timed.bytes_out;
+    samples.timed.requests += timed.requests;
+    samples.cpu_us += after.cpu_us.saturating_sub(before.cpu_us);
     Ok(())
 }
 
@@ -188,7 +190,7 @@ const fn messages_in_round(count: u32, round: u32) -> u32 {
 }
 
 /// Sends `count` messages with at most `in_flight` unanswered.
-struct Window<'a> {
+struct SendWindow<'a> {
     exchange: &'a dyn Exchange,
     size: usize,
     in_flight: u32,
@@ -203,7 +205,7 @@ struct Window<'a> {
     stop: &'a StopFlag,
 }
 
-impl Window<'_> {
+impl SendWindow<'_> {
     async fn exchange_all(&self) {
         join_all((0..self.in_flight).map(|_| self.worker())).await;
     }

@@ -4,11 +4,8 @@
 use std::rc::Rc;
 
 use super::{Exchange, ExchangeError, ExchangeFuture, now, pending_replies::PendingReplies};
-use crate::apps::compare::wire::measure::number;
+use crate::apps::compare::wire::measure::parse_number;
 use duplex_leptos::socket::{BrowserSocket, Payload, SocketReport, resolve};
-
-/// The number under which the open event is awaited; no message has it.
-const OPENING: u32 = u32::MAX;
 
 pub(super) struct Socket {
     socket: Option<BrowserSocket>,
@@ -21,15 +18,15 @@ impl Socket {
         on_message: impl Fn(&Payload) + 'static,
     ) -> Result<Self, ExchangeError> {
         let pending = PendingReplies::default();
-        let opened = pending.register(OPENING);
+        let opened = pending.register(PendingReplies::HANDSHAKE);
         let on_message = Rc::new(on_message);
-        let report = move |report| match report {
-            SocketReport::Open { .. } => pending.resolve(OPENING),
+        let on_event = move |event| match event {
+            SocketReport::Open { .. } => pending.resolve(PendingReplies::HANDSHAKE),
             SocketReport::Message(payload) => on_message(&payload),
             SocketReport::Error => {}
-            SocketReport::Close { .. } => pending.reject(OPENING),
+            SocketReport::Close { .. } => pending.reject(PendingReplies::HANDSHAKE),
         };
-        let socket = BrowserSocket::open(&resolve(url), protocols, report).map_err(|_| ExchangeError::Unreachable)?;
+        let socket = BrowserSocket::open(&resolve(url), protocols, on_event).map_err(|_| ExchangeError::Unreachable)?;
         let this = Self { socket: Some(socket) };
         opened.await.map_err(|_| ExchangeError::Unreachable)?;
         Ok(this)
@@ -50,18 +47,18 @@ impl Drop for Socket {
 }
 
 /// The echo endpoint.
-pub(super) struct Echo {
+pub(super) struct SocketExchange {
     socket: Socket,
     pending: PendingReplies,
 }
 
-impl Echo {
+impl SocketExchange {
     pub async fn open(url: &str) -> Result<Self, ExchangeError> {
         let pending = PendingReplies::default();
         let replies = pending.clone();
         let on_message = move |payload: &Payload| {
             if let Payload::Text(text) = payload
-                && let Some(number) = number(text)
+                && let Some(number) = parse_number(text)
             {
                 replies.resolve(number);
             }
@@ -73,13 +70,13 @@ impl Echo {
     }
 }
 
-impl Exchange for Echo {
+impl Exchange for SocketExchange {
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
-        let answer = self.pending.register(number);
+        let reply = self.pending.register(number);
         let sent = self.socket.send(&Payload::Text(text));
         Box::pin(async move {
             sent?;
-            answer.await
+            reply.await
         })
     }
 }
@@ -108,16 +105,16 @@ impl DocumentSocket {
     /// Requests `times` documents, one at a time or pipelined, and returns the elapsed milliseconds.
     pub async fn request(&self, bytes: usize, times: u32, pipelined: bool) -> Result<f64, ExchangeError> {
         let started = now();
-        let mut answers = Vec::new();
+        let mut replies = Vec::new();
         for number in 0..times {
-            answers.push(self.pending.register(number));
+            replies.push(self.pending.register(number));
             self.socket.send(&Payload::Text(bytes.to_string()))?;
-            if !pipelined && let Some(answer) = answers.pop() {
-                answer.await?;
+            if !pipelined && let Some(reply) = replies.pop() {
+                reply.await?;
             }
         }
-        for answer in answers {
-            answer.await?;
+        for reply in replies {
+            reply.await?;
         }
         Ok(now() - started)
     }

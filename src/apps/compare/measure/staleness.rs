@@ -8,9 +8,9 @@ use futures_util::future::{join, join_all};
 
 use super::request::{get, labelled, post};
 use super::socket::Socket;
-use super::{ExchangeError, StopFlag, fetch_counts, new_run_id, now, sleep, sleep_until};
-use crate::apps::compare::model::{Bytes, Staleness, Summary, Watcher, WatcherResult, lateness};
-use crate::apps::compare::wire::measure::{MIN_PAYLOAD, SEND_PATH, VALUE_PATH, WATCH_PATH, number, payload};
+use super::{CLOSE_DELAY_MS, ExchangeError, StopFlag, fetch_counts, new_run_id, now, sleep, sleep_until};
+use crate::apps::compare::model::{Bytes, Staleness, Summary, Watcher, WatcherResult, observed_delays};
+use crate::apps::compare::wire::measure::{MIN_PAYLOAD, SEND_PATH, VALUE_PATH, WATCH_PATH, parse_number, payload};
 use duplex_leptos::socket::Payload;
 
 const MAILBOX: &str = "&box=value";
@@ -31,7 +31,7 @@ pub async fn run(stop: StopFlag, progress: impl Fn(u32)) -> Result<Staleness, Ex
     let pushed = Rc::clone(&observations[0]);
     let on_message = move |payload: &Payload| {
         if let Payload::Text(text) = payload
-            && let Some(number) = number(text)
+            && let Some(number) = parse_number(text)
         {
             pushed.borrow_mut().push((now(), number));
         }
@@ -59,14 +59,14 @@ pub async fn run(stop: StopFlag, progress: impl Fn(u32)) -> Result<Staleness, Ex
     .await;
     let seconds = ((now() - started) / 1000.0).round() as u32;
     drop(socket);
-    sleep(100.0).await;
+    sleep(CLOSE_DELAY_MS).await;
     let counts = fetch_counts(&run).await;
-    let watched = Watcher::ALL.iter().zip(&observations).map(|(watcher, observations)| {
-        let (late, missed) = lateness(&changes, &observations.borrow());
+    let results = Watcher::ALL.iter().zip(&observations).map(|(watcher, observations)| {
+        let (delays, missed) = observed_delays(&changes, &observations.borrow());
         let traffic = counts.transports.get(watcher.name()).copied().unwrap_or_default();
         WatcherResult {
             watcher: *watcher,
-            late: Summary::from_times(&late),
+            delay: Summary::from_times(&delays),
             missed,
             requests: traffic.requests as u32,
             bytes: Bytes {
@@ -79,7 +79,7 @@ pub async fn run(stop: StopFlag, progress: impl Fn(u32)) -> Result<Staleness, Ex
         at: js_sys::Date::now() as u64,
         seconds,
         changes: changes.len() as u32,
-        watched: watched.collect(),
+        results: results.collect(),
     })
 }
 
@@ -107,13 +107,13 @@ async fn change_value(run: &str, started: f64, end: f64, stop: &StopFlag) -> Vec
 /// Polls every `seconds` seconds, the last time at the end.
 async fn poll(watcher: Watcher, seconds: u32, run: &str, started: f64, stop: &StopFlag, observations: &Observations) {
     let url = labelled(VALUE_PATH, run, watcher.name(), MAILBOX);
-    for time in 1..=Watcher::SECONDS / seconds {
-        sleep_until(started + f64::from(time * seconds) * 1000.0, stop).await;
+    for poll_number in 1..=Watcher::SECONDS / seconds {
+        sleep_until(started + f64::from(poll_number * seconds) * 1000.0, stop).await;
         if stop.is_stopped() {
             return;
         }
         if let Ok(text) = get(&url).await
-            && let Some(number) = number(&text)
+            && let Some(number) = parse_number(&text)
         {
             observations.borrow_mut().push((now(), number));
         }

@@ -2,7 +2,7 @@
 //! `use_topic`.
 
 use super::{Exchange, ExchangeError, ExchangeFuture, pending_replies::PendingReplies, socket::Socket};
-use crate::apps::compare::wire::measure::slot;
+use crate::apps::compare::wire::measure::topic_slot;
 use crate::apps::compare::wire::{Compare, CompareMessage};
 use duplex_leptos::socket::Payload;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -12,35 +12,32 @@ use duplex_protocol::topic::TopicName;
 /// The encoding that the page's session prefers.
 const ENCODING: Encoding = Encoding::Postcard;
 
-/// The number under which the welcome is awaited.
-const WELCOME: u32 = u32::MAX;
-
-pub(super) struct Commands {
+pub(super) struct TopicExchange {
     socket: Socket,
     pending: PendingReplies,
     topic: TopicName,
     /// Upper 64 bits of the command ids.
-    run: u128,
+    id_prefix: u128,
 }
 
-impl Commands {
+impl TopicExchange {
     pub async fn open(url: &str, run: &str) -> Result<Self, ExchangeError> {
         let pending = PendingReplies::default();
         let replies = pending.clone();
         let protocols = [ENCODING.subprotocol().to_owned()];
-        let commands = Self {
+        let exchange = Self {
             socket: Socket::open(url, &protocols, move |payload| on_message(payload, &replies)).await?,
             pending,
-            topic: TopicName::of::<Compare>(slot(run)).map_err(|_| ExchangeError::Refused)?,
-            run: u128::from(u64::from_str_radix(run, 16).unwrap_or_default()) << 64,
+            topic: TopicName::of::<Compare>(topic_slot(run)).map_err(|_| ExchangeError::Refused)?,
+            id_prefix: u128::from(u64::from_str_radix(run, 16).unwrap_or_default()) << 64,
         };
-        let welcome = commands.pending.register(WELCOME);
-        commands.send(&ClientFrame::Hello {
+        let welcome = exchange.pending.register(PendingReplies::HANDSHAKE);
+        exchange.send(&ClientFrame::Hello {
             build: String::new(),
             name: None,
         })?;
         welcome.await?;
-        Ok(commands)
+        Ok(exchange)
     }
 
     fn send(&self, frame: &ClientFrame) -> Result<(), ExchangeError> {
@@ -52,7 +49,7 @@ impl Commands {
 fn on_message(payload: &Payload, pending: &PendingReplies) {
     let Payload::Binary(bytes) = payload else { return };
     match ENCODING.decode(bytes) {
-        Ok(ServerFrame::Welcome(_)) => pending.resolve(WELCOME),
+        Ok(ServerFrame::Welcome(_)) => pending.resolve(PendingReplies::HANDSHAKE),
         Ok(ServerFrame::Reply { id, answer, .. }) => {
             let number = id
                 .as_str()
@@ -68,21 +65,21 @@ fn on_message(payload: &Payload, pending: &PendingReplies) {
     }
 }
 
-impl Exchange for Commands {
+impl Exchange for TopicExchange {
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
-        let answer = self.pending.register(number);
+        let reply = self.pending.register(number);
         let sent = Blob::encode(ENCODING, &CompareMessage::Text { text })
             .map_err(|_| ExchangeError::Refused)
             .and_then(|command| {
                 self.send(&ClientFrame::Command {
                     topic: self.topic.clone(),
-                    id: CommandId::without_time(self.run | u128::from(number)),
+                    id: CommandId::without_time(self.id_prefix | u128::from(number)),
                     command,
                 })
             });
         Box::pin(async move {
             sent?;
-            answer.await
+            reply.await
         })
     }
 }

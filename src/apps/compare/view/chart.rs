@@ -4,13 +4,13 @@ use leptos::prelude::*;
 
 use super::super::model::{BINS, Bytes, Summary};
 
-const BIN: usize = 10;
+const BIN_WIDTH: usize = 10;
 const HEIGHT: f64 = 56.0;
-const BAR: f64 = 240.0;
+const BAR_WIDTH: f64 = 240.0;
 
 pub fn histogram(summary: &Summary, label: String) -> AnyView {
     let bars = bars(&summary.histogram);
-    let width = BIN * BINS;
+    let width = BIN_WIDTH * BINS;
     view! {
         <svg class="histogram" viewBox=format!("0 0 {width} {HEIGHT}") role="img" aria-label=label preserveAspectRatio="none">
             <path d=bars/>
@@ -21,10 +21,10 @@ pub fn histogram(summary: &Summary, label: String) -> AnyView {
 
 /// The path of the bars of non-empty bins; the fullest bin has the full height.
 fn bars(histogram: &[u32]) -> String {
-    let most = f64::from(histogram.iter().copied().max().unwrap_or_default().max(1));
+    let max_count = f64::from(histogram.iter().copied().max().unwrap_or_default().max(1));
     let bar = |(bin, count): (usize, &u32)| {
-        let top = HEIGHT - (f64::from(*count) / most) * (HEIGHT - 4.0);
-        let (left, right) = (bin * BIN + 1, bin * BIN + BIN - 1);
+        let top = HEIGHT - (f64::from(*count) / max_count) * (HEIGHT - 4.0);
+        let (left, right) = (bin * BIN_WIDTH + 1, bin * BIN_WIDTH + BIN_WIDTH - 1);
         format!("M{left} {HEIGHT}V{top:.1}H{right}V{HEIGHT}Z")
     };
     histogram
@@ -35,12 +35,12 @@ fn bars(histogram: &[u32]) -> String {
         .collect()
 }
 
-/// A bar of the bytes up and down, relative to `most` bytes.
-pub fn byte_bar(each: (f64, f64), most: f64, label: String) -> AnyView {
-    let width = |bytes: f64| (bytes / most.max(1.0) * BAR).min(BAR);
-    let (up, down) = (width(each.0), width(each.1));
+/// A bar of the bytes up and down, relative to `max_bytes`.
+pub fn byte_bar(bytes: (f64, f64), max_bytes: f64, label: String) -> AnyView {
+    let width = |bytes: f64| (bytes / max_bytes.max(1.0) * BAR_WIDTH).min(BAR_WIDTH);
+    let (up, down) = (width(bytes.0), width(bytes.1));
     view! {
-        <svg class="bytes" viewBox=format!("0 0 {BAR} 12") role="img" aria-label=label preserveAspectRatio="none">
+        <svg class="bytes" viewBox=format!("0 0 {BAR_WIDTH} 12") role="img" aria-label=label preserveAspectRatio="none">
             <rect class="up" x="0" y="0" height="12" width=format!("{up:.1}")/>
             <rect class="down" x=format!("{up:.1}") y="0" height="12" width=format!("{down:.1}")/>
         </svg>
@@ -48,7 +48,7 @@ pub fn byte_bar(each: (f64, f64), most: f64, label: String) -> AnyView {
     .into_any()
 }
 
-pub fn each(bytes: Bytes, count: u32) -> (f64, f64) {
+pub fn per_message(bytes: Bytes, count: u32) -> (f64, f64) {
     let count = f64::from(count.max(1));
     (bytes.up as f64 / count, bytes.down as f64 / count)
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::super::comparison::Comparison;
-use super::super::findings::{Finding, Winner, findings, ratio};
+use super::super::findings::{Cheaper, Finding, findings, ratio};
 use super::super::model::Documents;
 use super::super::table::{millis, tenths};
 use crate::{
@@ -18,13 +18,15 @@ use crate::{
 #[component]
 pub fn FindingsCard(comparison: Comparison) -> impl IntoView {
     let i18n = use_i18n();
-    let none = optional_text(move || {
-        let none = comparison.shown.with(|shown| shown.results.is_none());
-        none.then(|| td_string!(i18n.get_locale(), compare.findings_none).to_owned())
+    let empty_hint = optional_text(move || {
+        let is_empty = comparison.results.with(|shared| shared.results.is_none());
+        is_empty.then(|| td_string!(i18n.get_locale(), compare.findings_none).to_owned())
     });
-    let shown = dynamic_view(move || {
+    let content = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let found = comparison.shown.with(|shown| shown.results.as_ref().map(findings))?;
+        let found = comparison
+            .results
+            .with(|shared| shared.results.as_ref().map(findings))?;
         let items = found.into_iter().map(|finding| {
             let (key, title, text) = finding_text(finding, locale);
             view! {
@@ -38,8 +40,8 @@ pub fn FindingsCard(comparison: Comparison) -> impl IntoView {
     });
     view! {
         <Card id="findings" title=text_key!(compare.findings)>
-            <p class="hint">{none}</p>
-            {shown}
+            <p class="hint">{empty_hint}</p>
+            {content}
         </Card>
     }
     .into_any()
@@ -73,7 +75,7 @@ fn finding_template(finding: Finding) -> FindingText {
         ),
         Finding::Connections {
             fetch_us,
-            fresh_us,
+            new_connection_us,
             opened,
         } => (
             "connections",
@@ -81,7 +83,7 @@ fn finding_template(finding: Finding) -> FindingText {
             text_key!(compare.connections_text),
             vec![
                 ("fetch", millis(fetch_us)),
-                ("fresh", millis(fresh_us)),
+                ("fresh", millis(new_connection_us)),
                 ("opened", opened.to_string()),
             ],
         ),
@@ -96,43 +98,43 @@ fn finding_template(finding: Finding) -> FindingText {
             ],
         ),
         Finding::RareMessages {
-            request,
-            hour,
-            from,
-            winner,
+            request_bytes,
+            socket_hour_bytes,
+            break_even_per_hour,
+            cheaper,
         } => (
             "seldom",
             text_key!(compare.seldom),
-            match winner {
-                Winner::Http => text_key!(compare.seldom_http),
-                Winner::Similar => text_key!(compare.seldom_alike),
-                Winner::Socket => text_key!(compare.seldom_socket),
+            match cheaper {
+                Cheaper::Http => text_key!(compare.seldom_http),
+                Cheaper::Similar => text_key!(compare.seldom_alike),
+                Cheaper::WebSocket => text_key!(compare.seldom_socket),
             },
             vec![
-                ("request", tenths(request)),
-                ("hour", tenths(hour)),
+                ("request", tenths(request_bytes)),
+                ("hour", tenths(socket_hour_bytes)),
                 (
                     "from",
-                    if from == u32::MAX {
+                    if break_even_per_hour == u32::MAX {
                         "∞".to_owned()
                     } else {
-                        from.to_string()
+                        break_even_per_hour.to_string()
                     },
                 ),
             ],
         ),
-        Finding::Cached { documents, winner } => cached(documents, winner),
-        Finding::Download { documents, winner } => download(documents, winner),
+        Finding::Cached { documents, cheaper } => cached(documents, cheaper),
+        Finding::Download { documents, cheaper } => download(documents, cheaper),
     }
 }
 
-fn cached(documents: Documents, winner: Winner) -> FindingText {
-    let text: TextKey = match winner {
-        Winner::Http => text_key!(compare.cached_http),
-        Winner::Similar | Winner::Socket => text_key!(compare.cached_not),
+fn cached(documents: Documents, cheaper: Cheaper) -> FindingText {
+    let text: TextKey = match cheaper {
+        Cheaper::Http => text_key!(compare.cached_http),
+        Cheaper::Similar | Cheaper::WebSocket => text_key!(compare.cached_not),
     };
     let values = vec![
-        ("size", format::bytes(documents.size.into())),
+        ("size", format::bytes(documents.document_bytes.into())),
         ("loads", documents.loads.to_string()),
         ("cached", format::bytes(documents.cached.total())),
         ("asked", format::bytes(documents.requested.total())),
@@ -140,14 +142,14 @@ fn cached(documents: Documents, winner: Winner) -> FindingText {
     ("cached", text_key!(compare.cached), text, values)
 }
 
-fn download(documents: Documents, winner: Winner) -> FindingText {
-    let text: TextKey = match winner {
-        Winner::Http => text_key!(compare.download_http),
-        Winner::Similar => text_key!(compare.download_alike),
-        Winner::Socket => text_key!(compare.download_socket),
+fn download(documents: Documents, cheaper: Cheaper) -> FindingText {
+    let text: TextKey = match cheaper {
+        Cheaper::Http => text_key!(compare.download_http),
+        Cheaper::Similar => text_key!(compare.download_alike),
+        Cheaper::WebSocket => text_key!(compare.download_socket),
     };
     let values = vec![
-        ("size", format::bytes(documents.large.into())),
+        ("size", format::bytes(documents.large_document_bytes.into())),
         ("http", tenths(documents.download_us as f64 / 1000.0)),
         ("socket", tenths(documents.chunks_us as f64 / 1000.0)),
         ("http_bytes", format::bytes(documents.download.total())),

@@ -9,7 +9,7 @@ pub fn name(transport: Transport) -> TextKey {
         Transport::Socket => text_key!(compare.way_socket),
         Transport::Topic => text_key!(compare.way_topic),
         Transport::Fetch => text_key!(compare.way_fetch),
-        Transport::Fresh => text_key!(compare.way_fresh),
+        Transport::NewConnection => text_key!(compare.way_fresh),
         Transport::Sse => text_key!(compare.way_sse),
         Transport::Poll => text_key!(compare.way_poll),
         Transport::Function => text_key!(compare.way_function),
@@ -22,7 +22,7 @@ pub fn description(transport: Transport) -> TextKey {
         Transport::Socket => text_key!(compare.what_socket),
         Transport::Topic => text_key!(compare.what_topic),
         Transport::Fetch => text_key!(compare.what_fetch),
-        Transport::Fresh => text_key!(compare.what_fresh),
+        Transport::NewConnection => text_key!(compare.what_fresh),
         Transport::Sse => text_key!(compare.what_sse),
         Transport::Poll => text_key!(compare.what_poll),
         Transport::Function => text_key!(compare.what_function),
@@ -58,7 +58,7 @@ pub const COLUMNS: [TextKey; 11] = [
     text_key!(compare.column_failed),
 ];
 
-pub const STALE_COLUMNS: [TextKey; 7] = [
+pub const STALENESS_COLUMNS: [TextKey; 7] = [
     text_key!(compare.column_late),
     text_key!(compare.column_late_max),
     text_key!(compare.column_seen),

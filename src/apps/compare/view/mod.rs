@@ -1,7 +1,7 @@
 //! The cards of the comparison page.
 
 mod chart;
-pub mod copy;
+pub mod export;
 pub mod findings;
 mod labels;
 pub mod results;

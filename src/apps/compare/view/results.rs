@@ -6,7 +6,7 @@ use super::super::comparison::Comparison;
 use super::super::findings::{fastest, lightest, rate};
 use super::super::model::{BINS, Results, TransportResult, bin_end_us};
 use super::super::table::{COLUMNS, cells, millis, tenths};
-use super::chart::{byte_bar, each, histogram};
+use super::chart::{byte_bar, histogram, per_message};
 use super::labels;
 use crate::{
     i18n::*,
@@ -21,10 +21,10 @@ pub fn ResultsCard(comparison: Comparison) -> impl IntoView {
     let i18n = use_i18n();
     let notice = optional_text(move || {
         let locale = i18n.get_locale();
-        let shown = comparison
-            .shown
-            .with(|shown| shown.results.as_ref().map(|results| results.stopped));
-        let stopped = shown?;
+        let stopped = comparison
+            .results
+            .with(|shared| shared.results.as_ref().map(|results| results.stopped));
+        let stopped = stopped?;
         let mut text = String::new();
         if comparison.is_from_link.get() {
             text.push_str(td_string!(locale, compare.somebodys));
@@ -35,27 +35,27 @@ pub fn ResultsCard(comparison: Comparison) -> impl IntoView {
         }
         Some(text).filter(|text| !text.is_empty())
     });
-    let none = optional_text(move || {
-        let none = comparison.shown.with(|shown| shown.results.is_none());
-        none.then(|| td_string!(i18n.get_locale(), compare.no_results).to_owned())
+    let empty_hint = optional_text(move || {
+        let is_empty = comparison.results.with(|shared| shared.results.is_none());
+        is_empty.then(|| td_string!(i18n.get_locale(), compare.no_results).to_owned())
     });
-    let shown = dynamic_view(move || {
+    let content = dynamic_view(move || {
         let locale = i18n.get_locale();
         comparison
-            .shown
-            .with(|shown| shown.results.as_ref().map(|results| report(results, locale)))
+            .results
+            .with(|shared| shared.results.as_ref().map(|results| results_view(results, locale)))
     });
     view! {
         <Card id="results" title=text_key!(compare.results)>
             <p class="somebodys">{notice}</p>
-            <p class="hint">{none}</p>
-            {shown}
+            <p class="hint">{empty_hint}</p>
+            {content}
         </Card>
     }
     .into_any()
 }
 
-fn report(results: &Results, locale: Locale) -> AnyView {
+fn results_view(results: &Results, locale: Locale) -> AnyView {
     let settings = results.settings;
     let rate = match settings.rate {
         0 => td_string!(locale, compare.fast).to_owned(),
@@ -73,7 +73,7 @@ fn report(results: &Results, locale: Locale) -> AnyView {
     let transports = results
         .transports
         .iter()
-        .map(|result| transport(result, results, locale));
+        .map(|result| transport_result(result, results, locale));
     view! {
         <p class="measured-with">{measured_with}</p>
         {table(results, locale)}
@@ -92,7 +92,7 @@ fn table(results: &Results, locale: Locale) -> AnyView {
     let row = |result: &TransportResult| {
         let cells = cells(result, results.settings.payload);
         let cells = COLUMNS.iter().zip(cells);
-        let cells = cells.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });
+        let cells = cells.map(|(column, cell)| view! { <td data-figure=*column>{cell}</td> });
         view! {
             <tr data-way=result.transport.name() class:best=best.contains(&Some(result.transport))>
                 <th scope="row">{labels::name(result.transport)(locale)}</th>
@@ -111,13 +111,13 @@ fn table(results: &Results, locale: Locale) -> AnyView {
     .into_any()
 }
 
-fn transport(result: &TransportResult, results: &Results, locale: Locale) -> AnyView {
+fn transport_result(result: &TransportResult, results: &Results, locale: Locale) -> AnyView {
     let name: TextKey = labels::name(result.transport);
-    let most = results
+    let max_bytes = results
         .transports
         .iter()
         .filter(|result| result.latency.count > 0)
-        .map(TransportResult::bytes_each)
+        .map(TransportResult::bytes_per_message)
         .fold(0.0, f64::max);
     let latency = &result.latency;
     let (p50, p99) = (millis(latency.p50), millis(latency.p99));
@@ -125,7 +125,7 @@ fn transport(result: &TransportResult, results: &Results, locale: Locale) -> Any
         td_string!(locale, compare.distribution),
         &[("way", name(locale)), ("p50", &p50), ("p99", &p99)],
     );
-    let bytes = tenths(result.bytes_each());
+    let bytes = tenths(result.bytes_per_message());
     let bytes_label = fill(
         td_string!(locale, compare.bytes_label),
         &[("way", name(locale)), ("bytes", &bytes)],
@@ -136,7 +136,7 @@ fn transport(result: &TransportResult, results: &Results, locale: Locale) -> Any
             <h3>{name(locale)}</h3>
             {histogram(latency, distribution)}
             <p class="scale" aria-hidden="true"><span>"0.2 ms"</span><span>{format!("{end} ms")}</span></p>
-            {byte_bar(each(result.bytes, latency.count), most, bytes_label)}
+            {byte_bar(per_message(result.bytes, latency.count), max_bytes, bytes_label)}
             <p>{paragraph(result, results, locale)}</p>
         </article>
     }
@@ -155,16 +155,16 @@ fn paragraph(result: &TransportResult, results: &Results, locale: Locale) -> Str
         ("p50", millis(latency.p50)),
         ("p99", millis(latency.p99)),
         ("rate", tenths(result.per_second())),
-        ("bytes", tenths(result.bytes_each())),
+        ("bytes", tenths(result.bytes_per_message())),
         ("overhead", tenths(result.overhead(results.settings.payload) * 100.0)),
         ("opened", result.opened.to_string()),
-        ("cpu", tenths(result.cpu_each_us())),
+        ("cpu", tenths(result.cpu_us_per_message())),
         ("factor", factor),
     ];
     let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
     let mut text = fill(td_string!(locale, compare.paragraph_time), &values);
     for sentence in [
-        if result.uncounted {
+        if result.bytes_unknown {
             td_string!(locale, compare.paragraph_uncounted)
         } else {
             td_string!(locale, compare.paragraph_bytes)

@@ -2,7 +2,7 @@
 
 use leptos::{ev::Event, prelude::*, web_sys::HtmlInputElement};
 
-use super::super::comparison::{Comparison, Running};
+use super::super::comparison::{Comparison, RunProgress};
 use super::super::model::{COUNTS, IN_FLIGHT, PAYLOADS, RATES, Settings};
 use super::labels;
 use crate::{
@@ -33,7 +33,7 @@ pub fn SettingsCard(comparison: Comparison) -> impl IntoView {
             </div>
             <p class="hint">{t!(compare.settings_hint)}</p>
             <div class="row">
-                <button class="button primary" data-act="measure" disabled=busy on:click=move |_| comparison.measure()>
+                <button class="button primary" data-act="measure" disabled=busy on:click=move |_| comparison.measure_transports()>
                     {t!(compare.measure)}
                 </button>
                 <button class="button" data-act="stop" disabled=idle on:click=move |_| comparison.stop()>
@@ -66,13 +66,13 @@ fn number(
         field(&mut settings).to_string()
     });
     let i18n = use_i18n();
-    let (least, most) = (*range.start(), *range.end());
-    let refused = RwSignal::new(None::<String>);
-    let change = move |event: Event| {
-        let typed = event_target_value(&event);
-        let read = number::parse_u32(&typed);
-        refused.set(read.is_none().then_some(typed));
-        if let Some(number) = read {
+    let (min, max) = (*range.start(), *range.end());
+    let invalid_input = RwSignal::new(None::<String>);
+    let on_change = move |event: Event| {
+        let input = event_target_value(&event);
+        let parsed = number::parse_u32(&input);
+        invalid_input.set(parsed.is_none().then_some(input));
+        if let Some(number) = parsed {
             comparison.settings.update(|settings| {
                 *field(settings) = number;
                 *settings = settings.clamped();
@@ -82,8 +82,8 @@ fn number(
         event_target::<HtmlInputElement>(&event).set_value(&value.get_untracked());
     };
     let problem = optional_text(move || {
-        let (least, most) = (least.to_string(), most.to_string());
-        let values = [("typed", refused.get()?), ("least", least), ("most", most)];
+        let (min, max) = (min.to_string(), max.to_string());
+        let values = [("typed", invalid_input.get()?), ("least", min), ("most", max)];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         Some(fill(td_string!(i18n.get_locale(), number.range), &values))
     });
@@ -96,7 +96,7 @@ fn number(
                 data-setting=key
                 value=value.get_untracked()
                 prop:value=value
-                on:change=change
+                on:change=on_change
             />
             <span class="problem" role="alert">{problem}</span>
         </label>
@@ -108,7 +108,7 @@ fn number(
 fn progress(comparison: Comparison) -> AnyView {
     let i18n = use_i18n();
     let status = optional_text(move || {
-        let Some(Running::Transports(progress)) = comparison.running.get() else {
+        let Some(RunProgress::Transports(progress)) = comparison.running.get() else {
             return None;
         };
         let locale = i18n.get_locale();
@@ -121,15 +121,15 @@ fn progress(comparison: Comparison) -> AnyView {
     });
     let (value, max) = (
         dynamic_text(move || match comparison.running.get() {
-            Some(Running::Transports(progress)) => progress.done.to_string(),
+            Some(RunProgress::Transports(progress)) => progress.done.to_string(),
             _ => "0".to_owned(),
         }),
         dynamic_text(move || match comparison.running.get() {
-            Some(Running::Transports(progress)) => progress.total.to_string(),
+            Some(RunProgress::Transports(progress)) => progress.total.to_string(),
             _ => "1".to_owned(),
         }),
     );
-    let hidden = move || !matches!(comparison.running.get(), Some(Running::Transports(_)));
+    let hidden = move || !matches!(comparison.running.get(), Some(RunProgress::Transports(_)));
     let problem = optional_text(move || {
         let failed = comparison.failed.get();
         failed.then(|| td_string!(i18n.get_locale(), compare.failed).to_owned())

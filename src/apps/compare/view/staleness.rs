@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::super::comparison::{Comparison, Running};
-use super::super::findings::{Winner, polling};
+use super::super::comparison::{Comparison, RunProgress};
+use super::super::findings::{Cheaper, polling};
 use super::super::model::{Staleness, Watcher};
-use super::super::table::{STALE_COLUMNS, millis, stale_cells};
+use super::super::table::{STALENESS_COLUMNS, millis, staleness_cells};
 use super::labels;
 use crate::{
     i18n::*,
@@ -20,7 +20,7 @@ use crate::{
 pub fn StalenessCard(comparison: Comparison) -> impl IntoView {
     let i18n = use_i18n();
     let second = move || match comparison.running.get() {
-        Some(Running::Staleness(second)) => Some(second),
+        Some(RunProgress::Staleness(second)) => Some(second),
         _ => None,
     };
     let progress = optional_text(move || {
@@ -30,11 +30,14 @@ pub fn StalenessCard(comparison: Comparison) -> impl IntoView {
     });
     let value = dynamic_text(move || second().unwrap_or_default().to_string());
     let busy = Signal::derive(move || comparison.running.with(Option::is_some));
-    let shown = dynamic_view(move || {
+    let content = dynamic_view(move || {
         let locale = i18n.get_locale();
-        comparison
-            .shown
-            .with(|shown| shown.staleness.as_ref().map(|staleness| report(staleness, locale)))
+        comparison.results.with(|shared| {
+            shared
+                .staleness
+                .as_ref()
+                .map(|staleness| results_view(staleness, locale))
+        })
     });
     view! {
         <Card id="stale" title=text_key!(compare.stale)>
@@ -55,19 +58,19 @@ pub fn StalenessCard(comparison: Comparison) -> impl IntoView {
                 aria-label=t!(compare.progress_label)
             ></progress>
             <p class="hint" role="status">{progress}</p>
-            {shown}
+            {content}
         </Card>
     }
     .into_any()
 }
 
-fn report(staleness: &Staleness, locale: Locale) -> AnyView {
+fn results_view(staleness: &Staleness, locale: Locale) -> AnyView {
     let (seconds, changes) = (staleness.seconds.to_string(), staleness.changes.to_string());
     let values = [("seconds", seconds.as_str()), ("changes", changes.as_str())];
-    let heading = labels::STALE_COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
+    let heading = labels::STALENESS_COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
     let row = |watcher: &Watcher| {
-        let cells = STALE_COLUMNS.iter().zip(stale_cells(staleness, *watcher)?);
-        let cells = cells.map(|(column, figure)| view! { <td data-figure=*column>{figure}</td> });
+        let cells = STALENESS_COLUMNS.iter().zip(staleness_cells(staleness, *watcher)?);
+        let cells = cells.map(|(column, cell)| view! { <td data-figure=*column>{cell}</td> });
         Some(view! {
             <tr data-watcher=watcher.name()>
                 <th scope="row">{name(*watcher, locale)}</th>
@@ -101,19 +104,19 @@ fn name(watcher: Watcher, locale: Locale) -> String {
 fn paragraph(staleness: &Staleness, watcher: Watcher, locale: Locale) -> Option<String> {
     let Watcher::Poll(seconds) = watcher else { return None };
     let found = polling(staleness, seconds)?;
-    let sentence = match found.winner {
-        Winner::Socket => td_string!(locale, compare.poll_heavier),
-        Winner::Similar => td_string!(locale, compare.poll_alike),
-        Winner::Http => td_string!(locale, compare.poll_lighter),
+    let sentence = match found.cheaper {
+        Cheaper::WebSocket => td_string!(locale, compare.poll_heavier),
+        Cheaper::Similar => td_string!(locale, compare.poll_alike),
+        Cheaper::Http => td_string!(locale, compare.poll_lighter),
     };
     let values = [
         ("seconds", found.seconds.to_string()),
-        ("late", millis(found.late)),
-        ("pushed", millis(found.pushed)),
+        ("late", millis(found.poll_delay_us)),
+        ("pushed", millis(found.push_delay_us)),
         ("missed", found.missed.to_string()),
         ("requests", found.requests.to_string()),
         ("bytes", format::bytes(found.bytes)),
-        ("pushed_bytes", format::bytes(found.pushed_bytes)),
+        ("pushed_bytes", format::bytes(found.push_bytes)),
     ];
     let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
     Some(fill(sentence, &values))

@@ -73,12 +73,12 @@ impl TrafficCounts {
 }
 
 /// True for 16 lower-case hexadecimal digits, which the page chooses at random.
-pub fn is_run(name: &str) -> bool {
+pub fn is_run_id(name: &str) -> bool {
     name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// True for a name of a transport or a mailbox: 1 to [`MAX_NAME`] characters of `a-z 0-9`.
-pub fn is_name(name: &str) -> bool {
+pub fn is_label(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
 }
 
@@ -88,8 +88,8 @@ pub fn signal_name(run: &str) -> String {
 }
 
 /// The topic slot of a run. All runs share 256 topics, because a topic per run would stay in the log forever.
-pub fn slot(run: &str) -> &str {
-    run.get(..2).filter(|_| is_run(run)).unwrap_or("00")
+pub fn topic_slot(run: &str) -> &str {
+    run.get(..2).filter(|_| is_run_id(run)).unwrap_or("00")
 }
 
 /// The first `bytes` bytes of a fixed, nearly incompressible text.
@@ -105,7 +105,7 @@ pub fn payload(number: u32, bytes: usize) -> String {
 }
 
 /// The number of a message made by [`payload`].
-pub fn number(text: &str) -> Option<u32> {
+pub fn parse_number(text: &str) -> Option<u32> {
     u32::from_str_radix(text.get(..8)?, 16).ok()
 }
 
@@ -130,17 +130,17 @@ mod tests {
     fn a_message_has_its_size_and_number() {
         for bytes in [MIN_PAYLOAD, 100, MAX_PAYLOAD] {
             let text = payload(0xabc, bytes);
-            assert_eq!((text.len(), number(&text)), (bytes, Some(0xabc)));
+            assert_eq!((text.len(), parse_number(&text)), (bytes, Some(0xabc)));
         }
-        assert_eq!(number("xyz"), None);
+        assert_eq!(parse_number("xyz"), None);
         assert_eq!(document(70_000).len(), 70_000);
         assert!(document(65).starts_with(&document(64)));
     }
 
     #[test]
     fn names_are_validated() {
-        assert!(is_run("0123456789abcdef") && !is_run("0123456789abcdeF") && !is_run("01"));
-        assert!(is_name("poll15") && !is_name("") && !is_name("a.b") && !is_name(&"a".repeat(17)));
-        assert_eq!((slot("f123456789abcdef"), slot("x")), ("f1", "00"));
+        assert!(is_run_id("0123456789abcdef") && !is_run_id("0123456789abcdeF") && !is_run_id("01"));
+        assert!(is_label("poll15") && !is_label("") && !is_label("a.b") && !is_label(&"a".repeat(17)));
+        assert_eq!((topic_slot("f123456789abcdef"), topic_slot("x")), ("f1", "00"));
     }
 }

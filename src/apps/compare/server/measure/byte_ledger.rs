@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use super::wire_bytes::TrafficTotals;
-use crate::apps::compare::wire::measure::{TrafficCounts, is_name, is_run};
+use super::wire_bytes::TrafficCounters;
+use crate::apps::compare::wire::measure::{TrafficCounts, is_label, is_run_id};
 use crate::lock::lock;
 use crate::server::limits;
 
@@ -18,13 +18,13 @@ pub struct ByteLedger(Mutex<HashMap<String, Run>>);
 #[derive(Debug)]
 struct Run {
     last_used: Instant,
-    transports: BTreeMap<String, Arc<TrafficTotals>>,
+    transports: BTreeMap<String, Arc<TrafficCounters>>,
 }
 
 impl ByteLedger {
     /// The counters of a transport of a run. None if a name is invalid or the run has too many transports.
-    pub fn totals(&self, run: &str, transport: &str) -> Option<Arc<TrafficTotals>> {
-        if !is_run(run) || !is_name(transport) {
+    pub fn totals(&self, run: &str, transport: &str) -> Option<Arc<TrafficCounters>> {
+        if !is_run_id(run) || !is_label(transport) {
             return None;
         }
         let runs = &mut *self.runs();
@@ -37,7 +37,7 @@ impl ByteLedger {
             transports: BTreeMap::new(),
         });
         entry.last_used = now;
-        if !entry.transports.contains_key(transport) && entry.transports.len() >= limits::MEASURED_WAYS {
+        if !entry.transports.contains_key(transport) && entry.transports.len() >= limits::MEASURED_TRANSPORTS {
             return None;
         }
         Some(Arc::clone(entry.transports.entry(transport.to_owned()).or_default()))
@@ -72,7 +72,7 @@ fn evict(runs: &mut HashMap<String, Run>) {
     }
 }
 
-fn snapshot(totals: &TrafficTotals) -> TrafficCounts {
+fn snapshot(totals: &TrafficCounters) -> TrafficCounts {
     TrafficCounts {
         bytes_in: totals.bytes_in.load(Relaxed),
         bytes_out: totals.bytes_out.load(Relaxed),
@@ -108,7 +108,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_has_a_limited_number_of_valid_transports() {
         let byte_ledger = ByteLedger::default();
-        for number in 0..limits::MEASURED_WAYS {
+        for number in 0..limits::MEASURED_TRANSPORTS {
             assert!(byte_ledger.totals(&name(1), &format!("way{number}")).is_some());
         }
         assert!(byte_ledger.totals(&name(1), "more").is_none());

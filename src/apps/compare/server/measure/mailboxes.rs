@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::apps::compare::wire::measure::{is_name, is_run};
+use crate::apps::compare::wire::measure::{is_label, is_run_id};
 use crate::lock::lock;
 use crate::server::limits;
 
@@ -31,7 +31,7 @@ struct MailboxState {
 impl Mailboxes {
     /// Returns the mailbox of this name, created if needed. None if the names are invalid.
     pub fn get_or_create(&self, run: &str, name: &str) -> Option<Arc<Mailbox>> {
-        if !is_run(run) || !is_name(name) {
+        if !is_run_id(run) || !is_label(name) {
             return None;
         }
         let mailboxes = &mut *lock(&self.0);

@@ -7,7 +7,7 @@ mod routes;
 pub mod wire_bytes;
 
 pub use self::routes::{count_bytes, routes};
-pub use crate::apps::compare::wire::measure::{MAX_PAYLOAD, is_run, signal_name};
+pub use crate::apps::compare::wire::measure::{MAX_PAYLOAD, is_run_id, signal_name};
 
 use self::byte_ledger::ByteLedger;
 use self::mailboxes::Mailboxes;

@@ -39,9 +39,9 @@ pub fn routes() -> Router<ServerState> {
         .route(SEND_PATH, post(send))
         .layer(DefaultBodyLimit::max(MAX_PAYLOAD))
         .route(DOCUMENT_PATH, get(document_response))
-        .route(VALUE_PATH, get(value))
+        .route(VALUE_PATH, get(newest_value))
         .route(EVENTS_PATH, get(events))
-        .route(POLL_PATH, get(poll))
+        .route(POLL_PATH, get(long_poll))
         .route(WATCH_PATH, any(mailbox_socket::open))
         .route(&format!("{RUNS_PATH}/{{run}}"), get(counts))
 }
@@ -53,13 +53,13 @@ const TEXT_PLAIN: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plai
 pub async fn count_bytes(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     if let Some(connection) = parts.extensions.get::<ConnectionBytes>() {
-        let owner = label(&parts).and_then(|(run, transport)| state.measurements.byte_ledger.totals(run, transport));
+        let counters = label(&parts).and_then(|(run, transport)| state.measurements.byte_ledger.totals(run, transport));
         if parts.version < Version::HTTP_2 {
-            connection.count_for(owner);
-        } else if let Some(owner) = owner {
+            connection.set_owner(counters);
+        } else if let Some(counters) = counters {
             use std::sync::atomic::Ordering::Relaxed;
-            owner.requests.fetch_add(1, Relaxed);
-            owner.multiplexed.fetch_add(1, Relaxed);
+            counters.requests.fetch_add(1, Relaxed);
+            counters.multiplexed.fetch_add(1, Relaxed);
         }
     }
     next.run(Request::from_parts(parts, body)).await
@@ -106,7 +106,7 @@ fn parse_query(parameters: Parameters) -> Result<MeasureQuery, Problem> {
     Ok(query)
 }
 
-fn mailbox(state: &ServerState, query: &MeasureQuery) -> Result<Arc<Mailbox>, Problem> {
+fn find_mailbox(state: &ServerState, query: &MeasureQuery) -> Result<Arc<Mailbox>, Problem> {
     state
         .measurements
         .mailboxes
@@ -119,7 +119,7 @@ fn mailbox(state: &ServerState, query: &MeasureQuery) -> Result<Arc<Mailbox>, Pr
 }
 
 /// The body as a message, which is one line of text.
-fn message(body: Result<Bytes, BytesRejection>) -> Result<String, Problem> {
+fn parse_message(body: Result<Bytes, BytesRejection>) -> Result<String, Problem> {
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let text = String::from_utf8(body.into()).ok();
     text.filter(|text| !text.contains(char::is_control))
@@ -127,7 +127,7 @@ fn message(body: Result<Bytes, BytesRejection>) -> Result<String, Problem> {
 }
 
 async fn echo(parameters: Parameters, body: Result<Bytes, BytesRejection>) -> Response {
-    let answer = parse_query(parameters).and_then(|query| Ok((query, message(body)?)));
+    let answer = parse_query(parameters).and_then(|query| Ok((query, parse_message(body)?)));
     match answer {
         Err(problem) => problem.into_response(),
         Ok((query, text)) => {
@@ -146,7 +146,7 @@ async fn send(
     parameters: Parameters,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let parsed = parse_query(parameters).and_then(|query| Ok((mailbox(&state, &query)?, message(body)?)));
+    let parsed = parse_query(parameters).and_then(|query| Ok((find_mailbox(&state, &query)?, parse_message(body)?)));
     match parsed {
         Err(problem) => problem.into_response(),
         Ok((mailbox, text)) => {
@@ -156,16 +156,16 @@ async fn send(
     }
 }
 
-async fn value(State(state): State<ServerState>, parameters: Parameters) -> Response {
-    match parse_query(parameters).and_then(|query| mailbox(&state, &query)) {
+async fn newest_value(State(state): State<ServerState>, parameters: Parameters) -> Response {
+    match parse_query(parameters).and_then(|query| find_mailbox(&state, &query)) {
         Err(problem) => problem.into_response(),
         Ok(mailbox) => (NO_STORE, [TEXT_PLAIN], mailbox.newest().1.to_string()).into_response(),
     }
 }
 
 /// Responds with the number of the newest message in the first line, then a line for each message.
-async fn poll(State(state): State<ServerState>, parameters: Parameters) -> Response {
-    let (query, mailbox) = match parse_query(parameters).and_then(|query| Ok((mailbox(&state, &query)?, query))) {
+async fn long_poll(State(state): State<ServerState>, parameters: Parameters) -> Response {
+    let (query, mailbox) = match parse_query(parameters).and_then(|query| Ok((find_mailbox(&state, &query)?, query))) {
         Ok((mailbox, query)) => (query, mailbox),
         Err(problem) => return problem.into_response(),
     };
@@ -188,7 +188,7 @@ async fn events(
     RequestClient(client): RequestClient,
     parameters: Parameters,
 ) -> Response {
-    let mailbox = match parse_query(parameters).and_then(|query| mailbox(&state, &query)) {
+    let mailbox = match parse_query(parameters).and_then(|query| find_mailbox(&state, &query)) {
         Ok(mailbox) => mailbox,
         Err(problem) => return problem.into_response(),
     };

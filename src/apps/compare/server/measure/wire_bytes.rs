@@ -11,7 +11,7 @@ use duplex_axum::connection::ConnectionObserver;
 
 /// The counters of an owner.
 #[derive(Debug, Default)]
-pub struct TrafficTotals {
+pub struct TrafficCounters {
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub requests: AtomicU64,
@@ -29,12 +29,12 @@ struct ConnectionState {
     /// Bytes read since the last write: those of the request that is being read or answered.
     unanswered: u64,
     has_request: bool,
-    owner: Option<Arc<TrafficTotals>>,
+    owner: Option<Arc<TrafficCounters>>,
 }
 
 impl ConnectionBytes {
     /// Called at a request's start: attributes its bytes, from the first one on, to `owner`.
-    pub fn count_for(&self, owner: Option<Arc<TrafficTotals>>) {
+    pub fn set_owner(&self, owner: Option<Arc<TrafficCounters>>) {
         let state = &mut *self.state();
         let is_first = !std::mem::replace(&mut state.has_request, true);
         if let Some(new) = &owner {
@@ -86,6 +86,7 @@ impl ConnectionObserver for ConnectionBytes {
         }
     }
 
+    /// The write was partial; `count` bytes were not written.
     fn on_unwritten(&self, count: usize) {
         if let Some(owner) = &self.state().owner {
             owner.bytes_out.fetch_sub(count as u64, Relaxed);
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn both(totals: &TrafficTotals) -> (u64, u64) {
+    fn both(totals: &TrafficCounters) -> (u64, u64) {
         (totals.bytes_in.load(Relaxed), totals.bytes_out.load(Relaxed))
     }
 
@@ -110,12 +111,12 @@ mod tests {
         /// In any order of requests, the requests and responses of each owner are counted byte for byte.
         #[test]
         fn bytes_count_for_their_owner(requests in prop::collection::vec((0usize..4, 1usize..500, 1usize..500, 1usize..500), 1..40)) {
-            let owners: [Arc<TrafficTotals>; 3] = Default::default();
+            let owners: [Arc<TrafficCounters>; 3] = Default::default();
             let mut expected = [(0, 0); 3];
             let connection = ConnectionBytes::default();
             for (index, head, body, answer) in requests {
                 connection.on_read(&vec![0; head]);
-                connection.count_for(owners.get(index).cloned());
+                connection.set_owner(owners.get(index).cloned());
                 connection.on_read(&vec![0; body]);
                 connection.before_write(answer + body);
                 connection.on_unwritten(body);
@@ -133,12 +134,12 @@ mod tests {
 
     #[test]
     fn a_connection_counts_as_opened_for_its_first_owner() {
-        let (first, second) = (Arc::<TrafficTotals>::default(), Arc::<TrafficTotals>::default());
+        let (first, second) = (Arc::<TrafficCounters>::default(), Arc::<TrafficCounters>::default());
         let connection = ConnectionBytes::default();
         for owner in [&first, &second, &second, &first] {
-            connection.count_for(Some(Arc::clone(owner)));
+            connection.set_owner(Some(Arc::clone(owner)));
         }
-        let counters = |totals: &TrafficTotals| {
+        let counters = |totals: &TrafficCounters| {
             [&totals.opened, &totals.reused, &totals.requests].map(|count| count.load(Relaxed))
         };
         assert_eq!((counters(&first), counters(&second)), ([1, 1, 2], [0, 1, 2]));

@@ -21,14 +21,14 @@ enum Format {
 }
 
 #[component]
-pub fn CopyCard(comparison: Comparison) -> impl IntoView {
+pub fn ExportCard(comparison: Comparison) -> impl IntoView {
     let format = RwSignal::new(None::<Format>);
-    let has_results = Memo::new(move |_| comparison.shown.with(|shown| !shown.is_empty()));
-    let shown = dynamic_view(move || {
+    let has_results = Memo::new(move |_| comparison.results.with(|shared| !shared.is_empty()));
+    let content = dynamic_view(move || {
         if !has_results.get() {
             return None;
         }
-        let written = dynamic_view(move || format.get().map(|format| field(export(comparison, format))));
+        let export_field = dynamic_view(move || format.get().map(|format| field(export(comparison, format))));
         Some(
             view! {
                 <div class="row">
@@ -37,7 +37,7 @@ pub fn CopyCard(comparison: Comparison) -> impl IntoView {
                     {button(comparison, format, text_key!(compare.copy_json), Format::Json)}
                     {button(comparison, format, text_key!(compare.copy_link), Format::Link)}
                 </div>
-                {written}
+                {export_field}
             }
             .into_any(),
         )
@@ -47,7 +47,7 @@ pub fn CopyCard(comparison: Comparison) -> impl IntoView {
         <Card id="copy" title=text_key!(compare.copy)>
             <p class="hint">{hint}</p>
             <p class="hint">{move || (!has_results.get()).then(|| t!(compare.copy_none))}</p>
-            {shown}
+            {content}
         </Card>
     }
     .into_any()
@@ -70,8 +70,8 @@ fn to_clipboard(text: &str) {
     let has_clipboard =
         js_sys::Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|clipboard| !clipboard.is_undefined());
     if has_clipboard {
-        let written = JsFuture::from(navigator.clipboard().write_text(text));
-        spawn_local(async move { drop(written.await) });
+        let copied = JsFuture::from(navigator.clipboard().write_text(text));
+        spawn_local(async move { drop(copied.await) });
     }
 }
 
@@ -87,15 +87,15 @@ fn field(text: String) -> AnyView {
 
 fn export(comparison: Comparison, format: Format) -> String {
     let table = |write: fn(&[Vec<String>]) -> String| {
-        let write = move |shown: &SharedResults| shown.results.as_ref().map(|results| write(&rows(results)));
-        comparison.shown.with(write).unwrap_or_default()
+        let write = move |shared: &SharedResults| shared.results.as_ref().map(|results| write(&rows(results)));
+        comparison.results.with(write).unwrap_or_default()
     };
     match format {
         Format::Markdown => table(markdown),
         Format::Csv => table(csv),
         Format::Json => comparison
-            .shown
-            .with(|shown| serde_json::to_string_pretty(shown).unwrap_or_default()),
+            .results
+            .with(|shared| serde_json::to_string_pretty(shared).unwrap_or_default()),
         Format::Link => comparison.link(),
     }
 }
