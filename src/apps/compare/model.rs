@@ -225,7 +225,7 @@ pub struct TransportResult {
     pub opened: u32,
     /// CPU time of the whole server process during the timed messages.
     pub cpu_us: u64,
-    /// True if the bytes are unknown: HTTP/2 multiplexes requests, or no request was counted.
+    /// Whether the bytes are unknown: HTTP/2 multiplexes requests, or no request was counted.
     #[serde(rename = "uncounted")]
     pub bytes_unknown: bool,
 }
@@ -282,7 +282,7 @@ pub struct Results {
     pub at: u64,
     #[serde(rename = "ways")]
     pub transports: Vec<TransportResult>,
-    /// None if the run was stopped earlier.
+    /// `None` if the run was stopped earlier.
     pub documents: Option<Documents>,
     pub stopped: bool,
 }

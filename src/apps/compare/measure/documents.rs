@@ -9,7 +9,8 @@ use crate::apps::compare::wire::measure::{DOCUMENT_PATH, MAX_CHUNK, MAX_DOCUMENT
 const SIZE: usize = 32 << 10;
 const LOADS: u32 = 10;
 
-/// None if the run was stopped or the server was unreachable.
+/// Measures the documents; `None` if the run was stopped or the server was unreachable. The labels `asked` and `pieces` are the
+/// names on the wire of `requested` and `chunks`.
 pub(super) async fn measure(run: &str, stop: &StopFlag) -> Option<Documents> {
     let documents = try_measure(run, stop).await.ok()?;
     if stop.is_stopped() { None } else { Some(documents) }

@@ -34,7 +34,7 @@ const CLOSE_DELAY_MS: f64 = 100.0;
 /// Why an exchange or opening a transport failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
-    #[error("no answer in time")]
+    #[error("no reply in time")]
     TimedOut,
     #[error("no connection")]
     Unreachable,

@@ -20,7 +20,7 @@ use duplex_protocol::session::SESSION_PATH;
 /// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// None while documents are measured.
+    /// `None` while documents are measured.
     pub transport: Option<Transport>,
     /// Completed steps, of [`total`](Self::total).
     pub done: u32,

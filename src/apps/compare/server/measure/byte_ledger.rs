@@ -22,7 +22,7 @@ struct Run {
 }
 
 impl ByteLedger {
-    /// The counters of a transport of a run. None if a name is invalid or the run has too many transports.
+    /// The counters of a transport of a run. `None` if a name is invalid or the run has too many transports.
     pub fn totals(&self, run: &str, transport: &str) -> Option<Arc<TrafficCounters>> {
         if !is_run_id(run) || !is_label(transport) {
             return None;
@@ -43,7 +43,7 @@ impl ByteLedger {
         Some(Arc::clone(entry.transports.entry(transport.to_owned()).or_default()))
     }
 
-    /// The counts of a run. None if no request named it, or if it was evicted.
+    /// The counts of a run. `None` if no request named it, or if it was evicted.
     pub fn counts(&self, run: &str) -> Option<BTreeMap<String, TrafficCounts>> {
         let runs = &mut *self.runs();
         runs.retain(|_, run| run.last_used.elapsed() < limits::MEASURED_AGE);

@@ -29,7 +29,7 @@ struct MailboxState {
 }
 
 impl Mailboxes {
-    /// Returns the mailbox of this name, created if needed. None if the names are invalid.
+    /// Returns the mailbox of this name, created if needed. `None` if the names are invalid.
     pub fn get_or_create(&self, run: &str, name: &str) -> Option<Arc<Mailbox>> {
         if !is_run_id(run) || !is_label(name) {
             return None;
