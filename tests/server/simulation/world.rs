@@ -41,7 +41,7 @@ pub struct Totals {
     pub crashes: u64,
     pub drains: u64,
     pub resets: u64,
-    /// LostTails events; resets because the check differs; resets because the log is shorter.
+    /// Lost events; resets because the check differs; resets because the log is shorter.
     pub lost: u64,
     pub diverged: u64,
     pub ahead: u64,
