@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Hub, Slot};
 use crate::topic::dyn_topic::DynTopic;
+use crate::topic::empty_topic::{EmptyTopic, OpenedTopic};
 use crate::topic::handle::TopicHandle;
 use crate::topic::projection::load;
-use crate::topic::unwritten::{OpenedTopic, Unwritten};
 use crate::topic::wake::Wake;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Cursor;
@@ -35,7 +35,7 @@ impl Hub {
             asleep.then(|| self.inner.waiting_readers.add(topic, Arc::clone(wake)))
         };
         match guard {
-            Some(guard) => Ok(OpenedTopic::Unwritten(Unwritten {
+            Some(guard) => Ok(OpenedTopic::Empty(EmptyTopic {
                 guard,
                 kind,
                 epoch: head.head.epoch,
@@ -49,11 +49,11 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`Self::open`].
+    /// See [`Self::open`].
     pub async fn preview(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
         match self.open_for_read(topic, &Wake::new()).await? {
             OpenedTopic::Awake(handle) => handle.state(encoding).await,
-            OpenedTopic::Unwritten(unwritten) => unwritten.state(encoding),
+            OpenedTopic::Empty(empty) => empty.state(encoding),
         }
     }
 

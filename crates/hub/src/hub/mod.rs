@@ -29,6 +29,7 @@ use crate::names::NamePolicy;
 use crate::quota::ClientQuota;
 use crate::quota::{Client, QuotaGuard, Quotas};
 use crate::topic::dyn_topic::DynTopic;
+use crate::topic::empty_topic::WaitingReaders;
 use crate::topic::frames;
 use crate::topic::handle::{TopicHandle, TopicShared};
 use crate::topic::outbox::Outbox;
@@ -38,7 +39,6 @@ use crate::topic::ring::{Ring, RingLimits};
 use crate::topic::stats::KindCounters;
 use crate::topic::subscribers::Subscribers;
 use crate::topic::task::Task;
-use crate::topic::unwritten::WaitingReaders;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::Denied;
@@ -110,7 +110,7 @@ impl Hub {
         Self::with_max_topics(log, kinds, limits::MAX_AWAKE_TOPICS)
     }
 
-    /// As [`Self::new`], with at most `max_topics` topics awake at once instead of 10,000.
+    /// Like [`Self::new`], with at most `max_topics` topics awake at once instead of 10,000.
     pub fn with_max_topics(log: Arc<dyn Log>, kinds: Vec<Box<dyn DynTopic>>, max_topics: usize) -> Self {
         let kinds = kinds.into_iter().map(Arc::<dyn DynTopic>::from);
         let kinds: HashMap<_, _> = kinds.map(|kind| (kind.name(), kind)).collect();

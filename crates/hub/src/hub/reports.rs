@@ -7,9 +7,9 @@ use super::{Hub, Slot};
 use crate::limits;
 use crate::log::{Log, Record};
 use crate::topic::dyn_topic::StateError;
+use crate::topic::empty_topic::OpenedTopic;
 use crate::topic::page::{take_newest_within, take_oldest_within};
 use crate::topic::stats::{HubStats, TopicStats};
-use crate::topic::unwritten::OpenedTopic;
 use crate::topic::wake::Wake;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -59,12 +59,12 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// As [`Self::open`].
+    /// See [`Self::open`].
     pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
         let kind = self.kind(topic)?;
         let head = match self.open_for_read(topic, &Wake::new()).await? {
             OpenedTopic::Awake(handle) => handle.head(),
-            OpenedTopic::Unwritten(unwritten) => return Ok((Vec::new(), unwritten.head())),
+            OpenedTopic::Empty(empty) => return Ok((Vec::new(), empty.head())),
         };
         let read = self
             .log_of(kind.as_ref())

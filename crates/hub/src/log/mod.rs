@@ -258,7 +258,7 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`Log::append`].
+    /// See [`Log::append`].
     fn redact(
         &self,
         topic: &TopicName,

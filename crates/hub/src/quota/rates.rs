@@ -206,7 +206,7 @@ mod tests {
     proptest! {
         /// In every interval a key takes at most the burst plus the rate times the interval.
         #[test]
-        fn no_key_takes_more_than_its_bound(asks in prop::collection::vec((0_u8..3, 1_u32..4, 0_u64..700), 1..200)) {
+        fn no_key_takes_more_than_its_limit(asks in prop::collection::vec((0_u8..3, 1_u32..4, 0_u64..700), 1..200)) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             runtime.block_on(async {
                 let rates = Rates::new(LIMIT);

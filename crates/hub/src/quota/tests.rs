@@ -166,8 +166,8 @@ fn each_limit_has_its_index_and_a_person_has_no_more_than_the_address() {
     }
 }
 
-fn bound(bound: Option<RateLimit>) -> String {
-    let Some(RateLimit { burst, per_minute }) = bound else {
+fn format_limit(limit: Option<RateLimit>) -> String {
+    let Some(RateLimit { burst, per_minute }) = limit else {
         return String::new();
     };
     match per_minute % 60 {
@@ -180,7 +180,10 @@ fn tables() -> String {
     let mut text = String::from("| rate | description | one address | one person |\n| --- | --- | --- | --- |\n");
     for rate in Rate::ALL {
         let (name, description) = (rate.name(), rate.description());
-        let (address, person) = (bound(Some(rate.for_address(CONFIG))), bound(rate.for_person(CONFIG)));
+        let (address, person) = (
+            format_limit(Some(rate.for_address(CONFIG))),
+            format_limit(rate.for_person(CONFIG)),
+        );
         text += &format!("| `{name}` | {description} | {address} | {person} |\n");
     }
     text += "\n| resource | description | one address | one person |\n| --- | --- | --- | --- |\n";

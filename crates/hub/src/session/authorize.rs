@@ -7,7 +7,7 @@ use duplex_protocol::session::{Answer, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Authorizes a command: checks that the person may write to the topic and that the client is within its quotas. Returns the
-/// topic's handle: `open` if given, else the topic is opened and thereby started.
+/// topic's handle: `handle` if given, else the topic is opened and thereby started.
 ///
 /// # Errors
 ///
@@ -16,7 +16,7 @@ pub async fn authorize_write(
     hub: &Hub,
     person: &Person,
     name: &TopicName,
-    open: Option<TopicHandle>,
+    handle: Option<TopicHandle>,
     command: (&Blob, Encoding),
 ) -> Result<TopicHandle, Answer> {
     let rejected = |denied: Denied| Answer::Rejected(Rejection::Denied(denied));
@@ -25,8 +25,8 @@ pub async fn authorize_write(
         Err(WriteDenied::Role(role)) => Err(Answer::Rejected(Rejection::needs_role(role))),
         Ok(()) => {
             hub.charge(name, command).map_err(Answer::Rejected)?;
-            match open {
-                Some(topic) => Ok(topic),
+            match handle {
+                Some(handle) => Ok(handle),
                 None => hub.open(name).await.map_err(rejected),
             }
         }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::quota::Address;
+use crate::topic::empty_topic::{EmptyTopic, OpenedTopic};
 use crate::topic::encoded_state::Recovered;
-use crate::topic::unwritten::{OpenedTopic, Unwritten};
 use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, TopicHandle, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -28,7 +28,7 @@ pub struct Reader {
     wake: Arc<Wake>,
     topics: BTreeMap<TopicName, TopicReader>,
     /// Topics without an event.
-    unwritten: BTreeMap<TopicName, Unwritten>,
+    empty_topics: BTreeMap<TopicName, EmptyTopic>,
     /// The index of the topic with which the next round begins, so that one busy topic does not delay the others.
     next: usize,
 }
@@ -84,7 +84,7 @@ impl Reader {
             person,
             wake: Wake::new(),
             topics: BTreeMap::new(),
-            unwritten: BTreeMap::new(),
+            empty_topics: BTreeMap::new(),
             next: 0,
         }
     }
@@ -136,9 +136,9 @@ impl Reader {
         self.hub.charge_reads(1)?;
         let mut read = match self.hub.open_for_read(name, &self.wake).await? {
             OpenedTopic::Awake(topic) => self.topic_reader(topic),
-            OpenedTopic::Unwritten(unwritten) => {
-                let recovered = unwritten.recover(cursor, self.protocol.encoding)?;
-                self.unwritten.insert(name.clone(), unwritten);
+            OpenedTopic::Empty(empty) => {
+                let recovered = empty.recover(cursor, self.protocol.encoding)?;
+                self.empty_topics.insert(name.clone(), empty);
                 return Ok(recovered);
             }
         };
@@ -169,9 +169,9 @@ impl Reader {
 
     /// Subscribes to topics that have started since. The reader has seen none of their events.
     async fn subscribe_to_started(&mut self, out: &mut Vec<Bytes>) {
-        let started = self.unwritten.keys().filter(|name| self.hub.is_awake(name));
+        let started = self.empty_topics.keys().filter(|name| self.hub.is_awake(name));
         for name in started.cloned().collect::<Vec<_>>() {
-            self.unwritten.remove(&name);
+            self.empty_topics.remove(&name);
             match self.hub.open(&name).await {
                 Ok(topic) => drop(self.topics.insert(name, self.topic_reader(topic))),
                 Err(reason) => {
@@ -184,9 +184,9 @@ impl Reader {
 
     /// The state of a subscribed topic; `None` if it is not subscribed, or cannot be read now.
     pub async fn state(&self, name: &TopicName) -> Option<Blob> {
-        let state = match (self.topics.get(name), self.unwritten.get(name)) {
+        let state = match (self.topics.get(name), self.empty_topics.get(name)) {
             (Some(read), _) => read.topic.state(self.protocol.encoding).await,
-            (None, Some(unwritten)) => unwritten.state(self.protocol.encoding),
+            (None, Some(empty)) => empty.state(self.protocol.encoding),
             (None, None) => return None,
         };
         state.ok().map(|(_, state)| state)
@@ -200,7 +200,7 @@ impl Reader {
     /// Ends a subscription.
     pub fn unsubscribe(&mut self, name: &TopicName) {
         self.topics.remove(name);
-        self.unwritten.remove(name);
+        self.empty_topics.remove(name);
     }
 
     /// The handle of a subscribed topic.
@@ -264,8 +264,8 @@ impl Reader {
             read.presence = version;
             out.push(frame);
         }
-        let unwritten = self.unwritten.values();
-        out.extend(unwritten.filter_map(|unwritten| unwritten.presence(self.protocol.encoding)));
+        let empty_topics = self.empty_topics.values();
+        out.extend(empty_topics.filter_map(|empty| empty.presence(self.protocol.encoding)));
     }
 
     /// Waits until new frames may be available. Cancel safe.

@@ -21,7 +21,7 @@ use duplex_protocol::topic::TopicName;
 /// A topic opened for a reader.
 pub(crate) enum OpenedTopic {
     Awake(TopicHandle),
-    Unwritten(Unwritten),
+    Empty(EmptyTopic),
 }
 
 /// The readers that wait for topics to be started.
@@ -84,13 +84,13 @@ impl Drop for WaitGuard {
 }
 
 /// A topic without an event, read by one reader.
-pub(crate) struct Unwritten {
+pub(crate) struct EmptyTopic {
     pub(crate) guard: WaitGuard,
     pub(crate) kind: Arc<dyn DynTopic>,
     pub(crate) epoch: Epoch,
 }
 
-impl Unwritten {
+impl EmptyTopic {
     pub(crate) const fn head(&self) -> Cursor {
         Cursor::new(self.epoch, 0)
     }

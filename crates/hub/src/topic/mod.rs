@@ -5,6 +5,7 @@ mod dedupe;
 #[cfg(test)]
 mod diverged_tests;
 pub(crate) mod dyn_topic;
+pub(crate) mod empty_topic;
 pub(crate) mod encoded_state;
 mod event_frame;
 pub(crate) mod frames;
@@ -28,7 +29,6 @@ mod stored;
 pub(crate) mod subscribers;
 pub(crate) mod subscription;
 pub(crate) mod task;
-pub(crate) mod unwritten;
 pub(crate) mod wake;
 
 pub use self::dyn_topic::{DecideError, DecidedEvent, DynEvent, DynState, DynTopic, StateError, dyn_topic};

@@ -58,11 +58,11 @@ pub(crate) enum LoadError {
 impl LoadError {
     /// Logs the error. A log that cannot be read is logged once a minute for all topics together.
     pub(crate) fn log(&self, topic: &TopicName) {
-        static UNREADABLE: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
+        static UNREADABLE_THROTTLE: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
         match self {
             Self::Log(error) => {
-                if let Some(suppressed) = UNREADABLE.try_log() {
+                if let Some(suppressed) = UNREADABLE_THROTTLE.try_log() {
                     tracing::error!(%topic, suppressed, "the log cannot be read: {error}");
                 }
             }

@@ -1,7 +1,7 @@
 //! The node's outbox: delivers forwards, the commands that follow from topics' events, to their target topics as the server.
 //!
-//! The log stores each forward in the commit of its event. The forwards from one topic to another form a lane: they are delivered
-//! in order, one at a time, and a lane whose target is not available does not block another lane. The commit of its effect removes
+//! The log stores each forward in the commit of its event. The forwards from one topic to another form a queue: they are delivered
+//! in order, one at a time, and a queue whose target is unavailable does not block another queue. The commit of its effect removes
 //! a forward from the log; a forward without an append in its target (finally rejected, duplicate, or a start) is removed in a
 //! batch. After a restart the node reads the remaining forwards and delivers them again, under the same ids.
 
@@ -27,7 +27,7 @@ use duplex_protocol::topic::TopicName;
 #[derive(Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Notified when a lane ends or starts to wait.
+    /// Notified when a queue ends or starts to wait.
     settled: Notify,
     stop: CancellationToken,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Outbox {
 #[derive(Default)]
 struct State {
     load_phase: LoadPhase,
-    lanes: HashMap<LaneName, Lane>,
+    queues: HashMap<QueueKey, ForwardQueue>,
     /// Undelivered forwards of each source topic.
     pending: HashMap<TopicName, usize>,
     /// The bytes of all undelivered forwards.
@@ -56,13 +56,13 @@ enum LoadPhase {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct LaneName {
+struct QueueKey {
     from: TopicName,
     to: TopicName,
 }
 
 #[derive(Default)]
-struct Lane {
+struct ForwardQueue {
     forwards: BTreeMap<(Seq, u32), QueuedForward>,
     running: bool,
     /// The target rejected the first forward; it is retried after a pause.
@@ -82,8 +82,8 @@ impl QueuedForward {
 }
 
 impl State {
-    /// Adds a forward. Returns the lane's name if its task must be started.
-    fn insert(&mut self, forward: PendingForward) -> Option<LaneName> {
+    /// Adds a forward. Returns the queue's key if its task must be started.
+    fn insert(&mut self, forward: PendingForward) -> Option<QueueKey> {
         let PendingForward {
             key,
             to,
@@ -91,27 +91,27 @@ impl State {
             payload,
             ..
         } = forward;
-        let name = LaneName {
+        let name = QueueKey {
             from: key.from.clone(),
             to,
         };
         let payload = payload.into();
         let queued = QueuedForward { command, payload };
         let bytes = queued.bytes();
-        let lane = self.lanes.entry(name.clone()).or_default();
-        if lane.forwards.insert((key.seq, key.index), queued).is_none() {
+        let queue = self.queues.entry(name.clone()).or_default();
+        if queue.forwards.insert((key.seq, key.index), queued).is_none() {
             *self.pending.entry(key.from).or_default() += 1;
             self.bytes += bytes;
         }
-        let must_start = self.load_phase == LoadPhase::Finished && !lane.running;
-        lane.running |= must_start;
+        let must_start = self.load_phase == LoadPhase::Finished && !queue.running;
+        queue.running |= must_start;
         must_start.then_some(name)
     }
 
     /// Removes a forward. Returns false if it was already removed.
-    fn remove(&mut self, name: &LaneName, position: (Seq, u32)) -> bool {
-        let lane = self.lanes.get_mut(name);
-        let Some(queued) = lane.and_then(|lane| lane.forwards.remove(&position)) else {
+    fn remove(&mut self, name: &QueueKey, position: (Seq, u32)) -> bool {
+        let queue = self.queues.get_mut(name);
+        let Some(queued) = queue.and_then(|queue| queue.forwards.remove(&position)) else {
             return false;
         };
         self.bytes = self.bytes.saturating_sub(queued.bytes());
@@ -124,19 +124,19 @@ impl State {
         true
     }
 
-    /// Marks loading as finished. Returns the lanes that received forwards meanwhile.
-    fn finish_loading(&mut self) -> Vec<LaneName> {
+    /// Marks loading as finished. Returns the queues that received forwards meanwhile.
+    fn finish_loading(&mut self) -> Vec<QueueKey> {
         self.load_phase = LoadPhase::Finished;
-        let idle = self.lanes.iter_mut().filter(|(_, lane)| !lane.running);
-        idle.map(|(name, lane)| {
-            lane.running = true;
+        let idle = self.queues.iter_mut().filter(|(_, queue)| !queue.running);
+        idle.map(|(name, queue)| {
+            queue.running = true;
             name.clone()
         })
         .collect()
     }
 
     fn is_busy(&self) -> bool {
-        self.load_phase == LoadPhase::Finished && self.lanes.values().any(|lane| !lane.paused)
+        self.load_phase == LoadPhase::Finished && self.queues.values().any(|queue| !queue.paused)
     }
 }
 
@@ -148,7 +148,7 @@ impl Outbox {
     /// Whether commands of `from` may create more forwards. When the total limit is reached, each source may still have a few, so
     /// that a blocked target blocks only its own sources.
     pub(crate) fn has_room(&self, from: &TopicName) -> bool {
-        static FULL: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
+        static FULL_THROTTLE: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
         let state = self.lock();
         let pending = state.pending.get(from).copied().unwrap_or_default();
@@ -160,7 +160,7 @@ impl Outbox {
         if pending < max {
             return true;
         }
-        if let Some(suppressed) = FULL.try_log() {
+        if let Some(suppressed) = FULL_THROTTLE.try_log() {
             tracing::warn!(%from, pending, suppressed, "too many pending forwards: commands are rejected until some are delivered");
         }
         false
@@ -169,10 +169,10 @@ impl Outbox {
     /// Removes the forwards of redacted events; the log has already removed them.
     fn remove_redacted(&self, from: &TopicName, is_redacted: impl Fn(Seq) -> bool) -> u64 {
         let mut state = self.lock();
-        let of_topic = state.lanes.iter().filter(|(name, _)| name.from == *from);
+        let of_topic = state.queues.iter().filter(|(name, _)| name.from == *from);
         let removed: Vec<_> = of_topic
-            .flat_map(|(name, lane)| {
-                let positions = lane.forwards.keys().filter(|(seq, _)| is_redacted(*seq));
+            .flat_map(|(name, queue)| {
+                let positions = queue.forwards.keys().filter(|(seq, _)| is_redacted(*seq));
                 positions.map(|position| (name.clone(), *position)).collect::<Vec<_>>()
             })
             .collect();
@@ -182,24 +182,24 @@ impl Outbox {
             .count() as u64
     }
 
-    /// The lane's oldest forward; `None` if its task must end.
-    fn next(&self, name: &LaneName) -> Option<((Seq, u32), QueuedForward)> {
+    /// The queue's oldest forward; `None` if its task must end.
+    fn next(&self, name: &QueueKey) -> Option<((Seq, u32), QueuedForward)> {
         let mut state = self.lock();
-        let lane = state.lanes.get_mut(name)?;
-        lane.paused = false;
-        let next = lane.forwards.first_key_value();
+        let queue = state.queues.get_mut(name)?;
+        queue.paused = false;
+        let next = queue.forwards.first_key_value();
         let next = next.map(|(position, queued)| (*position, queued.clone()));
         if next.is_none() {
-            state.lanes.remove(name);
+            state.queues.remove(name);
             drop(state);
             self.settled.notify_waiters();
         }
         next
     }
 
-    fn pause(&self, name: &LaneName) {
-        if let Some(lane) = self.lock().lanes.get_mut(name) {
-            lane.paused = true;
+    fn pause(&self, name: &QueueKey) {
+        if let Some(queue) = self.lock().queues.get_mut(name) {
+            queue.paused = true;
         }
         self.settled.notify_waiters();
     }
@@ -246,8 +246,8 @@ impl Hub {
                         tracing::info!(count = stored.len(), "delivering forwards of an earlier run");
                     }
                     self.forward(stored);
-                    let lanes = self.outbox().lock().finish_loading();
-                    return self.start_lanes(lanes);
+                    let queues = self.outbox().lock().finish_loading();
+                    return self.start_queues(queues);
                 }
                 Err(error) => tracing::warn!("stored forwards cannot be loaded: {error}"),
             }
@@ -281,23 +281,23 @@ impl Hub {
     pub(crate) fn forward(&self, forwards: Vec<PendingForward>) {
         self.start_outbox();
         let mut state = self.outbox().lock();
-        let lanes = forwards
+        let queues = forwards
             .into_iter()
             .filter_map(|forward| state.insert(forward))
             .collect();
         drop(state);
-        self.start_lanes(lanes);
+        self.start_queues(queues);
     }
 
-    fn start_lanes(&self, lanes: Vec<LaneName>) {
-        for lane in lanes {
+    fn start_queues(&self, queues: Vec<QueueKey>) {
+        for queue in queues {
             let (hub, stop) = (self.for_server(), self.outbox().stop.clone());
             // A delivery that is cancelled stays in the log.
-            tokio::spawn(stop.run_until_cancelled_owned(async move { hub.run_lane(&lane).await }));
+            tokio::spawn(stop.run_until_cancelled_owned(async move { hub.run_queue(&queue).await }));
         }
     }
 
-    async fn run_lane(&self, name: &LaneName) {
+    async fn run_queue(&self, name: &QueueKey) {
         let outbox = self.outbox();
         let mut pause = limits::FORWARD_PAUSE;
         while let Some((position, queued)) = outbox.next(name) {
@@ -327,7 +327,7 @@ impl Hub {
         }
     }
 
-    async fn deliver(&self, name: &LaneName, key: &ForwardKey, queued: &QueuedForward) -> (Answer, bool) {
+    async fn deliver(&self, name: &QueueKey, key: &ForwardKey, queued: &QueuedForward) -> (Answer, bool) {
         let handle = match self.open_while_closing(&name.to).await {
             Ok(handle) => handle.for_server(),
             Err(denied) => return (Answer::Rejected(Rejection::Denied(denied)), false),
@@ -341,14 +341,14 @@ impl Hub {
         handle.deliver(Some(key.clone()), queued.command.clone(), command).await
     }
 
-    fn count(&self, name: &LaneName, answer: &Answer) {
-        static REJECTED: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
+    fn count(&self, name: &QueueKey, answer: &Answer) {
+        static REJECTED_THROTTLE: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
         let Answer::Rejected(why) = answer else {
             return add(&self.counters().forwards, 1);
         };
         add(&self.counters().forwards_dropped, 1);
-        if let Some(suppressed) = REJECTED.try_log() {
+        if let Some(suppressed) = REJECTED_THROTTLE.try_log() {
             tracing::warn!(from = %name.from, to = %name.to, suppressed, "a forward was rejected: {why}");
         }
     }
