@@ -2,22 +2,22 @@
 
 use axum::http::StatusCode;
 
-use super::{READABLE, TOKEN, node, post_form, request, request_with_token, sign_in, token};
+use super::{READ_ENDPOINTS, TOKEN, node, post_form, request, request_with_token, sign_in, token};
 
 #[tokio::test(start_paused = true)]
 async fn guessed_sign_in_tokens_get_growing_delays() {
     let node = node();
-    let (mut tried, mut waits) = (0, Vec::new());
+    let (mut checked, mut waits) = (0, Vec::new());
     for number in 0..2_000 {
         let guess = format!("token=a-guess-of-a-token-{number}");
         let response = post_form(&node, "/api/operator/sign-in", &[], &guess).await;
         match response.status {
-            StatusCode::SEE_OTHER => tried += 1,
+            StatusCode::SEE_OTHER => checked += 1,
             StatusCode::TOO_MANY_REQUESTS => waits.push(response.header("retry-after").parse::<u64>().unwrap()),
             other => panic!("{other}"),
         }
     }
-    assert!(tried < 10, "{tried} guesses were checked");
+    assert!(checked < 10, "{checked} guesses were checked");
     assert!(waits.is_sorted() && waits[0] < waits[waits.len() - 1], "{waits:?}");
     let correct = post_form(&node, "/api/operator/sign-in", &[], &format!("token={TOKEN}")).await;
     assert_eq!(
@@ -42,7 +42,7 @@ async fn guessed_bearer_tokens_are_rate_limited() {
     let mut statuses = Vec::new();
     for number in 0..200 {
         statuses.push(
-            request_with_token(&node, READABLE[0], &format!("a-guess-of-a-token-{number}"))
+            request_with_token(&node, READ_ENDPOINTS[0], &format!("a-guess-of-a-token-{number}"))
                 .await
                 .status,
         );
@@ -55,7 +55,7 @@ async fn guessed_bearer_tokens_are_rate_limited() {
     assert_eq!(statuses[199], StatusCode::TOO_MANY_REQUESTS);
     let (created, _) = token(&node, "read", None);
     assert_eq!(
-        request_with_token(&node, READABLE[0], &created).await.status,
+        request_with_token(&node, READ_ENDPOINTS[0], &created).await.status,
         StatusCode::OK
     );
 }
@@ -88,7 +88,9 @@ async fn a_sign_in_link_works_once_and_viewing_it_does_not_use_it() {
     );
     let (cookie, _) = signed_in.header("set-cookie").split_once("; ").unwrap();
     assert_eq!(
-        request(&node, READABLE[0], &[("cookie", cookie)], "").await.status,
+        request(&node, READ_ENDPOINTS[0], &[("cookie", cookie)], "")
+            .await
+            .status,
         StatusCode::OK
     );
     let again = request(&node, ("POST", "/operator/sign-in"), &opaque, &body).await;

@@ -41,7 +41,7 @@ async fn alarm(node: &Node) -> u64 {
 
 #[tokio::test]
 async fn controlling_a_device_requires_an_operator_on_every_transport() {
-    let (node, demo) = (node(), node_with(true));
+    let (node, demo) = (node(), node_with_demo(true));
     add_device(&node, "oven-1").await;
     add_device(&demo, "oven-1").await;
     let cookie = sign_in(&node, TOKEN).await;
@@ -53,8 +53,8 @@ async fn controlling_a_device_requires_an_operator_on_every_transport() {
                 1 => threshold.clone(),
                 _ => json!({ "acknowledge": { "alarm": alarm(&node).await } }),
             };
-            let mut stranger = Visitor::new(&node, transport).await;
-            let rejected = stranger.command("device/oven-1", &command).await;
+            let mut visitor = Visitor::new(&node, transport).await;
+            let rejected = visitor.command("device/oven-1", &command).await;
             assert_eq!(
                 rejected,
                 Answer::Rejected(Rejection::needs_role("operator")),
@@ -108,7 +108,7 @@ async fn a_visitor_controls_only_their_own_browser() {
 
 #[tokio::test]
 async fn the_device_page_shows_only_permitted_controls() {
-    let (node, demo) = (node(), node_with(true));
+    let (node, demo) = (node(), node_with_demo(true));
     add_device(&node, "oven-1").await;
     add_device(&demo, "oven-1").await;
     let cookie = sign_in(&node, TOKEN).await;
@@ -148,7 +148,7 @@ async fn waking_a_topic_with_operator_rights_leaves_no_rights_behind() {
         .await
         .unwrap();
     add_device(&node, "oven-1").await;
-    let mut stranger = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
-    stranger.subscribe("device/oven-1", None).await;
-    assert_eq!(outcome(&stranger.command("device/oven-1", &order()).await), "role");
+    let mut visitor = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
+    visitor.subscribe("device/oven-1", None).await;
+    assert_eq!(outcome(&visitor.command("device/oven-1", &order()).await), "role");
 }

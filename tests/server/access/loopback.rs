@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use axum::http::StatusCode;
 
-use super::{BACKUP, READABLE, node, request};
+use super::{BACKUP, READ_ENDPOINTS, node, request};
 use crate::harness::process::{Server, minimal_site, run};
 
 /// The status lines of two requests from loopback: one as a bare `proxy_pass http://127.0.0.1:3000;` forwards it, and one as it
@@ -29,7 +29,7 @@ fn loopback_statuses(server: &Server, method: &str, path: &str) -> String {
 fn a_loopback_address_grants_no_permission() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
-    for (method, path) in READABLE.into_iter().chain([BACKUP]) {
+    for (method, path) in READ_ENDPOINTS.into_iter().chain([BACKUP]) {
         let statuses = loopback_statuses(&server, method, path);
         assert_eq!(statuses.matches(" 401 ").count(), 2, "{method} {path}: {statuses}");
     }
@@ -42,8 +42,8 @@ fn a_loopback_address_grants_no_permission() {
     assert_eq!(statuses.matches(" 200 ").count(), 2, "{statuses}");
     drop(trusting);
     let site = minimal_site(folder.path());
-    let open = ["--addr", "0.0.0.0:0", "--trust-local", "--site", site.to_str().unwrap()];
-    let rejected = run(folder.path(), &open);
+    let public_args = ["--addr", "0.0.0.0:0", "--trust-local", "--site", site.to_str().unwrap()];
+    let rejected = run(folder.path(), &public_args);
     assert!(!rejected.status.success() && rejected.stdout.is_empty(), "{rejected:?}");
     assert!(String::from_utf8_lossy(&rejected.stderr).contains("--trust-local is for"));
 }
@@ -52,7 +52,7 @@ fn a_loopback_address_grants_no_permission() {
 async fn no_host_name_grants_permission() {
     let node = node();
     for host in ["localhost", "127.0.0.1:3000", "[::1]"] {
-        for endpoint in READABLE.into_iter().chain([BACKUP]) {
+        for endpoint in READ_ENDPOINTS.into_iter().chain([BACKUP]) {
             let response = request(&node, endpoint, &[("host", host)], "").await;
             assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{host} {endpoint:?}");
         }

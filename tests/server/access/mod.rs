@@ -1,7 +1,7 @@
 //! Access control: requests of visitors and of programs without the required role, over every transport and endpoint.
 
 mod brute_force;
-mod commands;
+mod cli;
 mod devices;
 mod loopback;
 mod revocation;
@@ -22,7 +22,7 @@ use crate::harness::{Node, Response};
 const TOKEN: &str = "a-token-for-the-tests";
 
 /// Endpoints that require the role read.
-const READABLE: [(&str, &str); 3] = [
+const READ_ENDPOINTS: [(&str, &str); 3] = [
     ("GET", "/metrics"),
     ("GET", "/api/topics"),
     ("GET", "/api/operator/events?topic=chat/lobby"),
@@ -39,10 +39,10 @@ const TRANSPORTS: [Transport; 4] = [
 
 /// A node with the applications' topics and the operator token [`TOKEN`].
 fn node() -> Node {
-    node_with(false)
+    node_with_demo(false)
 }
 
-fn node_with(demo: bool) -> Node {
+fn node_with_demo(demo: bool) -> Node {
     Node::with_apps(|settings| {
         settings.token = Some(Token::new(TOKEN).unwrap());
         settings.demo = demo;

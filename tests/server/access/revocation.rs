@@ -8,7 +8,7 @@ use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, Closing, EVENTS_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
-use super::{READABLE, TOKEN, node, post_form, request, request_with_token, sign_in, token};
+use super::{READ_ENDPOINTS, TOKEN, node, post_form, request, request_with_token, sign_in, token};
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::with_timeout;
 
@@ -96,8 +96,12 @@ async fn operator_cookies_are_random_and_end_at_sign_out() {
     let node = node();
     let (one, other) = (sign_in(&node, TOKEN).await, sign_in(&node, TOKEN).await);
     assert_ne!(one, other);
-    let open =
-        async |cookie: &str| request(&node, READABLE[0], &[("cookie", cookie)], "").await.status == StatusCode::OK;
+    let open = async |cookie: &str| {
+        request(&node, READ_ENDPOINTS[0], &[("cookie", cookie)], "")
+            .await
+            .status
+            == StatusCode::OK
+    };
     assert!(open(&one).await && open(&other).await);
     post_form(&node, "/api/operator/sign-out", &[("cookie", &one)], "").await;
     assert!(!open(&one).await, "a copy of the cookie is invalid");
@@ -120,7 +124,11 @@ async fn an_operator_session_ends_when_its_token_is_revoked() {
     let node = node();
     let (secret, id) = token(&node, "operator", None);
     let cookie = sign_in(&node, &secret).await;
-    let status = async || request(&node, READABLE[0], &[("cookie", &cookie)], "").await.status;
+    let status = async || {
+        request(&node, READ_ENDPOINTS[0], &[("cookie", &cookie)], "")
+            .await
+            .status
+    };
     assert_eq!(status().await, StatusCode::OK);
     node.state.access.tokens().revoke(&id).unwrap();
     assert_eq!(status().await, StatusCode::UNAUTHORIZED);

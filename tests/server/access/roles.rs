@@ -9,7 +9,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{ClientFrame, CommandId, Denied, HISTORY_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
-use super::{BACKUP, READABLE, TRANSPORTS, node, outcome, request, request_with_token, token};
+use super::{BACKUP, READ_ENDPOINTS, TRANSPORTS, node, outcome, request, request_with_token, token};
 use crate::harness::Node;
 use crate::harness::visitor::{Transport, Visitor};
 
@@ -18,7 +18,7 @@ async fn each_role_grants_only_its_endpoints() {
     let node = node();
     let roles = ["operator", "read", "notify", "device"];
     let tokens = roles.map(|role| token(&node, role, None).0);
-    for endpoint in READABLE {
+    for endpoint in READ_ENDPOINTS {
         // One after the other: each request holds the route list lock.
         let mut responses = Vec::new();
         for token in &tokens {
@@ -192,13 +192,18 @@ async fn a_revoked_or_expired_token_is_rejected_with_the_reason() {
     let node = node();
     let (revoked, id) = token(&node, "read", None);
     assert_eq!(
-        request_with_token(&node, READABLE[0], &revoked).await.status,
+        request_with_token(&node, READ_ENDPOINTS[0], &revoked).await.status,
         StatusCode::OK
     );
     node.state.access.tokens().revoke(&id).unwrap();
     let (expired, _) = token(&node, "read", Some(Duration::ZERO));
     for (token, reason) in [(&revoked, "revoked"), (&expired, "expired")] {
-        for endpoint in [READABLE[0], BACKUP, ("POST", "/api/notifications"), ("GET", "/chat")] {
+        for endpoint in [
+            READ_ENDPOINTS[0],
+            BACKUP,
+            ("POST", "/api/notifications"),
+            ("GET", "/chat"),
+        ] {
             let response = request_with_token(&node, endpoint, token).await;
             assert_eq!(response.status, StatusCode::UNAUTHORIZED);
             assert!(response.problem().contains(reason), "{}", response.body);

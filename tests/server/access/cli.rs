@@ -9,15 +9,18 @@ use crate::harness::process::{Server, duplex_command, minimal_site, run, stdout}
 #[test]
 fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let early = stdout(&run(
+    let token_before_start = stdout(&run(
         folder.path(),
         &["token", "create", "--role", "read", "--name", "early"],
     ));
-    let early = early.trim();
+    let token_before_start = token_before_start.trim();
     let server = Server::start(folder.path());
     let url = server.url();
     let topics = |token: &str| run(folder.path(), &["topics", "--url", &url, "--token", token]);
-    assert!(topics(early).status.success(), "created before the first start");
+    assert!(
+        topics(token_before_start).status.success(),
+        "created before the first start"
+    );
     let created = run(
         folder.path(),
         &["token", "create", "--role", "notify", "--expires", "90d"],
@@ -44,11 +47,11 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
         list.contains("early") && list.contains("legacy") && list.contains("good for 89 days"),
         "{list}"
     );
-    assert!(!list.contains(early) && !list.contains(&notifier[20..]));
+    assert!(!list.contains(token_before_start) && !list.contains(&notifier[20..]));
     let id = list.lines().find(|line| line.contains("early")).unwrap();
     let (id, _) = id.split_once(' ').unwrap();
     assert!(run(folder.path(), &["token", "revoke", id]).status.success());
-    let rejected = topics(early);
+    let rejected = topics(token_before_start);
     assert!(
         String::from_utf8_lossy(&rejected.stderr).contains("revoked"),
         "{rejected:?}"
@@ -77,7 +80,7 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
         };
         let text = String::from_utf8_lossy(&text);
         assert!(
-            !text.contains(early) && !text.contains(&notifier),
+            !text.contains(token_before_start) && !text.contains(&notifier),
             "{path:?} holds a token"
         );
     }
