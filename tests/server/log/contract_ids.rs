@@ -78,7 +78,7 @@ pub async fn removing_answers_raises_forgotten(log: AnyLog) {
     assert_eq!(forgotten().await, Some(1_500));
 }
 
-pub async fn omitted_answers_leave_their_time(log: AnyLog) {
+pub async fn omitting_answers_raises_forgotten(log: AnyLog) {
     let lobby = topic(LOBBY);
     let timed = |time| Entry {
         command: CommandId::at(time, 1),

@@ -18,8 +18,8 @@ pub async fn a_redaction_overwrites_payloads_and_keeps_seqs(log: AnyLog) {
     let before = all(&*log, &lobby).await;
     // Event 5 is part of this append, and event 9 does not exist.
     let redaction = payloads(&[(1, ""), (3, "-"), (5, "five"), (9, "nine")]);
-    let deleting = entry(2, 60, vec![amendment(1)]);
-    assert_eq!(log.redact(&lobby, 4.into(), vec![deleting], redaction).await, Ok(5));
+    let deletion = entry(2, 60, vec![amendment(1)]);
+    assert_eq!(log.redact(&lobby, 4.into(), vec![deletion], redaction).await, Ok(5));
     let after = all(&*log, &lobby).await;
     let positions = |records: &[Record]| {
         records

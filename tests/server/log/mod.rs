@@ -10,7 +10,7 @@ mod file;
 mod first_release;
 mod memory;
 mod model;
-mod owners;
+mod operator_files;
 mod recorded;
 mod sqlite;
 mod syscalls;
@@ -38,7 +38,7 @@ macro_rules! contract_tests {
             retention_by_age_stops_at_the_first_young_event, an_event_from_the_future_does_not_protect_older_events,
             a_topic_continues_after_all_its_events_were_removed,
             a_command_id_is_scoped_to_its_sender, rejections_are_stored_with_the_answers, removing_answers_raises_forgotten,
-            omitted_answers_leave_their_time, a_redaction_overwrites_payloads_and_keeps_seqs, a_redaction_replaces_the_snapshot,
+            omitting_answers_raises_forgotten, a_redaction_overwrites_payloads_and_keeps_seqs, a_redaction_replaces_the_snapshot,
             a_redaction_is_atomic_with_its_append, an_erased_topic_continues, amendments_are_returned_with_the_events_they_amend,
             forwards_are_stored_until_delivered, a_forward_is_removed_in_the_commit_of_its_effect,
             erasing_events_removes_their_forwards, topics_are_listed_by_kind, bounds_beyond_the_log_return_everything, close_is_idempotent,

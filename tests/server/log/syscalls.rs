@@ -25,7 +25,7 @@ const CHANGES: &str = "openat,write,pwrite64,ftruncate,fallocate,copy_file_range
 
 /// Set to test every system call, which takes half a minute. By default only the first, second and last of consecutive writes to
 /// one file are tested.
-const ALL: &str = "DUPLEX_EVERY_SYSTEM_CALL";
+const EVERY_CALL_VARIABLE: &str = "DUPLEX_EVERY_SYSTEM_CALL";
 
 /// The name of a system call, and its number among the calls of that name.
 type Call = (String, u32);
@@ -66,7 +66,7 @@ fn calls(trace: &str, folder: &Path) -> Vec<Call> {
     let same = |at: usize, other: Option<usize>| other.and_then(|other| last.get(other)) == last.get(at);
     let is_representative = |at: usize| {
         let middle = same(at, at.checked_sub(1)) && same(at, at.checked_sub(2)) && same(at, Some(at + 1));
-        std::env::var_os(ALL).is_some() || last[at].0 != "pwrite64" || !middle
+        std::env::var_os(EVERY_CALL_VARIABLE).is_some() || last[at].0 != "pwrite64" || !middle
     };
     (0..calls.len())
         .filter(|at| is_representative(*at))

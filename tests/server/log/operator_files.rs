@@ -46,8 +46,11 @@ async fn offline_backups_and_restores_include_the_wal_of_a_killed_server() {
     for text in ["one", "two", "three"] {
         post(folder.path(), &server, text);
     }
-    let live = run_with_data(&at("live.db"), &["restore", &path("duplex.db")]);
-    assert!(String::from_utf8_lossy(&live.stderr).contains("in use"), "{live:?}");
+    let while_running = run_with_data(&at("live.db"), &["restore", &path("duplex.db")]);
+    assert!(
+        String::from_utf8_lossy(&while_running.stderr).contains("in use"),
+        "{while_running:?}"
+    );
     assert!(!at("live.db").exists());
     server.kill();
     assert!(fs::metadata(at("duplex.db-wal")).unwrap().len() > 0);
