@@ -22,8 +22,8 @@ const SECRETS: [&str; 2] = ["0123456789abcdef0123456789abcde0", "0123456789abcde
 /// A player who acknowledges each frame.
 struct Player {
     socket: Client<TcpStream>,
-    views: Vec<Frame>,
-    turn: InputMessage,
+    frames: Vec<Frame>,
+    message: InputMessage,
 }
 
 impl Player {
@@ -31,47 +31,47 @@ impl Player {
         let cookie = format!("visitor={secret}");
         let stream = TcpStream::connect(addr).await.unwrap();
         let (socket, _) = open(stream, ARENA_PATH, &[("cookie", &cookie)]).await.unwrap();
-        let turn = InputMessage {
+        let message = InputMessage {
             first_input: 1,
             ..InputMessage::default()
         };
         Self {
             socket,
-            views: Vec::new(),
-            turn,
+            frames: Vec::new(),
+            message,
         }
     }
 
     async fn play(&mut self, name: &str) {
-        let number = self.turn.request.as_ref().map_or(1, |(number, _)| number + 1);
-        self.turn.request = Some((number, RoleRequest::Play(name.to_owned())));
+        let number = self.message.request.as_ref().map_or(1, |(number, _)| number + 1);
+        self.message.request = Some((number, RoleRequest::Play(name.to_owned())));
         self.send_turn().await;
     }
 
     async fn send_turn(&mut self) {
-        self.socket.send(Message::binary(self.turn.encode())).await;
+        self.socket.send(Message::binary(self.message.encode())).await;
     }
 
     /// Receives the next frame and acknowledges it with the player's inputs.
-    async fn next_view(&mut self, inputs: &[Input]) -> Frame {
+    async fn next_frame(&mut self, inputs: &[Input]) -> Frame {
         let Message::Binary(bytes) = self.socket.receive().await else {
             panic!("no frame")
         };
-        let views = &self.views;
-        let view = Frame::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
-        self.views.push(view.clone());
-        self.turn.ack = view.tick;
-        self.turn.inputs = inputs.to_vec();
+        let frames = &self.frames;
+        let frame = Frame::decode(&bytes, |tick| frames.iter().find(|frame| frame.tick == tick)).unwrap();
+        self.frames.push(frame.clone());
+        self.message.ack = frame.tick;
+        self.message.inputs = inputs.to_vec();
         self.send_turn().await;
-        self.turn.first_input += inputs.len() as u32;
-        view
+        self.message.first_input += inputs.len() as u32;
+        frame
     }
 
-    async fn next_view_where(&mut self, inputs: &[Input], condition: impl Fn(&Frame) -> bool) -> Frame {
+    async fn next_frame_where(&mut self, inputs: &[Input], condition: impl Fn(&Frame) -> bool) -> Frame {
         loop {
-            let view = self.next_view(inputs).await;
-            if condition(&view) {
-                return view;
+            let frame = self.next_frame(inputs).await;
+            if condition(&frame) {
+                return frame;
             }
         }
     }
@@ -81,8 +81,8 @@ impl Player {
     }
 }
 
-fn is_playing(view: &Frame) -> bool {
-    matches!(view.role, Role::Playing { .. })
+fn is_playing(frame: &Frame) -> bool {
+    matches!(frame.role, Role::Playing { .. })
 }
 
 const RIGHT: Input = Input {
@@ -101,16 +101,16 @@ async fn two_players_share_a_world_and_each_moves_by_its_own_inputs() {
     kim.play("Kim").await;
     lee.play("Lee").await;
     let before = kim
-        .next_view_where(&[], |view| is_playing(view) && view.players == 2)
+        .next_frame_where(&[], |frame| is_playing(frame) && frame.players == 2)
         .await;
     let me = before.body(before.focus).unwrap();
     assert_eq!(me.name, "Kim");
     let (id, x) = (me.id, me.x);
-    let moved = |view: &Frame| view.body(id).is_some_and(|body| body.x != x) || !is_playing(view);
-    let after = kim.next_view_where(&[RIGHT], moved).await;
+    let moved = |frame: &Frame| frame.body(id).is_some_and(|body| body.x != x) || !is_playing(frame);
+    let after = kim.next_frame_where(&[RIGHT], moved).await;
     assert!(!is_playing(&after) || (after.acked_input > 0 && after.body(id).unwrap().x > x));
     let others = lee
-        .next_view_where(&[], |view| view.players == 2 && !view.leaderboard.is_empty())
+        .next_frame_where(&[], |frame| frame.players == 2 && !frame.leaderboard.is_empty())
         .await;
     assert_ne!(others.focus, id);
     assert!(others.seed == after.seed && others.round == after.round);
@@ -121,17 +121,17 @@ async fn a_reconnecting_player_gets_its_body_back_and_no_other_player_does() {
     let node = Node::new().listen().await;
     let mut kim = Player::connect(node.addr, SECRETS[0]).await;
     kim.play("Kim").await;
-    let body = kim.next_view_where(&[], is_playing).await.focus;
+    let body = kim.next_frame_where(&[], is_playing).await.focus;
     let mut spectator = Player::connect(node.addr, SECRETS[1]).await;
     spectator.send_turn().await;
     kim.close().await;
     spectator
-        .next_view_where(&[], |view| view.watchers == 1 && view.players == 1)
+        .next_frame_where(&[], |frame| frame.watchers == 1 && frame.players == 1)
         .await;
-    assert!(!is_playing(&spectator.next_view(&[]).await));
+    assert!(!is_playing(&spectator.next_frame(&[]).await));
     let mut back = Player::connect(node.addr, SECRETS[0]).await;
     back.send_turn().await;
-    let first = back.next_view(&[]).await;
+    let first = back.next_frame(&[]).await;
     // A bot may have eaten the body before.
     assert!(first.focus == body && is_playing(&first) || matches!(first.role, Role::Watching));
     assert!(!is_playing(&first) || first.body(body).unwrap().name == "Kim");
@@ -142,12 +142,12 @@ async fn a_second_window_takes_over_the_body() {
     let node = Node::new().listen().await;
     let mut first = Player::connect(node.addr, SECRETS[0]).await;
     first.play("Kim").await;
-    let body = first.next_view_where(&[], is_playing).await.focus;
+    let body = first.next_frame_where(&[], is_playing).await.focus;
     let mut second = Player::connect(node.addr, SECRETS[0]).await;
     second.play("Kim").await;
-    let view = second.next_view_where(&[], is_playing).await;
-    assert_eq!(view.focus, body);
-    first.next_view_where(&[], |view| view.role == Role::Elsewhere).await;
+    let frame = second.next_frame_where(&[], is_playing).await;
+    assert_eq!(frame.focus, body);
+    first.next_frame_where(&[], |frame| frame.role == Role::Elsewhere).await;
 }
 
 #[tokio::test]
@@ -155,18 +155,18 @@ async fn frames_are_deltas_of_the_acknowledged_frame_and_stop_without_acknowledg
     let node = Node::new().listen().await;
     let mut player = Player::connect(node.addr, SECRETS[0]).await;
     player.send_turn().await;
-    let first = player.next_view(&[]).await;
+    let first = player.next_frame(&[]).await;
     assert!(!first.motes.is_empty());
     let (mut deltas, mut full) = (0, 0);
     for _ in 0..20 {
         let Message::Binary(bytes) = player.socket.receive().await else {
             panic!("no frame")
         };
-        let view = Frame::decode(&bytes, |tick| player.views.iter().find(|view| view.tick == tick)).unwrap();
+        let frame = Frame::decode(&bytes, |tick| player.frames.iter().find(|frame| frame.tick == tick)).unwrap();
         deltas += bytes.len();
-        full += view.encode(None).len();
-        player.turn.ack = view.tick;
-        player.views.push(view);
+        full += frame.encode(None).len();
+        player.message.ack = frame.tick;
+        player.frames.push(frame);
         player.send_turn().await;
     }
     // In total: when the watched player dies, the next frame shows another part of the world.
@@ -177,7 +177,7 @@ async fn frames_are_deltas_of_the_acknowledged_frame_and_stop_without_acknowledg
     }
     let more = tokio::time::timeout(Duration::from_millis(700), player.socket.receive()).await;
     assert!(more.is_err(), "{more:?}");
-    player.turn.ack = 0;
+    player.message.ack = 0;
     player.send_turn().await;
     let Message::Binary(bytes) = player.socket.receive().await else {
         panic!("no frame")
@@ -204,7 +204,7 @@ async fn a_malformed_or_too_fast_message_closes_the_connection() {
         if player
             .socket
             .0
-            .send(Message::binary(player.turn.encode()))
+            .send(Message::binary(player.message.encode()))
             .await
             .is_err()
         {
@@ -225,11 +225,11 @@ async fn close_frame_of(player: &mut Player) -> Option<(u16, String)> {
     }
 }
 
-async fn post(node: &Node, secret: &str, turn: Vec<u8>) -> (StatusCode, Vec<u8>) {
+async fn post(node: &Node, secret: &str, message: Vec<u8>) -> (StatusCode, Vec<u8>) {
     let request = Request::post(format!("{ARENA_PATH}/turn?seat=seat-1"))
         .header("host", "localhost")
         .header("cookie", format!("visitor={secret}"))
-        .body(Body::from(turn))
+        .body(Body::from(message))
         .unwrap();
     let response = with_timeout(node.router.clone().oneshot(request)).await.unwrap();
     let status = response.status();
@@ -240,30 +240,30 @@ async fn post(node: &Node, secret: &str, turn: Vec<u8>) -> (StatusCode, Vec<u8>)
 }
 
 #[tokio::test]
-async fn the_game_works_over_posted_turns() {
+async fn the_game_works_over_posted_messages() {
     let node = Node::new();
     let listening = node.listen().await;
-    let mut turn = InputMessage {
+    let mut message = InputMessage {
         request: Some((1, RoleRequest::Play("Post".to_owned()))),
         first_input: 1,
         ..InputMessage::default()
     };
-    let mut views: Vec<Frame> = Vec::new();
+    let mut frames: Vec<Frame> = Vec::new();
     let mut start = None;
     loop {
-        let (status, bytes) = post(&node, SECRETS[0], turn.encode()).await;
+        let (status, bytes) = post(&node, SECRETS[0], message.encode()).await;
         assert_eq!(status, StatusCode::OK);
-        let view = Frame::decode(&bytes, |tick| views.iter().find(|view| view.tick == tick)).unwrap();
-        turn.ack = view.tick;
-        if is_playing(&view) {
-            let x = view.body(view.focus).unwrap().x;
+        let frame = Frame::decode(&bytes, |tick| frames.iter().find(|frame| frame.tick == tick)).unwrap();
+        message.ack = frame.tick;
+        if is_playing(&frame) {
+            let x = frame.body(frame.focus).unwrap().x;
             if x > *start.get_or_insert(x) {
                 break;
             }
-            turn.first_input += turn.inputs.len() as u32;
-            turn.inputs = vec![RIGHT; 3];
+            message.first_input += message.inputs.len() as u32;
+            message.inputs = vec![RIGHT; 3];
         }
-        views.push(view);
+        frames.push(frame);
     }
     // Another person with the same `seat` parameter is another participant and sees the player.
     let (_, bytes) = post(&node, SECRETS[1], InputMessage::default().encode()).await;
@@ -288,7 +288,7 @@ async fn a_recorded_round_replays_exactly() {
     assert_eq!(node.get("/api/arena/record").await.status, StatusCode::NOT_FOUND);
     let mut player = Player::connect(listening.addr, SECRETS[0]).await;
     player.play("Kim").await;
-    player.next_view_where(&[RIGHT], |view| view.tick > 70).await;
+    player.next_frame_where(&[RIGHT], |frame| frame.tick > 70).await;
     let request = Request::get("/api/arena/record")
         .header("host", "localhost")
         .body(Body::empty());
