@@ -21,7 +21,7 @@ const ATTACKER: &str = "attacker.example";
 const LEPTOS_WS: &str = "/api/leptos_ws_websocket";
 const SOCKETS: [&str; 5] = [SOCKET_PATH, ECHO_PATH, SESSION_PATH, LEPTOS_WS, "/api/arena"];
 
-fn public(settings: &mut Settings) {
+fn with_public_url(settings: &mut Settings) {
     settings.public_url = Some(SITE.parse().unwrap());
 }
 
@@ -75,7 +75,7 @@ const PATHS: [(Method, &str); 18] = [
 /// DNS rebinding: `attacker.example` resolves to this server's address, so its page has the server's origin for the browser.
 #[tokio::test]
 async fn dns_rebinding_is_rejected() {
-    for node in [Node::new(), Node::with_settings(public)] {
+    for node in [Node::new(), Node::with_settings(with_public_url)] {
         for (method, path) in &PATHS {
             let own = [
                 ("host", "attacker.example:3000"),
@@ -159,7 +159,7 @@ async fn a_request_has_exactly_one_host_and_health_checks_any_host() {
 #[tokio::test]
 async fn with_a_public_url_browsers_use_only_its_host_and_programs_also_addresses() {
     let node = Node::with_settings(|settings| {
-        public(settings);
+        with_public_url(settings);
         settings.origins = vec!["https://app.example".parse().unwrap()];
     });
     let status = async |headers: Headers<'_>| request(&node, &Method::GET, "/about", headers).await.status.as_u16();
@@ -177,7 +177,7 @@ async fn with_a_public_url_browsers_use_only_its_host_and_programs_also_addresse
 
 #[tokio::test]
 async fn the_origin_check_includes_the_scheme() {
-    let node = Node::with_settings(public);
+    let node = Node::with_settings(with_public_url);
     for path in SOCKETS {
         for (origin, expected) in [
             (SITE, 101),

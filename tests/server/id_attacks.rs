@@ -37,7 +37,7 @@ fn apps_node() -> Node {
     Node::with_apps(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
 }
 
-fn id_of(parts: &[&[u8]]) -> CommandId {
+fn hashed_id(parts: &[&[u8]]) -> CommandId {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part);
@@ -53,13 +53,16 @@ async fn state<T: Topic>(node: &Node, rest: &str) -> (Cursor, T::State) {
 
 #[tokio::test]
 async fn a_command_id_is_deduplicated_per_sender_only() {
-    for (number, (attacks, sends)) in TRANSPORTS
+    for (number, (attacker_transport, victim_transport)) in TRANSPORTS
         .iter()
         .flat_map(|one| TRANSPORTS.map(|other| (*one, other)))
         .enumerate()
     {
         let node = Node::new();
-        let (mut attacker, mut victim) = (Visitor::new(&node, attacks).await, Visitor::new(&node, sends).await);
+        let (mut attacker, mut victim) = (
+            Visitor::new(&node, attacker_transport).await,
+            Visitor::new(&node, victim_transport).await,
+        );
         let id = || CommandId::from_bits(number as u128);
         let rejected = || CommandId::from_bits(1000 + number as u128);
         let add = |text: &str| Note::Add(text.to_owned());
@@ -69,7 +72,11 @@ async fn a_command_id_is_deduplicated_per_sender_only() {
         let (answer, _) = attacker.command_with_id("notes/a", rejected(), &add("")).await;
         assert!(matches!(answer, Answer::Rejected(Rejection::Refused { .. })));
         let sent = victim.command_with_id("notes/a", id(), &add("mine")).await;
-        assert_eq!(sent, (Answer::Accepted { seq: 2 }, false), "{attacks:?}, {sends:?}");
+        assert_eq!(
+            sent,
+            (Answer::Accepted { seq: 2 }, false),
+            "{attacker_transport:?}, {victim_transport:?}"
+        );
         let sent = victim.command_with_id("notes/a", rejected(), &add("mine too")).await;
         assert_eq!(sent, (Answer::Accepted { seq: 3 }, false));
         // Each sender's command is deduplicated with its own answer.
@@ -119,7 +126,7 @@ async fn a_predicted_id_cannot_suppress_a_rooms_message_count() {
     // The id of the forward that the room's first message sends to the list.
     let epoch = state::<Chat>(&node, "tea").await.0.epoch.get();
     let numbers = [epoch, 1, 0].map(u64::to_be_bytes);
-    let predicted = id_of(&[b"chat/tea", &[0], &numbers[0], &numbers[1], &numbers[2]]);
+    let predicted = hashed_id(&[b"chat/tea", &[0], &numbers[0], &numbers[1], &numbers[2]]);
     let describe = RoomsCommand::Describe {
         room: "tea".to_owned(),
         description: "attack".to_owned(),
@@ -157,7 +164,7 @@ async fn post_readings(node: &Node, body: &Value) -> (StatusCode, Value) {
 #[tokio::test]
 async fn a_predicted_id_cannot_suppress_a_programs_reading() {
     let node = apps_node();
-    let predicted = id_of(&[b"/api/devices/{id}/readings\0", b"device/sensor-1\0", b"reading-1\0"]);
+    let predicted = hashed_id(&[b"/api/devices/{id}/readings\0", b"device/sensor-1\0", b"reading-1\0"]);
     for transport in TRANSPORTS {
         let mut attacker = Visitor::new(&node, transport).await;
         // A permanent rejection is stored as well.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Node, Response, with_timeout};
 
-const MINE: &str = "0123456789abcdef0123456789abcdef";
-const EVIL: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+const VISITOR: &str = "0123456789abcdef0123456789abcdef";
+const ATTACKER: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
 
-fn public(settings: &mut Settings) {
+fn with_public_url(settings: &mut Settings) {
     settings.public_url = Some("https://duplex.example".parse().unwrap());
 }
 
@@ -66,17 +66,20 @@ fn set_cookies(response: &Response) -> Vec<&str> {
 #[tokio::test]
 async fn two_different_visitor_cookies_identify_no_visitor() {
     let node = node(|_| {});
-    let [mine, evil] = [MINE, EVIL].map(|secret| format!("visitor={secret}"));
+    let [visitor_cookie, attacker_cookie] = [VISITOR, ATTACKER].map(|secret| format!("visitor={secret}"));
     let (me, attacker) = (
-        author(&node, "localhost", &mine).await,
-        author(&node, "localhost", &evil).await,
+        author(&node, "localhost", &visitor_cookie).await,
+        author(&node, "localhost", &attacker_cookie).await,
     );
-    assert_eq!(author(&node, "localhost", &format!("{mine}; {mine}")).await, me);
+    assert_eq!(
+        author(&node, "localhost", &format!("{visitor_cookie}; {visitor_cookie}")).await,
+        me
+    );
     let mut seen = vec![me, attacker];
     for both in [
-        format!("{evil}; {mine}"),
-        format!("{mine}; {evil}"),
-        format!("{mine}; visitor=x"),
+        format!("{attacker_cookie}; {visitor_cookie}"),
+        format!("{visitor_cookie}; {attacker_cookie}"),
+        format!("{visitor_cookie}; visitor=x"),
     ] {
         let person = author(&node, "localhost", &both).await;
         assert!(!seen.contains(&person), "{both}");
@@ -93,9 +96,9 @@ async fn two_different_visitor_cookies_identify_no_visitor() {
 #[tokio::test]
 async fn an_https_site_moves_visitors_to_a_host_prefixed_cookie() {
     let before = node(|_| {});
-    let node = node(public);
+    let node = node(with_public_url);
     let host = "duplex.example";
-    let old = format!("visitor={MINE}");
+    let old = format!("visitor={VISITOR}");
     let me = author(&before, "localhost", &old).await;
     assert_eq!(author(&node, host, &old).await, me, "an open tab keeps its person");
 
@@ -104,11 +107,11 @@ async fn an_https_site_moves_visitors_to_a_host_prefixed_cookie() {
     assert_eq!(
         set_cookies(&page),
         [
-            format!("__Host-visitor={MINE}; Max-Age=34560000; {rest}"),
+            format!("__Host-visitor={VISITOR}; Max-Age=34560000; {rest}"),
             format!("visitor=; Max-Age=0; {rest}")
         ]
     );
-    let planted = format!("visitor={EVIL}; __Host-visitor={MINE}");
+    let planted = format!("visitor={ATTACKER}; __Host-visitor={VISITOR}");
     assert_eq!(author(&node, host, &planted).await, me);
     let page = about(&node, host, &planted).await;
     assert_eq!(set_cookies(&page), [""; 0]);
@@ -126,7 +129,7 @@ async fn an_https_site_moves_visitors_to_a_host_prefixed_cookie() {
     let posted = node.page(posted).await;
     assert_eq!(posted.status, StatusCode::SEE_OTHER);
     assert!(
-        set_cookies(&posted)[0].starts_with(&format!("__Host-visitor={MINE};")),
+        set_cookies(&posted)[0].starts_with(&format!("__Host-visitor={VISITOR};")),
         "a form post without scripts sets the cookie, too"
     );
 }

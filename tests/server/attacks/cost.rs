@@ -14,14 +14,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
-use super::{fill_rooms, topics_of};
+use super::{fill_topics, topics_parameter};
 use crate::harness::{Node, with_timeout};
 
-/// Upper bound of a state made by [`fill_rooms`], in bytes.
-const STATE: usize = 300 << 10;
+/// Upper bound of a state made by [`fill_topics`], in bytes.
+const MAX_STATE_BYTES: usize = 300 << 10;
 
-fn poll(rooms: &[TopicName], cursors: &BTreeMap<TopicName, String>, wait: &str) -> Request<Body> {
-    let topics = topics_of(rooms, cursors);
+fn poll(full_topics: &[TopicName], cursors: &BTreeMap<TopicName, String>, wait: &str) -> Request<Body> {
+    let topics = topics_parameter(full_topics, cursors);
     Request::get(format!("{POLL_PATH}?session=s-1&topics={topics}{wait}"))
         .header("host", "localhost")
         .header("accept-encoding", "br, gzip")
@@ -33,23 +33,23 @@ fn poll(rooms: &[TopicName], cursors: &BTreeMap<TopicName, String>, wait: &str) 
 #[tokio::test]
 async fn a_large_poll_is_answered_in_several_responses() {
     let node = Node::new();
-    let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
+    let full_topics = fill_topics(&node, MAX_SUBSCRIPTIONS).await;
     let mut cursors = BTreeMap::new();
     let mut polls = 0;
-    while cursors.len() < rooms.len() {
+    while cursors.len() < full_topics.len() {
         let wait = if polls == 0 { "&wait=0" } else { "" };
-        let request = poll(&rooms, &cursors, wait);
+        let request = poll(&full_topics, &cursors, wait);
         let response = with_timeout(node.router.clone().oneshot(request)).await.unwrap();
         assert_ne!(
             response.headers().get("content-encoding").map(|value| value.as_bytes()),
             Some(&b"br"[..])
         );
-        let plain = poll(&rooms, &cursors, wait);
+        let plain = poll(&full_topics, &cursors, wait);
         let (mut parts, body) = plain.into_parts();
         parts.headers.remove("accept-encoding");
         let response = with_timeout(node.request(Request::from_parts(parts, body))).await;
         assert!(
-            response.body.len() <= limits::POLL_BYTES + STATE,
+            response.body.len() <= limits::POLL_BYTES + MAX_STATE_BYTES,
             "{} bytes",
             response.body.len()
         );
@@ -69,15 +69,15 @@ async fn a_large_poll_is_answered_in_several_responses() {
         assert!(cursors.len() > before, "a response without a new state");
         polls += 1;
     }
-    assert!(polls >= rooms.len() / 2, "{polls} polls");
+    assert!(polls >= full_topics.len() / 2, "{polls} polls");
 }
 
 /// The server serialises the next states only after the client has read the earlier ones.
 #[tokio::test]
 async fn an_event_stream_sends_states_only_as_they_are_read() {
     let node = Node::new();
-    let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
-    let topics = topics_of(&rooms, &BTreeMap::new());
+    let full_topics = fill_topics(&node, MAX_SUBSCRIPTIONS).await;
+    let topics = topics_parameter(&full_topics, &BTreeMap::new());
     let request = Request::get(format!("{EVENTS_PATH}?session=s-1&topics={topics}"))
         .header("host", "localhost")
         .body(Body::empty())
@@ -90,7 +90,7 @@ async fn an_event_stream_sends_states_only_as_they_are_read() {
     let sent = node.state.counters.snapshot().sent;
     assert!(sent <= 2, "{sent} frames were sent");
     let mut verdicts = 0;
-    while verdicts < rooms.len() {
+    while verdicts < full_topics.len() {
         let chunk = with_timeout(stream.next()).await.unwrap().unwrap();
         verdicts += String::from_utf8_lossy(&chunk).matches("data: {\"verdict\"").count();
     }
@@ -103,12 +103,12 @@ const POLLS_EACH: usize = 16;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_health_check_is_answered_during_an_expensive_poll_flood() {
     let node = Node::new();
-    let rooms = fill_rooms(&node, MAX_SUBSCRIPTIONS).await;
+    let full_topics = fill_topics(&node, MAX_SUBSCRIPTIONS).await;
     let listening = node.listen().await;
     let completed = Arc::new(AtomicUsize::new(0));
     let path = format!(
         "{POLL_PATH}?session=s-1&topics={}&wait=0",
-        topics_of(&rooms, &BTreeMap::new())
+        topics_parameter(&full_topics, &BTreeMap::new())
     );
     let get = |path: &str| {
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: br\r\nConnection: close\r\n\r\n")

@@ -11,7 +11,7 @@ use tokio::io::DuplexStream;
 use tokio::task::yield_now;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::fill_rooms;
+use super::fill_topics;
 use crate::harness::raw::{BINARY, CLOSE, FIN, PING, PONG, RawConnection, TEXT, masked};
 use crate::harness::{Client, ECHO_PATH, Node, PIPE_CAPACITY, open, wait_until};
 
@@ -36,7 +36,7 @@ async fn session(node: &Node) -> Client<DuplexStream> {
 }
 
 /// Yields until all ready tasks have run.
-async fn settle() {
+async fn yield_until_idle() {
     for _ in 0..1000 {
         yield_now().await;
     }
@@ -46,17 +46,17 @@ async fn settle() {
 #[tokio::test]
 async fn unread_subscribe_replies_hold_at_most_one_batch() {
     let node = Node::new();
-    let rooms = fill_rooms(&node, 4).await;
+    let full_topics = fill_topics(&node, 4).await;
     let mut client = session(&node).await;
     for number in 0..256 {
-        let topic = rooms[number % rooms.len()].clone();
+        let topic = full_topics[number % full_topics.len()].clone();
         client.send(text(&ClientFrame::Subscribe { topic, cursor: None })).await;
     }
-    settle().await;
+    yield_until_idle().await;
     let state = node
         .state
         .hub
-        .open(&rooms[0])
+        .open(&full_topics[0])
         .await
         .unwrap()
         .state(Encoding::Json)
@@ -69,7 +69,7 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
     let sent = node.state.counters.snapshot().sent;
     assert!(sent <= 4, "{sent} replies were sent, and none was read");
     let (mut verdicts, mut last) = (0, None);
-    while verdicts < rooms.len() {
+    while verdicts < full_topics.len() {
         let frame: ServerFrame = Encoding::Json.decode(&client.receive().await.into_data()).unwrap();
         if let ServerFrame::Verdict { topic, verdict } = frame {
             assert!(matches!(verdict, Verdict::Reset { .. }));
@@ -83,13 +83,13 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
 #[tokio::test(start_paused = true)]
 async fn a_session_receives_states_at_a_limited_rate() {
     let node = Node::new();
-    let rooms = fill_rooms(&node, 1).await;
+    let full_topics = fill_topics(&node, 1).await;
     let mut client = session(&node).await;
     client.receive().await;
     let start = tokio::time::Instant::now();
     let mut bytes = 0;
     while bytes < 2 * limits::VERDICT_BYTES_BURST as usize {
-        let topic = rooms[0].clone();
+        let topic = full_topics[0].clone();
         client.send(text(&ClientFrame::Subscribe { topic, cursor: None })).await;
         loop {
             let Some(Ok(message)) = futures_util::StreamExt::next(&mut client.0).await else {
@@ -135,7 +135,7 @@ async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
         let sent = part.len() + number * 1000;
         raw.write(&frame[..sent]).await;
         attackers.push(raw);
-        settle().await;
+        yield_until_idle().await;
         let held = node.state.buffers.buffered();
         assert!(held <= (1 << 20) + PIPE_CAPACITY, "{held} bytes are held");
     }

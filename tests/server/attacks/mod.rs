@@ -17,9 +17,9 @@ use crate::harness::Node;
 use crate::harness::kinds::Note;
 
 /// Creates `count` topics whose states have about 240 kB each.
-pub async fn fill_rooms(node: &Node, count: usize) -> Vec<TopicName> {
+pub async fn fill_topics(node: &Node, count: usize) -> Vec<TopicName> {
     let text = "x".repeat(12 << 10);
-    let mut rooms = Vec::new();
+    let mut topics = Vec::new();
     for number in 0..count {
         let topic: TopicName = format!("notes/{number}").parse().unwrap();
         let handle = node.state.hub.open(&topic).await.unwrap();
@@ -29,16 +29,16 @@ pub async fn fill_rooms(node: &Node, count: usize) -> Vec<TopicName> {
             let who = Principal::program().person.clone();
             handle.command(who, id, command, Encoding::Json).await;
         }
-        rooms.push(topic);
+        topics.push(topic);
     }
-    rooms
+    topics
 }
 
 /// The `topics` parameter of a query, with the known cursors.
-pub fn topics_of(rooms: &[TopicName], cursors: &BTreeMap<TopicName, String>) -> String {
-    let topics = rooms.iter().map(|room| match cursors.get(room) {
-        Some(cursor) => format!("{room}@{cursor}"),
-        None => room.to_string(),
+pub fn topics_parameter(topics: &[TopicName], cursors: &BTreeMap<TopicName, String>) -> String {
+    let parts = topics.iter().map(|topic| match cursors.get(topic) {
+        Some(cursor) => format!("{topic}@{cursor}"),
+        None => topic.to_string(),
     });
-    topics.collect::<Vec<_>>().join(",")
+    parts.collect::<Vec<_>>().join(",")
 }

@@ -79,7 +79,7 @@ async fn a_trickling_body_times_out() {
     while raw.0.read_exact(&mut head).now_or_never().is_none() {
         advance(limits::BODY_IDLE / 2).await;
         let _ = raw.0.write_all(b"a").await;
-        settle().await;
+        yield_until_idle().await;
         writes += 1;
         assert!(writes < 99, "the body never times out");
     }
@@ -88,7 +88,7 @@ async fn a_trickling_body_times_out() {
 }
 
 /// Yields until all ready tasks have run.
-async fn settle() {
+async fn yield_until_idle() {
     for _ in 0..100 {
         yield_now().await;
     }
@@ -118,7 +118,7 @@ async fn an_unread_response_is_aborted() {
     let cut_offs = || node.state.counters.snapshot().disconnects(DisconnectReason::Slow);
     while cut_offs() == 0 {
         advance(Duration::from_secs(1)).await;
-        settle().await;
+        yield_until_idle().await;
     }
     assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
     let response = read_to_end(&mut raw).await;
@@ -149,9 +149,9 @@ async fn http2_streams_without_a_window_are_limited_and_end() {
         }));
     }
     let start = Instant::now();
-    settle().await;
+    yield_until_idle().await;
     advance(Duration::from_secs(5)).await;
-    settle().await;
+    yield_until_idle().await;
     let held = node.state.buffers.buffered();
     let limit = limits::HTTP2_STREAMS as usize * 100_000;
     assert!(held > 0 && held <= limit, "{held} bytes are held");

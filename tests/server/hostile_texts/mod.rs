@@ -39,7 +39,7 @@ const DEVICE: &str = "hostile-1";
 const LANGUAGES: [&str; 2] = ["ko", "en"];
 
 /// The first `limit` characters, trimmed like in a form field.
-fn cut(text: &str, limit: usize) -> String {
+fn truncate(text: &str, limit: usize) -> String {
     text.chars().take(limit).collect::<String>().trim().to_owned()
 }
 
@@ -51,8 +51,8 @@ fn percent_encode(text: &str) -> String {
 async fn send_command<T: Topic>(node: &Node, name: &str, command: Value) -> Seq {
     let id = CommandId::without_time(random_bits());
     let topic = TopicName::of::<T>(name).unwrap();
-    let command_bytes = TopicCommand::new(topic, &command).unwrap();
-    let answer = node.state.hub.send_command(id, command_bytes).await;
+    let topic_command = TopicCommand::new(topic, &command).unwrap();
+    let answer = node.state.hub.send_command(id, topic_command).await;
     match answer {
         Answer::Accepted { seq } => seq,
         rejected => panic!("{}/{name} {command:?}: {rejected:?}", T::KIND),
@@ -83,7 +83,7 @@ fn form(path: &str, cookie: &str, fields: &[(&str, &str)]) -> Request<Body> {
 async fn fill(node: &Node, text: &str) {
     let name = tidy_name(text);
     let cookie = "visitor=0123456789abcdef0123456789abcdef";
-    let create = json!({ "create": { "room": ROOM, "title": cut(text, 60) } });
+    let create = json!({ "create": { "room": ROOM, "title": truncate(text, 60) } });
     send_command::<Rooms>(node, ALL_ROOMS, create).await;
     let describe = json!({ "describe": { "room": ROOM, "line": text } });
     send_command::<Rooms>(node, ALL_ROOMS, describe).await;
@@ -104,14 +104,14 @@ async fn fill(node: &Node, text: &str) {
     ] {
         send_command::<Chat>(node, ROOM, command).await;
     }
-    let words = |limit| json!({ "ko": cut(text, limit), "en": cut(text, limit) });
+    let words = |limit| json!({ "ko": truncate(text, limit), "en": truncate(text, limit) });
     let notice = json!({ "level": "danger", "title": words(120), "body": words(1000), "link": "/chat" });
     send_command::<Notices>(node, EVERYONE, json!({ "send": notice })).await;
     let report = json!({ "report": {
-        "name": cut(text, 60), "place": cut(text, 60), "every": 60,
+        "name": truncate(text, 60), "place": truncate(text, 60), "every": 60,
         "readings": [
-            { "metric": "t", "value": 1.0, "unit": cut(text, 12) },
-            { "metric": text, "value": 1.0, "unit": cut(text, 12) },
+            { "metric": "t", "value": 1.0, "unit": truncate(text, 12) },
+            { "metric": text, "value": 1.0, "unit": truncate(text, 12) },
         ],
     } });
     send_command::<Devices>(node, DEVICE, report).await;
@@ -263,7 +263,7 @@ async fn every_text_is_rendered_unchanged() {
         let node = filled_node(text).await;
         for language in LANGUAGES {
             let read = async |path: &str| Page::read(&get(&node, path, text, language).await.body);
-            let (title, name) = (cut(text, 60), tidy_name(text));
+            let (title, name) = (truncate(text, 60), tidy_name(text));
             let room = read(&format!("/chat/{ROOM}")).await;
             assert_eq!(room.title, format!("{title} · Duplex"));
             for expected in [&title, text] {
@@ -272,7 +272,7 @@ async fn every_text_is_rendered_unchanged() {
             assert!(room.resources().iter().any(|resource| contains_text(resource, text)));
             let device = read(&format!("/devices/{DEVICE}")).await;
             assert_eq!(device.title, format!("{title} · Duplex"));
-            for expected in [&title, &cut(text, 12), text] {
+            for expected in [&title, &truncate(text, 12), text] {
                 assert!(device.shows(expected), "{expected} is not in {:?}", device.texts);
             }
             assert!(read("/devices").await.shows(&title));
