@@ -32,12 +32,12 @@ fn note(text: &str) -> Note {
 }
 
 /// An id stamped `millis` milliseconds ago.
-fn past(millis: u64) -> CommandId {
+fn id_in_the_past(millis: u64) -> CommandId {
     CommandId::at(duplex_hub::now() - millis, uuid::Uuid::new_v4().as_u128())
 }
 
 /// An id stamped `millis` milliseconds from now.
-fn ahead(millis: u64) -> CommandId {
+fn id_in_the_future(millis: u64) -> CommandId {
     CommandId::at(duplex_hub::now() + millis, uuid::Uuid::new_v4().as_u128())
 }
 
@@ -70,7 +70,7 @@ async fn an_id_outside_its_time_window_is_rejected_with_a_reason() {
             Answer::Rejected(why) => why,
             Answer::Accepted { .. } => panic!("accepted"),
         };
-        let rejected = rejection(&mut visitor, past(24 * HOUR + MINUTE)).await;
+        let rejected = rejection(&mut visitor, id_in_the_past(24 * HOUR + MINUTE)).await;
         let Rejection::IdTooOld {
             no_effect: true,
             now_ms,
@@ -79,11 +79,15 @@ async fn an_id_outside_its_time_window_is_rejected_with_a_reason() {
             panic!("{rejected:?}")
         };
         assert!(now_ms.abs_diff(duplex_hub::now()) < MINUTE);
-        let rejected = rejection(&mut visitor, ahead(2 * MINUTE)).await;
+        let rejected = rejection(&mut visitor, id_in_the_future(2 * MINUTE)).await;
         assert!(matches!(rejected, Rejection::IdTooNew { .. }), "{rejected:?}");
-        let rejected = rejection(&mut visitor, ahead(30 * 365 * 24 * HOUR)).await;
+        let rejected = rejection(&mut visitor, id_in_the_future(30 * 365 * 24 * HOUR)).await;
         assert!(matches!(rejected, Rejection::IdTooNew { .. }), "{rejected:?}");
-        for id in [past(23 * HOUR), ahead(MINUTE / 2), CommandId::at(now_ms, 3)] {
+        for id in [
+            id_in_the_past(23 * HOUR),
+            id_in_the_future(MINUTE / 2),
+            CommandId::at(now_ms, 3),
+        ] {
             let (answer, duplicate) = visitor.command_with_id(TOPIC, id, &note("fine")).await;
             assert!(matches!(answer, Answer::Accepted { .. }) && !duplicate, "{answer:?}");
         }
@@ -99,7 +103,7 @@ async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
     let node = Node::with_log(log.clone(), kinds::all());
     let mut visitor = Visitor::new(&node, Transport::Poll).await;
     // As it would have been stored then.
-    let then = past(30 * HOUR);
+    let then = id_in_the_past(30 * HOUR);
     let by = person_of(&mut visitor, &log).await;
     let entry = Entry {
         command: then.clone(),
@@ -145,7 +149,7 @@ async fn person_of(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
 async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     let node = in_memory();
     let mut visitor = Visitor::new(&node, Transport::Poll).await;
-    let (first, rejected) = (past(2000), past(1999));
+    let (first, rejected) = (id_in_the_past(2000), id_in_the_past(1999));
     let sent = visitor.command_with_id(TOPIC, first.clone(), &note("first")).await;
     assert_eq!(sent, (Answer::Accepted { seq: 1 }, false));
     let (answer, _) = visitor.command_with_id(TOPIC, rejected.clone(), &note("")).await;
@@ -182,7 +186,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     );
     assert_eq!(topic.head(), head);
     // A new command is accepted.
-    let (answer, _) = visitor.command_with_id(TOPIC, ahead(0), &note("new")).await;
+    let (answer, _) = visitor.command_with_id(TOPIC, id_in_the_future(0), &note("new")).await;
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
@@ -191,7 +195,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
 async fn a_rejected_command_stays_rejected_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
-    let ids = [past(0), CommandId::from_bits(uuid::Uuid::new_v4().as_u128())];
+    let ids = [id_in_the_past(0), CommandId::from_bits(uuid::Uuid::new_v4().as_u128())];
     let secret = {
         let log = Arc::new(Sqlite::open(&path).unwrap());
         let node = Node::with_log(log.clone(), kinds::all());
@@ -260,7 +264,7 @@ async fn post(client: &mut Client<TcpStream>, id: &CommandId, text: &str) -> (An
 async fn a_rejected_command_stays_rejected_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
-    let id = past(0);
+    let id = id_in_the_past(0);
     let rejected = Answer::Rejected(Rejection::refused("empty"));
     let mut client = socket(&server).await;
     assert_eq!(

@@ -42,14 +42,14 @@ impl TestHub {
             Arc::new(Memory::new(Epoch::new(7))),
             apps::server::Apps::default().kinds(),
         );
-        let mut server = Self {
+        let mut test_hub = Self {
             hub,
             stop: CancellationToken::new(),
             tasks: Vec::new(),
         };
-        server.start(broker);
-        server.device_when("beacon", |device| device.reports > 0).await;
-        server
+        test_hub.start(broker);
+        test_hub.device_when("beacon", |device| device.reports > 0).await;
+        test_hub
     }
 
     fn start(&mut self, broker: &Broker) {

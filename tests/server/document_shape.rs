@@ -14,28 +14,28 @@ const OPAQUE: [&str; 7] = ["script", "style", "textarea", "title", "noscript", "
 
 /// The count and hash of nodes, computed like in `hydration.js`.
 struct Shape {
-    left: usize,
+    remaining: usize,
     count: usize,
     hash: u32,
 }
 
 impl Shape {
-    fn of(nodes: &[Handle], limit: usize, skip_early: bool) -> String {
+    fn of(nodes: &[Handle], limit: usize, skip_island: bool) -> String {
         let mut shape = Self {
-            left: limit,
+            remaining: limit,
             count: 0,
             hash: 0x811c_9dc5,
         };
-        shape.visit(nodes, skip_early);
+        shape.visit(nodes, skip_island);
         format!("{}.{:x}", shape.count, shape.hash)
     }
 
-    fn visit(&mut self, nodes: &[Handle], skip_early: bool) {
+    fn visit(&mut self, nodes: &[Handle], skip_island: bool) {
         for node in nodes {
-            if self.left == 0 {
+            if self.remaining == 0 {
                 return;
             }
-            self.left -= 1;
+            self.remaining -= 1;
             self.count += 1;
             let name = name(node);
             let token = match &node.data {
@@ -45,8 +45,8 @@ impl Shape {
             for byte in token.bytes().chain([b';']) {
                 self.hash = (self.hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
             }
-            if !(OPAQUE.contains(&&*name) || skip_early && is_early(node)) {
-                self.visit(&node.children.borrow(), skip_early);
+            if !(OPAQUE.contains(&&*name) || skip_island && is_island(node)) {
+                self.visit(&node.children.borrow(), skip_island);
             }
         }
     }
@@ -59,7 +59,7 @@ fn name(node: &Handle) -> String {
     }
 }
 
-fn is_early(node: &Handle) -> bool {
+fn is_island(node: &Handle) -> bool {
     let NodeData::Element { attrs, .. } = &node.data else {
         return false;
     };
@@ -130,11 +130,11 @@ async fn the_parsed_document_has_the_shape_in_its_meta_tag() {
             of_body,
             "{path}"
         );
-        if let Some(early) = find(&body, &|node| is_early(node)) {
-            let of_early = expected("early").unwrap();
+        if let Some(island) = find(&body, &|node| is_island(node)) {
+            let of_island = expected("early").unwrap();
             assert_eq!(
-                Shape::of(&early.children.borrow(), count(of_early), false),
-                of_early,
+                Shape::of(&island.children.borrow(), count(of_island), false),
+                of_island,
                 "{path}"
             );
         }

@@ -29,14 +29,20 @@ fn node() -> Node {
 }
 
 /// A session over WebSocket, with its id.
-struct Session(Client<DuplexStream>, SessionId);
+struct Session {
+    client: Client<DuplexStream>,
+    id: SessionId,
+}
 
 impl Session {
     async fn open(node: &Node) -> Self {
         let path = format!("/api/session?trace={TRACE}");
         let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", OWNER)];
         let (client, _) = open(node.connect(), &path, &headers).await.unwrap();
-        let mut session = Self(client, SessionId(String::new()));
+        let mut session = Self {
+            client,
+            id: SessionId(String::new()),
+        };
         let hello = ClientFrame::Hello {
             build: String::new(),
             name: None,
@@ -45,17 +51,17 @@ impl Session {
         let ServerFrame::Welcome(welcome) = session.next_frame().await else {
             panic!("no welcome")
         };
-        session.1 = welcome.session;
+        session.id = welcome.session;
         session
     }
 
     async fn send(&mut self, frame: &ClientFrame) {
         let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
-        self.0.send(Message::text(text)).await;
+        self.client.send(Message::text(text)).await;
     }
 
     async fn next_frame(&mut self) -> ServerFrame {
-        frame(&self.0.receive().await.into_data())
+        frame(&self.client.receive().await.into_data())
     }
 
     /// The next frame other than presence.
@@ -80,7 +86,7 @@ impl Session {
     /// Reads up to the end of the connection, which must come without a close frame.
     async fn expect_cut(&mut self) {
         loop {
-            match with_timeout(self.0.0.next()).await {
+            match with_timeout(self.client.0.next()).await {
                 Some(Ok(Message::Text(_) | Message::Ping(_))) => {}
                 Some(Ok(message)) => panic!("{message:?} instead of the end"),
                 Some(Err(_)) | None => return,
@@ -147,20 +153,20 @@ async fn record(node: &Node) -> Handshake {
 async fn disabled_faults_are_not_found() {
     let node = Node::new();
     let session = Session::open(&node).await;
-    let answer = request_fault(&node, OWNER, &session.1, Fault::Cut).await;
+    let answer = request_fault(&node, OWNER, &session.id, Fault::Cut).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
     assert!(answer.problem().contains("--faults"));
-    assert_eq!(report(&node, OWNER, &session.1).await, FaultReport::default());
+    assert_eq!(report(&node, OWNER, &session.id).await, FaultReport::default());
 }
 
 #[tokio::test]
 async fn only_the_visitors_own_session_gets_a_bounded_fault() {
     let node = node();
     let mut session = Session::open(&node).await;
-    let answer = request_fault(&node, OTHER, &session.1, Fault::Cut).await;
+    let answer = request_fault(&node, OTHER, &session.id, Fault::Cut).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(answer.problem().contains("another visitor"));
-    let answer = request_fault(&node, "x=y", &session.1, Fault::Cut).await;
+    let answer = request_fault(&node, "x=y", &session.id, Fault::Cut).await;
     assert_eq!(
         answer.status,
         StatusCode::FORBIDDEN,
@@ -172,10 +178,10 @@ async fn only_the_visitors_own_session_gets_a_bounded_fault() {
         StatusCode::NOT_FOUND
     );
     let endless = Fault::Slow { for_ms: u32::MAX };
-    let answer = request_fault(&node, OWNER, &session.1, endless).await;
+    let answer = request_fault(&node, OWNER, &session.id, endless).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(!report(&node, OTHER, &session.1).await.known);
-    assert!(report(&node, OWNER, &session.1).await.known);
+    assert!(!report(&node, OTHER, &session.id).await.known);
+    assert!(report(&node, OWNER, &session.id).await.known);
     session.send(&ClientFrame::Ping { nonce: 7 }).await;
     assert_eq!(
         session.next_non_presence().await,
@@ -188,7 +194,7 @@ async fn only_the_visitors_own_session_gets_a_bounded_fault() {
 async fn a_cut_ends_the_connection_without_a_close_frame() {
     let node = node();
     let mut session = Session::open(&node).await;
-    inject(&node, &session.1, Fault::Cut).await;
+    inject(&node, &session.id, Fault::Cut).await;
     session.expect_cut().await;
     wait_until(async || record(&node).await.ended.is_some()).await;
     let ended = record(&node).await.ended.unwrap();
@@ -201,13 +207,13 @@ async fn a_cut_ends_the_connection_without_a_close_frame() {
 async fn a_drained_session_is_told_when_to_reconnect() {
     let node = node();
     let mut session = Session::open(&node).await;
-    inject(&node, &session.1, Fault::Drain).await;
+    inject(&node, &session.id, Fault::Drain).await;
     let ServerFrame::Closing { reason, retry_after_ms } = session.next_non_presence().await else {
         panic!("no closing frame")
     };
     assert_eq!(reason, Closing::Draining);
     assert!((500..5_000).contains(&retry_after_ms));
-    assert_eq!(session.0.expect_close().await.map(|(code, _)| code), Some(1012));
+    assert_eq!(session.client.expect_close().await.map(|(code, _)| code), Some(1012));
     assert!(!node.state.shutdown.has_begun(), "the node itself was drained");
 }
 
@@ -216,7 +222,7 @@ async fn a_block_cuts_the_connection_rejects_handshakes_and_can_be_lifted() {
     let node = node();
     let mut session = Session::open(&node).await;
     let (websocket, sse, for_ms) = (true, true, 60_000);
-    let report = inject(&node, &session.1, Fault::Block { websocket, sse, for_ms }).await;
+    let report = inject(&node, &session.id, Fault::Block { websocket, sse, for_ms }).await;
     assert!(report.websocket_blocked_ms > 50_000 && report.sse_blocked_ms > 50_000);
     session.expect_cut().await;
     let headers = [("sec-websocket-protocol", "duplex.v1.json"), ("cookie", OWNER)];
@@ -248,7 +254,7 @@ async fn a_delay_holds_frames_back_and_loses_none() {
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
     let (by_ms, for_ms) = (700, 60_000);
-    inject(&node, &session.1, Fault::Delay { by_ms, for_ms }).await;
+    inject(&node, &session.id, Fault::Delay { by_ms, for_ms }).await;
     let start = Instant::now();
     for number in 1..=3 {
         command(&node, "notes/a", number, &Note::Add(number.to_string())).await;
@@ -272,7 +278,7 @@ async fn a_slow_reader_gets_every_note_and_the_newest_price() {
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
     session.subscribe("prices/a").await;
-    inject(&node, &session.1, Fault::Slow { for_ms: 10_000 }).await;
+    inject(&node, &session.id, Fault::Slow { for_ms: 10_000 }).await;
     let start = Instant::now();
     // A reader that is only slightly behind gets every price.
     for number in 1..=PRICES {
@@ -304,10 +310,10 @@ async fn a_reader_that_stalls_too_long_is_closed_with_a_reason() {
     let node = node();
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
-    inject(&node, &session.1, Fault::Slow { for_ms: 120_000 }).await;
+    inject(&node, &session.id, Fault::Slow { for_ms: 120_000 }).await;
     command(&node, "notes/a", 1, &Note::Add("x".to_owned())).await;
     let close = loop {
-        match session.0.receive().await {
+        match session.client.receive().await {
             Message::Close(frame) => break frame.unwrap(),
             message => assert!(matches!(frame(&message.into_data()), ServerFrame::Presence { .. })),
         }

@@ -26,12 +26,12 @@ fn list(renders: &Cell<u32>, key: &str, value: u32) -> String {
 fn a_fragment_renders_once_and_matches_its_view() {
     Owner::new().with(|| {
         let renders = Cell::new(0);
-        let plain = list(&renders, "row/1", 7);
+        let uncached = list(&renders, "row/1", 7);
         provide_context(FragmentCache::new(2));
         renders.set(0);
-        assert!(plain.contains("&lt;7&gt;"), "{plain}");
+        assert!(uncached.contains("&lt;7&gt;"), "{uncached}");
         for _ in 0..3 {
-            assert_eq!(list(&renders, "row/1", 7), plain);
+            assert_eq!(list(&renders, "row/1", 7), uncached);
         }
         assert_eq!(renders.get(), 1);
         let other = list(&renders, "row/1", 8);

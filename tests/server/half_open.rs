@@ -24,14 +24,14 @@ use crate::harness::{Client, ECHO_PATH, Node, open};
 
 const NOTES: &str = "notes/a";
 /// A vanished client is no longer present after this time.
-pub const GONE: Duration = Duration::from_secs(40);
+pub const PRESENCE_TIMEOUT: Duration = Duration::from_secs(40);
 
-const fn s(seconds: u64) -> Duration {
+const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// Lets time pass without waiting for a condition.
-async fn pass(time: Duration) {
+async fn elapse(time: Duration) {
     let _ = timeout(time, std::future::pending::<()>()).await;
 }
 
@@ -44,7 +44,7 @@ async fn post(node: &Node, session: &str, frame: &str) -> StatusCode {
 }
 
 /// Requests an event stream and does not read it.
-async fn unread(node: &Node, parameters: &str) -> RawConnection<tokio::io::DuplexStream> {
+async fn open_unread_stream(node: &Node, parameters: &str) -> RawConnection<tokio::io::DuplexStream> {
     let mut raw = RawConnection(node.connect());
     let path = format!("{EVENTS_PATH}?session=s-1&{parameters}");
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
@@ -55,7 +55,7 @@ async fn unread(node: &Node, parameters: &str) -> RawConnection<tokio::io::Duple
 #[tokio::test(start_paused = true)]
 async fn an_unread_stream_times_out_like_a_websocket_with_a_reason() {
     let node = Node::new();
-    let mut raw = unread(&node, "v=2&topics=notes/a").await;
+    let mut raw = open_unread_stream(&node, "v=2&topics=notes/a").await;
     let mut observer = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     observer.subscribe(NOTES, None).await;
     observer.wait_for_presence(|presence| presence.session_count == 2).await;
@@ -67,7 +67,7 @@ async fn an_unread_stream_times_out_like_a_websocket_with_a_reason() {
     read.unwrap();
     let elapsed = start.elapsed();
     assert!(
-        elapsed >= limits::SESSION_SILENCE - s(1) && elapsed <= GONE,
+        elapsed >= limits::SESSION_SILENCE - secs(1) && elapsed <= PRESENCE_TIMEOUT,
         "{elapsed:?}"
     );
     assert_eq!(node.state.counters.snapshot().disconnects(DisconnectReason::Silent), 1);
@@ -78,7 +78,7 @@ async fn an_unread_stream_times_out_like_a_websocket_with_a_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_client_pings_stays_open() {
     let node = Node::new();
-    let mut raw = unread(&node, "v=2&topics=notes/a").await;
+    let mut raw = open_unread_stream(&node, "v=2&topics=notes/a").await;
     let mut buffer = vec![0; 4096];
     let (start, mut pongs) = (Instant::now(), 0);
     while pongs < 20 {
@@ -100,7 +100,7 @@ async fn a_stream_whose_client_pings_stays_open() {
 #[tokio::test(start_paused = true)]
 async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
     let node = Node::new();
-    let mut raw = unread(&node, "topics=notes/a").await;
+    let mut raw = open_unread_stream(&node, "topics=notes/a").await;
     let mut observer = Visitor::new(&node, Transport::WebSocket(Encoding::Json)).await;
     observer.subscribe(NOTES, None).await;
     observer.wait_for_presence(|presence| presence.session_count == 2).await;
@@ -112,7 +112,7 @@ async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
     read.unwrap();
     let elapsed = start.elapsed();
     assert!(
-        elapsed >= limits::SSE_V1_SILENCE - s(1) && elapsed <= limits::SSE_V1_SILENCE + s(8),
+        elapsed >= limits::SSE_V1_SILENCE - secs(1) && elapsed <= limits::SSE_V1_SILENCE + secs(8),
         "{elapsed:?}"
     );
     assert!(
@@ -125,7 +125,7 @@ async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
     assert_eq!(answer, Answer::Accepted { seq: 1 });
     let verdict = text.split_once(r#""cursor":{"epoch":"#).unwrap().1;
     let epoch = verdict.split_once(',').unwrap().0;
-    let mut back = unread(&node, &format!("topics={NOTES}@{epoch}:0")).await;
+    let mut back = open_unread_stream(&node, &format!("topics={NOTES}@{epoch}:0")).await;
     let mut resumed = Vec::new();
     while !String::from_utf8_lossy(&resumed).contains("meanwhile") {
         assert_ne!(back.0.read_buf(&mut resumed).await.unwrap(), 0);
@@ -137,7 +137,7 @@ async fn a_version_1_stream_is_closed_after_a_while_and_its_client_resumes() {
 #[tokio::test(start_paused = true)]
 async fn a_version_1_stream_whose_client_posts_stays_open() {
     let node = Node::new();
-    let mut raw = unread(&node, "topics=notes/a").await;
+    let mut raw = open_unread_stream(&node, "topics=notes/a").await;
     let mut buffer = vec![0; 4096];
     let start = Instant::now();
     while start.elapsed() < 3 * limits::SSE_V1_SILENCE {
@@ -162,13 +162,13 @@ async fn a_paused_process_times_out_no_client() {
     session.subscribe(NOTES, None).await;
     let mut poller = Visitor::new(&node, Transport::Poll).await;
     poller.subscribe(NOTES, None).await;
-    let _stream = unread(&node, "v=2&topics=notes/a").await;
+    let _stream = open_unread_stream(&node, "v=2&topics=notes/a").await;
     session.wait_for_presence(|presence| presence.session_count == 3).await;
     // Its hello frame is sent after the pause.
     let headers = [("sec-websocket-protocol", Encoding::Json.subprotocol())];
     let (mut late, _) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
 
-    advance(s(75)).await;
+    advance(secs(75)).await;
     assert_eq!(echo.send_and_receive("still here").await, Message::text("still here"));
     session.send(&ClientFrame::Ping { nonce: 7 }).await;
     loop {
@@ -222,11 +222,11 @@ async fn a_stopped_server_reads_pending_input_before_it_times_out_clients() {
     assert!(matches!(receive(&mut client).await, ServerFrame::Welcome(_)));
     let (mut raw, stopped) = (
         RawConnection::open(TcpStream::connect(server.addr).await.unwrap(), ECHO_PATH).await,
-        s(5),
+        secs(5),
     );
     server.signal("STOP");
     client.send(text(&ClientFrame::Ping { nonce: 7 })).await;
-    pass(stopped).await;
+    elapse(stopped).await;
     server.signal("CONT");
     assert_eq!(receive(&mut client).await, ServerFrame::Pong { nonce: 7 });
     // A client that has sent nothing is pinged and not closed at once.

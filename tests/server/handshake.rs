@@ -31,14 +31,14 @@ async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) ->
 #[tokio::test]
 async fn a_plain_http_request_is_answered_with_426_and_a_description() {
     let node = Node::new();
-    for (path, purpose) in [(SOCKET_PATH, "after a greeting"), (ECHO_PATH, "with the same message")] {
+    for (path, description) in [(SOCKET_PATH, "after a greeting"), (ECHO_PATH, "with the same message")] {
         let answer = node.get(path).await;
         assert_eq!(answer.status, StatusCode::UPGRADE_REQUIRED);
         assert_eq!(answer.header("upgrade"), "websocket");
         assert_eq!(answer.header("connection"), "Upgrade");
         let detail = answer.problem();
         assert!(
-            detail.contains(purpose) && detail.contains(&format!("ws://HOST{path}")),
+            detail.contains(description) && detail.contains(&format!("ws://HOST{path}")),
             "{detail}"
         );
     }
@@ -57,9 +57,9 @@ async fn an_invalid_handshake_is_rejected_with_the_cause() {
         (StatusCode::UPGRADE_REQUIRED, "13")
     );
 
-    let keyless = request(&node, "GET", ECHO_PATH, &[upgrade.as_slice(), &[version]].concat()).await;
-    assert_eq!(keyless.status, StatusCode::BAD_REQUEST);
-    assert!(keyless.problem().contains("Sec-WebSocket-Key"));
+    let without_key = request(&node, "GET", ECHO_PATH, &[upgrade.as_slice(), &[version]].concat()).await;
+    assert_eq!(without_key.status, StatusCode::BAD_REQUEST);
+    assert!(without_key.problem().contains("Sec-WebSocket-Key"));
 
     let posted = request(&node, "POST", ECHO_PATH, &[]).await;
     assert_eq!(

@@ -38,8 +38,8 @@ async fn open_websocket(
         .fold(request, |request, (name, value)| request.header(*name, *value));
     let (response, sending) = requests.send_request(request.body(()).unwrap(), false).unwrap();
     let (parts, receiving) = with_timeout(response).await.unwrap().into_parts();
-    let (client, proxied) = duplex(PIPE_CAPACITY);
-    let (read, write) = split(proxied);
+    let (client, relayed) = duplex(PIPE_CAPACITY);
+    let (read, write) = split(relayed);
     tokio::spawn(copy_to_stream(read, sending));
     tokio::spawn(copy_from_stream(receiving, write));
     (

@@ -35,7 +35,7 @@ fn node(folder: &Path, kinds: Vec<Box<dyn DynTopic>>) -> Node {
 }
 
 /// Closes the node, then restores its log from the copy `restore`, or without one makes the copy `early.db`.
-async fn end(node: &Node, folder: &Path, restore: Option<&str>) {
+async fn stop_and_swap_log(node: &Node, folder: &Path, restore: Option<&str>) {
     node.state.hub.close().await;
     let (from, to) = match restore {
         Some(copy) => (copy, "log.db"),
@@ -65,7 +65,7 @@ async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
     let early = node(folder.path(), kinds::all());
     add(&early, LOSSY, &["1", "2"]).await;
     add(&early, OTHER, &["1", "2"]).await;
-    end(&early, folder.path(), None).await;
+    stop_and_swap_log(&early, folder.path(), None).await;
 
     let complete = node(folder.path(), kinds::all());
     add(&complete, LOSSY, &["3", "4"]).await;
@@ -81,7 +81,7 @@ async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
     for visitor in &mut visitors {
         assert_eq!(visitor.next_event::<Notes>().await, (5, Note::Add("5".to_owned())));
     }
-    end(&complete, folder.path(), Some("early.db")).await;
+    stop_and_swap_log(&complete, folder.path(), Some("early.db")).await;
 
     let after = node(folder.path(), kinds::all());
     add(&after, LOSSY, &["3", "other", "5", "6"]).await;
@@ -119,7 +119,7 @@ async fn a_page_rendered_before_the_loss_is_reset() {
     let early = node(folder.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&early, Transport::Poll).await;
     writer.command(topic, &post("kept")).await;
-    end(&early, folder.path(), None).await;
+    stop_and_swap_log(&early, folder.path(), None).await;
 
     let complete = node(folder.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&complete, Transport::Poll).await;
@@ -129,7 +129,7 @@ async fn a_page_rendered_before_the_loss_is_reset() {
     let (cursor, _) = complete.state.hub.preview(&name, Encoding::Json).await.unwrap();
     let in_page = serde_json::to_string(&cursor).unwrap();
     assert!(cursor.check.is_some() && page.contains(&in_page), "{in_page}");
-    end(&complete, folder.path(), Some("early.db")).await;
+    stop_and_swap_log(&complete, folder.path(), Some("early.db")).await;
 
     let after = node(folder.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&after, Transport::Poll).await;

@@ -49,19 +49,21 @@ fn memory() -> Arc<dyn Log> {
 }
 
 /// The background tasks of the market.
-struct Feeds {
+struct MarketTasks {
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
-impl Feeds {
+impl MarketTasks {
     fn start(node: &Node, change: impl FnOnce(&mut apps::server::Options)) -> Self {
         let mut options = apps::server::Options::default();
         change(&mut options);
         let stop = CancellationToken::new();
-        let feeds = apps::server::Apps::default().background_tasks(&options).unwrap();
-        let market = feeds.into_iter().filter(|feed| feed.name().starts_with("market"));
-        let tasks = market.map(|feed| tokio::spawn(feed.run(node.state.hub.clone(), stop.clone())));
+        let background_tasks = apps::server::Apps::default().background_tasks(&options).unwrap();
+        let market = background_tasks
+            .into_iter()
+            .filter(|task| task.name().starts_with("market"));
+        let tasks = market.map(|task| tokio::spawn(task.run(node.state.hub.clone(), stop.clone())));
         Self {
             tasks: tasks.collect(),
             stop,
@@ -70,8 +72,8 @@ impl Feeds {
 
     async fn stop(self) {
         self.stop.cancel();
-        for feed in self.tasks {
-            with_timeout(feed).await.unwrap();
+        for task in self.tasks {
+            with_timeout(task).await.unwrap();
         }
     }
 }
@@ -127,7 +129,7 @@ async fn a_market_page_without_quotes_says_so() {
 #[tokio::test]
 async fn the_first_html_contains_the_simulated_quotes() {
     let node = node(memory());
-    let feeds = Feeds::start(&node, |_| {});
+    let market_tasks = MarketTasks::start(&node, |_| {});
     wait_until_live(&node).await;
     let page = node.get("/market").await.body;
     assert_eq!(page.matches("data-symbol=").count(), quotes(&node).await.entries.len());
@@ -146,13 +148,13 @@ async fn the_first_html_contains_the_simulated_quotes() {
     let missing = node.get("/market/nothing-such").await;
     assert_eq!(missing.status, 404);
     assert!(missing.body.contains("존재하지 않는 종목입니다"));
-    feeds.stop().await;
+    market_tasks.stop().await;
 }
 
 #[tokio::test]
 async fn quotes_and_candles_are_updated() {
     let node = node(memory());
-    let feeds = Feeds::start(&node, |options| options.market.market_rate = 2_000);
+    let market_tasks = MarketTasks::start(&node, |options| options.market.market_rate = 2_000);
     wait_until_live(&node).await;
     let before = quotes(&node).await;
     for interval in Interval::ALL {
@@ -163,18 +165,18 @@ async fn quotes_and_candles_are_updated() {
     let after = quotes(&node).await;
     let moved = |symbol: &String| before.entries[symbol].tick != after.entries[symbol].tick;
     assert!(before.entries.keys().filter(|symbol| moved(symbol)).count() > 20);
-    feeds.stop().await;
+    market_tasks.stop().await;
 }
 
 #[tokio::test]
 async fn a_restarted_market_continues_from_its_last_prices() {
     let node = node(memory());
-    let feeds = Feeds::start(&node, |_| {});
+    let market_tasks = MarketTasks::start(&node, |_| {});
     wait_until_live(&node).await;
     wait_until(async || chart(&node, "hnb").await.trade_count > 0).await;
-    feeds.stop().await;
+    market_tasks.stop().await;
     let (before, candles) = (quotes(&node).await, chart(&node, "hnb").await);
-    let feeds = Feeds::start(&node, |_| {});
+    let market_tasks = MarketTasks::start(&node, |_| {});
     wait_until(async || chart(&node, "hnb").await.trade_count > candles.trade_count).await;
     let after = quotes(&node).await;
     for (symbol, entry) in &before.entries {
@@ -187,7 +189,7 @@ async fn a_restarted_market_continues_from_its_last_prices() {
         first(&candles),
         "the history was regenerated"
     );
-    feeds.stop().await;
+    market_tasks.stop().await;
 }
 
 #[tokio::test]
@@ -213,7 +215,7 @@ async fn cost() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("duplex.db");
     let node = node(Arc::new(Sqlite::open(&data).unwrap()));
-    let feeds = Feeds::start(&node, |_| {});
+    let market_tasks = MarketTasks::start(&node, |_| {});
     wait_until_live(&node).await;
     read_quotes(&node, 100).await;
     let (processor, start) = (processor_millis(), std::time::Instant::now());
@@ -227,7 +229,7 @@ async fn cost() {
         size("duplex.db"),
         size("duplex.db-wal")
     );
-    feeds.stop().await;
+    market_tasks.stop().await;
 }
 
 /// The CPU time of all threads of this process, in milliseconds.

@@ -22,7 +22,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The names of tests from the first line of a paragraph that begins with [`TESTS`].
-fn named(text: &str) -> Vec<&str> {
+fn test_names(text: &str) -> Vec<&str> {
     text.split("\n\n")
         .flat_map(|paragraph| paragraph.split('\n').skip_while(|line| !line.starts_with(TESTS)))
         .flat_map(|line| line.split('`').skip(1).step_by(2))
@@ -38,9 +38,9 @@ fn every_test_named_in_security_md_exists() {
         sources(&root.join(folder), &mut files);
     }
     let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
-    let named = named(&text);
-    assert!(named.len() > 20, "too few tests are named: {named:?}");
-    let missing: Vec<_> = named
+    let names = test_names(&text);
+    assert!(names.len() > 20, "too few tests are named: {names:?}");
+    let missing: Vec<_> = names
         .iter()
         .filter(|name| !code.contains(&format!("fn {name}(")) && !code.contains(&format!("test(\"{name}\"")))
         .collect();
@@ -54,5 +54,5 @@ fn every_test_named_in_security_md_exists() {
 #[test]
 fn only_names_after_tests_are_collected() {
     let text = "A `word`.\nTests: `one_test`,\n`another_test`.\n\nA `word` again.";
-    assert_eq!(named(text), ["one_test", "another_test"]);
+    assert_eq!(test_names(text), ["one_test", "another_test"]);
 }

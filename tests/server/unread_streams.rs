@@ -10,7 +10,7 @@ use duplex_protocol::session::{Answer, EVENTS_PATH};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, duplex};
 use tokio::time::{Duration, Instant, timeout};
 
-use crate::half_open::GONE;
+use crate::half_open::PRESENCE_TIMEOUT;
 use crate::harness::kinds::Note;
 use crate::harness::tls::CertificateAuthority;
 use crate::harness::visitor::{Transport, Visitor};
@@ -99,13 +99,13 @@ async fn timeout_of(authority: &CertificateAuthority, connection: Connection, fi
     let node = https::node(authority);
     let mut observer = observer(&node).await;
     let (start, _client) = (Instant::now(), open_unread(&node, authority, connection).await);
-    assert!(reaches_presence(&mut observer, 2, GONE).await);
+    assert!(reaches_presence(&mut observer, 2, PRESENCE_TIMEOUT).await);
     if let Some(after) = filled {
         assert!(!reaches_presence(&mut observer, 1, after).await);
         fill(&node).await;
     }
     assert!(
-        reaches_presence(&mut observer, 1, 2 * GONE).await,
+        reaches_presence(&mut observer, 1, 2 * PRESENCE_TIMEOUT).await,
         "{connection:?} {filled:?}"
     );
     start.elapsed()
@@ -117,7 +117,7 @@ async fn an_unread_stream_of_a_quiet_topic_times_out_equally_over_every_connecti
     for connection in CONNECTIONS {
         let after = timeout_of(&authority, connection, None).await;
         assert!(
-            after >= limits::SESSION_SILENCE - Duration::from_secs(1) && after <= GONE,
+            after >= limits::SESSION_SILENCE - Duration::from_secs(1) && after <= PRESENCE_TIMEOUT,
             "{connection:?}: {after:?}"
         );
     }
@@ -130,7 +130,7 @@ async fn an_unread_stream_with_full_buffers_times_out_equally_over_every_connect
         for filled in [1, 15, 30].map(Duration::from_secs) {
             let after = timeout_of(&authority, connection, Some(filled)).await;
             assert!(
-                after >= limits::SESSION_STALL && after <= GONE,
+                after >= limits::SESSION_STALL && after <= PRESENCE_TIMEOUT,
                 "{connection:?}, filled after {filled:?}: {after:?}"
             );
         }
@@ -142,10 +142,10 @@ async fn a_client_that_reads_again_after_the_timeout_gets_the_reason() {
     let node = Node::new();
     let mut observer = observer(&node).await;
     let mut unread = http1(node.connect()).await;
-    assert!(reaches_presence(&mut observer, 2, GONE).await);
+    assert!(reaches_presence(&mut observer, 2, PRESENCE_TIMEOUT).await);
     assert!(!reaches_presence(&mut observer, 1, Duration::from_secs(15)).await);
     fill(&node).await;
-    assert!(reaches_presence(&mut observer, 1, GONE).await);
+    assert!(reaches_presence(&mut observer, 1, PRESENCE_TIMEOUT).await);
     let mut text = String::new();
     with_timeout(unread.read_to_string(&mut text)).await.unwrap();
     let closing = text.rfind(r#"data: {"closing":{"reason":"slow","retry_after_ms":0}}"#);

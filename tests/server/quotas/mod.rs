@@ -30,7 +30,7 @@ const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const OTHER_CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
 /// A node with limits.
-fn limited(change: impl FnOnce(&mut Settings)) -> Node {
+fn limited_node(change: impl FnOnce(&mut Settings)) -> Node {
     Node::with_settings(|settings| {
         settings.limits = true;
         change(settings);
@@ -38,13 +38,13 @@ fn limited(change: impl FnOnce(&mut Settings)) -> Node {
 }
 
 /// A node with limits and the applications' topics, of which `capacity` may be awake.
-fn applications(capacity: usize) -> Node {
+fn limited_apps_node(capacity: usize) -> Node {
     let log = Arc::new(Memory::new(Epoch::new(7)));
     let hub = Hub::with_max_topics(log, apps::server::Apps::default().kinds(), capacity);
     Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true)
 }
 
-fn from(address: IpAddr, mut request: Request<Body>) -> Request<Body> {
+fn with_peer(address: IpAddr, mut request: Request<Body>) -> Request<Body> {
     let peer = SocketAddr::new(address, 40_000);
     request.extensions_mut().insert(ConnectInfo(peer));
     request
@@ -52,7 +52,7 @@ fn from(address: IpAddr, mut request: Request<Body>) -> Request<Body> {
 
 fn get(address: IpAddr, path: &str) -> Request<Body> {
     let request = Request::get(path).header("host", "localhost");
-    from(address, request.body(Body::empty()).unwrap())
+    with_peer(address, request.body(Body::empty()).unwrap())
 }
 
 /// A posted command; `person` is the number in its visitor cookie.
@@ -73,7 +73,7 @@ fn post(
         request = request.header("cookie", format!("visitor={person:032x}"));
     }
     let body = Body::from(Encoding::Json.encode(&frame).unwrap());
-    from(address, request.body(body).unwrap())
+    with_peer(address, request.body(body).unwrap())
 }
 
 async fn answer(node: &Node, request: Request<Body>) -> Answer {
@@ -105,7 +105,7 @@ fn at(address: IpAddr) -> Client {
 /// Regression: all of 10,000 posts were accepted.
 #[tokio::test(start_paused = true)]
 async fn one_session_is_limited_to_the_rate_of_a_person() {
-    let node = limited(|_| {});
+    let node = limited_node(|_| {});
     let (mut accepted, mut waits) = (0, 0);
     for number in 0..2_000 {
         match answer(&node, post(CLIENT, Some(1), "notes/a", number, &note())).await {
@@ -128,7 +128,7 @@ async fn one_session_is_limited_to_the_rate_of_a_person() {
 /// Each session without a cookie is a new person.
 #[tokio::test(start_paused = true)]
 async fn many_persons_are_limited_to_the_rate_of_their_address() {
-    let node = limited(|_| {});
+    let node = limited_node(|_| {});
     let mut accepted = 0;
     for number in 0..3_300 {
         let answer = answer(&node, post(CLIENT, None, "notes/a", number, &note())).await;
@@ -142,14 +142,14 @@ async fn many_persons_are_limited_to_the_rate_of_their_address() {
 #[tokio::test(start_paused = true)]
 #[expect(clippy::await_holding_lock, reason = "listing routes waits for no page")]
 async fn a_posted_form_counts_as_a_command() {
-    let node = applications(1_000);
+    let node = limited_apps_node(1_000);
     node.state.quotas.take_many(&at(CLIENT), Rate::Commands, 3_000).unwrap();
     let _guard = harness::ROUTE_LIST_LOCK.read().unwrap_or_else(PoisonError::into_inner);
     let form = |address| {
         let request = Request::post("/chat")
             .header("host", "localhost")
             .header("content-type", "application/x-www-form-urlencoded");
-        node.request(from(address, request.body(Body::from("message=hello")).unwrap()))
+        node.request(with_peer(address, request.body(Body::from("message=hello")).unwrap()))
     };
     assert_eq!(form(CLIENT).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(rejections(&node, "commands"), 1);
@@ -159,7 +159,7 @@ async fn a_posted_form_counts_as_a_command() {
 /// Regression: one client took all 300 connections.
 #[tokio::test]
 async fn one_address_cannot_take_all_connections() {
-    let node = limited(|settings| settings.max_connections = 20);
+    let node = limited_node(|settings| settings.max_connections = 20);
     let mut sockets = Vec::new();
     for number in 0..10 {
         let path = if number % 2 == 0 { ECHO_PATH } else { SOCKET_PATH };
@@ -183,7 +183,7 @@ async fn one_address_cannot_take_all_connections() {
 /// Regression: 5,000 polls added 5,000 people to the lobby's presence.
 #[tokio::test(start_paused = true)]
 async fn one_address_cannot_inflate_presence() {
-    let node = limited(|_| {});
+    let node = limited_node(|_| {});
     for number in 0..400 {
         let path = format!("{POLL_PATH}?session=s-{number}&topics=notes/a&wait=0");
         assert_eq!(node.request(get(CLIENT, &path)).await.status, StatusCode::OK);
@@ -200,10 +200,10 @@ async fn one_address_cannot_inflate_presence() {
 /// Regression: 800 posts locked players out of the arena.
 #[tokio::test(start_paused = true)]
 async fn one_address_cannot_fill_the_arena() {
-    let node = limited(|_| {});
+    let node = limited_node(|_| {});
     let turn = |address, seat: u32| {
         let request = Request::post(format!("/api/arena/turn?seat=s-{seat}")).header("host", "localhost");
-        node.request(from(address, request.body(Body::empty()).unwrap()))
+        node.request(with_peer(address, request.body(Body::empty()).unwrap()))
     };
     let answers = join_all((0..800).map(|seat| turn(CLIENT, seat))).await;
     let rejected = answers
@@ -220,7 +220,7 @@ async fn one_address_cannot_fill_the_arena() {
 
 #[tokio::test(start_paused = true)]
 async fn a_too_fast_echo_client_is_closed_with_a_code() {
-    let node = limited(|_| {});
+    let node = limited_node(|_| {});
     let mut client = open(node.connect_from(CLIENT), ECHO_PATH, &[]).await.unwrap().0;
     let mut answered = 0;
     let (code, reason) = loop {
@@ -236,7 +236,7 @@ async fn a_too_fast_echo_client_is_closed_with_a_code() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_are_limited_and_health_checks_are_not() {
-    let node = limited(|_| {});
+    let node = limited_node(|_| {});
     node.state
         .quotas
         .take_many(&at(CLIENT), Rate::Requests, 20_000)
@@ -256,7 +256,7 @@ async fn requests_are_limited_and_health_checks_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn pages_have_their_own_limit_and_a_retry_time() {
-    let node = limited(|_| {});
+    let node = limited_node(|_| {});
     node.state.quotas.take_many(&at(CLIENT), Rate::Pages, 1_500).unwrap();
     for path in ["/", "/chat", "/no/such/page"] {
         let mut request = get(CLIENT, path);
@@ -274,7 +274,7 @@ async fn pages_have_their_own_limit_and_a_retry_time() {
 
 #[tokio::test(start_paused = true)]
 async fn rooms_are_limited_per_person_and_per_address() {
-    let node = applications(1_000);
+    let node = limited_apps_node(1_000);
     let mut created = 0;
     for number in 0..100_u128 {
         let (room, title) = (format!("r-{number}"), "Room".to_owned());
@@ -289,7 +289,7 @@ async fn rooms_are_limited_per_person_and_per_address() {
 /// A topic counts for the client that woke it until it is asleep again.
 #[tokio::test]
 async fn topics_kept_awake_by_one_client_are_limited() {
-    let node = applications(1_000);
+    let node = limited_apps_node(1_000);
     let topics: Vec<_> = (0..2_000)
         .map(|_| node.state.quotas.acquire(&at(CLIENT), Resource::Topics).unwrap())
         .collect();
@@ -309,7 +309,7 @@ async fn topics_kept_awake_by_one_client_are_limited() {
 
 #[tokio::test(start_paused = true)]
 async fn reads_are_limited_over_every_transport() {
-    let node = limited(|_| {});
+    let node = limited_node(|_| {});
     node.state.quotas.take_many(&at(CLIENT), Rate::Reads, 30_000).unwrap();
     let poll = format!("{POLL_PATH}?session=s&topics=notes/a&wait=0");
     let polled = node.request(get(CLIENT, &poll)).await;
@@ -327,7 +327,7 @@ async fn reads_are_limited_over_every_transport() {
 /// Idle connections count for their address only; health checks from that address are still answered.
 #[tokio::test]
 async fn one_address_cannot_take_all_tcp_connections() {
-    let node = limited(|settings| settings.max_connections = 8);
+    let node = limited_node(|settings| settings.max_connections = 8);
     let listening = node.listen().await;
     let mut open = Vec::new();
     for _ in 0..12 {
@@ -350,7 +350,7 @@ async fn one_address_cannot_take_all_tcp_connections() {
 /// Twenty people with three tabs each behind one address, the use for which the defaults of [`duplex::server::quota`] are chosen.
 #[tokio::test]
 async fn normal_use_behind_one_address_is_not_limited() {
-    let node = applications(1_000);
+    let node = limited_apps_node(1_000);
     let mut tabs = Vec::new();
     for person in 1..=20_u128 {
         let cookie = format!("visitor={person:032x}");

@@ -13,14 +13,14 @@ use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, POLL_PATH, Verdict};
 
-use super::{CLIENT, answer, applications, get, note, post};
+use super::{CLIENT, answer, get, limited_apps_node, note, post};
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{self, Node, with_timeout};
 
 /// Regression: 165 polls of 64 new rooms each filled the hub, so every new topic was denied for a minute.
 #[tokio::test]
 async fn reading_does_not_wake_topics_without_events() {
-    let node = applications(1_000);
+    let node = limited_apps_node(1_000);
     for request in 0..165 {
         let rooms: Vec<_> = (0..64).map(|room| format!("chat/r{request}-{room}")).collect();
         let path = format!("{POLL_PATH}?session=s-{request}&topics={}&wait=0", rooms.join(","));
@@ -47,7 +47,7 @@ async fn a_subscriber_of_an_empty_topic_gets_its_first_event() {
         Transport::Sse,
         Transport::Poll,
     ] {
-        let node = applications(1_000);
+        let node = limited_apps_node(1_000);
         let mut subscriber = Visitor::new(&node, transport).await;
         let Verdict::Reset { cursor, .. } = subscriber.subscribe("chat/new", None).await else {
             panic!("{transport:?}")
