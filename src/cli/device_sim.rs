@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use duplex::apps::devices::server::mqtt;
 use duplex::apps::devices::server::mqtt_message::{Ack, Interval, OrderMessage};
-use duplex::apps::devices::server::url::{Broker, TopicPattern};
-use duplex::apps::devices::wire::{RawNumber, Reading, Report};
+use duplex::apps::devices::server::url::{BrokerUrl, TopicPattern};
+use duplex::apps::devices::wire::{LenientNumber, Reading, Report};
 use duplex::server::tls;
 use rumqttc::{AckMode, AsyncClient, Event, EventLoop, Packet, Publish, PublishOptions, QoS};
 use tokio::sync::mpsc;
@@ -59,7 +59,7 @@ pub fn run(options: DeviceSim) -> Result<(), Box<dyn Error>> {
 }
 
 async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
-    let broker: Broker = options.url.parse()?;
+    let broker: BrokerUrl = options.url.parse()?;
     let tls = match broker.tls {
         true => Some(tls::client(options.ca.as_deref())?),
         false => None,
@@ -231,7 +231,7 @@ impl Device {
         ];
         let readings = values.map(|(metric, value, unit)| Reading {
             metric: metric.to_owned(),
-            value: RawNumber((value * 100.0).round() / 100.0),
+            value: LenientNumber((value * 100.0).round() / 100.0),
             unit: Some(unit.to_owned()),
             at: Some(at),
         });

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use duplex::apps;
-use duplex::apps::devices::model::{Device, Metric, Overview};
+use duplex::apps::devices::model::{Device, FleetState, Metric};
 use duplex::apps::devices::server::{Options, background_tasks};
-use duplex::apps::devices::wire::{DeviceCommand, Devices, Fleet, Health, Outcome, why};
+use duplex::apps::devices::wire::{DeviceCommand, Devices, Fleet, Health, OrderStatus, refusal};
 use duplex_hub::log::memory::Memory;
 use duplex_hub::{BackgroundTask, Hub, Rights, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -154,7 +154,7 @@ async fn assert_stored(broker: &Broker) {
     let device = server.device_when("oven-1", |device| device.reports == 1).await;
     let metric = &device.metrics["temperature"];
     assert_eq!((metric.value, metric.unit.as_str(), device.every), (21.5, "°C", 10));
-    let online = |overview: &Overview| {
+    let online = |overview: &FleetState| {
         overview
             .devices
             .get("oven-1")
@@ -332,8 +332,13 @@ async fn an_invalid_reading_is_rejected_alone() {
         .rev()
         .map(|one| one.refusal.why.as_str())
         .collect();
-    let expected = [why::NOT_A_NUMBER, why::NOT_A_NUMBER, why::BAD_TIME, why::BAD_METRIC];
-    let expected: Vec<_> = expected.into_iter().flat_map(|why| [why, why::BAD_EVERY]).collect();
+    let expected = [
+        refusal::NOT_A_NUMBER,
+        refusal::NOT_A_NUMBER,
+        refusal::BAD_TIME,
+        refusal::BAD_METRIC,
+    ];
+    let expected: Vec<_> = expected.into_iter().flat_map(|why| [why, refusal::BAD_EVERY]).collect();
     assert_eq!(reasons, expected);
 }
 
@@ -355,10 +360,16 @@ async fn invalid_payloads_are_counted_and_do_not_block_others() {
         .await;
     let mut reasons: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
     reasons.sort_unstable();
-    let unreadable = why::UNREADABLE;
+    let unreadable = refusal::UNREADABLE;
     assert_eq!(
         reasons,
-        [why::IN_FUTURE, why::NOT_A_NUMBER, why::TOO_LONG, unreadable, unreadable],
+        [
+            refusal::IN_FUTURE,
+            refusal::NOT_A_NUMBER,
+            refusal::TOO_LONG,
+            unreadable,
+            unreadable
+        ],
         "clearing a retained message is not an error"
     );
 }
@@ -389,10 +400,10 @@ async fn an_order_reaches_its_device_and_the_acknowledgement_returns() {
         oven.publish("devices/oven-1/acks", &ack, false).await;
     }
     let device = server
-        .device_when("oven-1", |device| device.orders[0].outcome != Outcome::Sent)
+        .device_when("oven-1", |device| device.orders[0].outcome != OrderStatus::Sent)
         .await;
     assert_eq!(
         (device.orders[0].outcome, device.orders[0].note.as_str()),
-        (Outcome::Failed, "too hot")
+        (OrderStatus::Failed, "too hot")
     );
 }

@@ -6,7 +6,7 @@ use duplex::apps;
 use duplex::apps::devices::model::Device;
 use duplex::apps::devices::{
     server::{Options, background_tasks},
-    wire::{DeviceCommand, Devices, Health, why},
+    wire::{DeviceCommand, Devices, Health, refusal},
 };
 use duplex_hub::{Hub, Rights, Wake, log::memory::Memory};
 use duplex_protocol::{
@@ -186,7 +186,7 @@ async fn an_oversized_mqtt_message_is_counted_acknowledged_and_dropped() {
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 2]);
     let device = wait_for_device(&hub, |device| device.metrics.len() == 1).await;
     let reasons: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
-    assert_eq!(reasons, [why::TOO_LONG]);
+    assert_eq!(reasons, [refusal::TOO_LONG]);
     stop.cancel();
 }
 

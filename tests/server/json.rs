@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex::apps::devices::model::Device;
-use duplex::apps::devices::wire::{Devices, why};
+use duplex::apps::devices::wire::{Devices, refusal};
 use duplex::server::token::Token;
 use duplex_hub::testing;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -100,23 +100,27 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
     let good = r#"{"metric":"t","value":1e-9}"#;
     let mut expected = Vec::new();
     for (invalid, metric, why) in [
-        (r#"{"metric":"a","value":1e400}"#, "a", why::NOT_A_NUMBER),
-        (r#"{"metric":"a","value":NaN}"#, "a", why::NOT_A_NUMBER),
-        (r#"{"metric":"a","value":-Infinity}"#, "a", why::NOT_A_NUMBER),
-        (r#"{"metric":"a","value":"12"}"#, "a", why::NOT_A_NUMBER),
-        (r#"{"metric":"a","value":[[null]]}"#, "a", why::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":1e400}"#, "a", refusal::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":NaN}"#, "a", refusal::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":-Infinity}"#, "a", refusal::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":"12"}"#, "a", refusal::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":[[null]]}"#, "a", refusal::NOT_A_NUMBER),
         (
             r#"{"metric":"a","value":123456789012345678901234567890}"#,
             "a",
-            why::TOO_LARGE,
+            refusal::TOO_LARGE,
         ),
-        (r#"{"metric":"a","value":1,"at":1700000000000.5}"#, "a", why::BAD_TIME),
-        (r#"{"metric":"a","value":1,"at":-1}"#, "a", why::BAD_TIME),
-        (r#"{"metric":"a","value":1,"at":1e400}"#, "a", why::BAD_TIME),
-        (r#"{"metric":"a","value":1,"at":"now"}"#, "a", why::BAD_TIME),
-        (r#"{"metric":"a","value":1,"unit":5}"#, "a", why::NOT_A_TEXT),
-        ("null", "", why::BAD_METRIC),
-        ("7", "", why::BAD_METRIC),
+        (
+            r#"{"metric":"a","value":1,"at":1700000000000.5}"#,
+            "a",
+            refusal::BAD_TIME,
+        ),
+        (r#"{"metric":"a","value":1,"at":-1}"#, "a", refusal::BAD_TIME),
+        (r#"{"metric":"a","value":1,"at":1e400}"#, "a", refusal::BAD_TIME),
+        (r#"{"metric":"a","value":1,"at":"now"}"#, "a", refusal::BAD_TIME),
+        (r#"{"metric":"a","value":1,"unit":5}"#, "a", refusal::NOT_A_TEXT),
+        ("null", "", refusal::BAD_METRIC),
+        ("7", "", refusal::BAD_METRIC),
     ] {
         let (status, answer) = post(&node, READINGS, &format!(r#"{{"readings":[{invalid},{good}]}}"#)).await;
         let rejected = json!([{ "metric": metric, "why": why }]);
@@ -135,7 +139,7 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
     )
     .await;
     assert_eq!(status, StatusCode::OK);
-    expected.extend([why::NOT_A_NUMBER, why::BAD_EVERY]);
+    expected.extend([refusal::NOT_A_NUMBER, refusal::BAD_EVERY]);
     let (_, answer) = post(
         &node,
         READINGS,

@@ -193,13 +193,13 @@ impl MetricHistory {
         let (Some(buckets), Some(resolution)) = (self.0.get(index), RESOLUTIONS.get(index)) else {
             return Vec::new();
         };
-        let within = |bucket: &&Bucket| {
+        let overlaps = |bucket: &&Bucket| {
             let start = bucket.slot.saturating_mul(resolution.step);
             start <= to && start.saturating_add(resolution.step) > from
         };
         buckets
             .iter()
-            .filter(within)
+            .filter(overlaps)
             .map(|bucket| point(*bucket, *resolution))
             .collect()
     }

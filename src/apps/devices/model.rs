@@ -9,17 +9,17 @@ use super::history::MetricHistory;
 pub use super::pending_orders::{MAX_PENDING, PendingOrders};
 use super::wire::{
     AcceptedReading, CurrentValue, DEFAULT_EVERY, DeviceCommand, DeviceEvent, DeviceSummary, Devices, Fleet,
-    FleetEntry, FleetEvent, Health, MAX_DEVICES, MAX_METRICS, Millis, ORDER_TIMEOUT, Outcome, Refusal, Side, Threshold,
-    UndatedValue,
+    FleetEntry, FleetEvent, Health, MAX_DEVICES, MAX_METRICS, Millis, ORDER_TIMEOUT, OrderStatus, Refusal, Side,
+    Threshold, UntimestampedValue,
 };
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 
 /// Maximum entries of each kind in the state; the log retains more.
-pub const KEPT_ALARMS: usize = 40;
-pub const KEPT_ORDERS: usize = 20;
-pub const KEPT_REFUSALS: usize = 10;
+pub const MAX_ALARMS: usize = 40;
+pub const MAX_ORDERS: usize = 20;
+pub const MAX_REFUSALS: usize = 10;
 /// Maximum values of a device in the overview.
 pub const SUMMARY_VALUES: usize = 4;
 
@@ -56,7 +56,7 @@ pub struct Order {
     pub argument: String,
     pub by: Person,
     pub at: Millis,
-    pub outcome: Outcome,
+    pub outcome: OrderStatus,
     pub answered: Option<Millis>,
     pub note: String,
 }
@@ -84,13 +84,13 @@ pub struct Device {
     pub late: u64,
     /// Number of refused readings and messages.
     pub refused: u64,
-    /// The most recent refusals, newest first; at most [`KEPT_REFUSALS`].
+    /// The most recent refusals, newest first; at most [`MAX_REFUSALS`].
     pub refusals: VecDeque<RefusalRecord>,
     /// At most [`MAX_METRICS`].
     pub metrics: BTreeMap<String, Metric>,
-    /// Newest first; at most [`KEPT_ALARMS`], including all active ones.
+    /// Newest first; at most [`MAX_ALARMS`], including all active ones.
     pub alarms: VecDeque<Alarm>,
-    /// Newest first; at most [`KEPT_ORDERS`].
+    /// Newest first; at most [`MAX_ORDERS`].
     pub orders: VecDeque<Order>,
 }
 
@@ -98,7 +98,7 @@ impl Order {
     /// Whether the order is unanswered and so far from `now` that its timeout must have been lost. `at` is in the future if the
     /// server's clock was ahead when the order was sent.
     pub fn is_stale(&self, now: Millis) -> bool {
-        self.outcome == Outcome::Sent && now.abs_diff(self.at) > 4 * ORDER_TIMEOUT
+        self.outcome == OrderStatus::Sent && now.abs_diff(self.at) > 4 * ORDER_TIMEOUT
     }
 }
 
@@ -112,7 +112,7 @@ impl Device {
 
     /// The number of unanswered orders.
     pub fn pending_orders(&self) -> usize {
-        let is_pending = |order: &&Order| order.outcome == Outcome::Sent;
+        let is_pending = |order: &&Order| order.outcome == OrderStatus::Sent;
         self.orders.iter().filter(is_pending).count()
     }
 
@@ -152,28 +152,28 @@ impl Device {
         if metric.unit.is_empty() {
             reading.unit.clone_into(&mut metric.unit);
         }
-        if metric.is_outranked((reading.at, reading.value), now) {
+        if metric.is_superseded_by((reading.at, reading.value), now) {
             (metric.at, metric.value) = (reading.at, reading.value);
         } else if reading.at < metric.at {
             self.late = self.late.saturating_add(1);
         }
-        self.seen = latest(self.seen, reading.at, now);
+        self.seen = newer_time(self.seen, reading.at, now);
     }
 
     /// Leaves the metric's time and `seen` unchanged, because the measurement time is unknown.
-    fn apply_undated(&mut self, undated: &UndatedValue) {
-        if let Some(metric) = self.metrics.get_mut(&undated.metric) {
-            metric.value = undated.value;
-            undated.unit.clone_into(&mut metric.unit);
+    fn apply_untimestamped(&mut self, untimestamped: &UntimestampedValue) {
+        if let Some(metric) = self.metrics.get_mut(&untimestamped.metric) {
+            metric.value = untimestamped.value;
+            untimestamped.unit.clone_into(&mut metric.unit);
         } else if self.metrics.len() < MAX_METRICS {
             let metric = Metric {
-                value: undated.value,
+                value: untimestamped.value,
                 at: 0,
-                unit: undated.unit.clone(),
+                unit: untimestamped.unit.clone(),
                 threshold: None,
                 history: MetricHistory::default(),
             };
-            self.metrics.insert(undated.metric.clone(), metric);
+            self.metrics.insert(untimestamped.metric.clone(), metric);
         }
     }
 
@@ -181,20 +181,20 @@ impl Device {
         self.refused = self.refused.saturating_add(1);
         let refusal = refusal.clone();
         self.refusals.push_front(RefusalRecord { at, refusal });
-        self.refusals.truncate(KEPT_REFUSALS);
+        self.refusals.truncate(MAX_REFUSALS);
     }
 
     /// Removes the oldest cleared alarms first.
     fn trim_alarms(&mut self) {
-        while self.alarms.len() > KEPT_ALARMS {
+        while self.alarms.len() > MAX_ALARMS {
             let cleared = self.alarms.iter().rposition(|alarm| alarm.cleared.is_some());
             self.alarms.remove(cleared.unwrap_or(self.alarms.len() - 1));
         }
     }
 
-    fn record_answer(&mut self, id: Seq, outcome: Outcome, note: &str, at: Millis) {
+    fn record_answer(&mut self, id: Seq, outcome: OrderStatus, note: &str, at: Millis) {
         let found = self.orders.iter_mut().find(|order| order.id == id);
-        if let Some(order) = found.filter(|order| order.outcome == Outcome::Sent) {
+        if let Some(order) = found.filter(|order| order.outcome == OrderStatus::Sent) {
             order.outcome = outcome;
             order.answered = Some(at);
             note.clone_into(&mut order.note);
@@ -204,25 +204,25 @@ impl Device {
 
 impl Metric {
     /// Whether `reading` replaces the current value at the server's time `now`.
-    pub fn is_outranked(&self, reading: (Millis, f64), now: Millis) -> bool {
+    pub fn is_superseded_by(&self, reading: (Millis, f64), now: Millis) -> bool {
         self.at > now || is_newer(reading, (self.at, self.value))
     }
 }
 
 /// Returns the later time, or `new` if `known` is later than `now`.
-pub fn latest(known: Millis, new: Millis, now: Millis) -> Millis {
+pub fn newer_time(known: Millis, new: Millis, now: Millis) -> Millis {
     if known > now { new } else { known.max(new) }
 }
 
-/// Whether `reading` has the newer time. At equal times the larger value wins, so that the order of arrival does not matter.
-pub fn is_newer(reading: (Millis, f64), than: (Millis, f64)) -> bool {
-    reading.0.cmp(&than.0).then(reading.1.total_cmp(&than.1)).is_gt()
+/// Whether `a` has the newer time. At equal times the larger value wins, so that the order of arrival does not matter.
+pub fn is_newer(a: (Millis, f64), b: (Millis, f64)) -> bool {
+    a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).is_gt()
 }
 
 impl Threshold {
     /// Returns the limit that `value` exceeds. `current` is the limit of the active alarm; that alarm clears only when the value is
     /// back inside by more than the hysteresis.
-    pub fn side(&self, value: f64, current: Option<Side>) -> Option<Side> {
+    pub fn violated(&self, value: f64, current: Option<Side>) -> Option<Side> {
         let hysteresis = |side| if current == Some(side) { self.hysteresis } else { 0.0 };
         if self.high.is_some_and(|high| value > high - hysteresis(Side::High)) {
             Some(Side::High)
@@ -262,7 +262,7 @@ impl Topic for Devices {
 
     fn apply(device: &mut Device, seq: Seq, event: &DeviceEvent) {
         match event {
-            DeviceEvent::Reported { .. } | DeviceEvent::LastKnownReported { .. } => apply_report(device, event),
+            DeviceEvent::Reported { .. } | DeviceEvent::LastKnownReported { .. } => apply_report_event(device, event),
             DeviceEvent::ThresholdSet { metric, threshold, .. } => {
                 if let Some(metric) = device.metrics.get_mut(metric) {
                     metric.threshold = *threshold;
@@ -288,12 +288,12 @@ impl Topic for Devices {
                 device.trim_alarms();
             }
             DeviceEvent::Cleared { alarm, at, .. } => {
-                if let Some(alarm) = device.alarms.iter_mut().find(|one| one.id == *alarm) {
+                if let Some(alarm) = device.alarms.iter_mut().find(|known| known.id == *alarm) {
                     alarm.cleared = Some(*at);
                 }
             }
             DeviceEvent::Acknowledged { alarm, by, at } => {
-                if let Some(alarm) = device.alarms.iter_mut().find(|one| one.id == *alarm) {
+                if let Some(alarm) = device.alarms.iter_mut().find(|known| known.id == *alarm) {
                     alarm.acknowledged = Some((by.clone(), *at));
                 }
             }
@@ -304,11 +304,11 @@ impl Topic for Devices {
                     argument: argument.clone(),
                     by: by.clone(),
                     at: *at,
-                    outcome: Outcome::Sent,
+                    outcome: OrderStatus::Sent,
                     answered: None,
                     note: String::new(),
                 });
-                device.orders.truncate(KEPT_ORDERS);
+                device.orders.truncate(MAX_ORDERS);
             }
             DeviceEvent::Answered {
                 order,
@@ -321,7 +321,7 @@ impl Topic for Devices {
     }
 }
 
-fn apply_report(device: &mut Device, event: &DeviceEvent) {
+fn apply_report_event(device: &mut Device, event: &DeviceEvent) {
     let (at, refused, name, place, every) = match event {
         DeviceEvent::Reported {
             at,
@@ -333,7 +333,7 @@ fn apply_report(device: &mut Device, event: &DeviceEvent) {
         } => {
             readings.iter().for_each(|reading| device.apply_reading(reading, *at));
             if readings.is_empty() && refused.is_empty() {
-                device.seen = latest(device.seen, *at, *at);
+                device.seen = newer_time(device.seen, *at, *at);
             }
             (at, refused, name, place, every)
         }
@@ -345,7 +345,7 @@ fn apply_report(device: &mut Device, event: &DeviceEvent) {
             place,
             every,
         } => {
-            values.iter().for_each(|value| device.apply_undated(value));
+            values.iter().for_each(|value| device.apply_untimestamped(value));
             (at, refused, name, place, every)
         }
         _ => return,
@@ -362,7 +362,7 @@ fn apply_report(device: &mut Device, event: &DeviceEvent) {
 
 /// A summary of every device; at most [`MAX_DEVICES`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Overview {
+pub struct FleetState {
     pub devices: BTreeMap<String, FleetEntry>,
 }
 
@@ -373,9 +373,9 @@ impl Topic for Fleet {
 
     type Command = NoCommand;
     type Event = FleetEvent;
-    type State = Overview;
+    type State = FleetState;
 
-    fn apply(overview: &mut Overview, _seq: Seq, event: &FleetEvent) {
+    fn apply(overview: &mut FleetState, _seq: Seq, event: &FleetEvent) {
         match event {
             FleetEvent::Entry { id, entry, .. } => {
                 if overview.devices.len() < MAX_DEVICES || overview.devices.contains_key(id) {
@@ -443,14 +443,18 @@ mod tests {
             (2.0, Some(Side::Low), None),
             (-1.0, high, Some(Side::Low)),
         ] {
-            assert_eq!(threshold.side(value, current), expected, "{value} after {current:?}");
+            assert_eq!(
+                threshold.violated(value, current),
+                expected,
+                "{value} after {current:?}"
+            );
         }
     }
 
     #[test]
     fn trimming_keeps_active_alarms() {
         let mut device = Device::default();
-        for seq in 1..=2 * KEPT_ALARMS as Seq {
+        for seq in 1..=2 * MAX_ALARMS as Seq {
             let raised = DeviceEvent::Raised {
                 metric: format!("m{seq}"),
                 side: Side::High,
@@ -468,7 +472,7 @@ mod tests {
                 Devices::apply(&mut device, 0, &cleared);
             }
         }
-        assert_eq!(device.alarms.len(), KEPT_ALARMS);
+        assert_eq!(device.alarms.len(), MAX_ALARMS);
         assert!(device.alarm("m1").is_some());
     }
 }

@@ -33,7 +33,7 @@ impl Topic for Orders {
                     pending.orders.push_back(order.clone());
                 }
             }
-            OrdersEvent::Done { device, order } | OrdersEvent::Expired { device, order } => {
+            OrdersEvent::Answered { device, order } | OrdersEvent::Expired { device, order } => {
                 pending
                     .orders
                     .retain(|one| one.order != *order || one.device != *device);

@@ -12,13 +12,13 @@ use super::wire::Millis;
 /// Sentinel for a value that is not a valid integer: negative, fractional, too large, or not a number.
 pub const INVALID_INTEGER: u64 = u64::MAX;
 /// Sentinel for a value that is not a string.
-pub const INVALID_TEXT: &str = "\0";
+pub const INVALID_STRING: &str = "\0";
 
-/// One reading of a report. A field of the wrong type holds a sentinel: [`INVALID_INTEGER`], [`INVALID_TEXT`] or NaN.
+/// One reading of a report. A field of the wrong type holds a sentinel: [`INVALID_INTEGER`], [`INVALID_STRING`] or NaN.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reading {
     pub metric: String,
-    pub value: RawNumber,
+    pub value: LenientNumber,
     /// `None` leaves the metric's unit unchanged.
     pub unit: Option<String>,
     /// When it was measured, by the device's clock; `None` means on receipt.
@@ -45,10 +45,10 @@ impl<'de> Deserialize<'de> for Reading {
 #[derive(Deserialize)]
 #[serde(default)]
 struct ReadingFields {
-    #[serde(deserialize_with = "required_text")]
+    #[serde(deserialize_with = "required_string")]
     metric: String,
-    value: RawNumber,
-    #[serde(deserialize_with = "optional_text")]
+    value: LenientNumber,
+    #[serde(deserialize_with = "optional_string")]
     unit: Option<String>,
     #[serde(deserialize_with = "optional_u64")]
     at: Option<Millis>,
@@ -57,8 +57,8 @@ struct ReadingFields {
 impl Default for ReadingFields {
     fn default() -> Self {
         Self {
-            metric: INVALID_TEXT.to_owned(),
-            value: RawNumber(f64::NAN),
+            metric: INVALID_STRING.to_owned(),
+            value: LenientNumber(f64::NAN),
             unit: None,
             at: None,
         }
@@ -70,9 +70,9 @@ impl Default for ReadingFields {
 pub struct Report {
     #[serde(default, deserialize_with = "list_or_empty")]
     pub readings: Vec<Reading>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_string")]
     pub name: Option<String>,
-    #[serde(default, deserialize_with = "optional_text")]
+    #[serde(default, deserialize_with = "optional_string")]
     pub place: Option<String>,
     /// Seconds until the next report.
     #[serde(default, deserialize_with = "optional_u32")]
@@ -81,31 +81,31 @@ pub struct Report {
 
 impl Report {
     /// Whether every reading carries its time, so that a retransmission is recognised as a duplicate.
-    pub fn is_dated(&self) -> bool {
-        let dated = |reading: &Reading| reading.at.is_some_and(|at| at != INVALID_INTEGER);
-        !self.readings.is_empty() && self.readings.iter().all(dated)
+    pub fn is_timestamped(&self) -> bool {
+        let timestamped = |reading: &Reading| reading.at.is_some_and(|at| at != INVALID_INTEGER);
+        !self.readings.is_empty() && self.readings.iter().all(timestamped)
     }
 }
 
 /// A number as a device sent it. JSON that is not a number becomes NaN, so that the reading is counted as refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RawNumber(pub f64);
+pub struct LenientNumber(pub f64);
 
-impl Serialize for RawNumber {
+impl Serialize for LenientNumber {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for RawNumber {
+impl<'de> Deserialize<'de> for LenientNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
             return f64::deserialize(deserializer).map(Self);
         }
-        Ok(Self(match Any::deserialize(deserializer)? {
-            Any::Number(number) => number,
-            Any::Integer(integer) => integer as f64,
-            Any::None | Any::Text(_) | Any::Other => f64::NAN,
+        Ok(Self(match JsonScalar::deserialize(deserializer)? {
+            JsonScalar::Number(number) => number,
+            JsonScalar::Integer(integer) => integer as f64,
+            JsonScalar::None | JsonScalar::Text(_) | JsonScalar::Other => f64::NAN,
         }))
     }
 }
@@ -117,11 +117,13 @@ fn optional_u64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
     if !deserializer.is_human_readable() {
         return Option::deserialize(deserializer);
     }
-    Ok(match Any::deserialize(deserializer)? {
-        Any::None => None,
-        Any::Integer(integer) => Some(integer),
-        Any::Number(number) if (0.0..=MAX_EXACT).contains(&number) && number.fract() == 0.0 => Some(number as u64),
-        Any::Number(_) | Any::Text(_) | Any::Other => Some(INVALID_INTEGER),
+    Ok(match JsonScalar::deserialize(deserializer)? {
+        JsonScalar::None => None,
+        JsonScalar::Integer(integer) => Some(integer),
+        JsonScalar::Number(number) if (0.0..=MAX_EXACT).contains(&number) && number.fract() == 0.0 => {
+            Some(number as u64)
+        }
+        JsonScalar::Number(_) | JsonScalar::Text(_) | JsonScalar::Other => Some(INVALID_INTEGER),
     })
 }
 
@@ -133,24 +135,24 @@ fn optional_u32<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32
     Ok(optional_u64(deserializer)?.map(|integer| u32::try_from(integer).unwrap_or(u32::MAX)))
 }
 
-/// Deserializes an optional string, or [`INVALID_TEXT`].
-fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+/// Deserializes an optional string, or [`INVALID_STRING`].
+fn optional_string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     if !deserializer.is_human_readable() {
         return Option::deserialize(deserializer);
     }
-    Ok(match Any::deserialize(deserializer)? {
-        Any::None => None,
-        Any::Text(text) => Some(text),
-        Any::Number(_) | Any::Integer(_) | Any::Other => Some(INVALID_TEXT.to_owned()),
+    Ok(match JsonScalar::deserialize(deserializer)? {
+        JsonScalar::None => None,
+        JsonScalar::Text(text) => Some(text),
+        JsonScalar::Number(_) | JsonScalar::Integer(_) | JsonScalar::Other => Some(INVALID_STRING.to_owned()),
     })
 }
 
-/// Like [`optional_text`]; a missing string becomes [`INVALID_TEXT`].
-fn required_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// Like [`optional_string`]; a missing string becomes [`INVALID_STRING`].
+fn required_string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     if !deserializer.is_human_readable() {
         return String::deserialize(deserializer);
     }
-    Ok(optional_text(deserializer)?.unwrap_or_else(|| INVALID_TEXT.to_owned()))
+    Ok(optional_string(deserializer)?.unwrap_or_else(|| INVALID_STRING.to_owned()))
 }
 
 /// Deserializes a list; null becomes the empty list.
@@ -176,7 +178,7 @@ where
 }
 
 /// A JSON value, reduced to the cases that the lenient fields distinguish.
-enum Any {
+enum JsonScalar {
     None,
     /// A non-negative integer.
     Integer(u64),
@@ -185,53 +187,53 @@ enum Any {
     Other,
 }
 
-impl<'de> Deserialize<'de> for Any {
+impl<'de> Deserialize<'de> for JsonScalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyVisitor)
+        deserializer.deserialize_any(JsonScalarVisitor)
     }
 }
 
-struct AnyVisitor;
+struct JsonScalarVisitor;
 
-impl<'de> Visitor<'de> for AnyVisitor {
-    type Value = Any;
+impl<'de> Visitor<'de> for JsonScalarVisitor {
+    type Value = JsonScalar;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Any, E> {
-        Ok(Any::Number(value))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<JsonScalar, E> {
+        Ok(JsonScalar::Number(value))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Any, E> {
-        Ok(u64::try_from(value).map_or(Any::Number(value as f64), Any::Integer))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<JsonScalar, E> {
+        Ok(u64::try_from(value).map_or(JsonScalar::Number(value as f64), JsonScalar::Integer))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Any, E> {
-        Ok(Any::Integer(value))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<JsonScalar, E> {
+        Ok(JsonScalar::Integer(value))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Any, E> {
-        Ok(Any::Text(text.to_owned()))
+    fn visit_str<E: Error>(self, text: &str) -> Result<JsonScalar, E> {
+        Ok(JsonScalar::Text(text.to_owned()))
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Any, E> {
-        Ok(Any::Other)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<JsonScalar, E> {
+        Ok(JsonScalar::Other)
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Any, E> {
-        Ok(Any::None)
+    fn visit_unit<E: Error>(self) -> Result<JsonScalar, E> {
+        Ok(JsonScalar::None)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Any, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<JsonScalar, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Any::Other)
+        Ok(JsonScalar::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Any, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonScalar, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Any::Other)
+        Ok(JsonScalar::Other)
     }
 }
 
@@ -294,7 +296,7 @@ mod tests {
             let text = format!("{{\"metric\":\"t\",\"value\":{json}}}");
             assert_eq!(
                 Encoding::Json.decode::<Reading>(text.as_bytes()).unwrap().value,
-                RawNumber(value)
+                LenientNumber(value)
             );
         }
         let reading = |fields: &str| {
@@ -314,15 +316,15 @@ mod tests {
         ] {
             assert_eq!(reading(&format!("\"at\":{at}")).at, expected, "{at}");
         }
-        assert_eq!(reading("\"unit\":5").unit.as_deref(), Some(INVALID_TEXT));
+        assert_eq!(reading("\"unit\":5").unit.as_deref(), Some(INVALID_STRING));
         for other in ["5", "null", "\"x\"", "[[1]]", "true", "{}"] {
             let reading: Reading = Encoding::Json.decode(other.as_bytes()).unwrap();
-            assert!(reading.metric == INVALID_TEXT && reading.value.0.is_nan(), "{other}");
+            assert!(reading.metric == INVALID_STRING && reading.value.0.is_nan(), "{other}");
         }
-        let nan = RawNumber(f64::NAN);
+        let nan = LenientNumber(f64::NAN);
         for encoding in Encoding::ALL {
             let bytes = encoding.encode(&nan).unwrap();
-            assert!(encoding.decode::<RawNumber>(&bytes).unwrap().0.is_nan());
+            assert!(encoding.decode::<LenientNumber>(&bytes).unwrap().0.is_nan());
         }
     }
 }

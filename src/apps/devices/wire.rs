@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::report::{INVALID_INTEGER, INVALID_TEXT, RawNumber, Reading, Report};
+pub use super::report::{INVALID_INTEGER, INVALID_STRING, LenientNumber, Reading, Report};
 use crate::wire::text;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
@@ -14,12 +14,12 @@ pub type Millis = u64;
 /// The part after the kind in `fleet/all` and `orders/all`.
 pub const ALL: &str = "all";
 /// The host device's id, if the operator chose no name.
-pub const THIS_SERVER: &str = "host-server";
+pub const HOST_ID: &str = "host-server";
 
 /// The prefix of a browser's device id; the person's id follows.
-pub const BROWSER: &str = "browser-";
+pub const BROWSER_PREFIX: &str = "browser-";
 /// The group whose notices report alarms.
-pub const GROUP: &str = "devices";
+pub const NOTICE_GROUP: &str = "devices";
 
 /// Maximum bytes of a device id.
 pub const MAX_ID: usize = 40;
@@ -36,7 +36,7 @@ pub const MAX_READINGS: usize = 64;
 /// The largest accepted absolute value. Small enough that a bucket's i128 sum cannot overflow.
 pub const MAX_VALUE: f64 = 1e12;
 /// How far ahead of the server's clock a reading's time may be.
-pub const MAX_AHEAD: Millis = 60_000;
+pub const MAX_CLOCK_SKEW: Millis = 60_000;
 /// The maximum age of a reading: the span of the longest history.
 pub const MAX_AGE: Millis = 7 * 24 * 3_600_000;
 /// The longest report interval that a device may announce, in seconds.
@@ -53,7 +53,7 @@ pub const MAX_PENDING_PER_DEVICE: usize = 8;
 pub const ORDER_TIMEOUT: Millis = 30_000;
 
 /// Refusal reasons. The page translates them.
-pub mod why {
+pub mod refusal {
     pub const NOT_A_NUMBER: &str = "not_a_number";
     pub const TOO_LARGE: &str = "too_large";
     pub const IN_FUTURE: &str = "in_future";
@@ -74,15 +74,15 @@ pub mod why {
     pub const TOO_LONG: &str = "too_long";
     pub const TOO_MANY_READINGS: &str = "too_many_readings";
     /// Only the device itself may report and answer orders.
-    pub const NOT_YOURS: &str = "not_yours";
+    pub const NOT_THE_DEVICE: &str = "not_yours";
     pub const NO_METRIC: &str = "no_metric";
     pub const BAD_THRESHOLD: &str = "bad_threshold";
     pub const NO_ALARM: &str = "no_alarm";
     pub const BAD_ORDER: &str = "bad_order";
     pub const BAD_ARGUMENT: &str = "bad_argument";
-    pub const ORDERS_WAITING: &str = "orders_waiting";
+    pub const TOO_MANY_PENDING: &str = "orders_waiting";
     pub const NO_ORDER: &str = "no_order";
-    pub const NOT_HEARD: &str = "not_heard";
+    pub const NEVER_SEEN: &str = "not_heard";
     pub const FLEET_FULL: &str = "fleet_full";
 }
 
@@ -126,14 +126,14 @@ pub enum Health {
 /// The state of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum OrderStatus {
     Sent,
     Acknowledged,
     Failed,
     TimedOut,
 }
 
-impl Outcome {
+impl OrderStatus {
     pub const fn from_ack(ok: bool) -> Self {
         if ok { Self::Acknowledged } else { Self::Failed }
     }
@@ -231,7 +231,7 @@ pub enum DeviceEvent {
     },
     Answered {
         order: Seq,
-        outcome: Outcome,
+        outcome: OrderStatus,
         note: String,
         at: Millis,
     },
@@ -245,7 +245,7 @@ pub enum DeviceEvent {
     #[serde(rename = "recalled")]
     LastKnownReported {
         at: Millis,
-        values: Vec<UndatedValue>,
+        values: Vec<UntimestampedValue>,
         refused: Vec<Refusal>,
         name: Option<String>,
         place: Option<String>,
@@ -255,7 +255,7 @@ pub enum DeviceEvent {
 
 /// A value measured at an unknown time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UndatedValue {
+pub struct UntimestampedValue {
     pub metric: String,
     pub value: f64,
     pub unit: String,
@@ -325,8 +325,15 @@ pub struct PendingOrder {
 #[serde(rename_all = "snake_case")]
 pub enum OrdersEvent {
     Added(PendingOrder),
-    Done { device: String, order: Seq },
-    Expired { device: String, order: Seq },
+    #[serde(rename = "done")]
+    Answered {
+        device: String,
+        order: Seq,
+    },
+    Expired {
+        device: String,
+        order: Seq,
+    },
 }
 
 /// The path of a device's page.
@@ -336,27 +343,27 @@ pub fn device_path(id: &str) -> String {
 
 /// 1 to [`MAX_ID`] of `a-z 0-9 - _ .`.
 pub fn is_device_id(id: &str) -> bool {
-    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
-    (1..=MAX_ID).contains(&id.len()) && id.bytes().all(plain) && id != "." && id != ".."
+    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    (1..=MAX_ID).contains(&id.len()) && id.bytes().all(is_allowed) && id != "." && id != ".."
 }
 
 /// The id of the person whose browser this is; `None` if the device is not a browser.
 pub fn browser_owner(id: &str) -> Option<&str> {
-    id.strip_prefix(BROWSER)
+    id.strip_prefix(BROWSER_PREFIX)
 }
 
 pub fn browser_id(person: &PersonId) -> String {
-    format!("{BROWSER}{}", person.0)
+    format!("{BROWSER_PREFIX}{}", person.0)
 }
 
 pub fn is_metric_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=MAX_METRIC).contains(&name.len()) && name.bytes().all(plain)
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MAX_METRIC).contains(&name.len()) && name.bytes().all(is_allowed)
 }
 
 pub fn is_order_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=MAX_ORDER).contains(&name.len()) && name.bytes().all(plain)
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MAX_ORDER).contains(&name.len()) && name.bytes().all(is_allowed)
 }
 
 /// Returns the text on one line, without invisible and bidirectional control characters, truncated to `max_chars`.

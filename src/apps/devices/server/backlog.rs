@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Messages queued while the server was offline for less than this count as live.
-pub const MIN_ABSENCE: Duration = Duration::from_secs(60);
+pub const MIN_OFFLINE: Duration = Duration::from_secs(60);
 /// A gap of this length means that the broker's queue is drained.
-pub const QUIET: Duration = Duration::from_secs(1);
+pub const DRAINED_AFTER: Duration = Duration::from_secs(1);
 /// Upper bound if messages never pause: a broker's queue of a few thousand messages arrives within this time.
 const MAX_DURATION: Duration = Duration::from_secs(10);
 
@@ -29,8 +29,8 @@ impl Backlog {
     }
 
     /// Records a message, and returns whether it may come from the broker's queue.
-    pub fn includes_next(&mut self) -> bool {
-        let included = self.last.elapsed() < QUIET && self.started.elapsed() < MAX_DURATION;
+    pub fn on_message(&mut self) -> bool {
+        let included = self.last.elapsed() < DRAINED_AFTER && self.started.elapsed() < MAX_DURATION;
         self.last = Instant::now();
         included
     }
@@ -45,13 +45,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_backlog_ends_with_a_gap_or_after_its_maximum() {
         let mut backlog = Backlog::start();
-        advance(QUIET / 2).await;
-        assert!(backlog.includes_next());
-        advance(QUIET).await;
-        assert!(!backlog.includes_next());
+        advance(DRAINED_AFTER / 2).await;
+        assert!(backlog.on_message());
+        advance(DRAINED_AFTER).await;
+        assert!(!backlog.on_message());
         let (mut endless, start) = (Backlog::start(), Instant::now());
-        while endless.includes_next() {
-            advance(QUIET / 4).await;
+        while endless.on_message() {
+            advance(DRAINED_AFTER / 4).await;
         }
         assert_eq!(start.elapsed(), MAX_DURATION);
     }

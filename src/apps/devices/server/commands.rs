@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::model::{Device, Overview, PendingOrders};
+use super::super::model::{Device, FleetState, PendingOrders};
 use super::super::wire::{
-    DeviceEvent, DeviceSummary, Devices, Fleet, FleetEvent, Health, Millis, Orders, OrdersEvent, Outcome, PendingOrder,
-    Report,
+    DeviceEvent, DeviceSummary, Devices, Fleet, FleetEvent, Health, Millis, OrderStatus, Orders, OrdersEvent,
+    PendingOrder, Report,
 };
 use super::readings::{report_last_known, report_live};
 use super::{device, fleet, orders};
@@ -54,7 +54,8 @@ pub enum FleetCommand {
 #[serde(rename_all = "snake_case")]
 pub enum OrdersCommand {
     Add(PendingOrder),
-    Done {
+    #[serde(rename = "done")]
+    Answered {
         device: String,
         order: Seq,
     },
@@ -68,18 +69,18 @@ impl ServerCommand<Devices> for DeviceServerCommand {
         match self {
             Self::Report(report) => report_live(at, device, report),
             Self::InvalidMessage { why } => Ok(device::invalid_message(at, why)),
-            Self::Ack { order, ok, note } => device::answer(at, device, order, Outcome::from_ack(ok), &note),
+            Self::Ack { order, ok, note } => device::record_answer(at, device, order, OrderStatus::from_ack(ok), &note),
             Self::SetHealth { health, at: since } => Ok(device::set_health(device, health, since, at.now)),
-            Self::Expire { order } => device::answer(at, device, order, Outcome::TimedOut, ""),
+            Self::Expire { order } => device::record_answer(at, device, order, OrderStatus::TimedOut, ""),
             Self::LastKnown(report) => report_last_known(at, device, report),
         }
     }
 }
 
 impl ServerCommand<Fleet> for FleetCommand {
-    fn decide(self, _fleet: &Fleet, at: Context<'_>, overview: &Overview) -> Result<Vec<FleetEvent>, Rejection> {
+    fn decide(self, _fleet: &Fleet, at: Context<'_>, overview: &FleetState) -> Result<Vec<FleetEvent>, Rejection> {
         match self {
-            Self::Update { id, summary } => fleet::update(overview, id, summary, at.now),
+            Self::Update { id, summary } => fleet::update_entry(overview, id, summary, at.now),
             Self::RefreshHealth => Ok(fleet::refresh_health(overview, at.now)),
         }
     }
@@ -89,7 +90,7 @@ impl ServerCommand<Orders> for OrdersCommand {
     fn decide(self, _orders: &Orders, at: Context<'_>, pending: &PendingOrders) -> Result<Vec<OrdersEvent>, Rejection> {
         Ok(match self {
             Self::Add(order) => orders::add(pending, order),
-            Self::Done { device, order } => orders::done(pending, device, order),
+            Self::Answered { device, order } => orders::answered(pending, device, order),
             Self::ExpireOverdue => orders::expire_overdue(pending, at.now),
         })
     }

@@ -3,9 +3,9 @@
 use super::super::model::Device;
 
 use super::super::wire::{
-    ALL, DeviceCommand, DeviceEvent, Devices, Fleet, GROUP, Health, MAX_AGE, MAX_ARGUMENT, MAX_NOTE,
-    MAX_PENDING_PER_DEVICE, MAX_VALUE, ORDER_TIMEOUT, Orders, Outcome, PendingOrder, Refusal, Side, Threshold,
-    browser_owner, device_path, is_device_id, is_order_name, sanitize, why,
+    ALL, DeviceCommand, DeviceEvent, Devices, Fleet, Health, MAX_AGE, MAX_ARGUMENT, MAX_NOTE, MAX_PENDING_PER_DEVICE,
+    MAX_VALUE, NOTICE_GROUP, ORDER_TIMEOUT, OrderStatus, Orders, PendingOrder, Refusal, Side, Threshold, browser_owner,
+    device_path, is_device_id, is_order_name, refusal, sanitize,
 };
 use super::NOTICE_LIFETIME;
 use super::commands::{DeviceServerCommand, FleetCommand, OrdersCommand};
@@ -24,7 +24,7 @@ use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Maximum events in a device's log: one day at one report every five seconds.
-const KEPT_EVENTS: u64 = 20_000;
+const RETAINED_EVENTS: u64 = 20_000;
 
 /// The forms of the device's page, for browsers without scripts.
 pub fn forms() -> [CommandForm; 1] {
@@ -84,19 +84,19 @@ impl Decider for Devices {
 
     fn decide(&self, at: Context<'_>, device: &Device, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
         match command {
-            DeviceCommand::Report(report) => from_device(at).and_then(|()| report_live(at, device, report)),
+            DeviceCommand::Report(report) => authorize_device(at).and_then(|()| report_live(at, device, report)),
             DeviceCommand::SetThreshold {
                 metric,
                 low,
                 high,
                 hysteresis,
             } => may_control(at).and_then(|()| set_threshold(at, device, metric, Threshold { low, high, hysteresis })),
-            DeviceCommand::Acknowledge { alarm } => may_control(at).and_then(|()| acknowledge(at, device, alarm)),
+            DeviceCommand::Acknowledge { alarm } => may_control(at).and_then(|()| acknowledge_alarm(at, device, alarm)),
             DeviceCommand::Order { name, argument } => {
-                may_control(at).and_then(|()| order(at, device, name, &argument))
+                may_control(at).and_then(|()| send_order(at, device, name, &argument))
             }
             DeviceCommand::Ack { order, ok, note } => {
-                from_device(at).and_then(|()| answer(at, device, order, Outcome::from_ack(ok), &note))
+                authorize_device(at).and_then(|()| record_answer(at, device, order, OrderStatus::from_ack(ok), &note))
             }
         }
     }
@@ -104,26 +104,26 @@ impl Decider for Devices {
     fn forward(&self, topic: &TopicName, device: &Device, seq: Seq, event: &DeviceEvent) -> Vec<Forward> {
         let id = topic.rest();
         match event {
-            DeviceEvent::Reported { .. } | DeviceEvent::LastKnownReported { .. } => to_fleet(id, device),
+            DeviceEvent::Reported { .. } | DeviceEvent::LastKnownReported { .. } => forward_summary(id, device),
             DeviceEvent::Raised { .. } | DeviceEvent::Cleared { .. } => {
-                let notice = notice(id, device, event).and_then(|notice| {
+                let notice = alarm_notice(id, device, event).and_then(|notice| {
                     // Alarms of a browser are sent to its visitor alone.
                     let audience = match browser_owner(id) {
                         Some(owner) => Audience::Person(PersonId(owner.to_owned())),
-                        None => Audience::Group(GROUP.to_owned()),
+                        None => Audience::Group(NOTICE_GROUP.to_owned()),
                     };
                     notify::forward(&audience, &notice)
                 });
-                to_fleet(id, device).into_iter().chain(notice).collect()
+                forward_summary(id, device).into_iter().chain(notice).collect()
             }
-            DeviceEvent::Ordered { name, argument, at, .. } => to_orders(&OrdersCommand::Add(PendingOrder {
+            DeviceEvent::Ordered { name, argument, at, .. } => forward_to_orders(&OrdersCommand::Add(PendingOrder {
                 device: id.to_owned(),
                 order: seq,
                 name: name.clone(),
                 argument: argument.clone(),
                 at: *at,
             })),
-            DeviceEvent::Answered { order, .. } => to_orders(&OrdersCommand::Done {
+            DeviceEvent::Answered { order, .. } => forward_to_orders(&OrdersCommand::Answered {
                 device: id.to_owned(),
                 order: *order,
             }),
@@ -144,20 +144,20 @@ impl Decider for Devices {
 
     fn retention(&self) -> Retention {
         Retention {
-            events: KEPT_EVENTS,
+            events: RETAINED_EVENTS,
             age: Some(std::time::Duration::from_millis(MAX_AGE)),
         }
     }
 }
 
 /// Allows programs to act as any device except a browser, and a visitor to act as their own browser.
-fn from_device(at: Context<'_>) -> Result<(), Rejection> {
+fn authorize_device(at: Context<'_>) -> Result<(), Rejection> {
     let own = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
     let program = at.origin == Origin::Program && browser_owner(at.topic.rest()).is_none();
     if own || program {
         Ok(())
     } else {
-        Err(Rejection::refused(why::NOT_YOURS))
+        Err(Rejection::refused(refusal::NOT_THE_DEVICE))
     }
 }
 
@@ -193,7 +193,7 @@ fn set_threshold(
     threshold: Threshold,
 ) -> Result<Vec<DeviceEvent>, Rejection> {
     let Some(known) = device.metrics.get(&metric) else {
-        return Err(Rejection::refused(why::NO_METRIC));
+        return Err(Rejection::refused(refusal::NO_METRIC));
     };
     let Threshold { low, high, hysteresis } = threshold;
     let threshold = Threshold {
@@ -207,7 +207,7 @@ fn set_threshold(
         .is_none_or(|(low, high)| low < high && hysteresis < high - low);
     let limits_valid = low.is_none_or(is_valid) && high.is_none_or(is_valid);
     if !(limits_valid && is_valid(hysteresis) && hysteresis >= 0.0 && ordered) {
-        return Err(Rejection::refused(why::BAD_THRESHOLD));
+        return Err(Rejection::refused(refusal::BAD_THRESHOLD));
     }
     let threshold = (low.is_some() || high.is_some()).then_some(threshold);
     if known.threshold == threshold {
@@ -223,9 +223,9 @@ fn set_threshold(
     Ok(std::iter::once(set).chain(alarms).collect())
 }
 
-fn acknowledge(at: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEvent>, Rejection> {
+fn acknowledge_alarm(at: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEvent>, Rejection> {
     let alarm = device.alarms.iter().find(|alarm| alarm.id == id);
-    let alarm = alarm.ok_or_else(|| Rejection::refused(why::NO_ALARM))?;
+    let alarm = alarm.ok_or_else(|| Rejection::refused(refusal::NO_ALARM))?;
     if alarm.acknowledged.is_some() {
         return Ok(Vec::new());
     }
@@ -236,30 +236,30 @@ fn acknowledge(at: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEv
     }])
 }
 
-fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Result<Vec<DeviceEvent>, Rejection> {
+fn send_order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Result<Vec<DeviceEvent>, Rejection> {
     let argument = argument.trim();
     if device.seen == 0 {
-        return Err(Rejection::refused(why::NOT_HEARD));
+        return Err(Rejection::refused(refusal::NEVER_SEEN));
     }
     if !is_order_name(&name) {
-        return Err(Rejection::refused(why::BAD_ORDER));
+        return Err(Rejection::refused(refusal::BAD_ORDER));
     }
     let is_json = argument.is_empty() || json::validate(argument.as_bytes()).is_ok();
     if argument.len() > MAX_ARGUMENT || !is_json {
-        return Err(Rejection::refused(why::BAD_ARGUMENT));
+        return Err(Rejection::refused(refusal::BAD_ARGUMENT));
     }
     // Time out stale orders here: `orders/all` no longer knows them.
     let stale = device.orders.iter().filter(|order| order.is_stale(at.now));
     let mut events: Vec<_> = stale
         .map(|order| DeviceEvent::Answered {
             order: order.id,
-            outcome: Outcome::TimedOut,
+            outcome: OrderStatus::TimedOut,
             note: String::new(),
             at: at.now,
         })
         .collect();
     if device.pending_orders().saturating_sub(events.len()) >= MAX_PENDING_PER_DEVICE {
-        return Err(Rejection::refused(why::ORDERS_WAITING));
+        return Err(Rejection::refused(refusal::TOO_MANY_PENDING));
     }
     events.push(DeviceEvent::Ordered {
         name,
@@ -271,16 +271,16 @@ fn order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Resu
 }
 
 /// Records an answer; only the first one counts.
-pub fn answer(
+pub fn record_answer(
     at: Context<'_>,
     device: &Device,
     id: Seq,
-    outcome: Outcome,
+    outcome: OrderStatus,
     note: &str,
 ) -> Result<Vec<DeviceEvent>, Rejection> {
     let order = device.orders.iter().find(|order| order.id == id);
-    let order = order.ok_or_else(|| Rejection::refused(why::NO_ORDER))?;
-    if order.outcome != Outcome::Sent {
+    let order = order.ok_or_else(|| Rejection::refused(refusal::NO_ORDER))?;
+    if order.outcome != OrderStatus::Sent {
         return Ok(Vec::new());
     }
     Ok(vec![DeviceEvent::Answered {
@@ -301,7 +301,7 @@ pub fn set_health(device: &Device, health: Health, since: Millis, now: Millis) -
     vec![DeviceEvent::HealthChanged { health, at: since }]
 }
 
-fn to_fleet(id: &str, device: &Device) -> Vec<Forward> {
+fn forward_summary(id: &str, device: &Device) -> Vec<Forward> {
     // A device without an accepted report is not listed.
     if device.seen == 0 && device.metrics.is_empty() {
         return Vec::new();
@@ -313,7 +313,7 @@ fn to_fleet(id: &str, device: &Device) -> Vec<Forward> {
     forward::<Fleet>(&update)
 }
 
-fn to_orders(command: &OrdersCommand) -> Vec<Forward> {
+fn forward_to_orders(command: &OrdersCommand) -> Vec<Forward> {
     forward::<Orders>(command)
 }
 
@@ -321,7 +321,7 @@ fn forward<D: Decider>(command: &D::ServerCommand) -> Vec<Forward> {
     Forward::server_command::<D>(ALL, command).into_iter().collect()
 }
 
-fn notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
+fn alarm_notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice> {
     let name = if device.name.is_empty() { id } else { &device.name };
     let (metric, value, at, is_cleared) = match event {
         DeviceEvent::Raised { metric, value, at, .. } => (metric, value, at, false),

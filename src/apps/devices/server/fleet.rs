@@ -1,9 +1,9 @@
 //! The decider of `fleet/all`, the overview: the summaries that the devices' topics forward, and each device's health. Pure.
 
-use super::super::model::{Overview, health_at};
+use super::super::model::{FleetState, health_at};
 use super::super::wire::{
-    ALL, DeviceSummary, Devices, Fleet, FleetEntry, FleetEvent, GROUP, Health, MAX_AGE, MAX_DEVICES, browser_owner,
-    device_path, why,
+    ALL, DeviceSummary, Devices, Fleet, FleetEntry, FleetEvent, Health, MAX_AGE, MAX_DEVICES, NOTICE_GROUP,
+    browser_owner, device_path, refusal,
 };
 use super::NOTICE_LIFETIME;
 use super::commands::{DeviceServerCommand, FleetCommand};
@@ -15,7 +15,7 @@ use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Maximum events in the log. Kept small: the state is complete, so only resuming subscribers read events.
-const KEPT_EVENTS: u64 = 5_000;
+const RETAINED_EVENTS: u64 = 5_000;
 /// Maximum names in a notice about several devices.
 const MAX_NAMES: usize = 3;
 
@@ -30,18 +30,23 @@ impl Decider for Fleet {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _overview: &Overview, command: NoCommand) -> Result<Vec<FleetEvent>, Rejection> {
+    fn decide(
+        &self,
+        _at: Context<'_>,
+        _overview: &FleetState,
+        command: NoCommand,
+    ) -> Result<Vec<FleetEvent>, Rejection> {
         match command {}
     }
 
-    fn forward(&self, _topic: &TopicName, overview: &Overview, _seq: Seq, event: &FleetEvent) -> Vec<Forward> {
+    fn forward(&self, _topic: &TopicName, overview: &FleetState, _seq: Seq, event: &FleetEvent) -> Vec<Forward> {
         let forward = match event {
             FleetEvent::Entry {
                 id,
                 entry,
                 health_changed: true,
             } => forward_health(id, entry),
-            FleetEvent::WentOffline { ids } => notice(overview, ids),
+            FleetEvent::WentOffline { ids } => offline_notice(overview, ids),
             FleetEvent::Entry { .. } | FleetEvent::Removed { .. } => None,
         };
         forward.into_iter().collect()
@@ -49,14 +54,14 @@ impl Decider for Fleet {
 
     fn retention(&self) -> Retention {
         Retention {
-            events: KEPT_EVENTS,
+            events: RETAINED_EVENTS,
             age: None,
         }
     }
 }
 
-pub fn update(
-    overview: &Overview,
+pub fn update_entry(
+    overview: &FleetState,
     id: String,
     summary: DeviceSummary,
     now: Millis,
@@ -64,10 +69,10 @@ pub fn update(
     let before = overview.devices.get(&id);
     let mut events = Vec::new();
     if before.is_none() && overview.devices.len() >= MAX_DEVICES {
-        let removed = longest_offline(overview).ok_or_else(|| Rejection::refused(why::FLEET_FULL))?;
+        let removed = longest_offline(overview).ok_or_else(|| Rejection::refused(refusal::FLEET_FULL))?;
         events.push(FleetEvent::Removed { id: removed.clone() });
     }
-    let entry = entry(before, clamp_seen(summary, now), now);
+    let entry = new_entry(before, clamp_seen(summary, now), now);
     if before != Some(&entry) {
         let health_changed = before.is_none_or(|before| before.health != entry.health);
         events.push(FleetEvent::Entry {
@@ -79,7 +84,7 @@ pub fn update(
     Ok(events)
 }
 
-fn entry(before: Option<&FleetEntry>, summary: DeviceSummary, now: Millis) -> FleetEntry {
+fn new_entry(before: Option<&FleetEntry>, summary: DeviceSummary, now: Millis) -> FleetEntry {
     let health = health_at(summary.seen, summary.every, now);
     let unchanged = before.filter(|before| before.health == health);
     FleetEntry {
@@ -109,7 +114,7 @@ fn forward_health(id: &str, entry: &FleetEntry) -> Option<Forward> {
 }
 
 /// One notice for all devices that went offline together, for example behind a broker that failed.
-fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
+fn offline_notice(overview: &FleetState, ids: &[String]) -> Option<Forward> {
     let name = |id: &String| match overview.devices.get(id) {
         Some(entry) if !entry.summary.name.is_empty() => entry.summary.name.clone(),
         _ => id.clone(),
@@ -138,11 +143,11 @@ fn notice(overview: &Overview, ids: &[String]) -> Option<Forward> {
         level: Level::Warning,
         expires: since.map(|at| at.saturating_add(NOTICE_LIFETIME)),
     };
-    notify::forward(&Audience::Group(GROUP.to_owned()), &notice)
+    notify::forward(&Audience::Group(NOTICE_GROUP.to_owned()), &notice)
 }
 
 /// The device to remove from a full overview: the one that has been offline longest.
-fn longest_offline(overview: &Overview) -> Option<&String> {
+fn longest_offline(overview: &FleetState) -> Option<&String> {
     let offline = overview
         .devices
         .iter()
@@ -159,12 +164,12 @@ const fn last_seen(entry: &FleetEntry) -> Millis {
 }
 
 /// Recomputes each device's health at `now`, and removes devices not seen for [`MAX_AGE`].
-pub fn refresh_health(overview: &Overview, now: Millis) -> Vec<FleetEvent> {
+pub fn refresh_health(overview: &FleetState, now: Millis) -> Vec<FleetEvent> {
     let changed = |(id, before): (&String, &FleetEntry)| {
         if last_seen(before) < now.saturating_sub(MAX_AGE) {
             return Some(FleetEvent::Removed { id: id.clone() });
         }
-        let entry = entry(Some(before), clamp_seen(before.summary.clone(), now), now);
+        let entry = new_entry(Some(before), clamp_seen(before.summary.clone(), now), now);
         let health_changed = entry.health != before.health;
         (health_changed || entry.summary.seen != before.summary.seen).then(|| FleetEvent::Entry {
             id: id.clone(),
@@ -202,7 +207,7 @@ mod tests {
         }
     }
 
-    fn send(overview: &mut Overview, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
+    fn send(overview: &mut FleetState, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
         let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
         let at = Context {
             topic: &topic,
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_silent_device_becomes_late_then_offline_then_online_again() {
-        let mut overview = Overview::default();
+        let mut overview = FleetState::default();
         let events = send(&mut overview, update("a", START), START);
         assert!(matches!(
             &events[..],
@@ -264,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_device_that_was_never_seen_is_listed_offline_for_a_week() {
-        let mut overview = Overview::default();
+        let mut overview = FleetState::default();
         let events = send(&mut overview, update("a", 0), 10 * MAX_AGE);
         assert!(matches!(&events[..], [FleetEvent::Entry { entry, .. }] if entry.health == Health::Offline));
         assert_eq!(send(&mut overview, FleetCommand::RefreshHealth, 11 * MAX_AGE), []);
@@ -277,7 +282,7 @@ mod tests {
 
     #[test]
     fn devices_that_go_offline_together_cause_one_notice_without_browsers() {
-        let mut overview = Overview::default();
+        let mut overview = FleetState::default();
         for id in ["a", "b", "browser-00ff"] {
             send(&mut overview, update(id, START), START);
         }
@@ -295,7 +300,7 @@ mod tests {
         let alone = Fleet.forward(&topic, &overview, 6, &alone[1]);
         let json = alone[0].command().json();
         assert!(json.contains("/devices/a"), "{json}");
-        let mut browser = Overview::default();
+        let mut browser = FleetState::default();
         send(&mut browser, update("browser-00ff", START), START);
         assert_eq!(send(&mut browser, FleetCommand::RefreshHealth, START + 43_000).len(), 1);
     }
@@ -303,7 +308,7 @@ mod tests {
     #[test]
     fn a_seen_time_in_the_future_counts_as_now() {
         const DAY: Millis = 24 * 3_600_000;
-        let mut overview = Overview::default();
+        let mut overview = FleetState::default();
         for id in ["dead", "live"] {
             send(&mut overview, update(id, START + DAY), START + DAY);
         }
@@ -318,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_full_overview_removes_only_offline_devices() {
-        let mut overview = Overview::default();
+        let mut overview = FleetState::default();
         for number in 0..MAX_DEVICES {
             send(
                 &mut overview,
@@ -336,7 +341,7 @@ mod tests {
             next_seq: 1,
         };
         let full = update("new", START).decide(&Fleet, at(START), &overview);
-        assert_eq!(full, Err(Rejection::refused(why::FLEET_FULL)));
+        assert_eq!(full, Err(Rejection::refused(refusal::FLEET_FULL)));
         send(&mut overview, FleetCommand::RefreshHealth, START + 43_000);
         let events = send(&mut overview, update("new", START + 43_000), START + 43_000);
         assert_eq!(events[0], FleetEvent::Removed { id: "d0".to_owned() });

@@ -7,7 +7,7 @@ use sysinfo::{Disks, Networks, System};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{Devices, MAX_ID, PendingOrder, RawNumber, Reading, Report, THIS_SERVER};
+use super::super::wire::{Devices, HOST_ID, LenientNumber, MAX_ID, PendingOrder, Reading, Report};
 use super::commands::DeviceServerCommand;
 use super::mqtt_message;
 use super::mqtt_message::Interval;
@@ -36,7 +36,7 @@ impl Identity {
     fn new(chosen: Option<&str>) -> Self {
         match chosen {
             None => Self {
-                id: THIS_SERVER.to_owned(),
+                id: HOST_ID.to_owned(),
                 name: String::new(),
                 place: String::new(),
             },
@@ -121,7 +121,7 @@ async fn report_loop(hub: Hub, mut every: u32, identity: Identity) -> Result<(),
 
 async fn send(hub: &Hub, id: &str, command: &DeviceServerCommand) {
     if let Answer::Rejected(rejection) = hub
-        .send_server_command::<Devices>(id, mqtt_message::new_id(), command)
+        .send_server_command::<Devices>(id, mqtt_message::random_id(), command)
         .await
     {
         tracing::warn!(id, "the hub rejected a command of the host device: {rejection}");
@@ -189,7 +189,7 @@ impl Sampler {
         let at = Some(now());
         let reading = |metric: &str, value: f64, unit: &str| Reading {
             metric: metric.to_owned(),
-            value: RawNumber((value * 100.0).round() / 100.0),
+            value: LenientNumber((value * 100.0).round() / 100.0),
             unit: Some(unit.to_owned()),
             at,
         };

@@ -24,14 +24,14 @@ pub fn ingest_endpoint() -> IngestEndpoint {
 /// Returns the refused readings of an accepted report, each with its reason.
 fn refused(event: &[u8]) -> Option<Value> {
     match serde_json::from_slice(event).ok()? {
-        DeviceEvent::Reported { refused, .. } => serde_json::to_value(Outcome { refused }).ok(),
+        DeviceEvent::Reported { refused, .. } => serde_json::to_value(IngestOutcome { refused }).ok(),
         _ => None,
     }
 }
 
 /// The outcome of an accepted report, returned next to its seq.
 #[derive(Serialize)]
-struct Outcome {
+struct IngestOutcome {
     refused: Vec<Refusal>,
 }
 
@@ -62,8 +62,8 @@ fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
 /// The idempotency key of a report whose readings all carry their time.
 fn key(report: &Report, body: &Value) -> Option<String> {
     report
-        .is_dated()
-        .then(|| format!("{:032x}", mqtt_message::digest_of(&[body.to_string().as_bytes()])))
+        .is_timestamped()
+        .then(|| format!("{:032x}", mqtt_message::digest(&[body.to_string().as_bytes()])))
 }
 
 #[cfg(test)]
@@ -88,8 +88,8 @@ mod tests {
         assert_eq!(ingest.key, parse("oven-1", body.clone()).unwrap().key);
         assert!(ingest.key.is_some());
         assert_eq!(ingest.time, Some(5));
-        let undated = json!({"readings": [{"metric": "t", "value": 1}]});
-        assert_eq!(parse("oven-1", undated).unwrap().key, None);
+        let untimestamped = json!({"readings": [{"metric": "t", "value": 1}]});
+        assert_eq!(parse("oven-1", untimestamped).unwrap().key, None);
         assert!(matches!(parse("Oven", body.clone()), Err(IngestError::NotFound(_))));
         assert!(matches!(parse("browser-0", body), Err(IngestError::NotFound(_))));
         assert!(matches!(parse("oven-1", json!([])), Err(IngestError::Unprocessable(_))));

@@ -24,8 +24,8 @@ use std::sync::Arc;
 
 pub use self::device::forms;
 pub use self::ingest::ingest_endpoint;
-use self::mqtt::Connector;
-use self::url::{Broker, TopicPattern};
+use self::mqtt::MqttConnector;
+use self::url::{BrokerUrl, TopicPattern};
 use super::wire::Millis;
 use crate::server::tls;
 use duplex_hub::BackgroundTask;
@@ -120,7 +120,7 @@ impl Default for Options {
 impl Options {
     /// The broker's `host:port`, if one is configured.
     pub fn broker(&self) -> Option<String> {
-        let broker: Broker = self.devices_mqtt_url.as_ref()?.parse().ok()?;
+        let broker: BrokerUrl = self.devices_mqtt_url.as_ref()?.parse().ok()?;
         Some(format!("{}:{}", broker.host, broker.port))
     }
 }
@@ -138,12 +138,12 @@ pub fn background_tasks(options: &Options) -> Result<Vec<Arc<dyn BackgroundTask>
     Ok(tasks)
 }
 
-fn connector(options: &Options) -> Result<Option<Connector>, String> {
+fn connector(options: &Options) -> Result<Option<MqttConnector>, String> {
     let Some(url) = &options.devices_mqtt_url else {
         return Ok(None);
     };
     // The URL may contain a password: the error omits it.
-    let broker: Broker = url.parse().map_err(|error| format!("--devices-mqtt-url: {error}"))?;
+    let broker: BrokerUrl = url.parse().map_err(|error| format!("--devices-mqtt-url: {error}"))?;
     let pattern = |flag: &str, text: &str| -> Result<TopicPattern, String> {
         text.parse()
             .map_err(|error| format!("--devices-mqtt-{flag} {text:?}: {error}"))
@@ -155,7 +155,7 @@ fn connector(options: &Options) -> Result<Option<Connector>, String> {
         false => None,
     };
     let client = options.devices_mqtt_client.clone();
-    Ok(Some(Connector {
+    Ok(Some(MqttConnector {
         broker,
         tls,
         client: client.unwrap_or_else(|| format!("duplex-{}", host::host_id())),

@@ -14,14 +14,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{Devices, browser_owner, why};
+use super::super::wire::{Devices, browser_owner, refusal};
 use super::backlog::{self, Backlog};
 use super::commands::DeviceServerCommand;
 use super::mqtt_message::{self, MqttMessage};
 use super::mqtt_socket;
 use super::mqtt_truncate::MAX_PACKET;
 use super::order_stream::OrderStream;
-use super::url::{Broker, TopicPattern};
+use super::url::{BrokerUrl, TopicPattern};
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -44,11 +44,11 @@ const MAX_IN_FLIGHT: usize = 128;
 /// Maximum topics whose retained message is remembered. Beyond it, every message with the retain flag counts as retained.
 const MAX_RETAINED: usize = 20_000;
 /// Delay before resending a command that the hub rejected as retryable.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The background task that connects devices over MQTT.
-pub struct Connector {
-    pub broker: Broker,
+pub struct MqttConnector {
+    pub broker: BrokerUrl,
     pub tls: Option<Arc<ClientConfig>>,
     pub client: String,
     pub readings: TopicPattern,
@@ -66,7 +66,7 @@ enum BrokerEvent {
     Message(Publish),
 }
 
-impl BackgroundTask for Connector {
+impl BackgroundTask for MqttConnector {
     fn name(&self) -> &'static str {
         "devices-mqtt"
     }
@@ -88,11 +88,11 @@ impl BackgroundTask for Connector {
 }
 
 /// Polls the client's event loop, reconnecting after errors, until the receiver is dropped.
-async fn poll_events(broker: &Broker, mut event_loop: EventLoop, events: mpsc::Sender<BrokerEvent>) {
+async fn poll_events(broker: &BrokerUrl, mut event_loop: EventLoop, events: mpsc::Sender<BrokerEvent>) {
     let (mut backoff, mut last) = (MIN_BACKOFF, None::<Instant>);
     loop {
         let event = event_loop.poll().await;
-        let was_absent = last.is_none_or(|last| last.elapsed() >= backlog::MIN_ABSENCE);
+        let was_offline = last.is_none_or(|last| last.elapsed() >= backlog::MIN_OFFLINE);
         if matches!(event, Ok(Event::Incoming(_))) {
             last = Some(Instant::now());
         }
@@ -101,7 +101,7 @@ async fn poll_events(broker: &Broker, mut event_loop: EventLoop, events: mpsc::S
                 tracing::info!(?broker, "connected to the MQTT broker");
                 backoff = MIN_BACKOFF;
                 let is_new_session = !connected.session_present;
-                let has_backlog = !is_new_session && was_absent;
+                let has_backlog = !is_new_session && was_offline;
                 let connected = BrokerEvent::Connected {
                     is_new_session,
                     has_backlog,
@@ -124,7 +124,7 @@ async fn poll_events(broker: &Broker, mut event_loop: EventLoop, events: mpsc::S
 }
 
 /// Client options: a persistent session, for which the broker queues messages, and manual acknowledgements.
-pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) -> MqttOptions {
+pub fn options(broker: &BrokerUrl, tls: Option<Arc<ClientConfig>>, client: &str) -> MqttOptions {
     let mut options = MqttOptions::new(client, (broker.host.clone(), broker.port));
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_session(false);
@@ -138,7 +138,7 @@ pub fn options(broker: &Broker, tls: Option<Arc<ClientConfig>>, client: &str) ->
     options
 }
 
-impl Connector {
+impl MqttConnector {
     /// Subscribes after each connect and sends each message to the hub. `sessions` is incremented for each new broker session;
     /// orders published in an earlier session must be published again.
     async fn process_events(
@@ -150,12 +150,12 @@ impl Connector {
     ) {
         // MQTT requires acknowledgements in the order of the messages.
         let mut in_flight = FuturesOrdered::<BoxFuture<'_, (u64, Publish)>>::new();
-        let (mut connection, mut deliveries) = (0, Deliveries::default());
+        let (mut connection, mut deliveries) = (0, DeliveryTracker::default());
         loop {
             tokio::select! {
-                Some((received_on, publish)) = in_flight.next(), if !in_flight.is_empty() => {
+                Some((received_connection, publish)) = in_flight.next(), if !in_flight.is_empty() => {
                     // After a reconnect the broker redelivers the message; that delivery is acknowledged.
-                    if received_on == connection && client.ack(&publish).await.is_err() {
+                    if received_connection == connection && client.ack(&publish).await.is_err() {
                         return;
                     }
                 }
@@ -179,7 +179,7 @@ impl Connector {
                         let command = self.command(&publish, &mut deliveries);
                         in_flight.push_back(Box::pin(async move {
                             if let Some((topic, id, command)) = command {
-                                commit(hub, &topic, id, command).await;
+                                send_until_committed(hub, &topic, id, command).await;
                             }
                             (connection, publish)
                         }));
@@ -193,11 +193,18 @@ impl Connector {
     fn command(
         &self,
         publish: &Publish,
-        deliveries: &mut Deliveries,
+        deliveries: &mut DeliveryTracker,
     ) -> Option<(TopicName, CommandId, DeviceServerCommand)> {
         let (topic, payload) = (str::from_utf8(&publish.topic).ok()?, &publish.payload[..]);
         let parts = [topic.as_bytes(), payload];
-        let (id, MqttMessage { command, dated, will }) = if let Some(id) = self.readings.id(topic) {
+        let (
+            id,
+            MqttMessage {
+                command,
+                is_timestamped,
+                is_last_will,
+            },
+        ) = if let Some(id) = self.readings.id(topic) {
             (id, mqtt_message::parse_report(payload))
         } else if let Some(id) = self.acks.id(topic) {
             (id, mqtt_message::parse_ack(payload).into())
@@ -216,20 +223,21 @@ impl Connector {
         let name = TopicName::of::<Devices>(id).ok()?;
         let command = match command {
             DeviceServerCommand::Report(report)
-                if deliveries.is_retained(publish) || (!dated && (will || deliveries.is_backlog(publish))) =>
+                if deliveries.is_retained(publish)
+                    || (!is_timestamped && (is_last_will || deliveries.is_backlog(publish))) =>
             {
                 // The decider compares it with the device's state, so a random id is enough; deduplication by id would only cover
                 // its window.
-                return Some((name, mqtt_message::new_id(), DeviceServerCommand::LastKnown(report)));
+                return Some((name, mqtt_message::random_id(), DeviceServerCommand::LastKnown(report)));
             }
             command => command,
         };
-        let command_id = if dated || publish.retain {
+        let command_id = if is_timestamped || publish.retain {
             mqtt_message::command_id(&command, &parts, duplex_hub::now())
         } else if publish.qos == QoS::AtMostOnce {
-            mqtt_message::new_id()
+            mqtt_message::random_id()
         } else {
-            deliveries.undated_id(publish, mqtt_message::digest_of(&parts))
+            deliveries.untimestamped_id(publish, mqtt_message::digest(&parts))
         };
         Some((name, command_id, command))
     }
@@ -268,23 +276,23 @@ impl Connector {
 
 /// Tracks deliveries to detect redelivered, retained and queued messages.
 #[derive(Default)]
-struct Deliveries {
+struct DeliveryTracker {
     /// The last message without timestamps, by packet id: its digest and command id.
-    undated: HashMap<u16, (u128, CommandId)>,
+    untimestamped: HashMap<u16, (u128, CommandId)>,
     /// Digests of the topics whose retained message arrived on this connection.
     retained: HashSet<u128>,
     /// `None` once the backlog is drained.
     backlog: Option<Backlog>,
 }
 
-impl Deliveries {
+impl DeliveryTracker {
     /// The command id of a message without timestamps: the id of its first delivery if this is a redelivery.
-    fn undated_id(&mut self, publish: &Publish, digest: u128) -> CommandId {
-        match self.undated.get(&publish.pkid) {
+    fn untimestamped_id(&mut self, publish: &Publish, digest: u128) -> CommandId {
+        match self.untimestamped.get(&publish.pkid) {
             Some((first, id)) if publish.dup && *first == digest => id.clone(),
             _ => {
-                let id = mqtt_message::new_id();
-                self.undated.insert(publish.pkid, (digest, id.clone()));
+                let id = mqtt_message::random_id();
+                self.untimestamped.insert(publish.pkid, (digest, id.clone()));
                 id
             }
         }
@@ -293,7 +301,7 @@ impl Deliveries {
     /// Whether the broker may have queued the message while the server was offline. Brokers do not queue QoS 0 messages.
     fn is_backlog(&mut self, publish: &Publish) -> bool {
         let queueable = publish.qos != QoS::AtMostOnce && !publish.retain;
-        let is_backlog = queueable && self.backlog.as_mut().is_some_and(Backlog::includes_next);
+        let is_backlog = queueable && self.backlog.as_mut().is_some_and(Backlog::on_message);
         if queueable && !is_backlog {
             self.backlog = None;
         }
@@ -306,19 +314,19 @@ impl Deliveries {
         if !publish.retain || publish.dup || self.retained.len() >= MAX_RETAINED {
             return publish.retain;
         }
-        self.retained.insert(mqtt_message::digest_of(&[&publish.topic[..]]))
+        self.retained.insert(mqtt_message::digest(&[&publish.topic[..]]))
     }
 }
 
 /// Retries the command until the hub accepts it or rejects it permanently.
-async fn commit(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServerCommand) {
+async fn send_until_committed(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServerCommand) {
     loop {
         match hub
             .send_server_command::<Devices>(topic.rest(), id.clone(), &command)
             .await
         {
             Answer::Accepted { .. } => return,
-            Answer::Rejected(why) if why.may_retry() => sleep(RETRY).await,
+            Answer::Rejected(rejection) if rejection.may_retry() => sleep(RETRY_DELAY).await,
             Answer::Rejected(rejection) => {
                 tracing::debug!(%topic, "the hub rejected an MQTT message: {rejection}");
                 if let (
@@ -327,10 +335,10 @@ async fn commit(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServ
                 ) = (&command, &rejection)
                 {
                     let invalid = DeviceServerCommand::InvalidMessage {
-                        why: why::UNREADABLE.to_owned(),
+                        why: refusal::UNREADABLE.to_owned(),
                     };
                     let _ = hub
-                        .send_server_command::<Devices>(topic.rest(), mqtt_message::new_id(), &invalid)
+                        .send_server_command::<Devices>(topic.rest(), mqtt_message::random_id(), &invalid)
                         .await;
                 }
                 return;
@@ -343,8 +351,8 @@ async fn commit(hub: &Hub, topic: &TopicName, id: CommandId, command: DeviceServ
 mod tests {
     use super::*;
 
-    fn connector() -> Connector {
-        Connector {
+    fn connector() -> MqttConnector {
+        MqttConnector {
             broker: "mqtt://localhost".parse().unwrap(),
             tls: None,
             client: "test".to_owned(),
@@ -362,49 +370,52 @@ mod tests {
 
     #[test]
     fn a_redelivered_message_keeps_its_id() {
-        let (connector, mut deliveries) = (connector(), Deliveries::default());
+        let (connector, mut deliveries) = (connector(), DeliveryTracker::default());
         let mut id = |payload: &str, pkid, dup, retain| {
             let publish = message("devices/a/readings", payload, pkid, dup, retain);
             connector.command(&publish, &mut deliveries).unwrap().1
         };
-        let dated = r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#;
-        let once = id(dated, 1, false, false);
-        assert_eq!(id(dated, 9, false, false), once, "its time identifies it");
-        let undated = r#"{"readings":[{"metric":"t","value":1}]}"#;
-        let first = id(undated, 2, false, false);
-        assert_eq!(id(undated, 2, true, false), first, "redelivered");
-        assert_ne!(id(undated, 3, true, false), first, "another packet");
-        assert_ne!(id(undated, 2, false, false), first, "measured again");
+        let timestamped = r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#;
+        let once = id(timestamped, 1, false, false);
+        assert_eq!(id(timestamped, 9, false, false), once, "its time identifies it");
+        let untimestamped = r#"{"readings":[{"metric":"t","value":1}]}"#;
+        let first = id(untimestamped, 2, false, false);
+        assert_eq!(id(untimestamped, 2, true, false), first, "redelivered");
+        assert_ne!(id(untimestamped, 3, true, false), first, "another packet");
+        assert_ne!(id(untimestamped, 2, false, false), first, "measured again");
     }
 
     #[test]
     fn a_retained_message_is_a_last_known_report() {
-        let (connector, mut deliveries) = (connector(), Deliveries::default());
-        let mut is_last = |payload: &str, dup, retain| {
+        let (connector, mut deliveries) = (connector(), DeliveryTracker::default());
+        let mut is_last_known = |payload: &str, dup, retain| {
             let publish = message("devices/a/readings", payload, 1, dup, retain);
             matches!(
                 connector.command(&publish, &mut deliveries).unwrap().2,
                 DeviceServerCommand::LastKnown(_)
             )
         };
-        let (undated, dated) = (
+        let (untimestamped, timestamped) = (
             r#"{"readings":[{"metric":"t","value":1}]}"#,
             r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#,
         );
-        assert!(is_last(undated, true, true), "left over from the last connection");
-        assert!(is_last(undated, false, true));
         assert!(
-            !is_last(undated, false, true),
+            is_last_known(untimestamped, true, true),
+            "left over from the last connection"
+        );
+        assert!(is_last_known(untimestamped, false, true));
+        assert!(
+            !is_last_known(untimestamped, false, true),
             "a subscription delivers one: this is live"
         );
-        assert!(!is_last(undated, false, false) && !is_last(dated, false, true));
-        let other = message("devices/b/readings", dated, 1, false, true);
-        let (_, _, command) = connector.command(&other, &mut Deliveries::default()).unwrap();
+        assert!(!is_last_known(untimestamped, false, false) && !is_last_known(timestamped, false, true));
+        let other = message("devices/b/readings", timestamped, 1, false, true);
+        let (_, _, command) = connector.command(&other, &mut DeliveryTracker::default()).unwrap();
         assert!(
             matches!(command, DeviceServerCommand::LastKnown(_)),
             "ordered by its own time"
         );
-        assert!(is_last(r#"{"online":false}"#, false, false), "a will");
+        assert!(is_last_known(r#"{"online":false}"#, false, false), "a will");
         deliveries.retained.clear();
         let publish = message("devices/a/readings", "{}", 1, false, true);
         let (_, one, command) = connector.command(&publish, &mut deliveries).unwrap();
@@ -422,12 +433,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_backlog_message_is_a_last_known_report() {
-        let (connector, mut deliveries) = (connector(), Deliveries::default());
-        let (undated, dated) = (
+        let (connector, mut deliveries) = (connector(), DeliveryTracker::default());
+        let (untimestamped, timestamped) = (
             r#"{"readings":[{"metric":"t","value":1}]}"#,
             r#"{"readings":[{"metric":"t","value":1,"at":5}]}"#,
         );
-        let is_last = |deliveries: &mut Deliveries, payload: &str, qos| {
+        let is_last_known = |deliveries: &mut DeliveryTracker, payload: &str, qos| {
             let mut publish = message("devices/a/readings", payload, 1, false, false);
             publish.qos = qos;
             matches!(
@@ -436,24 +447,24 @@ mod tests {
             )
         };
         assert!(
-            !is_last(&mut deliveries, undated, QoS::AtLeastOnce),
+            !is_last_known(&mut deliveries, untimestamped, QoS::AtLeastOnce),
             "a new session has no backlog"
         );
         deliveries.backlog = Some(Backlog::start());
-        assert!(is_last(&mut deliveries, undated, QoS::AtLeastOnce));
+        assert!(is_last_known(&mut deliveries, untimestamped, QoS::AtLeastOnce));
         assert!(
-            !is_last(&mut deliveries, dated, QoS::AtLeastOnce),
+            !is_last_known(&mut deliveries, timestamped, QoS::AtLeastOnce),
             "it carries its time"
         );
         assert!(
-            !is_last(&mut deliveries, undated, QoS::AtMostOnce),
+            !is_last_known(&mut deliveries, untimestamped, QoS::AtMostOnce),
             "brokers do not queue QoS 0"
         );
-        assert!(is_last(&mut deliveries, undated, QoS::AtLeastOnce));
-        tokio::time::advance(backlog::QUIET).await;
+        assert!(is_last_known(&mut deliveries, untimestamped, QoS::AtLeastOnce));
+        tokio::time::advance(backlog::DRAINED_AFTER).await;
         for _ in 0..2 {
             assert!(
-                !is_last(&mut deliveries, undated, QoS::AtLeastOnce),
+                !is_last_known(&mut deliveries, untimestamped, QoS::AtLeastOnce),
                 "after a pause it is live"
             );
         }
@@ -461,7 +472,7 @@ mod tests {
 
     #[test]
     fn deleting_a_retained_message_reports_nothing() {
-        let (connector, mut deliveries) = (connector(), Deliveries::default());
+        let (connector, mut deliveries) = (connector(), DeliveryTracker::default());
         for (topic, retain) in [
             ("devices/a/readings", false),
             ("devices/a/readings", true),
@@ -477,7 +488,7 @@ mod tests {
 
     #[test]
     fn only_messages_of_devices_are_accepted() {
-        let (connector, mut deliveries) = (connector(), Deliveries::default());
+        let (connector, mut deliveries) = (connector(), DeliveryTracker::default());
         for topic in [
             "devices/A/readings",
             "devices/browser-00/readings",

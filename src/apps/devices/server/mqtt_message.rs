@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::super::wire::{INVALID_INTEGER, MAX_AHEAD, MAX_READINGS, Report, why};
+use super::super::wire::{INVALID_INTEGER, MAX_CLOCK_SKEW, MAX_READINGS, Report, refusal};
 use super::commands::DeviceServerCommand;
 use duplex_hub::decider::Millis;
 use duplex_hub::json;
@@ -19,13 +19,13 @@ pub const MAX_BODY: usize = 16 << 10;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ack {
     pub id: Seq,
-    #[serde(default = "yes")]
+    #[serde(default = "default_ok")]
     pub ok: bool,
     #[serde(default)]
     pub note: String,
 }
 
-const fn yes() -> bool {
+const fn default_ok() -> bool {
     true
 }
 
@@ -64,9 +64,9 @@ impl Interval {
 pub struct MqttMessage {
     pub command: DeviceServerCommand,
     /// Whether every reading has a timestamp.
-    pub dated: bool,
+    pub is_timestamped: bool,
     /// The message is a will with `"online": false`: its readings are last known values and do not show that the device is online.
-    pub will: bool,
+    pub is_last_will: bool,
 }
 
 impl From<DeviceServerCommand> for MqttMessage {
@@ -74,8 +74,8 @@ impl From<DeviceServerCommand> for MqttMessage {
     fn from(command: DeviceServerCommand) -> Self {
         Self {
             command,
-            dated: true,
-            will: false,
+            is_timestamped: true,
+            is_last_will: false,
         }
     }
 }
@@ -85,25 +85,26 @@ impl From<DeviceServerCommand> for MqttMessage {
 pub fn parse_report(payload: &[u8]) -> MqttMessage {
     let invalid = |why: &str| MqttMessage {
         command: DeviceServerCommand::InvalidMessage { why: why.to_owned() },
-        dated: false,
-        will: false,
+        is_timestamped: false,
+        is_last_will: false,
     };
     if payload.len() > MAX_BODY {
-        return invalid(why::TOO_LONG);
+        return invalid(refusal::TOO_LONG);
     }
     let payload = json::sanitize(payload);
     let is_object = payload.trim_ascii_start().starts_with(b"{");
     if !is_object || json::validate(&payload).is_err() {
-        return invalid(why::UNREADABLE);
+        return invalid(refusal::UNREADABLE);
     }
     match serde_json::from_slice::<Report>(&payload) {
-        Ok(report) if report.readings.len() > MAX_READINGS => invalid(why::TOO_MANY_READINGS),
+        Ok(report) if report.readings.len() > MAX_READINGS => invalid(refusal::TOO_MANY_READINGS),
         Ok(report) => MqttMessage {
-            dated: report.is_dated(),
-            will: serde_json::from_slice(&payload).is_ok_and(|Will { online }| online == Some(Value::Bool(false))),
+            is_timestamped: report.is_timestamped(),
+            is_last_will: serde_json::from_slice(&payload)
+                .is_ok_and(|Will { online }| online == Some(Value::Bool(false))),
             command: DeviceServerCommand::Report(report),
         },
-        Err(_) => invalid(why::UNREADABLE),
+        Err(_) => invalid(refusal::UNREADABLE),
     }
 }
 
@@ -115,7 +116,7 @@ struct Will {
 
 pub fn parse_ack(payload: &[u8]) -> DeviceServerCommand {
     let unreadable = || DeviceServerCommand::InvalidMessage {
-        why: why::UNREADABLE.to_owned(),
+        why: refusal::UNREADABLE.to_owned(),
     };
     let payload = payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default();
     match serde_json::from_slice::<Ack>(payload) {
@@ -125,7 +126,7 @@ pub fn parse_ack(payload: &[u8]) -> DeviceServerCommand {
 }
 
 /// A digest of the sequence of parts. Length-prefixed, so `[a, b]` and `[ab]` differ.
-pub fn digest_of(parts: &[&[u8]]) -> u128 {
+pub fn digest(parts: &[&[u8]]) -> u128 {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
@@ -135,8 +136,8 @@ pub fn digest_of(parts: &[&[u8]]) -> u128 {
 }
 
 /// A command id without a time, derived from the parts.
-pub fn content_id(parts: &[&[u8]]) -> CommandId {
-    CommandId::without_time(digest_of(parts))
+pub fn id_from_content(parts: &[&[u8]]) -> CommandId {
+    CommandId::without_time(digest(parts))
 }
 
 /// A command id derived from the parts. For a timestamped report it contains the newest reading's time, so a redelivery is
@@ -147,8 +148,8 @@ pub fn command_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -
         _ => None,
     };
     match time {
-        Some(at) => CommandId::at(at, digest_of(parts)),
-        None => content_id(parts),
+        Some(at) => CommandId::at(at, digest(parts)),
+        None => id_from_content(parts),
     }
 }
 
@@ -157,10 +158,10 @@ pub fn command_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -
 pub fn newest_reading_time(report: &Report, now: Millis) -> Option<Millis> {
     let times = report.readings.iter().filter_map(|reading| reading.at);
     let newest = times.filter(|at| *at != INVALID_INTEGER).max();
-    newest.filter(|at| *at <= now.saturating_add(MAX_AHEAD))
+    newest.filter(|at| *at <= now.saturating_add(MAX_CLOCK_SKEW))
 }
 
-pub fn new_id() -> CommandId {
+pub fn random_id() -> CommandId {
     CommandId::from_bits(uuid::Uuid::new_v4().as_u128())
 }
 
@@ -183,20 +184,20 @@ mod tests {
             b"{\"name\":\"a\",\"name\":\"b\"}",
             b"\xff",
         ] {
-            assert_eq!(reason(invalid), why::UNREADABLE);
+            assert_eq!(reason(invalid), refusal::UNREADABLE);
         }
-        assert_eq!(reason(&[b' '; MAX_BODY + 1]), why::TOO_LONG);
+        assert_eq!(reason(&[b' '; MAX_BODY + 1]), refusal::TOO_LONG);
         let many = format!(r#"{{"readings":[{}]}}"#, [r#"{"metric":"t","value":1}"#; 65].join(","));
-        assert_eq!(reason(many.as_bytes()), why::TOO_MANY_READINGS);
-        let dated = |payload: &[u8]| parse_report(payload).dated;
-        assert!(dated(br#"{"readings":[{"metric":"t","value":1,"at":5}]}"#));
-        assert!(!dated(
+        assert_eq!(reason(many.as_bytes()), refusal::TOO_MANY_READINGS);
+        let is_timestamped = |payload: &[u8]| parse_report(payload).is_timestamped;
+        assert!(is_timestamped(br#"{"readings":[{"metric":"t","value":1,"at":5}]}"#));
+        assert!(!is_timestamped(
             br#"{"readings":[{"metric":"t","value":1,"at":5},{"metric":"t","value":1}]}"#
         ));
-        assert!(!dated(b"{}"), "a heartbeat may be repeated");
-        assert!(!dated(br#"{"readings":[{"metric":"t","value":1,"at":5.5}]}"#));
-        assert!(parse_report(br#"{"online":false}"#).will);
-        assert!(!parse_report(br#"{"online":true}"#).will && !parse_report(b"{}").will);
+        assert!(!is_timestamped(b"{}"), "a heartbeat may be repeated");
+        assert!(!is_timestamped(br#"{"readings":[{"metric":"t","value":1,"at":5.5}]}"#));
+        assert!(parse_report(br#"{"online":false}"#).is_last_will);
+        assert!(!parse_report(br#"{"online":true}"#).is_last_will && !parse_report(b"{}").is_last_will);
     }
 
     #[test]
@@ -237,19 +238,22 @@ mod tests {
             (Some(7_000_000), &command_id(&command, &parts, 1 << 40))
         );
         assert_eq!(
-            command_id(&command, &parts, 7_000_000 - MAX_AHEAD).time(),
+            command_id(&command, &parts, 7_000_000 - MAX_CLOCK_SKEW).time(),
             Some(7_000_000)
         );
-        assert_eq!(command_id(&command, &parts, 6_999_999 - MAX_AHEAD), content_id(&parts));
+        assert_eq!(
+            command_id(&command, &parts, 6_999_999 - MAX_CLOCK_SKEW),
+            id_from_content(&parts)
+        );
         assert_eq!(
             command_id(&parse_ack(br#"{"id":7}"#), &parts, 7_000_000),
-            content_id(&parts)
+            id_from_content(&parts)
         );
     }
 
     #[test]
     fn the_digest_includes_part_boundaries() {
-        assert_eq!(digest_of(&[b"a", b"b"]), digest_of(&[b"a", b"b"]));
-        assert_ne!(digest_of(&[b"a", b"b"]), digest_of(&[b"ab", b""]));
+        assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));
+        assert_ne!(digest(&[b"a", b"b"]), digest(&[b"ab", b""]));
     }
 }

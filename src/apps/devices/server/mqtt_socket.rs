@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::mqtt_truncate::BoundedStream;
-use super::url::Broker;
+use super::mqtt_truncate::TruncatingStream;
+use super::url::BrokerUrl;
 
 /// The client library's requirements on a connection.
 pub trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -18,13 +18,16 @@ pub trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for S {}
 
 /// Connects to the broker. The client library applies the connect timeout.
-pub async fn connect(broker: Broker, tls: Option<Arc<ClientConfig>>) -> io::Result<BoundedStream<Box<dyn Socket>>> {
+pub async fn connect(
+    broker: BrokerUrl,
+    tls: Option<Arc<ClientConfig>>,
+) -> io::Result<TruncatingStream<Box<dyn Socket>>> {
     let stream = TcpStream::connect((broker.host.as_str(), broker.port)).await?;
     stream.set_nodelay(true)?;
     let Some(tls) = tls else {
-        return Ok(BoundedStream::new(Box::new(stream)));
+        return Ok(TruncatingStream::new(Box::new(stream)));
     };
     let name = ServerName::try_from(broker.host).map_err(io::Error::other)?;
     let stream = TlsConnector::from(tls).connect(name, stream).await?;
-    Ok(BoundedStream::new(Box::new(stream)))
+    Ok(TruncatingStream::new(Box::new(stream)))
 }

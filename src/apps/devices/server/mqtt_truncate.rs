@@ -27,9 +27,9 @@ pub struct PacketTruncator {
     /// The incomplete fixed header.
     header: Vec<u8>,
     /// Bytes of the current packet still to be copied.
-    pass: usize,
+    to_copy: usize,
     /// Bytes of the current packet still to be dropped.
-    skip: usize,
+    to_drop: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,13 +40,13 @@ impl PacketTruncator {
     /// Appends to `out` the bytes of `input` to pass on to the MQTT client library.
     pub fn push(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), PacketTooLong> {
         while !input.is_empty() {
-            if self.pass > 0 {
-                let (passed, rest) = input.split_at(self.pass.min(input.len()));
-                out.extend_from_slice(passed);
-                (self.pass, input) = (self.pass - passed.len(), rest);
-            } else if self.skip > 0 {
-                let skipped = self.skip.min(input.len());
-                (self.skip, input) = (self.skip - skipped, input.get(skipped..).unwrap_or_default());
+            if self.to_copy > 0 {
+                let (copied, rest) = input.split_at(self.to_copy.min(input.len()));
+                out.extend_from_slice(copied);
+                (self.to_copy, input) = (self.to_copy - copied.len(), rest);
+            } else if self.to_drop > 0 {
+                let dropped = self.to_drop.min(input.len());
+                (self.to_drop, input) = (self.to_drop - dropped, input.get(dropped..).unwrap_or_default());
             } else if let [byte, rest @ ..] = input {
                 self.header.push(*byte);
                 input = rest;
@@ -71,7 +71,7 @@ impl PacketTruncator {
             .fold(0, |sum, byte| sum << 7 | usize::from(byte & 0x7f));
         if total <= MAX_PACKET || !is_complete {
             out.append(&mut self.header);
-            self.pass = total;
+            self.to_copy = total;
             return Ok(());
         }
         if kind >> 4 != PUBLISH {
@@ -80,7 +80,7 @@ impl PacketTruncator {
         out.push(*kind);
         write_length(MAX_PACKET, out);
         self.header.clear();
-        (self.pass, self.skip) = (MAX_PACKET, total - MAX_PACKET);
+        (self.to_copy, self.to_drop) = (MAX_PACKET, total - MAX_PACKET);
         Ok(())
     }
 }
@@ -97,7 +97,7 @@ fn write_length(mut length: usize, out: &mut Vec<u8>) {
 }
 
 /// Wraps the broker connection and truncates incoming packets.
-pub struct BoundedStream<S> {
+pub struct TruncatingStream<S> {
     stream: S,
     truncator: PacketTruncator,
     chunk: Box<[u8]>,
@@ -106,7 +106,7 @@ pub struct BoundedStream<S> {
     consumed: usize,
 }
 
-impl<S> BoundedStream<S> {
+impl<S> TruncatingStream<S> {
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -118,7 +118,7 @@ impl<S> BoundedStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TruncatingStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         while this.consumed == this.ready.len() {
@@ -141,7 +141,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TruncatingStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -208,7 +208,7 @@ mod tests {
         let stream = header
             .chain(tokio::io::repeat(b'x').take(MAX_REMAINING_LENGTH as u64))
             .chain(&[0xd0, 0][..]);
-        let mut bounded = BoundedStream::new(stream);
+        let mut bounded = TruncatingStream::new(stream);
         let (mut received, mut chunk, mut tail) = (0, [0; 4096], Vec::new());
         loop {
             match bounded.read(&mut chunk).await.unwrap() {
@@ -232,7 +232,7 @@ mod tests {
                 if truncator.push(chunk, &mut out).is_err() {
                     return Ok(());
                 }
-                prop_assert!(truncator.pass <= MAX_PACKET.max(268_435_455) && truncator.header.len() <= 1 + MAX_LENGTH_BYTES);
+                prop_assert!(truncator.to_copy <= MAX_PACKET.max(268_435_455) && truncator.header.len() <= 1 + MAX_LENGTH_BYTES);
             }
             prop_assert!(out.len() <= bytes.len());
         }

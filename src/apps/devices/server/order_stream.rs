@@ -15,7 +15,7 @@ use duplex_protocol::session::SessionId;
 use duplex_protocol::topic::TopicName;
 
 /// The pause before reading the topic again after an error.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 pub struct OrderStream {
     hub: Hub,
@@ -28,10 +28,10 @@ pub struct OrderStream {
 
 impl OrderStream {
     /// `session`: the subscription's session id, unique among the streams.
-    pub fn new(hub: Hub, consumer: &str) -> Self {
+    pub fn new(hub: Hub, session: &str) -> Self {
         Self {
             hub,
-            session: SessionId(consumer.to_owned()),
+            session: SessionId(session.to_owned()),
             wake: Wake::new(),
             subscription: None,
             yielded: BTreeSet::new(),
@@ -46,7 +46,7 @@ impl OrderStream {
                 Some(new) => return new,
                 None => {
                     self.subscription = None;
-                    sleep(RETRY).await;
+                    sleep(RETRY_DELAY).await;
                 }
             }
         }

@@ -10,7 +10,7 @@ use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Maximum events in the log. Kept small: the state is complete.
-const KEPT_EVENTS: u64 = 2_000;
+const RETAINED_EVENTS: u64 = 2_000;
 
 impl Decider for Orders {
     type ServerCommand = OrdersCommand;
@@ -41,7 +41,7 @@ impl Decider for Orders {
 
     fn retention(&self) -> Retention {
         Retention {
-            events: KEPT_EVENTS,
+            events: RETAINED_EVENTS,
             age: None,
         }
     }
@@ -64,11 +64,11 @@ pub fn add(pending: &PendingOrders, order: PendingOrder) -> Vec<OrdersEvent> {
     vec![OrdersEvent::Added(order)]
 }
 
-pub fn done(pending: &PendingOrders, device: String, order: Seq) -> Vec<OrdersEvent> {
+pub fn answered(pending: &PendingOrders, device: String, order: Seq) -> Vec<OrdersEvent> {
     if !is_pending(pending, &device, order) {
         return Vec::new();
     }
-    vec![OrdersEvent::Done { device, order }]
+    vec![OrdersEvent::Answered { device, order }]
 }
 
 /// Expires the orders that have timed out. An order whose time is in the future was stamped while the server's clock was ahead; it
@@ -118,7 +118,7 @@ mod tests {
                 at,
             })
         };
-        let done = |order| OrdersCommand::Done {
+        let done = |order| OrdersCommand::Answered {
             device: "a".to_owned(),
             order,
         };

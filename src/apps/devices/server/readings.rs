@@ -2,9 +2,9 @@
 
 use super::super::model::{Device, Metric, is_newer};
 use super::super::wire::{
-    AcceptedReading, DeviceEvent, INVALID_INTEGER, INVALID_TEXT, MAX_AGE, MAX_AHEAD, MAX_EVERY, MAX_LABEL, MAX_METRIC,
-    MAX_METRICS, MAX_READINGS, MAX_UNIT, MAX_VALUE, Reading, Refusal, Report, Threshold, UndatedValue, is_metric_name,
-    sanitize, why,
+    AcceptedReading, DeviceEvent, INVALID_INTEGER, INVALID_STRING, MAX_AGE, MAX_CLOCK_SKEW, MAX_EVERY, MAX_LABEL,
+    MAX_METRIC, MAX_METRICS, MAX_READINGS, MAX_UNIT, MAX_VALUE, Reading, Refusal, Report, Threshold,
+    UntimestampedValue, is_metric_name, refusal, sanitize,
 };
 use duplex_hub::decider::{Context, Millis};
 use duplex_protocol::session::Rejection;
@@ -18,11 +18,11 @@ pub fn normalize(value: f64) -> f64 {
 /// Handles a live report.
 pub fn report_live(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
-        return Err(Rejection::refused(why::TOO_MANY_READINGS));
+        return Err(Rejection::refused(refusal::TOO_MANY_READINGS));
     }
     let (mut readings, mut refused) = (Vec::new(), Vec::new());
     for reading in &report.readings {
-        match accept(at.now, device, &readings, reading) {
+        match validate_reading(at.now, device, &readings, reading) {
             Ok(accepted) => readings.push(accepted),
             Err(why) => refused.push(refusal(&reading.metric, why)),
         }
@@ -45,51 +45,51 @@ pub fn report_live(at: Context<'_>, device: &Device, report: Report) -> Result<V
 /// if they are newer than the current value.
 pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
-        return Err(Rejection::refused(why::TOO_MANY_READINGS));
+        return Err(Rejection::refused(refusal::TOO_MANY_READINGS));
     }
-    let (mut dated, mut undated, mut refused) = (Vec::new(), Vec::<AcceptedReading>::new(), Vec::new());
+    let (mut timestamped, mut untimestamped, mut refused) = (Vec::new(), Vec::<AcceptedReading>::new(), Vec::new());
     for reading in &report.readings {
-        let before = [&dated[..], &undated[..]].concat();
-        match accept(at.now, device, &before, reading) {
+        let before = [&timestamped[..], &untimestamped[..]].concat();
+        match validate_reading(at.now, device, &before, reading) {
             Err(why) => refused.push(refusal(&reading.metric, why)),
-            Ok(accepted) if reading.at.is_some() => dated.push(accepted),
+            Ok(accepted) if reading.at.is_some() => timestamped.push(accepted),
             // Of several values of one metric the largest wins, as in a live report.
-            Ok(accepted) => match undated.iter_mut().find(|one| one.metric == accepted.metric) {
+            Ok(accepted) => match untimestamped.iter_mut().find(|one| one.metric == accepted.metric) {
                 Some(one) if one.value.total_cmp(&accepted.value).is_ge() => {}
                 Some(one) => *one = accepted,
-                None => undated.push(accepted),
+                None => untimestamped.push(accepted),
             },
         }
     }
     let known = |reading: &AcceptedReading| device.metrics.get(&reading.metric);
-    dated.retain(|one| known(one).is_none_or(|metric| metric.is_outranked((one.at, one.value), at.now)));
-    undated.retain(|one| known(one).is_none_or(|metric| (metric.value, &metric.unit) != (one.value, &one.unit)));
+    timestamped.retain(|one| known(one).is_none_or(|metric| metric.is_superseded_by((one.at, one.value), at.now)));
+    untimestamped.retain(|one| known(one).is_none_or(|metric| (metric.value, &metric.unit) != (one.value, &one.unit)));
     let profile = ProfileChanges::new(device, &report, &mut refused);
     refused.retain(|refusal| device.refusals.iter().all(|known| known.refusal != *refusal));
-    let undated_alarms: Vec<_> = undated
+    let untimestamped_alarms: Vec<_> = untimestamped
         .iter()
         .filter_map(|one| Some((one, known(one)?)))
         .flat_map(|(one, metric)| alarm_events(device, &one.metric, metric.threshold, one.value, at.now))
         .collect();
-    let alarms: Vec<_> = alarms(device, &dated, at.now)
+    let alarms: Vec<_> = alarm_events_of_report(device, &timestamped, at.now)
         .into_iter()
-        .chain(undated_alarms)
+        .chain(untimestamped_alarms)
         .collect();
     let mut events = Vec::new();
-    if !undated.is_empty() || !refused.is_empty() || profile.has_changes() {
+    if !untimestamped.is_empty() || !refused.is_empty() || profile.has_changes() {
         events.push(DeviceEvent::LastKnownReported {
             at: at.now,
-            values: undated.into_iter().map(without_time).collect(),
+            values: untimestamped.into_iter().map(without_time).collect(),
             refused,
             name: profile.name,
             place: profile.place,
             every: profile.every,
         });
     }
-    if !dated.is_empty() {
+    if !timestamped.is_empty() {
         events.push(DeviceEvent::Reported {
             at: at.now,
-            readings: dated,
+            readings: timestamped,
             refused: Vec::new(),
             name: None,
             place: None,
@@ -100,11 +100,11 @@ pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Re
     Ok(events)
 }
 
-fn without_time(reading: AcceptedReading) -> UndatedValue {
+fn without_time(reading: AcceptedReading) -> UntimestampedValue {
     let AcceptedReading {
         metric, value, unit, ..
     } = reading;
-    UndatedValue { metric, value, unit }
+    UntimestampedValue { metric, value, unit }
 }
 
 fn refusal(metric: &str, why: &str) -> Refusal {
@@ -124,8 +124,8 @@ struct ProfileChanges {
 impl ProfileChanges {
     fn new(device: &Device, report: &Report, refused: &mut Vec<Refusal>) -> Self {
         let mut label = |field: &str, new: Option<&String>, current: &str| {
-            if new.is_some_and(|new| new == INVALID_TEXT) {
-                refused.push(refusal(field, why::NOT_A_TEXT));
+            if new.is_some_and(|new| new == INVALID_STRING) {
+                refused.push(refusal(field, refusal::NOT_A_TEXT));
                 return None;
             }
             new.map(|label| sanitize(label, MAX_LABEL))
@@ -134,7 +134,7 @@ impl ProfileChanges {
         let name = label("name", report.name.as_ref(), &device.name);
         let place = label("place", report.place.as_ref(), &device.place);
         if report.every == Some(u32::MAX) {
-            refused.push(refusal("every", why::BAD_EVERY));
+            refused.push(refusal("every", refusal::BAD_EVERY));
         }
         let every = report.every.filter(|every| *every != u32::MAX);
         Self {
@@ -152,7 +152,7 @@ impl ProfileChanges {
 }
 
 /// Validates a reading, given the accepted readings before it in the same report.
-fn accept(
+fn validate_reading(
     now: Millis,
     device: &Device,
     before: &[AcceptedReading],
@@ -160,39 +160,39 @@ fn accept(
 ) -> Result<AcceptedReading, &'static str> {
     let metric = &reading.metric;
     if !is_metric_name(metric) {
-        return Err(why::BAD_METRIC);
+        return Err(refusal::BAD_METRIC);
     }
     let (value, at) = (reading.value.0, reading.at.unwrap_or(now));
     if !value.is_finite() {
-        return Err(why::NOT_A_NUMBER);
+        return Err(refusal::NOT_A_NUMBER);
     }
     if value.abs() > MAX_VALUE {
-        return Err(why::TOO_LARGE);
+        return Err(refusal::TOO_LARGE);
     }
     if at == INVALID_INTEGER {
-        return Err(why::BAD_TIME);
+        return Err(refusal::BAD_TIME);
     }
-    if at > now.saturating_add(MAX_AHEAD) {
-        return Err(why::IN_FUTURE);
+    if at > now.saturating_add(MAX_CLOCK_SKEW) {
+        return Err(refusal::IN_FUTURE);
     }
     if at < now.saturating_sub(MAX_AGE) {
-        return Err(why::TOO_OLD);
+        return Err(refusal::TOO_OLD);
     }
-    if reading.unit.as_deref() == Some(INVALID_TEXT) {
-        return Err(why::NOT_A_TEXT);
+    if reading.unit.as_deref() == Some(INVALID_STRING) {
+        return Err(refusal::NOT_A_TEXT);
     }
     let unit = reading.unit.as_deref().map(|unit| sanitize(unit, MAX_UNIT));
     let earlier = before.iter().find(|one| one.metric == *metric).map(|one| &one.unit);
     let known = device.metrics.get(metric).map(|metric| &metric.unit).or(earlier);
     if known.is_none() && count_new_metrics(device, before) + device.metrics.len() >= MAX_METRICS {
-        return Err(why::METRICS_FULL);
+        return Err(refusal::METRICS_FULL);
     }
     if unit
         .as_ref()
         .zip(known)
         .is_some_and(|(unit, known)| !known.is_empty() && unit != known)
     {
-        return Err(why::OTHER_UNIT);
+        return Err(refusal::OTHER_UNIT);
     }
     Ok(AcceptedReading {
         metric: metric.clone(),
@@ -212,12 +212,12 @@ fn count_new_metrics(device: &Device, before: &[AcceptedReading]) -> usize {
 }
 
 /// Checks each metric's newest reading against its threshold, if the reading is newer than the current value.
-fn alarms(device: &Device, readings: &[AcceptedReading], now: Millis) -> Vec<DeviceEvent> {
+fn alarm_events_of_report(device: &Device, readings: &[AcceptedReading], now: Millis) -> Vec<DeviceEvent> {
     let events = |(name, metric): (&String, &Metric)| {
         let own = readings.iter().filter(|one| one.metric == *name);
         let newest = own
             .map(|one| (one.at, one.value))
-            .filter(|one| metric.is_outranked(*one, now));
+            .filter(|one| metric.is_superseded_by(*one, now));
         let (_, value) = newest.reduce(|best, one| if is_newer(one, best) { one } else { best })?;
         Some(alarm_events(device, name, metric.threshold, value, now))
     };
@@ -235,7 +235,7 @@ pub fn alarm_events(
     let active = device.alarm(metric);
     let before = active.map(|alarm| alarm.side);
     let threshold = threshold.unwrap_or_default();
-    let side = threshold.side(value, before);
+    let side = threshold.violated(value, before);
     if side == before {
         return Vec::new();
     }

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::super::wire::is_device_id;
 
 #[derive(Clone, PartialEq, Eq)]
-pub struct Broker {
+pub struct BrokerUrl {
     pub host: String,
     pub port: u16,
     pub tls: bool,
@@ -16,7 +16,7 @@ pub struct Broker {
 }
 
 /// Omits the credentials.
-impl std::fmt::Debug for Broker {
+impl std::fmt::Debug for BrokerUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }
@@ -36,7 +36,7 @@ pub enum BrokerUrlError {
     User,
 }
 
-impl FromStr for Broker {
+impl FromStr for BrokerUrl {
     type Err = BrokerUrlError;
 
     fn from_str(text: &str) -> Result<Self, BrokerUrlError> {
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn a_broker_url_is_parsed() {
-        let broker = |text: &str| text.parse::<Broker>();
-        let plain = Broker {
+        let broker = |text: &str| text.parse::<BrokerUrl>();
+        let plain = BrokerUrl {
             host: "a.example".to_owned(),
             port: 1883,
             tls: false,
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn parsing_never_panics() {
         fuzz_text("broker-addresses", |text| {
-            if let Ok(broker) = text.parse::<Broker>() {
+            if let Ok(broker) = text.parse::<BrokerUrl>() {
                 assert!(!broker.host.is_empty() && !broker.host.contains(['/', '@']));
                 let debug = format!("{broker:?}");
                 assert_eq!(

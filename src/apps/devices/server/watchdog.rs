@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::super::model::{Overview, PendingOrders};
+use super::super::model::{FleetState, PendingOrders};
 use super::super::wire::{ALL, Fleet, Orders};
 use super::commands::{FleetCommand, OrdersCommand};
 use super::{fleet, mqtt_message, orders};
@@ -16,9 +16,9 @@ use duplex_hub::{BackgroundTask, Hub, TaskFuture, now};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::topic::TopicName;
 
-const TICK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Health checks begin this long after a start, so that devices can report again first.
-const GRACE: Duration = Duration::from_secs(15);
+const STARTUP_GRACE: Duration = Duration::from_secs(15);
 
 pub struct Watchdog;
 
@@ -39,14 +39,14 @@ impl BackgroundTask for Watchdog {
 
 async fn check_periodically(hub: &Hub) {
     let start = Instant::now();
-    let mut ticks = interval_at(start + TICK, TICK);
+    let mut ticks = interval_at(start + CHECK_INTERVAL, CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let at = ticks.tick().await;
         let has_overdue = |pending: &PendingOrders| !orders::expire_overdue(pending, now()).is_empty();
         send_if::<Orders>(hub, has_overdue, &OrdersCommand::ExpireOverdue).await;
-        if at >= start + GRACE {
-            let has_changes = |overview: &Overview| !fleet::refresh_health(overview, now()).is_empty();
+        if at >= start + STARTUP_GRACE {
+            let has_changes = |overview: &FleetState| !fleet::refresh_health(overview, now()).is_empty();
             send_if::<Fleet>(hub, has_changes, &FleetCommand::RefreshHealth).await;
         }
     }
@@ -61,6 +61,8 @@ async fn send_if<D: Decider>(hub: &Hub, condition: impl Fn(&D::State) -> bool, c
     };
     if state.decode(Encoding::Json).is_ok_and(|state| condition(&state)) {
         // A rejected command is retried at the next tick.
-        let _ = hub.send_server_command::<D>(ALL, mqtt_message::new_id(), command).await;
+        let _ = hub
+            .send_server_command::<D>(ALL, mqtt_message::random_id(), command)
+            .await;
     }
 }

@@ -7,7 +7,7 @@ use leptos::{leptos_dom::helpers::IntervalHandle, prelude::*, task::spawn_local}
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::super::wire::{DeviceCommand, Devices, Fleet, RawNumber, Reading, Report, browser_id, device_path};
+use super::super::wire::{DeviceCommand, Devices, Fleet, LenientNumber, Reading, Report, browser_id, device_path};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, dynamic_view, t},
@@ -80,7 +80,7 @@ async fn measure(session: &SessionStatus) -> Report {
         if let Some(value) = value {
             readings.push(Reading {
                 metric: metric.to_owned(),
-                value: RawNumber(value),
+                value: LenientNumber(value),
                 unit: Some(unit.to_owned()),
                 at: None,
             });

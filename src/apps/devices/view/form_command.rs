@@ -39,7 +39,7 @@ impl FormCommand {
         self.id.set(Some(self.device.send(command)));
     }
 
-    /// Shows a validation error, one of [`why`](super::super::wire::why), instead of sending.
+    /// Shows a validation error, one of [`refusal`](super::super::wire::refusal), instead of sending.
     pub fn reject(self, why: &'static str) {
         self.invalid.set(Some(why));
     }

@@ -9,7 +9,7 @@ use crate::i18n::*;
 const ARC: &str = "M 21.7 78.3 A 40 40 0 1 1 78.3 78.3";
 
 /// Maximum characters of a number that fits into the arc.
-const MAX_SHORT: usize = 7;
+const MAX_SHORT_CHARS: usize = 7;
 
 pub fn gauge(locale: Locale, current: &CurrentValue) -> AnyView {
     let name = words::metric(locale, &current.metric);
@@ -22,7 +22,7 @@ pub fn gauge(locale: Locale, current: &CurrentValue) -> AnyView {
         }
     });
     let alarm = current.alarm.to_string();
-    let is_long = (number.chars().count() > MAX_SHORT).to_string();
+    let is_long = (number.chars().count() > MAX_SHORT_CHARS).to_string();
     view! {
         <div class="gauge" data-alarm=alarm data-long=is_long>
             <svg viewBox="0 0 100 90" aria-hidden="true">{arc}</svg>

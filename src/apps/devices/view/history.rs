@@ -173,9 +173,9 @@ impl HistoryView {
                 aria-describedby="history-keys"
                 node_ref=self.area
                 on:keydown=move |event| self.on_key(&event)
-                on:pointerdown=move |event| self.on_down(&event)
-                on:pointermove=move |event| self.on_move(&event)
-                on:pointerup=move |event| self.on_up(&event)
+                on:pointerdown=move |event| self.on_pointer_down(&event)
+                on:pointermove=move |event| self.on_pointer_move(&event)
+                on:pointerup=move |event| self.on_pointer_up(&event)
                 on:pointerleave=move |_| { self.cursor.set(None); self.drag.set(None); }
             >
                 <svg class="history-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
@@ -267,13 +267,13 @@ impl HistoryView {
         fraction.is_finite().then(|| fraction.clamp(0.0, 1.0))
     }
 
-    fn on_down(self, event: &PointerEvent) {
+    fn on_pointer_down(self, event: &PointerEvent) {
         if let Some(fraction) = self.fraction_at(event) {
             self.drag.set(Some((fraction, fraction)));
         }
     }
 
-    fn on_move(self, event: &PointerEvent) {
+    fn on_pointer_move(self, event: &PointerEvent) {
         let Some(fraction) = self.fraction_at(event) else {
             return;
         };
@@ -286,7 +286,7 @@ impl HistoryView {
         }
     }
 
-    fn on_up(self, event: &PointerEvent) {
+    fn on_pointer_up(self, event: &PointerEvent) {
         let dragged = self.drag.get_untracked();
         self.drag.set(None);
         let (Some((from, _)), Some(to)) = (dragged, self.fraction_at(event)) else {

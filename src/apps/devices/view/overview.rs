@@ -5,7 +5,7 @@ use leptos_meta::Title;
 
 use super::{
     super::{
-        model::Overview,
+        model::FleetState,
         wire::{ALL, Fleet, FleetEntry, Health},
     },
     browser::ThisBrowser,
@@ -23,7 +23,7 @@ use crate::{
 use duplex_leptos::topic::{Live, UseTopic, use_topic};
 
 /// Devices shown initially, and added by each click on "more".
-const PAGE: usize = 60;
+const PAGE_SIZE: usize = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Filter {
@@ -51,7 +51,7 @@ impl Filter {
 }
 
 /// The ids of the matching devices, ordered by name, so the order is stable while devices report.
-fn filter_devices(overview: &Overview, filter: Filter, search: &str) -> Vec<String> {
+fn filter_devices(overview: &FleetState, filter: Filter, search: &str) -> Vec<String> {
     let search = search.trim().to_lowercase();
     let is_found = |id: &str, entry: &FleetEntry| {
         let fields = [id, &entry.summary.name, &entry.summary.place];
@@ -110,7 +110,7 @@ fn device_list(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
     let (filter, search, limit) = (
         RwSignal::new(Filter::All),
         RwSignal::new(String::new()),
-        RwSignal::new(PAGE),
+        RwSignal::new(PAGE_SIZE),
     );
     let all = Memo::new(move |_| {
         let (filter, search) = (filter.get(), search.get());
@@ -147,7 +147,7 @@ fn device_list(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
             </For>
         </ul>
         <p class="hint devices-empty" role="status">{empty}</p>
-        <button type="button" class="button script" hidden=is_complete on:click=move |_| limit.update(|limit| *limit += PAGE)>
+        <button type="button" class="button script" hidden=is_complete on:click=move |_| limit.update(|limit| *limit += PAGE_SIZE)>
             {more}
         </button>
     }
@@ -206,7 +206,7 @@ mod tests {
             health,
             since: 0,
         };
-        let mut overview = Overview::default();
+        let mut overview = FleetState::default();
         for (id, entry) in [
             ("b1", entry("Oven", "Hall 2", Health::Online, 1)),
             ("a1", entry("", "홀", Health::Offline, 0)),

@@ -6,7 +6,7 @@ use leptos::{
 };
 
 use super::{
-    super::wire::{DeviceCommand, why},
+    super::wire::{DeviceCommand, refusal},
     detail::DeviceContext,
     form_command::FormCommand,
     words,
@@ -64,7 +64,7 @@ fn form(cx: DeviceContext) -> AnyView {
     let save = move |event: SubmitEvent| {
         event.prevent_default();
         let [Some(low), Some(high), Some(hysteresis)] = [low, high, hysteresis].map(parse_limit) else {
-            return command.reject(why::BAD_NUMBER);
+            return command.reject(refusal::BAD_NUMBER);
         };
         if let Some(metric) = untrack(|| cx.metric()) {
             command.send(DeviceCommand::SetThreshold {

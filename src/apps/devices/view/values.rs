@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Maximum characters of a value that fits beside others.
-const MAX_SHORT: usize = 10;
+const MAX_SHORT_CHARS: usize = 10;
 
 #[component]
 pub fn Values(cx: DeviceContext) -> impl IntoView {
@@ -33,7 +33,11 @@ fn value(cx: DeviceContext, name: String) -> AnyView {
             name.with_value(|name| device.metrics.get(name).map(words::current_value).unwrap_or_default())
         })
     });
-    let is_long = dynamic_text(move || current.with(|current| current.chars().count() > MAX_SHORT).to_string());
+    let is_long = dynamic_text(move || {
+        current
+            .with(|current| current.chars().count() > MAX_SHORT_CHARS)
+            .to_string()
+    });
     let label = dynamic_text(move || name.with_value(|name| words::metric(i18n.get_locale(), name)));
     let alarm = Memo::new(move |_| {
         device.with(|device| name.with_value(|name| device.alarm(name).map(|alarm| (alarm.side, alarm.limit))))

@@ -2,7 +2,7 @@
 
 use super::super::{
     model::Metric,
-    wire::{Health, MAX_ARGUMENT, MAX_METRICS, MAX_PENDING_PER_DEVICE, Outcome, Side, THIS_SERVER, why},
+    wire::{HOST_ID, Health, MAX_ARGUMENT, MAX_METRICS, MAX_PENDING_PER_DEVICE, OrderStatus, Side, refusal},
 };
 use crate::{
     i18n::*,
@@ -18,7 +18,7 @@ use duplex_protocol::session::{Denied, Rejection};
 /// A device's display name: its announced name, or its id.
 pub fn device(locale: Locale, id: &str, name: &str) -> String {
     match (name, id) {
-        ("", THIS_SERVER) => td_string!(locale, devices.this_server).to_owned(),
+        ("", HOST_ID) => td_string!(locale, devices.this_server).to_owned(),
         ("", id) => id.to_owned(),
         (name, _) => isolated(name).into_owned(),
     }
@@ -88,12 +88,12 @@ pub fn health(health: Health) -> (&'static str, TextKey) {
     }
 }
 
-pub fn outcome(outcome: Outcome) -> (&'static str, TextKey) {
+pub fn outcome(outcome: OrderStatus) -> (&'static str, TextKey) {
     match outcome {
-        Outcome::Sent => ("sent", text_key!(devices.sent)),
-        Outcome::Acknowledged => ("acknowledged", text_key!(devices.answered)),
-        Outcome::Failed => ("failed", text_key!(devices.failed)),
-        Outcome::TimedOut => ("timed_out", text_key!(devices.timed_out)),
+        OrderStatus::Sent => ("sent", text_key!(devices.sent)),
+        OrderStatus::Acknowledged => ("acknowledged", text_key!(devices.answered)),
+        OrderStatus::Failed => ("failed", text_key!(devices.failed)),
+        OrderStatus::TimedOut => ("timed_out", text_key!(devices.timed_out)),
     }
 }
 
@@ -121,27 +121,27 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
 /// The text of a refusal reason.
 pub fn refusal(locale: Locale, reason: &str) -> String {
     let words: TextKey = match reason {
-        why::NOT_A_NUMBER => text_key!(devices.not_a_number),
-        why::TOO_LARGE => text_key!(devices.too_large),
-        why::IN_FUTURE => text_key!(devices.in_future),
-        why::TOO_OLD => text_key!(devices.too_old),
-        why::BAD_METRIC => text_key!(devices.bad_metric),
-        why::METRICS_FULL => text_key!(devices.metrics_full),
-        why::OTHER_UNIT => text_key!(devices.other_unit),
-        why::BAD_TIME => text_key!(devices.bad_time),
-        why::BAD_EVERY => text_key!(devices.bad_every),
-        why::NOT_A_TEXT => text_key!(devices.not_a_text),
-        why::BAD_NUMBER => text_key!(number.wrong),
-        why::UNREADABLE => text_key!(devices.unreadable),
-        why::TOO_LONG => text_key!(devices.too_long),
-        why::TOO_MANY_READINGS => text_key!(devices.too_many_readings),
-        why::NO_METRIC => text_key!(devices.no_metric),
-        why::BAD_THRESHOLD => text_key!(devices.bad_threshold),
-        why::NO_ALARM => text_key!(devices.no_alarm),
-        why::BAD_ORDER => text_key!(devices.bad_order),
-        why::BAD_ARGUMENT => text_key!(devices.bad_argument),
-        why::ORDERS_WAITING => text_key!(devices.orders_waiting),
-        why::NOT_HEARD => text_key!(devices.not_heard),
+        refusal::NOT_A_NUMBER => text_key!(devices.not_a_number),
+        refusal::TOO_LARGE => text_key!(devices.too_large),
+        refusal::IN_FUTURE => text_key!(devices.in_future),
+        refusal::TOO_OLD => text_key!(devices.too_old),
+        refusal::BAD_METRIC => text_key!(devices.bad_metric),
+        refusal::METRICS_FULL => text_key!(devices.metrics_full),
+        refusal::OTHER_UNIT => text_key!(devices.other_unit),
+        refusal::BAD_TIME => text_key!(devices.bad_time),
+        refusal::BAD_EVERY => text_key!(devices.bad_every),
+        refusal::NOT_A_TEXT => text_key!(devices.not_a_text),
+        refusal::BAD_NUMBER => text_key!(number.wrong),
+        refusal::UNREADABLE => text_key!(devices.unreadable),
+        refusal::TOO_LONG => text_key!(devices.too_long),
+        refusal::TOO_MANY_READINGS => text_key!(devices.too_many_readings),
+        refusal::NO_METRIC => text_key!(devices.no_metric),
+        refusal::BAD_THRESHOLD => text_key!(devices.bad_threshold),
+        refusal::NO_ALARM => text_key!(devices.no_alarm),
+        refusal::BAD_ORDER => text_key!(devices.bad_order),
+        refusal::BAD_ARGUMENT => text_key!(devices.bad_argument),
+        refusal::TOO_MANY_PENDING => text_key!(devices.orders_waiting),
+        refusal::NEVER_SEEN => text_key!(devices.not_heard),
         _ => text_key!(devices.refused),
     };
     fill_limits(words(locale))

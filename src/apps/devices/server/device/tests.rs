@@ -4,8 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use proptest::prelude::*;
 
-use super::super::super::model::{KEPT_ALARMS, KEPT_ORDERS, KEPT_REFUSALS};
-use super::super::super::wire::{MAX_AHEAD, MAX_METRICS, RawNumber, Reading, Report};
+use super::super::super::model::{MAX_ALARMS, MAX_ORDERS, MAX_REFUSALS};
+use super::super::super::wire::{LenientNumber, MAX_CLOCK_SKEW, MAX_METRICS, Reading, Report};
 use super::*;
 use duplex_hub::Authority;
 use duplex_hub::testing::DeciderHarness;
@@ -86,7 +86,7 @@ fn person(id: u8) -> Person {
 fn reading(metric: &str, value: f64, at: Option<Millis>) -> Reading {
     Reading {
         metric: metric.to_owned(),
-        value: RawNumber(value),
+        value: LenientNumber(value),
         unit: Some("°C".to_owned()),
         at,
     }
@@ -161,7 +161,7 @@ fn stale_orders_are_timed_out_by_the_next_order() {
     for _ in 0..MAX_PENDING_PER_DEVICE {
         harness.send(&person(1), order()).unwrap();
     }
-    assert_eq!(harness.send(&person(1), order()), refused(why::ORDERS_WAITING));
+    assert_eq!(harness.send(&person(1), order()), refused(refusal::TOO_MANY_PENDING));
     // Simulates a restart that lost the forwards.
     harness.now += 5 * ORDER_TIMEOUT;
     assert_eq!(
@@ -169,7 +169,7 @@ fn stale_orders_are_timed_out_by_the_next_order() {
         MAX_PENDING_PER_DEVICE + 1
     );
     assert_eq!(harness.state.pending_orders(), 1);
-    let timed_out = |order: &&super::super::super::model::Order| order.outcome == Outcome::TimedOut;
+    let timed_out = |order: &&super::super::super::model::Order| order.outcome == OrderStatus::TimedOut;
     assert_eq!(
         harness.state.orders.iter().filter(timed_out).count(),
         MAX_PENDING_PER_DEVICE
@@ -186,7 +186,7 @@ fn invalid_readings_are_refused_with_a_reason_and_counted() {
         reading("t", f64::NAN, None),
         reading("t", f64::INFINITY, None),
         reading("t", 1e13, None),
-        reading("t", 1.0, Some(NOW + MAX_AHEAD + 1)),
+        reading("t", 1.0, Some(NOW + MAX_CLOCK_SKEW + 1)),
         reading("t", 1.0, Some(NOW - MAX_AGE - 1)),
         reading("온도", 1.0, None),
         other,
@@ -200,18 +200,18 @@ fn invalid_readings_are_refused_with_a_reason_and_counted() {
         .map(|one| one.refusal.why.as_str())
         .collect();
     let expected = [
-        why::NOT_A_NUMBER,
-        why::NOT_A_NUMBER,
-        why::TOO_LARGE,
-        why::IN_FUTURE,
-        why::TOO_OLD,
-        why::BAD_METRIC,
-        why::OTHER_UNIT,
+        refusal::NOT_A_NUMBER,
+        refusal::NOT_A_NUMBER,
+        refusal::TOO_LARGE,
+        refusal::IN_FUTURE,
+        refusal::TOO_OLD,
+        refusal::BAD_METRIC,
+        refusal::OTHER_UNIT,
     ];
     assert_eq!(reasons, expected);
     assert_eq!((harness.state.refused, harness.value("t")), (7, 21.0));
     let invalid = DeviceServerCommand::InvalidMessage {
-        why: why::UNREADABLE.to_owned(),
+        why: refusal::UNREADABLE.to_owned(),
     };
     harness.send_as_server(invalid).unwrap();
     assert_eq!(harness.state.refused, 8);
@@ -337,7 +337,7 @@ fn an_alarm_is_raised_once_cleared_once_and_notified() {
     assert_eq!(harness.state.alarms[0].acknowledged, Some((person(2), NOW + 5)));
     assert_eq!(
         harness.send(&person(3), DeviceCommand::Acknowledge { alarm: 99 }),
-        refused(why::NO_ALARM)
+        refused(refusal::NO_ALARM)
     );
 }
 
@@ -346,7 +346,7 @@ fn a_threshold_applies_at_once_and_is_validated() {
     let mut harness = DeviceHarness::new("a");
     assert_eq!(
         harness.send(&person(1), threshold(None, Some(1.0), 0.0)),
-        refused(why::NO_METRIC)
+        refused(refusal::NO_METRIC)
     );
     harness.report(vec![reading("t", 50.0, None)]);
     for wrong in [
@@ -355,7 +355,7 @@ fn a_threshold_applies_at_once_and_is_validated() {
         threshold(None, Some(5.0), -1.0),
         threshold(None, Some(f64::NAN), 0.0),
     ] {
-        assert_eq!(harness.send(&person(1), wrong), refused(why::BAD_THRESHOLD));
+        assert_eq!(harness.send(&person(1), wrong), refused(refusal::BAD_THRESHOLD));
     }
     harness.send(&person(1), threshold(None, Some(40.0), 0.0)).unwrap();
     assert_eq!(harness.active(), [Side::High]);
@@ -375,13 +375,19 @@ fn an_order_is_forwarded_and_its_first_answer_counts() {
         name: name.to_owned(),
         argument: argument.to_owned(),
     };
-    assert_eq!(harness.send(&person(1), order("reboot", "")), refused(why::NOT_HEARD));
+    assert_eq!(
+        harness.send(&person(1), order("reboot", "")),
+        refused(refusal::NEVER_SEEN)
+    );
     harness.report(Vec::new());
-    assert_eq!(harness.send(&person(1), order("re boot", "")), refused(why::BAD_ORDER));
+    assert_eq!(
+        harness.send(&person(1), order("re boot", "")),
+        refused(refusal::BAD_ORDER)
+    );
     for wrong in ["{", "{\"in\":1,5}", "{\"in\":1,\"in\":2}", "1e400", "NaN"] {
         assert_eq!(
             harness.send(&person(1), order("reboot", wrong)),
-            refused(why::BAD_ARGUMENT)
+            refused(refusal::BAD_ARGUMENT)
         );
     }
     let events = harness.send(&person(1), order("reboot", "{\"in\":5}")).unwrap();
@@ -408,17 +414,17 @@ fn an_order_is_forwarded_and_its_first_answer_counts() {
         ok,
         note: "done".to_owned(),
     };
-    assert_eq!(harness.send(&person(1), ack(true)), refused(why::NOT_YOURS));
+    assert_eq!(harness.send(&person(1), ack(true)), refused(refusal::NOT_THE_DEVICE));
     let expire = DeviceServerCommand::Expire { order: 2 };
     harness.send(Principal::program(), ack(true)).unwrap();
     assert_eq!(harness.send_as_server(expire), Ok(Vec::new()));
-    assert_eq!(harness.state.orders[0].outcome, Outcome::Acknowledged);
+    assert_eq!(harness.state.orders[0].outcome, OrderStatus::Acknowledged);
     for _ in 0..MAX_PENDING_PER_DEVICE {
         harness.send(&person(1), order("identify", "")).unwrap();
     }
     assert_eq!(
         harness.send(&person(1), order("identify", "")),
-        refused(why::ORDERS_WAITING)
+        refused(refusal::TOO_MANY_PENDING)
     );
 }
 
@@ -498,10 +504,13 @@ fn a_browser_is_writable_by_its_visitor_only() {
     for who in [Principal::visitor(&person(8)), Principal::program()] {
         assert_eq!(
             DeviceHarness::new(&own).send(who, report.clone()),
-            refused(why::NOT_YOURS)
+            refused(refusal::NOT_THE_DEVICE)
         );
     }
-    assert_eq!(DeviceHarness::new("a").send(&me, report), refused(why::NOT_YOURS));
+    assert_eq!(
+        DeviceHarness::new("a").send(&me, report),
+        refused(refusal::NOT_THE_DEVICE)
+    );
 }
 
 #[test]
@@ -555,12 +564,12 @@ fn commands() -> impl Strategy<Value = (bool, AnyCommand)> {
     let one = (
         "[a-z]{0,2}",
         number.clone(),
-        prop::option::of(NOW - 2 * MAX_AGE..NOW + 2 * MAX_AHEAD),
+        prop::option::of(NOW - 2 * MAX_AGE..NOW + 2 * MAX_CLOCK_SKEW),
         prop::option::of("[a-z]{0,2}"),
     );
     let one = one.prop_map(|(metric, value, at, unit)| Reading {
         metric,
-        value: RawNumber(value),
+        value: LenientNumber(value),
         unit,
         at,
     });
@@ -624,8 +633,8 @@ proptest! {
             };
         }
         let device = &harness.state;
-        prop_assert!(device.metrics.len() <= MAX_METRICS && device.alarms.len() <= KEPT_ALARMS);
-        prop_assert!(device.orders.len() <= KEPT_ORDERS && device.refusals.len() <= KEPT_REFUSALS && device.pending_orders() <= MAX_PENDING_PER_DEVICE);
+        prop_assert!(device.metrics.len() <= MAX_METRICS && device.alarms.len() <= MAX_ALARMS);
+        prop_assert!(device.orders.len() <= MAX_ORDERS && device.refusals.len() <= MAX_REFUSALS && device.pending_orders() <= MAX_PENDING_PER_DEVICE);
         prop_assert!(device.metrics.values().all(|metric| metric.value.is_finite() && metric.at <= harness.now));
         for metric in device.metrics.keys() {
             let active = device.alarms.iter().filter(|alarm| alarm.metric == *metric && alarm.cleared.is_none());
