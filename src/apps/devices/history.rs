@@ -12,33 +12,33 @@ use super::wire::Millis;
 /// One resolution of the history: the bucket length, and the maximum number of buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resolution {
-    pub step: Millis,
-    pub kept: u64,
+    pub bucket_millis: Millis,
+    pub max_buckets: u64,
 }
 
 impl Resolution {
     pub const fn span(self) -> Millis {
-        self.step * self.kept
+        self.bucket_millis * self.max_buckets
     }
 }
 
 /// 1 h in 30 s buckets, 6 h in 5 min buckets, 24 h in 15 min buckets, 7 days in 2 h buckets.
 pub const RESOLUTIONS: [Resolution; 4] = [
     Resolution {
-        step: 30_000,
-        kept: 120,
+        bucket_millis: 30_000,
+        max_buckets: 120,
     },
     Resolution {
-        step: 300_000,
-        kept: 72,
+        bucket_millis: 300_000,
+        max_buckets: 72,
     },
     Resolution {
-        step: 900_000,
-        kept: 96,
+        bucket_millis: 900_000,
+        max_buckets: 96,
     },
     Resolution {
-        step: 7_200_000,
-        kept: 84,
+        bucket_millis: 7_200_000,
+        max_buckets: 84,
     },
 ];
 
@@ -179,10 +179,13 @@ impl MetricHistory {
     /// ignored. Also removes buckets later than `now`: they were stamped while the server's clock was ahead.
     pub fn add(&mut self, at: Millis, value: f64, now: Millis) {
         for (buckets, resolution) in self.0.iter_mut().zip(RESOLUTIONS) {
-            while buckets.back().is_some_and(|newest| newest.slot > now / resolution.step) {
+            while buckets
+                .back()
+                .is_some_and(|newest| newest.slot > now / resolution.bucket_millis)
+            {
                 buckets.pop_back();
             }
-            insert(buckets, resolution, at / resolution.step, value);
+            insert(buckets, resolution, at / resolution.bucket_millis, value);
         }
     }
 
@@ -194,8 +197,8 @@ impl MetricHistory {
             return Vec::new();
         };
         let overlaps = |bucket: &&Bucket| {
-            let start = bucket.slot.saturating_mul(resolution.step);
-            start <= to && start.saturating_add(resolution.step) > from
+            let start = bucket.slot.saturating_mul(resolution.bucket_millis);
+            start <= to && start.saturating_add(resolution.bucket_millis) > from
         };
         buckets
             .iter()
@@ -214,7 +217,7 @@ pub fn finest_resolution(span: Millis) -> usize {
 fn insert(buckets: &mut VecDeque<Bucket>, resolution: Resolution, slot: u64, value: f64) {
     if buckets
         .back()
-        .is_some_and(|newest| slot.saturating_add(resolution.kept) <= newest.slot)
+        .is_some_and(|newest| slot.saturating_add(resolution.max_buckets) <= newest.slot)
     {
         return;
     }
@@ -229,7 +232,7 @@ fn insert(buckets: &mut VecDeque<Bucket>, resolution: Resolution, slot: u64, val
     let newest = buckets.back().map_or(0, |bucket| bucket.slot);
     while buckets
         .front()
-        .is_some_and(|oldest| oldest.slot.saturating_add(resolution.kept) <= newest)
+        .is_some_and(|oldest| oldest.slot.saturating_add(resolution.max_buckets) <= newest)
     {
         buckets.pop_front();
     }
@@ -239,8 +242,8 @@ fn point(bucket: Bucket, resolution: Resolution) -> Point {
     Point {
         at: bucket
             .slot
-            .saturating_mul(resolution.step)
-            .saturating_add(resolution.step / 2),
+            .saturating_mul(resolution.bucket_millis)
+            .saturating_add(resolution.bucket_millis / 2),
         min: bucket.min,
         max: bucket.max,
         mean: bucket.mean(),
@@ -367,7 +370,7 @@ mod tests {
         fn the_history_stays_bounded(readings in prop::collection::vec((any::<u64>(), -1e12..1e12_f64), 0..300)) {
             let history = history(&readings);
             for (buckets, resolution) in history.0.iter().zip(RESOLUTIONS) {
-                prop_assert!(buckets.len() as u64 <= resolution.kept);
+                prop_assert!(buckets.len() as u64 <= resolution.max_buckets);
             }
         }
     }

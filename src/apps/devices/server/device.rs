@@ -152,9 +152,9 @@ impl Decider for Devices {
 
 /// Allows programs to act as any device except a browser, and a visitor to act as their own browser.
 fn authorize_device(at: Context<'_>) -> Result<(), Rejection> {
-    let own = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
+    let is_owner = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
     let program = at.origin == Origin::Program && browser_owner(at.topic.rest()).is_none();
-    if own || program {
+    if is_owner || program {
         Ok(())
     } else {
         Err(Rejection::refused(refusal::NOT_THE_DEVICE))
@@ -164,8 +164,8 @@ fn authorize_device(at: Context<'_>) -> Result<(), Rejection> {
 /// Allows an operator, everyone with `--demo`, and a visitor for their own browser. The role `device` does not grant this: it only
 /// lets a program act as the device.
 fn may_control(at: Context<'_>) -> Result<(), Rejection> {
-    let own = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
-    if own || at.authority.may_control() {
+    let is_owner = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
+    if is_owner || at.authority.may_control() {
         Ok(())
     } else {
         Err(Rejection::needs_role(RequiredRole::Operator.name()))

@@ -39,7 +39,7 @@ fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
     let id = request.params.get("id").map_or("", String::as_str);
     if !is_device_id(id) || browser_owner(id).is_some() {
         return Err(IngestError::NotFound(
-            "A device id has 1 to 40 characters of a-z 0-9 - _ .".to_owned(),
+            "No such device: an id has 1 to 40 characters of a-z 0-9 - _ .".to_owned(),
         ));
     }
     if !request.body.is_object() {
@@ -51,16 +51,16 @@ fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {
         let detail = format!("A report has at most {MAX_READINGS} readings.");
         return Err(IngestError::Unprocessable(detail));
     }
-    let (key, time) = (
-        key(&report, &request.body),
+    let (idempotency_key, time) = (
+        idempotency_key(&report, &request.body),
         mqtt_message::newest_reading_time(&report, now()),
     );
     let command = IngestCommand::to::<Devices>(id, &DeviceCommand::Report(report))?;
-    Ok(command.with_key(key).with_time(time))
+    Ok(command.with_key(idempotency_key).with_time(time))
 }
 
 /// The idempotency key of a report whose readings all carry their time.
-fn key(report: &Report, body: &Value) -> Option<String> {
+fn idempotency_key(report: &Report, body: &Value) -> Option<String> {
     report
         .is_timestamped()
         .then(|| format!("{:032x}", mqtt_message::digest(&[body.to_string().as_bytes()])))

@@ -6,7 +6,7 @@ use super::{
     super::{model::Alarm, wire::DeviceCommand},
     detail::{DeviceContext, time},
     form_command::FormCommand,
-    words,
+    labels,
 };
 use crate::{
     i18n::*,
@@ -22,22 +22,22 @@ pub fn Alarms(cx: DeviceContext) -> impl IntoView {
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
         let may_control = cx.may_control.get();
-        let line = |alarm: &Alarm| line(cx, command, locale, alarm, may_control);
-        Some(alarms.with(|alarms| alarms.iter().map(line).collect_view()).into_any())
+        let item = |alarm: &Alarm| alarm_item(cx, command, locale, alarm, may_control);
+        Some(alarms.with(|alarms| alarms.iter().map(item).collect_view()).into_any())
     });
-    let none = optional_text(move || {
-        let none = alarms.with(|alarms| alarms.is_empty());
-        none.then(|| t_string!(i18n, devices.no_alarms).to_owned())
+    let empty_hint = optional_text(move || {
+        let is_empty = alarms.with(|alarms| alarms.is_empty());
+        is_empty.then(|| t_string!(i18n, devices.no_alarms).to_owned())
     });
     view! {
         <ul class="alarms">{list}</ul>
-        <p class="hint">{none}</p>
+        <p class="hint">{empty_hint}</p>
         {command.problem()}
     }
     .into_any()
 }
 
-fn line(cx: DeviceContext, command: FormCommand, locale: Locale, alarm: &Alarm, may_control: bool) -> AnyView {
+fn alarm_item(cx: DeviceContext, command: FormCommand, locale: Locale, alarm: &Alarm, may_control: bool) -> AnyView {
     let unit = cx.device.state.with_untracked(|device| {
         device
             .metrics
@@ -47,10 +47,10 @@ fn line(cx: DeviceContext, command: FormCommand, locale: Locale, alarm: &Alarm, 
     });
     let description = format!(
         "{} {} ({} {})",
-        words::metric(locale, &alarm.metric),
-        words::value(alarm.value, &unit),
-        words::side(alarm.side)(locale),
-        words::value(alarm.limit, &unit)
+        labels::metric(locale, &alarm.metric),
+        labels::value(alarm.value, &unit),
+        labels::side(alarm.side)(locale),
+        labels::value(alarm.limit, &unit)
     );
     let raised = time(cx, locale, alarm.raised);
     let cleared = alarm

@@ -9,7 +9,7 @@ pub const WIDTH: f64 = 1_000.0;
 pub const HEIGHT: f64 = 300.0;
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Chart {
+pub struct HistoryPlot {
     pub points: Vec<Point>,
     pub from: Millis,
     pub to: Millis,
@@ -18,10 +18,10 @@ pub struct Chart {
     pub line: String,
     pub band: String,
     /// The y coordinates of the thresholds within the visible range.
-    pub limits: Vec<f64>,
+    pub threshold_ys: Vec<f64>,
 }
 
-impl Chart {
+impl HistoryPlot {
     /// Points further apart than two `step`s are not connected: there is a gap in the readings.
     pub fn new(points: Vec<Point>, (from, to): (Millis, Millis), step: Millis, threshold: Option<Threshold>) -> Self {
         let low = points.iter().map(|point| point.min).fold(f64::INFINITY, f64::min);
@@ -46,7 +46,7 @@ impl Chart {
             .map(|threshold| [threshold.low, threshold.high])
             .unwrap_or_default();
         let is_visible = |limit: &f64| (low..=high).contains(limit);
-        chart.limits = limits
+        chart.threshold_ys = limits
             .into_iter()
             .flatten()
             .filter(is_visible)
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_gap_in_the_readings_is_not_connected() {
         let points = vec![point(0, 5.0), point(10, 6.0), point(100, 5.0)];
-        let chart = Chart::new(points, (0, 100), 10, None);
+        let chart = HistoryPlot::new(points, (0, 100), 10, None);
         assert_eq!(chart.line.matches('M').count(), 2);
         assert_eq!(chart.band.matches('Z').count(), 2);
         assert!(chart.line.starts_with("M0 "));
@@ -150,14 +150,14 @@ mod tests {
             high: Some(5.5),
             hysteresis: 0.0,
         };
-        let chart = Chart::new(vec![point(0, 5.0), point(10, 5.0)], (0, 10), 10, Some(threshold));
-        assert_eq!(chart.limits.len(), 1);
-        assert!(chart.limits[0] > 0.0 && chart.limits[0] < HEIGHT / 2.0);
+        let chart = HistoryPlot::new(vec![point(0, 5.0), point(10, 5.0)], (0, 10), 10, Some(threshold));
+        assert_eq!(chart.threshold_ys.len(), 1);
+        assert!(chart.threshold_ys[0] > 0.0 && chart.threshold_ys[0] < HEIGHT / 2.0);
     }
 
     #[test]
     fn an_empty_chart_has_a_scale() {
-        let chart = Chart::new(Vec::new(), (5, 5), 10, None);
+        let chart = HistoryPlot::new(Vec::new(), (5, 5), 10, None);
         assert_eq!((chart.low, chart.high, chart.nearest(1)), (0.0, 1.0, None));
         assert!(chart.x(5).is_finite());
         for value in [0.0, 1e-9, 5e-324, -1e12] {
@@ -166,7 +166,7 @@ mod tests {
                 max: value,
                 ..point(0, value)
             };
-            let flat = Chart::new(vec![flat], (0, 10), 10, None);
+            let flat = HistoryPlot::new(vec![flat], (0, 10), 10, None);
             assert!(flat.low < flat.high && flat.high - flat.low <= value.abs().max(0.05) * 3.0);
             assert!(!flat.line.contains("NaN"));
         }

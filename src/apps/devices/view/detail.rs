@@ -11,11 +11,11 @@ use super::{
     alarms::Alarms,
     clock::Clock,
     history::History,
+    labels,
     orders::Orders,
     overview::{demo_note, loading},
     thresholds::Thresholds,
     values::Values,
-    words,
 };
 use crate::{
     i18n::*,
@@ -51,14 +51,14 @@ impl DeviceContext {
         self.id.with_value(|id| device_path(id))
     }
 
-    /// The chosen metric, or the first.
-    pub fn metric(self) -> Option<String> {
+    /// The selected metric, or the first.
+    pub fn selected_metric(self) -> Option<String> {
         self.metric
             .get()
             .or_else(|| self.device.state.with(|device| device.metrics.keys().next().cloned()))
     }
 
-    pub fn choose(self, metric: String) {
+    pub fn select_metric(self, metric: String) {
         self.metric.set(Some(metric));
     }
 
@@ -112,16 +112,16 @@ fn page_or_not_found(device: UseTopic<Devices>, clock: Clock, refused: RefusedFo
     .into_any()
 }
 
-/// True for an operator, for everyone with `--demo`, and for a visitor's own browser.
+/// Whether the visitor may control the device: true for an operator, for everyone with `--demo`, and for a visitor's own browser.
 fn may_control(device: UseTopic<Devices>, id: &str) -> Signal<bool> {
     let permits = Permissions::current();
     let owner = browser_owner(id).map(str::to_owned);
     Signal::derive(move || {
-        let own = owner
+        let is_owner = owner
             .as_ref()
             .is_some_and(|owner| device.me.with(|me| me.as_ref().is_some_and(|me| me.id.0 == *owner)));
         // A browser can be controlled by its own visitor only.
-        own || (owner.is_none() && permits.may_control())
+        is_owner || (owner.is_none() && permits.may_control())
     })
 }
 
@@ -159,7 +159,7 @@ fn page(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let title = dynamic_text(move || {
         let (locale, id) = (i18n.get_locale(), cx.id.get_value());
-        cx.device.state.with(|device| words::device(locale, &id, &device.name))
+        cx.device.state.with(|device| labels::device(locale, &id, &device.name))
     });
     view! {
         <Title text=page_title(move || title.get())/>
@@ -192,8 +192,8 @@ fn page(cx: DeviceContext) -> AnyView {
 fn health(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let health = Memo::new(move |_| cx.device.state.with(|device| device.health));
-    let word = dynamic_text(move || words::health(health.get()).0.to_owned());
-    let label = dynamic_text(move || (words::health(health.get()).1)(i18n.get_locale()).to_owned());
+    let word = dynamic_text(move || labels::health(health.get()).0.to_owned());
+    let label = dynamic_text(move || (labels::health(health.get()).1)(i18n.get_locale()).to_owned());
     let seen = dynamic_text(move || {
         let seen = cx.device.state.with(|device| device.seen);
         cx.clock.ago(i18n.get_locale(), seen)
@@ -222,8 +222,8 @@ fn place(cx: DeviceContext) -> AnyView {
 fn connection_status(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let status = cx.device.status;
-    let word = dynamic_text(move || words::status(status.get()).0.to_owned());
-    let label = dynamic_text(move || (words::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let word = dynamic_text(move || labels::status(status.get()).0.to_owned());
+    let label = dynamic_text(move || (labels::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="devices-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>
@@ -240,7 +240,7 @@ fn form_problem(cx: DeviceContext) -> AnyView {
         let why = cx
             .refused
             .with_value(|refused| Some(refused.as_ref()?.rejection.clone()));
-        Some(words::rejection(i18n.get_locale(), &why?))
+        Some(labels::rejection(i18n.get_locale(), &why?))
     });
     view! { <p class="problem devices-problem" role="alert">{problem}</p> }.into_any()
 }
@@ -256,14 +256,14 @@ fn reports(cx: DeviceContext) -> AnyView {
     let refusals = Memo::new(move |_| cx.device.state.with(|device| device.refusals.clone()));
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let line = |refused: &super::super::model::RefusalRecord| {
-            let why = words::refusal(locale, &refused.refusal.why);
-            let metric = words::metric(locale, &refused.refusal.metric);
+        let refusal_item = |refused: &super::super::model::RefusalRecord| {
+            let why = labels::refusal(locale, &refused.refusal.why);
+            let metric = labels::metric(locale, &refused.refusal.metric);
             row(cx.clock.time(locale, refused.at, true), metric, why)
         };
         Some(
             refusals
-                .with(|refusals| refusals.iter().map(line).collect_view())
+                .with(|refusals| refusals.iter().map(refusal_item).collect_view())
                 .into_any(),
         )
     });

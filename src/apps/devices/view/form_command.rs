@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::{
     super::wire::{DeviceCommand, Devices},
-    words,
+    labels,
 };
 use crate::{
     i18n::*,
@@ -40,7 +40,7 @@ impl FormCommand {
     }
 
     /// Shows a validation error, one of [`refusal`](super::super::wire::refusal), instead of sending.
-    pub fn reject(self, why: &'static str) {
+    pub fn show_invalid(self, why: &'static str) {
         self.invalid.set(Some(why));
     }
 
@@ -49,14 +49,14 @@ impl FormCommand {
         let i18n = use_i18n();
         let problem = optional_text(move || {
             if let Some(why) = self.invalid.get() {
-                return Some(words::refusal(i18n.get_locale(), why));
+                return Some(labels::refusal(i18n.get_locale(), why));
             }
             let id = self.id.get()?;
             self.device.pending.with(|pending| {
                 let (locale, one) = (i18n.get_locale(), pending.iter().find(|one| one.id == id)?);
                 one.status.problem(
                     |wait| command_text::rate_limited(locale, wait),
-                    |why| words::rejection(locale, why),
+                    |why| labels::rejection(locale, why),
                 )
             })
         });

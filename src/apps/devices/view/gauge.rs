@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{super::wire::CurrentValue, chart::round_tenth, words};
+use super::{super::wire::CurrentValue, chart::round_tenth, labels};
 use crate::i18n::*;
 
 /// Three quarters of a circle around (50, 50), from the lower left to the lower right.
@@ -12,8 +12,8 @@ const ARC: &str = "M 21.7 78.3 A 40 40 0 1 1 78.3 78.3";
 const MAX_SHORT_CHARS: usize = 7;
 
 pub fn gauge(locale: Locale, current: &CurrentValue) -> AnyView {
-    let name = words::metric(locale, &current.metric);
-    let (number, unit) = (words::number(current.value), current.unit.clone());
+    let name = labels::metric(locale, &current.metric);
+    let (number, unit) = (labels::number(current.value), current.unit.clone());
     let arc = scale_fraction(current.value, &current.unit).map(|fraction| {
         let dashes = format!("{} 100", round_tenth(fraction * 100.0));
         view! {

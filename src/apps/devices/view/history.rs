@@ -11,9 +11,9 @@ use super::{
         history::{RESOLUTIONS, finest_resolution},
         wire::Millis,
     },
-    chart::{Chart, HEIGHT, WIDTH, round_tenth},
+    chart::{HEIGHT, HistoryPlot, WIDTH, round_tenth},
     detail::DeviceContext,
-    words,
+    labels,
 };
 use crate::{
     i18n::*,
@@ -42,10 +42,10 @@ struct HistoryView {
     /// The zoomed span, instead of the newest `range`.
     zoom: RwSignal<Option<(Millis, Millis)>>,
     /// The index of the point in the readout.
-    cursor: RwSignal<Option<usize>>,
+    selected: RwSignal<Option<usize>>,
     /// The start and current position of a drag, as fractions of the width.
     drag: RwSignal<Option<(f64, f64)>>,
-    chart: Memo<Chart>,
+    chart: Memo<HistoryPlot>,
     area: NodeRef<html::Div>,
 }
 
@@ -56,7 +56,7 @@ pub fn History(cx: DeviceContext) -> impl IntoView {
         cx,
         range,
         zoom,
-        cursor: RwSignal::new(None),
+        selected: RwSignal::new(None),
         drag: RwSignal::new(None),
         chart: Memo::new(move |_| chart(cx, range.get(), zoom.get())),
         area: NodeRef::new(),
@@ -66,15 +66,15 @@ pub fn History(cx: DeviceContext) -> impl IntoView {
             {view.ranges()}
             {view.zoom_buttons()}
         </div>
-        {view.drawing()}
+        {view.chart_view()}
         {view.readout()}
     }
     .into_any()
 }
 
 /// The chart ends at the newest reading, independently of the visitor's clock.
-fn chart(cx: DeviceContext, range: Millis, zoom: Option<(Millis, Millis)>) -> Chart {
-    let name = cx.metric().unwrap_or_default();
+fn chart(cx: DeviceContext, range: Millis, zoom: Option<(Millis, Millis)>) -> HistoryPlot {
+    let name = cx.selected_metric().unwrap_or_default();
     cx.device.state.with(|device| {
         let newest = device.seen;
         let (from, to) = zoom.unwrap_or((newest.saturating_sub(range), newest));
@@ -84,8 +84,8 @@ fn chart(cx: DeviceContext, range: Millis, zoom: Option<(Millis, Millis)>) -> Ch
             .unwrap_or_default();
         let step = RESOLUTIONS
             .get(finest_resolution(newest.saturating_sub(from)))
-            .map_or(1, |resolution| resolution.step);
-        Chart::new(points, (from, to), step, metric.and_then(|metric| metric.threshold))
+            .map_or(1, |resolution| resolution.bucket_millis);
+        HistoryPlot::new(points, (from, to), step, metric.and_then(|metric| metric.threshold))
     })
 }
 
@@ -125,29 +125,29 @@ impl HistoryView {
     fn select_range(self, range: Millis) {
         self.range.set(range);
         self.zoom.set(None);
-        self.cursor.set(None);
+        self.selected.set(None);
     }
 
     /// Scales the visible span, around the selected point, or the centre.
     fn zoom_by(self, factor: f64) {
         let (from, to, middle) = self.chart.with_untracked(|chart| {
-            let cursor = self.cursor.get_untracked().and_then(|index| chart.points.get(index));
-            (chart.from, chart.to, cursor.map_or(chart.at(0.5), |point| point.at))
+            let selected = self.selected.get_untracked().and_then(|index| chart.points.get(index));
+            (chart.from, chart.to, selected.map_or(chart.at(0.5), |point| point.at))
         });
         let longest = RANGES[3].0;
         let span = (((to - from) as f64 * factor) as Millis).clamp(MIN_SPAN, longest);
         let newest = self.cx.device.state.with_untracked(|device| device.seen);
         let to = middle.saturating_add(span / 2).min(newest);
         self.zoom.set(Some((to.saturating_sub(span), to)));
-        self.cursor.set(None);
+        self.selected.set(None);
     }
 
-    fn drawing(self) -> AnyView {
+    fn chart_view(self) -> AnyView {
         let i18n = use_i18n();
         let chart = self.chart;
         let label = dynamic_text(move || {
-            let name = self.cx.metric().unwrap_or_default();
-            words::metric(i18n.get_locale(), &name)
+            let name = self.cx.selected_metric().unwrap_or_default();
+            labels::metric(i18n.get_locale(), &name)
         });
         let limits = dynamic_view(move || {
             let line = |y: &f64| {
@@ -156,13 +156,13 @@ impl HistoryView {
             };
             Some(
                 chart
-                    .with(|chart| chart.limits.iter().map(line).collect_view())
+                    .with(|chart| chart.threshold_ys.iter().map(line).collect_view())
                     .into_any(),
             )
         });
         let empty = optional_text(move || {
-            let none = chart.with(|chart| chart.points.is_empty());
-            none.then(|| t_string!(i18n, devices.no_history).to_owned())
+            let is_empty = chart.with(|chart| chart.points.is_empty());
+            is_empty.then(|| t_string!(i18n, devices.no_history).to_owned())
         });
         view! {
             <div
@@ -176,26 +176,26 @@ impl HistoryView {
                 on:pointerdown=move |event| self.on_pointer_down(&event)
                 on:pointermove=move |event| self.on_pointer_move(&event)
                 on:pointerup=move |event| self.on_pointer_up(&event)
-                on:pointerleave=move |_| { self.cursor.set(None); self.drag.set(None); }
+                on:pointerleave=move |_| { self.selected.set(None); self.drag.set(None); }
             >
                 <svg class="history-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
                     <path class="chart-band" d=dynamic_text(move || chart.with(|chart| chart.band.clone()))/>
                     <path class="chart-line" d=dynamic_text(move || chart.with(|chart| chart.line.clone())) vector-effect="non-scaling-stroke"/>
                     {limits}
                     {self.selection()}
-                    {self.cursor_line()}
+                    {self.selected_line()}
                 </svg>
-                <span class="history-high" dir="ltr">{dynamic_text(move || chart.with(|chart| words::axis(chart.high, (chart.low, chart.high))))}</span>
-                <span class="history-low" dir="ltr">{dynamic_text(move || chart.with(|chart| words::axis(chart.low, (chart.low, chart.high))))}</span>
+                <span class="history-high" dir="ltr">{dynamic_text(move || chart.with(|chart| labels::axis_label(chart.high, (chart.low, chart.high))))}</span>
+                <span class="history-low" dir="ltr">{dynamic_text(move || chart.with(|chart| labels::axis_label(chart.low, (chart.low, chart.high))))}</span>
                 <span class="history-empty">{empty}</span>
             </div>
-            <div class="history-times" aria-hidden="true">{self.times()}</div>
+            <div class="history-times" aria-hidden="true">{self.time_axis()}</div>
             <p class="hint script" id="history-keys">{t!(devices.keys)}</p>
         }
         .into_any()
     }
 
-    fn times(self) -> AnyView {
+    fn time_axis(self) -> AnyView {
         let i18n = use_i18n();
         let at = move |fraction: f64| {
             dynamic_text(move || {
@@ -216,9 +216,9 @@ impl HistoryView {
         shape.into_any()
     }
 
-    fn cursor_line(self) -> AnyView {
+    fn selected_line(self) -> AnyView {
         let shape = dynamic_view(move || {
-            let index = self.cursor.get()?;
+            let index = self.selected.get()?;
             let x = self.chart.with(|chart| Some(chart.x(chart.points.get(index)?.at)))?;
             let (x1, x2) = (round_tenth(x), round_tenth(x));
             let drawn = view! { <line class="chart-cursor" x1=x1 x2=x2 y1="0" y2=HEIGHT.to_string() vector-effect="non-scaling-stroke"/> };
@@ -227,24 +227,24 @@ impl HistoryView {
         shape.into_any()
     }
 
-    /// The values of the point at the cursor, or of the newest point.
+    /// The values of the selected point, or of the newest one.
     fn readout(self) -> AnyView {
         let i18n = use_i18n();
         let readout = optional_text(move || {
             let locale = i18n.get_locale();
-            let unit = self.cx.metric().and_then(|name| {
+            let unit = self.cx.selected_metric().and_then(|name| {
                 let device = self.cx.device.state;
                 device.with(|device| device.metrics.get(&name).map(|metric| metric.unit.clone()))
             });
-            let (point, long) = self.chart.with(|chart| {
-                let index = self.cursor.get().unwrap_or(chart.points.len().saturating_sub(1));
+            let (point, shows_date) = self.chart.with(|chart| {
+                let index = self.selected.get().unwrap_or(chart.points.len().saturating_sub(1));
                 Some((*chart.points.get(index)?, chart.to - chart.from > 12 * HOUR))
             })?;
             let unit = unit.unwrap_or_default();
-            let value = |value: f64| words::value(value, &unit);
+            let value = |value: f64| labels::value(value, &unit);
             let values = [
-                ("time", self.cx.clock.time(locale, point.at, long)),
-                ("mean", words::mean(point.mean, (point.min, point.max), &unit)),
+                ("time", self.cx.clock.time(locale, point.at, shows_date)),
+                ("mean", labels::mean(point.mean, (point.min, point.max), &unit)),
                 ("min", value(point.min)),
                 ("max", value(point.max)),
                 ("count", format::grouped(point.count.into())),
@@ -256,7 +256,7 @@ impl HistoryView {
                     .fold(text, |text, (name, value)| fill(&text, &[(name, value)])),
             )
         });
-        view! { <p class="history-readout" aria-live=dynamic_text(move || if self.cursor.get().is_some() { "polite" } else { "off" }.to_owned())>{readout}</p> }
+        view! { <p class="history-readout" aria-live=dynamic_text(move || if self.selected.get().is_some() { "polite" } else { "off" }.to_owned())>{readout}</p> }
             .into_any()
     }
 
@@ -281,8 +281,8 @@ impl HistoryView {
             self.drag.set(Some((from, fraction)));
         }
         let nearest = self.chart.with_untracked(|chart| chart.nearest(chart.at(fraction)));
-        if self.cursor.get_untracked() != nearest {
-            self.cursor.set(nearest);
+        if self.selected.get_untracked() != nearest {
+            self.selected.set(nearest);
         }
     }
 
@@ -299,18 +299,18 @@ impl HistoryView {
             .chart
             .with_untracked(|chart| (chart.at(from.min(to)), chart.at(from.max(to))));
         self.zoom.set(Some((from.min(to.saturating_sub(MIN_SPAN)), to)));
-        self.cursor.set(None);
+        self.selected.set(None);
     }
 
     fn on_key(self, event: &KeyboardEvent) {
         let last = self.chart.with_untracked(|chart| chart.points.len().saturating_sub(1));
-        let now = self.cursor.get_untracked().unwrap_or(last);
+        let now = self.selected.get_untracked().unwrap_or(last);
         let Some(key) = keys::key(event) else { return };
         match key.as_str() {
-            "ArrowLeft" => self.cursor.set(Some(now.saturating_sub(1))),
-            "ArrowRight" => self.cursor.set(Some((now + 1).min(last))),
-            "Home" => self.cursor.set(Some(0)),
-            "End" => self.cursor.set(Some(last)),
+            "ArrowLeft" => self.selected.set(Some(now.saturating_sub(1))),
+            "ArrowRight" => self.selected.set(Some((now + 1).min(last))),
+            "Home" => self.selected.set(Some(0)),
+            "End" => self.selected.set(Some(last)),
             "+" | "=" => self.zoom_by(0.5),
             "-" => self.zoom_by(2.0),
             "0" | "Escape" => self.select_range(self.range.get_untracked()),

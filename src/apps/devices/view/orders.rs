@@ -9,7 +9,7 @@ use super::{
     },
     detail::{DeviceContext, time},
     form_command::FormCommand,
-    words,
+    labels,
 };
 use crate::{
     i18n::*,
@@ -27,17 +27,17 @@ pub fn Orders(cx: DeviceContext) -> impl IntoView {
     let orders = Memo::new(move |_| cx.device.state.with(|device| device.orders.clone()));
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let line = |order: &Order| line(cx, locale, order);
-        Some(orders.with(|orders| orders.iter().map(line).collect_view()).into_any())
+        let item = |order: &Order| order_item(cx, locale, order);
+        Some(orders.with(|orders| orders.iter().map(item).collect_view()).into_any())
     });
-    let none = optional_text(move || {
-        let none = orders.with(|orders| orders.is_empty());
-        none.then(|| t_string!(i18n, devices.no_orders).to_owned())
+    let empty_hint = optional_text(move || {
+        let is_empty = orders.with(|orders| orders.is_empty());
+        is_empty.then(|| t_string!(i18n, devices.no_orders).to_owned())
     });
     view! {
         {form}
         <ul class="orders" aria-live="polite">{list}</ul>
-        <p class="hint">{none}</p>
+        <p class="hint">{empty_hint}</p>
     }
     .into_any()
 }
@@ -100,8 +100,8 @@ fn form(cx: DeviceContext, command: FormCommand) -> AnyView {
     .into_any()
 }
 
-fn line(cx: DeviceContext, locale: Locale, order: &Order) -> AnyView {
-    let (state, label) = words::outcome(order.outcome);
+fn order_item(cx: DeviceContext, locale: Locale, order: &Order) -> AnyView {
+    let (state, label) = labels::outcome(order.outcome);
     let order_line = format!("{} {}", order.name, order.argument);
     let note = order.note.clone();
     view! {

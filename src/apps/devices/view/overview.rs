@@ -10,8 +10,8 @@ use super::{
     },
     browser::ThisBrowser,
     clock::Clock,
+    labels,
     tile::tile,
-    words,
 };
 use crate::{
     i18n::*,
@@ -119,13 +119,13 @@ fn device_list(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
     let visible = Memo::new(move |_| all.with(|all| all.iter().take(limit.get()).cloned().collect::<Vec<_>>()));
     let empty = optional_text(move || {
         let locale = i18n.get_locale();
-        let none = fleet.state.with(|overview| overview.devices.is_empty());
-        let words: TextKey = if none {
+        let is_empty = fleet.state.with(|overview| overview.devices.is_empty());
+        let key: TextKey = if is_empty {
             text_key!(devices.none_yet)
         } else {
             text_key!(devices.none_found)
         };
-        all.with(Vec::is_empty).then(|| words(locale).to_owned())
+        all.with(Vec::is_empty).then(|| key(locale).to_owned())
     });
     let more = optional_text(move || {
         let more = all.with(Vec::len).saturating_sub(limit.get());
@@ -141,7 +141,7 @@ fn device_list(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
             </label>
             {status(fleet)}
         </div>
-        <ul class="fleet" data-status=dynamic_text(move || words::status(fleet.status.get()).0.to_owned())>
+        <ul class="fleet" data-status=dynamic_text(move || labels::status(fleet.status.get()).0.to_owned())>
             <For each=move || visible.get() key=|id| id.clone() let:id>
                 {tile(clock, fleet, id)}
             </For>
@@ -179,8 +179,8 @@ fn filters(fleet: UseTopic<Fleet>, filter: RwSignal<Filter>) -> AnyView {
 
 fn status(fleet: UseTopic<Fleet>) -> AnyView {
     let i18n = use_i18n();
-    let word = dynamic_text(move || words::status(fleet.status.get()).0.to_owned());
-    let label = dynamic_text(move || (words::status(fleet.status.get()).1)(i18n.get_locale()).to_owned());
+    let word = dynamic_text(move || labels::status(fleet.status.get()).0.to_owned());
+    let label = dynamic_text(move || (labels::status(fleet.status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="devices-status script" role="status" data-status=word>
             <span class="dot" aria-hidden="true"></span>

@@ -9,7 +9,7 @@ use super::{
     super::wire::{DeviceCommand, refusal},
     detail::DeviceContext,
     form_command::FormCommand,
-    words,
+    labels,
 };
 use crate::{
     i18n::*,
@@ -30,7 +30,7 @@ fn form(cx: DeviceContext) -> AnyView {
     let command = FormCommand::new(cx.device);
     // The fields follow the chosen metric's current threshold.
     let current = Memo::new(move |_| {
-        let name = cx.metric()?;
+        let name = cx.selected_metric()?;
         cx.device
             .state
             .with(|device| Some((name.clone(), device.metrics.get(&name)?.threshold)))
@@ -40,7 +40,7 @@ fn form(cx: DeviceContext) -> AnyView {
         let low = threshold.and_then(|threshold| threshold.low);
         let high = threshold.and_then(|threshold| threshold.high);
         let hysteresis = threshold.map(|threshold| threshold.hysteresis);
-        [low, high, hysteresis].map(|limit| limit.map(words::number).unwrap_or_default())
+        [low, high, hysteresis].map(|limit| limit.map(labels::number).unwrap_or_default())
     };
     let names = ["low", "high", "hysteresis"];
     let posted = names.map(|name| cx.posted("threshold", name));
@@ -64,9 +64,9 @@ fn form(cx: DeviceContext) -> AnyView {
     let save = move |event: SubmitEvent| {
         event.prevent_default();
         let [Some(low), Some(high), Some(hysteresis)] = [low, high, hysteresis].map(parse_limit) else {
-            return command.reject(refusal::BAD_NUMBER);
+            return command.show_invalid(refusal::BAD_NUMBER);
         };
-        if let Some(metric) = untrack(|| cx.metric()) {
+        if let Some(metric) = untrack(|| cx.selected_metric()) {
             command.send(DeviceCommand::SetThreshold {
                 metric,
                 low,
@@ -105,17 +105,17 @@ fn metric_field(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     // Memos, so that a report does not rebuild the options of an open select.
     let names = Memo::new(move |_| cx.metrics());
-    let chosen = Memo::new(move |_| cx.metric());
+    let chosen = Memo::new(move |_| cx.selected_metric());
     let options = dynamic_view(move || {
         let locale = i18n.get_locale();
         let chosen = chosen.get();
         let option = |name: &String| {
             let selected = chosen.as_ref() == Some(name);
-            view! { <option value=name.clone() selected=selected>{words::metric(locale, name)}</option> }
+            view! { <option value=name.clone() selected=selected>{labels::metric(locale, name)}</option> }
         };
         Some(names.with(|names| names.iter().map(option).collect_view()).into_any())
     });
-    let choose = move |event: Event| cx.choose(event_target_value(&event));
+    let choose = move |event: Event| cx.select_metric(event_target_value(&event));
     view! {
         <label class="field">
             <span>{t!(devices.metric)}</span>

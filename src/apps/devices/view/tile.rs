@@ -6,7 +6,7 @@ use super::{
     super::wire::{DeviceSummary, Fleet, FleetEntry, Health, device_path},
     clock::Clock,
     gauge::gauge,
-    words,
+    labels,
 };
 use crate::{
     i18n::*,
@@ -22,18 +22,18 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
         move |_| {
             fleet
                 .state
-                .with(|overview| overview.devices.get(&id).cloned().unwrap_or_else(removed))
+                .with(|overview| overview.devices.get(&id).cloned().unwrap_or_else(removed_placeholder))
         }
     });
     let title = dynamic_text({
         let id = id.clone();
-        move || entry.with(|entry| words::device(i18n.get_locale(), &id, &entry.summary.name))
+        move || entry.with(|entry| labels::device(i18n.get_locale(), &id, &entry.summary.name))
     });
     let place =
         optional_text(move || entry.with(|entry| Some(entry.summary.place.clone()).filter(|place| !place.is_empty())));
-    let health = dynamic_text(move || words::health(entry.with(|entry| entry.health)).0.to_owned());
+    let health = dynamic_text(move || labels::health(entry.with(|entry| entry.health)).0.to_owned());
     let health_label =
-        dynamic_text(move || (words::health(entry.with(|entry| entry.health)).1)(i18n.get_locale()).to_owned());
+        dynamic_text(move || (labels::health(entry.with(|entry| entry.health)).1)(i18n.get_locale()).to_owned());
     let seen = dynamic_text(move || clock.ago(i18n.get_locale(), entry.with(|entry| entry.summary.seen)));
     let alarms = optional_text(move || {
         let count = entry.with(|entry| entry.summary.alarms);
@@ -66,7 +66,7 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
 }
 
 /// Placeholder for the moment between the device's removal from the state and that of its tile.
-fn removed() -> FleetEntry {
+fn removed_placeholder() -> FleetEntry {
     FleetEntry {
         summary: DeviceSummary::default(),
         health: Health::Offline,

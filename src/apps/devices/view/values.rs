@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{detail::DeviceContext, words};
+use super::{detail::DeviceContext, labels};
 use crate::{
     i18n::*,
     ui::text::{dynamic_text, optional_text, t},
@@ -30,7 +30,7 @@ fn value(cx: DeviceContext, name: String) -> AnyView {
     let device = cx.device.state;
     let current = dynamic_text(move || {
         device.with(|device| {
-            name.with_value(|name| device.metrics.get(name).map(words::current_value).unwrap_or_default())
+            name.with_value(|name| device.metrics.get(name).map(labels::current_value).unwrap_or_default())
         })
     });
     let is_long = dynamic_text(move || {
@@ -38,7 +38,7 @@ fn value(cx: DeviceContext, name: String) -> AnyView {
             .with(|current| current.chars().count() > MAX_SHORT_CHARS)
             .to_string()
     });
-    let label = dynamic_text(move || name.with_value(|name| words::metric(i18n.get_locale(), name)));
+    let label = dynamic_text(move || name.with_value(|name| labels::metric(i18n.get_locale(), name)));
     let alarm = Memo::new(move |_| {
         device.with(|device| name.with_value(|name| device.alarm(name).map(|alarm| (alarm.side, alarm.limit))))
     });
@@ -47,11 +47,11 @@ fn value(cx: DeviceContext, name: String) -> AnyView {
         let (side, limit) = alarm.get()?;
         Some(format!(
             "{} {}",
-            words::side(side)(i18n.get_locale()),
-            words::number(limit)
+            labels::side(side)(i18n.get_locale()),
+            labels::number(limit)
         ))
     });
-    let pressed = dynamic_text(move || (cx.metric() == Some(name.get_value())).to_string());
+    let pressed = dynamic_text(move || (cx.selected_metric() == Some(name.get_value())).to_string());
     view! {
         <li data-long=is_long>
             <button
@@ -60,7 +60,7 @@ fn value(cx: DeviceContext, name: String) -> AnyView {
                 data-metric=name.get_value()
                 data-alarm=is_alarm
                 aria-pressed=pressed
-                on:click=move |_| cx.choose(name.get_value())
+                on:click=move |_| cx.select_metric(name.get_value())
             >
                 <span class="value-name">{label}</span>
                 <span class="value-number" dir="ltr">{current}</span>

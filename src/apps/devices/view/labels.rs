@@ -26,7 +26,7 @@ pub fn device(locale: Locale, id: &str, name: &str) -> String {
 
 /// A metric's translated name; an unknown metric's own name.
 pub fn metric(locale: Locale, name: &str) -> String {
-    let words: TextKey = match name {
+    let key: TextKey = match name {
         "temperature" => text_key!(devices.temperature),
         "humidity" => text_key!(devices.humidity),
         "vibration" => text_key!(devices.vibration),
@@ -42,7 +42,7 @@ pub fn metric(locale: Locale, name: &str) -> String {
         "downlink" => text_key!(devices.downlink),
         other => return other.to_owned(),
     };
-    words(locale).to_owned()
+    key(locale).to_owned()
 }
 
 /// The server rounds values to this many significant digits.
@@ -58,14 +58,14 @@ pub fn value(value: f64, unit: &str) -> String {
 }
 
 /// Formats a mean with one decimal more than its bucket's minimum and maximum have.
-pub fn mean(mean: f64, (least, most): (f64, f64), unit: &str) -> String {
-    let decimals = number::decimal_places(least).max(number::decimal_places(most)) + 1;
+pub fn mean(mean: f64, (min, max): (f64, f64), unit: &str) -> String {
+    let decimals = number::decimal_places(min).max(number::decimal_places(max)) + 1;
     with_unit(number::rounded(mean, number::exponent(mean) + 1 + decimals), unit)
 }
 
 /// Formats an axis limit with enough digits to tell it from the other limit.
-pub fn axis(end: f64, (low, high): (f64, f64)) -> String {
-    number::rounded(end, number::exponent(end) - number::exponent(high - low) + 3)
+pub fn axis_label(value: f64, (low, high): (f64, f64)) -> String {
+    number::rounded(value, number::exponent(value) - number::exponent(high - low) + 3)
 }
 
 fn with_unit(number: String, unit: &str) -> String {
@@ -105,7 +105,7 @@ pub fn side(side: Side) -> TextKey {
 }
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
-    let words: TextKey = match rejection {
+    let key: TextKey = match rejection {
         refused if refused.role_needed().is_some() => text_key!(devices.operators_only),
         Rejection::Refused { reason: why } => return refusal(locale, why),
         Rejection::Denied(reason) => denied(*reason),
@@ -115,12 +115,12 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
         Rejection::StorageFull | Rejection::Unavailable => text_key!(devices.unavailable),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
     };
-    fill_limits(words(locale))
+    fill_limits(key(locale))
 }
 
 /// The text of a refusal reason.
 pub fn refusal(locale: Locale, reason: &str) -> String {
-    let words: TextKey = match reason {
+    let key: TextKey = match reason {
         refusal::NOT_A_NUMBER => text_key!(devices.not_a_number),
         refusal::TOO_LARGE => text_key!(devices.too_large),
         refusal::IN_FUTURE => text_key!(devices.in_future),
@@ -144,7 +144,7 @@ pub fn refusal(locale: Locale, reason: &str) -> String {
         refusal::NEVER_SEEN => text_key!(devices.not_heard),
         _ => text_key!(devices.refused),
     };
-    fill_limits(words(locale))
+    fill_limits(key(locale))
 }
 
 fn fill_limits(text: &str) -> String {
@@ -202,7 +202,7 @@ mod tests {
             "123456789.123"
         );
         let ends = (1_000_000.001, 1_000_000.004);
-        assert_ne!(axis(ends.0, ends), axis(ends.1, ends));
-        assert_eq!([0.0, 1e-9].map(|end| axis(end, (0.0, 1e-9))), ["0", "1e-9"]);
+        assert_ne!(axis_label(ends.0, ends), axis_label(ends.1, ends));
+        assert_eq!([0.0, 1e-9].map(|end| axis_label(end, (0.0, 1e-9))), ["0", "1e-9"]);
     }
 }
