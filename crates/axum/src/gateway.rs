@@ -34,10 +34,10 @@ pub struct Settings {
     pub node: String,
     /// The build of the front end that the node serves. A page of another build reloads when it connects. Empty if unknown.
     pub build: String,
-    /// The largest WebSocket message in bytes, summed over its frames. A larger one closes the connection with 1009.
+    /// Maximum size of a WebSocket message in bytes, summed over its frames. A larger one closes the connection with 1009.
     pub max_message: usize,
     /// Bytes that partially received messages and unsent responses of all connections may hold in total. Beyond it, the connections
-    /// that hold the most are closed with 1013.
+    /// that hold the largest shares are closed with 1013.
     pub max_buffered: usize,
     /// Maximum number of open WebSockets, event streams and polls. Beyond it, the node answers 503 with `Retry-After`.
     pub max_connections: usize,

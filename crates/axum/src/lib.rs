@@ -111,7 +111,7 @@
 //! | [`shutdown`] | the shutdown signal, and the tasks that it waits for |
 //! | [`error`] | [`Problem`](error::Problem), the shape of every error response |
 //! | [`ingest`] | endpoints where programs post JSON that becomes commands |
-//! | [`websocket`], [`endpoint`] | an app's own WebSockets: stateful, and stateless (message by message) |
+//! | [`websocket`], [`endpoint`] | WebSocket endpoints that the app defines: stateful, and stateless (message by message) |
 //! | [`simulation`] | transports of simulations |
 //! | [`client_addr`], [`origin`], [`quota`] | a request's client address, origin and quota |
 //! | [`connection`] | counters, the budget of buffered bytes, observers |

@@ -1,5 +1,5 @@
-//! The node's budget of buffered bytes: partially received messages, and responses that their peers do not read. When the sum exceeds
-//! the budget, the connection that holds the most is closed, then the next, until the rest fits.
+//! The node's budget of buffered bytes: partially received messages, and responses that their peers do not read. When the sum
+//! exceeds the budget, the connection that holds the largest share is closed, then the next, until the rest fits.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};

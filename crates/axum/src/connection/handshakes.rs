@@ -29,7 +29,7 @@ impl HandshakeRecords {
         }
     }
 
-    /// Stores the record of a new connection. It replaces an older one of the same trace.
+    /// Stores the record of a new connection. It replaces an older one of the same trace id.
     pub(crate) fn open(&self, trace: &str, record: Handshake) {
         self.records().by_trace.insert(trace.to_owned(), record);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keepalive {
     ping_interval: Duration,
-    /// The longest silence. A peer that answers pings never reaches it.
+    /// Maximum silence. A peer that answers pings never reaches it.
     silence_limit: Duration,
     /// A check at least this late means that the process was suspended.
     suspend_threshold: Duration,

@@ -49,7 +49,7 @@ pub trait ConnectionObserver: Send + Sync + 'static {
     /// Called before `count` bytes are written. The peer may receive them, and answer, before [`on_written`](Self::on_written) is called.
     fn before_write(&self, count: usize);
 
-    /// Called if `count` of the bytes announced by [`before_write`](Self::before_write) were not written.
+    /// Called if `count` of the bytes passed to [`before_write`](Self::before_write) were not written.
     fn on_unwritten(&self, count: usize);
 
     /// Called after `count` bytes were written. `count` is never 0.

@@ -34,7 +34,7 @@ pub struct IngestEndpoint {
     /// One English sentence for a developer who uses another method than `POST`. Appended to "Programs post here: " in the 405
     /// response.
     pub description: &'static str,
-    /// The largest request body, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub body_limit: usize,
     /// Whether to tolerate tokens that are not JSON numbers, such as `NaN`: the object member that contains one is dropped, instead
     /// of rejecting the body. See [`sanitize`](duplex_hub::json::sanitize).

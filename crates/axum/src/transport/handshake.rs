@@ -169,7 +169,7 @@ fn is_token(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
 }
 
-/// The trace with which the page will request this connection's record. `None` if it is not well-formed.
+/// The trace id with which the page will request this connection's handshake record. `None` if it is not well-formed.
 pub(crate) fn trace(query: Option<&str>) -> Option<&str> {
     let is_well_formed = |name: &&str| {
         limits::TRACE_CHARS.contains(&name.len())
