@@ -53,7 +53,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
         Principal::program(),
         Principal::server(),
     ];
-    let mut fold = kind.fold(None).unwrap();
+    let mut fold = kind.load_state(None).unwrap();
     let mut next: Seq = 1;
     for (bytes, encoding, who, now) in commands {
         let sender = senders[who % senders.len()];
@@ -79,7 +79,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
     }
     let Blob(state) = fold.state(Encoding::Json).unwrap();
     assert!(state.len() <= MAX_STATE, "{topic} has a state of {} bytes", state.len());
-    let again = kind.fold(Some(&state)).unwrap_or_else(|error| {
+    let again = kind.load_state(Some(&state)).unwrap_or_else(|error| {
         let state = String::from_utf8_lossy(&state);
         panic!("{topic} has a state that cannot be read again: {error}: {state}")
     });

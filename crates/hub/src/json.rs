@@ -19,7 +19,7 @@ pub struct JsonError(String);
 ///
 /// # Errors
 ///
-/// As [`validate`].
+/// See [`validate`].
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     validate(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| JsonError(error.to_string()))

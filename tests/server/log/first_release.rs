@@ -155,7 +155,7 @@ async fn the_states_equal_those_of_the_first_release() {
         let state = serde_json::from_slice(&state.0).unwrap();
         assert!(contains_all(&recorded, &state), "{topic}: {recorded}\nbecame\n{state}");
         // Folding the events gives the same state as the snapshot.
-        let mut fold = kind(&topic).fold(None).unwrap();
+        let mut fold = kind(&topic).load_state(None).unwrap();
         for record in all(&*log, &topic).await {
             fold.apply(record.seq, &record.event).unwrap();
         }

@@ -59,7 +59,7 @@ fn every_recorded_event_decodes_with_its_original_meaning() {
         // It also encodes as postcard, is readable as JSON, and applies to the state.
         assert!(event.encode(Encoding::Postcard).is_ok(), "{line}");
         assert!(kind.event_json(json.as_bytes().to_vec()).is_ok());
-        kind.fold(None).unwrap().apply(1, json.as_bytes()).unwrap();
+        kind.load_state(None).unwrap().apply(1, json.as_bytes()).unwrap();
     }
     let is_recorded = |name: &str| {
         EVENTS
