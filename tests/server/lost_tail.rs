@@ -187,14 +187,14 @@ fn post(folder: &Path, server: &Server, topic: &str, texts: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_deleted_journal_resets_subscribers_that_saw_its_events() {
+async fn a_deleted_wal_resets_subscribers_that_saw_its_events() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut server = Server::start(folder);
     post(folder, &server, "chat/a", &["1"]);
     post(folder, &server, "chat/b", &["1"]);
     server.kill();
-    // The start moves the journal into the file and begins a new one.
+    // The start checkpoints the WAL into the file and begins a new one.
     let mut server = Server::start(folder);
     post(folder, &server, "chat/a", &["2"]);
     let (a, b) = (cursor(&server, "chat/a").await, cursor(&server, "chat/b").await);

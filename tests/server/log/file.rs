@@ -52,7 +52,7 @@ fn the_linked_sqlite_has_no_known_corruption() {
     let version = rusqlite::version_number();
     assert!(
         version >= 3_051_003,
-        "{}: this version may corrupt the file when it resets the journal",
+        "{}: this version may corrupt the file when it resets the WAL",
         rusqlite::version()
     );
 }
@@ -198,7 +198,7 @@ fn reopen(path: &Path) -> Sqlite {
 }
 
 #[tokio::test]
-async fn the_journal_is_truncated_after_the_last_reader() {
+async fn the_wal_is_truncated_after_the_last_reader() {
     const SECRET: &str = "redacted-secret-text";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
@@ -231,7 +231,7 @@ async fn the_journal_is_truncated_after_the_last_reader() {
 }
 
 #[tokio::test]
-async fn redacted_bytes_in_a_killed_servers_journal_are_removed_at_the_next_open() {
+async fn redacted_bytes_in_a_killed_servers_wal_are_removed_at_the_next_open() {
     const SECRET: &str = "redacted-secret-text";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
@@ -311,7 +311,7 @@ async fn a_log_stays_within_its_size_limit_and_resumes_when_there_is_space() {
     assert!(log.stats().await.unwrap().bytes <= LIMIT + limits_margin());
 }
 
-/// The size of the journal of operations that a full log still accepts.
+/// The size of the WAL of operations that a full log still accepts.
 const fn limits_margin() -> u64 {
     512 << 10
 }

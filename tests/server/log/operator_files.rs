@@ -60,7 +60,7 @@ async fn offline_backups_and_restores_include_the_wal_of_a_killed_server() {
     let copied = run(folder.path(), &["backup", "--offline", &path("copy.db")]);
     assert!(copied.status.success(), "{copied:?}");
     assert_eq!(events(&at("copy.db")).await, 3);
-    // A forced restore moves the log and its journal aside; restoring the moved log undoes that.
+    // A forced restore moves the log and its WAL aside; restoring the moved log undoes that.
     let empty = run_with_data(
         &at("empty.db"),
         &["--site", minimal_site(folder.path()).to_str().unwrap(), "doctor"],
@@ -119,7 +119,7 @@ async fn links_to_a_log_are_one_log_with_one_owner() {
     assert_eq!(
         files(other.path(), ".db-"),
         [""; 0],
-        "the journal is beside the link instead of the file"
+        "the WAL is beside the link instead of the file"
     );
     let restored = run_with_data(&names[1], &["restore", real.to_str().unwrap(), "--force"]);
     assert!(restored.status.success(), "{restored:?}");

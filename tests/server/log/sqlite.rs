@@ -237,7 +237,7 @@ async fn a_damaged_file_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_journal_without_its_database_is_preserved() {
+async fn a_wal_without_its_database_is_preserved() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     fs::write(folder.path().join("log-wal"), b"commits").unwrap();

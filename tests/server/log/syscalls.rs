@@ -171,7 +171,7 @@ fn has_strace() -> bool {
     found
 }
 
-/// Writes a log with `count` events in its lobby, all but one of them only in the journal, as a killed server leaves it.
+/// Writes a log with `count` events in its lobby, all but one of them only in the WAL, as a killed server leaves it.
 fn write_log(path: &Path, count: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
