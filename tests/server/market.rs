@@ -225,7 +225,7 @@ async fn cost() {
     println!("{:.0} quote events/s for {seconds:.0} s", ticks as f64 / seconds);
     println!("{:.1} % of one processor", used as f64 / seconds / 10.0);
     println!(
-        "{} KiB of data, {} KiB of journal",
+        "{} KiB of data, {} KiB of WAL",
         size("duplex.db"),
         size("duplex.db-wal")
     );

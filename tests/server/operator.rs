@@ -87,9 +87,9 @@ async fn metrics_match_the_traffic() {
     }
     let mut echo = node.websocket(ECHO_PATH).await;
     echo.send_and_receive("hello").await;
-    let found = metrics(&node).await;
+    let metrics_now = metrics(&node).await;
     expect(
-        &found,
+        &metrics_now,
         &[
             (r#"duplex_connections{transport="websocket"}"#, 2.0),
             (r#"duplex_connections{transport="sse"}"#, 1.0),
@@ -112,9 +112,9 @@ async fn metrics_match_the_traffic() {
     drop((writer, reader, stream, echo));
     wait_until(async || metrics(&node).await[r#"duplex_connections{transport="websocket"}"#] == 0.0).await;
     wait_until(async || node.vitals().await.vitals.connections == 0).await;
-    let found = metrics(&node).await;
+    let metrics_now = metrics(&node).await;
     expect(
-        &found,
+        &metrics_now,
         &[
             (r#"duplex_connections{transport="sse"}"#, 0.0),
             (r#"duplex_members{kind="notes"}"#, 0.0),

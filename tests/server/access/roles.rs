@@ -141,7 +141,7 @@ async fn a_program_session_writes_only_what_its_role_permits() {
         ("read", ["role", "role", "role", "role", "role", "role"]),
     ] {
         let (token, _) = token(&node, role, None);
-        let found = [
+        let outcomes = [
             send_command(&node, &token, "device/oven-1", &report).await,
             send_command(&node, &token, "notices/all", &send_notice()).await,
             send_command(&node, &token, inbox, &send_notice()).await,
@@ -149,7 +149,7 @@ async fn a_program_session_writes_only_what_its_role_permits() {
             send_command(&node, &token, "device/oven-1", &order).await,
             send_command(&node, &token, "chat/lobby", &post).await,
         ];
-        assert_eq!(found, expected, "{role}");
+        assert_eq!(outcomes, expected, "{role}");
     }
 }
 

@@ -64,8 +64,8 @@ async fn unread_subscribe_replies_hold_at_most_one_batch() {
         .unwrap()
         .1;
     let limit = state.0.len() + limits::BATCH_BYTES + MARGIN;
-    let held = node.state.buffers.buffered();
-    assert!(held <= limit, "{held} bytes are held, a batch has {limit}");
+    let buffered = node.state.buffers.buffered();
+    assert!(buffered <= limit, "{buffered} bytes are buffered, a batch has {limit}");
     let sent = node.state.counters.snapshot().sent;
     assert!(sent <= 4, "{sent} replies were sent, and none was read");
     let (mut verdicts, mut last) = (0, None);
@@ -136,8 +136,8 @@ async fn unfinished_messages_share_a_budget_and_the_largest_is_dropped() {
         raw.write(&frame[..sent]).await;
         attackers.push(raw);
         yield_until_idle().await;
-        let held = node.state.buffers.buffered();
-        assert!(held <= (1 << 20) + PIPE_CAPACITY, "{held} bytes are held");
+        let buffered = node.state.buffers.buffered();
+        assert!(buffered <= (1 << 20) + PIPE_CAPACITY, "{buffered} bytes are buffered");
     }
     let counters = node.state.counters.snapshot();
     assert_eq!(counters.disconnects(DisconnectReason::Memory), 3);
@@ -173,8 +173,11 @@ async fn fragments_are_counted_across_interleaved_control_frames() {
         raw.write(&masked(FIN | PING, b"")).await;
         assert_eq!(raw.read_frame().await.0, FIN | PONG);
     }
-    let held = node.state.buffers.buffered();
-    assert!((90 << 10..=100 << 10).contains(&held), "{held} bytes are held");
+    let buffered = node.state.buffers.buffered();
+    assert!(
+        (90 << 10..=100 << 10).contains(&buffered),
+        "{buffered} bytes are buffered"
+    );
     raw.write(&masked(FIN, b"end")).await;
     assert_eq!(raw.read_frame().await.1.len(), (100 << 10) + 3);
     wait_until(async || node.state.buffers.buffered() == 0).await;

@@ -152,9 +152,9 @@ async fn http2_streams_without_a_window_are_limited_and_end() {
     yield_until_idle().await;
     advance(Duration::from_secs(5)).await;
     yield_until_idle().await;
-    let held = node.state.buffers.buffered();
+    let buffered = node.state.buffers.buffered();
     let limit = limits::HTTP2_STREAMS as usize * 100_000;
-    assert!(held > 0 && held <= limit, "{held} bytes are held");
+    assert!(buffered > 0 && buffered <= limit, "{buffered} bytes are buffered");
     let _ = within_minutes(connection).await;
     assert!(start.elapsed() <= 2 * limits::WRITE_STALL, "{:?}", start.elapsed());
     assert_eq!(node.state.buffers.buffered(), 0);

@@ -179,8 +179,8 @@ async fn cursors_of_the_first_release_resume() {
         let mut reader = Visitor::new(&node, transport).await;
         for (topic, replayed) in [(LOBBY, 3), ("rooms/all", 0), ("device/oven-1", 12), ("fleet/all", 1)] {
             let last = TOPICS.iter().find(|(name, _)| *name == topic).unwrap().1;
-            let known = Cursor::new(Epoch::new(EPOCH), last - replayed);
-            let verdict = reader.subscribe(topic, Some(known)).await;
+            let cursor = Cursor::new(Epoch::new(EPOCH), last - replayed);
+            let verdict = reader.subscribe(topic, Some(cursor)).await;
             assert!(
                 matches!(&verdict, Verdict::Resumed { replayed: count, .. } if *count == replayed),
                 "{transport:?} {topic}: {verdict:?}"

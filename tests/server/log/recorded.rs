@@ -146,8 +146,8 @@ async fn a_cursor_of_the_earlier_release_resumes() {
         Transport::Poll,
     ] {
         let mut reader = Visitor::new(&node, transport).await;
-        let known = Cursor::new(Epoch::new(EPOCH), 3);
-        let verdict = reader.subscribe(LOBBY, Some(known)).await;
+        let cursor = Cursor::new(Epoch::new(EPOCH), 3);
+        let verdict = reader.subscribe(LOBBY, Some(cursor)).await;
         assert!(
             matches!(verdict, Verdict::Resumed { replayed: 4.., .. }),
             "{transport:?}: {verdict:?}"

@@ -164,11 +164,11 @@ fn has_strace() -> bool {
         .args(["-f", "-o", "/dev/null", "true"])
         .stderr(Stdio::null())
         .status();
-    let found = status.is_ok_and(|status| status.success());
-    if !found {
+    let is_installed = status.is_ok_and(|status| status.success());
+    if !is_installed {
         eprintln!("skipped: strace is missing or not permitted; `make setup` installs it");
     }
-    found
+    is_installed
 }
 
 /// Writes a log with `count` events in its lobby, all but one of them only in the WAL, as a killed server leaves it.
@@ -318,15 +318,15 @@ fn a_kill_during_a_restore_is_recoverable() {
         arguments: RESTORE,
         check: |folder| {
             let path = folder.join("duplex.db");
-            let found = events(&path);
+            let count = events(&path);
             assert_eq!(stray_files(folder, &["backup.db-", "duplex.db.replaced-"]), [""; 0]);
             let aside = names(folder)
                 .into_iter()
                 .find(|name| name.starts_with("duplex.db.replaced-"));
             match aside {
-                None => assert_eq!(found, 3),
+                None => assert_eq!(count, 3),
                 Some(aside) => {
-                    assert_eq!(found, 5);
+                    assert_eq!(count, 5);
                     let aside = &aside[.."duplex.db.replaced-".len() + 32];
                     let undone = run(folder, &["restore", folder.join(aside).to_str().unwrap(), "--force"]);
                     assert!(undone.status.success(), "{undone:?}");

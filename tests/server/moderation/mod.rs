@@ -83,11 +83,11 @@ async fn ban(node: &Node, target: Target) {
 async fn person(node: &Node, cookie: &str) -> Person {
     let response = request(node, "GET", &format!("{POLL_PATH}?session=s&wait=0"), cookie, "").await;
     let frames: Vec<ServerFrame> = Encoding::Json.decode(response.body.as_bytes()).unwrap();
-    let found = frames.into_iter().find_map(|frame| match frame {
+    let person = frames.into_iter().find_map(|frame| match frame {
         ServerFrame::Welcome(welcome) => Some(welcome.person),
         _ => None,
     });
-    found.unwrap()
+    person.unwrap()
 }
 
 async fn request(node: &Node, method: &str, path: &str, cookie: &str, body: &str) -> Response {

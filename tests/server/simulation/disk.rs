@@ -131,12 +131,12 @@ impl Disk {
     }
 
     /// Prevents tokio's paused clock from auto-advancing during real disk I/O.
-    async fn hold_clock_during<T>(&self, work: impl Future<Output = T>) -> T {
+    async fn hold_clock_during<T>(&self, future: impl Future<Output = T>) -> T {
         let (done, wait) = std::sync::mpsc::channel::<()>();
         if self.is_file {
             spawn_blocking(move || wait.recv());
         }
-        let result = work.await;
+        let result = future.await;
         drop(done);
         result
     }
@@ -149,19 +149,19 @@ impl Disk {
         self.operation(if unreadable { read_error() } else { operation })
     }
 
-    fn operation<'a, T: Send + 'a>(&'a self, work: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
+    fn operation<'a, T: Send + 'a>(&'a self, operation: BoxFuture<'a, T>) -> BoxFuture<'a, T> {
         let mut random = self.random.lock().unwrap().split();
         Box::pin(async move {
-            let work = async {
+            let delayed = async {
                 let _ = timeout(random.millis(0, 12), wait_for_crash(self.crashed.subscribe())).await;
-                let done = self.hold_clock_during(work).await;
+                let result = self.hold_clock_during(operation).await;
                 let _ = timeout(random.millis(0, 12), wait_for_crash(self.crashed.subscribe())).await;
-                done
+                result
             };
             tokio::select! {
                 biased;
                 () = wait_for_crash(self.crashed.subscribe()) => pending().await,
-                done = work => done,
+                result = delayed => result,
             }
         })
     }

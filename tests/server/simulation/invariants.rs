@@ -217,14 +217,14 @@ fn check_effects(
         }
     }
     for text in burst_texts {
-        let found: u64 = logs
+        let count: u64 = logs
             .0
             .keys()
             .filter_map(|topic| effect_counts.remove(&(topic, text)))
             .sum();
         let lost = logs.0.keys().any(|topic| lost.contains(topic, text));
-        if found != 1 && !(lost && found == 0) {
-            return Err(format!("{text} was accepted and is in the logs {found} times"));
+        if count != 1 && !(lost && count == 0) {
+            return Err(format!("{text} was accepted and is in the logs {count} times"));
         }
     }
     // A crashed burst may have accepted commands that it did not record.
