@@ -17,7 +17,7 @@ use duplex_axum::client_addr::ClientScheme;
 use duplex_axum::error::Problem;
 use duplex_axum::identity::{Caller, Identify, IdentityRequest, Login, LoginEnd};
 use duplex_hub::Hub;
-use duplex_hub::log::Key;
+use duplex_hub::log::LogSecret;
 
 use super::moderation::{Enforcement, Subject};
 use duplex_protocol::person::{Person, PersonId};
@@ -56,7 +56,7 @@ pub struct Visitors {
 impl Visitors {
     /// The visitor of a request, with a permitted name.
     pub fn person(&self, grant: &Grant, headers: &HeaderMap, fallback: FallbackIdentity<'_>) -> Person {
-        let key = self.hub.log().key();
+        let key = self.hub.log().secret();
         let id = match CookieIdentity::read(headers, &self.settings) {
             CookieIdentity::Known(secret) | CookieIdentity::Legacy(secret) => person_id(key, secret),
             CookieIdentity::Missing | CookieIdentity::Conflicting => fallback.id(key),
@@ -121,10 +121,10 @@ pub fn person(state: &ServerState, grant: &Grant, headers: &HeaderMap, fallback:
 }
 
 impl FallbackIdentity<'_> {
-    fn id(self, key: &Key) -> PersonId {
+    fn id(self, key: &LogSecret) -> PersonId {
         match self {
             Self::New => PersonId(HEXLOWER.encode(uuid::Uuid::new_v4().as_bytes())),
-            Self::Session(session) => PersonId(HEXLOWER.encode(&key.code("session", session))),
+            Self::Session(session) => PersonId(HEXLOWER.encode(&key.mac("session", session))),
             Self::Secret(secret) => person_id(key, secret),
         }
     }
@@ -240,11 +240,11 @@ fn new_secret() -> String {
 /// Derives the public id from a secret; the id does not reveal the secret. Version 1 secrets keep their 64-bit ids, because
 /// events contain them. A secret of version 2 gets 128 bits that cannot be computed without the log's key. With `n` known ids of
 /// version 1, an attacker finds a secret for one of them after about 2^64/n hashes.
-fn person_id(key: &Key, secret: &str) -> PersonId {
+fn person_id(key: &LogSecret, secret: &str) -> PersonId {
     let first = is_v1_secret(secret).then(|| v1_person_id(secret));
     first
         .filter(|id| !duplex_hub::is_reserved(id))
-        .unwrap_or_else(|| PersonId(HEXLOWER.encode(&key.code("visitor", secret))))
+        .unwrap_or_else(|| PersonId(HEXLOWER.encode(&key.mac("visitor", secret))))
 }
 
 fn v1_person_id(secret: &str) -> PersonId {
@@ -314,7 +314,7 @@ mod tests {
             set(&public)[0],
             format!("__Host-visitor={}; {rest}; Secure", public.secret)
         );
-        let id = person_id(&Key::random(), &plain.secret);
+        let id = person_id(&LogSecret::random(), &plain.secret);
         assert!(!plain.secret.contains(&id.0) && plain.secret.starts_with(SECRET_VERSION));
         for value in ["visitor=", "visitor=1", "visitor=ZZ", "visitor=v2.AAAA"] {
             let issued = issue_identity(&cookies(value), &settings(None), HTTP);

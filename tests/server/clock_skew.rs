@@ -37,7 +37,7 @@ const DAY: u64 = 24 * 3_600_000;
 async fn append_first(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
     let entry = Entry {
         command: CommandId::from_bits(1),
-        by: Principal::server().person.id.clone(),
+        sender: Principal::server().person.id.clone(),
         at,
         events: vec![(None, serde_json::to_vec(event).unwrap())],
         rejection: None,

@@ -104,10 +104,10 @@ async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
     let mut visitor = Visitor::new(&node, Transport::Poll).await;
     // As it would have been stored then.
     let then = id_in_the_past(30 * HOUR);
-    let by = person_of(&mut visitor, &log).await;
+    let sender = person_of(&mut visitor, &log).await;
     let entry = Entry {
         command: then.clone(),
-        by,
+        sender,
         at: duplex_hub::now() - 30 * HOUR,
         events: vec![(None, serde_json::to_vec(&note("then")).unwrap())],
         rejection: None,
@@ -142,7 +142,7 @@ async fn person_of(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
         Answer::Accepted { seq: 1 }
     );
     let opened = log.open(&"notes/who".parse().unwrap(), 1, 0).await.unwrap();
-    opened.commands[0].by.clone()
+    opened.commands[0].sender.clone()
 }
 
 #[tokio::test]

@@ -202,7 +202,7 @@ fn commands_keep_the_bytes_of_the_first_release() {
 fn entry(number: u128, events: &[&str], forwards: Vec<ForwardRecord>) -> Entry {
     Entry {
         command: CommandId::from_bits(number),
-        by: PersonId("0123456789abcdef".to_owned()),
+        sender: PersonId("0123456789abcdef".to_owned()),
         at: 1,
         events: events.iter().map(|json| (None, json.as_bytes().to_vec())).collect(),
         rejection: None,

@@ -17,11 +17,11 @@ pub struct Visitors(pub Hub);
 
 impl Identify for Visitors {
     async fn identify(&self, request: IdentityRequest<'_>) -> Result<Caller, Problem> {
-        let key = self.0.log().key();
+        let key = self.0.log().secret();
         // Without a cookie, the session identifies the client; without either, each connection is a new visitor.
         let id = match (secret(request.headers), request.session) {
-            (Some(secret), _) => Uuid::from_bytes(key.code("visitor", secret)),
-            (None, Some(session)) => Uuid::from_bytes(key.code("session", &session.0)),
+            (Some(secret), _) => Uuid::from_bytes(key.mac("visitor", secret)),
+            (None, Some(session)) => Uuid::from_bytes(key.mac("session", &session.0)),
             (None, None) => Uuid::new_v4(),
         };
         let person = Person {

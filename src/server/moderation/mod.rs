@@ -161,14 +161,14 @@ impl RulesFollower {
     /// applied.
     async fn close(&self, rules: &Rules, seq: Seq) {
         for topic in &rules.closed {
-            if !self.hub.is_erased(topic) {
+            if !self.hub.is_redacted(topic) {
                 let commands = self.apps.closing_commands(topic).unwrap_or_default();
                 let id = |index: u128| CommandId::without_time(u128::from(seq) << 8 | index);
                 let commands = (0..)
                     .zip(commands)
                     .map(|(index, command)| (id(index), command))
                     .collect();
-                self.hub.erase(topic, commands).await;
+                self.hub.redact_closed(topic, commands).await;
             }
         }
     }

@@ -304,7 +304,7 @@ pub async fn a_command_id_is_scoped_to_its_sender(log: AnyLog) {
     let lobby = topic(LOBBY);
     let other = PersonId("ffffffffffffffff".to_owned());
     let of_other = Entry {
-        by: other.clone(),
+        sender: other.clone(),
         ..message_entry(1)
     };
     assert_eq!(
@@ -314,7 +314,7 @@ pub async fn a_command_id_is_scoped_to_its_sender(log: AnyLog) {
     let expected = [
         answered(1, 1),
         AcceptedCommand {
-            by: other,
+            sender: other,
             ..answered(1, 2)
         },
     ];

@@ -24,7 +24,7 @@ pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
     let opened = log.open(&lobby, 9, 0).await.unwrap();
     assert_eq!(opened.commands, [answered(1, 1), answered(3, 2)]);
     let rejection = |command, why: &str| RejectedCommand {
-        by: sender(),
+        sender: sender(),
         command,
         rejection: Rejection::refused(why),
     };

@@ -40,7 +40,7 @@ fn version(path: &Path) -> u32 {
 }
 
 fn key(log: &Sqlite) -> [u8; 16] {
-    log.key().code("test", "")
+    log.secret().mac("test", "")
 }
 
 fn mode(path: &Path) -> u32 {
@@ -110,7 +110,7 @@ async fn a_backup_carries_the_key() {
     restore(&copy, &there, false).unwrap();
     assert_eq!(key(&Sqlite::open(&there).unwrap()), key(&log));
     assert_ne!(key(&Sqlite::open(&other).unwrap()), key(&log));
-    assert_eq!(format!("{:?}", log.key()), "Key");
+    assert_eq!(format!("{:?}", log.secret()), "LogSecret");
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ fn sender() -> PersonId {
 
 fn answered(number: u128, seq: Seq) -> AcceptedCommand {
     AcceptedCommand {
-        by: sender(),
+        sender: sender(),
         command: command(number),
         seq,
     }
@@ -112,7 +112,7 @@ fn amendment(amended: Seq) -> (Option<Seq>, Vec<u8>) {
 fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry {
     Entry {
         command: command(number),
-        by: sender(),
+        sender: sender(),
         at,
         events,
         rejection: None,

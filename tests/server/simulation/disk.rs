@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use duplex_hub::log::{
-    Entry, ForwardKey, History, Key, Log, LogEnd, LogError, Millis, Opened, PendingForward, Record, RedactionWrite,
-    Retention,
+    Entry, ForwardKey, History, Log, LogEnd, LogError, LogSecret, Millis, Opened, PendingForward, Record,
+    RedactionWrite, Retention,
     memory::{Fault, Memory},
     sqlite::Sqlite,
 };
@@ -200,8 +200,8 @@ impl Log for Disk {
         self.read_operation(self.log.with_amendments(topic, events))
     }
 
-    fn key(&self) -> &Key {
-        self.log.key()
+    fn secret(&self) -> &LogSecret {
+        self.log.secret()
     }
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {

@@ -37,16 +37,16 @@ impl Hub {
         }
     }
 
-    /// Whether [`Self::erase`] redacted the topic.
-    pub fn is_erased(&self, topic: &TopicName) -> bool {
+    /// Whether [`Self::redact_closed`] redacted the topic.
+    pub fn is_redacted(&self, topic: &TopicName) -> bool {
         let closed = lock::read(&self.inner.closed);
         closed.get(topic).copied().unwrap_or_default()
     }
 
     /// Redacts a closed topic: sends the commands that redact its events, to it and to other topics, then stops its task. Its
     /// subscribers receive a [`Denied`](duplex_protocol::session::Denied). If a command is rejected, this logs a warning and the
-    /// topic does not count as erased.
-    pub async fn erase(&self, topic: &TopicName, commands: Vec<(CommandId, TopicCommand)>) {
+    /// topic does not count as redacted.
+    pub async fn redact_closed(&self, topic: &TopicName, commands: Vec<(CommandId, TopicCommand)>) {
         for (id, command) in commands {
             let (topic, command) = command.into_parts();
             let answer = match self.open_including_closed(&topic).await {

@@ -14,7 +14,8 @@ use super::*;
 use crate::command::TopicCommand;
 use crate::{
     log::{
-        Entry, ForwardKey, History, Key, LogEnd, LogError, Opened, PendingForward, Record, RedactionWrite, Retention,
+        Entry, ForwardKey, History, LogEnd, LogError, LogSecret, Opened, PendingForward, Record, RedactionWrite,
+        Retention,
         memory::{Fault, Memory as MemoryLog},
     },
     topic::{
@@ -238,7 +239,7 @@ fn entry(id: u128, by: i64) -> Entry {
     let event = serde_json::to_vec(&Added { by, forward_to: None }).unwrap();
     Entry {
         command: CommandId::from_bits(id),
-        by: person().id,
+        sender: person().id,
         at: super::super::clock::now(),
         events: vec![(None, event)],
         rejection: None,
@@ -427,8 +428,8 @@ impl Log for FailsAfterCommit {
         self.0.with_amendments(topic, events)
     }
 
-    fn key(&self) -> &Key {
-        self.0.key()
+    fn secret(&self) -> &LogSecret {
+        self.0.secret()
     }
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {

@@ -10,9 +10,9 @@ pub(super) const KEY_BYTES: usize = 32;
 
 /// The secret of a log, from which public ids are derived. No answer and no log line contains it; `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Key([u8; KEY_BYTES]);
+pub struct LogSecret([u8; KEY_BYTES]);
 
-impl Key {
+impl LogSecret {
     /// The key with these bytes, for a store.
     pub const fn new(bytes: [u8; KEY_BYTES]) -> Self {
         Self(bytes)
@@ -33,23 +33,23 @@ impl Key {
     }
 
     /// 128 bits of HMAC-SHA256 (RFC 2104). `domain` separates uses: the same text in two domains gives two unrelated codes.
-    pub fn code(&self, domain: &str, text: &str) -> [u8; 16] {
-        let mut code = [0; 16];
+    pub fn mac(&self, domain: &str, text: &str) -> [u8; 16] {
+        let mut mac = [0; 16];
         // HMAC accepts a key of any length.
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
-            mac.update(domain.as_bytes());
-            mac.update(&[0]);
-            mac.update(text.as_bytes());
-            for (byte, digest) in code.iter_mut().zip(mac.finalize().into_bytes()) {
+        if let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(&self.0) {
+            hmac.update(domain.as_bytes());
+            hmac.update(&[0]);
+            hmac.update(text.as_bytes());
+            for (byte, digest) in mac.iter_mut().zip(hmac.finalize().into_bytes()) {
                 *byte = digest;
             }
         }
-        code
+        mac
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for LogSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key")
+        f.write_str("LogSecret")
     }
 }

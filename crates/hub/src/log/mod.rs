@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::forward::{ForwardKey, ForwardRecord, PendingForward};
-pub use self::key::Key;
+pub use self::key::LogSecret;
 pub use self::stats::{KindStats, LATENCY_BOUNDS, LatencyHistogram, LatencySnapshot, LogStats, WriterStats};
 
 use futures_util::future::BoxFuture;
@@ -91,7 +91,7 @@ pub struct Opened {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedCommand {
     /// The sender.
-    pub by: PersonId,
+    pub sender: PersonId,
     /// The command's id.
     pub command: CommandId,
     /// The topic's newest event after the command.
@@ -102,7 +102,7 @@ pub struct AcceptedCommand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedCommand {
     /// The sender.
-    pub by: PersonId,
+    pub sender: PersonId,
     /// The command's id.
     pub command: CommandId,
     /// The answer.
@@ -170,7 +170,7 @@ pub struct Entry {
     /// The command's id.
     pub command: CommandId,
     /// The sender.
-    pub by: PersonId,
+    pub sender: PersonId,
     /// The time of the command and its events.
     pub at: Millis,
     /// Its events: the event that each amends, and its JSON. May be empty; the answer is stored anyway.
@@ -304,7 +304,7 @@ pub trait Log: Send + Sync + 'static {
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;
 
     /// The secret from which public ids are derived. A backup of the log has the same secret.
-    fn key(&self) -> &Key;
+    fn secret(&self) -> &LogSecret;
 
     /// Counters that are kept in memory.
     fn writer_stats(&self) -> WriterStats {

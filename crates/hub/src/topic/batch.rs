@@ -120,14 +120,14 @@ impl Batch {
         if !context.outbox_has_room && command.forward.is_none() {
             return Ok(Answer::Rejected(Rejection::Unavailable));
         }
-        let next = projection.head + 1;
+        let next_seq = projection.head + 1;
         let at = Context {
             topic: context.topic,
             sender: &command.who,
             origin: command.origin,
             authority: command.authority,
             now,
-            next_seq: next,
+            next_seq,
         };
         match projection.state.decide(at, &command.command, command.encoding) {
             Ok(decided) => Ok(self.accept(projection, context, command, decided, now)),
@@ -147,7 +147,7 @@ impl Batch {
         }
         self.entries.push(Entry {
             command: command.id.clone(),
-            by: command.who.id.clone(),
+            sender: command.who.id.clone(),
             at: now,
             events: Vec::new(),
             rejection: Some(truncated(why.clone())),
@@ -171,7 +171,7 @@ impl Batch {
             forwards,
             delivers: command.forward.clone(),
             command: command.id.clone(),
-            by: command.who.id.clone(),
+            sender: command.who.id.clone(),
             at: now,
             events: decided.iter_mut().map(stored).collect(),
             rejection: None,

@@ -58,7 +58,7 @@ fn person_id() -> PersonId {
 fn entry(value: u8) -> Entry {
     Entry {
         command: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
-        by: person_id(),
+        sender: person_id(),
         at: 0,
         events: vec![(None, serde_json::to_vec(&Value(value)).unwrap())],
         rejection: None,

@@ -96,11 +96,16 @@ pub(crate) async fn load(
         check,
         snapshot,
     };
-    for AcceptedCommand { by, command, seq } in &opened.commands {
-        projection.dedupe.accepted(by, command, *seq, now);
+    for AcceptedCommand { sender, command, seq } in &opened.commands {
+        projection.dedupe.accepted(sender, command, *seq, now);
     }
-    for RejectedCommand { by, command, rejection } in &opened.rejections {
-        projection.dedupe.rejected(by, command, rejection, now);
+    for RejectedCommand {
+        sender,
+        command,
+        rejection,
+    } in &opened.rejections
+    {
+        projection.dedupe.rejected(sender, command, rejection, now);
     }
     let mut tail = Tail {
         after: published.max(snapshot),

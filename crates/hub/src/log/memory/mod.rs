@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 pub use self::fault::Fault;
 use super::{
-    AcceptedCommand, Entry, ForwardKey, Head, History, Key, Log, LogEnd, LogError, Millis, Opened, PendingForward,
-    Record, RedactedEvents, RedactionWrite, RejectedCommand, Retention, chain, count_removable,
+    AcceptedCommand, Entry, ForwardKey, Head, History, Log, LogEnd, LogError, LogSecret, Millis, Opened,
+    PendingForward, Record, RedactedEvents, RedactionWrite, RejectedCommand, Retention, chain, count_removable,
 };
 use crate::limits;
 use crate::lock;
@@ -23,7 +23,7 @@ use duplex_protocol::topic::TopicName;
 /// An in-memory log.
 pub struct Memory {
     epoch: Epoch,
-    key: Key,
+    secret: LogSecret,
     topics: Mutex<Topics>,
     fault: watch::Sender<Fault>,
 }
@@ -51,7 +51,7 @@ impl Memory {
     pub fn new(epoch: Epoch) -> Self {
         Self {
             epoch,
-            key: Key::random(),
+            secret: LogSecret::random(),
             topics: Mutex::default(),
             fault: watch::Sender::default(),
         }
@@ -100,7 +100,7 @@ impl StoredTopic {
         }
         for Entry {
             command,
-            by,
+            sender,
             at,
             events,
             rejection,
@@ -109,7 +109,12 @@ impl StoredTopic {
         } in entries
         {
             if let Some(rejection) = rejection {
-                self.reject(RejectedCommand { by, command, rejection }, at);
+                let rejected = RejectedCommand {
+                    sender,
+                    command,
+                    rejection,
+                };
+                self.reject(rejected, at);
                 continue;
             }
             let first = self.last + 1;
@@ -133,7 +138,7 @@ impl StoredTopic {
                 });
             }
             let seq = self.last;
-            self.commands.push_back((AcceptedCommand { by, command, seq }, at));
+            self.commands.push_back((AcceptedCommand { sender, command, seq }, at));
         }
         Ok(self.last)
     }
@@ -384,8 +389,8 @@ impl Log for Memory {
         })
     }
 
-    fn key(&self) -> &Key {
-        &self.key
+    fn secret(&self) -> &LogSecret {
+        &self.secret
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

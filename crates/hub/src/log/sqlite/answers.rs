@@ -13,7 +13,7 @@ use duplex_protocol::session::{CommandId, Rejection};
 
 pub(super) fn insert_accepted(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
     let time = entry.command.time().map(sql);
-    let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
+    let (command, person, at) = (entry.command.as_str(), &entry.sender.0, sql(entry.at));
     log.prepare_cached(
         "INSERT INTO answers (topic, n, command, person, seq, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
@@ -31,7 +31,7 @@ pub(super) fn insert_rejected(
     rejection: &Rejection,
 ) -> Result<(), LogError> {
     let time = entry.command.time().map(sql);
-    let (command, person, at) = (entry.command.as_str(), &entry.by.0, sql(entry.at));
+    let (command, person, at) = (entry.command.as_str(), &entry.sender.0, sql(entry.at));
     let rejection = serde_json::to_string(rejection).map_err(|error| LogError::Unavailable(error.to_string()))?;
     log.prepare_cached(
         "INSERT INTO refusals (topic, n, command, person, why, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -104,10 +104,14 @@ pub(super) fn open(
         .prepare_cached("SELECT forgotten FROM topics WHERE id = ?1")?
         .query_row([topic], |row| row.get(0))
         .optional()?;
-    let accepted_command = |(by, command, seq)| AcceptedCommand { by, command, seq };
-    let rejected_command = |(by, command, json): (_, _, String)| {
+    let accepted_command = |(sender, command, seq)| AcceptedCommand { sender, command, seq };
+    let rejected_command = |(sender, command, json): (_, _, String)| {
         let rejection = serde_json::from_str(&json).map_err(|error| LogError::Unavailable(error.to_string()))?;
-        Ok(RejectedCommand { by, command, rejection })
+        Ok(RejectedCommand {
+            sender,
+            command,
+            rejection,
+        })
     };
     Ok(StoredAnswers {
         commands: accepted.rows.into_iter().map(accepted_command).collect(),

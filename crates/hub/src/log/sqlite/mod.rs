@@ -43,8 +43,8 @@ use self::reader::ReadPool;
 use self::size_limit::SizeLimit;
 use self::writer::{Job, Reply, Writer};
 use super::{
-    Entry, ForwardKey, History, Key, LatencyHistogram, Log, LogEnd, LogError, LogStats, Millis, Opened, PendingForward,
-    Record, RedactionWrite, Retention, WriterStats,
+    Entry, ForwardKey, History, LatencyHistogram, Log, LogEnd, LogError, LogSecret, LogStats, Millis, Opened,
+    PendingForward, Record, RedactionWrite, Retention, WriterStats,
 };
 use crate::limits;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
@@ -54,7 +54,7 @@ use duplex_protocol::topic::TopicName;
 pub struct Sqlite {
     path: PathBuf,
     epoch: Epoch,
-    key: Key,
+    secret: LogSecret,
     counters: Arc<LogCounters>,
     size_limit: Arc<SizeLimit>,
     readers: Arc<ReadPool>,
@@ -113,7 +113,7 @@ impl Sqlite {
             readers: Arc::new(ReadPool::new(store.path.clone())),
             path: store.path,
             epoch: store.epoch,
-            key: store.key,
+            secret: store.secret,
             counters,
             size_limit,
             jobs,
@@ -290,8 +290,8 @@ impl Log for Sqlite {
         Box::pin(self.readers.run(move |log| reader::topics(log, &kind)))
     }
 
-    fn key(&self) -> &Key {
-        &self.key
+    fn secret(&self) -> &LogSecret {
+        &self.secret
     }
 
     fn writer_stats(&self) -> WriterStats {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::files::{self, with_suffix};
 use super::tables::{self, OLDEST, TABLES, VERSION};
 use crate::limits;
-use crate::log::key::{KEY_BYTES, Key};
+use crate::log::key::{KEY_BYTES, LogSecret};
 use crate::log::private;
 use duplex_protocol::cursor::Epoch;
 
@@ -98,7 +98,7 @@ pub(super) struct Store {
     pub path: PathBuf,
     pub locks: Locks,
     pub epoch: Epoch,
-    pub key: Key,
+    pub secret: LogSecret,
     /// The writer's connection.
     pub connection: Connection,
 }
@@ -126,12 +126,12 @@ pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
     if version != VERSION {
         tables::upgrade(&mut connection, version).map_err(failed())?;
     }
-    let key = connection.query_row("SELECT key FROM meta", [], |row| row.get::<_, [u8; KEY_BYTES]>(0));
+    let secret = connection.query_row("SELECT key FROM meta", [], |row| row.get::<_, [u8; KEY_BYTES]>(0));
     Ok(Store {
         path: path.to_owned(),
         locks,
         epoch,
-        key: Key::new(key.map_err(failed())?),
+        secret: LogSecret::new(secret.map_err(failed())?),
         connection,
     })
 }
@@ -179,10 +179,10 @@ fn create_tables(path: &Path) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.execute_batch(TABLES)?;
-    let key = Key::random();
+    let secret = LogSecret::random();
     transaction.execute(
         "INSERT INTO meta (epoch, key) VALUES (?1, ?2)",
-        (new_epoch().get(), key.bytes()),
+        (new_epoch().get(), secret.bytes()),
     )?;
     transaction.commit()
 }

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::log::chain;
-use crate::log::key::Key;
+use crate::log::key::LogSecret;
 use duplex_protocol::cursor::Check;
 
 /// The version of the files that this program writes, and the newest that it opens.
@@ -102,10 +102,10 @@ fn to_2(log: &Transaction<'_>) -> rusqlite::Result<()> {
         "ALTER TABLE meta RENAME TO keyless;
          CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;",
     )?;
-    let key = Key::random();
+    let secret = LogSecret::random();
     log.execute(
         "INSERT INTO meta (epoch, key) SELECT epoch, ?1 FROM keyless",
-        [key.bytes()],
+        [secret.bytes()],
     )?;
     log.execute_batch("DROP TABLE keyless")
 }
