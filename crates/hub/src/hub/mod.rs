@@ -3,10 +3,10 @@
 //! A topic is in the map from the moment it is opened. It starts in its own task, so dropping the future that opened it does not
 //! cancel the start. It is removed from the map when it is idle and has no handles.
 
-mod asleep;
 mod closed;
-mod reports;
-mod storage;
+mod preview;
+mod queries;
+mod shutdown;
 #[cfg(test)]
 mod tests;
 
