@@ -216,9 +216,18 @@ fn is_module(line: &str) -> bool {
 #[test]
 fn a_misplaced_feature_gate_is_reported() {
     let gate = concat!("#[", "cfg(feature = \"ssr\")]\n");
-    assert_eq!(gates("apps/chat/mod.rs", &format!("{gate}pub mod server;")).len(), 0);
-    assert_eq!(gates("apps/chat/mod.rs", &format!("{gate}fn gated() {{}}")).len(), 1);
-    assert_eq!(gates("ui/card.rs", &format!("{gate}pub mod server;")).len(), 1);
+    assert_eq!(
+        misplaced_gates("apps/chat/mod.rs", &format!("{gate}pub mod server;")).len(),
+        0
+    );
+    assert_eq!(
+        misplaced_gates("apps/chat/mod.rs", &format!("{gate}fn gated() {{}}")).len(),
+        1
+    );
+    assert_eq!(
+        misplaced_gates("ui/card.rs", &format!("{gate}pub mod server;")).len(),
+        1
+    );
 }
 
 #[test]
