@@ -17,12 +17,15 @@ pub enum HttpError {
     /// The status of a response that is not 2xx.
     #[error("the server answered with status {0}")]
     Status(u16),
-    /// The status, which is 429, and the `Retry-After` in milliseconds.
-    #[error("the server answered with status {0} and asks to retry later")]
-    Busy(u16, u32),
+    /// Status 429 with a `Retry-After`.
+    #[error("the server answered with status 429 and asks to retry later")]
+    TooManyRequests {
+        /// The `Retry-After` in milliseconds.
+        retry_after_ms: u32,
+    },
     /// The response cannot be decoded.
     #[error("the response cannot be decoded")]
-    Unreadable,
+    Decode,
 }
 
 /// Milliseconds to wait for the response to a posted text.
@@ -35,32 +38,32 @@ const POST_TIMEOUT: u32 = 20_000;
 /// If the server is unreachable, the status is not 2xx, or the response is not a `T` in JSON.
 pub async fn get_json<T: DeserializeOwned>(path: &str) -> Result<T, HttpError> {
     let text = text(fetch(path, &RequestInit::new(), None).await?).await?;
-    serde_json::from_str(&text).map_err(|_| HttpError::Unreadable)
+    serde_json::from_str(&text).map_err(|_| HttpError::Decode)
 }
 
-/// `GET address` with a text response.
-pub(crate) async fn get_text(address: &str, signal: &AbortSignal) -> Result<String, HttpError> {
-    text(fetch(address, &RequestInit::new(), Some(signal)).await?).await
+/// `GET url` with a text response.
+pub(crate) async fn get_text(url: &str, signal: &AbortSignal) -> Result<String, HttpError> {
+    text(fetch(url, &RequestInit::new(), Some(signal)).await?).await
 }
 
 /// Posts JSON; the response is a text.
-pub(crate) async fn post_json(address: &str, body: &str) -> Result<String, HttpError> {
+pub(crate) async fn post_json(url: &str, body: &str) -> Result<String, HttpError> {
     let options = post(&JsValue::from_str(body));
-    let headers = Headers::new().map_err(|_| HttpError::Unreadable)?;
+    let headers = Headers::new().map_err(|_| HttpError::Decode)?;
     let _ = headers.set("content-type", "application/json");
     options.set_headers(&headers);
     let signal = AbortSignal::timeout_with_u32(POST_TIMEOUT);
-    text(fetch(address, &options, Some(&signal)).await?).await
+    text(fetch(url, &options, Some(&signal)).await?).await
 }
 
 /// Posts bytes; the response is bytes for status 200, `None` for 204.
-pub(crate) async fn post_bytes(address: &str, body: &[u8], timeout_ms: u32) -> Result<Option<Vec<u8>>, HttpError> {
+pub(crate) async fn post_bytes(url: &str, body: &[u8], timeout_ms: u32) -> Result<Option<Vec<u8>>, HttpError> {
     let options = post(&Uint8Array::from(body));
     let signal = AbortSignal::timeout_with_u32(timeout_ms);
-    let response = fetch(address, &options, Some(&signal)).await?;
+    let response = fetch(url, &options, Some(&signal)).await?;
     match response.status() {
         200 => {
-            let buffer = response.array_buffer().map_err(|_| HttpError::Unreadable)?;
+            let buffer = response.array_buffer().map_err(|_| HttpError::Decode)?;
             let buffer = JsFuture::from(buffer).await.map_err(|_| HttpError::Unreachable)?;
             Ok(Some(Uint8Array::new(&buffer).to_vec()))
         }
@@ -77,11 +80,11 @@ fn post(body: &JsValue) -> RequestInit {
 }
 
 /// Sends a request. A status other than 2xx is an error.
-async fn fetch(address: &str, options: &RequestInit, signal: Option<&AbortSignal>) -> Result<Response, HttpError> {
+async fn fetch(url: &str, options: &RequestInit, signal: Option<&AbortSignal>) -> Result<Response, HttpError> {
     options.set_signal(signal);
-    let promise = leptos::prelude::window().fetch_with_str_and_init(address, options);
+    let promise = leptos::prelude::window().fetch_with_str_and_init(url, options);
     let response = JsFuture::from(promise).await.map_err(|_| HttpError::Unreachable)?;
-    let response: Response = response.dyn_into().map_err(|_| HttpError::Unreadable)?;
+    let response: Response = response.dyn_into().map_err(|_| HttpError::Decode)?;
     if response.ok() {
         Ok(response)
     } else {
@@ -90,16 +93,18 @@ async fn fetch(address: &str, options: &RequestInit, signal: Option<&AbortSignal
 }
 
 async fn text(response: Response) -> Result<String, HttpError> {
-    let text = response.text().map_err(|_| HttpError::Unreadable)?;
+    let text = response.text().map_err(|_| HttpError::Decode)?;
     let text = JsFuture::from(text).await.map_err(|_| HttpError::Unreachable)?;
-    text.as_string().ok_or(HttpError::Unreadable)
+    text.as_string().ok_or(HttpError::Decode)
 }
 
 fn status_error(response: &Response) -> HttpError {
     let status = response.status();
     let retry_after = response.headers().get("retry-after").ok().flatten();
     match retry_after.and_then(|seconds| seconds.parse::<u32>().ok()) {
-        Some(seconds) if status == 429 => HttpError::Busy(status, seconds.saturating_mul(1000)),
+        Some(seconds) if status == 429 => HttpError::TooManyRequests {
+            retry_after_ms: seconds.saturating_mul(1000),
+        },
         _ => HttpError::Status(status),
     }
 }

@@ -86,8 +86,8 @@ impl ReconnectPolicy {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// An open connection was lost after `uptime` milliseconds.
-    pub(crate) fn on_lost_after(&mut self, uptime: Millis) {
+    /// Called when an open connection was lost after `uptime` milliseconds.
+    pub(crate) fn on_disconnect(&mut self, uptime: Millis) {
         if uptime >= millis(self.backoff.stable_after) {
             self.reset();
         }
@@ -149,7 +149,7 @@ mod tests {
         let mut policy = ReconnectPolicy::default();
         let ordinary = Conditions::default();
         let mut next = |uptime| {
-            policy.on_lost_after(uptime);
+            policy.on_disconnect(uptime);
             policy.next_delay(1.0, ordinary).as_millis()
         };
         assert_eq!([next(0), next(4_999), next(0), next(5_000)], [500, 1_000, 2_000, 500]);

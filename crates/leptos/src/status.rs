@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::runtime::page_events::RETRY;
+use crate::runtime::page_events::RETRY_EVENT;
 use duplex_protocol::session::Denied;
 
 /// The transport of a session.
@@ -84,7 +84,7 @@ pub enum TopicStatus {
 ///
 /// Must not be called: it dispatches an event on the window.
 pub fn retry_now() {
-    if let Ok(event) = web_sys::Event::new(RETRY) {
+    if let Ok(event) = web_sys::Event::new(RETRY_EVENT) {
         let _ = window().dispatch_event(&event);
     }
 }

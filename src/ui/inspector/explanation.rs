@@ -19,7 +19,7 @@ use duplex_protocol::{code, handshake::Handshake};
 /// The trace id of the session's newest WebSocket.
 pub fn newest_handshake_id(trace: &SessionTrace) -> Option<String> {
     trace.events.iter().rev().find_map(|event| match &event.kind {
-        EventKind::Opening { trace, .. } => trace.clone(),
+        EventKind::Opening { handshake_id, .. } => handshake_id.clone(),
         _ => None,
     })
 }

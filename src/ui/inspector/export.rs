@@ -11,7 +11,7 @@ use super::har::{self, Entry, Har, PostData, Request, Response};
 use crate::wire::civil::civil;
 use duplex_leptos::status::Transport;
 use duplex_leptos::trace::{
-    Carrier, DeliveryCounts, EventKind, Finding, Frame, Payload, RequestedFault, SessionCounters, SessionTrace,
+    Anomaly, Carrier, DeliveryCounts, EventKind, Payload, RecordedFrame, RequestedFault, SessionCounters, SessionTrace,
     TraceEvent,
 };
 use duplex_protocol::fault::Fault;
@@ -35,7 +35,7 @@ struct SessionExport<'a> {
     counts: &'a SessionCounters,
     #[serde(rename = "told")]
     delivered: DeliveryCounts,
-    findings: &'a [Finding],
+    findings: &'a [Anomaly],
     round_trips_ms: &'a VecDeque<f64>,
     #[serde(rename = "moments")]
     events: Vec<EventRecord<'a>>,
@@ -126,8 +126,8 @@ struct Offline {
 }
 
 /// The JSON file. `read` returns a frame's content as JSON text.
-pub fn session(trace: &SessionTrace, page: &PageContext, read: impl Fn(&Frame) -> String) -> Value {
-    let frame = |frame: &Frame| FrameRecord {
+pub fn session(trace: &SessionTrace, page: &PageContext, read: impl Fn(&RecordedFrame) -> String) -> Value {
+    let frame = |frame: &RecordedFrame| FrameRecord {
         number: frame.number,
         at: date(page.time_origin + frame.at),
         connection: frame.connection,
@@ -141,7 +141,7 @@ pub fn session(trace: &SessionTrace, page: &PageContext, read: impl Fn(&Frame) -
         session: &trace.session,
         counts: &trace.counters,
         delivered: trace.audit.counts(),
-        findings: trace.audit.findings(),
+        findings: trace.audit.anomalies(),
         round_trips_ms: &trace.round_trips,
         events: trace.events.iter().map(|event| event_record(event, page)).collect(),
         frames: trace.frames.iter().map(frame).collect(),
@@ -191,7 +191,7 @@ fn event_record<'a>(event: &'a TraceEvent, page: &PageContext) -> EventRecord<'a
             },
             refused: *refused,
         },
-        EventKind::Restored => EventDetail::Name("restored"),
+        EventKind::OfflineEnded => EventDetail::Name("restored"),
     };
     EventRecord {
         number: event.number,
@@ -226,7 +226,7 @@ fn sockets<'a>(
         EventKind::Opening {
             connection,
             transport: Transport::WebSocket,
-            trace: handshake_id,
+            handshake_id,
         } => Some((event.at, *connection, handshake_id.clone())),
         _ => None,
     };
@@ -265,7 +265,7 @@ fn sockets<'a>(
 }
 
 /// A WebSocket message as Chrome writes it: time in seconds, opcode, and base64 if binary.
-fn message(frame: &Frame, page: &PageContext) -> Option<har::Message> {
+fn message(frame: &RecordedFrame, page: &PageContext) -> Option<har::Message> {
     let (opcode, data) = match frame.content.as_ref()? {
         Payload::Text(text) => (1, text.clone()),
         Payload::Binary(bytes) => (2, BASE64.encode(bytes)),
@@ -280,7 +280,7 @@ fn message(frame: &Frame, page: &PageContext) -> Option<har::Message> {
 
 /// The requests of SSE, long polling and commands, each with the response on its connection.
 fn requests<'a>(trace: &'a SessionTrace, page: &PageContext) -> Vec<(f64, Entry<'a>)> {
-    let is_request = |frame: &&Frame| frame.sent && frame.carrier != Carrier::Socket;
+    let is_request = |frame: &&RecordedFrame| frame.sent && frame.carrier != Carrier::Socket;
     let frames = trace.frames.iter();
     frames
         .filter(is_request)
@@ -288,8 +288,8 @@ fn requests<'a>(trace: &'a SessionTrace, page: &PageContext) -> Vec<(f64, Entry<
         .collect()
 }
 
-fn request_entry<'a>(trace: &'a SessionTrace, page: &PageContext, request_frame: &'a Frame) -> Entry<'a> {
-    let is_later_on_connection = |frame: &&Frame| {
+fn request_entry<'a>(trace: &'a SessionTrace, page: &PageContext, request_frame: &'a RecordedFrame) -> Entry<'a> {
+    let is_later_on_connection = |frame: &&RecordedFrame| {
         frame.connection == request_frame.connection
             && frame.carrier == request_frame.carrier
             && frame.number > request_frame.number
@@ -325,14 +325,14 @@ fn request_entry<'a>(trace: &'a SessionTrace, page: &PageContext, request_frame:
     )
 }
 
-fn content_text(frame: &Frame) -> &str {
+fn content_text(frame: &RecordedFrame) -> &str {
     match &frame.content {
         Some(Payload::Text(text)) => text,
         _ => "",
     }
 }
 
-fn event_text(frame: &Frame) -> String {
+fn event_text(frame: &RecordedFrame) -> String {
     match frame.carrier {
         Carrier::Event => ["data: ", content_text(frame), "\n\n"].concat(),
         _ => content_text(frame).to_owned(),
@@ -412,19 +412,19 @@ mod tests {
     #[test]
     fn a_socket_is_an_entry_with_its_messages() {
         let mut recorded = SessionTrace::default();
-        let (connection, transport, trace) = (1, Transport::WebSocket, Some("t".repeat(32)));
-        recorded.event(
+        let (connection, transport, handshake_id) = (1, Transport::WebSocket, Some("t".repeat(32)));
+        recorded.record_event(
             5.0,
             EventKind::Opening {
                 connection,
                 transport,
-                trace,
+                handshake_id,
             },
         );
-        recorded.event(6.0, EventKind::Opened { connection });
-        recorded.frame(7.0, connection, true, Carrier::Socket, Payload::Binary(vec![1, 2, 3]));
-        recorded.frame(9.5, connection, false, Carrier::Socket, text("{}"));
-        recorded.frame(9.0, 2, false, Carrier::Socket, text("another connection's"));
+        recorded.record_event(6.0, EventKind::Opened { connection });
+        recorded.record_frame(7.0, connection, true, Carrier::Socket, Payload::Binary(vec![1, 2, 3]));
+        recorded.record_frame(9.5, connection, false, Carrier::Socket, text("{}"));
+        recorded.record_frame(9.0, 2, false, Carrier::Socket, text("another connection's"));
         let har = har(&recorded, &page(), &[]);
         let entry = &har["log"]["entries"][0];
         assert_eq!(entry["request"]["url"], "wss://example.org/api/session");
@@ -448,14 +448,14 @@ mod tests {
     #[test]
     fn a_poll_a_stream_and_a_post_are_requests_with_their_responses() {
         let mut trace = SessionTrace::default();
-        trace.frame(1.0, 1, true, Carrier::Event, text("/api/session/events?session=s"));
-        trace.frame(2.0, 1, false, Carrier::Event, text("1"));
-        trace.frame(3.0, 1, false, Carrier::Event, text("2"));
-        trace.frame(4.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s"));
-        trace.frame(5.0, 2, true, Carrier::Post, text("{}"));
-        trace.frame(6.0, 2, false, Carrier::Poll, text("[]"));
-        trace.frame(7.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s&x"));
-        trace.frame(8.0, 2, false, Carrier::Post, text("reply"));
+        trace.record_frame(1.0, 1, true, Carrier::Event, text("/api/session/events?session=s"));
+        trace.record_frame(2.0, 1, false, Carrier::Event, text("1"));
+        trace.record_frame(3.0, 1, false, Carrier::Event, text("2"));
+        trace.record_frame(4.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s"));
+        trace.record_frame(5.0, 2, true, Carrier::Post, text("{}"));
+        trace.record_frame(6.0, 2, false, Carrier::Poll, text("[]"));
+        trace.record_frame(7.0, 2, true, Carrier::Poll, text("/api/session/poll?session=s&x"));
+        trace.record_frame(8.0, 2, false, Carrier::Post, text("reply"));
         let har = har(&trace, &page(), &[]);
         let entries = har["log"]["entries"].as_array().unwrap();
         let responses: Vec<_> = entries
@@ -506,13 +506,13 @@ mod tests {
         fn every_message_is_in_the_file_once_and_every_entry_is_complete(steps in prop::collection::vec((0u32..3, any::<bool>(), 0usize..4, any::<bool>()), 0..80)) {
             let mut trace = SessionTrace::default();
             for connection in 0..3 {
-                trace.event(0.0, EventKind::Opening { connection, transport: Transport::WebSocket, trace: None });
+                trace.record_event(0.0, EventKind::Opening { connection, transport: Transport::WebSocket, handshake_id: None });
             }
             let carriers = [Carrier::Socket, Carrier::Event, Carrier::Poll, Carrier::Post];
             for (page, (connection, sent, carrier, binary)) in steps.iter().enumerate() {
                 let carrier = carriers[*carrier];
                 let content = if *binary && carrier == Carrier::Socket { Payload::Binary(vec![page as u8]) } else { text("x") };
-                trace.frame(page as f64, *connection, *sent, carrier, content);
+                trace.record_frame(page as f64, *connection, *sent, carrier, content);
             }
             let har = har(&trace, &page(), &[]);
             let entries = har["log"]["entries"].as_array().unwrap();

@@ -316,7 +316,7 @@ fn period_view(locale: Locale, period: &FaultPeriod) -> AnyView {
         )
     };
     view! {
-        <article class="inspector-chapter" data-chapter=fault data-whole=period.delivered.is_complete().to_string()>
+        <article class="inspector-chapter" data-chapter=fault data-whole=period.delivered.is_clean().to_string()>
             <h4>{name}</h4>
             <p class="problem">{refused}</p>
             <ol>{period.events.iter().map(event).collect_view()}</ol>

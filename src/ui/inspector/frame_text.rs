@@ -2,7 +2,7 @@
 
 use crate::ui::content::indent_json;
 use duplex_leptos::trace::Inspection;
-use duplex_leptos::trace::{Carrier, Frame, Payload};
+use duplex_leptos::trace::{Carrier, Payload, RecordedFrame};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::frame::{self, wire_len};
 use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
@@ -11,7 +11,7 @@ use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
 const SSE_OVERHEAD: u64 = 8;
 
 /// The size of a frame including its framing: a WebSocket header, or the lines of a server-sent event. For HTTP the text alone.
-pub fn wire_size(frame: &Frame) -> u64 {
+pub fn wire_size(frame: &RecordedFrame) -> u64 {
     let size = frame.size as u64;
     match (frame.carrier, frame.sent) {
         (Carrier::Socket, sent) => wire_len(size, sent),
@@ -21,17 +21,17 @@ pub fn wire_size(frame: &Frame) -> u64 {
 }
 
 /// The frame's name in the list.
-pub fn name(inspection: &Inspection, frame: &Frame) -> String {
+pub fn name(inspection: &Inspection, frame: &RecordedFrame) -> String {
     decode(inspection, frame).0
 }
 
 /// The content as indented JSON; empty if it was too large to record.
-pub fn json(inspection: &Inspection, frame: &Frame) -> String {
+pub fn json(inspection: &Inspection, frame: &RecordedFrame) -> String {
     indent_json(&decode(inspection, frame).1)
 }
 
 /// The frame's name, and its content as JSON.
-fn decode(inspection: &Inspection, frame: &Frame) -> (String, String) {
+fn decode(inspection: &Inspection, frame: &RecordedFrame) -> (String, String) {
     let Some(content) = &frame.content else {
         return ("…".to_owned(), String::new());
     };
@@ -54,7 +54,7 @@ fn decode(inspection: &Inspection, frame: &Frame) -> (String, String) {
 }
 
 /// The content of a text frame as JSON; the URL of a GET request becomes a JSON string.
-fn as_json(frame: &Frame, text: &str) -> String {
+fn as_json(frame: &RecordedFrame, text: &str) -> String {
     match (frame.sent, frame.carrier) {
         (true, Carrier::Event | Carrier::Poll) => ["\"", text, "\""].concat(),
         _ => text.to_owned(),
@@ -134,7 +134,7 @@ pub enum HeaderPart {
 }
 
 /// The header's parts with their bytes in binary or hexadecimal; empty unless a WebSocket carried the frame.
-pub fn header(frame: &Frame) -> Vec<(HeaderPart, String)> {
+pub fn header(frame: &RecordedFrame) -> Vec<(HeaderPart, String)> {
     let opcode = match (&frame.content, frame.carrier) {
         (_, Carrier::Event | Carrier::Poll | Carrier::Post) | (None, _) => return Vec::new(),
         (Some(Payload::Text(_)), _) => frame::TEXT,
@@ -160,8 +160,8 @@ pub fn header(frame: &Frame) -> Vec<(HeaderPart, String)> {
 mod tests {
     use super::*;
 
-    fn frame(carrier: Carrier, sent: bool, content: Payload) -> Frame {
-        Frame {
+    fn frame(carrier: Carrier, sent: bool, content: Payload) -> RecordedFrame {
+        RecordedFrame {
             number: 1,
             at: 0.0,
             connection: 1,

@@ -16,7 +16,7 @@ use crate::{
         text::{dynamic_text, dynamic_view, t, translate},
     },
 };
-use duplex_leptos::trace::{Frame, Inspection, Payload};
+use duplex_leptos::trace::{Inspection, Payload, RecordedFrame};
 
 /// Maximum number of rows shown.
 const MAX_ROWS: usize = 80;
@@ -63,7 +63,7 @@ pub fn Frames(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     }
 }
 
-fn frame(inspection: &Inspection, number: u64) -> Option<Frame> {
+fn frame(inspection: &Inspection, number: u64) -> Option<RecordedFrame> {
     inspection
         .trace()
         .with(|trace| trace.frames.iter().find(|frame| frame.number == number).cloned())
@@ -104,7 +104,7 @@ fn row(inspection: &Inspection, number: u64, selected: RwSignal<Option<u64>>) ->
     .into_any()
 }
 
-fn detail(inspection: &Inspection, frame: &Frame) -> AnyView {
+fn detail(inspection: &Inspection, frame: &RecordedFrame) -> AnyView {
     let mut json = frame_text::json(inspection, frame);
     if json.len() > JSON_BYTES {
         json.truncate(json.floor_char_boundary(JSON_BYTES));

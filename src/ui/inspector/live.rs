@@ -80,7 +80,7 @@ fn DeliveryCheck(inspection: Inspection, version: TraceVersion) -> impl IntoView
         let shared = inspection.trace();
         Memo::new(move |_| {
             version.track();
-            shared.with(|trace| trace.audit.counts()).is_complete()
+            shared.with(|trace| trace.audit.counts()).is_clean()
         })
     };
     let verdict = dynamic_text(move || {
@@ -281,7 +281,7 @@ async fn fetch_handshakes(inspection: &Inspection) -> Vec<(String, Handshake)> {
     let traces: Vec<String> = inspection.trace().with(|trace| {
         let events = trace.events.iter().rev();
         let traces = events.filter_map(|event| match &event.kind {
-            EventKind::Opening { trace, .. } => trace.clone(),
+            EventKind::Opening { handshake_id, .. } => handshake_id.clone(),
             _ => None,
         });
         traces.take(MAX_HANDSHAKES).collect()

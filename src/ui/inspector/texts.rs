@@ -112,7 +112,7 @@ pub fn event_text(locale: Locale, kind: &EventKind) -> String {
         EventKind::Reset { topic } => fill(td_string!(locale, inspector.step_reset), &[("topic", topic.as_str())]),
         EventKind::Denied { topic } => fill(td_string!(locale, inspector.step_denied), &[("topic", topic.as_str())]),
         EventKind::Fault { fault, .. } => fault_name(Some(*fault))(locale).to_owned(),
-        EventKind::Restored => td_string!(locale, inspector.step_restored).to_owned(),
+        EventKind::OfflineEnded => td_string!(locale, inspector.step_restored).to_owned(),
     }
 }
 

@@ -142,7 +142,7 @@ impl InputSender {
         let connection = self.connection;
         self.send(match encoding.decode::<ServerFrame>(bytes) {
             Ok(frame) => Input::Frame { connection, frame },
-            Err(_) => Input::Unreadable { connection },
+            Err(_) => Input::Malformed { connection },
         });
     }
 
@@ -274,7 +274,7 @@ async fn poll(inputs: InputSender, query: String, immediate: bool) {
         return inputs.send_closed(code::ABNORMAL);
     };
     let Ok(frames) = Encoding::Json.decode::<Vec<ServerFrame>>(&body) else {
-        return inputs.send(Input::Unreadable { connection });
+        return inputs.send(Input::Malformed { connection });
     };
     let count = frames.len();
     frames

@@ -15,7 +15,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlMetaElement;
 
 use super::tab::Signals;
-use super::transport::{self, Connection, ConnectionTrace, Report};
+use super::transport::{self, Connection, ConnectionEvent, ConnectionTrace};
 use crate::runtime::clock::{Millis, now, now_millis};
 use crate::runtime::ids::random_id;
 use crate::runtime::page_events::{PageEvent, PageEvents, is_online, is_visible};
@@ -34,7 +34,7 @@ pub(crate) trait TopicObserver {
     fn on_update(&self, update: &TopicUpdate) -> bool;
 
     /// Converts an event or a command of the topic to JSON.
-    fn to_json(&self, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Option<String>;
+    fn to_json(&self, kind: BlobKind, encoding: Encoding, blob: &Blob) -> Option<String>;
 
     /// Whether any of its commands is unanswered.
     fn has_pending(&self) -> bool;
@@ -42,12 +42,12 @@ pub(crate) trait TopicObserver {
 
 /// Whether a frame's blob is an event or a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ContentKind {
+pub(crate) enum BlobKind {
     Event,
     Command,
 }
 
-struct Listener {
+struct TopicEntry {
     /// The number of components that use the topic.
     users: usize,
     observer: Arc<dyn TopicObserver>,
@@ -56,7 +56,7 @@ struct Listener {
 pub(crate) struct Driver {
     session: RefCell<Session>,
     connections: RefCell<HashMap<u32, Box<dyn Connection>>>,
-    listeners: RefCell<HashMap<TopicName, Listener>>,
+    topics: RefCell<HashMap<TopicName, TopicEntry>>,
     /// Inputs that arrive while effects are performed.
     inputs: RefCell<VecDeque<Input>>,
     busy: Cell<bool>,
@@ -66,12 +66,12 @@ pub(crate) struct Driver {
     signals: Signals,
     trace: SharedTrace,
     /// The number of the current simulated outage, during which no connection is opened; 0 if there is none.
-    interruption: Cell<u32>,
-    interruptions: Cell<u32>,
+    simulated_outage: Cell<u32>,
+    outage_count: Cell<u32>,
     page_events: RefCell<Option<PageEvents>>,
     /// Asks the visitor to confirm leaving while commands are unanswered. Removed at other times, because such a listener excludes
     /// the page from some browsers' back/forward cache.
-    unload: RefCell<Option<WindowListenerHandle>>,
+    beforeunload: RefCell<Option<WindowListenerHandle>>,
     this: Weak<Driver>,
 }
 
@@ -80,17 +80,17 @@ impl Driver {
         let driver = Rc::new_cyclic(|this| Self {
             session: RefCell::new(Session::new(build())),
             connections: RefCell::default(),
-            listeners: RefCell::default(),
+            topics: RefCell::default(),
             inputs: RefCell::default(),
             busy: Cell::new(false),
             timer: RefCell::default(),
             session_id: SessionId(random_id()),
             signals,
             trace,
-            interruption: Cell::default(),
-            interruptions: Cell::default(),
+            simulated_outage: Cell::default(),
+            outage_count: Cell::default(),
             page_events: RefCell::default(),
-            unload: RefCell::default(),
+            beforeunload: RefCell::default(),
             this: this.clone(),
         });
         let this = Rc::downgrade(&driver);
@@ -111,10 +111,10 @@ impl Driver {
         cursor: Option<Cursor>,
         observer: Arc<dyn TopicObserver>,
     ) {
-        self.listeners
+        self.topics
             .borrow_mut()
             .entry(topic.clone())
-            .or_insert(Listener { users: 0, observer })
+            .or_insert(TopicEntry { users: 0, observer })
             .users += 1;
         self.input(Input::Subscribe {
             topic,
@@ -124,11 +124,11 @@ impl Driver {
     }
 
     pub(crate) fn unsubscribe(&self, topic: TopicName) {
-        if let Some(listener) = self.listeners.borrow_mut().get_mut(&topic) {
+        if let Some(listener) = self.topics.borrow_mut().get_mut(&topic) {
             listener.users = listener.users.saturating_sub(1);
         }
         self.input(Input::Unsubscribe { topic });
-        self.listeners
+        self.topics
             .borrow_mut()
             .retain(|_, listener| listener.users > 0 || listener.observer.has_pending());
     }
@@ -164,15 +164,15 @@ impl Driver {
                 topics,
             } => {
                 let this = self.this.clone();
-                let report: transport::Reporter = Rc::new(move |report| {
+                let report: transport::EventSink = Rc::new(move |event| {
                     if let Some(driver) = this.upgrade() {
-                        driver.report(connection, report);
+                        driver.on_connection_event(connection, event);
                     }
                 });
                 let trace = ConnectionTrace::new(&self.trace, connection);
-                if self.interruption.get() > 0 {
-                    trace.opening(transport, None);
-                    return spawn_local(async move { report(Report::Closed(code::ABNORMAL)) });
+                if self.simulated_outage.get() > 0 {
+                    trace.record_opening(transport, None);
+                    return spawn_local(async move { report(ConnectionEvent::Closed(code::ABNORMAL)) });
                 }
                 let opened = transport::open(transport, &self.session_id, &topics, trace, report);
                 self.connections.borrow_mut().insert(connection, opened);
@@ -181,11 +181,13 @@ impl Driver {
                 connection,
                 topics,
                 immediate,
-            } => self.with(connection, |connection| connection.request(&topics, immediate)),
-            Effect::Send { connection, frame } => self.with(connection, |connection| connection.send(&frame)),
+            } => self.with_connection(connection, |connection| connection.request(&topics, immediate)),
+            Effect::Send { connection, frame } => {
+                self.with_connection(connection, |connection| connection.send(&frame))
+            }
             Effect::Close { connection } => drop(self.connections.borrow_mut().remove(&connection)),
             Effect::Notify { topic, update } => self.notify(topic, &update),
-            Effect::NameRefused(why) => self.signals.refuse_name(why),
+            Effect::NameRefused(reason) => self.signals.refuse_name(reason),
             Effect::Identified(person) => {
                 if self.signals.me.with_untracked(|me| me.as_ref() != Some(&person)) {
                     self.signals.me.set(Some(person));
@@ -194,33 +196,33 @@ impl Driver {
         }
     }
 
-    fn report(&self, connection: u32, report: Report) {
-        if matches!(report, Report::Closed(_)) {
+    fn on_connection_event(&self, connection: u32, event: ConnectionEvent) {
+        if matches!(event, ConnectionEvent::Closed(_)) {
             drop(self.connections.borrow_mut().remove(&connection));
         }
-        self.input(connection_input(connection, report));
+        self.input(connection_input(connection, event));
     }
 
-    fn with(&self, connection: u32, act: impl FnOnce(&dyn Connection)) {
+    fn with_connection(&self, connection: u32, f: impl FnOnce(&dyn Connection)) {
         if let Some(connection) = self.connections.borrow().get(&connection) {
-            act(&**connection);
+            f(&**connection);
         }
     }
 
     fn notify(&self, topic: TopicName, update: &TopicUpdate) {
         let observer = self
-            .listeners
+            .topics
             .borrow()
             .get(&topic)
             .map(|listener| Arc::clone(&listener.observer));
         if observer.is_some_and(|observer| !observer.on_update(update)) {
-            self.input(Input::Outdated { topic });
+            self.input(Input::Undecodable { topic });
         }
     }
 
     fn publish_status(&self) {
         let status = self.session.borrow().status();
-        self.guard_unload(status.queued > 0);
+        self.set_beforeunload(status.queued > 0);
         self.trace.edit(|trace| {
             if status
                 .transport
@@ -228,18 +230,20 @@ impl Driver {
             {
                 trace.session = Some(self.session_id.clone());
             }
-            trace.phase(now(), status.phase, status.transport);
+            trace.record_phase(now(), status.phase, status.transport);
         });
         if self.signals.status.get_untracked() != status {
             self.signals.status.set(status);
         }
     }
 
-    fn guard_unload(&self, wanted: bool) {
-        let mut unload = self.unload.borrow_mut();
-        match (wanted, unload.take()) {
-            (true, None) => *unload = Some(window_event_listener(ev::beforeunload, |event| event.prevent_default())),
-            (true, guard) => *unload = guard,
+    fn set_beforeunload(&self, enabled: bool) {
+        let mut beforeunload = self.beforeunload.borrow_mut();
+        match (enabled, beforeunload.take()) {
+            (true, None) => {
+                *beforeunload = Some(window_event_listener(ev::beforeunload, |event| event.prevent_default()))
+            }
+            (true, guard) => *beforeunload = guard,
             (false, Some(guard)) => guard.remove(),
             (false, None) => {}
         }
@@ -247,12 +251,12 @@ impl Driver {
 
     /// Simulates an outage of `for_ms`: closes all connections, with code 1000, and opens none.
     pub(crate) fn go_offline(&self, for_ms: u32) {
-        let number = self.interruptions.get().wrapping_add(1).max(1);
-        self.interruptions.set(number);
-        self.interruption.set(number);
+        let number = self.outage_count.get().wrapping_add(1).max(1);
+        self.outage_count.set(number);
+        self.simulated_outage.set(number);
         let fault = RequestedFault::Offline(for_ms);
         let kind = EventKind::Fault { fault, refused: None };
-        self.trace.edit(|trace| trace.event(now(), kind));
+        self.trace.edit(|trace| trace.record_event(now(), kind));
         self.input(Input::Online(false));
         let connections: Vec<u32> = self
             .connections
@@ -261,13 +265,15 @@ impl Driver {
             .map(|(connection, _)| connection)
             .collect();
         for connection in connections {
-            self.report(connection, Report::Closed(code::ABNORMAL));
+            self.on_connection_event(connection, ConnectionEvent::Closed(code::ABNORMAL));
         }
         let this = self.this.clone();
         let restore = move || {
-            if let Some(driver) = this.upgrade().filter(|driver| driver.interruption.get() == number) {
-                driver.interruption.set(0);
-                driver.trace.edit(|trace| trace.event(now(), EventKind::Restored));
+            if let Some(driver) = this.upgrade().filter(|driver| driver.simulated_outage.get() == number) {
+                driver.simulated_outage.set(0);
+                driver
+                    .trace
+                    .edit(|trace| trace.record_event(now(), EventKind::OfflineEnded));
                 driver.input(Input::Online(is_online()));
             }
         };
@@ -279,15 +285,9 @@ impl Driver {
         read(&self.session.borrow())
     }
 
-    pub(crate) fn to_json(
-        &self,
-        topic: &TopicName,
-        kind: ContentKind,
-        encoding: Encoding,
-        blob: &Blob,
-    ) -> Option<String> {
+    pub(crate) fn to_json(&self, topic: &TopicName, kind: BlobKind, encoding: Encoding, blob: &Blob) -> Option<String> {
         let observer = self
-            .listeners
+            .topics
             .borrow()
             .get(topic)
             .map(|listener| Arc::clone(&listener.observer))?;
@@ -324,7 +324,7 @@ impl Drop for Driver {
         if let Some((_, timer)) = self.timer.borrow_mut().take() {
             timer.clear();
         }
-        if let Some(listener) = self.unload.take() {
+        if let Some(listener) = self.beforeunload.take() {
             listener.remove();
         }
     }
@@ -343,14 +343,14 @@ fn page_input(event: PageEvent) -> Option<Input> {
     }
 }
 
-fn connection_input(connection: u32, report: Report) -> Input {
-    match report {
-        Report::Opened(encoding) => Input::Opened { connection, encoding },
-        Report::Frame(frame) => Input::Frame { connection, frame },
-        Report::Unreadable => Input::Unreadable { connection },
-        Report::PollAnswered(frames) => Input::PollAnswered { connection, frames },
-        Report::SendFailed { id, status } => Input::SendFailed { connection, id, status },
-        Report::Closed(code) => Input::Closed { connection, code },
+fn connection_input(connection: u32, event: ConnectionEvent) -> Input {
+    match event {
+        ConnectionEvent::Opened(encoding) => Input::Opened { connection, encoding },
+        ConnectionEvent::Frame(frame) => Input::Frame { connection, frame },
+        ConnectionEvent::Malformed => Input::Malformed { connection },
+        ConnectionEvent::PollAnswered(frames) => Input::PollAnswered { connection, frames },
+        ConnectionEvent::SendFailed { id, status } => Input::SendFailed { connection, id, status },
+        ConnectionEvent::Closed(code) => Input::Closed { connection, code },
     }
 }
 

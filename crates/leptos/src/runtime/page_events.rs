@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, PageTransitionEvent, VisibilityState};
 
 /// The window event that requests an immediate reconnect.
-pub(crate) const RETRY: &str = "duplex-retry";
+pub(crate) const RETRY_EVENT: &str = "duplex-retry";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageEvent {
@@ -60,7 +60,7 @@ impl PageEvents {
             on_window("offline", || PageEvent::Offline),
             on_window("visibilitychange", || PageEvent::Visible(is_visible())),
             on_window("pagehide", || PageEvent::Hide),
-            on_window(RETRY, || PageEvent::Retry),
+            on_window(RETRY_EVENT, || PageEvent::Retry),
             show,
         ];
         let on_document = |name: &'static str, event: PageEvent| {

@@ -63,7 +63,7 @@ impl Signals {
         });
     }
 
-    pub(crate) fn refuse_name(&self, why: String) {
+    pub(crate) fn refuse_name(&self, reason: String) {
         if let Some(previous) = lock(&self.previous_name).take() {
             self.me.update(|me| {
                 if let Some(me) = me {
@@ -71,7 +71,7 @@ impl Signals {
                 }
             });
         }
-        self.name_refused.set(Some(why));
+        self.name_refused.set(Some(reason));
     }
 }
 
@@ -108,7 +108,7 @@ impl Tab {
     }
 
     /// The driver, started if it is not running. Called only from effects and event handlers, which run only in browsers.
-    pub(crate) fn start(&self) -> Rc<Driver> {
+    pub(crate) fn driver_or_start(&self) -> Rc<Driver> {
         let mut driver = lock(&self.0.driver);
         let started =
             driver.get_or_insert_with(|| SendWrapper::new(Driver::start(self.0.signals.clone(), self.trace())));
@@ -116,7 +116,7 @@ impl Tab {
     }
 
     /// The driver, if it was started.
-    pub(crate) fn running(&self) -> Option<Rc<Driver>> {
+    pub(crate) fn driver(&self) -> Option<Rc<Driver>> {
         lock(&self.0.driver).as_ref().map(|driver| Rc::clone(driver))
     }
 }

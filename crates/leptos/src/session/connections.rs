@@ -144,7 +144,7 @@ impl Session {
         }
         let uptime = connection.uptime(self.now);
         self.policy.dropped(self.now, uptime);
-        self.reconnect.on_lost_after(uptime);
+        self.reconnect.on_disconnect(uptime);
         self.wait_for(requested_delay.unwrap_or_else(|| self.delay()));
         self.wait_is_requested = requested_delay.is_some();
     }

@@ -30,7 +30,7 @@ pub enum Input {
         frame: ServerFrame,
     },
     /// A frame could not be decoded.
-    Unreadable {
+    Malformed {
         /// The connection's number.
         connection: u32,
     },
@@ -84,7 +84,7 @@ pub enum Input {
         topic: TopicName,
     },
     /// The application could not decode a state or an event of the topic.
-    Outdated {
+    Undecodable {
         /// The topic's name.
         topic: TopicName,
     },

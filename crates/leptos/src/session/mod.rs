@@ -177,7 +177,7 @@ impl Session {
         match input {
             Input::Opened { connection, encoding } => self.on_opened(connection, encoding),
             Input::Frame { connection, frame } => self.on_frame(connection, frame),
-            Input::Unreadable { connection } => {
+            Input::Malformed { connection } => {
                 if self.is_main(connection) {
                     self.stop(StopReason::Reload);
                 } else {
@@ -199,7 +199,7 @@ impl Session {
                 cursor,
             } => self.subscribe(topic, delivery, cursor),
             Input::Unsubscribe { topic } => self.unsubscribe(&topic),
-            Input::Outdated { topic } => self.outdated(&topic),
+            Input::Undecodable { topic } => self.outdated(&topic),
             Input::Send { topic, id, body } => self.enqueue(topic, id, body),
             Input::Cancel { id } => self.cancel(&id),
             Input::Activity { topic, activity } => self.send(ClientFrame::Activity { topic, activity }),

@@ -532,16 +532,16 @@ fn a_newer_build_is_reported_and_an_undecodable_topic_is_outdated() {
     assert!(!harness.session.status().newer_build);
     harness.frame(1, welcome("newer"));
     assert!(harness.session.status().newer_build);
-    let effects = harness.input(Input::Outdated { topic: topic() });
+    let effects = harness.input(Input::Undecodable { topic: topic() });
     assert_eq!(statuses(&effects), [TopicStatus::Outdated]);
-    harness.input(Input::Unreadable { connection: 1 });
+    harness.input(Input::Malformed { connection: 1 });
     assert_eq!(harness.phase(), Phase::Stopped(StopReason::Reload));
 }
 
 #[test]
 fn an_outdated_topic_is_not_requested_again_after_a_denial() {
     let mut harness = Harness::live();
-    harness.input(Input::Outdated { topic: topic() });
+    harness.input(Input::Undecodable { topic: topic() });
     let (topic, reason) = (topic(), Denied::Unavailable);
     let verdict = Verdict::Denied { reason };
     harness.frame(1, ServerFrame::Verdict { topic, verdict });

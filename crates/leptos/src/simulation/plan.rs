@@ -71,7 +71,7 @@ impl TransportPlan {
             None => NextStep::Open(SimulationTransport::Http),
             Some(_) if !session_may_reconnect(code) => NextStep::Stop(code),
             Some(opened) => {
-                self.policy.on_lost_after(now.saturating_sub(opened));
+                self.policy.on_disconnect(now.saturating_sub(opened));
                 self.retry(random)
             }
         }

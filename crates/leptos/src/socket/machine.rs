@@ -294,7 +294,7 @@ impl Machine {
             return None;
         }
         if let Some(opened_at) = self.opened_at {
-            self.policy.on_lost_after(self.now - opened_at);
+            self.policy.on_disconnect(self.now - opened_at);
         }
         let delay = self.policy.next_delay(self.random, Conditions::default());
         self.retry_at = Some(self.now + millis(delay));

@@ -227,7 +227,7 @@ impl<T: Topic> UseTopic<T> {
             }
             (Some(topic), Ok(body)) => {
                 let id = id.clone();
-                tab.start().input(Input::Send { topic, id, body });
+                tab.driver_or_start().input(Input::Send { topic, id, body });
             }
         }
         id
@@ -239,7 +239,7 @@ impl<T: Topic> UseTopic<T> {
         if let Some(Handle { tab, store }) = self.handle.try_get_value()
             && store.remove_rejected(id).is_none()
         {
-            tab.start().input(Input::Cancel { id: id.clone() });
+            tab.driver_or_start().input(Input::Cancel { id: id.clone() });
         }
     }
 
@@ -260,7 +260,7 @@ impl<T: Topic> UseTopic<T> {
             && let Some(topic) = store.name.clone()
         {
             let activity = activity.map(str::to_owned);
-            tab.start().input(Input::Activity { topic, activity });
+            tab.driver_or_start().input(Input::Activity { topic, activity });
         }
     }
 
@@ -271,7 +271,7 @@ impl<T: Topic> UseTopic<T> {
         };
         tab.signals().rename(name);
         let name = name.to_owned();
-        tab.start().input(Input::Rename { name });
+        tab.driver_or_start().input(Input::Rename { name });
     }
 
     /// Calls `handler` for each event after it was applied, until the calling component is cleaned up, for example to play a sound.
@@ -305,7 +305,7 @@ impl<T: Topic> UseTopic<T> {
         let page: Page = get_json(&format!("{HISTORY_PATH}?topic={name}&before={before}&limit={limit}")).await?;
         Ok(History {
             epoch: page.epoch,
-            events: events(page.events).ok_or(HttpError::Unreadable)?,
+            events: events(page.events).ok_or(HttpError::Decode)?,
             first: page.first,
             until: page.until,
         })
@@ -317,10 +317,11 @@ fn subscribe<T: Topic>(tab: Tab, store: Arc<Store<T>>) {
     Effect::new(move |_| {
         let Some(topic) = store.name.clone() else { return };
         let cursor = store.starting_cursor();
-        tab.start().subscribe(topic.clone(), T::DELIVERY, cursor, store.clone());
+        tab.driver_or_start()
+            .subscribe(topic.clone(), T::DELIVERY, cursor, store.clone());
         let tab = tab.clone();
         on_cleanup(move || {
-            if let Some(driver) = tab.running() {
+            if let Some(driver) = tab.driver() {
                 driver.unsubscribe(topic);
             }
         });

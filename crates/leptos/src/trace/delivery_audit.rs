@@ -7,13 +7,13 @@ use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::session::ResetReason;
 use duplex_protocol::topic::{Delivery, TopicName};
 
-/// Maximum findings that are kept; all are counted.
-const MAX_FINDINGS: usize = 32;
+/// Maximum anomalies that are kept; all are counted.
+const MAX_ANOMALIES: usize = 32;
 
 /// An error in the delivery of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Anomaly {
+pub enum AnomalyKind {
     /// An event before it is missing.
     Gap,
     /// This event or a later one was already delivered.
@@ -23,12 +23,12 @@ pub enum Anomaly {
 /// An event or a state at which the audit detected an anomaly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Finding {
+pub struct Anomaly {
     /// The topic's name.
     pub topic: TopicName,
-    /// The anomaly. Serialized as `wrong`.
+    /// The kind of anomaly. Serialized as `wrong`.
     #[serde(rename = "wrong")]
-    pub anomaly: Anomaly,
+    pub kind: AnomalyKind,
     /// The newest seq delivered before; `None` without a state.
     pub after: Option<Seq>,
     /// The seq of the event or the state.
@@ -51,7 +51,7 @@ pub struct DeliveryCounts {
 impl DeliveryCounts {
     /// Whether no gap and no duplicate was found.
     #[must_use]
-    pub const fn is_complete(self) -> bool {
+    pub const fn is_clean(self) -> bool {
         self.gaps == 0 && self.duplicates == 0
     }
 }
@@ -60,13 +60,13 @@ impl DeliveryCounts {
 #[derive(Debug, Default)]
 pub struct DeliveryAudit {
     /// A list, because a session has at most 64 topics.
-    topics: Vec<(TopicName, Progress)>,
+    topics: Vec<(TopicName, TopicAudit)>,
     counts: DeliveryCounts,
-    findings: Vec<Finding>,
+    anomalies: Vec<Anomaly>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Progress {
+struct TopicAudit {
     delivery: Delivery,
     /// The number of components that use the topic.
     users: usize,
@@ -75,7 +75,7 @@ struct Progress {
 
 impl DeliveryAudit {
     /// A component starts to use the topic, with the state at `cursor` or with none.
-    pub(crate) fn begin(&mut self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>) {
+    pub(crate) fn on_subscribe(&mut self, topic: TopicName, delivery: Delivery, cursor: Option<Cursor>) {
         if let Some(progress) = self.progress(&topic) {
             progress.users += 1;
             return;
@@ -84,7 +84,7 @@ impl DeliveryAudit {
         let users = 1;
         self.topics.push((
             topic,
-            Progress {
+            TopicAudit {
                 delivery,
                 users,
                 delivered,
@@ -92,7 +92,7 @@ impl DeliveryAudit {
         ));
     }
 
-    pub(crate) fn end(&mut self, topic: &TopicName) {
+    pub(crate) fn on_unsubscribe(&mut self, topic: &TopicName) {
         if let Some(progress) = self.progress(topic) {
             progress.users -= 1;
         }
@@ -104,7 +104,7 @@ impl DeliveryAudit {
     }
 
     /// A state was delivered. Within one log its seq never goes back, unless the log lost events.
-    pub(crate) fn state(&mut self, topic: &TopicName, cursor: Cursor, reason: ResetReason) {
+    pub(crate) fn on_state(&mut self, topic: &TopicName, cursor: Cursor, reason: ResetReason) {
         let Some(progress) = self.progress(topic) else { return };
         let before = progress.delivered.replace((cursor.epoch, cursor.seq));
         self.counts.states += 1;
@@ -113,17 +113,17 @@ impl DeliveryAudit {
             && cursor.seq < seq
             && !reason.lost_events()
         {
-            self.report(topic, Anomaly::Duplicate, Some(seq), cursor.seq);
+            self.report(topic, AnomalyKind::Duplicate, Some(seq), cursor.seq);
         }
     }
 
-    pub(crate) fn event(&mut self, topic: &TopicName, seq: Seq) {
+    pub(crate) fn on_event(&mut self, topic: &TopicName, seq: Seq) {
         let Some(progress) = self.progress(topic) else { return };
         let before = progress.delivered.map(|(_, seq)| seq);
         let anomaly = match (before, progress.delivery) {
-            (None, _) => Some(Anomaly::Gap),
-            (Some(before), _) if seq <= before => Some(Anomaly::Duplicate),
-            (Some(before), Delivery::Every) if seq != before + 1 => Some(Anomaly::Gap),
+            (None, _) => Some(AnomalyKind::Gap),
+            (Some(before), _) if seq <= before => Some(AnomalyKind::Duplicate),
+            (Some(before), Delivery::Every) if seq != before + 1 => Some(AnomalyKind::Gap),
             _ => None,
         };
         if let Some((_, delivered)) = &mut progress.delivered {
@@ -141,27 +141,27 @@ impl DeliveryAudit {
         self.counts
     }
 
-    /// The first findings.
+    /// The first anomalies.
     #[must_use]
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
+    pub fn anomalies(&self) -> &[Anomaly] {
+        &self.anomalies
     }
 
-    fn progress(&mut self, topic: &TopicName) -> Option<&mut Progress> {
+    fn progress(&mut self, topic: &TopicName) -> Option<&mut TopicAudit> {
         let found = self.topics.iter_mut().find(|(known, _)| known == topic);
         found.map(|(_, progress)| progress)
     }
 
-    fn report(&mut self, topic: &TopicName, anomaly: Anomaly, after: Option<Seq>, seq: Seq) {
+    fn report(&mut self, topic: &TopicName, anomaly: AnomalyKind, after: Option<Seq>, seq: Seq) {
         match anomaly {
-            Anomaly::Gap => self.counts.gaps += 1,
-            Anomaly::Duplicate => self.counts.duplicates += 1,
+            AnomalyKind::Gap => self.counts.gaps += 1,
+            AnomalyKind::Duplicate => self.counts.duplicates += 1,
         }
-        if self.findings.len() < MAX_FINDINGS {
+        if self.anomalies.len() < MAX_ANOMALIES {
             let topic = topic.clone();
-            self.findings.push(Finding {
+            self.anomalies.push(Anomaly {
                 topic,
-                anomaly,
+                kind: anomaly,
                 after,
                 seq,
             });
@@ -185,12 +185,12 @@ mod tests {
 
     fn checked(delivery: Delivery, from: Seq, seqs: &[Seq]) -> DeliveryAudit {
         let mut audit = DeliveryAudit::default();
-        audit.begin(topic("chat/a"), delivery, Some(at(1, from)));
-        seqs.iter().for_each(|seq| audit.event(&topic("chat/a"), *seq));
+        audit.on_subscribe(topic("chat/a"), delivery, Some(at(1, from)));
+        seqs.iter().for_each(|seq| audit.on_event(&topic("chat/a"), *seq));
         audit
     }
 
-    fn anomalies(audit: &DeliveryAudit) -> (u64, u64) {
+    fn counted(audit: &DeliveryAudit) -> (u64, u64) {
         (audit.counts().gaps, audit.counts().duplicates)
     }
 
@@ -198,27 +198,27 @@ mod tests {
     fn a_state_may_skip_ahead_but_not_go_back() {
         let mut audit = checked(Delivery::Every, 3, &[4, 5]);
         let name = topic("chat/a");
-        audit.state(&name, at(1, 90), ResetReason::TooFar);
-        audit.event(&name, 91);
-        audit.state(&name, at(2, 7), ResetReason::OtherEpoch);
-        audit.event(&name, 8);
-        assert_eq!(anomalies(&audit), (0, 0), "another log starts over");
-        audit.state(&name, at(2, 7), ResetReason::Diverged);
-        audit.event(&name, 8);
-        assert_eq!(anomalies(&audit), (0, 0), "and so does a log that lost its tail");
-        audit.state(&name, at(2, 6), ResetReason::TooFar);
-        assert_eq!(anomalies(&audit), (0, 1));
+        audit.on_state(&name, at(1, 90), ResetReason::TooFar);
+        audit.on_event(&name, 91);
+        audit.on_state(&name, at(2, 7), ResetReason::OtherEpoch);
+        audit.on_event(&name, 8);
+        assert_eq!(counted(&audit), (0, 0), "another log starts over");
+        audit.on_state(&name, at(2, 7), ResetReason::Diverged);
+        audit.on_event(&name, 8);
+        assert_eq!(counted(&audit), (0, 0), "and so does a log that lost its tail");
+        audit.on_state(&name, at(2, 6), ResetReason::TooFar);
+        assert_eq!(counted(&audit), (0, 1));
     }
 
     #[test]
     fn an_event_without_a_state_is_a_gap_and_an_unused_topic_is_ignored() {
         let mut audit = DeliveryAudit::default();
-        audit.event(&topic("chat/a"), 1);
-        audit.begin(topic("chat/a"), Delivery::Every, None);
-        audit.event(&topic("chat/a"), 1);
-        assert_eq!((audit.counts().events, anomalies(&audit)), (1, (1, 0)));
-        audit.end(&topic("chat/a"));
-        audit.event(&topic("chat/a"), 9);
+        audit.on_event(&topic("chat/a"), 1);
+        audit.on_subscribe(topic("chat/a"), Delivery::Every, None);
+        audit.on_event(&topic("chat/a"), 1);
+        assert_eq!((audit.counts().events, counted(&audit)), (1, (1, 0)));
+        audit.on_unsubscribe(&topic("chat/a"));
+        audit.on_event(&topic("chat/a"), 9);
         assert_eq!(audit.counts().events, 1);
     }
 
@@ -226,18 +226,18 @@ mod tests {
     fn a_topic_is_checked_until_its_last_component_is_gone() {
         let mut audit = checked(Delivery::Every, 0, &[1, 2]);
         let name = topic("chat/a");
-        audit.begin(name.clone(), Delivery::Every, Some(at(1, 2)));
-        audit.end(&name);
-        audit.event(&name, 4);
-        assert_eq!(anomalies(&audit), (1, 0));
-        audit.end(&name);
+        audit.on_subscribe(name.clone(), Delivery::Every, Some(at(1, 2)));
+        audit.on_unsubscribe(&name);
+        audit.on_event(&name, 4);
+        assert_eq!(counted(&audit), (1, 0));
+        audit.on_unsubscribe(&name);
         assert!(!audit.is_tracked(&name));
     }
 
     #[test]
-    fn findings_are_bounded_and_counts_are_not() {
+    fn anomalies_are_bounded_and_counts_are_not() {
         let audit = checked(Delivery::Every, 0, &[1; 100]);
-        assert_eq!((audit.findings().len(), anomalies(&audit)), (MAX_FINDINGS, (0, 99)));
+        assert_eq!((audit.anomalies().len(), counted(&audit)), (MAX_ANOMALIES, (0, 99)));
     }
 
     proptest! {
@@ -245,7 +245,7 @@ mod tests {
         fn a_complete_run_has_no_anomaly(from in 0u64..1_000, count in 0u64..200) {
             let seqs: Vec<_> = (from + 1..=from + count).collect();
             let audit = checked(Delivery::Every, from, &seqs);
-            prop_assert_eq!((audit.counts().events, anomalies(&audit)), (count, (0, 0)));
+            prop_assert_eq!((audit.counts().events, counted(&audit)), (count, (0, 0)));
         }
 
         #[test]
@@ -255,9 +255,9 @@ mod tests {
             let lost = lost % (seqs.len() - 1);
             let missing = seqs.remove(lost);
             let audit = checked(Delivery::Every, from, &seqs);
-            prop_assert_eq!(anomalies(&audit), (1, 0));
-            prop_assert_eq!(audit.findings()[0].seq, missing + 1);
-            prop_assert_eq!(anomalies(&checked(Delivery::Latest, from, &seqs)), (0, 0), "the newest is enough");
+            prop_assert_eq!(counted(&audit), (1, 0));
+            prop_assert_eq!(audit.anomalies()[0].seq, missing + 1);
+            prop_assert_eq!(counted(&checked(Delivery::Latest, from, &seqs)), (0, 0), "the newest is enough");
         }
 
         #[test]
@@ -268,22 +268,22 @@ mod tests {
             let place = one + 1 + later % (seqs.len() - one);
             seqs.insert(place, again);
             let audit = checked(delivery, from, &seqs);
-            prop_assert_eq!(anomalies(&audit), (0, 1));
-            prop_assert_eq!((audit.findings()[0].seq, audit.findings()[0].anomaly), (again, Anomaly::Duplicate));
+            prop_assert_eq!(counted(&audit), (0, 1));
+            prop_assert_eq!((audit.anomalies()[0].seq, audit.anomalies()[0].kind), (again, AnomalyKind::Duplicate));
         }
 
         #[test]
         fn topics_do_not_disturb_each_other(order in prop::collection::vec(any::<bool>(), 0..200)) {
             let mut audit = DeliveryAudit::default();
             let names = [topic("chat/a"), topic("chat/b")];
-            names.iter().for_each(|name| audit.begin(name.clone(), Delivery::Every, Some(at(1, 0))));
+            names.iter().for_each(|name| audit.on_subscribe(name.clone(), Delivery::Every, Some(at(1, 0))));
             let mut next = [1, 1];
             for second in order {
                 let place = usize::from(second);
-                audit.event(&names[place], next[place]);
+                audit.on_event(&names[place], next[place]);
                 next[place] += 1;
             }
-            prop_assert_eq!(anomalies(&audit), (0, 0));
+            prop_assert_eq!(counted(&audit), (0, 0));
         }
     }
 }

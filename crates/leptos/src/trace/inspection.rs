@@ -2,7 +2,7 @@
 
 use crate::http::{HttpError, get_json, post_json};
 use crate::runtime::clock;
-use crate::runtime::driver::ContentKind;
+use crate::runtime::driver::BlobKind;
 use crate::runtime::tab::Tab;
 use crate::session::{QueuedCommand, SubscriptionInfo};
 use crate::trace::{EventKind, RequestedFault, SharedTrace};
@@ -12,7 +12,7 @@ use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
 
 /// In place of a status, if there was no response.
-const NO_STATUS: u16 = 0;
+const NO_RESPONSE: u16 = 0;
 
 /// Access to the tab's session, its trace and its faults.
 #[derive(Clone)]
@@ -38,20 +38,20 @@ impl Inspection {
     /// The subscriptions, by topic name.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<SubscriptionInfo> {
-        let driver = self.0.running();
+        let driver = self.0.driver();
         driver.map_or_else(Vec::new, |driver| driver.inspect(|session| session.subscriptions()))
     }
 
     /// Commands without an answer, in order.
     #[must_use]
     pub fn queue(&self) -> Vec<QueuedCommand> {
-        let driver = self.0.running();
+        let driver = self.0.driver();
         driver.map_or_else(Vec::new, |driver| driver.inspect(|session| session.queue()))
     }
 
     /// Simulates an outage of `for_ms` milliseconds: closes all connections, with code 1000, and opens none. Browser only.
     pub fn go_offline(&self, for_ms: u32) {
-        self.0.start().go_offline(for_ms);
+        self.0.driver_or_start().go_offline(for_ms);
     }
 
     /// Asks the server to inject a fault into this session, and records the request and its result.
@@ -62,16 +62,16 @@ impl Inspection {
     pub async fn request_fault(&self, fault: Fault) -> Result<FaultReport, u16> {
         let session = self.trace().with(|trace| trace.session.clone()).ok_or(404_u16)?;
         let request = FaultRequest { session, fault };
-        let body = serde_json::to_string(&request).map_err(|_| NO_STATUS)?;
+        let body = serde_json::to_string(&request).map_err(|_| NO_RESPONSE)?;
         let requested_at = now();
         let response = post_json(FAULTS_PATH, &body).await;
         let report = response.map_err(status).and_then(|text| {
             let report = serde_json::from_str(&text);
-            report.map_err(|_| NO_STATUS)
+            report.map_err(|_| NO_RESPONSE)
         });
         let (fault, refused) = (RequestedFault::Server(fault), report.err());
         self.trace()
-            .edit(|trace| trace.event(requested_at, EventKind::Fault { fault, refused }));
+            .edit(|trace| trace.record_event(requested_at, EventKind::Fault { fault, refused }));
         report
     }
 
@@ -85,12 +85,12 @@ impl Inspection {
     pub fn decode_received(&self, frame: &mut ServerFrame, encoding: Encoding) {
         match frame {
             ServerFrame::Event { topic, event, .. } => {
-                *event = self.json(topic, ContentKind::Event, encoding, event);
+                *event = self.json(topic, BlobKind::Event, encoding, event);
             }
             ServerFrame::Verdict {
                 verdict: Verdict::Reset { state, .. },
                 ..
-            } if encoding == Encoding::Postcard => *state = size_of(state),
+            } if encoding == Encoding::Postcard => *state = size_as_json(state),
             _ => (),
         }
     }
@@ -98,15 +98,15 @@ impl Inspection {
     /// Replaces the application's blob in a sent frame with JSON.
     pub fn decode_sent(&self, frame: &mut ClientFrame, encoding: Encoding) {
         if let ClientFrame::Command { topic, command, .. } = frame {
-            *command = self.json(topic, ContentKind::Command, encoding, command);
+            *command = self.json(topic, BlobKind::Command, encoding, command);
         }
     }
 
     /// The blob as JSON, or its size if no component uses the topic, since its types are then unknown.
-    fn json(&self, topic: &TopicName, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Blob {
-        let driver = self.0.running();
+    fn json(&self, topic: &TopicName, kind: BlobKind, encoding: Encoding, blob: &Blob) -> Blob {
+        let driver = self.0.driver();
         let json = driver.and_then(|driver| driver.to_json(topic, kind, encoding, blob));
-        json.map_or_else(|| size_of(blob), |json| Blob(json.into_bytes()))
+        json.map_or_else(|| size_as_json(blob), |json| Blob(json.into_bytes()))
     }
 }
 
@@ -117,13 +117,14 @@ pub fn now() -> f64 {
 }
 
 /// The size of a blob as a JSON string.
-fn size_of(blob: &Blob) -> Blob {
+fn size_as_json(blob: &Blob) -> Blob {
     Blob(["\"", &blob.0.len().to_string(), " B\""].concat().into_bytes())
 }
 
 fn status(error: HttpError) -> u16 {
     match error {
-        HttpError::Status(status) | HttpError::Busy(status, _) => status,
-        HttpError::Unreachable | HttpError::Unreadable => NO_STATUS,
+        HttpError::Status(status) => status,
+        HttpError::TooManyRequests { .. } => 429,
+        HttpError::Unreachable | HttpError::Decode => NO_RESPONSE,
     }
 }

@@ -14,7 +14,7 @@ use crate::runtime::tab::lock;
 pub use crate::session::{QueuedCommand, SubscriptionInfo};
 pub use crate::socket::Payload;
 use crate::status::{Phase, Transport};
-pub use crate::trace::delivery_audit::{Anomaly, DeliveryAudit, DeliveryCounts, Finding};
+pub use crate::trace::delivery_audit::{Anomaly, AnomalyKind, DeliveryAudit, DeliveryCounts};
 pub use crate::trace::inspection::{Inspection, now, use_inspection};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::fault::Fault;
@@ -45,7 +45,7 @@ pub enum Carrier {
 
 /// A recorded frame.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Frame {
+pub struct RecordedFrame {
     /// Sequence number across frames and events.
     pub number: u64,
     /// Milliseconds of the page's clock.
@@ -92,7 +92,7 @@ pub enum EventKind {
         /// Its transport.
         transport: Transport,
         /// The id of a WebSocket's handshake record on the server.
-        trace: Option<String>,
+        handshake_id: Option<String>,
     },
     /// The connection is open.
     Opened {
@@ -141,7 +141,7 @@ pub enum EventKind {
         refused: Option<u16>,
     },
     /// A simulated outage ended.
-    Restored,
+    OfflineEnded,
 }
 
 /// A fault that a visitor requested.
@@ -183,7 +183,7 @@ pub struct SessionCounters {
 #[non_exhaustive]
 pub struct SessionTrace {
     /// The newest frames, oldest first.
-    pub frames: VecDeque<Frame>,
+    pub frames: VecDeque<RecordedFrame>,
     /// The newest events, oldest first.
     pub events: VecDeque<TraceEvent>,
     /// The audit of deliveries to the page.
@@ -200,7 +200,7 @@ pub struct SessionTrace {
     ping: Option<(u32, f64)>,
     last: Option<(Phase, Option<Transport>)>,
     /// The newest sequence number; [`version`](Self::version) returns it.
-    number: u64,
+    last_number: u64,
 }
 
 /// A handle to the trace, shared by the session's driver, its connections and the inspector.
@@ -222,11 +222,11 @@ impl SessionTrace {
     /// Incremented with each recorded entry.
     #[must_use]
     pub const fn version(&self) -> u64 {
-        self.number
+        self.last_number
     }
 
     /// Records a frame. `now` is in milliseconds of the page's clock.
-    pub fn frame(&mut self, now: f64, connection: u32, sent: bool, carrier: Carrier, content: Payload) {
+    pub fn record_frame(&mut self, now: f64, connection: u32, sent: bool, carrier: Carrier, content: Payload) {
         let size = content.len();
         if sent {
             self.counters.frames_out += 1;
@@ -238,7 +238,7 @@ impl SessionTrace {
         let content = (size <= MAX_CONTENT).then_some(content);
         self.bytes += content_len(&content);
         let number = self.next();
-        self.frames.push_back(Frame {
+        self.frames.push_back(RecordedFrame {
             number,
             at: now,
             connection,
@@ -255,7 +255,7 @@ impl SessionTrace {
     }
 
     /// Records an event. `now` is in milliseconds of the page's clock.
-    pub fn event(&mut self, now: f64, kind: EventKind) {
+    pub fn record_event(&mut self, now: f64, kind: EventKind) {
         match &kind {
             EventKind::Opening { .. } => self.counters.connections += 1,
             EventKind::Closed { .. } => self.counters.lost += 1,
@@ -284,31 +284,31 @@ impl SessionTrace {
     }
 
     /// Records a phase that differs from the last one.
-    pub(crate) fn phase(&mut self, now: f64, phase: Phase, transport: Option<Transport>) {
+    pub(crate) fn record_phase(&mut self, now: f64, phase: Phase, transport: Option<Transport>) {
         if self.last.replace((phase, transport)) != Some((phase, transport)) {
-            self.event(now, EventKind::Phase { phase, transport });
+            self.record_event(now, EventKind::Phase { phase, transport });
         }
     }
 
-    pub(crate) fn verdict(&mut self, now: f64, topic: &TopicName, verdict: &Verdict) {
+    pub(crate) fn record_verdict(&mut self, now: f64, topic: &TopicName, verdict: &Verdict) {
         let topic = topic.clone();
         let kind = match verdict {
             Verdict::Resumed { replayed, head } => {
-                self.head(&topic, head.seq);
+                self.raise_head(&topic, head.seq);
                 let replayed = *replayed;
                 EventKind::Resumed { topic, replayed }
             }
             Verdict::Reset { cursor, .. } => {
-                self.head_is(&topic, *cursor);
+                self.set_head(&topic, *cursor);
                 EventKind::Reset { topic }
             }
             Verdict::Denied { .. } => EventKind::Denied { topic },
         };
-        self.event(now, kind);
+        self.record_event(now, kind);
     }
 
     /// Raises the topic's head to at least `seq`.
-    pub(crate) fn head(&mut self, topic: &TopicName, seq: Seq) {
+    pub(crate) fn raise_head(&mut self, topic: &TopicName, seq: Seq) {
         match self.heads.iter_mut().find(|(known, _)| known == topic) {
             Some((_, head)) => *head = seq.max(*head),
             None => self.heads.push((topic.clone(), seq)),
@@ -316,21 +316,21 @@ impl SessionTrace {
     }
 
     /// Sets the topic's head; its log may be another one.
-    fn head_is(&mut self, topic: &TopicName, cursor: Cursor) {
+    fn set_head(&mut self, topic: &TopicName, cursor: Cursor) {
         self.heads.retain(|(known, _)| known != topic);
         self.heads.push((topic.clone(), cursor.seq));
     }
 
-    pub(crate) fn pinged(&mut self, now: f64, nonce: u32) {
+    pub(crate) fn record_ping(&mut self, now: f64, nonce: u32) {
         self.ping = Some((nonce, now));
     }
 
-    pub(crate) fn ponged(&mut self, now: f64, nonce: u32) {
+    pub(crate) fn record_pong(&mut self, now: f64, nonce: u32) {
         let Some((_, sent)) = self.ping.filter(|(pinged, _)| *pinged == nonce) else {
             return;
         };
         self.ping = None;
-        self.number += 1;
+        self.last_number += 1;
         self.round_trips.push_back(now - sent);
         if self.round_trips.len() > MAX_ROUND_TRIPS {
             self.round_trips.pop_front();
@@ -338,8 +338,8 @@ impl SessionTrace {
     }
 
     fn next(&mut self) -> u64 {
-        self.number += 1;
-        self.number
+        self.last_number += 1;
+        self.last_number
     }
 }
 
@@ -360,26 +360,26 @@ mod tests {
     #[test]
     fn a_phase_is_recorded_once_and_a_round_trip_by_its_own_pong() {
         let mut trace = SessionTrace::default();
-        trace.phase(1.0, Phase::Connecting, None);
-        trace.phase(2.0, Phase::Connecting, None);
-        trace.phase(3.0, Phase::Live, Some(Transport::Sse));
+        trace.record_phase(1.0, Phase::Connecting, None);
+        trace.record_phase(2.0, Phase::Connecting, None);
+        trace.record_phase(3.0, Phase::Live, Some(Transport::Sse));
         assert_eq!(
             trace.events.iter().map(|event| event.at).collect::<Vec<_>>(),
             [1.0, 3.0]
         );
-        trace.pinged(10.0, 1);
-        trace.ponged(12.0, 7);
-        trace.ponged(15.0, 1);
-        trace.ponged(20.0, 1);
+        trace.record_ping(10.0, 1);
+        trace.record_pong(12.0, 7);
+        trace.record_pong(15.0, 1);
+        trace.record_pong(20.0, 1);
         assert_eq!(trace.round_trips, [5.0]);
     }
 
     #[test]
     fn an_event_recorded_late_is_inserted_by_its_time() {
         let mut trace = SessionTrace::default();
-        trace.phase(1.0, Phase::Live, None);
-        trace.phase(5.0, Phase::Connecting, None);
-        trace.event(3.0, EventKind::Restored);
+        trace.record_phase(1.0, Phase::Live, None);
+        trace.record_phase(5.0, Phase::Connecting, None);
+        trace.record_event(3.0, EventKind::OfflineEnded);
         let order: Vec<_> = trace.events.iter().map(|event| event.at).collect();
         assert_eq!(order, [1.0, 3.0, 5.0]);
     }
@@ -388,17 +388,17 @@ mod tests {
     fn a_head_grows_and_a_new_state_may_reset_it() {
         let mut trace = SessionTrace::default();
         let topic: TopicName = "chat/a".parse().unwrap();
-        trace.head(&topic, 7);
-        trace.head(&topic, 5);
+        trace.raise_head(&topic, 7);
+        trace.raise_head(&topic, 5);
         assert_eq!(trace.heads, [(topic.clone(), 7)]);
-        trace.head_is(&topic, "9:2".parse().unwrap());
+        trace.set_head(&topic, "9:2".parse().unwrap());
         assert_eq!(trace.heads, [(topic, 2)]);
     }
 
     #[test]
     fn a_large_frame_is_counted_without_its_content() {
         let mut trace = SessionTrace::default();
-        trace.frame(0.0, 1, false, Carrier::Socket, text(MAX_CONTENT + 1));
+        trace.record_frame(0.0, 1, false, Carrier::Socket, text(MAX_CONTENT + 1));
         assert_eq!(
             (trace.frames[0].size, &trace.frames[0].content),
             (MAX_CONTENT + 1, &None)
@@ -411,10 +411,10 @@ mod tests {
         fn the_rings_are_bounded_and_keep_the_newest_entries(sizes in prop::collection::vec(0usize..MAX_CONTENT + 2_000, 0..40), many in 0usize..2 * MAX_EVENTS) {
             let mut trace = SessionTrace::default();
             for size in &sizes {
-                trace.frame(0.0, 1, true, Carrier::Socket, text(*size));
+                trace.record_frame(0.0, 1, true, Carrier::Socket, text(*size));
             }
             for connection in 0..many {
-                trace.event(0.0, EventKind::ClosedLocally { connection: connection as u32 });
+                trace.record_event(0.0, EventKind::ClosedLocally { connection: connection as u32 });
             }
             let bytes: usize = trace.frames.iter().map(|frame| content_len(&frame.content)).sum();
             prop_assert_eq!(bytes, trace.bytes);

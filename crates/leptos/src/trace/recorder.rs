@@ -8,27 +8,27 @@ impl SessionTrace {
     /// Records an input before the session handles it.
     pub(crate) fn record_input(&mut self, now: f64, input: &Input) {
         match input {
-            Input::Opened { connection, .. } => self.event(
+            Input::Opened { connection, .. } => self.record_event(
                 now,
                 EventKind::Opened {
                     connection: *connection,
                 },
             ),
-            Input::Closed { connection, code } => self.event(
+            Input::Closed { connection, code } => self.record_event(
                 now,
                 EventKind::Closed {
                     connection: *connection,
                     code: *code,
                 },
             ),
-            Input::Frame { frame, .. } => self.record_frame(now, frame),
+            Input::Frame { frame, .. } => self.record_server_frame(now, frame),
             Input::Subscribe {
                 topic,
                 delivery,
                 cursor,
-            } => self.audit.begin(topic.clone(), *delivery, *cursor),
+            } => self.audit.on_subscribe(topic.clone(), *delivery, *cursor),
             Input::Unsubscribe { topic } => {
-                self.audit.end(topic);
+                self.audit.on_unsubscribe(topic);
                 let audit = &self.audit;
                 self.heads.retain(|(known, _)| audit.is_tracked(known));
             }
@@ -36,13 +36,13 @@ impl SessionTrace {
         }
     }
 
-    fn record_frame(&mut self, now: f64, frame: &ServerFrame) {
+    fn record_server_frame(&mut self, now: f64, frame: &ServerFrame) {
         match frame {
             ServerFrame::Welcome(welcome) => self.session = Some(welcome.session.clone()),
-            ServerFrame::Verdict { topic, verdict } => self.verdict(now, topic, verdict),
-            ServerFrame::Event { topic, seq, .. } => self.head(topic, *seq),
-            ServerFrame::Pong { nonce } => self.ponged(now, *nonce),
-            ServerFrame::Closing { retry_after_ms, .. } => self.event(
+            ServerFrame::Verdict { topic, verdict } => self.record_verdict(now, topic, verdict),
+            ServerFrame::Event { topic, seq, .. } => self.raise_head(topic, *seq),
+            ServerFrame::Pong { nonce } => self.record_pong(now, *nonce),
+            ServerFrame::Closing { retry_after_ms, .. } => self.record_event(
                 now,
                 EventKind::Closing {
                     retry_after_ms: *retry_after_ms,
@@ -55,7 +55,7 @@ impl SessionTrace {
     /// Records an effect before it is performed.
     pub(crate) fn record_effect(&mut self, now: f64, effect: &Effect) {
         match effect {
-            Effect::Close { connection } => self.event(
+            Effect::Close { connection } => self.record_event(
                 now,
                 EventKind::ClosedLocally {
                     connection: *connection,
@@ -65,10 +65,10 @@ impl SessionTrace {
                 // A ping with nonce 0 answers a stream's pong and measures no round trip.
                 frame: ClientFrame::Ping { nonce: nonce @ 1.. },
                 ..
-            } => self.pinged(now, *nonce),
+            } => self.record_ping(now, *nonce),
             Effect::Notify { topic, update } => match update {
-                TopicUpdate::State { cursor, reason, .. } => self.audit.state(topic, *cursor, *reason),
-                TopicUpdate::Event { seq, .. } => self.audit.event(topic, *seq),
+                TopicUpdate::State { cursor, reason, .. } => self.audit.on_state(topic, *cursor, *reason),
+                TopicUpdate::Event { seq, .. } => self.audit.on_event(topic, *seq),
                 TopicUpdate::Presence(_) | TopicUpdate::Status(_) | TopicUpdate::Command(..) => (),
             },
             _ => (),

@@ -18,11 +18,11 @@ use duplex_protocol::topic::TopicName;
 
 /// An event of a connection.
 #[derive(Debug)]
-pub(crate) enum Report {
+pub(crate) enum ConnectionEvent {
     Opened(Encoding),
     Frame(ServerFrame),
     /// A frame could not be decoded.
-    Unreadable,
+    Malformed,
     /// A poll was answered with this many frames.
     PollAnswered(usize),
     /// The `POST` of a command failed.
@@ -34,7 +34,7 @@ pub(crate) enum Report {
     Closed(u16),
 }
 
-pub(crate) type Reporter = Rc<dyn Fn(Report)>;
+pub(crate) type EventSink = Rc<dyn Fn(ConnectionEvent)>;
 
 /// Records the frames of one connection.
 #[derive(Clone)]
@@ -51,28 +51,28 @@ impl ConnectionTrace {
         }
     }
 
-    pub(crate) fn opening(&self, transport: Transport, trace: Option<String>) {
+    pub(crate) fn record_opening(&self, transport: Transport, handshake_id: Option<String>) {
         let connection = self.connection;
         let kind = EventKind::Opening {
             connection,
             transport,
-            trace,
+            handshake_id,
         };
-        self.trace.edit(|trace| trace.event(now(), kind));
+        self.trace.edit(|trace| trace.record_event(now(), kind));
     }
 
-    pub(crate) fn requested(&self, carrier: Carrier, address: &str) {
-        self.sent(carrier, Payload::Text(address.to_owned()));
+    pub(crate) fn record_request(&self, carrier: Carrier, url: &str) {
+        self.record_sent(carrier, Payload::Text(url.to_owned()));
     }
 
-    pub(crate) fn sent(&self, carrier: Carrier, content: Payload) {
+    pub(crate) fn record_sent(&self, carrier: Carrier, content: Payload) {
         self.trace
-            .edit(|trace| trace.frame(now(), self.connection, true, carrier, content));
+            .edit(|trace| trace.record_frame(now(), self.connection, true, carrier, content));
     }
 
-    pub(crate) fn received(&self, carrier: Carrier, content: Payload) {
+    pub(crate) fn record_received(&self, carrier: Carrier, content: Payload) {
         self.trace
-            .edit(|trace| trace.frame(now(), self.connection, false, carrier, content));
+            .edit(|trace| trace.record_frame(now(), self.connection, false, carrier, content));
     }
 }
 
@@ -89,15 +89,15 @@ pub(crate) fn open(
     session: &SessionId,
     topics: &[(TopicName, Option<Cursor>)],
     trace: ConnectionTrace,
-    report: Reporter,
+    report: EventSink,
 ) -> Box<dyn Connection> {
     if transport != Transport::WebSocket {
-        trace.opening(transport, None);
+        trace.record_opening(transport, None);
     }
     match transport {
-        Transport::WebSocket => Box::new(websocket::Socket::open(trace, report)),
-        Transport::Sse => Box::new(sse::Stream::open(session, topics, trace, report)),
-        Transport::Poll => Box::new(poll::Poll::open(session, topics, trace, report)),
+        Transport::WebSocket => Box::new(websocket::WebSocketConnection::open(trace, report)),
+        Transport::Sse => Box::new(sse::SseConnection::open(session, topics, trace, report)),
+        Transport::Poll => Box::new(poll::PollConnection::open(session, topics, trace, report)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use leptos::task::spawn_local;
 
 use super::post::{Abort, Post};
-use super::{Connection, ConnectionTrace, Report, Reporter, query};
+use super::{Connection, ConnectionEvent, ConnectionTrace, EventSink, query};
 use crate::http::{HttpError, get_text};
 use crate::trace::{Carrier, Payload};
 use duplex_protocol::code;
@@ -19,23 +19,23 @@ use duplex_protocol::topic::TopicName;
 /// "Forbidden" in the IANA registry of close codes.
 const FORBIDDEN: u16 = 3003;
 
-pub(super) struct Poll {
+pub(super) struct PollConnection {
     session: SessionId,
     post: Post,
     trace: ConnectionTrace,
-    report: Reporter,
+    report: EventSink,
     /// The request in flight; a new one aborts it.
     in_flight: RefCell<Abort>,
     /// The number of the latest request; responses to older ones are dropped.
-    newest: Rc<Cell<u32>>,
+    latest_request: Rc<Cell<u32>>,
 }
 
-impl Poll {
+impl PollConnection {
     pub(crate) fn open(
         session: &SessionId,
         topics: &[(TopicName, Option<Cursor>)],
         trace: ConnectionTrace,
-        report: Reporter,
+        report: EventSink,
     ) -> Self {
         let poll = Self {
             session: session.clone(),
@@ -43,66 +43,69 @@ impl Poll {
             trace,
             report,
             in_flight: RefCell::default(),
-            newest: Rc::default(),
+            latest_request: Rc::default(),
         };
         poll.request(topics, true);
         poll
     }
 }
 
-impl Connection for Poll {
+impl Connection for PollConnection {
     fn send(&self, frame: &ClientFrame) {
         self.post.send(frame);
     }
 
     fn request(&self, topics: &[(TopicName, Option<Cursor>)], immediate: bool) {
         let wait = if immediate { "&wait=0" } else { "" };
-        let address = format!("{POLL_PATH}{}{wait}", query(&self.session, topics));
-        self.trace.requested(Carrier::Poll, &address);
-        let number = self.newest.get().wrapping_add(1);
-        self.newest.set(number);
+        let url = format!("{POLL_PATH}{}{wait}", query(&self.session, topics));
+        self.trace.record_request(Carrier::Poll, &url);
+        let number = self.latest_request.get().wrapping_add(1);
+        self.latest_request.set(number);
         let abort = Abort::new();
         let signal = abort.signal();
         *self.in_flight.borrow_mut() = abort;
-        let (newest, trace, report) = (Rc::clone(&self.newest), self.trace.clone(), self.report.clone());
+        let (latest_request, trace, report) =
+            (Rc::clone(&self.latest_request), self.trace.clone(), self.report.clone());
         spawn_local(async move {
             let response = match &signal {
-                Some(signal) => get_text(&address, signal).await,
-                None => Err(HttpError::Unreadable),
+                Some(signal) => get_text(&url, signal).await,
+                None => Err(HttpError::Decode),
             };
-            if newest.get() == number {
+            if latest_request.get() == number {
                 on_response(response, &trace, &report);
             }
         });
     }
 }
 
-fn on_response(response: Result<String, HttpError>, trace: &ConnectionTrace, report: &Reporter) {
+fn on_response(response: Result<String, HttpError>, trace: &ConnectionTrace, report: &EventSink) {
     let frames = response.map(|text| {
         let frames = Encoding::Json.decode::<Vec<ServerFrame>>(text.as_bytes());
-        trace.received(Carrier::Poll, Payload::Text(text));
+        trace.record_received(Carrier::Poll, Payload::Text(text));
         frames
     });
     match frames {
         Ok(Ok(frames)) => {
             let count = frames.len();
-            frames.into_iter().for_each(|frame| report(Report::Frame(frame)));
-            report(Report::PollAnswered(count));
+            frames
+                .into_iter()
+                .for_each(|frame| report(ConnectionEvent::Frame(frame)));
+            report(ConnectionEvent::PollAnswered(count));
         }
-        Ok(Err(_)) => report(Report::Unreadable),
+        Ok(Err(_)) => report(ConnectionEvent::Malformed),
         // On a WebSocket the server sends the same closing frame.
-        Err(HttpError::Busy(_, retry_after_ms)) => {
+        Err(HttpError::TooManyRequests { retry_after_ms }) => {
             let reason = Closing::TooFast;
-            report(Report::Frame(ServerFrame::Closing { reason, retry_after_ms }));
-            report(Report::Closed(code::TOO_FAST));
+            report(ConnectionEvent::Frame(ServerFrame::Closing { reason, retry_after_ms }));
+            report(ConnectionEvent::Closed(code::TOO_FAST));
         }
-        Err(HttpError::Status(403)) => report(Report::Closed(FORBIDDEN)),
-        Err(_) => report(Report::Closed(code::ABNORMAL)),
+        Err(HttpError::Status(403)) => report(ConnectionEvent::Closed(FORBIDDEN)),
+        Err(_) => report(ConnectionEvent::Closed(code::ABNORMAL)),
     }
 }
 
-impl Drop for Poll {
+impl Drop for PollConnection {
     fn drop(&mut self) {
-        self.newest.set(self.newest.get().wrapping_add(1));
+        self.latest_request.set(self.latest_request.get().wrapping_add(1));
     }
 }

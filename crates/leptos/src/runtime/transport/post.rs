@@ -6,22 +6,22 @@ use std::rc::Rc;
 use leptos::task::spawn_local;
 use web_sys::{AbortController, AbortSignal};
 
-use super::{ConnectionTrace, Report, Reporter};
+use super::{ConnectionEvent, ConnectionTrace, EventSink};
 use crate::http::{HttpError, post_json};
 use crate::trace::{Carrier, Payload};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, Rejection, ServerFrame, SessionId};
 
 pub(super) struct Post {
-    address: Rc<str>,
+    url: Rc<str>,
     trace: ConnectionTrace,
-    report: Reporter,
+    report: EventSink,
 }
 
 impl Post {
-    pub(crate) fn new(session: &SessionId, trace: ConnectionTrace, report: Reporter) -> Self {
+    pub(crate) fn new(session: &SessionId, trace: ConnectionTrace, report: EventSink) -> Self {
         Self {
-            address: format!("{COMMAND_PATH}?session={}&v=2", session.0).into(),
+            url: format!("{COMMAND_PATH}?session={}&v=2", session.0).into(),
             trace,
             report,
         }
@@ -38,36 +38,36 @@ impl Post {
         let Ok(Ok(body)) = Encoding::Json.encode(frame).map(String::from_utf8) else {
             return;
         };
-        self.trace.sent(Carrier::Post, Payload::Text(body.clone()));
-        let (address, trace, report) = (Rc::clone(&self.address), self.trace.clone(), self.report.clone());
+        self.trace.record_sent(Carrier::Post, Payload::Text(body.clone()));
+        let (url, trace, report) = (Rc::clone(&self.url), self.trace.clone(), self.report.clone());
         spawn_local(async move {
-            let response = post_json(&address, &body).await;
+            let response = post_json(&url, &body).await;
             if let Ok(text) = &response {
-                trace.received(Carrier::Post, Payload::Text(text.clone()));
+                trace.record_received(Carrier::Post, Payload::Text(text.clone()));
             }
             on_response(response, id, &report);
         });
     }
 }
 
-fn on_response(response: Result<String, HttpError>, id: Option<CommandId>, report: &Reporter) {
+fn on_response(response: Result<String, HttpError>, id: Option<CommandId>, report: &EventSink) {
     let frame = response.and_then(|text| {
         let frame = Encoding::Json.decode(text.as_bytes());
-        frame.map_err(|_| HttpError::Unreadable)
+        frame.map_err(|_| HttpError::Decode)
     });
     match (frame, id) {
-        (Ok(frame), _) => report(Report::Frame(frame)),
+        (Ok(frame), _) => report(ConnectionEvent::Frame(frame)),
         // Equivalent to the rejection that a WebSocket would receive.
-        (Err(HttpError::Busy(_, retry_after_ms)), Some(id)) => {
+        (Err(HttpError::TooManyRequests { retry_after_ms }), Some(id)) => {
             let answer = Answer::Rejected(Rejection::TooFast { retry_after_ms });
             let duplicate = false;
-            report(Report::Frame(ServerFrame::Reply { id, answer, duplicate }));
+            report(ConnectionEvent::Frame(ServerFrame::Reply { id, answer, duplicate }));
         }
-        (Err(HttpError::Status(status)), Some(id)) => report(Report::SendFailed {
+        (Err(HttpError::Status(status)), Some(id)) => report(ConnectionEvent::SendFailed {
             id,
             status: Some(status),
         }),
-        (Err(_), Some(id)) => report(Report::SendFailed { id, status: None }),
+        (Err(_), Some(id)) => report(ConnectionEvent::SendFailed { id, status: None }),
         (Err(_), None) => (),
     }
 }

@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, EventSource, MessageEvent};
 
 use super::post::Post;
-use super::{Connection, ConnectionTrace, Report, Reporter, query};
+use super::{Connection, ConnectionEvent, ConnectionTrace, EventSink, query};
 use crate::trace::{Carrier, Payload};
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
@@ -15,20 +15,20 @@ use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{ClientFrame, EVENTS_PATH, SessionId};
 use duplex_protocol::topic::TopicName;
 
-pub(super) struct Stream {
+pub(super) struct SseConnection {
     session: SessionId,
     source: RefCell<Option<Source>>,
     post: Post,
     trace: ConnectionTrace,
-    report: Reporter,
+    report: EventSink,
 }
 
-impl Stream {
+impl SseConnection {
     pub(crate) fn open(
         session: &SessionId,
         topics: &[(TopicName, Option<Cursor>)],
         trace: ConnectionTrace,
-        report: Reporter,
+        report: EventSink,
     ) -> Self {
         let stream = Self {
             session: session.clone(),
@@ -42,21 +42,21 @@ impl Stream {
     }
 }
 
-impl Connection for Stream {
+impl Connection for SseConnection {
     fn send(&self, frame: &ClientFrame) {
         self.post.send(frame);
     }
 
     fn request(&self, topics: &[(TopicName, Option<Cursor>)], _immediate: bool) {
-        let address = format!("{EVENTS_PATH}{}", query(&self.session, topics));
-        self.trace.requested(Carrier::Event, &address);
+        let url = format!("{EVENTS_PATH}{}", query(&self.session, topics));
+        self.trace.record_request(Carrier::Event, &url);
         // The old stream is closed before the new one reports anything.
         *self.source.borrow_mut() = None;
-        *self.source.borrow_mut() = Source::open(&address, self.trace.clone(), self.report.clone());
+        *self.source.borrow_mut() = Source::open(&url, self.trace.clone(), self.report.clone());
     }
 }
 
-/// One `EventSource`. The first error closes it, because its own reconnect would use the cursors of its original address.
+/// One `EventSource`. The first error closes it, because its own reconnect would use the cursors of its original URL.
 struct Source {
     source: EventSource,
     on_message: Closure<dyn FnMut(MessageEvent)>,
@@ -65,22 +65,22 @@ struct Source {
 
 impl Source {
     /// `None` if the browser has no `EventSource`: the connection will time out.
-    fn open(address: &str, trace: ConnectionTrace, report: Reporter) -> Option<Self> {
-        let source = EventSource::new(address).ok()?;
+    fn open(url: &str, trace: ConnectionTrace, report: EventSink) -> Option<Self> {
+        let source = EventSource::new(url).ok()?;
         let on_message = Closure::new({
             let report = report.clone();
             move |event: MessageEvent| {
                 let text = event.data().as_string().unwrap_or_default();
                 let frame = Encoding::Json.decode(text.as_bytes());
-                trace.received(Carrier::Event, Payload::Text(text));
-                report(frame.map_or(Report::Unreadable, Report::Frame));
+                trace.record_received(Carrier::Event, Payload::Text(text));
+                report(frame.map_or(ConnectionEvent::Malformed, ConnectionEvent::Frame));
             }
         });
         let on_error = Closure::new({
             let source = source.clone();
             move |_: Event| {
                 source.close();
-                report(Report::Closed(code::ABNORMAL));
+                report(ConnectionEvent::Closed(code::ABNORMAL));
             }
         });
         let this = Self {

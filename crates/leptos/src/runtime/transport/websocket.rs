@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use leptos::task::spawn_local;
 
-use super::{Connection, ConnectionTrace, Report, Reporter};
+use super::{Connection, ConnectionEvent, ConnectionTrace, EventSink};
 use crate::runtime::ids::random_id;
 use crate::socket::{BrowserSocket, Payload, SocketReport, resolve};
 use crate::status::Transport;
@@ -17,15 +17,15 @@ use duplex_protocol::handshake::TRACE_PARAMETER;
 use duplex_protocol::session::{ClientFrame, SESSION_PATH};
 use duplex_protocol::topic::TopicName;
 
-pub(super) struct Socket {
-    /// `None` if the browser refused the address.
+pub(super) struct WebSocketConnection {
+    /// `None` if the browser refused the URL.
     socket: Option<BrowserSocket>,
     encoding: Rc<Cell<Option<Encoding>>>,
     trace: ConnectionTrace,
 }
 
-impl Socket {
-    pub(crate) fn open(trace: ConnectionTrace, report: Reporter) -> Self {
+impl WebSocketConnection {
+    pub(crate) fn open(trace: ConnectionTrace, report: EventSink) -> Self {
         let encoding = Rc::new(Cell::new(None));
         let protocols = Encoding::ALL.map(|encoding| encoding.subprotocol().to_owned());
         let on_event = {
@@ -33,12 +33,12 @@ impl Socket {
             move |event| on_event(event, &encoding, &trace, &report)
         };
         // The key by which the inspector fetches this connection's handshake from the server.
-        let trace_id = random_id();
-        let address = resolve(&[SESSION_PATH, "?", TRACE_PARAMETER, "=", &trace_id].concat());
-        trace.opening(Transport::WebSocket, Some(trace_id));
-        let socket = BrowserSocket::open(&address, &protocols, on_event).ok();
+        let handshake_id = random_id();
+        let url = resolve(&[SESSION_PATH, "?", TRACE_PARAMETER, "=", &handshake_id].concat());
+        trace.record_opening(Transport::WebSocket, Some(handshake_id));
+        let socket = BrowserSocket::open(&url, &protocols, on_event).ok();
         if socket.is_none() {
-            spawn_local(async move { report(Report::Closed(code::ABNORMAL)) });
+            spawn_local(async move { report(ConnectionEvent::Closed(code::ABNORMAL)) });
         }
         Self {
             socket,
@@ -48,27 +48,31 @@ impl Socket {
     }
 }
 
-fn on_event(event: SocketReport, encoding: &Cell<Option<Encoding>>, trace: &ConnectionTrace, report: &Reporter) {
+fn on_event(event: SocketReport, encoding: &Cell<Option<Encoding>>, trace: &ConnectionTrace, report: &EventSink) {
     match event {
         SocketReport::Open { protocol, .. } => {
             encoding.set(Encoding::from_subprotocol(&protocol));
-            report(encoding.get().map_or(Report::Unreadable, Report::Opened));
+            report(
+                encoding
+                    .get()
+                    .map_or(ConnectionEvent::Malformed, ConnectionEvent::Opened),
+            );
         }
         SocketReport::Message(payload) => {
             let frame = match &payload {
                 Payload::Text(text) => Encoding::Json.decode(text.as_bytes()),
                 Payload::Binary(bytes) => Encoding::Postcard.decode(bytes),
             };
-            trace.received(Carrier::Socket, payload);
-            report(frame.map_or(Report::Unreadable, Report::Frame));
+            trace.record_received(Carrier::Socket, payload);
+            report(frame.map_or(ConnectionEvent::Malformed, ConnectionEvent::Frame));
         }
         // The close event follows, with the code.
         SocketReport::Error => (),
-        SocketReport::Close { code, .. } => report(Report::Closed(code)),
+        SocketReport::Close { code, .. } => report(ConnectionEvent::Closed(code)),
     }
 }
 
-impl Connection for Socket {
+impl Connection for WebSocketConnection {
     fn send(&self, frame: &ClientFrame) {
         let (Some(socket), Some(encoding)) = (&self.socket, self.encoding.get()) else {
             return;
@@ -80,14 +84,14 @@ impl Connection for Socket {
         };
         // Fails on a closing socket. Its close event follows, and the command is resent.
         if socket.send(&payload).is_ok() {
-            self.trace.sent(Carrier::Socket, payload);
+            self.trace.record_sent(Carrier::Socket, payload);
         }
     }
 
     fn request(&self, _topics: &[(TopicName, Option<Cursor>)], _immediate: bool) {}
 }
 
-impl Drop for Socket {
+impl Drop for WebSocketConnection {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
             socket.leave(|_| ());

@@ -11,7 +11,7 @@ use send_wrapper::SendWrapper;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::driver::{ContentKind, TopicObserver};
+use crate::runtime::driver::{BlobKind, TopicObserver};
 use crate::runtime::tab::lock;
 use crate::session::outbox::MAX_QUEUED;
 use crate::session::{CommandOutcome, TopicUpdate};
@@ -249,11 +249,11 @@ impl<T: Topic> TopicObserver for Store<T> {
         true
     }
 
-    fn to_json(&self, kind: ContentKind, encoding: Encoding, blob: &Blob) -> Option<String> {
+    fn to_json(&self, kind: BlobKind, encoding: Encoding, blob: &Blob) -> Option<String> {
         let json = match (encoding, kind) {
             (Encoding::Json, _) => Ok(blob.0.clone()),
-            (Encoding::Postcard, ContentKind::Event) => recode::<T::Event>(blob),
-            (Encoding::Postcard, ContentKind::Command) => recode::<T::Command>(blob),
+            (Encoding::Postcard, BlobKind::Event) => recode::<T::Event>(blob),
+            (Encoding::Postcard, BlobKind::Command) => recode::<T::Command>(blob),
         };
         String::from_utf8(json.ok()?).ok()
     }

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use serde_json::json;
 
 use super::Store;
-use crate::runtime::driver::{ContentKind, TopicObserver as _};
+use crate::runtime::driver::{BlobKind, TopicObserver as _};
 use crate::runtime::tab::Tab;
 use crate::session::{Body, Effect, Input, Session};
 use crate::status::TopicStatus;
@@ -357,7 +357,7 @@ fn contents_are_converted_to_json_from_every_encoding() {
     let harness = Harness::live();
     for encoding in Encoding::ALL {
         let blob = Blob::encode(encoding, &"가").unwrap();
-        let json = harness.store.to_json(ContentKind::Event, encoding, &blob);
+        let json = harness.store.to_json(BlobKind::Event, encoding, &blob);
         assert_eq!(json.as_deref(), Some("\"가\""));
     }
 }
