@@ -74,5 +74,5 @@ pub use self::runtime::tab::provide_session;
 /// The session's state machine, for tests that simulate the browser. Not part of the stable interface.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::session::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate, Topics};
+    pub use crate::session::{CommandProgress, Effect, EncodedCommand, Input, Session, TopicUpdate, Topics};
 }

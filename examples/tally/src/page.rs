@@ -30,7 +30,8 @@ pub fn TallyPage() -> impl IntoView {
 
 fn status(tally: UseTopic<Tally>) -> String {
     let rate_limited = |_| "Too fast: the rest follows.".to_owned();
-    let problem = |status: &CommandStatus| status.problem(rate_limited, |rejected| format!("Not added: {rejected}."));
+    let problem =
+        |status: &CommandStatus| status.error_text(rate_limited, |rejected| format!("Not added: {rejected}."));
     let pending = tally.pending.get();
     if let Some(problem) = pending.iter().find_map(|command| problem(&command.status)) {
         return problem;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use duplex_leptos::{
     status::{SessionStatus, TopicStatus},
-    testing::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate},
+    testing::{CommandProgress, Effect, EncodedCommand, Input, Session, TopicUpdate},
 };
 use duplex_protocol::{
     cursor::{Cursor, Seq},
@@ -205,7 +205,7 @@ impl Tab {
     fn send(&mut self, topic: TopicName, text: String) {
         let bits = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
         let id = CommandId::without_time(bits);
-        let body = Body::encode(&Note::Add(text.clone())).unwrap();
+        let body = EncodedCommand::encode(&Note::Add(text.clone())).unwrap();
         self.trace.lock().unwrap().sent.push((id.clone(), topic.clone(), text));
         self.handle_input(Input::Send { topic, id, body });
     }
@@ -326,12 +326,12 @@ impl Tab {
         }
     }
 
-    fn record_outcome(&self, trace: &mut TabTrace, id: CommandId, outcome: CommandOutcome) -> Result<(), String> {
+    fn record_outcome(&self, trace: &mut TabTrace, id: CommandId, outcome: CommandProgress) -> Result<(), String> {
         let outcome = match outcome {
-            CommandOutcome::Sent | CommandOutcome::Held { .. } => return Ok(()),
-            CommandOutcome::Settled if self.cancelling.as_ref() == Some(&id) => Outcome::Cancelled,
-            CommandOutcome::Settled => Outcome::Accepted,
-            CommandOutcome::Rejected(why) => Outcome::Rejected(format!("{why:?}")),
+            CommandProgress::Sent | CommandProgress::RateLimited { .. } => return Ok(()),
+            CommandProgress::Done if self.cancelling.as_ref() == Some(&id) => Outcome::Cancelled,
+            CommandProgress::Done => Outcome::Accepted,
+            CommandProgress::Rejected(why) => Outcome::Rejected(format!("{why:?}")),
         };
         match trace.outcomes.insert(id.clone(), outcome.clone()) {
             None => Ok(()),

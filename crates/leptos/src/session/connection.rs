@@ -14,7 +14,7 @@ const FALLBACK_KEEPALIVE: Millis = 45_000;
 /// Timeout of a probe after the network or the page's visibility changed.
 const PROBE_TIMEOUT: Millis = 3_000;
 /// The connection is closed after this many answers that violate the protocol.
-const MAX_FAULTS: u32 = 8;
+const MAX_PROTOCOL_ERRORS: u32 = 8;
 
 /// The action that a liveness check requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(crate) struct Connection {
     keepalive: Millis,
     /// The server announced a close, with the delay after which to reconnect.
     pub closing: Option<(Closing, Millis)>,
-    faults: u32,
+    protocol_errors: u32,
 }
 
 impl Connection {
@@ -67,7 +67,7 @@ impl Connection {
             pinged_at: now,
             keepalive: KEEPALIVE,
             closing: None,
-            faults: 0,
+            protocol_errors: 0,
         }
     }
 
@@ -102,7 +102,7 @@ impl Connection {
     }
 
     /// Starts measuring the round trip of a new connection.
-    pub(crate) fn measure(&mut self, now: Millis) -> Liveness {
+    pub(crate) fn start_round_trip(&mut self, now: Millis) -> Liveness {
         if self.is_fallback() {
             return Liveness::Wait;
         }
@@ -110,9 +110,9 @@ impl Connection {
     }
 
     /// Counts an answer that violates the protocol. Returns whether the limit is reached.
-    pub(crate) fn fault(&mut self) -> bool {
-        self.faults += 1;
-        self.faults >= MAX_FAULTS
+    pub(crate) fn count_protocol_error(&mut self) -> bool {
+        self.protocol_errors += 1;
+        self.protocol_errors >= MAX_PROTOCOL_ERRORS
     }
 
     /// When [`check`](Self::check) is due.
@@ -140,7 +140,7 @@ impl Connection {
     }
 
     /// Probes at once, because the network or the page changed; with `force` even if a frame arrived recently.
-    pub(crate) fn probe(&mut self, now: Millis, force: bool) -> Liveness {
+    pub(crate) fn probe_now(&mut self, now: Millis, force: bool) -> Liveness {
         if !self.is_live() || (!force && now < self.last_frame_at + PROBE_TIMEOUT) {
             return Liveness::Wait;
         }
@@ -159,7 +159,7 @@ impl Connection {
             return Liveness::Wait;
         }
         if self.is_live() {
-            return self.probe(now, true);
+            return self.probe_now(now, true);
         }
         self.probed = Some((now, self.transport.timeout()));
         Liveness::Wait

@@ -22,7 +22,7 @@ impl Session {
         let transport = self.policy.transport();
         let connection = self.new_connection(transport);
         self.next_request = None;
-        (self.last_request, self.last_had_state) = (self.request_now(), false);
+        (self.last_request, self.last_response_had_state) = (self.request_now(), false);
         self.main = Some(connection);
         self.topics.values_mut().for_each(Subscription::restart);
         let topics = if transport == Transport::WebSocket {
@@ -65,7 +65,7 @@ impl Session {
         let Some(transport) = self.main.as_ref().map(|main| main.transport) else {
             return;
         };
-        self.policy.worked(self.now, transport);
+        self.policy.on_first_frame(self.now, transport);
         if self.name_due {
             self.send_name();
         }
@@ -85,11 +85,11 @@ impl Session {
             self.set_server_time(welcome.now_ms);
         }
         let now = self.now;
-        let measure = self.main.as_mut().map_or(Liveness::Wait, |main| {
+        let liveness = self.main.as_mut().map_or(Liveness::Wait, |main| {
             main.set_keepalive(welcome.beat_ms.into());
-            main.measure(now)
+            main.start_round_trip(now)
         });
-        self.apply_liveness(measure);
+        self.apply_liveness(liveness);
         self.out.push(Effect::Identified(welcome.person));
     }
 
@@ -109,14 +109,14 @@ impl Session {
     pub(super) fn on_closed(&mut self, connection: u32, code: u16) {
         if self.is_candidate(connection) {
             self.candidate = None;
-            self.policy.probe_failed(self.now);
+            self.policy.on_upgrade_failed(self.now);
         } else if self.is_main(connection) {
             self.on_lost(code, false);
         }
     }
 
     /// Called when the main connection is lost. `timed_out`: it was opened but received no frame in time.
-    pub(super) fn on_lost(&mut self, code: u16, silent: bool) {
+    pub(super) fn on_lost(&mut self, code: u16, timed_out: bool) {
         let Some(connection) = self.main.take() else { return };
         self.close_candidate();
         (self.next_request, self.round_trip) = (None, None);
@@ -136,23 +136,23 @@ impl Session {
         if !connection.is_live() {
             // A requested retry delay also delays the other transports, so there is no fallback.
             if let Some(requested_delay) = requested_delay {
-                self.wait_for(requested_delay.max(self.delay()));
-            } else if self.policy.failed(self.now, silent) == AfterFailure::Wait {
-                self.wait_for(self.delay());
+                self.schedule_retry(requested_delay.max(self.delay()));
+            } else if self.policy.on_connect_failed(self.now, timed_out) == AfterFailure::Wait {
+                self.schedule_retry(self.delay());
             }
             return;
         }
         let uptime = connection.uptime(self.now);
-        self.policy.dropped(self.now, uptime);
+        self.policy.on_disconnect(self.now, uptime);
         self.reconnect.on_disconnect(uptime);
-        self.wait_for(requested_delay.unwrap_or_else(|| self.delay()));
-        self.wait_is_requested = requested_delay.is_some();
+        self.schedule_retry(requested_delay.unwrap_or_else(|| self.delay()));
+        self.retry_after_requested = requested_delay.is_some();
     }
 
-    fn wait_for(&mut self, delay: Millis) {
+    fn schedule_retry(&mut self, delay: Millis) {
         self.reconnect.count_failure();
         self.retry_at = Some(self.now + delay);
-        self.wait_is_requested = false;
+        self.retry_after_requested = false;
     }
 
     fn delay(&self) -> Millis {
@@ -164,9 +164,9 @@ impl Session {
     }
 
     /// Stops the session until the page is reloaded.
-    pub(super) fn stop(&mut self, why: StopReason) {
+    pub(super) fn stop(&mut self, reason: StopReason) {
         self.close_all();
-        self.stopped = Some(why);
+        self.stopped = Some(reason);
     }
 
     pub(super) fn freeze(&mut self) {
@@ -204,7 +204,7 @@ impl Session {
         self.offline = !online;
         if online {
             self.reconnect.reset();
-            self.end_wait();
+            self.cancel_retry_delay();
         }
         // Offline, a fallback cannot probe; the browser reports the end of its stream.
         let fallback = self.main.as_ref().is_some_and(Connection::is_fallback);
@@ -216,49 +216,52 @@ impl Session {
     /// Reconnects at the visitor's request, even during a delay that the server requested.
     pub(super) fn retry(&mut self) {
         self.reconnect.reset();
-        self.wait_is_requested = false;
-        self.end_wait();
+        self.retry_after_requested = false;
+        self.cancel_retry_delay();
         self.probe(false);
     }
 
     pub(super) fn set_visible(&mut self, visible: bool) {
         self.hidden = !visible;
         if visible {
-            self.end_wait();
+            self.cancel_retry_delay();
             self.probe(false);
         }
     }
 
     /// Ends the delay before the next attempt, unless the server requested it.
-    fn end_wait(&mut self) {
-        if !self.wait_is_requested && self.retry_at.take().is_some() {
-            self.policy.restart();
+    fn cancel_retry_delay(&mut self) {
+        if !self.retry_after_requested && self.retry_at.take().is_some() {
+            self.policy.reset_to_preferred();
         }
     }
 
     /// Probes the main connection.
     fn probe(&mut self, force: bool) {
         let now = self.now;
-        let check = self.main.as_mut().map_or(Liveness::Wait, |main| main.probe(now, force));
+        let check = self
+            .main
+            .as_mut()
+            .map_or(Liveness::Wait, |main| main.probe_now(now, force));
         self.apply_liveness(check);
     }
 
     fn apply_liveness(&mut self, check: Liveness) {
         let Some(main) = &self.main else { return };
-        let (connection, silent) = (main.id, !main.is_live());
+        let (connection, timed_out) = (main.id, !main.is_live());
         match check {
             Liveness::Wait => (),
             Liveness::Probe(_) if main.is_fallback() => self.next_request = Some(self.request_now()),
             Liveness::Probe(nonce) => self.send(ClientFrame::Ping { nonce }),
             Liveness::Dead => {
                 self.out.push(Effect::Close { connection });
-                self.on_lost(code::ABNORMAL, silent);
+                self.on_lost(code::ABNORMAL, timed_out);
             }
         }
     }
 
     /// Whether a WebSocket may be tried alongside the working fallback.
-    pub(super) fn may_probe(&self) -> bool {
+    pub(super) fn may_try_websocket(&self) -> bool {
         let fallback_works = self
             .main
             .as_ref()
@@ -281,7 +284,7 @@ impl Session {
         if due(self.close_at) {
             self.close_all();
         }
-        if due(self.policy.probe_at()) && self.may_probe() {
+        if due(self.policy.upgrade_at()) && self.may_try_websocket() {
             self.candidate = Some(self.new_connection(Transport::WebSocket));
             self.out.push(Effect::Open {
                 connection: self.last_connection,
@@ -314,7 +317,7 @@ impl Session {
             .is_some_and(|candidate| candidate.check(self.now) == Liveness::Dead);
         if dead {
             self.close_candidate();
-            self.policy.probe_failed(self.now);
+            self.policy.on_upgrade_failed(self.now);
         }
     }
 
@@ -335,7 +338,7 @@ impl Session {
         }
         // No verdict means that the topic is current. Exceptions: an immediate response, and one that contained a state, in which
         // the verdict may not have fit.
-        if !self.last_request.immediate && !self.last_had_state {
+        if !self.last_request.immediate && !self.last_response_had_state {
             let requested = self.topics.values_mut().filter(|topic| topic.requested);
             requested.for_each(Subscription::confirm_current);
         }

@@ -1,6 +1,6 @@
 //! Inputs and effects of the session state machine.
 
-use crate::session::outbox::Body;
+use crate::session::outbox::EncodedCommand;
 use crate::status::{TopicStatus, Transport};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Check, Cursor, Seq};
@@ -95,7 +95,7 @@ pub enum Input {
         /// The command's page id.
         id: CommandId,
         /// The command in every encoding.
-        body: Body,
+        body: EncodedCommand,
     },
     /// Cancel a command that was not sent yet.
     Cancel {
@@ -192,21 +192,21 @@ pub enum TopicUpdate {
     /// The subscription's status.
     Status(TopicStatus),
     /// The progress of a command of this tab.
-    Command(CommandId, CommandOutcome),
+    Command(CommandId, CommandProgress),
 }
 
 /// The progress of a command.
 #[derive(Debug, Clone, PartialEq)]
-pub enum CommandOutcome {
+pub enum CommandProgress {
     /// It was sent.
     Sent,
     /// It exceeded a rate limit and had no effect yet. It is sent again automatically.
-    Held {
+    RateLimited {
         /// The minimum delay in milliseconds.
         retry_after_ms: u32,
     },
     /// It had no effect.
     Rejected(Rejection),
     /// Finished: its events are applied, or it was cancelled.
-    Settled,
+    Done,
 }

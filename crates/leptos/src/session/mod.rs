@@ -4,9 +4,9 @@
 
 mod connection;
 mod connections;
+mod inspect;
 mod io;
 pub(crate) mod outbox;
-mod snapshot;
 pub(crate) mod subscription;
 mod topics;
 pub(crate) mod transport_policy;
@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 
 use crate::reconnect::ReconnectPolicy;
 use crate::session::connection::Connection;
-pub use crate::session::io::{CommandOutcome, Effect, Input, TopicUpdate, Topics};
+pub use crate::session::inspect::SubscriptionInfo;
+pub use crate::session::io::{CommandProgress, Effect, Input, TopicUpdate, Topics};
 use crate::session::outbox::Outbox;
-pub use crate::session::outbox::{Body, QueuedCommand};
-pub use crate::session::snapshot::SubscriptionInfo;
+pub use crate::session::outbox::{EncodedCommand, QueuedCommand};
 use crate::session::subscription::Subscription;
 use crate::session::transport_policy::{Millis, TransportPolicy};
 use crate::status::{Phase, SessionStatus, StopReason};
@@ -29,7 +29,7 @@ use duplex_protocol::topic::TopicName;
 const IDLE_TIMEOUT: Millis = 2_000;
 
 /// A timer this late means that the page was suspended, by the machine's sleep or by the browser.
-const SUSPENSION: Millis = 5_000;
+const SUSPEND_THRESHOLD: Millis = 5_000;
 
 /// The session of one tab.
 #[derive(Debug)]
@@ -51,13 +51,13 @@ pub struct Session {
     /// When the next attempt is made.
     retry_at: Option<Millis>,
     /// Whether the server requested `retry_at`; then only the visitor can end the delay early.
-    wait_is_requested: bool,
+    retry_after_requested: bool,
     /// A fallback's next request.
     next_request: Option<Request>,
     /// The last request of a fallback.
     last_request: Request,
     /// Whether its response contained a state; then other topics may not have fit.
-    last_had_state: bool,
+    last_response_had_state: bool,
     /// When the unused session is closed.
     close_at: Option<Millis>,
     offline: bool,
@@ -95,10 +95,10 @@ impl Session {
             candidate: None,
             last_connection: 0,
             retry_at: None,
-            wait_is_requested: false,
+            retry_after_requested: false,
             next_request: None,
             last_request: Request { at: 0, immediate: true },
-            last_had_state: false,
+            last_response_had_state: false,
             close_at: None,
             offline: false,
             hidden: false,
@@ -116,7 +116,9 @@ impl Session {
     /// Applies an input. `now` is in milliseconds of a monotonic clock, `random` in 0..1.
     #[must_use = "effects must be performed in order"]
     pub fn handle(&mut self, now: Millis, random: f64, input: Input) -> Vec<Effect> {
-        let suspended = self.wake_at().is_some_and(|due| now >= due.saturating_add(SUSPENSION));
+        let suspended = self
+            .wake_at()
+            .is_some_and(|due| now >= due.saturating_add(SUSPEND_THRESHOLD));
         self.now = now.max(self.now);
         self.random = random;
         self.dispatch(input);
@@ -134,13 +136,13 @@ impl Session {
         if self.stopped.is_some() || self.frozen {
             return None;
         }
-        let probe = self.policy.probe_at().filter(|_| self.may_probe());
+        let upgrade = self.policy.upgrade_at().filter(|_| self.may_try_websocket());
         let flush = (self.outbox.not_before > self.now && !self.outbox.is_empty()).then_some(self.outbox.not_before);
-        let held = self.outbox.held_until(self.now);
+        let delayed = self.outbox.next_delay_end(self.now);
         let connections = [&self.main, &self.candidate].map(|connection| connection.as_ref().map(Connection::deadline));
         let retry = self.topics.values().filter_map(|topic| topic.retry_at).min();
         let request = self.next_request.map(|request| request.at);
-        [self.retry_at, self.close_at, request, probe, flush, held, retry]
+        [self.retry_at, self.close_at, request, upgrade, flush, delayed, retry]
             .into_iter()
             .chain(connections)
             .flatten()
@@ -199,7 +201,7 @@ impl Session {
                 cursor,
             } => self.subscribe(topic, delivery, cursor),
             Input::Unsubscribe { topic } => self.unsubscribe(&topic),
-            Input::Undecodable { topic } => self.outdated(&topic),
+            Input::Undecodable { topic } => self.on_undecodable(&topic),
             Input::Send { topic, id, body } => self.enqueue(topic, id, body),
             Input::Cancel { id } => self.cancel(&id),
             Input::Activity { topic, activity } => self.send(ClientFrame::Activity { topic, activity }),

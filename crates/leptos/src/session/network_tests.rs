@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use proptest::prelude::*;
 
-use super::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate, Topics};
+use super::{CommandProgress, Effect, EncodedCommand, Input, Session, TopicUpdate, Topics};
 use crate::session::outbox::MAX_QUEUED;
 use crate::session::transport_policy::Millis;
 use crate::status::{Phase, TopicStatus, Transport};
@@ -24,7 +24,7 @@ enum Step {
     Send(u8),
     Cancel,
     /// An event by another visitor.
-    Other(u8),
+    OtherVisitorEvent(u8),
     Online(bool),
     Visible(bool),
     Frozen(bool),
@@ -38,21 +38,21 @@ enum Step {
     /// A proxy buffers streams.
     Buffer(bool),
     /// All connections end, and the client is notified.
-    Cut,
+    CloseAll,
     /// All connections go silent without a notification.
-    Sever,
+    Blackhole,
     Drain,
     /// The server repeats an event, or leaves one out.
     Repeat,
-    Omit,
+    DropEvent,
     /// The log is replaced.
     NewEpoch,
     /// The server's clock is set to this offset in milliseconds.
     Clock(i64),
     /// The topic forgets every answer, and remembers only the newest id's time.
-    Forget,
+    ForgetAnswers,
     /// The topic is rate-limited for this many milliseconds.
-    Busy(u32),
+    RateLimit(u32),
     /// The component is unmounted or mounted.
     Leave,
     Join,
@@ -66,7 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1u8..5).prop_map(Step::Send),
         1 => Just(Step::Cancel),
-        4 => (1u8..5).prop_map(Step::Other),
+        4 => (1u8..5).prop_map(Step::OtherVisitorEvent),
         1 => any::<bool>().prop_map(Step::Online),
         1 => any::<bool>().prop_map(Step::Visible),
         1 => any::<bool>().prop_map(Step::Frozen),
@@ -74,15 +74,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(|silent| Step::Block { silent }),
         1 => Just(Step::Unblock),
         1 => any::<bool>().prop_map(Step::Buffer),
-        2 => Just(Step::Cut),
-        2 => Just(Step::Sever),
+        2 => Just(Step::CloseAll),
+        2 => Just(Step::Blackhole),
         1 => Just(Step::Drain),
         1 => Just(Step::Repeat),
-        1 => Just(Step::Omit),
+        1 => Just(Step::DropEvent),
         1 => Just(Step::NewEpoch),
         1 => (-2 * DAY..2 * DAY).prop_map(Step::Clock),
-        1 => Just(Step::Forget),
-        2 => (1u32..30_000).prop_map(Step::Busy),
+        1 => Just(Step::ForgetAnswers),
+        2 => (1u32..30_000).prop_map(Step::RateLimit),
         1 => Just(Step::Leave),
         1 => Just(Step::Join),
     ]
@@ -130,8 +130,8 @@ struct ServerConnection {
     polling: bool,
     severed: bool,
     ended: bool,
-    up_free: Millis,
-    down_free: Millis,
+    uplink_free_at: Millis,
+    downlink_free_at: Millis,
 }
 
 struct Network {
@@ -155,7 +155,7 @@ struct Network {
     omit: bool,
     // The visitor.
     sent: Vec<CommandId>,
-    outcomes: HashMap<CommandId, CommandOutcome>,
+    outcomes: HashMap<CommandId, CommandProgress>,
     joined: bool,
     seen: Option<Cursor>,
     status: Option<TopicStatus>,
@@ -193,7 +193,7 @@ impl Network {
             status: None,
             opens: Vec::new(),
         };
-        network.act(Step::Join);
+        network.run_step(Step::Join);
         network
     }
 
@@ -240,7 +240,7 @@ impl Network {
                 topics,
                 immediate,
             } => self.request(connection, topics, immediate),
-            Effect::Send { connection, frame } => self.up(connection, frame),
+            Effect::Send { connection, frame } => self.send_to_server(connection, frame),
             Effect::Close { connection } => drop(self.connections.remove(&connection)),
             Effect::Notify { update, .. } => self.notified(update),
             Effect::Identified(_) | Effect::NameRefused(_) => (),
@@ -256,7 +256,8 @@ impl Network {
                 seen.seq = seq;
             }
             TopicUpdate::Status(status) => self.status = Some(status),
-            TopicUpdate::Command(_, CommandOutcome::Sent | CommandOutcome::Held { .. }) | TopicUpdate::Presence(_) => {}
+            TopicUpdate::Command(_, CommandProgress::Sent | CommandProgress::RateLimited { .. })
+            | TopicUpdate::Presence(_) => {}
             TopicUpdate::Command(id, outcome) => {
                 assert!(self.outcomes.insert(id, outcome).is_none(), "two outcomes");
             }
@@ -274,8 +275,8 @@ impl Network {
             polling: false,
             severed: false,
             ended: false,
-            up_free: self.now,
-            down_free: self.now,
+            uplink_free_at: self.now,
+            downlink_free_at: self.now,
         };
         self.connections.insert(connection, remote);
         if transport != Transport::WebSocket {
@@ -287,7 +288,7 @@ impl Network {
             Some(false) => self.end(connection, code::ABNORMAL),
             None => {
                 let encoding = Encoding::Postcard;
-                self.down(connection, Input::Opened { connection, encoding });
+                self.send_to_client(connection, Input::Opened { connection, encoding });
             }
         }
     }
@@ -308,21 +309,21 @@ impl Network {
         self.schedule(at, task);
     }
 
-    fn up(&mut self, connection: u32, frame: ClientFrame) {
+    fn send_to_server(&mut self, connection: u32, frame: ClientFrame) {
         let delay = 5 + self.random() % 100;
         let Some(remote) = self.connections.get_mut(&connection) else {
             return;
         };
         if remote.transport == Transport::WebSocket {
-            remote.up_free = remote.up_free.max(self.now + delay);
-            let at = remote.up_free;
+            remote.uplink_free_at = remote.uplink_free_at.max(self.now + delay);
+            let at = remote.uplink_free_at;
             self.schedule(at, Task::ToServer { connection, frame });
         } else {
             self.schedule(self.now + delay, Task::Posted { connection, frame });
         }
     }
 
-    fn down(&mut self, connection: u32, input: Input) {
+    fn send_to_client(&mut self, connection: u32, input: Input) {
         let delay = 5 + self.random() % 100;
         let Some(remote) = self.connections.get_mut(&connection) else {
             return;
@@ -330,8 +331,8 @@ impl Network {
         if remote.severed || remote.ended || (self.buffered && remote.transport == Transport::Sse) {
             return;
         }
-        remote.down_free = remote.down_free.max(self.now + delay);
-        let (at, request) = (remote.down_free, remote.request);
+        remote.downlink_free_at = remote.downlink_free_at.max(self.now + delay);
+        let (at, request) = (remote.downlink_free_at, remote.request);
         self.schedule(
             at,
             Task::ToClient {
@@ -343,11 +344,11 @@ impl Network {
     }
 
     fn server_sends(&mut self, connection: u32, frame: ServerFrame) {
-        self.down(connection, Input::Frame { connection, frame });
+        self.send_to_client(connection, Input::Frame { connection, frame });
     }
 
     fn end(&mut self, connection: u32, code: u16) {
-        self.down(connection, Input::Closed { connection, code });
+        self.send_to_client(connection, Input::Closed { connection, code });
         if let Some(remote) = self.connections.get_mut(&connection) {
             remote.ended = true;
         }
@@ -472,7 +473,7 @@ impl Network {
                 }
             }
             self.connections.get_mut(&connection).unwrap().topics.clear();
-            self.down(connection, Input::PollAnswered { connection, frames });
+            self.send_to_client(connection, Input::PollAnswered { connection, frames });
         } else {
             let remote = self.connections.get_mut(&connection).unwrap();
             remote.polling = true;
@@ -488,7 +489,7 @@ impl Network {
             return;
         };
         if remote.request == request && std::mem::take(&mut remote.polling) {
-            self.down(connection, Input::PollAnswered { connection, frames: 0 });
+            self.send_to_client(connection, Input::PollAnswered { connection, frames: 0 });
         }
     }
 
@@ -540,18 +541,18 @@ impl Network {
             self.push(connection);
             if poll {
                 self.connections.get_mut(&connection).unwrap().topics.clear();
-                self.down(connection, Input::PollAnswered { connection, frames: 1 });
+                self.send_to_client(connection, Input::PollAnswered { connection, frames: 1 });
             }
         }
     }
 
-    fn arrive(&mut self, task: Task) {
+    fn run_task(&mut self, task: Task) {
         match task {
             Task::ToServer { connection, frame } => self.dispatch(connection, frame),
             Task::Posted { connection, frame } => {
                 let ClientFrame::Command { id, .. } = frame else { return };
-                let lucky = !self.random().is_multiple_of(10);
-                if self.up && lucky {
+                let delivered = !self.random().is_multiple_of(10);
+                if self.up && delivered {
                     let frame = self.decide(id);
                     let at = self.now + 30;
                     let input = Input::Frame { connection, frame };
@@ -564,7 +565,7 @@ impl Network {
                         },
                     );
                 } else {
-                    if lucky {
+                    if delivered {
                         self.decide(id.clone());
                     }
                     self.input(Input::SendFailed {
@@ -604,13 +605,13 @@ impl Network {
                     self.input(input);
                 }
             }
-            Task::Act(step) => self.act(step),
+            Task::Act(step) => self.run_step(step),
         }
     }
 
     // The faults.
 
-    fn act(&mut self, step: Step) {
+    fn run_step(&mut self, step: Step) {
         let connections: Vec<u32> = self.connections.keys().copied().collect();
         match step {
             Step::Send(count) => (0..count).for_each(|_| self.send_command()),
@@ -619,7 +620,7 @@ impl Network {
                     self.input(Input::Cancel { id });
                 }
             }
-            Step::Other(count) => (0..count).for_each(|_| self.append(None)),
+            Step::OtherVisitorEvent(count) => (0..count).for_each(|_| self.append(None)),
             Step::Online(online) => self.input(Input::Online(online)),
             Step::Visible(visible) => self.input(Input::Visible(visible)),
             Step::Frozen(true) => self.input(Input::Freeze),
@@ -636,8 +637,8 @@ impl Network {
             }
             Step::Unblock => self.blocked = None,
             Step::Buffer(buffered) => self.buffered = buffered,
-            Step::Cut => self.end_all(),
-            Step::Sever => self.connections.values_mut().for_each(|remote| remote.severed = true),
+            Step::CloseAll => self.end_all(),
+            Step::Blackhole => self.connections.values_mut().for_each(|remote| remote.severed = true),
             Step::Drain => connections.into_iter().for_each(|connection| {
                 let (reason, retry_after_ms) = (Closing::Draining, 3_000);
                 self.server_sends(connection, ServerFrame::Closing { reason, retry_after_ms });
@@ -646,14 +647,14 @@ impl Network {
             Step::Repeat => connections
                 .into_iter()
                 .for_each(|connection| self.server_sends(connection, event(1))),
-            Step::Omit => self.omit = true,
+            Step::DropEvent => self.omit = true,
             Step::NewEpoch => self.replace_log(),
             Step::Clock(clock) => self.clock = START + clock,
-            Step::Forget => {
+            Step::ForgetAnswers => {
                 let times = self.answers.drain().filter_map(|(id, _)| id.time());
                 self.forgotten = times.max().unwrap_or_default().max(self.forgotten);
             }
-            Step::Busy(millis) => self.busy_until = self.now + Millis::from(millis),
+            Step::RateLimit(millis) => self.busy_until = self.now + Millis::from(millis),
             Step::Leave if self.joined => {
                 self.joined = false;
                 self.input(Input::Unsubscribe { topic: topic() });
@@ -682,14 +683,14 @@ impl Network {
         // As a browser whose clock is at the epoch.
         let id = CommandId::at(0, self.sent.len() as u128);
         self.sent.push(id.clone());
-        let (topic, body) = (topic(), Body::encode(&1).unwrap());
+        let (topic, body) = (topic(), EncodedCommand::encode(&1).unwrap());
         self.input(Input::Send { topic, id, body });
         assert!(self.session.status().queued <= MAX_QUEUED);
     }
 
     /// Restarts the server with a new log, without its previous state.
     fn replace_log(&mut self) {
-        self.act(Step::Cut);
+        self.run_step(Step::CloseAll);
         self.log.clear();
         self.epoch += 1;
         self.answers.clear();
@@ -710,7 +711,7 @@ impl Network {
                 && let Some(Reverse((_, number))) = self.queue.pop()
             {
                 let task = self.tasks.remove(&number).unwrap();
-                self.arrive(task);
+                self.run_task(task);
             } else {
                 self.input(Input::Timer);
             }
@@ -728,12 +729,12 @@ impl Network {
             Step::Online(true),
             Step::Join,
         ] {
-            self.act(step);
+            self.run_step(step);
         }
         let (now, long) = (self.now, 15 * 60_000);
         self.run(now + long);
         // An omitted event is detected by the next one.
-        self.act(Step::Other(1));
+        self.run_step(Step::OtherVisitorEvent(1));
         self.run(now + 2 * long);
     }
 }
@@ -775,8 +776,8 @@ proptest! {
         for id in &network.sent {
             let effects = network.log.iter().flatten().filter(|by| *by == id).count();
             match network.outcomes.get(id) {
-                Some(CommandOutcome::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
-                Some(CommandOutcome::Rejected(_)) => prop_assert_eq!(effects, 0),
+                Some(CommandProgress::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
+                Some(CommandProgress::Rejected(_)) => prop_assert_eq!(effects, 0),
                 Some(_) => prop_assert!(effects <= 1),
                 None => prop_assert!(false, "a command without an outcome"),
             }
@@ -804,8 +805,8 @@ proptest! {
             let effects = network.log.iter().flatten().filter(|by| *by == id).count();
             match network.outcomes.get(id) {
                 // Sent twice without an answer, and then forgotten: the outcome is unknown.
-                Some(CommandOutcome::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
-                outcome => prop_assert_eq!(effects, usize::from(outcome == Some(&CommandOutcome::Settled))),
+                Some(CommandProgress::Rejected(Rejection::IdTooOld { no_effect: false, .. })) => prop_assert!(effects <= 1),
+                outcome => prop_assert_eq!(effects, usize::from(outcome == Some(&CommandProgress::Done))),
             }
         }
     }
@@ -814,17 +815,17 @@ proptest! {
 #[test]
 fn blocked_websockets_and_buffered_streams_fall_back_to_polling_and_recover() {
     let mut network = Network::new(7);
-    network.act(Step::Block { silent: true });
-    network.act(Step::Buffer(true));
+    network.run_step(Step::Block { silent: true });
+    network.run_step(Step::Buffer(true));
     network.run(20_000);
     assert_eq!(network.session.status().transport, Some(Transport::Poll));
     assert_eq!(network.status, Some(TopicStatus::Live));
-    network.act(Step::Send(3));
-    network.act(Step::Other(2));
+    network.run_step(Step::Send(3));
+    network.run_step(Step::OtherVisitorEvent(2));
     network.run(30_000);
     assert_eq!(network.outcomes.len(), 3);
     assert_eq!(network.seen, Some(network.cursor()));
-    network.act(Step::Unblock);
+    network.run_step(Step::Unblock);
     network.run(200_000);
     assert_eq!(network.session.status().transport, Some(Transport::WebSocket));
     assert_eq!(network.status, Some(TopicStatus::Live));
@@ -833,7 +834,7 @@ fn blocked_websockets_and_buffered_streams_fall_back_to_polling_and_recover() {
 #[test]
 fn a_quiet_stream_stays_open() {
     let mut network = Network::new(3);
-    network.act(Step::Block { silent: false });
+    network.run_step(Step::Block { silent: false });
     network.run(10_000);
     assert_eq!(network.session.status().transport, Some(Transport::Sse));
     let opens = network.opens.iter().filter(|at| **at > 10_000).count();

@@ -23,9 +23,9 @@ const MAX_RENEWALS: u32 = 5;
 
 /// A command in every encoding, because the connection's encoding is not known when the command is queued.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Body([Blob; 2]);
+pub struct EncodedCommand([Blob; 2]);
 
-impl Body {
+impl EncodedCommand {
     /// Encodes the command.
     ///
     /// # Errors
@@ -60,25 +60,25 @@ pub struct QueuedCommand {
 }
 
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct OutboxEntry {
     pub topic: TopicName,
     /// The command's page id.
     pub id: CommandId,
     /// The command's wire id.
-    pub sent_as: CommandId,
-    pub body: Body,
+    pub wire_id: CommandId,
+    pub body: EncodedCommand,
     /// The connection on which the command was sent.
     connection: Option<u32>,
     /// The number of attempts. A command that was sent may have had its effect.
     attempts: u32,
-    renewals: u32,
+    id_renewals: u32,
     /// Whether the command exceeded a rate limit.
-    held: bool,
+    rate_limited: bool,
     /// Accepted; the seq of its last event, which has not arrived yet.
     accepted: Option<Seq>,
 }
 
-impl Outgoing {
+impl OutboxEntry {
     const fn is_unanswered(&self) -> bool {
         self.accepted.is_none()
     }
@@ -92,10 +92,10 @@ impl Outgoing {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: VecDeque<Outgoing>,
+    queue: VecDeque<OutboxEntry>,
     /// Rate-limited topics and when their limit ends. From then on, their commands are sent one at a time until all are answered,
     /// to keep their order.
-    holds: BTreeMap<TopicName, Millis>,
+    delays: BTreeMap<TopicName, Millis>,
     /// No command is sent before this time, set after a failed post.
     pub not_before: Millis,
 }
@@ -114,25 +114,25 @@ impl Outbox {
         let waiting = self.queue.iter().filter(|command| command.accepted.is_none());
         let queued = waiting.map(|command| QueuedCommand {
             topic: command.topic.clone(),
-            id: command.sent_as.clone(),
+            id: command.wire_id.clone(),
             attempts: command.attempts,
         });
         queued.collect()
     }
 
     /// Returns false if the outbox is full.
-    pub(crate) fn push(&mut self, topic: TopicName, id: CommandId, body: Body) -> bool {
+    pub(crate) fn push(&mut self, topic: TopicName, id: CommandId, body: EncodedCommand) -> bool {
         let has_room = self.queue.len() < MAX_QUEUED;
         if has_room {
-            self.queue.push_back(Outgoing {
+            self.queue.push_back(OutboxEntry {
                 topic,
-                sent_as: id.clone(),
+                wire_id: id.clone(),
                 id,
                 body,
                 connection: None,
                 attempts: 0,
-                renewals: 0,
-                held: false,
+                id_renewals: 0,
+                rate_limited: false,
                 accepted: None,
             });
         }
@@ -147,66 +147,66 @@ impl Outbox {
         limit: usize,
         now: Millis,
         time: Option<u64>,
-    ) -> Option<(&Outgoing, bool)> {
-        let in_flight = |c: &&Outgoing| c.is_unanswered() && c.connection == Some(connection);
+    ) -> Option<(&OutboxEntry, bool)> {
+        let in_flight = |c: &&OutboxEntry| c.is_unanswered() && c.connection == Some(connection);
         if self.queue.iter().filter(in_flight).count() >= limit {
             return None;
         }
         let busy = |topic: &TopicName| self.queue.iter().filter(in_flight).any(|c| c.topic == *topic);
-        let held = |topic: &TopicName| {
-            let until = self.holds.get(topic);
+        let delayed = |topic: &TopicName| {
+            let until = self.delays.get(topic);
             until.is_some_and(|until| *until > now || busy(topic))
         };
-        let next = |c: &Outgoing| c.is_unanswered() && c.connection != Some(connection) && !held(&c.topic);
+        let next = |c: &OutboxEntry| c.is_unanswered() && c.connection != Some(connection) && !delayed(&c.topic);
         let index = self.queue.iter().position(next)?;
         let next = self.queue.get_mut(index)?;
-        if next.attempts == 0 && next.sent_as.time().is_some() {
-            next.sent_as = time.map_or_else(|| next.sent_as.clone(), |time| next.id.with_time(time));
+        if next.attempts == 0 && next.wire_id.time().is_some() {
+            next.wire_id = time.map_or_else(|| next.wire_id.clone(), |time| next.id.with_time(time));
         }
         next.connection = Some(connection);
         next.attempts = next.attempts.saturating_add(1);
-        let report = next.attempts == 1 || std::mem::take(&mut next.held);
+        let report = next.attempts == 1 || std::mem::take(&mut next.rate_limited);
         Some((next, report))
     }
 
-    fn sent(&mut self, sent_as: &CommandId) -> Option<&mut Outgoing> {
-        self.queue.iter_mut().find(|command| command.sent_as == *sent_as)
+    fn sent(&mut self, wire_id: &CommandId) -> Option<&mut OutboxEntry> {
+        self.queue.iter_mut().find(|command| command.wire_id == *wire_id)
     }
 
     /// Marks the command for resending: it was not sent, or its outcome is unknown.
-    pub(crate) fn requeue(&mut self, sent_as: &CommandId) {
-        if let Some(command) = self.sent(sent_as) {
+    pub(crate) fn requeue(&mut self, wire_id: &CommandId) {
+        if let Some(command) = self.sent(wire_id) {
             command.connection = None;
         }
     }
 
     /// Delays the commands of its topic until `until`, after a rate limit. Returns the command's topic and its page id.
-    pub(crate) fn hold(&mut self, sent_as: &CommandId, until: Millis) -> Option<(TopicName, CommandId)> {
-        let command = self.sent(sent_as)?;
-        command.held = true;
+    pub(crate) fn delay_topic(&mut self, wire_id: &CommandId, until: Millis) -> Option<(TopicName, CommandId)> {
+        let command = self.sent(wire_id)?;
+        command.rate_limited = true;
         if command.attempts > 1 {
             command.connection = None;
         } else {
             command.restart();
         }
         let found = (command.topic.clone(), command.id.clone());
-        let hold = self.holds.entry(found.0.clone()).or_default();
-        *hold = until.max(*hold);
+        let delay = self.delays.entry(found.0.clone()).or_default();
+        *delay = until.max(*delay);
         Some(found)
     }
 
     /// The earliest end of a delay.
-    pub(crate) fn held_until(&self, now: Millis) -> Option<Millis> {
+    pub(crate) fn next_delay_end(&self, now: Millis) -> Option<Millis> {
         let waiting = self.queue.iter().filter(|command| command.is_unanswered());
-        let holds = waiting.filter_map(|command| self.holds.get(&command.topic));
-        holds.filter(|until| **until > now).min().copied()
+        let delays = waiting.filter_map(|command| self.delays.get(&command.topic));
+        delays.filter(|until| **until > now).min().copied()
     }
 
     /// Assigns a new wire id and marks the command for resending. Returns false after too many renewals.
-    pub(crate) fn renew(&mut self, sent_as: &CommandId) -> bool {
-        let command = self.sent(sent_as).filter(|command| command.renewals < MAX_RENEWALS);
+    pub(crate) fn renew(&mut self, wire_id: &CommandId) -> bool {
+        let command = self.sent(wire_id).filter(|command| command.id_renewals < MAX_RENEWALS);
         if let Some(command) = command {
-            command.renewals += 1;
+            command.id_renewals += 1;
             command.restart();
             return true;
         }
@@ -214,14 +214,14 @@ impl Outbox {
     }
 
     /// Whether an earlier attempt had no answer, so that the command may have had its effect regardless of the current attempt.
-    pub(crate) fn is_uncertain(&self, sent_as: &CommandId) -> bool {
-        let uncertain = |command: &Outgoing| command.sent_as == *sent_as && command.attempts > 1;
+    pub(crate) fn is_uncertain(&self, wire_id: &CommandId) -> bool {
+        let uncertain = |command: &OutboxEntry| command.wire_id == *wire_id && command.attempts > 1;
         self.queue.iter().any(uncertain)
     }
 
     /// Removes a command that has its final answer.
-    pub(crate) fn remove(&mut self, sent_as: &CommandId) -> Option<Outgoing> {
-        let index = self.queue.iter().position(|command| command.sent_as == *sent_as)?;
+    pub(crate) fn remove(&mut self, wire_id: &CommandId) -> Option<OutboxEntry> {
+        let index = self.queue.iter().position(|command| command.wire_id == *wire_id)?;
         let command = self.queue.remove(index);
         self.release();
         command
@@ -230,7 +230,7 @@ impl Outbox {
     /// Ends the delays of topics without unanswered commands.
     fn release(&mut self) {
         let queue = &self.queue;
-        self.holds.retain(|topic, _| {
+        self.delays.retain(|topic, _| {
             queue
                 .iter()
                 .any(|command| command.is_unanswered() && command.topic == *topic)
@@ -238,7 +238,7 @@ impl Outbox {
     }
 
     /// Cancels a command that was never sent, or that had no effect and waits to be resent.
-    pub(crate) fn cancel(&mut self, id: &CommandId) -> Option<Outgoing> {
+    pub(crate) fn cancel(&mut self, id: &CommandId) -> Option<OutboxEntry> {
         let index = self
             .queue
             .iter()
@@ -247,8 +247,8 @@ impl Outbox {
     }
 
     /// Marks the command as accepted; it stays until its events have arrived. Returns its topic.
-    pub(crate) fn accept(&mut self, sent_as: &CommandId, seq: Seq) -> Option<TopicName> {
-        let command = self.sent(sent_as)?;
+    pub(crate) fn accept(&mut self, wire_id: &CommandId, seq: Seq) -> Option<TopicName> {
+        let command = self.sent(wire_id)?;
         command.accepted = Some(seq);
         let topic = command.topic.clone();
         self.release();
@@ -256,17 +256,17 @@ impl Outbox {
     }
 
     /// Removes and returns the accepted commands of a topic up to this seq.
-    pub(crate) fn take_settled(&mut self, topic: &TopicName, up_to: Seq) -> Vec<CommandId> {
-        let (mut seen, mut rest) = (Vec::new(), VecDeque::with_capacity(self.queue.len()));
+    pub(crate) fn take_applied(&mut self, topic: &TopicName, up_to: Seq) -> Vec<CommandId> {
+        let (mut applied, mut rest) = (Vec::new(), VecDeque::with_capacity(self.queue.len()));
         for command in self.queue.drain(..) {
             if command.topic == *topic && command.accepted.is_some_and(|seq| seq <= up_to) {
-                seen.push(command.id);
+                applied.push(command.id);
             } else {
                 rest.push_back(command);
             }
         }
         self.queue = rest;
-        seen
+        applied
     }
 }
 
@@ -285,19 +285,19 @@ mod tests {
     fn filled(count: usize) -> Outbox {
         let mut outbox = Outbox::default();
         for n in 0..count {
-            assert!(outbox.push(topic(), id(n as u128), Body::encode(&n).unwrap()));
+            assert!(outbox.push(topic(), id(n as u128), EncodedCommand::encode(&n).unwrap()));
         }
         outbox
     }
 
     #[test]
-    fn a_body_contains_every_encoding() {
-        let body = Body::encode(&"가").unwrap();
+    fn an_encoded_command_has_every_encoding() {
+        let body = EncodedCommand::encode(&"가").unwrap();
         for encoding in Encoding::ALL {
             assert_eq!(body.in_encoding(encoding).decode::<String>(encoding).unwrap(), "가");
         }
         assert!(!body.is_too_large());
-        assert!(Body::encode(&"x".repeat(MAX_COMMAND)).unwrap().is_too_large());
+        assert!(EncodedCommand::encode(&"x".repeat(MAX_COMMAND)).unwrap().is_too_large());
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_full_outbox_refuses_commands_and_only_unsent_ones_can_be_cancelled() {
         let mut outbox = filled(MAX_QUEUED);
-        assert!(!outbox.push(topic(), id(1000), Body::encode(&0).unwrap()));
+        assert!(!outbox.push(topic(), id(1000), EncodedCommand::encode(&0).unwrap()));
         outbox.next(1, 1, 0, None);
         assert!(outbox.cancel(&id(0)).is_none());
         assert!(outbox.cancel(&id(1)).is_some());
@@ -339,11 +339,11 @@ mod tests {
     fn an_id_carries_the_time_of_its_first_attempt_and_keeps_it() {
         let mut outbox = Outbox::default();
         let known = CommandId::at(5, 77);
-        assert!(outbox.push(topic(), known.clone(), Body::encode(&0).unwrap()));
+        assert!(outbox.push(topic(), known.clone(), EncodedCommand::encode(&0).unwrap()));
         let sent = |outbox: &mut Outbox, connection, time| {
             outbox
                 .next(connection, 1, 0, time)
-                .map(|(command, _)| command.sent_as.clone())
+                .map(|(command, _)| command.wire_id.clone())
         };
         let first = sent(&mut outbox, 1, Some(9_000)).unwrap();
         assert_eq!(first, CommandId::at(9_000, 77));
@@ -358,41 +358,41 @@ mod tests {
         assert!(!outbox.is_uncertain(&renewed) && outbox.remove(&first).is_none());
         assert_eq!(outbox.remove(&renewed).map(|command| command.id), Some(known));
         // The number of renewals is limited.
-        assert!(outbox.push(topic(), id(1), Body::encode(&0).unwrap()));
+        assert!(outbox.push(topic(), id(1), EncodedCommand::encode(&0).unwrap()));
         assert!((0..MAX_RENEWALS).all(|_| outbox.renew(&id(1))));
         assert!(!outbox.renew(&id(1)));
     }
 
     #[test]
-    fn a_held_topic_waits_and_continues_in_order_while_others_send() {
+    fn a_rate_limited_topic_waits_and_continues_in_order_while_others_send() {
         let mut outbox = filled(3);
         let other: TopicName = "chat/other".parse().unwrap();
-        assert!(outbox.push(other, id(9), Body::encode(&0).unwrap()));
+        assert!(outbox.push(other, id(9), EncodedCommand::encode(&0).unwrap()));
         let sent = |outbox: &mut Outbox, now| outbox.next(1, 9, now, None).map(|(command, _)| command.id.clone());
         assert_eq!([0, 1].map(|n| sent(&mut outbox, 0) == Some(id(n))), [true; 2]);
-        assert_eq!(outbox.hold(&id(0), 50), Some((topic(), id(0))));
-        assert!(outbox.hold(&id(1), 40).is_some());
+        assert_eq!(outbox.delay_topic(&id(0), 50), Some((topic(), id(0))));
+        assert!(outbox.delay_topic(&id(1), 40).is_some());
         assert_eq!(sent(&mut outbox, 49), Some(id(9)));
-        assert_eq!((sent(&mut outbox, 49), outbox.held_until(49)), (None, Some(50)));
+        assert_eq!((sent(&mut outbox, 49), outbox.next_delay_end(49)), (None, Some(50)));
         for n in 0..3 {
             assert_eq!(sent(&mut outbox, 50), Some(id(n)));
             assert_eq!(sent(&mut outbox, 50), None, "one by one");
             outbox.accept(&id(n), 1);
         }
-        assert_eq!(outbox.held_until(0), None);
-        assert!(outbox.holds.is_empty());
+        assert_eq!(outbox.next_delay_end(0), None);
+        assert!(outbox.delays.is_empty());
     }
 
     #[test]
-    fn a_held_command_can_be_cancelled_unless_it_may_have_arrived() {
+    fn a_rate_limited_command_can_be_cancelled_unless_it_may_have_arrived() {
         let mut outbox = filled(2);
         outbox.next(1, 9, 0, None);
-        outbox.hold(&id(0), 50);
+        outbox.delay_topic(&id(0), 50);
         assert!(outbox.cancel(&id(0)).is_some());
         outbox.next(1, 9, 50, None);
         outbox.requeue(&id(1));
         outbox.next(1, 9, 50, None);
-        outbox.hold(&id(1), 90);
+        outbox.delay_topic(&id(1), 90);
         assert!(outbox.cancel(&id(1)).is_none());
     }
 
@@ -400,8 +400,8 @@ mod tests {
     fn an_accepted_command_stays_until_its_event_arrives() {
         let mut outbox = filled(2);
         outbox.accept(&id(0), 7);
-        assert_eq!((outbox.unanswered(), outbox.take_settled(&topic(), 6)), (1, Vec::new()));
-        assert_eq!(outbox.take_settled(&topic(), 7), [id(0)]);
+        assert_eq!((outbox.unanswered(), outbox.take_applied(&topic(), 6)), (1, Vec::new()));
+        assert_eq!(outbox.take_applied(&topic(), 7), [id(0)]);
         assert!(!outbox.is_empty());
     }
 }

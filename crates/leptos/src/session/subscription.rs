@@ -25,7 +25,7 @@ pub(crate) enum VerdictOutcome {
     Reset,
     Denied,
     /// The verdict violates the protocol; the session resubscribes without a cursor.
-    Fault,
+    ProtocolError,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ enum Phase {
     Live,
     Denied(Denied),
     /// The page cannot decode the topic; the session does not resubscribe.
-    Outdated,
+    Undecodable,
 }
 
 #[derive(Debug)]
@@ -95,25 +95,25 @@ impl Subscription {
     /// Resets it to unrequested, after the connection was lost or a new request was sent: a verdict precedes the next event.
     pub(crate) fn restart(&mut self) {
         self.retry_at = None;
-        if !matches!(self.phase, Phase::Outdated) {
+        if !matches!(self.phase, Phase::Undecodable) {
             self.phase = Phase::Requested;
             self.requested = false;
         }
     }
 
     /// Whether to subscribe on a connection.
-    pub(crate) fn is_wanted(&self) -> bool {
+    pub(crate) fn should_subscribe(&self) -> bool {
         matches!(self.phase, Phase::Requested | Phase::CatchingUp(_) | Phase::Live)
     }
 
     /// Whether it still has to be requested over the current connection.
-    pub(crate) fn is_due(&self) -> bool {
-        self.is_wanted() && !self.requested
+    pub(crate) fn needs_request(&self) -> bool {
+        self.should_subscribe() && !self.requested
     }
 
     /// Whether every event eventually arrives, individually or as part of a state.
-    pub(crate) fn delivers_every(&self) -> bool {
-        self.is_wanted() && self.delivery == Delivery::Every
+    pub(crate) fn is_complete(&self) -> bool {
+        self.should_subscribe() && self.delivery == Delivery::Every
     }
 
     /// The server had nothing newer than the requested cursor.
@@ -123,13 +123,13 @@ impl Subscription {
         }
     }
 
-    pub(crate) fn set_outdated(&mut self) {
-        self.phase = Phase::Outdated;
+    pub(crate) fn set_undecodable(&mut self) {
+        self.phase = Phase::Undecodable;
         self.retry_at = None;
     }
 
     pub(crate) fn apply_verdict(&mut self, verdict: &Verdict) -> VerdictOutcome {
-        if self.phase == Phase::Outdated {
+        if self.phase == Phase::Undecodable {
             return VerdictOutcome::Denied;
         }
         match verdict {
@@ -164,14 +164,17 @@ impl Subscription {
                 self.cursor = None;
                 self.phase = Phase::Requested;
                 self.requested = false;
-                VerdictOutcome::Fault
+                VerdictOutcome::ProtocolError
             }
         }
     }
 
     /// Advances the cursor only over events that are applied.
     pub(crate) fn apply_event(&mut self, seq: Seq, check: Option<Check>) -> EventAction {
-        let (true, Some(cursor)) = (self.is_wanted() && self.phase != Phase::Requested, &mut self.cursor) else {
+        let (true, Some(cursor)) = (
+            self.should_subscribe() && self.phase != Phase::Requested,
+            &mut self.cursor,
+        ) else {
             return EventAction::Skip;
         };
         if seq <= cursor.seq {
@@ -195,7 +198,7 @@ impl Subscription {
     pub(crate) fn status(&self, connected: bool) -> TopicStatus {
         match (self.phase, self.cursor) {
             (Phase::Denied(reason), _) => TopicStatus::Denied(reason),
-            (Phase::Outdated, _) => TopicStatus::Outdated,
+            (Phase::Undecodable, _) => TopicStatus::Outdated,
             (_, None) => TopicStatus::Loading,
             (Phase::Live, Some(_)) => TopicStatus::Live,
             (_, Some(_)) if connected => TopicStatus::Resuming,
@@ -283,9 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_of_another_epoch_is_a_fault() {
+    fn a_verdict_of_another_epoch_is_a_protocol_error() {
         let mut topic = Subscription::new(Delivery::Every, Some(at(1, 4)));
-        assert_eq!(topic.apply_verdict(&resumed(at(2, 4))), VerdictOutcome::Fault);
+        assert_eq!(topic.apply_verdict(&resumed(at(2, 4))), VerdictOutcome::ProtocolError);
         assert_eq!(topic.cursor(), None);
     }
 
@@ -295,13 +298,13 @@ mod tests {
         let reason = Denied::Unavailable;
         topic.apply_verdict(&Verdict::Denied { reason });
         assert_eq!(
-            (topic.status(true), topic.is_wanted()),
+            (topic.status(true), topic.should_subscribe()),
             (TopicStatus::Denied(reason), false)
         );
         topic.restart();
-        assert!(topic.is_wanted());
-        topic.set_outdated();
+        assert!(topic.should_subscribe());
+        topic.set_undecodable();
         topic.restart();
-        assert!(!topic.is_wanted(), "an outdated topic is not requested again");
+        assert!(!topic.should_subscribe(), "an undecodable topic is not requested again");
     }
 }

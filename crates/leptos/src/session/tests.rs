@@ -1,6 +1,6 @@
 //! Tests of single transitions of the session.
 
-use super::{Body, CommandOutcome, Effect, Input, Session, TopicUpdate};
+use super::{CommandProgress, Effect, EncodedCommand, Input, Session, TopicUpdate};
 use crate::session::outbox::MAX_QUEUED;
 use crate::session::transport_policy::Millis;
 use crate::status::{Phase, StopReason, TopicStatus, Transport};
@@ -100,7 +100,7 @@ impl Harness {
     }
 
     fn send(&mut self, n: u128) -> Vec<Effect> {
-        let (topic, id, body) = (topic(), id(n), Body::encode(&n).unwrap());
+        let (topic, id, body) = (topic(), id(n), EncodedCommand::encode(&n).unwrap());
         self.input(Input::Send { topic, id, body })
     }
 
@@ -124,7 +124,7 @@ impl Harness {
     }
 
     /// The WebSocket, connection 1, failed; connection 2 is a live SSE stream.
-    fn fallen_back() -> Self {
+    fn on_sse_fallback() -> Self {
         let mut harness = Self::new();
         harness.join(None);
         harness.close(1, code::ABNORMAL);
@@ -167,7 +167,7 @@ fn statuses(effects: &[Effect]) -> Vec<TopicStatus> {
     effects.iter().filter_map(status).collect()
 }
 
-fn outcome(n: u128, outcome: CommandOutcome) -> Effect {
+fn outcome(n: u128, outcome: CommandProgress) -> Effect {
     let (topic, update) = (topic(), TopicUpdate::Command(id(n), outcome));
     Effect::Notify { topic, update }
 }
@@ -329,7 +329,7 @@ fn the_session_closes_after_the_idle_timeout_of_its_last_component() {
 fn an_unanswered_command_is_resent_with_its_id() {
     let mut harness = Harness::live();
     let effects = harness.send(7);
-    assert!(effects.contains(&outcome(7, CommandOutcome::Sent)));
+    assert!(effects.contains(&outcome(7, CommandProgress::Sent)));
     harness.close(1, code::ABNORMAL);
     harness.later(1_000);
     harness.open(2);
@@ -354,11 +354,7 @@ fn an_unanswered_command_is_resent_with_its_id() {
             verdict: resumed,
         },
     );
-    assert!(
-        harness
-            .frame(2, event(5))
-            .contains(&outcome(7, CommandOutcome::Settled))
-    );
+    assert!(harness.frame(2, event(5)).contains(&outcome(7, CommandProgress::Done)));
     assert_eq!(harness.session.status().queued, 0);
 }
 
@@ -374,12 +370,12 @@ fn a_full_queue_rejects_and_an_unsent_command_can_be_cancelled() {
     assert!(
         harness
             .send(1000)
-            .contains(&outcome(1000, CommandOutcome::Rejected(full)))
+            .contains(&outcome(1000, CommandProgress::Rejected(full)))
     );
     assert!(
         harness
             .input(Input::Cancel { id: id(3) })
-            .contains(&outcome(3, CommandOutcome::Settled))
+            .contains(&outcome(3, CommandProgress::Done))
     );
     assert_eq!(harness.session.status().queued, MAX_QUEUED - 1);
 }
@@ -417,7 +413,7 @@ fn a_refused_websocket_falls_back_to_a_stream_with_topics_in_its_address() {
 
 #[test]
 fn several_subscription_changes_make_one_request() {
-    let mut harness = Harness::fallen_back();
+    let mut harness = Harness::on_sse_fallback();
     for name in ["chat/a", "chat/b"] {
         let (topic, delivery, cursor) = (name.parse().unwrap(), Delivery::Every, None);
         assert_eq!(
@@ -446,7 +442,7 @@ fn several_subscription_changes_make_one_request() {
 
 #[test]
 fn a_stream_is_replaced_by_a_websocket_that_works_again() {
-    let mut harness = Harness::fallen_back();
+    let mut harness = Harness::on_sse_fallback();
     for _ in 0..5 {
         harness.later(10_000);
         harness.frame(2, ServerFrame::Pong { nonce: 0 });
@@ -467,7 +463,7 @@ fn a_stream_is_replaced_by_a_websocket_that_works_again() {
 
 #[test]
 fn a_failed_probe_changes_nothing() {
-    let mut harness = Harness::fallen_back();
+    let mut harness = Harness::on_sse_fallback();
     for _ in 0..6 {
         harness.later(10_000);
         harness.frame(2, ServerFrame::Pong { nonce: 0 });
@@ -481,7 +477,7 @@ fn a_failed_probe_changes_nothing() {
 
 #[test]
 fn posts_are_sequential_and_repeated_without_an_answer() {
-    let mut harness = Harness::fallen_back();
+    let mut harness = Harness::on_sse_fallback();
     assert_eq!(sent_frames(&harness.send(1)).len(), 1);
     assert_eq!(sent_frames(&harness.send(2)).len(), 0);
     let on_send_failed = |id, status| Input::SendFailed {
@@ -492,22 +488,22 @@ fn posts_are_sequential_and_repeated_without_an_answer() {
     assert_eq!(sent_frames(&harness.input(on_send_failed(id(1), None))).len(), 0);
     assert_eq!(sent_frames(&harness.later(1_000)).len(), 1);
     let effects = harness.input(on_send_failed(id(1), Some(413)));
-    assert!(effects.contains(&outcome(1, CommandOutcome::Rejected(Rejection::TooLarge))));
+    assert!(effects.contains(&outcome(1, CommandProgress::Rejected(Rejection::TooLarge))));
     assert_eq!(sent_frames(&effects).len(), 1, "the next one is sent");
 }
 
 #[test]
-fn a_temporary_rejection_does_not_decide_about_an_earlier_attempt() {
+fn a_temporary_rejection_is_not_final_after_an_unanswered_attempt() {
     let refused = |n| ServerFrame::Reply {
         id: id(n),
         answer: Answer::Rejected(Rejection::Unavailable),
         duplicate: false,
     };
-    let gone = |n| outcome(n, CommandOutcome::Rejected(Rejection::Unavailable));
+    let rejected = |n| outcome(n, CommandProgress::Rejected(Rejection::Unavailable));
     let mut harness = Harness::live();
     harness.send(1);
     assert!(
-        harness.frame(1, refused(1)).contains(&gone(1)),
+        harness.frame(1, refused(1)).contains(&rejected(1)),
         "the only attempt had no effect"
     );
     harness.send(2);
@@ -516,14 +512,17 @@ fn a_temporary_rejection_does_not_decide_about_an_earlier_attempt() {
     harness.open(2);
     harness.frame(2, welcome("page"));
     let effects = harness.frame(2, refused(2));
-    assert!(!effects.contains(&gone(2)), "the first attempt may have been accepted");
+    assert!(
+        !effects.contains(&rejected(2)),
+        "the first attempt may have been accepted"
+    );
     assert!(matches!(
         *sent_frames(&harness.later(1_000)),
         [ClientFrame::Command { .. }]
     ));
     let (id, answer, duplicate) = (id(2), Answer::Accepted { seq: 4 }, true);
     let effects = harness.frame(2, ServerFrame::Reply { id, answer, duplicate });
-    assert!(effects.contains(&outcome(2, CommandOutcome::Settled)));
+    assert!(effects.contains(&outcome(2, CommandProgress::Done)));
 }
 
 #[test]
@@ -572,14 +571,14 @@ fn too_fast(n: u128, retry_after_ms: u32) -> ServerFrame {
 
 /// Commands queued during an outage exceed the server's rate limit; all arrive, in order.
 #[test]
-fn rate_limited_commands_are_held_for_retry_after_and_none_is_lost() {
-    let mut harness = Harness::fallen_back();
+fn rate_limited_commands_are_delayed_by_retry_after_and_none_is_lost() {
+    let mut harness = Harness::on_sse_fallback();
     harness.send(1);
     for n in 2..=9 {
         assert_eq!(sent_frames(&harness.send(n)).len(), 0);
     }
     for n in 1..=9 {
-        let held = outcome(n, CommandOutcome::Held { retry_after_ms: 4_000 });
+        let held = outcome(n, CommandProgress::RateLimited { retry_after_ms: 4_000 });
         assert_eq!(harness.frame(2, too_fast(n, 4_000)), [held], "no other post");
         assert_eq!(sent_frames(&harness.later(3_999)).len(), 0, "not before");
         let effects = harness.later(1);
@@ -600,21 +599,21 @@ fn rate_limited_commands_are_held_for_retry_after_and_none_is_lost() {
     assert_eq!(harness.session.status().queued, 0);
 }
 
-/// A held command is resent automatically however long the hold, and can be cancelled meanwhile.
+/// A rate-limited command is resent automatically however long the delay, and can be cancelled meanwhile.
 #[test]
-fn a_long_hold_ends_by_itself_or_by_cancelling() {
+fn a_long_delay_ends_by_itself_or_by_cancelling() {
     let mut harness = Harness::live();
     harness.send(1);
     harness.send(2);
     let retry_after_ms = 300_000;
     for n in [1, 2] {
         let effects = harness.frame(1, too_fast(n, retry_after_ms));
-        assert_eq!(effects, [outcome(n, CommandOutcome::Held { retry_after_ms })]);
+        assert_eq!(effects, [outcome(n, CommandProgress::RateLimited { retry_after_ms })]);
     }
     assert!(
         harness
             .input(Input::Cancel { id: id(1) })
-            .contains(&outcome(1, CommandOutcome::Settled))
+            .contains(&outcome(1, CommandProgress::Done))
     );
     for _ in 0..6 {
         harness.later(9_000);
@@ -629,7 +628,7 @@ fn a_long_hold_ends_by_itself_or_by_cancelling() {
         matches!(again[..], [ClientFrame::Command { id: again, .. }] if *again == id(2)),
         "{effects:?}"
     );
-    assert!(effects.contains(&outcome(2, CommandOutcome::Sent)));
+    assert!(effects.contains(&outcome(2, CommandProgress::Sent)));
 }
 
 /// The room's limit is ten messages in ten seconds; 135 were queued while offline.
@@ -650,7 +649,7 @@ fn a_long_queue_is_sent_in_order_within_the_rate_limit() {
             matches!(
                 effect,
                 Effect::Notify {
-                    update: TopicUpdate::Command(_, CommandOutcome::Rejected(_)),
+                    update: TopicUpdate::Command(_, CommandProgress::Rejected(_)),
                     ..
                 }
             )
@@ -683,12 +682,12 @@ fn a_long_queue_is_sent_in_order_within_the_rate_limit() {
 }
 
 #[test]
-fn a_held_topic_does_not_hold_another() {
+fn a_rate_limited_topic_does_not_delay_another() {
     let mut harness = Harness::live();
     harness.send(1);
     harness.frame(1, too_fast(1, 4_000));
     assert_eq!(sent_frames(&harness.send(2)), Vec::<&ClientFrame>::new());
-    let (topic, body) = ("chat/other".parse().unwrap(), Body::encode(&3).unwrap());
+    let (topic, body) = ("chat/other".parse().unwrap(), EncodedCommand::encode(&3).unwrap());
     let effects = harness.input(Input::Send { topic, id: id(3), body });
     assert!(matches!(sent_frames(&effects)[..], [ClientFrame::Command { id: sent, .. }] if *sent == id(3)));
 }
@@ -706,7 +705,7 @@ fn refused(id: &CommandId, why: Rejection) -> ServerFrame {
 }
 
 fn send_as(harness: &mut Harness, id: &CommandId) -> Vec<Effect> {
-    let (topic, id, body) = (topic(), id.clone(), Body::encode(&0).unwrap());
+    let (topic, id, body) = (topic(), id.clone(), EncodedCommand::encode(&0).unwrap());
     harness.input(Input::Send { topic, id, body })
 }
 
@@ -727,7 +726,7 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
     let (answer, duplicate) = (Answer::Rejected(Rejection::refused("no")), false);
     let id = CommandId::at(1_800_000_000_000, 7);
     let effects = harness.frame(1, ServerFrame::Reply { id, answer, duplicate });
-    let update = TopicUpdate::Command(friday, CommandOutcome::Rejected(Rejection::refused("no")));
+    let update = TopicUpdate::Command(friday, CommandProgress::Rejected(Rejection::refused("no")));
     assert!(
         effects.contains(&Effect::Notify { topic: topic(), update }),
         "the page knows the command by its own id"
@@ -735,7 +734,7 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
 }
 
 #[test]
-fn a_refused_time_is_renewed_if_the_command_certainly_had_no_effect() {
+fn a_command_with_a_refused_time_gets_a_new_id_if_it_had_no_effect() {
     let mut harness = Harness::live();
     let mine = CommandId::at(1_000, 7);
     let first = sent_as(&send_as(&mut harness, &mine));
@@ -764,7 +763,7 @@ fn a_refused_time_is_renewed_if_the_command_certainly_had_no_effect() {
     harness.frame(3, welcome("page"));
     let unknown = Rejection::IdTooOld { no_effect, now_ms };
     let effects = harness.frame(3, refused(&fourth, unknown.clone()));
-    let update = TopicUpdate::Command(mine, CommandOutcome::Rejected(unknown));
+    let update = TopicUpdate::Command(mine, CommandProgress::Rejected(unknown));
     assert!(
         effects.contains(&Effect::Notify { topic: topic(), update }),
         "the visitor has to check"

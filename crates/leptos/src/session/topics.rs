@@ -1,8 +1,8 @@
 //! [`Session`] methods for subscriptions and commands.
 
-use super::{CommandOutcome, Effect, Request, Session, TopicUpdate, Topics};
+use super::{CommandProgress, Effect, Request, Session, TopicUpdate, Topics};
 use crate::session::connections::REQUEST_DELAY;
-use crate::session::outbox::Body;
+use crate::session::outbox::EncodedCommand;
 use crate::session::subscription::{EventAction, Subscription, VerdictOutcome};
 use crate::session::transport_policy::Millis;
 use crate::status::{StopReason, TopicStatus, Transport};
@@ -17,7 +17,7 @@ const MAX_IN_FLIGHT: usize = 16;
 /// A temporary denial is retried after a random delay between this and twice this.
 const DENIED_RETRY: Millis = 5_000;
 /// Maximum delay after a rate limit.
-const MAX_HOLD: Millis = 60_000;
+const MAX_COMMAND_DELAY: Millis = 60_000;
 /// A failed post is repeated after this.
 const RESEND_DELAY: Millis = 1_000;
 
@@ -32,7 +32,7 @@ impl Session {
             return;
         }
         self.topics.remove(topic);
-        self.settle_seen(topic, Seq::MAX);
+        self.settle_applied(topic, Seq::MAX);
         match &self.main {
             Some(main) if main.is_fallback() => self.schedule_request(),
             Some(main) if main.open => {
@@ -44,17 +44,17 @@ impl Session {
         }
     }
 
-    pub(super) fn outdated(&mut self, topic: &TopicName) {
+    pub(super) fn on_undecodable(&mut self, topic: &TopicName) {
         if let Some(known) = self.topics.get_mut(topic) {
-            known.set_outdated();
+            known.set_undecodable();
             self.newer_build = true;
-            self.settle_seen(topic, Seq::MAX);
+            self.settle_applied(topic, Seq::MAX);
         }
     }
 
     /// Every topic to subscribe to, with the cursor to resume from.
     pub(super) fn topics_to_request(&mut self) -> Topics {
-        let wanted = self.topics.iter_mut().filter(|(_, topic)| topic.is_wanted());
+        let wanted = self.topics.iter_mut().filter(|(_, topic)| topic.should_subscribe());
         wanted
             .map(|(name, topic)| {
                 topic.requested = true;
@@ -74,13 +74,13 @@ impl Session {
             return;
         };
         if fallback {
-            if self.topics.values().any(Subscription::is_due) {
+            if self.topics.values().any(Subscription::needs_request) {
                 self.schedule_request();
             }
             return self.request_if_due(connection);
         }
         for (name, topic) in &mut self.topics {
-            if topic.is_due() {
+            if topic.needs_request() {
                 topic.requested = true;
                 let (topic, cursor) = (name.clone(), topic.cursor());
                 let frame = ClientFrame::Subscribe { topic, cursor };
@@ -101,7 +101,7 @@ impl Session {
         let Some(request) = self.next_request.filter(|request| request.at <= self.now) else {
             return;
         };
-        (self.next_request, self.last_request, self.last_had_state) = (None, request, false);
+        (self.next_request, self.last_request, self.last_response_had_state) = (None, request, false);
         let (topics, immediate) = (self.topics_to_request(), request.immediate);
         self.out.push(Effect::Request {
             connection,
@@ -157,9 +157,9 @@ impl Session {
                             event,
                         };
                         self.notify(&topic, update);
-                        self.settle_seen(&topic, seq);
+                        self.settle_applied(&topic, seq);
                     }
-                    EventAction::Gap => self.fault(),
+                    EventAction::Gap => self.count_protocol_error(),
                     EventAction::Skip => (),
                 }
             }
@@ -170,9 +170,9 @@ impl Session {
                 }
             }
             ServerFrame::Pong { .. } => (),
-            ServerFrame::NameRefused { reason: why } => {
+            ServerFrame::NameRefused { reason } => {
                 self.name = None;
-                self.out.push(Effect::NameRefused(why));
+                self.out.push(Effect::NameRefused(reason));
             }
             ServerFrame::Closing { reason, retry_after_ms } => {
                 if let Some(main) = &mut self.main {
@@ -190,7 +190,7 @@ impl Session {
         let outcome = known.apply_verdict(&verdict);
         match (outcome, verdict) {
             (VerdictOutcome::Reset, Verdict::Reset { reason, cursor, state }) => {
-                self.last_had_state = true;
+                self.last_response_had_state = true;
                 let update = TopicUpdate::State {
                     encoding,
                     state,
@@ -199,28 +199,28 @@ impl Session {
                 };
                 self.notify(topic, update);
                 // The state contains the accepted commands, or their log no longer exists.
-                self.settle_seen(topic, Seq::MAX);
+                self.settle_applied(topic, Seq::MAX);
             }
             (VerdictOutcome::Denied, Verdict::Denied { reason }) => {
                 known.retry_at = reason.may_retry().then_some(retry_at);
-                self.settle_seen(topic, Seq::MAX);
+                self.settle_applied(topic, Seq::MAX);
             }
-            (VerdictOutcome::Fault, _) => self.fault(),
+            (VerdictOutcome::ProtocolError, _) => self.count_protocol_error(),
             _ => (),
         }
     }
 
     /// Counts an answer that violates the protocol; the connection is closed after too many.
-    fn fault(&mut self) {
+    fn count_protocol_error(&mut self) {
         let Some(main) = &mut self.main else { return };
         let connection = main.id;
-        if main.fault() {
+        if main.count_protocol_error() {
             self.out.push(Effect::Close { connection });
             self.on_lost(code::ABNORMAL, false);
         }
     }
 
-    pub(super) fn enqueue(&mut self, topic: TopicName, id: CommandId, body: Body) {
+    pub(super) fn enqueue(&mut self, topic: TopicName, id: CommandId, body: EncodedCommand) {
         let refused = if body.is_too_large() {
             Some(Rejection::TooLarge)
         } else if !self.outbox.push(topic.clone(), id.clone(), body) {
@@ -230,16 +230,13 @@ impl Session {
             None
         };
         if let Some(rejection) = refused {
-            self.notify(&topic, TopicUpdate::Command(id, CommandOutcome::Rejected(rejection)));
+            self.notify(&topic, TopicUpdate::Command(id, CommandProgress::Rejected(rejection)));
         }
     }
 
     pub(super) fn cancel(&mut self, id: &CommandId) {
         if let Some(command) = self.outbox.cancel(id) {
-            self.notify(
-                &command.topic,
-                TopicUpdate::Command(command.id, CommandOutcome::Settled),
-            );
+            self.notify(&command.topic, TopicUpdate::Command(command.id, CommandProgress::Done));
         }
     }
 
@@ -255,12 +252,12 @@ impl Session {
         }
         let (now, time) = (self.now, self.server_time());
         while let Some((next, report)) = self.outbox.next(connection, limit, now, time) {
-            let (topic, id) = (next.topic.clone(), next.sent_as.clone());
+            let (topic, id) = (next.topic.clone(), next.wire_id.clone());
             let command = next.body.in_encoding(encoding);
             if report {
                 let (topic, update) = (
                     topic.clone(),
-                    TopicUpdate::Command(next.id.clone(), CommandOutcome::Sent),
+                    TopicUpdate::Command(next.id.clone(), CommandProgress::Sent),
                 );
                 self.out.push(Effect::Notify { topic, update });
             }
@@ -272,7 +269,7 @@ impl Session {
     /// Handles the answer to the command with the wire id `id`.
     fn reply(&mut self, id: &CommandId, answer: Answer) {
         match answer {
-            Answer::Rejected(Rejection::TooFast { retry_after_ms }) => self.hold(id, retry_after_ms),
+            Answer::Rejected(Rejection::TooFast { retry_after_ms }) => self.delay_command(id, retry_after_ms),
             // An earlier attempt may have been accepted, so a temporary rejection of this attempt is not final.
             Answer::Rejected(rejection) if rejection.may_retry() && self.outbox.is_uncertain(id) => {
                 self.outbox.requeue(id);
@@ -283,7 +280,7 @@ impl Session {
                 if let Some(command) = self.outbox.remove(id) {
                     self.notify(
                         &command.topic,
-                        TopicUpdate::Command(command.id, CommandOutcome::Rejected(rejection)),
+                        TopicUpdate::Command(command.id, CommandProgress::Rejected(rejection)),
                     );
                 }
             }
@@ -291,20 +288,20 @@ impl Session {
                 let Some(topic) = self.outbox.accept(id, seq) else {
                     return;
                 };
-                let known = self.topics.get(&topic).filter(|known| known.delivers_every());
+                let known = self.topics.get(&topic).filter(|known| known.is_complete());
                 let up_to = known.map_or(Seq::MAX, |known| known.cursor().map_or(0, |cursor| cursor.seq));
-                self.settle_seen(&topic, up_to);
+                self.settle_applied(&topic, up_to);
             }
         }
     }
 
     /// Delays a command that exceeded a rate limit; it is resent later.
-    fn hold(&mut self, id: &CommandId, retry_after_ms: u32) {
-        let wait = Millis::from(retry_after_ms).clamp(RESEND_DELAY, MAX_HOLD);
-        if let Some((topic, id)) = self.outbox.hold(id, self.now + wait) {
+    fn delay_command(&mut self, id: &CommandId, retry_after_ms: u32) {
+        let wait = Millis::from(retry_after_ms).clamp(RESEND_DELAY, MAX_COMMAND_DELAY);
+        if let Some((topic, id)) = self.outbox.delay_topic(id, self.now + wait) {
             self.notify(
                 &topic,
-                TopicUpdate::Command(id, CommandOutcome::Held { retry_after_ms }),
+                TopicUpdate::Command(id, CommandProgress::RateLimited { retry_after_ms }),
             );
         }
     }
@@ -328,8 +325,8 @@ impl Session {
         let rejection = match status {
             Some(413) => Rejection::TooLarge,
             Some(status @ 400..=499) if !matches!(status, 408 | 425 | 429) => {
-                let what = status.to_string();
-                Rejection::Malformed { detail: what }
+                let detail = status.to_string();
+                Rejection::Malformed { detail }
             }
             _ => {
                 self.outbox.requeue(id);
@@ -341,9 +338,9 @@ impl Session {
     }
 
     /// Finishes accepted commands whose events are applied.
-    fn settle_seen(&mut self, topic: &TopicName, up_to: Seq) {
-        for id in self.outbox.take_settled(topic, up_to) {
-            self.notify(topic, TopicUpdate::Command(id, CommandOutcome::Settled));
+    fn settle_applied(&mut self, topic: &TopicName, up_to: Seq) {
+        for id in self.outbox.take_applied(topic, up_to) {
+            self.notify(topic, TopicUpdate::Command(id, CommandProgress::Done));
         }
     }
 

@@ -14,9 +14,9 @@ const POLL_TIMEOUT: Millis = 15_000;
 const MAX_DROPS: usize = 3;
 const DROP_WINDOW: Millis = 30_000;
 /// On a fallback, the delay before the first attempt to upgrade to a WebSocket. It doubles after each failure.
-const PROBE_MIN: Millis = 60_000;
+const MIN_UPGRADE_DELAY: Millis = 60_000;
 /// Maximum delay between attempts to upgrade.
-const PROBE_MAX: Millis = 600_000;
+const MAX_UPGRADE_DELAY: Millis = 600_000;
 
 impl Transport {
     /// The timeout for the first frame.
@@ -45,10 +45,10 @@ pub(crate) struct TransportPolicy {
     /// The first transport of a series of attempts: the last one that worked, or a WebSocket.
     preferred: Transport,
     /// Whether a WebSocket has worked in this tab; then a failure is more likely due to the network than to a proxy.
-    proven: bool,
+    websocket_worked: bool,
     drops: Vec<Millis>,
-    probe_at: Option<Millis>,
-    probe_delay: Millis,
+    upgrade_at: Option<Millis>,
+    upgrade_delay: Millis,
 }
 
 impl Default for TransportPolicy {
@@ -56,10 +56,10 @@ impl Default for TransportPolicy {
         Self {
             transport: Transport::WebSocket,
             preferred: Transport::WebSocket,
-            proven: false,
+            websocket_worked: false,
             drops: Vec::new(),
-            probe_at: None,
-            probe_delay: PROBE_MIN,
+            upgrade_at: None,
+            upgrade_delay: MIN_UPGRADE_DELAY,
         }
     }
 }
@@ -70,29 +70,30 @@ impl TransportPolicy {
     }
 
     /// When to try a WebSocket alongside the working fallback.
-    pub(crate) fn probe_at(&self) -> Option<Millis> {
-        self.probe_at
+    pub(crate) fn upgrade_at(&self) -> Option<Millis> {
+        self.upgrade_at
     }
 
     /// The next attempt uses the transport that worked last.
-    pub(crate) fn restart(&mut self) {
+    pub(crate) fn reset_to_preferred(&mut self) {
         self.transport = self.preferred;
     }
 
     /// Called when a connection receives its first frame.
-    pub(crate) fn worked(&mut self, now: Millis, transport: Transport) {
+    pub(crate) fn on_first_frame(&mut self, now: Millis, transport: Transport) {
         (self.transport, self.preferred) = (transport, transport);
         if transport == Transport::WebSocket {
-            self.proven = true;
-            self.probe_at = None;
+            self.websocket_worked = true;
+            self.upgrade_at = None;
         } else {
-            self.probe_at = Some(now + self.probe_delay);
+            self.upgrade_at = Some(now + self.upgrade_delay);
         }
     }
 
     /// Called when a connection ends before its first frame; `timed_out`: because none arrived in time.
-    pub(crate) fn failed(&mut self, now: Millis, silent: bool) -> AfterFailure {
-        let stay = self.transport == Transport::WebSocket && self.proven && !silent && !self.is_cut_repeatedly(now);
+    pub(crate) fn on_connect_failed(&mut self, now: Millis, timed_out: bool) -> AfterFailure {
+        let stay =
+            self.transport == Transport::WebSocket && self.websocket_worked && !timed_out && !self.count_drop(now);
         match next_fallback(self.transport) {
             Some(fallback) if !stay => {
                 self.transport = fallback;
@@ -106,12 +107,12 @@ impl TransportPolicy {
     }
 
     /// Called when a connection ends after its first frame.
-    pub(crate) fn dropped(&mut self, now: Millis, uptime: Millis) {
-        if uptime >= PROBE_MIN && self.transport == Transport::WebSocket {
-            self.probe_delay = PROBE_MIN;
+    pub(crate) fn on_disconnect(&mut self, now: Millis, uptime: Millis) {
+        if uptime >= MIN_UPGRADE_DELAY && self.transport == Transport::WebSocket {
+            self.upgrade_delay = MIN_UPGRADE_DELAY;
         }
         if uptime < STABLE_AFTER
-            && self.is_cut_repeatedly(now)
+            && self.count_drop(now)
             && let Some(fallback) = next_fallback(self.transport)
         {
             (self.transport, self.preferred) = (fallback, fallback);
@@ -119,19 +120,20 @@ impl TransportPolicy {
     }
 
     /// Called when an attempt to upgrade from the working fallback failed.
-    pub(crate) fn probe_failed(&mut self, now: Millis) {
-        self.probe_delay = (self.probe_delay * 2).min(PROBE_MAX);
-        self.probe_at = Some(now + self.probe_delay);
+    pub(crate) fn on_upgrade_failed(&mut self, now: Millis) {
+        self.upgrade_delay = (self.upgrade_delay * 2).min(MAX_UPGRADE_DELAY);
+        self.upgrade_at = Some(now + self.upgrade_delay);
     }
 
-    fn is_cut_repeatedly(&mut self, now: Millis) -> bool {
+    /// Records a drop. Returns whether there were too many within [`DROP_WINDOW`].
+    fn count_drop(&mut self, now: Millis) -> bool {
         self.drops.retain(|at| now - at < DROP_WINDOW);
         self.drops.push(now);
         let enough = self.drops.len() >= MAX_DROPS;
         if enough {
             self.drops.clear();
             // Each one worked and was then closed, so the next attempt to upgrade comes later.
-            self.probe_delay = (self.probe_delay * 2).min(PROBE_MAX);
+            self.upgrade_delay = (self.upgrade_delay * 2).min(MAX_UPGRADE_DELAY);
         }
         enough
     }
@@ -153,15 +155,15 @@ mod tests {
     fn a_blocked_websocket_falls_back_step_by_step_and_an_unreachable_server_resets() {
         let mut policy = TransportPolicy::default();
         assert_eq!(
-            (policy.failed(0, true), policy.transport()),
+            (policy.on_connect_failed(0, true), policy.transport()),
             (AfterFailure::Fallback, Transport::Sse)
         );
         assert_eq!(
-            (policy.failed(1, true), policy.transport()),
+            (policy.on_connect_failed(1, true), policy.transport()),
             (AfterFailure::Fallback, Transport::Poll)
         );
         assert_eq!(
-            (policy.failed(2, false), policy.transport()),
+            (policy.on_connect_failed(2, false), policy.transport()),
             (AfterFailure::Wait, Transport::WebSocket)
         );
     }
@@ -169,18 +171,18 @@ mod tests {
     #[test]
     fn a_websocket_that_worked_is_tried_three_times() {
         let mut policy = TransportPolicy::default();
-        policy.worked(0, Transport::WebSocket);
-        assert_eq!(policy.failed(1_000, false), AfterFailure::Wait);
-        assert_eq!(policy.failed(2_000, false), AfterFailure::Wait);
+        policy.on_first_frame(0, Transport::WebSocket);
+        assert_eq!(policy.on_connect_failed(1_000, false), AfterFailure::Wait);
+        assert_eq!(policy.on_connect_failed(2_000, false), AfterFailure::Wait);
         assert_eq!(
-            (policy.failed(3_000, false), policy.transport()),
+            (policy.on_connect_failed(3_000, false), policy.transport()),
             (AfterFailure::Fallback, Transport::Sse)
         );
-        policy.worked(3_100, Transport::WebSocket);
-        assert_eq!(policy.failed(100_000, false), AfterFailure::Wait);
-        assert_eq!(policy.failed(140_000, false), AfterFailure::Wait);
+        policy.on_first_frame(3_100, Transport::WebSocket);
+        assert_eq!(policy.on_connect_failed(100_000, false), AfterFailure::Wait);
+        assert_eq!(policy.on_connect_failed(140_000, false), AfterFailure::Wait);
         assert_eq!(
-            policy.failed(180_000, false),
+            policy.on_connect_failed(180_000, false),
             AfterFailure::Wait,
             "failures far apart do not count"
         );
@@ -191,31 +193,31 @@ mod tests {
         let mut policy = TransportPolicy::default();
         for now in [1_000, 2_000, 3_000] {
             assert_eq!(policy.transport(), Transport::WebSocket);
-            policy.worked(now, Transport::WebSocket);
-            policy.dropped(now + 500, 500);
+            policy.on_first_frame(now, Transport::WebSocket);
+            policy.on_disconnect(now + 500, 500);
         }
         assert_eq!(policy.transport(), Transport::Sse);
         let mut policy = TransportPolicy::default();
         for now in [1_000, 2_000, 3_000, 4_000] {
-            policy.worked(now, Transport::WebSocket);
-            policy.dropped(now + 500, STABLE_AFTER);
+            policy.on_first_frame(now, Transport::WebSocket);
+            policy.on_disconnect(now + 500, STABLE_AFTER);
         }
         assert_eq!(policy.transport(), Transport::WebSocket);
     }
 
     #[test]
-    fn probe_delays_double_and_probes_end_when_websocket_works() {
+    fn upgrade_delays_double_and_end_when_a_websocket_works() {
         let mut policy = TransportPolicy::default();
-        policy.failed(0, true);
-        policy.worked(0, Transport::Sse);
+        policy.on_connect_failed(0, true);
+        policy.on_first_frame(0, Transport::Sse);
         let mut delays = Vec::new();
         for _ in 0..6 {
-            let at = policy.probe_at().unwrap();
-            policy.probe_failed(at);
-            delays.push((policy.probe_at().unwrap() - at) / 1000);
+            let at = policy.upgrade_at().unwrap();
+            policy.on_upgrade_failed(at);
+            delays.push((policy.upgrade_at().unwrap() - at) / 1000);
         }
         assert_eq!(delays, [120, 240, 480, 600, 600, 600]);
-        policy.worked(0, Transport::WebSocket);
-        assert_eq!(policy.probe_at(), None);
+        policy.on_first_frame(0, Transport::WebSocket);
+        assert_eq!(policy.upgrade_at(), None);
     }
 }

@@ -12,8 +12,8 @@ use super::store::Store;
 use crate::http::{HttpError, get_json};
 use crate::runtime::ids;
 use crate::runtime::tab::Tab;
-use crate::session::outbox::Body;
-use crate::session::{CommandOutcome, Input};
+use crate::session::outbox::EncodedCommand;
+use crate::session::{CommandProgress, Input};
 use crate::status::TopicStatus;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
@@ -71,7 +71,7 @@ pub enum CommandStatus {
     /// It was sent, and waits for its answer or, once accepted, for its events.
     Sent,
     /// It exceeded a rate limit and had no effect yet. It is sent again automatically.
-    Held {
+    RateLimited {
         /// The minimum delay in milliseconds.
         retry_after_ms: u32,
     },
@@ -83,11 +83,15 @@ impl CommandStatus {
     /// The text to show next to a form, if its command is rate-limited or rejected. `rate_limited` receives the delay in
     /// milliseconds.
     #[must_use]
-    pub fn problem(&self, held: impl FnOnce(u32) -> String, why: impl FnOnce(&Rejection) -> String) -> Option<String> {
+    pub fn error_text(
+        &self,
+        rate_limited: impl FnOnce(u32) -> String,
+        rejected: impl FnOnce(&Rejection) -> String,
+    ) -> Option<String> {
         match self {
             Self::Queued | Self::Sent => None,
-            Self::Held { retry_after_ms } => Some(held(*retry_after_ms)),
-            Self::Rejected(rejection) => Some(why(rejection)),
+            Self::RateLimited { retry_after_ms } => Some(rate_limited(*retry_after_ms)),
+            Self::Rejected(rejection) => Some(rejected(rejection)),
         }
     }
 }
@@ -219,11 +223,11 @@ impl<T: Topic> UseTopic<T> {
             return id;
         };
         store.push_pending(id.clone(), command.clone());
-        match (store.name.clone(), Body::encode(&command)) {
-            (None, _) => store.set_outcome(&id, &CommandOutcome::Rejected(Rejection::Denied(Denied::Unknown))),
+        match (store.name.clone(), EncodedCommand::encode(&command)) {
+            (None, _) => store.set_progress(&id, &CommandProgress::Rejected(Rejection::Denied(Denied::Unknown))),
             (_, Err(error)) => {
-                let what = error.to_string();
-                store.set_outcome(&id, &CommandOutcome::Rejected(Rejection::Malformed { detail: what }));
+                let detail = error.to_string();
+                store.set_progress(&id, &CommandProgress::Rejected(Rejection::Malformed { detail }));
             }
             (Some(topic), Ok(body)) => {
                 let id = id.clone();

@@ -166,7 +166,7 @@ pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
     let problem = optional_text(move || {
         let locale = i18n.get_locale();
         let problem_of = |one: &CommandStatus| {
-            one.problem(
+            one.error_text(
                 |wait| command_text::rate_limited(locale, wait),
                 |rejection| rejection_text(locale, rejection),
             )

@@ -31,7 +31,10 @@ pub fn PendingRows(room: RoomModel) -> impl IntoView {
 }
 
 fn is_shown(pending: &Pending<ChatCommand>) -> bool {
-    let failed = matches!(pending.status, CommandStatus::Rejected(_) | CommandStatus::Held { .. });
+    let failed = matches!(
+        pending.status,
+        CommandStatus::Rejected(_) | CommandStatus::RateLimited { .. }
+    );
     matches!(pending.command, ChatCommand::Post { .. }) || failed
 }
 
@@ -50,7 +53,7 @@ fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
         found
             .with(|found| match found {
                 Some((_, CommandStatus::Queued)) => "queued",
-                Some((_, CommandStatus::Held { .. })) => "held",
+                Some((_, CommandStatus::RateLimited { .. })) => "held",
                 Some((_, CommandStatus::Rejected(_))) => "rejected",
                 _ => "sent",
             })
@@ -59,7 +62,7 @@ fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
     let state = dynamic_text(move || {
         found.with(|found| match found {
             Some((_, CommandStatus::Queued)) => t_string!(i18n, chat.queued).to_owned(),
-            Some((_, CommandStatus::Held { retry_after_ms })) => {
+            Some((_, CommandStatus::RateLimited { retry_after_ms })) => {
                 command_text::rate_limited(i18n.get_locale(), *retry_after_ms)
             }
             // The command may have been sent.

@@ -101,7 +101,7 @@ fn room_row(rooms: UseTopic<Rooms>, visitor: Visitor, open: Memo<String>, name: 
 pub fn problem_text(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option<String> {
     rooms.pending.with(|pending| {
         let found = pending.iter().find(|one| one.id == *id)?;
-        found.status.problem(
+        found.status.error_text(
             |wait| command_text::rate_limited(locale, wait),
             |rejection| labels::rejection(locale, rejection),
         )

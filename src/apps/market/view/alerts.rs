@@ -169,7 +169,7 @@ fn read_price(typed: &str, scale: u8) -> Result<u64, PriceError> {
 fn command_problem(locale: Locale, alerts: UseTopic<Alerts>, id: &CommandId) -> Option<String> {
     alerts.pending.with(|pending| {
         let found = pending.iter().find(|command| command.id == *id)?;
-        found.status.problem(
+        found.status.error_text(
             |wait| command_text::rate_limited(locale, wait),
             |rejection| labels::rejection(locale, rejection),
         )

@@ -121,7 +121,7 @@ pub fn problem(model: InboxModel) -> AnyView {
         model.inbox.pending.with(|pending| {
             let locale = i18n.get_locale();
             pending.iter().rev().find_map(|command| {
-                command.status.problem(
+                command.status.error_text(
                     |wait| command_text::rate_limited(locale, wait),
                     |rejection| labels::rejection(rejection)(locale).to_owned(),
                 )

@@ -146,7 +146,7 @@ fn ban_form(topic: ModerationTopic) -> AnyView {
             _ => td_string!(locale, moderation.not_now).to_owned(),
         };
         let message =
-            |status: &CommandStatus| status.problem(|wait| command_text::rate_limited(locale, wait), describe);
+            |status: &CommandStatus| status.error_text(|wait| command_text::rate_limited(locale, wait), describe);
         pending.iter().rev().find_map(|command| message(&command.status))
     });
     let ban = move |event: SubmitEvent| {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::runtime::driver::{BlobKind, TopicObserver};
 use crate::runtime::tab::lock;
 use crate::session::outbox::MAX_QUEUED;
-use crate::session::{CommandOutcome, TopicUpdate};
+use crate::session::{CommandProgress, TopicUpdate};
 use crate::status::TopicStatus;
 use crate::topic::{CommandStatus, Pending, TopicSource, Visitor};
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
@@ -148,14 +148,14 @@ impl<T: Topic> Store<T> {
         handlers.iter().for_each(|handler| handler(seq, event));
     }
 
-    pub(crate) fn set_outcome(&self, id: &CommandId, outcome: &CommandOutcome) {
-        self.pending.update(|pending| match outcome {
-            CommandOutcome::Settled => pending.retain(|command| command.id != *id),
-            CommandOutcome::Sent | CommandOutcome::Held { .. } | CommandOutcome::Rejected(_) => {
+    pub(crate) fn set_progress(&self, id: &CommandId, progress: &CommandProgress) {
+        self.pending.update(|pending| match progress {
+            CommandProgress::Done => pending.retain(|command| command.id != *id),
+            CommandProgress::Sent | CommandProgress::RateLimited { .. } | CommandProgress::Rejected(_) => {
                 if let Some(command) = pending.iter_mut().find(|command| command.id == *id) {
-                    command.status = match outcome {
-                        CommandOutcome::Rejected(rejection) => CommandStatus::Rejected(rejection.clone()),
-                        CommandOutcome::Held { retry_after_ms } => CommandStatus::Held {
+                    command.status = match progress {
+                        CommandProgress::Rejected(rejection) => CommandStatus::Rejected(rejection.clone()),
+                        CommandProgress::RateLimited { retry_after_ms } => CommandStatus::RateLimited {
                             retry_after_ms: *retry_after_ms,
                         },
                         _ => CommandStatus::Sent,
@@ -244,7 +244,7 @@ impl<T: Topic> TopicObserver for Store<T> {
             }
             TopicUpdate::Presence(presence) => self.presence.set(presence.clone()),
             TopicUpdate::Status(status) => self.set_status(*status),
-            TopicUpdate::Command(id, outcome) => self.set_outcome(id, outcome),
+            TopicUpdate::Command(id, progress) => self.set_progress(id, progress),
         }
         true
     }

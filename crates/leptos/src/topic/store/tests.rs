@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Store;
 use crate::runtime::driver::{BlobKind, TopicObserver as _};
 use crate::runtime::tab::Tab;
-use crate::session::{Body, Effect, Input, Session};
+use crate::session::{Effect, EncodedCommand, Input, Session};
 use crate::status::TopicStatus;
 use crate::topic::CommandStatus;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -143,7 +143,7 @@ impl Harness {
     fn send(&mut self, n: u128) -> CommandId {
         let (id, command) = (CommandId::without_time(n), n.to_string());
         self.store.push_pending(id.clone(), command.clone());
-        let (topic, body) = (topic(), Body::encode(&command).unwrap());
+        let (topic, body) = (topic(), EncodedCommand::encode(&command).unwrap());
         let sent = id.clone();
         self.input(Input::Send { topic, id, body });
         sent
@@ -314,7 +314,10 @@ fn a_rejected_command_stays_until_it_is_removed() {
     let retry_after_ms = 2_000;
     harness.answer(&held, Answer::Rejected(Rejection::TooFast { retry_after_ms }));
     let rejected = CommandStatus::Rejected(Rejection::refused("no"));
-    assert_eq!(harness.pending(), [rejected, CommandStatus::Held { retry_after_ms }]);
+    assert_eq!(
+        harness.pending(),
+        [rejected, CommandStatus::RateLimited { retry_after_ms }]
+    );
     assert_eq!(harness.store.remove_rejected(&id), Some("7".to_owned()));
     assert_eq!(harness.store.remove_rejected(&held), None);
     harness.input(Input::Cancel { id: held });
