@@ -38,7 +38,7 @@ use crate::wire::run_signals::RunSignals;
 use duplex_axum::{PageVisitor, client_addr::ClientScheme, error::Problem};
 use duplex_hub::{TopicCommand, quota::Client};
 use duplex_leptos::{
-    simulation::SimulationSource,
+    simulation::PreviewSource,
     topic::{TopicSource, Visitor},
 };
 use duplex_protocol::session::Rejection;
@@ -143,9 +143,9 @@ fn permits(grant: &Grant) -> Permissions {
 }
 
 /// The simulations' previews, by path.
-fn simulation_previews(state: &ServerState) -> SimulationSource {
+fn simulation_previews(state: &ServerState) -> PreviewSource {
     let simulations = Arc::clone(&state.simulations);
-    SimulationSource(Arc::new(move |path| {
+    PreviewSource(Arc::new(move |path| {
         simulations
             .iter()
             .find(|simulation| simulation.path() == path)?

@@ -1,4 +1,4 @@
-//! A participant's connection to a simulation: a WebSocket, or sequential posts.
+//! A client's connection to a simulation: a WebSocket, or sequential posts.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -8,13 +8,13 @@ use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::plan::{NextStep, SimulationTransport, TIMEOUT, TransportPlan};
-use super::{ConnectionStatus, Participant};
+use super::transport_policy::{NextStep, SimulationTransport, SimulationTransportPolicy, TIMEOUT};
+use super::{ConnectionStatus, SimulationClient};
 use crate::http::{HttpError, post_bytes};
 use crate::runtime::clock::now_millis;
 use crate::runtime::ids::random_id;
 use crate::runtime::page_events::{PageEvent, PageEvents};
-use crate::socket::{BrowserSocket, Payload, SocketReport, resolve};
+use crate::socket::{BrowserSocket, BrowserSocketEvent, Payload, resolve};
 use duplex_protocol::code;
 
 /// Timeout of one post in milliseconds; the server answers within 10 s, with 204 if there is no frame.
@@ -22,7 +22,7 @@ const POST_TIMEOUT: u32 = 15_000;
 /// The pause after a response without a frame.
 const POST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The connection of a [`Participant`] to a simulation. Dropping it closes it.
+/// The connection of a [`SimulationClient`] to a simulation. Dropping it closes it.
 ///
 /// Uses a WebSocket at `path`, or posts to `path/turn` if no WebSocket opens. Reconnects automatically, and at once when the network
 /// returns, the page is shown again, or the visitor requests it.
@@ -30,8 +30,8 @@ pub struct SimulationConnection(Rc<Inner>);
 
 struct Inner {
     path: &'static str,
-    participant: Weak<dyn Participant>,
-    plan: RefCell<TransportPlan>,
+    client: Weak<dyn SimulationClient>,
+    policy: RefCell<SimulationTransportPolicy>,
     socket: RefCell<Option<BrowserSocket>>,
     live: Cell<Option<SimulationTransport>>,
     timer: RefCell<Option<TimeoutHandle>>,
@@ -43,11 +43,11 @@ struct Inner {
 impl SimulationConnection {
     /// Opens the connection. Browser only: call it from effects and event handlers.
     #[must_use = "dropping the connection closes it"]
-    pub fn open(path: &'static str, participant: Weak<dyn Participant>) -> Self {
+    pub fn open(path: &'static str, client: Weak<dyn SimulationClient>) -> Self {
         let inner = Rc::new(Inner {
             path,
-            participant,
-            plan: RefCell::default(),
+            client,
+            policy: RefCell::default(),
             socket: RefCell::default(),
             live: Cell::default(),
             timer: RefCell::default(),
@@ -60,18 +60,18 @@ impl SimulationConnection {
                 inner.on_page(event);
             }
         })));
-        inner.begin(SimulationTransport::WebSocket);
+        inner.connect(SimulationTransport::WebSocket);
         Self(inner)
     }
 
-    /// Sends the participant's input at once, over a WebSocket. Over HTTP the next post sends it.
+    /// Sends the client's input at once, over a WebSocket. Over HTTP the next post sends it.
     pub fn flush(&self) {
         let inner = &self.0;
         if inner.live.get() == Some(SimulationTransport::WebSocket)
-            && let (Some(participant), Some(socket)) = (inner.participant.upgrade(), &*inner.socket.borrow())
+            && let (Some(client), Some(socket)) = (inner.client.upgrade(), &*inner.socket.borrow())
         {
             // Fails on a closing socket. Its close event follows.
-            let _ = socket.send(&Payload::Binary(participant.input()));
+            let _ = socket.send(&Payload::Binary(client.input()));
         }
     }
 }
@@ -89,20 +89,20 @@ impl Inner {
             ConnectionStatus::Live(transport) => Some(transport),
             _ => None,
         });
-        if let Some(participant) = self.participant.upgrade() {
-            participant.on_status(status);
+        if let Some(client) = self.client.upgrade() {
+            client.on_status(status);
         }
     }
 
     fn on_page(self: &Rc<Self>, event: PageEvent) {
         match event {
             PageEvent::Hide | PageEvent::Freeze => self.close(),
-            PageEvent::Show { .. } | PageEvent::Resume | PageEvent::Online | PageEvent::Retry => self.reopen(),
+            PageEvent::Show { .. } | PageEvent::Resume | PageEvent::Online | PageEvent::Retry => self.reconnect(),
             PageEvent::Offline | PageEvent::Visible(_) => (),
         }
     }
 
-    fn begin(self: &Rc<Self>, transport: SimulationTransport) {
+    fn connect(self: &Rc<Self>, transport: SimulationTransport) {
         self.close();
         let attempt = self.attempt.get();
         match transport {
@@ -125,22 +125,22 @@ impl Inner {
             timer.clear();
         }
         if let Some(socket) = self.socket.take() {
-            socket.leave(|_| ());
+            socket.close_detached(|_| ());
         }
     }
 
     /// Reconnects at once after the page or the network returned.
-    fn reopen(self: &Rc<Self>) {
+    fn reconnect(self: &Rc<Self>) {
         if self.live.get().is_none() && self.socket.borrow().is_none() {
-            self.begin(SimulationTransport::WebSocket);
+            self.connect(SimulationTransport::WebSocket);
         }
     }
 
     fn open_socket(self: &Rc<Self>, attempt: u32) {
         let this = Rc::downgrade(self);
-        let report = move |report| {
+        let report = move |event| {
             if let Some(inner) = this.upgrade().filter(|inner| inner.attempt.get() == attempt) {
-                inner.on_report(report);
+                inner.on_browser_event(event);
             }
         };
         match BrowserSocket::open(&resolve(self.path), &[], report) {
@@ -148,48 +148,50 @@ impl Inner {
                 self.socket.replace(Some(socket));
                 self.schedule(TIMEOUT, |inner| {
                     if inner.live.get().is_none() {
-                        inner.apply(inner.plan_closed(code::ABNORMAL));
+                        inner.apply_next_step(inner.on_socket_closed(code::ABNORMAL));
                     }
                 });
             }
-            Err(_) => self.begin(SimulationTransport::Http),
+            Err(_) => self.connect(SimulationTransport::Http),
         }
     }
 
-    fn plan_closed(&self, code: u16) -> NextStep {
-        self.plan
+    fn on_socket_closed(&self, code: u16) -> NextStep {
+        self.policy
             .borrow_mut()
-            .closed(code, now_millis(), js_sys::Math::random())
+            .on_close(code, now_millis(), js_sys::Math::random())
     }
 
-    fn on_report(self: &Rc<Self>, report: SocketReport) {
-        match report {
+    fn on_browser_event(self: &Rc<Self>, event: BrowserSocketEvent) {
+        match event {
             // The server sends first. An open event alone may come from a proxy that blocks all messages.
-            SocketReport::Message(Payload::Binary(frame)) => {
+            BrowserSocketEvent::Message(Payload::Binary(frame)) => {
                 if self.live.get().is_none() {
-                    self.plan.borrow_mut().opened(now_millis());
+                    self.policy.borrow_mut().on_open(now_millis());
                     self.set_status(ConnectionStatus::Live(SimulationTransport::WebSocket));
                 }
-                if let Some(participant) = self.participant.upgrade() {
-                    participant.on_frame(&frame);
+                if let Some(client) = self.client.upgrade() {
+                    client.on_frame(&frame);
                 }
             }
             // A close event follows an error, and simulations send no text.
-            SocketReport::Open { .. } | SocketReport::Message(Payload::Text(_)) | SocketReport::Error => {}
-            SocketReport::Close { code, .. } => {
-                let next = self.plan_closed(code);
-                self.apply(next);
+            BrowserSocketEvent::Open { .. }
+            | BrowserSocketEvent::Message(Payload::Text(_))
+            | BrowserSocketEvent::Error => {}
+            BrowserSocketEvent::Close { code, .. } => {
+                let next = self.on_socket_closed(code);
+                self.apply_next_step(next);
             }
         }
     }
 
-    fn apply(self: &Rc<Self>, next: NextStep) {
+    fn apply_next_step(self: &Rc<Self>, next: NextStep) {
         self.close();
         match next {
-            NextStep::Open(transport) => self.begin(transport),
+            NextStep::Open(transport) => self.connect(transport),
             NextStep::OpenAfter(transport, delay) => {
                 self.set_status(ConnectionStatus::Waiting);
-                self.schedule(delay, move |inner| inner.begin(transport));
+                self.schedule(delay, move |inner| inner.connect(transport));
             }
             NextStep::Stop(code) => self.set_status(ConnectionStatus::Stopped(code)),
         }
@@ -209,21 +211,21 @@ impl Inner {
     async fn post_loop(self: Rc<Self>, attempt: u32) {
         let address = format!("{}/turn?seat={}", self.path, random_id());
         loop {
-            let Some(participant) = self.participant.upgrade() else {
+            let Some(client) = self.client.upgrade() else {
                 return;
             };
-            let response = post_bytes(&address, &participant.input(), POST_TIMEOUT).await;
+            let response = post_bytes(&address, &client.input(), POST_TIMEOUT).await;
             if self.attempt.get() != attempt {
                 return;
             }
             match response {
                 Ok(frame) => {
-                    self.plan.borrow_mut().posted();
+                    self.policy.borrow_mut().on_response();
                     if self.live.get().is_none() {
                         self.set_status(ConnectionStatus::Live(SimulationTransport::Http));
                     }
                     match frame {
-                        Some(frame) => participant.on_frame(&frame),
+                        Some(frame) => client.on_frame(&frame),
                         None => pause(POST_PAUSE).await,
                     }
                 }
@@ -232,8 +234,8 @@ impl Inner {
                         HttpError::Status(status) => Some(status),
                         _ => None,
                     };
-                    let next = self.plan.borrow_mut().failed(status, js_sys::Math::random());
-                    return self.apply(next);
+                    let next = self.policy.borrow_mut().on_post_failed(status, js_sys::Math::random());
+                    return self.apply_next_step(next);
                 }
             }
         }

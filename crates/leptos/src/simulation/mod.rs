@@ -4,7 +4,7 @@
 //! by the next.
 
 mod connection;
-mod plan;
+mod transport_policy;
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
 pub use self::connection::SimulationConnection;
-pub use self::plan::SimulationTransport;
+pub use self::transport_policy::SimulationTransport;
 
 /// Provides simulation previews to server rendering: maps a simulation's path to JSON. The server provides it in the context of
 /// each rendering.
 #[derive(Clone)]
-pub struct SimulationSource(pub Arc<Previews>);
+pub struct PreviewSource(pub Arc<Previews>);
 
 type Previews = dyn Fn(&str) -> Option<String> + Send + Sync;
 
@@ -26,11 +26,10 @@ type Previews = dyn Fn(&str) -> Option<String> + Send + Sync;
 ///
 /// # On the server
 ///
-/// Calls the context's [`SimulationSource`].
+/// Calls the context's [`PreviewSource`].
 pub fn preview<T: DeserializeOwned>(path: &'static str) -> Option<T> {
     let json: Option<String> =
-        SharedValue::new(|| use_context::<SimulationSource>().and_then(|SimulationSource(source)| source(path)))
-            .into_inner();
+        SharedValue::new(|| use_context::<PreviewSource>().and_then(|PreviewSource(source)| source(path))).into_inner();
     serde_json::from_str(&json?).ok()
 }
 
@@ -48,7 +47,7 @@ pub enum ConnectionStatus {
 }
 
 /// What a [`SimulationConnection`] calls: provides input and renders frames.
-pub trait Participant {
+pub trait SimulationClient {
     /// The input to send now.
     fn input(&self) -> Vec<u8>;
 

@@ -7,11 +7,11 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{BinaryType, CloseEvent, DomException, Event, MessageEvent, WebSocket};
 
 use super::event::{Payload, SocketError};
-use super::machine::SocketReport;
+use super::machine::BrowserSocketEvent;
 use duplex_protocol::code;
 
 /// A browser's `WebSocket`. Dropping it detaches its handlers, so that no event of an old socket reaches a new one, and leaves it
-/// open; [`leave`](Self::leave) also closes it.
+/// open; [`close_detached`](Self::close_detached) also closes it.
 pub struct BrowserSocket {
     socket: WebSocket,
     on_open: Closure<dyn FnMut(Event)>,
@@ -30,22 +30,22 @@ impl BrowserSocket {
     pub fn open(
         url: &str,
         protocols: &[String],
-        report: impl Fn(SocketReport) + Clone + 'static,
+        report: impl Fn(BrowserSocketEvent) + Clone + 'static,
     ) -> Result<Self, SocketError> {
         let list: js_sys::Array = protocols.iter().map(|protocol| JsValue::from_str(protocol)).collect();
         let socket = WebSocket::new_with_str_sequence(url, &list).map_err(|thrown| open_error(url, &thrown))?;
-        Ok(Self::adopt(socket, report))
+        Ok(Self::attach(socket, report))
     }
 
     /// Attaches handlers to a socket that has none.
-    pub(crate) fn adopt(socket: WebSocket, report: impl Fn(SocketReport) + Clone + 'static) -> Self {
+    pub(crate) fn attach(socket: WebSocket, report: impl Fn(BrowserSocketEvent) + Clone + 'static) -> Self {
         socket.set_binary_type(BinaryType::Arraybuffer);
         let this = Self {
             on_open: on_open(&socket, report.clone()),
             on_message: on_message(report.clone()),
             on_error: Closure::new({
                 let report = report.clone();
-                move |_: Event| report(SocketReport::Error)
+                move |_: Event| report(BrowserSocketEvent::Error)
             }),
             on_close: on_close(report),
             socket,
@@ -65,8 +65,8 @@ impl BrowserSocket {
     }
 
     /// Its open event, if it is open.
-    pub(crate) fn opening(&self) -> Option<SocketReport> {
-        self.is_open().then(|| opening(&self.socket))
+    pub(crate) fn open_event(&self) -> Option<BrowserSocketEvent> {
+        self.is_open().then(|| open_event(&self.socket))
     }
 
     /// Whether a close frame was sent or received, and the close event is pending.
@@ -92,12 +92,12 @@ impl BrowserSocket {
         let _ = self.socket.close_with_code_and_reason(code, reason);
     }
 
-    /// Closes with 1000, and reports only the close event, to `last`. A connecting socket is closed once it is open: if it were closed
-    /// before, the server would see no code, and the browser would log an error.
-    pub fn leave(self, last: impl FnOnce(CloseEvent) + 'static) {
+    /// Closes with 1000, and reports only the close event, to `on_close`. A connecting socket is closed once it is open: if it were
+    /// closed before, the server would see no code, and the browser would log an error.
+    pub fn close_detached(self, on_close: impl FnOnce(CloseEvent) + 'static) {
         let state = self.socket.ready_state();
         if state != WebSocket::CLOSED {
-            self.once("close", Closure::once_into_js(last));
+            self.once("close", Closure::once_into_js(on_close));
         }
         if state == WebSocket::CONNECTING {
             let socket = self.socket.clone();
@@ -124,32 +124,32 @@ impl Drop for BrowserSocket {
     }
 }
 
-fn on_open(socket: &WebSocket, report: impl Fn(SocketReport) + 'static) -> Closure<dyn FnMut(Event)> {
+fn on_open(socket: &WebSocket, report: impl Fn(BrowserSocketEvent) + 'static) -> Closure<dyn FnMut(Event)> {
     let socket = socket.clone();
-    Closure::new(move |_: Event| report(opening(&socket)))
+    Closure::new(move |_: Event| report(open_event(&socket)))
 }
 
-fn opening(socket: &WebSocket) -> SocketReport {
-    SocketReport::Open {
+fn open_event(socket: &WebSocket) -> BrowserSocketEvent {
+    BrowserSocketEvent::Open {
         protocol: socket.protocol(),
         extensions: socket.extensions(),
     }
 }
 
-fn on_message(report: impl Fn(SocketReport) + 'static) -> Closure<dyn FnMut(MessageEvent)> {
+fn on_message(report: impl Fn(BrowserSocketEvent) + 'static) -> Closure<dyn FnMut(MessageEvent)> {
     Closure::new(move |event: MessageEvent| {
         let data = event.data();
         let payload = match data.as_string() {
             Some(text) => Payload::Text(text),
             None => Payload::Binary(Uint8Array::new(data.unchecked_ref::<ArrayBuffer>()).to_vec()),
         };
-        report(SocketReport::Message(payload));
+        report(BrowserSocketEvent::Message(payload));
     })
 }
 
-fn on_close(report: impl Fn(SocketReport) + 'static) -> Closure<dyn FnMut(CloseEvent)> {
+fn on_close(report: impl Fn(BrowserSocketEvent) + 'static) -> Closure<dyn FnMut(CloseEvent)> {
     Closure::new(move |event: CloseEvent| {
-        report(SocketReport::Close {
+        report(BrowserSocketEvent::Close {
             code: event.code(),
             reason: event.reason(),
             was_clean: event.was_clean(),
@@ -177,7 +177,7 @@ fn open_error(url: &str, thrown: &JsValue) -> SocketError {
         },
         _ => SocketError::Address {
             address: url.to_owned(),
-            why: message,
+            reason: message,
         },
     }
 }

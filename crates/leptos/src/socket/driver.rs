@@ -11,7 +11,7 @@ use send_wrapper::SendWrapper;
 
 use super::browser_socket::{BrowserSocket, resolve};
 use super::event::{Closed, Payload, SocketError, SocketEvent, SocketState};
-use super::machine::{Effect as Action, Input, Machine, SocketReport};
+use super::machine::{BrowserSocketEvent, Effect, Input, Machine};
 use super::use_socket::{PreconnectedSocket, SocketOptions};
 use crate::runtime::clock::{Millis, now_millis};
 use crate::runtime::page_events::PageEvents;
@@ -20,9 +20,9 @@ use duplex_protocol::code::Side;
 
 /// The driver of a component in a browser; empty on the server.
 #[derive(Clone, Default)]
-pub(super) struct Slot(Arc<Mutex<Option<SendWrapper<Rc<Driver>>>>>);
+pub(super) struct DriverSlot(Arc<Mutex<Option<SendWrapper<Rc<Driver>>>>>);
 
-impl Slot {
+impl DriverSlot {
     pub(crate) fn set(&self, driver: Rc<Driver>) {
         *lock(&self.0) = Some(SendWrapper::new(driver));
     }
@@ -31,10 +31,10 @@ impl Slot {
         lock(&self.0).as_ref().map(|driver| Rc::clone(driver))
     }
 
-    pub(crate) fn end(&self) {
+    pub(crate) fn take_and_unmount(&self) {
         let driver = lock(&self.0).take();
         if let Some(driver) = driver {
-            driver.end();
+            driver.unmount();
         }
     }
 }
@@ -83,14 +83,14 @@ impl Driver {
     }
 
     /// Attaches to a preconnected socket instead of opening a new one.
-    pub(crate) fn adopt(&self, preconnected: PreconnectedSocket) {
+    pub(crate) fn attach(&self, preconnected: PreconnectedSocket) {
         let PreconnectedSocket { address, socket } = preconnected;
-        self.input(Input::Adopt { address });
-        let socket = BrowserSocket::adopt(socket.take(), self.reporter(1));
-        let opening = socket.opening();
+        self.input(Input::Attach { address });
+        let socket = BrowserSocket::attach(socket.take(), self.event_sink(1));
+        let open_event = socket.open_event();
         *self.socket.borrow_mut() = Some((1, socket));
-        if let Some(opening) = opening {
-            self.input(Input::Report(opening));
+        if let Some(event) = open_event {
+            self.input(Input::BrowserEvent(event));
         }
     }
 
@@ -105,8 +105,8 @@ impl Driver {
             // The close event is pending.
             let _ = self.handle(Input::ClosePending);
         }
-        let actions = self.handle(input);
-        let done = actions.into_iter().try_for_each(|action| self.perform(action));
+        let effects = self.handle(input);
+        let done = effects.into_iter().try_for_each(|effect| self.perform(effect));
         self.set_timer();
         done
     }
@@ -116,28 +116,28 @@ impl Driver {
         socket.as_ref().is_some_and(|(_, socket)| socket.is_closing())
     }
 
-    fn handle(&self, input: Input) -> Vec<Action> {
+    fn handle(&self, input: Input) -> Vec<Effect> {
         let mut machine = self.machine.borrow_mut();
         machine.handle(now_millis(), js_sys::Math::random(), input)
     }
 
-    fn perform(&self, action: Action) -> Result<(), SocketError> {
-        match action {
-            Action::Open(number) => self.open(number),
-            Action::Abandon(number) => self.abandon(number),
-            Action::Send(payload) => match &*self.socket.borrow() {
+    fn perform(&self, effect: Effect) -> Result<(), SocketError> {
+        match effect {
+            Effect::Open(number) => self.open(number),
+            Effect::CloseDetached(number) => self.close_detached(number),
+            Effect::Send(payload) => match &*self.socket.borrow() {
                 Some((_, socket)) => socket.send(&payload)?,
                 None => return Err(SocketError::NotOpen),
             },
-            Action::Close { code, reason } => {
+            Effect::Close { code, reason } => {
                 if let Some((_, socket)) = &*self.socket.borrow() {
                     socket.close(code, &reason);
                 }
             }
-            Action::Fail(error) => return Err(error),
-            Action::ClearError => self.signals.error.set(None),
-            Action::State(state) => self.signals.state.set(state),
-            Action::Emit(event) => self.emit(event),
+            Effect::ReturnError(error) => return Err(error),
+            Effect::ClearError => self.signals.error.set(None),
+            Effect::State(state) => self.signals.state.set(state),
+            Effect::Emit(event) => self.emit(event),
         }
         Ok(())
     }
@@ -148,43 +148,43 @@ impl Driver {
         }
         let address = (self.address)();
         let protocols = self.options.protocols.get_untracked();
-        let opened = BrowserSocket::open(&resolve(&address), &protocols, self.reporter(number));
-        let refused = opened
+        let opened = BrowserSocket::open(&resolve(&address), &protocols, self.event_sink(number));
+        let error = opened
             .map(|socket| *self.socket.borrow_mut() = Some((number, socket)))
             .err();
-        self.input(Input::Dialed { address, refused });
+        self.input(Input::Created { address, error });
     }
 
-    fn reporter(&self, number: u32) -> impl Fn(SocketReport) + Clone + 'static {
+    fn event_sink(&self, number: u32) -> impl Fn(BrowserSocketEvent) + Clone + 'static {
         let this = self.this.clone();
-        move |report| {
+        move |event| {
             let Some(driver) = this.upgrade() else { return };
             let current = driver.machine.borrow().is_current(number);
             if current {
-                driver.report(report);
+                driver.on_browser_event(event);
             }
         }
     }
 
-    fn report(&self, report: SocketReport) {
-        if matches!(report, SocketReport::Close { .. }) {
+    fn on_browser_event(&self, event: BrowserSocketEvent) {
+        if matches!(event, BrowserSocketEvent::Close { .. }) {
             *self.socket.borrow_mut() = None;
         }
-        self.input(Input::Report(report));
+        self.input(Input::BrowserEvent(event));
     }
 
     /// Closes a socket; only the observer sees its close event.
-    fn abandon(&self, number: u32) {
-        let abandoned = self.socket.borrow_mut().take_if(|(current, _)| *current == number);
-        let Some((_, socket)) = abandoned else { return };
+    fn close_detached(&self, number: u32) {
+        let detached = self.socket.borrow_mut().take_if(|(current, _)| *current == number);
+        let Some((_, socket)) = detached else { return };
         let observer = self.options.observer;
-        socket.leave(move |event| {
+        socket.close_detached(move |event| {
             observer(&SocketEvent::Closed(Closed {
                 code: event.code(),
                 reason: event.reason(),
                 was_clean: event.was_clean(),
                 by: Side::Client,
-                retry: None,
+                retry_after: None,
             }));
         });
     }
@@ -228,7 +228,7 @@ impl Driver {
     }
 
     /// Called on cleanup. No signal is set afterwards.
-    fn end(&self) {
+    fn unmount(&self) {
         *self.page_events.borrow_mut() = None;
         self.input(Input::Unmount);
     }

@@ -68,7 +68,7 @@ pub struct Closed {
     /// The side that ended it.
     pub by: Side,
     /// The delay until the next attempt, if there is one.
-    pub retry: Option<Duration>,
+    pub retry_after: Option<Duration>,
 }
 
 /// An event of a socket, in either direction.
@@ -107,12 +107,12 @@ pub enum SocketEvent {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SocketError {
     /// The browser refused the address or the names of the subprotocols.
-    #[error("{address} is not the address of a WebSocket, or a subprotocol's name is not a token: {why}")]
+    #[error("{address} is not the address of a WebSocket, or a subprotocol's name is not a token: {reason}")]
     Address {
         /// The URL.
         address: String,
         /// The browser's message.
-        why: String,
+        reason: String,
     },
     /// The page was loaded over https, and the address is not `wss:`.
     #[error("a page loaded over https may not open {address}")]

@@ -14,16 +14,16 @@ pub(crate) enum Input {
     /// Open a socket; the current one is closed with 1000 and its further events are ignored.
     Open,
     /// Attach to a preconnected socket instead of opening a new one.
-    Adopt { address: String },
+    Attach { address: String },
     /// The result of [`Effect::Open`]. `error`: the browser refused to open a socket.
-    Dialed {
+    Created {
         address: String,
-        refused: Option<SocketError>,
+        error: Option<SocketError>,
     },
     /// The component was mounted. Buffered events are emitted now.
     Mount,
     /// An event of the current browser socket.
-    Report(SocketReport),
+    BrowserEvent(BrowserSocketEvent),
     /// The browser is closing the socket but has not reported it yet.
     ClosePending,
     /// Send a message.
@@ -42,7 +42,7 @@ pub(crate) enum Input {
 
 /// An event of a browser's socket.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SocketReport {
+pub enum BrowserSocketEvent {
     /// The opening handshake is complete.
     Open {
         /// The subprotocol that the server chose, or an empty string.
@@ -69,16 +69,16 @@ pub enum SocketReport {
 /// An effect of the machine. The caller of [`Machine::handle`] performs the effects in order and stops at the first error.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
-    /// Open a browser socket with this number, and pass the result as [`Input::Dialed`].
+    /// Open a browser socket with this number, and pass the result as [`Input::Created`].
     Open(u32),
     /// Close the socket with this number with 1000; only the observer is told.
-    Abandon(u32),
+    CloseDetached(u32),
     /// Send over the current socket.
     Send(Payload),
     /// Close the current socket.
     Close { code: u16, reason: String },
     /// Return this error to the caller.
-    Fail(SocketError),
+    ReturnError(SocketError),
     /// Clear the error signal.
     ClearError,
     /// Set the state signal.
@@ -105,9 +105,9 @@ pub(crate) struct Machine {
     close_requested: bool,
     opened_at: Option<Millis>,
     /// How the last socket closed, until another is opened.
-    ended: Option<Closed>,
+    last_close: Option<Closed>,
     /// Whether to reconnect after an end.
-    reconnects: bool,
+    reconnect_enabled: bool,
     policy: ReconnectPolicy,
     retry_at: Option<Millis>,
     /// Whether the page was frozen with an open socket.
@@ -128,8 +128,8 @@ impl Machine {
             socket: 0,
             close_requested: false,
             opened_at: None,
-            ended: None,
-            reconnects: reconnect.is_some(),
+            last_close: None,
+            reconnect_enabled: reconnect.is_some(),
             policy: ReconnectPolicy::new(reconnect.unwrap_or_default()),
             retry_at: None,
             frozen: false,
@@ -165,13 +165,13 @@ impl Machine {
     fn dispatch(&mut self, input: Input) {
         match input {
             Input::Open => self.open(),
-            Input::Adopt { address } => {
-                self.begin();
-                self.dialed(address, None);
+            Input::Attach { address } => {
+                self.start_connecting();
+                self.on_created(address, None);
             }
-            Input::Dialed { address, refused } => self.dialed(address, refused),
+            Input::Created { address, error } => self.on_created(address, error),
             Input::Mount => self.mount(),
-            Input::Report(report) => self.report(report),
+            Input::BrowserEvent(event) => self.on_browser_event(event),
             Input::ClosePending => {
                 if self.is_live() {
                     self.phase = Phase::Closing;
@@ -209,31 +209,31 @@ impl Machine {
             });
         }
         if self.phase != Phase::Idle {
-            self.effects.push(Effect::Abandon(self.socket));
+            self.effects.push(Effect::CloseDetached(self.socket));
         }
-        self.begin();
+        self.start_connecting();
         self.effects.push(Effect::Open(self.socket));
     }
 
-    fn begin(&mut self) {
+    fn start_connecting(&mut self) {
         self.socket = self.socket.wrapping_add(1);
         self.phase = Phase::Connecting;
         self.close_requested = false;
         self.frozen = false;
-        (self.opened_at, self.ended) = (None, None);
+        (self.opened_at, self.last_close) = (None, None);
     }
 
-    fn dialed(&mut self, address: String, refused: Option<SocketError>) {
-        if refused.is_some() {
+    fn on_created(&mut self, address: String, error: Option<SocketError>) {
+        if error.is_some() {
             self.phase = Phase::Idle;
         }
         if !self.mounted {
-            return self.before_mount.push(Input::Dialed { address, refused });
+            return self.before_mount.push(Input::Created { address, error });
         }
         self.effects.push(Effect::ClearError);
         self.effects.push(Effect::State(SocketState::Connecting));
         self.emit(SocketEvent::Connecting { address });
-        if let Some(error) = refused {
+        if let Some(error) = error {
             self.effects.push(Effect::State(SocketState::Refused));
             self.emit(SocketEvent::Error(error));
         }
@@ -246,19 +246,19 @@ impl Machine {
         }
     }
 
-    fn report(&mut self, report: SocketReport) {
+    fn on_browser_event(&mut self, event: BrowserSocketEvent) {
         if !self.mounted {
-            return self.before_mount.push(Input::Report(report));
+            return self.before_mount.push(Input::BrowserEvent(event));
         }
-        match report {
-            SocketReport::Open { protocol, extensions } => {
+        match event {
+            BrowserSocketEvent::Open { protocol, extensions } => {
                 self.phase = Phase::Open;
                 self.opened_at = Some(self.now);
                 self.emit(SocketEvent::Open { protocol, extensions });
             }
-            SocketReport::Message(payload) => self.emit(SocketEvent::Received(payload)),
-            SocketReport::Error => self.emit(SocketEvent::Error(SocketError::Connection)),
-            SocketReport::Close {
+            BrowserSocketEvent::Message(payload) => self.emit(SocketEvent::Received(payload)),
+            BrowserSocketEvent::Error => self.emit(SocketEvent::Error(SocketError::Connection)),
+            BrowserSocketEvent::Close {
                 code,
                 reason,
                 was_clean,
@@ -273,8 +273,8 @@ impl Machine {
             (false, false) => Side::Network,
         };
         self.phase = Phase::Idle;
-        let retry = if socket_may_reconnect(by, code) {
-            self.plan_retry()
+        let retry_after = if socket_may_reconnect(by, code) {
+            self.schedule_retry()
         } else {
             None
         };
@@ -283,14 +283,14 @@ impl Machine {
             reason,
             was_clean,
             by,
-            retry,
+            retry_after,
         };
-        self.ended = Some(closed.clone());
+        self.last_close = Some(closed.clone());
         self.emit(SocketEvent::Closed(closed));
     }
 
-    fn plan_retry(&mut self) -> Option<Duration> {
-        if !self.reconnects {
+    fn schedule_retry(&mut self) -> Option<Duration> {
+        if !self.reconnect_enabled {
             return None;
         }
         if let Some(opened_at) = self.opened_at {
@@ -303,9 +303,9 @@ impl Machine {
 
     fn cancel_retry(&mut self) {
         if self.retry_at.take().is_some()
-            && let Some(closed) = &mut self.ended
+            && let Some(closed) = &mut self.last_close
         {
-            closed.retry = None;
+            closed.retry_after = None;
             let closed = closed.clone();
             self.effects.push(Effect::State(SocketState::Closed(closed)));
         }
@@ -313,7 +313,7 @@ impl Machine {
 
     fn send(&mut self, payload: Payload) {
         if self.phase != Phase::Open {
-            return self.effects.push(Effect::Fail(SocketError::NotOpen));
+            return self.effects.push(Effect::ReturnError(SocketError::NotOpen));
         }
         self.effects.push(Effect::Send(payload.clone()));
         self.emit(SocketEvent::Sent(payload));
@@ -321,11 +321,11 @@ impl Machine {
 
     fn close(&mut self, code: u16, reason: String) {
         if let Err(error) = code::check_close(code, &reason) {
-            return self.effects.push(Effect::Fail(error.into()));
+            return self.effects.push(Effect::ReturnError(error.into()));
         }
         self.cancel_retry();
         if !self.is_live() {
-            return self.effects.push(Effect::Fail(SocketError::NotOpen));
+            return self.effects.push(Effect::ReturnError(SocketError::NotOpen));
         }
         self.phase = Phase::Closing;
         self.close_requested = true;
@@ -338,7 +338,7 @@ impl Machine {
     }
 
     fn set_reconnect(&mut self, reconnect: Option<Backoff>) {
-        self.reconnects = reconnect.is_some();
+        self.reconnect_enabled = reconnect.is_some();
         match reconnect {
             None => self.cancel_retry(),
             Some(backoff) => {
@@ -350,11 +350,11 @@ impl Machine {
 
     /// Schedules a retry if the socket was lost before reconnecting was switched on.
     fn retry_if_lost(&mut self) {
-        let lost = self.ended.as_ref();
-        if lost.is_some_and(|closed| closed.retry.is_none() && socket_may_reconnect(closed.by, closed.code)) {
-            let retry = self.plan_retry();
-            if let Some(closed) = &mut self.ended {
-                closed.retry = retry;
+        let lost = self.last_close.as_ref();
+        if lost.is_some_and(|closed| closed.retry_after.is_none() && socket_may_reconnect(closed.by, closed.code)) {
+            let retry_after = self.schedule_retry();
+            if let Some(closed) = &mut self.last_close {
+                closed.retry_after = retry_after;
                 let closed = closed.clone();
                 self.effects.push(Effect::State(SocketState::Closed(closed)));
             }
@@ -368,10 +368,10 @@ impl Machine {
                     self.open();
                 }
             }
-            PageEvent::Hide => self.close_quietly(),
+            PageEvent::Hide => self.close_if_open(),
             PageEvent::Freeze => {
                 self.frozen |= self.is_live();
-                self.close_quietly();
+                self.close_if_open();
             }
             PageEvent::Show { restored: true } => self.open(),
             PageEvent::Resume => {
@@ -384,16 +384,16 @@ impl Machine {
     }
 
     /// Closes with 1000; does nothing if there is no open socket.
-    fn close_quietly(&mut self) {
+    fn close_if_open(&mut self) {
         self.close(code::NORMAL, String::new());
-        self.effects.retain(|effect| !matches!(effect, Effect::Fail(_)));
+        self.effects.retain(|effect| !matches!(effect, Effect::ReturnError(_)));
     }
 
     fn unmount(&mut self) {
         self.unmounted = true;
         self.retry_at = None;
         if self.phase != Phase::Idle {
-            self.effects.push(Effect::Abandon(self.socket));
+            self.effects.push(Effect::CloseDetached(self.socket));
         }
     }
 }

@@ -8,7 +8,7 @@ mod use_socket;
 
 pub use self::browser_socket::{BrowserSocket, resolve};
 pub use self::event::{Closed, Payload, SocketError, SocketEvent, SocketState};
-pub use self::machine::SocketReport;
+pub use self::machine::BrowserSocketEvent;
 pub use self::use_socket::{PreconnectedSocket, SocketOptions, UseSocket, use_socket};
 
 #[cfg(test)]

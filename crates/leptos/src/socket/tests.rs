@@ -1,7 +1,7 @@
 //! Tests of the socket machine's transitions, with a simulated clock and browser.
 
 use super::event::{Closed, Payload, SocketError, SocketEvent, SocketState};
-use super::machine::{Effect, Input, Machine, SocketReport};
+use super::machine::{BrowserSocketEvent, Effect, Input, Machine};
 use crate::reconnect::Backoff;
 use crate::runtime::clock::Millis;
 use crate::runtime::page_events::PageEvent;
@@ -15,9 +15,9 @@ struct Harness {
     now: Millis,
     /// Numbers of the opened sockets.
     opened: Vec<u32>,
-    abandoned: Vec<u32>,
+    detached: Vec<u32>,
     sent: Vec<Payload>,
-    closes: Vec<u16>,
+    sent_closes: Vec<u16>,
     events: Vec<SocketEvent>,
     state: SocketState,
     refuse: bool,
@@ -29,9 +29,9 @@ impl Harness {
             machine: Machine::new(reconnect),
             now: 0,
             opened: Vec::new(),
-            abandoned: Vec::new(),
+            detached: Vec::new(),
             sent: Vec::new(),
-            closes: Vec::new(),
+            sent_closes: Vec::new(),
             events: Vec::new(),
             state: SocketState::Connecting,
             refuse: false,
@@ -47,7 +47,7 @@ impl Harness {
 
     fn open(reconnect: Option<Backoff>) -> Self {
         let mut harness = Self::mounted(reconnect);
-        harness.opens();
+        harness.on_open();
         harness
     }
 
@@ -61,14 +61,14 @@ impl Harness {
             Effect::Open(socket) => {
                 assert!(self.machine.is_current(socket));
                 self.opened.push(socket);
-                let refused = self.refuse.then_some(SocketError::Connection);
+                let error = self.refuse.then_some(SocketError::Connection);
                 let address = ADDRESS.to_owned();
-                self.input(Input::Dialed { address, refused })?;
+                self.input(Input::Created { address, error })?;
             }
-            Effect::Abandon(socket) => self.abandoned.push(socket),
+            Effect::CloseDetached(socket) => self.detached.push(socket),
             Effect::Send(payload) => self.sent.push(payload),
-            Effect::Close { code, .. } => self.closes.push(code),
-            Effect::Fail(error) => return Err(error),
+            Effect::Close { code, .. } => self.sent_closes.push(code),
+            Effect::ReturnError(error) => return Err(error),
             Effect::ClearError => {}
             Effect::State(state) => self.state = state,
             Effect::Emit(event) => {
@@ -83,20 +83,20 @@ impl Harness {
         Ok(())
     }
 
-    fn opens(&mut self) {
+    fn on_open(&mut self) {
         let (protocol, extensions) = (String::new(), String::new());
-        self.input(Input::Report(SocketReport::Open { protocol, extensions }))
+        self.input(Input::BrowserEvent(BrowserSocketEvent::Open { protocol, extensions }))
             .unwrap();
     }
 
-    fn closes(&mut self, code: u16) {
+    fn on_close(&mut self, code: u16) {
         let (reason, was_clean) = (String::new(), code != code::ABNORMAL);
-        let report = SocketReport::Close {
+        let event = BrowserSocketEvent::Close {
             code,
             reason,
             was_clean,
         };
-        self.input(Input::Report(report)).unwrap();
+        self.input(Input::BrowserEvent(event)).unwrap();
     }
 
     fn page(&mut self, event: PageEvent) {
@@ -128,7 +128,7 @@ impl Harness {
     }
 
     fn retry_ms(&self) -> Option<u128> {
-        self.ended().retry.map(|delay| delay.as_millis())
+        self.ended().retry_after.map(|delay| delay.as_millis())
     }
 }
 
@@ -146,7 +146,7 @@ fn the_socket_opens_at_once_and_events_are_reported_from_the_mount_on() {
     let mut harness = Harness::new(None);
     harness.input(Input::Open).unwrap();
     assert_eq!((harness.opened.len(), harness.events.len()), (1, 0));
-    harness.opens();
+    harness.on_open();
     assert_eq!(harness.events, [], "an early opening waits for the mount");
     harness.input(Input::Mount).unwrap();
     assert_eq!(harness.events[0], connecting());
@@ -158,8 +158,8 @@ fn the_socket_opens_at_once_and_events_are_reported_from_the_mount_on() {
 fn a_preconnected_socket_is_used_instead_of_a_new_one() {
     let mut harness = Harness::new(None);
     let address = "/api/socket?trace=1".to_owned();
-    harness.input(Input::Adopt { address }).unwrap();
-    harness.opens();
+    harness.input(Input::Attach { address }).unwrap();
+    harness.on_open();
     harness.input(Input::Mount).unwrap();
     assert_eq!((harness.opened.len(), harness.events.len()), (0, 2));
     assert_eq!(harness.send(), Ok(()));
@@ -180,14 +180,14 @@ fn a_refused_address_is_reported_and_not_retried() {
     assert!(!harness.wait());
     harness.refuse = false;
     harness.input(Input::Open).unwrap();
-    assert_eq!((&harness.state, harness.abandoned.len()), (&SocketState::Connecting, 0));
+    assert_eq!((&harness.state, harness.detached.len()), (&SocketState::Connecting, 0));
 }
 
 #[test]
 fn sending_fails_before_the_socket_is_open_and_after_it_closes() {
     let mut harness = Harness::mounted(None);
     assert_eq!(harness.send(), Err(SocketError::NotOpen));
-    harness.opens();
+    harness.on_open();
     assert_eq!(harness.send(), Ok(()));
     harness.close(code::NORMAL).unwrap();
     assert_eq!(harness.send(), Err(SocketError::NotOpen));
@@ -201,11 +201,11 @@ fn cleanup_closes_with_1000_and_reports_nothing_more() {
     let mut harness = Harness::open(backoff());
     harness.input(Input::Unmount).unwrap();
     let events = harness.events.len();
-    harness.closes(code::ABNORMAL);
+    harness.on_close(code::ABNORMAL);
     harness.page(PageEvent::Show { restored: true });
     harness.input(Input::Unmount).unwrap();
     assert_eq!(
-        (&*harness.abandoned, harness.events.len(), harness.opened.len()),
+        (&*harness.detached, harness.events.len(), harness.opened.len()),
         (&[1][..], events, 1)
     );
     assert!(!harness.wait() && !harness.machine.is_current(1));
@@ -217,7 +217,7 @@ fn cleanup_before_the_mount_closes_the_socket() {
     harness.input(Input::Open).unwrap();
     harness.input(Input::Unmount).unwrap();
     harness.input(Input::Mount).unwrap();
-    assert_eq!((&*harness.abandoned, harness.events.len()), (&[1][..], 0));
+    assert_eq!((&*harness.detached, harness.events.len()), (&[1][..], 0));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_remounted_component_has_a_new_socket() {
     first.input(Input::Unmount).unwrap();
     let second = Harness::open(None);
     assert_eq!(
-        (first.abandoned.len(), second.abandoned.len(), second.opened.len()),
+        (first.detached.len(), second.detached.len(), second.opened.len()),
         (1, 0, 1)
     );
 }
@@ -237,14 +237,14 @@ fn a_lost_socket_is_reopened_with_growing_delays_until_one_is_stable() {
     let mut delays = Vec::new();
     for uptime in [0, 4_999, 0, 5_000, 0] {
         harness.now += uptime;
-        harness.closes(code::ABNORMAL);
+        harness.on_close(code::ABNORMAL);
         delays.push(harness.retry_ms().unwrap());
         assert!(harness.wait());
         assert_eq!(harness.state, SocketState::Connecting);
-        harness.opens();
+        harness.on_open();
     }
     assert_eq!(delays, [500, 1_000, 2_000, 500, 1_000]);
-    assert_eq!((harness.opened.len(), harness.abandoned.len()), (6, 0));
+    assert_eq!((harness.opened.len(), harness.detached.len()), (6, 0));
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn an_attempt_that_fails_before_it_opens_counts_as_a_failure() {
     harness.now = 60_000;
     let mut delays = Vec::new();
     for _ in 0..8 {
-        harness.closes(code::ABNORMAL);
+        harness.on_close(code::ABNORMAL);
         delays.push(harness.retry_ms().unwrap());
         harness.wait();
     }
@@ -263,13 +263,13 @@ fn an_attempt_that_fails_before_it_opens_counts_as_a_failure() {
 #[test]
 fn a_timer_that_fires_too_early_opens_nothing() {
     let mut harness = Harness::open(backoff());
-    harness.closes(code::ABNORMAL);
+    harness.on_close(code::ABNORMAL);
     harness.input(Input::Timer).unwrap();
     assert_eq!(harness.opened, [1]);
 }
 
 #[test]
-fn the_ending_side_decides_about_reconnecting() {
+fn whether_to_reconnect_depends_on_the_side_that_closed() {
     for (code, retries, by) in [
         (code::NORMAL, false, Side::Server),
         (code::GOING_AWAY, true, Side::Server),
@@ -278,7 +278,7 @@ fn the_ending_side_decides_about_reconnecting() {
         (code::ABNORMAL, true, Side::Network),
     ] {
         let mut harness = Harness::open(backoff());
-        harness.closes(code);
+        harness.on_close(code);
         assert_eq!(
             (harness.retry_ms().is_some(), harness.ended().by),
             (retries, by),
@@ -287,9 +287,9 @@ fn the_ending_side_decides_about_reconnecting() {
     }
     let mut harness = Harness::open(backoff());
     harness.close(4_000).unwrap();
-    harness.closes(4_000);
+    harness.on_close(4_000);
     assert_eq!(
-        (harness.retry_ms(), harness.ended().by, &*harness.closes),
+        (harness.retry_ms(), harness.ended().by, &*harness.sent_closes),
         (None, Side::Client, &[4_000][..])
     );
 }
@@ -304,13 +304,13 @@ fn an_invalid_close_code_or_reason_is_refused() {
         harness.input(Input::Close { code, reason }),
         Err(SocketError::Close(_))
     ));
-    assert_eq!((harness.closes.len(), harness.send()), (0, Ok(())));
+    assert_eq!((harness.sent_closes.len(), harness.send()), (0, Ok(())));
 }
 
 #[test]
 fn switching_reconnect_on_later_reopens_a_lost_socket() {
     let mut harness = Harness::open(None);
-    harness.closes(code::ABNORMAL);
+    harness.on_close(code::ABNORMAL);
     assert_eq!((harness.retry_ms(), harness.wait()), (None, false));
     harness.input(Input::Reconnect(backoff())).unwrap();
     assert_eq!(harness.retry_ms(), Some(500));
@@ -321,7 +321,7 @@ fn switching_reconnect_on_later_reopens_a_lost_socket() {
 #[test]
 fn closing_during_the_wait_cancels_the_retry() {
     let mut harness = Harness::open(backoff());
-    harness.closes(code::ABNORMAL);
+    harness.on_close(code::ABNORMAL);
     assert_eq!(harness.close(code::NORMAL), Err(SocketError::NotOpen));
     assert_eq!((harness.retry_ms(), harness.wait()), (None, false));
 }
@@ -332,7 +332,7 @@ fn only_the_online_event_of_the_page_ends_the_wait() {
     harness.page(PageEvent::Offline);
     harness.page(PageEvent::Online);
     assert_eq!(harness.opened, [1], "an open socket stays");
-    harness.closes(code::ABNORMAL);
+    harness.on_close(code::ABNORMAL);
     for event in [
         PageEvent::Offline,
         PageEvent::Visible(false),
@@ -354,7 +354,7 @@ fn a_hidden_or_visible_page_keeps_its_socket() {
     let mut harness = Harness::open(backoff());
     harness.page(PageEvent::Visible(false));
     harness.page(PageEvent::Visible(true));
-    assert_eq!((harness.closes.len(), harness.send()), (0, Ok(())));
+    assert_eq!((harness.sent_closes.len(), harness.send()), (0, Ok(())));
 }
 
 #[test]
@@ -363,13 +363,13 @@ fn a_cached_page_closes_its_socket_and_a_restored_one_reopens_it() {
     harness.page(PageEvent::Hide);
     harness.page(PageEvent::Freeze);
     assert_eq!(
-        (&*harness.closes, &harness.state),
+        (&*harness.sent_closes, &harness.state),
         (&[code::NORMAL][..], &SocketState::Closing)
     );
     harness.page(PageEvent::Resume);
     assert_eq!(harness.opened, [1]);
     harness.page(PageEvent::Show { restored: true });
-    assert_eq!((&*harness.abandoned, &*harness.opened), (&[1][..], &[1, 2][..]));
+    assert_eq!((&*harness.detached, &*harness.opened), (&[1][..], &[1, 2][..]));
     assert_eq!(harness.state, SocketState::Connecting);
 }
 
@@ -377,11 +377,14 @@ fn a_cached_page_closes_its_socket_and_a_restored_one_reopens_it() {
 fn a_frozen_page_closes_its_socket_and_a_resumed_one_reopens_it() {
     let mut harness = Harness::open(None);
     harness.page(PageEvent::Freeze);
-    harness.closes(code::NORMAL);
+    harness.on_close(code::NORMAL);
     assert_eq!(harness.ended().by, Side::Client);
     harness.page(PageEvent::Resume);
     harness.page(PageEvent::Resume);
-    assert_eq!((&*harness.closes, &*harness.opened), (&[code::NORMAL][..], &[1, 2][..]));
+    assert_eq!(
+        (&*harness.sent_closes, &*harness.opened),
+        (&[code::NORMAL][..], &[1, 2][..])
+    );
     let mut closed = Harness::open(None);
     closed.close(code::NORMAL).unwrap();
     closed.page(PageEvent::Freeze);
@@ -393,7 +396,7 @@ fn a_frozen_page_closes_its_socket_and_a_resumed_one_reopens_it() {
 fn opening_replaces_the_current_socket() {
     let mut harness = Harness::open(backoff());
     harness.input(Input::Open).unwrap();
-    assert_eq!((&*harness.abandoned, &*harness.opened), (&[1][..], &[1, 2][..]));
+    assert_eq!((&*harness.detached, &*harness.opened), (&[1][..], &[1, 2][..]));
     assert!(!harness.machine.is_current(1) && harness.machine.is_current(2));
     let tail = &harness.events[harness.events.len() - 2..];
     assert!(matches!(
@@ -413,6 +416,6 @@ fn a_close_by_the_server_is_not_attributed_to_the_client() {
         (harness.send(), harness.close(code::NORMAL)),
         (Err(SocketError::NotOpen), Err(SocketError::NotOpen))
     );
-    harness.closes(code::RESTART);
+    harness.on_close(code::RESTART);
     assert_eq!((harness.ended().by, harness.retry_ms()), (Side::Server, Some(500)));
 }

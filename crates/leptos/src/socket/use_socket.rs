@@ -8,7 +8,7 @@ use send_wrapper::SendWrapper;
 use web_sys::WebSocket;
 
 use super::browser_socket::take_preconnected;
-use super::driver::{Driver, Signals, Slot};
+use super::driver::{Driver, DriverSlot, Signals};
 use super::event::{Payload, SocketError, SocketEvent, SocketState};
 use super::machine::Input;
 use crate::reconnect::Backoff;
@@ -81,7 +81,7 @@ pub struct UseSocket {
     pub message: Signal<Option<Payload>>,
     /// The last error; cleared when a new socket is opened.
     pub error: Signal<Option<SocketError>>,
-    slot: StoredValue<Slot>,
+    driver: StoredValue<DriverSlot>,
 }
 
 /// Opens a WebSocket for the lifetime of the component, like React's `useEffect(() => { const s = new WebSocket(…); return () =>
@@ -140,7 +140,7 @@ pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, mut opti
     let state = RwSignal::new(SocketState::Connecting);
     let message = RwSignal::new(None);
     let error = RwSignal::new(None);
-    let slot = Slot::default();
+    let slot = DriverSlot::default();
     let reconnect = options.reconnect;
 
     if !is_server() {
@@ -148,7 +148,7 @@ pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, mut opti
         let driver = Driver::start(Arc::new(address), options, Signals { state, message, error });
         slot.set(Rc::clone(&driver));
         match preconnected {
-            Some(preconnected) => driver.adopt(preconnected),
+            Some(preconnected) => driver.attach(preconnected),
             None if immediate => driver.input(Input::Open),
             None => (),
         }
@@ -161,18 +161,18 @@ pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, mut opti
     });
     on_cleanup({
         let slot = slot.clone();
-        move || slot.end()
+        move || slot.take_and_unmount()
     });
 
     UseSocket {
         state: state.into(),
         message: message.into(),
         error: error.into(),
-        slot: StoredValue::new(slot),
+        driver: StoredValue::new(slot),
     }
 }
 
-fn with(slot: &Slot, input: Input) {
+fn with(slot: &DriverSlot, input: Input) {
     if let Some(driver) = slot.driver() {
         driver.input(input);
     }
@@ -204,7 +204,7 @@ impl UseSocket {
     }
 
     fn request(&self, input: Input) -> Result<(), SocketError> {
-        let driver = self.slot.try_get_value().and_then(|slot| slot.driver());
+        let driver = self.driver.try_get_value().and_then(|slot| slot.driver());
         driver.map_or(Err(SocketError::NotOpen), |driver| driver.request(input))
     }
 }

@@ -5,5 +5,5 @@ pub(crate) mod store;
 mod use_topic;
 
 pub use self::live::*;
-pub use self::use_topic::{CommandStatus, History, Pending, TopicSource, UseTopic, Visitor, use_topic};
+pub use self::use_topic::{CommandStatus, History, PendingCommand, TopicSource, UseTopic, Visitor, use_topic};
 pub use crate::status::TopicStatus;

@@ -25,7 +25,7 @@ use duplex_protocol::topic::{Topic, TopicName};
 /// Loads topic states during server rendering: returns a state as JSON with its cursor, or a denial. The server provides it in the
 /// context of each rendering.
 #[derive(Clone)]
-pub struct TopicSource(pub(crate) Arc<dyn Fn(TopicName) -> Loading + Send + Sync>);
+pub struct TopicSource(pub(crate) Arc<dyn Fn(TopicName) -> StateFuture + Send + Sync>);
 
 impl TopicSource {
     /// Calls `load` for each topic of the page.
@@ -38,7 +38,7 @@ impl TopicSource {
 }
 
 /// A topic's state being loaded.
-pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denied>> + Send>>;
+pub(crate) type StateFuture = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denied>> + Send>>;
 
 /// The visitor of the page being rendered. The server provides it in the context of each rendering.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub struct Visitor(pub Person);
 /// A command that is not yet part of the state.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Pending<C> {
+pub struct PendingCommand<C> {
     /// The id that [`UseTopic::send`] returned.
     pub id: CommandId,
     /// The command.
@@ -56,7 +56,7 @@ pub struct Pending<C> {
     pub status: CommandStatus,
 }
 
-impl<C> Pending<C> {
+impl<C> PendingCommand<C> {
     pub(crate) fn queued(id: CommandId, command: C) -> Self {
         let status = CommandStatus::Queued;
         Self { id, command, status }
@@ -117,7 +117,7 @@ pub struct UseTopic<T: Topic> {
     pub state: ReadSignal<T::State>,
     /// Incremented when events that the page received are no longer in the server's log, or have other numbers there. `state` is
     /// already correct; discard any events that the page stored itself.
-    pub log: Signal<u32>,
+    pub log_generation: Signal<u32>,
     /// The topic's status.
     pub status: Signal<TopicStatus>,
     /// The topic's presence.
@@ -127,7 +127,7 @@ pub struct UseTopic<T: Topic> {
     /// Why the server refused the last new name.
     pub name_refused: Signal<Option<String>>,
     /// Commands that are not yet part of the state, in the order in which they were sent.
-    pub pending: Signal<Vec<Pending<T::Command>>>,
+    pub pending: Signal<Vec<PendingCommand<T::Command>>>,
     handle: StoredValue<Handle<T>>,
 }
 
@@ -200,7 +200,7 @@ pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
     subscribe(tab.clone(), Arc::clone(&store));
     UseTopic {
         state: store.state.read_only().into(),
-        log: Signal::from(store.log.clone()),
+        log_generation: Signal::from(store.log_generation.clone()),
         status: Signal::from(store.status.clone()),
         presence: Signal::from(store.presence.clone()),
         me: Signal::from(tab.me()),
@@ -259,7 +259,7 @@ impl<T: Topic> UseTopic<T> {
     }
 
     /// Sets this visitor's activity in the others' presence, such as `"typing"`; `None` clears it. Sent once, and may be lost.
-    pub fn activity(&self, activity: Option<&str>) {
+    pub fn set_activity(&self, activity: Option<&str>) {
         if let Some(Handle { tab, store }) = self.handle.try_get_value()
             && let Some(topic) = store.name.clone()
         {
@@ -320,7 +320,7 @@ impl<T: Topic> UseTopic<T> {
 fn subscribe<T: Topic>(tab: Tab, store: Arc<Store<T>>) {
     Effect::new(move |_| {
         let Some(topic) = store.name.clone() else { return };
-        let cursor = store.starting_cursor();
+        let cursor = store.initial_cursor();
         tab.driver_or_start()
             .subscribe(topic.clone(), T::DELIVERY, cursor, store.clone());
         let tab = tab.clone();

@@ -21,7 +21,7 @@ use super::renderer::{Renderer, Scene};
 use super::replay::ReplayPlayer;
 use super::steering::Steering;
 use crate::i18n::Locale;
-use duplex_leptos::simulation::{ConnectionStatus, Participant, SimulationConnection, SimulationTransport};
+use duplex_leptos::simulation::{ConnectionStatus, SimulationClient, SimulationConnection, SimulationTransport};
 
 const TICK: f64 = 1000.0 / TICK_RATE as f64;
 /// Maximum time step in milliseconds: caps the catch-up after a tab was suspended.
@@ -77,7 +77,7 @@ impl Engine {
             connection: RefCell::default(),
             running: Cell::new(true),
         });
-        let viewer: Weak<dyn Participant> = Rc::<Self>::downgrade(&engine);
+        let viewer: Weak<dyn SimulationClient> = Rc::<Self>::downgrade(&engine);
         engine
             .connection
             .replace(Some(SimulationConnection::open(ARENA_PATH, viewer)));
@@ -305,7 +305,7 @@ fn without_motion(role: &Role) -> Role {
     }
 }
 
-impl Participant for Engine {
+impl SimulationClient for Engine {
     fn input(&self) -> Vec<u8> {
         let mut state = self.state.borrow_mut();
         let (first_input, inputs) = state.prediction.take_unsent();

@@ -166,13 +166,13 @@ fn send_typing(room: RoomModel, sent_at: StoredValue<Option<f64>>) {
     let now = clock::now();
     if room.draft.with_untracked(String::is_empty) {
         sent_at.set_value(None);
-        room.chat.activity(None);
+        room.chat.set_activity(None);
     } else if sent_at
         .get_value()
         .is_none_or(|sent_at| clock::has_elapsed(sent_at, TYPING_INTERVAL_MS, now))
     {
         sent_at.set_value(Some(now));
-        room.chat.activity(Some(TYPING));
+        room.chat.set_activity(Some(TYPING));
     }
 }
 
@@ -189,7 +189,7 @@ fn submit(room: RoomModel, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
     room.replying.set(None);
     room.draft.set(String::new());
     room.new_after.set(None);
-    room.chat.activity(None);
+    room.chat.set_activity(None);
     scroll.to_end();
 }
 

@@ -10,7 +10,7 @@ use crate::{
         text::{TextKey, dynamic_text, dynamic_view, fill, t, text_key, translate},
     },
 };
-use duplex_leptos::topic::{CommandStatus, Pending};
+use duplex_leptos::topic::{CommandStatus, PendingCommand};
 use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]
@@ -30,7 +30,7 @@ pub fn PendingRows(room: RoomModel) -> impl IntoView {
     .into_any()
 }
 
-fn is_shown(pending: &Pending<ChatCommand>) -> bool {
+fn is_shown(pending: &PendingCommand<ChatCommand>) -> bool {
     let failed = matches!(
         pending.status,
         CommandStatus::Rejected(_) | CommandStatus::RateLimited { .. }

@@ -112,7 +112,7 @@ impl RoomModel {
         });
         chat.on_event(move |seq, event| model.apply_event(seq, event));
         Effect::new(move |before: Option<u32>| {
-            let log = chat.log.get();
+            let log = chat.log_generation.get();
             if before.is_some_and(|before| before != log) {
                 model.cache.update_value(|cache| *cache = MessageCache::default());
                 model.notify();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Exchange, ExchangeError, ExchangeFuture, now, pending_replies::PendingReplies};
 use crate::apps::compare::wire::measure::parse_number;
-use duplex_leptos::socket::{BrowserSocket, Payload, SocketReport, resolve};
+use duplex_leptos::socket::{BrowserSocket, BrowserSocketEvent, Payload, resolve};
 
 pub(super) struct Socket {
     socket: Option<BrowserSocket>,
@@ -21,10 +21,10 @@ impl Socket {
         let opened = pending.register(PendingReplies::HANDSHAKE);
         let on_message = Rc::new(on_message);
         let on_event = move |event| match event {
-            SocketReport::Open { .. } => pending.resolve(PendingReplies::HANDSHAKE),
-            SocketReport::Message(payload) => on_message(&payload),
-            SocketReport::Error => {}
-            SocketReport::Close { .. } => pending.reject(PendingReplies::HANDSHAKE),
+            BrowserSocketEvent::Open { .. } => pending.resolve(PendingReplies::HANDSHAKE),
+            BrowserSocketEvent::Message(payload) => on_message(&payload),
+            BrowserSocketEvent::Error => {}
+            BrowserSocketEvent::Close { .. } => pending.reject(PendingReplies::HANDSHAKE),
         };
         let socket = BrowserSocket::open(&resolve(url), protocols, on_event).map_err(|_| ExchangeError::Unreachable)?;
         let this = Self { socket: Some(socket) };
@@ -41,7 +41,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
-            socket.leave(|_| ());
+            socket.close_detached(|_| ());
         }
     }
 }

@@ -60,7 +60,7 @@ fn NextAttempt(echo: EchoState) -> impl IntoView {
     let waiting = RwSignal::new(false);
     let tenths = RwSignal::new(0_u32);
     Effect::new(move |_| {
-        let delay = echo.socket.state.with(|state| closed(state)?.retry);
+        let delay = echo.socket.state.with(|state| closed(state)?.retry_after);
         waiting.set(delay.is_some());
         let Some(delay) = delay else { return };
         let due = clock::now() + delay.as_secs_f64() * 1000.0;

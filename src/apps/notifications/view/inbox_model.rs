@@ -130,9 +130,9 @@ impl InboxModel {
     /// Changes when a source's log is replaced, which invalidates its cached notices.
     pub fn log_version(self) -> u32 {
         let groups = GROUPS.iter().filter_map(|group| self.group(group));
-        let logs = groups.map(|group| group.log.get());
-        logs.fold(self.inbox.log.get(), u32::wrapping_add)
-            .wrapping_add(self.all.log.get())
+        let logs = groups.map(|group| group.log_generation.get());
+        logs.fold(self.inbox.log_generation.get(), u32::wrapping_add)
+            .wrapping_add(self.all.log_generation.get())
     }
 
     pub fn head(self, source: &str) -> Seq {

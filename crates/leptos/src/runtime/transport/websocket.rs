@@ -7,7 +7,7 @@ use leptos::task::spawn_local;
 
 use super::{Connection, ConnectionEvent, ConnectionTrace, EventSink};
 use crate::runtime::ids::random_id;
-use crate::socket::{BrowserSocket, Payload, SocketReport, resolve};
+use crate::socket::{BrowserSocket, BrowserSocketEvent, Payload, resolve};
 use crate::status::Transport;
 use crate::trace::Carrier;
 use duplex_protocol::code;
@@ -48,9 +48,9 @@ impl WebSocketConnection {
     }
 }
 
-fn on_event(event: SocketReport, encoding: &Cell<Option<Encoding>>, trace: &ConnectionTrace, report: &EventSink) {
+fn on_event(event: BrowserSocketEvent, encoding: &Cell<Option<Encoding>>, trace: &ConnectionTrace, report: &EventSink) {
     match event {
-        SocketReport::Open { protocol, .. } => {
+        BrowserSocketEvent::Open { protocol, .. } => {
             encoding.set(Encoding::from_subprotocol(&protocol));
             report(
                 encoding
@@ -58,7 +58,7 @@ fn on_event(event: SocketReport, encoding: &Cell<Option<Encoding>>, trace: &Conn
                     .map_or(ConnectionEvent::Malformed, ConnectionEvent::Opened),
             );
         }
-        SocketReport::Message(payload) => {
+        BrowserSocketEvent::Message(payload) => {
             let frame = match &payload {
                 Payload::Text(text) => Encoding::Json.decode(text.as_bytes()),
                 Payload::Binary(bytes) => Encoding::Postcard.decode(bytes),
@@ -67,8 +67,8 @@ fn on_event(event: SocketReport, encoding: &Cell<Option<Encoding>>, trace: &Conn
             report(frame.map_or(ConnectionEvent::Malformed, ConnectionEvent::Frame));
         }
         // The close event follows, with the code.
-        SocketReport::Error => (),
-        SocketReport::Close { code, .. } => report(ConnectionEvent::Closed(code)),
+        BrowserSocketEvent::Error => (),
+        BrowserSocketEvent::Close { code, .. } => report(ConnectionEvent::Closed(code)),
     }
 }
 
@@ -94,7 +94,7 @@ impl Connection for WebSocketConnection {
 impl Drop for WebSocketConnection {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
-            socket.leave(|_| ());
+            socket.close_detached(|_| ());
         }
     }
 }

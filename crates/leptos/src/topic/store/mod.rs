@@ -16,7 +16,7 @@ use crate::runtime::tab::lock;
 use crate::session::outbox::MAX_QUEUED;
 use crate::session::{CommandProgress, TopicUpdate};
 use crate::status::TopicStatus;
-use crate::topic::{CommandStatus, Pending, TopicSource, Visitor};
+use crate::topic::{CommandStatus, PendingCommand, TopicSource, Visitor};
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::cursor::{Check, Cursor, Seq};
 use duplex_protocol::person::Person;
@@ -26,7 +26,7 @@ use duplex_protocol::topic::{Topic, TopicName};
 
 /// A topic's hydration data.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Seed {
+pub(crate) enum HydrationData {
     Rendered {
         me: Option<Person>,
         /// `Err` if the page was rendered without a state.
@@ -40,12 +40,12 @@ pub(crate) struct Store<T: Topic> {
     pub name: Option<TopicName>,
     pub state: ArcRwSignal<T::State>,
     /// Incremented, before `state` changes, when the log lost events that this page had applied.
-    pub log: ArcRwSignal<u32>,
+    pub log_generation: ArcRwSignal<u32>,
     pub status: ArcRwSignal<TopicStatus>,
     pub presence: ArcRwSignal<Presence>,
-    pub pending: ArcRwSignal<Vec<Pending<T::Command>>>,
+    pub pending: ArcRwSignal<Vec<PendingCommand<T::Command>>>,
     pub me: ArcRwSignal<Option<Person>>,
-    seed: ArcResource<Seed>,
+    hydration: ArcResource<HydrationData>,
     inner: Mutex<Inner>,
     handlers: Mutex<Vec<(usize, EventHandler<T>)>>,
 }
@@ -61,7 +61,7 @@ const MAX_PENDING: usize = 2 * MAX_QUEUED;
 #[derive(Default)]
 struct Inner {
     /// Whether the hydration data was applied, or a newer state arrived.
-    seeded: bool,
+    hydrated: bool,
     cursor: Option<Cursor>,
     wakers: Vec<Waker>,
 }
@@ -73,10 +73,10 @@ impl<T: Topic> Store<T> {
             None => TopicStatus::Denied(Denied::Unknown),
         };
         Self {
-            seed: seed(name.clone()),
+            hydration: hydration_data(name.clone()),
             name,
             state: ArcRwSignal::default(),
-            log: ArcRwSignal::default(),
+            log_generation: ArcRwSignal::default(),
             status: ArcRwSignal::new(status),
             presence: ArcRwSignal::default(),
             pending: ArcRwSignal::default(),
@@ -88,16 +88,16 @@ impl<T: Topic> Store<T> {
 
     /// Completes when the state is loaded or the topic is denied.
     pub(crate) async fn loaded(&self) {
-        match self.seed.clone().await {
-            Seed::Rendered { me, state } => self.apply_seed(me, state),
-            Seed::Absent => self.wait_until_loaded().await,
+        match self.hydration.clone().await {
+            HydrationData::Rendered { me, state } => self.hydrate(me, state),
+            HydrationData::Absent => self.wait_until_loaded().await,
         }
     }
 
     /// The cursor of the rendered state, if any. Call it from effects.
-    pub(crate) fn starting_cursor(&self) -> Option<Cursor> {
-        if let Some(Seed::Rendered { me, state }) = self.seed.try_get_untracked().flatten() {
-            self.apply_seed(me, state);
+    pub(crate) fn initial_cursor(&self) -> Option<Cursor> {
+        if let Some(HydrationData::Rendered { me, state }) = self.hydration.try_get_untracked().flatten() {
+            self.hydrate(me, state);
         }
         lock(&self.inner).cursor
     }
@@ -105,19 +105,20 @@ impl<T: Topic> Store<T> {
     /// Adds a command as queued.
     pub(crate) fn push_pending(&self, id: CommandId, command: T::Command) {
         self.pending.update(|pending| {
-            let rejected = |command: &Pending<_>| matches!(command.status, CommandStatus::Rejected(_));
+            let rejected = |command: &PendingCommand<_>| matches!(command.status, CommandStatus::Rejected(_));
             if pending.len() >= MAX_PENDING
                 && let Some(oldest) = pending.iter().position(rejected)
             {
                 pending.remove(oldest);
             }
-            pending.push(Pending::queued(id, command));
+            pending.push(PendingCommand::queued(id, command));
         });
     }
 
     /// Removes a rejected command from the list.
     pub(crate) fn remove_rejected(&self, id: &CommandId) -> Option<T::Command> {
-        let rejected = |command: &Pending<_>| command.id == *id && matches!(command.status, CommandStatus::Rejected(_));
+        let rejected =
+            |command: &PendingCommand<_>| command.id == *id && matches!(command.status, CommandStatus::Rejected(_));
         let index = self
             .pending
             .with_untracked(|pending| pending.iter().position(rejected))?;
@@ -166,8 +167,8 @@ impl<T: Topic> Store<T> {
     }
 
     /// Applies the hydration data, unless something newer arrived.
-    fn apply_seed(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denied>) {
-        if std::mem::replace(&mut lock(&self.inner).seeded, true) {
+    fn hydrate(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denied>) {
+        if std::mem::replace(&mut lock(&self.inner).hydrated, true) {
             return;
         }
         if me.is_some() {
@@ -223,11 +224,12 @@ impl<T: Topic> TopicObserver for Store<T> {
                 };
                 {
                     let mut inner = lock(&self.inner);
-                    inner.seeded = true;
+                    inner.hydrated = true;
                     inner.cursor = Some(*cursor);
                 }
                 if reason.lost_events() {
-                    self.log.update(|log| *log = log.wrapping_add(1));
+                    self.log_generation
+                        .update(|generation| *generation = generation.wrapping_add(1));
                 }
                 self.state.set(state);
             }
@@ -259,7 +261,7 @@ impl<T: Topic> TopicObserver for Store<T> {
     }
 
     fn has_pending(&self) -> bool {
-        let waits = |command: &Pending<_>| !matches!(command.status, CommandStatus::Rejected(_));
+        let waits = |command: &PendingCommand<_>| !matches!(command.status, CommandStatus::Rejected(_));
         self.pending.with_untracked(|pending| pending.iter().any(waits))
     }
 }
@@ -269,8 +271,8 @@ fn recode<V: DeserializeOwned + Serialize>(blob: &Blob) -> Result<Vec<u8>, Codec
     Encoding::Json.encode(&blob.decode::<V>(Encoding::Postcard)?)
 }
 
-/// On the server the result of [`TopicSource`]; in the browser the page's hydration data, or [`Seed::Absent`].
-fn seed(name: Option<TopicName>) -> ArcResource<Seed> {
+/// On the server the result of [`TopicSource`]; in the browser the page's hydration data, or [`HydrationData::Absent`].
+fn hydration_data(name: Option<TopicName>) -> ArcResource<HydrationData> {
     let source = use_context::<TopicSource>();
     let me = use_context::<Visitor>().map(|Visitor(person)| person);
     let absent = source.is_none() && is_browser();
@@ -279,13 +281,13 @@ fn seed(name: Option<TopicName>) -> ArcResource<Seed> {
         let me = me.clone();
         async move {
             if absent {
-                return Seed::Absent;
+                return HydrationData::Absent;
             }
             let state = match loading {
                 Some(loading) => loading.await,
                 None => Err(Denied::Unavailable),
             };
-            Seed::Rendered {
+            HydrationData::Rendered {
                 me,
                 state: state.map(|(cursor, json)| (cursor, Blob(json.into_bytes()))),
             }

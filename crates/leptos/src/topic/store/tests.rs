@@ -76,7 +76,7 @@ impl Harness {
     /// Subscribes over a WebSocket with the store's cursor.
     fn subscribed(&mut self) {
         let (topic, delivery) = (topic(), Delivery::Every);
-        let cursor = self.store.starting_cursor();
+        let cursor = self.store.initial_cursor();
         self.input(Input::Subscribe {
             topic,
             delivery,
@@ -193,7 +193,7 @@ fn events_are_applied_in_order_and_handlers_are_called_after_each() {
         ("12345".to_owned(), TopicStatus::Live)
     );
     assert_eq!(*seen.borrow(), [(3, "3".to_owned(), 3), (4, "4".to_owned(), 4)]);
-    assert_eq!(harness.store.starting_cursor(), Some(cursor(1, 5)));
+    assert_eq!(harness.store.initial_cursor(), Some(cursor(1, 5)));
 }
 
 #[test]
@@ -239,12 +239,12 @@ fn a_new_state_replaces_the_old_one_and_a_lost_log_is_signalled() {
     harness.event(3);
     harness.reset(ResetReason::TooFar, cursor(1, 9), &["9"]);
     assert_eq!(
-        (harness.state(), harness.store.log.get_untracked()),
+        (harness.state(), harness.store.log_generation.get_untracked()),
         ("9".to_owned(), 0)
     );
     harness.reset(ResetReason::OtherEpoch, cursor(2, 1), &["x"]);
     assert_eq!(
-        (harness.state(), harness.store.log.get_untracked()),
+        (harness.state(), harness.store.log_generation.get_untracked()),
         ("x".to_owned(), 1)
     );
     harness.event(2);
@@ -350,7 +350,7 @@ fn an_undecodable_event_is_reported_and_changes_nothing() {
     };
     assert!(!harness.store.on_update(&update));
     assert_eq!(
-        (harness.state(), harness.store.starting_cursor()),
+        (harness.state(), harness.store.initial_cursor()),
         ("12".to_owned(), Some(cursor(1, 2)))
     );
 }

@@ -35,14 +35,14 @@ pub(crate) enum NextStep {
 }
 
 #[derive(Debug)]
-pub(crate) struct TransportPlan {
+pub(crate) struct SimulationTransportPolicy {
     policy: ReconnectPolicy,
     posts: u32,
     /// When the WebSocket received its first frame.
     opened: Option<Millis>,
 }
 
-impl Default for TransportPlan {
+impl Default for SimulationTransportPolicy {
     fn default() -> Self {
         Self {
             policy: ReconnectPolicy::new(BACKOFF),
@@ -52,13 +52,13 @@ impl Default for TransportPlan {
     }
 }
 
-impl TransportPlan {
-    pub(crate) const fn opened(&mut self, now: Millis) {
+impl SimulationTransportPolicy {
+    pub(crate) const fn on_open(&mut self, now: Millis) {
         self.opened = Some(now);
     }
 
     /// A post was answered.
-    pub(crate) const fn posted(&mut self) {
+    pub(crate) const fn on_response(&mut self) {
         self.posts += 1;
         if self.posts >= STABLE_POSTS {
             self.policy.reset();
@@ -66,27 +66,27 @@ impl TransportPlan {
     }
 
     /// The WebSocket closed, or timed out.
-    pub(crate) fn closed(&mut self, code: u16, now: Millis, random: f64) -> NextStep {
+    pub(crate) fn on_close(&mut self, code: u16, now: Millis, random: f64) -> NextStep {
         match self.opened.take() {
             None => NextStep::Open(SimulationTransport::Http),
             Some(_) if !session_may_reconnect(code) => NextStep::Stop(code),
             Some(opened) => {
                 self.policy.on_disconnect(now.saturating_sub(opened));
-                self.retry(random)
+                self.schedule_retry(random)
             }
         }
     }
 
     /// A post failed, with this status if there was a response. A request that the server cannot accept is not repeated.
-    pub(crate) fn failed(&mut self, status: Option<u16>, random: f64) -> NextStep {
+    pub(crate) fn on_post_failed(&mut self, status: Option<u16>, random: f64) -> NextStep {
         self.posts = 0;
         match status {
             Some(400 | 403 | 404 | 413 | 415 | 422) => NextStep::Stop(code::MALFORMED),
-            _ => self.retry(random),
+            _ => self.schedule_retry(random),
         }
     }
 
-    fn retry(&mut self, random: f64) -> NextStep {
+    fn schedule_retry(&mut self, random: f64) -> NextStep {
         let delay = self.policy.next_delay(random, Conditions::default());
         NextStep::OpenAfter(SimulationTransport::WebSocket, delay)
     }
@@ -98,24 +98,24 @@ mod tests {
 
     #[test]
     fn a_websocket_that_never_opened_is_replaced_by_http() {
-        let mut plan = TransportPlan::default();
+        let mut policy = SimulationTransportPolicy::default();
         assert_eq!(
-            plan.closed(code::ABNORMAL, 0, 0.5),
+            policy.on_close(code::ABNORMAL, 0, 0.5),
             NextStep::Open(SimulationTransport::Http)
         );
         assert!(matches!(
-            plan.failed(None, 0.5),
+            policy.on_post_failed(None, 0.5),
             NextStep::OpenAfter(SimulationTransport::WebSocket, _)
         ));
-        assert_eq!(plan.failed(Some(422), 0.5), NextStep::Stop(code::MALFORMED));
+        assert_eq!(policy.on_post_failed(Some(422), 0.5), NextStep::Stop(code::MALFORMED));
     }
 
     #[test]
     fn a_lost_websocket_is_reopened_with_growing_delays_until_it_is_stable() {
-        let mut plan = TransportPlan::default();
+        let mut policy = SimulationTransportPolicy::default();
         let mut after = |lasted: Millis| {
-            plan.opened(0);
-            match plan.closed(code::ABNORMAL, lasted, 1.0) {
+            policy.on_open(0);
+            match policy.on_close(code::ABNORMAL, lasted, 1.0) {
                 NextStep::OpenAfter(SimulationTransport::WebSocket, delay) => delay.as_millis(),
                 other => panic!("{other:?}"),
             }
@@ -124,11 +124,17 @@ mod tests {
     }
 
     #[test]
-    fn a_final_close_code_stops_the_plan() {
-        let mut plan = TransportPlan::default();
-        plan.opened(0);
-        assert_eq!(plan.closed(code::MALFORMED, 1, 0.5), NextStep::Stop(code::MALFORMED));
-        plan.opened(0);
-        assert!(matches!(plan.closed(code::TRY_AGAIN, 1, 0.5), NextStep::OpenAfter(..)));
+    fn a_final_close_code_stops_the_connection() {
+        let mut policy = SimulationTransportPolicy::default();
+        policy.on_open(0);
+        assert_eq!(
+            policy.on_close(code::MALFORMED, 1, 0.5),
+            NextStep::Stop(code::MALFORMED)
+        );
+        policy.on_open(0);
+        assert!(matches!(
+            policy.on_close(code::TRY_AGAIN, 1, 0.5),
+            NextStep::OpenAfter(..)
+        ));
     }
 }
