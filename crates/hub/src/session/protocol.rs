@@ -49,7 +49,7 @@ pub enum SessionAction {
     Activity {
         /// The topic.
         topic: TopicName,
-        /// None ends the activity.
+        /// `None` ends the activity.
         activity: Option<String>,
     },
     /// Change the visitor's name, or send [`ServerFrame::NameRefused`].

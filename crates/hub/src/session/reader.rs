@@ -228,7 +228,7 @@ impl Reader {
         }
     }
 
-    /// Stays present in a subscribed topic until `until`, also after the reader is dropped: for the time between two polls.
+    /// Stays present in a subscribed topic until `until`, even after the reader is dropped: for the time between two polls.
     pub fn lease(&self, name: &TopicName, until: Instant) {
         if let Some(read) = self.topics.get(name) {
             let (session, person) = (self.session.clone(), self.person.clone());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::dedupe::{Dedupe, DedupeSource, LookupResult, is_final};
 use super::handle::TopicShared;
-use super::request::Command;
+use super::request::CommandRequest;
 use super::send;
 use crate::decider::{Context, Millis, Origin};
 use crate::limits;
@@ -70,18 +70,18 @@ impl Batch {
     pub(super) fn decide(
         projection: &mut Projection,
         context: BatchContext<'_>,
-        commands: &[Command],
+        commands: &[CommandRequest],
         now: Millis,
     ) -> Result<Self, BrokenState> {
         let mut batch = Self::default();
         let mut indexes = HashMap::new();
         for (index, command) in commands.iter().enumerate() {
-            let key = (&command.who.id, &command.id);
+            let key = (&command.sender.id, &command.id);
             if let Some(first) = indexes.get(&key) {
                 batch.outcomes.push(Outcome::DuplicateInBatch(*first));
                 continue;
             }
-            let by = &command.who.id;
+            let by = &command.sender.id;
             let sender = match command.origin {
                 _ if command.forward.is_some() => DedupeSource::Outbox,
                 Origin::Server => DedupeSource::Server,
@@ -111,10 +111,10 @@ impl Batch {
         &mut self,
         projection: &mut Projection,
         context: BatchContext<'_>,
-        command: &Command,
+        command: &CommandRequest,
         now: Millis,
     ) -> Result<Answer, StateError> {
-        if command.command.0.len() > MAX_COMMAND {
+        if command.payload.0.len() > MAX_COMMAND {
             return Ok(self.reject(projection, command, Rejection::TooLarge, now));
         }
         if !context.outbox_has_room && command.forward.is_none() {
@@ -123,13 +123,13 @@ impl Batch {
         let next_seq = projection.head + 1;
         let at = Context {
             topic: context.topic,
-            sender: &command.who,
+            sender: &command.sender,
             origin: command.origin,
             authority: command.authority,
             now,
             next_seq,
         };
-        match projection.state.decide(at, &command.command, command.encoding) {
+        match projection.state.decide(at, &command.payload, command.encoding) {
             Ok(decided) => Ok(self.accept(projection, context, command, decided, now)),
             Err(DecideError::Rejected(why)) => Ok(self.reject(projection, command, why, now)),
             Err(DecideError::Broken(error)) => Err(error),
@@ -137,7 +137,7 @@ impl Batch {
     }
 
     /// Rejects a command. A final rejection becomes a log entry, so that a resend cannot have an effect later.
-    fn reject(&mut self, projection: &Projection, command: &Command, why: Rejection, now: Millis) -> Answer {
+    fn reject(&mut self, projection: &Projection, command: &CommandRequest, why: Rejection, now: Millis) -> Answer {
         if !is_final(&why) {
             return Answer::Rejected(why);
         }
@@ -147,7 +147,7 @@ impl Batch {
         }
         self.entries.push(Entry {
             command: command.id.clone(),
-            sender: command.who.id.clone(),
+            sender: command.sender.id.clone(),
             at: now,
             events: Vec::new(),
             rejection: Some(truncated(why.clone())),
@@ -161,7 +161,7 @@ impl Batch {
         &mut self,
         projection: &mut Projection,
         context: BatchContext<'_>,
-        command: &Command,
+        command: &CommandRequest,
         mut decided: Vec<DecidedEvent>,
         now: Millis,
     ) -> Answer {
@@ -171,7 +171,7 @@ impl Batch {
             forwards,
             delivers: command.forward.clone(),
             command: command.id.clone(),
-            sender: command.who.id.clone(),
+            sender: command.sender.id.clone(),
             at: now,
             events: decided.iter_mut().map(stored).collect(),
             rejection: None,
@@ -242,11 +242,11 @@ impl Batch {
     }
 
     /// Records the answers, after the batch is durable.
-    pub(super) fn record_answers(&self, dedupe: &mut Dedupe, commands: &[Command], now: Millis) {
-        for (Command { who, id, .. }, outcome) in commands.iter().zip(&self.outcomes) {
+    pub(super) fn record_answers(&self, dedupe: &mut Dedupe, commands: &[CommandRequest], now: Millis) {
+        for (CommandRequest { sender, id, .. }, outcome) in commands.iter().zip(&self.outcomes) {
             match outcome {
-                Outcome::New(Answer::Accepted { seq }) => dedupe.accepted(&who.id, id, *seq, now),
-                Outcome::New(Answer::Rejected(why)) => dedupe.rejected(&who.id, id, &truncated(why.clone()), now),
+                Outcome::New(Answer::Accepted { seq }) => dedupe.accepted(&sender.id, id, *seq, now),
+                Outcome::New(Answer::Rejected(why)) => dedupe.rejected(&sender.id, id, &truncated(why.clone()), now),
                 Outcome::Duplicate(_) | Outcome::DuplicateInBatch(_) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Type-erased deciders: so that the hub can store deciders of different types. A panic in an application's code is caught here and
+//! Type-erased deciders, so that the hub can store deciders of different types. A panic in an application's code is caught here and
 //! becomes an error.
 
 use std::borrow::Cow;

@@ -20,7 +20,7 @@ use crate::rights::{Authority, Rights};
 use crate::topic::dyn_topic::DynTopic;
 use crate::topic::event_frame::{EventFrame, event_frame};
 use crate::topic::read_batch::{ReadBatch, ReadLimit, collect_frames};
-use crate::topic::request::{Command, TopicRequest};
+use crate::topic::request::{CommandRequest, TopicRequest};
 use crate::topic::subscribers::Subscribers;
 use crate::topic::subscription::SubscriptionGuard;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -117,8 +117,8 @@ impl TopicHandle {
     ///
     /// `visitor` is the sender, unless the handle belongs to a program or to the server, which have one id each.
     pub async fn command(&self, visitor: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
-        let who = self.origin.person(visitor);
-        self.request(who, id, (command, encoding), None).await
+        let sender = self.origin.person(visitor);
+        self.request(sender, id, (command, encoding), None).await
     }
 
     /// Sends a server command, as JSON. Committing the command also removes the forward from the log.
@@ -129,19 +129,19 @@ impl TopicHandle {
 
     async fn request(
         &self,
-        who: Person,
+        sender: Person,
         id: CommandId,
         (command, encoding): (Blob, Encoding),
         forward: Option<ForwardKey>,
     ) -> (Answer, bool) {
         let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
         let (reply, answer) = oneshot::channel();
-        let request = TopicRequest::Command(Command {
-            who,
+        let request = TopicRequest::Command(CommandRequest {
+            sender,
             origin: self.origin,
             authority: self.authority,
             id,
-            command,
+            payload: command,
             encoding,
             forward,
             reply,
@@ -343,7 +343,7 @@ impl TopicHandle {
         self.shared.subscribers.notify();
     }
 
-    /// The number of subscribed sessions, also in a topic without presence.
+    /// The number of subscribed sessions, even in a topic without presence.
     pub fn session_count(&self) -> usize {
         self.shared.subscribers.presence().session_count()
     }

@@ -131,7 +131,7 @@ impl PresenceSet {
         let activity = activity.filter(|text| (1..=MAX_ACTIVITY).contains(&text.len()));
         let until = now + limits::ACTIVITY_TIMEOUT;
         let before = entry.activity.take().map(|(text, _)| text);
-        // If a person has several tabs, the latest activity is shown, also if it is repeated.
+        // If a person has several tabs, the latest activity is shown, even if it is repeated.
         let tabs = self
             .people
             .get(&entry.person)

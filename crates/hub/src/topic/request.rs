@@ -1,4 +1,4 @@
-//! The requests that handles send to a topic's task.
+//! Requests from handles to a topic's task.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use duplex_protocol::topic::TopicName;
 
 /// A request to the topic's task.
 pub(crate) enum TopicRequest {
-    Command(Command),
+    Command(CommandRequest),
     State {
         encoding: Encoding,
         reply: oneshot::Sender<Result<Arc<EncodedState>, Denied>>,
@@ -31,12 +31,12 @@ pub(crate) enum TopicRequest {
     Close,
 }
 
-pub(crate) struct Command {
-    pub who: Person,
+pub(crate) struct CommandRequest {
+    pub sender: Person,
     pub origin: Origin,
     pub authority: Authority,
     pub id: CommandId,
-    pub command: Blob,
+    pub payload: Blob,
     pub encoding: Encoding,
     /// The key of the forward that this command delivers, if any.
     pub forward: Option<ForwardKey>,

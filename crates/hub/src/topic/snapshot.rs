@@ -1,4 +1,4 @@
-//! Storing a topic's snapshot in the log.
+//! Stores a topic's snapshot in the log.
 
 use std::sync::atomic::Ordering;
 
@@ -7,8 +7,9 @@ use super::handle::TopicShared;
 use super::projection::Projection;
 use crate::clock;
 
-/// Stores a snapshot if the state has changed since the last one. A failed snapshot only makes the next start slower.
-pub(super) async fn store(shared: &TopicShared, projection: &mut Projection) {
+/// Stores a snapshot if the state has changed since the last one. A failed snapshot only makes the next start slower. Also updates
+/// the topic's oldest seq, because the log removes events with the snapshot.
+pub(super) async fn store_snapshot(shared: &TopicShared, projection: &mut Projection) {
     if projection.head <= projection.snapshot {
         return;
     }

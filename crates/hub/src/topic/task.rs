@@ -1,8 +1,7 @@
 //! A topic's task, the only writer of the topic: decides, appends, applies and publishes.
 //!
 //! The projection runs ahead of the log only within `Task::append`. If the append fails, the projection is discarded and rebuilt
-//! from the log, so nothing uncommitted is ever published. All requests go through one queue; a caller's future may be dropped at
-//! any time.
+//! from the log, so nothing uncommitted is ever published. All requests go through one queue; callers may drop their futures.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,15 +14,16 @@ use super::encoded_state::EncodedState;
 use super::frames;
 use super::handle::TopicShared;
 use super::redaction::{self, RedactionPlan};
-use super::request::{Command, TopicRequest};
+use super::request::{CommandRequest, TopicRequest};
 use super::snapshot;
 use super::stats::add;
+use crate::clock::{self, Millis};
 use crate::hub::Hub;
 use crate::log::{Head, LogError};
 use crate::topic::event_frame::PerEncoding;
 use crate::topic::projection::{LoadError, Projection, Tail, load};
 use crate::topic::subscribers::PresenceThrottle;
-use crate::{clock, limits, lock};
+use crate::{limits, lock};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Answer, Denied, Rejection};
@@ -203,7 +203,7 @@ impl Task {
 
     /// Answers every command once. An accepted command was decided on the newest committed state; a rejected one, on the newest
     /// state that this node knows.
-    async fn handle_commands(&mut self, commands: Vec<Command>) {
+    async fn handle_commands(&mut self, commands: Vec<CommandRequest>) {
         for _ in 0..limits::CONFLICT_ATTEMPTS {
             let Ok(()) = self.ensure_loaded().await else { break };
             let Some(projection) = &mut self.projection else { break };
@@ -245,7 +245,7 @@ impl Task {
     }
 
     /// Publishes the batch, which is durable.
-    fn publish(&mut self, batch: Batch, plan: Option<RedactionPlan>, commands: Vec<Command>, now: clock::Millis) {
+    fn publish(&mut self, batch: Batch, plan: Option<RedactionPlan>, commands: Vec<CommandRequest>, now: Millis) {
         let answers: Vec<_> = batch.answers().collect();
         if let Some(projection) = &mut self.projection {
             batch.record_answers(&mut projection.dedupe, &commands, now);
@@ -292,7 +292,7 @@ impl Task {
         }
     }
 
-    fn answer(&self, command: Command, answer: Option<(Answer, bool)>) {
+    fn answer(&self, command: CommandRequest, answer: Option<(Answer, bool)>) {
         let answer = answer.unwrap_or((Answer::Rejected(Rejection::Unavailable), false));
         let counters = &self.shared.counters;
         let count = match &answer {
@@ -306,7 +306,7 @@ impl Task {
     }
 
     /// Rejects a batch that was not stored. Reloads the projection first, so that another node's events are published.
-    async fn reject_all(&mut self, commands: Vec<Command>, why: &Rejection) {
+    async fn reject_all(&mut self, commands: Vec<CommandRequest>, why: &Rejection) {
         let _ = self.ensure_loaded().await;
         for command in commands {
             self.answer(command, Some((Answer::Rejected(why.clone()), false)));
@@ -314,7 +314,7 @@ impl Task {
     }
 
     /// Finally rejects the command that broke the state; rejects the others as retryable.
-    async fn reject_broken(&mut self, mut commands: Vec<Command>, broken: BrokenState) {
+    async fn reject_broken(&mut self, mut commands: Vec<CommandRequest>, broken: BrokenState) {
         let BrokenState { command_index, error } = broken;
         tracing::error!(topic = %self.shared.name, "a command failed: {error}");
         self.projection = None;
@@ -386,7 +386,7 @@ impl Task {
     async fn snapshot(&mut self) {
         if let Some(projection) = &mut self.projection {
             self.last_snapshot_attempt = projection.head;
-            snapshot::store(&self.shared, projection).await;
+            snapshot::store_snapshot(&self.shared, projection).await;
         }
     }
 }

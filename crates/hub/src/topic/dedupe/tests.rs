@@ -50,7 +50,7 @@ fn rejection(dedupe: &Dedupe, id: &CommandId, now: Millis) -> Option<Rejection> 
 }
 
 #[test]
-fn a_repeated_command_gets_its_first_answer() {
+fn a_resent_command_gets_its_first_answer() {
     for command in [id(1), timed(NOW)] {
         let mut dedupe = dedupe();
         dedupe.accepted(&me(), &command, 7, NOW);

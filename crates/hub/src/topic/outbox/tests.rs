@@ -231,7 +231,7 @@ async fn a_source_with_too_many_pending_forwards_is_rejected_until_they_are_deli
 }
 
 #[tokio::test(start_paused = true)]
-async fn pending_forwards_of_an_erased_event_are_removed() {
+async fn pending_forwards_of_a_redacted_event_are_removed() {
     let process = Process::start(&log(), true);
     process.send_text("secret", &[BLOCKED]).await;
     process.send_text("fine", &[BLOCKED]).await;
@@ -273,7 +273,7 @@ async fn closing_delivers_available_forwards_and_keeps_the_others() {
 
 /// Simulates a crash between the effect and the removal of the forward.
 #[tokio::test(start_paused = true)]
-async fn a_forward_that_is_delivered_again_has_its_effect_once() {
+async fn a_redelivered_forward_has_one_effect() {
     let log = log();
     let first = Process::start(&log, true);
     first.send_text("a", &[BLOCKED]).await;

@@ -25,9 +25,9 @@ struct Board;
 enum BoardEvent {
     Add(String),
     Edit(Seq, String),
-    /// Erases a line's text.
+    /// Redacts a line.
     Delete(Seq),
-    /// Erases everything.
+    /// Redacts everything.
     Clear,
 }
 
@@ -184,7 +184,7 @@ async fn lines(board: &TopicHandle) -> Lines {
 }
 
 #[tokio::test]
-async fn erased_text_is_in_no_answer_and_no_store() {
+async fn redacted_text_is_in_no_response_and_no_store() {
     let log = memory();
     let hub = hub(&log);
     let board = hub.open(&topic()).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_restart_keeps_the_redaction() {
 }
 
 #[tokio::test]
-async fn text_written_and_erased_in_one_commit_is_never_stored() {
+async fn text_added_and_redacted_in_one_commit_is_never_stored() {
     let log = memory();
     let hub = hub(&log);
     let board = hub.open(&topic()).await.unwrap();
@@ -265,7 +265,7 @@ async fn text_written_and_erased_in_one_commit_is_never_stored() {
 }
 
 #[tokio::test]
-async fn a_failed_append_erases_nothing() {
+async fn a_failed_append_redacts_nothing() {
     let log = memory();
     let hub = hub(&log);
     let board = hub.open(&topic()).await.unwrap();
@@ -283,7 +283,7 @@ async fn a_failed_append_erases_nothing() {
 }
 
 #[tokio::test]
-async fn an_erased_topic_restarts_and_its_seqs_continue() {
+async fn a_redacted_topic_restarts_and_its_seqs_continue() {
     let log = memory();
     let hub = hub(&log);
     let board = hub.open(&topic()).await.unwrap();
