@@ -14,17 +14,17 @@ pub const WIDTH: i64 = MAX_CANDLES as i64 * SLOT_WIDTH;
 pub const SPARK_WIDTH: i64 = 96;
 pub const SPARK_HEIGHT: i64 = 28;
 /// The number of intervals between the horizontal grid lines.
-pub const GRID_LINES: u64 = 4;
+pub const GRID_INTERVALS: u64 = 4;
 
 /// The price and volume range of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
+pub struct ChartRange {
     pub low: u64,
     pub high: u64,
     pub volume: u64,
 }
 
-impl Range {
+impl ChartRange {
     pub fn of_candles(candles: &[Candle]) -> Self {
         let low = candles.iter().map(|candle| candle.low).min().unwrap_or(0);
         let high = candles.iter().map(|candle| candle.high).max().unwrap_or(1);
@@ -36,7 +36,7 @@ impl Range {
     }
 
     fn y(&self, price: u64) -> i64 {
-        let above = scaled(price.saturating_sub(self.low), self.high - self.low, HEIGHT);
+        let above = scale_to(price.saturating_sub(self.low), self.high - self.low, HEIGHT);
         HEIGHT - above
     }
 
@@ -44,13 +44,13 @@ impl Range {
     pub fn grid_prices(&self) -> Vec<u64> {
         let span = u128::from(self.high - self.low);
         let price =
-            |line: u64| self.high - u64::try_from(span * u128::from(line) / u128::from(GRID_LINES)).unwrap_or(0);
-        (0..=GRID_LINES).map(price).collect()
+            |line: u64| self.high - u64::try_from(span * u128::from(line) / u128::from(GRID_INTERVALS)).unwrap_or(0);
+        (0..=GRID_INTERVALS).map(price).collect()
     }
 }
 
 /// Scales `value` from `0..=whole` to `0..=extent`.
-fn scaled(value: u64, whole: u64, extent: i64) -> i64 {
+fn scale_to(value: u64, whole: u64, extent: i64) -> i64 {
     let (whole, factor) = (whole.max(1), extent.unsigned_abs());
     let quotient = match value.checked_mul(factor) {
         Some(product) => product / whole,
@@ -81,7 +81,7 @@ pub fn candle_at(fraction: f64, count: usize) -> Option<usize> {
 }
 
 /// The paths of `candles`, which begin at index `first` of `count` candles.
-pub fn candle_paths(candles: &[Candle], first: usize, count: usize, range: &Range) -> CandlePaths {
+pub fn candle_paths(candles: &[Candle], first: usize, count: usize, range: &ChartRange) -> CandlePaths {
     let mut paths = CandlePaths::default();
     for (index, candle) in candles.iter().enumerate() {
         let x = slot_center(first + index, count);
@@ -93,10 +93,10 @@ pub fn candle_paths(candles: &[Candle], first: usize, count: usize, range: &Rang
         };
         let (y_top, y_bottom) = (range.y(top), range.y(bottom));
         // A body is hollow if the price rose, so the wick is drawn in two parts around it.
-        push_steps(path, &[("M", x), (" ", range.y(candle.high)), ("V", y_top)]);
-        push_steps(path, &[("M", x), (" ", y_bottom), ("V", range.y(candle.low))]);
+        push_path_commands(path, &[("M", x), (" ", range.y(candle.high)), ("V", y_top)]);
+        push_path_commands(path, &[("M", x), (" ", y_bottom), ("V", range.y(candle.low))]);
         let height = (y_bottom - y_top).max(1);
-        push_steps(
+        push_path_commands(
             path,
             &[
                 ("M", x - HALF_BODY),
@@ -107,8 +107,8 @@ pub fn candle_paths(candles: &[Candle], first: usize, count: usize, range: &Rang
             ],
         );
         path.push('z');
-        let height = scaled(candle.volume, range.volume, VOLUME_HEIGHT);
-        push_steps(
+        let height = scale_to(candle.volume, range.volume, VOLUME_HEIGHT);
+        push_path_commands(
             volume,
             &[
                 ("M", x - HALF_BODY),
@@ -123,9 +123,9 @@ pub fn candle_paths(candles: &[Candle], first: usize, count: usize, range: &Rang
     paths
 }
 
-fn push_steps(path: &mut String, steps: &[(&str, i64)]) {
-    for (step, number) in steps {
-        path.push_str(step);
+fn push_path_commands(path: &mut String, commands: &[(&str, i64)]) {
+    for (command, number) in commands {
+        path.push_str(command);
         push_number(path, *number);
     }
 }
@@ -171,9 +171,9 @@ pub fn spark(prices: &[u64]) -> String {
         let x = SPARK_WIDTH * index as i64 / steps;
         let y = match high == low {
             true => SPARK_HEIGHT / 2,
-            false => SPARK_HEIGHT - 2 - scaled(price - low, high - low, SPARK_HEIGHT - 4),
+            false => SPARK_HEIGHT - 2 - scale_to(price - low, high - low, SPARK_HEIGHT - 4),
         };
-        push_steps(&mut points, &[(if index == 0 { "" } else { " " }, x), (",", y)]);
+        push_path_commands(&mut points, &[(if index == 0 { "" } else { " " }, x), (",", y)]);
     }
     points
 }
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_candle_is_hollow_if_it_rose_and_filled_if_it_fell() {
         let candles = [candle(0, 10, 30, 10, 20), candle(1, 20, 20, 0, 10)];
-        let range = Range::of_candles(&candles);
+        let range = ChartRange::of_candles(&candles);
         let paths = candle_paths(&candles, 0, 2, &range);
         assert_eq!((range.low, range.high), (0, 30));
         assert_eq!(paths.rise, "M885 0V100M885 200V200M882 100h6v100h-6z");
@@ -259,7 +259,7 @@ mod tests {
         #[test]
         fn candles_and_spark_lines_stay_within_the_view_box(prices in prop::collection::vec((any::<u64>(), any::<u64>()), 1..MAX_CANDLES)) {
             let candles: Vec<_> = prices.iter().map(|(a, b)| candle(0, *a, *a.max(b), *a.min(b), *b)).collect();
-            let range = Range::of_candles(&candles);
+            let range = ChartRange::of_candles(&candles);
             for (low, high) in candles.iter().map(|candle| (candle.low, candle.high)) {
                 prop_assert!(range.y(high) >= 0 && range.y(low) <= HEIGHT && range.y(high) <= range.y(low));
             }

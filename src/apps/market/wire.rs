@@ -31,7 +31,7 @@ pub const MAX_REACHED: usize = 20;
 pub mod refusal {
     pub const BAD_SYMBOL: &str = "bad_symbol";
     pub const BAD_PRICE: &str = "bad_price";
-    pub const TOO_MUCH: &str = "too_much";
+    pub const LIMIT_EXCEEDED: &str = "too_much";
     pub const ALERTS_FULL: &str = "alerts_full";
     pub const NO_ALERT: &str = "no_alert";
 }

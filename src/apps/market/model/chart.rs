@@ -11,13 +11,13 @@ use duplex_protocol::topic::{NoCommand, Topic};
 /// Maximum candles of each interval: as many as a chart shows. The state is sent as a whole.
 pub const MAX_CANDLES: usize = 90;
 /// Maximum trades that are kept.
-pub const KEPT_TRADES: usize = 24;
+pub const MAX_RECENT_TRADES: usize = 24;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chart {
     /// In the order of [`Interval::ALL`]; each sorted by time, at most [`MAX_CANDLES`].
     candles: [VecDeque<Candle>; 5],
-    /// The newest last, at most [`KEPT_TRADES`].
+    /// The newest last, at most [`MAX_RECENT_TRADES`].
     pub trades: VecDeque<Trade>,
     /// Number of trades since the topic began.
     #[serde(rename = "count")]
@@ -35,7 +35,7 @@ impl Chart {
         }
         self.trade_count = self.trade_count.saturating_add(1);
         self.trades.push_back(trade);
-        if self.trades.len() > KEPT_TRADES {
+        if self.trades.len() > MAX_RECENT_TRADES {
             self.trades.pop_front();
         }
     }
@@ -189,7 +189,7 @@ mod tests {
             let traded: u64 = trades.iter().map(|(_, _, quantity)| quantity).sum();
             let days: u64 = chart.candles(Interval::Day).iter().map(|candle| candle.volume).sum();
             prop_assert_eq!(days, traded);
-            prop_assert_eq!(chart.trades.len(), trades.len().min(KEPT_TRADES));
+            prop_assert_eq!(chart.trades.len(), trades.len().min(MAX_RECENT_TRADES));
         }
     }
 }

@@ -13,7 +13,7 @@ pub fn parse(text: &str, scale: u8) -> Option<u64> {
 }
 
 /// Whether `text` is a valid number with more decimals than `scale`.
-pub fn is_too_fine(text: &str, scale: u8) -> bool {
+pub fn has_excess_decimals(text: &str, scale: u8) -> bool {
     matches!(parse_digits(text, scale), Some((units, false)) if units < u64::MAX)
 }
 

@@ -11,7 +11,7 @@ use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 /// Maximum points of a sparkline.
 pub const SPARK_POINTS: usize = 48;
 /// Milliseconds between two points.
-pub const SPARK_STEP: Millis = 10_000;
+pub const SPARKLINE_INTERVAL: Millis = 10_000;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteBook {

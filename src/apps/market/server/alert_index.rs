@@ -12,47 +12,47 @@ use duplex_protocol::person::PersonId;
 
 #[derive(Debug, Default)]
 pub struct AlertIndex {
-    symbols: HashMap<String, Levels>,
+    symbols: HashMap<String, SymbolAlerts>,
     /// The keys of each person's alerts.
-    people: HashMap<PersonId, Vec<(String, Side, LevelKey)>>,
+    keys_by_person: HashMap<PersonId, Vec<(String, Side, AlertKey)>>,
 }
 
 /// The alerts of one symbol by price.
 #[derive(Debug, Default)]
-struct Levels {
-    above: BTreeMap<LevelKey, PendingAlert>,
-    below: BTreeMap<LevelKey, PendingAlert>,
+struct SymbolAlerts {
+    above: BTreeMap<AlertKey, PendingAlert>,
+    below: BTreeMap<AlertKey, PendingAlert>,
 }
 
 /// The price in units of the finest scale, the owner, and the alert's id.
-type LevelKey = (u128, PersonId, Seq);
+type AlertKey = (u128, PersonId, Seq);
 
 #[derive(Debug)]
 struct PendingAlert {
     alert: Alert,
     /// The time before which a failed notice is not retried.
-    not_before: Option<Instant>,
+    retry_at: Option<Instant>,
 }
 
 impl AlertIndex {
     /// Replaces all alerts of one person.
     pub fn replace<'a>(&mut self, person: &PersonId, alerts: impl Iterator<Item = &'a Alert>) {
-        for (symbol, side, key) in self.people.remove(person).into_iter().flatten() {
+        for (symbol, side, key) in self.keys_by_person.remove(person).into_iter().flatten() {
             self.remove_key(&symbol, side, &key);
         }
         let mut keys = Vec::new();
         for alert in alerts {
-            let key = (units(alert.price, alert.scale), person.clone(), alert.id);
+            let key = (to_finest_scale(alert.price, alert.scale), person.clone(), alert.id);
             let pending = PendingAlert {
                 alert: alert.clone(),
-                not_before: None,
+                retry_at: None,
             };
             let levels = self.symbols.entry(alert.symbol.clone()).or_default();
             levels.side(alert.side).insert(key.clone(), pending);
             keys.push((alert.symbol.clone(), alert.side, key));
         }
         if !keys.is_empty() {
-            self.people.insert(person.clone(), keys);
+            self.keys_by_person.insert(person.clone(), keys);
         }
     }
 
@@ -61,42 +61,42 @@ impl AlertIndex {
         let Some(levels) = self.symbols.get(symbol) else {
             return Vec::new();
         };
-        let price = units(price, scale);
+        let price = to_finest_scale(price, scale);
         let lowest = (price, PersonId(String::new()), 0);
         let highest = (price + 1, PersonId(String::new()), 0);
         let reached = levels.above.range(..highest).chain(levels.below.range(lowest..));
-        let due = reached.filter(|(_, pending)| pending.not_before.is_none_or(|at| at <= now));
+        let due = reached.filter(|(_, pending)| pending.retry_at.is_none_or(|at| at <= now));
         due.map(|((_, person, _), pending)| (person.clone(), pending.alert.clone()))
             .collect()
     }
 
     pub fn remove(&mut self, person: &PersonId, alert: &Alert) {
-        let key = (units(alert.price, alert.scale), person.clone(), alert.id);
+        let key = (to_finest_scale(alert.price, alert.scale), person.clone(), alert.id);
         self.remove_key(&alert.symbol, alert.side, &key);
-        if let Some(keys) = self.people.get_mut(person) {
+        if let Some(keys) = self.keys_by_person.get_mut(person) {
             keys.retain(|(_, _, other)| *other != key);
             if keys.is_empty() {
-                self.people.remove(person);
+                self.keys_by_person.remove(person);
             }
         }
     }
 
-    pub fn postpone(&mut self, person: &PersonId, alert: &Alert, not_before: Instant) {
-        let key = (units(alert.price, alert.scale), person.clone(), alert.id);
+    pub fn postpone(&mut self, person: &PersonId, alert: &Alert, retry_at: Instant) {
+        let key = (to_finest_scale(alert.price, alert.scale), person.clone(), alert.id);
         let levels = self.symbols.get_mut(&alert.symbol);
         if let Some(pending) = levels.and_then(|levels| levels.side(alert.side).get_mut(&key)) {
-            pending.not_before = Some(not_before);
+            pending.retry_at = Some(retry_at);
         }
     }
 
     pub fn symbols_of(&self, person: &PersonId) -> Vec<String> {
-        let keys = self.people.get(person).into_iter().flatten();
+        let keys = self.keys_by_person.get(person).into_iter().flatten();
         let mut symbols: Vec<_> = keys.map(|(symbol, ..)| symbol.clone()).collect();
         symbols.dedup();
         symbols
     }
 
-    fn remove_key(&mut self, symbol: &str, side: Side, key: &LevelKey) {
+    fn remove_key(&mut self, symbol: &str, side: Side, key: &AlertKey) {
         if let Some(levels) = self.symbols.get_mut(symbol) {
             levels.side(side).remove(key);
             if levels.above.is_empty() && levels.below.is_empty() {
@@ -106,8 +106,8 @@ impl AlertIndex {
     }
 }
 
-impl Levels {
-    const fn side(&mut self, side: Side) -> &mut BTreeMap<LevelKey, PendingAlert> {
+impl SymbolAlerts {
+    const fn side(&mut self, side: Side) -> &mut BTreeMap<AlertKey, PendingAlert> {
         match side {
             Side::Above => &mut self.above,
             Side::Below => &mut self.below,
@@ -116,7 +116,7 @@ impl Levels {
 }
 
 /// The price in units of the finest scale, [`MAX_SCALE`], so that prices of all scales compare.
-fn units(price: u64, scale: u8) -> u128 {
+fn to_finest_scale(price: u64, scale: u8) -> u128 {
     u128::from(price) * 10_u128.pow(u32::from(MAX_SCALE.saturating_sub(scale)))
 }
 
@@ -157,7 +157,7 @@ mod tests {
         index.remove(&me, &alert);
         assert_eq!(index.reached("1", 15, 1, later), []);
         assert!(
-            index.symbols.is_empty() && index.people.is_empty(),
+            index.symbols.is_empty() && index.keys_by_person.is_empty(),
             "the index is empty again"
         );
     }

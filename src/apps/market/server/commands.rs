@@ -9,7 +9,7 @@ use super::super::wire::{
     AlertChanges, Alerts, AlertsChanged, AlertsEvent, Candle, Candles, CandlesEvent, Entry, Feed, Interval, Quotes,
     QuotesEvent, Source, Tick, Trade,
 };
-use super::deciders::{listed, reached, seeded, ticked, traded};
+use super::deciders::{add_trades, apply_ticks, list_entries, mark_reached, seed_candles};
 use duplex_hub::decider::{Context, ServerCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
@@ -50,8 +50,8 @@ impl ServerCommand<Quotes> for QuotesCommand {
         match self {
             Self::Open(source) if source == book.source => Ok(Vec::new()),
             Self::Open(source) => Ok(vec![QuotesEvent::Opened(source)]),
-            Self::List(entries) => listed(entries),
-            Self::Tick(ticks) => ticked(at, book, ticks),
+            Self::List(entries) => list_entries(entries),
+            Self::Tick(ticks) => apply_ticks(at, book, ticks),
             Self::Feed(feed) if feed == book.feed => Ok(Vec::new()),
             Self::Feed(feed) => Ok(vec![QuotesEvent::Feed(feed)]),
         }
@@ -61,8 +61,8 @@ impl ServerCommand<Quotes> for QuotesCommand {
 impl ServerCommand<Candles> for CandlesCommand {
     fn decide(self, _candles: &Candles, at: Context<'_>, chart: &Chart) -> Result<Vec<CandlesEvent>, Rejection> {
         match self {
-            Self::Seed { interval, candles } => seeded(interval, candles),
-            Self::Trade(trades) => traded(at, chart, trades),
+            Self::Seed { interval, candles } => seed_candles(interval, candles),
+            Self::Trade(trades) => add_trades(at, chart, trades),
         }
     }
 }
@@ -70,12 +70,12 @@ impl ServerCommand<Candles> for CandlesCommand {
 impl ServerCommand<Alerts> for AlertsServerCommand {
     fn decide(self, _alerts: &Alerts, at: Context<'_>, list: &AlertList) -> Result<Vec<AlertsEvent>, Rejection> {
         let Self::Reach { id, price, scale } = self;
-        Ok(reached(at, list, id, (price, scale)))
+        Ok(mark_reached(at, list, id, (price, scale)))
     }
 }
 
 impl ServerCommand<AlertChanges> for AlertsChanged {
-    fn decide(self, _watches: &AlertChanges, _at: Context<'_>, (): &()) -> Result<Vec<AlertsChanged>, Rejection> {
+    fn decide(self, _topic: &AlertChanges, _at: Context<'_>, (): &()) -> Result<Vec<AlertsChanged>, Rejection> {
         Ok(vec![self])
     }
 }

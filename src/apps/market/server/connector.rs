@@ -36,7 +36,7 @@ const SYMBOL_STALE_AFTER: Millis = 120_000;
 /// How often quotes are published.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// Trades are published with every n-th publication of quotes.
-const TICKS_PER_TRADE_BATCH: u64 = 10;
+const QUOTES_PER_TRADE_PUBLISH: u64 = 10;
 /// Maximum bytes of a message; the exchanges' messages take about a hundredth of it.
 const MAX_MESSAGE: usize = 256 << 10;
 /// Minimum and maximum delay before a reconnect.
@@ -51,7 +51,7 @@ type Socket = WebSocketStream<MaybeTlsStream<Box<dyn Io>>>;
 /// Opens a stream to a host and port, without TLS.
 pub type Dial = fn(String, u16) -> DialFuture;
 
-pub struct Connector<D = Dial> {
+pub struct ExchangeConnector<D = Dial> {
     exchange: Exchange,
     url: String,
     codes: Vec<String>,
@@ -80,7 +80,7 @@ enum ConnectionError {
     Stopped,
 }
 
-impl Connector {
+impl ExchangeConnector {
     pub fn new(exchange: Exchange, url: String, codes: Vec<String>) -> Self {
         Self {
             exchange,
@@ -99,12 +99,12 @@ fn dial(host: String, port: u16) -> DialFuture {
     })
 }
 
-impl<D> BackgroundTask for Connector<D>
+impl<D> BackgroundTask for ExchangeConnector<D>
 where
     D: Fn(String, u16) -> DialFuture + Send + Sync + 'static,
 {
     fn name(&self) -> &'static str {
-        self.exchange.feed_name()
+        self.exchange.task_name()
     }
 
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
@@ -117,14 +117,14 @@ where
     }
 }
 
-impl<D> Connector<D>
+impl<D> ExchangeConnector<D>
 where
     D: Fn(String, u16) -> DialFuture + Send + Sync + 'static,
 {
     async fn run_with_reconnects(&self, mut state: ConnectorState, stop: &CancellationToken) {
         let mut backoff = MIN_BACKOFF;
         loop {
-            let began = Instant::now();
+            let started_at = Instant::now();
             let error = match self.run_connection(&mut state, stop).await {
                 Ok(never) => match never {},
                 Err(ConnectionError::Stopped) => {
@@ -132,7 +132,7 @@ where
                 }
                 Err(error) => error,
             };
-            if began.elapsed() >= STABLE_AFTER {
+            if started_at.elapsed() >= STABLE_AFTER {
                 backoff = MIN_BACKOFF;
             }
             let wait = jittered(backoff, random_bits());
@@ -163,7 +163,7 @@ where
         let mut pings = interval(PING_INTERVAL);
         let mut publish_interval = interval(PUBLISH_INTERVAL);
         publish_interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut last_frame_at, mut ticks) = (Instant::now(), 0_u64);
+        let (mut last_frame_at, mut publish_count) = (Instant::now(), 0_u64);
         loop {
             tokio::select! {
                 () = stop.cancelled() => {
@@ -187,8 +187,8 @@ where
                     if last_frame_at.elapsed() >= SILENCE_TIMEOUT {
                         return Err(ConnectionError::Silent);
                     }
-                    ticks += 1;
-                    state.on_publish_tick(ticks).await;
+                    publish_count += 1;
+                    state.on_publish_tick(publish_count).await;
                 }
             }
         }
@@ -250,7 +250,7 @@ struct ConnectorState {
 }
 
 impl ConnectorState {
-    async fn open<D>(connector: &Connector<D>, hub: Hub) -> Result<Self, PublishError> {
+    async fn open<D>(connector: &ExchangeConnector<D>, hub: Hub) -> Result<Self, PublishError> {
         let mut publisher = Publisher::new(hub)?;
         let book = publisher.quote_book().await?;
         let source = Source {
@@ -258,7 +258,7 @@ impl ConnectorState {
             simulated: false,
         };
         let known = book.source == source;
-        publisher.open_source(source).await?;
+        publisher.set_source(source).await?;
         let mut conflater = QuoteConflater::new(if known { book.entries } else { Default::default() });
         conflater.clamp_times(duplex_hub::now());
         // Prices of an earlier connection are stale until the exchange sends new ones.
@@ -352,7 +352,7 @@ impl ConnectorState {
             ExchangeMessage::Day { symbol, at, day } => {
                 self.ensure_listed(exchange, &symbol, day.last, now)?;
                 self.feed.skipped += u64::from(!day.is_complete());
-                self.conflater.apply_day(&symbol, day, at.min(now));
+                self.conflater.apply_day_stats(&symbol, day, at.min(now));
                 Ok(true)
             }
         }
@@ -366,9 +366,9 @@ impl ConnectorState {
         Ok(())
     }
 
-    /// Publishes quotes; every [`TICKS_PER_TRADE_BATCH`]-th call also publishes trades, stale marks and the feed status.
-    async fn on_publish_tick(&mut self, ticks: u64) {
-        if ticks.is_multiple_of(TICKS_PER_TRADE_BATCH) {
+    /// Publishes quotes; every [`QUOTES_PER_TRADE_PUBLISH`]-th call also publishes trades, stale marks and the feed status.
+    async fn on_publish_tick(&mut self, publish_count: u64) {
+        if publish_count.is_multiple_of(QUOTES_PER_TRADE_PUBLISH) {
             let now = duplex_hub::now();
             self.conflater.clamp_times(now);
             self.conflater.mark_stale(now.saturating_sub(SYMBOL_STALE_AFTER));

@@ -2,7 +2,7 @@
 
 use super::super::model::alerts::AlertList;
 use super::super::model::chart::{Chart, MAX_CANDLES};
-use super::super::model::quote_book::{QuoteBook, SPARK_POINTS, SPARK_STEP};
+use super::super::model::quote_book::{QuoteBook, SPARK_POINTS, SPARKLINE_INTERVAL};
 use super::super::wire::{
     ALL, AlertChanges, Alerts, AlertsChanged, AlertsCommand, AlertsEvent, Candle, Candles, CandlesEvent, Entry,
     Interval, MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesEvent, Tick, Trade,
@@ -17,8 +17,8 @@ use duplex_protocol::topic::TopicName;
 /// Retained events: as many as a ring holds. Older prices are in the candles.
 const RETAINED_EVENTS: u64 = 1_024;
 
-fn too_much() -> Rejection {
-    Rejection::refused(refusal::TOO_MUCH)
+fn too_many() -> Rejection {
+    Rejection::refused(refusal::LIMIT_EXCEEDED)
 }
 
 const fn short_retention() -> Retention {
@@ -39,7 +39,7 @@ impl Decider for Quotes {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _board: &QuoteBook, command: NoCommand) -> Result<Vec<QuotesEvent>, Rejection> {
+    fn decide(&self, _at: Context<'_>, _book: &QuoteBook, command: NoCommand) -> Result<Vec<QuotesEvent>, Rejection> {
         match command {}
     }
 
@@ -48,9 +48,9 @@ impl Decider for Quotes {
     }
 }
 
-pub fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
+pub fn list_entries(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
     if entries.len() > MAX_LISTED {
-        return Err(too_much());
+        return Err(too_many());
     }
     for Entry { listing, tick, spark } in &entries {
         if !is_symbol(&listing.symbol) || tick.symbol != listing.symbol {
@@ -58,23 +58,24 @@ pub fn listed(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> {
         }
         check_price(tick.last, listing.scale)?;
         if spark.len() > SPARK_POINTS || listing.volume_scale > MAX_SCALE {
-            return Err(too_much());
+            return Err(too_many());
         }
     }
     Ok(vec![QuotesEvent::Listed(entries)])
 }
 
-/// Emits one event per tick, so that fast readers receive every tick. At most once per [`SPARK_STEP`], also samples the sparklines.
-pub fn ticked(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
+/// Emits one event per tick, so that fast readers receive every tick. At most once per [`SPARKLINE_INTERVAL`], also samples the
+/// sparklines.
+pub fn apply_ticks(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
     if ticks.len() > MAX_TICKS {
-        return Err(too_much());
+        return Err(too_many());
     }
     for tick in &ticks {
         let entry = book.entries.get(&tick.symbol);
         let listing = &entry.ok_or_else(|| Rejection::refused(refusal::BAD_SYMBOL))?.listing;
         check_price(tick.last, listing.scale)?;
     }
-    let due = at.now.saturating_sub(book.sampled) >= SPARK_STEP || at.now < book.sampled;
+    let due = at.now.saturating_sub(book.sampled) >= SPARKLINE_INTERVAL || at.now < book.sampled;
     let sampled = due.then(|| {
         let last = |symbol: &str| {
             ticks
@@ -117,28 +118,28 @@ impl Decider for Candles {
     }
 }
 
-const fn is_priced(price: u64) -> bool {
+const fn is_valid_price(price: u64) -> bool {
     price > 0
 }
 
-pub fn seeded(interval: Interval, candles: Vec<Candle>) -> Result<Vec<CandlesEvent>, Rejection> {
-    let is_valid = |candle: &Candle| is_priced(candle.low) && candle.at.is_multiple_of(interval.millis());
+pub fn seed_candles(interval: Interval, candles: Vec<Candle>) -> Result<Vec<CandlesEvent>, Rejection> {
+    let is_valid = |candle: &Candle| is_valid_price(candle.low) && candle.at.is_multiple_of(interval.millis());
     match candles.len() {
         0..=MAX_CANDLES if candles.iter().all(is_valid) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
         0..=MAX_CANDLES => Err(Rejection::refused(refusal::BAD_PRICE)),
-        _ => Err(too_much()),
+        _ => Err(too_many()),
     }
 }
 
-pub fn traded(at: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<CandlesEvent>, Rejection> {
+pub fn add_trades(at: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<CandlesEvent>, Rejection> {
     match trades.len() {
         0 => Ok(Vec::new()),
-        1..=MAX_TRADES if trades.iter().all(|trade| is_priced(trade.price)) => {
+        1..=MAX_TRADES if trades.iter().all(|trade| is_valid_price(trade.price)) => {
             let traded = std::iter::once(CandlesEvent::Traded(trades));
             Ok(without_future_candles(chart, at.now).chain(traded).collect())
         }
         1..=MAX_TRADES => Err(Rejection::refused(refusal::BAD_PRICE)),
-        _ => Err(too_much()),
+        _ => Err(too_many()),
     }
 }
 
@@ -226,7 +227,7 @@ impl Decider for Alerts {
 }
 
 /// Marks an alert as reached at a price and its scale.
-pub fn reached(at: Context<'_>, list: &AlertList, id: Seq, (price, scale): (u64, u8)) -> Vec<AlertsEvent> {
+pub fn mark_reached(at: Context<'_>, list: &AlertList, id: Seq, (price, scale): (u64, u8)) -> Vec<AlertsEvent> {
     let is_pending = list.get(id).is_some_and(|alert| alert.reached.is_none());
     let reached = AlertsEvent::Reached {
         id,

@@ -80,14 +80,14 @@ impl Factor {
 
 /// The random walk of one price.
 #[derive(Debug, Clone)]
-struct Walk {
+struct PriceWalk {
     instrument: Instrument,
     price: f64,
     own_factor: Factor,
     /// The levels of the market and the sector at the last move.
     market: f64,
     sector: f64,
-    /// [`Generator::minutes`] at the last move.
+    /// [`Generator::market_minutes`] at the last move.
     moved_at: f64,
 }
 
@@ -96,12 +96,12 @@ pub struct Generator {
     rng: Rng,
     market: Factor,
     sectors: [Factor; Sector::ALL.len()],
-    walks: Vec<Walk>,
+    walks: Vec<PriceWalk>,
     /// Market time in minutes, which runs faster at busy times.
-    minutes: f64,
+    market_minutes: f64,
     liquidity: u64,
     /// The fraction of a trade carried over to the next call.
-    trade_credit: f64,
+    trade_remainder: f64,
 }
 
 /// The trading activity at a time, from 0.6 to 2.2.
@@ -114,7 +114,7 @@ pub fn activity(at: Millis) -> f64 {
 impl Generator {
     pub fn new(seed: u64, instruments: &[Instrument]) -> Self {
         let volatility = |instrument: &Instrument| if instrument.sector == Sector::Coins { 2.0 } else { 1.0 };
-        let walk = |instrument: &Instrument| Walk {
+        let walk = |instrument: &Instrument| PriceWalk {
             instrument: *instrument,
             price: instrument.base_price as f64,
             own_factor: Factor::new(4.0e-4 * volatility(instrument)),
@@ -127,12 +127,12 @@ impl Generator {
             market: Factor::new(2.5e-4),
             sectors: Sector::ALL.map(|_| Factor::new(3.0e-4)),
             walks: instruments.iter().map(walk).collect(),
-            minutes: 0.0,
+            market_minutes: 0.0,
             liquidity: instruments
                 .iter()
                 .map(|instrument| u64::from(instrument.liquidity))
                 .sum(),
-            trade_credit: 0.0,
+            trade_remainder: 0.0,
         }
     }
 
@@ -146,10 +146,10 @@ impl Generator {
         }
     }
 
-    /// Advances the market and the sectors by `by` milliseconds, up to `at`.
-    pub fn advance(&mut self, at: Millis, by: Millis) {
-        let minutes = by as f64 / MINUTE * activity(at) / MEAN_ACTIVITY;
-        self.minutes += minutes;
+    /// Advances the market and the sectors by `elapsed` milliseconds, up to `at`.
+    pub fn advance(&mut self, at: Millis, elapsed: Millis) {
+        let minutes = elapsed as f64 / MINUTE * activity(at) / MEAN_ACTIVITY;
+        self.market_minutes += minutes;
         self.market.advance(minutes, &mut self.rng);
         for sector in &mut self.sectors {
             sector.advance(minutes, &mut self.rng);
@@ -157,10 +157,10 @@ impl Generator {
     }
 
     /// Generates a trade of one instrument at the current market time.
-    pub fn trade(&mut self, index: usize, at: Millis) -> Option<Trade> {
+    pub fn generate_trade(&mut self, index: usize, at: Millis) -> Option<Trade> {
         let walk = self.walks.get_mut(index)?;
         let sector = self.sectors.get(walk.instrument.sector as usize)?;
-        let minutes = self.minutes - walk.moved_at;
+        let minutes = self.market_minutes - walk.moved_at;
         let before = walk.own_factor.level;
         walk.own_factor.advance(minutes, &mut self.rng);
         let reversion = (walk.instrument.base_price as f64 - walk.price) / walk.price * MEAN_REVERSION * minutes;
@@ -168,7 +168,7 @@ impl Generator {
             + (sector.level - walk.sector)
             + (walk.own_factor.level - before)
             + reversion;
-        (walk.market, walk.sector, walk.moved_at) = (self.market.level, sector.level, self.minutes);
+        (walk.market, walk.sector, walk.moved_at) = (self.market.level, sector.level, self.market_minutes);
         walk.price = (walk.price * (1.0 + change.clamp(-MAX_MOVE, MAX_MOVE))).max(1.0);
         // Buyers take the ask, sellers the bid: half a tick on either side.
         let bought = self.rng.uniform() < 0.5;
@@ -186,17 +186,17 @@ impl Generator {
         })
     }
 
-    /// Advances by `by` milliseconds up to `at` and returns the trades, on average `rate` a second.
-    pub fn advance_and_trade(&mut self, at: Millis, by: Millis, rate: u32) -> Vec<(&'static str, Trade)> {
-        self.advance(at, by);
-        self.trade_credit += f64::from(rate) * by as f64 / 1000.0 * activity(at) / MEAN_ACTIVITY;
-        let count = self.trade_credit as usize;
-        self.trade_credit -= count as f64;
+    /// Advances by `elapsed` milliseconds up to `at` and returns the trades, on average `rate` per second.
+    pub fn advance_and_trade(&mut self, at: Millis, elapsed: Millis, rate: u32) -> Vec<(&'static str, Trade)> {
+        self.advance(at, elapsed);
+        self.trade_remainder += f64::from(rate) * elapsed as f64 / 1000.0 * activity(at) / MEAN_ACTIVITY;
+        let count = self.trade_remainder as usize;
+        self.trade_remainder -= count as f64;
         (0..count)
             .filter_map(|_| {
                 let index = self.pick_instrument();
                 let symbol = self.walks.get(index)?.instrument.symbol;
-                Some((symbol, self.trade(index, at)?))
+                Some((symbol, self.generate_trade(index, at)?))
             })
             .collect()
     }
@@ -232,7 +232,7 @@ mod tests {
         for minute in 0..minutes as Millis {
             market.advance(minute * MINUTE, MINUTE);
             for index in 0..INSTRUMENTS.len() {
-                market.trade(index, minute).unwrap();
+                market.generate_trade(index, minute).unwrap();
                 let price = market.walks[index].price;
                 returns[index].push(price / before[index] - 1.0);
                 before[index] = price;
@@ -312,9 +312,9 @@ mod tests {
     fn a_resumed_market_continues_from_its_prices() {
         let mut market = Generator::new(1, &INSTRUMENTS);
         market.resume(|symbol| if symbol == "hnb" { 90_000 } else { 0 });
-        let price = market.trade(index_of("hnb"), 1).unwrap().price;
+        let price = market.generate_trade(index_of("hnb"), 1).unwrap().price;
         assert!(price.abs_diff(90_000) <= 100, "{price}");
-        let untouched = market.trade(index_of("grm"), 1).unwrap().price;
+        let untouched = market.generate_trade(index_of("grm"), 1).unwrap().price;
         assert!(untouched.abs_diff(168_400) <= 200, "{untouched}");
     }
 
@@ -329,7 +329,7 @@ mod tests {
                 at += by;
                 market.advance(at, by);
                 for (index, instrument) in INSTRUMENTS.iter().enumerate() {
-                    let trade = market.trade(index, at).unwrap();
+                    let trade = market.generate_trade(index, at).unwrap();
                     prop_assert!(trade.price > 0 && trade.price < instrument.base_price * 1000, "{trade:?} of {instrument:?}");
                     prop_assert!(trade.quantity > 0 && trade.quantity <= 2_001);
                 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::model::chart::{MAX_CANDLES, update_candles};
-use super::super::model::quote_book::{SPARK_POINTS, SPARK_STEP};
+use super::super::model::quote_book::{SPARK_POINTS, SPARKLINE_INTERVAL};
 use super::super::wire::{Candle, Entry, Interval, Millis, Tick, Trade};
 use super::generator::Generator;
 use super::instruments::Instrument;
@@ -17,7 +17,7 @@ const STEPS: [(Millis, Millis); 4] = [
     (MAX_CANDLES as Millis * DAY, HOUR),
     (DAY, 5 * MINUTE),
     (2 * HOUR, MINUTE),
-    (SPARK_POINTS as Millis * SPARK_STEP, SPARK_STEP),
+    (SPARK_POINTS as Millis * SPARKLINE_INTERVAL, SPARKLINE_INTERVAL),
 ];
 /// Trades generated per instrument and step; several, so that candles have bodies and wicks.
 const TRADES_PER_STEP: Millis = 4;
@@ -35,7 +35,7 @@ struct HistoryBuilder {
 }
 
 /// Generates the histories and advances the generator to `now`.
-pub fn generate(market: &mut Generator, instruments: &[Instrument], now: Millis) -> Vec<SymbolHistory> {
+pub fn generate(generator: &mut Generator, instruments: &[Instrument], now: Millis) -> Vec<SymbolHistory> {
     let mut builders: Vec<HistoryBuilder> = instruments.iter().map(HistoryBuilder::new).collect();
     let mut at = now.saturating_sub(STEPS[0].0);
     for (index, (_, step)) in STEPS.iter().enumerate() {
@@ -45,9 +45,9 @@ pub fn generate(market: &mut Generator, instruments: &[Instrument], now: Millis)
         while at + step <= end {
             for part in 1..=TRADES_PER_STEP {
                 let time = at + step * part / TRADES_PER_STEP;
-                market.advance(time, step / TRADES_PER_STEP);
+                generator.advance(time, step / TRADES_PER_STEP);
                 for (index, builder) in builders.iter_mut().enumerate() {
-                    if let Some(trade) = market.trade(index, time) {
+                    if let Some(trade) = generator.generate_trade(index, time) {
                         builder.add_trade(trade, *step);
                     }
                 }
@@ -96,7 +96,9 @@ impl HistoryBuilder {
         tick.low = tick.low.min(trade.price);
         tick.volume += quantity;
         tick.at = trade.at;
-        if step == SPARK_STEP && trade.at % SPARK_STEP < SPARK_STEP / TRADES_PER_STEP || self.spark.is_empty() {
+        if step == SPARKLINE_INTERVAL && trade.at % SPARKLINE_INTERVAL < SPARKLINE_INTERVAL / TRADES_PER_STEP
+            || self.spark.is_empty()
+        {
             self.spark.push_back(trade.price);
             self.spark.drain(..self.spark.len().saturating_sub(SPARK_POINTS));
         }
@@ -130,7 +132,7 @@ mod tests {
                 assert_eq!(candles.len(), MAX_CANDLES, "{interval:?}");
                 let last = candles.last().unwrap();
                 assert_eq!(last.close, entry.tick.last);
-                assert!(now - last.at < interval.millis() + SPARK_STEP);
+                assert!(now - last.at < interval.millis() + SPARKLINE_INTERVAL);
                 let steady = candles
                     .windows(2)
                     .all(|pair| pair[1].at == pair[0].at + interval.millis());

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use self::connector::Connector;
+use self::connector::ExchangeConnector;
 use self::exchange::Exchange;
 use self::simulator::Simulator;
 use self::watcher::AlertWatcher;
@@ -50,7 +50,7 @@ const RATES: std::ops::RangeInclusive<u32> = 1..=5_000;
 pub struct Options {
     /// Source of the prices: simulated, or the public WebSocket of an exchange
     #[arg(long, env = "DUPLEX_MARKET_FEED", value_name = "FEED", default_value = "simulator")]
-    pub market_feed: FeedName,
+    pub market_feed: FeedKind,
 
     /// Average trades per second of the simulated market, over all symbols
     #[arg(long, env = "DUPLEX_MARKET_RATE", value_name = "COUNT", default_value_t = 100)]
@@ -70,7 +70,7 @@ pub struct Options {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FeedName {
+pub enum FeedKind {
     Simulator,
     Upbit,
     Binance,
@@ -81,7 +81,7 @@ pub enum FeedName {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            market_feed: FeedName::Simulator,
+            market_feed: FeedKind::Simulator,
             market_rate: 100,
             market_seed: 1,
             market_url: None,
@@ -113,17 +113,17 @@ fn price_feed(options: &Options) -> Result<Option<Arc<dyn BackgroundTask>>, Opti
         return Err(OptionsError::Rate(options.market_rate));
     }
     Ok(match options.market_feed {
-        FeedName::Simulator => Some(Arc::new(Simulator {
+        FeedKind::Simulator => Some(Arc::new(Simulator {
             seed: options.market_seed,
             rate: options.market_rate,
         })),
-        FeedName::Upbit => Some(Arc::new(connector(Exchange::Upbit, options)?)),
-        FeedName::Binance => Some(Arc::new(connector(Exchange::Binance, options)?)),
-        FeedName::Off => None,
+        FeedKind::Upbit => Some(Arc::new(connector(Exchange::Upbit, options)?)),
+        FeedKind::Binance => Some(Arc::new(connector(Exchange::Binance, options)?)),
+        FeedKind::Off => None,
     })
 }
 
-fn connector(exchange: Exchange, options: &Options) -> Result<Connector, OptionsError> {
+fn connector(exchange: Exchange, options: &Options) -> Result<ExchangeConnector, OptionsError> {
     let url = options.market_url.as_deref().unwrap_or(exchange.url());
     if !["ws://", "wss://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(OptionsError::Url(url.to_owned()));
@@ -142,7 +142,7 @@ fn connector(exchange: Exchange, options: &Options) -> Result<Connector, Options
     }
     match codes.iter().find(|code| !is_symbol(&code.to_lowercase())) {
         Some(invalid) => Err(OptionsError::Symbol(invalid.clone())),
-        None => Ok(Connector::new(exchange, url.to_owned(), codes)),
+        None => Ok(ExchangeConnector::new(exchange, url.to_owned(), codes)),
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn invalid_options_are_refused_with_the_reason() {
         assert!(refused(|o| o.market_rate = 0).contains("outside 1 to 5000"));
-        let upbit = |o: &mut Options| o.market_feed = FeedName::Upbit;
+        let upbit = |o: &mut Options| o.market_feed = FeedKind::Upbit;
         assert!(
             refused(|o| {
                 upbit(o);
@@ -186,10 +186,10 @@ mod tests {
     #[test]
     fn each_feed_has_its_task_and_alerts_are_always_watched() {
         for (name, names) in [
-            (FeedName::Simulator, vec!["market-simulator", "market-alerts"]),
-            (FeedName::Upbit, vec!["market-upbit", "market-alerts"]),
-            (FeedName::Binance, vec!["market-binance", "market-alerts"]),
-            (FeedName::Off, vec!["market-alerts"]),
+            (FeedKind::Simulator, vec!["market-simulator", "market-alerts"]),
+            (FeedKind::Upbit, vec!["market-upbit", "market-alerts"]),
+            (FeedKind::Binance, vec!["market-binance", "market-alerts"]),
+            (FeedKind::Off, vec!["market-alerts"]),
         ] {
             let options = Options {
                 market_feed: name,

@@ -19,7 +19,7 @@ use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Maximum delay of the trades of a symbol without subscribers.
-const UNWATCHED_DELAY: Duration = Duration::from_secs(30);
+const NO_SUBSCRIBER_DELAY: Duration = Duration::from_secs(30);
 /// The number of buffered trades at which they are published earlier.
 const TRADE_BATCH: usize = MAX_TRADES / 2;
 
@@ -65,7 +65,7 @@ impl Publisher {
         decoded.map_err(|error| PublishError::Unreadable(error.to_string()))
     }
 
-    pub async fn open_source(&mut self, source: Source) -> Result<(), PublishError> {
+    pub async fn set_source(&mut self, source: Source) -> Result<(), PublishError> {
         self.send_to_quotes(QuotesCommand::Open(source)).await
     }
 
@@ -97,7 +97,7 @@ impl Publisher {
     }
 
     /// Publishes pending trades: of symbols with subscribers at every call; of the others when a batch is full or
-    /// [`UNWATCHED_DELAY`] has passed, as each publication is a log append. All are sent at once, so one commit stores them.
+    /// [`NO_SUBSCRIBER_DELAY`] has passed, as each publication is a log append. All are sent at once, so one commit stores them.
     pub async fn publish_trades(&mut self, conflater: &mut QuoteConflater, all: bool) {
         let pending: Vec<_> = conflater
             .pending_trades()
@@ -124,12 +124,12 @@ impl Publisher {
         self.record_result(failed.unwrap_or(Ok(())));
     }
 
-    /// Whether the symbol has subscribers, or its trades were last published [`UNWATCHED_DELAY`] ago.
+    /// Whether the symbol has subscribers, or its trades were last published [`NO_SUBSCRIBER_DELAY`] ago.
     async fn is_due(&mut self, symbol: &str) -> bool {
         let long_ago = self
             .published_at
             .get(symbol)
-            .is_none_or(|at| at.elapsed() >= UNWATCHED_DELAY);
+            .is_none_or(|at| at.elapsed() >= NO_SUBSCRIBER_DELAY);
         if !self.handles.contains_key(symbol)
             && let Some(topic) = candle_topic(symbol)
             && let Ok(handle) = self.hub.open(&topic).await

@@ -43,13 +43,13 @@ impl QuoteConflater {
         }
     }
 
-    pub fn has(&self, symbol: &str) -> bool {
+    pub fn contains(&self, symbol: &str) -> bool {
         self.entries.contains_key(symbol)
     }
 
     /// Adds an unknown symbol with its first price. Ignored beyond [`MAX_SYMBOLS`].
     pub fn list(&mut self, listing: Listing, price: u64, at: Millis) {
-        if self.has(&listing.symbol) || self.entries.len() >= MAX_SYMBOLS {
+        if self.contains(&listing.symbol) || self.entries.len() >= MAX_SYMBOLS {
             return;
         }
         let symbol = listing.symbol.clone();
@@ -88,7 +88,7 @@ impl QuoteConflater {
     }
 
     /// Applies the source's statistics. The last price is kept if a newer trade set it.
-    pub fn apply_day(&mut self, symbol: &str, day: DayStats, at: Millis) {
+    pub fn apply_day_stats(&mut self, symbol: &str, day: DayStats, at: Millis) {
         let Some(entry) = self.entries.get_mut(symbol) else {
             return;
         };
@@ -222,7 +222,7 @@ mod tests {
             low: Some(70),
             volume: Some(1_000),
         };
-        conflater.apply_day("a", day, 6_000);
+        conflater.apply_day_stats("a", day, 6_000);
         assert_eq!(
             conflater.take_ticks().last().map(|tick| (tick.last, tick.at)),
             Some((90, 6_000))
@@ -247,12 +247,12 @@ mod tests {
             low: Some(90),
             volume: Some(7),
         };
-        conflater.apply_day("a", day, 400);
+        conflater.apply_day_stats("a", day, 400);
         let last = conflater.take_ticks().pop().unwrap();
         assert_eq!((last.last, last.open, last.high, last.volume), (120, 95, 120, 7));
-        conflater.apply_day("a", day, 600);
+        conflater.apply_day_stats("a", day, 600);
         assert_eq!(conflater.take_ticks()[0].last, 90);
-        conflater.apply_day("a", day, 600);
+        conflater.apply_day_stats("a", day, 600);
         assert!(conflater.take_ticks().is_empty(), "an unchanged tick is not published");
         let partial = DayStats {
             last: 130,
@@ -260,7 +260,7 @@ mod tests {
             high: None,
             ..day
         };
-        conflater.apply_day("a", partial, 700);
+        conflater.apply_day_stats("a", partial, 700);
         let tick = conflater.take_ticks().pop().unwrap();
         assert_eq!(
             (tick.last, tick.high, tick.volume),

@@ -19,7 +19,7 @@ use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 /// Publish interval: ten times per second looks smooth and keeps the log small.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// Publications of quotes between two publications of trades.
-const TICKS_PER_TRADE_BATCH: u64 = 10;
+const QUOTES_PER_TRADE_PUBLISH: u64 = 10;
 /// Maximum simulated time of one step, so that prices do not jump after the machine was suspended.
 const MAX_STEP: Millis = 1_000;
 const DAY: Millis = 24 * 60 * 60 * 1000;
@@ -55,7 +55,7 @@ impl Simulator {
     async fn simulate(&self, hub: Hub, stop: &CancellationToken) -> Result<(), PublishError> {
         let mut publisher = Publisher::new(hub)?;
         let book = publisher.quote_book().await?;
-        let (mut market, mut conflater) = if is_this_market(&book) {
+        let (mut market, mut conflater) = if is_simulated_book(&book) {
             let mut market = Generator::new(self.seed ^ book.sampled, &INSTRUMENTS);
             market.resume(|symbol| book.entries.get(symbol).map_or(0, |entry| entry.tick.last));
             (market, QuoteConflater::new(book.entries))
@@ -91,7 +91,7 @@ impl Simulator {
             }
             publisher.publish_quotes(&mut conflater).await;
             ticks += 1;
-            if ticks.is_multiple_of(TICKS_PER_TRADE_BATCH) {
+            if ticks.is_multiple_of(QUOTES_PER_TRADE_PUBLISH) {
                 conflater.clamp_times(now);
                 publisher.publish_trades(&mut conflater, false).await;
             }
@@ -100,7 +100,7 @@ impl Simulator {
 }
 
 /// Whether the published quote book is that of the simulated market, with all instruments.
-fn is_this_market(book: &QuoteBook) -> bool {
+fn is_simulated_book(book: &QuoteBook) -> bool {
     let listed = |instrument: &super::instruments::Instrument| {
         let entry = book.entries.get(instrument.symbol);
         entry.is_some_and(|entry| entry.listing == instrument.listing())
@@ -130,7 +130,7 @@ async fn generate_market(publisher: &mut Publisher, seed: u64) -> Result<(Genera
     for seeded in join_all(seeds).await {
         seeded?;
     }
-    publisher.open_source(source()).await?;
+    publisher.set_source(source()).await?;
     let listed: Vec<_> = candles.into_iter().map(|(entry, _)| entry).collect();
     publisher.list_entries(&listed).await?;
     Ok((market, QuoteConflater::new(entries.into_iter().collect())))

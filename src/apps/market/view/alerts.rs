@@ -63,12 +63,12 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     let sent = RwSignal::new(None::<CommandId>);
     let price_error = RwSignal::new(None::<PriceError>);
     // If the price is already reached, the first submit only warns; the same input again sets the alert.
-    let warned = RwSignal::new(None::<(Side, u64)>);
+    let warned_about = RwSignal::new(None::<(Side, u64)>);
     let scale = listing.scale;
-    let already = optional_text({
+    let already_reached_hint = optional_text({
         let listing = listing.clone();
         move || {
-            let (side, _) = warned.get()?;
+            let (side, _) = warned_about.get()?;
             let text = match side {
                 Side::Above => t_string!(i18n, market.already_above),
                 Side::Below => t_string!(i18n, market.already_below),
@@ -90,9 +90,11 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             alerts.cancel(&id);
             sent.set(None);
         }
-        let parsed = price.with_untracked(|typed| read_price(typed, scale));
+        let parsed = price.with_untracked(|typed| parse_price(typed, scale));
         price_error.set(parsed.err());
-        let Ok(price) = parsed else { return warned.set(None) };
+        let Ok(price) = parsed else {
+            return warned_about.set(None);
+        };
         let side = if above.get_untracked() {
             Side::Above
         } else {
@@ -100,10 +102,10 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
         };
         let (last, stale) = entry.with_untracked(|entry| (entry.tick.last, entry.tick.stale));
         let is_reached = !stale && side.is_reached((price, scale), (last, scale));
-        if is_reached && warned.get_untracked() != Some((side, price)) {
-            return warned.set(Some((side, price)));
+        if is_reached && warned_about.get_untracked() != Some((side, price)) {
+            return warned_about.set(Some((side, price)));
         }
-        warned.set(None);
+        warned_about.set(None);
         sent.set(Some(alerts.send(AlertsCommand::Set {
             symbol: listing.symbol.clone(),
             side,
@@ -111,9 +113,9 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             scale: listing.scale,
         })));
     };
-    let side_button = move |side: bool, key| {
-        let pressed = dynamic_text(move || (above.get() == side).to_string());
-        view! { <button type="button" aria-pressed=pressed on:click=move |_| above.set(side)>{translate(key)}</button> }
+    let side_button = move |is_above: bool, key| {
+        let pressed = dynamic_text(move || (above.get() == is_above).to_string());
+        view! { <button type="button" aria-pressed=pressed on:click=move |_| above.set(is_above)>{translate(key)}</button> }
             .into_any()
     };
     view! {
@@ -130,7 +132,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             <button class="button primary" type="submit">{t!(market.alert_set)}</button>
         </form>
         <p class="problem" role="alert">{problem}</p>
-        <p class="hint alert-already" role="status">{already}</p>
+        <p class="hint alert-already" role="status">{already_reached_hint}</p>
     }
     .into_any()
 }
@@ -141,15 +143,15 @@ enum PriceError {
     /// Not a number above zero.
     NotPositive,
     /// More decimals than the symbol's prices.
-    TooFine,
+    TooManyDecimals,
 }
 
 impl PriceError {
     fn message(self, locale: Locale, scale: u8) -> String {
         match (self, scale) {
             (Self::NotPositive, _) => labels::rejection(locale, &Rejection::refused(refusal::BAD_PRICE)),
-            (Self::TooFine, 0) => td_string!(locale, market.whole_price).to_owned(),
-            (Self::TooFine, _) => fill(
+            (Self::TooManyDecimals, 0) => td_string!(locale, market.whole_price).to_owned(),
+            (Self::TooManyDecimals, _) => fill(
                 td_string!(locale, market.too_fine_price),
                 &[("step", &decimal::format_plain(1, scale, scale))],
             ),
@@ -157,11 +159,11 @@ impl PriceError {
     }
 }
 
-fn read_price(typed: &str, scale: u8) -> Result<u64, PriceError> {
+fn parse_price(typed: &str, scale: u8) -> Result<u64, PriceError> {
     let number = number::normalize(typed).ok_or(PriceError::NotPositive)?;
     match decimal::parse(&number, scale) {
         Some(units) if units > 0 => Ok(units),
-        None if decimal::is_too_fine(&number, scale) => Err(PriceError::TooFine),
+        None if decimal::has_excess_decimals(&number, scale) => Err(PriceError::TooManyDecimals),
         _ => Err(PriceError::NotPositive),
     }
 }
@@ -184,7 +186,7 @@ fn AlertItems(store: QuoteStore, alerts: UseTopic<Alerts>) -> impl IntoView {
             .with(|list| list.alerts.iter().rev().map(|alert| alert.id).collect::<Vec<Seq>>())
     });
     let empty = Memo::new(move |_| ids.with(Vec::is_empty));
-    let none = dynamic_view(move || {
+    let empty_hint = dynamic_view(move || {
         empty
             .get()
             .then(|| view! { <p class="hint">{t!(market.no_alerts)}</p> }.into_any())
@@ -195,7 +197,7 @@ fn AlertItems(store: QuoteStore, alerts: UseTopic<Alerts>) -> impl IntoView {
                 {alert_item(store, alerts, id)}
             </For>
         </ul>
-        {none}
+        {empty_hint}
     }
     .into_any()
 }
@@ -245,8 +247,8 @@ fn alert_item(store: QuoteStore, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
             .to_string()
     });
     let label = dynamic_text(move || {
-        let what = [name.get(), condition.get()].join(" ");
-        fill(t_string!(i18n, market.alert_remove), &[("what", &what)])
+        let description = [name.get(), condition.get()].join(" ");
+        fill(t_string!(i18n, market.alert_remove), &[("what", &description)])
     });
     view! {
         <li class="alert-item" data-done=is_reached>
@@ -270,17 +272,17 @@ mod tests {
 
     #[test]
     fn a_price_has_no_more_decimals_than_its_symbol() {
-        assert_eq!(read_price("1,500", 0), Ok(1_500));
-        assert_eq!(read_price("1,50", 2), Ok(150));
-        assert_eq!(read_price("1,0", 0), Ok(1));
+        assert_eq!(parse_price("1,500", 0), Ok(1_500));
+        assert_eq!(parse_price("1,50", 2), Ok(150));
+        assert_eq!(parse_price("1,0", 0), Ok(1));
         for (fine, scale) in [("1,5", 0), ("0.5", 0), ("1,005.001", 2), ("1e-3", 2)] {
-            assert_eq!(read_price(fine, scale), Err(PriceError::TooFine), "{fine}");
+            assert_eq!(parse_price(fine, scale), Err(PriceError::TooManyDecimals), "{fine}");
         }
         for invalid in ["", "abc", "0", "0,0", "-5", "-0.5", "1e30"] {
-            assert_eq!(read_price(invalid, 0), Err(PriceError::NotPositive), "{invalid}");
+            assert_eq!(parse_price(invalid, 0), Err(PriceError::NotPositive), "{invalid}");
         }
         assert_eq!(
-            PriceError::TooFine.message(Locale::en, 2),
+            PriceError::TooManyDecimals.message(Locale::en, 2),
             "Prices of this symbol are no finer than 0.01."
         );
     }

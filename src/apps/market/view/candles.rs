@@ -1,12 +1,12 @@
-//! The card of a symbol's candles and volumes, with a readout of one candle: the one under the pointer, or the one selected with
-//! the slider by keyboard. Rising candles are hollow and falling ones filled, so colour is not needed.
+//! The candles card: a symbol's candles and volumes, with a readout of one candle: the one under the pointer, or the one selected
+//! with the slider by keyboard. Rising candles are hollow and falling ones filled, so colour is not needed.
 
 use leptos::{ev::PointerEvent, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 use super::super::{
-    drawing::{self, CandlePaths, HEIGHT, Range, VOLUME_HEIGHT, WIDTH},
+    drawing::{self, CandlePaths, ChartRange, HEIGHT, VOLUME_HEIGHT, WIDTH},
     wire::{Candle, Candles, Entry, Interval},
 };
 use super::{labels, quote_store::QuoteStore, times};
@@ -20,17 +20,17 @@ use crate::{
 use duplex_leptos::topic::UseTopic;
 
 /// Number of time labels below the chart.
-const TIMES: usize = 4;
+const TIME_LABELS: usize = 4;
 
 #[derive(Clone, Copy)]
-struct View {
+struct CandlesView {
     store: QuoteStore,
     entry: RwSignal<Entry>,
     interval: Memo<Interval>,
-    shown: Memo<Vec<Candle>>,
-    range: Memo<Range>,
+    candles: Memo<Vec<Candle>>,
+    range: Memo<ChartRange>,
     /// The selected candle, by pointer or slider.
-    chosen: RwSignal<Option<usize>>,
+    selected: RwSignal<Option<usize>>,
 }
 
 #[component]
@@ -46,13 +46,13 @@ pub fn CandlesCard(
         let old = candles.state.with(|chart| chart.candles(interval).clone());
         tick.with(|tick| drawing::with_latest_tick(old.into_iter(), interval, Some(tick)))
     });
-    let view = View {
+    let view = CandlesView {
         store,
         entry,
         interval,
-        shown,
-        range: Memo::new(move |_| shown.with(|candles| Range::of_candles(candles))),
-        chosen: RwSignal::new(None),
+        candles: shown,
+        range: Memo::new(move |_| shown.with(|candles| ChartRange::of_candles(candles))),
+        selected: RwSignal::new(None),
     };
     let few = Memo::new(move |_| shown.with(Vec::len) < 2);
     let hint = dynamic_view(move || {
@@ -75,12 +75,12 @@ pub fn CandlesCard(
     .into_any()
 }
 
-fn describe(view: View, locale: Locale) -> Option<String> {
-    let chosen = view.chosen.get();
+fn candle_text(view: CandlesView, locale: Locale) -> Option<String> {
+    let selected = view.selected.get();
     let local = view.store.use_local_time.get();
     let interval = view.interval.get();
-    view.shown.with(|candles| {
-        let candle = chosen.and_then(|index| candles.get(index)).or(candles.last())?;
+    view.candles.with(|candles| {
+        let candle = selected.and_then(|index| candles.get(index)).or(candles.last())?;
         let price = |price| view.entry.with_untracked(|entry| labels::price(&entry.listing, price));
         let volume = view
             .entry
@@ -99,34 +99,34 @@ fn describe(view: View, locale: Locale) -> Option<String> {
     })
 }
 
-fn readout(view: View) -> AnyView {
+fn readout(view: CandlesView) -> AnyView {
     let i18n = use_i18n();
-    let line = optional_text(move || describe(view, i18n.get_locale()));
+    let line = optional_text(move || candle_text(view, i18n.get_locale()));
     view! { <p class="readout">{line}</p> }.into_any()
 }
 
 /// The paths of closed candles change only when a candle closes or the price range grows, so they are memoized separately.
-fn plot(view: View) -> AnyView {
+fn plot(view: CandlesView) -> AnyView {
     let i18n = use_i18n();
-    let closed = closed(view);
-    let newest = newest(view);
+    let closed = closed_paths(view);
+    let newest = newest_path(view);
     let label = dynamic_text(move || {
         let locale = i18n.get_locale();
         let name = view.entry.with(|entry| labels::name(locale, &entry.listing));
         let interval = (labels::interval(view.interval.get()))(locale);
-        let count = view.shown.with(Vec::len).to_string();
+        let count = view.candles.with(Vec::len).to_string();
         fill(
             td_string!(locale, market.chart_label),
             &[("name", &name), ("interval", interval), ("count", &count)],
         )
     });
     let line = dynamic_view(move || {
-        let index = view.chosen.get()?;
-        let x = drawing::slot_center(index, view.shown.with(Vec::len)).to_string();
+        let index = view.selected.get()?;
+        let x = drawing::slot_center(index, view.candles.with(Vec::len)).to_string();
         Some(view! { <line class="cross" x1=x.clone() x2=x y1="0" y2="300"/> }.into_any())
     });
-    let grid = (0..=drawing::GRID_LINES as i64).map(|line| {
-        let y = (HEIGHT * line / drawing::GRID_LINES as i64).to_string();
+    let grid = (0..=drawing::GRID_INTERVALS as i64).map(|line| {
+        let y = (HEIGHT * line / drawing::GRID_INTERVALS as i64).to_string();
         view! { <line class="grid-line" x1="0" x2="900" y1=y.clone() y2=y/> }.into_any()
     });
     let path = |shapes: Memo<CandlePaths>, pick: fn(&CandlePaths) -> &String| {
@@ -141,7 +141,7 @@ fn plot(view: View) -> AnyView {
             aria-label=label
             on:pointermove=move |event| select_at_pointer(view, &event)
             on:pointerdown=move |event| select_at_pointer(view, &event)
-            on:pointerleave=move |_| view.chosen.set(None)
+            on:pointerleave=move |_| view.selected.set(None)
         >
             {grid.collect::<Vec<_>>()}
             <path class="rise" d=path(closed, |shapes| &shapes.rise)/>
@@ -156,27 +156,27 @@ fn plot(view: View) -> AnyView {
     .into_any()
 }
 
-fn closed(view: View) -> Memo<CandlePaths> {
+fn closed_paths(view: CandlesView) -> Memo<CandlePaths> {
     Memo::new(move |_| {
         let range = view.range.get();
-        view.shown.with(|candles| match candles.split_last() {
+        view.candles.with(|candles| match candles.split_last() {
             Some((_, closed)) => drawing::candle_paths(closed, 0, candles.len(), &range),
             None => CandlePaths::default(),
         })
     })
 }
 
-fn newest(view: View) -> Memo<CandlePaths> {
+fn newest_path(view: CandlesView) -> Memo<CandlePaths> {
     Memo::new(move |_| {
         let range = view.range.get();
-        view.shown.with(|candles| match candles.split_last() {
+        view.candles.with(|candles| match candles.split_last() {
             Some((newest, closed)) => drawing::candle_paths(&[*newest], closed.len(), candles.len(), &range),
             None => CandlePaths::default(),
         })
     })
 }
 
-fn select_at_pointer(view: View, event: &PointerEvent) {
+fn select_at_pointer(view: CandlesView, event: &PointerEvent) {
     let target = event
         .current_target()
         .and_then(|target| target.dyn_into::<Element>().ok());
@@ -184,14 +184,14 @@ fn select_at_pointer(view: View, event: &PointerEvent) {
         return;
     };
     let fraction = (f64::from(event.client_x()) - frame.left()) / frame.width().max(1.0);
-    let chosen = drawing::candle_at(fraction, view.shown.with_untracked(Vec::len));
-    if chosen != view.chosen.get_untracked() {
-        view.chosen.set(chosen);
+    let selected = drawing::candle_at(fraction, view.candles.with_untracked(Vec::len));
+    if selected != view.selected.get_untracked() {
+        view.selected.set(selected);
     }
 }
 
 /// Price labels of the grid lines, from the top.
-fn price_labels(view: View) -> AnyView {
+fn price_labels(view: CandlesView) -> AnyView {
     let labels = move |line: usize| {
         let price = dynamic_text(move || {
             let price = view.range.get().grid_prices().get(line).copied().unwrap_or(0);
@@ -199,14 +199,14 @@ fn price_labels(view: View) -> AnyView {
         });
         view! { <span>{price}</span> }.into_any()
     };
-    let lines: Vec<_> = (0..=drawing::GRID_LINES as usize).map(labels).collect();
+    let lines: Vec<_> = (0..=drawing::GRID_INTERVALS as usize).map(labels).collect();
     view! { <div class="plot-prices" aria-hidden="true">{lines}</div> }.into_any()
 }
 
-fn volumes(view: View) -> AnyView {
+fn volumes(view: CandlesView) -> AnyView {
     let shapes = Memo::new(move |_| {
         let range = view.range.get();
-        view.shown
+        view.candles
             .with(|candles| drawing::candle_paths(candles, 0, candles.len(), &range))
     });
     view! {
@@ -218,18 +218,18 @@ fn volumes(view: View) -> AnyView {
     .into_any()
 }
 
-fn time_labels(view: View) -> AnyView {
-    let label = move |mark: usize| {
+fn time_labels(view: CandlesView) -> AnyView {
+    let label = move |index: usize| {
         let time = dynamic_text(move || {
             let (local, interval) = (view.store.use_local_time.get(), view.interval.get());
-            view.shown.with(|candles| {
-                let at = candles.get(candles.len().saturating_sub(1) * mark / (TIMES - 1));
+            view.candles.with(|candles| {
+                let at = candles.get(candles.len().saturating_sub(1) * index / (TIME_LABELS - 1));
                 at.map_or_else(String::new, |candle| times::candle_time(candle.at, interval, local))
             })
         });
         view! { <span>{time}</span> }.into_any()
     };
-    let labels: Vec<_> = (0..TIMES).map(label).collect();
+    let labels: Vec<_> = (0..TIME_LABELS).map(label).collect();
     let zone = dynamic_view(move || {
         (!view.store.use_local_time.get()).then(|| view! { <span class="zone">"UTC"</span> }.into_any())
     });
@@ -237,12 +237,12 @@ fn time_labels(view: View) -> AnyView {
 }
 
 /// Selects candles by keyboard; the selected one is announced.
-fn slider(view: View) -> AnyView {
+fn slider(view: CandlesView) -> AnyView {
     let i18n = use_i18n();
-    let last = Memo::new(move |_| view.shown.with(|candles| candles.len().saturating_sub(1)));
-    let value = dynamic_text(move || view.chosen.get().unwrap_or(last.get()).to_string());
+    let last = Memo::new(move |_| view.candles.with(|candles| candles.len().saturating_sub(1)));
+    let value = dynamic_text(move || view.selected.get().unwrap_or(last.get()).to_string());
     let choose = move |event: leptos::ev::Event| {
-        view.chosen.set(event_target_value(&event).parse().ok());
+        view.selected.set(event_target_value(&event).parse().ok());
     };
     view! {
         <label class="field script">
@@ -253,9 +253,9 @@ fn slider(view: View) -> AnyView {
                 min="0"
                 max=dynamic_text(move || last.get().to_string())
                 prop:value=value
-                aria-valuetext=optional_text(move || describe(view, i18n.get_locale()))
+                aria-valuetext=optional_text(move || candle_text(view, i18n.get_locale()))
                 on:input=choose
-                on:blur=move |_| view.chosen.set(None)
+                on:blur=move |_| view.selected.set(None)
             />
         </label>
     }

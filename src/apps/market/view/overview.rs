@@ -22,7 +22,7 @@ use duplex_leptos::topic::{Live, use_topic};
 const REORDER_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The id of the form that searches and sorts without scripts.
-const FORM: &str = "market-choice";
+const FORM_ID: &str = "market-choice";
 
 pub fn overview() -> AnyView {
     let quotes = use_topic::<Quotes>(ALL);
@@ -45,7 +45,7 @@ pub fn loading() -> AnyView {
 
 /// The visitor's view settings.
 #[derive(Clone, Copy)]
-struct Choice {
+struct TableSettings {
     sort: RwSignal<Sort>,
     search: RwSignal<String>,
     only_watched: RwSignal<bool>,
@@ -58,37 +58,37 @@ fn table(store: QuoteStore) -> AnyView {
     let i18n = use_i18n();
     let parameter = |name: &str| use_query_map().with_untracked(|query| query.get(name));
     let sort = parameter("sort").and_then(|code| Sort::from_code(&code));
-    let choice = Choice {
+    let settings = TableSettings {
         sort: RwSignal::new(sort.unwrap_or_default()),
         search: RwSignal::new(parameter("search").unwrap_or_default()),
         only_watched: RwSignal::new(false),
         paused: RwSignal::new(false),
         reorder_count: RwSignal::new(0),
     };
-    reorder_periodically(choice);
-    let symbols = Memo::new(move |_| symbols(store, choice, i18n.get_locale()));
-    let column_heads: Vec<_> = Column::ALL
+    reorder_periodically(settings);
+    let symbols = Memo::new(move |_| symbols(store, settings, i18n.get_locale()));
+    let column_headers: Vec<_> = Column::ALL
         .into_iter()
-        .map(|column| column_head(choice, column))
+        .map(|column| column_header(settings, column))
         .collect();
     view! {
         <FeedStatusLine store/>
-        <Tools store choice symbols/>
+        <Toolbar store settings symbols/>
         <div class="market-table">
             <table>
                 <caption class="hidden">{t!(market.table)}</caption>
                 <thead>
                     <tr>
                         <td class="cell-star"></td>
-                        {column_heads}
+                        {column_headers}
                         <th scope="col" class="cell-spark">{t!(market.spark)}</th>
                     </tr>
                 </thead>
                 <tbody
-                    on:pointerenter=move |_| choice.paused.set(true)
-                    on:pointerleave=move |_| choice.paused.set(false)
-                    on:focusin=move |_| choice.paused.set(true)
-                    on:focusout=move |_| choice.paused.set(false)
+                    on:pointerenter=move |_| settings.paused.set(true)
+                    on:pointerleave=move |_| settings.paused.set(false)
+                    on:focusin=move |_| settings.paused.set(true)
+                    on:focusout=move |_| settings.paused.set(false)
                 >
                     <For each=move || symbols.get() key=|symbol| symbol.clone() let:symbol>
                         {row(store, symbol)}
@@ -96,16 +96,16 @@ fn table(store: QuoteStore) -> AnyView {
                 </tbody>
             </table>
         </div>
-        {empty_message(store, choice, symbols)}
+        {empty_message(store, settings, symbols)}
     }
     .into_any()
 }
 
-fn symbols(store: QuoteStore, choice: Choice, locale: Locale) -> Vec<String> {
-    choice.reorder_count.track();
-    let sort = choice.sort.get();
-    let only_watched = choice.only_watched.get();
-    let search = choice.search.get();
+fn symbols(store: QuoteStore, settings: TableSettings, locale: Locale) -> Vec<String> {
+    settings.reorder_count.track();
+    let sort = settings.sort.get();
+    let only_watched = settings.only_watched.get();
+    let search = settings.search.get();
     let mut entries: Vec<_> = store
         .all()
         .into_iter()
@@ -118,11 +118,11 @@ fn symbols(store: QuoteStore, choice: Choice, locale: Locale) -> Vec<String> {
     entries.into_iter().map(|(_, entry)| entry.listing.symbol).collect()
 }
 
-fn reorder_periodically(choice: Choice) {
+fn reorder_periodically(settings: TableSettings) {
     Effect::new(move |_| {
         let reorder = move || {
-            if !choice.paused.get_untracked() {
-                choice.reorder_count.update(|count| *count = count.wrapping_add(1));
+            if !settings.paused.get_untracked() {
+                settings.reorder_count.update(|count| *count = count.wrapping_add(1));
             }
         };
         let timer = set_interval_with_handle(reorder, REORDER_INTERVAL).ok();
@@ -132,8 +132,8 @@ fn reorder_periodically(choice: Choice) {
     });
 }
 
-fn column_head(choice: Choice, column: Column) -> AnyView {
-    let sort = choice.sort;
+fn column_header(settings: TableSettings, column: Column) -> AnyView {
+    let sort = settings.sort;
     let class = match column {
         Column::Name => "cell-name",
         Column::Last => "cell-last number",
@@ -144,7 +144,7 @@ fn column_head(choice: Choice, column: Column) -> AnyView {
         <th scope="col" class=class aria-sort=dynamic_text(move || sort.get().aria_sort(column).to_owned())>
             <button
                 type="submit"
-                form=FORM
+                form=FORM_ID
                 name="sort"
                 value=dynamic_text(move || sort.get().toggle(column).code())
                 class="sort"
@@ -160,7 +160,7 @@ fn column_head(choice: Choice, column: Column) -> AnyView {
 }
 
 #[component]
-fn Tools(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) -> impl IntoView {
+fn Toolbar(store: QuoteStore, settings: TableSettings, symbols: Memo<Vec<String>>) -> impl IntoView {
     let i18n = use_i18n();
     let count = dynamic_text(move || {
         let count = symbols.with(Vec::len).to_string();
@@ -170,9 +170,9 @@ fn Tools(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) -> impl 
         let count = store.watch_list.count();
         fill(t_string!(i18n, market.watch_list), &[("count", &count.to_string())])
     });
-    let pressed = move |watched: bool| dynamic_text(move || (choice.only_watched.get() == watched).to_string());
+    let pressed = move |watched: bool| dynamic_text(move || (settings.only_watched.get() == watched).to_string());
     view! {
-        <form class="row market-tools" id=FORM action="/market" on:submit=|event| event.prevent_default()>
+        <form class="row market-tools" id=FORM_ID action="/market" on:submit=|event| event.prevent_default()>
             <label class="field grow">
                 <span>{t!(market.search)}</span>
                 <input
@@ -180,16 +180,16 @@ fn Tools(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) -> impl 
                     name="search"
                     autocomplete="off"
                     placeholder=t!(market.search_hint)
-                    value=choice.search.get_untracked()
-                    bind:value=choice.search
+                    value=settings.search.get_untracked()
+                    bind:value=settings.search
                 />
             </label>
             <button type="submit" class="button plain">{t!(market.search)}</button>
             <div class="choice script" role="group" aria-label=t!(market.which)>
-                <button type="button" aria-pressed=pressed(false) on:click=move |_| choice.only_watched.set(false)>
+                <button type="button" aria-pressed=pressed(false) on:click=move |_| settings.only_watched.set(false)>
                     {t!(market.all)}
                 </button>
-                <button type="button" aria-pressed=pressed(true) on:click=move |_| choice.only_watched.set(true)>
+                <button type="button" aria-pressed=pressed(true) on:click=move |_| settings.only_watched.set(true)>
                     {watched_label}
                 </button>
             </div>
@@ -200,7 +200,7 @@ fn Tools(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) -> impl 
 }
 
 /// The message shown if the table is empty.
-fn empty_message(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) -> AnyView {
+fn empty_message(store: QuoteStore, settings: TableSettings, symbols: Memo<Vec<String>>) -> AnyView {
     let empty = Memo::new(move |_| symbols.with(Vec::is_empty));
     dynamic_view(move || {
         if !empty.get() {
@@ -208,7 +208,7 @@ fn empty_message(store: QuoteStore, choice: Choice, symbols: Memo<Vec<String>>) 
         }
         let key = if store.all().is_empty() {
             text_key!(market.no_prices)
-        } else if choice.only_watched.get() && choice.search.with(String::is_empty) {
+        } else if settings.only_watched.get() && settings.search.with(String::is_empty) {
             text_key!(market.none_watched)
         } else {
             text_key!(market.none_found)

@@ -12,12 +12,12 @@ use crate::{
 /// The `data-flash` value, which differs for consecutive changes so that the animation restarts; none before the first change.
 /// The style sheet disables the animation for visitors who prefer reduced motion.
 fn flash(price: Memo<u64>) -> Signal<Option<String>> {
-    let mark = RwSignal::new(None::<&'static str>);
+    let flash_value = RwSignal::new(None::<&'static str>);
     Effect::new(move |before: Option<u64>| {
         let now = price.get();
         if let Some(before) = before.filter(|before| *before != now) {
-            let even = matches!(mark.get_untracked(), Some("up-0" | "down-0"));
-            mark.set(Some(match (now > before, even) {
+            let was_even = matches!(flash_value.get_untracked(), Some("up-0" | "down-0"));
+            flash_value.set(Some(match (now > before, was_even) {
                 (true, false) => "up-0",
                 (true, true) => "up-1",
                 (false, false) => "down-0",
@@ -26,7 +26,7 @@ fn flash(price: Memo<u64>) -> Signal<Option<String>> {
         }
         now
     });
-    optional_text(move || mark.get().map(str::to_owned))
+    optional_text(move || flash_value.get().map(str::to_owned))
 }
 
 pub fn price(entry: RwSignal<Entry>) -> AnyView {

@@ -26,10 +26,10 @@ pub fn row(store: QuoteStore, symbol: String) -> AnyView {
         return ().into_any();
     };
     let locale = i18n.get_locale_untracked();
-    let for_state = entry.clone();
+    let entry_for_state = entry.clone();
     fragment(
         || format!("market/{locale}/{symbol}"),
-        || for_state.get_untracked(),
+        || entry_for_state.get_untracked(),
         |entry| row_html(locale, entry),
         || cells(store.watch_list, symbol.clone(), entry.into()),
     )

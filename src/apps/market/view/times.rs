@@ -9,7 +9,7 @@ fn offset(at: Millis, use_local: bool) -> i32 {
 }
 
 /// `09:05:07`.
-pub fn clock(at: Millis, use_local: bool) -> String {
+pub fn time_of_day(at: Millis, use_local: bool) -> String {
     calendar::time_with_seconds(at, offset(at, use_local))
 }
 
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn times_are_formatted_by_interval() {
         let at = 1_795_387_507_000;
-        assert_eq!(clock(at, false), "22:45:07");
+        assert_eq!(time_of_day(at, false), "22:45:07");
         assert_eq!(candle_time(at, Interval::Minute, false), "22:45");
         assert_eq!(candle_time(at, Interval::Hour, false), "11-22 22:45");
         assert_eq!(candle_time(951_782_400_000, Interval::Day, false), "02-29");

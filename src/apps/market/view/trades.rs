@@ -1,4 +1,4 @@
-//! The card of a symbol's last trades, newest first.
+//! The trades card: a symbol's last trades, newest first.
 
 use leptos::prelude::*;
 
@@ -19,7 +19,7 @@ pub fn TradesCard(store: QuoteStore, candles: UseTopic<Candles>, entry: RwSignal
         })
     });
     let empty = Memo::new(move |_| trades.with(Vec::is_empty));
-    let none = dynamic_view(move || {
+    let empty_hint = dynamic_view(move || {
         empty
             .get()
             .then(|| view! { <p class="hint">{t!(market.no_trades)}</p> }.into_any())
@@ -40,7 +40,7 @@ pub fn TradesCard(store: QuoteStore, candles: UseTopic<Candles>, entry: RwSignal
                     </For>
                 </tbody>
             </table>
-            {none}
+            {empty_hint}
         </Card>
     }
     .into_any()
@@ -53,7 +53,7 @@ fn trade(store: QuoteStore, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
             labels::volume(&entry.listing, trade.quantity),
         )
     });
-    let time = dynamic_text(move || times::clock(trade.at, store.use_local_time.get()));
+    let time = dynamic_text(move || times::time_of_day(trade.at, store.use_local_time.get()));
     let (direction, arrow) = if trade.bought { ("up", "▲ ") } else { ("down", "▼ ") };
     let side = if trade.bought {
         t!(market.bought).into_any()

@@ -38,7 +38,7 @@ impl Harness {
             dialled.send((host, port, far)).unwrap();
             Box::pin(async move { Ok(Box::new(near) as Box<dyn Io>) })
         };
-        let connector = Arc::new(Connector {
+        let connector = Arc::new(ExchangeConnector {
             exchange,
             url: "ws://exchange.test:81".to_owned(),
             codes: codes.iter().map(|code| (*code).to_owned()).collect(),
@@ -186,14 +186,14 @@ async fn a_silent_feed_becomes_stale_and_is_reconnected() {
     let mut harness = Harness::new(Exchange::Upbit, &["KRW-BTC"]);
     let (mut socket, _) = harness.accept_upbit().await;
     socket.send(upbit_trade(1, "100")).await.unwrap();
-    let began = Instant::now();
+    let started_at = Instant::now();
     harness.wait_until(|book| book.feed.status == FeedStatus::Stale).await;
-    assert!(began.elapsed() >= FEED_STALE_AFTER && began.elapsed() < 2 * FEED_STALE_AFTER);
+    assert!(started_at.elapsed() >= FEED_STALE_AFTER && started_at.elapsed() < 2 * FEED_STALE_AFTER);
     // The socket is not read, so pings are not answered.
     harness.accept().await;
     assert!(
-        began.elapsed() >= SILENCE_TIMEOUT
-            && began.elapsed() < SILENCE_TIMEOUT + 2 * MIN_BACKOFF + PUBLISH_INTERVAL * 20
+        started_at.elapsed() >= SILENCE_TIMEOUT
+            && started_at.elapsed() < SILENCE_TIMEOUT + 2 * MIN_BACKOFF + PUBLISH_INTERVAL * 20
     );
     drop(socket);
     harness.stop().await;

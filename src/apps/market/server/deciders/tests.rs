@@ -53,7 +53,7 @@ fn every_tick_is_an_event_and_spark_lines_grow_at_each_step() {
     assert_eq!(quotes.execute_as_server(ticks(7)), Ok(3));
     assert_eq!(quotes.state.entries["a"].spark, [100, 100, 100, 8]);
     assert_eq!(quotes.state.entries["b"].spark, [100, 100, 100, 100]);
-    quotes.now += SPARK_STEP - 1;
+    quotes.now += SPARKLINE_INTERVAL - 1;
     assert_eq!(quotes.execute_as_server(ticks(9)), Ok(2));
     quotes.now += 1;
     assert_eq!(quotes.execute_as_server(ticks(9)), Ok(3));
@@ -67,7 +67,7 @@ fn every_tick_is_an_event_and_spark_lines_grow_at_each_step() {
     );
     assert_eq!(
         quotes.execute_as_server(QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
-        refused(refusal::TOO_MUCH)
+        refused(refusal::LIMIT_EXCEEDED)
     );
 }
 

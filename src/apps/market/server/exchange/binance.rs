@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::quote_conflater::DayStats;
-use super::{ExchangeMessage, ParseError, price, symbol, volume};
+use super::{ExchangeMessage, ParseError, parse_price, parse_symbol, parse_volume};
 
 pub const URL: &str = "wss://stream.binance.com:9443";
 
@@ -82,22 +82,22 @@ pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
     };
     match message.e {
         Some("aggTrade") => Ok(ExchangeMessage::Trade {
-            symbol: symbol(message.s)?,
+            symbol: parse_symbol(message.s)?,
             id: message.a.ok_or(ParseError::Missing("a"))?,
             at: message.trade_time.ok_or(ParseError::Missing("T"))?,
-            price: price(message.p, "p")?,
-            quantity: volume(message.q, "q")?,
+            price: parse_price(message.p, "p")?,
+            quantity: parse_volume(message.q, "q")?,
             bought: !message.m.ok_or(ParseError::Missing("m"))?,
         }),
         Some("24hrMiniTicker") => Ok(ExchangeMessage::Day {
-            symbol: symbol(message.s)?,
+            symbol: parse_symbol(message.s)?,
             at: message.event_time.ok_or(ParseError::Missing("E"))?,
             day: DayStats {
-                last: price(message.c, "c")?,
-                open: price(message.o, "o").ok(),
-                high: price(message.h, "h").ok(),
-                low: price(message.l, "l").ok(),
-                volume: volume(message.v, "v").ok(),
+                last: parse_price(message.c, "c")?,
+                open: parse_price(message.o, "o").ok(),
+                high: parse_price(message.h, "h").ok(),
+                low: parse_price(message.l, "l").ok(),
+                volume: parse_volume(message.v, "v").ok(),
             },
         }),
         Some("serverShutdown") => Ok(ExchangeMessage::Reconnect),

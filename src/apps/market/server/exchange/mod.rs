@@ -67,7 +67,7 @@ impl Exchange {
         }
     }
 
-    pub const fn feed_name(self) -> &'static str {
+    pub const fn task_name(self) -> &'static str {
         match self {
             Self::Upbit => "market-upbit",
             Self::Binance => "market-binance",
@@ -130,7 +130,7 @@ impl Exchange {
     }
 }
 
-fn symbol(code: Option<&str>) -> Result<String, ParseError> {
+fn parse_symbol(code: Option<&str>) -> Result<String, ParseError> {
     let symbol = code.ok_or(ParseError::Missing("symbol"))?.to_lowercase();
     if is_symbol(&symbol) {
         Ok(symbol)
@@ -140,7 +140,7 @@ fn symbol(code: Option<&str>) -> Result<String, ParseError> {
 }
 
 /// The digits of a JSON number or string, as text: parsing to a float would lose precision.
-fn digits<'a>(value: Option<&'a RawValue>, name: &'static str) -> Result<&'a str, ParseError> {
+fn number_text<'a>(value: Option<&'a RawValue>, name: &'static str) -> Result<&'a str, ParseError> {
     let text = value.ok_or(ParseError::Missing(name))?.get();
     Ok(text
         .strip_prefix('"')
@@ -148,14 +148,14 @@ fn digits<'a>(value: Option<&'a RawValue>, name: &'static str) -> Result<&'a str
         .unwrap_or(text))
 }
 
-fn price(value: Option<&RawValue>, name: &'static str) -> Result<u64, ParseError> {
-    let price = decimal::parse(digits(value, name)?, SCALE);
+fn parse_price(value: Option<&RawValue>, name: &'static str) -> Result<u64, ParseError> {
+    let price = decimal::parse(number_text(value, name)?, SCALE);
     price.filter(|price| *price > 0).ok_or(ParseError::InvalidNumber(name))
 }
 
 /// Digits beyond the scale are dropped, but a positive volume is at least 1; an overflow yields `u64::MAX`.
-fn volume(value: Option<&RawValue>, name: &'static str) -> Result<u64, ParseError> {
-    decimal::parse_saturating(digits(value, name)?, VOLUME_SCALE).ok_or(ParseError::InvalidNumber(name))
+fn parse_volume(value: Option<&RawValue>, name: &'static str) -> Result<u64, ParseError> {
+    decimal::parse_saturating(number_text(value, name)?, VOLUME_SCALE).ok_or(ParseError::InvalidNumber(name))
 }
 
 #[cfg(test)]
@@ -189,7 +189,7 @@ mod tests {
     fn the_smallest_price_is_kept_and_a_smaller_one_is_rejected() {
         let parsed = |text: &str| {
             let raw = RawValue::from_string(text.to_owned()).unwrap();
-            (price(Some(&raw), "p"), volume(Some(&raw), "v"))
+            (parse_price(Some(&raw), "p"), parse_volume(Some(&raw), "v"))
         };
         for text in ["\"0.00000001\"", "1e-8", "\"1E-8\"", "0.000000010"] {
             assert_eq!(parsed(text), (Ok(1), Ok(1)), "{text}");

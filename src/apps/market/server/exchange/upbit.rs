@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::quote_conflater::DayStats;
-use super::{ExchangeMessage, ParseError, price, symbol, volume};
+use super::{ExchangeMessage, ParseError, parse_price, parse_symbol, parse_volume};
 
 pub const URL: &str = "wss://api.upbit.com/websocket/v1";
 
@@ -50,7 +50,7 @@ enum RequestPart<'a> {
 pub fn pair(symbol: &str) -> String {
     let upper = symbol.to_uppercase();
     match upper.split_once('-') {
-        Some((money, coin)) => [coin, "/", money].concat(),
+        Some((quote, base)) => [base, "/", quote].concat(),
         None => upper,
     }
 }
@@ -93,11 +93,11 @@ pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
     }
     match message.kind {
         Some("trade") => Ok(ExchangeMessage::Trade {
-            symbol: symbol(message.code)?,
+            symbol: parse_symbol(message.code)?,
             id: message.sequential_id.ok_or(ParseError::Missing("sequential_id"))?,
             at: message.trade_timestamp.ok_or(ParseError::Missing("trade_timestamp"))?,
-            price: price(message.trade_price, "trade_price")?,
-            quantity: volume(message.trade_volume, "trade_volume")?,
+            price: parse_price(message.trade_price, "trade_price")?,
+            quantity: parse_volume(message.trade_volume, "trade_volume")?,
             bought: match message.ask_bid {
                 Some("BID") => true,
                 Some("ASK") => false,
@@ -105,14 +105,14 @@ pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
             },
         }),
         Some("ticker") => Ok(ExchangeMessage::Day {
-            symbol: symbol(message.code)?,
+            symbol: parse_symbol(message.code)?,
             at: message.trade_timestamp.ok_or(ParseError::Missing("trade_timestamp"))?,
             day: DayStats {
-                last: price(message.trade_price, "trade_price")?,
-                open: price(message.prev_closing_price, "prev_closing_price").ok(),
-                high: price(message.high_price, "high_price").ok(),
-                low: price(message.low_price, "low_price").ok(),
-                volume: volume(message.acc_trade_volume, "acc_trade_volume").ok(),
+                last: parse_price(message.trade_price, "trade_price")?,
+                open: parse_price(message.prev_closing_price, "prev_closing_price").ok(),
+                high: parse_price(message.high_price, "high_price").ok(),
+                low: parse_price(message.low_price, "low_price").ok(),
+                volume: parse_volume(message.acc_trade_volume, "acc_trade_volume").ok(),
             },
         }),
         Some(_) => Err(ParseError::UnknownKind),
