@@ -8,7 +8,7 @@ use super::{
 };
 use crate::i18n::*;
 use duplex_leptos::http::{HttpError, get_json};
-use duplex_protocol::handshake::{Ended, Handshake, without_trace};
+use duplex_protocol::handshake::{ConnectionEnd, Handshake, without_trace};
 
 /// Fetches the record of the WebSocket with this trace id.
 pub async fn fetch_handshake(trace: &str) -> Result<Handshake, HttpError> {
@@ -58,7 +58,7 @@ pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {
     }
 }
 
-fn close_summary(locale: Locale, ended: &Ended) -> String {
+fn close_summary(locale: Locale, ended: &ConnectionEnd) -> String {
     let code = ended.code.map_or_else(|| "–".to_owned(), |code| code.to_string());
     format!("{} · {code} {}", closed_by_text(ended.by)(locale), ended.reason)
 }

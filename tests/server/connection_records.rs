@@ -1,8 +1,8 @@
 //! The handshake record of a connection, and the vitals.
 
 use axum::http::StatusCode;
-use duplex_protocol::code::Side;
-use duplex_protocol::handshake::{Ended, Handshake};
+use duplex_protocol::code::ClosedBy;
+use duplex_protocol::handshake::{ConnectionEnd, Handshake};
 
 use crate::harness::{ECHO_PATH, Node, SOCKET_PATH, close_frame, open, wait_until};
 
@@ -17,7 +17,7 @@ async fn record(node: &Node) -> Option<Handshake> {
 }
 
 /// Waits for the end of the recorded connection.
-async fn ended(node: &Node) -> Ended {
+async fn ended(node: &Node) -> ConnectionEnd {
     wait_until(async || record(node).await.is_some_and(|record| record.ended.is_some())).await;
     record(node).await.unwrap().ended.unwrap()
 }
@@ -71,20 +71,20 @@ async fn the_record_shows_which_side_closed_the_connection_and_how() {
     let by_client = ended(&node).await;
     assert_eq!(
         (by_client.by, by_client.code, by_client.reason.as_str()),
-        (Side::Client, Some(4000), "my own")
+        (ClosedBy::Client, Some(4000), "my own")
     );
 
     let node = Node::new();
     drop(node.websocket(&target).await);
     let by_network = ended(&node).await;
-    assert_eq!((by_network.by, by_network.code), (Side::Network, None));
+    assert_eq!((by_network.by, by_network.code), (ClosedBy::Network, None));
 
     let node = Node::with_settings(|settings| settings.max_message = 125);
     let mut client = node.websocket(&target).await;
     client.send("x".repeat(126)).await;
     client.expect_close().await;
     let by_server = ended(&node).await;
-    assert_eq!((by_server.by, by_server.code), (Side::Server, Some(1009)));
+    assert_eq!((by_server.by, by_server.code), (ClosedBy::Server, Some(1009)));
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use duplex_protocol::code::Side;
+use duplex_protocol::code::ClosedBy;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
 use duplex_protocol::handshake::Handshake;
 use duplex_protocol::session::{
-    Answer, COMMAND_PATH, ClientFrame, Closing, CommandId, EVENTS_PATH, POLL_PATH, ServerFrame, SessionId, Verdict,
+    Answer, COMMAND_PATH, ClientFrame, CloseReason, CommandId, EVENTS_PATH, POLL_PATH, ServerFrame, SessionId, Verdict,
 };
 use futures_util::StreamExt as _;
 use tokio::io::DuplexStream;
@@ -153,7 +153,7 @@ async fn record(node: &Node) -> Handshake {
 async fn disabled_faults_are_not_found() {
     let node = Node::new();
     let session = Session::open(&node).await;
-    let answer = request_fault(&node, OWNER, &session.id, Fault::Cut).await;
+    let answer = request_fault(&node, OWNER, &session.id, Fault::Disconnect).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
     assert!(answer.problem().contains("--faults"));
     assert_eq!(report(&node, OWNER, &session.id).await, FaultReport::default());
@@ -163,10 +163,10 @@ async fn disabled_faults_are_not_found() {
 async fn only_the_visitors_own_session_gets_a_bounded_fault() {
     let node = node();
     let mut session = Session::open(&node).await;
-    let answer = request_fault(&node, OTHER, &session.id, Fault::Cut).await;
+    let answer = request_fault(&node, OTHER, &session.id, Fault::Disconnect).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(answer.problem().contains("another visitor"));
-    let answer = request_fault(&node, "x=y", &session.id, Fault::Cut).await;
+    let answer = request_fault(&node, "x=y", &session.id, Fault::Disconnect).await;
     assert_eq!(
         answer.status,
         StatusCode::FORBIDDEN,
@@ -174,14 +174,14 @@ async fn only_the_visitors_own_session_gets_a_bounded_fault() {
     );
     let unknown = SessionId("unknown".to_owned());
     assert_eq!(
-        request_fault(&node, OWNER, &unknown, Fault::Cut).await.status,
+        request_fault(&node, OWNER, &unknown, Fault::Disconnect).await.status,
         StatusCode::NOT_FOUND
     );
-    let endless = Fault::Slow { for_ms: u32::MAX };
+    let endless = Fault::Stall { for_ms: u32::MAX };
     let answer = request_fault(&node, OWNER, &session.id, endless).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(!report(&node, OTHER, &session.id).await.known);
-    assert!(report(&node, OWNER, &session.id).await.known);
+    assert!(!report(&node, OTHER, &session.id).await.is_own_session);
+    assert!(report(&node, OWNER, &session.id).await.is_own_session);
     session.send(&ClientFrame::Ping { nonce: 7 }).await;
     assert_eq!(
         session.next_non_presence().await,
@@ -194,11 +194,11 @@ async fn only_the_visitors_own_session_gets_a_bounded_fault() {
 async fn a_cut_ends_the_connection_without_a_close_frame() {
     let node = node();
     let mut session = Session::open(&node).await;
-    inject(&node, &session.id, Fault::Cut).await;
+    inject(&node, &session.id, Fault::Disconnect).await;
     session.expect_cut().await;
     wait_until(async || record(&node).await.ended.is_some()).await;
     let ended = record(&node).await.ended.unwrap();
-    assert_eq!((ended.by, ended.code), (Side::Network, None));
+    assert_eq!((ended.by, ended.code), (ClosedBy::Network, None));
     assert!(ended.reason.contains("request"), "{}", ended.reason);
     node.wait_for_connections(0).await;
 }
@@ -211,7 +211,7 @@ async fn a_drained_session_is_told_when_to_reconnect() {
     let ServerFrame::Closing { reason, retry_after_ms } = session.next_non_presence().await else {
         panic!("no closing frame")
     };
-    assert_eq!(reason, Closing::Draining);
+    assert_eq!(reason, CloseReason::Draining);
     assert!((500..5_000).contains(&retry_after_ms));
     assert_eq!(session.client.expect_close().await.map(|(code, _)| code), Some(1012));
     assert!(!node.state.shutdown.has_begun(), "the node itself was drained");
@@ -278,7 +278,7 @@ async fn a_slow_reader_gets_every_note_and_the_newest_price() {
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
     session.subscribe("prices/a").await;
-    inject(&node, &session.id, Fault::Slow { for_ms: 10_000 }).await;
+    inject(&node, &session.id, Fault::Stall { for_ms: 10_000 }).await;
     let start = Instant::now();
     // A reader that is only slightly behind gets every price.
     for number in 1..=PRICES {
@@ -310,7 +310,7 @@ async fn a_reader_that_stalls_too_long_is_closed_with_a_reason() {
     let node = node();
     let mut session = Session::open(&node).await;
     session.subscribe("notes/a").await;
-    inject(&node, &session.id, Fault::Slow { for_ms: 120_000 }).await;
+    inject(&node, &session.id, Fault::Stall { for_ms: 120_000 }).await;
     command(&node, "notes/a", 1, &Note::Add("x".to_owned())).await;
     let close = loop {
         match session.client.receive().await {
@@ -327,7 +327,7 @@ async fn an_event_stream_can_be_cut_and_drained() {
     let node = node();
     let session = SessionId("s-1".to_owned());
     let path = format!("{EVENTS_PATH}?session=s-1&topics=notes/a");
-    for fault in [Fault::Cut, Fault::Drain] {
+    for fault in [Fault::Disconnect, Fault::Drain] {
         let answer = node.router.clone().oneshot(get(&path, OWNER)).await.unwrap();
         let mut stream = answer.into_body().into_data_stream();
         with_timeout(stream.next()).await.unwrap().unwrap();
@@ -341,7 +341,7 @@ async fn an_event_stream_can_be_cut_and_drained() {
         }
         assert_eq!(
             (broke, text.contains(r#"{"closing":"#)),
-            (fault == Fault::Cut, fault == Fault::Drain)
+            (fault == Fault::Disconnect, fault == Fault::Drain)
         );
     }
     node.wait_for_connections(0).await;
@@ -357,7 +357,7 @@ async fn a_poll_can_be_cut_and_drained() {
     };
     assert_eq!(poll("&wait=0").await.unwrap().status(), StatusCode::OK);
     // Between two polls, the fault cuts the next one only.
-    inject(&node, &session, Fault::Cut).await;
+    inject(&node, &session, Fault::Disconnect).await;
     let body = poll("&wait=0").await.unwrap().into_body();
     assert!(axum::body::to_bytes(body, usize::MAX).await.is_err());
     let body = poll("&wait=0").await.unwrap().into_body();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Answer, ClientFrame, CommandId, HISTORY_PATH, Page, SESSION_PATH, ServerFrame};
+use duplex_protocol::session::{Answer, ClientFrame, CommandId, HISTORY_PATH, HistoryPage, SESSION_PATH, ServerFrame};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -177,7 +177,7 @@ async fn check_rooms(server: &Server, sent: &Sent) {
         assert_eq!(other, None, "two accepted commands share a seq");
     }
     for (room, expected) in rooms {
-        let page: Page =
+        let page: HistoryPage =
             serde_json::from_str(&body(server, &format!("{HISTORY_PATH}?topic=chat/{room}")).await).unwrap();
         let stored: Vec<(Seq, String)> = page.events.iter().map(|(seq, event)| (*seq, text_of(event))).collect();
         let expected: Vec<_> = expected.into_iter().map(|(seq, text)| (seq, text.to_owned())).collect();

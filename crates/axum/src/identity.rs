@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 use duplex_hub::{Hub, Rights};
 use duplex_protocol::code;
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{Closing, SessionId};
+use duplex_protocol::session::{CloseReason, SessionId};
 use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -203,7 +203,7 @@ impl Login for RevocableLogin {
 #[non_exhaustive]
 pub struct LoginEnd {
     /// The reason in the session protocol's `closing` frame, on every transport.
-    pub closing: Closing,
+    pub closing: CloseReason,
     /// The WebSocket's close code.
     pub code: u16,
     /// English text for logs, and the close frame's reason. Truncated to 123 bytes in the close frame.
@@ -211,23 +211,23 @@ pub struct LoginEnd {
 }
 
 impl LoginEnd {
-    /// The login is no longer valid: signed out, expired or revoked. [`Closing::Ended`], close code 4502: clients do not reconnect
-    /// automatically.
+    /// The login is no longer valid: signed out, expired or revoked. [`CloseReason::Ended`], close code 4502: clients do not
+    /// reconnect automatically.
     #[must_use]
     pub fn signed_out(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            closing: Closing::Ended,
+            closing: CloseReason::Ended,
             code: code::ENDED,
             reason: reason.into(),
         }
     }
 
-    /// An operator banned the caller. [`Closing::Banned`], close code 4504: clients do not reconnect, and the server stops
+    /// An operator banned the caller. [`CloseReason::Banned`], close code 4504: clients do not reconnect, and the server stops
     /// reading from them.
     #[must_use]
     pub const fn banned() -> Self {
         Self {
-            closing: Closing::Banned,
+            closing: CloseReason::Banned,
             code: code::BANNED,
             reason: Cow::Borrowed("the operator of this server has banned you"),
         }
@@ -236,7 +236,7 @@ impl LoginEnd {
     /// Whether it is a ban.
     #[must_use]
     pub fn is_ban(&self) -> bool {
-        self.closing == Closing::Banned
+        self.closing == CloseReason::Banned
     }
 }
 

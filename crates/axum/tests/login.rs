@@ -27,7 +27,8 @@ use duplex_protocol::cursor::{Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{
-    COMMAND_PATH, ClientFrame, Closing, CommandId, Denied, EVENTS_PATH, POLL_PATH, Rejection, SESSION_PATH, ServerFrame,
+    COMMAND_PATH, ClientFrame, CloseReason, CommandId, Denied, EVENTS_PATH, POLL_PATH, Rejection, SESSION_PATH,
+    ServerFrame,
 };
 use duplex_protocol::topic::{Topic, TopicName};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -194,7 +195,7 @@ impl Socket {
     }
 
     /// The reason of the closing frame, and the close code and reason that follow it.
-    async fn ended(&mut self) -> (Closing, u16, String) {
+    async fn ended(&mut self) -> (CloseReason, u16, String) {
         let ServerFrame::Closing { reason, .. } = self.receive().await else {
             panic!("no closing frame")
         };
@@ -264,7 +265,7 @@ async fn the_end_of_a_login_ends_its_websocket_and_no_other() {
     let app = App::new();
     let (mut ann, mut bob) = (app.session("ann").await, app.session("bob").await);
     app.logins.end("ann", LoginEnd::signed_out("signed out"));
-    let expected = (Closing::Ended, code::ENDED, "signed out".to_owned());
+    let expected = (CloseReason::Ended, code::ENDED, "signed out".to_owned());
     assert_eq!(ann.ended().await, expected);
     assert!(app.socket("login=ann").await.is_err(), "the cookie is no longer valid");
     bob.send(&ClientFrame::Ping { nonce: 7 }).await;
@@ -277,7 +278,7 @@ async fn a_ban_closes_with_its_own_code() {
     let mut ann = app.session("ann").await;
     app.logins.end("ann", LoginEnd::banned());
     let (closing, code, _) = ann.ended().await;
-    assert_eq!((closing, code), (Closing::Banned, code::BANNED));
+    assert_eq!((closing, code), (CloseReason::Banned, code::BANNED));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::runtime::clock::Millis;
-use duplex_protocol::code::{self, Side};
+use duplex_protocol::code::{self, ClosedBy};
 
 /// A connection that lasted this long was stable.
 pub(crate) const STABLE_AFTER: Millis = 5_000;
@@ -123,8 +123,8 @@ pub(crate) const fn session_may_reconnect(code: u16) -> bool {
 }
 
 /// Whether a socket reconnects. Its server need not be Duplex, so only close code 1000 and a close by this side stop it.
-pub(crate) fn socket_may_reconnect(by: Side, code: u16) -> bool {
-    by != Side::Client && code != code::NORMAL
+pub(crate) fn socket_may_reconnect(by: ClosedBy, code: u16) -> bool {
+    by != ClosedBy::Client && code != code::NORMAL
 }
 
 pub(crate) fn millis(duration: Duration) -> Millis {
@@ -169,10 +169,12 @@ mod tests {
     #[test]
     fn a_socket_reconnects_unless_it_was_closed_normally_or_by_this_side() {
         assert!(
-            socket_may_reconnect(Side::Network, code::ABNORMAL) && socket_may_reconnect(Side::Server, code::BANNED)
+            socket_may_reconnect(ClosedBy::Network, code::ABNORMAL)
+                && socket_may_reconnect(ClosedBy::Server, code::BANNED)
         );
         assert!(
-            !socket_may_reconnect(Side::Server, code::NORMAL) && !socket_may_reconnect(Side::Client, code::TRY_AGAIN)
+            !socket_may_reconnect(ClosedBy::Server, code::NORMAL)
+                && !socket_may_reconnect(ClosedBy::Client, code::TRY_AGAIN)
         );
         assert!(session_may_reconnect(code::ABNORMAL) && !session_may_reconnect(code::BANNED));
     }

@@ -105,12 +105,12 @@ pub const NEEDS_ROLE: &str = "needs_role_";
 
 impl Rejection {
     /// A [`Refused`](Self::Refused) for a command that needs an operator, or a program whose token has this role.
-    pub fn needs_role(role: &str) -> Self {
+    pub fn missing_role(role: &str) -> Self {
         Self::refused([NEEDS_ROLE, role].concat())
     }
 
     /// The missing role, if the command was refused for one.
-    pub fn role_needed(&self) -> Option<&str> {
+    pub fn as_missing_role(&self) -> Option<&str> {
         match self {
             Self::Refused { reason } => reason.strip_prefix(NEEDS_ROLE),
             _ => None,

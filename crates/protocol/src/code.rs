@@ -1,7 +1,7 @@
 //! WebSocket close codes: those of RFC 6455 section 7.4 and the [IANA registry], and those of the session protocol.
 //!
 //! As in Centrifugo, a client reconnects after a code from 4000 to 4499 and not after one from 4500 on ([`may_reconnect`]). The
-//! module has no texts for visitors: a page maps a [`Meaning`] to a text.
+//! module has no texts for visitors: a page maps a [`CodeMeaning`] to a text.
 //!
 //! [IANA registry]: https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
 
@@ -59,7 +59,7 @@ pub const fn may_reconnect(code: u16) -> bool {
 
 /// The meaning of a close code by the [IANA registry](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Meaning {
+pub enum CodeMeaning {
     /// 1000.
     Normal,
     /// 1001.
@@ -105,36 +105,36 @@ pub enum Meaning {
 }
 
 /// The meaning of a close code.
-pub const fn meaning(code: u16) -> Meaning {
+pub const fn meaning(code: u16) -> CodeMeaning {
     match code {
-        NORMAL => Meaning::Normal,
-        GOING_AWAY => Meaning::GoingAway,
-        PROTOCOL_ERROR => Meaning::ProtocolError,
-        1003 => Meaning::UnsupportedData,
-        NO_STATUS => Meaning::NoStatus,
-        ABNORMAL => Meaning::Abnormal,
-        INVALID_PAYLOAD => Meaning::InvalidPayload,
-        POLICY_VIOLATION => Meaning::PolicyViolation,
-        TOO_BIG => Meaning::TooBig,
-        1010 => Meaning::MandatoryExtension,
-        INTERNAL_ERROR => Meaning::InternalError,
-        1012 => Meaning::ServiceRestart,
-        TRY_AGAIN => Meaning::TryAgainLater,
-        1014 => Meaning::BadGateway,
-        1015 => Meaning::TlsHandshake,
-        3000 => Meaning::Unauthorized,
-        3003 => Meaning::Forbidden,
-        TIMEOUT => Meaning::Timeout,
-        3001..=3999 => Meaning::Registered,
-        4000..=4999 => Meaning::Private,
-        _ => Meaning::Unknown,
+        NORMAL => CodeMeaning::Normal,
+        GOING_AWAY => CodeMeaning::GoingAway,
+        PROTOCOL_ERROR => CodeMeaning::ProtocolError,
+        1003 => CodeMeaning::UnsupportedData,
+        NO_STATUS => CodeMeaning::NoStatus,
+        ABNORMAL => CodeMeaning::Abnormal,
+        INVALID_PAYLOAD => CodeMeaning::InvalidPayload,
+        POLICY_VIOLATION => CodeMeaning::PolicyViolation,
+        TOO_BIG => CodeMeaning::TooBig,
+        1010 => CodeMeaning::MandatoryExtension,
+        INTERNAL_ERROR => CodeMeaning::InternalError,
+        1012 => CodeMeaning::ServiceRestart,
+        TRY_AGAIN => CodeMeaning::TryAgainLater,
+        1014 => CodeMeaning::BadGateway,
+        1015 => CodeMeaning::TlsHandshake,
+        3000 => CodeMeaning::Unauthorized,
+        3003 => CodeMeaning::Forbidden,
+        TIMEOUT => CodeMeaning::Timeout,
+        3001..=3999 => CodeMeaning::Registered,
+        4000..=4999 => CodeMeaning::Private,
+        _ => CodeMeaning::Unknown,
     }
 }
 
-/// The side that ended a connection.
+/// Who ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Side {
+pub enum ClosedBy {
     /// The client sent the first close frame.
     Client,
     /// The server sent the first close frame.
@@ -197,11 +197,11 @@ mod tests {
 
     #[test]
     fn every_code_of_a_range_has_its_meaning() {
-        assert_eq!(meaning(1000), Meaning::Normal);
-        assert_eq!(meaning(3008), Meaning::Timeout);
-        assert_eq!(meaning(3999), Meaning::Registered);
-        assert_eq!(meaning(4000), Meaning::Private);
-        assert_eq!(meaning(2000), Meaning::Unknown);
-        assert_eq!(meaning(5000), Meaning::Unknown);
+        assert_eq!(meaning(1000), CodeMeaning::Normal);
+        assert_eq!(meaning(3008), CodeMeaning::Timeout);
+        assert_eq!(meaning(3999), CodeMeaning::Registered);
+        assert_eq!(meaning(4000), CodeMeaning::Private);
+        assert_eq!(meaning(2000), CodeMeaning::Unknown);
+        assert_eq!(meaning(5000), CodeMeaning::Unknown);
     }
 }

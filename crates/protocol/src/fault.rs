@@ -18,7 +18,8 @@ pub const MAX_DELAY_MS: u32 = 3_000;
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The server drops the connection without a close frame, as in a network failure.
-    Cut,
+    #[serde(rename = "cut")]
+    Disconnect,
     /// The server asks the session to reconnect later, as before it shuts down.
     Drain,
     /// The server refuses new connections of this visitor as a blocking proxy would, and drops open ones.
@@ -40,7 +41,8 @@ pub enum Fault {
         for_ms: u32,
     },
     /// The server writes nothing to the session, as if its client did not read.
-    Slow {
+    #[serde(rename = "slow")]
+    Stall {
         /// Duration in milliseconds, at most [`MAX_FAULT_MS`].
         for_ms: u32,
     },
@@ -50,21 +52,21 @@ impl Fault {
     /// The name of the fault in logs.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Cut => "cut",
+            Self::Disconnect => "cut",
             Self::Drain => "drain",
             Self::Block { sse: false, .. } => "block_websocket",
             Self::Block { .. } => "block_sse",
             Self::Unblock => "unblock",
             Self::Delay { .. } => "delay",
-            Self::Slow { .. } => "slow",
+            Self::Stall { .. } => "slow",
         }
     }
 
     /// Whether the fault's times are within [`MAX_FAULT_MS`] and [`MAX_DELAY_MS`]; a server refuses any other fault.
     pub const fn is_bounded(self) -> bool {
         match self {
-            Self::Cut | Self::Drain | Self::Unblock => true,
-            Self::Block { for_ms, .. } | Self::Slow { for_ms } => for_ms <= MAX_FAULT_MS,
+            Self::Disconnect | Self::Drain | Self::Unblock => true,
+            Self::Block { for_ms, .. } | Self::Stall { for_ms } => for_ms <= MAX_FAULT_MS,
             Self::Delay { by_ms, for_ms } => by_ms <= MAX_DELAY_MS && for_ms <= MAX_FAULT_MS,
         }
     }
@@ -83,13 +85,16 @@ pub struct FaultRequest {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultReport {
     /// Whether the operator allows faults.
-    pub on: bool,
+    #[serde(rename = "on")]
+    pub enabled: bool,
     /// Whether the session is connected to this node and is the visitor's own.
-    pub known: bool,
+    #[serde(rename = "known")]
+    pub is_own_session: bool,
     /// Remaining time of [`Fault::Delay`].
     pub delay_ms: u64,
-    /// Remaining time of [`Fault::Slow`].
-    pub slow_ms: u64,
+    /// Remaining time of [`Fault::Stall`].
+    #[serde(rename = "slow_ms")]
+    pub stall_ms: u64,
     /// Remaining time of [`Fault::Block`] for WebSocket.
     pub websocket_blocked_ms: u64,
     /// Remaining time of [`Fault::Block`] for server-sent events.
@@ -115,14 +120,14 @@ mod tests {
             r#"{"session":"s-1","fault":{"delay":{"by_ms":100,"for_ms":5000}}}"#
         );
         assert_eq!(serde_json::from_str::<FaultRequest>(&text).unwrap(), request);
-        assert_eq!(serde_json::to_string(&Fault::Cut).unwrap(), r#""cut""#);
+        assert_eq!(serde_json::to_string(&Fault::Disconnect).unwrap(), r#""cut""#);
     }
 
     #[test]
     fn a_fault_that_lasts_too_long_is_not_bounded() {
-        assert!(Fault::Slow { for_ms: MAX_FAULT_MS }.is_bounded());
+        assert!(Fault::Stall { for_ms: MAX_FAULT_MS }.is_bounded());
         assert!(
-            !Fault::Slow {
+            !Fault::Stall {
                 for_ms: MAX_FAULT_MS + 1
             }
             .is_bounded()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::code::Side;
+use super::code::ClosedBy;
 
 /// The query parameter with the trace id under which a page can later fetch its [`Handshake`].
 pub const TRACE_PARAMETER: &str = "trace";
@@ -44,14 +44,14 @@ pub struct Handshake {
     /// The negotiated subprotocol (RFC 6455 section 1.9).
     pub subprotocol: Option<String>,
     /// `None` while the connection is open.
-    pub ended: Option<Ended>,
+    pub ended: Option<ConnectionEnd>,
 }
 
 /// The end of a connection, as the server observed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct ConnectionEnd {
     /// The side that sent the first close frame.
-    pub by: Side,
+    pub by: ClosedBy,
     /// The close code, if either side sent a close frame with one.
     pub code: Option<u16>,
     /// The close reason; empty if there is none.

@@ -14,7 +14,7 @@ pub const MAX_ACTIVITY: usize = 32;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
     /// People in the order of their arrival, one entry per person, even with several tabs; at most [`MAX_LISTED_PEOPLE`].
-    pub people: Vec<Present>,
+    pub people: Vec<PresentPerson>,
     /// The number of people, including those not listed.
     pub people_count: u32,
     /// The number of sessions: a person with two tabs has two.
@@ -23,7 +23,7 @@ pub struct Presence {
 
 /// A person who is subscribed to a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Present {
+pub struct PresentPerson {
     /// The person.
     pub person: Person,
     /// The person's activity, an application-defined name such as `typing`. It expires a few seconds after it was last sent.

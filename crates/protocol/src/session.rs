@@ -76,7 +76,7 @@ pub const EVENTS_PATH: &str = "/api/session/events";
 pub const POLL_PATH: &str = "/api/session/poll";
 /// Path to which a client without a WebSocket posts its frames.
 pub const COMMAND_PATH: &str = "/api/session/command";
-/// Path of a topic's history: `GET …?topic=chat/lobby&before=SEQ&limit=N` answers with a [`Page`] of events before `SEQ`.
+/// Path of a topic's history: `GET …?topic=chat/lobby&before=SEQ&limit=N` answers with a [`HistoryPage`] of events before `SEQ`.
 pub const HISTORY_PATH: &str = "/api/session/history";
 
 /// Maximum size of an encoded command, in bytes.
@@ -187,7 +187,7 @@ pub enum ServerFrame {
     /// The last frame before the server closes the connection.
     Closing {
         /// The reason.
-        reason: Closing,
+        reason: CloseReason,
         /// Milliseconds after which the client should reconnect.
         retry_after_ms: u32,
     },
@@ -211,7 +211,8 @@ pub struct Welcome {
     /// The name of the server's node.
     pub node: String,
     /// Milliseconds of silence after which a client should send a [`ClientFrame::Ping`].
-    pub beat_ms: u32,
+    #[serde(rename = "beat_ms")]
+    pub keepalive_ms: u32,
     /// The server's clock, in milliseconds since the Unix epoch; 0 from a server of version 1, which does not send it.
     #[serde(default)]
     pub now_ms: u64,
@@ -255,7 +256,8 @@ pub enum ResetReason {
     /// The events after the cursor are no longer kept.
     TooOld,
     /// The events since the cursor are larger in total than the state.
-    TooFar,
+    #[serde(rename = "too_far")]
+    TooManyEvents,
     /// The cursor is ahead of the log.
     Ahead,
     /// The log's events up to the cursor are not those that the client saw: the log lost its tail and then grew again.
@@ -272,7 +274,7 @@ impl ResetReason {
 /// Why the server closes a session's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Closing {
+pub enum CloseReason {
     /// The node shuts down; another node or its successor serves the session.
     Draining,
     /// The client did not read the frames sent to it.
@@ -304,7 +306,7 @@ impl SessionId {
 
 /// A page of a topic's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Page {
+pub struct HistoryPage {
     /// The identity of the log.
     pub epoch: super::cursor::Epoch,
     /// Events by seq, the oldest first, each with all events that amend it ([`Topic::amends`](crate::topic::Topic::amends)).
@@ -313,7 +315,8 @@ pub struct Page {
     /// Whether this is the first page: the log keeps no event before it.
     pub first: bool,
     /// The newest seq whose amendments are in the page.
-    pub until: Seq,
+    #[serde(rename = "until")]
+    pub amended_up_to: Seq,
 }
 
 #[cfg(test)]

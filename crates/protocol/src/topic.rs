@@ -109,8 +109,8 @@ impl FromStr for TopicName {
         if text.len() > MAX_TOPIC_NAME {
             return Err(ParseTopicNameError::TooLong);
         }
-        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
-        let segment = |segment: &str| !segment.is_empty() && segment.bytes().all(plain);
+        let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+        let segment = |segment: &str| !segment.is_empty() && segment.bytes().all(is_allowed);
         if text.contains('/') && text.split('/').all(segment) {
             Ok(Self(text.to_owned()))
         } else {

@@ -105,7 +105,7 @@ fn refresh_report(inspection: &Inspection, version: TraceVersion, report: RwSign
 }
 
 const fn is_active(report: FaultReport) -> bool {
-    report.delay_ms > 0 || report.slow_ms > 0 || report.websocket_blocked_ms > 0 || report.sse_blocked_ms > 0
+    report.delay_ms > 0 || report.stall_ms > 0 || report.websocket_blocked_ms > 0 || report.sse_blocked_ms > 0
 }
 
 #[component]
@@ -149,7 +149,7 @@ fn fault_buttons() -> [FaultButton; 8] {
     };
     [
         button("cut", text_key!(inspector.cut), text_key!(inspector.cut_text), |_| {
-            Some(RequestedFault::Server(Fault::Cut))
+            Some(RequestedFault::Server(Fault::Disconnect))
         }),
         button(
             "block_websocket",
@@ -190,7 +190,7 @@ fn fault_buttons() -> [FaultButton; 8] {
             text_key!(inspector.slow_text),
             |settings| {
                 let for_ms = settings.duration_ms()?;
-                Some(RequestedFault::Server(Fault::Slow { for_ms }))
+                Some(RequestedFault::Server(Fault::Stall { for_ms }))
             },
         ),
         button(
@@ -217,7 +217,7 @@ fn FaultButtons(inspection: Inspection, settings: FaultFields, report: RwSignal<
         let inspection = inspection.clone();
         // Going offline is local to the page, so the server need not allow it.
         let local = button.key == "offline";
-        let disabled = move || !local && report.get().is_some_and(|report| !report.on);
+        let disabled = move || !local && report.get().is_some_and(|report| !report.enabled);
         let inject = move |_| {
             let inspection = inspection.clone();
             let fault = (button.fault)(settings);
@@ -249,7 +249,7 @@ fn ActiveFaults(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
     let summary = optional_text(move || {
         let report = report.get()?;
         let locale = i18n.get_locale();
-        if !report.on {
+        if !report.enabled {
             let key: TextKey = text_key!(inspector.faults_off);
             return Some(key(locale).to_owned());
         }
@@ -257,7 +257,7 @@ fn ActiveFaults(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
             (text_key!(inspector.force_websocket), report.websocket_blocked_ms),
             (text_key!(inspector.force_sse), report.sse_blocked_ms),
             (text_key!(inspector.force_delay), report.delay_ms),
-            (text_key!(inspector.force_slow), report.slow_ms),
+            (text_key!(inspector.force_slow), report.stall_ms),
         ];
         let active: Vec<_> = faults
             .iter()

@@ -51,13 +51,13 @@ pub fn fault_name(fault: Option<RequestedFault>) -> TextKey {
         None => text_key!(inspector.chapter_begin),
         Some(RequestedFault::Offline(_)) => text_key!(inspector.offline),
         Some(RequestedFault::Server(fault)) => match fault {
-            Fault::Cut => text_key!(inspector.cut),
+            Fault::Disconnect => text_key!(inspector.cut),
             Fault::Drain => text_key!(inspector.drain),
             Fault::Block { sse: false, .. } => text_key!(inspector.block_websocket),
             Fault::Block { .. } => text_key!(inspector.block_sse),
             Fault::Unblock => text_key!(inspector.unblock),
             Fault::Delay { .. } => text_key!(inspector.delay),
-            Fault::Slow { .. } => text_key!(inspector.slow),
+            Fault::Stall { .. } => text_key!(inspector.slow),
         },
     }
 }
@@ -156,13 +156,13 @@ mod tests {
             for_ms,
         };
         let server = [
-            Fault::Cut,
+            Fault::Disconnect,
             Fault::Drain,
             block(false),
             block(true),
             Fault::Unblock,
             Fault::Delay { by_ms: 1, for_ms },
-            Fault::Slow { for_ms },
+            Fault::Stall { for_ms },
         ];
         for locale in [Locale::ko, Locale::en] {
             let mut names: Vec<_> = server

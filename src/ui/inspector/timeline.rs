@@ -93,7 +93,7 @@ mod tests {
             delivery: delivered(index as u64),
             kind: if *fault {
                 EventKind::Fault {
-                    fault: RequestedFault::Server(Fault::Cut),
+                    fault: RequestedFault::Server(Fault::Disconnect),
                     refused: None,
                 }
             } else {

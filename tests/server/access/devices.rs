@@ -57,7 +57,7 @@ async fn controlling_a_device_requires_an_operator_on_every_transport() {
             let rejected = visitor.command("device/oven-1", &command).await;
             assert_eq!(
                 rejected,
-                Answer::Rejected(Rejection::needs_role("operator")),
+                Answer::Rejected(Rejection::missing_role("operator")),
                 "{transport:?}"
             );
             let mut operator = Visitor::new(&node, transport).await.with_cookie(&cookie);

@@ -92,7 +92,7 @@ async fn sign_in(node: &Node, token: &str) -> String {
 fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Answer::Accepted { .. } => "accepted",
-        Answer::Rejected(why) if why.role_needed().is_some() => "role",
+        Answer::Rejected(why) if why.as_missing_role().is_some() => "role",
         Answer::Rejected(Rejection::Denied(Denied::Forbidden)) => "forbidden",
         Answer::Rejected(_) => "rejected",
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use duplex::wire::status::STATUS;
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{Answer, Closing, EVENTS_PATH, ServerFrame, Verdict};
+use duplex_protocol::session::{Answer, CloseReason, EVENTS_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
 use super::{READ_ENDPOINTS, TOKEN, node, post_form, request, request_with_token, sign_in, token};
@@ -77,7 +77,7 @@ async fn an_event_stream_closes_when_its_token_is_revoked() {
         if transport == Transport::Sse {
             assert_eq!(
                 tokio::join!(with_timeout(closing), revoking).0,
-                Closing::Ended,
+                CloseReason::Ended,
                 "{transport:?}"
             );
         } else {

@@ -118,7 +118,7 @@ async fn a_ban_closes_open_sessions_with_a_code() {
             }
         };
         let (reason, ()) = tokio::join!(closed, ban(&node, Target::Person(me.id.clone())));
-        assert_eq!(reason, Closing::Banned, "{transport:?}");
+        assert_eq!(reason, CloseReason::Banned, "{transport:?}");
         if let Transport::WebSocket(_) = transport {
             let (closed, _) = visitor.websocket().await.expect_close().await.unwrap();
             assert_eq!(closed, code::BANNED);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::lock::lock;
-use duplex_protocol::handshake::{Ended, Handshake};
+use duplex_protocol::handshake::{ConnectionEnd, Handshake};
 
 #[derive(Debug)]
 pub(crate) struct HandshakeRecords {
@@ -34,7 +34,7 @@ impl HandshakeRecords {
         self.records().by_trace.insert(trace.to_owned(), record);
     }
 
-    pub(crate) fn end(&self, trace: &str, connection: &str, ended: Ended) {
+    pub(crate) fn end(&self, trace: &str, connection: &str, ended: ConnectionEnd) {
         let records = &mut *self.records();
         let Some(record) = records
             .by_trace
@@ -77,7 +77,7 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duplex_protocol::code::Side;
+    use duplex_protocol::code::ClosedBy;
     use proptest::prelude::*;
     use std::collections::HashSet;
 
@@ -97,9 +97,9 @@ mod tests {
         }
     }
 
-    fn ended() -> Ended {
-        Ended {
-            by: Side::Client,
+    fn ended() -> ConnectionEnd {
+        ConnectionEnd {
+            by: ClosedBy::Client,
             code: Some(1000),
             reason: String::new(),
             at: 1,

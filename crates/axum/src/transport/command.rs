@@ -104,7 +104,7 @@ fn rejected_role(reply: &ServerFrame) -> Option<&str> {
         ServerFrame::Reply {
             answer: Answer::Rejected(rejection),
             ..
-        } => rejection.role_needed(),
+        } => rejection.as_missing_role(),
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ use duplex_hub::ReadLimit;
 use duplex_hub::quota::Resource;
 use duplex_hub::session::{Reader, SubscribeReply, VerdictKind};
 use duplex_protocol::cursor::Cursor;
-use duplex_protocol::session::{Closing, ServerFrame, SessionId};
+use duplex_protocol::session::{CloseReason, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
 
 /// `GET` [`POLL_PATH`](duplex_protocol::session::POLL_PATH)
@@ -118,7 +118,7 @@ impl PollRequest {
         }
         end = end.or(gate.ended().now_or_never());
         if shutdown.has_begun() || end == Some(InjectedEnd::Drain) {
-            self.close(Closing::Draining, reconnect_ms(&session));
+            self.close(CloseReason::Draining, reconnect_ms(&session));
         } else if let Some(login_end) = caller.login_end_reason() {
             tracing::info!("the session ends: {}", login_end.reason);
             let retry_after_ms = if login_end.is_ban() { 0 } else { reconnect_ms(&session) };
@@ -168,7 +168,7 @@ impl PollRequest {
         self.reader.gather(limit, &mut self.frames).await;
     }
 
-    fn close(&mut self, reason: Closing, retry_after_ms: u32) {
+    fn close(&mut self, reason: CloseReason, retry_after_ms: u32) {
         let closing = ServerFrame::Closing { reason, retry_after_ms };
         self.frames.extend(self.reader.encode(&closing));
     }

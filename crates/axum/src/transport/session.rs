@@ -27,7 +27,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::person::Person;
 use duplex_protocol::protocol::Protocol;
-use duplex_protocol::session::{ClientFrame, Closing, CommandId, ServerFrame, SessionId, Welcome};
+use duplex_protocol::session::{ClientFrame, CloseReason, CommandId, ServerFrame, SessionId, Welcome};
 use duplex_protocol::topic::TopicName;
 
 pub(super) struct SessionHandler {
@@ -242,7 +242,7 @@ impl SessionHandler {
         CloseFrame::new(error.code(), error.to_string())
     }
 
-    fn close(&self, reason: Closing, retry_after_ms: u32, out: &mut Vec<Message>) {
+    fn close(&self, reason: CloseReason, retry_after_ms: u32, out: &mut Vec<Message>) {
         out.extend(self.message(&ServerFrame::Closing { reason, retry_after_ms }));
     }
 
@@ -316,7 +316,7 @@ impl ConnectionHandler for SessionHandler {
 
     /// Asks clients to reconnect after a per-session delay, so that they do not all reconnect at once.
     fn on_shutdown(&mut self, out: &mut Vec<Message>) -> CloseFrame {
-        self.close(Closing::Draining, reconnect_ms(&self.id), out);
+        self.close(CloseReason::Draining, reconnect_ms(&self.id), out);
         CloseFrame::new(code::RESTART, "the server is going away; come back")
     }
 }
@@ -327,7 +327,7 @@ pub(super) fn welcome(state: &Gateway, session: SessionId, person: Person) -> We
         person,
         build: state.settings.build.clone(),
         node: state.settings.node.clone(),
-        beat_ms: u32::try_from(limits::SESSION_CLIENT_KEEPALIVE.as_millis()).unwrap_or(u32::MAX),
+        keepalive_ms: u32::try_from(limits::SESSION_CLIENT_KEEPALIVE.as_millis()).unwrap_or(u32::MAX),
         now_ms: duplex_hub::now(),
     }
 }

@@ -35,7 +35,7 @@ use duplex_hub::{
 use duplex_protocol::{
     cursor::Cursor,
     protocol::{Protocol, Version},
-    session::{Closing, ServerFrame, SessionId, Welcome},
+    session::{CloseReason, ServerFrame, SessionId, Welcome},
     topic::TopicName,
 };
 
@@ -222,12 +222,12 @@ impl EndConditions {
     /// Completes with the last batch when the stream must end. Cancel-safe.
     async fn last_batch(&mut self) -> Batch {
         tokio::select! {
-            () = self.state.shutdown.begun() => Ok(self.closing(Closing::Draining)),
+            () = self.state.shutdown.begun() => Ok(self.closing(CloseReason::Draining)),
             end = self.caller.wait_for_login_end() => Ok(self.on_login_end(&end)),
             () = self.open.timed_out() => Ok(self.on_timeout()),
             end = self.gate.ended() => match end {
                 InjectedEnd::Abort => Err(Aborted),
-                InjectedEnd::Drain => Ok(self.closing(Closing::Draining)),
+                InjectedEnd::Drain => Ok(self.closing(CloseReason::Draining)),
             },
         }
     }
@@ -245,20 +245,20 @@ impl EndConditions {
     fn on_timeout(&self) -> Vec<Bytes> {
         let reason = match self.protocol.version {
             // A client of version 1 does not acknowledge frames.
-            Version::V1 => Closing::Draining,
+            Version::V1 => CloseReason::Draining,
             Version::V2 => {
                 self.state.counters.count_disconnect(counters::DisconnectReason::Silent);
-                Closing::Slow
+                CloseReason::Slow
             }
         };
         self.closing_with_delay(reason, 0)
     }
 
-    fn closing(&self, reason: Closing) -> Vec<Bytes> {
+    fn closing(&self, reason: CloseReason) -> Vec<Bytes> {
         self.closing_with_delay(reason, reconnect_ms(&self.session))
     }
 
-    fn closing_with_delay(&self, reason: Closing, retry_after_ms: u32) -> Vec<Bytes> {
+    fn closing_with_delay(&self, reason: CloseReason, retry_after_ms: u32) -> Vec<Bytes> {
         let closing = ServerFrame::Closing { reason, retry_after_ms };
         Vec::from_iter(encode_frame(self.protocol, &closing))
     }

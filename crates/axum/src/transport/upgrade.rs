@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use duplex_hub::quota::Client;
-use duplex_protocol::handshake::Ended;
+use duplex_protocol::handshake::ConnectionEnd;
 use hyper::upgrade::OnUpgrade;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -211,7 +211,7 @@ impl ConnectionTask {
 
     /// Completes the record and drops the guard. Runs before `linger` shuts the stream down.
     fn finish(self, end: CloseInfo, guard: ConnectionGuard) {
-        let ended = Ended {
+        let ended = ConnectionEnd {
             by: end.by,
             code: end.code,
             reason: end.reason.into_owned(),

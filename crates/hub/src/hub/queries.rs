@@ -13,7 +13,7 @@ use crate::topic::stats::{HubStats, TopicStats};
 use crate::topic::wake::Wake;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::session::{Denied, Page};
+use duplex_protocol::session::{Denied, HistoryPage};
 use duplex_protocol::topic::TopicName;
 
 fn decode_error(topic: &TopicName, error: &StateError) -> Denied {
@@ -29,7 +29,7 @@ impl Hub {
     ///
     /// [`Denied::Unknown`] if there is no such kind; [`Denied::Full`] beyond the client's quota; [`Denied::Unavailable`] if the log cannot
     /// be read.
-    pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<Page, Denied> {
+    pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<HistoryPage, Denied> {
         let kind = self.kind(topic)?;
         self.charge_reads(limits::HISTORY_READS)?;
         let limit = limit.clamp(1, limits::HISTORY_PAGE);
@@ -45,13 +45,13 @@ impl Hub {
         let events = records
             .into_iter()
             .map(|record| Ok((record.seq, Blob(kind.event_json(record.event)?))));
-        Ok(Page {
+        Ok(HistoryPage {
             epoch: history.head.epoch,
             events: events
                 .collect::<Result<_, StateError>>()
                 .map_err(|error| decode_error(topic, &error))?,
             first: history.reaches_start && !truncated,
-            until: history.head.last,
+            amended_up_to: history.head.last,
         })
     }
 

@@ -732,7 +732,10 @@ async fn a_reader_is_resumed_or_reset_with_a_reason() {
         Ok(ReadBatch::Behind)
     );
     let page = hub.history(&topic(), head + 1, 3).await.unwrap();
-    assert_eq!((page.events.len(), page.events[2].0, page.until), (3, head, head));
+    assert_eq!(
+        (page.events.len(), page.events[2].0, page.amended_up_to),
+        (3, head, head)
+    );
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub async fn authorize_write(
     let rejected = |denied: Denied| Answer::Rejected(Rejection::Denied(denied));
     match hub.authorize_write(person, name) {
         Err(WriteDenied::Denied(denied)) => Err(rejected(denied)),
-        Err(WriteDenied::Role(role)) => Err(Answer::Rejected(Rejection::needs_role(role))),
+        Err(WriteDenied::Role(role)) => Err(Answer::Rejected(Rejection::missing_role(role))),
         Ok(()) => {
             hub.charge(name, command).map_err(Answer::Rejected)?;
             match handle {

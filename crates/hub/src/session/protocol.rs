@@ -11,8 +11,8 @@ use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::presence::MAX_ACTIVITY;
 use duplex_protocol::session::{
-    Answer, ClientFrame, Closing, CommandId, Denied, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, Rejection, ServerFrame,
-    Verdict,
+    Answer, ClientFrame, CloseReason, CommandId, Denied, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, Rejection,
+    ServerFrame, Verdict,
 };
 use duplex_protocol::topic::TopicName;
 
@@ -87,11 +87,11 @@ pub enum ProtocolError {
 
 impl ProtocolError {
     /// The reason in the last frame, [`ServerFrame::Closing`].
-    pub const fn closing(&self) -> Closing {
+    pub const fn closing(&self) -> CloseReason {
         match self {
-            Self::TooFast => Closing::TooFast,
-            Self::UnsupportedSubprotocol => Closing::Reload,
-            Self::Hello | Self::NoHello | Self::Malformed(_) | Self::Activity => Closing::Malformed,
+            Self::TooFast => CloseReason::TooFast,
+            Self::UnsupportedSubprotocol => CloseReason::Reload,
+            Self::Hello | Self::NoHello | Self::Malformed(_) | Self::Activity => CloseReason::Malformed,
         }
     }
 

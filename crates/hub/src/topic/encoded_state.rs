@@ -150,7 +150,7 @@ mod tests {
             for value in [Vec::new(), vec!["}}\"가".to_owned()], vec!["x".repeat(100); 100]] {
                 let state = Blob::encode(encoding, &value).unwrap();
                 let shared = EncodedState::new(topic.clone(), encoding, cursor, state.clone());
-                for reason in [ResetReason::New, ResetReason::TooFar, ResetReason::Diverged] {
+                for reason in [ResetReason::New, ResetReason::TooManyEvents, ResetReason::Diverged] {
                     let verdict = Verdict::Reset {
                         reason,
                         cursor,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::limits;
 use crate::quota::Address;
 use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::presence::{MAX_ACTIVITY, MAX_LISTED_PEOPLE, Presence, Present};
+use duplex_protocol::presence::{MAX_ACTIVITY, MAX_LISTED_PEOPLE, Presence, PresentPerson};
 use duplex_protocol::session::SessionId;
 
 /// A session is present while its joins exceed its leaves, or while it has a lease.
@@ -203,12 +203,12 @@ impl PresenceSet {
     }
 
     /// The latest activity; ties are broken deterministically.
-    fn present(&self, present: &PersonPresence) -> Present {
+    fn present(&self, present: &PersonPresence) -> PresentPerson {
         let text = present.sessions.iter().filter_map(|session| {
             let (text, until) = self.sessions.get(session)?.activity.as_ref()?;
             Some((*until, session, text))
         });
-        Present {
+        PresentPerson {
             person: present.person.clone(),
             activity: text.max().map(|(_, _, text)| text.clone()),
         }

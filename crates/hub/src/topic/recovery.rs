@@ -17,7 +17,7 @@ impl Recovery {
     pub(super) const fn is_of_this_log(self) -> bool {
         matches!(
             self,
-            Self::Ring { .. } | Self::Log { .. } | Self::Reset(ResetReason::TooOld | ResetReason::TooFar)
+            Self::Ring { .. } | Self::Log { .. } | Self::Reset(ResetReason::TooOld | ResetReason::TooManyEvents)
         )
     }
 }
@@ -48,7 +48,7 @@ pub(super) fn recover(
     if cursor.seq.saturating_add(1) < oldest {
         Recovery::Reset(ResetReason::TooOld)
     } else if behind > limits::MAX_REPLAY {
-        Recovery::Reset(ResetReason::TooFar)
+        Recovery::Reset(ResetReason::TooManyEvents)
     } else {
         Recovery::Log { replayed: behind }
     }
@@ -90,7 +90,7 @@ mod tests {
     fn a_reader_too_far_behind_gets_the_state() {
         let head = at(1, limits::MAX_REPLAY + 1);
         let far = |seq| recover(Some(at(1, seq)), head, 1, |_| None);
-        assert_eq!(far(0), Recovery::Reset(ResetReason::TooFar));
+        assert_eq!(far(0), Recovery::Reset(ResetReason::TooManyEvents));
         assert_eq!(
             far(1),
             Recovery::Log {
@@ -117,7 +117,7 @@ mod tests {
                 }
                 Recovery::Reset(ResetReason::Ahead) => prop_assert!(seq > head),
                 Recovery::Reset(ResetReason::TooOld) => prop_assert!(seq + 1 < oldest),
-                Recovery::Reset(reason) => prop_assert_eq!(reason, ResetReason::TooFar),
+                Recovery::Reset(reason) => prop_assert_eq!(reason, ResetReason::TooManyEvents),
             }
         }
     }

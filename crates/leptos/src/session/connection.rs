@@ -3,7 +3,7 @@
 use crate::session::transport_policy::Millis;
 use crate::status::Transport;
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::Closing;
+use duplex_protocol::session::CloseReason;
 
 /// The keepalive interval until the server announces its own.
 const KEEPALIVE: Millis = 25_000;
@@ -47,7 +47,7 @@ pub(crate) struct Connection {
     pinged_at: Millis,
     keepalive: Millis,
     /// The server announced a close, with the delay after which to reconnect.
-    pub closing: Option<(Closing, Millis)>,
+    pub closing: Option<(CloseReason, Millis)>,
     protocol_errors: u32,
 }
 

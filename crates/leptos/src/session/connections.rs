@@ -8,7 +8,7 @@ use crate::session::transport_policy::{AfterFailure, Millis};
 use crate::status::{StopReason, Transport};
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{ClientFrame, Closing, Welcome};
+use duplex_protocol::session::{ClientFrame, CloseReason, Welcome};
 
 /// Subscription changes within this time are batched into one request of a fallback.
 pub(super) const REQUEST_DELAY: Millis = 20;
@@ -86,7 +86,7 @@ impl Session {
         }
         let now = self.now;
         let liveness = self.main.as_mut().map_or(Liveness::Wait, |main| {
-            main.set_keepalive(welcome.beat_ms.into());
+            main.set_keepalive(welcome.keepalive_ms.into());
             main.start_round_trip(now)
         });
         self.apply_liveness(liveness);
@@ -121,10 +121,12 @@ impl Session {
         self.close_candidate();
         (self.next_request, self.round_trip) = (None, None);
         self.topics.values_mut().for_each(Subscription::restart);
-        if matches!(connection.closing, Some((Closing::Reload, _))) || matches!(code, code::RELOAD | code::MALFORMED) {
+        if matches!(connection.closing, Some((CloseReason::Reload, _)))
+            || matches!(code, code::RELOAD | code::MALFORMED)
+        {
             return self.stop(StopReason::Reload);
         }
-        if matches!(connection.closing, Some((Closing::Banned, _))) {
+        if matches!(connection.closing, Some((CloseReason::Banned, _))) {
             return self.stop(StopReason::Closed(code::BANNED));
         }
         if !reconnect::session_may_reconnect(code) {

@@ -15,7 +15,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
-    Answer, ClientFrame, Closing, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
+    Answer, ClientFrame, CloseReason, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
 };
 use duplex_protocol::topic::{Delivery, TopicName};
 
@@ -390,7 +390,7 @@ impl Network {
             person,
             build: "page".to_owned(),
             node: "n".to_owned(),
-            beat_ms: 10_000,
+            keepalive_ms: 10_000,
             now_ms: self.server_time(),
         };
         self.server_sends(connection, ServerFrame::Welcome(welcome));
@@ -640,7 +640,7 @@ impl Network {
             Step::CloseAll => self.end_all(),
             Step::Blackhole => self.connections.values_mut().for_each(|remote| remote.severed = true),
             Step::Drain => connections.into_iter().for_each(|connection| {
-                let (reason, retry_after_ms) = (Closing::Draining, 3_000);
+                let (reason, retry_after_ms) = (CloseReason::Draining, 3_000);
                 self.server_sends(connection, ServerFrame::Closing { reason, retry_after_ms });
                 self.end(connection, code::RESTART);
             }),

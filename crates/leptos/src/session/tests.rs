@@ -9,7 +9,8 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
-    Answer, ClientFrame, Closing, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
+    Answer, ClientFrame, CloseReason, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId, Verdict,
+    Welcome,
 };
 use duplex_protocol::topic::{Delivery, TopicName};
 
@@ -48,7 +49,7 @@ fn welcomed(build: &str, now_ms: u64) -> ServerFrame {
         },
         build: build.to_owned(),
         node: String::new(),
-        beat_ms: 10_000,
+        keepalive_ms: 10_000,
         now_ms,
     })
 }
@@ -247,7 +248,7 @@ fn final_close_codes_stop_the_session() {
 #[test]
 fn a_draining_server_delays_the_reconnect_by_its_retry_after() {
     let mut harness = Harness::live();
-    let (reason, retry_after_ms) = (Closing::Draining, 7_000);
+    let (reason, retry_after_ms) = (CloseReason::Draining, 7_000);
     harness.frame(1, ServerFrame::Closing { reason, retry_after_ms });
     harness.close(1, code::RESTART);
     harness.input(Input::Visible(true));
@@ -777,7 +778,7 @@ fn a_requested_delay_applies_before_the_connection_was_live() {
     let mut harness = Harness::new();
     harness.join(None);
     harness.close(1, code::ABNORMAL);
-    let (reason, retry_after_ms) = (Closing::TooFast, 9_000);
+    let (reason, retry_after_ms) = (CloseReason::TooFast, 9_000);
     harness.frame(2, ServerFrame::Closing { reason, retry_after_ms });
     assert!(opened(&harness.close(2, code::TOO_FAST)).is_empty());
     assert!(opened(&harness.later(8_999)).is_empty());

@@ -16,7 +16,7 @@ use super::use_socket::{PreconnectedSocket, SocketOptions};
 use crate::runtime::clock::{Millis, now_millis};
 use crate::runtime::page_events::PageEvents;
 use crate::runtime::tab::lock;
-use duplex_protocol::code::Side;
+use duplex_protocol::code::ClosedBy;
 
 /// The driver of a component in a browser; empty on the server.
 #[derive(Clone, Default)]
@@ -183,7 +183,7 @@ impl Driver {
                 code: event.code(),
                 reason: event.reason(),
                 was_clean: event.was_clean(),
-                by: Side::Client,
+                by: ClosedBy::Client,
                 retry_after: None,
             }));
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use duplex_protocol::code::{CloseError, Side};
+use duplex_protocol::code::{CloseError, ClosedBy};
 
 /// A message's payload, text or binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub struct Closed {
     /// A close frame was received and sent.
     pub was_clean: bool,
     /// The side that ended it.
-    pub by: Side,
+    pub by: ClosedBy,
     /// The delay until the next attempt, if there is one.
     pub retry_after: Option<Duration>,
 }

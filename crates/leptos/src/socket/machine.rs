@@ -7,7 +7,7 @@ use super::event::{Closed, Payload, SocketError, SocketEvent, SocketState};
 use crate::reconnect::{Backoff, Conditions, ReconnectPolicy, millis, socket_may_reconnect};
 use crate::runtime::clock::Millis;
 use crate::runtime::page_events::PageEvent;
-use duplex_protocol::code::{self, Side};
+use duplex_protocol::code::{self, ClosedBy};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Input {
@@ -268,9 +268,9 @@ impl Machine {
 
     fn on_closed(&mut self, code: u16, reason: String, was_clean: bool) {
         let by = match (self.close_requested, was_clean) {
-            (true, _) => Side::Client,
-            (false, true) => Side::Server,
-            (false, false) => Side::Network,
+            (true, _) => ClosedBy::Client,
+            (false, true) => ClosedBy::Server,
+            (false, false) => ClosedBy::Network,
         };
         self.phase = Phase::Idle;
         let retry_after = if socket_may_reconnect(by, code) {

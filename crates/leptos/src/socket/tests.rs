@@ -5,7 +5,7 @@ use super::machine::{BrowserSocketEvent, Effect, Input, Machine};
 use crate::reconnect::Backoff;
 use crate::runtime::clock::Millis;
 use crate::runtime::page_events::PageEvent;
-use duplex_protocol::code::{self, Side};
+use duplex_protocol::code::{self, ClosedBy};
 
 const ADDRESS: &str = "/api/socket";
 
@@ -271,11 +271,11 @@ fn a_timer_that_fires_too_early_opens_nothing() {
 #[test]
 fn whether_to_reconnect_depends_on_the_side_that_closed() {
     for (code, retries, by) in [
-        (code::NORMAL, false, Side::Server),
-        (code::GOING_AWAY, true, Side::Server),
-        (code::INTERNAL_ERROR, true, Side::Server),
-        (code::RESTART, true, Side::Server),
-        (code::ABNORMAL, true, Side::Network),
+        (code::NORMAL, false, ClosedBy::Server),
+        (code::GOING_AWAY, true, ClosedBy::Server),
+        (code::INTERNAL_ERROR, true, ClosedBy::Server),
+        (code::RESTART, true, ClosedBy::Server),
+        (code::ABNORMAL, true, ClosedBy::Network),
     ] {
         let mut harness = Harness::open(backoff());
         harness.on_close(code);
@@ -290,7 +290,7 @@ fn whether_to_reconnect_depends_on_the_side_that_closed() {
     harness.on_close(4_000);
     assert_eq!(
         (harness.retry_ms(), harness.ended().by, &*harness.sent_closes),
-        (None, Side::Client, &[4_000][..])
+        (None, ClosedBy::Client, &[4_000][..])
     );
 }
 
@@ -378,7 +378,7 @@ fn a_frozen_page_closes_its_socket_and_a_resumed_one_reopens_it() {
     let mut harness = Harness::open(None);
     harness.page(PageEvent::Freeze);
     harness.on_close(code::NORMAL);
-    assert_eq!(harness.ended().by, Side::Client);
+    assert_eq!(harness.ended().by, ClosedBy::Client);
     harness.page(PageEvent::Resume);
     harness.page(PageEvent::Resume);
     assert_eq!(
@@ -417,5 +417,5 @@ fn a_close_by_the_server_is_not_attributed_to_the_client() {
         (Err(SocketError::NotOpen), Err(SocketError::NotOpen))
     );
     harness.on_close(code::RESTART);
-    assert_eq!((harness.ended().by, harness.retry_ms()), (Side::Server, Some(500)));
+    assert_eq!((harness.ended().by, harness.retry_ms()), (ClosedBy::Server, Some(500)));
 }

@@ -19,7 +19,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::Presence;
-use duplex_protocol::session::{CommandId, Denied, HISTORY_PATH, Page, Rejection};
+use duplex_protocol::session::{CommandId, Denied, HISTORY_PATH, HistoryPage, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 /// Loads topic states during server rendering: returns a state as JSON with its cursor, or a denial. The server provides it in the
@@ -105,9 +105,9 @@ pub struct History<T: Topic> {
     /// The events with their numbers in the log.
     pub events: Vec<(Seq, T::Event)>,
     /// Whether the log keeps no earlier events.
-    pub first: bool,
+    pub is_first_page: bool,
     /// The page contains amendments up to this seq.
-    pub until: Seq,
+    pub amended_up_to: Seq,
 }
 
 /// The return value of [`use_topic`]: signals, and methods to send commands and to read history.
@@ -306,12 +306,12 @@ impl<T: Topic> UseTopic<T> {
     pub async fn history(&self, before: Seq, limit: usize) -> Result<History<T>, HttpError> {
         let name = self.handle.try_get_value().and_then(|handle| handle.store.name.clone());
         let name = name.ok_or(HttpError::Status(404))?;
-        let page: Page = get_json(&format!("{HISTORY_PATH}?topic={name}&before={before}&limit={limit}")).await?;
+        let page: HistoryPage = get_json(&format!("{HISTORY_PATH}?topic={name}&before={before}&limit={limit}")).await?;
         Ok(History {
             epoch: page.epoch,
             events: events(page.events).ok_or(HttpError::Decode)?,
-            first: page.first,
-            until: page.until,
+            is_first_page: page.first,
+            amended_up_to: page.amended_up_to,
         })
     }
 }

@@ -198,7 +198,7 @@ mod tests {
     fn a_state_may_skip_ahead_but_not_go_back() {
         let mut audit = checked(Delivery::Every, 3, &[4, 5]);
         let name = topic("chat/a");
-        audit.on_state(&name, at(1, 90), ResetReason::TooFar);
+        audit.on_state(&name, at(1, 90), ResetReason::TooManyEvents);
         audit.on_event(&name, 91);
         audit.on_state(&name, at(2, 7), ResetReason::OtherEpoch);
         audit.on_event(&name, 8);
@@ -206,7 +206,7 @@ mod tests {
         audit.on_state(&name, at(2, 7), ResetReason::Diverged);
         audit.on_event(&name, 8);
         assert_eq!(counted(&audit), (0, 0), "and so does a log that lost its tail");
-        audit.on_state(&name, at(2, 6), ResetReason::TooFar);
+        audit.on_state(&name, at(2, 6), ResetReason::TooManyEvents);
         assert_eq!(counted(&audit), (0, 1));
     }
 

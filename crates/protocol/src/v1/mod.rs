@@ -101,7 +101,7 @@ impl<'a> ChangedFrame<'a> {
                 person: &welcome.person,
                 build: &welcome.build,
                 node: &welcome.node,
-                beat_ms: welcome.beat_ms,
+                beat_ms: welcome.keepalive_ms,
             }),
             ServerFrame::Verdict { topic, verdict } => Self::Verdict {
                 topic,
@@ -114,7 +114,7 @@ impl<'a> ChangedFrame<'a> {
             },
             ServerFrame::Reply { id, answer, duplicate } => Self::Reply {
                 id,
-                answer: answer_of_v1(answer),
+                answer: to_v1_answer(answer),
                 duplicate: *duplicate,
             },
             ServerFrame::Presence { .. }
@@ -146,7 +146,7 @@ impl<'a> Verdict<'a> {
     }
 }
 
-fn answer_of_v1(answer: &Answer) -> Answer {
+fn to_v1_answer(answer: &Answer) -> Answer {
     match answer {
         Answer::Rejected(Rejection::IdTooOld { .. }) => Answer::Rejected(Rejection::refused("id_too_old")),
         Answer::Rejected(Rejection::IdTooNew { .. }) => Answer::Rejected(Rejection::refused("id_too_new")),

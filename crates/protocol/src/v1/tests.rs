@@ -6,7 +6,7 @@ use super::super::cursor::Check;
 use super::super::person::PersonId;
 use super::super::presence::Presence;
 use super::super::protocol::{Protocol, Version};
-use super::super::session::{Closing, Welcome};
+use super::super::session::{CloseReason, Welcome};
 use super::*;
 
 fn topic() -> TopicName {
@@ -54,7 +54,7 @@ fn server_frames(encoding: Encoding) -> Vec<ServerFrame> {
             },
             build: "b".to_owned(),
             node: "n".to_owned(),
-            beat_ms: 25_000,
+            keepalive_ms: 25_000,
             now_ms: 1_000_000_000_000,
         }),
         verdict(session::Verdict::Resumed {
@@ -85,7 +85,7 @@ fn server_frames(encoding: Encoding) -> Vec<ServerFrame> {
         },
         ServerFrame::Pong { nonce: 1 },
         ServerFrame::Closing {
-            reason: Closing::Draining,
+            reason: CloseReason::Draining,
             retry_after_ms: 100,
         },
         ServerFrame::NameRefused {

@@ -240,7 +240,7 @@ impl RoomModel {
         let Ok(page) = page else { return false };
         let older = fold_history(&page.events);
         self.cache
-            .update_value(|cache| cache.prepend(before, older, page.first));
+            .update_value(|cache| cache.prepend(before, older, page.is_first_page));
         self.notify();
         true
     }

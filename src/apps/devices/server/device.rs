@@ -168,7 +168,7 @@ fn may_control(at: Context<'_>) -> Result<(), Rejection> {
     if is_owner || at.authority.may_control() {
         Ok(())
     } else {
-        Err(Rejection::needs_role(RequiredRole::Operator.name()))
+        Err(Rejection::missing_role(RequiredRole::Operator.name()))
     }
 }
 

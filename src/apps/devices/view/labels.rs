@@ -106,7 +106,7 @@ pub fn side(side: Side) -> TextKey {
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let key: TextKey = match rejection {
-        refused if refused.role_needed().is_some() => text_key!(devices.operators_only),
+        refused if refused.as_missing_role().is_some() => text_key!(devices.operators_only),
         Rejection::Refused { reason: why } => return refusal(locale, why),
         Rejection::Denied(reason) => denied(*reason),
         Rejection::TooFast { .. } => text_key!(devices.too_fast),

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use duplex_leptos::socket::SocketError;
-use duplex_protocol::code::{CloseError, MAX_REASON, Side};
+use duplex_protocol::code::{CloseError, ClosedBy, MAX_REASON};
 
 pub fn kind(kind: Kind) -> TextKey {
     match kind {
@@ -24,11 +24,11 @@ pub fn kind(kind: Kind) -> TextKey {
     }
 }
 
-pub fn closed_by(side: Side) -> TextKey {
+pub fn closed_by(side: ClosedBy) -> TextKey {
     match side {
-        Side::Client => text_key!(echo.closed_by_client),
-        Side::Server => text_key!(echo.closed_by_server),
-        Side::Network => text_key!(echo.closed_by_network),
+        ClosedBy::Client => text_key!(echo.closed_by_client),
+        ClosedBy::Server => text_key!(echo.closed_by_server),
+        ClosedBy::Network => text_key!(echo.closed_by_network),
     }
 }
 

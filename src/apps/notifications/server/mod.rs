@@ -144,7 +144,7 @@ impl Decider for Inbox {
         let is_send = matches!(command, InboxCommand::Send(_));
         if at.origin == Origin::Program && !is_send && !at.authority.operator {
             // The role `notify` may send notices, but not change what a person has read.
-            return Err(Rejection::needs_role(RequiredRole::Operator.name()));
+            return Err(Rejection::missing_role(RequiredRole::Operator.name()));
         }
         match command {
             InboxCommand::Send(notice) => Ok(vec![InboxEvent::Sent {

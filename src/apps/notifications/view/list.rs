@@ -209,8 +209,12 @@ impl ListModel {
             .iter()
             .filter_map(|(seq, event)| event.entry(*seq))
             .collect();
-        self.cache
-            .try_update_value(|cache| cache.entry(source).or_default().add_page(notices, oldest, page.first));
+        self.cache.try_update_value(|cache| {
+            cache
+                .entry(source)
+                .or_default()
+                .add_page(notices, oldest, page.is_first_page)
+        });
     }
 }
 

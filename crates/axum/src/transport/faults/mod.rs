@@ -144,13 +144,13 @@ impl Faults {
             return Err(FaultError::NotOwner);
         }
         match fault {
-            Fault::Cut => registered.end(InjectedEnd::Abort),
+            Fault::Disconnect => registered.end(InjectedEnd::Abort),
             Fault::Drain => registered.end(InjectedEnd::Drain),
             Fault::Delay { by_ms, for_ms } => registered.active.send_modify(|active| {
                 active.delay = millis(by_ms);
                 active.delay_until = Some(Instant::now() + millis(for_ms));
             }),
-            Fault::Slow { for_ms } => registered
+            Fault::Stall { for_ms } => registered
                 .active
                 .send_modify(|active| active.slow_until = Some(Instant::now() + millis(for_ms))),
             Fault::Unblock => drop(state.blocks.remove(person)),
@@ -178,10 +178,10 @@ impl Faults {
         let block = state.blocks.get(person).copied().unwrap_or_default();
         let ms = |until| u64::try_from(remaining(until).as_millis()).unwrap_or(u64::MAX);
         FaultReport {
-            on: self.enabled,
-            known: registered.is_some(),
+            enabled: self.enabled,
+            is_own_session: registered.is_some(),
             delay_ms: ms(active.delay_until),
-            slow_ms: ms(active.slow_until),
+            stall_ms: ms(active.slow_until),
             websocket_blocked_ms: ms(block.websocket),
             sse_blocked_ms: ms(block.sse),
         }
@@ -264,18 +264,18 @@ mod tests {
     async fn only_the_owner_of_an_open_session_can_inject_faults() {
         let faults = Faults::new(true);
         let (s, a, b) = (session("s"), person("a"), person("b"));
-        assert_eq!(faults.inject(&s, &a, Fault::Cut), Err(FaultError::Unknown));
+        assert_eq!(faults.inject(&s, &a, Fault::Disconnect), Err(FaultError::Unknown));
         let mut gate = faults.register(&s, &a, ConnectionKind::WebSocket);
-        assert_eq!(faults.inject(&s, &b, Fault::Cut), Err(FaultError::NotOwner));
-        assert!(!faults.report(&s, &b).known);
+        assert_eq!(faults.inject(&s, &b, Fault::Disconnect), Err(FaultError::NotOwner));
+        assert!(!faults.report(&s, &b).is_own_session);
         assert_eq!(gate.ended().now_or_never(), None);
-        assert_eq!(faults.inject(&s, &a, Fault::Cut), Ok(()));
+        assert_eq!(faults.inject(&s, &a, Fault::Disconnect), Ok(()));
         assert_eq!(gate.ended().await, InjectedEnd::Abort);
         drop(gate);
-        assert_eq!(faults.inject(&s, &a, Fault::Cut), Err(FaultError::Unknown));
+        assert_eq!(faults.inject(&s, &a, Fault::Disconnect), Err(FaultError::Unknown));
         let off = Faults::new(false);
         let mut gate = off.register(&s, &a, ConnectionKind::WebSocket);
-        assert_eq!(off.inject(&s, &a, Fault::Cut), Err(FaultError::Disabled));
+        assert_eq!(off.inject(&s, &a, Fault::Disconnect), Err(FaultError::Disabled));
         assert_eq!(gate.ended().now_or_never(), None);
         assert!(off.lock().sessions.is_empty());
     }
@@ -295,7 +295,7 @@ mod tests {
             None
         );
         let mut foreign = faults.register(&s, &person("b"), ConnectionKind::Poll);
-        assert_eq!(faults.inject(&s, &a, Fault::Cut), Ok(()));
+        assert_eq!(faults.inject(&s, &a, Fault::Disconnect), Ok(()));
         assert_eq!(
             foreign.ended().now_or_never(),
             None,
@@ -311,8 +311,8 @@ mod tests {
         let began = Instant::now();
         gate.writable().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
-        faults.inject(&s, &a, Fault::Slow { for_ms: 7_000 }).unwrap();
-        assert_eq!(faults.report(&s, &a).slow_ms, 7_000);
+        faults.inject(&s, &a, Fault::Stall { for_ms: 7_000 }).unwrap();
+        assert_eq!(faults.report(&s, &a).stall_ms, 7_000);
         gate.writable().await;
         assert_eq!(began.elapsed(), millis(7_000));
         let (by_ms, for_ms) = (300, 1_000);
@@ -325,8 +325,8 @@ mod tests {
             millis(8_200),
             "four delays, then the fault has expired"
         );
-        faults.inject(&s, &a, Fault::Slow { for_ms: 100_000 }).unwrap();
-        faults.inject(&s, &a, Fault::Cut).unwrap();
+        faults.inject(&s, &a, Fault::Stall { for_ms: 100_000 }).unwrap();
+        faults.inject(&s, &a, Fault::Disconnect).unwrap();
         gate.writable().await;
         assert_eq!(began.elapsed(), millis(8_200), "an end is not delayed");
     }
@@ -360,7 +360,7 @@ mod tests {
         faults.inject(&session("2"), &a, block(true, true)).unwrap();
         faults.inject(&session("2"), &a, Fault::Unblock).unwrap();
         assert_eq!(blocked(&a), [false; 3]);
-        let long = Fault::Slow { for_ms: u32::MAX };
+        let long = Fault::Stall { for_ms: u32::MAX };
         assert_eq!(faults.inject(&session("2"), &a, long), Err(FaultError::TooLong));
     }
 

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame as TungsteniteCloseFra
 use super::{Message, RawStream, Socket, Text};
 use crate::limits;
 use crate::transport::handler::CloseFrame;
-use duplex_protocol::code::{self, MAX_REASON, Side};
+use duplex_protocol::code::{self, ClosedBy, MAX_REASON};
 
 /// Why a connection ends, which determines how it is closed.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ impl From<CloseFrame> for CloseCause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CloseInfo {
     /// The side that sent the first close frame.
-    pub by: Side,
+    pub by: ClosedBy,
     pub code: Option<u16>,
     pub reason: Cow<'static, str>,
 }
@@ -74,7 +74,7 @@ impl CloseInfo {
     /// The end of a connection without a close frame from either side.
     pub(crate) fn lost(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            by: Side::Network,
+            by: ClosedBy::Network,
             code: None,
             reason: reason.into(),
         }
@@ -112,7 +112,7 @@ pub(super) async fn close(mut socket: Socket, cause: CloseCause) -> (CloseInfo, 
                 return (CloseInfo::lost(reason), ClosingStream(None));
             }
             CloseInfo {
-                by: Side::Server,
+                by: ClosedBy::Server,
                 code: Some(code::SLOW),
                 reason,
             }
@@ -125,7 +125,7 @@ pub(super) async fn close(mut socket: Socket, cause: CloseCause) -> (CloseInfo, 
             let mut raw = socket.into_inner();
             let _ = timeout(limits::CLOSE_TIMEOUT, raw.write_all(&encode_close_frame(code, &reason))).await;
             let end = CloseInfo {
-                by: Side::Client,
+                by: ClosedBy::Client,
                 code: Some(code),
                 reason: reason.into(),
             };
@@ -134,7 +134,7 @@ pub(super) async fn close(mut socket: Socket, cause: CloseCause) -> (CloseInfo, 
         CloseCause::Close(code, reason) => {
             let _ = timeout(limits::CLOSE_TIMEOUT, close_and_wait(&mut socket, code, &reason)).await;
             CloseInfo {
-                by: Side::Server,
+                by: ClosedBy::Server,
                 code: Some(code),
                 reason,
             }
@@ -142,7 +142,7 @@ pub(super) async fn close(mut socket: Socket, cause: CloseCause) -> (CloseInfo, 
         CloseCause::Fail(code, reason) => {
             let _ = timeout(limits::CLOSE_TIMEOUT, socket.send(close_message(code, &reason))).await;
             CloseInfo {
-                by: Side::Server,
+                by: ClosedBy::Server,
                 code: Some(code),
                 reason,
             }
@@ -156,7 +156,7 @@ fn end_by_client(frame: Option<TungsteniteCloseFrame>) -> CloseInfo {
         (Some(code.into()), reason.as_str().to_owned())
     });
     CloseInfo {
-        by: Side::Client,
+        by: ClosedBy::Client,
         code,
         reason: reason.into(),
     }

@@ -310,7 +310,7 @@ async fn a_redacted_topic_restarts_and_its_seqs_continue() {
         [(4, BoardEvent::Clear), (5, add("new"))]
     );
     let page = hub.history(&topic(), Seq::MAX, 9).await.unwrap();
-    assert_eq!((page.events.len(), page.first, page.until), (2, true, 5));
+    assert_eq!((page.events.len(), page.first, page.amended_up_to), (2, true, 5));
     assert!(!format!("{:?}", log.read(&topic(), 0, 9).await).contains("secret"));
 }
 

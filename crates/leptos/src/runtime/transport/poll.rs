@@ -13,7 +13,7 @@ use crate::trace::{Carrier, Payload};
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Cursor;
-use duplex_protocol::session::{ClientFrame, Closing, POLL_PATH, ServerFrame, SessionId};
+use duplex_protocol::session::{ClientFrame, CloseReason, POLL_PATH, ServerFrame, SessionId};
 use duplex_protocol::topic::TopicName;
 
 /// "Forbidden" in the IANA registry of close codes.
@@ -95,7 +95,7 @@ fn on_response(response: Result<String, HttpError>, trace: &ConnectionTrace, rep
         Ok(Err(_)) => report(ConnectionEvent::Malformed),
         // On a WebSocket the server sends the same closing frame.
         Err(HttpError::TooManyRequests { retry_after_ms }) => {
-            let reason = Closing::TooFast;
+            let reason = CloseReason::TooFast;
             report(ConnectionEvent::Frame(ServerFrame::Closing { reason, retry_after_ms }));
             report(ConnectionEvent::Closed(code::TOO_FAST));
         }

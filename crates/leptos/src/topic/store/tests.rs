@@ -89,7 +89,7 @@ impl Harness {
             person: person(),
             build: String::new(),
             node: String::new(),
-            beat_ms: 10_000,
+            keepalive_ms: 10_000,
             now_ms: 0,
         }));
     }
@@ -237,7 +237,7 @@ fn a_duplicate_event_and_one_after_a_gap_are_not_applied() {
 fn a_new_state_replaces_the_old_one_and_a_lost_log_is_signalled() {
     let mut harness = Harness::live();
     harness.event(3);
-    harness.reset(ResetReason::TooFar, cursor(1, 9), &["9"]);
+    harness.reset(ResetReason::TooManyEvents, cursor(1, 9), &["9"]);
     assert_eq!(
         (harness.state(), harness.store.log_generation.get_untracked()),
         ("9".to_owned(), 0)

@@ -438,7 +438,7 @@ fn control_requires_an_operator_or_the_demo_flag() {
             argument: String::new(),
         },
     ];
-    let needs_operator = Err(Rejection::needs_role("operator"));
+    let needs_operator = Err(Rejection::missing_role("operator"));
     let demo = Authority {
         demo: true,
         ..Authority::VISITOR
