@@ -60,7 +60,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
         let at = Context {
             topic: &topic,
             sender: sender.person,
-            origin: sender.origin,
+            sender_kind: sender.sender_kind,
             authority: duplex_hub::Authority::VISITOR,
             now: *now,
             next_seq: next,

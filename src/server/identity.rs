@@ -75,7 +75,7 @@ impl Visitors {
         let subject = Subject::for_person(request.extensions, &visitor);
         let person = match request.ignore_token {
             true => visitor,
-            false => grant.rights().origin().person(visitor),
+            false => grant.rights().sender_kind().person(visitor),
         };
         let login = VisitorLogin {
             moderation: Arc::clone(&self.moderation),

@@ -12,7 +12,7 @@ use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 pub use crate::log::{Millis, Retention};
-pub use crate::origin::{Origin, Principal};
+pub use crate::sender::{Principal, SenderKind};
 pub use duplex_protocol::topic::NoCommand;
 
 /// What a sender may do in a topic.
@@ -41,7 +41,7 @@ pub struct Context<'a> {
     /// The sender.
     pub sender: &'a Person,
     /// How the sender was authenticated.
-    pub origin: Origin,
+    pub sender_kind: SenderKind,
     /// The sender's rights.
     pub authority: Authority,
     /// The time, in milliseconds since the Unix epoch.
@@ -51,12 +51,12 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// The sender with its origin.
+    /// The sender with its kind.
     #[must_use]
     pub const fn principal(&self) -> Principal<'a> {
         Principal {
             person: self.sender,
-            origin: self.origin,
+            sender_kind: self.sender_kind,
         }
     }
 }

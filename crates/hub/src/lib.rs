@@ -102,9 +102,9 @@ pub mod limits;
 mod lock;
 pub mod log;
 mod names;
-mod origin;
 pub mod quota;
 mod rights;
+mod sender;
 pub mod session;
 pub mod simulation;
 pub mod testing;
@@ -116,8 +116,8 @@ pub use self::command::{CommandError, TopicCommand};
 pub use self::hub::{Hub, WriteDenied};
 pub use self::log::{Millis, Retention};
 pub use self::names::{AnyName, NamePolicy, NameRefused};
-pub use self::origin::{Origin, Principal, is_reserved};
 pub use self::rights::{Authority, IdPattern, ParseRoleError, RequiredRole, Rights, Role};
+pub use self::sender::{Principal, SenderKind, is_reserved};
 pub use self::topic::{
     DynTopic, HubStats, ReadBatch, ReadLimit, SubscriptionGuard, TopicHandle, TopicStats, Wake, dyn_topic,
 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::origin::Origin;
+use crate::sender::SenderKind;
 
 /// A role of a token or of an operator's login. As text: `operator`, `notify`, `read`, `device` or `device:PATTERN`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,7 +158,7 @@ pub struct Rights(Option<Arc<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     roles: Vec<Role>,
-    origin: Origin,
+    sender_kind: SenderKind,
     demo: bool,
 }
 
@@ -185,7 +185,7 @@ impl Rights {
     pub(crate) fn server() -> Self {
         Self(Some(Arc::new(Inner {
             roles: vec![Role::Operator],
-            origin: Origin::Server,
+            sender_kind: SenderKind::Server,
             ..Inner::default()
         })))
     }
@@ -194,7 +194,7 @@ impl Rights {
     pub fn program(roles: Vec<Role>, demo: bool) -> Self {
         Self(Some(Arc::new(Inner {
             roles,
-            origin: Origin::Program,
+            sender_kind: SenderKind::Program,
             demo,
         })))
     }
@@ -211,13 +211,13 @@ impl Rights {
     }
 
     /// How the request was authenticated.
-    pub fn origin(&self) -> Origin {
-        self.0.as_ref().map_or(Origin::Visitor, |inner| inner.origin)
+    pub fn sender_kind(&self) -> SenderKind {
+        self.0.as_ref().map_or(SenderKind::Visitor, |inner| inner.sender_kind)
     }
 
     /// Whether the request comes from a program.
     pub fn is_program(&self) -> bool {
-        self.origin() == Origin::Program
+        self.sender_kind() == SenderKind::Program
     }
 
     /// The rights that a decider sees.

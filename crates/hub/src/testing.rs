@@ -61,7 +61,7 @@ impl<D: Decider> DeciderHarness<D> {
         Context {
             topic: &self.topic,
             sender: who.person,
-            origin: who.origin,
+            sender_kind: who.sender_kind,
             authority: self.authority,
             now: self.now,
             next_seq: self.events.len() as Seq + 1,

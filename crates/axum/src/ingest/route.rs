@@ -232,7 +232,7 @@ mod tests {
                 id: PersonId("a".to_owned()),
                 name: String::new(),
             };
-            Ok(Caller::visitor(rights.origin().person(visitor)).with_rights(rights))
+            Ok(Caller::visitor(rights.sender_kind().person(visitor)).with_rights(rights))
         }
     }
 

@@ -191,8 +191,8 @@ impl Hub {
     }
 
     fn principal<'a>(&self, person: &'a Person) -> Principal<'a> {
-        let origin = self.rights.origin();
-        Principal { person, origin }
+        let sender_kind = self.rights.sender_kind();
+        Principal { person, sender_kind }
     }
 
     /// Checks that a person may write to a topic. A program needs the role of [`Decider::program_role`].

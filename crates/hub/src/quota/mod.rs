@@ -22,7 +22,7 @@ use self::rates::Rates;
 pub use self::resources::QuotaGuard;
 use self::resources::Resources;
 use crate::limits;
-use crate::origin::is_reserved;
+use crate::sender::is_reserved;
 use duplex_protocol::person::{Person, PersonId};
 
 /// A client. `None` disables the limits of that scope: an in-memory connection has no address; programs and the server have no

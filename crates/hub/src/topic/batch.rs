@@ -6,7 +6,7 @@ use super::dedupe::{Dedupe, DedupeSource, LookupResult, is_final};
 use super::handle::TopicShared;
 use super::request::CommandRequest;
 use super::send;
-use crate::decider::{Context, Millis, Origin};
+use crate::decider::{Context, Millis, SenderKind};
 use crate::limits;
 use crate::log::{Entry, ForwardKey, ForwardRecord, PendingForward, chain};
 use crate::topic::dyn_topic::{DecideError, DecidedEvent, StateError};
@@ -82,11 +82,11 @@ impl Batch {
                 continue;
             }
             let by = &command.sender.id;
-            let sender = match command.origin {
+            let sender = match command.sender_kind {
                 _ if command.forward.is_some() => DedupeSource::Outbox,
-                Origin::Server => DedupeSource::Server,
-                Origin::Program => DedupeSource::Program,
-                Origin::Visitor => DedupeSource::Visitor,
+                SenderKind::Server => DedupeSource::Server,
+                SenderKind::Program => DedupeSource::Program,
+                SenderKind::Visitor => DedupeSource::Visitor,
             };
             let outcome = match projection.dedupe.look_up(by, &command.id, now, sender) {
                 LookupResult::Duplicate(answer) => Outcome::Duplicate(answer),
@@ -124,7 +124,7 @@ impl Batch {
         let at = Context {
             topic: context.topic,
             sender: &command.sender,
-            origin: command.origin,
+            sender_kind: command.sender_kind,
             authority: command.authority,
             now,
             next_seq,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::decider::{
-    Access, Context, Creation, Decider, Forward, Origin, Principal, Redaction, ServerCommand as _, StoredJson,
+    Access, Context, Creation, Decider, Forward, Principal, Redaction, SenderKind, ServerCommand as _, StoredJson,
 };
 use crate::log::Retention;
 use crate::rights::RequiredRole;
@@ -275,21 +275,21 @@ fn write_event<D: Decider>(event: &D::Event) -> Result<Vec<u8>, CodecError> {
     Encoding::Json.encode(event).map(stored::write::<D>)
 }
 
-/// A command, decoded for its origin.
+/// A command, decoded for its kind of sender.
 enum DecodedCommand<D: Decider> {
     Visitor(D::Command),
     Server(D::ServerCommand),
 }
 
 impl<D: Decider> DecodedCommand<D> {
-    /// Decodes the command as the type that its origin may send.
-    fn decode(origin: Origin, command: &Blob, encoding: Encoding) -> Result<Self, CodecError> {
+    /// Decodes the command as the type that this kind of sender may send.
+    fn decode(sender_kind: SenderKind, command: &Blob, encoding: Encoding) -> Result<Self, CodecError> {
         let visitor = || command.decode(encoding).map(Self::Visitor);
         let server = || command.decode(encoding).map(Self::Server);
-        match origin {
-            Origin::Server => server().or_else(|error| visitor().map_err(|_| error)),
-            Origin::Program if D::ServerCommand::ACCEPTED_FROM_PROGRAMS => server(),
-            Origin::Visitor | Origin::Program => visitor(),
+        match sender_kind {
+            SenderKind::Server => server().or_else(|error| visitor().map_err(|_| error)),
+            SenderKind::Program if D::ServerCommand::ACCEPTED_FROM_PROGRAMS => server(),
+            SenderKind::Visitor | SenderKind::Program => visitor(),
         }
     }
 }
@@ -340,7 +340,7 @@ impl<D: Decider> DynState for TypedState<D> {
             json::validate(&command.0).map_err(|error| malformed(error.to_string()))?;
         }
         let command =
-            DecodedCommand::decode(at.origin, command, encoding).map_err(|error| malformed(error.to_string()))?;
+            DecodedCommand::decode(at.sender_kind, command, encoding).map_err(|error| malformed(error.to_string()))?;
         catch_unwind(AssertUnwindSafe(|| self.decide_typed(at, command)))
             .unwrap_or(Err(DecideError::Broken(StateError::Panicked)))
     }

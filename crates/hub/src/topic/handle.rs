@@ -14,9 +14,9 @@ use super::wake::Wake;
 use crate::limits;
 use crate::lock;
 use crate::log::{ForwardKey, Log, Record};
-use crate::origin::{Origin, Principal};
 use crate::quota::Address;
 use crate::rights::{Authority, Rights};
+use crate::sender::{Principal, SenderKind};
 use crate::topic::dyn_topic::DynTopic;
 use crate::topic::event_frame::{EventFrame, event_frame};
 use crate::topic::read_batch::{ReadBatch, ReadLimit, collect_frames};
@@ -84,21 +84,21 @@ impl TopicShared {
 pub struct TopicHandle {
     pub(crate) shared: Arc<TopicShared>,
     authority: Authority,
-    origin: Origin,
+    sender_kind: SenderKind,
 }
 
 impl TopicHandle {
     /// The caller must hold the lock of the map of topics.
     pub(crate) fn new(shared: &Arc<TopicShared>, rights: &Rights) -> Self {
-        Self::with(shared, rights.authority(), rights.origin())
+        Self::with(shared, rights.authority(), rights.sender_kind())
     }
 
-    fn with(shared: &Arc<TopicShared>, authority: Authority, origin: Origin) -> Self {
+    fn with(shared: &Arc<TopicShared>, authority: Authority, sender_kind: SenderKind) -> Self {
         shared.handles.fetch_add(1, Ordering::AcqRel);
         Self {
             shared: Arc::clone(shared),
             authority,
-            origin,
+            sender_kind,
         }
     }
 
@@ -117,7 +117,7 @@ impl TopicHandle {
     ///
     /// `visitor` is the sender, unless the handle belongs to a program or to the server, which have one id each.
     pub async fn command(&self, visitor: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
-        let sender = self.origin.person(visitor);
+        let sender = self.sender_kind.person(visitor);
         self.request(sender, id, (command, encoding), None).await
     }
 
@@ -138,7 +138,7 @@ impl TopicHandle {
         let (reply, answer) = oneshot::channel();
         let request = TopicRequest::Command(CommandRequest {
             sender,
-            origin: self.origin,
+            sender_kind: self.sender_kind,
             authority: self.authority,
             id,
             payload: command,
@@ -158,7 +158,7 @@ impl TopicHandle {
     /// Returns a handle that sends commands as the server.
     #[must_use]
     pub(crate) fn for_server(self) -> Self {
-        Self::with(&self.shared, Authority::OPERATOR, Origin::Server)
+        Self::with(&self.shared, Authority::OPERATOR, SenderKind::Server)
     }
 
     /// The committed state and its cursor.
@@ -362,7 +362,7 @@ impl TopicHandle {
 
 impl Clone for TopicHandle {
     fn clone(&self) -> Self {
-        Self::with(&self.shared, self.authority, self.origin)
+        Self::with(&self.shared, self.authority, self.sender_kind)
     }
 }
 

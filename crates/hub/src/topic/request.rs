@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 
 use super::encoded_state::EncodedState;
 use crate::log::ForwardKey;
-use crate::origin::Origin;
 use crate::rights::Authority;
+use crate::sender::SenderKind;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId, Denied};
@@ -33,7 +33,7 @@ pub(crate) enum TopicRequest {
 
 pub(crate) struct CommandRequest {
     pub sender: Person,
-    pub origin: Origin,
+    pub sender_kind: SenderKind,
     pub authority: Authority,
     pub id: CommandId,
     pub payload: Blob,

@@ -68,7 +68,7 @@ fn decided<const PROGRAMS: bool>(
     let at = Context {
         topic: &"gate/a".parse().unwrap(),
         sender: who.person,
-        origin: who.origin,
+        sender_kind: who.sender_kind,
         authority: Authority::OPERATOR,
         now: 1,
         next_seq: 1,

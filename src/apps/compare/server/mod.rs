@@ -89,7 +89,7 @@ mod tests {
         let at = Context {
             topic: &topic,
             sender: who.person,
-            origin: who.origin,
+            sender_kind: who.sender_kind,
             authority: duplex_hub::Authority::VISITOR,
             now: 0,
             next_seq: 1,

@@ -16,7 +16,7 @@ use crate::server::notify;
 use crate::wire::form::Fields;
 use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
 use crate::wire::number;
-use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Principal, Retention, SenderKind};
 use duplex_hub::{RequiredRole, TopicCommand, json};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -153,7 +153,7 @@ impl Decider for Devices {
 /// Allows programs to act as any device except a browser, and a visitor to act as their own browser.
 fn authorize_device(at: Context<'_>) -> Result<(), Rejection> {
     let is_owner = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
-    let program = at.origin == Origin::Program && browser_owner(at.topic.rest()).is_none();
+    let program = at.sender_kind == SenderKind::Program && browser_owner(at.topic.rest()).is_none();
     if is_owner || program {
         Ok(())
     } else {

@@ -212,7 +212,7 @@ mod tests {
         let at = Context {
             topic: &topic,
             sender: who.person,
-            origin: who.origin,
+            sender_kind: who.sender_kind,
             authority: duplex_hub::Authority::VISITOR,
             now,
             next_seq: 1,
@@ -335,7 +335,7 @@ mod tests {
         let at = |now| Context {
             topic: &topic,
             sender: who.person,
-            origin: who.origin,
+            sender_kind: who.sender_kind,
             authority: duplex_hub::Authority::VISITOR,
             now,
             next_seq: 1,

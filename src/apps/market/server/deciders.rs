@@ -9,7 +9,7 @@ use super::super::wire::{
     check_price, is_symbol, refusal,
 };
 use super::commands::{AlertsServerCommand, CandlesCommand, QuotesCommand};
-use duplex_hub::decider::{Access, Context, Creation, Decider, Forward, NoCommand, Origin, Principal, Retention};
+use duplex_hub::decider::{Access, Context, Creation, Decider, Forward, NoCommand, Principal, Retention, SenderKind};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denied, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -160,7 +160,7 @@ impl Decider for Alerts {
 
     /// Admits the owner, and the server's alert watcher.
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
-        if topic.rest() == who.person.id.0 || who.origin == Origin::Server {
+        if topic.rest() == who.person.id.0 || who.sender_kind == SenderKind::Server {
             Ok(Access::Write)
         } else {
             Err(Denied::Forbidden)
@@ -243,7 +243,7 @@ impl Decider for AlertChanges {
 
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
         match topic.rest() {
-            ALL if who.origin == Origin::Server => Ok(Access::Write),
+            ALL if who.sender_kind == SenderKind::Server => Ok(Access::Write),
             ALL => Err(Denied::Forbidden),
             _ => Err(Denied::Unknown),
         }

@@ -21,7 +21,7 @@ use super::wire::{
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
-use duplex_hub::decider::{Access, Context, Decider, NoCommand, Origin, Principal, Retention, ServerCommand};
+use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, Retention, SenderKind, ServerCommand};
 use duplex_hub::{RequiredRole, TopicCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
@@ -81,10 +81,10 @@ impl Decider for Notices {
     }
 
     fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
-        match who.origin {
+        match who.sender_kind {
             _ if !is_public(topic.rest()) => Err(Denied::Unknown),
-            Origin::Program | Origin::Server => Ok(Access::Write),
-            Origin::Visitor => Ok(Access::Read),
+            SenderKind::Program | SenderKind::Server => Ok(Access::Write),
+            SenderKind::Visitor => Ok(Access::Read),
         }
     }
 
@@ -127,7 +127,7 @@ impl Decider for Inbox {
         if !is_visitor_id(&owner) {
             return Err(Denied::Unknown);
         }
-        if who.person.id == owner || who.origin != Origin::Visitor {
+        if who.person.id == owner || who.sender_kind != SenderKind::Visitor {
             Ok(Access::Write)
         } else {
             Err(Denied::Forbidden)
@@ -142,7 +142,7 @@ impl Decider for Inbox {
         // `admit` is not called for commands of the server and of programs.
         self.admit(at.principal(), at.topic).map_err(Rejection::Denied)?;
         let is_send = matches!(command, InboxCommand::Send(_));
-        if at.origin == Origin::Program && !is_send && !at.authority.operator {
+        if at.sender_kind == SenderKind::Program && !is_send && !at.authority.operator {
             // The role `notify` may send notices, but not change what a person has read.
             return Err(Rejection::missing_role(RequiredRole::Operator.name()));
         }

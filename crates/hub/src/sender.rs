@@ -1,12 +1,12 @@
-//! The origin of a command: a visitor, a program with a token, or the server itself.
+//! The kinds of senders of commands: a visitor, a program with a token, or the server itself.
 
 use std::sync::LazyLock;
 
 use duplex_protocol::person::{Person, PersonId};
 
-/// The origin of a command, which follows from the sender's authentication and not from an id.
+/// The kind of a sender, which follows from its authentication and not from an id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Origin {
+pub enum SenderKind {
     /// A person with a browser.
     #[default]
     Visitor,
@@ -21,8 +21,8 @@ pub enum Origin {
 pub struct Principal<'a> {
     /// The visitor, or the placeholder person of programs or of the server.
     pub person: &'a Person,
-    /// The origin.
-    pub origin: Origin,
+    /// The kind of sender.
+    pub sender_kind: SenderKind,
 }
 
 /// The placeholder persons of programs and of the server: their ids are senders in the log and in the deduplication window.
@@ -41,7 +41,7 @@ pub fn is_reserved(id: &PersonId) -> bool {
     [&PROGRAM.id, &SERVER.id].contains(&id)
 }
 
-impl Origin {
+impl SenderKind {
     /// The person that other visitors see: the visitor, or the placeholder person of programs or of the server.
     #[must_use]
     pub fn person(self, visitor: Person) -> Person {
@@ -59,7 +59,7 @@ impl<'a> Principal<'a> {
     pub const fn visitor(person: &'a Person) -> Self {
         Self {
             person,
-            origin: Origin::Visitor,
+            sender_kind: SenderKind::Visitor,
         }
     }
 }
@@ -70,7 +70,7 @@ impl Principal<'static> {
     pub fn program() -> Self {
         Self {
             person: &PROGRAM,
-            origin: Origin::Program,
+            sender_kind: SenderKind::Program,
         }
     }
 
@@ -79,7 +79,7 @@ impl Principal<'static> {
     pub fn server() -> Self {
         Self {
             person: &SERVER,
-            origin: Origin::Server,
+            sender_kind: SenderKind::Server,
         }
     }
 }
@@ -121,20 +121,20 @@ mod tests {
         type ServerCommand = NoCommand;
 
         fn admit(&self, who: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
-            match who.origin {
-                Origin::Visitor => Ok(Access::Read),
-                Origin::Program | Origin::Server => Ok(Access::Write),
+            match who.sender_kind {
+                SenderKind::Visitor => Ok(Access::Read),
+                SenderKind::Program | SenderKind::Server => Ok(Access::Write),
             }
         }
 
         fn decide(&self, at: Context<'_>, _: &Self::State, (): ()) -> Result<Vec<Self::Event>, Rejection> {
-            Ok(vec![(format!("{:?}", at.origin), at.sender.id.0.clone())])
+            Ok(vec![(format!("{:?}", at.sender_kind), at.sender.id.0.clone())])
         }
     }
 
-    /// The origin follows from the rights of the request, not from the id in it.
+    /// The kind of sender follows from the rights of the request, not from the id in it.
     #[tokio::test]
-    async fn the_origin_of_a_command_follows_from_the_rights_of_its_sender() {
+    async fn the_kind_of_a_sender_follows_from_its_rights() {
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![dyn_topic(Senders)]);
         let topic: TopicName = "senders/all".parse().unwrap();
         let program = hub.with_rights(Rights::program(vec![Role::Operator], false));
@@ -150,7 +150,7 @@ mod tests {
         hub.send::<Senders>("all", CommandId::from_bits(3), &()).await;
         let (_, state) = hub.open(&topic).await.unwrap().state(Encoding::Json).await.unwrap();
         let senders: Vec<(String, String)> = state.decode(Encoding::Json).unwrap();
-        let sender = |origin: &str, id: &str| (origin.to_owned(), id.repeat(16));
+        let sender = |kind: &str, id: &str| (kind.to_owned(), id.repeat(16));
         let expected = [sender("Visitor", "0"), sender("Program", "f"), sender("Server", "0")];
         assert_eq!(senders, expected);
     }
@@ -161,8 +161,8 @@ mod tests {
         assert!(!is_reserved(&visitor.id));
         for principal in [Principal::program(), Principal::server()] {
             assert!(is_reserved(&principal.person.id));
-            assert_eq!(&principal.origin.person(visitor.clone()), principal.person);
+            assert_eq!(&principal.sender_kind.person(visitor.clone()), principal.person);
         }
-        assert_eq!(Origin::Visitor.person(visitor.clone()), visitor);
+        assert_eq!(SenderKind::Visitor.person(visitor.clone()), visitor);
     }
 }
