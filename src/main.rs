@@ -91,7 +91,7 @@ fn run_server(config: &Config) -> Result<(), Box<dyn Error>> {
         let mut state = state
             .with_tasks(tasks)
             .with_simulations(simulations)
-            .with_access_files(&config.keys())
+            .with_access_files(&config.credential_base_path())
             .with_tls(tls);
         state.error_counter = telemetry.error_counter.clone();
         serve(&addrs, state).await

@@ -12,7 +12,7 @@ use duplex_protocol::topic::TopicName;
 /// The comparison's measurements: part of the server state, and a middleware in front of the router.
 pub use super::compare::server::measure;
 use super::{arena, chat, compare, devices, echo, market, notifications, status};
-use crate::server::forms::{CommandForm, Form};
+use crate::server::forms::{CommandForm, PlainForm};
 use crate::server::moderation::Moderator;
 use crate::server::state::ServerState;
 use crate::server::unread::UnreadEndpoint;
@@ -48,8 +48,8 @@ pub struct AppServer {
     pub endpoints: Vec<StatelessEndpoint>,
     /// Endpoints to which programs post.
     pub ingest: Vec<IngestEndpoint>,
-    /// Form endpoints of its pages, which work without scripts.
-    pub forms: Vec<Form>,
+    /// Plain forms of its pages.
+    pub forms: Vec<PlainForm>,
     pub command_forms: Vec<CommandForm>,
     /// Endpoints that notify pages of unread content.
     pub unread: Vec<UnreadEndpoint>,
@@ -99,7 +99,7 @@ impl Apps {
         self.all(|app| &app.ingest)
     }
 
-    pub fn forms(&self) -> Vec<Form> {
+    pub fn forms(&self) -> Vec<PlainForm> {
         self.all(|app| &app.forms)
     }
 

@@ -151,7 +151,7 @@ fn data(path: &Path, limit: Size) -> Outcome {
 }
 
 fn token(config: &Config) -> Outcome {
-    let path = duplex::server::token::path(&config.keys());
+    let path = duplex::server::token::path(&config.credential_base_path());
     let tokens = match config.tokens().list() {
         Ok(tokens) => tokens,
         Err(error) => return Fail(error.to_string()),
@@ -159,7 +159,7 @@ fn token(config: &Config) -> Outcome {
     let good = tokens.iter().filter(|token| token.end(now()).is_none()).count();
     let with_roles = format!("{good} with a role");
     if config.token.is_none() && !path.exists() {
-        return match config.tokens().creates_legacy() {
+        return match config.tokens().is_legacy_enabled() {
             Ok(true) => Pass(format!(
                 "{with_roles}; {} is created at the first start",
                 path.display()

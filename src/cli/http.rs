@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use duplex::server::tls::{self, Io, TlsError};
+use duplex::server::tls::{self, ByteStream, TlsError};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -66,12 +66,12 @@ impl HttpError {
 }
 
 impl Server {
-    pub async fn connect(&self) -> Result<Box<dyn Io>, HttpError> {
+    pub async fn connect(&self) -> Result<Box<dyn ByteStream>, HttpError> {
         let connected = timeout(CONNECT_TIMEOUT, self.dial()).await;
         connected.map_err(|_| HttpError::Slow(self.authority.clone()))?
     }
 
-    async fn dial(&self) -> Result<Box<dyn Io>, HttpError> {
+    async fn dial(&self) -> Result<Box<dyn ByteStream>, HttpError> {
         let unreachable = |error| HttpError::Unreachable(self.authority.clone(), error);
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
         let stream = stream.map_err(unreachable)?;

@@ -43,7 +43,7 @@ impl Remote {
         let is_local_path = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
         server.token = match &config.token {
             Some(token) => Some(token.clone()),
-            None if is_local_path && token::path(&config.keys()).exists() => {
+            None if is_local_path && token::path(&config.credential_base_path()).exists() => {
                 config.legacy_token()?.map(|token| token.as_str().to_owned())
             }
             None => None,

@@ -21,7 +21,7 @@ impl SignIn {
             Some(url) => base_url(&url)?,
             None => config.settings()?.base_url(config.addr(None)?.resolve_first()?),
         };
-        let code = SignInLinks::new(Some(SignInLinks::path(&config.keys()))).create()?;
+        let code = SignInLinks::new(Some(SignInLinks::path(&config.credential_base_path()))).create()?;
         out!("{}", sign_in_url(&base, &code))?;
         err!("duplex: the link works once, for ten minutes");
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use duplex::server::config::Config;
 use duplex::server::operator::{EVENTS_PATH, LogPage};
-use duplex::server::tls::Io;
+use duplex::server::tls::ByteStream;
 use duplex_leptos::reconnect::Backoff;
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -128,7 +128,7 @@ struct Follower {
     epoch: Option<Epoch>,
 }
 
-type Socket = WebSocketStream<Box<dyn Io>>;
+type Socket = WebSocketStream<Box<dyn ByteStream>>;
 
 impl Follower {
     /// Reconnects until an error is final.

@@ -100,7 +100,7 @@ impl Create {
 fn list(config: &Config) -> Result<(), Box<dyn Error>> {
     let (tokens, now) = (config.tokens(), now());
     out!("{:<8}  {:<24}  {:<26}  NAME", "ID", "ROLE", "STATE")?;
-    if config.token.is_some() || (tokens.creates_legacy()? && token::path(&config.keys()).exists()) {
+    if config.token.is_some() || (tokens.is_legacy_enabled()? && token::path(&config.credential_base_path()).exists()) {
         out!("{LEGACY:<8}  {:<24}  {:<26}", "all", "good")?;
     }
     for record in tokens.list()? {
@@ -131,7 +131,7 @@ fn format_duration(seconds: u64) -> String {
 /// Revokes the tokens of `--token` and next to the data file, so that no legacy token is left, regardless of how the server was
 /// started.
 fn revoke_legacy(config: &Config) -> Result<(), Box<dyn Error>> {
-    let path = token::path(&config.keys());
+    let path = token::path(&config.credential_base_path());
     let stored = match fs::read_to_string(&path) {
         Ok(stored) => Some(stored.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

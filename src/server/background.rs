@@ -16,7 +16,7 @@ use crate::lock::lock;
 use crate::wire::status::TaskStatus;
 use duplex_hub::{BackgroundTask, Hub};
 
-pub fn start(state: &ServerState) {
+pub fn spawn_background_tasks(state: &ServerState) {
     let simulations = state
         .simulations
         .iter()
@@ -26,15 +26,15 @@ pub fn start(state: &ServerState) {
         let span = tracing::info_span!("task", name = task.name());
         state
             .shutdown
-            .spawn(supervise(task, state.hub.clone(), stop, state.supervisor.clone()).instrument(span));
+            .spawn(supervise(task, state.hub.clone(), stop, state.task_statuses.clone()).instrument(span));
     }
 }
 
 /// The status of each background task.
 #[derive(Debug, Default)]
-pub struct Supervisor(Mutex<BTreeMap<&'static str, TaskStatus>>);
+pub struct TaskStatuses(Mutex<BTreeMap<&'static str, TaskStatus>>);
 
-impl Supervisor {
+impl TaskStatuses {
     /// Sorted by name.
     pub fn read(&self) -> Vec<TaskStatus> {
         self.lock().values().cloned().collect()
@@ -57,35 +57,35 @@ impl Supervisor {
 }
 
 /// Runs a task until shutdown. A task that ends or panics is restarted after an exponential backoff.
-async fn supervise(task: Arc<dyn BackgroundTask>, hub: Hub, stop: CancellationToken, supervisor: Arc<Supervisor>) {
-    let mut pause = TASK_RESTART_DELAY;
+async fn supervise(task: Arc<dyn BackgroundTask>, hub: Hub, stop: CancellationToken, statuses: Arc<TaskStatuses>) {
+    let mut delay = TASK_RESTART_DELAY;
     loop {
-        let began = Instant::now();
-        supervisor.record(task.name(), true);
+        let started_at = Instant::now();
+        statuses.record(task.name(), true);
         let run = async { Arc::clone(&task).run(hub.clone(), stop.clone()).await };
         let ended = AssertUnwindSafe(run).catch_unwind().await;
         if stop.is_cancelled() {
             return;
         }
-        supervisor.record(task.name(), false);
-        if began.elapsed() >= TASK_STABLE_AFTER {
-            pause = TASK_RESTART_DELAY;
+        statuses.record(task.name(), false);
+        if started_at.elapsed() >= TASK_STABLE_AFTER {
+            delay = TASK_RESTART_DELAY;
         }
-        let how = if ended.is_ok() { "ended" } else { "panicked" };
+        let outcome = if ended.is_ok() { "ended" } else { "panicked" };
         tracing::error!(
-            pause = pause.as_secs(),
-            "a background task {how}; it is restarted after a pause"
+            pause = delay.as_secs(),
+            "a background task {outcome}; it is restarted after a pause"
         );
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(pause) => {}
+            () = sleep(delay) => {}
         }
-        pause = next_delay(pause);
+        delay = next_delay(delay);
     }
 }
 
-fn next_delay(pause: Duration) -> Duration {
-    pause.saturating_mul(2).min(TASK_RESTART_DELAY_MAX)
+fn next_delay(delay: Duration) -> Duration {
+    delay.saturating_mul(2).min(TASK_RESTART_DELAY_MAX)
 }
 
 #[cfg(test)]
@@ -130,18 +130,18 @@ mod tests {
         let task = Arc::new(FlakyTask::default());
         let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
         let stop = CancellationToken::new();
-        let supervisor = Arc::new(Supervisor::default());
-        let supervising = tokio::spawn(supervise(task.clone(), hub, stop.clone(), supervisor.clone()));
-        let began = Instant::now();
+        let statuses = Arc::new(TaskStatuses::default());
+        let supervising = tokio::spawn(supervise(task.clone(), hub, stop.clone(), statuses.clone()));
+        let started_at = Instant::now();
         task.settled.notified().await;
         assert_eq!(
-            began.elapsed().as_secs(),
+            started_at.elapsed().as_secs(),
             (TASK_RESTART_DELAY + next_delay(TASK_RESTART_DELAY)).as_secs()
         );
         stop.cancel();
         supervising.await.unwrap();
         assert_eq!(task.starts.load(Ordering::Relaxed), 3);
-        let statuses = supervisor.read();
-        assert_eq!((statuses.len(), statuses[0].failures), (1, 2));
+        let tasks = statuses.read();
+        assert_eq!((tasks.len(), tasks[0].failures), (1, 2));
     }
 }

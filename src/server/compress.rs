@@ -40,16 +40,16 @@ impl Coding {
     }
 
     fn encode(self, plain: &[u8]) -> io::Result<Vec<u8>> {
-        let room = Vec::with_capacity(plain.len() / 4);
+        let buffer = Vec::with_capacity(plain.len() / 4);
         match self {
             Self::Brotli => {
-                let (level, window) = (limits::PAGE_BROTLI, limits::BROTLI_WINDOW);
-                let mut encoder = brotli::CompressorWriter::new(room, limits::READ_BUFFER, level, window);
+                let (level, window) = (limits::BROTLI_LEVEL, limits::BROTLI_LGWIN);
+                let mut encoder = brotli::CompressorWriter::new(buffer, limits::READ_BUFFER, level, window);
                 encoder.write_all(plain)?;
                 Ok(encoder.into_inner())
             }
             Self::Gzip => {
-                let mut encoder = GzEncoder::new(room, Compression::new(limits::GZIP));
+                let mut encoder = GzEncoder::new(buffer, Compression::new(limits::GZIP_LEVEL));
                 encoder.write_all(plain)?;
                 encoder.finish()
             }
@@ -114,9 +114,9 @@ async fn encode_blocking(slots: &Semaphore, plain: Bytes, coding: Coding) -> io:
 /// `MIN_COMPRESSED_BYTES`.
 fn content_class(response: &Response) -> Option<ContentClass> {
     let headers = response.headers();
-    let fixed = headers.contains_key(header::CONTENT_ENCODING) || headers.contains_key(header::CONTENT_RANGE);
+    let already_encoded = headers.contains_key(header::CONTENT_ENCODING) || headers.contains_key(header::CONTENT_RANGE);
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    if fixed {
+    if already_encoded {
         None
     } else if kind.starts_with("text/html") {
         Some(ContentClass::Page)

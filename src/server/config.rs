@@ -198,7 +198,7 @@ pub enum ConfigError {
     #[error("--public-url {0:?} is {1}")]
     PublicUrl(String, duplex_axum::origin::ParseOriginError),
     #[error("--tls-cert and --tls-key must be given together")]
-    HalfTls,
+    IncompleteTls,
     #[error("--public-url {0} is http, but --tls-cert makes the server https-only")]
     NotHttps(Origin),
     #[error("--trusted-proxy {0:?} is {1}")]
@@ -249,7 +249,7 @@ impl Config {
             max_message: self.max_message,
             max_buffered: limits::BUFFERED_BYTES,
             max_connections: self.max_connections,
-            token: self.chosen_token()?,
+            token: self.token_flag()?,
             trust_local: self.trust_local,
             demo: self.demo,
             faults: self.faults == Faults::On,
@@ -267,7 +267,7 @@ impl Config {
     }
 
     /// The token of `--token`, if any.
-    fn chosen_token(&self) -> Result<Option<Token>, ConfigError> {
+    fn token_flag(&self) -> Result<Option<Token>, ConfigError> {
         Ok(self.token.as_deref().map(Token::new).transpose()?)
     }
 
@@ -282,21 +282,21 @@ impl Config {
 
     /// The tokens with roles, stored next to the data file.
     pub fn tokens(&self) -> TokenStore {
-        TokenStore::new(Some(TokenStore::path(&self.keys())), Sender::default())
+        TokenStore::new(Some(TokenStore::path(&self.credential_base_path())), Sender::default())
     }
 
     /// The token of `--token`, or the one stored next to the data file, which is created if missing.
     pub fn token(&self) -> Result<Token, ConfigError> {
         let stored = || {
-            Token::load_or_create(&self.keys()).map_err(|error| ConfigError::TokenFile {
-                path: token::path(&self.keys()).display().to_string(),
+            Token::load_or_create(&self.credential_base_path()).map_err(|error| ConfigError::TokenFile {
+                path: token::path(&self.credential_base_path()).display().to_string(),
                 error: error.to_string(),
             })
         };
-        if let Some(chosen) = self.chosen_token()? {
+        if let Some(chosen) = self.token_flag()? {
             return Ok(chosen);
         }
-        match self.tokens().creates_legacy() {
+        match self.tokens().is_legacy_enabled() {
             Ok(true) => stored(),
             Ok(false) => Err(ConfigError::TokenRevoked),
             Err(error) => Err(ConfigError::Tokens(error.to_string())),
@@ -305,10 +305,10 @@ impl Config {
 
     /// The base path of the files of tokens and links: the data file with symbolic links resolved, unless an earlier release created
     /// these files next to the symbolic link.
-    pub fn keys(&self) -> PathBuf {
-        let made = |data: &Path| token::path(data).exists() || TokenStore::path(data).exists();
+    pub fn credential_base_path(&self) -> PathBuf {
+        let has_credential_files = |data: &Path| token::path(data).exists() || TokenStore::path(data).exists();
         match sqlite::resolve_path(&self.data) {
-            Ok(real) if made(&real) || !made(&self.data) => real,
+            Ok(real) if has_credential_files(&real) || !has_credential_files(&self.data) => real,
             _ => self.data.clone(),
         }
     }
@@ -333,7 +333,7 @@ impl Config {
         match (self.tls_cert.clone(), self.tls_key.clone()) {
             (Some(certificate), Some(key)) => Ok(Some(CertificateFiles { certificate, key })),
             (None, None) => Ok(None),
-            _ => Err(ConfigError::HalfTls),
+            _ => Err(ConfigError::IncompleteTls),
         }
     }
 
@@ -381,7 +381,7 @@ mod tests {
         Config::try_parse_from(["duplex"].iter().chain(arguments)).unwrap()
     }
 
-    fn refused(arguments: &[&str]) -> String {
+    fn config_error(arguments: &[&str]) -> String {
         let error = config(arguments).settings().unwrap_err().to_string();
         assert!(!error.contains('\n'), "{error}");
         error
@@ -445,10 +445,10 @@ mod tests {
 
     #[test]
     fn invalid_configurations_are_rejected_in_one_line() {
-        assert!(refused(&["--ping-interval", "60"]).contains("less than --silence-limit 60"));
-        assert!(refused(&["--ping-interval", "0"]).contains("at least 1"));
-        assert!(refused(&["--max-message", "124"]).contains("outside 125 to 67108864 bytes"));
-        assert!(refused(&["--origin", "example.com"]).contains("not an origin"));
+        assert!(config_error(&["--ping-interval", "60"]).contains("less than --silence-limit 60"));
+        assert!(config_error(&["--ping-interval", "0"]).contains("at least 1"));
+        assert!(config_error(&["--max-message", "124"]).contains("outside 125 to 67108864 bytes"));
+        assert!(config_error(&["--origin", "example.com"]).contains("not an origin"));
         for url in [
             "duplex.example",
             "https://duplex.example/",
@@ -456,20 +456,22 @@ mod tests {
             "ftp://x",
             "",
         ] {
-            assert!(refused(&["--public-url", url]).starts_with(&format!("--public-url {url:?} is not an origin")));
+            assert!(
+                config_error(&["--public-url", url]).starts_with(&format!("--public-url {url:?} is not an origin"))
+            );
         }
-        assert!(refused(&["--tls-cert", "cert.pem"]).contains("must be given together"));
-        assert!(refused(&["--tls-key", "key.pem"]).contains("must be given together"));
+        assert!(config_error(&["--tls-cert", "cert.pem"]).contains("must be given together"));
+        assert!(config_error(&["--tls-key", "key.pem"]).contains("must be given together"));
         let plain = ["--public-url", "http://x", "--tls-cert", "c", "--tls-key", "k"];
-        assert!(refused(&plain).contains("http://x is http"));
+        assert!(config_error(&plain).contains("http://x is http"));
         for network in ["localhost", "10.0.0.0/33", "::1/129", "10.0.0.1:80", ""] {
             let wanted = format!("--trusted-proxy {network:?} is not an address or a network");
-            assert!(refused(&["--trusted-proxy", network]).starts_with(&wanted));
+            assert!(config_error(&["--trusted-proxy", network]).starts_with(&wanted));
         }
-        assert!(refused(&["--max-connections", "0"]).contains("at least 1"));
-        assert!(refused(&["--command-rate", "0"]).contains("outside 1 to 1000000"));
-        assert!(refused(&["--max-data", "1KiB"]).contains("outside 1MiB to 1048576TiB"));
-        assert!(refused(&["--token", "short"]).contains("16 or more"));
+        assert!(config_error(&["--max-connections", "0"]).contains("at least 1"));
+        assert!(config_error(&["--command-rate", "0"]).contains("outside 1 to 1000000"));
+        assert!(config_error(&["--max-data", "1KiB"]).contains("outside 1MiB to 1048576TiB"));
+        assert!(config_error(&["--token", "short"]).contains("16 or more"));
     }
 
     #[test]

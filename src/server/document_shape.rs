@@ -16,7 +16,7 @@ use duplex_axum::error::Problem;
 const RAW: [&str; 7] = ["script", "style", "textarea", "title", "noscript", "template", "iframe"];
 /// Where `leptos_meta` begins to hydrate the head.
 const HEAD_MARKER: &str = "<!--HEAD-->";
-const EARLY: &str = "id=\"early\"";
+const ISLAND_ATTRIBUTE: &str = "id=\"early\"";
 
 /// Middleware that appends the shape to each page.
 pub async fn append(request: Request, next: Next) -> Response {
@@ -47,12 +47,15 @@ fn shape(html: &str) -> String {
     let head = head.split_once("</head>").map_or("", |(head, _)| head);
     let body = html.split_once("<body").and_then(|(_, rest)| rest.split_once('>'));
     let body = body.map_or("", |(_, body)| body);
-    let mut shapes = Shapes::default();
-    shapes.scan(body);
-    let mut head_shapes = Shapes::default();
-    head_shapes.scan(head);
-    let early = shapes.early.map(|early| format!(" early{early}")).unwrap_or_default();
-    format!("head{} body{}{early}", head_shapes.outer, shapes.outer)
+    let mut scanner = Scanner::default();
+    scanner.scan(body);
+    let mut head_scanner = Scanner::default();
+    head_scanner.scan(head);
+    let island = scanner
+        .island
+        .map(|island| format!(" early{island}"))
+        .unwrap_or_default();
+    format!("head{} body{}{island}", head_scanner.page, scanner.page)
 }
 
 /// The number of elements, comments and texts, and an FNV-1a hash over their names in order.
@@ -87,19 +90,19 @@ impl fmt::Display for Shape {
 }
 
 #[derive(Default)]
-struct Shapes {
-    outer: Shape,
+struct Scanner {
+    page: Shape,
     /// The shape of the island, once the scan has reached it.
-    early: Option<Shape>,
+    island: Option<Shape>,
     /// Depth of open `div` elements within the island.
-    open: usize,
+    open_divs: usize,
 }
 
-impl Shapes {
+impl Scanner {
     fn add(&mut self, name: &str) {
-        match &mut self.early {
-            Some(early) if self.open > 0 => early.add(name),
-            _ => self.outer.add(name),
+        match &mut self.island {
+            Some(island) if self.open_divs > 0 => island.add(name),
+            _ => self.page.add(name),
         }
     }
 
@@ -124,7 +127,7 @@ impl Shapes {
                     return;
                 }
                 if name == "div" {
-                    self.open = self.open.saturating_sub(1);
+                    self.open_divs = self.open_divs.saturating_sub(1);
                 }
                 rest = after;
             } else {
@@ -141,11 +144,11 @@ impl Shapes {
         after = after.strip_prefix('>').unwrap_or(after);
         self.add(name);
         if name == "div" {
-            if self.early.is_none() && attributes.contains(EARLY) {
-                self.early = Some(Shape::default());
-                self.open = 1;
-            } else if self.open > 0 {
-                self.open += 1;
+            if self.island.is_none() && attributes.contains(ISLAND_ATTRIBUTE) {
+                self.island = Some(Shape::default());
+                self.open_divs = 1;
+            } else if self.open_divs > 0 {
+                self.open_divs += 1;
             }
         }
         if RAW.contains(&name) {
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_early_part_has_a_shape_of_its_own() {
+    fn the_island_has_a_shape_of_its_own() {
         let page = |early: &str| shape_of(&format!("<p>a</p><div id=\"early\">{early}</div><p>b</p>"));
         let parts = |shape: &str| shape.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let one = parts(&page("<div><i>x</i></div>"));

@@ -6,7 +6,7 @@ use crate::wire::form::Fields;
 
 /// A page's plain form with one field. A post to the page's path renders the page with the answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Form {
+pub struct PlainForm {
     pub path: &'static str,
     /// The form's only field.
     pub field: &'static str,
@@ -22,11 +22,11 @@ pub struct CommandForm {
     /// Makes the command from the request's path and the fields.
     pub command: fn(&str, &Fields) -> Option<TopicCommand>,
     /// The path to redirect to after the command is accepted.
-    pub then: fn(&str, &Fields) -> String,
+    pub redirect_to: fn(&str, &Fields) -> String,
 }
 
 impl CommandForm {
-    /// A `then` that redirects to the page itself.
+    /// A `redirect_to` that redirects to the page itself.
     pub fn same_page(path: &str, _: &Fields) -> String {
         path.to_owned()
     }

@@ -25,7 +25,7 @@ use duplex_protocol::person::MAX_NAME;
 use duplex_protocol::session::MAX_COMMAND;
 
 /// A header map with this header, or `None` if the value is invalid.
-fn with(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
+fn single_header(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
     let value = HeaderValue::from_bytes(value).ok()?;
     Some(HeaderMap::from_iter([(name, value)]))
 }
@@ -33,7 +33,7 @@ fn with(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
 #[test]
 fn no_cookie_breaks_a_request() {
     fuzz("cookies", |bytes| {
-        let Some(headers) = with(header::COOKIE, bytes) else {
+        let Some(headers) = single_header(header::COOKIE, bytes) else {
             return;
         };
         for name in ["visitor", "__Host-visitor", "name", "language", "colour", "bench", ""] {
@@ -64,7 +64,7 @@ fn no_cookie_breaks_a_request() {
 #[test]
 fn no_language_breaks_a_page() {
     fuzz("languages", |bytes| {
-        if let Some(headers) = with(header::ACCEPT_LANGUAGE, bytes) {
+        if let Some(headers) = single_header(header::ACCEPT_LANGUAGE, bytes) {
             Owner::new().with(|| preferences::provide(&headers));
         }
     });
@@ -119,7 +119,7 @@ fn no_form_breaks_a_page() {
 const MAX_GREETING: usize = 64;
 
 /// Maximum frame of the game in bytes: well above the largest frame of a full screen.
-const MAX_ANSWER: usize = 64 << 10;
+const MAX_GAME_FRAME: usize = 64 << 10;
 
 /// Messages to the stateless endpoints.
 #[test]
@@ -159,7 +159,7 @@ fn no_input_breaks_a_game() {
         for _ in 0..3 {
             let _ = participant.on_message(bytes);
             if let Some(frame) = participant.next_frame() {
-                assert!(frame.len() <= MAX_ANSWER);
+                assert!(frame.len() <= MAX_GAME_FRAME);
             }
         }
     });

@@ -53,7 +53,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
         Principal::program(),
         Principal::server(),
     ];
-    let mut fold = kind.load_state(None).unwrap();
+    let mut projection = kind.load_state(None).unwrap();
     let mut next: Seq = 1;
     for (bytes, encoding, who, now) in commands {
         let sender = senders[who % senders.len()];
@@ -65,26 +65,26 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
             now: *now,
             next_seq: next,
         };
-        match fold.decide(at, &Blob(bytes.clone()), *encoding) {
-            Ok(made) => {
-                for made in &made {
+        match projection.decide(at, &Blob(bytes.clone()), *encoding) {
+            Ok(outcome) => {
+                for made in &outcome {
                     let event = kind.event(&made.json).unwrap();
                     assert!(Encoding::ALL.into_iter().all(|encoding| event.encode(encoding).is_ok()));
                 }
-                next += made.len() as Seq;
+                next += outcome.len() as Seq;
             }
             Err(DecideError::Rejected(_)) => {}
             Err(DecideError::Broken(error)) => panic!("{topic}: {error}: {}", bytes.escape_ascii()),
         }
     }
-    let Blob(state) = fold.state(Encoding::Json).unwrap();
+    let Blob(state) = projection.state(Encoding::Json).unwrap();
     assert!(state.len() <= MAX_STATE, "{topic} has a state of {} bytes", state.len());
-    let again = kind.load_state(Some(&state)).unwrap_or_else(|error| {
+    let restored = kind.load_state(Some(&state)).unwrap_or_else(|error| {
         let state = String::from_utf8_lossy(&state);
         panic!("{topic} has a state that cannot be read again: {error}: {state}")
     });
-    assert!(again.state(Encoding::Postcard).is_ok());
-    assert_eq!(again.state(Encoding::Json).unwrap().0, state, "{topic}");
+    assert!(restored.state(Encoding::Postcard).is_ok());
+    assert_eq!(restored.state(Encoding::Json).unwrap().0, state, "{topic}");
     next - 1
 }
 
@@ -101,12 +101,12 @@ fn no_command_breaks_a_topic() {
                 };
                 commands.into_iter().zip(parameters).map(with).collect::<Vec<_>>()
             });
-        let replayed: Vec<_> = duplex_fuzz::corpus(&corpus)
+        let seeds: Vec<_> = duplex_fuzz::corpus(&corpus)
             .into_iter()
             .flat_map(|bytes| (0..4).map(move |who| (bytes.clone(), Encoding::Json, who, 1_000_000)))
             .collect();
-        let made = decide_all(kind.as_ref(), &replayed);
-        assert!(made > 0, "{}: no command of the corpus is accepted", kind.name());
+        let events = decide_all(kind.as_ref(), &seeds);
+        assert!(events > 0, "{}: no command of the corpus is accepted", kind.name());
         run(commands, |commands| {
             decide_all(kind.as_ref(), &commands);
         });

@@ -23,13 +23,14 @@ const DOCUMENT_HEADERS: [(HeaderName, &str); 4] = [
 ];
 
 /// The policy of responses that are not pages.
-const BARE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+const NON_DOCUMENT_CSP: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Middleware that adds missing headers. Handshake responses of WebSockets are left unchanged.
-pub async fn secure(request: Request, next: Next) -> Response {
-    let connects = request.method() == Method::CONNECT;
+pub async fn add_security_headers(request: Request, next: Next) -> Response {
+    let is_extended_connect = request.method() == Method::CONNECT;
     let mut response = next.run(request).await;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS && !(connects && response.status().is_success()) {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS && !(is_extended_connect && response.status().is_success())
+    {
         add_missing(response.headers_mut());
     }
     response
@@ -47,7 +48,7 @@ fn add_missing(headers: &mut HeaderMap) {
     }
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static(BARE_POLICY));
+        .or_insert(HeaderValue::from_static(NON_DOCUMENT_CSP));
 }
 
 /// Forbids proxies from transforming pages: stripped comments or added elements break its hydration.
@@ -77,14 +78,14 @@ impl ConnectSources<'_> {
     fn sources(self) -> String {
         match self {
             Self::AnyWebSocket => "'self' ws: wss:".to_owned(),
-            Self::SameHost(Some(host)) if is_plain(host) => format!("'self' ws://{host} wss://{host}"),
+            Self::SameHost(Some(host)) if is_valid_source_host(host) => format!("'self' ws://{host} wss://{host}"),
             Self::SameHost(_) => "'self'".to_owned(),
         }
     }
 }
 
 /// Whether a host can be inserted into a policy without adding anything else: a name or an IP address, and a port.
-fn is_plain(host: &str) -> bool {
+fn is_valid_source_host(host: &str) -> bool {
     !host.is_empty()
         && host
             .bytes()

@@ -19,7 +19,7 @@ use duplex_axum::identity::{Caller, Identify, IdentityRequest, Login, LoginEnd};
 use duplex_hub::Hub;
 use duplex_hub::log::LogSecret;
 
-use super::moderation::{Enforcement, Subject};
+use super::moderation::{ActiveBans, Subject};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::SessionId;
 
@@ -50,7 +50,7 @@ pub enum FallbackIdentity<'a> {
 pub struct Visitors {
     pub settings: Arc<Settings>,
     pub hub: Hub,
-    pub moderation: Arc<Enforcement>,
+    pub moderation: Arc<ActiveBans>,
 }
 
 impl Visitors {
@@ -96,7 +96,7 @@ impl Identify for Visitors {
 
 /// A login that ends with a ban, and with the token or operator session of the request.
 struct VisitorLogin {
-    moderation: Arc<Enforcement>,
+    moderation: Arc<ActiveBans>,
     grant: Grant,
     subject: Subject,
 }
@@ -104,7 +104,11 @@ struct VisitorLogin {
 impl Login for VisitorLogin {
     fn end_reason(&self) -> Option<LoginEnd> {
         let banned = self.moderation.find(&self.subject).map(|_| LoginEnd::banned());
-        banned.or_else(|| self.grant.has_ended().map(|end| LoginEnd::signed_out(end.to_string())))
+        banned.or_else(|| {
+            self.grant
+                .invalid_reason()
+                .map(|end| LoginEnd::signed_out(end.to_string()))
+        })
     }
 
     async fn wait(&self) -> LoginEnd {

@@ -16,16 +16,16 @@ pub const MESSAGE_BOUNDS: RangeInclusive<usize> = 125..=64 << 20;
 
 /// File descriptors reserved for everything but visitors' connections: the log, the built front end, outgoing connections, and
 /// connections for health checks.
-pub const OTHER_FILES: u64 = 256;
+pub const RESERVED_FDS: u64 = 256;
 
 /// Maximum posted form in bytes.
 pub const FORM_BYTES: usize = 64 << 10;
 
 /// Compression levels for dynamic responses. Brotli for pages: the next level costs 1 ms more and saves 2 %. 128 KiB window:
 /// enough for every page, and avoids a 1.6 MB allocation that costs about 1 ms per page. Gzip at its lowest level for data.
-pub const PAGE_BROTLI: u32 = 4;
-pub const BROTLI_WINDOW: u32 = 17;
-pub const GZIP: u32 = 1;
+pub const BROTLI_LEVEL: u32 = 4;
+pub const BROTLI_LGWIN: u32 = 17;
+pub const GZIP_LEVEL: u32 = 1;
 
 /// Cached HTML fragments: 1 kB each; the market's rows in two languages are a few hundred.
 pub const PAGE_FRAGMENTS: usize = 1_000;

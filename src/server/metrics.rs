@@ -8,13 +8,13 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use self::format::{Metric, MetricWriter, Source, Value, counter, gauge, write};
+use self::format::{Metric, MetricInput, MetricWriter, Value, counter, gauge, render};
 use super::snapshot::{NodeSnapshot, log_stats};
 use super::state::ServerState;
 use duplex_axum::connection;
 use duplex_hub::HubStats;
 
-fn by_kind(source: &Source<'_>, out: &mut MetricWriter, field: fn(&HubStats) -> u64) {
+fn by_kind(source: &MetricInput<'_>, out: &mut MetricWriter, field: fn(&HubStats) -> u64) {
     for (kind, stats) in &source.node.kinds {
         out.sample(&[("kind", kind)], field(stats));
     }
@@ -34,7 +34,7 @@ pub const METRICS: &[Metric] = &[
         },
     ),
     gauge("duplex_uptime_seconds", "", "Time since the start", |source, out| {
-        out.value(source.node.uptime.as_secs_f64())
+        out.float(source.node.uptime.as_secs_f64())
     }),
     gauge(
         "duplex_connections",
@@ -62,8 +62,11 @@ pub const METRICS: &[Metric] = &[
         "reason",
         "Connections that the server closed: the peer did not read (slow), sent nothing (silent), violated the protocol (breach), held the most buffered bytes when the buffers were full (memory) or was banned (banned)",
         |source, out| {
-            for cut in connection::DisconnectReason::ALL {
-                out.sample(&[("reason", cut.metric_label())], source.node.counters.disconnects(cut));
+            for reason in connection::DisconnectReason::ALL {
+                out.sample(
+                    &[("reason", reason.metric_label())],
+                    source.node.counters.disconnects(reason),
+                );
             }
         },
     ),
@@ -119,8 +122,11 @@ pub const METRICS: &[Metric] = &[
         "reason",
         "Requests rejected before routing: for a host that is not served (host), from a page of another origin (origin)",
         |source, out| {
-            for why in connection::RefusalReason::ALL {
-                out.sample(&[("reason", why.metric_label())], source.node.counters.refused(why));
+            for reason in connection::RefusalReason::ALL {
+                out.sample(
+                    &[("reason", reason.metric_label())],
+                    source.node.counters.refused(reason),
+                );
             }
         },
     ),
@@ -214,13 +220,13 @@ pub const METRICS: &[Metric] = &[
         "duplex_forwards_waiting",
         "",
         "Forwards that are stored and not delivered yet",
-        |source, out| out.sample(&[], source.node.forwards_waiting),
+        |source, out| out.sample(&[], source.node.pending_forwards),
     ),
     gauge(
         "duplex_waiting_commands",
         "",
         "Requests in the topics' queues",
-        |source, out| out.sample(&[], source.node.waiting()),
+        |source, out| out.sample(&[], source.node.queued_requests()),
     ),
     gauge(
         "duplex_log_waiting_jobs",
@@ -312,7 +318,7 @@ pub const METRICS: &[Metric] = &[
         "process_cpu_seconds_total",
         "",
         "User and system time",
-        |source, out| out.value(source.node.process.cpu_seconds),
+        |source, out| out.float(source.node.process.cpu_seconds),
     ),
     gauge("process_open_fds", "", "Open file descriptors", |source, out| {
         out.sample(&[], source.node.process.open_files)
@@ -322,7 +328,7 @@ pub const METRICS: &[Metric] = &[
 /// `GET /metrics`
 pub async fn get_metrics(State(state): State<ServerState>) -> Response {
     let log = log_stats(&state).await;
-    let text = write(METRICS, &NodeSnapshot::read(&state), &log);
+    let text = render(METRICS, &NodeSnapshot::read(&state), &log);
     let headers = [
         (
             header::CONTENT_TYPE,
@@ -367,7 +373,7 @@ mod tests {
             format!(
                 "| `{}` | {} | {} | {} |\n",
                 metric.name,
-                metric.kind(),
+                metric.type_name(),
                 metric.labels,
                 metric.help
             )

@@ -77,7 +77,7 @@ pub fn router(state: ServerState) -> Router {
         )
         .merge(
             pages
-                .layer(from_fn_with_state(state.clone(), quota::pages))
+                .layer(from_fn_with_state(state.clone(), quota::limit_page_requests))
                 .layer(from_fn(page_paths::reject_dot_segments)),
         )
         .merge(operator::routes())
@@ -87,14 +87,14 @@ pub fn router(state: ServerState) -> Router {
         .layer(from_fn_with_state(compress::slots(), compress::compress))
         .merge(apps.routes())
         .layer(from_fn(guard::request_body_timeout))
-        .layer(from_fn_with_state(state.clone(), moderation::guard))
+        .layer(from_fn_with_state(state.clone(), moderation::reject_banned))
         .layer(from_fn_with_state(state.clone(), access::authenticate))
         .layer(from_fn_with_state(state.gateway.clone(), guard::origin))
         .merge(access::sign_in::link_routes().layer(from_fn(guard::request_body_timeout)))
         .layer(from_fn_with_state(state.gateway.clone(), guard::host))
         .layer(from_fn_with_state(state.gateway.clone(), guard::quota))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(headers::secure))
+        .layer(CatchPanicLayer::custom(panic_response))
+        .layer(from_fn(headers::add_security_headers))
         .layer(from_fn_with_state(state.clone(), metrics::count_responses))
         .layer(from_fn_with_state(state.clone(), measure::count_bytes))
         .layer(from_fn_with_state(state.gateway.clone(), guard::client_addr))
@@ -105,12 +105,12 @@ pub fn router(state: ServerState) -> Router {
 fn health_router(state: ServerState) -> Router {
     health::routes(state.gateway.clone())
         .fallback(async || Problem::unavailable("The server has reached its connection limit.").into_response())
-        .layer(from_fn(headers::secure))
+        .layer(from_fn(headers::add_security_headers))
         .layer(from_fn_with_state(state.clone(), metrics::count_responses))
         .with_state(state)
 }
 
-fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+fn panic_response(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "Internal server error; details are in the server's log.",
@@ -122,14 +122,14 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 /// the router eagerly, not in the future; see [`router`].
 pub fn run(listener: TcpListener, state: ServerState) -> impl Future<Output = ()> + Send {
     let router = router(state.clone());
-    serve(listener, router, state)
+    accept_until_drained(listener, router, state)
 }
 
 /// The limit of concurrent TCP connections: enough for `sockets` WebSockets, within the process's limit of open files.
 fn connection_limit(sockets: usize) -> usize {
     let wanted = sockets.saturating_mul(limits::TCP_CONNECTIONS_PER_WEBSOCKET);
     let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
-    let possible = usize::try_from(files.saturating_sub(limits::OTHER_FILES)).unwrap_or(usize::MAX);
+    let possible = usize::try_from(files.saturating_sub(limits::RESERVED_FDS)).unwrap_or(usize::MAX);
     if possible < wanted {
         tracing::warn!(
             wanted,
@@ -140,11 +140,11 @@ fn connection_limit(sockets: usize) -> usize {
     wanted.min(possible)
 }
 
-async fn serve(listener: TcpListener, router: Router, state: ServerState) {
-    vitals::start(&state);
-    moderation::start(&state).await;
-    background::start(&state);
-    monitor::start(&state);
+async fn accept_until_drained(listener: TcpListener, router: Router, state: ServerState) {
+    vitals::spawn_vitals(&state);
+    moderation::load_rules(&state).await;
+    background::spawn_background_tasks(&state);
+    monitor::spawn_monitor(&state);
     access::start_token_watcher(&state);
     let server = Server::new(router, state.gateway.clone())
         .max_connections(connection_limit(state.settings.max_connections))

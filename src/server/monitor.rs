@@ -16,12 +16,12 @@ use duplex_protocol::session::{Answer, CommandId};
 use duplex_protocol::topic::TopicName;
 
 /// Number of topics listed in a sample.
-const BUSIEST: usize = 10;
+const BUSIEST_TOPICS: usize = 10;
 
 /// Number of samples between refreshes of the log's statistics, which read every topic ever written to.
 const LOG_STATS_EVERY: u64 = 5;
 
-pub fn start(state: &ServerState) {
+pub fn spawn_monitor(state: &ServerState) {
     let state = state.clone();
     let Ok(topic) = STATUS.parse::<TopicName>() else { return };
     state.shutdown.clone().spawn(async move {
@@ -88,30 +88,30 @@ fn point(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Point {
     }
     point.set(Series::Topics, now.hub.topics);
     point.set(Series::Subscribers, now.hub.subscriptions);
-    point.set(Series::Waiting, now.waiting());
+    point.set(Series::Waiting, now.queued_requests());
     point.set(Series::LogWaiting, now.log.queued);
     point.set(Series::LogBytes, log.bytes);
     point.set(Series::Memory, now.process.resident_bytes);
-    let (hub, then) = (&now.hub, &before.hub);
+    let (hub, previous) = (&now.hub, &before.hub);
     let mut count = |series, now: u64, before: u64| point.set(series, now.saturating_sub(before));
-    count(Series::Commands, hub.commands, then.commands);
-    count(Series::Rejected, hub.rejected, then.rejected);
-    count(Series::Events, hub.events, then.events);
-    count(Series::Delivered, hub.delivered, then.delivered);
-    count(Series::Conflated, hub.conflated, then.conflated);
+    count(Series::Commands, hub.commands, previous.commands);
+    count(Series::Rejected, hub.rejected, previous.rejected);
+    count(Series::Events, hub.events, previous.events);
+    count(Series::Delivered, hub.delivered, previous.delivered);
+    count(Series::Conflated, hub.conflated, previous.conflated);
     count(Series::Errors, now.errors, before.errors);
-    let (counters, then) = (&now.counters, &before.counters);
+    let (counters, previous) = (&now.counters, &before.counters);
     let disconnects = |snapshot: &CounterSnapshot| {
         DisconnectReason::ALL
             .iter()
             .map(|reason| snapshot.disconnects(*reason))
             .sum()
     };
-    count(Series::Disconnects, disconnects(counters), disconnects(then));
-    count(Series::BytesIn, counters.bytes_in, then.bytes_in);
-    count(Series::BytesOut, counters.bytes_out, then.bytes_out);
-    count(Series::MessagesIn, counters.received, then.received);
-    count(Series::MessagesOut, counters.sent, then.sent);
+    count(Series::Disconnects, disconnects(counters), disconnects(previous));
+    count(Series::BytesIn, counters.bytes_in, previous.bytes_in);
+    count(Series::BytesOut, counters.bytes_out, previous.bytes_out);
+    count(Series::MessagesIn, counters.received, previous.received);
+    count(Series::MessagesOut, counters.sent, previous.sent);
     let commits = now.log.latency.since(&before.log.latency);
     point.set(Series::CommitP50, commits.quantile(0.5).unwrap_or(0));
     point.set(Series::CommitP99, commits.quantile(0.99).unwrap_or(0));
@@ -119,7 +119,7 @@ fn point(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Point {
 }
 
 fn busiest(before: &[TopicStats], now: &[TopicStats]) -> Vec<BusyTopic> {
-    let then: HashMap<&TopicName, Seq> = before.iter().map(|topic| (&topic.topic, topic.seq)).collect();
+    let previous: HashMap<&TopicName, Seq> = before.iter().map(|topic| (&topic.topic, topic.seq)).collect();
     // Sorted by rank; ties are broken by name.
     let mut found: BTreeMap<_, BusyTopic> = BTreeMap::new();
     for stats in now {
@@ -130,7 +130,7 @@ fn busiest(before: &[TopicStats], now: &[TopicStats]) -> Vec<BusyTopic> {
             subscribers,
             ..
         } = stats;
-        let events = seq.saturating_sub(then.get(topic).copied().unwrap_or(*start_seq));
+        let events = seq.saturating_sub(previous.get(topic).copied().unwrap_or(*start_seq));
         let rank = (u64::MAX - events, u64::MAX - subscribers, topic.as_str());
         let busy = BusyTopic {
             topic: topic.clone(),
@@ -139,7 +139,7 @@ fn busiest(before: &[TopicStats], now: &[TopicStats]) -> Vec<BusyTopic> {
             events,
         };
         found.insert(rank, busy);
-        if found.len() > BUSIEST {
+        if found.len() > BUSIEST_TOPICS {
             found.pop_last();
         }
     }
@@ -172,6 +172,6 @@ mod tests {
         let found = busiest(&before, &now);
         let shown: Vec<_> = found.iter().map(|busy| (busy.topic.as_str(), busy.events)).collect();
         assert_eq!(shown[..3], [("a/2", 4), ("a/3", 3), ("a/1", 1)]);
-        assert_eq!(shown.len(), BUSIEST);
+        assert_eq!(shown.len(), BUSIEST_TOPICS);
     }
 }

@@ -27,40 +27,40 @@ pub fn routes() -> Router<ServerState> {
         .route("/metrics", get(metrics::get_metrics))
         .route(TOPICS_PATH, get(topics))
         .route(EVENTS_PATH, get(events))
-        .layer(from_fn(readers_only));
+        .layer(from_fn(require_read));
     let operate = Router::new()
         .route(BACKUP_PATH, post(backup::download))
-        .layer(from_fn(operators_only));
+        .layer(from_fn(require_operator));
     access::sign_in::routes().merge(read).merge(operate)
 }
 
 /// Admits the role `read`.
-async fn readers_only(grant: Grant, request: Request, next: Next) -> Response {
-    guarded(&grant, RequiredRole::Read, request, next).await
+async fn require_read(grant: Grant, request: Request, next: Next) -> Response {
+    require(&grant, RequiredRole::Read, request, next).await
 }
 
-async fn operators_only(grant: Grant, request: Request, next: Next) -> Response {
-    guarded(&grant, RequiredRole::Operator, request, next).await
+async fn require_operator(grant: Grant, request: Request, next: Next) -> Response {
+    require(&grant, RequiredRole::Operator, request, next).await
 }
 
-async fn guarded(grant: &Grant, needed: RequiredRole<'_>, request: Request, next: Next) -> Response {
-    match grant.require(needed) {
+async fn require(grant: &Grant, required: RequiredRole<'_>, request: Request, next: Next) -> Response {
+    match grant.require(required) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-const UNSTORED: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+const NO_STORE: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
 /// `GET` [`TOPICS_PATH`]: the active topics, sorted by name.
 async fn topics(State(state): State<ServerState>) -> Response {
     let mut topics: Vec<TopicStats> = state.hub.awake_topics();
     topics.sort_by(|one, other| one.topic.cmp(&other.topic));
-    (UNSTORED, Json(topics)).into_response()
+    (NO_STORE, Json(topics)).into_response()
 }
 
 #[derive(Debug, Deserialize)]
-struct After {
+struct EventsQuery {
     topic: TopicName,
     #[serde(default)]
     after: Seq,
@@ -78,7 +78,7 @@ pub struct LogPage {
 async fn events(
     State(state): State<ServerState>,
     grant: Grant,
-    Query(After { topic, after }): Query<After>,
+    Query(EventsQuery { topic, after }): Query<EventsQuery>,
 ) -> Response {
     let hub = grant.hub(&state.hub);
     // Operators may read every topic; the role `read` only topics that do not belong to a person.
@@ -91,7 +91,7 @@ async fn events(
                 .into_iter()
                 .map(|record| (record.seq, Blob(record.event)))
                 .collect();
-            (UNSTORED, Json(LogPage { head, events })).into_response()
+            (NO_STORE, Json(LogPage { head, events })).into_response()
         }
         Err(Denied::Unavailable | Denied::Full) => {
             Problem::unavailable("The topic is unavailable now.").into_response()

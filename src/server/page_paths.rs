@@ -21,26 +21,26 @@ impl PagePaths {
     /// The canonical path of a page, if `path` is another spelling of it: with a trailing slash, with repeated slashes, or with
     /// capital letters in its static segments.
     fn canonical(&self, path: &str) -> Option<String> {
-        let typed: Vec<&str> = parts(path).collect();
+        let typed: Vec<&str> = segments(path).collect();
         let found = self.0.iter().find_map(|page| match_page(page, &typed))?;
         (found != path).then_some(found)
     }
 }
 
-fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|part| !part.is_empty())
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
 }
 
 fn match_page(page: &str, typed: &[&str]) -> Option<String> {
-    let own: Vec<&str> = parts(page).collect();
+    let own: Vec<&str> = segments(page).collect();
     if own.len() != typed.len() {
         return None;
     }
-    let part = |(own, typed): (&&str, &&str)| match own.starts_with('{') {
+    let segment = |(own, typed): (&&str, &&str)| match own.starts_with('{') {
         true => Some(format!("/{typed}")),
         false => own.eq_ignore_ascii_case(typed).then(|| format!("/{own}")),
     };
-    let path: Option<String> = own.iter().zip(typed).map(part).collect();
+    let path: Option<String> = own.iter().zip(typed).map(segment).collect();
     path.map(|path| if path.is_empty() { "/".to_owned() } else { path })
 }
 
@@ -60,9 +60,9 @@ pub async fn redirect(State(pages): State<PagePaths>, request: Request, next: Ne
 /// render a different page.
 pub async fn reject_dot_segments(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_dot = |part: &str| {
-        let part = part.to_ascii_lowercase().replace("%2e", ".");
-        part == "." || part == ".."
+    let is_dot = |segment: &str| {
+        let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+        segment == "." || segment == ".."
     };
     if path.split('/').any(is_dot) {
         return Problem::not_found(format!("There is nothing at {path}.")).into_response();

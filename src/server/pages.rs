@@ -28,7 +28,7 @@ use super::state::ServerState;
 use super::{hydration, identity, limits, preferences};
 use crate::app::{App, BuildId, HydrationScript, InlineAssets, shell};
 use crate::apps::{HOME_PATH, HOME_SCRIPT};
-use crate::server::forms::{CommandForm, Form};
+use crate::server::forms::{CommandForm, PlainForm};
 use crate::ui::not_found::NotFoundResponder;
 use crate::ui::operator::Operator;
 use crate::ui::permissions::Permissions;
@@ -113,7 +113,7 @@ fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
     );
     provide_context(Visitor(person.clone()));
     provide_context(FirstVisit(identity::first_visit(&request.headers, &state.settings)));
-    provide_context(permits(&Grant::from_extensions(&request.extensions)));
+    provide_context(permissions(&Grant::from_extensions(&request.extensions)));
     let hub = Grant::from_extensions(&request.extensions).hub(&state.hub);
     if hub.is_operator() {
         provide_context(Operator);
@@ -134,7 +134,7 @@ fn run_signals(state: &ServerState) -> RunSignals {
     }))
 }
 
-fn permits(grant: &Grant) -> Permissions {
+fn permissions(grant: &Grant) -> Permissions {
     let authority = grant.rights().authority();
     Permissions {
         operator: authority.operator,
@@ -205,7 +205,7 @@ pub async fn not_found(State(state): State<ServerState>, request: Request) -> Re
     if path.starts_with("/api/") || !accepts_html(request.headers()) {
         return Problem::not_found(format!("There is nothing at {path}.")).into_response();
     }
-    if let Err(response) = super::quota::page(&state, &request) {
+    if let Err(response) = super::quota::check_page_quota(&state, &request) {
         return *response;
     }
     let (mut parts, _) = request.into_parts();
@@ -246,7 +246,7 @@ impl FormError {
     }
 }
 
-async fn answer_form(State(state): State<ServerState>, request: Request, form: Form) -> Response {
+async fn answer_form(State(state): State<ServerState>, request: Request, form: PlainForm) -> Response {
     let (parts, body) = request.into_parts();
     let fields = read_fields(Request::from_parts(parts.clone(), body)).await;
     match fields.and_then(|mut fields| fields.remove(form.field).ok_or(FormError::NoField(form.field))) {
@@ -268,7 +268,7 @@ async fn submit_command_form(State(state): State<ServerState>, request: Request,
         Ok(fields) => fields,
         Err(error) => return error.problem().into_response(),
     };
-    let then = (form.then)(parts.uri.path(), &fields);
+    let then = (form.redirect_to)(parts.uri.path(), &fields);
     let issued = issue_identity(&state, &parts);
     let mut person = identity::person(
         &state,

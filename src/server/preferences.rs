@@ -64,8 +64,8 @@ fn preferred<'a>(lines: impl Iterator<Item = &'a str>) -> Locale {
         let mut refused = ranges.iter().filter(|(weight, _)| *weight <= 0.0);
         refused.any(|(_, range)| supported(range) == Some(locale))
     };
-    let names_others = wanted.clone().any(|(_, range)| *range != "*");
-    let (first, second) = match names_others {
+    let lists_other_languages = wanted.clone().any(|(_, range)| *range != "*");
+    let (first, second) = match lists_other_languages {
         true => (Locale::en, Locale::ko),
         false => (Locale::ko, Locale::en),
     };

@@ -11,20 +11,20 @@ use duplex_hub::quota::{QuotaExceeded, Rate};
 use super::state::ServerState;
 
 /// Middleware that applies the quota to the routes of pages.
-pub async fn pages(State(state): State<ServerState>, request: Request, next: Next) -> Response {
-    match page(&state, &request) {
+pub async fn limit_page_requests(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+    match check_page_quota(&state, &request) {
         Ok(()) => next.run(request).await,
         Err(response) => *response,
     }
 }
 
 /// Applies the quota to a page that is rendered outside of these routes.
-pub fn page(state: &ServerState, request: &Request) -> Result<(), Box<Response>> {
+pub fn check_page_quota(state: &ServerState, request: &Request) -> Result<(), Box<Response>> {
     let taken = state.quotas.take(&client(request.extensions()), Rate::Pages);
     taken.map_err(|exceeded| {
-        let reads = request.method() == Method::GET && accepts_html(request.headers());
-        Box::new(if reads {
-            page_of(exceeded)
+        let is_navigation = request.method() == Method::GET && accepts_html(request.headers());
+        Box::new(if is_navigation {
+            too_many_requests_page(exceeded)
         } else {
             Problem::from(exceeded).into_response()
         })
@@ -38,7 +38,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 }
 
 /// A minimal page in both languages without scripts or styles, so that it is cheap to serve. It reloads by itself.
-fn page_of(exceeded: QuotaExceeded) -> Response {
+fn too_many_requests_page(exceeded: QuotaExceeded) -> Response {
     let seconds = exceeded.retry_after_seconds();
     let text = format!(
         "<!doctype html><html lang=\"ko\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"{seconds}\">\

@@ -24,8 +24,8 @@ async fn range_applies(requested: &Parts, next: &Next) -> bool {
     match requested.headers.contains_key(header::IF_RANGE) {
         false => true,
         true => {
-            let whole = next.clone().run(head_request(requested)).await;
-            is_current(&requested.headers, whole.headers())
+            let head_response = next.clone().run(head_request(requested)).await;
+            is_current(&requested.headers, head_response.headers())
         }
     }
 }

@@ -50,9 +50,9 @@ pub fn find(chosen: Option<&Path>, executable_dir: &Path, env: &LeptosEnv) -> Re
     let root = chosen
         .or(env.site_root.as_deref())
         .map_or_else(|| default_root(executable_dir), Path::to_owned);
-    let hashes = hash_file(&root, executable_dir, env);
+    let hashes = find_hash_file(&root, executable_dir, env);
     if !env.watch {
-        check(&root, hashes.as_deref())?;
+        validate(&root, hashes.as_deref())?;
     }
     let mut options = options(&root, hashes.as_deref(), env.reload_port);
     if env.watch {
@@ -81,7 +81,7 @@ pub fn options(root: &Path, hashes: Option<&Path>, reload_port: Option<u32>) -> 
 
 /// The build id: the hash of the wasm module. A tab compares it with its own to detect that it is outdated.
 pub fn build_id(options: &LeptosOptions) -> String {
-    hash(options, "wasm").unwrap_or_default()
+    file_hash(options, "wasm").unwrap_or_default()
 }
 
 /// The part of the style sheet that the home page inlines. `None` if there is no style sheet, and under `cargo leptos watch`,
@@ -90,7 +90,7 @@ pub fn critical_css(options: &LeptosOptions) -> Option<String> {
     if options.env == Env::DEV {
         return None;
     }
-    let hash = hash(options, "css").map_or_else(String::new, |hash| format!(".{hash}"));
+    let hash = file_hash(options, "css").map_or_else(String::new, |hash| format!(".{hash}"));
     let file = Path::new(&*options.site_root)
         .join(PKG)
         .join(format!("{NAME}{hash}.css"));
@@ -99,12 +99,12 @@ pub fn critical_css(options: &LeptosOptions) -> Option<String> {
     Some(first.to_owned())
 }
 
-fn hash(options: &LeptosOptions, extension: &str) -> Option<String> {
+fn file_hash(options: &LeptosOptions, extension: &str) -> Option<String> {
     if !options.hash_files {
         return None;
     }
     let text = std::fs::read_to_string(&*options.hash_file).unwrap_or_default();
-    hashes(&text)
+    parse_hashes(&text)
         .find(|(of, _)| *of == extension)
         .map(|(_, hash)| hash.to_owned())
 }
@@ -116,7 +116,7 @@ fn default_root(executable_dir: &Path) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("target/site"))
 }
 
-fn hash_file(root: &Path, executable_dir: &Path, env: &LeptosEnv) -> Option<PathBuf> {
+fn find_hash_file(root: &Path, executable_dir: &Path, env: &LeptosEnv) -> Option<PathBuf> {
     if env.plain_names {
         return None;
     }
@@ -127,7 +127,7 @@ fn hash_file(root: &Path, executable_dir: &Path, env: &LeptosEnv) -> Option<Path
         .find(|file| file.is_file())
 }
 
-fn check(root: &Path, hashes: Option<&Path>) -> Result<(), SiteError> {
+fn validate(root: &Path, hashes: Option<&Path>) -> Result<(), SiteError> {
     let pkg = root.join(PKG);
     let Some(hash_file) = hashes else {
         let script = pkg.join(format!("{NAME}.js"));
@@ -141,7 +141,7 @@ fn check(root: &Path, hashes: Option<&Path>) -> Result<(), SiteError> {
         return Err(SiteError::Missing(root.to_owned()));
     }
     let text = std::fs::read_to_string(hash_file).unwrap_or_default();
-    match hashed_names(&text)
+    match hashed_file_names(&text)
         .map(|name| pkg.join(name))
         .find(|file| !file.is_file())
     {
@@ -154,14 +154,14 @@ fn check(root: &Path, hashes: Option<&Path>) -> Result<(), SiteError> {
 }
 
 /// Parses a hash file, whose lines are `extension: hash`.
-fn hashes(text: &str) -> impl Iterator<Item = (&str, &str)> {
+fn parse_hashes(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines()
         .filter_map(|line| line.split_once(':'))
         .map(|(extension, hash)| (extension.trim(), hash.trim()))
 }
 
-fn hashed_names(text: &str) -> impl Iterator<Item = String> {
-    hashes(text)
+fn hashed_file_names(text: &str) -> impl Iterator<Item = String> {
+    parse_hashes(text)
         .filter(|(extension, _)| ["js", "wasm", "css"].contains(extension))
         .map(|(extension, hash)| format!("{NAME}.{hash}.{extension}"))
 }

@@ -20,7 +20,7 @@ pub struct NodeSnapshot {
     /// Rejected parts of accepted commands, by kind.
     pub rejected_parts: Vec<(&'static str, u64)>,
     pub topics: Vec<TopicStats>,
-    pub forwards_waiting: u64,
+    pub pending_forwards: u64,
     pub log: WriterStats,
     /// Requests rejected by a quota, by the quota's name.
     pub refused: Vec<(&'static str, u64)>,
@@ -40,18 +40,18 @@ impl NodeSnapshot {
             kinds: state.hub.stats_of_kinds(),
             rejected_parts: state.hub.rejected_parts(),
             topics: state.hub.awake_topics(),
-            forwards_waiting: state.hub.pending_forwards() as u64,
+            pending_forwards: state.hub.pending_forwards() as u64,
             log: state.hub.log().writer_stats(),
             refused: state.quotas.rejections(),
             errors: state.error_counter.errors(),
             warnings: state.error_counter.warnings(),
-            tasks: state.supervisor.read(),
+            tasks: state.task_statuses.read(),
             process: ProcessStats::read(),
         }
     }
 
     /// Requests queued at topics.
-    pub fn waiting(&self) -> u64 {
+    pub fn queued_requests(&self) -> u64 {
         self.topics.iter().map(|topic| topic.queued).sum()
     }
 }

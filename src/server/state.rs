@@ -14,9 +14,9 @@ use leptos::config::LeptosOptions;
 use tokio::time::Instant;
 
 use super::access::AccessControl;
-use super::background::Supervisor;
+use super::background::TaskStatuses;
 use super::limits;
-use super::moderation::Enforcement;
+use super::moderation::ActiveBans;
 use super::names::Names;
 use super::signals::Signals;
 use super::site;
@@ -121,8 +121,8 @@ impl Settings {
 
     /// The scheme of the public URL, or https if this server terminates TLS.
     pub fn scheme(&self) -> Option<Scheme> {
-        let served = self.tls.as_ref().map(|_| Scheme::Https);
-        self.public_url.as_ref().map(Origin::scheme).or(served)
+        let tls_scheme = self.tls.as_ref().map(|_| Scheme::Https);
+        self.public_url.as_ref().map(Origin::scheme).or(tls_scheme)
     }
 
     /// The base URL of links to this site, for a server that listens at `addr`.
@@ -150,10 +150,10 @@ pub struct ServerState {
     /// Identifies the visitor of a request.
     pub visitors: Arc<Visitors>,
     /// The bans in force.
-    pub moderation: Arc<Enforcement>,
+    pub moderation: Arc<ActiveBans>,
     /// Background tasks, which run as long as the node.
     pub tasks: Arc<[Arc<dyn BackgroundTask>]>,
-    pub supervisor: Arc<Supervisor>,
+    pub task_statuses: Arc<TaskStatuses>,
     /// Counts log lines of the levels error and warn.
     pub error_counter: Arc<ErrorCounter>,
     /// The applications' simulations.
@@ -182,7 +182,7 @@ impl ServerState {
         let build: Arc<str> = site::build_id(&options).into();
         let gateway_settings = settings.for_gateway(&build);
         let access = Arc::new(AccessControl::new(&settings, None));
-        let (settings, moderation) = (Arc::new(settings), Arc::<Enforcement>::default());
+        let (settings, moderation) = (Arc::new(settings), Arc::<ActiveBans>::default());
         let visitors = Arc::new(Visitors {
             settings: Arc::clone(&settings),
             hub: hub.clone(),
@@ -198,7 +198,7 @@ impl ServerState {
             visitors,
             moderation,
             tasks: Arc::default(),
-            supervisor: Arc::default(),
+            task_statuses: Arc::default(),
             error_counter: Arc::default(),
             simulations: Arc::default(),
             build,

@@ -20,9 +20,9 @@ pub enum TlsError {
 }
 
 /// A connection, with or without TLS.
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// A client configuration that trusts the certificates of `authorities`; without it, those of the system or of `SSL_CERT_FILE`,
 /// or webpki-roots (Mozilla's) if there are none.

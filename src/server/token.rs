@@ -60,23 +60,23 @@ fn create(path: &Path) -> io::Result<Token> {
     if let Some(folder) = path.parent() {
         private::create_folder(folder)?;
     }
-    let draft = with_suffix(path, ".new");
+    let temp_file = with_suffix(path, ".new");
     let mut file = private::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(&draft)?;
+        .open(&temp_file)?;
     file.lock()?;
     if let Ok(text) = fs::read_to_string(path) {
         // Another process created it first.
-        let _ = fs::remove_file(&draft);
+        let _ = fs::remove_file(&temp_file);
         return Token::new(text.trim()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
     }
     let token = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
     file.set_len(0)?;
     writeln!(file, "{token}")?;
     file.sync_all()?;
-    fs::rename(&draft, path)?;
+    fs::rename(&temp_file, path)?;
     Ok(Token(token.into()))
 }
 

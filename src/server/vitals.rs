@@ -45,7 +45,7 @@ impl LastVitals {
 }
 
 /// Starts the task that updates the signal until shutdown.
-pub fn start(state: &ServerState) {
+pub fn spawn_vitals(state: &ServerState) {
     let state = state.clone();
     state.shutdown.clone().spawn(async move {
         tokio::select! {

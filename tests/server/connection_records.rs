@@ -103,7 +103,7 @@ async fn a_connection_without_a_long_trace_id_is_not_recorded() {
 #[tokio::test(start_paused = true)]
 async fn vitals_are_published_every_second_with_that_seconds_messages() {
     let node = Node::with_settings(|settings| settings.node = "n1".to_owned());
-    duplex::server::vitals::start(&node.state);
+    duplex::server::vitals::spawn_vitals(&node.state);
     let mut client = node.websocket(ECHO_PATH).await;
     wait_until(async || node.vitals().await.vitals.beat == 1).await;
     for _ in 0..7 {

@@ -4,7 +4,7 @@ use crate::apps::server::AppServer;
 use leptos::prelude::provide_context;
 
 use super::wire::{ECHO_PATH, HttpEcho, REPLY_PREFIX, SOCKET_PATH};
-use crate::server::forms::Form;
+use crate::server::forms::PlainForm;
 use duplex_axum::endpoint::{Payload, Reply, StatelessEndpoint};
 
 pub fn app() -> AppServer {
@@ -30,8 +30,8 @@ pub fn endpoints() -> [StatelessEndpoint; 2] {
     ]
 }
 
-pub fn form() -> Form {
-    Form {
+pub fn form() -> PlainForm {
+    PlainForm {
         path: "/",
         field: "message",
         answer: |said| {

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::grant::{Credential, Grant};
 use super::local::is_local;
 use super::secret::{SecretHash, is_guessable};
-use super::throttle::{Source, Throttle};
+use super::throttle::{SourceAddr, Throttle};
 use super::{AccessControl, LEGACY, TokenEnd, all_roles, token_store};
 use crate::server::cookies::{CookieValue, unique_value};
 use crate::server::state::ServerState;
@@ -31,7 +31,7 @@ pub enum TokenRejection {
     #[error("The bearer token is unknown.")]
     Unknown,
     #[error("The bearer token is invalid: {0}.")]
-    Ended(#[from] TokenEnd),
+    Invalid(#[from] TokenEnd),
     #[error("Too many wrong tokens came from this address; try again in {} s.", .0.as_secs().max(1))]
     TooMany(Duration),
     #[error("The token store is temporarily unavailable.")]
@@ -48,7 +48,7 @@ pub(super) struct VerifiedToken {
 pub async fn authenticate(State(state): State<ServerState>, mut request: Request, next: Next) -> Response {
     match state
         .access
-        .grant(request.headers(), ClientSource::from_extensions(request.extensions()).0)
+        .grant(request.headers(), ThrottleKey::from_extensions(request.extensions()).0)
     {
         Ok(grant) => {
             request.extensions_mut().insert(grant);
@@ -59,15 +59,15 @@ pub async fn authenticate(State(state): State<ServerState>, mut request: Request
 }
 
 /// The address of a request's client, for a throttle.
-pub(super) struct ClientSource(pub Source);
+pub(super) struct ThrottleKey(pub SourceAddr);
 
-impl ClientSource {
+impl ThrottleKey {
     fn from_extensions(extensions: &Extensions) -> Self {
         Self(extensions.get().map(|ClientAddr(address)| *address))
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for ClientSource {
+impl<S: Sync> FromRequestParts<S> for ThrottleKey {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -76,7 +76,7 @@ impl<S: Sync> FromRequestParts<S> for ClientSource {
 }
 
 impl AccessControl {
-    fn grant(self: &Arc<Self>, headers: &HeaderMap, source: Source) -> Result<Grant, TokenRejection> {
+    fn grant(self: &Arc<Self>, headers: &HeaderMap, source: SourceAddr) -> Result<Grant, TokenRejection> {
         if let Some(token) = bearer(headers) {
             let VerifiedToken { id, roles } = self.verify(token, source)?;
             let credential = match id.as_str() {
@@ -86,7 +86,7 @@ impl AccessControl {
             let rights = Rights::program(roles, self.demo);
             return Ok(Grant::with_credential(rights, Arc::clone(self), credential));
         }
-        if let Some(id) = self.session(headers).filter(|id| self.is_open(*id)) {
+        if let Some(id) = self.session(headers).filter(|id| self.is_active(*id)) {
             let credential = Credential::Session(id);
             return Ok(Grant::with_credential(Rights::operator(), Arc::clone(self), credential));
         }
@@ -104,32 +104,32 @@ impl AccessControl {
         }
     }
 
-    fn is_open(&self, id: SecretHash) -> bool {
-        self.sessions.touch(id).is_some() && self.end_of(&Credential::Session(id)).is_none()
+    fn is_active(&self, id: SecretHash) -> bool {
+        self.sessions.touch(id).is_some() && self.invalid_reason(&Credential::Session(id)).is_none()
     }
 
     /// Verifies a bearer token.
-    fn verify(&self, token: &str, source: Source) -> Result<VerifiedToken, TokenRejection> {
-        self.verify_with(&self.bearers, token, source)
+    fn verify(&self, token: &str, source: SourceAddr) -> Result<VerifiedToken, TokenRejection> {
+        self.verify_throttled(&self.bearer_throttle, token, source)
     }
 
     /// Verifies a token under a throttle. A throttled source's guessable token is rejected without verification; a random token
     /// is always verified.
-    pub(super) fn verify_with(
+    pub(super) fn verify_throttled(
         &self,
         throttle: &Throttle,
         token: &str,
-        source: Source,
+        source: SourceAddr,
     ) -> Result<VerifiedToken, TokenRejection> {
-        let guess = is_guessable(token);
-        let wait = || throttle.check(source).map_err(TokenRejection::TooMany);
-        if guess {
-            wait()?;
+        let guessable = is_guessable(token);
+        let check_throttle = || throttle.check(source).map_err(TokenRejection::TooMany);
+        if guessable {
+            check_throttle()?;
         }
         let known = self.find_token(token);
         if matches!(known, Err(TokenRejection::Unknown)) {
-            if !guess {
-                wait()?;
+            if !guessable {
+                check_throttle()?;
             }
             throttle.record_failure(source);
         }

@@ -18,11 +18,11 @@ use duplex_hub::{Hub, RequiredRole, Rights, Role};
 #[derive(Clone, Default)]
 pub struct Grant {
     rights: Rights,
-    presented: Option<Presented>,
+    presented: Option<PresentedCredential>,
 }
 
 #[derive(Clone)]
-struct Presented {
+struct PresentedCredential {
     access: Arc<AccessControl>,
     credential: Credential,
 }
@@ -63,7 +63,7 @@ impl Grant {
     pub(super) fn with_credential(rights: Rights, access: Arc<AccessControl>, credential: Credential) -> Self {
         Self {
             rights,
-            presented: Some(Presented { access, credential }),
+            presented: Some(PresentedCredential { access, credential }),
         }
     }
 
@@ -72,8 +72,8 @@ impl Grant {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
-    pub fn allows(&self, needed: RequiredRole<'_>) -> bool {
-        self.rights.allows(needed)
+    pub fn allows(&self, required: RequiredRole<'_>) -> bool {
+        self.rights.allows(required)
     }
 
     pub fn is_operator(&self) -> bool {
@@ -110,24 +110,24 @@ impl Grant {
     /// # Errors
     ///
     /// 401 without a credential, 403 if its roles do not suffice.
-    pub fn require(&self, needed: RequiredRole<'_>) -> Result<(), Problem> {
-        require_role(&self.rights, needed)
+    pub fn require(&self, required: RequiredRole<'_>) -> Result<(), Problem> {
+        require_role(&self.rights, required)
     }
 
     /// Why the credential is no longer valid, if it is not.
-    pub fn has_ended(&self) -> Option<GrantEnd> {
+    pub fn invalid_reason(&self) -> Option<GrantEnd> {
         let presented = self.presented.as_ref()?;
-        presented.access.end_of(&presented.credential)
+        presented.access.invalid_reason(&presented.credential)
     }
 
     /// Completes when the credential ends; never without a credential. Cancel safe.
     pub async fn ended(&self) -> GrantEnd {
-        let Some(Presented { access, credential }) = &self.presented else {
+        let Some(PresentedCredential { access, credential }) = &self.presented else {
             return pending().await;
         };
         let mut changes = access.changes();
         loop {
-            if let Some(end) = access.end_of(credential) {
+            if let Some(end) = access.invalid_reason(credential) {
                 return end;
             }
             let wait = access

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use axum::http::{HeaderMap, header};
 
 /// Headers that proxies add to forwarded requests.
-const HANDED_ON: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+const FORWARDING_HEADERS: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
 /// Whether the `Host` is a loopback name and there are no forwarding headers. Not a proof of origin: a proxy or a tunnel can send
 /// the same.
 pub fn is_local(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    host.is_some_and(is_loopback_name) && !HANDED_ON.iter().any(|name| headers.contains_key(*name))
+    host.is_some_and(is_loopback_name) && !FORWARDING_HEADERS.iter().any(|name| headers.contains_key(*name))
 }
 
 fn is_loopback_name(host: &str) -> bool {

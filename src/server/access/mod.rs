@@ -2,8 +2,8 @@
 //! by its address, unless the operator chose `--trust-local`.
 
 mod authenticate;
-mod document;
 mod grant;
+mod json_file;
 mod local;
 mod operator_sessions;
 mod plain_page;
@@ -22,9 +22,9 @@ use tokio::sync::watch;
 use tokio::time::interval;
 
 pub use self::authenticate::authenticate;
-pub use self::document::DocumentError;
 use self::grant::Credential;
 pub use self::grant::{Grant, GrantEnd};
+pub use self::json_file::JsonFileError;
 use self::operator_sessions::OperatorSessions;
 pub use self::secret::Secret;
 use self::secret::SecretHash;
@@ -49,9 +49,9 @@ pub struct AccessControl {
     sessions: OperatorSessions,
     links: SignInLinks,
     /// Throttles the sign-in form and sign-in links.
-    sign_ins: Throttle,
+    sign_in_throttle: Throttle,
     /// Throttles bearer tokens.
-    bearers: Throttle,
+    bearer_throttle: Throttle,
     changes: watch::Sender<u64>,
 }
 
@@ -67,8 +67,8 @@ impl AccessControl {
             tokens: TokenStore::new(data.map(TokenStore::path), changes.clone()),
             sessions: OperatorSessions::new(changes.clone()),
             links: SignInLinks::new(data.map(SignInLinks::path)),
-            sign_ins: Throttle::new(limits::FREE_SIGN_IN_FAILURES, limits::MAX_SIGN_IN_WAIT),
-            bearers: Throttle::new(limits::FREE_BEARER_FAILURES, limits::MAX_BEARER_WAIT),
+            sign_in_throttle: Throttle::new(limits::FREE_SIGN_IN_FAILURES, limits::MAX_SIGN_IN_WAIT),
+            bearer_throttle: Throttle::new(limits::FREE_BEARER_FAILURES, limits::MAX_BEARER_WAIT),
             changes,
         }
     }
@@ -82,7 +82,7 @@ impl AccessControl {
     }
 
     /// Whether the legacy token is still accepted.
-    pub fn accepts_legacy(&self) -> Result<bool, DocumentError> {
+    pub fn accepts_legacy(&self) -> Result<bool, JsonFileError> {
         match &self.legacy {
             Some(token) => Ok(!self.tokens.is_legacy_revoked(SecretHash::of(token.as_str()))?),
             None => Ok(false),
@@ -94,23 +94,23 @@ impl AccessControl {
     }
 
     /// Whether the credential has ended. If the token file is unreadable, existing sessions stay valid and new ones are rejected.
-    fn end_of(&self, credential: &Credential) -> Option<GrantEnd> {
+    fn invalid_reason(&self, credential: &Credential) -> Option<GrantEnd> {
         match credential {
             Credential::Legacy => {
-                let taken = self.accepts_legacy().unwrap_or(true);
-                (!taken).then_some(GrantEnd::Revoked)
+                let accepted = self.accepts_legacy().unwrap_or(true);
+                (!accepted).then_some(GrantEnd::Revoked)
             }
-            Credential::Token(id) => self.end_of_token(id),
+            Credential::Token(id) => self.token_invalid_reason(id),
             Credential::Session(id) => match self.sessions.get(*id) {
                 None => Some(GrantEnd::SignedOut),
-                Some(session) => session.token.and_then(|token| self.end_of_token(&token)),
+                Some(session) => session.token.and_then(|token| self.token_invalid_reason(&token)),
             },
         }
     }
 
-    fn end_of_token(&self, id: &str) -> Option<GrantEnd> {
+    fn token_invalid_reason(&self, id: &str) -> Option<GrantEnd> {
         if id == LEGACY {
-            return self.end_of(&Credential::Legacy);
+            return self.invalid_reason(&Credential::Legacy);
         }
         match self.tokens.get(id).ok()? {
             None => Some(GrantEnd::Revoked),

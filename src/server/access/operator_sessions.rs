@@ -12,7 +12,7 @@ use crate::lock::lock;
 use crate::server::limits;
 
 pub struct OperatorSessions {
-    open: Mutex<Vec<Session>>,
+    sessions: Mutex<Vec<Session>>,
     changes: watch::Sender<u64>,
 }
 
@@ -21,13 +21,13 @@ struct Session {
     id: SecretHash,
     /// The id of the token that opened it; the session ends with the token.
     token: Option<String>,
-    began: Instant,
-    used: Instant,
+    created_at: Instant,
+    last_used: Instant,
 }
 
 impl Session {
-    fn ends(&self) -> Instant {
-        (self.used + limits::SESSION_IDLE).min(self.began + limits::SESSION_LIFETIME)
+    fn expires_at(&self) -> Instant {
+        (self.last_used + limits::SESSION_IDLE).min(self.created_at + limits::SESSION_LIFETIME)
     }
 }
 
@@ -41,7 +41,7 @@ pub struct OpenSession {
 impl OperatorSessions {
     pub fn new(changes: watch::Sender<u64>) -> Self {
         Self {
-            open: Mutex::default(),
+            sessions: Mutex::default(),
             changes,
         }
     }
@@ -49,20 +49,20 @@ impl OperatorSessions {
     /// Opens a session and returns the value of its cookie. At the limit, evicts the session with the longest idle time.
     pub fn create(&self, token: Option<String>) -> Secret {
         let (secret, now) = (Secret::random(), Instant::now());
-        let mut open = self.open();
-        open.retain(|session| session.ends() > now);
-        if open.len() >= limits::OPERATOR_SESSIONS
-            && let Some(idlest) = (0..open.len()).min_by_key(|at| open[*at].used)
+        let mut sessions = self.lock();
+        sessions.retain(|session| session.expires_at() > now);
+        if sessions.len() >= limits::OPERATOR_SESSIONS
+            && let Some(idlest) = (0..sessions.len()).min_by_key(|at| sessions[*at].last_used)
         {
-            open.swap_remove(idlest);
+            sessions.swap_remove(idlest);
         }
-        open.push(Session {
+        sessions.push(Session {
             id: secret.hash(),
             token,
-            began: now,
-            used: now,
+            created_at: now,
+            last_used: now,
         });
-        drop(open);
+        drop(sessions);
         self.notify();
         secret
     }
@@ -70,29 +70,31 @@ impl OperatorSessions {
     /// Looks up the session of a request, and restarts its idle time.
     pub fn touch(&self, id: SecretHash) -> Option<OpenSession> {
         let now = Instant::now();
-        let mut open = self.open();
-        let session = open.iter_mut().find(|session| session.id == id);
-        let session = session.filter(|session| session.ends() > now)?;
-        session.used = now;
+        let mut sessions = self.lock();
+        let session = sessions.iter_mut().find(|session| session.id == id);
+        let session = session.filter(|session| session.expires_at() > now)?;
+        session.last_used = now;
         Some(OpenSession {
             token: session.token.clone(),
-            ends_in: session.ends() - now,
+            ends_in: session.expires_at() - now,
         })
     }
 
     /// Looks up a session without restarting its idle time.
     pub fn get(&self, id: SecretHash) -> Option<OpenSession> {
         let now = Instant::now();
-        let open = self.open();
-        let session = open.iter().find(|session| session.id == id && session.ends() > now)?;
+        let sessions = self.lock();
+        let session = sessions
+            .iter()
+            .find(|session| session.id == id && session.expires_at() > now)?;
         Some(OpenSession {
             token: session.token.clone(),
-            ends_in: session.ends() - now,
+            ends_in: session.expires_at() - now,
         })
     }
 
     pub fn end(&self, id: SecretHash) {
-        self.open().retain(|session| session.id != id);
+        self.lock().retain(|session| session.id != id);
         self.notify();
     }
 
@@ -100,8 +102,8 @@ impl OperatorSessions {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    fn open(&self) -> MutexGuard<'_, Vec<Session>> {
-        lock(&self.open)
+    fn lock(&self) -> MutexGuard<'_, Vec<Session>> {
+        lock(&self.sessions)
     }
 }
 
@@ -168,6 +170,6 @@ mod tests {
         sessions.touch(first).unwrap();
         sessions.create(None);
         assert!(sessions.get(first).is_some() && sessions.get(second).is_none());
-        assert_eq!(sessions.open().len(), limits::OPERATOR_SESSIONS);
+        assert_eq!(sessions.lock().len(), limits::OPERATOR_SESSIONS);
     }
 }

@@ -10,8 +10,8 @@ pub struct Page<'a> {
     pub locale: Locale,
     pub title: &'a str,
     pub text: &'a str,
-    /// HTML.
-    pub after: &'a str,
+    /// HTML appended after the text.
+    pub form_html: &'a str,
 }
 
 const STYLE: &str = "body{font:1rem/1.6 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem;color-scheme:light dark}\
@@ -24,13 +24,13 @@ pub fn respond(status: StatusCode, page: &Page<'_>) -> Response {
         locale,
         title,
         text,
-        after,
+        form_html,
     } = page;
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"{}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"robots\" content=\"noindex\">\
          <title>{title} · Duplex</title><style nonce=\"{nonce}\">{STYLE}</style></head>\
-         <body><h1>{title}</h1><p>{text}</p>{after}</body></html>\n",
+         <body><h1>{title}</h1><p>{text}</p>{form_html}</body></html>\n",
         leptos_i18n::Locale::as_str(*locale),
     );
     let policy = format!(

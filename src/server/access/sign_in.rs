@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::authenticate::{ClientSource, TokenRejection, VerifiedToken};
+use super::authenticate::{ThrottleKey, TokenRejection, VerifiedToken};
 use super::plain_page::{self, Page};
 use super::sign_in_links::LINK_PATH;
 use crate::i18n::*;
@@ -37,8 +37,8 @@ pub fn routes() -> Router<ServerState> {
         .layer(DefaultBodyLimit::max(limits::FORM_BYTES))
 }
 
-/// Routes that do their own origin check: the page has the policy `no-referrer`, so that its URL does not leak, and browsers then
-/// post its form with `Origin: null`. The code alone authenticates the request.
+/// Routes exempt from the general origin check: the page's `no-referrer` policy, which keeps its URL from leaking, makes browsers
+/// post its form with `Origin: null`, which these routes allow. The code authenticates the request.
 pub fn link_routes() -> Router<ServerState> {
     Router::new()
         .route(LINK_PATH, get(link_page).post(sign_in_with_link))
@@ -49,16 +49,16 @@ type Fields = BTreeMap<String, String>;
 
 async fn sign_in_with_token(
     State(state): State<ServerState>,
-    ClientSource(source): ClientSource,
+    ThrottleKey(source): ThrottleKey,
     scheme: ClientScheme,
     headers: HeaderMap,
     Form(fields): Form<Fields>,
 ) -> Response {
     let typed = fields.get("token").map(|typed| typed.trim()).unwrap_or_default();
     let access = &state.access;
-    match access.verify_with(&access.sign_ins, typed, source) {
+    match access.verify_throttled(&access.sign_in_throttle, typed, source) {
         Ok(VerifiedToken { id, roles }) if roles.contains(&Role::Operator) => {
-            access.sign_ins.record_success(source);
+            access.sign_in_throttle.record_success(source);
             tracing::info!(token = id, "an operator signed in with a token");
             sign_in(&state, Some(id), &headers, scheme)
         }
@@ -91,14 +91,14 @@ async fn link_page(Query(query): Query<Fields>, headers: HeaderMap) -> Response 
             locale,
             title: td_string!(locale, sign_in.title),
             text: td_string!(locale, sign_in.text),
-            after: &form,
+            form_html: &form,
         },
     )
 }
 
 async fn sign_in_with_link(
     State(state): State<ServerState>,
-    ClientSource(source): ClientSource,
+    ThrottleKey(source): ThrottleKey,
     scheme: ClientScheme,
     request: Request,
 ) -> Response {
@@ -113,7 +113,7 @@ async fn sign_in_with_link(
         Err(error) => return error.into_response(),
     };
     let code = fields.get("code").cloned().unwrap_or_default();
-    let (access, throttle) = (state.access.clone(), &state.access.sign_ins);
+    let (access, throttle) = (state.access.clone(), &state.access.sign_in_throttle);
     let consumed = tokio::task::spawn_blocking(move || access.links.consume(&code)).await;
     match consumed {
         Ok(Ok(true)) => {
@@ -148,7 +148,7 @@ fn rejected_link(headers: &HeaderMap) -> Response {
             locale,
             title: td_string!(locale, sign_in.refused),
             text: td_string!(locale, sign_in.refused_text),
-            after: "",
+            form_html: "",
         },
     )
 }
@@ -165,7 +165,7 @@ fn too_many_attempts(wait: Duration, headers: &HeaderMap) -> Response {
             locale,
             title: td_string!(locale, sign_in.too_many),
             text: &text,
-            after: "",
+            form_html: "",
         },
     );
     response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::document::{Document, DocumentError, with_suffix};
+use super::json_file::{JsonFile, JsonFileError, with_suffix};
 use super::secret::{Secret, SecretHash};
 use super::token_store::{Millis, now};
 use crate::server::limits;
@@ -20,21 +20,21 @@ struct Link {
     expires: Millis,
 }
 
-pub struct SignInLinks(Document<Vec<Link>>);
+pub struct SignInLinks(JsonFile<Vec<Link>>);
 
 impl Link {
     /// A link with more than the maximum lifetime left was created while the clock was ahead; it is invalid.
-    fn is_open(&self, now: Millis) -> bool {
-        self.expires > now && self.expires <= now.saturating_add(LIFE)
+    fn is_active(&self, now: Millis) -> bool {
+        self.expires > now && self.expires <= now.saturating_add(LIFETIME_MS)
     }
 }
 
-const LIFE: Millis = limits::SIGN_IN_LINK_LIFETIME.as_millis() as Millis;
+const LIFETIME_MS: Millis = limits::SIGN_IN_LINK_LIFETIME.as_millis() as Millis;
 
 impl SignInLinks {
     /// In memory if `file` is `None`.
     pub fn new(file: Option<PathBuf>) -> Self {
-        Self(Document::new(file, watch::Sender::default()))
+        Self(JsonFile::new(file, watch::Sender::default()))
     }
 
     /// The file of links that belongs to a data file.
@@ -43,30 +43,30 @@ impl SignInLinks {
     }
 
     /// Creates a link and returns its code.
-    pub fn create(&self) -> Result<Secret, DocumentError> {
+    pub fn create(&self) -> Result<Secret, JsonFileError> {
         let (secret, now) = (Secret::random(), now());
         self.0.update(|links| {
-            links.retain(|link| link.is_open(now));
+            links.retain(|link| link.is_active(now));
             let excess = (links.len() + 1).saturating_sub(limits::SIGN_IN_LINKS);
             links.drain(..excess);
             links.push(Link {
                 sha256: secret.hash(),
-                expires: now.saturating_add(LIFE),
+                expires: now.saturating_add(LIFETIME_MS),
             });
         })?;
         Ok(secret)
     }
 
     /// Consumes a code: returns whether it was valid, and invalidates it. A wrong code writes nothing.
-    pub fn consume(&self, code: &str) -> Result<bool, DocumentError> {
+    pub fn consume(&self, code: &str) -> Result<bool, JsonFileError> {
         let (hash, now) = (SecretHash::of(code), now());
-        let is_it = |link: &Link| link.sha256 == hash && link.is_open(now);
-        if !self.0.current()?.iter().any(is_it) {
+        let matches = |link: &Link| link.sha256 == hash && link.is_active(now);
+        if !self.0.current()?.iter().any(matches) {
             return Ok(false);
         }
         self.0.update(|links| {
-            let found = links.iter().any(is_it);
-            links.retain(|link| link.sha256 != hash && link.is_open(now));
+            let found = links.iter().any(matches);
+            links.retain(|link| link.sha256 != hash && link.is_active(now));
             found
         })
     }

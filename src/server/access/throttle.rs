@@ -12,7 +12,7 @@ use crate::lock::lock;
 use crate::server::limits;
 
 /// The client address of an attempt; `None` for a connection without an address.
-pub type Source = Option<IpAddr>;
+pub type SourceAddr = Option<IpAddr>;
 
 #[derive(Debug)]
 pub struct Throttle {
@@ -24,7 +24,7 @@ pub struct Throttle {
 
 #[derive(Debug)]
 struct State {
-    sources: HashMap<Source, Failures>,
+    sources: HashMap<SourceAddr, Failures>,
     /// Remaining failures of all addresses together; at most [`limits::GLOBAL_FAILURE_BURST`].
     remaining: f64,
     refilled: Instant,
@@ -52,11 +52,11 @@ impl Throttle {
     /// # Errors
     ///
     /// Returns the remaining wait. An attempt during the wait counts as a failure and extends it.
-    pub fn check(&self, source: Source) -> Result<(), Duration> {
+    pub fn check(&self, source: SourceAddr) -> Result<(), Duration> {
         let (source, now) = (network(source), Instant::now());
         let mut state = self.state();
         if state.sources.get(&source).is_some_and(|failures| failures.until > now) {
-            return Err(self.count(&mut state, source, now));
+            return Err(self.count_failure(&mut state, source, now));
         }
         state.refill(now);
         if state.remaining < 1.0 {
@@ -67,19 +67,19 @@ impl Throttle {
         Ok(())
     }
 
-    pub fn record_failure(&self, source: Source) {
+    pub fn record_failure(&self, source: SourceAddr) {
         let now = Instant::now();
         let mut state = self.state();
         state.refill(now);
         state.remaining = (state.remaining - 1.0).max(0.0);
-        self.count(&mut state, network(source), now);
+        self.count_failure(&mut state, network(source), now);
     }
 
-    pub fn record_success(&self, source: Source) {
+    pub fn record_success(&self, source: SourceAddr) {
         self.state().sources.remove(&network(source));
     }
 
-    fn count(&self, state: &mut State, source: Source, now: Instant) -> Duration {
+    fn count_failure(&self, state: &mut State, source: SourceAddr, now: Instant) -> Duration {
         if state.sources.len() >= limits::THROTTLED_SOURCES && !state.sources.contains_key(&source) {
             let max_wait = self.max_wait;
             state.sources.retain(|_, failures| failures.until + max_wait > now);
@@ -102,7 +102,6 @@ impl Throttle {
         wait
     }
 
-    /// Poisoning is ignored: each change is one number.
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -118,7 +117,7 @@ impl State {
 }
 
 /// The network that is counted: an IPv6 client controls its whole /64.
-fn network(source: Source) -> Source {
+fn network(source: SourceAddr) -> SourceAddr {
     source.map(|address| match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {
@@ -138,7 +137,7 @@ mod tests {
         Throttle::new(5, Duration::from_secs(900))
     }
 
-    fn source(text: &str) -> Source {
+    fn source(text: &str) -> SourceAddr {
         Some(text.parse().unwrap())
     }
 

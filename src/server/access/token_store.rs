@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::document::{Document, DocumentError, with_suffix};
+use super::json_file::{JsonFile, JsonFileError, with_suffix};
 use super::secret::{Secret, SecretHash};
 use crate::server::limits;
 use duplex_hub::Role;
@@ -42,8 +42,8 @@ struct Tokens {
     #[serde(default)]
     revoked_legacy: Vec<SecretHash>,
     /// The legacy token is disabled: none is created.
-    #[serde(default)]
-    no_legacy: bool,
+    #[serde(default, rename = "no_legacy")]
+    legacy_disabled: bool,
 }
 
 /// Why a token is no longer valid.
@@ -58,7 +58,7 @@ pub enum TokenEnd {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     #[error(transparent)]
-    Document(#[from] DocumentError),
+    File(#[from] JsonFileError),
     #[error("there is no token {0}; `duplex token list` shows their ids")]
     Unknown(String),
     #[error("there are {max} tokens; revoke some", max = limits::TOKENS)]
@@ -79,28 +79,33 @@ impl TokenRecord {
     }
 }
 
-pub struct TokenStore(Document<Tokens>);
+pub struct TokenStore(JsonFile<Tokens>);
 
 impl TokenStore {
     /// In memory if `file` is `None`.
     pub fn new(file: Option<PathBuf>, changes: watch::Sender<u64>) -> Self {
-        Self(Document::new(file, changes))
+        Self(JsonFile::new(file, changes))
     }
 
-    /// The path of the tokens for a data file.
+    /// The file of tokens that belongs to a data file.
     pub fn path(data: &Path) -> PathBuf {
         with_suffix(data, ".tokens")
     }
 
     /// Creates a token. The first one creates the file.
-    pub fn create(&self, role: Role, name: &str, life: Option<Duration>) -> Result<(Secret, TokenRecord), TokenError> {
+    pub fn create(
+        &self,
+        role: Role,
+        name: &str,
+        lifetime: Option<Duration>,
+    ) -> Result<(Secret, TokenRecord), TokenError> {
         let (secret, now) = (Secret::random_token(), now());
         let record = TokenRecord {
             id: uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect(),
             name: name.to_owned(),
             role,
             created: now,
-            expires: life.map(|life| now.saturating_add(millis(life))),
+            expires: lifetime.map(|lifetime| now.saturating_add(millis(lifetime))),
             revoked: None,
             sha256: secret.hash(),
         };
@@ -126,7 +131,7 @@ impl TokenStore {
     pub fn revoke_legacy<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Result<(), TokenError> {
         let hashes: Vec<_> = known.into_iter().map(SecretHash::of).collect();
         Ok(self.0.update(|tokens| {
-            tokens.no_legacy = true;
+            tokens.legacy_disabled = true;
             for hash in hashes {
                 if !tokens.revoked_legacy.contains(&hash) {
                     tokens.revoked_legacy.push(hash);
@@ -136,21 +141,21 @@ impl TokenStore {
     }
 
     /// Whether a legacy token is created next to the data file and accepted.
-    pub fn creates_legacy(&self) -> Result<bool, DocumentError> {
-        Ok(!self.0.current()?.no_legacy)
+    pub fn is_legacy_enabled(&self) -> Result<bool, JsonFileError> {
+        Ok(!self.0.current()?.legacy_disabled)
     }
 
-    pub fn is_legacy_revoked(&self, token: SecretHash) -> Result<bool, DocumentError> {
+    pub fn is_legacy_revoked(&self, token: SecretHash) -> Result<bool, JsonFileError> {
         Ok(self.0.current()?.revoked_legacy.contains(&token))
     }
 
     /// All tokens, oldest first.
-    pub fn list(&self) -> Result<Vec<TokenRecord>, DocumentError> {
+    pub fn list(&self) -> Result<Vec<TokenRecord>, JsonFileError> {
         Ok(self.0.current()?.tokens.clone())
     }
 
     /// Compares with every token, so that the duration does not reveal which one matches.
-    pub fn find(&self, token: SecretHash) -> Result<Option<TokenRecord>, DocumentError> {
+    pub fn find(&self, token: SecretHash) -> Result<Option<TokenRecord>, JsonFileError> {
         let tokens = self.0.current()?;
         let mut found = None;
         for known in &tokens.tokens {
@@ -161,7 +166,7 @@ impl TokenStore {
         Ok(found)
     }
 
-    pub fn get(&self, id: &str) -> Result<Option<TokenRecord>, DocumentError> {
+    pub fn get(&self, id: &str) -> Result<Option<TokenRecord>, JsonFileError> {
         let tokens: Arc<Tokens> = self.0.current()?;
         Ok(tokens.tokens.iter().find(|token| token.id == id).cloned())
     }

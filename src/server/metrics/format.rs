@@ -6,7 +6,7 @@ use super::super::snapshot::NodeSnapshot;
 use duplex_hub::log::{LATENCY_BOUNDS, LatencySnapshot, LogStats};
 
 /// The data from which metrics are read.
-pub struct Source<'a> {
+pub struct MetricInput<'a> {
     pub node: &'a NodeSnapshot,
     pub log: &'a LogStats,
 }
@@ -21,14 +21,14 @@ pub struct Metric {
 }
 
 pub enum Value {
-    Counter(fn(&Source<'_>, &mut MetricWriter)),
-    Gauge(fn(&Source<'_>, &mut MetricWriter)),
+    Counter(fn(&MetricInput<'_>, &mut MetricWriter)),
+    Gauge(fn(&MetricInput<'_>, &mut MetricWriter)),
     /// In seconds.
-    Histogram(fn(&Source<'_>) -> LatencySnapshot),
+    Histogram(fn(&MetricInput<'_>) -> LatencySnapshot),
 }
 
 impl Metric {
-    pub const fn kind(&self) -> &'static str {
+    pub const fn type_name(&self) -> &'static str {
         match self.value {
             Value::Counter(_) => "counter",
             Value::Gauge(_) => "gauge",
@@ -44,15 +44,15 @@ pub struct MetricWriter {
 }
 
 impl MetricWriter {
-    pub fn value(&mut self, value: f64) {
-        self.line("", &[], value);
+    pub fn float(&mut self, value: f64) {
+        self.write_sample("", &[], value);
     }
 
     pub fn sample(&mut self, labels: &[(&str, &str)], value: u64) {
-        self.line("", labels, value as f64);
+        self.write_sample("", labels, value as f64);
     }
 
-    pub fn line(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+    pub fn write_sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
         // Writing to a string cannot fail.
         let _ = write!(self.text, "{}{suffix}", self.name);
         for (index, (label, value)) in labels.iter().enumerate() {
@@ -64,15 +64,15 @@ impl MetricWriter {
     }
 
     pub fn histogram(&mut self, latency: &LatencySnapshot) {
-        let mut below = 0;
+        let mut cumulative = 0;
         for (bound, count) in LATENCY_BOUNDS.iter().zip(latency.buckets) {
-            below += count;
+            cumulative += count;
             let bound = (*bound as f64 / 1e6).to_string();
-            self.line("_bucket", &[("le", &bound)], below as f64);
+            self.write_sample("_bucket", &[("le", &bound)], cumulative as f64);
         }
-        self.line("_bucket", &[("le", "+Inf")], latency.count() as f64);
-        self.line("_sum", &[], latency.sum_micros as f64 / 1e6);
-        self.line("_count", &[], latency.count() as f64);
+        self.write_sample("_bucket", &[("le", "+Inf")], latency.count() as f64);
+        self.write_sample("_sum", &[], latency.sum_micros as f64 / 1e6);
+        self.write_sample("_count", &[], latency.count() as f64);
     }
 }
 
@@ -84,7 +84,7 @@ pub const fn counter(
     name: &'static str,
     labels: &'static str,
     help: &'static str,
-    write: fn(&Source<'_>, &mut MetricWriter),
+    write: fn(&MetricInput<'_>, &mut MetricWriter),
 ) -> Metric {
     let value = Value::Counter(write);
     Metric {
@@ -99,7 +99,7 @@ pub const fn gauge(
     name: &'static str,
     labels: &'static str,
     help: &'static str,
-    write: fn(&Source<'_>, &mut MetricWriter),
+    write: fn(&MetricInput<'_>, &mut MetricWriter),
 ) -> Metric {
     let value = Value::Gauge(write);
     Metric {
@@ -111,8 +111,8 @@ pub const fn gauge(
 }
 
 /// Renders all metrics of the list.
-pub fn write(metrics: &[Metric], node: &NodeSnapshot, log: &LogStats) -> String {
-    let source = Source { node, log };
+pub fn render(metrics: &[Metric], node: &NodeSnapshot, log: &LogStats) -> String {
+    let source = MetricInput { node, log };
     let mut all = String::new();
     for metric in metrics {
         let mut out = MetricWriter {
@@ -128,7 +128,7 @@ pub fn write(metrics: &[Metric], node: &NodeSnapshot, log: &LogStats) -> String 
             "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}",
             name = metric.name,
             help = metric.help,
-            kind = metric.kind(),
+            kind = metric.type_name(),
             lines = out.text
         );
     }

@@ -49,8 +49,8 @@ impl Bans {
         let person = subject.person.as_ref().and_then(|person| self.people.get(person));
         let address = || {
             let address = subject.address?.to_canonical();
-            let holds = |(network, ban): &&(IpNet, Ban)| network.contains(&address) && !ban.is_over(now);
-            self.networks.iter().find(holds).map(|(_, ban)| ban)
+            let applies = |(network, ban): &&(IpNet, Ban)| network.contains(&address) && !ban.is_over(now);
+            self.networks.iter().find(applies).map(|(_, ban)| ban)
         };
         person.filter(|ban| !ban.is_over(now)).or_else(address)
     }

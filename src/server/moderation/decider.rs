@@ -19,8 +19,8 @@ use duplex_protocol::topic::{Delivery, Topic, TopicName};
 /// The prefix of a ban of one IPv6 address, because a client controls its whole /64.
 const IPV6_PREFIX: u8 = 64;
 /// Shorter prefixes are rejected: they cover too many uninvolved people.
-const WIDEST_IPV4: u8 = 8;
-const WIDEST_IPV6: u8 = 20;
+const MIN_IPV4_PREFIX: u8 = 8;
+const MIN_IPV6_PREFIX: u8 = 20;
 /// Characters of a public id.
 const MAX_PERSON: usize = 64;
 
@@ -91,7 +91,7 @@ fn ban(
     until: Option<Millis>,
     reason: &str,
 ) -> Result<Vec<ModerationEvent>, Rejection> {
-    let target = checked(target)?;
+    let target = validate_target(target)?;
     if target == Target::Person(at.sender.id.clone()) {
         return Err(Rejection::refused(why::OPERATOR));
     }
@@ -112,7 +112,7 @@ fn ban(
 }
 
 fn unban(rules: &Rules, target: &Target) -> Result<Vec<ModerationEvent>, Rejection> {
-    let target = checked(target)?;
+    let target = validate_target(target)?;
     match rules.ban(&target) {
         Some(_) => Ok(vec![ModerationEvent::Unbanned { target }]),
         None => Err(Rejection::refused(why::NOT_BANNED)),
@@ -120,7 +120,7 @@ fn unban(rules: &Rules, target: &Target) -> Result<Vec<ModerationEvent>, Rejecti
 }
 
 fn rename(rules: &Rules, person: PersonId, name: &str) -> Result<Vec<ModerationEvent>, Rejection> {
-    let person = person_of(&person)?;
+    let person = parse_person_id(&person)?;
     let name = tidy_name(name);
     let known = rules.names.get(&person);
     if known.map_or("", String::as_str) == name {
@@ -145,22 +145,22 @@ fn close(closable_topics: &ClosableTopics, rules: &Rules, topic: TopicName) -> R
     Ok(vec![ModerationEvent::Closed { topic }])
 }
 
-fn checked(target: &Target) -> Result<Target, Rejection> {
+fn validate_target(target: &Target) -> Result<Target, Rejection> {
     Ok(match target {
-        Target::Person(id) => Target::Person(person_of(id)?),
+        Target::Person(id) => Target::Person(parse_person_id(id)?),
         Target::Address(text) => {
             let network = network(text).ok_or_else(|| Rejection::refused(why::BAD_ADDRESS))?;
-            Target::Address(written(network))
+            Target::Address(canonical_cidr(network))
         }
     })
 }
 
-fn person_of(PersonId(id): &PersonId) -> Result<PersonId, Rejection> {
+fn parse_person_id(PersonId(id): &PersonId) -> Result<PersonId, Rejection> {
     let id = PersonId(id.trim().to_owned());
-    let plain =
+    let is_well_formed =
         id.0.bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if (1..=MAX_PERSON).contains(&id.0.len()) && plain && !duplex_hub::is_reserved(&id) {
+    if (1..=MAX_PERSON).contains(&id.0.len()) && is_well_formed && !duplex_hub::is_reserved(&id) {
         Ok(id)
     } else {
         Err(Rejection::refused(why::BAD_PERSON))
@@ -180,15 +180,15 @@ pub fn network(text: &str) -> Option<IpNet> {
         },
         Err(_) => text.parse::<IpNet>().ok()?,
     };
-    let widest = match network {
-        IpNet::V4(_) => WIDEST_IPV4,
-        IpNet::V6(_) => WIDEST_IPV6,
+    let min_prefix = match network {
+        IpNet::V4(_) => MIN_IPV4_PREFIX,
+        IpNet::V6(_) => MIN_IPV6_PREFIX,
     };
-    (network.prefix_len() >= widest).then(|| network.trunc())
+    (network.prefix_len() >= min_prefix).then(|| network.trunc())
 }
 
 /// The stored form: an IPv4 address without a prefix, everything else with it.
-fn written(network: IpNet) -> String {
+fn canonical_cidr(network: IpNet) -> String {
     if network.prefix_len() == 32 && matches!(network, IpNet::V4(_)) {
         network.addr().to_string()
     } else {

@@ -33,11 +33,11 @@ use duplex_protocol::topic::TopicName;
 
 /// The active bans, shared by all requests of a node.
 #[derive(Debug, Default)]
-pub struct Enforcement {
+pub struct ActiveBans {
     bans: watch::Sender<Arc<Bans>>,
 }
 
-impl Enforcement {
+impl ActiveBans {
     pub fn find(&self, subject: &Subject) -> Option<Ban> {
         self.bans.borrow().find(subject, duplex_hub::now()).cloned()
     }
@@ -82,7 +82,7 @@ impl Subject {
 }
 
 /// Loads the rules and spawns the task that keeps them up to date. Completes when they are loaded; do not serve before.
-pub async fn start(state: &ServerState) {
+pub async fn load_rules(state: &ServerState) {
     let Ok(topic) = TopicName::of::<Moderation>(ALL) else {
         return;
     };
@@ -90,7 +90,7 @@ pub async fn start(state: &ServerState) {
     let follower = RulesFollower {
         hub: state.hub.clone(),
         names: Arc::clone(&state.names),
-        enforcement: Arc::clone(&state.moderation),
+        active_bans: Arc::clone(&state.moderation),
         apps: Arc::clone(&state.apps),
         topic,
         loaded,
@@ -112,7 +112,7 @@ pub async fn start(state: &ServerState) {
 struct RulesFollower {
     hub: Hub,
     names: Arc<Names>,
-    enforcement: Arc<Enforcement>,
+    active_bans: Arc<ActiveBans>,
     apps: Arc<Apps>,
     topic: TopicName,
     loaded: watch::Sender<bool>,
@@ -152,9 +152,9 @@ impl RulesFollower {
     async fn enforce(&self, rules: &Rules) {
         let names = rules.names.iter();
         self.names
-            .set_fixed(names.map(|(id, name)| (id.clone(), name.clone())).collect());
+            .set_assigned(names.map(|(id, name)| (id.clone(), name.clone())).collect());
         self.hub.close_topics(&rules.closed);
-        self.enforcement.bans.send_replace(Arc::new(Bans::from_rules(rules)));
+        self.active_bans.bans.send_replace(Arc::new(Bans::from_rules(rules)));
     }
 
     /// Erases closed topics. Also runs at each start, in case the node stopped after the rule was recorded and before it was
@@ -175,8 +175,8 @@ impl RulesFollower {
 }
 
 /// Middleware that rejects requests of banned visitors, and aborts a request whose visitor is banned while it runs.
-pub async fn guard(State(state): State<ServerState>, request: Request, next: Next) -> Response {
-    if is_open_to_all(request.uri()) {
+pub async fn reject_banned(State(state): State<ServerState>, request: Request, next: Next) -> Response {
+    if is_exempt(request.uri()) {
         return next.run(request).await;
     }
     let fallback = match session_of(request.uri()) {
@@ -190,18 +190,18 @@ pub async fn guard(State(state): State<ServerState>, request: Request, next: Nex
             .counters
             .count_disconnect(duplex_axum::connection::DisconnectReason::Banned);
         tracing::debug!("rejected: {subject:?} is banned");
-        return format.banned(&ban);
+        return format.response(&ban);
     }
     tokio::select! {
         biased;
         response = next.run(request) => response,
-        ban = state.moderation.banned(&subject) => format.banned(&ban),
+        ban = state.moderation.banned(&subject) => format.response(&ban),
     }
 }
 
 /// Paths that are exempt from bans: a banned operator must be able to sign in, and monitoring must work. These routes check access
 /// themselves.
-fn is_open_to_all(uri: &Uri) -> bool {
+fn is_exempt(uri: &Uri) -> bool {
     let path = uri.path();
     let is_file = path.starts_with("/pkg/") || matches!(path, "/favicon.svg" | "/favicon.ico" | "/robots.txt");
     is_file || matches!(path, "/healthz" | "/readyz" | "/metrics" | "/status") || path.starts_with("/api/operator/")

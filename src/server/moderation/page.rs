@@ -26,7 +26,7 @@ impl ResponseFormat {
         }
     }
 
-    pub fn banned(self, ban: &Ban) -> Response {
+    pub fn response(self, ban: &Ban) -> Response {
         match self {
             Self::Page(locale) => page(ban, locale),
             Self::Problem => {

@@ -52,15 +52,15 @@ pub enum NameError {
     #[error("this name could be taken for an operator's or the server's")]
     Reserved,
     #[error("an operator chose this visitor's name")]
-    Fixed,
+    Assigned,
 }
 
 impl NameError {
     /// The code of the reason, which a page translates.
-    pub const fn why(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Self::Reserved => NAME_RESERVED,
-            Self::Fixed => NAME_FIXED,
+            Self::Assigned => NAME_FIXED,
         }
     }
 }
@@ -70,26 +70,26 @@ pub struct Names {
     /// Names reserved in addition to [`RESERVED`]: the node's, and those of its operators.
     extra_reserved: RwLock<BTreeSet<String>>,
     /// Names that operators assigned to persons.
-    fixed: RwLock<HashMap<PersonId, String>>,
+    assigned: RwLock<HashMap<PersonId, String>>,
     changes: watch::Sender<()>,
 }
 
 impl Names {
     /// Reserves more names.
     pub fn reserve<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
-        let mut more = write(&self.extra_reserved);
-        more.extend(names.into_iter().flat_map(folded_forms).filter(|fold| !fold.is_empty()));
+        let mut reserved = write(&self.extra_reserved);
+        reserved.extend(names.into_iter().flat_map(folded_forms).filter(|fold| !fold.is_empty()));
     }
 
     /// Replaces all assigned names.
-    pub fn set_fixed(&self, names: HashMap<PersonId, String>) {
-        *write(&self.fixed) = names;
+    pub fn set_assigned(&self, names: HashMap<PersonId, String>) {
+        *write(&self.assigned) = names;
         self.changes.send_replace(());
     }
 
-    pub fn fixed(&self, who: &PersonId) -> Option<String> {
-        let fixed = read(&self.fixed);
-        fixed.get(who).cloned()
+    pub fn assigned(&self, who: &PersonId) -> Option<String> {
+        let assigned = read(&self.assigned);
+        assigned.get(who).cloned()
     }
 
     /// Returns the sanitized name if this person may use it; an empty name removes the current one.
@@ -98,9 +98,9 @@ impl Names {
         if is_operator {
             return Ok(name);
         }
-        match self.fixed(who) {
-            Some(fixed) if fixed == name => Ok(name),
-            Some(_) => Err(NameError::Fixed),
+        match self.assigned(who) {
+            Some(assigned) if assigned == name => Ok(name),
+            Some(_) => Err(NameError::Assigned),
             None if self.is_reserved(&name) => Err(NameError::Reserved),
             None => Ok(name),
         }
@@ -108,10 +108,10 @@ impl Names {
 
     pub fn is_reserved(&self, name: &str) -> bool {
         let folds = folded_forms(name);
-        let more = read(&self.extra_reserved);
+        let reserved = read(&self.extra_reserved);
         let is_taken = folds
             .iter()
-            .any(|fold| RESERVED_FOLDS.contains(fold) || more.contains(fold));
+            .any(|fold| RESERVED_FOLDS.contains(fold) || reserved.contains(fold));
         is_taken || has_title(name, &folds)
     }
 }
@@ -119,7 +119,7 @@ impl Names {
 impl NamePolicy for Names {
     fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused> {
         let chosen = self.choose(who, is_operator, typed);
-        chosen.map_err(|error| NameRefused { reason: error.why() })
+        chosen.map_err(|error| NameRefused { reason: error.code() })
     }
 
     fn changes(&self) -> watch::Receiver<()> {
@@ -129,7 +129,7 @@ impl NamePolicy for Names {
     fn resolve(&self, mut person: Person, is_operator: bool) -> Person {
         person.name = match self.choose(&person.id, is_operator, &person.name) {
             Ok(name) => name,
-            Err(NameError::Fixed) => self.fixed(&person.id).unwrap_or_default(),
+            Err(NameError::Assigned) => self.assigned(&person.id).unwrap_or_default(),
             Err(NameError::Reserved) => String::new(),
         };
         person
@@ -146,12 +146,12 @@ fn all_folds(names: &[&str]) -> BTreeSet<String> {
 
 fn has_title(name: &str, folds: &[String]) -> bool {
     let is_in = |fold: &String| KOREAN_FOLDS.iter().any(|title| fold.contains(title));
-    let is_at_an_end = |fold: &String| {
+    let is_affix = |fold: &String| {
         let mut titles = TITLE_FOLDS.iter();
         titles.any(|title| fold.starts_with(title) || fold.ends_with(title))
     };
     let mut words = name.split(|c: char| !c.is_alphanumeric()).flat_map(folded_forms);
-    folds.iter().any(|fold| is_in(fold) || is_at_an_end(fold)) || words.any(|word| TITLE_FOLDS.contains(&word))
+    folds.iter().any(|fold| is_in(fold) || is_affix(fold)) || words.any(|word| TITLE_FOLDS.contains(&word))
 }
 
 /// The folded forms of a name, without regard to confusable letters ([UTS #39](https://www.unicode.org/reports/tr39/#Confusable_Detection)),
@@ -179,10 +179,10 @@ fn folded_forms(name: &str) -> Vec<String> {
 
 fn fold(name: &str) -> String {
     // The skeleton of a capital letter differs from that of the small one, so the lower-cased skeleton is mapped again.
-    let read: String = name.chars().map(leet).collect();
-    let small = skeleton(&read).collect::<String>().to_lowercase();
-    let alike = skeleton(&small).map(leet);
-    let plain = alike.filter(|c| c.is_alphanumeric() && !is_combining_mark(*c));
+    let unleeted: String = name.chars().map(leet).collect();
+    let lowercased = skeleton(&unleeted).collect::<String>().to_lowercase();
+    let letters = skeleton(&lowercased).map(leet);
+    let plain = letters.filter(|c| c.is_alphanumeric() && !is_combining_mark(*c));
     plain.map(|c| if c == 'l' { 'i' } else { c }).collect()
 }
 
@@ -315,15 +315,15 @@ mod tests {
         assert_eq!(names.choose(&who, false, " Kim\u{202e} "), Ok("Kim".to_owned()));
         assert_eq!(names.choose(&who, false, "admin"), Err(NameError::Reserved));
         assert_eq!(names.choose(&who, true, "admin"), Ok("admin".to_owned()));
-        names.set_fixed(HashMap::from([(who.clone(), "Lee".to_owned())]));
-        assert_eq!(names.choose(&who, false, "Kim"), Err(NameError::Fixed));
+        names.set_assigned(HashMap::from([(who.clone(), "Lee".to_owned())]));
+        assert_eq!(names.choose(&who, false, "Kim"), Err(NameError::Assigned));
         assert_eq!(names.choose(&who, false, "Lee"), Ok("Lee".to_owned()));
         let named = |name: &str| {
             let (id, name) = (who.clone(), name.to_owned());
             names.resolve(Person { id, name }, false).name
         };
         assert_eq!(named("Kim"), "Lee");
-        names.set_fixed(HashMap::new());
+        names.set_assigned(HashMap::new());
         assert_eq!((named("Kim"), named("admin")), ("Kim".to_owned(), String::new()));
     }
 }

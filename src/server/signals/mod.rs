@@ -67,9 +67,9 @@ pub enum SetRunError {
 /// A client's message.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub enum SignalRequest {
-    /// Follow the signal of this name.
+    /// Subscribe to the signal of this name.
     Establish(String),
-    /// Stop following it.
+    /// Unsubscribe from it.
     Delete(String),
 }
 
@@ -128,12 +128,12 @@ impl Signals {
         Ok(signal)
     }
 
-    /// Follows the signal of this name. Returns the message with its current value, and a follower of later ones.
-    pub fn follow(&self, name: &str) -> Option<(Bytes, Follower)> {
+    /// Subscribes to the signal of this name. Returns the message with its current value, and a subscription to later ones.
+    pub fn subscribe(&self, name: &str) -> Option<(Bytes, SignalSubscription)> {
         if name == VITALS {
-            return Some(self.vitals.follow());
+            return Some(self.vitals.subscribe());
         }
-        self.runs().get(name).map(|run| run.signal.follow())
+        self.runs().get(name).map(|run| run.signal.subscribe())
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<String, Run>> {
@@ -144,7 +144,7 @@ impl Signals {
 /// Evicts expired runs, then the longest idle one. An active run is never evicted, so requests with made-up ids cannot displace
 /// it.
 fn evict(runs: &mut HashMap<String, Run>, now: Instant) -> Result<(), SetRunError> {
-    runs.retain(|_, run| now - run.used < limits::SIGNAL_RUN_AGE);
+    runs.retain(|_, run| now - run.used < limits::SIGNAL_RUN_RETENTION);
     if runs.len() < limits::SIGNAL_RUNS {
         return Ok(());
     }
@@ -170,7 +170,7 @@ impl Signal {
         }
     }
 
-    /// Sets the value. The update is encoded once, for all followers.
+    /// Sets the value. The update is encoded once, for all subscribers.
     fn set(&self, value: Value) {
         self.latest.send_if_modified(|latest| {
             if latest.value == value {
@@ -183,7 +183,7 @@ impl Signal {
         });
     }
 
-    fn follow(&self) -> (Bytes, Follower) {
+    fn subscribe(&self) -> (Bytes, SignalSubscription) {
         let latest = self.latest.subscribe();
         let (established, number) = {
             let latest = latest.borrow();
@@ -191,24 +191,24 @@ impl Signal {
             (message(ServerSignalMessage::EstablishResponse(value)), latest.number)
         };
         let name = self.name.clone();
-        let follower = Follower {
+        let subscription = SignalSubscription {
             name,
             latest,
             version: number,
         };
-        (established, follower)
+        (established, subscription)
     }
 }
 
 /// A subscription to a signal.
-pub struct Follower {
+pub struct SignalSubscription {
     name: String,
     latest: watch::Receiver<Version>,
     /// The version that was sent last.
     version: u64,
 }
 
-impl Follower {
+impl SignalSubscription {
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -280,23 +280,23 @@ mod tests {
         assert_eq!(signals.set_run(&name(0), "still measured"), Ok(()));
         assert_eq!(signals.set_run(&one_more, "x"), Ok(()));
         assert_eq!(signals.runs().len(), limits::SIGNAL_RUNS);
-        assert!(signals.follow(&signal_name(&name(0))).is_some());
-        tokio::time::advance(limits::SIGNAL_RUN_AGE).await;
+        assert!(signals.subscribe(&signal_name(&name(0))).is_some());
+        tokio::time::advance(limits::SIGNAL_RUN_RETENTION).await;
         assert_eq!(signals.set_run(&name(limits::SIGNAL_RUNS + 1), "x"), Ok(()));
         assert_eq!(signals.runs().len(), 1, "unused runs expire");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn followers_are_notified_when_a_signal_expires() {
+    async fn subscribers_are_notified_when_a_signal_expires() {
         let signals = Signals::default();
         signals.set_run(&name(0), "x").unwrap();
-        let (_, mut follower) = signals.follow(&signal_name(&name(0))).unwrap();
-        assert_eq!(follower.next_message(), Ok(None));
-        tokio::time::advance(limits::SIGNAL_RUN_AGE).await;
+        let (_, mut subscription) = signals.subscribe(&signal_name(&name(0))).unwrap();
+        assert_eq!(subscription.next_message(), Ok(None));
+        tokio::time::advance(limits::SIGNAL_RUN_RETENTION).await;
         signals.set_run(&name(1), "x").unwrap();
-        follower.changed().await;
-        let gone = follower.next_message().unwrap_err();
-        assert!(gone.ends_with(br#"{"ServerSignal":{"Delete":"compare/0000000000000000"}}"#));
+        subscription.changed().await;
+        let delete_message = subscription.next_message().unwrap_err();
+        assert!(delete_message.ends_with(br#"{"ServerSignal":{"Delete":"compare/0000000000000000"}}"#));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use futures_util::future::select_all;
 use tokio::time::Instant;
 
 use crate::server::limits;
-use crate::server::signals::{Follower, SIGNALS_PATH, SignalRequest, Signals, parse};
+use crate::server::signals::{SIGNALS_PATH, SignalRequest, SignalSubscription, Signals, parse};
 use crate::server::state::ServerState;
 use duplex_axum::connection::{ConnectionKind, Counters, DisconnectReason};
 use duplex_axum::error::Problem;
@@ -44,8 +44,8 @@ enum SignalProtocolError {
 struct SignalConnection {
     signals: Arc<Signals>,
     counters: Arc<Counters>,
-    followed: Vec<Follower>,
-    bucket: TokenBucket,
+    subscriptions: Vec<SignalSubscription>,
+    rate_limit: TokenBucket,
     began: Instant,
 }
 
@@ -54,29 +54,29 @@ impl SignalConnection {
         Self {
             signals: Arc::clone(&state.signals),
             counters: Arc::clone(&state.counters),
-            followed: Vec::new(),
-            bucket: TokenBucket::new(limits::SIGNAL_BURST, limits::SIGNAL_INTERVAL),
+            subscriptions: Vec::new(),
+            rate_limit: TokenBucket::new(limits::SIGNAL_BURST, limits::SIGNAL_INTERVAL),
             began: Instant::now(),
         }
     }
 
     fn handle(&mut self, message: &[u8], out: &mut Vec<Message>) -> Result<(), SignalProtocolError> {
-        self.bucket
+        self.rate_limit
             .take(self.began.elapsed())
             .map_err(|_wait| SignalProtocolError::TooFast)?;
         match parse(message).ok_or(SignalProtocolError::InvalidRequest)? {
             SignalRequest::Establish(name) => {
-                let (message, follower) = self.signals.follow(&name).ok_or(SignalProtocolError::Unknown)?;
-                self.unfollow(&name);
-                if self.followed.len() == limits::SIGNALS_FOLLOWED {
+                let (message, subscription) = self.signals.subscribe(&name).ok_or(SignalProtocolError::Unknown)?;
+                self.unsubscribe(&name);
+                if self.subscriptions.len() == limits::MAX_SIGNAL_SUBSCRIPTIONS {
                     return Err(SignalProtocolError::TooMany);
                 }
-                self.followed.push(follower);
+                self.subscriptions.push(subscription);
                 out.push(Message::Binary(message));
             }
             SignalRequest::Delete(name) => {
                 // Deleting an existing signal without a subscription is no error.
-                if !self.unfollow(&name) && self.signals.follow(&name).is_none() {
+                if !self.unsubscribe(&name) && self.signals.subscribe(&name).is_none() {
                     return Err(SignalProtocolError::Unknown);
                 }
             }
@@ -84,10 +84,10 @@ impl SignalConnection {
         Ok(())
     }
 
-    fn unfollow(&mut self, name: &str) -> bool {
-        let before = self.followed.len();
-        self.followed.retain(|follower| follower.name() != name);
-        self.followed.len() < before
+    fn unsubscribe(&mut self, name: &str) -> bool {
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(|subscription| subscription.name() != name);
+        self.subscriptions.len() < before
     }
 }
 
@@ -104,23 +104,29 @@ impl ConnectionHandler for SignalConnection {
     }
 
     async fn ready(&mut self) {
-        if self.followed.is_empty() {
+        if self.subscriptions.is_empty() {
             pending::<()>().await;
         }
-        select_all(self.followed.iter_mut().map(|follower| Box::pin(follower.changed()))).await;
+        select_all(
+            self.subscriptions
+                .iter_mut()
+                .map(|subscription| Box::pin(subscription.changed())),
+        )
+        .await;
     }
 
     async fn write(&mut self, out: &mut Vec<Message>) -> Result<(), CloseFrame> {
-        self.followed.retain_mut(|follower| match follower.next_message() {
-            Ok(message) => {
-                out.extend(message.map(Message::Binary));
-                true
-            }
-            Err(gone) => {
-                out.push(Message::Binary(gone));
-                false
-            }
-        });
+        self.subscriptions
+            .retain_mut(|subscription| match subscription.next_message() {
+                Ok(message) => {
+                    out.extend(message.map(Message::Binary));
+                    true
+                }
+                Err(delete_message) => {
+                    out.push(Message::Binary(delete_message));
+                    false
+                }
+            });
         Ok(())
     }
 }

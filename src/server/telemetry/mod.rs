@@ -18,7 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use self::one_line::OneLine;
-use self::otlp::{NoTraces, Traces};
+use self::otlp::{TraceExportError, Traces};
 use super::config::LogFormat;
 
 /// Counts log lines of the levels error and warn since the start.
@@ -39,9 +39,9 @@ impl ErrorCounter {
 }
 
 /// A layer that counts the events that pass the filter.
-struct Counting(Arc<ErrorCounter>);
+struct CountingLayer(Arc<ErrorCounter>);
 
-impl<S: Subscriber> Layer<S> for Counting {
+impl<S: Subscriber> Layer<S> for CountingLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         match *event.metadata().level() {
             Level::ERROR => self.0.errors.fetch_add(1, Relaxed),
@@ -62,7 +62,7 @@ pub enum TelemetryError {
     #[error("--log: {0}")]
     Filter(#[from] ParseError),
     #[error("--otlp-endpoint: {0}")]
-    Traces(#[from] NoTraces),
+    Traces(#[from] TraceExportError),
 }
 
 /// Installs the global subscriber. Log lines go to standard error; standard output is reserved for the address, for scripts.
@@ -79,7 +79,7 @@ pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> Re
     registry()
         .with(layer)
         .with(lines)
-        .with(Counting(Arc::clone(&error_counter)))
+        .with(CountingLayer(Arc::clone(&error_counter)))
         .with(EnvFilter::try_new(filter)?)
         .init();
     Ok(Telemetry {
@@ -96,7 +96,7 @@ mod tests {
     fn errors_and_warnings_are_counted() {
         let error_counter = Arc::<ErrorCounter>::default();
         let counting = registry()
-            .with(Counting(error_counter.clone()))
+            .with(CountingLayer(error_counter.clone()))
             .with(EnvFilter::new("info"));
         tracing::subscriber::with_default(counting, || {
             tracing::error!("one");

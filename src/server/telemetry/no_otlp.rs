@@ -6,8 +6,8 @@ pub struct Traces;
 
 #[derive(Debug, thiserror::Error)]
 #[error("this binary was built without OpenTelemetry; build it with `cargo build --release --features otel`")]
-pub struct NoTraces;
+pub struct TraceExportError;
 
-pub fn layer(_endpoint: &str) -> Result<(Identity, Traces), NoTraces> {
-    Err(NoTraces)
+pub fn layer(_endpoint: &str) -> Result<(Identity, Traces), TraceExportError> {
+    Err(TraceExportError)
 }

@@ -1,4 +1,4 @@
-//! Export of traces to an OpenTelemetry collector, over HTTP with protobuf: every span that the log filter lets through.
+//! Export of traces to an OpenTelemetry collector, over HTTP with protobuf: every span that passes the log filter.
 //! A dedicated thread sends them in batches; an unreachable collector does not block the server.
 
 use std::io::{self, Write as _};
@@ -22,10 +22,10 @@ impl Drop for Traces {
 
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct NoTraces(#[from] ExporterBuildError);
+pub struct TraceExportError(#[from] ExporterBuildError);
 
 /// `endpoint` is the complete URL, including `/v1/traces`.
-pub fn layer(endpoint: &str) -> Result<(OpenTelemetryLayer<Registry, Tracer>, Traces), NoTraces> {
+pub fn layer(endpoint: &str) -> Result<(OpenTelemetryLayer<Registry, Tracer>, Traces), TraceExportError> {
     let exporter = SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)

@@ -64,8 +64,8 @@ fn stream_hint(
     );
     let first_visit = FirstVisit(identity::first_visit(headers, &state.settings));
     let client = client.with_person(&person);
-    let counted = match state.acquire_connection(&client) {
-        Ok(counted) => counted.with_kind(ConnectionKind::Sse),
+    let connection_guard = match state.acquire_connection(&client) {
+        Ok(guard) => guard.with_kind(ConnectionKind::Sse),
         Err(problem) => return problem.into_response(),
     };
     let subject = Subject::for_person(extensions, &person);
@@ -79,7 +79,7 @@ fn stream_hint(
         person,
     );
     let hint = async move {
-        let _counted = counted;
+        let _connection_guard = connection_guard;
         for topic in &topics {
             reader.subscribe(topic, None).await;
         }

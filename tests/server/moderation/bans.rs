@@ -218,7 +218,7 @@ async fn a_ban_applies_after_a_restart() {
         ),
         router: node.router.clone(),
     };
-    moderation::start(&restarted.state).await;
+    moderation::load_rules(&restarted.state).await;
     let subject = moderation::Subject {
         person: Some(person_id(&node, &mine.cookie())),
         ..moderation::Subject::default()

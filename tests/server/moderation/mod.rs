@@ -44,7 +44,7 @@ async fn node() -> Node {
         settings.token = Some(Token::new(TOKEN).unwrap());
         settings.node = "seoul-1".to_owned();
     });
-    moderation::start(&node.state).await;
+    moderation::load_rules(&node.state).await;
     node
 }
 

@@ -53,7 +53,7 @@ pub fn forms() -> [CommandForm; 2] {
             };
             TopicCommand::to::<Chat>(room, &post).ok()
         },
-        then: |path, fields| {
+        redirect_to: |path, fields| {
             let new_room = fields.get("room").map(|room| room_path(room.trim()));
             new_room.unwrap_or_else(|| path.to_owned())
         },

@@ -34,7 +34,7 @@ pub fn forms() -> [CommandForm; 1] {
             let id = path.strip_prefix("/devices/")?;
             TopicCommand::to::<Devices>(id, &parse_form(fields)?).ok()
         },
-        then: CommandForm::same_page,
+        redirect_to: CommandForm::same_page,
     }]
 }
 

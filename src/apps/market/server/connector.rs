@@ -20,7 +20,7 @@ use super::super::wire::{Feed as FeedState, FeedStatus, Millis, Source, Trade};
 use super::exchange::{Exchange, ExchangeMessage, ParseError};
 use super::publisher::{PublishError, Publisher};
 use super::quote_conflater::QuoteConflater;
-use crate::server::tls::{self, Io, TlsError};
+use crate::server::tls::{self, ByteStream, TlsError};
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 
 /// Timeout of DNS lookup, TCP, TLS and WebSocket handshake together.
@@ -45,8 +45,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// A connection that lasted this long resets the delay.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
-pub type DialFuture = Pin<Box<dyn Future<Output = std::io::Result<Box<dyn Io>>> + Send>>;
-type Socket = WebSocketStream<MaybeTlsStream<Box<dyn Io>>>;
+pub type DialFuture = Pin<Box<dyn Future<Output = std::io::Result<Box<dyn ByteStream>>> + Send>>;
+type Socket = WebSocketStream<MaybeTlsStream<Box<dyn ByteStream>>>;
 
 /// Opens a stream to a host and port, without TLS.
 pub type Dial = fn(String, u16) -> DialFuture;
@@ -95,7 +95,7 @@ fn dial(host: String, port: u16) -> DialFuture {
     Box::pin(async move {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
-        Ok(Box::new(stream) as Box<dyn Io>)
+        Ok(Box::new(stream) as Box<dyn ByteStream>)
     })
 }
 

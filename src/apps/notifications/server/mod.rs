@@ -51,7 +51,7 @@ pub fn form() -> CommandForm {
             let heads = parse_heads(fields.get("heads")?);
             TopicCommand::to::<Inbox>(fields.get("inbox")?, &InboxCommand::ReadAll { heads }).ok()
         },
-        then: CommandForm::same_page,
+        redirect_to: CommandForm::same_page,
     }
 }
 

@@ -46,7 +46,7 @@ impl ByteLedger {
     /// The counts of a run. `None` if no request named it, or if it was evicted.
     pub fn counts(&self, run: &str) -> Option<BTreeMap<String, TrafficCounts>> {
         let runs = &mut *self.runs();
-        runs.retain(|_, run| run.last_used.elapsed() < limits::MEASURED_AGE);
+        runs.retain(|_, run| run.last_used.elapsed() < limits::MEASUREMENT_RETENTION);
         let run = runs.get_mut(run)?;
         run.last_used = Instant::now();
         let counts = run
@@ -62,7 +62,7 @@ impl ByteLedger {
 }
 
 fn evict(runs: &mut HashMap<String, Run>) {
-    runs.retain(|_, run| run.last_used.elapsed() < limits::MEASURED_AGE);
+    runs.retain(|_, run| run.last_used.elapsed() < limits::MEASUREMENT_RETENTION);
     while runs.len() >= limits::MEASURED_RUNS {
         let oldest = runs.iter().min_by_key(|(_, run)| run.last_used);
         let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
@@ -100,7 +100,7 @@ mod tests {
         }
         assert_eq!(byte_ledger.counts(&name(0)), None, "the oldest is evicted");
         assert!(byte_ledger.counts(&name(1)).is_some());
-        tokio::time::advance(limits::MEASURED_AGE).await;
+        tokio::time::advance(limits::MEASUREMENT_RETENTION).await;
         assert_eq!(byte_ledger.counts(&name(1)), None);
         assert_eq!(byte_ledger.runs().len(), 0);
     }

@@ -46,7 +46,7 @@ impl Mailboxes {
 }
 
 fn evict(mailboxes: &mut HashMap<(String, String), Arc<Mailbox>>) {
-    mailboxes.retain(|_, mailbox| mailbox.state().last_used.elapsed() < limits::MAILBOX_AGE);
+    mailboxes.retain(|_, mailbox| mailbox.state().last_used.elapsed() < limits::MAILBOX_RETENTION);
     while mailboxes.len() >= limits::MAILBOXES {
         let oldest = mailboxes.iter().min_by_key(|(_, mailbox)| mailbox.state().last_used);
         let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {

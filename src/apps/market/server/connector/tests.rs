@@ -36,7 +36,7 @@ impl Harness {
         let dial = move |host: String, port: u16| -> DialFuture {
             let (near, far) = duplex(PIPE);
             dialled.send((host, port, far)).unwrap();
-            Box::pin(async move { Ok(Box::new(near) as Box<dyn Io>) })
+            Box::pin(async move { Ok(Box::new(near) as Box<dyn ByteStream>) })
         };
         let connector = Arc::new(ExchangeConnector {
             exchange,

@@ -18,7 +18,7 @@ use crate::lock::lock;
 use crate::server::limits;
 use duplex_hub::log::private;
 
-pub struct Document<T> {
+pub struct JsonFile<T> {
     file: Option<PathBuf>,
     cached: Mutex<Cached<T>>,
     /// Incremented with each change that this process observes.
@@ -40,14 +40,14 @@ struct Version {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum DocumentError {
+pub enum JsonFileError {
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
     #[error("{} has unexpected content: {error}", path.display())]
     Unreadable { path: PathBuf, error: serde_json::Error },
 }
 
-impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
+impl<T: Clone + Default + Serialize + DeserializeOwned> JsonFile<T> {
     /// In memory if `file` is `None`. `changes` is incremented with every change.
     pub fn new(file: Option<PathBuf>, changes: watch::Sender<u64>) -> Self {
         let document = Self {
@@ -58,14 +58,14 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
             }),
             changes,
         };
-        if let Err(error) = document.remove_stale_drafts() {
+        if let Err(error) = document.remove_stale_temp_files() {
             tracing::warn!("cannot remove temporary files: {error}");
         }
         document
     }
 
     /// The current content. Costs one `stat` while the file has not changed.
-    pub fn current(&self) -> Result<Arc<T>, DocumentError> {
+    pub fn current(&self) -> Result<Arc<T>, JsonFileError> {
         let Some(path) = &self.file else {
             return Ok(Arc::clone(&self.cached().content));
         };
@@ -80,7 +80,7 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
     }
 
     /// Changes the content under an exclusive lock. Blocks while another process holds it, typically a few milliseconds.
-    pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, DocumentError> {
+    pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, JsonFileError> {
         let Some(path) = &self.file else {
             let mut cached = self.cached();
             let mut content = T::clone(&cached.content);
@@ -94,7 +94,7 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
             let mut content = read(path)?;
             let result = change(&mut content);
             let text = serde_json::to_vec_pretty(&content).map_err(|error| unreadable(path, error))?;
-            remove_drafts(path).map_err(|error| io_error(path, error))?;
+            remove_temp_files(path).map_err(|error| io_error(path, error))?;
             write(path, &text).map_err(|error| io_error(path, error))?;
             Ok(result)
         })?;
@@ -103,10 +103,10 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
     }
 
     /// Removes temporary files that killed processes left next to the file.
-    fn remove_stale_drafts(&self) -> Result<(), DocumentError> {
+    fn remove_stale_temp_files(&self) -> Result<(), JsonFileError> {
         match &self.file {
-            Some(path) if drafts(path).is_ok_and(|drafts| !drafts.is_empty()) => {
-                with_lock(path, || remove_drafts(path).map_err(|error| io_error(path, error)))
+            Some(path) if temp_files(path).is_ok_and(|files| !files.is_empty()) => {
+                with_lock(path, || remove_temp_files(path).map_err(|error| io_error(path, error)))
             }
             _ => Ok(()),
         }
@@ -117,12 +117,15 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> Document<T> {
     }
 }
 
-fn with_lock<R>(path: &Path, work: impl FnOnce() -> Result<R, DocumentError>) -> Result<R, DocumentError> {
+fn with_lock<R>(path: &Path, work: impl FnOnce() -> Result<R, JsonFileError>) -> Result<R, JsonFileError> {
     let failed = |error| io_error(path, error);
     if let Some(folder) = path.parent() {
         private::create_folder(folder).map_err(failed)?;
     }
-    let lock = private().create(true).truncate(false).open(with_suffix(path, ".lock"));
+    let lock = private_file_options()
+        .create(true)
+        .truncate(false)
+        .open(with_suffix(path, ".lock"));
     let lock = lock.map_err(failed)?;
     lock.lock().map_err(failed)?;
     let result = work();
@@ -130,7 +133,7 @@ fn with_lock<R>(path: &Path, work: impl FnOnce() -> Result<R, DocumentError>) ->
     result
 }
 
-fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, DocumentError> {
+fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, JsonFileError> {
     let mut text = Vec::new();
     match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
@@ -143,15 +146,15 @@ fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T, DocumentError> 
     serde_json::from_slice(&text).map_err(|error| unreadable(path, error))
 }
 
-/// Removes drafts of killed processes. The caller holds the lock, so no draft is being written.
-fn remove_drafts(path: &Path) -> io::Result<()> {
-    drafts(path)?.iter().try_for_each(fs::remove_file)
+/// Removes temporary files of killed processes. The caller holds the lock, so none is being written.
+fn remove_temp_files(path: &Path) -> io::Result<()> {
+    temp_files(path)?.iter().try_for_each(fs::remove_file)
 }
 
-fn drafts(path: &Path) -> io::Result<Vec<PathBuf>> {
+fn temp_files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let is_draft = |file: &OsStr| {
+    let is_temp_file = |file: &OsStr| {
         let suffix = file
             .as_bytes()
             .strip_prefix(name)
@@ -163,25 +166,28 @@ fn drafts(path: &Path) -> io::Result<Vec<PathBuf>> {
     files
         .filter(|file| {
             file.as_ref()
-                .map_or(true, |file| file.file_name().is_some_and(is_draft))
+                .map_or(true, |file| file.file_name().is_some_and(is_temp_file))
         })
         .collect()
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let draft = with_suffix(path, &format!(".{}", Uuid::new_v4().simple()));
-    let written = private().create_new(true).open(&draft).and_then(|mut file| {
-        file.write_all(text)?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&draft, path));
+    let temp_file = with_suffix(path, &format!(".{}", Uuid::new_v4().simple()));
+    let written = private_file_options()
+        .create_new(true)
+        .open(&temp_file)
+        .and_then(|mut file| {
+            file.write_all(text)?;
+            file.sync_all()
+        });
+    let renamed = written.and_then(|()| fs::rename(&temp_file, path));
     if renamed.is_err() {
-        let _ = fs::remove_file(&draft);
+        let _ = fs::remove_file(&temp_file);
     }
     renamed
 }
 
-fn private() -> OpenOptions {
+fn private_file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
@@ -207,15 +213,15 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-fn io_error(path: &Path, error: io::Error) -> DocumentError {
-    DocumentError::Io {
+fn io_error(path: &Path, error: io::Error) -> JsonFileError {
+    JsonFileError::Io {
         path: path.to_owned(),
         error,
     }
 }
 
-fn unreadable(path: &Path, error: serde_json::Error) -> DocumentError {
-    DocumentError::Unreadable {
+fn unreadable(path: &Path, error: serde_json::Error) -> JsonFileError {
+    JsonFileError::Unreadable {
         path: path.to_owned(),
         error,
     }
@@ -227,8 +233,8 @@ mod tests {
 
     use super::*;
 
-    fn document(path: &Path) -> Document<Vec<u32>> {
-        Document::new(Some(path.to_owned()), watch::Sender::default())
+    fn document(path: &Path) -> JsonFile<Vec<u32>> {
+        JsonFile::new(Some(path.to_owned()), watch::Sender::default())
     }
 
     #[test]
@@ -253,16 +259,16 @@ mod tests {
     fn drafts_of_killed_writers_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list");
-        let draft = with_suffix(&path, &format!(".{}", Uuid::new_v4().simple()));
+        let temp_file = with_suffix(&path, &format!(".{}", Uuid::new_v4().simple()));
         let others =
             ["list.old", "list.db", "other.0123456789abcdef0123456789abcdef"].map(|name| folder.path().join(name));
         others.iter().for_each(|other| fs::write(other, "").unwrap());
-        fs::write(&draft, "half").unwrap();
+        fs::write(&temp_file, "half").unwrap();
         document(&path);
-        assert!(!draft.exists());
-        fs::write(&draft, "half").unwrap();
+        assert!(!temp_file.exists());
+        fs::write(&temp_file, "half").unwrap();
         document(&path).update(|list| list.push(1)).unwrap();
-        assert!(!draft.exists() && others.iter().all(|other| other.exists()));
+        assert!(!temp_file.exists() && others.iter().all(|other| other.exists()));
     }
 
     #[test]
@@ -289,7 +295,7 @@ mod tests {
         fs::write(&path, "[1, 2").unwrap();
         assert!(matches!(
             document(&path).current(),
-            Err(DocumentError::Unreadable { .. })
+            Err(JsonFileError::Unreadable { .. })
         ));
         assert!(document(&path).update(|list| list.push(1)).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "[1, 2");
