@@ -80,7 +80,7 @@ pub struct Quotas {
     by_person: PerLimit<Option<Rates<PersonId>>, { Rate::COUNT }>,
     held_by_address: PerLimit<Arc<Resources<Address>>, { Resource::COUNT }>,
     held_by_person: PerLimit<Option<Arc<Resources<PersonId>>>, { Resource::COUNT }>,
-    refused: PerLimit<(AtomicU64, LogThrottle), { Rate::COUNT + Resource::COUNT }>,
+    rejected: PerLimit<(AtomicU64, LogThrottle), { Rate::COUNT + Resource::COUNT }>,
 }
 
 impl Quotas {
@@ -92,7 +92,7 @@ impl Quotas {
             by_person: Rate::ALL.map(|rate| rate.for_person(config).map(Rates::new)),
             held_by_address: Resource::ALL.map(|resource| Resources::new(resource.for_address(config))),
             held_by_person: Resource::ALL.map(|resource| resource.for_person(config).map(Resources::new)),
-            refused: std::array::from_fn(|_| (AtomicU64::new(0), LogThrottle::new(limits::LOG_THROTTLE_PAUSE))),
+            rejected: std::array::from_fn(|_| (AtomicU64::new(0), LogThrottle::new(limits::LOG_THROTTLE_PAUSE))),
         })
     }
 
@@ -171,11 +171,11 @@ impl Quotas {
 
     /// Counts the rejection, and logs it at most once a minute for each limit.
     fn record_rejection(&self, kind: usize, client: &Client, exceeded: QuotaExceeded) -> QuotaExceeded {
-        let (count, log_throttle) = &self.refused[kind];
+        let (count, log_throttle) = &self.rejected[kind];
         count.fetch_add(1, Relaxed);
         if let Some(suppressed) = log_throttle.try_log() {
             let address = client.address.map(tracing::field::display);
-            tracing::warn!(address, suppressed, "refused: {exceeded}");
+            tracing::warn!(address, suppressed, "rejected: {exceeded}");
         }
         exceeded
     }
@@ -186,7 +186,7 @@ impl Quotas {
             .map(Rate::name)
             .into_iter()
             .chain(Resource::ALL.map(Resource::name));
-        let counts = self.refused.iter().map(|(count, _)| count.load(Relaxed));
+        let counts = self.rejected.iter().map(|(count, _)| count.load(Relaxed));
         names.zip(counts).collect()
     }
 

@@ -22,13 +22,13 @@ impl Recovery {
     }
 }
 
-/// `oldest`: the oldest event in the log, or `head + 1`. `ring`: the number of frames that the ring has after a seq, if it has
+/// `oldest`: the oldest event in the log, or `head + 1`. `count_in_ring`: the number of frames in the ring after a seq, if it has
 /// all of them.
 pub(super) fn recover(
     cursor: Option<Cursor>,
     head: Cursor,
     oldest: Seq,
-    ring: impl FnOnce(Seq) -> Option<u64>,
+    count_in_ring: impl FnOnce(Seq) -> Option<u64>,
 ) -> Recovery {
     let Some(cursor) = cursor else {
         return Recovery::Reset(ResetReason::New);
@@ -42,7 +42,7 @@ pub(super) fn recover(
     if behind == 0 {
         return Recovery::Ring { replayed: 0 };
     }
-    if let Some(replayed) = ring(cursor.seq) {
+    if let Some(replayed) = count_in_ring(cursor.seq) {
         return Recovery::Ring { replayed };
     }
     if cursor.seq.saturating_add(1) < oldest {

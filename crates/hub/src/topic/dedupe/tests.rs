@@ -185,7 +185,7 @@ enum Step {
         id: usize,
         other: bool,
         by_server: bool,
-        refused: bool,
+        rejected: bool,
     },
     Clock(Millis),
     /// The log removes answers beyond its bounds.
@@ -197,7 +197,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let command = (0_usize..400, any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     prop_oneof![
-        30 => command.prop_map(|(id, other, by_server, refused)| Step::Command { id, other, by_server, refused }),
+        30 => command.prop_map(|(id, other, by_server, rejected)| Step::Command { id, other, by_server, rejected }),
         4 => (0_u64..4_000).prop_map(|clock| Step::Clock(NOW + clock)),
         1 => Just(Step::Trim),
         1 => Just(Step::Restart),
@@ -214,7 +214,7 @@ struct Model {
 
 impl Model {
     /// Returns whether the command had an effect, and whether it was finally rejected.
-    fn command(&mut self, by: &PersonId, id: &CommandId, by_server: bool, refused: bool) -> (bool, bool) {
+    fn command(&mut self, by: &PersonId, id: &CommandId, by_server: bool, rejected: bool) -> (bool, bool) {
         let answer = match self.dedupe.look_up(
             by,
             id,
@@ -228,7 +228,7 @@ impl Model {
             LookupResult::Duplicate(_) => return (false, false),
             LookupResult::Rejected(why) if !is_final(&why) => return (false, false),
             LookupResult::Rejected(why) => Answer::Rejected(why),
-            LookupResult::New if refused => Answer::Rejected(no()),
+            LookupResult::New if rejected => Answer::Rejected(no()),
             LookupResult::New => Answer::Accepted { seq: 1 },
         };
         match &answer {
@@ -266,20 +266,20 @@ proptest! {
     #[test]
     fn no_id_with_a_time_has_two_effects(steps in prop::collection::vec(step(), 1..400)) {
         let mut model = Model { dedupe: dedupe(), stored: [vec![], vec![]], forgotten: None, now: NOW };
-        let (mut done, mut rejected_for_good) = (HashSet::new(), HashSet::new());
+        let (mut done, mut finally_rejected) = (HashSet::new(), HashSet::new());
         for step in steps {
             match step {
                 Step::Clock(now) => model.now = now,
                 Step::Trim => model.trim(),
                 Step::Restart => model.restart(),
-                Step::Command { id, other, by_server, refused } => {
+                Step::Command { id, other, by_server, rejected } => {
                     let by = if other { PersonId("0b".to_owned()) } else { me() };
                     let id = timed(NOW + 10 * id as Millis);
-                    let (effect, refused) = model.command(&by, &id, by_server, refused);
+                    let (effect, rejected) = model.command(&by, &id, by_server, rejected);
                     let name = (by, id);
-                    prop_assert!(!(effect && rejected_for_good.contains(&name)), "refused before: {name:?}");
+                    prop_assert!(!(effect && finally_rejected.contains(&name)), "rejected before: {name:?}");
                     prop_assert!(!effect || done.insert(name.clone()), "twice: {name:?}");
-                    if refused { rejected_for_good.insert(name); }
+                    if rejected { finally_rejected.insert(name); }
                 }
             }
         }

@@ -27,8 +27,8 @@ use duplex_protocol::topic::TopicName;
 #[derive(Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Notified when a queue ends or starts to wait.
-    settled: Notify,
+    /// Notified when a queue ends or is paused.
+    changed: Notify,
     stop: CancellationToken,
 }
 
@@ -192,7 +192,7 @@ impl Outbox {
         if next.is_none() {
             state.queues.remove(name);
             drop(state);
-            self.settled.notify_waiters();
+            self.changed.notify_waiters();
         }
         next
     }
@@ -201,23 +201,23 @@ impl Outbox {
         if let Some(queue) = self.lock().queues.get_mut(name) {
             queue.paused = true;
         }
-        self.settled.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     /// Waits, for a limited time, until every remaining forward is paused.
     pub(crate) async fn drain(&self) {
-        let settled = async {
+        let all_paused = async {
             loop {
-                let changed = self.settled.notified();
-                tokio::pin!(changed);
-                changed.as_mut().enable();
+                let notified = self.changed.notified();
+                tokio::pin!(notified);
+                notified.as_mut().enable();
                 if !self.lock().is_busy() {
                     return;
                 }
-                changed.await;
+                notified.await;
             }
         };
-        if timeout(limits::FORWARD_DRAIN, settled).await.is_err() {
+        if timeout(limits::FORWARD_DRAIN, all_paused).await.is_err() {
             tracing::warn!("pending forwards will be delivered after the next start");
         }
     }
