@@ -43,8 +43,10 @@ pub struct Alarm {
     pub side: Side,
     pub value: f64,
     pub limit: f64,
-    pub raised: Millis,
-    pub cleared: Option<Millis>,
+    #[serde(rename = "raised")]
+    pub raised_at: Millis,
+    #[serde(rename = "cleared")]
+    pub cleared_at: Option<Millis>,
     pub acknowledged: Option<(Person, Millis)>,
 }
 
@@ -57,7 +59,8 @@ pub struct Order {
     pub by: Person,
     pub at: Millis,
     pub outcome: OrderStatus,
-    pub answered: Option<Millis>,
+    #[serde(rename = "answered")]
+    pub answered_at: Option<Millis>,
     pub note: String,
 }
 
@@ -78,12 +81,15 @@ pub struct Device {
     pub seen: Millis,
     pub health: Health,
     /// When `health` last changed; 0 if it has not been determined yet.
-    pub since: Millis,
+    #[serde(rename = "since")]
+    pub health_since: Millis,
     pub reports: u64,
     /// Readings received after newer ones.
-    pub late: u64,
+    #[serde(rename = "late")]
+    pub late_readings: u64,
     /// Number of refused readings and messages.
-    pub refused: u64,
+    #[serde(rename = "refused")]
+    pub refused_count: u64,
     /// The most recent refusals, newest first; at most [`MAX_REFUSALS`].
     pub refusals: VecDeque<RefusalRecord>,
     /// At most [`MAX_METRICS`].
@@ -107,7 +113,7 @@ impl Device {
     pub fn alarm(&self, metric: &str) -> Option<&Alarm> {
         self.alarms
             .iter()
-            .find(|alarm| alarm.metric == metric && alarm.cleared.is_none())
+            .find(|alarm| alarm.metric == metric && alarm.cleared_at.is_none())
     }
 
     /// The number of unanswered orders.
@@ -123,7 +129,7 @@ impl Device {
             unit: metric.unit.clone(),
             alarm: self.alarm(name).is_some(),
         };
-        let active = self.alarms.iter().filter(|alarm| alarm.cleared.is_none()).count();
+        let active = self.alarms.iter().filter(|alarm| alarm.cleared_at.is_none()).count();
         DeviceSummary {
             name: self.name.clone(),
             place: self.place.clone(),
@@ -155,7 +161,7 @@ impl Device {
         if metric.is_superseded_by((reading.at, reading.value), now) {
             (metric.at, metric.value) = (reading.at, reading.value);
         } else if reading.at < metric.at {
-            self.late = self.late.saturating_add(1);
+            self.late_readings = self.late_readings.saturating_add(1);
         }
         self.seen = newer_time(self.seen, reading.at, now);
     }
@@ -178,7 +184,7 @@ impl Device {
     }
 
     fn record_refusal(&mut self, at: Millis, refusal: &Refusal) {
-        self.refused = self.refused.saturating_add(1);
+        self.refused_count = self.refused_count.saturating_add(1);
         let refusal = refusal.clone();
         self.refusals.push_front(RefusalRecord { at, refusal });
         self.refusals.truncate(MAX_REFUSALS);
@@ -187,7 +193,7 @@ impl Device {
     /// Removes the oldest cleared alarms first.
     fn trim_alarms(&mut self) {
         while self.alarms.len() > MAX_ALARMS {
-            let cleared = self.alarms.iter().rposition(|alarm| alarm.cleared.is_some());
+            let cleared = self.alarms.iter().rposition(|alarm| alarm.cleared_at.is_some());
             self.alarms.remove(cleared.unwrap_or(self.alarms.len() - 1));
         }
     }
@@ -196,7 +202,7 @@ impl Device {
         let found = self.orders.iter_mut().find(|order| order.id == id);
         if let Some(order) = found.filter(|order| order.outcome == OrderStatus::Sent) {
             order.outcome = outcome;
-            order.answered = Some(at);
+            order.answered_at = Some(at);
             note.clone_into(&mut order.note);
         }
     }
@@ -281,15 +287,15 @@ impl Topic for Devices {
                     side: *side,
                     value: *value,
                     limit: *limit,
-                    raised: *at,
-                    cleared: None,
+                    raised_at: *at,
+                    cleared_at: None,
                     acknowledged: None,
                 });
                 device.trim_alarms();
             }
             DeviceEvent::Cleared { alarm, at, .. } => {
                 if let Some(alarm) = device.alarms.iter_mut().find(|known| known.id == *alarm) {
-                    alarm.cleared = Some(*at);
+                    alarm.cleared_at = Some(*at);
                 }
             }
             DeviceEvent::Acknowledged { alarm, by, at } => {
@@ -305,7 +311,7 @@ impl Topic for Devices {
                     by: by.clone(),
                     at: *at,
                     outcome: OrderStatus::Sent,
-                    answered: None,
+                    answered_at: None,
                     note: String::new(),
                 });
                 device.orders.truncate(MAX_ORDERS);
@@ -316,7 +322,7 @@ impl Topic for Devices {
                 note,
                 at,
             } => device.record_answer(*order, *outcome, note, *at),
-            DeviceEvent::HealthChanged { health, at } => (device.health, device.since) = (*health, *at),
+            DeviceEvent::HealthChanged { health, at } => (device.health, device.health_since) = (*health, *at),
         }
     }
 }

@@ -290,7 +290,8 @@ pub struct FleetEntry {
     pub summary: DeviceSummary,
     pub health: Health,
     /// When `health` last changed.
-    pub since: Millis,
+    #[serde(rename = "since")]
+    pub health_since: Millis,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -294,8 +294,8 @@ pub fn record_answer(
 /// Records a change of health. A change older than the recorded one is ignored, unless the recorded time is in the future, stamped
 /// while the server's clock was ahead.
 pub fn set_health(device: &Device, health: Health, since: Millis, now: Millis) -> Vec<DeviceEvent> {
-    let is_outdated = since < device.since && device.since <= now;
-    if (device.health, device.since) == (health, since) || is_outdated {
+    let is_outdated = since < device.health_since && device.health_since <= now;
+    if (device.health, device.health_since) == (health, since) || is_outdated {
         return Vec::new();
     }
     vec![DeviceEvent::HealthChanged { health, at: since }]

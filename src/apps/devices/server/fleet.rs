@@ -90,7 +90,7 @@ fn new_entry(before: Option<&FleetEntry>, summary: DeviceSummary, now: Millis) -
     FleetEntry {
         summary,
         health,
-        since: unchanged.map_or(now, |before| before.since),
+        health_since: unchanged.map_or(now, |before| before.health_since),
     }
 }
 
@@ -108,7 +108,7 @@ fn clamp_seen(summary: DeviceSummary, now: Millis) -> DeviceSummary {
 fn forward_health(id: &str, entry: &FleetEntry) -> Option<Forward> {
     let command = DeviceServerCommand::SetHealth {
         health: entry.health,
-        at: entry.since,
+        at: entry.health_since,
     };
     Forward::server_command::<Devices>(id, &command)
 }
@@ -135,7 +135,10 @@ fn offline_notice(overview: &FleetState, ids: &[String]) -> Option<Forward> {
             "/devices".to_owned(),
         ),
     };
-    let since = ids.iter().filter_map(|id| Some(overview.devices.get(id)?.since)).max();
+    let since = ids
+        .iter()
+        .filter_map(|id| Some(overview.devices.get(id)?.health_since))
+        .max();
     let notice = Notice {
         title,
         body: LocalizedText::untranslated(&body),
@@ -158,7 +161,7 @@ fn longest_offline(overview: &FleetState) -> Option<&String> {
 /// When the device was last seen; if never, when it was added.
 const fn last_seen(entry: &FleetEntry) -> Millis {
     match entry.summary.seen {
-        0 => entry.since,
+        0 => entry.health_since,
         seen => seen,
     }
 }
@@ -246,7 +249,7 @@ mod tests {
             .filter_map(|event| match event {
                 FleetEvent::Entry {
                     entry, health_changed, ..
-                } => Some((entry.health, entry.since - START, health_changed)),
+                } => Some((entry.health, entry.health_since - START, health_changed)),
                 FleetEvent::WentOffline { .. } => None,
                 FleetEvent::Removed { .. } => panic!("removed"),
             })

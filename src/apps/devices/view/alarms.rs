@@ -52,15 +52,15 @@ fn alarm_item(cx: DeviceContext, command: FormCommand, locale: Locale, alarm: &A
         labels::side(alarm.side)(locale),
         labels::value(alarm.limit, &unit)
     );
-    let raised = time(cx, locale, alarm.raised);
+    let raised = time(cx, locale, alarm.raised_at);
     let cleared = alarm
-        .cleared
+        .cleared_at
         .map(|at| fill(td_string!(locale, devices.over_at), &[("time", &time(cx, locale, at))]));
     let by = alarm.acknowledged.as_ref().map(|(by, _)| {
         let name = if by.name.is_empty() { by.id.short() } else { &by.name };
         fill(td_string!(locale, devices.seen_by), &[("name", &isolated(name))])
     });
-    let state = if alarm.cleared.is_some() { "over" } else { "active" };
+    let state = if alarm.cleared_at.is_some() { "over" } else { "active" };
     let can_acknowledge = may_control && alarm.acknowledged.is_none();
     let button = can_acknowledge.then(|| acknowledge(cx, command, alarm.id));
     view! {

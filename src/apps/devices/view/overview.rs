@@ -204,7 +204,7 @@ mod tests {
                 ..DeviceSummary::default()
             },
             health,
-            since: 0,
+            health_since: 0,
         };
         let mut overview = FleetState::default();
         for (id, entry) in [

@@ -70,6 +70,6 @@ fn removed_placeholder() -> FleetEntry {
     FleetEntry {
         summary: DeviceSummary::default(),
         health: Health::Offline,
-        since: 0,
+        health_since: 0,
     }
 }

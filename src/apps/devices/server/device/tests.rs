@@ -71,7 +71,7 @@ impl DeviceHarness {
     }
 
     fn active(&self) -> Vec<Side> {
-        let active = self.state.alarms.iter().filter(|alarm| alarm.cleared.is_none());
+        let active = self.state.alarms.iter().filter(|alarm| alarm.cleared_at.is_none());
         active.map(|alarm| alarm.side).collect()
     }
 }
@@ -125,13 +125,16 @@ fn times_in_the_future_are_superseded() {
         );
         assert_eq!((harness.value("t"), harness.state.seen), (31.0, NOW));
         harness.send_as_server(set_health(Health::Online, NOW)).unwrap();
-        assert_eq!((harness.state.health, harness.state.since), (Health::Online, NOW));
+        assert_eq!(
+            (harness.state.health, harness.state.health_since),
+            (Health::Online, NOW)
+        );
         harness.now = NOW + 500;
         let points = |device: &Device| device.metrics["t"].history.points(NOW - 3_600_000, u64::MAX, NOW);
         harness.report(vec![reading("t", 29.0, None)]);
         assert_eq!((harness.value("t"), harness.active().len()), (29.0, 0));
         assert!(points(&harness.state).iter().all(|point| point.at <= NOW + 30_000));
-        assert_eq!(harness.state.late, 0);
+        assert_eq!(harness.state.late_readings, 0);
     }
 }
 
@@ -145,7 +148,7 @@ fn dated_readings_keep_their_order_under_any_server_clock() {
     ]);
     harness.now = NOW;
     harness.report(vec![reading("t", 3.0, Some(NOW - 15_000))]);
-    assert_eq!((harness.value("t"), harness.state.late), (2.0, 2));
+    assert_eq!((harness.value("t"), harness.state.late_readings), (2.0, 2));
     harness.report(vec![reading("t", 4.0, Some(NOW - 5_000))]);
     assert_eq!((harness.value("t"), harness.state.seen), (4.0, NOW - 5_000));
 }
@@ -209,12 +212,12 @@ fn invalid_readings_are_refused_with_a_reason_and_counted() {
         refusal::OTHER_UNIT,
     ];
     assert_eq!(reasons, expected);
-    assert_eq!((harness.state.refused, harness.value("t")), (7, 21.0));
+    assert_eq!((harness.state.refused_count, harness.value("t")), (7, 21.0));
     let invalid = DeviceServerCommand::InvalidMessage {
         why: refusal::UNREADABLE.to_owned(),
     };
     harness.send_as_server(invalid).unwrap();
-    assert_eq!(harness.state.refused, 8);
+    assert_eq!(harness.state.refused_count, 8);
     assert_eq!(harness.state.metrics["t"].unit, "°C");
 }
 
@@ -249,7 +252,7 @@ fn a_last_known_report_sets_the_value_but_not_the_time_seen() {
     ]);
     assert_eq!(harness.send_as_server(mixed.clone()).unwrap().len(), 2);
     assert_eq!(
-        (harness.value("t"), harness.state.seen, harness.state.refused),
+        (harness.value("t"), harness.state.seen, harness.state.refused_count),
         (4.0, NOW + 1, 1)
     );
     assert_eq!(harness.send_as_server(mixed), Ok(Vec::new()));
@@ -276,7 +279,7 @@ fn a_late_reading_does_not_replace_a_newer_value() {
         reading("t", 9.0, Some(NOW - 2_000)),
         reading("t", 8.0, Some(NOW - 3_000)),
     ]);
-    assert_eq!((harness.value("t"), harness.state.late), (5.0, 2));
+    assert_eq!((harness.value("t"), harness.state.late_readings), (5.0, 2));
     assert_eq!(
         harness.state.metrics["t"]
             .history
@@ -637,7 +640,7 @@ proptest! {
         prop_assert!(device.orders.len() <= MAX_ORDERS && device.refusals.len() <= MAX_REFUSALS && device.pending_orders() <= MAX_PENDING_PER_DEVICE);
         prop_assert!(device.metrics.values().all(|metric| metric.value.is_finite() && metric.at <= harness.now));
         for metric in device.metrics.keys() {
-            let active = device.alarms.iter().filter(|alarm| alarm.metric == *metric && alarm.cleared.is_none());
+            let active = device.alarms.iter().filter(|alarm| alarm.metric == *metric && alarm.cleared_at.is_none());
             prop_assert!(active.count() <= 1);
         }
         for encoding in Encoding::ALL {
