@@ -95,7 +95,7 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
         at,
         price,
         quantity: 1,
-        bought: true,
+        buyer_is_taker: true,
     };
     append_first(&log, "candles/hnb", ahead, &CandlesEvent::Traded(vec![trade(ahead, 5)])).await;
 

@@ -75,7 +75,7 @@ pub enum FeedStatus {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Feed {
+pub struct FeedState {
     #[serde(rename = "standing")]
     pub status: FeedStatus,
     pub since: Millis,
@@ -162,7 +162,7 @@ pub enum QuotesEvent {
         at: Millis,
         points: Vec<(String, u64)>,
     },
-    Feed(Feed),
+    Feed(FeedState),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +171,8 @@ pub struct Trade {
     pub price: u64,
     pub quantity: u64,
     /// Whether the taker was the buyer.
-    pub bought: bool,
+    #[serde(rename = "bought")]
+    pub buyer_is_taker: bool,
 }
 
 /// The period of a candle.

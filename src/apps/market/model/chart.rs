@@ -127,7 +127,7 @@ mod tests {
             at,
             price,
             quantity,
-            bought: true,
+            buyer_is_taker: true,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::wire::{Entry, Feed, MAX_SYMBOLS, Millis, Quotes, QuotesEvent, Source};
+use super::super::wire::{Entry, FeedState, MAX_SYMBOLS, Millis, Quotes, QuotesEvent, Source};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 
@@ -16,7 +16,7 @@ pub const SPARKLINE_INTERVAL: Millis = 10_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteBook {
     pub source: Source,
-    pub feed: Feed,
+    pub feed: FeedState,
     /// By symbol; at most [`MAX_SYMBOLS`], each with at most [`SPARK_POINTS`] points.
     pub entries: BTreeMap<String, Entry>,
     /// When a point was last added to the sparklines.
@@ -131,7 +131,7 @@ pub mod tests {
             12 => ("[a-f]", 1..999_u64).prop_map(|(symbol, last)| QuotesEvent::Ticked(tick(&symbol, last))),
             2 => (any::<u64>(), prop::collection::vec(("[a-f]", any::<u64>()), 0..4))
                 .prop_map(|(at, points)| QuotesEvent::Sampled { at, points }),
-            1 => any::<u64>().prop_map(|skipped| QuotesEvent::Feed(Feed { status: FeedStatus::Live, since: 1, skipped })),
+            1 => any::<u64>().prop_map(|skipped| QuotesEvent::Feed(FeedState { status: FeedStatus::Live, since: 1, skipped })),
         ]
     }
 

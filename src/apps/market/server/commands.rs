@@ -6,8 +6,8 @@ use super::super::model::alerts::AlertList;
 use super::super::model::chart::Chart;
 use super::super::model::quote_book::QuoteBook;
 use super::super::wire::{
-    AlertChanges, Alerts, AlertsChanged, AlertsEvent, Candle, Candles, CandlesEvent, Entry, Feed, Interval, Quotes,
-    QuotesEvent, Source, Tick, Trade,
+    AlertChanges, Alerts, AlertsChanged, AlertsEvent, Candle, Candles, CandlesEvent, Entry, FeedState, Interval,
+    Quotes, QuotesEvent, Source, Tick, Trade,
 };
 use super::deciders::{add_trades, apply_ticks, list_entries, mark_reached, seed_candles};
 use duplex_hub::decider::{Context, ServerCommand};
@@ -22,7 +22,7 @@ pub enum QuotesCommand {
     Open(Source),
     List(Vec<Entry>),
     Tick(Vec<Tick>),
-    Feed(Feed),
+    Feed(FeedState),
 }
 
 /// Commands to a symbol's candles.

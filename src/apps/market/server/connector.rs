@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use tokio_tungstenite::{Connector as Tls, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{Feed as FeedState, FeedStatus, Millis, Source, Trade};
+use super::super::wire::{FeedState, FeedStatus, Millis, Source, Trade};
 use super::exchange::{Exchange, ExchangeMessage, ParseError};
 use super::publisher::{PublishError, Publisher};
 use super::quote_conflater::QuoteConflater;
@@ -330,7 +330,7 @@ impl ConnectorState {
                 at,
                 price,
                 quantity,
-                bought,
+                buyer_is_taker,
             } => {
                 self.ensure_listed(exchange, &symbol, price, now)?;
                 let newest = self.newest_trades.entry(symbol.clone()).or_default();
@@ -344,7 +344,7 @@ impl ConnectorState {
                     at,
                     price,
                     quantity,
-                    bought,
+                    buyer_is_taker,
                 };
                 self.conflater.add_trade(&symbol, trade);
                 Ok(true)

@@ -171,10 +171,10 @@ impl Generator {
         (walk.market, walk.sector, walk.moved_at) = (self.market.level, sector.level, self.market_minutes);
         walk.price = (walk.price * (1.0 + change.clamp(-MAX_MOVE, MAX_MOVE))).max(1.0);
         // Buyers take the ask, sellers the bid: half a tick on either side.
-        let bought = self.rng.uniform() < 0.5;
+        let buyer_is_taker = self.rng.uniform() < 0.5;
         let tick_size = walk.instrument.tick_size(walk.price as u64);
         let ticks = walk.price / tick_size as f64;
-        let ticks = if bought { ticks + 0.75 } else { ticks + 0.25 } as u64;
+        let ticks = if buyer_is_taker { ticks + 0.75 } else { ticks + 0.25 } as u64;
         // Small trades are frequent, large ones rare.
         let uniform = self.rng.uniform();
         let quantity = 1 + (40.0 * uniform * uniform * uniform / (1.02 - uniform)) as u64;
@@ -182,7 +182,7 @@ impl Generator {
             at,
             price: ticks.max(1) * tick_size,
             quantity,
-            bought,
+            buyer_is_taker,
         })
     }
 

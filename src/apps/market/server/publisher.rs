@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::super::model::quote_book::QuoteBook;
 use super::super::wire::{
-    ALL, Candle, Candles, Entry, Feed, Interval, MAX_LISTED, MAX_TICKS, MAX_TRADES, Quotes, Source, Tick,
+    ALL, Candle, Candles, Entry, FeedState, Interval, MAX_LISTED, MAX_TICKS, MAX_TRADES, Quotes, Source, Tick,
 };
 use super::commands::{CandlesCommand, QuotesCommand};
 use super::quote_conflater::QuoteConflater;
@@ -76,7 +76,7 @@ impl Publisher {
         Ok(())
     }
 
-    pub async fn publish_feed(&mut self, feed: Feed) -> Result<(), PublishError> {
+    pub async fn publish_feed(&mut self, feed: FeedState) -> Result<(), PublishError> {
         self.send_to_quotes(QuotesCommand::Feed(feed)).await
     }
 

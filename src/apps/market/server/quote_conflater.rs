@@ -186,7 +186,7 @@ mod tests {
             at,
             price,
             quantity: 3,
-            bought: true,
+            buyer_is_taker: true,
         }
     }
 

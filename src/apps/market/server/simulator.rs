@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::super::model::quote_book::QuoteBook;
-use super::super::wire::{Feed as FeedState, FeedStatus, Millis, Source};
+use super::super::wire::{FeedState, FeedStatus, Millis, Source};
 use super::generator::Generator;
 use super::history::{self, SymbolHistory};
 use super::instruments::INSTRUMENTS;

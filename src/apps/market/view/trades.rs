@@ -54,8 +54,12 @@ fn trade(store: QuoteStore, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
         )
     });
     let time = dynamic_text(move || times::time_of_day(trade.at, store.use_local_time.get()));
-    let (direction, arrow) = if trade.bought { ("up", "▲ ") } else { ("down", "▼ ") };
-    let side = if trade.bought {
+    let (direction, arrow) = if trade.buyer_is_taker {
+        ("up", "▲ ")
+    } else {
+        ("down", "▼ ")
+    };
+    let side = if trade.buyer_is_taker {
         t!(market.bought).into_any()
     } else {
         t!(market.sold).into_any()

@@ -33,7 +33,7 @@ fn only_the_server_publishes_prices() {
         at: 1,
         price: 1,
         quantity: 1,
-        bought: true,
+        buyer_is_taker: true,
     };
     assert_eq!(candles.execute_as_server(CandlesCommand::Trade(vec![trade])), Ok(1));
     for who in [Principal::visitor(&person(1)), Principal::server()] {
@@ -79,7 +79,7 @@ fn candles_recover_from_a_clock_that_was_ahead() {
             at,
             price,
             quantity: 1,
-            bought: true,
+            buyer_is_taker: true,
         }])
     };
     for ahead in [120_000, 3_600_000, 3 * DAY] {

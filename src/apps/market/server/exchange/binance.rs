@@ -87,7 +87,7 @@ pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
             at: message.trade_time.ok_or(ParseError::Missing("T"))?,
             price: parse_price(message.p, "p")?,
             quantity: parse_volume(message.q, "q")?,
-            bought: !message.m.ok_or(ParseError::Missing("m"))?,
+            buyer_is_taker: !message.m.ok_or(ParseError::Missing("m"))?,
         }),
         Some("24hrMiniTicker") => Ok(ExchangeMessage::Day {
             symbol: parse_symbol(message.s)?,
@@ -123,7 +123,7 @@ mod tests {
                 at: 1_672_515_782_130,
                 price: 6_500_110_000_000,
                 quantity: 12_500,
-                bought: false,
+                buyer_is_taker: false,
             })
         );
         let Ok(ExchangeMessage::Day { day, .. }) = parse(DAY.as_bytes()) else {

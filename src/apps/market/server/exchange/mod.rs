@@ -29,7 +29,7 @@ pub enum ExchangeMessage {
         at: Millis,
         price: u64,
         quantity: u64,
-        bought: bool,
+        buyer_is_taker: bool,
     },
     Day {
         symbol: String,

@@ -98,7 +98,7 @@ pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
             at: message.trade_timestamp.ok_or(ParseError::Missing("trade_timestamp"))?,
             price: parse_price(message.trade_price, "trade_price")?,
             quantity: parse_volume(message.trade_volume, "trade_volume")?,
-            bought: match message.ask_bid {
+            buyer_is_taker: match message.ask_bid {
                 Some("BID") => true,
                 Some("ASK") => false,
                 _ => return Err(ParseError::Missing("ask_bid")),
@@ -140,7 +140,7 @@ mod tests {
                 at: 1_730_336_862_047,
                 price: 10_047_300_000_000_000,
                 quantity: 142,
-                bought: true,
+                buyer_is_taker: true,
             })
         );
         let Ok(ExchangeMessage::Day { day, .. }) = parse(TICKER.as_bytes()) else {
