@@ -50,7 +50,7 @@ pub async fn download(State(state): State<ServerState>) -> Response {
 async fn copy(state: &ServerState) -> Result<(File, u64), BackupError> {
     let log = state.hub.log();
     let to = copy_path(log.path());
-    log.copy(&to).await?;
+    log.backup(&to).await?;
     let opened = File::open(&to).await;
     remove_file(&to).await?;
     let file = opened?;

@@ -2,7 +2,7 @@
 
 use duplex_hub::log::memory::Memory;
 use duplex_hub::log::sqlite::Sqlite;
-use duplex_hub::log::{Head, Opened};
+use duplex_hub::log::{Head, StartData};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
@@ -263,7 +263,7 @@ impl Pair {
 
     async fn compare(&self, index: usize, commands: usize, since: Millis) -> TestCaseResult {
         let topic = topic(NAMES[index]);
-        let opened: Result<Opened, _> = self.file().open(&topic, commands, since).await;
+        let opened: Result<StartData, _> = self.file().open(&topic, commands, since).await;
         prop_assert_eq!(opened, self.model.open(&topic, commands, since).await);
         Ok(())
     }

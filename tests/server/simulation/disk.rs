@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use duplex_hub::log::{
-    Entry, ForwardKey, History, Log, LogEnd, LogError, LogSecret, Millis, Opened, PendingForward, Record,
-    RedactionWrite, Retention,
+    Entry, ForwardKey, History, Log, LogEnd, LogError, LogSecret, Millis, PendingForward, Record, RedactionWrite,
+    Retention, StartData,
     memory::{Fault, Memory},
     sqlite::Sqlite,
 };
@@ -178,7 +178,7 @@ fn read_error<T: Send>() -> BoxFuture<'static, Result<T, LogError>> {
 }
 
 impl Log for Disk {
-    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<StartData, LogError>> {
         self.read_operation(self.log.open(topic, commands, since))
     }
 

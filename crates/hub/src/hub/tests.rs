@@ -14,8 +14,8 @@ use super::*;
 use crate::command::TopicCommand;
 use crate::{
     log::{
-        Entry, ForwardKey, History, LogEnd, LogError, LogSecret, Opened, PendingForward, Record, RedactionWrite,
-        Retention,
+        Entry, ForwardKey, History, LogEnd, LogError, LogSecret, PendingForward, Record, RedactionWrite, Retention,
+        StartData,
         memory::{Fault, Memory as MemoryLog},
     },
     topic::{
@@ -399,7 +399,7 @@ async fn events_of_another_node_are_published_and_decided_upon() {
 struct FailsAfterCommit(Arc<MemoryLog>, AtomicBool);
 
 impl Log for FailsAfterCommit {
-    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<StartData, LogError>> {
         self.0.open(topic, commands, since)
     }
 

@@ -74,7 +74,7 @@ fn millis(time: Duration) -> Millis {
 
 /// Everything that is read to start a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opened {
+pub struct StartData {
     /// The first and last event.
     pub head: Head,
     /// The newest snapshot: its seq, and the state after the event of that seq.
@@ -244,7 +244,7 @@ pub enum LogError {
 pub trait Log: Send + Sync + 'static {
     /// The data from which a topic is started, with the newest `commands` accepted commands and as many rejected ones; those
     /// whose ids contain no time are included only if they are not older than `since`. A topic without events is not an error.
-    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>>;
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<StartData, LogError>>;
 
     /// Appends entries after `expected`. Returns the newest seq.
     ///
@@ -325,9 +325,9 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the store cannot be copied, or a file of that name exists.
-    fn copy(&self, _to: &Path) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(async { Err(LogError::Unavailable("this log cannot be copied".to_owned())) })
+    /// If the store cannot be backed up, or a file of that name exists.
+    fn backup(&self, _to: &Path) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(async { Err(LogError::Unavailable("this log cannot be backed up".to_owned())) })
     }
 
     /// Closes the store. Completes when all earlier requests are durable.

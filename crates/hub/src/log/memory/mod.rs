@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 pub use self::fault::Fault;
 use super::{
-    AcceptedCommand, Entry, ForwardKey, Head, History, Log, LogEnd, LogError, LogSecret, Millis, Opened,
-    PendingForward, Record, RedactedEvents, RedactionWrite, RejectedCommand, Retention, chain, count_removable,
+    AcceptedCommand, Entry, ForwardKey, Head, History, Log, LogEnd, LogError, LogSecret, Millis, PendingForward,
+    Record, RedactedEvents, RedactionWrite, RejectedCommand, Retention, StartData, chain, count_removable,
 };
 use crate::limits;
 use crate::lock;
@@ -286,10 +286,10 @@ fn remove(topics: &mut Topics, forwards: &[ForwardKey]) {
 }
 
 impl Log for Memory {
-    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<StartData, LogError>> {
         self.read_topic(topic, move |stored, epoch| {
             let (commands, rejections, forgotten) = stored.answers(commands, since);
-            Opened {
+            StartData {
                 head: stored.head(epoch),
                 snapshot: stored.snapshot.clone(),
                 commands,

@@ -19,10 +19,10 @@ pub enum BackupError {
     #[error("there is no log at {}", .0.display())]
     NoLog(PathBuf),
     /// The backup cannot be written.
-    #[error("the copy cannot be written: {0}")]
+    #[error("the backup cannot be written: {0}")]
     Io(#[from] io::Error),
     /// The log cannot be read.
-    #[error("the log cannot be copied: {0}")]
+    #[error("the log cannot be backed up: {0}")]
     Log(#[from] LogError),
     /// The file is in use, damaged or not a log.
     #[error(transparent)]
@@ -48,11 +48,11 @@ pub fn backup_offline(from: &Path, to: &Path) -> Result<(), BackupError> {
     let _file_lock = schema::require_lock(&from, files::lock_file(&from))?;
     schema::roll_back(&from, &from)?;
     schema::inspect(&from, &from)?;
-    copy(&from, to)
+    write_backup(&from, to)
 }
 
 /// Backs up the committed data of the log at `from`. When this returns, `to` is complete or does not exist.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
+pub(super) fn write_backup(from: &Path, to: &Path) -> Result<(), BackupError> {
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists);
     }

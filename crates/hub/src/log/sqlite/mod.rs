@@ -43,8 +43,8 @@ use self::reader::ReadPool;
 use self::size_limit::SizeLimit;
 use self::writer::{Job, Reply, Writer};
 use super::{
-    Entry, ForwardKey, History, LatencyHistogram, Log, LogEnd, LogError, LogSecret, LogStats, Millis, Opened,
-    PendingForward, Record, RedactionWrite, Retention, WriterStats,
+    Entry, ForwardKey, History, LatencyHistogram, Log, LogEnd, LogError, LogSecret, LogStats, Millis, PendingForward,
+    Record, RedactionWrite, Retention, StartData, WriterStats,
 };
 use crate::limits;
 use duplex_protocol::cursor::{Check, Epoch, Seq};
@@ -152,8 +152,8 @@ impl Sqlite {
             return Err(closed().into());
         }
         let (from, to) = (self.path.clone(), to.to_owned());
-        let copying = spawn_blocking(move || backup::copy(&from, &to));
-        copying
+        let backup = spawn_blocking(move || backup::write_backup(&from, &to));
+        backup
             .await
             .unwrap_or_else(|failed| Err(LogError::Unavailable(failed.to_string()).into()))
     }
@@ -196,7 +196,7 @@ impl From<rusqlite::Error> for LogError {
 }
 
 impl Log for Sqlite {
-    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<Opened, LogError>> {
+    fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<StartData, LogError>> {
         let (topic, epoch) = (topic.clone(), self.epoch);
         Box::pin(
             self.readers
@@ -318,7 +318,7 @@ impl Log for Sqlite {
         Some(self.path.clone())
     }
 
-    fn copy(&self, to: &Path) -> BoxFuture<'_, Result<(), LogError>> {
+    fn backup(&self, to: &Path) -> BoxFuture<'_, Result<(), LogError>> {
         let to = to.to_owned();
         Box::pin(async move {
             self.backup(&to).await.map_err(|error| match error {

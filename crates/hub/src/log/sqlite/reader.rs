@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::{answers, schema, sql};
 use crate::limits;
 use crate::lock;
-use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, Opened, PendingForward, Record};
+use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, PendingForward, Record, StartData};
 use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
@@ -132,14 +132,14 @@ pub(super) fn open(
     epoch: Epoch,
     commands: usize,
     since: Millis,
-) -> Result<Opened, LogError> {
+) -> Result<StartData, LogError> {
     let (id, head) = look_up(log, topic, epoch)?;
     let snapshot = log
         .prepare_cached("SELECT seq, state FROM snapshots WHERE topic = ?1")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let known = answers::open(log, id, commands, since)?;
-    Ok(Opened {
+    Ok(StartData {
         head,
         snapshot,
         commands: known.commands,
