@@ -77,13 +77,13 @@ pub enum ParseTopicNameError {
 }
 
 impl TopicName {
-    /// The topic `rest` of `T`'s kind: `of::<Chat>("lobby")` is `chat/lobby`.
+    /// The topic `name` of `T`'s kind: `of::<Chat>("lobby")` is `chat/lobby`.
     ///
     /// # Errors
     ///
     /// If the result is not a topic's name: see [`ParseTopicNameError`].
-    pub fn of<T: Topic>(rest: &str) -> Result<Self, ParseTopicNameError> {
-        format!("{}/{rest}", T::KIND).parse()
+    pub fn of<T: Topic>(name: &str) -> Result<Self, ParseTopicNameError> {
+        format!("{}/{name}", T::KIND).parse()
     }
 
     /// The whole name.

@@ -153,7 +153,7 @@ impl<T: Topic> Clone for UseTopic<T> {
 
 impl<T: Topic> Copy for UseTopic<T> {}
 
-/// Subscribes the calling component to the topic `T::KIND/rest`; unsubscribes on cleanup.
+/// Subscribes the calling component to the topic `T::KIND/name`; unsubscribes on cleanup.
 ///
 /// # Example
 ///
@@ -191,9 +191,9 @@ impl<T: Topic> Copy for UseTopic<T> {}
 ///
 /// The state comes from the context's [`TopicSource`], and is loaded before the children of [`Live`](super::Live) are rendered.
 /// The state and its cursor are part of the hydration data, and the browser resumes from there.
-pub fn use_topic<T: Topic>(rest: &str) -> UseTopic<T> {
+pub fn use_topic<T: Topic>(name: &str) -> UseTopic<T> {
     let tab = Tab::current();
-    let store = match TopicName::of::<T>(rest) {
+    let store = match TopicName::of::<T>(name) {
         Ok(name) => tab.store::<T>(&name),
         Err(_) => Arc::new(Store::new(None, tab.me())),
     };

@@ -255,7 +255,7 @@ fn a_new_state_replaces_the_old_one_and_a_lost_log_is_signalled() {
 fn a_rendered_state_is_resumed_and_does_not_replace_a_newer_one() {
     let mut harness = Harness::new();
     let rendered = || Ok((cursor(1, 2), blob(["1", "2"])));
-    harness.store.apply_seed(Some(person()), rendered());
+    harness.store.hydrate(Some(person()), rendered());
     assert_eq!(
         (harness.state(), harness.status()),
         ("12".to_owned(), TopicStatus::Resuming)
@@ -264,24 +264,24 @@ fn a_rendered_state_is_resumed_and_does_not_replace_a_newer_one() {
     harness.subscribed();
     harness.resumed(1, cursor(1, 3));
     harness.event(3);
-    harness.store.apply_seed(None, rendered());
+    harness.store.hydrate(None, rendered());
     assert_eq!(
         (harness.state(), harness.status()),
         ("123".to_owned(), TopicStatus::Live)
     );
     let mut late = Harness::live();
     late.event(3);
-    late.store.apply_seed(None, rendered());
+    late.store.hydrate(None, rendered());
     assert_eq!(late.state(), "123", "the session's state is newer");
 }
 
 #[test]
 fn a_final_denial_is_applied_at_once_and_a_temporary_one_is_retried() {
     let store = Harness::new();
-    store.store.apply_seed(None, Err(Denied::Unavailable));
+    store.store.hydrate(None, Err(Denied::Unavailable));
     assert_eq!(store.status(), TopicStatus::Loading);
     let store = Harness::new();
-    store.store.apply_seed(None, Err(Denied::Unknown));
+    store.store.hydrate(None, Err(Denied::Unknown));
     assert_eq!(store.status(), TopicStatus::Denied(Denied::Unknown));
 }
 
@@ -309,7 +309,7 @@ fn a_rejected_command_stays_until_it_is_removed() {
     let mut harness = Harness::live();
     let id = harness.send(7);
     let held = harness.send(8);
-    assert_eq!(harness.store.remove_rejected(&id), None, "it is still on its way");
+    assert_eq!(harness.store.remove_rejected(&id), None, "it is still unanswered");
     harness.answer(&id, Answer::Rejected(Rejection::refused("no")));
     let retry_after_ms = 2_000;
     harness.answer(&held, Answer::Rejected(Rejection::TooFast { retry_after_ms }));
