@@ -62,7 +62,9 @@ test("the socket opens before the module has loaded, and the module takes it ove
   });
   const release = await withhold(page);
   await page.goto("/", { waitUntil: "commit" });
-  await page.waitForFunction(() => (window as unknown as { begun?: WebSocket }).begun?.readyState === WebSocket.OPEN);
+  await page.waitForFunction(
+    () => (window as unknown as { preconnectedSocket?: WebSocket }).preconnectedSocket?.readyState === WebSocket.OPEN,
+  );
   await expect(page.locator(".state")).toHaveAttribute("data-state", "connecting");
   expect(sent).toEqual([]);
 
@@ -84,9 +86,9 @@ test("a socket that closed before the module loaded is replaced", async ({ page 
   const release = await withhold(page);
   await page.goto("/", { waitUntil: "commit" });
   await page.waitForFunction(() => {
-    const { begun } = window as unknown as { begun?: WebSocket };
-    if (begun?.readyState === WebSocket.OPEN) begun.close();
-    return begun?.readyState === WebSocket.CLOSED;
+    const { preconnectedSocket } = window as unknown as { preconnectedSocket?: WebSocket };
+    if (preconnectedSocket?.readyState === WebSocket.OPEN) preconnectedSocket.close();
+    return preconnectedSocket?.readyState === WebSocket.CLOSED;
   });
   release();
   await expect(page.locator(".state")).toHaveAttribute("data-state", "open");

@@ -1,5 +1,5 @@
 {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const trace = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  window.begun = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/socket?trace=${trace}`);
+  window.preconnectedSocket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/socket?trace=${trace}`);
 }

@@ -157,9 +157,9 @@ fn on_close(report: impl Fn(BrowserSocketEvent) + 'static) -> Closure<dyn FnMut(
     })
 }
 
-/// The socket that a script in the page's HTML stored in `window.begun`, if it is connecting or open. Returned once.
+/// The socket that a script in the page's HTML stored in `window.preconnectedSocket`, if it is connecting or open. Returned once.
 pub(crate) fn take_preconnected() -> Option<WebSocket> {
-    let (window, name) = (window(), JsValue::from_str("begun"));
+    let (window, name) = (window(), JsValue::from_str("preconnectedSocket"));
     let socket = Reflect::get(&window, &name).ok()?.dyn_into::<WebSocket>().ok()?;
     let _ = Reflect::delete_property(&window, &name);
     matches!(socket.ready_state(), WebSocket::CONNECTING | WebSocket::OPEN).then_some(socket)

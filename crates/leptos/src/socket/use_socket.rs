@@ -16,7 +16,7 @@ use crate::reconnect::Backoff;
 /// A socket opened by a script in the page's HTML, so that the handshake does not wait for the wasm module:
 ///
 /// ```html
-/// <script>window.begun = new WebSocket(`wss://${location.host}/api/socket`)</script>
+/// <script>window.preconnectedSocket = new WebSocket(`wss://${location.host}/api/socket`)</script>
 /// ```
 #[derive(Clone)]
 pub struct PreconnectedSocket {
@@ -26,8 +26,8 @@ pub struct PreconnectedSocket {
 }
 
 impl PreconnectedSocket {
-    /// The socket in `window.begun`, if it is connecting or open. Returned once. `address` maps the socket's URL to the address to
-    /// report; returns `None` to reject the socket.
+    /// The socket in `window.preconnectedSocket`, if it is connecting or open. Returned once. `address` maps the socket's URL to
+    /// the address to report; returns `None` to reject the socket.
     ///
     /// # On the server
     ///
