@@ -9,7 +9,7 @@ use super::history::MetricHistory;
 pub use super::pending_orders::{MAX_PENDING, PendingOrders};
 use super::wire::{
     AcceptedReading, CurrentValue, DEFAULT_EVERY, DeviceCommand, DeviceEvent, DeviceSummary, Devices, Fleet,
-    FleetEntry, FleetEvent, Health, MAX_DEVICES, MAX_METRICS, Millis, ORDER_TIMEOUT, OrderStatus, Refusal, Side,
+    FleetEntry, FleetEvent, Health, LimitKind, MAX_DEVICES, MAX_METRICS, Millis, ORDER_TIMEOUT, OrderStatus, Refusal,
     Threshold, UntimestampedValue,
 };
 use duplex_protocol::cursor::Seq;
@@ -40,7 +40,7 @@ pub struct Metric {
 pub struct Alarm {
     pub id: Seq,
     pub metric: String,
-    pub side: Side,
+    pub side: LimitKind,
     pub value: f64,
     pub limit: f64,
     #[serde(rename = "raised")]
@@ -228,21 +228,21 @@ pub fn is_newer(a: (Millis, f64), b: (Millis, f64)) -> bool {
 impl Threshold {
     /// Returns the limit that `value` exceeds. `current` is the limit of the active alarm; that alarm clears only when the value is
     /// back inside by more than the hysteresis.
-    pub fn violated(&self, value: f64, current: Option<Side>) -> Option<Side> {
+    pub fn violated(&self, value: f64, current: Option<LimitKind>) -> Option<LimitKind> {
         let hysteresis = |side| if current == Some(side) { self.hysteresis } else { 0.0 };
-        if self.high.is_some_and(|high| value > high - hysteresis(Side::High)) {
-            Some(Side::High)
-        } else if self.low.is_some_and(|low| value < low + hysteresis(Side::Low)) {
-            Some(Side::Low)
+        if self.high.is_some_and(|high| value > high - hysteresis(LimitKind::High)) {
+            Some(LimitKind::High)
+        } else if self.low.is_some_and(|low| value < low + hysteresis(LimitKind::Low)) {
+            Some(LimitKind::Low)
         } else {
             None
         }
     }
 
-    pub fn limit(&self, side: Side) -> f64 {
+    pub fn limit(&self, side: LimitKind) -> f64 {
         match side {
-            Side::Low => self.low,
-            Side::High => self.high,
+            LimitKind::Low => self.low,
+            LimitKind::High => self.high,
         }
         .unwrap_or_default()
     }
@@ -438,16 +438,16 @@ mod tests {
             high: Some(30.0),
             hysteresis: 2.0,
         };
-        let high = Some(Side::High);
+        let high = Some(LimitKind::High);
         for (value, current, expected) in [
             (30.0, None, None),
             (30.1, None, high),
             (28.5, high, high),
             (28.0, high, None),
             (29.0, None, None),
-            (1.0, Some(Side::Low), Some(Side::Low)),
-            (2.0, Some(Side::Low), None),
-            (-1.0, high, Some(Side::Low)),
+            (1.0, Some(LimitKind::Low), Some(LimitKind::Low)),
+            (2.0, Some(LimitKind::Low), None),
+            (-1.0, high, Some(LimitKind::Low)),
         ] {
             assert_eq!(
                 threshold.violated(value, current),
@@ -463,7 +463,7 @@ mod tests {
         for seq in 1..=2 * MAX_ALARMS as Seq {
             let raised = DeviceEvent::Raised {
                 metric: format!("m{seq}"),
-                side: Side::High,
+                side: LimitKind::High,
                 value: 1.0,
                 limit: 0.0,
                 at: seq,

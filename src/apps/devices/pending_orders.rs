@@ -36,7 +36,7 @@ impl Topic for Orders {
             OrdersEvent::Answered { device, order } | OrdersEvent::Expired { device, order } => {
                 pending
                     .orders
-                    .retain(|one| one.order != *order || one.device != *device);
+                    .retain(|known| known.order != *order || known.device != *device);
             }
         }
     }

@@ -108,7 +108,7 @@ pub struct Threshold {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Side {
+pub enum LimitKind {
     Low,
     High,
 }
@@ -208,7 +208,7 @@ pub enum DeviceEvent {
     },
     Raised {
         metric: String,
-        side: Side,
+        side: LimitKind,
         value: f64,
         limit: f64,
         at: Millis,

@@ -3,9 +3,9 @@
 use super::super::model::Device;
 
 use super::super::wire::{
-    ALL, DeviceCommand, DeviceEvent, Devices, Fleet, Health, MAX_AGE, MAX_ARGUMENT, MAX_NOTE, MAX_PENDING_PER_DEVICE,
-    MAX_VALUE, NOTICE_GROUP, ORDER_TIMEOUT, OrderStatus, Orders, PendingOrder, Refusal, Side, Threshold, browser_owner,
-    device_path, is_device_id, is_order_name, refusal, sanitize,
+    ALL, DeviceCommand, DeviceEvent, Devices, Fleet, Health, LimitKind, MAX_AGE, MAX_ARGUMENT, MAX_NOTE,
+    MAX_PENDING_PER_DEVICE, MAX_VALUE, NOTICE_GROUP, ORDER_TIMEOUT, OrderStatus, Orders, PendingOrder, Refusal,
+    Threshold, browser_owner, device_path, is_device_id, is_order_name, refusal, sanitize,
 };
 use super::NOTICE_LIFETIME;
 use super::commands::{DeviceServerCommand, FleetCommand, OrdersCommand};
@@ -326,7 +326,7 @@ fn alarm_notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice
     let (metric, value, at, is_cleared) = match event {
         DeviceEvent::Raised { metric, value, at, .. } => (metric, value, at, false),
         DeviceEvent::Cleared { alarm, value, at } => {
-            let alarm = device.alarms.iter().find(|one| one.id == *alarm)?;
+            let alarm = device.alarms.iter().find(|known| known.id == *alarm)?;
             (&alarm.metric, value, at, true)
         }
         _ => return None,
@@ -339,8 +339,8 @@ fn alarm_notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice
     let body = match event {
         DeviceEvent::Raised { side, limit, .. } => {
             let (ko, en) = match side {
-                Side::High => ("상한", "above"),
-                Side::Low => ("하한", "below"),
+                LimitKind::High => ("상한", "above"),
+                LimitKind::Low => ("하한", "below"),
             };
             LocalizedText::new(
                 format!(

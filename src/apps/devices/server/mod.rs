@@ -9,9 +9,9 @@ mod ingest;
 pub mod mqtt;
 pub mod mqtt_message;
 mod mqtt_socket;
-mod mqtt_truncate;
 mod order_stream;
 mod orders;
+mod packet_truncator;
 mod readings;
 pub mod url;
 mod watchdog;
@@ -154,14 +154,14 @@ fn connector(options: &Options) -> Result<Option<MqttConnector>, String> {
         ),
         false => None,
     };
-    let client = options.devices_mqtt_client.clone();
+    let client_id = options.devices_mqtt_client.clone();
     Ok(Some(MqttConnector {
         broker,
         tls,
-        client: client.unwrap_or_else(|| format!("duplex-{}", host::host_id())),
-        readings: pattern("readings", &options.devices_mqtt_readings)?,
-        commands: pattern("commands", &options.devices_mqtt_commands)?,
-        acks: pattern("acks", &options.devices_mqtt_acks)?,
+        client_id: client_id.unwrap_or_else(|| format!("duplex-{}", host::host_id())),
+        readings_topic: pattern("readings", &options.devices_mqtt_readings)?,
+        commands_topic: pattern("commands", &options.devices_mqtt_commands)?,
+        acks_topic: pattern("acks", &options.devices_mqtt_acks)?,
     }))
 }
 

@@ -19,8 +19,8 @@ use super::backlog::{self, Backlog};
 use super::commands::DeviceServerCommand;
 use super::mqtt_message::{self, MqttMessage};
 use super::mqtt_socket;
-use super::mqtt_truncate::MAX_PACKET;
 use super::order_stream::OrderStream;
+use super::packet_truncator::MAX_PACKET;
 use super::url::{BrokerUrl, TopicPattern};
 use duplex_hub::{BackgroundTask, Hub, TaskFuture};
 use duplex_protocol::session::{Answer, CommandId, Rejection};
@@ -50,10 +50,10 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 pub struct MqttConnector {
     pub broker: BrokerUrl,
     pub tls: Option<Arc<ClientConfig>>,
-    pub client: String,
-    pub readings: TopicPattern,
-    pub commands: TopicPattern,
-    pub acks: TopicPattern,
+    pub client_id: String,
+    pub readings_topic: TopicPattern,
+    pub commands_topic: TopicPattern,
+    pub acks_topic: TopicPattern,
 }
 
 enum BrokerEvent {
@@ -73,7 +73,7 @@ impl BackgroundTask for MqttConnector {
 
     fn run(self: Arc<Self>, hub: Hub, stop: CancellationToken) -> TaskFuture {
         Box::pin(async move {
-            let options = options(&self.broker, self.tls.clone(), &self.client);
+            let options = options(&self.broker, self.tls.clone(), &self.client_id);
             let (client, event_loop) = AsyncClient::builder(options).capacity(REQUEST_QUEUE).build();
             let (events_tx, events_rx) = mpsc::channel(EVENT_QUEUE);
             let (sessions_tx, sessions_rx) = watch::channel(None);
@@ -165,7 +165,7 @@ impl MqttConnector {
                         connection += 1;
                         deliveries.retained.clear();
                         deliveries.backlog = has_backlog.then(Backlog::start);
-                        for filter in [self.readings.filter(), self.acks.filter()] {
+                        for filter in [self.readings_topic.filter(), self.acks_topic.filter()] {
                             if client.subscribe(filter, QoS::AtLeastOnce).await.is_err() {
                                 return;
                             }
@@ -204,9 +204,9 @@ impl MqttConnector {
                 is_timestamped,
                 is_last_will,
             },
-        ) = if let Some(id) = self.readings.id(topic) {
+        ) = if let Some(id) = self.readings_topic.id(topic) {
             (id, mqtt_message::parse_report(payload))
-        } else if let Some(id) = self.acks.id(topic) {
+        } else if let Some(id) = self.acks_topic.id(topic) {
             (id, mqtt_message::parse_ack(payload).into())
         } else {
             tracing::debug!(topic, "ignored an MQTT message: its topic contains no valid device id");
@@ -259,7 +259,7 @@ impl MqttConnector {
                     },
                 };
                 for order in orders.iter().filter(|order| browser_owner(&order.device).is_none()) {
-                    let topic = self.commands.topic(&order.device);
+                    let topic = self.commands_topic.topic(&order.device);
                     let message = super::device::order_message(order);
                     if client
                         .publish(topic, message, PublishOptions::at_least_once())
@@ -355,10 +355,10 @@ mod tests {
         MqttConnector {
             broker: "mqtt://localhost".parse().unwrap(),
             tls: None,
-            client: "test".to_owned(),
-            readings: "devices/{id}/readings".parse().unwrap(),
-            commands: "devices/{id}/commands".parse().unwrap(),
-            acks: "devices/{id}/acks".parse().unwrap(),
+            client_id: "test".to_owned(),
+            readings_topic: "devices/{id}/readings".parse().unwrap(),
+            commands_topic: "devices/{id}/commands".parse().unwrap(),
+            acks_topic: "devices/{id}/acks".parse().unwrap(),
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::mqtt_truncate::TruncatingStream;
+use super::packet_truncator::TruncatingStream;
 use super::url::BrokerUrl;
 
 /// The client library's requirements on a connection.

@@ -49,7 +49,7 @@ impl Decider for Orders {
 
 fn is_pending(pending: &PendingOrders, device: &str, order: Seq) -> bool {
     let mut orders = pending.orders.iter();
-    orders.any(|one| one.device == device && one.order == order)
+    orders.any(|known| known.device == device && known.order == order)
 }
 
 pub fn add(pending: &PendingOrders, order: PendingOrder) -> Vec<OrdersEvent> {

@@ -54,22 +54,29 @@ pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Re
             Err(why) => refused.push(refusal(&reading.metric, why)),
             Ok(accepted) if reading.at.is_some() => timestamped.push(accepted),
             // Of several values of one metric the largest wins, as in a live report.
-            Ok(accepted) => match untimestamped.iter_mut().find(|one| one.metric == accepted.metric) {
-                Some(one) if one.value.total_cmp(&accepted.value).is_ge() => {}
-                Some(one) => *one = accepted,
+            Ok(accepted) => match untimestamped
+                .iter_mut()
+                .find(|reading| reading.metric == accepted.metric)
+            {
+                Some(reading) if reading.value.total_cmp(&accepted.value).is_ge() => {}
+                Some(reading) => *reading = accepted,
                 None => untimestamped.push(accepted),
             },
         }
     }
     let known = |reading: &AcceptedReading| device.metrics.get(&reading.metric);
-    timestamped.retain(|one| known(one).is_none_or(|metric| metric.is_superseded_by((one.at, one.value), at.now)));
-    untimestamped.retain(|one| known(one).is_none_or(|metric| (metric.value, &metric.unit) != (one.value, &one.unit)));
+    timestamped.retain(|reading| {
+        known(reading).is_none_or(|metric| metric.is_superseded_by((reading.at, reading.value), at.now))
+    });
+    untimestamped.retain(|reading| {
+        known(reading).is_none_or(|metric| (metric.value, &metric.unit) != (reading.value, &reading.unit))
+    });
     let profile = ProfileChanges::new(device, &report, &mut refused);
     refused.retain(|refusal| device.refusals.iter().all(|known| known.refusal != *refusal));
     let untimestamped_alarms: Vec<_> = untimestamped
         .iter()
-        .filter_map(|one| Some((one, known(one)?)))
-        .flat_map(|(one, metric)| alarm_events(device, &one.metric, metric.threshold, one.value, at.now))
+        .filter_map(|reading| Some((reading, known(reading)?)))
+        .flat_map(|(reading, metric)| alarm_events(device, &reading.metric, metric.threshold, reading.value, at.now))
         .collect();
     let alarms: Vec<_> = alarm_events_of_report(device, &timestamped, at.now)
         .into_iter()
@@ -182,7 +189,10 @@ fn validate_reading(
         return Err(refusal::NOT_A_TEXT);
     }
     let unit = reading.unit.as_deref().map(|unit| sanitize(unit, MAX_UNIT));
-    let earlier = before.iter().find(|one| one.metric == *metric).map(|one| &one.unit);
+    let earlier = before
+        .iter()
+        .find(|reading| reading.metric == *metric)
+        .map(|reading| &reading.unit);
     let known = device.metrics.get(metric).map(|metric| &metric.unit).or(earlier);
     if known.is_none() && count_new_metrics(device, before) + device.metrics.len() >= MAX_METRICS {
         return Err(refusal::METRICS_FULL);
@@ -204,7 +214,7 @@ fn validate_reading(
 }
 
 fn count_new_metrics(device: &Device, before: &[AcceptedReading]) -> usize {
-    let mut new: Vec<_> = before.iter().map(|one| one.metric.as_str()).collect();
+    let mut new: Vec<_> = before.iter().map(|reading| reading.metric.as_str()).collect();
     new.retain(|metric| !device.metrics.contains_key(*metric));
     new.sort_unstable();
     new.dedup();
@@ -214,11 +224,11 @@ fn count_new_metrics(device: &Device, before: &[AcceptedReading]) -> usize {
 /// Checks each metric's newest reading against its threshold, if the reading is newer than the current value.
 fn alarm_events_of_report(device: &Device, readings: &[AcceptedReading], now: Millis) -> Vec<DeviceEvent> {
     let events = |(name, metric): (&String, &Metric)| {
-        let own = readings.iter().filter(|one| one.metric == *name);
+        let own = readings.iter().filter(|reading| reading.metric == *name);
         let newest = own
-            .map(|one| (one.at, one.value))
-            .filter(|one| metric.is_superseded_by(*one, now));
-        let (_, value) = newest.reduce(|best, one| if is_newer(one, best) { one } else { best })?;
+            .map(|reading| (reading.at, reading.value))
+            .filter(|reading| metric.is_superseded_by(*reading, now));
+        let (_, value) = newest.reduce(|best, reading| if is_newer(reading, best) { reading } else { best })?;
         Some(alarm_events(device, name, metric.threshold, value, now))
     };
     device.metrics.iter().filter_map(events).flatten().collect()

@@ -53,8 +53,8 @@ impl FormCommand {
             }
             let id = self.id.get()?;
             self.device.pending.with(|pending| {
-                let (locale, one) = (i18n.get_locale(), pending.iter().find(|one| one.id == id)?);
-                one.status.error_text(
+                let (locale, command) = (i18n.get_locale(), pending.iter().find(|command| command.id == id)?);
+                command.status.error_text(
                     |wait| command_text::rate_limited(locale, wait),
                     |why| labels::rejection(locale, why),
                 )

@@ -2,7 +2,7 @@
 
 use super::super::{
     model::Metric,
-    wire::{HOST_ID, Health, MAX_ARGUMENT, MAX_METRICS, MAX_PENDING_PER_DEVICE, OrderStatus, Side, refusal},
+    wire::{HOST_ID, Health, LimitKind, MAX_ARGUMENT, MAX_METRICS, MAX_PENDING_PER_DEVICE, OrderStatus, refusal},
 };
 use crate::{
     i18n::*,
@@ -97,10 +97,10 @@ pub fn outcome(outcome: OrderStatus) -> (&'static str, TextKey) {
     }
 }
 
-pub fn side(side: Side) -> TextKey {
+pub fn side(side: LimitKind) -> TextKey {
     match side {
-        Side::Low => text_key!(devices.below),
-        Side::High => text_key!(devices.above),
+        LimitKind::Low => text_key!(devices.below),
+        LimitKind::High => text_key!(devices.above),
     }
 }
 

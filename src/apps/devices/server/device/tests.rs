@@ -70,7 +70,7 @@ impl DeviceHarness {
         self.state.metrics[metric].value
     }
 
-    fn active(&self) -> Vec<Side> {
+    fn active(&self) -> Vec<LimitKind> {
         let active = self.state.alarms.iter().filter(|alarm| alarm.cleared_at.is_none());
         active.map(|alarm| alarm.side).collect()
     }
@@ -200,7 +200,7 @@ fn invalid_readings_are_refused_with_a_reason_and_counted() {
         .refusals
         .iter()
         .rev()
-        .map(|one| one.refusal.why.as_str())
+        .map(|record| record.refusal.why.as_str())
         .collect();
     let expected = [
         refusal::NOT_A_NUMBER,
@@ -361,9 +361,9 @@ fn a_threshold_applies_at_once_and_is_validated() {
         assert_eq!(harness.send(&person(1), wrong), refused(refusal::BAD_THRESHOLD));
     }
     harness.send(&person(1), threshold(None, Some(40.0), 0.0)).unwrap();
-    assert_eq!(harness.active(), [Side::High]);
+    assert_eq!(harness.active(), [LimitKind::High]);
     harness.send(&person(1), threshold(Some(60.0), None, 0.0)).unwrap();
-    assert_eq!(harness.active(), [Side::Low]);
+    assert_eq!(harness.active(), [LimitKind::Low]);
     harness.send(&person(1), threshold(None, None, 0.0)).unwrap();
     assert_eq!(
         (harness.active(), harness.state.metrics["t"].threshold),
