@@ -2,9 +2,9 @@
 
 mod drawing;
 pub mod model;
-mod order;
 #[cfg(feature = "ssr")]
 pub mod server;
+mod sort;
 mod view;
 pub mod wire;
 

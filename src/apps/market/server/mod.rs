@@ -1,6 +1,7 @@
 //! The server side of the market: options, deciders, price feeds, and the alert watcher.
 
 mod alert_index;
+mod alert_watcher;
 pub mod commands;
 mod connector;
 mod deciders;
@@ -11,7 +12,6 @@ mod instruments;
 mod publisher;
 mod quote_conflater;
 mod simulator;
-mod watcher;
 
 use super::wire::{AlertChanges, Alerts, Candles, Quotes};
 use crate::apps::server::AppServer;
@@ -20,10 +20,10 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use self::alert_watcher::AlertWatcher;
 use self::connector::ExchangeConnector;
 use self::exchange::Exchange;
 use self::simulator::Simulator;
-use self::watcher::AlertWatcher;
 use super::wire::{MAX_SYMBOLS, is_symbol};
 use duplex_hub::BackgroundTask;
 

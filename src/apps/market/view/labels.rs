@@ -2,7 +2,7 @@
 
 use super::super::{
     model::decimal,
-    order::Column,
+    sort::Column,
     wire::{Entry, FeedStatus, Interval, Listing, MAX_ALERTS, Sector, Side, refusal},
 };
 use crate::{

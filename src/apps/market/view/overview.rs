@@ -9,7 +9,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::super::{
-    order::{Column, Sort, matches_search},
+    sort::{Column, Sort, matches_search},
     wire::{ALL, Quotes},
 };
 use super::{feed_status::FeedStatusLine, labels, quote_store::QuoteStore, row::row};

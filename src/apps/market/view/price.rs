@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::super::{order, wire::Entry};
+use super::super::{sort, wire::Entry};
 use super::{labels, quote_store::WatchList};
 use crate::{
     i18n::*,
@@ -38,7 +38,7 @@ pub fn price(entry: RwSignal<Entry>) -> AnyView {
 
 /// The change in percent, with sign and arrow, because colour alone is not accessible.
 pub fn change(entry: RwSignal<Entry>) -> AnyView {
-    let change = Memo::new(move |_| entry.with(order::change));
+    let change = Memo::new(move |_| entry.with(sort::change));
     let direction = dynamic_text(move || labels::direction(change.get()).to_owned());
     let arrow = dynamic_text(move || labels::arrow(change.get()).to_owned());
     let percent = dynamic_text(move || labels::change(change.get()));

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::super::{
-    drawing, order,
+    drawing, sort,
     wire::{Entry, symbol_path},
 };
 use super::labels;
@@ -21,7 +21,7 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
     let (symbol, path) = (attribute(&listing.symbol), attribute(&symbol_path(&listing.symbol)));
     let (name, code) = (labels::name(locale, listing), labels::code(listing));
     let watch = fill(td_string!(locale, market.watch), &[("name", &name)]);
-    let change = order::change(entry);
+    let change = sort::change(entry);
     let (direction, arrow) = (labels::direction(change), labels::arrow(change));
     let mut html = String::with_capacity(1_500);
     // Writing to a string cannot fail.
