@@ -174,7 +174,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unknown`] if there is no such kind or the topic was closed, [`Denied::Forbidden`] or the decider's reason otherwise.
+    /// [`Denied::Unknown`] if there is no such kind or the topic was closed, [`Denied::Forbidden`] or the decider's reason
+    /// otherwise.
     ///
     /// [`Decider::admit`]: crate::decider::Decider::admit
     pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {

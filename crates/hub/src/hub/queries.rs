@@ -27,8 +27,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unknown`] if there is no such kind; [`Denied::Full`] beyond the client's quota; [`Denied::Unavailable`] if the log cannot
-    /// be read.
+    /// [`Denied::Unknown`] if there is no such kind; [`Denied::Full`] beyond the client's quota; [`Denied::Unavailable`] if the log
+    /// cannot be read.
     pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<HistoryPage, Denied> {
         let kind = self.kind(topic)?;
         self.charge_reads(limits::HISTORY_READS)?;
