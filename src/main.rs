@@ -38,7 +38,7 @@ struct Arguments {
     config: Config,
 
     #[command(subcommand)]
-    command: Option<cli::Command>,
+    command: Option<cli::Subcommand>,
 }
 
 fn main() -> ExitCode {

@@ -51,18 +51,18 @@ impl Backup {
             let folder = parent_dir(&self.file);
             remove_partials(folder, None).map_err(|error| format!("{}: {error}", folder.display()))?;
             let partial = partial_path(&self.file);
-            let copied = super::block_on(download(&server, &partial)).and_then(|()| finish(&partial, &self.file));
-            if copied.is_err() {
+            let result = super::block_on(download(&server, &partial)).and_then(|()| finish(&partial, &self.file));
+            if result.is_err() {
                 let _ = fs::remove_file(&partial);
             }
-            copied?;
+            result?;
         }
-        let found = verify(&self.file)?;
+        let integrity = verify(&self.file)?;
         out!(
             "{}: {} bytes, {} topics",
             self.file.display(),
-            found.bytes,
-            found.topics
+            integrity.bytes,
+            integrity.topics
         )?;
         Ok(())
     }

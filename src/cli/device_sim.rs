@@ -70,7 +70,7 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
         .set_clean_session(true)
         .set_inflight(1_000);
     let (client, events) = AsyncClient::builder(mqtt).capacity(QUEUE_CAPACITY).build();
-    let mut packets = listen(events);
+    let mut packets = spawn_event_loop(events);
     let mut devices: Vec<_> = (0..options.count)
         .map(|number| Device::new(number, options.every))
         .collect();
@@ -111,7 +111,7 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
 }
 
 /// Polls the connection in its own task, because a due report must not cancel a connection attempt.
-fn listen(mut events: EventLoop) -> mpsc::Receiver<Packet> {
+fn spawn_event_loop(mut events: EventLoop) -> mpsc::Receiver<Packet> {
     let (sender, packets) = mpsc::channel(QUEUE_CAPACITY);
     tokio::spawn(async move {
         loop {
@@ -163,7 +163,7 @@ struct Device {
     delayed: Vec<Report>,
     /// Number of reports to skip.
     skipped: u32,
-    introduced: bool,
+    sent_description: bool,
 }
 
 impl Device {
@@ -179,7 +179,7 @@ impl Device {
             random,
             delayed: Vec::new(),
             skipped: 0,
-            introduced: false,
+            sent_description: false,
         }
     }
 
@@ -216,15 +216,15 @@ impl Device {
         let spike = if self.random.unit() < 0.005 { 25.0 } else { 0.0 };
         let base = 16.0 + f64::from(self.number % 7);
         let values = [
-            ("temperature", base + 6.0 * sun + self.random.around(0.3) + spike, "°C"),
+            ("temperature", base + 6.0 * sun + self.random.noise(0.3) + spike, "°C"),
             (
                 "humidity",
-                (55.0 - 15.0 * sun + self.random.around(2.0)).clamp(0.0, 100.0),
+                (55.0 - 15.0 * sun + self.random.noise(2.0)).clamp(0.0, 100.0),
                 "%",
             ),
             (
                 "vibration",
-                (1.2 + self.random.around(0.4) + spike / 5.0).max(0.0),
+                (1.2 + self.random.noise(0.4) + spike / 5.0).max(0.0),
                 "mm/s",
             ),
             ("battery", self.battery, "%"),
@@ -235,7 +235,7 @@ impl Device {
             unit: Some(unit.to_owned()),
             at: Some(at),
         });
-        let is_new = !std::mem::replace(&mut self.introduced, true);
+        let is_new = !std::mem::replace(&mut self.sent_description, true);
         let place = LOCATIONS[self.number as usize % LOCATIONS.len()];
         Report {
             readings: readings.into(),
@@ -253,7 +253,7 @@ impl Device {
         match (order.name, seconds) {
             ("identify", _) => (true, format!("{} blinks", self.id)),
             ("reboot", _) => {
-                self.introduced = false;
+                self.sent_description = false;
                 self.delayed.clear();
                 (true, "back in a moment".to_owned())
             }
@@ -280,7 +280,7 @@ impl Random {
         (self.0 >> 33) as f64 / (1_u64 << 31) as f64
     }
 
-    fn around(&mut self, spread: f64) -> f64 {
+    fn noise(&mut self, spread: f64) -> f64 {
         (self.unit() - 0.5) * 2.0 * spread
     }
 }

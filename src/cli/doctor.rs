@@ -15,7 +15,7 @@ use duplex_axum::listen::Tls;
 use duplex_hub::log::sqlite::{Unfinished, check_writable, unfinished, verify};
 use duplex_hub::now;
 
-use super::Failed;
+use super::ExitError;
 use super::output::{self, OutputError, out};
 
 /// Timeout for connections to peers, and for the health check of a running server.
@@ -47,8 +47,8 @@ struct Report {
 }
 
 impl Report {
-    fn print(&mut self, what: impl Display, found: Outcome) -> Result<(), OutputError> {
-        let (word, text) = match found {
+    fn print(&mut self, check: impl Display, outcome: Outcome) -> Result<(), OutputError> {
+        let (label, text) = match outcome {
             Pass(text) => ("ok  ", text),
             Warn(text) => {
                 self.warnings += 1;
@@ -59,7 +59,7 @@ impl Report {
                 ("fail", text)
             }
         };
-        output::ignore_closed(out!("{word} {what}: {text}"))
+        output::ignore_closed(out!("{label} {check}: {text}"))
     }
 }
 
@@ -73,13 +73,13 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     report.print("clock", clock(&config.data))?;
     report.print("address", address(config))?;
     for (what, host) in Apps::default().peers(&config.apps) {
-        report.print(what, peer(&host))?;
+        report.print(what, check_upstream(&host))?;
     }
     match report {
         Report { failures: 0, .. } => Ok(()),
         Report { failures, warnings } => {
             let text = format!("{failures} failed, {warnings} warnings");
-            Err(Failed { code: 1, text }.into())
+            Err(ExitError { code: 1, text }.into())
         }
     }
 }
@@ -104,8 +104,8 @@ fn configuration(config: &Config) -> Outcome {
 
 fn front_end(config: &Config) -> Outcome {
     let found = std::env::current_exe().map(|executable| {
-        let folder = executable.parent().unwrap_or(&executable);
-        site::find(config.site.as_deref(), folder, &LeptosEnv::read())
+        let executable_dir = executable.parent().unwrap_or(&executable);
+        site::find(config.site.as_deref(), executable_dir, &LeptosEnv::read())
     });
     match found {
         Ok(Ok(options)) => Pass(options.site_root.to_string()),
@@ -134,15 +134,15 @@ fn data(path: &Path, limit: Size) -> Outcome {
     }
     match verify(path) {
         Err(error) => Fail(error.to_string()),
-        Ok(found) => {
-            let used = if found.in_use {
+        Ok(integrity) => {
+            let used = if integrity.in_use {
                 "in use by a server"
             } else {
                 "not in use"
             };
-            let (bytes, topics) = (found.bytes, found.topics);
+            let (bytes, topics) = (integrity.bytes, integrity.topics);
             let text = format!(
-                "{} is sound: {bytes} bytes of at most {limit}, {topics} topics, {used}",
+                "{} passes the integrity check: {bytes} bytes of at most {limit}, {topics} topics, {used}",
                 path.display()
             );
             if bytes >= limit.0 { Warn(text) } else { Pass(text) }
@@ -156,8 +156,8 @@ fn token(config: &Config) -> Outcome {
         Ok(tokens) => tokens,
         Err(error) => return Fail(error.to_string()),
     };
-    let good = tokens.iter().filter(|token| token.end(now()).is_none()).count();
-    let with_roles = format!("{good} with a role");
+    let valid = tokens.iter().filter(|token| token.end(now()).is_none()).count();
+    let with_roles = format!("{valid} with a role");
     if config.token.is_none() && !path.exists() {
         return match config.tokens().is_legacy_enabled() {
             Ok(true) => Pass(format!(
@@ -257,7 +257,7 @@ fn is_healthy(mut addr: SocketAddr) -> io::Result<bool> {
     Ok(answer.ends_with("ok\n"))
 }
 
-fn peer(host: &str) -> Outcome {
+fn check_upstream(host: &str) -> Outcome {
     let reached = host.to_socket_addrs().and_then(|mut addrs| {
         let addr = addrs.next().ok_or(io::Error::from(io::ErrorKind::NotFound))?;
         TcpStream::connect_timeout(&addr, PEER_TIMEOUT)

@@ -34,13 +34,13 @@ pub enum HttpError {
     #[error("cannot load trusted authorities: {0}")]
     Tls(#[from] TlsError),
     #[error("{0} is not a valid name for a certificate")]
-    Name(String, #[source] InvalidDnsNameError),
+    InvalidServerName(String, #[source] InvalidDnsNameError),
     #[error("no response from {0} in time")]
-    Slow(String),
+    Timeout(String),
     #[error("the connection was lost: {0}")]
-    Lost(#[from] hyper::Error),
+    ConnectionLost(#[from] hyper::Error),
     #[error("the response was cut off: {0}")]
-    Cut(axum::Error),
+    TruncatedBody(axum::Error),
     #[error("invalid request: {0}")]
     Request(#[from] axum::http::Error),
     #[error("{0} Create a token with `duplex token create` on the server and pass it with --token")]
@@ -50,17 +50,17 @@ pub enum HttpError {
     #[error("status {0}: {1}")]
     Status(StatusCode, String),
     #[error("unexpected response: {0}")]
-    Unreadable(#[from] serde_json::Error),
+    InvalidBody(#[from] serde_json::Error),
 }
 
 impl HttpError {
     /// Whether a retry may succeed. The failed request may already have taken effect.
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::Unreachable(..) | Self::Slow(_) | Self::Lost(_) | Self::Cut(_) => true,
+            Self::Unreachable(..) | Self::Timeout(_) | Self::ConnectionLost(_) | Self::TruncatedBody(_) => true,
             Self::Status(status, _) => status.is_server_error(),
-            Self::Untrusted(..) | Self::Tls(_) | Self::Name(..) => false,
-            Self::Request(_) | Self::Unauthorized(_) | Self::Forbidden(_) | Self::Unreadable(_) => false,
+            Self::Untrusted(..) | Self::Tls(_) | Self::InvalidServerName(..) => false,
+            Self::Request(_) | Self::Unauthorized(_) | Self::Forbidden(_) | Self::InvalidBody(_) => false,
         }
     }
 }
@@ -68,7 +68,7 @@ impl HttpError {
 impl Server {
     pub async fn connect(&self) -> Result<Box<dyn ByteStream>, HttpError> {
         let connected = timeout(CONNECT_TIMEOUT, self.dial()).await;
-        connected.map_err(|_| HttpError::Slow(self.authority.clone()))?
+        connected.map_err(|_| HttpError::Timeout(self.authority.clone()))?
     }
 
     async fn dial(&self) -> Result<Box<dyn ByteStream>, HttpError> {
@@ -79,7 +79,7 @@ impl Server {
             return Ok(Box::new(stream));
         }
         let name = ServerName::try_from(self.host.clone());
-        let name = name.map_err(|error| HttpError::Name(self.host.clone(), error))?;
+        let name = name.map_err(|error| HttpError::InvalidServerName(self.host.clone(), error))?;
         let secured = TlsConnector::from(tls::client(None)?).connect(name, stream).await;
         match secured {
             Ok(stream) => Ok(Box::new(stream)),
@@ -112,7 +112,7 @@ impl Server {
         let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect().await?)).await?;
         tokio::spawn(connection);
         let response = timeout(RESPONSE_TIMEOUT, sender.send_request(request)).await;
-        let response = response.map_err(|_| HttpError::Slow(self.authority.clone()))??;
+        let response = response.map_err(|_| HttpError::Timeout(self.authority.clone()))??;
         let (head, body): (_, Incoming) = response.into_parts();
         match head.status {
             status if status.is_success() => Ok((head.headers, Body::new(body))),
@@ -130,7 +130,9 @@ impl Server {
 }
 
 async fn read_body(body: Body) -> Result<Bytes, HttpError> {
-    axum::body::to_bytes(body, MAX_BODY).await.map_err(HttpError::Cut)
+    axum::body::to_bytes(body, MAX_BODY)
+        .await
+        .map_err(HttpError::TruncatedBody)
 }
 
 /// The member of a problem document (RFC 9457) that is displayed.

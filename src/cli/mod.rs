@@ -23,7 +23,7 @@ use duplex::server::config::Config;
 use self::output::{OutputClosed, OutputError};
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum Subcommand {
     /// Sends a notification to visitors of a server, now or on their next visit
     Notify(Box<notify::Notify>),
     /// Simulates devices that report to an MQTT broker and answer commands
@@ -58,7 +58,7 @@ pub enum Command {
     Restore(restore::Restore),
 }
 
-impl Command {
+impl Subcommand {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         match self {
             Self::Notify(notify) => notify.run(config),
@@ -84,7 +84,7 @@ impl Command {
 /// A failure with its own exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub struct Failed {
+pub struct ExitError {
     pub code: u8,
     pub text: String,
 }
@@ -93,7 +93,7 @@ pub fn exit_code(error: &(dyn Error + 'static)) -> ExitCode {
     if is_output_closed(error) {
         return ExitCode::SUCCESS;
     }
-    match error.downcast_ref::<Failed>() {
+    match error.downcast_ref::<ExitError>() {
         Some(failed) => ExitCode::from(failed.code),
         None => ExitCode::FAILURE,
     }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::output::out;
 use super::remote::{Remote, Server};
-use super::send::{ATTEMPTS, send_and_print};
+use super::send::{DEFAULT_ATTEMPTS, send_and_print};
 
 #[derive(Debug, clap::Args)]
 pub struct BanArgs {
@@ -166,16 +166,19 @@ impl BansArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Line<'a> {
+enum JsonLine<'a> {
     Banned { target: &'a Target, ban: &'a Ban },
     Renamed { person: &'a PersonId, name: &'a str },
     Closed { topic: &'a TopicName },
 }
 
 fn print_json(rules: &Rules) -> Result<(), Box<dyn Error>> {
-    let bans = rules.bans.iter().map(|(target, ban)| Line::Banned { target, ban });
-    let names = rules.names.iter().map(|(person, name)| Line::Renamed { person, name });
-    let closed = rules.closed.iter().map(|topic| Line::Closed { topic });
+    let bans = rules.bans.iter().map(|(target, ban)| JsonLine::Banned { target, ban });
+    let names = rules
+        .names
+        .iter()
+        .map(|(person, name)| JsonLine::Renamed { person, name });
+    let closed = rules.closed.iter().map(|topic| JsonLine::Closed { topic });
     for line in bans.chain(names).chain(closed) {
         out!("{}", serde_json::to_string(&line)?)?;
     }
@@ -190,7 +193,7 @@ fn send<C: Serialize>(remote: &Remote, config: &Config, topic: TopicName, comman
     let server = remote.server(config)?;
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     let command = Blob::encode(Encoding::Json, command)?;
-    super::block_on(send_and_print(&server, topic, id, command, ATTEMPTS))
+    super::block_on(send_and_print(&server, topic, id, command, DEFAULT_ATTEMPTS))
 }
 
 /// Fetches the current rules.
@@ -224,16 +227,16 @@ fn time(millis: Millis) -> String {
 
 /// Parses a duration such as `12h` into milliseconds.
 fn duration(text: &str) -> Result<Millis, String> {
-    let wrong = || "a number and m, h, d or w, such as 12h".to_owned();
+    let invalid = || "a number and m, h, d or w, such as 12h".to_owned();
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let minutes = match unit {
         'm' => 1,
         'h' => 60,
         'd' => 24 * 60,
         'w' => 7 * 24 * 60,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
-    let count: Millis = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let count: Millis = text[..text.len() - unit.len_utf8()].parse().map_err(|_| invalid())?;
     let length = count
         .checked_mul(minutes * 60_000)
         .filter(|length| *length > 0 && *length < Millis::MAX / 4);

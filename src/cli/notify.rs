@@ -26,7 +26,7 @@ pub struct Notify {
     remote: Remote,
 
     #[command(flatten)]
-    to: To,
+    to: RecipientArgs,
 
     /// Text below the title
     #[arg(long, value_name = "TEXT")]
@@ -54,7 +54,7 @@ pub struct Notify {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct To {
+struct RecipientArgs {
     /// To everyone
     #[arg(long)]
     everyone: bool,
@@ -92,7 +92,8 @@ impl From<Severity> for Level {
 struct Delivered {
     topic: String,
     seq: Seq,
-    again: bool,
+    #[serde(rename = "again")]
+    duplicate: bool,
 }
 
 impl Notify {
@@ -112,13 +113,13 @@ impl Notify {
 async fn send(notify: &Notify, server: &Server) -> Result<String, HttpError> {
     let body = serde_json::to_vec(&body(notify))?;
     let answer = timeout(TIMEOUT, server.post(INGEST_PATH, body)).await;
-    let Delivered { topic, seq, again } = answer.map_err(|_| HttpError::Slow(server.authority.clone()))??;
-    let again = if again { " again" } else { "" };
+    let Delivered { topic, seq, duplicate } = answer.map_err(|_| HttpError::Timeout(server.authority.clone()))??;
+    let again = if duplicate { " again" } else { "" };
     Ok(format!("{topic} {seq}{again}"))
 }
 
 fn body(notify: &Notify) -> NoticeRequest {
-    let To { group, visitor, .. } = &notify.to;
+    let RecipientArgs { group, visitor, .. } = &notify.to;
     let to = match (group, visitor) {
         (Some(group), _) => request::Recipient::Group(group.clone()),
         (_, Some(visitor)) => request::Recipient::Visitor(PersonId(visitor.clone())),

@@ -40,10 +40,10 @@ impl Remote {
     /// the data file, which is never created here.
     pub fn server(&self, config: &Config) -> Result<Server, Box<dyn Error>> {
         let mut server = parse_server(&self.url).ok_or_else(|| InvalidServerUrl(self.url.clone()))?;
-        let is_local_path = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
+        let is_loopback = ["127.0.0.1", "localhost", "::1"].contains(&server.host.as_str());
         server.token = match &config.token {
             Some(token) => Some(token.clone()),
-            None if is_local_path && token::path(&config.credential_base_path()).exists() => {
+            None if is_loopback && token::path(&config.credential_base_path()).exists() => {
                 config.legacy_token()?.map(|token| token.as_str().to_owned())
             }
             None => None,

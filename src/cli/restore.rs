@@ -20,9 +20,9 @@ pub struct Restore {
 
 impl Restore {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
-        let aside = restore(&self.file, &config.data, self.force)?;
-        if let Some(aside) = aside {
-            out!("the former log is now {}", aside.display())?;
+        let previous_log = restore(&self.file, &config.data, self.force)?;
+        if let Some(previous_log) = previous_log {
+            out!("the former log is now {}", previous_log.display())?;
         }
         out!("restored {} from {}", config.data.display(), self.file.display())?;
         Ok(())

@@ -9,7 +9,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
-use super::Failed;
+use super::ExitError;
 use super::http::HttpError;
 use super::output::{self, err, out};
 use super::remote::{Remote, Server};
@@ -18,7 +18,7 @@ use super::remote::{Remote, Server};
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
 /// Default limit of attempts.
-pub const ATTEMPTS: u32 = 8;
+pub const DEFAULT_ATTEMPTS: u32 = 8;
 
 const NO_ANSWER: u8 = 2;
 const REJECTED: u8 = 1;
@@ -37,7 +37,7 @@ pub struct Send {
     id: Option<CommandId>,
 
     /// Number of attempts before giving up
-    #[arg(long, value_name = "COUNT", default_value_t = ATTEMPTS)]
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_ATTEMPTS)]
     attempts: u32,
 
     #[command(flatten)]
@@ -71,7 +71,7 @@ pub async fn send_and_print(
     command: Blob,
     attempts: u32,
 ) -> Result<(), Box<dyn Error>> {
-    let no_answer = |text: String| Failed { code: NO_ANSWER, text };
+    let no_answer = |text: String| ExitError { code: NO_ANSWER, text };
     let frame = ClientFrame::Command {
         topic,
         id: id.clone(),
@@ -80,7 +80,7 @@ pub async fn send_and_print(
     let reply = post(server, &Encoding::Json.encode(&frame)?, attempts).await;
     let reply = reply.map_err(|error| match error {
         // The token lacks the required role.
-        HttpError::Forbidden(why) => Failed {
+        HttpError::Forbidden(why) => ExitError {
             code: REJECTED,
             text: format!("rejected: {why}"),
         },
@@ -92,7 +92,7 @@ pub async fn send_and_print(
     };
     match answer {
         Answer::Accepted { .. } => Ok(()),
-        Answer::Rejected(why) => Err(Failed {
+        Answer::Rejected(why) => Err(ExitError {
             code: REJECTED,
             text: format!("rejected: {why}"),
         }
@@ -112,25 +112,25 @@ async fn post(server: &Server, frame: &[u8], attempts: u32) -> Result<ServerFram
     loop {
         let posted = server.post(&path, frame.to_vec()).await;
         attempt += 1;
-        let pause = match &posted {
+        let delay = match &posted {
             Ok(ServerFrame::Reply {
                 answer: Answer::Rejected(why),
                 ..
-            }) if why.may_retry() => backoff.delay(attempt, rand()),
+            }) if why.may_retry() => backoff.delay(attempt, random_unit()),
             Err(error) if error.may_retry() => {
                 err!("duplex: {error}; retrying");
-                backoff.delay(attempt, rand())
+                backoff.delay(attempt, random_unit())
             }
             _ => return posted,
         };
         if attempt >= attempts {
             return posted;
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(delay).await;
     }
 }
 
 /// A random number from 0 to 1.
-pub fn rand() -> f64 {
+pub fn random_unit() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }

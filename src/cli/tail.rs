@@ -23,7 +23,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use super::http::HttpError;
 use super::output::{self, OutputClosed, OutputError, err, out};
 use super::remote::{Remote, Server};
-use super::send::rand;
+use super::send::random_unit;
 
 /// Idle time before a ping, and then before the connection is closed.
 const SILENCE_LIMIT: Duration = Duration::from_secs(20);
@@ -37,7 +37,7 @@ pub struct Tail {
     topic: TopicName,
 
     /// First event to print, by its seq, or start for the oldest that is retained [default: only new events]
-    #[arg(long, value_name = "SEQ|start", value_parser = from)]
+    #[arg(long, value_name = "SEQ|start", value_parser = parse_from)]
     from: Option<Seq>,
 
     /// Prints one JSON object per line, with topic, seq and event
@@ -48,7 +48,7 @@ pub struct Tail {
     remote: Remote,
 }
 
-fn from(text: &str) -> Result<Seq, String> {
+fn parse_from(text: &str) -> Result<Seq, String> {
     match text {
         "start" => Ok(1),
         _ => text.parse().map_err(|_| "a seq, or start".to_owned()),
@@ -99,7 +99,7 @@ impl From<OutputError> for TailError {
 impl Tail {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         let server = self.remote.server(config)?;
-        let follower = Follower {
+        let tailer = Tailer {
             server,
             topic: self.topic,
             json: self.json,
@@ -109,14 +109,14 @@ impl Tail {
         };
         super::block_on(async {
             tokio::select! {
-                why = follower.follow() => Err(why),
+                why = tailer.run() => Err(why),
                 closed = output::closed() => Err(closed.into()),
             }
         })
     }
 }
 
-struct Follower {
+struct Tailer {
     server: Server,
     topic: TopicName,
     json: bool,
@@ -130,22 +130,22 @@ struct Follower {
 
 type Socket = WebSocketStream<Box<dyn ByteStream>>;
 
-impl Follower {
+impl Tailer {
     /// Reconnects until an error is final.
-    async fn follow(mut self) -> Box<dyn Error> {
+    async fn run(mut self) -> Box<dyn Error> {
         let (backoff, mut attempt) = (Backoff::default(), 0);
         loop {
-            let began = Instant::now();
+            let started = Instant::now();
             let (why, delay) = match self.run_session().await {
                 Ok(never) => match never {},
                 Err(TailError::Final(why)) => return why.into(),
                 Err(TailError::OutputClosed(closed)) => return closed.into(),
                 Err(TailError::Lost(why, delay)) => (why, delay),
             };
-            if began.elapsed() >= backoff.stable_after {
+            if started.elapsed() >= backoff.stable_after {
                 attempt = 0;
             }
-            let pause = delay.unwrap_or_else(|| backoff.delay(attempt, rand()));
+            let pause = delay.unwrap_or_else(|| backoff.delay(attempt, random_unit()));
             attempt += 1;
             err!("duplex: {why}; reconnecting in {:.1} s", pause.as_secs_f64());
             sleep(pause).await;

@@ -16,11 +16,11 @@ use super::output::{err, out};
 #[derive(Debug, clap::Args)]
 pub struct Token {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Subcommand>,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+enum Subcommand {
     /// Creates a token and prints it once: only its hash is stored
     Create(Create),
     /// Lists the tokens, without their secrets
@@ -51,16 +51,16 @@ struct Create {
 const MAX_NAME: usize = 60;
 
 fn lifetime(text: &str) -> Result<Duration, String> {
-    let wrong = || "a whole number and s, m, h or d, such as 90d".to_owned();
+    let invalid = || "a whole number and s, m, h or d, such as 90d".to_owned();
     let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
     let seconds: u64 = match unit {
         "s" => 1,
         "m" => 60,
         "h" => 3_600,
         "d" => 86_400,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
+    let number: u32 = number.parse().map_err(|_| invalid())?;
     Ok(Duration::from_secs(seconds * u64::from(number)))
 }
 
@@ -74,10 +74,10 @@ impl Token {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
         match self.command {
             None => out!("{}", config.token()?.as_str())?,
-            Some(Command::Create(create)) => create.run(config)?,
-            Some(Command::List) => list(config)?,
-            Some(Command::Revoke { id }) if id == LEGACY => revoke_legacy(config)?,
-            Some(Command::Revoke { id }) => config.tokens().revoke(&id)?,
+            Some(Subcommand::Create(create)) => create.run(config)?,
+            Some(Subcommand::List) => list(config)?,
+            Some(Subcommand::Revoke { id }) if id == LEGACY => revoke_legacy(config)?,
+            Some(Subcommand::Revoke { id }) => config.tokens().revoke(&id)?,
         }
         Ok(())
     }
@@ -101,7 +101,7 @@ fn list(config: &Config) -> Result<(), Box<dyn Error>> {
     let (tokens, now) = (config.tokens(), now());
     out!("{:<8}  {:<24}  {:<26}  NAME", "ID", "ROLE", "STATE")?;
     if config.token.is_some() || (tokens.is_legacy_enabled()? && token::path(&config.credential_base_path()).exists()) {
-        out!("{LEGACY:<8}  {:<24}  {:<26}", "all", "good")?;
+        out!("{LEGACY:<8}  {:<24}  {:<26}", "all", "valid")?;
     }
     for record in tokens.list()? {
         let (role, state) = (record.role.to_string(), state(&record, now));
@@ -114,8 +114,8 @@ fn state(record: &TokenRecord, now: u64) -> String {
     match (record.end(now), record.expires) {
         (Some(TokenEnd::Revoked), _) => "revoked".to_owned(),
         (Some(TokenEnd::Expired), _) => "expired".to_owned(),
-        (None, None) => "good".to_owned(),
-        (None, Some(expires)) => format!("good for {}", format_duration(expires.saturating_sub(now) / 1_000)),
+        (None, None) => "valid".to_owned(),
+        (None, Some(expires)) => format!("valid for {}", format_duration(expires.saturating_sub(now) / 1_000)),
     }
 }
 

@@ -13,7 +13,7 @@ use super::{cookies, preferences, signals};
 use crate::apps;
 use crate::apps::compare::wire::measure::MAX_CHUNK;
 use crate::apps::server::Apps;
-use crate::wire::person::tidy_name;
+use crate::wire::person::sanitize_name;
 use duplex_axum::{
     endpoint::{Payload, Reply},
     ingest::{IngestError, IngestRequest},
@@ -51,7 +51,7 @@ fn no_cookie_breaks_a_request() {
                 decoded.len() <= 3 * value.len(),
                 "only replacement characters may make the text longer"
             );
-            let name = tidy_name(&decoded);
+            let name = sanitize_name(&decoded);
             assert!(
                 name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control),
                 "{name:?}"

@@ -88,8 +88,8 @@ fn point(before: &NodeSnapshot, now: &NodeSnapshot, log: &LogStats) -> Point {
     }
     point.set(Series::Topics, now.hub.topics);
     point.set(Series::Subscribers, now.hub.subscriptions);
-    point.set(Series::Waiting, now.queued_requests());
-    point.set(Series::LogWaiting, now.log.queued);
+    point.set(Series::QueuedRequests, now.queued_requests());
+    point.set(Series::QueuedLogJobs, now.log.queued);
     point.set(Series::LogBytes, log.bytes);
     point.set(Series::Memory, now.process.resident_bytes);
     let (hub, previous) = (&now.hub, &before.hub);

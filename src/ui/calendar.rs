@@ -1,6 +1,6 @@
 //! Dates and times of day from Unix milliseconds and a UTC offset. Pure, except for [`utc_offset`].
 
-use crate::wire::civil::civil;
+use crate::wire::civil::civil_from_days;
 
 type Millis = u64;
 
@@ -31,7 +31,7 @@ pub fn time_with_seconds(at: Millis, offset: i32) -> String {
 
 /// `2026-11-22`.
 pub fn date(day: i64) -> String {
-    let (year, month, day) = civil(day);
+    let (year, month, day) = civil_from_days(day);
     format!("{year:04}-{month:02}-{day:02}")
 }
 

@@ -1,7 +1,7 @@
 //! Ban durations and texts for rejected bans, for the pages that show bans.
 
 use super::text::{TextKey, text_key};
-use crate::wire::moderation::{Millis, why};
+use crate::wire::moderation::{Millis, refusal};
 
 const HOUR: Millis = 3_600_000;
 
@@ -21,13 +21,13 @@ pub fn ban_end(key: &str) -> Option<Millis> {
 
 pub fn rejection_text(reason: &str) -> Option<TextKey> {
     let key: TextKey = match reason {
-        why::BAD_PERSON => text_key!(moderation.bad_person),
-        why::BAD_ADDRESS => text_key!(moderation.bad_address),
-        why::BAD_REASON => text_key!(moderation.bad_reason),
-        why::FULL => text_key!(moderation.full),
-        why::NOT_BANNED => text_key!(moderation.not_banned),
-        why::STAYS => text_key!(moderation.stays),
-        why::OPERATOR => text_key!(moderation.is_operator),
+        refusal::BAD_PERSON => text_key!(moderation.bad_person),
+        refusal::BAD_ADDRESS => text_key!(moderation.bad_address),
+        refusal::BAD_REASON => text_key!(moderation.bad_reason),
+        refusal::TOO_MANY => text_key!(moderation.full),
+        refusal::NOT_BANNED => text_key!(moderation.not_banned),
+        refusal::NOT_CLOSABLE => text_key!(moderation.stays),
+        refusal::OPERATOR => text_key!(moderation.is_operator),
         _ => return None,
     };
     Some(key)

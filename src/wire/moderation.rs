@@ -22,14 +22,14 @@ pub const MAX_ADDRESS: usize = 43;
 pub type Millis = u64;
 
 /// Codes of the reasons for a rejection, which a page translates.
-pub mod why {
+pub mod refusal {
     pub const BAD_PERSON: &str = "bad_person";
     pub const BAD_ADDRESS: &str = "bad_address";
     pub const BAD_REASON: &str = "bad_reason";
-    pub const FULL: &str = "moderation_full";
+    pub const TOO_MANY: &str = "moderation_full";
     pub const NOT_BANNED: &str = "not_banned";
     /// This topic cannot be closed.
-    pub const STAYS: &str = "topic_stays";
+    pub const NOT_CLOSABLE: &str = "topic_stays";
     pub const OPERATOR: &str = "is_operator";
 }
 
@@ -89,7 +89,7 @@ pub struct Ban {
 }
 
 impl Ban {
-    pub fn is_over(&self, now: Millis) -> bool {
+    pub fn is_expired(&self, now: Millis) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
 }
@@ -118,7 +118,7 @@ impl Rules {
             }
             Err(_) => {
                 if self.bans.len() >= MAX_ENTRIES {
-                    self.bans.retain(|(_, known)| !known.is_over(ban.at));
+                    self.bans.retain(|(_, known)| !known.is_expired(ban.at));
                 }
                 if self.bans.len() < MAX_ENTRIES {
                     let at = self.bans.partition_point(|(known, _)| known < target);

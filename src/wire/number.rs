@@ -131,17 +131,17 @@ fn split_decimal(text: &str) -> Option<(String, &str)> {
 
 /// The digits of a whole number without separators, or with one kind of separator between groups of three.
 fn remove_grouping(text: &str) -> Option<String> {
-    let Some(mark) = text.chars().find(|c| !c.is_ascii_digit()) else {
+    let Some(separator) = text.chars().find(|c| !c.is_ascii_digit()) else {
         return is_digits(text).then(|| text.to_owned());
     };
-    if !matches!(mark, '.' | ',' | '\'' | ' ') {
+    if !matches!(separator, '.' | ',' | '\'' | ' ') {
         return None;
     }
-    let mut groups = text.split(mark);
+    let mut groups = text.split(separator);
     let first = groups.next()?;
-    let begins = is_digits(first) && first.len() <= 3 && !first.starts_with('0');
-    let whole = begins && groups.all(|group| is_digits(group) && group.len() == 3);
-    whole.then(|| text.chars().filter(char::is_ascii_digit).collect())
+    let starts_valid = is_digits(first) && first.len() <= 3 && !first.starts_with('0');
+    let is_grouped = starts_valid && groups.all(|group| is_digits(group) && group.len() == 3);
+    is_grouped.then(|| text.chars().filter(char::is_ascii_digit).collect())
 }
 
 fn is_digits(text: &str) -> bool {
@@ -166,7 +166,7 @@ pub fn decimal_places(value: f64) -> i32 {
 }
 
 /// The decimal exponent of the first digit: 0 for the digit before the point, −1 for the one after it; 0 for zero.
-pub fn exponent(value: f64) -> i32 {
+pub fn decimal_exponent(value: f64) -> i32 {
     Digits::new(value).map_or(0, |digits| digits.exponent)
 }
 

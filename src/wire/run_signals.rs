@@ -4,6 +4,6 @@ use std::sync::Arc;
 
 /// Sets the signal of a run to a text, or returns the error message.
 #[derive(Clone)]
-pub struct RunSignals(pub Arc<Set>);
+pub struct RunSignals(pub Arc<SetSignal>);
 
-type Set = dyn Fn(&str, &str) -> Result<(), String> + Send + Sync;
+type SetSignal = dyn Fn(&str, &str) -> Result<(), String> + Send + Sync;

@@ -37,8 +37,8 @@ pub enum Series {
     MessagesIn,
     MessagesOut,
     /// Gauges: requests queued at topics, and jobs queued at the log's writer.
-    Waiting,
-    LogWaiting,
+    QueuedRequests,
+    QueuedLogJobs,
     /// Events skipped for slow readers, and connections that the server closed.
     Conflated,
     Disconnects,

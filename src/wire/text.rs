@@ -1,5 +1,5 @@
 //! Sanitization of user-provided texts: removal of hidden characters, blank detection, truncation and bidi isolation. Pages and
-//! deciders use the same rules; the server also normalizes to NFC (`server::names::tidy`).
+//! deciders use the same rules; the server also normalizes to NFC (`server::names::sanitize`).
 
 mod unicode;
 
@@ -73,10 +73,10 @@ fn limit_marks(typed: &str) -> String {
     typed.chars().filter(keep).collect()
 }
 
-const JOINER: char = '\u{200d}';
+const ZWJ: char = '\u{200d}';
 const KEYCAP: char = '\u{20e3}';
 const BLACK_FLAG: char = '\u{1f3f4}';
-const END_OF_TAGS: char = '\u{e007f}';
+const CANCEL_TAG: char = '\u{e007f}';
 
 /// Whether this character may be an emoji, or begin one.
 const fn is_pictograph(c: char) -> bool {
@@ -101,7 +101,7 @@ const fn is_pictograph(c: char) -> bool {
     )
 }
 
-const fn is_presentation(c: char) -> bool {
+const fn is_variation_selector(c: char) -> bool {
     matches!(c, '\u{fe0e}' | '\u{fe0f}')
 }
 
@@ -132,19 +132,19 @@ pub fn single_line(typed: &str) -> String {
 fn is_emoji_part(before: &str, c: char, rest: &[char]) -> bool {
     let last = before.chars().next_back();
     let next = rest.first().copied();
-    if is_presentation(c) {
+    if is_variation_selector(c) {
         let keycap = |last: char| matches!(last, '0'..='9' | '#' | '*') && next == Some(KEYCAP);
         return last.is_some_and(|last| is_pictograph(last) || keycap(last));
     }
-    let base = before.trim_end_matches(is_presentation).chars().next_back();
-    c == JOINER && base.is_some_and(is_pictograph) && next.is_some_and(is_pictograph)
+    let base = before.trim_end_matches(is_variation_selector).chars().next_back();
+    c == ZWJ && base.is_some_and(is_pictograph) && next.is_some_and(is_pictograph)
 }
 
 /// The number of tag characters after a black flag that make it the flag of a subdivision, such as Scotland.
 fn subdivision_tags(rest: &[char]) -> usize {
-    let spec = |c: &&char| matches!(**c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
-    let tags = rest.iter().take_while(spec).count();
-    if (3..=6).contains(&tags) && rest.get(tags) == Some(&END_OF_TAGS) {
+    let is_tag_spec = |c: &&char| matches!(**c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
+    let tags = rest.iter().take_while(is_tag_spec).count();
+    if (3..=6).contains(&tags) && rest.get(tags) == Some(&CANCEL_TAG) {
         tags + 1
     } else {
         0
@@ -156,7 +156,7 @@ pub fn truncate(text: &str, max_chars: usize) -> &str {
     let Some((end, _)) = text.char_indices().nth(max_chars) else {
         return text.trim_end();
     };
-    text[..unicode::boundary(text, end)].trim_end_matches(|c: char| c == JOINER || c.is_whitespace())
+    text[..unicode::floor_grapheme_boundary(text, end)].trim_end_matches(|c: char| c == ZWJ || c.is_whitespace())
 }
 
 /// The first grapheme cluster.
@@ -188,8 +188,8 @@ pub fn isolated(text: &str) -> Cow<'_, str> {
 /// A text of several lines. Keeps line ends, tabs and the characters that a script's shaping or an emoji needs; removes other control
 /// characters and bidi controls.
 pub fn multi_line(typed: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let keep = |c: &char| (!c.is_control() || matches!(c, '\n' | '\t')) && !turns(*c);
+    let is_embedding_control = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let keep = |c: &char| (!c.is_control() || matches!(c, '\n' | '\t')) && !is_embedding_control(*c);
     let text: String = limit_marks(typed).chars().filter(keep).collect();
     if is_blank(&text) {
         return String::new();

@@ -15,7 +15,7 @@ pub fn is_web_url(address: &str) -> bool {
         return false;
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    is_plain(address) && is_authority(authority)
+    has_no_hidden_chars(address) && is_authority(authority)
 }
 
 /// The rest of a URL after `http://` or `https://`, in any letter case.
@@ -34,15 +34,19 @@ pub fn is_local_path(link: &str) -> bool {
         let segment = segment.to_ascii_lowercase().replace("%2e", ".");
         segment == "." || segment == ".."
     };
-    path.starts_with('/') && !path.starts_with("//") && is_plain(link) && !path.split('/').any(is_dot)
+    path.starts_with('/') && !path.starts_with("//") && has_no_hidden_chars(link) && !path.split('/').any(is_dot)
 }
 
 /// Whether this is a path of this site that the router in the page can navigate to. The router decodes paths, so paths that would
 /// decode to another host's URL are left to the browser.
 pub fn is_page_path(link: &str) -> bool {
     let path = path(link);
-    let is_tidy = path == "/" || !path.ends_with('/') && !path.contains("//");
-    is_local_path(link) && is_tidy && !path.contains('%') && !path.starts_with("/api/") && !path.starts_with("/pkg/")
+    let is_canonical = path == "/" || !path.ends_with('/') && !path.contains("//");
+    is_local_path(link)
+        && is_canonical
+        && !path.contains('%')
+        && !path.starts_with("/api/")
+        && !path.starts_with("/pkg/")
 }
 
 fn path(link: &str) -> &str {
@@ -50,7 +54,7 @@ fn path(link: &str) -> &str {
 }
 
 /// Whether it contains no hidden characters, and none that browsers treat as a slash or strip.
-fn is_plain(link: &str) -> bool {
+fn has_no_hidden_chars(link: &str) -> bool {
     let hidden = |c: char| c.is_control() || c.is_whitespace() || is_bidi_control(c) || is_invisible(c);
     !link.chars().any(|c| c == '\\' || hidden(c))
 }
@@ -89,12 +93,12 @@ fn is_host(host: &str) -> bool {
 /// A label of one script: ASCII letters, Hangul, or Han and kana; with digits and hyphens.
 fn is_label(label: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit() || matches!(c, '-' | '_');
-    let of = |letters: fn(char) -> bool| label.chars().all(|c| digit(c) || letters(c));
-    let edges = label.starts_with('-') || label.ends_with('-');
+    let all_in = |letters: fn(char) -> bool| label.chars().all(|c| digit(c) || letters(c));
+    let hyphen_at_edge = label.starts_with('-') || label.ends_with('-');
     // An isolated prolonged sound mark looks like a hyphen.
     let long_mark = label.starts_with('ー') || label.contains("-ー");
-    let is_one_script = of(|c| c.is_ascii_alphabetic()) || of(is_hangul) || of(|c| is_han(c) || is_kana(c));
-    (1..=MAX_LABEL).contains(&label.len()) && !edges && !long_mark && is_one_script
+    let is_one_script = all_in(|c| c.is_ascii_alphabetic()) || all_in(is_hangul) || all_in(|c| is_han(c) || is_kana(c));
+    (1..=MAX_LABEL).contains(&label.len()) && !hyphen_at_edge && !long_mark && is_one_script
 }
 
 pub const fn is_hangul(c: char) -> bool {

@@ -217,7 +217,7 @@ pub fn is_room(name: &str) -> bool {
 }
 
 /// Normalizes a message before it is posted; empty if nothing of it is visible. The server normalizes it again.
-pub fn tidy_text(typed: &str) -> String {
+pub fn normalize_text(typed: &str) -> String {
     text::multi_line(typed)
 }
 
@@ -246,8 +246,8 @@ mod tests {
 
     #[test]
     fn texts_are_normalized_and_counted_in_characters() {
-        assert_eq!(tidy_text(" \u{7}a\r\n\tb \n"), "a\n\tb");
-        assert_eq!(tidy_text("\u{200b}\u{3164} \u{202e}"), "");
+        assert_eq!(normalize_text(" \u{7}a\r\n\tb \n"), "a\n\tb");
+        assert_eq!(normalize_text("\u{200b}\u{3164} \u{202e}"), "");
         assert_eq!(check_text(""), Err(refusal::EMPTY));
         assert_eq!(check_text(&"가".repeat(MAX_TEXT)), Ok(()));
         assert_eq!(check_text(&"a".repeat(MAX_TEXT + 1)), Err(refusal::TOO_LONG));

@@ -49,10 +49,10 @@ impl Bans {
         let person = subject.person.as_ref().and_then(|person| self.people.get(person));
         let address = || {
             let address = subject.address?.to_canonical();
-            let applies = |(network, ban): &&(IpNet, Ban)| network.contains(&address) && !ban.is_over(now);
+            let applies = |(network, ban): &&(IpNet, Ban)| network.contains(&address) && !ban.is_expired(now);
             self.networks.iter().find(applies).map(|(_, ban)| ban)
         };
-        person.filter(|ban| !ban.is_over(now)).or_else(address)
+        person.filter(|ban| !ban.is_expired(now)).or_else(address)
     }
 }
 

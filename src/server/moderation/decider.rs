@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::apps::server::ClosableTopics;
-use crate::server::names::tidy::{tidy_line, tidy_name};
+use crate::server::names::sanitize::{sanitize_line, sanitize_name};
 use crate::wire::moderation::{
     ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
-    Target, why,
+    Target, refusal,
 };
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
@@ -93,15 +93,15 @@ fn ban(
 ) -> Result<Vec<ModerationEvent>, Rejection> {
     let target = validate_target(target)?;
     if target == Target::Person(at.sender.id.clone()) {
-        return Err(Rejection::refused(why::OPERATOR));
+        return Err(Rejection::refused(refusal::OPERATOR));
     }
-    let reason = tidy_line(reason, MAX_BAN_REASON + 1);
+    let reason = sanitize_line(reason, MAX_BAN_REASON + 1);
     if reason.chars().count() > MAX_BAN_REASON || until.is_some_and(|until| until <= at.now) {
-        return Err(Rejection::refused(why::BAD_REASON));
+        return Err(Rejection::refused(refusal::BAD_REASON));
     }
-    let current = rules.bans.iter().filter(|(_, ban)| !ban.is_over(at.now)).count();
+    let current = rules.bans.iter().filter(|(_, ban)| !ban.is_expired(at.now)).count();
     if current >= MAX_ENTRIES && rules.ban(&target).is_none() {
-        return Err(Rejection::refused(why::FULL));
+        return Err(Rejection::refused(refusal::TOO_MANY));
     }
     let ban = Ban {
         at: at.now,
@@ -115,32 +115,32 @@ fn unban(rules: &Rules, target: &Target) -> Result<Vec<ModerationEvent>, Rejecti
     let target = validate_target(target)?;
     match rules.ban(&target) {
         Some(_) => Ok(vec![ModerationEvent::Unbanned { target }]),
-        None => Err(Rejection::refused(why::NOT_BANNED)),
+        None => Err(Rejection::refused(refusal::NOT_BANNED)),
     }
 }
 
 fn rename(rules: &Rules, person: PersonId, name: &str) -> Result<Vec<ModerationEvent>, Rejection> {
     let person = parse_person_id(&person)?;
-    let name = tidy_name(name);
+    let name = sanitize_name(name);
     let known = rules.names.get(&person);
     if known.map_or("", String::as_str) == name {
         return Ok(Vec::new());
     }
     if known.is_none() && rules.names.len() >= MAX_ENTRIES {
-        return Err(Rejection::refused(why::FULL));
+        return Err(Rejection::refused(refusal::TOO_MANY));
     }
     Ok(vec![ModerationEvent::Renamed { person, name }])
 }
 
 fn close(closable_topics: &ClosableTopics, rules: &Rules, topic: TopicName) -> Result<Vec<ModerationEvent>, Rejection> {
     if closable_topics.closing_commands(&topic).is_none() {
-        return Err(Rejection::refused(why::STAYS));
+        return Err(Rejection::refused(refusal::NOT_CLOSABLE));
     }
     if rules.closed.contains(&topic) {
         return Ok(Vec::new());
     }
     if rules.closed.len() >= MAX_ENTRIES {
-        return Err(Rejection::refused(why::FULL));
+        return Err(Rejection::refused(refusal::TOO_MANY));
     }
     Ok(vec![ModerationEvent::Closed { topic }])
 }
@@ -149,7 +149,7 @@ fn validate_target(target: &Target) -> Result<Target, Rejection> {
     Ok(match target {
         Target::Person(id) => Target::Person(parse_person_id(id)?),
         Target::Address(text) => {
-            let network = network(text).ok_or_else(|| Rejection::refused(why::BAD_ADDRESS))?;
+            let network = network(text).ok_or_else(|| Rejection::refused(refusal::BAD_ADDRESS))?;
             Target::Address(canonical_cidr(network))
         }
     })
@@ -163,7 +163,7 @@ fn parse_person_id(PersonId(id): &PersonId) -> Result<PersonId, Rejection> {
     if (1..=MAX_PERSON).contains(&id.0.len()) && is_well_formed && !duplex_hub::is_reserved(&id) {
         Ok(id)
     } else {
-        Err(Rejection::refused(why::BAD_PERSON))
+        Err(Rejection::refused(refusal::BAD_PERSON))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The policy for visitors' names: rejects names that resemble an operator's or the server's, and enforces names that an operator
 //! assigned.
 
-pub mod tidy;
+pub mod sanitize;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{LazyLock, RwLock};
@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::skeleton;
 
-use self::tidy::tidy_name;
+use self::sanitize::sanitize_name;
 use crate::lock::{read, write};
 use duplex_hub::{NamePolicy, NameRefused};
 use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
@@ -94,7 +94,7 @@ impl Names {
 
     /// Returns the sanitized name if this person may use it; an empty name removes the current one.
     pub fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameError> {
-        let name = tidy_name(typed);
+        let name = sanitize_name(typed);
         if is_operator {
             return Ok(name);
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::har::{self, Entry, Har, PostData, Request, Response};
-use crate::wire::civil::civil;
+use crate::wire::civil::civil_from_days;
 use duplex_leptos::status::Transport;
 use duplex_leptos::trace::{
     Anomaly, Carrier, DeliveryCounts, EventKind, Payload, RecordedFrame, RequestedFault, SessionCounters, SessionTrace,
@@ -365,7 +365,7 @@ fn headers(headers: &[(String, String)]) -> Vec<har::Header<'_>> {
 fn date(millis: f64) -> String {
     let millis = millis.max(0.0) as u64;
     let (days, rest) = (millis / 86_400_000, millis % 86_400_000);
-    let (year, month, day) = civil(days.cast_signed());
+    let (year, month, day) = civil_from_days(days.cast_signed());
     let (hours, minutes, seconds) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60);
     format!(
         "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z",

@@ -15,7 +15,7 @@ pub fn first_grapheme_len(text: &str) -> usize {
 }
 
 /// The last grapheme boundary at or before `at`.
-pub fn boundary(text: &str, at: usize) -> usize {
+pub fn floor_grapheme_boundary(text: &str, at: usize) -> usize {
     if at >= text.len() {
         return text.len();
     }

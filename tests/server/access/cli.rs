@@ -44,7 +44,7 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
 
     let list = stdout(&run(folder.path(), &["token", "list"]));
     assert!(
-        list.contains("early") && list.contains("legacy") && list.contains("good for 89 days"),
+        list.contains("early") && list.contains("legacy") && list.contains("valid for 89 days"),
         "{list}"
     );
     assert!(!list.contains(token_before_start) && !list.contains(&notifier[20..]));

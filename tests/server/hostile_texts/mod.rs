@@ -12,7 +12,7 @@ use duplex::apps::chat::wire::{ALL_ROOMS, Chat, Rooms};
 use duplex::apps::devices::wire::Devices;
 use duplex::apps::notifications::wire::Notices;
 use duplex::wire::notice::EVERYONE;
-use duplex::wire::person::tidy_name;
+use duplex::wire::person::sanitize_name;
 use duplex_hub::TopicCommand;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId};
@@ -81,7 +81,7 @@ fn form(path: &str, cookie: &str, fields: &[(&str, &str)]) -> Request<Body> {
 
 /// Writes `text` to every field of every application, cut to the field's limit.
 async fn fill(node: &Node, text: &str) {
-    let name = tidy_name(text);
+    let name = sanitize_name(text);
     let cookie = "visitor=0123456789abcdef0123456789abcdef";
     let create = json!({ "create": { "room": ROOM, "title": truncate(text, 60) } });
     send_command::<Rooms>(node, ALL_ROOMS, create).await;
@@ -263,7 +263,7 @@ async fn every_text_is_rendered_unchanged() {
         let node = filled_node(text).await;
         for language in LANGUAGES {
             let read = async |path: &str| Page::read(&get(&node, path, text, language).await.body);
-            let (title, name) = (truncate(text, 60), tidy_name(text));
+            let (title, name) = (truncate(text, 60), sanitize_name(text));
             let room = read(&format!("/chat/{ROOM}")).await;
             assert_eq!(room.title, format!("{title} · Duplex"));
             for expected in [&title, text] {

@@ -15,7 +15,7 @@ use crate::{
         name_field,
         text::{dynamic_text, dynamic_view, fill, optional_text, t},
     },
-    wire::person::tidy_name,
+    wire::person::sanitize_name,
 };
 use duplex_leptos::{simulation::ConnectionStatus, topic::UseTopic};
 use duplex_protocol::person::MAX_NAME;
@@ -76,7 +76,7 @@ fn JoinForm(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
     });
     let play = move |event: SubmitEvent| {
         event.prevent_default();
-        let name = tidy_name(&name_input.get_untracked());
+        let name = sanitize_name(&name_input.get_untracked());
         if scores
             .me
             .with_untracked(|me| me.as_ref().is_none_or(|me| me.name != name))

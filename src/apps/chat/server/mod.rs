@@ -10,7 +10,7 @@ use super::wire::{
 };
 use crate::apps::server::AppServer;
 use crate::server::forms::CommandForm;
-use crate::server::names::tidy::{tidy_line, tidy_text};
+use crate::server::names::sanitize::{sanitize_line, sanitize_text};
 use duplex_hub::TopicCommand;
 use duplex_hub::decider::{Access, Context, Creation, Decider, Forward, Millis, Principal, Redaction};
 use duplex_hub::dyn_topic;
@@ -137,7 +137,7 @@ impl Decider for Chat {
 }
 
 fn post(at: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Result<Vec<ChatEvent>, Rejection> {
-    let text = tidy_text(typed);
+    let text = sanitize_text(typed);
     check_text(&text).map_err(Rejection::refused)?;
     let reply_to = reply_to.map(|seq| reply_target(room, seq)).transpose()?;
     check_rate(at, room)?;
@@ -194,7 +194,7 @@ fn own_message<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Mess
 }
 
 fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatEvent>, Rejection> {
-    let text = tidy_text(typed);
+    let text = sanitize_text(typed);
     check_text(&text).map_err(Rejection::refused)?;
     let message = own_message(at, room, seq)?;
     if message.is_deleted() {
@@ -299,7 +299,7 @@ impl Decider for Rooms {
 }
 
 fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result<Vec<RoomsEvent>, Rejection> {
-    let title = tidy_line(title, MAX_TITLE + 1);
+    let title = sanitize_line(title, MAX_TITLE + 1);
     if !is_room(&room) {
         return Err(Rejection::refused(refusal::BAD_ROOM));
     }
@@ -324,7 +324,7 @@ fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result
 }
 
 fn describe(at: Context<'_>, list: &RoomList, room: String, description: &str) -> Result<Vec<RoomsEvent>, Rejection> {
-    let description = tidy_line(description, MAX_DESCRIPTION + 1);
+    let description = sanitize_line(description, MAX_DESCRIPTION + 1);
     if description.chars().count() > MAX_DESCRIPTION {
         return Err(Rejection::refused(refusal::BAD_DESCRIPTION));
     }

@@ -10,7 +10,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlTextAreaElement;
 
 use super::{
-    super::wire::{ChatCommand, MAX_TEXT, NotPosted, TYPING, check_text, tidy_text},
+    super::wire::{ChatCommand, MAX_TEXT, NotPosted, TYPING, check_text, normalize_text},
     drafts, labels,
     list::Scroll,
     room_model::RoomModel,
@@ -177,7 +177,7 @@ fn send_typing(room: RoomModel, sent_at: StoredValue<Option<f64>>) {
 }
 
 fn submit(room: RoomModel, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
-    let text = tidy_text(&room.draft.get_untracked());
+    let text = normalize_text(&room.draft.get_untracked());
     if let Err(reason) = check_text(&text) {
         return problem.set(Some(Problem::Refused(Rejection::refused(reason))));
     }

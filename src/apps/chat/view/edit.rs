@@ -9,7 +9,7 @@ use leptos::{
 use super::{
     super::{
         model::Message,
-        wire::{ChatCommand, check_text, tidy_text},
+        wire::{ChatCommand, check_text, normalize_text},
     },
     labels,
     menu::button_id,
@@ -56,7 +56,7 @@ pub fn edit_form(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyVi
         super::list::focus_element(&button_id(seq));
     };
     let save = move || {
-        let text = tidy_text(&text.get_untracked());
+        let text = normalize_text(&text.get_untracked());
         if let Err(reason) = check_text(&text) {
             return problem.set(Some(reason));
         }

@@ -9,7 +9,7 @@ use crate::{
         name_field,
         text::{dynamic_text, fill, optional_text, t},
     },
-    wire::person::tidy_name,
+    wire::person::sanitize_name,
 };
 use duplex_protocol::person::MAX_NAME;
 
@@ -38,7 +38,7 @@ pub fn NameForm(room: RoomModel) -> impl IntoView {
     });
     let save = move |event: SubmitEvent| {
         event.prevent_default();
-        let name = tidy_name(&typed.get_untracked());
+        let name = sanitize_name(&typed.get_untracked());
         room.chat.rename(&name);
         storage::store_name(&name);
         if let Some(details) = details.get_untracked() {

@@ -60,12 +60,18 @@ pub fn value(value: f64, unit: &str) -> String {
 /// Formats a mean with one decimal more than its bucket's minimum and maximum have.
 pub fn mean(mean: f64, (min, max): (f64, f64), unit: &str) -> String {
     let decimals = number::decimal_places(min).max(number::decimal_places(max)) + 1;
-    with_unit(number::rounded(mean, number::exponent(mean) + 1 + decimals), unit)
+    with_unit(
+        number::rounded(mean, number::decimal_exponent(mean) + 1 + decimals),
+        unit,
+    )
 }
 
 /// Formats an axis limit with enough digits to tell it from the other limit.
 pub fn axis_label(value: f64, (low, high): (f64, f64)) -> String {
-    number::rounded(value, number::exponent(value) - number::exponent(high - low) + 3)
+    number::rounded(
+        value,
+        number::decimal_exponent(value) - number::decimal_exponent(high - low) + 3,
+    )
 }
 
 fn with_unit(number: String, unit: &str) -> String {

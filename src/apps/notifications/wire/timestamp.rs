@@ -1,7 +1,7 @@
 //! Converts between RFC 3339 timestamps and milliseconds since 1970. Pure; reads no clock.
 
 use super::Millis;
-use crate::wire::civil::{civil, days_from_civil};
+use crate::wire::civil::{civil_from_days, days_from_civil};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -25,7 +25,7 @@ pub fn parse_rfc3339(text: &str) -> Option<Millis> {
     // A leap second becomes the first second of the next minute.
     let in_range = (1..=12).contains(&month) && hour < 24 && minute < 60 && second <= 60;
     let days = days_from_civil(year, month, day);
-    if !parser.0.is_empty() || !in_range || civil(days) != (year, month, day) {
+    if !parser.0.is_empty() || !in_range || civil_from_days(days) != (year, month, day) {
         return None;
     }
     let at = days * DAY + hour * HOUR + minute * MINUTE + second * SECOND + fraction - offset;
@@ -46,7 +46,7 @@ pub fn to_utc(at: Millis) -> String {
 
 fn date_and_time(at: Millis) -> (String, i64, i64, i64) {
     let at = i64::try_from(at).unwrap_or(MAX_MILLIS).min(MAX_MILLIS);
-    let (year, month, day) = civil(at.div_euclid(DAY));
+    let (year, month, day) = civil_from_days(at.div_euclid(DAY));
     let rest = at.rem_euclid(DAY);
     let date = format!("{year:04}-{month:02}-{day:02}");
     (date, rest / HOUR, rest % HOUR / MINUTE, rest % MINUTE / SECOND)

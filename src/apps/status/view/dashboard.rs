@@ -85,8 +85,8 @@ const PANELS: &[Panel] = &[
         title: text_key!(status.queues),
         unit: Unit::Count,
         lines: &[
-            (Series::Waiting, "waiting", text_key!(status.waiting_topics)),
-            (Series::LogWaiting, "log-waiting", text_key!(status.waiting_log)),
+            (Series::QueuedRequests, "waiting", text_key!(status.waiting_topics)),
+            (Series::QueuedLogJobs, "log-waiting", text_key!(status.waiting_log)),
         ],
     },
     Panel {

@@ -9,12 +9,12 @@ use duplex_protocol::person::MAX_NAME;
 const MAX_CHARS: usize = 4_096;
 
 /// A visitor's name; empty if nothing visible is left.
-pub fn tidy_name(typed: &str) -> String {
-    tidy_line(typed, MAX_NAME)
+pub fn sanitize_name(typed: &str) -> String {
+    sanitize_line(typed, MAX_NAME)
 }
 
 /// One line of at most `max_chars` characters.
-pub fn tidy_line(typed: &str, max_chars: usize) -> String {
+pub fn sanitize_line(typed: &str, max_chars: usize) -> String {
     let typed: String = typed.chars().take(MAX_CHARS).collect();
     let composed: String = text::single_line(&typed).nfc().collect();
     // Composition may shorten the line.
@@ -22,7 +22,7 @@ pub fn tidy_line(typed: &str, max_chars: usize) -> String {
 }
 
 /// A text of several lines, of any length.
-pub fn tidy_text(typed: &str) -> String {
+pub fn sanitize_text(typed: &str) -> String {
     text::multi_line(typed)
 }
 
@@ -36,13 +36,13 @@ mod tests {
     use crate::wire::text::MARKS;
 
     #[test]
-    fn a_name_is_tidied() {
-        assert_eq!(tidy_name("  Kim\n\tMinji  "), "Kim Minji");
-        assert_eq!(tidy_name("\u{0}\u{7}"), "");
-        assert_eq!(tidy_name(&"가".repeat(30)), "가".repeat(24));
-        assert_eq!(tidy_name(&format!("{} x", "a".repeat(23))), "a".repeat(23));
+    fn a_name_is_sanitized() {
+        assert_eq!(sanitize_name("  Kim\n\tMinji  "), "Kim Minji");
+        assert_eq!(sanitize_name("\u{0}\u{7}"), "");
+        assert_eq!(sanitize_name(&"가".repeat(30)), "가".repeat(24));
+        assert_eq!(sanitize_name(&format!("{} x", "a".repeat(23))), "a".repeat(23));
         assert_eq!(
-            tidy_name("\u{1112}\u{1161}\u{11ab}"),
+            sanitize_name("\u{1112}\u{1161}\u{11ab}"),
             "한",
             "decomposed, as in macOS file names"
         );
@@ -50,24 +50,24 @@ mod tests {
 
     #[test]
     fn marks_need_a_base_and_do_not_pile_up() {
-        assert_eq!(tidy_name("\u{301}\u{302}"), "");
-        assert_eq!(tidy_name("a \u{301}b"), "a b");
+        assert_eq!(sanitize_name("\u{301}\u{302}"), "");
+        assert_eq!(sanitize_name("a \u{301}b"), "a b");
         let zalgo = format!("q{}x", "\u{323}\u{302}\u{489}".repeat(20));
-        assert!(tidy_name(&zalgo).chars().count() <= 2 + MARKS);
+        assert!(sanitize_name(&zalgo).chars().count() <= 2 + MARKS);
         let thai = format!("ก{}", "\u{e47}".repeat(23));
-        assert_eq!(tidy_name(&thai).chars().count(), 1 + MARKS);
+        assert_eq!(sanitize_name(&thai).chars().count(), 1 + MARKS);
         for word in ["བསྒྲུབས", "שָׁלוֹם", "हिन्दी", "Nguyễn", "ภาษาไทย", "মুক্তি"]
         {
             let composed: String = word.nfc().collect();
-            assert_eq!(tidy_name(word), composed);
+            assert_eq!(sanitize_name(word), composed);
         }
-        assert_eq!(tidy_text("\u{200b}\u{301}"), "");
+        assert_eq!(sanitize_text("\u{200b}\u{301}"), "");
     }
 
     proptest! {
         #[test]
-        fn tidied_names_contain_no_forbidden_characters(typed in "\\PC{0,40}|.{0,40}|[a한\u{1112}\u{1161}\u{11ab}\u{301}\u{e47}\u{200d}\u{fe0f}👩🇰 \u{202e}\u{3164}]{0,40}") {
-            let name = tidy_name(&typed);
+        fn sanitized_names_contain_no_forbidden_characters(typed in "\\PC{0,40}|.{0,40}|[a한\u{1112}\u{1161}\u{11ab}\u{301}\u{e47}\u{200d}\u{fe0f}👩🇰 \u{202e}\u{3164}]{0,40}") {
+            let name = sanitize_name(&typed);
             prop_assert!(name.chars().count() <= MAX_NAME);
             prop_assert!(!name.chars().any(|c| c.is_control() || text::is_bidi_control(c)));
             prop_assert_eq!(name.trim(), name.as_str());
@@ -82,7 +82,7 @@ mod tests {
                     prop_assert!(at > 0 && !chars[at - 1].is_alphabetic(), "{name:?}");
                 }
             }
-            prop_assert_eq!(tidy_name(&name), name.as_str());
+            prop_assert_eq!(sanitize_name(&name), name.as_str());
             prop_assert!(name.is_empty() || !text::is_blank(&name));
         }
     }
