@@ -192,14 +192,14 @@ fn page(cx: DeviceContext) -> AnyView {
 fn health(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let health = Memo::new(move |_| cx.device.state.with(|device| device.health));
-    let word = dynamic_text(move || labels::health(health.get()).0.to_owned());
+    let status_code = dynamic_text(move || labels::health(health.get()).0.to_owned());
     let label = dynamic_text(move || (labels::health(health.get()).1)(i18n.get_locale()).to_owned());
     let seen = dynamic_text(move || {
         let seen = cx.device.state.with(|device| device.seen);
         cx.clock.ago(i18n.get_locale(), seen)
     });
     view! {
-        <p class="device-health" data-health=word>
+        <p class="device-health" data-health=status_code>
             <span class="health" role="status"><span class="dot" aria-hidden="true"></span>{label}</span>
             <span class="hint">{seen}</span>
         </p>
@@ -222,10 +222,10 @@ fn place(cx: DeviceContext) -> AnyView {
 fn connection_status(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let status = cx.device.status;
-    let word = dynamic_text(move || labels::status(status.get()).0.to_owned());
+    let status_code = dynamic_text(move || labels::status(status.get()).0.to_owned());
     let label = dynamic_text(move || (labels::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
-        <p class="devices-status script" role="status" data-status=word>
+        <p class="devices-status script" role="status" data-status=status_code>
             <span class="dot" aria-hidden="true"></span>
             <span>{label}</span>
         </p>

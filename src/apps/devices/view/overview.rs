@@ -179,10 +179,10 @@ fn filters(fleet: UseTopic<Fleet>, filter: RwSignal<Filter>) -> AnyView {
 
 fn status(fleet: UseTopic<Fleet>) -> AnyView {
     let i18n = use_i18n();
-    let word = dynamic_text(move || labels::status(fleet.status.get()).0.to_owned());
+    let status_code = dynamic_text(move || labels::status(fleet.status.get()).0.to_owned());
     let label = dynamic_text(move || (labels::status(fleet.status.get()).1)(i18n.get_locale()).to_owned());
     view! {
-        <p class="devices-status script" role="status" data-status=word>
+        <p class="devices-status script" role="status" data-status=status_code>
             <span class="dot" aria-hidden="true"></span>
             <span>{label}</span>
         </p>
