@@ -62,11 +62,11 @@ impl AlertList {
         if let Some(alert) = self.alerts.iter_mut().find(|alert| alert.id == id) {
             alert.reached.get_or_insert(reached);
         }
-        let mut surplus = self.alerts.iter().filter(|alert| alert.reached.is_some()).count();
+        let mut reached_count = self.alerts.iter().filter(|alert| alert.reached.is_some()).count();
         self.alerts.retain(|alert| {
-            let drop = alert.reached.is_some() && surplus > MAX_REACHED;
-            surplus -= usize::from(drop);
-            !drop
+            let is_excess = alert.reached.is_some() && reached_count > MAX_REACHED;
+            reached_count -= usize::from(is_excess);
+            !is_excess
         });
     }
 }

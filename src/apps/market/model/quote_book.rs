@@ -20,7 +20,8 @@ pub struct QuoteBook {
     /// By symbol; at most [`MAX_SYMBOLS`], each with at most [`SPARK_POINTS`] points.
     pub entries: BTreeMap<String, Entry>,
     /// When a point was last added to the sparklines.
-    pub sampled: Millis,
+    #[serde(rename = "sampled")]
+    pub sampled_at: Millis,
 }
 
 impl Topic for Quotes {
@@ -47,7 +48,7 @@ impl Topic for Quotes {
                 }
             }
             QuotesEvent::Sampled { at, points } => {
-                book.sampled = *at;
+                book.sampled_at = *at;
                 for (symbol, price) in points {
                     if let Some(entry) = book.entries.get_mut(symbol) {
                         entry.spark.push(*price);

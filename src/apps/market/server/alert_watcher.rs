@@ -233,9 +233,9 @@ fn should_retry(answer: &Answer) -> bool {
 }
 
 /// A deterministic command id, with the time at which the alert was set.
-fn command_id(person: &PersonId, alert: &Alert, step: &str) -> CommandId {
+fn command_id(person: &PersonId, alert: &Alert, purpose: &str) -> CommandId {
     let mut hash = Sha256::new();
-    for text in ["market alert", &person.0, &alert.symbol, step] {
+    for text in ["market alert", &person.0, &alert.symbol, purpose] {
         hash.update(text);
         hash.update([0]);
     }

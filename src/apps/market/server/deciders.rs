@@ -75,7 +75,7 @@ pub fn apply_ticks(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Resul
         let listing = &entry.ok_or_else(|| Rejection::refused(refusal::BAD_SYMBOL))?.listing;
         check_price(tick.last, listing.scale)?;
     }
-    let due = at.now.saturating_sub(book.sampled) >= SPARKLINE_INTERVAL || at.now < book.sampled;
+    let due = at.now.saturating_sub(book.sampled_at) >= SPARKLINE_INTERVAL || at.now < book.sampled_at;
     let sampled = due.then(|| {
         let last = |symbol: &str| {
             ticks

@@ -99,7 +99,7 @@ pub struct Generator {
     walks: Vec<PriceWalk>,
     /// Market time in minutes, which runs faster at busy times.
     market_minutes: f64,
-    liquidity: u64,
+    total_trade_weight: u64,
     /// The fraction of a trade carried over to the next call.
     trade_remainder: f64,
 }
@@ -128,9 +128,9 @@ impl Generator {
             sectors: Sector::ALL.map(|_| Factor::new(3.0e-4)),
             walks: instruments.iter().map(walk).collect(),
             market_minutes: 0.0,
-            liquidity: instruments
+            total_trade_weight: instruments
                 .iter()
-                .map(|instrument| u64::from(instrument.liquidity))
+                .map(|instrument| u64::from(instrument.trade_weight))
                 .sum(),
             trade_remainder: 0.0,
         }
@@ -201,15 +201,15 @@ impl Generator {
             .collect()
     }
 
-    /// Picks an instrument with a probability proportional to its liquidity.
+    /// Picks an instrument with a probability proportional to its trade weight.
     fn pick_instrument(&mut self) -> usize {
-        let mut position = self.rng.next() % self.liquidity.max(1);
+        let mut position = self.rng.next() % self.total_trade_weight.max(1);
         for (index, walk) in self.walks.iter().enumerate() {
-            let liquidity = u64::from(walk.instrument.liquidity);
-            if position < liquidity {
+            let weight = u64::from(walk.instrument.trade_weight);
+            if position < weight {
                 return index;
             }
-            position -= liquidity;
+            position -= weight;
         }
         0
     }

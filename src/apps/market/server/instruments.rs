@@ -13,7 +13,7 @@ pub struct Instrument {
     pub base_price: u64,
     pub scale: u8,
     /// The relative frequency of its trades.
-    pub liquidity: u32,
+    pub trade_weight: u32,
 }
 
 impl Instrument {
@@ -51,7 +51,7 @@ const fn instrument(
     sector: Sector,
     base_price: u64,
     scale: u8,
-    liquidity: u32,
+    trade_weight: u32,
 ) -> Instrument {
     Instrument {
         symbol,
@@ -59,7 +59,7 @@ const fn instrument(
         sector,
         base_price,
         scale,
-        liquidity,
+        trade_weight,
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
         assert!(INSTRUMENTS.len() > 50);
         for instrument in INSTRUMENTS {
             assert!(
-                is_symbol(instrument.symbol) && instrument.base_price >= 100 && instrument.liquidity > 0,
+                is_symbol(instrument.symbol) && instrument.base_price >= 100 && instrument.trade_weight > 0,
                 "{instrument:?}"
             );
         }

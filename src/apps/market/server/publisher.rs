@@ -126,7 +126,7 @@ impl Publisher {
 
     /// Whether the symbol has subscribers, or its trades were last published [`NO_SUBSCRIBER_DELAY`] ago.
     async fn is_due(&mut self, symbol: &str) -> bool {
-        let long_ago = self
+        let is_overdue = self
             .published_at
             .get(symbol)
             .is_none_or(|at| at.elapsed() >= NO_SUBSCRIBER_DELAY);
@@ -136,7 +136,7 @@ impl Publisher {
         {
             self.handles.insert(symbol.to_owned(), handle);
         }
-        long_ago || self.handles.get(symbol).is_some_and(|topic| topic.session_count() > 0)
+        is_overdue || self.handles.get(symbol).is_some_and(|topic| topic.session_count() > 0)
     }
 
     /// Publishes new entries and pending ticks.

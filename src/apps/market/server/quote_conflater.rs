@@ -127,9 +127,9 @@ impl QuoteConflater {
         }
     }
 
-    /// Marks symbols without a trade since `since` as stale.
-    pub fn mark_stale(&mut self, since: Millis) {
-        let old = |entry: &&mut Entry| !entry.tick.stale && entry.tick.at < since;
+    /// Marks symbols whose last trade is older than `older_than` as stale.
+    pub fn mark_stale(&mut self, older_than: Millis) {
+        let old = |entry: &&mut Entry| !entry.tick.stale && entry.tick.at < older_than;
         let ticks: Vec<_> = self
             .entries
             .values_mut()

@@ -56,7 +56,7 @@ impl Simulator {
         let mut publisher = Publisher::new(hub)?;
         let book = publisher.quote_book().await?;
         let (mut market, mut conflater) = if is_simulated_book(&book) {
-            let mut market = Generator::new(self.seed ^ book.sampled, &INSTRUMENTS);
+            let mut market = Generator::new(self.seed ^ book.sampled_at, &INSTRUMENTS);
             market.resume(|symbol| book.entries.get(symbol).map_or(0, |entry| entry.tick.last));
             (market, QuoteConflater::new(book.entries))
         } else {

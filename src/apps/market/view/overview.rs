@@ -110,7 +110,7 @@ fn symbols(store: QuoteStore, settings: TableSettings, locale: Locale) -> Vec<St
         .all()
         .into_iter()
         .filter(|entry| {
-            matches_search(&search, entry) && (!only_watched || store.watch_list.has(&entry.listing.symbol))
+            matches_search(&search, entry) && (!only_watched || store.watch_list.contains(&entry.listing.symbol))
         })
         .map(|entry| (labels::name(locale, &entry.listing), entry))
         .collect();

@@ -58,7 +58,7 @@ pub fn star(watch_list: WatchList, symbol: String, entry: RwSignal<Entry>) -> An
     let i18n = use_i18n();
     let pressed = Memo::new({
         let symbol = symbol.clone();
-        move |_| watch_list.has(&symbol)
+        move |_| watch_list.contains(&symbol)
     });
     let name = dynamic_text(move || {
         let locale = i18n.get_locale();

@@ -88,7 +88,7 @@ impl QuoteStore {
 /// The symbols on this browser's watch list.
 #[derive(Clone, Copy, Default)]
 pub struct WatchList {
-    /// None until the browser's storage was read.
+    /// `None` until the browser's storage was read.
     symbols: RwSignal<Option<BTreeSet<String>>>,
 }
 
@@ -97,7 +97,7 @@ impl WatchList {
         self.symbols.set(Some(storage::load()));
     }
 
-    pub fn has(&self, symbol: &str) -> bool {
+    pub fn contains(&self, symbol: &str) -> bool {
         self.symbols
             .with(|symbols| symbols.as_ref().is_some_and(|symbols| symbols.contains(symbol)))
     }

@@ -21,22 +21,22 @@ use duplex_protocol::topic::Topic;
 const PIPE: usize = 64 << 10;
 
 /// A connector that dials in-memory streams, which the test accepts. The clock is paused.
-struct Harness {
+struct ConnectorHarness {
     hub: Hub,
     dials: mpsc::UnboundedReceiver<(String, u16, DuplexStream)>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Harness {
+impl ConnectorHarness {
     fn new(exchange: Exchange, codes: &[&str]) -> Self {
         let log = Arc::new(Memory::new(Epoch::new(1)));
         let hub = Hub::new(log, vec![dyn_topic(Quotes), dyn_topic(Candles)]);
         let (dialled, dials) = mpsc::unbounded_channel();
         let dial = move |host: String, port: u16| -> DialFuture {
-            let (near, far) = duplex(PIPE);
-            dialled.send((host, port, far)).unwrap();
-            Box::pin(async move { Ok(Box::new(near) as Box<dyn ByteStream>) })
+            let (client, server) = duplex(PIPE);
+            dialled.send((host, port, server)).unwrap();
+            Box::pin(async move { Ok(Box::new(client) as Box<dyn ByteStream>) })
         };
         let connector = Arc::new(ExchangeConnector {
             exchange,
@@ -103,7 +103,7 @@ fn has_skipped(count: u64) -> impl Fn(&QuoteBook) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn upbit_prices_are_published() {
-    let mut harness = Harness::new(Exchange::Upbit, &["KRW-BTC"]);
+    let mut harness = ConnectorHarness::new(Exchange::Upbit, &["KRW-BTC"]);
     let (mut socket, request) = harness.accept_upbit().await;
     assert_eq!(request[2], serde_json::json!({"type": "trade", "codes": ["KRW-BTC"]}));
     socket.send(upbit_trade(1, "100473000.0")).await.unwrap();
@@ -126,7 +126,7 @@ async fn upbit_prices_are_published() {
 
 #[tokio::test(start_paused = true)]
 async fn invalid_messages_are_counted_and_skipped() {
-    let mut harness = Harness::new(Exchange::Upbit, &["KRW-BTC"]);
+    let mut harness = ConnectorHarness::new(Exchange::Upbit, &["KRW-BTC"]);
     let (mut socket, _) = harness.accept_upbit().await;
     socket.send(upbit_trade(7, "100.5")).await.unwrap();
     let unusable = [
@@ -158,7 +158,7 @@ async fn invalid_messages_are_counted_and_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_breaks_within_a_frame_is_reopened() {
-    let mut harness = Harness::new(Exchange::Upbit, &["KRW-BTC"]);
+    let mut harness = ConnectorHarness::new(Exchange::Upbit, &["KRW-BTC"]);
     let (mut socket, _) = harness.accept_upbit().await;
     socket.send(upbit_trade(1, "100")).await.unwrap();
     harness.wait_until(|book| book.feed.status == FeedStatus::Live).await;
@@ -183,7 +183,7 @@ async fn a_connection_that_breaks_within_a_frame_is_reopened() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_feed_becomes_stale_and_is_reconnected() {
-    let mut harness = Harness::new(Exchange::Upbit, &["KRW-BTC"]);
+    let mut harness = ConnectorHarness::new(Exchange::Upbit, &["KRW-BTC"]);
     let (mut socket, _) = harness.accept_upbit().await;
     socket.send(upbit_trade(1, "100")).await.unwrap();
     let started_at = Instant::now();
@@ -201,7 +201,7 @@ async fn a_silent_feed_becomes_stale_and_is_reconnected() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_answers_pings_stays_open() {
-    let mut harness = Harness::new(Exchange::Upbit, &["KRW-BTC"]);
+    let mut harness = ConnectorHarness::new(Exchange::Upbit, &["KRW-BTC"]);
     let (mut socket, _) = harness.accept_upbit().await;
     let mut pings = 0;
     while pings < 6 {
@@ -215,7 +215,7 @@ async fn a_connection_that_answers_pings_stays_open() {
 
 #[tokio::test(start_paused = true)]
 async fn binance_streams_are_named_in_the_url() {
-    let mut harness = Harness::new(Exchange::Binance, &["BTCUSDT"]);
+    let mut harness = ConnectorHarness::new(Exchange::Binance, &["BTCUSDT"]);
     let mut uri = String::new();
     #[expect(clippy::result_large_err, reason = "the engine's type")]
     let record_uri = |request: &Request, response: Response| {
