@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use duplex_protocol::code;
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::{EVENTS_PATH, POLL_PATH, SESSION_PATH};
+use duplex_protocol::subprotocol::{Subprotocol, Version};
 use serde_json::Value;
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -81,7 +81,7 @@ async fn each_json_version_has_its_own_fields() {
 async fn version_1_postcard_is_served() {
     let node = Node::new();
     add(&node).await;
-    let mut client = websocket(&node, Protocol::new(Version::V1, Encoding::Postcard).subprotocol()).await;
+    let mut client = websocket(&node, Subprotocol::new(Version::V1, Encoding::Postcard).subprotocol()).await;
     client.send(Message::binary(vec![0, 0, 0])).await;
     let mut subscribe = vec![1, 7];
     subscribe.extend(NOTES.as_bytes());
@@ -137,5 +137,5 @@ async fn an_unknown_version_is_rejected() {
     assert_eq!(closing["closing"]["reason"], "reload");
     let (closed, _) = client.expect_close().await.unwrap();
     assert_eq!(closed, code::RELOAD);
-    assert!(Protocol::from_subprotocol("duplex.v3.json").is_none());
+    assert!(Subprotocol::from_subprotocol("duplex.v3.json").is_none());
 }

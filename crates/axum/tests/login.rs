@@ -25,11 +25,11 @@ use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{
     COMMAND_PATH, ClientFrame, CloseReason, CommandId, Denied, EVENTS_PATH, POLL_PATH, Rejection, SESSION_PATH,
     ServerFrame,
 };
+use duplex_protocol::subprotocol::Subprotocol;
 use duplex_protocol::topic::{Topic, TopicName};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
@@ -134,7 +134,10 @@ impl App {
         let mut request = format!("ws://localhost{SESSION_PATH}").into_client_request().unwrap();
         let headers = request.headers_mut();
         headers.insert("cookie", cookie.parse().unwrap());
-        headers.insert("sec-websocket-protocol", Protocol::JSON.subprotocol().parse().unwrap());
+        headers.insert(
+            "sec-websocket-protocol",
+            Subprotocol::JSON.subprotocol().parse().unwrap(),
+        );
         let (socket, _) = within(client_async(request, self.connect())).await.map_err(Box::new)?;
         Ok(Socket(socket))
     }

@@ -53,7 +53,7 @@
 //! | [`topic`] | [`Topic`](topic::Topic), names of topics, delivery |
 //! | [`cursor`] | a reader's position in a topic's log: epoch, seq, check |
 //! | [`session`] | the frames between client and server; how to write a client in another language |
-//! | [`protocol`] | the subprotocols: versions and encodings |
+//! | [`subprotocol`] | the subprotocols: versions and encodings |
 //! | [`codec`] | JSON and postcard |
 //! | [`presence`], [`person`] | the subscribers of a topic |
 //! | [`code`] | close codes |
@@ -71,7 +71,7 @@ pub mod frame;
 pub mod handshake;
 pub mod person;
 pub mod presence;
-pub mod protocol;
 pub mod session;
+pub mod subprotocol;
 pub mod topic;
 mod v1;

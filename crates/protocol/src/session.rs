@@ -3,9 +3,10 @@
 //!
 //! # A client in another language
 //!
-//! Open a WebSocket at [`SESSION_PATH`] with the subprotocol `duplex.v2.json`. Each text message is one frame: a JSON object
-//! with one member, named after the frame. (With `duplex.v2.postcard` each binary message is one frame in postcard; variants are
-//! numbered in the order below. The previous version, `duplex.v1`, is supported too: [`Version::V1`](crate::protocol::Version::V1).)
+//! Open a WebSocket at [`SESSION_PATH`] with the subprotocol `duplex.v2.json`. Each text message is one frame: a JSON object with
+//! one member, named after the frame. (With `duplex.v2.postcard` each binary message is one frame in postcard; variants are
+//! numbered in the order below. The previous version, `duplex.v1`, is supported too:
+//! [`Version::V1`](crate::subprotocol::Version::V1).)
 //!
 //! 1. Send `{"hello":{"build":"","name":null}}`. The server answers `{"welcome":{…}}`; its `now_ms` is the server's clock.
 //! 2. Send `{"subscribe":{"topic":"chat/lobby","cursor":null}}`. The server answers with a verdict:

@@ -24,8 +24,8 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::MAX_ACTIVITY;
-use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, MAX_COMMAND, Rejection, ServerFrame, SessionId};
+use duplex_protocol::subprotocol::Subprotocol;
 use duplex_protocol::topic::TopicName;
 
 /// `POST` [`COMMAND_PATH`](duplex_protocol::session::COMMAND_PATH)
@@ -90,7 +90,7 @@ async fn handle_frame(
     }
 }
 
-fn frame_response(protocol: Protocol, frame: &ServerFrame) -> Result<Response, Problem> {
+fn frame_response(protocol: Subprotocol, frame: &ServerFrame) -> Result<Response, Problem> {
     let body = protocol.encode(frame).map_err(|error| {
         tracing::error!("a frame cannot be encoded: {error}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The reply cannot be encoded.")

@@ -10,8 +10,8 @@ use crate::connection::counters::ConnectionKind;
 use crate::limits;
 use duplex_hub::quota::QuotaExceeded;
 use duplex_protocol::handshake::TRACE_PARAMETER;
-use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{SESSION_PARAMETER, SessionId};
+use duplex_protocol::subprotocol::Subprotocol;
 
 /// `Sec-WebSocket-Version` of RFC 6455.
 const VERSION: &str = "13";
@@ -148,8 +148,8 @@ pub(crate) fn first_offered_subprotocol(headers: &HeaderMap) -> Option<HeaderVal
 }
 
 /// The first offered subprotocol that the server supports.
-pub(crate) fn negotiated_protocol(headers: &HeaderMap) -> Option<Protocol> {
-    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Protocol::from_subprotocol)
+pub(crate) fn negotiated_protocol(headers: &HeaderMap) -> Option<Subprotocol> {
+    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(Subprotocol::from_subprotocol)
 }
 
 /// The subprotocol of a session. If the server supports none of those offered, it accepts the first anyway: a page cannot see why a

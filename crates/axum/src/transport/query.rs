@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::error::Problem;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Cursor;
-use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::{MAX_SUBSCRIPTIONS, SessionId};
+use duplex_protocol::subprotocol::{Subprotocol, Version};
 use duplex_protocol::topic::TopicName;
 
 /// `?session=ID&v=2&topics=chat/lobby@EPOCH:SEQ:CHECK,chat/other`
@@ -53,7 +53,7 @@ impl SessionQuery {
         self.wait == Some(0)
     }
 
-    pub(super) fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Protocol, QueryError> {
+    pub(super) fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Subprotocol, QueryError> {
         let has_check = |(_, cursor): &(_, Option<Cursor>)| cursor.is_some_and(|cursor| cursor.check.is_some());
         let version = match self.v {
             Some(2) => Version::V2,
@@ -61,7 +61,7 @@ impl SessionQuery {
             None | Some(1) => Version::V1,
             Some(other) => return Err(QueryError::Version(other)),
         };
-        Ok(Protocol::new(version, Encoding::Json))
+        Ok(Subprotocol::new(version, Encoding::Json))
     }
 
     pub(super) fn topics(&self) -> Result<Vec<(TopicName, Option<Cursor>)>, QueryError> {

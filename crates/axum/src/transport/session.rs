@@ -26,15 +26,15 @@ use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::person::Person;
-use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{ClientFrame, CloseReason, CommandId, ServerFrame, SessionId, Welcome};
+use duplex_protocol::subprotocol::Subprotocol;
 use duplex_protocol::topic::TopicName;
 
 pub(super) struct SessionHandler {
     state: Gateway,
     hub: Hub,
     /// `None` if the client offered no subprotocol that the server supports.
-    protocol: Option<Protocol>,
+    protocol: Option<Subprotocol>,
     id: SessionId,
     session: Session,
     reader: Reader,
@@ -54,8 +54,8 @@ pub(super) struct SessionHandler {
 
 impl SessionHandler {
     /// A session of `person`. `hub` must already carry the client's rights and quotas.
-    pub(super) fn new(state: &Gateway, hub: Hub, protocol: Option<Protocol>, id: SessionId, person: Person) -> Self {
-        let frame_protocol = protocol.unwrap_or(Protocol::JSON);
+    pub(super) fn new(state: &Gateway, hub: Hub, protocol: Option<Subprotocol>, id: SessionId, person: Person) -> Self {
+        let frame_protocol = protocol.unwrap_or(Subprotocol::JSON);
         Self {
             state: state.clone(),
             protocol,
@@ -87,7 +87,7 @@ impl SessionHandler {
     }
 
     fn encoding(&self) -> Encoding {
-        self.protocol.unwrap_or(Protocol::JSON).encoding
+        self.protocol.unwrap_or(Subprotocol::JSON).encoding
     }
 
     fn decode(&self, message: &Message) -> Result<ClientFrame, ProtocolError> {

@@ -34,8 +34,8 @@ use duplex_hub::{
 };
 use duplex_protocol::{
     cursor::Cursor,
-    protocol::{Protocol, Version},
     session::{CloseReason, ServerFrame, SessionId, Welcome},
+    subprotocol::{Subprotocol, Version},
     topic::TopicName,
 };
 
@@ -96,7 +96,7 @@ pub(super) async fn events(
 }
 
 /// How long the client may post nothing. A client of version 1 does not acknowledge pongs: it shows that it reads by reconnecting.
-fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
+fn silence_limit(state: &Gateway, protocol: Subprotocol) -> Duration {
     match protocol.version {
         Version::V1 => limits::SSE_V1_SILENCE,
         Version::V2 => limits::SESSION_SILENCE.min(state.settings.silence_limit),
@@ -104,7 +104,7 @@ fn silence_limit(state: &Gateway, protocol: Protocol) -> Duration {
 }
 
 /// The session, its topics with their cursors, and the protocol.
-pub(super) type ParsedQuery = (SessionId, Vec<(TopicName, Option<Cursor>)>, Protocol);
+pub(super) type ParsedQuery = (SessionId, Vec<(TopicName, Option<Cursor>)>, Subprotocol);
 
 pub(super) fn parse_query(query: Result<Query<SessionQuery>, QueryRejection>) -> Result<ParsedQuery, Problem> {
     let Query(query) = query?;
@@ -212,7 +212,7 @@ impl EventStream {
 struct EndConditions {
     open: OpenEventStream,
     state: Gateway,
-    protocol: Protocol,
+    protocol: Subprotocol,
     session: SessionId,
     caller: Caller,
     gate: FaultGate,

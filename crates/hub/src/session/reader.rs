@@ -14,15 +14,15 @@ use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, Top
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::person::Person;
-use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{Denied, ServerFrame, SessionId, Verdict};
+use duplex_protocol::subprotocol::Subprotocol;
 use duplex_protocol::topic::TopicName;
 
 /// The subscriptions of one session, over any transport. A transport waits for [`Self::woken`], then writes what [`Self::gather`]
 /// returns.
 pub struct Reader {
     hub: Hub,
-    protocol: Protocol,
+    protocol: Subprotocol,
     session: SessionId,
     person: Person,
     wake: Arc<Wake>,
@@ -76,7 +76,7 @@ pub enum VerdictKind {
 
 impl Reader {
     /// A reader without subscriptions, with the rights and quotas of `hub`.
-    pub fn new(hub: Hub, protocol: impl Into<Protocol>, session: SessionId, person: Person) -> Self {
+    pub fn new(hub: Hub, protocol: impl Into<Subprotocol>, session: SessionId, person: Person) -> Self {
         Self {
             hub,
             protocol: protocol.into(),
@@ -90,7 +90,7 @@ impl Reader {
     }
 
     /// A reader for the server itself, which may read everything.
-    pub fn for_server(hub: &Hub, protocol: impl Into<Protocol>, session: SessionId) -> Self {
+    pub fn for_server(hub: &Hub, protocol: impl Into<Subprotocol>, session: SessionId) -> Self {
         let person = Principal::server().person.clone();
         Self::new(hub.with_rights(Rights::server()), protocol, session, person)
     }
@@ -341,7 +341,7 @@ impl Reader {
     }
 }
 
-fn recovery_frame(recovered: &Recovered, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
+fn recovery_frame(recovered: &Recovered, topic: &TopicName, protocol: Subprotocol) -> Option<Bytes> {
     let frame = recovered.frame(topic, protocol);
     frame
         .inspect_err(|error| tracing::error!(%topic, "a verdict cannot be encoded: {error}"))
@@ -349,7 +349,7 @@ fn recovery_frame(recovered: &Recovered, topic: &TopicName, protocol: Protocol) 
 }
 
 /// Encodes a frame; `None` if encoding fails, which is logged.
-pub fn encode_frame(protocol: Protocol, frame: &ServerFrame) -> Option<Bytes> {
+pub fn encode_frame(protocol: Subprotocol, frame: &ServerFrame) -> Option<Bytes> {
     match protocol.encode(frame) {
         Ok(bytes) => Some(bytes.into()),
         Err(error) => {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::cursor::Cursor;
-use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::{ResetReason, ServerFrame, Verdict};
+use duplex_protocol::subprotocol::{Subprotocol, Version};
 use duplex_protocol::topic::TopicName;
 
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl EncodedState {
             state: placeholder,
         };
         let topic = self.topic.clone();
-        let protocol = Protocol::new(version, self.encoding);
+        let protocol = Subprotocol::new(version, self.encoding);
         let mut frame = protocol.encode(&ServerFrame::Verdict { topic, verdict })?;
         frame.reserve_exact(self.state.len() + 8);
         match self.encoding {
@@ -123,7 +123,7 @@ impl Recovered {
     }
 
     /// The complete frame of the verdict.
-    pub(crate) fn frame(&self, topic: &TopicName, protocol: Protocol) -> Result<Bytes, CodecError> {
+    pub(crate) fn frame(&self, topic: &TopicName, protocol: Subprotocol) -> Result<Bytes, CodecError> {
         match self {
             Self::Reset { reason, state } => state.reset_frame(*reason, protocol.version),
             Self::Resumed { .. } => {
@@ -145,8 +145,8 @@ mod tests {
     fn the_frame_equals_that_of_the_codec() {
         let topic: TopicName = "chat/lobby".parse().unwrap();
         let cursor = Cursor::new(Epoch::new(7), 300).with_check(Check::new(99));
-        for protocol in Protocol::ALL {
-            let Protocol { version, encoding } = protocol;
+        for protocol in Subprotocol::ALL {
+            let Subprotocol { version, encoding } = protocol;
             for value in [Vec::new(), vec!["}}\"가".to_owned()], vec!["x".repeat(100); 100]] {
                 let state = Blob::encode(encoding, &value).unwrap();
                 let shared = EncodedState::new(topic.clone(), encoding, cursor, state.clone());

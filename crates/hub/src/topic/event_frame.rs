@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::dyn_topic::DynEvent;
 use duplex_protocol::codec::{CodecError, Encoding};
 use duplex_protocol::cursor::{Check, Seq};
-use duplex_protocol::protocol::{Protocol, Version};
 use duplex_protocol::session::ServerFrame;
+use duplex_protocol::subprotocol::{Subprotocol, Version};
 use duplex_protocol::topic::TopicName;
 
 /// An event, encoded lazily once per protocol and shared by all readers.
@@ -43,7 +43,7 @@ impl EventFrame {
     }
 
     /// The frame; `None` if the application's event does not encode.
-    pub(crate) fn bytes(&self, topic: &TopicName, protocol: Protocol) -> Option<Bytes> {
+    pub(crate) fn bytes(&self, topic: &TopicName, protocol: Subprotocol) -> Option<Bytes> {
         let encoded = match protocol.version {
             Version::V1 => self.encoded_v1.get_or_init(Box::default),
             Version::V2 => &self.encoded,
@@ -65,7 +65,7 @@ pub(crate) fn event_frame(
     topic: &TopicName,
     (seq, check): (Seq, Option<Check>),
     event: &dyn DynEvent,
-    protocol: Protocol,
+    protocol: Subprotocol,
 ) -> Result<Bytes, CodecError> {
     let frame = ServerFrame::Event {
         topic: topic.clone(),

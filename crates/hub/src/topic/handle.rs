@@ -26,8 +26,8 @@ use crate::topic::subscription::SubscriptionGuard;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::Person;
-use duplex_protocol::protocol::Protocol;
 use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, SessionId};
+use duplex_protocol::subprotocol::Subprotocol;
 use duplex_protocol::topic::{Delivery, TopicName};
 
 /// The data that the task and the handles of one awake topic share.
@@ -204,7 +204,7 @@ impl TopicHandle {
     }
 
     /// The events after `after` from the topic's ring. Does not block; takes no lock if there are none.
-    pub fn read(&self, after: Seq, protocol: impl Into<Protocol>, limit: ReadLimit) -> ReadBatch {
+    pub fn read(&self, after: Seq, protocol: impl Into<Subprotocol>, limit: ReadLimit) -> ReadBatch {
         let protocol = protocol.into();
         if self.shared.is_closed() {
             return ReadBatch::Behind;
@@ -249,7 +249,7 @@ impl TopicHandle {
     pub async fn read_log(
         &self,
         after: Seq,
-        protocol: impl Into<Protocol>,
+        protocol: impl Into<Subprotocol>,
         limit: ReadLimit,
     ) -> Result<ReadBatch, Denied> {
         let (shared, protocol) = (&self.shared, protocol.into());
@@ -285,7 +285,7 @@ impl TopicHandle {
         }
     }
 
-    fn frame(&self, record: &Record, protocol: Protocol) -> Option<Bytes> {
+    fn frame(&self, record: &Record, protocol: Subprotocol) -> Option<Bytes> {
         let (shared, seq) = (&self.shared, record.seq);
         let event = shared.kind.event(&record.event).map_err(|error| error.to_string());
         event

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::super::cursor::Check;
 use super::super::person::PersonId;
 use super::super::presence::Presence;
-use super::super::protocol::{Protocol, Version};
 use super::super::session::{CloseReason, Welcome};
+use super::super::subprotocol::{Subprotocol, Version};
 use super::*;
 
 fn topic() -> TopicName {
@@ -144,7 +144,7 @@ fn from_line(encoding: Encoding, line: &str) -> Vec<u8> {
     }
 }
 
-fn recorded(protocol: Protocol) -> &'static str {
+fn recorded(protocol: Subprotocol) -> &'static str {
     match (protocol.version, protocol.encoding) {
         (Version::V1, Encoding::Json) => include_str!("recorded/v1.json.txt"),
         (Version::V1, Encoding::Postcard) => include_str!("recorded/v1.postcard.txt"),
@@ -156,7 +156,7 @@ fn recorded(protocol: Protocol) -> &'static str {
 /// Each file has the server's frames, an empty line, and the client's frames.
 #[test]
 fn every_frame_matches_its_recording() {
-    for protocol in Protocol::ALL {
+    for protocol in Subprotocol::ALL {
         let encoding = protocol.encoding;
         let (server, client) = recorded(protocol).split_once("\n\n").unwrap();
         let encoded: Vec<_> = server_frames(encoding)
@@ -175,7 +175,7 @@ fn every_frame_matches_its_recording() {
 
 #[test]
 fn current_clients_encode_the_recorded_frames() {
-    for protocol in [Protocol::JSON, Protocol::POSTCARD] {
+    for protocol in [Subprotocol::JSON, Subprotocol::POSTCARD] {
         let encoding = protocol.encoding;
         let (_, client) = recorded(protocol).split_once("\n\n").unwrap();
         let written: Vec<_> = client_frames(encoding, protocol.version)

@@ -16,14 +16,14 @@ pub enum Version {
 
 /// A subprotocol of the session's WebSocket (RFC 6455 section 1.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Protocol {
+pub struct Subprotocol {
     /// The version of the frames.
     pub version: Version,
     /// The encoding of the frames.
     pub encoding: Encoding,
 }
 
-impl Protocol {
+impl Subprotocol {
     /// The newest version in JSON: `duplex.v2.json`.
     pub const JSON: Self = Self::new(Version::V2, Encoding::Json);
     /// The newest version in postcard: `duplex.v2.postcard`.
@@ -49,12 +49,12 @@ impl Protocol {
         }
     }
 
-    /// The protocol of a name in `Sec-WebSocket-Protocol`; `None` for an unknown name.
+    /// The subprotocol with this name in `Sec-WebSocket-Protocol`; `None` for an unknown name.
     pub fn from_subprotocol(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.subprotocol() == name)
     }
 
-    /// Encodes a frame for a client of this protocol.
+    /// Encodes a frame for a client of this subprotocol.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Protocol {
         }
     }
 
-    /// Decodes a frame from a client of this protocol.
+    /// Decodes a frame from a client of this subprotocol.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Protocol {
     }
 }
 
-impl From<Encoding> for Protocol {
+impl From<Encoding> for Subprotocol {
     fn from(encoding: Encoding) -> Self {
         Self::new(Version::V2, encoding)
     }
@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn a_subprotocol_names_its_version_and_its_encoding() {
-        for protocol in Protocol::ALL {
-            assert_eq!(Protocol::from_subprotocol(protocol.subprotocol()), Some(protocol));
+        for protocol in Subprotocol::ALL {
+            assert_eq!(Subprotocol::from_subprotocol(protocol.subprotocol()), Some(protocol));
         }
         for unknown in ["duplex.v3.json", "duplex.v2", "duplex.v1.xml", ""] {
-            assert_eq!(Protocol::from_subprotocol(unknown), None, "{unknown}");
+            assert_eq!(Subprotocol::from_subprotocol(unknown), None, "{unknown}");
         }
     }
 }
