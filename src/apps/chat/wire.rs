@@ -25,7 +25,7 @@ pub const MAX_TITLE: usize = 60;
 /// The longest description of a room, in characters.
 pub const MAX_DESCRIPTION: usize = 200;
 
-/// Codes of rejection reasons, which the page translates: codes that the page translates.
+/// Codes of rejection reasons, which the page translates.
 pub mod refusal {
     pub const EMPTY: &str = "empty";
     pub const TOO_LONG: &str = "too_long";

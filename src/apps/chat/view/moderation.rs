@@ -168,7 +168,7 @@ pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
         let problem_of = |one: &CommandStatus| {
             one.error_text(
                 |wait| command_text::rate_limited(locale, wait),
-                |rejection| rejection_text(locale, rejection),
+                |rejection| rejection_message(locale, rejection),
             )
         };
         moderation
@@ -184,7 +184,7 @@ pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
     .into_any()
 }
 
-fn rejection_text(locale: Locale, rejection: &Rejection) -> String {
+fn rejection_message(locale: Locale, rejection: &Rejection) -> String {
     match rejection {
         Rejection::Refused { reason } => match rejection_text(reason) {
             Some(key) => key(locale).to_owned(),

@@ -9,7 +9,7 @@ use super::super::state::EchoState;
 use crate::{
     apps::echo::wire::{ECHO_PATH, SOCKET_PATH},
     ui::{
-        handshake::{HandshakeRecord, fetch},
+        handshake::{HandshakeRecord, fetch_handshake},
         text::{dynamic_view, t},
     },
 };
@@ -58,7 +58,7 @@ fn fetch_record(echo: EchoState, record: RecordSignal, closed: bool, attempt: u3
     const RETRY_DELAY: Duration = Duration::from_millis(200);
     let Some(trace) = echo.trace() else { return };
     spawn_local(async move {
-        let answer = fetch(&trace).await;
+        let answer = fetch_handshake(&trace).await;
         if echo.trace().as_deref() != Some(trace.as_str()) {
             return;
         }
