@@ -82,7 +82,7 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
             ..DeviceSummary::default()
         },
         health: Health::Online,
-        since: ahead,
+        health_since: ahead,
     };
     let id = "dead".to_owned();
     let listed = FleetEvent::Entry {
