@@ -91,7 +91,7 @@ fn units(value: f64) -> i128 {
     (value * SCALE).round() as i128
 }
 
-/// JSON has a sixth element, [`UNSCALED`], if `min` and `max` are unscaled. Five elements are the previous format: all values in
+/// JSON has a sixth element, `UNSCALED`, if `min` and `max` are unscaled. Five elements are the previous format: all values in
 /// thousandths.
 impl Serialize for Bucket {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
