@@ -153,7 +153,7 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
         (device.metrics.len(), device.metrics["t"].value, device.every),
         (1, 1e-9, 30)
     );
-    assert_eq!(device.refused_count, expected.len() as u64);
+    assert_eq!(device.refused, expected.len() as u64);
     let newest: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
     let reversed: Vec<_> = expected.iter().rev().take(newest.len()).copied().collect();
     assert_eq!(newest, reversed);

@@ -1,5 +1,4 @@
-//! The states of `device/<id>` and `fleet/all` and their `apply`, shared by server and browser. Pure; `apply` enforces the limits
-//! again.
+//! The states of `device/<id>` and `fleet/all` and their `apply`, shared by server and browser. Pure; enforces the limits again.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -85,11 +84,9 @@ pub struct Device {
     pub health_since: Millis,
     pub reports: u64,
     /// Readings received after newer ones.
-    #[serde(rename = "late")]
-    pub late_readings: u64,
+    pub late: u64,
     /// Number of refused readings and messages.
-    #[serde(rename = "refused")]
-    pub refused_count: u64,
+    pub refused: u64,
     /// The most recent refusals, newest first; at most [`MAX_REFUSALS`].
     pub refusals: VecDeque<RefusalRecord>,
     /// At most [`MAX_METRICS`].
@@ -101,8 +98,7 @@ pub struct Device {
 }
 
 impl Order {
-    /// Whether the order is unanswered and so far from `now` that its timeout must have been lost. `at` is in the future if the
-    /// server's clock was ahead when the order was sent.
+    /// Whether the order is unanswered and its timeout must have been lost; `at` is in the future if the server's clock was ahead.
     pub fn is_stale(&self, now: Millis) -> bool {
         self.outcome == OrderStatus::Sent && now.abs_diff(self.at) > 4 * ORDER_TIMEOUT
     }
@@ -140,8 +136,7 @@ impl Device {
         }
     }
 
-    /// `now` is the server's time of the report. A stored time later than `now` was stamped while the server's clock was ahead, and
-    /// is overwritten.
+    /// `now` is the report's server time. A stored time later than `now` (the server's clock was ahead) is overwritten.
     fn apply_reading(&mut self, reading: &AcceptedReading, now: Millis) {
         let is_full = self.metrics.len() >= MAX_METRICS;
         if is_full && !self.metrics.contains_key(&reading.metric) {
@@ -161,7 +156,7 @@ impl Device {
         if metric.is_superseded_by((reading.at, reading.value), now) {
             (metric.at, metric.value) = (reading.at, reading.value);
         } else if reading.at < metric.at {
-            self.late_readings = self.late_readings.saturating_add(1);
+            self.late = self.late.saturating_add(1);
         }
         self.seen = newer_time(self.seen, reading.at, now);
     }
@@ -184,7 +179,7 @@ impl Device {
     }
 
     fn record_refusal(&mut self, at: Millis, refusal: &Refusal) {
-        self.refused_count = self.refused_count.saturating_add(1);
+        self.refused = self.refused.saturating_add(1);
         let refusal = refusal.clone();
         self.refusals.push_front(RefusalRecord { at, refusal });
         self.refusals.truncate(MAX_REFUSALS);

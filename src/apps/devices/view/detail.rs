@@ -272,8 +272,8 @@ fn reports(cx: DeviceContext) -> AnyView {
         <dl class="facts">
             {labeled_value(text_key!(devices.reports_heard), "reports", count(|device| device.reports))}
             {labeled_value(text_key!(devices.every), "every", every)}
-            {labeled_value(text_key!(devices.late_readings), "late", count(|device| device.late_readings))}
-            {labeled_value(text_key!(devices.refused_readings), "refused", count(|device| device.refused_count))}
+            {labeled_value(text_key!(devices.late_readings), "late", count(|device| device.late))}
+            {labeled_value(text_key!(devices.refused_readings), "refused", count(|device| device.refused))}
         </dl>
         <ul class="refusals">{list}</ul>
         <p class="hint">{retention}</p>

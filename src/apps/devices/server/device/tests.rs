@@ -134,7 +134,7 @@ fn times_in_the_future_are_superseded() {
         harness.report(vec![reading("t", 29.0, None)]);
         assert_eq!((harness.value("t"), harness.active().len()), (29.0, 0));
         assert!(points(&harness.state).iter().all(|point| point.at <= NOW + 30_000));
-        assert_eq!(harness.state.late_readings, 0);
+        assert_eq!(harness.state.late, 0);
     }
 }
 
@@ -148,7 +148,7 @@ fn dated_readings_keep_their_order_under_any_server_clock() {
     ]);
     harness.now = NOW;
     harness.report(vec![reading("t", 3.0, Some(NOW - 15_000))]);
-    assert_eq!((harness.value("t"), harness.state.late_readings), (2.0, 2));
+    assert_eq!((harness.value("t"), harness.state.late), (2.0, 2));
     harness.report(vec![reading("t", 4.0, Some(NOW - 5_000))]);
     assert_eq!((harness.value("t"), harness.state.seen), (4.0, NOW - 5_000));
 }
@@ -212,12 +212,12 @@ fn invalid_readings_are_refused_with_a_reason_and_counted() {
         refusal::OTHER_UNIT,
     ];
     assert_eq!(reasons, expected);
-    assert_eq!((harness.state.refused_count, harness.value("t")), (7, 21.0));
+    assert_eq!((harness.state.refused, harness.value("t")), (7, 21.0));
     let invalid = DeviceServerCommand::InvalidMessage {
         why: refusal::UNREADABLE.to_owned(),
     };
     harness.send_as_server(invalid).unwrap();
-    assert_eq!(harness.state.refused_count, 8);
+    assert_eq!(harness.state.refused, 8);
     assert_eq!(harness.state.metrics["t"].unit, "°C");
 }
 
@@ -252,7 +252,7 @@ fn a_last_known_report_sets_the_value_but_not_the_time_seen() {
     ]);
     assert_eq!(harness.send_as_server(mixed.clone()).unwrap().len(), 2);
     assert_eq!(
-        (harness.value("t"), harness.state.seen, harness.state.refused_count),
+        (harness.value("t"), harness.state.seen, harness.state.refused),
         (4.0, NOW + 1, 1)
     );
     assert_eq!(harness.send_as_server(mixed), Ok(Vec::new()));
@@ -279,7 +279,7 @@ fn a_late_reading_does_not_replace_a_newer_value() {
         reading("t", 9.0, Some(NOW - 2_000)),
         reading("t", 8.0, Some(NOW - 3_000)),
     ]);
-    assert_eq!((harness.value("t"), harness.state.late_readings), (5.0, 2));
+    assert_eq!((harness.value("t"), harness.state.late), (5.0, 2));
     assert_eq!(
         harness.state.metrics["t"]
             .history
