@@ -3,10 +3,10 @@
 pub mod model;
 mod read_marks;
 mod rich_text;
+mod row_window;
 #[cfg(feature = "ssr")]
 pub mod server;
 mod view;
-mod window;
 pub mod wire;
 
 use crate::ui::layout::{NavigationEntry, SkipLink};
@@ -17,7 +17,7 @@ use leptos_router::hooks::use_params_map;
 use leptos_router::{SsrMode, path};
 
 use self::{
-    view::{room::room, rooms::RoomList, visitor::Visitor},
+    view::{room::room, rooms::RoomList, visitor::VisitorState},
     wire::LOBBY,
 };
 use crate::ui::lazy::lazy_page;
@@ -40,7 +40,7 @@ pub const APP: super::App = super::App {
 };
 
 fn page() -> AnyView {
-    let visitor = Visitor::new();
+    let visitor = VisitorState::new();
     let params = use_params_map();
     let name = Memo::new(move |_| {
         params
@@ -48,12 +48,12 @@ fn page() -> AnyView {
             .filter(|room| !room.is_empty())
             .unwrap_or_else(|| LOBBY.to_owned())
     });
-    let open_room = dynamic_view(move || Some(room(visitor, name.get())));
+    let current_room = dynamic_view(move || Some(room(visitor, name.get())));
     view! {
         <Meta name="description" content=t!(chat.description)/>
         <div class="chat">
             <RoomList visitor open=name/>
-            {open_room}
+            {current_room}
         </div>
     }
     .into_any()

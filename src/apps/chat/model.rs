@@ -33,14 +33,14 @@ pub struct Message {
     /// Empty once the message is deleted.
     pub text: String,
     pub reply_to: Option<Reply>,
-    pub changed: Change,
+    pub changed: Revision,
     /// In the order of arrival.
     pub reactions: Vec<Reaction>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Change {
+pub enum Revision {
     #[default]
     None,
     Edited(Millis),
@@ -55,7 +55,7 @@ pub struct Reaction {
 
 impl Message {
     pub const fn is_deleted(&self) -> bool {
-        matches!(self.changed, Change::Deleted(_))
+        matches!(self.changed, Revision::Deleted(_))
     }
 
     pub fn has_reaction(&self, emoji: Emoji, by: &PersonId) -> bool {
@@ -87,12 +87,12 @@ impl Message {
             ChatEvent::Posted { .. } | ChatEvent::Closed { .. } => {}
             ChatEvent::Edited { at, text, .. } => {
                 text.clone_into(&mut self.text);
-                self.changed = Change::Edited(*at);
+                self.changed = Revision::Edited(*at);
             }
             ChatEvent::Deleted { at, .. } => {
                 self.text.clear();
                 self.reactions.clear();
-                self.changed = Change::Deleted(*at);
+                self.changed = Revision::Deleted(*at);
             }
             ChatEvent::Reacted { emoji, by, on, .. } => self.react(*emoji, by, *on),
         }
@@ -126,7 +126,7 @@ pub fn new_message(seq: Seq, event: &ChatEvent) -> Option<Message> {
         at: *at,
         text: text.clone(),
         reply_to: reply_to.clone(),
-        changed: Change::None,
+        changed: Revision::None,
         reactions: Vec::new(),
     })
 }
@@ -209,7 +209,7 @@ impl Topic for Chat {
 
 /// A room in the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct RoomEntry {
     /// Empty for the lobby, whose title is translated.
     pub title: String,
     /// The room's description; may be empty.
@@ -223,7 +223,7 @@ pub struct Entry {
 /// All rooms by name; the lobby is always among them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomList {
-    pub rooms: BTreeMap<String, Entry>,
+    pub rooms: BTreeMap<String, RoomEntry>,
     /// The names of the last deleted rooms, at most [`MAX_DELETED_ROOMS`].
     #[serde(default, rename = "gone")]
     pub deleted: VecDeque<String>,
@@ -251,7 +251,7 @@ impl RoomList {
 impl Default for RoomList {
     fn default() -> Self {
         Self {
-            rooms: BTreeMap::from([(LOBBY.to_owned(), Entry::default())]),
+            rooms: BTreeMap::from([(LOBBY.to_owned(), RoomEntry::default())]),
             deleted: VecDeque::new(),
         }
     }
@@ -268,10 +268,10 @@ impl Topic for Rooms {
         match event {
             RoomsEvent::Created { room, title, at, .. } => {
                 if list.rooms.len() < MAX_ROOMS && !list.rooms.contains_key(room) && !list.is_deleted_room(room) {
-                    let entry = Entry {
+                    let entry = RoomEntry {
                         title: title.clone(),
                         last: *at,
-                        ..Entry::default()
+                        ..RoomEntry::default()
                     };
                     list.rooms.insert(room.clone(), entry);
                 }

@@ -76,11 +76,11 @@ fn link_length(text: &str, at: usize) -> Option<usize> {
     let end = host + path_end(&rest[host..]);
     let address = &from[..from.len() - rest.len() + end];
     let kept = without_particle(without_punctuation(address), from.len() - rest.len() + host);
-    (is_web_url(kept) && has_dot(kept)).then_some(kept.len())
+    (is_web_url(kept) && looks_like_host(kept)).then_some(kept.len())
 }
 
 /// Whether the host has a dot, is an IPv6 address or `localhost`: other dotless names are rarely meant as hosts.
-fn has_dot(address: &str) -> bool {
+fn looks_like_host(address: &str) -> bool {
     let host = after_scheme(address).unwrap_or_default();
     let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();
     host.contains('.') || host.starts_with('[') || host.eq_ignore_ascii_case("localhost")
@@ -151,10 +151,10 @@ fn is_east_asian(c: char) -> bool {
 fn without_punctuation(link: &str) -> &str {
     let mut kept = link;
     while let Some(last) = kept.chars().next_back() {
-        let unopened = |open: char| kept.matches(last).count() > kept.matches(open).count();
+        let is_unbalanced = |open: char| kept.matches(last).count() > kept.matches(open).count();
         let outside = match last {
-            ')' => unopened('('),
-            ']' => unopened('['),
+            ')' => is_unbalanced('('),
+            ']' => is_unbalanced('['),
             _ => ".,!?;:*~".contains(last),
         };
         if !outside {

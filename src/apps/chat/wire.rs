@@ -18,7 +18,7 @@ pub const ALL_ROOMS: &str = "all";
 pub const TYPING: &str = "typing";
 
 /// Maximum message length in characters. At four bytes each it still fits into a command.
-pub const MAX_TEXT: usize = 4_000;
+pub const MAX_MESSAGE_CHARS: usize = 4_000;
 /// The longest room name, in characters.
 pub const MAX_ROOM: usize = 32;
 pub const MAX_TITLE: usize = 60;
@@ -186,7 +186,7 @@ pub enum RoomsEvent {
 
 /// A message that was posted as a plain form and rejected; the page restores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotPosted {
+pub struct RejectedPost {
     pub name: String,
     pub text: String,
     #[serde(rename = "why")]
@@ -195,7 +195,7 @@ pub struct NotPosted {
 
 /// A new room that was submitted as a plain form and rejected; the page restores the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotCreated {
+pub struct RejectedRoomForm {
     pub room: String,
     pub title: String,
     #[serde(rename = "why")]
@@ -225,7 +225,7 @@ pub fn normalize_text(typed: &str) -> String {
 pub fn check_text(text: &str) -> Result<(), &'static str> {
     match text.chars().count() {
         0 => Err(refusal::EMPTY),
-        1..=MAX_TEXT => Ok(()),
+        1..=MAX_MESSAGE_CHARS => Ok(()),
         _ => Err(refusal::TOO_LONG),
     }
 }
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(normalize_text(" \u{7}a\r\n\tb \n"), "a\n\tb");
         assert_eq!(normalize_text("\u{200b}\u{3164} \u{202e}"), "");
         assert_eq!(check_text(""), Err(refusal::EMPTY));
-        assert_eq!(check_text(&"가".repeat(MAX_TEXT)), Ok(()));
-        assert_eq!(check_text(&"a".repeat(MAX_TEXT + 1)), Err(refusal::TOO_LONG));
+        assert_eq!(check_text(&"가".repeat(MAX_MESSAGE_CHARS)), Ok(()));
+        assert_eq!(check_text(&"a".repeat(MAX_MESSAGE_CHARS + 1)), Err(refusal::TOO_LONG));
     }
 }

@@ -10,9 +10,9 @@ pub fn encode(bytes: &[u8]) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HexError {
     /// A character is neither a hex digit nor a separator; the position counts characters from 1.
-    NotHex { found: char, position: usize },
+    InvalidCharacter { found: char, position: usize },
     /// The last byte has only one digit.
-    Odd,
+    OddLength,
 }
 
 /// Decodes hex digits; white space, `:`, `-`, `,` and `0x` are allowed between bytes.
@@ -27,7 +27,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
             Some(digit) => digits.push(digit as u8),
             None if found.is_whitespace() || matches!(found, ':' | '-' | ',') => (),
             None => {
-                return Err(HexError::NotHex {
+                return Err(HexError::InvalidCharacter {
                     found,
                     position: index + 1,
                 });
@@ -35,7 +35,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
         }
     }
     if digits.len() % 2 == 1 {
-        return Err(HexError::Odd);
+        return Err(HexError::OddLength);
     }
     Ok(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
@@ -53,10 +53,10 @@ mod tests {
             assert_eq!(decode(text), bytes, "{text}");
         }
         assert_eq!(decode(""), Ok(vec![]));
-        assert_eq!(decode("abc"), Err(HexError::Odd));
+        assert_eq!(decode("abc"), Err(HexError::OddLength));
         assert_eq!(
             decode("ab g"),
-            Err(HexError::NotHex {
+            Err(HexError::InvalidCharacter {
                 found: 'g',
                 position: 4
             })

@@ -215,7 +215,7 @@ impl Journal {
     }
 
     /// The number of rows held back by the pause.
-    pub fn held_back(&self) -> usize {
+    pub fn paused_count(&self) -> usize {
         self.shown.len() - self.len()
     }
 
@@ -223,8 +223,8 @@ impl Journal {
         self.dropped
     }
 
-    pub fn export(&self) -> Export {
-        Export {
+    pub fn export(&self) -> JournalExport {
+        JournalExport {
             dropped: self.dropped,
             entries: self.entries.iter().map(|entry| (**entry).clone()).collect(),
         }
@@ -233,7 +233,7 @@ impl Journal {
 
 /// The journal as a file.
 #[derive(Debug, Serialize)]
-pub struct Export {
+pub struct JournalExport {
     pub dropped: Dropped,
     pub entries: Vec<Entry>,
 }
@@ -291,9 +291,9 @@ mod tests {
         push(&mut journal, Kind::Sent, text("a"));
         journal.pause();
         push(&mut journal, Kind::Sent, text("b"));
-        assert_eq!((ids(&journal), journal.held_back()), (vec![1], 1));
+        assert_eq!((ids(&journal), journal.paused_count()), (vec![1], 1));
         journal.resume();
-        assert_eq!((ids(&journal), journal.held_back()), (vec![1, 2], 0));
+        assert_eq!((ids(&journal), journal.paused_count()), (vec![1, 2], 0));
     }
 
     fn kinds() -> impl Strategy<Value = Kind> {

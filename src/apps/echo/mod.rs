@@ -21,7 +21,7 @@ use self::{
         composer::Composer,
         connection::{ADDRESSES, Connection},
         http::HttpForm,
-        lazy::LazyPart,
+        lazy::LazyCardKind,
     },
     wire::{ECHO_PATH, SOCKET_PATH},
 };
@@ -78,17 +78,17 @@ pub fn island() -> AnyView {
             id="journal"
             class="wide"
             title=text_key!(echo.journal)
-            content=LazyPart::Journal.content(echo)
+            content=LazyCardKind::Journal.content(echo)
         />
         <LazyCard
             id="round-trip"
             title=text_key!(echo.round_trip)
-            content=LazyPart::RoundTrip.content(echo)
+            content=LazyCardKind::RoundTrip.content(echo)
         />
         <LazyCard
             id="handshake"
             title=text_key!(echo.handshake)
-            content=LazyPart::Handshake.content(echo)
+            content=LazyCardKind::Handshake.content(echo)
         />
     }
     .into_any()

@@ -3,9 +3,9 @@
 pub mod commands;
 
 use self::commands::{ChatServerCommand, RoomsServerCommand};
-use super::model::{Entry, MAX_MESSAGES, MAX_REACTIONS, MAX_ROOMS, MAX_TEXT_BYTES, Message, Room, RoomList};
+use super::model::{MAX_MESSAGES, MAX_REACTIONS, MAX_ROOMS, MAX_TEXT_BYTES, Message, Room, RoomEntry, RoomList};
 use super::wire::{
-    ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_DESCRIPTION, MAX_TEXT, MAX_TITLE, Reply, Rooms,
+    ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_DESCRIPTION, MAX_MESSAGE_CHARS, MAX_TITLE, Reply, Rooms,
     RoomsCommand, RoomsEvent, check_text, is_room, refusal, room_path,
 };
 use crate::apps::server::AppServer;
@@ -32,7 +32,7 @@ const MAX_POSTS: usize = 10;
 const POST_WINDOW: Millis = 10_000;
 
 // The state holds enough messages to count one person's newest posts.
-const _: () = assert!(MAX_POSTS <= MAX_MESSAGES && MAX_POSTS * MAX_TEXT * 4 <= MAX_TEXT_BYTES);
+const _: () = assert!(MAX_POSTS <= MAX_MESSAGES && MAX_POSTS * MAX_MESSAGE_CHARS * 4 <= MAX_TEXT_BYTES);
 
 /// The composer and the form for a new room, for browsers without scripts.
 pub fn forms() -> [CommandForm; 2] {
@@ -353,7 +353,7 @@ fn remove(at: Context<'_>, list: &RoomList, room: String) -> Vec<RoomsEvent> {
     vec![RoomsEvent::Deleted { room, at: at.now }]
 }
 
-fn entry<'a>(list: &'a RoomList, room: &str) -> Result<&'a Entry, Rejection> {
+fn entry<'a>(list: &'a RoomList, room: &str) -> Result<&'a RoomEntry, Rejection> {
     list.rooms.get(room).ok_or_else(|| Rejection::refused(refusal::NO_ROOM))
 }
 

@@ -35,7 +35,7 @@ fn a_message_is_normalized_and_limited_in_length() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
     assert_eq!(room.send(&person(1), post_text(" \n ")), refused(refusal::EMPTY));
     assert_eq!(
-        room.send(&person(1), post_text(&"a".repeat(MAX_TEXT + 1))),
+        room.send(&person(1), post_text(&"a".repeat(MAX_MESSAGE_CHARS + 1))),
         refused(refusal::TOO_LONG)
     );
     assert_eq!(room.send(&person(1), post_text(" hi ")), Ok(()));
@@ -267,7 +267,7 @@ fn commands() -> impl Strategy<Value = (u8, u64, ChatCommand)> {
     let emoji = (0..Emoji::ALL.len()).prop_map(|index| Emoji::ALL[index]);
     let command = prop_oneof![
         4 => ("[a-c가 ]{0,6}", prop::option::weighted(0.2, 1..200_u64)).prop_map(|(text, reply_to)| ChatCommand::Post { text, reply_to }),
-        1 => Just(post_text(&"가".repeat(MAX_TEXT))),
+        1 => Just(post_text(&"가".repeat(MAX_MESSAGE_CHARS))),
         2 => (1..200_u64, "[a-c]{0,6}").prop_map(|(seq, text)| ChatCommand::Edit { seq, text }),
         1 => (1..200_u64).prop_map(|seq| ChatCommand::Delete { seq }),
         3 => (1..200_u64, emoji, any::<bool>()).prop_map(|(seq, emoji, on)| ChatCommand::React { seq, emoji, on }),

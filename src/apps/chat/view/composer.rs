@@ -10,9 +10,9 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlTextAreaElement;
 
 use super::{
-    super::wire::{ChatCommand, MAX_TEXT, NotPosted, TYPING, check_text, normalize_text},
+    super::wire::{ChatCommand, MAX_MESSAGE_CHARS, RejectedPost, TYPING, check_text, normalize_text},
     drafts, labels,
-    list::Scroll,
+    list::ScrollState,
     room_model::RoomModel,
     row::excerpt,
 };
@@ -37,18 +37,18 @@ const TYPING_INTERVAL_MS: f64 = 2_000.0;
 /// Why the text is not sent.
 #[derive(Debug, Clone, PartialEq)]
 enum Problem {
-    Refused(Rejection),
+    Rejected(Rejection),
     /// A pasted text of this many characters would exceed the limit.
     Pasted(usize),
 }
 
 #[component]
-pub fn Composer(room: RoomModel, scroll: Scroll) -> impl IntoView {
+pub fn Composer(room: RoomModel, scroll: ScrollState) -> impl IntoView {
     let i18n = use_i18n();
     // A form that was posted without scripts and rejected is restored with the page.
-    let restored = SharedValue::new(not_posted).into_inner();
+    let restored = SharedValue::new(rejected_post).into_inner();
     let (typed, rejection) = restored
-        .map(|form| ((form.name, form.text), Problem::Refused(form.rejection)))
+        .map(|form| ((form.name, form.text), Problem::Rejected(form.rejection)))
         .unzip();
     let problem = RwSignal::new(rejection);
     let (name, draft) = typed.unwrap_or_default();
@@ -67,7 +67,7 @@ pub fn Composer(room: RoomModel, scroll: Scroll) -> impl IntoView {
         event.prevent_default();
         send();
     };
-    let problem_line = optional_text(move || problem.get().map(|problem| problem_text(i18n.get_locale(), &problem)));
+    let error_text = optional_text(move || problem.get().map(|problem| problem_text(i18n.get_locale(), &problem)));
     view! {
         <form class="composer" method="post" action=room.path() on:submit=on_submit>
             <Replying room/>
@@ -80,7 +80,7 @@ pub fn Composer(room: RoomModel, scroll: Scroll) -> impl IntoView {
                 <button class="button primary" type="submit">{t!(chat.send)}</button>
             </div>
             <div class="composer-notes">
-                <p class="problem" role="alert">{problem_line}</p>
+                <p class="problem" role="alert">{error_text}</p>
                 <Typing room/>
                 <Counter room/>
             </div>
@@ -89,12 +89,12 @@ pub fn Composer(room: RoomModel, scroll: Scroll) -> impl IntoView {
     .into_any()
 }
 
-fn not_posted() -> Option<NotPosted> {
+fn rejected_post() -> Option<RejectedPost> {
     let RejectedForm { rejection, mut fields } = use_context()?;
     if fields.contains_key("room") {
         return None;
     }
-    Some(NotPosted {
+    Some(RejectedPost {
         name: fields.remove("name").unwrap_or_default(),
         text: fields.remove("message").unwrap_or_default(),
         rejection,
@@ -150,7 +150,7 @@ fn on_typed(room: RoomModel, problem: RwSignal<Option<Problem>>, field: &HtmlTex
     let value = field.value();
     let before = room.draft.with_untracked(|draft| draft.chars().count());
     let now = value.chars().count();
-    if now > MAX_TEXT && now > before + 1 && before <= MAX_TEXT {
+    if now > MAX_MESSAGE_CHARS && now > before + 1 && before <= MAX_MESSAGE_CHARS {
         field.set_value(&room.draft.get_untracked());
         problem.set(Some(Problem::Pasted(now - before)));
         return;
@@ -176,10 +176,10 @@ fn send_typing(room: RoomModel, sent_at: StoredValue<Option<f64>>) {
     }
 }
 
-fn submit(room: RoomModel, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
+fn submit(room: RoomModel, scroll: ScrollState, problem: RwSignal<Option<Problem>>) {
     let text = normalize_text(&room.draft.get_untracked());
     if let Err(reason) = check_text(&text) {
-        return problem.set(Some(Problem::Refused(Rejection::refused(reason))));
+        return problem.set(Some(Problem::Rejected(Rejection::refused(reason))));
     }
     problem.set(None);
     room.send(ChatCommand::Post {
@@ -190,17 +190,17 @@ fn submit(room: RoomModel, scroll: Scroll, problem: RwSignal<Option<Problem>>) {
     room.draft.set(String::new());
     room.new_after.set(None);
     room.chat.set_activity(None);
-    scroll.to_end();
+    scroll.scroll_to_newest();
 }
 
 fn problem_text(locale: Locale, problem: &Problem) -> String {
     match problem {
-        Problem::Refused(rejection) => labels::rejection(locale, rejection),
+        Problem::Rejected(rejection) => labels::rejection(locale, rejection),
         Problem::Pasted(count) => fill(
             td_string!(locale, chat.pasted_too_long),
             &[
                 ("count", &format::grouped(*count as u64)),
-                ("limit", &format::grouped(MAX_TEXT as u64)),
+                ("limit", &format::grouped(MAX_MESSAGE_CHARS as u64)),
             ],
         ),
     }
@@ -242,28 +242,28 @@ fn Counter(room: RoomModel) -> impl IntoView {
     let count = Memo::new(move |_| room.draft.with(|draft| draft.chars().count()));
     let counter = optional_text(move || {
         let count = count.get();
-        let (count_text, limit) = (format::grouped(count as u64), format::grouped(MAX_TEXT as u64));
-        (count + COUNTER_MARGIN > MAX_TEXT).then(|| format!("{count_text} / {limit}"))
+        let (count_text, limit) = (format::grouped(count as u64), format::grouped(MAX_MESSAGE_CHARS as u64));
+        (count + COUNTER_MARGIN > MAX_MESSAGE_CHARS).then(|| format!("{count_text} / {limit}"))
     });
-    let over = dynamic_text(move || (count.get() > MAX_TEXT).to_string());
+    let over = dynamic_text(move || (count.get() > MAX_MESSAGE_CHARS).to_string());
     view! { <p class="counter" data-over=over>{counter}</p> }.into_any()
 }
 
 /// The names of the people who are typing.
 #[component]
 fn Typing(room: RoomModel) -> impl IntoView {
-    const NAMED: usize = 3;
+    const MAX_NAMES: usize = 3;
     let i18n = use_i18n();
     let line = optional_text(move || {
         let locale = i18n.get_locale();
         let names: Vec<_> = room.chat.presence.with(|presence| {
             let others = presence.people.iter().filter(|one| !room.is_own(&one.person.id));
-            let writing = others.filter(|one| one.activity.as_deref() == Some(TYPING));
-            writing.map(|one| labels::name(locale, &one.person)).collect()
+            let typing = others.filter(|one| one.activity.as_deref() == Some(TYPING));
+            typing.map(|one| labels::name(locale, &one.person)).collect()
         });
         let text = match names.len() {
             0 => return None,
-            1..=NAMED => t_string!(i18n, chat.typing),
+            1..=MAX_NAMES => t_string!(i18n, chat.typing),
             _ => t_string!(i18n, chat.many_typing),
         };
         Some(fill(text, &[("names", &names.join(", "))]))

@@ -50,7 +50,7 @@ impl Draft {
         if room.draft.with_untracked(String::is_empty) {
             match storage::get_in_tab(&draft.key) {
                 Some(saved) => room.draft.set(saved),
-                None => draft.adopt_orphan(),
+                None => draft.restore_orphan(),
             }
         }
         draft
@@ -60,20 +60,20 @@ impl Draft {
         format!("{}.{}", self.key, self.tab)
     }
 
-    /// Adopts the draft of a closed tab, the newest first.
-    fn adopt_orphan(&self) {
+    /// Restores the draft of a closed tab, the newest first.
+    fn restore_orphan(&self) {
         let prefix = format!("{}.", self.key);
         let mut orphans = storage::keys(&prefix);
         orphans.sort_unstable();
         for copy in orphans.into_iter().rev() {
             let lock = copy.strip_prefix(&prefix).map(lock_name).unwrap_or_default();
             let draft = self.clone();
-            web_lock::when_free(&lock, CLOSE_TIMEOUT, move || draft.adopt(&copy));
+            web_lock::when_free(&lock, CLOSE_TIMEOUT, move || draft.restore(&copy));
         }
     }
 
-    /// Adopts a copy, unless something was typed or sent meanwhile.
-    fn adopt(&self, copy: &str) {
+    /// Restores a copy, unless something was typed or sent meanwhile.
+    fn restore(&self, copy: &str) {
         let is_empty = self.room.draft.try_with_untracked(String::is_empty) == Some(true);
         if !is_empty || storage::get_in_tab(&self.key).is_some() {
             return;
@@ -119,7 +119,7 @@ impl Draft {
         });
     }
 
-    /// Removes this tab's copy in browsers without locks: other tabs would adopt it while this one is open.
+    /// Removes this tab's copy in browsers without locks: other tabs would restore it while this one is open.
     fn remove_copy_without_locks(&self) {
         if !web_lock::is_supported() {
             storage::remove(&self.copy_key());

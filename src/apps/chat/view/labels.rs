@@ -1,8 +1,8 @@
 //! Localized texts for people, times and rejections.
 
 use super::super::{
-    model::Entry,
-    wire::{LOBBY, MAX_DESCRIPTION, MAX_ROOM, MAX_TEXT, MAX_TITLE, Millis, refusal},
+    model::RoomEntry,
+    wire::{LOBBY, MAX_DESCRIPTION, MAX_MESSAGE_CHARS, MAX_ROOM, MAX_TITLE, Millis, refusal},
 };
 use crate::{
     i18n::*,
@@ -41,7 +41,7 @@ pub fn initial(name: &str) -> String {
     first_grapheme(name.trim_start_matches(is_bidi_control)).to_uppercase()
 }
 
-pub fn title(locale: Locale, room: &str, entry: &Entry) -> String {
+pub fn title(locale: Locale, room: &str, entry: &RoomEntry) -> String {
     match (entry.title.as_str(), room) {
         ("", LOBBY) => td_string!(locale, chat.lobby).to_owned(),
         ("", name) => name.to_owned(),
@@ -50,7 +50,7 @@ pub fn title(locale: Locale, room: &str, entry: &Entry) -> String {
 }
 
 /// The time of day. The server does not know the visitor's time zone and renders UTC.
-pub fn clock(at: Millis, local: bool) -> String {
+pub fn time_of_day(at: Millis, local: bool) -> String {
     if local {
         calendar::time_of_day(at, calendar::utc_offset(at))
     } else {
@@ -94,7 +94,7 @@ fn filled(text: &str, seconds: u32) -> String {
     fill(
         text,
         &[
-            ("limit", &grouped(MAX_TEXT)),
+            ("limit", &grouped(MAX_MESSAGE_CHARS)),
             ("room", &grouped(MAX_ROOM)),
             ("title", &grouped(MAX_TITLE)),
             ("line", &grouped(MAX_DESCRIPTION)),

@@ -37,7 +37,7 @@ const MAX_JUMP_PAGES: usize = 5;
 
 /// The scrolling box and its position.
 #[derive(Clone, Copy)]
-pub struct Scroll {
+pub struct ScrollState {
     room: RoomModel,
     viewport: NodeRef<html::Div>,
     rows: NodeRef<html::Div>,
@@ -46,7 +46,7 @@ pub struct Scroll {
     overflows: RwSignal<bool>,
 }
 
-impl Scroll {
+impl ScrollState {
     pub fn new(room: RoomModel) -> Self {
         Self {
             room,
@@ -75,32 +75,32 @@ impl Scroll {
         let from_start = viewport.scroll_height() - viewport.client_height() - from_end;
         let at_end = from_end < NEAR_END;
         if at_end {
-            self.room.follow();
+            self.room.follow_newest();
         } else {
-            self.room.pin();
+            self.room.pin_window();
         }
         if self.at_end.get_untracked() != at_end {
             self.at_end.set(at_end);
         }
         if from_start < LOAD_MARGIN {
-            self.older();
+            self.show_older();
         } else if from_end < LOAD_MARGIN && self.room.window.get_untracked().end.is_some() {
-            self.keep_scroll_position(move || self.room.newer());
+            self.keep_scroll_position(move || self.room.show_newer());
         }
     }
 
     /// Renders more rows before the first: from the cache, else from the log.
-    pub fn older(self) {
+    pub fn show_older(self) {
         if self.room.loading.get_untracked() {
             return;
         }
         if self.room.has_older() {
-            self.keep_scroll_position(move || self.room.older());
+            self.keep_scroll_position(move || self.room.show_older());
             return;
         }
         spawn_local(async move {
             if self.room.load_older().await {
-                self.keep_scroll_position(move || self.room.older());
+                self.keep_scroll_position(move || self.room.show_older());
             }
         });
     }
@@ -147,7 +147,7 @@ impl Scroll {
         None
     }
 
-    pub fn to_end(self) {
+    pub fn scroll_to_newest(self) {
         self.scroll_to_end();
         // A pending scroll event may have pinned the window or restored an older position.
         request_animation_frame(move || self.scroll_to_end());
@@ -157,7 +157,7 @@ impl Scroll {
     fn scroll_to_end(self) {
         if let Some(viewport) = self.viewport.try_get_untracked().flatten() {
             viewport.set_scroll_top(0);
-            self.room.to_end();
+            self.room.show_newest();
         }
     }
 }
@@ -170,7 +170,7 @@ pub fn jump_to(room: RoomModel, seq: Seq) {
                 break;
             }
         }
-        if room.reveal(seq) {
+        if room.show_message(seq) {
             room.target.set(Some(seq));
             request_animation_frame(move || {
                 if let Some(row) = document().get_element_by_id(&row_id(seq)) {
@@ -205,7 +205,7 @@ fn restore_focus(element: &HtmlElement) {
 }
 
 #[component]
-pub fn Messages(room: RoomModel, scroll: Scroll) -> impl IntoView {
+pub fn MessageList(room: RoomModel, scroll: ScrollState) -> impl IntoView {
     let rows = Memo::new(move |_| room.rows());
     let group_starts =
         Memo::new(move |_| rows.with(|rows| rows.iter().filter_map(Row::group_start).collect::<HashSet<Seq>>()));
@@ -267,7 +267,7 @@ pub fn Messages(room: RoomModel, scroll: Scroll) -> impl IntoView {
 
 /// The line before the first row: the start of the room, or a button that loads older messages.
 #[component]
-fn HistoryStart(room: RoomModel, scroll: Scroll) -> impl IntoView {
+fn HistoryStart(room: RoomModel, scroll: ScrollState) -> impl IntoView {
     let complete = Memo::new(move |_| room.is_complete());
     let empty = Memo::new(move |_| room.rows().is_empty());
     let note = dynamic_view(move || {
@@ -281,7 +281,7 @@ fn HistoryStart(room: RoomModel, scroll: Scroll) -> impl IntoView {
     view! { <div class="messages-start">{note}</div> }.into_any()
 }
 
-fn older_button(room: RoomModel, scroll: Scroll) -> AnyView {
+fn older_button(room: RoomModel, scroll: ScrollState) -> AnyView {
     let i18n = use_i18n();
     let name = dynamic_text(move || {
         let name = match (room.loading.get(), room.failed.get()) {
@@ -291,13 +291,13 @@ fn older_button(room: RoomModel, scroll: Scroll) -> AnyView {
         };
         name.to_owned()
     });
-    view! { <button type="button" class="button small script" on:click=move |_| scroll.older()>{name}</button> }
+    view! { <button type="button" class="button small script" on:click=move |_| scroll.show_older()>{name}</button> }
         .into_any()
 }
 
 /// The button that jumps to the end, with the number of new messages.
 #[component]
-fn JumpToEnd(room: RoomModel, scroll: Scroll) -> impl IntoView {
+fn JumpToEnd(room: RoomModel, scroll: ScrollState) -> impl IntoView {
     let i18n = use_i18n();
     let new_below = Memo::new(move |_| room.count_below());
     let hidden = dynamic_text(move || (scroll.at_end.get() && new_below.get() == 0).to_string());
@@ -306,7 +306,7 @@ fn JumpToEnd(room: RoomModel, scroll: Scroll) -> impl IntoView {
         count => fill(t_string!(i18n, chat.new_below), &[("count", &count.to_string())]),
     });
     view! {
-        <button type="button" class="button small jump-to-end script" data-hidden=hidden on:click=move |_| scroll.to_end()>
+        <button type="button" class="button small jump-to-end script" data-hidden=hidden on:click=move |_| scroll.scroll_to_newest()>
             <span aria-hidden="true">"↓ "</span>{name}
         </button>
     }

@@ -11,7 +11,7 @@ use super::{
     list::focus_element,
     moderation::author_items,
     room_model::RoomModel,
-    roving_tabindex::tab_stop,
+    roving_tabindex::control_tabindex,
 };
 use crate::ui::text::{TextKey, dynamic_text, dynamic_view, t, text_key, translate};
 use duplex_protocol::cursor::Seq;
@@ -32,7 +32,7 @@ pub fn menu(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyView {
                 id=button_id(seq)
                 aria-label=t!(chat.menu)
                 aria-expanded=dynamic_text(move || open.get().to_string())
-                tabindex=tab_stop(room, seq)
+                tabindex=control_tabindex(room, seq)
                 on:click=toggle
             >"⋯"</button>
             {items}

@@ -3,7 +3,6 @@
 pub mod composer;
 mod drafts;
 pub mod edit;
-pub mod head;
 mod labels;
 pub mod list;
 pub mod menu;
@@ -11,6 +10,7 @@ mod moderation;
 pub mod name;
 pub mod pending;
 pub mod room;
+pub mod room_header;
 pub mod room_model;
 pub mod rooms;
 mod roving_tabindex;

@@ -34,8 +34,8 @@ type ModerationTopic = UseTopic<Moderation>;
 /// An operator's unfinished forms in a message's menu.
 #[derive(Clone)]
 pub struct ModerationDraft {
-    form: ArcRwSignal<Option<Form>>,
-    length: ArcRwSignal<String>,
+    form: ArcRwSignal<Option<OpenForm>>,
+    duration: ArcRwSignal<String>,
     reason: ArcRwSignal<String>,
     name: ArcRwSignal<String>,
 }
@@ -44,7 +44,7 @@ impl ModerationDraft {
     fn new(by: &Person) -> Self {
         Self {
             form: ArcRwSignal::new(None),
-            length: ArcRwSignal::new("day".to_owned()),
+            duration: ArcRwSignal::new("day".to_owned()),
             reason: ArcRwSignal::new(String::new()),
             name: ArcRwSignal::new(by.name.clone()),
         }
@@ -63,11 +63,11 @@ pub fn author_items(room: RoomModel, moderation: ModerationTopic, seq: Seq, by: 
     let open_form = dynamic_view(move || {
         let (by, draft) = (by.get_value(), draft.get_value());
         form.get().map(|form| match form {
-            Form::Ban => ban_form(room, moderation, (seq, by), draft),
-            Form::Rename => rename_form(room, moderation, (seq, by), draft),
+            OpenForm::Ban => ban_form(room, moderation, (seq, by), draft),
+            OpenForm::Rename => rename_form(room, moderation, (seq, by), draft),
         })
     });
-    let item = move |name: TextKey, key: &'static str, opens: Form| {
+    let item = move |name: TextKey, key: &'static str, opens: OpenForm| {
         view! {
             <button
                 type="button"
@@ -80,15 +80,15 @@ pub fn author_items(room: RoomModel, moderation: ModerationTopic, seq: Seq, by: 
         .into_any()
     };
     view! {
-        {item(text_key!(moderation.rename), "rename-person", Form::Rename)}
-        {item(text_key!(moderation.ban), "ban-person", Form::Ban)}
+        {item(text_key!(moderation.rename), "rename-person", OpenForm::Rename)}
+        {item(text_key!(moderation.ban), "ban-person", OpenForm::Ban)}
         {open_form}
     }
     .into_any()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum OpenForm {
     Ban,
     Rename,
 }
@@ -102,17 +102,17 @@ fn close(room: RoomModel, seq: Seq) {
 }
 
 fn ban_form(room: RoomModel, moderation: ModerationTopic, (seq, by): (Seq, Person), draft: ModerationDraft) -> AnyView {
-    let (length, reason) = (RwSignal::from(draft.length), RwSignal::from(draft.reason));
+    let (duration, reason) = (RwSignal::from(draft.duration), RwSignal::from(draft.reason));
     let ban = move |event: SubmitEvent| {
         event.prevent_default();
         moderation.send(ModerationCommand::Ban {
             target: Target::Person(by.id.clone()),
-            until: ban_end(&length.get_untracked()),
+            until: ban_end(&duration.get_untracked()),
             reason: reason.get_untracked(),
         });
         close(room, seq);
     };
-    let chosen = length.get_untracked();
+    let chosen = duration.get_untracked();
     let choices: Vec<_> = DURATIONS
         .iter()
         .map(|(key, name, _)| view! { <option value=*key selected=*key == chosen>{translate(*name)}</option> })
@@ -121,7 +121,7 @@ fn ban_form(room: RoomModel, moderation: ModerationTopic, (seq, by): (Seq, Perso
         <form class="menu-form" on:submit=ban>
             <label class="field">
                 <span>{t!(moderation.how_long)}</span>
-                <select name="length" on:change=move |event| length.set(event_target_value(&event))>{choices}</select>
+                <select name="length" on:change=move |event| duration.set(event_target_value(&event))>{choices}</select>
             </label>
             <label class="field">
                 <span>{t!(moderation.reason_optional)}</span>

@@ -41,16 +41,16 @@ fn is_shown(pending: &PendingCommand<ChatCommand>) -> bool {
 fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
     let i18n = use_i18n();
     let id = StoredValue::new(id);
-    let found = Memo::new(move |_| {
+    let command = Memo::new(move |_| {
         room.chat.pending.with(|pending| {
             let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
             found.map(|one| (description(i18n.get_locale(), &one.command), one.status.clone()))
         })
     });
     let label =
-        dynamic_text(move || found.with(|found| found.as_ref().map(|(label, _)| label.clone()).unwrap_or_default()));
+        dynamic_text(move || command.with(|found| found.as_ref().map(|(label, _)| label.clone()).unwrap_or_default()));
     let keyword = dynamic_text(move || {
-        found
+        command
             .with(|found| match found {
                 Some((_, CommandStatus::Queued)) => "queued",
                 Some((_, CommandStatus::RateLimited { .. })) => "held",
@@ -60,7 +60,7 @@ fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
             .to_owned()
     });
     let state = dynamic_text(move || {
-        found.with(|found| match found {
+        command.with(|found| match found {
             Some((_, CommandStatus::Queued)) => t_string!(i18n, chat.queued).to_owned(),
             Some((_, CommandStatus::RateLimited { retry_after_ms })) => {
                 command_text::rate_limited(i18n.get_locale(), *retry_after_ms)

@@ -6,11 +6,11 @@ use leptos_meta::Title;
 use super::{
     super::wire::{ALL_ROOMS, Chat, Rooms, is_room},
     composer::Composer,
-    head::Head,
-    list::{Messages, Scroll},
+    list::{MessageList, ScrollState},
+    room_header::RoomHeader,
     room_model::RoomModel,
     rooms::CreateForm,
-    visitor::Visitor,
+    visitor::VisitorState,
 };
 use crate::ui::{
     not_found::respond_not_found,
@@ -19,7 +19,7 @@ use crate::ui::{
 use duplex_leptos::topic::{Live, TopicStatus, UseTopic, use_topic};
 
 /// The view of a room, until the page navigates to another one.
-pub fn room(visitor: Visitor, name: String) -> AnyView {
+pub fn room(visitor: VisitorState, name: String) -> AnyView {
     let rooms = use_topic::<Rooms>(ALL_ROOMS);
     let chat = use_topic::<Chat>(&name);
     view! {
@@ -36,14 +36,14 @@ fn loading() -> AnyView {
     view! { <p class="hint room-loading" role="status">{t!(chat.loading)}</p> }.into_any()
 }
 
-fn room_view(visitor: Visitor, rooms: UseTopic<Rooms>, chat: UseTopic<Chat>, name: String) -> AnyView {
+fn room_view(visitor: VisitorState, rooms: UseTopic<Rooms>, chat: UseTopic<Chat>, name: String) -> AnyView {
     let exists = Memo::new({
         let name = name.clone();
         move |_| rooms.state.with(|list| list.rooms.contains_key(&name))
     });
     dynamic_view(move || {
         Some(if exists.get() {
-            open(RoomModel::new(name.clone(), chat, rooms, visitor))
+            room_section(RoomModel::new(name.clone(), chat, rooms, visitor))
         } else {
             room_not_found(rooms, &name)
         })
@@ -51,8 +51,8 @@ fn room_view(visitor: Visitor, rooms: UseTopic<Rooms>, chat: UseTopic<Chat>, nam
     .into_any()
 }
 
-fn open(room: RoomModel) -> AnyView {
-    let scroll = Scroll::new(room);
+fn room_section(room: RoomModel) -> AnyView {
+    let scroll = ScrollState::new(room);
     update_read_marks(room, scroll);
     let title = dynamic_text(move || match room.unread_while_hidden() {
         0 => room.title(),
@@ -61,8 +61,8 @@ fn open(room: RoomModel) -> AnyView {
     view! {
         <Title text=page_title(move || title.get())/>
         <section class="room">
-            <Head room/>
-            <Messages room scroll/>
+            <RoomHeader room/>
+            <MessageList room scroll/>
             <Composer room scroll/>
         </section>
     }
@@ -70,7 +70,7 @@ fn open(room: RoomModel) -> AnyView {
 }
 
 /// Keeps the read mark: a room counts as read while its end is visible in a visible tab. Later messages are marked as new.
-fn update_read_marks(room: RoomModel, scroll: Scroll) {
+fn update_read_marks(room: RoomModel, scroll: ScrollState) {
     let count = Memo::new(move |_| room.chat.state.with(|room| room.count));
     let visitor = room.visitor;
     Effect::new(move |started: Option<bool>| {

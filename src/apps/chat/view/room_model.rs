@@ -6,11 +6,11 @@ use std::collections::{HashMap, VecDeque};
 use leptos::prelude::*;
 
 use super::super::{
-    model::{Entry, Message, Room, fold_history, new_message},
-    window::{Bounds, RowWindow},
+    model::{Message, Room, RoomEntry, fold_history, new_message},
+    row_window::{Bounds, RowWindow},
     wire::{Chat, ChatCommand, ChatEvent, Rooms, room_path},
 };
-use super::{labels, moderation::ModerationDraft, visitor::Visitor};
+use super::{labels, moderation::ModerationDraft, visitor::VisitorState};
 use crate::i18n::*;
 use crate::ui::calendar;
 use crate::ui::operator::is_operator;
@@ -54,7 +54,7 @@ pub struct RoomModel {
     i18n: LocaleSignal,
     pub chat: UseTopic<Chat>,
     pub rooms: UseTopic<Rooms>,
-    pub visitor: Visitor,
+    pub visitor: VisitorState,
     /// The moderation topic; `None` unless the visitor is an operator.
     pub moderation: Option<UseTopic<Moderation>>,
     cache: StoredValue<MessageCache>,
@@ -84,7 +84,7 @@ pub struct RoomModel {
 
 impl RoomModel {
     /// Creates the model, owned by the calling component; the room's state must be loaded.
-    pub fn new(name: String, chat: UseTopic<Chat>, rooms: UseTopic<Rooms>, visitor: Visitor) -> Self {
+    pub fn new(name: String, chat: UseTopic<Chat>, rooms: UseTopic<Rooms>, visitor: VisitorState) -> Self {
         let model = Self {
             name: StoredValue::new(name),
             i18n: use_i18n(),
@@ -182,19 +182,19 @@ impl RoomModel {
         }
     }
 
-    pub fn follow(&self) {
+    pub fn follow_newest(&self) {
         self.move_window(RowWindow::follow);
     }
 
-    pub fn pin(&self) {
+    pub fn pin_window(&self) {
         self.move_window(RowWindow::pin);
     }
 
-    pub fn newer(&self) {
+    pub fn show_newer(&self) {
         self.move_window(RowWindow::newer);
     }
 
-    pub fn to_end(self) {
+    pub fn show_newest(self) {
         self.window.set(RowWindow::default());
     }
 
@@ -204,11 +204,11 @@ impl RoomModel {
             .with_value(|cache| self.window.get_untracked().bounds(&cache.seqs).0 > 0)
     }
 
-    pub fn older(&self) {
+    pub fn show_older(&self) {
         self.move_window(RowWindow::older);
     }
 
-    pub fn reveal(&self, seq: Seq) -> bool {
+    pub fn show_message(&self, seq: Seq) -> bool {
         let cached = self.message(seq).is_some();
         if cached {
             self.window
@@ -245,7 +245,7 @@ impl RoomModel {
         true
     }
 
-    pub fn entry(&self) -> Option<Entry> {
+    pub fn entry(&self) -> Option<RoomEntry> {
         self.rooms
             .state
             .with(|list| self.name.with_value(|room| list.rooms.get(room).cloned()))

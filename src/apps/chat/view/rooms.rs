@@ -5,11 +5,11 @@ use leptos_router::hooks::use_navigate;
 
 use super::{
     super::{
-        model::Entry,
-        wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, NotCreated, Rooms, RoomsCommand, refusal, room_path},
+        model::RoomEntry,
+        wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, RejectedRoomForm, Rooms, RoomsCommand, refusal, room_path},
     },
     labels,
-    visitor::Visitor,
+    visitor::VisitorState,
 };
 use crate::{
     i18n::*,
@@ -23,12 +23,12 @@ use duplex_leptos::topic::{CommandStatus, Live, UseTopic, use_topic};
 use duplex_protocol::session::{CommandId, Rejection};
 
 #[component]
-pub fn RoomList(visitor: Visitor, open: Memo<String>) -> impl IntoView {
+pub fn RoomList(visitor: VisitorState, open: Memo<String>) -> impl IntoView {
     let rooms = use_topic::<Rooms>(ALL_ROOMS);
     let names = Memo::new(move |_| rooms.state.with(|list| sorted(list.rooms.iter())));
     // Not inside `Live`: the server renders its children later than the browser, and `SharedValue`s are matched by creation
     // order.
-    let restored = refused_form();
+    let restored = rejected_room_form();
     let is_open = restored.is_some();
     view! {
         <nav class="rooms" aria-label=t!(chat.rooms)>
@@ -50,13 +50,13 @@ pub fn RoomList(visitor: Visitor, open: Memo<String>) -> impl IntoView {
 }
 
 /// Sorts the lobby first and the others by title, so that new messages do not change the order.
-fn sorted<'a>(rooms: impl Iterator<Item = (&'a String, &'a Entry)>) -> Vec<String> {
+fn sorted<'a>(rooms: impl Iterator<Item = (&'a String, &'a RoomEntry)>) -> Vec<String> {
     let mut rooms: Vec<_> = rooms.collect();
     rooms.sort_by_key(|(name, entry)| (*name != LOBBY, entry.title.to_lowercase(), *name));
     rooms.into_iter().map(|(name, _)| name.clone()).collect()
 }
 
-fn room_row(rooms: UseTopic<Rooms>, visitor: Visitor, open: Memo<String>, name: String) -> AnyView {
+fn room_row(rooms: UseTopic<Rooms>, visitor: VisitorState, open: Memo<String>, name: String) -> AnyView {
     let i18n = use_i18n();
     let path = room_path(&name);
     let entry = Memo::new({
@@ -120,27 +120,27 @@ fn rejected(rooms: UseTopic<Rooms>, id: &CommandId) -> Option<Rejection> {
 
 /// The part of the form that a rejection is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum FormField {
     Title,
     Room,
     Form,
 }
 
-fn rejected_part(rejection: &Rejection) -> Part {
+fn rejected_field(rejection: &Rejection) -> FormField {
     match rejection {
-        Rejection::Refused { reason } if reason == refusal::BAD_TITLE => Part::Title,
+        Rejection::Refused { reason } if reason == refusal::BAD_TITLE => FormField::Title,
         Rejection::Refused { reason }
             if [refusal::BAD_ROOM, refusal::ROOM_TAKEN, refusal::ROOM_DELETED].contains(&reason.as_str()) =>
         {
-            Part::Room
+            FormField::Room
         }
-        _ => Part::Form,
+        _ => FormField::Form,
     }
 }
 
-fn not_created() -> Option<NotCreated> {
+fn read_rejected_room_form() -> Option<RejectedRoomForm> {
     let RejectedForm { rejection, fields } = use_context()?;
-    Some(NotCreated {
+    Some(RejectedRoomForm {
         room: fields.get("room")?.clone(),
         title: fields.get("title").cloned().unwrap_or_default(),
         rejection,
@@ -148,8 +148,8 @@ fn not_created() -> Option<NotCreated> {
 }
 
 /// A form that was posted without scripts and rejected.
-pub fn refused_form() -> Option<NotCreated> {
-    SharedValue::new(not_created).into_inner()
+pub fn rejected_room_form() -> Option<RejectedRoomForm> {
+    SharedValue::new(read_rejected_room_form).into_inner()
 }
 
 /// The form that creates a room. The list of rooms and the page of a missing room each have one, with a different `id`.
@@ -159,7 +159,7 @@ pub fn CreateForm(
     id: &'static str,
     /// The initial name.
     name: String,
-    restored: Option<NotCreated>,
+    restored: Option<RejectedRoomForm>,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let (typed, rejection) = restored.map(|form| ((form.room, form.title), form.rejection)).unzip();
@@ -169,13 +169,13 @@ pub fn CreateForm(
     let rejection = RwSignal::new(rejection);
     let sent = RwSignal::new(None::<(CommandId, String)>);
     let problem = Memo::new(move |_| rejection.get().or_else(|| rejected(rooms, &sent.get()?.0)));
-    let problem_for = move |part: Part| {
+    let problem_for = move |part: FormField| {
         optional_text(move || {
             let locale = i18n.get_locale();
             match problem.get() {
-                Some(rejection) => (rejected_part(&rejection) == part).then(|| labels::rejection(locale, &rejection)),
+                Some(rejection) => (rejected_field(&rejection) == part).then(|| labels::rejection(locale, &rejection)),
                 // A rate-limited command is sent later by itself.
-                None if part == Part::Form => problem_text(locale, rooms, &sent.get()?.0),
+                None if part == FormField::Form => problem_text(locale, rooms, &sent.get()?.0),
                 None => None,
             }
         })
@@ -197,9 +197,9 @@ pub fn CreateForm(
     };
     view! {
         <form class="create-room" method="post" action=room_path(LOBBY) on:submit=create>
-            {field(id, Part::Title, title, problem_for(Part::Title))}
-            {field(id, Part::Room, room, problem_for(Part::Room))}
-            <p class="problem" role="alert">{problem_for(Part::Form)}</p>
+            {field(id, FormField::Title, title, problem_for(FormField::Title))}
+            {field(id, FormField::Room, room, problem_for(FormField::Room))}
+            <p class="problem" role="alert">{problem_for(FormField::Form)}</p>
             <button class="button" type="submit">{t!(chat.create)}</button>
         </form>
     }
@@ -207,14 +207,14 @@ pub fn CreateForm(
 }
 
 /// A field and its problem.
-fn field(form: &str, part: Part, value: RwSignal<String>, problem: Signal<Option<String>>) -> AnyView {
+fn field(form: &str, part: FormField, value: RwSignal<String>, problem: Signal<Option<String>>) -> AnyView {
     let (name, label, max_length): (_, TextKey, _) = match part {
-        Part::Title => ("title", text_key!(chat.room_title), MAX_TITLE),
-        Part::Room | Part::Form => ("room", text_key!(chat.room_name), MAX_ROOM),
+        FormField::Title => ("title", text_key!(chat.room_title), MAX_TITLE),
+        FormField::Room | FormField::Form => ("room", text_key!(chat.room_name), MAX_ROOM),
     };
     let (id, problem_id) = (format!("{form}-{name}"), format!("{form}-{name}-problem"));
     let described_by = problem_id.clone();
-    let is_name = part == Part::Room;
+    let is_name = part == FormField::Room;
     let hint = is_name.then(|| view! { <p class="hint">{t!(chat.room_name_hint)}</p> });
     view! {
         <div class="field">
@@ -267,9 +267,9 @@ mod tests {
 
     #[test]
     fn the_lobby_is_first_and_others_follow_by_title() {
-        let entry = |title: &str| Entry {
+        let entry = |title: &str| RoomEntry {
             title: title.to_owned(),
-            ..Entry::default()
+            ..RoomEntry::default()
         };
         let rooms = [
             ("a".to_owned(), entry("Zebra")),

@@ -9,7 +9,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, EventTarget, HtmlElement};
 
 use super::{
-    list::{Scroll, row_id},
+    list::{ScrollState, row_id},
     room_model::RoomModel,
 };
 use crate::ui::{keys, text::optional_text};
@@ -18,7 +18,7 @@ use duplex_protocol::cursor::Seq;
 const ROW_TAG: &str = "article";
 
 /// The `tabindex` of a message's controls.
-pub fn tab_stop(room: RoomModel, seq: Seq) -> Signal<Option<String>> {
+pub fn control_tabindex(room: RoomModel, seq: Seq) -> Signal<Option<String>> {
     optional_text(move || {
         let index = if room.focused.get()? == Some(seq) { "0" } else { "-1" };
         Some(index.to_owned())
@@ -49,7 +49,7 @@ fn set_focused(room: RoomModel, seq: Option<Seq>) {
 }
 
 /// Handles a key; returns whether it moved the focus.
-pub fn on_key(scroll: Scroll, event: &KeyboardEvent) -> bool {
+pub fn on_key(scroll: ScrollState, event: &KeyboardEvent) -> bool {
     let unmodified = !(event.ctrl_key() || event.alt_key() || event.meta_key() || event.shift_key());
     let on_control = event.target().is_some_and(|target| {
         let element = target.dyn_into::<Element>().ok();
@@ -87,7 +87,7 @@ pub fn on_key(scroll: Scroll, event: &KeyboardEvent) -> bool {
         Some(row) => {
             let _ = row.focus();
         }
-        None if key == "ArrowUp" => scroll.older(),
+        None if key == "ArrowUp" => scroll.show_older(),
         None => return false,
     }
     true

@@ -7,7 +7,7 @@ use leptos::{ev::MouseEvent, prelude::*};
 
 use super::{
     super::{
-        model::{Change, Message},
+        model::{Message, Revision},
         rich_text::{Segment, segments},
         wire::{ChatCommand, Emoji, Reply},
     },
@@ -16,7 +16,7 @@ use super::{
     list::{jump_to, row_id},
     menu::menu,
     room_model::{RoomModel, Row},
-    roving_tabindex::tab_stop,
+    roving_tabindex::control_tabindex,
 };
 use crate::{
     i18n::*,
@@ -68,13 +68,13 @@ fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, mess
             .with(|group_starts| group_starts.contains(&seq))
             .to_string()
     });
-    let stop = tab_stop(room, seq);
+    let tabindex = control_tabindex(room, seq);
     let editing = Memo::new(move |_| room.editing.get() == Some(seq));
     let content = dynamic_view(move || {
         Some(if editing.get() {
             edit_form(room, seq, message)
         } else {
-            message_body(message, stop)
+            message_body(message, tabindex)
         })
     });
     view! {
@@ -90,7 +90,7 @@ fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, mess
         >
             <span class="avatar" aria-hidden="true">{initial}</span>
             <div class="message-main">
-                {reply.map(|reply| quote(room, reply, stop))}
+                {reply.map(|reply| quote(room, reply, tabindex))}
                 <p class="message-head"><strong class="author">{name}</strong>{time(room, at)}</p>
                 {content}
                 {reactions(room, seq, message)}
@@ -102,22 +102,24 @@ fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, mess
 }
 
 fn time(room: RoomModel, at: u64) -> AnyView {
-    let clock = dynamic_text(move || labels::clock(at, room.visitor.local_time.get()));
+    let clock = dynamic_text(move || labels::time_of_day(at, room.visitor.local_time.get()));
     view! { <time datetime=calendar::iso(at)>{clock}</time> }.into_any()
 }
 
 /// The message's text, updated when it changes.
-fn message_body(message: RwSignal<Message>, stop: Signal<Option<String>>) -> AnyView {
+fn message_body(message: RwSignal<Message>, tabindex: Signal<Option<String>>) -> AnyView {
     let content = Memo::new(move |_| message.with(|message| (message.text.clone(), message.changed)));
     dynamic_view(move || {
         content.with(|(text, changed)| {
             Some(match changed {
-                Change::Deleted(_) => view! { <p class="message-text deleted">{t!(chat.deleted)}</p> }.into_any(),
-                Change::Edited(_) => {
+                Revision::Deleted(_) => view! { <p class="message-text deleted">{t!(chat.deleted)}</p> }.into_any(),
+                Revision::Edited(_) => {
                     let mark = view! { <span class="edited">{t!(chat.edited)}</span> };
-                    view! { <p class="message-text" dir="auto">{with_links(text, stop)}" "{mark}</p> }.into_any()
+                    view! { <p class="message-text" dir="auto">{with_links(text, tabindex)}" "{mark}</p> }.into_any()
                 }
-                Change::None => view! { <p class="message-text" dir="auto">{with_links(text, stop)}</p> }.into_any(),
+                Revision::None => {
+                    view! { <p class="message-text" dir="auto">{with_links(text, tabindex)}</p> }.into_any()
+                }
             })
         })
     })
@@ -125,13 +127,13 @@ fn message_body(message: RwSignal<Message>, stop: Signal<Option<String>>) -> Any
 }
 
 /// Renders text segments as text nodes and links as elements.
-fn with_links(text: &str, stop: Signal<Option<String>>) -> Vec<AnyView> {
+fn with_links(text: &str, tabindex: Signal<Option<String>>) -> Vec<AnyView> {
     let segment = |segment: Segment<'_>| match segment {
         Segment::Text(text) => text.to_owned().into_any(),
         Segment::Link(link) => {
             let (address, name) = (link.to_owned(), link.to_owned());
             view! {
-                <a href=address dir="ltr" target="_blank" rel="noopener noreferrer nofollow" tabindex=stop>{name}</a>
+                <a href=address dir="ltr" target="_blank" rel="noopener noreferrer nofollow" tabindex=tabindex>{name}</a>
             }
             .into_any()
         }
@@ -148,7 +150,7 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
-fn quote(room: RoomModel, reply: Reply, stop: Signal<Option<String>>) -> AnyView {
+fn quote(room: RoomModel, reply: Reply, tabindex: Signal<Option<String>>) -> AnyView {
     let i18n = use_i18n();
     let seq = reply.seq;
     let hue = labels::hue(&reply.to.id).to_string();
@@ -166,7 +168,7 @@ fn quote(room: RoomModel, reply: Reply, stop: Signal<Option<String>>) -> AnyView
         jump_to(room, seq);
     };
     view! {
-        <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue tabindex=stop on:click=on_click>
+        <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue tabindex=tabindex on:click=on_click>
             <span class="hidden">{t!(chat.in_reply_to)}</span>
             <strong class="author">{name}</strong>
             <span dir="auto">{quoted_text}</span>
@@ -193,14 +195,14 @@ fn reaction(room: RoomModel, seq: Seq, message: RwSignal<Message>, emoji: Emoji)
     let count = dynamic_text(move || people.with(Vec::len).to_string());
     let own = Memo::new(move |_| people.with(|people| people.iter().any(|one| room.is_own(&one.id))));
     let pressed = dynamic_text(move || own.get().to_string());
-    let stop = tab_stop(room, seq);
+    let tabindex = control_tabindex(room, seq);
     let names = dynamic_text(move || people.with(|people| people_names(i18n.get_locale(), people)));
     let toggle = move |_| {
         let on = !own.get_untracked();
         room.send(ChatCommand::React { seq, emoji, on });
     };
     view! {
-        <button type="button" class="reaction" tabindex=stop aria-pressed=pressed title=names on:click=toggle>
+        <button type="button" class="reaction" tabindex=tabindex aria-pressed=pressed title=names on:click=toggle>
             <span>{emoji.symbol()}</span>
             <span class="count">{count}</span>
         </button>

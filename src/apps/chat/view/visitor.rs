@@ -6,7 +6,7 @@ use super::super::read_marks::ReadMarks;
 use super::storage;
 
 #[derive(Clone, Copy)]
-pub struct Visitor {
+pub struct VisitorState {
     /// Whether times are shown in the visitor's time zone; false until hydration, because the server renders UTC.
     pub local_time: RwSignal<bool>,
     /// Whether the tab is hidden.
@@ -15,7 +15,7 @@ pub struct Visitor {
     pub read_marks: RwSignal<Option<ReadMarks>>,
 }
 
-impl Visitor {
+impl VisitorState {
     /// Creates the state, owned by the calling component.
     pub fn new() -> Self {
         let visitor = Self {

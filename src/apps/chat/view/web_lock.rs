@@ -60,15 +60,15 @@ fn acquire(name: &str) {
 }
 
 /// Calls `callback` when the lock becomes free, unless `timeout` elapses first; immediately without the API.
-pub fn when_free(name: &str, within: Duration, act: impl FnOnce() + 'static) {
+pub fn when_free(name: &str, timeout: Duration, callback: impl FnOnce() + 'static) {
     let (true, Ok(controller)) = (is_supported(), AbortController::new()) else {
-        return act();
+        return callback();
     };
     let options = Object::new();
     let _ = Reflect::set(&options, &"signal".into(), &controller.signal());
-    set_timeout(move || controller.abort(), within);
+    set_timeout(move || controller.abort(), timeout);
     request_lock(name, &options, move || {
-        act();
+        callback();
         JsValue::UNDEFINED
     });
 }

@@ -30,11 +30,11 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 pub fn Composer(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
     let problem = RwSignal::new(None::<NotSent>);
-    let line = optional_text(move || problem.get().map(|reason| labels::not_sent(i18n.get_locale(), &reason)));
+    let error_text = optional_text(move || problem.get().map(|reason| labels::not_sent(i18n.get_locale(), &reason)));
     view! {
         <Card id="compose" title=text_key!(echo.compose)>
             <TextForm echo problem/>
-            <p class="problem" role="alert">{line}</p>
+            <p class="problem" role="alert">{error_text}</p>
             <div class="row">
                 <HexForm echo problem/>
                 <FilePicker echo problem/>

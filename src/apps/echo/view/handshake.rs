@@ -20,7 +20,7 @@ use duplex_protocol::handshake::Handshake;
 type RecordSignal = RwSignal<Option<Result<Handshake, HttpError>>>;
 
 #[component]
-pub fn HandshakeFacts(echo: EchoState) -> impl IntoView {
+pub fn HandshakeCard(echo: EchoState) -> impl IntoView {
     let record = RecordSignal::new(None);
     // A repeated notification of the same end, such as when another attempt is scheduled, does not fetch again.
     Effect::new(move |before| {
@@ -37,13 +37,13 @@ pub fn HandshakeFacts(echo: EchoState) -> impl IntoView {
         }
         closed
     });
-    let is_foreign = move || {
+    let is_other_server = move || {
         echo.address
             .with(|address| !matches!(address.as_str(), SOCKET_PATH | ECHO_PATH))
     };
     dynamic_view(move || {
         Some(match record.get() {
-            None if is_foreign() => view! { <p class="hint">{t!(echo.handshake_foreign)}</p> }.into_any(),
+            None if is_other_server() => view! { <p class="hint">{t!(echo.handshake_foreign)}</p> }.into_any(),
             None => view! { <p class="hint waiting">{t!(echo.handshake_waiting)}</p> }.into_any(),
             Some(Err(_)) => view! { <p class="problem">{t!(echo.handshake_failed)}</p> }.into_any(),
             Some(Ok(handshake)) => view! { <HandshakeRecord handshake/> }.into_any(),

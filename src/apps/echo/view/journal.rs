@@ -93,7 +93,7 @@ fn Cells(entry: Arc<Entry>) -> impl IntoView {
         .map(|trip| format::millis(locale, trip))
         .unwrap_or_default();
     view! {
-        <span class="mono">{clock(entry.at)}</span>
+        <span class="mono">{local_time(entry.at)}</span>
         <span class="kind" data-kind=format!("{kind:?}").to_lowercase()>{translate(labels::kind(kind))}</span>
         <span class="number">{kind.is_message().then(|| format::bytes(entry.size))}</span>
         <span class="number">{wire}</span>
@@ -155,7 +155,7 @@ fn Counts(echo: EchoState) -> impl IntoView {
     let counts = Memo::new(move |_| {
         echo.changed.track();
         echo.journal
-            .with_value(|journal| (journal.total() as u64, journal.held_back() as u64, journal.dropped()))
+            .with_value(|journal| (journal.total() as u64, journal.paused_count() as u64, journal.dropped()))
     });
     let line = dynamic_text(move || {
         let (total, held, dropped) = counts.get();
@@ -215,7 +215,7 @@ fn detail_head(locale: Locale, entry: &Entry) -> String {
         "#{} · {} · {}{trip}",
         entry.id,
         labels::kind(entry.kind)(locale),
-        clock(entry.at)
+        local_time(entry.at)
     )
 }
 
@@ -266,7 +266,7 @@ fn full_text(content: &Content) -> String {
 }
 
 /// The visitor's time of day with milliseconds. Entries exist only in the browser.
-fn clock(at: f64) -> String {
+fn local_time(at: f64) -> String {
     let date = js_sys::Date::new(&JsValue::from_f64(at));
     format!(
         "{:02}:{:02}:{:02}.{:03}",

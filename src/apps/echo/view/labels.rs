@@ -56,8 +56,8 @@ pub enum NotSent {
 pub fn not_sent(locale: Locale, reason: &NotSent) -> String {
     match reason {
         NotSent::Socket(socket) => error(locale, socket),
-        NotSent::Hex(HexError::Odd) => td_string!(locale, echo.hex_odd).to_owned(),
-        NotSent::Hex(HexError::NotHex { found, position }) => {
+        NotSent::Hex(HexError::OddLength) => td_string!(locale, echo.hex_odd).to_owned(),
+        NotSent::Hex(HexError::InvalidCharacter { found, position }) => {
             let (found, position) = (found.to_string(), position.to_string());
             fill(
                 td_string!(locale, echo.hex_wrong),

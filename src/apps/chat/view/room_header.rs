@@ -1,4 +1,4 @@
-//! The head of a room: its title, status, description, people, and the visitor's name.
+//! The header of a room: its title, status, description, people, and the visitor's name.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
@@ -17,7 +17,7 @@ use crate::{
 use duplex_protocol::{person::Person, session::CommandId};
 
 #[component]
-pub fn Head(room: RoomModel) -> impl IntoView {
+pub fn RoomHeader(room: RoomModel) -> impl IntoView {
     let title = dynamic_text(move || room.title());
     view! {
         <header class="room-head">

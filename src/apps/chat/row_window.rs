@@ -94,17 +94,17 @@ mod tests {
     #[test]
     fn the_window_moves_to_the_oldest_and_back() {
         let seqs = seqs(1_000);
-        let mut span = RowWindow::default();
-        assert_eq!(span.bounds(&seqs), (900, 1_000));
+        let mut window = RowWindow::default();
+        assert_eq!(window.bounds(&seqs), (900, 1_000));
         for expected in [(800, 1_000), (700, 1_000), (600, 900), (500, 800)] {
-            span = span.older(&seqs);
-            assert_eq!(span.bounds(&seqs), expected);
+            window = window.older(&seqs);
+            assert_eq!(window.bounds(&seqs), expected);
         }
         for expected in [(600, 900), (700, 1_000), (700, 1_000)] {
-            span = span.newer(&seqs);
-            assert_eq!(span.bounds(&seqs), expected);
+            window = window.newer(&seqs);
+            assert_eq!(window.bounds(&seqs), expected);
         }
-        assert_eq!(span.follow(&seqs).end, None);
+        assert_eq!(window.follow(&seqs).end, None);
     }
 
     #[test]
@@ -123,16 +123,16 @@ mod tests {
         #[test]
         fn the_number_of_rows_is_bounded(count in 0..900_usize, steps in prop::collection::vec(0..5_u8, 0..30)) {
             let seqs = seqs(count);
-            let mut span = RowWindow::default();
+            let mut window = RowWindow::default();
             for step in steps {
-                span = match step {
-                    0 => span.older(&seqs),
-                    1 => span.newer(&seqs),
-                    2 => span.pin(&seqs),
+                window = match step {
+                    0 => window.older(&seqs),
+                    1 => window.newer(&seqs),
+                    2 => window.pin(&seqs),
                     3 => RowWindow::around(&seqs, count as Seq),
-                    _ => span.follow(&seqs),
+                    _ => window.follow(&seqs),
                 };
-                let (start, end) = span.bounds(&seqs);
+                let (start, end) = window.bounds(&seqs);
                 prop_assert!(start <= end && end <= count && end - start <= MAX_ROWS);
                 prop_assert!(end - start >= STEP.min(end));
             }
