@@ -18,8 +18,8 @@ const PAUSE_MS: f64 = 1500.0;
 pub struct Interpolation {
     frames: VecDeque<Frame>,
     /// The time of tick 0, estimated from the fastest frame.
-    time_zero: Option<f64>,
-    /// The smoothed distance between two frames, and their smoothed delay, both in ticks.
+    tick_zero_at: Option<f64>,
+    /// The smoothed frame interval and delay, in ticks.
     frame_gap: f64,
     lateness: f64,
 }
@@ -43,15 +43,15 @@ impl Interpolation {
         if frame.tick <= last {
             return;
         }
-        let time_zero = now - f64::from(frame.tick) * TICK;
+        let tick_zero_at = now - f64::from(frame.tick) * TICK;
         let estimate = self
-            .time_zero
-            .map_or(time_zero, |known| time_zero.min(known + CLOCK_DRIFT));
-        let (lateness, frame_gap) = ((time_zero - estimate) / TICK, f64::from(frame.tick - last));
+            .tick_zero_at
+            .map_or(tick_zero_at, |known| tick_zero_at.min(known + CLOCK_DRIFT));
+        let (lateness, frame_gap) = ((tick_zero_at - estimate) / TICK, f64::from(frame.tick - last));
         if lateness * TICK > PAUSE_MS {
-            self.time_zero = Some(time_zero);
+            self.tick_zero_at = Some(tick_zero_at);
         } else {
-            self.time_zero = Some(estimate);
+            self.tick_zero_at = Some(estimate);
             self.lateness = (self.lateness * 0.98).max(lateness.min(15.0));
             if last > 0 {
                 self.frame_gap = if frame_gap > self.frame_gap {
@@ -70,7 +70,7 @@ impl Interpolation {
     /// The frames before and after the displayed time, and the position between them from 0 to 1.
     pub fn frames_at(&self, now: f64) -> Option<(&Frame, &Frame, f64)> {
         let newest = self.frames.back()?;
-        let playback_tick = (now - self.time_zero?) / TICK - self.frame_gap - self.lateness - 0.5;
+        let playback_tick = (now - self.tick_zero_at?) / TICK - self.frame_gap - self.lateness - 0.5;
         let after = self
             .frames
             .iter()

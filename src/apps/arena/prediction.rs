@@ -57,8 +57,8 @@ impl Prediction {
         let unsent = self.pending.iter().filter(|(number, _)| *number > self.sent);
         let inputs: Vec<(u32, Input)> = unsent.copied().collect();
         // Inputs beyond the limit are too old to be useful; drop the oldest.
-        let late = inputs.len().saturating_sub(MAX_INPUTS);
-        let inputs = inputs.get(late..).unwrap_or_default();
+        let excess = inputs.len().saturating_sub(MAX_INPUTS);
+        let inputs = inputs.get(excess..).unwrap_or_default();
         self.sent = self.next;
         let first = inputs.first().map_or(0, |(number, _)| *number);
         (first, inputs.iter().map(|(_, input)| *input).collect())

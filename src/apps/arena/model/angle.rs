@@ -23,11 +23,17 @@ pub fn direction(heading: u8) -> (i32, i32) {
 
 /// The heading closest to the vector's direction; 0 for the zero vector.
 pub fn heading(dx: i32, dy: i32) -> u8 {
-    let along = |heading: u8| {
+    let projection = |heading: u8| {
         let (x, y) = direction(heading);
         i64::from(x) * i64::from(dx) + i64::from(y) * i64::from(dy)
     };
-    (1..=u8::MAX).fold(0, |best, next| if along(next) > along(best) { next } else { best })
+    (1..=u8::MAX).fold(0, |best, next| {
+        if projection(next) > projection(best) {
+            next
+        } else {
+            best
+        }
+    })
 }
 
 #[cfg(test)]

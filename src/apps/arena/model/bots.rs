@@ -10,7 +10,7 @@ const MIN_BODIES: usize = 7;
 /// Heavier bots are removed, so that a few players never face a giant bot.
 pub const MAX_BOT_MASS: u32 = 1600;
 /// Ticks between two decisions of a bot.
-const THINK_EVERY: u32 = 6;
+const DECISION_TICKS: u32 = 6;
 /// The distances within which a bot flees, chases and collects motes.
 const FLEE_RANGE: i32 = 300 * 16;
 const CHASE_RANGE: i32 = 380 * 16;
@@ -24,7 +24,7 @@ pub const fn bot_count(people: usize) -> usize {
 /// The bot's new input; `None` keeps the current one.
 pub fn next_input(world: &World, index: usize, chance: u64) -> Option<Input> {
     let body = world.bodies().get(index).filter(|body| body.is_bot())?;
-    if !(world.tick + u32::from(body.id)).is_multiple_of(THINK_EVERY) {
+    if !(world.tick + u32::from(body.id)).is_multiple_of(DECISION_TICKS) {
         return None;
     }
     let me = (body.motion.x, body.motion.y);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::body::{WORLD_SIZE, radius};
 use super::world::{Body, Mote, World};
 use crate::apps::arena::wire::frame::{
-    FLAG_AWAY, FLAG_BOOSTING, FLAG_SHIELDED, LeaderboardRow, MAX_LEADERBOARD, VisibleBody,
+    FLAG_BOOSTING, FLAG_DISCONNECTED, FLAG_SHIELDED, LeaderboardRow, MAX_LEADERBOARD, VisibleBody,
 };
 
 /// The viewing distance in each direction, in sixteenths of a unit; wide bodies see farther.
@@ -23,7 +23,7 @@ pub struct WorldSnapshot {
     pub motes: Vec<Mote>,
     pub names: Arc<Names>,
     /// The ids of bodies whose player is disconnected, sorted.
-    pub away: Vec<u16>,
+    pub disconnected: Vec<u16>,
     pub leaderboard: Arc<[LeaderboardRow]>,
 }
 
@@ -32,12 +32,12 @@ pub fn view_radius(mass: u32) -> i32 {
 }
 
 impl WorldSnapshot {
-    pub fn new(world: &World, names: &Arc<Names>, away: Vec<u16>, leaderboard: &Arc<[LeaderboardRow]>) -> Self {
+    pub fn new(world: &World, names: &Arc<Names>, disconnected: Vec<u16>, leaderboard: &Arc<[LeaderboardRow]>) -> Self {
         Self {
             bodies: world.bodies().to_vec(),
             motes: world.motes().copied().collect(),
             names: Arc::clone(names),
-            away,
+            disconnected,
             leaderboard: Arc::clone(leaderboard),
         }
     }
@@ -86,7 +86,7 @@ impl WorldSnapshot {
             mass: body.mass,
             flags: flag(body.motion.boosting, FLAG_BOOSTING)
                 | flag(body.shield > 0, FLAG_SHIELDED)
-                | flag(self.away.binary_search(&body.id).is_ok(), FLAG_AWAY),
+                | flag(self.disconnected.binary_search(&body.id).is_ok(), FLAG_DISCONNECTED),
         }
     }
 }
@@ -120,7 +120,10 @@ mod tests {
         let distance = view_radius(100);
         let (bodies, motes) = snapshot.visible((me.x, me.y), distance);
         let own = bodies.iter().find(|body| body.id == 1).unwrap();
-        assert_eq!((own.name.as_str(), own.flags & FLAG_AWAY), ("Kim", FLAG_AWAY));
+        assert_eq!(
+            (own.name.as_str(), own.flags & FLAG_DISCONNECTED),
+            ("Kim", FLAG_DISCONNECTED)
+        );
         assert!(!motes.is_empty() && motes.len() < snapshot.motes.len());
         for mote in &motes {
             assert!((i32::from(mote.x) - me.x).abs() <= distance && (i32::from(mote.y) - me.y).abs() <= distance);

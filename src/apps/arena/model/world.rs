@@ -29,7 +29,7 @@ pub const COMMON_VALUE: u8 = 5;
 pub const RARE_VALUE: u8 = 25;
 /// The distance beyond its radius at which a body collects motes.
 const MOTE_REACH: i32 = 8 * 16;
-const MAX_SPAWNS: usize = 6;
+const MOTES_PER_TICK: usize = 6;
 const SCATTER_COUNT: u32 = 14;
 
 /// An input of the simulation.
@@ -145,7 +145,7 @@ impl World {
         if self.tick.is_multiple_of(TICK_RATE) {
             self.decay_mass();
         }
-        self.spawn_motes(MAX_SPAWNS);
+        self.spawn_motes(MOTES_PER_TICK);
         for body in &mut self.bodies {
             body.peak = body.peak.max(body.mass);
         }

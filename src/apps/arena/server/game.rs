@@ -92,8 +92,8 @@ impl Game {
     }
 
     /// Attaches the viewer to the person's existing body, or spawns one; `None` if the game is full.
-    pub fn play(&self, viewer: ViewerId, person: &Person) -> Option<u16> {
-        self.lock().play(viewer, person)
+    pub fn join_as_player(&self, viewer: ViewerId, person: &Person) -> Option<u16> {
+        self.lock().join_as_player(viewer, person)
     }
 
     /// Removes the body; its viewer becomes a spectator.
@@ -114,7 +114,7 @@ impl Game {
         let mut inner = self.lock();
         inner.viewers = inner.viewers.saturating_sub(1);
         inner.role_changes.remove(&viewer);
-        inner.players.leave(viewer);
+        inner.players.disconnect(viewer);
     }
 
     /// Runs ticks until the last viewer is gone and the last body's grace period is over.
@@ -171,7 +171,7 @@ impl Inner {
         self.viewers == 0 && self.players.len() == 0
     }
 
-    fn play(&mut self, viewer: ViewerId, person: &Person) -> Option<u16> {
+    fn join_as_player(&mut self, viewer: ViewerId, person: &Person) -> Option<u16> {
         self.role_changes.remove(&viewer);
         let id = match self.players.find_by_person(&person.id) {
             Some((id, player)) => {
@@ -207,13 +207,13 @@ impl Inner {
     fn end_life(&mut self, id: u16) {
         let peak = self.world.body(id).map_or(0, |body| body.peak);
         if let Some(player) = self.players.remove(id) {
-            self.score(player.person, peak);
+            self.queue_score(player.person, peak);
         }
         Arc::make_mut(&mut self.names).remove(&id);
     }
 
     /// Queues a score, unless the body never grew.
-    fn score(&mut self, person: Person, peak: u32) {
+    fn queue_score(&mut self, person: Person, peak: u32) {
         if peak > START_MASS {
             self.pending_scores.push((person, peak));
         }
@@ -246,7 +246,7 @@ impl Inner {
             if let Ok(viewer) = player.viewer {
                 self.role_changes.insert(viewer, Role::Eaten { by, name });
             }
-            self.score(player.person, peak);
+            self.queue_score(player.person, peak);
             Arc::make_mut(&mut self.names).remove(&id);
         }
     }
@@ -260,7 +260,7 @@ impl Inner {
             .filter_map(|id| Some((self.players.get(id)?.person.clone(), self.world.body(id)?.peak)))
             .collect();
         for (person, peak) in lives {
-            self.score(person, peak);
+            self.queue_score(person, peak);
         }
         self.recordings.round_ended(&self.recorder);
         self.round += 1;
@@ -293,7 +293,7 @@ impl Inner {
             seed: self.seed,
             seconds_left: (ROUND_SECONDS.saturating_sub(self.world.tick / TICK_RATE)) as u16,
             player_count: self.players.len() as u16,
-            watcher_count: self.viewers.saturating_sub(connected) as u16,
+            spectator_count: self.viewers.saturating_sub(connected) as u16,
             players: self.players.ids().filter_map(player).collect(),
             world: WorldSnapshot::new(&self.world, &self.names, disconnected, &self.leaderboard),
             json: OnceLock::new(),
@@ -360,11 +360,11 @@ impl Simulation for Game {
             inner.last_viewer += 1;
             let number = inner.last_viewer;
             // A player who reconnects within the grace period gets their body back at once.
-            let lost = inner
+            let disconnected = inner
                 .players
                 .find_by_person(&person.id)
                 .filter(|(_, player)| player.viewer.is_err());
-            let body = lost.map(|(id, player)| {
+            let body = disconnected.map(|(id, player)| {
                 Players::attach(player, number);
                 id
             });

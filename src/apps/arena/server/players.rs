@@ -90,7 +90,7 @@ impl Players {
     }
 
     /// Disconnects the viewer's player; the body stays for the grace period.
-    pub fn leave(&mut self, viewer: ViewerId) {
+    pub fn disconnect(&mut self, viewer: ViewerId) {
         for player in self.by_id.values_mut().filter(|player| player.viewer == Ok(viewer)) {
             player.viewer = Err(Instant::now());
             player.queue.clear();
@@ -221,15 +221,15 @@ mod tests {
     async fn a_body_stays_for_twenty_seconds_and_is_taken_back() {
         let mut players = Players::default();
         let id = players.add(person(1), 7).unwrap();
-        players.leave(7);
+        players.disconnect(7);
         tokio::time::advance(Duration::from_secs(19)).await;
         assert!(players.expired().is_empty());
         let (same, player) = players.find_by_person(&person(1).id).unwrap();
         assert_eq!(Players::attach(player, 9), None);
         assert_eq!((same, player.viewer), (id, Ok(9)));
-        players.leave(8);
+        players.disconnect(8);
         assert!(players.expired().is_empty());
-        players.leave(9);
+        players.disconnect(9);
         tokio::time::advance(Duration::from_secs(20)).await;
         assert_eq!(players.expired(), [id]);
     }

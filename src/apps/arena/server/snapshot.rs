@@ -23,7 +23,7 @@ pub struct RoundSnapshot {
     pub seconds_left: u16,
     pub world: WorldSnapshot,
     pub player_count: u16,
-    pub watcher_count: u16,
+    pub spectator_count: u16,
     pub players: Vec<PlayerSnapshot>,
     /// The whole snapshot as JSON, encoded on first use.
     pub json: OnceLock<Bytes>,

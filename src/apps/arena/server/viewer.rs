@@ -97,7 +97,7 @@ impl Viewer {
                     .name_policy()
                     .choose(&self.person.id, self.hub.is_operator(), &name);
                 self.person.name = chosen.unwrap_or_else(|_| std::mem::take(&mut self.person.name));
-                self.body = self.game.play(self.id, &self.person);
+                self.body = self.game.join_as_player(self.id, &self.person);
                 self.role = if self.body.is_some() {
                     Role::Watching
                 } else {
@@ -171,7 +171,7 @@ impl Viewer {
             timestamp_echo,
             echo_delay,
             players: snapshot.player_count,
-            watchers: snapshot.watcher_count,
+            watchers: snapshot.spectator_count,
             role,
             focus: focus.map_or(0, |body| body.id),
             center: self.center,

@@ -54,7 +54,7 @@ struct State {
     /// The name under which the visitor plays.
     name: String,
     ack: u32,
-    lag: Option<f64>,
+    round_trip: Option<f64>,
     status: Option<ConnectionStatus>,
     /// The end of the grace period, if the connection was lost while playing.
     body_kept_until: Option<f64>,
@@ -150,8 +150,8 @@ impl Engine {
     }
 
     fn on_animation_frame(&self, now: f64) {
-        let flush = self.state.borrow_mut().advance(now);
-        if flush && let Some(connection) = &*self.connection.borrow() {
+        let send_due = self.state.borrow_mut().advance(now);
+        if send_due && let Some(connection) = &*self.connection.borrow() {
             connection.flush();
         }
         let mut state = self.state.borrow_mut();
@@ -180,7 +180,7 @@ impl Engine {
         let newest = state.interpolation.newest();
         let body = state.prediction.body();
         let (x, y) = body.map_or((0, 0), |body| (body.motion.x, body.motion.y));
-        let lag = hud.lag.map_or_else(String::new, |lag| lag.to_string());
+        let lag = hud.round_trip.map_or_else(String::new, |lag| lag.to_string());
         for (name, value) in [
             ("data-tick", newest.map_or(0, |frame| frame.tick).to_string()),
             ("data-round", newest.map_or(0, |frame| frame.round).to_string()),
@@ -216,17 +216,17 @@ impl State {
             replay.advance(elapsed);
         }
         self.accumulated += elapsed;
-        let mut flush = false;
+        let mut send_due = false;
         while self.accumulated >= TICK {
             self.accumulated -= TICK;
             self.ticks = self.ticks.wrapping_add(1);
             let input = self.steering.input();
             self.prediction.tick(input);
-            flush |= self.prediction.body().is_some()
+            send_due |= self.prediction.body().is_some()
                 || self.request.is_some()
                 || self.ticks.is_multiple_of(WATCHER_ACK_TICKS);
         }
-        flush
+        send_due
     }
 
     fn draw(&mut self, canvas: &HtmlCanvasElement, to: &Context, locale: Locale, now: f64) {
@@ -268,7 +268,7 @@ impl State {
             players: frame.players,
             watchers: frame.watchers,
             seconds_left: frame.seconds_left,
-            lag: self.lag.map(|lag| lag.round() as u32),
+            round_trip: self.round_trip.map(|lag| lag.round() as u32),
             focus: frame.focus,
             focus_name: focus.map(|body| body.name.clone()).unwrap_or_default(),
             leaderboard: frame.leaderboard.clone(),
@@ -334,7 +334,7 @@ impl SimulationClient for Engine {
                     .wrapping_sub(frame.timestamp_echo)
                     .saturating_sub(frame.echo_delay),
             );
-            state.lag = Some(state.lag.map_or(lag, |known| known * 0.9 + lag * 0.1));
+            state.round_trip = Some(state.round_trip.map_or(lag, |known| known * 0.9 + lag * 0.1));
         }
         if state
             .request
@@ -359,7 +359,7 @@ impl SimulationClient for Engine {
         }
         state.status = Some(status);
         state.ack = 0;
-        state.lag = None;
+        state.round_trip = None;
         state.interpolation.clear();
         state.prediction.discard_pending();
         if let ConnectionStatus::Live(transport) = status {

@@ -24,7 +24,7 @@ pub struct Hud {
     /// Seconds until the round ends.
     pub seconds_left: u16,
     /// The round-trip time in milliseconds.
-    pub lag: Option<u32>,
+    pub round_trip: Option<u32>,
     pub focus: u16,
     pub focus_name: String,
     pub leaderboard: Arc<[LeaderboardRow]>,
@@ -43,13 +43,13 @@ pub struct ReplayHud {
 
 /// The page's shared handle: the display's signal and the engine.
 #[derive(Clone, Copy)]
-pub struct Arena {
+pub struct ArenaHandle {
     pub hud: RwSignal<Hud>,
     /// `None` until the engine starts, and always on the server.
     engine: StoredValue<Option<SendWrapper<std::rc::Rc<Engine>>>>,
 }
 
-impl Arena {
+impl ArenaHandle {
     /// Creates the handle, owned by the calling component.
     pub fn new(preview: Option<ArenaPreview>) -> Self {
         let ArenaPreview { players, leaderboard } = preview.unwrap_or_default();

@@ -54,7 +54,7 @@ pub const fn role(role: &Role) -> &'static str {
 }
 
 /// Formats seconds as minutes and seconds.
-pub fn clock(seconds: u32) -> String {
+pub fn minutes_seconds(seconds: u32) -> String {
     let pad = if seconds % 60 < 10 { "0" } else { "" };
     [&(seconds / 60).to_string(), ":", pad, &(seconds % 60).to_string()].concat()
 }

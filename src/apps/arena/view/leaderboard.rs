@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::super::wire::frame::LeaderboardRow;
-use super::hud::Arena;
+use super::hud::ArenaHandle;
 use super::labels;
 use crate::{
     i18n::*,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[component]
-pub fn Leaderboard(arena: Arena) -> impl IntoView {
+pub fn Leaderboard(arena: ArenaHandle) -> impl IntoView {
     let leaderboard = Memo::new(move |_| arena.hud.with(|hud| hud.leaderboard.clone()));
     let ids = move || leaderboard.with(|rows| rows.iter().map(|row| row.id).collect::<Vec<_>>());
     let empty = dynamic_view(move || {
@@ -44,7 +44,7 @@ pub fn Leaderboard(arena: Arena) -> impl IntoView {
 }
 
 #[component]
-fn LeaderboardEntry(arena: Arena, leaderboard: Memo<std::sync::Arc<[LeaderboardRow]>>, id: u16) -> impl IntoView {
+fn LeaderboardEntry(arena: ArenaHandle, leaderboard: Memo<std::sync::Arc<[LeaderboardRow]>>, id: u16) -> impl IntoView {
     let i18n = use_i18n();
     let rank = dynamic_text(move || {
         let rank = leaderboard.with(|rows| rows.iter().position(|row| row.id == id));
@@ -59,12 +59,12 @@ fn LeaderboardEntry(arena: Arena, leaderboard: Memo<std::sync::Arc<[LeaderboardR
         labels::body_name(i18n.get_locale(), id, &name.unwrap_or_default())
     });
     let followed = Memo::new(move |_| arena.hud.with(|hud| hud.focus == id));
-    let may_choose = Memo::new(move |_| {
+    let can_follow = Memo::new(move |_| {
         let live = arena.hud.with(|hud| hud.connection.is_some());
         live && !arena.is_playing()
     });
     let label = dynamic_view(move || {
-        Some(if may_choose.get() {
+        Some(if can_follow.get() {
             let label = dynamic_text(move || fill(t_string!(i18n, arena.watch), &[("name", &name.get())]));
             let pressed = move || if followed.get() { "true" } else { "false" };
             view! {

@@ -9,7 +9,7 @@ use super::super::wire::scores::{ALL, Scores};
 use super::super::wire::{ARENA_PATH, frame::Role};
 use super::engine::Engine;
 use super::high_scores::HighScores;
-use super::hud::Arena;
+use super::hud::ArenaHandle;
 use super::labels;
 use super::leaderboard::Leaderboard;
 use super::panel::Panel;
@@ -30,7 +30,7 @@ use duplex_leptos::{
 };
 
 pub fn page() -> AnyView {
-    let arena = Arena::new(preview(ARENA_PATH));
+    let arena = ArenaHandle::new(preview(ARENA_PATH));
     let scores = use_topic::<Scores>(ALL);
     view! {
         <Title text=page_title(t!(arena.title))/>
@@ -58,7 +58,7 @@ fn loading() -> AnyView {
 }
 
 #[component]
-fn GameField(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl IntoView {
+fn GameField(arena: ArenaHandle, scores: duplex_leptos::topic::UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let canvas = NodeRef::<html::Canvas>::new();
     Effect::new(move |started: Option<bool>| {
@@ -107,29 +107,29 @@ fn GameField(arena: Arena, scores: duplex_leptos::topic::UseTopic<Scores>) -> im
 }
 
 #[component]
-fn Stats(arena: Arena) -> impl IntoView {
+fn Stats(arena: ArenaHandle) -> impl IntoView {
     let i18n = use_i18n();
     let hud = arena.hud;
-    let number = move |read: fn(&super::hud::Hud) -> u32| dynamic_text(move || format::grouped(hud.with(read).into()));
+    let stat = move |read: fn(&super::hud::Hud) -> u32| dynamic_text(move || format::grouped(hud.with(read).into()));
     let lag = dynamic_text(move || {
-        let lag = hud.with(|hud| hud.lag);
+        let lag = hud.with(|hud| hud.round_trip);
         lag.map_or_else(|| "–".to_owned(), |lag| [&lag.to_string(), " ms"].concat())
     });
     let connection = dynamic_text(move || {
         let status = hud.with(|hud| hud.connection);
         labels::connection(status).1(i18n.get_locale()).to_owned()
     });
-    let time_left = dynamic_text(move || labels::clock(hud.with(|hud| hud.seconds_left).into()));
+    let time_left = dynamic_text(move || labels::minutes_seconds(hud.with(|hud| hud.seconds_left).into()));
     let rank = dynamic_text(move || {
         let rank = hud.with(|hud| hud.rank);
         if rank == 0 { "–".to_owned() } else { rank.to_string() }
     });
     view! {
         <dl class="arena-figures">
-            {labeled_value(text_key!(arena.mass), "mass", number(|hud| hud.mass))}
+            {labeled_value(text_key!(arena.mass), "mass", stat(|hud| hud.mass))}
             {labeled_value(text_key!(arena.rank), "rank", rank)}
-            {labeled_value(text_key!(arena.players), "players", number(|hud| hud.players.into()))}
-            {labeled_value(text_key!(arena.watchers), "watchers", number(|hud| hud.watchers.into()))}
+            {labeled_value(text_key!(arena.players), "players", stat(|hud| hud.players.into()))}
+            {labeled_value(text_key!(arena.watchers), "watchers", stat(|hud| hud.watchers.into()))}
             {labeled_value(text_key!(arena.left), "left", time_left)}
             {labeled_value(text_key!(arena.lag), "lag", lag)}
             {labeled_value(text_key!(arena.line), "line", connection)}
@@ -140,7 +140,7 @@ fn Stats(arena: Arena) -> impl IntoView {
 
 /// The boost button for touch screens; keys and mice boost without it.
 #[component]
-fn Boost(arena: Arena) -> impl IntoView {
+fn Boost(arena: ArenaHandle) -> impl IntoView {
     let boost = move |on: bool| arena.with_engine(|engine| engine.steer(|steering| steering.set_boost_button(on)));
     view! {
         <button
@@ -162,9 +162,9 @@ fn Boost(arena: Arena) -> impl IntoView {
 
 /// The game's state as a sentence for screen readers. It changes with the rank or by steps of 50 mass, not with every mote.
 #[component]
-fn Summary(arena: Arena) -> impl IntoView {
+fn Summary(arena: ArenaHandle) -> impl IntoView {
     let i18n = use_i18n();
-    let standing = Memo::new(move |_| {
+    let summary_state = Memo::new(move |_| {
         arena.hud.with(|hud| {
             (
                 labels::role(&hud.role),
@@ -175,7 +175,7 @@ fn Summary(arena: Arena) -> impl IntoView {
         })
     });
     let summary = dynamic_text(move || {
-        let (role, rank, _, mass) = standing.get();
+        let (role, rank, _, mass) = summary_state.get();
         if role != "playing" {
             return t_string!(i18n, arena.summary_watching).to_owned();
         }
@@ -203,10 +203,10 @@ fn Rules() -> impl IntoView {
     .into_any()
 }
 
-fn on_key(arena: Arena, event: &ev::KeyboardEvent, down: bool) {
-    let plain = !(event.ctrl_key() || event.alt_key() || event.meta_key());
+fn on_key(arena: ArenaHandle, event: &ev::KeyboardEvent, down: bool) {
+    let unmodified = !(event.ctrl_key() || event.alt_key() || event.meta_key());
     let key = keys::code(event).and_then(|code| Key::from_code(&code));
-    if let Some(key) = key.filter(|_| plain || !down) {
+    if let Some(key) = key.filter(|_| unmodified || !down) {
         event.prevent_default();
         arena.with_engine(|engine| engine.steer(|steering| steering.set_key(key, down)));
     }
@@ -226,7 +226,7 @@ fn pointer_position(event: &PointerEvent) -> Option<(f64, f64)> {
 }
 
 /// A second finger or a mouse button boosts.
-fn on_pointer_down(arena: Arena, event: &PointerEvent) {
+fn on_pointer_down(arena: ArenaHandle, event: &PointerEvent) {
     if !arena.hud.with_untracked(|hud| matches!(hud.role, Role::Playing { .. })) {
         return;
     }
@@ -237,7 +237,7 @@ fn on_pointer_down(arena: Arena, event: &PointerEvent) {
     }
 }
 
-fn on_pointer_move(arena: Arena, event: &PointerEvent) {
+fn on_pointer_move(arena: ArenaHandle, event: &PointerEvent) {
     if event.is_primary()
         && let Some((x, y)) = pointer_position(event)
     {
@@ -245,7 +245,7 @@ fn on_pointer_move(arena: Arena, event: &PointerEvent) {
     }
 }
 
-fn on_pointer_up(arena: Arena, event: &PointerEvent) {
+fn on_pointer_up(arena: ArenaHandle, event: &PointerEvent) {
     if event.pointer_type() == "mouse" || !event.is_primary() {
         arena.with_engine(|engine| engine.steer(|steering| steering.set_pointer_pressed(false)));
     }

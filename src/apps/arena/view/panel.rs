@@ -7,7 +7,7 @@ use web_sys::{HtmlDocument, HtmlElement};
 use super::super::wire::frame::Role;
 use super::super::wire::input::RoleRequest;
 use super::super::wire::scores::Scores;
-use super::hud::{Arena, Hud};
+use super::hud::{ArenaHandle, Hud};
 use super::labels;
 use crate::{
     i18n::*,
@@ -25,7 +25,7 @@ const NAME_COOKIE: &str = "name";
 const YEAR_SECONDS: u32 = 365 * 24 * 60 * 60;
 
 #[component]
-pub fn Panel(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
+pub fn Panel(arena: ArenaHandle, scores: UseTopic<Scores>) -> impl IntoView {
     let shown = Memo::new(move |_| arena.hud.with(|hud| (labels::role(&hud.role), hud.replay.is_some())));
     let panel = dynamic_view(move || match shown.get() {
         (_, true) => None,
@@ -36,7 +36,7 @@ pub fn Panel(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
 }
 
 #[component]
-fn LeaveButton(arena: Arena) -> impl IntoView {
+fn LeaveButton(arena: ArenaHandle) -> impl IntoView {
     view! {
         <button class="button small arena-leave" type="button" on:click=move |_| arena.request(RoleRequest::Watch(None))>
             {t!(arena.leave)}
@@ -46,7 +46,7 @@ fn LeaveButton(arena: Arena) -> impl IntoView {
 }
 
 #[component]
-fn JoinForm(arena: Arena, scores: UseTopic<Scores>) -> impl IntoView {
+fn JoinForm(arena: ArenaHandle, scores: UseTopic<Scores>) -> impl IntoView {
     let i18n = use_i18n();
     let name_input = RwSignal::new(String::new());
     name_field::sync_field(name_input, move || {

@@ -8,7 +8,7 @@ use web_sys::{File, HtmlInputElement};
 
 use super::super::model::body::TICK_RATE;
 use super::super::model::recording::MAX_FILE;
-use super::hud::{Arena, ReplayHud};
+use super::hud::{ArenaHandle, ReplayHud};
 use super::labels;
 use crate::{
     i18n::*,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 #[component]
-pub fn Recordings(arena: Arena) -> impl IntoView {
+pub fn Recordings(arena: ArenaHandle) -> impl IntoView {
     let invalid = RwSignal::new(false);
     let i18n = use_i18n();
     let problem = optional_text(move || invalid.get().then(|| t_string!(i18n, arena.no_record).to_owned()));
@@ -69,7 +69,7 @@ async fn read(file: &File) -> Option<Vec<u8>> {
 }
 
 #[component]
-fn Controls(arena: Arena) -> impl IntoView {
+fn Controls(arena: ArenaHandle) -> impl IntoView {
     let i18n = use_i18n();
     let empty = ReplayHud {
         tick: 0,
@@ -92,9 +92,9 @@ fn Controls(arena: Arena) -> impl IntoView {
     let time = dynamic_text(move || {
         let ReplayHud { tick, ticks, .. } = replay.get();
         [
-            &labels::clock(tick / TICK_RATE),
+            &labels::minutes_seconds(tick / TICK_RATE),
             " / ",
-            &labels::clock(ticks / TICK_RATE),
+            &labels::minutes_seconds(ticks / TICK_RATE),
         ]
         .concat()
     });

@@ -6,7 +6,7 @@ use super::super::model::body::{MAX_ENERGY, WORLD_SIZE, radius};
 use super::super::model::visibility::view_radius;
 use super::super::model::world::{THORN_RADIUS, can_eat, thorns};
 use super::super::prediction::PredictedBody;
-use super::super::wire::frame::{FLAG_AWAY, FLAG_BOOSTING, FLAG_SHIELDED, Frame, VisibleBody};
+use super::super::wire::frame::{FLAG_BOOSTING, FLAG_DISCONNECTED, FLAG_SHIELDED, Frame, VisibleBody};
 use super::labels;
 use super::shapes;
 use super::theme::{Color, Theme};
@@ -125,14 +125,14 @@ impl Renderer {
         let step = GRID_STEP * camera.scale;
         let lines = (f64::from(WORLD_SIZE) / SUBUNITS / GRID_STEP) as u32;
         for line in 1..lines {
-            let along = f64::from(line) * step;
-            if (0.0..camera.width).contains(&(left + along)) {
-                context.move_to(left + along, top.max(0.0));
-                context.line_to(left + along, (top + side).min(camera.height));
+            let offset = f64::from(line) * step;
+            if (0.0..camera.width).contains(&(left + offset)) {
+                context.move_to(left + offset, top.max(0.0));
+                context.line_to(left + offset, (top + side).min(camera.height));
             }
-            if (0.0..camera.height).contains(&(top + along)) {
-                context.move_to(left.max(0.0), top + along);
-                context.line_to((left + side).min(camera.width), top + along);
+            if (0.0..camera.height).contains(&(top + offset)) {
+                context.move_to(left.max(0.0), top + offset);
+                context.line_to((left + side).min(camera.width), top + offset);
             }
         }
         context.stroke();
@@ -174,7 +174,7 @@ impl Renderer {
         if body.flags & FLAG_BOOSTING != 0 && !self.theme.reduced_motion {
             self.draw_trail(context, camera, scene, body);
         }
-        context.set_global_alpha(if body.flags & FLAG_AWAY == 0 { 1.0 } else { 0.45 });
+        context.set_global_alpha(if body.flags & FLAG_DISCONNECTED == 0 { 1.0 } else { 0.45 });
         context.save();
         shapes::outline(context, body.id, x, y, size);
         context.set_fill_style_str(self.theme.hue(body.id));
@@ -189,12 +189,12 @@ impl Renderer {
         context.set_stroke_style_str(self.theme.color(Color::Text));
         context.set_line_width(if body.id == scene.newer.focus { 3.5 } else { 1.5 });
         context.stroke();
-        self.draw_marks(context, scene, body, (x, y), size);
+        self.draw_status(context, scene, body, (x, y), size);
         self.draw_name(context, scene, body, (x, y + size));
     }
 
     /// Draws a body's status: teeth if it could eat the followed body, a circle for its shield, and the player's own energy.
-    fn draw_marks(&self, context: &Context, scene: &Scene, body: &VisibleBody, (x, y): (f64, f64), size: f64) {
+    fn draw_status(&self, context: &Context, scene: &Scene, body: &VisibleBody, (x, y): (f64, f64), size: f64) {
         let focus = scene.newer.body(scene.newer.focus);
         if focus.is_some_and(|own| own.id != body.id && can_eat(body.mass, own.mass)) {
             shapes::teeth(context, x, y, size);
@@ -264,7 +264,7 @@ impl Renderer {
 
     fn draw_map(&self, context: &Context, camera: &Camera, scene: &Scene) {
         let (left, top) = (12.0, camera.height - MAP_SIZE - 12.0);
-        let place = |x: f64, y: f64| {
+        let to_map = |x: f64, y: f64| {
             (
                 left + x / f64::from(WORLD_SIZE) * MAP_SIZE,
                 top + y / f64::from(WORLD_SIZE) * MAP_SIZE,
@@ -279,10 +279,10 @@ impl Renderer {
         context.stroke_rect(left, top, MAP_SIZE, MAP_SIZE);
         context.set_fill_style_str(self.theme.color(Color::Bad));
         for (x, y) in &self.thorns {
-            let (x, y) = place((*x).into(), (*y).into());
+            let (x, y) = to_map((*x).into(), (*y).into());
             context.fill_rect(x - 1.0, y - 1.0, 2.0, 2.0);
         }
-        let (x, y) = place(camera.x * SUBUNITS, camera.y * SUBUNITS);
+        let (x, y) = to_map(camera.x * SUBUNITS, camera.y * SUBUNITS);
         let half = self.view_radius / (f64::from(WORLD_SIZE) / SUBUNITS) * MAP_SIZE;
         context.stroke_rect(x - half, y - half, 2.0 * half, 2.0 * half);
         if scene.newer.focus > 0 {

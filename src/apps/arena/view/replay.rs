@@ -11,7 +11,7 @@ use super::hud::ReplayHud;
 
 const TICK: f64 = 1000.0 / TICK_RATE as f64;
 /// Maximum number of ticks per animation frame: a tab that was suspended does not catch up.
-const MAX_TICKS: u32 = 8;
+const MAX_TICKS_PER_FRAME: u32 = 8;
 
 pub struct ReplayPlayer {
     replay: Replay,
@@ -81,7 +81,7 @@ impl ReplayPlayer {
         if !self.playing {
             return;
         }
-        self.accumulated += elapsed.min(TICK * f64::from(MAX_TICKS));
+        self.accumulated += elapsed.min(TICK * f64::from(MAX_TICKS_PER_FRAME));
         while self.accumulated >= TICK && !self.replay.is_over() {
             self.accumulated -= TICK;
             self.replay.step();

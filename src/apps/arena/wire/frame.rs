@@ -14,7 +14,7 @@ use crate::apps::arena::model::world::Mote;
 pub const FLAG_BOOSTING: u8 = 1;
 pub const FLAG_SHIELDED: u8 = 2;
 /// The body's player is disconnected and is within the grace period.
-pub const FLAG_AWAY: u8 = 4;
+pub const FLAG_DISCONNECTED: u8 = 4;
 
 /// Rows of the leaderboard.
 pub const MAX_LEADERBOARD: usize = 10;
