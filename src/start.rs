@@ -113,8 +113,8 @@ where
 }
 
 /// Reports a panic to the page's script, after which no event reaches the app.
-pub fn stop(why: &str) {
-    page_script::stop(why);
+pub fn report_panic(message: &str) {
+    page_script::report_panic(message);
 }
 
 type Listener<E> = Closure<dyn FnMut(E)>;

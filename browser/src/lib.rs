@@ -4,7 +4,7 @@
 pub fn hydrate() {
     std::panic::set_hook(Box::new(|panic| {
         console_error_panic_hook::hook(panic);
-        duplex::start::stop(&panic.to_string());
+        duplex::start::report_panic(&panic.to_string());
     }));
     duplex::start::start();
 }

@@ -47,13 +47,13 @@ pub enum FallbackIdentity<'a> {
 }
 
 /// Identifies visitors by their cookie or, over the fallbacks, by their session's id, and programs by their tokens.
-pub struct Visitors {
+pub struct VisitorIdentity {
     pub settings: Arc<Settings>,
     pub hub: Hub,
     pub moderation: Arc<ActiveBans>,
 }
 
-impl Visitors {
+impl VisitorIdentity {
     /// The visitor of a request, with a permitted name.
     pub fn person(&self, grant: &Grant, headers: &HeaderMap, fallback: FallbackIdentity<'_>) -> Person {
         let key = self.hub.log().secret();
@@ -88,7 +88,7 @@ impl Visitors {
     }
 }
 
-impl Identify for Visitors {
+impl Identify for VisitorIdentity {
     fn identify(&self, request: IdentityRequest<'_>) -> impl Future<Output = Result<Caller, Problem>> + Send {
         ready(Ok(self.caller(request)))
     }

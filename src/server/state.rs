@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::identity::Visitors;
+use super::identity::VisitorIdentity;
 use crate::apps::server::measure::wire_bytes;
 use axum::extract::FromRef;
 use duplex_axum::Gateway;
@@ -148,7 +148,7 @@ pub struct ServerState {
     /// Policy for visitors' names.
     pub names: Arc<Names>,
     /// Identifies the visitor of a request.
-    pub visitors: Arc<Visitors>,
+    pub visitors: Arc<VisitorIdentity>,
     /// The bans in force.
     pub moderation: Arc<ActiveBans>,
     /// Background tasks, which run as long as the node.
@@ -183,7 +183,7 @@ impl ServerState {
         let gateway_settings = settings.for_gateway(&build);
         let access = Arc::new(AccessControl::new(&settings, None));
         let (settings, moderation) = (Arc::new(settings), Arc::<ActiveBans>::default());
-        let visitors = Arc::new(Visitors {
+        let visitors = Arc::new(VisitorIdentity {
             settings: Arc::clone(&settings),
             hub: hub.clone(),
             moderation: Arc::clone(&moderation),

@@ -44,8 +44,8 @@ impl HydrationTarget {
 }
 
 /// Tells the script that the app has panicked: no event reaches the app from then on.
-pub fn stop(why: &str) {
-    call("stop", why);
+pub fn report_panic(message: &str) {
+    call("stop", message);
 }
 
 fn call(name: &str, argument: &str) -> Option<JsValue> {

@@ -59,23 +59,25 @@ impl Message {
     }
 
     pub fn has_reaction(&self, emoji: Emoji, by: &PersonId) -> bool {
-        self.reactions.iter().any(|one| one.emoji == emoji && one.by.id == *by)
+        self.reactions
+            .iter()
+            .any(|reaction| reaction.emoji == emoji && reaction.by.id == *by)
     }
 
     /// The distinct emojis of the reactions, in the order in which each first arrived.
     pub fn emojis(&self) -> Vec<Emoji> {
         let mut emojis = Vec::new();
-        for one in &self.reactions {
-            if !emojis.contains(&one.emoji) {
-                emojis.push(one.emoji);
+        for reaction in &self.reactions {
+            if !emojis.contains(&reaction.emoji) {
+                emojis.push(reaction.emoji);
             }
         }
         emojis
     }
 
     pub fn people(&self, emoji: Emoji) -> Vec<Person> {
-        let matching = self.reactions.iter().filter(|one| one.emoji == emoji);
-        matching.map(|one| one.by.clone()).collect()
+        let matching = self.reactions.iter().filter(|reaction| reaction.emoji == emoji);
+        matching.map(|reaction| reaction.by.clone()).collect()
     }
 
     /// Applies an event that amends this message; a deleted message no longer changes.
@@ -100,7 +102,7 @@ impl Message {
 
     fn react(&mut self, emoji: Emoji, by: &Person, on: bool) {
         self.reactions
-            .retain(|one| on || one.emoji != emoji || one.by.id != by.id);
+            .retain(|reaction| on || reaction.emoji != emoji || reaction.by.id != by.id);
         if on && !self.has_reaction(emoji, &by.id) && self.reactions.len() < MAX_REACTIONS {
             self.reactions.push(Reaction { emoji, by: by.clone() });
         }

@@ -138,9 +138,9 @@ fn is_delimiter(c: char) -> bool {
     if c.is_ascii() {
         return c.is_whitespace() || c.is_control() || "<>\"'`|\\^{}".contains(c);
     }
-    let wide = matches!(c, '\u{3000}'..='\u{3004}' | '\u{3006}'..='\u{303f}' | '\u{30fb}' | '\u{318d}' | '\u{ff00}'..='\u{ffef}');
-    let sign = matches!(c, '\u{a0}'..='\u{bf}' | '\u{2000}'..='\u{206f}' | '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}');
-    wide || sign || c.is_whitespace() || c.is_control() || is_bidi_control(c) || is_invisible(c)
+    let fullwidth_punctuation = matches!(c, '\u{3000}'..='\u{3004}' | '\u{3006}'..='\u{303f}' | '\u{30fb}' | '\u{318d}' | '\u{ff00}'..='\u{ffef}');
+    let symbol = matches!(c, '\u{a0}'..='\u{bf}' | '\u{2000}'..='\u{206f}' | '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}');
+    fullwidth_punctuation || symbol || c.is_whitespace() || c.is_control() || is_bidi_control(c) || is_invisible(c)
 }
 
 fn is_east_asian(c: char) -> bool {
@@ -152,12 +152,12 @@ fn without_punctuation(link: &str) -> &str {
     let mut kept = link;
     while let Some(last) = kept.chars().next_back() {
         let is_unbalanced = |open: char| kept.matches(last).count() > kept.matches(open).count();
-        let outside = match last {
+        let is_trailing = match last {
             ')' => is_unbalanced('('),
             ']' => is_unbalanced('['),
             _ => ".,!?;:*~".contains(last),
         };
-        if !outside {
+        if !is_trailing {
             break;
         }
         kept = &kept[..kept.len() - last.len_utf8()];

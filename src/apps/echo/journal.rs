@@ -65,7 +65,8 @@ pub struct Entry {
     /// The payload's size in bytes.
     pub size: u64,
     /// The frame's size in bytes, header included; `None` for an event without a frame.
-    pub wire: Option<u64>,
+    #[serde(rename = "wire")]
+    pub wire_size: Option<u64>,
     /// Milliseconds since the message that this one echoes was sent.
     pub round_trip: Option<f64>,
 }
@@ -130,7 +131,7 @@ impl Journal {
         kind: Kind,
         content: Content,
         size: u64,
-        wire: Option<u64>,
+        wire_size: Option<u64>,
         round_trip: Option<f64>,
     ) {
         self.last_id += 1;
@@ -140,7 +141,7 @@ impl Journal {
             kind,
             content,
             size,
-            wire,
+            wire_size,
             round_trip,
         });
         self.bytes += entry.content.len();

@@ -27,8 +27,8 @@ pub struct EchoState {
     pub greet: RwSignal<bool>,
     pub journal: StoredValue<Journal>,
     trips: StoredValue<RoundTrips>,
-    /// Changes with the journal and the round trips, at most once per animation frame.
-    pub changed: RwSignal<u32>,
+    /// Incremented when the journal or the round trips change, at most once per frame.
+    pub version: RwSignal<u32>,
     scheduled: StoredValue<bool>,
     trace: StoredValue<Option<String>>,
 }
@@ -66,7 +66,7 @@ impl EchoState {
             greet: RwSignal::new(true),
             journal: StoredValue::new(Journal::default()),
             trips: StoredValue::new(RoundTrips::default()),
-            changed: RwSignal::new(0),
+            version: RwSignal::new(0),
             scheduled: StoredValue::new(false),
             trace,
         };
@@ -80,19 +80,19 @@ impl EchoState {
     }
 
     pub fn stats(&self) -> Option<RoundTripStats> {
-        self.changed.track();
+        self.version.track();
         self.trips.with_value(RoundTrips::stats)
     }
 
     pub fn recent_round_trips(&self) -> Vec<f64> {
-        self.changed.track();
+        self.version.track();
         self.trips.with_value(|trips| trips.recent().collect())
     }
 
     /// Changes the journal (filter, pause, clear) and re-renders it at once.
     pub fn edit_journal(&self, edit: impl FnOnce(&mut Journal)) {
         self.journal.update_value(edit);
-        self.changed.update(|count| *count = count.wrapping_add(1));
+        self.version.update(|count| *count = count.wrapping_add(1));
     }
 
     pub fn set_filter(&self, filter: Filter) {
@@ -104,10 +104,10 @@ impl EchoState {
         match event {
             SocketEvent::Connecting { address } => {
                 self.trips.update_value(RoundTrips::clear_pending);
-                self.note(now, Kind::Connecting, without_trace(&address).to_owned(), None);
+                self.log_event(now, Kind::Connecting, without_trace(&address).to_owned(), None);
             }
             SocketEvent::Open { protocol, extensions } => {
-                self.note(now, Kind::Open, negotiated(&protocol, &extensions), None);
+                self.log_event(now, Kind::Open, negotiated_text(&protocol, &extensions), None);
                 if self.greet.get_untracked() {
                     let _ = self.socket.send(GREETING);
                 }
@@ -116,10 +116,10 @@ impl EchoState {
             SocketEvent::Received(payload) => self.message(now, Kind::Received, payload),
             SocketEvent::Closing { code, reason } => {
                 let wire = frame::close_wire_len(Some(code), &reason, true);
-                self.note(now, Kind::Closing, format!("{code} {reason}"), Some(wire));
+                self.log_event(now, Kind::Closing, format!("{code} {reason}"), Some(wire));
             }
             SocketEvent::Closed(closed) => self.closed(now, &closed),
-            SocketEvent::Error(error) => self.note(now, Kind::Error, error.to_string(), None),
+            SocketEvent::Error(error) => self.log_event(now, Kind::Error, error.to_string(), None),
         }
         self.schedule();
     }
@@ -149,10 +149,10 @@ impl EchoState {
         let wire = closed
             .was_clean
             .then(|| frame::close_wire_len(code, &closed.reason, false));
-        self.note(now, Kind::Closed, format!("{} {}", closed.code, closed.reason), wire);
+        self.log_event(now, Kind::Closed, format!("{} {}", closed.code, closed.reason), wire);
     }
 
-    fn note(&self, now: f64, kind: Kind, text: String, wire: Option<u64>) {
+    fn log_event(&self, now: f64, kind: Kind, text: String, wire: Option<u64>) {
         let size = wire.map_or(0, |wire| wire.saturating_sub(2));
         self.journal
             .update_value(|journal| journal.push(now, kind, Content::Note(text), size, wire, None));
@@ -164,10 +164,10 @@ impl EchoState {
             return;
         }
         self.scheduled.set_value(true);
-        let (scheduled, changed) = (self.scheduled, self.changed);
+        let (scheduled, version) = (self.scheduled, self.version);
         request_animation_frame(move || {
             scheduled.try_update_value(|scheduled| *scheduled = false);
-            changed.try_update(|count| *count = count.wrapping_add(1));
+            version.try_update(|count| *count = count.wrapping_add(1));
         });
     }
 }
@@ -201,7 +201,7 @@ fn random_id() -> String {
     super::hex::encode(&bytes)
 }
 
-fn negotiated(protocol: &str, extensions: &str) -> String {
+fn negotiated_text(protocol: &str, extensions: &str) -> String {
     [protocol, extensions]
         .into_iter()
         .filter(|part| !part.is_empty())

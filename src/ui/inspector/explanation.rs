@@ -16,7 +16,7 @@ use crate::{
 use duplex_leptos::trace::{EventKind, Inspection, SessionTrace};
 use duplex_protocol::{code, handshake::Handshake};
 
-/// The trace id of the session's newest WebSocket.
+/// The id of the handshake record of the session's newest WebSocket.
 pub fn newest_handshake_id(trace: &SessionTrace) -> Option<String> {
     trace.events.iter().rev().find_map(|event| match &event.kind {
         EventKind::Opening { handshake_id, .. } => handshake_id.clone(),

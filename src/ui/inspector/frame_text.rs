@@ -1,6 +1,6 @@
 //! Formatting of recorded frames: name, payload as JSON, size on the wire, WebSocket header bytes.
 
-use crate::ui::content::indent_json;
+use crate::ui::payload_format::indent_json;
 use duplex_leptos::trace::Inspection;
 use duplex_leptos::trace::{Carrier, Payload, RecordedFrame};
 use duplex_protocol::codec::Encoding;
@@ -25,12 +25,12 @@ pub fn name(inspection: &Inspection, frame: &RecordedFrame) -> String {
     decode(inspection, frame).0
 }
 
-/// The content as indented JSON; empty if it was too large to record.
+/// The payload as indented JSON; empty if it was too large to record, in which case [`name`] is an ellipsis.
 pub fn json(inspection: &Inspection, frame: &RecordedFrame) -> String {
     indent_json(&decode(inspection, frame).1)
 }
 
-/// The frame's name, and its content as JSON.
+/// The frame's name, and its payload as JSON.
 fn decode(inspection: &Inspection, frame: &RecordedFrame) -> (String, String) {
     let Some(content) = &frame.content else {
         return ("…".to_owned(), String::new());

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        content::hex_dump,
         format,
+        payload_format::hex_dump,
         text::{dynamic_text, dynamic_view, t, translate},
     },
 };

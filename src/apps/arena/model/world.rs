@@ -29,7 +29,9 @@ pub const COMMON_VALUE: u8 = 5;
 pub const RARE_VALUE: u8 = 25;
 /// The distance beyond its radius at which a body collects motes.
 const MOTE_REACH: i32 = 8 * 16;
+/// Maximum number of motes that a tick adds.
 const MOTES_PER_TICK: usize = 6;
+/// The number of motes into which lost mass scatters.
 const SCATTER_COUNT: u32 = 14;
 
 /// An input of the simulation.

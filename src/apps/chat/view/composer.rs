@@ -257,9 +257,12 @@ fn Typing(room: RoomModel) -> impl IntoView {
     let line = optional_text(move || {
         let locale = i18n.get_locale();
         let names: Vec<_> = room.chat.presence.with(|presence| {
-            let others = presence.people.iter().filter(|one| !room.is_own(&one.person.id));
-            let typing = others.filter(|one| one.activity.as_deref() == Some(TYPING));
-            typing.map(|one| labels::name(locale, &one.person)).collect()
+            let others = presence
+                .people
+                .iter()
+                .filter(|present| !room.is_own(&present.person.id));
+            let typing = others.filter(|present| present.activity.as_deref() == Some(TYPING));
+            typing.map(|present| labels::name(locale, &present.person)).collect()
         });
         let text = match names.len() {
             0 => return None,

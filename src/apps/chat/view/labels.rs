@@ -133,7 +133,7 @@ pub fn denied(reason: Denied) -> TextKey {
 }
 
 /// The topic's status: a keyword for style sheets and tests, and the visitor's text.
-pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
+pub fn status_keyword_and_text(status: TopicStatus) -> (&'static str, TextKey) {
     match status {
         TopicStatus::Loading => ("loading", text_key!(chat.loading)),
         TopicStatus::Live => ("live", text_key!(chat.live)),

@@ -18,7 +18,10 @@ pub fn PendingRows(room: RoomModel) -> impl IntoView {
     // Commands that change existing messages are shown only if they failed.
     let ids = Memo::new(move |_| {
         room.chat.pending.with(|pending| {
-            let shown = pending.iter().filter(|one| is_shown(one)).map(|one| one.id.clone());
+            let shown = pending
+                .iter()
+                .filter(|command| is_shown(command))
+                .map(|command| command.id.clone());
             shown.collect::<Vec<_>>()
         })
     });
@@ -43,8 +46,8 @@ fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
     let id = StoredValue::new(id);
     let command = Memo::new(move |_| {
         room.chat.pending.with(|pending| {
-            let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
-            found.map(|one| (description(i18n.get_locale(), &one.command), one.status.clone()))
+            let found = id.with_value(|id| pending.iter().find(|command| command.id == *id));
+            found.map(|command| (description(i18n.get_locale(), &command.command), command.status.clone()))
         })
     });
     let label =
@@ -105,8 +108,8 @@ fn buttons(room: RoomModel, id: StoredValue<CommandId>, rejected: bool) -> AnyVi
     let retry = move |_| id.with_value(|id| room.chat.retry(id));
     let command = move || {
         room.chat.pending.with_untracked(|pending| {
-            let found = id.with_value(|id| pending.iter().find(|one| one.id == *id));
-            found.map(|one| one.command.clone())
+            let found = id.with_value(|id| pending.iter().find(|command| command.id == *id));
+            found.map(|command| command.command.clone())
         })
     };
     // A command that can no longer be canceled is still sent, so its text must not return to the draft.

@@ -40,8 +40,8 @@ pub fn RoomHeader(room: RoomModel) -> impl IntoView {
 fn Status(room: RoomModel) -> impl IntoView {
     let i18n = use_i18n();
     let status = room.chat.status;
-    let keyword = dynamic_text(move || labels::status(status.get()).0.to_owned());
-    let label = dynamic_text(move || (labels::status(status.get()).1)(i18n.get_locale()).to_owned());
+    let keyword = dynamic_text(move || labels::status_keyword_and_text(status.get()).0.to_owned());
+    let label = dynamic_text(move || (labels::status_keyword_and_text(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
         <p class="room-status script" role="status" data-status=keyword>
             <span class="dot" aria-hidden="true"></span>

@@ -100,7 +100,7 @@ fn room_row(rooms: UseTopic<Rooms>, visitor: VisitorState, open: Memo<String>, n
 /// The problem of a command to the list of rooms, if it has one.
 pub fn problem_text(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> Option<String> {
     rooms.pending.with(|pending| {
-        let found = pending.iter().find(|one| one.id == *id)?;
+        let found = pending.iter().find(|command| command.id == *id)?;
         found.status.error_text(
             |wait| command_text::rate_limited(locale, wait),
             |rejection| labels::rejection(locale, rejection),
@@ -110,7 +110,7 @@ pub fn problem_text(locale: Locale, rooms: UseTopic<Rooms>, id: &CommandId) -> O
 
 fn rejected(rooms: UseTopic<Rooms>, id: &CommandId) -> Option<Rejection> {
     rooms.pending.with(|pending| {
-        let found = pending.iter().find(|one| one.id == *id)?;
+        let found = pending.iter().find(|command| command.id == *id)?;
         match &found.status {
             CommandStatus::Rejected(rejection) => Some(rejection.clone()),
             _ => None,
@@ -251,7 +251,9 @@ fn navigate_when_created(
     let navigate = use_navigate();
     Effect::new(move |_| {
         let Some((id, wanted)) = sent.get() else { return };
-        let is_pending = rooms.pending.with(|pending| pending.iter().any(|one| one.id == id));
+        let is_pending = rooms
+            .pending
+            .with(|pending| pending.iter().any(|command| command.id == id));
         if !is_pending && rooms.state.with(|list| list.rooms.contains_key(&wanted)) {
             sent.set(None);
             room.set(String::new());

@@ -15,9 +15,9 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
-        content::{hex_dump, indent_json},
         download::download,
         format,
+        payload_format::{hex_dump, indent_json},
         text::{TextKey, dynamic_text, dynamic_view, fill, optional_text, t, text_key, translate},
         virtual_list::VirtualList,
     },
@@ -34,7 +34,7 @@ pub fn JournalTable(echo: EchoState) -> impl IntoView {
     let selected = RwSignal::new(None);
     let journal = echo.journal;
     let len = Memo::new(move |_| {
-        echo.changed.track();
+        echo.version.track();
         journal.with_value(|journal| journal.len())
     });
     let empty = optional_text(move || {
@@ -59,7 +59,7 @@ pub fn JournalTable(echo: EchoState) -> impl IntoView {
                     len
                     id_at=move |index| journal.with_value(|journal| journal.row(index)).map(|entry| entry.id)
                     cells
-                    version=echo.changed
+                    version=echo.version
                     selected
                 />
                 <p class="hint">{empty}</p>
@@ -87,7 +87,7 @@ fn ColumnNames() -> impl IntoView {
 fn Cells(entry: Arc<Entry>) -> impl IntoView {
     let kind = entry.kind;
     let locale = use_i18n().get_locale_untracked();
-    let wire = entry.wire.map(format::bytes).unwrap_or_default();
+    let wire_size = entry.wire_size.map(format::bytes).unwrap_or_default();
     let trip = entry
         .round_trip
         .map(|trip| format::millis(locale, trip))
@@ -96,7 +96,7 @@ fn Cells(entry: Arc<Entry>) -> impl IntoView {
         <span class="mono">{local_time(entry.at)}</span>
         <span class="kind" data-kind=format!("{kind:?}").to_lowercase()>{translate(labels::kind(kind))}</span>
         <span class="number">{kind.is_message().then(|| format::bytes(entry.size))}</span>
-        <span class="number">{wire}</span>
+        <span class="number">{wire_size}</span>
         <span class="number">{trip}</span>
         <span class="preview">{preview(&entry.content)}</span>
     }
@@ -153,7 +153,7 @@ fn Toolbar(echo: EchoState) -> impl IntoView {
 fn Counts(echo: EchoState) -> impl IntoView {
     let i18n = use_i18n();
     let counts = Memo::new(move |_| {
-        echo.changed.track();
+        echo.version.track();
         echo.journal
             .with_value(|journal| (journal.total() as u64, journal.paused_count() as u64, journal.dropped()))
     });
