@@ -228,7 +228,7 @@ fn time(millis: Millis) -> String {
 /// Parses a duration such as `12h` into milliseconds.
 fn duration(text: &str) -> Result<Millis, String> {
     let invalid = || "a number and m, h, d or w, such as 12h".to_owned();
-    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let unit = text.chars().next_back().ok_or_else(invalid)?;
     let minutes = match unit {
         'm' => 1,
         'h' => 60,
@@ -240,7 +240,7 @@ fn duration(text: &str) -> Result<Millis, String> {
     let length = count
         .checked_mul(minutes * 60_000)
         .filter(|length| *length > 0 && *length < Millis::MAX / 4);
-    length.ok_or_else(wrong)
+    length.ok_or_else(invalid)
 }
 
 #[cfg(test)]

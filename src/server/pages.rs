@@ -44,7 +44,11 @@ use duplex_leptos::{
 use duplex_protocol::session::Rejection;
 
 /// The routes of pages, server functions and forms; and the pages' paths.
-pub fn routes(state: &ServerState, forms: Vec<Form>, commands: Vec<CommandForm>) -> (Router<ServerState>, PagePaths) {
+pub fn routes(
+    state: &ServerState,
+    forms: Vec<PlainForm>,
+    commands: Vec<CommandForm>,
+) -> (Router<ServerState>, PagePaths) {
     let options = state.options.clone();
     // Excludes the `leptos_ws` server function, which would let visitors write signals; `signals::socket` serves its path
     // instead.

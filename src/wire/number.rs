@@ -404,7 +404,7 @@ mod tests {
             assert_eq!(rounded(value, digits), shown);
         }
         assert_eq!([0.0, 5.0, 12.5, 0.001, 1e-9].map(decimal_places), [0, 0, 1, 3, 9]);
-        assert_eq!([0.0, 5.0, 12.5, 0.001, 1e-9].map(exponent), [0, 0, 1, -3, -9]);
+        assert_eq!([0.0, 5.0, 12.5, 0.001, 1e-9].map(decimal_exponent), [0, 0, 1, -3, -9]);
     }
 
     proptest! {

@@ -77,7 +77,7 @@ pub fn ratio(a: f64, b: f64) -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cheaper {
     Http,
-    Socket,
+    WebSocket,
     Similar,
 }
 

@@ -174,7 +174,7 @@ impl TokenRejection {
     fn problem(&self) -> Problem {
         let invalid = HeaderValue::from_static("Bearer error=\"invalid_token\"");
         match self {
-            Self::Unknown | Self::Ended(_) => {
+            Self::Unknown | Self::Invalid(_) => {
                 Problem::new(StatusCode::UNAUTHORIZED, self.to_string()).header(header::WWW_AUTHENTICATE, invalid)
             }
             Self::TooMany(wait) => Problem::new(StatusCode::TOO_MANY_REQUESTS, self.to_string())

@@ -9,7 +9,7 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Rejection, ServerFrame};
 use serde_json::json;
 
-use super::{TOKEN, node, node_with, outcome, post_form, request, sign_in};
+use super::{TOKEN, node, node_with_demo, outcome, post_form, request, sign_in};
 use crate::harness::Node;
 use crate::harness::visitor::{Transport, Visitor};
 

@@ -28,7 +28,7 @@ pub fn report_live(at: Context<'_>, device: &Device, report: Report) -> Result<V
         }
     }
     let profile = ProfileChanges::new(device, &report, &mut refused);
-    let alarms = alarms(device, &readings, at.now);
+    let alarms = alarm_events_of_report(device, &readings, at.now);
     let mut events = vec![DeviceEvent::Reported {
         at: at.now,
         readings,

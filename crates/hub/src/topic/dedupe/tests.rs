@@ -304,7 +304,7 @@ proptest! {
                 let expected = expected.get(&number).map(|seq| Answer::Accepted { seq: *seq });
                 prop_assert_eq!(first(&dedupe, &me(), &id(number), now), expected);
             }
-            let window = &dedupe.accepted.other;
+            let window = &dedupe.accepted.untimed;
             prop_assert!(window.order.len() <= known);
             prop_assert_eq!(window.order.len(), window.known.len());
         }

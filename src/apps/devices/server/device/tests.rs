@@ -307,7 +307,7 @@ fn an_alarm_is_raised_once_cleared_once_and_notified() {
         assert_eq!(harness.active().len(), active, "{value}");
     }
     let raised = harness
-        .log
+        .events
         .iter()
         .position(|(_, event)| matches!(event, DeviceEvent::Raised { .. }))
         .unwrap();
