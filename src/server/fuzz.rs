@@ -31,7 +31,7 @@ fn single_header(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
 }
 
 #[test]
-fn no_cookie_breaks_a_request() {
+fn cookies_are_parsed_without_panic() {
     fuzz("cookies", |bytes| {
         let Some(headers) = single_header(header::COOKIE, bytes) else {
             return;
@@ -62,7 +62,7 @@ fn no_cookie_breaks_a_request() {
 }
 
 #[test]
-fn no_language_breaks_a_page() {
+fn accepted_languages_are_parsed_without_panic() {
     fuzz("languages", |bytes| {
         if let Some(headers) = single_header(header::ACCEPT_LANGUAGE, bytes) {
             Owner::new().with(|| preferences::provide(&headers));
@@ -72,7 +72,7 @@ fn no_language_breaks_a_page() {
 
 /// Every ingest endpoint turns a posted body into a command of bounded size or an error with a reason.
 #[test]
-fn no_posted_body_breaks_an_ingest_endpoint() {
+fn posted_bodies_become_bounded_commands_or_errors() {
     fuzz("posts", |bytes| {
         let Ok(body) = serde_json::from_slice::<Value>(bytes) else {
             return;
@@ -99,7 +99,7 @@ fn no_posted_body_breaks_an_ingest_endpoint() {
 
 /// Form fields, `name=value` pairs, at every path that accepts a form.
 #[test]
-fn no_form_breaks_a_page() {
+fn forms_become_commands_without_panic() {
     fuzz_text("forms", |text| {
         let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
         let fields: BTreeMap<_, _> = pairs
@@ -149,7 +149,7 @@ fn no_message_sets_a_signal() {
 
 /// A sequence of a player's inputs.
 #[test]
-fn no_input_breaks_a_game() {
+fn inputs_never_panic_and_frames_are_bounded() {
     let game = apps::arena::server::simulation(&apps::arena::server::Options::default());
     let hub = duplex_hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
     fuzz("turns", |bytes| {

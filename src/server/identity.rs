@@ -143,8 +143,8 @@ enum CookieIdentity<'a> {
     /// The unprefixed cookie, set before the site used https. Accepted until the first page renews it under the prefixed name;
     /// after that it is ignored, because any sibling host can set it.
     Legacy(&'a str),
-    /// Two cookies with different values. At least one was not set by this server, so neither counts; and no new one is set, which
-    /// would replace the genuine one.
+    /// Two cookies with different values (see [`CookieValue::Conflicting`]): neither counts, and no new one is set, which would
+    /// replace the genuine one.
     Conflicting,
 }
 
@@ -226,7 +226,7 @@ pub fn issue_identity(headers: &HeaderMap, settings: &Settings, scheme: ClientSc
     }
 }
 
-/// A `Set-Cookie` header with a name that was chosen without scripts.
+/// A `Set-Cookie` header with a name that was posted in a plain form.
 pub fn name_cookie(name: &str) -> Option<HeaderValue> {
     let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
     HeaderValue::from_str(&format!(

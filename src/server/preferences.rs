@@ -1,5 +1,4 @@
-//! A visitor's choice of language and colors, for browsers without scripts: a posted form sets cookies and redirects back to the
-//! page it came from.
+//! A visitor's choice of language and color scheme: a posted plain form sets cookies and redirects back to the page it came from.
 
 use std::collections::BTreeMap;
 

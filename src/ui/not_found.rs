@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 
-/// Sets the response's status to 404. In the context of each rendering on the server.
+/// Sets the response's status to 404. Provided as context when the server renders a page.
 #[derive(Clone)]
 pub struct NotFoundResponder(pub Arc<dyn Fn() + Send + Sync>);
 

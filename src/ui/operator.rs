@@ -5,7 +5,7 @@ use leptos::prelude::*;
 /// The name of the `<meta>` tag.
 pub const META: &str = "duplex-operator";
 
-/// In the context of each rendering for an operator.
+/// Provided as context when a page is rendered for an operator.
 #[derive(Debug, Clone, Copy)]
 pub struct Operator;
 

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlMetaElement;
 
-/// In the context of a rendering on the server.
+/// Provided as context when the server renders a page.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Permissions {
     /// Signed in as operator.

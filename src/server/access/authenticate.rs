@@ -96,7 +96,7 @@ impl AccessControl {
         }))
     }
 
-    /// The session id of the cookie. Two cookies with different values count as none: at least one was not set by this server.
+    /// The session id of the cookie. Two cookies with different values count as none, see [`CookieValue::Conflicting`].
     pub(super) fn session(&self, headers: &HeaderMap) -> Option<SecretHash> {
         match unique_value(headers, &self.cookie) {
             CookieValue::One(id) => Some(SecretHash::of(id)),

@@ -15,7 +15,7 @@ use super::leaderboard::Leaderboard;
 use super::panel::Panel;
 use super::recordings::Recordings;
 use super::steering::Key;
-use super::theme::COLOUR_COUNT;
+use super::theme::COLOR_COUNT;
 use crate::{
     i18n::*,
     ui::{
@@ -96,7 +96,7 @@ fn GameField(arena: ArenaHandle, scores: duplex_leptos::topic::UseTopic<Scores>)
                 on:contextmenu=|event| event.prevent_default()
             ></canvas>
             <p id="arena-keys" class="hidden">{t!(arena.keys)}</p>
-            <div class="arena-palette" hidden>{(0..COLOUR_COUNT).map(|_| view! { <i></i> }).collect_view()}</div>
+            <div class="arena-palette" hidden>{(0..COLOR_COUNT).map(|_| view! { <i></i> }).collect_view()}</div>
             <Stats arena/>
             <Panel arena scores/>
             <Boost arena/>

@@ -110,6 +110,7 @@ fn Controls(arena: ArenaHandle) -> impl IntoView {
             arena.with_engine(|engine| engine.with_replay(|replay| replay.seek(tick)));
         }
     };
+    // `runs` while playing, `stands` while paused.
     view! {
         <div class="arena-replay" data-replay=move || if playing.get() { "runs" } else { "stands" }>
             <label class="field">

@@ -18,7 +18,7 @@ pub enum Color {
     Surface,
 }
 
-pub const COLOUR_COUNT: usize = HUE_COUNT + 7;
+pub const COLOR_COUNT: usize = HUE_COUNT + 7;
 /// Milliseconds between two reads of the style: the visitor may change the theme.
 const REFRESH_MS: f64 = 1000.0;
 

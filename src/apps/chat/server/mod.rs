@@ -34,7 +34,7 @@ const POST_WINDOW: Millis = 10_000;
 // The state holds enough messages to count one person's newest posts.
 const _: () = assert!(MAX_POSTS <= MAX_MESSAGES && MAX_POSTS * MAX_MESSAGE_CHARS * 4 <= MAX_TEXT_BYTES);
 
-/// The composer and the form for a new room, for browsers without scripts.
+/// The plain forms of the composer and of a new room.
 pub fn forms() -> [CommandForm; 2] {
     ["/chat", "/chat/{room}"].map(|path| CommandForm {
         path,

@@ -45,7 +45,7 @@ enum Problem {
 #[component]
 pub fn Composer(room: RoomModel, scroll: ScrollState) -> impl IntoView {
     let i18n = use_i18n();
-    // A form that was posted without scripts and rejected is restored with the page.
+    // A plain form that was posted and rejected is restored with the page.
     let restored = SharedValue::new(rejected_post).into_inner();
     let (typed, rejection) = restored
         .map(|form| ((form.name, form.text), Problem::Rejected(form.rejection)))

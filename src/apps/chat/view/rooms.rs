@@ -147,7 +147,7 @@ fn read_rejected_room_form() -> Option<RejectedRoomForm> {
     })
 }
 
-/// A form that was posted without scripts and rejected.
+/// A plain form that was posted and rejected.
 pub fn rejected_room_form() -> Option<RejectedRoomForm> {
     SharedValue::new(read_rejected_room_form).into_inner()
 }

@@ -1,4 +1,4 @@
-//! The echo over plain HTTP: a form that works without scripts.
+//! The echo over plain HTTP: a plain form.
 
 use leptos::prelude::*;
 
