@@ -94,7 +94,7 @@ async fn a_connection_without_a_long_trace_id_is_not_recorded() {
         node.get("/api/handshake/0123456789abcdef")
             .await
             .problem()
-            .contains("No connection")
+            .contains("No handshake record")
     );
     let _client = node.websocket(&format!("{ECHO_PATH}?trace=short")).await;
     assert_eq!(node.get("/api/handshake/short").await.status, StatusCode::NOT_FOUND);

@@ -199,7 +199,7 @@ async fn a_cut_ends_the_connection_without_a_close_frame() {
     wait_until(async || record(&node).await.ended.is_some()).await;
     let ended = record(&node).await.ended.unwrap();
     assert_eq!((ended.by, ended.code), (ClosedBy::Network, None));
-    assert!(ended.reason.contains("request"), "{}", ended.reason);
+    assert!(ended.reason.contains("injected fault"), "{}", ended.reason);
     node.wait_for_connections(0).await;
 }
 

@@ -31,7 +31,7 @@ async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) ->
 #[tokio::test]
 async fn a_plain_http_request_is_answered_with_426_and_a_description() {
     let node = Node::new();
-    for (path, description) in [(SOCKET_PATH, "after a greeting"), (ECHO_PATH, "with the same message")] {
+    for (path, description) in [(SOCKET_PATH, "with a prefix"), (ECHO_PATH, "with the same message")] {
         let answer = node.get(path).await;
         assert_eq!(answer.status, StatusCode::UPGRADE_REQUIRED);
         assert_eq!(answer.header("upgrade"), "websocket");

@@ -24,13 +24,6 @@ use crate::harness::kinds::{self, Note};
 use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{Client, Node, open, wait_until, with_timeout};
 
-const TRANSPORTS: [Transport; 4] = [
-    Transport::WebSocket(Encoding::Json),
-    Transport::WebSocket(Encoding::Postcard),
-    Transport::Sse,
-    Transport::Poll,
-];
-
 const TOKEN: &str = "a-token-for-the-tests";
 
 fn apps_node() -> Node {
@@ -53,9 +46,9 @@ async fn state<T: Topic>(node: &Node, rest: &str) -> (Cursor, T::State) {
 
 #[tokio::test]
 async fn a_command_id_is_deduplicated_per_sender_only() {
-    for (number, (attacker_transport, victim_transport)) in TRANSPORTS
+    for (number, (attacker_transport, victim_transport)) in Transport::ALL
         .iter()
-        .flat_map(|one| TRANSPORTS.map(|other| (*one, other)))
+        .flat_map(|one| Transport::ALL.map(|other| (*one, other)))
         .enumerate()
     {
         let node = Node::new();
@@ -165,7 +158,7 @@ async fn post_readings(node: &Node, body: &Value) -> (StatusCode, Value) {
 async fn a_predicted_id_cannot_suppress_a_programs_reading() {
     let node = apps_node();
     let predicted = hashed_id(&[b"/api/devices/{id}/readings\0", b"device/sensor-1\0", b"reading-1\0"]);
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let mut attacker = Visitor::new(&node, transport).await;
         // A permanent rejection is stored as well.
         let command = json!({ "report": { "readings": [] } });

@@ -22,13 +22,6 @@ use crate::harness::{Client, Node, open};
 /// The topic that loses its newest events.
 const LOSSY: &str = "notes/a";
 const OTHER: &str = "notes/b";
-const TRANSPORTS: [Transport; 4] = [
-    Transport::WebSocket(Encoding::Json),
-    Transport::WebSocket(Encoding::Postcard),
-    Transport::Sse,
-    Transport::Poll,
-];
-
 fn node(folder: &Path, kinds: Vec<Box<dyn DynTopic>>) -> Node {
     let log = Arc::new(Sqlite::open(&folder.join("log.db")).unwrap());
     Node::with_hub(Hub::new(log, kinds), Path::new("/nonexistent"), |_| {})
@@ -70,7 +63,7 @@ async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
     let complete = node(folder.path(), kinds::all());
     add(&complete, LOSSY, &["3", "4"]).await;
     let mut visitors = Vec::new();
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let mut visitor = Visitor::new(&complete, transport).await;
         for topic in [LOSSY, OTHER] {
             visitor.subscribe(topic, None).await;
@@ -136,7 +129,7 @@ async fn a_page_rendered_before_the_loss_is_reset() {
     for text in ["another", "one"] {
         writer.command(topic, &post(text)).await;
     }
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let mut visitor = Visitor::new(&after, transport).await;
         let verdict = visitor.subscribe(topic, Some(cursor)).await;
         let diverged = matches!(

@@ -26,6 +26,15 @@ pub enum Transport {
     Poll,
 }
 
+impl Transport {
+    pub const ALL: [Self; 4] = [
+        Self::WebSocket(Encoding::Json),
+        Self::WebSocket(Encoding::Postcard),
+        Self::Sse,
+        Self::Poll,
+    ];
+}
+
 /// One browser tab's session: it tracks a cursor per topic and panics if an event is out of order.
 pub struct Visitor<'a> {
     node: &'a Node,

@@ -183,8 +183,8 @@ impl TopicHandle {
     /// Whether the committed state lists another topic ([`Decider::lists`](crate::decider::Decider::lists)).
     ///
     /// # Errors
+    ///
     /// See [`Self::state`].
-
     pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denied> {
         let (reply, listed) = oneshot::channel();
         let topic = topic.clone();

@@ -1,126 +1,16 @@
 //! Devices over a real MQTT broker: readings are stored exactly once across restarts, and orders are delivered.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+mod test_hub;
 
-use duplex::apps;
 use duplex::apps::devices::model::{Device, FleetState, Metric};
-use duplex::apps::devices::server::{Options, background_tasks};
 use duplex::apps::devices::wire::{DeviceCommand, Devices, Fleet, Health, OrderStatus, refusal};
-use duplex_hub::log::memory::Memory;
-use duplex_hub::{BackgroundTask, Hub, Rights, Wake};
-use duplex_protocol::codec::{Blob, Encoding};
-use duplex_protocol::cursor::Epoch;
-use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::session::{Answer, CommandId, SessionId};
-use duplex_protocol::topic::{Topic, TopicName};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use duplex_protocol::session::Answer;
 
+use self::test_hub::{TestHub, now};
 use super::harness::broker::Broker;
-use super::harness::with_timeout;
 
 /// The MQTT topic of the readings of `oven-1`.
 const READINGS_TOPIC: &str = "devices/oven-1/readings";
-
-/// A hub in memory with the background tasks of the devices app.
-struct TestHub {
-    hub: Hub,
-    stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl TestHub {
-    /// Returns once a message from the broker has been received.
-    async fn new(broker: &Broker) -> Self {
-        let mut beacon = broker.device("beacon", None).await;
-        beacon
-            .publish("devices/beacon/readings", &reading(1.0, now()), true)
-            .await;
-        beacon.wait_for_pubacks().await;
-        let hub = Hub::new(
-            Arc::new(Memory::new(Epoch::new(7))),
-            apps::server::Apps::default().kinds(),
-        );
-        let mut test_hub = Self {
-            hub,
-            stop: CancellationToken::new(),
-            tasks: Vec::new(),
-        };
-        test_hub.start(broker);
-        test_hub.device_when("beacon", |device| device.reports > 0).await;
-        test_hub
-    }
-
-    fn start(&mut self, broker: &Broker) {
-        let options = Options {
-            devices_mqtt_url: Some(broker.url()),
-            devices_mqtt_ca: broker.root_certificate(),
-            devices_mqtt_client: Some("duplex-test".to_owned()),
-            devices_self: 0,
-            ..Options::default()
-        };
-        self.stop = CancellationToken::new();
-        let start = |task: Arc<dyn BackgroundTask>| tokio::spawn(task.run(self.hub.clone(), self.stop.clone()));
-        self.tasks = background_tasks(&options).unwrap().into_iter().map(start).collect();
-    }
-
-    async fn stop(&mut self) {
-        self.stop.cancel();
-        for task in self.tasks.drain(..) {
-            with_timeout(task).await.unwrap();
-        }
-    }
-
-    /// Waits until a topic's state matches `condition`.
-    async fn wait_for_state<T: Topic>(&self, rest: &str, condition: impl Fn(&T::State) -> bool) -> T::State {
-        let topic = self.hub.open(&TopicName::of::<T>(rest).unwrap()).await.unwrap();
-        let wake = Wake::new();
-        let _subscription = topic.subscribe(SessionId("test".to_owned()), person(), None, Arc::clone(&wake));
-        with_timeout(async {
-            loop {
-                let state: T::State = topic
-                    .state(Encoding::Json)
-                    .await
-                    .unwrap()
-                    .1
-                    .decode(Encoding::Json)
-                    .unwrap();
-                if condition(&state) {
-                    return state;
-                }
-                wake.woken().await;
-            }
-        })
-        .await
-    }
-
-    async fn device_when(&self, id: &str, condition: impl Fn(&Device) -> bool) -> Device {
-        self.wait_for_state::<Devices>(id, condition).await
-    }
-
-    async fn command(&self, id: &str, command: &DeviceCommand) -> Answer {
-        let hub = self.hub.with_rights(Rights::operator());
-        let topic = hub.open(&TopicName::of::<Devices>(id).unwrap()).await.unwrap();
-        let command = Blob::encode(Encoding::Json, command).unwrap();
-        let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
-        topic.command(person(), id, command, Encoding::Json).await.0
-    }
-}
-
-fn person() -> Person {
-    Person {
-        id: PersonId("00000000000000aa".to_owned()),
-        name: String::new(),
-    }
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_millis() as u64
-}
 
 fn reading(value: f64, at: u64) -> String {
     format!(r#"{{"readings":[{{"metric":"temperature","value":{value},"unit":"°C","at":{at}}}],"every":10}}"#)
