@@ -22,13 +22,8 @@ use duplex_axum::listen::{self, Tls};
 use duplex_axum::shutdown;
 use duplex_hub::Hub;
 use duplex_hub::log::sqlite::Sqlite;
-use mimalloc::MiMalloc;
 
 use cli::output::err;
-
-/// mimalloc, because glibc's allocator returns the large buffers of each compressed page to the system after each use.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A real-time web app in one binary: its pages and its WebSockets. Without a subcommand, runs the server.
 #[derive(Debug, Parser)]

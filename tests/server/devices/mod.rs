@@ -3,7 +3,7 @@
 mod test_hub;
 
 use duplex::apps::devices::model::{Device, FleetState, Metric};
-use duplex::apps::devices::wire::{DeviceCommand, Devices, Fleet, Health, OrderStatus, refusal};
+use duplex::apps::devices::wire::{DeviceCommand, Fleet, Health, OrderStatus, refusal};
 use duplex_protocol::session::Answer;
 
 use self::test_hub::{TestHub, now};
