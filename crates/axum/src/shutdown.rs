@@ -89,7 +89,7 @@ pub fn reconnect_delay(session: &SessionId) -> Duration {
 }
 
 /// Keeps SIGHUP, which a closing terminal sends, from ending the process. A server with TLS reloads its certificate on SIGHUP
-/// ([`Tls::renew`](crate::listen::Tls::renew)). Must be called within a Tokio runtime.
+/// ([`Tls::reload_on_change`](crate::listen::Tls::reload_on_change)). Must be called within a Tokio runtime.
 ///
 /// # Errors
 ///
