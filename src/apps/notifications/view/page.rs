@@ -27,6 +27,7 @@ use duplex_protocol::session::Rejection;
 struct ServerData {
     visitor: Option<String>,
     now: Millis,
+    #[serde(rename = "arrival")]
     first_visit: Millis,
     /// Why the posted form was refused, if this page is the response to one.
     refused: Option<Rejection>,
