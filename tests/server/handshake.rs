@@ -2,23 +2,12 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::raw::{RawConnection, handshake_request};
 use crate::harness::{ECHO_PATH, Headers, Node, Response, SOCKET_PATH, close_frame, open};
 
 const LEPTOS_WS: &str = "/api/leptos_ws_websocket";
-
-/// The status of a handshake; 101 if it succeeds.
-async fn handshake_status(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
-    match open(node.connect(), path, headers).await {
-        Ok((_, response)) => response.status().as_u16(),
-        Err(error) => match *error {
-            Error::Http(response) => response.status().as_u16(),
-            other => panic!("{other}"),
-        },
-    }
-}
 
 async fn request(node: &Node, method: &str, path: &str, headers: Headers<'_>) -> Response {
     let request = Request::builder().method(method).uri(path);
@@ -82,16 +71,12 @@ async fn only_same_origin_or_listed_origins_open_websockets() {
             ("null", 403),
         ] {
             assert_eq!(
-                handshake_status(&node, path, &[("origin", origin)]).await,
+                node.handshake_status(path, &[("origin", origin)]).await,
                 expected,
                 "{path} {origin}"
             );
         }
-        assert_eq!(
-            handshake_status(&node, path, &[]).await,
-            101,
-            "{path}: without an origin"
-        );
+        assert_eq!(node.handshake_status(path, &[]).await, 101, "{path}: without an origin");
     }
 }
 
@@ -163,7 +148,7 @@ async fn a_connection_beyond_the_limit_gets_503_and_retry_after() {
     first.close(Some(close_frame(1000, ""))).await;
     first.expect_close().await;
     node.wait_for_connections(1).await;
-    assert_eq!(handshake_status(&node, ECHO_PATH, &[]).await, 101);
+    assert_eq!(node.handshake_status(ECHO_PATH, &[]).await, 101);
 }
 
 /// A connection without a complete request times out; a connection may be idle after a request.

@@ -33,17 +33,6 @@ async fn request(node: &Node, method: &Method, path: &str, headers: Headers<'_>)
     node.page(builder.body(Body::empty()).unwrap()).await
 }
 
-/// The status of a handshake.
-async fn handshake_status(node: &Node, path: &str, headers: Headers<'_>) -> u16 {
-    match open(node.connect(), path, headers).await {
-        Ok((_, response)) => response.status().as_u16(),
-        Err(error) => match *error {
-            Error::Http(response) => response.status().as_u16(),
-            other => panic!("{other}"),
-        },
-    }
-}
-
 async fn http2(node: &Node) -> SendRequest<Bytes> {
     let (requests, connection) = with_timeout(h2::client::handshake(node.connect())).await.unwrap();
     tokio::spawn(connection);
@@ -91,7 +80,7 @@ async fn dns_rebinding_is_rejected() {
         }
         for path in SOCKETS {
             let own = [("host", ATTACKER), ("origin", "http://attacker.example")];
-            assert_eq!(handshake_status(&node, path, &own).await, 421, "{path}");
+            assert_eq!(node.handshake_status(path, &own).await, 421, "{path}");
         }
     }
 }
@@ -188,11 +177,7 @@ async fn the_origin_check_includes_the_scheme() {
             ("null", 403),
         ] {
             let headers = [("host", "duplex.example"), ("origin", origin)];
-            assert_eq!(
-                handshake_status(&node, path, &headers).await,
-                expected,
-                "{path} {origin}"
-            );
+            assert_eq!(node.handshake_status(path, &headers).await, expected, "{path} {origin}");
         }
     }
     let post = [("host", "duplex.example"), ("origin", "http://duplex.example")];
@@ -210,7 +195,7 @@ async fn sec_fetch_site_takes_precedence_over_origin() {
             let headers: Vec<_> = [("sec-fetch-site", site)].into_iter().chain(origin).collect();
             for path in SOCKETS {
                 assert_eq!(
-                    handshake_status(&node, path, &headers).await,
+                    node.handshake_status(path, &headers).await,
                     403,
                     "{path} {site} {origin:?}"
                 );
@@ -248,9 +233,9 @@ async fn sec_fetch_site_takes_precedence_over_origin() {
     }
     for site in ["same-origin", "none"] {
         let own = [("sec-fetch-site", site), ("origin", "http://localhost")];
-        assert_eq!(handshake_status(&node, SOCKET_PATH, &own).await, 101);
+        assert_eq!(node.handshake_status(SOCKET_PATH, &own).await, 101);
         let mismatched = [("sec-fetch-site", site), ("origin", "http://evil.example")];
-        assert_eq!(handshake_status(&node, SOCKET_PATH, &mismatched).await, 403);
+        assert_eq!(node.handshake_status(SOCKET_PATH, &mismatched).await, 403);
     }
 }
 

@@ -16,13 +16,6 @@ use crate::harness::visitor::{Transport, Visitor};
 use crate::harness::{ECHO_PATH, Node, Response, wait_until, with_timeout};
 
 const TOKEN: &str = "a-token-for-the-tests";
-const TRANSPORTS: [Transport; 4] = [
-    Transport::WebSocket(Encoding::Json),
-    Transport::WebSocket(Encoding::Postcard),
-    Transport::Sse,
-    Transport::Poll,
-];
-
 fn node() -> Node {
     Node::with_settings(|settings| settings.token = Some(Token::new(TOKEN).unwrap()))
 }
@@ -162,7 +155,7 @@ async fn a_disconnect_is_counted_by_reason() {
 
 #[tokio::test]
 async fn the_status_topic_is_denied_to_visitors_on_every_transport() {
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let node = node();
         let mut visitor = Visitor::new(&node, transport).await;
         let verdict = visitor.subscribe(STATUS, None).await;

@@ -26,14 +26,6 @@ const FORWARDS: &str = include_str!("recorded/forwards_1.txt");
 const EVENTS: &str = include_str!("recorded/events_1.txt");
 const TOKEN: &str = "a-token-for-the-tests";
 
-/// WebSocket with either codec, SSE and polls; the last two post their commands.
-const TRANSPORTS: [Transport; 4] = [
-    Transport::WebSocket(Encoding::Postcard),
-    Transport::WebSocket(Encoding::Json),
-    Transport::Sse,
-    Transport::Poll,
-];
-
 fn node() -> Node {
     Node::with_apps(|settings| {
         settings.token = Some(Token::new(TOKEN).unwrap());
@@ -125,7 +117,7 @@ async fn id_of(node: &Node, visitor: &Visitor<'_>) -> String {
 
 #[tokio::test]
 async fn visitor_frames_never_decode_as_server_commands() {
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let node = node();
         let mut visitor = Visitor::new(&node, transport).await;
         let me = id_of(&node, &visitor).await;
@@ -148,7 +140,7 @@ async fn visitor_frames_never_decode_as_server_commands() {
 
 #[tokio::test]
 async fn programs_send_only_program_commands() {
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let node = node();
         let mut program = Visitor::new(&node, transport).await.with_token(TOKEN);
         for (topic, (_, json, postcard)) in in_writable_topics("0123456789abcdef") {

@@ -166,12 +166,7 @@ fn a_deleted_message_is_in_no_response_file_or_new_backup() {
 async fn no_reader_receives_a_deleted_message() {
     const SECRET: &str = "deleted-secret-text";
     let node = Node::with_apps(|_| {});
-    let transports = [
-        Transport::WebSocket(Encoding::Json),
-        Transport::WebSocket(Encoding::Postcard),
-        Transport::Sse,
-        Transport::Poll,
-    ];
+    let transports = Transport::ALL;
     let mut author = Visitor::new(&node, Transport::Poll).await;
     let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
     author.command("chat/lobby", &post(SECRET)).await;

@@ -13,10 +13,8 @@ use axum::body::Body;
 use axum::http::Request;
 use duplex::server::token::Token;
 use duplex_hub::Role;
-use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, Denied, Rejection};
 
-use crate::harness::visitor::Transport;
 use crate::harness::{Node, Response};
 
 const TOKEN: &str = "a-token-for-the-tests";
@@ -29,13 +27,6 @@ const READ_ENDPOINTS: [(&str, &str); 3] = [
 ];
 
 const BACKUP: (&str, &str) = ("POST", "/api/operator/backup");
-
-const TRANSPORTS: [Transport; 4] = [
-    Transport::WebSocket(Encoding::Json),
-    Transport::WebSocket(Encoding::Postcard),
-    Transport::Sse,
-    Transport::Poll,
-];
 
 /// A node with the applications' topics and the operator token [`TOKEN`].
 fn node() -> Node {

@@ -9,7 +9,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::session::{ClientFrame, CommandId, Denied, HISTORY_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
-use super::{BACKUP, READ_ENDPOINTS, TRANSPORTS, node, outcome, request, request_with_token, token};
+use super::{BACKUP, READ_ENDPOINTS, node, outcome, request, request_with_token, token};
 use crate::harness::Node;
 use crate::harness::visitor::{Transport, Visitor};
 
@@ -159,7 +159,7 @@ async fn no_role_reads_private_topics() {
     let private = ["inbox/00000000000000aa", "alerts/00000000000000aa"];
     for role in ["read", "notify", "device"] {
         let (token, _) = token(&node, role, None);
-        for transport in TRANSPORTS {
+        for transport in Transport::ALL {
             for topic in private {
                 let mut program = Visitor::new(&node, transport).await.with_token(&token);
                 let verdict = program.subscribe(topic, None).await;

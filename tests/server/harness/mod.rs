@@ -134,6 +134,17 @@ impl Node {
         }
     }
 
+    /// The status of a WebSocket handshake at `path`; 101 if it succeeds.
+    pub async fn handshake_status(&self, path: &str, headers: Headers<'_>) -> u16 {
+        match open(self.connect(), path, headers).await {
+            Ok((_, response)) => response.status().as_u16(),
+            Err(error) => match *error {
+                Error::Http(response) => response.status().as_u16(),
+                other => panic!("{path}: {other}"),
+            },
+        }
+    }
+
     /// An in-memory connection.
     pub fn connect(&self) -> DuplexStream {
         self.connect_as(None)

@@ -170,12 +170,7 @@ async fn cursors_of_the_first_release_resume() {
     let folder = tempdir().unwrap();
     let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
     let node = Node::with_log(log, apps::server::Apps::default().kinds());
-    for transport in [
-        Transport::WebSocket(Encoding::Json),
-        Transport::WebSocket(Encoding::Postcard),
-        Transport::Sse,
-        Transport::Poll,
-    ] {
+    for transport in Transport::ALL {
         let mut reader = Visitor::new(&node, transport).await;
         for (topic, replayed) in [(LOBBY, 3), ("rooms/all", 0), ("device/oven-1", 12), ("fleet/all", 1)] {
             let last = TOPICS.iter().find(|(name, _)| *name == topic).unwrap().1;

@@ -139,12 +139,7 @@ async fn a_cursor_of_the_earlier_release_resumes() {
         Arc::new(Sqlite::open(&path).unwrap()),
         apps::server::Apps::default().kinds(),
     );
-    for transport in [
-        Transport::WebSocket(Encoding::Json),
-        Transport::WebSocket(Encoding::Postcard),
-        Transport::Sse,
-        Transport::Poll,
-    ] {
+    for transport in Transport::ALL {
         let mut reader = Visitor::new(&node, transport).await;
         let cursor = Cursor::new(Epoch::new(EPOCH), 3);
         let verdict = reader.subscribe(LOBBY, Some(cursor)).await;

@@ -2,18 +2,6 @@
 
 use super::*;
 
-/// The status of a WebSocket handshake at `path`.
-async fn handshake_status(node: &Node, path: &str, cookie: &str) -> StatusCode {
-    let headers = [("cookie", cookie), ("sec-websocket-protocol", "duplex.v1.json")];
-    match open(node.connect(), path, &headers).await {
-        Ok(_) => StatusCode::SWITCHING_PROTOCOLS,
-        Err(error) => match *error {
-            tokio_tungstenite::tungstenite::Error::Http(answer) => answer.status(),
-            other => panic!("{path}: {other}"),
-        },
-    }
-}
-
 const SOCKETS: [&str; 4] = [SESSION_PATH, "/api/echo", "/api/socket", "/api/arena"];
 
 /// Requests every kind of endpoint; returns each with its status.
@@ -49,7 +37,9 @@ async fn request_all(node: &Node, cookie: &str) -> Vec<(String, StatusCode)> {
         statuses.push((path.to_owned(), response.status()));
     }
     for path in SOCKETS {
-        statuses.push((path.to_owned(), handshake_status(node, path, cookie).await));
+        let headers = [("cookie", cookie), ("sec-websocket-protocol", "duplex.v1.json")];
+        let status = StatusCode::from_u16(node.handshake_status(path, &headers).await).unwrap();
+        statuses.push((path.to_owned(), status));
     }
     statuses
 }
@@ -94,7 +84,7 @@ async fn a_banned_person_is_rejected_by_every_endpoint() {
 
 #[tokio::test]
 async fn a_ban_closes_open_sessions_with_a_code() {
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
         let mut other = Visitor::new(&node, transport).await;
@@ -241,7 +231,7 @@ fn person_id(node: &Node, cookie: &str) -> PersonId {
 
 #[tokio::test]
 async fn only_operators_write_moderation_rules() {
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
         let verdict = visitor.subscribe(RULES, None).await;

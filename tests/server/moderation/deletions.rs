@@ -125,7 +125,7 @@ fn a_deleted_room_is_removed_from_every_file_and_cannot_be_recreated() {
 
 #[tokio::test]
 async fn subscribers_are_told_that_their_room_is_deleted() {
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
         let create = RoomsCommand::Create {

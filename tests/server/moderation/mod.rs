@@ -31,13 +31,6 @@ use crate::harness::{Node, Response, open, wait_until, with_timeout};
 const TOKEN: &str = "a-token-for-the-tests";
 const RULES: &str = "moderation/all";
 const LOBBY: &str = "chat/lobby";
-const TRANSPORTS: [Transport; 4] = [
-    Transport::WebSocket(Encoding::Json),
-    Transport::WebSocket(Encoding::Postcard),
-    Transport::Sse,
-    Transport::Poll,
-];
-
 /// A node with the applications' topics and its moderation rules loaded.
 async fn node() -> Node {
     let node = Node::with_apps(|settings| {

@@ -66,7 +66,7 @@ async fn a_reserved_name_is_rejected_and_the_old_name_kept() {
 
 #[tokio::test]
 async fn a_name_set_by_an_operator_cannot_be_changed() {
-    for transport in TRANSPORTS {
+    for transport in Transport::ALL {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
         visitor.subscribe(LOBBY, None).await;

@@ -41,12 +41,7 @@ async fn reading_does_not_wake_topics_without_events() {
 /// Over every transport, a subscription to a room that does not exist yet becomes live when the room is created.
 #[tokio::test]
 async fn a_subscriber_of_an_empty_topic_gets_its_first_event() {
-    for transport in [
-        Transport::WebSocket(Encoding::Json),
-        Transport::WebSocket(Encoding::Postcard),
-        Transport::Sse,
-        Transport::Poll,
-    ] {
+    for transport in Transport::ALL {
         let node = limited_apps_node(1_000);
         let mut subscriber = Visitor::new(&node, transport).await;
         let Verdict::Reset { cursor, .. } = subscriber.subscribe("chat/new", None).await else {
