@@ -5,14 +5,17 @@
 //! a forward from the log; a forward without an append in its target (finally rejected, duplicate, or a start) is removed in a
 //! batch. After a restart the node reads the remaining forwards and delivers them again, under the same ids.
 
-use std::collections::{BTreeMap, HashMap};
+mod queues;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::queues::{LoadPhase, QueueKey, QueuedForward, State};
 use super::stats::add;
 use crate::hub::Hub;
 use crate::limits;
@@ -21,7 +24,7 @@ use crate::log::{ForwardKey, LogError, PendingForward};
 use crate::quota::LogThrottle;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Answer, CommandId, Rejection};
+use duplex_protocol::session::{Answer, Rejection};
 use duplex_protocol::topic::TopicName;
 
 #[derive(Default)]
@@ -30,114 +33,6 @@ pub(crate) struct Outbox {
     /// Notified when a queue ends or is paused.
     changed: Notify,
     stop: CancellationToken,
-}
-
-#[derive(Default)]
-struct State {
-    load_phase: LoadPhase,
-    queues: HashMap<QueueKey, ForwardQueue>,
-    /// Undelivered forwards of each source topic.
-    pending: HashMap<TopicName, usize>,
-    /// The bytes of all undelivered forwards.
-    bytes: usize,
-    /// Delivered forwards that are still in the log.
-    delivered: Vec<ForwardKey>,
-    /// A task that removes them is running.
-    removal_scheduled: bool,
-}
-
-/// The progress of loading stored forwards. Delivery starts when loading has finished, to keep the order.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum LoadPhase {
-    #[default]
-    NotStarted,
-    Started,
-    Finished,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct QueueKey {
-    from: TopicName,
-    to: TopicName,
-}
-
-#[derive(Default)]
-struct ForwardQueue {
-    forwards: BTreeMap<(Seq, u32), QueuedForward>,
-    running: bool,
-    /// The target rejected the first forward; it is retried after a pause.
-    paused: bool,
-}
-
-#[derive(Clone)]
-struct QueuedForward {
-    command: CommandId,
-    payload: Bytes,
-}
-
-impl QueuedForward {
-    fn bytes(&self) -> usize {
-        self.payload.len() + limits::EVENT_OVERHEAD
-    }
-}
-
-impl State {
-    /// Adds a forward. Returns the queue's key if its task must be started.
-    fn insert(&mut self, forward: PendingForward) -> Option<QueueKey> {
-        let PendingForward {
-            key,
-            to,
-            command,
-            payload,
-            ..
-        } = forward;
-        let name = QueueKey {
-            from: key.from.clone(),
-            to,
-        };
-        let payload = payload.into();
-        let queued = QueuedForward { command, payload };
-        let bytes = queued.bytes();
-        let queue = self.queues.entry(name.clone()).or_default();
-        if queue.forwards.insert((key.seq, key.index), queued).is_none() {
-            *self.pending.entry(key.from).or_default() += 1;
-            self.bytes += bytes;
-        }
-        let must_start = self.load_phase == LoadPhase::Finished && !queue.running;
-        queue.running |= must_start;
-        must_start.then_some(name)
-    }
-
-    /// Removes a forward. Returns false if it was already removed.
-    fn remove(&mut self, name: &QueueKey, position: (Seq, u32)) -> bool {
-        let queue = self.queues.get_mut(name);
-        let Some(queued) = queue.and_then(|queue| queue.forwards.remove(&position)) else {
-            return false;
-        };
-        self.bytes = self.bytes.saturating_sub(queued.bytes());
-        if let Some(pending) = self.pending.get_mut(&name.from) {
-            *pending -= 1;
-            if *pending == 0 {
-                self.pending.remove(&name.from);
-            }
-        }
-        true
-    }
-
-    /// Marks loading as finished. Returns the queues that received forwards meanwhile.
-    fn finish_loading(&mut self) -> Vec<QueueKey> {
-        self.load_phase = LoadPhase::Finished;
-        let idle = self.queues.iter_mut().filter(|(_, queue)| !queue.running);
-        idle.map(|(name, queue)| {
-            queue.running = true;
-            name.clone()
-        })
-        .collect()
-    }
-
-    fn is_busy(&self) -> bool {
-        self.load_phase == LoadPhase::Finished && self.queues.values().any(|queue| !queue.paused)
-    }
 }
 
 impl Outbox {
@@ -397,6 +292,3 @@ impl Hub {
         self.remove_delivered().await;
     }
 }
-
-#[cfg(test)]
-mod tests;
