@@ -65,6 +65,8 @@ test("a reader who has scrolled up stays there and sees the number of new messag
 test("a rate-limited message waits and is sent automatically, once", async ({ chat }) => {
   for (let number = 0; number < 10; number++) await chat.send(`빨리 ${number}`);
   await chat.send("너무 빨리");
+  // The server's answers to the ten may still be on their way.
+  await expect(chat.pending).toHaveCount(1, { timeout: 30_000 });
   await expect(chat.pending).toContainText("너무 빨리");
   await expect(chat.pending).toHaveAttribute("data-status", "held");
   await expect(chat.pending.locator(".command-status")).toHaveText(/\d+초 뒤에 저절로 보냅니다/);

@@ -15,7 +15,7 @@ use crate::log::memory::Memory;
 use crate::topic::dyn_topic::dyn_topic;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
-use duplex_protocol::session::Denied;
+use duplex_protocol::session::{CommandId, Denied};
 use duplex_protocol::topic::Topic;
 
 struct Source;
