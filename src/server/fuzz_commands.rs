@@ -57,7 +57,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
     let mut next: Seq = 1;
     for (bytes, encoding, who, now) in commands {
         let sender = senders[who % senders.len()];
-        let at = Context {
+        let context = Context {
             topic: &topic,
             sender: sender.person,
             sender_kind: sender.sender_kind,
@@ -65,7 +65,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
             now: *now,
             next_seq: next,
         };
-        match projection.decide(at, &Blob(bytes.clone()), *encoding) {
+        match projection.decide(context, &Blob(bytes.clone()), *encoding) {
             Ok(outcome) => {
                 for made in &outcome {
                     let event = kind.event(&made.json).unwrap();

@@ -63,7 +63,7 @@ impl Decider for Tally {
         Ok(Access::Write)
     }
 
-    fn decide(&self, _at: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
+    fn decide(&self, _context: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
         Ok(vec![add])
     }
 }

@@ -138,12 +138,12 @@ pub trait ServerCommand<D: Decider>: Serialize + DeserializeOwned + Send + Sync 
     ///
     /// # Errors
     /// Returns the reason of the rejection.
-    fn decide(self, decider: &D, at: Context<'_>, state: &D::State) -> Result<Vec<D::Event>, Rejection>;
+    fn decide(self, decider: &D, context: Context<'_>, state: &D::State) -> Result<Vec<D::Event>, Rejection>;
 }
 
 /// For kinds that have no server commands.
 impl<D: Decider> ServerCommand<D> for NoCommand {
-    fn decide(self, _decider: &D, _at: Context<'_>, _state: &D::State) -> Result<Vec<D::Event>, Rejection> {
+    fn decide(self, _decider: &D, _context: Context<'_>, _state: &D::State) -> Result<Vec<D::Event>, Rejection> {
         match self {}
     }
 }
@@ -216,7 +216,7 @@ pub trait Decider: Topic {
     /// Returns the reason of the rejection; an application's own reason is [`Rejection::refused`].
     fn decide(
         &self,
-        at: Context<'_>,
+        context: Context<'_>,
         state: &Self::State,
         command: Self::Command,
     ) -> Result<Vec<Self::Event>, Rejection>;

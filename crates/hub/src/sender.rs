@@ -127,8 +127,11 @@ mod tests {
             }
         }
 
-        fn decide(&self, at: Context<'_>, _: &Self::State, (): ()) -> Result<Vec<Self::Event>, Rejection> {
-            Ok(vec![(format!("{:?}", at.sender_kind), at.sender.id.0.clone())])
+        fn decide(&self, context: Context<'_>, _: &Self::State, (): ()) -> Result<Vec<Self::Event>, Rejection> {
+            Ok(vec![(
+                format!("{:?}", context.sender_kind),
+                context.sender.id.0.clone(),
+            )])
         }
     }
 

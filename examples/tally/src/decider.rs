@@ -14,7 +14,7 @@ impl Decider for Tally {
         Ok(Access::Write)
     }
 
-    fn decide(&self, _at: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
+    fn decide(&self, _context: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
         match add {
             1..=10 => Ok(vec![add]),
             _ => Err(Rejection::refused("one_to_ten")),

@@ -32,13 +32,13 @@ impl Decider for NodeStatus {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _state: &Status, command: NoCommand) -> Result<Vec<Sample>, Rejection> {
+    fn decide(&self, _context: Context<'_>, _state: &Status, command: NoCommand) -> Result<Vec<Sample>, Rejection> {
         match command {}
     }
 }
 
 impl ServerCommand<NodeStatus> for Sample {
-    fn decide(self, _status: &NodeStatus, _at: Context<'_>, _state: &Status) -> Result<Vec<Sample>, Rejection> {
+    fn decide(self, _status: &NodeStatus, _context: Context<'_>, _state: &Status) -> Result<Vec<Sample>, Rejection> {
         Ok(vec![self])
     }
 }

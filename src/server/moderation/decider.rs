@@ -64,12 +64,12 @@ impl Decider for Moderator {
 
     fn decide(
         &self,
-        at: Context<'_>,
+        context: Context<'_>,
         rules: &Rules,
         command: ModerationCommand,
     ) -> Result<Vec<ModerationEvent>, Rejection> {
         match command {
-            ModerationCommand::Ban { target, until, reason } => ban(at, rules, &target, until, &reason),
+            ModerationCommand::Ban { target, until, reason } => ban(context, rules, &target, until, &reason),
             ModerationCommand::Unban { target } => unban(rules, &target),
             ModerationCommand::Rename { person, name } => rename(rules, person, &name),
             ModerationCommand::Close { topic } => close(&self.closable_topics, rules, topic),
@@ -85,26 +85,30 @@ impl Decider for Moderator {
 }
 
 fn ban(
-    at: Context<'_>,
+    context: Context<'_>,
     rules: &Rules,
     target: &Target,
     until: Option<Millis>,
     reason: &str,
 ) -> Result<Vec<ModerationEvent>, Rejection> {
     let target = validate_target(target)?;
-    if target == Target::Person(at.sender.id.clone()) {
+    if target == Target::Person(context.sender.id.clone()) {
         return Err(Rejection::refused(refusal::OPERATOR));
     }
     let reason = sanitize_line(reason, MAX_BAN_REASON + 1);
-    if reason.chars().count() > MAX_BAN_REASON || until.is_some_and(|until| until <= at.now) {
+    if reason.chars().count() > MAX_BAN_REASON || until.is_some_and(|until| until <= context.now) {
         return Err(Rejection::refused(refusal::BAD_REASON));
     }
-    let current = rules.bans.iter().filter(|(_, ban)| !ban.is_expired(at.now)).count();
+    let current = rules
+        .bans
+        .iter()
+        .filter(|(_, ban)| !ban.is_expired(context.now))
+        .count();
     if current >= MAX_ENTRIES && rules.ban(&target).is_none() {
         return Err(Rejection::refused(refusal::TOO_MANY));
     }
     let ban = Ban {
-        at: at.now,
+        at: context.now,
         until,
         reason,
     };

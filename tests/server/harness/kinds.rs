@@ -68,7 +68,7 @@ impl Decider for Notes {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _state: &NotesState, command: Note) -> Result<Vec<Note>, Rejection> {
+    fn decide(&self, _context: Context<'_>, _state: &NotesState, command: Note) -> Result<Vec<Note>, Rejection> {
         match &command {
             Note::Add(text) if text.is_empty() => Err(Rejection::refused("empty")),
             _ => Ok(vec![command]),
@@ -105,7 +105,7 @@ impl Decider for Prices {
         Ok(Access::Write)
     }
 
-    fn decide(&self, _at: Context<'_>, _state: &Self::State, command: Price) -> Result<Vec<Price>, Rejection> {
+    fn decide(&self, _context: Context<'_>, _state: &Self::State, command: Price) -> Result<Vec<Price>, Rejection> {
         Ok(vec![command])
     }
 }

@@ -257,8 +257,8 @@ mod tests {
             Ok(Access::Write)
         }
 
-        fn decide(&self, at: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
-            assert_eq!(at.principal(), Principal::program());
+        fn decide(&self, context: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
+            assert_eq!(context.principal(), Principal::program());
             if add > 10 {
                 Err(Rejection::refused("too_many"))
             } else {

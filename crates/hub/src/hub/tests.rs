@@ -85,8 +85,8 @@ impl Decider for Count {
         }
     }
 
-    fn decide(&self, at: Context<'_>, state: &Sum, command: CountCommand) -> Result<Vec<Added>, Rejection> {
-        assert_eq!(at.next_seq, state.seq + 1);
+    fn decide(&self, context: Context<'_>, state: &Sum, command: CountCommand) -> Result<Vec<Added>, Rejection> {
+        assert_eq!(context.next_seq, state.seq + 1);
         let added = |by| Added { by, forward_to: None };
         match command {
             CountCommand::Add(by) => Ok(vec![added(by)]),

@@ -110,27 +110,27 @@ impl Batch {
     fn decide_one(
         &mut self,
         projection: &mut Projection,
-        context: BatchContext<'_>,
+        batch_context: BatchContext<'_>,
         command: &CommandRequest,
         now: Millis,
     ) -> Result<Answer, StateError> {
         if command.payload.0.len() > MAX_COMMAND {
             return Ok(self.reject(projection, command, Rejection::TooLarge, now));
         }
-        if !context.outbox_has_room && command.forward.is_none() {
+        if !batch_context.outbox_has_room && command.forward.is_none() {
             return Ok(Answer::Rejected(Rejection::Unavailable));
         }
         let next_seq = projection.head + 1;
-        let at = Context {
-            topic: context.topic,
+        let context = Context {
+            topic: batch_context.topic,
             sender: &command.sender,
             sender_kind: command.sender_kind,
             authority: command.authority,
             now,
             next_seq,
         };
-        match projection.state.decide(at, &command.payload, command.encoding) {
-            Ok(decided) => Ok(self.accept(projection, context, command, decided, now)),
+        match projection.state.decide(context, &command.payload, command.encoding) {
+            Ok(decided) => Ok(self.accept(projection, batch_context, command, decided, now)),
             Err(DecideError::Rejected(why)) => Ok(self.reject(projection, command, why, now)),
             Err(DecideError::Broken(error)) => Err(error),
         }

@@ -83,8 +83,12 @@ pub trait DynState: Send {
     /// # Errors
     ///
     /// [`DecideError::Rejected`] leaves the state as it was; after [`DecideError::Broken`] the state must be rebuilt from the log.
-    fn decide(&mut self, at: Context<'_>, command: &Blob, encoding: Encoding)
-    -> Result<Vec<DecidedEvent>, DecideError>;
+    fn decide(
+        &mut self,
+        context: Context<'_>,
+        command: &Blob,
+        encoding: Encoding,
+    ) -> Result<Vec<DecidedEvent>, DecideError>;
     /// Applies an event from the log.
     ///
     /// # Errors
@@ -301,29 +305,33 @@ struct TypedState<D: Decider> {
 }
 
 impl<D: Decider> TypedState<D> {
-    fn apply_decided(&mut self, at: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> DecidedEvent {
+    fn apply_decided(&mut self, context: Context<'_>, seq: Seq, event: D::Event, json: Vec<u8>) -> DecidedEvent {
         D::apply(&mut self.state, seq, &event);
         self.rejected_parts.fetch_add(D::rejected_parts(&event), Relaxed);
         DecidedEvent {
             amends: D::amends(&event),
-            forwards: self.decider.forward(at.topic, &self.state, seq, &event),
+            forwards: self.decider.forward(context.topic, &self.state, seq, &event),
             redaction: self.decider.redacts(&self.state, &event),
             event: Box::new(TypedEvent::<D>(event)),
             json,
         }
     }
 
-    fn decide_typed(&mut self, at: Context<'_>, command: DecodedCommand<D>) -> Result<Vec<DecidedEvent>, DecideError> {
+    fn decide_typed(
+        &mut self,
+        context: Context<'_>,
+        command: DecodedCommand<D>,
+    ) -> Result<Vec<DecidedEvent>, DecideError> {
         let events = match command {
-            DecodedCommand::Visitor(command) => self.decider.decide(at, &self.state, command),
-            DecodedCommand::Server(command) => command.decide(&self.decider, at, &self.state),
+            DecodedCommand::Visitor(command) => self.decider.decide(context, &self.state, command),
+            DecodedCommand::Server(command) => command.decide(&self.decider, context, &self.state),
         };
         let events = events.map_err(DecideError::Rejected)?;
         let written: Result<Vec<_>, _> = events.iter().map(write_event::<D>).collect();
         let written = written.map_err(|error| DecideError::Broken(error.into()))?;
-        let numbered = (at.next_seq..).zip(events.into_iter().zip(written));
+        let numbered = (context.next_seq..).zip(events.into_iter().zip(written));
         Ok(numbered
-            .map(|(seq, (event, json))| self.apply_decided(at, seq, event, json))
+            .map(|(seq, (event, json))| self.apply_decided(context, seq, event, json))
             .collect())
     }
 }
@@ -331,7 +339,7 @@ impl<D: Decider> TypedState<D> {
 impl<D: Decider> DynState for TypedState<D> {
     fn decide(
         &mut self,
-        at: Context<'_>,
+        context: Context<'_>,
         command: &Blob,
         encoding: Encoding,
     ) -> Result<Vec<DecidedEvent>, DecideError> {
@@ -339,9 +347,9 @@ impl<D: Decider> DynState for TypedState<D> {
         if encoding == Encoding::Json {
             json::validate(&command.0).map_err(|error| malformed(error.to_string()))?;
         }
-        let command =
-            DecodedCommand::decode(at.sender_kind, command, encoding).map_err(|error| malformed(error.to_string()))?;
-        catch_unwind(AssertUnwindSafe(|| self.decide_typed(at, command)))
+        let command = DecodedCommand::decode(context.sender_kind, command, encoding)
+            .map_err(|error| malformed(error.to_string()))?;
+        catch_unwind(AssertUnwindSafe(|| self.decide_typed(context, command)))
             .unwrap_or(Err(DecideError::Broken(StateError::Panicked)))
     }
 

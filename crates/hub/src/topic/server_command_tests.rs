@@ -65,7 +65,7 @@ fn decided<const PROGRAMS: bool>(
     encoding: Encoding,
 ) -> Result<String, Rejection> {
     let kind = dyn_topic(Gate::<PROGRAMS>);
-    let at = Context {
+    let context = Context {
         topic: &"gate/a".parse().unwrap(),
         sender: who.person,
         sender_kind: who.sender_kind,
@@ -74,7 +74,7 @@ fn decided<const PROGRAMS: bool>(
         next_seq: 1,
     };
     let command = Blob::encode(encoding, command).unwrap();
-    match kind.load_state(None).unwrap().decide(at, &command, encoding) {
+    match kind.load_state(None).unwrap().decide(context, &command, encoding) {
         Ok(events) => Ok(serde_json::from_slice(&events[0].json).unwrap()),
         Err(DecideError::Rejected(why)) => Err(why),
         Err(DecideError::Broken(error)) => panic!("{error}"),

@@ -95,7 +95,7 @@ mod tests {
             Ok(Access::Write)
         }
 
-        fn decide(&self, _at: Context<'_>, _state: &NameList, (): ()) -> Result<Vec<NameList>, Rejection> {
+        fn decide(&self, _context: Context<'_>, _state: &NameList, (): ()) -> Result<Vec<NameList>, Rejection> {
             Ok(Vec::new())
         }
     }

@@ -28,16 +28,20 @@ impl Decider for Scores {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _scores: &HighScores, command: NoCommand) -> Result<Vec<Score>, Rejection> {
+    fn decide(&self, _context: Context<'_>, _scores: &HighScores, command: NoCommand) -> Result<Vec<Score>, Rejection> {
         match command {}
     }
 }
 
 impl ServerCommand<Scores> for ScoresCommand {
     /// Returns no event for a score that does not qualify.
-    fn decide(self, _scores: &Scores, at: Context<'_>, high_scores: &HighScores) -> Result<Vec<Score>, Rejection> {
+    fn decide(self, _scores: &Scores, context: Context<'_>, high_scores: &HighScores) -> Result<Vec<Score>, Rejection> {
         let Self::Record { by, mass } = self;
-        let score = Score { by, mass, at: at.now };
+        let score = Score {
+            by,
+            mass,
+            at: context.now,
+        };
         Ok(if high_scores.admits(&score) {
             vec![score]
         } else {

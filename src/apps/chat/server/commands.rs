@@ -27,18 +27,18 @@ pub enum RoomsServerCommand {
 }
 
 impl ServerCommand<Chat> for ChatServerCommand {
-    fn decide(self, _chat: &Chat, at: Context<'_>, room: &Room) -> Result<Vec<ChatEvent>, Rejection> {
+    fn decide(self, _chat: &Chat, context: Context<'_>, room: &Room) -> Result<Vec<ChatEvent>, Rejection> {
         match self {
-            Self::Close => Ok(close(at, room)),
+            Self::Close => Ok(close(context, room)),
         }
     }
 }
 
 impl ServerCommand<Rooms> for RoomsServerCommand {
-    fn decide(self, _rooms: &Rooms, at: Context<'_>, list: &RoomList) -> Result<Vec<RoomsEvent>, Rejection> {
+    fn decide(self, _rooms: &Rooms, context: Context<'_>, list: &RoomList) -> Result<Vec<RoomsEvent>, Rejection> {
         Ok(match self {
             Self::Posted { room, count, at: time } => posted(list, room, count, time),
-            Self::Delete { room } => remove(at, list, room),
+            Self::Delete { room } => remove(context, list, room),
         })
     }
 }

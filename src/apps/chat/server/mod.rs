@@ -84,15 +84,15 @@ impl Decider for Chat {
         }
     }
 
-    fn decide(&self, at: Context<'_>, room: &Room, command: ChatCommand) -> Result<Vec<ChatEvent>, Rejection> {
+    fn decide(&self, context: Context<'_>, room: &Room, command: ChatCommand) -> Result<Vec<ChatEvent>, Rejection> {
         if room.closed {
             return Err(Rejection::refused(refusal::ROOM_DELETED));
         }
         match command {
-            ChatCommand::Post { text, reply_to } => post(at, room, &text, reply_to),
-            ChatCommand::Edit { seq, text } => edit(at, room, seq, &text),
-            ChatCommand::Delete { seq } => delete(at, room, seq),
-            ChatCommand::React { seq, emoji, on } => react(at, room, seq, emoji, on),
+            ChatCommand::Post { text, reply_to } => post(context, room, &text, reply_to),
+            ChatCommand::Edit { seq, text } => edit(context, room, seq, &text),
+            ChatCommand::Delete { seq } => delete(context, room, seq),
+            ChatCommand::React { seq, emoji, on } => react(context, room, seq, emoji, on),
         }
     }
 
@@ -136,15 +136,15 @@ impl Decider for Chat {
     }
 }
 
-fn post(at: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Result<Vec<ChatEvent>, Rejection> {
+fn post(context: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Result<Vec<ChatEvent>, Rejection> {
     let text = sanitize_text(typed);
     check_text(&text).map_err(Rejection::refused)?;
     let reply_to = reply_to.map(|seq| reply_target(room, seq)).transpose()?;
-    check_rate(at, room)?;
+    check_rate(context, room)?;
     Ok(vec![ChatEvent::Posted {
         number: room.count.saturating_add(1),
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
         text,
         reply_to,
     }])
@@ -160,17 +160,17 @@ fn reply_target(room: &Room, seq: Seq) -> Result<Reply, Rejection> {
 
 /// Limits a person's posting rate by the times of their messages in the room's state. Messages dated in the future were posted
 /// before the clock was set back; they are ignored, because they would otherwise block the person for an unknown time.
-fn check_rate(at: Context<'_>, room: &Room) -> Result<(), Rejection> {
+fn check_rate(context: Context<'_>, room: &Room) -> Result<(), Rejection> {
     let own = room
         .messages
         .iter()
         .rev()
-        .filter(|message| message.by.id == at.sender.id);
-    let past = own.map(|message| message.at).filter(|time| *time <= at.now);
+        .filter(|message| message.by.id == context.sender.id);
+    let past = own.map(|message| message.at).filter(|time| *time <= context.now);
     let Some(first) = past.take(MAX_POSTS).nth(MAX_POSTS - 1) else {
         return Ok(());
     };
-    let wait = first.saturating_add(POST_WINDOW).saturating_sub(at.now);
+    let wait = first.saturating_add(POST_WINDOW).saturating_sub(context.now);
     match u32::try_from(wait) {
         Ok(0) | Err(_) => Ok(()),
         Ok(retry_after_ms) => Err(Rejection::TooFast { retry_after_ms }),
@@ -185,18 +185,18 @@ fn recent_message(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
     Ok(message)
 }
 
-fn own_message<'a>(at: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
+fn own_message<'a>(context: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
     let message = room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?;
-    if message.by.id != at.sender.id {
+    if message.by.id != context.sender.id {
         return Err(Rejection::refused(refusal::NOT_YOURS));
     }
     Ok(message)
 }
 
-fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatEvent>, Rejection> {
+fn edit(context: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatEvent>, Rejection> {
     let text = sanitize_text(typed);
     check_text(&text).map_err(Rejection::refused)?;
-    let message = own_message(at, room, seq)?;
+    let message = own_message(context, room, seq)?;
     if message.is_deleted() {
         return Err(Rejection::refused(refusal::DELETED));
     }
@@ -205,40 +205,40 @@ fn edit(at: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatE
     }
     Ok(vec![ChatEvent::Edited {
         seq,
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
         text,
     }])
 }
 
 /// Deletes one's own message. An operator deletes any message, including those that only the log still has.
-fn delete(at: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Rejection> {
+fn delete(context: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>, Rejection> {
     let is_old = || room.messages.front().is_some_and(|first| (1..first.seq).contains(&seq));
-    let message = match at.authority.operator {
+    let message = match context.authority.operator {
         true if is_old() => None,
         true => Some(room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?),
-        false => Some(own_message(at, room, seq)?),
+        false => Some(own_message(context, room, seq)?),
     };
     if message.is_some_and(Message::is_deleted) {
         return Ok(Vec::new());
     }
     Ok(vec![ChatEvent::Deleted {
         seq,
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
     }])
 }
 
-fn close(at: Context<'_>, room: &Room) -> Vec<ChatEvent> {
+fn close(context: Context<'_>, room: &Room) -> Vec<ChatEvent> {
     if room.closed {
         return Vec::new();
     }
-    vec![ChatEvent::Closed { at: at.now }]
+    vec![ChatEvent::Closed { at: context.now }]
 }
 
-fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Result<Vec<ChatEvent>, Rejection> {
+fn react(context: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Result<Vec<ChatEvent>, Rejection> {
     let message = recent_message(room, seq)?;
-    if message.has_reaction(emoji, &at.sender.id) == on {
+    if message.has_reaction(emoji, &context.sender.id) == on {
         return Ok(Vec::new());
     }
     if on && message.reactions.len() >= MAX_REACTIONS {
@@ -246,8 +246,8 @@ fn react(at: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) -> Resu
     }
     Ok(vec![ChatEvent::Reacted {
         seq,
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
         emoji,
         on,
     }])
@@ -264,10 +264,15 @@ impl Decider for Rooms {
         }
     }
 
-    fn decide(&self, at: Context<'_>, list: &RoomList, command: RoomsCommand) -> Result<Vec<RoomsEvent>, Rejection> {
+    fn decide(
+        &self,
+        context: Context<'_>,
+        list: &RoomList,
+        command: RoomsCommand,
+    ) -> Result<Vec<RoomsEvent>, Rejection> {
         match command {
-            RoomsCommand::Create { room, title } => create(at, list, room, &title),
-            RoomsCommand::Describe { room, description } => describe(at, list, room, &description),
+            RoomsCommand::Create { room, title } => create(context, list, room, &title),
+            RoomsCommand::Describe { room, description } => describe(context, list, room, &description),
         }
     }
 
@@ -298,7 +303,7 @@ impl Decider for Rooms {
     }
 }
 
-fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result<Vec<RoomsEvent>, Rejection> {
+fn create(context: Context<'_>, list: &RoomList, room: String, title: &str) -> Result<Vec<RoomsEvent>, Rejection> {
     let title = sanitize_line(title, MAX_TITLE + 1);
     if !is_room(&room) {
         return Err(Rejection::refused(refusal::BAD_ROOM));
@@ -318,12 +323,17 @@ fn create(at: Context<'_>, list: &RoomList, room: String, title: &str) -> Result
     Ok(vec![RoomsEvent::Created {
         room,
         title,
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
     }])
 }
 
-fn describe(at: Context<'_>, list: &RoomList, room: String, description: &str) -> Result<Vec<RoomsEvent>, Rejection> {
+fn describe(
+    context: Context<'_>,
+    list: &RoomList,
+    room: String,
+    description: &str,
+) -> Result<Vec<RoomsEvent>, Rejection> {
     let description = sanitize_line(description, MAX_DESCRIPTION + 1);
     if description.chars().count() > MAX_DESCRIPTION {
         return Err(Rejection::refused(refusal::BAD_DESCRIPTION));
@@ -334,8 +344,8 @@ fn describe(at: Context<'_>, list: &RoomList, room: String, description: &str) -
     Ok(vec![RoomsEvent::Described {
         room,
         description,
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
     }])
 }
 
@@ -346,11 +356,11 @@ fn posted(list: &RoomList, room: String, count: u64, at: Millis) -> Vec<RoomsEve
     }
 }
 
-fn remove(at: Context<'_>, list: &RoomList, room: String) -> Vec<RoomsEvent> {
+fn remove(context: Context<'_>, list: &RoomList, room: String) -> Vec<RoomsEvent> {
     if room == LOBBY || !is_room(&room) || list.is_deleted_room(&room) {
         return Vec::new();
     }
-    vec![RoomsEvent::Deleted { room, at: at.now }]
+    vec![RoomsEvent::Deleted { room, at: context.now }]
 }
 
 fn entry<'a>(list: &'a RoomList, room: &str) -> Result<&'a RoomEntry, Rejection> {

@@ -58,7 +58,7 @@ impl Decider for Compare {
 
     fn decide(
         &self,
-        _at: Context<'_>,
+        _context: Context<'_>,
         _state: &LatestMessage,
         command: CompareMessage,
     ) -> Result<Vec<CompareMessage>, Rejection> {
@@ -86,7 +86,7 @@ mod tests {
     fn decide(text: &str) -> Result<Vec<CompareMessage>, Rejection> {
         let topic: TopicName = "compare/0f".parse().unwrap();
         let who = Principal::program();
-        let at = Context {
+        let context = Context {
             topic: &topic,
             sender: who.person,
             sender_kind: who.sender_kind,
@@ -95,7 +95,7 @@ mod tests {
             next_seq: 1,
         };
         let text = text.to_owned();
-        Compare.decide(at, &LatestMessage::default(), CompareMessage::Text { text })
+        Compare.decide(context, &LatestMessage::default(), CompareMessage::Text { text })
     }
 
     #[test]

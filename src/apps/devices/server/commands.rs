@@ -65,33 +65,40 @@ pub enum OrdersCommand {
 }
 
 impl ServerCommand<Devices> for DeviceServerCommand {
-    fn decide(self, _devices: &Devices, at: Context<'_>, device: &Device) -> Result<Vec<DeviceEvent>, Rejection> {
+    fn decide(self, _devices: &Devices, context: Context<'_>, device: &Device) -> Result<Vec<DeviceEvent>, Rejection> {
         match self {
-            Self::Report(report) => report_live(at, device, report),
-            Self::InvalidMessage { why } => Ok(device::invalid_message(at, why)),
-            Self::Ack { order, ok, note } => device::record_answer(at, device, order, OrderStatus::from_ack(ok), &note),
-            Self::SetHealth { health, at: since } => Ok(device::set_health(device, health, since, at.now)),
-            Self::Expire { order } => device::record_answer(at, device, order, OrderStatus::TimedOut, ""),
-            Self::LastKnown(report) => report_last_known(at, device, report),
+            Self::Report(report) => report_live(context, device, report),
+            Self::InvalidMessage { why } => Ok(device::invalid_message(context, why)),
+            Self::Ack { order, ok, note } => {
+                device::record_answer(context, device, order, OrderStatus::from_ack(ok), &note)
+            }
+            Self::SetHealth { health, at: since } => Ok(device::set_health(device, health, since, context.now)),
+            Self::Expire { order } => device::record_answer(context, device, order, OrderStatus::TimedOut, ""),
+            Self::LastKnown(report) => report_last_known(context, device, report),
         }
     }
 }
 
 impl ServerCommand<Fleet> for FleetCommand {
-    fn decide(self, _fleet: &Fleet, at: Context<'_>, overview: &FleetState) -> Result<Vec<FleetEvent>, Rejection> {
+    fn decide(self, _fleet: &Fleet, context: Context<'_>, overview: &FleetState) -> Result<Vec<FleetEvent>, Rejection> {
         match self {
-            Self::Update { id, summary } => fleet::update_entry(overview, id, summary, at.now),
-            Self::RefreshHealth => Ok(fleet::refresh_health(overview, at.now)),
+            Self::Update { id, summary } => fleet::update_entry(overview, id, summary, context.now),
+            Self::RefreshHealth => Ok(fleet::refresh_health(overview, context.now)),
         }
     }
 }
 
 impl ServerCommand<Orders> for OrdersCommand {
-    fn decide(self, _orders: &Orders, at: Context<'_>, pending: &PendingOrders) -> Result<Vec<OrdersEvent>, Rejection> {
+    fn decide(
+        self,
+        _orders: &Orders,
+        context: Context<'_>,
+        pending: &PendingOrders,
+    ) -> Result<Vec<OrdersEvent>, Rejection> {
         Ok(match self {
             Self::Add(order) => orders::add(pending, order),
             Self::Answered { device, order } => orders::answered(pending, device, order),
-            Self::ExpireOverdue => orders::expire_overdue(pending, at.now),
+            Self::ExpireOverdue => orders::expire_overdue(pending, context.now),
         })
     }
 }

@@ -82,22 +82,31 @@ impl Decider for Devices {
         RequiredRole::Device(topic.rest())
     }
 
-    fn decide(&self, at: Context<'_>, device: &Device, command: DeviceCommand) -> Result<Vec<DeviceEvent>, Rejection> {
+    fn decide(
+        &self,
+        context: Context<'_>,
+        device: &Device,
+        command: DeviceCommand,
+    ) -> Result<Vec<DeviceEvent>, Rejection> {
         match command {
-            DeviceCommand::Report(report) => authorize_device(at).and_then(|()| report_live(at, device, report)),
+            DeviceCommand::Report(report) => {
+                authorize_device(context).and_then(|()| report_live(context, device, report))
+            }
             DeviceCommand::SetThreshold {
                 metric,
                 low,
                 high,
                 hysteresis,
-            } => may_control(at).and_then(|()| set_threshold(at, device, metric, Threshold { low, high, hysteresis })),
-            DeviceCommand::Acknowledge { alarm } => may_control(at).and_then(|()| acknowledge_alarm(at, device, alarm)),
+            } => may_control(context)
+                .and_then(|()| set_threshold(context, device, metric, Threshold { low, high, hysteresis })),
+            DeviceCommand::Acknowledge { alarm } => {
+                may_control(context).and_then(|()| acknowledge_alarm(context, device, alarm))
+            }
             DeviceCommand::Order { name, argument } => {
-                may_control(at).and_then(|()| send_order(at, device, name, &argument))
+                may_control(context).and_then(|()| send_order(context, device, name, &argument))
             }
-            DeviceCommand::Ack { order, ok, note } => {
-                authorize_device(at).and_then(|()| record_answer(at, device, order, OrderStatus::from_ack(ok), &note))
-            }
+            DeviceCommand::Ack { order, ok, note } => authorize_device(context)
+                .and_then(|()| record_answer(context, device, order, OrderStatus::from_ack(ok), &note)),
         }
     }
 
@@ -151,9 +160,9 @@ impl Decider for Devices {
 }
 
 /// Allows programs to act as any device except a browser, and a visitor to act as their own browser.
-fn authorize_device(at: Context<'_>) -> Result<(), Rejection> {
-    let is_owner = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
-    let program = at.sender_kind == SenderKind::Program && browser_owner(at.topic.rest()).is_none();
+fn authorize_device(context: Context<'_>) -> Result<(), Rejection> {
+    let is_owner = browser_owner(context.topic.rest()) == Some(context.sender.id.0.as_str());
+    let program = context.sender_kind == SenderKind::Program && browser_owner(context.topic.rest()).is_none();
     if is_owner || program {
         Ok(())
     } else {
@@ -163,18 +172,18 @@ fn authorize_device(at: Context<'_>) -> Result<(), Rejection> {
 
 /// Allows an operator, everyone with `--demo`, and a visitor for their own browser. The role `device` does not grant this: it only
 /// lets a program act as the device.
-fn may_control(at: Context<'_>) -> Result<(), Rejection> {
-    let is_owner = browser_owner(at.topic.rest()) == Some(at.sender.id.0.as_str());
-    if is_owner || at.authority.may_control() {
+fn may_control(context: Context<'_>) -> Result<(), Rejection> {
+    let is_owner = browser_owner(context.topic.rest()) == Some(context.sender.id.0.as_str());
+    if is_owner || context.authority.may_control() {
         Ok(())
     } else {
         Err(Rejection::missing_role(RequiredRole::Operator.name()))
     }
 }
 
-pub fn invalid_message(at: Context<'_>, why: String) -> Vec<DeviceEvent> {
+pub fn invalid_message(context: Context<'_>, why: String) -> Vec<DeviceEvent> {
     vec![DeviceEvent::Reported {
-        at: at.now,
+        at: context.now,
         readings: Vec::new(),
         refused: vec![Refusal {
             metric: String::new(),
@@ -187,7 +196,7 @@ pub fn invalid_message(at: Context<'_>, why: String) -> Vec<DeviceEvent> {
 }
 
 fn set_threshold(
-    at: Context<'_>,
+    context: Context<'_>,
     device: &Device,
     metric: String,
     threshold: Threshold,
@@ -216,14 +225,14 @@ fn set_threshold(
     let set = DeviceEvent::ThresholdSet {
         metric: metric.clone(),
         threshold,
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
     };
-    let alarms = alarm_events(device, &metric, threshold, known.value, at.now);
+    let alarms = alarm_events(device, &metric, threshold, known.value, context.now);
     Ok(std::iter::once(set).chain(alarms).collect())
 }
 
-fn acknowledge_alarm(at: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEvent>, Rejection> {
+fn acknowledge_alarm(context: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEvent>, Rejection> {
     let alarm = device.alarms.iter().find(|alarm| alarm.id == id);
     let alarm = alarm.ok_or_else(|| Rejection::refused(refusal::NO_ALARM))?;
     if alarm.acknowledged.is_some() {
@@ -231,12 +240,17 @@ fn acknowledge_alarm(at: Context<'_>, device: &Device, id: Seq) -> Result<Vec<De
     }
     Ok(vec![DeviceEvent::Acknowledged {
         alarm: id,
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
     }])
 }
 
-fn send_order(at: Context<'_>, device: &Device, name: String, argument: &str) -> Result<Vec<DeviceEvent>, Rejection> {
+fn send_order(
+    context: Context<'_>,
+    device: &Device,
+    name: String,
+    argument: &str,
+) -> Result<Vec<DeviceEvent>, Rejection> {
     let argument = argument.trim();
     if device.seen == 0 {
         return Err(Rejection::refused(refusal::NEVER_SEEN));
@@ -249,13 +263,13 @@ fn send_order(at: Context<'_>, device: &Device, name: String, argument: &str) ->
         return Err(Rejection::refused(refusal::BAD_ARGUMENT));
     }
     // Time out stale orders here: `orders/all` no longer knows them.
-    let stale = device.orders.iter().filter(|order| order.is_stale(at.now));
+    let stale = device.orders.iter().filter(|order| order.is_stale(context.now));
     let mut events: Vec<_> = stale
         .map(|order| DeviceEvent::Answered {
             order: order.id,
             outcome: OrderStatus::TimedOut,
             note: String::new(),
-            at: at.now,
+            at: context.now,
         })
         .collect();
     if device.pending_orders().saturating_sub(events.len()) >= MAX_PENDING_PER_DEVICE {
@@ -264,15 +278,15 @@ fn send_order(at: Context<'_>, device: &Device, name: String, argument: &str) ->
     events.push(DeviceEvent::Ordered {
         name,
         argument: argument.to_owned(),
-        by: at.sender.clone(),
-        at: at.now,
+        by: context.sender.clone(),
+        at: context.now,
     });
     Ok(events)
 }
 
 /// Records an answer; only the first one counts.
 pub fn record_answer(
-    at: Context<'_>,
+    context: Context<'_>,
     device: &Device,
     id: Seq,
     outcome: OrderStatus,
@@ -287,7 +301,7 @@ pub fn record_answer(
         order: id,
         outcome,
         note: sanitize(note, MAX_NOTE),
-        at: at.now,
+        at: context.now,
     }])
 }
 

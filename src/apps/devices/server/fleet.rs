@@ -32,7 +32,7 @@ impl Decider for Fleet {
 
     fn decide(
         &self,
-        _at: Context<'_>,
+        _context: Context<'_>,
         _overview: &FleetState,
         command: NoCommand,
     ) -> Result<Vec<FleetEvent>, Rejection> {
@@ -212,7 +212,7 @@ mod tests {
 
     fn send(overview: &mut FleetState, command: FleetCommand, now: Millis) -> Vec<FleetEvent> {
         let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
-        let at = Context {
+        let context = Context {
             topic: &topic,
             sender: who.person,
             sender_kind: who.sender_kind,
@@ -220,7 +220,7 @@ mod tests {
             now,
             next_seq: 1,
         };
-        let events = command.decide(&Fleet, at, overview).unwrap();
+        let events = command.decide(&Fleet, context, overview).unwrap();
         events.iter().for_each(|event| Fleet::apply(overview, 1, event));
         events
     }
@@ -335,7 +335,7 @@ mod tests {
             );
         }
         let (topic, who) = (TopicName::of::<Fleet>(ALL).unwrap(), Principal::server());
-        let at = |now| Context {
+        let context_at = |now| Context {
             topic: &topic,
             sender: who.person,
             sender_kind: who.sender_kind,
@@ -343,7 +343,7 @@ mod tests {
             now,
             next_seq: 1,
         };
-        let full = update("new", START).decide(&Fleet, at(START), &overview);
+        let full = update("new", START).decide(&Fleet, context_at(START), &overview);
         assert_eq!(full, Err(Rejection::refused(refusal::FLEET_FULL)));
         send(&mut overview, FleetCommand::RefreshHealth, START + 43_000);
         let events = send(&mut overview, update("new", START + 43_000), START + 43_000);

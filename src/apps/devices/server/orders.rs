@@ -22,7 +22,7 @@ impl Decider for Orders {
 
     fn decide(
         &self,
-        _at: Context<'_>,
+        _context: Context<'_>,
         _pending: &PendingOrders,
         command: NoCommand,
     ) -> Result<Vec<OrdersEvent>, Rejection> {
@@ -97,7 +97,7 @@ mod tests {
         let (topic, who) = (TopicName::of::<Orders>("all").unwrap(), Principal::server());
         let mut pending = PendingOrders::default();
         let mut send = |command: OrdersCommand, now| {
-            let at = Context {
+            let context = Context {
                 topic: &topic,
                 sender: who.person,
                 sender_kind: who.sender_kind,
@@ -105,7 +105,7 @@ mod tests {
                 now,
                 next_seq: 1,
             };
-            let events = command.decide(&Orders, at, &pending).unwrap();
+            let events = command.decide(&Orders, context, &pending).unwrap();
             events.iter().for_each(|event| Orders::apply(&mut pending, 1, event));
             events.len()
         };

@@ -16,21 +16,21 @@ pub fn normalize(value: f64) -> f64 {
 }
 
 /// Handles a live report.
-pub fn report_live(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
+pub fn report_live(context: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
         return Err(Rejection::refused(refusal::TOO_MANY_READINGS));
     }
     let (mut readings, mut refused) = (Vec::new(), Vec::new());
     for reading in &report.readings {
-        match validate_reading(at.now, device, &readings, reading) {
+        match validate_reading(context.now, device, &readings, reading) {
             Ok(accepted) => readings.push(accepted),
             Err(why) => refused.push(refusal(&reading.metric, why)),
         }
     }
     let profile = ProfileChanges::new(device, &report, &mut refused);
-    let alarms = alarm_events_of_report(device, &readings, at.now);
+    let alarms = alarm_events_of_report(device, &readings, context.now);
     let mut events = vec![DeviceEvent::Reported {
-        at: at.now,
+        at: context.now,
         readings,
         refused,
         name: profile.name,
@@ -43,14 +43,14 @@ pub fn report_live(at: Context<'_>, device: &Device, report: Report) -> Result<V
 
 /// Handles a report of unknown age. It is idempotent: unchanged values produce no event. Timestamped readings are applied as usual
 /// if they are newer than the current value.
-pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
+pub fn report_last_known(context: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
         return Err(Rejection::refused(refusal::TOO_MANY_READINGS));
     }
     let (mut timestamped, mut untimestamped, mut refused) = (Vec::new(), Vec::<AcceptedReading>::new(), Vec::new());
     for reading in &report.readings {
         let before = [&timestamped[..], &untimestamped[..]].concat();
-        match validate_reading(at.now, device, &before, reading) {
+        match validate_reading(context.now, device, &before, reading) {
             Err(why) => refused.push(refusal(&reading.metric, why)),
             Ok(accepted) if reading.at.is_some() => timestamped.push(accepted),
             // Of several values of one metric the largest wins, as in a live report.
@@ -66,7 +66,7 @@ pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Re
     }
     let known = |reading: &AcceptedReading| device.metrics.get(&reading.metric);
     timestamped.retain(|reading| {
-        known(reading).is_none_or(|metric| metric.is_superseded_by((reading.at, reading.value), at.now))
+        known(reading).is_none_or(|metric| metric.is_superseded_by((reading.at, reading.value), context.now))
     });
     untimestamped.retain(|reading| {
         known(reading).is_none_or(|metric| (metric.value, &metric.unit) != (reading.value, &reading.unit))
@@ -76,16 +76,18 @@ pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Re
     let untimestamped_alarms: Vec<_> = untimestamped
         .iter()
         .filter_map(|reading| Some((reading, known(reading)?)))
-        .flat_map(|(reading, metric)| alarm_events(device, &reading.metric, metric.threshold, reading.value, at.now))
+        .flat_map(|(reading, metric)| {
+            alarm_events(device, &reading.metric, metric.threshold, reading.value, context.now)
+        })
         .collect();
-    let alarms: Vec<_> = alarm_events_of_report(device, &timestamped, at.now)
+    let alarms: Vec<_> = alarm_events_of_report(device, &timestamped, context.now)
         .into_iter()
         .chain(untimestamped_alarms)
         .collect();
     let mut events = Vec::new();
     if !untimestamped.is_empty() || !refused.is_empty() || profile.has_changes() {
         events.push(DeviceEvent::LastKnownReported {
-            at: at.now,
+            at: context.now,
             values: untimestamped.into_iter().map(without_time).collect(),
             refused,
             name: profile.name,
@@ -95,7 +97,7 @@ pub fn report_last_known(at: Context<'_>, device: &Device, report: Report) -> Re
     }
     if !timestamped.is_empty() {
         events.push(DeviceEvent::Reported {
-            at: at.now,
+            at: context.now,
             readings: timestamped,
             refused: Vec::new(),
             name: None,

@@ -46,12 +46,12 @@ pub enum AlertsServerCommand {
 }
 
 impl ServerCommand<Quotes> for QuotesCommand {
-    fn decide(self, _quotes: &Quotes, at: Context<'_>, book: &QuoteBook) -> Result<Vec<QuotesEvent>, Rejection> {
+    fn decide(self, _quotes: &Quotes, context: Context<'_>, book: &QuoteBook) -> Result<Vec<QuotesEvent>, Rejection> {
         match self {
             Self::Open(source) if source == book.source => Ok(Vec::new()),
             Self::Open(source) => Ok(vec![QuotesEvent::Opened(source)]),
             Self::List(entries) => list_entries(entries),
-            Self::Tick(ticks) => apply_ticks(at, book, ticks),
+            Self::Tick(ticks) => apply_ticks(context, book, ticks),
             Self::Feed(feed) if feed == book.feed => Ok(Vec::new()),
             Self::Feed(feed) => Ok(vec![QuotesEvent::Feed(feed)]),
         }
@@ -59,23 +59,23 @@ impl ServerCommand<Quotes> for QuotesCommand {
 }
 
 impl ServerCommand<Candles> for CandlesCommand {
-    fn decide(self, _candles: &Candles, at: Context<'_>, chart: &Chart) -> Result<Vec<CandlesEvent>, Rejection> {
+    fn decide(self, _candles: &Candles, context: Context<'_>, chart: &Chart) -> Result<Vec<CandlesEvent>, Rejection> {
         match self {
             Self::Seed { interval, candles } => seed_candles(interval, candles),
-            Self::Trade(trades) => add_trades(at, chart, trades),
+            Self::Trade(trades) => add_trades(context, chart, trades),
         }
     }
 }
 
 impl ServerCommand<Alerts> for AlertsServerCommand {
-    fn decide(self, _alerts: &Alerts, at: Context<'_>, list: &AlertList) -> Result<Vec<AlertsEvent>, Rejection> {
+    fn decide(self, _alerts: &Alerts, context: Context<'_>, list: &AlertList) -> Result<Vec<AlertsEvent>, Rejection> {
         let Self::Reach { id, price, scale } = self;
-        Ok(mark_reached(at, list, id, (price, scale)))
+        Ok(mark_reached(context, list, id, (price, scale)))
     }
 }
 
 impl ServerCommand<AlertChanges> for AlertsChanged {
-    fn decide(self, _topic: &AlertChanges, _at: Context<'_>, (): &()) -> Result<Vec<AlertsChanged>, Rejection> {
+    fn decide(self, _topic: &AlertChanges, _context: Context<'_>, (): &()) -> Result<Vec<AlertsChanged>, Rejection> {
         Ok(vec![self])
     }
 }

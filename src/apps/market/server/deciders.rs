@@ -39,7 +39,12 @@ impl Decider for Quotes {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _book: &QuoteBook, command: NoCommand) -> Result<Vec<QuotesEvent>, Rejection> {
+    fn decide(
+        &self,
+        _context: Context<'_>,
+        _book: &QuoteBook,
+        command: NoCommand,
+    ) -> Result<Vec<QuotesEvent>, Rejection> {
         match command {}
     }
 
@@ -66,7 +71,7 @@ pub fn list_entries(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> 
 
 /// Emits one event per tick, so that fast readers receive every tick. At most once per [`SPARKLINE_INTERVAL`], also samples the
 /// sparklines.
-pub fn apply_ticks(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
+pub fn apply_ticks(context: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Result<Vec<QuotesEvent>, Rejection> {
     if ticks.len() > MAX_TICKS {
         return Err(too_many());
     }
@@ -75,7 +80,7 @@ pub fn apply_ticks(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Resul
         let listing = &entry.ok_or_else(|| Rejection::refused(refusal::BAD_SYMBOL))?.listing;
         check_price(tick.last, listing.scale)?;
     }
-    let due = at.now.saturating_sub(book.sampled_at) >= SPARKLINE_INTERVAL || at.now < book.sampled_at;
+    let due = context.now.saturating_sub(book.sampled_at) >= SPARKLINE_INTERVAL || context.now < book.sampled_at;
     let sampled = due.then(|| {
         let last = |symbol: &str| {
             ticks
@@ -86,7 +91,7 @@ pub fn apply_ticks(at: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> Resul
         };
         let point = |(symbol, entry): (&String, &Entry)| (symbol.clone(), last(symbol).unwrap_or(entry.tick.last));
         QuotesEvent::Sampled {
-            at: at.now,
+            at: context.now,
             points: book.entries.iter().map(point).collect(),
         }
     });
@@ -109,7 +114,12 @@ impl Decider for Candles {
         false
     }
 
-    fn decide(&self, _at: Context<'_>, _chart: &Chart, command: NoCommand) -> Result<Vec<CandlesEvent>, Rejection> {
+    fn decide(
+        &self,
+        _context: Context<'_>,
+        _chart: &Chart,
+        command: NoCommand,
+    ) -> Result<Vec<CandlesEvent>, Rejection> {
         match command {}
     }
 
@@ -131,12 +141,12 @@ pub fn seed_candles(interval: Interval, candles: Vec<Candle>) -> Result<Vec<Cand
     }
 }
 
-pub fn add_trades(at: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<CandlesEvent>, Rejection> {
+pub fn add_trades(context: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<CandlesEvent>, Rejection> {
     match trades.len() {
         0 => Ok(Vec::new()),
         1..=MAX_TRADES if trades.iter().all(|trade| is_valid_price(trade.price)) => {
             let traded = std::iter::once(CandlesEvent::Traded(trades));
-            Ok(without_future_candles(chart, at.now).chain(traded).collect())
+            Ok(without_future_candles(chart, context.now).chain(traded).collect())
         }
         1..=MAX_TRADES => Err(Rejection::refused(refusal::BAD_PRICE)),
         _ => Err(too_many()),
@@ -177,7 +187,12 @@ impl Decider for Alerts {
         matches!(command, AlertsCommand::Set { .. }).then_some(Creation::Personal)
     }
 
-    fn decide(&self, at: Context<'_>, list: &AlertList, command: AlertsCommand) -> Result<Vec<AlertsEvent>, Rejection> {
+    fn decide(
+        &self,
+        context: Context<'_>,
+        list: &AlertList,
+        command: AlertsCommand,
+    ) -> Result<Vec<AlertsEvent>, Rejection> {
         match command {
             AlertsCommand::Set {
                 symbol,
@@ -203,7 +218,7 @@ impl Decider for Alerts {
                     side,
                     price,
                     scale,
-                    at: at.now,
+                    at: context.now,
                 }])
             }
             AlertsCommand::Remove { id } => match list.get(id) {
@@ -227,13 +242,13 @@ impl Decider for Alerts {
 }
 
 /// Marks an alert as reached at a price and its scale.
-pub fn mark_reached(at: Context<'_>, list: &AlertList, id: Seq, (price, scale): (u64, u8)) -> Vec<AlertsEvent> {
+pub fn mark_reached(context: Context<'_>, list: &AlertList, id: Seq, (price, scale): (u64, u8)) -> Vec<AlertsEvent> {
     let is_pending = list.get(id).is_some_and(|alert| alert.reached.is_none());
     let reached = AlertsEvent::Reached {
         id,
         price,
         scale,
-        at: at.now,
+        at: context.now,
     };
     is_pending.then_some(reached).into_iter().collect()
 }
@@ -249,7 +264,7 @@ impl Decider for AlertChanges {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _state: &(), command: NoCommand) -> Result<Vec<AlertsChanged>, Rejection> {
+    fn decide(&self, _context: Context<'_>, _state: &(), command: NoCommand) -> Result<Vec<AlertsChanged>, Rejection> {
         match command {}
     }
 

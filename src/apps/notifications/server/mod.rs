@@ -62,8 +62,8 @@ const fn retention() -> Retention {
     }
 }
 
-fn validated(at: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
-    validate(notice, at.now).map_err(|error| Rejection::refused(error.to_string()))
+fn validated(context: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
+    validate(notice, context.now).map_err(|error| Rejection::refused(error.to_string()))
 }
 
 /// The server's commands to a public topic.
@@ -88,7 +88,12 @@ impl Decider for Notices {
         }
     }
 
-    fn decide(&self, _at: Context<'_>, _list: &NoticeList, command: NoCommand) -> Result<Vec<NoticesEvent>, Rejection> {
+    fn decide(
+        &self,
+        _context: Context<'_>,
+        _list: &NoticeList,
+        command: NoCommand,
+    ) -> Result<Vec<NoticesEvent>, Rejection> {
         match command {}
     }
 
@@ -100,15 +105,20 @@ impl Decider for Notices {
 impl ServerCommand<Notices> for NoticesCommand {
     const ACCEPTED_FROM_PROGRAMS: bool = true;
 
-    fn decide(self, _notices: &Notices, at: Context<'_>, _list: &NoticeList) -> Result<Vec<NoticesEvent>, Rejection> {
+    fn decide(
+        self,
+        _notices: &Notices,
+        context: Context<'_>,
+        _list: &NoticeList,
+    ) -> Result<Vec<NoticesEvent>, Rejection> {
         let Self::Send(notice) = self;
         // `admit` is not called for commands of the server and of programs.
-        if !is_public(at.topic.rest()) {
+        if !is_public(context.topic.rest()) {
             return Err(Rejection::Denied(Denied::Unknown));
         }
         Ok(vec![NoticesEvent::Sent {
-            at: at.now,
-            notice: validated(at, notice)?,
+            at: context.now,
+            notice: validated(context, notice)?,
         }])
     }
 }
@@ -138,21 +148,27 @@ impl Decider for Inbox {
         false
     }
 
-    fn decide(&self, at: Context<'_>, inbox: &InboxState, command: InboxCommand) -> Result<Vec<InboxEvent>, Rejection> {
+    fn decide(
+        &self,
+        context: Context<'_>,
+        inbox: &InboxState,
+        command: InboxCommand,
+    ) -> Result<Vec<InboxEvent>, Rejection> {
         // `admit` is not called for commands of the server and of programs.
-        self.admit(at.principal(), at.topic).map_err(Rejection::Denied)?;
+        self.admit(context.principal(), context.topic)
+            .map_err(Rejection::Denied)?;
         let is_send = matches!(command, InboxCommand::Send(_));
-        if at.sender_kind == SenderKind::Program && !is_send && !at.authority.operator {
+        if context.sender_kind == SenderKind::Program && !is_send && !context.authority.operator {
             // The role `notify` may send notices, but not change what a person has read.
             return Err(Rejection::missing_role(RequiredRole::Operator.name()));
         }
         match command {
             InboxCommand::Send(notice) => Ok(vec![InboxEvent::Sent {
-                at: at.now,
-                notice: validated(at, notice)?,
+                at: context.now,
+                notice: validated(context, notice)?,
             }]),
-            InboxCommand::Read { source, seqs } => read(at, inbox, source, seqs),
-            InboxCommand::ReadAll { heads } => read_all(at, inbox, heads),
+            InboxCommand::Read { source, seqs } => read(context, inbox, source, seqs),
+            InboxCommand::ReadAll { heads } => read_all(context, inbox, heads),
             InboxCommand::Follow { group, on, head } => follow(inbox, group, on, head),
         }
     }
@@ -164,18 +180,23 @@ impl Decider for Inbox {
 
 /// Whether `seq` can exist. Only the inbox's own seqs are checked: a wrong seq of another source affects only the sender's own read
 /// state.
-fn may_exist(at: Context<'_>, source: &str, seq: Seq) -> bool {
-    seq > 0 && (source != OWN_INBOX || seq < at.next_seq)
+fn may_exist(context: Context<'_>, source: &str, seq: Seq) -> bool {
+    seq > 0 && (source != OWN_INBOX || seq < context.next_seq)
 }
 
-fn read(at: Context<'_>, inbox: &InboxState, source: String, seqs: Vec<Seq>) -> Result<Vec<InboxEvent>, Rejection> {
+fn read(
+    context: Context<'_>,
+    inbox: &InboxState,
+    source: String,
+    seqs: Vec<Seq>,
+) -> Result<Vec<InboxEvent>, Rejection> {
     if !is_source(&source) {
         return Err(Rejection::refused(refusal::NO_SOURCE));
     }
     if seqs.len() > MAX_SEQS_PER_READ {
         return Err(Rejection::refused(refusal::TOO_MANY));
     }
-    let is_new = |seq: &Seq| may_exist(at, &source, *seq) && !inbox.has_read(&source, *seq);
+    let is_new = |seq: &Seq| may_exist(context, &source, *seq) && !inbox.has_read(&source, *seq);
     let seqs: Vec<Seq> = seqs.into_iter().filter(is_new).collect();
     match seqs.is_empty() {
         true => Ok(Vec::new()),
@@ -183,13 +204,17 @@ fn read(at: Context<'_>, inbox: &InboxState, source: String, seqs: Vec<Seq>) -> 
     }
 }
 
-fn read_all(at: Context<'_>, inbox: &InboxState, heads: BTreeMap<String, Seq>) -> Result<Vec<InboxEvent>, Rejection> {
+fn read_all(
+    context: Context<'_>,
+    inbox: &InboxState,
+    heads: BTreeMap<String, Seq>,
+) -> Result<Vec<InboxEvent>, Rejection> {
     if !heads.keys().all(|source| is_source(source)) {
         return Err(Rejection::refused(refusal::NO_SOURCE));
     }
     let is_new = |(source, head): &(String, Seq)| {
         let read_up_to = inbox.marks.get(source).map_or(0, |mark| mark.read_up_to);
-        may_exist(at, source, *head) && *head > read_up_to
+        may_exist(context, source, *head) && *head > read_up_to
     };
     let heads: BTreeMap<String, Seq> = heads.into_iter().filter(is_new).collect();
     match heads.is_empty() {

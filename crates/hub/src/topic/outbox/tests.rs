@@ -99,9 +99,9 @@ impl Decider for Target {
 }
 
 impl ServerCommand<Target> for String {
-    fn decide(self, target: &Target, at: Context<'_>, _: &Vec<String>) -> Result<Vec<String>, Rejection> {
+    fn decide(self, target: &Target, context: Context<'_>, _: &Vec<String>) -> Result<Vec<String>, Rejection> {
         match &*self {
-            _ if at.topic.rest() == "blocked" && target.0.load(SeqCst) => Err(Rejection::Unavailable),
+            _ if context.topic.rest() == "blocked" && target.0.load(SeqCst) => Err(Rejection::Unavailable),
             "no" => Err(Rejection::refused("no")),
             _ => Ok(vec![self]),
         }

@@ -44,13 +44,13 @@ impl Decider for Inbox {
         Ok(Access::Read)
     }
 
-    fn decide(&self, _at: Context<'_>, _state: &Vec<Notice>, none: NoCommand) -> Result<Vec<Notice>, Rejection> {
+    fn decide(&self, _context: Context<'_>, _state: &Vec<Notice>, none: NoCommand) -> Result<Vec<Notice>, Rejection> {
         match none {}
     }
 }
 
 impl ServerCommand<Inbox> for Send {
-    fn decide(self, _inbox: &Inbox, _at: Context<'_>, _state: &Vec<Notice>) -> Result<Vec<Notice>, Rejection> {
+    fn decide(self, _inbox: &Inbox, _context: Context<'_>, _state: &Vec<Notice>) -> Result<Vec<Notice>, Rejection> {
         let Self::Send(notice) = self;
         Ok(vec![notice])
     }
