@@ -21,7 +21,7 @@ use duplex::server::{limits, run, telemetry};
 use duplex_axum::listen::{self, Tls};
 use duplex_axum::shutdown;
 use duplex_hub::Hub;
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::SqliteLog;
 
 use cli::output::err;
 
@@ -76,7 +76,7 @@ fn run_server(config: &Config) -> Result<(), Box<dyn Error>> {
     let executable = std::env::current_exe()?;
     let executable_dir = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), executable_dir, &LeptosEnv::read())?;
-    let log = Sqlite::open(&config.data).map_err(|error| format!("--data {}: {error}", config.data.display()))?;
+    let log = SqliteLog::open(&config.data).map_err(|error| format!("--data {}: {error}", config.data.display()))?;
     let log = log.with_size_limit(config.max_data.0, limits::DISK_RESERVE);
     // Each connection takes a file descriptor, and the usual soft limit is 1,024.
     rlimit::increase_nofile_limit(u64::MAX)?;

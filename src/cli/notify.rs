@@ -148,7 +148,7 @@ mod tests {
     use duplex::server::token::Token;
     use duplex::server::{self, site};
     use duplex_hub::Hub;
-    use duplex_hub::log::memory::Memory;
+    use duplex_hub::log::memory::MemoryLog;
     use duplex_protocol::cursor::Epoch;
     use serde_json::json;
 
@@ -194,7 +194,7 @@ mod tests {
             ..Settings::default()
         };
         let apps = Arc::new(Apps::default());
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), apps.kinds());
+        let hub = Hub::new(Arc::new(MemoryLog::new(Epoch::new(7))), apps.kinds());
         let options = site::options(Path::new("/nonexistent"), None, None);
         let state = ServerState::new(settings, options, hub, apps);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use duplex_hub::TaskFuture;
-    use duplex_hub::log::memory::Memory;
+    use duplex_hub::log::memory::MemoryLog;
     use duplex_protocol::cursor::Epoch;
 
     /// Ends on its first run, panics on its second, and then runs until it is stopped.
@@ -128,7 +128,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failed_task_is_restarted_until_the_node_stops() {
         let task = Arc::new(FlakyTask::default());
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
+        let hub = Hub::new(Arc::new(MemoryLog::new(Epoch::new(1))), Vec::new());
         let stop = CancellationToken::new();
         let statuses = Arc::new(TaskStatuses::default());
         let supervising = tokio::spawn(supervise(task.clone(), hub, stop.clone(), statuses.clone()));

@@ -19,7 +19,7 @@ use duplex_axum::{
     ingest::{IngestError, IngestRequest},
 };
 use duplex_fuzz::{fuzz, fuzz_text};
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::MAX_NAME;
 use duplex_protocol::session::MAX_COMMAND;
@@ -151,7 +151,7 @@ fn no_message_sets_a_signal() {
 #[test]
 fn inputs_never_panic_and_frames_are_bounded() {
     let game = apps::arena::server::simulation(&apps::arena::server::Options::default());
-    let hub = duplex_hub::Hub::new(Arc::new(Memory::new(Epoch::new(1))), Vec::new());
+    let hub = duplex_hub::Hub::new(Arc::new(MemoryLog::new(Epoch::new(1))), Vec::new());
     fuzz("turns", |bytes| {
         let mut participant = Arc::clone(&game)
             .join(duplex_hub::Principal::program().person, &hub)

@@ -284,7 +284,7 @@ mod tests {
     const EVIL: &str = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
 
     fn state() -> ServerState {
-        let log = Arc::new(duplex_hub::log::memory::Memory::new(
+        let log = Arc::new(duplex_hub::log::memory::MemoryLog::new(
             duplex_protocol::cursor::Epoch::new(1),
         ));
         let site = crate::server::site::options(std::path::Path::new("/nonexistent"), None, None);

@@ -18,7 +18,7 @@ use duplex::apps::devices::wire::{
 use duplex::apps::market::server::commands::CandlesCommand;
 use duplex::apps::market::wire::{Candles, CandlesEvent, Interval, Trade};
 use duplex_hub::decider::Decider;
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::log::{Entry, Log as _};
 use duplex_hub::testing::state;
 use duplex_hub::{Hub, Principal};
@@ -34,7 +34,7 @@ use tokio::{
 const DAY: u64 = 24 * 3_600_000;
 
 /// Appends the first event of a topic, stamped `at`.
-async fn append_first(log: &Memory, topic: &str, at: u64, event: &impl Serialize) {
+async fn append_first(log: &MemoryLog, topic: &str, at: u64, event: &impl Serialize) {
     let entry = Entry {
         command: CommandId::from_bits(1),
         sender: Principal::server().person.id.clone(),
@@ -57,7 +57,7 @@ async fn send_server_command<D: Decider>(hub: &Hub, rest: &str, command: &D::Ser
 
 #[tokio::test]
 async fn timestamps_from_the_future_do_not_block_new_values() {
-    let log = Arc::new(Memory::new(Epoch::new(7)));
+    let log = Arc::new(MemoryLog::new(Epoch::new(7)));
     let now = duplex_hub::now();
     let ahead = now + DAY;
     let reading = AcceptedReading {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use duplex::server::limits;
-use duplex_hub::log::memory::Memory;
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::memory::MemoryLog;
+use duplex_hub::log::sqlite::SqliteLog;
 use duplex_hub::log::{Entry, Log, Retention};
 use duplex_hub::{Rights, Role};
 use duplex_protocol::codec::{Blob, Encoding};
@@ -49,7 +49,7 @@ async fn texts(node: &Node) -> Vec<String> {
 }
 
 fn in_memory() -> Node {
-    Node::with_log(Arc::new(Memory::new(Epoch::new(7))), kinds::all())
+    Node::with_log(Arc::new(MemoryLog::new(Epoch::new(7))), kinds::all())
 }
 
 /// Such ids come from a laptop that slept over a weekend, or one with a wrong clock.
@@ -98,7 +98,7 @@ async fn an_id_outside_its_time_window_is_rejected_with_a_reason() {
 /// A command that was accepted 30 hours ago is deduplicated when sent again, and rejected once the log has removed its answer.
 #[tokio::test]
 async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
-    let log = Arc::new(Memory::new(Epoch::new(7)));
+    let log = Arc::new(MemoryLog::new(Epoch::new(7)));
     let topic: TopicName = TOPIC.parse().unwrap();
     let node = Node::with_log(log.clone(), kinds::all());
     let mut visitor = Visitor::new(&node, Transport::Poll).await;
@@ -136,7 +136,7 @@ async fn a_command_resent_after_thirty_hours_has_no_second_effect() {
 }
 
 /// The id of this visitor in the log.
-async fn person_of(visitor: &mut Visitor<'_>, log: &Memory) -> PersonId {
+async fn person_of(visitor: &mut Visitor<'_>, log: &MemoryLog) -> PersonId {
     assert_eq!(
         visitor.command("notes/who", &note("me")).await,
         Answer::Accepted { seq: 1 }
@@ -197,7 +197,7 @@ async fn a_rejected_command_stays_rejected_after_a_restart() {
     let path = folder.path().join("log");
     let ids = [id_in_the_past(0), CommandId::from_bits(uuid::Uuid::new_v4().as_u128())];
     let secret = {
-        let log = Arc::new(Sqlite::open(&path).unwrap());
+        let log = Arc::new(SqliteLog::open(&path).unwrap());
         let node = Node::with_log(log.clone(), kinds::all());
         let mut visitor = Visitor::new(&node, Transport::Poll).await;
         for id in &ids {
@@ -211,7 +211,7 @@ async fn a_rejected_command_stays_rejected_after_a_restart() {
         with_timeout(node.state.hub.close()).await;
         secret
     };
-    let node = Node::with_log(Arc::new(Sqlite::open(&path).unwrap()), kinds::all());
+    let node = Node::with_log(Arc::new(SqliteLog::open(&path).unwrap()), kinds::all());
     let mut visitor = Visitor::new(&node, Transport::Poll).await.with_visitor_cookie(&secret);
     for id in ids {
         let (answer, duplicate) = visitor.command_with_id(TOPIC, id, &note("valid now")).await;

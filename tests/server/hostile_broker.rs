@@ -8,7 +8,7 @@ use duplex::apps::devices::{
     server::{Options, background_tasks},
     wire::{DeviceCommand, Devices, Health, refusal},
 };
-use duplex_hub::{Hub, Rights, Wake, log::memory::Memory};
+use duplex_hub::{Hub, Rights, Wake, log::memory::MemoryLog};
 use duplex_protocol::{
     codec::{Blob, Encoding},
     cursor::Epoch,
@@ -123,7 +123,7 @@ async fn read_packet_of(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
 
 fn start(broker: &HostileBroker) -> (Hub, CancellationToken) {
     let hub = Hub::new(
-        Arc::new(Memory::new(Epoch::new(7))),
+        Arc::new(MemoryLog::new(Epoch::new(7))),
         apps::server::Apps::default().kinds(),
     );
     let options = Options {

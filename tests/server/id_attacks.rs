@@ -82,7 +82,7 @@ async fn a_command_id_is_deduplicated_per_sender_only() {
 
 #[tokio::test]
 async fn ids_are_deduplicated_per_sender_after_a_restart() {
-    let log = std::sync::Arc::new(duplex_hub::log::memory::Memory::new(
+    let log = std::sync::Arc::new(duplex_hub::log::memory::MemoryLog::new(
         duplex_protocol::cursor::Epoch::new(7),
     ));
     let node = || Node::with_log(log.clone(), kinds::all());

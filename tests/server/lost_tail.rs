@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::SqliteLog;
 use duplex_hub::{DynTopic, Hub};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Cursor;
@@ -23,7 +23,7 @@ use crate::harness::{Client, Node, open};
 const LOSSY: &str = "notes/a";
 const OTHER: &str = "notes/b";
 fn node(folder: &Path, kinds: Vec<Box<dyn DynTopic>>) -> Node {
-    let log = Arc::new(Sqlite::open(&folder.join("log.db")).unwrap());
+    let log = Arc::new(SqliteLog::open(&folder.join("log.db")).unwrap());
     Node::with_hub(Hub::new(log, kinds), Path::new("/nonexistent"), |_| {})
 }
 

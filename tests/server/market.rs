@@ -12,8 +12,8 @@ use duplex::apps::market::wire::{ALL, Candles, FeedStatus, Interval, Quotes, Sou
 use duplex::server::site;
 use duplex::server::state::{ServerState, Settings};
 use duplex_hub::log::Log;
-use duplex_hub::log::memory::Memory;
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::memory::MemoryLog;
+use duplex_hub::log::sqlite::SqliteLog;
 use duplex_hub::session::Reader;
 use duplex_hub::testing;
 use duplex_hub::{Hub, ReadLimit};
@@ -45,7 +45,7 @@ fn node(log: Arc<dyn Log>) -> Node {
 }
 
 fn memory() -> Arc<dyn Log> {
-    Arc::new(Memory::new(Epoch::new(7)))
+    Arc::new(MemoryLog::new(Epoch::new(7)))
 }
 
 /// The background tasks of the market.
@@ -214,7 +214,7 @@ async fn cost() {
     const TICKS: u64 = 3_000;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("duplex.db");
-    let node = node(Arc::new(Sqlite::open(&data).unwrap()));
+    let node = node(Arc::new(SqliteLog::open(&data).unwrap()));
     let market_tasks = MarketTasks::start(&node, |_| {});
     wait_until_live(&node).await;
     read_quotes(&node, 100).await;

@@ -7,7 +7,7 @@ use duplex::apps;
 use duplex::apps::notifications::server::NoticesCommand;
 use duplex::server::token::Token;
 use duplex_hub::Hub;
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::log::{Entry, ForwardRecord, Log as _};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
@@ -205,7 +205,7 @@ fn entry(number: u128, events: &[&str], forwards: Vec<ForwardRecord>) -> Entry {
 
 #[tokio::test]
 async fn forwards_in_a_log_of_the_first_release_are_delivered() {
-    let log = Arc::new(Memory::new(Epoch::new(7)));
+    let log = Arc::new(MemoryLog::new(Epoch::new(7)));
     let forwards: Vec<[&str; 3]> = FORWARDS
         .lines()
         .map(|line| line.split('\t').collect::<Vec<_>>().try_into().unwrap())
@@ -237,7 +237,7 @@ async fn forwards_in_a_log_of_the_first_release_are_delivered() {
     }
     assert_eq!(log.forwards(None).await.unwrap().len(), forwards.len());
 
-    let hub = Hub::new(Arc::<Memory>::clone(&log), apps::server::Apps::default().kinds());
+    let hub = Hub::new(Arc::<MemoryLog>::clone(&log), apps::server::Apps::default().kinds());
     hub.start_outbox();
     wait_until(async || log.forwards(None).await.unwrap().is_empty()).await;
     let stats = hub.stats();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use duplex::apps;
 use duplex_hub::log::Log as _;
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::SqliteLog;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::session::{Answer, HISTORY_PATH, Rejection, Verdict};
 use serde_json::json;
@@ -213,7 +213,7 @@ async fn no_reader_receives_a_deleted_message() {
 async fn a_full_log_rejects_writes_until_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
     let log = Arc::new(
-        Sqlite::open(&folder.path().join("log"))
+        SqliteLog::open(&folder.path().join("log"))
             .unwrap()
             .with_size_limit(1 << 20, 0),
     );

@@ -19,7 +19,7 @@
 //! use duplex_axum::listen::{self, Server};
 //! use duplex_axum::{Gateway, Settings, guard};
 //! use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
-//! use duplex_hub::log::memory::Memory;
+//! use duplex_hub::log::memory::MemoryLog;
 //! use duplex_hub::{Hub, dyn_topic};
 //! use duplex_protocol::cursor::{Epoch, Seq};
 //! use duplex_protocol::person::Person;
@@ -87,7 +87,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn Error>> {
-//!     let (log, logins) = (Memory::new(Epoch::new(1)), Logins::default());
+//!     let (log, logins) = (MemoryLog::new(Epoch::new(1)), Logins::default());
 //!     let hub = Hub::new(Arc::new(log), vec![dyn_topic(Tally)]);
 //!     let gateway = Gateway::new(hub, Settings::default(), logins.clone());
 //!     let router = Router::new()

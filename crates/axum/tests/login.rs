@@ -19,7 +19,7 @@ use duplex_axum::error::Problem;
 use duplex_axum::identity::{Caller, Identify, IdentityRequest, LoginEnd, RevocableLogin, cookie};
 use duplex_axum::{Gateway, Settings, guard, listen};
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{Hub, dyn_topic};
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -108,7 +108,7 @@ impl App {
         for secret in ["ann", "bob"] {
             logins.sign_in(secret);
         }
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), vec![dyn_topic(Tally)]);
+        let hub = Hub::new(Arc::new(MemoryLog::new(Epoch::new(1))), vec![dyn_topic(Tally)]);
         let gateway = Gateway::new(hub, Settings::default(), logins.clone());
         let router = guard::protect(duplex_axum::routes(gateway.clone()), &gateway);
         Self {

@@ -9,7 +9,7 @@
 //! use std::sync::Arc;
 //!
 //! use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
-//! use duplex_hub::log::memory::Memory;
+//! use duplex_hub::log::memory::MemoryLog;
 //! use duplex_hub::testing::DeciderHarness;
 //! use duplex_hub::{Hub, dyn_topic};
 //! use duplex_protocol::codec::Encoding;
@@ -50,7 +50,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // The hub: commands, and the state.
-//! let log = Arc::new(Memory::new(Epoch::new(1)));
+//! let log = Arc::new(MemoryLog::new(Epoch::new(1)));
 //! let hub = Hub::new(log.clone(), vec![dyn_topic(Tally)]);
 //! let add = async |id, amount| hub.send::<Tally>("one", CommandId::from_bits(id), &amount).await;
 //! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });

@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::decider::{Access, Context, Decider, NoCommand};
-    use crate::log::memory::Memory;
+    use crate::log::memory::MemoryLog;
     use crate::{Hub, Rights, Role, dyn_topic};
     use duplex_protocol::codec::{Blob, Encoding};
     use duplex_protocol::cursor::{Epoch, Seq};
@@ -138,7 +138,7 @@ mod tests {
     /// The kind of sender follows from the rights of the request, not from the id in it.
     #[tokio::test]
     async fn the_kind_of_a_sender_follows_from_its_rights() {
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![dyn_topic(Senders)]);
+        let hub = Hub::new(Arc::new(MemoryLog::new(Epoch::new(7))), vec![dyn_topic(Senders)]);
         let topic: TopicName = "senders/all".parse().unwrap();
         let program = hub.with_rights(Rights::program(vec![Role::Operator], false));
         let claimed = SERVER.clone();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use duplex_axum::listen::{self, Server};
 use duplex_axum::{Gateway, Settings};
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::SqliteLog;
 use duplex_hub::{Hub, dyn_topic};
 use leptos::config::get_configuration;
 use tally::model::Tally;
@@ -20,7 +20,7 @@ use tally::visitor::Visitors;
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = get_configuration(None)?.leptos_options;
     let data = env::var_os("TALLY_DATA").map_or_else(|| PathBuf::from("data/tally.db"), PathBuf::from);
-    let hub = Hub::new(Arc::new(Sqlite::open(&data)?), vec![dyn_topic(Tally)]);
+    let hub = Hub::new(Arc::new(SqliteLog::open(&data)?), vec![dyn_topic(Tally)]);
     let gateway = Gateway::new(hub.clone(), Settings::default(), Visitors(hub));
     gateway.shutdown.begin_on_signal()?;
     let listener = listen::bind(options.site_addr)?;

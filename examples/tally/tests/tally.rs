@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode, header, request};
 use duplex_axum::{Gateway, Settings};
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{Hub, dyn_topic};
 use duplex_protocol::cursor::Epoch;
 use leptos::config::LeptosOptions;
@@ -18,7 +18,7 @@ use tally::visitor::Visitors;
 use tower::ServiceExt as _;
 
 fn app() -> Router {
-    let hub = Hub::new(Arc::new(Memory::new(Epoch::new(1))), vec![dyn_topic(Tally)]);
+    let hub = Hub::new(Arc::new(MemoryLog::new(Epoch::new(1))), vec![dyn_topic(Tally)]);
     let gateway = Gateway::new(hub.clone(), Settings::default(), Visitors(hub));
     routes(gateway, LeptosOptions::builder().output_name("tally").build())
 }

@@ -7,7 +7,7 @@ use duplex::apps;
 use duplex::apps::devices::model::Device;
 use duplex::apps::devices::server::{Options, background_tasks};
 use duplex::apps::devices::wire::{DeviceCommand, Devices};
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{BackgroundTask, Hub, Rights, Wake};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
@@ -37,7 +37,7 @@ impl TestHub {
             .await;
         beacon.wait_for_pubacks().await;
         let hub = Hub::new(
-            Arc::new(Memory::new(Epoch::new(7))),
+            Arc::new(MemoryLog::new(Epoch::new(7))),
             apps::server::Apps::default().kinds(),
         );
         let mut test_hub = Self {

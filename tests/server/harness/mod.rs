@@ -24,7 +24,7 @@ use duplex::server::vitals::VitalsReport;
 use duplex::server::{router, run, site};
 use duplex_axum::listen;
 use duplex_hub::log::Log;
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{DynTopic, Hub};
 use duplex_protocol::cursor::Epoch;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -80,7 +80,7 @@ impl Node {
 
     /// A node with other kinds of topics than [`kinds::all`].
     pub fn with_kinds(kinds: Vec<Box<dyn DynTopic>>, site: &Path, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::with_hub(Hub::new(Arc::new(Memory::new(Epoch::new(7))), kinds), site, change)
+        Self::with_hub(Hub::new(Arc::new(MemoryLog::new(Epoch::new(7))), kinds), site, change)
     }
 
     /// A node with the applications' topics.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::SqliteLog;
 
 use super::*;
 
@@ -12,7 +12,7 @@ const APPENDS: u64 = 100;
 const ENTRIES: u64 = 64;
 
 /// The time of sequential appends, each with its own commit. The forwards of an append are removed together, as delivered.
-async fn time_appends(log: &Sqlite, topic: &TopicName, forwards: bool) -> Duration {
+async fn time_appends(log: &SqliteLog, topic: &TopicName, forwards: bool) -> Duration {
     let start = Instant::now();
     for round in 0..APPENDS {
         let first = round * ENTRIES;
@@ -40,7 +40,7 @@ async fn time_appends(log: &Sqlite, topic: &TopicName, forwards: bool) -> Durati
 #[ignore = "make bench ONLY=log"]
 async fn forwards() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let log = Sqlite::open(&folder.path().join("log.db")).unwrap();
+    let log = SqliteLog::open(&folder.path().join("log.db")).unwrap();
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         for (forwards, times) in times.iter_mut().enumerate() {

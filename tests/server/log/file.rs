@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use duplex_hub::log::sqlite::{OpenError, Sqlite, restore, verify};
+use duplex_hub::log::sqlite::{OpenError, SqliteLog, restore, verify};
 use duplex_hub::log::{Log, LogError};
 use futures_util::future::join_all;
 use rusqlite::Connection;
@@ -39,7 +39,7 @@ fn version(path: &Path) -> u32 {
     file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
 }
 
-fn key(log: &Sqlite) -> [u8; 16] {
+fn key(log: &SqliteLog) -> [u8; 16] {
     log.secret().mac("test", "")
 }
 
@@ -66,7 +66,7 @@ async fn a_version_1_file_is_upgraded() {
     assert_eq!(version(&path), 1);
     let mut keys = Vec::new();
     for _ in 0..2 {
-        let log = Sqlite::open(&path).unwrap();
+        let log = SqliteLog::open(&path).unwrap();
         let opened = log.open(&topic(LOBBY), 9, 0).await.unwrap();
         assert_eq!((opened.head.epoch.get(), opened.head.last), (7, 2));
         assert_eq!(opened.snapshot, Some((1, b"{}".to_vec())));
@@ -85,14 +85,14 @@ async fn a_version_1_file_is_restored_and_a_failed_upgrade_changes_nothing() {
     let [old, here] = ["old", "here"].map(|name| folder.path().join(name));
     write_version_1(&old);
     restore(&old, &here, false).unwrap();
-    let log = Sqlite::open(&here).unwrap();
+    let log = SqliteLog::open(&here).unwrap();
     assert_eq!(seqs(&all(&log, &topic(LOBBY)).await), [1, 2]);
     assert_eq!(version(&old), 1);
     // An existing table makes the upgrade fail.
     let other = Connection::open(&old).unwrap();
     other.execute_batch("CREATE TABLE keyless (x)").unwrap();
     other.close().unwrap();
-    assert!(matches!(Sqlite::open(&old), Err(OpenError::Sqlite { .. })));
+    assert!(matches!(SqliteLog::open(&old), Err(OpenError::Sqlite { .. })));
     assert_eq!(version(&old), 1);
     let epoch = Connection::open(&old).unwrap();
     assert_eq!(
@@ -105,11 +105,11 @@ async fn a_version_1_file_is_restored_and_a_failed_upgrade_changes_nothing() {
 async fn a_backup_carries_the_key() {
     let folder = tempdir().unwrap();
     let [here, copy, there, other] = ["here", "copy", "there", "other"].map(|name| folder.path().join(name));
-    let log = Sqlite::open(&here).unwrap();
+    let log = SqliteLog::open(&here).unwrap();
     log.backup(&copy).await.unwrap();
     restore(&copy, &there, false).unwrap();
-    assert_eq!(key(&Sqlite::open(&there).unwrap()), key(&log));
-    assert_ne!(key(&Sqlite::open(&other).unwrap()), key(&log));
+    assert_eq!(key(&SqliteLog::open(&there).unwrap()), key(&log));
+    assert_ne!(key(&SqliteLog::open(&other).unwrap()), key(&log));
     assert_eq!(format!("{:?}", log.secret()), "LogSecret");
 }
 
@@ -117,7 +117,7 @@ async fn a_backup_carries_the_key() {
 async fn all_files_are_readable_by_the_owner_only() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("data/log");
-    let log = Sqlite::open(&path).unwrap();
+    let log = SqliteLog::open(&path).unwrap();
     append_messages(&log, &topic(LOBBY), 0, 3).await;
     all(&log, &topic(LOBBY)).await;
     let copy = folder.path().join("data/copy");
@@ -129,7 +129,7 @@ async fn all_files_are_readable_by_the_owner_only() {
     for part in [&path, &folder.path().join("data/log.lock")] {
         fs::set_permissions(part, Permissions::from_mode(0o644)).unwrap();
     }
-    let log = Sqlite::open(&path).unwrap();
+    let log = SqliteLog::open(&path).unwrap();
     append_messages(&log, &topic(LOBBY), 3, 1).await;
     all(&log, &topic(LOBBY)).await;
     log.backup(&folder.path().join("data/second")).await.unwrap();
@@ -165,7 +165,7 @@ async fn no_file_contains_redacted_bytes() {
     const SECRET: &str = "redacted-secret-text";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
-    let log = Sqlite::open(&path).unwrap();
+    let log = SqliteLog::open(&path).unwrap();
     let lobby = topic(LOBBY);
     append_messages(&log, &lobby, 0, 200).await;
     // One event that shares a page with others, one that spans several pages, and an amendment.
@@ -193,8 +193,8 @@ async fn no_file_contains_redacted_bytes() {
     assert_eq!(all(&reopen(&path), &lobby).await.len(), 404);
 }
 
-fn reopen(path: &Path) -> Sqlite {
-    Sqlite::open(path).unwrap()
+fn reopen(path: &Path) -> SqliteLog {
+    SqliteLog::open(path).unwrap()
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn the_wal_is_truncated_after_the_last_reader() {
     const SECRET: &str = "redacted-secret-text";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
-    let log = Sqlite::open(&path).unwrap();
+    let log = SqliteLog::open(&path).unwrap();
     let lobby = topic(LOBBY);
     assert_eq!(
         log.append(&lobby, 0.into(), vec![entry(1, 1, vec![event(SECRET)])])
@@ -235,7 +235,7 @@ async fn redacted_bytes_in_a_killed_servers_wal_are_removed_at_the_next_open() {
     const SECRET: &str = "redacted-secret-text";
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
-    let log = Sqlite::open(&path).unwrap();
+    let log = SqliteLog::open(&path).unwrap();
     let lobby = topic(LOBBY);
     assert_eq!(
         log.append(&lobby, 0.into(), vec![entry(1, 1, vec![event(SECRET)])])
@@ -255,7 +255,7 @@ async fn redacted_bytes_in_a_killed_servers_wal_are_removed_at_the_next_open() {
         fs::copy(folder.path().join(part), killed.path().join(part)).unwrap();
     }
     assert_ne!(files_with(killed.path(), SECRET), [""; 0]);
-    let reopened = Sqlite::open(&killed.path().join("log")).unwrap();
+    let reopened = SqliteLog::open(&killed.path().join("log")).unwrap();
     assert_eq!(files_with(killed.path(), SECRET), [""; 0]);
     assert_eq!(seqs(&all(&reopened, &lobby).await), [1, 2]);
 }
@@ -265,7 +265,7 @@ fn large(number: u128) -> Entry {
 }
 
 /// Appends until the log is full; returns the number of stored events.
-async fn fill(log: &Sqlite, lobby: &TopicName) -> Seq {
+async fn fill(log: &SqliteLog, lobby: &TopicName) -> Seq {
     let last = log.open(lobby, 0, 0).await.unwrap().head.last;
     for seq in last..last + 1000 {
         match log.append(lobby, seq.into(), vec![large(seq.into())]).await {
@@ -283,7 +283,7 @@ async fn fill(log: &Sqlite, lobby: &TopicName) -> Seq {
 async fn a_log_stays_within_its_size_limit_and_resumes_when_there_is_space() {
     const LIMIT: u64 = 2 << 20;
     let folder = tempdir().unwrap();
-    let log = Sqlite::open(&folder.path().join("log"))
+    let log = SqliteLog::open(&folder.path().join("log"))
         .unwrap()
         .with_size_limit(LIMIT, 0);
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
@@ -320,7 +320,7 @@ const fn limits_margin() -> u64 {
 async fn an_almost_full_disk_rejects_appends() {
     let folder = tempdir().unwrap();
     let log = Arc::new(
-        Sqlite::open(&folder.path().join("log"))
+        SqliteLog::open(&folder.path().join("log"))
             .unwrap()
             .with_size_limit(u64::MAX, u64::MAX),
     );

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use duplex::apps;
 use duplex_hub::log::Log as _;
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::SqliteLog;
 use duplex_hub::{DynTopic, Hub};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Epoch};
@@ -91,7 +91,7 @@ async fn the_log_opens_with_all_events() {
     let folder = tempdir().unwrap();
     let path = copy(folder.path());
     assert_eq!(version(&path), 1);
-    let log = Sqlite::open(&path).unwrap();
+    let log = SqliteLog::open(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let mut topics = Vec::new();
     for kind in apps::server::Apps::default().kinds() {
@@ -132,20 +132,20 @@ fn the_upgrade_is_atomic() {
     };
     let before = schema(&file);
     file.close().unwrap();
-    assert!(Sqlite::open(&path).is_err());
+    assert!(SqliteLog::open(&path).is_err());
     assert_eq!(version(&path), 1);
     let file = Connection::open(&path).unwrap();
     assert_eq!(schema(&file), before);
     file.execute_batch("DROP TABLE refusals").unwrap();
     file.close().unwrap();
-    Sqlite::open(&path).unwrap();
+    SqliteLog::open(&path).unwrap();
     assert_eq!(version(&path), 3);
 }
 
 #[tokio::test]
 async fn the_states_equal_those_of_the_first_release() {
     let folder = tempdir().unwrap();
-    let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
+    let log = Arc::new(SqliteLog::open(&copy(folder.path())).unwrap());
     let hub = Hub::new(log.clone(), apps::server::Apps::default().kinds());
     assert_eq!(states().count(), 15);
     for (topic, cursor, recorded) in states() {
@@ -168,7 +168,7 @@ async fn the_states_equal_those_of_the_first_release() {
 #[tokio::test]
 async fn cursors_of_the_first_release_resume() {
     let folder = tempdir().unwrap();
-    let log = Arc::new(Sqlite::open(&copy(folder.path())).unwrap());
+    let log = Arc::new(SqliteLog::open(&copy(folder.path())).unwrap());
     let node = Node::with_log(log, apps::server::Apps::default().kinds());
     for transport in Transport::ALL {
         let mut reader = Visitor::new(&node, transport).await;

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use duplex_hub::log::memory::{Fault, Memory};
+use duplex_hub::log::memory::{Fault, MemoryLog};
 use duplex_hub::log::{Log, LogError};
 use duplex_protocol::cursor::Epoch;
 use futures_util::poll;
@@ -11,14 +11,14 @@ use futures_util::poll;
 use super::*;
 
 fn new_log() -> (Arc<dyn Log>, ()) {
-    (Arc::new(Memory::new(Epoch::new(1))), ())
+    (Arc::new(MemoryLog::new(Epoch::new(1))), ())
 }
 
 contract_tests!(new_log());
 
 #[tokio::test]
 async fn appends_fail_or_stall_as_configured() {
-    let log = Memory::new(Epoch::new(1));
+    let log = MemoryLog::new(Epoch::new(1));
     let lobby = topic(LOBBY);
     log.set_fault(Fault::Error(LogError::Full));
     assert_eq!(

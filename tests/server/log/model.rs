@@ -1,7 +1,7 @@
 //! Model-based test: random operations give the same results on the SQLite log and the memory log.
 
-use duplex_hub::log::memory::Memory;
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::memory::MemoryLog;
+use duplex_hub::log::sqlite::SqliteLog;
 use duplex_hub::log::{Head, StartData};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -84,25 +84,25 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct Pair {
     folder: tempfile::TempDir,
-    file: Option<Sqlite>,
-    model: Memory,
+    file: Option<SqliteLog>,
+    model: MemoryLog,
     commands: u128,
 }
 
 impl Pair {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = Sqlite::open(&folder.path().join("log")).unwrap();
+        let file = SqliteLog::open(&folder.path().join("log")).unwrap();
         let epoch = file.open(&topic(LOBBY), 0, 0).await.unwrap().head.epoch;
         Self {
             folder,
             file: Some(file),
-            model: Memory::new(epoch),
+            model: MemoryLog::new(epoch),
             commands: 0,
         }
     }
 
-    fn file(&self) -> &Sqlite {
+    fn file(&self) -> &SqliteLog {
         self.file.as_ref().unwrap()
     }
 
@@ -200,7 +200,7 @@ impl Pair {
                     self.file().close().await;
                 }
                 self.file = None;
-                self.file = Some(Sqlite::open(&self.folder.path().join("log")).unwrap());
+                self.file = Some(SqliteLog::open(&self.folder.path().join("log")).unwrap());
             }
         }
         Ok(())

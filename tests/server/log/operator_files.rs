@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use duplex_hub::log::Log as _;
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::SqliteLog;
 use serde_json::json;
 
 use super::{LOBBY, all, topic};
@@ -20,7 +20,7 @@ fn post(folder: &Path, server: &Server, text: &str) {
 
 /// The number of events in a log's lobby.
 async fn events(path: &Path) -> usize {
-    let log = Sqlite::open(path).unwrap();
+    let log = SqliteLog::open(path).unwrap();
     let count = all(&log, &topic(LOBBY)).await.len();
     log.close().await;
     count
@@ -66,7 +66,7 @@ async fn offline_backups_and_restores_include_the_wal_of_a_killed_server() {
         &["--site", minimal_site(folder.path()).to_str().unwrap(), "doctor"],
     );
     assert!(stdout(&empty).contains("is created at the first start"), "{empty:?}");
-    Sqlite::open(&at("empty.db")).unwrap();
+    SqliteLog::open(&at("empty.db")).unwrap();
     assert!(
         run(folder.path(), &["restore", &path("empty.db"), "--force"])
             .status
@@ -187,7 +187,7 @@ fn doctor_fails_where_a_server_cannot_start() {
         fs::create_dir_all(at(name)).unwrap();
     }
     fs::write(at("file"), "").unwrap();
-    drop(Sqlite::open(&at("wal2.db")).unwrap());
+    drop(SqliteLog::open(&at("wal2.db")).unwrap());
     fs::remove_file(at("wal2.db-wal")).unwrap_or_default();
     fs::create_dir_all(at("wal2.db-wal/x")).unwrap();
     fs::write(at("orphan.db-wal"), "half a journal").unwrap();

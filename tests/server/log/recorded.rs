@@ -11,7 +11,7 @@ use std::sync::Arc;
 use duplex::apps;
 use duplex_hub::Hub;
 use duplex_hub::log::Log as _;
-use duplex_hub::log::sqlite::{Sqlite, restore};
+use duplex_hub::log::sqlite::{SqliteLog, restore};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::session::Verdict;
@@ -82,7 +82,7 @@ async fn a_version_1_log_keeps_its_events_and_epoch() {
     let path = folder.path().join("log");
     fs::copy(recorded(), &path).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-    let log = Arc::new(Sqlite::open(&path).unwrap());
+    let log = Arc::new(SqliteLog::open(&path).unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read(recorded()).unwrap();
     assert_eq!(before[60..64], 1_u32.to_be_bytes(), "user_version");
@@ -126,7 +126,7 @@ async fn a_cursor_of_the_earlier_release_resumes() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     restore(&recorded(), &path, false).unwrap();
-    let restored = Sqlite::open(&path).unwrap();
+    let restored = SqliteLog::open(&path).unwrap();
     assert_ne!(
         restored.open(&topic(LOBBY), 0, 0).await.unwrap().head.epoch,
         Epoch::new(EPOCH)
@@ -136,7 +136,7 @@ async fn a_cursor_of_the_earlier_release_resumes() {
     let path = folder.path().join("here");
     fs::copy(recorded(), &path).unwrap();
     let node = Node::with_log(
-        Arc::new(Sqlite::open(&path).unwrap()),
+        Arc::new(SqliteLog::open(&path).unwrap()),
         apps::server::Apps::default().kinds(),
     );
     for transport in Transport::ALL {

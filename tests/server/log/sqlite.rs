@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
-use duplex_hub::log::sqlite::{BackupError, OpenError, Sqlite};
+use duplex_hub::log::sqlite::{BackupError, OpenError, SqliteLog};
 use duplex_hub::log::{Log, LogError};
 use futures_util::future::join_all;
 use rusqlite::Connection;
@@ -20,9 +20,9 @@ fn new_log() -> (Arc<dyn Log>, TempDir) {
     (Arc::new(log), folder)
 }
 
-fn fresh() -> (Sqlite, TempDir) {
+fn fresh() -> (SqliteLog, TempDir) {
     let folder = tempdir().unwrap();
-    (Sqlite::open(&file(&folder)).unwrap(), folder)
+    (SqliteLog::open(&file(&folder)).unwrap(), folder)
 }
 
 /// A path in a folder that does not exist yet.
@@ -44,7 +44,7 @@ async fn a_reopened_log_is_unchanged() {
     assert_eq!(records.len(), 12);
     log.close().await;
     for closed in [true, false] {
-        let log = Sqlite::open(&file(&folder)).unwrap();
+        let log = SqliteLog::open(&file(&folder)).unwrap();
         assert_eq!(log.open(&lobby, 99, 0).await, opened, "closed: {closed}");
         assert_eq!(all(&log, &lobby).await, records);
         // The log is dropped without a close.
@@ -60,7 +60,7 @@ async fn a_closed_log_returns_unavailable() {
     let lobby = topic(LOBBY);
     log.close().await;
     // The file is unlocked although the closed log still exists.
-    let reopened = Sqlite::open(&file(&folder)).unwrap();
+    let reopened = SqliteLog::open(&file(&folder)).unwrap();
     append_messages(&reopened, &lobby, 0, 1).await;
     assert!(matches!(
         log.append(&lobby, 1.into(), vec![message_entry(1)]).await,
@@ -145,7 +145,7 @@ async fn a_really_full_disk_is_reported_and_recovers() {
     };
     let (ballast, path) = (Path::new(&disk).join("ballast"), Path::new(&disk).join("log"));
     fs::write(&ballast, vec![0; 1 << 20]).unwrap();
-    let log = Sqlite::open(&path).unwrap();
+    let log = SqliteLog::open(&path).unwrap();
     let lobby = topic(LOBBY);
     let append = async |seq: Seq| {
         let event = (None, format!("\"{}\"", "x".repeat(5000)).into_bytes());
@@ -165,7 +165,7 @@ async fn a_really_full_disk_is_reported_and_recovers() {
     fs::remove_file(ballast).unwrap();
     assert_eq!(append(last).await, Ok(last + 1));
     drop(log);
-    let log = Sqlite::open(&path).unwrap();
+    let log = SqliteLog::open(&path).unwrap();
     assert_eq!(seqs(&all(&log, &lobby).await), (1..=last + 1).collect::<Vec<_>>());
     println!("full after {last} appends");
 }
@@ -173,7 +173,7 @@ async fn a_really_full_disk_is_reported_and_recovers() {
 /// The error of opening a file, which must not change the file.
 fn open_error(path: &Path) -> OpenError {
     let before = fs::read(path).unwrap();
-    let error = Sqlite::open(path).err().unwrap();
+    let error = SqliteLog::open(path).err().unwrap();
     assert_eq!(fs::read(path).unwrap(), before);
     assert_eq!(error.to_string().lines().count(), 1, "{error}");
     error
@@ -184,7 +184,7 @@ async fn a_locked_file_is_rejected() {
     let (log, folder) = fresh();
     assert!(matches!(open_error(&file(&folder)), OpenError::Locked(_)));
     log.close().await;
-    Sqlite::open(&file(&folder)).unwrap();
+    SqliteLog::open(&file(&folder)).unwrap();
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn a_foreign_file_is_rejected() {
         .unwrap();
     assert!(matches!(open_error(&path), OpenError::Foreign(_)));
     assert!(matches!(
-        Sqlite::open(folder.path()),
+        SqliteLog::open(folder.path()),
         Err(OpenError::Io { .. } | OpenError::Sqlite { .. })
     ));
 }
@@ -233,7 +233,7 @@ async fn a_damaged_file_is_rejected() {
         assert!(matches!(open_error(&file(&folder)), OpenError::Damaged { .. }));
     }
     fs::write(file(&folder), intact).unwrap();
-    Sqlite::open(&file(&folder)).unwrap();
+    SqliteLog::open(&file(&folder)).unwrap();
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_wal_without_its_database_is_preserved() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");
     fs::write(folder.path().join("log-wal"), b"commits").unwrap();
-    assert!(matches!(Sqlite::open(&path), Err(OpenError::Damaged { .. })));
+    assert!(matches!(SqliteLog::open(&path), Err(OpenError::Damaged { .. })));
     assert_eq!(fs::read(folder.path().join("log-wal")).unwrap(), b"commits");
 }
 
@@ -256,7 +256,7 @@ async fn a_backup_is_complete_and_has_its_own_epoch() {
     let copy = folder.path().join("copy");
     log.backup(&copy).await.unwrap();
     append_messages(&log, &lobby, 30, 1).await;
-    let opened = Sqlite::open(&copy).unwrap();
+    let opened = SqliteLog::open(&copy).unwrap();
     let (ours, theirs) = (
         log.open(&lobby, 99, 0).await.unwrap(),
         opened.open(&lobby, 99, 0).await.unwrap(),
@@ -281,7 +281,7 @@ async fn append_until_killed() {
     let Ok(path) = std::env::var("LOG_TO_APPEND_TO") else {
         return;
     };
-    let log = Sqlite::open(Path::new(&path)).unwrap();
+    let log = SqliteLog::open(Path::new(&path)).unwrap();
     for seq in 1.. {
         let appended = log
             .append(&topic(LOBBY), (seq - 1).into(), vec![message_entry(seq.into())])
@@ -317,12 +317,12 @@ async fn acknowledged_appends_survive_a_kill() {
     let (mut child, output) = appending_process(&file(&folder));
     let mut lines = output.lines().map(Result::unwrap);
     lines.by_ref().find(|line| answers(line) >= Some(50)).unwrap();
-    let locked = Sqlite::open(&file(&folder)).err();
+    let locked = SqliteLog::open(&file(&folder)).err();
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(matches!(locked, Some(OpenError::Locked(_))), "{locked:?}");
     let answered = lines.filter_map(|line| answers(&line)).last().unwrap_or(50);
-    let log = Sqlite::open(&file(&folder)).unwrap();
+    let log = SqliteLog::open(&file(&folder)).unwrap();
     let records = all(&log, &topic(LOBBY)).await;
     assert!(records.len() as u64 >= answered);
     assert_eq!(seqs(&records), (1..=records.len() as u64).collect::<Vec<_>>());

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use duplex::server::token::Token;
-use duplex_hub::log::sqlite::Sqlite;
+use duplex_hub::log::sqlite::SqliteLog;
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
@@ -177,11 +177,11 @@ fn write_log(path: &Path, count: u64) {
     runtime.block_on(async {
         let source = tempdir().unwrap();
         let from = source.path().join("log");
-        let log = Sqlite::open(&from).unwrap();
+        let log = SqliteLog::open(&from).unwrap();
         append_messages(&log, &topic(LOBBY), 0, 1).await;
         log.close().await;
         drop(log);
-        let log = Sqlite::open(&from).unwrap();
+        let log = SqliteLog::open(&from).unwrap();
         append_messages(&log, &topic(LOBBY), 1, count - 1).await;
         for part in ["", "-wal"] {
             let name = |path: &Path| format!("{}{part}", path.display());
@@ -198,7 +198,7 @@ fn events(path: &Path) -> usize {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let log = Sqlite::open(path).unwrap();
+        let log = SqliteLog::open(path).unwrap();
         let count = all(&log, &topic(LOBBY)).await.len();
         log.close().await;
         count

@@ -13,7 +13,7 @@ use duplex::apps;
 use duplex::apps::chat::wire::{ChatCommand, RoomsCommand};
 use duplex::server::state::Settings;
 use duplex_hub::Hub;
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::quota::{Address, Client, Rate, Resource};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
@@ -39,7 +39,7 @@ fn limited_node(change: impl FnOnce(&mut Settings)) -> Node {
 
 /// A node with limits and the applications' topics, of which `capacity` may be awake.
 fn limited_apps_node(capacity: usize) -> Node {
-    let log = Arc::new(Memory::new(Epoch::new(7)));
+    let log = Arc::new(MemoryLog::new(Epoch::new(7)));
     let hub = Hub::with_max_topics(log, apps::server::Apps::default().kinds(), capacity);
     Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true)
 }

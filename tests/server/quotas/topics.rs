@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use duplex::apps;
 use duplex::apps::chat::wire::{ChatCommand, RoomsCommand};
 use duplex_hub::Hub;
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, POLL_PATH, Verdict};
@@ -73,7 +73,7 @@ async fn a_subscriber_of_an_empty_topic_gets_its_first_event() {
 
 #[tokio::test]
 async fn idle_topics_are_evicted_and_the_server_keeps_reserved_capacity() {
-    let log = Arc::new(Memory::new(Epoch::new(7)));
+    let log = Arc::new(MemoryLog::new(Epoch::new(7)));
     let hub = Hub::with_max_topics(log, harness::kinds::all(), 20);
     let node = Node::with_hub(hub, Path::new("/nonexistent"), |settings| settings.limits = true);
     for number in 0..100 {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use duplex_hub::log::{
     Entry, ForwardKey, History, Log, LogEnd, LogError, LogSecret, Millis, PendingForward, Record, RedactionWrite,
     Retention, StartData,
-    memory::{Fault, Memory},
-    sqlite::Sqlite,
+    memory::{Fault, MemoryLog},
+    sqlite::SqliteLog,
 };
 use duplex_protocol::{
     cursor::{Check, Epoch, Seq},
@@ -33,13 +33,13 @@ pub struct Store {
 }
 
 enum Backend {
-    Memory(Arc<Memory>),
+    Memory(Arc<MemoryLog>),
     File(PathBuf),
 }
 
 impl Store {
     pub fn memory(epoch: u64) -> Self {
-        Self::new(Backend::Memory(Arc::new(Memory::new(Epoch::new(epoch)))))
+        Self::new(Backend::Memory(Arc::new(MemoryLog::new(Epoch::new(epoch)))))
     }
 
     pub fn file(path: PathBuf) -> Self {
@@ -54,7 +54,7 @@ impl Store {
     pub fn open(&self, random: Random) -> Disk {
         let (log, is_file): (Arc<dyn Log>, _) = match &self.backend {
             Backend::Memory(memory) => (Arc::clone(memory) as _, false),
-            Backend::File(path) => (Arc::new(Sqlite::open(path).unwrap()), true),
+            Backend::File(path) => (Arc::new(SqliteLog::open(path).unwrap()), true),
         };
         Disk {
             log,

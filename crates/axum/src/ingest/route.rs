@@ -206,7 +206,7 @@ mod tests {
     use crate::gateway::Settings;
     use crate::identity::Identify;
     use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
-    use duplex_hub::log::memory::Memory;
+    use duplex_hub::log::memory::MemoryLog;
     use duplex_hub::{Rights, Role};
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::person::{Person, PersonId};
@@ -274,7 +274,10 @@ mod tests {
     }
 
     fn app() -> Router {
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(7))), vec![duplex_hub::dyn_topic(Sums)]);
+        let hub = Hub::new(
+            Arc::new(MemoryLog::new(Epoch::new(7))),
+            vec![duplex_hub::dyn_topic(Sums)],
+        );
         let endpoint = IngestEndpoint {
             path: "/api/sums/{name}",
             description: "numbers.",

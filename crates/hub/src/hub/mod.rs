@@ -25,7 +25,7 @@ use super::rights::{RequiredRole, Rights};
 use crate::limits;
 use crate::lock;
 use crate::log::Log;
-use crate::log::memory::Memory as MemoryLog;
+use crate::log::memory::MemoryLog;
 use crate::names::NamePolicy;
 use crate::quota::ClientQuota;
 use crate::quota::{Client, Quotas};

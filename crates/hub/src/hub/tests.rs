@@ -16,7 +16,7 @@ use crate::{
     log::{
         Entry, ForwardKey, History, LogEnd, LogError, LogSecret, PendingForward, Record, RedactionWrite, Retention,
         StartData,
-        memory::{Fault, Memory as MemoryLog},
+        memory::{Fault, MemoryLog},
     },
     topic::{
         dyn_topic::dyn_topic,

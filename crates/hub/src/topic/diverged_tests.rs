@@ -10,7 +10,7 @@ use super::handle::TopicHandle;
 use super::recovery::{Recovery, recover};
 use crate::Hub;
 use crate::decider::{Access, Context, Decider, NoCommand, Principal};
-use crate::log::memory::Memory;
+use crate::log::memory::MemoryLog;
 use crate::log::{Entry, Log, Retention};
 use crate::topic::dyn_topic::dyn_topic;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -67,8 +67,8 @@ fn entry(value: u8) -> Entry {
     }
 }
 
-async fn log(values: &[u8]) -> Arc<Memory> {
-    let log = Arc::new(Memory::new(Epoch::new(7)));
+async fn log(values: &[u8]) -> Arc<MemoryLog> {
+    let log = Arc::new(MemoryLog::new(Epoch::new(7)));
     for (seq, value) in (0..).zip(values) {
         log.append(&topic(), seq.into(), vec![entry(*value)]).await.unwrap();
     }

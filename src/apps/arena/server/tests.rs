@@ -15,7 +15,7 @@ use crate::apps::arena::wire::ROUND_SECONDS;
 use crate::apps::arena::wire::frame::{Frame, Role};
 use crate::apps::arena::wire::input::{InputMessage, RoleRequest};
 use crate::apps::arena::wire::scores::{ALL, Scores};
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::simulation::{Participant, ProtocolError, Simulation as _};
 use duplex_hub::testing;
 use duplex_hub::{BackgroundTask as _, Hub, dyn_topic};
@@ -35,7 +35,7 @@ impl Harness {
         let mut seeds = 1..;
         let seeds = Box::new(move || seeds.next().unwrap_or_default());
         let (game, stop) = (Game::with_seed_source(seeds, false), CancellationToken::new());
-        let hub = Hub::new(Arc::new(Memory::new(Epoch::new(3))), vec![dyn_topic(Scores)]);
+        let hub = Hub::new(Arc::new(MemoryLog::new(Epoch::new(3))), vec![dyn_topic(Scores)]);
         let task = tokio::spawn(Arc::clone(&game).run(hub.clone(), stop.clone()));
         Self { game, hub, stop, task }
     }

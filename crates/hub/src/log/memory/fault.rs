@@ -1,6 +1,6 @@
 //! Fault injection for appends, for tests.
 
-use super::Memory;
+use super::MemoryLog;
 use crate::log::LogError;
 
 /// The behavior of appends, for tests.
@@ -15,7 +15,7 @@ pub enum Fault {
     Stall,
 }
 
-impl Memory {
+impl MemoryLog {
     /// Sets the behavior of appends from now on, including pending ones.
     pub fn set_fault(&self, fault: Fault) {
         self.fault.send_replace(fault);

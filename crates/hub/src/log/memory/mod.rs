@@ -21,7 +21,7 @@ use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
 /// An in-memory log.
-pub struct Memory {
+pub struct MemoryLog {
     epoch: Epoch,
     secret: LogSecret,
     topics: Mutex<Topics>,
@@ -46,7 +46,7 @@ struct StoredTopic {
     forwards: BTreeMap<(Seq, u32), PendingForward>,
 }
 
-impl Memory {
+impl MemoryLog {
     /// An empty log.
     pub fn new(epoch: Epoch) -> Self {
         Self {
@@ -285,7 +285,7 @@ fn remove(topics: &mut Topics, forwards: &[ForwardKey]) {
     }
 }
 
-impl Log for Memory {
+impl Log for MemoryLog {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<StartData, LogError>> {
         self.read_topic(topic, move |stored, epoch| {
             let (commands, rejections, forgotten) = stored.answers(commands, since);

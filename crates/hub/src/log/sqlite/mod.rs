@@ -1,7 +1,7 @@
 //! The log in a SQLite file: one writer thread that commits in groups, and readers that never wait for it.
 //!
 //! The file is in [WAL mode] with `synchronous = FULL`: a completed append survives `kill -9` and power loss if the disk honors
-//! `fsync`. [`Sqlite::open`] and the functions here block; the log's methods do not.
+//! `fsync`. [`SqliteLog::open`] and the functions here block; the log's methods do not.
 //!
 //! [WAL mode]: https://www.sqlite.org/wal.html
 
@@ -51,7 +51,7 @@ use duplex_protocol::cursor::{Check, Epoch, Seq};
 use duplex_protocol::topic::TopicName;
 
 /// A log in a SQLite file.
-pub struct Sqlite {
+pub struct SqliteLog {
     path: PathBuf,
     epoch: Epoch,
     secret: LogSecret,
@@ -83,7 +83,7 @@ impl Drop for JoinOnDrop {
     }
 }
 
-impl Sqlite {
+impl SqliteLog {
     /// Opens the log at `path`, or creates it and its folder. Blocks: reads the whole file to verify it, and upgrades a file of
     /// an earlier version. Starts the writer's thread.
     ///
@@ -195,7 +195,7 @@ impl From<rusqlite::Error> for LogError {
     }
 }
 
-impl Log for Sqlite {
+impl Log for SqliteLog {
     fn open(&self, topic: &TopicName, commands: usize, since: Millis) -> BoxFuture<'_, Result<StartData, LogError>> {
         let (topic, epoch) = (topic.clone(), self.epoch);
         Box::pin(

@@ -11,7 +11,7 @@ use super::*;
 use crate::command::TopicCommand;
 use crate::decider::{Access, Context, Decider, Forward, NoCommand, Principal, Redaction, ServerCommand};
 use crate::log::Log;
-use crate::log::memory::Memory;
+use crate::log::memory::MemoryLog;
 use crate::topic::dyn_topic::dyn_topic;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
@@ -115,14 +115,14 @@ const OPEN: &str = "target/open";
 struct Process {
     hub: Hub,
     blocked: Arc<AtomicBool>,
-    log: Arc<Memory>,
+    log: Arc<MemoryLog>,
 }
 
 impl Process {
-    fn start(log: &Arc<Memory>, blocked: bool) -> Self {
+    fn start(log: &Arc<MemoryLog>, blocked: bool) -> Self {
         let (log, blocked) = (Arc::clone(log), Arc::new(AtomicBool::new(blocked)));
         let kinds = vec![dyn_topic(Source), dyn_topic(Target(Arc::clone(&blocked)))];
-        let hub = Hub::new(Arc::<Memory>::clone(&log), kinds);
+        let hub = Hub::new(Arc::<MemoryLog>::clone(&log), kinds);
         Self { hub, blocked, log }
     }
 
@@ -155,8 +155,8 @@ impl Process {
     }
 }
 
-fn log() -> Arc<Memory> {
-    Arc::new(Memory::new(Epoch::new(7)))
+fn log() -> Arc<MemoryLog> {
+    Arc::new(MemoryLog::new(Epoch::new(7)))
 }
 
 fn accepted(answer: &Answer) -> bool {

@@ -8,8 +8,8 @@ use super::super::handle::TopicHandle;
 use super::*;
 use crate::decider::{Access, Context, Decider, NoCommand, Principal, Redaction};
 use crate::hub::Hub;
-use crate::log::memory::{Fault, Memory as MemoryLog};
-use crate::log::sqlite::Sqlite;
+use crate::log::memory::{Fault, MemoryLog};
+use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, Record};
 use crate::topic::dyn_topic::dyn_topic;
 use crate::topic::read_batch::{ReadBatch, ReadLimit};
@@ -220,7 +220,7 @@ async fn a_restart_keeps_the_redaction() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     for restart in 0..3 {
-        let log = Arc::new(Sqlite::open(&path).unwrap());
+        let log = Arc::new(SqliteLog::open(&path).unwrap());
         let hub = hub(&log);
         let board = hub.open(&topic()).await.unwrap();
         assert_eq!(send(&board, 1, &add("secret")).await, accepted(1));

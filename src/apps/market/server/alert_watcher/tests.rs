@@ -12,7 +12,7 @@ use crate::wire::notice::INBOX_KIND;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand};
 use duplex_hub::dyn_topic;
 use duplex_hub::log::Log;
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::testing;
 use duplex_protocol::cursor::{Epoch, Seq};
 use duplex_protocol::session::Rejection;
@@ -66,7 +66,7 @@ struct Harness {
 impl Harness {
     /// A hub with one symbol, whose price is 1.00.
     async fn new() -> Self {
-        Self::on(Arc::new(Memory::new(Epoch::new(1))), 1_000).await
+        Self::on(Arc::new(MemoryLog::new(Epoch::new(1))), 1_000).await
     }
 
     async fn on(log: Arc<dyn Log>, max_topics: usize) -> Self {
@@ -189,7 +189,7 @@ async fn alerts_set_before_the_start_are_loaded_and_reached_ones_are_not_sent_ag
 /// Regression test: 11,000 alerts used to keep their topics running after a start and exhaust the node's topic limit.
 #[tokio::test]
 async fn pending_alerts_keep_no_topic_running() {
-    let log: Arc<dyn Log> = Arc::new(Memory::new(Epoch::new(1)));
+    let log: Arc<dyn Log> = Arc::new(MemoryLog::new(Epoch::new(1)));
     let mut before = Harness::on(Arc::clone(&log), 100).await;
     let person = |number: u64| format!("{number:016x}");
     for number in 1_000..12_000 {

@@ -12,7 +12,7 @@ use super::super::super::model::quote_book::QuoteBook;
 use super::super::super::wire::{ALL, Candles, Quotes};
 use super::*;
 use duplex_hub::dyn_topic;
-use duplex_hub::log::memory::Memory;
+use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::testing;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::topic::Topic;
@@ -30,7 +30,7 @@ struct ConnectorHarness {
 
 impl ConnectorHarness {
     fn new(exchange: Exchange, codes: &[&str]) -> Self {
-        let log = Arc::new(Memory::new(Epoch::new(1)));
+        let log = Arc::new(MemoryLog::new(Epoch::new(1)));
         let hub = Hub::new(log, vec![dyn_topic(Quotes), dyn_topic(Candles)]);
         let (dialled, dials) = mpsc::unbounded_channel();
         let dial = move |host: String, port: u16| -> DialFuture {
