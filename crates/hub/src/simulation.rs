@@ -51,8 +51,8 @@ pub trait Participant: Send {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Malformed`] if it does not decode; the participant's connection is then closed.
-    fn on_message(&mut self, bytes: &[u8]) -> Result<(), ProtocolError>;
+    /// [`MessageError::Malformed`] if it does not decode; the participant's connection is then closed.
+    fn on_message(&mut self, bytes: &[u8]) -> Result<(), MessageError>;
 
     /// Completes when a newer frame may be available. Cancel safe.
     fn ready(&mut self) -> BoxFuture<'_, ()>;
@@ -70,9 +70,9 @@ pub enum JoinError {
     Full,
 }
 
-/// A violation of the protocol by a participant; its connection is closed.
+/// The reason why a participant's message is rejected; its connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ProtocolError {
+pub enum MessageError {
     /// Messages come faster than [`RateLimited`] allows.
     #[error("messages exceed the rate limit")]
     TooFast,
@@ -90,7 +90,7 @@ impl JoinError {
     }
 }
 
-impl ProtocolError {
+impl MessageError {
     /// The close code of the connection.
     pub const fn code(self) -> u16 {
         match self {
@@ -119,9 +119,9 @@ impl RateLimited {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::TooFast`] beyond the rate, else the participant's error.
-    pub fn on_message(&mut self, bytes: &[u8], now: Duration) -> Result<(), ProtocolError> {
-        self.bucket.take(now).map_err(|_| ProtocolError::TooFast)?;
+    /// [`MessageError::TooFast`] beyond the rate, else the participant's error.
+    pub fn on_message(&mut self, bytes: &[u8], now: Duration) -> Result<(), MessageError> {
+        self.bucket.take(now).map_err(|_| MessageError::TooFast)?;
         self.participant.on_message(bytes)
     }
 

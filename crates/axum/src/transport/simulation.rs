@@ -27,7 +27,7 @@ use crate::quota::{self as client_quota, RequestClient};
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
 use crate::transport::handshake::{self, UpgradeEndpoint};
 use duplex_hub::quota::{self, Client, Rate, Resource};
-use duplex_hub::simulation::{JoinError, Participant, ProtocolError, RateLimited, Simulation};
+use duplex_hub::simulation::{JoinError, MessageError, Participant, RateLimited, Simulation};
 use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::SessionId;
@@ -134,7 +134,7 @@ impl ConnectionHandler for SimulationHandler {
         };
         let handled = match &message {
             Message::Binary(bytes) => participant.on_message(bytes, self.started.elapsed()),
-            Message::Text(_) => Err(ProtocolError::Malformed),
+            Message::Text(_) => Err(MessageError::Malformed),
         };
         handled.map_err(|error| CloseFrame::new(error.code(), error.to_string()))
     }
@@ -227,7 +227,7 @@ impl HttpParticipants {
             && let Err(error) = turn.participant.on_message(&body, now)
         {
             lock(&self.0).remove(&key);
-            return Err(protocol_problem(error));
+            return Err(message_problem(error));
         }
         let frame = next_frame(&mut turn, state).await?;
         *lock(&participant.lease_until) = Instant::now() + limits::SIMULATION_LEASE;
@@ -319,10 +319,10 @@ async fn next_frame(turn: &mut ParticipantState, state: &Gateway) -> Result<Opti
     Ok(frame)
 }
 
-fn protocol_problem(error: ProtocolError) -> Problem {
+fn message_problem(error: MessageError) -> Problem {
     let status = match error {
-        ProtocolError::TooFast => StatusCode::TOO_MANY_REQUESTS,
-        ProtocolError::Malformed => StatusCode::UNPROCESSABLE_ENTITY,
+        MessageError::TooFast => StatusCode::TOO_MANY_REQUESTS,
+        MessageError::Malformed => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Problem::new(status, error.to_string())
 }

@@ -16,7 +16,7 @@ use crate::apps::arena::wire::frame::{Frame, Role};
 use crate::apps::arena::wire::input::{InputMessage, RoleRequest};
 use crate::apps::arena::wire::scores::{ALL, Scores};
 use duplex_hub::log::memory::MemoryLog;
-use duplex_hub::simulation::{Participant, ProtocolError, Simulation as _};
+use duplex_hub::simulation::{MessageError, Participant, Simulation as _};
 use duplex_hub::testing;
 use duplex_hub::{BackgroundTask as _, Hub, dyn_topic};
 use duplex_protocol::cursor::Epoch;
@@ -184,8 +184,8 @@ async fn a_round_ends_and_the_next_has_a_new_world() {
 async fn invalid_messages_and_acknowledgements_are_rejected() {
     let harness = Harness::start();
     let mut viewer = harness.join(1);
-    assert_eq!(viewer.participant.on_message(&[]), Err(ProtocolError::Malformed));
-    assert_eq!(viewer.participant.on_message(&[1, 2, 3]), Err(ProtocolError::Malformed));
+    assert_eq!(viewer.participant.on_message(&[]), Err(MessageError::Malformed));
+    assert_eq!(viewer.participant.on_message(&[1, 2, 3]), Err(MessageError::Malformed));
     viewer.message.ack = 77_777;
     assert_eq!(viewer.participant.on_message(&viewer.message.encode()), Ok(()));
     viewer.frames.clear();

@@ -20,7 +20,7 @@ use crate::apps::arena::model::world::{Body, Mote};
 use crate::apps::arena::wire::frame::{Frame, LeaderboardRow, Role, VisibleBody};
 use crate::apps::arena::wire::input::{InputMessage, RoleRequest};
 use duplex_hub::Hub;
-use duplex_hub::simulation::{Participant, ProtocolError};
+use duplex_hub::simulation::{MessageError, Participant};
 use duplex_protocol::person::Person;
 
 /// Maximum number of unacknowledged frames: one and a half seconds. More would only add latency.
@@ -195,8 +195,8 @@ fn playing(body: &Body) -> Role {
 }
 
 impl Participant for Viewer {
-    fn on_message(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
-        let message = InputMessage::decode(bytes).map_err(|_| ProtocolError::Malformed)?;
+    fn on_message(&mut self, bytes: &[u8]) -> Result<(), MessageError> {
+        let message = InputMessage::decode(bytes).map_err(|_| MessageError::Malformed)?;
         self.acknowledge(message.ack);
         self.timestamp = Some((message.timestamp, Instant::now()));
         if let Some((number, request)) = message.request
