@@ -36,7 +36,7 @@ use crate::wire::first_visit::FirstVisit;
 use crate::wire::form::{Fields, RejectedForm};
 use crate::wire::run_signals::RunSignals;
 use duplex_axum::{PageVisitor, client_addr::ClientScheme, error::Problem};
-use duplex_hub::{TopicCommand, quota::Client};
+use duplex_hub::{TopicCommand, quota::ClientKey};
 use duplex_leptos::{
     simulation::PreviewSource,
     topic::{TopicSource, Visitor},
@@ -102,7 +102,7 @@ fn context(state: &ServerState) -> impl Fn() + Clone + Send + Sync + use<> {
 }
 
 /// Provides the visitor, their rights, and the topics that they may read. A new visitor gets a cookie.
-fn provide_visitor(state: &ServerState, client: Client, request: &Parts) {
+fn provide_visitor(state: &ServerState, client: ClientKey, request: &Parts) {
     let issued = issue_identity(state, request);
     if let Some(response) = use_context::<ResponseOptions>() {
         for cookie in issued.cookies {

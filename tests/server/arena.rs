@@ -15,13 +15,13 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt as _;
 
-use crate::harness::{Client, Node, close_frame, open, wait_until, with_timeout};
+use crate::harness::{Node, WebSocketClient, close_frame, open, wait_until, with_timeout};
 
 const SECRETS: [&str; 2] = ["0123456789abcdef0123456789abcde0", "0123456789abcdef0123456789abcde1"];
 
 /// A player who acknowledges each frame.
 struct Player {
-    socket: Client<TcpStream>,
+    socket: WebSocketClient<TcpStream>,
     frames: Vec<Frame>,
     message: InputMessage,
 }

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::harness::kinds::{self, Note, NotesState};
 use crate::harness::process::Server;
 use crate::harness::visitor::{Transport, Visitor};
-use crate::harness::{Client, Node, open, with_timeout};
+use crate::harness::{Node, WebSocketClient, open, with_timeout};
 
 const TOPIC: &str = "notes/a";
 const MINUTE: u64 = 60_000;
@@ -224,7 +224,7 @@ async fn a_rejected_command_stays_rejected_after_a_restart() {
     with_timeout(node.state.hub.close()).await;
 }
 
-async fn socket(server: &Server) -> Client<TcpStream> {
+async fn socket(server: &Server) -> WebSocketClient<TcpStream> {
     let stream = TcpStream::connect(server.addr).await.unwrap();
     let headers = [
         ("sec-websocket-protocol", Encoding::Json.subprotocol()),
@@ -239,12 +239,12 @@ async fn socket(server: &Server) -> Client<TcpStream> {
     client
 }
 
-async fn send(client: &mut Client<TcpStream>, frame: &ClientFrame) {
+async fn send(client: &mut WebSocketClient<TcpStream>, frame: &ClientFrame) {
     let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
     client.send(Message::text(text)).await;
 }
 
-async fn post(client: &mut Client<TcpStream>, id: &CommandId, text: &str) -> (Answer, bool) {
+async fn post(client: &mut WebSocketClient<TcpStream>, id: &CommandId, text: &str) -> (Answer, bool) {
     let command = json!({ "post": { "text": text, "reply_to": null } });
     let frame = ClientFrame::Command {
         topic: "chat/lobby".parse().unwrap(),

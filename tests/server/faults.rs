@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tower::ServiceExt as _;
 
 use crate::harness::kinds::{Note, Price};
-use crate::harness::{Client, Node, Response, open, wait_until, with_timeout};
+use crate::harness::{Node, Response, WebSocketClient, open, wait_until, with_timeout};
 
 const OWNER: &str = "visitor=0123456789abcdef0123456789abcdef";
 const OTHER: &str = "visitor=fedcba9876543210fedcba9876543210";
@@ -30,7 +30,7 @@ fn node() -> Node {
 
 /// A session over WebSocket, with its id.
 struct Session {
-    client: Client<DuplexStream>,
+    client: WebSocketClient<DuplexStream>,
     id: SessionId,
 }
 

@@ -20,7 +20,7 @@ use crate::harness::kinds::Note;
 use crate::harness::process::Server;
 use crate::harness::raw::{PING, RawConnection};
 use crate::harness::visitor::{Transport, Visitor};
-use crate::harness::{Client, ECHO_PATH, Node, open};
+use crate::harness::{ECHO_PATH, Node, WebSocketClient, open};
 
 const NOTES: &str = "notes/a";
 /// A vanished client is no longer present after this time.
@@ -195,7 +195,7 @@ async fn a_paused_process_times_out_no_client() {
     );
 }
 
-async fn receive(client: &mut Client<TcpStream>) -> ServerFrame {
+async fn receive(client: &mut WebSocketClient<TcpStream>) -> ServerFrame {
     loop {
         let message = client.receive().await;
         if matches!(message, Message::Text(_)) {

@@ -10,7 +10,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::harness::{Client, ECHO_PATH, Node, PIPE_CAPACITY, SOCKET_PATH, close_frame, with_timeout};
+use crate::harness::{ECHO_PATH, Node, PIPE_CAPACITY, SOCKET_PATH, WebSocketClient, close_frame, with_timeout};
 
 /// An HTTP/2 connection that has received the server's settings.
 async fn connect(node: &Node) -> SendRequest<Bytes> {
@@ -27,7 +27,7 @@ async fn open_websocket(
     requests: &mut SendRequest<Bytes>,
     path: &str,
     headers: &[(&str, &str)],
-) -> (axum::http::response::Parts, Client<DuplexStream>) {
+) -> (axum::http::response::Parts, WebSocketClient<DuplexStream>) {
     let request = Request::builder()
         .method(Method::CONNECT)
         .uri(format!("http://localhost{path}"))
@@ -44,7 +44,7 @@ async fn open_websocket(
     tokio::spawn(copy_from_stream(receiving, write));
     (
         parts,
-        Client(WebSocketStream::from_raw_socket(client, Role::Client, None).await),
+        WebSocketClient(WebSocketStream::from_raw_socket(client, Role::Client, None).await),
     )
 }
 

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::kinds::{self, Note};
 use crate::harness::visitor::{Transport, Visitor};
-use crate::harness::{Client, Node, open, wait_until, with_timeout};
+use crate::harness::{Node, WebSocketClient, open, wait_until, with_timeout};
 
 const TOKEN: &str = "a-token-for-the-tests";
 
@@ -177,7 +177,7 @@ async fn a_predicted_id_cannot_suppress_a_programs_reading() {
     assert_eq!(resent["again"], json!(true), "{resent}");
 }
 
-async fn socket(node: &Node, target: &str) -> Client<impl AsyncRead + AsyncWrite + Unpin + use<>> {
+async fn socket(node: &Node, target: &str) -> WebSocketClient<impl AsyncRead + AsyncWrite + Unpin + use<>> {
     let headers = [("sec-websocket-protocol", "duplex.v1.json")];
     let (mut client, _) = open(node.connect(), target, &headers).await.unwrap();
     send(&mut client, &hello()).await;
@@ -191,17 +191,17 @@ const fn hello() -> ClientFrame {
     }
 }
 
-async fn send<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, frame: &ClientFrame) {
+async fn send<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketClient<S>, frame: &ClientFrame) {
     let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
     client.send(Message::text(text)).await;
 }
 
-async fn next_frame<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> ServerFrame {
+async fn next_frame<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketClient<S>) -> ServerFrame {
     Encoding::Json.decode(&client.receive().await.into_data()).unwrap()
 }
 
 /// The person and the session in the welcome frame.
-async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> (PersonId, String) {
+async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketClient<S>) -> (PersonId, String) {
     match next_frame(client).await {
         ServerFrame::Welcome(welcome) => (welcome.person.id, welcome.session.0),
         other => panic!("{other:?}"),

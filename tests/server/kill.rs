@@ -39,7 +39,7 @@ async fn accepted_commands_survive_a_kill() {
 /// Sent commands by id: the room, the text, and the seq of an accepted one.
 type Sent = BTreeMap<CommandId, (String, String, Option<Seq>)>;
 
-pub async fn open_socket(addr: SocketAddr) -> crate::harness::Client<TcpStream> {
+pub async fn open_socket(addr: SocketAddr) -> crate::harness::WebSocketClient<TcpStream> {
     let stream = TcpStream::connect(addr).await.unwrap();
     // The cookie identifies the sender, so a resent command is deduplicated.
     let headers = [
@@ -116,7 +116,7 @@ async fn write_until_killed(server: &mut Server, round: u32, sent: &mut Sent) {
 }
 
 /// Reads up to `limit` answers, or all until the connection ends; returns the count.
-async fn read_answers(socket: &mut crate::harness::Client<TcpStream>, sent: &mut Sent, limit: usize) -> usize {
+async fn read_answers(socket: &mut crate::harness::WebSocketClient<TcpStream>, sent: &mut Sent, limit: usize) -> usize {
     let mut accepted = 0;
     while accepted < limit {
         let Some(Ok(message)) = with_timeout(socket.0.next()).await else {
@@ -160,7 +160,7 @@ async fn resend_all(server: &Server, sent: &mut Sent) {
     }
 }
 
-async fn reply(socket: &mut crate::harness::Client<TcpStream>) -> (CommandId, Answer) {
+async fn reply(socket: &mut crate::harness::WebSocketClient<TcpStream>) -> (CommandId, Answer) {
     loop {
         let frame = Encoding::Json.decode(&socket.receive().await.into_data()).unwrap();
         if let ServerFrame::Reply { id, answer, .. } = frame {
@@ -206,7 +206,7 @@ pub async fn get(addr: SocketAddr, path: &str) -> String {
 }
 
 /// The device topic of the visitor's own browser.
-pub async fn own_device(socket: &mut crate::harness::Client<TcpStream>) -> String {
+pub async fn own_device(socket: &mut crate::harness::WebSocketClient<TcpStream>) -> String {
     let frame = Encoding::Json.decode(&socket.receive().await.into_data()).unwrap();
     match frame {
         ServerFrame::Welcome(welcome) => format!("device/browser-{}", welcome.person.id.0),
@@ -215,7 +215,7 @@ pub async fn own_device(socket: &mut crate::harness::Client<TcpStream>) -> Strin
 }
 
 pub async fn send_command(
-    socket: &mut crate::harness::Client<TcpStream>,
+    socket: &mut crate::harness::WebSocketClient<TcpStream>,
     topic: &str,
     number: u128,
     command: &Value,

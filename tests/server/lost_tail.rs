@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::harness::kinds::{self, Note, Notes, NotesState};
 use crate::harness::process::Server;
 use crate::harness::visitor::{Transport, Visitor};
-use crate::harness::{Client, Node, open};
+use crate::harness::{Node, WebSocketClient, open};
 
 /// The topic that loses its newest events.
 const LOSSY: &str = "notes/a";
@@ -143,7 +143,7 @@ async fn a_page_rendered_before_the_loss_is_reset() {
     }
 }
 
-async fn send(socket: &mut Client<TcpStream>, frame: &ClientFrame) {
+async fn send(socket: &mut WebSocketClient<TcpStream>, frame: &ClientFrame) {
     let text = String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
     socket.send(Message::text(text)).await;
 }

@@ -11,11 +11,11 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::kinds::Note;
 use crate::harness::visitor::{Transport, Visitor};
-use crate::harness::{Client, Node, open};
+use crate::harness::{Node, WebSocketClient, open};
 
 const NOTES: &str = "notes/a";
 
-async fn websocket(node: &Node, subprotocol: &str) -> Client<DuplexStream> {
+async fn websocket(node: &Node, subprotocol: &str) -> WebSocketClient<DuplexStream> {
     let headers = [("sec-websocket-protocol", subprotocol)];
     let (client, response) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], subprotocol);
@@ -30,7 +30,7 @@ async fn add(node: &Node) {
 }
 
 /// The next frame other than presence.
-async fn next_frame(client: &mut Client<DuplexStream>) -> Value {
+async fn next_frame(client: &mut WebSocketClient<DuplexStream>) -> Value {
     loop {
         let frame: Value = serde_json::from_slice(&client.receive().await.into_data()).unwrap();
         if frame.get("presence").is_none() {

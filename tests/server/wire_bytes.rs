@@ -15,13 +15,13 @@ const RUN: &str = "0123456789abcdef";
 const OTHER: &str = "fedcba9876543210";
 
 /// A client connection that counts its own bytes.
-struct Client {
+struct CountingClient {
     stream: TcpStream,
     sent: u64,
     received: u64,
 }
 
-impl Client {
+impl CountingClient {
     async fn connect(node: &ListeningNode) -> Self {
         Self {
             stream: node.connect().await,
@@ -97,7 +97,10 @@ fn labelled(path: &str, run: &str, transport: &str, more: &str) -> String {
 
 /// Requests the counts without a label, over a new connection.
 async fn counts(node: &ListeningNode, run: &str) -> RunCounts {
-    let (head, body) = Client::connect(node).await.get(&format!("{RUNS_PATH}/{run}")).await;
+    let (head, body) = CountingClient::connect(node)
+        .await
+        .get(&format!("{RUNS_PATH}/{run}"))
+        .await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     serde_json::from_str(&body).unwrap()
 }
@@ -113,7 +116,7 @@ const fn bytes(traffic: TrafficCounts) -> (u64, u64) {
 #[tokio::test]
 async fn requests_on_a_keep_alive_connection_are_counted_exactly() {
     let node = Node::new().listen().await;
-    let mut client = Client::connect(&node).await;
+    let mut client = CountingClient::connect(&node).await;
     for body in ["short", &"x".repeat(MAX_PAYLOAD), ""] {
         let (_, answer) = client.post(&labelled(ECHO_PATH, RUN, "fetch", ""), body).await;
         assert_eq!(answer, body);
@@ -127,7 +130,7 @@ async fn requests_on_a_keep_alive_connection_are_counted_exactly() {
 #[tokio::test]
 async fn runs_that_share_a_connection_are_counted_separately() {
     let node = Node::new().listen().await;
-    let mut client = Client::connect(&node).await;
+    let mut client = CountingClient::connect(&node).await;
     let mut expected = [(0, 0); 3];
     let requests = [0, 1, 2, 2, 0, 1, 1, 0, 2, 1];
     for (number, run) in requests.into_iter().enumerate() {
@@ -154,7 +157,7 @@ async fn a_closing_response_opens_a_new_connection_for_the_next_request() {
     let node = Node::new().listen().await;
     let mut sum = (0, 0);
     for _ in 0..3 {
-        let mut client = Client::connect(&node).await;
+        let mut client = CountingClient::connect(&node).await;
         let (head, _) = client
             .post(&labelled(ECHO_PATH, RUN, "fresh", "&close=1"), "hello")
             .await;
@@ -173,7 +176,7 @@ async fn a_closing_response_opens_a_new_connection_for_the_next_request() {
 #[tokio::test]
 async fn a_websocket_is_counted_from_its_handshake_to_its_close_frame() {
     let node = Node::new().listen().await;
-    let mut client = Client::connect(&node).await;
+    let mut client = CountingClient::connect(&node).await;
     client
         .send(handshake_request(&labelled(harness::ECHO_PATH, RUN, "socket", "")).as_bytes())
         .await;
@@ -201,9 +204,9 @@ async fn a_websocket_is_counted_from_its_handshake_to_its_close_frame() {
 async fn server_sent_events_and_polls_are_counted_with_their_posts() {
     let node = Node::new().listen().await;
     let (mut events, mut poll, mut post) = (
-        Client::connect(&node).await,
-        Client::connect(&node).await,
-        Client::connect(&node).await,
+        CountingClient::connect(&node).await,
+        CountingClient::connect(&node).await,
+        CountingClient::connect(&node).await,
     );
     let address = labelled(EVENTS_PATH, RUN, "sse", "&box=b");
     events
@@ -236,9 +239,9 @@ async fn server_sent_events_and_polls_are_counted_with_their_posts() {
 async fn a_poll_and_a_watch_wait_for_a_new_value() {
     let node = Node::new().listen().await;
     let (mut poll, mut watch, mut post) = (
-        Client::connect(&node).await,
-        Client::connect(&node).await,
-        Client::connect(&node).await,
+        CountingClient::connect(&node).await,
+        CountingClient::connect(&node).await,
+        CountingClient::connect(&node).await,
     );
     watch
         .send(handshake_request(&labelled(WATCH_PATH, RUN, "push", "&box=v")).as_bytes())
@@ -257,7 +260,7 @@ async fn a_poll_and_a_watch_wait_for_a_new_value() {
 #[tokio::test]
 async fn a_cookie_labels_requests_without_a_query() {
     let node = Node::new().listen().await;
-    let mut client = Client::connect(&node).await;
+    let mut client = CountingClient::connect(&node).await;
     let plain = handshake_request("/api/leptos_ws_websocket");
     let labelled = plain.replace("Host:", &format!("Cookie: a=b; measured={RUN}.signal\r\nHost:"));
     client.send(labelled.as_bytes()).await;
@@ -265,7 +268,7 @@ async fn a_cookie_labels_requests_without_a_query() {
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert_eq!(bytes(traffic(&node, RUN, "signal").await), client.bytes());
 
-    let mut client = Client::connect(&node).await;
+    let mut client = CountingClient::connect(&node).await;
     let headers = format!("cookie: measured={RUN}.function\r\ncontent-type: application/x-www-form-urlencoded\r\n");
     let (head, body) = client
         .request("POST", "/api/compare/function", &headers, "text=hello")
@@ -280,7 +283,7 @@ async fn a_cookie_labels_requests_without_a_query() {
 #[tokio::test]
 async fn a_cached_document_is_not_sent_again() {
     let node = Node::new().listen().await;
-    let mut client = Client::connect(&node).await;
+    let mut client = CountingClient::connect(&node).await;
     let path = labelled(DOCUMENT_PATH, RUN, "cached", "&bytes=32768");
     let (head, body) = client.get(&path).await;
     assert_eq!(body, document(32_768));
@@ -302,7 +305,7 @@ async fn invalid_requests_are_rejected_and_not_counted() {
     assert_eq!(node.get(&format!("{VALUE_PATH}?run={RUN}&box=A")).await.status, 422);
     assert_eq!(node.get(&format!("{EVENTS_PATH}?run=1&box=a")).await.status, 422);
     let listening = node.listen().await;
-    let mut client = Client::connect(&listening).await;
+    let mut client = CountingClient::connect(&listening).await;
     let (head, _) = client.post(&labelled(ECHO_PATH, RUN, "a-b", ""), "no way").await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     for number in 0..=limits::MEASURED_TRANSPORTS {

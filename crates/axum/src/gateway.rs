@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duplex_hub::Hub;
-use duplex_hub::quota::{Client, QuotaConfig, QuotaExceeded, QuotaGuard, Quotas, Rate, Resource};
+use duplex_hub::quota::{ClientKey, QuotaConfig, QuotaExceeded, QuotaGuard, Quotas, Rate, Resource};
 
 use crate::client_addr::TrustedProxies;
 use crate::connection::counters::{ConnectionGuard, Counters};
@@ -169,7 +169,7 @@ impl Gateway {
 
     /// `hub` for this client: its reads and commands count towards the client's quotas.
     #[must_use]
-    pub fn hub_for_client(&self, hub: &Hub, client: Client) -> Hub {
+    pub fn hub_for_client(&self, hub: &Hub, client: ClientKey) -> Hub {
         hub.for_client(&self.quotas, client)
     }
 
@@ -187,13 +187,13 @@ impl Gateway {
     /// # Errors
     ///
     /// 429 with `Retry-After` if the client exceeds a quota, 503 if the node has reached [`Settings::max_connections`].
-    pub fn acquire_connection(&self, client: &Client) -> Result<ConnectionGuard, Problem> {
+    pub fn acquire_connection(&self, client: &ClientKey) -> Result<ConnectionGuard, Problem> {
         let quota = self.acquire_client_quota(client)?;
         Ok(self.acquire_connection_slot()?.with_quota(quota))
     }
 
     /// Counts a connection towards the client's quotas: its rate of handshakes and its open connections.
-    pub(crate) fn acquire_client_quota(&self, client: &Client) -> Result<QuotaGuard, QuotaExceeded> {
+    pub(crate) fn acquire_client_quota(&self, client: &ClientKey) -> Result<QuotaGuard, QuotaExceeded> {
         self.quotas.take(client, Rate::Handshakes)?;
         self.quotas.acquire(client, Resource::Connections)
     }

@@ -13,15 +13,15 @@ use crate::client_addr::ClientAddr;
 use crate::error::Problem;
 use crate::gateway::Gateway;
 use crate::health::{ALIVE_PATH, READY_PATH};
-use duplex_hub::quota::{Address, Client, Rate};
+use duplex_hub::quota::{Address, ClientKey, Rate};
 
 /// Health checks are exempt: a supervisor may share its address with clients that exceed the quota.
 const EXEMPT: [&str; 2] = [ALIVE_PATH, READY_PATH];
 
-/// The client of a request by its [`ClientAddr`]. The person is not known yet: add it with [`Client::with_person`].
+/// The client of a request by its [`ClientAddr`]. The person is not known yet: add it with [`ClientKey::with_person`].
 #[must_use]
-pub fn client(extensions: &Extensions) -> Client {
-    Client {
+pub fn client(extensions: &Extensions) -> ClientKey {
+    ClientKey {
         address: address(extensions),
         person: None,
     }
@@ -29,7 +29,7 @@ pub fn client(extensions: &Extensions) -> Client {
 
 /// The [`client`] of a request, as an extractor.
 #[derive(Debug, Clone)]
-pub struct RequestClient(pub Client);
+pub struct RequestClient(pub ClientKey);
 
 impl<S: Sync> FromRequestParts<S> for RequestClient {
     type Rejection = Infallible;

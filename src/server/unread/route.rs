@@ -24,7 +24,7 @@ use duplex_axum::connection::{ConnectionKind, UNBUFFERED_HEADERS};
 use duplex_axum::error::Problem;
 use duplex_axum::quota::RequestClient;
 use duplex_axum::shutdown::reconnect_delay;
-use duplex_hub::quota::Client;
+use duplex_hub::quota::ClientKey;
 use duplex_hub::session::Reader;
 use duplex_hub::{ReadLimit, now};
 use duplex_protocol::codec::Encoding;
@@ -47,7 +47,7 @@ fn route(router: Router<ServerState>, endpoint: UnreadEndpoint) -> Router<Server
 
 fn stream_hint(
     state: ServerState,
-    client: Client,
+    client: ClientKey,
     (headers, extensions): (&HeaderMap, &Extensions),
     endpoint: UnreadEndpoint,
 ) -> Response {

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::fill_topics;
 use crate::harness::raw::{BINARY, CLOSE, FIN, PING, PONG, RawConnection, TEXT, masked};
-use crate::harness::{Client, ECHO_PATH, Node, PIPE_CAPACITY, open, wait_until};
+use crate::harness::{ECHO_PATH, Node, PIPE_CAPACITY, WebSocketClient, open, wait_until};
 
 const MARGIN: usize = 16 << 10;
 
@@ -28,7 +28,7 @@ fn text(frame: &ClientFrame) -> Message {
     Message::text(String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap())
 }
 
-async fn session(node: &Node) -> Client<DuplexStream> {
+async fn session(node: &Node) -> WebSocketClient<DuplexStream> {
     let headers = [("sec-websocket-protocol", Encoding::Json.subprotocol())];
     let (mut client, _) = open(node.connect(), SESSION_PATH, &headers).await.unwrap();
     client.send(text(&hello())).await;

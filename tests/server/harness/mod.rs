@@ -167,7 +167,7 @@ impl Node {
     }
 
     /// A WebSocket over an in-memory connection.
-    pub async fn websocket(&self, path: &str) -> Client<DuplexStream> {
+    pub async fn websocket(&self, path: &str) -> WebSocketClient<DuplexStream> {
         open(self.connect(), path, &[]).await.unwrap().0
     }
 
@@ -222,7 +222,7 @@ impl ListeningNode {
         TcpStream::connect(self.addr).await.unwrap()
     }
 
-    pub async fn websocket(&self, path: &str) -> Client<TcpStream> {
+    pub async fn websocket(&self, path: &str) -> WebSocketClient<TcpStream> {
         open(self.connect().await, path, &[]).await.unwrap().0
     }
 }
@@ -249,12 +249,16 @@ impl Response {
 }
 
 /// A WebSocket client; every wait is bounded by [`TIMEOUT`].
-pub struct Client<S>(pub WebSocketStream<S>);
+pub struct WebSocketClient<S>(pub WebSocketStream<S>);
 
 pub type Headers<'a> = &'a [(&'static str, &'a str)];
 
 /// Opens a WebSocket over `stream`; the host is `localhost`.
-pub async fn open<S>(stream: S, path: &str, headers: Headers<'_>) -> Result<(Client<S>, HandshakeResponse), Box<Error>>
+pub async fn open<S>(
+    stream: S,
+    path: &str,
+    headers: Headers<'_>,
+) -> Result<(WebSocketClient<S>, HandshakeResponse), Box<Error>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -263,7 +267,7 @@ where
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
     let (socket, response) = with_timeout(client_async(request, stream)).await.map_err(Box::new)?;
-    Ok((Client(socket), response))
+    Ok((WebSocketClient(socket), response))
 }
 
 /// The HTTP response to a rejected handshake.
@@ -274,7 +278,7 @@ pub fn rejected_response(error: Error) -> axum::http::Response<Option<Vec<u8>>> 
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketClient<S> {
     pub async fn send(&mut self, message: impl Into<Message>) {
         with_timeout(self.0.send(message.into())).await.unwrap();
     }

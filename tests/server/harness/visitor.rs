@@ -17,7 +17,7 @@ use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt as _;
 
-use super::{Client, Node, open, with_timeout};
+use super::{Node, WebSocketClient, open, with_timeout};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -46,7 +46,7 @@ pub struct Visitor<'a> {
     /// Additional cookies.
     cookies: String,
     session: String,
-    socket: Option<Client<DuplexStream>>,
+    socket: Option<WebSocketClient<DuplexStream>>,
     stream: Option<(BodyDataStream, String)>,
     /// Whether a poll was sent: only the first one asks for an immediate response.
     polled: bool,
@@ -243,7 +243,7 @@ impl<'a> Visitor<'a> {
         self.websocket().await.send(message(encoding, frame)).await;
     }
 
-    pub async fn websocket(&mut self) -> &mut Client<DuplexStream> {
+    pub async fn websocket(&mut self) -> &mut WebSocketClient<DuplexStream> {
         if self.socket.is_none() {
             let cookie = self.cookie();
             let mut headers = vec![

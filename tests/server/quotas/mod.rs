@@ -14,7 +14,7 @@ use duplex::apps::chat::wire::{ChatCommand, RoomsCommand};
 use duplex::server::state::Settings;
 use duplex_hub::Hub;
 use duplex_hub::log::memory::MemoryLog;
-use duplex_hub::quota::{Address, Client, Rate, Resource};
+use duplex_hub::quota::{Address, ClientKey, Rate, Resource};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, POLL_PATH, Rejection, ServerFrame};
@@ -95,8 +95,8 @@ fn rejections(node: &Node, limit: &str) -> u64 {
     rejections.into_iter().find(|(name, _)| *name == limit).unwrap().1
 }
 
-fn at(address: IpAddr) -> Client {
-    Client {
+fn at(address: IpAddr) -> ClientKey {
+    ClientKey {
         address: Some(Address::from(address)),
         person: None,
     }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::raw::{FIN, PING, RawConnection};
-use crate::harness::{Client, Node, Response, close_frame, wait_until, with_timeout};
+use crate::harness::{Node, Response, WebSocketClient, close_frame, wait_until, with_timeout};
 
 const PATH: &str = "/api/leptos_ws_websocket";
 const SET: &str = "/api/compare/signal";
@@ -55,14 +55,14 @@ fn delete(name: &str) -> Message {
 }
 
 /// Follows a signal; returns its value.
-async fn follow<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, name: &str) -> Value {
+async fn follow<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketClient<S>, name: &str) -> Value {
     match decoded(client.send_and_receive(establish(name)).await) {
         ServerSignalMessage::EstablishResponse((signal, value)) if signal == name => value,
         other => panic!("{other:?}"),
     }
 }
 
-async fn next_update<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> SignalUpdate {
+async fn next_update<S: AsyncRead + AsyncWrite + Unpin>(client: &mut WebSocketClient<S>) -> SignalUpdate {
     match decoded(client.receive().await) {
         ServerSignalMessage::Update(update) => update,
         other => panic!("{other:?}"),

@@ -68,7 +68,7 @@ impl Totals {
 }
 
 /// A tab with its network.
-pub struct Client {
+pub struct SimulatedClient {
     network: Arc<Network>,
     actions: mpsc::UnboundedSender<Action>,
     pub trace: Arc<Mutex<TabTrace>>,
@@ -79,7 +79,7 @@ pub struct World {
     start: Instant,
     plan: Plan,
     server: Arc<Server>,
-    clients: Vec<Client>,
+    clients: Vec<SimulatedClient>,
     draining: Option<JoinHandle<()>>,
     /// Running bursts; each returns its accepted texts.
     bursts: Vec<JoinHandle<Vec<String>>>,
@@ -302,7 +302,7 @@ impl World {
     }
 }
 
-fn new_client(number: usize, server: &Arc<Server>, random: &mut Random, start: Instant) -> Client {
+fn new_client(number: usize, server: &Arc<Server>, random: &mut Random, start: Instant) -> SimulatedClient {
     let network = Arc::new(Network::new(Arc::clone(server), random.split()));
     let (inputs, input_receiver) = mpsc::unbounded_channel();
     let (actions, action_receiver) = mpsc::unbounded_channel();
@@ -323,7 +323,7 @@ fn new_client(number: usize, server: &Arc<Server>, random: &mut Random, start: I
         start,
         Arc::clone(&trace),
     );
-    Client {
+    SimulatedClient {
         network,
         actions,
         trace,

@@ -19,7 +19,7 @@ use crate::identity::{Caller, IdentityRequest};
 use crate::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use crate::limits;
 use crate::quota::RequestClient;
-use duplex_hub::quota::{Client, Rate};
+use duplex_hub::quota::{ClientKey, Rate};
 use duplex_hub::{Hub, WriteDenied, json};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
@@ -78,7 +78,7 @@ fn wrong_method(endpoint: IngestEndpoint) -> Response {
 
 async fn accept(
     state: &Gateway,
-    client: Client,
+    client: ClientKey,
     endpoint: IngestEndpoint,
     params: BTreeMap<String, String>,
     (headers, extensions): (&HeaderMap, &Extensions),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::client_addr::TrustedProxies;
 use crate::gateway::Gateway;
-use duplex_hub::quota::{Client, QuotaGuard, Quotas, Resource};
+use duplex_hub::quota::{ClientKey, QuotaGuard, Quotas, Resource};
 
 #[derive(Clone)]
 pub(super) struct AddressLimit {
@@ -27,7 +27,7 @@ impl AddressLimit {
         if self.proxies.contains(peer.ip().to_canonical()) {
             return Some(QuotaGuard::default());
         }
-        let client = Client {
+        let client = ClientKey {
             address: Some(peer.ip().into()),
             person: None,
         };

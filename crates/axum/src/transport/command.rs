@@ -18,7 +18,7 @@ use crate::identity::IdentityRequest;
 use crate::quota::RequestClient;
 use crate::{identity, limits};
 use duplex_hub::Hub;
-use duplex_hub::quota::Client;
+use duplex_hub::quota::ClientKey;
 use duplex_hub::session::authorize_write;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
@@ -45,7 +45,7 @@ pub(super) async fn command(
 
 async fn handle_frame(
     state: &Gateway,
-    client: Client,
+    client: ClientKey,
     (headers, extensions): (&HeaderMap, &Extensions),
     query: Result<Query<SessionQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
@@ -176,7 +176,7 @@ pub(super) async fn history(
 
 async fn history_page(
     state: &Gateway,
-    client: Client,
+    client: ClientKey,
     (headers, extensions): (&HeaderMap, &Extensions),
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {

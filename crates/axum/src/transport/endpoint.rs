@@ -16,14 +16,14 @@ use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
 use crate::transport::handshake::UpgradeEndpoint;
 use crate::transport::upgrade::upgrade;
 use crate::{limits, quota};
-use duplex_hub::quota::{Client, Quotas, Rate};
+use duplex_hub::quota::{ClientKey, Quotas, Rate};
 use duplex_hub::session::TokenBucket;
 use duplex_protocol::code;
 
 pub(crate) struct EndpointHandler {
     endpoint: StatelessEndpoint,
     quotas: Arc<Quotas>,
-    client: Client,
+    client: ClientKey,
     messages: TokenBucket,
     kibibytes: TokenBucket,
     started: Instant,
@@ -53,7 +53,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(
 }
 
 impl EndpointHandler {
-    pub(crate) fn new(endpoint: StatelessEndpoint, state: &Gateway, client: Client) -> Self {
+    pub(crate) fn new(endpoint: StatelessEndpoint, state: &Gateway, client: ClientKey) -> Self {
         let max_message = u32::try_from(state.settings.max_message.div_ceil(1024)).unwrap_or(u32::MAX);
         let second = Duration::from_secs(1);
         Self {

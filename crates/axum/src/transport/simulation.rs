@@ -26,7 +26,7 @@ use crate::lock::lock;
 use crate::quota::{self as client_quota, RequestClient};
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
 use crate::transport::handshake::{self, UpgradeEndpoint};
-use duplex_hub::quota::{self, Client, Rate, Resource};
+use duplex_hub::quota::{self, ClientKey, Rate, Resource};
 use duplex_hub::simulation::{JoinError, MessageError, Participant, RateLimited, Simulation};
 use duplex_protocol::code;
 use duplex_protocol::person::PersonId;
@@ -195,7 +195,7 @@ impl HttpParticipants {
         self: &Arc<Self>,
         state: &Gateway,
         simulation: &Arc<dyn Simulation>,
-        client: Client,
+        client: ClientKey,
         (headers, extensions): (&HeaderMap, &Extensions),
         query: Result<Query<TurnQuery>, QueryRejection>,
         body: Result<Bytes, BytesRejection>,
@@ -238,7 +238,7 @@ impl HttpParticipants {
         self: &Arc<Self>,
         state: &Gateway,
         key: &Key,
-        (client, caller): (&Client, Caller),
+        (client, caller): (&ClientKey, Caller),
         join: impl FnOnce() -> Result<Box<dyn Participant>, JoinError>,
     ) -> Result<Arc<HttpParticipant>, Problem> {
         let mut participants = lock(&self.0);

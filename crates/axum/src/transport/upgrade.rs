@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
-use duplex_hub::quota::Client;
+use duplex_hub::quota::ClientKey;
 use duplex_protocol::handshake::ConnectionEnd;
 use hyper::upgrade::OnUpgrade;
 use tracing::Instrument as _;
@@ -72,7 +72,7 @@ pub(crate) fn accept_upgrade<H: ConnectionHandler + 'static>(
     gateway: &Gateway,
     mut parts: Parts,
     endpoint: UpgradeEndpoint,
-    client: Client,
+    client: ClientKey,
     caller: Caller,
     make_handler: impl FnOnce(&Parts, &str) -> (SubprotocolSelector, H, FaultGate),
 ) -> Response {
@@ -102,7 +102,7 @@ struct AcceptedUpgrade {
 
 fn check_upgrade(
     state: &Gateway,
-    client: &Client,
+    client: &ClientKey,
     parts: &mut Parts,
     kind: ConnectionKind,
 ) -> Result<AcceptedUpgrade, UpgradeError> {

@@ -28,7 +28,7 @@ use crate::log::Log;
 use crate::log::memory::MemoryLog;
 use crate::names::NamePolicy;
 use crate::quota::ClientQuota;
-use crate::quota::{Client, Quotas};
+use crate::quota::{ClientKey, Quotas};
 use crate::topic::dyn_topic::DynTopic;
 use crate::topic::empty_topic::WaitingReaders;
 use crate::topic::handle::{TopicHandle, TopicShared};
@@ -143,7 +143,7 @@ impl Hub {
 
     /// The same hub for a client, within its quotas.
     #[must_use]
-    pub fn for_client(&self, quotas: &Arc<Quotas>, client: Client) -> Self {
+    pub fn for_client(&self, quotas: &Arc<Quotas>, client: ClientKey) -> Self {
         let client_quota = ClientQuota::new(Arc::clone(quotas), client);
         Self {
             inner: Arc::clone(&self.inner),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::decider::Creation;
-use crate::quota::{Client, QuotaExceeded, QuotaGuard, Quotas, Rate, Resource};
+use crate::quota::{ClientKey, QuotaExceeded, QuotaGuard, Quotas, Rate, Resource};
 use duplex_protocol::session::Rejection;
 
 /// The client that a hub handle works for. The server's own work has no client quota, and uses topic slots that clients cannot
@@ -11,16 +11,16 @@ use duplex_protocol::session::Rejection;
 #[derive(Clone)]
 pub(crate) struct ClientQuota {
     quotas: Arc<Quotas>,
-    client: Client,
+    client: ClientKey,
 }
 
 impl ClientQuota {
-    pub(crate) const fn new(quotas: Arc<Quotas>, client: Client) -> Self {
+    pub(crate) const fn new(quotas: Arc<Quotas>, client: ClientKey) -> Self {
         Self { quotas, client }
     }
 
     /// The client; its presence is counted against its address.
-    pub(crate) const fn client(&self) -> &Client {
+    pub(crate) const fn client(&self) -> &ClientKey {
         &self.client
     }
 

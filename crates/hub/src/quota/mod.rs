@@ -25,18 +25,18 @@ use crate::limits;
 use crate::sender::is_reserved;
 use duplex_protocol::person::{Person, PersonId};
 
-/// A client. `None` disables the limits of that scope: an in-memory connection has no address; programs and the server have no
-/// person.
+/// The keys under which a client's use is counted. `None` disables the limits of that scope: an in-memory connection has no address;
+/// programs and the server have no person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Client {
+pub struct ClientKey {
     /// The client's address.
     pub address: Option<Address>,
     /// The visitor's public id.
     pub person: Option<PersonId>,
 }
 
-impl Client {
-    /// The client with its person, if the person is a visitor. All programs share one id, so only their addresses count.
+impl ClientKey {
+    /// The key with its person, if the person is a visitor. All programs share one id, so only their addresses count.
     #[must_use]
     pub fn with_person(self, person: &Person) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Quotas {
     ///
     /// # Errors
     /// If the person or the address exceeds the rate.
-    pub fn take(&self, client: &Client, rate: Rate) -> Result<(), QuotaExceeded> {
+    pub fn take(&self, client: &ClientKey, rate: Rate) -> Result<(), QuotaExceeded> {
         self.take_many(client, rate, 1)
     }
 
@@ -115,7 +115,7 @@ impl Quotas {
     /// # Errors
     ///
     /// If the person or the address exceeds the rate. The rejection is counted, and logged at most once a minute for each limit.
-    pub fn take_many(&self, client: &Client, rate: Rate, count: u32) -> Result<(), QuotaExceeded> {
+    pub fn take_many(&self, client: &ClientKey, rate: Rate, count: u32) -> Result<(), QuotaExceeded> {
         if !self.enabled {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl Quotas {
     /// # Errors
     ///
     /// If the person or the address holds as many as allowed. The rejection is counted and logged as by [`Self::take_many`].
-    pub fn acquire(&self, client: &Client, resource: Resource) -> Result<QuotaGuard, QuotaExceeded> {
+    pub fn acquire(&self, client: &ClientKey, resource: Resource) -> Result<QuotaGuard, QuotaExceeded> {
         if !self.enabled {
             return Ok(QuotaGuard::default());
         }
@@ -170,7 +170,7 @@ impl Quotas {
     }
 
     /// Counts the rejection, and logs it at most once a minute for each limit.
-    fn record_rejection(&self, kind: usize, client: &Client, exceeded: QuotaExceeded) -> QuotaExceeded {
+    fn record_rejection(&self, kind: usize, client: &ClientKey, exceeded: QuotaExceeded) -> QuotaExceeded {
         let (count, log_throttle) = &self.rejected[kind];
         count.fetch_add(1, Relaxed);
         if let Some(suppressed) = log_throttle.try_log() {

@@ -16,14 +16,14 @@ fn address(host: u8) -> Address {
 }
 
 /// A person behind an address.
-fn person(number: usize, host: u8) -> Client {
-    Client {
+fn person(number: usize, host: u8) -> ClientKey {
+    ClientKey {
         address: Some(address(host)),
         person: Some(PersonId(format!("{number:016x}"))),
     }
 }
 
-fn take(quotas: &Quotas, client: &Client, rate: Rate, times: u32) {
+fn take(quotas: &Quotas, client: &ClientKey, rate: Rate, times: u32) {
     for time in 0..times {
         assert_eq!(quotas.take(client, rate), Ok(()), "{} number {time}", rate.name());
     }
@@ -37,9 +37,9 @@ async fn an_office_behind_one_address_exceeds_no_limit() {
     const TABS: u32 = 3;
     const ASSETS: u32 = 30;
     let quotas = Quotas::new(true, CONFIG);
-    let people: Vec<Client> = (0..PEOPLE).map(|number| person(number, 1)).collect();
+    let people: Vec<ClientKey> = (0..PEOPLE).map(|number| person(number, 1)).collect();
     let mut open = Vec::new();
-    let load = |client: &Client, open: &mut Vec<QuotaGuard>| {
+    let load = |client: &ClientKey, open: &mut Vec<QuotaGuard>| {
         take(&quotas, client, Rate::Pages, 1);
         take(&quotas, client, Rate::Requests, 1 + ASSETS);
         take(&quotas, client, Rate::Reads, 8);
