@@ -186,7 +186,7 @@ for (const { name, block, label } of [
   test(name, async ({ chat, page, context, request }) => {
     for (const one of block) await one(context);
     await page.goto(chat.path);
-    await expect(chat.link).toContainText(label, { timeout: 40_000 });
+    await expect(chat.sessionStatus).toContainText(label, { timeout: 40_000 });
     const other = await openSecondVisitor(page, chat);
     for (let number = 0; number < 5; number++) {
       await chat.send(`막힌 쪽 ${number}`);

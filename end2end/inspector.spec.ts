@@ -187,7 +187,7 @@ test("the drawer stays open through navigation and closes with Escape", async ({
   await expect(drawer.button).toBeFocused();
   await page.keyboard.press("Alt+i");
   await expect(drawer.drawer).toBeVisible();
-  await expect(chat.link).toBeAttached();
+  await expect(chat.sessionStatus).toBeAttached();
 });
 
 for (const language of ["ko", "en"] as const) {

@@ -113,7 +113,7 @@ test("an operator renames and bans a visitor, and lifts the ban", async ({ page,
   await row.locator("[data-act=ban-person]").click();
   await row.locator("[name=reason]").fill("도배");
   await row.getByRole("button", { name: ko.moderation.ban_now, exact: true }).click();
-  await expect(other.link).toContainText(ko.link.banned);
+  await expect(other.sessionStatus).toContainText(ko.link.banned);
   await other.page.reload();
   await expect(other.page.locator("h1")).toHaveText(ko.moderation.banned_title);
   await expect(other.page.locator("main")).toContainText("도배");

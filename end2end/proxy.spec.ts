@@ -17,7 +17,7 @@ for (const { name, options, label } of [
     const chat = new ChatPage(await context.newPage());
     await createRoom(request, chat.room);
     await chat.page.goto(chat.path);
-    await expect(chat.link).toContainText(label, { timeout: 60_000 });
+    await expect(chat.sessionStatus).toContainText(label, { timeout: 60_000 });
     const sent: string[] = [];
     const writer = new Writer(request);
     for (let number = 0; number < 8; number++) {

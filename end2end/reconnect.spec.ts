@@ -116,13 +116,13 @@ test("a disconnect by the visitor is final and cancels a pending attempt", async
 
 test("the visitor can retry at once, also by keyboard", async ({ page, server }) => {
   const chat = await new ChatPage(page, "lobby").open();
-  const retry = chat.link.getByRole("button", { name: ko.link.retry });
+  const retry = chat.sessionStatus.getByRole("button", { name: ko.link.retry });
   await expect(retry).toHaveCount(0);
   await server.stop("SIGKILL");
   await retry.focus();
   await server.restart();
   await page.keyboard.press("Enter");
-  await expect(chat.link).toHaveAttribute("data-phase", "live", { timeout: 30_000 });
+  await expect(chat.sessionStatus).toHaveAttribute("data-phase", "live", { timeout: 30_000 });
   await expect(retry).toHaveCount(0);
   await chat.expectLive();
 });

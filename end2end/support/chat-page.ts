@@ -10,7 +10,7 @@ export class ChatPage {
   readonly messages: Locator;
   readonly pending: Locator;
   readonly status: Locator;
-  readonly link: Locator;
+  readonly sessionStatus: Locator;
 
   constructor(
     readonly page: Page,
@@ -20,7 +20,7 @@ export class ChatPage {
     this.messages = page.locator("article.message:not(.pending)");
     this.pending = page.locator("article.message.pending");
     this.status = page.locator(".room-status");
-    this.link = page.locator("aside.link");
+    this.sessionStatus = page.locator("aside.session-status");
   }
 
   get path(): string {

@@ -53,7 +53,7 @@ export class NotificationsPage {
   /** Waits on any page until the bell's live part has loaded. */
   async expectBellLive(): Promise<void> {
     await expect(this.page.locator("section.toasts")).toBeAttached({ timeout: 30_000 });
-    await expect(this.page.locator("aside.link")).toHaveAttribute("data-phase", "live", { timeout: 30_000 });
+    await expect(this.page.locator("aside.session-status")).toHaveAttribute("data-phase", "live", { timeout: 30_000 });
   }
 
   /** The visitor's id, as the page shows it. */

@@ -37,7 +37,7 @@ pub fn SessionStatusBar() -> impl IntoView {
         let status = status.get();
         needs_reload(&status).then(|| {
             let outdated_note = (status.phase == Phase::Live).then(|| t!(link.newer));
-            view! { <p class="link-reload">{outdated_note} <button type="button" on:click=|_| reload()>{t!(link.reload)}</button></p> }
+            view! { <p class="session-status-reload">{outdated_note} <button type="button" on:click=|_| reload()>{t!(link.reload)}</button></p> }
                 .into_any()
         })
     });
@@ -49,20 +49,20 @@ pub fn SessionStatusBar() -> impl IntoView {
     });
     let retry = dynamic_view(move || {
         shows_retry.get().then(|| {
-            view! { <button type="button" class="link-retry" on:click=|_| retry_now()>{t!(link.retry)}</button> }
+            view! { <button type="button" class="session-status-retry" on:click=|_| retry_now()>{t!(link.retry)}</button> }
                 .into_any()
         })
     });
     view! {
-        <aside class="link" aria-label=t!(link.label) data-phase=dynamic_text(move || phase_attribute(&status.get()).to_owned())>
-            <p class="link-state">
+        <aside class="session-status" aria-label=t!(link.label) data-phase=dynamic_text(move || phase_attribute(&status.get()).to_owned())>
+            <p class="session-status-phase">
                 <span class="dot" aria-hidden="true"></span>
                 <span role="status">{state}</span>
                 // Changes every second, so it is hidden from screen readers.
-                <span class="link-detail" aria-hidden="true">{detail}</span>
+                <span class="session-status-detail" aria-hidden="true">{detail}</span>
             </p>
             {retry}
-            <p class="link-queued" role="status">{queued}</p>
+            <p class="session-status-queued" role="status">{queued}</p>
             {reload}
         </aside>
     }
