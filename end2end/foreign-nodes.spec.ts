@@ -188,7 +188,7 @@ test("the echo's socket opens and echoes once", async ({ page, rewritingProxy })
   rewritingProxy.change = CHANGES["elements around each field"]!;
   const echo = new EchoPage(page);
   await page.goto("/");
-  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  await expect(page.locator(".connection-state")).toHaveAttribute("data-state", "open");
   await echo.message.fill("살아 있음");
   await echo.message.press("Enter");
   await page.locator("#journal").evaluate((element) => element.scrollIntoView());

@@ -16,7 +16,7 @@ async function open(page: Page): Promise<() => number> {
   page.on("request", (request) => (requested += CHUNKS.test(request.url()) ? 1 : 0));
   const unreadStream = page.waitForRequest(/\/api\/notifications\/news/);
   await page.goto("/");
-  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  await expect(page.locator(".connection-state")).toHaveAttribute("data-state", "open");
   await page.evaluate(() => Object.assign(window, { sameDocument: true }));
   await unreadStream;
   return () => requested;
@@ -65,11 +65,11 @@ test("the socket opens before the module has loaded, and the module takes it ove
   await page.waitForFunction(
     () => (window as unknown as { preconnectedSocket?: WebSocket }).preconnectedSocket?.readyState === WebSocket.OPEN,
   );
-  await expect(page.locator(".state")).toHaveAttribute("data-state", "connecting");
+  await expect(page.locator(".connection-state")).toHaveAttribute("data-state", "connecting");
   expect(sent).toEqual([]);
 
   release();
-  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  await expect(page.locator(".connection-state")).toHaveAttribute("data-state", "open");
   await expect.poll(() => sent).toEqual(["안녕하세요 서버!"]);
   await page.locator("#journal").evaluate((element) => element.scrollIntoView());
   const rows = page.locator("#journal .virtual-list-row");
@@ -91,7 +91,7 @@ test("a socket that closed before the module loaded is replaced", async ({ page 
     return preconnectedSocket?.readyState === WebSocket.CLOSED;
   });
   release();
-  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  await expect(page.locator(".connection-state")).toHaveAttribute("data-state", "open");
   expect(opened).toHaveLength(2);
   expect(new Set(opened).size, "each has its own trace id").toBe(2);
 });
@@ -100,7 +100,7 @@ test("the HTML references all files of the first load, and none is requested twi
   const requested: string[] = [];
   page.on("request", (request) => requested.push(new URL(request.url()).pathname));
   const response = await page.goto("/");
-  await expect(page.locator(".state")).toHaveAttribute("data-state", "open");
+  await expect(page.locator(".connection-state")).toHaveAttribute("data-state", "open");
   const files = requested.filter((path) => path.startsWith("/pkg/"));
   expect(files.length).toBeGreaterThan(2);
   expect(files).toEqual([...new Set(files)]);

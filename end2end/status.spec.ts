@@ -39,8 +39,8 @@ test("the page shows a lost connection and resumes", async ({ page, context, con
   const status = await new StatusPage(page).openAs(server.token);
   await status.expectLive();
   await context.setOffline(true);
-  await expect(status.state).toHaveAttribute("data-status", "waiting", { timeout: 60_000 });
-  await expect(status.state).toContainText(ko.status.stale);
+  await expect(status.dashboardStatus).toHaveAttribute("data-status", "waiting", { timeout: 60_000 });
+  await expect(status.dashboardStatus).toContainText(ko.status.stale);
   await context.setOffline(false);
   await status.expectLive();
 });

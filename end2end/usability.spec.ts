@@ -176,10 +176,10 @@ test.describe("forced colours", () => {
     await expect(rows.nth(1)).toHaveAttribute("aria-selected", "true");
     expect((await style(rows.nth(1))).backgroundColor).not.toBe((await style(rows.nth(0))).backgroundColor);
     for (const box of await page.locator(".switch input").all()) expect((await style(box)).appearance).not.toBe("none");
-    const dot = page.locator(".state .dot");
+    const dot = page.locator(".connection-state .dot");
     const open = await style(dot);
     await echo.disconnect(1000);
-    await expect(page.locator(".state")).toHaveAttribute("data-state", "closed");
+    await expect(page.locator(".connection-state")).toHaveAttribute("data-state", "closed");
     expect(await style(dot)).not.toEqual(open);
 
     const current = page.locator("nav a[aria-current]");

@@ -51,7 +51,7 @@ export class EchoPage {
     const connection = this.card("connection");
     const compose = this.card("compose");
     const label = (card: Locator, text: string) => card.getByLabel(text, { exact: true });
-    this.state = page.locator(".state[role=status]");
+    this.state = page.locator(".connection-state[role=status]");
     this.ending = this.state.locator(".close-status");
     this.nextAttempt = this.state.locator(".next-attempt");
     this.address = label(connection, labels.address);

@@ -4,13 +4,13 @@ import { expect, type Locator, type Page } from "@playwright/test";
 import { ko } from "./texts";
 
 export class StatusPage {
-  readonly state: Locator;
+  readonly dashboardStatus: Locator;
   readonly charts: Locator;
   readonly token: Locator;
   readonly problem: Locator;
 
   constructor(readonly page: Page) {
-    this.state = page.locator(".status-state");
+    this.dashboardStatus = page.locator(".dashboard-status");
     this.charts = page.locator("svg.trend");
     this.token = page.getByLabel(ko.status.token, { exact: true });
     this.problem = page.locator("#sign-in-problem");
@@ -22,7 +22,7 @@ export class StatusPage {
   }
 
   async expectLive(): Promise<void> {
-    await expect(this.state).toHaveAttribute("data-status", "live", { timeout: 30_000 });
+    await expect(this.dashboardStatus).toHaveAttribute("data-status", "live", { timeout: 30_000 });
     await expect(this.charts.first().locator("polyline").first()).toHaveAttribute("points", /\d/, { timeout: 10_000 });
   }
 

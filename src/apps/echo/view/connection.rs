@@ -42,8 +42,8 @@ fn StateBadge(echo: EchoState) -> impl IntoView {
             .map(|error| labels::error(i18n.get_locale(), &error))
     });
     view! {
-        <div class="state" role="status" data-state=dynamic_text(move || state.with(state_label).0.to_owned())>
-            <p class="state-word"><span class="dot" aria-hidden="true"></span>{label}</p>
+        <div class="connection-state" role="status" data-state=dynamic_text(move || state.with(state_label).0.to_owned())>
+            <p class="connection-state-label"><span class="dot" aria-hidden="true"></span>{label}</p>
             <CloseStatus echo/>
             <p class="problem">{error}</p>
         </div>
