@@ -1,46 +1,46 @@
 // The comparison: measurements are real and consistent, and a run can be stopped, shared and copied.
 
-import { ComparePage, WAYS } from "./support/compare-page";
+import { ComparePage, TRANSPORTS } from "./support/compare-page";
 import { test } from "./support/server";
 import { expect } from "./support/test";
 import { ko, texts } from "./support/texts";
 
 test.setTimeout(150_000);
 
-test("every method is measured, with the bytes that the server counted", async ({ page }) => {
+test("every transport is measured, with the bytes that the server counted", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   await compare.set("count", 20);
   await compare.run();
-  await expect(compare.rows).toHaveCount(WAYS.length);
-  for (const way of WAYS) {
-    expect(await compare.figure(way, "answered"), `${way} answered`).toBe(20);
-    expect(await compare.figure(way, "failed"), `${way} failed`).toBe(0);
-    for (const name of ["p95_ms", "per_second", "bytes_up", "bytes_down", "server_cpu_us"] as const) {
-      expect(await compare.figure(way, name), `${way} ${name}`).toBeGreaterThan(0);
+  await expect(compare.rows).toHaveCount(TRANSPORTS.length);
+  for (const transport of TRANSPORTS) {
+    expect(await compare.result(transport, "answered"), `${transport} answered`).toBe(20);
+    expect(await compare.result(transport, "failed"), `${transport} failed`).toBe(0);
+    for (const column of ["p95_ms", "per_second", "bytes_up", "bytes_down", "server_cpu_us"] as const) {
+      expect(await compare.result(transport, column), `${transport} ${column}`).toBeGreaterThan(0);
     }
     const [p50, p95, p99] = [
-      await compare.figure(way, "p50_ms"),
-      await compare.figure(way, "p95_ms"),
-      await compare.figure(way, "p99_ms"),
+      await compare.result(transport, "p50_ms"),
+      await compare.result(transport, "p95_ms"),
+      await compare.result(transport, "p99_ms"),
     ];
     expect(p50).toBeLessThanOrEqual(p95);
     expect(p95).toBeLessThanOrEqual(p99);
   }
   // 120 bytes in a masked frame, and in an unmasked frame back (RFC 6455).
-  expect(await compare.figure("socket", "bytes_up")).toBe(126);
-  expect(await compare.figure("socket", "bytes_down")).toBe(122);
+  expect(await compare.result("socket", "bytes_up")).toBe(126);
+  expect(await compare.result("socket", "bytes_down")).toBe(122);
   // HTTP requests carry the browser's headers.
-  for (const way of ["fetch", "fresh", "sse", "poll", "function", "signal"] as const) {
-    expect(await compare.figure(way, "bytes_up"), way).toBeGreaterThan(4 * 126);
+  for (const transport of ["fetch", "fresh", "sse", "poll", "function", "signal"] as const) {
+    expect(await compare.result(transport, "bytes_up"), transport).toBeGreaterThan(4 * 126);
   }
   // Two rounds with one socket each; at least one connection for each of 20 messages.
-  expect(await compare.figure("socket", "connections")).toBe(2);
-  expect(await compare.figure("fresh", "connections")).toBeGreaterThanOrEqual(20);
-  expect(await compare.figure("fetch", "connections")).toBeLessThanOrEqual(12);
-  await expect(page.locator(".transport-result svg.histogram path")).toHaveCount(WAYS.length);
+  expect(await compare.result("socket", "connections")).toBe(2);
+  expect(await compare.result("fresh", "connections")).toBeGreaterThanOrEqual(20);
+  expect(await compare.result("fetch", "connections")).toBeLessThanOrEqual(12);
+  await expect(page.locator(".transport-result svg.histogram path")).toHaveCount(TRANSPORTS.length);
 });
 
-test("the findings are derived from the figures", async ({ page }) => {
+test("the findings are derived from the results", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   await expect(page.getByText(ko.compare.findings_none)).toBeVisible();
   await compare.set("count", 10);
@@ -50,7 +50,7 @@ test("the findings are derived from the figures", async ({ page }) => {
     await expect(compare.finding(key)).not.toContainText("{");
   }
   await expect(page.locator(".transport-result").first()).not.toContainText("{");
-  const bytes = (await compare.figure("socket", "bytes_up")) + (await compare.figure("socket", "bytes_down"));
+  const bytes = (await compare.result("socket", "bytes_up")) + (await compare.result("socket", "bytes_down"));
   await expect(compare.finding("headers")).toContainText(String(bytes));
   // The browser got 304 responses: ten loads of 32 KiB transferred little more than one.
   await expect(compare.finding("cached")).toContainText("304");
@@ -61,14 +61,14 @@ test("messages in flight and the rate are configurable", async ({ page }) => {
   await compare.set("count", 30);
   await compare.set("in-flight", 6);
   await compare.run();
-  for (const way of WAYS) expect(await compare.figure(way, "answered"), way).toBe(30);
+  for (const transport of TRANSPORTS) expect(await compare.result(transport, "answered"), transport).toBe(30);
   await compare.set("count", 10);
   await compare.set("in-flight", 1);
   await compare.set("rate", 20);
   await compare.run();
-  for (const way of WAYS) {
-    expect(await compare.figure(way, "answered"), way).toBe(10);
-    expect(await compare.figure(way, "per_second"), way).toBeLessThan(30);
+  for (const transport of TRANSPORTS) {
+    expect(await compare.result(transport, "answered"), transport).toBe(10);
+    expect(await compare.result(transport, "per_second"), transport).toBeLessThan(30);
   }
 });
 
@@ -88,18 +88,18 @@ test("settings stay within their limits", async ({ page }) => {
   await expect(page.locator('[data-setting="count"]')).toHaveValue("10");
 });
 
-test("a stopped run keeps the figures measured so far", async ({ page }) => {
+test("a stopped run keeps the results measured so far", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   await compare.set("rate", 10);
   await compare.measure.click();
   await expect(compare.stop).toBeEnabled();
-  // The second method has started, so the first one has figures.
+  // The second transport has started, so the first one has results.
   await expect(page.locator("#measure .hint[role=status]")).toContainText(ko.compare.way_topic, { timeout: 20_000 });
   await compare.stop.click();
   await expect(compare.measure).toBeEnabled({ timeout: 15_000 });
-  await expect(compare.sharedNote).toContainText(ko.compare.stopped);
-  expect(await compare.figure("socket", "answered")).toBeGreaterThan(0);
-  expect(await compare.figure("signal", "answered")).toBe(0);
+  await expect(compare.resultsNotice).toContainText(ko.compare.stopped);
+  expect(await compare.result("socket", "answered")).toBeGreaterThan(0);
+  expect(await compare.result("signal", "answered")).toBe(0);
 });
 
 test("results are stored, copied, and shared by a link", async ({ page, browser, baseURL }) => {
@@ -108,25 +108,25 @@ test("results are stored, copied, and shared by a link", async ({ page, browser,
   await compare.run();
   const cells = await compare.cells();
   const markdown = await compare.copy("copy_markdown");
-  expect(markdown.trim().split("\n")).toHaveLength(WAYS.length + 2);
+  expect(markdown.trim().split("\n")).toHaveLength(TRANSPORTS.length + 2);
   expect(markdown).toContain(`| socket | ${cells.slice(0, 11).join(" | ")} |`);
   const csv = await compare.copy("copy_csv");
-  expect(csv.trim().split("\n")).toHaveLength(WAYS.length + 1);
+  expect(csv.trim().split("\n")).toHaveLength(TRANSPORTS.length + 1);
   expect(JSON.parse(await compare.copy("copy_json")).results.settings.count).toBe(10);
   const link = await compare.copy("copy_link");
   expect(link.length).toBeLessThan(2500);
 
   await page.reload();
-  await expect(compare.rows).toHaveCount(WAYS.length);
+  await expect(compare.rows).toHaveCount(TRANSPORTS.length);
   expect(await compare.cells()).toEqual(cells);
-  await expect(compare.sharedNote).toBeEmpty();
+  await expect(compare.resultsNotice).toBeEmpty();
 
   const context = await browser.newContext({ locale: "en-US", baseURL });
   const other = new ComparePage(await context.newPage(), texts.en);
   await other.page.goto(link);
-  await expect(other.rows).toHaveCount(WAYS.length);
+  await expect(other.rows).toHaveCount(TRANSPORTS.length);
   expect(await other.cells()).toEqual(cells);
-  await expect(other.sharedNote).toContainText(texts.en.compare.somebodys);
+  await expect(other.resultsNotice).toContainText(texts.en.compare.somebodys);
   await context.close();
 });
 
@@ -137,12 +137,12 @@ test("push is measured against polling in real time", async ({ page }) => {
   await expect(compare.measure).toBeDisabled();
   await compare.expectDone();
   expect(Date.now() - start).toBeGreaterThan(44_000);
-  expect(await compare.stale("push", "missed")).toBe(0);
-  expect(await compare.stale("push", "seen")).toBeGreaterThan(3);
-  expect(await compare.stale("poll1", "requests")).toBe(45);
-  expect(await compare.stale("poll15", "requests")).toBe(3);
-  expect(await compare.stale("push", "late_p50_ms")).toBeLessThan(await compare.stale("poll5", "late_p50_ms"));
-  expect(await compare.stale("poll1", "bytes_up")).toBeGreaterThan(await compare.stale("push", "bytes_up"));
+  expect(await compare.staleness("push", "missed")).toBe(0);
+  expect(await compare.staleness("push", "seen")).toBeGreaterThan(3);
+  expect(await compare.staleness("poll1", "requests")).toBe(45);
+  expect(await compare.staleness("poll15", "requests")).toBe(3);
+  expect(await compare.staleness("push", "late_p50_ms")).toBeLessThan(await compare.staleness("poll5", "late_p50_ms"));
+  expect(await compare.staleness("poll1", "bytes_up")).toBeGreaterThan(await compare.staleness("push", "bytes_up"));
   await expect(page.locator("#stale p", { hasText: "{" })).toHaveCount(0);
 });
 
@@ -166,7 +166,7 @@ test.describe("without JavaScript", () => {
   test("the page explains what is measured and how", async ({ page }) => {
     await page.goto("/compare");
     await expect(page.locator("noscript")).toBeVisible();
-    await expect(page.locator("#ways dt")).toHaveCount(WAYS.length);
+    await expect(page.locator("#ways dt")).toHaveCount(TRANSPORTS.length);
     await expect(page.getByText(ko.compare.what_poll)).toBeVisible();
     await expect(page.getByText(ko.compare.how_tls)).toBeVisible();
     for (const id of ["measure", "results", "findings", "stale", "copy"]) await expect(page.locator(`#${id}`)).toBeHidden();

@@ -3,10 +3,10 @@
 import { expect, type Locator, type Page } from "@playwright/test";
 import { ko, type Texts } from "./texts";
 
-/** The compared methods, in the order of the table. */
-export const WAYS = ["socket", "topic", "fetch", "fresh", "sse", "poll", "function", "signal"] as const;
-export type Way = (typeof WAYS)[number];
-export type Figure =
+/** The compared transports, in the order of the table. */
+export const TRANSPORTS = ["socket", "topic", "fetch", "fresh", "sse", "poll", "function", "signal"] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+export type Column =
   | "p50_ms"
   | "p95_ms"
   | "p99_ms"
@@ -18,14 +18,14 @@ export type Figure =
   | "server_cpu_us"
   | "answered"
   | "failed";
-type StaleFigure = "late_p50_ms" | "late_max_ms" | "seen" | "missed" | "requests" | "bytes_up" | "bytes_down";
+type StalenessColumn = "late_p50_ms" | "late_max_ms" | "seen" | "missed" | "requests" | "bytes_up" | "bytes_down";
 
 export class ComparePage {
   readonly measure: Locator;
   readonly stop: Locator;
   readonly rows: Locator;
-  readonly copied: Locator;
-  readonly sharedNote: Locator;
+  readonly exportText: Locator;
+  readonly resultsNotice: Locator;
 
   constructor(
     readonly page: Page,
@@ -34,8 +34,8 @@ export class ComparePage {
     this.measure = page.locator('[data-act="measure"]');
     this.stop = page.locator('[data-act="stop"]');
     this.rows = page.locator("#results tbody tr");
-    this.copied = page.locator("[data-copied]");
-    this.sharedNote = page.locator(".somebodys");
+    this.exportText = page.locator("[data-export]");
+    this.resultsNotice = page.locator(".results-notice");
   }
 
   /** Opens the page and waits for hydration, which is when a preset button responds. */
@@ -68,15 +68,15 @@ export class ComparePage {
     await expect(this.measure).toBeEnabled({ timeout: 90_000 });
   }
 
-  async figure(way: Way, name: Figure): Promise<number> {
-    return Number(await this.page.locator(`#results tr[data-way="${way}"] td[data-figure="${name}"]`).textContent());
+  async result(transport: Transport, column: Column): Promise<number> {
+    return Number(await this.page.locator(`#results tr[data-transport="${transport}"] td[data-column="${column}"]`).textContent());
   }
 
-  async stale(watcher: string, name: StaleFigure): Promise<number> {
-    return Number(await this.page.locator(`#stale tr[data-watcher="${watcher}"] td[data-figure="${name}"]`).textContent());
+  async staleness(watcher: string, column: StalenessColumn): Promise<number> {
+    return Number(await this.page.locator(`#stale tr[data-watcher="${watcher}"] td[data-column="${column}"]`).textContent());
   }
 
-  /** The texts of all figures. */
+  /** The texts of all cells. */
   async cells(): Promise<string[]> {
     return this.rows.locator("td").allTextContents();
   }
@@ -87,6 +87,6 @@ export class ComparePage {
 
   async copy(format: "copy_markdown" | "copy_csv" | "copy_json" | "copy_link"): Promise<string> {
     await this.page.locator("#copy").getByRole("button", { name: this.texts.compare[format], exact: true }).click();
-    return this.copied.inputValue();
+    return this.exportText.inputValue();
   }
 }

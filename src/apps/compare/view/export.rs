@@ -79,7 +79,7 @@ fn field(text: String) -> AnyView {
     view! {
         <label class="field">
             <span>{t!(compare.copy_text)}</span>
-            <textarea class="mono" data-copied="" readonly rows="8" prop:value=text></textarea>
+            <textarea class="mono" data-export="" readonly rows="8" prop:value=text></textarea>
         </label>
     }
     .into_any()

@@ -47,7 +47,7 @@ pub fn ResultsCard(comparison: Comparison) -> impl IntoView {
     });
     view! {
         <Card id="results" title=text_key!(compare.results)>
-            <p class="somebodys">{notice}</p>
+            <p class="results-notice">{notice}</p>
             <p class="hint">{empty_hint}</p>
             {content}
         </Card>
@@ -75,7 +75,7 @@ fn results_view(results: &Results, locale: Locale) -> AnyView {
         .iter()
         .map(|result| transport_result(result, results, locale));
     view! {
-        <p class="measured-with">{measured_with}</p>
+        <p class="measurement-conditions">{measured_with}</p>
         {table(results, locale)}
         <p class="hint">{td_string!(locale, compare.counting)}</p>
         <div class="transport-results">{transports.collect_view()}</div>
@@ -92,9 +92,9 @@ fn table(results: &Results, locale: Locale) -> AnyView {
     let row = |result: &TransportResult| {
         let cells = cells(result, results.settings.payload);
         let cells = COLUMNS.iter().zip(cells);
-        let cells = cells.map(|(column, cell)| view! { <td data-figure=*column>{cell}</td> });
+        let cells = cells.map(|(column, cell)| view! { <td data-column=*column>{cell}</td> });
         view! {
-            <tr data-way=result.transport.name() class:best=best.contains(&Some(result.transport))>
+            <tr data-transport=result.transport.name() class:best=best.contains(&Some(result.transport))>
                 <th scope="row">{labels::name(result.transport)(locale)}</th>
                 {cells.collect_view()}
             </tr>
@@ -102,7 +102,7 @@ fn table(results: &Results, locale: Locale) -> AnyView {
     };
     view! {
         <div class="table-scroll" tabindex="0" role="region" aria-label=td_string!(locale, compare.table)>
-            <table class="figures-table">
+            <table class="results-table">
                 <thead><tr><th scope="col">{td_string!(locale, compare.column_way)}</th>{heading}</tr></thead>
                 <tbody>{results.transports.iter().map(row).collect_view()}</tbody>
             </table>
@@ -132,7 +132,7 @@ fn transport_result(result: &TransportResult, results: &Results, locale: Locale)
     );
     let end = tenths(bin_end_us(BINS - 2) / 1000.0);
     view! {
-        <article class="transport-result" data-way=result.transport.name()>
+        <article class="transport-result" data-transport=result.transport.name()>
             <h3>{name(locale)}</h3>
             {histogram(latency, distribution)}
             <p class="scale" aria-hidden="true"><span>"0.2 ms"</span><span>{format!("{end} ms")}</span></p>

@@ -70,7 +70,7 @@ fn results_view(staleness: &Staleness, locale: Locale) -> AnyView {
     let heading = labels::STALENESS_COLUMNS.map(|column| view! { <th scope="col">{column(locale)}</th> });
     let row = |watcher: &Watcher| {
         let cells = STALENESS_COLUMNS.iter().zip(staleness_cells(staleness, *watcher)?);
-        let cells = cells.map(|(column, cell)| view! { <td data-figure=*column>{cell}</td> });
+        let cells = cells.map(|(column, cell)| view! { <td data-column=*column>{cell}</td> });
         Some(view! {
             <tr data-watcher=watcher.name()>
                 <th scope="row">{name(*watcher, locale)}</th>
@@ -82,9 +82,9 @@ fn results_view(staleness: &Staleness, locale: Locale) -> AnyView {
         .iter()
         .filter_map(|watcher| paragraph(staleness, *watcher, locale));
     view! {
-        <p class="measured-with">{fill(td_string!(locale, compare.stale_measured), &values)}</p>
+        <p class="measurement-conditions">{fill(td_string!(locale, compare.stale_measured), &values)}</p>
         <div class="table-scroll" tabindex="0" role="region" aria-label=td_string!(locale, compare.stale_table)>
-            <table class="figures-table">
+            <table class="results-table">
                 <thead><tr><th scope="col">{td_string!(locale, compare.column_way)}</th>{heading}</tr></thead>
                 <tbody>{Watcher::ALL.iter().filter_map(row).collect_view()}</tbody>
             </table>
