@@ -114,7 +114,7 @@ test("a symbol has candles at several intervals, a readout and trades", async ({
   const plot = page.locator("svg.plot");
   const box = (await plot.boundingBox())!;
   await plot.hover({ position: { x: box.width / 2, y: box.height / 2 } });
-  await expect(page.locator(".cross")).toHaveCount(1);
+  await expect(page.locator(".crosshair")).toHaveCount(1);
   await expect(readout).not.toHaveText(newest!);
   const slider = page.getByRole("slider");
   await slider.focus();
@@ -136,19 +136,19 @@ test("an alert is validated, set, removed, and notified when it is reached", asy
   await expect(page.getByText(ko.market.bad_price)).toBeVisible();
   const item = await market.alert("99999999", ko.market.above);
   await expect(item).toContainText("99,999,999");
-  await expect(item).toHaveAttribute("data-done", "false");
+  await expect(item).toHaveAttribute("data-reached", "false");
   await item.getByRole("button").click();
   await expect(page.getByText(ko.market.no_alerts)).toBeVisible();
   // For a condition that is already met the page warns first; repeating sets the alert.
   const reached = await market.alert("1", ko.market.above);
-  await expect(page.locator(".alert-already")).toHaveText(pattern(ko.market.already_above));
+  await expect(page.locator(".alert-already-reached")).toHaveText(pattern(ko.market.already_above));
   await expect(reached).toHaveCount(0);
   await market.alert("1", ko.market.above);
-  await expect(page.locator(".alert-already")).toBeEmpty();
-  await expect(reached).toHaveAttribute("data-done", "true");
+  await expect(page.locator(".alert-already-reached")).toBeEmpty();
+  await expect(reached).toHaveAttribute("data-reached", "true");
   await page.reload();
   await expect(page.locator(".alert-item")).toHaveCount(1);
-  await expect(page.locator(".alert-item")).toHaveAttribute("data-done", "true");
+  await expect(page.locator(".alert-item")).toHaveAttribute("data-reached", "true");
 
   const context = await browser.newContext({ locale: "ko-KR", baseURL: new URL(page.url()).origin });
   const other = await new MarketPage(await context.newPage()).open(BUSY);
@@ -183,7 +183,7 @@ test("the page resumes after a server restart", async ({ page, consoleErrors }) 
   const market = new MarketPage(page);
   await market.expectLive();
   await server.stop("SIGKILL");
-  await expect(market.status).toHaveAttribute("data-standing", "waiting");
+  await expect(market.status).toHaveAttribute("data-status", "waiting");
   const old = await market.price(BUSY).textContent();
   server = await Server.start(server.port, server.data);
   await market.expectLive();
@@ -200,7 +200,7 @@ test.describe("without JavaScript", () => {
     const market = new MarketPage(page);
     expect(await market.rows.count()).toBeGreaterThan(50);
     await expect(market.price("hnb")).toHaveText(/^[\d,]+$/);
-    await expect(page.locator(".market-tools .choice")).toBeHidden();
+    await expect(page.locator(".market-toolbar .choice")).toBeHidden();
     await market.row("hnb").getByRole("link").click();
     await page.getByRole("link", { name: ko.market.day, exact: true }).click();
     await expect(page).toHaveURL("/market/hnb?interval=1d");

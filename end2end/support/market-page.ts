@@ -21,7 +21,7 @@ export class MarketPage {
   }
 
   async expectLive(): Promise<void> {
-    await expect(this.status).toHaveAttribute("data-standing", "live", { timeout: 30_000 });
+    await expect(this.status).toHaveAttribute("data-status", "live", { timeout: 30_000 });
   }
 
   row(symbol: string): Locator {

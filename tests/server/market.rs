@@ -123,7 +123,7 @@ async fn a_market_page_without_quotes_says_so() {
     let page = node(memory()).get("/market").await;
     assert_eq!(page.status, 200);
     assert!(page.body.contains("아직 시세가 없습니다"), "{}", page.body);
-    assert!(page.body.contains(r#"data-standing="off""#));
+    assert!(page.body.contains(r#"data-status="off""#));
 }
 
 #[tokio::test]

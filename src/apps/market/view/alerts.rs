@@ -132,7 +132,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
             <button class="button primary" type="submit">{t!(market.alert_set)}</button>
         </form>
         <p class="problem" role="alert">{problem}</p>
-        <p class="hint alert-already" role="status">{already_reached_hint}</p>
+        <p class="hint alert-already-reached" role="status">{already_reached_hint}</p>
     }
     .into_any()
 }
@@ -251,10 +251,10 @@ fn alert_item(store: QuoteStore, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
         fill(t_string!(i18n, market.alert_remove), &[("what", &description)])
     });
     view! {
-        <li class="alert-item" data-done=is_reached>
+        <li class="alert-item" data-reached=is_reached>
             <a href=href>{name}</a>
-            <span class="wanted">{condition}</span>
-            <span class="done">{reached}</span>
+            <span class="alert-condition">{condition}</span>
+            <span class="alert-reached">{reached}</span>
             <button
                 type="button"
                 class="button small"

@@ -123,7 +123,7 @@ fn plot(view: CandlesView) -> AnyView {
     let line = dynamic_view(move || {
         let index = view.selected.get()?;
         let x = drawing::slot_center(index, view.candles.with(Vec::len)).to_string();
-        Some(view! { <line class="cross" x1=x.clone() x2=x y1="0" y2="300"/> }.into_any())
+        Some(view! { <line class="crosshair" x1=x.clone() x2=x y1="0" y2="300"/> }.into_any())
     });
     let grid = (0..=drawing::GRID_INTERVALS as i64).map(|line| {
         let y = (HEIGHT * line / drawing::GRID_INTERVALS as i64).to_string();
@@ -231,7 +231,7 @@ fn time_labels(view: CandlesView) -> AnyView {
     };
     let labels: Vec<_> = (0..TIME_LABELS).map(label).collect();
     let zone = dynamic_view(move || {
-        (!view.store.use_local_time.get()).then(|| view! { <span class="zone">"UTC"</span> }.into_any())
+        (!view.store.use_local_time.get()).then(|| view! { <span class="time-zone">"UTC"</span> }.into_any())
     });
     view! { <div class="plot-times" aria-hidden="true">{labels}{zone}</div> }.into_any()
 }

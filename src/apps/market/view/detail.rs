@@ -119,7 +119,7 @@ fn day(entry: RwSignal<Entry>) -> AnyView {
     };
     let volume = dynamic_text(move || entry.with(|entry| labels::volume(&entry.listing, entry.tick.volume)));
     view! {
-        <dl class="symbol-day">
+        <dl class="symbol-day-stats">
             {labeled_value(text_key!(market.open), "open", price(|entry| entry.tick.open))}
             {labeled_value(text_key!(market.high), "high", price(|entry| entry.tick.high))}
             {labeled_value(text_key!(market.low), "low", price(|entry| entry.tick.low))}

@@ -43,7 +43,7 @@ fn units(listing: &Listing, volume: u64) -> String {
     }
 }
 
-/// The `data-way` value, for style sheets and tests: `up`, `down` or `flat`.
+/// The `data-direction` value, for style sheets and tests: `up`, `down` or `flat`.
 pub const fn direction(change: i64) -> &'static str {
     match change {
         1.. => "up",

@@ -172,7 +172,7 @@ fn Toolbar(store: QuoteStore, settings: TableSettings, symbols: Memo<Vec<String>
     });
     let pressed = move |watched: bool| dynamic_text(move || (settings.only_watched.get() == watched).to_string());
     view! {
-        <form class="row market-tools" id=FORM_ID action="/market" on:submit=|event| event.prevent_default()>
+        <form class="row market-toolbar" id=FORM_ID action="/market" on:submit=|event| event.prevent_default()>
             <label class="field grow">
                 <span>{t!(market.search)}</span>
                 <input

@@ -43,7 +43,7 @@ pub fn change(entry: RwSignal<Entry>) -> AnyView {
     let arrow = dynamic_text(move || labels::arrow(change.get()).to_owned());
     let percent = dynamic_text(move || labels::change(change.get()));
     view! {
-        <span class="change" data-way=direction><span class="arrow" aria-hidden="true">{arrow}</span>{percent}</span>
+        <span class="change" data-direction=direction><span class="arrow" aria-hidden="true">{arrow}</span>{percent}</span>
     }
     .into_any()
 }

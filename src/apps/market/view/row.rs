@@ -72,7 +72,7 @@ fn spark(entry: RwSignal<Entry>) -> AnyView {
             viewBox="0 0 96 28"
             preserveAspectRatio="none"
             aria-hidden="true"
-            data-way=dynamic_text(move || direction.get().to_owned())
+            data-direction=dynamic_text(move || direction.get().to_owned())
         >
             <polyline points=dynamic_text(move || points.get()) vector-effect="non-scaling-stroke"/>
         </svg>

@@ -32,10 +32,10 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
          <th scope=\"row\" class=\"cell-name\"><a href=\"{path}\">{name}<!></a><span class=\"code mono\">{code}<!></span>\
          <span class=\"stale-mark\">{stale_mark}<!></span><!><!></th>\
          <td class=\"cell-last number\"><span class=\"price\">{price}<!></span><!></td>\
-         <td class=\"cell-change number\"><span data-way=\"{direction}\" class=\"change\"><span aria-hidden=\"true\" class=\"arrow\">{arrow}<!></span>\
+         <td class=\"cell-change number\"><span data-direction=\"{direction}\" class=\"change\"><span aria-hidden=\"true\" class=\"arrow\">{arrow}<!></span>\
          {percent}<!><!></span><span class=\"difference\">{difference}<!></span><!><!></td>\
          <td class=\"cell-volume number\">{volume}<!></td>\
-         <td class=\"cell-spark\"><svg viewBox=\"0 0 96 28\" preserveAspectRatio=\"none\" aria-hidden=\"true\" data-way=\"{trend}\" class=\"spark\">\
+         <td class=\"cell-spark\"><svg viewBox=\"0 0 96 28\" preserveAspectRatio=\"none\" aria-hidden=\"true\" data-direction=\"{trend}\" class=\"spark\">\
          <polyline points=\"{points}\" vector-effect=\"non-scaling-stroke\"></polyline><!></svg><!></td><!><!></tr>",
         stale = entry.tick.stale,
         watch = attribute(&watch),

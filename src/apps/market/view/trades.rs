@@ -67,7 +67,7 @@ fn trade(store: QuoteStore, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
     view! {
         <tr>
             <td>{time}</td>
-            <td class="number change" data-way=direction>
+            <td class="number change" data-direction=direction>
                 <span aria-hidden="true">{arrow}</span><span class="hidden">{side}" "</span>{price}
             </td>
             <td class="number">{quantity}</td>
