@@ -82,7 +82,7 @@ for (const language of ["ko", "en"] as const) {
         await message.locator(".menu-emoji").first().click();
         await expect(message.locator(".reaction")).toBeVisible();
         await message.locator(".menu-button").click();
-        await message.locator("[data-act=reply]").click();
+        await message.locator("[data-action=reply]").click();
         await chat.send("답장");
         await expect(chat.message("답장").locator(".quote")).toBeVisible();
         await page.locator(".people summary").click();

@@ -49,7 +49,7 @@ test("editing, reacting to and deleting a message reaches the other visitor", as
   const other = await openSecondVisitor(page, chat);
   await chat.send("처음 말");
   const open = (side: ChatPage) => side.messages.first().locator(".menu-button").click();
-  const choose = (item: string) => chat.messages.first().locator(`[data-act=${item}]`).click();
+  const choose = (item: string) => chat.messages.first().locator(`[data-action=${item}]`).click();
   await open(chat);
   await choose("edit");
   const field = chat.messages.first().getByRole("textbox");

@@ -133,7 +133,7 @@ test("results are stored, copied, and shared by a link", async ({ page, browser,
 test("push is measured against polling in real time", async ({ page }) => {
   const compare = await new ComparePage(page).open();
   const start = Date.now();
-  await page.locator('[data-act="watch"]').click();
+  await page.locator('[data-action="measure-staleness"]').click();
   await expect(compare.measure).toBeDisabled();
   await compare.expectDone();
   expect(Date.now() - start).toBeGreaterThan(44_000);

@@ -125,7 +125,7 @@ test("an unfinished edit survives scrolling", async ({ chat, page, request }) =>
   const id = (await own.getAttribute("id"))!;
   await own.hover();
   await own.locator(".menu-button").click();
-  await page.locator(`#${id} [data-act=edit]`).click();
+  await page.locator(`#${id} [data-action=edit]`).click();
   const field = page.locator(`#${id} .edit-form textarea`);
   await expect(field).toBeFocused();
   await field.fill("반쯤 고친 말");
@@ -156,7 +156,7 @@ test("Escape during a composition is left to the input method, in an edit and in
 
   await own.hover();
   await own.locator(".menu-button").click();
-  await page.locator(`#${id} [data-act=edit]`).click();
+  await page.locator(`#${id} [data-action=edit]`).click();
   const field = page.locator(`#${id} .edit-form textarea`);
   await expect(field).toBeFocused();
   await compose("반");
@@ -171,7 +171,7 @@ test("Escape during a composition is left to the input method, in an edit and in
 
   await own.hover();
   await own.locator(".menu-button").click();
-  await page.locator(`#${id} [data-act=reply]`).click();
+  await page.locator(`#${id} [data-action=reply]`).click();
   await expect(chat.field).toBeFocused();
   await compose("반");
   await key("Escape", 27);

@@ -35,11 +35,11 @@ test("an operator deletes a visitor's message by keyboard", async ({ page, brows
   const other = await visitor(browser, server, "room");
   await other.send("지울 말");
   await expect(other.message("지울 말")).toBeVisible();
-  await expect(other.page.locator("[data-act=delete-room], [data-act=ban-person]")).toHaveCount(0);
+  await expect(other.page.locator("[data-action=delete-room], [data-action=ban-person]")).toHaveCount(0);
   const chat = await operator(page, server, "room");
   await chat.message("지울 말").locator(".menu-button").focus();
   await page.keyboard.press("Enter");
-  const remove = chat.messages.first().locator("[data-act=delete]");
+  const remove = chat.messages.first().locator("[data-action=delete]");
   await remove.focus();
   await page.keyboard.press("Enter");
   await expect(remove).toHaveText(ko.chat.really_delete);
@@ -59,7 +59,7 @@ test("an unfinished reason survives scrolling and is cleared once sent", async (
   const id = (await chat.message("막을 말").getAttribute("id"))!;
   const row = page.locator(`#${id}`);
   await row.locator(".menu-button").click();
-  await row.locator("[data-act=ban-person]").click();
+  await row.locator("[data-action=ban-person]").click();
   await row.locator("select[name=length]").selectOption("week");
   const reason = row.locator("input[name=reason]");
   await reason.fill("반쯤 쓴 사유");
@@ -78,7 +78,7 @@ test("an unfinished reason survives scrolling and is cleared once sent", async (
   await row.locator(".menu-form button[type=submit]").click();
   await expect(row.locator(".menu")).toHaveCount(0);
   await row.locator(".menu-button").click();
-  await row.locator("[data-act=ban-person]").click();
+  await row.locator("[data-action=ban-person]").click();
   await expect(reason).toHaveValue("");
   await server.stop();
 });
@@ -90,10 +90,10 @@ test("a visitor gets no moderation controls", async ({ browser, request }) => {
   const two = await visitor(browser, server, "room");
   await two.send("남의 말");
   await one.message("남의 말").locator(".menu-button").click();
-  for (const act of ["delete", "ban-person", "rename-person"]) {
-    await expect(one.page.locator(`[data-act=${act}]`)).toHaveCount(0);
+  for (const action of ["delete", "ban-person", "rename-person"]) {
+    await expect(one.page.locator(`[data-action=${action}]`)).toHaveCount(0);
   }
-  await expect(one.page.locator("[data-act=delete-room]")).toHaveCount(0);
+  await expect(one.page.locator("[data-action=delete-room]")).toHaveCount(0);
   await server.stop();
 });
 
@@ -105,12 +105,12 @@ test("an operator renames and bans a visitor, and lifts the ban", async ({ page,
   const chat = await operator(page, server, "room");
   const row = chat.message("안녕");
   await row.locator(".menu-button").click();
-  await row.locator("[data-act=rename-person]").click();
+  await row.locator("[data-action=rename-person]").click();
   await row.locator("[name=new-name]").fill("바른 이름");
   await row.getByRole("button", { name: ko.moderation.rename_now, exact: true }).click();
   await expect(other.page.locator(".name-form summary")).toContainText("바른 이름");
   await row.locator(".menu-button").click();
-  await row.locator("[data-act=ban-person]").click();
+  await row.locator("[data-action=ban-person]").click();
   await row.locator("[name=reason]").fill("도배");
   await row.getByRole("button", { name: ko.moderation.ban_now, exact: true }).click();
   await expect(other.sessionStatus).toContainText(ko.link.banned);
@@ -119,7 +119,7 @@ test("an operator renames and bans a visitor, and lifts the ban", async ({ page,
   await expect(other.page.locator("main")).toContainText("도배");
   const status = await new StatusPage(page).open(server.url);
   await status.expectLive();
-  const unban = page.locator("[data-act=unban]");
+  const unban = page.locator("[data-action=unban]");
   await unban.click();
   await expect(unban).toHaveText(ko.moderation.really_unban);
   await unban.click();
@@ -134,7 +134,7 @@ test("deleting a room removes it for everyone in it", async ({ page, browser, re
   const other = await visitor(browser, server, "room");
   await other.send("방 안의 말");
   await operator(page, server, "room");
-  const remove = page.locator("[data-act=delete-room]");
+  const remove = page.locator("[data-action=delete-room]");
   await remove.click();
   await expect(remove).toHaveText(ko.moderation.really_delete_room);
   await remove.click();

@@ -104,7 +104,7 @@ test("reading in one tab applies to all tabs, one by one and all at once", async
   const titles = [unique("하나"), unique("둘"), unique("셋")];
   for (const title of titles) await send(request, server, { to: { visitor }, title });
   for (const title of titles) await expect(two.row(title)).toHaveAttribute("data-read", "false");
-  await one.row(titles[0]!).locator("[data-act=read]").click();
+  await one.row(titles[0]!).locator("[data-action=mark-read]").click();
   await expect(two.row(titles[0]!)).toHaveAttribute("data-read", "true");
   await expect(two.toast(titles[0]!)).toHaveCount(0);
   await expect(one.row(titles[1]!)).toHaveAttribute("data-read", "false");
@@ -288,7 +288,7 @@ test("the sample goes to all tabs of the visitor and to no other visitor", async
   const second = await open(context);
   const strangers = await newVisitor(browser, server);
   const stranger = await open(strangers);
-  await page.locator("[data-act=sample]").click();
+  await page.locator("[data-action=sample]").click();
   await expect(notifications.toast(ko.notifications.sample)).toBeVisible();
   await expect(second.toast(ko.notifications.sample)).toBeVisible();
   await expect(stranger.row(ko.notifications.sample)).toHaveCount(0);

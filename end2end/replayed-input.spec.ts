@@ -153,9 +153,9 @@ test("an early click sets a star", async ({ page }) => {
 
 test("an early click starts a measurement", async ({ page }) => {
   const release = await openBeforeHydration(page, "/compare");
-  await page.locator("[data-act=measure]").click();
+  await page.locator("[data-action=measure]").click();
   release();
-  await expect(page.locator("[data-act=stop]")).toBeEnabled();
+  await expect(page.locator("[data-action=stop]")).toBeEnabled();
 });
 
 test("the name typed in the arena is not replaced by the stored one", async ({ page }) => {

@@ -34,7 +34,7 @@ for (const width of [320, 390]) {
       await new Writer(request).post(chat.room, `${LONG_WORD} ${"긴 말 ".repeat(60)}`);
       await chat.open();
       await chat.messages.first().locator(".menu-button").click();
-      await chat.messages.first().locator("[data-act=reply]").click();
+      await chat.messages.first().locator("[data-action=reply]").click();
       await expect(page.locator(".replying")).toBeVisible();
       await expectWithinViewport(page.locator(".replying .button"));
       await expectWithinViewport(page.locator(".composer .button.primary"));

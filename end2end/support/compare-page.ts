@@ -31,8 +31,8 @@ export class ComparePage {
     readonly page: Page,
     readonly texts: Texts = ko,
   ) {
-    this.measure = page.locator('[data-act="measure"]');
-    this.stop = page.locator('[data-act="stop"]');
+    this.measure = page.locator('[data-action="measure"]');
+    this.stop = page.locator('[data-action="stop"]');
     this.rows = page.locator("#results tbody tr");
     this.exportText = page.locator("[data-export]");
     this.resultsNotice = page.locator(".results-notice");

@@ -94,7 +94,7 @@ export class InspectorDrawer {
     await this.openTab("live");
     const [file] = await Promise.all([
       this.page.waitForEvent("download"),
-      this.drawer.locator(`[data-act="${format}"]`).click(),
+      this.drawer.locator(`[data-action="${format}"]`).click(),
     ]);
     return JSON.parse(await readFile(await file.path(), "utf8")) as T;
   }

@@ -264,8 +264,8 @@ fn Downloads(inspection: Inspection) -> impl IntoView {
     };
     view! {
         <div class="row">
-            <button type="button" class="button small" data-act="json" on:click=save_json>{t!(inspector.save_json)}</button>
-            <button type="button" class="button small" data-act="har" on:click=save_har>{t!(inspector.save_har)}</button>
+            <button type="button" class="button small" data-action="json" on:click=save_json>{t!(inspector.save_json)}</button>
+            <button type="button" class="button small" data-action="har" on:click=save_har>{t!(inspector.save_har)}</button>
         </div>
     }
 }

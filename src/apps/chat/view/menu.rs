@@ -86,7 +86,7 @@ fn close_menu(room: RoomModel) {
 
 fn menu_item(name: TextKey, key: &'static str, act: impl Fn() + Send + Sync + 'static) -> AnyView {
     let act = Callback::new(move |()| act());
-    view! { <button type="button" class="menu-item" data-act=key on:click=move |_| act.run(())>{translate(name)}</button> }
+    view! { <button type="button" class="menu-item" data-action=key on:click=move |_| act.run(())>{translate(name)}</button> }
         .into_any()
 }
 
@@ -119,6 +119,6 @@ fn delete(room: RoomModel, seq: Seq) -> AnyView {
             confirming.set(true);
         }
     };
-    view! { <button type="button" class="menu-item danger" data-act="delete" on:click=choose>{name}</button> }
+    view! { <button type="button" class="menu-item danger" data-action="delete" on:click=choose>{name}</button> }
         .into_any()
 }

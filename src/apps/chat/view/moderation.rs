@@ -72,7 +72,7 @@ pub fn author_items(room: RoomModel, moderation: ModerationTopic, seq: Seq, by: 
             <button
                 type="button"
                 class="menu-item"
-                data-act=key
+                data-action=key
                 aria-expanded=dynamic_text(move || (form.get() == Some(opens)).to_string())
                 on:click=move |_| form.set((form.get_untracked() != Some(opens)).then_some(opens))
             >{translate(name)}</button>
@@ -215,7 +215,7 @@ fn delete_room(moderation: ModerationTopic, room: String) -> AnyView {
         <button
             type="button"
             class="button small script"
-            data-act="delete-room"
+            data-action="delete-room"
             on:click=choose
             on:blur=move |_| confirming.set(false)
         >{name}</button>

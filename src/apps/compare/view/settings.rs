@@ -33,10 +33,10 @@ pub fn SettingsCard(comparison: Comparison) -> impl IntoView {
             </div>
             <p class="hint">{t!(compare.settings_hint)}</p>
             <div class="row">
-                <button class="button primary" data-act="measure" disabled=busy on:click=move |_| comparison.measure_transports()>
+                <button class="button primary" data-action="measure" disabled=busy on:click=move |_| comparison.measure_transports()>
                     {t!(compare.measure)}
                 </button>
-                <button class="button" data-act="stop" disabled=idle on:click=move |_| comparison.stop()>
+                <button class="button" data-action="stop" disabled=idle on:click=move |_| comparison.stop()>
                     {t!(compare.stop)}
                 </button>
             </div>

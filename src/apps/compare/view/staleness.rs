@@ -43,10 +43,10 @@ pub fn StalenessCard(comparison: Comparison) -> impl IntoView {
         <Card id="stale" title=text_key!(compare.stale)>
             <p>{t!(compare.stale_text)}</p>
             <div class="row">
-                <button class="button primary" data-act="watch" disabled=busy on:click=move |_| comparison.measure_staleness()>
+                <button class="button primary" data-action="measure-staleness" disabled=busy on:click=move |_| comparison.measure_staleness()>
                     {t!(compare.watch)}
                 </button>
-                <button class="button" data-act="stop-watching" disabled=move || second().is_none() on:click=move |_| comparison.stop()>
+                <button class="button" data-action="stop-staleness" disabled=move || second().is_none() on:click=move |_| comparison.stop()>
                     {t!(compare.stop)}
                 </button>
             </div>

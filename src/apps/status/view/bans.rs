@@ -115,7 +115,7 @@ fn confirm_button(
         <button
             type="button"
             class="button small"
-            data-act=key
+            data-action=key
             on:click=on_click
             on:blur=move |_| is_confirming.set(false)
         >{label}</button>
