@@ -38,7 +38,7 @@ async function visit(page: Page, path: string): Promise<number> {
   await page.evaluate(() => scrollTo(0, 0));
   if (path === "/") {
     await expect(page.locator('[data-kind="received"]')).toHaveCount(1);
-    await expect(page.locator('[data-fact="version"]')).toBeVisible();
+    await expect(page.locator('[data-key="version"]')).toBeVisible();
   }
   if (path === "/notifications") await new NotificationsPage(page).expectLive();
   if (path.startsWith("/market")) await new MarketPage(page).expectLive();
@@ -105,7 +105,7 @@ for (const language of ["ko", "en"] as const) {
         await echo.sendHex("xyz");
         await echo.disconnect(2000);
         await echo.disconnect(4000, "이유");
-        await expect(echo.fact("ended")).toContainText("4000");
+        await expect(echo.handshakeValue("ended")).toContainText("4000");
         expect(await violations(page)).toEqual([]);
       });
     });
@@ -135,7 +135,7 @@ for (const language of ["ko", "en"] as const) {
       await echo.row("received", "가나다라").click();
       await echo.sendHex("q");
       await echo.disconnect(4000, "이".repeat(40));
-      await expect(echo.fact("ended")).toContainText("4000");
+      await expect(echo.handshakeValue("ended")).toContainText("4000");
       expect(await tooWide(page)).toBeLessThanOrEqual(0);
     });
   });

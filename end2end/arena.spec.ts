@@ -37,7 +37,7 @@ test("keys move the player, and the page shows the lag", async ({ arena }) => {
   expect((await arena.position()).x).not.toBe(before.x);
   await arena.move("KeyS");
   await expect(arena.canvas).toHaveAttribute("data-lag", /^\d+$/);
-  await expect(arena.page.locator('[data-fact="lag"]')).toHaveText(/^\d+ ms$/);
+  await expect(arena.page.locator('[data-key="lag"]')).toHaveText(/^\d+ ms$/);
 });
 
 test("two visitors share one world, and one watches the other move", async ({ arena, browser, server }) => {
@@ -77,7 +77,7 @@ test("with WebSocket blocked the game runs over HTTP, and the page says so", asy
   await page.routeWebSocket(/\/api\/arena$/, () => {});
   await arena.open();
   await expect(arena.canvas).toHaveAttribute("data-transport", "http");
-  await expect(page.locator('[data-fact="line"]')).toHaveText(ko.arena.http);
+  await expect(page.locator('[data-key="connection"]')).toHaveText(ko.arena.http);
   await arena.play("민지");
   await arena.move("ArrowDown");
 });

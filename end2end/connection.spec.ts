@@ -17,7 +17,7 @@ test("both sides report a disconnect with a chosen code and reason", async ({ pa
   await expect(echo.ending).toHaveText(
     ending(ko.echo.closed_by_client, 4321, ko.close.private, "점심시간", ko.echo.clean),
   );
-  await expect(echo.fact("ended")).toHaveText(`${ko.handshake.ended_by_client} · 4321 점심시간`);
+  await expect(echo.handshakeValue("ended")).toHaveText(`${ko.handshake.ended_by_client} · 4321 점심시간`);
   await new HandshakeRecords(page.request).expectEnded(traceOf(sockets[0]), { by: "client", code: 4321, reason: "점심시간" });
   await expect(echo.row("closing", "4321 점심시간")).toHaveCount(1);
   await expect(echo.row("closed", "4321 점심시간")).toHaveCount(1);
@@ -95,7 +95,7 @@ test("subprotocols are offered, and the selected one is shown", async ({ page })
   const echo = await new EchoPage(page).open();
   await echo.protocols.fill("chat.v2, chat.v1");
   await echo.connect();
-  await expect(echo.fact("subprotocol")).toHaveText("chat.v2");
+  await expect(echo.handshakeValue("subprotocol")).toHaveText("chat.v2");
   await expect(echo.handshake.locator(".headers").first()).toContainText("sec-websocket-protocolchat.v2, chat.v1");
   await expect(echo.row("open", "chat.v2")).toHaveCount(1);
 });

@@ -35,8 +35,8 @@ test("a value is shown in two browsers as soon as it is measured", async ({ devi
   // Late and invalid values do not replace the current one, and are counted.
   await sensor.temperature(5, Date.now() - 600_000);
   await sensor.temperature("NaN");
-  await expect(other.page.locator('[data-fact="refused"]')).toHaveText("1");
-  await expect(other.page.locator('[data-fact="late"]')).toHaveText("1");
+  await expect(other.page.locator('[data-key="refused"]')).toHaveText("1");
+  await expect(other.page.locator('[data-key="late"]')).toHaveText("1");
   await expect(other.page.locator(".refusals li")).toContainText(ko.devices.not_a_number);
   await expect(other.value("temperature").locator(".value-number")).toHaveText("23.5 °C");
   await other.page.context().close();

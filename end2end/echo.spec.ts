@@ -123,12 +123,12 @@ test("round trips are measured and charted", async ({ page }) => {
     const line = await echo.card("round_trip").getByRole("img").locator("polyline").getAttribute("points");
     return line?.split(" ").length ?? 0;
   };
-  await expect(echo.figure("count")).toHaveText("1");
-  await expect(echo.figure("last")).toHaveText(/^\d+(\.\d)? ms$/);
+  await expect(echo.roundTripValue("count")).toHaveText("1");
+  await expect(echo.roundTripValue("last")).toHaveText(/^\d+(\.\d)? ms$/);
   expect(await points()).toBe(1);
   await echo.send("하나");
   await echo.send("둘");
-  await expect(echo.figure("count")).toHaveText("3");
+  await expect(echo.roundTripValue("count")).toHaveText("3");
   await expect.poll(points).toBe(3);
   await expect(echo.card("round_trip").getByRole("img")).toHaveAccessibleName(new RegExp(ko.echo.median));
 });
@@ -136,8 +136,8 @@ test("round trips are measured and charted", async ({ page }) => {
 test("the handshake is shown as the server recorded it", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
-  await expect(echo.fact("version")).toHaveText("HTTP/1.1");
-  await expect(echo.fact("subprotocol")).toHaveText(ko.handshake.none);
+  await expect(echo.handshakeValue("version")).toHaveText("HTTP/1.1");
+  await expect(echo.handshakeValue("subprotocol")).toHaveText(ko.handshake.none);
   const [request, response] = await echo.handshake.locator(".headers").all();
   await expect(request!).toContainText("GET /api/socket HTTP/1.1");
   await expect(response!).toContainText("HTTP/1.1 101");
@@ -153,7 +153,7 @@ test("the handshake is shown as the server recorded it", async ({ page }) => {
 test("the trace id appears neither in the export nor on the page", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
-  await expect(echo.fact("version")).toBeVisible();
+  await expect(echo.handshakeValue("version")).toBeVisible();
   const { file, journal } = await echo.exportJournal();
   expect(file.suggestedFilename()).toMatch(/\.json$/);
   expect(JSON.stringify(journal)).not.toContain(traceOf(sockets[0]));

@@ -54,7 +54,7 @@ test("a cut socket is cut for the server, too, and missed events are replayed", 
   await chat.expectLive();
   expect(await drawer.trace()).not.toBe(trace);
   expect(await drawer.expectNothingLost()).toBeGreaterThanOrEqual(5);
-  await expect(drawer.fact("lost")).toHaveText("1");
+  await expect(drawer.value("lost")).toHaveText("1");
 });
 
 test("a blocked WebSocket falls back to SSE, a blocked SSE to polling", async ({ chat, drawer, writer, records }) => {
@@ -66,14 +66,14 @@ test("a blocked WebSocket falls back to SSE, a blocked SSE to polling", async ({
   await records.expectEnded(trace, { by: "network" });
   await expect(first).toContainText(fill(ko.inspector.step_live, { transport: "SSE" }), { timeout: 60_000 });
   await drawer.openTab("live");
-  await expect(drawer.fact("transport")).toHaveText("SSE");
+  await expect(drawer.value("transport")).toHaveText("SSE");
   await postAndExpect(chat, writer, sent, 2);
 
   const second = await drawer.inject("block_sse", 60);
   await expect(second).toContainText(fill(ko.inspector.step_live, { transport: "long polling" }), { timeout: 60_000 });
   await postAndExpect(chat, writer, sent, 2);
   await drawer.openTab("live");
-  await expect(drawer.fact("transport")).toHaveText("long polling");
+  await expect(drawer.value("transport")).toHaveText("long polling");
   await chat.send("폴링으로");
   await expectTexts(chat, [...sent, "폴링으로"]);
   await drawer.inject("unblock");
@@ -139,10 +139,10 @@ test("the drawer's figures match the server and the exported files", async ({ ch
   await postAndExpect(chat, writer, sent, 4);
   const events = await drawer.expectNothingLost();
   const row = drawer.topic(`chat/${chat.room}`);
-  await expect(row.locator('[data-fact="lag"]')).toHaveText("0");
-  await expect(row.locator('[data-fact="cursor"]')).toHaveText(String(await row.locator('[data-fact="head"]').textContent()));
+  await expect(row.locator('[data-key="lag"]')).toHaveText("0");
+  await expect(row.locator('[data-key="cursor"]')).toHaveText(String(await row.locator('[data-key="head"]').textContent()));
 
-  const session = (await drawer.fact("session").textContent()) ?? "";
+  const session = (await drawer.value("session").textContent()) ?? "";
   const handshake = await records.handshake(await drawer.trace());
   expect(handshake).toMatchObject({ status: 101, ended: null, subprotocol: "duplex.v2.postcard" });
   const known = await page.evaluate(async (name) => (await fetch(`/api/faults?session=${name}`)).json(), session);
@@ -170,10 +170,10 @@ test("a frame is decoded byte by byte, and the handshake shows its headers", asy
   await drawer.openTab("frames");
   const event = drawer.drawer.locator(".inspector-frames button", { hasText: `event chat/${chat.room}` }).first();
   await event.click();
-  await expect(drawer.fact("json")).toContainText("말 0");
+  await expect(drawer.value("json")).toContainText("말 0");
   await expect(drawer.drawer.locator(".inspector-header dt").first()).toHaveText("10000010");
   await drawer.openTab("how");
-  await expect(drawer.fact("version")).toHaveText("HTTP/1.1");
+  await expect(drawer.value("version")).toHaveText("HTTP/1.1");
   await expect(drawer.drawer.locator("dt", { hasText: "sec-websocket-accept" }).first()).toBeVisible();
 });
 

@@ -124,7 +124,7 @@ test("a thousand messages sent at once return in order", async ({ page }) => {
     }
   });
   await expect(echo.journal.getByText(fill(ko.echo.entries, { count: "2,000" }), { exact: true })).toBeVisible();
-  await expect(echo.figure("count")).toHaveText("1,001");
+  await expect(echo.roundTripValue("count")).toHaveText("1,001");
   const { journal } = await echo.exportJournal();
   const textsOf = (kind: string) => journal.entries.filter((entry) => entry.kind === kind).map(({ content }) => content.text);
   const numbers = Array.from({ length: 1000 }, (_, number) => `#${number}`);

@@ -19,7 +19,7 @@ test.beforeEach(async ({ request }) => {
 test("leaving through the router closes with 1000; coming back opens exactly one", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
-  const connections = page.getByRole("complementary").locator('[data-fact="connections"]');
+  const connections = page.getByRole("complementary").locator('[data-key="connections"]');
   await records.expectOpenSockets(1);
   // The page's socket, and the session of the bell.
   await connections.scrollIntoViewIfNeeded();

@@ -14,7 +14,7 @@ function form(page: Page): { message: Locator; send: Locator; reply: Locator } {
   return {
     message: card.getByLabel(ko.echo.message, { exact: true }),
     send: card.getByRole("button", { name: ko.echo.send, exact: true }),
-    reply: card.locator('[data-fact="reply"]'),
+    reply: card.locator('[data-key="reply"]'),
   };
 }
 

@@ -132,7 +132,7 @@ test("the vitals become stale when the server stops and live again when it is ba
   const strip = page.getByRole("complementary", { name: ko.vitals.label });
   await expect(strip).toHaveAttribute("data-liveness", "live");
   await expect(strip.getByText(ko.vitals.live, { exact: true })).toBeVisible();
-  await expect(strip.locator('[data-fact="uptime"]')).toHaveText(/^\d+초$/);
+  await expect(strip.locator('[data-key="uptime"]')).toHaveText(/^\d+초$/);
   await server.stop("SIGKILL");
   await expect(strip).toHaveAttribute("data-liveness", "stale", { timeout: 15_000 });
   await expect(strip.getByText(ko.vitals.stale)).toBeVisible();

@@ -13,7 +13,7 @@ const startServer = () => Server.start(0, undefined, { host: "0.0.0.0", args: ["
 test("a signed-in operator sees live charts", async ({ page, request, server }) => {
   const status = await new StatusPage(page).openAs(server.token);
   await status.expectLive();
-  await expect(status.fact("websocket")).toHaveText("1");
+  await expect(status.value("websocket")).toHaveText("1");
   const before = await status.points("events");
   await expect.poll(() => status.points("events"), { timeout: 15_000 }).toBeGreaterThan(before);
   const writer = new Writer(request);
@@ -26,11 +26,11 @@ test("the history is shown at once", async ({ page, browser, server }) => {
   const status = await new StatusPage(page).openAs(server.token);
   await status.expectLive();
   await expect.poll(() => status.points("connections"), { timeout: 15_000 }).toBeGreaterThan(2);
-  await expect(status.fact("websocket")).toHaveText("1");
+  await expect(status.value("websocket")).toHaveText("1");
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: new URL(page.url()).origin });
   const plain = await new StatusPage(await context.newPage()).openAs(server.token);
   expect(await plain.points("connections")).toBeGreaterThan(2);
-  await expect(plain.fact("websocket")).toHaveText("1");
+  await expect(plain.value("websocket")).toHaveText("1");
   await context.close();
 });
 
@@ -76,9 +76,9 @@ test.describe("on a public server", () => {
     const status = await new StatusPage(await context.newPage()).open(server.url);
     await status.page.getByLabel(en.status.token, { exact: true }).fill(TOKEN);
     await status.page.getByRole("button", { name: en.status.enter }).click();
-    await expect(status.fact("resident")).toBeVisible();
+    await expect(status.value("resident")).toBeVisible();
     await expect
-      .poll(async () => (await status.open(server.url)).fact("resident").textContent(), { timeout: 15_000 })
+      .poll(async () => (await status.open(server.url)).value("resident").textContent(), { timeout: 15_000 })
       .toMatch(/MiB/);
     await context.close();
     await server.stop();

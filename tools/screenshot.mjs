@@ -12,7 +12,7 @@ const browser = await driver.launch({ executablePath: chromium(), args });
 const page = await browser.newPage({ viewport: { width: 1280, height: 1240 }, locale: "en" });
 await page.goto(url);
 const message = page.locator("textarea[name=message]");
-const count = page.locator('[data-fact="count"]');
+const count = page.locator('[data-key="count"]');
 const numbered = Array.from({ length: 9 }, (_, index) => `message ${index + 1}`);
 const messages = ["Hello!", '{"price":71.25,"symbol":"DUPLEX"}', "반갑습니다", ...numbered];
 for (const card of ["journal", "round-trip"]) await page.locator(`#${card}`).scrollIntoViewIfNeeded(); // loaded when they become visible

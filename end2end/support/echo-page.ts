@@ -111,12 +111,12 @@ export class EchoPage {
   }
 
   /** A labelled value of the handshake card. */
-  fact(name: "version" | "subprotocol" | "ended"): Locator {
-    return this.handshake.locator(`[data-fact="${name}"]`);
+  handshakeValue(name: "version" | "subprotocol" | "ended"): Locator {
+    return this.handshake.locator(`[data-key="${name}"]`);
   }
 
-  figure(name: "last" | "count"): Locator {
-    return this.card("round_trip").locator(`[data-fact="${name}"]`);
+  roundTripValue(name: "last" | "count"): Locator {
+    return this.card("round_trip").locator(`[data-key="${name}"]`);
   }
 
   async connect(address?: string): Promise<void> {

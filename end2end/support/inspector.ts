@@ -52,8 +52,8 @@ export class InspectorDrawer {
     await this.drawer.getByRole("button", { name: this.texts.inspector[`part_${tab}`], exact: true }).click();
   }
 
-  fact(name: string): Locator {
-    return this.drawer.locator(`[data-fact="${name}"]`);
+  value(key: string): Locator {
+    return this.drawer.locator(`[data-key="${key}"]`);
   }
 
   topic(name: string): Locator {
@@ -77,17 +77,17 @@ export class InspectorDrawer {
   /** The trace id of the newest WebSocket. */
   async trace(): Promise<string> {
     await this.openTab("live");
-    await expect(this.fact("trace")).toHaveText(/^[0-9a-f]{32}$/);
-    return (await this.fact("trace").textContent()) ?? "";
+    await expect(this.value("trace")).toHaveText(/^[0-9a-f]{32}$/);
+    return (await this.value("trace").textContent()) ?? "";
   }
 
   /** Expects neither gaps nor duplicates in the session, and returns the number of events. */
   async expectNothingLost(): Promise<number> {
     await this.openTab("live");
     await expect(this.loss).toHaveAttribute("data-whole", "true");
-    await expect(this.fact("gaps")).toHaveText("0");
-    await expect(this.fact("duplicates")).toHaveText("0");
-    return Number((await this.loss.locator('[data-fact="events"]').textContent())?.replaceAll(",", ""));
+    await expect(this.value("gaps")).toHaveText("0");
+    await expect(this.value("duplicates")).toHaveText("0");
+    return Number((await this.loss.locator('[data-key="events"]').textContent())?.replaceAll(",", ""));
   }
 
   async save<T>(format: "json" | "har"): Promise<T> {

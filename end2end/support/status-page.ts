@@ -44,8 +44,8 @@ export class StatusPage {
   }
 
   /** The value with this key: a chart line's current value, or a property of the node. */
-  fact(key: string): Locator {
-    return this.page.locator(`[data-fact="${key}"]`);
+  value(key: string): Locator {
+    return this.page.locator(`[data-key="${key}"]`);
   }
 
   /** The number of points of a chart's first line. */

@@ -46,7 +46,7 @@ pub fn HandshakeRecord(handshake: Handshake) -> impl IntoView {
             .map_or_else(|| "–".to_owned(), |ended| close_summary(i18n.get_locale(), ended))
     });
     view! {
-        <dl class="facts">
+        <dl class="properties">
             {labeled_value(text_key!(handshake.http_version), "version", Signal::stored(version))}
             {labeled_value(text_key!(handshake.subprotocol), "subprotocol", or_none_text(subprotocol))}
             {labeled_value(text_key!(handshake.peer), "peer", or_none_text(peer))}

@@ -68,7 +68,7 @@ fn boxed(view: Arc<dyn Fn() -> Option<AnyView> + Send + Sync>) -> impl Fn() -> O
 
 /// A name and its value in a description list; `key` marks the value for tests and scripts.
 pub fn labeled_value(name: TextKey, key: &'static str, value: Signal<String>) -> impl IntoView {
-    view! { <div><dt>{translate(name)}</dt><dd data-fact=key>{value}</dd></div> }
+    view! { <div><dt>{translate(name)}</dt><dd data-key=key>{value}</dd></div> }
 }
 
 /// Fills a text's placeholders: `{name}` becomes the value of that name, and `{name:one|other}` the singular or plural form for

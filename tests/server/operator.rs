@@ -257,7 +257,7 @@ async fn signing_in_with_a_token_sets_a_cookie_that_opens_the_page() {
     assert_eq!(answer, Answer::Accepted { seq: 1 });
 
     let stranger = node.get("/status").await.body;
-    assert!(stranger.contains("/api/operator/sign-in") && !stranger.contains("data-fact=\"websocket\""));
+    assert!(stranger.contains("/api/operator/sign-in") && !stranger.contains("data-key=\"websocket\""));
     let rejected = sign_in(&node, "another-token-than-that", "http://localhost").await;
     assert_eq!(
         (rejected.status, rejected.header("location")),
@@ -274,7 +274,7 @@ async fn signing_in_with_a_token_sets_a_cookie_that_opens_the_page() {
     let (pair, attributes) = accepted.header("set-cookie").split_once("; ").unwrap();
     assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Strict"));
     let page = request(&node, ("GET", "/status"), &[("host", "localhost"), ("cookie", pair)]).await;
-    assert!(page.body.contains("data-fact=\"websocket\"") && !page.body.contains("/api/operator/sign-in"));
+    assert!(page.body.contains("data-key=\"websocket\"") && !page.body.contains("/api/operator/sign-in"));
     assert!(
         !page.body.contains(" style="),
         "the content security policy forbids style attributes"

@@ -122,10 +122,10 @@ fn detail(inspection: &Inspection, frame: &RecordedFrame) -> AnyView {
     });
     view! {
         <h3>{frame_text::name(inspection, frame)}</h3>
-        <pre tabindex="0" data-fact="json">{json}</pre>
+        <pre tabindex="0" data-key="json">{json}</pre>
         {header_list}
         <h3>{t!(inspector.payload)}</h3>
-        <pre tabindex="0" data-fact="bytes">{hex_dump(bytes, DUMP_BYTES)}</pre>
+        <pre tabindex="0" data-key="bytes">{hex_dump(bytes, DUMP_BYTES)}</pre>
     }
     .into_any()
 }

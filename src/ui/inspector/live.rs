@@ -146,7 +146,7 @@ fn Session(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     view! {
         <section class="inspector-part" aria-labelledby="inspector-session">
             <h3 id="inspector-session">{t!(inspector.session)}</h3>
-            <dl class="facts">
+            <dl class="properties">
                 {labeled_value(text_key!(inspector.transport), "transport", transport)}
                 {labeled_value(text_key!(inspector.phase), "phase", state)}
                 {labeled_value(text_key!(inspector.session_id), "session", session)}
@@ -185,10 +185,10 @@ fn Subscriptions(inspection: Inspection, version: TraceVersion) -> impl IntoView
             view! {
                 <tr data-topic=subscription.topic.to_string()>
                     <th scope="row">{subscription.topic.to_string()}</th>
-                    <td class="number" data-fact="cursor">{number(subscription.cursor.map(|cursor| cursor.seq))}</td>
-                    <td class="number" data-fact="head">{number(head)}</td>
-                    <td class="number" data-fact="lag">{number(lag)}</td>
-                    <td data-fact="status">{status_text(subscription.status)(i18n.get_locale())}</td>
+                    <td class="number" data-key="cursor">{number(subscription.cursor.map(|cursor| cursor.seq))}</td>
+                    <td class="number" data-key="head">{number(head)}</td>
+                    <td class="number" data-key="lag">{number(lag)}</td>
+                    <td data-key="status">{status_text(subscription.status)(i18n.get_locale())}</td>
                 </tr>
             }
         };

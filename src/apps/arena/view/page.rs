@@ -78,7 +78,7 @@ fn GameField(arena: ArenaHandle, scores: duplex_leptos::topic::UseTopic<Scores>)
     let role = Memo::new(move |_| arena.hud.with(|hud| labels::role(&hud.role)));
     let connection = Memo::new(move |_| arena.hud.with(|hud| labels::connection(hud.connection).0));
     view! {
-        <section class="arena-field" aria-label=t!(arena.field) data-role=role data-line=connection>
+        <section class="arena-field" aria-label=t!(arena.field) data-role=role data-connection=connection>
             <canvas
                 id="arena-canvas"
                 node_ref=canvas
@@ -125,14 +125,14 @@ fn Stats(arena: ArenaHandle) -> impl IntoView {
         if rank == 0 { "–".to_owned() } else { rank.to_string() }
     });
     view! {
-        <dl class="arena-figures">
+        <dl class="arena-stats">
             {labeled_value(text_key!(arena.mass), "mass", stat(|hud| hud.mass))}
             {labeled_value(text_key!(arena.rank), "rank", rank)}
             {labeled_value(text_key!(arena.players), "players", stat(|hud| hud.players.into()))}
             {labeled_value(text_key!(arena.watchers), "watchers", stat(|hud| hud.watchers.into()))}
-            {labeled_value(text_key!(arena.left), "left", time_left)}
+            {labeled_value(text_key!(arena.left), "time-left", time_left)}
             {labeled_value(text_key!(arena.lag), "lag", lag)}
-            {labeled_value(text_key!(arena.line), "line", connection)}
+            {labeled_value(text_key!(arena.line), "connection", connection)}
         </dl>
     }
     .into_any()

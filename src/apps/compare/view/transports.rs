@@ -16,7 +16,7 @@ pub fn TransportsCard() -> impl IntoView {
     };
     view! {
         <Card id="ways" title=text_key!(compare.ways)>
-            <dl class="facts">{Transport::ALL.map(transport).into_iter().collect_view()}</dl>
+            <dl class="properties">{Transport::ALL.map(transport).into_iter().collect_view()}</dl>
             <h3>{t!(compare.how)}</h3>
             <ul class="notes">
                 <li>{t!(compare.how_order)}</li>

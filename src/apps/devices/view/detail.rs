@@ -269,7 +269,7 @@ fn reports(cx: DeviceContext) -> AnyView {
     });
     let retention = dynamic_text(move || fill(t_string!(i18n, devices.kept), &[("days", "7")]));
     view! {
-        <dl class="facts">
+        <dl class="properties">
             {labeled_value(text_key!(devices.reports_heard), "reports", count(|device| device.reports))}
             {labeled_value(text_key!(devices.every), "every", every)}
             {labeled_value(text_key!(devices.late_readings), "late", count(|device| device.late))}

@@ -14,7 +14,7 @@ pub fn HttpForm() -> impl IntoView {
     let echo = SharedValue::new(use_context::<HttpEcho>).into_inner();
     let answer = echo.map(|HttpEcho { said, reply }| {
         view! {
-            <dl class="facts" id="http-echo">
+            <dl class="properties" id="http-echo">
                 {labeled_value(text_key!(echo.http_said), "said", Signal::stored(said))}
                 {labeled_value(text_key!(echo.http_reply), "reply", Signal::stored(reply))}
             </dl>

@@ -56,7 +56,7 @@ pub fn RoundTrip(echo: EchoState) -> impl IntoView {
             .then(|| t_string!(i18n, echo.round_trip_none).to_owned())
     });
     view! {
-        <dl class="figures">
+        <dl class="stats">
             {value(text_key!(echo.last), "last", |locale, stats| format::millis(locale, stats.last))}
             {value(text_key!(echo.median), "median", |locale, stats| format::millis(locale, stats.median))}
             {value(text_key!(echo.p95), "p95", |locale, stats| format::millis(locale, stats.p95))}

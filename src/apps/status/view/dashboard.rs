@@ -133,7 +133,7 @@ pub fn dashboard(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> AnyV
         </div>
         <div class="status-tables">{busiest_topics_table(state)} {kinds_table(state)} {background_tasks_table(state)}</div>
         {bans()}
-        <form method="post" action="/api/operator/sign-out" class="status-leave">
+        <form method="post" action="/api/operator/sign-out" class="status-sign-out">
             <button class="button small">{t!(status.sign_out)}</button>
         </form>
     }

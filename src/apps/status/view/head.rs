@@ -66,7 +66,7 @@ fn node_facts(state: ReadSignal<Status>) -> impl IntoView {
         })
     });
     view! {
-        <dl class="status-facts">
+        <dl class="status-properties">
             {labeled_value(text_key!(status.node), "node", value(|state| state.detail.node.clone()))}
             {labeled_value(text_key!(status.version), "version", value(|state| state.detail.version.clone()))}
             {labeled_value(text_key!(status.uptime), "uptime", uptime)}

@@ -15,7 +15,7 @@ pub struct Panel {
     pub id: &'static str,
     pub title: TextKey,
     pub unit: Unit,
-    /// The series, each with its `data-fact` value and its name.
+    /// The series, each with its `data-key` value and its name.
     pub lines: &'static [(Series, &'static str, TextKey)],
 }
 
@@ -73,7 +73,7 @@ pub fn panel(state: ReadSignal<Status>, spec: &'static Panel) -> AnyView {
         view! {
             <div>
                 <dt><span class="swatch" aria-hidden="true"></span>{translate(*name)}</dt>
-                <dd data-fact=*key>{value(*series)}</dd>
+                <dd data-key=*key>{value(*series)}</dd>
             </div>
         }
     };
@@ -85,7 +85,7 @@ pub fn panel(state: ReadSignal<Status>, spec: &'static Panel) -> AnyView {
     });
     view! {
         <Card id=spec.id title=spec.title class="status-panel">
-            <dl class="status-keys">{legend}</dl>
+            <dl class="status-legend">{legend}</dl>
             <figure class="trend-figure">
                 <figcaption class="trend-peak">{peak_label}</figcaption>
                 {multi_line_chart(lines, RETAINED_SAMPLES, summary(state, spec, peak))}
