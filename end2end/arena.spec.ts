@@ -45,17 +45,17 @@ test("two visitors share one world, and one watches the other move", async ({ ar
   await other.open();
   await arena.open();
   await arena.play("민지");
-  const me = await arena.number("me");
+  const ownId = await arena.number("own-id");
   await expect.poll(() => other.number("players")).toBe(1);
   await other.page.getByRole("button", { name: ko.arena.watch.replace("{name}", "민지") }).click();
-  await expect.poll(() => other.number("focus")).toBe(me);
-  const before = (await other.visiblePlayers()).get(me)!;
+  await expect.poll(() => other.number("focus")).toBe(ownId);
+  const before = (await other.visiblePlayers()).get(ownId)!;
   await arena.move("ArrowLeft");
   await arena.move("ArrowUp");
-  await expect.poll(async () => (await other.visiblePlayers()).get(me)).not.toEqual(before);
+  await expect.poll(async () => (await other.visiblePlayers()).get(ownId)).not.toEqual(before);
   await other.play("서준");
   await expect.poll(() => arena.number("players")).toBe(2);
-  await expect(arena.board.filter({ hasText: "서준" })).toHaveCount(1);
+  await expect(arena.leaderboard.filter({ hasText: "서준" })).toHaveCount(1);
   await other.page.context().close();
 });
 
@@ -64,12 +64,12 @@ test("a player who leaves returns to the same body", async ({ arena, browser, se
   await watcher.open();
   await arena.open();
   await arena.play("민지");
-  const me = await arena.number("me");
+  const ownId = await arena.number("own-id");
   await arena.page.goto("/about");
   await expect.poll(() => watcher.number("players")).toBe(1);
   await arena.open();
   await expect(arena.canvas).toHaveAttribute("data-role", "playing");
-  expect(await arena.number("me")).toBe(me);
+  expect(await arena.number("own-id")).toBe(ownId);
   await watcher.page.context().close();
 });
 
@@ -100,13 +100,13 @@ test("the page reconnects after a server restart, and the best score is kept", a
   if ((await arena.canvas.getAttribute("data-role")) === "playing") {
     await arena.page.getByRole("button", { name: ko.arena.leave }).click();
   }
-  await expect(arena.best.filter({ hasText: "민지" })).toHaveCount(1);
+  await expect(arena.highScores.filter({ hasText: "민지" })).toHaveCount(1);
   await server.stop("SIGKILL");
   await expect(arena.canvas).not.toHaveAttribute("data-transport", "websocket");
   server = await Server.start(server.port, server.data);
   await arena.expectLive();
   await arena.page.reload();
-  await expect(arena.best.filter({ hasText: "민지" })).toHaveCount(1);
+  await expect(arena.highScores.filter({ hasText: "민지" })).toHaveCount(1);
   await context.close();
   await server.stop();
 });
@@ -126,7 +126,7 @@ test("a saved round replays to the same result as on the server", async ({ arena
   await input.setInputFiles({ name: "round.arena", mimeType: "application/octet-stream", buffer: readFileSync(path) });
   const replay = page.locator(".arena-replay");
   await expect(replay).toBeVisible();
-  await expect(replay.locator(".arena-verdict")).toHaveText(ko.arena.record_true, { timeout: 60_000 });
+  await expect(replay.locator(".arena-verification")).toHaveText(ko.arena.record_true, { timeout: 60_000 });
   await replay.getByRole("button", { name: ko.arena.close_record }).click();
   await expect(replay).toHaveCount(0);
 });
@@ -136,7 +136,7 @@ test("the leaderboard and the game have text alternatives", async ({ arena, page
   await expect(page.locator("#arena-summary")).toHaveText(ko.arena.summary_watching);
   await arena.play("민지");
   await expect(page.locator("#arena-summary")).toHaveText(/\d/);
-  await expect(arena.board.filter({ hasText: "민지" })).toHaveCount(1);
+  await expect(arena.leaderboard.filter({ hasText: "민지" })).toHaveCount(1);
 });
 
 test("touch steers and boosts", async ({ browser, server }) => {
@@ -159,15 +159,15 @@ test("touch steers and boosts", async ({ browser, server }) => {
 });
 
 test("without scripts the page shows the rules, the leaderboard and the best scores", async ({ browser, server, arena }) => {
-  // With a visitor the world runs and has a leaderboard.
+  // The world runs, and has a leaderboard, only while a visitor is present.
   await arena.open();
-  await expect.poll(() => arena.board.count()).toBeGreaterThan(0);
+  await expect.poll(() => arena.leaderboard.count()).toBeGreaterThan(0);
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "ko-KR", baseURL: server.url });
   const plain = new ArenaPage(await context.newPage());
   await plain.page.goto("/arena");
   await expect(plain.page.getByRole("heading", { name: ko.arena.rules })).toBeVisible();
   await expect(plain.page.getByText(ko.arena.rule_eat)).toBeVisible();
-  expect(await plain.board.count()).toBeGreaterThan(0);
+  expect(await plain.leaderboard.count()).toBeGreaterThan(0);
   await expect(plain.page.locator("#arena-best")).toBeVisible();
   await expect(plain.canvas).toBeHidden();
   await context.close();

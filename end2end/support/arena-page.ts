@@ -6,8 +6,8 @@ import { ko, type Texts } from "./texts";
 export class ArenaPage {
   readonly canvas: Locator;
   readonly panel: Locator;
-  readonly board: Locator;
-  readonly best: Locator;
+  readonly leaderboard: Locator;
+  readonly highScores: Locator;
 
   constructor(
     readonly page: Page,
@@ -15,8 +15,8 @@ export class ArenaPage {
   ) {
     this.canvas = page.locator("#arena-canvas");
     this.panel = page.locator(".arena-panel");
-    this.board = page.locator("#arena-board tbody tr");
-    this.best = page.locator("#arena-best tbody tr");
+    this.leaderboard = page.locator("#arena-board tbody tr");
+    this.highScores = page.locator("#arena-best tbody tr");
   }
 
   /** Opens the page and waits for frames. */
@@ -38,7 +38,7 @@ export class ArenaPage {
     return this;
   }
 
-  async number(name: "tick" | "players" | "me" | "focus" | "x" | "y" | "mass" | "round"): Promise<number> {
+  async number(name: "tick" | "players" | "own-id" | "focus" | "x" | "y" | "mass" | "round"): Promise<number> {
     return Number((await this.canvas.getAttribute(`data-${name}`)) ?? 0);
   }
 
@@ -48,7 +48,7 @@ export class ArenaPage {
 
   /** Positions of the visible players, by id. */
   async visiblePlayers(): Promise<Map<number, { x: number; y: number }>> {
-    const players = ((await this.canvas.getAttribute("data-seen")) ?? "").split(" ").filter(Boolean);
+    const players = ((await this.canvas.getAttribute("data-visible-players")) ?? "").split(" ").filter(Boolean);
     return new Map(players.map((one) => one.split(":").map(Number)).map(([id, x, y]) => [id, { x, y }]));
   }
 

@@ -185,7 +185,7 @@ impl Engine {
             ("data-tick", newest.map_or(0, |frame| frame.tick).to_string()),
             ("data-round", newest.map_or(0, |frame| frame.round).to_string()),
             ("data-players", hud.players.to_string()),
-            ("data-me", body.map_or(0, |body| body.id).to_string()),
+            ("data-own-id", body.map_or(0, |body| body.id).to_string()),
             ("data-focus", hud.focus.to_string()),
             ("data-x", x.to_string()),
             ("data-y", y.to_string()),
@@ -193,7 +193,7 @@ impl Engine {
             ("data-lag", lag),
             ("data-role", labels::role(&hud.role).to_owned()),
             ("data-transport", labels::connection(hud.connection).0.to_owned()),
-            ("data-seen", state.visible_players()),
+            ("data-visible-players", state.visible_players()),
         ] {
             let _ = self.canvas.set_attribute(name, &value);
         }

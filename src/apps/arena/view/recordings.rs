@@ -48,7 +48,7 @@ pub fn Recordings(arena: ArenaHandle) -> impl IntoView {
             <p class="hint">{t!(arena.records_text)}</p>
             <div class="row">
                 <a class="button" href="/api/arena/record" download="round.arena" rel="external">{t!(arena.save_record)}</a>
-                <label class="button file arena-script">
+                <label class="button file arena-script-only">
                     {t!(arena.play_record)}
                     <input type="file" accept=".arena" on:change=choose_file/>
                 </label>
@@ -110,9 +110,8 @@ fn Controls(arena: ArenaHandle) -> impl IntoView {
             arena.with_engine(|engine| engine.with_replay(|replay| replay.seek(tick)));
         }
     };
-    // `runs` while playing, `stands` while paused.
     view! {
-        <div class="arena-replay" data-replay=move || if playing.get() { "runs" } else { "stands" }>
+        <div class="arena-replay" data-replay=move || if playing.get() { "playing" } else { "paused" }>
             <label class="field">
                 <span>{t!(arena.seek)}</span>
                 <input
@@ -130,7 +129,7 @@ fn Controls(arena: ArenaHandle) -> impl IntoView {
                 </button>
                 <span class="hint arena-time">{time}</span>
             </div>
-            <p class="hint arena-verdict" role="status">{verdict}</p>
+            <p class="hint arena-verification" role="status">{verdict}</p>
         </div>
     }
     .into_any()
