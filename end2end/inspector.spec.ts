@@ -45,12 +45,12 @@ test("a cut socket is cut for the server, too, and missed events are replayed", 
   const sent: string[] = [];
   await postAndExpect(chat, writer, sent, 2);
   const trace = await drawer.trace();
-  const chapter = await drawer.inject("cut");
+  const period = await drawer.inject("cut");
   await postAndExpect(chat, writer, sent, 3);
   await records.expectEnded(trace, { by: "network", code: null });
-  await expect(chapter).toContainText("1006");
-  await expect(chapter).toContainText(fill(ko.inspector.step_live, { transport: "WebSocket" }));
-  await expect(chapter).toContainText(`chat/${chat.room}`);
+  await expect(period).toContainText("1006");
+  await expect(period).toContainText(fill(ko.inspector.step_live, { transport: "WebSocket" }));
+  await expect(period).toContainText(`chat/${chat.room}`);
   await chat.expectLive();
   expect(await drawer.trace()).not.toBe(trace);
   expect(await drawer.expectNothingLost()).toBeGreaterThanOrEqual(5);
@@ -77,19 +77,19 @@ test("a blocked WebSocket falls back to SSE, a blocked SSE to polling", async ({
   await chat.send("폴링으로");
   await expectTexts(chat, [...sent, "폴링으로"]);
   await drawer.inject("unblock");
-  await expect(drawer.drawer.locator(".inspector-standing")).toBeEmpty();
+  await expect(drawer.drawer.locator(".inspector-active-faults")).toBeEmpty();
   await drawer.expectNothingLost();
 });
 
 test("offline no connection is opened, and commands wait", async ({ chat, drawer, writer, records }) => {
   const trace = await drawer.trace();
-  const chapter = await drawer.inject("offline", 4);
+  const period = await drawer.inject("offline", 4);
   await chat.send("터널 안에서");
   await expect(chat.pending).toHaveCount(1);
   await writer.post(chat.room, "밖에서");
   await records.expectEnded(trace, { by: "client", code: 1000 });
-  await expect(chapter).toContainText(ko.inspector.phase_offline);
-  await expect(chapter).toContainText(ko.inspector.step_restored, { timeout: 15_000 });
+  await expect(period).toContainText(ko.inspector.phase_offline);
+  await expect(period).toContainText(ko.inspector.step_restored, { timeout: 15_000 });
   await expectTexts(chat, ["밖에서", "터널 안에서"]);
   await expect(chat.pending).toHaveCount(0);
   await drawer.expectNothingLost();
@@ -100,7 +100,7 @@ test("a delay lengthens the round trip and loses nothing", async ({ chat, drawer
   await drawer.openTab("faults");
   await drawer.drawer.locator("input[name=delay]").fill("900");
   await drawer.inject("delay", 20);
-  await expect(drawer.drawer.locator(".inspector-standing")).not.toBeEmpty();
+  await expect(drawer.drawer.locator(".inspector-active-faults")).not.toBeEmpty();
   const start = Date.now();
   await chat.send("늦게 오는 답");
   await expect(chat.message("늦게 오는 답")).toBeVisible();
@@ -116,21 +116,21 @@ test("a slow reader catches up, or is disconnected with 4000 and resumes", async
   await drawer.inject("slow", 4);
   await postAndExpect(chat, writer, sent, 5);
   const trace = await drawer.trace();
-  const chapter = await drawer.inject("slow", 60);
+  const period = await drawer.inject("slow", 60);
   await postAndExpect(chat, writer, sent, 3);
   await records.expectEnded(trace, { by: "server", code: 4000 });
-  await expect(chapter).toContainText("4000");
+  await expect(period).toContainText("4000");
   await drawer.expectNothingLost();
 });
 
 test("a drained session reconnects after the given delay", async ({ chat, drawer, writer, records }) => {
   const sent: string[] = [];
   const trace = await drawer.trace();
-  const chapter = await drawer.inject("drain");
+  const period = await drawer.inject("drain");
   await postAndExpect(chat, writer, sent, 3);
   await records.expectEnded(trace, { by: "server", code: 1012 });
-  await expect(chapter).toContainText("1012");
-  await expect(chapter).toContainText(ko.inspector.step_closing.split(":")[0]!);
+  await expect(period).toContainText("1012");
+  await expect(period).toContainText(ko.inspector.step_closing.split(":")[0]!);
   await drawer.expectNothingLost();
 });
 
@@ -171,7 +171,7 @@ test("a frame is decoded byte by byte, and the handshake shows its headers", asy
   const event = drawer.drawer.locator(".inspector-frames button", { hasText: `event chat/${chat.room}` }).first();
   await event.click();
   await expect(drawer.value("json")).toContainText("말 0");
-  await expect(drawer.drawer.locator(".inspector-header dt").first()).toHaveText("10000010");
+  await expect(drawer.drawer.locator(".inspector-definitions dt").first()).toHaveText("10000010");
   await drawer.openTab("how");
   await expect(drawer.value("version")).toHaveText("HTTP/1.1");
   await expect(drawer.drawer.locator("dt", { hasText: "sec-websocket-accept" }).first()).toBeVisible();

@@ -31,7 +31,7 @@ export interface Har {
 export class InspectorDrawer {
   readonly drawer: Locator;
   readonly button: Locator;
-  readonly loss: Locator;
+  readonly deliveryCheck: Locator;
 
   constructor(
     readonly page: Page,
@@ -39,7 +39,7 @@ export class InspectorDrawer {
   ) {
     this.drawer = page.locator("#inspector");
     this.button = page.locator(".inspector-button");
-    this.loss = this.drawer.locator(".inspector-loss");
+    this.deliveryCheck = this.drawer.locator(".inspector-delivery-check");
   }
 
   async open(): Promise<this> {
@@ -69,9 +69,9 @@ export class InspectorDrawer {
     await this.openTab("faults");
     if (seconds !== undefined) await this.drawer.locator("input[name=seconds]").fill(String(seconds));
     await this.faultButton(fault).click();
-    const chapter = this.drawer.locator(`[data-chapter="${fault}"]`).first();
-    await expect(chapter).toBeVisible();
-    return chapter;
+    const period = this.drawer.locator(`article[data-fault="${fault}"]`).first();
+    await expect(period).toBeVisible();
+    return period;
   }
 
   /** The trace id of the newest WebSocket. */
@@ -84,10 +84,10 @@ export class InspectorDrawer {
   /** Expects neither gaps nor duplicates in the session, and returns the number of events. */
   async expectNothingLost(): Promise<number> {
     await this.openTab("live");
-    await expect(this.loss).toHaveAttribute("data-whole", "true");
+    await expect(this.deliveryCheck).toHaveAttribute("data-clean", "true");
     await expect(this.value("gaps")).toHaveText("0");
     await expect(this.value("duplicates")).toHaveText("0");
-    return Number((await this.loss.locator('[data-key="events"]').textContent())?.replaceAll(",", ""));
+    return Number((await this.deliveryCheck.locator('[data-key="events"]').textContent())?.replaceAll(",", ""));
   }
 
   async save<T>(format: "json" | "har"): Promise<T> {

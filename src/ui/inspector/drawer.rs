@@ -61,7 +61,7 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
             hidden=move || !open.get()
             on:keydown=on_key
         >
-            <div class="inspector-head">
+            <div class="inspector-header">
                 <h2 id="inspector-title" tabindex="-1" node_ref=head>{t!(inspector.title)}</h2>
                 <div class="choice" role="group" aria-label=t!(inspector.parts)>
                     {panel_button(Panel::Live, text_key!(inspector.part_live))}

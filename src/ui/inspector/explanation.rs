@@ -38,13 +38,13 @@ pub fn Explanation(inspection: Inspection, version: TraceVersion) -> impl IntoVi
         })
     });
     view! {
-        <section class="inspector-part" aria-labelledby="inspector-handshake">
+        <section class="inspector-section" aria-labelledby="inspector-handshake">
             <h3 id="inspector-handshake">{t!(inspector.handshake)}</h3>
             <p class="hint">{t!(inspector.handshake_text)}</p>
             {record}
         </section>
         <CloseCodes inspection version/>
-        <section class="inspector-part" aria-labelledby="inspector-resume">
+        <section class="inspector-section" aria-labelledby="inspector-resume">
             <h3 id="inspector-resume">{t!(inspector.resume)}</h3>
             <ol class="steps">
                 <li>{t!(inspector.resume_1)}</li>
@@ -96,7 +96,7 @@ fn explained_headers(handshake: &Handshake) -> AnyView {
         let key = header_text(name)?;
         Some(view! { <div><dt class="mono">{name.to_owned()}</dt><dd>{translate(key)}</dd></div> })
     });
-    view! { <dl class="inspector-header">{lines.collect_view()}</dl> }.into_any()
+    view! { <dl class="inspector-definitions">{lines.collect_view()}</dl> }.into_any()
 }
 
 #[component]
@@ -122,11 +122,11 @@ fn CloseCodes(inspection: Inspection, version: TraceVersion) -> impl IntoView {
         let line = |code: u16| view! { <div><dt class="mono">{code}</dt><dd>{translate(meaning_text(code::meaning(code)))}</dd></div> };
         let codes = codes.get();
         (!codes.is_empty()).then(|| {
-            view! { <dl class="inspector-header">{codes.into_iter().map(line).collect_view()}</dl> }.into_any()
+            view! { <dl class="inspector-definitions">{codes.into_iter().map(line).collect_view()}</dl> }.into_any()
         })
     });
     view! {
-        <section class="inspector-part" aria-labelledby="inspector-codes">
+        <section class="inspector-section" aria-labelledby="inspector-codes">
             <h3 id="inspector-codes">{t!(inspector.codes)}</h3>
             <p class="hint">{none}</p>
             {list}

@@ -57,7 +57,7 @@ pub fn Faults(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     let report = RwSignal::new(None::<FaultReport>);
     refresh_report(&inspection, version, report);
     view! {
-        <section class="inspector-part" aria-labelledby="inspector-faults">
+        <section class="inspector-section" aria-labelledby="inspector-faults">
             <h3 id="inspector-faults">{t!(inspector.faults)}</h3>
             <p class="hint">{t!(inspector.faults_text)}</p>
             <Fields settings/>
@@ -239,7 +239,7 @@ fn FaultButtons(inspection: Inspection, settings: FaultFields, report: RwSignal<
             </li>
         }
     });
-    view! { <ul class="inspector-offers">{list.into_iter().collect_view()}</ul> }
+    view! { <ul class="inspector-fault-buttons">{list.into_iter().collect_view()}</ul> }
 }
 
 /// The active faults, or a note that the operator does not allow any.
@@ -266,7 +266,7 @@ fn ActiveFaults(report: RwSignal<Option<FaultReport>>) -> impl IntoView {
             .collect();
         (!active.is_empty()).then(|| active.join(" · "))
     });
-    view! { <p class="inspector-standing" role="status">{summary}</p> }
+    view! { <p class="inspector-active-faults" role="status">{summary}</p> }
 }
 
 #[component]
@@ -286,7 +286,7 @@ fn Timeline(inspection: Inspection, version: TraceVersion) -> impl IntoView {
         )
     });
     view! {
-        <section class="inspector-part" aria-labelledby="inspector-timeline">
+        <section class="inspector-section" aria-labelledby="inspector-timeline">
             <h3 id="inspector-timeline">{t!(inspector.timeline)}</h3>
             {body}
         </section>
@@ -316,11 +316,11 @@ fn period_view(locale: Locale, period: &FaultPeriod) -> AnyView {
         )
     };
     view! {
-        <article class="inspector-chapter" data-chapter=fault data-whole=period.delivered.is_clean().to_string()>
+        <article class="inspector-fault-period" data-fault=fault data-clean=period.delivered.is_clean().to_string()>
             <h4>{name}</h4>
             <p class="problem">{refused}</p>
             <ol>{period.events.iter().map(event).collect_view()}</ol>
-            <p class="told">{delivered}</p>
+            <p class="delivery-counts">{delivered}</p>
         </article>
     }
     .into_any()

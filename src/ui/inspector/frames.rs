@@ -118,7 +118,7 @@ fn detail(inspection: &Inspection, frame: &RecordedFrame) -> AnyView {
     let header = frame_text::header(frame);
     let header_list = (!header.is_empty()).then(|| {
         let line = |(part, digits): (HeaderPart, String)| view! { <div><dt class="mono">{digits}</dt><dd>{translate(header_part_text(part))}</dd></div> };
-        view! { <h3>{t!(inspector.header)}</h3><dl class="inspector-header">{header.into_iter().map(line).collect_view()}</dl> }
+        view! { <h3>{t!(inspector.header)}</h3><dl class="inspector-definitions">{header.into_iter().map(line).collect_view()}</dl> }
     });
     view! {
         <h3>{frame_text::name(inspection, frame)}</h3>

@@ -48,7 +48,7 @@ pub fn Live(inspection: Inspection, version: TraceVersion) -> impl IntoView {
     view! {
         <DeliveryCheck inspection=inspection.clone() version/>
         <Session inspection=inspection.clone() version/>
-        <section class="inspector-part" aria-labelledby="inspector-trips">
+        <section class="inspector-section" aria-labelledby="inspector-trips">
             <h3 id="inspector-trips">{t!(inspector.round_trips)}</h3>
             <LineChart values=trips capacity=CHART_CAPACITY label=newest_trip/>
         </section>
@@ -95,7 +95,7 @@ fn DeliveryCheck(inspection: Inspection, version: TraceVersion) -> impl IntoView
     let gaps = counter_text(|trace| trace.audit.counts().gaps);
     let duplicates = counter_text(|trace| trace.audit.counts().duplicates);
     view! {
-        <section class="inspector-loss" data-whole=dynamic_text(move || complete.get().to_string()) aria-labelledby="inspector-loss">
+        <section class="inspector-delivery-check" data-clean=dynamic_text(move || complete.get().to_string()) aria-labelledby="inspector-loss">
             <h3 id="inspector-loss">{verdict}</h3>
             <dl>
                 {labeled_value(text_key!(inspector.events), "events", events)}
@@ -144,7 +144,7 @@ fn Session(inspection: Inspection, version: TraceVersion) -> impl IntoView {
             .map_or_else(|| "–".to_owned(), |trip| format::millis(i18n.get_locale(), *trip))
     });
     view! {
-        <section class="inspector-part" aria-labelledby="inspector-session">
+        <section class="inspector-section" aria-labelledby="inspector-session">
             <h3 id="inspector-session">{t!(inspector.session)}</h3>
             <dl class="properties">
                 {labeled_value(text_key!(inspector.transport), "transport", transport)}
@@ -212,7 +212,7 @@ fn Subscriptions(inspection: Inspection, version: TraceVersion) -> impl IntoView
         )
     });
     view! {
-        <section class="inspector-part" aria-labelledby="inspector-topics">
+        <section class="inspector-section" aria-labelledby="inspector-topics">
             <h3 id="inspector-topics">{t!(inspector.topics)}</h3>
             {rows}
         </section>
@@ -235,7 +235,7 @@ fn Queue(inspection: Inspection, version: TraceVersion) -> impl IntoView {
         Some(view! { <ol class="inspector-queue">{rows}</ol> }.into_any())
     });
     view! {
-        <section class="inspector-part" aria-labelledby="inspector-queue">
+        <section class="inspector-section" aria-labelledby="inspector-queue">
             <h3 id="inspector-queue">{t!(inspector.queue)}</h3>
             {rows}
         </section>
