@@ -200,7 +200,7 @@ test.describe("without JavaScript", () => {
     const market = new MarketPage(page);
     expect(await market.rows.count()).toBeGreaterThan(50);
     await expect(market.price("hnb")).toHaveText(/^[\d,]+$/);
-    await expect(page.locator(".market-toolbar .choice")).toBeHidden();
+    await expect(page.locator(".market-toolbar .segmented-control")).toBeHidden();
     await market.row("hnb").getByRole("link").click();
     await page.getByRole("link", { name: ko.market.day, exact: true }).click();
     await expect(page).toHaveURL("/market/hnb?interval=1d");

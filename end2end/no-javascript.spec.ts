@@ -121,7 +121,7 @@ test("a refused form keeps its input and shows the reason", async ({ page, conso
 for (const path of ["/", "/chat", "/market", "/devices", "/notifications", "/status"]) {
   test(`${path} hides controls that need scripts`, async ({ page }) => {
     await page.goto(path);
-    expect(await page.locator(".script").count()).toBeGreaterThan(0);
-    await expect(page.locator(".script").filter({ visible: true })).toHaveCount(0);
+    expect(await page.locator(".script-only").count()).toBeGreaterThan(0);
+    await expect(page.locator(".script-only").filter({ visible: true })).toHaveCount(0);
   });
 }

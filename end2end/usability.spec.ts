@@ -168,8 +168,8 @@ test.describe("forced colours", () => {
   test("show selected, checked and connected states", async ({ page, request }) => {
     const echo = await new EchoPage(page).open();
     await echo.revealLazyCards();
-    const on = page.locator(".choice button[aria-pressed=true]").first();
-    const off = page.locator(".choice button[aria-pressed=false]").first();
+    const on = page.locator(".segmented-control button[aria-pressed=true]").first();
+    const off = page.locator(".segmented-control button[aria-pressed=false]").first();
     expect((await style(on)).backgroundColor).not.toBe((await style(off)).backgroundColor);
     const rows = page.locator("#journal .virtual-list-row");
     await rows.nth(1).click();

@@ -3,7 +3,7 @@
 // - Has a document that differs from the one that the server sent rendered again instead of hydrated.
 {
   const RAW = new Set(["script", "style", "textarea", "title", "noscript", "template", "iframe"]);
-  const FRAME = ".skip, .frame-header, #content, aside.session-status, .frame-footer, .inspector";
+  const FRAME = ".skip-link, .frame-header, #content, aside.session-status, .frame-footer, .inspector";
   const RENDER_MS = 10_000;
   const page = window.duplexInput;
   const { FIELDS, fields, presses, waits, log, typed, keyOf, stop } = page;

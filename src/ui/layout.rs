@@ -41,7 +41,7 @@ pub fn Layout(
         let path = path.get();
         let segment = path.split('/').nth(1);
         let skip = skip_links.iter().find(|skip| Some(skip.path_segment) == segment)?;
-        Some(view! { <a class="skip" href=skip.target rel="external">{translate(skip.name)}</a> }.into_any())
+        Some(view! { <a class="skip-link" href=skip.target rel="external">{translate(skip.name)}</a> }.into_any())
     });
     let entry = |entry: NavigationEntry| {
         let rel = home_page::rel(entry.path);
@@ -51,7 +51,7 @@ pub fn Layout(
     };
     let inspector = Inspector::create();
     view! {
-        <a class="skip" href="#content" rel="external">{t!(app.skip)}</a>
+        <a class="skip-link" href="#content" rel="external">{t!(app.skip)}</a>
         {skip}
         <header class="frame-header">
             <a class="brand" href="/" rel=home_page::rel("/")>
@@ -61,7 +61,7 @@ pub fn Layout(
             <nav aria-label=t!(app.navigation)>
                 <ul>{navigation.into_iter().map(entry).collect_view()}</ul>
             </nav>
-            <div class="choices">
+            <div class="preferences">
                 {tools()}
                 <LanguageChoice/>
                 <ColorSchemeChoice/>

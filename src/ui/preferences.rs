@@ -80,7 +80,7 @@ pub fn LanguageChoice() -> impl IntoView {
     };
     view! {
         <form method="post" action=PREFERENCES_PATH>
-            <div class="choice" role="group" aria-label=t!(app.language)>
+            <div class="segmented-control" role="group" aria-label=t!(app.language)>
                 {language_button(Locale::ko, "한국어")}
                 {language_button(Locale::en, "English")}
             </div>
@@ -105,7 +105,7 @@ pub fn ColorSchemeChoice() -> impl IntoView {
     view! {
         <Html attr:data-theme=theme/>
         <form method="post" action=PREFERENCES_PATH>
-            <div class="choice" role="group" aria-label=t!(app.colour)>
+            <div class="segmented-control" role="group" aria-label=t!(app.colour)>
                 {scheme_button(ColorScheme::Auto, text_key!(app.colour_auto))}
                 {scheme_button(ColorScheme::Light, text_key!(app.colour_light))}
                 {scheme_button(ColorScheme::Dark, text_key!(app.colour_dark))}

@@ -72,7 +72,7 @@ pub fn VitalsStrip() -> impl IntoView {
             aria-label=t!(vitals.label)
             data-liveness=dynamic_text(move || format!("{:?}", liveness.get()).to_lowercase())
         >
-            <p class="vitals-liveness script"><span class="dot" aria-hidden="true"></span>{state}</p>
+            <p class="vitals-liveness script-only"><span class="dot" aria-hidden="true"></span>{state}</p>
             <dl>
                 {vital(text_key!(vitals.connections), "connections", |_, vitals| format::grouped(vitals.connections))}
                 {vital(text_key!(vitals.received), "received", |_, vitals| format::grouped(vitals.received))}

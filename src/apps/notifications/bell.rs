@@ -47,7 +47,7 @@ pub fn Bell() -> impl IntoView {
             <svg viewBox="0 0 24 24" aria-hidden="true">
                 <path d="M6 10a6 6 0 0 1 12 0c0 5 2 6 2 7H4c0-1 2-2 2-7M10 20h4"/>
             </svg>
-            <span class="hidden">{name}</span>
+            <span class="visually-hidden">{name}</span>
             <span class="badge" aria-hidden="true">{badge}</span>
         </a>
         {toasts}

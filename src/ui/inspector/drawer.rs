@@ -63,7 +63,7 @@ pub fn drawer(inspection: Inspection, open: RwSignal<bool>, button: NodeRef<html
         >
             <div class="inspector-header">
                 <h2 id="inspector-title" tabindex="-1" node_ref=head>{t!(inspector.title)}</h2>
-                <div class="choice" role="group" aria-label=t!(inspector.parts)>
+                <div class="segmented-control" role="group" aria-label=t!(inspector.parts)>
                     {panel_button(Panel::Live, text_key!(inspector.part_live))}
                     {panel_button(Panel::Frames, text_key!(inspector.part_frames))}
                     {panel_button(Panel::Faults, text_key!(inspector.part_faults))}

@@ -94,7 +94,7 @@ fn row(inspection: &Inspection, number: u64, selected: RwSignal<Option<u64>>) ->
         <li>
             <button type="button" data-direction=direction aria-pressed=pressed on:click=select>
                 <span class="arrow" aria-hidden="true">{arrow}</span>
-                <span class="hidden">{direction_name}</span>
+                <span class="visually-hidden">{direction_name}</span>
                 <span class="name">{frame_text::name(inspection, &frame)}</span>
                 <span class="number">{sizes}</span>
                 <span class="number">{format::millis(locale, frame.at)}</span>

@@ -95,7 +95,7 @@ fn GameField(arena: ArenaHandle, scores: duplex_leptos::topic::UseTopic<Scores>)
                 on:pointercancel=move |event| on_pointer_up(arena, &event)
                 on:contextmenu=|event| event.prevent_default()
             ></canvas>
-            <p id="arena-keys" class="hidden">{t!(arena.keys)}</p>
+            <p id="arena-keys" class="visually-hidden">{t!(arena.keys)}</p>
             <div class="arena-palette" hidden>{(0..COLOR_COUNT).map(|_| view! { <i></i> }).collect_view()}</div>
             <Stats arena/>
             <Panel arena scores/>
@@ -182,7 +182,7 @@ fn Summary(arena: ArenaHandle) -> impl IntoView {
         let (rank, mass) = (rank.to_string(), mass.to_string());
         fill(t_string!(i18n, arena.summary), &[("rank", &rank), ("mass", &mass)])
     });
-    view! { <p id="arena-summary" class="hidden" role="status">{summary}</p> }.into_any()
+    view! { <p id="arena-summary" class="visually-hidden" role="status">{summary}</p> }.into_any()
 }
 
 #[component]

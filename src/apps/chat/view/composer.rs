@@ -71,7 +71,7 @@ pub fn Composer(room: RoomModel, scroll: ScrollState) -> impl IntoView {
     view! {
         <form class="composer" method="post" action=room.path() on:submit=on_submit>
             <Replying room/>
-            <label class="field plain">
+            <label class="field noscript-only">
                 <span>{t!(chat.your_name)}</span>
                 <input name="name" autocomplete="nickname" maxlength="24" value=name/>
             </label>

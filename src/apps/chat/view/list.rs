@@ -291,7 +291,7 @@ fn older_button(room: RoomModel, scroll: ScrollState) -> AnyView {
         };
         name.to_owned()
     });
-    view! { <button type="button" class="button small script" on:click=move |_| scroll.show_older()>{name}</button> }
+    view! { <button type="button" class="button small script-only" on:click=move |_| scroll.show_older()>{name}</button> }
         .into_any()
 }
 
@@ -306,7 +306,7 @@ fn JumpToEnd(room: RoomModel, scroll: ScrollState) -> impl IntoView {
         count => fill(t_string!(i18n, chat.new_below), &[("count", &count.to_string())]),
     });
     view! {
-        <button type="button" class="button small jump-to-end script" data-hidden=hidden on:click=move |_| scroll.scroll_to_newest()>
+        <button type="button" class="button small jump-to-end script-only" data-hidden=hidden on:click=move |_| scroll.scroll_to_newest()>
             <span aria-hidden="true">"↓ "</span>{name}
         </button>
     }

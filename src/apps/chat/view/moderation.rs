@@ -214,7 +214,7 @@ fn delete_room(moderation: ModerationTopic, room: String) -> AnyView {
     view! {
         <button
             type="button"
-            class="button small script"
+            class="button small script-only"
             data-action="delete-room"
             on:click=choose
             on:blur=move |_| confirming.set(false)

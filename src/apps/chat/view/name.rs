@@ -46,7 +46,7 @@ pub fn NameForm(room: RoomModel) -> impl IntoView {
         }
     };
     view! {
-        <details class="name-form script" node_ref=details>
+        <details class="name-form script-only" node_ref=details>
             <summary>{label}</summary>
             <form class="row" on:submit=save>
                 <label class="field grow">

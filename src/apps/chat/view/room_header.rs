@@ -43,7 +43,7 @@ fn Status(room: RoomModel) -> impl IntoView {
     let keyword = dynamic_text(move || labels::status_keyword_and_text(status.get()).0.to_owned());
     let label = dynamic_text(move || (labels::status_keyword_and_text(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
-        <p class="room-status script" role="status" data-status=keyword>
+        <p class="room-status script-only" role="status" data-status=keyword>
             <span class="dot" aria-hidden="true"></span>
             <span>{label}</span>
         </p>
@@ -81,7 +81,7 @@ fn description_view(description: Memo<String>, open: RwSignal<bool>) -> AnyView 
     });
     view! {
         <p class="lede" dir="auto">{label}</p>
-        <button type="button" class="button small script" on:click=move |_| open.set(true)>{t!(chat.edit_line)}</button>
+        <button type="button" class="button small script-only" on:click=move |_| open.set(true)>{t!(chat.edit_line)}</button>
     }
     .into_any()
 }
@@ -105,7 +105,7 @@ fn description_form(
     view! {
         <form class="row grow" on:submit=save>
             <label class="field grow">
-                <span class="hidden">{t!(chat.line)}</span>
+                <span class="visually-hidden">{t!(chat.line)}</span>
                 <input name="line" autocomplete="off" autofocus maxlength=MAX_DESCRIPTION.to_string() bind:value=typed/>
             </label>
             <button class="button small primary" type="submit">{t!(chat.save)}</button>
@@ -141,7 +141,7 @@ fn People(room: RoomModel) -> impl IntoView {
         (more > 0).then(|| fill(t_string!(i18n, chat.more_people), &[("count", &more.to_string())]))
     });
     view! {
-        <details class="people script">
+        <details class="people script-only">
             <summary>{count}</summary>
             <ul>{list}</ul>
             <p class="hint">{more}</p>

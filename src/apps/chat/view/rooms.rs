@@ -90,7 +90,7 @@ fn room_row(rooms: UseTopic<Rooms>, visitor: VisitorState, open: Memo<String>, n
             <a href=path class="room-link" aria-current=current>
                 <span class="room-title" dir="auto">{title}</span>
                 <span class="badge" aria-hidden="true">{badge}</span>
-                <span class="hidden">{unread_label}</span>
+                <span class="visually-hidden">{unread_label}</span>
             </a>
         </li>
     }

@@ -169,7 +169,7 @@ fn quote(room: RoomModel, reply: Reply, tabindex: Signal<Option<String>>) -> Any
     };
     view! {
         <a class="quote" href=format!("#{}", row_id(seq)) rel="external" data-hue=hue tabindex=tabindex on:click=on_click>
-            <span class="hidden">{t!(chat.in_reply_to)}</span>
+            <span class="visually-hidden">{t!(chat.in_reply_to)}</span>
             <strong class="author">{name}</strong>
             <span dir="auto">{quoted_text}</span>
         </a>

@@ -101,7 +101,7 @@ impl HistoryView {
             }
         };
         view! {
-            <div class="choice script" role="group" aria-label=t!(devices.range)>
+            <div class="segmented-control script-only" role="group" aria-label=t!(devices.range)>
                 {RANGES.map(button).into_iter().collect_view()}
             </div>
         }
@@ -111,7 +111,7 @@ impl HistoryView {
     fn zoom_buttons(self) -> AnyView {
         let not_zoomed = move || self.zoom.with(Option::is_none);
         view! {
-            <div class="row script">
+            <div class="row script-only">
                 <button type="button" class="button small" data-zoom="in" aria-label=t!(devices.zoom_in) on:click=move |_| self.zoom_by(0.5)>"+"</button>
                 <button type="button" class="button small" data-zoom="out" aria-label=t!(devices.zoom_out) on:click=move |_| self.zoom_by(2.0)>"−"</button>
                 <button type="button" class="button small" data-zoom="reset" disabled=not_zoomed on:click=move |_| self.select_range(self.range.get_untracked())>
@@ -190,7 +190,7 @@ impl HistoryView {
                 <span class="history-empty">{empty}</span>
             </div>
             <div class="history-times" aria-hidden="true">{self.time_axis()}</div>
-            <p class="hint script" id="history-keys">{t!(devices.keys)}</p>
+            <p class="hint script-only" id="history-keys">{t!(devices.keys)}</p>
         }
         .into_any()
     }

@@ -63,7 +63,7 @@ fn form(cx: DeviceContext, command: FormCommand) -> AnyView {
     view! {
         <form class="order-form" method="post" action=cx.path() on:submit=send>
             <input type="hidden" name="act" value="order"/>
-            <div class="row script">{common.into_iter().collect_view()}</div>
+            <div class="row script-only">{common.into_iter().collect_view()}</div>
             <div class="row">
                 <label class="field grow">
                     <span>{t!(devices.order)}</span>

@@ -135,8 +135,8 @@ fn device_list(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
     view! {
         <div class="devices-bar">
             {filters(fleet, filter)}
-            <label class="field grow script">
-                <span class="hidden">{t!(devices.search)}</span>
+            <label class="field grow script-only">
+                <span class="visually-hidden">{t!(devices.search)}</span>
                 <input type="search" name="search" placeholder=t!(devices.search) bind:value=search/>
             </label>
             {status(fleet)}
@@ -147,7 +147,7 @@ fn device_list(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
             </For>
         </ul>
         <p class="hint devices-empty" role="status">{empty}</p>
-        <button type="button" class="button script" hidden=is_complete on:click=move |_| limit.update(|limit| *limit += PAGE_SIZE)>
+        <button type="button" class="button script-only" hidden=is_complete on:click=move |_| limit.update(|limit| *limit += PAGE_SIZE)>
             {more}
         </button>
     }
@@ -170,7 +170,7 @@ fn filters(fleet: UseTopic<Fleet>, filter: RwSignal<Filter>) -> AnyView {
         }
     };
     view! {
-        <div class="choice devices-filter" role="group" aria-label=t!(devices.filter)>
+        <div class="segmented-control devices-filter" role="group" aria-label=t!(devices.filter)>
             {FILTERS.map(button).into_iter().collect_view()}
         </div>
     }
@@ -182,7 +182,7 @@ fn status(fleet: UseTopic<Fleet>) -> AnyView {
     let status_code = dynamic_text(move || labels::status(fleet.status.get()).0.to_owned());
     let label = dynamic_text(move || (labels::status(fleet.status.get()).1)(i18n.get_locale()).to_owned());
     view! {
-        <p class="devices-status script" role="status" data-status=status_code>
+        <p class="devices-status script-only" role="status" data-status=status_code>
             <span class="dot" aria-hidden="true"></span>
             <span>{label}</span>
         </p>

@@ -133,7 +133,7 @@ fn Toolbar(echo: EchoState) -> impl IntoView {
     });
     view! {
         <div class="toolbar">
-            <div class="choice" role="group" aria-label=t!(echo.show)>
+            <div class="segmented-control" role="group" aria-label=t!(echo.show)>
                 {choice(KindFilter::All, text_key!(echo.show_all))}
                 {choice(KindFilter::Sent, text_key!(echo.show_sent))}
                 {choice(KindFilter::Received, text_key!(echo.show_received))}

@@ -47,7 +47,7 @@ pub fn AlertsCard(store: QuoteStore, entry: RwSignal<Entry>) -> impl IntoView {
         <Card id="alerts" title=text_key!(market.alerts)>
             <p class="hint">{t!(market.alerts_text)}</p>
             {form_and_list}
-            <p class="hint plain">{t!(market.alerts_no_script)}</p>
+            <p class="hint noscript-only">{t!(market.alerts_no_script)}</p>
         </Card>
     }
     .into_any()
@@ -125,7 +125,7 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
                 <input name="price" inputmode="decimal" autocomplete="off" required bind:value=price/>
                 {parsed_hint(price)}
             </label>
-            <div class="choice" role="group" aria-label=t!(market.alert_side)>
+            <div class="segmented-control" role="group" aria-label=t!(market.alert_side)>
                 {side_button(true, labels::side(Side::Above))}
                 {side_button(false, labels::side(Side::Below))}
             </div>

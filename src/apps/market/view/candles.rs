@@ -245,7 +245,7 @@ fn slider(view: CandlesView) -> AnyView {
         view.selected.set(event_target_value(&event).parse().ok());
     };
     view! {
-        <label class="field script">
+        <label class="field script-only">
             <span>{t!(market.slider)}</span>
             <input
                 type="range"

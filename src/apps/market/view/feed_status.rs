@@ -42,7 +42,7 @@ pub fn FeedStatusLine(store: QuoteStore) -> impl IntoView {
     view! {
         <div class="market-feed">
             {source_line}
-            <p class="market-status script" role="status" data-status=code>
+            <p class="market-status script-only" role="status" data-status=code>
                 <span class="dot" aria-hidden="true"></span>
                 <span>{label}</span>
             </p>

@@ -76,7 +76,7 @@ fn table(store: QuoteStore) -> AnyView {
         <Toolbar store settings symbols/>
         <div class="market-table">
             <table>
-                <caption class="hidden">{t!(market.table)}</caption>
+                <caption class="visually-hidden">{t!(market.table)}</caption>
                 <thead>
                     <tr>
                         <td class="cell-star"></td>
@@ -184,8 +184,8 @@ fn Toolbar(store: QuoteStore, settings: TableSettings, symbols: Memo<Vec<String>
                     bind:value=settings.search
                 />
             </label>
-            <button type="submit" class="button plain">{t!(market.search)}</button>
-            <div class="choice script" role="group" aria-label=t!(market.which)>
+            <button type="submit" class="button noscript-only">{t!(market.search)}</button>
+            <div class="segmented-control script-only" role="group" aria-label=t!(market.which)>
                 <button type="button" aria-pressed=pressed(false) on:click=move |_| settings.only_watched.set(false)>
                     {t!(market.all)}
                 </button>

@@ -69,7 +69,7 @@ pub fn star(watch_list: WatchList, symbol: String, entry: RwSignal<Entry>) -> An
     view! {
         <button
             type="button"
-            class="star script"
+            class="star script-only"
             aria-label=name
             aria-pressed=dynamic_text(move || pressed.get().to_string())
             on:click=move |_| watch_list.toggle(&symbol)

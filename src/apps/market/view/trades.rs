@@ -68,7 +68,7 @@ fn trade(store: QuoteStore, entry: RwSignal<Entry>, trade: Trade) -> AnyView {
         <tr>
             <td>{time}</td>
             <td class="number change" data-direction=direction>
-                <span aria-hidden="true">{arrow}</span><span class="hidden">{side}" "</span>{price}
+                <span aria-hidden="true">{arrow}</span><span class="visually-hidden">{side}" "</span>{price}
             </td>
             <td class="number">{quantity}</td>
         </tr>

@@ -12,7 +12,7 @@ use crate::ui::{
 pub fn follow_card(model: InboxModel) -> AnyView {
     let switches: Vec<_> = GROUPS.into_iter().map(|group| switch(model, group)).collect();
     view! {
-        <Card id="follow" title=text_key!(notifications.follow) class="script">
+        <Card id="follow" title=text_key!(notifications.follow) class="script-only">
             <p class="hint">{t!(notifications.follow_hint)}</p>
             <div class="follow-switches">{switches}</div>
         </Card>

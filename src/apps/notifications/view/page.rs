@@ -135,7 +135,7 @@ fn status(model: InboxModel) -> AnyView {
     let status_code = dynamic_text(move || labels::status(status.get()).0.to_owned());
     let label = dynamic_text(move || (labels::status(status.get()).1)(i18n.get_locale()).to_owned());
     view! {
-        <p class="inbox-status script" role="status" data-status=status_code>
+        <p class="inbox-status script-only" role="status" data-status=status_code>
             <span class="dot" aria-hidden="true"></span>
             <span>{label}</span>
         </p>

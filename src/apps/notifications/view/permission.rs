@@ -35,7 +35,7 @@ pub fn permission_card() -> AnyView {
         })
     });
     view! {
-        <Card id="permission" title=text_key!(notifications.permission) class="script">
+        <Card id="permission" title=text_key!(notifications.permission) class="script-only">
             <div role="status">{status}</div>
             {button}
         </Card>

@@ -98,7 +98,7 @@ fn read_button(list: ListModel, key: NoticeKey, title: Signal<String>) -> AnyVie
         });
     };
     view! {
-        <button type="button" class="button small script" data-action="mark-read" aria-label=name on:click=on_click>
+        <button type="button" class="button small script-only" data-action="mark-read" aria-label=name on:click=on_click>
             {t!(notifications.read)}
         </button>
     }

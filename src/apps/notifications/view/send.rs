@@ -74,7 +74,7 @@ pub fn send_card(model: InboxModel, visitor: String) -> AnyView {
             <pre class="mono" id="curl" tabindex="0" aria-label=t!(notifications.send_curl)><code>{line(CURL)}</code></pre>
             <p class="hint">{t!(notifications.send_notify)}</p>
             <pre class="mono" tabindex="0" aria-label=t!(notifications.send_notify)><code>{line(NOTIFY)}</code></pre>
-            <p><button type="button" class="button script" data-action="sample" on:click=sample>{t!(notifications.send_sample)}</button></p>
+            <p><button type="button" class="button script-only" data-action="sample" on:click=sample>{t!(notifications.send_sample)}</button></p>
         </Card>
     }
     .into_any()

@@ -164,7 +164,7 @@ impl Toasts {
                 <span class="notice-symbol" aria-hidden="true">{symbol}</span>
                 <div class="toast-main">
                     <p class="toast-title" dir="auto">
-                        <span class="hidden">{translate(level_name)}": "</span>
+                        <span class="visually-hidden">{translate(level_name)}": "</span>
                         <a
                             href=link
                             target=target

@@ -15,8 +15,8 @@ pub fn toolbar(model: InboxModel, visitor: String, filter: Filter) -> AnyView {
     view! {
         <div class="notices-toolbar">
             <MarkAll model visitor/>
-            <div class="filters script" role="group" aria-label=t!(notifications.filters)>
-                <div class="choice">
+            <div class="filters script-only" role="group" aria-label=t!(notifications.filters)>
+                <div class="segmented-control">
                     {choice(filter.unread, false, text_key!(notifications.all))}
                     {choice(filter.unread, true, text_key!(notifications.unread))}
                 </div>

@@ -163,7 +163,7 @@ fn ban_form(topic: ModerationTopic) -> AnyView {
         .map(|(key, name, _)| view! { <option value=*key selected=*key == "day">{translate(*name)}</option> })
         .collect();
     view! {
-        <form class="row script" on:submit=ban>
+        <form class="row script-only" on:submit=ban>
             <label class="field grow">
                 <span>{t!(moderation.whom)}</span>
                 <input name="target" required autocomplete="off" maxlength=(MAX_ADDRESS + 21).to_string() bind:value=target_input/>

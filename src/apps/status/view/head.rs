@@ -32,7 +32,7 @@ pub fn status_bar(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> Any
     });
     view! {
         <div class="status-head">
-            <p class="dashboard-status script" role="status" data-status=dynamic_text(move || status_code(status.get()).to_owned())>
+            <p class="dashboard-status script-only" role="status" data-status=dynamic_text(move || status_code(status.get()).to_owned())>
                 <span class="dot" aria-hidden="true"></span>
                 <span>{label}</span>
             </p>
