@@ -126,9 +126,9 @@ for (const [name, width, colorScheme] of [["desktop", 1280, "light"], ["phone", 
     await open(page);
     for (const card of ["journal", "round-trip", "handshake"]) {
       await page.locator(`#${card}`).evaluate((element) => element.scrollIntoView());
-      await expect(page.locator(`#${card} .later > *`).first()).toBeVisible();
+      await expect(page.locator(`#${card} .lazy-content > *`).first()).toBeVisible();
     }
-    await expect(page.locator("#handshake .waiting")).toHaveCount(0);
+    await expect(page.locator("#handshake .loading")).toHaveCount(0);
     await networkIdle(page);
     expect(sheets).toBe(0);
 

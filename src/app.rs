@@ -125,7 +125,7 @@ fn provide_language() {
 fn NotFound() -> impl IntoView {
     view! {
         <Title text=page_title(t!(app.not_found))/>
-        <div class="page-head">
+        <div class="page-header">
             <h1>{t!(app.not_found)}</h1>
             <p class="lede">{t!(app.not_found_text)}</p>
             <p><A href="/" attr:class="button" attr:rel=home_page::rel("/")>{t!(app.home)}</A></p>

@@ -83,7 +83,7 @@ export class EchoPage {
 
   /** Scrolls to the cards that render only when visible. */
   async revealLazyCards(): Promise<void> {
-    const lazy = this.page.locator("#early .later");
+    const lazy = this.page.locator("#early .lazy-content");
     for (const card of await lazy.all()) {
       await card.scrollIntoViewIfNeeded();
       await expect(card).not.toBeEmpty();

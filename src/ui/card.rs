@@ -56,7 +56,7 @@ pub fn LazyCard(
     });
     view! {
         <Card id title class>
-            <div class="later" node_ref=card>{view}</div>
+            <div class="lazy-content" node_ref=card>{view}</div>
         </Card>
     }
 }

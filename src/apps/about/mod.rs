@@ -29,7 +29,7 @@ pub fn AboutPage() -> impl IntoView {
     view! {
         <Title text=page_title(t!(about.title))/>
         <Meta name="description" content=t!(about.description)/>
-        <div class="page-head">
+        <div class="page-header">
             <h1>{t!(about.title)}</h1>
             <p class="lede">{t!(about.lede)}</p>
         </div>

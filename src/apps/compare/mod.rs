@@ -43,7 +43,7 @@ fn page() -> AnyView {
     view! {
         <Title text=page_title(t!(compare.title))/>
         <Meta name="description" content=t!(compare.description)/>
-        <div class="page-head">
+        <div class="page-header">
             <h1>{t!(compare.title)}</h1>
             <p class="lede">{t!(compare.lede)}</p>
             <noscript inner_html=t!(compare.no_script)></noscript>

@@ -52,7 +52,7 @@ pub fn EchoPage() -> impl IntoView {
     view! {
         <Title text=page_title(t!(echo.title))/>
         <Meta name="description" content=t!(echo.description)/>
-        <div class="page-head">
+        <div class="page-header">
             <h1>{t!(echo.title)}</h1>
             <p class="lede">{t!(echo.lede)}</p>
             <noscript inner_html=t!(echo.no_script)></noscript>

@@ -36,7 +36,7 @@ pub fn page() -> AnyView {
         <Title text=page_title(t!(arena.title))/>
         <Meta name="description" content=t!(arena.lede)/>
         <div class="arena">
-            <header class="arena-head">
+            <header class="arena-header">
                 <h1>{t!(arena.title)}</h1>
                 <p class="lede">{t!(arena.lede)}</p>
                 <noscript>{t!(arena.no_script)}</noscript>

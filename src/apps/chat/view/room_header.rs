@@ -20,7 +20,7 @@ use duplex_protocol::{person::Person, session::CommandId};
 pub fn RoomHeader(room: RoomModel) -> impl IntoView {
     let title = dynamic_text(move || room.title());
     view! {
-        <header class="room-head">
+        <header class="room-header">
             <div class="room-name">
                 <h1>{title}</h1>
                 <Status room/>

@@ -91,7 +91,7 @@ fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, mess
             <span class="avatar" aria-hidden="true">{initial}</span>
             <div class="message-main">
                 {reply.map(|reply| quote(room, reply, tabindex))}
-                <p class="message-head"><strong class="author">{name}</strong>{time(room, at)}</p>
+                <p class="message-header"><strong class="author">{name}</strong>{time(room, at)}</p>
                 {content}
                 {reactions(room, seq, message)}
             </div>

@@ -146,7 +146,7 @@ fn not_found(device: UseTopic<Devices>) -> AnyView {
     }
     view! {
         <Title text=page_title(t!(devices.missing))/>
-        <div class="page-head">
+        <div class="page-header">
             <p><a href="/devices">{t!(devices.back)}</a></p>
             <h1>{t!(devices.missing)}</h1>
             <p class="lede">{t!(devices.missing_text)}</p>

@@ -81,7 +81,7 @@ pub fn overview(clock: Clock) -> AnyView {
     let fleet = use_topic::<Fleet>(ALL);
     view! {
         <Title text=page_title(t!(devices.title))/>
-        <header class="page-head devices-head">
+        <header class="page-header">
             <h1>{t!(devices.title)}</h1>
             <p class="lede">{t!(devices.lede)}</p>
             {demo_note()}

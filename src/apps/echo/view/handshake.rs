@@ -44,7 +44,7 @@ pub fn HandshakeCard(echo: EchoState) -> impl IntoView {
     dynamic_view(move || {
         Some(match record.get() {
             None if is_other_server() => view! { <p class="hint">{t!(echo.handshake_foreign)}</p> }.into_any(),
-            None => view! { <p class="hint waiting">{t!(echo.handshake_waiting)}</p> }.into_any(),
+            None => view! { <p class="hint loading">{t!(echo.handshake_waiting)}</p> }.into_any(),
             Some(Err(_)) => view! { <p class="problem">{t!(echo.handshake_failed)}</p> }.into_any(),
             Some(Ok(handshake)) => view! { <HandshakeRecord handshake/> }.into_any(),
         })

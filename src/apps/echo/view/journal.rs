@@ -196,7 +196,7 @@ fn Detail(echo: EchoState, selected: RwSignal<Option<u64>>) -> impl IntoView {
         let locale = i18n.get_locale();
         Some(
             view! {
-                <p class="detail-head">{detail_head(locale, &entry)}</p>
+                <p class="detail-header">{detail_head(locale, &entry)}</p>
                 <p class="hint">{truncation_note(locale, &entry)}</p>
                 <pre tabindex="0" aria-label=t!(echo.detail)>{full_text(&entry.content)}</pre>
             }

@@ -61,7 +61,7 @@ fn not_found(store: QuoteStore) -> AnyView {
     }
     view! {
         <Title text=page_title(t!(market.no_symbol))/>
-        <div class="page-head">
+        <div class="page-header">
             <h1>{t!(market.no_symbol)}</h1>
             <p class="lede">{t!(market.no_symbol_text)}</p>
             <p><a href="/market" class="button">{t!(market.back)}</a></p>
@@ -86,7 +86,7 @@ fn symbol_page(store: QuoteStore, candles: UseTopic<Candles>, symbol: String, en
     let stale = Memo::new(move |_| entry.with(|entry| entry.tick.stale));
     view! {
         <Title text=page_title(move || title.get())/>
-        <header class="symbol-head" data-stale=dynamic_text(move || stale.get().to_string())>
+        <header class="symbol-header" data-stale=dynamic_text(move || stale.get().to_string())>
             <p><a href="/market">{t!(market.back)}</a></p>
             <div class="symbol-name">
                 <h1>{name}</h1>

@@ -28,7 +28,7 @@ pub fn overview() -> AnyView {
     let quotes = use_topic::<Quotes>(ALL);
     view! {
         <Title text=page_title(t!(market.title))/>
-        <header class="page-head market-head">
+        <header class="page-header market-header">
             <h1>{t!(market.title)}</h1>
             <p class="lede">{t!(market.lede)}</p>
         </header>

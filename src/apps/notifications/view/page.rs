@@ -74,7 +74,7 @@ pub fn page() -> AnyView {
         <Title text=page_title(t!(notifications.title))/>
         <Meta name="description" content=t!(notifications.description)/>
         <div class="notifications">
-            <div class="page-head">
+            <div class="page-header">
                 <h1>{t!(notifications.title)}</h1>
                 <p class="lede">{t!(notifications.lede)}</p>
                 {refused}

@@ -10,7 +10,7 @@ use duplex_leptos::topic::TopicStatus;
 
 pub fn title() -> AnyView {
     view! {
-        <div class="page-head">
+        <div class="page-header">
             <h1>{t!(status.title)}</h1>
             <p class="lede">{t!(status.lede)}</p>
         </div>
@@ -31,7 +31,7 @@ pub fn status_bar(state: ReadSignal<Status>, status: Signal<TopicStatus>) -> Any
         Some(key(i18n.get_locale()).to_owned())
     });
     view! {
-        <div class="status-head">
+        <div class="status-header">
             <p class="dashboard-status script-only" role="status" data-status=dynamic_text(move || status_code(status.get()).to_owned())>
                 <span class="dot" aria-hidden="true"></span>
                 <span>{label}</span>
