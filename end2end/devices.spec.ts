@@ -108,7 +108,7 @@ test("numbers are parsed in local notation, with a preview", async ({ devices, s
   await devices.open(sensor.path);
   const form = devices.page.locator(".threshold");
   await form.locator("input[name=high]").fill("30,5");
-  await expect(form.locator(".read-as:not(:empty)")).toHaveText(fill(ko.number.read_as, { number: "30.5" }));
+  await expect(form.locator(".parsed-hint:not(:empty)")).toHaveText(fill(ko.number.read_as, { number: "30.5" }));
   await devices.setThreshold("−1.234,5", "30,5", "0,5");
   await expect(form.locator("input[name=high]")).toHaveValue("30.5");
   await expect(form.locator("input[name=low]")).toHaveValue("-1234.5");

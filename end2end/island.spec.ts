@@ -76,7 +76,7 @@ test("the socket opens before the module has loaded, and the module takes it ove
   await expect(rows).toHaveCount(4);
   await expect(page.locator("#journal")).not.toContainText("trace=");
   await page.locator("#handshake").evaluate((element) => element.scrollIntoView());
-  await expect(page.locator("#handshake .first-line").first(), "the server has its record").toContainText("/api/socket");
+  await expect(page.locator("#handshake .start-line").first(), "the server has its record").toContainText("/api/socket");
   expect(opened).toHaveLength(1);
 });
 

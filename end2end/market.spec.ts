@@ -159,7 +159,7 @@ test("an alert is validated, set, removed, and notified when it is reached", asy
 test("a price is parsed in local notation", async ({ page }) => {
   const market = await new MarketPage(page).open("dra-usd");
   const item = await market.alert("９９９．９９９,5", ko.market.above);
-  await expect(page.locator(".alert-form .read-as")).toHaveText(fill(ko.number.read_as, { number: "999999.5" }));
+  await expect(page.locator(".alert-form .parsed-hint")).toHaveText(fill(ko.number.read_as, { number: "999999.5" }));
   await expect(item).toContainText("999,999.50");
   for (const wrong of ["1,2,3", "0", "-5"]) {
     await market.alert(wrong, ko.market.above);

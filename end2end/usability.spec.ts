@@ -72,7 +72,7 @@ test("a list without overflow passes the wheel to the page", async ({ page, requ
   await echo.revealLazyCards();
   const list = page.locator("#journal .virtual-list");
   await list.evaluate((list) => list.scrollIntoView({ block: "center" }));
-  await expect(list).toHaveAttribute("data-scrolls", "false");
+  await expect(list).toHaveAttribute("data-scrollable", "false");
   await expect(list).toHaveCSS("overscroll-behavior-y", "auto");
   const before = await page.evaluate(() => scrollY);
   await list.hover();
@@ -82,11 +82,11 @@ test("a list without overflow passes the wheel to the page", async ({ page, requ
   const chat = new ChatPage(page);
   await createRoom(request, chat.room);
   await chat.open();
-  await expect(page.getByRole("log")).toHaveAttribute("data-scrolls", "false");
+  await expect(page.getByRole("log")).toHaveAttribute("data-scrollable", "false");
   await expect(page.getByRole("log")).toHaveCSS("overscroll-behavior-y", "auto");
   const writer = new Writer(request);
   for (let number = 0; number < 5; number++) await writer.post(chat.room, "줄\n".repeat(12));
-  await expect(page.getByRole("log")).toHaveAttribute("data-scrolls", "true");
+  await expect(page.getByRole("log")).toHaveAttribute("data-scrollable", "true");
   await expect(page.getByRole("log")).toHaveCSS("overscroll-behavior-y", "contain");
 });
 

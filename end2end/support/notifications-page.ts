@@ -58,7 +58,7 @@ export class NotificationsPage {
 
   /** The visitor's id, as the page shows it. */
   async id(): Promise<string> {
-    return this.page.locator(".own-id code").innerText();
+    return this.page.locator(".visitor-id code").innerText();
   }
 
   row(title: string): Locator {

@@ -69,8 +69,8 @@ fn Headers(name: TextKey, start_line: String, headers: Vec<(String, String)>) ->
     view! {
         <details class="headers" open>
             <summary>{translate(name)}</summary>
-            <p class="mono first-line">{start_line}</p>
-            <dl class="mono header-lines">{headers.into_iter().map(header_row).collect_view()}</dl>
+            <p class="mono start-line">{start_line}</p>
+            <dl class="mono header-fields">{headers.into_iter().map(header_row).collect_view()}</dl>
         </details>
     }
 }

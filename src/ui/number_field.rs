@@ -19,5 +19,5 @@ pub fn parsed_hint(typed: RwSignal<String>) -> AnyView {
                 .map(|number| fill(t_string!(i18n, number.read_as), &[("number", number)])),
         })
     });
-    view! { <span class="hint read-as" role="status">{hint}</span> }.into_any()
+    view! { <span class="hint parsed-hint" role="status">{hint}</span> }.into_any()
 }

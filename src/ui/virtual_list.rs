@@ -58,7 +58,7 @@ pub fn VirtualList(
     view! {
         <div
             class="virtual-list"
-            data-scrolls=dynamic_text(move || viewport.is_scrollable().to_string())
+            data-scrollable=dynamic_text(move || viewport.is_scrollable().to_string())
             role="listbox"
             tabindex="0"
             aria-label=translate(label)
@@ -67,7 +67,7 @@ pub fn VirtualList(
             on:scroll=move |_| viewport.on_scroll()
             on:keydown=on_key
         >
-            <div class="virtual-list-all" role="presentation" node_ref=viewport.spacer>
+            <div class="virtual-list-spacer" role="presentation" node_ref=viewport.spacer>
                 <div class="virtual-list-window" role="presentation" node_ref=viewport.rendered>
                     <For each=move || ids.get() key=|id| *id let:id>
                         <div

@@ -246,7 +246,7 @@ fn Counter(room: RoomModel) -> impl IntoView {
         (count + COUNTER_MARGIN > MAX_MESSAGE_CHARS).then(|| format!("{count_text} / {limit}"))
     });
     let over = dynamic_text(move || (count.get() > MAX_MESSAGE_CHARS).to_string());
-    view! { <p class="counter" data-over=over>{counter}</p> }.into_any()
+    view! { <p class="counter" data-over-limit=over>{counter}</p> }.into_any()
 }
 
 /// The names of the people who are typing.

@@ -236,13 +236,13 @@ pub fn MessageList(room: RoomModel, scroll: ScrollState) -> impl IntoView {
         }
     };
     view! {
-        <div class="messages-box">
+        <div class="messages-container">
             <div
                 class="messages"
                 role="log"
                 tabindex="0"
                 aria-label=t!(chat.messages)
-                data-scrolls=dynamic_text(move || scroll.overflows.get().to_string())
+                data-scrollable=dynamic_text(move || scroll.overflows.get().to_string())
                 aria-busy=dynamic_text(move || room.loading.get().to_string())
                 node_ref=scroll.viewport
                 on:scroll=move |_| scroll.on_scroll()

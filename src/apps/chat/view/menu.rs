@@ -25,7 +25,7 @@ pub fn menu(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyView {
     let toggle = move |_| room.menu.set((!open.get_untracked()).then_some(seq));
     let items = dynamic_view(move || open.get().then(|| menu_items(room, seq, message)));
     view! {
-        <div class="message-tools script-only">
+        <div class="message-actions script-only">
             <button
                 type="button"
                 class="menu-button"

@@ -84,7 +84,7 @@ fn pending_row(room: RoomModel, id: CommandId) -> AnyView {
     view! {
         <article class="message pending" data-own="true" data-status=keyword>
             <span class="avatar" aria-hidden="true">"…"</span>
-            <div class="message-main">
+            <div class="message-content">
                 <p class="message-text" dir="auto">{label}</p>
                 <p class="command-status" role="status">{state}</p>
                 {buttons}

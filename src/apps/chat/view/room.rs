@@ -104,7 +104,7 @@ fn room_not_found(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
     if rooms.state.with(|list| list.is_deleted_room(name)) {
         return view! {
             <Title text=page_title(t!(chat.room_gone))/>
-            <section class="room room-missing">
+            <section class="room room-not-found">
                 <h1>{t!(chat.room_gone)}</h1>
                 <p>{t!(chat.room_gone_text)}</p>
             </section>
@@ -119,7 +119,7 @@ fn room_not_found(rooms: UseTopic<Rooms>, name: &str) -> AnyView {
     });
     view! {
         <Title text=page_title(t!(chat.no_room))/>
-        <section class="room room-missing">
+        <section class="room room-not-found">
             <h1>{t!(chat.no_room)}</h1>
             {create_offer}
         </section>

@@ -67,7 +67,7 @@ fn Description(room: RoomModel) -> impl IntoView {
         })
     });
     view! {
-        <div class="room-line">{content}</div>
+        <div class="room-description">{content}</div>
         <p class="problem" role="alert">{problem}</p>
     }
     .into_any()

@@ -38,7 +38,7 @@ const MAX_NAMES: usize = 8;
 pub fn row(room: RoomModel, item: Row, group_starts: Memo<HashSet<Seq>>) -> AnyView {
     match item {
         Row::Day(day) => day_row(room, item.id(), day),
-        Row::New => view! { <p class="new-mark" id=item.id()><span>{t!(chat.new_here)}</span></p> }.into_any(),
+        Row::New => view! { <p class="unread-divider" id=item.id()><span>{t!(chat.new_here)}</span></p> }.into_any(),
         Row::Message { seq, .. } => match room.message(seq) {
             Some(message) => message_row(room, seq, group_starts, message.into()),
             None => ().into_any(),
@@ -49,7 +49,7 @@ pub fn row(room: RoomModel, item: Row, group_starts: Memo<HashSet<Seq>>) -> AnyV
 fn day_row(room: RoomModel, id: String, day: i64) -> AnyView {
     let i18n = use_i18n();
     let name = dynamic_text(move || labels::day(i18n.get_locale(), day, room.visitor.local_time.get()));
-    view! { <p class="day" id=id><span>{name}</span></p> }.into_any()
+    view! { <p class="day-divider" id=id><span>{name}</span></p> }.into_any()
 }
 
 fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, message: RwSignal<Message>) -> AnyView {
@@ -83,13 +83,13 @@ fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, mess
             id=row_id(seq)
             tabindex="-1"
             aria-label=name
-            data-lead=group_start
+            data-group-start=group_start
             data-own=own
             data-hue=hue
             data-target=target
         >
             <span class="avatar" aria-hidden="true">{initial}</span>
-            <div class="message-main">
+            <div class="message-content">
                 {reply.map(|reply| quote(room, reply, tabindex))}
                 <p class="message-header"><strong class="author">{name}</strong>{time(room, at)}</p>
                 {content}

@@ -135,7 +135,7 @@ fn transport_result(result: &TransportResult, results: &Results, locale: Locale)
         <article class="transport-result" data-transport=result.transport.name()>
             <h3>{name(locale)}</h3>
             {histogram(latency, distribution)}
-            <p class="scale" aria-hidden="true"><span>"0.2 ms"</span><span>{format!("{end} ms")}</span></p>
+            <p class="axis" aria-hidden="true"><span>"0.2 ms"</span><span>{format!("{end} ms")}</span></p>
             {byte_bar(per_message(result.bytes, latency.count), max_bytes, bytes_label)}
             <p>{paragraph(result, results, locale)}</p>
         </article>

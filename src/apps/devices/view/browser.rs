@@ -37,7 +37,7 @@ pub fn ThisBrowser(fleet: UseTopic<Fleet>) -> impl IntoView {
     let reporter = dynamic_view(move || enabled.get().then(|| id.get().map(reporter)).flatten());
     let pressed = dynamic_text(move || enabled.get().to_string());
     view! {
-        <section class="card this-browser script-only" aria-labelledby="this-browser-title">
+        <section class="card browser-device script-only" aria-labelledby="this-browser-title">
             <h2 id="this-browser-title">{t!(devices.browser)}</h2>
             <p class="hint">{t!(devices.browser_text)}</p>
             <div class="row">

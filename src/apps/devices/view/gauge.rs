@@ -17,7 +17,7 @@ pub fn gauge(locale: Locale, current: &CurrentValue) -> AnyView {
     let arc = scale_fraction(current.value, &current.unit).map(|fraction| {
         let dashes = format!("{} 100", round_tenth(fraction * 100.0));
         view! {
-            <path class="gauge-scale" d=ARC/>
+            <path class="gauge-track" d=ARC/>
             <path class="gauge-value" d=ARC pathLength="100" stroke-dasharray=dashes/>
         }
     });

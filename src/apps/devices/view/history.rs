@@ -62,7 +62,7 @@ pub fn History(cx: DeviceContext) -> impl IntoView {
         area: NodeRef::new(),
     };
     view! {
-        <div class="row history-bar">
+        <div class="row history-toolbar">
             {view.ranges()}
             {view.zoom_buttons()}
         </div>

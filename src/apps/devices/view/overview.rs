@@ -133,7 +133,7 @@ fn device_list(clock: Clock, fleet: UseTopic<Fleet>) -> AnyView {
     });
     let is_complete = move || more.with(Option::is_none);
     view! {
-        <div class="devices-bar">
+        <div class="devices-toolbar">
             {filters(fleet, filter)}
             <label class="field grow script-only">
                 <span class="visually-hidden">{t!(devices.search)}</span>

@@ -265,6 +265,6 @@ fn older_button(list: ListModel) -> AnyView {
         };
         text.to_owned()
     });
-    view! { <button type="button" class="button small older script-only" on:click=move |_| list.load_older()>{name}</button> }
+    view! { <button type="button" class="button small load-older script-only" on:click=move |_| list.load_older()>{name}</button> }
         .into_any()
 }

@@ -41,7 +41,7 @@ pub fn row(list: ListModel, key: NoticeKey) -> AnyView {
     view! {
         <li class="notice" id=row_id(key) tabindex="-1" data-level=level data-source=source data-read=dynamic_text(move || is_read.get().to_string())>
             <span class="notice-symbol" aria-hidden="true">{symbol}</span>
-            <div class="notice-main">
+            <div class="notice-content">
                 <h2 class="notice-title" dir="auto">{title}</h2>
                 <p class="notice-body" dir="auto">{body}</p>
                 <p class="notice-meta">

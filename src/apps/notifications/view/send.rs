@@ -70,7 +70,7 @@ pub fn send_card(model: InboxModel, visitor: String) -> AnyView {
     view! {
         <Card id="send" title=text_key!(notifications.send)>
             <p>{t!(notifications.send_text)}</p>
-            <p class="own-id">{t!(notifications.your_id)}" "<code class="mono">{own_id}</code></p>
+            <p class="visitor-id">{t!(notifications.your_id)}" "<code class="mono">{own_id}</code></p>
             <pre class="mono" id="curl" tabindex="0" aria-label=t!(notifications.send_curl)><code>{line(CURL)}</code></pre>
             <p class="hint">{t!(notifications.send_notify)}</p>
             <pre class="mono" tabindex="0" aria-label=t!(notifications.send_notify)><code>{line(NOTIFY)}</code></pre>

@@ -162,7 +162,7 @@ impl Toasts {
         view! {
             <div class="toast" data-level=level data-source=source>
                 <span class="notice-symbol" aria-hidden="true">{symbol}</span>
-                <div class="toast-main">
+                <div class="toast-content">
                     <p class="toast-title" dir="auto">
                         <span class="visually-hidden">{translate(level_name)}": "</span>
                         <a
