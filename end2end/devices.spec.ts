@@ -101,7 +101,7 @@ test("an alarm is raised, acknowledged and cleared", async ({ devices, sensor })
   await expect(devices.value("temperature").locator(".value-number")).toHaveText("29 °C");
   await expect(alarm).toHaveAttribute("data-state", "active");
   await sensor.temperature(25);
-  await expect(alarm).toHaveAttribute("data-state", "over");
+  await expect(alarm).toHaveAttribute("data-state", "cleared");
 });
 
 test("numbers are parsed in local notation, with a preview", async ({ devices, sensor }) => {

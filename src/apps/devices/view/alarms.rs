@@ -60,7 +60,11 @@ fn alarm_item(cx: DeviceContext, command: FormCommand, locale: Locale, alarm: &A
         let name = if by.name.is_empty() { by.id.short() } else { &by.name };
         fill(td_string!(locale, devices.seen_by), &[("name", &isolated(name))])
     });
-    let state = if alarm.cleared_at.is_some() { "over" } else { "active" };
+    let state = if alarm.cleared_at.is_some() {
+        "cleared"
+    } else {
+        "active"
+    };
     let can_acknowledge = may_control && alarm.acknowledged.is_none();
     let button = can_acknowledge.then(|| acknowledge(cx, command, alarm.id));
     view! {
