@@ -10,7 +10,7 @@ import { expect, test as base } from "./support/test";
 import { en, ko } from "./support/texts";
 
 const PAGES = ["/", "/about", "/chat", "/arena", "/compare", "/notifications", "/market", "/market/hnb", "/devices", "/status", "/no/such/page"];
-const RERENDERED = /Duplex: something changed this page/;
+const RERENDERED = /Duplex: the document was changed before hydration/;
 
 type Change = (html: string) => string;
 
@@ -101,7 +101,7 @@ const test = base.extend<{ rewritingProxy: RewritingProxy }>({
 });
 
 const waitForHydration = (page: Page, part: "early" | "page") =>
-  page.waitForFunction((part) => (window as unknown as { duplexPage?: { isAlive(part: string): boolean } }).duplexPage?.isAlive(part), part);
+  page.waitForFunction((part) => (window as unknown as { duplexPage?: { isHydrated(part: string): boolean } }).duplexPage?.isHydrated(part), part);
 
 const isSameDocument = (page: Page) => page.evaluate(() => "sameDocument" in window);
 
@@ -228,7 +228,7 @@ test("typed text and the focus are kept", async ({ page, request, rewritingProxy
 });
 
 test("if the app panics, links and forms work as without scripts", async ({ page, consoleErrors, rewritingProxy }) => {
-  consoleErrors.allow(/panicked|Duplex: the program of this page has stopped|RuntimeError|hydration error/i);
+  consoleErrors.allow(/panicked|Duplex: the app has stopped|RuntimeError|hydration error/i);
   const uncaught: Error[] = [];
   const lines: string[] = [];
   page.on("pageerror", (error) => uncaught.push(error));

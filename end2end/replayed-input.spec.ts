@@ -133,7 +133,7 @@ test("input is kept before the script that replays it has loaded", async ({ page
 });
 
 test("if that script fails to load, the page works as without scripts", async ({ page, consoleErrors }) => {
-  consoleErrors.allow(/Duplex: the program of this page has stopped/, /ERR_FAILED/);
+  consoleErrors.allow(/Duplex: the app has stopped/, /ERR_FAILED/);
   await page.route(/\/pkg\/hydration\.[^/]*\.js$/, (route) => route.abort());
   await page.goto("/about");
   await page.getByRole("button", { name: "English", exact: true }).click();
@@ -171,7 +171,7 @@ test("the name typed in the arena is not replaced by the stored one", async ({ p
 });
 
 test("if its module fails to load, the page works as without scripts", async ({ page, consoleErrors }) => {
-  consoleErrors.allow(/Duplex: the program of this page has stopped/, /ERR_FAILED/, /Failed to (fetch|load)/);
+  consoleErrors.allow(/Duplex: the app has stopped/, /ERR_FAILED/, /Failed to (fetch|load)/);
   await page.route(/\/pkg\/duplex\.[^/]*\.(js|wasm)$/, (route) => route.abort());
   await page.goto("/about");
   await page.getByRole("button", { name: "English", exact: true }).click();

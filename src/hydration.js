@@ -1,16 +1,16 @@
-// Hydration's script half, called by `src/ui/page_script.rs`. Continues from `page.js`, which keeps input before hydration.
-// - Replays the kept text and presses once.
-// - Has a document that differs from the one that the server sent rendered again instead of hydrated.
+// Hydration's script half, called by `src/ui/page_script.rs`. Builds on `page.js`, which keeps input before hydration.
+// - Replays the kept text and presses, each once.
+// - Checks whether the document is the one that the server sent. If not, the app renders it again instead of hydrating it.
 {
   const RAW = new Set(["script", "style", "textarea", "title", "noscript", "template", "iframe"]);
   const FRAME = ".skip-link, .frame-header, #content, aside.session-status, .frame-footer, .inspector";
   const RENDER_MS = 10_000;
   const page = window.duplexInput;
-  const { FIELDS, fields, presses, waits, log, typed, keyOf, stop } = page;
+  const { FIELDS, fields, presses, isPending, log, fieldState, pressKey, stop } = page;
   let saved = null;
 
-  // Replays the kept input, fields first, each once.
-  const set = (field, { value, checked, open, files, start, end, changed }) => {
+  // Sets a field's kept value and state, and fires the events that typing fires.
+  const restoreField = (field, { value, checked, open, files, start, end, changed }) => {
     if (field.localName === "details") return void (field.open = open);
     const fire = (type) => field.dispatchEvent(new Event(type, { bubbles: true }));
     if (field.type === "checkbox" || field.type === "radio") {
@@ -28,15 +28,16 @@
     fire("input");
     if (changed || field.localName === "select") fire("change");
   };
-  const press = ({ act }) => (found) => {
+  const replayPress = ({ replay }) => (found) => {
     found.removeAttribute?.("aria-busy");
-    act(found);
+    replay(found);
   };
-  const flush = () => {
+  // Replays the kept input of hydrated elements: the fields, then the presses.
+  const replayInput = () => {
     const due = [];
-    for (const [field, state] of fields) if (!waits(field)) due.push([field, (found) => set(found, state)]), fields.delete(field);
-    for (const [key, held] of presses) if (!waits(held.element)) due.push([held.element, press(held)]), presses.delete(key);
-    when(() => {
+    for (const [field, state] of fields) if (!isPending(field)) due.push([field, (found) => restoreField(found, state)]), fields.delete(field);
+    for (const [key, press] of presses) if (!isPending(press.element)) due.push([press.element, replayPress(press)]), presses.delete(key);
+    retry(() => {
       while (due.length > 0) {
         const found = counterpart(due[0][0]);
         if (!found) return false;
@@ -45,31 +46,35 @@
       return true;
     });
   };
-  // Runs `act` until it succeeds: a fresh rendering inserts its elements in several steps.
-  const when = (act) => {
-    if (act()) return;
-    const watch = new MutationObserver(() => setTimeout(() => act() && watch.disconnect()));
-    watch.observe(document.body, { childList: true, subtree: true });
-    setTimeout(() => watch.disconnect(), RENDER_MS);
+  // Calls `attempt` until it succeeds: rendering inserts the elements in several steps.
+  const retry = (attempt) => {
+    if (attempt()) return;
+    const observer = new MutationObserver(() => setTimeout(() => attempt() && observer.disconnect()));
+    observer.observe(document.body, { childList: true, subtree: true });
+    setTimeout(() => observer.disconnect(), RENDER_MS);
   };
 
-  // Finds the same element in the freshly rendered document.
-  const nameOf = (element) =>
+  // Finds the counterpart of an element in the document that was rendered again: by its identity, and its index among the elements
+  // with the same one.
+  const identityOf = (element) =>
     [element.id, element.name, element.type, element.value?.length < 20 && element.localName === "button" ? element.value : "", element.closest("form")?.className, element.closest("[id]")?.id].join("\n");
-  const peers = (element) => [...document.querySelectorAll(element.localName)].filter((other) => nameOf(other) === nameOf(element));
-  const places = new Map();
+  const withIdentity = (localName, identity) => [...document.querySelectorAll(localName)].filter((element) => identityOf(element) === identity);
+  const remembered = new Map();
   const counterpart = (element) => {
     if (element.isConnected || element === document) return element;
-    const { name, place } = places.get(element) ?? {};
-    return [...document.querySelectorAll(element.localName)].filter((other) => nameOf(other) === name)[place];
+    const { identity, index } = remembered.get(element) ?? {};
+    return withIdentity(element.localName, identity)[index];
   };
-  const save = (element) => places.set(element, { name: nameOf(element), place: peers(element).indexOf(element) });
+  const remember = (element) => {
+    const identity = identityOf(element);
+    remembered.set(element, { identity, index: withIdentity(element.localName, identity).indexOf(element) });
+  };
 
-  // Compares the document with the one that the server sent: `src/server/document_shape.rs` computes the same hash.
+  // The shape of sibling nodes: their count and hash, as `src/server/document_shape.rs` computes them.
   const shape = (first, limit, skipped) => {
     let hash = 0x811c9dc5, count = 0;
     const add = (text) => {
-      for (const letter of `${text};`) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);
+      for (const character of `${text};`) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
     };
     const visit = (node) => {
       for (; node && count < limit; node = node.nextSibling) {
@@ -81,22 +86,23 @@
     visit(first);
     return `${count}.${(hash >>> 0).toString(16)}`;
   };
-  const differs = (part) => {
+  // Describes how a part of the document differs from the one that the server sent; empty if it does not.
+  const difference = (part) => {
     const sent = [...document.querySelectorAll("meta[name=duplex-shape]")].at(-1)?.content.split(" ") ?? [];
-    const early = document.getElementById("early");
+    const island = document.getElementById("early");
     const marker = [...document.head.childNodes].find((node) => node.nodeType === 8 && node.data === "HEAD");
-    const first = { head: marker?.nextSibling, body: document.body.firstChild, early: early?.firstChild }[part];
+    const first = { head: marker?.nextSibling, body: document.body.firstChild, early: island?.firstChild }[part];
     const expected = sent.find((one) => one.startsWith(part))?.slice(part.length);
-    const found = shape(first, parseInt(expected) || 0, early);
-    return expected === found ? "" : `its ${part} is not what the server sent (${found}, not ${expected})`;
+    const found = shape(first, parseInt(expected) || 0, island);
+    return expected === found ? "" : `its ${part === "early" ? "island" : part} has the shape ${found} instead of ${expected}`;
   };
 
   const clear = () => {
-    const early = document.getElementById("early");
-    // Its click would arrive after it is removed.
-    if (page.touched) presses.set(keyOf(page.touched), { element: page.touched, act: (found) => found.click() });
-    saved = { x: scrollX, y: scrollY, focus: document.activeElement, kept: page.earlyAlive && early ? [...early.childNodes] : [] };
-    for (const element of [...fields.keys(), ...[...presses.values()].map(({ element }) => element), saved.focus]) save(element);
+    const island = document.getElementById("early");
+    // The click of a press in progress would come after the element is removed.
+    if (page.pointerTarget) presses.set(pressKey(page.pointerTarget), { element: page.pointerTarget, replay: (found) => found.click() });
+    saved = { x: scrollX, y: scrollY, focus: document.activeElement, islandNodes: page.islandHydrated && island ? [...island.childNodes] : [] };
+    for (const element of [...fields.keys(), ...[...presses.values()].map(({ element }) => element), saved.focus]) remember(element);
     document.body.style.minHeight = `${document.documentElement.scrollHeight}px`;
     for (const node of [...document.body.childNodes]) {
       const foreign = node.nodeType === 1 && node.localName !== "script" && !node.matches(FRAME) && !node.querySelector(FRAME);
@@ -105,10 +111,10 @@
     for (const meta of document.head.querySelectorAll("meta[name=description]")) meta.remove();
   };
   const restore = () => {
-    const { x, y, focus, kept } = saved;
-    document.getElementById("early")?.append(...kept);
+    const { x, y, focus, islandNodes } = saved;
+    document.getElementById("early")?.append(...islandNodes);
     setTimeout(() => (document.body.style.minHeight = ""), RENDER_MS);
-    when(() => {
+    retry(() => {
       const found = counterpart(focus);
       const ready = document.querySelector("#content > *") !== null;
       if (!found || !ready) return false;
@@ -120,29 +126,29 @@
   };
 
   window.duplexPage = {
-    // Called before `part`, "early" or "page", is hydrated: returns whether it may be.
+    // Whether `part` may be hydrated: "early", which is the island, or "page".
     isIntact(part) {
       page.started = true;
       for (const field of document.querySelectorAll(FIELDS)) {
         const { value, defaultValue, checked, defaultChecked } = field;
-        const ticks = field.type === "checkbox" || field.type === "radio";
-        const changed = field.localName === "select" ? [...field.options].some((one) => one.defaultSelected && !one.selected) : ticks ? checked !== defaultChecked : value !== defaultValue;
-        if (changed && field.type !== "file" && waits(field) && !fields.has(field)) fields.set(field, typed(field));
+        const isCheckable = field.type === "checkbox" || field.type === "radio";
+        const changed = field.localName === "select" ? [...field.options].some((one) => one.defaultSelected && !one.selected) : isCheckable ? checked !== defaultChecked : value !== defaultValue;
+        if (changed && field.type !== "file" && isPending(field) && !fields.has(field)) fields.set(field, fieldState(field));
       }
-      const why = part === "early" ? differs("early") : differs("head") || differs("body");
-      if (why) log("warn", `something changed this page before its program started: ${why}. The page is rendered afresh.`);
-      return !why;
+      const reason = part === "early" ? difference("early") : difference("head") || difference("body");
+      if (reason) log("warn", `the document was changed before hydration: ${reason}. The app renders it again.`);
+      return !reason;
     },
     clear: (part) => (part === "early" ? document.getElementById("early").replaceChildren() : clear()),
     restore: (part) => part === "page" && restore(),
-    alive(part) {
-      if (part === "early") page.earlyAlive = true;
-      else page.alive = true;
-      flush();
+    markHydrated(part) {
+      if (part === "early") page.islandHydrated = true;
+      else page.hydrated = true;
+      replayInput();
       // Presses that are still kept load the rest of the page.
-      if (presses.size > 0) document.dispatchEvent(new Event("duplex-held"));
+      if (presses.size > 0) document.dispatchEvent(new Event("duplex-press-kept"));
     },
-    isAlive: (part) => Boolean(page.alive || (part === "early" && page.earlyAlive)),
+    isHydrated: (part) => Boolean(page.hydrated || (part === "early" && page.islandHydrated)),
     stop,
   };
 }

@@ -1,88 +1,88 @@
-// The page before it is hydrated, and after its wasm has stopped. Runs before anything else; `hydration.js` continues from here.
-// - Keeps text typed and presses made before hydration.
-// - After a panic no event reaches the app: links and forms work as without scripts.
+// The page before hydration and after a panic. Runs first; `hydration.js` builds on it.
+// - Before hydration: keeps typed text and presses, which `hydration.js` replays.
+// - After a panic: no event reaches the app, and links and forms work as they do without scripts.
 {
   const FIELDS = "input:not([type=hidden]), textarea, select, details";
   const PRESSED = "button, input[type=submit], input[type=button], [role=button], a[href]";
   const TYPES = "click dblclick auxclick submit keydown keyup input change toggle pointerdown pointerup pointermove focusin focusout popstate visibilitychange";
   const fields = new Map(), presses = new Map();
 
-  const waits = (target) => !page.alive && !page.dead && !(page.earlyAlive && target.closest?.("#early"));
+  const isPending = (target) => !page.hydrated && !page.stopped && !(page.islandHydrated && target.closest?.("#early"));
   const log = (level, text) => console[level](`Duplex: ${text}`);
 
   // A field's value and state.
-  const typed = (field) => {
+  const fieldState = (field) => {
     const { selectionStart: start, selectionEnd: end } = field.matches("input, textarea") ? field : {};
     return { value: field.value, checked: field.checked, open: field.open, files: field.files, start, end };
   };
-  // Only the last press of a form counts, and the last of all links.
-  const keyOf = (element) => (element.localName === "a" ? "link" : (element.form ?? element));
-  const hold = (element, act, event) => {
+  // One press is kept for each form, and one for all links: the last one.
+  const pressKey = (element) => (element.localName === "a" ? "link" : (element.form ?? element));
+  const keepPress = (element, replay, event) => {
     event.preventDefault();
     event.stopImmediatePropagation();
-    const key = keyOf(element);
+    const key = pressKey(element);
     presses.delete(key);
-    presses.set(key, { element, act });
+    presses.set(key, { element, replay });
     element.setAttribute?.("aria-busy", "true");
-    document.dispatchEvent(new Event("duplex-held"));
+    document.dispatchEvent(new Event("duplex-press-kept"));
   };
-  const follows = (link) =>
+  const isRouted = (link) =>
     page.started && link.origin === location.origin && !link.target && !link.download && !link.getAttribute("href").includes("#");
   const pressable = (target) => {
     const pressed = target.closest?.(PRESSED);
-    return pressed && (pressed.localName !== "a" || follows(pressed)) ? pressed : null;
+    return pressed && (pressed.localName !== "a" || isRouted(pressed)) ? pressed : null;
   };
   const on = {
-    pointerdown: ({ target, button }) => (page.touched = button ? null : pressable(target)),
-    pointerup: () => (page.touched = null),
-    input: ({ target }) => target.matches?.(FIELDS) && fields.set(target, { ...typed(target), changed: fields.get(target)?.changed }),
-    change: ({ target }) => target.matches?.(FIELDS) && fields.set(target, { ...typed(target), changed: true }),
-    toggle: ({ target }) => target.matches?.("details") && fields.set(target, typed(target)),
+    pointerdown: ({ target, button }) => (page.pointerTarget = button ? null : pressable(target)),
+    pointerup: () => (page.pointerTarget = null),
+    input: ({ target }) => target.matches?.(FIELDS) && fields.set(target, { ...fieldState(target), changed: fields.get(target)?.changed }),
+    change: ({ target }) => target.matches?.(FIELDS) && fields.set(target, { ...fieldState(target), changed: true }),
+    toggle: ({ target }) => target.matches?.("details") && fields.set(target, fieldState(target)),
     click: (event) => {
       const pressed = pressable(event.target);
-      const special = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
-      if (pressed && !special) hold(pressed, (found) => found.click(), event);
+      const isModified = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+      if (pressed && !isModified) keepPress(pressed, (found) => found.click(), event);
     },
-    submit: (event) => hold(event.target, (found) => found.requestSubmit(), event),
+    submit: (event) => keepPress(event.target, (found) => found.requestSubmit(), event),
     keydown: (event) => {
       const { target, key, code, altKey, shiftKey } = event;
-      const composes = event.isComposing || event.keyCode === 229;
-      const sends = key === "Enter" && !shiftKey && !composes && target.matches?.("[enterkeyhint=send]");
-      const again = () => new KeyboardEvent("keydown", { key, code, altKey, bubbles: true, cancelable: true });
-      if (sends) hold(target, (found) => found.dispatchEvent(again()), event);
-      else if (altKey && code === "KeyI") hold(document.body, (found) => found.dispatchEvent(again()), event);
+      const isComposing = event.isComposing || event.keyCode === 229;
+      const isSendKey = key === "Enter" && !shiftKey && !isComposing && target.matches?.("[enterkeyhint=send]");
+      const copy = () => new KeyboardEvent("keydown", { key, code, altKey, bubbles: true, cancelable: true });
+      if (isSendKey) keepPress(target, (found) => found.dispatchEvent(copy()), event);
+      else if (altKey && code === "KeyI") keepPress(document.body, (found) => found.dispatchEvent(copy()), event);
     },
   };
   for (const type of TYPES.split(" ")) {
     const listener = (event) => {
-      if (page.dead) {
+      if (page.stopped) {
         event.stopImmediatePropagation();
-        // A form without an address would put what was typed into the address bar.
+        // A form without an action would put its fields into the URL of the page.
         if (type === "submit" && !event.target.hasAttribute("action")) event.preventDefault();
         if (type === "popstate") location.reload();
-      } else if (event.target && waits(event.target)) on[type]?.(event);
+      } else if (event.target && isPending(event.target)) on[type]?.(event);
     };
     addEventListener(type, listener, true);
   }
 
-  const stop = (why) => {
-    if (page.dead) return;
-    page.dead = true;
-    log("error", `the program of this page has stopped: ${why}. Links and forms work as without scripts.`);
+  const stop = (reason) => {
+    if (page.stopped) return;
+    page.stopped = true;
+    log("error", `the app has stopped: ${reason}. Links and forms work as they do without scripts.`);
     for (const { element } of presses.values()) {
       element.removeAttribute?.("aria-busy");
       if (element.localName === "a") location.assign(element.href);
       else if (element.form?.hasAttribute("action")) setTimeout(() => element.form.requestSubmit(element.type === "submit" ? element : null));
     }
   };
-  const failed = (event, error) => {
+  const onError = (event, error) => {
     const notLoaded = !page.started && error instanceof Error && /module|wasm|fetch/i.test(error.message);
     if (error instanceof WebAssembly.RuntimeError || notLoaded) stop(error.message);
-    if (page.dead) event.preventDefault();
+    if (page.stopped) event.preventDefault();
   };
-  addEventListener("error", (event) => (event.target.id === "hydration" ? stop(`${event.target.src} did not come`) : failed(event, event.error)), true);
-  addEventListener("unhandledrejection", (event) => failed(event, event.reason));
+  addEventListener("error", (event) => (event.target.id === "hydration" ? stop(`${event.target.src} failed to load`) : onError(event, event.error)), true);
+  addEventListener("unhandledrejection", (event) => onError(event, event.reason));
 
-  const page = { FIELDS, fields, presses, waits, log, typed, keyOf, stop };
+  const page = { FIELDS, fields, presses, isPending, log, fieldState, pressKey, stop };
   window.duplexInput = page;
 }

@@ -36,7 +36,7 @@ const WAKE_EVENTS: [&str; 7] = [
     "keydown",
     "click",
     "visibilitychange",
-    "duplex-held",
+    "duplex-press-kept",
 ];
 
 pub fn start() {

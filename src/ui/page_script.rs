@@ -39,7 +39,7 @@ impl HydrationTarget {
 
     /// Replays the kept input. Call it once the event listeners are added.
     pub fn mark_hydrated(self) {
-        call("alive", self.name());
+        call("markHydrated", self.name());
     }
 }
 
