@@ -44,7 +44,7 @@ const PAGE_SCRIPT: &str = include_str!("page.js");
 /// Retries failed downloads of wasm chunks, which Leptos gives up on. A chunk that answers 404 belongs to an older build, so the
 /// page reloads. Runs before the module, and is placed before the style sheet, because a script waits for the style sheets before
 /// it.
-const CHUNKS_SCRIPT: &str = include_str!("parts.js");
+const CHUNKS_SCRIPT: &str = include_str!("chunks.js");
 
 /// The HTML that the server sends.
 pub fn shell(options: LeptosOptions) -> impl IntoView {

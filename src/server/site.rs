@@ -9,7 +9,7 @@ const NAME: &str = env!("CARGO_PKG_NAME");
 const PKG: &str = "pkg";
 const HASH_FILE: &str = "hash.txt";
 /// The marker in the style sheet after the part that the home page needs (`style/echo.css`).
-const CRITICAL_CSS_END: &str = "@layer rest";
+const CRITICAL_CSS_END: &str = "@layer deferred";
 
 /// The environment variables that `cargo leptos` sets for the binary.
 #[derive(Debug, Default)]
@@ -248,7 +248,7 @@ mod tests {
     fn the_first_page_inlines_the_sheet_up_to_the_marker() {
         let target = target("css: CCC\n", &[]);
         let sheet = target.path().join("site/pkg/duplex.CCC.css");
-        fs::write(&sheet, "a{}@layer rest;b{}").unwrap();
+        fs::write(&sheet, "a{}@layer deferred;b{}").unwrap();
         let options = found(&target, &ENV).unwrap();
         assert_eq!(critical_css(&options).as_deref(), Some("a{}"));
         let making = found(&target, &LeptosEnv { watch: true, ..ENV }).unwrap();
