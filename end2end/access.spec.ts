@@ -9,7 +9,7 @@ import { en, ko } from "./support/texts";
 
 const test = base.extend<{ defaultServer: Server }>({
   defaultServer: async ({ consoleErrors }, use) => {
-    // The browser logs the refused link, and the server stops before its pages.
+    // The browser logs the refused link, and the server stops before its pages close.
     consoleErrors.allow(/status of 403/, /WebSocket/, /ERR_/);
     const server = await Server.start(0, undefined, { demo: false });
     await use(server);
@@ -33,10 +33,10 @@ test("a sign-in link works once", async ({ page, browser, defaultServer }) => {
   expect(await cookie(page.context(), defaultServer)).toMatchObject({ httpOnly: true, sameSite: "Strict" });
 
   const context = await browser.newContext({ javaScriptEnabled: false, locale: "en-GB" });
-  const late = await context.newPage();
-  await late.goto(link);
-  await late.getByRole("button", { name: en.sign_in.button }).click();
-  await expect(late.getByRole("heading")).toHaveText(en.sign_in.refused);
+  const second = await context.newPage();
+  await second.goto(link);
+  await second.getByRole("button", { name: en.sign_in.button }).click();
+  await expect(second.getByRole("heading")).toHaveText(en.sign_in.refused);
   expect(await cookie(context, defaultServer)).toBeUndefined();
   await context.close();
 });
@@ -92,9 +92,9 @@ test("with --demo the page says that everyone may control devices", async ({ pag
 test("a visitor controls their own browser", async ({ page, defaultServer }) => {
   const devices = await new DevicesPage(page).open(`${defaultServer.url}/devices`);
   await page.getByRole("button", { name: ko.devices.browser_start }).click();
-  const own = page.locator('.device[data-device^="browser-"]').first();
-  await expect(own).toHaveAttribute("data-health", "online", { timeout: 20_000 });
-  await own.getByRole("link").click();
+  const tile = page.locator('.device[data-device^="browser-"]').first();
+  await expect(tile).toHaveAttribute("data-health", "online", { timeout: 20_000 });
+  await tile.getByRole("link").click();
   await expect(page.locator(".order-form")).toBeVisible();
   await devices.order("identify");
   await expect(page.locator(".order").first()).toHaveAttribute("data-outcome", "sent");

@@ -6,7 +6,7 @@ import { expect, test } from "./support/test";
 import { GREETING, fill, ko } from "./support/texts";
 
 /** The page's description of a closed connection. */
-const ending = (closedBy: string, code: number, meaning: string, reason: string, cleanness: string) =>
+const closeDescription = (closedBy: string, code: number, meaning: string, reason: string, cleanness: string) =>
   `${closedBy} · ${code} ${meaning} · ${reason} · ${cleanness}`;
 
 test("both sides report a disconnect with a chosen code and reason", async ({ page }) => {
@@ -14,8 +14,8 @@ test("both sides report a disconnect with a chosen code and reason", async ({ pa
   const echo = await new EchoPage(page).open();
   await echo.disconnect(4321, "점심시간");
   await echo.expectState("closed");
-  await expect(echo.ending).toHaveText(
-    ending(ko.echo.closed_by_client, 4321, ko.close.private, "점심시간", ko.echo.clean),
+  await expect(echo.closeStatus).toHaveText(
+    closeDescription(ko.echo.closed_by_client, 4321, ko.close.private, "점심시간", ko.echo.clean),
   );
   await expect(echo.handshakeValue("ended")).toHaveText(`${ko.handshake.ended_by_client} · 4321 점심시간`);
   await new HandshakeRecords(page.request).expectEnded(traceOf(sockets[0]), { by: "client", code: 4321, reason: "점심시간" });
@@ -31,8 +31,8 @@ test("by default the page closes with 1000", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   await echo.disconnect();
-  await expect(echo.ending).toHaveText(
-    ending(ko.echo.closed_by_client, 1000, ko.close.normal, ko.echo.no_reason, ko.echo.clean),
+  await expect(echo.closeStatus).toHaveText(
+    closeDescription(ko.echo.closed_by_client, 1000, ko.close.normal, ko.echo.no_reason, ko.echo.clean),
   );
   await new HandshakeRecords(page.request).expectEnded(traceOf(sockets[0]), { by: "client", code: 1000, reason: "" });
 });
@@ -135,8 +135,8 @@ test("another server's code and reason are shown", async ({ page, foreignServer 
   const echo = await new EchoPage(page).open();
   await echo.connect(server.address);
   await echo.expectState("closed");
-  await expect(echo.ending).toHaveText(
-    ending(ko.echo.closed_by_server, 4001, ko.close.private, "bye", ko.echo.clean),
+  await expect(echo.closeStatus).toHaveText(
+    closeDescription(ko.echo.closed_by_server, 4001, ko.close.private, "bye", ko.echo.clean),
   );
 });
 
@@ -146,8 +146,8 @@ test("a connection without a close frame ends with 1006", async ({ page, console
   const echo = await new EchoPage(page).open();
   await echo.connect(server.address);
   await echo.expectState("closed");
-  await expect(echo.ending).toHaveText(
-    ending(ko.echo.closed_by_network, 1006, ko.close.abnormal, ko.echo.no_reason, ko.echo.unclean),
+  await expect(echo.closeStatus).toHaveText(
+    closeDescription(ko.echo.closed_by_network, 1006, ko.close.abnormal, ko.echo.no_reason, ko.echo.unclean),
   );
 });
 

@@ -104,9 +104,9 @@ test("a message of 1 MiB is echoed; one byte more closes with 1009", async ({ pa
   await expect(echo.row("received", "07 07 07")).toHaveCount(1);
   await echo.sendFile("more.bin", Buffer.alloc(1024 * 1024 + 1));
   await echo.expectState("closed");
-  await expect(echo.ending).toContainText(ko.echo.closed_by_server);
-  await expect(echo.ending).toContainText(`1009 ${ko.close.too_big}`);
-  await expect(echo.ending).toContainText("1048576");
+  await expect(echo.closeStatus).toContainText(ko.echo.closed_by_server);
+  await expect(echo.closeStatus).toContainText(`1009 ${ko.close.too_big}`);
+  await expect(echo.closeStatus).toContainText("1048576");
   await new HandshakeRecords(page.request).expectEnded(traceOf(sockets[0]), { by: "server", code: 1009 });
 });
 

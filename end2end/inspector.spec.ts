@@ -41,7 +41,7 @@ async function expectTexts(chat: ChatPage, sent: string[]): Promise<void> {
   await expect.poll(() => chat.texts(), { timeout: 60_000 }).toEqual(sent);
 }
 
-test("a cut socket is cut for the server, too, and missed events are replayed", async ({ chat, drawer, writer, records }) => {
+test("a cut connection is closed on the server, too, and missed events are replayed", async ({ chat, drawer, writer, records }) => {
   const sent: string[] = [];
   await postAndExpect(chat, writer, sent, 2);
   const trace = await drawer.trace();
@@ -81,7 +81,7 @@ test("a blocked WebSocket falls back to SSE, a blocked SSE to polling", async ({
   await drawer.expectNothingLost();
 });
 
-test("offline no connection is opened, and commands wait", async ({ chat, drawer, writer, records }) => {
+test("while offline, no connection is opened and commands wait", async ({ chat, drawer, writer, records }) => {
   const trace = await drawer.trace();
   const period = await drawer.inject("offline", 4);
   await chat.send("터널 안에서");
@@ -134,7 +134,7 @@ test("a drained session reconnects after the given delay", async ({ chat, drawer
   await drawer.expectNothingLost();
 });
 
-test("the drawer's figures match the server and the exported files", async ({ chat, drawer, writer, records, page }) => {
+test("the drawer's counts match the server and the exported files", async ({ chat, drawer, writer, records, page }) => {
   const sent: string[] = [];
   await postAndExpect(chat, writer, sent, 4);
   const events = await drawer.expectNothingLost();
@@ -195,7 +195,7 @@ for (const language of ["ko", "en"] as const) {
     test.describe(`${language}, ${colorScheme}`, () => {
       test.use({ locale: language, colorScheme });
 
-      test("every tab is accessible, on a phone, too", async ({ page, request }) => {
+      test("every tab is accessible, also on a phone", async ({ page, request }) => {
         const chat = new ChatPage(page);
         await createRoom(request, chat.room);
         await chat.open();

@@ -1,4 +1,4 @@
-// The echo page's island: it hydrates first, and the rest of the app when the visitor uses it. The spec has its own server, because
+// The echo page's island: it hydrates first, and the rest of the app loads on the visitor's first interaction. The spec has its own server, because
 // notices to everyone would wake other specs' pages.
 
 import type { Page } from "@playwright/test";
@@ -108,7 +108,7 @@ test("the HTML references all files of the first load, and none is requested twi
   expect(files.filter((file) => !html.includes(`"${file}"`))).toEqual([]);
 });
 
-/** The computed style of every element, one property a line. */
+/** The computed style of every element, one property per line. */
 const computedStyles = (page: Page) =>
   page.evaluate(() =>
     [...document.querySelectorAll("body, body *")].flatMap((element, index) => {
@@ -185,7 +185,7 @@ test("the vitals go live when they become visible", async ({ page }) => {
   await expectVitalsLive(page);
 });
 
-test("a page that becomes hidden loads its bell, which may have to notify", async ({ page }) => {
+test("a page that becomes hidden loads its bell, so that it can notify", async ({ page }) => {
   const requestedChunks = await open(page);
   await networkIdle(page);
   expect(requestedChunks()).toBe(0);

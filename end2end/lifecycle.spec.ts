@@ -16,7 +16,7 @@ test.beforeEach(async ({ request }) => {
   await records.expectOpenSockets(0);
 });
 
-test("leaving through the router closes with 1000; coming back opens exactly one", async ({ page }) => {
+test("leaving through the router closes with 1000; returning opens exactly one socket", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   const connections = page.getByRole("complementary").locator('[data-key="connections"]');
@@ -42,7 +42,7 @@ test("leaving through the router closes with 1000; coming back opens exactly one
   expect(await page.evaluate(() => "sameDocument" in window), "no document was loaded").toBe(true);
 });
 
-test("twenty quick visits leave one socket, and the last leaving none", async ({ page }) => {
+test("twenty quick visits leave one socket open, and leaving the page closes it", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   await page.evaluate(navigateRepeatedly, { visits: VISITS, wait: true });
@@ -58,7 +58,7 @@ test("twenty quick visits leave one socket, and the last leaving none", async ({
   }
 });
 
-test("visits too quick for any page to render leave one socket", async ({ page }) => {
+test("visits too quick for any page to render leave one socket open", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   await page.evaluate(navigateRepeatedly, { visits: VISITS, wait: false });
@@ -75,7 +75,7 @@ test("closing the tab closes the socket with 1000", async ({ page }) => {
   await records.expectOpenSockets(0);
 });
 
-test("leaving for another site closes with 1000; coming back opens exactly one", async ({ page, foreignServer }) => {
+test("leaving for another site closes with 1000; returning opens exactly one socket", async ({ page, foreignServer }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   const elsewhere = await foreignServer();
@@ -88,7 +88,7 @@ test("leaving for another site closes with 1000; coming back opens exactly one",
   expect(sockets).toHaveLength(2);
 });
 
-test("a reload closes with 1000 and opens exactly one", async ({ page }) => {
+test("a reload closes with 1000 and opens exactly one socket", async ({ page }) => {
   const sockets = socketsOf(page);
   const echo = await new EchoPage(page).open();
   await page.reload();

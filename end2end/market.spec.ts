@@ -8,7 +8,7 @@ import { en, fill, ko, pattern } from "./support/texts";
 /** The most traded symbol of the simulated market, with several trades a second. */
 const BUSY = "dra-usd";
 
-test("prices move, and two browsers show the same", async ({ page, browser }) => {
+test("prices change, and two browsers show the same ones", async ({ page, browser }) => {
   const market = await new MarketPage(page).open();
   expect(await market.rows.count()).toBeGreaterThan(50);
   await expect(page.locator(".market-source")).toContainText(ko.market.simulated);
@@ -28,13 +28,13 @@ test("prices move, and two browsers show the same", async ({ page, browser }) =>
 
 test("a trade changes only the cells of its symbol", async ({ page }) => {
   await new MarketPage(page).open();
-  const { touched, unexpected } = await page.locator(".market-table tbody").evaluate(watchCells);
-  expect(touched).toBeGreaterThan(3);
+  const { changedRows, unexpected } = await page.locator(".market-table tbody").evaluate(observeCells);
+  expect(changedRows).toBeGreaterThan(3);
   expect(unexpected).toEqual([]);
 });
 
-/** Observes the table for two seconds: the number of changed rows, and changes in rows whose volume, which each trade raises, did not change. */
-function watchCells(table: Element): Promise<{ touched: number; unexpected: string[] }> {
+/** Observes the table for two seconds. Returns the number of changed rows, and the changes without a trade, which raises the volume. */
+function observeCells(table: Element): Promise<{ changedRows: number; unexpected: string[] }> {
   const volume = (row: Element) => row.querySelector(".cell-volume")!.textContent;
   const before = new Map([...table.children].map((row) => [row, volume(row)]));
   const changed = new Map<Element, Set<string>>();
@@ -56,7 +56,7 @@ function watchCells(table: Element): Promise<{ touched: number; unexpected: stri
       for (const [row, cells] of changed) {
         if (volume(row) === before.get(row)) unexpected.push(`${row.getAttribute("data-symbol")}: ${[...cells].join()}`);
       }
-      resolve({ touched: changed.size, unexpected });
+      resolve({ changedRows: changed.size, unexpected });
     }, 2000);
   });
 }

@@ -26,7 +26,7 @@ for (const { name, options, label } of [
       await chat.send(`안에서 ${number}`);
       await expect(chat.message(`안에서 ${number}`)).toHaveCount(1, { timeout: 15_000 });
       sent.push(`밖에서 ${number}`, `안에서 ${number}`);
-      // Wait for a cut response, of the stream or later of a poll, between the first messages.
+      // Between the first messages, wait until the proxy has cut a response.
       const cuts = proxy.cuts;
       if (!options.buffering && number < 4) await expect.poll(() => proxy.cuts, { timeout: 20_000 }).toBeGreaterThan(cuts);
     }

@@ -47,7 +47,7 @@ test("after a crash the page shows a countdown and reconnects when the server is
   await echo.reconnect.check();
   const counted = await countdown(page);
   await server.stop("SIGKILL");
-  await expect(echo.ending).toContainText(`${ko.echo.closed_by_network} · 1006 ${ko.close.abnormal}`);
+  await expect(echo.closeStatus).toContainText(`${ko.echo.closed_by_network} · 1006 ${ko.close.abnormal}`);
   await expect(echo.nextAttempt).toHaveText(pattern(ko.echo.next_attempt));
   await expect.poll(async () => countsDown(await counted()), { message: "the seconds decrease" }).toBe(true);
   await expect.poll(async () => echo.row("connecting").count(), { message: "more than one attempt" }).toBeGreaterThan(2);
@@ -55,7 +55,7 @@ test("after a crash the page shows a countdown and reconnects when the server is
   await server.restart();
   await echo.expectState("open", 30_000);
   await expect(echo.nextAttempt).toBeEmpty();
-  await expect(echo.ending).toBeEmpty();
+  await expect(echo.closeStatus).toBeEmpty();
   await echo.send("돌아왔다");
   await expect(echo.row("received", "서버 응답: 돌아왔다")).toHaveCount(1);
 });
@@ -78,8 +78,8 @@ test("with reconnecting off the page stays closed until it is switched on", asyn
   await page.waitForLoadState("networkidle");
   await server.stop("SIGTERM");
   await echo.expectState("closed");
-  await expect(echo.ending).toContainText(`${ko.echo.closed_by_server} · 1001 ${ko.close.going_away}`);
-  await expect(echo.ending).not.toContainText(ko.echo.no_reason);
+  await expect(echo.closeStatus).toContainText(`${ko.echo.closed_by_server} · 1001 ${ko.close.going_away}`);
+  await expect(echo.closeStatus).not.toContainText(ko.echo.no_reason);
   await expect(echo.nextAttempt).toBeEmpty();
   await server.restart();
   // By then the page would have reconnected.

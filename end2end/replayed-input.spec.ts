@@ -1,5 +1,5 @@
-// Input before hydration, as on a slow connection: every page keeps typed text and replays each click once, and the browser submits no
-// form itself.
+// Input before hydration, as on a slow connection: every page keeps typed text and replays each click once, and the browser does not
+// submit a form.
 
 import type { Locator, Page } from "@playwright/test";
 import { ChatPage, createRoom } from "./support/chat-page";
@@ -8,7 +8,7 @@ import { expect, test } from "./support/test";
 import { en, ko } from "./support/texts";
 
 const PAGES = ["/", "/about", "/chat", "/arena", "/compare", "/notifications", "/market", "/market/hnb", "/devices", "/status"];
-/** Without those of a form that only the browser submits. */
+/** Excludes the form that only the browser submits. */
 const CONTROLS = "#content :is(button:not(:disabled), input[type=submit]):not(form[action='/'] *)";
 const FIELDS = "#content :is(input:not([type=hidden], [type=file], [readonly], :disabled), textarea:not([readonly]), select)";
 
@@ -56,7 +56,7 @@ async function type(field: Locator): Promise<() => Promise<void>> {
 }
 
 for (const path of PAGES) {
-  test(`${path}: its fields keep their input, and a click is replayed once`, async ({ page }) => {
+  test(`${path}: the fields keep their input, and a click is replayed once`, async ({ page }) => {
     const release = await openBeforeHydration(page, path);
     const fields = page.locator(FIELDS).filter({ visible: true });
     const checks: (() => Promise<void>)[] = [];
@@ -72,21 +72,21 @@ for (const path of PAGES) {
   test(`${path}: a click on each button is replayed`, async ({ page }) => {
     test.slow();
     const controls = page.locator(CONTROLS).filter({ visible: true });
-    for (let at = 0; at < 6; at++) {
+    for (let index = 0; index < 6; index++) {
       const release = await openBeforeHydration(page, path);
-      if (at >= (await controls.count())) return release();
-      const button = controls.nth(at);
+      if (index >= (await controls.count())) return release();
+      const button = controls.nth(index);
       await button.click();
       await button.click();
       expect(await clicks(page)).toBe(0);
       release();
-      await expect.poll(() => clicks(page), { message: `button ${at}` }).toBe(1);
+      await expect.poll(() => clicks(page), { message: `button ${index}` }).toBe(1);
       expect(await isSameDocument(page)).toBe(true);
     }
   });
 }
 
-test("an early Enter sends the echo's message once", async ({ page }) => {
+test("Enter before hydration sends the echo's message once", async ({ page }) => {
   const sent: string[] = [];
   page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
   const release = await openBeforeHydration(page, "/");
@@ -101,7 +101,7 @@ test("an early Enter sends the echo's message once", async ({ page }) => {
   expect(sent.filter((text) => text === "이른 엔터")).toHaveLength(1);
 });
 
-test("an early message is posted once, and not by the plain form", async ({ page, request }) => {
+test("a message sent before hydration is posted once, by the app and not by the form", async ({ page, request }) => {
   const chat = new ChatPage(page);
   await createRoom(request, chat.room);
   const posts: string[] = [];
@@ -115,7 +115,7 @@ test("an early message is posted once, and not by the plain form", async ({ page
   expect(posts).toEqual([]);
 });
 
-test("input is kept before the script that replays it has loaded", async ({ page, request }) => {
+test("input is kept before hydration.js has loaded", async ({ page, request }) => {
   const chat = new ChatPage(page);
   await createRoom(request, chat.room);
   let release = () => {};
@@ -132,7 +132,7 @@ test("input is kept before the script that replays it has loaded", async ({ page
   await expect(chat.field).toHaveValue("");
 });
 
-test("if that script fails to load, the page works as without scripts", async ({ page, consoleErrors }) => {
+test("if hydration.js fails to load, the page works as without scripts", async ({ page, consoleErrors }) => {
   consoleErrors.allow(/Duplex: the app has stopped/, /ERR_FAILED/);
   await page.route(/\/pkg\/hydration\.[^/]*\.js$/, (route) => route.abort());
   await page.goto("/about");
@@ -142,7 +142,7 @@ test("if that script fails to load, the page works as without scripts", async ({
   await expect(page).toHaveURL("/status");
 });
 
-test("an early click sets a star", async ({ page }) => {
+test("a click before hydration sets a star", async ({ page }) => {
   const release = await openBeforeHydration(page, "/market");
   const star = page.locator(".star").first();
   await expect(star).toHaveAttribute("aria-pressed", "false");
@@ -151,7 +151,7 @@ test("an early click sets a star", async ({ page }) => {
   await expect(page.locator(".star[aria-pressed=true]")).toHaveCount(1);
 });
 
-test("an early click starts a measurement", async ({ page }) => {
+test("a click before hydration starts a measurement", async ({ page }) => {
   const release = await openBeforeHydration(page, "/compare");
   await page.locator("[data-action=measure]").click();
   release();
@@ -170,7 +170,7 @@ test("the name typed in the arena is not replaced by the stored one", async ({ p
   await expect(page.locator("#arena-board")).toContainText("이른새");
 });
 
-test("if its module fails to load, the page works as without scripts", async ({ page, consoleErrors }) => {
+test("if the wasm module fails to load, the page works as without scripts", async ({ page, consoleErrors }) => {
   consoleErrors.allow(/Duplex: the app has stopped/, /ERR_FAILED/, /Failed to (fetch|load)/);
   await page.route(/\/pkg\/duplex\.[^/]*\.(js|wasm)$/, (route) => route.abort());
   await page.goto("/about");

@@ -25,7 +25,7 @@ export interface Journal {
 export class EchoPage {
   readonly state: Locator;
   /** The closing side, the code with its meaning, and the reason. */
-  readonly ending: Locator;
+  readonly closeStatus: Locator;
   readonly nextAttempt: Locator;
   readonly address: Locator;
   readonly protocols: Locator;
@@ -52,7 +52,7 @@ export class EchoPage {
     const compose = this.card("compose");
     const label = (card: Locator, text: string) => card.getByLabel(text, { exact: true });
     this.state = page.locator(".connection-state[role=status]");
-    this.ending = this.state.locator(".close-status");
+    this.closeStatus = this.state.locator(".close-status");
     this.nextAttempt = this.state.locator(".next-attempt");
     this.address = label(connection, labels.address);
     this.protocols = label(connection, labels.protocols);

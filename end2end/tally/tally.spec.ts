@@ -70,8 +70,8 @@ test("two tabs share a count, and killing the server neither loses nor duplicate
   }
   await other.add();
   for (const tab of tabs) await tab.expectTotal(13, "both tabs continue");
-  const late = await new Tab(await context.newPage()).open();
-  await late.expectTotal(13, "the log contains all of it");
+  const newTab = await new Tab(await context.newPage()).open();
+  await newTab.expectTotal(13, "a new tab shows the stored count");
 });
 
 test("the server shuts down gracefully on SIGTERM", async ({ page, server, consoleErrors }) => {
