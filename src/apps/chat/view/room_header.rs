@@ -21,7 +21,7 @@ pub fn RoomHeader(room: RoomModel) -> impl IntoView {
     let title = dynamic_text(move || room.title());
     view! {
         <header class="room-header">
-            <div class="room-name">
+            <div class="room-heading">
                 <h1>{title}</h1>
                 <Status room/>
             </div>

@@ -196,14 +196,14 @@ fn Detail(echo: EchoState, selected: RwSignal<Option<u64>>) -> impl IntoView {
         let locale = i18n.get_locale();
         Some(
             view! {
-                <p class="detail-header">{detail_head(locale, &entry)}</p>
+                <p class="journal-detail-header">{detail_head(locale, &entry)}</p>
                 <p class="hint">{truncation_note(locale, &entry)}</p>
                 <pre tabindex="0" aria-label=t!(echo.detail)>{full_text(&entry.content)}</pre>
             }
             .into_any(),
         )
     });
-    view! { <div class="detail" role="region" aria-label=t!(echo.detail)>{body}</div> }
+    view! { <div class="journal-detail" role="region" aria-label=t!(echo.detail)>{body}</div> }
 }
 
 fn detail_head(locale: Locale, entry: &Entry) -> String {

@@ -88,7 +88,7 @@ fn symbol_page(store: QuoteStore, candles: UseTopic<Candles>, symbol: String, en
         <Title text=page_title(move || title.get())/>
         <header class="symbol-header" data-stale=dynamic_text(move || stale.get().to_string())>
             <p><a href="/market">{t!(market.back)}</a></p>
-            <div class="symbol-name">
+            <div class="symbol-heading">
                 <h1>{name}</h1>
                 <span class="code mono">{listing.with_value(labels::code)}</span>
                 <span class="tag">{translate(listing.with_value(|listing| labels::sector(listing.sector)))}</span>
@@ -98,7 +98,7 @@ fn symbol_page(store: QuoteStore, candles: UseTopic<Candles>, symbol: String, en
                 {price(entry)}
                 {change(entry)}
                 {difference(entry)}
-                <span class="stale-mark">{t!(market.old)}</span>
+                <span class="stale-badge">{t!(market.old)}</span>
             </p>
             {day(entry)}
             <FeedStatusLine store/>

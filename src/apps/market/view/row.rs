@@ -52,7 +52,7 @@ fn cells(watch_list: WatchList, symbol: String, entry: RwSignal<Entry>) -> AnyVi
             <th scope="row" class="cell-name">
                 <a href=symbol_path(&symbol)>{name}</a>
                 <span class="code mono">{code}</span>
-                <span class="stale-mark">{t!(market.old)}</span>
+                <span class="stale-badge">{t!(market.old)}</span>
             </th>
             <td class="cell-last number">{price(entry)}</td>
             <td class="cell-change number">{change(entry)}{difference(entry)}</td>

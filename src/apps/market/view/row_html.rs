@@ -30,7 +30,7 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
         "<tr data-symbol=\"{symbol}\" data-stale=\"{stale}\">\
          <td class=\"cell-star\"><button type=\"button\" aria-label=\"{watch}\" aria-pressed=\"false\" class=\"star script-only\">☆<!></button><!></td>\
          <th scope=\"row\" class=\"cell-name\"><a href=\"{path}\">{name}<!></a><span class=\"code mono\">{code}<!></span>\
-         <span class=\"stale-mark\">{stale_mark}<!></span><!><!></th>\
+         <span class=\"stale-badge\">{stale_mark}<!></span><!><!></th>\
          <td class=\"cell-last number\"><span class=\"price\">{price}<!></span><!></td>\
          <td class=\"cell-change number\"><span data-direction=\"{direction}\" class=\"change\"><span aria-hidden=\"true\" class=\"arrow\">{arrow}<!></span>\
          {percent}<!><!></span><span class=\"difference\">{difference}<!></span><!><!></td>\

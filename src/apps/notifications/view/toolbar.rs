@@ -55,7 +55,7 @@ fn MarkAll(model: InboxModel, visitor: String) -> impl IntoView {
     };
     let is_empty = Memo::new(move |_| count.get() == 0);
     view! {
-        <form class="mark-all" method="post" action=PAGE_PATH on:submit=mark_all>
+        <form class="mark-all-read" method="post" action=PAGE_PATH on:submit=mark_all>
             <input type="hidden" name="inbox" value=visitor/>
             <input type="hidden" name="heads" value=heads/>
             <p class="unread-count" role="status">{summary}</p>
