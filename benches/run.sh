@@ -72,7 +72,7 @@ start() {
   case $1 in
     duplex | postcard | json)
       rm -rf "${data:?}/$1"
-      # The load generator exceeds the rates of people and the connections of one address.
+      # The load generator exceeds the rate limits per person and the connection limit per address.
       [ "$1" != json ] || export DUPLEX_ARENA_JSON=true
       export DUPLEX_DATA=$data/$1/duplex.db DUPLEX_MAX_CONNECTIONS=20000 DUPLEX_COMMAND_RATE=100000 DUPLEX_LIMITS=off
       exec "${pin[@]}" "$duplex" --addr "127.0.0.1:$port" --site "$site"
@@ -100,7 +100,7 @@ install() {
 
 # ---- builds and peers -------------------------------------------------------------------------------------------------------------------
 
-declare -A absent=() # WHO -> the reason for which it cannot be measured
+declare -A absent=() # WHO -> the reason why it cannot be measured
 why() { tail -n 3 "$1" | tr '\n' ' '; }
 
 duplex=${DUPLEX_BIN:-$PWD/../target/release/duplex}
@@ -202,7 +202,7 @@ turns() {
   echo "${@:skip + 1}" "${@:1:skip}"
 }
 
-# The load generator uses the same names of servers. The disk's latency is the lower bound of a commit.
+# The load generator knows the servers by the same names. The disk's latency is a lower bound of a commit's.
 if [ -n "$load" ] && wanted commands fanout resume && disk=$("$load" disk path="$data/probe" seconds=1); then
   echo "{\"kind\":\"disk\",${disk#\{}" >>"$raw"
 fi
@@ -239,7 +239,7 @@ done
 
 # ---- the arena --------------------------------------------------------------------------------------------------------------------------
 
-# Its peer is the arena itself, with the whole world as JSON for every viewer.
+# Its peer is the arena itself, which sends the complete world as JSON to every viewer.
 arena_ready=$SECONDS
 for ((round = 1; round <= $(wanted arena && echo "${ARENA_ROUNDS:-3}" || echo 0); round++)); do
   ((SECONDS - arena_ready < 420)) || { note "time limit reached after $((round - 1)) rounds of the arena"; break; }

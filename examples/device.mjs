@@ -45,7 +45,7 @@ async function connect() {
   };
   socket.onmessage = ({ data }) => {
     const { verdict, event, reply } = JSON.parse(data);
-    if (verdict?.verdict.denied) console.error('no:', verdict.verdict.denied.reason);
+    if (verdict?.verdict.denied) console.error('subscription denied:', verdict.verdict.denied.reason);
     if (verdict?.verdict.reset) cursor = verdict.verdict.reset.cursor;
     if (verdict && !timer) report();
     if (event) cursor = { ...cursor, seq: event.seq, check: event.check };
