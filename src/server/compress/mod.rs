@@ -1,6 +1,8 @@
 //! Compression of dynamic responses on blocking threads: pages with Brotli or gzip, data with gzip only. Static files are
 //! compressed by the build.
 
+mod buffers;
+
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
@@ -9,20 +11,30 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use brotli::Allocator as _;
+use brotli::enc::writer::CompressorWriterCustomAlloc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use self::buffers::Buffers;
 use super::limits;
 use duplex_axum::error::Problem;
 
-/// Limits the number of responses that are compressed at the same time.
-pub type CompressionSlots = Arc<Semaphore>;
+/// Limits the number of responses that are compressed at the same time, and holds the memory that their encoders reuse.
+#[derive(Clone)]
+pub struct CompressionSlots {
+    free: Arc<Semaphore>,
+    buffers: Buffers,
+}
 
 pub fn slots() -> CompressionSlots {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Arc::new(Semaphore::new(threads))
+    CompressionSlots {
+        free: Arc::new(Semaphore::new(threads)),
+        buffers: Buffers::default(),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +51,13 @@ impl Coding {
         }
     }
 
-    fn encode(self, plain: &[u8]) -> io::Result<Vec<u8>> {
+    fn encode(self, plain: &[u8], mut buffers: Buffers) -> io::Result<Vec<u8>> {
         let buffer = Vec::with_capacity(plain.len() / 4);
         match self {
             Self::Brotli => {
                 let (level, window) = (limits::BROTLI_LEVEL, limits::BROTLI_LGWIN);
-                let mut encoder = brotli::CompressorWriter::new(buffer, limits::READ_BUFFER, level, window);
+                let io_buffer = buffers.alloc_cell(limits::READ_BUFFER);
+                let mut encoder = CompressorWriterCustomAlloc::new(buffer, io_buffer, buffers, level, window);
                 encoder.write_all(plain)?;
                 Ok(encoder.into_inner())
             }
@@ -103,9 +116,10 @@ pub async fn compress(State(slots): State<CompressionSlots>, request: Request, n
     }
 }
 
-async fn encode_blocking(slots: &Semaphore, plain: Bytes, coding: Coding) -> io::Result<Vec<u8>> {
-    let _slot = slots.acquire().await.map_err(io::Error::other)?;
-    spawn_blocking(move || coding.encode(&plain))
+async fn encode_blocking(slots: &CompressionSlots, plain: Bytes, coding: Coding) -> io::Result<Vec<u8>> {
+    let _slot = slots.free.acquire().await.map_err(io::Error::other)?;
+    let buffers = slots.buffers.clone();
+    spawn_blocking(move || coding.encode(&plain, buffers))
         .await
         .map_err(io::Error::other)?
 }
@@ -167,18 +181,21 @@ mod tests {
     #[test]
     fn both_codings_round_trip() {
         let plain = "실시간 ".repeat(10_000);
-        let compressed = Coding::Gzip.encode(plain.as_bytes()).unwrap();
+        let compressed = Coding::Gzip.encode(plain.as_bytes(), Buffers::default()).unwrap();
         assert!(compressed.len() < plain.len() / 10);
         let mut out = String::new();
         flate2::read::GzDecoder::new(&compressed[..])
             .read_to_string(&mut out)
             .unwrap();
         assert_eq!(out, plain);
-        let compressed = Coding::Brotli.encode(plain.as_bytes()).unwrap();
-        let mut out = String::new();
-        brotli::Decompressor::new(&compressed[..], 4096)
-            .read_to_string(&mut out)
-            .unwrap();
-        assert_eq!(out, plain);
+        let buffers = Buffers::default();
+        for _ in 0..2 {
+            let compressed = Coding::Brotli.encode(plain.as_bytes(), buffers.clone()).unwrap();
+            let mut out = String::new();
+            brotli::Decompressor::new(&compressed[..], 4096)
+                .read_to_string(&mut out)
+                .unwrap();
+            assert_eq!(out, plain);
+        }
     }
 }
