@@ -2,7 +2,7 @@
 
 use duplex_hub::decider::Forward;
 use duplex_hub::{CommandError, Hub, TopicCommand};
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection};
 
 use crate::wire::notice::{Audience, Notice, NoticeCommand};
 
@@ -20,6 +20,6 @@ pub fn forward(audience: &Audience, notice: &Notice) -> Option<Forward> {
 pub async fn send(hub: &Hub, audience: &Audience, notice: &Notice, id: CommandId) -> Answer {
     match command(audience, notice) {
         Ok(command) => hub.send_command(id, command).await,
-        Err(_) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
+        Err(_) => Answer::Rejected(Rejection::Denied(Denial::Unknown)),
     }
 }

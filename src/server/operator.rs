@@ -15,7 +15,7 @@ use duplex_axum::error::{Problem, missing_role};
 use duplex_hub::{RequiredRole, TopicStats};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::session::Denied;
+use duplex_protocol::session::Denial;
 use duplex_protocol::topic::TopicName;
 
 pub const TOPICS_PATH: &str = "/api/topics";
@@ -93,7 +93,7 @@ async fn events(
                 .collect();
             (NO_STORE, Json(LogPage { head, events })).into_response()
         }
-        Err(Denied::Unavailable | Denied::Full) => {
+        Err(Denial::Unavailable | Denial::Full) => {
             Problem::unavailable("The topic is unavailable now.").into_response()
         }
         Err(_) => Problem::not_found("There is no such topic.").into_response(),

@@ -14,7 +14,7 @@ use duplex::server::token::Token;
 use duplex::wire::notice::{Level, LocalizedText, Notice};
 use duplex::wire::unread::{ALREADY_UNREAD, NEWLY_UNREAD};
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{Answer, Denied, HISTORY_PATH, Rejection, Verdict};
+use duplex_protocol::session::{Answer, Denial, HISTORY_PATH, Rejection, Verdict};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
@@ -232,7 +232,7 @@ async fn an_inbox_is_private_on_every_transport() {
     assert_eq!(mine.next_event::<Inbox>().await.0, 1);
     let history = format!("{HISTORY_PATH}?topic={inbox}");
     assert!(get(&node, &history, &mine).await.body.contains("secret"));
-    let forbidden = Denied::Forbidden;
+    let forbidden = Denial::Forbidden;
     for transport in TRANSPORTS {
         let (mut other, other_id) = visitor(&node, transport).await;
         assert_ne!(other_id, id);
@@ -271,12 +271,12 @@ async fn visitors_cannot_send_notifications_to_others() {
     let node = node();
     let (mut visitor, _) = visitor(&node, Transport::WebSocket(Encoding::Json)).await;
     let answer = visitor.command(ALL, &NoticesCommand::Send(notice("x"))).await;
-    assert_eq!(answer, Answer::Rejected(Rejection::Denied(Denied::Forbidden)));
+    assert_eq!(answer, Answer::Rejected(Rejection::Denied(Denial::Forbidden)));
     let verdict = visitor.subscribe("notices/nobody", None).await;
     assert_eq!(
         verdict,
         Verdict::Denied {
-            reason: Denied::Unknown
+            reason: Denial::Unknown
         }
     );
     let body = json!({ "to": "everyone", "title": "x" });

@@ -8,7 +8,7 @@ use duplex::apps::status::wire::{NODE, NodeStatus};
 use duplex::server::token::Token;
 use duplex::wire::status::{STATUS, Sample, Series};
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{Answer, CommandId, Denied, HISTORY_PATH, Rejection, Verdict};
+use duplex_protocol::session::{Answer, CommandId, Denial, HISTORY_PATH, Rejection, Verdict};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::kinds::{Note, Notes};
@@ -163,7 +163,7 @@ async fn the_status_topic_is_denied_to_visitors_on_every_transport() {
             matches!(
                 verdict,
                 Verdict::Denied {
-                    reason: Denied::Forbidden
+                    reason: Denial::Forbidden
                 }
             ),
             "{transport:?}"
@@ -182,7 +182,7 @@ async fn the_status_topic_is_denied_to_visitors_on_every_transport() {
         let written = operator.command(STATUS, &Sample::default()).await;
         assert_eq!(
             written,
-            Answer::Rejected(Rejection::Denied(Denied::Forbidden)),
+            Answer::Rejected(Rejection::Denied(Denial::Forbidden)),
             "{transport:?}"
         );
     }

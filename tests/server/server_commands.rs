@@ -12,7 +12,7 @@ use duplex_hub::log::{Entry, ForwardRecord, Log as _};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::PersonId;
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection};
 use duplex_protocol::topic::Topic;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,7 +131,7 @@ async fn visitor_frames_never_decode_as_server_commands() {
         }
         for (topic, json, postcard) in IN_READ_ONLY_TOPICS {
             let rejected = answer(&mut visitor, topic, json, postcard).await;
-            let forbidden = Answer::Rejected(Rejection::Denied(Denied::Forbidden));
+            let forbidden = Answer::Rejected(Rejection::Denied(Denial::Forbidden));
             assert_eq!(rejected, forbidden, "{transport:?}: {topic}");
         }
         assert_eq!(node.state.hub.stats().events, 0, "{transport:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Epoch};
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, ResetReason, ServerFrame, Verdict};
 use tokio::time::Instant;
 
 use crate::harness::kinds::{Note, Notes, NotesState, Price, Prices};
@@ -148,8 +148,8 @@ async fn a_rejected_command_has_a_reason(transport: Transport) {
 async fn a_denied_topic_rejects_subscribes_and_commands(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
-    let rejected = |denied| Answer::Rejected(Rejection::Denied(denied));
-    for (topic, reason) in [("notes/secret", Denied::Forbidden), ("nothing/here", Denied::Unknown)] {
+    let rejected = |denial| Answer::Rejected(Rejection::Denied(denial));
+    for (topic, reason) in [("notes/secret", Denial::Forbidden), ("nothing/here", Denial::Unknown)] {
         assert_eq!(visitor.subscribe(topic, None).await, Verdict::Denied { reason });
         assert_eq!(visitor.command(topic, &add("x")).await, rejected(reason));
         visitor.cursors.clear();
@@ -160,7 +160,7 @@ async fn a_denied_topic_rejects_subscribes_and_commands(transport: Transport) {
     ));
     assert_eq!(
         visitor.command("notes/read-only", &add("x")).await,
-        rejected(Denied::Forbidden)
+        rejected(Denial::Forbidden)
     );
 }
 

@@ -23,7 +23,7 @@
 //! use duplex_hub::{Hub, dyn_topic};
 //! use duplex_protocol::cursor::{Epoch, Seq};
 //! use duplex_protocol::person::Person;
-//! use duplex_protocol::session::{Denied, Rejection};
+//! use duplex_protocol::session::{Denial, Rejection};
 //! use duplex_protocol::topic::{Topic, TopicName};
 //!
 //! // model.rs: the same on the server and in the browser.
@@ -44,7 +44,7 @@
 //! impl Decider for Tally {
 //!     type ServerCommand = NoCommand;
 //!
-//!     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+//!     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
 //!         Ok(Access::Write)
 //!     }
 //!

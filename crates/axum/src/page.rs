@@ -8,7 +8,7 @@ use duplex_hub::{Hub, TopicCommand};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 use uuid::Uuid;
 
@@ -43,10 +43,10 @@ impl PageVisitor {
     /// # Errors
     ///
     /// If the visitor may not read the topic, or the topic is unavailable.
-    pub async fn state(&self, topic: &TopicName) -> Result<(Cursor, String), Denied> {
+    pub async fn state(&self, topic: &TopicName) -> Result<(Cursor, String), Denial> {
         self.hub.admit(&self.person, topic)?;
         let (cursor, state) = self.hub.preview(topic, Encoding::Json).await?;
-        let state = String::from_utf8(state.0).map_err(|_| Denied::Unavailable)?;
+        let state = String::from_utf8(state.0).map_err(|_| Denial::Unavailable)?;
         Ok((cursor, state))
     }
 

@@ -3,17 +3,17 @@
 use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::http::{StatusCode, header};
 use duplex_hub::quota::QuotaExceeded;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 
 use crate::error::Problem;
 
 /// 404, 403, or 503 with `Retry-After` if the same request may succeed later.
-impl From<Denied> for Problem {
-    fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::Unknown => Self::not_found("There is no such topic."),
-            Denied::Forbidden | Denied::TooMany => Self::new(StatusCode::FORBIDDEN, denied.to_string()),
-            Denied::Unavailable | Denied::Full => Self::unavailable(denied.to_string()),
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Unknown => Self::not_found("There is no such topic."),
+            Denial::Forbidden | Denial::TooMany => Self::new(StatusCode::FORBIDDEN, denial.to_string()),
+            Denial::Unavailable | Denial::Full => Self::unavailable(denial.to_string()),
         }
     }
 }
@@ -24,9 +24,9 @@ impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         let detail = rejection.to_string();
         match rejection {
-            Rejection::Denied(Denied::Unknown) => Denied::Unknown.into(),
-            Rejection::Denied(Denied::Forbidden | Denied::TooMany) => Self::new(StatusCode::FORBIDDEN, detail),
-            Rejection::Denied(Denied::Unavailable | Denied::Full) | Rejection::Unavailable => Self::unavailable(detail),
+            Rejection::Denied(Denial::Unknown) => Denial::Unknown.into(),
+            Rejection::Denied(Denial::Forbidden | Denial::TooMany) => Self::new(StatusCode::FORBIDDEN, detail),
+            Rejection::Denied(Denial::Unavailable | Denial::Full) | Rejection::Unavailable => Self::unavailable(detail),
             Rejection::Refused { .. } | Rejection::Malformed { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
             }

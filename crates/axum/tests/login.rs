@@ -26,7 +26,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
-    COMMAND_PATH, ClientFrame, CloseReason, CommandId, Denied, EVENTS_PATH, POLL_PATH, Rejection, SESSION_PATH,
+    COMMAND_PATH, ClientFrame, CloseReason, CommandId, Denial, EVENTS_PATH, POLL_PATH, Rejection, SESSION_PATH,
     ServerFrame,
 };
 use duplex_protocol::subprotocol::Subprotocol;
@@ -59,7 +59,7 @@ impl Topic for Tally {
 impl Decider for Tally {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 

@@ -8,7 +8,7 @@ use super::rights::{Authority, RequiredRole};
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 pub use crate::log::{Millis, Retention};
@@ -177,7 +177,7 @@ pub trait Decider: Topic {
     /// # Errors
     ///
     /// Returns the reason why access is denied.
-    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial>;
 
     /// Whether a reader starts this topic before its first event. Otherwise the topic starts with its first command, or once its
     /// list topic ([`Self::listed_in`]) lists it; until then readers get the default state.

@@ -14,7 +14,7 @@
 //! use duplex_hub::{Hub, dyn_topic};
 //! use duplex_protocol::codec::Encoding;
 //! use duplex_protocol::cursor::{Epoch, Seq};
-//! use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+//! use duplex_protocol::session::{Answer, CommandId, Denial, Rejection};
 //! use duplex_protocol::topic::{Topic, TopicName};
 //!
 //! // model.rs: the same on the server and in the browser.
@@ -35,7 +35,7 @@
 //! impl Decider for Tally {
 //!     type ServerCommand = NoCommand;
 //!
-//!     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+//!     fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
 //!         Ok(Access::Write)
 //!     }
 //!
@@ -113,7 +113,7 @@ pub mod topic;
 pub use self::background::{BackgroundTask, TaskFuture};
 pub use self::clock::now;
 pub use self::command::{CommandError, TopicCommand};
-pub use self::hub::{Hub, WriteDenied};
+pub use self::hub::{Hub, WriteDenial};
 pub use self::log::{Millis, Retention};
 pub use self::names::{AnyName, NamePolicy, NameRefused};
 pub use self::rights::{Authority, IdPattern, ParseRoleError, RequiredRole, Rights, Role};

@@ -100,7 +100,7 @@ mod tests {
     use crate::{Hub, Rights, Role, dyn_topic};
     use duplex_protocol::codec::{Blob, Encoding};
     use duplex_protocol::cursor::{Epoch, Seq};
-    use duplex_protocol::session::{CommandId, Denied, Rejection};
+    use duplex_protocol::session::{CommandId, Denial, Rejection};
     use duplex_protocol::topic::{Topic, TopicName};
 
     /// Records the sender of each command.
@@ -120,7 +120,7 @@ mod tests {
     impl Decider for Senders {
         type ServerCommand = NoCommand;
 
-        fn admit(&self, who: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, who: Principal<'_>, _: &TopicName) -> Result<Access, Denial> {
             match who.sender_kind {
                 SenderKind::Visitor => Ok(Access::Read),
                 SenderKind::Program | SenderKind::Server => Ok(Access::Write),

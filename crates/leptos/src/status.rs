@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::runtime::page_events::RETRY_EVENT;
-use duplex_protocol::session::Denied;
+use duplex_protocol::session::Denial;
 
 /// The transport of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,7 +73,7 @@ pub enum TopicStatus {
     /// The state may be stale. The session is disconnected and will reconnect.
     Waiting,
     /// The visitor may not read the topic.
-    Denied(Denied),
+    Denied(Denial),
     /// The page cannot decode the server's data and has to be reloaded.
     Outdated,
 }

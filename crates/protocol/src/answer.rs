@@ -8,7 +8,7 @@ use super::session::{MAX_COMMAND, MAX_SUBSCRIPTIONS};
 /// Why a visitor may not use a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
-pub enum Denied {
+pub enum Denial {
     /// There is no such topic.
     #[error("there is no such topic")]
     Unknown,
@@ -26,7 +26,7 @@ pub enum Denied {
     Full,
 }
 
-impl Denied {
+impl Denial {
     /// Whether the same request may succeed later.
     pub const fn may_retry(self) -> bool {
         matches!(self, Self::Unavailable | Self::Full)
@@ -59,7 +59,7 @@ pub enum Rejection {
     },
     /// The visitor may not write to the topic.
     #[error("{0}")]
-    Denied(Denied),
+    Denied(Denial),
     /// The command does not decode as the topic's command.
     #[error("the command cannot be decoded: {detail}")]
     Malformed {
@@ -126,7 +126,7 @@ impl Rejection {
     pub const fn may_retry(&self) -> bool {
         match self {
             Self::TooFast { .. } | Self::StorageFull | Self::Unavailable => true,
-            Self::Denied(denied) => denied.may_retry(),
+            Self::Denied(denial) => denial.may_retry(),
             Self::Refused { .. }
             | Self::Malformed { .. }
             | Self::TooLarge

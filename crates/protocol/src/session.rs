@@ -64,7 +64,7 @@ use super::person::Person;
 use super::presence::Presence;
 use super::topic::TopicName;
 
-pub use super::answer::{Answer, Denied, NEEDS_ROLE, Rejection};
+pub use super::answer::{Answer, Denial, NEEDS_ROLE, Rejection};
 pub use super::command_id::{CommandId, ParseCommandIdError};
 
 /// Path of the session's WebSocket.
@@ -242,7 +242,7 @@ pub enum Verdict {
     /// The session is not subscribed.
     Denied {
         /// The reason.
-        reason: Denied,
+        reason: Denial,
     },
 }
 

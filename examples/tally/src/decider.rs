@@ -2,7 +2,7 @@
 
 use duplex_hub::Principal;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand};
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 use crate::model::Tally;
@@ -10,7 +10,7 @@ use crate::model::Tally;
 impl Decider for Tally {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 

@@ -38,7 +38,7 @@ fn status(tally: UseTopic<Tally>) -> String {
     }
     match (tally.status.get(), pending.len()) {
         (TopicStatus::Live, _) => "Live: the same number for everybody.".to_owned(),
-        (TopicStatus::Denied(denied), _) => format!("Not available: {denied}."),
+        (TopicStatus::Denied(denial), _) => format!("Not available: {denial}."),
         (TopicStatus::Outdated, _) => "The server has a newer page: load it again.".to_owned(),
         (_, 0) => "Connecting …".to_owned(),
         (_, waiting) => format!("Connecting … then {waiting} to add."),

@@ -8,7 +8,7 @@ use duplex_hub::{
     decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand},
     dyn_topic,
 };
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
@@ -24,11 +24,11 @@ impl Decider for NodeStatus {
     const EPHEMERAL: bool = true;
     const OPERATORS_ONLY: bool = true;
 
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if topic.rest() == NODE {
             Ok(Access::Read)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 

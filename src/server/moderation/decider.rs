@@ -13,7 +13,7 @@ use crate::wire::moderation::{
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::{Delivery, Topic, TopicName};
 
 /// The prefix of a ban of one IPv6 address, because a client controls its whole /64.
@@ -54,11 +54,11 @@ impl Decider for Moderator {
 
     const OPERATORS_ONLY: bool = true;
 
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if topic.rest() == ALL {
             Ok(Access::Write)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 

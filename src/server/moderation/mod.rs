@@ -28,7 +28,7 @@ use duplex_hub::{Hub, Wake};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{CommandId, Denied, SessionId};
+use duplex_protocol::session::{CommandId, Denial, SessionId};
 use duplex_protocol::topic::TopicName;
 
 /// The active bans, shared by all requests of a node.
@@ -122,15 +122,15 @@ impl RulesFollower {
     async fn run(self) {
         loop {
             match self.follow().await {
-                Err(Denied::Unknown) => return tracing::debug!("this node has no moderation topic"),
-                Err(denied) => tracing::warn!("cannot subscribe to the moderation topic: {denied}"),
+                Err(Denial::Unknown) => return tracing::debug!("this node has no moderation topic"),
+                Err(denial) => tracing::warn!("cannot subscribe to the moderation topic: {denial}"),
                 Ok(never) => match never {},
             }
             sleep(limits::LOG_RETRY).await;
         }
     }
 
-    async fn follow(&self) -> Result<std::convert::Infallible, Denied> {
+    async fn follow(&self) -> Result<std::convert::Infallible, Denial> {
         let handle = self.hub.open(&self.topic).await?;
         let wake = Wake::new();
         let session = SessionId("moderation".to_owned());
@@ -140,7 +140,7 @@ impl RulesFollower {
             let rules = state.decode(Encoding::Json);
             let rules: Rules = rules.map_err(|error| {
                 tracing::error!("cannot decode the moderation rules: {error}");
-                Denied::Unavailable
+                Denial::Unavailable
             })?;
             self.enforce(&rules).await;
             self.loaded.send_replace(true);

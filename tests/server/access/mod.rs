@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::Request;
 use duplex::server::token::Token;
 use duplex_hub::Role;
-use duplex_protocol::session::{Answer, Denied, Rejection};
+use duplex_protocol::session::{Answer, Denial, Rejection};
 
 use crate::harness::{Node, Response};
 
@@ -84,7 +84,7 @@ fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Answer::Accepted { .. } => "accepted",
         Answer::Rejected(why) if why.as_missing_role().is_some() => "role",
-        Answer::Rejected(Rejection::Denied(Denied::Forbidden)) => "forbidden",
+        Answer::Rejected(Rejection::Denied(Denial::Forbidden)) => "forbidden",
         Answer::Rejected(_) => "rejected",
     }
 }

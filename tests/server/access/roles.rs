@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use duplex::wire::notice::{Level, LocalizedText, Notice};
 use duplex::wire::status::STATUS;
 use duplex_protocol::codec::{Blob, Encoding};
-use duplex_protocol::session::{ClientFrame, CommandId, Denied, HISTORY_PATH, ServerFrame, Verdict};
+use duplex_protocol::session::{ClientFrame, CommandId, Denial, HISTORY_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
 use super::{BACKUP, READ_ENDPOINTS, node, outcome, request, request_with_token, token};
@@ -167,7 +167,7 @@ async fn no_role_reads_private_topics() {
                     matches!(
                         verdict,
                         Verdict::Denied {
-                            reason: Denied::Forbidden
+                            reason: Denial::Forbidden
                         }
                     ),
                     "{role} {transport:?} {topic}"

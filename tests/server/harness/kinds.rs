@@ -6,7 +6,7 @@ use duplex::apps::status::wire::NodeStatus;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_hub::{DynTopic, dyn_topic};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::{Delivery, Topic, TopicName};
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +60,9 @@ impl Topic for Notes {
 impl Decider for Notes {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         match topic.rest() {
-            "secret" => Err(Denied::Forbidden),
+            "secret" => Err(Denial::Forbidden),
             "read-only" => Ok(Access::Read),
             _ => Ok(Access::Write),
         }
@@ -101,7 +101,7 @@ impl Topic for Prices {
 impl Decider for Prices {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 

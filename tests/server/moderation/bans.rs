@@ -235,7 +235,7 @@ async fn only_operators_write_moderation_rules() {
         let node = node().await;
         let mut visitor = Visitor::new(&node, transport).await;
         let verdict = visitor.subscribe(RULES, None).await;
-        let reason = Denied::Forbidden;
+        let reason = Denial::Forbidden;
         assert_eq!(verdict, Verdict::Denied { reason }, "{transport:?}");
         let target = Target::Person(PersonId("0a".to_owned()));
         let ban = ModerationCommand::Ban {
@@ -246,7 +246,7 @@ async fn only_operators_write_moderation_rules() {
         let answer = visitor.command(RULES, &ban).await;
         assert_eq!(
             answer,
-            Answer::Rejected(Rejection::Denied(Denied::Forbidden)),
+            Answer::Rejected(Rejection::Denied(Denial::Forbidden)),
             "{transport:?}"
         );
     }

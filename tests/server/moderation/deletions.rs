@@ -142,7 +142,7 @@ async fn subscribers_are_told_that_their_room_is_deleted() {
                 ..
             } = visitor.next_frame().await
             {
-                assert_eq!(reason, Denied::Unknown, "{transport:?}");
+                assert_eq!(reason, Denial::Unknown, "{transport:?}");
                 break;
             }
         }
@@ -158,7 +158,7 @@ async fn subscribers_are_told_that_their_room_is_deleted() {
         let answer = visitor.command("chat/spam", &post("x")).await;
         assert_eq!(
             answer,
-            Answer::Rejected(Rejection::Denied(Denied::Unknown)),
+            Answer::Rejected(Rejection::Denied(Denial::Unknown)),
             "{transport:?}"
         );
         let recreated = visitor.command("rooms/all", &create).await;

@@ -17,7 +17,7 @@ use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
 use duplex_protocol::session::{
-    Answer, COMMAND_PATH, ClientFrame, CloseReason, CommandId, Denied, EVENTS_PATH, HISTORY_PATH, POLL_PATH, Rejection,
+    Answer, COMMAND_PATH, ClientFrame, CloseReason, CommandId, Denial, EVENTS_PATH, HISTORY_PATH, POLL_PATH, Rejection,
     SESSION_PATH, ServerFrame, Verdict,
 };
 use serde::Serialize;

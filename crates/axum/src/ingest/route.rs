@@ -20,7 +20,7 @@ use crate::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
 use crate::limits;
 use crate::quota::RequestClient;
 use duplex_hub::quota::{ClientKey, Rate};
-use duplex_hub::{Hub, WriteDenied, json};
+use duplex_hub::{Hub, WriteDenial, json};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId, Rejection};
@@ -141,15 +141,15 @@ async fn send(
     id: CommandId,
     command: Blob,
 ) -> Result<(Answer, bool), Problem> {
-    let denied = |denied| Ok((Answer::Rejected(Rejection::Denied(denied)), false));
+    let denied = |denial| Ok((Answer::Rejected(Rejection::Denied(denial)), false));
     match hub.authorize_write(&caller.person, topic) {
-        Err(WriteDenied::Role(role)) => return Err(missing_role(role, caller.rights.roles())),
-        Err(WriteDenied::Denied(reason)) => return denied(reason),
+        Err(WriteDenial::Role(role)) => return Err(missing_role(role, caller.rights.roles())),
+        Err(WriteDenial::Denied(denial)) => return denied(denial),
         Ok(()) => {}
     }
     match hub.open(topic).await {
         Ok(handle) => Ok(handle.command(caller.person.clone(), id, command, Encoding::Json).await),
-        Err(reason) => denied(reason),
+        Err(denial) => denied(denial),
     }
 }
 
@@ -210,7 +210,7 @@ mod tests {
     use duplex_hub::{Rights, Role};
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::person::{Person, PersonId};
-    use duplex_protocol::session::Denied;
+    use duplex_protocol::session::Denial;
     use duplex_protocol::topic::Topic;
 
     const TOKEN: &str = "Bearer a-token-for-the-tests";
@@ -253,7 +253,7 @@ mod tests {
     impl Decider for Sums {
         type ServerCommand = NoCommand;
 
-        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
             Ok(Access::Write)
         }
 

@@ -44,14 +44,14 @@ impl Hub {
     }
 
     /// Redacts a closed topic: sends the commands that redact its events, to it and to other topics, then stops its task. Its
-    /// subscribers receive a [`Denied`](duplex_protocol::session::Denied). If a command is rejected, this logs a warning and the
+    /// subscribers receive a [`Denial`](duplex_protocol::session::Denial). If a command is rejected, this logs a warning and the
     /// topic does not count as redacted.
     pub async fn redact_closed(&self, topic: &TopicName, commands: Vec<(CommandId, TopicCommand)>) {
         for (id, command) in commands {
             let (topic, command) = command.into_parts();
             let answer = match self.open_including_closed(&topic).await {
                 Ok(handle) => handle.for_server().deliver(None, id, command).await.0,
-                Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
+                Err(denial) => Answer::Rejected(Rejection::Denied(denial)),
             };
             if let Answer::Rejected(rejection) = answer {
                 return tracing::warn!(%topic, "the closed topic was not redacted: a command was rejected: {rejection}");

@@ -37,7 +37,7 @@ use crate::topic::request::TopicRequest;
 use crate::topic::stats::KindCounters;
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::Person;
-use duplex_protocol::session::Denied;
+use duplex_protocol::session::Denial;
 use duplex_protocol::topic::TopicName;
 
 /// All topics of this node. Cheap to clone. A clone acts with the [`Rights`] of one request and the quotas of one client, or for
@@ -55,10 +55,10 @@ pub struct Hub {
 
 /// The reason why a person or a program may not write to a topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WriteDenied {
+pub enum WriteDenial {
     /// The person has no access to the topic.
     #[error(transparent)]
-    Denied(#[from] Denied),
+    Denied(#[from] Denial),
     /// The program's token lacks the required role.
     #[error("this needs a token with the role {0}")]
     Role(&'static str),
@@ -87,14 +87,14 @@ struct Inner {
 
 enum Slot {
     /// Receives the result of the start.
-    Starting(watch::Receiver<Option<Denied>>),
+    Starting(watch::Receiver<Option<Denial>>),
     Awake(Arc<TopicShared>),
 }
 
 /// The result of a topic lookup.
 enum Lookup {
     Awake(TopicHandle),
-    Starting(watch::Receiver<Option<Denied>>),
+    Starting(watch::Receiver<Option<Denial>>),
     /// The topic limit is reached; these idle topics may be evicted.
     Full(Vec<Arc<TopicShared>>),
 }
@@ -170,19 +170,19 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unknown`] if there is no such kind or the topic was closed, [`Denied::Forbidden`] or the decider's reason
+    /// [`Denial::Unknown`] if there is no such kind or the topic was closed, [`Denial::Forbidden`] or the decider's reason
     /// otherwise.
     ///
     /// [`Decider::admit`]: crate::decider::Decider::admit
-    pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denied> {
+    pub fn admit(&self, who: &Person, topic: &TopicName) -> Result<Access, Denial> {
         let (kind, rights) = (self.kind(topic)?, &self.rights);
         if self.is_closed(topic) {
-            return Err(Denied::Unknown);
+            return Err(Denial::Unknown);
         }
         let closed = kind.is_for_operators() && !rights.allows(RequiredRole::Read);
         let private = kind.is_private() && rights.is_program() && !rights.allows(RequiredRole::Operator);
         if closed || private {
-            return Err(Denied::Forbidden);
+            return Err(Denial::Forbidden);
         }
         kind.admit(self.principal(who), topic)
     }
@@ -196,24 +196,24 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`WriteDenied::Role`] if a program lacks the role, else as [`Self::admit`].
+    /// [`WriteDenial::Role`] if a program lacks the role, else as [`Self::admit`].
     ///
     /// [`Decider::program_role`]: crate::decider::Decider::program_role
-    pub fn authorize_write(&self, who: &Person, topic: &TopicName) -> Result<(), WriteDenied> {
+    pub fn authorize_write(&self, who: &Person, topic: &TopicName) -> Result<(), WriteDenial> {
         let (kind, rights) = (self.kind(topic)?, &self.rights);
         let required = kind.program_role(topic);
         if rights.is_program() && !rights.allows(required) {
-            return Err(WriteDenied::Role(required.name()));
+            return Err(WriteDenial::Role(required.name()));
         }
         if kind.is_for_operators() && !rights.allows(RequiredRole::Operator) {
-            return Err(Denied::Forbidden.into());
+            return Err(Denial::Forbidden.into());
         }
         if self.is_closed(topic) {
-            return Err(Denied::Unknown.into());
+            return Err(Denial::Unknown.into());
         }
         match kind.admit(self.principal(who), topic)? {
             Access::Write => Ok(()),
-            Access::Read => Err(Denied::Forbidden.into()),
+            Access::Read => Err(Denial::Forbidden.into()),
         }
     }
 
@@ -226,23 +226,23 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unknown`] if there is no such kind or the topic was closed; [`Denied::Full`] if the topic limit or the client's
-    /// quota is reached; [`Denied::Unavailable`] if its log cannot be read, or the hub is closing.
-    pub async fn open(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
+    /// [`Denial::Unknown`] if there is no such kind or the topic was closed; [`Denial::Full`] if the topic limit or the client's
+    /// quota is reached; [`Denial::Unavailable`] if its log cannot be read, or the hub is closing.
+    pub async fn open(&self, topic: &TopicName) -> Result<TopicHandle, Denial> {
         if self.inner.closing.load(Ordering::Acquire) {
-            return Err(Denied::Unavailable);
+            return Err(Denial::Unavailable);
         }
         self.open_while_closing(topic).await
     }
 
-    pub(crate) async fn open_while_closing(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
+    pub(crate) async fn open_while_closing(&self, topic: &TopicName) -> Result<TopicHandle, Denial> {
         if self.is_closed(topic) {
-            return Err(Denied::Unknown);
+            return Err(Denial::Unknown);
         }
         self.open_including_closed(topic).await
     }
 
-    async fn open_including_closed(&self, topic: &TopicName) -> Result<TopicHandle, Denied> {
+    async fn open_including_closed(&self, topic: &TopicName) -> Result<TopicHandle, Denial> {
         let kind = self.kind(topic)?;
         let mut attempts = 0;
         loop {
@@ -254,12 +254,12 @@ impl Hub {
                     evict_idle(&idle).await;
                     continue;
                 }
-                Lookup::Full(_) => return Err(Denied::Full),
+                Lookup::Full(_) => return Err(Denial::Full),
             };
             // The sender is dropped when the start has ended; it sends a value earlier only if the start failed.
             while starting.changed().await.is_ok() {}
-            if let Some(denied) = *starting.borrow() {
-                return Err(denied);
+            if let Some(denial) = *starting.borrow() {
+                return Err(denial);
             }
         }
     }
@@ -273,7 +273,7 @@ impl Hub {
         self.inner.max_topics - reserved
     }
 
-    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn DynTopic>) -> Result<Lookup, Denied> {
+    fn look_up(&self, topic: &TopicName, kind: &Arc<dyn DynTopic>) -> Result<Lookup, Denial> {
         let mut topics = self.topics();
         match topics.get(topic) {
             Some(Slot::Awake(shared)) => Ok(Lookup::Awake(TopicHandle::new(shared, &self.rights))),
@@ -291,9 +291,9 @@ impl Hub {
                     .as_ref()
                     .map(|quota| quota.acquire_topic())
                     .transpose();
-                let quota_guard = quota_guard.map_err(|_| Denied::Full)?;
+                let quota_guard = quota_guard.map_err(|_| Denial::Full)?;
                 // Waiters get this value if the start is dropped.
-                let (started, starting) = watch::channel(Some(Denied::Unavailable));
+                let (started, starting) = watch::channel(Some(Denial::Unavailable));
                 topics.insert(topic.clone(), Slot::Starting(starting.clone()));
                 let span = tracing::info_span!("topic", %topic);
                 let task = self
@@ -319,8 +319,8 @@ impl Hub {
         &self.inner.counters
     }
 
-    fn kind(&self, topic: &TopicName) -> Result<Arc<dyn DynTopic>, Denied> {
-        self.inner.kinds.get(topic.kind()).cloned().ok_or(Denied::Unknown)
+    fn kind(&self, topic: &TopicName) -> Result<Arc<dyn DynTopic>, Denial> {
+        self.inner.kinds.get(topic.kind()).cloned().ok_or(Denial::Unknown)
     }
 
     fn topics(&self) -> MutexGuard<'_, HashMap<TopicName, Slot>> {

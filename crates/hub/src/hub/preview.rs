@@ -10,13 +10,13 @@ use crate::topic::projection::load;
 use crate::topic::wake::Wake;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Cursor;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 impl Hub {
     /// Opens a topic for a reader. A topic without events that does not [start on a
     /// read](crate::decider::Decider::starts_on_read) is not started.
-    pub(crate) async fn open_for_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<OpenedTopic, Denied> {
+    pub(crate) async fn open_for_read(&self, topic: &TopicName, wake: &Arc<Wake>) -> Result<OpenedTopic, Denial> {
         let kind = self.kind(topic)?;
         if self.client_quota.is_none() || kind.starts_on_read(topic) || self.is_awake(topic) {
             return self.open(topic).await.map(OpenedTopic::Awake);
@@ -24,7 +24,7 @@ impl Hub {
         let head = self.log_of(kind.as_ref()).open(topic, 0, u64::MAX).await;
         let head = head.map_err(|error| {
             tracing::warn!(%topic, "the log cannot be read: {error}");
-            Denied::Unavailable
+            Denial::Unavailable
         })?;
         if head.head.last > 0 || self.is_listed(topic, kind.as_ref()).await? {
             return self.open(topic).await.map(OpenedTopic::Awake);
@@ -50,7 +50,7 @@ impl Hub {
     /// # Errors
     ///
     /// See [`Self::open`].
-    pub async fn preview(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+    pub async fn preview(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denial> {
         match self.open_for_read(topic, &Wake::new()).await? {
             OpenedTopic::Awake(handle) => handle.state(encoding).await,
             OpenedTopic::Empty(empty) => empty.state(encoding),
@@ -61,8 +61,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unknown`] if there is no such kind; [`Denied::Unavailable`] if the log cannot be read.
-    pub async fn stored_state(&self, topic: &TopicName, encoding: Encoding) -> Result<Blob, Denied> {
+    /// [`Denial::Unknown`] if there is no such kind; [`Denial::Unavailable`] if the log cannot be read.
+    pub async fn stored_state(&self, topic: &TopicName, encoding: Encoding) -> Result<Blob, Denial> {
         let kind = self.kind(topic)?;
         if let Some(awake) = self.awake_handle(topic) {
             return awake.state(encoding).await.map(|(_, state)| state);
@@ -74,10 +74,10 @@ impl Hub {
             Ok(Err(error)) => tracing::error!(%topic, "no state: {error}"),
             Err(error) => error.log(topic),
         }
-        Err(Denied::Unavailable)
+        Err(Denial::Unavailable)
     }
 
-    async fn is_listed(&self, topic: &TopicName, kind: &dyn DynTopic) -> Result<bool, Denied> {
+    async fn is_listed(&self, topic: &TopicName, kind: &dyn DynTopic) -> Result<bool, Denial> {
         match kind.listed_in() {
             Some(list) => self.for_server().open(&list).await?.lists(topic).await,
             None => Ok(false),
@@ -107,11 +107,11 @@ impl Hub {
     }
 
     /// Charges reads of topics to this hub's client quota, if it has one.
-    pub(crate) fn charge_reads(&self, topics: u32) -> Result<(), Denied> {
+    pub(crate) fn charge_reads(&self, topics: u32) -> Result<(), Denial> {
         let counted = self
             .client_quota
             .as_ref()
             .map_or(Ok(()), |client_quota| client_quota.charge_reads(topics));
-        counted.map_err(|_| Denied::Full)
+        counted.map_err(|_| Denial::Full)
     }
 }

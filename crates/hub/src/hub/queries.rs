@@ -13,12 +13,12 @@ use crate::topic::stats::{HubStats, TopicStats};
 use crate::topic::wake::Wake;
 use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::session::{Denied, HistoryPage};
+use duplex_protocol::session::{Denial, HistoryPage};
 use duplex_protocol::topic::TopicName;
 
-fn decode_error(topic: &TopicName, error: &StateError) -> Denied {
+fn decode_error(topic: &TopicName, error: &StateError) -> Denial {
     tracing::error!(%topic, "an event of the log cannot be decoded: {error}");
-    Denied::Unavailable
+    Denial::Unavailable
 }
 
 impl Hub {
@@ -27,9 +27,9 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unknown`] if there is no such kind; [`Denied::Full`] beyond the client's quota; [`Denied::Unavailable`] if the log
+    /// [`Denial::Unknown`] if there is no such kind; [`Denial::Full`] beyond the client's quota; [`Denial::Unavailable`] if the log
     /// cannot be read.
-    pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<HistoryPage, Denied> {
+    pub async fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> Result<HistoryPage, Denial> {
         let kind = self.kind(topic)?;
         self.charge_reads(limits::HISTORY_READS)?;
         let limit = limit.clamp(1, limits::HISTORY_PAGE);
@@ -39,7 +39,7 @@ impl Hub {
             .await
             .map_err(|error| {
                 tracing::warn!(%topic, "the history cannot be read: {error}");
-                Denied::Unavailable
+                Denial::Unavailable
             })?;
         let (records, truncated) = take_newest_within(history.records, limits::PAGE_BYTES);
         let events = records
@@ -60,7 +60,7 @@ impl Hub {
     /// # Errors
     ///
     /// See [`Self::open`].
-    pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denied> {
+    pub async fn events(&self, topic: &TopicName, after: Seq, limit: usize) -> Result<(Vec<Record>, Cursor), Denial> {
         let kind = self.kind(topic)?;
         let head = match self.open_for_read(topic, &Wake::new()).await? {
             OpenedTopic::Awake(handle) => handle.head(),
@@ -71,7 +71,7 @@ impl Hub {
             .read(topic, after, limit.clamp(1, limits::LOG_PAGE));
         let mut records = read.await.map_err(|error| {
             tracing::warn!(%topic, "the events cannot be read: {error}");
-            Denied::Unavailable
+            Denial::Unavailable
         })?;
         // Omit events that are committed but not yet published.
         records.retain(|record| record.seq <= head.seq);
@@ -86,11 +86,11 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unavailable`] if the log cannot be read.
-    pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denied> {
+    /// [`Denial::Unavailable`] if the log cannot be read.
+    pub async fn topics_of(&self, kind: &str) -> Result<Vec<TopicName>, Denial> {
         self.inner.log.topics(kind).await.map_err(|error| {
             tracing::warn!(kind, "the topics cannot be listed: {error}");
-            Denied::Unavailable
+            Denial::Unavailable
         })
     }
 

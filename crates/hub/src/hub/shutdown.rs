@@ -11,7 +11,7 @@ use crate::topic::dyn_topic::DynTopic;
 use crate::topic::handle::TopicShared;
 use crate::topic::outbox::Outbox;
 use crate::topic::request::TopicRequest;
-use duplex_protocol::session::Denied;
+use duplex_protocol::session::Denial;
 use duplex_protocol::topic::TopicName;
 
 impl Hub {
@@ -57,7 +57,7 @@ impl Hub {
         }
     }
 
-    fn next_to_close(&self) -> Option<Result<Arc<TopicShared>, watch::Receiver<Option<Denied>>>> {
+    fn next_to_close(&self) -> Option<Result<Arc<TopicShared>, watch::Receiver<Option<Denial>>>> {
         self.topics().values().next().map(|slot| match slot {
             Slot::Awake(shared) => Ok(Arc::clone(shared)),
             Slot::Starting(starting) => Err(starting.clone()),

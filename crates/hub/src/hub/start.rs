@@ -16,7 +16,7 @@ use crate::topic::request::TopicRequest;
 use crate::topic::ring::{Ring, RingLimits};
 use crate::topic::subscribers::Subscribers;
 use crate::topic::task::Task;
-use duplex_protocol::session::Denied;
+use duplex_protocol::session::Denial;
 use duplex_protocol::topic::TopicName;
 
 impl Hub {
@@ -25,7 +25,7 @@ impl Hub {
         self,
         topic: TopicName,
         kind: Arc<dyn DynTopic>,
-        started: watch::Sender<Option<Denied>>,
+        started: watch::Sender<Option<Denial>>,
         quota_guard: Option<QuotaGuard>,
     ) {
         let mut slot = SlotGuard {

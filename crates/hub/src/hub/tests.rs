@@ -78,9 +78,9 @@ impl Topic for Count {
 impl Decider for Count {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         match topic.rest() {
-            "closed" => Err(Denied::Forbidden),
+            "closed" => Err(Denial::Forbidden),
             _ => Ok(Access::Write),
         }
     }
@@ -139,7 +139,7 @@ impl Topic for Gauge {
 impl Decider for Gauge {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 
@@ -619,7 +619,7 @@ async fn a_log_that_cannot_be_decoded_is_not_changed() {
         }
         let before = log.open(&topic(), 10, 0).await.unwrap();
         let hub = hub(&log);
-        assert_eq!(hub.open(&topic()).await.err(), Some(Denied::Unavailable));
+        assert_eq!(hub.open(&topic()).await.err(), Some(Denial::Unavailable));
         assert_eq!(hub.stats().topics, 0);
         hub.close().await;
         assert_eq!(log.open(&topic(), 10, 0).await.unwrap(), before);
@@ -630,11 +630,11 @@ async fn a_log_that_cannot_be_decoded_is_not_changed() {
 async fn an_unknown_or_closed_topic_is_denied() {
     let hub = hub(&log());
     let unknown = "nothing/here".parse().unwrap();
-    assert_eq!(hub.admit(&person(), &unknown), Err(Denied::Unknown));
-    assert_eq!(hub.open(&unknown).await.err(), Some(Denied::Unknown));
-    assert_eq!(hub.history(&unknown, 9, 9).await, Err(Denied::Unknown));
+    assert_eq!(hub.admit(&person(), &unknown), Err(Denial::Unknown));
+    assert_eq!(hub.open(&unknown).await.err(), Some(Denial::Unknown));
+    assert_eq!(hub.history(&unknown, 9, 9).await, Err(Denial::Unknown));
     let closed = "count/closed".parse().unwrap();
-    assert_eq!(hub.admit(&person(), &closed), Err(Denied::Forbidden));
+    assert_eq!(hub.admit(&person(), &closed), Err(Denial::Forbidden));
     assert_eq!(hub.admit(&person(), &topic()), Ok(Access::Write));
 }
 
@@ -662,13 +662,13 @@ async fn closing_stores_accepted_commands() {
     assert_eq!(opened.snapshot.map_or(0, |(seq, _)| seq), opened.head.last);
     wake.woken().await;
     assert_eq!(handle.read(0, Encoding::Json, ALL), ReadBatch::Behind);
-    assert_eq!(handle.read_log(0, Encoding::Json, ALL).await, Err(Denied::Unavailable));
-    assert_eq!(handle.verdict(None, Encoding::Json).await, Err(Denied::Unavailable));
+    assert_eq!(handle.read_log(0, Encoding::Json, ALL).await, Err(Denial::Unavailable));
+    assert_eq!(handle.verdict(None, Encoding::Json).await, Err(Denial::Unavailable));
     assert_eq!(
         send(&handle, 99, &CountCommand::Add(1)).await.0,
         Answer::Rejected(Rejection::Unavailable)
     );
-    assert_eq!(hub.open(&topic()).await.err(), Some(Denied::Unavailable));
+    assert_eq!(hub.open(&topic()).await.err(), Some(Denial::Unavailable));
 }
 
 /// The verdict without checks, which other tests cover.

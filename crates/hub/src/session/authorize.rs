@@ -1,9 +1,9 @@
 //! Authorization of commands, the same for every transport.
 
-use crate::{Hub, TopicHandle, WriteDenied};
+use crate::{Hub, TopicHandle, WriteDenial};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{Answer, Denied, Rejection};
+use duplex_protocol::session::{Answer, Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Authorizes a command: checks that the person may write to the topic and that the client is within its quotas. Returns the
@@ -19,10 +19,10 @@ pub async fn authorize_write(
     handle: Option<TopicHandle>,
     command: (&Blob, Encoding),
 ) -> Result<TopicHandle, Answer> {
-    let rejected = |denied: Denied| Answer::Rejected(Rejection::Denied(denied));
+    let rejected = |denial: Denial| Answer::Rejected(Rejection::Denied(denial));
     match hub.authorize_write(person, name) {
-        Err(WriteDenied::Denied(denied)) => Err(rejected(denied)),
-        Err(WriteDenied::Role(role)) => Err(Answer::Rejected(Rejection::missing_role(role))),
+        Err(WriteDenial::Denied(denial)) => Err(rejected(denial)),
+        Err(WriteDenial::Role(role)) => Err(Answer::Rejected(Rejection::missing_role(role))),
         Ok(()) => {
             hub.charge(name, command).map_err(Answer::Rejected)?;
             match handle {

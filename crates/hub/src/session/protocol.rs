@@ -11,7 +11,7 @@ use duplex_protocol::codec::Blob;
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::presence::MAX_ACTIVITY;
 use duplex_protocol::session::{
-    Answer, ClientFrame, CloseReason, CommandId, Denied, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, Rejection,
+    Answer, ClientFrame, CloseReason, CommandId, Denial, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, Rejection,
     ServerFrame, Verdict,
 };
 use duplex_protocol::topic::TopicName;
@@ -173,7 +173,7 @@ impl Session {
     fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) -> SessionAction {
         if self.topics.len() >= MAX_SUBSCRIPTIONS && !self.topics.contains(&topic) {
             let verdict = Verdict::Denied {
-                reason: Denied::TooMany,
+                reason: Denial::TooMany,
             };
             return SessionAction::Send(ServerFrame::Verdict { topic, verdict });
         }
@@ -283,7 +283,7 @@ mod tests {
         let denied = SessionAction::Send(ServerFrame::Verdict {
             topic: topic(999),
             verdict: Verdict::Denied {
-                reason: Denied::TooMany,
+                reason: Denial::TooMany,
             },
         });
         assert_eq!(session.on_frame(subscribe(999), NOW), Ok(denied));

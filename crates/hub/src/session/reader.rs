@@ -14,7 +14,7 @@ use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, Top
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{Denied, ServerFrame, SessionId, Verdict};
+use duplex_protocol::session::{Denial, ServerFrame, SessionId, Verdict};
 use duplex_protocol::subprotocol::Subprotocol;
 use duplex_protocol::topic::TopicName;
 
@@ -42,7 +42,7 @@ struct TopicReader {
 
 impl TopicReader {
     /// Resets the reader to the state: the next event is no longer in the log.
-    async fn reset(&mut self, encoding: Encoding) -> Result<Recovered, Denied> {
+    async fn reset(&mut self, encoding: Encoding) -> Result<Recovered, Denial> {
         let epoch = self.topic.head().epoch;
         let seq = self.after;
         let cursor = Cursor::new(epoch, seq);
@@ -124,14 +124,14 @@ impl Reader {
         }
     }
 
-    async fn recover(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
+    async fn recover(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denial> {
         self.unsubscribe(name);
         let recovered = self.start_reading(name, cursor).await?;
         self.wake.wake();
         Ok(recovered)
     }
 
-    async fn start_reading(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denied> {
+    async fn start_reading(&mut self, name: &TopicName, cursor: Option<Cursor>) -> Result<Recovered, Denial> {
         self.hub.admit(&self.person, name)?;
         self.hub.charge_reads(1)?;
         let mut read = match self.hub.open_for_read(name, &self.wake).await? {
@@ -289,7 +289,7 @@ impl Reader {
             if let Err(reason) = self.gather_from(name, left, out).await {
                 self.topics.remove(name);
                 let reason = if self.hub.is_closed(name) {
-                    Denied::Unknown
+                    Denial::Unknown
                 } else {
                     reason
                 };
@@ -304,7 +304,7 @@ impl Reader {
         }
     }
 
-    async fn gather_from(&mut self, name: &TopicName, limit: ReadLimit, out: &mut Vec<Bytes>) -> Result<(), Denied> {
+    async fn gather_from(&mut self, name: &TopicName, limit: ReadLimit, out: &mut Vec<Bytes>) -> Result<(), Denial> {
         let Some(read) = self.topics.get_mut(name) else {
             return Ok(());
         };

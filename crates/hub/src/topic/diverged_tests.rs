@@ -16,7 +16,7 @@ use crate::topic::dyn_topic::dyn_topic;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, Verdict};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, ResetReason, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Topic for Values {
 impl Decider for Values {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 

@@ -14,7 +14,7 @@ use crate::rights::RequiredRole;
 use crate::{json, topic::stored};
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::{Delivery, TopicName};
 
 /// A [`Decider`] without its types, created by [`dyn_topic()`]. The hub calls its methods; an application implements [`Decider`]
@@ -41,7 +41,7 @@ pub trait DynTopic: Send + Sync + 'static {
     /// # Errors
     ///
     /// The decider's denial.
-    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied>;
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial>;
     /// [`Decider::starts_on_read`].
     fn starts_on_read(&self, topic: &TopicName) -> bool;
     /// [`Decider::listed_in`].
@@ -216,7 +216,7 @@ impl<D: Decider> DynTopic for TypedTopic<D> {
         self.decider.program_role(topic)
     }
 
-    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         self.decider.admit(who, topic)
     }
 

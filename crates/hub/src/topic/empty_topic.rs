@@ -15,7 +15,7 @@ use crate::topic::dyn_topic::DynTopic;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::presence::Presence;
-use duplex_protocol::session::{Denied, ServerFrame};
+use duplex_protocol::session::{Denial, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
 /// A topic opened for a reader.
@@ -96,7 +96,7 @@ impl EmptyTopic {
     }
 
     /// The same result as an awake topic without events.
-    pub(crate) fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
+    pub(crate) fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denial> {
         let head = self.head();
         match recover(cursor, head, 1, |_| Some(0)) {
             Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
@@ -109,11 +109,11 @@ impl EmptyTopic {
         }
     }
 
-    pub(crate) fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+    pub(crate) fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denial> {
         let state = self.kind.load_state(None).and_then(|state| state.state(encoding));
         state.map(|state| (self.head(), state)).map_err(|error| {
             tracing::error!(topic = %self.guard.topic, ?encoding, "the state cannot be encoded: {error}");
-            Denied::Unavailable
+            Denial::Unavailable
         })
     }
 

@@ -26,7 +26,7 @@ use crate::topic::subscription::SubscriptionGuard;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, SessionId};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, SessionId};
 use duplex_protocol::subprotocol::Subprotocol;
 use duplex_protocol::topic::{Delivery, TopicName};
 
@@ -79,7 +79,7 @@ impl TopicShared {
 }
 
 /// A handle to an open topic, from [`Hub::open`](crate::Hub::open). The topic stays awake while a handle lives. Cheap to clone.
-/// Commands have the rights of the hub that opened it. If the topic's log failed, every request returns [`Denied::Unavailable`],
+/// Commands have the rights of the hub that opened it. If the topic's log failed, every request returns [`Denial::Unavailable`],
 /// and the topic must be opened again.
 pub struct TopicHandle {
     pub(crate) shared: Arc<TopicShared>,
@@ -165,19 +165,19 @@ impl TopicHandle {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unavailable`] if the topic's queue stays full, or its log cannot be read.
-    pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denied> {
+    /// [`Denial::Unavailable`] if the topic's queue stays full, or its log cannot be read.
+    pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denial> {
         let state = self.encoded_state(encoding).await?;
         Ok((state.cursor(), Blob(state.bytes().to_vec())))
     }
 
     /// Like [`Self::state`], without copying the state.
-    pub(crate) async fn encoded_state(&self, encoding: Encoding) -> Result<Arc<EncodedState>, Denied> {
+    pub(crate) async fn encoded_state(&self, encoding: Encoding) -> Result<Arc<EncodedState>, Denial> {
         let (reply, state) = oneshot::channel();
         let request = TopicRequest::State { encoding, reply };
         let sent = self.shared.requests.send_timeout(request, limits::QUEUE_WAIT).await;
-        sent.map_err(|_| Denied::Unavailable)?;
-        state.await.unwrap_or(Err(Denied::Unavailable))
+        sent.map_err(|_| Denial::Unavailable)?;
+        state.await.unwrap_or(Err(Denial::Unavailable))
     }
 
     /// Whether the committed state lists another topic ([`Decider::lists`](crate::decider::Decider::lists)).
@@ -185,13 +185,13 @@ impl TopicHandle {
     /// # Errors
     ///
     /// See [`Self::state`].
-    pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denied> {
+    pub async fn lists(&self, topic: &TopicName) -> Result<bool, Denial> {
         let (reply, listed) = oneshot::channel();
         let topic = topic.clone();
         let request = TopicRequest::Lists { topic, reply };
         let sent = self.shared.requests.send_timeout(request, limits::QUEUE_WAIT).await;
-        sent.map_err(|_| Denied::Unavailable)?;
-        listed.await.map_err(|_| Denied::Unavailable)
+        sent.map_err(|_| Denial::Unavailable)?;
+        listed.await.map_err(|_| Denial::Unavailable)
     }
 
     /// The cursor of the newest event, without a check.
@@ -245,16 +245,16 @@ impl TopicHandle {
     ///
     /// # Errors
     ///
-    /// [`Denied::Unavailable`] if the log cannot be read, or an event in it does not decode.
+    /// [`Denial::Unavailable`] if the log cannot be read, or an event in it does not decode.
     pub async fn read_log(
         &self,
         after: Seq,
         protocol: impl Into<Subprotocol>,
         limit: ReadLimit,
-    ) -> Result<ReadBatch, Denied> {
+    ) -> Result<ReadBatch, Denial> {
         let (shared, protocol) = (&self.shared, protocol.into());
         if shared.is_closed() {
-            return Err(Denied::Unavailable);
+            return Err(Denial::Unavailable);
         }
         let head = shared.head();
         if after >= head {
@@ -265,7 +265,7 @@ impl TopicHandle {
         let read = shared.log.read(&shared.name, after, page).await;
         let records = read.map_err(|error| {
             tracing::warn!(topic = %shared.name, "the events cannot be read from the log: {error}");
-            Denied::Unavailable
+            Denial::Unavailable
         })?;
         if records.first().is_none_or(|first| first.seq != after + 1) {
             return Ok(ReadBatch::Behind);
@@ -277,7 +277,7 @@ impl TopicHandle {
             Some((record.seq, frame?))
         });
         match collect_frames(after, frames, limit) {
-            ReadBatch::Behind => Err(Denied::Unavailable),
+            ReadBatch::Behind => Err(Denial::Unavailable),
             batch => {
                 self.count(&batch);
                 Ok(batch)

@@ -10,7 +10,7 @@ use crate::rights::Authority;
 use crate::sender::SenderKind;
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{Answer, CommandId, Denied};
+use duplex_protocol::session::{Answer, CommandId, Denial};
 use duplex_protocol::topic::TopicName;
 
 /// A request to the topic's task.
@@ -18,7 +18,7 @@ pub(crate) enum TopicRequest {
     Command(CommandRequest),
     State {
         encoding: Encoding,
-        reply: oneshot::Sender<Result<Arc<EncodedState>, Denied>>,
+        reply: oneshot::Sender<Result<Arc<EncodedState>, Denial>>,
     },
     /// Whether the state lists another topic.
     Lists {

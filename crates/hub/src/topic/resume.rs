@@ -9,7 +9,7 @@ use crate::lock;
 use crate::topic::projection::LoadError;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::session::{Denied, ResetReason, Verdict};
+use duplex_protocol::session::{Denial, ResetReason, Verdict};
 
 impl TopicShared {
     /// Verifies that the log still has the published events up to `shown`.
@@ -25,15 +25,15 @@ impl TopicShared {
 
 impl TopicHandle {
     /// Returns [`Verdict::Resumed`] or [`Verdict::Reset`]. Subscribe first, so that no event is missed.
-    pub async fn verdict(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Verdict, Denied> {
+    pub async fn verdict(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Verdict, Denial> {
         Ok(self.recover(cursor, encoding).await?.to_verdict())
     }
 
     /// Like [`Self::verdict`], without copying the state.
-    pub(crate) async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denied> {
+    pub(crate) async fn recover(&self, cursor: Option<Cursor>, encoding: Encoding) -> Result<Recovered, Denial> {
         let (recovery, head) = self.recovery(cursor).await?;
         match recovery {
-            _ if self.shared.is_closed() => Err(Denied::Unavailable),
+            _ if self.shared.is_closed() => Err(Denial::Unavailable),
             Recovery::Ring { replayed } | Recovery::Log { replayed } => Ok(Recovered::Resumed { replayed, head }),
             Recovery::Reset(reason) => {
                 let state = self.encoded_state(encoding).await?;
@@ -43,7 +43,7 @@ impl TopicHandle {
     }
 
     /// Verifies the cursor's check against the ring or, behind the ring, the log.
-    async fn recovery(&self, cursor: Option<Cursor>) -> Result<(Recovery, Cursor), Denied> {
+    async fn recovery(&self, cursor: Option<Cursor>) -> Result<(Recovery, Cursor), Denial> {
         let shared = &self.shared;
         let (recovery, head, known) = {
             let oldest = shared.oldest.load(Ordering::Acquire);
@@ -62,7 +62,7 @@ impl TopicHandle {
             Some(known) => Some(known),
             None => shared.log.check(&shared.name, seq).await.map_err(|error| {
                 tracing::warn!(topic = %shared.name, "a check cannot be read from the log: {error}");
-                Denied::Unavailable
+                Denial::Unavailable
             })?,
         };
         match known {

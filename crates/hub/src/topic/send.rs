@@ -6,7 +6,7 @@ use crate::command::{CommandError, TopicCommand};
 use crate::decider::{Decider, Millis};
 use crate::hub::Hub;
 use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 impl Hub {
@@ -29,7 +29,7 @@ impl Hub {
     async fn send_encoded(&self, id: CommandId, command: Result<TopicCommand, CommandError>) -> Answer {
         match command {
             Ok(command) => self.send_command(id, command).await,
-            Err(CommandError::Topic(_)) => Answer::Rejected(Rejection::Denied(Denied::Unknown)),
+            Err(CommandError::Topic(_)) => Answer::Rejected(Rejection::Denied(Denial::Unknown)),
             Err(CommandError::Encode(detail)) => Answer::Rejected(Rejection::Malformed { detail }),
         }
     }
@@ -39,7 +39,7 @@ impl Hub {
         let (topic, command) = command.into_parts();
         match self.open_while_closing(&topic).await {
             Ok(handle) => handle.for_server().deliver(None, id, command).await.0,
-            Err(denied) => Answer::Rejected(Rejection::Denied(denied)),
+            Err(denial) => Answer::Rejected(Rejection::Denied(denial)),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::topic::dyn_topic::{DecideError, dyn_topic};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 /// Visitors send [`VisitorCommand`]; the server sends [`GateCommand`]; programs do too if `PROGRAMS`.
@@ -41,7 +41,7 @@ impl<const PROGRAMS: bool> Topic for Gate<PROGRAMS> {
 impl<const PROGRAMS: bool> Decider for Gate<PROGRAMS> {
     type ServerCommand = GateCommand;
 
-    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 

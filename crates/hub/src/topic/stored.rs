@@ -57,7 +57,7 @@ mod tests {
     use crate::decider::{Access, Context, NoCommand, Principal};
     use crate::topic::dyn_topic::dyn_topic;
     use duplex_protocol::cursor::Seq;
-    use duplex_protocol::session::{Denied, Rejection};
+    use duplex_protocol::session::{Denial, Rejection};
     use duplex_protocol::topic::{Topic, TopicName};
 
     /// A kind in version `V`: 1 had a name, 2 two names, 3 a list of names.
@@ -91,7 +91,7 @@ mod tests {
             }
         }
 
-        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+        fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
             Ok(Access::Write)
         }
 

@@ -26,7 +26,7 @@ use crate::topic::subscribers::PresenceThrottle;
 use crate::{limits, lock};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Seq};
-use duplex_protocol::session::{Answer, Denied, Rejection};
+use duplex_protocol::session::{Answer, Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 pub(crate) struct Task {
@@ -182,18 +182,18 @@ impl Task {
                 .is_some_and(|projection| projection.state.lists(topic))
     }
 
-    async fn state(&mut self, encoding: Encoding) -> Result<Arc<EncodedState>, Denied> {
+    async fn state(&mut self, encoding: Encoding) -> Result<Arc<EncodedState>, Denial> {
         self.ensure_loaded()
             .await
-            .map_err(|LogUnavailable| Denied::Unavailable)?;
-        let projection = self.projection.as_ref().ok_or(Denied::Unavailable)?;
+            .map_err(|LogUnavailable| Denial::Unavailable)?;
+        let projection = self.projection.as_ref().ok_or(Denial::Unavailable)?;
         let known = self.states.get_mut(encoding);
         if let Some(state) = known.as_ref().filter(|state| state.cursor().seq == projection.head) {
             return Ok(Arc::clone(state));
         }
         let state = projection.state.state(encoding).map_err(|error| {
             tracing::error!(topic = %self.shared.name, ?encoding, "the state cannot be encoded: {error}");
-            Denied::Unavailable
+            Denial::Unavailable
         })?;
         let cursor = Cursor::new(self.shared.epoch, projection.head).with_check(projection.check);
         let state = Arc::new(EncodedState::new(self.shared.name.clone(), encoding, cursor, state));

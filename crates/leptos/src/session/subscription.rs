@@ -3,7 +3,7 @@
 
 use crate::status::TopicStatus;
 use duplex_protocol::cursor::{Check, Cursor, Seq};
-use duplex_protocol::session::{Denied, Verdict};
+use duplex_protocol::session::{Denial, Verdict};
 use duplex_protocol::topic::Delivery;
 
 /// The action for an event.
@@ -35,7 +35,7 @@ enum Phase {
     /// Answered; events up to this seq have not arrived yet.
     CatchingUp(Seq),
     Live,
-    Denied(Denied),
+    Denied(Denial),
     /// The page cannot decode the topic; the session does not resubscribe.
     Undecodable,
 }
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn a_denied_topic_stays_denied_until_it_is_requested_again() {
         let mut topic = Subscription::new(Delivery::Every, None);
-        let reason = Denied::Unavailable;
+        let reason = Denial::Unavailable;
         topic.apply_verdict(&Verdict::Denied { reason });
         assert_eq!(
             (topic.status(true), topic.should_subscribe()),

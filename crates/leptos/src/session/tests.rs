@@ -9,7 +9,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
-    Answer, ClientFrame, CloseReason, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId, Verdict,
+    Answer, ClientFrame, CloseReason, CommandId, Denial, Rejection, ResetReason, ServerFrame, SessionId, Verdict,
     Welcome,
 };
 use duplex_protocol::topic::{Delivery, TopicName};
@@ -542,7 +542,7 @@ fn a_newer_build_is_reported_and_an_undecodable_topic_is_outdated() {
 fn an_outdated_topic_is_not_requested_again_after_a_denial() {
     let mut harness = Harness::live();
     harness.input(Input::Undecodable { topic: topic() });
-    let (topic, reason) = (topic(), Denied::Unavailable);
+    let (topic, reason) = (topic(), Denial::Unavailable);
     let verdict = Verdict::Denied { reason };
     harness.frame(1, ServerFrame::Verdict { topic, verdict });
     harness.frame(1, ServerFrame::Pong { nonce: 1 });

@@ -19,7 +19,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::Presence;
-use duplex_protocol::session::{CommandId, Denied, HISTORY_PATH, HistoryPage, Rejection};
+use duplex_protocol::session::{CommandId, Denial, HISTORY_PATH, HistoryPage, Rejection};
 use duplex_protocol::topic::{Topic, TopicName};
 
 /// Loads topic states during server rendering: returns a state as JSON with its cursor, or a denial. The server provides it in the
@@ -31,14 +31,14 @@ impl TopicSource {
     /// Calls `load` for each topic of the page.
     pub fn new<F>(load: impl Fn(TopicName) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<(Cursor, String), Denied>> + Send + 'static,
+        F: Future<Output = Result<(Cursor, String), Denial>> + Send + 'static,
     {
         Self(Arc::new(move |name| Box::pin(load(name))))
     }
 }
 
 /// A topic's state being loaded.
-pub(crate) type StateFuture = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denied>> + Send>>;
+pub(crate) type StateFuture = Pin<Box<dyn Future<Output = Result<(Cursor, String), Denial>> + Send>>;
 
 /// The visitor of the page being rendered. The server provides it in the context of each rendering.
 #[derive(Clone)]
@@ -224,7 +224,7 @@ impl<T: Topic> UseTopic<T> {
         };
         store.push_pending(id.clone(), command.clone());
         match (store.name.clone(), EncodedCommand::encode(&command)) {
-            (None, _) => store.set_progress(&id, &CommandProgress::Rejected(Rejection::Denied(Denied::Unknown))),
+            (None, _) => store.set_progress(&id, &CommandProgress::Rejected(Rejection::Denied(Denial::Unknown))),
             (_, Err(error)) => {
                 let detail = error.to_string();
                 store.set_progress(&id, &CommandProgress::Rejected(Rejection::Malformed { detail }));

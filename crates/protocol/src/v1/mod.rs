@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::{Blob, CodecError, Encoding};
 use super::cursor::{self, Epoch, Seq};
 use super::person::Person;
-use super::session::{self, Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId};
+use super::session::{self, Answer, CommandId, Denial, Rejection, ResetReason, ServerFrame, SessionId};
 use super::topic::TopicName;
 
 pub(crate) const fn subprotocol(encoding: Encoding) -> &'static str {
@@ -89,7 +89,7 @@ enum Verdict<'a> {
         state: &'a Blob,
     },
     Denied {
-        reason: Denied,
+        reason: Denial,
     },
 }
 

@@ -64,7 +64,7 @@ fn server_frames(encoding: Encoding) -> Vec<ServerFrame> {
         reset(ResetReason::New, encoding),
         reset(ResetReason::Diverged, encoding),
         verdict(session::Verdict::Denied {
-            reason: Denied::Forbidden,
+            reason: Denial::Forbidden,
         }),
         ServerFrame::Event {
             topic: topic.clone(),

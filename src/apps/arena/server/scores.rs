@@ -6,7 +6,7 @@ use crate::apps::arena::model::high_scores::HighScores;
 use crate::apps::arena::wire::scores::{ALL, Score, Scores};
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand};
 use duplex_protocol::person::Person;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,11 +20,11 @@ pub enum ScoresCommand {
 impl Decider for Scores {
     type ServerCommand = ScoresCommand;
 
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if topic.rest() == ALL {
             Ok(Access::Read)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 

@@ -15,7 +15,7 @@ use duplex_hub::TopicCommand;
 use duplex_hub::decider::{Access, Context, Creation, Decider, Forward, Millis, Principal, Redaction};
 use duplex_hub::dyn_topic;
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::{Topic as _, TopicName};
 
 pub fn app() -> AppServer {
@@ -76,11 +76,11 @@ impl Decider for Chat {
     type ServerCommand = ChatServerCommand;
 
     /// Admits every well-formed name; existence is checked against the room list by the page.
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if is_room(topic.rest()) {
             Ok(Access::Write)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 
@@ -256,11 +256,11 @@ fn react(context: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) ->
 impl Decider for Rooms {
     type ServerCommand = RoomsServerCommand;
 
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if topic.rest() == ALL_ROOMS {
             Ok(Access::Write)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 

@@ -192,11 +192,11 @@ fn malformed_room_names_are_not_admitted() {
     let admits = |rest: &str| Chat.admit(Principal::visitor(&person(1)), &TopicName::of::<Chat>(rest).unwrap());
     assert_eq!(admits("room-1"), Ok(Access::Write));
     for wrong in ["a_b", "a.b", "a/b", &"x".repeat(MAX_ROOM + 1)] {
-        assert_eq!(admits(wrong), Err(Denied::Unknown), "{wrong}");
+        assert_eq!(admits(wrong), Err(Denial::Unknown), "{wrong}");
     }
     assert_eq!(
         Rooms.admit(Principal::visitor(&person(1)), &TopicName::of::<Rooms>("some").unwrap()),
-        Err(Denied::Unknown)
+        Err(Denial::Unknown)
     );
 }
 

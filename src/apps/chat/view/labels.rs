@@ -17,7 +17,7 @@ use crate::{
 use duplex_leptos::topic::TopicStatus;
 use duplex_protocol::{
     person::{NAME_FIXED, NAME_RESERVED, Person, PersonId},
-    session::{Denied, Rejection},
+    session::{Denial, Rejection},
 };
 
 /// The person's chosen name, else "guest" and a part of their id.
@@ -75,7 +75,7 @@ pub fn day(locale: Locale, day: i64, local: bool) -> String {
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let key: TextKey = match rejection {
         Rejection::Refused { reason } => refusal(reason),
-        Rejection::Denied(reason) => denied(*reason),
+        Rejection::Denied(reason) => denial(*reason),
         Rejection::TooFast { .. } => text_key!(chat.too_fast),
         Rejection::TooLarge => text_key!(chat.too_long),
         Rejection::Malformed { .. } => text_key!(chat.malformed),
@@ -123,12 +123,12 @@ fn refusal(reason: &str) -> TextKey {
     }
 }
 
-pub fn denied(reason: Denied) -> TextKey {
+pub fn denial(reason: Denial) -> TextKey {
     match reason {
-        Denied::Unknown => text_key!(chat.no_room),
-        Denied::Forbidden => text_key!(chat.forbidden),
-        Denied::TooMany => text_key!(chat.too_many),
-        Denied::Unavailable | Denied::Full => text_key!(chat.unavailable),
+        Denial::Unknown => text_key!(chat.no_room),
+        Denial::Forbidden => text_key!(chat.forbidden),
+        Denial::TooMany => text_key!(chat.too_many),
+        Denial::Unavailable | Denial::Full => text_key!(chat.unavailable),
     }
 }
 
@@ -139,7 +139,7 @@ pub fn status_keyword_and_text(status: TopicStatus) -> (&'static str, TextKey) {
         TopicStatus::Live => ("live", text_key!(chat.live)),
         TopicStatus::Resuming => ("resuming", text_key!(chat.resuming)),
         TopicStatus::Waiting => ("waiting", text_key!(chat.waiting)),
-        TopicStatus::Denied(reason) => ("denied", denied(reason)),
+        TopicStatus::Denied(reason) => ("denied", denial(reason)),
         TopicStatus::Outdated => ("outdated", text_key!(chat.outdated)),
     }
 }

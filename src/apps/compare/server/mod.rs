@@ -12,7 +12,7 @@ use crate::apps::compare::wire::measure::{MAX_CHUNK, MAX_PAYLOAD, document};
 use duplex_axum::endpoint::{Payload, Reply, StatelessEndpoint};
 use duplex_hub::Retention;
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
@@ -44,11 +44,11 @@ fn reply(message: Payload<'_>) -> Reply {
 impl Decider for Compare {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if is_slot(topic.rest()) {
             Ok(Access::Write)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 

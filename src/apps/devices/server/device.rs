@@ -20,7 +20,7 @@ use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, Principal, 
 use duplex_hub::{RequiredRole, TopicCommand, json};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Maximum events in a device's log: one day at one report every five seconds.
@@ -66,9 +66,9 @@ impl Decider for Devices {
     type ServerCommand = DeviceServerCommand;
 
     /// Everyone may read. Only its own visitor may write to a browser's topic; `decide` checks each command's rights.
-    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         match topic.rest() {
-            id if !is_device_id(id) => Err(Denied::Unknown),
+            id if !is_device_id(id) => Err(Denial::Unknown),
             id if browser_owner(id).is_some_and(|owner| owner != who.person.id.0) => Ok(Access::Read),
             _ => Ok(Access::Write),
         }

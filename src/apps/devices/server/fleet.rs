@@ -11,7 +11,7 @@ use crate::server::notify;
 use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
 use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Maximum events in the log. Kept small: the state is complete, so only resuming subscribers read events.
@@ -22,11 +22,11 @@ const MAX_NAMES: usize = 3;
 impl Decider for Fleet {
     type ServerCommand = FleetCommand;
 
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if topic.rest() == ALL {
             Ok(Access::Read)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 

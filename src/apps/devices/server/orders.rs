@@ -6,7 +6,7 @@ use super::super::wire::{Devices, ORDER_TIMEOUT, Orders, OrdersEvent, PendingOrd
 use super::commands::{DeviceServerCommand, OrdersCommand};
 use duplex_hub::decider::{Access, Context, Decider, Forward, Millis, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Maximum events in the log. Kept small: the state is complete.
@@ -16,8 +16,8 @@ impl Decider for Orders {
     type ServerCommand = OrdersCommand;
 
     /// Only the server reads the topic; each device's page shows that device's orders.
-    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
-        Err(Denied::Forbidden)
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
+        Err(Denial::Forbidden)
     }
 
     fn decide(

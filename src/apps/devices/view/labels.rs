@@ -13,7 +13,7 @@ use crate::{
     wire::{number, text::isolated},
 };
 use duplex_leptos::topic::TopicStatus;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 
 /// A device's display name: its announced name, or its id.
 pub fn device(locale: Locale, id: &str, name: &str) -> String {
@@ -114,7 +114,7 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let key: TextKey = match rejection {
         refused if refused.as_missing_role().is_some() => text_key!(devices.operators_only),
         Rejection::Refused { reason: why } => return refusal(locale, why),
-        Rejection::Denied(reason) => denied(*reason),
+        Rejection::Denied(reason) => denial(*reason),
         Rejection::TooFast { .. } => text_key!(devices.too_fast),
         Rejection::TooLarge => text_key!(devices.bad_argument),
         Rejection::Malformed { .. } => text_key!(devices.malformed),
@@ -164,12 +164,12 @@ fn fill_limits(text: &str) -> String {
         .fold(text.to_owned(), |text, (name, value)| fill(&text, &[(name, value)]))
 }
 
-fn denied(reason: Denied) -> TextKey {
+fn denial(reason: Denial) -> TextKey {
     match reason {
-        Denied::Unknown => text_key!(devices.missing),
-        Denied::Forbidden => text_key!(devices.forbidden),
-        Denied::TooMany => text_key!(devices.too_many),
-        Denied::Unavailable | Denied::Full => text_key!(devices.unavailable),
+        Denial::Unknown => text_key!(devices.missing),
+        Denial::Forbidden => text_key!(devices.forbidden),
+        Denial::TooMany => text_key!(devices.too_many),
+        Denial::Unavailable | Denial::Full => text_key!(devices.unavailable),
     }
 }
 
@@ -180,7 +180,7 @@ pub fn status(status: TopicStatus) -> (&'static str, TextKey) {
         TopicStatus::Live => ("live", text_key!(devices.live)),
         TopicStatus::Resuming => ("resuming", text_key!(devices.resuming)),
         TopicStatus::Waiting => ("waiting", text_key!(devices.waiting)),
-        TopicStatus::Denied(reason) => ("denied", denied(reason)),
+        TopicStatus::Denied(reason) => ("denied", denial(reason)),
         TopicStatus::Outdated => ("outdated", text_key!(devices.outdated)),
     }
 }

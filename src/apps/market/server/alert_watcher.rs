@@ -26,7 +26,7 @@ use duplex_hub::session::Reader;
 use duplex_hub::{BackgroundTask, Hub, ReadLimit, TaskFuture, TopicCommand};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::person::PersonId;
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ServerFrame, SessionId, Verdict};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, ServerFrame, SessionId, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
 
 /// Limits of one `gather` call.
@@ -69,7 +69,7 @@ struct WatcherState {
 
 impl WatcherState {
     /// Subscribes to changes first and loads the alerts afterwards, so that no change is missed.
-    async fn start(hub: Hub) -> Result<Self, Denied> {
+    async fn start(hub: Hub) -> Result<Self, Denial> {
         let session = SessionId(format!("market-{}", uuid::Uuid::new_v4()));
         let mut reader = Reader::for_server(&hub, Encoding::Json, session);
         let mut verdicts = Vec::new();
@@ -94,7 +94,7 @@ impl WatcherState {
         Ok(state)
     }
 
-    async fn run(&mut self) -> Result<(), Denied> {
+    async fn run(&mut self) -> Result<(), Denial> {
         loop {
             self.reader.woken().await;
             let mut frames = Vec::new();
@@ -108,7 +108,7 @@ impl WatcherState {
         }
     }
 
-    async fn on_frame(&mut self, frame: ServerFrame) -> Result<(), Denied> {
+    async fn on_frame(&mut self, frame: ServerFrame) -> Result<(), Denial> {
         match frame {
             ServerFrame::Verdict {
                 verdict: Verdict::Denied { reason },
@@ -146,7 +146,7 @@ impl WatcherState {
     }
 
     /// Loads one person's current alerts without starting the topic.
-    async fn load_alerts(&mut self, person: &PersonId) -> Result<(), Denied> {
+    async fn load_alerts(&mut self, person: &PersonId) -> Result<(), Denial> {
         let topic = topic_name::<Alerts>(&person.0)?;
         let state = self.hub.stored_state(&topic, Encoding::Json).await?;
         let list: AlertList = decode(&state).unwrap_or_default();
@@ -270,8 +270,8 @@ fn notice(alert: &Alert, entry: &Entry) -> Notice {
     }
 }
 
-fn topic_name<T: Topic>(rest: &str) -> Result<TopicName, Denied> {
-    TopicName::of::<T>(rest).map_err(|_| Denied::Unknown)
+fn topic_name<T: Topic>(rest: &str) -> Result<TopicName, Denial> {
+    TopicName::of::<T>(rest).map_err(|_| Denial::Unknown)
 }
 
 fn decode<T: serde::de::DeserializeOwned>(blob: &Blob) -> Option<T> {

@@ -11,7 +11,7 @@ use super::super::wire::{
 use super::commands::{AlertsServerCommand, CandlesCommand, QuotesCommand};
 use duplex_hub::decider::{Access, Context, Creation, Decider, Forward, NoCommand, Principal, Retention, SenderKind};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Retained events: as many as a ring holds. Older prices are in the candles.
@@ -31,11 +31,11 @@ const fn short_retention() -> Retention {
 impl Decider for Quotes {
     type ServerCommand = QuotesCommand;
 
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if topic.rest() == ALL {
             Ok(Access::Read)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 
@@ -102,11 +102,11 @@ impl Decider for Candles {
     type ServerCommand = CandlesCommand;
 
     /// Admits any valid symbol; the page checks the quote book for whether it exists.
-    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if is_symbol(topic.rest()) {
             Ok(Access::Read)
         } else {
-            Err(Denied::Unknown)
+            Err(Denial::Unknown)
         }
     }
 
@@ -169,11 +169,11 @@ impl Decider for Alerts {
     const PRIVATE: bool = true;
 
     /// Admits the owner, and the server's alert watcher.
-    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         if topic.rest() == who.person.id.0 || who.sender_kind == SenderKind::Server {
             Ok(Access::Write)
         } else {
-            Err(Denied::Forbidden)
+            Err(Denial::Forbidden)
         }
     }
 
@@ -256,11 +256,11 @@ pub fn mark_reached(context: Context<'_>, list: &AlertList, id: Seq, (price, sca
 impl Decider for AlertChanges {
     type ServerCommand = AlertsChanged;
 
-    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         match topic.rest() {
             ALL if who.sender_kind == SenderKind::Server => Ok(Access::Write),
-            ALL => Err(Denied::Forbidden),
-            _ => Err(Denied::Unknown),
+            ALL => Err(Denial::Forbidden),
+            _ => Err(Denial::Unknown),
         }
     }
 

@@ -15,7 +15,7 @@ use super::quote_conflater::QuoteConflater;
 use duplex_hub::decider::Decider;
 use duplex_hub::{Hub, TopicHandle};
 use duplex_protocol::codec::Encoding;
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 /// Maximum delay of the trades of a symbol without subscribers.
@@ -26,7 +26,7 @@ const TRADE_BATCH: usize = MAX_TRADES / 2;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     #[error("the quotes topic cannot be opened: {0}")]
-    Denied(#[from] Denied),
+    Denied(#[from] Denial),
     #[error("the quotes state cannot be decoded: {0}")]
     Unreadable(String),
     #[error("the command was rejected: {0}")]

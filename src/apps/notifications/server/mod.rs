@@ -25,7 +25,7 @@ use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, Retent
 use duplex_hub::{RequiredRole, TopicCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
-use duplex_protocol::session::{Denied, Rejection};
+use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
 
 pub fn app() -> AppServer {
@@ -80,9 +80,9 @@ impl Decider for Notices {
         RequiredRole::Notify
     }
 
-    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         match who.sender_kind {
-            _ if !is_public(topic.rest()) => Err(Denied::Unknown),
+            _ if !is_public(topic.rest()) => Err(Denial::Unknown),
             SenderKind::Program | SenderKind::Server => Ok(Access::Write),
             SenderKind::Visitor => Ok(Access::Read),
         }
@@ -114,7 +114,7 @@ impl ServerCommand<Notices> for NoticesCommand {
         let Self::Send(notice) = self;
         // `admit` is not called for commands of the server and of programs.
         if !is_public(context.topic.rest()) {
-            return Err(Rejection::Denied(Denied::Unknown));
+            return Err(Rejection::Denied(Denial::Unknown));
         }
         Ok(vec![NoticesEvent::Sent {
             at: context.now,
@@ -132,15 +132,15 @@ impl Decider for Inbox {
         RequiredRole::Notify
     }
 
-    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, who: Principal<'_>, topic: &TopicName) -> Result<Access, Denial> {
         let owner = PersonId(topic.rest().to_owned());
         if !is_visitor_id(&owner) {
-            return Err(Denied::Unknown);
+            return Err(Denial::Unknown);
         }
         if who.person.id == owner || who.sender_kind != SenderKind::Visitor {
             Ok(Access::Write)
         } else {
-            Err(Denied::Forbidden)
+            Err(Denial::Forbidden)
         }
     }
 

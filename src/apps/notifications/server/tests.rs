@@ -61,9 +61,9 @@ fn everyone_reads_public_topics_and_only_programs_and_the_server_write() {
         assert_eq!(harness.execute_as_server(NoticesCommand::Send(notice("x"))), Ok(1));
     }
     for wrong in ["me", "other", "market/x"] {
-        assert_eq!(admits(Principal::server(), wrong), Err(Denied::Unknown), "{wrong}");
+        assert_eq!(admits(Principal::server(), wrong), Err(Denial::Unknown), "{wrong}");
         let result = DeciderHarness::new(Notices, wrong).execute_as_server(NoticesCommand::Send(notice("x")));
-        assert_eq!(result, Err(Rejection::Denied(Denied::Unknown)), "{wrong}");
+        assert_eq!(result, Err(Rejection::Denied(Denial::Unknown)), "{wrong}");
     }
 }
 
@@ -74,16 +74,16 @@ fn an_inbox_admits_only_its_owner() {
     assert_eq!(admits(Principal::visitor(&me()), MINE), Ok(Access::Write));
     assert_eq!(admits(Principal::server(), MINE), Ok(Access::Write));
     assert_eq!(admits(Principal::program(), MINE), Ok(Access::Write));
-    assert_eq!(admits(Principal::visitor(&other), MINE), Err(Denied::Forbidden));
+    assert_eq!(admits(Principal::visitor(&other), MINE), Err(Denial::Forbidden));
     for invalid in ["0000000000000000", "ffffffffffffffff", "x", "0000000000000001/a"] {
         assert_eq!(
             admits(Principal::visitor(&person(invalid)), invalid),
-            Err(Denied::Unknown),
+            Err(Denial::Unknown),
             "{invalid}"
         );
     }
     let result = DeciderHarness::new(Inbox, MINE).execute(&other, InboxCommand::Send(notice("x")));
-    assert_eq!(result, Err(Rejection::Denied(Denied::Forbidden)));
+    assert_eq!(result, Err(Rejection::Denied(Denial::Forbidden)));
 }
 
 #[test]

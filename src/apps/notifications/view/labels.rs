@@ -81,7 +81,7 @@ pub fn rejection(rejection: &Rejection) -> TextKey {
     match rejection {
         Rejection::TooFast { .. } => text_key!(notifications.too_fast),
         Rejection::StorageFull | Rejection::Unavailable => text_key!(notifications.unavailable),
-        Rejection::Denied(denied) if denied.may_retry() => text_key!(notifications.unavailable),
+        Rejection::Denied(denial) if denial.may_retry() => text_key!(notifications.unavailable),
         Rejection::Denied(_) => text_key!(notifications.closed),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
         Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::TooLarge => {

@@ -225,7 +225,7 @@ impl Hub {
     async fn deliver(&self, name: &QueueKey, key: &ForwardKey, queued: &QueuedForward) -> (Answer, bool) {
         let handle = match self.open_while_closing(&name.to).await {
             Ok(handle) => handle.for_server(),
-            Err(denied) => return (Answer::Rejected(Rejection::Denied(denied)), false),
+            Err(denial) => return (Answer::Rejected(Rejection::Denied(denial)), false),
         };
         // A start forward (`null`): opening the topic is all.
         if *queued.payload == *b"null" {

@@ -15,7 +15,7 @@ use crate::log::memory::MemoryLog;
 use crate::topic::dyn_topic::dyn_topic;
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Epoch;
-use duplex_protocol::session::{CommandId, Denied};
+use duplex_protocol::session::{CommandId, Denial};
 use duplex_protocol::topic::Topic;
 
 struct Source;
@@ -41,7 +41,7 @@ impl Topic for Source {
 impl Decider for Source {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 
@@ -89,7 +89,7 @@ impl Topic for Target {
 impl Decider for Target {
     type ServerCommand = String;
 
-    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 

@@ -16,7 +16,7 @@ use crate::topic::read_batch::{ReadBatch, ReadLimit};
 use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::session::{Answer, CommandId, Denied, Rejection, ResetReason, ServerFrame, Verdict};
+use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, ResetReason, ServerFrame, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
 
 struct Board;
@@ -63,7 +63,7 @@ impl Topic for Board {
 impl Decider for Board {
     type ServerCommand = NoCommand;
 
-    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _: Principal<'_>, _: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Write)
     }
 

@@ -21,7 +21,7 @@ use duplex_protocol::codec::{Blob, CodecError, Encoding};
 use duplex_protocol::cursor::{Check, Cursor, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::Presence;
-use duplex_protocol::session::{CommandId, Denied};
+use duplex_protocol::session::{CommandId, Denial};
 use duplex_protocol::topic::{Topic, TopicName};
 
 /// A topic's hydration data.
@@ -30,7 +30,7 @@ pub(crate) enum HydrationData {
     Rendered {
         me: Option<Person>,
         /// `Err` if the page was rendered without a state.
-        state: Result<(Cursor, Blob), Denied>,
+        state: Result<(Cursor, Blob), Denial>,
     },
     /// The server did not render the page; the session loads the state.
     Absent,
@@ -70,7 +70,7 @@ impl<T: Topic> Store<T> {
     pub(crate) fn new(name: Option<TopicName>, me: ArcRwSignal<Option<Person>>) -> Self {
         let status = match name {
             Some(_) => TopicStatus::Loading,
-            None => TopicStatus::Denied(Denied::Unknown),
+            None => TopicStatus::Denied(Denial::Unknown),
         };
         Self {
             hydration: hydration_data(name.clone()),
@@ -167,7 +167,7 @@ impl<T: Topic> Store<T> {
     }
 
     /// Applies the hydration data, unless something newer arrived.
-    fn hydrate(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denied>) {
+    fn hydrate(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denial>) {
         if std::mem::replace(&mut lock(&self.inner).hydrated, true) {
             return;
         }
@@ -183,8 +183,8 @@ impl<T: Topic> Store<T> {
                 }
             }
             // After a temporary denial, the session subscribes again.
-            Err(denied) if denied.may_retry() => {}
-            Err(denied) => self.set_status(TopicStatus::Denied(denied)),
+            Err(denial) if denial.may_retry() => {}
+            Err(denial) => self.set_status(TopicStatus::Denied(denial)),
         }
     }
 
@@ -285,7 +285,7 @@ fn hydration_data(name: Option<TopicName>) -> ArcResource<HydrationData> {
             }
             let state = match loading {
                 Some(loading) => loading.await,
-                None => Err(Denied::Unavailable),
+                None => Err(Denial::Unavailable),
             };
             HydrationData::Rendered {
                 me,

@@ -16,7 +16,7 @@ use duplex_protocol::codec::{Blob, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
-    Answer, ClientFrame, CommandId, Denied, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
+    Answer, ClientFrame, CommandId, Denial, Rejection, ResetReason, ServerFrame, SessionId, Verdict, Welcome,
 };
 use duplex_protocol::topic::{Delivery, Topic, TopicName};
 
@@ -278,11 +278,11 @@ fn a_rendered_state_is_resumed_and_does_not_replace_a_newer_one() {
 #[test]
 fn a_final_denial_is_applied_at_once_and_a_temporary_one_is_retried() {
     let store = Harness::new();
-    store.store.hydrate(None, Err(Denied::Unavailable));
+    store.store.hydrate(None, Err(Denial::Unavailable));
     assert_eq!(store.status(), TopicStatus::Loading);
     let store = Harness::new();
-    store.store.hydrate(None, Err(Denied::Unknown));
-    assert_eq!(store.status(), TopicStatus::Denied(Denied::Unknown));
+    store.store.hydrate(None, Err(Denial::Unknown));
+    assert_eq!(store.status(), TopicStatus::Denied(Denial::Unknown));
 }
 
 #[test]

@@ -500,7 +500,7 @@ fn a_browser_is_writable_by_its_visitor_only() {
     assert_eq!(Devices.admit(Principal::visitor(&person(8)), &topic), Ok(Access::Read));
     assert_eq!(
         Devices.admit(Principal::visitor(&me), &TopicName::of::<Devices>("a/b").unwrap()),
-        Err(Denied::Unknown)
+        Err(Denial::Unknown)
     );
     let report = DeviceCommand::Report(Report::default());
     assert!(DeviceHarness::new(&own).send(&me, report.clone()).is_ok());

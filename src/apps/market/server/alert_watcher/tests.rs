@@ -40,7 +40,7 @@ impl Topic for Inbox {
 impl Decider for Inbox {
     type ServerCommand = Send;
 
-    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denied> {
+    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
         Ok(Access::Read)
     }
 

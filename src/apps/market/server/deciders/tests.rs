@@ -132,12 +132,12 @@ fn alerts_are_accessible_to_their_owner_and_the_server() {
     assert_eq!(Alerts.admit(Principal::server(), &topic), Ok(Access::Write));
     assert_eq!(
         Alerts.admit(Principal::visitor(&person(2)), &topic),
-        Err(Denied::Forbidden)
+        Err(Denial::Forbidden)
     );
     let watches = TopicName::of::<AlertChanges>(ALL).unwrap();
     assert_eq!(
         AlertChanges.admit(Principal::visitor(&person(1)), &watches),
-        Err(Denied::Forbidden)
+        Err(Denial::Forbidden)
     );
     assert_eq!(AlertChanges.admit(Principal::server(), &watches), Ok(Access::Write));
 }
