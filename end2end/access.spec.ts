@@ -9,7 +9,7 @@ import { en, ko } from "./support/texts";
 
 const test = base.extend<{ defaultServer: Server }>({
   defaultServer: async ({ consoleErrors }, use) => {
-    // The browser logs the refused link, and the server stops before its pages close.
+    // The browser logs the rejected link, and the server stops before its pages close.
     consoleErrors.allow(/status of 403/, /WebSocket/, /ERR_/);
     const server = await Server.start(0, undefined, { demo: false });
     await use(server);
@@ -36,7 +36,7 @@ test("a sign-in link works once", async ({ page, browser, defaultServer }) => {
   const second = await context.newPage();
   await second.goto(link);
   await second.getByRole("button", { name: en.sign_in.button }).click();
-  await expect(second.getByRole("heading")).toHaveText(en.sign_in.refused);
+  await expect(second.getByRole("heading")).toHaveText(en.sign_in.rejected);
   expect(await cookie(context, defaultServer)).toBeUndefined();
   await context.close();
 });

@@ -89,7 +89,7 @@ test("messages written during an outage are rate-limited and arrive in order", a
   expect(await chat.texts()).toEqual(texts);
 });
 
-test("pasting a text that is too long is refused, and the typed text stays", async ({ chat, page }) => {
+test("pasting a text that is too long is rejected, and the typed text stays", async ({ chat, page }) => {
   await chat.field.fill("앞");
   await page.evaluate((length) => {
     const field = document.querySelector<HTMLTextAreaElement>("#message-field")!;

@@ -37,22 +37,22 @@ test("by default the page closes with 1000", async ({ page }) => {
   await new HandshakeRecords(page.request).expectEnded(traceOf(sockets[0]), { by: "client", code: 1000, reason: "" });
 });
 
-test("an invalid code or reason is refused with a message", async ({ page }) => {
+test("an invalid code or reason is rejected with a message", async ({ page }) => {
   const echo = await new EchoPage(page).open();
-  const refusal = echo.card("connection").getByRole("alert");
+  const problem = echo.card("connection").getByRole("alert");
   for (const code of [1001, 1006, 2999, 5000, 65_537]) {
     await echo.disconnect(code);
-    await expect(refusal, String(code)).toHaveText(ko.echo.bad_code);
+    await expect(problem, String(code)).toHaveText(ko.echo.bad_code);
   }
   await echo.code.fill("천");
   await echo.disconnect();
-  await expect(refusal).toHaveText(ko.echo.bad_code);
+  await expect(problem).toHaveText(ko.echo.bad_code);
   await echo.disconnect(1000, "가".repeat(42));
-  await expect(refusal).toHaveText(fill(ko.echo.long_reason, { limit: 123 }));
+  await expect(problem).toHaveText(fill(ko.echo.long_reason, { limit: 123 }));
   await echo.expectState("open");
   await echo.disconnect(1000, "가".repeat(41));
   await echo.expectState("closed");
-  await expect(refusal).toBeEmpty();
+  await expect(problem).toBeEmpty();
 });
 
 test("an unsent message stays in the field, with the reason", async ({ page }) => {

@@ -37,7 +37,7 @@ test("a value is shown in two browsers as soon as it is measured", async ({ devi
   await sensor.temperature("NaN");
   await expect(other.page.locator('[data-key="refused"]')).toHaveText("1");
   await expect(other.page.locator('[data-key="late"]')).toHaveText("1");
-  await expect(other.page.locator(".refusals li")).toContainText(ko.devices.not_a_number);
+  await expect(other.page.locator(".rejections li")).toContainText(ko.devices.not_a_number);
   await expect(other.value("temperature").locator(".value-number")).toHaveText("23.5 °C");
   await other.page.context().close();
 });
@@ -131,8 +131,8 @@ test("small values keep their digits, and an invalid value is listed with its re
   await expect(devices.value("energy").locator(".value-number")).toHaveText("123456789.123");
   await devices.value("leak").click();
   await expect(devices.page.locator(".history-readout")).toContainText("1.23e-7");
-  await expect(devices.page.locator(".refusals")).toContainText(ko.devices.not_a_number);
-  await expect(devices.page.locator(".refusals")).toContainText(ko.devices.bad_time);
+  await expect(devices.page.locator(".rejections")).toContainText(ko.devices.not_a_number);
+  await expect(devices.page.locator(".rejections")).toContainText(ko.devices.bad_time);
   await expect(devices.value("broken")).toHaveCount(0);
 });
 

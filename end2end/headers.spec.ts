@@ -107,12 +107,12 @@ test("a page of another origin cannot open a socket", async ({ page, baseURL, co
         new Promise<string>((resolve) => {
           const socket = new WebSocket(address);
           socket.onopen = () => resolve("open");
-          socket.onerror = () => resolve("refused");
+          socket.onerror = () => resolve("rejected");
         }),
       address,
     );
   for (const path of ["/api/socket", "/api/echo"]) {
-    expect(await open(new URL(path, baseURL).href.replace("http", "ws"))).toBe("refused");
+    expect(await open(new URL(path, baseURL).href.replace("http", "ws"))).toBe("rejected");
   }
   expect(await open(elsewhere.address)).toBe("open");
 });

@@ -145,7 +145,7 @@ test("deleting a room removes it for everyone in it", async ({ page, browser, re
   await server.stop();
 });
 
-test("a reserved name is refused, and the former name stays", async ({ browser, request }) => {
+test("a reserved name is rejected, and the former name stays", async ({ browser, request }) => {
   const server = await startServer();
   await createRoom(request, "room", server.url);
   const chat = await visitor(browser, server, "room");

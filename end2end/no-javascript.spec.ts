@@ -87,7 +87,7 @@ test("links navigate between pages", async ({ page }) => {
   await expect(page).toHaveURL("/");
 });
 
-test("a refused form keeps its input and shows the reason", async ({ page, consoleErrors }) => {
+test("a rejected form keeps its input and shows the reason", async ({ page, consoleErrors }) => {
   consoleErrors.allow(/status of 422/);
   await page.goto("/chat/lobby");
   await page.locator(".composer input[name=name]").fill("돌아온 이름");

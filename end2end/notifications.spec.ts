@@ -70,7 +70,7 @@ test("earlier notices do not enlarge a new visitor's first page", async ({ brows
   await server.stop();
 });
 
-test("an invalid request is refused with the field's name", async ({ request, server }) => {
+test("an invalid request is rejected with the field's name", async ({ request, server }) => {
   const post = (data: object, secret = server.token) =>
     request.post("/api/notifications", { headers: { authorization: `Bearer ${secret}` }, data });
   for (const [data, field] of [

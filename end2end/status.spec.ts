@@ -50,7 +50,7 @@ test.describe("on a public server", () => {
   test.beforeEach(({ consoleErrors }) => consoleErrors.allow(/WebSocket/, /ERR_/));
 
   test("the page requires the token", async ({ page, consoleErrors, request }) => {
-    // Refused requests respond 401.
+    // Rejected requests respond 401.
     consoleErrors.allow(/401/);
     const server = await startServer();
     const status = await new StatusPage(page).open(server.url);
@@ -58,7 +58,7 @@ test.describe("on a public server", () => {
     await expect(status.charts).toHaveCount(0);
     expect((await request.get(`${server.url}/metrics`)).status()).toBe(401);
     await status.signIn("another-token-than-that");
-    await expect(status.problem).toHaveText(ko.status.refused);
+    await expect(status.problem).toHaveText(ko.status.token_rejected);
     await status.signIn(TOKEN);
     await status.expectLive();
     const cookies = await page.context().cookies(server.url);

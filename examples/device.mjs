@@ -51,7 +51,7 @@ async function connect() {
     if (event) cursor = { ...cursor, seq: event.seq, check: event.check };
     // An order's id is the seq of its event.
     if (event?.event.ordered) execute(event.seq, event.event.ordered.name, event.event.ordered.argument);
-    if (reply?.answer.rejected) console.error('refused:', JSON.stringify(reply.answer.rejected));
+    if (reply?.answer.rejected) console.error('rejected:', JSON.stringify(reply.answer.rejected));
   };
   socket.onclose = ({ code }) => {
     clearTimeout(timer);

@@ -209,8 +209,8 @@ mod tests {
         let known = ["--everyone", "--key", "k", "Hello"];
         assert_eq!(notify_with(TOKEN, &known).await.unwrap(), "notices/all 1");
         assert_eq!(notify_with(TOKEN, &known).await.unwrap(), "notices/all 1 again");
-        let refused = notify_with("another-token-than-that", &known).await;
-        assert!(matches!(refused, Err(HttpError::Unauthorized(_))), "{refused:?}");
+        let rejected = notify_with("another-token-than-that", &known).await;
+        assert!(matches!(rejected, Err(HttpError::Unauthorized(_))), "{rejected:?}");
         let wrong = notify_with(TOKEN, &["--everyone", "--link", "x", "Hello"]).await;
         assert!(
             matches!(&wrong, Err(HttpError::Status(StatusCode::UNPROCESSABLE_ENTITY, why)) if why.contains("`link`")),

@@ -75,7 +75,7 @@ pub const METRICS: &[Metric] = &[
         "limit",
         "Requests rejected by a quota of one address or one person",
         |source, out| {
-            for (limit, count) in &source.node.refused {
+            for (limit, count) in &source.node.rejected {
                 out.sample(&[("limit", limit)], *count);
             }
         },
@@ -122,10 +122,10 @@ pub const METRICS: &[Metric] = &[
         "reason",
         "Requests rejected before routing: for a host that is not served (host), from a page of another origin (origin)",
         |source, out| {
-            for reason in connection::RefusalReason::ALL {
+            for reason in connection::RejectionReason::ALL {
                 out.sample(
                     &[("reason", reason.metric_label())],
-                    source.node.counters.refused(reason),
+                    source.node.counters.rejected(reason),
                 );
             }
         },

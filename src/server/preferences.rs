@@ -59,16 +59,16 @@ fn preferred<'a>(lines: impl Iterator<Item = &'a str>) -> Locale {
     if let Some(locale) = wanted.clone().find_map(|(_, range)| supported(range)) {
         return locale;
     }
-    let is_refused = |locale| {
-        let mut refused = ranges.iter().filter(|(weight, _)| *weight <= 0.0);
-        refused.any(|(_, range)| supported(range) == Some(locale))
+    let is_not_acceptable = |locale| {
+        let mut not_acceptable = ranges.iter().filter(|(weight, _)| *weight <= 0.0);
+        not_acceptable.any(|(_, range)| supported(range) == Some(locale))
     };
     let lists_other_languages = wanted.clone().any(|(_, range)| *range != "*");
     let (first, second) = match lists_other_languages {
         true => (Locale::en, Locale::ko),
         false => (Locale::ko, Locale::en),
     };
-    if is_refused(first) && !is_refused(second) {
+    if is_not_acceptable(first) && !is_not_acceptable(second) {
         second
     } else {
         first

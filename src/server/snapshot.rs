@@ -23,7 +23,7 @@ pub struct NodeSnapshot {
     pub pending_forwards: u64,
     pub log: WriterStats,
     /// Requests rejected by a quota, by the quota's name.
-    pub refused: Vec<(&'static str, u64)>,
+    pub rejected: Vec<(&'static str, u64)>,
     pub errors: u64,
     pub warnings: u64,
     pub tasks: Vec<TaskStatus>,
@@ -42,7 +42,7 @@ impl NodeSnapshot {
             topics: state.hub.awake_topics(),
             pending_forwards: state.hub.pending_forwards() as u64,
             log: state.hub.log().writer_stats(),
-            refused: state.quotas.rejections(),
+            rejected: state.quotas.rejections(),
             errors: state.error_counter.errors(),
             warnings: state.error_counter.warnings(),
             tasks: state.task_statuses.read(),

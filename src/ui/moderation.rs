@@ -1,7 +1,7 @@
 //! Ban durations and texts for rejected bans, for the pages that show bans.
 
 use super::text::{TextKey, text_key};
-use crate::wire::moderation::{Millis, refusal};
+use crate::wire::moderation::{Millis, reason_code};
 
 const HOUR: Millis = 3_600_000;
 
@@ -21,13 +21,13 @@ pub fn ban_end(key: &str) -> Option<Millis> {
 
 pub fn rejection_text(reason: &str) -> Option<TextKey> {
     let key: TextKey = match reason {
-        refusal::BAD_PERSON => text_key!(moderation.bad_person),
-        refusal::BAD_ADDRESS => text_key!(moderation.bad_address),
-        refusal::BAD_REASON => text_key!(moderation.bad_reason),
-        refusal::TOO_MANY => text_key!(moderation.full),
-        refusal::NOT_BANNED => text_key!(moderation.not_banned),
-        refusal::NOT_CLOSABLE => text_key!(moderation.stays),
-        refusal::OPERATOR => text_key!(moderation.is_operator),
+        reason_code::BAD_PERSON => text_key!(moderation.bad_person),
+        reason_code::BAD_ADDRESS => text_key!(moderation.bad_address),
+        reason_code::BAD_REASON => text_key!(moderation.bad_reason),
+        reason_code::TOO_MANY => text_key!(moderation.full),
+        reason_code::NOT_BANNED => text_key!(moderation.not_banned),
+        reason_code::NOT_CLOSABLE => text_key!(moderation.stays),
+        reason_code::OPERATOR => text_key!(moderation.is_operator),
         _ => return None,
     };
     Some(key)

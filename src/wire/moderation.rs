@@ -22,7 +22,7 @@ pub const MAX_ADDRESS: usize = 43;
 pub type Millis = u64;
 
 /// Codes of the reasons for a rejection, which a page translates.
-pub mod refusal {
+pub mod reason_code {
     pub const BAD_PERSON: &str = "bad_person";
     pub const BAD_ADDRESS: &str = "bad_address";
     pub const BAD_REASON: &str = "bad_reason";

@@ -69,7 +69,7 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
     let reported = DeviceEvent::Reported {
         at: ahead,
         readings: vec![reading],
-        refused: Vec::new(),
+        rejected: Vec::new(),
         name: None,
         place: None,
         every: Some(10),

@@ -153,7 +153,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     let sent = visitor.command_with_id(TOPIC, first.clone(), &note("first")).await;
     assert_eq!(sent, (Answer::Accepted { seq: 1 }, false));
     let (answer, _) = visitor.command_with_id(TOPIC, rejected.clone(), &note("")).await;
-    assert_eq!(answer, Answer::Rejected(Rejection::refused("empty")));
+    assert_eq!(answer, Answer::Rejected(Rejection::custom("empty")));
     let who = PersonId("a".to_owned());
     let who = Person {
         id: who,
@@ -182,7 +182,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     let (answer, duplicate) = visitor.command_with_id(TOPIC, rejected, &note("valid now")).await;
     assert_eq!(
         (answer, duplicate),
-        (Answer::Rejected(Rejection::refused("empty")), true)
+        (Answer::Rejected(Rejection::custom("empty")), true)
     );
     assert_eq!(topic.head(), head);
     // A new command is accepted.
@@ -204,7 +204,7 @@ async fn a_rejected_command_stays_rejected_after_a_restart() {
             let (answer, duplicate) = visitor.command_with_id(TOPIC, id.clone(), &note("")).await;
             assert_eq!(
                 (answer, duplicate),
-                (Answer::Rejected(Rejection::refused("empty")), false)
+                (Answer::Rejected(Rejection::custom("empty")), false)
             );
         }
         let secret = visitor.cookie();
@@ -217,7 +217,7 @@ async fn a_rejected_command_stays_rejected_after_a_restart() {
         let (answer, duplicate) = visitor.command_with_id(TOPIC, id, &note("valid now")).await;
         assert_eq!(
             (answer, duplicate),
-            (Answer::Rejected(Rejection::refused("empty")), true)
+            (Answer::Rejected(Rejection::custom("empty")), true)
         );
     }
     assert_eq!(texts(&node).await, [""; 0]);
@@ -265,7 +265,7 @@ async fn a_rejected_command_stays_rejected_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
     let id = id_in_the_past(0);
-    let rejected = Answer::Rejected(Rejection::refused("empty"));
+    let rejected = Answer::Rejected(Rejection::custom("empty"));
     let mut client = socket(&server).await;
     assert_eq!(
         with_timeout(post(&mut client, &id, "")).await,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use duplex::apps::compare::wire::measure;
 use duplex::server::state::Settings;
 use duplex_axum::client_addr::TrustedProxies;
-use duplex_axum::connection::RefusalReason;
+use duplex_axum::connection::RejectionReason;
 use duplex_protocol::handshake::Handshake;
 use duplex_protocol::session::{COMMAND_PATH, EVENTS_PATH, HISTORY_PATH, POLL_PATH, SESSION_PATH};
 use h2::client::SendRequest;
@@ -139,8 +139,8 @@ async fn a_request_has_exactly_one_host_and_health_checks_any_host() {
     }
     let counters = node.state.counters.snapshot();
     let rejections = (
-        counters.refused(RefusalReason::Host),
-        counters.refused(RefusalReason::Origin),
+        counters.rejected(RejectionReason::Host),
+        counters.rejected(RejectionReason::Origin),
     );
     assert_eq!(rejections, (6, 0), "hosts and origins are counted separately");
 }

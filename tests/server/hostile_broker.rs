@@ -6,7 +6,7 @@ use duplex::apps;
 use duplex::apps::devices::model::Device;
 use duplex::apps::devices::{
     server::{Options, background_tasks},
-    wire::{DeviceCommand, Devices, Health, refusal},
+    wire::{DeviceCommand, Devices, Health, reason_code},
 };
 use duplex_hub::{Hub, Rights, Wake, log::memory::MemoryLog};
 use duplex_protocol::{
@@ -185,8 +185,8 @@ async fn an_oversized_mqtt_message_is_counted_acknowledged_and_dropped() {
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 1]);
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 2]);
     let device = wait_for_device(&hub, |device| device.metrics.len() == 1).await;
-    let reasons: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
-    assert_eq!(reasons, [refusal::TOO_LONG]);
+    let reasons: Vec<_> = device.rejections.iter().map(|one| one.reading.why.as_str()).collect();
+    assert_eq!(reasons, [reason_code::TOO_LONG]);
     stop.cancel();
 }
 

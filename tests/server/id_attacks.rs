@@ -63,7 +63,7 @@ async fn a_command_id_is_deduplicated_per_sender_only() {
         let attack = attacker.command_with_id("notes/a", id(), &add("attack")).await;
         assert_eq!(attack, (Answer::Accepted { seq: 1 }, false));
         let (answer, _) = attacker.command_with_id("notes/a", rejected(), &add("")).await;
-        assert!(matches!(answer, Answer::Rejected(Rejection::Refused { .. })));
+        assert!(matches!(answer, Answer::Rejected(Rejection::Custom { .. })));
         let sent = victim.command_with_id("notes/a", id(), &add("mine")).await;
         assert_eq!(
             sent,
@@ -253,7 +253,7 @@ async fn a_connection_id_does_not_identify_a_visitor_without_a_cookie() {
     for session in [connection.as_str(), person.0.as_str()] {
         let answer = post_as(&node, session, &delete).await;
         assert!(
-            matches!(answer, Answer::Rejected(Rejection::Refused { .. })),
+            matches!(answer, Answer::Rejected(Rejection::Custom { .. })),
             "{answer:?}"
         );
         let mut other = socket(&node, &format!("{SESSION_PATH}?session={session}")).await;

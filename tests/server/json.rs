@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex::apps::devices::model::Device;
-use duplex::apps::devices::wire::{Devices, refusal};
+use duplex::apps::devices::wire::{Devices, reason_code};
 use duplex::server::token::Token;
 use duplex_hub::testing;
 use duplex_protocol::codec::{Blob, Encoding};
@@ -100,27 +100,27 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
     let good = r#"{"metric":"t","value":1e-9}"#;
     let mut expected = Vec::new();
     for (invalid, metric, why) in [
-        (r#"{"metric":"a","value":1e400}"#, "a", refusal::NOT_A_NUMBER),
-        (r#"{"metric":"a","value":NaN}"#, "a", refusal::NOT_A_NUMBER),
-        (r#"{"metric":"a","value":-Infinity}"#, "a", refusal::NOT_A_NUMBER),
-        (r#"{"metric":"a","value":"12"}"#, "a", refusal::NOT_A_NUMBER),
-        (r#"{"metric":"a","value":[[null]]}"#, "a", refusal::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":1e400}"#, "a", reason_code::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":NaN}"#, "a", reason_code::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":-Infinity}"#, "a", reason_code::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":"12"}"#, "a", reason_code::NOT_A_NUMBER),
+        (r#"{"metric":"a","value":[[null]]}"#, "a", reason_code::NOT_A_NUMBER),
         (
             r#"{"metric":"a","value":123456789012345678901234567890}"#,
             "a",
-            refusal::TOO_LARGE,
+            reason_code::TOO_LARGE,
         ),
         (
             r#"{"metric":"a","value":1,"at":1700000000000.5}"#,
             "a",
-            refusal::BAD_TIME,
+            reason_code::BAD_TIME,
         ),
-        (r#"{"metric":"a","value":1,"at":-1}"#, "a", refusal::BAD_TIME),
-        (r#"{"metric":"a","value":1,"at":1e400}"#, "a", refusal::BAD_TIME),
-        (r#"{"metric":"a","value":1,"at":"now"}"#, "a", refusal::BAD_TIME),
-        (r#"{"metric":"a","value":1,"unit":5}"#, "a", refusal::NOT_A_TEXT),
-        ("null", "", refusal::BAD_METRIC),
-        ("7", "", refusal::BAD_METRIC),
+        (r#"{"metric":"a","value":1,"at":-1}"#, "a", reason_code::BAD_TIME),
+        (r#"{"metric":"a","value":1,"at":1e400}"#, "a", reason_code::BAD_TIME),
+        (r#"{"metric":"a","value":1,"at":"now"}"#, "a", reason_code::BAD_TIME),
+        (r#"{"metric":"a","value":1,"unit":5}"#, "a", reason_code::NOT_A_TEXT),
+        ("null", "", reason_code::BAD_METRIC),
+        ("7", "", reason_code::BAD_METRIC),
     ] {
         let (status, answer) = post(&node, READINGS, &format!(r#"{{"readings":[{invalid},{good}]}}"#)).await;
         let rejected = json!([{ "metric": metric, "why": why }]);
@@ -139,7 +139,7 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
     )
     .await;
     assert_eq!(status, StatusCode::OK);
-    expected.extend([refusal::NOT_A_NUMBER, refusal::BAD_EVERY]);
+    expected.extend([reason_code::NOT_A_NUMBER, reason_code::BAD_EVERY]);
     let (_, answer) = post(
         &node,
         READINGS,
@@ -153,8 +153,8 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
         (device.metrics.len(), device.metrics["t"].value, device.every),
         (1, 1e-9, 30)
     );
-    assert_eq!(device.refused, expected.len() as u64);
-    let newest: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
+    assert_eq!(device.rejected, expected.len() as u64);
+    let newest: Vec<_> = device.rejections.iter().map(|one| one.reading.why.as_str()).collect();
     let reversed: Vec<_> = expected.iter().rev().take(newest.len()).copied().collect();
     assert_eq!(newest, reversed);
     let counted = node.state.hub.rejected_parts();

@@ -72,7 +72,7 @@ async fn metrics_match_the_traffic() {
         .await;
     assert!(is_duplicate);
     let rejected = writer.command("notes/a", &Note::Add(String::new())).await;
-    assert!(matches!(rejected, Answer::Rejected(Rejection::Refused { .. })));
+    assert!(matches!(rejected, Answer::Rejected(Rejection::Custom { .. })));
     for visitor in [&mut writer, &mut reader, &mut stream] {
         for seq in 1..=3 {
             assert_eq!(visitor.next_event::<Notes>().await.0, seq);

@@ -133,7 +133,7 @@ async fn a_resent_command_has_one_effect(transport: Transport) {
 async fn a_rejected_command_has_a_reason(transport: Transport) {
     let node = Node::new();
     let mut visitor = Visitor::new(&node, transport).await;
-    let rejection = |why: &str| Answer::Rejected(Rejection::refused(why));
+    let rejection = |why: &str| Answer::Rejected(Rejection::custom(why));
     assert_eq!(visitor.command(NOTES, &add("")).await, rejection("empty"));
     let malformed = visitor.command(NOTES, &"not a note").await;
     assert!(

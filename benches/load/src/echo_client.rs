@@ -45,7 +45,7 @@ impl EchoClient {
         let response = String::from_utf8_lossy(&response);
         if !response.starts_with("HTTP/1.1 101") || !response.contains(ACCEPT) {
             return Err(format!(
-                "connection {nth} refused: {}",
+                "connection {nth} rejected: {}",
                 response.lines().next().unwrap_or_default()
             )
             .into());

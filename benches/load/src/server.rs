@@ -325,8 +325,8 @@ mod tests {
                 seq: 9
             }
         );
-        let refused = r#"{"reply":{"id":"0000000700000000000000000000012c","answer":{"rejected":{"too_fast":{"retry_after_ms":5}}},"again":false}}"#;
-        assert!(decode_json(refused.as_bytes(), false).is_err());
+        let rejected = r#"{"reply":{"id":"0000000700000000000000000000012c","answer":{"rejected":{"too_fast":{"retry_after_ms":5}}},"again":false}}"#;
+        assert!(decode_json(rejected.as_bytes(), false).is_err());
     }
 
     #[test]

@@ -154,7 +154,7 @@ fn check_handshake(response: &[u8]) -> Result<()> {
         Ok(())
     } else {
         Err(format!(
-            "a connection was refused: {}",
+            "a connection was rejected: {}",
             response.lines().next().unwrap_or_default()
         )
         .into())

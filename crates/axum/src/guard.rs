@@ -3,7 +3,7 @@
 //!
 //! From the outermost to the innermost:
 //!
-//! | function | purpose | refusal |
+//! | function | purpose | rejection |
 //! | --- | --- | --- |
 //! | [`client_addr`] | inserts [`ClientAddr`](crate::client_addr::ClientAddr) and [`ClientScheme`](crate::client_addr::ClientScheme) | none |
 //! | [`quota`] | counts the request towards its address's quota | 429 |

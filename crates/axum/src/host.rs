@@ -17,7 +17,7 @@ use super::client_addr::LoggedClient;
 use super::error::Problem;
 use super::health::{ALIVE_PATH, READY_PATH};
 use super::origin::{Host, Origin};
-use crate::connection::counters::RefusalReason;
+use crate::connection::counters::RejectionReason;
 use crate::gateway::{Gateway, Settings};
 use crate::limits;
 use duplex_hub::quota::LogThrottle;
@@ -42,28 +42,28 @@ impl HostError {
     }
 }
 
-/// Middleware: refuses requests for other hosts with 421, and requests that name no host, or more than one, with 400. Health checks
+/// Middleware: rejects requests for other hosts with 421, and requests that name no host, or more than one, with 400. Health checks
 /// are answered for any host.
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
-    static REFUSALS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
+    static REJECTIONS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check(&parts, &state.settings) {
-        record_refusal(&state, &parts, RefusalReason::Host, &REFUSALS, &error);
+        record_rejection(&state, &parts, RejectionReason::Host, &REJECTIONS, &error);
         return error.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
 }
 
-/// Counts a refused request, and logs it unless the throttle is exhausted.
-pub(crate) fn record_refusal(
+/// Counts a rejected request, and logs it unless the throttle is exhausted.
+pub(crate) fn record_rejection(
     gateway: &Gateway,
     parts: &Parts,
-    reason: RefusalReason,
+    reason: RejectionReason,
     throttle: &LogThrottle,
     error: &dyn Display,
 ) {
-    gateway.counters.count_refusal(reason);
+    gateway.counters.count_rejection(reason);
     if let Some(suppressed) = throttle.try_log() {
         let client = LoggedClient::from_extensions(&parts.extensions).map(tracing::field::display);
         let path = parts.uri.path();
@@ -71,7 +71,7 @@ pub(crate) fn record_refusal(
             path,
             client,
             suppressed,
-            "request refused ({}): {error}",
+            "request rejected ({}): {error}",
             reason.metric_label()
         );
     }

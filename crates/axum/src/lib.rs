@@ -51,7 +51,7 @@
 //!     fn decide(&self, _context: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
 //!         match add {
 //!             1..=10 => Ok(vec![add]),
-//!             _ => Err(Rejection::refused("one_to_ten")),
+//!             _ => Err(Rejection::custom("one_to_ten")),
 //!         }
 //!     }
 //! }
@@ -138,7 +138,7 @@
 //! | shutdown | `closing: draining`, 1012 | `closing: draining` | reconnects |
 //! | the login ended | `closing: ended`, 4502 | `closing: ended` | stops |
 //! | a ban | `closing: banned`, 4504 | `closing: banned` | stops |
-//! | [`Identify`](identity::Identify) refuses | its response, such as 401 | the same | follows its transport policy |
+//! | [`Identify`](identity::Identify) rejects | its response, such as 401 | the same | follows its transport policy |
 //! | reads nothing for 20 s (fallbacks: 30 s) | 4000 | aborted | reconnects, resumes |
 //! | sends nothing for 32 s | 3008 | `closing: slow` | reconnects, resumes |
 //! | too many frames | `closing: too_fast`, 4001 | 429 | reconnects |

@@ -26,7 +26,7 @@ pub const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
 /// [`SESSION_STALL`], so that a session ends with its own close code.
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Connections accepted beyond the limit at the same time, to answer health checks and to refuse the others.
+/// Connections accepted beyond the limit at the same time, to answer health checks and to reject the others.
 pub const HEALTH_CONNECTIONS: usize = 64;
 
 /// Maximum duration of a health check's connection.

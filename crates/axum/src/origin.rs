@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use super::client_addr::ClientScheme;
 use super::error::Problem;
 use super::host;
-use crate::connection::counters::RefusalReason;
+use crate::connection::counters::RejectionReason;
 use crate::gateway::{Gateway, Settings};
 use crate::limits;
 use duplex_hub::quota::LogThrottle;
@@ -162,7 +162,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     Some((host.to_ascii_lowercase(), port))
 }
 
-/// Why a request's origin is refused.
+/// Why a request's origin is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OriginError {
     #[error("the Origin header is opaque or malformed")]
@@ -230,14 +230,14 @@ fn check(
     }
 }
 
-/// Middleware: refuses requests of pages of other origins with 403, except reads that navigate to the site. It runs inside
+/// Middleware: rejects requests of pages of other origins with 403, except reads that navigate to the site. It runs inside
 /// [`guard::host`](crate::guard::host).
 pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
-    static REFUSALS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
+    static REJECTIONS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let (parts, body) = request.into_parts();
     if let Err(error) = check_parts(&parts, &state.settings) {
-        host::record_refusal(&state, &parts, RefusalReason::Origin, &REFUSALS, &error);
+        host::record_rejection(&state, &parts, RejectionReason::Origin, &REJECTIONS, &error);
         return error.problem().into_response();
     }
     next.run(Request::from_parts(parts, body)).await
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opaque_or_malformed_origin_is_refused_and_cannot_be_listed() {
+    fn an_opaque_or_malformed_origin_is_rejected_and_cannot_be_listed() {
         for origin in [
             "null",
             "",

@@ -27,7 +27,7 @@ impl From<Rejection> for Problem {
             Rejection::Denied(Denial::Unknown) => Denial::Unknown.into(),
             Rejection::Denied(Denial::Forbidden | Denial::TooMany) => Self::new(StatusCode::FORBIDDEN, detail),
             Rejection::Denied(Denial::Unavailable | Denial::Full) | Rejection::Unavailable => Self::unavailable(detail),
-            Rejection::Refused { .. } | Rejection::Malformed { .. } => {
+            Rejection::Custom { .. } | Rejection::Malformed { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
             }
             Rejection::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),

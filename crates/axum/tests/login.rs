@@ -1,4 +1,4 @@
-//! Tests of cookie logins through the public API: sessions are identified by a cookie, refused without one, and end with their
+//! Tests of cookie logins through the public API: sessions are identified by a cookie, rejected without one, and end with their
 //! login on every transport.
 
 #![expect(
@@ -232,7 +232,7 @@ async fn within<T>(expected: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_refused_caller_gets_the_logins_response_on_every_transport() {
+async fn a_rejected_caller_gets_the_logins_response_on_every_transport() {
     let app = App::new();
     for cookie in ["", "login=eve", "login=ann; login=bob"] {
         let Error::Http(response) = *app.socket(cookie).await.err().unwrap() else {

@@ -213,7 +213,7 @@ pub trait Decider: Topic {
     ///
     /// # Errors
     ///
-    /// Returns the reason of the rejection; an application's own reason is [`Rejection::refused`].
+    /// Returns the reason of the rejection; an application's own reason is [`Rejection::custom`].
     fn decide(
         &self,
         context: Context<'_>,

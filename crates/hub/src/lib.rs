@@ -42,7 +42,7 @@
 //!     fn decide(&self, _context: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
 //!         match add {
 //!             1..=10 => Ok(vec![add]),
-//!             _ => Err(Rejection::refused("one_to_ten")),
+//!             _ => Err(Rejection::custom("one_to_ten")),
 //!         }
 //!     }
 //! }
@@ -55,7 +55,7 @@
 //! let add = async |id, amount| hub.send::<Tally>("one", CommandId::from_bits(id), &amount).await;
 //! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 });
 //! assert_eq!(add(1, 3).await, Answer::Accepted { seq: 1 }, "a resent command counts once");
-//! assert_eq!(add(2, 11).await, Answer::Rejected(Rejection::refused("one_to_ten")));
+//! assert_eq!(add(2, 11).await, Answer::Rejected(Rejection::custom("one_to_ten")));
 //!
 //! let topic = TopicName::of::<Tally>("one")?;
 //! let (cursor, state) = hub.open(&topic).await?.state(Encoding::Json).await?;
@@ -115,7 +115,7 @@ pub use self::clock::now;
 pub use self::command::{CommandError, TopicCommand};
 pub use self::hub::{Hub, WriteDenial};
 pub use self::log::{Millis, Retention};
-pub use self::names::{AnyName, NamePolicy, NameRefused};
+pub use self::names::{AnyName, NamePolicy, NameRejection};
 pub use self::rights::{Authority, IdPattern, ParseRoleError, RequiredRole, Rights, Role};
 pub use self::sender::{Principal, SenderKind, is_reserved};
 pub use self::topic::{

@@ -7,14 +7,14 @@ use tokio::sync::watch;
 /// A requested name was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct NameRefused {
+pub struct NameRejection {
     /// The reason, as a key that the page translates, such as [`NAME_RESERVED`](duplex_protocol::person::NAME_RESERVED).
     pub reason: &'static str,
 }
 
-impl From<NameRefused> for Rejection {
-    fn from(error: NameRefused) -> Self {
-        Self::refused(error.reason)
+impl From<NameRejection> for Rejection {
+    fn from(error: NameRejection) -> Self {
+        Self::custom(error.reason)
     }
 }
 
@@ -25,7 +25,7 @@ pub trait NamePolicy: Send + Sync + 'static {
     /// # Errors
     ///
     /// If the name is reserved, or the visitor's name was set by an operator.
-    fn choose(&self, who: &PersonId, is_operator: bool, requested: &str) -> Result<String, NameRefused>;
+    fn choose(&self, who: &PersonId, is_operator: bool, requested: &str) -> Result<String, NameRejection>;
 
     /// Changes when an operator sets or releases a name: sessions then call [`Self::resolve`] again. The default never changes.
     fn changes(&self) -> watch::Receiver<()> {
@@ -41,7 +41,7 @@ pub trait NamePolicy: Send + Sync + 'static {
 pub struct AnyName;
 
 impl NamePolicy for AnyName {
-    fn choose(&self, _: &PersonId, _: bool, requested: &str) -> Result<String, NameRefused> {
+    fn choose(&self, _: &PersonId, _: bool, requested: &str) -> Result<String, NameRejection> {
         let visible = requested.trim().chars().filter(|c| !c.is_control());
         Ok(visible.take(MAX_NAME).collect())
     }

@@ -21,7 +21,7 @@ pub enum Transport {
 pub enum StopReason {
     /// Incompatible protocol versions: the page must be reloaded.
     Reload,
-    /// The server refused the session, or closed it with this final code.
+    /// The server rejected the session, or closed it with this final code.
     Closed(u16),
 }
 

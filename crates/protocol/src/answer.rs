@@ -50,9 +50,10 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
-    /// The application refused it.
+    /// The application rejected it for a reason of its own.
     #[error("{reason}")]
-    Refused {
+    #[serde(rename = "refused")]
+    Custom {
         /// The application's reason code, such as `too_long`.
         #[serde(rename = "why")]
         reason: String,
@@ -100,26 +101,26 @@ pub enum Rejection {
     },
 }
 
-/// The prefix of the reason in a [`Rejection::Refused`] for a missing role; the role's name follows: `needs_role_operator`.
+/// The prefix of the reason in a [`Rejection::Custom`] for a missing role; the role's name follows: `needs_role_operator`.
 pub const NEEDS_ROLE: &str = "needs_role_";
 
 impl Rejection {
-    /// A [`Refused`](Self::Refused) for a command that needs an operator, or a program whose token has this role.
+    /// A [`Custom`](Self::Custom) for a command that needs an operator, or a program whose token has this role.
     pub fn missing_role(role: &str) -> Self {
-        Self::refused([NEEDS_ROLE, role].concat())
+        Self::custom([NEEDS_ROLE, role].concat())
     }
 
-    /// The missing role, if the command was refused for one.
+    /// The missing role, if the command was rejected for one.
     pub fn as_missing_role(&self) -> Option<&str> {
         match self {
-            Self::Refused { reason } => reason.strip_prefix(NEEDS_ROLE),
+            Self::Custom { reason } => reason.strip_prefix(NEEDS_ROLE),
             _ => None,
         }
     }
 
-    /// A [`Refused`](Self::Refused) with the application's reason code.
-    pub fn refused(reason: impl Into<String>) -> Self {
-        Self::Refused { reason: reason.into() }
+    /// A [`Custom`](Self::Custom) with the application's reason code.
+    pub fn custom(reason: impl Into<String>) -> Self {
+        Self::Custom { reason: reason.into() }
     }
 
     /// Whether the same command, with the same id, may be accepted later.
@@ -127,7 +128,7 @@ impl Rejection {
         match self {
             Self::TooFast { .. } | Self::StorageFull | Self::Unavailable => true,
             Self::Denied(denial) => denial.may_retry(),
-            Self::Refused { .. }
+            Self::Custom { .. }
             | Self::Malformed { .. }
             | Self::TooLarge
             | Self::IdTooOld { .. }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_id_is_refused() {
+    fn a_malformed_id_is_rejected() {
         for wrong in ["", "0", &"g".repeat(32), &"0".repeat(33)] {
             assert_eq!(CommandId::try_from((*wrong).to_owned()), Err(ParseCommandIdError));
         }

@@ -22,11 +22,11 @@ pub enum Fault {
     Disconnect,
     /// The server asks the session to reconnect later, as before it shuts down.
     Drain,
-    /// The server refuses new connections of this visitor as a blocking proxy would, and drops open ones.
+    /// The server rejects new connections of this visitor as a blocking proxy would, and drops open ones.
     Block {
-        /// Refuses WebSocket.
+        /// Rejects WebSocket.
         websocket: bool,
-        /// Refuses server-sent events.
+        /// Rejects server-sent events.
         sse: bool,
         /// Duration in milliseconds, at most [`MAX_FAULT_MS`].
         for_ms: u32,
@@ -62,7 +62,7 @@ impl Fault {
         }
     }
 
-    /// Whether the fault's times are within [`MAX_FAULT_MS`] and [`MAX_DELAY_MS`]; a server refuses any other fault.
+    /// Whether the fault's times are within [`MAX_FAULT_MS`] and [`MAX_DELAY_MS`]; a server rejects any other fault.
     pub const fn is_bounded(self) -> bool {
         match self {
             Self::Disconnect | Self::Drain | Self::Unblock => true,

@@ -127,7 +127,7 @@ pub enum ClientFrame {
         /// At most [`MAX_ACTIVITY`](crate::presence::MAX_ACTIVITY) bytes; `None` ends the activity.
         activity: Option<String>,
     },
-    /// Sets the visitor's name. It is answered only on failure, by [`ServerFrame::NameRefused`].
+    /// Sets the visitor's name. It is answered only on failure, by [`ServerFrame::NameRejected`].
     Rename {
         /// The name, at most [`MAX_NAME`](crate::person::MAX_NAME) characters.
         name: String,
@@ -193,7 +193,8 @@ pub enum ServerFrame {
         retry_after_ms: u32,
     },
     /// The answer to a [`ClientFrame::Rename`] without effect: the visitor keeps the current name.
-    NameRefused {
+    #[serde(rename = "name_refused")]
+    NameRejected {
         /// [`NAME_RESERVED`](crate::person::NAME_RESERVED) or [`NAME_FIXED`](crate::person::NAME_FIXED).
         #[serde(rename = "why")]
         reason: String,
@@ -349,7 +350,7 @@ mod tests {
         assert_eq!(
             text(&ServerFrame::Reply {
                 id: CommandId::from_bits(1),
-                answer: Answer::Rejected(Rejection::refused("too_long")),
+                answer: Answer::Rejected(Rejection::custom("too_long")),
                 duplicate: false
             }),
             r#"{"reply":{"id":"00000000000000000000000000000001","answer":{"rejected":{"refused":{"why":"too_long"}}},"again":false}}"#

@@ -17,7 +17,7 @@ impl Decider for Tally {
     fn decide(&self, _context: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
         match add {
             1..=10 => Ok(vec![add]),
-            _ => Err(Rejection::refused("one_to_ten")),
+            _ => Err(Rejection::custom("one_to_ten")),
         }
     }
 }
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(tally.send(&visitor, 3), Ok(()));
         assert_eq!(tally.send(&visitor, 10), Ok(()));
         for wrong in [0, 11, u32::MAX] {
-            assert_eq!(tally.send(&visitor, wrong), Err(Rejection::refused("one_to_ten")));
+            assert_eq!(tally.send(&visitor, wrong), Err(Rejection::custom("one_to_ten")));
         }
         assert_eq!(tally.state, 13);
     }

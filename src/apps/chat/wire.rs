@@ -26,7 +26,7 @@ pub const MAX_TITLE: usize = 60;
 pub const MAX_DESCRIPTION: usize = 200;
 
 /// Codes of rejection reasons, which the page translates.
-pub mod refusal {
+pub mod reason_code {
     pub const EMPTY: &str = "empty";
     pub const TOO_LONG: &str = "too_long";
     /// The message is no longer among the newest, which alone can be changed.
@@ -224,9 +224,9 @@ pub fn normalize_text(typed: &str) -> String {
 /// Checks a normalized text; the error is the reason it may not be posted.
 pub fn check_text(text: &str) -> Result<(), &'static str> {
     match text.chars().count() {
-        0 => Err(refusal::EMPTY),
+        0 => Err(reason_code::EMPTY),
         1..=MAX_MESSAGE_CHARS => Ok(()),
-        _ => Err(refusal::TOO_LONG),
+        _ => Err(reason_code::TOO_LONG),
     }
 }
 
@@ -248,8 +248,11 @@ mod tests {
     fn texts_are_normalized_and_counted_in_characters() {
         assert_eq!(normalize_text(" \u{7}a\r\n\tb \n"), "a\n\tb");
         assert_eq!(normalize_text("\u{200b}\u{3164} \u{202e}"), "");
-        assert_eq!(check_text(""), Err(refusal::EMPTY));
+        assert_eq!(check_text(""), Err(reason_code::EMPTY));
         assert_eq!(check_text(&"가".repeat(MAX_MESSAGE_CHARS)), Ok(()));
-        assert_eq!(check_text(&"a".repeat(MAX_MESSAGE_CHARS + 1)), Err(refusal::TOO_LONG));
+        assert_eq!(
+            check_text(&"a".repeat(MAX_MESSAGE_CHARS + 1)),
+            Err(reason_code::TOO_LONG)
+        );
     }
 }

@@ -8,8 +8,8 @@ use super::history::MetricHistory;
 pub use super::pending_orders::{MAX_PENDING, PendingOrders};
 use super::wire::{
     AcceptedReading, CurrentValue, DEFAULT_EVERY, DeviceCommand, DeviceEvent, DeviceSummary, Devices, Fleet,
-    FleetEntry, FleetEvent, Health, LimitKind, MAX_DEVICES, MAX_METRICS, Millis, ORDER_TIMEOUT, OrderStatus, Refusal,
-    Threshold, UntimestampedValue,
+    FleetEntry, FleetEvent, Health, LimitKind, MAX_DEVICES, MAX_METRICS, Millis, ORDER_TIMEOUT, OrderStatus,
+    RejectedReading, Threshold, UntimestampedValue,
 };
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
@@ -18,7 +18,7 @@ use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 /// Maximum entries of each kind in the state; the log retains more.
 pub const MAX_ALARMS: usize = 40;
 pub const MAX_ORDERS: usize = 20;
-pub const MAX_REFUSALS: usize = 10;
+pub const MAX_REJECTIONS: usize = 10;
 /// Maximum values of a device in the overview.
 pub const SUMMARY_VALUES: usize = 4;
 
@@ -64,9 +64,10 @@ pub struct Order {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusalRecord {
+pub struct RejectionRecord {
     pub at: Millis,
-    pub refusal: Refusal,
+    #[serde(rename = "refusal")]
+    pub reading: RejectedReading,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -85,10 +86,12 @@ pub struct Device {
     pub reports: u64,
     /// Readings received after newer ones.
     pub late: u64,
-    /// Number of refused readings and messages.
-    pub refused: u64,
-    /// The most recent refusals, newest first; at most [`MAX_REFUSALS`].
-    pub refusals: VecDeque<RefusalRecord>,
+    /// Number of rejected readings and messages.
+    #[serde(rename = "refused")]
+    pub rejected: u64,
+    /// The most recent rejections, newest first; at most [`MAX_REJECTIONS`].
+    #[serde(rename = "refusals")]
+    pub rejections: VecDeque<RejectionRecord>,
     /// At most [`MAX_METRICS`].
     pub metrics: BTreeMap<String, Metric>,
     /// Newest first; at most [`MAX_ALARMS`], including all active ones.
@@ -178,11 +181,11 @@ impl Device {
         }
     }
 
-    fn record_refusal(&mut self, at: Millis, refusal: &Refusal) {
-        self.refused = self.refused.saturating_add(1);
-        let refusal = refusal.clone();
-        self.refusals.push_front(RefusalRecord { at, refusal });
-        self.refusals.truncate(MAX_REFUSALS);
+    fn record_rejection(&mut self, at: Millis, reading: &RejectedReading) {
+        self.rejected = self.rejected.saturating_add(1);
+        let reading = reading.clone();
+        self.rejections.push_front(RejectionRecord { at, reading });
+        self.rejections.truncate(MAX_REJECTIONS);
     }
 
     /// Removes the oldest cleared alarms first.
@@ -323,36 +326,38 @@ impl Topic for Devices {
 }
 
 fn apply_report_event(device: &mut Device, event: &DeviceEvent) {
-    let (at, refused, name, place, every) = match event {
+    let (at, rejected, name, place, every) = match event {
         DeviceEvent::Reported {
             at,
             readings,
-            refused,
+            rejected,
             name,
             place,
             every,
         } => {
             readings.iter().for_each(|reading| device.apply_reading(reading, *at));
-            if readings.is_empty() && refused.is_empty() {
+            if readings.is_empty() && rejected.is_empty() {
                 device.seen = newer_time(device.seen, *at, *at);
             }
-            (at, refused, name, place, every)
+            (at, rejected, name, place, every)
         }
         DeviceEvent::LastKnownReported {
             at,
             values,
-            refused,
+            rejected,
             name,
             place,
             every,
         } => {
             values.iter().for_each(|value| device.apply_untimestamped(value));
-            (at, refused, name, place, every)
+            (at, rejected, name, place, every)
         }
         _ => return,
     };
     device.reports = device.reports.saturating_add(1);
-    refused.iter().for_each(|refusal| device.record_refusal(*at, refusal));
+    rejected
+        .iter()
+        .for_each(|reading| device.record_rejection(*at, reading));
     for (new, current) in [(name, &mut device.name), (place, &mut device.place)] {
         if let Some(new) = new {
             new.clone_into(current);

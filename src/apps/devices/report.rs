@@ -1,5 +1,5 @@
 //! The report format and its lenient deserialization: a value of the wrong type becomes a sentinel value, so that only that reading
-//! is refused and the rest of the report is accepted. Pure.
+//! is rejected and the rest of the report is accepted. Pure.
 
 use std::fmt;
 
@@ -87,7 +87,7 @@ impl Report {
     }
 }
 
-/// A number as a device sent it. JSON that is not a number becomes NaN, so that the reading is counted as refused.
+/// A number as a device sent it. JSON that is not a number becomes NaN, so that the reading is counted as rejected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LenientNumber(pub f64);
 

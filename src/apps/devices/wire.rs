@@ -52,8 +52,8 @@ pub const MAX_PENDING_PER_DEVICE: usize = 8;
 /// How long a device has to answer an order.
 pub const ORDER_TIMEOUT: Millis = 30_000;
 
-/// Refusal reasons. The page translates them.
-pub mod refusal {
+/// Reason codes of rejections. The page translates them.
+pub mod reason_code {
     pub const NOT_A_NUMBER: &str = "not_a_number";
     pub const TOO_LARGE: &str = "too_large";
     pub const IN_FUTURE: &str = "in_future";
@@ -182,7 +182,7 @@ pub struct AcceptedReading {
 
 /// A reading that failed validation, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct RejectedReading {
     /// The metric or field name; empty if it is unknown.
     pub metric: String,
     pub why: String,
@@ -195,7 +195,8 @@ pub enum DeviceEvent {
     Reported {
         at: Millis,
         readings: Vec<AcceptedReading>,
-        refused: Vec<Refusal>,
+        #[serde(rename = "refused")]
+        rejected: Vec<RejectedReading>,
         name: Option<String>,
         place: Option<String>,
         every: Option<u32>,
@@ -246,7 +247,8 @@ pub enum DeviceEvent {
     LastKnownReported {
         at: Millis,
         values: Vec<UntimestampedValue>,
-        refused: Vec<Refusal>,
+        #[serde(rename = "refused")]
+        rejected: Vec<RejectedReading>,
         name: Option<String>,
         place: Option<String>,
         every: Option<u32>,

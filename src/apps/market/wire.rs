@@ -27,8 +27,8 @@ pub const MAX_SCALE: u8 = 12;
 pub const MAX_ALERTS: usize = 20;
 pub const MAX_REACHED: usize = 20;
 
-/// Refusal reasons. The page translates them.
-pub mod refusal {
+/// Reason codes of rejections. The page translates them.
+pub mod reason_code {
     pub const BAD_SYMBOL: &str = "bad_symbol";
     pub const BAD_PRICE: &str = "bad_price";
     pub const LIMIT_EXCEEDED: &str = "too_much";
@@ -341,7 +341,7 @@ pub fn check_price(price: u64, scale: u8) -> Result<(), Rejection> {
     if price > 0 && scale <= MAX_SCALE {
         Ok(())
     } else {
-        Err(Rejection::refused(refusal::BAD_PRICE))
+        Err(Rejection::custom(reason_code::BAD_PRICE))
     }
 }
 

@@ -146,8 +146,8 @@ fn rejected_link(headers: &HeaderMap) -> Response {
         StatusCode::FORBIDDEN,
         &Page {
             locale,
-            title: td_string!(locale, sign_in.refused),
-            text: td_string!(locale, sign_in.refused_text),
+            title: td_string!(locale, sign_in.rejected),
+            text: td_string!(locale, sign_in.rejected_text),
             form_html: "",
         },
     )

@@ -156,8 +156,8 @@ fn choose(class: ContentClass, accepted: &[String]) -> Option<Coding> {
 fn accepts(accepted: &[String], name: &str) -> bool {
     accepted.iter().flat_map(|list| list.split(',')).any(|item| {
         let mut parts = item.split(';').map(str::trim);
-        let refused = |part: &str| part.strip_prefix("q=").and_then(|q| q.parse().ok()) == Some(0.0);
-        parts.next().is_some_and(|coding| coding.eq_ignore_ascii_case(name)) && !parts.any(refused)
+        let not_acceptable = |part: &str| part.strip_prefix("q=").and_then(|q| q.parse().ok()) == Some(0.0);
+        parts.next().is_some_and(|coding| coding.eq_ignore_ascii_case(name)) && !parts.any(not_acceptable)
     })
 }
 

@@ -8,7 +8,7 @@ use crate::apps::server::ClosableTopics;
 use crate::server::names::sanitize::{sanitize_line, sanitize_name};
 use crate::wire::moderation::{
     ALL, Ban, MAX_ADDRESS, MAX_BAN_REASON, MAX_ENTRIES, Millis, Moderation, ModerationCommand, ModerationEvent, Rules,
-    Target, refusal,
+    Target, reason_code,
 };
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal, Retention};
 use duplex_protocol::cursor::Seq;
@@ -93,11 +93,11 @@ fn ban(
 ) -> Result<Vec<ModerationEvent>, Rejection> {
     let target = validate_target(target)?;
     if target == Target::Person(context.sender.id.clone()) {
-        return Err(Rejection::refused(refusal::OPERATOR));
+        return Err(Rejection::custom(reason_code::OPERATOR));
     }
     let reason = sanitize_line(reason, MAX_BAN_REASON + 1);
     if reason.chars().count() > MAX_BAN_REASON || until.is_some_and(|until| until <= context.now) {
-        return Err(Rejection::refused(refusal::BAD_REASON));
+        return Err(Rejection::custom(reason_code::BAD_REASON));
     }
     let current = rules
         .bans
@@ -105,7 +105,7 @@ fn ban(
         .filter(|(_, ban)| !ban.is_expired(context.now))
         .count();
     if current >= MAX_ENTRIES && rules.ban(&target).is_none() {
-        return Err(Rejection::refused(refusal::TOO_MANY));
+        return Err(Rejection::custom(reason_code::TOO_MANY));
     }
     let ban = Ban {
         at: context.now,
@@ -119,7 +119,7 @@ fn unban(rules: &Rules, target: &Target) -> Result<Vec<ModerationEvent>, Rejecti
     let target = validate_target(target)?;
     match rules.ban(&target) {
         Some(_) => Ok(vec![ModerationEvent::Unbanned { target }]),
-        None => Err(Rejection::refused(refusal::NOT_BANNED)),
+        None => Err(Rejection::custom(reason_code::NOT_BANNED)),
     }
 }
 
@@ -131,20 +131,20 @@ fn rename(rules: &Rules, person: PersonId, name: &str) -> Result<Vec<ModerationE
         return Ok(Vec::new());
     }
     if known.is_none() && rules.names.len() >= MAX_ENTRIES {
-        return Err(Rejection::refused(refusal::TOO_MANY));
+        return Err(Rejection::custom(reason_code::TOO_MANY));
     }
     Ok(vec![ModerationEvent::Renamed { person, name }])
 }
 
 fn close(closable_topics: &ClosableTopics, rules: &Rules, topic: TopicName) -> Result<Vec<ModerationEvent>, Rejection> {
     if closable_topics.closing_commands(&topic).is_none() {
-        return Err(Rejection::refused(refusal::NOT_CLOSABLE));
+        return Err(Rejection::custom(reason_code::NOT_CLOSABLE));
     }
     if rules.closed.contains(&topic) {
         return Ok(Vec::new());
     }
     if rules.closed.len() >= MAX_ENTRIES {
-        return Err(Rejection::refused(refusal::TOO_MANY));
+        return Err(Rejection::custom(reason_code::TOO_MANY));
     }
     Ok(vec![ModerationEvent::Closed { topic }])
 }
@@ -153,7 +153,7 @@ fn validate_target(target: &Target) -> Result<Target, Rejection> {
     Ok(match target {
         Target::Person(id) => Target::Person(parse_person_id(id)?),
         Target::Address(text) => {
-            let network = network(text).ok_or_else(|| Rejection::refused(refusal::BAD_ADDRESS))?;
+            let network = network(text).ok_or_else(|| Rejection::custom(reason_code::BAD_ADDRESS))?;
             Target::Address(canonical_cidr(network))
         }
     })
@@ -167,7 +167,7 @@ fn parse_person_id(PersonId(id): &PersonId) -> Result<PersonId, Rejection> {
     if (1..=MAX_PERSON).contains(&id.0.len()) && is_well_formed && !duplex_hub::is_reserved(&id) {
         Ok(id)
     } else {
-        Err(Rejection::refused(refusal::BAD_PERSON))
+        Err(Rejection::custom(reason_code::BAD_PERSON))
     }
 }
 

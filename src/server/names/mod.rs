@@ -13,7 +13,7 @@ use unicode_security::skeleton;
 
 use self::sanitize::sanitize_name;
 use crate::lock::{read, write};
-use duplex_hub::{NamePolicy, NameRefused};
+use duplex_hub::{NamePolicy, NameRejection};
 use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
 
 /// Names reserved for operators.
@@ -117,9 +117,9 @@ impl Names {
 }
 
 impl NamePolicy for Names {
-    fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRefused> {
+    fn choose(&self, who: &PersonId, is_operator: bool, typed: &str) -> Result<String, NameRejection> {
         let chosen = self.choose(who, is_operator, typed);
-        chosen.map_err(|error| NameRefused { reason: error.code() })
+        chosen.map_err(|error| NameRejection { reason: error.code() })
     }
 
     fn changes(&self) -> watch::Receiver<()> {

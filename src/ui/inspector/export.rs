@@ -103,7 +103,8 @@ enum EventDetail<'a> {
     },
     Fault {
         fault: FaultRecord<'a>,
-        refused: Option<u16>,
+        #[serde(rename = "refused")]
+        rejected: Option<u16>,
     },
     Name(&'static str),
 }
@@ -182,14 +183,14 @@ fn event_record<'a>(event: &'a TraceEvent, page: &PageContext) -> EventRecord<'a
         },
         EventKind::Reset { topic: reset } => EventDetail::Reset { reset },
         EventKind::Denied { topic: denied } => EventDetail::Denied { denied },
-        EventKind::Fault { fault, refused } => EventDetail::Fault {
+        EventKind::Fault { fault, rejected } => EventDetail::Fault {
             fault: match fault {
                 RequestedFault::Server(fault) => FaultRecord::Server(fault),
                 RequestedFault::Offline(for_ms) => FaultRecord::Offline {
                     offline: Offline { for_ms: *for_ms },
                 },
             },
-            refused: *refused,
+            rejected: *rejected,
         },
         EventKind::OfflineEnded => EventDetail::Name("restored"),
     };

@@ -297,7 +297,7 @@ fn period_view(locale: Locale, period: &FaultPeriod) -> AnyView {
     // "begin" marks the events before the first fault.
     let fault = period.fault.map_or("begin", fault_key);
     let name = fault_name(period.fault)(locale);
-    let refused = period.refused.map(|status| rejection_text(locale, status));
+    let rejection = period.rejected.map(|status| rejection_text(locale, status));
     let event = |event: &PeriodEvent| {
         let after = ["+", &format::millis(locale, event.after)].concat();
         view! { <li><span class="number">{after}</span> <span>{event_text(locale, &event.kind)}</span></li> }
@@ -318,7 +318,7 @@ fn period_view(locale: Locale, period: &FaultPeriod) -> AnyView {
     view! {
         <article class="inspector-fault-period" data-fault=fault data-clean=period.delivered.is_clean().to_string()>
             <h4>{name}</h4>
-            <p class="problem">{refused}</p>
+            <p class="problem">{rejection}</p>
             <ol>{period.events.iter().map(event).collect_view()}</ol>
             <p class="delivery-counts">{delivered}</p>
         </article>

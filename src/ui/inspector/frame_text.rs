@@ -119,7 +119,7 @@ fn server_name(frame: &ServerFrame) -> String {
         ServerFrame::Presence { topic, .. } => ["presence ", topic.as_str()].concat(),
         ServerFrame::Pong { .. } => "pong".to_owned(),
         ServerFrame::Closing { .. } => "closing".to_owned(),
-        ServerFrame::NameRefused { .. } => "name refused".to_owned(),
+        ServerFrame::NameRejected { .. } => "name refused".to_owned(),
     }
 }
 

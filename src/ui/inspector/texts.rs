@@ -65,10 +65,10 @@ pub fn fault_name(fault: Option<RequestedFault>) -> TextKey {
 /// The reason why the server rejected a fault.
 pub fn rejection_text(locale: Locale, status: u16) -> String {
     let key: TextKey = match status {
-        403 => text_key!(inspector.refused_foreign),
-        404 => text_key!(inspector.refused_unknown),
-        0 => text_key!(inspector.refused_away),
-        _ => text_key!(inspector.refused_other),
+        403 => text_key!(inspector.rejected_foreign),
+        404 => text_key!(inspector.rejected_unknown),
+        0 => text_key!(inspector.rejected_away),
+        _ => text_key!(inspector.rejected_other),
     };
     fill(key(locale), &[("status", &status.to_string())])
 }

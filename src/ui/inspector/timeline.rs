@@ -12,7 +12,7 @@ pub struct FaultPeriod {
     /// `None` for events before the oldest fault in the trace.
     pub fault: Option<RequestedFault>,
     /// The status with which the server rejected the fault.
-    pub refused: Option<u16>,
+    pub rejected: Option<u16>,
     pub at: f64,
     pub events: Vec<PeriodEvent>,
     /// Deliveries to the page within the period.
@@ -32,7 +32,7 @@ pub fn fault_periods(events: &VecDeque<TraceEvent>, total: DeliveryCounts) -> Ve
     let mut start = events.front().map(|event| event.delivery).unwrap_or_default();
     for event in events {
         let fault = match event.kind {
-            EventKind::Fault { fault, refused } => Some((fault, refused)),
+            EventKind::Fault { fault, rejected } => Some((fault, rejected)),
             _ => None,
         };
         if fault.is_some() || periods.is_empty() {
@@ -43,7 +43,7 @@ pub fn fault_periods(events: &VecDeque<TraceEvent>, total: DeliveryCounts) -> Ve
             periods.push(FaultPeriod {
                 number: event.number,
                 fault: fault.map(|(fault, _)| fault),
-                refused: fault.and_then(|(_, refused)| refused),
+                rejected: fault.and_then(|(_, rejected)| rejected),
                 at: event.at,
                 events: Vec::new(),
                 delivered: DeliveryCounts::default(),
@@ -94,7 +94,7 @@ mod tests {
             kind: if *fault {
                 EventKind::Fault {
                     fault: RequestedFault::Server(Fault::Disconnect),
-                    refused: None,
+                    rejected: None,
                 }
             } else {
                 EventKind::Opened {

@@ -3,7 +3,7 @@
 mod test_hub;
 
 use duplex::apps::devices::model::{Device, FleetState, Metric};
-use duplex::apps::devices::wire::{DeviceCommand, Fleet, Health, OrderStatus, refusal};
+use duplex::apps::devices::wire::{DeviceCommand, Fleet, Health, OrderStatus, reason_code};
 use duplex_protocol::session::Answer;
 
 use self::test_hub::{TestHub, now};
@@ -215,20 +215,23 @@ async fn an_invalid_reading_is_rejected_alone() {
     }
     let device = server.device_when("oven-1", |device| device.reports == 4).await;
     assert_eq!(device.metrics["temperature"].value, 1e-9);
-    assert_eq!((device.metrics.len(), device.refused), (1, 8));
+    assert_eq!((device.metrics.len(), device.rejected), (1, 8));
     let reasons: Vec<_> = device
-        .refusals
+        .rejections
         .iter()
         .rev()
-        .map(|one| one.refusal.why.as_str())
+        .map(|one| one.reading.why.as_str())
         .collect();
     let expected = [
-        refusal::NOT_A_NUMBER,
-        refusal::NOT_A_NUMBER,
-        refusal::BAD_TIME,
-        refusal::BAD_METRIC,
+        reason_code::NOT_A_NUMBER,
+        reason_code::NOT_A_NUMBER,
+        reason_code::BAD_TIME,
+        reason_code::BAD_METRIC,
     ];
-    let expected: Vec<_> = expected.into_iter().flat_map(|why| [why, refusal::BAD_EVERY]).collect();
+    let expected: Vec<_> = expected
+        .into_iter()
+        .flat_map(|why| [why, reason_code::BAD_EVERY])
+        .collect();
     assert_eq!(reasons, expected);
 }
 
@@ -246,17 +249,17 @@ async fn invalid_payloads_are_counted_and_do_not_block_others() {
     oven.publish("devices/OVEN/readings", "{}", false).await;
     oven.publish(READINGS_TOPIC, &reading(21.0, now()), false).await;
     let device = server
-        .device_when("oven-1", |device| device.refused == 5 && device.metrics.len() == 1)
+        .device_when("oven-1", |device| device.rejected == 5 && device.metrics.len() == 1)
         .await;
-    let mut reasons: Vec<_> = device.refusals.iter().map(|one| one.refusal.why.as_str()).collect();
+    let mut reasons: Vec<_> = device.rejections.iter().map(|one| one.reading.why.as_str()).collect();
     reasons.sort_unstable();
-    let unreadable = refusal::UNREADABLE;
+    let unreadable = reason_code::UNREADABLE;
     assert_eq!(
         reasons,
         [
-            refusal::IN_FUTURE,
-            refusal::NOT_A_NUMBER,
-            refusal::TOO_LONG,
+            reason_code::IN_FUTURE,
+            reason_code::NOT_A_NUMBER,
+            reason_code::TOO_LONG,
             unreadable,
             unreadable
         ],

@@ -70,7 +70,7 @@ impl Decider for Notes {
 
     fn decide(&self, _context: Context<'_>, _state: &NotesState, command: Note) -> Result<Vec<Note>, Rejection> {
         match &command {
-            Note::Add(text) if text.is_empty() => Err(Rejection::refused("empty")),
+            Note::Add(text) if text.is_empty() => Err(Rejection::custom("empty")),
             _ => Ok(vec![command]),
         }
     }

@@ -26,7 +26,7 @@ pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
     let rejection = |command, why: &str| RejectedCommand {
         sender: sender(),
         command,
-        rejection: Rejection::refused(why),
+        rejection: Rejection::custom(why),
     };
     assert_eq!(
         opened.rejections,

@@ -124,7 +124,7 @@ fn entry(number: u128, at: Millis, events: Vec<(Option<Seq>, Vec<u8>)>) -> Entry
 fn rejection_entry(command: CommandId, at: Millis, why: &str) -> Entry {
     Entry {
         command,
-        rejection: Some(Rejection::refused(why)),
+        rejection: Some(Rejection::custom(why)),
         ..entry(0, at, Vec::new())
     }
 }

@@ -284,12 +284,12 @@ async fn an_invalid_rule_is_rejected() {
         "192.0.2.1/33",
     ] {
         let answer = send_as_operator(&node, RULES, &address(invalid)).await;
-        assert_eq!(answer, Answer::Rejected(Rejection::refused("bad_address")), "{invalid}");
+        assert_eq!(answer, Answer::Rejected(Rejection::custom("bad_address")), "{invalid}");
     }
     for invalid in ["", "A b", "ffffffffffffffff", "0000000000000000"] {
         let answer = send_as_operator(&node, RULES, &ban(Target::Person(PersonId(invalid.to_owned())))).await;
         assert!(
-            matches!(answer, Answer::Rejected(Rejection::Refused { .. })),
+            matches!(answer, Answer::Rejected(Rejection::Custom { .. })),
             "{invalid}"
         );
     }

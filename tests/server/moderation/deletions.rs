@@ -171,7 +171,7 @@ async fn subscribers_are_told_that_their_room_is_deleted() {
             },
         )
         .await;
-        assert_eq!(lobby, Answer::Rejected(Rejection::refused("topic_stays")));
+        assert_eq!(lobby, Answer::Rejected(Rejection::custom("topic_stays")));
     }
 }
 
@@ -182,7 +182,7 @@ async fn a_visitor_cannot_delete_another_visitors_message() {
     let mut other = Visitor::new(&node, Transport::Poll).await;
     visitor.command(LOBBY, &post("mine")).await;
     let delete = ChatCommand::Delete { seq: 1 };
-    let rejected = Answer::Rejected(Rejection::refused("not_yours"));
+    let rejected = Answer::Rejected(Rejection::custom("not_yours"));
     assert_eq!(other.command(LOBBY, &delete).await, rejected);
     assert!(matches!(
         send_as_operator(&node, LOBBY, &delete).await,

@@ -33,7 +33,7 @@ async fn a_reserved_name_is_rejected_and_the_old_name_kept() {
     ] {
         visitor.send(&rename(name)).await;
         let reason = loop {
-            if let ServerFrame::NameRefused { reason: why } = visitor.next_frame().await {
+            if let ServerFrame::NameRejected { reason: why } = visitor.next_frame().await {
                 break why;
             }
         };
@@ -41,7 +41,7 @@ async fn a_reserved_name_is_rejected_and_the_old_name_kept() {
         assert_eq!(author_name(&mut visitor).await, "Kim", "{name}");
         let (status, answer) = visitor.post(&rename(name)).await;
         assert_eq!(status, StatusCode::OK);
-        assert!(matches!(answer, Some(ServerFrame::NameRefused { .. })), "{name}");
+        assert!(matches!(answer, Some(ServerFrame::NameRejected { .. })), "{name}");
     }
     // The name from a cookie and from a form.
     let cookie = format!("{}; name=%D0%B0dmin", visitor.cookie());
@@ -89,7 +89,7 @@ async fn a_name_set_by_an_operator_cannot_be_changed() {
             let name = "Kim".to_owned();
             visitor.send(&ClientFrame::Rename { name }).await;
             loop {
-                if let ServerFrame::NameRefused { reason: why } = visitor.next_frame().await {
+                if let ServerFrame::NameRejected { reason: why } = visitor.next_frame().await {
                     assert_eq!(why, NAME_FIXED);
                     break;
                 }
@@ -113,12 +113,12 @@ async fn invisible_text_is_rejected_as_a_message_and_as_a_title() {
         "\u{301}",
     ] {
         let answer = visitor.command(LOBBY, &post(text)).await;
-        assert_eq!(answer, Answer::Rejected(Rejection::refused("empty")), "{text:?}");
+        assert_eq!(answer, Answer::Rejected(Rejection::custom("empty")), "{text:?}");
         let create = RoomsCommand::Create {
             room: "room".to_owned(),
             title: text.to_owned(),
         };
         let answer = visitor.command("rooms/all", &create).await;
-        assert_eq!(answer, Answer::Rejected(Rejection::refused("bad_title")), "{text:?}");
+        assert_eq!(answer, Answer::Rejected(Rejection::custom("bad_title")), "{text:?}");
     }
 }

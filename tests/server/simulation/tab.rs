@@ -286,7 +286,7 @@ impl Tab {
             }
             Effect::Close { connection } => drop(self.connections.remove(&connection)),
             Effect::Notify { topic, update } => self.on_update(&topic, update),
-            Effect::Identified(_) | Effect::NameRefused(_) => {}
+            Effect::Identified(_) | Effect::NameRejected(_) => {}
         }
     }
 

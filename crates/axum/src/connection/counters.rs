@@ -87,17 +87,17 @@ impl DisconnectReason {
     }
 }
 
-/// Why a request was refused before routing.
+/// Why a request was rejected before routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RefusalReason {
+pub enum RejectionReason {
     /// The request names no host, or one that the node does not serve.
     Host,
     /// The request comes from a page of another origin.
     Origin,
 }
 
-impl RefusalReason {
+impl RejectionReason {
     /// Every reason.
     pub const ALL: [Self; 2] = [Self::Host, Self::Origin];
 
@@ -121,7 +121,7 @@ pub struct Counters {
     open: [AtomicU64; ConnectionKind::ALL.len()],
     opened: [AtomicU64; ConnectionKind::ALL.len()],
     disconnects: [AtomicU64; DisconnectReason::ALL.len()],
-    refused: [AtomicU64; RefusalReason::ALL.len()],
+    rejected: [AtomicU64; RejectionReason::ALL.len()],
     failed_handshakes: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
@@ -171,8 +171,8 @@ impl Counters {
         self.disconnects[reason as usize].fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn count_refusal(&self, reason: RefusalReason) {
-        self.refused[reason as usize].fetch_add(1, Relaxed);
+    pub(crate) fn count_rejection(&self, reason: RejectionReason) {
+        self.rejected[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts a failed TLS handshake.
@@ -196,7 +196,7 @@ impl Counters {
             open: self.open.each_ref().map(read),
             opened: self.opened.each_ref().map(read),
             disconnects: self.disconnects.each_ref().map(read),
-            refused: self.refused.each_ref().map(read),
+            rejected: self.rejected.each_ref().map(read),
             failed_handshakes: read(&self.failed_handshakes),
             received: read(&self.received),
             sent: read(&self.sent),
@@ -265,7 +265,7 @@ pub struct CounterSnapshot {
     pub responses: [u64; 5],
     open: [u64; ConnectionKind::ALL.len()],
     opened: [u64; ConnectionKind::ALL.len()],
-    refused: [u64; RefusalReason::ALL.len()],
+    rejected: [u64; RejectionReason::ALL.len()],
     disconnects: [u64; DisconnectReason::ALL.len()],
 }
 
@@ -288,10 +288,10 @@ impl CounterSnapshot {
         self.disconnects[reason as usize]
     }
 
-    /// Requests that were refused for this reason before routing.
+    /// Requests that were rejected for this reason before routing.
     #[must_use]
-    pub const fn refused(&self, reason: RefusalReason) -> u64 {
-        self.refused[reason as usize]
+    pub const fn rejected(&self, reason: RejectionReason) -> u64 {
+        self.rejected[reason as usize]
     }
 }
 

@@ -19,7 +19,9 @@ use self::observed_stream::ByteObserver;
 
 pub use self::buffers::BufferBudget;
 pub(crate) use self::buffers::BufferShare;
-pub use self::counters::{ConnectionGuard, ConnectionKind, CounterSnapshot, Counters, DisconnectReason, RefusalReason};
+pub use self::counters::{
+    ConnectionGuard, ConnectionKind, CounterSnapshot, Counters, DisconnectReason, RejectionReason,
+};
 pub(crate) use self::progress::{ActiveExchange, ConnectionProgress, ConnectionState};
 pub(crate) use self::response_body::PacedBody;
 pub use self::response_body::shared_body;

@@ -260,7 +260,7 @@ mod tests {
         fn decide(&self, context: Context<'_>, _state: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
             assert_eq!(context.principal(), Principal::program());
             if add > 10 {
-                Err(Rejection::refused("too_many"))
+                Err(Rejection::custom("too_many"))
             } else {
                 Ok(vec![add])
             }

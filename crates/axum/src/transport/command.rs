@@ -78,7 +78,7 @@ async fn handle_frame(
             Ok(_) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => {
                 let reason = error.reason.to_owned();
-                return frame_response(protocol, &ServerFrame::NameRefused { reason });
+                return frame_response(protocol, &ServerFrame::NameRejected { reason });
             }
         }),
         // Nothing to do: `on_post` has already recorded the activity.

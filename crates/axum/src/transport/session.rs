@@ -16,7 +16,7 @@ use crate::limits;
 use crate::shutdown::reconnect_delay;
 use crate::suspend_aware::was_suspended;
 use crate::transport::handler::{CloseFrame, ConnectionHandler, Message, Text};
-use duplex_hub::NameRefused;
+use duplex_hub::NameRejection;
 use duplex_hub::session::TokenBucket;
 use duplex_hub::session::authorize_write;
 use duplex_hub::session::{ProtocolError, Session, SessionAction};
@@ -114,7 +114,7 @@ impl SessionHandler {
     async fn apply_action(&mut self, action: SessionAction) {
         match action {
             SessionAction::Welcome { name } => {
-                // A refused name is ignored: the welcome contains the name that the visitor has.
+                // A rejected name is ignored: the welcome contains the name that the visitor has.
                 if let Some(Ok(name)) = name.map(|name| self.choose_name(&name)) {
                     self.reader.rename(&name);
                 }
@@ -132,7 +132,7 @@ impl SessionHandler {
                 Ok(name) => self.reader.rename(&name),
                 Err(error) => {
                     let reason = error.reason.to_owned();
-                    self.replies.push(ServerFrame::NameRefused { reason });
+                    self.replies.push(ServerFrame::NameRejected { reason });
                 }
             },
             SessionAction::Send(frame) => self.replies.push(frame),
@@ -173,7 +173,7 @@ impl SessionHandler {
         bytes
     }
 
-    fn choose_name(&self, name: &str) -> Result<String, NameRefused> {
+    fn choose_name(&self, name: &str) -> Result<String, NameRejection> {
         let names = self.hub.name_policy();
         names.choose(&self.reader.person().id, self.hub.is_operator(), name)
     }

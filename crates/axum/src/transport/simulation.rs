@@ -104,7 +104,7 @@ struct SimulationHandler {
     _quota: Option<quota::QuotaGuard>,
     started: Instant,
     /// Whether the join error was sent.
-    refused: bool,
+    error_sent: bool,
 }
 
 impl SimulationHandler {
@@ -117,7 +117,7 @@ impl SimulationHandler {
             participant: participant.map(RateLimited::new),
             _quota: quota,
             started: Instant::now(),
-            refused: false,
+            error_sent: false,
         }
     }
 }
@@ -143,7 +143,7 @@ impl ConnectionHandler for SimulationHandler {
         match &mut self.participant {
             Ok(participant) => participant.ready().await,
             // The close frame is sent once; then the connection waits for the peer's.
-            Err(_) if !self.refused => self.refused = true,
+            Err(_) if !self.error_sent => self.error_sent = true,
             Err(_) => std::future::pending().await,
         }
     }

@@ -79,7 +79,7 @@ pub(crate) fn accept_upgrade<H: ConnectionHandler + 'static>(
     let accepted = match check_upgrade(gateway, &client, &mut parts, endpoint.kind) {
         Ok(accepted) => accepted,
         Err(error) => {
-            tracing::debug!(path = endpoint.path, "refused: {error}");
+            tracing::debug!(path = endpoint.path, "rejected: {error}");
             return error.problem(endpoint).into_response();
         }
     };

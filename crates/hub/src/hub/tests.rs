@@ -43,7 +43,7 @@ enum CountCommand {
     /// Two events.
     Split(i64, i64),
     Nothing,
-    Refuse,
+    Reject,
     Panic,
     /// Only if the sum has the first value.
     AddIf(i64, i64),
@@ -93,7 +93,7 @@ impl Decider for Count {
             CountCommand::Split(a, b) => Ok(vec![added(a), added(b)]),
             CountCommand::Nothing => Ok(Vec::new()),
             CountCommand::AddIf(sum, by) if state.sum == sum => Ok(vec![added(by)]),
-            CountCommand::Refuse | CountCommand::AddIf(..) => Err(Rejection::refused("no")),
+            CountCommand::Reject | CountCommand::AddIf(..) => Err(Rejection::custom("no")),
             CountCommand::Panic => panic!("on purpose"),
             CountCommand::AddBoth(by, there) => Ok(vec![Added {
                 by,
@@ -332,13 +332,13 @@ async fn a_command_sent_again_has_one_effect_and_one_answer() {
 async fn a_rejection_is_repeated_even_if_the_command_would_succeed_now() {
     let hub = hub(&log());
     let handle = hub.open(&topic()).await.unwrap();
-    let refused = Answer::Rejected(Rejection::refused("no"));
+    let rejected = Answer::Rejected(Rejection::custom("no"));
     assert_eq!(
         send(&handle, 1, &CountCommand::AddIf(1, 1)).await,
-        (refused.clone(), false)
+        (rejected.clone(), false)
     );
     assert_eq!(send(&handle, 2, &CountCommand::Add(1)).await, (accepted(1), false));
-    assert_eq!(send(&handle, 1, &CountCommand::AddIf(1, 1)).await, (refused, true));
+    assert_eq!(send(&handle, 1, &CountCommand::AddIf(1, 1)).await, (rejected, true));
     let malformed = Blob(b"{".to_vec());
     let (answer, _) = handle
         .command(person(), CommandId::from_bits(3), malformed, Encoding::Json)
@@ -357,13 +357,13 @@ async fn a_failed_append_is_not_published_and_has_no_effect() {
         (LogError::Unavailable("test".to_owned()), Rejection::Unavailable),
     ] {
         log.set_fault(Fault::Error(error));
-        let (added, refused) = futures_util::join!(
+        let (added, rejected) = futures_util::join!(
             send(&handle, 2, &CountCommand::Add(100)),
             // Rejected because of an event that was not stored: not a final rejection.
             send(&handle, 3, &CountCommand::AddIf(1, 1)),
         );
         assert_eq!(added, (Answer::Rejected(why.clone()), false));
-        assert_eq!(refused, (Answer::Rejected(why), false));
+        assert_eq!(rejected, (Answer::Rejected(why), false));
         assert_eq!(handle.read(1, Encoding::Json, ALL), ReadBatch::Nothing);
         assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
     }
@@ -534,7 +534,7 @@ async fn a_panic_in_a_decider_leaves_the_state_unchanged() {
     );
     let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
     assert_eq!((before, after), (unavailable.clone(), unavailable));
-    assert_eq!(panicked, (Answer::Rejected(Rejection::refused("failed")), false));
+    assert_eq!(panicked, (Answer::Rejected(Rejection::custom("failed")), false));
     assert_eq!(send(&handle, 1, &CountCommand::Add(1)).await, (accepted(1), false));
     assert_eq!(sum(&handle).await, (1, Sum { sum: 1, seq: 1 }));
 }

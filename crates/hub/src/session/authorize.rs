@@ -11,7 +11,7 @@ use duplex_protocol::topic::TopicName;
 ///
 /// # Errors
 ///
-/// The answer to the command: [`Rejection::Denied`], [`Rejection::Refused`] if a role is missing, or [`Rejection::TooFast`].
+/// The answer to the command: [`Rejection::Denied`], [`Rejection::Custom`] if a role is missing, or [`Rejection::TooFast`].
 pub async fn authorize_write(
     hub: &Hub,
     person: &Person,

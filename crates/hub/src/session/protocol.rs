@@ -52,7 +52,7 @@ pub enum SessionAction {
         /// `None` ends the activity.
         activity: Option<String>,
     },
-    /// Change the visitor's name, or send [`ServerFrame::NameRefused`].
+    /// Change the visitor's name, or send [`ServerFrame::NameRejected`].
     Rename {
         /// The requested name.
         name: String,

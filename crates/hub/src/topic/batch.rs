@@ -271,7 +271,7 @@ fn truncated(why: Rejection) -> Rejection {
         Rejection::Malformed { detail } => Rejection::Malformed {
             detail: detail.chars().take(limits::MAX_STORED_REASON).collect(),
         },
-        Rejection::Refused { reason } => Rejection::Refused {
+        Rejection::Custom { reason } => Rejection::Custom {
             reason: reason.chars().take(limits::MAX_STORED_REASON).collect(),
         },
         why => why,

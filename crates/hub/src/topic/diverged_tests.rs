@@ -203,8 +203,8 @@ async fn tail_is_replaced_by(values: &[u8]) {
         let head = kept.open(&topic(), 0, 0).await.unwrap().head.last;
         kept.append(&topic(), head.into(), vec![entry(*value)]).await.unwrap();
     }
-    let refused = send(&handle, 4).await;
-    assert_eq!(refused, Answer::Rejected(Rejection::Unavailable));
+    let rejected = send(&handle, 4).await;
+    assert_eq!(rejected, Answer::Rejected(Rejection::Unavailable));
     drop(handle);
     let handle = loop {
         tokio::task::yield_now().await;

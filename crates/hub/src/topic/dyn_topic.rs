@@ -177,7 +177,7 @@ pub fn dyn_topic<D: Decider>(decider: D) -> Box<dyn DynTopic> {
     })
 }
 
-/// A decider with its count of refused parts.
+/// A decider with its count of rejected parts.
 struct TypedTopic<D> {
     decider: Arc<D>,
     rejected_parts: Arc<AtomicU64>,

@@ -318,9 +318,9 @@ impl Task {
         let BrokenState { command_index, error } = broken;
         tracing::error!(topic = %self.shared.name, "a command failed: {error}");
         self.projection = None;
-        let refused = Answer::Rejected(Rejection::refused("failed"));
+        let rejected = Answer::Rejected(Rejection::custom("failed"));
         let command = commands.remove(command_index);
-        self.answer(command, Some((refused, false)));
+        self.answer(command, Some((rejected, false)));
         self.reject_all(commands, &Rejection::Unavailable).await;
     }
 

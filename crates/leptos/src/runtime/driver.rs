@@ -187,7 +187,7 @@ impl Driver {
             }
             Effect::Close { connection } => drop(self.connections.borrow_mut().remove(&connection)),
             Effect::Notify { topic, update } => self.notify(topic, &update),
-            Effect::NameRefused(reason) => self.signals.refuse_name(reason),
+            Effect::NameRejected(reason) => self.signals.reject_name(reason),
             Effect::Identified(person) => {
                 if self.signals.me.with_untracked(|me| me.as_ref() != Some(&person)) {
                     self.signals.me.set(Some(person));
@@ -255,7 +255,7 @@ impl Driver {
         self.outage_count.set(number);
         self.simulated_outage.set(number);
         let fault = RequestedFault::Offline(for_ms);
-        let kind = EventKind::Fault { fault, refused: None };
+        let kind = EventKind::Fault { fault, rejected: None };
         self.trace.edit(|trace| trace.record_event(now(), kind));
         self.input(Input::Online(false));
         let connections: Vec<u32> = self

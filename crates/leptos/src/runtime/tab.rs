@@ -46,16 +46,16 @@ struct Shared {
 pub(crate) struct Signals {
     pub status: ArcRwSignal<SessionStatus>,
     pub me: ArcRwSignal<Option<Person>>,
-    /// Why the server refused the last new name.
-    pub name_refused: ArcRwSignal<Option<String>>,
+    /// Why the server rejected the last new name.
+    pub name_rejected: ArcRwSignal<Option<String>>,
     /// The name before the last change.
     previous_name: Arc<Mutex<Option<String>>>,
 }
 
 impl Signals {
-    /// Sets the new name at once; `refuse_name` reverts it.
+    /// Sets the new name at once; `reject_name` reverts it.
     pub(crate) fn rename(&self, name: &str) {
-        self.name_refused.set(None);
+        self.name_rejected.set(None);
         self.me.update(|me| {
             if let Some(me) = me {
                 *lock(&self.previous_name) = Some(std::mem::replace(&mut me.name, name.to_owned()));
@@ -63,7 +63,7 @@ impl Signals {
         });
     }
 
-    pub(crate) fn refuse_name(&self, reason: String) {
+    pub(crate) fn reject_name(&self, reason: String) {
         if let Some(previous) = lock(&self.previous_name).take() {
             self.me.update(|me| {
                 if let Some(me) = me {
@@ -71,7 +71,7 @@ impl Signals {
                 }
             });
         }
-        self.name_refused.set(Some(reason));
+        self.name_rejected.set(Some(reason));
     }
 }
 

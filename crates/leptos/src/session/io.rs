@@ -158,8 +158,8 @@ pub enum Effect {
     },
     /// The server identified the visitor.
     Identified(Person),
-    /// The server refused a new name, for this reason.
-    NameRefused(String),
+    /// The server rejected a new name, for this reason.
+    NameRejected(String),
 }
 
 /// A change of a topic.

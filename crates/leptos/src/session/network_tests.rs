@@ -30,7 +30,7 @@ enum Step {
     Frozen(bool),
     /// The server stops or starts.
     Server(bool),
-    /// WebSockets are blocked: dropped silently, or refused at once.
+    /// WebSockets are blocked: dropped silently, or rejected at once.
     Block {
         silent: bool,
     },
@@ -243,7 +243,7 @@ impl Network {
             Effect::Send { connection, frame } => self.send_to_server(connection, frame),
             Effect::Close { connection } => drop(self.connections.remove(&connection)),
             Effect::Notify { update, .. } => self.notified(update),
-            Effect::Identified(_) | Effect::NameRefused(_) => (),
+            Effect::Identified(_) | Effect::NameRejected(_) => (),
         }
     }
 

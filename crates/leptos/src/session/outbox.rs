@@ -17,7 +17,7 @@ use duplex_protocol::topic::TopicName;
 /// Maximum unanswered commands of a tab: enough for what a visitor types during an outage, and a limit for programs.
 pub(crate) const MAX_QUEUED: usize = 256;
 
-/// Maximum number of new ids for a command whose time was refused. Without a limit, a server whose clock jumps would cause an
+/// Maximum number of new ids for a command whose time was rejected. Without a limit, a server whose clock jumps would cause an
 /// endless loop.
 const MAX_RENEWALS: u32 = 5;
 
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_outbox_refuses_commands_and_only_unsent_ones_can_be_cancelled() {
+    fn a_full_outbox_rejects_commands_and_only_unsent_ones_can_be_cancelled() {
         let mut outbox = filled(MAX_QUEUED);
         assert!(!outbox.push(topic(), id(1000), EncodedCommand::encode(&0).unwrap()));
         outbox.next(1, 1, 0, None);

@@ -395,7 +395,7 @@ fn a_gap_is_requested_again_and_too_many_close_the_connection() {
 }
 
 #[test]
-fn a_refused_websocket_falls_back_to_a_stream_with_topics_in_its_address() {
+fn a_rejected_websocket_falls_back_to_a_stream_with_topics_in_its_address() {
     let mut harness = Harness::new();
     harness.join(Some(cursor(2)));
     let effects = harness.close(1, code::ABNORMAL);
@@ -495,7 +495,7 @@ fn posts_are_sequential_and_repeated_without_an_answer() {
 
 #[test]
 fn a_temporary_rejection_is_not_final_after_an_unanswered_attempt() {
-    let refused = |n| ServerFrame::Reply {
+    let rejected_reply = |n| ServerFrame::Reply {
         id: id(n),
         answer: Answer::Rejected(Rejection::Unavailable),
         duplicate: false,
@@ -504,7 +504,7 @@ fn a_temporary_rejection_is_not_final_after_an_unanswered_attempt() {
     let mut harness = Harness::live();
     harness.send(1);
     assert!(
-        harness.frame(1, refused(1)).contains(&rejected(1)),
+        harness.frame(1, rejected_reply(1)).contains(&rejected(1)),
         "the only attempt had no effect"
     );
     harness.send(2);
@@ -512,7 +512,7 @@ fn a_temporary_rejection_is_not_final_after_an_unanswered_attempt() {
     harness.later(10_000);
     harness.open(2);
     harness.frame(2, welcome("page"));
-    let effects = harness.frame(2, refused(2));
+    let effects = harness.frame(2, rejected_reply(2));
     assert!(
         !effects.contains(&rejected(2)),
         "the first attempt may have been accepted"
@@ -700,7 +700,7 @@ fn sent_as(effects: &[Effect]) -> CommandId {
     }
 }
 
-fn refused(id: &CommandId, why: Rejection) -> ServerFrame {
+fn rejection_frame(id: &CommandId, why: Rejection) -> ServerFrame {
     let (id, answer, duplicate) = (id.clone(), Answer::Rejected(why), false);
     ServerFrame::Reply { id, answer, duplicate }
 }
@@ -724,10 +724,10 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
         _ => None,
     });
     assert_eq!(commands.collect::<Vec<_>>(), [CommandId::at(1_800_000_000_000, 7)]);
-    let (answer, duplicate) = (Answer::Rejected(Rejection::refused("no")), false);
+    let (answer, duplicate) = (Answer::Rejected(Rejection::custom("no")), false);
     let id = CommandId::at(1_800_000_000_000, 7);
     let effects = harness.frame(1, ServerFrame::Reply { id, answer, duplicate });
-    let update = TopicUpdate::Command(friday, CommandProgress::Rejected(Rejection::refused("no")));
+    let update = TopicUpdate::Command(friday, CommandProgress::Rejected(Rejection::custom("no")));
     assert!(
         effects.contains(&Effect::Notify { topic: topic(), update }),
         "the page knows the command by its own id"
@@ -735,17 +735,17 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
 }
 
 #[test]
-fn a_command_with_a_refused_time_gets_a_new_id_if_it_had_no_effect() {
+fn a_command_with_a_rejected_time_gets_a_new_id_if_it_had_no_effect() {
     let mut harness = Harness::live();
     let mine = CommandId::at(1_000, 7);
     let first = sent_as(&send_as(&mut harness, &mine));
     let (no_effect, now_ms) = (false, 1_900_000_000_000);
     // This was the only attempt.
-    let effects = harness.frame(1, refused(&first, Rejection::IdTooOld { no_effect, now_ms }));
+    let effects = harness.frame(1, rejection_frame(&first, Rejection::IdTooOld { no_effect, now_ms }));
     let second = sent_as(&effects);
     assert_eq!(second, CommandId::at(now_ms, 7));
     let now_ms = 1_700_000_000_000;
-    let third = sent_as(&harness.frame(1, refused(&second, Rejection::IdTooNew { now_ms })));
+    let third = sent_as(&harness.frame(1, rejection_frame(&second, Rejection::IdTooNew { now_ms })));
     assert_eq!(third, CommandId::at(now_ms, 7));
     // After a resend without an answer only the topic knows whether it had its effect.
     harness.close(1, code::ABNORMAL);
@@ -756,14 +756,14 @@ fn a_command_with_a_refused_time_gets_a_new_id_if_it_had_no_effect() {
         no_effect: true,
         now_ms: now_ms + 9,
     };
-    let fourth = sent_as(&harness.frame(2, refused(&third, known)));
+    let fourth = sent_as(&harness.frame(2, rejection_frame(&third, known)));
     assert_eq!(fourth, CommandId::at(now_ms + 9, 7));
     harness.close(2, code::ABNORMAL);
     harness.later(10_000);
     harness.open(3);
     harness.frame(3, welcome("page"));
     let unknown = Rejection::IdTooOld { no_effect, now_ms };
-    let effects = harness.frame(3, refused(&fourth, unknown.clone()));
+    let effects = harness.frame(3, rejection_frame(&fourth, unknown.clone()));
     let update = TopicUpdate::Command(mine, CommandProgress::Rejected(unknown));
     assert!(
         effects.contains(&Effect::Notify { topic: topic(), update }),
@@ -772,7 +772,7 @@ fn a_command_with_a_refused_time_gets_a_new_id_if_it_had_no_effect() {
     assert_eq!((sent_frames(&effects).len(), harness.session.status().queued), (0, 0));
 }
 
-/// A poll that is refused with a delay causes no fallback, which would be refused as well.
+/// A poll that is rejected with a delay causes no fallback, which would be rejected as well.
 #[test]
 fn a_requested_delay_applies_before_the_connection_was_live() {
     let mut harness = Harness::new();

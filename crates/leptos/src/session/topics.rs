@@ -170,9 +170,9 @@ impl Session {
                 }
             }
             ServerFrame::Pong { .. } => (),
-            ServerFrame::NameRefused { reason } => {
+            ServerFrame::NameRejected { reason } => {
                 self.name = None;
-                self.out.push(Effect::NameRefused(reason));
+                self.out.push(Effect::NameRejected(reason));
             }
             ServerFrame::Closing { reason, retry_after_ms } => {
                 if let Some(main) = &mut self.main {
@@ -221,7 +221,7 @@ impl Session {
     }
 
     pub(super) fn enqueue(&mut self, topic: TopicName, id: CommandId, body: EncodedCommand) {
-        let refused = if body.is_too_large() {
+        let rejection = if body.is_too_large() {
             Some(Rejection::TooLarge)
         } else if !self.outbox.push(topic.clone(), id.clone(), body) {
             let retry_after_ms = 1_000;
@@ -229,7 +229,7 @@ impl Session {
         } else {
             None
         };
-        if let Some(rejection) = refused {
+        if let Some(rejection) = rejection {
             self.notify(&topic, TopicUpdate::Command(id, CommandProgress::Rejected(rejection)));
         }
     }
@@ -306,7 +306,7 @@ impl Session {
         }
     }
 
-    /// Whether the command gets a new id: the time in the old one was refused, and the command certainly had no effect.
+    /// Whether the command gets a new id: the time in the old one was rejected, and the command certainly had no effect.
     fn renew_id(&mut self, id: &CommandId, rejection: &Rejection) -> bool {
         let (no_effect, now_ms) = match rejection {
             Rejection::IdTooNew { now_ms } => (true, *now_ms),

@@ -26,7 +26,7 @@ impl BrowserSocket {
     ///
     /// # Errors
     ///
-    /// [`SocketError::Address`] and [`SocketError::Insecure`], if the browser refuses the address or a subprotocol.
+    /// [`SocketError::Address`] and [`SocketError::Insecure`], if the browser rejects the address or a subprotocol.
     pub fn open(
         url: &str,
         protocols: &[String],

@@ -52,8 +52,8 @@ pub enum SocketState {
     Closing,
     /// The socket has ended.
     Closed(Closed),
-    /// The browser refused the address, so no socket was opened; see [`UseSocket::error`](super::UseSocket::error).
-    Refused,
+    /// The browser rejected the address, so no socket was opened; see [`UseSocket::error`](super::UseSocket::error).
+    Rejected,
 }
 
 /// The end of a socket.
@@ -106,7 +106,7 @@ pub enum SocketEvent {
 /// An error of opening or using a socket.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SocketError {
-    /// The browser refused the address or the names of the subprotocols.
+    /// The browser rejected the address or the names of the subprotocols.
     #[error("{address} is not the address of a WebSocket, or a subprotocol's name is not a token: {reason}")]
     Address {
         /// The URL.

@@ -15,7 +15,7 @@ pub(crate) enum Input {
     Open,
     /// Attach to a preconnected socket instead of opening a new one.
     Attach { address: String },
-    /// The result of [`Effect::Open`]. `error`: the browser refused to open a socket.
+    /// The result of [`Effect::Open`]. `error`: the browser rejected to open a socket.
     Created {
         address: String,
         error: Option<SocketError>,
@@ -234,7 +234,7 @@ impl Machine {
         self.effects.push(Effect::State(SocketState::Connecting));
         self.emit(SocketEvent::Connecting { address });
         if let Some(error) = error {
-            self.effects.push(Effect::State(SocketState::Refused));
+            self.effects.push(Effect::State(SocketState::Rejected));
             self.emit(SocketEvent::Error(error));
         }
     }

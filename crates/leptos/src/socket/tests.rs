@@ -20,7 +20,7 @@ struct Harness {
     sent_closes: Vec<u16>,
     events: Vec<SocketEvent>,
     state: SocketState,
-    refuse: bool,
+    reject: bool,
 }
 
 impl Harness {
@@ -34,7 +34,7 @@ impl Harness {
             sent_closes: Vec::new(),
             events: Vec::new(),
             state: SocketState::Connecting,
-            refuse: false,
+            reject: false,
         }
     }
 
@@ -61,7 +61,7 @@ impl Harness {
             Effect::Open(socket) => {
                 assert!(self.machine.is_current(socket));
                 self.opened.push(socket);
-                let error = self.refuse.then_some(SocketError::Connection);
+                let error = self.reject.then_some(SocketError::Connection);
                 let address = ADDRESS.to_owned();
                 self.input(Input::Created { address, error })?;
             }
@@ -166,19 +166,19 @@ fn a_preconnected_socket_is_used_instead_of_a_new_one() {
 }
 
 #[test]
-fn a_refused_address_is_reported_and_not_retried() {
+fn a_rejected_address_is_reported_and_not_retried() {
     let mut harness = Harness::new(backoff());
-    harness.refuse = true;
+    harness.reject = true;
     harness.input(Input::Open).unwrap();
     harness.input(Input::Mount).unwrap();
     harness.input(Input::Reconnect(backoff())).unwrap();
-    assert_eq!(harness.state, SocketState::Refused);
+    assert_eq!(harness.state, SocketState::Rejected);
     assert_eq!(
         harness.events,
         [connecting(), SocketEvent::Error(SocketError::Connection)]
     );
     assert!(!harness.wait());
-    harness.refuse = false;
+    harness.reject = false;
     harness.input(Input::Open).unwrap();
     assert_eq!((&harness.state, harness.detached.len()), (&SocketState::Connecting, 0));
 }
@@ -295,7 +295,7 @@ fn whether_to_reconnect_depends_on_the_side_that_closed() {
 }
 
 #[test]
-fn an_invalid_close_code_or_reason_is_refused() {
+fn an_invalid_close_code_or_reason_is_rejected() {
     let mut harness = Harness::open(None);
     assert!(matches!(harness.close(code::GOING_AWAY), Err(SocketError::Close(_))));
     let reason = "x".repeat(code::MAX_REASON + 1);

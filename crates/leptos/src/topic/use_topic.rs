@@ -124,8 +124,8 @@ pub struct UseTopic<T: Topic> {
     pub presence: Signal<Presence>,
     /// This visitor, as identified by the server.
     pub me: Signal<Option<Person>>,
-    /// Why the server refused the last new name.
-    pub name_refused: Signal<Option<String>>,
+    /// Why the server rejected the last new name.
+    pub name_rejected: Signal<Option<String>>,
     /// Commands that are not yet part of the state, in the order in which they were sent.
     pub pending: Signal<Vec<PendingCommand<T::Command>>>,
     handle: StoredValue<Handle<T>>,
@@ -204,7 +204,7 @@ pub fn use_topic<T: Topic>(name: &str) -> UseTopic<T> {
         status: Signal::from(store.status.clone()),
         presence: Signal::from(store.presence.clone()),
         me: Signal::from(tab.me()),
-        name_refused: Signal::from(tab.signals().name_refused.clone()),
+        name_rejected: Signal::from(tab.signals().name_rejected.clone()),
         pending: Signal::from(store.pending.clone()),
         handle: StoredValue::new(Handle { tab, store }),
     }
@@ -268,7 +268,7 @@ impl<T: Topic> UseTopic<T> {
         }
     }
 
-    /// Changes the visitor's name in all topics. Takes effect at once; the server may refuse it (`name_refused`).
+    /// Changes the visitor's name in all topics. Takes effect at once; the server may reject it (`name_rejected`).
     pub fn rename(&self, name: &str) {
         let Some(Handle { tab, .. }) = self.handle.try_get_value() else {
             return;

@@ -58,7 +58,7 @@ impl Inspection {
     ///
     /// # Errors
     ///
-    /// The HTTP status of the refusal; 404 without a session, 0 without a response.
+    /// The HTTP status of the rejection; 404 without a session, 0 without a response.
     pub async fn request_fault(&self, fault: Fault) -> Result<FaultReport, u16> {
         let session = self.trace().with(|trace| trace.session.clone()).ok_or(404_u16)?;
         let request = FaultRequest { session, fault };
@@ -69,9 +69,9 @@ impl Inspection {
             let report = serde_json::from_str(&text);
             report.map_err(|_| NO_RESPONSE)
         });
-        let (fault, refused) = (RequestedFault::Server(fault), report.err());
+        let (fault, rejected) = (RequestedFault::Server(fault), report.err());
         self.trace()
-            .edit(|trace| trace.record_event(requested_at, EventKind::Fault { fault, refused }));
+            .edit(|trace| trace.record_event(requested_at, EventKind::Fault { fault, rejected }));
         report
     }
 

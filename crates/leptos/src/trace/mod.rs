@@ -137,8 +137,8 @@ pub enum EventKind {
     Fault {
         /// The fault.
         fault: RequestedFault,
-        /// The status of the refusal, 0 without a response; `None` if the server accepted.
-        refused: Option<u16>,
+        /// The status of the rejection, 0 without a response; `None` if the server accepted.
+        rejected: Option<u16>,
     },
     /// A simulated outage ended.
     OfflineEnded,

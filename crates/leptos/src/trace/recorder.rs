@@ -48,7 +48,7 @@ impl SessionTrace {
                     retry_after_ms: *retry_after_ms,
                 },
             ),
-            ServerFrame::Reply { .. } | ServerFrame::Presence { .. } | ServerFrame::NameRefused { .. } => (),
+            ServerFrame::Reply { .. } | ServerFrame::Presence { .. } | ServerFrame::NameRejected { .. } => (),
         }
     }
 

@@ -120,7 +120,7 @@ impl<'a> ChangedFrame<'a> {
             ServerFrame::Presence { .. }
             | ServerFrame::Pong { .. }
             | ServerFrame::Closing { .. }
-            | ServerFrame::NameRefused { .. } => return None,
+            | ServerFrame::NameRejected { .. } => return None,
         })
     }
 }
@@ -148,8 +148,8 @@ impl<'a> Verdict<'a> {
 
 fn to_v1_answer(answer: &Answer) -> Answer {
     match answer {
-        Answer::Rejected(Rejection::IdTooOld { .. }) => Answer::Rejected(Rejection::refused("id_too_old")),
-        Answer::Rejected(Rejection::IdTooNew { .. }) => Answer::Rejected(Rejection::refused("id_too_new")),
+        Answer::Rejected(Rejection::IdTooOld { .. }) => Answer::Rejected(Rejection::custom("id_too_old")),
+        Answer::Rejected(Rejection::IdTooNew { .. }) => Answer::Rejected(Rejection::custom("id_too_new")),
         answer => answer.clone(),
     }
 }

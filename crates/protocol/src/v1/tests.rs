@@ -88,7 +88,7 @@ fn server_frames(encoding: Encoding) -> Vec<ServerFrame> {
             reason: CloseReason::Draining,
             retry_after_ms: 100,
         },
-        ServerFrame::NameRefused {
+        ServerFrame::NameRejected {
             reason: "name_fixed".to_owned(),
         },
     ]

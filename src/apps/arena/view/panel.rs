@@ -65,11 +65,11 @@ fn JoinForm(arena: ArenaHandle, scores: UseTopic<Scores>) -> impl IntoView {
         })
     });
     let problem = optional_text(move || {
-        let reason = scores.name_refused.get()?;
+        let reason = scores.name_rejected.get()?;
         Some(name_field::rejection_text(&reason)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
-        if scores.name_refused.with(Option::is_some) {
+        if scores.name_rejected.with(Option::is_some) {
             let name = scores.me.with_untracked(|me| me.as_ref().map(|me| me.name.clone()));
             store_name(&name.unwrap_or_default());
         }

@@ -6,7 +6,7 @@ use self::commands::{ChatServerCommand, RoomsServerCommand};
 use super::model::{MAX_MESSAGES, MAX_REACTIONS, MAX_ROOMS, MAX_TEXT_BYTES, Message, Room, RoomEntry, RoomList};
 use super::wire::{
     ALL_ROOMS, Chat, ChatCommand, ChatEvent, Emoji, LOBBY, MAX_DESCRIPTION, MAX_MESSAGE_CHARS, MAX_TITLE, Reply, Rooms,
-    RoomsCommand, RoomsEvent, check_text, is_room, refusal, room_path,
+    RoomsCommand, RoomsEvent, check_text, is_room, reason_code, room_path,
 };
 use crate::apps::server::AppServer;
 use crate::server::forms::CommandForm;
@@ -86,7 +86,7 @@ impl Decider for Chat {
 
     fn decide(&self, context: Context<'_>, room: &Room, command: ChatCommand) -> Result<Vec<ChatEvent>, Rejection> {
         if room.closed {
-            return Err(Rejection::refused(refusal::ROOM_DELETED));
+            return Err(Rejection::custom(reason_code::ROOM_DELETED));
         }
         match command {
             ChatCommand::Post { text, reply_to } => post(context, room, &text, reply_to),
@@ -138,7 +138,7 @@ impl Decider for Chat {
 
 fn post(context: Context<'_>, room: &Room, typed: &str, reply_to: Option<Seq>) -> Result<Vec<ChatEvent>, Rejection> {
     let text = sanitize_text(typed);
-    check_text(&text).map_err(Rejection::refused)?;
+    check_text(&text).map_err(Rejection::custom)?;
     let reply_to = reply_to.map(|seq| reply_target(room, seq)).transpose()?;
     check_rate(context, room)?;
     Ok(vec![ChatEvent::Posted {
@@ -178,27 +178,31 @@ fn check_rate(context: Context<'_>, room: &Room) -> Result<(), Rejection> {
 }
 
 fn recent_message(room: &Room, seq: Seq) -> Result<&Message, Rejection> {
-    let message = room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?;
+    let message = room
+        .message(seq)
+        .ok_or_else(|| Rejection::custom(reason_code::TOO_OLD))?;
     if message.is_deleted() {
-        return Err(Rejection::refused(refusal::DELETED));
+        return Err(Rejection::custom(reason_code::DELETED));
     }
     Ok(message)
 }
 
 fn own_message<'a>(context: Context<'_>, room: &'a Room, seq: Seq) -> Result<&'a Message, Rejection> {
-    let message = room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?;
+    let message = room
+        .message(seq)
+        .ok_or_else(|| Rejection::custom(reason_code::TOO_OLD))?;
     if message.by.id != context.sender.id {
-        return Err(Rejection::refused(refusal::NOT_YOURS));
+        return Err(Rejection::custom(reason_code::NOT_YOURS));
     }
     Ok(message)
 }
 
 fn edit(context: Context<'_>, room: &Room, seq: Seq, typed: &str) -> Result<Vec<ChatEvent>, Rejection> {
     let text = sanitize_text(typed);
-    check_text(&text).map_err(Rejection::refused)?;
+    check_text(&text).map_err(Rejection::custom)?;
     let message = own_message(context, room, seq)?;
     if message.is_deleted() {
-        return Err(Rejection::refused(refusal::DELETED));
+        return Err(Rejection::custom(reason_code::DELETED));
     }
     if message.text == text {
         return Ok(Vec::new());
@@ -216,7 +220,10 @@ fn delete(context: Context<'_>, room: &Room, seq: Seq) -> Result<Vec<ChatEvent>,
     let is_old = || room.messages.front().is_some_and(|first| (1..first.seq).contains(&seq));
     let message = match context.authority.operator {
         true if is_old() => None,
-        true => Some(room.message(seq).ok_or_else(|| Rejection::refused(refusal::TOO_OLD))?),
+        true => Some(
+            room.message(seq)
+                .ok_or_else(|| Rejection::custom(reason_code::TOO_OLD))?,
+        ),
         false => Some(own_message(context, room, seq)?),
     };
     if message.is_some_and(Message::is_deleted) {
@@ -242,7 +249,7 @@ fn react(context: Context<'_>, room: &Room, seq: Seq, emoji: Emoji, on: bool) ->
         return Ok(Vec::new());
     }
     if on && message.reactions.len() >= MAX_REACTIONS {
-        return Err(Rejection::refused(refusal::REACTIONS_FULL));
+        return Err(Rejection::custom(reason_code::REACTIONS_FULL));
     }
     Ok(vec![ChatEvent::Reacted {
         seq,
@@ -306,19 +313,19 @@ impl Decider for Rooms {
 fn create(context: Context<'_>, list: &RoomList, room: String, title: &str) -> Result<Vec<RoomsEvent>, Rejection> {
     let title = sanitize_line(title, MAX_TITLE + 1);
     if !is_room(&room) {
-        return Err(Rejection::refused(refusal::BAD_ROOM));
+        return Err(Rejection::custom(reason_code::BAD_ROOM));
     }
     if !(1..=MAX_TITLE).contains(&title.chars().count()) {
-        return Err(Rejection::refused(refusal::BAD_TITLE));
+        return Err(Rejection::custom(reason_code::BAD_TITLE));
     }
     if list.is_deleted_room(&room) {
-        return Err(Rejection::refused(refusal::ROOM_DELETED));
+        return Err(Rejection::custom(reason_code::ROOM_DELETED));
     }
     if list.rooms.contains_key(&room) {
-        return Err(Rejection::refused(refusal::ROOM_TAKEN));
+        return Err(Rejection::custom(reason_code::ROOM_TAKEN));
     }
     if list.rooms.len() >= MAX_ROOMS {
-        return Err(Rejection::refused(refusal::ROOMS_FULL));
+        return Err(Rejection::custom(reason_code::ROOMS_FULL));
     }
     Ok(vec![RoomsEvent::Created {
         room,
@@ -336,7 +343,7 @@ fn describe(
 ) -> Result<Vec<RoomsEvent>, Rejection> {
     let description = sanitize_line(description, MAX_DESCRIPTION + 1);
     if description.chars().count() > MAX_DESCRIPTION {
-        return Err(Rejection::refused(refusal::BAD_DESCRIPTION));
+        return Err(Rejection::custom(reason_code::BAD_DESCRIPTION));
     }
     if entry(list, &room)?.description == description {
         return Ok(Vec::new());
@@ -364,7 +371,9 @@ fn remove(context: Context<'_>, list: &RoomList, room: String) -> Vec<RoomsEvent
 }
 
 fn entry<'a>(list: &'a RoomList, room: &str) -> Result<&'a RoomEntry, Rejection> {
-    list.rooms.get(room).ok_or_else(|| Rejection::refused(refusal::NO_ROOM))
+    list.rooms
+        .get(room)
+        .ok_or_else(|| Rejection::custom(reason_code::NO_ROOM))
 }
 
 #[cfg(test)]

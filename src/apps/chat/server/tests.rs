@@ -26,17 +26,17 @@ fn post_text(text: &str) -> ChatCommand {
     }
 }
 
-fn refused<T>(reason: &str) -> Result<T, Rejection> {
-    Err(Rejection::refused(reason))
+fn rejected<T>(reason: &str) -> Result<T, Rejection> {
+    Err(Rejection::custom(reason))
 }
 
 #[test]
 fn a_message_is_normalized_and_limited_in_length() {
     let mut room = DeciderHarness::new(Chat, LOBBY);
-    assert_eq!(room.send(&person(1), post_text(" \n ")), refused(refusal::EMPTY));
+    assert_eq!(room.send(&person(1), post_text(" \n ")), rejected(reason_code::EMPTY));
     assert_eq!(
         room.send(&person(1), post_text(&"a".repeat(MAX_MESSAGE_CHARS + 1))),
-        refused(refusal::TOO_LONG)
+        rejected(reason_code::TOO_LONG)
     );
     assert_eq!(room.send(&person(1), post_text(" hi ")), Ok(()));
     assert_eq!(room.state.messages[0].text, "hi");
@@ -51,16 +51,16 @@ fn only_the_author_edits_or_deletes_a_message() {
         text: "other".to_owned(),
     };
     let delete = ChatCommand::Delete { seq: 1 };
-    assert_eq!(room.send(&person(2), edit(1)), refused(refusal::NOT_YOURS));
-    assert_eq!(room.send(&person(2), delete.clone()), refused(refusal::NOT_YOURS));
-    assert_eq!(room.send(&person(1), edit(7)), refused(refusal::TOO_OLD));
+    assert_eq!(room.send(&person(2), edit(1)), rejected(reason_code::NOT_YOURS));
+    assert_eq!(room.send(&person(2), delete.clone()), rejected(reason_code::NOT_YOURS));
+    assert_eq!(room.send(&person(1), edit(7)), rejected(reason_code::TOO_OLD));
     assert_eq!(room.send(&person(1), edit(1)), Ok(()));
     assert_eq!(room.send(&person(1), edit(1)), Ok(()), "the same text is no event");
     assert_eq!(room.events.len(), 2);
     assert_eq!(room.send(&person(1), delete.clone()), Ok(()));
     assert_eq!(room.send(&person(1), delete), Ok(()), "deleted once");
     assert_eq!(room.events.len(), 3);
-    assert_eq!(room.send(&person(1), edit(1)), refused(refusal::DELETED));
+    assert_eq!(room.send(&person(1), edit(1)), rejected(reason_code::DELETED));
 }
 
 #[test]
@@ -71,14 +71,14 @@ fn an_operator_deletes_any_message() {
         room.now += POST_WINDOW;
     }
     let delete = |seq| ChatCommand::Delete { seq };
-    assert_eq!(room.send(&person(60), delete(1)), refused(refusal::TOO_OLD));
-    assert_eq!(room.send(&person(60), delete(90)), refused(refusal::NOT_YOURS));
+    assert_eq!(room.send(&person(60), delete(1)), rejected(reason_code::TOO_OLD));
+    assert_eq!(room.send(&person(60), delete(90)), rejected(reason_code::NOT_YOURS));
     room.authority = duplex_hub::Authority::OPERATOR;
     for (seq, events) in [(1, 1), (90, 1), (90, 0)] {
         assert_eq!(room.execute(&person(60), delete(seq)), Ok(events), "{seq}");
     }
     for wrong in [0, MAX_MESSAGES as Seq + 9] {
-        assert_eq!(room.execute(&person(60), delete(wrong)), refused(refusal::TOO_OLD));
+        assert_eq!(room.execute(&person(60), delete(wrong)), rejected(reason_code::TOO_OLD));
     }
     let (_, event) = room.events.last().unwrap();
     assert_eq!(Chat.redacts(&room.state, event), Redaction::Events(vec![90]));
@@ -106,9 +106,9 @@ fn a_closed_room_rejects_commands_and_its_name_is_not_reused() {
     assert!(room.state.messages.is_empty() && !rooms.state.rooms.contains_key("a"));
     assert_eq!(
         room.send(&person(1), post_text("again")),
-        refused(refusal::ROOM_DELETED)
+        rejected(reason_code::ROOM_DELETED)
     );
-    assert_eq!(rooms.send(&person(1), create("a")), refused(refusal::ROOM_DELETED));
+    assert_eq!(rooms.send(&person(1), create("a")), rejected(reason_code::ROOM_DELETED));
     assert_eq!(closing_commands(&TopicName::of::<Chat>(LOBBY).unwrap()), None);
 }
 
@@ -122,7 +122,7 @@ fn a_reply_names_the_author_it_replies_to() {
     };
     room.send(&person(2), answer(1)).unwrap();
     assert_eq!(room.state.messages[1].reply_to, Some(Reply { seq: 1, to: person(1) }));
-    assert_eq!(room.send(&person(2), answer(9)), refused(refusal::TOO_OLD));
+    assert_eq!(room.send(&person(2), answer(9)), rejected(reason_code::TOO_OLD));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn reactions_are_toggled_and_limited() {
     }
     assert_eq!(
         room.send(&person(200), react(Emoji::Yes, true)),
-        refused(refusal::REACTIONS_FULL)
+        rejected(reason_code::REACTIONS_FULL)
     );
     room.send(&person(3), react(Emoji::Yes, false)).unwrap();
     assert_eq!(room.send(&person(200), react(Emoji::Party, true)), Ok(()));
@@ -210,15 +210,15 @@ fn create(room: &str) -> RoomsCommand {
 #[test]
 fn a_room_is_created_once_and_anybody_may_describe_it() {
     let mut rooms = DeciderHarness::new(Rooms, ALL_ROOMS);
-    assert_eq!(rooms.send(&person(1), create("A")), refused(refusal::BAD_ROOM));
+    assert_eq!(rooms.send(&person(1), create("A")), rejected(reason_code::BAD_ROOM));
     assert_eq!(rooms.send(&person(1), create("a")), Ok(()));
-    assert_eq!(rooms.send(&person(2), create("a")), refused(refusal::ROOM_TAKEN));
-    assert_eq!(rooms.send(&person(2), create(LOBBY)), refused(refusal::ROOM_TAKEN));
+    assert_eq!(rooms.send(&person(2), create("a")), rejected(reason_code::ROOM_TAKEN));
+    assert_eq!(rooms.send(&person(2), create(LOBBY)), rejected(reason_code::ROOM_TAKEN));
     let untitled = RoomsCommand::Create {
         room: "b".to_owned(),
         title: " ".to_owned(),
     };
-    assert_eq!(rooms.send(&person(2), untitled), refused(refusal::BAD_TITLE));
+    assert_eq!(rooms.send(&person(2), untitled), rejected(reason_code::BAD_TITLE));
     let describe = |room: &str, length| RoomsCommand::Describe {
         room: room.to_owned(),
         description: "가".repeat(length),
@@ -226,9 +226,12 @@ fn a_room_is_created_once_and_anybody_may_describe_it() {
     assert_eq!(rooms.send(&person(2), describe("a", MAX_DESCRIPTION)), Ok(()));
     assert_eq!(
         rooms.send(&person(2), describe("a", MAX_DESCRIPTION + 1)),
-        refused(refusal::BAD_DESCRIPTION)
+        rejected(reason_code::BAD_DESCRIPTION)
     );
-    assert_eq!(rooms.send(&person(2), describe("none", 1)), refused(refusal::NO_ROOM));
+    assert_eq!(
+        rooms.send(&person(2), describe("none", 1)),
+        rejected(reason_code::NO_ROOM)
+    );
 }
 
 #[test]
@@ -237,7 +240,10 @@ fn the_number_of_rooms_is_limited() {
     for number in 1..MAX_ROOMS {
         rooms.send(&person(1), create(&format!("r{number}"))).unwrap();
     }
-    assert_eq!(rooms.send(&person(1), create("more")), refused(refusal::ROOMS_FULL));
+    assert_eq!(
+        rooms.send(&person(1), create("more")),
+        rejected(reason_code::ROOMS_FULL)
+    );
 }
 
 #[test]

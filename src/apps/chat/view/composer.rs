@@ -179,7 +179,7 @@ fn send_typing(room: RoomModel, sent_at: StoredValue<Option<f64>>) {
 fn submit(room: RoomModel, scroll: ScrollState, problem: RwSignal<Option<Problem>>) {
     let text = normalize_text(&room.draft.get_untracked());
     if let Err(reason) = check_text(&text) {
-        return problem.set(Some(Problem::Rejected(Rejection::refused(reason))));
+        return problem.set(Some(Problem::Rejected(Rejection::custom(reason))));
     }
     problem.set(None);
     room.send(ChatCommand::Post {

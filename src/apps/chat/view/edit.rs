@@ -46,7 +46,7 @@ pub fn edit_form(room: RoomModel, seq: Seq, message: RwSignal<Message>) -> AnyVi
     let problem_line = optional_text(move || {
         problem
             .get()
-            .map(|reason| labels::rejection(i18n.get_locale(), &Rejection::refused(reason)))
+            .map(|reason| labels::rejection(i18n.get_locale(), &Rejection::custom(reason)))
     });
     let close = move || {
         room.editing.set(None);

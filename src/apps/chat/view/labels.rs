@@ -2,7 +2,7 @@
 
 use super::super::{
     model::RoomEntry,
-    wire::{LOBBY, MAX_DESCRIPTION, MAX_MESSAGE_CHARS, MAX_ROOM, MAX_TITLE, Millis, refusal},
+    wire::{LOBBY, MAX_DESCRIPTION, MAX_MESSAGE_CHARS, MAX_ROOM, MAX_TITLE, Millis, reason_code},
 };
 use crate::{
     i18n::*,
@@ -74,7 +74,7 @@ pub fn day(locale: Locale, day: i64, local: bool) -> String {
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let key: TextKey = match rejection {
-        Rejection::Refused { reason } => refusal(reason),
+        Rejection::Custom { reason } => reason_text_key(reason),
         Rejection::Denied(reason) => denial(*reason),
         Rejection::TooFast { .. } => text_key!(chat.too_fast),
         Rejection::TooLarge => text_key!(chat.too_long),
@@ -103,23 +103,23 @@ fn filled(text: &str, seconds: u32) -> String {
     )
 }
 
-fn refusal(reason: &str) -> TextKey {
+fn reason_text_key(reason: &str) -> TextKey {
     match reason {
-        refusal::EMPTY => text_key!(chat.empty),
-        refusal::TOO_LONG => text_key!(chat.too_long),
-        refusal::TOO_OLD => text_key!(chat.too_old),
-        refusal::NOT_YOURS => text_key!(chat.not_yours),
-        refusal::DELETED => text_key!(chat.already_deleted),
-        refusal::REACTIONS_FULL => text_key!(chat.reactions_full),
-        refusal::BAD_ROOM => text_key!(chat.bad_room),
-        refusal::BAD_TITLE => text_key!(chat.bad_title),
-        refusal::BAD_DESCRIPTION => text_key!(chat.bad_line),
-        refusal::ROOM_TAKEN => text_key!(chat.room_taken),
-        refusal::ROOMS_FULL => text_key!(chat.rooms_full),
-        refusal::NO_ROOM => text_key!(chat.no_room),
-        refusal::ROOM_DELETED => text_key!(chat.room_gone),
+        reason_code::EMPTY => text_key!(chat.empty),
+        reason_code::TOO_LONG => text_key!(chat.too_long),
+        reason_code::TOO_OLD => text_key!(chat.too_old),
+        reason_code::NOT_YOURS => text_key!(chat.not_yours),
+        reason_code::DELETED => text_key!(chat.already_deleted),
+        reason_code::REACTIONS_FULL => text_key!(chat.reactions_full),
+        reason_code::BAD_ROOM => text_key!(chat.bad_room),
+        reason_code::BAD_TITLE => text_key!(chat.bad_title),
+        reason_code::BAD_DESCRIPTION => text_key!(chat.bad_line),
+        reason_code::ROOM_TAKEN => text_key!(chat.room_taken),
+        reason_code::ROOMS_FULL => text_key!(chat.rooms_full),
+        reason_code::NO_ROOM => text_key!(chat.no_room),
+        reason_code::ROOM_DELETED => text_key!(chat.room_gone),
         NAME_RESERVED | NAME_FIXED => name_field::rejection_text(reason),
-        _ => text_key!(chat.refused),
+        _ => text_key!(chat.rejected_other),
     }
 }
 

@@ -186,9 +186,9 @@ pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
 
 fn rejection_message(locale: Locale, rejection: &Rejection) -> String {
     match rejection {
-        Rejection::Refused { reason } => match rejection_text(reason) {
+        Rejection::Custom { reason } => match rejection_text(reason) {
             Some(key) => key(locale).to_owned(),
-            None => labels::rejection(locale, &Rejection::refused(reason.clone())),
+            None => labels::rejection(locale, &Rejection::custom(reason.clone())),
         },
         other => labels::rejection(locale, other),
     }

@@ -27,11 +27,11 @@ pub fn NameForm(room: RoomModel) -> impl IntoView {
         me.with(|me| me.as_ref().map(|me| me.name.clone())).unwrap_or_default()
     });
     let problem = optional_text(move || {
-        let reason = room.chat.name_refused.get()?;
+        let reason = room.chat.name_rejected.get()?;
         Some(name_field::rejection_text(&reason)(i18n.get_locale()).to_owned())
     });
     Effect::new(move |_| {
-        if room.chat.name_refused.with(Option::is_some) {
+        if room.chat.name_rejected.with(Option::is_some) {
             let name = me.with_untracked(|me| me.as_ref().map(|me| me.name.clone()));
             storage::store_name(&name.unwrap_or_default());
         }

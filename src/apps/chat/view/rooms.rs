@@ -6,7 +6,7 @@ use leptos_router::hooks::use_navigate;
 use super::{
     super::{
         model::RoomEntry,
-        wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, RejectedRoomForm, Rooms, RoomsCommand, refusal, room_path},
+        wire::{ALL_ROOMS, LOBBY, MAX_ROOM, MAX_TITLE, RejectedRoomForm, Rooms, RoomsCommand, reason_code, room_path},
     },
     labels,
     visitor::VisitorState,
@@ -128,9 +128,14 @@ enum FormField {
 
 fn rejected_field(rejection: &Rejection) -> FormField {
     match rejection {
-        Rejection::Refused { reason } if reason == refusal::BAD_TITLE => FormField::Title,
-        Rejection::Refused { reason }
-            if [refusal::BAD_ROOM, refusal::ROOM_TAKEN, refusal::ROOM_DELETED].contains(&reason.as_str()) =>
+        Rejection::Custom { reason } if reason == reason_code::BAD_TITLE => FormField::Title,
+        Rejection::Custom { reason }
+            if [
+                reason_code::BAD_ROOM,
+                reason_code::ROOM_TAKEN,
+                reason_code::ROOM_DELETED,
+            ]
+            .contains(&reason.as_str()) =>
         {
             FormField::Room
         }
@@ -183,13 +188,13 @@ pub fn CreateForm(
     navigate_when_created(rooms, sent, room, title);
     let create = move |event: SubmitEvent| {
         event.prevent_default();
-        if let Some((refused, _)) = sent.get_untracked() {
-            rooms.cancel(&refused);
+        if let Some((rejected, _)) = sent.get_untracked() {
+            rooms.cancel(&rejected);
         }
         sent.set(None);
         let name = room.with_untracked(|room| room.trim().to_owned());
         let is_taken = rooms.state.with_untracked(|list| list.rooms.contains_key(&name));
-        rejection.set(is_taken.then(|| Rejection::refused(refusal::ROOM_TAKEN)));
+        rejection.set(is_taken.then(|| Rejection::custom(reason_code::ROOM_TAKEN)));
         if !is_taken {
             let (room, title) = (name.clone(), title.get_untracked());
             sent.set(Some((rooms.send(RoomsCommand::Create { room, title }), name)));

@@ -20,7 +20,7 @@ async fn try_measure(run: &str, stop: &StopFlag) -> Result<Documents, ExchangeEr
     let cached = labelled(DOCUMENT_PATH, run, "cached", &format!("&bytes={SIZE}"));
     for _ in 0..LOADS {
         if stop.is_stopped() {
-            return Err(ExchangeError::Refused);
+            return Err(ExchangeError::Rejected);
         }
         get(&cached).await?;
     }

@@ -59,7 +59,7 @@ impl Exchange for FunctionExchange {
             if reply == text {
                 Ok(now())
             } else {
-                Err(ExchangeError::Refused)
+                Err(ExchangeError::Rejected)
             }
         })
     }

@@ -38,7 +38,7 @@ impl Exchange for FetchExchange {
             if reply == text {
                 Ok(now())
             } else {
-                Err(ExchangeError::Refused)
+                Err(ExchangeError::Rejected)
             }
         })
     }
@@ -128,7 +128,7 @@ impl PollExchange {
         let mailbox = MailboxPost::new(run, transport);
         let abort = AbortController::new().map_err(|_| ExchangeError::Unreachable)?;
         let url = labelled(POLL_PATH, run, transport, &format!("&box={transport}"));
-        let newest = get(&url).await?.trim().parse().map_err(|_| ExchangeError::Refused)?;
+        let newest = get(&url).await?.trim().parse().map_err(|_| ExchangeError::Rejected)?;
         spawn_local(poll(url, newest, mailbox.pending.clone(), abort.signal()));
         Ok(Self { mailbox, abort })
     }

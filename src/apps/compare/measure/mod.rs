@@ -38,8 +38,8 @@ pub enum ExchangeError {
     TimedOut,
     #[error("no connection")]
     Unreachable,
-    #[error("the server refused the request or sent an unexpected reply")]
-    Refused,
+    #[error("the server rejected the request or sent an unexpected reply")]
+    Rejected,
 }
 
 /// Resolves to the arrival time of the reply, as of [`now`].

@@ -26,7 +26,7 @@ impl PendingReplies {
         async move {
             match JsFuture::from(first).await.ok().and_then(|at| at.as_f64()) {
                 None => Err(ExchangeError::TimedOut),
-                Some(at) if at.is_nan() => Err(ExchangeError::Refused),
+                Some(at) if at.is_nan() => Err(ExchangeError::Rejected),
                 Some(at) => Ok(at),
             }
         }

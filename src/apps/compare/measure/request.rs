@@ -40,7 +40,7 @@ async fn send(url: &str, options: &RequestInit, signal: &AbortSignal) -> Result<
     let text = response.text().map_err(|_| ExchangeError::Unreachable)?;
     let text = JsFuture::from(text).await.map_err(|_| ExchangeError::Unreachable)?;
     if !response.ok() {
-        return Err(ExchangeError::Refused);
+        return Err(ExchangeError::Rejected);
     }
     text.as_string().ok_or(ExchangeError::Unreachable)
 }

@@ -28,7 +28,7 @@ impl TopicExchange {
         let exchange = Self {
             socket: Socket::open(url, &protocols, move |payload| on_message(payload, &replies)).await?,
             pending,
-            topic: TopicName::of::<Compare>(topic_slot(run)).map_err(|_| ExchangeError::Refused)?,
+            topic: TopicName::of::<Compare>(topic_slot(run)).map_err(|_| ExchangeError::Rejected)?,
             id_prefix: u128::from(u64::from_str_radix(run, 16).unwrap_or_default()) << 64,
         };
         let welcome = exchange.pending.register(PendingReplies::HANDSHAKE);
@@ -41,7 +41,7 @@ impl TopicExchange {
     }
 
     fn send(&self, frame: &ClientFrame) -> Result<(), ExchangeError> {
-        let bytes = ENCODING.encode(frame).map_err(|_| ExchangeError::Refused)?;
+        let bytes = ENCODING.encode(frame).map_err(|_| ExchangeError::Rejected)?;
         self.socket.send(&Payload::Binary(bytes))
     }
 }
@@ -69,7 +69,7 @@ impl Exchange for TopicExchange {
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
         let reply = self.pending.register(number);
         let sent = Blob::encode(ENCODING, &CompareMessage::Text { text })
-            .map_err(|_| ExchangeError::Refused)
+            .map_err(|_| ExchangeError::Rejected)
             .and_then(|command| {
                 self.send(&ClientFrame::Command {
                     topic: self.topic.clone(),

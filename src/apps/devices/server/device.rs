@@ -4,8 +4,8 @@ use super::super::model::Device;
 
 use super::super::wire::{
     ALL, DeviceCommand, DeviceEvent, Devices, Fleet, Health, LimitKind, MAX_AGE, MAX_ARGUMENT, MAX_NOTE,
-    MAX_PENDING_PER_DEVICE, MAX_VALUE, NOTICE_GROUP, ORDER_TIMEOUT, OrderStatus, Orders, PendingOrder, Refusal,
-    Threshold, browser_owner, device_path, is_device_id, is_order_name, refusal, sanitize,
+    MAX_PENDING_PER_DEVICE, MAX_VALUE, NOTICE_GROUP, ORDER_TIMEOUT, OrderStatus, Orders, PendingOrder, RejectedReading,
+    Threshold, browser_owner, device_path, is_device_id, is_order_name, reason_code, sanitize,
 };
 use super::NOTICE_LIFETIME;
 use super::commands::{DeviceServerCommand, FleetCommand, OrdersCommand};
@@ -144,8 +144,8 @@ impl Decider for Devices {
 
     fn rejected_parts(event: &DeviceEvent) -> u64 {
         match event {
-            DeviceEvent::Reported { refused, .. } | DeviceEvent::LastKnownReported { refused, .. } => {
-                refused.len() as u64
+            DeviceEvent::Reported { rejected, .. } | DeviceEvent::LastKnownReported { rejected, .. } => {
+                rejected.len() as u64
             }
             _ => 0,
         }
@@ -166,7 +166,7 @@ fn authorize_device(context: Context<'_>) -> Result<(), Rejection> {
     if is_owner || program {
         Ok(())
     } else {
-        Err(Rejection::refused(refusal::NOT_THE_DEVICE))
+        Err(Rejection::custom(reason_code::NOT_THE_DEVICE))
     }
 }
 
@@ -185,7 +185,7 @@ pub fn invalid_message(context: Context<'_>, why: String) -> Vec<DeviceEvent> {
     vec![DeviceEvent::Reported {
         at: context.now,
         readings: Vec::new(),
-        refused: vec![Refusal {
+        rejected: vec![RejectedReading {
             metric: String::new(),
             why,
         }],
@@ -202,7 +202,7 @@ fn set_threshold(
     threshold: Threshold,
 ) -> Result<Vec<DeviceEvent>, Rejection> {
     let Some(known) = device.metrics.get(&metric) else {
-        return Err(Rejection::refused(refusal::NO_METRIC));
+        return Err(Rejection::custom(reason_code::NO_METRIC));
     };
     let Threshold { low, high, hysteresis } = threshold;
     let threshold = Threshold {
@@ -216,7 +216,7 @@ fn set_threshold(
         .is_none_or(|(low, high)| low < high && hysteresis < high - low);
     let limits_valid = low.is_none_or(is_valid) && high.is_none_or(is_valid);
     if !(limits_valid && is_valid(hysteresis) && hysteresis >= 0.0 && ordered) {
-        return Err(Rejection::refused(refusal::BAD_THRESHOLD));
+        return Err(Rejection::custom(reason_code::BAD_THRESHOLD));
     }
     let threshold = (low.is_some() || high.is_some()).then_some(threshold);
     if known.threshold == threshold {
@@ -234,7 +234,7 @@ fn set_threshold(
 
 fn acknowledge_alarm(context: Context<'_>, device: &Device, id: Seq) -> Result<Vec<DeviceEvent>, Rejection> {
     let alarm = device.alarms.iter().find(|alarm| alarm.id == id);
-    let alarm = alarm.ok_or_else(|| Rejection::refused(refusal::NO_ALARM))?;
+    let alarm = alarm.ok_or_else(|| Rejection::custom(reason_code::NO_ALARM))?;
     if alarm.acknowledged.is_some() {
         return Ok(Vec::new());
     }
@@ -253,14 +253,14 @@ fn send_order(
 ) -> Result<Vec<DeviceEvent>, Rejection> {
     let argument = argument.trim();
     if device.seen == 0 {
-        return Err(Rejection::refused(refusal::NEVER_SEEN));
+        return Err(Rejection::custom(reason_code::NEVER_SEEN));
     }
     if !is_order_name(&name) {
-        return Err(Rejection::refused(refusal::BAD_ORDER));
+        return Err(Rejection::custom(reason_code::BAD_ORDER));
     }
     let is_json = argument.is_empty() || json::validate(argument.as_bytes()).is_ok();
     if argument.len() > MAX_ARGUMENT || !is_json {
-        return Err(Rejection::refused(refusal::BAD_ARGUMENT));
+        return Err(Rejection::custom(reason_code::BAD_ARGUMENT));
     }
     // Time out stale orders here: `orders/all` no longer knows them.
     let stale = device.orders.iter().filter(|order| order.is_stale(context.now));
@@ -273,7 +273,7 @@ fn send_order(
         })
         .collect();
     if device.pending_orders().saturating_sub(events.len()) >= MAX_PENDING_PER_DEVICE {
-        return Err(Rejection::refused(refusal::TOO_MANY_PENDING));
+        return Err(Rejection::custom(reason_code::TOO_MANY_PENDING));
     }
     events.push(DeviceEvent::Ordered {
         name,
@@ -293,7 +293,7 @@ pub fn record_answer(
     note: &str,
 ) -> Result<Vec<DeviceEvent>, Rejection> {
     let order = device.orders.iter().find(|order| order.id == id);
-    let order = order.ok_or_else(|| Rejection::refused(refusal::NO_ORDER))?;
+    let order = order.ok_or_else(|| Rejection::custom(reason_code::NO_ORDER))?;
     if order.outcome != OrderStatus::Sent {
         return Ok(Vec::new());
     }

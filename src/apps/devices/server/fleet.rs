@@ -3,7 +3,7 @@
 use super::super::model::{FleetState, health_at};
 use super::super::wire::{
     ALL, DeviceSummary, Devices, Fleet, FleetEntry, FleetEvent, Health, MAX_AGE, MAX_DEVICES, NOTICE_GROUP,
-    browser_owner, device_path, refusal,
+    browser_owner, device_path, reason_code,
 };
 use super::NOTICE_LIFETIME;
 use super::commands::{DeviceServerCommand, FleetCommand};
@@ -69,7 +69,7 @@ pub fn update_entry(
     let before = overview.devices.get(&id);
     let mut events = Vec::new();
     if before.is_none() && overview.devices.len() >= MAX_DEVICES {
-        let removed = longest_offline(overview).ok_or_else(|| Rejection::refused(refusal::FLEET_FULL))?;
+        let removed = longest_offline(overview).ok_or_else(|| Rejection::custom(reason_code::FLEET_FULL))?;
         events.push(FleetEvent::Removed { id: removed.clone() });
     }
     let entry = new_entry(before, clamp_seen(summary, now), now);
@@ -344,7 +344,7 @@ mod tests {
             next_seq: 1,
         };
         let full = update("new", START).decide(&Fleet, context_at(START), &overview);
-        assert_eq!(full, Err(Rejection::refused(refusal::FLEET_FULL)));
+        assert_eq!(full, Err(Rejection::custom(reason_code::FLEET_FULL)));
         send(&mut overview, FleetCommand::RefreshHealth, START + 43_000);
         let events = send(&mut overview, update("new", START + 43_000), START + 43_000);
         assert_eq!(events[0], FleetEvent::Removed { id: "d0".to_owned() });

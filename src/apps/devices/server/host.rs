@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn known_orders_are_executed_and_others_are_refused() {
+    fn known_orders_are_executed_and_others_are_rejected() {
         let mut every = 5;
         let mut accepts = |name: &str, argument: &str| {
             let order = PendingOrder {

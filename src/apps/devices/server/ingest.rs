@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::wire::{
-    DeviceCommand, DeviceEvent, Devices, MAX_READINGS, Refusal, Report, browser_owner, is_device_id,
+    DeviceCommand, DeviceEvent, Devices, MAX_READINGS, RejectedReading, Report, browser_owner, is_device_id,
 };
 use super::mqtt_message;
 use duplex_axum::ingest::{IngestCommand, IngestEndpoint, IngestError, IngestRequest};
@@ -17,14 +17,14 @@ pub fn ingest_endpoint() -> IngestEndpoint {
         body_limit: mqtt_message::MAX_BODY,
         lenient_numbers: true,
         command,
-        response_fields: Some(refused),
+        response_fields: Some(rejected_readings),
     }
 }
 
-/// Returns the refused readings of an accepted report, each with its reason.
-fn refused(event: &[u8]) -> Option<Value> {
+/// Returns the rejected readings of an accepted report, each with its reason.
+fn rejected_readings(event: &[u8]) -> Option<Value> {
     match serde_json::from_slice(event).ok()? {
-        DeviceEvent::Reported { refused, .. } => serde_json::to_value(IngestOutcome { refused }).ok(),
+        DeviceEvent::Reported { rejected, .. } => serde_json::to_value(IngestOutcome { rejected }).ok(),
         _ => None,
     }
 }
@@ -32,7 +32,8 @@ fn refused(event: &[u8]) -> Option<Value> {
 /// The outcome of an accepted report, returned next to its seq.
 #[derive(Serialize)]
 struct IngestOutcome {
-    refused: Vec<Refusal>,
+    #[serde(rename = "refused")]
+    rejected: Vec<RejectedReading>,
 }
 
 fn command(request: &IngestRequest) -> Result<IngestCommand, IngestError> {

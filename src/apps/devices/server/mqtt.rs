@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::super::wire::{Devices, browser_owner, refusal};
+use super::super::wire::{Devices, browser_owner, reason_code};
 use super::backlog::{self, Backlog};
 use super::commands::DeviceServerCommand;
 use super::mqtt_message::{self, MqttMessage};
@@ -335,7 +335,7 @@ async fn send_until_committed(hub: &Hub, topic: &TopicName, id: CommandId, comma
                 ) = (&command, &rejection)
                 {
                     let invalid = DeviceServerCommand::InvalidMessage {
-                        why: refusal::UNREADABLE.to_owned(),
+                        why: reason_code::UNREADABLE.to_owned(),
                     };
                     let _ = hub
                         .send_server_command::<Devices>(topic.rest(), mqtt_message::random_id(), &invalid)

@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::super::wire::{INVALID_INTEGER, MAX_CLOCK_SKEW, MAX_READINGS, Report, refusal};
+use super::super::wire::{INVALID_INTEGER, MAX_CLOCK_SKEW, MAX_READINGS, Report, reason_code};
 use super::commands::DeviceServerCommand;
 use duplex_hub::decider::Millis;
 use duplex_hub::json;
@@ -80,7 +80,7 @@ impl From<DeviceServerCommand> for MqttMessage {
     }
 }
 
-/// Parses a report. Never fails: a payload that is not one becomes `InvalidMessage`. Invalid fields within a report are refused
+/// Parses a report. Never fails: a payload that is not one becomes `InvalidMessage`. Invalid fields within a report are rejected
 /// individually: see [`Report`].
 pub fn parse_report(payload: &[u8]) -> MqttMessage {
     let invalid = |why: &str| MqttMessage {
@@ -89,22 +89,22 @@ pub fn parse_report(payload: &[u8]) -> MqttMessage {
         is_last_will: false,
     };
     if payload.len() > MAX_BODY {
-        return invalid(refusal::TOO_LONG);
+        return invalid(reason_code::TOO_LONG);
     }
     let payload = json::sanitize(payload);
     let is_object = payload.trim_ascii_start().starts_with(b"{");
     if !is_object || json::validate(&payload).is_err() {
-        return invalid(refusal::UNREADABLE);
+        return invalid(reason_code::UNREADABLE);
     }
     match serde_json::from_slice::<Report>(&payload) {
-        Ok(report) if report.readings.len() > MAX_READINGS => invalid(refusal::TOO_MANY_READINGS),
+        Ok(report) if report.readings.len() > MAX_READINGS => invalid(reason_code::TOO_MANY_READINGS),
         Ok(report) => MqttMessage {
             is_timestamped: report.is_timestamped(),
             is_last_will: serde_json::from_slice(&payload)
                 .is_ok_and(|Will { online }| online == Some(Value::Bool(false))),
             command: DeviceServerCommand::Report(report),
         },
-        Err(_) => invalid(refusal::UNREADABLE),
+        Err(_) => invalid(reason_code::UNREADABLE),
     }
 }
 
@@ -116,7 +116,7 @@ struct Will {
 
 pub fn parse_ack(payload: &[u8]) -> DeviceServerCommand {
     let unreadable = || DeviceServerCommand::InvalidMessage {
-        why: refusal::UNREADABLE.to_owned(),
+        why: reason_code::UNREADABLE.to_owned(),
     };
     let payload = payload.get(..MAX_BODY.min(payload.len())).unwrap_or_default();
     match serde_json::from_slice::<Ack>(payload) {
@@ -184,11 +184,11 @@ mod tests {
             b"{\"name\":\"a\",\"name\":\"b\"}",
             b"\xff",
         ] {
-            assert_eq!(reason(invalid), refusal::UNREADABLE);
+            assert_eq!(reason(invalid), reason_code::UNREADABLE);
         }
-        assert_eq!(reason(&[b' '; MAX_BODY + 1]), refusal::TOO_LONG);
+        assert_eq!(reason(&[b' '; MAX_BODY + 1]), reason_code::TOO_LONG);
         let many = format!(r#"{{"readings":[{}]}}"#, [r#"{"metric":"t","value":1}"#; 65].join(","));
-        assert_eq!(reason(many.as_bytes()), refusal::TOO_MANY_READINGS);
+        assert_eq!(reason(many.as_bytes()), reason_code::TOO_MANY_READINGS);
         let is_timestamped = |payload: &[u8]| parse_report(payload).is_timestamped;
         assert!(is_timestamped(br#"{"readings":[{"metric":"t","value":1,"at":5}]}"#));
         assert!(!is_timestamped(

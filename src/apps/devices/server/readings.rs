@@ -3,8 +3,8 @@
 use super::super::model::{Device, Metric, is_newer};
 use super::super::wire::{
     AcceptedReading, DeviceEvent, INVALID_INTEGER, INVALID_STRING, MAX_AGE, MAX_CLOCK_SKEW, MAX_EVERY, MAX_LABEL,
-    MAX_METRIC, MAX_METRICS, MAX_READINGS, MAX_UNIT, MAX_VALUE, Reading, Refusal, Report, Threshold,
-    UntimestampedValue, is_metric_name, refusal, sanitize,
+    MAX_METRIC, MAX_METRICS, MAX_READINGS, MAX_UNIT, MAX_VALUE, Reading, RejectedReading, Report, Threshold,
+    UntimestampedValue, is_metric_name, reason_code, sanitize,
 };
 use duplex_hub::decider::{Context, Millis};
 use duplex_protocol::session::Rejection;
@@ -18,21 +18,21 @@ pub fn normalize(value: f64) -> f64 {
 /// Handles a live report.
 pub fn report_live(context: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
-        return Err(Rejection::refused(refusal::TOO_MANY_READINGS));
+        return Err(Rejection::custom(reason_code::TOO_MANY_READINGS));
     }
-    let (mut readings, mut refused) = (Vec::new(), Vec::new());
+    let (mut readings, mut rejected) = (Vec::new(), Vec::new());
     for reading in &report.readings {
         match validate_reading(context.now, device, &readings, reading) {
             Ok(accepted) => readings.push(accepted),
-            Err(why) => refused.push(refusal(&reading.metric, why)),
+            Err(why) => rejected.push(rejected_reading(&reading.metric, why)),
         }
     }
-    let profile = ProfileChanges::new(device, &report, &mut refused);
+    let profile = ProfileChanges::new(device, &report, &mut rejected);
     let alarms = alarm_events_of_report(device, &readings, context.now);
     let mut events = vec![DeviceEvent::Reported {
         at: context.now,
         readings,
-        refused,
+        rejected,
         name: profile.name,
         place: profile.place,
         every: profile.every,
@@ -45,13 +45,13 @@ pub fn report_live(context: Context<'_>, device: &Device, report: Report) -> Res
 /// if they are newer than the current value.
 pub fn report_last_known(context: Context<'_>, device: &Device, report: Report) -> Result<Vec<DeviceEvent>, Rejection> {
     if report.readings.len() > MAX_READINGS {
-        return Err(Rejection::refused(refusal::TOO_MANY_READINGS));
+        return Err(Rejection::custom(reason_code::TOO_MANY_READINGS));
     }
-    let (mut timestamped, mut untimestamped, mut refused) = (Vec::new(), Vec::<AcceptedReading>::new(), Vec::new());
+    let (mut timestamped, mut untimestamped, mut rejected) = (Vec::new(), Vec::<AcceptedReading>::new(), Vec::new());
     for reading in &report.readings {
         let before = [&timestamped[..], &untimestamped[..]].concat();
         match validate_reading(context.now, device, &before, reading) {
-            Err(why) => refused.push(refusal(&reading.metric, why)),
+            Err(why) => rejected.push(rejected_reading(&reading.metric, why)),
             Ok(accepted) if reading.at.is_some() => timestamped.push(accepted),
             // Of several values of one metric the largest wins, as in a live report.
             Ok(accepted) => match untimestamped
@@ -71,8 +71,8 @@ pub fn report_last_known(context: Context<'_>, device: &Device, report: Report) 
     untimestamped.retain(|reading| {
         known(reading).is_none_or(|metric| (metric.value, &metric.unit) != (reading.value, &reading.unit))
     });
-    let profile = ProfileChanges::new(device, &report, &mut refused);
-    refused.retain(|refusal| device.refusals.iter().all(|known| known.refusal != *refusal));
+    let profile = ProfileChanges::new(device, &report, &mut rejected);
+    rejected.retain(|rejected| device.rejections.iter().all(|known| known.reading != *rejected));
     let untimestamped_alarms: Vec<_> = untimestamped
         .iter()
         .filter_map(|reading| Some((reading, known(reading)?)))
@@ -85,11 +85,11 @@ pub fn report_last_known(context: Context<'_>, device: &Device, report: Report) 
         .chain(untimestamped_alarms)
         .collect();
     let mut events = Vec::new();
-    if !untimestamped.is_empty() || !refused.is_empty() || profile.has_changes() {
+    if !untimestamped.is_empty() || !rejected.is_empty() || profile.has_changes() {
         events.push(DeviceEvent::LastKnownReported {
             at: context.now,
             values: untimestamped.into_iter().map(without_time).collect(),
-            refused,
+            rejected,
             name: profile.name,
             place: profile.place,
             every: profile.every,
@@ -99,7 +99,7 @@ pub fn report_last_known(context: Context<'_>, device: &Device, report: Report) 
         events.push(DeviceEvent::Reported {
             at: context.now,
             readings: timestamped,
-            refused: Vec::new(),
+            rejected: Vec::new(),
             name: None,
             place: None,
             every: None,
@@ -116,8 +116,8 @@ fn without_time(reading: AcceptedReading) -> UntimestampedValue {
     UntimestampedValue { metric, value, unit }
 }
 
-fn refusal(metric: &str, why: &str) -> Refusal {
-    Refusal {
+fn rejected_reading(metric: &str, why: &str) -> RejectedReading {
+    RejectedReading {
         metric: sanitize(metric, MAX_METRIC),
         why: why.to_owned(),
     }
@@ -131,10 +131,10 @@ struct ProfileChanges {
 }
 
 impl ProfileChanges {
-    fn new(device: &Device, report: &Report, refused: &mut Vec<Refusal>) -> Self {
+    fn new(device: &Device, report: &Report, rejected: &mut Vec<RejectedReading>) -> Self {
         let mut label = |field: &str, new: Option<&String>, current: &str| {
             if new.is_some_and(|new| new == INVALID_STRING) {
-                refused.push(refusal(field, refusal::NOT_A_TEXT));
+                rejected.push(rejected_reading(field, reason_code::NOT_A_TEXT));
                 return None;
             }
             new.map(|label| sanitize(label, MAX_LABEL))
@@ -143,7 +143,7 @@ impl ProfileChanges {
         let name = label("name", report.name.as_ref(), &device.name);
         let place = label("place", report.place.as_ref(), &device.place);
         if report.every == Some(u32::MAX) {
-            refused.push(refusal("every", refusal::BAD_EVERY));
+            rejected.push(rejected_reading("every", reason_code::BAD_EVERY));
         }
         let every = report.every.filter(|every| *every != u32::MAX);
         Self {
@@ -169,26 +169,26 @@ fn validate_reading(
 ) -> Result<AcceptedReading, &'static str> {
     let metric = &reading.metric;
     if !is_metric_name(metric) {
-        return Err(refusal::BAD_METRIC);
+        return Err(reason_code::BAD_METRIC);
     }
     let (value, at) = (reading.value.0, reading.at.unwrap_or(now));
     if !value.is_finite() {
-        return Err(refusal::NOT_A_NUMBER);
+        return Err(reason_code::NOT_A_NUMBER);
     }
     if value.abs() > MAX_VALUE {
-        return Err(refusal::TOO_LARGE);
+        return Err(reason_code::TOO_LARGE);
     }
     if at == INVALID_INTEGER {
-        return Err(refusal::BAD_TIME);
+        return Err(reason_code::BAD_TIME);
     }
     if at > now.saturating_add(MAX_CLOCK_SKEW) {
-        return Err(refusal::IN_FUTURE);
+        return Err(reason_code::IN_FUTURE);
     }
     if at < now.saturating_sub(MAX_AGE) {
-        return Err(refusal::TOO_OLD);
+        return Err(reason_code::TOO_OLD);
     }
     if reading.unit.as_deref() == Some(INVALID_STRING) {
-        return Err(refusal::NOT_A_TEXT);
+        return Err(reason_code::NOT_A_TEXT);
     }
     let unit = reading.unit.as_deref().map(|unit| sanitize(unit, MAX_UNIT));
     let earlier = before
@@ -197,14 +197,14 @@ fn validate_reading(
         .map(|reading| &reading.unit);
     let known = device.metrics.get(metric).map(|metric| &metric.unit).or(earlier);
     if known.is_none() && count_new_metrics(device, before) + device.metrics.len() >= MAX_METRICS {
-        return Err(refusal::METRICS_FULL);
+        return Err(reason_code::METRICS_FULL);
     }
     if unit
         .as_ref()
         .zip(known)
         .is_some_and(|(unit, known)| !known.is_empty() && unit != known)
     {
-        return Err(refusal::OTHER_UNIT);
+        return Err(reason_code::OTHER_UNIT);
     }
     Ok(AcceptedReading {
         metric: metric.clone(),

@@ -40,11 +40,11 @@ pub struct DeviceContext {
     pub may_control: Signal<bool>,
     /// The metric whose history is drawn.
     metric: RwSignal<Option<String>>,
-    refused: RefusedForm,
+    rejected_form: StoredForm,
 }
 
-/// The form that was posted without scripts and refused.
-type RefusedForm = StoredValue<Option<RejectedForm>>;
+/// The form that was posted without scripts and rejected.
+type StoredForm = StoredValue<Option<RejectedForm>>;
 
 impl DeviceContext {
     pub fn path(self) -> String {
@@ -62,9 +62,10 @@ impl DeviceContext {
         self.metric.set(Some(metric));
     }
 
-    /// The value of a field of the refused form, if its action was `act`.
+    /// The value of a field of the rejected form, if its action was `act`.
     pub fn posted(self, act: &str, field: &str) -> Option<String> {
-        self.refused.with_value(|refused| posted(refused.as_ref(), act, field))
+        self.rejected_form
+            .with_value(|rejected| posted(rejected.as_ref(), act, field))
     }
 
     pub fn metrics(self) -> Vec<String> {
@@ -74,8 +75,8 @@ impl DeviceContext {
     }
 }
 
-fn posted(refused: Option<&RejectedForm>, act: &str, field: &str) -> Option<String> {
-    let fields = &refused?.fields;
+fn posted(rejected: Option<&RejectedForm>, act: &str, field: &str) -> Option<String> {
+    let fields = &rejected?.fields;
     let is_same_form = fields.get("act").is_some_and(|posted| posted == act);
     fields.get(field).filter(|_| is_same_form).cloned()
 }
@@ -84,16 +85,16 @@ pub fn detail(clock: Clock, id: String) -> AnyView {
     let device = use_topic::<Devices>(&id);
     // Must be created outside `Live`: shared values are matched by creation order, and the server renders the children of `Live`
     // later than the browser does.
-    let refused = StoredValue::new(SharedValue::new(use_context::<RejectedForm>).into_inner());
+    let rejected = StoredValue::new(SharedValue::new(use_context::<RejectedForm>).into_inner());
     view! {
         <Live topic=device fallback=loading>
-            {page_or_not_found(device, clock, refused, id)}
+            {page_or_not_found(device, clock, rejected, id)}
         </Live>
     }
     .into_any()
 }
 
-fn page_or_not_found(device: UseTopic<Devices>, clock: Clock, refused: RefusedForm, id: String) -> AnyView {
+fn page_or_not_found(device: UseTopic<Devices>, clock: Clock, rejected: StoredForm, id: String) -> AnyView {
     let exists = Memo::new(move |_| device.state.with(|device| device.reports > 0));
     dynamic_view(move || {
         Some(if exists.get() {
@@ -102,8 +103,8 @@ fn page_or_not_found(device: UseTopic<Devices>, clock: Clock, refused: RefusedFo
                 clock,
                 may_control: may_control(device, &id),
                 id: StoredValue::new(id.clone()),
-                metric: RwSignal::new(refused.with_value(|refused| posted(refused.as_ref(), "threshold", "metric"))),
-                refused,
+                metric: RwSignal::new(rejected.with_value(|rejected| posted(rejected.as_ref(), "threshold", "metric"))),
+                rejected_form: rejected,
             })
         } else {
             not_found(device)
@@ -233,19 +234,19 @@ fn connection_status(cx: DeviceContext) -> AnyView {
     .into_any()
 }
 
-/// The reason why a form posted without scripts was refused.
+/// The reason why a form posted without scripts was rejected.
 fn form_problem(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let problem = optional_text(move || {
         let why = cx
-            .refused
-            .with_value(|refused| Some(refused.as_ref()?.rejection.clone()));
+            .rejected_form
+            .with_value(|rejected| Some(rejected.as_ref()?.rejection.clone()));
         Some(labels::rejection(i18n.get_locale(), &why?))
     });
     view! { <p class="problem devices-problem" role="alert">{problem}</p> }.into_any()
 }
 
-/// Counts of reports, and the refused readings.
+/// Counts of reports, and the rejected readings.
 fn reports(cx: DeviceContext) -> AnyView {
     let i18n = use_i18n();
     let count = move |value: fn(&Device) -> u64| dynamic_text(move || format::grouped(cx.device.state.with(value)));
@@ -253,17 +254,17 @@ fn reports(cx: DeviceContext) -> AnyView {
         0 => t_string!(i18n, devices.not_said).to_owned(),
         seconds => format::duration(i18n.get_locale(), seconds.into()),
     });
-    let refusals = Memo::new(move |_| cx.device.state.with(|device| device.refusals.clone()));
+    let rejections = Memo::new(move |_| cx.device.state.with(|device| device.rejections.clone()));
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let refusal_item = |refused: &super::super::model::RefusalRecord| {
-            let why = labels::refusal(locale, &refused.refusal.why);
-            let metric = labels::metric(locale, &refused.refusal.metric);
-            row(cx.clock.time(locale, refused.at, true), metric, why)
+        let rejection_item = |record: &super::super::model::RejectionRecord| {
+            let why = labels::reason_text(locale, &record.reading.why);
+            let metric = labels::metric(locale, &record.reading.metric);
+            row(cx.clock.time(locale, record.at, true), metric, why)
         };
         Some(
-            refusals
-                .with(|refusals| refusals.iter().map(refusal_item).collect_view())
+            rejections
+                .with(|rejections| rejections.iter().map(rejection_item).collect_view())
                 .into_any(),
         )
     });
@@ -273,9 +274,9 @@ fn reports(cx: DeviceContext) -> AnyView {
             {labeled_value(text_key!(devices.reports_heard), "reports", count(|device| device.reports))}
             {labeled_value(text_key!(devices.every), "every", every)}
             {labeled_value(text_key!(devices.late_readings), "late", count(|device| device.late))}
-            {labeled_value(text_key!(devices.refused_readings), "refused", count(|device| device.refused))}
+            {labeled_value(text_key!(devices.rejected_readings), "refused", count(|device| device.rejected))}
         </dl>
-        <ul class="refusals">{list}</ul>
+        <ul class="rejections">{list}</ul>
         <p class="hint">{retention}</p>
     }
     .into_any()

@@ -39,7 +39,7 @@ impl FormCommand {
         self.id.set(Some(self.device.send(command)));
     }
 
-    /// Shows a validation error, one of [`refusal`](super::super::wire::refusal), instead of sending.
+    /// Shows a validation error, one of [`reason_code`](super::super::wire::reason_code), instead of sending.
     pub fn show_invalid(self, why: &'static str) {
         self.invalid.set(Some(why));
     }
@@ -49,7 +49,7 @@ impl FormCommand {
         let i18n = use_i18n();
         let problem = optional_text(move || {
             if let Some(why) = self.invalid.get() {
-                return Some(labels::refusal(i18n.get_locale(), why));
+                return Some(labels::reason_text(i18n.get_locale(), why));
             }
             let id = self.id.get()?;
             self.device.pending.with(|pending| {

@@ -1,8 +1,8 @@
-//! Localized labels for metrics, values, states and refusals.
+//! Localized labels for metrics, values, states and rejections.
 
 use super::super::{
     model::Metric,
-    wire::{HOST_ID, Health, LimitKind, MAX_ARGUMENT, MAX_METRICS, MAX_PENDING_PER_DEVICE, OrderStatus, refusal},
+    wire::{HOST_ID, Health, LimitKind, MAX_ARGUMENT, MAX_METRICS, MAX_PENDING_PER_DEVICE, OrderStatus, reason_code},
 };
 use crate::{
     i18n::*,
@@ -112,8 +112,8 @@ pub fn side(side: LimitKind) -> TextKey {
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let key: TextKey = match rejection {
-        refused if refused.as_missing_role().is_some() => text_key!(devices.operators_only),
-        Rejection::Refused { reason: why } => return refusal(locale, why),
+        rejection if rejection.as_missing_role().is_some() => text_key!(devices.operators_only),
+        Rejection::Custom { reason: why } => return reason_text(locale, why),
         Rejection::Denied(reason) => denial(*reason),
         Rejection::TooFast { .. } => text_key!(devices.too_fast),
         Rejection::TooLarge => text_key!(devices.bad_argument),
@@ -124,31 +124,31 @@ pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     fill_limits(key(locale))
 }
 
-/// The text of a refusal reason.
-pub fn refusal(locale: Locale, reason: &str) -> String {
+/// The text of a reason code.
+pub fn reason_text(locale: Locale, reason: &str) -> String {
     let key: TextKey = match reason {
-        refusal::NOT_A_NUMBER => text_key!(devices.not_a_number),
-        refusal::TOO_LARGE => text_key!(devices.too_large),
-        refusal::IN_FUTURE => text_key!(devices.in_future),
-        refusal::TOO_OLD => text_key!(devices.too_old),
-        refusal::BAD_METRIC => text_key!(devices.bad_metric),
-        refusal::METRICS_FULL => text_key!(devices.metrics_full),
-        refusal::OTHER_UNIT => text_key!(devices.other_unit),
-        refusal::BAD_TIME => text_key!(devices.bad_time),
-        refusal::BAD_EVERY => text_key!(devices.bad_every),
-        refusal::NOT_A_TEXT => text_key!(devices.not_a_text),
-        refusal::BAD_NUMBER => text_key!(number.wrong),
-        refusal::UNREADABLE => text_key!(devices.unreadable),
-        refusal::TOO_LONG => text_key!(devices.too_long),
-        refusal::TOO_MANY_READINGS => text_key!(devices.too_many_readings),
-        refusal::NO_METRIC => text_key!(devices.no_metric),
-        refusal::BAD_THRESHOLD => text_key!(devices.bad_threshold),
-        refusal::NO_ALARM => text_key!(devices.no_alarm),
-        refusal::BAD_ORDER => text_key!(devices.bad_order),
-        refusal::BAD_ARGUMENT => text_key!(devices.bad_argument),
-        refusal::TOO_MANY_PENDING => text_key!(devices.orders_waiting),
-        refusal::NEVER_SEEN => text_key!(devices.not_heard),
-        _ => text_key!(devices.refused),
+        reason_code::NOT_A_NUMBER => text_key!(devices.not_a_number),
+        reason_code::TOO_LARGE => text_key!(devices.too_large),
+        reason_code::IN_FUTURE => text_key!(devices.in_future),
+        reason_code::TOO_OLD => text_key!(devices.too_old),
+        reason_code::BAD_METRIC => text_key!(devices.bad_metric),
+        reason_code::METRICS_FULL => text_key!(devices.metrics_full),
+        reason_code::OTHER_UNIT => text_key!(devices.other_unit),
+        reason_code::BAD_TIME => text_key!(devices.bad_time),
+        reason_code::BAD_EVERY => text_key!(devices.bad_every),
+        reason_code::NOT_A_TEXT => text_key!(devices.not_a_text),
+        reason_code::BAD_NUMBER => text_key!(number.wrong),
+        reason_code::UNREADABLE => text_key!(devices.unreadable),
+        reason_code::TOO_LONG => text_key!(devices.too_long),
+        reason_code::TOO_MANY_READINGS => text_key!(devices.too_many_readings),
+        reason_code::NO_METRIC => text_key!(devices.no_metric),
+        reason_code::BAD_THRESHOLD => text_key!(devices.bad_threshold),
+        reason_code::NO_ALARM => text_key!(devices.no_alarm),
+        reason_code::BAD_ORDER => text_key!(devices.bad_order),
+        reason_code::BAD_ARGUMENT => text_key!(devices.bad_argument),
+        reason_code::TOO_MANY_PENDING => text_key!(devices.orders_waiting),
+        reason_code::NEVER_SEEN => text_key!(devices.not_heard),
+        _ => text_key!(devices.rejected_other),
     };
     fill_limits(key(locale))
 }

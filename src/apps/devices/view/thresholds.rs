@@ -6,7 +6,7 @@ use leptos::{
 };
 
 use super::{
-    super::wire::{DeviceCommand, refusal},
+    super::wire::{DeviceCommand, reason_code},
     detail::DeviceContext,
     form_command::FormCommand,
     labels,
@@ -44,8 +44,8 @@ fn form(cx: DeviceContext) -> AnyView {
     };
     let names = ["low", "high", "hysteresis"];
     let posted = names.map(|name| cx.posted("threshold", name));
-    let was_refused = posted.iter().any(Option::is_some);
-    let initial = if was_refused {
+    let was_rejected = posted.iter().any(Option::is_some);
+    let initial = if was_rejected {
         posted.map(Option::unwrap_or_default)
     } else {
         untrack(limits)
@@ -54,7 +54,7 @@ fn form(cx: DeviceContext) -> AnyView {
     let [low, high, hysteresis] = fields;
     Effect::new(move |before: Option<()>| {
         let limits = limits();
-        if before.is_none() && was_refused {
+        if before.is_none() && was_rejected {
             return;
         }
         for (field, limit) in fields.into_iter().zip(limits) {
@@ -64,7 +64,7 @@ fn form(cx: DeviceContext) -> AnyView {
     let save = move |event: SubmitEvent| {
         event.prevent_default();
         let [Some(low), Some(high), Some(hysteresis)] = [low, high, hysteresis].map(parse_limit) else {
-            return command.show_invalid(refusal::BAD_NUMBER);
+            return command.show_invalid(reason_code::BAD_NUMBER);
         };
         if let Some(metric) = untrack(|| cx.selected_metric()) {
             command.send(DeviceCommand::SetThreshold {

@@ -56,7 +56,7 @@ fn state_label(state: &SocketState) -> (&'static str, TextKey) {
         SocketState::Connecting => ("connecting", text_key!(echo.state_connecting)),
         SocketState::Open { .. } => ("open", text_key!(echo.state_open)),
         SocketState::Closing => ("closing", text_key!(echo.state_closing)),
-        SocketState::Closed(_) | SocketState::Refused => ("closed", text_key!(echo.state_closed)),
+        SocketState::Closed(_) | SocketState::Rejected => ("closed", text_key!(echo.state_closed)),
     }
 }
 

@@ -27,7 +27,7 @@ pub fn HandshakeCard(echo: EchoState) -> impl IntoView {
         let closed = echo.socket.state.with(|state| match state {
             SocketState::Open { .. } => Some(false),
             SocketState::Closed(_) => Some(true),
-            SocketState::Connecting | SocketState::Closing | SocketState::Refused => None,
+            SocketState::Connecting | SocketState::Closing | SocketState::Rejected => None,
         });
         if echo.socket.state.with(|state| *state == SocketState::Connecting) {
             record.set(None);

@@ -6,7 +6,7 @@ use super::super::model::quote_book::{QuoteBook, SPARK_POINTS, SPARKLINE_INTERVA
 use super::super::wire::{
     ALL, AlertChanges, Alerts, AlertsChanged, AlertsCommand, AlertsEvent, Candle, Candles, CandlesEvent, Entry,
     Interval, MAX_ALERTS, MAX_LISTED, MAX_SCALE, MAX_TICKS, MAX_TRADES, Millis, Quotes, QuotesEvent, Tick, Trade,
-    check_price, is_symbol, refusal,
+    check_price, is_symbol, reason_code,
 };
 use super::commands::{AlertsServerCommand, CandlesCommand, QuotesCommand};
 use duplex_hub::decider::{Access, Context, Creation, Decider, Forward, NoCommand, Principal, Retention, SenderKind};
@@ -18,7 +18,7 @@ use duplex_protocol::topic::TopicName;
 const RETAINED_EVENTS: u64 = 1_024;
 
 fn too_many() -> Rejection {
-    Rejection::refused(refusal::LIMIT_EXCEEDED)
+    Rejection::custom(reason_code::LIMIT_EXCEEDED)
 }
 
 const fn short_retention() -> Retention {
@@ -59,7 +59,7 @@ pub fn list_entries(entries: Vec<Entry>) -> Result<Vec<QuotesEvent>, Rejection> 
     }
     for Entry { listing, tick, spark } in &entries {
         if !is_symbol(&listing.symbol) || tick.symbol != listing.symbol {
-            return Err(Rejection::refused(refusal::BAD_SYMBOL));
+            return Err(Rejection::custom(reason_code::BAD_SYMBOL));
         }
         check_price(tick.last, listing.scale)?;
         if spark.len() > SPARK_POINTS || listing.volume_scale > MAX_SCALE {
@@ -77,7 +77,7 @@ pub fn apply_ticks(context: Context<'_>, book: &QuoteBook, ticks: Vec<Tick>) -> 
     }
     for tick in &ticks {
         let entry = book.entries.get(&tick.symbol);
-        let listing = &entry.ok_or_else(|| Rejection::refused(refusal::BAD_SYMBOL))?.listing;
+        let listing = &entry.ok_or_else(|| Rejection::custom(reason_code::BAD_SYMBOL))?.listing;
         check_price(tick.last, listing.scale)?;
     }
     let due = context.now.saturating_sub(book.sampled_at) >= SPARKLINE_INTERVAL || context.now < book.sampled_at;
@@ -136,7 +136,7 @@ pub fn seed_candles(interval: Interval, candles: Vec<Candle>) -> Result<Vec<Cand
     let is_valid = |candle: &Candle| is_valid_price(candle.low) && candle.at.is_multiple_of(interval.millis());
     match candles.len() {
         0..=MAX_CANDLES if candles.iter().all(is_valid) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
-        0..=MAX_CANDLES => Err(Rejection::refused(refusal::BAD_PRICE)),
+        0..=MAX_CANDLES => Err(Rejection::custom(reason_code::BAD_PRICE)),
         _ => Err(too_many()),
     }
 }
@@ -148,7 +148,7 @@ pub fn add_trades(context: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Re
             let traded = std::iter::once(CandlesEvent::Traded(trades));
             Ok(without_future_candles(chart, context.now).chain(traded).collect())
         }
-        1..=MAX_TRADES => Err(Rejection::refused(refusal::BAD_PRICE)),
+        1..=MAX_TRADES => Err(Rejection::custom(reason_code::BAD_PRICE)),
         _ => Err(too_many()),
     }
 }
@@ -201,7 +201,7 @@ impl Decider for Alerts {
                 scale,
             } => {
                 if !is_symbol(&symbol) {
-                    return Err(Rejection::refused(refusal::BAD_SYMBOL));
+                    return Err(Rejection::custom(reason_code::BAD_SYMBOL));
                 }
                 check_price(price, scale)?;
                 let is_same = |alert: &&super::super::model::alerts::Alert| {
@@ -211,7 +211,7 @@ impl Decider for Alerts {
                     return Ok(Vec::new());
                 }
                 if list.pending().count() >= MAX_ALERTS {
-                    return Err(Rejection::refused(refusal::ALERTS_FULL));
+                    return Err(Rejection::custom(reason_code::ALERTS_FULL));
                 }
                 Ok(vec![AlertsEvent::Set {
                     symbol,
@@ -223,7 +223,7 @@ impl Decider for Alerts {
             }
             AlertsCommand::Remove { id } => match list.get(id) {
                 Some(_) => Ok(vec![AlertsEvent::Removed { id }]),
-                None => Err(Rejection::refused(refusal::NO_ALERT)),
+                None => Err(Rejection::custom(reason_code::NO_ALERT)),
             },
         }
     }

@@ -150,32 +150,32 @@ fn connector(exchange: Exchange, options: &Options) -> Result<ExchangeConnector,
 mod tests {
     use super::*;
 
-    fn refused(change: impl FnOnce(&mut Options)) -> String {
+    fn rejected(change: impl FnOnce(&mut Options)) -> String {
         let mut options = Options::default();
         change(&mut options);
         background_tasks(&options).err().unwrap()
     }
 
     #[test]
-    fn invalid_options_are_refused_with_the_reason() {
-        assert!(refused(|o| o.market_rate = 0).contains("outside 1 to 5000"));
+    fn invalid_options_are_rejected_with_the_reason() {
+        assert!(rejected(|o| o.market_rate = 0).contains("outside 1 to 5000"));
         let upbit = |o: &mut Options| o.market_feed = FeedKind::Upbit;
         assert!(
-            refused(|o| {
+            rejected(|o| {
                 upbit(o);
                 o.market_url = Some("http://x".to_owned());
             })
             .contains("ws://")
         );
         assert!(
-            refused(|o| {
+            rejected(|o| {
                 upbit(o);
                 o.market_symbols = vec!["A/B".to_owned()];
             })
             .contains("A/B")
         );
         assert!(
-            refused(|o| {
+            rejected(|o| {
                 upbit(o);
                 o.market_symbols = vec!["A".to_owned(); MAX_SYMBOLS + 1];
             })

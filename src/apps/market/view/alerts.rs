@@ -5,7 +5,7 @@ use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::super::{
     model::{alerts::Alert, decimal},
-    wire::{Alerts, AlertsCommand, Entry, Side, refusal, symbol_path},
+    wire::{Alerts, AlertsCommand, Entry, Side, reason_code, symbol_path},
 };
 use super::{labels, quote_store::QuoteStore};
 use crate::{
@@ -149,7 +149,7 @@ enum PriceError {
 impl PriceError {
     fn message(self, locale: Locale, scale: u8) -> String {
         match (self, scale) {
-            (Self::NotPositive, _) => labels::rejection(locale, &Rejection::refused(refusal::BAD_PRICE)),
+            (Self::NotPositive, _) => labels::rejection(locale, &Rejection::custom(reason_code::BAD_PRICE)),
             (Self::TooManyDecimals, 0) => td_string!(locale, market.whole_price).to_owned(),
             (Self::TooManyDecimals, _) => fill(
                 td_string!(locale, market.too_fine_price),

@@ -1,9 +1,9 @@
-//! Names, prices, feed states and refusals as localized text.
+//! Names, prices, feed states and rejections as localized text.
 
 use super::super::{
     model::decimal,
     sort::Column,
-    wire::{Entry, FeedStatus, Interval, Listing, MAX_ALERTS, Sector, Side, refusal},
+    wire::{Entry, FeedStatus, Interval, Listing, MAX_ALERTS, Sector, Side, reason_code},
 };
 use crate::{
     i18n::*,
@@ -143,11 +143,11 @@ pub fn feed_status(status: TopicStatus, feed: FeedStatus, has_prices: bool) -> (
 
 pub fn rejection(locale: Locale, rejection: &Rejection) -> String {
     let key: TextKey = match rejection {
-        Rejection::Refused { reason } => match reason.as_str() {
-            refusal::BAD_PRICE => text_key!(market.bad_price),
-            refusal::ALERTS_FULL => text_key!(market.alerts_full),
-            refusal::NO_ALERT => text_key!(market.no_alert),
-            _ => text_key!(market.refused),
+        Rejection::Custom { reason } => match reason.as_str() {
+            reason_code::BAD_PRICE => text_key!(market.bad_price),
+            reason_code::ALERTS_FULL => text_key!(market.alerts_full),
+            reason_code::NO_ALERT => text_key!(market.no_alert),
+            _ => text_key!(market.rejected_other),
         },
         Rejection::TooFast { .. } => text_key!(market.too_fast),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,

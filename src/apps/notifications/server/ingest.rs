@@ -143,9 +143,9 @@ mod tests {
     }
 
     proptest! {
-        /// Every body either becomes a command that both topic kinds accept, or is refused with a message.
+        /// Every body either becomes a command that both topic kinds accept, or is rejected with a message.
         #[test]
-        fn every_body_is_accepted_or_refused(fields in prop::collection::btree_map("to|title|body|link|level|key|expires", values(), 0..7)) {
+        fn every_body_is_accepted_or_rejected(fields in prop::collection::btree_map("to|title|body|link|level|key|expires", values(), 0..7)) {
             match parse(Value::Object(fields.into_iter().collect())) {
                 Ok(ingest) => { decode_notice(&ingest); }
                 Err(IngestError::Unprocessable(message)) => prop_assert!(message.ends_with('.')),

@@ -17,7 +17,7 @@ pub use self::unread::unread_endpoint;
 use super::model::{InboxState, NoticeList};
 use super::wire::{
     Inbox, InboxCommand, InboxEvent, MAX_SEQS_PER_READ, Notices, NoticesEvent, OWN_INBOX, PAGE_PATH, is_group,
-    is_public, is_source, is_visitor_id, parse_heads, refusal, validate,
+    is_public, is_source, is_visitor_id, parse_heads, reason_code, validate,
 };
 use crate::server::forms::CommandForm;
 use crate::wire::notice::Notice;
@@ -63,7 +63,7 @@ const fn retention() -> Retention {
 }
 
 fn validated(context: Context<'_>, notice: Notice) -> Result<Notice, Rejection> {
-    validate(notice, context.now).map_err(|error| Rejection::refused(error.to_string()))
+    validate(notice, context.now).map_err(|error| Rejection::custom(error.to_string()))
 }
 
 /// The server's commands to a public topic.
@@ -191,10 +191,10 @@ fn read(
     seqs: Vec<Seq>,
 ) -> Result<Vec<InboxEvent>, Rejection> {
     if !is_source(&source) {
-        return Err(Rejection::refused(refusal::NO_SOURCE));
+        return Err(Rejection::custom(reason_code::NO_SOURCE));
     }
     if seqs.len() > MAX_SEQS_PER_READ {
-        return Err(Rejection::refused(refusal::TOO_MANY));
+        return Err(Rejection::custom(reason_code::TOO_MANY));
     }
     let is_new = |seq: &Seq| may_exist(context, &source, *seq) && !inbox.has_read(&source, *seq);
     let seqs: Vec<Seq> = seqs.into_iter().filter(is_new).collect();
@@ -210,7 +210,7 @@ fn read_all(
     heads: BTreeMap<String, Seq>,
 ) -> Result<Vec<InboxEvent>, Rejection> {
     if !heads.keys().all(|source| is_source(source)) {
-        return Err(Rejection::refused(refusal::NO_SOURCE));
+        return Err(Rejection::custom(reason_code::NO_SOURCE));
     }
     let is_new = |(source, head): &(String, Seq)| {
         let read_up_to = inbox.marks.get(source).map_or(0, |mark| mark.read_up_to);
@@ -225,7 +225,7 @@ fn read_all(
 
 fn follow(inbox: &InboxState, group: String, on: bool, head: Seq) -> Result<Vec<InboxEvent>, Rejection> {
     if !is_group(&group) {
-        return Err(Rejection::refused(refusal::NO_SOURCE));
+        return Err(Rejection::custom(reason_code::NO_SOURCE));
     }
     Ok(match (on, inbox.follows.contains(&group)) {
         (true, false) => vec![InboxEvent::Followed { group, from: head }],

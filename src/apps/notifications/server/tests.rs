@@ -39,8 +39,8 @@ fn notice(title: &str) -> Notice {
     }
 }
 
-fn refused(reason: &str) -> Result<usize, Rejection> {
-    Err(Rejection::refused(reason))
+fn rejected(reason: &str) -> Result<usize, Rejection> {
+    Err(Rejection::custom(reason))
 }
 
 fn unread_count(inbox: &DeciderHarness<Inbox>) -> usize {
@@ -87,7 +87,7 @@ fn an_inbox_admits_only_its_owner() {
 }
 
 #[test]
-fn an_invalid_notice_is_refused_with_its_field() {
+fn an_invalid_notice_is_rejected_with_its_field() {
     let mut all = DeciderHarness::new(Notices, EVERYONE);
     let late = Notice {
         expires: Some(all.now),
@@ -95,10 +95,10 @@ fn an_invalid_notice_is_refused_with_its_field() {
     };
     assert_eq!(
         all.execute_as_server(NoticesCommand::Send(late)),
-        refused("`expires` is in the past")
+        rejected("`expires` is in the past")
     );
     let result = all.execute_as_server(NoticesCommand::Send(notice(" \n")));
-    assert_eq!(result, refused("`title` is empty"));
+    assert_eq!(result, rejected("`title` is empty"));
 }
 
 #[test]
@@ -128,15 +128,18 @@ fn notices_are_marked_as_read_once() {
     assert_eq!(inbox.execute(&me(), all), Ok(0));
     assert_eq!(unread_count(&inbox), 0);
     assert!(inbox.state.has_read(EVERYONE, 12) && !inbox.state.has_read(EVERYONE, 13));
-    assert_eq!(inbox.execute(&me(), read("other", &[1])), refused(refusal::NO_SOURCE));
+    assert_eq!(
+        inbox.execute(&me(), read("other", &[1])),
+        rejected(reason_code::NO_SOURCE)
+    );
     assert_eq!(
         inbox.execute(&me(), read(OWN_INBOX, &[1; MAX_SEQS_PER_READ + 1])),
-        refused(refusal::TOO_MANY)
+        rejected(reason_code::TOO_MANY)
     );
     let other = InboxCommand::ReadAll {
         heads: [("other".to_owned(), 1)].into(),
     };
-    assert_eq!(inbox.execute(&me(), other), refused(refusal::NO_SOURCE));
+    assert_eq!(inbox.execute(&me(), other), rejected(reason_code::NO_SOURCE));
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn a_new_follower_has_nothing_unread() {
     assert_eq!(inbox.execute(&me(), follow("market", false, 0)), Ok(0));
     assert_eq!(
         inbox.execute(&me(), follow(OWN_INBOX, true, 0)),
-        refused(refusal::NO_SOURCE)
+        rejected(reason_code::NO_SOURCE)
     );
 }
 

@@ -84,8 +84,8 @@ pub fn rejection(rejection: &Rejection) -> TextKey {
         Rejection::Denied(denial) if denial.may_retry() => text_key!(notifications.unavailable),
         Rejection::Denied(_) => text_key!(notifications.closed),
         Rejection::IdTooOld { .. } | Rejection::IdTooNew { .. } => OUTCOME_UNKNOWN,
-        Rejection::Refused { .. } | Rejection::Malformed { .. } | Rejection::TooLarge => {
-            text_key!(notifications.refused)
+        Rejection::Custom { .. } | Rejection::Malformed { .. } | Rejection::TooLarge => {
+            text_key!(notifications.rejected_other)
         }
     }
 }

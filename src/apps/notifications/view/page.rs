@@ -29,8 +29,8 @@ struct ServerData {
     now: Millis,
     #[serde(rename = "arrival")]
     first_visit: Millis,
-    /// Why the posted form was refused, if this page is the response to one.
-    refused: Option<Rejection>,
+    /// Why the posted form was rejected, if this page is the response to one.
+    rejected: Option<Rejection>,
 }
 
 impl ServerData {
@@ -39,7 +39,7 @@ impl ServerData {
             visitor: use_context::<Visitor>().map(|Visitor(person)| person.id.0),
             now: current_time(),
             first_visit: use_context::<FirstVisit>().unwrap_or_default().0,
-            refused: use_context::<RejectedForm>().map(|refused| refused.rejection),
+            rejected: use_context::<RejectedForm>().map(|rejected| rejected.rejection),
         }
     }
 }
@@ -49,7 +49,7 @@ pub fn page() -> AnyView {
         visitor,
         now,
         first_visit,
-        refused,
+        rejected,
     } = SharedValue::new(ServerData::capture).into_inner();
     let all = use_topic::<Notices>(EVERYONE);
     let me = Memo::new(move |_| {
@@ -65,7 +65,7 @@ pub fn page() -> AnyView {
             None => loading(),
         })
     });
-    let refused = refused.map(|rejection| {
+    let rejected = rejected.map(|rejection| {
         let i18n = use_i18n();
         let message = dynamic_text(move || labels::rejection(&rejection)(i18n.get_locale()).to_owned());
         view! { <p class="problem" role="alert">{message}</p> }
@@ -77,7 +77,7 @@ pub fn page() -> AnyView {
             <div class="page-header">
                 <h1>{t!(notifications.title)}</h1>
                 <p class="lede">{t!(notifications.lede)}</p>
-                {refused}
+                {rejected}
             </div>
             {content}
         </div>

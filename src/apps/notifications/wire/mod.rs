@@ -36,8 +36,8 @@ pub const MAX_LINK: usize = 2_000;
 /// Maximum notices that one command marks as read.
 pub const MAX_SEQS_PER_READ: usize = 200;
 
-/// Refusal reasons. The page translates them.
-pub mod refusal {
+/// Reason codes of rejections. The page translates them.
+pub mod reason_code {
     pub const NO_SOURCE: &str = "no_source";
     pub const TOO_MANY: &str = "too_many";
 }

@@ -140,7 +140,7 @@ fn ban_form(topic: ModerationTopic) -> AnyView {
         let locale = i18n.get_locale();
         let pending = topic.pending.get();
         let describe = |rejection: &Rejection| match rejection {
-            Rejection::Refused { reason } => {
+            Rejection::Custom { reason } => {
                 rejection_text(reason).map_or(reason.clone(), |text| text(locale).to_owned())
             }
             _ => td_string!(locale, moderation.not_now).to_owned(),

@@ -10,8 +10,8 @@ use crate::ui::text::{optional_text, t, text_key};
 pub fn sign_in() -> AnyView {
     let (i18n, query) = (use_i18n(), use_query_map());
     let problem = optional_text(move || {
-        let is_refused = query.with(|query| query.get_str("refused").is_some());
-        is_refused.then(|| td_string!(i18n.get_locale(), status.refused).to_owned())
+        let is_rejected = query.with(|query| query.get_str("refused").is_some());
+        is_rejected.then(|| td_string!(i18n.get_locale(), status.token_rejected).to_owned())
     });
     view! {
         <div class="status-sign-in">

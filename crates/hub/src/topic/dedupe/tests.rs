@@ -27,7 +27,7 @@ fn timed(time: Millis) -> CommandId {
 }
 
 fn no() -> Rejection {
-    Rejection::refused("no")
+    Rejection::custom("no")
 }
 
 fn dedupe() -> Dedupe {

@@ -102,7 +102,7 @@ impl ServerCommand<Target> for String {
     fn decide(self, target: &Target, context: Context<'_>, _: &Vec<String>) -> Result<Vec<String>, Rejection> {
         match &*self {
             _ if context.topic.rest() == "blocked" && target.0.load(SeqCst) => Err(Rejection::Unavailable),
-            "no" => Err(Rejection::refused("no")),
+            "no" => Err(Rejection::custom("no")),
             _ => Ok(vec![self]),
         }
     }

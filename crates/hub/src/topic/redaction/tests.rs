@@ -69,7 +69,7 @@ impl Decider for Board {
 
     fn decide(&self, _: Context<'_>, lines: &Lines, command: BoardEvent) -> Result<Vec<BoardEvent>, Rejection> {
         match Self::amends(&command) {
-            Some(line) if !lines.iter().any(|(seq, _)| *seq == line) => Err(Rejection::refused("no line")),
+            Some(line) if !lines.iter().any(|(seq, _)| *seq == line) => Err(Rejection::custom("no line")),
             _ => Ok(vec![command]),
         }
     }

@@ -18,7 +18,7 @@ use duplex_protocol::session::{ClientFrame, SESSION_PATH};
 use duplex_protocol::topic::TopicName;
 
 pub(super) struct WebSocketConnection {
-    /// `None` if the browser refused the URL.
+    /// `None` if the browser rejected the URL.
     socket: Option<BrowserSocket>,
     encoding: Rc<Cell<Option<Encoding>>>,
     trace: ConnectionTrace,

@@ -310,10 +310,10 @@ fn a_rejected_command_stays_until_it_is_removed() {
     let id = harness.send(7);
     let held = harness.send(8);
     assert_eq!(harness.store.remove_rejected(&id), None, "it is still unanswered");
-    harness.answer(&id, Answer::Rejected(Rejection::refused("no")));
+    harness.answer(&id, Answer::Rejected(Rejection::custom("no")));
     let retry_after_ms = 2_000;
     harness.answer(&held, Answer::Rejected(Rejection::TooFast { retry_after_ms }));
-    let rejected = CommandStatus::Rejected(Rejection::refused("no"));
+    let rejected = CommandStatus::Rejected(Rejection::custom("no"));
     assert_eq!(
         harness.pending(),
         [rejected, CommandStatus::RateLimited { retry_after_ms }]
@@ -329,7 +329,7 @@ fn the_list_of_rejected_commands_is_bounded() {
     let mut harness = Harness::live();
     for n in 0..2 * super::MAX_PENDING as u128 {
         let id = harness.send(n);
-        harness.answer(&id, Answer::Rejected(Rejection::refused("no")));
+        harness.answer(&id, Answer::Rejected(Rejection::custom("no")));
     }
     let pending = harness.store.pending.get_untracked();
     assert_eq!(pending.len(), super::MAX_PENDING);

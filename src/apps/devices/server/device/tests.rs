@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use proptest::prelude::*;
 
-use super::super::super::model::{MAX_ALARMS, MAX_ORDERS, MAX_REFUSALS};
+use super::super::super::model::{MAX_ALARMS, MAX_ORDERS, MAX_REJECTIONS};
 use super::super::super::wire::{LenientNumber, MAX_CLOCK_SKEW, MAX_METRICS, Reading, Report};
 use super::*;
 use duplex_hub::Authority;
@@ -92,8 +92,8 @@ fn reading(metric: &str, value: f64, at: Option<Millis>) -> Reading {
     }
 }
 
-fn refused<T>(why: &str) -> Result<T, Rejection> {
-    Err(Rejection::refused(why))
+fn rejected<T>(why: &str) -> Result<T, Rejection> {
+    Err(Rejection::custom(why))
 }
 
 fn threshold(low: Option<f64>, high: Option<f64>, hysteresis: f64) -> DeviceCommand {
@@ -164,7 +164,10 @@ fn stale_orders_are_timed_out_by_the_next_order() {
     for _ in 0..MAX_PENDING_PER_DEVICE {
         harness.send(&person(1), order()).unwrap();
     }
-    assert_eq!(harness.send(&person(1), order()), refused(refusal::TOO_MANY_PENDING));
+    assert_eq!(
+        harness.send(&person(1), order()),
+        rejected(reason_code::TOO_MANY_PENDING)
+    );
     // Simulates a restart that lost the forwards.
     harness.now += 5 * ORDER_TIMEOUT;
     assert_eq!(
@@ -180,7 +183,7 @@ fn stale_orders_are_timed_out_by_the_next_order() {
 }
 
 #[test]
-fn invalid_readings_are_refused_with_a_reason_and_counted() {
+fn invalid_readings_are_rejected_with_a_reason_and_counted() {
     let mut harness = DeviceHarness::new("a");
     let mut other = reading("t", 1.0, None);
     other.unit = Some("°F".to_owned());
@@ -197,27 +200,27 @@ fn invalid_readings_are_refused_with_a_reason_and_counted() {
     harness.report(readings);
     let reasons: Vec<_> = harness
         .state
-        .refusals
+        .rejections
         .iter()
         .rev()
-        .map(|record| record.refusal.why.as_str())
+        .map(|record| record.reading.why.as_str())
         .collect();
     let expected = [
-        refusal::NOT_A_NUMBER,
-        refusal::NOT_A_NUMBER,
-        refusal::TOO_LARGE,
-        refusal::IN_FUTURE,
-        refusal::TOO_OLD,
-        refusal::BAD_METRIC,
-        refusal::OTHER_UNIT,
+        reason_code::NOT_A_NUMBER,
+        reason_code::NOT_A_NUMBER,
+        reason_code::TOO_LARGE,
+        reason_code::IN_FUTURE,
+        reason_code::TOO_OLD,
+        reason_code::BAD_METRIC,
+        reason_code::OTHER_UNIT,
     ];
     assert_eq!(reasons, expected);
-    assert_eq!((harness.state.refused, harness.value("t")), (7, 21.0));
+    assert_eq!((harness.state.rejected, harness.value("t")), (7, 21.0));
     let invalid = DeviceServerCommand::InvalidMessage {
-        why: refusal::UNREADABLE.to_owned(),
+        why: reason_code::UNREADABLE.to_owned(),
     };
     harness.send_as_server(invalid).unwrap();
-    assert_eq!(harness.state.refused, 8);
+    assert_eq!(harness.state.rejected, 8);
     assert_eq!(harness.state.metrics["t"].unit, "°C");
 }
 
@@ -252,7 +255,7 @@ fn a_last_known_report_sets_the_value_but_not_the_time_seen() {
     ]);
     assert_eq!(harness.send_as_server(mixed.clone()).unwrap().len(), 2);
     assert_eq!(
-        (harness.value("t"), harness.state.seen, harness.state.refused),
+        (harness.value("t"), harness.state.seen, harness.state.rejected),
         (4.0, NOW + 1, 1)
     );
     assert_eq!(harness.send_as_server(mixed), Ok(Vec::new()));
@@ -340,7 +343,7 @@ fn an_alarm_is_raised_once_cleared_once_and_notified() {
     assert_eq!(harness.state.alarms[0].acknowledged, Some((person(2), NOW + 5)));
     assert_eq!(
         harness.send(&person(3), DeviceCommand::Acknowledge { alarm: 99 }),
-        refused(refusal::NO_ALARM)
+        rejected(reason_code::NO_ALARM)
     );
 }
 
@@ -349,7 +352,7 @@ fn a_threshold_applies_at_once_and_is_validated() {
     let mut harness = DeviceHarness::new("a");
     assert_eq!(
         harness.send(&person(1), threshold(None, Some(1.0), 0.0)),
-        refused(refusal::NO_METRIC)
+        rejected(reason_code::NO_METRIC)
     );
     harness.report(vec![reading("t", 50.0, None)]);
     for wrong in [
@@ -358,7 +361,7 @@ fn a_threshold_applies_at_once_and_is_validated() {
         threshold(None, Some(5.0), -1.0),
         threshold(None, Some(f64::NAN), 0.0),
     ] {
-        assert_eq!(harness.send(&person(1), wrong), refused(refusal::BAD_THRESHOLD));
+        assert_eq!(harness.send(&person(1), wrong), rejected(reason_code::BAD_THRESHOLD));
     }
     harness.send(&person(1), threshold(None, Some(40.0), 0.0)).unwrap();
     assert_eq!(harness.active(), [LimitKind::High]);
@@ -380,17 +383,17 @@ fn an_order_is_forwarded_and_its_first_answer_counts() {
     };
     assert_eq!(
         harness.send(&person(1), order("reboot", "")),
-        refused(refusal::NEVER_SEEN)
+        rejected(reason_code::NEVER_SEEN)
     );
     harness.report(Vec::new());
     assert_eq!(
         harness.send(&person(1), order("re boot", "")),
-        refused(refusal::BAD_ORDER)
+        rejected(reason_code::BAD_ORDER)
     );
     for wrong in ["{", "{\"in\":1,5}", "{\"in\":1,\"in\":2}", "1e400", "NaN"] {
         assert_eq!(
             harness.send(&person(1), order("reboot", wrong)),
-            refused(refusal::BAD_ARGUMENT)
+            rejected(reason_code::BAD_ARGUMENT)
         );
     }
     let events = harness.send(&person(1), order("reboot", "{\"in\":5}")).unwrap();
@@ -417,7 +420,10 @@ fn an_order_is_forwarded_and_its_first_answer_counts() {
         ok,
         note: "done".to_owned(),
     };
-    assert_eq!(harness.send(&person(1), ack(true)), refused(refusal::NOT_THE_DEVICE));
+    assert_eq!(
+        harness.send(&person(1), ack(true)),
+        rejected(reason_code::NOT_THE_DEVICE)
+    );
     let expire = DeviceServerCommand::Expire { order: 2 };
     harness.send(Principal::program(), ack(true)).unwrap();
     assert_eq!(harness.send_as_server(expire), Ok(Vec::new()));
@@ -427,7 +433,7 @@ fn an_order_is_forwarded_and_its_first_answer_counts() {
     }
     assert_eq!(
         harness.send(&person(1), order("identify", "")),
-        refused(refusal::TOO_MANY_PENDING)
+        rejected(reason_code::TOO_MANY_PENDING)
     );
 }
 
@@ -507,12 +513,12 @@ fn a_browser_is_writable_by_its_visitor_only() {
     for who in [Principal::visitor(&person(8)), Principal::program()] {
         assert_eq!(
             DeviceHarness::new(&own).send(who, report.clone()),
-            refused(refusal::NOT_THE_DEVICE)
+            rejected(reason_code::NOT_THE_DEVICE)
         );
     }
     assert_eq!(
         DeviceHarness::new("a").send(&me, report),
-        refused(refusal::NOT_THE_DEVICE)
+        rejected(reason_code::NOT_THE_DEVICE)
     );
 }
 
@@ -637,7 +643,7 @@ proptest! {
         }
         let device = &harness.state;
         prop_assert!(device.metrics.len() <= MAX_METRICS && device.alarms.len() <= MAX_ALARMS);
-        prop_assert!(device.orders.len() <= MAX_ORDERS && device.refusals.len() <= MAX_REFUSALS && device.pending_orders() <= MAX_PENDING_PER_DEVICE);
+        prop_assert!(device.orders.len() <= MAX_ORDERS && device.rejections.len() <= MAX_REJECTIONS && device.pending_orders() <= MAX_PENDING_PER_DEVICE);
         prop_assert!(device.metrics.values().all(|metric| metric.value.is_finite() && metric.at <= harness.now));
         for metric in device.metrics.keys() {
             let active = device.alarms.iter().filter(|alarm| alarm.metric == *metric && alarm.cleared_at.is_none());

@@ -15,8 +15,8 @@ fn person(id: u8) -> Person {
     }
 }
 
-fn refused<T>(code: &str) -> Result<T, Rejection> {
-    Err(Rejection::refused(code))
+fn rejected<T>(code: &str) -> Result<T, Rejection> {
+    Err(Rejection::custom(code))
 }
 
 #[test]
@@ -59,15 +59,15 @@ fn every_tick_is_an_event_and_spark_lines_grow_at_each_step() {
     assert_eq!(quotes.execute_as_server(ticks(9)), Ok(3));
     assert_eq!(
         quotes.execute_as_server(QuotesCommand::Tick(vec![tick("z", 1)])),
-        refused(refusal::BAD_SYMBOL)
+        rejected(reason_code::BAD_SYMBOL)
     );
     assert_eq!(
         quotes.execute_as_server(QuotesCommand::Tick(vec![tick("a", 0)])),
-        refused(refusal::BAD_PRICE)
+        rejected(reason_code::BAD_PRICE)
     );
     assert_eq!(
         quotes.execute_as_server(QuotesCommand::Tick(vec![tick("a", 1); MAX_TICKS + 1])),
-        refused(refusal::LIMIT_EXCEEDED)
+        rejected(reason_code::LIMIT_EXCEEDED)
     );
 }
 
@@ -111,8 +111,14 @@ fn seeded_candles_must_be_aligned_and_priced() {
         candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
     };
     assert_eq!(candles.execute_as_server(seed(60_000, 4)), Ok(1));
-    assert_eq!(candles.execute_as_server(seed(60_001, 4)), refused(refusal::BAD_PRICE));
-    assert_eq!(candles.execute_as_server(seed(60_000, 0)), refused(refusal::BAD_PRICE));
+    assert_eq!(
+        candles.execute_as_server(seed(60_001, 4)),
+        rejected(reason_code::BAD_PRICE)
+    );
+    assert_eq!(
+        candles.execute_as_server(seed(60_000, 0)),
+        rejected(reason_code::BAD_PRICE)
+    );
     assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
 }
 
@@ -150,11 +156,11 @@ fn an_alert_is_set_and_reached_once() {
     assert_eq!(alerts.execute(&me, set("a", Side::Above, 150)), Ok(0));
     assert_eq!(
         alerts.execute(&me, set("A", Side::Above, 150)),
-        refused(refusal::BAD_SYMBOL)
+        rejected(reason_code::BAD_SYMBOL)
     );
     assert_eq!(
         alerts.execute(&me, set("a", Side::Above, 0)),
-        refused(refusal::BAD_PRICE)
+        rejected(reason_code::BAD_PRICE)
     );
     let reach = AlertsServerCommand::Reach {
         id: 1,
@@ -167,7 +173,7 @@ fn an_alert_is_set_and_reached_once() {
     assert_eq!(alerts.execute(&me, AlertsCommand::Remove { id: 1 }), Ok(1));
     assert_eq!(
         alerts.execute(&me, AlertsCommand::Remove { id: 1 }),
-        refused(refusal::NO_ALERT)
+        rejected(reason_code::NO_ALERT)
     );
     assert_eq!(alerts.execute_as_server(reach), Ok(0), "a removed alert is not reached");
 }

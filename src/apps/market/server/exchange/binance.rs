@@ -70,7 +70,7 @@ struct Message<'a> {
 pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
     let envelope: Envelope<'_> = serde_json::from_slice(message).map_err(|_| ParseError::InvalidJson)?;
     if let Some(error) = envelope.error {
-        return Err(ParseError::Refused(error.get().to_owned()));
+        return Err(ParseError::Rejected(error.get().to_owned()));
     }
     let Some(message) = envelope.data else {
         return match envelope.e {
@@ -168,7 +168,7 @@ mod tests {
         );
         assert!(matches!(
             parse(br#"{"error":{"code":3},"id":1}"#),
-            Err(ParseError::Refused(_))
+            Err(ParseError::Rejected(_))
         ));
     }
 

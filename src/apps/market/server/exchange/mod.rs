@@ -56,7 +56,7 @@ pub enum ParseError {
     #[error("invalid symbol")]
     InvalidSymbol,
     #[error("the exchange returned an error: {0}")]
-    Refused(String),
+    Rejected(String),
 }
 
 impl Exchange {

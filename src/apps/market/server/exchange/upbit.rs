@@ -89,7 +89,7 @@ struct ErrorInfo<'a> {
 pub fn parse(message: &[u8]) -> Result<ExchangeMessage, ParseError> {
     let message: Message<'_> = serde_json::from_slice(message).map_err(|_| ParseError::InvalidJson)?;
     if let Some(error) = message.error {
-        return Err(ParseError::Refused(error.name.unwrap_or_default().to_owned()));
+        return Err(ParseError::Rejected(error.name.unwrap_or_default().to_owned()));
     }
     match message.kind {
         Some("trade") => Ok(ExchangeMessage::Trade {
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(parse(br#"{"status":"UP"}"#), Ok(ExchangeMessage::Ignored));
         assert_eq!(
             parse(br#"{"error":{"name":"NO_CODES","message":"m"}}"#),
-            Err(ParseError::Refused("NO_CODES".to_owned()))
+            Err(ParseError::Rejected("NO_CODES".to_owned()))
         );
     }
 
