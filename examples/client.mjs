@@ -11,7 +11,7 @@ const WebSocket = globalThis.WebSocket ?? (await import('ws')).default;
 const [server = 'ws://127.0.0.1:3000', topic = 'chat/lobby'] = process.argv.slice(2);
 
 const session = randomBytes(16).toString('hex'); // identifies this client on every connection, in place of a cookie; keep it secret
-let cursor = null; // the last event received; its check identifies the log up to it
+let cursor = null; // the last event received; its check, a checksum, identifies the log up to it
 const pending = new Map(); // commands without a reply by id, in the order typed
 let clockOffset = 0; // the server's clock minus ours: ids carry the server's time, so that a resent command has one effect
 let socket;

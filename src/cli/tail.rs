@@ -11,7 +11,7 @@ use duplex::server::tls::ByteStream;
 use duplex_leptos::reconnect::Backoff;
 use duplex_protocol::code;
 use duplex_protocol::codec::{Blob, Encoding};
-use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
+use duplex_protocol::cursor::{Checksum, Cursor, Epoch, Seq};
 use duplex_protocol::session::{ClientFrame, ResetReason, SESSION_PATH, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -104,7 +104,7 @@ impl Tail {
             topic: self.topic,
             json: self.json,
             after: self.from.map(|from| from.max(1) - 1),
-            check: None,
+            checksum: None,
             epoch: None,
         };
         super::block_on(async {
@@ -122,8 +122,8 @@ struct Tailer {
     json: bool,
     /// The seq of the last printed event; `None` to begin with new events.
     after: Option<Seq>,
-    /// The check of the log up to `after`, if the server sent it.
-    check: Option<Check>,
+    /// The checksum of the log up to `after`, if the server sent it.
+    checksum: Option<Checksum>,
     /// The log's epoch, once the server sent it.
     epoch: Option<Epoch>,
 }
@@ -194,7 +194,7 @@ impl Tailer {
 
     fn cursor(&self) -> Option<Cursor> {
         let (epoch, seq) = self.epoch.zip(self.after)?;
-        Some(Cursor::new(epoch, seq).with_check(self.check))
+        Some(Cursor::new(epoch, seq).with_checksum(self.checksum))
     }
 
     async fn subscribe(&self, socket: &mut Socket) -> Result<(), TailError> {
@@ -214,7 +214,9 @@ impl Tailer {
         let frame = Encoding::Json.decode(bytes.as_bytes());
         match frame.map_err(|error| TailError::Final(format!("cannot decode a frame of the server: {error}")))? {
             ServerFrame::Verdict { verdict, .. } => self.on_verdict(socket, verdict).await,
-            ServerFrame::Event { seq, check, event, .. } => self.print(seq, check, &event),
+            ServerFrame::Event {
+                seq, checksum, event, ..
+            } => self.print(seq, checksum, &event),
             ServerFrame::Closing { retry_after_ms, .. } => {
                 let pause = Duration::from_millis(retry_after_ms.into());
                 Err(TailError::Lost("the server is closing".to_owned(), Some(pause)))
@@ -239,7 +241,7 @@ impl Tailer {
                 "duplex: the topic's log was replaced; continuing after event {}",
                 at.seq
             );
-            (self.after, self.check) = (None, None);
+            (self.after, self.checksum) = (None, None);
         }
         match (self.after, reason) {
             (Some(after), _) if after < at.seq => {
@@ -255,7 +257,7 @@ impl Tailer {
                 after + 1
             ))),
             _ => {
-                (self.after, self.check) = (Some(at.seq), at.check);
+                (self.after, self.checksum) = (Some(at.seq), at.checksum);
                 Ok(())
             }
         }
@@ -274,7 +276,7 @@ impl Tailer {
                 other => other.into(),
             })?;
             let Some((first, _)) = page.events.first() else {
-                (self.after, self.check) = (Some(until), None);
+                (self.after, self.checksum) = (Some(until), None);
                 break;
             };
             if *first > after + 1 {
@@ -292,7 +294,7 @@ impl Tailer {
     }
 
     /// Prints an event, unless it was printed already.
-    fn print(&mut self, seq: Seq, check: Option<Check>, event: &Blob) -> Result<(), TailError> {
+    fn print(&mut self, seq: Seq, checksum: Option<Checksum>, event: &Blob) -> Result<(), TailError> {
         if self.after.is_some_and(|after| seq <= after) {
             return Ok(());
         }
@@ -302,7 +304,7 @@ impl Tailer {
         } else {
             out!("{seq} {text}")?;
         }
-        (self.after, self.check) = (Some(seq), check);
+        (self.after, self.checksum) = (Some(seq), checksum);
         Ok(())
     }
 }

@@ -96,8 +96,8 @@ async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
         assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
         let verdict = visitor.subscribe(LOSSY, Some(cursor)).await;
         assert!(matches!(verdict, Verdict::Resumed { replayed: 0, .. }), "{verdict:?}");
-        // A cursor of version 1 has no check and is accepted.
-        let unchecked = lossy.map(|cursor| cursor.with_check(None));
+        // A cursor of version 1 has no checksum and is accepted.
+        let unchecked = lossy.map(|cursor| cursor.with_checksum(None));
         let verdict = visitor.subscribe(LOSSY, unchecked).await;
         assert!(matches!(verdict, Verdict::Resumed { replayed: 1, .. }), "{verdict:?}");
     }
@@ -121,7 +121,7 @@ async fn a_page_rendered_before_the_loss_is_reset() {
     let name = topic.parse().unwrap();
     let (cursor, _) = complete.state.hub.preview(&name, Encoding::Json).await.unwrap();
     let in_page = serde_json::to_string(&cursor).unwrap();
-    assert!(cursor.check.is_some() && page.contains(&in_page), "{in_page}");
+    assert!(cursor.checksum.is_some() && page.contains(&in_page), "{in_page}");
     stop_and_swap_log(&complete, folder.path(), Some("early.db")).await;
 
     let after = node(folder.path(), duplex::apps::server::Apps::default().kinds());

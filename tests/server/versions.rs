@@ -43,25 +43,25 @@ async fn next_frame(client: &mut WebSocketClient<DuplexStream>) -> Value {
 async fn each_json_version_has_its_own_fields() {
     let node = Node::new();
     add(&node).await;
-    for (subprotocol, has_check) in [("duplex.v1.json", false), ("duplex.v2.json", true)] {
+    for (subprotocol, has_checksum) in [("duplex.v1.json", false), ("duplex.v2.json", true)] {
         let mut client = websocket(&node, subprotocol).await;
         client
             .send(Message::text(r#"{"hello":{"build":"","name":null}}"#))
             .await;
         let welcome = next_frame(&mut client).await;
-        assert_eq!(welcome["welcome"]["now_ms"].is_u64(), has_check);
+        assert_eq!(welcome["welcome"]["now_ms"].is_u64(), has_checksum);
         let subscribe = format!(r#"{{"subscribe":{{"topic":"{NOTES}","cursor":null}}}}"#);
         client.send(Message::text(subscribe)).await;
         let verdict = next_frame(&mut client).await;
         let cursor = verdict["verdict"]["verdict"]["reset"]["cursor"].clone();
         assert_eq!(
             (cursor["check"].is_u64(), cursor["seq"].is_u64()),
-            (has_check, true),
+            (has_checksum, true),
             "{verdict}"
         );
         add(&node).await;
         let event = next_frame(&mut client).await;
-        assert_eq!(event["event"]["check"].is_u64(), has_check, "{event}");
+        assert_eq!(event["event"]["check"].is_u64(), has_checksum, "{event}");
         // The client reconnects with the cursor that it got.
         let mut reconnected = websocket(&node, subprotocol).await;
         reconnected
@@ -110,16 +110,16 @@ async fn version_1_postcard_is_served() {
 async fn the_query_selects_the_version_over_http() {
     let node = Node::new();
     add(&node).await;
-    for (version, has_check) in [("", false), ("&v=1", false), ("&v=2", true)] {
+    for (version, has_checksum) in [("", false), ("&v=1", false), ("&v=2", true)] {
         let answer = node
             .get(&format!("{POLL_PATH}?session=s{version}&topics={NOTES}&wait=0"))
             .await;
         let frames: Value = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!(frames[0]["welcome"]["now_ms"].is_u64(), has_check, "{frames}");
+        assert_eq!(frames[0]["welcome"]["now_ms"].is_u64(), has_checksum, "{frames}");
         let cursor = &frames[1]["verdict"]["verdict"]["reset"]["cursor"];
         assert_eq!(
             (cursor["check"].is_u64(), cursor["seq"].is_u64()),
-            (has_check, true),
+            (has_checksum, true),
             "{frames}"
         );
     }

@@ -30,14 +30,14 @@ impl Epoch {
 }
 
 /// A chained hash of a topic's log up to and including an event. Two logs of one epoch that differ before a seq have different
-/// checks at it, with a collision probability of 2^-32. 32 bits suffice, because a wrong resumption requires both a lost tail and a
-/// collision; they cost an event's frame 5 bytes in postcard and some 20 in JSON.
+/// checksums at it, with a collision probability of 2^-32. 32 bits suffice, because a wrong resumption requires both a lost tail and
+/// a collision; they cost an event's frame 5 bytes in postcard and some 20 in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Check(NonZeroU32);
+pub struct Checksum(NonZeroU32);
 
-impl Check {
-    /// `None` for 0, which encodes the absence of a check.
+impl Checksum {
+    /// `None` for 0, which encodes the absence of a checksum.
     pub const fn new(bits: u32) -> Option<Self> {
         match NonZeroU32::new(bits) {
             Some(bits) => Some(Self(bits)),
@@ -54,9 +54,9 @@ impl Check {
 /// A reader's position: the reader has all events up to and including `seq`.
 ///
 /// ```
-/// use duplex_protocol::cursor::{Check, Cursor, Epoch};
+/// use duplex_protocol::cursor::{Checksum, Cursor, Epoch};
 ///
-/// let cursor = Cursor::new(Epoch::new(5), 12).with_check(Check::new(77));
+/// let cursor = Cursor::new(Epoch::new(5), 12).with_checksum(Checksum::new(77));
 /// assert_eq!(cursor.to_string(), "5:12:77");
 /// assert_eq!("5:12:77".parse(), Ok(cursor));
 /// ```
@@ -66,31 +66,32 @@ pub struct Cursor {
     pub epoch: Epoch,
     /// The seq of the newest event seen; 0 before the first event.
     pub seq: Seq,
-    /// The check of the log up to `seq`. `None` before the first event, for an event that was stored before logs had checks, and
-    /// from a client of protocol version 1: the cursor is then not verified.
-    pub check: Option<Check>,
+    /// The checksum of the log up to `seq`. `None` before the first event, for an event that was stored before logs had checksums,
+    /// and from a client of protocol version 1: the cursor is then not verified.
+    #[serde(rename = "check")]
+    pub checksum: Option<Checksum>,
 }
 
 impl Cursor {
-    /// A cursor without a check.
+    /// A cursor without a checksum.
     pub const fn new(epoch: Epoch, seq: Seq) -> Self {
-        let check = None;
-        Self { epoch, seq, check }
+        let checksum = None;
+        Self { epoch, seq, checksum }
     }
 
-    /// The same position with a check.
+    /// The same position with a checksum.
     #[must_use]
-    pub const fn with_check(self, check: Option<Check>) -> Self {
-        Self { check, ..self }
+    pub const fn with_checksum(self, checksum: Option<Checksum>) -> Self {
+        Self { checksum, ..self }
     }
 }
 
-/// `epoch:seq:check` or `epoch:seq`, as in a URL.
+/// `epoch:seq:checksum` or `epoch:seq`, as in a URL.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.epoch.0, self.seq)?;
-        match self.check {
-            Some(check) => write!(f, ":{}", check.get()),
+        match self.checksum {
+            Some(checksum) => write!(f, ":{}", checksum.get()),
             None => Ok(()),
         }
     }
@@ -98,7 +99,7 @@ impl fmt::Display for Cursor {
 
 /// Returned when a string is not a valid [`Cursor`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected epoch:seq or epoch:seq:check, all integers")]
+#[error("expected epoch:seq or epoch:seq:checksum, all integers")]
 pub struct ParseCursorError;
 
 impl FromStr for Cursor {
@@ -106,14 +107,14 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, ParseCursorError> {
         let (epoch, rest) = text.split_once(':').ok_or(ParseCursorError)?;
-        let (seq, check) = match rest.split_once(':') {
-            Some((seq, check)) => (seq, Some(check.parse().map(Check).map_err(|_| ParseCursorError)?)),
+        let (seq, checksum) = match rest.split_once(':') {
+            Some((seq, checksum)) => (seq, Some(checksum.parse().map(Checksum).map_err(|_| ParseCursorError)?)),
             None => (rest, None),
         };
         Ok(Self {
             epoch: Epoch::new(epoch.parse().map_err(|_| ParseCursorError)?),
             seq: seq.parse().map_err(|_| ParseCursorError)?,
-            check,
+            checksum,
         })
     }
 }
@@ -144,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_of_version_1_has_no_check() {
+    fn a_cursor_of_version_1_has_no_checksum() {
         let cursor: Cursor = serde_json::from_str(r#"{"epoch":5,"seq":2}"#).unwrap();
         assert_eq!(cursor, Cursor::new(Epoch::new(5), 2));
-        let checked = serde_json::to_string(&cursor.with_check(Check::new(9))).unwrap();
+        let checked = serde_json::to_string(&cursor.with_checksum(Checksum::new(9))).unwrap();
         assert_eq!(checked, r#"{"epoch":5,"seq":2,"check":9}"#);
     }
 
@@ -156,7 +157,7 @@ mod tests {
         let cursor = Cursor::new(Epoch::new(u64::MAX), 7);
         assert_eq!(cursor.to_string(), "9007199254740991:7");
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        let checked = cursor.with_check(Check::new(u32::MAX));
+        let checked = cursor.with_checksum(Checksum::new(u32::MAX));
         assert_eq!(checked.to_string(), "9007199254740991:7:4294967295");
         assert_eq!(checked.to_string().parse(), Ok(checked));
         for wrong in [

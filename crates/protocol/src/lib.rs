@@ -51,7 +51,7 @@
 //! | module | content |
 //! | --- | --- |
 //! | [`topic`] | [`Topic`](topic::Topic), names of topics, delivery |
-//! | [`cursor`] | a reader's position in a topic's log: epoch, seq, check |
+//! | [`cursor`] | a reader's position in a topic's log: epoch, seq, checksum |
 //! | [`session`] | the frames between client and server; how to write a client in another language |
 //! | [`subprotocol`] | the subprotocols: versions and encodings |
 //! | [`codec`] | JSON and postcard |

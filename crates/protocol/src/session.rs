@@ -11,7 +11,7 @@
 //! 1. Send `{"hello":{"build":"","name":null}}`. The server answers `{"welcome":{…}}`; its `now_ms` is the server's clock.
 //! 2. Send `{"subscribe":{"topic":"chat/lobby","cursor":null}}`. The server answers with a verdict:
 //!    `{"verdict":{"topic":"chat/lobby","verdict":{"reset":{"reason":"new","cursor":{"epoch":E,"seq":N,"check":C},"state":…}}}}`.
-//!    The state is the fold of the events 1 to N. The check is a number or null; it identifies those events.
+//!    The state is the fold of the events 1 to N. The check, a checksum, is a number or null; it identifies those events.
 //! 3. Events follow: `{"event":{"topic":"chat/lobby","seq":N+1,"check":D,"event":…}}`. Under delivery `every` the seqs have no
 //!    gap. Remember the last one with its check. After a lost connection, subscribe with
 //!    `"cursor":{"epoch":E,"seq":LAST,"check":ITS CHECK}`: the verdict is `resumed`, and the events after LAST follow; or `reset`
@@ -59,7 +59,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::codec::Blob;
-use super::cursor::{Check, Cursor, Seq};
+use super::cursor::{Checksum, Cursor, Seq};
 use super::person::Person;
 use super::presence::Presence;
 use super::topic::TopicName;
@@ -158,8 +158,9 @@ pub enum ServerFrame {
         topic: TopicName,
         /// The event's position.
         seq: Seq,
-        /// The check of the log up to and including this event, for the subscriber's cursor.
-        check: Option<Check>,
+        /// The checksum of the log up to and including this event, for the subscriber's cursor.
+        #[serde(rename = "check")]
+        checksum: Option<Checksum>,
         /// The topic's event.
         event: Blob,
     },
@@ -333,7 +334,7 @@ mod tests {
 
     #[test]
     fn frames_are_encoded_as_documented() {
-        let cursor = Cursor::new(Epoch::new(5), 2).with_check(Check::new(77));
+        let cursor = Cursor::new(Epoch::new(5), 2).with_checksum(Checksum::new(77));
         let text = |frame: &ServerFrame| String::from_utf8(Encoding::Json.encode(frame).unwrap()).unwrap();
         let verdict = Verdict::Reset {
             reason: ResetReason::New,

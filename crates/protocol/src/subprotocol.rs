@@ -7,7 +7,7 @@ use super::v1;
 /// A version of the session protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Version {
-    /// `duplex.v1.…`: cursors have no check, the welcome has no server time, and there are fewer reset and rejection reasons.
+    /// `duplex.v1.…`: cursors have no checksum, the welcome has no server time, and there are fewer reset and rejection reasons.
     /// Supported until the next version.
     V1,
     /// `duplex.v2.…`, the newest.

@@ -314,7 +314,9 @@ impl<'a> Visitor<'a> {
             } => {
                 self.cursors.insert(topic.clone(), Some(*cursor));
             }
-            ServerFrame::Event { topic, seq, check, .. } => {
+            ServerFrame::Event {
+                topic, seq, checksum, ..
+            } => {
                 let cursor = self.cursors.get_mut(topic).unwrap().as_mut().unwrap();
                 let next = cursor.seq + 1;
                 assert!(
@@ -322,7 +324,7 @@ impl<'a> Visitor<'a> {
                     "{seq} follows {}",
                     cursor.seq
                 );
-                (cursor.seq, cursor.check) = (*seq, *check);
+                (cursor.seq, cursor.checksum) = (*seq, *checksum);
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use duplex::server::limits;
 use duplex_hub::log::{Log, LogError, Record};
 use futures_util::future::{join_all, try_join_all};
 
-pub use super::contract_check::*;
+pub use super::contract_checksum::*;
 pub use super::contract_ids::*;
 pub use super::contract_outbox::*;
 pub use super::contract_redaction::*;
@@ -40,7 +40,7 @@ pub async fn seqs_are_contiguous(log: AnyLog) {
         seq: 8,
         at: 77,
         amends,
-        check: records[7].check,
+        checksum: records[7].checksum,
         event,
     };
     assert_eq!(records[7], expected);

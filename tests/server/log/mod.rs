@@ -1,7 +1,7 @@
 //! The log: a contract suite that runs over every implementation, and tests of each implementation.
 
 mod contract;
-mod contract_check;
+mod contract_checksum;
 mod contract_ids;
 mod contract_outbox;
 mod contract_redaction;
@@ -42,7 +42,7 @@ macro_rules! contract_tests {
             a_redaction_is_atomic_with_its_append, an_erased_topic_continues, amendments_are_returned_with_the_events_they_amend,
             forwards_are_stored_until_delivered, a_forward_is_removed_in_the_commit_of_its_effect,
             erasing_events_removes_their_forwards, topics_are_listed_by_kind, bounds_beyond_the_log_return_everything, close_is_idempotent,
-            every_event_has_a_check, an_append_to_other_events_is_a_conflict, a_redaction_keeps_the_checks, the_check_before_removed_events_is_kept
+            every_event_has_a_checksum, an_append_to_other_events_is_a_conflict, a_redaction_keeps_the_checksums, the_checksum_before_removed_events_is_kept
         );
     };
     ($log:expr, $($name:ident),+) => {

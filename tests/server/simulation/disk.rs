@@ -13,7 +13,7 @@ use duplex_hub::log::{
     sqlite::SqliteLog,
 };
 use duplex_protocol::{
-    cursor::{Check, Epoch, Seq},
+    cursor::{Checksum, Epoch, Seq},
     topic::TopicName,
 };
 use futures_util::FutureExt as _;
@@ -66,12 +66,15 @@ impl Store {
     }
 
     /// Removes the topic's newest `count` events while no node is running. Returns the events before the loss.
-    pub fn lose_tail(&self, topic: &TopicName, count: u64) -> Vec<(Vec<u8>, Option<Check>)> {
+    pub fn lose_tail(&self, topic: &TopicName, count: u64) -> Vec<(Vec<u8>, Option<Checksum>)> {
         match &self.backend {
             Backend::Memory(memory) => {
                 let events = memory.read(topic, 0, usize::MAX >> 1).now_or_never().unwrap().unwrap();
                 memory.truncate_tail(topic, (events.len() as Seq).saturating_sub(count));
-                events.into_iter().map(|record| (record.event, record.check)).collect()
+                events
+                    .into_iter()
+                    .map(|record| (record.event, record.checksum))
+                    .collect()
             }
             Backend::File(path) => lose_rows(&Connection::open(path).unwrap(), topic, count).unwrap(),
         }
@@ -89,19 +92,19 @@ impl Store {
     }
 }
 
-fn lose_rows(file: &Connection, topic: &TopicName, count: u64) -> rusqlite::Result<Vec<(Vec<u8>, Option<Check>)>> {
+fn lose_rows(file: &Connection, topic: &TopicName, count: u64) -> rusqlite::Result<Vec<(Vec<u8>, Option<Checksum>)>> {
     let query = "SELECT event, events.chain FROM events JOIN topics ON id = topic WHERE name = ?1 ORDER BY seq";
     let mut query = file.prepare(query)?;
     let rows = query.query_map([topic.as_str()], |row| {
-        let check: Option<u32> = row.get(1)?;
-        Ok((row.get::<_, String>(0)?.into_bytes(), check.and_then(Check::new)))
+        let checksum: Option<u32> = row.get(1)?;
+        Ok((row.get::<_, String>(0)?.into_bytes(), checksum.and_then(Checksum::new)))
     })?;
     let events = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     let remaining = (events.len() as Seq).saturating_sub(count);
-    let check = remaining
+    let checksum = remaining
         .checked_sub(1)
         .and_then(|at| events[at as usize].1)
-        .map(Check::get);
+        .map(Checksum::get);
     let in_topic = "topic = (SELECT id FROM topics WHERE name = ?1)";
     for table in ["events", "answers", "snapshots"] {
         let lost = format!("DELETE FROM {table} WHERE {in_topic} AND seq > ?2");
@@ -109,7 +112,7 @@ fn lose_rows(file: &Connection, topic: &TopicName, count: u64) -> rusqlite::Resu
     }
     let answers = format!("(SELECT coalesce(max(n), 0) FROM answers WHERE {in_topic})");
     let end = format!("UPDATE topics SET last = ?2, chain = ?3, answers = {answers} WHERE name = ?1");
-    file.execute(&end, (topic.as_str(), remaining, check))?;
+    file.execute(&end, (topic.as_str(), remaining, checksum))?;
     Ok(events)
 }
 
@@ -208,8 +211,8 @@ impl Log for Disk {
         self.read_operation(self.log.read(topic, after, limit))
     }
 
-    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
-        self.read_operation(self.log.check(topic, seq))
+    fn checksum(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Checksum>, LogError>> {
+        self.read_operation(self.log.checksum(topic, seq))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {

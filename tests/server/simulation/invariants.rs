@@ -6,7 +6,7 @@ use std::ops::Deref;
 use duplex_hub::log::Log as _;
 use duplex_leptos::status::{Phase, TopicStatus};
 use duplex_protocol::{
-    cursor::{Check, Cursor, Seq},
+    cursor::{Checksum, Cursor, Seq},
     session::ResetReason,
     topic::{Topic as _, TopicName},
 };
@@ -58,17 +58,17 @@ pub struct LostTails(BTreeMap<TopicName, LostTail>);
 #[derive(Debug, Default)]
 struct LostTail {
     events: Vec<Note>,
-    checks: Vec<Option<Check>>,
+    checksums: Vec<Option<Checksum>>,
     /// The newest seq that remained.
     remaining: Seq,
 }
 
 impl LostTails {
-    pub fn add(&mut self, topic: &TopicName, events: &[(Vec<u8>, Option<Check>)], count: u64) {
+    pub fn add(&mut self, topic: &TopicName, events: &[(Vec<u8>, Option<Checksum>)], count: u64) {
         let read = |(event, _): &(Vec<u8>, _)| serde_json::from_slice(event).unwrap();
         let tail = LostTail {
             events: events.iter().map(read).collect(),
-            checks: events.iter().map(|(_, check)| *check).collect(),
+            checksums: events.iter().map(|(_, checksum)| *checksum).collect(),
             remaining: (events.len() as Seq).saturating_sub(count),
         };
         self.0.insert(topic.clone(), tail);
@@ -88,8 +88,8 @@ impl LostTails {
 impl LostTail {
     /// Whether a client with this cursor has seen lost events.
     fn was_seen_at(&self, cursor: Cursor) -> bool {
-        let check = cursor.seq.checked_sub(1).and_then(|at| self.checks.get(at as usize));
-        cursor.seq > self.remaining && check == Some(&cursor.check)
+        let checksum = cursor.seq.checked_sub(1).and_then(|at| self.checksums.get(at as usize));
+        cursor.seq > self.remaining && checksum == Some(&cursor.checksum)
     }
 }
 

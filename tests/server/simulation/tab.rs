@@ -360,14 +360,14 @@ impl TopicTrace {
             TopicUpdate::Event {
                 encoding,
                 seq,
-                check,
+                checksum,
                 event,
             } => {
                 let cursor = self.cursor.as_mut().ok_or("an event before a state")?;
                 if seq != cursor.seq + 1 {
                     return Err(format!("event {seq} follows {}", cursor.seq));
                 }
-                (cursor.seq, cursor.check) = (seq, check);
+                (cursor.seq, cursor.checksum) = (seq, checksum);
                 let event: Note = event.decode(encoding).map_err(|error| error.to_string())?;
                 Notes::apply(&mut self.state, seq, &event);
                 self.events.push((seq, event));

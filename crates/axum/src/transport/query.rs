@@ -18,7 +18,7 @@ pub(super) struct SessionQuery {
     topics: String,
     /// For a poll: 0 requests an immediate response, with a welcome and every verdict.
     wait: Option<u32>,
-    /// The protocol's version. Without it, 2 if a cursor has a check, which version 1 does not know, and 1 otherwise.
+    /// The protocol's version. Without it, 2 if a cursor has a checksum, which version 1 does not know, and 1 otherwise.
     v: Option<u32>,
 }
 
@@ -54,10 +54,10 @@ impl SessionQuery {
     }
 
     pub(super) fn protocol(&self, topics: &[(TopicName, Option<Cursor>)]) -> Result<Subprotocol, QueryError> {
-        let has_check = |(_, cursor): &(_, Option<Cursor>)| cursor.is_some_and(|cursor| cursor.check.is_some());
+        let has_checksum = |(_, cursor): &(_, Option<Cursor>)| cursor.is_some_and(|cursor| cursor.checksum.is_some());
         let version = match self.v {
             Some(2) => Version::V2,
-            None if topics.iter().any(has_check) => Version::V2,
+            None if topics.iter().any(has_checksum) => Version::V2,
             None | Some(1) => Version::V1,
             Some(other) => return Err(QueryError::Version(other)),
         };
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_explicit_or_inferred_from_a_check() {
+    fn the_version_is_explicit_or_inferred_from_a_checksum() {
         let version = |v, topics: &str| {
             let query = SessionQuery { v, ..query(topics) };
             let protocol = query.protocol(&query.topics().unwrap());

@@ -40,7 +40,7 @@ impl Hub {
             Ok(loaded) => loaded,
             Err(error) => return error.log(&slot.topic),
         };
-        let mut ring = Ring::new((tail.after, tail.check), kind.delivery(), RingLimits::default());
+        let mut ring = Ring::new((tail.after, tail.checksum), kind.delivery(), RingLimits::default());
         frames::fill(&mut ring, tail, kind.delivery());
         let (requests, receiver) = mpsc::channel(limits::TOPIC_QUEUE);
         let subscribers = Subscribers::new(kind.has_presence());

@@ -26,7 +26,7 @@ use crate::{
 };
 use duplex_protocol::{
     codec::{Blob, Encoding},
-    cursor::{Check, Cursor, Seq},
+    cursor::{Checksum, Cursor, Seq},
     person::PersonId,
     presence::Presence,
     session::{Answer, CommandId, Rejection, ResetReason, ServerFrame, SessionId, Verdict},
@@ -436,8 +436,8 @@ impl Log for FailsAfterCommit {
         self.0.read(topic, after, limit)
     }
 
-    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
-        self.0.check(topic, seq)
+    fn checksum(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Checksum>, LogError>> {
+        self.0.checksum(topic, seq)
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {
@@ -671,16 +671,16 @@ async fn closing_stores_accepted_commands() {
     assert_eq!(hub.open(&topic()).await.err(), Some(Denial::Unavailable));
 }
 
-/// The verdict without checks, which other tests cover.
+/// The verdict without checksums, which other tests cover.
 async fn plain_verdict(handle: &TopicHandle, cursor: Option<Cursor>) -> Verdict {
     match handle.verdict(cursor, Encoding::Json).await.unwrap() {
         Verdict::Resumed { replayed, head } => Verdict::Resumed {
             replayed,
-            head: head.with_check(None),
+            head: head.with_checksum(None),
         },
         Verdict::Reset { reason, cursor, state } => Verdict::Reset {
             reason,
-            cursor: cursor.with_check(None),
+            cursor: cursor.with_checksum(None),
             state,
         },
         denied => denied,

@@ -23,7 +23,7 @@ pub use self::stats::{KindStats, LATENCY_BOUNDS, LatencyHistogram, LatencySnapsh
 
 use futures_util::future::BoxFuture;
 
-use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::cursor::{Checksum, Epoch, Seq};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -118,8 +118,8 @@ pub struct Head {
     pub first: Seq,
     /// The newest event; 0 if there was none.
     pub last: Seq,
-    /// The check of the log up to `last`.
-    pub check: Option<Check>,
+    /// The checksum of the log up to `last`.
+    pub checksum: Option<Checksum>,
 }
 
 /// The expected end of a topic's log, for an append.
@@ -127,20 +127,20 @@ pub struct Head {
 pub struct LogEnd {
     /// The newest event.
     pub seq: Seq,
-    /// The check up to it; `None` if it is unknown or need not be compared.
-    pub check: Option<Check>,
+    /// The checksum up to it; `None` if it is unknown or need not be compared.
+    pub checksum: Option<Checksum>,
 }
 
 impl From<Seq> for LogEnd {
     fn from(seq: Seq) -> Self {
-        Self { seq, check: None }
+        Self { seq, checksum: None }
     }
 }
 
 impl LogEnd {
-    /// Whether the topic's log ends there: at `seq`, with `check`.
-    fn is_at(self, seq: Seq, check: Option<Check>) -> bool {
-        self.seq == seq && (self.check.is_none() || self.check == check)
+    /// Whether the topic's log ends there: at `seq`, with `checksum`.
+    fn is_at(self, seq: Seq, checksum: Option<Checksum>) -> bool {
+        self.seq == seq && (self.checksum.is_none() || self.checksum == checksum)
     }
 
     fn conflict(self, last: Seq) -> LogError {
@@ -158,8 +158,8 @@ pub struct Record {
     pub at: Millis,
     /// The event that it amends.
     pub amends: Option<Seq>,
-    /// The check of the log up to and including it; `None` for an event that was written by a release without checks.
-    pub check: Option<Check>,
+    /// The checksum of the log up to and including it; `None` for an event that was written by a release without checksums.
+    pub checksum: Option<Checksum>,
     /// The event as JSON, which other tools can read.
     pub event: Vec<u8>,
 }
@@ -217,7 +217,7 @@ pub struct History {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// Another writer appended, or the log lost its tail: the caller's state was built from different events. If both seqs are
-    /// equal, the checks differ.
+    /// equal, the checksums differ.
     #[error("the log of the topic ends at {last} instead of the expected {expected}")]
     Conflict {
         /// The newest event as the caller knows it.
@@ -239,7 +239,7 @@ pub enum LogError {
 /// - An append is durable when its future completes, and no reader sees it earlier: a `kill -9` right after it loses nothing.
 /// - Seqs of a topic run from 1 without gaps. An append is atomic and its entries are contiguous.
 /// - Concurrent appends to many topics share one commit.
-/// - Each event has a check of the log up to it, computed by [`chain::next_check`].
+/// - Each event has a checksum of the log up to it, computed by [`chain::next_checksum`].
 /// - A read sees committed data, and never waits for an append.
 pub trait Log: Send + Sync + 'static {
     /// The data from which a topic is started, with the newest `commands` accepted commands and as many rejected ones; those
@@ -273,8 +273,8 @@ pub trait Log: Send + Sync + 'static {
     /// Up to `limit` events after `after`, by seq. Removed events are skipped silently; the caller detects this by the first seq.
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
 
-    /// The check of the log up to the event `seq`, if that event is stored or is the newest removed one.
-    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>>;
+    /// The checksum of the log up to the event `seq`, if that event is stored or is the newest removed one.
+    fn checksum(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Checksum>, LogError>>;
 
     /// The newest `limit` events before `before` that amend nothing, and all events that amend one of them, of any seq.
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>>;

@@ -12,7 +12,7 @@ use crate::log::{Entry, ForwardKey, ForwardRecord, PendingForward, chain};
 use crate::topic::dyn_topic::{DecideError, DecidedEvent, StateError};
 use crate::topic::projection::Projection;
 use duplex_protocol::codec::Blob;
-use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
+use duplex_protocol::cursor::{Checksum, Cursor, Epoch, Seq};
 use duplex_protocol::session::{Answer, MAX_COMMAND, Rejection};
 use duplex_protocol::topic::TopicName;
 
@@ -23,8 +23,8 @@ pub(super) struct Batch {
     pub events: Vec<(Seq, DecidedEvent)>,
     /// Forwards, queued once the batch is durable.
     pub forwards: Vec<PendingForward>,
-    /// The check of the log up to each of `events`, after [`Self::compute_checks`].
-    pub checks: Vec<Option<Check>>,
+    /// The checksum of the log up to each of `events`, after [`Self::compute_checksums`].
+    pub checksums: Vec<Option<Checksum>>,
     /// The outcome of each command.
     pub(crate) outcomes: Vec<Outcome>,
 }
@@ -232,13 +232,13 @@ impl Batch {
         }
     }
 
-    /// Computes the checks, once the events have their stored form. The log computes the same checks.
-    pub(super) fn compute_checks(&mut self, projection: &mut Projection) {
-        let checks = self.events.iter().map(|(seq, decided)| {
-            projection.check = chain::next_check(projection.check, *seq, &decided.json);
-            projection.check
+    /// Computes the checksums, once the events have their stored form. The log computes the same checksums.
+    pub(super) fn compute_checksums(&mut self, projection: &mut Projection) {
+        let checksums = self.events.iter().map(|(seq, decided)| {
+            projection.checksum = chain::next_checksum(projection.checksum, *seq, &decided.json);
+            projection.checksum
         });
-        self.checks = checks.collect();
+        self.checksums = checksums.collect();
     }
 
     /// Records the answers, after the batch is durable.

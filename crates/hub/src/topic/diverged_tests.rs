@@ -14,7 +14,7 @@ use crate::log::memory::MemoryLog;
 use crate::log::{Entry, Log, Retention};
 use crate::topic::dyn_topic::dyn_topic;
 use duplex_protocol::codec::{Blob, Encoding};
-use duplex_protocol::cursor::{Check, Cursor, Epoch, Seq};
+use duplex_protocol::cursor::{Checksum, Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, ResetReason, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
@@ -88,27 +88,27 @@ async fn open(values: &[u8], ring: Seq) -> TopicHandle {
     hub.open(&topic()).await.unwrap()
 }
 
-async fn checks(values: &[u8]) -> Vec<Option<Check>> {
+async fn checksums(values: &[u8]) -> Vec<Option<Checksum>> {
     let log = log(values).await;
-    let mut checks = Vec::new();
+    let mut checksums = Vec::new();
     for seq in 0..=values.len() as Seq {
-        checks.push(log.check(&topic(), seq).await.unwrap());
+        checksums.push(log.checksum(&topic(), seq).await.unwrap());
     }
-    checks
+    checksums
 }
 
 async fn verdicts(seen: &[u8], now: &[u8], ring: Seq) -> TestCaseResult {
     let handle = open(now, ring).await;
     let head = now.len() as Seq;
-    for (seq, check) in (0..).zip(checks(seen).await) {
-        let cursor = Cursor::new(Epoch::new(7), seq).with_check(check);
+    for (seq, checksum) in (0..).zip(checksums(seen).await) {
+        let cursor = Cursor::new(Epoch::new(7), seq).with_checksum(checksum);
         let same = now.get(..seq as usize) == Some(&seen[..seq as usize]);
         let verdict = handle.verdict(Some(cursor), Encoding::Json).await.unwrap();
         match verdict {
             Verdict::Resumed { replayed, head: at } => {
                 prop_assert!(same, "{seq} of {seen:?} in {now:?}");
                 prop_assert_eq!((replayed, at.seq), (head - seq, head));
-                prop_assert_eq!(at.check, checks(now).await[now.len()]);
+                prop_assert_eq!(at.checksum, checksums(now).await[now.len()]);
             }
             Verdict::Reset { reason, cursor, .. } => {
                 prop_assert!(!same, "{seq} of {seen:?} in {now:?}");
@@ -125,7 +125,7 @@ async fn verdicts(seen: &[u8], now: &[u8], ring: Seq) -> TestCaseResult {
         prop_assert_eq!(
             matches!(unchecked, Recovery::Reset(_)),
             seq > head,
-            "without a check the seq is trusted"
+            "without a checksum the seq is trusted"
         );
     }
     Ok(())
@@ -158,23 +158,23 @@ async fn send(handle: &TopicHandle, value: u8) -> Answer {
     handle.command(who, id, command, Encoding::Json).await.0
 }
 
-/// The checks of the ring and of the state's cursor equal those of the log.
+/// The checksums of the ring and of the state's cursor equal those of the log.
 #[tokio::test]
-async fn the_ring_and_the_log_have_the_same_checks() {
+async fn the_ring_and_the_log_have_the_same_checksums() {
     let handle = open(&[1, 2, 3], 2).await;
     for value in 4..8 {
         assert!(matches!(send(&handle, value).await, Answer::Accepted { .. }));
     }
-    let expected = checks(&[1, 2, 3, 4, 5, 6, 7]).await;
+    let expected = checksums(&[1, 2, 3, 4, 5, 6, 7]).await;
     for seq in 2..=7 {
         let (cursor, _) = handle.state(Encoding::Json).await.unwrap();
-        assert_eq!(cursor.check, expected[7]);
-        let ring = handle.shared.ring.read().unwrap().check(seq);
+        assert_eq!(cursor.checksum, expected[7]);
+        let ring = handle.shared.ring.read().unwrap().checksum(seq);
         if seq > 2 {
             assert_eq!(ring, expected[seq as usize], "{seq}");
         }
         assert_eq!(
-            handle.shared.log.check(&topic(), seq).await,
+            handle.shared.log.checksum(&topic(), seq).await,
             Ok(expected[seq as usize]),
             "{seq}"
         );
@@ -187,7 +187,7 @@ async fn a_topic_whose_log_lost_its_tail_ends() {
     tail_is_replaced_by(&[8, 9]).await;
 }
 
-/// With as many events in place of the tail, the append finds the expected seq and another check.
+/// With as many events in place of the tail, the append finds the expected seq and another checksum.
 #[tokio::test]
 async fn a_topic_whose_tail_was_replaced_by_as_many_events_ends() {
     tail_is_replaced_by(&[8]).await;

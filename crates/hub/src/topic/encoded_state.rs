@@ -139,12 +139,12 @@ impl Recovered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duplex_protocol::cursor::{Check, Epoch};
+    use duplex_protocol::cursor::{Checksum, Epoch};
 
     #[test]
     fn the_frame_equals_that_of_the_codec() {
         let topic: TopicName = "chat/lobby".parse().unwrap();
-        let cursor = Cursor::new(Epoch::new(7), 300).with_check(Check::new(99));
+        let cursor = Cursor::new(Epoch::new(7), 300).with_checksum(Checksum::new(99));
         for protocol in Subprotocol::ALL {
             let Subprotocol { version, encoding } = protocol;
             for value in [Vec::new(), vec!["}}\"가".to_owned()], vec!["x".repeat(100); 100]] {

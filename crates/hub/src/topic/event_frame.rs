@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::dyn_topic::DynEvent;
 use duplex_protocol::codec::{CodecError, Encoding};
-use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::cursor::{Checksum, Seq};
 use duplex_protocol::session::ServerFrame;
 use duplex_protocol::subprotocol::{Subprotocol, Version};
 use duplex_protocol::topic::TopicName;
@@ -14,7 +14,7 @@ use duplex_protocol::topic::TopicName;
 /// An event, encoded lazily once per protocol and shared by all readers.
 pub(crate) struct EventFrame {
     seq: Seq,
-    check: Option<Check>,
+    checksum: Option<Checksum>,
     event: Box<dyn DynEvent>,
     encoded: Encoded,
     /// For readers of the protocol's version 1, which are rare. Allocated when the first of them reads.
@@ -24,10 +24,10 @@ pub(crate) struct EventFrame {
 type Encoded = PerEncoding<OnceLock<Option<Bytes>>>;
 
 impl EventFrame {
-    pub(crate) fn new(seq: Seq, check: Option<Check>, event: Box<dyn DynEvent>) -> Self {
+    pub(crate) fn new(seq: Seq, checksum: Option<Checksum>, event: Box<dyn DynEvent>) -> Self {
         Self {
             seq,
-            check,
+            checksum,
             event,
             encoded: PerEncoding::default(),
             encoded_v1: OnceLock::new(),
@@ -38,8 +38,8 @@ impl EventFrame {
         self.event.key()
     }
 
-    pub(crate) const fn check(&self) -> Option<Check> {
-        self.check
+    pub(crate) const fn checksum(&self) -> Option<Checksum> {
+        self.checksum
     }
 
     /// The frame; `None` if the application's event does not encode.
@@ -49,7 +49,7 @@ impl EventFrame {
             Version::V2 => &self.encoded,
         };
         let encode = || {
-            let frame = event_frame(topic, (self.seq, self.check), self.event.as_ref(), protocol);
+            let frame = event_frame(topic, (self.seq, self.checksum), self.event.as_ref(), protocol);
             frame
                 .inspect_err(
                     |error| tracing::error!(%topic, seq = self.seq, ?protocol, "an event cannot be encoded: {error}"),
@@ -63,14 +63,14 @@ impl EventFrame {
 /// Encodes a complete [`ServerFrame::Event`].
 pub(crate) fn event_frame(
     topic: &TopicName,
-    (seq, check): (Seq, Option<Check>),
+    (seq, checksum): (Seq, Option<Checksum>),
     event: &dyn DynEvent,
     protocol: Subprotocol,
 ) -> Result<Bytes, CodecError> {
     let frame = ServerFrame::Event {
         topic: topic.clone(),
         seq,
-        check,
+        checksum,
         event: event.encode(protocol.encoding)?,
     };
     protocol.encode(&frame).map(Bytes::from)

@@ -8,27 +8,32 @@ use crate::log::Retention;
 use crate::topic::dyn_topic::{DynEvent, DynTopic};
 use crate::topic::event_frame::EventFrame;
 use crate::topic::projection::{Tail, TailEvent};
-use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::cursor::{Checksum, Seq};
 use duplex_protocol::topic::Delivery;
 
 /// Appends the events of a tail to the ring.
 pub(crate) fn fill(ring: &mut Ring<Arc<EventFrame>>, tail: Tail, delivery: Delivery) {
     if tail.after > ring.head() {
-        restart(ring, (tail.after, tail.check), delivery);
+        restart(ring, (tail.after, tail.checksum), delivery);
     }
-    for TailEvent { event, check, bytes } in tail.events {
-        push(ring, event, check, bytes);
+    for TailEvent { event, checksum, bytes } in tail.events {
+        push(ring, event, checksum, bytes);
     }
 }
 
-/// Clears the ring and restarts it after `head`, where the log has this check.
-pub(crate) fn restart(ring: &mut Ring<Arc<EventFrame>>, head: (Seq, Option<Check>), delivery: Delivery) {
+/// Clears the ring and restarts it after `head`, where the log has this checksum.
+pub(crate) fn restart(ring: &mut Ring<Arc<EventFrame>>, head: (Seq, Option<Checksum>), delivery: Delivery) {
     *ring = Ring::new(head, delivery, RingLimits::default());
 }
 
-pub(crate) fn push(ring: &mut Ring<Arc<EventFrame>>, event: Box<dyn DynEvent>, check: Option<Check>, bytes: usize) {
-    let frame = EventFrame::new(ring.head() + 1, check, event);
-    ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, check, Arc::new(frame));
+pub(crate) fn push(
+    ring: &mut Ring<Arc<EventFrame>>,
+    event: Box<dyn DynEvent>,
+    checksum: Option<Checksum>,
+    bytes: usize,
+) {
+    let frame = EventFrame::new(ring.head() + 1, checksum, event);
+    ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, checksum, Arc::new(frame));
 }
 
 /// A kind's retention, raised to at least the ring's capacity.
@@ -42,7 +47,7 @@ pub(crate) fn retention(kind: &dyn DynTopic) -> Retention {
 
 /// Replaces the event `seq` in the ring, if the ring has it.
 pub(crate) fn replace(ring: &mut Ring<Arc<EventFrame>>, seq: Seq, event: Box<dyn DynEvent>, bytes: usize) {
-    let check = ring.get(seq).and_then(|frame| frame.check());
-    let frame = EventFrame::new(seq, check, event);
+    let checksum = ring.get(seq).and_then(|frame| frame.checksum());
+    let frame = EventFrame::new(seq, checksum, event);
     ring.replace(seq, bytes + limits::EVENT_OVERHEAD, &Arc::new(frame));
 }

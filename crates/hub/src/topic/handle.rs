@@ -194,7 +194,7 @@ impl TopicHandle {
         listed.await.map_err(|_| Denial::Unavailable)
     }
 
-    /// The cursor of the newest event, without a check.
+    /// The cursor of the newest event, without a checksum.
     pub fn head(&self) -> Cursor {
         self.at(self.shared.head())
     }
@@ -290,7 +290,7 @@ impl TopicHandle {
         let event = shared.kind.event(&record.event).map_err(|error| error.to_string());
         event
             .and_then(|event| {
-                event_frame(&shared.name, (seq, record.check), event.as_ref(), protocol)
+                event_frame(&shared.name, (seq, record.checksum), event.as_ref(), protocol)
                     .map_err(|error| error.to_string())
             })
             .inspect_err(|error| tracing::error!(topic = %shared.name, seq, "an event cannot be encoded: {error}"))

@@ -49,7 +49,7 @@ mod tests {
             seq,
             at: 0,
             amends,
-            check: None,
+            checksum: None,
             event: vec![b'1'; bytes],
         }
     }

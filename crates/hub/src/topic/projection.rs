@@ -11,7 +11,7 @@ use crate::limits;
 use crate::log::{AcceptedCommand, Head, Log, LogError, RejectedCommand};
 use crate::quota::LogThrottle;
 use crate::topic::dyn_topic::{DynEvent, DynState, DynTopic, StateError};
-use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::cursor::{Checksum, Seq};
 use duplex_protocol::topic::TopicName;
 
 pub(crate) struct Projection {
@@ -19,8 +19,8 @@ pub(crate) struct Projection {
     pub(crate) dedupe: Dedupe,
     /// The newest event that is applied to the state.
     pub head: Seq,
-    /// The check of the log up to `head`.
-    pub check: Option<Check>,
+    /// The checksum of the log up to `head`.
+    pub checksum: Option<Checksum>,
     /// The seq of the newest snapshot; 0 if there is none.
     pub snapshot: Seq,
 }
@@ -29,15 +29,15 @@ pub(crate) struct Projection {
 pub(crate) struct Tail {
     /// The seq before the first event.
     pub after: Seq,
-    /// The check of the log up to `after`, if it is known.
-    pub check: Option<Check>,
+    /// The checksum of the log up to `after`, if it is known.
+    pub checksum: Option<Checksum>,
     pub events: VecDeque<TailEvent>,
 }
 
 pub(crate) struct TailEvent {
     pub event: Box<dyn DynEvent>,
-    /// The check of the log up to the event.
-    pub check: Option<Check>,
+    /// The checksum of the log up to the event.
+    pub checksum: Option<Checksum>,
     pub bytes: usize,
 }
 
@@ -85,15 +85,15 @@ pub(crate) async fn load(
         .await?;
     let snapshot = opened.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
     let state = opened.snapshot.as_ref().map(|(_, state)| state.as_slice());
-    // If events follow, the last of them has the check.
-    let check = opened.head.check.filter(|_| snapshot == opened.head.last);
+    // If events follow, the last of them has the checksum.
+    let checksum = opened.head.checksum.filter(|_| snapshot == opened.head.last);
     let mut projection = Projection {
         state: kind
             .load_state(state)
             .map_err(|error| LoadError::Snapshot(snapshot, error))?,
         dedupe: Dedupe::new(DEDUPE_LIMITS, opened.forgotten),
         head: snapshot,
-        check,
+        checksum,
         snapshot,
     };
     for AcceptedCommand { sender, command, seq } in &opened.commands {
@@ -109,7 +109,7 @@ pub(crate) async fn load(
     }
     let mut tail = Tail {
         after: published.max(snapshot),
-        check: check.filter(|_| published <= snapshot),
+        checksum: checksum.filter(|_| published <= snapshot),
         events: VecDeque::new(),
     };
     while projection.head < opened.head.last {
@@ -132,10 +132,10 @@ impl Projection {
                 .state
                 .apply(record.seq, &record.event)
                 .map_err(|error| LoadError::Event(record.seq, error))?;
-            (self.head, self.check) = (record.seq, record.check);
+            (self.head, self.checksum) = (record.seq, record.checksum);
             let tail_event = TailEvent {
                 event,
-                check: record.check,
+                checksum: record.checksum,
                 bytes: record.event.len(),
             };
             tail.push(record.seq, tail_event);
@@ -148,13 +148,13 @@ impl Tail {
     fn push(&mut self, seq: Seq, event: TailEvent) {
         if seq <= self.after {
             if seq == self.after {
-                self.check = event.check;
+                self.checksum = event.checksum;
             }
             return;
         }
         self.events.push_back(event);
         if self.events.len() > limits::RING_EVENTS {
-            self.check = self.events.pop_front().and_then(|event| event.check);
+            self.checksum = self.events.pop_front().and_then(|event| event.checksum);
             self.after += 1;
         }
     }

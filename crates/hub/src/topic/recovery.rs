@@ -13,7 +13,7 @@ pub(super) enum Recovery {
 }
 
 impl Recovery {
-    /// Whether epoch and seq are consistent with this log; the check may still differ.
+    /// Whether epoch and seq are consistent with this log; the checksum may still differ.
     pub(super) const fn is_of_this_log(self) -> bool {
         matches!(
             self,

@@ -14,9 +14,9 @@ use duplex_protocol::session::{Denial, ResetReason, Verdict};
 impl TopicShared {
     /// Verifies that the log still has the published events up to `shown`.
     pub(crate) async fn verify_tail(&self, shown: Seq) -> Result<(), LoadError> {
-        let known = lock::read(&self.ring).check(shown);
+        let known = lock::read(&self.ring).checksum(shown);
         let Some(known) = known else { return Ok(()) };
-        match self.log.check(&self.name, shown).await? {
+        match self.log.checksum(&self.name, shown).await? {
             Some(stored) if stored != known => Err(LoadError::Diverged),
             _ => Ok(()),
         }
@@ -42,17 +42,17 @@ impl TopicHandle {
         }
     }
 
-    /// Verifies the cursor's check against the ring or, behind the ring, the log.
+    /// Verifies the cursor's checksum against the ring or, behind the ring, the log.
     async fn recovery(&self, cursor: Option<Cursor>) -> Result<(Recovery, Cursor), Denial> {
         let shared = &self.shared;
         let (recovery, head, known) = {
             let oldest = shared.oldest.load(Ordering::Acquire);
             let ring = lock::read(&shared.ring);
-            let head = self.at(ring.head()).with_check(ring.check(ring.head()));
-            let known = cursor.and_then(|cursor| ring.check(cursor.seq));
+            let head = self.at(ring.head()).with_checksum(ring.checksum(ring.head()));
+            let known = cursor.and_then(|cursor| ring.checksum(cursor.seq));
             (recover(cursor, head, oldest, |after| ring.count(after)), head, known)
         };
-        let Some((seq, check)) = cursor.and_then(|cursor| Some((cursor.seq, cursor.check?))) else {
+        let Some((seq, checksum)) = cursor.and_then(|cursor| Some((cursor.seq, cursor.checksum?))) else {
             return Ok((recovery, head));
         };
         if !recovery.is_of_this_log() {
@@ -60,13 +60,13 @@ impl TopicHandle {
         }
         let known = match known {
             Some(known) => Some(known),
-            None => shared.log.check(&shared.name, seq).await.map_err(|error| {
-                tracing::warn!(topic = %shared.name, "a check cannot be read from the log: {error}");
+            None => shared.log.checksum(&shared.name, seq).await.map_err(|error| {
+                tracing::warn!(topic = %shared.name, "a checksum cannot be read from the log: {error}");
                 Denial::Unavailable
             })?,
         };
         match known {
-            Some(known) if known != check => Ok((Recovery::Reset(ResetReason::Diverged), head)),
+            Some(known) if known != checksum => Ok((Recovery::Reset(ResetReason::Diverged), head)),
             _ => Ok((recovery, head)),
         }
     }

@@ -195,7 +195,7 @@ impl Task {
             tracing::error!(topic = %self.shared.name, ?encoding, "the state cannot be encoded: {error}");
             Denial::Unavailable
         })?;
-        let cursor = Cursor::new(self.shared.epoch, projection.head).with_check(projection.check);
+        let cursor = Cursor::new(self.shared.epoch, projection.head).with_checksum(projection.checksum);
         let state = Arc::new(EncodedState::new(self.shared.name.clone(), encoding, cursor, state));
         *known = Some(Arc::clone(&state));
         Ok(state)
@@ -259,9 +259,9 @@ impl Task {
             if let Some(plan) = plan {
                 plan.apply_to_ring(&self.shared, &mut ring);
             }
-            for ((seq, decided), check) in batch.events.into_iter().zip(batch.checks) {
+            for ((seq, decided), checksum) in batch.events.into_iter().zip(batch.checksums) {
                 if seq == ring.head() + 1 {
-                    frames::push(&mut ring, decided.event, check, decided.json.len());
+                    frames::push(&mut ring, decided.event, checksum, decided.json.len());
                 }
             }
             self.shared.head.store(ring.head(), Ordering::Release);

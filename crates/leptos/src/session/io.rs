@@ -3,7 +3,7 @@
 use crate::session::outbox::EncodedCommand;
 use crate::status::{TopicStatus, Transport};
 use duplex_protocol::codec::{Blob, Encoding};
-use duplex_protocol::cursor::{Check, Cursor, Seq};
+use duplex_protocol::cursor::{Checksum, Cursor, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{ClientFrame, CommandId, Rejection, ResetReason, ServerFrame};
@@ -182,8 +182,8 @@ pub enum TopicUpdate {
         encoding: Encoding,
         /// Its number in the log.
         seq: Seq,
-        /// The log's check value after it.
-        check: Option<Check>,
+        /// The log's checksum after it.
+        checksum: Option<Checksum>,
         /// The encoded event.
         event: Blob,
     },

@@ -744,7 +744,7 @@ fn event(seq: Seq) -> ServerFrame {
     ServerFrame::Event {
         topic: topic(),
         seq,
-        check: None,
+        checksum: None,
         event,
     }
 }

@@ -2,7 +2,7 @@
 //! transports.
 
 use crate::status::TopicStatus;
-use duplex_protocol::cursor::{Check, Cursor, Seq};
+use duplex_protocol::cursor::{Checksum, Cursor, Seq};
 use duplex_protocol::session::{Denial, Verdict};
 use duplex_protocol::topic::Delivery;
 
@@ -170,7 +170,7 @@ impl Subscription {
     }
 
     /// Advances the cursor only over events that are applied.
-    pub(crate) fn apply_event(&mut self, seq: Seq, check: Option<Check>) -> EventAction {
+    pub(crate) fn apply_event(&mut self, seq: Seq, checksum: Option<Checksum>) -> EventAction {
         let (true, Some(cursor)) = (
             self.should_subscribe() && self.phase != Phase::Requested,
             &mut self.cursor,
@@ -187,7 +187,7 @@ impl Subscription {
             self.requested = false;
             return EventAction::Gap;
         }
-        (cursor.seq, cursor.check) = (seq, check);
+        (cursor.seq, cursor.checksum) = (seq, checksum);
         if matches!(self.phase, Phase::CatchingUp(head) if seq >= head) {
             self.phase = Phase::Live;
         }

@@ -63,11 +63,11 @@ fn reset(seq: Seq) -> ServerFrame {
 
 fn event(seq: Seq) -> ServerFrame {
     let (topic, event) = (topic(), Blob(Vec::new()));
-    let check = None;
+    let checksum = None;
     ServerFrame::Event {
         topic,
         seq,
-        check,
+        checksum,
         event,
     }
 }

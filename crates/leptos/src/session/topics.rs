@@ -143,17 +143,17 @@ impl Session {
             ServerFrame::Event {
                 topic,
                 seq,
-                check,
+                checksum,
                 event,
             } => {
                 let known = self.topics.get_mut(&topic);
-                let action = known.map_or(EventAction::Skip, |known| known.apply_event(seq, check));
+                let action = known.map_or(EventAction::Skip, |known| known.apply_event(seq, checksum));
                 match action {
                     EventAction::Apply => {
                         let update = TopicUpdate::Event {
                             encoding,
                             seq,
-                            check,
+                            checksum,
                             event,
                         };
                         self.notify(&topic, update);

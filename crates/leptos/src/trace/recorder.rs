@@ -109,11 +109,11 @@ mod tests {
         assert_eq!(trace.heads, [(topic.clone(), 6)]);
         for seq in [5, 7] {
             let (encoding, event) = (Encoding::Json, Blob(Vec::new()));
-            let check = None;
+            let checksum = None;
             let update = TopicUpdate::Event {
                 encoding,
                 seq,
-                check,
+                checksum,
                 event,
             };
             let topic = topic.clone();

@@ -1,5 +1,5 @@
 //! Version 1 of the session protocol, `duplex.v1.json` and `duplex.v1.postcard`: encodes frames of the newest version for version 1
-//! clients and decodes their frames. Version 1 has no checks, no server time, and fewer reset and rejection reasons.
+//! clients and decodes their frames. Version 1 has no checksums, no server time, and fewer reset and rejection reasons.
 
 use serde::{Deserialize, Serialize};
 

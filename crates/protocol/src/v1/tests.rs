@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::cursor::Check;
+use super::super::cursor::Checksum;
 use super::super::person::PersonId;
 use super::super::presence::Presence;
 use super::super::session::{CloseReason, Welcome};
@@ -14,7 +14,7 @@ fn topic() -> TopicName {
 }
 
 fn at(seq: Seq) -> cursor::Cursor {
-    cursor::Cursor::new(Epoch::new(5), seq).with_check(Check::new(300))
+    cursor::Cursor::new(Epoch::new(5), seq).with_checksum(Checksum::new(300))
 }
 
 fn content(encoding: Encoding) -> Blob {
@@ -69,7 +69,7 @@ fn server_frames(encoding: Encoding) -> Vec<ServerFrame> {
         ServerFrame::Event {
             topic: topic.clone(),
             seq: 5,
-            check: Check::new(7),
+            checksum: Checksum::new(7),
             event: content(encoding),
         },
         reply(Answer::Accepted { seq: 5 }),
@@ -95,7 +95,11 @@ fn server_frames(encoding: Encoding) -> Vec<ServerFrame> {
 }
 
 fn client_frames(encoding: Encoding, version: Version) -> Vec<session::ClientFrame> {
-    let check = if version == Version::V2 { Check::new(300) } else { None };
+    let checksum = if version == Version::V2 {
+        Checksum::new(300)
+    } else {
+        None
+    };
     vec![
         session::ClientFrame::Hello {
             build: String::new(),
@@ -103,7 +107,7 @@ fn client_frames(encoding: Encoding, version: Version) -> Vec<session::ClientFra
         },
         session::ClientFrame::Subscribe {
             topic: topic(),
-            cursor: Some(at(2).with_check(check)),
+            cursor: Some(at(2).with_checksum(checksum)),
         },
         session::ClientFrame::Subscribe {
             topic: topic(),

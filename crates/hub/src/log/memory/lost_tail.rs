@@ -8,7 +8,7 @@ impl MemoryLog {
     /// Removes the topic's events after `seq` and the answers to their commands, as if the log had lost its tail.
     pub fn truncate_tail(&self, topic: &TopicName, seq: Seq) {
         if let Some(stored) = self.lock().get_mut(topic) {
-            stored.check = stored.check(seq);
+            stored.checksum = stored.checksum(seq);
             stored.last = stored.last.min(seq);
             stored.events.retain(|record| record.seq <= seq);
             stored.commands.retain(|(answered, _)| answered.seq <= seq);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::limits;
 use crate::lock;
-use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::cursor::{Checksum, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
@@ -31,10 +31,10 @@ pub struct MemoryLog {
 #[derive(Default)]
 struct StoredTopic {
     last: Seq,
-    /// The check up to `last`.
-    check: Option<Check>,
-    /// The check of the newest removed event.
-    removed_check: Option<Check>,
+    /// The checksum up to `last`.
+    checksum: Option<Checksum>,
+    /// The checksum of the newest removed event.
+    removed_checksum: Option<Checksum>,
     /// The events within the retention; they end at `last`.
     events: VecDeque<Record>,
     commands: VecDeque<(AcceptedCommand, Millis)>,
@@ -80,22 +80,22 @@ impl StoredTopic {
             epoch,
             first: self.events.front().map_or(self.last + 1, |record| record.seq),
             last: self.last,
-            check: self.check,
+            checksum: self.checksum,
         }
     }
 
-    fn check(&self, seq: Seq) -> Option<Check> {
+    fn checksum(&self, seq: Seq) -> Option<Checksum> {
         let Head { first, .. } = self.head(Epoch::new(0));
         match self.events.binary_search_by_key(&seq, |record| record.seq) {
-            Ok(index) => self.events.get(index)?.check,
-            Err(_) if seq == self.last => self.check,
-            Err(_) if seq.saturating_add(1) == first => self.removed_check,
+            Ok(index) => self.events.get(index)?.checksum,
+            Err(_) if seq == self.last => self.checksum,
+            Err(_) if seq.saturating_add(1) == first => self.removed_checksum,
             Err(_) => None,
         }
     }
 
     fn append(&mut self, name: &TopicName, expected: LogEnd, entries: Vec<Entry>) -> Result<Seq, LogError> {
-        if !expected.is_at(self.last, self.check) {
+        if !expected.is_at(self.last, self.checksum) {
             return Err(expected.conflict(self.last));
         }
         for Entry {
@@ -127,13 +127,13 @@ impl StoredTopic {
             for (amends, event) in events {
                 self.last += 1;
                 let seq = self.last;
-                self.check = chain::next_check(self.check, seq, &event);
-                let check = self.check;
+                self.checksum = chain::next_checksum(self.checksum, seq, &event);
+                let checksum = self.checksum;
                 self.events.push_back(Record {
                     seq,
                     at,
                     amends,
-                    check,
+                    checksum,
                     event,
                 });
             }
@@ -202,7 +202,7 @@ impl StoredTopic {
     /// Removes events from the oldest on while `is_removable` is true.
     fn remove_oldest(&mut self, is_removable: impl Fn(&Record) -> bool) {
         while self.events.front().is_some_and(&is_removable) {
-            self.removed_check = self.events.pop_front().and_then(|record| record.check);
+            self.removed_checksum = self.events.pop_front().and_then(|record| record.checksum);
         }
     }
 
@@ -244,7 +244,7 @@ impl StoredTopic {
             .events
             .drain(..count_removable(events, now, is_removable))
             .next_back();
-        self.removed_check = removed.map_or(self.removed_check, |newest| newest.check);
+        self.removed_checksum = removed.map_or(self.removed_checksum, |newest| newest.checksum);
         let oldest = now.saturating_sub(super::millis(limits::DEDUPE_AGE));
         while self.commands.len() > limits::DEDUPE_ENTRIES || self.commands.front().is_some_and(|(_, at)| *at < oldest)
         {
@@ -332,8 +332,8 @@ impl Log for MemoryLog {
         })
     }
 
-    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
-        self.read_topic(topic, move |stored, _| stored.check(seq))
+    fn checksum(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Checksum>, LogError>> {
+        self.read_topic(topic, move |stored, _| stored.checksum(seq))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use duplex_protocol::{
-    cursor::{Check, Seq},
+    cursor::{Checksum, Seq},
     topic::TopicName,
 };
 
@@ -39,8 +39,8 @@ struct Topic {
     last: Seq,
     last_answer: u64,
     last_rejection: u64,
-    /// The check of the log up to `last`.
-    check: Option<Check>,
+    /// The checksum of the log up to `last`.
+    checksum: Option<Checksum>,
 }
 
 /// JSON bytes bound as SQLite `TEXT` without UTF-8 validation; SQLite does not validate either.
@@ -54,7 +54,7 @@ impl ToSql for JsonText<'_> {
 
 pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entries: &[Entry]) -> Result<Seq, LogError> {
     let mut topic = look_up(log, name)?;
-    if !expected.is_at(topic.last, topic.check) {
+    if !expected.is_at(topic.last, topic.checksum) {
         return Err(expected.conflict(topic.last));
     }
     let mut event = log
@@ -63,9 +63,9 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entri
         let (at, first) = (sql(entry.at), topic.last + 1);
         for (amends, json) in &entry.events {
             topic.last += 1;
-            topic.check = chain::next_check(topic.check, topic.last, json);
-            let check = topic.check.map(Check::get);
-            event.execute((topic.id, topic.last, at, amends.map(sql), JsonText(json), check))?;
+            topic.checksum = chain::next_checksum(topic.checksum, topic.last, json);
+            let checksum = topic.checksum.map(Checksum::get);
+            event.execute((topic.id, topic.last, at, amends.map(sql), JsonText(json), checksum))?;
         }
         match &entry.rejection {
             None => {
@@ -80,9 +80,9 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entri
         insert_forwards(log, topic.id, first, entry)?;
         remove_forwards(log, entry.delivers.as_slice())?;
     }
-    let check = topic.check.map(Check::get);
+    let checksum = topic.checksum.map(Checksum::get);
     log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3, refusals = ?4, chain = ?5 WHERE id = ?1")?
-        .execute((topic.id, topic.last, topic.last_answer, topic.last_rejection, check))?;
+        .execute((topic.id, topic.last, topic.last_answer, topic.last_rejection, checksum))?;
     Ok(topic.last)
 }
 
@@ -131,7 +131,7 @@ pub(super) fn redact(
     let Topic { id, .. } = look_up(log, name)?;
     match &redaction.redacted {
         RedactedEvents::Before(seq) => {
-            store_removed_check(log, id, seq.saturating_sub(1))?;
+            store_removed_checksum(log, id, seq.saturating_sub(1))?;
             log.prepare_cached("DELETE FROM events WHERE topic = ?1 AND seq < ?2")?
                 .execute((id, sql(*seq)))?;
             log.prepare_cached("DELETE FROM forwards WHERE topic = ?1 AND seq < ?2")?
@@ -154,9 +154,9 @@ pub(super) fn redact(
     Ok(())
 }
 
-/// Stores the check of the event `newest` before the events up to it are removed, so that a cursor at that event can still be
+/// Stores the checksum of the event `newest` before the events up to it are removed, so that a cursor at that event can still be
 /// verified.
-fn store_removed_check(log: &Connection, topic: i64, newest: Seq) -> Result<(), LogError> {
+fn store_removed_checksum(log: &Connection, topic: i64, newest: Seq) -> Result<(), LogError> {
     log.prepare_cached(
         "UPDATE topics SET gone = e.chain
          FROM (SELECT chain FROM events WHERE topic = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1) AS e WHERE id = ?1",
@@ -175,7 +175,7 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
                 last: row.get(1)?,
                 last_answer: row.get(2)?,
                 last_rejection: row.get(3)?,
-                check: row.get::<_, Option<u32>>(4)?.and_then(Check::new),
+                checksum: row.get::<_, Option<u32>>(4)?.and_then(Checksum::new),
             })
         })
         .optional()?;
@@ -189,7 +189,7 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
         last: 0,
         last_answer: 0,
         last_rejection: 0,
-        check: None,
+        checksum: None,
     })
 }
 
@@ -220,7 +220,7 @@ pub(super) fn snapshot(log: &Connection, request: &Snapshot) -> Result<Option<Re
 pub(super) fn remove_batch(log: &Connection, job: RetentionJob) -> Result<Option<RetentionJob>, LogError> {
     let is_removable = job.retention.removable(job.seq, job.last, job.now);
     let events = NumberedRows {
-        before_remove: store_removed_check,
+        before_remove: store_removed_checksum,
         oldest: "SELECT seq, at, NULL FROM events WHERE topic = ?1 ORDER BY seq LIMIT ?2",
         remove: "DELETE FROM events WHERE topic = ?1 AND seq <= ?2",
     };

@@ -47,7 +47,7 @@ use super::{
     Record, RedactionWrite, Retention, StartData, WriterStats,
 };
 use crate::limits;
-use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::cursor::{Checksum, Epoch, Seq};
 use duplex_protocol::topic::TopicName;
 
 /// A log in a SQLite file.
@@ -245,9 +245,9 @@ impl Log for SqliteLog {
         Box::pin(self.readers.run(move |log| reader::read(log, &topic, after, limit)))
     }
 
-    fn check(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Check>, LogError>> {
+    fn checksum(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Checksum>, LogError>> {
         let (topic, epoch) = (topic.clone(), self.epoch);
-        Box::pin(self.readers.run(move |log| reader::check(log, &topic, epoch, seq)))
+        Box::pin(self.readers.run(move |log| reader::checksum(log, &topic, epoch, seq)))
     }
 
     fn history(&self, topic: &TopicName, before: Seq, limit: usize) -> BoxFuture<'_, Result<History, LogError>> {

@@ -12,7 +12,7 @@ use super::{answers, schema, sql};
 use crate::limits;
 use crate::lock;
 use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, PendingForward, Record, StartData};
-use duplex_protocol::cursor::{Check, Epoch, Seq};
+use duplex_protocol::cursor::{Checksum, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
@@ -80,11 +80,11 @@ fn look_up(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch) -> Result<(Op
     let row = log
         .prepare_cached("SELECT id, last, chain FROM topics WHERE name = ?1")?
         .query_row([topic.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, check_of(row, 2)?))
+            Ok((row.get(0)?, row.get(1)?, checksum_of(row, 2)?))
         })
         .optional()?;
-    let (id, last, check): (Option<i64>, Seq, _) =
-        row.map_or((None, 0, None), |(id, last, check)| (Some(id), last, check));
+    let (id, last, checksum): (Option<i64>, Seq, _) =
+        row.map_or((None, 0, None), |(id, last, checksum)| (Some(id), last, checksum));
     let first = log
         .prepare_cached("SELECT seq FROM events WHERE topic = ?1 ORDER BY seq LIMIT 1")?
         .query_row([id], |row| row.get(0))
@@ -94,33 +94,33 @@ fn look_up(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch) -> Result<(Op
         epoch,
         first,
         last,
-        check,
+        checksum,
     };
     Ok((id, head))
 }
 
-fn check_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Check>> {
-    Ok(row.get::<_, Option<u32>>(column)?.and_then(Check::new))
+fn checksum_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Checksum>> {
+    Ok(row.get::<_, Option<u32>>(column)?.and_then(Checksum::new))
 }
 
-/// The check of a stored event, or of the newest removed one.
-pub(super) fn check(
+/// The checksum of a stored event, or of the newest removed one.
+pub(super) fn checksum(
     log: &Transaction<'_>,
     topic: &TopicName,
     epoch: Epoch,
     seq: Seq,
-) -> Result<Option<Check>, LogError> {
+) -> Result<Option<Checksum>, LogError> {
     let (id, head) = look_up(log, topic, epoch)?;
     if seq == head.last {
-        return Ok(head.check);
+        return Ok(head.checksum);
     }
     let found = if seq.saturating_add(1) == head.first {
         log.prepare_cached("SELECT gone FROM topics WHERE id = ?1")?
-            .query_row([id], |row| check_of(row, 0))
+            .query_row([id], |row| checksum_of(row, 0))
             .optional()?
     } else {
         log.prepare_cached("SELECT chain FROM events WHERE topic = ?1 AND seq = ?2")?
-            .query_row((id, sql(seq)), |row| check_of(row, 0))
+            .query_row((id, sql(seq)), |row| checksum_of(row, 0))
             .optional()?
     };
     Ok(found.flatten())
@@ -298,7 +298,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         seq: row.get(0)?,
         at: row.get(1)?,
         amends: row.get(2)?,
-        check: check_of(row, 3)?,
+        checksum: checksum_of(row, 3)?,
         event: row.get_ref(4)?.as_bytes()?.to_vec(),
     })
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::log::chain;
 use crate::log::key::LogSecret;
-use duplex_protocol::cursor::Check;
+use duplex_protocol::cursor::Checksum;
 
 /// The version of the files that this program writes, and the newest that it opens.
 pub(super) const VERSION: u32 = OLDEST + MIGRATIONS.len() as u32;
@@ -17,8 +17,8 @@ pub(super) const OLDEST: u32 = 1;
 
 /// `topics.answers` counts the accepted commands; `answers.n` is a command's number among them; `refusals` likewise. `time` is the
 /// time in a command's id, null if it has none or was written before version 3; `topics.forgotten` is the newest timestamp among
-/// the ids of removed answers. `chain` is the check of the log up to an event, in `topics` of the newest, and `topics.gone` that of
-/// the newest removed event; null for events written before version 3. Events are text: JSON, readable by any SQLite tool.
+/// the ids of removed answers. `chain` is the checksum of the log up to an event, in `topics` of the newest, and `topics.gone` that
+/// of the newest removed event; null for events written before version 3. Events are text: JSON, readable by any SQLite tool.
 /// `forwards` are the undelivered ones: the command `command` with `payload` is for the topic `target`, and is the `n`-th forward
 /// of an event.
 pub(super) const TABLES: &str = "
@@ -115,22 +115,22 @@ fn to_3(log: &Transaction<'_>) -> rusqlite::Result<()> {
     start_chains(log)
 }
 
-/// Each topic's check chain begins with its newest event: no reader has a cursor with a check of an older one, and computing all
-/// of them would rewrite the whole file.
+/// Each topic's checksum chain begins with its newest event: no reader has a cursor with a checksum of an older one, and computing
+/// all of them would rewrite the whole file.
 fn start_chains(log: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut newest = log.prepare("SELECT topic, seq, event FROM topics JOIN events ON topic = id AND seq = last")?;
     let mut event = log.prepare("UPDATE events SET chain = ?3 WHERE topic = ?1 AND seq = ?2")?;
     let mut head = log.prepare("UPDATE topics SET chain = ?2 WHERE id = ?1")?;
     let mut rows = newest.query(())?;
-    let mut checks = Vec::new();
+    let mut checksums = Vec::new();
     while let Some(row) = rows.next()? {
         let (topic, seq): (i64, u64) = (row.get(0)?, row.get(1)?);
-        let check = chain::next_check(None, seq, row.get_ref(2)?.as_bytes()?);
-        checks.push((topic, seq, check.map(Check::get)));
+        let checksum = chain::next_checksum(None, seq, row.get_ref(2)?.as_bytes()?);
+        checksums.push((topic, seq, checksum.map(Checksum::get)));
     }
-    for (topic, seq, check) in checks {
-        event.execute((topic, seq, check))?;
-        head.execute((topic, check))?;
+    for (topic, seq, checksum) in checksums {
+        event.execute((topic, seq, checksum))?;
+        head.execute((topic, checksum))?;
     }
     Ok(())
 }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_checks_begins_with_the_newest_event() {
+    fn a_chain_of_checksums_begins_with_the_newest_event() {
         let mut old = Connection::open_in_memory().unwrap();
         old.execute_batch(VERSION_1).unwrap();
         old.execute_batch(
@@ -225,8 +225,8 @@ mod tests {
         )
         .unwrap();
         upgrade(&mut old, 1).unwrap();
-        let check = chain::next_check(None, 3, b"three").unwrap().get();
-        let of_three = format!("Integer({check})");
+        let checksum = chain::next_checksum(None, 3, b"three").unwrap().get();
+        let of_three = format!("Integer({checksum})");
         assert_eq!(rows(&old, "SELECT chain FROM events ORDER BY seq"), ["Null", &of_three]);
         assert_eq!(
             rows(&old, "SELECT chain, gone FROM topics ORDER BY id"),

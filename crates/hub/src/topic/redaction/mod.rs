@@ -64,9 +64,9 @@ pub(super) async fn append(
     // The log's end before this batch.
     let expected = log::LogEnd {
         seq,
-        check: projection.check,
+        checksum: projection.checksum,
     };
-    batch.compute_checks(projection);
+    batch.compute_checksums(projection);
     let (commands, events) = (batch.entries.len(), batch.events.len());
     let span = tracing::debug_span!("append", topic = %shared.name, commands, events);
     let entries = std::mem::take(&mut batch.entries);
@@ -147,8 +147,8 @@ impl RedactionPlan {
             }
             Self::Restart(seq) => {
                 let before = seq.saturating_sub(1);
-                let check = ring.check(before);
-                frames::restart(ring, (before, check), shared.kind.delivery());
+                let checksum = ring.checksum(before);
+                frames::restart(ring, (before, checksum), shared.kind.delivery());
             }
         }
     }

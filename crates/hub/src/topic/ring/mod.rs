@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::limits;
-use duplex_protocol::cursor::{Check, Seq};
+use duplex_protocol::cursor::{Checksum, Seq};
 use duplex_protocol::topic::Delivery;
 
 /// The limits of a ring; the newest event is stored regardless of its size.
@@ -38,8 +38,8 @@ pub(crate) struct Ring<T> {
     head: Seq,
     /// The newest events without a gap; the last is the head.
     events: VecDeque<RingEntry<T>>,
-    /// The check of the log before the first of them, if it is known.
-    check_before: Option<Check>,
+    /// The checksum of the log before the first of them, if it is known.
+    checksum_before: Option<Checksum>,
     events_bytes: usize,
     /// `Some` under `Delivery::Latest`.
     newest: Option<NewestByKey<T>>,
@@ -48,8 +48,8 @@ pub(crate) struct Ring<T> {
 #[derive(Debug)]
 struct RingEntry<T> {
     bytes: usize,
-    /// The check of the log up to the event.
-    check: Option<Check>,
+    /// The checksum of the log up to the event.
+    checksum: Option<Checksum>,
     event: T,
 }
 
@@ -71,13 +71,13 @@ enum Segment<'a, T> {
 }
 
 impl<T: Clone> Ring<T> {
-    /// An empty ring. The next event comes after `head`, where the log has this check.
-    pub(crate) fn new((head, check): (Seq, Option<Check>), delivery: Delivery, limits: RingLimits) -> Self {
+    /// An empty ring. The next event comes after `head`, where the log has this checksum.
+    pub(crate) fn new((head, checksum): (Seq, Option<Checksum>), delivery: Delivery, limits: RingLimits) -> Self {
         Self {
             limits,
             head,
             events: VecDeque::new(),
-            check_before: check,
+            checksum_before: checksum,
             events_bytes: 0,
             newest: (delivery == Delivery::Latest).then(|| NewestByKey::new(head)),
         }
@@ -94,13 +94,13 @@ impl<T: Clone> Ring<T> {
 
     /// Appends the event after the head. The key is ignored unless the delivery is `Latest`; an event without a key is never
     /// superseded.
-    pub(crate) fn push(&mut self, key: Option<String>, bytes: usize, check: Option<Check>, event: T) {
+    pub(crate) fn push(&mut self, key: Option<String>, bytes: usize, checksum: Option<Checksum>, event: T) {
         self.head += 1;
         if let Some(newest) = &mut self.newest {
             newest.insert(self.head, key.map(Arc::from), bytes, event.clone());
             newest.shrink(self.limits);
         }
-        self.events.push_back(RingEntry { bytes, check, event });
+        self.events.push_back(RingEntry { bytes, checksum, event });
         self.events_bytes += bytes;
         while self.events.len() > self.limits.events || (self.events_bytes > self.limits.bytes && self.events.len() > 1)
         {
@@ -108,15 +108,15 @@ impl<T: Clone> Ring<T> {
                 return;
             };
             self.events_bytes -= evicted.bytes;
-            self.check_before = evicted.check;
+            self.checksum_before = evicted.checksum;
         }
     }
 
-    /// The check of the log up to `seq`, if the ring has it.
-    pub(crate) fn check(&self, seq: Seq) -> Option<Check> {
+    /// The checksum of the log up to `seq`, if the ring has it.
+    pub(crate) fn checksum(&self, seq: Seq) -> Option<Checksum> {
         match seq.saturating_add(1).checked_sub(self.first())? {
-            0 => self.check_before,
-            _ => self.entry(seq)?.check,
+            0 => self.checksum_before,
+            _ => self.entry(seq)?.checksum,
         }
     }
 

@@ -12,14 +12,14 @@ const SMALL: RingLimits = RingLimits {
 
 fn keys(ring: &mut Ring<char>, keys: &str) {
     for key in keys.chars() {
-        let check = Check::new(ring.head() as u32 + 1);
-        ring.push((key != '-').then(|| key.to_string()), 1, check, key);
+        let checksum = Checksum::new(ring.head() as u32 + 1);
+        ring.push((key != '-').then(|| key.to_string()), 1, checksum, key);
     }
 }
 
 #[test]
 fn every_event_is_read_until_the_ring_drops_it() {
-    let mut ring = Ring::new((10, Check::new(10)), Delivery::Every, SMALL);
+    let mut ring = Ring::new((10, Checksum::new(10)), Delivery::Every, SMALL);
     assert_eq!(ring.read(10, 9), RingRead::Nothing);
     assert_eq!(ring.read(9, 9), RingRead::Behind);
     keys(&mut ring, "abcdef");
@@ -32,16 +32,16 @@ fn every_event_is_read_until_the_ring_drops_it() {
 }
 
 #[test]
-fn the_check_is_known_from_before_the_first_event_on() {
-    let mut ring = Ring::new((10, Check::new(10)), Delivery::Every, SMALL);
-    let known = |ring: &Ring<char>| (8..20).filter(|seq| ring.check(*seq).is_some()).collect::<Vec<_>>();
+fn the_checksum_is_known_from_before_the_first_event_on() {
+    let mut ring = Ring::new((10, Checksum::new(10)), Delivery::Every, SMALL);
+    let known = |ring: &Ring<char>| (8..20).filter(|seq| ring.checksum(*seq).is_some()).collect::<Vec<_>>();
     assert_eq!(known(&ring), [10]);
     keys(&mut ring, "ab");
     assert_eq!(known(&ring), [10, 11, 12]);
     keys(&mut ring, "cdef");
     assert_eq!(known(&ring), [12, 13, 14, 15, 16]);
-    assert!((12..=16).all(|seq| ring.check(seq) == Check::new(seq as u32)));
-    assert_eq!((ring.check(0), ring.check(Seq::MAX)), (None, None));
+    assert!((12..=16).all(|seq| ring.checksum(seq) == Checksum::new(seq as u32)));
+    assert_eq!((ring.checksum(0), ring.checksum(Seq::MAX)), (None, None));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn an_event_is_replaced_in_both_indexes() {
     assert_eq!(ring.read(4, 9), RingRead::Events(vec![(5, 'b'), (6, 'B')]));
     assert_eq!(ring.events_bytes, 8);
     assert_eq!(ring.newest.as_ref().unwrap().bytes, 10);
-    let mut every = Ring::new((10, Check::new(10)), Delivery::Every, SMALL);
+    let mut every = Ring::new((10, Checksum::new(10)), Delivery::Every, SMALL);
     keys(&mut every, "abc");
     every.replace(12, 1, &'B');
     every.replace(3, 1, &'!');

@@ -120,7 +120,7 @@ fn query(session: &SessionId, topics: &[(TopicName, Option<Cursor>)]) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duplex_protocol::cursor::{Check, Epoch};
+    use duplex_protocol::cursor::{Checksum, Epoch};
 
     #[test]
     fn a_query_names_topics_and_cursors() {
@@ -128,7 +128,7 @@ mod tests {
         let topics = [
             (
                 "chat/lobby".parse().unwrap(),
-                Some(Cursor::new(epoch, seq).with_check(Check::new(9))),
+                Some(Cursor::new(epoch, seq).with_checksum(Checksum::new(9))),
             ),
             ("chat/other".parse().unwrap(), None),
         ];

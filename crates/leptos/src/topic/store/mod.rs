@@ -18,7 +18,7 @@ use crate::session::{CommandProgress, TopicUpdate};
 use crate::status::TopicStatus;
 use crate::topic::{CommandStatus, PendingCommand, TopicSource, Visitor};
 use duplex_protocol::codec::{Blob, CodecError, Encoding};
-use duplex_protocol::cursor::{Check, Cursor, Seq};
+use duplex_protocol::cursor::{Checksum, Cursor, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{CommandId, Denial};
@@ -137,10 +137,10 @@ impl<T: Topic> Store<T> {
         lock(&self.handlers).retain(|(other, _)| *other != number);
     }
 
-    fn apply(&self, seq: Seq, check: Option<Check>, event: &T::Event) {
+    fn apply(&self, seq: Seq, checksum: Option<Checksum>, event: &T::Event) {
         self.state.update(|state| T::apply(state, seq, event));
         if let Some(cursor) = &mut lock(&self.inner).cursor {
-            (cursor.seq, cursor.check) = (seq, check);
+            (cursor.seq, cursor.checksum) = (seq, checksum);
         }
         let handlers: Vec<_> = lock(&self.handlers)
             .iter()
@@ -236,13 +236,13 @@ impl<T: Topic> TopicObserver for Store<T> {
             TopicUpdate::Event {
                 encoding,
                 seq,
-                check,
+                checksum,
                 event,
             } => {
                 let Ok(event) = event.decode(*encoding) else {
                     return false;
                 };
-                self.apply(*seq, *check, &event);
+                self.apply(*seq, *checksum, &event);
             }
             TopicUpdate::Presence(presence) => self.presence.set(presence.clone()),
             TopicUpdate::Status(status) => self.set_status(*status),

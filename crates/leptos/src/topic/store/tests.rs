@@ -131,11 +131,11 @@ impl Harness {
 
     fn event(&mut self, seq: Seq) {
         let (topic, event) = (topic(), blob(seq.to_string()));
-        let check = None;
+        let checksum = None;
         self.frame(ServerFrame::Event {
             topic,
             seq,
-            check,
+            checksum,
             event,
         });
     }
@@ -340,12 +340,12 @@ fn the_list_of_rejected_commands_is_bounded() {
 #[test]
 fn an_undecodable_event_is_reported_and_changes_nothing() {
     let harness = Harness::live();
-    let (encoding, seq, check) = (Encoding::Json, 3, None);
+    let (encoding, seq, checksum) = (Encoding::Json, 3, None);
     let event = blob(json!({ "of": "a newer build" }));
     let update = crate::session::TopicUpdate::Event {
         encoding,
         seq,
-        check,
+        checksum,
         event,
     };
     assert!(!harness.store.on_update(&update));
