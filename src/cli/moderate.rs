@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use duplex::apps::chat::wire::ChatCommand;
 use duplex::server::config::Config;
 use duplex::wire::moderation::{ALL, Ban, Millis, Moderation, ModerationCommand, Rules, Target};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, POLL_PATH, ServerFrame, Verdict};
@@ -192,7 +192,7 @@ fn moderate(remote: &Remote, config: &Config, command: &ModerationCommand) -> Re
 fn send<C: Serialize>(remote: &Remote, config: &Config, topic: TopicName, command: &C) -> Result<(), Box<dyn Error>> {
     let server = remote.server(config)?;
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
-    let command = Blob::encode(Encoding::Json, command)?;
+    let command = EncodedValue::encode(Encoding::Json, command)?;
     super::block_on(send_and_print(&server, topic, id, command, DEFAULT_ATTEMPTS))
 }
 

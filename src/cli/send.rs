@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use duplex::server::config::Config;
 use duplex_leptos::reconnect::Backoff;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
@@ -58,7 +58,7 @@ impl Send {
         let id = self
             .id
             .unwrap_or_else(|| CommandId::from_bits(uuid::Uuid::new_v4().as_u128()));
-        let command = Blob(self.command.to_string().into_bytes());
+        let command = EncodedValue(self.command.to_string().into_bytes());
         super::block_on(send_and_print(&server, self.topic, id, command, self.attempts))
     }
 }
@@ -68,7 +68,7 @@ pub async fn send_and_print(
     server: &Server,
     topic: TopicName,
     id: CommandId,
-    command: Blob,
+    command: EncodedValue,
     attempts: u32,
 ) -> Result<(), Box<dyn Error>> {
     let no_answer = |text: String| ExitError { code: NO_ANSWER, text };

@@ -10,7 +10,7 @@ use duplex::server::operator::{EVENTS_PATH, LogPage};
 use duplex::server::tls::ByteStream;
 use duplex_leptos::reconnect::Backoff;
 use duplex_protocol::code;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Checksum, Cursor, Epoch, Seq};
 use duplex_protocol::session::{ClientFrame, ResetReason, SESSION_PATH, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
@@ -294,7 +294,7 @@ impl Tailer {
     }
 
     /// Prints an event, unless it was printed already.
-    fn print(&mut self, seq: Seq, checksum: Option<Checksum>, event: &Blob) -> Result<(), TailError> {
+    fn print(&mut self, seq: Seq, checksum: Option<Checksum>, event: &EncodedValue) -> Result<(), TailError> {
         if self.after.is_some_and(|after| seq <= after) {
             return Ok(());
         }

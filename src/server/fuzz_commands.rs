@@ -9,7 +9,7 @@ use duplex_fuzz::{fuzz, run, sequences};
 use duplex_hub::decider::{Context, Principal};
 use duplex_hub::session::{Session, SessionAction};
 use duplex_hub::topic::{DecideError, DynTopic};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{ClientFrame, MAX_BUILD, MAX_COMMAND, MAX_SUBSCRIPTIONS, ServerFrame};
@@ -65,7 +65,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
             now: *now,
             next_seq: next,
         };
-        match projection.decide(context, &Blob(bytes.clone()), *encoding) {
+        match projection.decide(context, &EncodedValue(bytes.clone()), *encoding) {
             Ok(outcome) => {
                 for made in &outcome {
                     let event = kind.event(&made.json).unwrap();
@@ -77,7 +77,7 @@ fn decide_all(kind: &dyn DynTopic, commands: &[(Vec<u8>, Encoding, usize, u64)])
             Err(DecideError::Broken(error)) => panic!("{topic}: {error}: {}", bytes.escape_ascii()),
         }
     }
-    let Blob(state) = projection.state(Encoding::Json).unwrap();
+    let EncodedValue(state) = projection.state(Encoding::Json).unwrap();
     assert!(state.len() <= MAX_STATE, "{topic} has a state of {} bytes", state.len());
     let restored = kind.load_state(Some(&state)).unwrap_or_else(|error| {
         let state = String::from_utf8_lossy(&state);

@@ -13,7 +13,7 @@ use super::state::ServerState;
 use super::{backup, limits, metrics};
 use duplex_axum::error::{Problem, missing_role};
 use duplex_hub::{RequiredRole, TopicStats};
-use duplex_protocol::codec::Blob;
+use duplex_protocol::codec::EncodedValue;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::Denial;
 use duplex_protocol::topic::TopicName;
@@ -71,7 +71,7 @@ struct EventsQuery {
 pub struct LogPage {
     /// The cursor of the newest event.
     pub head: Cursor,
-    pub events: Vec<(Seq, Blob)>,
+    pub events: Vec<(Seq, EncodedValue)>,
 }
 
 /// `GET` [`EVENTS_PATH`]
@@ -89,7 +89,7 @@ async fn events(
         Ok((records, head)) => {
             let events = records
                 .into_iter()
-                .map(|record| (record.seq, Blob(record.event)))
+                .map(|record| (record.seq, EncodedValue(record.event)))
                 .collect();
             (NO_STORE, Json(LogPage { head, events })).into_response()
         }

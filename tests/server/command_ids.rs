@@ -8,7 +8,7 @@ use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::log::sqlite::SqliteLog;
 use duplex_hub::log::{Entry, Log, Retention};
 use duplex_hub::{Rights, Role};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, SESSION_PATH, ServerFrame};
@@ -164,7 +164,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     let topic = hub.open(&TOPIC.parse().unwrap()).await.unwrap();
     let others = (0..limits::DEDUPE_ENTRIES as u64 + 50).map(|number| {
         let id = CommandId::at(duplex_hub::now(), number.into());
-        let command = Blob::encode(Encoding::Json, &note("other")).unwrap();
+        let command = EncodedValue::encode(Encoding::Json, &note("other")).unwrap();
         topic.command(who.clone(), id, command, Encoding::Json)
     });
     assert!(
@@ -249,7 +249,7 @@ async fn post(client: &mut WebSocketClient<TcpStream>, id: &CommandId, text: &st
     let frame = ClientFrame::Command {
         topic: "chat/lobby".parse().unwrap(),
         id: id.clone(),
-        command: Blob(command.to_string().into_bytes()),
+        command: EncodedValue(command.to_string().into_bytes()),
     };
     send(client, &frame).await;
     loop {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use duplex_protocol::code::ClosedBy;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
 use duplex_protocol::handshake::Handshake;
 use duplex_protocol::session::{
@@ -132,7 +132,7 @@ async fn command<C: serde::Serialize>(node: &Node, topic: &str, id: u128, comman
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
         id: CommandId::from_bits(id),
-        command: Blob::encode(Encoding::Json, command).unwrap(),
+        command: EncodedValue::encode(Encoding::Json, command).unwrap(),
     };
     let request = Request::post(format!("{COMMAND_PATH}?session=writer"))
         .header("host", "localhost")

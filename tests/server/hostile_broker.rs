@@ -10,7 +10,7 @@ use duplex::apps::devices::{
 };
 use duplex_hub::{Hub, Rights, Wake, log::memory::MemoryLog};
 use duplex_protocol::{
-    codec::{Blob, Encoding},
+    codec::{EncodedValue, Encoding},
     cursor::Epoch,
     person::{Person, PersonId},
     session::{Answer, CommandId, SessionId},
@@ -253,7 +253,7 @@ async fn an_order_is_republished_when_the_broker_lost_its_session() {
         .open(&TopicName::of::<Devices>("oven-1").unwrap())
         .await
         .unwrap();
-    let command = Blob::encode(Encoding::Json, &order).unwrap();
+    let command = EncodedValue::encode(Encoding::Json, &order).unwrap();
     let (answer, _) = topic
         .command(person(), CommandId::from_bits(1), command, Encoding::Json)
         .await;

@@ -8,7 +8,7 @@ use duplex::apps::chat::wire::{ALL_ROOMS, Chat, ChatCommand, LOBBY, Rooms, Rooms
 use duplex::apps::chat::{model::Room, server::commands::RoomsServerCommand};
 use duplex::apps::market::wire::Alerts;
 use duplex::server::token::Token;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{
@@ -217,7 +217,7 @@ fn chat(command: &ChatCommand) -> ClientFrame {
     ClientFrame::Command {
         topic: format!("chat/{LOBBY}").parse().unwrap(),
         id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
-        command: Blob::encode(Encoding::Json, command).unwrap(),
+        command: EncodedValue::encode(Encoding::Json, command).unwrap(),
     }
 }
 

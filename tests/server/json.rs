@@ -6,7 +6,7 @@ use duplex::apps::devices::model::Device;
 use duplex::apps::devices::wire::{Devices, reason_code};
 use duplex::server::token::Token;
 use duplex_hub::testing;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, Rejection, ServerFrame};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn rejections(node: &Node, command: &str) -> Vec<Rejection> {
     let frame = || ClientFrame::Command {
         topic: "device/oven-1".parse().unwrap(),
         id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
-        command: Blob(command.as_bytes().to_vec()),
+        command: EncodedValue(command.as_bytes().to_vec()),
     };
     let (_, posted) = program.post(&frame()).await;
     let raw: Box<serde_json::value::RawValue> = serde_json::from_str(command).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, HISTORY_PATH, HistoryPage, SESSION_PATH, ServerFrame};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -63,7 +63,7 @@ fn post(id: &CommandId, room: &str, text: &str) -> Message {
     message(&ClientFrame::Command {
         topic: format!("chat/{room}").parse().unwrap(),
         id: id.clone(),
-        command: Blob(
+        command: EncodedValue(
             json!({ "post": { "text": text, "reply_to": null } })
                 .to_string()
                 .into_bytes(),
@@ -185,7 +185,7 @@ async fn check_rooms(server: &Server, sent: &Sent) {
     }
 }
 
-fn text_of(event: &Blob) -> String {
+fn text_of(event: &EncodedValue) -> String {
     let event: Value = event.decode(Encoding::Json).unwrap();
     event["posted"]["text"].as_str().unwrap().to_owned()
 }
@@ -223,7 +223,7 @@ pub async fn send_command(
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
         id: CommandId::from_bits(number),
-        command: Blob(command.to_string().into_bytes()),
+        command: EncodedValue(command.to_string().into_bytes()),
     };
     socket.send(message(&frame)).await;
     reply(socket).await.1

@@ -9,7 +9,7 @@ use duplex::server::token::Token;
 use duplex_hub::Hub;
 use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::log::{Entry, ForwardRecord, Log as _};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denial, Rejection};
@@ -91,8 +91,8 @@ const IN_READ_ONLY_TOPICS: [(&str, &str, &[u8]); 7] = [
 /// Sends a command; returns the answer.
 async fn answer(visitor: &mut Visitor<'_>, topic: &str, json: &str, postcard: &[u8]) -> Answer {
     let command = match visitor.encoding() {
-        Encoding::Json => Blob(json.as_bytes().to_vec()),
-        Encoding::Postcard => Blob(postcard.to_vec()),
+        Encoding::Json => EncodedValue(json.as_bytes().to_vec()),
+        Encoding::Postcard => EncodedValue(postcard.to_vec()),
     };
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     visitor.command_encoded(topic, id, command).await.0

@@ -22,7 +22,7 @@ use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{Hub, dyn_topic};
 use duplex_protocol::code;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
@@ -243,7 +243,7 @@ async fn a_rejected_caller_gets_the_logins_response_on_every_transport() {
         let command = ClientFrame::Command {
             topic: TopicName::of::<Tally>("one").unwrap(),
             id: CommandId::from_bits(1),
-            command: Blob::encode(Encoding::Json, &1).unwrap(),
+            command: EncodedValue::encode(Encoding::Json, &1).unwrap(),
         };
         let requests = [
             Request::get(format!("{EVENTS_PATH}?session=s&v=2")).body(Body::empty()),
@@ -294,7 +294,7 @@ async fn the_end_of_a_login_ends_its_event_stream_and_no_other() {
     let command = ClientFrame::Command {
         topic: TopicName::of::<Tally>("one").unwrap(),
         id: CommandId::from_bits(1),
-        command: Blob::encode(Encoding::Json, &3).unwrap(),
+        command: EncodedValue::encode(Encoding::Json, &3).unwrap(),
     };
     let request = Request::post(format!("{COMMAND_PATH}?session=s-bob&v=2"))
         .header("host", "localhost")

@@ -1,6 +1,6 @@
 //! Commands as JSON, each addressed to a topic.
 
-use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::codec::{CodecError, EncodedValue, Encoding};
 use duplex_protocol::topic::{ParseTopicNameError, Topic, TopicName};
 use serde::Serialize;
 
@@ -84,8 +84,8 @@ impl TopicCommand {
 
     /// The topic, and the command as JSON.
     #[must_use]
-    pub fn into_parts(self) -> (TopicName, Blob) {
-        (self.topic, Blob(self.json.into_bytes()))
+    pub fn into_parts(self) -> (TopicName, EncodedValue) {
+        (self.topic, EncodedValue(self.json.into_bytes()))
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(command.topic().as_str(), "lights/hall");
         assert_eq!(command.json(), r#"{"on":{"by":"Kim","since":7}}"#);
         assert_eq!(command.decode::<Lights>(), Ok(on));
-        let (_, Blob(json)) = TopicCommand::to::<Lights>("hall", &Switch::Off).unwrap().into_parts();
+        let (_, EncodedValue(json)) = TopicCommand::to::<Lights>("hall", &Switch::Off).unwrap().into_parts();
         assert_eq!(json, br#""off""#);
     }
 

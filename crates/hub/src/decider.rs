@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::command::TopicCommand;
 use super::rights::{Authority, RequiredRole};
-use duplex_protocol::codec::Blob;
+use duplex_protocol::codec::EncodedValue;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denial, Rejection};
@@ -92,7 +92,7 @@ impl Forward {
         &self.0
     }
 
-    pub(crate) fn into_parts(self) -> (TopicName, Blob) {
+    pub(crate) fn into_parts(self) -> (TopicName, EncodedValue) {
         self.0.into_parts()
     }
 }

@@ -98,7 +98,7 @@ mod tests {
     use crate::decider::{Access, Context, Decider, NoCommand};
     use crate::log::memory::MemoryLog;
     use crate::{Hub, Rights, Role, dyn_topic};
-    use duplex_protocol::codec::{Blob, Encoding};
+    use duplex_protocol::codec::{EncodedValue, Encoding};
     use duplex_protocol::cursor::{Epoch, Seq};
     use duplex_protocol::session::{CommandId, Denial, Rejection};
     use duplex_protocol::topic::{Topic, TopicName};
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(hub.admit(&claimed, &topic), Ok(Access::Read));
         assert_eq!(program.admit(&claimed, &topic), Ok(Access::Write));
         for (number, hub) in [(1, &hub), (2, &program)] {
-            let command = Blob::encode(Encoding::Json, &()).unwrap();
+            let command = EncodedValue::encode(Encoding::Json, &()).unwrap();
             let handle = hub.open(&topic).await.unwrap();
             let id = CommandId::from_bits(number);
             handle.command(claimed.clone(), id, command, Encoding::Json).await;

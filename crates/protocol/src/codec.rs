@@ -63,9 +63,9 @@ pub struct CodecError(String);
 /// An application's value inside a frame, already in the frame's encoding: servers and clients forward it without decoding it.
 /// In JSON it is embedded verbatim; in postcard it is a byte string.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blob(pub Vec<u8>);
+pub struct EncodedValue(pub Vec<u8>);
 
-impl Blob {
+impl EncodedValue {
     /// Encodes a value.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Blob {
     }
 }
 
-impl Serialize for Blob {
+impl Serialize for EncodedValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error as _;
         if !serializer.is_human_readable() {
@@ -98,7 +98,7 @@ impl Serialize for Blob {
     }
 }
 
-impl<'de> Deserialize<'de> for Blob {
+impl<'de> Deserialize<'de> for EncodedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             let raw = Box::<RawValue>::deserialize(deserializer)?;
@@ -111,18 +111,18 @@ impl<'de> Deserialize<'de> for Blob {
 struct BytesVisitor;
 
 impl de::Visitor<'_> for BytesVisitor {
-    type Value = Blob;
+    type Value = EncodedValue;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("bytes")
     }
 
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
-        Ok(Blob(bytes.to_vec()))
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<EncodedValue, E> {
+        Ok(EncodedValue(bytes.to_vec()))
     }
 
-    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Blob, E> {
-        Ok(Blob(bytes))
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<EncodedValue, E> {
+        Ok(EncodedValue(bytes))
     }
 }
 
@@ -132,37 +132,37 @@ mod tests {
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     enum Frame {
-        Data { name: String, blob: Blob },
+        Data { name: String, value: EncodedValue },
     }
 
     #[test]
-    fn a_blob_round_trips_in_both_encodings() {
+    fn an_encoded_value_round_trips_in_both_encodings() {
         for encoding in Encoding::ALL {
-            let blob = Blob::encode(encoding, &vec![Some("가\"}".to_owned()), None]).unwrap();
+            let value = EncodedValue::encode(encoding, &vec![Some("가\"}".to_owned()), None]).unwrap();
             let frame = Frame::Data {
                 name: "n".to_owned(),
-                blob,
+                value,
             };
             let bytes = encoding.encode(&frame).unwrap();
-            let Frame::Data { blob, .. } = encoding.decode(&bytes).unwrap();
+            let Frame::Data { value, .. } = encoding.decode(&bytes).unwrap();
             assert_eq!(
-                blob.decode::<Vec<Option<String>>>(encoding).unwrap(),
+                value.decode::<Vec<Option<String>>>(encoding).unwrap(),
                 [Some("가\"}".to_owned()), None]
             );
         }
         let bytes = Encoding::Json
             .encode(&Frame::Data {
                 name: String::new(),
-                blob: Blob(b"{\"a\":1}".to_vec()),
+                value: EncodedValue(b"{\"a\":1}".to_vec()),
             })
             .unwrap();
-        assert_eq!(bytes, br#"{"Data":{"name":"","blob":{"a":1}}}"#);
+        assert_eq!(bytes, br#"{"Data":{"name":"","value":{"a":1}}}"#);
     }
 
     #[test]
     fn invalid_json_does_not_encode() {
         for wrong in [&b"\xff"[..], b"{", b"1,2"] {
-            assert!(Encoding::Json.encode(&Blob(wrong.to_vec())).is_err());
+            assert!(Encoding::Json.encode(&EncodedValue(wrong.to_vec())).is_err());
         }
     }
 

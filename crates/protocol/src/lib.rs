@@ -4,7 +4,7 @@
 //! use it:
 //!
 //! ```
-//! use duplex_protocol::codec::{Blob, Encoding};
+//! use duplex_protocol::codec::{EncodedValue, Encoding};
 //! use duplex_protocol::cursor::Seq;
 //! use duplex_protocol::session::{ClientFrame, CommandId};
 //! use duplex_protocol::topic::{Topic, TopicName};
@@ -27,7 +27,7 @@
 //! let frame = ClientFrame::Command {
 //!     topic: TopicName::of::<Tally>("one")?,
 //!     id: CommandId::at(1_800_000_000_000, 7),
-//!     command: Blob::encode(Encoding::Json, &3_u32)?,
+//!     command: EncodedValue::encode(Encoding::Json, &3_u32)?,
 //! };
 //! let bytes = Encoding::Json.encode(&frame)?;
 //! assert_eq!(

@@ -58,7 +58,7 @@ impl Subprotocol {
     ///
     /// # Errors
     ///
-    /// As [`Encoding::encode`]. In JSON, it fails only for a [`Blob`](crate::codec::Blob) that is not valid JSON.
+    /// As [`Encoding::encode`]. In JSON, it fails only for a [`EncodedValue`](crate::codec::EncodedValue) that is not valid JSON.
     pub fn encode(self, frame: &ServerFrame) -> Result<Vec<u8>, CodecError> {
         match self.version {
             Version::V1 => v1::encode(self.encoding, frame),

@@ -4,7 +4,7 @@ pub mod route;
 
 use crate::wire::first_visit::FirstVisit;
 use duplex_hub::Millis;
-use duplex_protocol::codec::Blob;
+use duplex_protocol::codec::EncodedValue;
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::TopicName;
 
@@ -16,5 +16,5 @@ pub struct UnreadEndpoint {
     pub topics: fn(&Person) -> Vec<TopicName>,
     /// Whether something is unread, given the topics' states as JSON in the same order (`None` for a topic that the visitor may not
     /// read), the visitor's first visit and the current time.
-    pub has_unread: fn(&[Option<Blob>], FirstVisit, Millis) -> bool,
+    pub has_unread: fn(&[Option<EncodedValue>], FirstVisit, Millis) -> bool,
 }

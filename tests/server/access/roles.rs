@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use duplex::wire::notice::{Level, LocalizedText, Notice};
 use duplex::wire::status::STATUS;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::session::{ClientFrame, CommandId, Denial, HISTORY_PATH, ServerFrame, Verdict};
 use serde_json::json;
 
@@ -118,7 +118,7 @@ fn frame(topic: &str, command: &serde_json::Value) -> ClientFrame {
     ClientFrame::Command {
         topic: topic.parse().unwrap(),
         id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
-        command: Blob(command.to_string().into_bytes()),
+        command: EncodedValue(command.to_string().into_bytes()),
     }
 }
 

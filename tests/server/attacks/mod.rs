@@ -9,7 +9,7 @@ mod timeouts;
 use std::collections::BTreeMap;
 
 use duplex_hub::Principal;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
 
@@ -25,7 +25,7 @@ pub async fn fill_topics(node: &Node, count: usize) -> Vec<TopicName> {
         let handle = node.state.hub.open(&topic).await.unwrap();
         for _ in 0..20 {
             let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
-            let command = Blob::encode(Encoding::Json, &Note::Add(text.clone())).unwrap();
+            let command = EncodedValue::encode(Encoding::Json, &Note::Add(text.clone())).unwrap();
             let who = Principal::program().person.clone();
             handle.command(who, id, command, Encoding::Json).await;
         }

@@ -9,7 +9,7 @@ use duplex::apps::devices::server::{Options, background_tasks};
 use duplex::apps::devices::wire::{DeviceCommand, Devices};
 use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{BackgroundTask, Hub, Rights, Wake};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Answer, CommandId, SessionId};
@@ -100,7 +100,7 @@ impl TestHub {
     pub(super) async fn command(&self, id: &str, command: &DeviceCommand) -> Answer {
         let hub = self.hub.with_rights(Rights::operator());
         let topic = hub.open(&TopicName::of::<Devices>(id).unwrap()).await.unwrap();
-        let command = Blob::encode(Encoding::Json, command).unwrap();
+        let command = EncodedValue::encode(Encoding::Json, command).unwrap();
         let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
         topic.command(person(), id, command, Encoding::Json).await.0
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{
@@ -193,12 +193,12 @@ impl<'a> Visitor<'a> {
     }
 
     pub async fn command_with_id<C: Serialize>(&mut self, topic: &str, id: CommandId, command: &C) -> (Answer, bool) {
-        let command = Blob::encode(self.encoding(), command).unwrap();
+        let command = EncodedValue::encode(self.encoding(), command).unwrap();
         self.command_encoded(topic, id, command).await
     }
 
     /// Sends a command that is already encoded.
-    pub async fn command_encoded(&mut self, topic: &str, id: CommandId, command: Blob) -> (Answer, bool) {
+    pub async fn command_encoded(&mut self, topic: &str, id: CommandId, command: EncodedValue) -> (Answer, bool) {
         let topic = topic.parse().unwrap();
         let frame = ClientFrame::Command {
             topic,

@@ -14,7 +14,7 @@ use duplex::server::moderation;
 use duplex::server::token::Token;
 use duplex::wire::moderation::{ModerationCommand, Rules, Target};
 use duplex_protocol::code;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::person::{NAME_FIXED, NAME_RESERVED, Person, PersonId};
 use duplex_protocol::session::{
     Answer, COMMAND_PATH, ClientFrame, CloseReason, CommandId, Denial, EVENTS_PATH, HISTORY_PATH, POLL_PATH, Rejection,
@@ -46,7 +46,7 @@ async fn send_as_operator<C: Serialize>(node: &Node, topic: &str, command: &C) -
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
         id: CommandId::from_bits(uuid::Uuid::new_v4().as_u128()),
-        command: Blob::encode(Encoding::Json, command).unwrap(),
+        command: EncodedValue::encode(Encoding::Json, command).unwrap(),
     };
     let bearer = format!("Bearer {TOKEN}");
     let request = Request::post(format!("{COMMAND_PATH}?session=operator"))

@@ -15,7 +15,7 @@ use duplex::server::state::Settings;
 use duplex_hub::Hub;
 use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::quota::{Address, ClientKey, Rate, Resource};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Epoch;
 use duplex_protocol::session::{Answer, COMMAND_PATH, ClientFrame, CommandId, POLL_PATH, Rejection, ServerFrame};
 use futures_util::future::join_all;
@@ -66,7 +66,7 @@ fn post(
     let frame = ClientFrame::Command {
         topic: topic.parse().unwrap(),
         id: CommandId::from_bits(number),
-        command: Blob::encode(Encoding::Json, command).unwrap(),
+        command: EncodedValue::encode(Encoding::Json, command).unwrap(),
     };
     let mut request = Request::post(format!("{COMMAND_PATH}?session=s-{number}")).header("host", "localhost");
     if let Some(person) = person {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use duplex_hub::decider::{Decider, Principal};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::CommandId;
 use futures_util::future::join_all;
@@ -347,7 +347,7 @@ async fn burst(node: super::server::Node, topic: duplex_protocol::topic::TopicNa
         let (handle, who) = (&handle, who.clone());
         async move {
             let text = format!("feed.{number}");
-            let command = Blob::encode(Encoding::Json, &Note::Add(text.clone())).unwrap();
+            let command = EncodedValue::encode(Encoding::Json, &Note::Add(text.clone())).unwrap();
             let id = CommandId::from_bits(u128::MAX - u128::from(number));
             let (answer, _) = handle.command(who, id, command, Encoding::Json).await;
             matches!(answer, duplex_protocol::session::Answer::Accepted { .. }).then_some(text)

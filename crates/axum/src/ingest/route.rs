@@ -21,7 +21,7 @@ use crate::limits;
 use crate::quota::RequestClient;
 use duplex_hub::quota::{ClientKey, Rate};
 use duplex_hub::{Hub, WriteDenial, json};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -139,7 +139,7 @@ async fn send(
     caller: &Caller,
     topic: &TopicName,
     id: CommandId,
-    command: Blob,
+    command: EncodedValue,
 ) -> Result<(Answer, bool), Problem> {
     let denied = |denial| Ok((Answer::Rejected(Rejection::Denied(denial)), false));
     match hub.authorize_write(&caller.person, topic) {

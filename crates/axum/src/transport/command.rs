@@ -20,7 +20,7 @@ use crate::{identity, limits};
 use duplex_hub::Hub;
 use duplex_hub::quota::ClientKey;
 use duplex_hub::session::authorize_write;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::MAX_ACTIVITY;
@@ -109,7 +109,13 @@ fn rejected_role(reply: &ServerFrame) -> Option<&str> {
     }
 }
 
-async fn send_command(hub: &Hub, person: Person, topic: TopicName, id: CommandId, command: Blob) -> ServerFrame {
+async fn send_command(
+    hub: &Hub,
+    person: Person,
+    topic: TopicName,
+    id: CommandId,
+    command: EncodedValue,
+) -> ServerFrame {
     if command.0.len() > MAX_COMMAND {
         let answer = Answer::Rejected(Rejection::TooLarge);
         return ServerFrame::Reply {

@@ -23,7 +23,7 @@ use duplex_hub::session::{ProtocolError, Session, SessionAction};
 use duplex_hub::session::{Reader, SubscribeReply, VerdictKind};
 use duplex_hub::{Hub, ReadLimit};
 use duplex_protocol::code;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{ClientFrame, CloseReason, CommandId, ServerFrame, SessionId, Welcome};
@@ -191,7 +191,7 @@ impl SessionHandler {
 
     /// Authorizes a command and starts it. The topic is opened before the next frame is read, so commands to one topic stay in
     /// order.
-    async fn start_command(&mut self, topic: TopicName, id: CommandId, command: Blob) {
+    async fn start_command(&mut self, topic: TopicName, id: CommandId, command: EncodedValue) {
         let (hub, person) = (&self.hub, self.reader.person().clone());
         let open = self.reader.topic(&topic);
         let encoded = (&command, self.encoding());

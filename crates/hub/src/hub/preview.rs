@@ -8,7 +8,7 @@ use crate::topic::empty_topic::{EmptyTopic, OpenedTopic};
 use crate::topic::handle::TopicHandle;
 use crate::topic::projection::load;
 use crate::topic::wake::Wake;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -50,7 +50,7 @@ impl Hub {
     /// # Errors
     ///
     /// See [`Self::open`].
-    pub async fn preview(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, Blob), Denial> {
+    pub async fn preview(&self, topic: &TopicName, encoding: Encoding) -> Result<(Cursor, EncodedValue), Denial> {
         match self.open_for_read(topic, &Wake::new()).await? {
             OpenedTopic::Awake(handle) => handle.state(encoding).await,
             OpenedTopic::Empty(empty) => empty.state(encoding),
@@ -62,7 +62,7 @@ impl Hub {
     /// # Errors
     ///
     /// [`Denial::Unknown`] if there is no such kind; [`Denial::Unavailable`] if the log cannot be read.
-    pub async fn stored_state(&self, topic: &TopicName, encoding: Encoding) -> Result<Blob, Denial> {
+    pub async fn stored_state(&self, topic: &TopicName, encoding: Encoding) -> Result<EncodedValue, Denial> {
         let kind = self.kind(topic)?;
         if let Some(awake) = self.awake_handle(topic) {
             return awake.state(encoding).await.map(|(_, state)| state);
@@ -98,7 +98,11 @@ impl Hub {
     }
 
     /// Charges a command to this hub's client quota, if it has one.
-    pub(crate) fn charge(&self, topic: &TopicName, (command, encoding): (&Blob, Encoding)) -> Result<(), Rejection> {
+    pub(crate) fn charge(
+        &self,
+        topic: &TopicName,
+        (command, encoding): (&EncodedValue, Encoding),
+    ) -> Result<(), Rejection> {
         let Some(client_quota) = &self.client_quota else {
             return Ok(());
         };

@@ -11,7 +11,7 @@ use crate::topic::empty_topic::OpenedTopic;
 use crate::topic::page::{take_newest_within, take_oldest_within};
 use crate::topic::stats::{HubStats, TopicStats};
 use crate::topic::wake::Wake;
-use duplex_protocol::codec::Blob;
+use duplex_protocol::codec::EncodedValue;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Denial, HistoryPage};
 use duplex_protocol::topic::TopicName;
@@ -44,7 +44,7 @@ impl Hub {
         let (records, truncated) = take_newest_within(history.records, limits::PAGE_BYTES);
         let events = records
             .into_iter()
-            .map(|record| Ok((record.seq, Blob(kind.event_json(record.event)?))));
+            .map(|record| Ok((record.seq, EncodedValue(kind.event_json(record.event)?))));
         Ok(HistoryPage {
             epoch: history.head.epoch,
             events: events

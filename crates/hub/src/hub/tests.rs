@@ -25,7 +25,7 @@ use crate::{
     },
 };
 use duplex_protocol::{
-    codec::{Blob, Encoding},
+    codec::{EncodedValue, Encoding},
     cursor::{Checksum, Cursor, Seq},
     person::PersonId,
     presence::Presence,
@@ -186,7 +186,7 @@ const fn accepted(seq: Seq) -> Answer {
 }
 
 async fn send(handle: &TopicHandle, id: u128, command: &impl Serialize) -> (Answer, bool) {
-    let command = Blob::encode(Encoding::Postcard, command).unwrap();
+    let command = EncodedValue::encode(Encoding::Postcard, command).unwrap();
     handle
         .command(person(), CommandId::from_bits(id), command, Encoding::Postcard)
         .await
@@ -339,7 +339,7 @@ async fn a_rejection_is_repeated_even_if_the_command_would_succeed_now() {
     );
     assert_eq!(send(&handle, 2, &CountCommand::Add(1)).await, (accepted(1), false));
     assert_eq!(send(&handle, 1, &CountCommand::AddIf(1, 1)).await, (rejected, true));
-    let malformed = Blob(b"{".to_vec());
+    let malformed = EncodedValue(b"{".to_vec());
     let (answer, _) = handle
         .command(person(), CommandId::from_bits(3), malformed, Encoding::Json)
         .await;

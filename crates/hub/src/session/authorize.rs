@@ -1,7 +1,7 @@
 //! Authorization of commands, the same for every transport.
 
 use crate::{Hub, TopicHandle, WriteDenial};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, Denial, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -17,7 +17,7 @@ pub async fn authorize_write(
     person: &Person,
     name: &TopicName,
     handle: Option<TopicHandle>,
-    command: (&Blob, Encoding),
+    command: (&EncodedValue, Encoding),
 ) -> Result<TopicHandle, Answer> {
     let rejected = |denial: Denial| Answer::Rejected(Rejection::Denied(denial));
     match hub.authorize_write(person, name) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::limits;
 use crate::session::TokenBucket;
 use duplex_protocol::code;
-use duplex_protocol::codec::Blob;
+use duplex_protocol::codec::EncodedValue;
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::presence::MAX_ACTIVITY;
 use duplex_protocol::session::{
@@ -43,7 +43,7 @@ pub enum SessionAction {
         /// The command's id.
         id: CommandId,
         /// The command, within [`MAX_COMMAND`].
-        command: Blob,
+        command: EncodedValue,
     },
     /// Set the session's activity.
     Activity {
@@ -186,7 +186,7 @@ impl Session {
         self.topics.remove(topic);
     }
 
-    fn command(&mut self, topic: TopicName, id: CommandId, command: Blob, now: Duration) -> SessionAction {
+    fn command(&mut self, topic: TopicName, id: CommandId, command: EncodedValue, now: Duration) -> SessionAction {
         let rejected = if command.0.len() > MAX_COMMAND {
             Some(Rejection::TooLarge)
         } else {
@@ -249,7 +249,7 @@ mod tests {
         ClientFrame::Command {
             topic: topic(0),
             id: CommandId::from_bits(1),
-            command: Blob(vec![0; size]),
+            command: EncodedValue(vec![0; size]),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::quota::Address;
 use crate::topic::empty_topic::{EmptyTopic, OpenedTopic};
 use crate::topic::encoded_state::Recovered;
 use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, TopicHandle, Wake};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Denial, ServerFrame, SessionId, Verdict};
@@ -183,7 +183,7 @@ impl Reader {
     }
 
     /// The state of a subscribed topic; `None` if it is not subscribed, or cannot be read now.
-    pub async fn state(&self, name: &TopicName) -> Option<Blob> {
+    pub async fn state(&self, name: &TopicName) -> Option<EncodedValue> {
         let state = match (self.topics.get(name), self.empty_topics.get(name)) {
             (Some(read), _) => read.topic.state(self.protocol.encoding).await,
             (None, Some(empty)) => empty.state(self.protocol.encoding),

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::log::{Entry, ForwardKey, ForwardRecord, PendingForward, chain};
 use crate::topic::dyn_topic::{DecideError, DecidedEvent, StateError};
 use crate::topic::projection::Projection;
-use duplex_protocol::codec::Blob;
+use duplex_protocol::codec::EncodedValue;
 use duplex_protocol::cursor::{Checksum, Cursor, Epoch, Seq};
 use duplex_protocol::session::{Answer, MAX_COMMAND, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -196,7 +196,7 @@ impl Batch {
             let (epoch, seq) = (context.epoch, first + event as Seq);
             for (index, forward) in (0..).zip(std::mem::take(&mut decided.forwards)) {
                 let command = send::forward_id(context.topic, Cursor::new(epoch, seq), index, at);
-                let (to, Blob(payload)) = forward.into_parts();
+                let (to, EncodedValue(payload)) = forward.into_parts();
                 let key = ForwardKey {
                     from: context.topic.clone(),
                     seq,

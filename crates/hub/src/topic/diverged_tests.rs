@@ -13,7 +13,7 @@ use crate::decider::{Access, Context, Decider, NoCommand, Principal};
 use crate::log::memory::MemoryLog;
 use crate::log::{Entry, Log, Retention};
 use crate::topic::dyn_topic::dyn_topic;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Checksum, Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, ResetReason, Verdict};
@@ -153,7 +153,7 @@ async fn send(handle: &TopicHandle, value: u8) -> Answer {
         id: person_id(),
         name: String::new(),
     };
-    let command = Blob::encode(Encoding::Json, &Value(value)).unwrap();
+    let command = EncodedValue::encode(Encoding::Json, &Value(value)).unwrap();
     let id = CommandId::from_bits(uuid::Uuid::new_v4().as_u128());
     handle.command(who, id, command, Encoding::Json).await.0
 }

@@ -12,7 +12,7 @@ use crate::decider::{
 use crate::log::Retention;
 use crate::rights::RequiredRole;
 use crate::{json, topic::stored};
-use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::codec::{CodecError, EncodedValue, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Denial, Rejection};
 use duplex_protocol::topic::{Delivery, TopicName};
@@ -47,7 +47,7 @@ pub trait DynTopic: Send + Sync + 'static {
     /// [`Decider::listed_in`].
     fn listed_in(&self) -> Option<TopicName>;
     /// [`Decider::creates`]; `None` for a command that does not decode.
-    fn creates(&self, command: &Blob, encoding: Encoding) -> Option<Creation>;
+    fn creates(&self, command: &EncodedValue, encoding: Encoding) -> Option<Creation>;
     /// The sum of [`Decider::rejected_parts`] over all events since the process started.
     fn rejected_parts(&self) -> u64;
     /// Decodes the state of a snapshot; without one, returns the state before the first event.
@@ -86,7 +86,7 @@ pub trait DynState: Send {
     fn decide(
         &mut self,
         context: Context<'_>,
-        command: &Blob,
+        command: &EncodedValue,
         encoding: Encoding,
     ) -> Result<Vec<DecidedEvent>, DecideError>;
     /// Applies an event from the log.
@@ -100,7 +100,7 @@ pub trait DynState: Send {
     /// # Errors
     ///
     /// If the state does not encode.
-    fn state(&self, encoding: Encoding) -> Result<Blob, StateError>;
+    fn state(&self, encoding: Encoding) -> Result<EncodedValue, StateError>;
     /// The state as the log stores it.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ pub trait DynEvent: Send + Sync {
     /// # Errors
     ///
     /// If the event does not encode.
-    fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError>;
+    fn encode(&self, encoding: Encoding) -> Result<EncodedValue, CodecError>;
     /// [`Topic::key`](duplex_protocol::topic::Topic::key).
     fn key(&self) -> Option<String>;
 }
@@ -228,7 +228,7 @@ impl<D: Decider> DynTopic for TypedTopic<D> {
         self.decider.listed_in()
     }
 
-    fn creates(&self, command: &Blob, encoding: Encoding) -> Option<Creation> {
+    fn creates(&self, command: &EncodedValue, encoding: Encoding) -> Option<Creation> {
         if !D::CREATES {
             return None;
         }
@@ -287,7 +287,7 @@ enum DecodedCommand<D: Decider> {
 
 impl<D: Decider> DecodedCommand<D> {
     /// Decodes the command as the type that this kind of sender may send.
-    fn decode(sender_kind: SenderKind, command: &Blob, encoding: Encoding) -> Result<Self, CodecError> {
+    fn decode(sender_kind: SenderKind, command: &EncodedValue, encoding: Encoding) -> Result<Self, CodecError> {
         let visitor = || command.decode(encoding).map(Self::Visitor);
         let server = || command.decode(encoding).map(Self::Server);
         match sender_kind {
@@ -340,7 +340,7 @@ impl<D: Decider> DynState for TypedState<D> {
     fn decide(
         &mut self,
         context: Context<'_>,
-        command: &Blob,
+        command: &EncodedValue,
         encoding: Encoding,
     ) -> Result<Vec<DecidedEvent>, DecideError> {
         let malformed = |detail: String| DecideError::Rejected(Rejection::Malformed { detail });
@@ -359,8 +359,8 @@ impl<D: Decider> DynState for TypedState<D> {
         Ok(Box::new(TypedEvent::<D>(event)))
     }
 
-    fn state(&self, encoding: Encoding) -> Result<Blob, StateError> {
-        Ok(Blob::encode(encoding, &self.state)?)
+    fn state(&self, encoding: Encoding) -> Result<EncodedValue, StateError> {
+        Ok(EncodedValue::encode(encoding, &self.state)?)
     }
 
     fn snapshot(&self) -> Result<Vec<u8>, StateError> {
@@ -375,8 +375,8 @@ impl<D: Decider> DynState for TypedState<D> {
 struct TypedEvent<D: Decider>(D::Event);
 
 impl<D: Decider> DynEvent for TypedEvent<D> {
-    fn encode(&self, encoding: Encoding) -> Result<Blob, CodecError> {
-        Blob::encode(encoding, &self.0)
+    fn encode(&self, encoding: Encoding) -> Result<EncodedValue, CodecError> {
+        EncodedValue::encode(encoding, &self.0)
     }
 
     fn key(&self) -> Option<String> {

@@ -12,7 +12,7 @@ use super::recovery::{Recovery, recover};
 use super::wake::Wake;
 use crate::lock;
 use crate::topic::dyn_topic::DynTopic;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::presence::Presence;
 use duplex_protocol::session::{Denial, ServerFrame};
@@ -109,7 +109,7 @@ impl EmptyTopic {
         }
     }
 
-    pub(crate) fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denial> {
+    pub(crate) fn state(&self, encoding: Encoding) -> Result<(Cursor, EncodedValue), Denial> {
         let state = self.kind.load_state(None).and_then(|state| state.state(encoding));
         state.map(|state| (self.head(), state)).map_err(|error| {
             tracing::error!(topic = %self.guard.topic, ?encoding, "the state cannot be encoded: {error}");

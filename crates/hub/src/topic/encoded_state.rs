@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::codec::{CodecError, EncodedValue, Encoding};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{ResetReason, ServerFrame, Verdict};
 use duplex_protocol::subprotocol::{Subprotocol, Version};
@@ -36,7 +36,7 @@ pub(crate) enum Recovered {
 }
 
 impl EncodedState {
-    pub(crate) fn new(topic: TopicName, encoding: Encoding, cursor: Cursor, state: Blob) -> Self {
+    pub(crate) fn new(topic: TopicName, encoding: Encoding, cursor: Cursor, state: EncodedValue) -> Self {
         Self {
             topic,
             encoding,
@@ -76,8 +76,8 @@ impl EncodedState {
         // A placeholder for the state: the smallest value of the encoding. It is the frame's last value, before closing braces.
         const PLACEHOLDER: &[u8] = b"0";
         let placeholder = match self.encoding {
-            Encoding::Json => Blob(PLACEHOLDER.to_vec()),
-            Encoding::Postcard => Blob(Vec::new()),
+            Encoding::Json => EncodedValue(PLACEHOLDER.to_vec()),
+            Encoding::Postcard => EncodedValue(Vec::new()),
         };
         let verdict = Verdict::Reset {
             reason,
@@ -117,7 +117,7 @@ impl Recovered {
             Self::Reset { reason, state } => Verdict::Reset {
                 reason: *reason,
                 cursor: state.cursor,
-                state: Blob(state.state.to_vec()),
+                state: EncodedValue(state.state.to_vec()),
             },
         }
     }
@@ -148,7 +148,7 @@ mod tests {
         for protocol in Subprotocol::ALL {
             let Subprotocol { version, encoding } = protocol;
             for value in [Vec::new(), vec!["}}\"가".to_owned()], vec!["x".repeat(100); 100]] {
-                let state = Blob::encode(encoding, &value).unwrap();
+                let state = EncodedValue::encode(encoding, &value).unwrap();
                 let shared = EncodedState::new(topic.clone(), encoding, cursor, state.clone());
                 for reason in [ResetReason::New, ResetReason::TooManyEvents, ResetReason::Diverged] {
                     let verdict = Verdict::Reset {

@@ -23,7 +23,7 @@ use crate::topic::read_batch::{ReadBatch, ReadLimit, collect_frames};
 use crate::topic::request::{CommandRequest, TopicRequest};
 use crate::topic::subscribers::Subscribers;
 use crate::topic::subscription::SubscriptionGuard;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, SessionId};
@@ -116,13 +116,24 @@ impl TopicHandle {
     /// answer, and whether it is a duplicate. An accepted command is durable. Dropping the future does not cancel the command.
     ///
     /// `visitor` is the sender, unless the handle belongs to a program or to the server, which have one id each.
-    pub async fn command(&self, visitor: Person, id: CommandId, command: Blob, encoding: Encoding) -> (Answer, bool) {
+    pub async fn command(
+        &self,
+        visitor: Person,
+        id: CommandId,
+        command: EncodedValue,
+        encoding: Encoding,
+    ) -> (Answer, bool) {
         let sender = self.sender_kind.person(visitor);
         self.request(sender, id, (command, encoding), None).await
     }
 
     /// Sends a server command, as JSON. Committing the command also removes the forward from the log.
-    pub(crate) async fn deliver(&self, forward: Option<ForwardKey>, id: CommandId, command: Blob) -> (Answer, bool) {
+    pub(crate) async fn deliver(
+        &self,
+        forward: Option<ForwardKey>,
+        id: CommandId,
+        command: EncodedValue,
+    ) -> (Answer, bool) {
         let server = Principal::server().person.clone();
         self.request(server, id, (command, Encoding::Json), forward).await
     }
@@ -131,7 +142,7 @@ impl TopicHandle {
         &self,
         sender: Person,
         id: CommandId,
-        (command, encoding): (Blob, Encoding),
+        (command, encoding): (EncodedValue, Encoding),
         forward: Option<ForwardKey>,
     ) -> (Answer, bool) {
         let unavailable = (Answer::Rejected(Rejection::Unavailable), false);
@@ -166,9 +177,9 @@ impl TopicHandle {
     /// # Errors
     ///
     /// [`Denial::Unavailable`] if the topic's queue stays full, or its log cannot be read.
-    pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, Blob), Denial> {
+    pub async fn state(&self, encoding: Encoding) -> Result<(Cursor, EncodedValue), Denial> {
         let state = self.encoded_state(encoding).await?;
-        Ok((state.cursor(), Blob(state.bytes().to_vec())))
+        Ok((state.cursor(), EncodedValue(state.bytes().to_vec())))
     }
 
     /// Like [`Self::state`], without copying the state.

@@ -8,7 +8,7 @@ use super::encoded_state::EncodedState;
 use crate::log::ForwardKey;
 use crate::rights::Authority;
 use crate::sender::SenderKind;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::person::Person;
 use duplex_protocol::session::{Answer, CommandId, Denial};
 use duplex_protocol::topic::TopicName;
@@ -36,7 +36,7 @@ pub(crate) struct CommandRequest {
     pub sender_kind: SenderKind,
     pub authority: Authority,
     pub id: CommandId,
-    pub payload: Blob,
+    pub payload: EncodedValue,
     pub encoding: Encoding,
     /// The key of the forward that this command delivers, if any.
     pub forward: Option<ForwardKey>,

@@ -6,7 +6,7 @@ use crate::command::TopicCommand;
 use crate::decider::{Access, Context, Decider, NoCommand, Principal, ServerCommand};
 use crate::rights::Authority;
 use crate::topic::dyn_topic::{DecideError, dyn_topic};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Denial, Rejection};
@@ -73,7 +73,7 @@ fn decided<const PROGRAMS: bool>(
         now: 1,
         next_seq: 1,
     };
-    let command = Blob::encode(encoding, command).unwrap();
+    let command = EncodedValue::encode(encoding, command).unwrap();
     match kind.load_state(None).unwrap().decide(context, &command, encoding) {
         Ok(events) => Ok(serde_json::from_slice(&events[0].json).unwrap()),
         Err(DecideError::Rejected(why)) => Err(why),

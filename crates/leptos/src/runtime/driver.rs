@@ -23,7 +23,7 @@ use crate::session::{Effect, Input, Session, TopicUpdate};
 use crate::status::Transport;
 use crate::trace::{EventKind, RequestedFault, SharedTrace};
 use duplex_protocol::code;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::SessionId;
 use duplex_protocol::topic::{Delivery, TopicName};
@@ -34,15 +34,15 @@ pub(crate) trait TopicObserver {
     fn on_update(&self, update: &TopicUpdate) -> bool;
 
     /// Converts an event or a command of the topic to JSON.
-    fn to_json(&self, kind: BlobKind, encoding: Encoding, blob: &Blob) -> Option<String>;
+    fn to_json(&self, kind: ValueKind, encoding: Encoding, value: &EncodedValue) -> Option<String>;
 
     /// Whether any of its commands is unanswered.
     fn has_pending(&self) -> bool;
 }
 
-/// Whether a frame's blob is an event or a command.
+/// Whether a frame's value is an event or a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BlobKind {
+pub(crate) enum ValueKind {
     Event,
     Command,
 }
@@ -285,13 +285,19 @@ impl Driver {
         read(&self.session.borrow())
     }
 
-    pub(crate) fn to_json(&self, topic: &TopicName, kind: BlobKind, encoding: Encoding, blob: &Blob) -> Option<String> {
+    pub(crate) fn to_json(
+        &self,
+        topic: &TopicName,
+        kind: ValueKind,
+        encoding: Encoding,
+        value: &EncodedValue,
+    ) -> Option<String> {
         let observer = self
             .topics
             .borrow()
             .get(topic)
             .map(|listener| Arc::clone(&listener.observer))?;
-        observer.to_json(kind, encoding, blob)
+        observer.to_json(kind, encoding, value)
     }
 
     /// Arms the single timer for the next deadline. A timer that fires earlier is kept, so that not every frame resets it.

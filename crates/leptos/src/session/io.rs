@@ -2,7 +2,7 @@
 
 use crate::session::outbox::EncodedCommand;
 use crate::status::{TopicStatus, Transport};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Checksum, Cursor, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::Presence;
@@ -170,7 +170,7 @@ pub enum TopicUpdate {
         /// The encoding of `state`.
         encoding: Encoding,
         /// The encoded state.
-        state: Blob,
+        state: EncodedValue,
         /// The cursor of the state.
         cursor: Cursor,
         /// Why the subscription did not resume from its cursor.
@@ -185,7 +185,7 @@ pub enum TopicUpdate {
         /// The log's checksum after it.
         checksum: Option<Checksum>,
         /// The encoded event.
-        event: Blob,
+        event: EncodedValue,
     },
     /// The topic's presence.
     Presence(Presence),

@@ -11,7 +11,7 @@ use crate::session::outbox::MAX_QUEUED;
 use crate::session::transport_policy::Millis;
 use crate::status::{Phase, TopicStatus, Transport};
 use duplex_protocol::code;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
@@ -404,7 +404,7 @@ impl Network {
                 (Verdict::Resumed { replayed, head }, cursor.seq)
             }
             _ => {
-                let (reason, state) = (ResetReason::New, Blob(b"0".to_vec()));
+                let (reason, state) = (ResetReason::New, EncodedValue(b"0".to_vec()));
                 (
                     Verdict::Reset {
                         reason,
@@ -740,7 +740,7 @@ impl Network {
 }
 
 fn event(seq: Seq) -> ServerFrame {
-    let event = Blob(b"0".to_vec());
+    let event = EncodedValue(b"0".to_vec());
     ServerFrame::Event {
         topic: topic(),
         seq,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 
 use crate::session::transport_policy::Millis;
-use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::codec::{CodecError, EncodedValue, Encoding};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{CommandId, MAX_COMMAND};
 use duplex_protocol::topic::TopicName;
@@ -23,7 +23,7 @@ const MAX_RENEWALS: u32 = 5;
 
 /// A command in every encoding, because the connection's encoding is not known when the command is queued.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EncodedCommand([Blob; 2]);
+pub struct EncodedCommand([EncodedValue; 2]);
 
 impl EncodedCommand {
     /// Encodes the command.
@@ -33,17 +33,20 @@ impl EncodedCommand {
     /// If the command cannot be encoded.
     pub fn encode<C: Serialize>(command: &C) -> Result<Self, CodecError> {
         let [first, second] = Encoding::ALL;
-        Ok(Self([Blob::encode(first, command)?, Blob::encode(second, command)?]))
+        Ok(Self([
+            EncodedValue::encode(first, command)?,
+            EncodedValue::encode(second, command)?,
+        ]))
     }
 
     pub(crate) fn is_too_large(&self) -> bool {
-        self.0.iter().any(|blob| blob.0.len() > MAX_COMMAND)
+        self.0.iter().any(|value| value.0.len() > MAX_COMMAND)
     }
 
-    pub(crate) fn in_encoding(&self, encoding: Encoding) -> Blob {
+    pub(crate) fn in_encoding(&self, encoding: Encoding) -> EncodedValue {
         let [first, second] = &self.0;
-        let blob = if Encoding::ALL[0] == encoding { first } else { second };
-        blob.clone()
+        let value = if Encoding::ALL[0] == encoding { first } else { second };
+        value.clone()
     }
 }
 

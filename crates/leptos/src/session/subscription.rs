@@ -210,7 +210,7 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duplex_protocol::codec::Blob;
+    use duplex_protocol::codec::EncodedValue;
     use duplex_protocol::cursor::Epoch;
     use duplex_protocol::session::ResetReason;
 
@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn reset(cursor: Cursor) -> Verdict {
-        let (reason, state) = (ResetReason::New, Blob(Vec::new()));
+        let (reason, state) = (ResetReason::New, EncodedValue(Vec::new()));
         Verdict::Reset { reason, cursor, state }
     }
 

@@ -5,7 +5,7 @@ use crate::session::outbox::MAX_QUEUED;
 use crate::session::transport_policy::Millis;
 use crate::status::{Phase, StopReason, TopicStatus, Transport};
 use duplex_protocol::code;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
@@ -55,14 +55,14 @@ fn welcomed(build: &str, now_ms: u64) -> ServerFrame {
 }
 
 fn reset(seq: Seq) -> ServerFrame {
-    let (reason, state, topic) = (ResetReason::New, Blob(Vec::new()), topic());
+    let (reason, state, topic) = (ResetReason::New, EncodedValue(Vec::new()), topic());
     let cursor = cursor(seq);
     let verdict = Verdict::Reset { reason, cursor, state };
     ServerFrame::Verdict { topic, verdict }
 }
 
 fn event(seq: Seq) -> ServerFrame {
-    let (topic, event) = (topic(), Blob(Vec::new()));
+    let (topic, event) = (topic(), EncodedValue(Vec::new()));
     let checksum = None;
     ServerFrame::Event {
         topic,

@@ -15,7 +15,7 @@ use crate::runtime::tab::Tab;
 use crate::session::outbox::EncodedCommand;
 use crate::session::{CommandProgress, Input};
 use crate::status::TopicStatus;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::Presence;
@@ -332,7 +332,7 @@ fn subscribe<T: Topic>(tab: Tab, store: Arc<Store<T>>) {
     });
 }
 
-fn events<E: DeserializeOwned>(events: Vec<(Seq, Blob)>) -> Option<Vec<(Seq, E)>> {
-    let decode = |(seq, event): (Seq, Blob)| Some((seq, event.decode(Encoding::Json).ok()?));
+fn events<E: DeserializeOwned>(events: Vec<(Seq, EncodedValue)>) -> Option<Vec<(Seq, E)>> {
+    let decode = |(seq, event): (Seq, EncodedValue)| Some((seq, event.decode(Encoding::Json).ok()?));
     events.into_iter().map(decode).collect()
 }

@@ -2,11 +2,11 @@
 
 use crate::http::{HttpError, get_json, post_json};
 use crate::runtime::clock;
-use crate::runtime::driver::BlobKind;
+use crate::runtime::driver::ValueKind;
 use crate::runtime::tab::Tab;
 use crate::session::{QueuedCommand, SubscriptionInfo};
 use crate::trace::{EventKind, RequestedFault, SharedTrace};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::fault::{FAULTS_PATH, Fault, FaultReport, FaultRequest};
 use duplex_protocol::session::{ClientFrame, ServerFrame, Verdict};
 use duplex_protocol::topic::TopicName;
@@ -81,11 +81,11 @@ impl Inspection {
         get_json(&format!("{FAULTS_PATH}?session={}", session.0)).await.ok()
     }
 
-    /// Replaces the application's blob in a received frame with JSON, so that the frame can be displayed.
+    /// Replaces the application's value in a received frame with JSON, so that the frame can be displayed.
     pub fn decode_received(&self, frame: &mut ServerFrame, encoding: Encoding) {
         match frame {
             ServerFrame::Event { topic, event, .. } => {
-                *event = self.json(topic, BlobKind::Event, encoding, event);
+                *event = self.json(topic, ValueKind::Event, encoding, event);
             }
             ServerFrame::Verdict {
                 verdict: Verdict::Reset { state, .. },
@@ -95,18 +95,18 @@ impl Inspection {
         }
     }
 
-    /// Replaces the application's blob in a sent frame with JSON.
+    /// Replaces the application's value in a sent frame with JSON.
     pub fn decode_sent(&self, frame: &mut ClientFrame, encoding: Encoding) {
         if let ClientFrame::Command { topic, command, .. } = frame {
-            *command = self.json(topic, BlobKind::Command, encoding, command);
+            *command = self.json(topic, ValueKind::Command, encoding, command);
         }
     }
 
-    /// The blob as JSON, or its size if no component uses the topic, since its types are then unknown.
-    fn json(&self, topic: &TopicName, kind: BlobKind, encoding: Encoding, blob: &Blob) -> Blob {
+    /// The value as JSON, or its size if no component uses the topic, since its types are then unknown.
+    fn json(&self, topic: &TopicName, kind: ValueKind, encoding: Encoding, value: &EncodedValue) -> EncodedValue {
         let driver = self.0.driver();
-        let json = driver.and_then(|driver| driver.to_json(topic, kind, encoding, blob));
-        json.map_or_else(|| size_as_json(blob), |json| Blob(json.into_bytes()))
+        let json = driver.and_then(|driver| driver.to_json(topic, kind, encoding, value));
+        json.map_or_else(|| size_as_json(value), |json| EncodedValue(json.into_bytes()))
     }
 }
 
@@ -116,9 +116,9 @@ pub fn now() -> f64 {
     clock::now()
 }
 
-/// The size of a blob as a JSON string.
-fn size_as_json(blob: &Blob) -> Blob {
-    Blob(["\"", &blob.0.len().to_string(), " B\""].concat().into_bytes())
+/// The size of an encoded value as a JSON string.
+fn size_as_json(value: &EncodedValue) -> EncodedValue {
+    EncodedValue(["\"", &value.0.len().to_string(), " B\""].concat().into_bytes())
 }
 
 fn status(error: HttpError) -> u16 {

@@ -79,7 +79,7 @@ impl SessionTrace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duplex_protocol::codec::{Blob, Encoding};
+    use duplex_protocol::codec::{EncodedValue, Encoding};
     use duplex_protocol::session::Verdict;
     use duplex_protocol::topic::{Delivery, TopicName};
 
@@ -108,7 +108,7 @@ mod tests {
         trace.record_input(1.0, &Input::Frame { connection: 1, frame });
         assert_eq!(trace.heads, [(topic.clone(), 6)]);
         for seq in [5, 7] {
-            let (encoding, event) = (Encoding::Json, Blob(Vec::new()));
+            let (encoding, event) = (Encoding::Json, EncodedValue(Vec::new()));
             let checksum = None;
             let update = TopicUpdate::Event {
                 encoding,

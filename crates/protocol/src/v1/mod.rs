@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::codec::{Blob, CodecError, Encoding};
+use super::codec::{CodecError, EncodedValue, Encoding};
 use super::cursor::{self, Epoch, Seq};
 use super::person::Person;
 use super::session::{self, Answer, CommandId, Denial, Rejection, ResetReason, ServerFrame, SessionId};
@@ -57,7 +57,7 @@ enum ChangedFrame<'a> {
     Event {
         topic: &'a TopicName,
         seq: Seq,
-        event: &'a Blob,
+        event: &'a EncodedValue,
     },
     Reply {
         id: &'a CommandId,
@@ -86,7 +86,7 @@ enum Verdict<'a> {
     Reset {
         reason: ResetReason,
         cursor: Cursor,
-        state: &'a Blob,
+        state: &'a EncodedValue,
     },
     Denied {
         reason: Denial,
@@ -171,7 +171,7 @@ enum ClientFrame {
     Command {
         topic: TopicName,
         id: CommandId,
-        command: Blob,
+        command: EncodedValue,
     },
     Activity {
         topic: TopicName,

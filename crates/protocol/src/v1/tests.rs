@@ -17,8 +17,8 @@ fn at(seq: Seq) -> cursor::Cursor {
     cursor::Cursor::new(Epoch::new(5), seq).with_checksum(Checksum::new(300))
 }
 
-fn content(encoding: Encoding) -> Blob {
-    Blob::encode(encoding, &"가").unwrap()
+fn content(encoding: Encoding) -> EncodedValue {
+    EncodedValue::encode(encoding, &"가").unwrap()
 }
 
 fn verdict(verdict: session::Verdict) -> ServerFrame {

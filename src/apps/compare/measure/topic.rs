@@ -5,7 +5,7 @@ use super::{Exchange, ExchangeError, ExchangeFuture, pending_replies::PendingRep
 use crate::apps::compare::wire::measure::topic_slot;
 use crate::apps::compare::wire::{Compare, CompareMessage};
 use duplex_leptos::socket::Payload;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::session::{Answer, ClientFrame, CommandId, ServerFrame};
 use duplex_protocol::topic::TopicName;
 
@@ -68,7 +68,7 @@ fn on_message(payload: &Payload, pending: &PendingReplies) {
 impl Exchange for TopicExchange {
     fn exchange(&self, number: u32, text: String) -> ExchangeFuture {
         let reply = self.pending.register(number);
-        let sent = Blob::encode(ENCODING, &CompareMessage::Text { text })
+        let sent = EncodedValue::encode(ENCODING, &CompareMessage::Text { text })
             .map_err(|_| ExchangeError::Rejected)
             .and_then(|command| {
                 self.send(&ClientFrame::Command {

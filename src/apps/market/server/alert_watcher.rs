@@ -24,7 +24,7 @@ use crate::server::notify;
 use crate::wire::notice::{Audience, Level, LocalizedText, Notice};
 use duplex_hub::session::Reader;
 use duplex_hub::{BackgroundTask, Hub, ReadLimit, TaskFuture, TopicCommand};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, ServerFrame, SessionId, Verdict};
 use duplex_protocol::topic::{Topic, TopicName};
@@ -274,8 +274,9 @@ fn topic_name<T: Topic>(rest: &str) -> Result<TopicName, Denial> {
     TopicName::of::<T>(rest).map_err(|_| Denial::Unknown)
 }
 
-fn decode<T: serde::de::DeserializeOwned>(blob: &Blob) -> Option<T> {
-    blob.decode(Encoding::Json)
+fn decode<T: serde::de::DeserializeOwned>(value: &EncodedValue) -> Option<T> {
+    value
+        .decode(Encoding::Json)
         .inspect_err(|error| tracing::error!("an event or a state cannot be decoded: {error}"))
         .ok()
 }

@@ -12,7 +12,7 @@ use crate::apps::notifications::wire::{GROUPS, MAX_BODY, MAX_TITLE};
 use crate::wire::first_visit::FirstVisit;
 use crate::wire::notice::{EVERYONE, Level, LocalizedText};
 use duplex_hub::testing::DeciderHarness;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::Topic;
 
@@ -330,8 +330,8 @@ fn unread_notices_that_the_visitor_receives_are_reported() {
     assert_eq!(topics.len(), 2 + GROUPS.len());
     let unread_since = |first_visit: u64, inbox: &DeciderHarness<Inbox>, market: &DeciderHarness<Notices>| {
         let states = topics.iter().map(|topic| match topic.as_str() {
-            topic if topic.ends_with(MINE) => Some(Blob::encode(json, &inbox.state).unwrap()),
-            topic if topic.ends_with("market") => Some(Blob::encode(json, &market.state).unwrap()),
+            topic if topic.ends_with(MINE) => Some(EncodedValue::encode(json, &inbox.state).unwrap()),
+            topic if topic.ends_with("market") => Some(EncodedValue::encode(json, &market.state).unwrap()),
             // A topic that cannot be read.
             _ => None,
         });

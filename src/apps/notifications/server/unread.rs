@@ -6,7 +6,7 @@ use super::super::wire::{GROUPS, Inbox, Millis, Notices, OWN_INBOX, UNREAD_EVENT
 use crate::server::unread::UnreadEndpoint;
 use crate::wire::first_visit::FirstVisit;
 use crate::wire::notice::EVERYONE;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::person::Person;
 use duplex_protocol::topic::TopicName;
 
@@ -28,7 +28,7 @@ fn topics(who: &Person) -> Vec<TopicName> {
     [inbox].into_iter().chain(public).filter_map(Result::ok).collect()
 }
 
-fn has_unread(states: &[Option<Blob>], first_visit: FirstVisit, now: Millis) -> bool {
+fn has_unread(states: &[Option<EncodedValue>], first_visit: FirstVisit, now: Millis) -> bool {
     let mut states = states.iter();
     let inbox: InboxState = decode(states.next());
     let is_unread = |(source, state)| {
@@ -38,8 +38,9 @@ fn has_unread(states: &[Option<Blob>], first_visit: FirstVisit, now: Millis) -> 
     inbox.unread_count(OWN_INBOX, &inbox.list, first_visit, now) > 0 || public_sources().zip(states).any(is_unread)
 }
 
-fn decode<T: serde::de::DeserializeOwned + Default>(state: Option<&Option<Blob>>) -> T {
-    let blob = state.and_then(Option::as_ref);
-    blob.and_then(|blob| blob.decode(Encoding::Json).ok())
+fn decode<T: serde::de::DeserializeOwned + Default>(state: Option<&Option<EncodedValue>>) -> T {
+    let value = state.and_then(Option::as_ref);
+    value
+        .and_then(|value| value.decode(Encoding::Json).ok())
         .unwrap_or_default()
 }

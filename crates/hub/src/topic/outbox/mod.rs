@@ -22,7 +22,7 @@ use crate::limits;
 use crate::lock;
 use crate::log::{ForwardKey, LogError, PendingForward};
 use crate::quota::LogThrottle;
-use duplex_protocol::codec::Blob;
+use duplex_protocol::codec::EncodedValue;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::{Answer, Rejection};
 use duplex_protocol::topic::TopicName;
@@ -232,7 +232,7 @@ impl Hub {
             let seq = handle.head().seq;
             return (Answer::Accepted { seq }, true);
         }
-        let command = Blob(queued.payload.to_vec());
+        let command = EncodedValue(queued.payload.to_vec());
         handle.deliver(Some(key.clone()), queued.command.clone(), command).await
     }
 

@@ -13,7 +13,7 @@ use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, Record};
 use crate::topic::dyn_topic::dyn_topic;
 use crate::topic::read_batch::{ReadBatch, ReadLimit};
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{Answer, CommandId, Denial, Rejection, ResetReason, ServerFrame, Verdict};
@@ -113,7 +113,7 @@ async fn send(board: &TopicHandle, id: u128, command: &BoardEvent) -> Answer {
         id: PersonId("a".to_owned()),
         name: String::new(),
     };
-    let command = Blob::encode(Encoding::Json, command).unwrap();
+    let command = EncodedValue::encode(Encoding::Json, command).unwrap();
     board
         .command(person, CommandId::from_bits(id), command, Encoding::Json)
         .await

@@ -11,13 +11,13 @@ use send_wrapper::SendWrapper;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::driver::{BlobKind, TopicObserver};
+use crate::runtime::driver::{TopicObserver, ValueKind};
 use crate::runtime::tab::lock;
 use crate::session::outbox::MAX_QUEUED;
 use crate::session::{CommandProgress, TopicUpdate};
 use crate::status::TopicStatus;
 use crate::topic::{CommandStatus, PendingCommand, TopicSource, Visitor};
-use duplex_protocol::codec::{Blob, CodecError, Encoding};
+use duplex_protocol::codec::{CodecError, EncodedValue, Encoding};
 use duplex_protocol::cursor::{Checksum, Cursor, Seq};
 use duplex_protocol::person::Person;
 use duplex_protocol::presence::Presence;
@@ -30,7 +30,7 @@ pub(crate) enum HydrationData {
     Rendered {
         me: Option<Person>,
         /// `Err` if the page was rendered without a state.
-        state: Result<(Cursor, Blob), Denial>,
+        state: Result<(Cursor, EncodedValue), Denial>,
     },
     /// The server did not render the page; the session loads the state.
     Absent,
@@ -167,7 +167,7 @@ impl<T: Topic> Store<T> {
     }
 
     /// Applies the hydration data, unless something newer arrived.
-    fn hydrate(&self, me: Option<Person>, state: Result<(Cursor, Blob), Denial>) {
+    fn hydrate(&self, me: Option<Person>, state: Result<(Cursor, EncodedValue), Denial>) {
         if std::mem::replace(&mut lock(&self.inner).hydrated, true) {
             return;
         }
@@ -251,11 +251,11 @@ impl<T: Topic> TopicObserver for Store<T> {
         true
     }
 
-    fn to_json(&self, kind: BlobKind, encoding: Encoding, blob: &Blob) -> Option<String> {
+    fn to_json(&self, kind: ValueKind, encoding: Encoding, value: &EncodedValue) -> Option<String> {
         let json = match (encoding, kind) {
-            (Encoding::Json, _) => Ok(blob.0.clone()),
-            (Encoding::Postcard, BlobKind::Event) => recode::<T::Event>(blob),
-            (Encoding::Postcard, BlobKind::Command) => recode::<T::Command>(blob),
+            (Encoding::Json, _) => Ok(value.0.clone()),
+            (Encoding::Postcard, ValueKind::Event) => recode::<T::Event>(value),
+            (Encoding::Postcard, ValueKind::Command) => recode::<T::Command>(value),
         };
         String::from_utf8(json.ok()?).ok()
     }
@@ -267,8 +267,8 @@ impl<T: Topic> TopicObserver for Store<T> {
 }
 
 /// Re-encodes a value as JSON.
-fn recode<V: DeserializeOwned + Serialize>(blob: &Blob) -> Result<Vec<u8>, CodecError> {
-    Encoding::Json.encode(&blob.decode::<V>(Encoding::Postcard)?)
+fn recode<V: DeserializeOwned + Serialize>(value: &EncodedValue) -> Result<Vec<u8>, CodecError> {
+    Encoding::Json.encode(&value.decode::<V>(Encoding::Postcard)?)
 }
 
 /// On the server the result of [`TopicSource`]; in the browser the page's hydration data, or [`HydrationData::Absent`].
@@ -289,7 +289,7 @@ fn hydration_data(name: Option<TopicName>) -> ArcResource<HydrationData> {
             };
             HydrationData::Rendered {
                 me,
-                state: state.map(|(cursor, json)| (cursor, Blob(json.into_bytes()))),
+                state: state.map(|(cursor, json)| (cursor, EncodedValue(json.into_bytes()))),
             }
         }
     };

@@ -7,12 +7,12 @@ use leptos::prelude::*;
 use serde_json::json;
 
 use super::Store;
-use crate::runtime::driver::{BlobKind, TopicObserver as _};
+use crate::runtime::driver::{TopicObserver as _, ValueKind};
 use crate::runtime::tab::Tab;
 use crate::session::{Effect, EncodedCommand, Input, Session};
 use crate::status::TopicStatus;
 use crate::topic::CommandStatus;
-use duplex_protocol::codec::{Blob, Encoding};
+use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Epoch, Seq};
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
@@ -50,8 +50,8 @@ fn cursor(epoch: u64, seq: Seq) -> Cursor {
     Cursor::new(Epoch::new(epoch), seq)
 }
 
-fn blob(value: impl serde::Serialize) -> Blob {
-    Blob::encode(Encoding::Json, &value).unwrap()
+fn encoded(value: impl serde::Serialize) -> EncodedValue {
+    EncodedValue::encode(Encoding::Json, &value).unwrap()
 }
 
 fn person() -> Person {
@@ -118,7 +118,7 @@ impl Harness {
     }
 
     fn reset(&mut self, reason: ResetReason, cursor: Cursor, state: &[&str]) {
-        let (topic, state) = (topic(), blob(state));
+        let (topic, state) = (topic(), encoded(state));
         let verdict = Verdict::Reset { reason, cursor, state };
         self.frame(ServerFrame::Verdict { topic, verdict });
     }
@@ -130,7 +130,7 @@ impl Harness {
     }
 
     fn event(&mut self, seq: Seq) {
-        let (topic, event) = (topic(), blob(seq.to_string()));
+        let (topic, event) = (topic(), encoded(seq.to_string()));
         let checksum = None;
         self.frame(ServerFrame::Event {
             topic,
@@ -254,7 +254,7 @@ fn a_new_state_replaces_the_old_one_and_a_lost_log_is_signalled() {
 #[test]
 fn a_rendered_state_is_resumed_and_does_not_replace_a_newer_one() {
     let mut harness = Harness::new();
-    let rendered = || Ok((cursor(1, 2), blob(["1", "2"])));
+    let rendered = || Ok((cursor(1, 2), encoded(["1", "2"])));
     harness.store.hydrate(Some(person()), rendered());
     assert_eq!(
         (harness.state(), harness.status()),
@@ -341,7 +341,7 @@ fn the_list_of_rejected_commands_is_bounded() {
 fn an_undecodable_event_is_reported_and_changes_nothing() {
     let harness = Harness::live();
     let (encoding, seq, checksum) = (Encoding::Json, 3, None);
-    let event = blob(json!({ "of": "a newer build" }));
+    let event = encoded(json!({ "of": "a newer build" }));
     let update = crate::session::TopicUpdate::Event {
         encoding,
         seq,
@@ -359,8 +359,8 @@ fn an_undecodable_event_is_reported_and_changes_nothing() {
 fn contents_are_converted_to_json_from_every_encoding() {
     let harness = Harness::live();
     for encoding in Encoding::ALL {
-        let blob = Blob::encode(encoding, &"가").unwrap();
-        let json = harness.store.to_json(BlobKind::Event, encoding, &blob);
+        let encoded = EncodedValue::encode(encoding, &"가").unwrap();
+        let json = harness.store.to_json(ValueKind::Event, encoding, &encoded);
         assert_eq!(json.as_deref(), Some("\"가\""));
     }
 }
