@@ -53,7 +53,7 @@ use crate::apps::server::measure;
 use crate::ui::preferences::PREFERENCES_PATH;
 use duplex_axum::error::Problem;
 use duplex_axum::listen::Server;
-use duplex_axum::{endpoint, guard, health, ingest, simulation};
+use duplex_axum::{endpoint, health, ingest, middleware, simulation};
 
 /// The server's router; the binary and the tests serve the same one. Build it before serving: while Leptos generates its route
 /// list, it suppresses resource loading in the whole process, so a page rendered meanwhile never completes.
@@ -86,18 +86,21 @@ pub fn router(state: ServerState) -> Router {
         .layer(from_fn(document_shape::append))
         .layer(from_fn_with_state(compress::slots(), compress::compress))
         .merge(apps.routes())
-        .layer(from_fn(guard::request_body_timeout))
+        .layer(from_fn(middleware::request_body_timeout))
         .layer(from_fn_with_state(state.clone(), moderation::reject_banned))
         .layer(from_fn_with_state(state.clone(), access::authenticate))
-        .layer(from_fn_with_state(state.gateway.clone(), guard::origin))
-        .merge(access::sign_in::link_routes().layer(from_fn(guard::request_body_timeout)))
-        .layer(from_fn_with_state(state.gateway.clone(), guard::host))
-        .layer(from_fn_with_state(state.gateway.clone(), guard::quota))
+        .layer(from_fn_with_state(state.gateway.clone(), middleware::check_origin))
+        .merge(access::sign_in::link_routes().layer(from_fn(middleware::request_body_timeout)))
+        .layer(from_fn_with_state(state.gateway.clone(), middleware::check_host))
+        .layer(from_fn_with_state(state.gateway.clone(), middleware::limit_requests))
         .layer(CatchPanicLayer::custom(panic_response))
         .layer(from_fn(headers::add_security_headers))
         .layer(from_fn_with_state(state.clone(), metrics::count_responses))
         .layer(from_fn_with_state(state.clone(), measure::count_bytes))
-        .layer(from_fn_with_state(state.gateway.clone(), guard::client_addr))
+        .layer(from_fn_with_state(
+            state.gateway.clone(),
+            middleware::insert_client_addr,
+        ))
         .with_state(state)
 }
 

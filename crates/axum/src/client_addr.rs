@@ -144,7 +144,7 @@ fn nearest_untrusted(peer: IpAddr, hops: &[Hop], trusted: &TrustedProxies) -> Op
 
 /// Middleware: inserts [`ClientScheme`], and [`ClientAddr`] if the request came over a connection that
 /// [`listen`](crate::listen) serves.
-pub async fn insert(State(state): State<Gateway>, mut request: Request, next: Next) -> Response {
+pub async fn insert_client_addr(State(state): State<Gateway>, mut request: Request, next: Next) -> Response {
     static CONFLICTS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let settings = &state.settings;

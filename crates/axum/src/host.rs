@@ -44,7 +44,7 @@ impl HostError {
 
 /// Middleware: rejects requests for other hosts with 421, and requests that name no host, or more than one, with 400. Health checks
 /// are answered for any host.
-pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
+pub async fn check_host(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REJECTIONS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let (parts, body) = request.into_parts();

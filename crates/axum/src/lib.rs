@@ -17,7 +17,7 @@
 //! use duplex_axum::error::Problem;
 //! use duplex_axum::identity::{Caller, Identify, IdentityRequest, LoginEnd, RevocableLogin, cookie};
 //! use duplex_axum::listen::{self, Server};
-//! use duplex_axum::{Gateway, Settings, guard};
+//! use duplex_axum::{Gateway, Settings, middleware};
 //! use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 //! use duplex_hub::log::memory::MemoryLog;
 //! use duplex_hub::{Hub, dyn_topic};
@@ -93,7 +93,7 @@
 //!     let router = Router::new()
 //!         .route("/sign-out", post(sign_out).with_state(logins))
 //!         .merge(duplex_axum::routes(gateway.clone()));
-//!     let router = guard::protect(router, &gateway);
+//!     let router = middleware::protect(router, &gateway);
 //!
 //!     let listener = listen::bind("127.0.0.1:3000".parse()?)?;
 //!     gateway.shutdown.begin_on_signal()?;
@@ -107,7 +107,7 @@
 //! | crate root | [`Gateway`], the state of a node; its [`Settings`]; [`routes`], the routes of sessions |
 //! | [`identity`] | [`Identify`](identity::Identify), authentication, and the lifetime of a login |
 //! | [`listen`] | [`Server`](listen::Server), [`Tls`](listen::Tls), addresses |
-//! | [`guard`] | middleware: hosts, origins, quotas, bodies |
+//! | [`middleware`] | hosts, origins, quotas, bodies |
 //! | [`shutdown`] | the shutdown signal, and the tasks that it waits for |
 //! | [`error`] | [`Problem`](error::Problem), the shape of every error response |
 //! | [`ingest`] | endpoints where programs post JSON that becomes commands |
@@ -120,8 +120,8 @@
 //!
 //! # Responsibilities of the app
 //!
-//! - **Wrap the router in [`guard::protect`]**, or in the same functions one by one. Without them, a page of any origin could use the
-//!   sessions of its visitors.
+//! - **Wrap the router in [`middleware::protect`]**, or in the same functions one by one. Without them, a page of any origin could
+//!   use the sessions of its visitors.
 //! - **Serve with [`Server`](listen::Server)**, which enforces the [limits] of connections. [`axum::serve()`] has none of them.
 //! - **Begin the shutdown**, with [`Shutdown::begin_on_signal`](shutdown::Shutdown::begin_on_signal) or
 //!   [`Shutdown::begin`](shutdown::Shutdown::begin). The server then stops accepting, tells each client when to reconnect, spread
@@ -155,7 +155,6 @@ mod forwarded;
 #[cfg(test)]
 mod fuzz_tests;
 mod gateway;
-pub mod guard;
 pub mod health;
 mod host;
 pub mod identity;
@@ -163,6 +162,7 @@ pub mod ingest;
 pub mod limits;
 pub mod listen;
 mod lock;
+pub mod middleware;
 pub mod origin;
 mod page;
 pub mod quota;

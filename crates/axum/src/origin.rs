@@ -231,8 +231,8 @@ fn check(
 }
 
 /// Middleware: rejects requests of pages of other origins with 403, except reads that navigate to the site. It runs inside
-/// [`guard::host`](crate::guard::host).
-pub async fn guard(State(state): State<Gateway>, request: Request, next: Next) -> Response {
+/// [`check_host`](crate::middleware::check_host).
+pub async fn check_origin(State(state): State<Gateway>, request: Request, next: Next) -> Response {
     static REJECTIONS: LogThrottle = LogThrottle::new(limits::LOG_THROTTLE_PAUSE);
 
     let (parts, body) = request.into_parts();
@@ -259,7 +259,7 @@ fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
     check(source, kind, own(parts, settings).as_ref(), &settings.origins)
 }
 
-/// Applies the check of [`guard::origin`](crate::guard::origin), but also accepts `Origin: null`, for a route outside of that
+/// Applies the check of [`check_origin`](crate::middleware::check_origin), but also accepts `Origin: null`, for a route outside of that
 /// middleware: browsers send it with the form of a page without an origin, such as one with `Referrer-Policy: no-referrer`. Such a
 /// form needs its own CSRF token.
 ///

@@ -17,7 +17,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use duplex_axum::error::Problem;
 use duplex_axum::identity::{Caller, Identify, IdentityRequest, LoginEnd, RevocableLogin, cookie};
-use duplex_axum::{Gateway, Settings, guard, listen};
+use duplex_axum::{Gateway, Settings, listen, middleware};
 use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{Hub, dyn_topic};
@@ -110,7 +110,7 @@ impl App {
         }
         let hub = Hub::new(Arc::new(MemoryLog::new(Epoch::new(1))), vec![dyn_topic(Tally)]);
         let gateway = Gateway::new(hub, Settings::default(), logins.clone());
-        let router = guard::protect(duplex_axum::routes(gateway.clone()), &gateway);
+        let router = middleware::protect(duplex_axum::routes(gateway.clone()), &gateway);
         Self {
             logins,
             gateway,

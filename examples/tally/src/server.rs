@@ -7,7 +7,7 @@ use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use duplex_axum::error::Problem;
-use duplex_axum::guard::protect;
+use duplex_axum::middleware::protect;
 use duplex_axum::{Gateway, PageVisitor, health};
 use duplex_leptos::topic::{TopicSource, Visitor};
 use leptos::config::LeptosOptions;
