@@ -37,7 +37,7 @@ pub(crate) fn push(
 }
 
 /// A kind's retention, raised to at least the ring's capacity.
-pub(crate) fn retention(kind: &dyn DynTopic) -> Retention {
+pub(crate) fn effective_retention(kind: &dyn DynTopic) -> Retention {
     let retention = kind.retention();
     Retention {
         events: retention.events.max(limits::RING_EVENTS as u64),

@@ -25,7 +25,7 @@ pub(crate) enum TopicRequest {
         topic: TopicName,
         reply: oneshot::Sender<bool>,
     },
-    /// Puts the topic to sleep now if it is unused, because another topic needs its slot.
+    /// Puts the topic to sleep now if it is idle, because another topic needs its slot.
     Sleep,
     /// Handles earlier requests, then ends the task.
     Close,

@@ -19,7 +19,7 @@ pub(super) async fn store_snapshot(shared: &TopicShared, projection: &mut Projec
             return tracing::error!(topic = %shared.name, "the state cannot be encoded for a snapshot: {error}");
         }
     };
-    let retention = frames::retention(shared.kind.as_ref());
+    let retention = frames::effective_retention(shared.kind.as_ref());
     let stored = shared
         .log
         .snapshot(&shared.name, projection.head, state, retention, clock::now())

@@ -38,8 +38,8 @@ pub(crate) struct Task {
     /// The last encoded states.
     states: PerEncoding<Option<Arc<EncodedState>>>,
     throttle: PresenceThrottle,
-    /// The time since which the topic is unused.
-    idle: Option<Instant>,
+    /// The time since which the topic is idle.
+    idle_since: Option<Instant>,
     /// The time of the next attempt to read the log.
     retry: Option<Instant>,
     /// The newest event when a snapshot was last attempted.
@@ -75,7 +75,7 @@ impl Task {
             projection: Some(projection),
             states: PerEncoding::default(),
             throttle: PresenceThrottle::default(),
-            idle: None,
+            idle_since: None,
             retry: None,
             sleep_requested: false,
             lifecycle: Lifecycle::Running,
@@ -94,12 +94,12 @@ impl Task {
                     0 => return,
                     _ => {
                         self.serve(&mut waiting).await;
-                        if std::mem::take(&mut self.sleep_requested) && self.is_unused() && self.fall_asleep().await {
+                        if std::mem::take(&mut self.sleep_requested) && self.is_idle() && self.fall_asleep().await {
                             return;
                         }
                     }
                 },
-                () = self.shared.subscribers.notified() => self.idle = None,
+                () = self.shared.subscribers.notified() => self.idle_since = None,
                 () = sleep_until_some(timer) => {
                     let now = Instant::now();
                     if self.retry.is_some_and(|at| at <= now) {
@@ -114,17 +114,17 @@ impl Task {
         self.end(waiting).await;
     }
 
-    /// The time at which the topic falls asleep, if it is unused.
+    /// The time at which the topic falls asleep, if it is idle.
     fn sleep_deadline(&mut self, now: Instant) -> Option<Instant> {
-        if self.is_unused() {
-            Some(*self.idle.get_or_insert(now) + limits::TOPIC_IDLE)
+        if self.is_idle() {
+            Some(*self.idle_since.get_or_insert(now) + limits::TOPIC_IDLE)
         } else {
-            self.idle = None;
+            self.idle_since = None;
             None
         }
     }
 
-    fn is_unused(&self) -> bool {
+    fn is_idle(&self) -> bool {
         // While the projection is missing, an append may have been stored without an answer; its forwards are reloaded with the
         // projection.
         self.projection.is_some()
@@ -135,11 +135,11 @@ impl Task {
     /// Returns whether the topic was removed. Stores the snapshot first, because afterwards a new task may already run. A handle
     /// that was opened before keeps the topic awake.
     async fn fall_asleep(&mut self) -> bool {
-        self.idle = None;
+        self.idle_since = None;
         self.snapshot().await;
         let shared = &self.shared;
         self.hub
-            .remove_if(shared, || self.is_unused() && self.requests.is_empty())
+            .remove_if(shared, || self.is_idle() && self.requests.is_empty())
     }
 
     async fn end(&mut self, mut waiting: Vec<TopicRequest>) {

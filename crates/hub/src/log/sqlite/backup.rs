@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::database::{self, OpenError};
 use super::files;
-use super::schema::{self, OpenError};
 use crate::log::LogError;
 
 /// Error of a backup.
@@ -40,14 +40,14 @@ pub fn backup_offline(from: &Path, to: &Path) -> Result<(), BackupError> {
     if !files::parent_dir(&from).try_exists()? {
         return Err(missing());
     }
-    let _lock = schema::lock(&from)?;
-    schema::clean_up(&from)?;
+    let _lock = database::lock(&from)?;
+    database::clean_up(&from)?;
     if !from.try_exists()? {
         return Err(missing());
     }
-    let _file_lock = schema::require_lock(&from, files::lock_file(&from))?;
-    schema::roll_back(&from, &from)?;
-    schema::inspect(&from, &from)?;
+    let _file_lock = database::require_lock(&from, files::lock_file(&from))?;
+    database::roll_back(&from, &from)?;
+    database::inspect(&from, &from)?;
     write_backup(&from, to)
 }
 
@@ -76,10 +76,10 @@ fn write(from: &Path, partial: &Path) -> Result<File, BackupError> {
     let name = partial
         .to_str()
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
-    let log = schema::connect_reader(from).map_err(LogError::from)?;
+    let log = database::connect_reader(from).map_err(LogError::from)?;
     files::failpoint()?;
     log.execute("VACUUM INTO ?1", [name]).map_err(LogError::from)?;
     files::failpoint()?;
-    schema::renew_epoch(partial).map_err(LogError::from)?;
+    database::renew_epoch(partial).map_err(LogError::from)?;
     Ok(file)
 }

@@ -8,12 +8,12 @@
 mod answers;
 mod append;
 mod backup;
+mod database;
 mod files;
 mod reader;
 mod restore;
 mod schema;
 mod size_limit;
-mod tables;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -32,9 +32,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
 pub use self::backup::{BackupError, backup_offline};
+pub use self::database::OpenError;
 pub use self::files::{parent_dir, partial_path, remove_partials, rename_noreplace, resolve_path, temporary_copy_path};
 pub use self::restore::{RestoreError, restore};
-pub use self::schema::OpenError;
 pub use self::verify::{Unfinished, VerifyReport, unfinished, verify};
 pub use self::writable::{NotWritable, check_writable};
 
@@ -91,7 +91,7 @@ impl SqliteLog {
     ///
     /// See [`OpenError`]; the file is then unchanged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let store = schema::open(path)?;
+        let store = database::open(path)?;
         let counters = Arc::new(LogCounters::default());
         let size_limit = Arc::new(SizeLimit::new(store.path.clone()));
         let (jobs, receiver) = mpsc::channel(limits::sqlite::LOG_QUEUE);

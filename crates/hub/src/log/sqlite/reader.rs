@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::{answers, schema, sql};
+use super::{answers, database, sql};
 use crate::limits;
 use crate::lock;
 use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, PendingForward, Record, StartData};
@@ -67,7 +67,7 @@ impl ReadPool {
 
     fn take(&self) -> rusqlite::Result<Connection> {
         let idle = self.idle().pop();
-        idle.map_or_else(|| schema::connect_reader(&self.path), Ok)
+        idle.map_or_else(|| database::connect_reader(&self.path), Ok)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::database::{self, OpenError};
 use super::files;
-use super::schema::{self, OpenError};
 use crate::log::private;
 
 /// Error of [`restore`].
@@ -52,14 +52,14 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, R
     let to = &files::resolve_path(to).map_err(failed(to))?;
     let folder = files::parent_dir(to);
     private::create_folder(folder).map_err(failed(folder))?;
-    let _lock = schema::lock(to)?;
+    let _lock = database::lock(to)?;
     files::clean_up(to, Some(from)).map_err(failed(folder))?;
     let exists = files::exists(to).map_err(failed(to))?;
     if exists && !force {
         return Err(RestoreError::Exists(to.clone()));
     }
     let _file = match to.exists() {
-        true => Some(schema::require_lock(to, files::lock_file(to))?),
+        true => Some(database::require_lock(to, files::lock_file(to))?),
         false => None,
     };
     let restored = files::restored_path(to);
@@ -75,18 +75,18 @@ pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, R
 
 /// Writes a complete copy of `from` to `restored`, without a journal.
 fn prepare(from: &Path, to: &Path, restored: &Path) -> Result<(), RestoreError> {
-    if schema::application(from).map_err(OpenError::io(from))? != Some(schema::APPLICATION) {
+    if database::application(from).map_err(OpenError::io(from))? != Some(database::APPLICATION) {
         return Err(OpenError::Foreign(from.to_owned()).into());
     }
     // A running server would write to the files while they are copied.
     let _source = match from == to {
         true => None,
-        false => Some(schema::require_lock(from, files::lock_to_read(from))?),
+        false => Some(database::require_lock(from, files::lock_to_read(from))?),
     };
     files::copy_all(from, restored).map_err(failed(restored))?;
-    schema::roll_back(restored, from)?;
-    schema::inspect(restored, from)?;
+    database::roll_back(restored, from)?;
+    database::inspect(restored, from)?;
     files::failpoint().map_err(failed(restored))?;
-    schema::renew_epoch(restored).map_err(OpenError::sqlite(from))?;
-    Ok(schema::finalize_file(restored, from)?)
+    database::renew_epoch(restored).map_err(OpenError::sqlite(from))?;
+    Ok(database::finalize_file(restored, from)?)
 }

@@ -1,320 +1,247 @@
-//! Creation, identification and opening of a log's file.
+//! The SQL schema of the log's file, and its migrations.
+//!
+//! A released migration is immutable: a schema change adds a migration and updates [`TABLES`], the schema of a new file. A test
+//! compares both.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
-use uuid::Uuid;
+use crate::log::chain;
+use crate::log::key::LogSecret;
+use duplex_protocol::cursor::Checksum;
 
-use super::files::{self, with_suffix};
-use super::tables::{self, OLDEST, TABLES, VERSION};
-use crate::limits;
-use crate::log::key::{KEY_BYTES, LogSecret};
-use crate::log::private;
-use duplex_protocol::cursor::Epoch;
+/// The version of the files that this program writes, and the newest that it opens.
+pub(super) const VERSION: u32 = OLDEST + MIGRATIONS.len() as u32;
 
-/// "Dplx": the application id by which SQLite's tools and this program identify the file.
-pub(super) const APPLICATION: u32 = 0x4470_6c78;
+/// The oldest version that this program opens.
+pub(super) const OLDEST: u32 = 1;
 
-/// Error of opening a log. The file is unchanged.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process uses it.
-    #[error("the log {0} is in use by another process")]
-    Locked(PathBuf),
-    /// The file is not a log.
-    #[error("{0} is not a log of this program")]
-    Foreign(PathBuf),
-    /// The file is a log, but damaged.
-    #[error("the log {path} is damaged: {detail}")]
-    Damaged {
-        /// The log.
-        path: PathBuf,
-        /// SQLite's message.
-        detail: String,
-    },
-    /// The log was written by a newer release.
-    #[error("the log {path} has version {found} of a newer release; this one supports versions up to {VERSION}")]
-    Newer {
-        /// The log.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
-    /// A restore of an earlier release moved the log aside and did not finish.
-    #[error("there is no log at {path}: a restore moved it to {aside}; rename it back, or restore again")]
-    Replaced {
-        /// The log.
-        path: PathBuf,
-        /// The log that was moved aside.
-        aside: PathBuf,
-    },
-    /// The file system failed.
-    #[error("the log {path} cannot be opened: {source}")]
-    Io {
-        /// The log.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// SQLite failed.
-    #[error("the log {path} cannot be opened: {source}")]
-    Sqlite {
-        /// The log.
-        path: PathBuf,
-        /// The cause.
-        source: rusqlite::Error,
-    },
+/// `topics.answers` counts the accepted commands; `answers.n` is a command's number among them; `refusals` likewise. `time` is the
+/// time in a command's id, null if it has none or was written before version 3; `topics.forgotten` is the newest timestamp among
+/// the ids of removed answers. `chain` is the checksum of the log up to an event, in `topics` of the newest, and `topics.gone` that
+/// of the newest removed event; null for events written before version 3. Events are text: JSON, readable by any SQLite tool.
+/// `forwards` are the undelivered ones: the command `command` with `payload` is for the topic `target`, and is the `n`-th forward
+/// of an event.
+pub(super) const TABLES: &str = "
+    CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
+    CREATE TABLE topics (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        last INTEGER NOT NULL,
+        answers INTEGER NOT NULL,
+        refusals INTEGER NOT NULL DEFAULT 0,
+        forgotten INTEGER,
+        chain INTEGER,
+        gone INTEGER
+    ) STRICT;
+    CREATE TABLE events (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        amends INTEGER,
+        event TEXT NOT NULL,
+        chain INTEGER,
+        PRIMARY KEY (topic, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX amendments ON events (topic, amends, seq) WHERE amends IS NOT NULL;
+    CREATE TABLE answers (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        time INTEGER,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE refusals (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        why TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        time INTEGER,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE snapshots (
+        topic INTEGER PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        state BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE forwards (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        command TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (topic, seq, n)
+    ) STRICT, WITHOUT ROWID;
+";
+
+type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
+
+/// The first migration upgrades version 1 to 2, the next 2 to 3, and so on.
+const MIGRATIONS: [Migration; 2] = [to_2, to_3];
+
+/// Upgrades a file of version `from` to [`VERSION`]: completely in one transaction, or not at all.
+pub(super) fn upgrade(connection: &mut Connection, from: u32) -> rusqlite::Result<()> {
+    let done = from.saturating_sub(OLDEST) as usize;
+    let upgraded = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for migration in MIGRATIONS.iter().skip(done) {
+        migration(&upgraded)?;
+    }
+    upgraded.pragma_update(None, "user_version", VERSION)?;
+    upgraded.commit()
 }
 
-impl OpenError {
-    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        |source| Self::Io { path, source }
-    }
-
-    pub(super) fn sqlite(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
-        let path = path.to_owned();
-        |source| match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Self::Foreign(path),
-            Some(ErrorCode::DatabaseCorrupt) => {
-                let detail = source.to_string();
-                Self::Damaged { path, detail }
-            }
-            _ => Self::Sqlite { path, source },
-        }
-    }
-
-    pub(super) fn damaged(path: &Path, detail: impl Into<String>) -> Self {
-        let (path, detail) = (path.to_owned(), detail.into());
-        Self::Damaged { path, detail }
-    }
-}
-
-/// A verified file of this program, exclusively locked while `locks` is held.
-pub(super) struct Store {
-    pub path: PathBuf,
-    pub locks: Locks,
-    pub epoch: Epoch,
-    pub secret: LogSecret,
-    /// The writer's connection.
-    pub connection: Connection,
-}
-
-/// The lock of the `.lock` file and the lock of the file itself.
-pub(super) struct Locks(#[expect(dead_code, reason = "held, not read")] [File; 2]);
-
-/// Opens the file. Creates it and its folder if they do not exist, and upgrades a file of an older version.
-pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
-    let path = &files::resolve_path(path).map_err(OpenError::io(path))?;
-    private::create_folder(files::parent_dir(path)).map_err(OpenError::io(path))?;
-    let lock = lock(path)?;
-    clean_up(path)?;
-    if !path.try_exists().map_err(OpenError::io(path))? {
-        create(path)?;
-    }
-    let locks = Locks([lock, require_lock(path, files::lock_file(path))?]);
-    roll_back(path, path)?;
-    let FileInfo { epoch, version } = inspect(path, path)?;
-    for suffix in ["", "-wal", "-shm", ".lock"] {
-        files::make_private(&with_suffix(path, suffix)).map_err(OpenError::io(path))?;
-    }
-    let failed = || OpenError::sqlite(path);
-    let mut connection = connect_writer(path).map_err(failed())?;
-    if version != VERSION {
-        tables::upgrade(&mut connection, version).map_err(failed())?;
-    }
-    let secret = connection.query_row("SELECT key FROM meta", [], |row| row.get::<_, [u8; KEY_BYTES]>(0));
-    Ok(Store {
-        path: path.to_owned(),
-        locks,
-        epoch,
-        secret: LogSecret::new(secret.map_err(failed())?),
-        connection,
-    })
-}
-
-/// Locks the log's name while the returned file lives.
-pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
-    require_lock(path, files::lock(path))
-}
-
-pub(super) fn require_lock<T>(path: &Path, lock: io::Result<Option<T>>) -> Result<T, OpenError> {
-    lock.map_err(OpenError::io(path))?
-        .ok_or_else(|| OpenError::Locked(path.to_owned()))
-}
-
-/// Cleans up the folder, before the existing log is opened. The caller must hold the lock.
-pub(super) fn clean_up(path: &Path) -> Result<(), OpenError> {
-    let cleaned = files::log_moved_aside(path).and_then(|aside| match aside {
-        None => files::clean_up(path, None).map(|()| None),
-        aside => Ok(aside),
-    });
-    match cleaned.map_err(OpenError::io(path))? {
-        None => Ok(()),
-        Some(aside) => {
-            let path = path.to_owned();
-            Err(OpenError::Replaced { path, aside })
-        }
-    }
-}
-
-/// Creates the file under another name, so that the log's path never holds an incomplete file, even after power loss.
-fn create(path: &Path) -> Result<(), OpenError> {
-    if files::exists(path).map_err(OpenError::io(path))? {
-        return Err(OpenError::damaged(path, "the journal exists but the file is missing"));
-    }
-    let fresh = files::new_path(path);
-    files::create(&fresh).map_err(OpenError::io(path))?;
-    create_tables(&fresh).map_err(OpenError::sqlite(path))?;
-    finalize_file(&fresh, path)?;
-    files::rename_synced(&fresh, path).map_err(OpenError::io(path))
-}
-
-fn create_tables(path: &Path) -> rusqlite::Result<()> {
-    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let transaction = connection.transaction()?;
-    transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.execute_batch(TABLES)?;
-    let secret = LogSecret::random();
-    transaction.execute(
-        "INSERT INTO meta (epoch, key) VALUES (?1, ?2)",
-        (new_epoch().get(), secret.bytes()),
+/// Adds the log's secret key.
+fn to_2(log: &Transaction<'_>) -> rusqlite::Result<()> {
+    log.execute_batch(
+        "ALTER TABLE meta RENAME TO keyless;
+         CREATE TABLE meta (epoch INTEGER NOT NULL, key BLOB NOT NULL) STRICT;",
     )?;
-    transaction.commit()
+    let secret = LogSecret::random();
+    log.execute(
+        "INSERT INTO meta (epoch, key) SELECT epoch, ?1 FROM keyless",
+        [secret.bytes()],
+    )?;
+    log.execute_batch("DROP TABLE keyless")
 }
 
-/// Switches a new file to WAL mode and closes it, so that it is complete without a journal; the mode of a file in use never
-/// changes. `name` is the file's name in errors.
-pub(super) fn finalize_file(file: &Path, name: &Path) -> Result<(), OpenError> {
-    files::failpoint().map_err(OpenError::io(name))?;
-    let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(OpenError::sqlite(name))?;
-    connection
-        .pragma_update(None, "journal_mode", "wal")
-        .map_err(OpenError::sqlite(name))?;
-    connection
-        .close()
-        .map_err(|(_, error)| OpenError::sqlite(name)(error))?;
-    for suffix in ["-wal", "-journal"] {
-        if with_suffix(file, suffix).try_exists().map_err(OpenError::io(name))? {
-            return Err(OpenError::damaged(name, "its journal cannot be merged into the file"));
-        }
+fn to_3(log: &Transaction<'_>) -> rusqlite::Result<()> {
+    log.execute_batch(TABLES_OF_3)?;
+    start_chains(log)
+}
+
+/// Each topic's checksum chain begins with its newest event: no reader has a cursor with a checksum of an older one, and computing
+/// all of them would rewrite the whole file.
+fn start_chains(log: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut newest = log.prepare("SELECT topic, seq, event FROM topics JOIN events ON topic = id AND seq = last")?;
+    let mut event = log.prepare("UPDATE events SET chain = ?3 WHERE topic = ?1 AND seq = ?2")?;
+    let mut head = log.prepare("UPDATE topics SET chain = ?2 WHERE id = ?1")?;
+    let mut rows = newest.query(())?;
+    let mut checksums = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (topic, seq): (i64, u64) = (row.get(0)?, row.get(1)?);
+        let checksum = chain::next_checksum(None, seq, row.get_ref(2)?.as_bytes()?);
+        checksums.push((topic, seq, checksum.map(Checksum::get)));
+    }
+    for (topic, seq, checksum) in checksums {
+        event.execute((topic, seq, checksum))?;
+        head.execute((topic, checksum))?;
     }
     Ok(())
 }
 
-/// Gives a copy a new epoch: a cursor of the original must not be valid in the copy.
-pub(super) fn renew_epoch(path: &Path) -> rusqlite::Result<()> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.execute("UPDATE meta SET epoch = ?1", [new_epoch().get()])?;
-    Ok(())
-}
+/// New columns come last in their tables, with the default and in the order of [`TABLES`].
+const TABLES_OF_3: &str = "
+    ALTER TABLE topics ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE topics ADD COLUMN forgotten INTEGER;
+    ALTER TABLE answers ADD COLUMN time INTEGER;
+    CREATE TABLE refusals (
+        topic INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        person TEXT NOT NULL,
+        why TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        time INTEGER,
+        PRIMARY KEY (topic, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE forwards (
+        topic INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        command TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (topic, seq, n)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE topics ADD COLUMN chain INTEGER;
+    ALTER TABLE topics ADD COLUMN gone INTEGER;
+    ALTER TABLE events ADD COLUMN chain INTEGER;
+";
 
-fn new_epoch() -> Epoch {
-    // The low bits of a version 7 UUID are random.
-    Epoch::new(Uuid::now_v7().as_u64_pair().1)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Rolls back a hot journal, which requires a writable connection. A foreign file is not changed. `name` is the file's name in
-/// errors.
-pub(super) fn roll_back(path: &Path, name: &Path) -> Result<(), OpenError> {
-    if !has_rollback_journal(path).map_err(OpenError::io(name))? {
-        return Ok(());
+    /// The tables of version 1.
+    const VERSION_1: &str = include_str!("version_1.sql");
+
+    /// Rows as text.
+    fn rows(log: &Connection, query: &str) -> Vec<String> {
+        let mut query = log.prepare(query).unwrap();
+        let columns = query.column_count();
+        let rows = query.query_map((), |row| {
+            (0..columns)
+                .map(|column| Ok(format!("{:?}", row.get_ref(column)?)))
+                .collect::<rusqlite::Result<Vec<_>>>()
+        });
+        rows.unwrap().map(|row| row.unwrap().join(" | ")).collect()
     }
-    if application(path).map_err(OpenError::io(name))? != Some(APPLICATION) {
-        return Err(OpenError::Foreign(name.to_owned()));
+
+    /// SQLite's description of tables, columns, defaults and indexes, independent of the formatting of their SQL.
+    fn schema(log: &Connection) -> Vec<String> {
+        [
+            "SELECT name, type, ncol, wr, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%' ORDER BY name",
+            "SELECT t.name, c.* FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c
+             WHERE t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid",
+            "SELECT t.name, i.name, i.\"unique\", i.origin, i.partial, c.* FROM pragma_table_list AS t,
+             pragma_index_list(t.name) AS i, pragma_index_xinfo(i.name) AS c ORDER BY t.name, i.name, c.seqno",
+            "SELECT type, name, tbl_name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name",
+            // Conditions of indexes and checks of triggers exist only in the SQL.
+            "SELECT name, sql FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL ORDER BY name",
+        ]
+        .iter()
+        .flat_map(|query| rows(log, query))
+        .collect()
     }
-    files::failpoint().map_err(OpenError::io(name))?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(OpenError::sqlite(name))?;
-    connection
-        .query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))
-        .map_err(OpenError::sqlite(name))
-}
 
-pub(super) fn has_rollback_journal(path: &Path) -> io::Result<bool> {
-    with_suffix(path, "-journal").try_exists()
-}
-
-/// Reads the application id from the file header, which is never in a journal. `None` for a file without a header.
-pub(super) fn application(path: &Path) -> io::Result<Option<u32>> {
-    const MAGIC: &[u8] = b"SQLite format 3\0";
-    const OFFSET: usize = 68;
-    let mut header = Vec::new();
-    File::open(path)?.take(100).read_to_end(&mut header)?;
-    let number = header.get(OFFSET..OFFSET + 4).and_then(|number| number.try_into().ok());
-    Ok(number.filter(|_| header.starts_with(MAGIC)).map(u32::from_be_bytes))
-}
-
-pub(super) struct FileInfo {
-    pub epoch: Epoch,
-    version: u32,
-}
-
-/// Verifies the file without changing it. `name` is the file's name in errors.
-pub(super) fn inspect(path: &Path, name: &Path) -> Result<FileInfo, OpenError> {
-    let failed = || OpenError::sqlite(name);
-    let connection = connect_reader(path).map_err(failed())?;
-    // Both pragmas are signed in SQLite.
-    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    if number("application_id").map_err(failed())? != i64::from(APPLICATION) {
-        return Err(OpenError::Foreign(name.to_owned()));
+    #[test]
+    fn migrations_produce_the_schema_of_a_new_file() {
+        let (fresh, mut old) = (
+            Connection::open_in_memory().unwrap(),
+            Connection::open_in_memory().unwrap(),
+        );
+        fresh.execute_batch(TABLES).unwrap();
+        old.execute_batch(VERSION_1).unwrap();
+        upgrade(&mut old, 1).unwrap();
+        assert_eq!(schema(&old), schema(&fresh));
+        let version: u32 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!((version, VERSION), (3, 3));
     }
-    let found = number("user_version").map_err(failed())?;
-    let version = match u32::try_from(found) {
-        Ok(version @ OLDEST..=VERSION) => version,
-        Ok(found) if found > VERSION => {
-            let path = name.to_owned();
-            return Err(OpenError::Newer { path, found });
-        }
-        _ => {
-            return Err(OpenError::damaged(
-                name,
-                format!("it has version {found}, which does not exist"),
-            ));
-        }
-    };
-    let check = connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0));
-    match check.map_err(failed())? {
-        ok if ok == "ok" => {}
-        detail => return Err(OpenError::damaged(name, detail.replace('\n', " "))),
+
+    #[test]
+    fn a_chain_of_checksums_begins_with_the_newest_event() {
+        let mut old = Connection::open_in_memory().unwrap();
+        old.execute_batch(VERSION_1).unwrap();
+        old.execute_batch(
+            "INSERT INTO topics VALUES (1, 'chat/a', 3, 0), (2, 'chat/b', 5, 0), (3, 'chat/c', 0, 0);
+             INSERT INTO events VALUES (1, 2, 0, NULL, 'two'), (1, 3, 0, NULL, 'three');",
+        )
+        .unwrap();
+        upgrade(&mut old, 1).unwrap();
+        let checksum = chain::next_checksum(None, 3, b"three").unwrap().get();
+        let of_three = format!("Integer({checksum})");
+        assert_eq!(rows(&old, "SELECT chain FROM events ORDER BY seq"), ["Null", &of_three]);
+        assert_eq!(
+            rows(&old, "SELECT chain, gone FROM topics ORDER BY id"),
+            [&*format!("{of_three} | Null"), "Null | Null", "Null | Null"]
+        );
     }
-    let epoch = connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0));
-    Ok(FileInfo {
-        epoch: Epoch::new(epoch.map_err(failed())?),
-        version,
-    })
-}
 
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(limits::sqlite::BUSY_TIMEOUT)?;
-    Ok(connection)
-}
-
-pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-}
-
-fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    // Sync every commit, not only at checkpoints.
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "journal_size_limit", limits::sqlite::WAL_SIZE_LIMIT)?;
-    // Zero deleted and overwritten data instead of leaving it in free pages.
-    connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
-    // A killed process may have left redacted data in the WAL.
-    truncate_wal(&connection)?;
-    Ok(connection)
-}
-
-/// Checkpoints the WAL and truncates it to zero bytes. Returns whether it succeeded: an older read that is still running blocks it.
-pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(limits::sqlite::SCRUB_TIMEOUT)?;
-    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, bool>(0));
-    connection.busy_timeout(limits::sqlite::BUSY_TIMEOUT)?;
-    Ok(!busy?)
+    #[test]
+    fn a_failed_upgrade_leaves_the_file_unchanged() {
+        let mut old = Connection::open_in_memory().unwrap();
+        old.execute_batch(VERSION_1).unwrap();
+        // A table of this name prevents the upgrade.
+        old.execute_batch("CREATE TABLE keyless (x)").unwrap();
+        let before = schema(&old);
+        upgrade(&mut old, 1).unwrap_err();
+        assert_eq!(schema(&old), before);
+    }
 }

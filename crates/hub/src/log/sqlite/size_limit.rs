@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rusqlite::Connection;
 
-use super::{files, schema};
+use super::{database, files};
 use crate::limits;
 
 pub(super) struct SizeLimit {
@@ -54,7 +54,7 @@ impl SizeLimit {
         // The WAL duplicates pages of the file.
         if max_bytes.saturating_sub(used) < needed
             && files::wal_bytes(&self.path) > 0
-            && schema::truncate_wal(log).is_ok()
+            && database::truncate_wal(log).is_ok()
         {
             used = self.used(log);
         }

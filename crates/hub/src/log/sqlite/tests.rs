@@ -8,11 +8,11 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::{TempDir, tempdir};
 
 use super::files::{self, tests::crash_after, with_suffix};
-use super::{OpenError, backup_offline, restore, schema};
+use super::{OpenError, backup_offline, database, restore};
 
 /// Creates a log with topics as its content. Those in `journal` are committed but only in the WAL.
 fn log(path: &Path, file: &[&str], journal: &[&str]) {
-    drop(schema::open(path).unwrap());
+    drop(database::open(path).unwrap());
     let insert = |log: &Connection, name: &str| {
         log.execute("INSERT INTO topics (name, last, answers) VALUES (?1, 1, 0)", [name])
             .unwrap();
@@ -48,7 +48,7 @@ fn log(path: &Path, file: &[&str], journal: &[&str]) {
 
 /// The topics found after opening the log.
 fn content(path: &Path) -> Result<Vec<String>, OpenError> {
-    let store = schema::open(path)?;
+    let store = database::open(path)?;
     let mut query = store
         .connection
         .prepare("SELECT name FROM topics ORDER BY name")
@@ -103,7 +103,7 @@ fn at_each_failpoint(setup: impl Fn(&Path), operation: impl Fn(&Path) -> bool, v
 fn an_interrupted_first_start_can_be_repeated() {
     at_each_failpoint(
         |_| {},
-        |path| schema::open(path).is_ok(),
+        |path| database::open(path).is_ok(),
         |path, _| {
             assert_eq!(content(path).unwrap(), [""; 0]);
             assert_eq!(leftovers(files::parent_dir(path), &[]), [""; 0]);
@@ -253,7 +253,7 @@ fn a_file_with_another_application_id_is_not_changed() {
         bytes
     };
     let before = change(68);
-    assert!(matches!(schema::open(&path), Err(OpenError::Foreign(_))));
+    assert!(matches!(database::open(&path), Err(OpenError::Foreign(_))));
     assert_eq!(fs::read(&path).unwrap(), before);
     assert!(names(folder.path()).contains(&"log-journal".to_owned()));
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::database::{self, OpenError};
 use super::files;
-use super::schema::{self, OpenError};
 use crate::log::Millis;
 
 /// The result of a successful verification.
@@ -30,7 +30,7 @@ pub struct VerifyReport {
 pub fn verify(path: &Path) -> Result<VerifyReport, OpenError> {
     let path = &files::resolve_path(path).map_err(OpenError::io(path))?;
     let in_use = files::lock_to_read(path).map_err(OpenError::io(path))?.is_none();
-    schema::inspect(path, path)?;
+    database::inspect(path, path)?;
     let (topics, newest) = count_topics(path).map_err(OpenError::sqlite(path))?;
     Ok(VerifyReport {
         in_use,
@@ -59,7 +59,7 @@ pub fn unfinished(path: &Path) -> io::Result<Option<Unfinished>> {
     if !path.try_exists()? && files::exists(path)? {
         return Ok(Some(Unfinished::Journal));
     }
-    let has_hot_journal = schema::has_rollback_journal(path)? && files::lock_to_read(path)?.is_some();
+    let has_hot_journal = database::has_rollback_journal(path)? && files::lock_to_read(path)?.is_some();
     Ok(has_hot_journal.then_some(Unfinished::Change))
 }
 
@@ -82,7 +82,7 @@ pub enum Unfinished {
 }
 
 fn count_topics(path: &Path) -> rusqlite::Result<(u64, Option<Millis>)> {
-    schema::connect_reader(path)?.query_row(
+    database::connect_reader(path)?.query_row(
         "SELECT count(*), max((SELECT at FROM events WHERE topic = id AND seq = last)) FROM topics WHERE last > 0",
         (),
         |row| Ok((row.get(0)?, row.get(1)?)),

@@ -11,9 +11,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::append::{self, RetentionJob, Snapshot};
-use super::schema::Locks;
+use super::database::Locks;
 use super::size_limit::SizeLimit;
-use super::{LogCounters, schema};
+use super::{LogCounters, database};
 use crate::{
     limits,
     log::{Entry, ForwardKey, LogEnd, LogError, RedactionWrite},
@@ -216,7 +216,7 @@ impl Writer {
     /// Truncates the WAL, which still contains redacted data. Readers block this briefly; it is retried while a long read such as a
     /// backup is running.
     fn scrub(&self) {
-        match schema::truncate_wal(&self.connection) {
+        match database::truncate_wal(&self.connection) {
             Ok(true) => {}
             Ok(false) => self.scrub_later(),
             Err(error) => tracing::warn!("redacted data stays in the WAL until the log is closed: {error}"),
