@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use duplex::apps;
-use duplex::apps::market::model::chart::Chart;
+use duplex::apps::market::model::chart::CandleChart;
 use duplex::apps::market::model::quote_book::QuoteBook;
 use duplex::apps::market::server::commands::QuotesCommand;
 use duplex::apps::market::wire::{ALL, Candles, FeedStatus, Interval, Quotes, Source};
@@ -86,7 +86,7 @@ async fn quotes(node: &Node) -> QuoteBook {
     state::<Quotes>(node, ALL).await
 }
 
-async fn chart(node: &Node, symbol: &str) -> Chart {
+async fn chart(node: &Node, symbol: &str) -> CandleChart {
     state::<Candles>(node, symbol).await
 }
 
@@ -183,7 +183,7 @@ async fn a_restarted_market_continues_from_its_last_prices() {
         let (was, is) = (entry.tick.last, after.entries[symbol].tick.last);
         assert!(is.abs_diff(was) * 20 <= was.max(20), "{symbol} was {was} and is {is}");
     }
-    let first = |chart: &Chart| chart.candles(Interval::Day).front().copied();
+    let first = |chart: &CandleChart| chart.candles(Interval::Day).front().copied();
     assert_eq!(
         first(&chart(&node, "hnb").await),
         first(&candles),

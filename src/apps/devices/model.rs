@@ -39,7 +39,8 @@ pub struct Metric {
 pub struct Alarm {
     pub id: Seq,
     pub metric: String,
-    pub side: LimitKind,
+    #[serde(rename = "side")]
+    pub limit_kind: LimitKind,
     pub value: f64,
     pub limit: f64,
     #[serde(rename = "raised")]
@@ -227,7 +228,13 @@ impl Threshold {
     /// Returns the limit that `value` exceeds. `current` is the limit of the active alarm; that alarm clears only when the value is
     /// back inside by more than the hysteresis.
     pub fn violated(&self, value: f64, current: Option<LimitKind>) -> Option<LimitKind> {
-        let hysteresis = |side| if current == Some(side) { self.hysteresis } else { 0.0 };
+        let hysteresis = |limit_kind| {
+            if current == Some(limit_kind) {
+                self.hysteresis
+            } else {
+                0.0
+            }
+        };
         if self.high.is_some_and(|high| value > high - hysteresis(LimitKind::High)) {
             Some(LimitKind::High)
         } else if self.low.is_some_and(|low| value < low + hysteresis(LimitKind::Low)) {
@@ -237,8 +244,8 @@ impl Threshold {
         }
     }
 
-    pub fn limit(&self, side: LimitKind) -> f64 {
-        match side {
+    pub fn limit(&self, limit_kind: LimitKind) -> f64 {
+        match limit_kind {
             LimitKind::Low => self.low,
             LimitKind::High => self.high,
         }
@@ -274,7 +281,7 @@ impl Topic for Devices {
             }
             DeviceEvent::Raised {
                 metric,
-                side,
+                limit_kind,
                 value,
                 limit,
                 at,
@@ -282,7 +289,7 @@ impl Topic for Devices {
                 device.alarms.push_front(Alarm {
                     id: seq,
                     metric: metric.clone(),
-                    side: *side,
+                    limit_kind: *limit_kind,
                     value: *value,
                     limit: *limit,
                     raised_at: *at,
@@ -463,7 +470,7 @@ mod tests {
         for seq in 1..=2 * MAX_ALARMS as Seq {
             let raised = DeviceEvent::Raised {
                 metric: format!("m{seq}"),
-                side: LimitKind::High,
+                limit_kind: LimitKind::High,
                 value: 1.0,
                 limit: 0.0,
                 at: seq,

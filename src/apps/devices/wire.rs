@@ -209,7 +209,8 @@ pub enum DeviceEvent {
     },
     Raised {
         metric: String,
-        side: LimitKind,
+        #[serde(rename = "side")]
+        limit_kind: LimitKind,
         value: f64,
         limit: f64,
         at: Millis,

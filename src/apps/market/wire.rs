@@ -270,14 +270,18 @@ impl From<Candle> for (u64, u64, u64, u64, u64, u64) {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CandlesEvent {
-    Seeded { interval: Interval, candles: Vec<Candle> },
+    #[serde(rename = "seeded")]
+    CandlesReplaced {
+        interval: Interval,
+        candles: Vec<Candle>,
+    },
     Traded(Vec<Trade>),
 }
 
 /// Whether the price must rise to or fall to the alert's price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Side {
+pub enum AlertCondition {
     Above,
     Below,
 }
@@ -288,7 +292,8 @@ pub enum AlertsCommand {
     /// `price` in units of `10^-scale`.
     Set {
         symbol: String,
-        side: Side,
+        #[serde(rename = "side")]
+        condition: AlertCondition,
         price: u64,
         scale: u8,
     },
@@ -303,7 +308,8 @@ pub enum AlertsEvent {
     /// The event's seq is the alert's id.
     Set {
         symbol: String,
-        side: Side,
+        #[serde(rename = "side")]
+        condition: AlertCondition,
         price: u64,
         scale: u8,
         at: Millis,

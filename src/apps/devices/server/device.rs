@@ -351,8 +351,8 @@ fn alarm_notice(id: &str, device: &Device, event: &DeviceEvent) -> Option<Notice
         false => LocalizedText::new(format!("경보: {name}"), format!("Alarm: {name}")),
     };
     let body = match event {
-        DeviceEvent::Raised { side, limit, .. } => {
-            let (ko, en) = match side {
+        DeviceEvent::Raised { limit_kind, limit, .. } => {
+            let (ko, en) = match limit_kind {
                 LimitKind::High => ("상한", "above"),
                 LimitKind::Low => ("하한", "below"),
             };

@@ -245,10 +245,10 @@ pub fn alarm_events(
     now: Millis,
 ) -> Vec<DeviceEvent> {
     let active = device.alarm(metric);
-    let before = active.map(|alarm| alarm.side);
+    let before = active.map(|alarm| alarm.limit_kind);
     let threshold = threshold.unwrap_or_default();
-    let side = threshold.violated(value, before);
-    if side == before {
+    let limit_kind = threshold.violated(value, before);
+    if limit_kind == before {
         return Vec::new();
     }
     let cleared = active.map(|alarm| DeviceEvent::Cleared {
@@ -256,11 +256,11 @@ pub fn alarm_events(
         value,
         at: now,
     });
-    let raised = side.map(|side| DeviceEvent::Raised {
+    let raised = limit_kind.map(|limit_kind| DeviceEvent::Raised {
         metric: metric.to_owned(),
-        side,
+        limit_kind,
         value,
-        limit: threshold.limit(side),
+        limit: threshold.limit(limit_kind),
         at: now,
     });
     cleared.into_iter().chain(raised).collect()

@@ -49,7 +49,7 @@ fn alarm_item(cx: DeviceContext, command: FormCommand, locale: Locale, alarm: &A
         "{} {} ({} {})",
         labels::metric(locale, &alarm.metric),
         labels::value(alarm.value, &unit),
-        labels::side(alarm.side)(locale),
+        labels::limit_kind(alarm.limit_kind)(locale),
         labels::value(alarm.limit, &unit)
     );
     let raised = time(cx, locale, alarm.raised_at);

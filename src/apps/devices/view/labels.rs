@@ -103,8 +103,8 @@ pub fn outcome(outcome: OrderStatus) -> (&'static str, TextKey) {
     }
 }
 
-pub fn side(side: LimitKind) -> TextKey {
-    match side {
+pub fn limit_kind(limit_kind: LimitKind) -> TextKey {
+    match limit_kind {
         LimitKind::Low => text_key!(devices.below),
         LimitKind::High => text_key!(devices.above),
     }

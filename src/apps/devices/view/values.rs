@@ -40,14 +40,14 @@ fn value(cx: DeviceContext, name: String) -> AnyView {
     });
     let label = dynamic_text(move || name.with_value(|name| labels::metric(i18n.get_locale(), name)));
     let alarm = Memo::new(move |_| {
-        device.with(|device| name.with_value(|name| device.alarm(name).map(|alarm| (alarm.side, alarm.limit))))
+        device.with(|device| name.with_value(|name| device.alarm(name).map(|alarm| (alarm.limit_kind, alarm.limit))))
     });
     let is_alarm = dynamic_text(move || alarm.with(Option::is_some).to_string());
     let alarm_label = optional_text(move || {
-        let (side, limit) = alarm.get()?;
+        let (limit_kind, limit) = alarm.get()?;
         Some(format!(
             "{} {}",
-            labels::side(side)(i18n.get_locale()),
+            labels::limit_kind(limit_kind)(i18n.get_locale()),
             labels::number(limit)
         ))
     });

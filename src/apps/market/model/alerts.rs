@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::super::wire::{
-    AlertChanges, Alerts, AlertsChanged, AlertsCommand, AlertsEvent, MAX_ALERTS, MAX_REACHED, Millis, Side,
+    AlertChanges, AlertCondition, Alerts, AlertsChanged, AlertsCommand, AlertsEvent, MAX_ALERTS, MAX_REACHED, Millis,
 };
 use super::decimal;
 use duplex_protocol::cursor::Seq;
@@ -15,7 +15,8 @@ use duplex_protocol::topic::{Delivery, NoCommand, Topic};
 pub struct Alert {
     pub id: Seq,
     pub symbol: String,
-    pub side: Side,
+    #[serde(rename = "side")]
+    pub condition: AlertCondition,
     /// In units of `10^-scale`.
     pub price: u64,
     pub scale: u8,
@@ -28,11 +29,11 @@ pub struct Alert {
 
 impl Alert {
     pub fn is_reached(&self, price: u64, scale: u8) -> bool {
-        self.side.is_reached((self.price, self.scale), (price, scale))
+        self.condition.is_reached((self.price, self.scale), (price, scale))
     }
 }
 
-impl Side {
+impl AlertCondition {
     /// Whether `price` is at or beyond the price of the alert; both with their scales.
     pub fn is_reached(self, alert: (u64, u8), price: (u64, u8)) -> bool {
         let ordering = decimal::compare(price, alert);
@@ -83,7 +84,7 @@ impl Topic for Alerts {
         match event {
             AlertsEvent::Set {
                 symbol,
-                side,
+                condition,
                 price,
                 scale,
                 at,
@@ -92,7 +93,7 @@ impl Topic for Alerts {
                     list.alerts.push(Alert {
                         id: seq,
                         symbol: symbol.clone(),
-                        side: *side,
+                        condition: *condition,
                         price: *price,
                         scale: *scale,
                         at: *at,

@@ -14,7 +14,7 @@ pub const MAX_CANDLES: usize = 90;
 pub const MAX_RECENT_TRADES: usize = 24;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chart {
+pub struct CandleChart {
     /// In the order of [`Interval::ALL`]; each sorted by time, at most [`MAX_CANDLES`].
     candles: [VecDeque<Candle>; 5],
     /// The newest last, at most [`MAX_RECENT_TRADES`].
@@ -24,7 +24,7 @@ pub struct Chart {
     pub trade_count: u64,
 }
 
-impl Chart {
+impl CandleChart {
     pub const fn candles(&self, interval: Interval) -> &VecDeque<Candle> {
         &self.candles[interval.index()]
     }
@@ -40,7 +40,7 @@ impl Chart {
         }
     }
 
-    fn seed(&mut self, interval: Interval, candles: &[Candle]) {
+    fn replace_candles(&mut self, interval: Interval, candles: &[Candle]) {
         let mut kept: VecDeque<Candle> = VecDeque::new();
         for candle in candles {
             if is_consistent(candle) && kept.back().is_none_or(|last| last.at < candle.at) {
@@ -106,11 +106,11 @@ impl Topic for Candles {
 
     type Command = NoCommand;
     type Event = CandlesEvent;
-    type State = Chart;
+    type State = CandleChart;
 
-    fn apply(chart: &mut Chart, _seq: Seq, event: &CandlesEvent) {
+    fn apply(chart: &mut CandleChart, _seq: Seq, event: &CandlesEvent) {
         match event {
-            CandlesEvent::Seeded { interval, candles } => chart.seed(*interval, candles),
+            CandlesEvent::CandlesReplaced { interval, candles } => chart.replace_candles(*interval, candles),
             CandlesEvent::Traded(trades) => trades.iter().for_each(|trade| chart.add_trade(*trade)),
         }
     }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn trades_open_update_and_close_candles() {
-        let mut chart = Chart::default();
+        let mut chart = CandleChart::default();
         for (at, price) in [(60_000, 10), (61_000, 14), (62_000, 8), (119_999, 9), (120_000, 11)] {
             chart.add_trade(trade(at, price, 2));
         }
@@ -159,15 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn seeded_candles_out_of_order_or_inconsistent_are_skipped() {
-        let mut chart = Chart::default();
+    fn replaced_candles_out_of_order_or_inconsistent_are_skipped() {
+        let mut chart = CandleChart::default();
         let candles = [
             Candle::from((2, 5, 6, 4, 5, 1)),
             Candle::from((1, 5, 6, 4, 5, 1)),
             Candle::from((3, 9, 6, 4, 5, 1)),
             Candle::from((4, 5, 6, 4, 5, 1)),
         ];
-        chart.seed(Interval::Hour, &candles);
+        chart.replace_candles(Interval::Hour, &candles);
         let times: Vec<_> = chart.candles(Interval::Hour).iter().map(|candle| candle.at).collect();
         assert_eq!(times, [2, 4]);
     }
@@ -175,7 +175,7 @@ mod tests {
     proptest! {
         #[test]
         fn candles_are_consistent_ordered_and_limited(trades in prop::collection::vec((0..20_000_000_u64, 1..500_u64, 0..9_u64), 0..400)) {
-            let mut chart = Chart::default();
+            let mut chart = CandleChart::default();
             for (at, price, quantity) in &trades {
                 chart.add_trade(trade(*at, *price, *quantity));
             }

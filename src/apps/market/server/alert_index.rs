@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::time::Instant;
 
 use super::super::model::alerts::Alert;
-use super::super::wire::{MAX_SCALE, Side};
+use super::super::wire::{AlertCondition, MAX_SCALE};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 
@@ -14,7 +14,7 @@ use duplex_protocol::person::PersonId;
 pub struct AlertIndex {
     symbols: HashMap<String, SymbolAlerts>,
     /// The keys of each person's alerts.
-    keys_by_person: HashMap<PersonId, Vec<(String, Side, AlertKey)>>,
+    keys_by_person: HashMap<PersonId, Vec<(String, AlertCondition, AlertKey)>>,
 }
 
 /// The alerts of one symbol by price.
@@ -37,8 +37,8 @@ struct PendingAlert {
 impl AlertIndex {
     /// Replaces all alerts of one person.
     pub fn replace<'a>(&mut self, person: &PersonId, alerts: impl Iterator<Item = &'a Alert>) {
-        for (symbol, side, key) in self.keys_by_person.remove(person).into_iter().flatten() {
-            self.remove_key(&symbol, side, &key);
+        for (symbol, condition, key) in self.keys_by_person.remove(person).into_iter().flatten() {
+            self.remove_key(&symbol, condition, &key);
         }
         let mut keys = Vec::new();
         for alert in alerts {
@@ -48,8 +48,8 @@ impl AlertIndex {
                 retry_at: None,
             };
             let levels = self.symbols.entry(alert.symbol.clone()).or_default();
-            levels.side(alert.side).insert(key.clone(), pending);
-            keys.push((alert.symbol.clone(), alert.side, key));
+            levels.alerts_for(alert.condition).insert(key.clone(), pending);
+            keys.push((alert.symbol.clone(), alert.condition, key));
         }
         if !keys.is_empty() {
             self.keys_by_person.insert(person.clone(), keys);
@@ -72,7 +72,7 @@ impl AlertIndex {
 
     pub fn remove(&mut self, person: &PersonId, alert: &Alert) {
         let key = (to_finest_scale(alert.price, alert.scale), person.clone(), alert.id);
-        self.remove_key(&alert.symbol, alert.side, &key);
+        self.remove_key(&alert.symbol, alert.condition, &key);
         if let Some(keys) = self.keys_by_person.get_mut(person) {
             keys.retain(|(_, _, other)| *other != key);
             if keys.is_empty() {
@@ -84,7 +84,7 @@ impl AlertIndex {
     pub fn postpone(&mut self, person: &PersonId, alert: &Alert, retry_at: Instant) {
         let key = (to_finest_scale(alert.price, alert.scale), person.clone(), alert.id);
         let levels = self.symbols.get_mut(&alert.symbol);
-        if let Some(pending) = levels.and_then(|levels| levels.side(alert.side).get_mut(&key)) {
+        if let Some(pending) = levels.and_then(|levels| levels.alerts_for(alert.condition).get_mut(&key)) {
             pending.retry_at = Some(retry_at);
         }
     }
@@ -96,9 +96,9 @@ impl AlertIndex {
         symbols
     }
 
-    fn remove_key(&mut self, symbol: &str, side: Side, key: &AlertKey) {
+    fn remove_key(&mut self, symbol: &str, condition: AlertCondition, key: &AlertKey) {
         if let Some(levels) = self.symbols.get_mut(symbol) {
-            levels.side(side).remove(key);
+            levels.alerts_for(condition).remove(key);
             if levels.above.is_empty() && levels.below.is_empty() {
                 self.symbols.remove(symbol);
             }
@@ -107,10 +107,10 @@ impl AlertIndex {
 }
 
 impl SymbolAlerts {
-    const fn side(&mut self, side: Side) -> &mut BTreeMap<AlertKey, PendingAlert> {
-        match side {
-            Side::Above => &mut self.above,
-            Side::Below => &mut self.below,
+    const fn alerts_for(&mut self, condition: AlertCondition) -> &mut BTreeMap<AlertKey, PendingAlert> {
+        match condition {
+            AlertCondition::Above => &mut self.above,
+            AlertCondition::Below => &mut self.below,
         }
     }
 }
@@ -132,11 +132,11 @@ mod tests {
         PersonId(format!("{number:016x}"))
     }
 
-    fn alert(id: Seq, symbol: u8, side: Side, price: u64, scale: u8) -> Alert {
+    fn alert(id: Seq, symbol: u8, condition: AlertCondition, price: u64, scale: u8) -> Alert {
         Alert {
             id,
             symbol: symbol.to_string(),
-            side,
+            condition,
             price,
             scale,
             at: 0,
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_postponed_alert_is_found_later_and_a_removed_one_is_gone() {
         let (mut index, now, me) = (AlertIndex::default(), Instant::now(), person(1));
-        let alert = alert(1, 1, Side::Above, 150, 2);
+        let alert = alert(1, 1, AlertCondition::Above, 150, 2);
         index.replace(&me, [&alert].into_iter());
         assert_eq!(index.reached("1", 15, 1, now), [(me.clone(), alert.clone())]);
         let later = now + Duration::from_secs(5);
@@ -175,7 +175,7 @@ mod tests {
             for (owner, alerts) in steps {
                 let alerts: Vec<_> = alerts.into_iter().map(|(symbol, above, price, scale)| {
                     id += 1;
-                    alert(id, symbol, if above { Side::Above } else { Side::Below }, price, scale)
+                    alert(id, symbol, if above { AlertCondition::Above } else { AlertCondition::Below }, price, scale)
                 }).collect();
                 index.replace(&person(owner), alerts.iter());
                 model.insert(person(owner), alerts);

@@ -16,7 +16,7 @@ use super::super::model::alerts::{Alert, AlertList};
 use super::super::model::decimal;
 use super::super::model::quote_book::QuoteBook;
 use super::super::wire::{
-    ALL, AlertChanges, Alerts, AlertsChanged, Entry, Listing, Quotes, QuotesEvent, Side, symbol_path,
+    ALL, AlertChanges, AlertCondition, Alerts, AlertsChanged, Entry, Listing, Quotes, QuotesEvent, symbol_path,
 };
 use super::alert_index::AlertIndex;
 use super::commands::AlertsServerCommand;
@@ -254,9 +254,9 @@ fn notice(alert: &Alert, entry: &Entry) -> Notice {
     } = &entry.listing;
     let limit = decimal::format(alert.price, alert.scale, *min_decimals);
     let last = decimal::format(entry.tick.last, *scale, *min_decimals);
-    let (ko, en) = match alert.side {
-        Side::Above => ("이상이", "at or above"),
-        Side::Below => ("이하가", "at or below"),
+    let (ko, en) = match alert.condition {
+        AlertCondition::Above => ("이상이", "at or above"),
+        AlertCondition::Below => ("이하가", "at or below"),
     };
     Notice {
         title: LocalizedText::new(format!("{} {last}", names.0), format!("{} at {last}", names.1)),

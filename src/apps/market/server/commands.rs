@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::model::alerts::AlertList;
-use super::super::model::chart::Chart;
+use super::super::model::chart::CandleChart;
 use super::super::model::quote_book::QuoteBook;
 use super::super::wire::{
     AlertChanges, Alerts, AlertsChanged, AlertsEvent, Candle, Candles, CandlesEvent, Entry, FeedState, Interval,
     Quotes, QuotesEvent, Source, Tick, Trade,
 };
-use super::deciders::{add_trades, apply_ticks, list_entries, mark_reached, seed_candles};
+use super::deciders::{add_trades, apply_ticks, list_entries, mark_reached, replace_candles};
 use duplex_hub::decider::{Context, ServerCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Rejection;
@@ -30,7 +30,8 @@ pub enum QuotesCommand {
 #[serde(rename_all = "snake_case")]
 pub enum CandlesCommand {
     /// Replaces the candles of an interval, with the history before the server's start.
-    Seed {
+    #[serde(rename = "seed")]
+    ReplaceCandles {
         interval: Interval,
         candles: Vec<Candle>,
     },
@@ -59,9 +60,14 @@ impl ServerCommand<Quotes> for QuotesCommand {
 }
 
 impl ServerCommand<Candles> for CandlesCommand {
-    fn decide(self, _candles: &Candles, context: Context<'_>, chart: &Chart) -> Result<Vec<CandlesEvent>, Rejection> {
+    fn decide(
+        self,
+        _candles: &Candles,
+        context: Context<'_>,
+        chart: &CandleChart,
+    ) -> Result<Vec<CandlesEvent>, Rejection> {
         match self {
-            Self::Seed { interval, candles } => seed_candles(interval, candles),
+            Self::ReplaceCandles { interval, candles } => replace_candles(interval, candles),
             Self::Trade(trades) => add_trades(context, chart, trades),
         }
     }

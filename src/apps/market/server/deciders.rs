@@ -1,7 +1,7 @@
 //! The deciders of the market's topics: access and the events of each command. Pure.
 
 use super::super::model::alerts::AlertList;
-use super::super::model::chart::{Chart, MAX_CANDLES};
+use super::super::model::chart::{CandleChart, MAX_CANDLES};
 use super::super::model::quote_book::{QuoteBook, SPARK_POINTS, SPARKLINE_INTERVAL};
 use super::super::wire::{
     ALL, AlertChanges, Alerts, AlertsChanged, AlertsCommand, AlertsEvent, Candle, Candles, CandlesEvent, Entry,
@@ -117,7 +117,7 @@ impl Decider for Candles {
     fn decide(
         &self,
         _context: Context<'_>,
-        _chart: &Chart,
+        _chart: &CandleChart,
         command: NoCommand,
     ) -> Result<Vec<CandlesEvent>, Rejection> {
         match command {}
@@ -132,16 +132,22 @@ const fn is_valid_price(price: u64) -> bool {
     price > 0
 }
 
-pub fn seed_candles(interval: Interval, candles: Vec<Candle>) -> Result<Vec<CandlesEvent>, Rejection> {
+pub fn replace_candles(interval: Interval, candles: Vec<Candle>) -> Result<Vec<CandlesEvent>, Rejection> {
     let is_valid = |candle: &Candle| is_valid_price(candle.low) && candle.at.is_multiple_of(interval.millis());
     match candles.len() {
-        0..=MAX_CANDLES if candles.iter().all(is_valid) => Ok(vec![CandlesEvent::Seeded { interval, candles }]),
+        0..=MAX_CANDLES if candles.iter().all(is_valid) => {
+            Ok(vec![CandlesEvent::CandlesReplaced { interval, candles }])
+        }
         0..=MAX_CANDLES => Err(Rejection::custom(reason_code::BAD_PRICE)),
         _ => Err(too_many()),
     }
 }
 
-pub fn add_trades(context: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Result<Vec<CandlesEvent>, Rejection> {
+pub fn add_trades(
+    context: Context<'_>,
+    chart: &CandleChart,
+    trades: Vec<Trade>,
+) -> Result<Vec<CandlesEvent>, Rejection> {
     match trades.len() {
         0 => Ok(Vec::new()),
         1..=MAX_TRADES if trades.iter().all(|trade| is_valid_price(trade.price)) => {
@@ -155,11 +161,11 @@ pub fn add_trades(context: Context<'_>, chart: &Chart, trades: Vec<Trade>) -> Re
 
 /// Re-emits intervals without candles later than `now` (opened while the server's clock was ahead), because they would block
 /// current trades.
-fn without_future_candles(chart: &Chart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
+fn without_future_candles(chart: &CandleChart, now: Millis) -> impl Iterator<Item = CandlesEvent> {
     Interval::ALL.into_iter().filter_map(move |interval| {
         let kept = chart.candles(interval);
         let candles: Vec<_> = kept.iter().filter(|candle| candle.at <= now).copied().collect();
-        (candles.len() < kept.len()).then_some(CandlesEvent::Seeded { interval, candles })
+        (candles.len() < kept.len()).then_some(CandlesEvent::CandlesReplaced { interval, candles })
     })
 }
 
@@ -196,7 +202,7 @@ impl Decider for Alerts {
         match command {
             AlertsCommand::Set {
                 symbol,
-                side,
+                condition,
                 price,
                 scale,
             } => {
@@ -205,7 +211,7 @@ impl Decider for Alerts {
                 }
                 check_price(price, scale)?;
                 let is_same = |alert: &&super::super::model::alerts::Alert| {
-                    (&alert.symbol, alert.side, alert.price, alert.scale) == (&symbol, side, price, scale)
+                    (&alert.symbol, alert.condition, alert.price, alert.scale) == (&symbol, condition, price, scale)
                 };
                 if list.pending().any(|alert| is_same(&alert)) {
                     return Ok(Vec::new());
@@ -215,7 +221,7 @@ impl Decider for Alerts {
                 }
                 Ok(vec![AlertsEvent::Set {
                     symbol,
-                    side,
+                    condition,
                     price,
                     scale,
                     at: context.now,

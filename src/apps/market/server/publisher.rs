@@ -88,9 +88,13 @@ impl Publisher {
         }
     }
 
-    pub async fn seed_candles(&self, symbol: &str, candles: Vec<(Interval, Vec<Candle>)>) -> Result<(), PublishError> {
+    pub async fn replace_candles(
+        &self,
+        symbol: &str,
+        candles: Vec<(Interval, Vec<Candle>)>,
+    ) -> Result<(), PublishError> {
         for (interval, candles) in candles {
-            let command = CandlesCommand::Seed { interval, candles };
+            let command = CandlesCommand::ReplaceCandles { interval, candles };
             send::<Candles>(&self.hub, symbol, &command).await?;
         }
         Ok(())

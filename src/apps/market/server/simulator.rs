@@ -124,11 +124,11 @@ async fn generate_market(publisher: &mut Publisher, seed: u64) -> Result<(Genera
         .map(|SymbolHistory { entry, candles }| ((entry.listing.symbol.clone(), entry.clone()), (entry, candles)))
         .unzip();
     let shared: &Publisher = publisher;
-    let seeds = candles
+    let replacements = candles
         .iter()
-        .map(|(entry, candles)| shared.seed_candles(&entry.listing.symbol, candles.clone()));
-    for seeded in join_all(seeds).await {
-        seeded?;
+        .map(|(entry, candles)| shared.replace_candles(&entry.listing.symbol, candles.clone()));
+    for replaced in join_all(replacements).await {
+        replaced?;
     }
     publisher.set_source(source()).await?;
     let listed: Vec<_> = candles.into_iter().map(|(entry, _)| entry).collect();

@@ -5,7 +5,7 @@ use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::super::{
     model::{alerts::Alert, decimal},
-    wire::{Alerts, AlertsCommand, Entry, Side, reason_code, symbol_path},
+    wire::{AlertCondition, Alerts, AlertsCommand, Entry, reason_code, symbol_path},
 };
 use super::{labels, quote_store::QuoteStore};
 use crate::{
@@ -63,15 +63,15 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
     let sent = RwSignal::new(None::<CommandId>);
     let price_error = RwSignal::new(None::<PriceError>);
     // If the price is already reached, the first submit only warns; the same input again sets the alert.
-    let warned_about = RwSignal::new(None::<(Side, u64)>);
+    let warned_about = RwSignal::new(None::<(AlertCondition, u64)>);
     let scale = listing.scale;
     let already_reached_hint = optional_text({
         let listing = listing.clone();
         move || {
-            let (side, _) = warned_about.get()?;
-            let text = match side {
-                Side::Above => t_string!(i18n, market.already_above),
-                Side::Below => t_string!(i18n, market.already_below),
+            let (condition, _) = warned_about.get()?;
+            let text = match condition {
+                AlertCondition::Above => t_string!(i18n, market.already_above),
+                AlertCondition::Below => t_string!(i18n, market.already_below),
             };
             let last = entry.with(|entry| labels::price(&listing, entry.tick.last));
             Some(fill(text, &[("price", &last)]))
@@ -95,20 +95,20 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
         let Ok(price) = parsed else {
             return warned_about.set(None);
         };
-        let side = if above.get_untracked() {
-            Side::Above
+        let condition = if above.get_untracked() {
+            AlertCondition::Above
         } else {
-            Side::Below
+            AlertCondition::Below
         };
         let (last, stale) = entry.with_untracked(|entry| (entry.tick.last, entry.tick.stale));
-        let is_reached = !stale && side.is_reached((price, scale), (last, scale));
-        if is_reached && warned_about.get_untracked() != Some((side, price)) {
-            return warned_about.set(Some((side, price)));
+        let is_reached = !stale && condition.is_reached((price, scale), (last, scale));
+        if is_reached && warned_about.get_untracked() != Some((condition, price)) {
+            return warned_about.set(Some((condition, price)));
         }
         warned_about.set(None);
         sent.set(Some(alerts.send(AlertsCommand::Set {
             symbol: listing.symbol.clone(),
-            side,
+            condition,
             price,
             scale: listing.scale,
         })));
@@ -126,8 +126,8 @@ fn AlertForm(alerts: UseTopic<Alerts>, entry: RwSignal<Entry>) -> impl IntoView 
                 {parsed_hint(price)}
             </label>
             <div class="segmented-control" role="group" aria-label=t!(market.alert_side)>
-                {side_button(true, labels::side(Side::Above))}
-                {side_button(false, labels::side(Side::Below))}
+                {side_button(true, labels::alert_condition(AlertCondition::Above))}
+                {side_button(false, labels::alert_condition(AlertCondition::Below))}
             </div>
             <button class="button primary" type="submit">{t!(market.alert_set)}</button>
         </form>
@@ -229,8 +229,8 @@ fn alert_item(store: QuoteStore, alerts: UseTopic<Alerts>, id: Seq) -> AnyView {
         alert.with(|alert| {
             let alert = alert.as_ref();
             alert.map_or_else(String::new, |alert| {
-                let side = (labels::side(alert.side))(i18n.get_locale());
-                [&format(alert.price, alert.scale), " ", side].concat()
+                let condition = (labels::alert_condition(alert.condition))(i18n.get_locale());
+                [&format(alert.price, alert.scale), " ", condition].concat()
             })
         })
     });

@@ -3,7 +3,7 @@
 use super::super::{
     model::decimal,
     sort::Column,
-    wire::{Entry, FeedStatus, Interval, Listing, MAX_ALERTS, Sector, Side, reason_code},
+    wire::{AlertCondition, Entry, FeedStatus, Interval, Listing, MAX_ALERTS, Sector, reason_code},
 };
 use crate::{
     i18n::*,
@@ -117,10 +117,10 @@ pub fn interval(interval: Interval) -> TextKey {
     }
 }
 
-pub fn side(side: Side) -> TextKey {
-    match side {
-        Side::Above => text_key!(market.above),
-        Side::Below => text_key!(market.below),
+pub fn alert_condition(condition: AlertCondition) -> TextKey {
+    match condition {
+        AlertCondition::Above => text_key!(market.above),
+        AlertCondition::Below => text_key!(market.below),
     }
 }
 

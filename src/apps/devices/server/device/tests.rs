@@ -72,7 +72,7 @@ impl DeviceHarness {
 
     fn active(&self) -> Vec<LimitKind> {
         let active = self.state.alarms.iter().filter(|alarm| alarm.cleared_at.is_none());
-        active.map(|alarm| alarm.side).collect()
+        active.map(|alarm| alarm.limit_kind).collect()
     }
 }
 

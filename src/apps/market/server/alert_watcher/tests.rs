@@ -102,15 +102,15 @@ impl Harness {
         assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
     }
 
-    async fn set(&mut self, side: Side, price: u64) {
-        self.set_of(ME, side, price).await;
+    async fn set(&mut self, condition: AlertCondition, price: u64) {
+        self.set_of(ME, condition, price).await;
     }
 
-    async fn set_of(&mut self, person: &str, side: Side, price: u64) {
+    async fn set_of(&mut self, person: &str, condition: AlertCondition, price: u64) {
         let symbol = "a".to_owned();
         let command = AlertsCommand::Set {
             symbol,
-            side,
+            condition,
             price,
             scale: 2,
         };
@@ -152,8 +152,8 @@ async fn stop_watcher((stop, task): (CancellationToken, JoinHandle<()>)) {
 async fn a_reached_alert_sends_one_notice() {
     let mut harness = Harness::new().await;
     let watcher = harness.watcher();
-    harness.set(Side::Above, 150).await;
-    harness.set(Side::Below, 50).await;
+    harness.set(AlertCondition::Above, 150).await;
+    harness.set(AlertCondition::Below, 50).await;
     for price in [120, 149, 150] {
         harness.price(price).await;
     }
@@ -171,12 +171,12 @@ async fn a_reached_alert_sends_one_notice() {
 #[tokio::test]
 async fn alerts_set_before_the_start_are_loaded_and_reached_ones_are_not_sent_again() {
     let mut harness = Harness::new().await;
-    harness.set(Side::Above, 150).await;
+    harness.set(AlertCondition::Above, 150).await;
     harness.price(200).await;
     for _ in 0..2 {
         let watcher = harness.watcher();
         assert_eq!(harness.wait_for_reached(1).await.len(), 1);
-        harness.set(Side::Below, 10).await;
+        harness.set(AlertCondition::Below, 10).await;
         harness.price(210).await;
         stop_watcher(watcher).await;
     }
@@ -193,12 +193,12 @@ async fn pending_alerts_keep_no_topic_running() {
     let mut before = Harness::on(Arc::clone(&log), 100).await;
     let person = |number: u64| format!("{number:016x}");
     for number in 1_000..12_000 {
-        before.set_of(&person(number), Side::Above, number).await;
+        before.set_of(&person(number), AlertCondition::Above, number).await;
     }
     before.hub.close().await;
     let mut harness = Harness::on(log, 20).await;
     let watcher = harness.watcher();
-    harness.set(Side::Below, 90).await;
+    harness.set(AlertCondition::Below, 90).await;
     harness.price(90).await;
     assert_eq!(harness.wait_for_reached(1).await.len(), 1, "the watcher is running");
     harness.price(1_001).await;
@@ -222,7 +222,7 @@ async fn pending_alerts_keep_no_topic_running() {
 #[tokio::test]
 async fn a_stop_between_notice_and_mark_sends_no_second_notice() {
     let mut harness = Harness::new().await;
-    harness.set(Side::Above, 150).await;
+    harness.set(AlertCondition::Above, 150).await;
     harness.price(160).await;
     let alert = harness.state::<Alerts>(ME).await.alerts[0].clone();
     let person = PersonId(ME.to_owned());
@@ -238,8 +238,8 @@ async fn a_stop_between_notice_and_mark_sends_no_second_notice() {
 #[tokio::test]
 async fn removed_alerts_and_stale_prices_send_no_notice() {
     let mut harness = Harness::new().await;
-    harness.set(Side::Above, 150).await;
-    harness.set(Side::Above, 170).await;
+    harness.set(AlertCondition::Above, 150).await;
+    harness.set(AlertCondition::Above, 170).await;
     harness.send::<Alerts>(ME, &AlertsCommand::Remove { id: 1 }).await;
     let mut old = tick("a", 300);
     old.stale = true;
@@ -257,7 +257,7 @@ fn each_alert_and_step_has_a_unique_id() {
     let alert = |id, at| Alert {
         id,
         symbol: "a".to_owned(),
-        side: Side::Above,
+        condition: AlertCondition::Above,
         price: 1,
         scale: 0,
         at,

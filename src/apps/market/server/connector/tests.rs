@@ -7,7 +7,7 @@ use tokio::time::advance;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::{accept_async, accept_hdr_async};
 
-use super::super::super::model::chart::Chart;
+use super::super::super::model::chart::CandleChart;
 use super::super::super::model::quote_book::QuoteBook;
 use super::super::super::wire::{ALL, Candles, Quotes};
 use super::*;
@@ -120,7 +120,7 @@ async fn upbit_prices_are_published() {
     }
     panic!(
         "no trade in the candles: {:?}",
-        harness.state::<Candles>("krw-btc").await as Chart
+        harness.state::<Candles>("krw-btc").await as CandleChart
     );
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::super::model::quote_book::tests::{entry, tick};
-use super::super::super::wire::{MAX_REACHED, Side, Source};
+use super::super::super::wire::{AlertCondition, MAX_REACHED, Source};
 use super::*;
 use duplex_hub::testing::DeciderHarness;
 use duplex_protocol::person::{Person, PersonId};
@@ -104,28 +104,28 @@ fn candles_recover_from_a_clock_that_was_ahead() {
 }
 
 #[test]
-fn seeded_candles_must_be_aligned_and_priced() {
+fn replaced_candles_must_be_aligned_and_priced() {
     let mut candles = DeciderHarness::new(Candles, "a");
-    let seed = |at, low| CandlesCommand::Seed {
+    let replace = |at, low| CandlesCommand::ReplaceCandles {
         interval: Interval::Minute,
         candles: vec![Candle::from((at, 5, 6, low, 5, 1))],
     };
-    assert_eq!(candles.execute_as_server(seed(60_000, 4)), Ok(1));
+    assert_eq!(candles.execute_as_server(replace(60_000, 4)), Ok(1));
     assert_eq!(
-        candles.execute_as_server(seed(60_001, 4)),
+        candles.execute_as_server(replace(60_001, 4)),
         rejected(reason_code::BAD_PRICE)
     );
     assert_eq!(
-        candles.execute_as_server(seed(60_000, 0)),
+        candles.execute_as_server(replace(60_000, 0)),
         rejected(reason_code::BAD_PRICE)
     );
     assert_eq!(candles.state.candles(Interval::Minute).len(), 1);
 }
 
-fn set(symbol: &str, side: Side, price: u64) -> AlertsCommand {
+fn set(symbol: &str, condition: AlertCondition, price: u64) -> AlertsCommand {
     AlertsCommand::Set {
         symbol: symbol.to_owned(),
-        side,
+        condition,
         price,
         scale: 2,
     }
@@ -152,14 +152,14 @@ fn alerts_are_accessible_to_their_owner_and_the_server() {
 fn an_alert_is_set_and_reached_once() {
     let mut alerts = DeciderHarness::new(Alerts, &person(1).id.0);
     let me = person(1);
-    assert_eq!(alerts.execute(&me, set("a", Side::Above, 150)), Ok(1));
-    assert_eq!(alerts.execute(&me, set("a", Side::Above, 150)), Ok(0));
+    assert_eq!(alerts.execute(&me, set("a", AlertCondition::Above, 150)), Ok(1));
+    assert_eq!(alerts.execute(&me, set("a", AlertCondition::Above, 150)), Ok(0));
     assert_eq!(
-        alerts.execute(&me, set("A", Side::Above, 150)),
+        alerts.execute(&me, set("A", AlertCondition::Above, 150)),
         rejected(reason_code::BAD_SYMBOL)
     );
     assert_eq!(
-        alerts.execute(&me, set("a", Side::Above, 0)),
+        alerts.execute(&me, set("a", AlertCondition::Above, 0)),
         rejected(reason_code::BAD_PRICE)
     );
     let reach = AlertsServerCommand::Reach {
@@ -181,8 +181,12 @@ fn an_alert_is_set_and_reached_once() {
 #[test]
 fn a_price_reaches_alerts_of_its_side() {
     let mut alerts = DeciderHarness::new(Alerts, &person(1).id.0);
-    alerts.execute(&person(1), set("a", Side::Above, 150)).unwrap();
-    alerts.execute(&person(1), set("a", Side::Below, 150)).unwrap();
+    alerts
+        .execute(&person(1), set("a", AlertCondition::Above, 150))
+        .unwrap();
+    alerts
+        .execute(&person(1), set("a", AlertCondition::Below, 150))
+        .unwrap();
     let reached = |price, scale| {
         alerts
             .state
@@ -210,9 +214,9 @@ fn changed_alerts_are_forwarded_to_the_watcher() {
 
 /// A command of the owner (`Ok`) or of the server (`Err`).
 fn alert_commands() -> impl Strategy<Value = Result<AlertsCommand, AlertsServerCommand>> {
-    let side = prop_oneof![Just(Side::Above), Just(Side::Below)];
+    let condition = prop_oneof![Just(AlertCondition::Above), Just(AlertCondition::Below)];
     prop_oneof![
-        4 => ("[a-c]", side, 0..90_u64).prop_map(|(symbol, side, price)| Ok(set(&symbol, side, price))),
+        4 => ("[a-c]", condition, 0..90_u64).prop_map(|(symbol, condition, price)| Ok(set(&symbol, condition, price))),
         1 => (0..120_u64).prop_map(|id| Ok(AlertsCommand::Remove { id })),
         3 => (0..120_u64, 1..90_u64).prop_map(|(id, price)| Err(AlertsServerCommand::Reach { id, price, scale: 2 })),
     ]
