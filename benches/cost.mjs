@@ -23,9 +23,9 @@ const ROOMS = 64;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function start(program) {
-  const folder = mkdtempSync(join(tmpdir(), "duplex-cost-"));
+  const dir = mkdtempSync(join(tmpdir(), "duplex-cost-"));
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(DUPLEX|LEPTOS)_/.test(name)));
-  const options = ["--addr", "127.0.0.1:0", "--data", join(folder, "duplex.db"), "--site", site, "--log", "error"];
+  const options = ["--addr", "127.0.0.1:0", "--data", join(dir, "duplex.db"), "--site", site, "--log", "error"];
   // Older versions have neither limits nor the flag.
   const off = (await supports(program, "--limits")) ? ["--limits", "off"] : [];
   const child = spawn(program, [...options, ...off], { env: { ...env, LEPTOS_OUTPUT_NAME: "duplex" }, stdio: ["ignore", "pipe", "inherit"] });
@@ -33,7 +33,7 @@ async function start(program) {
     child.stdout.once("data", (line) => done(String(line).split("\n")[0]));
     child.once("exit", (code) => failed(new Error(`${program} ended with ${code}`)));
   });
-  const stop = () => (child.kill("SIGKILL"), rmSync(folder, { recursive: true, force: true }));
+  const stop = () => (child.kill("SIGKILL"), rmSync(dir, { recursive: true, force: true }));
   await wait(3000); // until the market has started
   return { url, pid: child.pid, stop };
 }

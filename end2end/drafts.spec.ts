@@ -94,8 +94,8 @@ test("the draft survives a browser crash", async ({ baseURL, request }) => {
   const chat = await new ChatPage(await before.newPage(), room).open();
   await chat.field.pressSequentially(text);
   // Browsers write local storage to disk after some seconds.
-  const folder = join(profile, "Default/Local Storage/leveldb");
-  const isOnDisk = () => readdirSync(folder).some((file) => readFileSync(join(folder, file), "latin1").includes(text));
+  const dir = join(profile, "Default/Local Storage/leveldb");
+  const isOnDisk = () => readdirSync(dir).some((file) => readFileSync(join(dir, file), "latin1").includes(text));
   await expect.poll(isOnDisk, { timeout: 30_000 }).toBe(true);
   const closed = before.waitForEvent("close");
   const cdp = await before.newCDPSession(chat.page);

@@ -7,8 +7,8 @@ const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 
 function chromium() {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  const found = NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
+  const dirs = (process.env.PATH ?? "").split(delimiter);
+  const found = NAMES.flatMap((name) => dirs.map((dir) => join(dir, name))).find(existsSync);
   return found ?? require(join(__dirname, "../end2end/node_modules/@playwright/test")).chromium.executablePath();
 }
 

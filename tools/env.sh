@@ -1,4 +1,4 @@
-# Paths and environment for the scripts here and for the Makefile. Sourced from the project's folder, never run.
+# Paths and environment for the scripts here and for the Makefile. Sourced from the project's directory, never run.
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 target=${CARGO_TARGET_DIR:-target}

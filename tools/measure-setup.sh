@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make measure-setup`: measures set-up and the first build on a machine with only Rust and Node.js. It works in a temporary folder
+# `make measure-setup`: measures set-up and the first build on a machine with only Rust and Node.js. It works in a temporary directory
 # with a new cargo home, a copy of the toolchain without the library for wasm32, new tools and targets, and a copy of the project's
 # tracked and untracked files. System packages are not reinstalled.
 set -euo pipefail

@@ -3,7 +3,7 @@
 # present; `setup.sh system` stops after the system packages, which are enough to compile the server. Rust (rustup) and Node.js must
 # be installed already. Safe to run again and concurrently.
 #
-#   DUPLEX_TOOLS=DIR            folder of the installed programs (default: duplex in cargo's home)
+#   DUPLEX_TOOLS=DIR            directory of the installed programs (default: duplex in cargo's home)
 #   DUPLEX_TOOLS_FROM_SOURCE=1  compile cargo-leptos, wasm-bindgen and cargo-deny instead of downloading binaries
 #   DUPLEX_STD_FROM_SOURCE=1    compile the standard library for wasm32 instead of downloading it
 set -euo pipefail
@@ -200,7 +200,7 @@ download() {
 
 checksum() { { sha256sum "$1" || shasum -a 256 "$1"; } | cut -d ' ' -f 1; }
 
-# from_source NAME…: compiles programs of tools/cargo, which explains why that is quick. Removes the build folder on success.
+# from_source NAME…: compiles programs of tools/cargo, which explains why that is quick. Removes the build directory on success.
 from_source() {
   local build=$DUPLEX_TOOLS/build name
   CARGO_TARGET_DIR=$build cargo build --release --locked --manifest-path tools/cargo/Cargo.toml "${@/#/--package=duplex-}"

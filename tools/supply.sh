@@ -25,7 +25,7 @@ main() {
   return "$failed"
 }
 
-# deny FOLDER CHECK…
+# deny DIRECTORY CHECK…
 deny() {
   local status=0
   printf '%s/Cargo.lock: ' "$1"

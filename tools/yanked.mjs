@@ -29,9 +29,9 @@ if (yanked.length > 0 || known === 0) process.exitCode = 1;
 // An index file has a JSON object for each version, separated by zero bytes.
 function find(name, version) {
   const lower = name.toLowerCase();
-  const folder = lower.length < 4 ? [String(lower.length), ...(lower.length === 3 ? [lower[0]] : [])] : [lower.slice(0, 2), lower.slice(2, 4)];
+  const dirs = lower.length < 4 ? [String(lower.length), ...(lower.length === 3 ? [lower[0]] : [])] : [lower.slice(0, 2), lower.slice(2, 4)];
   for (const cache of caches) {
-    const file = join(cache, ...folder, lower);
+    const file = join(cache, ...dirs, lower);
     if (!existsSync(file)) continue;
     const lines = readFileSync(file, "utf8").split("\0");
     const at = lines.lastIndexOf(version);

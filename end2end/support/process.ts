@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 
 const ROOT = resolve(process.cwd(), "..");
 
-/** `DUPLEX_BIN`, relative to the project's folder, or the newest build. */
+/** `DUPLEX_BIN`, relative to the project's directory, or the newest build. */
 function binary(): string {
   const configured = process.env.DUPLEX_BIN;
   const builds = ["target/release/duplex", "target/debug/duplex"].map((path) => resolve(ROOT, path)).filter(existsSync);
@@ -18,11 +18,11 @@ function binary(): string {
   return found;
 }
 
-/** The path of a new database, in a folder that is removed when the test process exits. */
+/** The path of a new database, in a directory that is removed when the test process exits. */
 function newDatabase(): string {
-  const folder = mkdtempSync(join(tmpdir(), "duplex-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, "duplex.db");
+  const dir = mkdtempSync(join(tmpdir(), "duplex-"));
+  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  return join(dir, "duplex.db");
 }
 
 /** The environment without the settings of the run's own server, so that only the command line configures the new one. */

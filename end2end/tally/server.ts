@@ -11,7 +11,7 @@ const BINARY = resolve(ROOT, process.env.TALLY_BIN ?? "target/debug/tally");
 const SITE = resolve(ROOT, process.env.TALLY_SITE ?? "target/tally");
 
 export class TallyServer {
-  private readonly folder = mkdtempSync(join(tmpdir(), "tally-"));
+  private readonly dir = mkdtempSync(join(tmpdir(), "tally-"));
   private process?: ChildProcess;
   /** 0, which selects a free port, until the first start. */
   private port = 0;
@@ -28,7 +28,7 @@ export class TallyServer {
         LEPTOS_OUTPUT_NAME: "tally",
         LEPTOS_SITE_ADDR: `127.0.0.1:${this.port}`,
         LEPTOS_SITE_ROOT: SITE,
-        TALLY_DATA: join(this.folder, "tally.db"),
+        TALLY_DATA: join(this.dir, "tally.db"),
       },
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -57,6 +57,6 @@ export class TallyServer {
 
   async remove(): Promise<void> {
     await this.stop("SIGKILL");
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.dir, { recursive: true, force: true });
   }
 }

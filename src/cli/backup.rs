@@ -48,8 +48,8 @@ impl Backup {
             backup_offline(&config.data, &self.file)?;
         } else {
             let server = self.remote.server(config)?;
-            let folder = parent_dir(&self.file);
-            remove_partials(folder, None).map_err(|error| format!("{}: {error}", folder.display()))?;
+            let dir = parent_dir(&self.file);
+            remove_partials(dir, None).map_err(|error| format!("{}: {error}", dir.display()))?;
             let partial = partial_path(&self.file);
             let result = super::block_on(download(&server, &partial)).and_then(|()| finish(&partial, &self.file));
             if result.is_err() {

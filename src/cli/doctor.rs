@@ -179,17 +179,17 @@ fn token(config: &Config) -> Outcome {
 
 /// Checks the disk of the nearest existing ancestor directory.
 fn disk(path: &Path) -> Outcome {
-    let folder = path.ancestors().skip(1).find(|folder| folder.is_dir());
-    let folder = folder.unwrap_or(Path::new("."));
-    match rustix::fs::statvfs(folder) {
-        Err(error) => Warn(format!("{}: {error}", folder.display())),
+    let dir = path.ancestors().skip(1).find(|dir| dir.is_dir());
+    let dir = dir.unwrap_or(Path::new("."));
+    match rustix::fs::statvfs(dir) {
+        Err(error) => Warn(format!("{}: {error}", dir.display())),
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             // File systems without an inode limit report zero inodes.
             if disk.f_files > 0 && disk.f_favail == 0 {
-                return Fail(format!("no free inodes at {}", folder.display()));
+                return Fail(format!("no free inodes at {}", dir.display()));
             }
-            let text = format!("{} MiB at {}", free >> 20, folder.display());
+            let text = format!("{} MiB at {}", free >> 20, dir.display());
             match free {
                 ..MIN_FREE_DISK => Fail(text),
                 MIN_FREE_DISK..LOW_FREE_DISK => Warn(text),

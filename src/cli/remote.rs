@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn the_stored_token_is_sent_only_to_this_machine() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("duplex.db");
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("duplex.db");
         let data = data.to_str().unwrap();
         let token_for = |url: &str, more: &[&str]| {
             let arguments = [&["duplex", "--url", url, "--data", data], more].concat();

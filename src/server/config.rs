@@ -144,7 +144,7 @@ pub struct Config {
     pub token: Option<String>,
 
     /// Directory of the built front end [default: site next to the binary's directory, or target/site]
-    #[arg(long, env = "DUPLEX_SITE", value_name = "FOLDER")]
+    #[arg(long, env = "DUPLEX_SITE", value_name = "DIRECTORY")]
     pub site: Option<PathBuf>,
 
     /// Log filter: a level, or a list such as info,duplex=debug

@@ -123,7 +123,7 @@ fn find_hash_file(root: &Path, executable_dir: &Path, env: &LeptosEnv) -> Option
     let name = env.hash_file.as_deref().unwrap_or(HASH_FILE);
     [executable_dir, root]
         .into_iter()
-        .filter_map(|folder| std::path::absolute(folder.join(name)).ok())
+        .filter_map(|dir| std::path::absolute(dir.join(name)).ok())
         .find(|file| file.is_file())
 }
 
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chosen_folder_takes_precedence_over_that_of_cargo_leptos() {
+    fn the_chosen_directory_takes_precedence_over_that_of_cargo_leptos() {
         let target = target("", &["duplex.js"]);
         let site = target.path().join("site");
         let env = LeptosEnv {

@@ -57,8 +57,8 @@ pub fn path(data: &Path) -> PathBuf {
 
 /// Writes a locked temporary file and renames it, so readers never see a partial token; a leftover temporary file is overwritten.
 fn create(path: &Path) -> io::Result<Token> {
-    if let Some(folder) = path.parent() {
-        private::create_folder(folder)?;
+    if let Some(dir) = path.parent() {
+        private::create_dir(dir)?;
     }
     let temp_file = with_suffix(path, ".new");
     let mut file = private::options()
@@ -101,13 +101,13 @@ mod tests {
 
     #[test]
     fn a_stored_token_is_reused_and_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("deep/duplex.db");
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("deep/duplex.db");
         let token = Token::load_or_create(&data).unwrap();
         assert_eq!(Token::load_or_create(&data).unwrap(), token);
         let mode = fs::metadata(path(&data)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(fs::read_dir(folder.path().join("deep")).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(dir.path().join("deep")).unwrap().count(), 1);
         fs::write(path(&data), "short").unwrap();
         assert_eq!(
             Token::load_or_create(&data).unwrap_err().kind(),

@@ -30,26 +30,22 @@ fn run_to_end(mut command: Command) -> (Option<i32>, String) {
 
 #[test]
 fn every_command_exits_quietly_on_a_broken_pipe() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let server = Server::start(folder);
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let server = Server::start(dir);
     let url = server.url();
     let post = json!({ "post": { "text": "hello", "reply_to": null } }).to_string();
-    assert!(
-        run(folder, &["send", "chat/lobby", &post, "--url", &url])
-            .status
-            .success()
-    );
-    let site = minimal_site(folder);
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    assert!(run(dir, &["send", "chat/lobby", &post, "--url", &url]).status.success());
+    let site = minimal_site(dir);
+    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let (copy, offline) = (path("copy"), path("offline"));
     let with = |arguments: &[&str]| {
-        let mut command = duplex_command(folder);
+        let mut command = duplex_command(dir);
         command.args(arguments);
         command
     };
     let with_other_data = |arguments: &[&str]| {
-        let mut command = duplex_with_data(&folder.join("other.db"));
+        let mut command = duplex_with_data(&dir.join("other.db"));
         command.args(arguments);
         command
     };
@@ -93,21 +89,21 @@ fn every_command_exits_quietly_on_a_broken_pipe() {
 
 #[test]
 fn exit_codes_survive_a_broken_pipe() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
     let empty = json!({ "post": { "text": "", "reply_to": null } }).to_string();
-    let mut rejected = duplex_command(folder.path());
+    let mut rejected = duplex_command(dir.path());
     rejected
         .args(["send", "chat/lobby", &empty, "--url", &server.url()])
         .stdout(broken_pipe());
     assert_eq!(run_to_end(rejected).0, Some(1));
-    let mut unhealthy = duplex_command(folder.path());
+    let mut unhealthy = duplex_command(dir.path());
     unhealthy
         .args(["--site", "/nonexistent", "doctor"])
         .stdout(broken_pipe());
     assert_eq!(run_to_end(unhealthy).0, Some(1));
     // Standard error is broken, too.
-    let mut failing = duplex_command(folder.path());
+    let mut failing = duplex_command(dir.path());
     failing
         .args(["--site", "/nonexistent"])
         .stdout(broken_pipe())
@@ -121,9 +117,9 @@ fn free_port() -> u16 {
 
 #[test]
 fn a_server_with_a_broken_stdout_serves() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let port = free_port();
-    let mut process = duplex_command(folder.path())
+    let mut process = duplex_command(dir.path())
         .args([
             "--addr",
             &format!("localhost:{port}"),
@@ -132,7 +128,7 @@ fn a_server_with_a_broken_stdout_serves() {
             "debug",
             "--site",
         ])
-        .arg(minimal_site(folder.path()))
+        .arg(minimal_site(dir.path()))
         .stdout(broken_pipe())
         .stderr(broken_pipe())
         .spawn()
@@ -157,12 +153,12 @@ fn a_server_with_a_broken_stdout_serves() {
 
 #[test]
 fn a_host_name_is_a_valid_listen_address() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_with_args(folder.path(), "localhost:0", &["--trust-local"]);
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start_with_args(dir.path(), "localhost:0", &["--trust-local"]);
     assert!(server.addr.ip().is_loopback());
-    assert!(run(folder.path(), &["topics", "--url", &server.url()]).status.success());
+    assert!(run(dir.path(), &["topics", "--url", &server.url()]).status.success());
     let assert_rejected = |addr: &str| {
-        let output = run(folder.path(), &["--addr", addr]);
+        let output = run(dir.path(), &["--addr", addr]);
         assert!(!output.status.success());
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
@@ -173,19 +169,19 @@ fn a_host_name_is_a_valid_listen_address() {
     ["localhost", "nothing.invalid:3000", "http://localhost:3000"]
         .iter()
         .for_each(|addr| assert_rejected(addr));
-    fs::remove_dir_all(folder.path().join("site")).unwrap();
+    fs::remove_dir_all(dir.path().join("site")).unwrap();
 }
 
 #[tokio::test]
 async fn sighup_closes_neither_the_server_nor_its_connections() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
     let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
     let (mut client, _) = open(stream, ECHO_PATH, &[]).await.unwrap();
     for _ in 0..3 {
         server.signal("HUP");
         assert_eq!(client.send_and_receive("still here").await, Message::text("still here"));
     }
-    let listed = run(folder.path(), &["topics", "--url", &server.url()]);
+    let listed = run(dir.path(), &["topics", "--url", &server.url()]);
     assert!(listed.status.success(), "{listed:?}");
 }

@@ -11,10 +11,10 @@ use crate::harness::process::{RunningCommand, Server, duplex_command, minimal_si
 use crate::harness::tls::CertificateAuthority;
 
 /// Posts `text` in `room`; returns the seq.
-fn post(folder: &Path, server: &Server, room: &str, text: &str) -> u64 {
+fn post(dir: &Path, server: &Server, room: &str, text: &str) -> u64 {
     let command = json!({ "post": { "text": text, "reply_to": null } }).to_string();
     let sent = run(
-        folder,
+        dir,
         &["send", &format!("chat/{room}"), &command, "--url", &server.url()],
     );
     assert!(sent.status.success(), "{sent:?}");
@@ -23,9 +23,9 @@ fn post(folder: &Path, server: &Server, room: &str, text: &str) -> u64 {
 }
 
 /// The first `count` texts of a room, in order.
-fn texts(folder: &Path, server: &Server, room: &str, count: usize) -> Vec<String> {
+fn texts(dir: &Path, server: &Server, room: &str, count: usize) -> Vec<String> {
     let tail = RunningCommand::start(
-        folder,
+        dir,
         &[
             "tail",
             &format!("chat/{room}"),
@@ -46,15 +46,15 @@ fn texts(folder: &Path, server: &Server, room: &str, count: usize) -> Vec<String
 
 #[test]
 fn the_exit_code_of_send_reports_the_outcome() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
     let url = server.url();
     let id = CommandId::from_bits(17);
     let send = |command: Value, url: &str| {
         let command = command.to_string();
         let send = ["send", "chat/lobby", &command, "--attempts", "1"];
         let with = ["--id", id.as_str(), "--url", url];
-        run(folder.path(), &[&send[..], &with].concat())
+        run(dir.path(), &[&send[..], &with].concat())
     };
     let hello = json!({ "post": { "text": "hello", "reply_to": null } });
     let first = send(hello.clone(), &url);
@@ -65,7 +65,7 @@ fn the_exit_code_of_send_reports_the_outcome() {
     assert_eq!(stdout(&resent), stdout(&first).replace("false", "true"));
 
     let empty = json!({ "post": { "text": "", "reply_to": null } }).to_string();
-    let rejected = run(folder.path(), &["send", "chat/lobby", &empty, "--url", &url]);
+    let rejected = run(dir.path(), &["send", "chat/lobby", &empty, "--url", &url]);
     assert_eq!(rejected.status.code(), Some(1), "{rejected:?}");
     assert!(stdout(&rejected).contains("rejected"), "{rejected:?}");
     drop(server);
@@ -74,14 +74,14 @@ fn the_exit_code_of_send_reports_the_outcome() {
 
 #[test]
 fn tail_resumes_after_a_server_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::start(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path());
     for text in ["one", "two"] {
-        post(folder.path(), &server, "lobby", text);
+        post(dir.path(), &server, "lobby", text);
     }
     let url = server.url();
     let tail = RunningCommand::start(
-        folder.path(),
+        dir.path(),
         &["tail", "chat/lobby", "--from", "2", "--json", "--url", &url],
     );
     let next = |tail: &RunningCommand| {
@@ -93,27 +93,27 @@ fn tail_resumes_after_a_server_restart() {
         )
     };
     assert_eq!(next(&tail), (2, "two".to_owned()));
-    post(folder.path(), &server, "lobby", "three");
+    post(dir.path(), &server, "lobby", "three");
     assert_eq!(next(&tail), (3, "three".to_owned()));
     let addr = server.addr.to_string();
     server.kill();
-    let server = Server::start_with_args(folder.path(), &addr, &[]);
-    post(folder.path(), &server, "lobby", "four");
-    post(folder.path(), &server, "lobby", "five");
+    let server = Server::start_with_args(dir.path(), &addr, &[]);
+    post(dir.path(), &server, "lobby", "four");
+    post(dir.path(), &server, "lobby", "five");
     assert_eq!(next(&tail), (4, "four".to_owned()));
     assert_eq!(next(&tail), (5, "five".to_owned()));
 }
 
 #[test]
 fn topics_lists_awake_topics_for_a_token_only() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     // The server is not bound to loopback, so the command needs the token.
-    let server = Server::start_with_args(folder.path(), "0.0.0.0:0", &["--token", "a-token-for-the-tests"]);
+    let server = Server::start_with_args(dir.path(), "0.0.0.0:0", &["--token", "a-token-for-the-tests"]);
     let url = format!("http://127.0.0.1:{}", server.addr.port());
     let command = json!({ "post": { "text": "hello", "reply_to": null } }).to_string();
-    let sent = run(folder.path(), &["send", "chat/lobby", &command, "--url", &url]);
+    let sent = run(dir.path(), &["send", "chat/lobby", &command, "--url", &url]);
     assert!(sent.status.success(), "{sent:?}");
-    let topics = |token: &[&str]| run(folder.path(), &[&["topics", "--json", "--url", &url], token].concat());
+    let topics = |token: &[&str]| run(dir.path(), &[&["topics", "--json", "--url", &url], token].concat());
     let rejected = topics(&[]);
     assert!(!rejected.status.success());
     assert!(
@@ -131,34 +131,34 @@ fn topics_lists_awake_topics_for_a_token_only() {
 
 #[test]
 fn a_backup_under_load_contains_everything_accepted_before_it() {
-    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let server = Server::start(folder.path());
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(dir.path());
     let before: Vec<String> = (0..9).map(|number| format!("before {number}")).collect();
     for text in &before {
-        post(folder.path(), &server, "kept", text);
+        post(dir.path(), &server, "kept", text);
     }
-    let file = folder.path().join("copy.db");
+    let file = dir.path().join("copy.db");
     let copy = file.to_str().unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|threads| {
         for writer in 0..2 {
-            let (server, done, folder) = (&server, &done, folder.path());
+            let (server, done, dir) = (&server, &done, dir.path());
             threads.spawn(move || {
                 for number in 0.. {
                     if done.load(Ordering::Acquire) {
                         return;
                     }
-                    post(folder, server, &format!("load-{writer}-{}", number / 9), "more");
+                    post(dir, server, &format!("load-{writer}-{}", number / 9), "more");
                 }
             });
         }
-        let backed_up = run(folder.path(), &["backup", copy, "--url", &server.url()]);
+        let backed_up = run(dir.path(), &["backup", copy, "--url", &server.url()]);
         done.store(true, Ordering::Release);
         assert!(backed_up.status.success(), "{backed_up:?}");
     });
-    let second = run(folder.path(), &["backup", copy, "--url", &server.url()]);
+    let second = run(dir.path(), &["backup", copy, "--url", &server.url()]);
     assert!(!second.status.success(), "an existing file was overwritten");
-    let running = run(folder.path(), &["restore", copy, "--force"]);
+    let running = run(dir.path(), &["restore", copy, "--force"]);
     assert!(
         String::from_utf8_lossy(&running.stderr).contains("in use"),
         "{running:?}"
@@ -180,27 +180,27 @@ fn a_backup_under_load_contains_everything_accepted_before_it() {
 
 #[test]
 fn an_offline_backup_requires_an_unused_data_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::start(folder.path());
-    post(folder.path(), &server, "lobby", "hello");
-    let copy = folder.path().join("copy.db");
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path());
+    post(dir.path(), &server, "lobby", "hello");
+    let copy = dir.path().join("copy.db");
     let offline = ["backup", copy.to_str().unwrap(), "--offline"];
-    let rejected = run(folder.path(), &offline);
+    let rejected = run(dir.path(), &offline);
     assert!(
         String::from_utf8_lossy(&rejected.stderr).contains("in use"),
         "{rejected:?}"
     );
     server.kill();
-    let backup = run(folder.path(), &offline);
+    let backup = run(dir.path(), &offline);
     assert!(backup.status.success() && copy.exists(), "{backup:?}");
 }
 
 #[test]
 fn doctor_reports_each_problem() {
-    let folder = tempfile::tempdir().unwrap();
-    let site = minimal_site(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let site = minimal_site(dir.path());
     let site = site.to_str().unwrap();
-    let healthy = run(folder.path(), &["--addr", "127.0.0.1:0", "--site", site, "doctor"]);
+    let healthy = run(dir.path(), &["--addr", "127.0.0.1:0", "--site", site, "doctor"]);
     assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
     let report = stdout(&healthy);
     for subject in [
@@ -217,13 +217,13 @@ fn doctor_reports_each_problem() {
             "{subject} in {report}"
         );
     }
-    assert!(!folder.path().join("duplex.db").exists(), "doctor created a data file");
+    assert!(!dir.path().join("duplex.db").exists(), "doctor created a data file");
 
-    std::fs::write(folder.path().join("duplex.db"), "not a log").unwrap();
+    std::fs::write(dir.path().join("duplex.db"), "not a log").unwrap();
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let used_addr = server.local_addr().unwrap().to_string();
     let unhealthy = run(
-        folder.path(),
+        dir.path(),
         &[
             "--addr",
             &used_addr,
@@ -244,12 +244,12 @@ fn doctor_reports_each_problem() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_reach_a_server_over_tls_if_its_ca_is_trusted() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
     let authority = CertificateAuthority::new();
     let url = format!("https://localhost:{}", authority.tls_proxy(server.addr).await);
     let trusting = |arguments: &[&str]| {
-        let mut command = duplex_command(folder.path());
+        let mut command = duplex_command(dir.path());
         command.args(arguments).args(["--url", &url]);
         command.env("SSL_CERT_FILE", authority.root_certificate());
         command
@@ -263,11 +263,11 @@ async fn commands_reach_a_server_over_tls_if_its_ca_is_trusted() {
     assert_eq!(stdout(&notified), "notices/all 1\n", "{notified:?}");
     let awake = trusting(&["topics"]).output().unwrap();
     assert!(stdout(&awake).contains("chat/lobby"), "{awake:?}");
-    let copy = folder.path().join("copy.db");
+    let copy = dir.path().join("copy.db");
     let copied = trusting(&["backup", copy.to_str().unwrap()]).output().unwrap();
     assert!(copied.status.success() && copy.exists(), "{copied:?}");
 
-    let distrusting = run(folder.path(), &["topics", "--url", &url]);
+    let distrusting = run(dir.path(), &["topics", "--url", &url]);
     assert!(!distrusting.status.success());
     let stderr = String::from_utf8_lossy(&distrusting.stderr).into_owned();
     assert!(stderr.contains("is not trusted"), "{stderr}");

@@ -129,7 +129,7 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
 
 /// The real binary with its clock shifted by `offset`, or none without libfaketime. The program `faketime` is not used: it leaves a
 /// segment of shared memory behind, and fails if an earlier process had the same id.
-fn with_clock(folder: &Path, offset: &str) -> Option<Command> {
+fn with_clock(dir: &Path, offset: &str) -> Option<Command> {
     let library = fs::read_dir("/usr/lib")
         .into_iter()
         .flatten()
@@ -140,7 +140,7 @@ fn with_clock(folder: &Path, offset: &str) -> Option<Command> {
         println!("not tested: no libfaketime here; run tools/setup.sh test, or apt-get install faketime");
         return None;
     };
-    let mut command = duplex_command(folder);
+    let mut command = duplex_command(dir);
     command
         .env("LD_PRELOAD", library)
         .env("FAKETIME", offset)
@@ -161,18 +161,18 @@ async fn device(server: &Server) -> Device {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn values_advance_across_restarts_with_a_shifted_clock() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
     for (days, values) in [(1, [21.0, 35.0]), (0, [29.0, 36.0]), (-2, [33.0, 24.0])] {
         let offset = &format!("{days:+}d");
-        let Some(command) = with_clock(folder, offset) else {
+        let Some(command) = with_clock(dir, offset) else {
             return;
         };
-        let mut server = Server::start_command(command, folder, "127.0.0.1:0");
+        let mut server = Server::start_command(command, dir, "127.0.0.1:0");
         for value in values {
             let report = json!({ "report": { "readings": [{ "metric": "temperature", "value": value }] } });
             let sent = run(
-                folder,
+                dir,
                 &["send", "device/oven-1", &report.to_string(), "--url", &server.url()],
             );
             assert!(sent.status.success(), "{offset}: {sent:?}");

@@ -193,8 +193,8 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
 /// After the restart only the log knows the rejection. With and without a time in the id.
 #[tokio::test]
 async fn a_rejected_command_stays_rejected_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
     let ids = [id_in_the_past(0), CommandId::from_bits(uuid::Uuid::new_v4().as_u128())];
     let secret = {
         let log = Arc::new(SqliteLog::open(&path).unwrap());
@@ -262,8 +262,8 @@ async fn post(client: &mut WebSocketClient<TcpStream>, id: &CommandId, text: &st
 
 #[tokio::test]
 async fn a_rejected_command_stays_rejected_after_a_kill() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::start(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path());
     let id = id_in_the_past(0);
     let rejected = Answer::Rejected(Rejection::custom("empty"));
     let mut client = socket(&server).await;
@@ -272,7 +272,7 @@ async fn a_rejected_command_stays_rejected_after_a_kill() {
         (rejected.clone(), false)
     );
     server.kill();
-    let server = Server::start(folder.path());
+    let server = Server::start(dir.path());
     let mut client = socket(&server).await;
     assert_eq!(
         with_timeout(post(&mut client, &id, "valid now")).await,

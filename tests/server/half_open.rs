@@ -208,9 +208,9 @@ async fn receive(client: &mut WebSocketClient<TcpStream>) -> ServerFrame {
 /// SIGSTOP pauses the real process for longer than its silence limit while a frame waits in the socket's buffer.
 #[tokio::test]
 async fn a_stopped_server_reads_pending_input_before_it_times_out_clients() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let server = Server::start_with_args(
-        folder.path(),
+        dir.path(),
         "127.0.0.1:0",
         &["--ping-interval", "1", "--silence-limit", "2"],
     );

@@ -183,7 +183,7 @@ async fn a_certificate_is_renewed_when_its_files_change() {
 
 #[tokio::test]
 async fn sighup_reloads_the_certificate_and_keeps_the_old_one_if_the_new_one_is_invalid() {
-    let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
+    let (dir, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
     let (certificate, key) = (authority.certificate(), authority.key());
     let flags = [
         "--tls-cert",
@@ -191,7 +191,7 @@ async fn sighup_reloads_the_certificate_and_keeps_the_old_one_if_the_new_one_is_
         "--tls-key",
         key.to_str().unwrap(),
     ];
-    let server = Server::start_with_args(folder.path(), "127.0.0.1:0", &flags);
+    let server = Server::start_with_args(dir.path(), "127.0.0.1:0", &flags);
     let connect = async || TcpStream::connect(server.addr).await.unwrap();
     let old = server_certificate(&authority, connect().await).await;
     let stream = authority.connect(connect().await, "localhost", &["http/1.1"]).await;
@@ -216,7 +216,7 @@ async fn sighup_reloads_the_certificate_and_keeps_the_old_one_if_the_new_one_is_
 
 #[test]
 fn a_certificate_that_does_not_match_its_key_fails_the_start_with_one_line() {
-    let (folder, one, other) = (
+    let (dir, one, other) = (
         tempfile::tempdir().unwrap(),
         CertificateAuthority::new(),
         CertificateAuthority::new(),
@@ -236,7 +236,7 @@ fn a_certificate_that_does_not_match_its_key_fails_the_start_with_one_line() {
         (&["--public-url", "https://duplex.example/chat"], "--public-url"),
         (&["--trusted-proxy", "everybody"], "--trusted-proxy"),
     ] {
-        let mut command = duplex_command(folder.path());
+        let mut command = duplex_command(dir.path());
         let output = command
             .args(["--addr", "127.0.0.1:0", "--log", "off"])
             .args(flags)

@@ -341,11 +341,11 @@ async fn both_forms_of_visitor_secrets_have_their_own_topics() {
 #[tokio::test]
 async fn no_log_line_contains_a_secret_that_identifies_a_client() {
     use crate::harness::process::{duplex_command, minimal_site};
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("stderr");
-    let mut process = duplex_command(folder.path())
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("stderr");
+    let mut process = duplex_command(dir.path())
         .args(["--addr", "127.0.0.1:0", "--log", "info,duplex=trace", "--site"])
-        .arg(minimal_site(folder.path()))
+        .arg(minimal_site(dir.path()))
         .stdout(std::process::Stdio::piped())
         .stderr(std::fs::File::create(&log).unwrap())
         .spawn()

@@ -23,14 +23,14 @@ const ACCEPTED_BEFORE_KILL: usize = 120;
 
 #[tokio::test]
 async fn accepted_commands_survive_a_kill() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let mut sent = BTreeMap::new();
     for round in 0..ROUNDS {
-        let mut server = Server::start(folder.path());
+        let mut server = Server::start(dir.path());
         resend_all(&server, &mut sent).await;
         write_until_killed(&mut server, round, &mut sent).await;
     }
-    let server = Server::start(folder.path());
+    let server = Server::start(dir.path());
     resend_all(&server, &mut sent).await;
     assert!(sent.len() > (ROUNDS as usize) * ACCEPTED_BEFORE_KILL);
     check_rooms(&server, &sent).await;
@@ -230,18 +230,18 @@ pub async fn send_command(
 }
 
 /// Runs a counting query on the data file.
-fn count(folder: &Path, query: &str) -> u64 {
+fn count(dir: &Path, query: &str) -> u64 {
     let file = rusqlite::Connection::open_with_flags(
-        folder.join("duplex.db"),
+        dir.join("duplex.db"),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
     );
     file.unwrap().query_row(query, [], |row| row.get(0)).unwrap()
 }
 
-fn events(folder: &Path, topic: &str, text: &str) -> u64 {
+fn events(dir: &Path, topic: &str, text: &str) -> u64 {
     let of_topic = format!("topic = (SELECT id FROM topics WHERE name = '{topic}')");
     count(
-        folder,
+        dir,
         &format!("SELECT count(*) FROM events WHERE {of_topic} AND event LIKE '%{text}%'"),
     )
 }
@@ -250,11 +250,11 @@ fn events(folder: &Path, topic: &str, text: &str) -> u64 {
 #[tokio::test]
 async fn forwards_of_accepted_commands_survive_a_kill() {
     const KILLS: u64 = 4;
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
     let mut inbox = String::new();
     for kill in 0..KILLS {
-        let mut server = Server::start(folder);
+        let mut server = Server::start(dir);
         let mut socket = open_socket(server.addr).await;
         let device = own_device(&mut socket).await;
         inbox = device.replace("device/browser-", "inbox/");
@@ -273,10 +273,10 @@ async fn forwards_of_accepted_commands_survive_a_kill() {
         server.kill();
     }
     for _ in 0..2 {
-        let mut server = Server::start(folder);
-        wait_until(async || count(folder, "SELECT count(*) FROM forwards") == 0).await;
-        let notified = events(folder, &inbox, "danger");
-        let ordered = events(folder, "orders/all", "added");
+        let mut server = Server::start(dir);
+        wait_until(async || count(dir, "SELECT count(*) FROM forwards") == 0).await;
+        let notified = events(dir, &inbox, "danger");
+        let ordered = events(dir, "orders/all", "added");
         assert_eq!((notified, ordered), (KILLS / 2, KILLS / 2), "each exactly once");
         server.kill();
     }

@@ -22,24 +22,24 @@ use crate::harness::{Node, WebSocketClient, open};
 /// The topic that loses its newest events.
 const LOSSY: &str = "notes/a";
 const OTHER: &str = "notes/b";
-fn node(folder: &Path, kinds: Vec<Box<dyn DynTopic>>) -> Node {
-    let log = Arc::new(SqliteLog::open(&folder.join("log.db")).unwrap());
+fn node(dir: &Path, kinds: Vec<Box<dyn DynTopic>>) -> Node {
+    let log = Arc::new(SqliteLog::open(&dir.join("log.db")).unwrap());
     Node::with_hub(Hub::new(log, kinds), Path::new("/nonexistent"), |_| {})
 }
 
 /// Closes the node, then restores its log from the copy `restore`, or without one makes the copy `early.db`.
-async fn stop_and_swap_log(node: &Node, folder: &Path, restore: Option<&str>) {
+async fn stop_and_swap_log(node: &Node, dir: &Path, restore: Option<&str>) {
     node.state.hub.close().await;
     let (from, to) = match restore {
         Some(copy) => (copy, "log.db"),
         None => ("log.db", "early.db"),
     };
     for part in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(folder.join(format!("{to}{part}")));
+        let _ = fs::remove_file(dir.join(format!("{to}{part}")));
     }
     // The WAL is part of the log.
     for part in ["", "-wal"] {
-        let copied = fs::copy(folder.join(format!("{from}{part}")), folder.join(format!("{to}{part}")));
+        let copied = fs::copy(dir.join(format!("{from}{part}")), dir.join(format!("{to}{part}")));
         assert!(copied.is_ok() || part == "-wal", "{copied:?}");
     }
 }
@@ -54,13 +54,13 @@ async fn add(node: &Node, topic: &str, texts: &[&str]) {
 
 #[tokio::test]
 async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
-    let folder = tempfile::tempdir().unwrap();
-    let early = node(folder.path(), kinds::all());
+    let dir = tempfile::tempdir().unwrap();
+    let early = node(dir.path(), kinds::all());
     add(&early, LOSSY, &["1", "2"]).await;
     add(&early, OTHER, &["1", "2"]).await;
-    stop_and_swap_log(&early, folder.path(), None).await;
+    stop_and_swap_log(&early, dir.path(), None).await;
 
-    let complete = node(folder.path(), kinds::all());
+    let complete = node(dir.path(), kinds::all());
     add(&complete, LOSSY, &["3", "4"]).await;
     let mut visitors = Vec::new();
     for transport in Transport::ALL {
@@ -74,9 +74,9 @@ async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
     for visitor in &mut visitors {
         assert_eq!(visitor.next_event::<Notes>().await, (5, Note::Add("5".to_owned())));
     }
-    stop_and_swap_log(&complete, folder.path(), Some("early.db")).await;
+    stop_and_swap_log(&complete, dir.path(), Some("early.db")).await;
 
-    let after = node(folder.path(), kinds::all());
+    let after = node(dir.path(), kinds::all());
     add(&after, LOSSY, &["3", "other", "5", "6"]).await;
     add(&after, OTHER, &["3"]).await;
     for visitor in visitors {
@@ -106,15 +106,15 @@ async fn a_subscriber_that_saw_lost_events_is_reset_and_other_topics_resume() {
 /// The page contains the state that the server rendered and its cursor.
 #[tokio::test]
 async fn a_page_rendered_before_the_loss_is_reset() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let topic = "chat/lobby";
     let post = |text: &str| json!({ "post": { "text": text, "reply_to": null } });
-    let early = node(folder.path(), duplex::apps::server::Apps::default().kinds());
+    let early = node(dir.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&early, Transport::Poll).await;
     writer.command(topic, &post("kept")).await;
-    stop_and_swap_log(&early, folder.path(), None).await;
+    stop_and_swap_log(&early, dir.path(), None).await;
 
-    let complete = node(folder.path(), duplex::apps::server::Apps::default().kinds());
+    let complete = node(dir.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&complete, Transport::Poll).await;
     writer.command(topic, &post("lost")).await;
     let page = complete.get("/chat/lobby").await.body.replace('\\', "");
@@ -122,9 +122,9 @@ async fn a_page_rendered_before_the_loss_is_reset() {
     let (cursor, _) = complete.state.hub.preview(&name, Encoding::Json).await.unwrap();
     let in_page = serde_json::to_string(&cursor).unwrap();
     assert!(cursor.checksum.is_some() && page.contains(&in_page), "{in_page}");
-    stop_and_swap_log(&complete, folder.path(), Some("early.db")).await;
+    stop_and_swap_log(&complete, dir.path(), Some("early.db")).await;
 
-    let after = node(folder.path(), duplex::apps::server::Apps::default().kinds());
+    let after = node(dir.path(), duplex::apps::server::Apps::default().kinds());
     let mut writer = Visitor::new(&after, Transport::Poll).await;
     for text in ["another", "one"] {
         writer.command(topic, &post(text)).await;
@@ -171,32 +171,32 @@ async fn cursor(server: &Server, topic: &str) -> Option<Cursor> {
     }
 }
 
-fn post(folder: &Path, server: &Server, topic: &str, texts: &[&str]) {
+fn post(dir: &Path, server: &Server, topic: &str, texts: &[&str]) {
     for text in texts {
         let command = json!({ "post": { "text": text, "reply_to": null } }).to_string();
-        let sent = crate::harness::process::run(folder, &["send", topic, &command, "--url", &server.url()]);
+        let sent = crate::harness::process::run(dir, &["send", topic, &command, "--url", &server.url()]);
         assert!(sent.status.success(), "{sent:?}");
     }
 }
 
 #[tokio::test]
 async fn a_deleted_wal_resets_subscribers_that_saw_its_events() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let mut server = Server::start(folder);
-    post(folder, &server, "chat/a", &["1"]);
-    post(folder, &server, "chat/b", &["1"]);
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut server = Server::start(dir);
+    post(dir, &server, "chat/a", &["1"]);
+    post(dir, &server, "chat/b", &["1"]);
     server.kill();
     // The start checkpoints the WAL into the file and begins a new one.
-    let mut server = Server::start(folder);
-    post(folder, &server, "chat/a", &["2"]);
+    let mut server = Server::start(dir);
+    post(dir, &server, "chat/a", &["2"]);
     let (a, b) = (cursor(&server, "chat/a").await, cursor(&server, "chat/b").await);
     server.kill();
-    fs::remove_file(folder.join("duplex.db-wal")).unwrap();
-    let _ = fs::remove_file(folder.join("duplex.db-shm"));
-    let server = Server::start(folder);
-    post(folder, &server, "chat/a", &["another", "3"]);
-    post(folder, &server, "chat/b", &["2"]);
+    fs::remove_file(dir.join("duplex.db-wal")).unwrap();
+    let _ = fs::remove_file(dir.join("duplex.db-shm"));
+    let server = Server::start(dir);
+    post(dir, &server, "chat/a", &["another", "3"]);
+    post(dir, &server, "chat/b", &["2"]);
     let verdict = subscribe(&server, "chat/a", a).await;
     let diverged = matches!(&verdict, Verdict::Reset { reason: ResetReason::Diverged, cursor, .. } if cursor.seq == 3);
     assert!(diverged, "{verdict:?}");

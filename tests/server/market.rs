@@ -212,8 +212,8 @@ async fn visitors_cannot_write_market_topics() {
 #[ignore = "a measurement"]
 async fn cost() {
     const TICKS: u64 = 3_000;
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("duplex.db");
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("duplex.db");
     let node = node(Arc::new(SqliteLog::open(&data).unwrap()));
     let market_tasks = MarketTasks::start(&node, |_| {});
     wait_until_live(&node).await;
@@ -221,7 +221,7 @@ async fn cost() {
     let (processor, start) = (processor_millis(), std::time::Instant::now());
     let ticks = read_quotes(&node, TICKS).await;
     let (seconds, used) = (start.elapsed().as_secs_f64(), processor_millis() - processor);
-    let size = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |file| file.len() >> 10);
+    let size = |name: &str| std::fs::metadata(dir.path().join(name)).map_or(0, |file| file.len() >> 10);
     println!("{:.0} quote events/s for {seconds:.0} s", ticks as f64 / seconds);
     println!("{:.1} % of one processor", used as f64 / seconds / 10.0);
     println!(
@@ -261,9 +261,9 @@ async fn exchange() -> SocketAddr {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn quotes_are_received_over_tls() {
-    let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
+    let (dir, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
     let port = authority.tls_proxy(exchange().await).await;
-    let mut command = duplex_command(folder.path());
+    let mut command = duplex_command(dir.path());
     command.env("SSL_CERT_FILE", authority.root_certificate()).args([
         "--market-feed",
         "upbit",
@@ -272,8 +272,8 @@ async fn quotes_are_received_over_tls() {
         "--market-url",
         &format!("wss://localhost:{port}"),
     ]);
-    let server = Server::start_command(command, folder.path(), "127.0.0.1:0");
+    let server = Server::start_command(command, dir.path(), "127.0.0.1:0");
     let quotes = ["tail", "quotes/all", "--from", "start", "--url", &server.url()];
-    let tail = RunningCommand::start(folder.path(), &quotes);
+    let tail = RunningCommand::start(dir.path(), &quotes);
     while !tail.next_line().contains("krw-btc") {}
 }

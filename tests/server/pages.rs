@@ -274,7 +274,7 @@ async fn a_file_without_a_hash_is_revalidated_by_etag() {
 }
 
 #[tokio::test]
-async fn no_path_escapes_the_site_folder() {
+async fn no_path_escapes_the_site_directory() {
     let site = write_site();
     fs::write(site.path().join("secret"), "secret").unwrap();
     let node = Node::with_site(&site.path().join("pkg"), |_| {});

@@ -126,8 +126,8 @@ async fn the_documented_caddy_configuration_works() {
 /// permission.
 #[tokio::test]
 async fn a_bare_proxy_grants_no_operator_rights() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = process::Server::start(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let server = process::Server::start(dir.path());
     let proxy = Proxy::minimal_nginx(server.addr).await;
     for request in ["GET /metrics", "GET /api/topics", "POST /api/operator/backup"] {
         let (head, _) = send_request(&proxy, request, "", "\"detail\"").await;

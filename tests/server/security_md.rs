@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// The prefix of a paragraph that lists names of tests in backquotes.
 const TESTS: &str = "Tests:";
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && name != "node_modules" && name != "target" {
@@ -34,8 +34,8 @@ fn every_test_named_in_security_md_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
     let mut files = Vec::new();
-    for folder in ["src", "crates", "tests", "end2end", "tools"] {
-        sources(&root.join(folder), &mut files);
+    for dir in ["src", "crates", "tests", "end2end", "tools"] {
+        sources(&root.join(dir), &mut files);
     }
     let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let names = test_names(&text);

@@ -111,9 +111,9 @@ const fn has_loss(seed: u64) -> bool {
 }
 
 fn run(seed: u64, uses_sqlite: bool) -> Totals {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let store = if uses_sqlite {
-        Store::file(folder.path().join("log.db"))
+        Store::file(dir.path().join("log.db"))
     } else {
         Store::memory(seed)
     };

@@ -31,15 +31,15 @@ struct LoggedServer {
 }
 
 impl LoggedServer {
-    fn start(folder: &Path, setup: &str) -> Self {
-        let stderr = folder.join("stderr");
-        let command = duplex_command(&folder.join("data"));
+    fn start(dir: &Path, setup: &str) -> Self {
+        let stderr = dir.join("stderr");
+        let command = duplex_command(&dir.join("data"));
         let mut process = Command::new("sh")
             .args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")])
             .arg(command.get_program())
             .args(command.get_args())
             .args(["--addr", "127.0.0.1:0", "--site"])
-            .arg(minimal_site(folder))
+            .arg(minimal_site(dir))
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&stderr).unwrap())
             .spawn()
@@ -68,12 +68,12 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect()
+fn files(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect()
 }
 
-/// The files in the folder that contain the text.
-fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+/// The files in the directory that contain the text.
+fn files_with(dir: &Path, text: &str) -> Vec<PathBuf> {
     let contains = |path: &PathBuf| {
         path.is_file()
             && fs::read(path)
@@ -81,20 +81,20 @@ fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
                 .windows(text.len())
                 .any(|part| part == text.as_bytes())
     };
-    files(folder).into_iter().filter(contains).collect()
+    files(dir).into_iter().filter(contains).collect()
 }
 
-fn send(folder: &Path, url: &str, command: &serde_json::Value) {
-    let sent = run(folder, &["send", "chat/lobby", &command.to_string(), "--url", url]);
+fn send(dir: &Path, url: &str, command: &serde_json::Value) {
+    let sent = run(dir, &["send", "chat/lobby", &command.to_string(), "--url", url]);
     assert!(sent.status.success(), "{sent:?}");
 }
 
 #[test]
 fn files_are_private_under_any_umask() {
     for umask in ["022", "000"] {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let server = LoggedServer::start(folder.path(), &format!("umask {umask}"));
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let server = LoggedServer::start(dir.path(), &format!("umask {umask}"));
         let url = format!("http://{}", server.addr);
         send(&data, &url, &json!({ "post": { "text": "hello", "reply_to": null } }));
         let copy = data.join("copy.db");
@@ -118,9 +118,9 @@ fn files_are_private_under_any_umask() {
 #[test]
 fn a_deleted_message_is_in_no_response_file_or_new_backup() {
     const SECRET: &str = "deleted-secret-text";
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let mut server = Server::start(folder);
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut server = Server::start(dir);
     let tail = |server: &Server| {
         let args = [
             "tail",
@@ -131,34 +131,34 @@ fn a_deleted_message_is_in_no_response_file_or_new_backup() {
             "--url",
             &server.url(),
         ];
-        let tail = crate::harness::process::RunningCommand::start(folder, &args);
+        let tail = crate::harness::process::RunningCommand::start(dir, &args);
         (1..=4).map(|_| tail.next_line()).collect::<String>()
     };
     let url = server.url();
-    send(folder, &url, &json!({ "post": { "text": SECRET, "reply_to": null } }));
-    send(folder, &url, &json!({ "post": { "text": "stays", "reply_to": null } }));
+    send(dir, &url, &json!({ "post": { "text": SECRET, "reply_to": null } }));
+    send(dir, &url, &json!({ "post": { "text": "stays", "reply_to": null } }));
     send(
-        folder,
+        dir,
         &url,
         &json!({ "edit": { "seq": 1, "text": format!("{SECRET} edited") } }),
     );
-    assert!(!files_with(folder, SECRET).is_empty());
-    send(folder, &url, &json!({ "delete": { "seq": 1 } }));
+    assert!(!files_with(dir, SECRET).is_empty());
+    send(dir, &url, &json!({ "delete": { "seq": 1 } }));
     // The server is killed at once, before any background work.
     server.kill();
-    assert_eq!(files_with(folder, SECRET), Vec::<PathBuf>::new());
-    let server = Server::start(folder);
+    assert_eq!(files_with(dir, SECRET), Vec::<PathBuf>::new());
+    let server = Server::start(dir);
     let output = tail(&server);
     assert!(
         !output.contains(SECRET) && output.contains("stays") && output.contains("\"at\""),
         "{output}"
     );
-    let history = run(folder, &["topics", "--url", &server.url()]);
+    let history = run(dir, &["topics", "--url", &server.url()]);
     assert!(!stdout(&history).contains(SECRET));
-    let copy = folder.join("copy.db");
-    let backup = run(folder, &["backup", copy.to_str().unwrap(), "--url", &server.url()]);
+    let copy = dir.join("copy.db");
+    let backup = run(dir, &["backup", copy.to_str().unwrap(), "--url", &server.url()]);
     assert!(backup.status.success(), "{backup:?}");
-    assert_eq!(files_with(folder, SECRET), Vec::<PathBuf>::new());
+    assert_eq!(files_with(dir, SECRET), Vec::<PathBuf>::new());
 }
 
 /// Over every transport, in the page and in the history.
@@ -211,9 +211,9 @@ async fn no_reader_receives_a_deleted_message() {
 
 #[tokio::test]
 async fn a_full_log_rejects_writes_until_there_is_space() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let log = Arc::new(
-        SqliteLog::open(&folder.path().join("log"))
+        SqliteLog::open(&dir.path().join("log"))
             .unwrap()
             .with_size_limit(1 << 20, 0),
     );
@@ -261,10 +261,10 @@ fn long_report(number: u32) -> serde_json::Value {
 /// At the limit the system sends SIGXFSZ, which ends a process that does not handle it.
 #[tokio::test]
 async fn a_file_size_limit_rejects_writes_and_keeps_the_server_running() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     // In blocks of 512 bytes.
     let setup = "export DUPLEX_MARKET_FEED=off; ulimit -S -f 1024";
-    let server = LoggedServer::start(folder.path(), setup);
+    let server = LoggedServer::start(dir.path(), setup);
     let mut socket = crate::kill::open_socket(server.addr).await;
     let device = crate::kill::own_device(&mut socket).await;
     let mut sent = 0;
@@ -277,11 +277,11 @@ async fn a_file_size_limit_rejects_writes_and_keeps_the_server_running() {
     };
     assert_eq!(rejection, Rejection::StorageFull);
     let url = format!("http://{}", server.addr);
-    let copy = folder.path().join("copy.db");
+    let copy = dir.path().join("copy.db");
     let limited = Command::new("sh")
         .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""])
-        .arg(duplex_command(folder.path()).get_program())
-        .args(["--data".as_ref(), folder.path().join("data/duplex.db").as_os_str()])
+        .arg(duplex_command(dir.path()).get_program())
+        .args(["--data".as_ref(), dir.path().join("data/duplex.db").as_os_str()])
         .args(["backup".as_ref(), copy.as_os_str(), "--url".as_ref(), url.as_ref()])
         .output()
         .unwrap();
@@ -299,8 +299,8 @@ async fn a_file_size_limit_rejects_writes_and_keeps_the_server_running() {
 
 #[tokio::test]
 async fn running_out_of_descriptors_is_logged_once_and_service_continues() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = LoggedServer::start(folder.path(), "ulimit -n 64");
+    let dir = tempfile::tempdir().unwrap();
+    let server = LoggedServer::start(dir.path(), "ulimit -n 64");
     let warnings = || server.log().matches("cannot accept connections").count();
     for _ in 0..3 {
         let mut connections = Vec::new();
@@ -322,8 +322,8 @@ async fn running_out_of_descriptors_is_logged_once_and_service_continues() {
 #[tokio::test]
 async fn visitors_messages_are_not_logged() {
     const MESSAGE: &str = "a-visitors-message";
-    let folder = tempfile::tempdir().unwrap();
-    let server = LoggedServer::start(folder.path(), "umask 022");
+    let dir = tempfile::tempdir().unwrap();
+    let server = LoggedServer::start(dir.path(), "umask 022");
     for path in [SOCKET_PATH, ECHO_PATH] {
         let stream = TcpStream::connect(server.addr).await.unwrap();
         let (mut client, _) = open(stream, path, &[]).await.unwrap();

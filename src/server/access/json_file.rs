@@ -119,8 +119,8 @@ impl<T: Clone + Default + Serialize + DeserializeOwned> JsonFile<T> {
 
 fn with_lock<R>(path: &Path, work: impl FnOnce() -> Result<R, JsonFileError>) -> Result<R, JsonFileError> {
     let failed = |error| io_error(path, error);
-    if let Some(folder) = path.parent() {
-        private::create_folder(folder).map_err(failed)?;
+    if let Some(dir) = path.parent() {
+        private::create_dir(dir).map_err(failed)?;
     }
     let lock = private_file_options()
         .create(true)
@@ -153,7 +153,7 @@ fn remove_temp_files(path: &Path) -> io::Result<()> {
 
 fn temp_files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let name = path.file_name().unwrap_or_default().as_bytes();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let is_temp_file = |file: &OsStr| {
         let suffix = file
             .as_bytes()
@@ -161,7 +161,7 @@ fn temp_files(path: &Path) -> io::Result<Vec<PathBuf>> {
             .and_then(|suffix| suffix.strip_prefix(b"."));
         suffix.is_some_and(|id| id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit))
     };
-    let files = fs::read_dir(folder.unwrap_or(Path::new(".")))?;
+    let files = fs::read_dir(dir.unwrap_or(Path::new(".")))?;
     let files = files.map(|file| file.map(|file| file.path()));
     files
         .filter(|file| {
@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn an_update_is_visible_to_other_processes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/list");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/list");
         let (one, other) = (document(&path), document(&path));
         assert_eq!(*other.current().unwrap(), [0; 0]);
         one.update(|list| list.push(1)).unwrap();
@@ -257,11 +257,11 @@ mod tests {
 
     #[test]
     fn drafts_of_killed_writers_are_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("list");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list");
         let temp_file = with_suffix(&path, &format!(".{}", Uuid::new_v4().simple()));
         let others =
-            ["list.old", "list.db", "other.0123456789abcdef0123456789abcdef"].map(|name| folder.path().join(name));
+            ["list.old", "list.db", "other.0123456789abcdef0123456789abcdef"].map(|name| dir.path().join(name));
         others.iter().for_each(|other| fs::write(other, "").unwrap());
         fs::write(&temp_file, "half").unwrap();
         document(&path);
@@ -273,8 +273,8 @@ mod tests {
 
     #[test]
     fn concurrent_updates_are_not_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("list");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list");
         std::thread::scope(|scope| {
             for writer in 0..4 {
                 let path = &path;
@@ -290,8 +290,8 @@ mod tests {
 
     #[test]
     fn a_corrupt_file_is_an_error_and_not_an_empty_document() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("list");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list");
         fs::write(&path, "[1, 2").unwrap();
         assert!(matches!(
             document(&path).current(),

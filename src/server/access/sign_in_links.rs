@@ -83,8 +83,8 @@ mod tests {
 
     #[test]
     fn a_link_works_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = SignInLinks::path(&folder.path().join("duplex.db"));
+        let dir = tempfile::tempdir().unwrap();
+        let path = SignInLinks::path(&dir.path().join("duplex.db"));
         let (maker, server) = (
             SignInLinks::new(Some(path.clone())),
             SignInLinks::new(Some(path.clone())),

@@ -220,8 +220,8 @@ mod tests {
 
     #[test]
     fn the_file_does_not_contain_the_token() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = TokenStore::path(&folder.path().join("duplex.db"));
+        let dir = tempfile::tempdir().unwrap();
+        let path = TokenStore::path(&dir.path().join("duplex.db"));
         let store = TokenStore::new(Some(path.clone()), watch::Sender::default());
         let (secret, _) = store.create(Role::Operator, "me", None).unwrap();
         let text = std::fs::read_to_string(path).unwrap();

@@ -8,23 +8,20 @@ use crate::harness::process::{Server, duplex_command, minimal_site, run, stdout}
 
 #[test]
 fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let token_before_start = stdout(&run(
-        folder.path(),
+        dir.path(),
         &["token", "create", "--role", "read", "--name", "early"],
     ));
     let token_before_start = token_before_start.trim();
-    let server = Server::start(folder.path());
+    let server = Server::start(dir.path());
     let url = server.url();
-    let topics = |token: &str| run(folder.path(), &["topics", "--url", &url, "--token", token]);
+    let topics = |token: &str| run(dir.path(), &["topics", "--url", &url, "--token", token]);
     assert!(
         topics(token_before_start).status.success(),
         "created before the first start"
     );
-    let created = run(
-        folder.path(),
-        &["token", "create", "--role", "notify", "--expires", "90d"],
-    );
+    let created = run(dir.path(), &["token", "create", "--role", "notify", "--expires", "90d"]);
     let notifier = stdout(&created).trim().to_owned();
     assert_eq!(
         stdout(&created).lines().count(),
@@ -37,12 +34,12 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
         "{rejected:?}"
     );
     let notified = run(
-        folder.path(),
+        dir.path(),
         &["notify", "--everyone", "hello", "--url", &url, "--token", &notifier],
     );
     assert!(notified.status.success(), "{notified:?}");
 
-    let list = stdout(&run(folder.path(), &["token", "list"]));
+    let list = stdout(&run(dir.path(), &["token", "list"]));
     assert!(
         list.contains("early") && list.contains("legacy") && list.contains("valid for 89 days"),
         "{list}"
@@ -50,28 +47,28 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
     assert!(!list.contains(token_before_start) && !list.contains(&notifier[20..]));
     let id = list.lines().find(|line| line.contains("early")).unwrap();
     let (id, _) = id.split_once(' ').unwrap();
-    assert!(run(folder.path(), &["token", "revoke", id]).status.success());
+    assert!(run(dir.path(), &["token", "revoke", id]).status.success());
     let rejected = topics(token_before_start);
     assert!(
         String::from_utf8_lossy(&rejected.stderr).contains("revoked"),
         "{rejected:?}"
     );
-    assert!(!run(folder.path(), &["token", "revoke", "none"]).status.success());
+    assert!(!run(dir.path(), &["token", "revoke", "none"]).status.success());
 
-    let legacy = stdout(&run(folder.path(), &["token"])).trim().to_owned();
+    let legacy = stdout(&run(dir.path(), &["token"])).trim().to_owned();
     assert!(topics(&legacy).status.success());
-    assert!(run(folder.path(), &["token", "revoke", "legacy"]).status.success());
+    assert!(run(dir.path(), &["token", "revoke", "legacy"]).status.success());
     let rejected = topics(&legacy);
     assert!(
         String::from_utf8_lossy(&rejected.stderr).contains("revoked"),
         "{rejected:?}"
     );
-    assert!(!run(folder.path(), &["token"]).status.success());
+    assert!(!run(dir.path(), &["token"]).status.success());
     drop(server);
-    let server = Server::start(folder.path());
-    let rejected = run(folder.path(), &["topics", "--url", &server.url(), "--token", &legacy]);
+    let server = Server::start(dir.path());
+    let rejected = run(dir.path(), &["topics", "--url", &server.url(), "--token", &legacy]);
     assert!(!rejected.status.success(), "a revoked token is not created again");
-    for file in std::fs::read_dir(folder.path()).unwrap() {
+    for file in std::fs::read_dir(dir.path()).unwrap() {
         let path = file.unwrap().path();
         let text = if path.is_file() {
             std::fs::read(&path).unwrap()
@@ -88,9 +85,9 @@ fn the_cli_creates_lists_and_revokes_tokens_while_a_server_runs() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoking_a_token_with_the_cli_closes_its_websocket() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let created = stdout(&run(folder.path(), &["token", "create", "--role", "read"]));
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let created = stdout(&run(dir.path(), &["token", "create", "--role", "read"]));
     let bearer = format!("Bearer {}", created.trim());
     let stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
     let headers = [
@@ -99,9 +96,9 @@ async fn revoking_a_token_with_the_cli_closes_its_websocket() {
     ];
     let (mut socket, _) = open(stream, "/api/session", &headers).await.unwrap();
     socket.send_and_receive(r#"{"hello":{"build":"","name":null}}"#).await;
-    let list = stdout(&run(folder.path(), &["token", "list"]));
+    let list = stdout(&run(dir.path(), &["token", "list"]));
     let id = list.lines().find(|line| line.contains(" read ")).unwrap();
-    run(folder.path(), &["token", "revoke", id.split_once(' ').unwrap().0]);
+    run(dir.path(), &["token", "revoke", id.split_once(' ').unwrap().0]);
     assert!(socket.receive().await.into_text().unwrap().contains("closing"));
     assert_eq!(
         socket.expect_close().await,
@@ -111,11 +108,11 @@ async fn revoking_a_token_with_the_cli_closes_its_websocket() {
 
 #[test]
 fn a_sign_in_link_is_printed_to_a_terminal_only_and_by_the_sign_in_command() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = duplex_command(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = duplex_command(dir.path());
     command
         .args(["--addr", "127.0.0.1:0", "--log", "debug", "--site"])
-        .arg(minimal_site(folder.path()));
+        .arg(minimal_site(dir.path()));
     let mut process = command
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -125,7 +122,7 @@ fn a_sign_in_link_is_printed_to_a_terminal_only_and_by_the_sign_in_command() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut out, &mut line).unwrap();
     let addr = line.trim().strip_prefix("http://").unwrap().to_owned();
-    let link = stdout(&run(folder.path(), &["sign-in", "--url", &format!("http://{addr}")]));
+    let link = stdout(&run(dir.path(), &["sign-in", "--url", &format!("http://{addr}")]));
     let (base, code) = link.trim().split_once("/operator/sign-in?code=").unwrap();
     assert_eq!(base, format!("http://{addr}"));
     let post = |code: &str| {

@@ -27,8 +27,8 @@ fn loopback_statuses(server: &Server, method: &str, path: &str) -> String {
 
 #[test]
 fn a_loopback_address_grants_no_permission() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
     for (method, path) in READ_ENDPOINTS.into_iter().chain([BACKUP]) {
         let statuses = loopback_statuses(&server, method, path);
         assert_eq!(statuses.matches(" 401 ").count(), 2, "{method} {path}: {statuses}");
@@ -37,13 +37,13 @@ fn a_loopback_address_grants_no_permission() {
     assert!(!faults.contains("\"on\":true"), "{faults}");
     drop(server);
 
-    let trusting = Server::start_with_args(folder.path(), "127.0.0.1:0", &["--trust-local"]);
+    let trusting = Server::start_with_args(dir.path(), "127.0.0.1:0", &["--trust-local"]);
     let statuses = loopback_statuses(&trusting, "GET", "/metrics");
     assert_eq!(statuses.matches(" 200 ").count(), 2, "{statuses}");
     drop(trusting);
-    let site = minimal_site(folder.path());
+    let site = minimal_site(dir.path());
     let public_args = ["--addr", "0.0.0.0:0", "--trust-local", "--site", site.to_str().unwrap()];
-    let rejected = run(folder.path(), &public_args);
+    let rejected = run(dir.path(), &public_args);
     assert!(!rejected.status.success() && rejected.stdout.is_empty(), "{rejected:?}");
     assert!(String::from_utf8_lossy(&rejected.stderr).contains("--trust-local is for"));
 }

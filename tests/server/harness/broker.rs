@@ -21,7 +21,7 @@ const USER: &str = "duplex";
 const PASSWORD: &str = "p@ss:word";
 
 pub struct Broker {
-    folder: TempDir,
+    dir: TempDir,
     port: u16,
     tls: Option<(CertificateAuthority, u16)>,
     process: Option<Child>,
@@ -42,9 +42,9 @@ impl Broker {
     }
 
     fn start_with(tls: Option<(CertificateAuthority, u16)>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let port = free_port();
-        let path = folder.path().display();
+        let path = dir.path().display();
         let mut config = format!(
             "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {path}/passwords\npersistence true\n\
              persistence_location {path}/\nmax_queued_messages 0\nlog_dest none\nuser root\n"
@@ -56,9 +56,9 @@ impl Broker {
                 "listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
             ));
         }
-        fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
+        fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
         let mut broker = Self {
-            folder,
+            dir,
             port,
             tls,
             process: None,
@@ -78,7 +78,7 @@ impl Broker {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
     /// Starts the process with the persisted data of the previous one.

@@ -17,22 +17,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on a free port, with its front end and its data in `folder`.
-    pub fn start(folder: &Path) -> Self {
-        Self::start_with_args(folder, "127.0.0.1:0", &[])
+    /// Starts a server on a free port, with its front end and its data in `dir`.
+    pub fn start(dir: &Path) -> Self {
+        Self::start_with_args(dir, "127.0.0.1:0", &[])
     }
 
-    pub fn start_with_args(folder: &Path, addr: &str, args: &[&str]) -> Self {
-        let mut command = duplex_command(folder);
+    pub fn start_with_args(dir: &Path, addr: &str, args: &[&str]) -> Self {
+        let mut command = duplex_command(dir);
         command.args(args);
-        Self::start_command(command, folder, addr)
+        Self::start_command(command, dir, addr)
     }
 
     /// Starts `command` with the address, the log level and the site added.
-    pub fn start_command(mut command: Command, folder: &Path, addr: &str) -> Self {
+    pub fn start_command(mut command: Command, dir: &Path, addr: &str) -> Self {
         let mut process = command
             .args(["--addr", addr, "--log", "warn", "--site"])
-            .arg(minimal_site(folder))
+            .arg(minimal_site(dir))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -72,15 +72,15 @@ impl Drop for Server {
     }
 }
 
-/// Writes the smallest front end that a server accepts; returns its folder.
-pub fn minimal_site(folder: &Path) -> PathBuf {
-    let site = folder.join("site");
+/// Writes the smallest front end that a server accepts; returns its directory.
+pub fn minimal_site(dir: &Path) -> PathBuf {
+    let site = dir.join("site");
     fs::create_dir_all(site.join("pkg")).unwrap();
     fs::write(site.join("pkg/duplex.js"), "").unwrap();
     site
 }
 
-/// The binary, linked into a separate folder. Next to the built binary, `make dev` writes a file list that a server
+/// The binary, linked into a separate directory. Next to the built binary, `make dev` writes a file list that a server
 /// would read.
 fn binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -95,9 +95,9 @@ fn binary() -> &'static Path {
     &BINARY
 }
 
-/// The command line of the binary, with `duplex.db` in `folder` as its data file.
-pub fn duplex_command(folder: &Path) -> Command {
-    duplex_with_data(&folder.join("duplex.db"))
+/// The command line of the binary, with `duplex.db` in `dir` as its data file.
+pub fn duplex_command(dir: &Path) -> Command {
+    duplex_with_data(&dir.join("duplex.db"))
 }
 
 pub fn duplex_with_data(data: &Path) -> Command {
@@ -110,8 +110,8 @@ pub fn duplex_with_data(data: &Path) -> Command {
 }
 
 /// Runs a subcommand and returns its output.
-pub fn run(folder: &Path, arguments: &[&str]) -> Output {
-    duplex_command(folder).args(arguments).output().unwrap()
+pub fn run(dir: &Path, arguments: &[&str]) -> Output {
+    duplex_command(dir).args(arguments).output().unwrap()
 }
 
 pub fn stdout(output: &Output) -> String {
@@ -125,8 +125,8 @@ pub struct RunningCommand {
 }
 
 impl RunningCommand {
-    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = duplex_command(folder);
+    pub fn start(dir: &Path, arguments: &[&str]) -> Self {
+        let mut command = duplex_command(dir);
         command.args(arguments);
         Self::start_command(command)
     }

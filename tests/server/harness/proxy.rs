@@ -1,5 +1,5 @@
 //! The reverse proxies of `docs/proxies`, started from the documented files with the test's ports and certificates, in a temporary
-//! folder and as an unprivileged user.
+//! directory and as an unprivileged user.
 
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,7 +26,7 @@ pub const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const NOBODY: u32 = 65534;
 
 pub struct Proxy {
-    folder: TempDir,
+    dir: TempDir,
     authority: CertificateAuthority,
     port: u16,
     process: Option<Child>,
@@ -54,9 +54,9 @@ impl Proxy {
             .replace("127.0.0.1:3000", &server.to_string())
             .replace("listen 443", &format!("listen 127.0.0.1:{}", proxy.port))
             .replace("listen 80;", &format!("listen 127.0.0.1:{redirect_port};"))
-            .replace("/etc/ssl/duplex.example", &proxy.folder.path().display().to_string());
+            .replace("/etc/ssl/duplex.example", &proxy.dir.path().display().to_string());
         fs::write(proxy.file("duplex.conf"), site).unwrap();
-        let path = proxy.folder.path().display();
+        let path = proxy.dir.path().display();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
             .map(|kind| format!("{kind}_temp_path {path}/{kind};\n"))
@@ -67,9 +67,9 @@ impl Proxy {
         );
         fs::write(proxy.file("nginx.conf"), main).unwrap();
         let log = proxy.file("error.log");
-        let (folder, main) = (proxy.folder.path().to_owned(), proxy.file("nginx.conf"));
-        proxy.process = spawn_unprivileged("nginx", &folder, |command| {
-            command.arg("-e").arg(log).arg("-c").arg(main).arg("-p").arg(&folder);
+        let (dir, main) = (proxy.dir.path().to_owned(), proxy.file("nginx.conf"));
+        proxy.process = spawn_unprivileged("nginx", &dir, |command| {
+            command.arg("-e").arg(log).arg("-c").arg(main).arg("-p").arg(&dir);
         });
         proxy.wait_until_listening().await
     }
@@ -77,7 +77,7 @@ impl Proxy {
     /// Starts Caddy with `docs/proxies/Caddyfile`.
     pub async fn caddy(server: SocketAddr) -> Self {
         let mut proxy = Self::new();
-        let (port, path) = (proxy.port, proxy.folder.path().display());
+        let (port, path) = (proxy.port, proxy.dir.path().display());
         let site = include_str!("../../../docs/proxies/Caddyfile")
             .replace("127.0.0.1:3000", &server.to_string())
             .replace(
@@ -89,26 +89,26 @@ impl Proxy {
         let options = "{\n\tadmin off\n\tauto_https disable_redirects\n\tservers {\n\t\tprotocols h1 h2\n\t}\n}\n";
         fs::write(proxy.file("Caddyfile"), format!("{options}{site}")).unwrap();
         let config = proxy.file("Caddyfile");
-        let folder = proxy.folder.path().to_owned();
-        proxy.process = spawn_unprivileged("caddy", &folder, |command| {
+        let dir = proxy.dir.path().to_owned();
+        proxy.process = spawn_unprivileged("caddy", &dir, |command| {
             command.args(["run", "--adapter", "caddyfile", "--config"]).arg(config);
-            command.env("HOME", &folder);
+            command.env("HOME", &dir);
         });
         proxy.wait_until_listening().await
     }
 
     fn new() -> Self {
-        let (folder, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let (dir, authority) = (tempfile::tempdir().unwrap(), CertificateAuthority::new());
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
         for (from, to) in [
             (authority.certificate(), "fullchain.pem"),
             (authority.key(), "privkey.pem"),
         ] {
-            fs::copy(from, folder.path().join(to)).unwrap();
-            fs::set_permissions(folder.path().join(to), Permissions::from_mode(0o644)).unwrap();
+            fs::copy(from, dir.path().join(to)).unwrap();
+            fs::set_permissions(dir.path().join(to), Permissions::from_mode(0o644)).unwrap();
         }
         Self {
-            folder,
+            dir,
             authority,
             port: free_port(),
             process: None,
@@ -116,7 +116,7 @@ impl Proxy {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
     async fn wait_until_listening(self) -> Self {
@@ -134,7 +134,7 @@ impl Proxy {
 }
 
 /// Starts a program from PATH or an sbin directory, as `nobody` if the test runs as root.
-fn spawn_unprivileged(program: &str, folder: &std::path::Path, configure: impl FnOnce(&mut Command)) -> Option<Child> {
+fn spawn_unprivileged(program: &str, dir: &std::path::Path, configure: impl FnOnce(&mut Command)) -> Option<Child> {
     let candidates = [
         program.to_owned(),
         format!("/usr/sbin/{program}"),
@@ -152,10 +152,10 @@ fn spawn_unprivileged(program: &str, folder: &std::path::Path, configure: impl F
         .unwrap_or_else(|| panic!("{program} is not installed: run tools/setup.sh test, or apt-get install {program}"));
     let mut command = Command::new(found);
     configure(&mut command);
-    if fs::metadata(folder).unwrap().uid() == 0 {
+    if fs::metadata(dir).unwrap().uid() == 0 {
         command.uid(NOBODY).gid(NOBODY);
     }
-    command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+    command.current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
     Some(command.spawn().unwrap())
 }
 

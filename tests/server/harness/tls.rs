@@ -20,20 +20,20 @@ use super::with_timeout;
 
 /// A test CA and a certificate signed by it for `localhost` and `duplex.example`.
 pub struct CertificateAuthority {
-    folder: TempDir,
+    dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl CertificateAuthority {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let root = params.self_signed(&key).unwrap();
-        fs::write(folder.path().join("ca.pem"), root.pem()).unwrap();
+        fs::write(dir.path().join("ca.pem"), root.pem()).unwrap();
         let issuer = Issuer::new(params, key);
-        let ca = Self { folder, issuer };
+        let ca = Self { dir, issuer };
         ca.renew();
         ca
     }
@@ -71,15 +71,15 @@ impl CertificateAuthority {
 
     /// The root certificate, for the client's trust store.
     pub fn root_certificate(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
+        self.dir.path().join("ca.pem")
     }
 
     pub fn certificate(&self) -> PathBuf {
-        self.folder.path().join("certificate.pem")
+        self.dir.path().join("certificate.pem")
     }
 
     pub fn key(&self) -> PathBuf {
-        self.folder.path().join("key.pem")
+        self.dir.path().join("key.pem")
     }
 
     /// Starts a proxy that terminates TLS in front of `server`; returns its port.

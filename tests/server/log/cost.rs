@@ -39,8 +39,8 @@ async fn time_appends(log: &SqliteLog, topic: &TopicName, forwards: bool) -> Dur
 #[tokio::test]
 #[ignore = "make bench ONLY=log"]
 async fn forwards() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let log = SqliteLog::open(&folder.path().join("log.db")).unwrap();
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let log = SqliteLog::open(&dir.path().join("log.db")).unwrap();
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         for (forwards, times) in times.iter_mut().enumerate() {

@@ -59,8 +59,8 @@ fn the_linked_sqlite_has_no_known_corruption() {
 
 #[tokio::test]
 async fn a_version_1_file_is_upgraded() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("log");
     write_version_1(&path);
     assert_eq!(verify(&path).unwrap().topics, 1, "verify changed the file");
     assert_eq!(version(&path), 1);
@@ -81,8 +81,8 @@ async fn a_version_1_file_is_upgraded() {
 
 #[tokio::test]
 async fn a_version_1_file_is_restored_and_a_failed_upgrade_changes_nothing() {
-    let folder = tempdir().unwrap();
-    let [old, here] = ["old", "here"].map(|name| folder.path().join(name));
+    let dir = tempdir().unwrap();
+    let [old, here] = ["old", "here"].map(|name| dir.path().join(name));
     write_version_1(&old);
     restore(&old, &here, false).unwrap();
     let log = SqliteLog::open(&here).unwrap();
@@ -103,8 +103,8 @@ async fn a_version_1_file_is_restored_and_a_failed_upgrade_changes_nothing() {
 
 #[tokio::test]
 async fn a_backup_carries_the_key() {
-    let folder = tempdir().unwrap();
-    let [here, copy, there, other] = ["here", "copy", "there", "other"].map(|name| folder.path().join(name));
+    let dir = tempdir().unwrap();
+    let [here, copy, there, other] = ["here", "copy", "there", "other"].map(|name| dir.path().join(name));
     let log = SqliteLog::open(&here).unwrap();
     log.backup(&copy).await.unwrap();
     restore(&copy, &there, false).unwrap();
@@ -115,24 +115,24 @@ async fn a_backup_carries_the_key() {
 
 #[tokio::test]
 async fn all_files_are_readable_by_the_owner_only() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("data/log");
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("data/log");
     let log = SqliteLog::open(&path).unwrap();
     append_messages(&log, &topic(LOBBY), 0, 3).await;
     all(&log, &topic(LOBBY)).await;
-    let copy = folder.path().join("data/copy");
+    let copy = dir.path().join("data/copy");
     log.backup(&copy).await.unwrap();
     log.close().await;
     drop(log);
     fs::set_permissions(&copy, Permissions::from_mode(0o644)).unwrap();
     restore(&copy, &path, true).unwrap();
-    for part in [&path, &folder.path().join("data/log.lock")] {
+    for part in [&path, &dir.path().join("data/log.lock")] {
         fs::set_permissions(part, Permissions::from_mode(0o644)).unwrap();
     }
     let log = SqliteLog::open(&path).unwrap();
     append_messages(&log, &topic(LOBBY), 3, 1).await;
     all(&log, &topic(LOBBY)).await;
-    log.backup(&folder.path().join("data/second")).await.unwrap();
+    log.backup(&dir.path().join("data/second")).await.unwrap();
     let files: Vec<_> = fs::read_dir(path.parent().unwrap())
         .unwrap()
         .map(|file| file.unwrap().path())
@@ -147,13 +147,13 @@ async fn all_files_are_readable_by_the_owner_only() {
     assert_eq!(mode(path.parent().unwrap()), 0o700);
 }
 
-/// The files in the folder that contain `text`.
-fn files_with(folder: &Path, text: &str) -> Vec<String> {
+/// The files in the directory that contain `text`.
+fn files_with(dir: &Path, text: &str) -> Vec<String> {
     let holds = |path: &Path| {
         let bytes = fs::read(path).unwrap();
         bytes.windows(text.len()).any(|part| part == text.as_bytes())
     };
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
     files
         .filter(|path| holds(path))
         .map(|path| path.display().to_string())
@@ -163,8 +163,8 @@ fn files_with(folder: &Path, text: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_file_contains_redacted_bytes() {
     const SECRET: &str = "redacted-secret-text";
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("log");
     let log = SqliteLog::open(&path).unwrap();
     let lobby = topic(LOBBY);
     append_messages(&log, &lobby, 0, 200).await;
@@ -179,17 +179,17 @@ async fn no_file_contains_redacted_bytes() {
     log.snapshot(&lobby, 403, SECRET.repeat(500).into_bytes(), ALL, 0)
         .await
         .unwrap();
-    assert_ne!(files_with(folder.path(), SECRET), [""; 0]);
+    assert_ne!(files_with(dir.path(), SECRET), [""; 0]);
     let redaction = payloads(&[(201, ""), (202, ""), (203, "")]);
     assert_eq!(
         log.redact(&lobby, 403.into(), vec![message_entry(404)], redaction)
             .await,
         Ok(404)
     );
-    assert_eq!(files_with(folder.path(), SECRET), [""; 0]);
-    log.backup(&folder.path().join("copy")).await.unwrap();
+    assert_eq!(files_with(dir.path(), SECRET), [""; 0]);
+    log.backup(&dir.path().join("copy")).await.unwrap();
     log.close().await;
-    assert_eq!(files_with(folder.path(), SECRET), [""; 0]);
+    assert_eq!(files_with(dir.path(), SECRET), [""; 0]);
     assert_eq!(all(&reopen(&path), &lobby).await.len(), 404);
 }
 
@@ -200,8 +200,8 @@ fn reopen(path: &Path) -> SqliteLog {
 #[tokio::test]
 async fn the_wal_is_truncated_after_the_last_reader() {
     const SECRET: &str = "redacted-secret-text";
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("log");
     let log = SqliteLog::open(&path).unwrap();
     let lobby = topic(LOBBY);
     assert_eq!(
@@ -217,7 +217,7 @@ async fn the_wal_is_truncated_after_the_last_reader() {
         Ok(2)
     );
     assert_ne!(
-        files_with(folder.path(), SECRET),
+        files_with(dir.path(), SECRET),
         [""; 0],
         "the reader's snapshot still needs the old pages"
     );
@@ -227,14 +227,14 @@ async fn the_wal_is_truncated_after_the_last_reader() {
         "an append waited for the reader"
     );
     reader.close().unwrap();
-    crate::harness::wait_until(async || files_with(folder.path(), SECRET).is_empty()).await;
+    crate::harness::wait_until(async || files_with(dir.path(), SECRET).is_empty()).await;
 }
 
 #[tokio::test]
 async fn redacted_bytes_in_a_killed_servers_wal_are_removed_at_the_next_open() {
     const SECRET: &str = "redacted-secret-text";
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("log");
     let log = SqliteLog::open(&path).unwrap();
     let lobby = topic(LOBBY);
     assert_eq!(
@@ -252,7 +252,7 @@ async fn redacted_bytes_in_a_killed_servers_wal_are_removed_at_the_next_open() {
     // A copy of the files, as a killed process leaves them.
     let killed = tempdir().unwrap();
     for part in ["log", "log-wal"] {
-        fs::copy(folder.path().join(part), killed.path().join(part)).unwrap();
+        fs::copy(dir.path().join(part), killed.path().join(part)).unwrap();
     }
     assert_ne!(files_with(killed.path(), SECRET), [""; 0]);
     let reopened = SqliteLog::open(&killed.path().join("log")).unwrap();
@@ -282,8 +282,8 @@ async fn fill(log: &SqliteLog, lobby: &TopicName) -> Seq {
 #[tokio::test]
 async fn a_log_stays_within_its_size_limit_and_resumes_when_there_is_space() {
     const LIMIT: u64 = 2 << 20;
-    let folder = tempdir().unwrap();
-    let log = SqliteLog::open(&folder.path().join("log"))
+    let dir = tempdir().unwrap();
+    let log = SqliteLog::open(&dir.path().join("log"))
         .unwrap()
         .with_size_limit(LIMIT, 0);
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
@@ -318,9 +318,9 @@ const fn limits_margin() -> u64 {
 
 #[tokio::test]
 async fn an_almost_full_disk_rejects_appends() {
-    let folder = tempdir().unwrap();
+    let dir = tempdir().unwrap();
     let log = Arc::new(
-        SqliteLog::open(&folder.path().join("log"))
+        SqliteLog::open(&dir.path().join("log"))
             .unwrap()
             .with_size_limit(u64::MAX, u64::MAX),
     );

@@ -48,8 +48,8 @@ const TOPICS: [(&str, u64); 18] = [
 const STATES: &str = include_str!("../recorded/first_release.txt");
 
 /// A copy of the file, with the permissions of that release.
-fn copy(folder: &Path) -> PathBuf {
-    let path = folder.join("duplex.db");
+fn copy(dir: &Path) -> PathBuf {
+    let path = dir.join("duplex.db");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/recorded/first_release.db");
     fs::copy(file, &path).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
@@ -88,8 +88,8 @@ fn remove_trails(state: &mut Value) {
 
 #[tokio::test]
 async fn the_log_opens_with_all_events() {
-    let folder = tempdir().unwrap();
-    let path = copy(folder.path());
+    let dir = tempdir().unwrap();
+    let path = copy(dir.path());
     assert_eq!(version(&path), 1);
     let log = SqliteLog::open(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -121,8 +121,8 @@ async fn the_log_opens_with_all_events() {
 
 #[test]
 fn the_upgrade_is_atomic() {
-    let folder = tempdir().unwrap();
-    let path = copy(folder.path());
+    let dir = tempdir().unwrap();
+    let path = copy(dir.path());
     // An existing table makes the last step of the upgrade fail.
     let file = Connection::open(&path).unwrap();
     file.execute_batch("CREATE TABLE refusals (x)").unwrap();
@@ -144,8 +144,8 @@ fn the_upgrade_is_atomic() {
 
 #[tokio::test]
 async fn the_states_equal_those_of_the_first_release() {
-    let folder = tempdir().unwrap();
-    let log = Arc::new(SqliteLog::open(&copy(folder.path())).unwrap());
+    let dir = tempdir().unwrap();
+    let log = Arc::new(SqliteLog::open(&copy(dir.path())).unwrap());
     let hub = Hub::new(log.clone(), apps::server::Apps::default().kinds());
     assert_eq!(states().count(), 15);
     for (topic, cursor, recorded) in states() {
@@ -167,8 +167,8 @@ async fn the_states_equal_those_of_the_first_release() {
 
 #[tokio::test]
 async fn cursors_of_the_first_release_resume() {
-    let folder = tempdir().unwrap();
-    let log = Arc::new(SqliteLog::open(&copy(folder.path())).unwrap());
+    let dir = tempdir().unwrap();
+    let log = Arc::new(SqliteLog::open(&copy(dir.path())).unwrap());
     let node = Node::with_log(log, apps::server::Apps::default().kinds());
     for transport in Transport::ALL {
         let mut reader = Visitor::new(&node, transport).await;

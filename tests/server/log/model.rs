@@ -83,7 +83,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct Pair {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     file: Option<SqliteLog>,
     model: MemoryLog,
     commands: u128,
@@ -91,11 +91,11 @@ struct Pair {
 
 impl Pair {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = SqliteLog::open(&folder.path().join("log")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = SqliteLog::open(&dir.path().join("log")).unwrap();
         let epoch = file.open(&topic(LOBBY), 0, 0).await.unwrap().head.epoch;
         Self {
-            folder,
+            dir,
             file: Some(file),
             model: MemoryLog::new(epoch),
             commands: 0,
@@ -200,7 +200,7 @@ impl Pair {
                     self.file().close().await;
                 }
                 self.file = None;
-                self.file = Some(SqliteLog::open(&self.folder.path().join("log")).unwrap());
+                self.file = Some(SqliteLog::open(&self.dir.path().join("log")).unwrap());
             }
         }
         Ok(())

@@ -12,9 +12,9 @@ use serde_json::json;
 use super::{LOBBY, all, topic};
 use crate::harness::process::{Server, duplex_with_data, minimal_site, run, stdout};
 
-fn post(folder: &Path, server: &Server, text: &str) {
+fn post(dir: &Path, server: &Server, text: &str) {
     let command = json!({ "post": { "text": text, "reply_to": null } }).to_string();
-    let sent = run(folder, &["send", LOBBY, &command, "--url", &server.url()]);
+    let sent = run(dir, &["send", LOBBY, &command, "--url", &server.url()]);
     assert!(sent.status.success(), "{sent:?}");
 }
 
@@ -31,20 +31,20 @@ fn run_with_data(data: &Path, arguments: &[&str]) -> std::process::Output {
     duplex_with_data(data).args(arguments).output().unwrap()
 }
 
-fn files(folder: &Path, part: &str) -> Vec<String> {
-    let names = fs::read_dir(folder).unwrap();
+fn files(dir: &Path, part: &str) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap();
     let names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.contains(part)).collect()
 }
 
 #[tokio::test]
 async fn offline_backups_and_restores_include_the_wal_of_a_killed_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
     let path = |name: &str| at(name).to_str().unwrap().to_owned();
-    let mut server = Server::start(folder.path());
+    let mut server = Server::start(dir.path());
     for text in ["one", "two", "three"] {
-        post(folder.path(), &server, text);
+        post(dir.path(), &server, text);
     }
     let while_running = run_with_data(&at("live.db"), &["restore", &path("duplex.db")]);
     assert!(
@@ -57,44 +57,42 @@ async fn offline_backups_and_restores_include_the_wal_of_a_killed_server() {
     let restored = run_with_data(&at("b.db"), &["restore", &path("duplex.db")]);
     assert!(restored.status.success(), "{restored:?}");
     assert_eq!(events(&at("b.db")).await, 3);
-    let copied = run(folder.path(), &["backup", "--offline", &path("copy.db")]);
+    let copied = run(dir.path(), &["backup", "--offline", &path("copy.db")]);
     assert!(copied.status.success(), "{copied:?}");
     assert_eq!(events(&at("copy.db")).await, 3);
     // A forced restore moves the log and its WAL aside; restoring the moved log undoes that.
     let empty = run_with_data(
         &at("empty.db"),
-        &["--site", minimal_site(folder.path()).to_str().unwrap(), "doctor"],
+        &["--site", minimal_site(dir.path()).to_str().unwrap(), "doctor"],
     );
     assert!(stdout(&empty).contains("is created at the first start"), "{empty:?}");
     SqliteLog::open(&at("empty.db")).unwrap();
     assert!(
-        run(folder.path(), &["restore", &path("empty.db"), "--force"])
+        run(dir.path(), &["restore", &path("empty.db"), "--force"])
             .status
             .success()
     );
     assert_eq!(events(&at("duplex.db")).await, 0);
-    let aside = files(folder.path(), ".replaced-").into_iter().min().unwrap();
-    let undone = run(folder.path(), &["restore", &path(&aside), "--force"]);
+    let aside = files(dir.path(), ".replaced-").into_iter().min().unwrap();
+    let undone = run(dir.path(), &["restore", &path(&aside), "--force"]);
     assert!(undone.status.success(), "{undone:?}");
     assert_eq!(events(&at("duplex.db")).await, 3);
 }
 
 #[tokio::test]
 async fn links_to_a_log_are_one_log_with_one_owner() {
-    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let real = folder.path().join("duplex.db");
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let real = dir.path().join("duplex.db");
     let names = ["relative.db", "absolute.db", "linked.db"].map(|name| other.path().join(name));
     symlink(&real, &names[1]).unwrap();
-    let relative = Path::new("..")
-        .join(folder.path().file_name().unwrap())
-        .join("duplex.db");
+    let relative = Path::new("..").join(dir.path().file_name().unwrap()).join("duplex.db");
     symlink(relative, &names[0]).unwrap();
     // Restoring over a dangling link fails.
     assert!(run_with_data(&names[1], &["restore", "/nonexistent"]).status.code() == Some(1));
-    let server = Server::start(folder.path());
-    post(folder.path(), &server, "one");
+    let server = Server::start(dir.path());
+    post(dir.path(), &server, "one");
     fs::hard_link(&real, &names[2]).unwrap();
-    let site = minimal_site(folder.path());
+    let site = minimal_site(dir.path());
     let copy = other.path().join("copy.db");
     for name in &names {
         let second = run_with_data(name, &["--addr", "127.0.0.1:0", "--site", site.to_str().unwrap()]);
@@ -129,8 +127,8 @@ async fn links_to_a_log_are_one_log_with_one_owner() {
 
 #[test]
 fn partial_copies_of_a_killed_process_are_removed_at_the_next_start() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(Server::start(folder.path()));
+    let dir = tempfile::tempdir().unwrap();
+    drop(Server::start(dir.path()));
     let id = "0123456789abcdef".repeat(2);
     for name in [
         &format!("duplex.db.copy-{id}"),
@@ -140,11 +138,11 @@ fn partial_copies_of_a_killed_process_are_removed_at_the_next_start() {
         "duplex.db.restored",
         "duplex.db.restored-journal",
     ] {
-        fs::write(folder.path().join(name), "half").unwrap();
+        fs::write(dir.path().join(name), "half").unwrap();
     }
-    let server = Server::start(folder.path());
+    let server = Server::start(dir.path());
     for left in ["copy-", "partial", "restored"] {
-        assert_eq!(files(folder.path(), left), [""; 0]);
+        assert_eq!(files(dir.path(), left), [""; 0]);
     }
     drop(server);
 }
@@ -180,9 +178,9 @@ fn doctor_and_start(mut doctor: Command, mut server: Command, site: &Path) -> (S
 
 #[test]
 fn doctor_fails_where_a_server_cannot_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let site = minimal_site(folder.path());
-    let at = |name: &str| folder.path().join(name);
+    let dir = tempfile::tempdir().unwrap();
+    let site = minimal_site(dir.path());
+    let at = |name: &str| dir.path().join(name);
     for name in ["taken.db", "lock.db.lock"] {
         fs::create_dir_all(at(name)).unwrap();
     }
@@ -205,7 +203,7 @@ fn doctor_fails_where_a_server_cannot_start() {
         Path::new("/proc/duplex.db").to_owned(),
         Path::new("/proc/no/duplex.db").to_owned(),
     ];
-    let good = [at("fresh.db"), at("in/new/folders.db")];
+    let good = [at("fresh.db"), at("in/new/directories.db")];
     let check = |data: &Path| doctor_and_start(duplex_with_data(data), duplex_with_data(data), &site);
     for data in bad.iter().chain(&unwritable) {
         let (line, starts) = check(data);
@@ -227,8 +225,8 @@ fn doctor_fails_where_a_server_cannot_start() {
 
 #[test]
 fn doctor_fails_for_an_unusable_certificate() {
-    let folder = tempfile::tempdir().unwrap();
-    let site = minimal_site(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let site = minimal_site(dir.path());
     let tls = ["--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.key"];
     let arguments = [
         &["--addr", "127.0.0.1:0", "--site", site.to_str().unwrap()],
@@ -236,7 +234,7 @@ fn doctor_fails_for_an_unusable_certificate() {
         &["doctor"],
     ]
     .concat();
-    let unhealthy = run(folder.path(), &arguments);
+    let unhealthy = run(dir.path(), &arguments);
     assert_eq!(unhealthy.status.code(), Some(1));
     assert!(
         stdout(&unhealthy).contains("fail configuration: /nonexistent.pem"),

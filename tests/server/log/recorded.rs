@@ -78,8 +78,8 @@ fn every_recorded_event_decodes_with_its_original_meaning() {
 
 #[tokio::test]
 async fn a_version_1_log_keeps_its_events_and_epoch() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("log");
     fs::copy(recorded(), &path).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let log = Arc::new(SqliteLog::open(&path).unwrap());
@@ -123,8 +123,8 @@ async fn a_version_1_log_keeps_its_events_and_epoch() {
 
 #[tokio::test]
 async fn a_cursor_of_the_earlier_release_resumes() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("log");
     restore(&recorded(), &path, false).unwrap();
     let restored = SqliteLog::open(&path).unwrap();
     assert_ne!(
@@ -133,7 +133,7 @@ async fn a_cursor_of_the_earlier_release_resumes() {
     );
     restored.close().await;
     drop(restored);
-    let path = folder.path().join("here");
+    let path = dir.path().join("here");
     fs::copy(recorded(), &path).unwrap();
     let node = Node::with_log(
         Arc::new(SqliteLog::open(&path).unwrap()),

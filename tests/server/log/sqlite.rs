@@ -16,25 +16,25 @@ use tempfile::{TempDir, tempdir};
 use super::*;
 
 fn new_log() -> (Arc<dyn Log>, TempDir) {
-    let (log, folder) = fresh();
-    (Arc::new(log), folder)
+    let (log, dir) = fresh();
+    (Arc::new(log), dir)
 }
 
 fn fresh() -> (SqliteLog, TempDir) {
-    let folder = tempdir().unwrap();
-    (SqliteLog::open(&file(&folder)).unwrap(), folder)
+    let dir = tempdir().unwrap();
+    (SqliteLog::open(&file(&dir)).unwrap(), dir)
 }
 
-/// A path in a folder that does not exist yet.
-fn file(folder: &TempDir) -> PathBuf {
-    folder.path().join("data/duplex.log")
+/// A path in a directory that does not exist yet.
+fn file(dir: &TempDir) -> PathBuf {
+    dir.path().join("data/duplex.log")
 }
 
 contract_tests!(new_log());
 
 #[tokio::test]
 async fn a_reopened_log_is_unchanged() {
-    let (log, folder) = fresh();
+    let (log, dir) = fresh();
     let lobby = topic(LOBBY);
     append_messages(&log, &lobby, 0, 20).await;
     log.snapshot(&lobby, 15, b"state".to_vec(), newest(12), 0)
@@ -44,7 +44,7 @@ async fn a_reopened_log_is_unchanged() {
     assert_eq!(records.len(), 12);
     log.close().await;
     for closed in [true, false] {
-        let log = SqliteLog::open(&file(&folder)).unwrap();
+        let log = SqliteLog::open(&file(&dir)).unwrap();
         assert_eq!(log.open(&lobby, 99, 0).await, opened, "closed: {closed}");
         assert_eq!(all(&log, &lobby).await, records);
         // The log is dropped without a close.
@@ -56,11 +56,11 @@ async fn a_reopened_log_is_unchanged() {
 
 #[tokio::test]
 async fn a_closed_log_returns_unavailable() {
-    let (log, folder) = fresh();
+    let (log, dir) = fresh();
     let lobby = topic(LOBBY);
     log.close().await;
     // The file is unlocked although the closed log still exists.
-    let reopened = SqliteLog::open(&file(&folder)).unwrap();
+    let reopened = SqliteLog::open(&file(&dir)).unwrap();
     append_messages(&reopened, &lobby, 0, 1).await;
     assert!(matches!(
         log.append(&lobby, 1.into(), vec![message_entry(1)]).await,
@@ -68,14 +68,14 @@ async fn a_closed_log_returns_unavailable() {
     ));
     assert!(matches!(log.read(&lobby, 0, 1).await, Err(LogError::Unavailable(_))));
     assert!(matches!(
-        log.backup(&folder.path().join("copy")).await,
+        log.backup(&dir.path().join("copy")).await,
         Err(BackupError::Log(_))
     ));
 }
 
 #[tokio::test]
 async fn concurrent_appends_share_commits() {
-    let (log, _folder) = fresh();
+    let (log, _dir) = fresh();
     let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
     let results = join_all(
         names
@@ -91,7 +91,7 @@ async fn concurrent_appends_share_commits() {
 
 #[tokio::test]
 async fn a_conflict_does_not_affect_other_appends_of_its_commit() {
-    let (log, _folder) = fresh();
+    let (log, _dir) = fresh();
     let names: Vec<_> = (0..40).map(|n| topic(&format!("chat/{n}"))).collect();
     let appends = names
         .iter()
@@ -105,7 +105,7 @@ async fn a_conflict_does_not_affect_other_appends_of_its_commit() {
 
 #[tokio::test]
 async fn a_full_disk_is_reported_and_recovers() {
-    let (log, _folder) = fresh();
+    let (log, _dir) = fresh();
     let (lobby, other) = (topic(LOBBY), topic("chat/other"));
     append_messages(&log, &lobby, 0, 3).await;
     log.set_max_pages(1).await.unwrap();
@@ -181,79 +181,79 @@ fn open_error(path: &Path) -> OpenError {
 
 #[tokio::test]
 async fn a_locked_file_is_rejected() {
-    let (log, folder) = fresh();
-    assert!(matches!(open_error(&file(&folder)), OpenError::Locked(_)));
+    let (log, dir) = fresh();
+    assert!(matches!(open_error(&file(&dir)), OpenError::Locked(_)));
     log.close().await;
-    SqliteLog::open(&file(&folder)).unwrap();
+    SqliteLog::open(&file(&dir)).unwrap();
 }
 
 #[tokio::test]
 async fn a_foreign_file_is_rejected() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("notes");
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("notes");
     for bytes in [&b""[..], b"x", &[0xa5; 10_000]] {
         fs::write(&path, bytes).unwrap();
         assert!(matches!(open_error(&path), OpenError::Foreign(_)));
     }
-    let path = folder.path().join("other.db");
+    let path = dir.path().join("other.db");
     Connection::open(&path)
         .unwrap()
         .execute_batch("CREATE TABLE events (id)")
         .unwrap();
     assert!(matches!(open_error(&path), OpenError::Foreign(_)));
     assert!(matches!(
-        SqliteLog::open(folder.path()),
+        SqliteLog::open(dir.path()),
         Err(OpenError::Io { .. } | OpenError::Sqlite { .. })
     ));
 }
 
 #[tokio::test]
 async fn a_newer_file_version_is_rejected() {
-    let (log, folder) = fresh();
+    let (log, dir) = fresh();
     log.close().await;
-    let other = Connection::open(file(&folder)).unwrap();
+    let other = Connection::open(file(&dir)).unwrap();
     other.pragma_update(None, "user_version", 99).unwrap();
     other.close().unwrap();
-    assert!(matches!(open_error(&file(&folder)), OpenError::Newer { found: 99, .. }));
+    assert!(matches!(open_error(&file(&dir)), OpenError::Newer { found: 99, .. }));
 }
 
 #[tokio::test]
 async fn a_damaged_file_is_rejected() {
-    let (log, folder) = fresh();
+    let (log, dir) = fresh();
     for n in 0..20 {
         append_messages(&log, &topic(&format!("chat/{n}")), 0, 20).await;
     }
     log.close().await;
-    let intact = fs::read(file(&folder)).unwrap();
+    let intact = fs::read(file(&dir)).unwrap();
     assert!(intact.len() > 40_000);
     let mut torn = intact.clone();
     torn[20_000..30_000].fill(0xff);
     for bytes in [&torn[..], &intact[..intact.len() / 2]] {
-        fs::write(file(&folder), bytes).unwrap();
-        assert!(matches!(open_error(&file(&folder)), OpenError::Damaged { .. }));
+        fs::write(file(&dir), bytes).unwrap();
+        assert!(matches!(open_error(&file(&dir)), OpenError::Damaged { .. }));
     }
-    fs::write(file(&folder), intact).unwrap();
-    SqliteLog::open(&file(&folder)).unwrap();
+    fs::write(file(&dir), intact).unwrap();
+    SqliteLog::open(&file(&dir)).unwrap();
 }
 
 #[tokio::test]
 async fn a_wal_without_its_database_is_preserved() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("log");
-    fs::write(folder.path().join("log-wal"), b"commits").unwrap();
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("log");
+    fs::write(dir.path().join("log-wal"), b"commits").unwrap();
     assert!(matches!(SqliteLog::open(&path), Err(OpenError::Damaged { .. })));
-    assert_eq!(fs::read(folder.path().join("log-wal")).unwrap(), b"commits");
+    assert_eq!(fs::read(dir.path().join("log-wal")).unwrap(), b"commits");
 }
 
 #[tokio::test]
 async fn a_backup_is_complete_and_has_its_own_epoch() {
-    let (log, folder) = fresh();
+    let (log, dir) = fresh();
     let lobby = topic(LOBBY);
     append_messages(&log, &lobby, 0, 30).await;
     log.snapshot(&lobby, 20, b"state".to_vec(), newest(20), 0)
         .await
         .unwrap();
-    let copy = folder.path().join("copy");
+    let copy = dir.path().join("copy");
     log.backup(&copy).await.unwrap();
     append_messages(&log, &lobby, 30, 1).await;
     let opened = SqliteLog::open(&copy).unwrap();
@@ -269,9 +269,9 @@ async fn a_backup_is_complete_and_has_its_own_epoch() {
     );
     assert_eq!(all(&log, &lobby).await[..20], all(&opened, &lobby).await);
     assert!(matches!(log.backup(&copy).await, Err(BackupError::Exists)));
-    let missing_folder = folder.path().join("no/folder/copy");
-    assert!(matches!(log.backup(&missing_folder).await, Err(BackupError::Io(_))));
-    assert!(!folder.path().join("copy.partial").exists());
+    let missing_dir = dir.path().join("no/directory/copy");
+    assert!(matches!(log.backup(&missing_dir).await, Err(BackupError::Io(_))));
+    assert!(!dir.path().join("copy.partial").exists());
 }
 
 /// The process that the test below starts and kills: appends forever and prints each acknowledged seq.
@@ -313,16 +313,16 @@ fn answers(line: &str) -> Option<Seq> {
 
 #[tokio::test]
 async fn acknowledged_appends_survive_a_kill() {
-    let folder = tempdir().unwrap();
-    let (mut child, output) = appending_process(&file(&folder));
+    let dir = tempdir().unwrap();
+    let (mut child, output) = appending_process(&file(&dir));
     let mut lines = output.lines().map(Result::unwrap);
     lines.by_ref().find(|line| answers(line) >= Some(50)).unwrap();
-    let locked = SqliteLog::open(&file(&folder)).err();
+    let locked = SqliteLog::open(&file(&dir)).err();
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(matches!(locked, Some(OpenError::Locked(_))), "{locked:?}");
     let answered = lines.filter_map(|line| answers(&line)).last().unwrap_or(50);
-    let log = SqliteLog::open(&file(&folder)).unwrap();
+    let log = SqliteLog::open(&file(&dir)).unwrap();
     let records = all(&log, &topic(LOBBY)).await;
     assert!(records.len() as u64 >= answered);
     assert_eq!(seqs(&records), (1..=records.len() as u64).collect::<Vec<_>>());
@@ -332,7 +332,7 @@ async fn acknowledged_appends_survive_a_kill() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn throughput() {
-    let (log, folder) = fresh();
+    let (log, dir) = fresh();
     let start = Instant::now();
     append_messages(&log, &topic(LOBBY), 0, 1000).await;
     let sequential = 1000.0 / start.elapsed().as_secs_f64();
@@ -347,7 +347,7 @@ async fn throughput() {
         assert_eq!(log.read(&topic(LOBBY), seq % 900, 50).await.unwrap().len(), 50);
     }
     let reads = 2000.0 / start.elapsed().as_secs_f64();
-    println!("in {}", folder.path().display());
+    println!("in {}", dir.path().display());
     println!("one topic, sequential appends: {sequential:.0} appends/s");
     println!("100 topics, concurrent appends: {concurrent:.0} appends/s in {commits} commits for 20000");
     println!("pages of 50 events, sequential reads: {reads:.0} reads/s");

@@ -1,4 +1,4 @@
-//! Kills the real binary, under strace, before each system call that changes the log's folder. After each kill the next start finds the
+//! Kills the real binary, under strace, before each system call that changes the log's directory. After each kill the next start finds the
 //! old log or the new one, with everything that was committed, and no stray files. Skipped without strace (`make setup` installs it);
 //! without strace, the unit tests in `log/sqlite/tests.rs` cover the same failpoints.
 
@@ -19,7 +19,7 @@ use super::file::write_version_1;
 use super::*;
 use crate::harness::process::{duplex_command, minimal_site, run, stdout};
 
-/// System calls that change a folder or a file in it; `openat` counts only if it creates or truncates a file.
+/// System calls that change a directory or a file in it; `openat` counts only if it creates or truncates a file.
 const CHANGES: &str = "openat,write,pwrite64,ftruncate,fallocate,copy_file_range,sendfile,rename,renameat,renameat2,unlink,\
                        unlinkat,link,linkat,mkdir,mkdirat,chmod,fchmod,fchmodat";
 
@@ -44,9 +44,9 @@ fn traced(command: &Command, options: &[&str], out: &Path) -> Command {
     traced
 }
 
-/// The system calls in the main thread's trace that changed `folder`.
-fn calls(trace: &str, folder: &Path) -> Vec<Call> {
-    let folder = folder.to_str().unwrap();
+/// The system calls in the main thread's trace that changed `dir`.
+fn calls(trace: &str, dir: &Path) -> Vec<Call> {
+    let dir = dir.to_str().unwrap();
     let main = trace.split_whitespace().next().unwrap_or_default();
     let (mut counts, mut calls, mut last) = (BTreeMap::<&str, u32>::new(), Vec::new(), Vec::new());
     for line in trace.lines().filter_map(|line| line.strip_prefix(main)) {
@@ -56,7 +56,7 @@ fn calls(trace: &str, folder: &Path) -> Vec<Call> {
         let count = counts.entry(name).or_default();
         *count += 1;
         let changes_file = name != "openat" || arguments.contains("O_CREAT") || arguments.contains("O_TRUNC");
-        if !arguments.contains(folder) || !changes_file {
+        if !arguments.contains(dir) || !changes_file {
             continue;
         }
         let file = arguments.split('>').next().unwrap_or_default().to_owned();
@@ -74,7 +74,7 @@ fn calls(trace: &str, folder: &Path) -> Vec<Call> {
         .collect()
 }
 
-/// A command that changes a folder: the folder's preparation, the command's arguments, and the checks after a kill.
+/// A command that changes a directory: the directory's preparation, the command's arguments, and the checks after a kill.
 struct Scenario {
     name: &'static str,
     prepare: fn(&Path),
@@ -83,26 +83,26 @@ struct Scenario {
 }
 
 impl Scenario {
-    fn folder(&self) -> TempDir {
-        let folder = tempdir().unwrap();
-        (self.prepare)(folder.path());
-        folder
+    fn dir(&self) -> TempDir {
+        let dir = tempdir().unwrap();
+        (self.prepare)(dir.path());
+        dir
     }
 
     /// Runs the command under strace; a server is killed once it serves. Returns the trace.
-    fn run(&self, folder: &Path, options: &[&str]) -> String {
-        let out = folder
+    fn run(&self, dir: &Path, options: &[&str]) -> String {
+        let out = dir
             .parent()
             .unwrap()
-            .join(format!("trace-{}", folder.file_name().unwrap().to_str().unwrap()));
-        let mut command = duplex_command(folder);
+            .join(format!("trace-{}", dir.file_name().unwrap().to_str().unwrap()));
+        let mut command = duplex_command(dir);
         command.args(
             self.arguments
                 .iter()
-                .map(|argument| argument.replace("HERE", folder.to_str().unwrap())),
+                .map(|argument| argument.replace("HERE", dir.to_str().unwrap())),
         );
         if self.arguments.is_empty() {
-            let site = minimal_site(&folder.join("front"));
+            let site = minimal_site(&dir.join("front"));
             command
                 .args(["--addr", "127.0.0.1:0", "--log", "off", "--site"])
                 .arg(site);
@@ -124,10 +124,10 @@ impl Scenario {
     }
 
     fn kill_at_every_call(&self) {
-        let folder = self.folder();
-        let trace = self.run(folder.path(), &["-e", &format!("trace={CHANGES}")]);
-        (self.check)(folder.path());
-        let calls = calls(&trace, folder.path());
+        let dir = self.dir();
+        let trace = self.run(dir.path(), &["-e", &format!("trace={CHANGES}")]);
+        (self.check)(dir.path());
+        let calls = calls(&trace, dir.path());
         assert!(calls.len() > 2, "{}: the command changed nothing: {trace}", self.name);
         let remaining = Mutex::new(calls.into_iter());
         thread::scope(|threads| {
@@ -144,18 +144,14 @@ impl Scenario {
     }
 
     fn kill_at(&self, call: &str, count: u32) {
-        let folder = self.folder();
+        let dir = self.dir();
         let kill = format!("inject={call}:signal=KILL:when={count}");
-        let trace = self.run(folder.path(), &["-e", &format!("trace={call}"), "-e", &kill]);
+        let trace = self.run(dir.path(), &["-e", &format!("trace={call}"), "-e", &kill]);
         // It was killed in this call, not later as a serving server.
         let killed = trace.lines().any(|line| line.contains(call) && line.ends_with("= ?"));
         assert!(killed, "{}, {call} {count}: {trace}", self.name);
-        eprintln!(
-            "{}: killed before {call} {count}; {:?}",
-            self.name,
-            names(folder.path())
-        );
-        (self.check)(folder.path());
+        eprintln!("{}: killed before {call} {count}; {:?}", self.name, names(dir.path()));
+        (self.check)(dir.path());
     }
 }
 
@@ -205,8 +201,8 @@ fn events(path: &Path) -> usize {
     })
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -215,7 +211,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Stray files: all but a log, its lock and keys, and names that begin with one of `known`.
-fn stray_files(folder: &Path, known: &[&str]) -> Vec<String> {
+fn stray_files(dir: &Path, known: &[&str]) -> Vec<String> {
     let own = [
         "duplex.db",
         "duplex.db-wal",
@@ -236,7 +232,7 @@ fn stray_files(folder: &Path, known: &[&str]) -> Vec<String> {
         "operators",
         "operators.lock",
     ];
-    let mut names = names(folder);
+    let mut names = names(dir);
     names.retain(|name| {
         let key = name
             .strip_prefix("duplex.db.")
@@ -252,10 +248,10 @@ fn a_kill_during_the_first_start_is_recoverable() {
         name: "first start",
         prepare: |_| {},
         arguments: &[],
-        check: |folder| {
-            assert_eq!(events(&folder.join("duplex.db")), 0);
-            Token::load_or_create(&folder.join("duplex.db")).unwrap(); // as the start does next
-            assert_eq!(stray_files(folder, &[]), [""; 0]);
+        check: |dir| {
+            assert_eq!(events(&dir.join("duplex.db")), 0);
+            Token::load_or_create(&dir.join("duplex.db")).unwrap(); // as the start does next
+            assert_eq!(stray_files(dir, &[]), [""; 0]);
         },
     };
     if has_strace() {
@@ -267,16 +263,16 @@ fn a_kill_during_the_first_start_is_recoverable() {
 fn a_kill_during_an_upgrade_is_recoverable() {
     let scenario = Scenario {
         name: "upgrade",
-        prepare: |folder| write_version_1(&folder.join("duplex.db")),
+        prepare: |dir| write_version_1(&dir.join("duplex.db")),
         arguments: &[],
-        check: |folder| {
-            let path = folder.join("duplex.db");
+        check: |dir| {
+            let path = dir.join("duplex.db");
             assert_eq!(events(&path), 2);
             let epoch = Connection::open(&path).unwrap();
             let epoch = epoch.query_row("SELECT epoch FROM meta", (), |row| row.get::<_, u64>(0));
             assert_eq!(epoch, Ok(7));
-            Token::load_or_create(&folder.join("duplex.db")).unwrap();
-            assert_eq!(stray_files(folder, &[]), [""; 0]);
+            Token::load_or_create(&dir.join("duplex.db")).unwrap();
+            assert_eq!(stray_files(dir, &[]), [""; 0]);
         },
     };
     if has_strace() {
@@ -288,16 +284,16 @@ fn a_kill_during_an_upgrade_is_recoverable() {
 fn a_kill_during_the_first_start_after_a_restore_is_recoverable() {
     let scenario = Scenario {
         name: "first start after a restore",
-        prepare: |folder| {
-            write_log(&folder.join("backup.db"), 5);
-            let restored = run(folder, &["restore", folder.join("backup.db").to_str().unwrap()]);
+        prepare: |dir| {
+            write_log(&dir.join("backup.db"), 5);
+            let restored = run(dir, &["restore", dir.join("backup.db").to_str().unwrap()]);
             assert!(restored.status.success(), "{restored:?}");
         },
         arguments: &[],
-        check: |folder| {
-            assert_eq!(events(&folder.join("duplex.db")), 5);
-            Token::load_or_create(&folder.join("duplex.db")).unwrap();
-            assert_eq!(stray_files(folder, &["backup.db-"]), [""; 0]);
+        check: |dir| {
+            assert_eq!(events(&dir.join("duplex.db")), 5);
+            Token::load_or_create(&dir.join("duplex.db")).unwrap();
+            assert_eq!(stray_files(dir, &["backup.db-"]), [""; 0]);
         },
     };
     if has_strace() {
@@ -311,16 +307,16 @@ const RESTORE: &[&str] = &["restore", "HERE/backup.db", "--force"];
 fn a_kill_during_a_restore_is_recoverable() {
     let scenario = Scenario {
         name: "restore",
-        prepare: |folder| {
-            write_log(&folder.join("duplex.db"), 3);
-            write_log(&folder.join("backup.db"), 5);
+        prepare: |dir| {
+            write_log(&dir.join("duplex.db"), 3);
+            write_log(&dir.join("backup.db"), 5);
         },
         arguments: RESTORE,
-        check: |folder| {
-            let path = folder.join("duplex.db");
+        check: |dir| {
+            let path = dir.join("duplex.db");
             let count = events(&path);
-            assert_eq!(stray_files(folder, &["backup.db-", "duplex.db.replaced-"]), [""; 0]);
-            let aside = names(folder)
+            assert_eq!(stray_files(dir, &["backup.db-", "duplex.db.replaced-"]), [""; 0]);
+            let aside = names(dir)
                 .into_iter()
                 .find(|name| name.starts_with("duplex.db.replaced-"));
             match aside {
@@ -328,15 +324,12 @@ fn a_kill_during_a_restore_is_recoverable() {
                 Some(aside) => {
                     assert_eq!(count, 5);
                     let aside = &aside[.."duplex.db.replaced-".len() + 32];
-                    let undone = run(folder, &["restore", folder.join(aside).to_str().unwrap(), "--force"]);
+                    let undone = run(dir, &["restore", dir.join(aside).to_str().unwrap(), "--force"]);
                     assert!(undone.status.success(), "{undone:?}");
                     assert_eq!(events(&path), 3);
                 }
             }
-            let again = run(
-                folder,
-                &["restore", folder.join("backup.db").to_str().unwrap(), "--force"],
-            );
+            let again = run(dir, &["restore", dir.join("backup.db").to_str().unwrap(), "--force"]);
             assert!(again.status.success(), "{again:?}");
             assert_eq!(events(&path), 5);
         },
@@ -350,17 +343,17 @@ fn a_kill_during_a_restore_is_recoverable() {
 fn a_kill_during_a_backup_is_recoverable() {
     let scenario = Scenario {
         name: "backup",
-        prepare: |folder| write_log(&folder.join("duplex.db"), 3),
+        prepare: |dir| write_log(&dir.join("duplex.db"), 3),
         arguments: &["backup", "--offline", "HERE/backup.db"],
-        check: |folder| {
-            let copy = folder.join("backup.db");
+        check: |dir| {
+            let copy = dir.join("backup.db");
             let copied = copy.exists() || {
-                let retried = run(folder, &["backup", "--offline", copy.to_str().unwrap()]);
+                let retried = run(dir, &["backup", "--offline", copy.to_str().unwrap()]);
                 retried.status.success()
             };
             assert!(copied);
-            assert_eq!((events(&copy), events(&folder.join("duplex.db"))), (3, 3));
-            assert_eq!(stray_files(folder, &[]), [""; 0]);
+            assert_eq!((events(&copy), events(&dir.join("duplex.db"))), (3, 3));
+            assert_eq!(stray_files(dir, &[]), [""; 0]);
         },
     };
     if has_strace() {
@@ -374,22 +367,22 @@ fn a_kill_during_token_creation_is_recoverable() {
         name: "token",
         prepare: |_| {},
         arguments: &["token"],
-        check: |folder| {
-            let token = stdout(&run(folder, &["token"]));
+        check: |dir| {
+            let token = stdout(&run(dir, &["token"]));
             assert_eq!(token.trim().len(), 64);
-            assert_eq!(stdout(&run(folder, &["token"])), token);
-            assert_eq!(stray_files(folder, &[]), [""; 0]);
+            assert_eq!(stdout(&run(dir, &["token"])), token);
+            assert_eq!(stray_files(dir, &[]), [""; 0]);
         },
     };
     let created = Scenario {
         name: "token create",
-        prepare: |folder| assert!(run(folder, &["token", "create", "--role", "read"]).status.success()),
+        prepare: |dir| assert!(run(dir, &["token", "create", "--role", "read"]).status.success()),
         arguments: &["token", "create", "--role", "notify"],
-        check: |folder| {
-            assert!(run(folder, &["token", "create", "--role", "operator"]).status.success());
-            let list = stdout(&run(folder, &["token", "list"]));
+        check: |dir| {
+            assert!(run(dir, &["token", "create", "--role", "operator"]).status.success());
+            let list = stdout(&run(dir, &["token", "list"]));
             assert!(list.contains("read") && list.contains("operator"), "{list}");
-            assert_eq!(stray_files(folder, &[]), [""; 0]);
+            assert_eq!(stray_files(dir, &[]), [""; 0]);
         },
     };
     if has_strace() {

@@ -11,59 +11,51 @@ fn contains_text(path: &Path, text: &str) -> bool {
 const SECRETS: [&str; 3] = ["first-secret-words", "edited-secret-words", "titled-secret-words"];
 
 /// The files that may contain a message.
-fn data_files(folder: &Path) -> Vec<std::path::PathBuf> {
+fn data_files(dir: &Path) -> Vec<std::path::PathBuf> {
     let files = ["duplex.db", "duplex.db-wal", "duplex.db-shm", "copy.db"];
-    files.map(|name| folder.join(name)).into_iter().collect()
+    files.map(|name| dir.join(name)).into_iter().collect()
 }
 
-fn run_command(folder: &Path, arguments: &[&str]) -> String {
-    let output = run(folder, arguments);
+fn run_command(dir: &Path, arguments: &[&str]) -> String {
+    let output = run(dir, arguments);
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     stdout(&output)
 }
 
-fn send(folder: &Path, url: &str, topic: &str, json: serde_json::Value) -> u64 {
-    let reply = run_command(folder, &["send", topic, &json.to_string(), "--url", url]);
+fn send(dir: &Path, url: &str, topic: &str, json: serde_json::Value) -> u64 {
+    let reply = run_command(dir, &["send", topic, &json.to_string(), "--url", url]);
     let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
     reply["reply"]["answer"]["accepted"]["seq"].as_u64().unwrap()
 }
 
 #[test]
 fn no_file_contains_a_deleted_message() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let server = Server::start(folder);
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let server = Server::start(dir);
     let url = server.url();
     let [first, edited, _] = SECRETS;
-    let seq = send(
-        folder,
-        &url,
-        LOBBY,
-        json!({ "post": { "text": first, "reply_to": null } }),
-    );
+    let seq = send(dir, &url, LOBBY, json!({ "post": { "text": first, "reply_to": null } }));
     send(
-        folder,
+        dir,
         &url,
         LOBBY,
         json!({ "post": { "text": "an answer", "reply_to": seq } }),
     );
-    send(folder, &url, LOBBY, json!({ "edit": { "seq": seq, "text": edited } }));
-    let wal = folder.join("duplex.db-wal");
+    send(dir, &url, LOBBY, json!({ "edit": { "seq": seq, "text": edited } }));
+    let wal = dir.join("duplex.db-wal");
     assert!(
-        contains_text(&wal, edited) || contains_text(&folder.join("duplex.db"), edited),
+        contains_text(&wal, edited) || contains_text(&dir.join("duplex.db"), edited),
         "the message was never stored"
     );
-    run_command(folder, &["delete-message", "lobby", &seq.to_string(), "--url", &url]);
-    let copy = folder.join("copy.db");
-    run_command(folder, &["backup", copy.to_str().unwrap(), "--url", &url]);
+    run_command(dir, &["delete-message", "lobby", &seq.to_string(), "--url", &url]);
+    let copy = dir.join("copy.db");
+    run_command(dir, &["backup", copy.to_str().unwrap(), "--url", &url]);
     assert!(contains_text(&copy, "an answer"), "the other messages are missing");
-    for (path, secret) in data_files(folder)
-        .iter()
-        .flat_map(|path| [(path, first), (path, edited)])
-    {
+    for (path, secret) in data_files(dir).iter().flat_map(|path| [(path, first), (path, edited)]) {
         assert!(!contains_text(path, secret), "{} has {secret}", path.display());
     }
-    let tail = RunningCommand::start(folder, &["tail", LOBBY, "--from", "start", "--url", &url]);
+    let tail = RunningCommand::start(dir, &["tail", LOBBY, "--from", "start", "--url", &url]);
     for _ in 1..=4 {
         let line = tail.next_line();
         assert!(SECRETS.iter().all(|secret| !line.contains(secret)), "{line}");
@@ -72,40 +64,40 @@ fn no_file_contains_a_deleted_message() {
 
 #[test]
 fn a_deleted_room_is_removed_from_every_file_and_cannot_be_recreated() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let mut server = Server::start(folder);
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut server = Server::start(dir);
     let url = server.url();
     let [first, _, title] = SECRETS;
     send(
-        folder,
+        dir,
         &url,
         "rooms/all",
         json!({ "create": { "room": "spam", "title": title } }),
     );
     send(
-        folder,
+        dir,
         &url,
         "rooms/all",
         json!({ "create": { "room": "good", "title": "Good" } }),
     );
     send(
-        folder,
+        dir,
         &url,
         "chat/spam",
         json!({ "post": { "text": first, "reply_to": null } }),
     );
-    run_command(folder, &["delete-room", "spam", "--url", &url]);
+    run_command(dir, &["delete-room", "spam", "--url", &url]);
     let post = json!({ "post": { "text": "again", "reply_to": null } }).to_string();
     let create = json!({ "create": { "room": "spam", "title": "again" } }).to_string();
     let is_closed = |url: &str| {
-        let posted = run(folder, &["send", "chat/spam", &post, "--url", url]);
-        let created = run(folder, &["send", "rooms/all", &create, "--url", url]);
+        let posted = run(dir, &["send", "chat/spam", &post, "--url", url]);
+        let created = run(dir, &["send", "rooms/all", &create, "--url", url]);
         posted.status.code() == Some(1) && created.status.code() == Some(1)
     };
     // The rule is stored at once; the server applies it asynchronously.
     let clean = || {
-        data_files(folder)
+        data_files(dir)
             .iter()
             .all(|path| !contains_text(path, first) && !contains_text(path, title))
     };
@@ -113,13 +105,13 @@ fn a_deleted_room_is_removed_from_every_file_and_cannot_be_recreated() {
         .take(200)
         .any(|done| done);
     assert!(removed, "the room still exists");
-    let copy = folder.join("copy.db");
-    run_command(folder, &["backup", copy.to_str().unwrap(), "--url", &url]);
+    let copy = dir.join("copy.db");
+    run_command(dir, &["backup", copy.to_str().unwrap(), "--url", &url]);
     assert!(clean() && contains_text(&copy, "Good"));
-    let listed = run_command(folder, &["bans", "--json", "--url", &url]);
+    let listed = run_command(dir, &["bans", "--json", "--url", &url]);
     assert_eq!(listed.trim(), r#"{"closed":{"topic":"chat/spam"}}"#);
     server.kill();
-    let server = Server::start(folder);
+    let server = Server::start(dir);
     assert!(is_closed(&server.url()), "the room exists again after a restart");
 }
 

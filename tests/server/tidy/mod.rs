@@ -120,22 +120,22 @@ const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates", "crates/"), ("tests/se
 fn findings_in_all_files(check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
     let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut findings = Vec::new();
-    for (folder, prefix) in ROOTS {
-        let root = manifest_dir.join(folder);
+    for (dir, prefix) in ROOTS {
+        let root = manifest_dir.join(dir);
         let files = rust_files(&root);
-        assert!(files.len() > 10, "too few files in {folder}; was it moved?");
+        assert!(files.len() > 10, "too few files in {dir}; was it moved?");
         for path in files {
             let file = format!("{prefix}{}", path.strip_prefix(&root).unwrap().display());
             let found = check(&file, &fs::read_to_string(&path).unwrap());
-            findings.extend(found.into_iter().map(|finding| format!("{folder}: {file} {finding}")));
+            findings.extend(found.into_iter().map(|finding| format!("{dir}: {file} {finding}")));
         }
     }
     findings
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(rust_files(&path));

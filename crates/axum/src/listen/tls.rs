@@ -211,8 +211,8 @@ mod tests {
 
     #[test]
     fn an_unusable_certificate_is_described_in_one_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
         let pair = || {
             let key = rcgen::KeyPair::generate().unwrap();
             let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 const FILE: u32 = 0o600;
-const FOLDER: u32 = 0o700;
+const DIR: u32 = 0o700;
 
 /// Options to open a file; a created file gets mode 0600.
 pub fn options() -> OpenOptions {
@@ -24,13 +24,13 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     options().write(true).create_new(true).open(path)
 }
 
-/// Creates a folder and its parents with mode 0700. An existing folder stays unchanged.
+/// Creates a directory and its parents with mode 0700. An existing directory stays unchanged.
 ///
 /// # Errors
 ///
 /// If the file system fails.
-pub fn create_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(FOLDER).create(path)
+pub fn create_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(DIR).create(path)
 }
 
 #[cfg(test)]
@@ -46,14 +46,14 @@ mod tests {
 
     #[test]
     fn other_users_have_no_access() {
-        let folder = tempfile::tempdir().unwrap();
-        let (inner, file) = (folder.path().join("a/b"), folder.path().join("a/b/file"));
-        create_folder(&inner).unwrap();
-        create_folder(&inner).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (inner, file) = (dir.path().join("a/b"), dir.path().join("a/b/file"));
+        create_dir(&inner).unwrap();
+        create_dir(&inner).unwrap();
         create_new(&file).unwrap();
         assert!(create_new(&file).is_err());
         assert_eq!(
-            (mode(&folder.path().join("a")), mode(&inner), mode(&file)),
+            (mode(&dir.path().join("a")), mode(&inner), mode(&file)),
             (0o700, 0o700, 0o600)
         );
     }

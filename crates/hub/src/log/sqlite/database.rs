@@ -106,10 +106,10 @@ pub(super) struct Store {
 /// The lock of the `.lock` file and the lock of the file itself.
 pub(super) struct Locks(#[expect(dead_code, reason = "held, not read")] [File; 2]);
 
-/// Opens the file. Creates it and its folder if they do not exist, and upgrades a file of an older version.
+/// Opens the file. Creates it and its directory if they do not exist, and upgrades a file of an older version.
 pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
     let path = &files::resolve_path(path).map_err(OpenError::io(path))?;
-    private::create_folder(files::parent_dir(path)).map_err(OpenError::io(path))?;
+    private::create_dir(files::parent_dir(path)).map_err(OpenError::io(path))?;
     let lock = lock(path)?;
     clean_up(path)?;
     if !path.try_exists().map_err(OpenError::io(path))? {
@@ -146,7 +146,7 @@ pub(super) fn require_lock<T>(path: &Path, lock: io::Result<Option<T>>) -> Resul
         .ok_or_else(|| OpenError::Locked(path.to_owned()))
 }
 
-/// Cleans up the folder, before the existing log is opened. The caller must hold the lock.
+/// Cleans up the directory, before the existing log is opened. The caller must hold the lock.
 pub(super) fn clean_up(path: &Path) -> Result<(), OpenError> {
     let cleaned = files::log_moved_aside(path).and_then(|aside| match aside {
         None => files::clean_up(path, None).map(|()| None),

@@ -1,4 +1,4 @@
-//! File names and crash-safe file operations of a log's folder. A crash after any operation leaves either the old log or the new
+//! File names and crash-safe file operations of a log's directory. A crash after any operation leaves either the old log or the new
 //! one.
 //!
 //! | suffix of the log's name | content |
@@ -79,10 +79,10 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The folder of a log.
+/// The directory of a log.
 pub fn parent_dir(path: &Path) -> &Path {
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     }
 }
@@ -195,18 +195,18 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(parent_dir(path))?.sync_all()
 }
 
-/// Syncs a finished file, renames it to `path`, replacing an existing file, and syncs the folder.
+/// Syncs a finished file, renames it to `path`, replacing an existing file, and syncs the directory.
 pub(super) fn rename_synced(finished: &Path, path: &Path) -> io::Result<()> {
     File::open(finished)?.sync_all()?;
     rename(finished, path)?;
-    sync_folder(path)
+    sync_dir(path)
 }
 
-/// Syncs a finished file, renames it to `path`, which must not exist, and syncs the folder.
+/// Syncs a finished file, renames it to `path`, which must not exist, and syncs the directory.
 ///
 /// # Errors
 ///
@@ -222,7 +222,7 @@ pub fn rename_noreplace(finished: &Path, path: &Path) -> io::Result<()> {
         }
         done => done?,
     }
-    sync_folder(path)
+    sync_dir(path)
 }
 
 /// Replaces the log at `path` by a finished one; the old log is renamed to `.replaced-ID`. Returns the old log's new path. From the
@@ -248,7 +248,7 @@ fn complete_restore(path: &Path, restoring: &Path, id: &str) -> io::Result<Optio
             make_private(&to)?;
         }
     }
-    sync_folder(path)?;
+    sync_dir(path)?;
     rename_synced(restoring, path)?;
     Ok(exists(&aside)?.then_some(aside))
 }
@@ -274,7 +274,7 @@ pub(super) fn log_moved_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(asides.max())
 }
 
-/// Cleans up the folder after killed processes: completes a restore, and removes unfinished files, except `keep`. The caller must
+/// Cleans up the directory after killed processes: completes a restore, and removes unfinished files, except `keep`. The caller must
 /// hold the lock.
 pub(super) fn clean_up(path: &Path, keep: Option<&Path>) -> io::Result<()> {
     while let Some(restoring) = interrupted_restore(path)? {
@@ -313,15 +313,15 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_CHARS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// Removes the unfinished backups in a folder whose writer has exited, except `keep`.
+/// Removes the unfinished backups in a directory whose writer has exited, except `keep`.
 ///
 /// # Errors
 ///
 /// If the file system fails.
-pub fn remove_partials(folder: &Path, keep: Option<&Path>) -> io::Result<()> {
-    for (file, name) in entries(folder)? {
+pub fn remove_partials(dir: &Path, keep: Option<&Path>) -> io::Result<()> {
+    for (file, name) in entries(dir)? {
         let journal = name.as_bytes().strip_suffix(b"-journal").map(OsStr::from_bytes);
-        let whole = journal.map_or_else(|| file.clone(), |name| folder.join(name));
+        let whole = journal.map_or_else(|| file.clone(), |name| dir.join(name));
         if !whole.as_os_str().as_bytes().ends_with(PARTIAL.as_bytes()) || keep == Some(&file) {
             continue;
         }
@@ -347,8 +347,8 @@ fn siblings(path: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
     Ok(siblings.collect())
 }
 
-fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
-    fs::read_dir(folder)?
+fn entries(dir: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
+    fs::read_dir(dir)?
         .map(|entry| entry.map(|entry| (entry.path(), entry.file_name())))
         .collect()
 }
@@ -410,15 +410,15 @@ pub(super) mod tests {
 
     #[test]
     fn all_names_of_a_file_resolve_to_one_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().canonicalize().unwrap().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().canonicalize().unwrap().join(name);
         fs::create_dir(at("data")).unwrap();
         std::os::unix::fs::symlink("data/log", at("link")).unwrap();
-        std::os::unix::fs::symlink(at("data"), at("folder")).unwrap();
+        std::os::unix::fs::symlink(at("data"), at("directory")).unwrap();
         std::os::unix::fs::symlink("link", at("again")).unwrap();
         std::os::unix::fs::symlink("circle", at("circle")).unwrap();
         for exists in [false, true] {
-            for name in ["data/log", "link", "folder/log", "again", "data/../link"] {
+            for name in ["data/log", "link", "directory/log", "again", "data/../link"] {
                 assert_eq!(
                     resolve_path(&at(name)).unwrap(),
                     at("data/log"),
@@ -433,8 +433,8 @@ pub(super) mod tests {
 
     #[test]
     fn only_abandoned_unfinished_files_are_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
         let id = "0".repeat(ID_CHARS);
         let removed = [
             "log.new",
@@ -465,16 +465,12 @@ pub(super) mod tests {
         let copies: Vec<_> = copies.map(|(copy, more)| format!("log{copy}{id}{more}")).collect();
         let removed: Vec<_> = removed.iter().map(|name| (*name).to_owned()).chain(copies).collect();
         for name in removed.iter().map(String::as_str).chain(stays) {
-            fs::write(folder.path().join(name), "").unwrap();
+            fs::write(dir.path().join(name), "").unwrap();
         }
-        let held = File::open(folder.path().join("held.duplex-partial")).unwrap();
+        let held = File::open(dir.path().join("held.duplex-partial")).unwrap();
         held.try_lock().unwrap();
-        clean_up(&path, Some(&folder.path().join("log.new.duplex-partial"))).unwrap();
-        let mut left: Vec<_> = entries(folder.path())
-            .unwrap()
-            .into_iter()
-            .map(|(_, name)| name)
-            .collect();
+        clean_up(&path, Some(&dir.path().join("log.new.duplex-partial"))).unwrap();
+        let mut left: Vec<_> = entries(dir.path()).unwrap().into_iter().map(|(_, name)| name).collect();
         let mut stays = stays.to_vec();
         left.sort();
         stays.sort_unstable();
@@ -483,12 +479,12 @@ pub(super) mod tests {
 
     #[test]
     fn make_private_removes_permissions_of_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
         fs::write(&file, "log").unwrap();
         fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         make_private(&file).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        make_private(&folder.path().join("nothing")).unwrap();
+        make_private(&dir.path().join("nothing")).unwrap();
     }
 }

@@ -84,7 +84,7 @@ impl Drop for JoinOnDrop {
 }
 
 impl SqliteLog {
-    /// Opens the log at `path`, or creates it and its folder. Blocks: reads the whole file to verify it, and upgrades a file of
+    /// Opens the log at `path`, or creates it and its directory. Blocks: reads the whole file to verify it, and upgrades a file of
     /// an earlier version. Starts the writer's thread.
     ///
     /// # Errors

@@ -50,10 +50,10 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> RestoreError {
 pub fn restore(from: &Path, to: &Path, force: bool) -> Result<Option<PathBuf>, RestoreError> {
     let from = &files::resolve_path(from).map_err(failed(from))?;
     let to = &files::resolve_path(to).map_err(failed(to))?;
-    let folder = files::parent_dir(to);
-    private::create_folder(folder).map_err(failed(folder))?;
+    let dir = files::parent_dir(to);
+    private::create_dir(dir).map_err(failed(dir))?;
     let _lock = database::lock(to)?;
-    files::clean_up(to, Some(from)).map_err(failed(folder))?;
+    files::clean_up(to, Some(from)).map_err(failed(dir))?;
     let exists = files::exists(to).map_err(failed(to))?;
     if exists && !force {
         return Err(RestoreError::Exists(to.clone()));

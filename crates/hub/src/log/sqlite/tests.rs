@@ -1,5 +1,5 @@
 //! Crash tests: each operation is aborted at every failpoint. The next start must find the old log or the new one, with every
-//! committed transaction, and a clean folder.
+//! committed transaction, and a clean directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,8 +57,8 @@ fn content(path: &Path) -> Result<Vec<String>, OpenError> {
     Ok(names.map(Result::unwrap).collect())
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).unwrap();
+fn names(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap();
     let mut names: Vec<_> = names
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -67,23 +67,23 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// The files that a start leaves beside the log, except SQLite's files, the lock file, and the `known` ones.
-fn leftovers(folder: &Path, known: &[&str]) -> Vec<String> {
+fn leftovers(dir: &Path, known: &[&str]) -> Vec<String> {
     let own = ["log", "log-wal", "log-shm", "log.lock"];
-    let mut names = names(folder);
+    let mut names = names(dir);
     names.retain(|name| !own.contains(&name.as_str()) && !known.iter().any(|known| name.starts_with(known)));
     names
 }
 
-fn folder() -> (TempDir, PathBuf) {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("log");
-    (folder, path)
+fn dir() -> (TempDir, PathBuf) {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("log");
+    (dir, path)
 }
 
-/// Aborts `operation` at each of its failpoints in turn, each time in a new folder, then calls `verify`.
+/// Aborts `operation` at each of its failpoints in turn, each time in a new directory, then calls `verify`.
 fn at_each_failpoint(setup: impl Fn(&Path), operation: impl Fn(&Path) -> bool, verify: impl Fn(&Path, bool)) {
     for count in 0.. {
-        let (folder, path) = folder();
+        let (dir, path) = dir();
         setup(&path);
         let (succeeded, completed) = crash_after(count, || operation(&path));
         assert!(
@@ -91,7 +91,7 @@ fn at_each_failpoint(setup: impl Fn(&Path), operation: impl Fn(&Path) -> bool, v
             "it failed although no failpoint fired ({count})"
         );
         verify(&path, succeeded);
-        drop(folder);
+        drop(dir);
         if completed {
             assert!(count > 2, "{count} operations are too few");
             return;
@@ -216,7 +216,7 @@ fn interrupted_change(path: &Path) {
 
 #[test]
 fn an_interrupted_in_place_change_is_rolled_back_by_the_next_open() {
-    let (_folder, path) = folder();
+    let (_dir, path) = dir();
     log(&path, &["one", "two"], &[]);
     let kept = ["one", "two"];
     interrupted_change(&path);
@@ -243,7 +243,7 @@ fn an_interrupted_in_place_change_is_rolled_back_by_the_next_open() {
 
 #[test]
 fn a_file_with_another_application_id_is_not_changed() {
-    let (folder, path) = folder();
+    let (dir, path) = dir();
     log(&path, &["one"], &[]);
     interrupted_change(&path);
     let change = |place: usize| {
@@ -255,12 +255,12 @@ fn a_file_with_another_application_id_is_not_changed() {
     let before = change(68);
     assert!(matches!(database::open(&path), Err(OpenError::Foreign(_))));
     assert_eq!(fs::read(&path).unwrap(), before);
-    assert!(names(folder.path()).contains(&"log-journal".to_owned()));
+    assert!(names(dir.path()).contains(&"log-journal".to_owned()));
 }
 
 #[test]
 fn a_stale_journal_of_an_earlier_restore_is_not_applied_by_the_next() {
-    let (_folder, path) = folder();
+    let (_dir, path) = dir();
     log(&path, &["old"], &[]);
     interrupted_change(&path);
     fs::rename(with_suffix(&path, "-journal"), with_suffix(&path, ".restored-journal")).unwrap();
@@ -272,7 +272,7 @@ fn a_stale_journal_of_an_earlier_restore_is_not_applied_by_the_next() {
 
 #[test]
 fn after_an_interrupted_restore_of_an_earlier_release_no_empty_log_is_created() {
-    let (_folder, path) = folder();
+    let (_dir, path) = dir();
     log(&path, &["old"], &[]);
     let aside = with_suffix(&path, &format!(".replaced-{}", "0".repeat(32)));
     fs::rename(&path, &aside).unwrap();

@@ -44,7 +44,7 @@ pub fn verify(path: &Path) -> Result<VerifyReport, OpenError> {
 ///
 /// # Errors
 ///
-/// If the folder cannot be read.
+/// If the directory cannot be read.
 pub fn unfinished(path: &Path) -> io::Result<Option<Unfinished>> {
     let path = &files::resolve_path(path)?;
     if !files::parent_dir(path).try_exists()? {

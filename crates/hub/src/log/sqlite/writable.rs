@@ -19,20 +19,20 @@ pub struct NotWritable {
     source: io::Error,
 }
 
-/// Checks whether a server can write the log at `path`: files can be created in its folder, and existing files of the log can be
+/// Checks whether a server can write the log at `path`: files can be created in its directory, and existing files of the log can be
 /// written and made private. Blocks.
 ///
 /// # Errors
 ///
-/// The first file or folder that cannot be written.
+/// The first file or directory that cannot be written.
 pub fn check_writable(path: &Path) -> Result<(), NotWritable> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         |source| NotWritable { path, source }
     };
     let path = &files::resolve_path(path).map_err(failed(path))?;
-    let folder = nearest_existing(files::parent_dir(path)).map_err(failed(path))?;
-    can_create_files(&folder).map_err(failed(&folder))?;
+    let dir = nearest_existing(files::parent_dir(path)).map_err(failed(path))?;
+    can_create_files(&dir).map_err(failed(&dir))?;
     for suffix in ["", "-wal", "-shm", "-journal", ".lock"] {
         let file = with_suffix(path, suffix);
         match can_write(&file) {
@@ -43,11 +43,11 @@ pub fn check_writable(path: &Path) -> Result<(), NotWritable> {
     Ok(())
 }
 
-/// The nearest existing ancestor, in which the folder would be created.
-fn nearest_existing(folder: &Path) -> io::Result<PathBuf> {
-    for folder in folder.ancestors() {
-        match fs::metadata(folder) {
-            Ok(found) if found.is_dir() => return Ok(folder.to_owned()),
+/// The nearest existing ancestor, in which the directory would be created.
+fn nearest_existing(dir: &Path) -> io::Result<PathBuf> {
+    for dir in dir.ancestors() {
+        match fs::metadata(dir) {
+            Ok(found) if found.is_dir() => return Ok(dir.to_owned()),
             Ok(_) => return Err(io::Error::from(io::ErrorKind::NotADirectory)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -58,11 +58,11 @@ fn nearest_existing(folder: &Path) -> io::Result<PathBuf> {
 
 const PROBE: &[u8] = b"duplex";
 
-fn can_create_files(folder: &Path) -> io::Result<()> {
-    match open_tmpfile(folder) {
+fn can_create_files(dir: &Path) -> io::Result<()> {
+    match open_tmpfile(dir) {
         Some(file) => file?.write_all(PROBE),
         None => {
-            let probe = folder.join(format!(".duplex-{}", Uuid::new_v4().simple()));
+            let probe = dir.join(format!(".duplex-{}", Uuid::new_v4().simple()));
             let written = private::create_new(&probe)?.write_all(PROBE);
             fs::remove_file(&probe)?;
             written
@@ -72,19 +72,19 @@ fn can_create_files(folder: &Path) -> io::Result<()> {
 
 /// An unnamed temporary file (`O_TMPFILE`). `None` if the file system does not support it.
 #[cfg(target_os = "linux")]
-fn open_tmpfile(folder: &Path) -> Option<io::Result<fs::File>> {
+fn open_tmpfile(dir: &Path) -> Option<io::Result<fs::File>> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     use rustix::io::Errno;
 
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    match openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR) {
+    match openat(CWD, dir, flags, Mode::RUSR | Mode::WUSR) {
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => None,
         file => Some(file.map(fs::File::from).map_err(io::Error::from)),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-const fn open_tmpfile(_folder: &Path) -> Option<io::Result<fs::File>> {
+const fn open_tmpfile(_dir: &Path) -> Option<io::Result<fs::File>> {
     None
 }
 
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn check_writable_leaves_no_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a/b/log");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/log");
         check_writable(&path).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         fs::create_dir_all(files::parent_dir(&path)).unwrap();
         fs::write(&path, "log").unwrap();
         check_writable(&path).unwrap();
@@ -123,14 +123,14 @@ mod tests {
 
     #[test]
     fn an_unwritable_path_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
         fs::create_dir_all(at("log.lock")).unwrap();
-        fs::create_dir_all(at("folder")).unwrap();
+        fs::create_dir_all(at("directory")).unwrap();
         fs::write(at("file"), "").unwrap();
         symlink("circle", at("circle")).unwrap();
-        // A folder in place of a file, a file in place of a folder, a link cycle, and read-only file systems.
-        let places = ["log", "folder", "file/log", "circle"].map(at);
+        // A directory in place of a file, a file in place of a directory, a link cycle, and read-only file systems.
+        let places = ["log", "directory", "file/log", "circle"].map(at);
         for path in places
             .iter()
             .map(PathBuf::as_path)

@@ -217,8 +217,8 @@ async fn redacted_text_is_in_no_response_and_no_store() {
 
 #[tokio::test]
 async fn a_restart_keeps_the_redaction() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
     for restart in 0..3 {
         let log = Arc::new(SqliteLog::open(&path).unwrap());
         let hub = hub(&log);
