@@ -14,8 +14,8 @@ use tally::model::Tally;
 use tally::server::routes;
 use tally::visitor::Visitors;
 
-/// `cargo leptos` sets the address and the front end's directory (`LEPTOS_SITE_ADDR`, `LEPTOS_SITE_ROOT`); `TALLY_DATA` names the log's
-/// file.
+/// `cargo leptos` sets the address and the front end's directory (`LEPTOS_SITE_ADDR`, `LEPTOS_SITE_ROOT`); `TALLY_DATA` names the
+/// log's file.
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = get_configuration(None)?.leptos_options;

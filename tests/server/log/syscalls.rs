@@ -1,6 +1,6 @@
-//! Kills the real binary, under strace, before each system call that changes the log's directory. After each kill the next start finds the
-//! old log or the new one, with everything that was committed, and no stray files. Skipped without strace (`make setup` installs it);
-//! without strace, the unit tests in `log/sqlite/tests.rs` cover the same failpoints.
+//! Kills the real binary, under strace, before each system call that changes the log's directory. After each kill the next start
+//! finds the old log or the new one, with everything that was committed, and no stray files. Skipped without strace (`make setup`
+//! installs it); without strace, the unit tests in `log/sqlite/tests.rs` cover the same failpoints.
 
 use std::collections::BTreeMap;
 use std::fs;
