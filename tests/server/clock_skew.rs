@@ -77,7 +77,7 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
     append_first(&log, "device/oven", ahead, &reported).await;
     let entry = FleetEntry {
         summary: DeviceSummary {
-            seen: ahead,
+            last_seen: ahead,
             every: 10,
             ..DeviceSummary::default()
         },
@@ -105,12 +105,12 @@ async fn timestamps_from_the_future_do_not_block_new_values() {
     send_server_command::<Devices>(&hub, "oven", &report).await;
     let device = state::<Devices>(&hub, "oven").await;
     assert_eq!(device.metrics["t"].value, 31.0);
-    assert!(device.seen < ahead);
+    assert!(device.last_seen < ahead);
 
     send_server_command::<Fleet>(&hub, "all", &FleetCommand::RefreshHealth).await;
     let overview = state::<Fleet>(&hub, "all").await;
     assert!(
-        overview.devices[&id].summary.seen <= duplex_hub::now(),
+        overview.devices[&id].summary.last_seen <= duplex_hub::now(),
         "the last report is clamped to the present"
     );
 
@@ -178,12 +178,12 @@ async fn values_advance_across_restarts_with_a_shifted_clock() {
             assert!(sent.status.success(), "{offset}: {sent:?}");
             let device = device(&server).await;
             let metric = &device.metrics["temperature"];
-            assert_eq!((metric.value, device.seen), (value, metric.at), "{offset}");
+            assert_eq!((metric.value, device.last_seen), (value, metric.at), "{offset}");
             // The overview reports it asynchronously.
             wait_until(async || self::device(&server).await.health == Health::Online).await;
             let shifted = duplex_hub::now().saturating_add_signed(days * DAY as i64);
             assert!(
-                device.seen.abs_diff(shifted) < DAY / 2,
+                device.last_seen.abs_diff(shifted) < DAY / 2,
                 "{offset}: the clock is not shifted"
             );
         }

@@ -79,7 +79,8 @@ pub struct Device {
     /// Seconds between two reports; 0 if the device did not announce it.
     pub every: u32,
     /// The newest reading's time, or when the device last sent a report without readings; 0 if never.
-    pub seen: Millis,
+    #[serde(rename = "seen")]
+    pub last_seen: Millis,
     pub health: Health,
     /// When `health` last changed; 0 if it has not been determined yet.
     #[serde(rename = "since")]
@@ -133,7 +134,7 @@ impl Device {
         DeviceSummary {
             name: self.name.clone(),
             place: self.place.clone(),
-            seen: self.seen,
+            last_seen: self.last_seen,
             every: self.every,
             alarms: u32::try_from(active).unwrap_or(u32::MAX),
             latest: self.metrics.iter().map(current).take(SUMMARY_VALUES).collect(),
@@ -162,10 +163,10 @@ impl Device {
         } else if reading.at < metric.at {
             self.late = self.late.saturating_add(1);
         }
-        self.seen = newer_time(self.seen, reading.at, now);
+        self.last_seen = newer_time(self.last_seen, reading.at, now);
     }
 
-    /// Leaves the metric's time and `seen` unchanged, because the measurement time is unknown.
+    /// Leaves the metric's time and `last_seen` unchanged, because the measurement time is unknown.
     fn apply_untimestamped(&mut self, untimestamped: &UntimestampedValue) {
         if let Some(metric) = self.metrics.get_mut(&untimestamped.metric) {
             metric.value = untimestamped.value;
@@ -254,10 +255,10 @@ impl Threshold {
 }
 
 /// A device is late after two of its intervals without a report and offline after four, plus two seconds for the network.
-pub fn health_at(seen: Millis, every: u32, now: Millis) -> Health {
+pub fn health_at(last_seen: Millis, every: u32, now: Millis) -> Health {
     const SLACK: Millis = 2_000;
     let every = Millis::from(if every == 0 { DEFAULT_EVERY } else { every }) * 1_000;
-    match now.saturating_sub(seen) {
+    match now.saturating_sub(last_seen) {
         silence if silence <= 2 * every + SLACK => Health::Online,
         silence if silence <= 4 * every + SLACK => Health::Late,
         _ => Health::Offline,
@@ -344,7 +345,7 @@ fn apply_report_event(device: &mut Device, event: &DeviceEvent) {
         } => {
             readings.iter().for_each(|reading| device.apply_reading(reading, *at));
             if readings.is_empty() && rejected.is_empty() {
-                device.seen = newer_time(device.seen, *at, *at);
+                device.last_seen = newer_time(device.last_seen, *at, *at);
             }
             (at, rejected, name, place, every)
         }

@@ -243,7 +243,7 @@ pub enum DeviceEvent {
         at: Millis,
     },
     /// Values of a retained or queued message or of a will: the device's last known values, measured at an unknown time. They do
-    /// not update `seen`. `at` is when the server received them.
+    /// not update `last_seen`. `at` is when the server received them.
     #[serde(rename = "recalled")]
     LastKnownReported {
         at: Millis,
@@ -280,7 +280,8 @@ pub struct DeviceSummary {
     pub name: String,
     pub place: String,
     /// When the device was last seen; 0 if never.
-    pub seen: Millis,
+    #[serde(rename = "seen")]
+    pub last_seen: Millis,
     pub every: u32,
     /// Active alarms.
     pub alarms: u32,

@@ -136,7 +136,7 @@ async fn a_retained_value_received_again_counts_once() {
     let device = server.device_when("oven-1", |device| device.reports == 1).await;
     assert_eq!(device.metrics["temperature"].value, 7.0);
     assert_eq!(
-        (device.seen, device.metrics["temperature"].at),
+        (device.last_seen, device.metrics["temperature"].at),
         (0, 0),
         "the time is unknown"
     );
@@ -190,9 +190,9 @@ async fn a_retained_value_changed_during_downtime_becomes_the_latest() {
         let changed = u64::from(value(&before) != value(&after));
         assert_eq!(after.reports, before.reports + changed, "no duplicate");
         assert_eq!(
-            (after.seen, reading_count(&after)),
-            (live.seen, reading_count(&live)),
-            "a retained value does not update `seen`"
+            (after.last_seen, reading_count(&after)),
+            (live.last_seen, reading_count(&live)),
+            "a retained value does not update `last_seen`"
         );
         before = after;
     }

@@ -252,7 +252,7 @@ fn send_order(
     argument: &str,
 ) -> Result<Vec<DeviceEvent>, Rejection> {
     let argument = argument.trim();
-    if device.seen == 0 {
+    if device.last_seen == 0 {
         return Err(Rejection::custom(reason_code::NEVER_SEEN));
     }
     if !is_order_name(&name) {
@@ -317,7 +317,7 @@ pub fn set_health(device: &Device, health: Health, since: Millis, now: Millis) -
 
 fn forward_summary(id: &str, device: &Device) -> Vec<Forward> {
     // A device without an accepted report is not listed.
-    if device.seen == 0 && device.metrics.is_empty() {
+    if device.last_seen == 0 && device.metrics.is_empty() {
         return Vec::new();
     }
     let update = FleetCommand::Update {

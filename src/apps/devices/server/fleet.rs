@@ -85,7 +85,7 @@ pub fn update_entry(
 }
 
 fn new_entry(before: Option<&FleetEntry>, summary: DeviceSummary, now: Millis) -> FleetEntry {
-    let health = health_at(summary.seen, summary.every, now);
+    let health = health_at(summary.last_seen, summary.every, now);
     let unchanged = before.filter(|before| before.health == health);
     FleetEntry {
         summary,
@@ -94,15 +94,15 @@ fn new_entry(before: Option<&FleetEntry>, summary: DeviceSummary, now: Millis) -
     }
 }
 
-/// Limits `seen` to `now`. A difference of up to `TOLERANCE` is a clock adjustment and stays.
+/// Limits `last_seen` to `now`. A difference of up to `TOLERANCE` is a clock adjustment and stays.
 fn clamp_seen(summary: DeviceSummary, now: Millis) -> DeviceSummary {
     const TOLERANCE: Millis = 2_000;
-    let seen = if summary.seen > now.saturating_add(TOLERANCE) {
+    let last_seen = if summary.last_seen > now.saturating_add(TOLERANCE) {
         now
     } else {
-        summary.seen
+        summary.last_seen
     };
-    DeviceSummary { seen, ..summary }
+    DeviceSummary { last_seen, ..summary }
 }
 
 fn forward_health(id: &str, entry: &FleetEntry) -> Option<Forward> {
@@ -155,14 +155,16 @@ fn longest_offline(overview: &FleetState) -> Option<&String> {
         .devices
         .iter()
         .filter(|(_, entry)| entry.health == Health::Offline);
-    offline.min_by_key(|(_, entry)| entry.summary.seen).map(|(id, _)| id)
+    offline
+        .min_by_key(|(_, entry)| entry.summary.last_seen)
+        .map(|(id, _)| id)
 }
 
 /// When the device was last seen; if never, when it was added.
 const fn last_seen(entry: &FleetEntry) -> Millis {
-    match entry.summary.seen {
+    match entry.summary.last_seen {
         0 => entry.health_since,
-        seen => seen,
+        last_seen => last_seen,
     }
 }
 
@@ -174,7 +176,7 @@ pub fn refresh_health(overview: &FleetState, now: Millis) -> Vec<FleetEvent> {
         }
         let entry = new_entry(Some(before), clamp_seen(before.summary.clone(), now), now);
         let health_changed = entry.health != before.health;
-        (health_changed || entry.summary.seen != before.summary.seen).then(|| FleetEvent::Entry {
+        (health_changed || entry.summary.last_seen != before.summary.last_seen).then(|| FleetEvent::Entry {
             id: id.clone(),
             entry,
             health_changed,
@@ -202,9 +204,9 @@ mod tests {
 
     const START: Millis = 1_000_000_000;
 
-    fn summary(seen: Millis) -> DeviceSummary {
+    fn summary(last_seen: Millis) -> DeviceSummary {
         DeviceSummary {
-            seen,
+            last_seen,
             every: 10,
             ..DeviceSummary::default()
         }
@@ -225,10 +227,10 @@ mod tests {
         events
     }
 
-    fn update(id: &str, seen: Millis) -> FleetCommand {
+    fn update(id: &str, last_seen: Millis) -> FleetCommand {
         FleetCommand::Update {
             id: id.to_owned(),
-            summary: summary(seen),
+            summary: summary(last_seen),
         }
     }
 

@@ -148,7 +148,7 @@ pub fn command_id(command: &DeviceServerCommand, parts: &[&[u8]], now: Millis) -
         _ => None,
     };
     match time {
-        Some(at) => CommandId::at(at, digest(parts)),
+        Some(at) => CommandId::from_time(at, digest(parts)),
         None => id_from_content(parts),
     }
 }

@@ -97,7 +97,7 @@ impl HistoryPlot {
     }
 
     /// The time at a fraction of the width, from 0 to 1.
-    pub fn at(&self, fraction: f64) -> Millis {
+    pub fn time_at(&self, fraction: f64) -> Millis {
         self.from + ((self.to - self.from) as f64 * fraction.clamp(0.0, 1.0)) as Millis
     }
 

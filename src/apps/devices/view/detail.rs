@@ -196,7 +196,7 @@ fn health(cx: DeviceContext) -> AnyView {
     let status_code = dynamic_text(move || labels::health(health.get()).0.to_owned());
     let label = dynamic_text(move || (labels::health(health.get()).1)(i18n.get_locale()).to_owned());
     let seen = dynamic_text(move || {
-        let seen = cx.device.state.with(|device| device.seen);
+        let seen = cx.device.state.with(|device| device.last_seen);
         cx.clock.ago(i18n.get_locale(), seen)
     });
     view! {

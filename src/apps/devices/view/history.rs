@@ -76,7 +76,7 @@ pub fn History(cx: DeviceContext) -> impl IntoView {
 fn chart(cx: DeviceContext, range: Millis, zoom: Option<(Millis, Millis)>) -> HistoryPlot {
     let name = cx.selected_metric().unwrap_or_default();
     cx.device.state.with(|device| {
-        let newest = device.seen;
+        let newest = device.last_seen;
         let (from, to) = zoom.unwrap_or((newest.saturating_sub(range), newest));
         let metric = device.metrics.get(&name);
         let points = metric
@@ -132,11 +132,15 @@ impl HistoryView {
     fn zoom_by(self, factor: f64) {
         let (from, to, middle) = self.chart.with_untracked(|chart| {
             let selected = self.selected.get_untracked().and_then(|index| chart.points.get(index));
-            (chart.from, chart.to, selected.map_or(chart.at(0.5), |point| point.at))
+            (
+                chart.from,
+                chart.to,
+                selected.map_or(chart.time_at(0.5), |point| point.at),
+            )
         });
         let longest = RANGES[3].0;
         let span = (((to - from) as f64 * factor) as Millis).clamp(MIN_SPAN, longest);
-        let newest = self.cx.device.state.with_untracked(|device| device.seen);
+        let newest = self.cx.device.state.with_untracked(|device| device.last_seen);
         let to = middle.saturating_add(span / 2).min(newest);
         self.zoom.set(Some((to.saturating_sub(span), to)));
         self.selected.set(None);
@@ -199,7 +203,7 @@ impl HistoryView {
         let i18n = use_i18n();
         let at = move |fraction: f64| {
             dynamic_text(move || {
-                let (from, to, at) = self.chart.with(|chart| (chart.from, chart.to, chart.at(fraction)));
+                let (from, to, at) = self.chart.with(|chart| (chart.from, chart.to, chart.time_at(fraction)));
                 self.cx.clock.time(i18n.get_locale(), at, to - from > 12 * HOUR)
             })
         };
@@ -280,7 +284,9 @@ impl HistoryView {
         if let Some((from, _)) = self.drag.get_untracked() {
             self.drag.set(Some((from, fraction)));
         }
-        let nearest = self.chart.with_untracked(|chart| chart.nearest(chart.at(fraction)));
+        let nearest = self
+            .chart
+            .with_untracked(|chart| chart.nearest(chart.time_at(fraction)));
         if self.selected.get_untracked() != nearest {
             self.selected.set(nearest);
         }
@@ -297,7 +303,7 @@ impl HistoryView {
         }
         let (from, to) = self
             .chart
-            .with_untracked(|chart| (chart.at(from.min(to)), chart.at(from.max(to))));
+            .with_untracked(|chart| (chart.time_at(from.min(to)), chart.time_at(from.max(to))));
         self.zoom.set(Some((from.min(to.saturating_sub(MIN_SPAN)), to)));
         self.selected.set(None);
     }

@@ -34,7 +34,7 @@ pub fn tile(clock: Clock, fleet: UseTopic<Fleet>, id: String) -> AnyView {
     let health = dynamic_text(move || labels::health(entry.with(|entry| entry.health)).0.to_owned());
     let health_label =
         dynamic_text(move || (labels::health(entry.with(|entry| entry.health)).1)(i18n.get_locale()).to_owned());
-    let seen = dynamic_text(move || clock.ago(i18n.get_locale(), entry.with(|entry| entry.summary.seen)));
+    let seen = dynamic_text(move || clock.ago(i18n.get_locale(), entry.with(|entry| entry.summary.last_seen)));
     let alarms = optional_text(move || {
         let count = entry.with(|entry| entry.summary.alarms);
         (count > 0).then(|| fill(t_string!(i18n, devices.alarm_count), &[("count", &count.to_string())]))

@@ -123,7 +123,7 @@ fn times_in_the_future_are_superseded() {
             matches!(events[..], [_, DeviceEvent::Raised { .. }]),
             "{ahead}: it raises an alarm"
         );
-        assert_eq!((harness.value("t"), harness.state.seen), (31.0, NOW));
+        assert_eq!((harness.value("t"), harness.state.last_seen), (31.0, NOW));
         harness.send_as_server(set_health(Health::Online, NOW)).unwrap();
         assert_eq!(
             (harness.state.health, harness.state.health_since),
@@ -150,7 +150,7 @@ fn dated_readings_keep_their_order_under_any_server_clock() {
     harness.report(vec![reading("t", 3.0, Some(NOW - 15_000))]);
     assert_eq!((harness.value("t"), harness.state.late), (2.0, 2));
     harness.report(vec![reading("t", 4.0, Some(NOW - 5_000))]);
-    assert_eq!((harness.value("t"), harness.state.seen), (4.0, NOW - 5_000));
+    assert_eq!((harness.value("t"), harness.state.last_seen), (4.0, NOW - 5_000));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_last_known_report_sets_the_value_but_not_the_time_seen() {
     };
     assert_eq!(harness.send_as_server(last(Vec::new())), Ok(Vec::new()));
     harness.send_as_server(last(vec![reading("t", 9.0, None)])).unwrap();
-    assert_eq!((harness.value("t"), harness.state.seen), (9.0, 0));
+    assert_eq!((harness.value("t"), harness.state.last_seen), (9.0, 0));
     let forwards = Devices.forward(&harness.topic, &harness.state, 1, &harness.events[0].1);
     assert_eq!(forwards[0].command().topic().as_str(), "fleet/all");
 
@@ -245,7 +245,7 @@ fn a_last_known_report_sets_the_value_but_not_the_time_seen() {
     for (value, events) in [(1.0, 0), (7.0, 2), (7.0, 0), (1.0, 2)] {
         let new = harness.send_as_server(last(vec![reading("t", value, None)])).unwrap();
         assert_eq!((new.len(), harness.value("t")), (events, value), "{new:?}");
-        assert_eq!((harness.state.seen, harness.state.metrics["t"].at), (NOW, NOW));
+        assert_eq!((harness.state.last_seen, harness.state.metrics["t"].at), (NOW, NOW));
     }
     // Dated readings are ordered by their time; an invalid one is counted once.
     let mixed = last(vec![
@@ -255,12 +255,12 @@ fn a_last_known_report_sets_the_value_but_not_the_time_seen() {
     ]);
     assert_eq!(harness.send_as_server(mixed.clone()).unwrap().len(), 2);
     assert_eq!(
-        (harness.value("t"), harness.state.seen, harness.state.rejected),
+        (harness.value("t"), harness.state.last_seen, harness.state.rejected),
         (4.0, NOW + 1, 1)
     );
     assert_eq!(harness.send_as_server(mixed), Ok(Vec::new()));
     harness.report(vec![reading("t", 2.0, None)]);
-    assert_eq!((harness.value("t"), harness.state.seen), (2.0, harness.now));
+    assert_eq!((harness.value("t"), harness.state.last_seen), (2.0, harness.now));
 }
 
 #[test]
@@ -609,7 +609,7 @@ fn commands() -> impl Strategy<Value = (bool, AnyCommand)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Values, histories, `seen` and, without hysteresis, the active alarms do not depend on the order of the readings.
+    /// Values, histories, `last_seen` and, without hysteresis, the active alarms do not depend on the order of the readings.
     #[test]
     fn readings_in_any_order_give_the_same_state(readings in readings(), keys in prop::collection::vec(any::<u32>(), 80), size in 1..20_usize) {
         let outcome = |readings: &[Reading], size: usize| {
@@ -620,7 +620,7 @@ proptest! {
             for chunk in readings.chunks(size) {
                 harness.report(chunk.to_vec());
             }
-            (harness.active(), harness.state.seen, harness.0.state.metrics)
+            (harness.active(), harness.state.last_seen, harness.0.state.metrics)
         };
         let mut shuffled: Vec<_> = keys.iter().zip(readings.clone()).collect();
         shuffled.sort_by_key(|(key, _)| **key);
