@@ -256,7 +256,7 @@ fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
         sec_fetch_site: single(headers, SEC_FETCH_SITE)?,
         is_navigation: reads && is_navigation(headers),
     };
-    check(source, kind, own(parts, settings).as_ref(), &settings.origins)
+    check(source, kind, own_origin(parts, settings).as_ref(), &settings.origins)
 }
 
 /// Applies the check of [`check_origin`](crate::middleware::check_origin), but also accepts `Origin: null`, for a route outside of that
@@ -279,7 +279,7 @@ pub fn check_allowing_null_origin(parts: &Parts, settings: &Settings) -> Result<
 }
 
 /// The site's own origin: the public one, or the requested host with the connection's scheme.
-fn own(parts: &Parts, settings: &Settings) -> Option<Origin> {
+fn own_origin(parts: &Parts, settings: &Settings) -> Option<Origin> {
     settings.public_url.clone().or_else(|| {
         let scheme = parts
             .extensions

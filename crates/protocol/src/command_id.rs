@@ -29,7 +29,7 @@ impl CommandId {
 
     /// An id with this time, in milliseconds since the Unix epoch, and 74 of these bits. A time after the year 2109 does not fit
     /// and is ignored.
-    pub fn at(time: u64, bits: u128) -> Self {
+    pub fn from_time(time: u64, bits: u128) -> Self {
         if time >> Self::TIME_BITS != 0 {
             return Self::without_time(bits);
         }
@@ -50,7 +50,7 @@ impl CommandId {
     /// The same random bits with another time: a new id for the same command.
     #[must_use]
     pub fn with_time(&self, time: u64) -> Self {
-        Self::at(time, self.bits())
+        Self::from_time(time, self.bits())
     }
 
     /// The time at which the id was generated, in milliseconds since the Unix epoch; `None` if it contains no time.
@@ -117,10 +117,10 @@ mod tests {
             assert_eq!(CommandId::try_from(none.to_owned()).unwrap().time(), None, "{none}");
         }
         for bits in [0, u128::MAX, 1 << 79 | 5] {
-            let id = CommandId::at(1_800_000_000_000, bits);
+            let id = CommandId::from_time(1_800_000_000_000, bits);
             assert_eq!(id.time(), Some(1_800_000_000_000));
-            assert_eq!(id.with_time(7), CommandId::at(7, bits));
-            assert_eq!(CommandId::at(1 << 42, bits).time(), None);
+            assert_eq!(id.with_time(7), CommandId::from_time(7, bits));
+            assert_eq!(CommandId::from_time(1 << 42, bits).time(), None);
             assert_eq!(CommandId::without_time(id.bits()).time(), None);
             assert_ne!(CommandId::without_time(id.bits()), id);
             assert_eq!(CommandId::without_time(bits).time(), None);

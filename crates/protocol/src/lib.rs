@@ -26,7 +26,7 @@
 //! // A command, as a client sends it.
 //! let frame = ClientFrame::Command {
 //!     topic: TopicName::of::<Tally>("one")?,
-//!     id: CommandId::at(1_800_000_000_000, 7),
+//!     id: CommandId::from_time(1_800_000_000_000, 7),
 //!     command: EncodedValue::encode(Encoding::Json, &3_u32)?,
 //! };
 //! let bytes = Encoding::Json.encode(&frame)?;

@@ -181,7 +181,7 @@ fn command_id(path: &str, topic: &TopicName, key: Option<String>, time: Option<u
     }
     let bits = CommandId::digest_bits(&hash.finalize());
     Ok(match time {
-        Some(time) => CommandId::at(time, bits),
+        Some(time) => CommandId::from_time(time, bits),
         None => CommandId::without_time(bits),
     })
 }

@@ -78,8 +78,8 @@ pub struct Quotas {
     enabled: bool,
     by_address: PerLimit<Rates<Address>, { Rate::COUNT }>,
     by_person: PerLimit<Option<Rates<PersonId>>, { Rate::COUNT }>,
-    held_by_address: PerLimit<Arc<Resources<Address>>, { Resource::COUNT }>,
-    held_by_person: PerLimit<Option<Arc<Resources<PersonId>>>, { Resource::COUNT }>,
+    resources_by_address: PerLimit<Arc<Resources<Address>>, { Resource::COUNT }>,
+    resources_by_person: PerLimit<Option<Arc<Resources<PersonId>>>, { Resource::COUNT }>,
     rejected: PerLimit<(AtomicU64, LogThrottle), { Rate::COUNT + Resource::COUNT }>,
 }
 
@@ -90,8 +90,8 @@ impl Quotas {
             enabled,
             by_address: Rate::ALL.map(|rate| Rates::new(rate.for_address(config))),
             by_person: Rate::ALL.map(|rate| rate.for_person(config).map(Rates::new)),
-            held_by_address: Resource::ALL.map(|resource| Resources::new(resource.for_address(config))),
-            held_by_person: Resource::ALL.map(|resource| resource.for_person(config).map(Resources::new)),
+            resources_by_address: Resource::ALL.map(|resource| Resources::new(resource.for_address(config))),
+            resources_by_person: Resource::ALL.map(|resource| resource.for_person(config).map(Resources::new)),
             rejected: std::array::from_fn(|_| (AtomicU64::new(0), LogThrottle::new(limits::LOG_THROTTLE_PAUSE))),
         })
     }
@@ -155,12 +155,12 @@ impl Quotas {
             };
             self.record_rejection(Rate::COUNT + resource as usize, client, exceeded)
         };
-        let person = self.held_by_person[resource as usize]
+        let person = self.resources_by_person[resource as usize]
             .as_ref()
             .zip(client.person.as_ref());
         let person = person.map(|(resources, person)| Resources::acquire(resources, person));
         let person = person.map(|held| held.ok_or_else(|| exceeded(PERSON))).transpose()?;
-        let resources = &self.held_by_address[resource as usize];
+        let resources = &self.resources_by_address[resource as usize];
         let address = client
             .address
             .as_ref()
@@ -194,8 +194,12 @@ impl Quotas {
     pub fn keys(&self) -> usize {
         let rates = self.by_address.iter().map(Rates::keys);
         let people = self.by_person.iter().flatten().map(Rates::keys);
-        let held = self.held_by_address.iter().map(|resources| resources.keys());
-        let held_by_people = self.held_by_person.iter().flatten().map(|resources| resources.keys());
+        let held = self.resources_by_address.iter().map(|resources| resources.keys());
+        let held_by_people = self
+            .resources_by_person
+            .iter()
+            .flatten()
+            .map(|resources| resources.keys());
         rates.chain(people).chain(held).chain(held_by_people).sum()
     }
 }

@@ -12,22 +12,22 @@ use super::Address;
 /// Its size is bounded by the node's own limits on connections, participants and topics.
 pub(super) struct Resources<K> {
     max: u32,
-    held: Mutex<HashMap<K, u32>>,
+    counts: Mutex<HashMap<K, u32>>,
 }
 
 impl<K: Hash + Eq + Clone> Resources<K> {
     pub(super) fn new(max: u32) -> Arc<Self> {
-        let held = Mutex::default();
-        Arc::new(Self { max, held })
+        let counts = Mutex::default();
+        Arc::new(Self { max, counts })
     }
 
     pub(super) fn acquire(this: &Arc<Self>, key: &K) -> Option<Permit<K>> {
-        let mut held = this.lock();
-        let count = held.get(key).copied().unwrap_or(0);
+        let mut counts = this.lock();
+        let count = counts.get(key).copied().unwrap_or(0);
         if count >= this.max {
             return None;
         }
-        held.insert(key.clone(), count + 1);
+        counts.insert(key.clone(), count + 1);
         Some(Permit(Arc::clone(this), key.clone()))
     }
 
@@ -36,7 +36,7 @@ impl<K: Hash + Eq + Clone> Resources<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, u32>> {
-        lock::lock(&self.held)
+        lock::lock(&self.counts)
     }
 }
 
@@ -45,10 +45,10 @@ pub(super) struct Permit<K: Hash + Eq + Clone>(Arc<Resources<K>>, K);
 
 impl<K: Hash + Eq + Clone> Drop for Permit<K> {
     fn drop(&mut self) {
-        let mut held = self.0.lock();
-        match held.get_mut(&self.1) {
+        let mut counts = self.0.lock();
+        match counts.get_mut(&self.1) {
             Some(count) if *count > 1 => *count -= 1,
-            _ => drop(held.remove(&self.1)),
+            _ => drop(counts.remove(&self.1)),
         }
     }
 }
@@ -93,9 +93,9 @@ mod tests {
         #[test]
         fn no_key_holds_more_than_its_limit(steps in prop::collection::vec((0_u8..3, any::<bool>()), 0..100)) {
             let resources = Resources::new(3);
-            let mut held: HashMap<u8, Vec<Permit<u8>>> = HashMap::new();
+            let mut permits: HashMap<u8, Vec<Permit<u8>>> = HashMap::new();
             for (key, takes) in steps {
-                let mine = held.entry(key).or_default();
+                let mine = permits.entry(key).or_default();
                 if takes {
                     let held = Resources::acquire(&resources, &key);
                     prop_assert_eq!(held.is_some(), mine.len() < 3);
@@ -103,7 +103,7 @@ mod tests {
                 } else {
                     mine.pop();
                 }
-                prop_assert_eq!(resources.keys(), held.values().filter(|held| !held.is_empty()).count());
+                prop_assert_eq!(resources.keys(), permits.values().filter(|held| !held.is_empty()).count());
             }
         }
     }

@@ -151,12 +151,12 @@ pub enum StateError {
     #[error("the version of stored JSON cannot be decoded")]
     NoVersion,
     /// The stored JSON is of a version after [`Decider::STORED_VERSION`].
-    #[error("stored JSON has version {found}, and this program supports versions up to {known}")]
+    #[error("stored JSON has version {stored}, and this program supports versions up to {supported}")]
     Version {
         /// The version of the JSON.
-        found: u32,
+        stored: u32,
         /// The newest version that the decider knows.
-        known: u32,
+        supported: u32,
     },
 }
 

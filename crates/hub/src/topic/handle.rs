@@ -90,10 +90,10 @@ pub struct TopicHandle {
 impl TopicHandle {
     /// The caller must hold the lock of the map of topics.
     pub(crate) fn new(shared: &Arc<TopicShared>, rights: &Rights) -> Self {
-        Self::with(shared, rights.authority(), rights.sender_kind())
+        Self::with_rights(shared, rights.authority(), rights.sender_kind())
     }
 
-    fn with(shared: &Arc<TopicShared>, authority: Authority, sender_kind: SenderKind) -> Self {
+    fn with_rights(shared: &Arc<TopicShared>, authority: Authority, sender_kind: SenderKind) -> Self {
         shared.handles.fetch_add(1, Ordering::AcqRel);
         Self {
             shared: Arc::clone(shared),
@@ -169,7 +169,7 @@ impl TopicHandle {
     /// Returns a handle that sends commands as the server.
     #[must_use]
     pub(crate) fn for_server(self) -> Self {
-        Self::with(&self.shared, Authority::OPERATOR, SenderKind::Server)
+        Self::with_rights(&self.shared, Authority::OPERATOR, SenderKind::Server)
     }
 
     /// The committed state and its cursor.
@@ -207,10 +207,10 @@ impl TopicHandle {
 
     /// The cursor of the newest event, without a checksum.
     pub fn head(&self) -> Cursor {
-        self.at(self.shared.head())
+        self.cursor_at(self.shared.head())
     }
 
-    pub(crate) fn at(&self, seq: Seq) -> Cursor {
+    pub(crate) fn cursor_at(&self, seq: Seq) -> Cursor {
         Cursor::new(self.shared.epoch, seq)
     }
 
@@ -373,7 +373,7 @@ impl TopicHandle {
 
 impl Clone for TopicHandle {
     fn clone(&self) -> Self {
-        Self::with(&self.shared, self.authority, self.sender_kind)
+        Self::with_rights(&self.shared, self.authority, self.sender_kind)
     }
 }
 

@@ -48,7 +48,7 @@ impl TopicHandle {
         let (recovery, head, known) = {
             let oldest = shared.oldest.load(Ordering::Acquire);
             let ring = lock::read(&shared.ring);
-            let head = self.at(ring.head()).with_checksum(ring.checksum(ring.head()));
+            let head = self.cursor_at(ring.head()).with_checksum(ring.checksum(ring.head()));
             let known = cursor.and_then(|cursor| ring.checksum(cursor.seq));
             (recover(cursor, head, oldest, |after| ring.count(after)), head, known)
         };

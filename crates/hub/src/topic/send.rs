@@ -54,5 +54,5 @@ pub(super) fn forward_id(from: &TopicName, at: Cursor, index: u32, time: Millis)
     for part in [epoch.get(), seq, index.into()] {
         hash.update(part.to_be_bytes());
     }
-    CommandId::at(time, CommandId::digest_bits(&hash.finalize()))
+    CommandId::from_time(time, CommandId::digest_bits(&hash.finalize()))
 }

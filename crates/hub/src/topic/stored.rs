@@ -28,8 +28,10 @@ pub(super) fn read<D: Decider>(stored: StoredJson, json: &[u8]) -> Result<Cow<'_
         return Ok(Cow::Borrowed(json));
     }
     if !(1..D::STORED_VERSION).contains(&version) {
-        let known = D::STORED_VERSION;
-        return Err(StateError::Version { found: version, known });
+        return Err(StateError::Version {
+            stored: version,
+            supported: D::STORED_VERSION,
+        });
     }
     let value = Encoding::Json.decode(json)?;
     let upcast = || (version..D::STORED_VERSION).fold(value, |value, version| D::upcast(version, stored, value));
@@ -164,7 +166,7 @@ mod tests {
             read::<Names<1>>(StoredJson::State, &newer),
         ] {
             let error = error.unwrap_err();
-            assert!(matches!(error, StateError::Version { found: 3, .. }), "{error}");
+            assert!(matches!(error, StateError::Version { stored: 3, .. }), "{error}");
             assert!(error.to_string().contains("version 3"), "{error}");
         }
         for broken in [

@@ -12,7 +12,7 @@ pub(crate) fn random_id() -> String {
 
 /// A command id with the local time; `session::outbox` replaces the time with the server's when it sends the command.
 pub(crate) fn command_id() -> CommandId {
-    CommandId::at(clock::unix_millis(), random())
+    CommandId::from_time(clock::unix_millis(), random())
 }
 
 /// <https://developer.mozilla.org/docs/Web/API/Crypto/getRandomValues>

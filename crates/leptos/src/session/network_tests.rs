@@ -681,7 +681,7 @@ impl Network {
 
     fn send_command(&mut self) {
         // As a browser whose clock is at the epoch.
-        let id = CommandId::at(0, self.sent.len() as u128);
+        let id = CommandId::from_time(0, self.sent.len() as u128);
         self.sent.push(id.clone());
         let (topic, body) = (topic(), EncodedCommand::encode(&1).unwrap());
         self.input(Input::Send { topic, id, body });

@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn an_id_carries_the_time_of_its_first_attempt_and_keeps_it() {
         let mut outbox = Outbox::default();
-        let known = CommandId::at(5, 77);
+        let known = CommandId::from_time(5, 77);
         assert!(outbox.push(topic(), known.clone(), EncodedCommand::encode(&0).unwrap()));
         let sent = |outbox: &mut Outbox, connection, time| {
             outbox
@@ -349,7 +349,7 @@ mod tests {
                 .map(|(command, _)| command.wire_id.clone())
         };
         let first = sent(&mut outbox, 1, Some(9_000)).unwrap();
-        assert_eq!(first, CommandId::at(9_000, 77));
+        assert_eq!(first, CommandId::from_time(9_000, 77));
         assert_eq!(
             sent(&mut outbox, 2, Some(99_000)),
             Some(first.clone()),
@@ -357,7 +357,7 @@ mod tests {
         );
         assert!(outbox.renew(&first));
         let renewed = sent(&mut outbox, 2, Some(99_000)).unwrap();
-        assert_eq!(renewed, CommandId::at(99_000, 77));
+        assert_eq!(renewed, CommandId::from_time(99_000, 77));
         assert!(!outbox.is_uncertain(&renewed) && outbox.remove(&first).is_none());
         assert_eq!(outbox.remove(&renewed).map(|command| command.id), Some(known));
         // The number of renewals is limited.

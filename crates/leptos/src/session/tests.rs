@@ -715,7 +715,7 @@ fn send_as(harness: &mut Harness, id: &CommandId) -> Vec<Effect> {
 fn an_id_carries_the_servers_time_of_its_first_attempt() {
     let mut harness = Harness::new();
     harness.join(None);
-    let friday = CommandId::at(1_000, 7);
+    let friday = CommandId::from_time(1_000, 7);
     send_as(&mut harness, &friday);
     harness.open(1);
     let effects = harness.frame(1, welcome_at(1_800_000_000_000));
@@ -723,9 +723,12 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
         ClientFrame::Command { id, .. } => Some(id.clone()),
         _ => None,
     });
-    assert_eq!(commands.collect::<Vec<_>>(), [CommandId::at(1_800_000_000_000, 7)]);
+    assert_eq!(
+        commands.collect::<Vec<_>>(),
+        [CommandId::from_time(1_800_000_000_000, 7)]
+    );
     let (answer, duplicate) = (Answer::Rejected(Rejection::custom("no")), false);
-    let id = CommandId::at(1_800_000_000_000, 7);
+    let id = CommandId::from_time(1_800_000_000_000, 7);
     let effects = harness.frame(1, ServerFrame::Reply { id, answer, duplicate });
     let update = TopicUpdate::Command(friday, CommandProgress::Rejected(Rejection::custom("no")));
     assert!(
@@ -737,16 +740,16 @@ fn an_id_carries_the_servers_time_of_its_first_attempt() {
 #[test]
 fn a_command_with_a_rejected_time_gets_a_new_id_if_it_had_no_effect() {
     let mut harness = Harness::live();
-    let mine = CommandId::at(1_000, 7);
+    let mine = CommandId::from_time(1_000, 7);
     let first = sent_as(&send_as(&mut harness, &mine));
     let (no_effect, now_ms) = (false, 1_900_000_000_000);
     // This was the only attempt.
     let effects = harness.frame(1, rejection_frame(&first, Rejection::IdTooOld { no_effect, now_ms }));
     let second = sent_as(&effects);
-    assert_eq!(second, CommandId::at(now_ms, 7));
+    assert_eq!(second, CommandId::from_time(now_ms, 7));
     let now_ms = 1_700_000_000_000;
     let third = sent_as(&harness.frame(1, rejection_frame(&second, Rejection::IdTooNew { now_ms })));
-    assert_eq!(third, CommandId::at(now_ms, 7));
+    assert_eq!(third, CommandId::from_time(now_ms, 7));
     // After a resend without an answer only the topic knows whether it had its effect.
     harness.close(1, code::ABNORMAL);
     harness.later(10_000);
@@ -757,7 +760,7 @@ fn a_command_with_a_rejected_time_gets_a_new_id_if_it_had_no_effect() {
         now_ms: now_ms + 9,
     };
     let fourth = sent_as(&harness.frame(2, rejection_frame(&third, known)));
-    assert_eq!(fourth, CommandId::at(now_ms + 9, 7));
+    assert_eq!(fourth, CommandId::from_time(now_ms + 9, 7));
     harness.close(2, code::ABNORMAL);
     harness.later(10_000);
     harness.open(3);

@@ -153,11 +153,11 @@ pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, mut opti
             None => (),
         }
         let slot = slot.clone();
-        Effect::new(move |_| with(&slot, Input::Mount));
+        Effect::new(move |_| send_input(&slot, Input::Mount));
     }
     Effect::new({
         let slot = slot.clone();
-        move |_| with(&slot, Input::Reconnect(reconnect.get()))
+        move |_| send_input(&slot, Input::Reconnect(reconnect.get()))
     });
     on_cleanup({
         let slot = slot.clone();
@@ -172,7 +172,7 @@ pub fn use_socket(address: impl Fn() -> String + Send + Sync + 'static, mut opti
     }
 }
 
-fn with(slot: &DriverSlot, input: Input) {
+fn send_input(slot: &DriverSlot, input: Input) {
     if let Some(driver) = slot.driver() {
         driver.input(input);
     }

@@ -36,12 +36,12 @@ pub enum OpenError {
         detail: String,
     },
     /// The log was written by a newer release.
-    #[error("the log {path} has version {found} of a newer release; this one supports versions up to {VERSION}")]
+    #[error("the log {path} has version {version} of a newer release; this one supports versions up to {VERSION}")]
     Newer {
         /// The log.
         path: PathBuf,
         /// Its version.
-        found: u32,
+        version: u32,
     },
     /// A restore of an earlier release moved the log aside and did not finish.
     #[error("there is no log at {path}: a restore moved it to {aside}; rename it back, or restore again")]
@@ -265,9 +265,9 @@ pub(super) fn inspect(path: &Path, name: &Path) -> Result<FileInfo, OpenError> {
     let found = number("user_version").map_err(failed())?;
     let version = match u32::try_from(found) {
         Ok(version @ OLDEST..=VERSION) => version,
-        Ok(found) if found > VERSION => {
+        Ok(version) if version > VERSION => {
             let path = name.to_owned();
-            return Err(OpenError::Newer { path, found });
+            return Err(OpenError::Newer { path, version });
         }
         _ => {
             return Err(OpenError::damaged(

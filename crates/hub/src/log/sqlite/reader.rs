@@ -46,7 +46,7 @@ impl ReadPool {
         let readers = self.clone();
         let reading = spawn_blocking(move || {
             let _permit = permit;
-            let mut connection = readers.take()?;
+            let mut connection = readers.acquire()?;
             let result = read(&connection.transaction()?);
             readers.idle().push(connection);
             result
@@ -65,7 +65,7 @@ impl ReadPool {
         drop(permits);
     }
 
-    fn take(&self) -> rusqlite::Result<Connection> {
+    fn acquire(&self) -> rusqlite::Result<Connection> {
         let idle = self.idle().pop();
         idle.map_or_else(|| database::connect_reader(&self.path), Ok)
     }

@@ -200,7 +200,7 @@ impl<T> AnswerTable<T> {
 
 #[derive(Debug)]
 struct Window<T> {
-    known: HashMap<CommandKey, (Millis, T)>,
+    entries: HashMap<CommandKey, (Millis, T)>,
     /// The oldest first.
     order: VecDeque<CommandKey>,
     max: usize,
@@ -210,7 +210,7 @@ struct Window<T> {
 impl<T> Window<T> {
     fn new(max: usize, age: Millis) -> Self {
         Self {
-            known: HashMap::new(),
+            entries: HashMap::new(),
             order: VecDeque::new(),
             max,
             age,
@@ -218,25 +218,25 @@ impl<T> Window<T> {
     }
 
     fn get(&self, key: &CommandKey, now: Millis) -> Option<&T> {
-        let (at, value) = self.known.get(key)?;
+        let (at, value) = self.entries.get(key)?;
         (now.saturating_sub(*at) <= self.age).then_some(value)
     }
 
     /// Inserts a value, unless the key has one that is not too old.
     fn insert(&mut self, key: CommandKey, value: T, now: Millis) {
         self.forget(now);
-        if self.max == 0 || self.known.contains_key(&key) {
+        if self.max == 0 || self.entries.contains_key(&key) {
             return;
         }
         while self.order.len() >= self.max {
             self.forget_oldest();
         }
         self.order.push_back(key);
-        self.known.insert(key, (now, value));
+        self.entries.insert(key, (now, value));
     }
 
     fn forget(&mut self, now: Millis) {
-        while let Some((at, _)) = self.order.front().and_then(|key| self.known.get(key)) {
+        while let Some((at, _)) = self.order.front().and_then(|key| self.entries.get(key)) {
             if now.saturating_sub(*at) <= self.age {
                 return;
             }
@@ -246,7 +246,7 @@ impl<T> Window<T> {
 
     fn forget_oldest(&mut self) {
         if let Some(key) = self.order.pop_front() {
-            self.known.remove(&key);
+            self.entries.remove(&key);
         }
     }
 }

@@ -23,7 +23,7 @@ fn id(number: u128) -> CommandId {
 }
 
 fn timed(time: Millis) -> CommandId {
-    CommandId::at(time, 7)
+    CommandId::from_time(time, 7)
 }
 
 fn no() -> Rejection {
@@ -306,7 +306,7 @@ proptest! {
             }
             let window = &dedupe.accepted.untimed;
             prop_assert!(window.order.len() <= known);
-            prop_assert_eq!(window.order.len(), window.known.len());
+            prop_assert_eq!(window.order.len(), window.entries.len());
         }
     }
 }
