@@ -92,23 +92,23 @@ impl Apps {
     }
 
     pub fn endpoints(&self) -> Vec<StatelessEndpoint> {
-        self.all(|app| &app.endpoints)
+        self.collect(|app| &app.endpoints)
     }
 
     pub fn ingest_endpoints(&self) -> Vec<IngestEndpoint> {
-        self.all(|app| &app.ingest)
+        self.collect(|app| &app.ingest)
     }
 
     pub fn forms(&self) -> Vec<PlainForm> {
-        self.all(|app| &app.forms)
+        self.collect(|app| &app.forms)
     }
 
     pub fn command_forms(&self) -> Vec<CommandForm> {
-        self.all(|app| &app.command_forms)
+        self.collect(|app| &app.command_forms)
     }
 
     pub fn unread_endpoints(&self) -> Vec<UnreadEndpoint> {
-        self.all(|app| &app.unread)
+        self.collect(|app| &app.unread)
     }
 
     pub fn routes(&self) -> Router<ServerState> {
@@ -144,7 +144,7 @@ impl Apps {
         self.closable_topics().closing_commands(topic)
     }
 
-    fn all<T: Clone>(&self, field: fn(&AppServer) -> &Vec<T>) -> Vec<T> {
+    fn collect<T: Clone>(&self, field: fn(&AppServer) -> &Vec<T>) -> Vec<T> {
         self.0.iter().flat_map(|app| field(app).iter().cloned()).collect()
     }
 }

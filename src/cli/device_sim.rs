@@ -83,7 +83,7 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
     loop {
         let next = devices
             .iter()
-            .map(|device| device.due)
+            .map(|device| device.next_report)
             .min()
             .unwrap_or_else(Instant::now);
         tokio::select! {
@@ -97,7 +97,7 @@ async fn simulate(options: DeviceSim) -> Result<(), Box<dyn Error>> {
             },
             () = sleep_until(next) => {
                 let now = Instant::now();
-                for device in devices.iter_mut().filter(|device| device.due <= now) {
+                for device in devices.iter_mut().filter(|device| device.next_report <= now) {
                     let reports = device.next_reports().into_iter();
                     for report in reports.filter_map(|report| serde_json::to_string(&report).ok()) {
                         // A full queue means that the broker is unreachable; the report is lost, as on a real device with full memory.
@@ -155,7 +155,7 @@ struct Device {
     id: String,
     number: u32,
     every: u32,
-    due: Instant,
+    next_report: Instant,
     random: Random,
     /// Percent.
     battery: f64,
@@ -174,7 +174,7 @@ impl Device {
             id: format!("sim-{number:03}"),
             number,
             every,
-            due: Instant::now() + Duration::from_secs_f64(first),
+            next_report: Instant::now() + Duration::from_secs_f64(first),
             battery: 40.0 + 60.0 * random.unit(),
             random,
             delayed: Vec::new(),
@@ -185,7 +185,7 @@ impl Device {
 
     /// The reports that are due now: usually one; sometimes none, or several, newest first.
     fn next_reports(&mut self) -> Vec<Report> {
-        self.due = Instant::now() + Duration::from_secs(self.every.into());
+        self.next_report = Instant::now() + Duration::from_secs(self.every.into());
         self.battery = if self.battery < 5.0 {
             100.0
         } else {
@@ -259,7 +259,7 @@ impl Device {
             }
             ("set-interval", Some(seconds @ 1..=3_600)) => {
                 self.every = u32::try_from(seconds).unwrap_or(self.every);
-                self.due = self.due.min(Instant::now() + Duration::from_secs(seconds));
+                self.next_report = self.next_report.min(Instant::now() + Duration::from_secs(seconds));
                 (true, format!("{seconds} s"))
             }
             _ => (false, "unknown command".to_owned()),

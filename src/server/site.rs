@@ -192,14 +192,14 @@ mod tests {
         target
     }
 
-    fn found(target: &tempfile::TempDir, env: &LeptosEnv) -> Result<LeptosOptions, SiteError> {
+    fn find_in(target: &tempfile::TempDir, env: &LeptosEnv) -> Result<LeptosOptions, SiteError> {
         find(None, &target.path().join("release"), env)
     }
 
     #[test]
     fn a_build_beside_the_binary_is_found_with_its_hashes() {
         let target = target("js: AAA\nwasm: BBB\n", &["duplex.AAA.js", "duplex.BBB.wasm"]);
-        let options = found(&target, &ENV).unwrap();
+        let options = find_in(&target, &ENV).unwrap();
         assert_eq!(Path::new(&*options.site_root), target.path().join("site"));
         assert!(options.hash_files);
         assert_eq!(Path::new(&*options.hash_file), target.path().join("release/hash.txt"));
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_build_without_hashes_is_found() {
-        let options = found(&target("", &["duplex.js"]), &ENV).unwrap();
+        let options = find_in(&target("", &["duplex.js"]), &ENV).unwrap();
         assert!(!options.hash_files);
     }
 
@@ -221,7 +221,7 @@ mod tests {
             plain_names: true,
             ..ENV
         };
-        let options = found(&target, &plain).unwrap();
+        let options = find_in(&target, &plain).unwrap();
         assert!(!options.hash_files);
         assert_eq!(build_id(&options), "");
     }
@@ -229,17 +229,17 @@ mod tests {
     #[test]
     fn a_stale_build_is_an_error() {
         let target = target("js: AAA\n", &["duplex.OLD.js"]);
-        let error = found(&target, &ENV).unwrap_err();
+        let error = find_in(&target, &ENV).unwrap_err();
         assert!(
             matches!(&error, SiteError::Stale { missing, .. } if missing.ends_with("pkg/duplex.AAA.js")),
             "{error}"
         );
-        assert!(found(&target, &LeptosEnv { watch: true, ..ENV }).is_ok());
+        assert!(find_in(&target, &LeptosEnv { watch: true, ..ENV }).is_ok());
     }
 
     #[test]
     fn a_missing_build_is_an_error_in_one_line() {
-        let error = found(&target("", &[]), &ENV).unwrap_err();
+        let error = find_in(&target("", &[]), &ENV).unwrap_err();
         assert!(matches!(error, SiteError::Missing(_)));
         assert!(!error.to_string().contains('\n'));
     }
@@ -249,9 +249,9 @@ mod tests {
         let target = target("css: CCC\n", &[]);
         let sheet = target.path().join("site/pkg/duplex.CCC.css");
         fs::write(&sheet, "a{}@layer deferred;b{}").unwrap();
-        let options = found(&target, &ENV).unwrap();
+        let options = find_in(&target, &ENV).unwrap();
         assert_eq!(critical_css(&options).as_deref(), Some("a{}"));
-        let making = found(&target, &LeptosEnv { watch: true, ..ENV }).unwrap();
+        let making = find_in(&target, &LeptosEnv { watch: true, ..ENV }).unwrap();
         assert_eq!(critical_css(&making), None);
         fs::write(&sheet, "a{}b{}").unwrap();
         assert_eq!(critical_css(&options), None);

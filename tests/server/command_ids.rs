@@ -33,12 +33,12 @@ fn note(text: &str) -> Note {
 
 /// An id stamped `millis` milliseconds ago.
 fn id_in_the_past(millis: u64) -> CommandId {
-    CommandId::at(duplex_hub::now() - millis, uuid::Uuid::new_v4().as_u128())
+    CommandId::from_time(duplex_hub::now() - millis, uuid::Uuid::new_v4().as_u128())
 }
 
 /// An id stamped `millis` milliseconds from now.
 fn id_in_the_future(millis: u64) -> CommandId {
-    CommandId::at(duplex_hub::now() + millis, uuid::Uuid::new_v4().as_u128())
+    CommandId::from_time(duplex_hub::now() + millis, uuid::Uuid::new_v4().as_u128())
 }
 
 async fn texts(node: &Node) -> Vec<String> {
@@ -86,7 +86,7 @@ async fn an_id_outside_its_time_window_is_rejected_with_a_reason() {
         for id in [
             id_in_the_past(23 * HOUR),
             id_in_the_future(MINUTE / 2),
-            CommandId::at(now_ms, 3),
+            CommandId::from_time(now_ms, 3),
         ] {
             let (answer, duplicate) = visitor.command_with_id(TOPIC, id, &note("fine")).await;
             assert!(matches!(answer, Answer::Accepted { .. }) && !duplicate, "{answer:?}");
@@ -163,7 +163,7 @@ async fn a_command_resent_after_ten_thousand_others_has_no_second_effect() {
     let hub = node.state.hub.with_rights(program);
     let topic = hub.open(&TOPIC.parse().unwrap()).await.unwrap();
     let others = (0..limits::DEDUPE_ENTRIES as u64 + 50).map(|number| {
-        let id = CommandId::at(duplex_hub::now(), number.into());
+        let id = CommandId::from_time(duplex_hub::now(), number.into());
         let command = EncodedValue::encode(Encoding::Json, &note("other")).unwrap();
         topic.command(who.clone(), id, command, Encoding::Json)
     });

@@ -200,7 +200,10 @@ async fn a_message_queued_before_the_start_does_not_mark_the_device_online() {
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 1]);
     let device = wait_for_device(&hub, |device| device.metrics.len() == 1).await;
     let metric = &device.metrics["temperature"];
-    assert_eq!((metric.value, device.health, device.seen), (21.5, Health::Offline, 0));
+    assert_eq!(
+        (metric.value, device.health, device.last_seen),
+        (21.5, Health::Offline, 0)
+    );
     stop.cancel();
 }
 

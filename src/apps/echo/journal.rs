@@ -114,7 +114,7 @@ type EntryPredicate = Box<dyn Fn(&Entry) -> bool + Send + Sync>;
 pub struct Journal {
     entries: VecDeque<Arc<Entry>>,
     /// The entries that match the filter, in order; updated with every entry.
-    shown: VecDeque<Arc<Entry>>,
+    visible: VecDeque<Arc<Entry>>,
     /// `None` shows all entries.
     matches: Option<EntryPredicate>,
     bytes: usize,
@@ -146,7 +146,7 @@ impl Journal {
         });
         self.bytes += entry.content.len();
         if self.matches.as_ref().is_none_or(|matches| matches(&entry)) {
-            self.shown.push_back(entry.clone());
+            self.visible.push_back(entry.clone());
         }
         self.entries.push_back(entry);
         while self.entries.len() > MAX_ENTRIES || (self.bytes > MAX_BYTES && self.entries.len() > 1) {
@@ -160,14 +160,14 @@ impl Journal {
         self.bytes -= len;
         self.dropped.entries += 1;
         self.dropped.bytes += len as u64;
-        if self.shown.front().is_some_and(|entry| entry.id == oldest.id) {
-            self.shown.pop_front();
+        if self.visible.front().is_some_and(|entry| entry.id == oldest.id) {
+            self.visible.pop_front();
         }
     }
 
     /// Shows only matching entries. Takes a closure, so that the island's chunk does not contain the search code.
     pub fn set_filter(&mut self, matches: impl Fn(&Entry) -> bool + Send + Sync + 'static) {
-        self.shown = self.entries.iter().filter(|entry| matches(entry)).cloned().collect();
+        self.visible = self.entries.iter().filter(|entry| matches(entry)).cloned().collect();
         self.matches = Some(Box::new(matches));
     }
 
@@ -182,7 +182,7 @@ impl Journal {
     /// Removes all entries. Ids continue, and cleared entries do not count as dropped.
     pub fn clear(&mut self) {
         self.entries.clear();
-        self.shown.clear();
+        self.visible.clear();
         self.bytes = 0;
         self.dropped = Dropped::default();
         if self.paused_after.is_some() {
@@ -193,8 +193,8 @@ impl Journal {
     /// The number of rows shown.
     pub fn len(&self) -> usize {
         match self.paused_after {
-            None => self.shown.len(),
-            Some(last) => self.shown.partition_point(|entry| entry.id <= last),
+            None => self.visible.len(),
+            Some(last) => self.visible.partition_point(|entry| entry.id <= last),
         }
     }
 
@@ -203,7 +203,7 @@ impl Journal {
     }
 
     pub fn row(&self, index: usize) -> Option<Arc<Entry>> {
-        (index < self.len()).then(|| self.shown.get(index).cloned()).flatten()
+        (index < self.len()).then(|| self.visible.get(index).cloned()).flatten()
     }
 
     pub fn entry(&self, id: u64) -> Option<Arc<Entry>> {
@@ -217,7 +217,7 @@ impl Journal {
 
     /// The number of rows held back by the pause.
     pub fn paused_count(&self) -> usize {
-        self.shown.len() - self.len()
+        self.visible.len() - self.len()
     }
 
     pub fn dropped(&self) -> Dropped {

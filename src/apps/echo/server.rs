@@ -34,10 +34,10 @@ pub fn form() -> PlainForm {
     PlainForm {
         path: "/",
         field: "message",
-        answer: |said| {
+        answer: |text| {
             provide_context(HttpEcho {
-                said: said.to_owned(),
-                reply: greet(said),
+                text: text.to_owned(),
+                reply: greet(text),
             })
         },
     }

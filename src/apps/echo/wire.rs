@@ -14,6 +14,7 @@ pub const REPLY_PREFIX: &str = "서버 응답: ";
 /// The echo over plain HTTP: the posted text and the reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpEcho {
-    pub said: String,
+    #[serde(rename = "said")]
+    pub text: String,
     pub reply: String,
 }

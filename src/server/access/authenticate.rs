@@ -99,7 +99,7 @@ impl AccessControl {
     /// The session id of the cookie. Two cookies with different values count as none, see [`CookieValue::Conflicting`].
     pub(super) fn session(&self, headers: &HeaderMap) -> Option<SecretHash> {
         match unique_value(headers, &self.cookie) {
-            CookieValue::One(id) => Some(SecretHash::of(id)),
+            CookieValue::One(id) => Some(SecretHash::new(id)),
             CookieValue::Missing | CookieValue::Conflicting => None,
         }
     }
@@ -138,7 +138,7 @@ impl AccessControl {
 
     fn find_token(&self, token: &str) -> Result<VerifiedToken, TokenRejection> {
         let unavailable = |_| TokenRejection::Unavailable;
-        let hash = SecretHash::of(token);
+        let hash = SecretHash::new(token);
         if let Some(known) = self.tokens.find(hash).map_err(unavailable)? {
             return match known.end(token_store::now()) {
                 Some(end) => Err(end.into()),
@@ -152,7 +152,7 @@ impl AccessControl {
             return Err(TokenEnd::Revoked.into());
         }
         match &self.legacy {
-            Some(legacy) if SecretHash::of(legacy.as_str()) == hash => Ok(VerifiedToken {
+            Some(legacy) if SecretHash::new(legacy.as_str()) == hash => Ok(VerifiedToken {
                 id: LEGACY.to_owned(),
                 roles: all_roles(),
             }),

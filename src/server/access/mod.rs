@@ -84,7 +84,7 @@ impl AccessControl {
     /// Whether the legacy token is still accepted.
     pub fn accepts_legacy(&self) -> Result<bool, JsonFileError> {
         match &self.legacy {
-            Some(token) => Ok(!self.tokens.is_legacy_revoked(SecretHash::of(token.as_str()))?),
+            Some(token) => Ok(!self.tokens.is_legacy_revoked(SecretHash::new(token.as_str()))?),
             None => Ok(false),
         }
     }

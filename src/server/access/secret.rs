@@ -43,7 +43,7 @@ impl Secret {
     }
 
     pub fn hash(&self) -> SecretHash {
-        SecretHash::of(&self.0)
+        SecretHash::new(&self.0)
     }
 }
 
@@ -54,7 +54,7 @@ impl Debug for Secret {
 }
 
 impl SecretHash {
-    pub fn of(secret: &str) -> Self {
+    pub fn new(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 }
@@ -100,7 +100,7 @@ mod tests {
         let (one, other) = (Secret::random_token(), Secret::random_token());
         assert_ne!(one, other);
         assert_eq!(one.as_str().len(), TOKEN_PREFIX.len() + 64);
-        assert!(one.hash() == SecretHash::of(one.as_str()) && one.hash() != other.hash());
+        assert!(one.hash() == SecretHash::new(one.as_str()) && one.hash() != other.hash());
         assert!(!is_guessable(one.as_str()) && is_guessable("a-token-for-the-tests"));
         let written = serde_json::to_string(&one.hash()).unwrap();
         assert!(!written.contains(&one.as_str()[TOKEN_PREFIX.len()..]));

@@ -59,7 +59,7 @@ impl SignInLinks {
 
     /// Consumes a code: returns whether it was valid, and invalidates it. A wrong code writes nothing.
     pub fn consume(&self, code: &str) -> Result<bool, JsonFileError> {
-        let (hash, now) = (SecretHash::of(code), now());
+        let (hash, now) = (SecretHash::new(code), now());
         let matches = |link: &Link| link.sha256 == hash && link.is_active(now);
         if !self.0.current()?.iter().any(matches) {
             return Ok(false);

@@ -129,7 +129,7 @@ impl TokenStore {
 
     /// Revokes the given legacy tokens, and stops the creation of one next to the data file.
     pub fn revoke_legacy<'a>(&self, known: impl IntoIterator<Item = &'a str>) -> Result<(), TokenError> {
-        let hashes: Vec<_> = known.into_iter().map(SecretHash::of).collect();
+        let hashes: Vec<_> = known.into_iter().map(SecretHash::new).collect();
         Ok(self.0.update(|tokens| {
             tokens.legacy_disabled = true;
             for hash in hashes {
@@ -208,7 +208,7 @@ mod tests {
         let (secret, record) = store.create(Role::Read, "graphs", None).unwrap();
         let found = store.find(secret.hash()).unwrap().unwrap();
         assert_eq!((found.id.as_str(), found.end(now())), (record.id.as_str(), None));
-        assert!(store.find(SecretHash::of("duplex_other")).unwrap().is_none());
+        assert!(store.find(SecretHash::new("duplex_other")).unwrap().is_none());
         let (short, _) = store.create(Role::Read, "", Some(Duration::ZERO)).unwrap();
         let ended = store.find(short.hash()).unwrap().unwrap();
         assert_eq!(ended.end(now()), Some(TokenEnd::Expired));

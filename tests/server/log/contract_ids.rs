@@ -14,7 +14,7 @@ pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
     let entries = [
         rejection_entry(command(2), 2, "no"),
         message_entry(3),
-        rejection_entry(CommandId::at(9, 4), 4, "가"),
+        rejection_entry(CommandId::from_time(9, 4), 4, "가"),
     ];
     assert_eq!(
         log.append(&lobby, 0.into(), [vec![message_entry(1)], entries.to_vec()].concat())
@@ -30,18 +30,18 @@ pub async fn rejections_are_stored_with_the_answers(log: AnyLog) {
     };
     assert_eq!(
         opened.rejections,
-        [rejection(command(2), "no"), rejection(CommandId::at(9, 4), "가")]
+        [rejection(command(2), "no"), rejection(CommandId::from_time(9, 4), "가")]
     );
     assert_eq!((opened.forgotten, opened.head.last), (None, 2));
     // The window applies to ids without a time only.
     let opened = log.open(&lobby, 9, 1_004).await.unwrap();
     assert_eq!(
         (opened.commands, opened.rejections),
-        (vec![], vec![rejection(CommandId::at(9, 4), "가")])
+        (vec![], vec![rejection(CommandId::from_time(9, 4), "가")])
     );
     assert_eq!(
         log.open(&lobby, 1, 0).await.unwrap().rejections,
-        [rejection(CommandId::at(9, 4), "가")]
+        [rejection(CommandId::from_time(9, 4), "가")]
     );
     // An append to an old state stores no rejection either.
     assert_eq!(
@@ -56,7 +56,7 @@ pub async fn removing_answers_raises_forgotten(log: AnyLog) {
     let lobby = topic(LOBBY);
     let day = limits::DEDUPE_AGE.as_millis() as u64;
     let timed = |time, at| Entry {
-        command: CommandId::at(time, 1),
+        command: CommandId::from_time(time, 1),
         ..entry(1, at, vec![event("x")])
     };
     let entries = vec![timed(500, 1_000), timed(300, 1_001), timed(900, 2_000)];
@@ -72,7 +72,7 @@ pub async fn removing_answers_raises_forgotten(log: AnyLog) {
     assert_eq!(log.snapshot(&lobby, 4, vec![], ALL, 3 * day).await, Ok(()));
     assert_eq!(forgotten().await, Some(900));
     // Expired rejections are removed by later appends.
-    let rejected = |time, at| rejection_entry(CommandId::at(time, 1), at, "no");
+    let rejected = |time, at| rejection_entry(CommandId::from_time(time, 1), at, "no");
     let entries = vec![rejected(1_500, 4 * day), rejected(1_200, 6 * day)];
     assert_eq!(log.append(&lobby, 4.into(), entries).await, Ok(4));
     assert_eq!(forgotten().await, Some(1_500));
@@ -81,10 +81,10 @@ pub async fn removing_answers_raises_forgotten(log: AnyLog) {
 pub async fn omitting_answers_raises_forgotten(log: AnyLog) {
     let lobby = topic(LOBBY);
     let timed = |time| Entry {
-        command: CommandId::at(time, 1),
+        command: CommandId::from_time(time, 1),
         ..message_entry(1)
     };
-    let rejected = |time| rejection_entry(CommandId::at(time, 1), 1, "no");
+    let rejected = |time| rejection_entry(CommandId::from_time(time, 1), 1, "no");
     let entries = vec![timed(10), timed(30), timed(20), rejected(15), rejected(5)];
     assert_eq!(log.append(&lobby, 0.into(), entries).await, Ok(3));
     let forgotten = async |limit| log.open(&lobby, limit, 0).await.unwrap().forgotten;

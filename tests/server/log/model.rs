@@ -214,7 +214,7 @@ impl Pair {
         });
         let command = match self.commands % 2 {
             0 => command(self.commands),
-            _ => CommandId::at(at, self.commands),
+            _ => CommandId::from_time(at, self.commands),
         };
         // Every other event has one or two forwards.
         let forwarding = (0..events.len()).filter(|event| self.commands.is_multiple_of(2) && event.is_multiple_of(2));

@@ -214,7 +214,7 @@ async fn a_newer_file_version_is_rejected() {
     let other = Connection::open(file(&dir)).unwrap();
     other.pragma_update(None, "user_version", 99).unwrap();
     other.close().unwrap();
-    assert!(matches!(open_error(&file(&dir)), OpenError::Newer { found: 99, .. }));
+    assert!(matches!(open_error(&file(&dir)), OpenError::Newer { version: 99, .. }));
 }
 
 #[tokio::test]

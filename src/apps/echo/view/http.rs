@@ -12,10 +12,10 @@ use crate::ui::{
 pub fn HttpForm() -> impl IntoView {
     // Computed on the server when it renders the form's response, and serialized into the page.
     let echo = SharedValue::new(use_context::<HttpEcho>).into_inner();
-    let answer = echo.map(|HttpEcho { said, reply }| {
+    let answer = echo.map(|HttpEcho { text, reply }| {
         view! {
             <dl class="properties" id="http-echo">
-                {labeled_value(text_key!(echo.http_said), "said", Signal::stored(said))}
+                {labeled_value(text_key!(echo.http_said), "said", Signal::stored(text))}
                 {labeled_value(text_key!(echo.http_reply), "reply", Signal::stored(reply))}
             </dl>
         }

@@ -242,7 +242,7 @@ fn command_id(person: &PersonId, alert: &Alert, purpose: &str) -> CommandId {
     for number in [alert.id, alert.at, alert.price] {
         hash.update(number.to_be_bytes());
     }
-    CommandId::at(alert.at, CommandId::digest_bits(&hash.finalize()))
+    CommandId::from_time(alert.at, CommandId::digest_bits(&hash.finalize()))
 }
 
 fn notice(alert: &Alert, entry: &Entry) -> Notice {

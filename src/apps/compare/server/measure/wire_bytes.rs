@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn both(totals: &TrafficCounters) -> (u64, u64) {
+    fn bytes_in_and_out(totals: &TrafficCounters) -> (u64, u64) {
         (totals.bytes_in.load(Relaxed), totals.bytes_out.load(Relaxed))
     }
 
@@ -127,7 +127,7 @@ mod tests {
                 }
             }
             for (owner, expected) in owners.iter().zip(expected) {
-                prop_assert_eq!(both(owner), expected);
+                prop_assert_eq!(bytes_in_and_out(owner), expected);
             }
         }
     }
