@@ -55,7 +55,7 @@ const NO_STORE: [(HeaderName, HeaderValue); 1] = [(header::CACHE_CONTROL, Header
 /// `GET` [`TOPICS_PATH`]: the active topics, sorted by name.
 async fn topics(State(state): State<ServerState>) -> Response {
     let mut topics: Vec<TopicStats> = state.hub.awake_topics();
-    topics.sort_by(|one, other| one.topic.cmp(&other.topic));
+    topics.sort_by(|left, right| left.topic.cmp(&right.topic));
     (NO_STORE, Json(topics)).into_response()
 }
 

@@ -32,15 +32,15 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn match_page(page: &str, typed: &[&str]) -> Option<String> {
-    let own: Vec<&str> = segments(page).collect();
-    if own.len() != typed.len() {
+    let pattern: Vec<&str> = segments(page).collect();
+    if pattern.len() != typed.len() {
         return None;
     }
-    let segment = |(own, typed): (&&str, &&str)| match own.starts_with('{') {
+    let segment = |(pattern, typed): (&&str, &&str)| match pattern.starts_with('{') {
         true => Some(format!("/{typed}")),
-        false => own.eq_ignore_ascii_case(typed).then(|| format!("/{own}")),
+        false => pattern.eq_ignore_ascii_case(typed).then(|| format!("/{pattern}")),
     };
-    let path: Option<String> = own.iter().zip(typed).map(segment).collect();
+    let path: Option<String> = pattern.iter().zip(typed).map(segment).collect();
     path.map(|path| if path.is_empty() { "/".to_owned() } else { path })
 }
 

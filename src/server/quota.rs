@@ -20,8 +20,8 @@ pub async fn limit_page_requests(State(state): State<ServerState>, request: Requ
 
 /// Applies the quota to a page that is rendered outside of these routes.
 pub fn check_page_quota(state: &ServerState, request: &Request) -> Result<(), Box<Response>> {
-    let taken = state.quotas.take(&client(request.extensions()), Rate::Pages);
-    taken.map_err(|exceeded| {
+    let charged = state.quotas.take(&client(request.extensions()), Rate::Pages);
+    charged.map_err(|exceeded| {
         let is_navigation = request.method() == Method::GET && accepts_html(request.headers());
         Box::new(if is_navigation {
             too_many_requests_page(exceeded)

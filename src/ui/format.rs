@@ -26,8 +26,8 @@ pub fn tenths(number: f64) -> String {
         (places, scale) = (places + 1, scale * 10.0);
     }
     let units = ((number * scale).round() as u64).max(u64::from(number > 0.0));
-    let whole = scale as u64;
-    format!("{}.{:0places$}", units / whole, units % whole)
+    let scale = scale as u64;
+    format!("{}.{:0places$}", units / scale, units % scale)
 }
 
 /// Bytes in binary units, exact below 10 KiB.

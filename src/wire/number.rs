@@ -57,8 +57,8 @@ pub fn normalize(typed: &str) -> Option<String> {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (text, None),
     };
-    let (whole, fraction) = split_decimal(mantissa.trim_start())?;
-    let mut normal = [sign, if whole.is_empty() { "0" } else { &whole }].concat();
+    let (integer, fraction) = split_decimal(mantissa.trim_start())?;
+    let mut normal = [sign, if integer.is_empty() { "0" } else { &integer }].concat();
     if !fraction.is_empty() {
         normal.push('.');
         normal.push_str(fraction);
@@ -82,11 +82,11 @@ pub fn parse_f64(typed: &str) -> Option<f64> {
 /// Parses a non-negative whole number: `12`, `1,200` or `12.0`.
 pub fn parse_u32(typed: &str) -> Option<u32> {
     let normal = normalize(typed)?;
-    let (whole, fraction) = normal.split_once('.').unwrap_or((&normal, ""));
+    let (integer, fraction) = normal.split_once('.').unwrap_or((&normal, ""));
     if fraction.bytes().any(|digit| digit != b'0') {
         return None;
     }
-    whole.parse().ok()
+    integer.parse().ok()
 }
 
 /// Maps a sign, digit or separator to ASCII: `'` for every separator used only for grouping, a space for every kind of space.
@@ -183,15 +183,15 @@ impl Digits {
             return None;
         }
         let text = value.abs().to_string();
-        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-        let all = [whole, fraction].concat().into_bytes();
+        let (integer, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let all = [integer, fraction].concat().into_bytes();
         let zeros = all.iter().take_while(|digit| **digit == b'0').count();
         let mut digits: Vec<u8> = all.into_iter().skip(zeros).collect();
         trim(&mut digits);
         let exponent = if digits.is_empty() {
             0
         } else {
-            whole.len() as i32 - 1 - zeros as i32
+            integer.len() as i32 - 1 - zeros as i32
         };
         Some(Self {
             negative: value < 0.0,
@@ -228,8 +228,8 @@ impl Digits {
             (0, _) => "0".to_owned(),
             (count, 0..=14) if count <= point => [&digits, &*zeros(point - count)].concat(),
             (_, 0..=14) => {
-                let (whole, fraction) = digits.split_at(point as usize);
-                [whole, ".", fraction].concat()
+                let (integer, fraction) = digits.split_at(point as usize);
+                [integer, ".", fraction].concat()
             }
             (_, -6..=-1) => ["0.", &zeros(-point), &digits].concat(),
             (_, exponent) => {
@@ -420,9 +420,9 @@ mod tests {
         /// Any grouping and decimal separator.
         #[test]
         fn every_notation_of_a_number_is_normalized(
-            whole in 1000..u64::MAX, fraction in "[0-9]{0,9}", way in prop::sample::select(vec![(",", "."), (".", ","), (" ", ","), ("'", "."), ("\u{202f}", ",")]),
+            integer in 1000..u64::MAX, fraction in "[0-9]{0,9}", way in prop::sample::select(vec![(",", "."), (".", ","), (" ", ","), ("'", "."), ("\u{202f}", ",")]),
         ) {
-            let digits = whole.to_string();
+            let digits = integer.to_string();
             let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
             let (group, point) = way;
             let tail = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };

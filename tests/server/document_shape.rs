@@ -106,7 +106,7 @@ async fn the_parsed_document_has_the_shape_in_its_meta_tag() {
         let html = node.page(request.body(Body::empty()).unwrap()).await.body;
         let (_, sent) = html.rsplit_once("name=\"duplex-shape\" content=\"").unwrap();
         let sent: Vec<_> = sent.split('"').next().unwrap().split(' ').collect();
-        let expected = |part: &str| sent.iter().find_map(|one| one.strip_prefix(part));
+        let expected = |part: &str| sent.iter().find_map(|line| line.strip_prefix(part));
 
         let document = parse_document(RcDom::default(), ParseOpts::default())
             .one(html.clone())

@@ -185,7 +185,11 @@ async fn an_oversized_mqtt_message_is_counted_acknowledged_and_dropped() {
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 1]);
     assert_eq!(read_packet_of(&mut stream, PUBACK).await, [0, 2]);
     let device = wait_for_device(&hub, |device| device.metrics.len() == 1).await;
-    let reasons: Vec<_> = device.rejections.iter().map(|one| one.reading.why.as_str()).collect();
+    let reasons: Vec<_> = device
+        .rejections
+        .iter()
+        .map(|record| record.reading.why.as_str())
+        .collect();
     assert_eq!(reasons, [reason_code::TOO_LONG]);
     stop.cancel();
 }

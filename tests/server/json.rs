@@ -154,7 +154,11 @@ async fn an_invalid_number_does_not_affect_the_readings_beside_it() {
         (1, 1e-9, 30)
     );
     assert_eq!(device.rejected, expected.len() as u64);
-    let newest: Vec<_> = device.rejections.iter().map(|one| one.reading.why.as_str()).collect();
+    let newest: Vec<_> = device
+        .rejections
+        .iter()
+        .map(|record| record.reading.why.as_str())
+        .collect();
     let reversed: Vec<_> = expected.iter().rev().take(newest.len()).copied().collect();
     assert_eq!(newest, reversed);
     let counted = node.state.hub.rejected_parts();

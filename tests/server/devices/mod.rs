@@ -115,7 +115,10 @@ async fn a_report_sent_twice_has_one_effect() {
     }
     let device = server
         .device_when("oven-1", |device| {
-            device.metrics.get("temperature").is_some_and(|one| one.value == 6.0)
+            device
+                .metrics
+                .get("temperature")
+                .is_some_and(|metric| metric.value == 6.0)
         })
         .await;
     assert_eq!((device.reports, reading_count(&device)), (2, 2));
@@ -220,7 +223,7 @@ async fn an_invalid_reading_is_rejected_alone() {
         .rejections
         .iter()
         .rev()
-        .map(|one| one.reading.why.as_str())
+        .map(|record| record.reading.why.as_str())
         .collect();
     let expected = [
         reason_code::NOT_A_NUMBER,
@@ -251,7 +254,11 @@ async fn invalid_payloads_are_counted_and_do_not_block_others() {
     let device = server
         .device_when("oven-1", |device| device.rejected == 5 && device.metrics.len() == 1)
         .await;
-    let mut reasons: Vec<_> = device.rejections.iter().map(|one| one.reading.why.as_str()).collect();
+    let mut reasons: Vec<_> = device
+        .rejections
+        .iter()
+        .map(|record| record.reading.why.as_str())
+        .collect();
     reasons.sort_unstable();
     let unreadable = reason_code::UNREADABLE;
     assert_eq!(

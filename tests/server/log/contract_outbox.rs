@@ -23,7 +23,7 @@ fn forwarding(number: u128, to: &[(usize, u32, &str)]) -> Entry {
 /// The stored forwards: seq, index and target.
 async fn stored(log: &AnyLog, from: Option<&TopicName>) -> Vec<(Seq, u32, String)> {
     let forwards = log.forwards(from).await.unwrap();
-    let summary = |one: PendingForward| (one.key.seq, one.key.index, one.to.to_string());
+    let summary = |forward: PendingForward| (forward.key.seq, forward.key.index, forward.to.to_string());
     forwards.into_iter().map(summary).collect()
 }
 

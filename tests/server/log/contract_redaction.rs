@@ -24,7 +24,7 @@ pub async fn a_redaction_overwrites_payloads_and_keeps_seqs(log: AnyLog) {
     let positions = |records: &[Record]| {
         records
             .iter()
-            .map(|one| (one.seq, one.at, one.amends))
+            .map(|record| (record.seq, record.at, record.amends))
             .collect::<Vec<_>>()
     };
     assert_eq!(positions(&after[..4]), positions(&before));

@@ -39,7 +39,7 @@ pub(crate) struct ActiveExchange {
     /// When the unread bytes were offered: milliseconds since the connection's start, plus one; 0 if none.
     offered_at: AtomicU64,
     /// Bytes of the response that the peer has not read.
-    held: AtomicUsize,
+    unread: AtomicUsize,
     /// Received bytes of the request's body, until it is answered.
     received: AtomicUsize,
 }
@@ -60,7 +60,7 @@ impl ConnectionProgress {
         let exchange = Arc::new(ActiveExchange {
             connection: Arc::clone(self),
             offered_at: AtomicU64::new(0),
-            held: AtomicUsize::new(0),
+            unread: AtomicUsize::new(0),
             received: AtomicUsize::new(0),
         });
         let mut exchanges = self.exchanges();
@@ -106,16 +106,16 @@ impl ActiveExchange {
         self.connection.share.grow(bytes);
     }
 
-    /// Records that a part of the response is offered to the peer; `held` bytes of it are unread.
-    pub(crate) fn on_offered(&self, held: usize) {
+    /// Records that a part of the response is offered to the peer; `unread` bytes of it are not read yet.
+    pub(crate) fn on_offered(&self, unread: usize) {
         self.offered_at.store(self.connection.now() + 1, Relaxed);
-        let before = self.held.swap(held, Relaxed);
+        let before = self.unread.swap(unread, Relaxed);
         let share = &self.connection.share;
         share.shrink(self.received.swap(0, Relaxed));
-        if held > before {
-            share.grow(held - before);
+        if unread > before {
+            share.grow(unread - before);
         } else {
-            share.shrink(before - held);
+            share.shrink(before - unread);
         }
     }
 
@@ -130,7 +130,7 @@ impl Drop for ActiveExchange {
         let connection = &self.connection;
         connection
             .share
-            .shrink(self.held.load(Relaxed) + self.received.load(Relaxed));
+            .shrink(self.unread.load(Relaxed) + self.received.load(Relaxed));
         connection.idle_since.store(connection.now(), Relaxed);
         connection.active.fetch_sub(1, Relaxed);
     }

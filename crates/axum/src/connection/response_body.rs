@@ -35,11 +35,11 @@ impl PacedBody {
             split_last_byte,
             exchange,
         };
-        body.exchange.on_offered(body.held_bytes());
+        body.exchange.on_offered(body.unread_bytes());
         body
     }
 
-    fn held_bytes(&self) -> usize {
+    fn unread_bytes(&self) -> usize {
         // A body of known size is in memory; one of unknown size is generated while it is sent.
         let remaining = self.inner.size_hint().exact().unwrap_or_default();
         self.rest
@@ -77,7 +77,7 @@ impl HttpBody for PacedBody {
         }
         body.started = true;
         let chunk = body.next_chunk();
-        body.exchange.on_offered(body.held_bytes() + chunk.len());
+        body.exchange.on_offered(body.unread_bytes() + chunk.len());
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 

@@ -130,8 +130,8 @@ async fn response_fields(
     let response_fields = endpoint.response_fields?;
     let before = seq.saturating_sub(RESPONSE_FIELDS_EVENTS as Seq);
     let (records, _) = hub.events(topic, before, RESPONSE_FIELDS_EVENTS).await.ok()?;
-    let own = records.iter().rev().filter(|record| record.seq <= seq);
-    own.filter_map(|record| response_fields(&record.event)).next()
+    let latest_first = records.iter().rev().filter(|record| record.seq <= seq);
+    latest_first.filter_map(|record| response_fields(&record.event)).next()
 }
 
 async fn send(

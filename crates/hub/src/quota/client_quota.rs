@@ -31,9 +31,9 @@ impl ClientQuota {
 
     /// Charges the start of a topic. The guard is held while the topic is awake.
     pub(crate) fn acquire_topic(&self) -> Result<QuotaGuard, QuotaExceeded> {
-        let held = self.quotas.acquire(&self.client, Resource::Topics)?;
+        let guard = self.quotas.acquire(&self.client, Resource::Topics)?;
         self.quotas.take(&self.client, Rate::Topics)?;
-        Ok(held)
+        Ok(guard)
     }
 
     /// Charges a command of `bytes` bytes and the object that it creates.

@@ -159,13 +159,17 @@ impl Quotas {
             .as_ref()
             .zip(client.person.as_ref());
         let person = person.map(|(resources, person)| Resources::acquire(resources, person));
-        let person = person.map(|held| held.ok_or_else(|| exceeded(PERSON))).transpose()?;
+        let person = person
+            .map(|permit| permit.ok_or_else(|| exceeded(PERSON)))
+            .transpose()?;
         let resources = &self.resources_by_address[resource as usize];
         let address = client
             .address
             .as_ref()
             .map(|address| Resources::acquire(resources, address));
-        let address = address.map(|held| held.ok_or_else(|| exceeded(ADDRESS))).transpose()?;
+        let address = address
+            .map(|permit| permit.ok_or_else(|| exceeded(ADDRESS)))
+            .transpose()?;
         Ok(QuotaGuard::new(person, address))
     }
 
@@ -194,13 +198,13 @@ impl Quotas {
     pub fn keys(&self) -> usize {
         let rates = self.by_address.iter().map(Rates::keys);
         let people = self.by_person.iter().flatten().map(Rates::keys);
-        let held = self.resources_by_address.iter().map(|resources| resources.keys());
-        let held_by_people = self
+        let resources = self.resources_by_address.iter().map(|resources| resources.keys());
+        let resources_of_people = self
             .resources_by_person
             .iter()
             .flatten()
             .map(|resources| resources.keys());
-        rates.chain(people).chain(held).chain(held_by_people).sum()
+        rates.chain(people).chain(resources).chain(resources_of_people).sum()
     }
 }
 

@@ -19,9 +19,9 @@ pub struct HighScores {
 impl HighScores {
     /// Whether the score enters the list; it must beat the person's current one.
     pub fn admits(&self, score: &Score) -> bool {
-        let own = self.scores.iter().find(|known| known.by.id == score.by.id);
-        match (own, self.scores.last()) {
-            (Some(own), _) => own.mass < score.mass,
+        let previous = self.scores.iter().find(|known| known.by.id == score.by.id);
+        match (previous, self.scores.last()) {
+            (Some(previous), _) => previous.mass < score.mass,
             (None, Some(last)) => self.scores.len() < MAX_HIGH_SCORES || last.mass < score.mass,
             (None, None) => true,
         }

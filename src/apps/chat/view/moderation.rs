@@ -165,15 +165,15 @@ pub fn room_tools(room: RoomModel, moderation: ModerationTopic) -> AnyView {
     let i18n = use_i18n();
     let problem = optional_text(move || {
         let locale = i18n.get_locale();
-        let problem_of = |one: &CommandStatus| {
-            one.error_text(
+        let problem_of = |status: &CommandStatus| {
+            status.error_text(
                 |wait| command_text::rate_limited(locale, wait),
                 |rejection| rejection_message(locale, rejection),
             )
         };
         moderation
             .pending
-            .with(|pending| pending.iter().rev().find_map(|one| problem_of(&one.status)))
+            .with(|pending| pending.iter().rev().find_map(|command| problem_of(&command.status)))
     });
     let name = room.name.get_value();
     let delete = (name != LOBBY).then(|| delete_room(moderation, name));

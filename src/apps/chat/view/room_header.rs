@@ -126,13 +126,24 @@ fn People(room: RoomModel) -> impl IntoView {
         fill(t_string!(i18n, chat.people_here), &[("count", &count.to_string())])
     });
     let named_people = Memo::new(move |_| {
-        presence.with(|presence| presence.people.iter().map(|one| one.person.clone()).collect::<Vec<_>>())
+        presence.with(|presence| {
+            presence
+                .people
+                .iter()
+                .map(|present| present.person.clone())
+                .collect::<Vec<_>>()
+        })
     });
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
         Some(
             named_people
-                .with(|people| people.iter().map(|one| person(locale, room, one)).collect_view())
+                .with(|people| {
+                    people
+                        .iter()
+                        .map(|visitor| person(locale, room, visitor))
+                        .collect_view()
+                })
                 .into_any(),
         )
     });

@@ -193,7 +193,7 @@ fn reaction(room: RoomModel, seq: Seq, message: RwSignal<Message>, emoji: Emoji)
     let i18n = use_i18n();
     let people = Memo::new(move |_| message.with(|message| message.people(emoji)));
     let count = dynamic_text(move || people.with(Vec::len).to_string());
-    let own = Memo::new(move |_| people.with(|people| people.iter().any(|one| room.is_own(&one.id))));
+    let own = Memo::new(move |_| people.with(|people| people.iter().any(|person| room.is_own(&person.id))));
     let pressed = dynamic_text(move || own.get().to_string());
     let tabindex = control_tabindex(room, seq);
     let names = dynamic_text(move || people.with(|people| people_names(i18n.get_locale(), people)));

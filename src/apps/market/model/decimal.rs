@@ -29,13 +29,13 @@ fn parse_digits(text: &str, scale: u8) -> Option<(u64, bool)> {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok().filter(|e| e.abs() <= 64)?),
         None => (text, 0),
     };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = [whole, fraction].concat();
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = [integer, fraction].concat();
     if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     // How many leading digits are at or above the unit.
-    let kept = whole.len() as i32 + exponent + i32::from(scale);
+    let kept = integer.len() as i32 + exponent + i32::from(scale);
     let mut units = Some(0_u64);
     let mut exact = true;
     let append = |units: u64, digit: u8| units.checked_mul(10)?.checked_add(u64::from(digit));
@@ -55,8 +55,8 @@ fn parse_digits(text: &str, scale: u8) -> Option<(u64, bool)> {
 
 /// Formats with thousands separators and at least `min_decimals` decimals, without further trailing zeros.
 pub fn format(units: u64, scale: u8, min_decimals: u8) -> String {
-    let (whole, fraction) = parts(units, scale, min_decimals);
-    let groups: Vec<&str> = whole
+    let (integer, fraction) = parts(units, scale, min_decimals);
+    let groups: Vec<&str> = integer
         .as_bytes()
         .rchunks(3)
         .rev()
@@ -67,14 +67,14 @@ pub fn format(units: u64, scale: u8, min_decimals: u8) -> String {
 
 /// Formats without separators, as for an input field: [`parse`] accepts it.
 pub fn format_plain(units: u64, scale: u8, min_decimals: u8) -> String {
-    let (whole, fraction) = parts(units, scale, min_decimals);
-    join(&whole, &fraction)
+    let (integer, fraction) = parts(units, scale, min_decimals);
+    join(&integer, &fraction)
 }
 
-fn join(whole: &str, fraction: &str) -> String {
+fn join(integer: &str, fraction: &str) -> String {
     match fraction {
-        "" => whole.to_owned(),
-        fraction => [whole, ".", fraction].concat(),
+        "" => integer.to_owned(),
+        fraction => [integer, ".", fraction].concat(),
     }
 }
 

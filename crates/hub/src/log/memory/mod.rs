@@ -159,21 +159,36 @@ impl StoredTopic {
 
     /// The newest answers, and the newest timestamp among the omitted ids.
     fn answers(&self, limit: usize, since: Millis) -> (Vec<AcceptedCommand>, Vec<RejectedCommand>, Option<Millis>) {
-        let known = |id: &CommandId, at: Millis| at >= since || id.time().is_some();
-        let commands = self.commands.iter().filter(|(one, at)| known(&one.command, *at));
-        let rejections = self.rejections.iter().filter(|(one, at)| known(&one.command, *at));
+        let is_included = |id: &CommandId, at: Millis| at >= since || id.time().is_some();
+        let commands = self
+            .commands
+            .iter()
+            .filter(|(answer, at)| is_included(&answer.command, *at));
+        let rejections = self
+            .rejections
+            .iter()
+            .filter(|(answer, at)| is_included(&answer.command, *at));
         let (surplus, surplus_rejected) = (
             commands.clone().count().saturating_sub(limit),
             rejections.clone().count().saturating_sub(limit),
         );
-        let omitted = commands.clone().take(surplus).map(|(one, _)| &one.command);
-        let omitted = omitted.chain(rejections.clone().take(surplus_rejected).map(|(one, _)| &one.command));
+        let omitted = commands.clone().take(surplus).map(|(answer, _)| &answer.command);
+        let omitted = omitted.chain(
+            rejections
+                .clone()
+                .take(surplus_rejected)
+                .map(|(answer, _)| &answer.command),
+        );
         (
-            commands.clone().skip(surplus).map(|(one, _)| one.clone()).collect(),
+            commands
+                .clone()
+                .skip(surplus)
+                .map(|(answer, _)| answer.clone())
+                .collect(),
             rejections
                 .clone()
                 .skip(surplus_rejected)
-                .map(|(one, _)| one.clone())
+                .map(|(answer, _)| answer.clone())
                 .collect(),
             omitted.map(CommandId::time).max().flatten().max(self.forgotten),
         )

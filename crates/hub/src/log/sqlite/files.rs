@@ -321,13 +321,13 @@ fn is_id(text: &str) -> bool {
 pub fn remove_partials(dir: &Path, keep: Option<&Path>) -> io::Result<()> {
     for (file, name) in entries(dir)? {
         let journal = name.as_bytes().strip_suffix(b"-journal").map(OsStr::from_bytes);
-        let whole = journal.map_or_else(|| file.clone(), |name| dir.join(name));
-        if !whole.as_os_str().as_bytes().ends_with(PARTIAL.as_bytes()) || keep == Some(&file) {
+        let partial = journal.map_or_else(|| file.clone(), |name| dir.join(name));
+        if !partial.as_os_str().as_bytes().ends_with(PARTIAL.as_bytes()) || keep == Some(&file) {
             continue;
         }
         // The writer holds a lock on it.
-        let abandoned = match File::open(&whole) {
-            Ok(partial) => partial.try_lock().is_ok(),
+        let abandoned = match File::open(&partial) {
+            Ok(file) => file.try_lock().is_ok(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if abandoned {
@@ -339,9 +339,9 @@ pub fn remove_partials(dir: &Path, keep: Option<&Path>) -> io::Result<()> {
 
 /// The files whose names begin with the log's name, with their suffixes.
 fn siblings(path: &Path) -> io::Result<Vec<(PathBuf, OsString)>> {
-    let own = path.file_name().unwrap_or_default().as_bytes();
+    let log_name = path.file_name().unwrap_or_default().as_bytes();
     let siblings = entries(parent_dir(path))?.into_iter().filter_map(|(file, name)| {
-        let suffix = name.as_bytes().strip_prefix(own)?;
+        let suffix = name.as_bytes().strip_prefix(log_name)?;
         Some((file, OsStr::from_bytes(suffix).to_owned()))
     });
     Ok(siblings.collect())

@@ -153,7 +153,7 @@ pub(super) fn with_amendments(
     topic: &TopicName,
     events: &[Seq],
 ) -> Result<Vec<Record>, LogError> {
-    let mut one = log.prepare_cached(
+    let mut event = log.prepare_cached(
         "SELECT seq, at, amends, chain, event FROM events
          WHERE topic = (SELECT id FROM topics WHERE name = ?1) AND seq = ?2",
     )?;
@@ -163,10 +163,10 @@ pub(super) fn with_amendments(
     )?;
     let mut records = BTreeMap::new();
     for seq in events {
-        for statement in [&mut one, &mut amendments] {
-            for found in statement.query_map((topic.as_str(), sql(*seq)), record)? {
-                let found = found?;
-                records.insert(found.seq, found);
+        for statement in [&mut event, &mut amendments] {
+            for row in statement.query_map((topic.as_str(), sql(*seq)), record)? {
+                let record = row?;
+                records.insert(record.seq, record);
             }
         }
     }

@@ -204,7 +204,7 @@ async fn redacted_text_is_in_no_response_and_no_store() {
     let places = |records: &[Record]| {
         records
             .iter()
-            .map(|one| (one.seq, one.at, one.amends))
+            .map(|record| (record.seq, record.at, record.amends))
             .collect::<Vec<_>>()
     };
     assert_eq!(places(&after[..3]), places(&before));
@@ -342,7 +342,7 @@ proptest! {
                 prop_assert_eq!(lines(&board).await, replayed(&records));
                 if let Some(record) = records.first() {
                     let shown = events(&board.read(record.seq - 1, Encoding::Json, ALL));
-                    let kept = records.iter().map(|one| (one.seq, serde_json::from_slice::<BoardEvent>(&one.event).unwrap()));
+                    let kept = records.iter().map(|record| (record.seq, serde_json::from_slice::<BoardEvent>(&record.event).unwrap()));
                     prop_assert!(shown.into_iter().eq(kept));
                 }
             }

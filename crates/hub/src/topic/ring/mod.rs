@@ -139,10 +139,10 @@ impl<T: Clone> Ring<T> {
             newest.bytes = newest.bytes - keyed.bytes + bytes;
             (keyed.bytes, keyed.event) = (bytes, event.clone());
         }
-        let held = seq
+        let index = seq
             .checked_sub(self.first())
             .and_then(|index| usize::try_from(index).ok());
-        if let Some(entry) = held.and_then(|index| self.events.get_mut(index)) {
+        if let Some(entry) = index.and_then(|index| self.events.get_mut(index)) {
             self.events_bytes = self.events_bytes - entry.bytes + bytes;
             (entry.bytes, entry.event) = (bytes, event.clone());
         }

@@ -192,7 +192,7 @@ fn a_price_reaches_alerts_of_its_side() {
             .state
             .alerts
             .iter()
-            .map(|one| one.is_reached(price, scale))
+            .map(|alert| alert.is_reached(price, scale))
             .collect::<Vec<_>>()
     };
     assert_eq!(reached(151, 2), [true, false]);
