@@ -9,7 +9,7 @@ pub use super::pending_orders::{MAX_PENDING, PendingOrders};
 use super::wire::{
     AcceptedReading, CurrentValue, DEFAULT_EVERY, DeviceCommand, DeviceEvent, DeviceSummary, Devices, Fleet,
     FleetEntry, FleetEvent, Health, LimitKind, MAX_DEVICES, MAX_METRICS, Millis, ORDER_TIMEOUT, OrderStatus,
-    RejectedReading, Threshold, UntimestampedValue,
+    RejectedReading, RejectionRecord, Threshold, UntimestampedValue,
 };
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::Person;
@@ -62,13 +62,6 @@ pub struct Order {
     #[serde(rename = "answered")]
     pub answered_at: Option<Millis>,
     pub note: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RejectionRecord {
-    pub at: Millis,
-    #[serde(rename = "refusal")]
-    pub reading: RejectedReading,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -229,13 +222,7 @@ impl Threshold {
     /// Returns the limit that `value` exceeds. `current` is the limit of the active alarm; that alarm clears only when the value is
     /// back inside by more than the hysteresis.
     pub fn violated(&self, value: f64, current: Option<LimitKind>) -> Option<LimitKind> {
-        let hysteresis = |limit_kind| {
-            if current == Some(limit_kind) {
-                self.hysteresis
-            } else {
-                0.0
-            }
-        };
+        let hysteresis = |kind| if current == Some(kind) { self.hysteresis } else { 0.0 };
         if self.high.is_some_and(|high| value > high - hysteresis(LimitKind::High)) {
             Some(LimitKind::High)
         } else if self.low.is_some_and(|low| value < low + hysteresis(LimitKind::Low)) {
@@ -363,9 +350,9 @@ fn apply_report_event(device: &mut Device, event: &DeviceEvent) {
         _ => return,
     };
     device.reports = device.reports.saturating_add(1);
-    rejected
-        .iter()
-        .for_each(|reading| device.record_rejection(*at, reading));
+    for reading in rejected {
+        device.record_rejection(*at, reading);
+    }
     for (new, current) in [(name, &mut device.name), (place, &mut device.place)] {
         if let Some(new) = new {
             new.clone_into(current);

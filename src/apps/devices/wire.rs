@@ -188,6 +188,14 @@ pub struct RejectedReading {
     pub why: String,
 }
 
+/// A rejected reading in the device's state; `at` is when it was received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectionRecord {
+    pub at: Millis,
+    #[serde(rename = "refusal")]
+    pub reading: RejectedReading,
+}
+
 /// An alarm's id is the seq of its `Raised` event, an order's id the seq of its `Ordered` event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -257,7 +257,7 @@ fn reports(cx: DeviceContext) -> AnyView {
     let rejections = Memo::new(move |_| cx.device.state.with(|device| device.rejections.clone()));
     let list = dynamic_view(move || {
         let locale = i18n.get_locale();
-        let rejection_item = |record: &super::super::model::RejectionRecord| {
+        let rejection_item = |record: &super::super::wire::RejectionRecord| {
             let why = labels::reason_text(locale, &record.reading.why);
             let metric = labels::metric(locale, &record.reading.metric);
             row(cx.clock.time(locale, record.at, true), metric, why)

@@ -301,7 +301,7 @@ impl ConnectorState {
     async fn on_message(&mut self, exchange: Exchange, message: &[u8]) -> Result<(), ConnectionError> {
         match exchange
             .parse(message)
-            .map_err(ExchangeMessageError::Invalid)
+            .map_err(ApplyError::Invalid)
             .and_then(|message| self.apply(exchange, message))
         {
             Ok(true) => {
@@ -309,8 +309,8 @@ impl ConnectorState {
                 self.set_status(FeedStatus::Live).await;
             }
             Ok(false) => {}
-            Err(ExchangeMessageError::Reconnect) => return Err(ConnectionError::ReconnectRequested),
-            Err(ExchangeMessageError::Invalid(error)) => {
+            Err(ApplyError::Reconnect) => return Err(ConnectionError::ReconnectRequested),
+            Err(ApplyError::Invalid(error)) => {
                 self.feed.skipped += 1;
                 tracing::debug!("skipped an invalid message: {error}");
             }
@@ -319,11 +319,11 @@ impl ConnectorState {
     }
 
     /// Returns true if the message contained a price.
-    fn apply(&mut self, exchange: Exchange, message: ExchangeMessage) -> Result<bool, ExchangeMessageError> {
+    fn apply(&mut self, exchange: Exchange, message: ExchangeMessage) -> Result<bool, ApplyError> {
         let now = duplex_hub::now();
         match message {
             ExchangeMessage::Ignored => Ok(false),
-            ExchangeMessage::Reconnect => Err(ExchangeMessageError::Reconnect),
+            ExchangeMessage::Reconnect => Err(ApplyError::Reconnect),
             ExchangeMessage::Trade {
                 symbol,
                 id,
@@ -335,7 +335,7 @@ impl ConnectorState {
                 self.ensure_listed(exchange, &symbol, price, now)?;
                 let newest = self.newest_trades.entry(symbol.clone()).or_default();
                 if id <= *newest {
-                    return Err(ExchangeMessageError::Invalid(ParseError::InvalidNumber("id")));
+                    return Err(ApplyError::Invalid(ParseError::InvalidNumber("id")));
                 }
                 *newest = id;
                 // The exchange's clock may be ahead of ours: clamp the trade's time to now.
@@ -358,15 +358,9 @@ impl ConnectorState {
         }
     }
 
-    fn ensure_listed(
-        &mut self,
-        exchange: Exchange,
-        symbol: &str,
-        price: u64,
-        now: Millis,
-    ) -> Result<(), ExchangeMessageError> {
+    fn ensure_listed(&mut self, exchange: Exchange, symbol: &str, price: u64, now: Millis) -> Result<(), ApplyError> {
         if !self.symbols.iter().any(|listed| listed == symbol) {
-            return Err(ExchangeMessageError::Invalid(ParseError::InvalidSymbol));
+            return Err(ApplyError::Invalid(ParseError::InvalidSymbol));
         }
         self.conflater.list(exchange.listing(symbol, price), price, now);
         Ok(())
@@ -391,12 +385,12 @@ impl ConnectorState {
 }
 
 /// Why a message is not applied.
-enum ExchangeMessageError {
+enum ApplyError {
     Reconnect,
     Invalid(ParseError),
 }
 
-impl From<ParseError> for ExchangeMessageError {
+impl From<ParseError> for ApplyError {
     fn from(error: ParseError) -> Self {
         Self::Invalid(error)
     }

@@ -159,36 +159,21 @@ impl StoredTopic {
 
     /// The newest answers, and the newest timestamp among the omitted ids.
     fn answers(&self, limit: usize, since: Millis) -> (Vec<AcceptedCommand>, Vec<RejectedCommand>, Option<Millis>) {
-        let is_included = |id: &CommandId, at: Millis| at >= since || id.time().is_some();
-        let commands = self
-            .commands
-            .iter()
-            .filter(|(answer, at)| is_included(&answer.command, *at));
-        let rejections = self
-            .rejections
-            .iter()
-            .filter(|(answer, at)| is_included(&answer.command, *at));
-        let (surplus, surplus_rejected) = (
+        let keep = |id: &CommandId, at: Millis| at >= since || id.time().is_some();
+        let commands = self.commands.iter().filter(|(entry, at)| keep(&entry.command, *at));
+        let rejections = self.rejections.iter().filter(|(entry, at)| keep(&entry.command, *at));
+        let (excess, excess_rejects) = (
             commands.clone().count().saturating_sub(limit),
             rejections.clone().count().saturating_sub(limit),
         );
-        let omitted = commands.clone().take(surplus).map(|(answer, _)| &answer.command);
-        let omitted = omitted.chain(
-            rejections
-                .clone()
-                .take(surplus_rejected)
-                .map(|(answer, _)| &answer.command),
-        );
+        let omitted = commands.clone().take(excess).map(|(entry, _)| &entry.command);
+        let omitted = omitted.chain(rejections.clone().take(excess_rejects).map(|(entry, _)| &entry.command));
         (
-            commands
-                .clone()
-                .skip(surplus)
-                .map(|(answer, _)| answer.clone())
-                .collect(),
+            commands.clone().skip(excess).map(|(entry, _)| entry.clone()).collect(),
             rejections
                 .clone()
-                .skip(surplus_rejected)
-                .map(|(answer, _)| answer.clone())
+                .skip(excess_rejects)
+                .map(|(entry, _)| entry.clone())
                 .collect(),
             omitted.map(CommandId::time).max().flatten().max(self.forgotten),
         )
