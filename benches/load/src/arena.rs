@@ -49,6 +49,7 @@ pub fn arena(args: &Args) -> Result<()> {
             &Endpoint {
                 path: "/api/arena",
                 headers,
+                deflate: false,
             },
         )?;
         clients.poll(Duration::from_millis(1), |player_id, out, event| {
@@ -102,7 +103,7 @@ fn on_event(
     event: SocketEvent,
 ) -> Result<()> {
     let player = players.get_mut(player_id).ok_or("a frame for an unknown player")?;
-    if let SocketEvent::Payload(frame) = event {
+    if let SocketEvent::Payload { payload: frame, .. } = event {
         player.tick = tick(frame).ok_or("a frame without a tick")?;
         player.frames += 1;
         if stats.is_counting {

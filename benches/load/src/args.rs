@@ -27,6 +27,11 @@ impl Args {
         Ok(self.text(key)?.parse().map_err(|_| format!("{key}= is not a number"))?)
     }
 
+    /// False if the argument is missing or 0.
+    pub fn flag(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|value| value != "0")
+    }
+
     pub fn seconds(&self, key: &str) -> Result<Duration> {
         Ok(Duration::from_secs(self.number(key)?.into()))
     }

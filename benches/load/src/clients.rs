@@ -2,6 +2,7 @@
 
 use crate::{
     Result,
+    inflate::Inflater,
     socket::{Endpoint, Outbox, Socket, SocketEvent},
 };
 use mio::{Events, Interest, Poll, Token};
@@ -16,6 +17,7 @@ pub struct Clients {
     events: Events,
     sockets: HashMap<usize, Socket>,
     buffer: Vec<u8>,
+    inflater: Inflater,
 }
 
 impl Clients {
@@ -26,6 +28,7 @@ impl Clients {
             events: Events::with_capacity(1024),
             sockets: HashMap::new(),
             buffer: vec![0; BUFFER],
+            inflater: Inflater::default(),
         })
     }
 
@@ -71,9 +74,8 @@ impl Clients {
                 socket.stream.set_nodelay(true)?;
             }
             socket.flush()?;
-            socket.read(&mut self.buffer, &mut |out: &mut Outbox, event: SocketEvent| {
-                on_event(id, out, event)
-            })?;
+            let on_event = &mut |out: &mut Outbox, event: SocketEvent| on_event(id, out, event);
+            socket.read(&mut self.buffer, &mut self.inflater, on_event)?;
             socket.flush()?;
         }
         Ok(())

@@ -50,7 +50,7 @@ pub fn commands(args: &Args) -> Result<()> {
         accepted: 0,
         latencies: None,
     };
-    let (endpoint, deadline) = (Server::Json.endpoint(true), Instant::now() + TIMEOUT);
+    let (endpoint, deadline) = (Server::Json.endpoint(true, false), Instant::now() + TIMEOUT);
     clients.connect(0, &endpoint)?;
     while load.posts.len() < load.topics.len() {
         if Instant::now() > deadline {
@@ -98,14 +98,14 @@ impl CommandLoad {
     fn prepare(&mut self, out: &mut Outbox, event: SocketEvent) -> Result<()> {
         match event {
             SocketEvent::Opened => Server::hello(out),
-            SocketEvent::Payload(payload) => match Server::Json.decode(payload, None, out)? {
+            SocketEvent::Payload { payload, .. } => match Server::Json.decode(payload, None, out)? {
                 ServerMessage::Reply { seq, .. } => self.posts.push(seq),
                 // The welcome.
                 _ if self.posts.is_empty() => {}
                 _ => return Ok(()),
             },
         }
-        if let (SocketEvent::Payload(_), Some(topic)) = (event, self.topics.get(self.posts.len())) {
+        if let (SocketEvent::Payload { .. }, Some(topic)) = (event, self.topics.get(self.posts.len())) {
             let session = &mut self.sessions[0];
             session.sent += 1;
             out.text(post(topic, 0, session.sent).as_bytes());
@@ -116,7 +116,7 @@ impl CommandLoad {
     fn on_event(&mut self, session_id: usize, out: &mut Outbox, event: SocketEvent) -> Result<()> {
         match event {
             SocketEvent::Opened => Server::hello(out),
-            SocketEvent::Payload(payload) => match Server::Json.decode(payload, None, out)? {
+            SocketEvent::Payload { payload, .. } => match Server::Json.decode(payload, None, out)? {
                 ServerMessage::Reply { number, seq, .. } => self.on_reply(session_id, number, seq)?,
                 _ => return Ok(()),
             },

@@ -4,6 +4,7 @@ use crate::{
     Result,
     args::Args,
     echo_client::EchoClient,
+    latency::Latencies,
     process::{CpuUsage, settled_memory},
 };
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
@@ -17,6 +18,7 @@ fn connect(args: &Args, connections: u32) -> Result<Vec<EchoClient>> {
 }
 
 /// Keeps `in_flight` messages in flight on every connection: reads all available replies, then sends as many messages in one write.
+/// The latency is that of a message if only one is in flight, otherwise from the last write to the replies that are read together.
 pub fn echo(args: &Args) -> Result<()> {
     let (pid, in_flight) = (args.number("pid")?, args.number("in_flight")?);
     let (warmup, seconds) = (args.seconds("warmup")?, args.seconds("seconds")?);
@@ -33,13 +35,17 @@ pub fn echo(args: &Args) -> Result<()> {
         client.send(in_flight)?;
     }
 
-    let mut run = |duration: Duration| -> Result<u64> {
+    let mut latencies = Latencies::default();
+    let mut run = |latencies: &mut Latencies, duration: Duration| -> Result<u64> {
         let (end, mut echoed) = (Instant::now() + duration, 0);
         while Instant::now() < end {
             poll.poll(&mut events, Some(Duration::from_millis(100)))?;
             for event in &events {
                 let client = &mut clients[event.token().0];
                 let replies = client.receive()?;
+                if replies > 0 {
+                    latencies.add(client.sent_at.elapsed());
+                }
                 client.send(replies)?;
                 echoed += u64::from(replies);
             }
@@ -47,9 +53,9 @@ pub fn echo(args: &Args) -> Result<()> {
         Ok(echoed)
     };
 
-    run(warmup)?;
+    run(&mut Latencies::default(), warmup)?;
     let start = CpuUsage::now(pid)?;
-    let messages = run(seconds)?;
+    let messages = run(&mut latencies, seconds)?;
     let used = start.since_start()?;
     if messages == 0 || used.server == 0.0 {
         return Err(format!(
@@ -59,10 +65,11 @@ pub fn echo(args: &Args) -> Result<()> {
         .into());
     }
     println!(
-        r#"{{"messages":{messages},"seconds":{:.3},"rate":{:.0},"cpu_us":{:.4},{}}}"#,
+        r#"{{"messages":{messages},"seconds":{:.3},"rate":{:.0},"cpu_us":{:.4},{},{}}}"#,
         used.wall,
         messages as f64 / used.wall,
         used.server * 1e6 / messages as f64,
+        latencies.json(),
         used.busy(),
     );
     Ok(())

@@ -6,7 +6,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     os::fd::{AsRawFd, RawFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The example of RFC 6455 section 1.3: its answer is known without SHA-1.
@@ -24,6 +24,8 @@ pub struct EchoClient {
     received: usize,
     /// Bytes that the socket has not accepted yet.
     output: Vec<u8>,
+    /// When the last messages were sent.
+    pub sent_at: Instant,
 }
 
 impl EchoClient {
@@ -58,6 +60,7 @@ impl EchoClient {
             input: Vec::new(),
             received: 0,
             output: Vec::new(),
+            sent_at: Instant::now(),
         })
     }
 
@@ -72,6 +75,9 @@ impl EchoClient {
     }
 
     pub fn send(&mut self, messages: u32) -> Result<()> {
+        if messages > 0 {
+            self.sent_at = Instant::now();
+        }
         for _ in 0..messages {
             self.output.extend_from_slice(&self.message);
         }

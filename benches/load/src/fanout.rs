@@ -9,10 +9,10 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// Keeps `window` undelivered messages in flight, then sends `rate` messages a second.
+/// Keeps `window` undelivered messages in flight, then sends as many messages as cause `rate` deliveries a second, at equal intervals.
 pub fn fanout(args: &Args) -> Result<()> {
     let (pid, members) = (args.number("pid")?, u64::from(args.number("members")?));
-    let (window, rate) = (u64::from(args.number("window")?), args.number("rate")?);
+    let (window, rate) = (u64::from(args.number("window")?), u64::from(args.number("rate")?));
     let mut room = FanoutRoom::open(args)?;
     room.join(1..=members as usize, CONNECT_CONCURRENCY)?;
 
@@ -35,14 +35,14 @@ pub fn fanout(args: &Args) -> Result<()> {
     room.wait_until_delivered()?;
 
     let (count, before) = (
-        u64::from(rate) * args.seconds("paced")?.as_secs(),
+        (rate * args.seconds("paced")?.as_secs()).div_ceil(members),
         room.state().delivered,
     );
     room.run_for(Duration::from_millis(500))?;
     room.state().latencies = Some(Latencies::default());
     let (paced_start, began) = (CpuUsage::now(pid)?, Instant::now());
     for nth in 0..count {
-        let due = began + Duration::from_secs(1) * nth as u32 / rate;
+        let due = began + Duration::from_nanos(nth * members * 1_000_000_000 / rate);
         while let Some(wait) = due
             .checked_duration_since(Instant::now())
             .filter(|wait| !wait.is_zero())
@@ -60,10 +60,10 @@ pub fn fanout(args: &Args) -> Result<()> {
         return Err(format!("{deliveries} deliveries, then {paced} of {}", count * members).into());
     }
     println!(
-        r#"{{"members":{members},"rate":{:.0},"cpu_us":{:.4},"bytes":{:.1},{},"paced_rate":{rate},"paced_cpu_us":{:.4},{}}}"#,
+        r#"{{"members":{members},"rate":{:.0},"cpu_us":{:.4},"wire_bytes":{:.1},{},"paced_rate":{rate},"paced_cpu_us":{:.4},{}}}"#,
         deliveries as f64 / used.wall,
         used.server * 1e6 / deliveries as f64,
-        state.bytes as f64 / state.delivered as f64,
+        state.wire_bytes as f64 / state.delivered as f64,
         used.busy(),
         paced_usage.server * 1e6 / paced as f64,
         latencies.json(),

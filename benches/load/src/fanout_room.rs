@@ -34,6 +34,8 @@ pub struct FanoutRoom {
 /// The members, and counts of messages.
 pub struct RoomState {
     server: Server,
+    /// Whether the members, but not the writer, require compressed messages.
+    deflate: bool,
     /// The first member is the writer.
     members: Vec<Member>,
     joined: usize,
@@ -43,8 +45,8 @@ pub struct RoomState {
     sent_at: Vec<Instant>,
     answered: u64,
     pub delivered: u64,
-    /// Bytes of all delivered messages, without WebSocket framing.
-    pub bytes: u64,
+    /// Bytes of the frames of all delivered messages, as received.
+    pub wire_bytes: u64,
     /// Latencies of deliveries; `None` if they are not measured.
     pub latencies: Option<Latencies>,
     /// Whether members keep their cursors and resume from them.
@@ -57,7 +59,7 @@ impl FanoutRoom {
         let server = Server::from_name(args.text("server")?)?;
         let mut room = Self {
             clients: Clients::new(args.addr()?)?,
-            state: RoomState::new(server),
+            state: RoomState::new(server, args.flag("deflate")),
         };
         room.join(WRITER..=WRITER, 1)?;
         Ok(room)
@@ -76,11 +78,11 @@ impl FanoutRoom {
             .resize_with(self.state.members.len().max(members.end() + 1), Member::default);
         let deadline = Instant::now() + TIMEOUT;
         for member in members {
-            let (server, is_writer) = match member {
-                WRITER => (self.state.server.for_writer(), true),
-                _ => (self.state.server, false),
+            let endpoint = match member {
+                WRITER => self.state.server.for_writer().endpoint(true, false),
+                _ => self.state.server.endpoint(false, self.state.deflate),
             };
-            self.clients.connect(member, &server.endpoint(is_writer))?;
+            self.clients.connect(member, &endpoint)?;
             started += 1;
             while started - (self.state.joined - before) >= concurrency {
                 self.step(deadline, "joined")?;
@@ -159,9 +161,10 @@ impl FanoutRoom {
 }
 
 impl RoomState {
-    fn new(server: Server) -> Self {
+    fn new(server: Server, deflate: bool) -> Self {
         Self {
             server,
+            deflate,
             members: vec![Member::default()],
             joined: 0,
             post: 0,
@@ -169,7 +172,7 @@ impl RoomState {
             sent_at: vec![Instant::now()],
             answered: 0,
             delivered: 0,
-            bytes: 0,
+            wire_bytes: 0,
             latencies: None,
             keeps_cursors: false,
         }
@@ -188,7 +191,7 @@ impl RoomState {
             self.server
         };
         let member = &mut self.members[member_id];
-        let payload = match event {
+        let (payload, wire_bytes) = match event {
             SocketEvent::Opened if member_id == WRITER && server.is_duplex() => {
                 Server::hello(out);
                 out.text(post(ROOM, WRITER, 0).as_bytes());
@@ -200,10 +203,13 @@ impl RoomState {
                 }
                 return Ok(());
             }
-            SocketEvent::Payload(payload) => payload,
+            SocketEvent::Payload { payload, wire_bytes } => (payload, wire_bytes),
         };
         match server.decode(payload, member.cursor.as_ref(), out)? {
-            ServerMessage::Message(number) => self.on_message(member_id, number, payload)?,
+            ServerMessage::Message(number) => {
+                self.on_message(member_id, number, payload)?;
+                self.wire_bytes += wire_bytes as u64;
+            }
             ServerMessage::Joined(cursor) => {
                 if self.keeps_cursors && member.cursor.is_none() {
                     member.cursor = Some(cursor);
@@ -239,10 +245,9 @@ impl RoomState {
         }
         member.last = number;
         if let (true, Some(cursor)) = (self.keeps_cursors, &mut member.cursor) {
-            cursor.position = self.server.position_of(payload);
+            self.server.advance(cursor, payload);
         }
         self.delivered += 1;
-        self.bytes += payload.len() as u64;
         if let Some(latencies) = &mut self.latencies {
             latencies.add(self.sent_at[number as usize].elapsed());
         }
@@ -254,9 +259,16 @@ impl RoomState {
 mod tests {
     use super::*;
 
+    fn payload(message: &str) -> SocketEvent<'_> {
+        SocketEvent::Payload {
+            payload: message.as_bytes(),
+            wire_bytes: 2 + message.len(),
+        }
+    }
+
     fn event(number: u64) -> String {
         format!(
-            "{{\"event\":{{\"seq\":{},\"text\":\"#{number:012}\"}}}}}}}}",
+            "{{\"event\":{{\"seq\":{},\"check\":77,\"text\":\"#{number:012}\"}}}}}}}}",
             number + 10
         )
     }
@@ -264,56 +276,47 @@ mod tests {
     #[test]
     fn a_repeated_or_missing_message_fails_the_measurement() {
         let out = &mut Outbox::default();
-        let mut room = RoomState::new(Server::Ws);
+        let mut room = RoomState::new(Server::Ws, false);
         room.members.push(Member::default());
         room.sent = 4;
         room.on_event(1, out, SocketEvent::Opened).unwrap();
         room.joined += 1;
         assert!(room.is_current(), "a new member receives later messages only");
         room.sent = 6;
-        room.on_event(1, out, SocketEvent::Payload(event(5).as_bytes()))
-            .unwrap();
+        room.on_event(1, out, payload(&event(5))).unwrap();
         assert!(!room.is_current());
         for wrong in [5, 4, 7] {
-            assert!(
-                room.on_event(1, out, SocketEvent::Payload(event(wrong).as_bytes()))
-                    .is_err(),
-                "{wrong}"
-            );
+            assert!(room.on_event(1, out, payload(&event(wrong))).is_err(), "{wrong}");
         }
-        room.on_event(1, out, SocketEvent::Payload(event(6).as_bytes()))
-            .unwrap();
+        room.on_event(1, out, payload(&event(6))).unwrap();
         assert!(room.is_current());
         assert_eq!(room.delivered, 2);
+        assert_eq!(room.wire_bytes, 2 * (2 + event(5).len() as u64));
     }
 
     #[test]
     fn a_disconnected_member_resumes_from_its_cursor() {
         let out = &mut Outbox::default();
-        let mut room = RoomState::new(Server::Json);
+        let mut room = RoomState::new(Server::Json, false);
         room.keeps_cursors = true;
         room.members.push(Member::default());
         let verdict = |verdict: &str| {
             format!(
-                "{{\"verdict\":{{\"topic\":\"chat/bench\",\"verdict\":{{\"{verdict}\":{{\"epoch\":5,\"seq\":10}}}}}}}}"
+                "{{\"verdict\":{{\"topic\":\"chat/bench\",\"verdict\":{{\"{verdict}\":{{\"epoch\":5,\"seq\":10,\"check\":null}}}}}}}}"
             )
         };
-        room.on_event(1, out, SocketEvent::Payload(verdict("reset").as_bytes()))
-            .unwrap();
-        room.on_event(1, out, SocketEvent::Payload(event(1).as_bytes()))
-            .unwrap();
+        room.on_event(1, out, payload(&verdict("reset"))).unwrap();
+        room.on_event(1, out, payload(&event(1))).unwrap();
         let cursor = room.members[1].cursor.clone().unwrap();
-        assert_eq!((&*cursor.log_id, &*cursor.position), ("5", "11"));
+        assert_eq!(
+            (&*cursor.log_id, &*cursor.position, &*cursor.checksum),
+            ("5", "11", "77")
+        );
         room.members[1].joined = false;
         room.sent = 2;
-        assert!(
-            room.on_event(1, out, SocketEvent::Payload(verdict("reset").as_bytes()))
-                .is_err()
-        );
-        room.on_event(1, out, SocketEvent::Payload(verdict("resumed").as_bytes()))
-            .unwrap();
-        room.on_event(1, out, SocketEvent::Payload(event(2).as_bytes()))
-            .unwrap();
+        assert!(room.on_event(1, out, payload(&verdict("reset"))).is_err());
+        room.on_event(1, out, payload(&verdict("resumed"))).unwrap();
+        room.on_event(1, out, payload(&event(2))).unwrap();
         assert_eq!(room.members[1].last, 2);
     }
 }

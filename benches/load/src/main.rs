@@ -5,7 +5,7 @@
 //!     load idle addr=127.0.0.1:3000 path=/api/echo pid=42 connections=5000 size=125 collect=0
 //!     load disk path=/some/file seconds=1
 //!     load commands addr=127.0.0.1:3000 pid=42 sessions=64 in_flight=16 topics=100 warmup=2 seconds=3
-//!     load fanout server=duplex addr=127.0.0.1:3000 pid=42 members=1000 window=64 warmup=2 seconds=3 rate=20 paced=5
+//!     load fanout server=duplex addr=127.0.0.1:3000 pid=42 members=1000 window=64 warmup=2 seconds=3 rate=20000 paced=5 deflate=0
 //!     load resume server=duplex addr=127.0.0.1:3000 pid=42 members=2000 events=50
 //!     load members server=duplex addr=127.0.0.1:3000 pid=42 members=5000 collect=0
 //!     load arena addr=127.0.0.1:3000 pid=42 viewers=50 warmup=2 seconds=5
@@ -21,6 +21,7 @@ mod echo;
 mod echo_client;
 mod fanout;
 mod fanout_room;
+mod inflate;
 mod latency;
 mod members;
 mod process;

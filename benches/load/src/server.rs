@@ -8,7 +8,7 @@ use crate::{
 
 pub const ROOM: &str = "chat/bench";
 /// The text before the number, which makes an event about 200 bytes long.
-const TEXT: &str = "Sent again and again to so many. #";
+const TEXT: &str = "Sent to many. #";
 const DIGITS: usize = 12;
 const NAME: &str = "Kim Minji";
 /// The writer's secret: all messages come from one person, in every session.
@@ -22,11 +22,13 @@ pub enum Server {
     SocketIo,
 }
 
-/// A member's position: epoch and seq, or Socket.IO's pid and offset.
+/// A member's position: epoch, seq and checksum, or Socket.IO's pid and offset.
 #[derive(Clone, Default, Debug, PartialEq)]
 pub struct Cursor {
     pub log_id: String,
     pub position: String,
+    /// `null` if the log has none; empty for Socket.IO.
+    pub checksum: String,
 }
 
 #[derive(Debug, PartialEq)]
@@ -67,7 +69,7 @@ impl Server {
         }
     }
 
-    pub fn endpoint(self, writer: bool) -> Endpoint {
+    pub fn endpoint(self, writer: bool, deflate: bool) -> Endpoint {
         let cookie = if writer {
             format!("Cookie: visitor={SECRET}\r\n")
         } else {
@@ -76,16 +78,16 @@ impl Server {
         let (path, headers) = match self {
             Self::Json => (
                 "/api/session",
-                format!("Sec-WebSocket-Protocol: duplex.v1.json\r\n{cookie}"),
+                format!("Sec-WebSocket-Protocol: duplex.v2.json\r\n{cookie}"),
             ),
             Self::Postcard => (
                 "/api/session",
-                format!("Sec-WebSocket-Protocol: duplex.v1.postcard\r\n{cookie}"),
+                format!("Sec-WebSocket-Protocol: duplex.v2.postcard\r\n{cookie}"),
             ),
             Self::Ws => ("/api/room", String::new()),
             Self::SocketIo => ("/socket.io/?EIO=4&transport=websocket", String::new()),
         };
-        Endpoint { path, headers }
+        Endpoint { path, headers, deflate }
     }
 
     pub fn hello(out: &mut Outbox) {
@@ -96,8 +98,13 @@ impl Server {
     pub fn join(self, cursor: Option<&Cursor>, out: &mut Outbox) -> bool {
         match self {
             Self::Json => {
-                let cursor = cursor.map_or("null".to_owned(), |Cursor { log_id, position }| {
-                    format!(r#"{{"epoch":{log_id},"seq":{position}}}"#)
+                let cursor = cursor.map_or("null".to_owned(), |cursor| {
+                    let Cursor {
+                        log_id,
+                        position,
+                        checksum,
+                    } = cursor;
+                    format!(r#"{{"epoch":{log_id},"seq":{position},"check":{checksum}}}"#)
                 });
                 out.text(br#"{"hello":{"build":"","name":null}}"#);
                 out.text(format!(r#"{{"subscribe":{{"topic":"{ROOM}","cursor":{cursor}}}}}"#).as_bytes());
@@ -124,12 +131,16 @@ impl Server {
         }
     }
 
-    /// The position of a member that has received this message.
-    pub fn position_of(self, message: &[u8]) -> String {
+    /// Moves the cursor of a member that has received this message.
+    pub fn advance(self, cursor: &mut Cursor, message: &[u8]) {
         let text = String::from_utf8_lossy(message);
         match self {
-            Self::SocketIo => text.rsplit('"').nth(1).unwrap_or_default().to_owned(),
-            _ => after(&text, r#""seq":"#),
+            Self::SocketIo => text
+                .rsplit('"')
+                .nth(1)
+                .unwrap_or_default()
+                .clone_into(&mut cursor.position),
+            _ => (cursor.position, cursor.checksum) = (after(&text, r#""seq":"#), checksum(&text)),
         }
     }
 
@@ -164,8 +175,10 @@ fn id(session: usize, number: u64) -> String {
 
 /// Duplex's event of such an edit; the peers send the same bytes.
 fn event(number: u64) -> String {
+    // Ten digits that differ, like most checksums.
+    let check = (number as u32).wrapping_mul(0x9e37_79b9) | 1 << 31;
     format!(
-        r#"{{"event":{{"topic":"{ROOM}","seq":{number},"event":{{"edited":{{"seq":1,"by":{{"id":"0123456789abcdef","name":"{NAME}"}},"at":1795390000000,"text":"{TEXT}{number:0DIGITS$}"}}}}}}}}"#
+        r#"{{"event":{{"topic":"{ROOM}","seq":{number},"check":{check},"event":{{"edited":{{"seq":1,"by":{{"id":"0123456789abcdef","name":"{NAME}"}},"at":1795390000000,"text":"{TEXT}{number:0DIGITS$}"}}}}}}}}"#
     )
 }
 
@@ -202,6 +215,7 @@ fn decode_json(payload: &[u8], resumes: bool) -> Result<ServerMessage> {
         return Ok(ServerMessage::Joined(Cursor {
             log_id: after(&text, r#""epoch":"#),
             position: after(&text, r#""seq":"#),
+            checksum: checksum(&text),
         }));
     }
     if payload.starts_with(br#"{"closing":"#) {
@@ -236,7 +250,7 @@ fn decode_socket_io(payload: &[u8], cursor: Option<&Cursor>, out: &mut Outbox) -
     match payload {
         // Engine.IO packets: open and ping.
         [b'0', ..] => {
-            let auth = cursor.map_or(String::new(), |Cursor { log_id, position }| {
+            let auth = cursor.map_or(String::new(), |Cursor { log_id, position, .. }| {
                 format!(r#"{{"pid":"{log_id}","offset":"{position}"}}"#)
             });
             out.text(format!("40{auth}").as_bytes());
@@ -247,7 +261,7 @@ fn decode_socket_io(payload: &[u8], cursor: Option<&Cursor>, out: &mut Outbox) -
             let log_id = between_quotes(&String::from_utf8_lossy(payload), r#""pid":"#);
             return Ok(ServerMessage::Joined(Cursor {
                 log_id,
-                position: String::new(),
+                ..Cursor::default()
             }));
         }
         [b'4', b'2', ..] => {
@@ -267,6 +281,14 @@ fn unexpected(text: &str) -> Box<dyn std::error::Error> {
 fn after(text: &str, key: &str) -> String {
     let rest = text.split_once(key).map_or("", |(_, rest)| rest);
     rest.chars().take_while(char::is_ascii_digit).collect()
+}
+
+/// The checksum of the first cursor or event; a log without checksums has `null`.
+fn checksum(text: &str) -> String {
+    match after(text, r#""check":"#) {
+        digits if digits.is_empty() => "null".to_owned(),
+        digits => digits,
+    }
 }
 
 fn between_quotes(text: &str, key: &str) -> String {
@@ -293,8 +315,11 @@ mod tests {
         assert_eq!(decode(Server::SocketIo, &packet), ServerMessage::Message(4321));
         let recoverable = format!(r#"42["message",{event},"a1_b"]"#);
         assert_eq!(decode(Server::SocketIo, &recoverable), ServerMessage::Message(4321));
-        assert_eq!(Server::SocketIo.position_of(recoverable.as_bytes()), "a1_b");
-        assert_eq!(Server::Json.position_of(event.as_bytes()), "4321");
+        let mut cursor = Cursor::default();
+        Server::SocketIo.advance(&mut cursor, recoverable.as_bytes());
+        assert_eq!((&*cursor.position, &*cursor.checksum), ("a1_b", ""));
+        Server::Json.advance(&mut cursor, event.as_bytes());
+        assert_eq!((&*cursor.position, cursor.checksum.len()), ("4321", 10));
         let mut postcard = vec![2, ROOM.len() as u8];
         postcard.extend(format!("{ROOM}..{TEXT}{:012}", 4321).bytes());
         assert_eq!(decode_postcard(&postcard).unwrap(), ServerMessage::Message(4321));
@@ -302,8 +327,7 @@ mod tests {
 
     #[test]
     fn an_event_without_a_number_is_ignored() {
-        let posted =
-            r#"{"event":{"topic":"chat/bench","seq":1,"event":{"posted":{"number":1,"text":"-","reply_to":null}}}}"#;
+        let posted = r#"{"event":{"topic":"chat/bench","seq":1,"check":7,"event":{"posted":{"number":1,"text":"-","reply_to":null}}}}"#;
         assert_eq!(decode(Server::Json, posted), ServerMessage::Other);
         assert_eq!(decode(Server::Ws, "#12345678901x\"}}}}"), ServerMessage::Other);
     }
@@ -331,12 +355,12 @@ mod tests {
 
     #[test]
     fn a_returning_member_must_be_resumed() {
-        let reset = r#"{"verdict":{"topic":"chat/bench","verdict":{"reset":{"reason":"new","cursor":{"epoch":5,"seq":2},"state":[]}}}}"#;
-        let resumed =
-            r#"{"verdict":{"topic":"chat/bench","verdict":{"resumed":{"replayed":1,"head":{"epoch":5,"seq":2}}}}}"#;
+        let reset = r#"{"verdict":{"topic":"chat/bench","verdict":{"reset":{"reason":"new","cursor":{"epoch":5,"seq":2,"check":300},"state":[]}}}}"#;
+        let resumed = r#"{"verdict":{"topic":"chat/bench","verdict":{"resumed":{"replayed":1,"head":{"epoch":5,"seq":2,"check":300}}}}}"#;
         let cursor = Cursor {
             log_id: "5".to_owned(),
             position: "2".to_owned(),
+            checksum: "300".to_owned(),
         };
         assert_eq!(
             decode_json(reset.as_bytes(), false).unwrap(),
@@ -358,7 +382,7 @@ mod tests {
             decode(Server::SocketIo, r#"40{"sid":"s","pid":"p"}"#),
             ServerMessage::Joined(Cursor {
                 log_id: "p".to_owned(),
-                position: String::new()
+                ..Cursor::default()
             })
         );
         let mut verdict = vec![1, 10];

@@ -1,8 +1,9 @@
-//! A non-blocking WebSocket client. It supports unfragmented messages and no extensions.
+//! A non-blocking WebSocket client. It supports unfragmented messages, and compressed ones from the server.
 
 use crate::{
     Result,
     echo_client::{ACCEPT, KEY},
+    inflate::{Inflater, OFFER},
 };
 use mio::net::TcpStream;
 use std::{
@@ -18,11 +19,18 @@ pub struct Endpoint {
     pub path: &'static str,
     /// Additional headers, each with its line break.
     pub headers: String,
+    /// Whether the server must compress its messages (permessage-deflate).
+    pub deflate: bool,
 }
 
 pub enum SocketEvent<'a> {
     Opened,
-    Payload(&'a [u8]),
+    Payload {
+        /// The payload, inflated.
+        payload: &'a [u8],
+        /// The bytes of its frame as received, with the header.
+        wire_bytes: usize,
+    },
 }
 
 /// Frames to be written.
@@ -57,6 +65,7 @@ impl Outbox {
 pub struct Socket {
     pub stream: TcpStream,
     open: bool,
+    deflate: bool,
     /// A partially received frame or handshake response.
     partial: Vec<u8>,
     pub out: Outbox,
@@ -64,15 +73,20 @@ pub struct Socket {
 
 impl Socket {
     pub fn connect(addr: SocketAddr, endpoint: &Endpoint) -> Result<Self> {
-        let Endpoint { path, headers } = endpoint;
+        let Endpoint { path, headers, deflate } = endpoint;
+        let extensions = match deflate {
+            true => format!("Sec-WebSocket-Extensions: {OFFER}\r\n"),
+            false => String::new(),
+        };
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://{addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{headers}\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{headers}{extensions}\r\n"
         );
         let stream = TcpStream::connect(addr)?;
         Ok(Self {
             stream,
             open: false,
+            deflate: *deflate,
             partial: Vec::new(),
             out: Outbox(request.into_bytes()),
         })
@@ -94,6 +108,7 @@ impl Socket {
     pub fn read(
         &mut self,
         buffer: &mut [u8],
+        inflater: &mut Inflater,
         on_event: &mut impl FnMut(&mut Outbox, SocketEvent) -> Result<()>,
     ) -> Result<()> {
         let mut drained = false;
@@ -108,7 +123,7 @@ impl Socket {
             };
             let filled = kept + read;
             drained = filled < buffer.len();
-            let parsed = self.parse(&buffer[..filled], on_event)?;
+            let parsed = self.parse(&buffer[..filled], inflater, on_event)?;
             if parsed == 0 && !drained {
                 return Err("a frame is larger than the buffer".into());
             }
@@ -122,6 +137,7 @@ impl Socket {
     fn parse(
         &mut self,
         bytes: &[u8],
+        inflater: &mut Inflater,
         on_event: &mut impl FnMut(&mut Outbox, SocketEvent) -> Result<()>,
     ) -> Result<usize> {
         let mut parsed = 0;
@@ -129,7 +145,7 @@ impl Socket {
             let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
                 return Ok(0);
             };
-            check_handshake(&bytes[..end])?;
+            check_handshake(&bytes[..end], self.deflate)?;
             self.open = true;
             parsed = end + 4;
             on_event(&mut self.out, SocketEvent::Opened)?;
@@ -137,7 +153,15 @@ impl Socket {
         while let Some((first, payload, length)) = frame(&bytes[parsed..]) {
             parsed += length;
             match first {
-                0x81 | 0x82 => on_event(&mut self.out, SocketEvent::Payload(payload))?,
+                0x81 | 0x82 | 0xc1 | 0xc2 => {
+                    let payload = match first & 0x40 {
+                        0 => payload,
+                        _ if self.deflate => inflater.inflate(payload)?,
+                        _ => return Err("a compressed message on a connection without compression".into()),
+                    };
+                    let wire_bytes = length;
+                    on_event(&mut self.out, SocketEvent::Payload { payload, wire_bytes })?;
+                }
                 0x88 => return Err(close_error(payload).into()),
                 0x89 => self.out.frame(0x8a, payload),
                 0x8a => {}
@@ -148,17 +172,19 @@ impl Socket {
     }
 }
 
-fn check_handshake(response: &[u8]) -> Result<()> {
+fn check_handshake(response: &[u8], deflate: bool) -> Result<()> {
     let response = String::from_utf8_lossy(response);
-    if response.starts_with("HTTP/1.1 101") && response.contains(ACCEPT) {
-        Ok(())
-    } else {
-        Err(format!(
-            "a connection was rejected: {}",
-            response.lines().next().unwrap_or_default()
-        )
-        .into())
+    if !response.starts_with("HTTP/1.1 101") || !response.contains(ACCEPT) {
+        let status = response.lines().next().unwrap_or_default();
+        return Err(format!("a connection was rejected: {status}").into());
     }
+    let extensions = response.lines().filter_map(|line| line.split_once(':'));
+    let extensions = extensions.filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"));
+    let compresses = |value: &str| value.contains("permessage-deflate") && value.contains("server_no_context_takeover");
+    if deflate && !extensions.into_iter().any(|(_, value)| compresses(value)) {
+        return Err("the server does not offer permessage-deflate without context takeover".into());
+    }
+    Ok(())
 }
 
 /// The first byte, the payload and the length of the first frame, if it is complete.
@@ -215,6 +241,20 @@ mod tests {
                 .collect();
             assert_eq!(unmasked, payload);
         }
+    }
+
+    #[test]
+    fn a_handshake_without_the_requested_compression_fails() {
+        let response = |extensions: &str| format!("HTTP/1.1 101 \r\nsec-websocket-accept: {ACCEPT}{extensions}");
+        let check = |response: String, deflate| check_handshake(response.as_bytes(), deflate).is_ok();
+        assert!(check(response(""), false));
+        assert!(!check(response(""), true));
+        assert!(!check(
+            response("\r\nsec-websocket-extensions: permessage-deflate"),
+            true
+        ));
+        assert!(check(response(&format!("\r\nSec-WebSocket-Extensions: {OFFER}")), true));
+        assert!(!check("HTTP/1.1 403 Forbidden".to_owned(), false));
     }
 
     #[test]
