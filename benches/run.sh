@@ -3,16 +3,19 @@
 #
 #   benches/run.sh cost         the server's CPU time of single requests, also of an older binary with BEFORE=FILE: see cost.mjs
 #   benches/run.sh log          the cost of forwards in the log's appends
-#   benches/run.sh [PART ...]   only these parts: page, echo, commands, fanout, resume, members, arena; topics means commands to members
+#   benches/run.sh [PART ...]   only these parts: page, echo, commands, fanout, deflate, resume, members, arena; topics means commands to members
 #
 #   DUPLEX_BIN, DUPLEX_SITE   a built server (default: target/release/duplex and target/site, built if missing)
+#   BEFORE                    another build of Duplex, such as an earlier one, to measure beside it where that takes little time
 #   CHROMIUM                  default /usr/bin/chromium
-#   PAGE_RUNS, ROUNDS         loads per condition and site (9), rounds of each measurement of the echo (5)
-#   TOPIC_ROUNDS              rounds of each measurement of the topics (3)
+#   PAGE_RUNS, ROUNDS         loads per condition and site (9), rounds of each measurement of the echo (3)
+#   TOPIC_ROUNDS              rounds of each measurement of the topics (2)
 #   ARENA_ROUNDS              rounds of each measurement of the arena (3)
 set -uo pipefail
 [ -z "${DUPLEX_BIN:-}" ] || DUPLEX_BIN=$(realpath -m "$DUPLEX_BIN")
 [ -z "${DUPLEX_SITE:-}" ] || DUPLEX_SITE=$(realpath -m "$DUPLEX_SITE")
+[ -z "${BEFORE:-}" ] || BEFORE=$(realpath -m "$BEFORE")
+export BEFORE
 cd "$(dirname "$0")"
 [ "$*" != cost ] || exec node cost.mjs
 if [ "$*" = log ]; then
@@ -20,11 +23,11 @@ if [ "$*" = log ]; then
 fi
 
 parts=" ${*:-page echo topics arena} "
-parts=${parts/ topics / commands fanout resume members }
+parts=${parts/ topics / commands fanout deflate resume members }
 for part in $parts; do
   case $part in
-    page | echo | commands | fanout | resume | members | arena) ;;
-    *) echo "run.sh: $part is none of page, echo, topics, commands, fanout, resume, members, arena" >&2; exit 2 ;;
+    page | echo | commands | fanout | deflate | resume | members | arena) ;;
+    *) echo "run.sh: $part is none of page, echo, topics, commands, fanout, deflate, resume, members, arena" >&2; exit 2 ;;
   esac
 done
 wanted() { local part; for part; do [[ $parts != *" $part "* ]] || return 0; done; return 1; }
@@ -66,18 +69,29 @@ stop_all() { local who; for who in "${!pids[@]}"; do stop "$who"; done; }
 trap stop_all EXIT
 trap 'exit 130' INT TERM
 
+# A free port below those of outgoing connections: a client's port in TIME_WAIT cannot be listened on by every server.
+free_port() {
+  port=0
+  while ((port == 0)) || (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((20000 + RANDOM % 12000)); done
+}
+
 # start WHO: starts a server and sets $port; fails if it does not listen within 20 s. `exec` makes the job's process id the server's.
 start() {
-  port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
+  local program=$duplex
+  [ "$1" != before ] || program=$BEFORE
+  free_port
   case $1 in
-    duplex | postcard | json)
+    duplex | before | postcard | json)
       rm -rf "${data:?}/$1"
-      # The load generator exceeds the rate limits per person and the connection limit per address.
+      # The load generator exceeds the rate limits per person and the connection limit per address. The market and the host's own
+      # reports, which no peer has, are nearly idle.
       [ "$1" != json ] || export DUPLEX_ARENA_JSON=true
       export DUPLEX_DATA=$data/$1/duplex.db DUPLEX_MAX_CONNECTIONS=20000 DUPLEX_COMMAND_RATE=100000 DUPLEX_LIMITS=off
-      exec "${pin[@]}" "$duplex" --addr "127.0.0.1:$port" --site "$site"
+      export DUPLEX_MARKET_RATE=1 DUPLEX_DEVICES_SELF=0
+      exec "${pin[@]}" "$program" --addr "127.0.0.1:$port" --site "$site"
       ;;
     socketio) PORT=$port RECOVERY=${recovery:-} exec "${pin[@]}" node --expose-gc peers/socketio/server.mjs ;;
+    bun) PORT=$port DEFLATE=${deflate:-} exec "${pin[@]}" "$bun" peers/bun/server.js ;;
     ws) PORT=$port exec "${pin[@]}" node --expose-gc peers/ws/server.mjs ;;
     next) cd peers/next && PORT=$port exec "${pin[@]}" node server.js ;;
   esac >"$results/$1.log" 2>&1 &
@@ -117,9 +131,17 @@ elif [ -z "${DUPLEX_BIN:-}" ] && [ -n "$(find ../src ../Cargo.toml -newer "$dupl
   note "Duplex was built before the latest change of its source: run \`make build\` first"
 fi
 
+before=${BEFORE:+before}
+[ -z "$before" ] || [ -x "$BEFORE" ] || absent[before]="no program at $BEFORE"
 [ -z "${absent[duplex]:-}" ] || absent[postcard]=${absent[duplex]} absent[json]=${absent[duplex]}
 install . || absent[ws]="npm ci failed: $(why "$results/npm.log")"
 [ -z "${absent[ws]:-}" ] || absent[socketio]=${absent[ws]}
+bun=$(compgen -G 'node_modules/@oven/bun-*/bin/bun' | head -n 1)
+if [ -z "$bun" ]; then
+  absent[bun]="npm has no program of it for $(uname -sm): ${absent[ws]:-not installed}"
+elif ! "$bun" --version >"$results/bun.log" 2>&1; then
+  absent[bun]="it does not run here: $(why "$results/bun.log")"
+fi
 if ! wanted page; then
   :
 elif ! install peers/next; then
@@ -162,16 +184,20 @@ stop_all
 
 # ---- /api/echo --------------------------------------------------------------------------------------------------------------------------
 
+# The names by which the load generator knows the messages of a server, and the servers that collect garbage on SIGUSR2.
+declare -A speaks=([before]=duplex [bun]=ws) collects=([bun]=1 [ws]=1 [socketio]=1)
+
 # socket WHAT WHO MODE key=value...: one measurement of a server that is started for it and stopped afterwards.
 socket() {
-  local what=$1 who=$2 result
+  local what=$1 who=$2 result common
   if [ -z "$load" ]; then
     missing "$what" "$who" "the load generator could not be built: $(why "$results/load-build.log")"
   elif [ -n "${absent[$who]:-}" ]; then
     missing "$what" "$who" "${absent[$who]}"
   elif ! start "$who"; then
     missing "$what" "$who" "did not start: $(why "$results/$who.log")"
-  elif result=$(timeout --foreground 60 "${pin_load[@]}" "$load" "${@:3}" addr="127.0.0.1:$port" path=/api/echo pid="${pids[$who]}" size=125 2>"$results/load.log"); then
+  elif common=(addr="127.0.0.1:$port" pid="${pids[$who]}" server="${speaks[$who]:-$who}" collect="${collects[$who]:-0}") &&
+    result=$(timeout --foreground 90 "${pin_load[@]}" "$load" "${@:3}" "${common[@]}" 2>"$results/load.log"); then
     echo "{\"kind\":\"socket\",\"what\":\"$what\",\"who\":\"$who\",${result#\{}" >>"$raw"
   else
     missing "$what" "$who" "load: $(why "$results/load.log")"
@@ -179,60 +205,79 @@ socket() {
   stop "$who"
 }
 
-pin=("${pin_server[@]}")
-idle=5000
-(($(ulimit -n) > idle + 200)) || idle=$(($(ulimit -n) - 200))
-for ((round = 1; round <= $(wanted echo && echo "${ROUNDS:-5}" || echo 0); round++)); do
-  ((SECONDS - ready < 540)) || { note "time limit reached after $((round - 1)) rounds of the echo"; break; }
-  step "echo, round $round"
-  order=(duplex ws)
-  ((round % 2)) || order=(ws duplex)
-  for who in "${order[@]}"; do
-    socket "echo 1" $who echo connections=64 in_flight=1 warmup=2 seconds=3
-    socket "echo 16" $who echo connections=64 in_flight=16 warmup=2 seconds=3
-    socket idle $who idle connections=$idle collect=$([ $who = ws ] && echo 1 || echo 0)
-  done
-done
-
-# ---- topics -----------------------------------------------------------------------------------------------------------------------------
-
 # turns WHO...: the servers of this round; each round starts with the next one.
 turns() {
   local skip=$(((round - 1) % $#))
   echo "${@:skip + 1}" "${@:1:skip}"
 }
 
-# The load generator knows the servers by the same names. The disk's latency is a lower bound of a commit's.
-if [ -n "$load" ] && wanted commands fanout resume && disk=$("$load" disk path="$data/probe" seconds=1); then
+pin=("${pin_server[@]}")
+idle=5000 most=12000
+files=$(($(ulimit -n) - 200))
+((files > idle)) || idle=$files
+((files > most)) || most=$files
+for ((round = 1; round <= $(wanted echo && echo "${ROUNDS:-3}" || echo 0); round++)); do
+  ((SECONDS - ready < 540)) || { note "time limit reached after $((round - 1)) rounds of the echo"; break; }
+  step "echo, round $round"
+  for who in $(turns duplex $before bun ws); do
+    echo=(path=/api/echo size=125 warmup=1 seconds=2)
+    socket "echo 1" "$who" echo "${echo[@]}" connections=64 in_flight=1
+    socket "echo 16" "$who" echo "${echo[@]}" connections=64 in_flight=16
+    socket "echo 512" "$who" echo "${echo[@]}" connections=512 in_flight=1
+    socket idle "$who" idle "${echo[@]}" connections="$idle"
+  done
+done
+
+# ---- topics -----------------------------------------------------------------------------------------------------------------------------
+
+# The disk's latency is a lower bound of a commit's.
+if [ -n "$load" ] && wanted commands fanout deflate resume && disk=$("$load" disk path="$data/probe" seconds=1); then
   echo "{\"kind\":\"disk\",${disk#\{}" >>"$raw"
 fi
 topics_ready=$SECONDS
-for ((round = 1; round <= $(wanted commands fanout resume members && echo "${TOPIC_ROUNDS:-3}" || echo 0); round++)); do
+for ((round = 1; round <= $(wanted commands fanout deflate resume members && echo "${TOPIC_ROUNDS:-2}" || echo 0); round++)); do
   ((SECONDS - topics_ready < 900)) || { note "time limit reached after $((round - 1)) rounds of the topics"; break; }
   step "topics, round $round"
   if wanted commands; then
-    socket "commands 1" duplex commands sessions=64 in_flight=16 topics=1 warmup=2 seconds=3
-    socket "commands 100" duplex commands sessions=64 in_flight=16 topics=100 warmup=2 seconds=3
-    socket "command" duplex commands sessions=1 in_flight=1 topics=1 warmup=1 seconds=3
+    for who in $(turns duplex $before); do
+      commands=(commands warmup=1 seconds=3)
+      socket "commands 1" "$who" "${commands[@]}" sessions=64 in_flight=16 topics=1
+      socket "commands 100" "$who" "${commands[@]}" sessions=64 in_flight=16 topics=100
+      socket command "$who" "${commands[@]}" sessions=1 in_flight=1 topics=1
+    done
   fi
   if wanted fanout; then
-    for who in $(turns duplex ws postcard socketio); do
-      socket "fanout 1000" "$who" fanout server="$who" members=1000 window=64 warmup=2 seconds=3 rate=20 paced=5
+    fanout=(fanout warmup=1 seconds=3 rate=20000 paced=4)
+    for who in $(turns duplex $before bun ws postcard socketio); do
+      socket "fanout 1000" "$who" "${fanout[@]}" members=1000 window=64
     done
-    for who in $(turns duplex ws socketio); do
-      socket "fanout 5000" "$who" fanout server="$who" members=$idle window=16 warmup=2 seconds=3 rate=4 paced=5
+    for who in $(turns duplex $before bun ws socketio); do
+      socket "fanout 5000" "$who" "${fanout[@]}" members="$idle" window=16
+    done
+    for who in $(turns duplex $before bun); do
+      socket "fanout 12000" "$who" "${fanout[@]}" members="$most" window=8
+    done
+  fi
+  if wanted deflate; then
+    # Without compression too, so that both are measured in turn.
+    for who in $(turns duplex $before bun); do
+      deflate=
+      socket "deflate off" "$who" fanout warmup=1 seconds=3 rate=20000 paced=1 members=1000 window=64
+      deflate=1
+      socket "deflate on" "$who" fanout warmup=1 seconds=3 rate=20000 paced=1 members=1000 window=64 deflate=1
+      deflate=
     done
   fi
   if wanted resume; then
     recovery=1
     for who in $(turns duplex socketio); do
-      socket resume "$who" resume server="$who" members=2000 events=50
+      socket resume "$who" resume members=2000 events=50
     done
     recovery=
   fi
   if wanted members; then
-    for who in $(turns duplex ws socketio); do
-      socket members "$who" members server="$who" members=$idle collect=$([ "$who" = duplex ] && echo 0 || echo 1)
+    for who in $(turns duplex $before bun ws socketio); do
+      socket members "$who" members members="$idle"
     done
   fi
 done
@@ -256,8 +301,8 @@ done
 version() { node -p 'require(process.argv[1]).version' "$1" 2>/dev/null || echo '?'; }
 commit=$(git rev-parse --short HEAD 2>/dev/null)
 [ -z "$commit" ] || [ -z "$(git status --porcelain -- .. 2>/dev/null)" ] || commit+=", changed"
-json kind=run parts="${parts# }" date="$(date -u +%FT%TZ)" idle="$idle" load="$loadavg" cores="$cores" pinned="${pin_server[*]:+yes}" \
+json kind=run parts="${parts# }" date="$(date -u +%FT%TZ)" idle="$idle" most="$most" before="${BEFORE:-}" load="$loadavg" cores="$cores" pinned="${pin_server[*]:+yes}" \
   cpu="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" kernel="$(uname -sr)" seconds="$SECONDS" \
   duplex="$(sed -n 's/^version = "\(.*\)"/\1/p' ../Cargo.toml | head -n 1)${commit:+ ($commit)}" \
-  next="$(version ./peers/next/node_modules/next/package.json)" ws="$(version ./node_modules/ws/package.json)" socketio="$(version ./node_modules/socket.io/package.json)" node="$(node -v)"
+  next="$(version ./peers/next/node_modules/next/package.json)" ws="$(version ./node_modules/ws/package.json)" socketio="$(version ./node_modules/socket.io/package.json)" bun="$([ -z "$bun" ] || "$bun" --version 2>/dev/null)" node="$(node -v)"
 node report.mjs "$raw" "$results"
