@@ -138,7 +138,7 @@ install . || absent[ws]="npm ci failed: $(why "$results/npm.log")"
 [ -z "${absent[ws]:-}" ] || absent[socketio]=${absent[ws]}
 bun=$(compgen -G 'node_modules/@oven/bun-*/bin/bun' | head -n 1)
 if [ -z "$bun" ]; then
-  absent[bun]="npm has no program of it for $(uname -sm): ${absent[ws]:-not installed}"
+  absent[bun]=${absent[ws]:-npm installed no program of it for $(uname -sm)}
 elif ! "$bun" --version >"$results/bun.log" 2>&1; then
   absent[bun]="it does not run here: $(why "$results/bun.log")"
 fi
