@@ -1,7 +1,7 @@
 //! The stored answers to commands, and the newest timestamp among the ids whose answers were removed. Runs inside the caller's
 //! transaction.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction};
 
 use super::append::NumberedRows;
 use super::sql;
@@ -11,14 +11,23 @@ use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, Rejection};
 
-pub(super) fn insert_accepted(log: &Connection, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
-    let time = entry.command.time().map(sql);
-    let (command, person, at) = (entry.command.as_str(), &entry.sender.0, sql(entry.at));
-    log.prepare_cached(
-        "INSERT INTO answers (topic, n, command, person, seq, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute((topic, sql(n), command, person, sql(last), at, time))?;
-    Ok(())
+/// The statement that stores the answers to accepted commands, prepared once per append.
+pub(super) struct AcceptedInsert<'a>(CachedStatement<'a>);
+
+impl<'a> AcceptedInsert<'a> {
+    pub(super) fn prepare(log: &'a Connection) -> Result<Self, LogError> {
+        Ok(Self(log.prepare_cached(
+            "INSERT INTO answers (topic, n, command, person, seq, at, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?))
+    }
+
+    /// Stores the `n`-th answer of the topic.
+    pub(super) fn execute(&mut self, topic: i64, n: u64, entry: &Entry, last: Seq) -> Result<(), LogError> {
+        let time = entry.command.time().map(sql);
+        let (command, person, at) = (entry.command.as_str(), &entry.sender.0, sql(entry.at));
+        self.0.execute((topic, sql(n), command, person, sql(last), at, time))?;
+        Ok(())
+    }
 }
 
 /// Stores a rejection and removes the oldest ones, because a topic that only rejects stores no snapshots, which also remove old

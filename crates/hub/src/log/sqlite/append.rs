@@ -1,4 +1,6 @@
 //! Appends, redactions, snapshots and retention. Runs inside the caller's write transaction.
+//!
+//! A conflict is detected before the first write: a job that returns [`LogError::Conflict`] has changed nothing.
 
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::ToSqlOutput, types::ValueRef};
 
@@ -53,12 +55,15 @@ impl ToSql for JsonText<'_> {
 }
 
 pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entries: &[Entry]) -> Result<Seq, LogError> {
-    let mut topic = look_up(log, name)?;
-    if !expected.is_at(topic.last, topic.checksum) {
-        return Err(expected.conflict(topic.last));
+    let known = find(log, name)?;
+    let (last, checksum) = known.as_ref().map_or((0, None), |topic| (topic.last, topic.checksum));
+    if !expected.is_at(last, checksum) {
+        return Err(expected.conflict(last));
     }
+    let mut topic = known.map_or_else(|| create(log, name), Ok)?;
     let mut event = log
         .prepare_cached("INSERT INTO events (topic, seq, at, amends, event, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    let mut accepted = answers::AcceptedInsert::prepare(log)?;
     for entry in entries {
         let (at, first) = (sql(entry.at), topic.last + 1);
         for (amends, json) in &entry.events {
@@ -70,7 +75,7 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entri
         match &entry.rejection {
             None => {
                 topic.last_answer += 1;
-                answers::insert_accepted(log, topic.id, topic.last_answer, entry, topic.last)?;
+                accepted.execute(topic.id, topic.last_answer, entry, topic.last)?;
             }
             Some(rejection) => {
                 topic.last_rejection += 1;
@@ -128,7 +133,7 @@ pub(super) fn redact(
     last: Seq,
     redaction: &RedactionWrite,
 ) -> Result<(), LogError> {
-    let Topic { id, .. } = look_up(log, name)?;
+    let Topic { id, .. } = find(log, name)?.map_or_else(|| create(log, name), Ok)?;
     match &redaction.redacted {
         RedactedEvents::Before(seq) => {
             store_removed_checksum(log, id, seq.saturating_sub(1))?;
@@ -165,9 +170,8 @@ fn store_removed_checksum(log: &Connection, topic: i64, newest: Seq) -> Result<(
     Ok(())
 }
 
-/// Finds the topic, or creates it; a transaction that fails removes it again.
-fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
-    let known = log
+fn find(log: &Connection, name: &TopicName) -> Result<Option<Topic>, LogError> {
+    let found = log
         .prepare_cached("SELECT id, last, answers, refusals, chain FROM topics WHERE name = ?1")?
         .query_row([name.as_str()], |row| {
             Ok(Topic {
@@ -179,9 +183,11 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
             })
         })
         .optional()?;
-    if let Some(topic) = known {
-        return Ok(topic);
-    }
+    Ok(found)
+}
+
+/// Creates a topic without events; a transaction that fails removes it again.
+fn create(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
     log.prepare_cached("INSERT INTO topics (name, last, answers) VALUES (?1, 0, 0)")?
         .execute([name.as_str()])?;
     Ok(Topic {
@@ -195,11 +201,13 @@ fn look_up(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
 
 /// Stores a snapshot. Returns its retention work.
 pub(super) fn snapshot(log: &Connection, request: &Snapshot) -> Result<Option<RetentionJob>, LogError> {
-    let topic = look_up(log, &request.topic)?;
-    if request.seq > topic.last {
-        let (expected, last) = (request.seq, topic.last);
+    let known = find(log, &request.topic)?;
+    let last = known.as_ref().map_or(0, |topic| topic.last);
+    if request.seq > last {
+        let expected = request.seq;
         return Err(LogError::Conflict { expected, last });
     }
+    let topic = known.map_or_else(|| create(log, &request.topic), Ok)?;
     let stored = log
         .prepare_cached(
             "INSERT INTO snapshots (topic, seq, state) VALUES (?1, ?2, ?3)

@@ -101,6 +101,8 @@ struct JobResult {
     remaining: Option<RetentionJob>,
 }
 
+type JobOutcome = Result<JobResult, LogError>;
+
 pub(super) struct Writer {
     pub connection: Connection,
     pub(crate) jobs: mpsc::Receiver<Job>,
@@ -248,11 +250,43 @@ impl Writer {
     }
 
     /// Commits the batch. All successful jobs are then on the disk; an error means that the whole batch failed.
-    fn commit(&mut self, batch: &[Job]) -> Result<Vec<Result<JobResult, LogError>>, LogError> {
+    fn commit(&mut self, batch: &[Job]) -> Result<Vec<JobOutcome>, LogError> {
         let began = Instant::now();
-        let mut transaction = self
+        let results = match self.commit_together(batch)? {
+            Some(results) => results,
+            None => self.commit_in_savepoints(batch)?,
+        };
+        if results.iter().any(Result::is_ok) {
+            self.counters.commits.fetch_add(1, Relaxed);
+            self.counters.latency.record(began.elapsed());
+        }
+        Ok(results)
+    }
+
+    fn begin(&mut self) -> Result<Transaction<'_>, LogError> {
+        Ok(self
             .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            .transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// Commits the batch without savepoints, which copy each page that a job changes. A conflict changes nothing and fails its job
+    /// alone; `None` after any other failure, which rolls back the batch.
+    fn commit_together(&mut self, batch: &[Job]) -> Result<Option<Vec<JobOutcome>>, LogError> {
+        let transaction = self.begin()?;
+        let mut results = Vec::with_capacity(batch.len());
+        for job in batch {
+            match run(&transaction, job) {
+                Err(error) if !matches!(error, LogError::Conflict { .. }) => return Ok(None),
+                result => results.push(result),
+            }
+        }
+        transaction.commit()?;
+        Ok(Some(results))
+    }
+
+    /// Commits the batch with a savepoint for each job: a job that fails leaves no change and does not affect the others.
+    fn commit_in_savepoints(&mut self, batch: &[Job]) -> Result<Vec<JobOutcome>, LogError> {
+        let mut transaction = self.begin()?;
         let mut results = Vec::with_capacity(batch.len());
         for job in batch {
             let result = run_in_savepoint(&mut transaction, job);
@@ -265,15 +299,11 @@ impl Writer {
             results.push(result);
         }
         transaction.commit()?;
-        if results.iter().any(Result::is_ok) {
-            self.counters.commits.fetch_add(1, Relaxed);
-            self.counters.latency.record(began.elapsed());
-        }
         Ok(results)
     }
 
     /// Answers a job. A caller that was dropped gets no answer.
-    fn answer(&mut self, job: Job, result: Result<JobResult, LogError>) {
+    fn answer(&mut self, job: Job, result: JobOutcome) {
         match job {
             Job::Append { reply, .. } => {
                 self.counters.appends.fetch_add(u64::from(result.is_ok()), Relaxed);
@@ -292,9 +322,14 @@ impl Writer {
     }
 }
 
-/// Runs a job in a savepoint: a job that fails leaves no change and does not affect the others.
-fn run_in_savepoint(transaction: &mut Transaction<'_>, job: &Job) -> Result<JobResult, LogError> {
-    let log = transaction.savepoint()?;
+fn run_in_savepoint(transaction: &mut Transaction<'_>, job: &Job) -> JobOutcome {
+    let savepoint = transaction.savepoint()?;
+    let result = run(&savepoint, job)?;
+    savepoint.commit()?;
+    Ok(result)
+}
+
+fn run(log: &Connection, job: &Job) -> JobOutcome {
     let mut result = JobResult::default();
     match job {
         Job::Append {
@@ -304,17 +339,16 @@ fn run_in_savepoint(transaction: &mut Transaction<'_>, job: &Job) -> Result<JobR
             redaction,
             ..
         } => {
-            result.seq = append::append(&log, topic, *expected, entries)?;
+            result.seq = append::append(log, topic, *expected, entries)?;
             if let Some(redaction) = redaction {
-                append::redact(&log, topic, result.seq, redaction)?;
+                append::redact(log, topic, result.seq, redaction)?;
             }
         }
-        Job::Snapshot { snapshot, .. } => result.remaining = append::snapshot(&log, snapshot)?,
-        Job::RemoveForwards { forwards, .. } => append::remove_forwards(&log, forwards)?,
-        Job::Retention { job, .. } => result.remaining = append::remove_batch(&log, *job)?,
+        Job::Snapshot { snapshot, .. } => result.remaining = append::snapshot(log, snapshot)?,
+        Job::RemoveForwards { forwards, .. } => append::remove_forwards(log, forwards)?,
+        Job::Retention { job, .. } => result.remaining = append::remove_batch(log, *job)?,
         Job::SetMaxPages { pages, .. } => log.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?,
         Job::Scrub | Job::Close => {}
     }
-    log.commit()?;
     Ok(result)
 }
