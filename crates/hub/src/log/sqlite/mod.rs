@@ -100,6 +100,7 @@ impl SqliteLog {
             connection: store.connection,
             jobs: receiver,
             retention_jobs: VecDeque::new(),
+            last_batch: 1,
             counters: counters.clone(),
             size_limit: size_limit.clone(),
             self_sender: jobs.downgrade(),

@@ -107,6 +107,8 @@ pub(super) struct Writer {
     pub connection: Connection,
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) retention_jobs: VecDeque<Job>,
+    /// The number of jobs of the last batch.
+    pub last_batch: usize,
     pub counters: Arc<LogCounters>,
     pub size_limit: Arc<SizeLimit>,
     /// For jobs that the writer queues for itself.
@@ -136,7 +138,7 @@ impl Writer {
         drop(self.ended);
     }
 
-    /// All queued jobs; `None` when the queue is closed and empty.
+    /// The queued jobs; `None` when the queue is closed and empty.
     fn next_batch(&mut self) -> Option<Vec<Job>> {
         let first = match self.retention_jobs.pop_front() {
             Some(job) => job,
@@ -144,14 +146,28 @@ impl Writer {
         };
         let mut bytes = first.bytes();
         let mut batch = vec![first];
+        self.take_queued(&mut batch, &mut bytes);
+        // A thread that waits for this core may have more jobs: it runs first, until none are added. A lone caller does not wait.
+        while self.last_batch > 1 {
+            let jobs = batch.len();
+            thread::yield_now();
+            self.take_queued(&mut batch, &mut bytes);
+            if batch.len() == jobs {
+                break;
+            }
+        }
+        self.last_batch = batch.len();
+        Some(batch)
+    }
+
+    fn take_queued(&mut self, batch: &mut Vec<Job>, bytes: &mut usize) {
         while batch.len() < limits::sqlite::LOG_BATCH
-            && bytes < limits::sqlite::LOG_BATCH_BYTES
+            && *bytes < limits::sqlite::LOG_BATCH_BYTES
             && let Ok(job) = self.jobs.try_recv()
         {
-            bytes += job.bytes();
+            *bytes += job.bytes();
             batch.push(job);
         }
-        Some(batch)
     }
 
     fn process(&mut self, batch: Vec<Job>) {
