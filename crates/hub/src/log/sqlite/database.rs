@@ -304,6 +304,10 @@ fn connect_writer(path: &Path) -> rusqlite::Result<Connection> {
     // Sync every commit, not only at checkpoints.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "journal_size_limit", limits::sqlite::WAL_SIZE_LIMIT)?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", limits::sqlite::CHECKPOINT_PAGES, |_| Ok(()))?;
+    // In KiB if negative.
+    connection.pragma_update(None, "cache_size", -limits::sqlite::WRITER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(limits::sqlite::STATEMENTS);
     // Zero deleted and overwritten data instead of leaving it in free pages.
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     // A killed process may have left redacted data in the WAL.
