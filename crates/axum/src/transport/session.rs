@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::connection::counters::DisconnectReason;
@@ -215,7 +217,6 @@ impl SessionHandler {
 
     /// Polls the new command once to enqueue it in the topic's task. Waits only if too many commands are in flight.
     async fn poll_commands(&mut self) {
-        use futures_util::FutureExt as _;
         while self.commands.len() > limits::COMMANDS_IN_FLIGHT
             || (self.command_bytes > limits::COMMAND_BYTES_IN_FLIGHT && self.commands.len() > 1)
         {
@@ -224,6 +225,11 @@ impl SessionHandler {
             };
             self.on_command_completed(completed);
         }
+        self.take_completed();
+    }
+
+    /// Takes the answers that have arrived, and starts new commands.
+    fn take_completed(&mut self) {
         while let Some(Some(completed)) = self.commands.next().now_or_never() {
             self.on_command_completed(completed);
         }
@@ -278,7 +284,11 @@ impl ConnectionHandler for SessionHandler {
         let hello_deadline = self.hello_deadline;
         let verdict_due = self.verdict_due();
         tokio::select! {
-            Some(completed) = self.commands.next(), if !self.commands.is_empty() => self.on_command_completed(completed),
+            Some(completed) = self.commands.next(), if !self.commands.is_empty() => {
+                self.on_command_completed(completed);
+                // The tasks that are ready run first: they may answer more commands, and one write sends all answers.
+                yield_now().await;
+            }
             () = self.reader.woken() => {}
             () = sleep_until(verdict_due.unwrap_or(hello_deadline)), if verdict_due.is_some() => {}
             Ok(()) = self.name_changes.changed() => self.refresh_name(),
@@ -293,6 +303,7 @@ impl ConnectionHandler for SessionHandler {
         if self.is_hello_late() {
             return Err(self.protocol_error(&ProtocolError::NoHello, out));
         }
+        self.take_completed();
         let replies = std::mem::take(&mut self.replies);
         out.extend(replies.iter().filter_map(|reply| self.message(reply)));
         let bytes = out.iter().map(Message::len).sum();
