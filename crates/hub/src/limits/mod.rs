@@ -120,8 +120,9 @@ pub const DEDUPE_ENTRIES: usize = 10_000;
 /// See [`DEDUPE_ENTRIES`].
 pub const DEDUPE_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Rows that retention removes per commit. It delays an append by a few milliseconds.
-pub const RETENTION_BATCH: usize = 500;
+/// Rows that retention removes from a table per commit. It delays an append by a few milliseconds. More than a busy topic adds
+/// between two snapshots, so that the commit of a snapshot also removes what the topic no longer needs.
+pub const RETENTION_BATCH: usize = 1500;
 
 /// Disk space that appends leave free for snapshots, retention, redactions and the WAL.
 pub const DISK_RESERVE: u64 = 64 << 20;

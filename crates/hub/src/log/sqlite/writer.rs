@@ -360,7 +360,11 @@ fn run(log: &Connection, job: &Job) -> JobOutcome {
                 append::redact(log, topic, result.seq, redaction)?;
             }
         }
-        Job::Snapshot { snapshot, .. } => result.remaining = append::snapshot(log, snapshot)?,
+        Job::Snapshot { snapshot, .. } => {
+            if let Some(job) = append::snapshot(log, snapshot)? {
+                result.remaining = append::remove_batch(log, job)?;
+            }
+        }
         Job::RemoveForwards { forwards, .. } => append::remove_forwards(log, forwards)?,
         Job::Retention { job, .. } => result.remaining = append::remove_batch(log, *job)?,
         Job::SetMaxPages { pages, .. } => log.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?,
