@@ -6,10 +6,10 @@ use super::dedupe::{Dedupe, DedupeSource, LookupResult, is_final};
 use super::handle::TopicShared;
 use super::request::CommandRequest;
 use super::send;
-use crate::decider::{Context, Millis, SenderKind};
+use crate::decider::{Context, Millis, Redaction, SenderKind};
 use crate::limits;
 use crate::log::{Entry, ForwardKey, ForwardRecord, PendingForward, chain};
-use crate::topic::dyn_topic::{DecideError, DecidedEvent, StateError};
+use crate::topic::dyn_topic::{DecideError, DecidedEvent, DynEvent, StateError};
 use crate::topic::projection::Projection;
 use duplex_protocol::codec::EncodedValue;
 use duplex_protocol::cursor::{Checksum, Cursor, Epoch, Seq};
@@ -20,13 +20,22 @@ use duplex_protocol::topic::TopicName;
 pub(super) struct Batch {
     /// The entries of accepted and of finally rejected commands, in order.
     pub entries: Vec<Entry>,
-    pub events: Vec<(Seq, DecidedEvent)>,
+    pub events: Vec<(Seq, BatchEvent)>,
     /// Forwards, queued once the batch is durable.
     pub forwards: Vec<PendingForward>,
     /// The checksum of the log up to each of `events`, after [`Self::compute_checksums`].
     pub checksums: Vec<Option<Checksum>>,
     /// The outcome of each command.
     pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// An event of a batch. The entries have its JSON.
+pub(super) struct BatchEvent {
+    pub event: Box<dyn DynEvent>,
+    pub amends: Option<Seq>,
+    pub redaction: Redaction,
+    /// The size of its JSON.
+    pub bytes: usize,
 }
 
 /// The context of a batch.
@@ -165,21 +174,28 @@ impl Batch {
         mut decided: Vec<DecidedEvent>,
         now: Millis,
     ) -> Answer {
-        let stored = |decided: &mut DecidedEvent| (decided.amends, decided.json.clone());
         let forwards = self.forwards(context, projection.head + 1, &mut decided, now);
+        let mut stored = Vec::with_capacity(decided.len());
+        for decided in decided {
+            projection.head += 1;
+            let event = BatchEvent {
+                event: decided.event,
+                amends: decided.amends,
+                redaction: decided.redaction,
+                bytes: decided.json.len(),
+            };
+            self.events.push((projection.head, event));
+            stored.push((decided.amends, decided.json));
+        }
         self.entries.push(Entry {
             forwards,
             delivers: command.forward.clone(),
             command: command.id.clone(),
             sender: command.sender.id.clone(),
             at: now,
-            events: decided.iter_mut().map(stored).collect(),
+            events: stored,
             rejection: None,
         });
-        for decided in decided {
-            projection.head += 1;
-            self.events.push((projection.head, decided));
-        }
         Answer::Accepted { seq: projection.head }
     }
 
@@ -234,8 +250,9 @@ impl Batch {
 
     /// Computes the checksums, once the events have their stored form. The log computes the same checksums.
     pub(super) fn compute_checksums(&mut self, projection: &mut Projection) {
-        let checksums = self.events.iter().map(|(seq, decided)| {
-            projection.checksum = chain::next_checksum(projection.checksum, *seq, &decided.json);
+        let stored = self.entries.iter().flat_map(|entry| &entry.events);
+        let checksums = self.events.iter().zip(stored).map(|((seq, _), (_, json))| {
+            projection.checksum = chain::next_checksum(projection.checksum, *seq, json);
             projection.checksum
         });
         self.checksums = checksums.collect();

@@ -259,9 +259,9 @@ impl Task {
             if let Some(plan) = plan {
                 plan.apply_to_ring(&self.shared, &mut ring);
             }
-            for ((seq, decided), checksum) in batch.events.into_iter().zip(batch.checksums) {
+            for ((seq, event), checksum) in batch.events.into_iter().zip(batch.checksums) {
                 if seq == ring.head() + 1 {
-                    frames::push(&mut ring, decided.event, checksum, decided.json.len());
+                    frames::push(&mut ring, event.event, checksum, event.bytes);
                 }
             }
             self.shared.head.store(ring.head(), Ordering::Release);

@@ -34,8 +34,8 @@ struct Targets {
 impl Targets {
     fn new(batch: &Batch) -> Self {
         let mut targets = Self::default();
-        for (seq, decided) in &batch.events {
-            match &decided.redaction {
+        for (seq, event) in &batch.events {
+            match &event.redaction {
                 Redaction::Nothing => {}
                 Redaction::Events(events) => targets.events.extend(events.iter().filter(|event| *event < seq)),
                 Redaction::AllEarlier => targets.before = Some(*seq),
@@ -106,12 +106,13 @@ fn redaction_failed(error: StateError) -> LogError {
 fn overwrite_in_batch(shared: &TopicShared, batch: &mut Batch, targets: &Targets) -> Result<(), StateError> {
     let mut redacted_events = BTreeSet::new();
     let events = batch.entries.iter_mut().flat_map(|entry| &mut entry.events);
-    for ((_, json), (seq, decided)) in events.zip(&mut batch.events) {
-        if targets.contains(*seq, decided.amends) {
-            (decided.event, decided.json) = shared.kind.redacted(json)?;
-            if decided.json != *json {
+    for ((_, json), (seq, event)) in events.zip(&mut batch.events) {
+        if targets.contains(*seq, event.amends) {
+            let (redacted, redacted_json) = shared.kind.redacted(json)?;
+            (event.event, event.bytes) = (redacted, redacted_json.len());
+            if redacted_json != *json {
                 redacted_events.insert(*seq);
-                json.clone_from(&decided.json);
+                *json = redacted_json;
             }
         }
     }
