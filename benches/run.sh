@@ -2,7 +2,7 @@
 # `make bench`: measures Duplex and its peers in one run. README.md describes the measurements.
 #
 #   benches/run.sh cost         the server's CPU time of single requests, also of an older binary with BEFORE=FILE: see cost.mjs
-#   benches/run.sh log          the cost of forwards in the log's appends
+#   benches/run.sh log          commands to one topic and to a hundred, without a network; the cost of forwards in the log's appends
 #   benches/run.sh [PART ...]   only these parts: page, echo, commands, fanout, deflate, resume, members, arena; topics means commands to members
 #
 #   DUPLEX_BIN, DUPLEX_SITE   a built server (default: target/release/duplex and target/site, built if missing)
@@ -19,7 +19,12 @@ export BEFORE
 cd "$(dirname "$0")"
 [ "$*" != cost ] || exec node cost.mjs
 if [ "$*" = log ]; then
-  cd .. && exec cargo test --quiet --release --locked --test server log::cost::forwards -- --ignored --exact --nocapture
+  cd .. && cargo build --quiet --release --locked -p duplex-hub --example commands || exit
+  target=${CARGO_TARGET_DIR:-target}
+  pin=()
+  ! command -v taskset >/dev/null || pin=(taskset -c $(($(nproc) - 1)))
+  "${pin[@]}" "$target/release/examples/commands" "$target" || exit
+  exec cargo test --quiet --release --locked --test server log::cost::forwards -- --ignored --exact --nocapture
 fi
 
 parts=" ${*:-page echo topics arena} "
