@@ -372,3 +372,90 @@ fn run(log: &Connection, job: &Job) -> JobOutcome {
     }
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::{TempDir, tempdir};
+
+    use super::*;
+    use duplex_protocol::person::PersonId;
+    use duplex_protocol::session::CommandId;
+
+    fn writer() -> (TempDir, Writer, mpsc::Sender<Job>) {
+        let folder = tempdir().unwrap();
+        let store = database::open(&folder.path().join("log")).unwrap();
+        let (sender, jobs) = mpsc::channel(1);
+        let writer = Writer {
+            connection: store.connection,
+            jobs,
+            retention_jobs: VecDeque::new(),
+            last_batch: 1,
+            counters: Arc::default(),
+            size_limit: Arc::new(SizeLimit::new(store.path)),
+            self_sender: sender.downgrade(),
+            last_error: None,
+            locks: store.locks,
+            ended: watch::channel(()).0,
+        };
+        (folder, writer, sender)
+    }
+
+    fn append(topic: &str, expected: Seq) -> Job {
+        let entry = Entry {
+            command: CommandId::from_bits(1),
+            sender: PersonId("0a".to_owned()),
+            at: 0,
+            events: vec![(None, b"{}".to_vec()); 2],
+            rejection: None,
+            forwards: Vec::new(),
+            delivers: None,
+        };
+        Job::Append {
+            topic: topic.parse().unwrap(),
+            expected: expected.into(),
+            entries: vec![entry],
+            redaction: None,
+            reply: oneshot::channel().0,
+        }
+    }
+
+    #[test]
+    fn a_failed_job_leaves_no_change_and_does_not_affect_the_others() {
+        let (_folder, mut writer, _sender) = writer();
+        // The second event of this topic cannot be inserted.
+        let broken = "INSERT INTO topics (id, name, last, answers) VALUES (7, 'chat/broken', 0, 0);
+                      INSERT INTO events (topic, seq, at, event) VALUES (7, 2, 0, '{}');";
+        writer.connection.execute_batch(broken).unwrap();
+        let rows = |writer: &Writer| {
+            let count =
+                "SELECT (SELECT count(*) FROM topics), (SELECT count(*) FROM events), (SELECT count(*) FROM answers)";
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            writer.connection.query_row(count, (), row).unwrap()
+        };
+        let results = writer
+            .commit(&[append("chat/a", 0), append("chat/conflict", 5)])
+            .unwrap();
+        assert!(matches!(
+            &*results,
+            [Ok(JobResult { seq: 2, .. }), Err(LogError::Conflict { .. })]
+        ));
+        assert_eq!(rows(&writer), (2, 3, 1));
+        let batch = [
+            append("chat/a", 2),
+            append("chat/broken", 0),
+            append("chat/conflict", 5),
+            append("chat/b", 0),
+        ];
+        let results = writer.commit(&batch).unwrap();
+        assert!(matches!(
+            &*results,
+            [
+                Ok(JobResult { seq: 4, .. }),
+                Err(LogError::Unavailable(_)),
+                Err(LogError::Conflict { .. }),
+                Ok(JobResult { seq: 2, .. })
+            ]
+        ));
+        assert_eq!(rows(&writer), (3, 7, 3));
+    }
+}
