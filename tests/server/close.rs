@@ -86,7 +86,7 @@ async fn messages_are_counted_in_both_directions() {
 async fn a_protocol_violation_is_closed_with_a_code_and_reason() {
     let node = Node::new().listen().await;
     for (name, bytes, code, reason) in [
-        ("unmasked", unmasked(FIN | TEXT, b"x"), 1002, "unmasked"),
+        ("unmasked", unmasked(FIN | TEXT, b"x"), 1002, "must mask"),
         (
             "text that is not UTF-8",
             masked(FIN | TEXT, &[0xff, 0xfe]),
@@ -105,29 +105,29 @@ async fn a_protocol_violation_is_closed_with_a_code_and_reason() {
             1007,
             "UTF-8",
         ),
-        ("unknown data frame", masked(FIN | 3, b""), 1002, "invalid opcode"),
-        ("unknown control frame", masked(FIN | 11, b""), 1002, "invalid opcode"),
-        ("reserved bit", masked(FIN | 0x40 | TEXT, b"x"), 1002, "Reserved bits"),
-        ("fragmented ping", masked(PING, b""), 1002, "Fragmented control"),
+        ("unknown data frame", masked(FIN | 3, b""), 1002, "opcode 3 is reserved"),
+        (
+            "unknown control frame",
+            masked(FIN | 11, b""),
+            1002,
+            "opcode 11 is reserved",
+        ),
+        ("reserved bit", masked(FIN | 0x40 | TEXT, b"x"), 1002, "reserved bit"),
+        ("fragmented ping", masked(PING, b""), 1002, "must not be fragmented"),
         ("ping too long", masked(FIN | PING, &[0; 126]), 1002, "125 bytes"),
         (
             "continuation without a message",
             masked(FIN, b"x"),
             1002,
-            "nothing to continue",
+            "without a message",
         ),
         (
             "text within a message",
             [masked(BINARY, b"x"), masked(FIN | TEXT, b"y")].concat(),
             1002,
-            "more fragments",
+            "within a fragmented message",
         ),
-        (
-            "close code of one byte",
-            masked(FIN | CLOSE, &[3]),
-            1002,
-            "close sequence",
-        ),
+        ("close code of one byte", masked(FIN | CLOSE, &[3]), 1002, "one byte"),
         (
             "close reason not UTF-8",
             masked(FIN | CLOSE, &[3, 232, 0xff]),

@@ -121,12 +121,33 @@ async fn the_first_offered_subprotocol_is_selected() {
 }
 
 #[tokio::test]
-async fn no_extension_is_negotiated() {
+async fn compression_without_context_takeover_is_negotiated() {
+    const WITHOUT_CONTEXT: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
     let node = Node::new();
-    let offer = [("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")];
-    let (mut client, response) = open(node.connect(), ECHO_PATH, &offer).await.unwrap();
-    assert!(!response.headers().contains_key("sec-websocket-extensions"));
-    assert_eq!(client.send_and_receive("plain").await, Message::text("plain"));
+    for path in [ECHO_PATH, SOCKET_PATH] {
+        for (offer, accepted) in [
+            ("permessage-deflate; client_max_window_bits", Some(WITHOUT_CONTEXT)),
+            (
+                "x-unknown, permessage-deflate; unknown=1, permessage-deflate",
+                Some(WITHOUT_CONTEXT),
+            ),
+            ("x-webkit-deflate-frame", None),
+            ("permessage-deflate; server_max_window_bits=99", None),
+        ] {
+            let (mut client, response) = open(node.connect(), path, &[("sec-websocket-extensions", offer)])
+                .await
+                .unwrap();
+            let negotiated = response.headers().get("sec-websocket-extensions");
+            assert_eq!(
+                negotiated.map(|value| value.to_str().unwrap()),
+                accepted,
+                "{path}: {offer}"
+            );
+            if path == ECHO_PATH {
+                assert_eq!(client.send_and_receive("plain").await, Message::text("plain"));
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ async fn only_the_echo_page_may_connect_to_other_servers() {
 #[tokio::test]
 async fn the_echo_page_inlines_critical_css_and_other_pages_load_the_style_sheet() {
     let site = write_site();
-    fs::write(site.path().join("pkg/duplex.css"), "a{}@layer rest;b{}").unwrap();
+    fs::write(site.path().join("pkg/duplex.css"), "a{}@layer deferred;b{}").unwrap();
     let node = Node::with_site(site.path(), |_| {});
     let first = get(&node, "/", &[]).await;
     let policy = first.header("content-security-policy").to_owned();

@@ -110,18 +110,25 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 // WebSocket connections
 
-/// Size of a connection's read buffer, in bytes: tungstenite's default, 128 KiB, costs 20 times the memory per connection.
+/// Bytes that a WebSocket reads at a time, into a buffer that the connections of a thread share: pipelined messages arrive together.
+pub(crate) const SOCKET_READ: usize = 16 << 10;
+
+/// Bytes of a buffer for reading and writing streams that belongs to one of them.
 pub const READ_BUFFER: usize = 4096;
 
-/// Bytes that are buffered before they are written to the socket; the end of a batch flushes the rest.
-pub const WRITE_BUFFER: usize = 4096;
+/// The most bytes of a frame's header (RFC 6455 section 5.2): the server's frames have no mask.
+pub(crate) const MAX_FRAME_HEADER: usize = 10;
 
-/// Bytes of the write buffer in addition to one whole message: an answer is the message and what the application adds to it.
-pub const WRITE_BUFFER_MARGIN: usize = 64 << 10;
+/// Messages that are compressed for clients that agree to it: smaller ones gain less than a packet's header, and a larger one would
+/// occupy a worker for more than some 5 ms.
+pub(crate) const DEFLATE_BYTES: RangeInclusive<usize> = 128..=512 << 10;
 
-/// Buffers that grew beyond this size for one message are replaced by new ones, so that one large message does not hold memory
-/// until the connection closes.
-pub const MAX_RETAINED_BUFFER: usize = 64 << 10;
+/// Shared frames up to this size are compressed at the best level, which costs some 20 us once; larger ones at `DEFLATE_LEVEL`.
+pub(crate) const BEST_DEFLATE_BYTES: usize = 4 << 10;
+pub(crate) const DEFLATE_LEVEL: u32 = 4;
+
+/// A thread's read buffer that grew beyond this size for one message is replaced by a new one.
+pub(crate) const MAX_RETAINED_BUFFER: usize = 64 << 10;
 
 /// Messages of a batch: a connection handles so many before it flushes and checks its timers.
 pub const BATCH_MESSAGES: usize = 256;

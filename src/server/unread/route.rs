@@ -9,7 +9,6 @@ use axum::http::{Extensions, HeaderMap};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::server::access::Grant;
@@ -107,7 +106,7 @@ async fn wait_for_unread(
         frames: limits::BATCH_MESSAGES,
         bytes: limits::BATCH_BYTES,
     };
-    let mut frames: Vec<Bytes> = Vec::new();
+    let mut frames: Vec<_> = Vec::new();
     let mut data = ALREADY_UNREAD;
     loop {
         let mut states = Vec::new();

@@ -18,11 +18,18 @@ pub struct RawConnection<S>(pub S);
 impl<S: AsyncRead + AsyncWrite + Unpin> RawConnection<S> {
     /// Connects with a WebSocket handshake.
     pub async fn open(stream: S, path: &str) -> Self {
+        Self::open_with(stream, path, "").await.0
+    }
+
+    /// Connects with a WebSocket handshake that has more header lines, each with its line break. Returns the response's head, too.
+    pub async fn open_with(stream: S, path: &str, lines: &str) -> (Self, String) {
         let mut raw = Self(stream);
-        raw.write(handshake_request(path).as_bytes()).await;
+        let request = handshake_request(path);
+        let request = format!("{}\r\n{lines}\r\n", request.trim_end());
+        raw.write(request.as_bytes()).await;
         let head = raw.read_head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        raw
+        (raw, head)
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {

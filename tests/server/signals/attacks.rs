@@ -130,8 +130,17 @@ async fn an_oversized_message_is_rejected_by_its_frame_header() {
     let node = Node::new();
     for bytes in [limits::MAX_SIGNAL_MESSAGE as u64 + 1, 64 << 20] {
         let mut raw = RawConnection::open(node.connect(), PATH).await;
-        let mut head = vec![FIN | BINARY, 0x80 | 127];
-        head.extend(bytes.to_be_bytes());
+        let mut head = vec![FIN | BINARY];
+        match u16::try_from(bytes) {
+            Ok(bytes) => {
+                head.push(0x80 | 126);
+                head.extend(bytes.to_be_bytes());
+            }
+            Err(_) => {
+                head.push(0x80 | 127);
+                head.extend(bytes.to_be_bytes());
+            }
+        }
         head.extend([0; 4]);
         raw.write(&head).await;
         let (code, reason) = raw.expect_close().await;

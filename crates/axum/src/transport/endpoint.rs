@@ -89,6 +89,7 @@ impl EndpointHandler {
         let payload = match &message {
             Message::Text(text) => Payload::Text(text),
             Message::Binary(bytes) => Payload::Binary(bytes),
+            Message::Frame(_, frame) => Payload::Binary(frame.bytes()),
         };
         // Only at level debug, since any client could fill the disk with messages.
         tracing::debug!(

@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 use std::future::{pending, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use duplex_hub::topic::{DirectWriter, Frame};
 use duplex_protocol::code;
+use duplex_protocol::codec::Encoding;
+use duplex_protocol::subprotocol::Subprotocol;
 
 use crate::identity::LoginEnd;
 
@@ -19,6 +23,8 @@ pub enum Message {
     Text(Text),
     /// A binary message.
     Binary(Bytes),
+    /// A frame of a topic in this encoding. Compressed once for all its receivers.
+    Frame(Encoding, Frame),
 }
 
 impl Message {
@@ -28,6 +34,7 @@ impl Message {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) => bytes,
+            Self::Frame(_, frame) => frame,
         }
     }
 
@@ -99,6 +106,10 @@ pub trait ConnectionHandler: Send {
     /// [`Settings::max_message`](crate::Settings::max_message) applies if it is less.
     const MAX_MESSAGE: usize = usize::MAX;
 
+    /// Whether messages are compressed for a client that agreed to it (RFC 7692). Messages with their own compact encoding, sent often
+    /// and to one receiver each, are not worth the CPU time.
+    const COMPRESSED: bool = true;
+
     /// Whether messages are counted in [`Counters`](crate::connection::Counters).
     const COUNTED: bool = true;
 
@@ -128,6 +139,20 @@ pub trait ConnectionHandler: Send {
     fn write(&mut self, _out: &mut Vec<Message>) -> impl Future<Output = Result<(), CloseFrame>> + Send {
         ready(Ok(()))
     }
+
+    /// Called once, if topics may write to the connection while the handler is idle. Returns the protocol of their frames.
+    #[doc(hidden)]
+    fn attach(&mut self, _writer: Arc<dyn DirectWriter>) -> Option<Subprotocol> {
+        None
+    }
+
+    /// Hands the handler's positions in its topics over, before the connection waits.
+    #[doc(hidden)]
+    fn park(&mut self) {}
+
+    /// Takes the positions back, when the connection has something to do.
+    #[doc(hidden)]
+    fn unpark(&mut self) {}
 
     /// The last messages and the close frame when the node shuts down: 1001 by default.
     fn on_shutdown(&mut self, _out: &mut Vec<Message>) -> CloseFrame {

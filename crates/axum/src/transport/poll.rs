@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use duplex_hub::topic::Frame;
 use futures_util::{FutureExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
@@ -82,7 +83,7 @@ struct PollRequest {
     state: Gateway,
     caller: Caller,
     reader: Reader,
-    frames: Vec<Bytes>,
+    frames: Vec<Frame>,
 }
 
 impl PollRequest {
@@ -148,7 +149,7 @@ impl PollRequest {
     }
 
     fn bytes(&self) -> usize {
-        self.frames.iter().map(Bytes::len).sum()
+        self.frames.iter().map(|frame| frame.len()).sum()
     }
 
     /// Waits until there are frames, then collects a burst.
@@ -177,7 +178,7 @@ impl PollRequest {
 pub(super) const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
 /// Joins frames, which are already JSON, into a JSON array.
-fn json_array(frames: &[Bytes]) -> Bytes {
+fn json_array(frames: &[Frame]) -> Bytes {
     let mut array = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2);
     array.push(b'[');
     for (index, frame) in frames.iter().enumerate() {

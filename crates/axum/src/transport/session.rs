@@ -1,9 +1,9 @@
 //! The WebSocket transport: a [`ConnectionHandler`] for the session protocol.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -17,12 +17,13 @@ use crate::identity::LoginEnd;
 use crate::limits;
 use crate::shutdown::reconnect_delay;
 use crate::suspend_aware::was_suspended;
-use crate::transport::handler::{CloseFrame, ConnectionHandler, Message, Text};
+use crate::transport::handler::{CloseFrame, ConnectionHandler, Message};
 use duplex_hub::NameRejection;
 use duplex_hub::session::TokenBucket;
 use duplex_hub::session::authorize_write;
 use duplex_hub::session::{ProtocolError, Session, SessionAction};
 use duplex_hub::session::{Reader, SubscribeReply, VerdictKind};
+use duplex_hub::topic::DirectWriter;
 use duplex_hub::{Hub, ReadLimit};
 use duplex_protocol::code;
 use duplex_protocol::codec::{EncodedValue, Encoding};
@@ -97,6 +98,7 @@ impl SessionHandler {
         let bytes: &[u8] = match (message, protocol.encoding) {
             (Message::Text(text), Encoding::Json) => text.as_bytes(),
             (Message::Binary(bytes), Encoding::Postcard) => bytes,
+            (Message::Frame(..), _) => return Err(ProtocolError::Malformed(String::new())),
             (Message::Text(_), _) => {
                 return Err(ProtocolError::Malformed(
                     "this subprotocol's messages are binary".to_owned(),
@@ -166,11 +168,11 @@ impl SessionHandler {
             if kind == VerdictKind::Denied {
                 self.session.remove_denied(&topic);
             }
-            let size = frame.as_ref().map_or(0, Bytes::len);
+            let size = frame.as_ref().map_or(0, |frame| frame.len());
             self.verdict_bytes
                 .take_unchecked(self.started.elapsed(), u32::try_from(size).unwrap_or(u32::MAX));
             bytes += size;
-            out.extend(frame.and_then(|frame| message(self.encoding(), frame)));
+            out.extend(frame.map(|frame| Message::Frame(self.encoding(), frame)));
         }
         bytes
     }
@@ -253,8 +255,7 @@ impl SessionHandler {
     }
 
     fn message(&self, frame: &ServerFrame) -> Option<Message> {
-        let bytes = self.reader.encode(frame)?;
-        message(self.encoding(), bytes)
+        Some(Message::Frame(self.encoding(), self.reader.encode(frame)?))
     }
 }
 
@@ -315,8 +316,21 @@ impl ConnectionHandler for SessionHandler {
         };
         Box::pin(self.reader.gather(limit, &mut frames)).await;
         let encoding = self.encoding();
-        out.extend(frames.into_iter().filter_map(|frame| message(encoding, frame)));
+        out.extend(frames.into_iter().map(|frame| Message::Frame(encoding, frame)));
         Ok(())
+    }
+
+    fn attach(&mut self, writer: Arc<dyn DirectWriter>) -> Option<Subprotocol> {
+        self.reader.set_writer(writer);
+        self.protocol
+    }
+
+    fn park(&mut self) {
+        self.reader.park();
+    }
+
+    fn unpark(&mut self) {
+        self.reader.unpark();
     }
 
     fn on_login_end(&mut self, end: LoginEnd, out: &mut Vec<Message>) -> CloseFrame {
@@ -346,11 +360,4 @@ pub(super) fn welcome(state: &Gateway, session: SessionId, person: Person) -> We
 /// [`reconnect_delay`] in milliseconds, for the `closing` frame.
 pub(super) fn reconnect_ms(session: &SessionId) -> u32 {
     u32::try_from(reconnect_delay(session).as_millis()).unwrap_or(u32::MAX)
-}
-
-fn message(encoding: Encoding, bytes: Bytes) -> Option<Message> {
-    match encoding {
-        Encoding::Json => Text::try_from(bytes).ok().map(Message::Text),
-        Encoding::Postcard => Some(Message::Binary(bytes)),
-    }
 }

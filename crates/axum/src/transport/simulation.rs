@@ -127,6 +127,7 @@ impl ConnectionHandler for SimulationHandler {
     const SILENCE_LIMIT: Duration = limits::SIMULATION_SILENCE;
     const STALL_LIMIT: Duration = limits::SESSION_STALL;
     const MAX_MESSAGE: usize = limits::SMALL_MESSAGE;
+    const COMPRESSED: bool = false;
 
     async fn on_message(&mut self, message: Message, _out: &mut Vec<Message>) -> Result<(), CloseFrame> {
         let Ok(participant) = &mut self.participant else {
@@ -134,7 +135,7 @@ impl ConnectionHandler for SimulationHandler {
         };
         let handled = match &message {
             Message::Binary(bytes) => participant.on_message(bytes, self.started.elapsed()),
-            Message::Text(_) => Err(MessageError::Malformed),
+            Message::Text(_) | Message::Frame(..) => Err(MessageError::Malformed),
         };
         handled.map_err(|error| CloseFrame::new(error.code(), error.to_string()))
     }

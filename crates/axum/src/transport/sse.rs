@@ -10,7 +10,7 @@ use axum::extract::{Query, State};
 use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use duplex_hub::topic::Frame;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
@@ -126,7 +126,7 @@ struct EventStream {
 }
 
 /// Frames that are sent together, or the abort of the response.
-type Batch = Result<Vec<Bytes>, Aborted>;
+type Batch = Result<Vec<Frame>, Aborted>;
 
 impl EventStream {
     /// Runs the stream in a task of its own: hyper does not poll the body of a client that does not read, and the session must end even
@@ -171,7 +171,7 @@ impl EventStream {
 
     /// The next batch: first the welcome and the verdicts, then events. Empty if the response was dropped. `Err` carries the final
     /// batch.
-    async fn next_batch(&mut self, requests: &mut mpsc::Receiver<()>) -> Result<Vec<Bytes>, Batch> {
+    async fn next_batch(&mut self, requests: &mut mpsc::Receiver<()>) -> Result<Vec<Frame>, Batch> {
         let mut frames = Vec::new();
         if let Some(welcome) = self.welcome.take() {
             frames.extend(self.reader.encode(&ServerFrame::Welcome(welcome)));
@@ -196,13 +196,13 @@ impl EventStream {
         Ok(frames)
     }
 
-    async fn write_verdicts(&mut self, frames: &mut Vec<Bytes>) {
+    async fn write_verdicts(&mut self, frames: &mut Vec<Frame>) {
         let mut bytes = 0;
         while bytes < limits::BATCH_BYTES
             && let Some((topic, cursor)) = self.topics.pop_front()
         {
             let frame = self.reader.subscribe_encoded(&topic, cursor).await.frame;
-            bytes += frame.as_ref().map_or(0, Bytes::len);
+            bytes += frame.as_ref().map_or(0, |frame| frame.len());
             frames.extend(frame);
         }
     }
@@ -233,7 +233,7 @@ impl EndConditions {
     }
 
     /// The last batch after the caller's login has ended.
-    fn on_login_end(&self, end: &LoginEnd) -> Vec<Bytes> {
+    fn on_login_end(&self, end: &LoginEnd) -> Vec<Frame> {
         tracing::info!("the session ends: {}", end.reason);
         if end.is_ban() {
             self.state.counters.count_disconnect(counters::DisconnectReason::Banned);
@@ -242,7 +242,7 @@ impl EndConditions {
     }
 
     /// The last batch for a client that posted nothing. A client that reads it reconnects at once.
-    fn on_timeout(&self) -> Vec<Bytes> {
+    fn on_timeout(&self) -> Vec<Frame> {
         let reason = match self.protocol.version {
             // A client of version 1 does not acknowledge frames.
             Version::V1 => CloseReason::Draining,
@@ -254,11 +254,11 @@ impl EndConditions {
         self.closing_with_delay(reason, 0)
     }
 
-    fn closing(&self, reason: CloseReason) -> Vec<Bytes> {
+    fn closing(&self, reason: CloseReason) -> Vec<Frame> {
         self.closing_with_delay(reason, reconnect_ms(&self.session))
     }
 
-    fn closing_with_delay(&self, reason: CloseReason, retry_after_ms: u32) -> Vec<Bytes> {
+    fn closing_with_delay(&self, reason: CloseReason, retry_after_ms: u32) -> Vec<Frame> {
         let closing = ServerFrame::Closing { reason, retry_after_ms };
         Vec::from_iter(encode_frame(self.protocol, &closing))
     }
@@ -269,11 +269,11 @@ impl EndConditions {
 #[error("aborted by an injected fault")]
 pub(super) struct Aborted;
 
-fn events_of(frames: Vec<Bytes>) -> Vec<Result<Event, Aborted>> {
+fn events_of(frames: Vec<Frame>) -> Vec<Result<Event, Aborted>> {
     frames.into_iter().filter_map(event).collect()
 }
 
-fn event(frame: Bytes) -> Option<Result<Event, Aborted>> {
+fn event(frame: Frame) -> Option<Result<Event, Aborted>> {
     // JSON escapes line breaks, so a frame is one `data:` line.
     let frame = str::from_utf8(&frame).ok()?;
     Some(Ok(Event::default().data(frame)))

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::faults::FaultGate;
 use super::handler::ConnectionHandler;
 use super::handshake::{self, UpgradeEndpoint, UpgradeError};
-use super::websocket::{self, CloseInfo, Connection};
+use super::websocket::{self, CloseInfo, Connection, DeflateParams};
 use super::{connection_log, record};
 use crate::client_addr::LoggedClient;
 use crate::connection::ActiveExchange;
@@ -85,8 +85,9 @@ pub(crate) fn accept_upgrade<H: ConnectionHandler + 'static>(
     };
     let id = Uuid::now_v7().to_string();
     let (select, handler, gate) = make_handler(&parts, &id);
-    let connection = Connection::new(handler, gateway, gate, caller);
-    let response = switching_response(&parts, select(&parts.headers));
+    let deflate = websocket::negotiate(&parts.headers);
+    let connection = Connection::new(handler, gateway, gate, caller, deflate);
+    let response = switching_response(&parts, select(&parts.headers), deflate);
     let peer = LoggedClient::from_extensions(&parts.extensions).map(tracing::field::display);
     let span = tracing::info_span!("socket", connection = %id, path = endpoint.path, peer);
     let task = ConnectionTask::new(gateway, &parts, id, endpoint, &response);
@@ -126,7 +127,7 @@ fn check_upgrade(
 
 /// The response to a handshake: 101 with `Sec-WebSocket-Accept` in HTTP/1.1 (RFC 6455 section 4.2.2), 200 in HTTP/2 (RFC 8441
 /// section 5).
-fn switching_response(parts: &Parts, protocol: Option<HeaderValue>) -> Response {
+fn switching_response(parts: &Parts, protocol: Option<HeaderValue>, deflate: Option<DeflateParams>) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(std::time::SystemTime::now())) {
@@ -134,6 +135,9 @@ fn switching_response(parts: &Parts, protocol: Option<HeaderValue>) -> Response 
     }
     if let Some(protocol) = protocol {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    if let Some(extension) = deflate.and_then(|deflate| HeaderValue::try_from(deflate.response()).ok()) {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extension);
     }
     if parts.version < Version::HTTP_2 {
         insert_upgrade_headers(headers, &parts.headers);
@@ -149,7 +153,7 @@ fn insert_upgrade_headers(response: &mut HeaderMap, request: &HeaderMap) {
         .get(header::SEC_WEBSOCKET_KEY)
         .map(HeaderValue::as_bytes)
         .unwrap_or_default();
-    if let Ok(accept) = HeaderValue::from_str(&websocket::derive_accept_key(key)) {
+    if let Ok(accept) = HeaderValue::from_str(&websocket::accept_key(key)) {
         response.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
 }
@@ -180,7 +184,11 @@ impl ConnectionTask {
             trace,
             gateway: gateway.clone(),
             is_logged: endpoint.kind != ConnectionKind::Signals && connection_log::should_log(),
-            _exchange: parts.extensions.get().cloned(),
+            _exchange: parts
+                .extensions
+                .get()
+                .filter(|_| parts.version == Version::HTTP_2)
+                .cloned(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
         memory::{Fault, MemoryLog},
     },
     topic::{
+        Frame,
         dyn_topic::dyn_topic,
         read_batch::{ReadBatch, ReadLimit},
         wake::Wake,
@@ -201,7 +202,7 @@ fn decode<E: serde::de::DeserializeOwned>(batch: &ReadBatch, encoding: Encoding)
     let ReadBatch::Frames { frames, .. } = batch else {
         return Vec::new();
     };
-    let decode = |frame: &bytes::Bytes| match encoding.decode(frame).unwrap() {
+    let decode = |frame: &Frame| match encoding.decode(frame).unwrap() {
         ServerFrame::Event { seq, event, .. } => (seq, event.decode(encoding).unwrap()),
         other => panic!("{other:?}"),
     };

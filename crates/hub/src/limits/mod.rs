@@ -18,6 +18,12 @@ pub(crate) const FRAMES_PER_COMMAND: u32 = 4;
 /// times a command's size.
 pub(crate) const BATCH_COMMANDS: usize = 256;
 
+/// Subscribers served before other tasks run: some 2 ms of writes.
+pub(crate) const DELIVERY_CHUNK: usize = 512;
+
+/// Bytes that a topic writes to a session directly at a time. A client that does not read holds as many.
+pub(crate) const DIRECT_BYTES: usize = 64 << 10;
+
 /// Capacity of a topic's request queue. Further callers block on `send`, each holding one command.
 pub(crate) const TOPIC_QUEUE: usize = 1024;
 

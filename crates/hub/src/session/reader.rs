@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::quota::Address;
 use crate::topic::empty_topic::{EmptyTopic, OpenedTopic};
 use crate::topic::encoded_state::Recovered;
+use crate::topic::{DirectWriter, Frame};
 use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, TopicHandle, Wake};
 use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -26,7 +26,10 @@ pub struct Reader {
     session: SessionId,
     person: Person,
     wake: Arc<Wake>,
-    topics: BTreeMap<TopicName, TopicReader>,
+    /// Receives events while this reader is parked.
+    writer: Option<Arc<dyn DirectWriter>>,
+    /// Without duplicates, in no order: a session has few.
+    topics: Vec<TopicReader>,
     /// Topics without an event.
     empty_topics: BTreeMap<TopicName, EmptyTopic>,
     /// The index of the topic with which the next round begins, so that one busy topic does not delay the others.
@@ -34,19 +37,50 @@ pub struct Reader {
 }
 
 struct TopicReader {
-    topic: TopicHandle,
     subscription: SubscriptionGuard,
     after: Seq,
     presence: u64,
 }
 
 impl TopicReader {
+    const fn topic(&self) -> &TopicHandle {
+        self.subscription.topic()
+    }
+
+    /// Appends the new events and a new presence. Returns whether more is left.
+    async fn gather(&mut self, protocol: Subprotocol, limit: ReadLimit, out: &mut Vec<Frame>) -> Result<bool, Denial> {
+        let mut batch = self.topic().read(self.after, protocol, limit);
+        if matches!(batch, ReadBatch::Behind) {
+            batch = self.topic().read_log(self.after, protocol, limit).await?;
+        }
+        let mut more = false;
+        match batch {
+            ReadBatch::Nothing => {}
+            ReadBatch::Frames { frames, last, .. } => {
+                out.extend(frames);
+                self.after = last;
+                more = last < self.topic().head().seq;
+            }
+            ReadBatch::Behind => {
+                let recovered = self.reset(protocol.encoding).await?;
+                out.extend(recovery_frame(&recovered, self.topic().name(), protocol));
+                more = true;
+            }
+        }
+        if self.topic().presence_version() != self.presence {
+            let (version, frame) = self.topic().presence(protocol.encoding);
+            self.presence = version;
+            out.push(frame);
+        }
+        Ok(more)
+    }
+
     /// Resets the reader to the state: the next event is no longer in the log.
     async fn reset(&mut self, encoding: Encoding) -> Result<Recovered, Denial> {
-        let epoch = self.topic.head().epoch;
+        let epoch = self.topic().head().epoch;
         let seq = self.after;
         let cursor = Cursor::new(epoch, seq);
-        let recovered = self.topic.recover(Some(cursor), encoding).await?;
+        let recovered = self.topic().recover(Some(cursor), encoding).await?;
         if let Recovered::Reset { state, .. } = &recovered {
             self.after = state.cursor().seq;
         }
@@ -58,7 +92,7 @@ impl TopicReader {
 #[derive(Debug)]
 pub struct SubscribeReply {
     /// The encoded frame; `None` if encoding failed, which was logged.
-    pub frame: Option<Bytes>,
+    pub frame: Option<Frame>,
     /// The kind of the verdict.
     pub kind: VerdictKind,
 }
@@ -83,7 +117,8 @@ impl Reader {
             session,
             person,
             wake: Wake::new(),
-            topics: BTreeMap::new(),
+            writer: None,
+            topics: Vec::new(),
             empty_topics: BTreeMap::new(),
             next: 0,
         }
@@ -93,6 +128,26 @@ impl Reader {
     pub fn for_server(hub: &Hub, protocol: impl Into<Subprotocol>, session: SessionId) -> Self {
         let person = Principal::server().person.clone();
         Self::new(hub.with_rights(Rights::server()), protocol, session, person)
+    }
+
+    /// Sets the connection to which topics write while the reader is parked. Applies to later subscriptions.
+    pub fn set_writer(&mut self, writer: Arc<dyn DirectWriter>) {
+        self.writer = Some(writer);
+    }
+
+    /// Hands the positions over to the topics: while the writer permits it, they write events directly and move the positions.
+    /// Call it under the writer's lock, before it permits writes.
+    pub fn park(&self) {
+        for read in &self.topics {
+            read.subscription.position().set(read.after);
+        }
+    }
+
+    /// Takes the positions back. Call it under the writer's lock, when it no longer permits writes.
+    pub fn unpark(&mut self) {
+        for read in &mut self.topics {
+            read.after = read.subscription.position().get();
+        }
     }
 
     /// Subscribes to a topic, or restarts a subscription. After a verdict other than a denial, [`Self::gather`] returns the
@@ -142,25 +197,24 @@ impl Reader {
                 return Ok(recovered);
             }
         };
-        let recovered = read.topic.recover(cursor, self.protocol.encoding).await?;
+        let recovered = read.topic().recover(cursor, self.protocol.encoding).await?;
         read.after = match (&recovered, cursor) {
             (Recovered::Reset { state, .. }, _) => state.cursor().seq,
             (_, cursor) => cursor.map_or(0, |cursor| cursor.seq),
         };
-        self.topics.insert(name.clone(), read);
+        self.topics.push(read);
         Ok(recovered)
     }
 
     /// Subscribes before the verdict is computed, so that no later event is missed: each one wakes this reader.
     fn topic_reader(&self, topic: TopicHandle) -> TopicReader {
-        let subscription = topic.subscribe(
+        let subscription = topic.subscribe_with_writer(
             self.session.clone(),
             self.person.clone(),
             self.address(),
-            Arc::clone(&self.wake),
+            (Arc::clone(&self.wake), self.writer.clone()),
         );
         TopicReader {
-            topic,
             subscription,
             after: 0,
             presence: 0,
@@ -168,12 +222,15 @@ impl Reader {
     }
 
     /// Subscribes to topics that have started since. The reader has seen none of their events.
-    async fn subscribe_to_started(&mut self, out: &mut Vec<Bytes>) {
+    async fn subscribe_to_started(&mut self, out: &mut Vec<Frame>) {
         let started = self.empty_topics.keys().filter(|name| self.hub.is_awake(name));
         for name in started.cloned().collect::<Vec<_>>() {
             self.empty_topics.remove(&name);
             match self.hub.open(&name).await {
-                Ok(topic) => drop(self.topics.insert(name, self.topic_reader(topic))),
+                Ok(topic) => {
+                    let read = self.topic_reader(topic);
+                    self.topics.push(read);
+                }
                 Err(reason) => {
                     let verdict = Verdict::Denied { reason };
                     out.extend(self.encode(&ServerFrame::Verdict { topic: name, verdict }));
@@ -184,8 +241,8 @@ impl Reader {
 
     /// The state of a subscribed topic; `None` if it is not subscribed, or cannot be read now.
     pub async fn state(&self, name: &TopicName) -> Option<EncodedValue> {
-        let state = match (self.topics.get(name), self.empty_topics.get(name)) {
-            (Some(read), _) => read.topic.state(self.protocol.encoding).await,
+        let state = match (self.find(name), self.empty_topics.get(name)) {
+            (Some(read), _) => read.topic().state(self.protocol.encoding).await,
             (None, Some(empty)) => empty.state(self.protocol.encoding),
             (None, None) => return None,
         };
@@ -199,13 +256,17 @@ impl Reader {
 
     /// Ends a subscription.
     pub fn unsubscribe(&mut self, name: &TopicName) {
-        self.topics.remove(name);
+        self.topics.retain(|read| read.topic().name() != name);
         self.empty_topics.remove(name);
+    }
+
+    fn find(&self, name: &TopicName) -> Option<&TopicReader> {
+        self.topics.iter().find(|read| read.topic().name() == name)
     }
 
     /// The handle of a subscribed topic.
     pub fn topic(&self, name: &TopicName) -> Option<TopicHandle> {
-        self.topics.get(name).map(|read| read.topic.clone())
+        self.find(name).map(|read| read.topic().clone())
     }
 
     /// The visitor.
@@ -216,30 +277,30 @@ impl Reader {
     /// Changes the visitor's name in all subscribed topics.
     pub fn rename(&mut self, name: &str) {
         name.clone_into(&mut self.person.name);
-        for read in self.topics.values() {
+        for read in &self.topics {
             read.subscription.rename(name.to_owned());
         }
     }
 
     /// Sets the visitor's activity in a subscribed topic; `None` ends it.
     pub fn set_activity(&self, name: &TopicName, activity: Option<String>) {
-        if let Some(read) = self.topics.get(name) {
+        if let Some(read) = self.find(name) {
             read.subscription.set_activity(activity);
         }
     }
 
     /// Stays present in a subscribed topic until `until`, even after the reader is dropped: for the time between two polls.
     pub fn lease(&self, name: &TopicName, until: Instant) {
-        if let Some(read) = self.topics.get(name) {
+        if let Some(read) = self.find(name) {
             let (session, person) = (self.session.clone(), self.person.clone());
-            read.topic.lease(session, person, self.address(), until);
+            read.topic().lease(session, person, self.address(), until);
         }
     }
 
     /// Marks the current presence of all topics as sent, so that [`Self::gather`] returns only later ones.
     pub fn skip_presence(&mut self) {
-        for read in self.topics.values_mut() {
-            read.presence = read.topic.presence_version();
+        for read in &mut self.topics {
+            read.presence = read.topic().presence_version();
         }
     }
 
@@ -249,14 +310,14 @@ impl Reader {
     }
 
     /// Appends presence frames of as many topics as fit into `max_bytes`.
-    pub fn gather_presence(&mut self, max_bytes: usize, out: &mut Vec<Bytes>) {
+    pub fn gather_presence(&mut self, max_bytes: usize, out: &mut Vec<Frame>) {
         let first = self.next.checked_rem(self.topics.len()).unwrap_or(0);
         let mut left = max_bytes;
         let encoding = self.protocol.encoding;
-        let mut reads: Vec<_> = self.topics.values_mut().collect();
+        let mut reads: Vec<_> = self.topics.iter_mut().collect();
         reads.rotate_left(first);
         for read in reads {
-            let (version, frame) = read.topic.presence(encoding);
+            let (version, frame) = read.topic().presence(encoding);
             let Some(rest) = left.checked_sub(frame.len()) else {
                 return;
             };
@@ -275,73 +336,53 @@ impl Reader {
 
     /// Appends the new events and presence updates of all topics as complete frames, within `limit` in total. If more is left, the
     /// reader is woken again, and the next round begins with another topic.
-    pub async fn gather(&mut self, limit: ReadLimit, out: &mut Vec<Bytes>) {
+    pub async fn gather(&mut self, limit: ReadLimit, out: &mut Vec<Frame>) {
         self.subscribe_to_started(out).await;
-        let names: Vec<TopicName> = self.topics.keys().cloned().collect();
+        let mut denied = Vec::new();
         self.next = self.next.wrapping_add(1);
-        let first = self.next.checked_rem(names.len()).unwrap_or(0);
+        let count = self.topics.len();
+        let first = self.next.checked_rem(count).unwrap_or(0);
         let (mut left, mut counted) = (limit, out.len());
-        for name in names[first..].iter().chain(&names[..first]) {
+        for read in rotated(&mut self.topics, first) {
             if left.frames == 0 || left.bytes == 0 {
                 self.wake.wake();
-                return;
+                break;
             }
-            if let Err(reason) = self.gather_from(name, left, out).await {
-                self.topics.remove(name);
-                let reason = if self.hub.is_closed(name) {
-                    Denial::Unknown
-                } else {
-                    reason
-                };
-                let verdict = Verdict::Denied { reason };
-                let topic = name.clone();
-                out.extend(self.encode(&ServerFrame::Verdict { topic, verdict }));
+            match read.gather(self.protocol, left, out).await {
+                Ok(true) => self.wake.wake(),
+                Ok(false) => {}
+                Err(reason) => denied.push((read.topic().name().clone(), reason)),
             }
-            let bytes: usize = out[counted..].iter().map(Bytes::len).sum();
+            let bytes: usize = out[counted..].iter().map(|frame| frame.len()).sum();
             left.bytes = left.bytes.saturating_sub(bytes);
             left.frames = left.frames.saturating_sub(out.len() - counted);
             counted = out.len();
         }
-    }
-
-    async fn gather_from(&mut self, name: &TopicName, limit: ReadLimit, out: &mut Vec<Bytes>) -> Result<(), Denial> {
-        let Some(read) = self.topics.get_mut(name) else {
-            return Ok(());
-        };
-        let mut batch = read.topic.read(read.after, self.protocol, limit);
-        if matches!(batch, ReadBatch::Behind) {
-            batch = read.topic.read_log(read.after, self.protocol, limit).await?;
+        for (topic, reason) in denied {
+            self.unsubscribe(&topic);
+            let reason = if self.hub.is_closed(&topic) {
+                Denial::Unknown
+            } else {
+                reason
+            };
+            let verdict = Verdict::Denied { reason };
+            out.extend(self.encode(&ServerFrame::Verdict { topic, verdict }));
         }
-        match batch {
-            ReadBatch::Nothing => {}
-            ReadBatch::Frames { frames, last, .. } => {
-                out.extend(frames);
-                read.after = last;
-                if last < read.topic.head().seq {
-                    self.wake.wake();
-                }
-            }
-            ReadBatch::Behind => {
-                let recovered = read.reset(self.protocol.encoding).await?;
-                out.extend(recovery_frame(&recovered, name, self.protocol));
-                self.wake.wake();
-            }
-        }
-        if read.topic.presence_version() != read.presence {
-            let (version, frame) = read.topic.presence(self.protocol.encoding);
-            read.presence = version;
-            out.push(frame);
-        }
-        Ok(())
     }
 
     /// Encodes a frame in the reader's protocol; `None` if encoding fails, which is logged.
-    pub fn encode(&self, frame: &ServerFrame) -> Option<Bytes> {
+    pub fn encode(&self, frame: &ServerFrame) -> Option<Frame> {
         encode_frame(self.protocol, frame)
     }
 }
 
-fn recovery_frame(recovered: &Recovered, topic: &TopicName, protocol: Subprotocol) -> Option<Bytes> {
+/// All items, from `first` on.
+fn rotated<T>(items: &mut [T], first: usize) -> impl Iterator<Item = &mut T> {
+    let (before, from) = items.split_at_mut_checked(first).unwrap_or_default();
+    from.iter_mut().chain(before)
+}
+
+fn recovery_frame(recovered: &Recovered, topic: &TopicName, protocol: Subprotocol) -> Option<Frame> {
     let frame = recovered.frame(topic, protocol);
     frame
         .inspect_err(|error| tracing::error!(%topic, "a verdict cannot be encoded: {error}"))
@@ -349,12 +390,10 @@ fn recovery_frame(recovered: &Recovered, topic: &TopicName, protocol: Subprotoco
 }
 
 /// Encodes a frame; `None` if encoding fails, which is logged.
-pub fn encode_frame(protocol: Subprotocol, frame: &ServerFrame) -> Option<Bytes> {
-    match protocol.encode(frame) {
-        Ok(bytes) => Some(bytes.into()),
-        Err(error) => {
-            tracing::error!("a frame cannot be encoded: {error}");
-            None
-        }
-    }
+pub fn encode_frame(protocol: Subprotocol, frame: &ServerFrame) -> Option<Frame> {
+    let encoded = protocol.encode(frame);
+    encoded
+        .inspect_err(|error| tracing::error!("a frame cannot be encoded: {error}"))
+        .ok()
+        .map(Frame::from)
 }

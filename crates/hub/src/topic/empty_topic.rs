@@ -4,9 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bytes::Bytes;
-
 use super::encoded_state::{EncodedState, Recovered};
+use super::frame::Frame;
 use super::handle::TopicHandle;
 use super::recovery::{Recovery, recover};
 use super::wake::Wake;
@@ -118,12 +117,12 @@ impl EmptyTopic {
     }
 
     /// An empty presence: readers of a topic without events are not shown to each other.
-    pub(crate) fn presence(&self, encoding: Encoding) -> Option<Bytes> {
+    pub(crate) fn presence(&self, encoding: Encoding) -> Option<Frame> {
         let frame = ServerFrame::Presence {
             topic: self.guard.topic.clone(),
             presence: Presence::default(),
         };
-        encoding.encode(&frame).ok().map(Bytes::from)
+        encoding.encode(&frame).ok().map(Frame::from)
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use super::frame::Frame;
+
 use duplex_protocol::codec::{CodecError, EncodedValue, Encoding};
 use duplex_protocol::cursor::Cursor;
 use duplex_protocol::session::{ResetReason, ServerFrame, Verdict};
@@ -17,9 +19,9 @@ pub(crate) struct EncodedState {
     cursor: Cursor,
     state: Bytes,
     /// The frame for subscribers without a cursor, the most frequent case.
-    new_frame: OnceLock<Bytes>,
+    new_frame: OnceLock<Frame>,
     /// The same in the protocol's version 1.
-    new_frame_v1: OnceLock<Bytes>,
+    new_frame_v1: OnceLock<Frame>,
 }
 
 /// The result of a recovery.
@@ -57,7 +59,7 @@ impl EncodedState {
 
     /// The complete frame of a reset. The encoded state is inserted unchanged, because encoding it again would traverse all of
     /// it.
-    pub(crate) fn reset_frame(&self, reason: ResetReason, version: Version) -> Result<Bytes, CodecError> {
+    pub(crate) fn reset_frame(&self, reason: ResetReason, version: Version) -> Result<Frame, CodecError> {
         if reason != ResetReason::New {
             return self.encode(reason, version);
         }
@@ -72,7 +74,7 @@ impl EncodedState {
         Ok(new.get_or_init(|| frame).clone())
     }
 
-    fn encode(&self, reason: ResetReason, version: Version) -> Result<Bytes, CodecError> {
+    fn encode(&self, reason: ResetReason, version: Version) -> Result<Frame, CodecError> {
         // A placeholder for the state: the smallest value of the encoding. It is the frame's last value, before closing braces.
         const PLACEHOLDER: &[u8] = b"0";
         let placeholder = match self.encoding {
@@ -123,14 +125,14 @@ impl Recovered {
     }
 
     /// The complete frame of the verdict.
-    pub(crate) fn frame(&self, topic: &TopicName, protocol: Subprotocol) -> Result<Bytes, CodecError> {
+    pub(crate) fn frame(&self, topic: &TopicName, protocol: Subprotocol) -> Result<Frame, CodecError> {
         match self {
             Self::Reset { reason, state } => state.reset_frame(*reason, protocol.version),
             Self::Resumed { .. } => {
                 let (topic, verdict) = (topic.clone(), self.to_verdict());
                 protocol
                     .encode(&ServerFrame::Verdict { topic, verdict })
-                    .map(Bytes::from)
+                    .map(Frame::from)
             }
         }
     }
@@ -158,7 +160,7 @@ mod tests {
                     };
                     let topic = topic.clone();
                     let expected = protocol.encode(&ServerFrame::Verdict { topic, verdict }).unwrap();
-                    assert_eq!(shared.reset_frame(reason, version).unwrap(), expected);
+                    assert_eq!(*shared.reset_frame(reason, version).unwrap(), *expected);
                 }
                 let again = shared.reset_frame(ResetReason::New, version).unwrap();
                 assert_eq!(

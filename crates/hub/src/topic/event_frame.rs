@@ -2,9 +2,8 @@
 
 use std::sync::OnceLock;
 
-use bytes::Bytes;
-
 use super::dyn_topic::DynEvent;
+use super::frame::Frame;
 use duplex_protocol::codec::{CodecError, Encoding};
 use duplex_protocol::cursor::{Checksum, Seq};
 use duplex_protocol::session::ServerFrame;
@@ -21,7 +20,7 @@ pub(crate) struct EventFrame {
     encoded_v1: OnceLock<Box<Encoded>>,
 }
 
-type Encoded = PerEncoding<OnceLock<Option<Bytes>>>;
+type Encoded = PerEncoding<OnceLock<Option<Frame>>>;
 
 impl EventFrame {
     pub(crate) fn new(seq: Seq, checksum: Option<Checksum>, event: Box<dyn DynEvent>) -> Self {
@@ -43,7 +42,7 @@ impl EventFrame {
     }
 
     /// The frame; `None` if the application's event does not encode.
-    pub(crate) fn bytes(&self, topic: &TopicName, protocol: Subprotocol) -> Option<Bytes> {
+    pub(crate) fn encoded(&self, topic: &TopicName, protocol: Subprotocol) -> Option<Frame> {
         let encoded = match protocol.version {
             Version::V1 => self.encoded_v1.get_or_init(Box::default),
             Version::V2 => &self.encoded,
@@ -66,14 +65,14 @@ pub(crate) fn event_frame(
     (seq, checksum): (Seq, Option<Checksum>),
     event: &dyn DynEvent,
     protocol: Subprotocol,
-) -> Result<Bytes, CodecError> {
+) -> Result<Frame, CodecError> {
     let frame = ServerFrame::Event {
         topic: topic.clone(),
         seq,
         checksum,
         event: event.encode(protocol.encoding)?,
     };
-    protocol.encode(&frame).map(Bytes::from)
+    protocol.encode(&frame).map(Frame::from)
 }
 
 /// One value for each encoding.
@@ -96,5 +95,30 @@ impl<T> PerEncoding<T> {
             Encoding::Json => &mut self.json,
             Encoding::Postcard => &mut self.postcard,
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use duplex_protocol::codec::EncodedValue;
+
+    struct Text(String);
+
+    impl DynEvent for Text {
+        fn encode(&self, encoding: Encoding) -> Result<EncodedValue, CodecError> {
+            EncodedValue::encode(encoding, &self.0)
+        }
+
+        fn key(&self) -> Option<String> {
+            None
+        }
+    }
+
+    /// The frame of an event that is a text.
+    pub(crate) fn frame(seq: Seq, text: &str) -> Arc<EventFrame> {
+        Arc::new(EventFrame::new(seq, None, Box::new(Text(text.to_owned()))))
     }
 }

@@ -1,9 +1,15 @@
 //! Helpers that push events into a topic's ring as shared frames.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use super::batch::BatchEvent;
+use super::direct::EventBatch;
+use super::handle::TopicShared;
+use super::redaction::RedactionPlan;
 use super::ring::{Ring, RingLimits};
 use crate::limits;
+use crate::lock;
 use crate::log::Retention;
 use crate::topic::dyn_topic::{DynEvent, DynTopic};
 use crate::topic::event_frame::EventFrame;
@@ -26,14 +32,42 @@ pub(crate) fn restart(ring: &mut Ring<Arc<EventFrame>>, head: (Seq, Option<Check
     *ring = Ring::new(head, delivery, RingLimits::default());
 }
 
-pub(crate) fn push(
+/// Appends new durable events to the ring, after a redaction was applied to it.
+pub(super) fn publish(
+    shared: &TopicShared,
+    events: Vec<(Seq, BatchEvent)>,
+    checksums: Vec<Option<Checksum>>,
+    plan: Option<RedactionPlan>,
+) -> EventBatch {
+    let mut published = Vec::with_capacity(events.len());
+    let mut ring = lock::write(&shared.ring);
+    if let Some(plan) = plan {
+        plan.apply_to_ring(shared, &mut ring);
+    }
+    let first = ring.head() + 1;
+    for ((seq, event), checksum) in events.into_iter().zip(checksums) {
+        if seq == ring.head() + 1 {
+            published.push(push(&mut ring, event.event, checksum, event.bytes));
+        }
+    }
+    shared.head.store(ring.head(), Ordering::Release);
+    EventBatch::new(shared.name.clone(), first, published)
+}
+
+fn push(
     ring: &mut Ring<Arc<EventFrame>>,
     event: Box<dyn DynEvent>,
     checksum: Option<Checksum>,
     bytes: usize,
-) {
-    let frame = EventFrame::new(ring.head() + 1, checksum, event);
-    ring.push(frame.key(), bytes + limits::EVENT_OVERHEAD, checksum, Arc::new(frame));
+) -> Arc<EventFrame> {
+    let frame = Arc::new(EventFrame::new(ring.head() + 1, checksum, event));
+    ring.push(
+        frame.key(),
+        bytes + limits::EVENT_OVERHEAD,
+        checksum,
+        Arc::clone(&frame),
+    );
+    frame
 }
 
 /// A kind's retention, raised to at least the ring's capacity.

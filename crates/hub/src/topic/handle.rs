@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::direct::{DirectWriter, Subscriber};
 use super::encoded_state::EncodedState;
+use super::frame::Frame;
 use super::ring::{Ring, RingRead};
 use super::stats::{self, KindCounters, TopicStats};
 use super::wake::Wake;
@@ -233,7 +234,7 @@ impl TopicHandle {
             RingRead::Events(events) => {
                 let frames = events
                     .into_iter()
-                    .map_while(|(seq, event)| Some((seq, event.bytes(&self.shared.name, protocol)?)));
+                    .map_while(|(seq, event)| Some((seq, event.encoded(&self.shared.name, protocol)?)));
                 let batch = collect_frames(after, frames, limit);
                 self.count(&batch);
                 batch
@@ -296,7 +297,7 @@ impl TopicHandle {
         }
     }
 
-    fn frame(&self, record: &Record, protocol: Subprotocol) -> Option<Bytes> {
+    fn frame(&self, record: &Record, protocol: Subprotocol) -> Option<Frame> {
         let (shared, seq) = (&self.shared, record.seq);
         let event = shared.kind.event(&record.event).map_err(|error| error.to_string());
         event
@@ -317,11 +318,22 @@ impl TopicHandle {
         address: Option<Address>,
         wake: Arc<Wake>,
     ) -> SubscriptionGuard {
+        self.subscribe_with_writer(session, person, address, (wake, None))
+    }
+
+    /// Like [`Self::subscribe`]. While the session is idle, events are written directly.
+    pub(crate) fn subscribe_with_writer(
+        &self,
+        session: SessionId,
+        person: Person,
+        address: Option<Address>,
+        (wake, writer): (Arc<Wake>, Option<Arc<dyn DirectWriter>>),
+    ) -> SubscriptionGuard {
         self.shared.subscribers.presence().join(&session, person, address);
-        let slot = self.shared.subscribers.add_wake(wake);
+        let guard = SubscriptionGuard::new(self.clone(), session, Subscriber::new(wake, writer));
         self.shared.subscribers.notify();
         stats::add(&self.shared.counters.subscriptions, 1);
-        SubscriptionGuard::new(self.clone(), session, slot)
+        guard
     }
 
     /// Subscribes the server itself.
@@ -361,7 +373,7 @@ impl TopicHandle {
 
     /// The presence's version and its complete encoded frame. The version is 0 for an empty presence and rises while the topic is
     /// awake.
-    pub fn presence(&self, encoding: Encoding) -> (u64, Bytes) {
+    pub fn presence(&self, encoding: Encoding) -> (u64, Frame) {
         self.shared.subscribers.frame(&self.shared.name, encoding)
     }
 

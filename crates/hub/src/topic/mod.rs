@@ -2,12 +2,14 @@
 
 mod batch;
 mod dedupe;
+pub(crate) mod direct;
 #[cfg(test)]
 mod diverged_tests;
 pub(crate) mod dyn_topic;
 pub(crate) mod empty_topic;
 pub(crate) mod encoded_state;
 mod event_frame;
+mod frame;
 pub(crate) mod frames;
 pub(crate) mod handle;
 pub(crate) mod outbox;
@@ -31,7 +33,9 @@ pub(crate) mod subscription;
 pub(crate) mod task;
 pub(crate) mod wake;
 
+pub use self::direct::{DirectWriter, EventBatch, Position};
 pub use self::dyn_topic::{DecideError, DecidedEvent, DynEvent, DynState, DynTopic, StateError, dyn_topic};
+pub use self::frame::Frame;
 pub use self::handle::TopicHandle;
 pub use self::read_batch::{ReadBatch, ReadLimit};
 pub use self::stats::{HubStats, TopicStats};

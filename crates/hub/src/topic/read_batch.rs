@@ -1,7 +1,6 @@
 //! A batch of frames for a reader, limited in frames and bytes. Pure.
 
-use bytes::Bytes;
-
+use super::frame::Frame;
 use duplex_protocol::cursor::Seq;
 
 /// The limit of one read.
@@ -21,7 +20,7 @@ pub enum ReadBatch {
     /// At least one event.
     Frames {
         /// Complete encoded frames, in order.
-        frames: Vec<Bytes>,
+        frames: Vec<Frame>,
         /// The reader's new position.
         last: Seq,
         /// The number of events superseded by a newer event of the same key.
@@ -34,7 +33,7 @@ pub enum ReadBatch {
 }
 
 /// Collects frames up to the limit. Returns [`ReadBatch::Behind`] if the first event could not be encoded.
-pub(crate) fn collect_frames(after: Seq, frames: impl Iterator<Item = (Seq, Bytes)>, limit: ReadLimit) -> ReadBatch {
+pub(crate) fn collect_frames(after: Seq, frames: impl Iterator<Item = (Seq, Frame)>, limit: ReadLimit) -> ReadBatch {
     let (mut batch, mut bytes, mut last) = (Vec::new(), 0, after);
     for (seq, frame) in frames {
         bytes += frame.len();

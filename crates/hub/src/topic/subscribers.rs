@@ -1,15 +1,16 @@
-//! A topic's subscribers: their wakes and the throttled presence updates. The clock is an argument.
+//! A topic's subscribers: their wakes, the delivery of events, and the throttled presence updates. The clock is an argument.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use super::direct::{EventBatch, Subscriber};
+use super::frame::Frame;
 use super::presence::PresenceSet;
-use super::wake::Wake;
 use crate::limits;
 use crate::lock;
 use crate::topic::event_frame::PerEncoding;
@@ -18,13 +19,13 @@ use duplex_protocol::presence::Presence;
 use duplex_protocol::session::ServerFrame;
 use duplex_protocol::topic::TopicName;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Subscribers {
     /// Whether presence is disabled for the topic.
     presence_disabled: bool,
     /// The current presence, not yet published.
     presence: Mutex<PresenceSet>,
-    wakes: Mutex<WakeSlab>,
+    subscribers: Mutex<SubscriberSlab>,
     published: Mutex<Arc<PublishedPresence>>,
     /// The version of the published presence.
     version: AtomicU64,
@@ -38,7 +39,7 @@ struct PublishedPresence {
     version: u64,
     presence: Presence,
     /// Encoded when a reader first needs it.
-    frames: PerEncoding<OnceLock<Bytes>>,
+    frames: PerEncoding<OnceLock<Frame>>,
 }
 
 /// The version of the last published presence, and the earliest time of the next.
@@ -60,20 +61,47 @@ impl Subscribers {
         lock::lock(&self.presence)
     }
 
-    pub(crate) fn add_wake(&self, wake: Arc<Wake>) -> usize {
-        lock::lock(&self.wakes).add(wake)
+    pub(crate) fn add(&self, subscriber: Arc<Subscriber>) -> usize {
+        lock::lock(&self.subscribers).add(subscriber)
     }
 
-    pub(crate) fn remove_wake(&self, slot: usize) {
-        lock::lock(&self.wakes).remove(slot);
+    pub(crate) fn remove(&self, slot: usize) {
+        lock::lock(&self.subscribers).remove(slot);
     }
 
     pub(crate) fn wake_all(&self) {
-        lock::lock(&self.wakes)
-            .slots
-            .iter()
-            .flatten()
-            .for_each(|wake| wake.wake());
+        let mut chunk = Vec::new();
+        let mut next = 0;
+        while self.next_chunk(&mut next, &mut chunk) {
+            chunk.drain(..).for_each(|subscriber| subscriber.wake());
+        }
+    }
+
+    /// Delivers new events, which the ring has, to all subscribers. Returns how many received them directly.
+    pub(crate) async fn deliver(&self, batch: &EventBatch) -> usize {
+        let mut chunk = Vec::new();
+        let (mut next, mut written) = (0, 0);
+        while self.next_chunk(&mut next, &mut chunk) {
+            let is_full = chunk.len() == limits::DELIVERY_CHUNK;
+            written += chunk.drain(..).filter(|subscriber| subscriber.deliver(batch)).count();
+            if is_full {
+                yield_now().await;
+            }
+        }
+        written
+    }
+
+    /// Takes the next subscribers, so that the lock is not held while they are served. A subscriber that arrives meanwhile has read
+    /// the ring itself.
+    fn next_chunk(&self, next: &mut usize, chunk: &mut Vec<Arc<Subscriber>>) -> bool {
+        let slab = lock::lock(&self.subscribers);
+        let Some(rest) = slab.slots.get(*next..).filter(|rest| !rest.is_empty()) else {
+            return false;
+        };
+        let slots = &rest[..rest.len().min(limits::DELIVERY_CHUNK)];
+        chunk.extend(slots.iter().flatten().cloned());
+        *next += slots.len();
+        true
     }
 
     /// Notifies the topic's task that a subscriber changed.
@@ -90,7 +118,7 @@ impl Subscribers {
         self.version.load(Relaxed)
     }
 
-    pub(crate) fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Bytes) {
+    pub(crate) fn frame(&self, topic: &TopicName, encoding: Encoding) -> (u64, Frame) {
         let published = Arc::clone(&lock::lock(&self.published));
         let frame = published.frames.get(encoding).get_or_init(|| {
             let frame = ServerFrame::Presence {
@@ -156,22 +184,22 @@ fn pause(sessions: usize) -> Duration {
         .clamp(limits::PRESENCE_PAUSE, limits::PRESENCE_PAUSE_MAX)
 }
 
-/// A slab of wakes, for removal in O(1).
-#[derive(Debug, Default)]
-struct WakeSlab {
-    slots: Vec<Option<Arc<Wake>>>,
+/// A slab of subscribers, for removal in O(1).
+#[derive(Default)]
+struct SubscriberSlab {
+    slots: Vec<Option<Arc<Subscriber>>>,
     free: Vec<usize>,
 }
 
-impl WakeSlab {
-    fn add(&mut self, wake: Arc<Wake>) -> usize {
+impl SubscriberSlab {
+    fn add(&mut self, subscriber: Arc<Subscriber>) -> usize {
         match self.free.pop() {
             Some(slot) => {
-                self.slots[slot] = Some(wake);
+                self.slots[slot] = Some(subscriber);
                 slot
             }
             None => {
-                self.slots.push(Some(wake));
+                self.slots.push(Some(subscriber));
                 self.slots.len() - 1
             }
         }
@@ -190,6 +218,7 @@ impl WakeSlab {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topic::wake::Wake;
     use duplex_protocol::person::{Person, PersonId};
     use duplex_protocol::session::SessionId;
 
@@ -275,13 +304,13 @@ mod tests {
         let wakes: Vec<_> = (0..3).map(|_| Wake::new()).collect();
         let slots: Vec<_> = wakes
             .iter()
-            .map(|wake| subscribers.add_wake(Arc::clone(wake)))
+            .map(|wake| subscribers.add(Subscriber::new(Arc::clone(wake), None)))
             .collect();
-        subscribers.remove_wake(slots[1]);
-        subscribers.remove_wake(slots[1]);
+        subscribers.remove(slots[1]);
+        subscribers.remove(slots[1]);
         subscribers.wake_all();
         let woken: Vec<_> = wakes.iter().map(|wake| wake.woken().now_or_never().is_some()).collect();
         assert_eq!(woken, [true, false, true]);
-        assert_eq!(subscribers.add_wake(Wake::new()), slots[1]);
+        assert_eq!(subscribers.add(Subscriber::new(Wake::new(), None)), slots[1]);
     }
 }

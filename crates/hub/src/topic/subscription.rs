@@ -1,5 +1,8 @@
 //! The RAII guard of a session's subscription to a topic.
 
+use std::sync::Arc;
+
+use super::direct::{Position, Subscriber};
 use super::handle::TopicHandle;
 use super::stats;
 use duplex_protocol::session::SessionId;
@@ -9,12 +12,29 @@ use duplex_protocol::session::SessionId;
 pub struct SubscriptionGuard {
     handle: TopicHandle,
     session: SessionId,
+    subscriber: Arc<Subscriber>,
     slot: usize,
 }
 
 impl SubscriptionGuard {
-    pub(crate) const fn new(handle: TopicHandle, session: SessionId, slot: usize) -> Self {
-        Self { handle, session, slot }
+    pub(crate) fn new(handle: TopicHandle, session: SessionId, subscriber: Arc<Subscriber>) -> Self {
+        let slot = handle.shared.subscribers.add(Arc::clone(&subscriber));
+        Self {
+            handle,
+            session,
+            subscriber,
+            slot,
+        }
+    }
+
+    /// The topic.
+    pub const fn topic(&self) -> &TopicHandle {
+        &self.handle
+    }
+
+    /// The session's position while it is idle.
+    pub(crate) fn position(&self) -> &Position {
+        &self.subscriber.position
     }
 
     /// Changes the name that others see in this topic.
@@ -31,7 +51,7 @@ impl SubscriptionGuard {
 impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
         let subscribers = &self.handle.shared.subscribers;
-        subscribers.remove_wake(self.slot);
+        subscribers.remove(self.slot);
         subscribers.presence().leave(&self.session);
         subscribers.notify();
         stats::subtract(&self.handle.shared.counters.subscriptions, 1);

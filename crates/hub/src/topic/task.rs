@@ -214,7 +214,7 @@ impl Task {
                 Err(broken) => return self.reject_broken(commands, broken).await,
             };
             match self.append(&mut batch).await {
-                Ok(plan) => return self.publish(batch, plan, commands, now),
+                Ok(plan) => return self.publish(batch, plan, commands, now).await,
                 Err(LogError::Conflict { .. }) => {}
                 Err(LogError::Full) => return self.reject_all(commands, &Rejection::StorageFull).await,
                 Err(LogError::Unavailable(_)) => break,
@@ -245,37 +245,23 @@ impl Task {
     }
 
     /// Publishes the batch, which is durable.
-    fn publish(&mut self, batch: Batch, plan: Option<RedactionPlan>, commands: Vec<CommandRequest>, now: Millis) {
+    async fn publish(&mut self, batch: Batch, plan: Option<RedactionPlan>, commands: Vec<CommandRequest>, now: Millis) {
         let answers: Vec<_> = batch.answers().collect();
         if let Some(projection) = &mut self.projection {
             batch.record_answers(&mut projection.dedupe, &commands, now);
         }
-        let event_count = batch.events.len() as u64;
+        add(&self.shared.counters.events, batch.events.len() as u64);
         if let Some(plan) = &plan {
             self.discard_redacted(plan);
         }
-        {
-            let mut ring = lock::write(&self.shared.ring);
-            if let Some(plan) = plan {
-                plan.apply_to_ring(&self.shared, &mut ring);
-            }
-            for ((seq, event), checksum) in batch.events.into_iter().zip(batch.checksums) {
-                if seq == ring.head() + 1 {
-                    frames::push(&mut ring, event.event, checksum, event.bytes);
-                }
-            }
-            self.shared.head.store(ring.head(), Ordering::Release);
-        }
-        if event_count > 0 {
-            self.shared.subscribers.wake_all();
-            add(&self.shared.counters.events, event_count);
-        }
+        let published = frames::publish(&self.shared, batch.events, batch.checksums, plan);
         for (command, answer) in commands.into_iter().zip(answers) {
             self.answer(command, answer);
         }
         if !batch.forwards.is_empty() {
             self.hub.forward(batch.forwards);
         }
+        published.deliver(&self.shared).await;
     }
 
     /// Drops cached encodings of the redacted state. The log has a snapshot of it.

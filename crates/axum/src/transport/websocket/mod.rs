@@ -1,45 +1,44 @@
-//! A WebSocket connection on tungstenite: batched writes, pings, limits and the closing handshake. Other modules do not depend on
-//! tungstenite. The [`ConnectionHandler`] interprets the messages.
+//! A WebSocket connection: batched reads and writes, pings, limits and the closing handshake. The [`ConnectionHandler`] interprets
+//! the messages.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, poll};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _, poll};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::sleep_until;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::Error as TungsteniteError;
-use tokio_tungstenite::tungstenite::protocol::{Message as TungsteniteMessage, Role, WebSocketConfig};
 
-use self::closing::{BUFFERS_FULL, CloseCause, buffers_full, close, format_seconds};
+use self::closing::{BUFFERS_FULL, CloseCause, close, format_seconds};
+use self::codec::{DecoderConfig, Incoming, Opcode};
+use self::compression::compress;
+use self::socket::{RawStream, Readiness, Socket};
 use super::activity_meter::ActivityMeter;
 use super::faults::{FaultGate, InjectedEnd};
 use crate::connection::counters::DisconnectReason;
 use crate::connection::keepalive::{Keepalive, KeepaliveAction};
-use crate::connection::observed_stream::ObservedStream;
 use crate::gateway::Gateway;
 use crate::identity::{Caller, LoginEnd};
 use crate::limits;
 use crate::suspend_aware::was_suspended;
 use crate::transport::handler::{ConnectionHandler, Message};
 use duplex_protocol::code;
-use duplex_protocol::frame::wire_len;
-
-pub(super) use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-pub use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes as Text;
 
 mod closing;
-mod peer_close;
+mod codec;
+mod compression;
+mod handshake_key;
+mod socket;
 
 pub(super) use self::closing::{CloseInfo, ClosingStream};
-pub(super) use self::peer_close::CloseFrameParser;
-
-type RawStream = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
-type Socket = WebSocketStream<RawStream>;
+pub use self::codec::Text;
+pub(super) use self::codec::{DeflateParams, negotiate};
+pub(super) use self::handshake_key::accept_key;
 
 /// A WebSocket connection: it runs the handler and enforces the limits.
 pub(super) struct Connection<H> {
@@ -51,16 +50,20 @@ pub(super) struct Connection<H> {
     meter: Arc<ActivityMeter>,
     /// Messages for the next write.
     out: Vec<Message>,
-    /// Bytes of messages that are written but not flushed.
+    /// Bytes of messages that are queued but not written.
     unsent: usize,
-    /// Bytes of all messages so far, if each had arrived in one frame. If it equals the received bytes, no message is partially read.
-    message_bytes: u64,
-    /// The largest message since the buffers were allocated.
-    largest_message: usize,
+    /// The agreed compression.
+    deflate: Option<DeflateParams>,
 }
 
 impl<H: ConnectionHandler> Connection<H> {
-    pub(super) fn new(handler: H, gateway: &Gateway, gate: FaultGate, caller: Caller) -> Self {
+    pub(super) fn new(
+        handler: H,
+        gateway: &Gateway,
+        gate: FaultGate,
+        caller: Caller,
+        deflate: Option<DeflateParams>,
+    ) -> Self {
         Self {
             handler,
             gate,
@@ -69,62 +72,83 @@ impl<H: ConnectionHandler> Connection<H> {
             meter: ActivityMeter::new(gateway.buffers.share()),
             out: Vec::new(),
             unsent: 0,
-            message_bytes: 0,
-            largest_message: 0,
+            deflate,
         }
     }
 
     /// Runs until one side closes. The caller then lingers on the returned stream.
     pub(super) async fn run(mut self, upgraded: Upgraded) -> (CloseInfo, ClosingStream) {
-        let raw = ObservedStream::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
-        let socket = self.new_socket(raw).await;
-        let (socket, cause) = self.serve(socket).await;
+        let raw = RawStream::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
+        let config = DecoderConfig {
+            max_message: self.message_limit(),
+            deflate: self.deflate,
+        };
+        let (socket, cause) = self
+            .serve(Socket::new(raw, config, Arc::clone(&self.gateway.counters)))
+            .await;
         self.meter.release();
         // Boxed: it runs once, and its state would enlarge every idle connection.
         Box::pin(close(socket, cause)).await
     }
 
-    async fn new_socket(&mut self, raw: RawStream) -> Socket {
-        let (max_written, max_read) = (self.gateway.settings.max_message, self.message_limit());
-        let config = WebSocketConfig::default()
-            .read_buffer_size(limits::READ_BUFFER)
-            .write_buffer_size(limits::WRITE_BUFFER)
-            .max_write_buffer_size(limits::WRITE_BUFFER + max_written + limits::WRITE_BUFFER_MARGIN)
-            .max_message_size(Some(max_read))
-            .max_frame_size(Some(max_read))
-            .accept_unmasked_frames(false);
-        WebSocketStream::from_raw_socket(raw, Role::Server, Some(config)).await
-    }
-
     async fn serve(&mut self, mut socket: Socket) -> (Socket, CloseCause) {
-        let shutdown = self.gateway.shutdown.clone();
-        let mut shutdown = pin!(shutdown.begun());
-        let caller = self.caller.clone();
-        let mut login_end = caller.wait_for_login_end();
+        // The set polls its future only when that was woken, not at each message.
+        let mut interruption = FuturesUnordered::from_iter([self.interruption()]);
         let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::SUSPEND_GAP);
         let mut keepalive_timer = pin!(sleep_until(self.meter.instant_at(keepalive.first_check())));
+        let direct = match self.gate.is_disabled() {
+            true => self.handler.attach(socket.direct_writer()),
+            false => None,
+        };
         loop {
-            let served = tokio::select! {
+            if let Some(protocol) = direct {
+                socket.permit_direct((protocol, self.deflate), || self.handler.park());
+            }
+            let event = tokio::select! {
                 biased;
-                () = &mut shutdown => Err(self.shut_down(&mut socket).await),
-                () = self.meter.share().revoked() => Err(buffers_full()),
-                end = &mut login_end => Err(Box::pin(self.end_login(&mut socket, end)).await),
-                end = self.gate.ended() => Err(Box::pin(self.inject_end(&mut socket, end)).await),
+                Some(event) = interruption.next() => event,
+                end = self.gate.ended() => Event::InjectedEnd(end),
                 // Before the keepalive timer: a peer with unread bytes is not silent.
-                message = socket.next() => self.handle_batch(&mut socket, message).await,
-                () = &mut keepalive_timer => self.check_keepalive(&mut socket, &mut keepalive).await.map(|until| {
+                readiness = socket.readiness() => Event::Socket(readiness),
+                () = &mut keepalive_timer => Event::Keepalive,
+                () = self.handler.ready() => Event::Ready,
+            };
+            if direct.is_some() {
+                socket.revoke_direct(|| self.handler.unpark());
+            }
+            let served = match event {
+                Event::Shutdown => Err(self.shut_down(&mut socket).await),
+                Event::BuffersFull => Err(closing::buffers_full()),
+                Event::LoginEnd(end) => Err(Box::pin(self.end_login(&mut socket, end)).await),
+                Event::InjectedEnd(end) => Err(Box::pin(self.inject_end(&mut socket, end)).await),
+                Event::Socket(readiness) => self.on_readiness(&mut socket, readiness).await,
+                Event::Keepalive => self.check_keepalive(&mut socket, &mut keepalive).await.map(|until| {
                     keepalive_timer.as_mut().reset(self.meter.instant_at(until));
                 }),
-                () = self.handler.ready() => self.write(&mut socket).await,
+                Event::Ready => self.write(&mut socket).await,
             };
             if let Err(cause) = served {
                 return (socket, cause);
             }
-            if self.can_shrink() {
-                socket = self.shrink(socket).await;
-            }
         }
+    }
+
+    /// Completes when the connection must end for a reason of the node or of the login.
+    fn interruption(&self) -> BoxFuture<'static, Event> {
+        let (shutdown, caller, meter) = (
+            self.gateway.shutdown.clone(),
+            self.caller.clone(),
+            Arc::clone(&self.meter),
+        );
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = shutdown.begun() => Event::Shutdown,
+                () = meter.share().revoked() => Event::BuffersFull,
+                end = caller.wait_for_login_end() => Event::LoginEnd(end),
+            }
+        })
     }
 
     fn message_limit(&self) -> usize {
@@ -143,10 +167,8 @@ impl<H: ConnectionHandler> Connection<H> {
         match keepalive.check(self.meter.elapsed(), self.meter.last_received()) {
             KeepaliveAction::Wait { until } => Ok(until),
             KeepaliveAction::Ping { until } => {
-                let ping = socket.send(TungsteniteMessage::Ping(Bytes::new()));
-                self.while_peer_reads(ping)
-                    .await?
-                    .map_err(|error| self.close_cause(error))?;
+                socket.feed(Opcode::Ping, false, &[]);
+                self.flush(socket).await?;
                 Ok(until)
             }
             KeepaliveAction::Timeout => {
@@ -157,44 +179,46 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
+    async fn on_readiness(&mut self, socket: &mut Socket, readiness: io::Result<Readiness>) -> Result<(), CloseCause> {
+        match readiness? {
+            Readiness::Bytes => self.handle_batch(socket).await,
+            Readiness::End => Err(CloseCause::Lost("the connection ended without a close frame".into())),
+            Readiness::Interrupted => self.flush(socket).await,
+        }
+    }
+
     /// Handles the messages that have arrived, up to one batch, then writes once.
-    async fn handle_batch(&mut self, socket: &mut Socket, first: Received) -> Result<(), CloseCause> {
-        let read = self.read_all(socket, first).await;
-        let sent = self.send_queued(socket).await;
+    async fn handle_batch(&mut self, socket: &mut Socket) -> Result<(), CloseCause> {
+        let read = self.read_all(socket).await;
+        self.meter.set_partial(socket.partial_len());
+        self.queue_messages(socket);
         read?;
-        sent?;
         self.write(socket).await
     }
 
-    async fn read_all(&mut self, socket: &mut Socket, first: Received) -> Result<(), CloseCause> {
-        let mut received = first;
+    async fn read_all(&mut self, socket: &mut Socket) -> Result<(), CloseCause> {
         let (mut messages, mut bytes) = (0, 0);
         loop {
-            let message = received
-                .unwrap_or(Err(TungsteniteError::ConnectionClosed))
-                .map_err(|error| self.close_cause(error))?;
-            self.track_message(&message);
-            bytes += message.len();
-            let queued = self.out.len();
-            match message {
-                TungsteniteMessage::Close(frame) => {
-                    let unsupported = self.meter.unsupported_close();
-                    return Err(unsupported.map_or(CloseCause::ClosedByPeer(frame), |(code, reason)| {
-                        CloseCause::ClosedWithUnknownCode(code, reason)
-                    }));
+            while let Some(message) = socket.next_message()? {
+                let queued = self.out.len();
+                bytes += message.payload_len();
+                match message {
+                    Incoming::Text(text) => self.on_message(Message::Text(text)).await?,
+                    Incoming::Binary(bytes) => self.on_message(Message::Binary(bytes)).await?,
+                    Incoming::Ping(payload) => socket.feed(Opcode::Pong, false, &payload),
+                    Incoming::Pong(_) => {}
+                    Incoming::Close(frame) => return Err(CloseCause::ClosedByPeer(frame)),
                 }
-                TungsteniteMessage::Text(text) => self.on_message(Message::Text(text)).await?,
-                TungsteniteMessage::Binary(bytes) => self.on_message(Message::Binary(bytes)).await?,
-                TungsteniteMessage::Ping(_) | TungsteniteMessage::Pong(_) | TungsteniteMessage::Frame(_) => {}
+                messages += 1;
+                bytes += self.out[queued..].iter().map(Message::len).sum::<usize>();
+                if messages == limits::BATCH_MESSAGES || bytes >= limits::BATCH_BYTES {
+                    return Ok(());
+                }
             }
-            messages += 1;
-            bytes += self.out[queued..].iter().map(Message::len).sum::<usize>();
-            if messages == limits::BATCH_MESSAGES || bytes >= limits::BATCH_BYTES {
-                return Ok(());
-            }
-            match socket.next().now_or_never() {
-                Some(next) => received = next,
-                None => return Ok(()),
+            match socket.readiness().now_or_never() {
+                Some(Ok(Readiness::Bytes)) => {}
+                // The next read finds the end of the stream, or its error, again. The write that follows flushes the queue.
+                Some(Ok(Readiness::End | Readiness::Interrupted) | Err(_)) | None => return Ok(()),
             }
         }
     }
@@ -210,11 +234,14 @@ impl<H: ConnectionHandler> Connection<H> {
             Box::pin(self.wait_for_gate()).await?;
         }
         let written = self.handler.write(&mut self.out).await;
-        self.send_queued(socket).await?;
+        self.queue_messages(socket);
         written?;
-        self.while_peer_reads(socket.flush())
-            .await?
-            .map_err(|error| self.close_cause(error))?;
+        self.flush(socket).await
+    }
+
+    async fn flush(&mut self, socket: &mut Socket) -> Result<(), CloseCause> {
+        self.unsent = socket.queued();
+        self.while_peer_reads(socket.flush()).await??;
         self.unsent = 0;
         Ok(())
     }
@@ -241,26 +268,27 @@ impl<H: ConnectionHandler> Connection<H> {
         }
     }
 
-    async fn send_queued(&mut self, socket: &mut Socket) -> Result<(), CloseCause> {
+    /// Moves the handler's messages to the socket's queue.
+    fn queue_messages(&mut self, socket: &mut Socket) {
         self.count(0, self.out.len() as u64);
-        let mut out = std::mem::take(&mut self.out);
-        self.unsent += out.iter().map(Message::len).sum::<usize>();
-        for message in out.drain(..) {
-            self.largest_message = self.largest_message.max(message.len());
-            self.while_peer_reads(socket.feed(message.into()))
-                .await?
-                .map_err(|error| self.close_cause(error))?;
+        for message in self.out.drain(..) {
+            let compressed = self
+                .deflate
+                .filter(|_| H::COMPRESSED)
+                .and_then(|deflate| compress(&message, deflate));
+            let payload = compressed.as_deref().unwrap_or(message.as_bytes());
+            socket.feed(opcode(&message), compressed.is_some(), payload);
         }
-        if out.capacity() <= limits::RETAINED_QUEUE_CAPACITY {
-            self.out = out;
+        if self.out.capacity() > limits::RETAINED_QUEUE_CAPACITY {
+            self.out = Vec::new();
         }
-        Ok(())
     }
 
     /// Sends the last messages before the node shuts down.
     async fn shut_down(&mut self, socket: &mut Socket) -> CloseCause {
         let close_frame = self.handler.on_shutdown(&mut self.out);
-        match self.send_queued(socket).await {
+        self.queue_messages(socket);
+        match self.flush(socket).await {
             Ok(()) => close_frame.into(),
             Err(cause) => cause,
         }
@@ -273,15 +301,12 @@ impl<H: ConnectionHandler> Connection<H> {
             self.gateway.counters.count_disconnect(DisconnectReason::Banned);
         }
         let close_frame = self.handler.on_login_end(end, &mut self.out);
-        match self.send_queued(socket).await {
+        self.queue_messages(socket);
+        match self.flush(socket).await {
             Ok(()) if is_ban => CloseCause::Fail(close_frame.code, close_frame.reason),
             Ok(()) => close_frame.into(),
             Err(cause) => cause,
         }
-    }
-
-    fn close_cause(&self, error: TungsteniteError) -> CloseCause {
-        CloseCause::from_tungstenite(error, self.message_limit())
     }
 
     fn count(&self, received: u64, sent: u64) {
@@ -333,32 +358,26 @@ impl<H: ConnectionHandler> Connection<H> {
             since = last_written;
         }
     }
+}
 
-    fn track_message(&mut self, message: &TungsteniteMessage) {
-        let payload = message.len();
-        let bytes = wire_len(payload as u64, true);
-        match message {
-            TungsteniteMessage::Text(_) | TungsteniteMessage::Binary(_) => self.meter.on_message_received(),
-            _ => self
-                .meter
-                .on_control_received(usize::try_from(bytes).unwrap_or(usize::MAX)),
-        }
-        self.message_bytes += bytes;
-        self.largest_message = self.largest_message.max(payload);
-    }
-
-    /// Whether the buffers can be replaced: tungstenite keeps them as large as the largest message. They are empty when everything is
-    /// flushed and the received bytes equal the bytes of the messages. Fragments and long headers need more bytes, so the two are equal
-    /// only if no message is partially read.
-    fn can_shrink(&self) -> bool {
-        self.largest_message > limits::MAX_RETAINED_BUFFER && self.message_bytes == self.meter.bytes_in()
-    }
-
-    async fn shrink(&mut self, socket: Socket) -> Socket {
-        self.largest_message = 0;
-        self.new_socket(socket.into_inner()).await
+fn opcode(message: &Message) -> Opcode {
+    match message {
+        Message::Text(_) => Opcode::Text,
+        Message::Binary(_) => Opcode::Binary,
+        Message::Frame(encoding, _) => Opcode::of_encoding(*encoding),
     }
 }
 
-/// An item of tungstenite's stream; `None` is its end.
-type Received = Option<Result<TungsteniteMessage, TungsteniteError>>;
+/// What a connection waits for.
+enum Event {
+    Shutdown,
+    /// The node's buffers are full, and this connection holds the most.
+    BuffersFull,
+    LoginEnd(LoginEnd),
+    InjectedEnd(InjectedEnd),
+    Socket(io::Result<Readiness>),
+    /// The keepalive timer.
+    Keepalive,
+    /// The handler has messages.
+    Ready,
+}

@@ -11,6 +11,7 @@ use crate::hub::Hub;
 use crate::log::memory::{Fault, MemoryLog};
 use crate::log::sqlite::SqliteLog;
 use crate::log::{Log, Record};
+use crate::topic::Frame;
 use crate::topic::dyn_topic::dyn_topic;
 use crate::topic::read_batch::{ReadBatch, ReadLimit};
 use duplex_protocol::codec::{EncodedValue, Encoding};
@@ -136,7 +137,7 @@ fn events(batch: &ReadBatch) -> Vec<(Seq, BoardEvent)> {
     let ReadBatch::Frames { frames, .. } = batch else {
         panic!("{batch:?}")
     };
-    let event = |frame: &bytes::Bytes| match Encoding::Json.decode(frame).unwrap() {
+    let event = |frame: &Frame| match Encoding::Json.decode(frame).unwrap() {
         ServerFrame::Event { seq, event, .. } => (seq, event.decode(Encoding::Json).unwrap()),
         other => panic!("{other:?}"),
     };

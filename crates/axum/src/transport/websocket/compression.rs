@@ -1,0 +1,43 @@
+//! Which messages are compressed, and how hard (RFC 7692).
+
+use bytes::Bytes;
+use duplex_hub::topic::Frame;
+use flate2::Compression;
+
+use super::codec::{DeflateParams, deflate};
+use crate::limits;
+use crate::transport::handler::Message;
+
+/// The largest window, in bits. A shared frame is compressed with it.
+const MAX_WINDOW_BITS: u8 = 15;
+
+/// The compressed payload of a message; `None` if it is sent as it is.
+pub(super) fn compress(message: &Message, params: DeflateParams) -> Option<Bytes> {
+    match message {
+        Message::Frame(_, frame) => compress_shared(frame, params).cloned(),
+        Message::Text(_) | Message::Binary(_) => {
+            let payload = message.as_bytes();
+            let level = Compression::fast();
+            is_compressible(payload)
+                .then(|| deflate(payload, params.server_max_window_bits, level))
+                .flatten()
+        }
+    }
+}
+
+/// The compressed form of a frame, made once for all clients. A client with a small window gets a frame that exceeds it as it is.
+pub(super) fn compress_shared(frame: &Frame, params: DeflateParams) -> Option<&Bytes> {
+    let fits = |bits: u8| bits == MAX_WINDOW_BITS || frame.len() <= 1 << bits;
+    if !is_compressible(frame) || !fits(params.server_max_window_bits) {
+        return None;
+    }
+    let level = match frame.len() <= limits::BEST_DEFLATE_BYTES {
+        true => Compression::best(),
+        false => Compression::new(limits::DEFLATE_LEVEL),
+    };
+    frame.compressed(|bytes| deflate(bytes, MAX_WINDOW_BITS, level))
+}
+
+fn is_compressible(payload: &[u8]) -> bool {
+    limits::DEFLATE_BYTES.contains(&payload.len())
+}
