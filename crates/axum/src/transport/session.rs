@@ -282,8 +282,8 @@ impl ConnectionHandler for SessionHandler {
         if !self.replies.is_empty() {
             return;
         }
-        let hello_deadline = self.hello_deadline;
-        let verdict_due = self.verdict_due();
+        let hello_due = (!self.session.has_received_hello()).then_some(self.hello_deadline);
+        let due = self.verdict_due().into_iter().chain(hello_due).min();
         tokio::select! {
             Some(completed) = self.commands.next(), if !self.commands.is_empty() => {
                 self.on_command_completed(completed);
@@ -291,9 +291,8 @@ impl ConnectionHandler for SessionHandler {
                 yield_now().await;
             }
             () = self.reader.woken() => {}
-            () = sleep_until(verdict_due.unwrap_or(hello_deadline)), if verdict_due.is_some() => {}
+            () = sleep_until(due.unwrap_or(self.started)), if due.is_some() => {}
             Ok(()) = self.name_changes.changed() => self.refresh_name(),
-            () = sleep_until(hello_deadline), if !self.session.has_received_hello() => {}
         }
     }
 

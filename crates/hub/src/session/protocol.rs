@@ -1,7 +1,6 @@
 //! The server's half of the session protocol as a pure state machine: takes a client's frame and returns an action or a protocol
 //! error. The clock is an argument.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::limits;
@@ -110,7 +109,8 @@ impl ProtocolError {
 #[derive(Debug)]
 pub struct Session {
     hello_received: bool,
-    topics: BTreeSet<TopicName>,
+    /// Without duplicates. A session has few, and each of many sessions a list.
+    topics: Vec<TopicName>,
     frames: TokenBucket,
     commands: TokenBucket,
 }
@@ -126,7 +126,7 @@ impl Session {
         };
         Self {
             hello_received: false,
-            topics: BTreeSet::new(),
+            topics: Vec::new(),
             frames: bucket(command_rate.saturating_mul(limits::FRAMES_PER_COMMAND)),
             commands: bucket(command_rate),
         }
@@ -152,7 +152,7 @@ impl Session {
             ClientFrame::Hello { build, name } => self.hello(&build, name)?,
             ClientFrame::Subscribe { topic, cursor } => self.subscribe(topic, cursor),
             ClientFrame::Unsubscribe { topic } => {
-                self.topics.remove(&topic);
+                self.forget(&topic);
                 SessionAction::Unsubscribe { topic }
             }
             ClientFrame::Command { topic, id, command } => self.command(topic, id, command, now),
@@ -171,19 +171,26 @@ impl Session {
     }
 
     fn subscribe(&mut self, topic: TopicName, cursor: Option<Cursor>) -> SessionAction {
-        if self.topics.len() >= MAX_SUBSCRIPTIONS && !self.topics.contains(&topic) {
+        let is_known = self.topics.contains(&topic);
+        if self.topics.len() >= MAX_SUBSCRIPTIONS && !is_known {
             let verdict = Verdict::Denied {
                 reason: Denial::TooMany,
             };
             return SessionAction::Send(ServerFrame::Verdict { topic, verdict });
         }
-        self.topics.insert(topic.clone());
+        if !is_known {
+            self.topics.push(topic.clone());
+        }
         SessionAction::Subscribe { topic, cursor }
     }
 
     /// Removes a topic whose subscription was denied from the session's subscriptions.
     pub fn remove_denied(&mut self, topic: &TopicName) {
-        self.topics.remove(topic);
+        self.forget(topic);
+    }
+
+    fn forget(&mut self, topic: &TopicName) {
+        self.topics.retain(|known| known != topic);
     }
 
     fn command(&mut self, topic: TopicName, id: CommandId, command: EncodedValue, now: Duration) -> SessionAction {
