@@ -11,6 +11,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { post } from "./room.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const site = resolve(process.env.DUPLEX_SITE ?? join(root, "target/site"));
@@ -102,22 +103,6 @@ async function measure(program) {
     server.stop();
   }
   return rows;
-}
-
-let posted = 0;
-function post(url, topic, text) {
-  const id = (BigInt(Date.now()) * 1_000_000n + BigInt(posted++)).toString(16).padStart(32, "0");
-  const session = `cost-${posted}`; // a new person each time, because of the rate limit per person
-  const body = JSON.stringify({ command: { topic, id, command: { post: { text, reply_to: null } } } });
-  const headers = { "content-type": "application/json", origin: url };
-  return new Promise((done, failed) => {
-    const request = http.request(`${url}/api/session/command?session=${session}`, { method: "POST", headers }, (answer) => {
-      let body = "";
-      answer.on("data", (part) => (body += part));
-      answer.on("end", () => (body.includes("accepted") ? done() : failed(new Error(`${topic}: ${answer.statusCode} ${body}`))));
-    });
-    request.on("error", failed).end(body);
-  });
 }
 
 const before = process.env.BEFORE && (await measure(resolve(process.env.BEFORE)));

@@ -2,12 +2,15 @@
 //
 //     node page.mjs RUNS duplex=http://127.0.0.1:3000/ next=http://127.0.0.1:3001/      one JSON object per line
 //
+// Duplex's room of 500 messages is loaded in the same way; the longest task of the page's main thread is measured.
+//
 // A load counts only if the greeting is answered over /api/socket. Every load has its own Chromium process, which has loaded only a blank
 // HTTP page before: no cache, cookie, connection or remembered missing icon is left from an earlier load. The process is idle, since a new
 // one is busy for seconds. Times are taken from Chromium's monotonic clock, relative to the start of the navigation.
 
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
+import { createRoom, longestTask } from "./room.mjs";
 
 const ANSWER = "서버 응답: 안녕하세요 서버!";
 const QUIET = 1000; // ms without a request after which the load is complete
@@ -36,9 +39,26 @@ for (const [condition, limits] of Object.entries(CONDITIONS)) {
     }
   }
 }
+await measureRoom();
 blank.close();
 
-async function load(url, limits) {
+/** Only Duplex has rooms: see room.mjs. */
+async function measureRoom() {
+  const who = "duplex";
+  const [, site] = targets.find(([name]) => name === who) ?? [];
+  if (!site) return;
+  try {
+    const room = new URL(await createRoom(new URL(site).origin), site).href;
+    for (let run = 0; run < Number(runs); run++) {
+      console.log(JSON.stringify({ kind: "room", who, ...(await inBrowser((browser) => longestTask(browser, room))) }));
+    }
+  } catch (error) {
+    console.log(JSON.stringify({ kind: "missing", what: "room", who, why: error.message.split("\n")[0] }));
+  }
+}
+
+/** Runs `measure` in an idle Chromium process that has loaded a blank page. */
+async function inBrowser(measure) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -48,7 +68,14 @@ async function load(url, limits) {
     await (await first.newPage()).goto(`http://127.0.0.1:${blank.address().port}/`);
     await first.close();
     await new Promise((done) => setTimeout(done, REST));
+    return await measure(browser);
+  } finally {
+    await browser.close();
+  }
+}
 
+function load(url, limits) {
+  return inBrowser(async (browser) => {
     const page = await (await browser.newContext()).newPage();
     const cdp = await page.context().newCDPSession(page);
     await cdp.send("Network.enable");
@@ -71,9 +98,7 @@ async function load(url, limits) {
       await traffic.quiet(page);
     }
     return { ...loaded, pointed: traffic.result(start).total, painted, chromium: browser.version() };
-  } finally {
-    await browser.close();
-  }
+  });
 }
 
 // Counts the bytes that the network service receives: compressed bodies and response headers.

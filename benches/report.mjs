@@ -14,6 +14,7 @@ const chromium = of("page")[0]?.chromium ?? "none";
 
 const rounded = (n) => Math.round(n).toLocaleString("en-US");
 const twoDecimals = (n) => n.toFixed(2);
+const room = (name, value) => ({ name, what: "room", show: rounded, from: of("room"), value });
 const page = (name, condition, value) => ({ name, what: "page", show: rounded, from: of("page").filter((l) => l.condition === condition), value });
 const socket = (name, what, value, show = rounded, more = false) => ({ name, what, show, more, from: of("socket").filter((l) => l.what === what), value });
 /** The quotient of the medians of two rows. */
@@ -54,6 +55,8 @@ const parts = {
     page("slow 4G, CPU 4x slower: first contentful paint, ms", "slow4g", (l) => l.painted),
     page("slow 4G, CPU 4x slower: socket open, ms", "slow4g", (l) => l.opened),
     page("same: its greeting answered, ms", "slow4g", (l) => l.answered),
+    room("longest task of a 500-message room, ms", (l) => l.longest_ms),
+    room("same: its CPU time, ms", (l) => l.longest_cpu_ms),
   ],
   echo: [
     rate("echo, 64 connections, 1 in flight: messages/s", "echo 1"),

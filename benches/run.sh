@@ -182,7 +182,7 @@ elif ! [ -x "$CHROMIUM" ]; then
   missing page both "no Chromium at $CHROMIUM"
 elif ((${#sites[@]})); then
   step "first loads in Chromium: ${sites[*]}"
-  timeout --foreground 300 node page.mjs "${PAGE_RUNS:-9}" "${sites[@]}" 2>"$results/page.log" >>"$raw" ||
+  timeout --foreground 420 node page.mjs "${PAGE_RUNS:-9}" "${sites[@]}" 2>"$results/page.log" >>"$raw" ||
     missing page both "page.mjs: $(grep -m 1 Error "$results/page.log" || echo "ended with $?")"
 fi
 stop_all
