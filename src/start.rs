@@ -22,6 +22,7 @@ use web_sys::{Element, Event, EventSource, HtmlElement, MessageEvent};
 use crate::app::App;
 use crate::apps;
 use crate::i18n::LocaleSignal;
+use crate::ui::hydration_queue::HydrationQueue;
 use crate::ui::island::{ISLAND_ID, IslandHandle};
 use crate::ui::page_script::{self, HydrationTarget};
 use crate::ui::visibility::VisibilityObserver;
@@ -76,11 +77,16 @@ fn mount_island(element: HtmlElement) -> IslandHandle {
 /// Hydrates the router and everything that it renders.
 #[wasm_split(app, wasm_split_path = leptos::wasm_split, return_wrapper(let hydrated = _; { hydrated.await } -> ()))]
 fn hydrate_app(island: Option<IslandHandle>) -> Pin<Box<dyn Future<Output = ()>>> {
-    let view = move || {
-        if let Some(island) = island {
-            provide_context(island);
+    let queue = HydrationQueue::default();
+    let view = {
+        let queue = queue.clone();
+        move || {
+            provide_context(queue);
+            if let Some(island) = island {
+                provide_context(island);
+            }
+            view! { <App/> }
         }
-        view! { <App/> }
     };
     Box::pin(async move {
         if HydrationTarget::Page.is_intact() {
@@ -90,6 +96,7 @@ fn hydrate_app(island: Option<IslandHandle>) -> Pin<Box<dyn Future<Output = ()>>
             std::mem::forget(mount_with_hydration_data(&body(), view));
             HydrationTarget::Page.restore();
         }
+        queue.drain().await;
         set_timeout(|| HydrationTarget::Page.mark_hydrated(), Duration::ZERO);
     })
 }

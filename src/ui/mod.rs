@@ -12,6 +12,7 @@ pub mod format;
 pub mod fragment;
 pub mod handshake;
 pub mod home_page;
+pub mod hydration_queue;
 pub mod inspector;
 pub mod island;
 pub mod keys;

@@ -5,8 +5,8 @@ use duplex_protocol::cursor::Seq;
 /// Maximum rendered rows. Heights vary, so the list is windowed instead of virtualized: enough rows to scroll smoothly, few
 /// enough for fast layout.
 pub const MAX_ROWS: usize = 300;
-/// The number of rows by which the window grows and moves.
-pub const STEP: usize = 100;
+/// The number of rows by which the window grows and moves: few enough to render them within a frame.
+pub const STEP: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowWindow {
@@ -15,16 +15,18 @@ pub struct RowWindow {
     rows: usize,
 }
 
-impl Default for RowWindow {
-    fn default() -> Self {
-        Self { end: None, rows: STEP }
-    }
-}
-
 /// The half-open index range of a window in a sorted list of seqs.
 pub type Bounds = (usize, usize);
 
 impl RowWindow {
+    /// The newest rows, about as many as a screen shows.
+    pub const NEWEST: Self = Self::newest(2 * STEP);
+
+    /// The newest `rows` rows.
+    pub const fn newest(rows: usize) -> Self {
+        Self { end: None, rows }
+    }
+
     pub fn bounds(&self, seqs: &[Seq]) -> Bounds {
         let end = self
             .end
@@ -94,13 +96,13 @@ mod tests {
     #[test]
     fn the_window_moves_to_the_oldest_and_back() {
         let seqs = seqs(1_000);
-        let mut window = RowWindow::default();
-        assert_eq!(window.bounds(&seqs), (900, 1_000));
-        for expected in [(800, 1_000), (700, 1_000), (600, 900), (500, 800)] {
+        let mut window = RowWindow::newest(MAX_ROWS - 2 * STEP);
+        assert_eq!(window.bounds(&seqs), (740, 1_000));
+        for expected in [(720, 1_000), (700, 1_000), (680, 980), (660, 960)] {
             window = window.older(&seqs);
             assert_eq!(window.bounds(&seqs), expected);
         }
-        for expected in [(600, 900), (700, 1_000), (700, 1_000)] {
+        for expected in [(680, 980), (700, 1_000), (700, 1_000)] {
             window = window.newer(&seqs);
             assert_eq!(window.bounds(&seqs), expected);
         }
@@ -109,13 +111,13 @@ mod tests {
 
     #[test]
     fn a_pinned_window_does_not_move_with_new_messages() {
-        let pinned = RowWindow::default().pin(&seqs(200));
+        let pinned = RowWindow::newest(100).pin(&seqs(200));
         assert_eq!(pinned.bounds(&seqs(250)), (100, 200));
         assert_eq!(pinned.follow(&seqs(250)), pinned);
-        assert_eq!(RowWindow::around(&seqs(1_000), 1_500).bounds(&seqs(1_000)), (400, 600));
+        assert_eq!(RowWindow::around(&seqs(1_000), 1_500).bounds(&seqs(1_000)), (480, 520));
         assert_eq!(
             RowWindow::around(&seqs(1_000), 2_997).bounds(&seqs(1_000)),
-            (800, 1_000)
+            (960, 1_000)
         );
     }
 
@@ -123,7 +125,7 @@ mod tests {
         #[test]
         fn the_number_of_rows_is_bounded(count in 0..900_usize, steps in prop::collection::vec(0..5_u8, 0..30)) {
             let seqs = seqs(count);
-            let mut window = RowWindow::default();
+            let mut window = RowWindow::NEWEST;
             for step in steps {
                 window = match step {
                     0 => window.older(&seqs),

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     i18n::*,
     ui::{
+        hydration_queue::after_hydration,
         keys,
         text::{dynamic_text, dynamic_view, fill, t, text_key, translate},
     },
@@ -32,6 +33,8 @@ use duplex_protocol::cursor::Seq;
 const NEAR_END: i32 = 48;
 /// The distance from either end of the rows, in pixels, at which more are rendered.
 const LOAD_MARGIN: i32 = 900;
+/// The distance to the first row, in pixels, up to which cached rows are then rendered.
+const FILL_MARGIN: i32 = 3000;
 /// Maximum number of history pages loaded to jump to a message: a reply is rarely far from its message.
 const MAX_JUMP_PAGES: usize = 5;
 
@@ -44,6 +47,8 @@ pub struct ScrollState {
     pub at_end: RwSignal<bool>,
     /// Whether the rows are taller than the viewport.
     overflows: RwSignal<bool>,
+    /// Whether the next frame renders more rows before the first.
+    is_filling: StoredValue<bool>,
 }
 
 impl ScrollState {
@@ -54,6 +59,7 @@ impl ScrollState {
             rows: NodeRef::new(),
             at_end: RwSignal::new(true),
             overflows: RwSignal::new(true),
+            is_filling: StoredValue::new(false),
         }
     }
 
@@ -72,7 +78,6 @@ impl ScrollState {
             return;
         };
         let from_end = -viewport.scroll_top();
-        let from_start = viewport.scroll_height() - viewport.client_height() - from_end;
         let at_end = from_end < NEAR_END;
         if at_end {
             self.room.follow_newest();
@@ -82,7 +87,7 @@ impl ScrollState {
         if self.at_end.get_untracked() != at_end {
             self.at_end.set(at_end);
         }
-        if from_start < LOAD_MARGIN {
+        if from_start(&viewport) < LOAD_MARGIN {
             self.show_older();
         } else if from_end < LOAD_MARGIN && self.room.window.get_untracked().end.is_some() {
             self.keep_scroll_position(move || self.room.show_newer());
@@ -91,24 +96,49 @@ impl ScrollState {
 
     /// Renders more rows before the first: from the cache, else from the log.
     pub fn show_older(self) {
-        if self.room.loading.get_untracked() {
+        if self.room.loading.get_untracked() || self.is_filling.get_value() {
             return;
         }
         if self.room.has_older() {
-            self.keep_scroll_position(move || self.room.show_older());
+            self.add_older_rows();
             return;
         }
         spawn_local(async move {
             if self.room.load_older().await {
-                self.keep_scroll_position(move || self.room.show_older());
+                self.add_older_rows();
             }
         });
     }
 
-    /// Changes the rows and restores the first visible row's position before the next paint. Rows that move are detached from the
-    /// document for a moment and lose the focus, so it is restored too.
+    fn add_older_rows(self) {
+        self.keep_scroll_position(move || self.room.show_older());
+        self.fill_margin();
+    }
+
+    /// Renders rows before the first one, a few in each frame, until they reach beyond the margin.
+    fn fill_margin(self) {
+        self.is_filling.set_value(true);
+        request_animation_frame(move || {
+            self.is_filling.try_set_value(false);
+            let Some(viewport) = self.viewport.try_get_untracked().flatten() else {
+                return;
+            };
+            let margin = match self.room.has_older() {
+                true => FILL_MARGIN,
+                false => LOAD_MARGIN,
+            };
+            if from_start(&viewport) < margin {
+                self.show_older();
+            }
+        });
+    }
+
+    /// Changes the rows and restores the first visible row's position before the next paint; the end stays visible by itself. Rows
+    /// that move are detached from the document for a moment and lose the focus, so it is restored too.
     fn keep_scroll_position(self, change: impl FnOnce()) {
-        let anchor = self.first_visible();
+        let viewport = self.viewport.get_untracked();
+        let is_at_end = viewport.is_some_and(|viewport| viewport.scroll_top() == 0);
+        let anchor = if is_at_end { None } else { self.first_visible() };
         let focused = self.focused();
         change();
         request_animation_frame(move || {
@@ -162,6 +192,11 @@ impl ScrollState {
     }
 }
 
+/// The distance from the first row to the first visible pixel.
+fn from_start(viewport: &Element) -> i32 {
+    viewport.scroll_height() - viewport.client_height() + viewport.scroll_top()
+}
+
 /// Jumps to a message; loads history until it is found.
 pub fn jump_to(room: RoomModel, seq: Seq) {
     spawn_local(async move {
@@ -176,6 +211,8 @@ pub fn jump_to(room: RoomModel, seq: Seq) {
                 if let Some(row) = document().get_element_by_id(&row_id(seq)) {
                     row.scroll_into_view();
                     focus_element(&row_id(seq));
+                    // The rows that have become visible may be higher than was estimated.
+                    request_animation_frame(move || row.scroll_into_view());
                 }
             });
         }
@@ -223,7 +260,14 @@ pub fn MessageList(room: RoomModel, scroll: ScrollState) -> impl IntoView {
         }
     };
     // With scripts, the messages are one tab stop.
-    Effect::new(move |_| room.focused.set(Some(None)));
+    Effect::new(move |_| {
+        after_hydration(move || {
+            room.focused.try_set(Some(None));
+        });
+        if room.has_older() {
+            scroll.fill_margin();
+        }
+    });
     let on_key = move |event: KeyboardEvent| {
         if roving_tabindex::on_key(scroll, &event) {
             return event.prevent_default();

@@ -6,6 +6,7 @@ pub mod edit;
 mod labels;
 pub mod list;
 pub mod menu;
+mod message_cache;
 mod moderation;
 pub mod name;
 pub mod pending;

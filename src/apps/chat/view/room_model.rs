@@ -1,32 +1,26 @@
 //! The client-side model of a room: the cached messages, the window of them in the document, and the visitor's drafts and open
 //! menus. Contains no view code.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use leptos::prelude::*;
 
 use super::super::{
-    model::{Message, Room, RoomEntry, fold_history, new_message},
-    row_window::{Bounds, RowWindow},
+    model::{MAX_MESSAGES, Message, Room, RoomEntry, fold_history},
+    row_window::RowWindow,
     wire::{Chat, ChatCommand, ChatEvent, Rooms, room_path},
 };
-use super::{labels, moderation::ModerationDraft, visitor::VisitorState};
+use super::{labels, message_cache::MessageCache, moderation::ModerationDraft, visitor::VisitorState};
 use crate::i18n::*;
-use crate::ui::calendar;
+use crate::ui::hydration_queue::HydrationQueue;
 use crate::ui::operator::is_operator;
 use crate::wire::moderation::{ALL, Moderation};
 use duplex_leptos::topic::{UseTopic, use_topic};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
-use duplex_protocol::topic::Topic;
 
-/// Maximum number of cached messages; evicted ones are loaded again on demand.
-const MAX_CACHED: usize = 20_000;
 /// The number of messages in a page of history.
-const PAGE_SIZE: usize = 100;
-/// Messages of one person within this time form a group under one name.
-const GROUP_MS: u64 = 5 * 60_000;
-
+pub const PAGE_SIZE: usize = 100;
 /// A row of the message list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Row {
@@ -36,16 +30,6 @@ pub enum Row {
     New,
     /// `group_start`: the message shows its author's name.
     Message { seq: Seq, group_start: bool },
-}
-
-#[derive(Default)]
-struct MessageCache {
-    /// Sorted; the messages are in the same order.
-    seqs: Vec<Seq>,
-    /// One signal per message, so that a change of a message re-renders only its row.
-    messages: VecDeque<ArcRwSignal<Message>>,
-    /// The cache starts at the room's first message.
-    complete: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -60,6 +44,8 @@ pub struct RoomModel {
     cache: StoredValue<MessageCache>,
     /// Incremented when messages are added or removed; edits notify the message's own signal.
     version: RwSignal<u32>,
+    /// Hydrates the rows; `None` if the page has hydrated.
+    hydration: StoredValue<Option<HydrationQueue>>,
     pub window: RwSignal<RowWindow>,
     /// Whether a page of history is loading.
     pub loading: RwSignal<bool>,
@@ -94,7 +80,8 @@ impl RoomModel {
             moderation: is_operator().then(|| use_topic::<Moderation>(ALL)),
             cache: StoredValue::new(MessageCache::default()),
             version: RwSignal::new(0),
-            window: RwSignal::new(RowWindow::default()),
+            hydration: StoredValue::new(HydrationQueue::current()),
+            window: RwSignal::new(first_window()),
             loading: RwSignal::new(false),
             failed: RwSignal::new(false),
             new_after: RwSignal::new(None),
@@ -113,6 +100,9 @@ impl RoomModel {
         chat.on_event(move |seq, event| model.apply_event(seq, event));
         Effect::new(move |before: Option<u32>| {
             let log = chat.log_generation.get();
+            if before.is_some() {
+                model.hydrate_rows();
+            }
             if before.is_some_and(|before| before != log) {
                 model.cache.update_value(|cache| *cache = MessageCache::default());
                 model.notify();
@@ -125,6 +115,7 @@ impl RoomModel {
 
     /// Applies each event in turn: a message that is evicted from the state between two updates would otherwise be missed.
     fn apply_event(&self, seq: Seq, event: &ChatEvent) {
+        self.hydrate_rows();
         let changed = self.cache.try_update_value(|cache| cache.apply_event(seq, event));
         if changed == Some(true) {
             self.notify();
@@ -135,6 +126,12 @@ impl RoomModel {
         if self.cache.try_update_value(|cache| cache.sync(room)) == Some(true) {
             self.notify();
         }
+    }
+
+    /// Hydrates the rows that still wait. Rows hydrate as the server rendered them, so it precedes every change of them.
+    fn hydrate_rows(&self) {
+        self.hydration
+            .try_with_value(|queue| queue.as_ref().map(HydrationQueue::flush));
     }
 
     fn notify(&self) {
@@ -175,9 +172,11 @@ impl RoomModel {
     }
 
     fn move_window(&self, to: impl FnOnce(&RowWindow, &[Seq]) -> RowWindow) {
-        let window = self.window.get_untracked();
-        let moved = self.cache.with_value(|cache| to(&window, &cache.seqs));
-        if moved != window {
+        let moved = self
+            .cache
+            .with_value(|cache| to(&self.window.get_untracked(), &cache.seqs));
+        if moved != self.window.get_untracked() {
+            self.hydrate_rows();
             self.window.set(moved);
         }
     }
@@ -195,7 +194,7 @@ impl RoomModel {
     }
 
     pub fn show_newest(self) {
-        self.window.set(RowWindow::default());
+        self.move_window(|_, _| RowWindow::NEWEST);
     }
 
     /// Whether there are cached messages before the first row.
@@ -211,8 +210,7 @@ impl RoomModel {
     pub fn show_message(&self, seq: Seq) -> bool {
         let cached = self.message(seq).is_some();
         if cached {
-            self.window
-                .set(self.cache.with_value(|cache| RowWindow::around(&cache.seqs, seq)));
+            self.move_window(|_, seqs| RowWindow::around(seqs, seq));
         }
         cached
     }
@@ -286,112 +284,10 @@ impl RoomModel {
     }
 }
 
-impl MessageCache {
-    fn get(&self, seq: Seq) -> Option<&ArcRwSignal<Message>> {
-        let index = self.seqs.binary_search(&seq).ok()?;
-        self.messages.get(index)
-    }
-
-    /// Applies an event; returns whether messages were added or removed.
-    fn apply_event(&mut self, seq: Seq, event: &ChatEvent) -> bool {
-        if let Some(message) = new_message(seq, event) {
-            return self.push(message);
-        }
-        if let Some(message) = Chat::amends(event).and_then(|amended| self.get(amended)) {
-            message.update(|message| message.amend(event));
-        }
-        false
-    }
-
-    fn push(&mut self, message: Message) -> bool {
-        if self.seqs.last().is_some_and(|last| *last >= message.seq) {
-            return false;
-        }
-        self.seqs.push(message.seq);
-        self.messages.push_back(ArcRwSignal::new(message));
-        if self.seqs.len() > MAX_CACHED {
-            self.seqs.drain(..PAGE_SIZE);
-            self.messages.drain(..PAGE_SIZE);
-            self.complete = false;
-        }
-        true
-    }
-
-    /// Replaces the cache with the state after a reset, unless the state continues the cache without a gap; returns whether
-    /// messages were added or removed.
-    fn sync(&mut self, room: &Room) -> bool {
-        let mut changed = false;
-        if !self.is_continued_by(room) {
-            *self = Self::default();
-            changed = true;
-        }
-        for message in &room.messages {
-            match self.get(message.seq) {
-                Some(cached) if cached.with_untracked(|cached| cached == message) => {}
-                Some(cached) => cached.set(message.clone()),
-                None => changed |= self.push(message.clone()),
-            }
-        }
-        self.complete |= room.messages.front().is_none_or(|first| first.number == 1);
-        changed
-    }
-
-    fn is_continued_by(&self, room: &Room) -> bool {
-        let (Some(first), Some(last)) = (room.messages.front(), self.messages.back()) else {
-            return self.messages.is_empty() && room.messages.is_empty();
-        };
-        let newest = room.messages.back().map_or(0, |message| message.seq);
-        let same = |cached: &ArcRwSignal<Message>| {
-            cached.with_untracked(|cached| (cached.at, cached.number) == (first.at, first.number))
-        };
-        let next = last.with_untracked(|last| last.seq < first.seq && last.number + 1 == first.number);
-        let behind = last.with_untracked(|last| last.seq <= newest);
-        behind && (next || self.get(first.seq).is_some_and(same))
-    }
-
-    fn prepend(&mut self, before: Seq, older: VecDeque<Message>, first: bool) {
-        // The cache changed meanwhile: a different page is needed.
-        if self.seqs.first() != Some(&before) {
-            return;
-        }
-        self.complete = first;
-        let older: Vec<_> = older.into_iter().filter(|message| message.seq < before).collect();
-        self.seqs.splice(0..0, older.iter().map(|message| message.seq));
-        for message in older.into_iter().rev() {
-            self.messages.push_front(ArcRwSignal::new(message));
-        }
-    }
-
-    fn rows(&self, (start, end): Bounds, local_time: bool, new_after: Option<u64>) -> Vec<Row> {
-        let mut rows = Vec::with_capacity(end - start + 8);
-        let mut previous: Option<(i64, u64, String)> = None;
-        for message in self.messages.range(start..end) {
-            message.with_untracked(|message| {
-                let offset = if local_time {
-                    calendar::utc_offset(message.at)
-                } else {
-                    0
-                };
-                let day = calendar::day(message.at, offset);
-                let same_day = previous.as_ref().is_some_and(|(other, ..)| *other == day);
-                if !same_day {
-                    rows.push(Row::Day(day));
-                }
-                let is_new = new_after.is_some_and(|after| message.number == after + 1) && message.number > 1;
-                if is_new {
-                    rows.push(Row::New);
-                }
-                let same_group = previous
-                    .as_ref()
-                    .is_some_and(|(_, at, by)| *by == message.by.id.0 && message.at.saturating_sub(*at) < GROUP_MS);
-                let group_start = !same_day || is_new || !same_group || message.reply_to.is_some();
-                rows.push(Row::Message {
-                    seq: message.seq,
-                    group_start,
-                });
-                previous = Some((day, message.at, message.by.id.0.clone()));
-            });
-        }
-        rows
+/// The rows that a room shows first. The server cannot add rows later, so it renders the room's whole state.
+fn first_window() -> RowWindow {
+    match is_server() || HydrationQueue::current().is_some() {
+        true => RowWindow::newest(MAX_MESSAGES),
+        false => RowWindow::NEWEST,
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     i18n::*,
     ui::{
         calendar,
+        hydration_queue::deferred,
         text::{dynamic_text, dynamic_view, fill, t},
     },
     wire::text::truncate,
@@ -40,7 +41,7 @@ pub fn row(room: RoomModel, item: Row, group_starts: Memo<HashSet<Seq>>) -> AnyV
         Row::Day(day) => day_row(room, item.id(), day),
         Row::New => view! { <p class="unread-divider" id=item.id()><span>{t!(chat.new_here)}</span></p> }.into_any(),
         Row::Message { seq, .. } => match room.message(seq) {
-            Some(message) => message_row(room, seq, group_starts, message.into()),
+            Some(message) => deferred(move || message_row(room, seq, group_starts, message.into())),
             None => ().into_any(),
         },
     }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::super::read_marks::ReadMarks;
 use super::storage;
+use crate::ui::hydration_queue::after_hydration;
 
 #[derive(Clone, Copy)]
 pub struct VisitorState {
@@ -24,8 +25,10 @@ impl VisitorState {
             read_marks: RwSignal::new(None),
         };
         Effect::new(move |_| {
-            visitor.local_time.set(true);
-            visitor.read_marks.set(Some(visitor.load_marks()));
+            after_hydration(move || {
+                visitor.local_time.try_set(true);
+                visitor.read_marks.try_set(Some(visitor.load_marks()));
+            });
             let update_hidden = move || visitor.hidden.set(document().hidden());
             update_hidden();
             // Other tabs of this browser mark rooms as read too.
