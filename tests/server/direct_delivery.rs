@@ -6,7 +6,7 @@ use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Answer;
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{Barrier, watch};
 
 use crate::harness::kinds::{Note, Notes};
 use crate::harness::visitor::{Transport, Visitor};
@@ -43,11 +43,18 @@ enum Behavior {
 }
 
 /// Reads all events of both topics. The visitor checks that each topic's events are contiguous.
-async fn read(node: &Node, transport: Transport, behavior: Behavior, mut written: watch::Receiver<bool>) {
+async fn read(
+    node: &Node,
+    transport: Transport,
+    behavior: Behavior,
+    subscribed: &Barrier,
+    mut written: watch::Receiver<bool>,
+) {
     let mut visitor = Visitor::new(node, transport).await;
     for topic in TOPICS {
         visitor.subscribe(topic, None).await;
     }
+    subscribed.wait().await;
     if matches!(behavior, Behavior::Late) {
         written.wait_for(|written| *written).await.unwrap();
     }
@@ -72,10 +79,12 @@ async fn idle_busy_and_late_sessions_receive_each_event_once_and_in_order() {
     let (all_written, written) = watch::channel(false);
     let transports = [Encoding::Json, Encoding::Postcard].map(Transport::WebSocket);
     let behaviors = [Behavior::Idle, Behavior::Busy, Behavior::Late, Behavior::Idle];
+    let subscribed = Barrier::new(transports.len() * behaviors.len() + 1);
     let readers = transports
         .into_iter()
-        .flat_map(|transport| behaviors.map(|behavior| read(&node, transport, behavior, written.clone())));
+        .flat_map(|transport| behaviors.map(|behavior| read(&node, transport, behavior, &subscribed, written.clone())));
     let writers = async {
+        subscribed.wait().await;
         join_all((0..WRITERS).map(|number| write(&node, number))).await;
         all_written.send_replace(true);
     };

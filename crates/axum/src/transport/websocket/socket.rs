@@ -50,6 +50,8 @@ struct Writer {
     queue: BytesMut,
     /// How topics may write, while the session is idle.
     direct: Option<DirectFormat>,
+    /// The session has handed its positions over. It takes them back, even if a topic has ended direct writes meanwhile.
+    is_parked: bool,
     /// A topic could not write everything: the session must flush the queue.
     interrupted: bool,
     /// Wakes the session that waits for [`Socket::readiness`].
@@ -76,6 +78,7 @@ impl Socket {
             stream,
             queue: BytesMut::new(),
             direct: None,
+            is_parked: false,
             interrupted: false,
             session: None,
         };
@@ -195,6 +198,7 @@ impl Socket {
         let mut writer = lock(&self.shared.writer);
         if writer.queue.is_empty() {
             park();
+            writer.is_parked = true;
             writer.direct = Some(format);
         }
     }
@@ -203,7 +207,9 @@ impl Socket {
     pub(super) fn revoke_direct(&self, unpark: impl FnOnce()) {
         let mut writer = lock(&self.shared.writer);
         writer.direct = None;
-        unpark();
+        if std::mem::take(&mut writer.is_parked) {
+            unpark();
+        }
     }
 
     /// The stream, for the time after the closing handshake.
