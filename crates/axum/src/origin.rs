@@ -259,7 +259,7 @@ fn check_parts(parts: &Parts, settings: &Settings) -> Result<(), OriginError> {
     check(source, kind, own_origin(parts, settings).as_ref(), &settings.origins)
 }
 
-/// Applies the check of [`check_origin`](crate::middleware::check_origin), but also accepts `Origin: null`, for a route outside of that
+/// Applies the check of [`check_origin`], but also accepts `Origin: null`, for a route outside of that
 /// middleware: browsers send it with the form of a page without an origin, such as one with `Referrer-Policy: no-referrer`. Such a
 /// form needs its own CSRF token.
 ///
