@@ -1,7 +1,7 @@
 //! Benchmark: commands to one topic and to a hundred topics over a log in a SQLite file; see benches/README.md.
 //!
 //! The sessions are tasks of one worker thread, as on a server with one core. Each has some commands in flight and goes round the
-//! topics. `DIR` is a folder on the disk to measure: `commands DIR [ROUNDS [TOPICS...]]`.
+//! topics. `DIR` is a directory on the disk to measure: `commands DIR [ROUNDS [TOPICS...]]`.
 
 use std::error::Error;
 use std::path::Path;
@@ -132,9 +132,9 @@ struct Measurement {
     per_append: f64,
 }
 
-async fn measure(folder: &Path, topics: usize) -> Result<Measurement, Box<dyn Error>> {
-    let folder = tempfile::tempdir_in(folder)?;
-    let log = Arc::new(SqliteLog::open(&folder.path().join("log.db"))?);
+async fn measure(dir: &Path, topics: usize) -> Result<Measurement, Box<dyn Error>> {
+    let dir = tempfile::tempdir_in(dir)?;
+    let log = Arc::new(SqliteLog::open(&dir.path().join("log.db"))?);
     let hub = Hub::new(log.clone(), vec![dyn_topic(Note)]);
     let names: Result<Arc<[TopicName]>, _> = (0..topics).map(|nth| format!("note/room-{nth}").parse()).collect();
     let names = names?;
@@ -190,7 +190,7 @@ fn median(rounds: &mut [Measurement], value: fn(&Measurement) -> f64) -> f64 {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let folder = args.next().ok_or("usage: commands DIR [ROUNDS [TOPICS...]]")?;
+    let dir = args.next().ok_or("usage: commands DIR [ROUNDS [TOPICS...]]")?;
     let rounds: usize = args.next().map_or(Ok(5), |rounds| rounds.parse())?;
     let mut topics: Vec<usize> = args.map(|topics| topics.parse()).collect::<Result<_, _>>()?;
     if topics.is_empty() {
@@ -205,9 +205,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..rounds {
         for (topics, results) in topics.iter().zip(&mut results) {
             let measured = runtime.block_on(async {
-                let (folder, topics) = (folder.clone(), *topics);
+                let (dir, topics) = (dir.clone(), *topics);
                 let measured = tokio::spawn(async move {
-                    let measured = measure(Path::new(&folder), topics).await;
+                    let measured = measure(Path::new(&dir), topics).await;
                     measured.map_err(|error| error.to_string())
                 });
                 measured.await

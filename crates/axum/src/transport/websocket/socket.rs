@@ -10,13 +10,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BytesMut};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use super::codec::{DecodeError, Decoder, DecoderConfig, DeflateParams, Incoming, Opcode, encode_header};
+use super::codec::{DecodeError, Decoder, DecoderConfig, DeflateParams, Incoming, Opcode, encode_frame};
 use super::compression::compress_shared;
 use crate::connection::counters::Counters;
 use crate::connection::observed_stream::ObservedStream;
@@ -165,12 +165,11 @@ impl Socket {
     pub(super) fn feed(&mut self, opcode: Opcode, compressed: bool, payload: &[u8]) {
         let mut writer = lock(&self.shared.writer);
         writer.queue.reserve(payload.len() + limits::MAX_FRAME_HEADER);
-        encode_header(&mut writer.queue, opcode, compressed, payload.len());
-        writer.queue.extend_from_slice(payload);
+        encode_frame(&mut writer.queue, opcode, compressed, payload);
     }
 
     /// Queues a complete frame.
-    pub(super) fn feed_frame(&mut self, frame: &Bytes) {
+    pub(super) fn feed_frame(&mut self, frame: &[u8]) {
         lock(&self.shared.writer).queue.extend_from_slice(frame);
     }
 
@@ -254,8 +253,7 @@ impl DirectWriter for SharedSocket {
         let append = |block: &mut Vec<u8>, frame: &Frame| {
             let compressed = deflate.and_then(|deflate| compress_shared(frame, deflate));
             let payload = compressed.unwrap_or(frame.bytes());
-            encode_header(block, opcode, compressed.is_some(), payload.len());
-            block.extend_from_slice(payload);
+            encode_frame(block, opcode, compressed.is_some(), payload);
         };
         let Some(block) = batch.block(protocol, deflate.is_some(), append) else {
             return false;

@@ -382,8 +382,8 @@ mod tests {
     use duplex_protocol::session::CommandId;
 
     fn writer() -> (TempDir, Writer, mpsc::Sender<Job>) {
-        let folder = tempdir().unwrap();
-        let store = database::open(&folder.path().join("log")).unwrap();
+        let dir = tempdir().unwrap();
+        let store = database::open(&dir.path().join("log")).unwrap();
         let (sender, jobs) = mpsc::channel(1);
         let writer = Writer {
             connection: store.connection,
@@ -397,7 +397,7 @@ mod tests {
             locks: store.locks,
             ended: watch::channel(()).0,
         };
-        (folder, writer, sender)
+        (dir, writer, sender)
     }
 
     fn append(topic: &str, expected: Seq) -> Job {
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn a_failed_job_leaves_no_change_and_does_not_affect_the_others() {
-        let (_folder, mut writer, _sender) = writer();
+        let (_dir, mut writer, _sender) = writer();
         // The second event of this topic cannot be inserted.
         let broken = "INSERT INTO topics (id, name, last, answers) VALUES (7, 'chat/broken', 0, 0);
                       INSERT INTO events (topic, seq, at, event) VALUES (7, 2, 0, '{}');";

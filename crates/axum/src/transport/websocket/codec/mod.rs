@@ -13,7 +13,7 @@ mod text;
 
 pub(super) use self::decoder::{Decoder, DecoderConfig, Incoming};
 pub(super) use self::deflate::deflate;
-pub(super) use self::encoder::{close_frame, encode_header};
+pub(super) use self::encoder::{close_frame, encode_frame};
 pub(super) use self::error::DecodeError;
 pub(in crate::transport) use self::extension::{DeflateParams, negotiate};
 pub(super) use self::header::Opcode;

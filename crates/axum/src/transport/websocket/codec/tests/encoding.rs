@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::transport::websocket::codec::encoder::encode_header;
 
 #[test]
 fn frames_are_encoded_as_rfc_6455_section_5_7_shows() {
