@@ -127,6 +127,9 @@ pub(crate) const DEFLATE_BYTES: RangeInclusive<usize> = 128..=512 << 10;
 pub(crate) const BEST_DEFLATE_BYTES: usize = 4 << 10;
 pub(crate) const DEFLATE_LEVEL: u32 = 4;
 
+/// The level for a message to one client. Level 1 makes some payloads larger, and overran its buffer there in zlib-rs 0.6.8.
+pub(crate) const MESSAGE_DEFLATE_LEVEL: u32 = 2;
+
 /// A thread's read buffer that grew beyond this size for one message is replaced by a new one.
 pub(crate) const MAX_RETAINED_BUFFER: usize = 64 << 10;
 

@@ -17,7 +17,7 @@ pub(super) fn compress(message: &Message, params: DeflateParams) -> Option<Bytes
         Message::Frame(_, frame) => compress_shared(frame, params).cloned(),
         Message::Text(_) | Message::Binary(_) => {
             let payload = message.as_bytes();
-            let level = Compression::fast();
+            let level = Compression::new(limits::MESSAGE_DEFLATE_LEVEL);
             is_compressible(payload)
                 .then(|| deflate(payload, params.server_max_window_bits, level))
                 .flatten()

@@ -52,13 +52,13 @@ pub(crate) fn deflate(payload: &[u8], window_bits: u8, level: Compression) -> Op
     let result = compressor
         .state
         .compress_vec(payload, &mut deflated, FlushCompress::Sync);
-    compressor.state.reset();
-    COMPRESSORS.with_borrow_mut(|pool| put_back(pool, compressor));
     result.ok()?;
-    // The flush may be incomplete if the output is full.
+    // The flush may be incomplete if the output is full. Such a state is dropped: a reset does not clear its pending output.
     if deflated.len() >= payload.len() + TAIL.len() {
         return None;
     }
+    compressor.state.reset();
+    COMPRESSORS.with_borrow_mut(|pool| put_back(pool, compressor));
     let length = deflated.strip_suffix(&TAIL)?.len();
     deflated.truncate(length);
     deflated.shrink_to_fit();

@@ -7,6 +7,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits;
 use crate::transport::websocket::codec::deflate::Inflater;
 
 const LEVEL: Compression = Compression::new(6);
@@ -219,4 +220,23 @@ fn hostile_data_is_bounded() {
             }
         },
     );
+}
+
+/// Payloads that only grow leave output in the compressor, which must not reach the next message or overrun its buffer: zlib-rs 0.6.8
+/// panics there at level 1.
+#[test]
+fn payloads_that_grow_leave_nothing_behind() {
+    // Bytes from 144 on take 9 bits in a static block.
+    let payload: Vec<u8> = random_bytes(131_072).iter().map(|byte| byte | 0x90).collect();
+    let small = b"the same words again and again, ".repeat(100);
+    for level in [1, limits::MESSAGE_DEFLATE_LEVEL, limits::DEFLATE_LEVEL, 9].map(Compression::new) {
+        for window in [9, 10, 12, 15] {
+            for payload in [&payload, &payload, &small, &payload] {
+                let Some(deflated) = deflate(payload, window, level) else {
+                    continue;
+                };
+                assert_eq!(inflate(&deflated, payload.len()), (vec![binary(payload)], None));
+            }
+        }
+    }
 }
