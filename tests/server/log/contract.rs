@@ -10,6 +10,7 @@ pub use super::contract_checksum::*;
 pub use super::contract_ids::*;
 pub use super::contract_outbox::*;
 pub use super::contract_redaction::*;
+pub use super::contract_tail::*;
 use super::*;
 
 type AnyLog = Arc<dyn Log>;

@@ -111,7 +111,11 @@ pub async fn the_checksum_before_removed_events_is_kept(log: AnyLog) {
 /// The caller's state follows from other events, although from as many.
 pub async fn an_append_to_other_events_is_a_conflict(log: AnyLog) {
     let lobby = topic(LOBBY);
-    let at = |seq, checksum| LogEnd { seq, checksum };
+    let at = |seq, checksum| LogEnd {
+        seq,
+        checksum,
+        answers: None,
+    };
     assert_eq!(log.append(&lobby, at(0, None), vec![message_entry(1)]).await, Ok(1));
     let one = log.checksum(&lobby, 1).await.unwrap();
     let other = chain::next_checksum(None, 1, b"{}");

@@ -15,6 +15,7 @@ fn new_log() -> (Arc<dyn Log>, ()) {
 }
 
 contract_tests!(new_log());
+contract_tests!(shared new_log());
 
 #[tokio::test]
 async fn appends_fail_or_stall_as_configured() {

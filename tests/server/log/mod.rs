@@ -5,6 +5,7 @@ mod contract_checksum;
 mod contract_ids;
 mod contract_outbox;
 mod contract_redaction;
+mod contract_tail;
 mod cost;
 mod file;
 mod first_release;
@@ -26,7 +27,8 @@ use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, Rejection};
 use duplex_protocol::topic::TopicName;
 
-/// Makes a test of each function of the contract. `$log` evaluates to a pair: a log, and a guard that must outlive it.
+/// Makes a test of each function of the contract. `$log` evaluates to a pair: a log, and a guard that must outlive it. After
+/// `shared`, the contract of a log that several nodes use.
 macro_rules! contract_tests {
     ($log:expr) => {
         crate::log::contract_tests!($log,
@@ -42,7 +44,13 @@ macro_rules! contract_tests {
             a_redaction_is_atomic_with_its_append, an_erased_topic_continues, amendments_are_returned_with_the_events_they_amend,
             forwards_are_stored_until_delivered, a_forward_is_removed_in_the_commit_of_its_effect,
             erasing_events_removes_their_forwards, topics_are_listed_by_kind, bounds_beyond_the_log_return_everything, close_is_idempotent,
-            every_event_has_a_checksum, an_append_to_other_events_is_a_conflict, a_redaction_keeps_the_checksums, the_checksum_before_removed_events_is_kept
+            every_event_has_a_checksum, an_append_to_other_events_is_a_conflict, a_redaction_keeps_the_checksums, the_checksum_before_removed_events_is_kept,
+            an_append_after_unknown_answers_is_a_conflict
+        );
+    };
+    (shared $log:expr) => {
+        crate::log::contract_tests!($log,
+            a_tail_has_the_events_and_answers_after_its_start, a_tail_that_is_incomplete_is_not_returned, moved_heads_are_found
         );
     };
     ($log:expr, $($name:ident),+) => {

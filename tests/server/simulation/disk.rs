@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use duplex_hub::log::{
-    Entry, ForwardKey, History, Log, LogEnd, LogError, LogSecret, Millis, PendingForward, Record, RedactionWrite,
-    Retention, StartData,
+    Entry, ForwardKey, History, Log, LogEnd, LogError, LogSecret, LogTail, Millis, MovedHeads, PendingForward, Record,
+    RedactionWrite, Retention, StartData, TailStart,
     memory::{Fault, MemoryLog},
     sqlite::SqliteLog,
 };
@@ -209,6 +209,19 @@ impl Log for Disk {
 
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
         self.read_operation(self.log.read(topic, after, limit))
+    }
+
+    fn tail(
+        &self,
+        topic: &TopicName,
+        start: TailStart,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Option<LogTail>, LogError>> {
+        self.read_operation(self.log.tail(topic, start, limit))
+    }
+
+    fn heads_since(&self, version: Option<u64>) -> BoxFuture<'_, Result<MovedHeads, LogError>> {
+        self.read_operation(self.log.heads_since(version))
     }
 
     fn checksum(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Checksum>, LogError>> {

@@ -13,6 +13,7 @@ pub mod private;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
+mod tail;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use self::forward::{ForwardKey, ForwardRecord, PendingForward};
 pub use self::key::LogSecret;
 pub use self::stats::{KindStats, LATENCY_BOUNDS, LatencyHistogram, LatencySnapshot, LogStats, WriterStats};
+pub use self::tail::{AnswerCounts, LogTail, MovedHeads, TailStart};
 
 use futures_util::future::BoxFuture;
 
@@ -120,6 +122,8 @@ pub struct Head {
     pub last: Seq,
     /// The checksum of the log up to `last`.
     pub checksum: Option<Checksum>,
+    /// The number of answers.
+    pub answers: AnswerCounts,
 }
 
 /// The expected end of a topic's log, for an append.
@@ -129,18 +133,27 @@ pub struct LogEnd {
     pub seq: Seq,
     /// The checksum up to it; `None` if it is unknown or need not be compared.
     pub checksum: Option<Checksum>,
+    /// The number of answers; `None` if it need not be compared. An append of another node that stored answers without events is
+    /// found by it.
+    pub answers: Option<AnswerCounts>,
 }
 
 impl From<Seq> for LogEnd {
     fn from(seq: Seq) -> Self {
-        Self { seq, checksum: None }
+        Self {
+            seq,
+            checksum: None,
+            answers: None,
+        }
     }
 }
 
 impl LogEnd {
-    /// Whether the topic's log ends there: at `seq`, with `checksum`.
-    fn is_at(self, seq: Seq, checksum: Option<Checksum>) -> bool {
-        self.seq == seq && (self.checksum.is_none() || self.checksum == checksum)
+    /// Whether the topic's log ends there: at `seq`, with `checksum` and this number of answers.
+    fn is_at(self, seq: Seq, checksum: Option<Checksum>, answers: AnswerCounts) -> bool {
+        self.seq == seq
+            && (self.checksum.is_none() || self.checksum == checksum)
+            && self.answers.is_none_or(|expected| expected == answers)
     }
 
     fn conflict(self, last: Seq) -> LogError {
@@ -217,7 +230,7 @@ pub struct History {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// Another writer appended, or the log lost its tail: the caller's state was built from different events. If both seqs are
-    /// equal, the checksums differ.
+    /// equal, the checksums or the numbers of answers differ.
     #[error("the log of the topic ends at {last} instead of the expected {expected}")]
     Conflict {
         /// The newest event as the caller knows it.
@@ -272,6 +285,24 @@ pub trait Log: Send + Sync + 'static {
 
     /// Up to `limit` events after `after`, by seq. Removed events are skipped silently; the caller detects this by the first seq.
     fn read(&self, topic: &TopicName, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, LogError>>;
+
+    /// Everything that was appended to a topic after `start`, as one consistent read. `None` if that is more than `limit` events or
+    /// answers, if part of it was removed, or if the log ends before `start`: the caller then opens the topic again. The default
+    /// suits a log that only one node uses.
+    fn tail(
+        &self,
+        _topic: &TopicName,
+        _start: TailStart,
+        _limit: usize,
+    ) -> BoxFuture<'_, Result<Option<LogTail>, LogError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The topics whose newest event changed since `version`; without a version, only the current version. A topic may be
+    /// returned again later, and none is missed. The default suits a log that only one node uses: it returns none.
+    fn heads_since(&self, _version: Option<u64>) -> BoxFuture<'_, Result<MovedHeads, LogError>> {
+        Box::pin(async { Ok(MovedHeads::default()) })
+    }
 
     /// The checksum of the log up to the event `seq`, if that event is stored or is the newest removed one.
     fn checksum(&self, topic: &TopicName, seq: Seq) -> BoxFuture<'_, Result<Option<Checksum>, LogError>>;

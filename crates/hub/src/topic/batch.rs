@@ -258,6 +258,13 @@ impl Batch {
         self.checksums = checksums.collect();
     }
 
+    /// Counts the answers, as the log does.
+    pub(super) fn count_answers(&self, projection: &mut Projection) {
+        let rejected = self.entries.iter().filter(|entry| entry.rejection.is_some()).count();
+        projection.answers.rejected += rejected as u64;
+        projection.answers.accepted += (self.entries.len() - rejected) as u64;
+    }
+
     /// Records the answers, after the batch is durable.
     pub(super) fn record_answers(&self, dedupe: &mut Dedupe, commands: &[CommandRequest], now: Millis) {
         for (CommandRequest { sender, id, .. }, outcome) in commands.iter().zip(&self.outcomes) {

@@ -8,7 +8,7 @@ use super::dedupe::{Dedupe, DedupeLimits};
 use crate::clock;
 use crate::decider::Millis;
 use crate::limits;
-use crate::log::{AcceptedCommand, Head, Log, LogError, RejectedCommand};
+use crate::log::{AcceptedCommand, AnswerCounts, Head, Log, LogError, RejectedCommand};
 use crate::quota::LogThrottle;
 use crate::topic::dyn_topic::{DynEvent, DynState, DynTopic, StateError};
 use duplex_protocol::cursor::{Checksum, Seq};
@@ -21,6 +21,8 @@ pub(crate) struct Projection {
     pub head: Seq,
     /// The checksum of the log up to `head`.
     pub checksum: Option<Checksum>,
+    /// The number of answers in the log.
+    pub answers: AnswerCounts,
     /// The seq of the newest snapshot; 0 if there is none.
     pub snapshot: Seq,
 }
@@ -94,6 +96,7 @@ pub(crate) async fn load(
         dedupe: Dedupe::new(DEDUPE_LIMITS, opened.forgotten),
         head: snapshot,
         checksum,
+        answers: opened.head.answers,
         snapshot,
     };
     for AcceptedCommand { sender, command, seq } in &opened.commands {
@@ -113,14 +116,22 @@ pub(crate) async fn load(
         events: VecDeque::new(),
     };
     while projection.head < opened.head.last {
-        projection.read_page(log, topic, &mut tail).await?;
+        projection.read_page(log, topic, opened.head.last, &mut tail).await?;
     }
     Ok((projection, tail, opened.head))
 }
 
 impl Projection {
-    async fn read_page(&mut self, log: &dyn Log, topic: &TopicName, tail: &mut Tail) -> Result<(), LoadError> {
-        let records = log.read(topic, self.head, limits::LOG_PAGE).await?;
+    /// Applies the next events up to `last`. Later ones of other nodes are left, because their answers are not known yet.
+    async fn read_page(
+        &mut self,
+        log: &dyn Log,
+        topic: &TopicName,
+        last: Seq,
+        tail: &mut Tail,
+    ) -> Result<(), LoadError> {
+        let mut records = log.read(topic, self.head, limits::LOG_PAGE).await?;
+        records.retain(|record| record.seq <= last);
         if records.is_empty() {
             return Err(LoadError::Gap(self.head + 1));
         }

@@ -7,14 +7,8 @@ use duplex_protocol::topic::TopicName;
 impl MemoryLog {
     /// Removes the topic's events after `seq` and the answers to their commands, as if the log had lost its tail.
     pub fn truncate_tail(&self, topic: &TopicName, seq: Seq) {
-        if let Some(stored) = self.lock().get_mut(topic) {
-            stored.checksum = stored.checksum(seq);
-            stored.last = stored.last.min(seq);
-            stored.events.retain(|record| record.seq <= seq);
-            stored.commands.retain(|(answered, _)| answered.seq <= seq);
-            if stored.snapshot.as_ref().is_some_and(|(at, _)| *at > seq) {
-                stored.snapshot = None;
-            }
+        if let Some(stored) = self.lock().by_name.get_mut(topic) {
+            stored.truncate(seq);
         }
     }
 }

@@ -8,7 +8,8 @@ use super::{answers, sql};
 use crate::{
     limits,
     log::{
-        Entry, ForwardKey, LogEnd, LogError, Millis, RedactedEvents, RedactionWrite, Retention, chain, count_removable,
+        AnswerCounts, Entry, ForwardKey, LogEnd, LogError, Millis, RedactedEvents, RedactionWrite, Retention, chain,
+        count_removable,
     },
 };
 use duplex_protocol::{
@@ -39,8 +40,7 @@ pub(super) struct RetentionJob {
 struct Topic {
     id: i64,
     last: Seq,
-    last_answer: u64,
-    last_rejection: u64,
+    answers: AnswerCounts,
     /// The checksum of the log up to `last`.
     checksum: Option<Checksum>,
 }
@@ -56,8 +56,10 @@ impl ToSql for JsonText<'_> {
 
 pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entries: &[Entry]) -> Result<Seq, LogError> {
     let known = find(log, name)?;
-    let (last, checksum) = known.as_ref().map_or((0, None), |topic| (topic.last, topic.checksum));
-    if !expected.is_at(last, checksum) {
+    let (last, checksum, answers) = known
+        .as_ref()
+        .map_or_else(Default::default, |topic| (topic.last, topic.checksum, topic.answers));
+    if !expected.is_at(last, checksum, answers) {
         return Err(expected.conflict(last));
     }
     let mut topic = known.map_or_else(|| create(log, name), Ok)?;
@@ -74,12 +76,12 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entri
         }
         match &entry.rejection {
             None => {
-                topic.last_answer += 1;
-                accepted.execute(topic.id, topic.last_answer, entry, topic.last)?;
+                topic.answers.accepted += 1;
+                accepted.execute(topic.id, topic.answers.accepted, entry, topic.last)?;
             }
             Some(rejection) => {
-                topic.last_rejection += 1;
-                answers::insert_rejected(log, topic.id, topic.last_rejection, entry, rejection)?;
+                topic.answers.rejected += 1;
+                answers::insert_rejected(log, topic.id, topic.answers.rejected, entry, rejection)?;
             }
         }
         insert_forwards(log, topic.id, first, entry)?;
@@ -87,7 +89,13 @@ pub(super) fn append(log: &Connection, name: &TopicName, expected: LogEnd, entri
     }
     let checksum = topic.checksum.map(Checksum::get);
     log.prepare_cached("UPDATE topics SET last = ?2, answers = ?3, refusals = ?4, chain = ?5 WHERE id = ?1")?
-        .execute((topic.id, topic.last, topic.last_answer, topic.last_rejection, checksum))?;
+        .execute((
+            topic.id,
+            topic.last,
+            topic.answers.accepted,
+            topic.answers.rejected,
+            checksum,
+        ))?;
     Ok(topic.last)
 }
 
@@ -177,8 +185,10 @@ fn find(log: &Connection, name: &TopicName) -> Result<Option<Topic>, LogError> {
             Ok(Topic {
                 id: row.get(0)?,
                 last: row.get(1)?,
-                last_answer: row.get(2)?,
-                last_rejection: row.get(3)?,
+                answers: AnswerCounts {
+                    accepted: row.get(2)?,
+                    rejected: row.get(3)?,
+                },
                 checksum: row.get::<_, Option<u32>>(4)?.and_then(Checksum::new),
             })
         })
@@ -193,8 +203,7 @@ fn create(log: &Connection, name: &TopicName) -> Result<Topic, LogError> {
     Ok(Topic {
         id: log.last_insert_rowid(),
         last: 0,
-        last_answer: 0,
-        last_rejection: 0,
+        answers: AnswerCounts::default(),
         checksum: None,
     })
 }
@@ -220,7 +229,7 @@ pub(super) fn snapshot(log: &Connection, request: &Snapshot) -> Result<Option<Re
         last: topic.last,
         retention: request.retention,
         now: request.now,
-        last_answer: topic.last_answer,
+        last_answer: topic.answers.accepted,
     }))
 }
 

@@ -11,7 +11,9 @@ use tokio::task::spawn_blocking;
 use super::{answers, database, sql};
 use crate::limits;
 use crate::lock;
-use crate::log::{ForwardKey, Head, History, KindStats, LogError, Millis, PendingForward, Record, StartData};
+use crate::log::{
+    AnswerCounts, ForwardKey, Head, History, KindStats, LogError, Millis, PendingForward, Record, StartData,
+};
 use duplex_protocol::cursor::{Checksum, Epoch, Seq};
 use duplex_protocol::session::CommandId;
 use duplex_protocol::topic::TopicName;
@@ -78,13 +80,16 @@ impl ReadPool {
 /// The id and the head of a topic. A topic without events has no id.
 fn look_up(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch) -> Result<(Option<i64>, Head), LogError> {
     let row = log
-        .prepare_cached("SELECT id, last, chain FROM topics WHERE name = ?1")?
+        .prepare_cached("SELECT id, last, chain, answers, refusals FROM topics WHERE name = ?1")?
         .query_row([topic.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, checksum_of(row, 2)?))
+            let answers = AnswerCounts {
+                accepted: row.get(3)?,
+                rejected: row.get(4)?,
+            };
+            Ok((Some(row.get(0)?), row.get(1)?, checksum_of(row, 2)?, answers))
         })
         .optional()?;
-    let (id, last, checksum): (Option<i64>, Seq, _) =
-        row.map_or((None, 0, None), |(id, last, checksum)| (Some(id), last, checksum));
+    let (id, last, checksum, answers): (Option<i64>, Seq, _, _) = row.unwrap_or_default();
     let first = log
         .prepare_cached("SELECT seq FROM events WHERE topic = ?1 ORDER BY seq LIMIT 1")?
         .query_row([id], |row| row.get(0))
@@ -95,6 +100,7 @@ fn look_up(log: &Transaction<'_>, topic: &TopicName, epoch: Epoch) -> Result<(Op
         first,
         last,
         checksum,
+        answers,
     };
     Ok((id, head))
 }

@@ -247,7 +247,9 @@ impl Writer {
         let started = thread.spawn(move || {
             thread::sleep(limits::sqlite::SCRUB_PAUSE);
             // A log that was closed meanwhile has no WAL.
-            let _ = self_sender.upgrade().map(|jobs| jobs.blocking_send(Job::Scrub));
+            if let Some(jobs) = self_sender.upgrade() {
+                let _ = jobs.blocking_send(Job::Scrub);
+            }
         });
         if let Err(error) = started {
             tracing::warn!("redacted data stays in the WAL until the next checkpoint: {error}");

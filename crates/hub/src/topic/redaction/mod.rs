@@ -65,8 +65,10 @@ pub(super) async fn append(
     let expected = log::LogEnd {
         seq,
         checksum: projection.checksum,
+        answers: Some(projection.answers),
     };
     batch.compute_checksums(projection);
+    batch.count_answers(projection);
     let (commands, events) = (batch.entries.len(), batch.events.len());
     let span = tracing::debug_span!("append", topic = %shared.name, commands, events);
     let entries = std::mem::take(&mut batch.entries);
