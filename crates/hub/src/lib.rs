@@ -81,6 +81,7 @@
 //! | [`decider`] | [`Decider`](decider::Decider): the server half of a topic's kind |
 //! | [`topic`] | handles, subscriptions and reads of topics |
 //! | [`session`] | the protocol state and the reader of one client, for transports |
+//! | [`bus`] | what nodes that share a log tell each other |
 //! | [`log`] | [`Log`](log::Log): the store of events; in memory, and in a SQLite file |
 //! | [`simulation`] | simulations at a fixed tick, without a log |
 //! | [`quota`] | quotas and rates of one client |
@@ -93,6 +94,7 @@
 //! `sqlite` (default): `log::sqlite`, the log in a file.
 
 mod background;
+pub mod bus;
 mod clock;
 mod command;
 pub mod decider;

@@ -4,6 +4,9 @@
 //! cancel the start. It is removed from the map when it is idle and has no handles.
 
 mod closed;
+mod cluster;
+#[cfg(test)]
+mod cluster_tests;
 mod preview;
 mod queries;
 mod shutdown;
@@ -20,6 +23,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use self::cluster::Cluster;
 use super::decider::{Access, Principal};
 use super::rights::{RequiredRole, Rights};
 use crate::limits;
@@ -83,6 +87,8 @@ struct Inner {
     /// The topics that are closed permanently, and whether their events are redacted.
     closed: RwLock<HashMap<TopicName, bool>>,
     outbox: Outbox,
+    /// Set if the log is shared with other nodes.
+    cluster: OnceLock<Cluster>,
 }
 
 enum Slot {
@@ -123,6 +129,7 @@ impl Hub {
             names: OnceLock::new(),
             closed: RwLock::default(),
             outbox: Outbox::default(),
+            cluster: OnceLock::new(),
         };
         Self {
             inner: Arc::new(inner),

@@ -23,6 +23,7 @@ impl Hub {
         self.inner.outbox.drain().await;
         self.stop_forwards().await;
         self.close_all().await;
+        self.disconnect().await;
         self.inner.log.close().await;
     }
 

@@ -16,6 +16,7 @@ use crate::topic::request::TopicRequest;
 use crate::topic::ring::{Ring, RingLimits};
 use crate::topic::subscribers::Subscribers;
 use crate::topic::task::Task;
+use duplex_protocol::cursor::Seq;
 use duplex_protocol::session::Denial;
 use duplex_protocol::topic::TopicName;
 
@@ -44,6 +45,7 @@ impl Hub {
         frames::fill(&mut ring, tail, kind.delivery());
         let (requests, receiver) = mpsc::channel(limits::TOPIC_QUEUE);
         let subscribers = Subscribers::new(kind.has_presence());
+        let is_shared = self.cluster().is_some() && !kind.is_ephemeral();
         let shared = Arc::new(TopicShared {
             name: slot.topic.clone(),
             counters: self.inner.kind_counters.get(kind.name()).cloned().unwrap_or_default(),
@@ -56,6 +58,9 @@ impl Hub {
             ring: RwLock::new(ring),
             oldest: AtomicU64::new(head.first),
             subscribers,
+            is_shared,
+            // What was appended since the topic was loaded may have been announced before it was in the map.
+            expected: AtomicU64::new(if is_shared { Seq::MAX } else { 0 }),
             handles: AtomicUsize::new(0),
         });
         self.topics()

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+pub use super::state_error::{DecideError, StateError};
 use crate::decider::{
     Access, Context, Creation, Decider, Forward, Principal, Redaction, SenderKind, ServerCommand as _, StoredJson,
 };
@@ -95,6 +96,14 @@ pub trait DynState: Send {
     ///
     /// If the event does not decode, or `apply` panicked.
     fn apply(&mut self, seq: Seq, json: &[u8]) -> Result<Box<dyn DynEvent>, StateError>;
+    /// Like [`Self::apply`], for an event of another node: also returns whether the event redacts earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::apply`].
+    fn follow(&mut self, seq: Seq, json: &[u8]) -> Result<(Box<dyn DynEvent>, bool), StateError>;
+    /// A copy of the state.
+    fn copy(&self) -> Box<dyn DynState>;
     /// The state for readers.
     ///
     /// # Errors
@@ -135,38 +144,6 @@ pub struct DecidedEvent {
     pub forwards: Vec<Forward>,
     /// [`Decider::redacts`].
     pub redaction: Redaction,
-}
-
-/// An event or a state cannot be decoded or encoded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// It does not encode or decode.
-    #[error("stored JSON cannot be decoded or encoded: {0}")]
-    Codec(#[from] CodecError),
-    /// The application's code panicked.
-    #[error("the application panicked")]
-    Panicked,
-    /// The stored JSON has no version.
-    #[error("the version of stored JSON cannot be decoded")]
-    NoVersion,
-    /// The stored JSON is of a version after [`Decider::STORED_VERSION`].
-    #[error("stored JSON has version {stored}, and this program supports versions up to {supported}")]
-    Version {
-        /// The version of the JSON.
-        stored: u32,
-        /// The newest version that the decider knows.
-        supported: u32,
-    },
-}
-
-/// Error of [`DynState::decide`].
-#[derive(Debug)]
-pub enum DecideError {
-    /// The decider rejected the command, or the command does not decode.
-    Rejected(Rejection),
-    /// The application's code failed; the state is unusable.
-    Broken(StateError),
 }
 
 /// Wraps an application's decider for [`Hub::new`](crate::Hub::new).
@@ -357,6 +334,24 @@ impl<D: Decider> DynState for TypedState<D> {
         let event = read_event::<D>(json)?;
         catch_unwind(AssertUnwindSafe(|| D::apply(&mut self.state, seq, &event))).map_err(|_| StateError::Panicked)?;
         Ok(Box::new(TypedEvent::<D>(event)))
+    }
+
+    fn follow(&mut self, seq: Seq, json: &[u8]) -> Result<(Box<dyn DynEvent>, bool), StateError> {
+        let event = read_event::<D>(json)?;
+        let redaction = catch_unwind(AssertUnwindSafe(|| {
+            D::apply(&mut self.state, seq, &event);
+            self.decider.redacts(&self.state, &event)
+        }));
+        let redacts = redaction.map_err(|_| StateError::Panicked)? != Redaction::Nothing;
+        Ok((Box::new(TypedEvent::<D>(event)), redacts))
+    }
+
+    fn copy(&self) -> Box<dyn DynState> {
+        Box::new(Self {
+            decider: Arc::clone(&self.decider),
+            rejected_parts: Arc::clone(&self.rejected_parts),
+            state: self.state.clone(),
+        })
     }
 
     fn state(&self, encoding: Encoding) -> Result<EncodedValue, StateError> {

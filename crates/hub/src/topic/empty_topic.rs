@@ -47,6 +47,11 @@ impl WaitingReaders {
         }
     }
 
+    /// Whether readers wait for the topic.
+    pub(crate) fn has(&self, topic: &TopicName) -> bool {
+        self.lock().wakes.contains_key(topic)
+    }
+
     /// Wakes the readers of a topic that has started. Call it after the insertion into the map.
     pub(crate) fn started(&self, topic: &TopicName) {
         let wakes = self.lock().wakes.remove(topic);

@@ -54,6 +54,18 @@ pub(super) fn publish(
     EventBatch::new(shared.name.clone(), first, published)
 }
 
+/// Appends the events of another node, which follow the ring's head.
+pub(super) fn publish_followed(shared: &TopicShared, events: Vec<TailEvent>) -> EventBatch {
+    let mut ring = lock::write(&shared.ring);
+    let first = ring.head() + 1;
+    let pushed = events
+        .into_iter()
+        .map(|TailEvent { event, checksum, bytes }| push(&mut ring, event, checksum, bytes));
+    let published = pushed.collect();
+    shared.head.store(ring.head(), Ordering::Release);
+    EventBatch::new(shared.name.clone(), first, published)
+}
+
 fn push(
     ring: &mut Ring<Arc<EventFrame>>,
     event: Box<dyn DynEvent>,

@@ -10,7 +10,7 @@ use super::direct::{DirectWriter, Subscriber};
 use super::encoded_state::EncodedState;
 use super::frame::Frame;
 use super::ring::{Ring, RingRead};
-use super::stats::{self, KindCounters, TopicStats};
+use super::stats::{self, KindCounters};
 use super::wake::Wake;
 use crate::limits;
 use crate::lock;
@@ -47,6 +47,10 @@ pub(crate) struct TopicShared {
     /// The oldest event in the log, or the one after the head.
     pub oldest: AtomicU64,
     pub subscribers: Subscribers,
+    /// Whether other nodes may append.
+    pub(crate) is_shared: bool,
+    /// The newest event that another node is known to have appended.
+    pub(crate) expected: AtomicU64,
     /// Incremented from 0 only under the lock of the topic map.
     pub(crate) handles: AtomicUsize,
     pub counters: Arc<KindCounters>,
@@ -66,16 +70,6 @@ impl TopicShared {
         self.handles.load(Ordering::Acquire) == 0
             && self.requests.capacity() == self.requests.max_capacity()
             && self.subscribers.presence().is_empty()
-    }
-
-    pub(crate) fn stats(&self) -> TopicStats {
-        TopicStats {
-            topic: self.name.clone(),
-            seq: self.head(),
-            start_seq: self.start_seq,
-            subscribers: self.subscribers.presence().session_count() as u64,
-            queued: (self.requests.max_capacity() - self.requests.capacity()) as u64,
-        }
     }
 }
 

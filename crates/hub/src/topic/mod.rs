@@ -26,6 +26,7 @@ mod send;
 #[cfg(test)]
 mod server_command_tests;
 mod snapshot;
+mod state_error;
 pub(crate) mod stats;
 mod stored;
 pub(crate) mod subscribers;

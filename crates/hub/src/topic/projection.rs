@@ -8,10 +8,10 @@ use super::dedupe::{Dedupe, DedupeLimits};
 use crate::clock;
 use crate::decider::Millis;
 use crate::limits;
-use crate::log::{AcceptedCommand, AnswerCounts, Head, Log, LogError, RejectedCommand};
+use crate::log::{AnswerCounts, Head, Log, LogError, LogTail};
 use crate::quota::LogThrottle;
 use crate::topic::dyn_topic::{DynEvent, DynState, DynTopic, StateError};
-use duplex_protocol::cursor::{Checksum, Seq};
+use duplex_protocol::cursor::{Checksum, Epoch, Seq};
 use duplex_protocol::topic::TopicName;
 
 pub(crate) struct Projection {
@@ -99,17 +99,7 @@ pub(crate) async fn load(
         answers: opened.head.answers,
         snapshot,
     };
-    for AcceptedCommand { sender, command, seq } in &opened.commands {
-        projection.dedupe.accepted(sender, command, *seq, now);
-    }
-    for RejectedCommand {
-        sender,
-        command,
-        rejection,
-    } in &opened.rejections
-    {
-        projection.dedupe.rejected(sender, command, rejection, now);
-    }
+    projection.dedupe.add(&opened.commands, &opened.rejections, now);
     let mut tail = Tail {
         after: published.max(snapshot),
         checksum: checksum.filter(|_| published <= snapshot),
@@ -121,7 +111,59 @@ pub(crate) async fn load(
     Ok((projection, tail, opened.head))
 }
 
+/// The committed state, saved before a batch is decided.
+pub(crate) struct SavedState {
+    state: Box<dyn DynState>,
+    head: Seq,
+    checksum: Option<Checksum>,
+    answers: AnswerCounts,
+}
+
 impl Projection {
+    pub(crate) fn save(&self) -> SavedState {
+        SavedState {
+            state: self.state.copy(),
+            head: self.head,
+            checksum: self.checksum,
+            answers: self.answers,
+        }
+    }
+
+    /// Reverts what was decided since the state was saved. Answers are recorded only after they are stored.
+    pub(crate) fn restore(&mut self, saved: SavedState) {
+        self.state = saved.state;
+        (self.head, self.checksum, self.answers) = (saved.head, saved.checksum, saved.answers);
+    }
+
+    /// Whether a tail that was read from this projection's head on belongs to the same events.
+    pub(crate) fn continues_with(&self, tail: &LogTail, epoch: Epoch) -> bool {
+        let differ = |(known, stored)| known != stored;
+        tail.head.epoch == epoch && !self.checksum.zip(tail.checksum).is_some_and(differ)
+    }
+
+    /// Applies what other nodes appended. `None` if the projection must be loaded again: an event cannot be applied, or it redacts
+    /// earlier ones, which the ring may have.
+    pub(crate) fn follow(&mut self, tail: LogTail) -> Option<Vec<TailEvent>> {
+        let mut events = Vec::with_capacity(tail.records.len());
+        for record in tail.records {
+            let (event, redacts) = self.state.follow(record.seq, &record.event).ok()?;
+            if redacts || record.seq != self.head + 1 {
+                return None;
+            }
+            (self.head, self.checksum) = (record.seq, record.checksum);
+            events.push(TailEvent {
+                event,
+                checksum: record.checksum,
+                bytes: record.event.len(),
+            });
+        }
+        let now = clock::now();
+        self.dedupe.add(&tail.commands, &tail.rejections, now);
+        self.answers = tail.head.answers;
+        self.snapshot = self.snapshot.max(tail.snapshot.min(self.head));
+        Some(events)
+    }
+
     /// Applies the next events up to `last`. Later ones of other nodes are left, because their answers are not known yet.
     async fn read_page(
         &mut self,

@@ -20,6 +20,10 @@ pub(crate) enum TopicRequest {
         encoding: Encoding,
         reply: oneshot::Sender<Result<Arc<EncodedState>, Denial>>,
     },
+    /// Reads what other nodes appended.
+    Follow {
+        reply: oneshot::Sender<()>,
+    },
     /// Whether the state lists another topic.
     Lists {
         topic: TopicName,

@@ -2,9 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use tokio::sync::oneshot;
+
 use super::encoded_state::Recovered;
 use super::handle::{TopicHandle, TopicShared};
 use super::recovery::{Recovery, recover};
+use super::request::TopicRequest;
+use crate::limits;
 use crate::lock;
 use crate::topic::projection::LoadError;
 use duplex_protocol::codec::Encoding;
@@ -42,9 +46,21 @@ impl TopicHandle {
         }
     }
 
+    /// Waits until the topic has read what other nodes appended before this call.
+    async fn follow(&self) -> Result<(), Denial> {
+        let (reply, followed) = oneshot::channel();
+        let request = TopicRequest::Follow { reply };
+        let sent = self.shared.requests.send_timeout(request, limits::QUEUE_WAIT).await;
+        sent.map_err(|_| Denial::Unavailable)?;
+        followed.await.map_err(|_| Denial::Unavailable)
+    }
+
     /// Verifies the cursor's checksum against the ring or, behind the ring, the log.
     async fn recovery(&self, cursor: Option<Cursor>) -> Result<(Recovery, Cursor), Denial> {
         let shared = &self.shared;
+        if cursor.is_some_and(|cursor| shared.is_shared && cursor.epoch == shared.epoch && cursor.seq > shared.head()) {
+            self.follow().await?;
+        }
         let (recovery, head, known) = {
             let oldest = shared.oldest.load(Ordering::Acquire);
             let ring = lock::read(&shared.ring);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
 
+use super::handle::TopicShared;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::TopicName;
 
@@ -102,4 +103,16 @@ pub(crate) fn add(count: &AtomicU64, more: u64) {
 
 pub(crate) fn subtract(count: &AtomicU64, less: u64) {
     count.fetch_sub(less, Relaxed);
+}
+
+impl TopicShared {
+    pub(crate) fn stats(&self) -> TopicStats {
+        TopicStats {
+            topic: self.name.clone(),
+            seq: self.head(),
+            start_seq: self.start_seq,
+            subscribers: self.subscribers.presence().session_count() as u64,
+            queued: (self.requests.max_capacity() - self.requests.capacity()) as u64,
+        }
+    }
 }

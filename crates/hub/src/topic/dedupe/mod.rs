@@ -38,6 +38,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use crate::decider::Millis;
+use crate::log::{AcceptedCommand, RejectedCommand};
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{Answer, CommandId, Rejection};
@@ -130,6 +131,13 @@ impl Dedupe {
         LookupResult::New
     }
 
+    /// Whether the id is unknown, and so old that its answer may have been forgotten.
+    pub(crate) fn may_have_forgotten(&self, by: &PersonId, id: &CommandId) -> bool {
+        let Some(time) = id.time() else { return true };
+        let key = CommandKey::new(by, id);
+        self.forgotten.is_some_and(|forgotten| time <= forgotten) && self.answer(&key, id, time).is_none()
+    }
+
     fn answer(&self, key: &CommandKey, id: &CommandId, now: Millis) -> Option<Answer> {
         let accepted = self
             .accepted
@@ -145,6 +153,16 @@ impl Dedupe {
         let oldest = timed.first_key_value().and_then(|(key, _)| key.time());
         let is_young = oldest.is_some_and(|oldest| oldest > now.saturating_sub(self.limits.min_rejection_age));
         id.time().is_none() || !(full && is_young)
+    }
+
+    /// Adds answers from the log.
+    pub(crate) fn add(&mut self, commands: &[AcceptedCommand], rejections: &[RejectedCommand], now: Millis) {
+        for AcceptedCommand { sender, command, seq } in commands {
+            self.accepted(sender, command, *seq, now);
+        }
+        for rejected in rejections {
+            self.rejected(&rejected.sender, &rejected.command, &rejected.rejection, now);
+        }
     }
 
     pub(crate) fn accepted(&mut self, by: &PersonId, id: &CommandId, seq: Seq, now: Millis) {

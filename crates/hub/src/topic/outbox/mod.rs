@@ -3,9 +3,11 @@
 //! The log stores each forward in the commit of its event. The forwards from one topic to another form a queue: they are delivered
 //! in order, one at a time, and a queue whose target is unavailable does not block another queue. The commit of its effect removes
 //! a forward from the log; a forward without an append in its target (finally rejected, duplicate, or a start) is removed in a
-//! batch. After a restart the node reads the remaining forwards and delivers them again, under the same ids.
+//! batch. After a restart the node reads the remaining forwards and delivers them again, under the same ids. Other nodes that use the
+//! log deliver the forwards of their own appends: see `shared`.
 
 mod queues;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::queues::{LoadPhase, QueueKey, QueuedForward, State};
+use self::queues::{LoadPhase, NextForward, QueueKey, QueuedForward, State};
 use super::stats::add;
 use crate::hub::Hub;
 use crate::limits;
@@ -78,18 +80,29 @@ impl Outbox {
     }
 
     /// The queue's oldest forward; `None` if its task must end.
-    fn next(&self, name: &QueueKey) -> Option<((Seq, u32), QueuedForward)> {
+    fn next(&self, name: &QueueKey) -> Option<NextForward> {
         let mut state = self.lock();
         let queue = state.queues.get_mut(name)?;
         queue.paused = false;
-        let next = queue.forwards.first_key_value();
-        let next = next.map(|(position, queued)| (*position, queued.clone()));
+        let next = queue.next();
         if next.is_none() {
             state.queues.remove(name);
             drop(state);
             self.changed.notify_waiters();
         }
         next
+    }
+
+    fn positions(&self, name: &QueueKey) -> Vec<(Seq, u32)> {
+        let state = self.lock();
+        let queue = state.queues.get(name);
+        queue.map_or_else(Vec::new, |queue| queue.forwards.keys().copied().collect())
+    }
+
+    /// Stops all deliveries at once, as the death of the node does.
+    #[cfg(test)]
+    pub(crate) fn kill(&self) {
+        self.stop.cancel();
     }
 
     fn pause(&self, name: &QueueKey) {
@@ -140,7 +153,7 @@ impl Hub {
                     if !stored.is_empty() {
                         tracing::info!(count = stored.len(), "delivering forwards of an earlier run");
                     }
-                    self.forward(stored);
+                    self.forward(stored, 0);
                     let queues = self.outbox().lock().finish_loading();
                     return self.start_queues(queues);
                 }
@@ -159,7 +172,7 @@ impl Hub {
     pub(crate) async fn reload_forwards(&self, from: &TopicName) -> Result<(), LogError> {
         let stored = self.log_of_topic(from).forwards(Some(from)).await?;
         if !stored.is_empty() {
-            self.forward(stored);
+            self.forward(stored, 0);
         }
         Ok(())
     }
@@ -172,13 +185,14 @@ impl Hub {
         }
     }
 
-    /// Queues stored forwards for delivery.
-    pub(crate) fn forward(&self, forwards: Vec<PendingForward>) {
+    /// Queues stored forwards for delivery. `followed` is the newest event of the source topic that another node appended: forwards
+    /// of events before it may be undelivered there, and are then delivered first.
+    pub(crate) fn forward(&self, forwards: Vec<PendingForward>, followed: Seq) {
         self.start_outbox();
         let mut state = self.outbox().lock();
         let queues = forwards
             .into_iter()
-            .filter_map(|forward| state.insert(forward))
+            .filter_map(|forward| state.insert(forward, followed))
             .collect();
         drop(state);
         self.start_queues(queues);
@@ -195,7 +209,16 @@ impl Hub {
     async fn run_queue(&self, name: &QueueKey) {
         let outbox = self.outbox();
         let mut pause = limits::FORWARD_PAUSE;
-        while let Some((position, queued)) = outbox.next(name) {
+        while let Some(NextForward {
+            position,
+            queued,
+            unverified,
+        }) = outbox.next(name)
+        {
+            if let Some(followed) = unverified {
+                self.verify_queue(name, followed).await;
+                continue;
+            }
             let key = ForwardKey {
                 from: name.from.clone(),
                 seq: position.0,

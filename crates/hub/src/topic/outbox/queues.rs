@@ -1,6 +1,6 @@
 //! The outbox's queues in memory: the undelivered forwards of each pair of topics, in order, and their count and size.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 
@@ -45,6 +45,28 @@ pub(super) struct ForwardQueue {
     pub(super) running: bool,
     /// The target rejected the first forward; it is retried after a pause.
     pub(super) paused: bool,
+    /// The newest event of the source topic that another node appended, and up to which of them its forwards are known.
+    pub(super) followed: Seq,
+    pub(super) verified: Seq,
+}
+
+/// A queue's next forward.
+pub(super) struct NextForward {
+    pub(super) position: (Seq, u32),
+    pub(super) queued: QueuedForward,
+    /// Other nodes may have earlier ones: read those of events up to this one first.
+    pub(super) unverified: Option<Seq>,
+}
+
+impl ForwardQueue {
+    pub(super) fn next(&self) -> Option<NextForward> {
+        let (position, queued) = self.forwards.first_key_value()?;
+        Some(NextForward {
+            position: *position,
+            queued: queued.clone(),
+            unverified: (self.followed > self.verified).then_some(self.followed),
+        })
+    }
 }
 
 #[derive(Clone)]
@@ -61,7 +83,7 @@ impl QueuedForward {
 
 impl State {
     /// Adds a forward. Returns the queue's key if its task must be started.
-    pub(super) fn insert(&mut self, forward: PendingForward) -> Option<QueueKey> {
+    pub(super) fn insert(&mut self, forward: PendingForward, followed: Seq) -> Option<QueueKey> {
         let PendingForward {
             key,
             to,
@@ -77,6 +99,7 @@ impl State {
         let queued = QueuedForward { command, payload };
         let bytes = queued.bytes();
         let queue = self.queues.entry(name.clone()).or_default();
+        queue.followed = queue.followed.max(followed);
         if queue.forwards.insert((key.seq, key.index), queued).is_none() {
             *self.pending.entry(key.from).or_default() += 1;
             self.bytes += bytes;
@@ -84,6 +107,27 @@ impl State {
         let must_start = self.load_phase == LoadPhase::Finished && !queue.running;
         queue.running |= must_start;
         must_start.then_some(name)
+    }
+
+    /// Replaces those forwards of a queue that were in it when the log was read, `before`, with the stored ones. Others were added
+    /// since.
+    pub(super) fn verify(
+        &mut self,
+        name: &QueueKey,
+        (before, verified): (&[(Seq, u32)], Seq),
+        stored: Vec<PendingForward>,
+    ) {
+        let mut stale: BTreeSet<_> = before.iter().copied().collect();
+        for forward in stored.into_iter().filter(|forward| forward.to == name.to) {
+            stale.remove(&(forward.key.seq, forward.key.index));
+            self.insert(forward, 0);
+        }
+        for position in stale {
+            self.remove(name, position);
+        }
+        if let Some(queue) = self.queues.get_mut(name) {
+            queue.verified = queue.verified.max(verified);
+        }
     }
 
     /// Removes a forward. Returns false if it was already removed.

@@ -280,7 +280,7 @@ async fn a_redelivered_forward_has_one_effect() {
     let stored = log.forwards(None).await.unwrap();
     first.blocked.store(false, SeqCst);
     first.until_stored(0).await;
-    first.hub.forward(stored);
+    first.hub.forward(stored, 0);
     while first.hub.pending_forwards() > 0 {
         yield_now().await;
     }

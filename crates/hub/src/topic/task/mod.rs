@@ -1,7 +1,10 @@
 //! A topic's task, the only writer of the topic: decides, appends, applies and publishes.
 //!
 //! The projection runs ahead of the log only within `Task::append`. If the append fails, the projection is discarded and rebuilt
-//! from the log, so nothing uncommitted is ever published. All requests go through one queue; callers may drop their futures.
+//! from the log, so nothing uncommitted is ever published. What other nodes append is read from the log and published too. All requests go through one queue; callers may drop their futures.
+
+mod delivered;
+mod follow;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,21 +12,21 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::batch::{Batch, BatchContext, BrokenState};
-use super::encoded_state::EncodedState;
-use super::frames;
-use super::handle::TopicShared;
-use super::redaction::{self, RedactionPlan};
-use super::request::{CommandRequest, TopicRequest};
-use super::snapshot;
-use super::stats::add;
 use crate::clock::{self, Millis};
 use crate::hub::Hub;
-use crate::log::{Head, LogError};
+use crate::limits;
+use crate::log::LogError;
+use crate::topic::batch::{Batch, BatchContext, BrokenState};
+use crate::topic::encoded_state::EncodedState;
 use crate::topic::event_frame::PerEncoding;
-use crate::topic::projection::{LoadError, Projection, Tail, load};
+use crate::topic::frames;
+use crate::topic::handle::TopicShared;
+use crate::topic::projection::Projection;
+use crate::topic::redaction::{self, RedactionPlan};
+use crate::topic::request::{CommandRequest, TopicRequest};
+use crate::topic::snapshot;
+use crate::topic::stats::add;
 use crate::topic::subscribers::PresenceThrottle;
-use crate::{limits, lock};
 use duplex_protocol::codec::Encoding;
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::session::{Answer, Denial, Rejection};
@@ -44,6 +47,12 @@ pub(crate) struct Task {
     retry: Option<Instant>,
     /// The newest event when a snapshot was last attempted.
     last_snapshot_attempt: Seq,
+    /// Whether the last append may be stored although it failed.
+    append_unknown: bool,
+    /// The newest event that another node appended, as far as this task has seen one.
+    last_followed: Seq,
+    /// While other nodes append too.
+    contended_until: Option<Instant>,
     /// Set by [`TopicRequest::Sleep`].
     sleep_requested: bool,
     lifecycle: Lifecycle,
@@ -77,6 +86,9 @@ impl Task {
             throttle: PresenceThrottle::default(),
             idle_since: None,
             retry: None,
+            append_unknown: false,
+            last_followed: 0,
+            contended_until: None,
             sleep_requested: false,
             lifecycle: Lifecycle::Running,
         }
@@ -85,6 +97,9 @@ impl Task {
     pub(crate) async fn run(&mut self) {
         let mut waiting = Vec::with_capacity(limits::BATCH_COMMANDS);
         while self.lifecycle == Lifecycle::Running {
+            if self.is_behind() {
+                let _ = self.follow().await;
+            }
             let now = Instant::now();
             let deadline = self.shared.subscribers.refresh(&mut self.throttle, now);
             let sleep_deadline = self.sleep_deadline(now);
@@ -102,7 +117,7 @@ impl Task {
                 () = self.shared.subscribers.notified() => self.idle_since = None,
                 () = sleep_until_some(timer) => {
                     let now = Instant::now();
-                    if self.retry.is_some_and(|at| at <= now) {
+                    if self.retry.take_if(|at| *at <= now).is_some() {
                         let _ = self.ensure_loaded().await;
                     }
                     if sleep_deadline.is_some_and(|at| at <= now) && self.fall_asleep().await {
@@ -162,6 +177,10 @@ impl Task {
             match request {
                 TopicRequest::Command(command) => commands.push(command),
                 TopicRequest::State { encoding, reply } => drop(reply.send(self.state(encoding).await)),
+                TopicRequest::Follow { reply } => {
+                    let _ = self.follow().await;
+                    let _ = reply.send(());
+                }
                 TopicRequest::Lists { topic, reply } => drop(reply.send(self.lists(&topic).await)),
                 TopicRequest::Sleep => self.sleep_requested = true,
                 TopicRequest::Close => self.lifecycle = Lifecycle::Closing,
@@ -203,9 +222,16 @@ impl Task {
 
     /// Answers every command once. An accepted command was decided on the newest committed state; a rejected one, on the newest
     /// state that this node knows.
-    async fn handle_commands(&mut self, commands: Vec<CommandRequest>) {
+    async fn handle_commands(&mut self, mut commands: Vec<CommandRequest>) {
         for _ in 0..limits::CONFLICT_ATTEMPTS {
+            if self.is_behind() {
+                let _ = self.follow().await;
+            }
             let Ok(()) = self.ensure_loaded().await else { break };
+            let Ok(()) = self.answer_delivered(&mut commands).await else {
+                break;
+            };
+            let saved = self.save_if_contended();
             let Some(projection) = &mut self.projection else { break };
             let now = clock::now();
             let context = BatchContext::new(&self.shared, self.hub.outbox().has_room(&self.shared.name));
@@ -215,7 +241,11 @@ impl Task {
             };
             match self.append(&mut batch).await {
                 Ok(plan) => return self.publish(batch, plan, commands, now).await,
-                Err(LogError::Conflict { .. }) => {}
+                Err(LogError::Conflict { .. }) => {
+                    let Ok(()) = self.resolve_conflict(saved).await else {
+                        break;
+                    };
+                }
                 Err(LogError::Full) => return self.reject_all(commands, &Rejection::StorageFull).await,
                 Err(LogError::Unavailable(_)) => break,
             }
@@ -223,7 +253,7 @@ impl Task {
         self.reject_all(commands, &Rejection::Unavailable).await;
     }
 
-    /// Appends the whole batch. If that fails, the projection is discarded.
+    /// Appends the whole batch. After a conflict the projection is ahead of the log, and after another failure it is discarded.
     async fn append(&mut self, batch: &mut Batch) -> Result<Option<RedactionPlan>, LogError> {
         let Some(projection) = self.projection.as_mut().filter(|_| !batch.entries.is_empty()) else {
             return Ok(None);
@@ -239,8 +269,11 @@ impl Task {
         add(&self.shared.counters.failed_appends, 1);
         if matches!(failure, LogError::Unavailable(_)) {
             tracing::warn!(topic = %self.shared.name, "the append failed: {failure}");
+            self.append_unknown = true;
         }
-        self.projection = None;
+        if !matches!(failure, LogError::Conflict { .. }) {
+            self.projection = None;
+        }
         Err(failure)
     }
 
@@ -250,6 +283,7 @@ impl Task {
         if let Some(projection) = &mut self.projection {
             batch.record_answers(&mut projection.dedupe, &commands, now);
         }
+        let has_events = !batch.events.is_empty();
         add(&self.shared.counters.events, batch.events.len() as u64);
         if let Some(plan) = &plan {
             self.discard_redacted(plan);
@@ -259,7 +293,13 @@ impl Task {
             self.answer(command, answer);
         }
         if !batch.forwards.is_empty() {
-            self.hub.forward(batch.forwards);
+            self.hub.forward(batch.forwards, self.last_followed);
+        }
+        if has_events
+            && self.shared.is_shared
+            && let Some(cluster) = self.hub.cluster()
+        {
+            cluster.announce(&self.shared.name, self.shared.head());
         }
         published.deliver(&self.shared).await;
     }
@@ -308,58 +348,6 @@ impl Task {
         let command = commands.remove(command_index);
         self.answer(command, Some((rejected, false)));
         self.reject_all(commands, &Rejection::Unavailable).await;
-    }
-
-    /// Loads the projection if it was discarded.
-    async fn ensure_loaded(&mut self) -> Result<(), LogUnavailable> {
-        if self.projection.is_some() {
-            return Ok(());
-        }
-        let shown = self.shared.head();
-        match self.load(shown).await {
-            Ok((projection, tail, head)) if head.epoch == self.shared.epoch && projection.head >= shown => {
-                self.shared.oldest.store(head.first, Ordering::Release);
-                self.states = PerEncoding::default();
-                self.projection = Some(projection);
-                self.retry = None;
-                self.publish_tail(tail);
-                Ok(())
-            }
-            Err(LoadError::Log(error)) => {
-                tracing::warn!(topic = %self.shared.name, "the log cannot be read: {error}");
-                self.retry = Some(Instant::now() + limits::LOG_RETRY);
-                Err(LogUnavailable)
-            }
-            other => {
-                let why = other
-                    .err()
-                    .map_or("its log changed unexpectedly".to_owned(), |error| error.to_string());
-                tracing::error!(topic = %self.shared.name, "the topic's task stops: {why}");
-                self.retry = None;
-                self.lifecycle = Lifecycle::Failed;
-                Err(LogUnavailable)
-            }
-        }
-    }
-
-    /// Loads the projection and the forwards of an append that was stored although it failed.
-    async fn load(&mut self, shown: Seq) -> Result<(Projection, Tail, Head), LoadError> {
-        let (log, name) = (self.shared.log.as_ref(), &self.shared.name);
-        let loaded = load(log, &self.shared.kind, name, shown).await?;
-        self.shared.verify_tail(shown).await?;
-        self.hub.reload_forwards(name).await?;
-        Ok(loaded)
-    }
-
-    fn publish_tail(&self, tail: Tail) {
-        let has_events = !tail.events.is_empty();
-        let mut ring = lock::write(&self.shared.ring);
-        frames::fill(&mut ring, tail, self.shared.kind.delivery());
-        self.shared.head.store(ring.head(), Ordering::Release);
-        drop(ring);
-        if has_events {
-            self.shared.subscribers.wake_all();
-        }
     }
 
     async fn snapshot_if_due(&mut self) {
