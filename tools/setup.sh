@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the prerequisites for building Duplex (`setup.sh build`) and for testing it (`setup.sh test`), except those that are
-# present; `setup.sh system` stops after the system packages, which are enough to compile the server. Rust (rustup) and Node.js must
-# be installed already. Safe to run again and concurrently.
+# present; `setup.sh system` stops after the system packages, which are enough to compile the server, and `setup.sh wasm` after Rust's
+# library for wasm32, which is enough to compile the browser half. Rust (rustup) and Node.js must be installed already. Safe to run
+# again and concurrently.
 #
 #   DUPLEX_TOOLS=DIR            directory of the installed programs (default: duplex in cargo's home)
 #   DUPLEX_TOOLS_FROM_SOURCE=1  compile cargo-leptos, wasm-bindgen and cargo-deny instead of downloading binaries
@@ -34,6 +35,7 @@ main() {
   need 'C compiler, pkg-config, curl' have_programs install_programs
   [ "$what" != system ] || return 0
   need "Rust's library for wasm32" have_wasm install_wasm
+  [ "$what" != wasm ] || return 0
   need 'wasm-opt, esbuild' have_npm_tools install_npm_tools
   need "cargo-leptos $LEPTOS, wasm-bindgen $BINDGEN" have_rust_tools install_rust_tools
   [ "$what" = test ] || return 0
