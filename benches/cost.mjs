@@ -11,7 +11,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { post } from "./room.mjs";
+import { command, post } from "./room.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const site = resolve(process.env.DUPLEX_SITE ?? join(root, "target/site"));
@@ -20,6 +20,9 @@ const TICKS = 100; // USER_HZ of /proc on Linux
 const PAGES = ["/", "/chat", "/market", "/devices", "/arena", "/notifications", "/compare", "/about"];
 const REQUESTS = 200;
 const ROOMS = 64;
+const FULL_ROOM = "full"; // with more messages than a page shows
+const FULL_ROOM_MESSAGES = 300;
+const ENGLISH_BROTLI = { accept: "text/html", "accept-encoding": "br, gzip", "accept-language": "en" };
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -59,6 +62,23 @@ function get(url, path, headers, agent) {
   });
 }
 
+/** The body of a page. */
+async function text(url) {
+  return (await fetch(url, { headers: { accept: "text/html" } })).text();
+}
+
+/** The pages to request, each with a full example: a room, a symbol, a device. */
+async function pages(url) {
+  await command(url, "rooms/all", { create: { room: FULL_ROOM, title: FULL_ROOM } });
+  for (let n = 0; n < FULL_ROOM_MESSAGES; n++) await post(url, `chat/${FULL_ROOM}`, `${n}. 안녕하세요 ${"word ".repeat(3 + (n % 25))}https://example.com/${n}`);
+  const details = [`/chat/${FULL_ROOM}`];
+  for (const list of ["/market", "/devices"]) {
+    const link = (await text(url + list)).match(new RegExp(`<a href="(${list}/[^"]+)"`));
+    if (link) details.push(link[1]);
+  }
+  return [...PAGES, ...details, "/no-such-page"];
+}
+
 function cpu(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
   return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1000;
@@ -80,11 +100,16 @@ async function measure(program) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   const rows = [];
   try {
-    const page = { accept: "text/html", "accept-encoding": "br, gzip", "accept-language": "en" };
-    for (const path of PAGES) {
-      for (let n = 0; n < 5; n++) await get(server.url, path, page, agent);
-      const { ms, bytes } = await cost(server, REQUESTS, () => get(server.url, path, page, agent));
-      rows.push([`page ${path}: ms of CPU; bytes`, `${ms.toFixed(2)}; ${bytes}`]);
+    const page = async (path, name, headers) => {
+      for (let n = 0; n < 5; n++) await get(server.url, path, headers, agent);
+      const { ms, bytes } = await cost(server, REQUESTS, () => get(server.url, path, headers, agent));
+      rows.push([`page ${path}${name}: ms of CPU; bytes`, `${ms.toFixed(2)}; ${bytes}`]);
+    };
+    for (const path of await pages(server.url)) await page(path, "", ENGLISH_BROTLI);
+    for (const path of ["/market", `/chat/${FULL_ROOM}`]) {
+      await page(path, ", Korean", { ...ENGLISH_BROTLI, "accept-language": "ko" });
+      await page(path, ", gzip", { ...ENGLISH_BROTLI, "accept-encoding": "gzip" });
+      await page(path, ", uncompressed", { ...ENGLISH_BROTLI, "accept-encoding": "identity" });
     }
     const rooms = Array.from({ length: ROOMS }, (_, n) => `chat/cost-${n}`);
     for (const room of rooms) {

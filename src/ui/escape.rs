@@ -5,6 +5,14 @@ pub fn text(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// Escapes the content of a text node that the browser hydrates; an empty one becomes a space, because hydration needs a node.
+pub fn text_node(content: &str) -> String {
+    match content {
+        "" => " ".to_owned(),
+        content => text(content),
+    }
+}
+
 /// Escapes text for an attribute value in double quotes.
 pub fn attribute(value: &str) -> String {
     text(value).replace('"', "&quot;")

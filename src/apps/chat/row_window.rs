@@ -22,6 +22,16 @@ impl RowWindow {
     /// The newest rows, about as many as a screen shows.
     pub const NEWEST: Self = Self::newest(2 * STEP);
 
+    /// The newest rows whose texts have at most `max` bytes together; at least one step. `lengths`: of all texts, the newest first.
+    pub fn newest_within(lengths: impl Iterator<Item = usize>, max: usize) -> Self {
+        let mut total = 0_usize;
+        let rows = lengths.take_while(|length| {
+            total = total.saturating_add(*length);
+            total <= max
+        });
+        Self::newest(rows.count().max(STEP))
+    }
+
     /// The newest `rows` rows.
     pub const fn newest(rows: usize) -> Self {
         Self { end: None, rows }
@@ -107,6 +117,15 @@ mod tests {
             assert_eq!(window.bounds(&seqs), expected);
         }
         assert_eq!(window.follow(&seqs).end, None);
+    }
+
+    #[test]
+    fn the_first_rows_are_limited_by_their_text() {
+        let rows = |length, max| RowWindow::newest_within(std::iter::repeat_n(length, 100), max).bounds(&seqs(100));
+        assert_eq!(rows(10, 1_000), (0, 100));
+        assert_eq!(rows(10, 500), (50, 100));
+        assert_eq!(rows(1_000, 500), (100 - STEP, 100));
+        assert_eq!(rows(usize::MAX, usize::MAX), (100 - STEP, 100));
     }
 
     #[test]

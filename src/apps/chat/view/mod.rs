@@ -16,6 +16,7 @@ pub mod room_model;
 pub mod rooms;
 mod roving_tabindex;
 pub mod row;
+mod row_html;
 mod storage;
 pub mod visitor;
 mod web_lock;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use leptos::prelude::*;
 
 use super::super::{
-    model::{MAX_MESSAGES, Message, Room, RoomEntry, fold_history},
+    model::{Message, Room, RoomEntry, fold_history},
     row_window::RowWindow,
     wire::{Chat, ChatCommand, ChatEvent, Rooms, room_path},
 };
@@ -21,6 +21,9 @@ use duplex_protocol::person::PersonId;
 
 /// The number of messages in a page of history.
 pub const PAGE_SIZE: usize = 100;
+/// Maximum text of the rows that the server renders, in bytes: several screens of the longest messages.
+const MAX_FIRST_TEXT: usize = 64 << 10;
+
 /// A row of the message list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Row {
@@ -81,7 +84,7 @@ impl RoomModel {
             cache: StoredValue::new(MessageCache::default()),
             version: RwSignal::new(0),
             hydration: StoredValue::new(HydrationQueue::current()),
-            window: RwSignal::new(first_window()),
+            window: RwSignal::new(chat.state.with_untracked(first_window)),
             loading: RwSignal::new(false),
             failed: RwSignal::new(false),
             new_after: RwSignal::new(None),
@@ -284,10 +287,11 @@ impl RoomModel {
     }
 }
 
-/// The rows that a room shows first. The server cannot add rows later, so it renders the room's whole state.
-fn first_window() -> RowWindow {
-    match is_server() || HydrationQueue::current().is_some() {
-        true => RowWindow::newest(MAX_MESSAGES),
-        false => RowWindow::NEWEST,
+/// The rows that a room shows first. The server cannot add rows later, so it renders the room's whole state, within a limit.
+fn first_window(room: &Room) -> RowWindow {
+    if !is_server() && HydrationQueue::current().is_none() {
+        return RowWindow::NEWEST;
     }
+    let lengths = room.messages.iter().rev().map(|message| message.text.len());
+    RowWindow::newest_within(lengths, MAX_FIRST_TEXT)
 }

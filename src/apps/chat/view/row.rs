@@ -17,11 +17,13 @@ use super::{
     menu::menu,
     room_model::{RoomModel, Row},
     roving_tabindex::control_tabindex,
+    row_html::row_html,
 };
 use crate::{
     i18n::*,
     ui::{
         calendar,
+        fragment::server_html,
         hydration_queue::deferred,
         text::{dynamic_text, dynamic_view, fill, t},
     },
@@ -40,8 +42,14 @@ pub fn row(room: RoomModel, item: Row, group_starts: Memo<HashSet<Seq>>) -> AnyV
     match item {
         Row::Day(day) => day_row(room, item.id(), day),
         Row::New => view! { <p class="unread-divider" id=item.id()><span>{t!(chat.new_here)}</span></p> }.into_any(),
-        Row::Message { seq, .. } => match room.message(seq) {
-            Some(message) => deferred(move || message_row(room, seq, group_starts, message.into())),
+        Row::Message { seq, group_start } => match room.message(seq) {
+            Some(message) => {
+                let hydrated = message.clone();
+                server_html(
+                    || message.with_untracked(|message| row_html(room, message, group_start)),
+                    || deferred(move || message_row(room, seq, group_starts, hydrated.into())),
+                )
+            }
             None => ().into_any(),
         },
     }
@@ -53,7 +61,7 @@ fn day_row(room: RoomModel, id: String, day: i64) -> AnyView {
     view! { <p class="day-divider" id=id><span>{name}</span></p> }.into_any()
 }
 
-fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, message: RwSignal<Message>) -> AnyView {
+pub fn message_row(room: RoomModel, seq: Seq, group_starts: Memo<HashSet<Seq>>, message: RwSignal<Message>) -> AnyView {
     let i18n = use_i18n();
     let (by, at, reply) = message.with_untracked(|message| (message.by.clone(), message.at, message.reply_to.clone()));
     let hue = labels::hue(&by.id).to_string();
@@ -151,19 +159,22 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
+/// The excerpt of a quoted message; tracks the message.
+pub fn quoted_text(room: RoomModel, locale: Locale, seq: Seq) -> String {
+    let excerpt_of = |message: &Message| match message.is_deleted() {
+        true => td_string!(locale, chat.deleted).to_owned(),
+        false => excerpt(&message.text),
+    };
+    room.with_message(seq, excerpt_of)
+        .unwrap_or_else(|| td_string!(locale, chat.earlier).to_owned())
+}
+
 fn quote(room: RoomModel, reply: Reply, tabindex: Signal<Option<String>>) -> AnyView {
     let i18n = use_i18n();
     let seq = reply.seq;
     let hue = labels::hue(&reply.to.id).to_string();
     let name = dynamic_text(move || labels::name(i18n.get_locale(), &reply.to));
-    let quoted_text = dynamic_text(move || {
-        let excerpt_of = |message: &Message| match message.is_deleted() {
-            true => t_string!(i18n, chat.deleted).to_owned(),
-            false => excerpt(&message.text),
-        };
-        room.with_message(seq, excerpt_of)
-            .unwrap_or_else(|| t_string!(i18n, chat.earlier).to_owned())
-    });
+    let quoted_text = dynamic_text(move || quoted_text(room, i18n.get_locale(), seq));
     let on_click = move |event: MouseEvent| {
         event.prevent_default();
         jump_to(room, seq);

@@ -11,7 +11,7 @@ use super::labels;
 use crate::{
     i18n::*,
     ui::{
-        escape::{self, attribute},
+        escape::{attribute, text_node},
         text::fill,
     },
 };
@@ -39,24 +39,15 @@ pub fn row_html(locale: Locale, entry: &Entry) -> String {
          <polyline points=\"{points}\" vector-effect=\"non-scaling-stroke\"></polyline><!></svg><!></td><!><!></tr>",
         stale = entry.tick.stale,
         watch = attribute(&watch),
-        name = text(&name),
-        code = text(&code),
+        name = text_node(&name),
+        code = text_node(&code),
         stale_mark = td_string!(locale, market.old),
         price = labels::price(listing, entry.tick.last),
         percent = labels::change(change),
-        difference = text(&labels::difference(entry)),
+        difference = text_node(&labels::difference(entry)),
         volume = labels::volume(listing, entry.tick.volume),
         trend = drawing::trend(&entry.spark),
         points = drawing::spark(&entry.spark),
     );
     html
-}
-
-/// Escapes a text node; an empty one becomes a space, because hydration needs a node.
-fn text(text: &str) -> String {
-    if text.is_empty() {
-        " ".to_owned()
-    } else {
-        escape::text(text)
-    }
 }

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use leptos::prelude::*;
+use proptest::prelude::*;
 use serde_json::json;
 
-use super::Store;
+use super::{Store, to_ascii};
 use crate::runtime::driver::{TopicObserver as _, ValueKind};
 use crate::runtime::tab::Tab;
 use crate::session::{Effect, EncodedCommand, Input, Session};
@@ -379,4 +380,19 @@ fn components_share_a_store_until_the_last_is_cleaned_up() {
     let fresh = tab.store::<Notes>(&topic());
     assert_eq!(fresh.state.get_untracked(), Vec::<String>::new());
     assert_eq!(harness.state(), "", "a store of another tab");
+}
+
+proptest! {
+    #[test]
+    fn an_ascii_json_text_has_the_same_value(text in any::<String>()) {
+        let json = serde_json::to_string(&[text.clone()]).unwrap();
+        let ascii = to_ascii(&json);
+        prop_assert!(ascii.is_ascii());
+        prop_assert_eq!(serde_json::from_str::<Vec<String>>(&ascii).unwrap(), [text]);
+    }
+}
+
+#[test]
+fn hydration_data_escapes_what_is_not_ascii() {
+    assert_eq!(to_ascii("{\"a\":\"\\n가😀\"}"), "{\"a\":\"\\n\\uac00\\ud83d\\ude00\"}");
 }
