@@ -12,7 +12,7 @@ MINUTES ?= 10
 
 ENV := . tools/env.sh
 
-.PHONY: help run test soak dev build bench setup measure-setup
+.PHONY: help run test soak dev build bench setup measure-setup measure-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -55,3 +55,7 @@ setup: ## only install the prerequisites for building and testing
 
 measure-setup: ## measure set-up and the first build on a fresh machine
 	@tools/measure-setup.sh
+
+measure-dev: ## measure how long `make dev` takes to serve a change of a style sheet and of a view
+	@tools/setup.sh
+	@node tools/measure-dev.mjs
