@@ -43,6 +43,7 @@ main() {
   need 'Mosquitto, the MQTT broker' have_broker install_broker
   need 'strace, which ends a process before a system call' have_strace install_strace
   need "faketime, which moves a process's clock" have_faketime install_faketime
+  need 'PostgreSQL, the server' have_postgres install_postgres
   need 'nginx and Caddy, the proxies of docs/proxies' have_proxies install_proxies
   need 'Playwright, axe' have_playwright install_playwright
   need 'Chromium' have_chromium install_chromium
@@ -257,6 +258,9 @@ install_strace() { packages strace; }
 
 have_faketime() { ! command -v apt-get || command -v faketime; }
 install_faketime() { packages faketime; }
+
+have_postgres() { { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } && command -v psql; }
+install_postgres() { install_stopped postgresql; }
 
 have_nginx() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx; }
 have_caddy() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v caddy; }

@@ -19,6 +19,7 @@ main() {
   check 'format, tools' cargo fmt --all --check --manifest-path tools/cargo/Cargo.toml
   check 'lints, server' cargo clippy --locked "${server[@]}" --all-targets -- -D warnings
   check 'lints, hub without sqlite' cargo clippy --locked --package duplex-hub --no-default-features --all-targets -- -D warnings
+  check 'lints, hub with postgres' cargo clippy --locked --package duplex-hub --no-default-features --features postgres --all-targets -- -D warnings
   check 'lints, browser' cargo clippy --locked "${hydrate[@]}" --lib --target wasm32-unknown-unknown -- -D warnings
   check 'lints, browser half' cargo clippy --locked --package duplex-leptos --features hydrate --target wasm32-unknown-unknown -- -D warnings
   check 'lints, browser entry' cargo clippy --locked --package duplex-browser --target wasm32-unknown-unknown -- -D warnings

@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod kinds;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod raw;

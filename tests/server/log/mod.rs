@@ -12,6 +12,7 @@ mod first_release;
 mod memory;
 mod model;
 mod operator_files;
+mod postgres;
 mod recorded;
 mod sqlite;
 mod syscalls;

@@ -1,12 +1,16 @@
-//! Model-based test: random operations give the same results on the SQLite log and the memory log.
+//! Model-based tests: random operations give the same results on the SQLite or PostgreSQL log and the memory log.
+
+use std::sync::Arc;
 
 use duplex_hub::log::memory::MemoryLog;
+use duplex_hub::log::postgres::PostgresLog;
 use duplex_hub::log::sqlite::SqliteLog;
 use duplex_hub::log::{Head, StartData};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use super::*;
+use crate::harness::postgres::{Cluster, Database};
 
 const NAMES: [&str; 3] = ["chat/a", "chat/b", "market/a"];
 
@@ -53,7 +57,7 @@ enum Step {
         which: usize,
         alone: bool,
     },
-    /// Reopens the file, after a close or without one.
+    /// Reopens the store, after a close or without one.
     Reopen {
         close: bool,
     },
@@ -82,28 +86,42 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Where the events are stored.
+enum Place {
+    File(tempfile::TempDir),
+    Database(Database),
+}
+
+impl Place {
+    async fn open(&self) -> Arc<dyn Log> {
+        match self {
+            Self::File(dir) => Arc::new(SqliteLog::open(&dir.path().join("log")).unwrap()),
+            Self::Database(database) => Arc::new(PostgresLog::open(database.url.parse().unwrap()).await.unwrap()),
+        }
+    }
+}
+
 struct Pair {
-    dir: tempfile::TempDir,
-    file: Option<SqliteLog>,
+    place: Place,
+    stored: Option<Arc<dyn Log>>,
     model: MemoryLog,
     commands: u128,
 }
 
 impl Pair {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = SqliteLog::open(&dir.path().join("log")).unwrap();
-        let epoch = file.open(&topic(LOBBY), 0, 0).await.unwrap().head.epoch;
+    async fn new(place: Place) -> Self {
+        let stored = place.open().await;
+        let epoch = stored.open(&topic(LOBBY), 0, 0).await.unwrap().head.epoch;
         Self {
-            dir,
-            file: Some(file),
+            place,
+            stored: Some(stored),
             model: MemoryLog::new(epoch),
             commands: 0,
         }
     }
 
-    fn file(&self) -> &SqliteLog {
-        self.file.as_ref().unwrap()
+    fn stored(&self) -> &dyn Log {
+        &**self.stored.as_ref().unwrap()
     }
 
     async fn apply(&mut self, step: Step) -> TestCaseResult {
@@ -120,7 +138,7 @@ impl Pair {
                     .map(|(at, events)| self.entry(last, *at, events))
                     .collect();
                 let expected = last.saturating_add_signed(offset);
-                let result = self.file().append(&topic, expected.into(), entries.clone()).await;
+                let result = self.stored().append(&topic, expected.into(), entries.clone()).await;
                 prop_assert_eq!(result, self.model.append(&topic, expected.into(), entries).await);
             }
             Step::Redact {
@@ -131,7 +149,7 @@ impl Pair {
             } => {
                 let topic = topic(NAMES[index]);
                 let last = self.head(&topic).await.last;
-                let found = self.file().with_amendments(&topic, events.clone()).await;
+                let found = self.stored().with_amendments(&topic, events.clone()).await;
                 prop_assert_eq!(&found, &self.model.with_amendments(&topic, events).await);
                 let redaction = RedactionWrite {
                     redacted: match everything {
@@ -149,7 +167,7 @@ impl Pair {
                 let entries = vec![self.entry(last, 5, &[Some(1)])];
                 let expected = last.saturating_add_signed(offset);
                 let result = self
-                    .file()
+                    .stored()
                     .redact(&topic, expected.into(), entries.clone(), redaction.clone())
                     .await;
                 prop_assert_eq!(
@@ -168,7 +186,7 @@ impl Pair {
                 let seq = (self.head(&topic).await.last + 1).saturating_sub(back);
                 let retention = age.map_or(newest(events), |age| newest_or_young(events, age));
                 let state = format!("state {seq} {now}").into_bytes();
-                let result = self.file().snapshot(&topic, seq, state.clone(), retention, now).await;
+                let result = self.stored().snapshot(&topic, seq, state.clone(), retention, now).await;
                 prop_assert_eq!(result, self.model.snapshot(&topic, seq, state, retention, now).await);
             }
             Step::Read {
@@ -177,7 +195,7 @@ impl Pair {
                 limit,
             } => {
                 let topic = topic(NAMES[index]);
-                let read = self.file().read(&topic, after, limit).await;
+                let read = self.stored().read(&topic, after, limit).await;
                 prop_assert_eq!(read, self.model.read(&topic, after, limit).await);
             }
             Step::History {
@@ -186,7 +204,7 @@ impl Pair {
                 limit,
             } => {
                 let topic = topic(NAMES[index]);
-                let page = self.file().history(&topic, before, limit).await;
+                let page = self.stored().history(&topic, before, limit).await;
                 prop_assert_eq!(page, self.model.history(&topic, before, limit).await);
             }
             Step::Open {
@@ -197,10 +215,10 @@ impl Pair {
             Step::Deliver { topic, which, alone } => self.deliver(topic, which, alone).await?,
             Step::Reopen { close } => {
                 if close {
-                    self.file().close().await;
+                    self.stored().close().await;
                 }
-                self.file = None;
-                self.file = Some(SqliteLog::open(&self.dir.path().join("log")).unwrap());
+                self.stored = None;
+                self.stored = Some(self.place.open().await);
             }
         }
         Ok(())
@@ -242,7 +260,7 @@ impl Pair {
         };
         let key = forward.key.clone();
         if alone {
-            let delivered = self.file().remove_forwards(vec![key.clone()]).await;
+            let delivered = self.stored().remove_forwards(vec![key.clone()]).await;
             prop_assert_eq!(delivered, self.model.remove_forwards(vec![key]).await);
             return Ok(());
         }
@@ -252,7 +270,7 @@ impl Pair {
             delivers: Some(key),
             ..self.entry(last, 5, &[])
         }];
-        let appended = self.file().append(&topic, last.into(), entries.clone()).await;
+        let appended = self.stored().append(&topic, last.into(), entries.clone()).await;
         prop_assert_eq!(appended, self.model.append(&topic, last.into(), entries).await);
         Ok(())
     }
@@ -263,7 +281,7 @@ impl Pair {
 
     async fn compare(&self, index: usize, commands: usize, since: Millis) -> TestCaseResult {
         let topic = topic(NAMES[index]);
-        let opened: Result<StartData, _> = self.file().open(&topic, commands, since).await;
+        let opened: Result<StartData, _> = self.stored().open(&topic, commands, since).await;
         prop_assert_eq!(opened, self.model.open(&topic, commands, since).await);
         Ok(())
     }
@@ -272,12 +290,12 @@ impl Pair {
         for (index, name) in NAMES.iter().enumerate() {
             self.compare(index, usize::MAX, 0).await?;
             prop_assert_eq!(
-                all(self.file(), &topic(name)).await,
+                all(self.stored(), &topic(name)).await,
                 all(&self.model, &topic(name)).await
             );
             let Head { first, last, .. } = self.head(&topic(name)).await;
             for seq in first.saturating_sub(2)..=last + 1 {
-                let checksum = self.file().checksum(&topic(name), seq).await;
+                let checksum = self.stored().checksum(&topic(name), seq).await;
                 prop_assert_eq!(
                     checksum,
                     self.model.checksum(&topic(name), seq).await,
@@ -287,12 +305,26 @@ impl Pair {
                 );
             }
         }
-        prop_assert_eq!(self.file().forwards(None).await, self.model.forwards(None).await);
+        prop_assert_eq!(self.stored().forwards(None).await, self.model.forwards(None).await);
         for kind in ["chat", "market"] {
-            prop_assert_eq!(self.file().topics(kind).await, self.model.topics(kind).await);
+            prop_assert_eq!(self.stored().topics(kind).await, self.model.topics(kind).await);
         }
         Ok(())
     }
+}
+
+fn run(place: Place, steps: Vec<Step>) -> TestCaseResult {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut pair = Pair::new(place).await;
+        for step in steps {
+            pair.apply(step).await?;
+        }
+        pair.compare_all().await
+    })
 }
 
 proptest! {
@@ -300,13 +332,15 @@ proptest! {
 
     #[test]
     fn the_file_and_memory_logs_agree(steps in prop::collection::vec(step(), 1..50)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let mut pair = Pair::new().await;
-            for step in steps {
-                pair.apply(step).await?;
-            }
-            pair.compare_all().await
-        })?;
+        run(Place::File(tempfile::tempdir().unwrap()), steps)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn the_database_and_memory_logs_agree(steps in prop::collection::vec(step(), 1..50)) {
+        run(Place::Database(Cluster::shared().database()), steps)?;
     }
 }

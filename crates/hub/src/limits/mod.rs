@@ -1,5 +1,7 @@
 //! Compile-time limits of the hub, the log and the quotas, each with its reason. The public ones are for callers of the crate.
 
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 

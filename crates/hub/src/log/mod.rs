@@ -1,14 +1,17 @@
-//! The log: the ordered, durable events of each topic, as a trait with two implementations. Events are opaque bytes here.
+//! The log: the ordered, durable events of each topic, as a trait with three implementations. Events are opaque bytes here.
 //!
 //! | module | store |
 //! | --- | --- |
 //! | [`memory`] | in memory, for tests and ephemeral kinds |
+//! | `postgres` | a PostgreSQL database (feature `postgres`) |
 //! | `sqlite` | an embedded SQLite file (feature `sqlite`) |
 
 pub mod chain;
 mod forward;
 mod key;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod private;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
