@@ -150,7 +150,8 @@ fn reactions(html: &mut String, context: &RowContext, message: &Message) {
     html.push_str("<!><!></div>");
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use std::collections::{HashSet, VecDeque};
     use std::sync::Arc;
