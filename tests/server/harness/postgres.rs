@@ -2,7 +2,8 @@
 //! A watchdog stops the server and removes the directory when the test's process ends in any way.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +13,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::TIMEOUT;
+use super::tls::CertificateAuthority;
 
 /// An unprivileged user and group id: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
@@ -52,6 +54,34 @@ impl Cluster {
 
     /// Creates and starts a cluster with these settings.
     pub fn start(settings: &[&'static str]) -> Self {
+        let mut cluster = Self::create(settings);
+        cluster.resume();
+        cluster
+    }
+
+    /// Creates and starts a cluster with TLS and a role `secret`, which must use TLS and the password "a:b".
+    pub fn start_with_tls(authority: &CertificateAuthority) -> Self {
+        let mut cluster = Self::create(&["fsync=off", "ssl=on"]);
+        for (from, to) in [(authority.certificate(), "server.crt"), (authority.key(), "server.key")] {
+            let to = cluster.dir.join("data").join(to);
+            fs::copy(from, &to).unwrap();
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+            let owner = fs::metadata(&cluster.dir).unwrap().uid();
+            chown(&to, Some(owner), None).unwrap();
+        }
+        let rules = cluster.dir.join("data/pg_hba.conf");
+        let others = fs::read_to_string(&rules).unwrap();
+        let first = "hostssl all secret all scram-sha-256\nhostnossl all secret all reject\n";
+        fs::write(&rules, format!("{first}{others}")).unwrap();
+        cluster.resume();
+        run(
+            &cluster.url("postgres"),
+            "CREATE ROLE secret LOGIN SUPERUSER PASSWORD 'a:b'",
+        );
+        cluster
+    }
+
+    fn create(settings: &[&'static str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("duplex-postgres-{}-{number}", std::process::id()));
@@ -69,15 +99,13 @@ impl Cluster {
         initdb.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--username", USER]);
         let made = initdb.arg("-D").arg(dir.join("data")).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut cluster = Self {
+        Self {
             dir,
             port: free_port(),
             settings: settings.to_vec(),
             server: None,
             watchdog,
-        };
-        cluster.resume();
-        cluster
+        }
     }
 
     /// Starts the stopped server, and waits until it accepts connections.
@@ -99,6 +127,11 @@ impl Cluster {
     /// Ends the server without a shutdown, as a crash does. Its clients' connections are closed.
     pub fn crash(&mut self) {
         self.end("QUIT");
+    }
+
+    /// Shuts the server down. Its clients' connections are closed.
+    pub fn stop(&mut self) {
+        self.end("INT");
     }
 
     fn end(&mut self, signal: &str) {
@@ -140,7 +173,43 @@ impl Drop for Cluster {
     }
 }
 
+/// An open transaction.
+pub struct Holder(Child);
+
+impl Holder {
+    /// Ends the transaction.
+    pub fn release(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
 impl Database {
+    /// Runs SQL in a transaction that stays open.
+    pub fn hold(&self, sql: &str) -> Holder {
+        let mut process = Command::new("psql")
+            .args(["-XqAt", "-d", &self.url])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let script = format!("BEGIN;\n{sql};\n\\echo held\n");
+        process.stdin.as_mut().unwrap().write_all(script.as_bytes()).unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        while !line.contains("held") {
+            line.clear();
+            assert!(output.read_line(&mut line).unwrap() > 0, "psql ended");
+        }
+        Holder(process)
+    }
+
     /// Runs SQL and returns its rows, with `|` between columns.
     pub fn run(&self, sql: &str) -> String {
         run(&self.url, sql)

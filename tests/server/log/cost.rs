@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use duplex_hub::log::sqlite::SqliteLog;
+use futures_util::future::join_all;
 
 use super::*;
 
@@ -61,4 +62,25 @@ async fn forwards() {
         with / without
     );
     log.close().await;
+}
+
+/// Measures appends and reads of an empty log.
+pub async fn throughput(log: &dyn Log) {
+    let start = Instant::now();
+    append_messages(log, &topic(LOBBY), 0, 1000).await;
+    let sequential = 1000.0 / start.elapsed().as_secs_f64();
+    let before = log.writer_stats();
+    let names: Vec<_> = (0..100).map(|n| topic(&format!("chat/{n}"))).collect();
+    let start = Instant::now();
+    join_all(names.iter().map(|name| append_messages(log, name, 0, 200))).await;
+    let concurrent = 20_000.0 / start.elapsed().as_secs_f64();
+    let commits = log.writer_stats().commits - before.commits;
+    let start = Instant::now();
+    for seq in 0..2000 {
+        assert_eq!(log.read(&topic(LOBBY), seq % 900, 50).await.unwrap().len(), 50);
+    }
+    let reads = 2000.0 / start.elapsed().as_secs_f64();
+    println!("one topic, sequential appends: {sequential:.0} appends/s");
+    println!("100 topics, concurrent appends: {concurrent:.0} appends/s in {commits} commits for 20000");
+    println!("pages of 50 events, sequential reads: {reads:.0} reads/s");
 }

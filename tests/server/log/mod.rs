@@ -12,10 +12,12 @@ mod first_release;
 mod memory;
 mod model;
 mod operator_files;
+mod outage;
 mod postgres;
 mod recorded;
 mod sqlite;
 mod syscalls;
+mod transfer;
 
 use std::time::Duration;
 

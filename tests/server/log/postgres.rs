@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use duplex_hub::log::postgres::{OpenError, PostgresLog};
+use duplex_hub::log::postgres::{OpenError, PostgresConfig, PostgresLog};
 use duplex_hub::log::{Log, LogError};
 use futures_util::future::join_all;
 
 use super::*;
 use crate::harness::postgres::{Cluster, Database};
+use crate::harness::tls::CertificateAuthority;
 
 async fn new_log() -> (Arc<dyn Log>, Database) {
     let (log, database) = fresh().await;
@@ -203,4 +204,45 @@ async fn the_size_limit_rejects_appends() {
     let redaction = payloads(&[(1, "")]);
     assert_eq!(log.redact(&lobby, 4.into(), vec![large(5)], redaction).await, Ok(5));
     assert_eq!(log.snapshot(&lobby, 5, vec![], ALL, 0).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_connection_with_tls_verifies_the_server_and_shows_the_password() {
+    let (authority, stranger) = (CertificateAuthority::new(), CertificateAuthority::new());
+    let cluster = Cluster::start_with_tls(&authority);
+    let database = cluster.database();
+    let open = |parameters: String, password: Option<&'static str>| {
+        let url = database.url.replace("duplex@127.0.0.1", "secret@localhost") + &parameters;
+        let config: PostgresConfig = url.parse().unwrap();
+        PostgresLog::open(config.with_password(password, None))
+    };
+    let trusting =
+        |authority: &CertificateAuthority| format!("?sslrootcert={}", authority.root_certificate().display());
+    let log = open(trusting(&authority), Some("a:b")).await.unwrap();
+    append_messages(&log, &topic(LOBBY), 0, 1).await;
+    let with_tls = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'secret'";
+    assert_eq!(database.run(with_tls), "t");
+    log.close().await;
+    for (parameters, password, expected) in [
+        (trusting(&authority), Some("wrong"), "password authentication failed"),
+        (trusting(&authority), None, "password"),
+        (trusting(&stranger), Some("a:b"), "certificate"),
+        ("?sslmode=disable".to_owned(), Some("a:b"), "pg_hba.conf rejects"),
+        ("?sslrootcert=/nonexistent".to_owned(), Some("a:b"), "sslrootcert"),
+    ] {
+        let error = open(parameters, password).await.err().unwrap().to_string();
+        assert!(
+            error.contains(expected) && !error.contains("a:b"),
+            "{expected} in {error}"
+        );
+    }
+}
+
+/// `cargo test --test server log::postgres::throughput -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn throughput() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    cost::throughput(&open(&database).await).await;
 }

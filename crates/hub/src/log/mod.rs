@@ -17,6 +17,8 @@ pub mod private;
 pub mod sqlite;
 mod stats;
 mod tail;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+pub mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -168,8 +168,8 @@ const DEFAULT_PORT: u16 = 5432;
 
 impl PostgresConfig {
     /// Sets the password, unless the URL contains one: that of the environment variable `PGPASSWORD`, if it is set, or the first
-    /// matching one in a [password file](https://www.postgresql.org/docs/current/libpq-pgpass.html). Returns whether a password is
-    /// set then.
+    /// matching one in a [password file](https://www.postgresql.org/docs/current/libpq-pgpass.html).
+    #[must_use]
     pub fn with_password(mut self, variable: Option<&str>, password_file: Option<&str>) -> Self {
         if self.client.get_password().is_none() {
             let known = variable.map(str::to_owned);

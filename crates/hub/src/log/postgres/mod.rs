@@ -11,11 +11,15 @@ mod config;
 mod connect;
 mod error;
 mod head;
+mod inspect;
+mod password;
 mod plan;
 mod pool;
 mod reader;
 mod schema;
 mod tail;
+#[cfg(feature = "sqlite")]
+pub(super) mod transfer;
 mod upkeep;
 mod writer;
 
@@ -30,6 +34,7 @@ use tokio::time::timeout;
 pub use self::config::{ConfigError, PostgresConfig, is_url};
 pub use self::connect::TlsError;
 pub use self::error::OpenError;
+pub use self::inspect::{Inspection, LogInspection, inspect};
 
 use self::connect::Connector;
 use self::error::Failure;

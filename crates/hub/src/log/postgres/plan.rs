@@ -130,8 +130,9 @@ impl<'a> ForwardKeys<'a> {
 /// Decides each append of the batch in turn, as if they were appended one after the other. A conflict changes nothing.
 pub(super) fn plan<'a>(batch: &'a [Append], topics: &mut Topics) -> (Vec<Result<Seq, LogError>>, Writes<'a>) {
     let mut writes = Writes::default();
-    let decided = batch.iter().map(|append| writes.add(append, topics)).collect();
-    let mut changed: Vec<_> = batch.iter().map(|append| &append.topic).collect();
+    let decided: Vec<_> = batch.iter().map(|append| writes.add(append, topics)).collect();
+    let stored = batch.iter().zip(&decided).filter(|(_, result)| result.is_ok());
+    let mut changed: Vec<_> = stored.map(|(append, _)| &append.topic).collect();
     changed.sort_unstable();
     changed.dedup();
     for topic in changed {

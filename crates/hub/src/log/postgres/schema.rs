@@ -128,7 +128,7 @@ pub(super) async fn open(connection: &mut Connection) -> Result<Identity, OpenEr
     Ok(identity)
 }
 
-async fn check_server(client: &Client) -> Result<(), OpenError> {
+pub(super) async fn check_server(client: &Client) -> Result<(), OpenError> {
     let row = client
         .query_one(
             "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
@@ -151,7 +151,7 @@ const HAS_TABLES: &str = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname 
 const HAS_SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'duplex')";
 
 /// The version and the identity; `None` if there are no tables.
-async fn identity(client: &Client) -> Result<Option<(u32, Identity)>, OpenError> {
+pub(super) async fn identity(client: &Client) -> Result<Option<(u32, Identity)>, OpenError> {
     let exists = client.query_one(HAS_TABLES, &[]).await?;
     if !exists.try_get::<_, bool>(0)? {
         return Ok(None);

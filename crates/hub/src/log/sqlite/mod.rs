@@ -16,6 +16,8 @@ mod schema;
 mod size_limit;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "postgres")]
+pub(super) mod transfer;
 mod verify;
 mod writable;
 mod writer;
