@@ -21,6 +21,8 @@ use duplex::server::{limits, run, telemetry};
 use duplex_axum::listen::{self, Tls};
 use duplex_axum::shutdown;
 use duplex_hub::Hub;
+use duplex_hub::log::Log;
+use duplex_hub::log::postgres::PostgresLog;
 use duplex_hub::log::sqlite::SqliteLog;
 
 use cli::output::err;
@@ -76,12 +78,11 @@ fn run_server(config: &Config) -> Result<(), Box<dyn Error>> {
     let executable = std::env::current_exe()?;
     let executable_dir = executable.parent().unwrap_or(&executable);
     let options = site::find(config.site.as_deref(), executable_dir, &LeptosEnv::read())?;
-    let log = SqliteLog::open(&config.data).map_err(|error| format!("--data {}: {error}", config.data.display()))?;
-    let log = log.with_size_limit(config.max_data.0, limits::DISK_RESERVE);
+    let log = runtime.block_on(open_log(config))?;
     // Each connection takes a file descriptor, and the usual soft limit is 1,024.
     rlimit::increase_nofile_limit(u64::MAX)?;
     runtime.block_on(async {
-        let hub = Hub::new(Arc::new(log), apps.kinds());
+        let hub = Hub::new(log, apps.kinds());
         let state = ServerState::new(settings, options, hub, apps);
         let mut state = state
             .with_tasks(tasks)
@@ -90,6 +91,21 @@ fn run_server(config: &Config) -> Result<(), Box<dyn Error>> {
             .with_tls(tls);
         state.error_counter = telemetry.error_counter.clone();
         serve(&addrs, state).await
+    })
+}
+
+async fn open_log(config: &Config) -> Result<Arc<dyn Log>, Box<dyn Error>> {
+    let failed = |error: &dyn Error| format!("--data {}: {error}", config.data);
+    let database = config.data.database().transpose().map_err(|error| failed(&error))?;
+    Ok(match database {
+        None => {
+            let log = SqliteLog::open(config.data.file()?).map_err(|error| failed(&error))?;
+            Arc::new(log.with_size_limit(config.max_data.0, limits::DISK_RESERVE))
+        }
+        Some(database) => {
+            let log = PostgresLog::open(database).await.map_err(|error| failed(&error))?;
+            Arc::new(log.with_size_limit(config.max_data.0))
+        }
     })
 }
 

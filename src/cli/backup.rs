@@ -45,7 +45,7 @@ impl Backup {
             return Err(BackupError::Exists(self.file).into());
         }
         if self.offline {
-            backup_offline(&config.data, &self.file)?;
+            backup_offline(config.data.file()?, &self.file)?;
         } else {
             let server = self.remote.server(config)?;
             let dir = parent_dir(&self.file);

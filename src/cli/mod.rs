@@ -4,6 +4,7 @@ mod backup;
 mod device_sim;
 mod doctor;
 mod http;
+mod migrate;
 mod moderate;
 mod notify;
 pub mod output;
@@ -56,6 +57,8 @@ pub enum Subcommand {
     Backup(backup::Backup),
     /// Replaces a stopped server's log with a backup
     Restore(restore::Restore),
+    /// Moves the topics between a data file and a PostgreSQL database, and compares every event
+    Migrate(migrate::Migrate),
 }
 
 impl Subcommand {
@@ -77,6 +80,7 @@ impl Subcommand {
             Self::Doctor => doctor::run(config),
             Self::Backup(backup) => backup.run(config),
             Self::Restore(restore) => restore.run(config),
+            Self::Migrate(migrate) => migrate.run(),
         }
     }
 }

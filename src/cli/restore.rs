@@ -20,11 +20,12 @@ pub struct Restore {
 
 impl Restore {
     pub fn run(self, config: &Config) -> Result<(), Box<dyn Error>> {
-        let previous_log = restore(&self.file, &config.data, self.force)?;
+        let data = config.data.file()?;
+        let previous_log = restore(&self.file, data, self.force)?;
         if let Some(previous_log) = previous_log {
             out!("the former log is now {}", previous_log.display())?;
         }
-        out!("restored {} from {}", config.data.display(), self.file.display())?;
+        out!("restored {} from {}", data.display(), self.file.display())?;
         Ok(())
     }
 }

@@ -2,11 +2,10 @@
 //! unlinked before the first byte is sent, so nothing is left behind if the response fails.
 
 use std::io;
-use std::path::PathBuf;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::fs::{File, remove_file};
 use tokio_util::io::ReaderStream;
@@ -22,6 +21,10 @@ enum BackupError {
     Log(#[from] LogError),
     #[error("the copy cannot be read: {0}")]
     Io(#[from] io::Error),
+    #[error(
+        "the log is not a file; a database is backed up with PostgreSQL's own tools, such as pg_dump --schema=duplex"
+    )]
+    NotAFile,
 }
 
 /// `POST` [`BACKUP_PATH`](super::operator::BACKUP_PATH)
@@ -40,6 +43,9 @@ pub async fn download(State(state): State<ServerState>) -> Response {
             ];
             (headers, Body::from_stream(ReaderStream::new(file))).into_response()
         }
+        Err(error @ BackupError::NotAFile) => {
+            Problem::new(StatusCode::NOT_IMPLEMENTED, format!("There is no backup: {error}.")).into_response()
+        }
         Err(error) => {
             tracing::error!("the backup failed: {error}");
             Problem::unavailable(format!("The backup failed: {error}.")).into_response()
@@ -49,15 +55,11 @@ pub async fn download(State(state): State<ServerState>) -> Response {
 
 async fn copy(state: &ServerState) -> Result<(File, u64), BackupError> {
     let log = state.hub.log();
-    let to = copy_path(log.path());
+    let to = temporary_copy_path(&log.path().ok_or(BackupError::NotAFile)?);
     log.backup(&to).await?;
     let opened = File::open(&to).await;
     remove_file(&to).await?;
     let file = opened?;
     let bytes = file.metadata().await?.len();
     Ok((file, bytes))
-}
-
-fn copy_path(place: Option<PathBuf>) -> PathBuf {
-    temporary_copy_path(&place.unwrap_or_else(|| std::env::temp_dir().join("duplex")))
 }

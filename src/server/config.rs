@@ -10,6 +10,7 @@ use clap::{Parser, ValueEnum};
 use tokio::sync::watch::Sender;
 
 use super::access::TokenStore;
+use super::data::{self, Data};
 use super::limits;
 use super::size::Size;
 use super::state::Settings;
@@ -119,17 +120,20 @@ pub struct Config {
     #[arg(long, env = "DUPLEX_DRAIN_DEADLINE", value_name = "SECONDS", default_value_t = 10)]
     pub drain_deadline: u64,
 
-    /// Data file, which stores the topics; created if missing
+    /// Data file, which stores the topics, created if missing; or the URL of a PostgreSQL database, such as
+    /// postgres://user@host/database, with the password in PGPASSWORD or ~/.pgpass
     #[arg(
         long,
         env = "DUPLEX_DATA",
-        value_name = "FILE",
-        default_value = "data/duplex.db",
+        hide_env_values = true,
+        value_name = "FILE|URL",
+        default_value = data::DEFAULT_FILE,
         global = true
     )]
-    pub data: PathBuf,
+    pub data: Data,
 
-    /// Size limit of the data file and its journal, beyond which appends are rejected: bytes, or a size such as 500MiB
+    /// Size limit of the data file and its journal, or of the database's tables, beyond which appends are rejected: bytes, or a size
+    /// such as 500MiB
     #[arg(long, env = "DUPLEX_MAX_DATA", value_name = "SIZE", default_value = "10GiB")]
     pub max_data: Size,
 
@@ -304,12 +308,13 @@ impl Config {
     }
 
     /// The base path of the files of tokens and links: the data file with symbolic links resolved, unless an earlier release created
-    /// these files next to the symbolic link.
+    /// these files next to the symbolic link. With a database, the default data file, which need not exist.
     pub fn credential_base_path(&self) -> PathBuf {
         let has_credential_files = |data: &Path| token::path(data).exists() || TokenStore::path(data).exists();
-        match sqlite::resolve_path(&self.data) {
-            Ok(real) if has_credential_files(&real) || !has_credential_files(&self.data) => real,
-            _ => self.data.clone(),
+        let file = self.data.file_or_default();
+        match sqlite::resolve_path(file) {
+            Ok(real) if has_credential_files(&real) || !has_credential_files(file) => real,
+            _ => file.to_owned(),
         }
     }
 

@@ -7,6 +7,7 @@ mod backup;
 mod compress;
 pub mod config;
 mod cookies;
+pub mod data;
 mod document_shape;
 pub mod forms;
 mod fuzz;

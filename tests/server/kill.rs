@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::process::Server;
+use crate::harness::postgres::Cluster;
+use crate::harness::process::{Server, duplex_with_data};
 use crate::harness::{open, wait_until, with_timeout};
 
 const ROUNDS: u32 = 6;
@@ -24,13 +25,28 @@ const ACCEPTED_BEFORE_KILL: usize = 120;
 #[tokio::test]
 async fn accepted_commands_survive_a_kill() {
     let dir = tempfile::tempdir().unwrap();
+    kill_and_restart(|| Server::start(dir.path())).await;
+}
+
+#[tokio::test]
+async fn accepted_commands_in_a_database_survive_a_kill() {
+    let (dir, database) = (tempfile::tempdir().unwrap(), Cluster::shared().database());
+    let start = || {
+        let mut command = duplex_with_data(Path::new(&database.url));
+        command.current_dir(dir.path());
+        Server::start_command(command, dir.path(), "127.0.0.1:0")
+    };
+    kill_and_restart(start).await;
+}
+
+async fn kill_and_restart(start: impl Fn() -> Server) {
     let mut sent = BTreeMap::new();
     for round in 0..ROUNDS {
-        let mut server = Server::start(dir.path());
+        let mut server = start();
         resend_all(&server, &mut sent).await;
         write_until_killed(&mut server, round, &mut sent).await;
     }
-    let server = Server::start(dir.path());
+    let server = start();
     resend_all(&server, &mut sent).await;
     assert!(sent.len() > (ROUNDS as usize) * ACCEPTED_BEFORE_KILL);
     check_rooms(&server, &sent).await;

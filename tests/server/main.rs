@@ -12,6 +12,7 @@ mod close;
 mod command_ids;
 mod compression;
 mod connection_records;
+mod database;
 mod devices;
 mod direct_delivery;
 mod document_shape;

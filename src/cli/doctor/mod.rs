@@ -1,5 +1,7 @@
 //! `duplex doctor`: checks what a server with this configuration needs, and prints one line for each check. Read-only.
 
+mod database;
+
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
@@ -67,10 +69,20 @@ pub fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     let mut report = Report::default();
     report.print("configuration", configuration(config))?;
     report.print("front end", front_end(config))?;
-    report.print("data file", data(&config.data, config.max_data))?;
+    match config.data.database() {
+        Some(database) => {
+            for (check, outcome) in database::checks(database, config.max_data) {
+                report.print(check, outcome)?;
+            }
+        }
+        None => {
+            let path = config.data.file()?;
+            report.print("data file", data(path, config.max_data))?;
+            report.print("free disk", disk(path))?;
+            report.print("clock", clock(path))?;
+        }
+    }
     report.print("token", token(config))?;
-    report.print("free disk", disk(&config.data))?;
-    report.print("clock", clock(&config.data))?;
     report.print("address", address(config))?;
     for (what, host) in Apps::default().peers(&config.apps) {
         report.print(what, check_upstream(&host))?;
