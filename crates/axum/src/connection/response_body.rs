@@ -59,6 +59,13 @@ impl PacedBody {
     }
 }
 
+/// An upgraded stream keeps its exchange after the body: nothing of the response waits for the peer any more.
+impl Drop for PacedBody {
+    fn drop(&mut self) {
+        self.exchange.on_peer_read();
+    }
+}
+
 impl HttpBody for PacedBody {
     type Data = Bytes;
     type Error = axum::Error;
@@ -111,8 +118,10 @@ pub fn shared_body(bytes: Bytes) -> Body {
 mod tests {
     use std::future::poll_fn;
 
+    use tokio::time::advance;
+
     use super::*;
-    use crate::connection::{BufferBudget, ConnectionProgress};
+    use crate::connection::{BufferBudget, ConnectionProgress, ConnectionState};
 
     async fn chunk_sizes(bytes: usize, split_last_byte: bool) -> Vec<usize> {
         let budget = BufferBudget::new(usize::MAX, Arc::default());
@@ -129,6 +138,19 @@ mod tests {
         drop(body);
         assert_eq!(budget.buffered(), 0);
         chunks
+    }
+
+    /// hyper drops the body of a response that upgrades its stream; over HTTP/2 the connection goes on.
+    #[tokio::test(start_paused = true)]
+    async fn an_upgraded_stream_does_not_stall() {
+        let connection = ConnectionProgress::new(BufferBudget::new(1, Arc::default()).share());
+        let exchange = connection.begin();
+        let body = PacedBody::new(Body::empty(), Arc::clone(&exchange), true);
+        advance(limits::WRITE_STALL).await;
+        assert_eq!(connection.state(), ConnectionState::Stalled);
+        drop(body);
+        advance(10 * limits::WRITE_STALL).await;
+        assert_eq!(connection.state(), ConnectionState::Active);
     }
 
     #[tokio::test]
