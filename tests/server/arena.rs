@@ -104,7 +104,7 @@ async fn two_players_share_a_world_and_each_moves_by_its_own_inputs() {
         .next_frame_where(&[], |frame| is_playing(frame) && frame.players == 2)
         .await;
     let me = before.body(before.focus).unwrap();
-    assert_eq!(me.name, "Kim");
+    assert_eq!(&*me.name, "Kim");
     let (id, x) = (me.id, me.x);
     let moved = |frame: &Frame| frame.body(id).is_some_and(|body| body.x != x) || !is_playing(frame);
     let after = kim.next_frame_where(&[RIGHT], moved).await;
@@ -134,7 +134,7 @@ async fn a_reconnecting_player_gets_its_body_back_and_no_other_player_does() {
     let first = back.next_frame(&[]).await;
     // A bot may have eaten the body before.
     assert!(first.focus == body && is_playing(&first) || matches!(first.role, Role::Watching));
-    assert!(!is_playing(&first) || first.body(body).unwrap().name == "Kim");
+    assert!(!is_playing(&first) || *first.body(body).unwrap().name == *"Kim");
 }
 
 #[tokio::test]
@@ -295,7 +295,7 @@ async fn a_recorded_round_replays_exactly() {
     let response = node.router.clone().oneshot(request.unwrap()).await.unwrap();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let mut replay = Replay::new(Recording::decode(&bytes).unwrap());
-    assert!(replay.recording.ticks >= 60 && replay.recording.names.values().any(|name| name == "Kim"));
+    assert!(replay.recording.ticks >= 60 && replay.recording.names.values().any(|name| &**name == "Kim"));
     replay.seek(u32::MAX);
     assert!(replay.is_verified());
 }

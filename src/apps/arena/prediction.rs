@@ -132,16 +132,14 @@ impl PredictedBody {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::apps::arena::model::body::MAX_THRUST;
     use crate::apps::arena::model::visibility::{Names, WorldSnapshot, leaderboard};
     use crate::apps::arena::model::world::{Event, World};
 
     fn frame(world: &World, acked_input: u32) -> Frame {
-        let names = Arc::new(Names::new());
-        let snapshot = WorldSnapshot::new(world, &names, Vec::new(), &leaderboard(world, &names));
+        let names = Names::new();
+        let snapshot = WorldSnapshot::new(world, &names, &[], &leaderboard(world, &names));
         let body = *world.body(1).unwrap();
         let (bodies, motes) = snapshot.all_visible();
         let Motion {

@@ -5,6 +5,7 @@ pub mod body;
 pub mod bots;
 pub mod hash;
 pub mod high_scores;
+pub mod position_index;
 pub mod random;
 pub mod recording;
 pub mod visibility;

@@ -121,7 +121,7 @@ impl Recording {
         }
         let mut names = Names::new();
         for _ in 0..reader.count(MAX_NAMES)? {
-            names.insert(reader.u16_le()?, reader.text(MAX_NAME_BYTES)?.to_owned());
+            names.insert(reader.u16_le()?, reader.text(MAX_NAME_BYTES)?.into());
         }
         let (mut events, mut tick) = (Vec::new(), 0_u32);
         while !reader.0.is_empty() {
@@ -238,7 +238,7 @@ mod tests {
             steers.sort_unstable();
             let (recorder, world) = recorded(seed, &steers);
             let mut replay = Replay::new(Recording::decode(&recorder.encode()).unwrap());
-            prop_assert_eq!(replay.recording.names.get(&1).map(String::as_str), Some("민지"));
+            prop_assert_eq!(replay.recording.names.get(&1).map(|name| &**name), Some("민지"));
             replay.seek(300);
             prop_assert!(replay.is_verified());
             prop_assert_eq!(&replay.world, &world);

@@ -8,6 +8,7 @@ use super::body::{
 };
 use super::bots;
 use super::hash::Fnv;
+use super::position_index::PositionIndex;
 use super::random::Random;
 
 /// Maximum number of bodies, bots included; every tick searches them for each viewer.
@@ -125,7 +126,7 @@ impl World {
         self.index_of(id).ok().and_then(|at| self.bodies.get(at))
     }
 
-    pub fn motes(&self) -> impl Iterator<Item = &Mote> {
+    pub fn motes(&self) -> impl Iterator<Item = &Mote> + Clone {
         self.motes.iter().flatten()
     }
 
@@ -250,10 +251,13 @@ impl World {
     }
 
     fn collect_motes(&mut self) {
+        let positions = self.motes().map(|mote| (mote.id.into(), (mote.x, mote.y)));
+        let index = PositionIndex::new(self.motes.len(), positions);
         for body in &mut self.bodies {
             let reach = radius(body.mass) + MOTE_REACH;
             let (x, y) = (body.motion.x, body.motion.y);
-            for slot in &mut self.motes {
+            for slot in index.near((x, y), reach) {
+                let Some(slot) = self.motes.get_mut(slot) else { continue };
                 let Some(mote) = slot else { continue };
                 let (dx, dy) = (i32::from(mote.x) - x, i32::from(mote.y) - y);
                 if dx.abs() <= reach && dy.abs() <= reach && dx * dx + dy * dy <= reach * reach {

@@ -53,7 +53,7 @@ pub(super) struct Inner {
     pub(super) round: u32,
     pub(super) tick: u32,
     players: Players,
-    names: Arc<Names>,
+    names: Names,
     leaderboard: Arc<[LeaderboardRow]>,
     recorder: Recorder,
     recordings: Recordings,
@@ -155,7 +155,7 @@ impl Inner {
             round: 1,
             tick: 0,
             players: Players::default(),
-            names: Arc::default(),
+            names: Names::default(),
             leaderboard: Arc::default(),
             recorder: Recorder::new(seed),
             recordings: Recordings::default(),
@@ -192,8 +192,8 @@ impl Inner {
     }
 
     fn set_name(&mut self, id: u16, name: &str) {
-        if self.names.get(&id).map_or("", String::as_str) != name {
-            Arc::make_mut(&mut self.names).insert(id, name.to_owned());
+        if self.names.get(&id).map_or("", |name| name) != name {
+            self.names.insert(id, name.into());
             self.recorder.add_name(id, name);
         }
     }
@@ -209,7 +209,7 @@ impl Inner {
         if let Some(player) = self.players.remove(id) {
             self.queue_score(player.person, peak);
         }
-        Arc::make_mut(&mut self.names).remove(&id);
+        self.names.remove(&id);
     }
 
     /// Queues a score, unless the body never grew.
@@ -242,12 +242,12 @@ impl Inner {
 
     fn on_death(&mut self, id: u16, by: u16, peak: u32) {
         if let Some(player) = self.players.remove(id) {
-            let name = self.names.get(&by).cloned().unwrap_or_default();
+            let name = self.names.get(&by).map_or_else(String::new, ToString::to_string);
             if let Ok(viewer) = player.viewer {
                 self.role_changes.insert(viewer, Role::Eaten { by, name });
             }
             self.queue_score(player.person, peak);
-            Arc::make_mut(&mut self.names).remove(&id);
+            self.names.remove(&id);
         }
     }
 
@@ -267,7 +267,7 @@ impl Inner {
         self.seed = seed;
         self.world = World::new(seed);
         self.recorder = Recorder::new(seed);
-        for (id, name) in self.names.iter() {
+        for (id, name) in &self.names {
             self.recorder.add_name(*id, name);
         }
         self.players.reset_inputs();
@@ -295,7 +295,7 @@ impl Inner {
             player_count: self.players.len() as u16,
             spectator_count: self.viewers.saturating_sub(connected) as u16,
             players: self.players.ids().filter_map(player).collect(),
-            world: WorldSnapshot::new(&self.world, &self.names, disconnected, &self.leaderboard),
+            world: WorldSnapshot::new(&self.world, &self.names, &disconnected, &self.leaderboard),
             json: OnceLock::new(),
         }
     }

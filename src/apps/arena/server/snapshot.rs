@@ -24,6 +24,7 @@ pub struct RoundSnapshot {
     pub world: WorldSnapshot,
     pub player_count: u16,
     pub spectator_count: u16,
+    /// Sorted by id.
     pub players: Vec<PlayerSnapshot>,
     /// The whole snapshot as JSON, encoded on first use.
     pub json: OnceLock<Bytes>,

@@ -117,7 +117,8 @@ impl Viewer {
     /// The viewer's own body in this snapshot, with its newest applied input.
     fn own_body<'s>(&mut self, snapshot: &'s RoundSnapshot) -> Option<(&'s Body, u32)> {
         let id = self.body?;
-        let player = snapshot.players.iter().find(|player| player.id == id);
+        let at = snapshot.players.binary_search_by_key(&id, |player| player.id);
+        let player = at.ok().and_then(|at| snapshot.players.get(at));
         if let Some(player) = player.filter(|player| player.viewer == Some(self.id)) {
             return Some((snapshot.world.body(id)?, player.acked_input));
         }

@@ -270,7 +270,7 @@ impl State {
             seconds_left: frame.seconds_left,
             round_trip: self.round_trip.map(|lag| lag.round() as u32),
             focus: frame.focus,
-            focus_name: focus.map(|body| body.name.clone()).unwrap_or_default(),
+            focus_name: focus.map(|body| body.name.to_string()).unwrap_or_default(),
             leaderboard: frame.leaderboard.clone(),
             replay: self.replay.as_ref().map(ReplayPlayer::hud),
         }

@@ -1,7 +1,5 @@
 //! Playback of a recording in the browser, with the server's simulation code. Independent of the canvas.
 
-use std::sync::Arc;
-
 use super::super::model::body::TICK_RATE;
 use super::super::model::recording::{Recording, Replay};
 use super::super::model::visibility::{Names, WorldSnapshot, leaderboard, view_radius};
@@ -15,7 +13,7 @@ const MAX_TICKS_PER_FRAME: u32 = 8;
 
 pub struct ReplayPlayer {
     replay: Replay,
-    names: Arc<Names>,
+    names: Names,
     older: Frame,
     newer: Frame,
     accumulated: f64,
@@ -26,7 +24,7 @@ pub struct ReplayPlayer {
 
 impl ReplayPlayer {
     pub fn new(recording: Recording) -> Self {
-        let names = Arc::new(recording.names.clone());
+        let names = recording.names.clone();
         let mut player = Self {
             replay: Replay::new(recording),
             names,
@@ -108,7 +106,7 @@ impl ReplayPlayer {
 
     fn build_frame(&self) -> Frame {
         let world = &self.replay.world;
-        let snapshot = WorldSnapshot::new(world, &self.names, Vec::new(), &leaderboard(world, &self.names));
+        let snapshot = WorldSnapshot::new(world, &self.names, &[], &leaderboard(world, &self.names));
         let focus = self
             .followed
             .and_then(|id| snapshot.body(id))

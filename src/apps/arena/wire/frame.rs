@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::MAX_NAME_BYTES;
 use super::bytes::{DecodeError, Reader, Writer};
@@ -25,12 +25,17 @@ const VERSION: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VisibleBody {
     pub id: u16,
-    /// Empty if the player chose none.
-    pub name: String,
+    /// Empty if the player chose none. Shared by the frames of all viewers.
+    #[serde(serialize_with = "serialize_name")]
+    pub name: Arc<str>,
     pub x: u16,
     pub y: u16,
     pub mass: u32,
     pub flags: u8,
+}
+
+fn serialize_name<S: Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
 }
 
 /// A row of the leaderboard.
@@ -284,7 +289,7 @@ mod tests {
         ("[가a]{0,3}", any::<(u16, u16)>(), 0..=MAX_MASS, any::<u8>()).prop_map(|(name, (x, y), mass, flags)| {
             VisibleBody {
                 id: 0,
-                name,
+                name: name.into(),
                 x,
                 y,
                 mass,
@@ -406,9 +411,9 @@ mod tests {
     fn a_delta_is_small() {
         let mut world = World::new(9);
         (0..600).for_each(|_| drop(world.step(&[Event::Enter(1)])));
-        let names = Arc::new(Names::new());
+        let names = Names::new();
         let frame = |world: &World| {
-            let snapshot = WorldSnapshot::new(world, &names, Vec::new(), &leaderboard(world, &names));
+            let snapshot = WorldSnapshot::new(world, &names, &[], &leaderboard(world, &names));
             let me = snapshot.body(1).unwrap();
             let (bodies, motes) = snapshot.visible((me.motion.x, me.motion.y), view_radius(me.mass));
             Frame {

@@ -120,7 +120,7 @@ pub fn decode_bodies(before: &[VisibleBody], reader: &mut Reader) -> Result<Vec<
 fn decode_added(id: u16, reader: &mut Reader) -> Result<VisibleBody, DecodeError> {
     Ok(VisibleBody {
         id,
-        name: reader.text(MAX_NAME_BYTES)?.to_owned(),
+        name: reader.text(MAX_NAME_BYTES)?.into(),
         x: reader.u16_le()?,
         y: reader.u16_le()?,
         mass: checked_mass(reader.varint()?)?,
