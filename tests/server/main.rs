@@ -44,6 +44,7 @@ mod quotas;
 mod range_requests;
 mod security_md;
 mod server_commands;
+mod shared_frames;
 mod shutdown;
 mod signals;
 mod simulation;

@@ -238,6 +238,10 @@ pub const POLL_GATHER: Duration = Duration::from_millis(20);
 /// Bytes of a poll's response. The first frame is always included, whatever its size; the rest waits for the next poll.
 pub const POLL_BYTES: usize = 256 << 10;
 
+/// A poll's response is joined from the compressed forms of its frames of at least this size. Smaller ones may be for one client only,
+/// such as the verdict of a resumption, and gain little.
+pub(crate) const POLL_GZIP_BYTES: usize = 1 << 10;
+
 /// How long a polling client stays in the presence: two polls, and some time between them.
 pub const POLL_LEASE: Duration = Duration::from_secs(35);
 

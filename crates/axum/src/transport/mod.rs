@@ -4,10 +4,12 @@ mod activity_meter;
 mod command;
 mod connection_log;
 pub(crate) mod endpoint;
+mod event_body;
 pub(crate) mod event_streams;
 pub(crate) mod faults;
 #[cfg(test)]
 mod fuzz_tests;
+mod gzip;
 pub(crate) mod handler;
 pub(crate) mod handshake;
 mod poll;

@@ -1,6 +1,8 @@
 //! The long-polling transport, for networks whose proxies buffer event streams. Each request is answered when there are frames to
 //! send, or after a timeout. Between two requests the server keeps only the session's presence.
 
+use std::iter::repeat;
+
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -12,10 +14,12 @@ use futures_util::{FutureExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
+use super::event_body::Aborted;
 use super::faults::{FaultGate, InjectedEnd};
+use super::gzip::{self, GzipWriter};
 use super::query::SessionQuery;
 use super::session::{reconnect_ms, welcome};
-use super::sse::{Aborted, parse_query};
+use super::sse::parse_query;
 use crate::connection::UNBUFFERED_HEADERS;
 use crate::connection::counters::ConnectionKind;
 use crate::error::Problem;
@@ -38,6 +42,7 @@ pub(super) async fn poll(
     headers: HeaderMap,
     query: Result<Query<SessionQuery>, QueryRejection>,
 ) -> Response {
+    let accepts_gzip = gzip::is_accepted(&headers);
     let immediate = query.as_ref().is_ok_and(|Query(query)| query.is_immediate());
     let (session, topics, protocol) = match parse_query(query) {
         Ok(parsed) => parsed,
@@ -74,7 +79,15 @@ pub(super) async fn poll(
         return Body::from_stream(stream::iter([Err::<Bytes, _>(Aborted)])).into_response();
     }
     poll.state.counters.count_messages(0, poll.frames.len() as u64);
-    (UNBUFFERED_HEADERS, [JSON], json_array(&poll.frames)).into_response()
+    let headers = (
+        UNBUFFERED_HEADERS,
+        [JSON, (header::VARY, HeaderValue::from_static("accept-encoding"))],
+    );
+    let gzip = accepts_gzip.then(|| gzip_array(&poll.frames)).flatten();
+    match gzip {
+        Some(gzip) => (headers, [(header::CONTENT_ENCODING, "gzip")], gzip).into_response(),
+        None => (headers, json_array(&poll.frames)).into_response(),
+    }
 }
 
 type Topics = Vec<(TopicName, Option<Cursor>)>;
@@ -177,16 +190,78 @@ impl PollRequest {
 
 pub(super) const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-/// Joins frames, which are already JSON, into a JSON array.
+/// Frames, which are already JSON, as a JSON array.
 fn json_array(frames: &[Frame]) -> Bytes {
-    let mut array = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2);
+    let mut array = Vec::with_capacity(array_len(frames));
     array.push(b'[');
-    for (index, frame) in frames.iter().enumerate() {
-        if index > 0 {
-            array.push(b',');
-        }
+    for (separator, frame) in separated(frames) {
+        array.extend_from_slice(separator);
         array.extend_from_slice(frame);
     }
     array.push(b']');
     array.into()
+}
+
+/// The same, joined from the compressed forms of large frames, such as states. `None` if that saves too little: many small frames are
+/// better compressed together, by the app's middleware.
+fn gzip_array(frames: &[Frame]) -> Option<Bytes> {
+    if frames.iter().all(|frame| frame.len() < limits::POLL_GZIP_BYTES) {
+        return None;
+    }
+    let mut gzip = GzipWriter::new();
+    gzip.store(b"[");
+    for (separator, frame) in separated(frames) {
+        match frame.len() < limits::POLL_GZIP_BYTES {
+            true => gzip.store(&[separator, frame].concat()),
+            false => gzip.write(separator, frame, b""),
+        }
+    }
+    gzip.store(b"]");
+    gzip.finish();
+    (gzip.len() <= array_len(frames) / 2).then(|| gzip.take())
+}
+
+/// Frames with the bytes before each.
+fn separated(frames: &[Frame]) -> impl Iterator<Item = (&'static [u8], &Frame)> {
+    let separators = [b"" as &[u8]].into_iter().chain(repeat(b"," as &[u8]));
+    separators.zip(frames)
+}
+
+/// The most bytes of the JSON array.
+fn array_len(frames: &[Frame]) -> usize {
+    frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 2
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn frame(bytes: usize) -> Frame {
+        Frame::from(format!("\"{}\"", "abcdefgh".repeat(bytes / 8)).into_bytes())
+    }
+
+    #[test]
+    fn a_gzip_array_is_the_same() {
+        for frames in [vec![frame(4000)], vec![frame(8), frame(4000), frame(200), frame(2000)]] {
+            let plain = json_array(&frames);
+            assert_eq!(plain.len(), array_len(&frames) - 1);
+            let gzip = gzip_array(&frames).unwrap();
+            assert!(gzip.len() < plain.len() / 2);
+            let mut inflated = Vec::new();
+            GzDecoder::new(&*gzip).read_to_end(&mut inflated).unwrap();
+            assert_eq!(inflated, plain);
+        }
+    }
+
+    #[test]
+    fn small_frames_are_not_joined_as_gzip() {
+        assert_eq!(json_array(&[]), "[]");
+        for frames in [vec![], vec![frame(200); 50]] {
+            assert_eq!(gzip_array(&frames), None);
+        }
+    }
 }

@@ -8,21 +8,19 @@ use std::time::Duration;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{Extensions, HeaderMap, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use duplex_hub::topic::Frame;
-use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 
+use super::event_body::{Aborted, Batch, EventBody};
 use super::event_streams::OpenEventStream;
 use super::faults::{FaultGate, InjectedEnd};
 use super::query::{QueryError, SessionQuery};
 use super::session::{reconnect_ms, welcome};
 use crate::quota::RequestClient;
 use crate::{
-    connection::UNBUFFERED_HEADERS,
-    connection::counters::{self, ConnectionGuard, ConnectionKind},
+    connection::counters::{self, ConnectionKind},
     error::Problem,
     gateway::Gateway,
     identity::{self, Caller, IdentityRequest, LoginEnd},
@@ -88,11 +86,7 @@ pub(super) async fn events(
         },
     };
     let span = tracing::info_span!("events", session = identity::session_id_hash(&session));
-    let events = stream.start(span, guard);
-    // Sent as a frame, because `EventSource` does not expose comments to the page, which must detect a dead stream.
-    let pong = Event::default().data(r#"{"pong":{"nonce":0}}"#);
-    let keep_alive = KeepAlive::new().interval(limits::SSE_KEEPALIVE).event(pong);
-    (UNBUFFERED_HEADERS, Sse::new(events).keep_alive(keep_alive)).into_response()
+    stream.start(span).into_response(&headers, guard)
 }
 
 /// How long the client may post nothing. A client of version 1 does not acknowledge pongs: it shows that it reads by reconnecting.
@@ -125,22 +119,13 @@ struct EventStream {
     end: EndConditions,
 }
 
-/// Frames that are sent together, or the abort of the response.
-type Batch = Result<Vec<Frame>, Aborted>;
-
 impl EventStream {
     /// Runs the stream in a task of its own: hyper does not poll the body of a client that does not read, and the session must end even
-    /// then. `guard` lives as long as the response.
-    fn start(self, span: Span, guard: ConnectionGuard) -> impl Stream<Item = Result<Event, Aborted>> {
+    /// then.
+    fn start(self, span: Span) -> EventBody {
         let ((request, requests), (sender, batches)) = (mpsc::channel(1), mpsc::channel(1));
         tokio::spawn(self.run(requests, sender).instrument(span));
-        stream::unfold((request, batches, guard), |(request, mut batches, guard)| async {
-            // The task may have ended; its last batch is still in the channel.
-            let _ = request.send(()).await;
-            let batch: Batch = batches.recv().await?;
-            Some((batch, (request, batches, guard)))
-        })
-        .flat_map(|batch| stream::iter(batch.map_or_else(|aborted| vec![Err(aborted)], events_of)))
+        EventBody::new(request, batches)
     }
 
     /// Produces the next batch once the previous one has been read.
@@ -262,19 +247,4 @@ impl EndConditions {
         let closing = ServerFrame::Closing { reason, retry_after_ms };
         Vec::from_iter(encode_frame(self.protocol, &closing))
     }
-}
-
-/// The abort of an unfinished response, and with it of the connection.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("aborted by an injected fault")]
-pub(super) struct Aborted;
-
-fn events_of(frames: Vec<Frame>) -> Vec<Result<Event, Aborted>> {
-    frames.into_iter().filter_map(event).collect()
-}
-
-fn event(frame: Frame) -> Option<Result<Event, Aborted>> {
-    // JSON escapes line breaks, so a frame is one `data:` line.
-    let frame = str::from_utf8(&frame).ok()?;
-    Some(Ok(Event::default().data(frame)))
 }

@@ -25,10 +25,17 @@ pub(super) fn compress(message: &Message, params: DeflateParams) -> Option<Bytes
     }
 }
 
-/// The compressed form of a frame, made once for all clients. A client with a small window gets a frame that exceeds it as it is.
+/// The compressed form of a frame for this client. One with a small window gets a frame that exceeds it as it is.
 pub(super) fn compress_shared(frame: &Frame, params: DeflateParams) -> Option<&Bytes> {
-    let fits = |bits: u8| bits == MAX_WINDOW_BITS || frame.len() <= 1 << bits;
-    if !is_compressible(frame) || !fits(params.server_max_window_bits) {
+    let bits = params.server_max_window_bits;
+    let fits = bits == MAX_WINDOW_BITS || frame.len() <= 1 << bits;
+    fits.then(|| compressed_form(frame)).flatten()
+}
+
+/// The compressed form of a frame, made once for all clients: DEFLATE blocks that refer to nothing before them, without the empty
+/// stored block at their end. Only the block's type is there (RFC 7692 section 7.2.1). `None` if it is not smaller.
+pub(in crate::transport) fn compressed_form(frame: &Frame) -> Option<&Bytes> {
+    if !is_compressible(frame) {
         return None;
     }
     let level = match frame.len() <= limits::BEST_DEFLATE_BYTES {

@@ -38,6 +38,7 @@ mod socket;
 pub(super) use self::closing::{CloseInfo, ClosingStream};
 pub use self::codec::Text;
 pub(super) use self::codec::{DeflateParams, negotiate};
+pub(super) use self::compression::compressed_form;
 pub(super) use self::handshake_key::accept_key;
 
 /// A WebSocket connection: it runs the handler and enforces the limits.
