@@ -25,11 +25,13 @@ fn deflate(plain: &[u8]) -> Vec<u8> {
 }
 
 fn inflate(compressed: &[u8]) -> Vec<u8> {
+    inflate_with(&mut Decompress::new(false), compressed)
+}
+
+fn inflate_with(window: &mut Decompress, compressed: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 << 20);
     let input = [compressed, &TAIL].concat();
-    Decompress::new(false)
-        .decompress_vec(&input, &mut out, FlushDecompress::Sync)
-        .unwrap();
+    window.decompress_vec(&input, &mut out, FlushDecompress::Sync).unwrap();
     out
 }
 
@@ -39,13 +41,20 @@ async fn connect(node: &Node, path: &str, lines: &str) -> RawConnection<DuplexSt
     raw
 }
 
-/// A session, which receives the text of its frames and whether each was compressed.
-struct Session(RawConnection<DuplexStream>);
+/// A session, which receives the text of its frames and the size of each that was compressed.
+struct Session {
+    raw: RawConnection<DuplexStream>,
+    /// The client's window.
+    window: Decompress,
+}
 
 impl Session {
     async fn open(node: &Node) -> Self {
         let protocol = format!("Sec-WebSocket-Protocol: {}\r\n", Encoding::Json.subprotocol());
-        let mut session = Self(connect(node, SESSION_PATH, &protocol).await);
+        let mut session = Self {
+            raw: connect(node, SESSION_PATH, &protocol).await,
+            window: Decompress::new(false),
+        };
         session
             .send(&ClientFrame::Hello {
                 build: String::new(),
@@ -57,15 +66,29 @@ impl Session {
 
     async fn send(&mut self, frame: &ClientFrame) {
         let frame = Encoding::Json.encode(frame).unwrap();
-        self.0.write(&masked(FIN | TEXT, &frame)).await;
+        self.raw.write(&masked(FIN | TEXT, &frame)).await;
     }
 
-    async fn receive(&mut self) -> (ServerFrame, bool) {
-        let (first, payload) = self.0.read_frame().await;
+    async fn receive(&mut self) -> (ServerFrame, Option<usize>) {
+        let (first, payload) = self.raw.read_frame().await;
         let compressed = first == FIN | COMPRESSED | TEXT;
         assert!(compressed || first == FIN | TEXT, "{first:#x}");
-        let text = if compressed { inflate(&payload) } else { payload };
-        (Encoding::Json.decode(&text).unwrap(), compressed)
+        let size = compressed.then_some(payload.len());
+        let text = if compressed {
+            inflate_with(&mut self.window, &payload)
+        } else {
+            payload
+        };
+        (Encoding::Json.decode(&text).unwrap(), size)
+    }
+
+    /// The next event of the topic, and its compressed size.
+    async fn next_event(&mut self) -> (u64, Note, usize) {
+        loop {
+            if let (ServerFrame::Event { seq, event, .. }, size) = self.receive().await {
+                return (seq, event.decode::<Note>(Encoding::Json).unwrap(), size.unwrap());
+            }
+        }
     }
 }
 
@@ -137,7 +160,7 @@ async fn a_session_receives_states_and_events_compressed_and_others_as_they_are(
     plain.subscribe("notes/a", None).await;
     let state = loop {
         if let (ServerFrame::Verdict { verdict, .. }, compressed) = session.receive().await {
-            assert!(compressed);
+            assert!(compressed.is_some());
             break verdict;
         }
     };
@@ -149,12 +172,37 @@ async fn a_session_receives_states_and_events_compressed_and_others_as_they_are(
         writer.command("notes/a", &Note::Add(text.clone())).await;
         let expected = (21 + number, Note::Add(text.clone()));
         assert_eq!(plain.next_event::<Notes>().await, expected);
-        loop {
-            if let (ServerFrame::Event { seq, event, .. }, compressed) = session.receive().await {
-                assert!(compressed);
-                assert_eq!((seq, event.decode::<Note>(Encoding::Json).unwrap()), expected);
-                break;
-            }
+        let (seq, note, _) = session.next_event().await;
+        assert_eq!((seq, note), expected);
+    }
+}
+
+/// An event refers to the one before, if it was the session's last compressed message.
+#[tokio::test]
+async fn events_continue_the_event_before() {
+    let node = Node::new();
+    let mut writer = Visitor::new(&node, Transport::Sse).await;
+    let mut session = Session::open(&node).await;
+    let topic = "notes/a".parse().unwrap();
+    session.send(&ClientFrame::Subscribe { topic, cursor: None }).await;
+    let mut late = Session::open(&node).await;
+    let mut sizes = Vec::new();
+    for number in 1..=6_u64 {
+        let note = Note::Add(format!(
+            "{number}: no word of this sentence is in it twice, only consecutive events are alike"
+        ));
+        writer.command("notes/a", &note).await;
+        let (seq, received, size) = session.next_event().await;
+        assert_eq!((seq, received), (number, note));
+        sizes.push(size);
+        if number == 4 {
+            let topic = "notes/a".parse().unwrap();
+            late.send(&ClientFrame::Subscribe { topic, cursor: None }).await;
+            while !matches!(late.receive().await, (ServerFrame::Verdict { .. }, _)) {}
         }
     }
+    assert!(sizes[1..].iter().any(|size| size * 2 < sizes[0]), "{sizes:?}");
+    let (fifth, sixth) = (late.next_event().await, late.next_event().await);
+    assert_eq!((fifth.0, sixth.0), (5, 6));
+    assert!(sixth.2 * 2 < fifth.2, "{} after {}", sixth.2, fifth.2);
 }

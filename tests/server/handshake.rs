@@ -121,15 +121,19 @@ async fn the_first_offered_subprotocol_is_selected() {
 }
 
 #[tokio::test]
-async fn compression_without_context_takeover_is_negotiated() {
-    const WITHOUT_CONTEXT: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+async fn compression_is_negotiated() {
+    const DEFAULT: &str = "permessage-deflate; client_no_context_takeover";
     let node = Node::new();
     for path in [ECHO_PATH, SOCKET_PATH] {
         for (offer, accepted) in [
-            ("permessage-deflate; client_max_window_bits", Some(WITHOUT_CONTEXT)),
+            ("permessage-deflate; client_max_window_bits", Some(DEFAULT)),
             (
                 "x-unknown, permessage-deflate; unknown=1, permessage-deflate",
-                Some(WITHOUT_CONTEXT),
+                Some(DEFAULT),
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover",
+                Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
             ),
             ("x-webkit-deflate-frame", None),
             ("permessage-deflate; server_max_window_bits=99", None),

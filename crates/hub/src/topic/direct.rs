@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::task::unconstrained;
 
 use super::event_frame::EventFrame;
-use super::frame::Frame;
+use super::frame::{Frame, FrameId};
 use super::handle::TopicShared;
 use super::stats::add;
 use super::wake::Wake;
@@ -51,9 +51,32 @@ pub struct EventBatch {
     first: Seq,
     frames: Vec<Arc<EventFrame>>,
     /// The batch in the forms of the transports.
-    forms: [OnceLock<Option<Bytes>>; 2 * PROTOCOLS],
+    forms: [OnceLock<Option<Block>>; FORMS * PROTOCOLS],
 }
 
+/// How the frames of a [`Block`] are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockForm {
+    /// Not at all.
+    Plain,
+    /// Each by itself.
+    Independent,
+    /// The first by itself, the others with reference to the frame before.
+    Restarted,
+    /// All with reference to the frame before.
+    Continued,
+}
+
+/// A batch as one block of bytes.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// All frames.
+    pub bytes: Bytes,
+    /// The last frame that is compressed.
+    pub compressed: Option<FrameId>,
+}
+
+const FORMS: usize = 4;
 const PROTOCOLS: usize = 4;
 
 impl EventBatch {
@@ -90,15 +113,23 @@ impl EventBatch {
         self.frames.len()
     }
 
-    /// The batch as one block of bytes: `append` appends one frame to it, in order. The block is built for the first session and
-    /// shared by all with the same protocol and compression. `None` if an event does not encode, or if the
-    /// block would be too large: sessions then read the events in parts.
+    /// Whether the first frame follows that one.
+    pub fn follows(&self, id: FrameId, protocol: Subprotocol) -> bool {
+        let first = self.frames.first();
+        let first = first.and_then(|frame| frame.encoded(&self.topic, protocol));
+        first.is_some_and(|frame| frame.follows(id))
+    }
+
+    /// The batch as one block of bytes: `append` appends one frame to it, in order. It gets the last compressed frame, which is first
+    /// `compressed`, and sets it. The block is built for the first session and shared by all with the same protocol and form. `None` if
+    /// an event does not encode, or if the block would be too large: sessions then read the events in parts.
     pub fn block(
         &self,
         protocol: Subprotocol,
-        compressed: bool,
-        append: impl Fn(&mut Vec<u8>, &Frame),
-    ) -> Option<Bytes> {
+        form: BlockForm,
+        mut compressed: Option<FrameId>,
+        append: impl Fn(&mut Vec<u8>, &Frame, &mut Option<FrameId>),
+    ) -> Option<Block> {
         let build = || {
             let frames = self.frames.iter().map(|frame| frame.encoded(&self.topic, protocol));
             let frames = frames.collect::<Option<Vec<_>>>()?;
@@ -107,17 +138,20 @@ impl EventBatch {
                 return None;
             }
             let mut block = Vec::with_capacity(size);
-            frames.iter().for_each(|frame| append(&mut block, frame));
-            Some(block.into())
+            for frame in &frames {
+                append(&mut block, frame, &mut compressed);
+            }
+            let bytes = block.into();
+            Some(Block { bytes, compressed })
         };
-        self.forms.get(form(protocol, compressed))?.get_or_init(build).clone()
+        self.forms.get(form_index(protocol, form))?.get_or_init(build).clone()
     }
 }
 
 /// The most bytes that a transport adds to a frame, as an estimate of a block's size.
 const FRAME_HEADER: usize = 10;
 
-const fn form(protocol: Subprotocol, compressed: bool) -> usize {
+const fn form_index(protocol: Subprotocol, form: BlockForm) -> usize {
     let version = match protocol.version {
         Version::V1 => 0,
         Version::V2 => 1,
@@ -126,7 +160,13 @@ const fn form(protocol: Subprotocol, compressed: bool) -> usize {
         Encoding::Json => 0,
         Encoding::Postcard => 1,
     };
-    version * 2 + encoding + if compressed { PROTOCOLS } else { 0 }
+    let form = match form {
+        BlockForm::Plain => 0,
+        BlockForm::Independent => 1,
+        BlockForm::Restarted => 2,
+        BlockForm::Continued => 3,
+    };
+    form * PROTOCOLS + version * 2 + encoding
 }
 
 /// A subscription as its topic sees it.
@@ -170,7 +210,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::topic::event_frame::tests::frame;
+    use crate::topic::event_frame::tests::{following, frame};
 
     /// A session that is idle while `permitted`.
     #[derive(Default)]
@@ -231,21 +271,44 @@ mod tests {
 
     #[test]
     fn a_block_is_built_once_per_form() {
+        use BlockForm::{Continued, Independent, Plain, Restarted};
         let batch = batch(1, 2);
-        let append = |block: &mut Vec<u8>, frame: &Frame| {
+        let append = |block: &mut Vec<u8>, frame: &Frame, compressed: &mut Option<FrameId>| {
             block.push(b'|');
             block.extend_from_slice(frame);
+            *compressed = Some(frame.id());
         };
-        let block = |protocol, compressed| batch.block(protocol, compressed, append).unwrap();
+        let block = |protocol, form| batch.block(protocol, form, None, append).unwrap();
         let blocks: Vec<_> = Subprotocol::ALL
             .into_iter()
-            .flat_map(|protocol| [false, true].map(|compressed| block(protocol, compressed)))
+            .flat_map(|protocol| [Plain, Independent, Restarted, Continued].map(|form| block(protocol, form)))
             .collect();
-        assert_eq!(blocks[0].iter().filter(|byte| **byte == b'|').count(), 2);
-        let again = block(Subprotocol::ALL[0], false);
-        assert_eq!(again.as_ptr(), blocks[0].as_ptr());
-        let addresses: std::collections::BTreeSet<_> = blocks.iter().map(|block| block.as_ptr()).collect();
-        assert_eq!(addresses.len(), 2 * PROTOCOLS);
+        assert_eq!(blocks[0].bytes.iter().filter(|byte| **byte == b'|').count(), 2);
+        let last = batch.frames[1].encoded(&batch.topic, Subprotocol::ALL[0]).unwrap();
+        assert_eq!(blocks[0].compressed, Some(last.id()));
+        let again = block(Subprotocol::ALL[0], Plain);
+        assert_eq!(again.bytes.as_ptr(), blocks[0].bytes.as_ptr());
+        let addresses: std::collections::BTreeSet<_> = blocks.iter().map(|block| block.bytes.as_ptr()).collect();
+        assert_eq!(addresses.len(), FORMS * PROTOCOLS);
+    }
+
+    #[test]
+    fn a_batch_follows_the_last_frame_of_the_batch_before() {
+        let protocol = Subprotocol::JSON;
+        let topic: TopicName = "sum/a".parse().unwrap();
+        let before = frame(1, "one");
+        let next = || EventBatch::new(topic.clone(), 2, vec![following(Some(&before), 2, "two")]);
+        let id = |frame: &EventFrame| frame.encoded(&topic, protocol).unwrap().id();
+        let unread = next();
+        assert!(unread.frames[0].encoded(&topic, protocol).is_some());
+        let id_before = id(&before);
+        assert!(
+            !unread.follows(id_before, protocol),
+            "no reader needed the frame before"
+        );
+        let batch = next();
+        assert!(batch.follows(id_before, protocol));
+        assert!(!batch.follows(id(&batch.frames[0]), protocol));
     }
 
     #[test]
@@ -253,6 +316,7 @@ mod tests {
         let topic: TopicName = "sum/a".parse().unwrap();
         let frames = vec![frame(1, &"x".repeat(limits::DIRECT_BYTES))];
         let batch = EventBatch::new(topic, 1, frames);
-        assert_eq!(batch.block(Subprotocol::ALL[0], false, |_, _| {}), None);
+        let block = batch.block(Subprotocol::ALL[0], BlockForm::Plain, None, |_, _, _| {});
+        assert!(block.is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! An event as complete frames, encoded once for all readers.
 
-use std::sync::OnceLock;
+use std::sync::{OnceLock, Weak};
 
 use super::dyn_topic::DynEvent;
 use super::frame::Frame;
@@ -15,6 +15,8 @@ pub(crate) struct EventFrame {
     seq: Seq,
     checksum: Option<Checksum>,
     event: Box<dyn DynEvent>,
+    /// The topic's previous event, if it is in the ring.
+    previous: Weak<Self>,
     encoded: Encoded,
     /// For readers of the protocol's version 1, which are rare. Allocated when the first of them reads.
     encoded_v1: OnceLock<Box<Encoded>>,
@@ -23,11 +25,12 @@ pub(crate) struct EventFrame {
 type Encoded = PerEncoding<OnceLock<Option<Frame>>>;
 
 impl EventFrame {
-    pub(crate) fn new(seq: Seq, checksum: Option<Checksum>, event: Box<dyn DynEvent>) -> Self {
+    pub(crate) fn new(seq: Seq, checksum: Option<Checksum>, event: Box<dyn DynEvent>, previous: Weak<Self>) -> Self {
         Self {
             seq,
             checksum,
             event,
+            previous,
             encoded: PerEncoding::default(),
             encoded_v1: OnceLock::new(),
         }
@@ -48,14 +51,23 @@ impl EventFrame {
             Version::V2 => &self.encoded,
         };
         let encode = || {
-            let frame = event_frame(topic, (self.seq, self.checksum), self.event.as_ref(), protocol);
-            frame
-                .inspect_err(
-                    |error| tracing::error!(%topic, seq = self.seq, ?protocol, "an event cannot be encoded: {error}"),
-                )
-                .ok()
+            let bytes = encode_event(topic, (self.seq, self.checksum), self.event.as_ref(), protocol);
+            let bytes = bytes.inspect_err(
+                |error| tracing::error!(%topic, seq = self.seq, ?protocol, "an event cannot be encoded: {error}"),
+            );
+            let previous = self.previous.upgrade();
+            let previous = previous.and_then(|previous| previous.already_encoded(protocol));
+            Some(Frame::following(previous.as_ref(), bytes.ok()?))
         };
         encoded.get(protocol.encoding).get_or_init(encode).clone()
+    }
+
+    /// The frame, if a reader needed it before. `None` for the rare version 1.
+    fn already_encoded(&self, protocol: Subprotocol) -> Option<Frame> {
+        match protocol.version {
+            Version::V1 => None,
+            Version::V2 => self.encoded.get(protocol.encoding).get()?.clone(),
+        }
     }
 }
 
@@ -66,13 +78,22 @@ pub(crate) fn event_frame(
     event: &dyn DynEvent,
     protocol: Subprotocol,
 ) -> Result<Frame, CodecError> {
+    encode_event(topic, (seq, checksum), event, protocol).map(Frame::from)
+}
+
+fn encode_event(
+    topic: &TopicName,
+    (seq, checksum): (Seq, Option<Checksum>),
+    event: &dyn DynEvent,
+    protocol: Subprotocol,
+) -> Result<Vec<u8>, CodecError> {
     let frame = ServerFrame::Event {
         topic: topic.clone(),
         seq,
         checksum,
         event: event.encode(protocol.encoding)?,
     };
-    protocol.encode(&frame).map(Frame::from)
+    protocol.encode(&frame)
 }
 
 /// One value for each encoding.
@@ -119,6 +140,12 @@ pub(crate) mod tests {
 
     /// The frame of an event that is a text.
     pub(crate) fn frame(seq: Seq, text: &str) -> Arc<EventFrame> {
-        Arc::new(EventFrame::new(seq, None, Box::new(Text(text.to_owned()))))
+        following(None, seq, text)
+    }
+
+    /// The same, after another frame of the topic.
+    pub(crate) fn following(previous: Option<&Arc<EventFrame>>, seq: Seq, text: &str) -> Arc<EventFrame> {
+        let previous = previous.map(Arc::downgrade).unwrap_or_default();
+        Arc::new(EventFrame::new(seq, None, Box::new(Text(text.to_owned())), previous))
     }
 }

@@ -1,7 +1,7 @@
 //! Helpers that push events into a topic's ring as shared frames.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use super::batch::BatchEvent;
 use super::direct::EventBatch;
@@ -72,7 +72,8 @@ fn push(
     checksum: Option<Checksum>,
     bytes: usize,
 ) -> Arc<EventFrame> {
-    let frame = Arc::new(EventFrame::new(ring.head() + 1, checksum, event));
+    let previous = ring.get(ring.head()).map(Arc::downgrade).unwrap_or_default();
+    let frame = Arc::new(EventFrame::new(ring.head() + 1, checksum, event, previous));
     ring.push(
         frame.key(),
         bytes + limits::EVENT_OVERHEAD,
@@ -94,6 +95,6 @@ pub(crate) fn effective_retention(kind: &dyn DynTopic) -> Retention {
 /// Replaces the event `seq` in the ring, if the ring has it.
 pub(crate) fn replace(ring: &mut Ring<Arc<EventFrame>>, seq: Seq, event: Box<dyn DynEvent>, bytes: usize) {
     let checksum = ring.get(seq).and_then(|frame| frame.checksum());
-    let frame = EventFrame::new(seq, checksum, event);
+    let frame = EventFrame::new(seq, checksum, event, Weak::new());
     ring.replace(seq, bytes + limits::EVENT_OVERHEAD, &Arc::new(frame));
 }

@@ -34,9 +34,9 @@ pub(crate) mod subscription;
 pub(crate) mod task;
 pub(crate) mod wake;
 
-pub use self::direct::{DirectWriter, EventBatch, Position};
+pub use self::direct::{Block, BlockForm, DirectWriter, EventBatch, Position};
 pub use self::dyn_topic::{DecideError, DecidedEvent, DynEvent, DynState, DynTopic, StateError, dyn_topic};
-pub use self::frame::Frame;
+pub use self::frame::{Frame, FrameId};
 pub use self::handle::TopicHandle;
 pub use self::read_batch::{ReadBatch, ReadLimit};
 pub use self::stats::{HubStats, TopicStats};

@@ -16,7 +16,6 @@ use tokio::time::sleep_until;
 
 use self::closing::{BUFFERS_FULL, CloseCause, close, format_seconds};
 use self::codec::{DecoderConfig, Incoming, Opcode};
-use self::compression::compress;
 use self::socket::{RawStream, Readiness, Socket};
 use super::activity_meter::ActivityMeter;
 use super::faults::{FaultGate, InjectedEnd};
@@ -168,7 +167,7 @@ impl<H: ConnectionHandler> Connection<H> {
         match keepalive.check(self.meter.elapsed(), self.meter.last_received()) {
             KeepaliveAction::Wait { until } => Ok(until),
             KeepaliveAction::Ping { until } => {
-                socket.feed(Opcode::Ping, false, &[]);
+                socket.feed(Opcode::Ping, &[]);
                 self.flush(socket).await?;
                 Ok(until)
             }
@@ -206,7 +205,7 @@ impl<H: ConnectionHandler> Connection<H> {
                 match message {
                     Incoming::Text(text) => self.on_message(Message::Text(text)).await?,
                     Incoming::Binary(bytes) => self.on_message(Message::Binary(bytes)).await?,
-                    Incoming::Ping(payload) => socket.feed(Opcode::Pong, false, &payload),
+                    Incoming::Ping(payload) => socket.feed(Opcode::Pong, &payload),
                     Incoming::Pong(_) => {}
                     Incoming::Close(frame) => return Err(CloseCause::ClosedByPeer(frame)),
                 }
@@ -273,12 +272,7 @@ impl<H: ConnectionHandler> Connection<H> {
     fn queue_messages(&mut self, socket: &mut Socket) {
         self.count(0, self.out.len() as u64);
         for message in self.out.drain(..) {
-            let compressed = self
-                .deflate
-                .filter(|_| H::COMPRESSED)
-                .and_then(|deflate| compress(&message, deflate));
-            let payload = compressed.as_deref().unwrap_or(message.as_bytes());
-            socket.feed(opcode(&message), compressed.is_some(), payload);
+            socket.feed_message(opcode(&message), &message, self.deflate.filter(|_| H::COMPRESSED));
         }
         if self.out.capacity() > limits::RETAINED_QUEUE_CAPACITY {
             self.out = Vec::new();

@@ -17,13 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::codec::{DecodeError, Decoder, DecoderConfig, DeflateParams, Incoming, Opcode, encode_frame};
-use super::compression::compress_shared;
+use super::compression::{Context as CompressionContext, compress, compress_shared};
 use crate::connection::counters::Counters;
 use crate::connection::observed_stream::ObservedStream;
 use crate::limits;
 use crate::lock::lock;
 use crate::transport::activity_meter::ActivityMeter;
-use duplex_hub::topic::{DirectWriter, EventBatch, Frame, Position};
+use crate::transport::handler::Message;
+use duplex_hub::topic::{Block, BlockForm, DirectWriter, EventBatch, Frame, Position};
 use duplex_protocol::subprotocol::Subprotocol;
 
 /// The stream under the frames.
@@ -48,6 +49,7 @@ struct Writer {
     stream: RawStream,
     /// Complete frames, and the rest of a frame that is partially written.
     queue: BytesMut,
+    context: CompressionContext,
     /// How topics may write, while the session is idle.
     direct: Option<DirectFormat>,
     /// The session has handed its positions over. It takes them back, even if a topic has ended direct writes meanwhile.
@@ -77,6 +79,7 @@ impl Socket {
         let writer = Writer {
             stream,
             queue: BytesMut::new(),
+            context: None,
             direct: None,
             is_parked: false,
             interrupted: false,
@@ -161,11 +164,20 @@ impl Socket {
         }
     }
 
-    /// Queues a message. It is written by [`Self::flush`].
-    pub(super) fn feed(&mut self, opcode: Opcode, compressed: bool, payload: &[u8]) {
+    /// Queues a message, compressed for a client that agreed to it. It is written by [`Self::flush`].
+    pub(super) fn feed_message(&mut self, opcode: Opcode, message: &Message, deflate: Option<DeflateParams>) {
+        let mut writer = lock(&self.shared.writer);
+        let compressed = deflate.and_then(|deflate| compress(message, deflate, &mut writer.context));
+        let payload = compressed.as_deref().unwrap_or(message.as_bytes());
+        writer.queue.reserve(payload.len() + limits::MAX_FRAME_HEADER);
+        encode_frame(&mut writer.queue, opcode, compressed.is_some(), payload);
+    }
+
+    /// Queues an uncompressed message or a control frame. It is written by [`Self::flush`].
+    pub(super) fn feed(&mut self, opcode: Opcode, payload: &[u8]) {
         let mut writer = lock(&self.shared.writer);
         writer.queue.reserve(payload.len() + limits::MAX_FRAME_HEADER);
-        encode_frame(&mut writer.queue, opcode, compressed, payload);
+        encode_frame(&mut writer.queue, opcode, false, payload);
     }
 
     /// Queues a complete frame.
@@ -241,6 +253,25 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// How to compress a batch, and the frame to which its first frame may refer.
+    fn block_form(
+        &self,
+        protocol: Subprotocol,
+        deflate: Option<DeflateParams>,
+        batch: &EventBatch,
+    ) -> (BlockForm, CompressionContext) {
+        match deflate {
+            None => (BlockForm::Plain, None),
+            Some(deflate) if !deflate.takes_over_context() => (BlockForm::Independent, None),
+            Some(_) => match self.context.filter(|last| batch.follows(*last, protocol)) {
+                Some(last) => (BlockForm::Continued, Some(last)),
+                None => (BlockForm::Restarted, None),
+            },
+        }
+    }
+}
+
 impl DirectWriter for SharedSocket {
     fn write(&self, position: &Position, batch: &EventBatch) -> bool {
         let mut writer = lock(&self.writer);
@@ -250,12 +281,17 @@ impl DirectWriter for SharedSocket {
         let opcode = Opcode::of_encoding(protocol.encoding);
         // One block for all compressing sessions, so only for those with the largest window.
         let deflate = deflate.filter(|deflate| deflate.has_largest_window());
-        let append = |block: &mut Vec<u8>, frame: &Frame| {
-            let compressed = deflate.and_then(|deflate| compress_shared(frame, deflate));
+        let append = |block: &mut Vec<u8>, frame: &Frame, context: &mut CompressionContext| {
+            let compressed = deflate.and_then(|deflate| compress_shared(frame, deflate, context));
             let payload = compressed.unwrap_or(frame.bytes());
             encode_frame(block, opcode, compressed.is_some(), payload);
         };
-        let Some(block) = batch.block(protocol, deflate.is_some(), append) else {
+        let (form, context) = writer.block_form(protocol, deflate, batch);
+        let Some(Block {
+            bytes: block,
+            compressed,
+        }) = batch.block(protocol, form, context, append)
+        else {
             return false;
         };
         // The session polls the stream itself when it must wait.
@@ -265,6 +301,7 @@ impl DirectWriter for SharedSocket {
             return false;
         };
         position.set(batch.last());
+        writer.context = compressed.or(writer.context);
         self.counters.count_messages(0, batch.count() as u64);
         let rest = block.get(written..).unwrap_or_default();
         writer.queue.extend_from_slice(rest);

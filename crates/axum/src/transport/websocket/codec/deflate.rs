@@ -1,5 +1,5 @@
-//! Compression of messages (RFC 7692 section 7.2), without context takeover. The states of the compressor and the decompressor belong
-//! to the thread, not to a connection.
+//! Compression of messages (RFC 7692 section 7.2). The states of the compressor and the decompressor belong to the thread, not to a
+//! connection.
 
 use std::cell::RefCell;
 
@@ -47,7 +47,17 @@ pub(crate) fn deflate(payload: &[u8], window_bits: u8, level: Compression) -> Op
     if !(MIN_WINDOW_BITS..=MAX_WINDOW_BITS).contains(&window_bits) {
         return None;
     }
-    let mut compressor = take_compressor(window_bits, level);
+    compress(take_compressor(window_bits, level), payload)
+}
+
+/// Compresses a message for a client with the largest window, which ends with `context`. `None` if the result would not be smaller.
+pub(crate) fn deflate_after(context: &[u8], payload: &[u8], level: Compression) -> Option<Bytes> {
+    let mut compressor = take_compressor(MAX_WINDOW_BITS, level);
+    compressor.state.set_dictionary(context).ok()?;
+    compress(compressor, payload)
+}
+
+fn compress(mut compressor: Compressor, payload: &[u8]) -> Option<Bytes> {
     let mut deflated = Vec::with_capacity(payload.len() + TAIL.len());
     let result = compressor
         .state

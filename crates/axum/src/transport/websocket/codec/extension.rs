@@ -7,12 +7,15 @@ use axum::http::{HeaderMap, header};
 const NAME: &str = "permessage-deflate";
 const WINDOW_BITS: RangeInclusive<u8> = 8..=15;
 
-/// The agreed parameters. Neither side takes over its context, so that a message can be compressed once for all its receivers.
+/// The agreed parameters. The client never takes over its context, so that the server holds no window of it. The server does, if the
+/// client permits it, but only as far as many clients have the same context: the previous frame of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DeflateParams {
     /// The base-2 logarithm of the window that the server may refer back to: 8 to 15. The client's window needs no agreement, since
     /// the decoder's is the largest.
     pub(crate) server_max_window_bits: u8,
+    /// Whether the server must compress each message by itself.
+    pub(crate) server_no_context_takeover: bool,
     /// Whether the client asked for a window, so that the response must name it.
     pub(super) names_window: bool,
 }
@@ -23,9 +26,18 @@ impl DeflateParams {
         self.server_max_window_bits == *WINDOW_BITS.end()
     }
 
+    /// Whether a message may refer to the one before.
+    pub(crate) const fn takes_over_context(self) -> bool {
+        self.has_largest_window() && !self.server_no_context_takeover
+    }
+
     /// The value of the response's `Sec-WebSocket-Extensions`.
     pub(crate) fn response(self) -> String {
-        let mut response = format!("{NAME}; server_no_context_takeover; client_no_context_takeover");
+        let mut response = NAME.to_owned();
+        if self.server_no_context_takeover {
+            response += "; server_no_context_takeover";
+        }
+        response += "; client_no_context_takeover";
         if self.names_window {
             response += &format!("; server_max_window_bits={}", self.server_max_window_bits);
         }
@@ -58,12 +70,14 @@ fn accept(offer: &Offer<'_>) -> Option<DeflateParams> {
         return None;
     }
     let mut server_max_window_bits = None;
+    let mut server_no_context_takeover = false;
     for (index, (name, value)) in offer.params.iter().enumerate() {
         if offer.params.iter().take(index).any(|(earlier, _)| earlier == name) {
             return None;
         }
         match (*name, value) {
-            ("server_no_context_takeover" | "client_no_context_takeover" | "client_max_window_bits", None) => {}
+            ("server_no_context_takeover", None) => server_no_context_takeover = true,
+            ("client_no_context_takeover" | "client_max_window_bits", None) => {}
             ("client_max_window_bits", Some(bits)) => {
                 window_bits(bits)?;
             }
@@ -73,6 +87,7 @@ fn accept(offer: &Offer<'_>) -> Option<DeflateParams> {
     }
     Some(DeflateParams {
         server_max_window_bits: server_max_window_bits.unwrap_or(*WINDOW_BITS.end()),
+        server_no_context_takeover,
         names_window: server_max_window_bits.is_some(),
     })
 }

@@ -12,7 +12,7 @@ mod partial;
 mod text;
 
 pub(super) use self::decoder::{Decoder, DecoderConfig, Incoming};
-pub(super) use self::deflate::deflate;
+pub(super) use self::deflate::{deflate, deflate_after};
 pub(super) use self::encoder::{close_frame, encode_frame};
 pub(super) use self::error::DecodeError;
 pub(in crate::transport) use self::extension::{DeflateParams, negotiate};

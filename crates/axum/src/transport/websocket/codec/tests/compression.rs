@@ -2,13 +2,17 @@
 
 use std::thread;
 
+use bytes::Bytes;
 use duplex_fuzz::run;
-use flate2::{Compress, Compression, FlushCompress};
+use duplex_hub::topic::Frame;
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
 
 use super::*;
 use crate::limits;
+use crate::transport::handler::Message;
 use crate::transport::websocket::codec::deflate::Inflater;
+use crate::transport::websocket::compression::{compress, compress_shared, compressed_form};
 
 const LEVEL: Compression = Compression::new(6);
 
@@ -46,6 +50,91 @@ fn every_payload_survives_every_window_and_level() {
             assert_eq!(inflate(&deflated, LIMIT), (vec![binary(&payload)], None));
         }
     });
+}
+
+/// The first two messages share the window of the third.
+#[test]
+fn a_message_continues_the_one_before() {
+    run(
+        (payloads(), payloads(), payloads(), 1..=9_u32),
+        |(first, second, third, level)| {
+            let level = Compression::new(level);
+            let (Some(independent), Some(continued)) =
+                (deflate(&second, 15, level), deflate_after(&second, &third, level))
+            else {
+                return;
+            };
+            let mut window = Window::default();
+            if let Some(first_deflated) = deflate(&first, 15, level) {
+                assert_eq!(window.inflate(&first_deflated), first);
+            }
+            assert_eq!(window.inflate(&independent), second);
+            assert!(continued.len() < third.len());
+            assert_eq!(window.inflate(&continued), third);
+            // The compressor keeps nothing of the context.
+            assert_eq!(deflate(&second, 15, level), Some(independent));
+        },
+    );
+}
+
+/// A client that keeps its window between messages.
+#[derive(Default)]
+struct Window(Option<Decompress>);
+
+impl Window {
+    fn inflate(&mut self, deflated: &[u8]) -> Vec<u8> {
+        let state = self.0.get_or_insert_with(|| Decompress::new(false));
+        let input = [deflated, &[0, 0, 0xff, 0xff]].concat();
+        let mut out = Vec::with_capacity(1 << 16);
+        state.decompress_vec(&input, &mut out, FlushDecompress::Sync).unwrap();
+        out
+    }
+}
+
+#[test]
+fn shared_frames_continue_the_last_frame_of_the_client() {
+    let text = |number: u32| {
+        format!(
+            r#"{{"event":{{"topic":"chat/lobby","seq":{number},"text":"{}"}}}}"#,
+            "some text ".repeat(9)
+        )
+    };
+    let first = Frame::from(text(1).into_bytes());
+    let second = Frame::following(Some(&first), text(2).into_bytes());
+    let third = Frame::following(Some(&second), text(3).into_bytes());
+    let mut context = None;
+    let mut window = Window::default();
+    let mut sizes = Vec::new();
+    for frame in [&first, &second, &third, &second, &third] {
+        let deflated = compress_shared(frame, PARAMS, &mut context).unwrap();
+        assert_eq!(context, Some(frame.id()));
+        assert_eq!(window.inflate(deflated), **frame);
+        sizes.push(deflated.len());
+    }
+    // After the third, the second is not continued.
+    assert!(sizes[1] * 3 < sizes[0] && sizes[3] * 3 > sizes[0], "{sizes:?}");
+    assert_eq!((sizes[2], sizes[4]), (sizes[1], sizes[1]));
+
+    // Any other compressed message ends the context.
+    let other = Message::Binary(b"other ".repeat(100).into());
+    let deflated = compress(&other, PARAMS, &mut context).unwrap();
+    assert_eq!((context, window.inflate(&deflated)), (None, other.as_bytes().to_vec()));
+    let small = Message::Binary(Bytes::from_static(b"small"));
+    context = Some(first.id());
+    assert_eq!(compress(&small, PARAMS, &mut context), None);
+    assert_eq!(
+        context,
+        Some(first.id()),
+        "the window ends with the last compressed message"
+    );
+
+    let declined = DeflateParams {
+        server_no_context_takeover: true,
+        ..PARAMS
+    };
+    let independent = compress_shared(&second, declined, &mut context).cloned();
+    assert_eq!(independent.as_ref(), compressed_form(&second));
+    assert_eq!(Window::default().inflate(&independent.unwrap()), *second);
 }
 
 #[test]

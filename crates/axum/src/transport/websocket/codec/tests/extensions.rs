@@ -13,14 +13,14 @@ fn negotiate_lines(lines: &[&str]) -> Option<DeflateParams> {
     negotiate(&headers)
 }
 
-const BOTH: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+const DEFAULT: &str = "permessage-deflate; client_no_context_takeover";
 
 #[test]
 fn an_acceptable_offer_is_accepted() {
     let default = [
         "permessage-deflate",
         "permessage-deflate; client_max_window_bits",
-        " permessage-deflate ;client_max_window_bits ; server_no_context_takeover;client_no_context_takeover\t",
+        " permessage-deflate ;client_max_window_bits ; client_no_context_takeover\t",
         "permessage-deflate; client_max_window_bits=10",
         "permessage-deflate; client_max_window_bits=\"8\"",
         "x-webkit-deflate-frame, permessage-deflate",
@@ -31,7 +31,7 @@ fn an_acceptable_offer_is_accepted() {
     ];
     for offer in default {
         let params = negotiate_lines(&[offer]);
-        assert_eq!(params.map(DeflateParams::response).as_deref(), Some(BOTH), "{offer}");
+        assert_eq!(params.map(DeflateParams::response).as_deref(), Some(DEFAULT), "{offer}");
         assert_eq!(params.map(|params| params.server_max_window_bits), Some(15));
     }
     assert_eq!(negotiate_lines(&["foo", "permessage-deflate"]), Some(PARAMS));
@@ -42,10 +42,22 @@ fn an_acceptable_offer_is_accepted() {
     for bits in 8..=15 {
         let params = negotiate_lines(&[&format!("permessage-deflate; server_max_window_bits={bits}")]).unwrap();
         assert_eq!(params.server_max_window_bits, bits);
-        assert_eq!(params.response(), format!("{BOTH}; server_max_window_bits={bits}"));
+        assert_eq!(params.response(), format!("{DEFAULT}; server_max_window_bits={bits}"));
     }
     let quoted = negotiate_lines(&["permessage-deflate; server_max_window_bits=\"1\\0\""]).unwrap();
     assert_eq!(quoted.server_max_window_bits, 10);
+}
+
+#[test]
+fn a_client_may_decline_the_context_takeover() {
+    let offer = "permessage-deflate; server_no_context_takeover; server_max_window_bits=15";
+    let params = negotiate_lines(&[offer]).unwrap();
+    assert!(!params.takes_over_context() && PARAMS.takes_over_context());
+    let response =
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15";
+    assert_eq!(params.response(), response);
+    let small = negotiate_lines(&["permessage-deflate; server_max_window_bits=14"]).unwrap();
+    assert!(!small.takes_over_context(), "a window of another size");
 }
 
 #[test]

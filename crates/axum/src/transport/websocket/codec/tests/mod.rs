@@ -19,6 +19,7 @@ const RSV1: u8 = 0x40;
 const LIMIT: usize = 1 << 16;
 const PARAMS: DeflateParams = DeflateParams {
     server_max_window_bits: 15,
+    server_no_context_takeover: false,
     names_window: false,
 };
 
