@@ -94,6 +94,9 @@ const parts = {
     cpu("deflate on", "delivery"),
     quotient("with / without permessage-deflate: server CPU per delivery", cpu("deflate on", ""), cpu("deflate off", "")),
     quotient("same: bytes on the wire", wireBytes("", "deflate on"), wireBytes("", "deflate off")),
+    wireBytes("state of a room with 20 messages: bytes on the wire", "state off"),
+    wireBytes("same with permessage-deflate", "state on"),
+    quotient("with / without permessage-deflate: bytes of the state", wireBytes("", "state on"), wireBytes("", "state off")),
   ],
   resume: [
     socket("2,000 members reconnect at once, 50 messages missed: all caught up after, ms", "resume", (l) => l.current_ms),

@@ -272,6 +272,10 @@ for ((round = 1; round <= $(wanted commands fanout deflate resume members && ech
       socket "deflate on" "$who" fanout warmup=1 seconds=3 rate=20000 paced=1 members=1000 window=64 deflate=1
       deflate=
     done
+    for who in $(turns duplex $before); do
+      socket "state off" "$who" state messages=20
+      socket "state on" "$who" state messages=20 deflate=1
+    done
   fi
   if wanted resume; then
     recovery=1

@@ -5,7 +5,7 @@ use crate::{
     args::Args,
     clients::Clients,
     latency::Latencies,
-    server::{Cursor, ROOM, Server, ServerMessage, post},
+    server::{Cursor, ROOM, Server, ServerMessage, post, post_text},
     socket::{Outbox, SocketEvent},
 };
 use std::{
@@ -47,6 +47,8 @@ pub struct RoomState {
     pub delivered: u64,
     /// Bytes of the frames of all delivered messages, as received.
     pub wire_bytes: u64,
+    /// Bytes of the frame with which the last member joined: the room's state.
+    pub joined_bytes: usize,
     /// Latencies of deliveries; `None` if they are not measured.
     pub latencies: Option<Latencies>,
     /// Whether members keep their cursors and resume from them.
@@ -119,6 +121,20 @@ impl FanoutRoom {
         })
     }
 
+    /// Posts these texts, each by another member, from 1, and waits until they are accepted.
+    pub fn post(&mut self, texts: impl ExactSizeIterator<Item = String>) -> Result<()> {
+        let count = self.state.answered + texts.len() as u64;
+        for (member, text) in (1..).zip(texts) {
+            let post = post_text(ROOM, member, 1, &text);
+            self.clients.send(member, |out| out.text(post.as_bytes()))?;
+        }
+        let deadline = Instant::now() + TIMEOUT;
+        while self.state.answered < count {
+            self.step(deadline, "answered")?;
+        }
+        Ok(())
+    }
+
     pub fn poll(&mut self, timeout: Duration) -> Result<()> {
         let state = &mut self.state;
         self.clients
@@ -173,6 +189,7 @@ impl RoomState {
             answered: 0,
             delivered: 0,
             wire_bytes: 0,
+            joined_bytes: 0,
             latencies: None,
             keeps_cursors: false,
         }
@@ -211,6 +228,7 @@ impl RoomState {
                 self.wire_bytes += wire_bytes as u64;
             }
             ServerMessage::Joined(cursor) => {
+                self.joined_bytes = wire_bytes;
                 if self.keeps_cursors && member.cursor.is_none() {
                     member.cursor = Some(cursor);
                 }

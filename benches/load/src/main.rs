@@ -8,6 +8,7 @@
 //!     load fanout server=duplex addr=127.0.0.1:3000 pid=42 members=1000 window=64 warmup=2 seconds=3 rate=20000 paced=5 deflate=0
 //!     load resume server=duplex addr=127.0.0.1:3000 pid=42 members=2000 events=50
 //!     load members server=duplex addr=127.0.0.1:3000 pid=42 members=5000 collect=0
+//!     load state server=duplex addr=127.0.0.1:3000 messages=20 deflate=0
 //!     load arena addr=127.0.0.1:3000 pid=42 viewers=50 warmup=2 seconds=5
 //!
 //! `server`: duplex, postcard (Duplex with postcard), ws, socketio.
@@ -28,6 +29,7 @@ mod process;
 mod resume;
 mod server;
 mod socket;
+mod state;
 
 use args::Args;
 use std::error::Error;
@@ -46,9 +48,10 @@ fn main() -> Result<()> {
         "fanout" => fanout::fanout(&args),
         "resume" => resume::resume(&args),
         "members" => members::members(&args),
+        "state" => state::state(&args),
         "arena" => arena::arena(&args),
         _ => Err(
-            "usage: load echo|idle|disk|commands|fanout|resume|members|arena key=value ... (see the head of main.rs)"
+            "usage: load echo|idle|disk|commands|fanout|resume|members|state|arena key=value ... (see the head of main.rs)"
                 .into(),
         ),
     }

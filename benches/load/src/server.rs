@@ -156,8 +156,15 @@ impl Server {
 
 /// A command that posts the message that is then edited repeatedly: each edit appends one event, and no per-person limit applies.
 pub fn post(topic: &str, session: usize, number: u64) -> String {
+    post_text(topic, session, number, "-")
+}
+
+/// A command that posts this text.
+pub fn post_text(topic: &str, session: usize, number: u64, text: &str) -> String {
     let id = id(session, number);
-    format!(r#"{{"command":{{"topic":"{topic}","id":"{id}","command":{{"post":{{"text":"-","reply_to":null}}}}}}}}"#)
+    format!(
+        r#"{{"command":{{"topic":"{topic}","id":"{id}","command":{{"post":{{"text":"{text}","reply_to":null}}}}}}}}"#
+    )
 }
 
 /// A command that edits the message. No two edits have the same text: an edit without a change would append no event.

@@ -3,12 +3,13 @@
 use crate::{
     Result,
     echo_client::{ACCEPT, KEY},
-    inflate::{Inflater, OFFER},
+    inflate::{Inflater, OFFER, Window},
 };
 use mio::net::TcpStream;
 use std::{
     io::{ErrorKind, Read, Write},
     net::SocketAddr,
+    rc::Rc,
 };
 
 /// The masking key of all frames: the load has no secrets.
@@ -66,6 +67,8 @@ pub struct Socket {
     pub stream: TcpStream,
     open: bool,
     deflate: bool,
+    /// What the server's messages may refer to. `None` if it compresses each message by itself.
+    window: Option<Rc<Window>>,
     /// A partially received frame or handshake response.
     partial: Vec<u8>,
     pub out: Outbox,
@@ -87,6 +90,7 @@ impl Socket {
             stream,
             open: false,
             deflate: *deflate,
+            window: None,
             partial: Vec::new(),
             out: Outbox(request.into_bytes()),
         })
@@ -145,7 +149,9 @@ impl Socket {
             let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
                 return Ok(0);
             };
-            check_handshake(&bytes[..end], self.deflate)?;
+            if check_handshake(&bytes[..end], self.deflate)? {
+                self.window = Some(Rc::default());
+            }
             self.open = true;
             parsed = end + 4;
             on_event(&mut self.out, SocketEvent::Opened)?;
@@ -156,7 +162,9 @@ impl Socket {
                 0x81 | 0x82 | 0xc1 | 0xc2 => {
                     let payload = match first & 0x40 {
                         0 => payload,
-                        _ if self.deflate => inflater.inflate(payload)?,
+                        _ if self.deflate => {
+                            inflater.inflate(self.window.as_mut().unwrap_or(&mut Rc::default()), payload)?
+                        }
                         _ => return Err("a compressed message on a connection without compression".into()),
                     };
                     let wire_bytes = length;
@@ -172,19 +180,20 @@ impl Socket {
     }
 }
 
-fn check_handshake(response: &[u8], deflate: bool) -> Result<()> {
+/// Returns whether the server's messages may refer to earlier ones.
+fn check_handshake(response: &[u8], deflate: bool) -> Result<bool> {
     let response = String::from_utf8_lossy(response);
     if !response.starts_with("HTTP/1.1 101") || !response.contains(ACCEPT) {
         let status = response.lines().next().unwrap_or_default();
         return Err(format!("a connection was rejected: {status}").into());
     }
     let extensions = response.lines().filter_map(|line| line.split_once(':'));
-    let extensions = extensions.filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"));
-    let compresses = |value: &str| value.contains("permessage-deflate") && value.contains("server_no_context_takeover");
-    if deflate && !extensions.into_iter().any(|(_, value)| compresses(value)) {
-        return Err("the server does not offer permessage-deflate without context takeover".into());
+    let mut extensions = extensions.filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"));
+    let accepted = extensions.find(|(_, value)| value.contains("permessage-deflate"));
+    if deflate && accepted.is_none() {
+        return Err("the server does not accept permessage-deflate".into());
     }
-    Ok(())
+    Ok(accepted.is_some_and(|(_, value)| !value.contains("server_no_context_takeover")))
 }
 
 /// The first byte, the payload and the length of the first frame, if it is complete.
@@ -246,15 +255,16 @@ mod tests {
     #[test]
     fn a_handshake_without_the_requested_compression_fails() {
         let response = |extensions: &str| format!("HTTP/1.1 101 \r\nsec-websocket-accept: {ACCEPT}{extensions}");
-        let check = |response: String, deflate| check_handshake(response.as_bytes(), deflate).is_ok();
-        assert!(check(response(""), false));
-        assert!(!check(response(""), true));
-        assert!(!check(
-            response("\r\nsec-websocket-extensions: permessage-deflate"),
-            true
-        ));
-        assert!(check(response(&format!("\r\nSec-WebSocket-Extensions: {OFFER}")), true));
-        assert!(!check("HTTP/1.1 403 Forbidden".to_owned(), false));
+        let check = |response: String, deflate| check_handshake(response.as_bytes(), deflate).ok();
+        assert_eq!(check(response(""), false), Some(false));
+        assert_eq!(check(response(""), true), None);
+        let declined = "\r\nsec-websocket-extensions: permessage-deflate; server_no_context_takeover";
+        assert_eq!(check(response(declined), true), Some(false));
+        assert_eq!(
+            check(response(&format!("\r\nSec-WebSocket-Extensions: {OFFER}")), true),
+            Some(true)
+        );
+        assert_eq!(check("HTTP/1.1 403 Forbidden".to_owned(), false), None);
     }
 
     #[test]
