@@ -60,17 +60,28 @@ const SEED_WITH_SQLITE: u64 = 31;
 fn every_tab_sees_every_event_once_under_faults() {
     match env_number("SEED") {
         Some(seed) => {
-            (0..env_number("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, uses_sqlite(seed))))
+            let servers = env_number("NODES").unwrap_or(1) as usize;
+            (0..env_number("TIMES").unwrap_or(1)).for_each(|_| println!("{:?}", run(seed, uses_sqlite(seed), servers)))
         }
         None => SEEDS.into_iter().for_each(|seed| {
-            let _ = run(seed, false);
+            let _ = run(seed, false, 1);
         }),
     }
 }
 
+/// Connections go to any of the nodes at any moment, and the nodes crash and restart one by one.
+#[test]
+fn every_tab_sees_every_event_once_on_several_nodes() {
+    let mut total = Totals::default();
+    for (seed, servers) in SEEDS.into_iter().zip([2, 3].into_iter().cycle()) {
+        total.add(&run(seed, false, servers));
+    }
+    assert!(total.crashes > 10 && total.drains > 10, "{total:?}");
+}
+
 #[test]
 fn every_tab_sees_every_event_once_with_sqlite() {
-    let totals = run(SEED_WITH_SQLITE, true);
+    let totals = run(SEED_WITH_SQLITE, true, 1);
     assert!(totals.crashes + totals.drains > 0, "this seed has no restart");
 }
 
@@ -79,7 +90,7 @@ fn only_tabs_that_saw_lost_events_are_reset() {
     let mut total = Totals::default();
     SEEDS_WITH_LOSS
         .into_iter()
-        .for_each(|seed| total.add(&run(seed, uses_sqlite(seed))));
+        .for_each(|seed| total.add(&run(seed, uses_sqlite(seed), 1)));
     assert!(total.lost > 0 && total.diverged > 0 && total.ahead > 0, "{total:?}");
 }
 
@@ -91,8 +102,9 @@ fn soak() {
     while start.elapsed() < Duration::from_secs(60 * minutes) {
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
         // If a run hangs, its seed is the last line printed.
-        println!("SEED={seed}");
-        total.add(&run(seed, uses_sqlite(seed)));
+        let servers = env_number("NODES").unwrap_or(1 + seed % 3) as usize;
+        println!("SEED={seed} NODES={servers}");
+        total.add(&run(seed, uses_sqlite(seed), servers));
     }
     println!("{total:#?}");
 }
@@ -110,9 +122,10 @@ const fn has_loss(seed: u64) -> bool {
     seed >> 32 & 3 == LOSS >> 32
 }
 
-fn run(seed: u64, uses_sqlite: bool) -> Totals {
+/// A SQLite file is used by one node at a time.
+fn run(seed: u64, uses_sqlite: bool, servers: usize) -> Totals {
     let dir = tempfile::tempdir().unwrap();
-    let store = if uses_sqlite {
+    let store = if uses_sqlite && servers == 1 {
         Store::file(dir.path().join("log.db"))
     } else {
         Store::memory(seed)
@@ -122,6 +135,6 @@ fn run(seed: u64, uses_sqlite: bool) -> Totals {
         .start_paused(true)
         .build()
         .unwrap();
-    let result = runtime.block_on(async { World::new(seed, store, has_loss(seed)).run().await });
-    result.unwrap_or_else(|violation| panic!("{violation}\nrerun with SEED={seed}"))
+    let result = runtime.block_on(async { World::new(seed, store, has_loss(seed), servers).run().await });
+    result.unwrap_or_else(|violation| panic!("{violation}\nrerun with SEED={seed} NODES={servers}"))
 }

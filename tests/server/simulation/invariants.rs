@@ -11,7 +11,7 @@ use duplex_protocol::{
     topic::{Topic as _, TopicName},
 };
 
-use super::server::Server;
+use super::server::Balancer;
 use super::tab::{Outcome, TabTrace, TopicTrace};
 use super::world::Totals;
 use crate::harness::kinds::{Note, Notes, NotesState};
@@ -20,8 +20,8 @@ use crate::harness::kinds::{Note, Notes, NotesState};
 pub struct Logs(BTreeMap<TopicName, Vec<Note>>);
 
 impl Logs {
-    pub async fn read(server: &Server, topics: &[TopicName]) -> Result<Self, String> {
-        let node = server.node().ok_or("no node is running")?;
+    pub async fn read(servers: &Balancer, topics: &[TopicName]) -> Result<Self, String> {
+        let node = servers.node().ok_or("no node is running")?;
         let mut logs = BTreeMap::new();
         for topic in topics {
             let read = node.disk.read(topic, 0, usize::MAX >> 1).await;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::random::Random;
-use super::server::Server;
+use super::server::Balancer;
 use crate::harness::PIPE_CAPACITY;
 
 /// Approximately the time after which an operating system drops a connection without acknowledgements.
@@ -73,16 +73,17 @@ enum ConnectionState {
 
 /// The network of one tab.
 pub struct Network {
-    server: Arc<Server>,
+    balancer: Arc<Balancer>,
     conditions: watch::Sender<Conditions>,
-    connections: Mutex<Vec<watch::Sender<ConnectionState>>>,
+    /// Each with the number of its server.
+    connections: Mutex<Vec<(usize, watch::Sender<ConnectionState>)>>,
     random: Mutex<Random>,
 }
 
 impl Network {
-    pub fn new(server: Arc<Server>, random: Random) -> Self {
+    pub fn new(balancer: Arc<Balancer>, random: Random) -> Self {
         Self {
-            server,
+            balancer,
             conditions: watch::Sender::default(),
             connections: Mutex::default(),
             random: Mutex::new(random),
@@ -95,7 +96,15 @@ impl Network {
 
     /// Cuts every open connection, usually in the middle of a frame.
     pub fn cut(&self) {
-        for connection in self.connections.lock().unwrap().drain(..) {
+        for (_, connection) in self.connections.lock().unwrap().drain(..) {
+            connection.send_replace(ConnectionState::Cut);
+        }
+    }
+
+    /// Cuts every connection to one server, likewise.
+    pub fn cut_server(&self, number: usize) {
+        let mut connections = self.connections.lock().unwrap();
+        for (_, connection) in connections.extract_if(.., |(server, _)| *server == number) {
             connection.send_replace(ConnectionState::Cut);
         }
     }
@@ -104,7 +113,7 @@ impl Network {
     pub fn partition(&self) {
         self.change(|conditions| conditions.partitioned = true);
         let mut random = self.random.lock().unwrap();
-        for connection in &*self.connections.lock().unwrap() {
+        for (_, connection) in &*self.connections.lock().unwrap() {
             let state = if random.chance(1, 2) {
                 ConnectionState::Paused
             } else {
@@ -116,7 +125,7 @@ impl Network {
 
     pub fn heal(&self) {
         self.change(|conditions| conditions.partitioned = false);
-        for connection in &*self.connections.lock().unwrap() {
+        for (_, connection) in &*self.connections.lock().unwrap() {
             connection.send_if_modified(|now| {
                 *now == ConnectionState::Paused
                     && std::mem::replace(now, ConnectionState::Open) != ConnectionState::Open
@@ -136,11 +145,11 @@ impl Network {
         if block == Block::Refused {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        let server = self.server.connect().ok_or(io::ErrorKind::ConnectionRefused)?;
+        let server = self.balancer.connect().ok_or(io::ErrorKind::ConnectionRefused)?;
         Ok(self.relay(server, block))
     }
 
-    fn relay(&self, server: DuplexStream, block: Block) -> DuplexStream {
+    fn relay(&self, (number, server): (usize, DuplexStream), block: Block) -> DuplexStream {
         let (client, proxy) = duplex(PIPE_CAPACITY);
         let state = watch::Sender::new(ConnectionState::Open);
         let (from_client, to_client) = split(proxy);
@@ -157,8 +166,8 @@ impl Network {
             }
         });
         let mut connections = self.connections.lock().unwrap();
-        connections.retain(|connection| !connection.is_closed());
-        connections.push(state);
+        connections.retain(|(_, connection)| !connection.is_closed());
+        connections.push((number, state));
         client
     }
 

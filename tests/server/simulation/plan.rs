@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use duplex_hub::bus::BusFaults;
 use duplex_hub::log::LogError;
 use duplex_hub::log::memory;
 use duplex_protocol::topic::TopicName;
@@ -22,14 +23,16 @@ pub enum Step {
     WebSocket(usize, Block),
     EventStream(usize, Block),
     Slow(usize, bool),
-    /// The node crashes.
-    Crash,
-    /// The node crashes, and each topic loses up to this many of its newest events.
+    /// The server's node crashes.
+    Crash(usize),
+    /// All nodes crash, and each topic loses up to this many of its newest events.
     LoseTail(u64),
-    /// The node drains and stops.
-    Drain,
-    /// Starts a node if none is running.
-    Start,
+    /// The server's node drains and stops.
+    Drain(usize),
+    /// Starts a node on the server if none is running.
+    Start(usize),
+    /// How the bus between the nodes fails from now on.
+    Bus(BusFaults),
     Disk(memory::Fault),
     /// Whether the log is unreadable.
     Unreadable(bool),
@@ -47,6 +50,8 @@ pub struct Plan {
     pub end: Duration,
     /// Tabs behind a proxy that blocks WebSocket until the end; the flag is true if event streams are blocked too.
     pub blocked: Vec<(usize, bool)>,
+    /// The servers, with a node each.
+    pub servers: usize,
 }
 
 impl Plan {
@@ -60,6 +65,7 @@ impl Plan {
             steps: Vec::new(),
             end,
             blocked: Vec::new(),
+            servers: 1,
         };
         for tab in 0..tabs {
             plan.add_tab(tab, random);
@@ -79,7 +85,29 @@ impl Plan {
     pub fn add_loss(&mut self, random: &mut Random) {
         let lost = Step::LoseTail(random.between(1, 12));
         let at = self.schedule(random, lost);
-        self.schedule_after(at, random.millis(0, 8_000), Step::Start);
+        self.schedule_after(at, random.millis(0, 8_000), Step::Start(0));
+        self.steps.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Runs the plan on several servers, whose nodes crash and drain at any moment and are connected by a bus that fails.
+    pub fn add_servers(&mut self, servers: usize, random: &mut Random) {
+        self.servers = servers;
+        let faults = random_bus(random);
+        self.steps.push((Duration::ZERO, Step::Bus(faults)));
+        for _ in 0..random.below(3) {
+            let faults = random_bus(random);
+            self.schedule(random, Step::Bus(faults));
+        }
+        for server in 0..servers {
+            for _ in 0..random.below(4) {
+                let (stop, pause) = match random.chance(1, 2) {
+                    true => (Step::Crash(server), random.millis(0, 20_000)),
+                    false => (Step::Drain(server), random.millis(0, 20_000)),
+                };
+                let at = self.schedule(random, stop);
+                self.schedule_after(at, pause, Step::Start(server));
+            }
+        }
         self.steps.sort_by_key(|(at, _)| *at);
     }
 
@@ -163,12 +191,12 @@ impl Plan {
     fn add_server_fault(&mut self, random: &mut Random) {
         match random.below(7) {
             0 | 1 => {
-                let at = self.schedule(random, Step::Crash);
-                self.schedule_after(at, random.millis(0, 8_000), Step::Start);
+                let at = self.schedule(random, Step::Crash(0));
+                self.schedule_after(at, random.millis(0, 8_000), Step::Start(0));
             }
             2 => {
-                let at = self.schedule(random, Step::Drain);
-                self.schedule_after(at, random.millis(0, 12_000), Step::Start);
+                let at = self.schedule(random, Step::Drain(0));
+                self.schedule_after(at, random.millis(0, 12_000), Step::Start(0));
             }
             3 | 4 => {
                 let at = self.schedule(random, Step::Unreadable(true));
@@ -189,4 +217,12 @@ impl Plan {
 
 fn random_block(random: &mut Random) -> Block {
     [Block::Refused, Block::Silent, Block::ShortLived][random.below(3) as usize]
+}
+
+fn random_bus(random: &mut Random) -> BusFaults {
+    BusFaults {
+        lost: [0, 10, 50, 100][random.below(4) as usize],
+        repeated: random.below(30),
+        delay: [Duration::ZERO, random.millis(1, 100), random.millis(100, 3_000)][random.below(3) as usize],
+    }
 }

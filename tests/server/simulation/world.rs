@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use duplex_hub::bus::{BusFaults, MemoryBus};
 use duplex_hub::decider::{Decider, Principal};
 use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::person::{Person, PersonId};
@@ -18,7 +19,7 @@ use super::invariants::{self, Logs, LostTails};
 use super::network::{Block, Network};
 use super::plan::{Plan, Step};
 use super::random::Random;
-use super::server::Server;
+use super::server::{Balancer, Server};
 use super::tab::{Action, Tab, TabTrace};
 use crate::harness::kinds::{Note, Notes};
 
@@ -78,9 +79,11 @@ pub struct SimulatedClient {
 pub struct World {
     start: Instant,
     plan: Plan,
-    server: Arc<Server>,
+    balancer: Arc<Balancer>,
+    store: Arc<Store>,
+    bus: Option<Arc<MemoryBus>>,
     clients: Vec<SimulatedClient>,
-    draining: Option<JoinHandle<()>>,
+    draining: Vec<JoinHandle<()>>,
     /// Running bursts; each returns its accepted texts.
     bursts: Vec<JoinHandle<Vec<String>>>,
     lost: LostTails,
@@ -88,22 +91,33 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, store: Store, has_loss: bool) -> Self {
+    pub fn new(seed: u64, store: Store, has_loss: bool, servers: usize) -> Self {
         let mut random = Random::new(seed);
         let mut plan = Plan::new(&mut random);
         if has_loss {
             plan.add_loss(&mut random.split());
         }
-        let server = Arc::new(Server::new(store, random.split()));
-        server.start();
+        let bus = (servers > 1).then(|| MemoryBus::new(seed, BusFaults::default()));
+        let store = Arc::new(store);
+        let first = Server::new(Arc::clone(&store), random.split(), bus.clone());
+        let mut other = Random::new(!seed);
+        if servers > 1 {
+            plan.add_servers(servers, &mut other);
+        }
+        let more = (1..servers).map(|_| Server::new(Arc::clone(&store), other.split(), bus.clone()));
+        let all = std::iter::once(first).chain(more).collect();
+        let balancer = Arc::new(Balancer::new(all, Random::new(seed)));
+        balancer.servers.iter().for_each(Server::start);
         let start = Instant::now();
-        let clients = (0..plan.tabs).map(|number| new_client(number, &server, &mut random, start));
+        let clients = (0..plan.tabs).map(|number| new_client(number, &balancer, &mut random, start));
         Self {
             start,
             clients: clients.collect(),
             plan,
-            server,
-            draining: None,
+            balancer,
+            store,
+            bus,
+            draining: Vec::new(),
             bursts: Vec::new(),
             lost: LostTails::default(),
             totals: Totals::default(),
@@ -119,7 +133,7 @@ impl World {
         self.advance_to(self.start + self.plan.end).await;
         self.heal().await;
         let burst_texts = self.settle().await?;
-        let logs = Logs::read(&self.server, &self.plan.topics).await?;
+        let logs = Logs::read(&self.balancer, &self.plan.topics).await?;
         let traces: Vec<_> = self.clients.iter().map(|client| client.trace.lock().unwrap()).collect();
         invariants::check(&traces, &logs, &self.lost, &burst_texts, &mut self.totals)?;
         drop(traces);
@@ -175,64 +189,73 @@ impl World {
             }
             Step::EventStream(tab, block) => self.clients[tab].network.change(|conditions| conditions.stream = block),
             Step::Slow(tab, slow) => self.clients[tab].network.change(|conditions| conditions.slow = slow),
-            Step::Crash => self.crash().await,
+            Step::Crash(server) => self.crash(server).await,
             Step::LoseTail(count) => self.lose_tail(count).await,
-            Step::Drain => self.drain(),
-            Step::Start => self.start().await,
-            Step::Unreadable(unreadable) => self.server.store.set_unreadable(unreadable),
-            Step::Disk(fault) => self.server.store.set_fault(fault),
+            Step::Drain(server) => self.drain(server),
+            Step::Start(server) => self.start(server).await,
+            Step::Bus(faults) => self.bus.iter().for_each(|bus| bus.set_faults(faults)),
+            Step::Unreadable(unreadable) => self.store.set_unreadable(unreadable),
+            Step::Disk(fault) => self.store.set_fault(fault),
             Step::Burst(topic, count) => {
-                if let Some(node) = self.server.node() {
+                if let Some(node) = self.balancer.node() {
                     self.bursts.push(tokio::spawn(burst(node, topic, count)));
                 }
             }
         }
     }
 
-    async fn crash(&mut self) {
-        if let Some(node) = self.server.take_node() {
+    async fn crash(&mut self, server: usize) {
+        if let Some(node) = self.balancer.servers[server].take_node() {
             self.totals.crashes += 1;
-            self.clients.iter().for_each(|client| client.network.cut());
-            node.disk.crash().await;
+            self.clients.iter().for_each(|client| client.network.cut_server(server));
+            node.crash().await;
         }
     }
 
     async fn lose_tail(&mut self, count: u64) {
-        self.crash().await;
-        if let Some(draining) = self.draining.take() {
-            draining.await.unwrap();
+        for server in 0..self.balancer.servers.len() {
+            self.crash(server).await;
         }
+        self.wait_for_draining().await;
         for topic in &self.plan.topics {
-            let events = self.server.store.lose_tail(topic, count);
+            let events = self.store.lose_tail(topic, count);
             self.totals.lost += count.min(events.len() as u64);
             self.lost.add(topic, &events, count);
         }
     }
 
-    fn drain(&mut self) {
-        if let Some(node) = self.server.take_node() {
+    fn drain(&mut self, server: usize) {
+        if let Some(node) = self.balancer.servers[server].take_node() {
             self.totals.drains += 1;
             let networks: Vec<_> = self.clients.iter().map(|client| Arc::clone(&client.network)).collect();
-            self.draining = Some(tokio::spawn(async move {
+            self.draining.push(tokio::spawn(async move {
                 node.drain().await;
                 // Like the end of the process: closes the remaining connections.
-                networks.iter().for_each(|network| network.cut());
+                networks.iter().for_each(|network| network.cut_server(server));
             }));
         }
     }
 
-    /// Starts a node after the draining one has released the log.
-    async fn start(&mut self) {
-        if let Some(draining) = self.draining.take() {
+    async fn wait_for_draining(&mut self) {
+        for draining in std::mem::take(&mut self.draining) {
             draining.await.unwrap();
         }
-        self.server.start();
+    }
+
+    /// Starts a node; a single one after the draining one has released the log.
+    async fn start(&mut self, server: usize) {
+        if self.balancer.servers.len() == 1 {
+            self.wait_for_draining().await;
+        }
+        self.balancer.servers[server].start();
     }
 
     async fn heal(&mut self) {
-        self.server.store.set_fault(duplex_hub::log::memory::Fault::None);
-        self.server.store.set_unreadable(false);
-        self.start().await;
+        self.store.set_fault(duplex_hub::log::memory::Fault::None);
+        self.store.set_unreadable(false);
+        self.bus.iter().for_each(|bus| bus.set_faults(BusFaults::default()));
+        self.wait_for_draining().await;
+        self.balancer.servers.iter().for_each(Server::start);
         for (tab, client) in self.clients.iter().enumerate() {
             let blocked = self.plan.blocked.iter().find(|(blocked, _)| *blocked == tab);
             client.network.change(|conditions| {
@@ -267,7 +290,7 @@ impl World {
         let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
             self.check_violations()?;
-            let logs = Logs::read(&self.server, &self.plan.topics).await?;
+            let logs = Logs::read(&self.balancer, &self.plan.topics).await?;
             let traces = self.clients.iter().map(|client| client.trace.lock().unwrap());
             let unsettled = invariants::unsettled(&traces.collect::<Vec<_>>(), &logs);
             match unsettled {
@@ -286,24 +309,26 @@ impl World {
         for client in &mut self.clients {
             (&mut client.task).await.map_err(|error| error.to_string())?;
         }
-        let node = self.server.node().ok_or("no node is running")?;
         let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
-            let (open, stats) = (node.state.counters.snapshot().connections, node.state.hub.stats());
+            let nodes = self.balancer.servers.iter().filter_map(Server::node);
+            let counts = nodes.map(|node| (node.state.counters.snapshot().connections, node.state.hub.stats()));
+            let busy = counts.filter(|(open, stats)| (*open, stats.subscriptions, stats.topics) != (0, 0, 0));
+            let busy: Vec<_> = busy.collect();
             // A topic without subscribers falls asleep.
-            if (open, stats.subscriptions, stats.topics) == (0, 0, 0) {
+            if busy.is_empty() {
                 return Ok(());
             }
             if Instant::now() > end {
-                return Err(format!("{open} connections are still open; {stats:?}"));
+                return Err(format!("connections and topics are still open: {busy:?}"));
             }
             self.advance_to(Instant::now() + CHECK_PERIOD).await;
         }
     }
 }
 
-fn new_client(number: usize, server: &Arc<Server>, random: &mut Random, start: Instant) -> SimulatedClient {
-    let network = Arc::new(Network::new(Arc::clone(server), random.split()));
+fn new_client(number: usize, balancer: &Arc<Balancer>, random: &mut Random, start: Instant) -> SimulatedClient {
+    let network = Arc::new(Network::new(Arc::clone(balancer), random.split()));
     let (inputs, input_receiver) = mpsc::unbounded_channel();
     let (actions, action_receiver) = mpsc::unbounded_channel();
     let secret = u128::from(random.next()) << 64 | u128::from(random.next());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::limits;
+use crate::topic::shared_presence::PresenceUpdate;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::TopicName;
 
@@ -32,6 +33,10 @@ impl fmt::Display for NodeId {
 pub(crate) enum Message {
     /// The topic's newest event.
     Head(TopicName, Seq),
+    /// The node's people in the topic.
+    Presence(TopicName, PresenceUpdate),
+    /// The topic was started: tell its people.
+    AskPresence(TopicName),
 }
 
 #[derive(Serialize, Deserialize)]

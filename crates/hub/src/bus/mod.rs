@@ -18,6 +18,9 @@
 //!   reads whether other nodes have earlier ones that are undelivered. Forwards that are undelivered for some time, because their
 //!   node died, are delivered by the others. The target answers a forward that arrives twice as a duplicate.
 //!
+//! - **Presence**: a node tells the others who is present in its topics: changes, and every ten seconds all of its people. A node
+//!   that is silent for 35 s has none any more.
+//!
 //! Kinds that are [ephemeral](crate::decider::Decider::EPHEMERAL) are the node's own and are not followed.
 //!
 //! One node has no bus. It then sends nothing, asks nothing, and keeps no second state.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Hub, Slot};
@@ -14,6 +14,7 @@ use crate::limits;
 use crate::lock;
 use crate::quota::LogThrottle;
 use crate::topic::handle::TopicShared;
+use crate::topic::shared_presence::SharedPresence;
 use duplex_protocol::cursor::Seq;
 use duplex_protocol::topic::TopicName;
 
@@ -31,15 +32,14 @@ pub(crate) struct Cluster {
 #[derive(Default)]
 struct Outgoing {
     heads: HashMap<TopicName, Seq>,
+    others: Vec<Message>,
 }
 
 impl Outgoing {
     fn take(&mut self) -> Vec<Message> {
-        let heads = std::mem::take(&mut self.heads);
-        heads
-            .into_iter()
-            .map(|(topic, seq)| Message::Head(topic, seq))
-            .collect()
+        let heads = std::mem::take(&mut self.heads).into_iter();
+        let heads = heads.map(|(topic, seq)| Message::Head(topic, seq));
+        heads.chain(self.others.drain(..)).collect()
     }
 }
 
@@ -58,6 +58,18 @@ impl Cluster {
     pub(crate) fn announce(&self, topic: &TopicName, seq: Seq) {
         lock::lock(&self.outgoing).heads.insert(topic.clone(), seq);
         self.ready.notify_one();
+    }
+
+    /// Tells the other nodes something that they need not know: beyond a limit of messages it is dropped.
+    pub(crate) fn tell(&self, messages: impl IntoIterator<Item = Message>) {
+        let mut outgoing = lock::lock(&self.outgoing);
+        let room = limits::BUS_MESSAGES.saturating_sub(outgoing.others.len());
+        outgoing.others.extend(messages.into_iter().take(room));
+        let is_empty = outgoing.others.is_empty();
+        drop(outgoing);
+        if !is_empty {
+            self.ready.notify_one();
+        }
     }
 
     /// Sends what there is. A failure is not repeated: the other nodes find the heads in the log.
@@ -125,7 +137,7 @@ impl Hub {
             match bus::decode(&payload) {
                 Some((node, messages)) if node != cluster.node => {
                     for message in messages {
-                        self.on_message(message);
+                        self.on_message(node, message);
                     }
                 }
                 Some(_) => {}
@@ -134,9 +146,25 @@ impl Hub {
         }
     }
 
-    fn on_message(&self, message: Message) {
+    fn on_message(&self, node: NodeId, message: Message) {
+        let now = Instant::now();
         match message {
             Message::Head(topic, seq) => self.on_head(&topic, seq),
+            Message::Presence(topic, update) => {
+                self.on_presence(&topic, |shared| shared.receive(node, update, now));
+            }
+            Message::AskPresence(topic) => self.on_presence(&topic, |shared| shared.request_round(now)),
+        }
+    }
+
+    /// Changes the shared presence of a topic, if it is awake and has one.
+    fn on_presence(&self, topic: &TopicName, change: impl FnOnce(&mut SharedPresence)) {
+        let awake = self.topics().get(topic).and_then(Slot::awake);
+        let Some(topic) = awake else { return };
+        if let Some(mut shared) = topic.subscribers.shared_presence() {
+            change(&mut shared);
+            drop(shared);
+            topic.subscribers.notify_remote();
         }
     }
 
@@ -199,7 +227,7 @@ impl TopicShared {
     pub(crate) fn expect(&self, seq: Seq) {
         if self.is_shared && seq > self.head() {
             self.expected.fetch_max(seq, Ordering::AcqRel);
-            self.subscribers.notify();
+            self.subscribers.notify_remote();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::bus::{BusFaults, MemoryBus, MemoryBusPort};
@@ -14,6 +14,7 @@ use crate::quota::QuotaConfig;
 use crate::session::Reader;
 use crate::topic::dyn_topic::dyn_topic;
 use crate::topic::read_batch::ReadLimit;
+use crate::topic::wake::Wake;
 use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
 use duplex_protocol::person::PersonId;
@@ -399,11 +400,14 @@ async fn forwards_of_two_nodes_are_delivered_once_and_in_order() {
 async fn an_undelivered_forward_of_another_node_comes_first() {
     let nodes = Nodes::new();
     let [a, b] = nodes.pair();
+    // This node has loaded the forwards of earlier runs before.
+    b.send(&id(1), &Change::Copy(1, "b".to_owned())).await;
+    b.follows("b", 1).await;
     a.hub.outbox().kill();
-    a.send(&id(1), &Change::Copy(1, "b".to_owned())).await;
-    b.send(&id(2), &Change::Copy(2, "b".to_owned())).await;
-    b.follows("b", 2).await;
-    assert_eq!(b.state("b").await, [1, 2]);
+    a.send(&id(2), &Change::Copy(2, "b".to_owned())).await;
+    b.send(&id(3), &Change::Copy(3, "b".to_owned())).await;
+    b.follows("b", 3).await;
+    assert_eq!(b.state("b").await, [1, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -414,4 +418,65 @@ async fn forwards_of_a_node_that_died_are_delivered_by_another() {
     a.send(&id(1), &Change::Copy(1, "b".to_owned())).await;
     timeout(3 * limits::FORWARD_ADOPTION, b.follows("b", 1)).await.unwrap();
     assert_eq!(b.state("b").await, [1]);
+}
+
+impl Node {
+    /// The numbers of people and sessions that readers of this node see.
+    async fn present(&self) -> (u32, u32) {
+        let handle = self.hub.open(&topic("a")).await.unwrap();
+        match Encoding::Json.decode(&handle.presence(Encoding::Json).1).unwrap() {
+            ServerFrame::Presence { presence, .. } => (presence.people_count, presence.session_count),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn subscribe(&self, name: &str, session: &str) -> crate::SubscriptionGuard {
+        let person = Person {
+            id: PersonId(name.to_owned()),
+            name: name.to_owned(),
+        };
+        let handle = self.hub.open(&topic("a")).await.unwrap();
+        handle.subscribe(SessionId(session.to_owned()), person, None, Wake::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_on_all_nodes_are_present_and_leave() {
+    let nodes = Nodes::new();
+    let [a, b] = nodes.pair();
+    let _ada = a.subscribe("ada", "1").await;
+    sleep(Duration::from_secs(1)).await;
+    let bo = b.subscribe("bo", "2").await;
+    let _moved = b.subscribe("ada", "1").await;
+    let _tab = b.subscribe("ada", "3").await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((a.present().await, b.present().await), ((2, 3), (2, 3)));
+    drop(bo);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((a.present().await, b.present().await), ((1, 2), (1, 2)));
+    let c = nodes.start();
+    let _cy = c.subscribe("cy", "4").await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        (a.present().await, b.present().await, c.present().await),
+        ((2, 3), (2, 3), (2, 3))
+    );
+    c.hub.close().await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((a.present().await, b.present().await), ((1, 2), (1, 2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_people_of_a_dead_node_are_gone_within_40_seconds() {
+    let nodes = Nodes::new();
+    let [a, b] = nodes.pair();
+    let _ada = a.subscribe("ada", "1").await;
+    let _bo = b.subscribe("bo", "2").await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(b.present().await, (2, 2));
+    a.port.disconnect();
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(b.present().await, (2, 2), "a moment of silence is no death");
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(b.present().await, (1, 1));
 }

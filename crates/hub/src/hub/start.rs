@@ -44,8 +44,8 @@ impl Hub {
         let mut ring = Ring::new((tail.after, tail.checksum), kind.delivery(), RingLimits::default());
         frames::fill(&mut ring, tail, kind.delivery());
         let (requests, receiver) = mpsc::channel(limits::TOPIC_QUEUE);
-        let subscribers = Subscribers::new(kind.has_presence());
         let is_shared = self.cluster().is_some() && !kind.is_ephemeral();
+        let subscribers = Subscribers::new(kind.has_presence(), is_shared);
         let shared = Arc::new(TopicShared {
             name: slot.topic.clone(),
             counters: self.inner.kind_counters.get(kind.name()).cloned().unwrap_or_default(),

@@ -51,6 +51,9 @@ pub(crate) const HEADS_INTERVAL: Duration = Duration::from_secs(1);
 /// The largest payload of the bus: `NOTIFY` of PostgreSQL carries less than 8,000 bytes.
 pub const MAX_BUS_PAYLOAD: usize = 7_999;
 
+/// The most messages that wait for the bus, besides the newest head of each topic. More are dropped while the bus is unavailable.
+pub(crate) const BUS_MESSAGES: usize = 4096;
+
 /// How long a closing node waits for its last messages to the other nodes.
 pub(crate) const BUS_DRAIN: Duration = Duration::from_secs(1);
 
@@ -121,6 +124,15 @@ pub(crate) const PRESENT_SESSIONS: usize = 1_000;
 pub(crate) const PRESENCE_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const PRESENCE_PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(crate) const PRESENCE_PAUSE_PER_SESSION: Duration = Duration::from_millis(1);
+
+/// How often a node tells the others all of its people in a topic, and how long they are present on another node that hears
+/// nothing more: two rounds may be lost, and a dead node's people are gone within 40 s.
+pub(crate) const PRESENCE_ROUND: Duration = Duration::from_secs(10);
+pub(crate) const REMOTE_PRESENCE: Duration = Duration::from_secs(35);
+
+/// People in a message to other nodes, and the most listed sessions of one: a part must fit [`MAX_BUS_PAYLOAD`].
+pub(crate) const PRESENCE_PART: usize = 16;
+pub(crate) const LISTED_SESSIONS: usize = 8;
 
 /// The maximum number of pending forwards of one topic: beyond it the topic rejects commands as retryable. All topics together hold
 /// at most [`FORWARD_BYTES`]. Beyond those each topic may still have [`MIN_FORWARDS_PER_TOPIC`], so a blocked topic does not block

@@ -25,6 +25,7 @@ pub(crate) mod ring;
 mod send;
 #[cfg(test)]
 mod server_command_tests;
+pub(crate) mod shared_presence;
 mod snapshot;
 mod state_error;
 pub(crate) mod stats;

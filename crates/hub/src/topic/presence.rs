@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::shared_presence::{ListedPerson, NodePeople};
 use crate::limits;
 use crate::quota::Address;
 use duplex_protocol::person::{Person, PersonId};
@@ -189,6 +191,34 @@ impl PresenceSet {
         }
     }
 
+    /// The people as other nodes are told them.
+    pub(crate) fn node_people(&self) -> NodePeople {
+        let named = self.order.values().filter_map(|id| self.people.get(id));
+        let people: Vec<_> = named
+            .take(MAX_LISTED_PEOPLE)
+            .map(|present| self.listed(present))
+            .collect();
+        let sessions: usize = people.iter().map(|person| person.sessions.len()).sum();
+        let more = |all: usize, listed: usize| u32::try_from(all.saturating_sub(listed)).unwrap_or(u32::MAX);
+        NodePeople {
+            unlisted: (
+                more(self.people.len(), people.len()),
+                more(self.sessions.len(), sessions),
+            ),
+            people,
+        }
+    }
+
+    fn listed(&self, present: &PersonPresence) -> ListedPerson {
+        let mut sessions: Vec<_> = present.sessions.iter().map(hash).collect();
+        sessions.sort_unstable();
+        sessions.truncate(limits::LISTED_SESSIONS);
+        ListedPerson {
+            present: self.present(present),
+            sessions,
+        }
+    }
+
     pub(crate) fn presence(&self) -> Presence {
         let named = self
             .order
@@ -311,6 +341,12 @@ impl PresenceSet {
     fn schedule(&mut self, at: Instant) {
         self.deadline = Some(self.deadline.map_or(at, |deadline| deadline.min(at)));
     }
+}
+
+/// A hash of a session's id that is the same on all nodes.
+fn hash(SessionId(session): &SessionId) -> u32 {
+    let hash = Sha256::digest(session);
+    hash.iter().take(4).fold(0, |bits, byte| bits << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]

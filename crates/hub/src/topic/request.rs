@@ -22,7 +22,7 @@ pub(crate) enum TopicRequest {
     },
     /// Reads what other nodes appended.
     Follow {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Result<(), Denial>>,
     },
     /// Whether the state lists another topic.
     Lists {

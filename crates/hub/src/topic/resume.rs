@@ -52,7 +52,7 @@ impl TopicHandle {
         let request = TopicRequest::Follow { reply };
         let sent = self.shared.requests.send_timeout(request, limits::QUEUE_WAIT).await;
         sent.map_err(|_| Denial::Unavailable)?;
-        followed.await.map_err(|_| Denial::Unavailable)
+        followed.await.unwrap_or(Err(Denial::Unavailable))
     }
 
     /// Verifies the cursor's checksum against the ring or, behind the ring, the log.

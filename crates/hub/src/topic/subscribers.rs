@@ -1,6 +1,7 @@
 //! A topic's subscribers: their wakes, the delivery of events, and the throttled presence updates. The clock is an argument.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use super::direct::{EventBatch, Subscriber};
 use super::frame::Frame;
 use super::presence::PresenceSet;
+use super::shared_presence::SharedPresence;
 use crate::limits;
 use crate::lock;
 use crate::topic::event_frame::PerEncoding;
@@ -25,12 +27,16 @@ pub(crate) struct Subscribers {
     presence_disabled: bool,
     /// The current presence, not yet published.
     presence: Mutex<PresenceSet>,
+    /// The presence on other nodes; `None` if there are none. Locked after `presence`.
+    shared: Option<Box<Mutex<SharedPresence>>>,
     subscribers: Mutex<SubscriberSlab>,
     published: Mutex<Arc<PublishedPresence>>,
     /// The version of the published presence.
     version: AtomicU64,
     /// Notifies the topic's task of a change.
     changed: Notify,
+    /// Whether a handle or a subscriber of this node changed.
+    local_change: AtomicBool,
 }
 
 /// A published presence.
@@ -50,15 +56,21 @@ pub(crate) struct PresenceThrottle {
 }
 
 impl Subscribers {
-    pub(crate) fn new(has_presence: bool) -> Self {
+    pub(crate) fn new(has_presence: bool, is_shared: bool) -> Self {
         Self {
             presence_disabled: !has_presence,
+            shared: (has_presence && is_shared).then(Box::default),
             ..Self::default()
         }
     }
 
     pub(crate) fn presence(&self) -> MutexGuard<'_, PresenceSet> {
         lock::lock(&self.presence)
+    }
+
+    /// The presence on other nodes, if the topic has any.
+    pub(crate) fn shared_presence(&self) -> Option<MutexGuard<'_, SharedPresence>> {
+        self.shared.as_deref().map(lock::lock)
     }
 
     pub(crate) fn add(&self, subscriber: Arc<Subscriber>) -> usize {
@@ -106,7 +118,18 @@ impl Subscribers {
 
     /// Notifies the topic's task that a subscriber changed.
     pub(crate) fn notify(&self) {
+        self.local_change.store(true, Release);
         self.changed.notify_one();
+    }
+
+    /// Notifies the topic's task of a message of another node, which does not keep the topic awake.
+    pub(crate) fn notify_remote(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Whether [`Self::notify`] was called since this was last called.
+    pub(crate) fn take_local_change(&self) -> bool {
+        self.local_change.swap(false, AcqRel)
     }
 
     pub(crate) async fn notified(&self) {
@@ -146,14 +169,24 @@ impl Subscribers {
                 set.extend(now.saturating_duration_since(due) + limits::RESUME_GRACE);
             }
             set.expire(now);
-            if set.version() == throttle.published || self.presence_disabled {
-                return set.deadline();
+            let mut shared = self.shared_presence();
+            shared.iter_mut().for_each(|shared| shared.expire(now));
+            let remote = shared.as_ref().and_then(|shared| shared.deadline());
+            let deadline = set.deadline().into_iter().chain(remote).min();
+            // Both versions only rise.
+            let version = set.version() + shared.as_ref().map_or(0, |shared| shared.version());
+            if version == throttle.published || self.presence_disabled {
+                return deadline;
             }
             if let Some(next) = throttle.next.filter(|next| now < *next) {
-                return Some(set.deadline().map_or(next, |deadline| deadline.min(next)));
+                return Some(deadline.map_or(next, |deadline| deadline.min(next)));
             }
-            throttle.published = set.version();
-            (set.presence(), set.deadline(), pause(set.session_count()))
+            throttle.published = version;
+            let presence = match shared {
+                Some(shared) => shared.merge(set.node_people()),
+                None => set.presence(),
+            };
+            (presence, deadline, pause(set.session_count()))
         };
         throttle.next = Some(now + pause);
         self.publish(presence);
@@ -234,7 +267,11 @@ mod tests {
 
     #[test]
     fn a_disabled_presence_is_not_published() {
-        let (subscribers, mut throttle, start) = (Subscribers::new(false), PresenceThrottle::default(), Instant::now());
+        let (subscribers, mut throttle, start) = (
+            Subscribers::new(false, false),
+            PresenceThrottle::default(),
+            Instant::now(),
+        );
         join(&subscribers, 1);
         assert_eq!(subscribers.refresh(&mut throttle, start), None);
         assert_eq!((subscribers.version(), subscribers.presence().session_count()), (0, 1));

@@ -1,4 +1,8 @@
-//! Fault injection for appends, for tests.
+//! Fault injection, for tests.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::MemoryLog;
 use crate::log::LogError;
@@ -13,6 +17,8 @@ pub enum Fault {
     Error(LogError),
     /// Appends wait until the fault is changed.
     Stall,
+    /// Appends take this long, and reads of topics half as long, as over a network.
+    Delay(Duration),
 }
 
 impl MemoryLog {
@@ -25,9 +31,25 @@ impl MemoryLog {
     pub(super) async fn check_fault(&self) -> Result<(), LogError> {
         let mut fault = self.fault.subscribe();
         // The sender lives as long as `self`.
-        match fault.wait_for(|fault| *fault != Fault::Stall).await.as_deref() {
-            Ok(Fault::Error(error)) => Err(error.clone()),
+        let fault = fault
+            .wait_for(|fault| *fault != Fault::Stall)
+            .await
+            .map(|fault| fault.clone());
+        match fault {
+            Ok(Fault::Error(error)) => Err(error),
+            Ok(Fault::Delay(delay)) => {
+                sleep(delay).await;
+                Ok(())
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Waits for the injected delay of a read, if any.
+    pub(super) async fn delay_read(&self) {
+        let fault = self.fault.borrow().clone();
+        if let Fault::Delay(delay) = fault {
+            sleep(delay / 2).await;
         }
     }
 }

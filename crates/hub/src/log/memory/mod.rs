@@ -50,6 +50,7 @@ impl MemoryLog {
     ) -> BoxFuture<'a, Result<T, LogError>> {
         let topic = topic.clone();
         Box::pin(async move {
+            self.delay_read().await;
             let nothing = StoredTopic::default();
             Ok(read(self.lock().by_name.get(&topic).unwrap_or(&nothing), self.epoch))
         })

@@ -5,6 +5,7 @@
 
 mod delivered;
 mod follow;
+mod people;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -96,6 +97,7 @@ impl Task {
 
     pub(crate) async fn run(&mut self) {
         let mut waiting = Vec::with_capacity(limits::BATCH_COMMANDS);
+        self.ask_presence();
         while self.lifecycle == Lifecycle::Running {
             if self.is_behind() {
                 let _ = self.follow().await;
@@ -103,7 +105,9 @@ impl Task {
             let now = Instant::now();
             let deadline = self.shared.subscribers.refresh(&mut self.throttle, now);
             let sleep_deadline = self.sleep_deadline(now);
-            let timer = deadline.into_iter().chain(sleep_deadline).chain(self.retry).min();
+            let shared_deadline = self.share_presence(now);
+            let deadlines = [deadline, sleep_deadline, self.retry, shared_deadline];
+            let timer = deadlines.into_iter().flatten().min();
             tokio::select! {
                 received = self.requests.recv_many(&mut waiting, limits::BATCH_COMMANDS) => match received {
                     0 => return,
@@ -114,7 +118,11 @@ impl Task {
                         }
                     }
                 },
-                () = self.shared.subscribers.notified() => self.idle_since = None,
+                () = self.shared.subscribers.notified() => {
+                    if self.shared.subscribers.take_local_change() {
+                        self.idle_since = None;
+                    }
+                }
                 () = sleep_until_some(timer) => {
                     let now = Instant::now();
                     if self.retry.take_if(|at| *at <= now).is_some() {
@@ -168,6 +176,7 @@ impl Task {
             self.serve(&mut waiting).await;
             self.snapshot().await;
         }
+        self.end_presence();
     }
 
     /// Handles queued requests. State requests are answered before the commands are applied, so they see only committed state.
@@ -178,8 +187,8 @@ impl Task {
                 TopicRequest::Command(command) => commands.push(command),
                 TopicRequest::State { encoding, reply } => drop(reply.send(self.state(encoding).await)),
                 TopicRequest::Follow { reply } => {
-                    let _ = self.follow().await;
-                    let _ = reply.send(());
+                    let followed = self.follow().await;
+                    let _ = reply.send(followed.map_err(|LogUnavailable| Denial::Unavailable));
                 }
                 TopicRequest::Lists { topic, reply } => drop(reply.send(self.lists(&topic).await)),
                 TopicRequest::Sleep => self.sleep_requested = true,
