@@ -14,6 +14,7 @@ mod model;
 mod operator_files;
 mod outage;
 mod postgres;
+mod postgres_nodes;
 mod recorded;
 mod sqlite;
 mod syscalls;

@@ -19,6 +19,10 @@ impl NodeId {
     pub(crate) fn random() -> Self {
         Self(uuid::Uuid::new_v4().as_u64_pair().0)
     }
+
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for NodeId {

@@ -21,6 +21,9 @@
 //! - **Presence**: a node tells the others who is present in its topics: changes, and every ten seconds all of its people. A node
 //!   that is silent for 35 s has none any more.
 //!
+//! - **Work for one node**, such as a connection to an exchange: [`Hub::run_on_one_node`](crate::Hub::run_on_one_node) holds a lease in
+//!   the log, which another node takes over within 5 s of a death.
+//!
 //! Kinds that are [ephemeral](crate::decider::Decider::EPHEMERAL) are the node's own and are not followed.
 //!
 //! One node has no bus. It then sends nothing, asks nothing, and keeps no second state.
@@ -33,6 +36,8 @@ use futures_util::future::BoxFuture;
 pub use self::memory::{BusFaults, MemoryBus, MemoryBusPort};
 pub use self::message::NodeId;
 pub(crate) use self::message::{Message, decode, encode};
+#[cfg(feature = "postgres")]
+pub use crate::log::postgres::PostgresBus;
 
 /// The bus could not send. The text is the cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

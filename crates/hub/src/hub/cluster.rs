@@ -54,6 +54,10 @@ impl Cluster {
         }
     }
 
+    pub(super) const fn node(&self) -> NodeId {
+        self.node
+    }
+
     /// Tells the other nodes that a topic has events up to `seq`.
     pub(crate) fn announce(&self, topic: &TopicName, seq: Seq) {
         lock::lock(&self.outgoing).heads.insert(topic.clone(), seq);

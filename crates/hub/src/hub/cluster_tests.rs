@@ -1,5 +1,6 @@
 //! Tests of several hubs on one log.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::bus::{BusFaults, MemoryBus, MemoryBusPort};
 use crate::decider::{Context, Decider, Forward, NoCommand, Redaction};
+use crate::log::memory::Fault;
 use crate::quota::QuotaConfig;
 use crate::session::Reader;
 use crate::topic::dyn_topic::dyn_topic;
@@ -479,4 +481,52 @@ async fn the_people_of_a_dead_node_are_gone_within_40_seconds() {
     assert_eq!(b.present().await, (2, 2), "a moment of silence is no death");
     sleep(Duration::from_secs(20)).await;
     assert_eq!(b.present().await, (1, 1));
+}
+
+/// Runs on one node at a time: counts its starts and never ends.
+async fn feed(node: &Node, starts: &AtomicUsize) {
+    let work = || async {
+        starts.fetch_add(1, SeqCst);
+        std::future::pending::<()>().await;
+    };
+    node.hub.run_on_one_node("feed", work).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_runs_on_one_node_and_moves_within_5_seconds() {
+    let nodes = Nodes::new();
+    let [a, b] = nodes.pair();
+    let starts = [const { AtomicUsize::new(0) }; 2];
+    let counts = || starts.each_ref().map(|starts| starts.load(SeqCst));
+    let mut first = Box::pin(feed(&a, &starts[0]));
+    let mut second = Box::pin(feed(&b, &starts[1]));
+    let both = async { tokio::join!(&mut first, &mut second) };
+    assert!(timeout(Duration::from_secs(60), both).await.is_err());
+    assert_eq!(counts(), [1, 0]);
+    drop(first);
+    assert!(timeout(Duration::from_secs(5), &mut second).await.is_err());
+    assert_eq!(counts(), [1, 1]);
+    // The log fails for longer than the lease lasts.
+    nodes.log.set_fault(Fault::Stall);
+    let mut first = Box::pin(feed(&a, &starts[0]));
+    let both = async { tokio::join!(&mut first, &mut second) };
+    assert!(timeout(Duration::from_secs(10), both).await.is_err());
+    nodes.log.set_fault(Fault::None);
+    let both = async { tokio::join!(&mut first, &mut second) };
+    assert!(timeout(Duration::from_secs(60), both).await.is_err());
+    assert_eq!(
+        counts().iter().sum::<usize>(),
+        3,
+        "it was dropped and started again on one of them"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_ends_frees_its_name() {
+    let nodes = Nodes::new();
+    let [a, b] = nodes.pair();
+    assert_eq!(a.hub.run_on_one_node("once", || async { 1 }).await, 1);
+    let before = tokio::time::Instant::now();
+    assert_eq!(b.hub.run_on_one_node("once", || async { 2 }).await, 2);
+    assert_eq!(before.elapsed(), Duration::ZERO);
 }

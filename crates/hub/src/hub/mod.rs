@@ -7,6 +7,7 @@ mod closed;
 mod cluster;
 #[cfg(test)]
 mod cluster_tests;
+mod lease;
 mod preview;
 mod queries;
 mod shutdown;

@@ -51,6 +51,12 @@ pub(crate) const HEADS_INTERVAL: Duration = Duration::from_secs(1);
 /// The largest payload of the bus: `NOTIFY` of PostgreSQL carries less than 8,000 bytes.
 pub const MAX_BUS_PAYLOAD: usize = 7_999;
 
+/// The duration of a node's lease, by the log's clock, and how often it is renewed or requested. The holder stops if it could not
+/// renew it for [`LEASE_SAFE`] by its own clock, before the lease ends. Another node takes over within 5 s of a death.
+pub(crate) const LEASE: Duration = Duration::from_secs(4);
+pub(crate) const LEASE_SAFE: Duration = Duration::from_secs(3);
+pub(crate) const LEASE_INTERVAL: Duration = Duration::from_millis(900);
+
 /// The most messages that wait for the bus, besides the newest head of each topic. More are dropped while the bus is unavailable.
 pub(crate) const BUS_MESSAGES: usize = 4096;
 

@@ -10,13 +10,16 @@ pub(crate) const LOG_QUEUE: usize = 1024;
 pub(crate) const LOG_BATCH: usize = 1024;
 pub(crate) const LOG_BATCH_BYTES: usize = 8 << 20;
 
-/// Connections for reads and for snapshots. With that of the writer, a node has at most seven of the server's connections, of which
-/// PostgreSQL allows 100 by default.
+/// Connections for reads and for snapshots. With that of the writer and two of the bus, a node has at most nine of the server's
+/// connections, of which PostgreSQL allows 100 by default.
 pub(crate) const READ_CONNECTIONS: usize = 4;
 pub(crate) const UPKEEP_CONNECTIONS: usize = 2;
 
 /// How long a read or a snapshot waits for one of these connections.
 pub(crate) const CONNECTION_WAIT: Duration = Duration::from_secs(10);
+
+/// Notifications that wait for the node. Beyond them the server keeps them.
+pub(crate) const NOTIFICATIONS: usize = 1024;
 
 /// The timeout of connecting to one address of the server.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

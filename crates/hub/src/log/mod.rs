@@ -339,6 +339,17 @@ pub trait Log: Send + Sync + 'static {
     /// The topics of a kind that ever had an event, by name.
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>>;
 
+    /// Gives the lease `name` to `holder` for `duration` from now by the log's clock, unless another holder has it. Returns whether
+    /// `holder` has it now. The default suits a log that only one node uses: the node has every lease.
+    fn lease(&self, _name: &str, _holder: u64, _duration: Duration) -> BoxFuture<'_, Result<bool, LogError>> {
+        Box::pin(async { Ok(true) })
+    }
+
+    /// Ends the lease `name`, if `holder` has it.
+    fn end_lease(&self, _name: &str, _holder: u64) -> BoxFuture<'_, Result<(), LogError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// The secret from which public ids are derived. A backup of the log has the same secret.
     fn secret(&self) -> &LogSecret;
 

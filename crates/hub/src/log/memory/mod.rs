@@ -4,11 +4,13 @@ mod fault;
 mod lost_tail;
 mod stored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use self::fault::Fault;
 use self::stored::StoredTopic;
@@ -26,6 +28,8 @@ pub struct MemoryLog {
     secret: LogSecret,
     topics: Mutex<Topics>,
     fault: watch::Sender<Fault>,
+    /// The holder of each lease, and its end.
+    leases: Mutex<HashMap<String, (u64, Instant)>>,
 }
 
 impl MemoryLog {
@@ -36,6 +40,7 @@ impl MemoryLog {
             secret: LogSecret::random(),
             topics: Mutex::default(),
             fault: watch::Sender::default(),
+            leases: Mutex::default(),
         }
     }
 
@@ -222,6 +227,33 @@ impl Log for MemoryLog {
                 .iter()
                 .filter(|(name, stored)| name.kind() == kind && stored.last > 0);
             Ok(of_kind.map(|(name, _)| name.clone()).collect())
+        })
+    }
+
+    fn lease(&self, name: &str, holder: u64, duration: Duration) -> BoxFuture<'_, Result<bool, LogError>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            self.check_fault().await?;
+            let (mut leases, now) = (lock::lock(&self.leases), Instant::now());
+            let is_free = leases
+                .get(&name)
+                .is_none_or(|(known, until)| *known == holder || *until <= now);
+            if is_free {
+                leases.insert(name, (holder, now + duration));
+            }
+            Ok(is_free)
+        })
+    }
+
+    fn end_lease(&self, name: &str, holder: u64) -> BoxFuture<'_, Result<(), LogError>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            self.check_fault().await?;
+            let mut leases = lock::lock(&self.leases);
+            if leases.get(&name).is_some_and(|(known, _)| *known == holder) {
+                leases.remove(&name);
+            }
+            Ok(())
         })
     }
 

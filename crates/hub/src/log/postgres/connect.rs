@@ -1,6 +1,7 @@
 //! Connections to the database: TLS, the session's settings, and a pause between failed attempts.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::config::{PostgresConfig, TlsMode};
@@ -87,6 +90,29 @@ impl Connector {
         connected
     }
 
+    /// Opens a connection that receives notifications. It is closed when the receiver is dropped, and the receiver is closed with it.
+    pub(super) async fn connect_listening(&self) -> Result<(Client, mpsc::Receiver<String>), Failure> {
+        let connected = timeout(limits::ANSWER_TIMEOUT, self.try_connect_listening()).await;
+        connected.unwrap_or(Err(Failure::NoAnswer))
+    }
+
+    async fn try_connect_listening(&self) -> Result<(Client, mpsc::Receiver<String>), Failure> {
+        let (sender, receiver) = mpsc::channel(limits::NOTIFICATIONS);
+        let client = match &self.tls {
+            None => {
+                let (client, connection) = self.config.client.connect(NoTls).await?;
+                tokio::spawn(run_listening(connection, sender));
+                client
+            }
+            Some(tls) => {
+                let (client, connection) = self.config.client.connect(tls.clone()).await?;
+                tokio::spawn(run_listening(connection, sender));
+                client
+            }
+        };
+        Ok((client, receiver))
+    }
+
     fn paused(&self) -> Option<String> {
         let pause = lock::lock(&self.pause);
         let is_paused = pause.until.is_some_and(|until| Instant::now() < until);
@@ -127,11 +153,33 @@ impl Pause {
 /// Drives a connection until it is closed. Its failures reach the callers of the client, too.
 async fn run<S, T>(connection: tokio_postgres::Connection<S, T>)
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
 {
     if let Err(error) = connection.await {
         tracing::debug!("a connection to the database ended: {}", Failure::from(error));
+    }
+}
+
+/// Drives a connection until it is closed or nobody receives its notifications.
+async fn run_listening<S, T>(mut connection: tokio_postgres::Connection<S, T>, notifications: mpsc::Sender<String>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        match poll_fn(|context| connection.poll_message(context)).await {
+            Some(Ok(AsyncMessage::Notification(notification))) => {
+                if notifications.send(notification.payload().to_owned()).await.is_err() {
+                    return;
+                }
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                return tracing::debug!("the connection for notifications ended: {}", Failure::from(error));
+            }
+            None => return,
+        }
     }
 }
 

@@ -7,11 +7,13 @@
 //! The tables are in the schema `duplex`. They are created at the first start, and migrated by the first node of a newer release.
 
 mod append;
+mod bus;
 mod config;
 mod connect;
 mod error;
 mod head;
 mod inspect;
+mod lease;
 mod password;
 mod plan;
 mod pool;
@@ -26,11 +28,13 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+pub use self::bus::PostgresBus;
 pub use self::config::{ConfigError, PostgresConfig, is_url};
 pub use self::connect::TlsError;
 pub use self::error::OpenError;
@@ -67,6 +71,7 @@ pub struct PostgresLog {
     secret: LogSecret,
     counters: Arc<Counters>,
     size_limit: Arc<SizeLimit>,
+    connector: Arc<Connector>,
     readers: Pool,
     upkeep: Pool,
     jobs: mpsc::Sender<Job>,
@@ -111,7 +116,8 @@ impl PostgresLog {
             counters,
             size_limit,
             readers: Pool::new(connector.clone(), limits::READ_CONNECTIONS),
-            upkeep: Pool::new(connector, limits::UPKEEP_CONNECTIONS),
+            upkeep: Pool::new(connector.clone(), limits::UPKEEP_CONNECTIONS),
+            connector,
             jobs,
             ended,
         })
@@ -123,6 +129,11 @@ impl PostgresLog {
     pub fn with_size_limit(self, max_bytes: u64) -> Self {
         self.size_limit.max_bytes.store(max_bytes, Relaxed);
         self
+    }
+
+    /// The bus of the nodes that use this database, on two connections of its own.
+    pub fn bus(&self) -> PostgresBus {
+        PostgresBus::new(self.connector.clone())
     }
 
     async fn submit(&self, append: Append) -> Result<Seq, LogError> {
@@ -253,6 +264,19 @@ impl Log for PostgresLog {
     fn topics(&self, kind: &str) -> BoxFuture<'_, Result<Vec<TopicName>, LogError>> {
         let kind = kind.to_owned();
         Box::pin(async move { Ok(on!(self.readers, reader::topics, &kind)) })
+    }
+
+    fn lease(&self, name: &str, holder: u64, duration: Duration) -> BoxFuture<'_, Result<bool, LogError>> {
+        let name = name.to_owned();
+        Box::pin(async move { Ok(on!(self.upkeep, lease::lease, &name, holder, duration)) })
+    }
+
+    fn end_lease(&self, name: &str, holder: u64) -> BoxFuture<'_, Result<(), LogError>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            on!(self.upkeep, lease::end, &name, holder);
+            Ok(())
+        })
     }
 
     fn secret(&self) -> &LogSecret {

@@ -26,7 +26,7 @@ const MIGRATION_LOCK: i64 = 0x4470_6c78_0000_0001;
 /// is the checksum of the log up to an event, in `topics` of the newest, and `topics.gone` that of the newest removed event;
 /// `topics.moved` is the transaction of the newest append.
 /// `forwards` are the undelivered ones: the command `command` with `payload` is for the topic `target`, and is the `n`-th forward of
-/// an event.
+/// an event. `leases` are those of nodes, until a time of the server.
 ///
 /// Names have the collation "C": their order does not depend on the server's locale. Rows of `topics` and `snapshots` are updated
 /// by every commit: the free space of a page keeps the new versions on it.
@@ -90,6 +90,7 @@ const TABLES: &str = r#"
         payload text NOT NULL,
         PRIMARY KEY (topic, seq, n)
     );
+    CREATE TABLE duplex.leases (name text COLLATE "C" PRIMARY KEY, holder bigint NOT NULL, until timestamptz NOT NULL);
 "#;
 
 /// The identity of a log.
