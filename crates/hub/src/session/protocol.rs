@@ -179,6 +179,7 @@ impl Session {
             return SessionAction::Send(ServerFrame::Verdict { topic, verdict });
         }
         if !is_known {
+            self.topics.reserve_exact(1);
             self.topics.push(topic.clone());
         }
         SessionAction::Subscribe { topic, cursor }

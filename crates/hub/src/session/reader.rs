@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::quota::Address;
 use crate::topic::empty_topic::{EmptyTopic, OpenedTopic};
 use crate::topic::encoded_state::Recovered;
-use crate::topic::{DirectWriter, Frame};
+use crate::topic::{DirectWriter, Frame, presence::SessionKey};
 use crate::{Hub, Principal, ReadBatch, ReadLimit, Rights, SubscriptionGuard, TopicHandle, Wake};
 use duplex_protocol::codec::{EncodedValue, Encoding};
 use duplex_protocol::cursor::{Cursor, Seq};
@@ -23,7 +23,7 @@ use duplex_protocol::topic::TopicName;
 pub struct Reader {
     hub: Hub,
     protocol: Subprotocol,
-    session: SessionId,
+    session: SessionKey,
     person: Person,
     wake: Arc<Wake>,
     /// Receives events while this reader is parked.
@@ -114,7 +114,7 @@ impl Reader {
         Self {
             hub,
             protocol: protocol.into(),
-            session,
+            session: session.0.into(),
             person,
             wake: Wake::new(),
             writer: None,
@@ -202,6 +202,7 @@ impl Reader {
             (Recovered::Reset { state, .. }, _) => state.cursor().seq,
             (_, cursor) => cursor.map_or(0, |cursor| cursor.seq),
         };
+        self.topics.reserve_exact(1);
         self.topics.push(read);
         Ok(recovered)
     }
@@ -209,7 +210,7 @@ impl Reader {
     /// Subscribes before the verdict is computed, so that no later event is missed: each one wakes this reader.
     fn topic_reader(&self, topic: TopicHandle) -> TopicReader {
         let subscription = topic.subscribe_with_writer(
-            self.session.clone(),
+            Arc::clone(&self.session),
             self.person.clone(),
             self.address(),
             (Arc::clone(&self.wake), self.writer.clone()),
@@ -292,7 +293,7 @@ impl Reader {
     /// Stays present in a subscribed topic until `until`, even after the reader is dropped: for the time between two polls.
     pub fn lease(&self, name: &TopicName, until: Instant) {
         if let Some(read) = self.find(name) {
-            let (session, person) = (self.session.clone(), self.person.clone());
+            let (session, person) = (SessionId(self.session.to_string()), self.person.clone());
             read.topic().lease(session, person, self.address(), until);
         }
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::direct::{DirectWriter, Subscriber};
 use super::encoded_state::EncodedState;
 use super::frame::Frame;
+use super::presence::SessionKey;
 use super::ring::{Ring, RingRead};
 use super::stats::{self, KindCounters};
 use super::wake::Wake;
@@ -312,13 +313,13 @@ impl TopicHandle {
         address: Option<Address>,
         wake: Arc<Wake>,
     ) -> SubscriptionGuard {
-        self.subscribe_with_writer(session, person, address, (wake, None))
+        self.subscribe_with_writer(session.0.into(), person, address, (wake, None))
     }
 
     /// Like [`Self::subscribe`]. While the session is idle, events are written directly.
     pub(crate) fn subscribe_with_writer(
         &self,
-        session: SessionId,
+        session: SessionKey,
         person: Person,
         address: Option<Address>,
         (wake, writer): (Arc<Wake>, Option<Arc<dyn DirectWriter>>),
@@ -341,7 +342,7 @@ impl TopicHandle {
         self.shared
             .subscribers
             .presence()
-            .lease(&session, person, address, until, now);
+            .lease(&session.0.into(), person, address, until, now);
         self.shared.subscribers.notify();
     }
 
@@ -350,13 +351,13 @@ impl TopicHandle {
         self.shared
             .subscribers
             .presence()
-            .set_activity(session, activity, Instant::now());
+            .set_activity(&session.0, activity, Instant::now());
         self.shared.subscribers.notify();
     }
 
     /// Renames a polling session, while its lease is valid.
     pub fn rename(&self, session: &SessionId, name: String) {
-        self.shared.subscribers.presence().rename(session, name);
+        self.shared.subscribers.presence().rename(&session.0, name);
         self.shared.subscribers.notify();
     }
 

@@ -14,7 +14,7 @@ pub(crate) mod frames;
 pub(crate) mod handle;
 pub(crate) mod outbox;
 pub(crate) mod page;
-mod presence;
+pub(crate) mod presence;
 pub(crate) mod projection;
 pub(crate) mod read_batch;
 mod recovery;

@@ -1,6 +1,7 @@
 //! The presence of a topic: its sessions and their people. Pure: the clock is an argument.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -11,15 +12,18 @@ use crate::limits;
 use crate::quota::Address;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::presence::{MAX_ACTIVITY, MAX_LISTED_PEOPLE, Presence, PresentPerson};
-use duplex_protocol::session::SessionId;
+
+/// The id of a session, shared by everything that keeps it: a node has many sessions, and most are in some topics.
+pub(crate) type SessionKey = Arc<str>;
 
 /// A session is present while its joins exceed its leaves, or while it has a lease.
 #[derive(Debug, Default)]
 pub(crate) struct PresenceSet {
-    sessions: HashMap<SessionId, SessionPresence>,
-    people: HashMap<PersonId, PersonPresence>,
+    sessions: HashMap<SessionKey, SessionPresence>,
+    /// By person id.
+    people: HashMap<Arc<str>, PersonPresence>,
     /// People in the order of arrival.
-    order: BTreeMap<u64, PersonId>,
+    order: BTreeMap<u64, Arc<str>>,
     arrivals: u64,
     leases: usize,
     /// The numbers of sessions and people of each address.
@@ -38,19 +42,21 @@ struct AddressCount {
 
 #[derive(Debug)]
 struct SessionPresence {
-    person: PersonId,
+    person: Arc<str>,
     address: Option<Address>,
     joins: u32,
     lease: Option<Instant>,
-    activity: Option<(String, Instant)>,
+    /// The text, and when it ends. Boxed, because few sessions have one.
+    activity: Option<Box<(String, Instant)>>,
 }
 
 #[derive(Debug)]
 struct PersonPresence {
-    person: Person,
+    name: String,
     arrival: u64,
     address: Option<Address>,
-    sessions: HashSet<SessionId>,
+    /// Without duplicates: a person has few.
+    sessions: Vec<SessionKey>,
 }
 
 impl PresenceSet {
@@ -67,21 +73,21 @@ impl PresenceSet {
     }
 
     /// Adds the session. Beyond the per-address limit it is not counted as present; it can still read.
-    pub(crate) fn join(&mut self, session: &SessionId, person: Person, address: Option<Address>) {
+    pub(crate) fn join(&mut self, session: &SessionKey, person: Person, address: Option<Address>) {
         if self.is_within_limit(session, &person, address) {
             self.upsert_session(session, person, address).joins += 1;
         }
     }
 
-    fn is_within_limit(&self, session: &SessionId, person: &Person, address: Option<Address>) -> bool {
+    fn is_within_limit(&self, session: &str, person: &Person, address: Option<Address>) -> bool {
         let Some(counts) = address.and_then(|address| self.by_address.get(&address)) else {
             return true;
         };
         let session_fits = counts.sessions < limits::PRESENT_SESSIONS || self.sessions.contains_key(session);
-        session_fits && (counts.people < limits::PRESENT_PEOPLE || self.people.contains_key(&person.id))
+        session_fits && (counts.people < limits::PRESENT_PEOPLE || self.people.contains_key(&*person.id.0))
     }
 
-    pub(crate) fn leave(&mut self, session: &SessionId) {
+    pub(crate) fn leave(&mut self, session: &str) {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
@@ -95,7 +101,7 @@ impl PresenceSet {
     /// session is not counted.
     pub(crate) fn lease(
         &mut self,
-        session: &SessionId,
+        session: &SessionKey,
         person: Person,
         address: Option<Address>,
         until: Instant,
@@ -113,26 +119,26 @@ impl PresenceSet {
         self.schedule(until);
     }
 
-    pub(crate) fn rename(&mut self, session: &SessionId, name: String) {
+    pub(crate) fn rename(&mut self, session: &str, name: String) {
         let Some(entry) = self.sessions.get(session) else {
             return;
         };
         if let Some(present) = self.people.get_mut(&entry.person)
-            && present.person.name != name
+            && present.name != name
         {
-            present.person.name = name;
+            present.name = name;
             self.version += 1;
         }
     }
 
     /// Sets an activity. An empty one, or one with more than [`MAX_ACTIVITY`] bytes, clears it.
-    pub(crate) fn set_activity(&mut self, session: &SessionId, activity: Option<String>, now: Instant) {
+    pub(crate) fn set_activity(&mut self, session: &str, activity: Option<String>, now: Instant) {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
         let activity = activity.filter(|text| (1..=MAX_ACTIVITY).contains(&text.len()));
         let until = now + limits::ACTIVITY_TIMEOUT;
-        let before = entry.activity.take().map(|(text, _)| text);
+        let before = entry.activity.take().map(|activity| activity.0);
         // If a person has several tabs, the latest activity is shown, even if it is repeated.
         let tabs = self
             .people
@@ -142,7 +148,7 @@ impl PresenceSet {
             self.version += 1;
         }
         if let Some(text) = activity {
-            entry.activity = Some((text, until));
+            entry.activity = Some(Box::new((text, until)));
             self.schedule(until);
         }
     }
@@ -155,7 +161,7 @@ impl PresenceSet {
     /// Extends all leases and activities after the process was suspended, when sessions could not renew them.
     pub(crate) fn extend(&mut self, paused: Duration) {
         for entry in self.sessions.values_mut() {
-            let activity = entry.activity.as_mut().map(|(_, until)| until);
+            let activity = entry.activity.as_mut().map(|activity| &mut activity.1);
             for until in entry.lease.as_mut().into_iter().chain(activity) {
                 *until += paused;
             }
@@ -173,7 +179,7 @@ impl PresenceSet {
         let mut expired = Vec::new();
         let mut deadline: Option<Instant> = None;
         for (session, entry) in &mut self.sessions {
-            if entry.activity.take_if(|(_, until)| *until <= now).is_some() {
+            if entry.activity.take_if(|activity| activity.1 <= now).is_some() {
                 self.version += 1;
             }
             if entry.lease.take_if(|until| *until <= now).is_some() {
@@ -182,7 +188,7 @@ impl PresenceSet {
                     expired.push(session.clone());
                 }
             }
-            let ends = entry.activity.iter().map(|(_, until)| *until).chain(entry.lease);
+            let ends = entry.activity.iter().map(|activity| activity.1).chain(entry.lease);
             deadline = deadline.into_iter().chain(ends).min();
         }
         self.deadline = deadline;
@@ -193,10 +199,10 @@ impl PresenceSet {
 
     /// The people as other nodes are told them.
     pub(crate) fn node_people(&self) -> NodePeople {
-        let named = self.order.values().filter_map(|id| self.people.get(id));
+        let named = self.order.values().filter_map(|id| self.people.get_key_value(id));
         let people: Vec<_> = named
             .take(MAX_LISTED_PEOPLE)
-            .map(|present| self.listed(present))
+            .map(|(id, present)| self.listed(id, present))
             .collect();
         let sessions: usize = people.iter().map(|person| person.sessions.len()).sum();
         let more = |all: usize, listed: usize| u32::try_from(all.saturating_sub(listed)).unwrap_or(u32::MAX);
@@ -209,12 +215,12 @@ impl PresenceSet {
         }
     }
 
-    fn listed(&self, present: &PersonPresence) -> ListedPerson {
-        let mut sessions: Vec<_> = present.sessions.iter().map(hash).collect();
+    fn listed(&self, id: &str, present: &PersonPresence) -> ListedPerson {
+        let mut sessions: Vec<_> = present.sessions.iter().map(|session| hash(session)).collect();
         sessions.sort_unstable();
         sessions.truncate(limits::LISTED_SESSIONS);
         ListedPerson {
-            present: self.present(present),
+            present: self.present(id, present),
             sessions,
         }
     }
@@ -223,23 +229,26 @@ impl PresenceSet {
         let named = self
             .order
             .values()
-            .filter_map(|id| self.people.get(id))
+            .filter_map(|id| self.people.get_key_value(id))
             .take(MAX_LISTED_PEOPLE);
         Presence {
-            people: named.map(|present| self.present(present)).collect(),
+            people: named.map(|(id, present)| self.present(id, present)).collect(),
             people_count: u32::try_from(self.people.len()).unwrap_or(u32::MAX),
             session_count: u32::try_from(self.sessions.len()).unwrap_or(u32::MAX),
         }
     }
 
     /// The latest activity; ties are broken deterministically.
-    fn present(&self, present: &PersonPresence) -> PresentPerson {
+    fn present(&self, id: &str, present: &PersonPresence) -> PresentPerson {
         let text = present.sessions.iter().filter_map(|session| {
-            let (text, until) = self.sessions.get(session)?.activity.as_ref()?;
+            let (text, until) = self.sessions.get(session)?.activity.as_deref()?;
             Some((*until, session, text))
         });
         PresentPerson {
-            person: present.person.clone(),
+            person: Person {
+                id: PersonId(id.to_owned()),
+                name: present.name.clone(),
+            },
             activity: text.max().map(|(_, _, text)| text.clone()),
         }
     }
@@ -247,26 +256,29 @@ impl PresenceSet {
     /// The session's entry, for this person under this name. If the session's person changes, its join count is kept.
     fn upsert_session(
         &mut self,
-        session: &SessionId,
+        session: &SessionKey,
         person: Person,
         address: Option<Address>,
     ) -> &mut SessionPresence {
-        let entry = match self.take_session(session) {
-            Some(entry) if entry.person == person.id => entry,
-            Some(entry) => {
-                self.remove_from_person(&entry.person, session);
-                SessionPresence {
-                    person: person.id.clone(),
-                    activity: None,
-                    ..entry
-                }
-            }
+        let known = self.take_session(session);
+        let address = known.as_ref().map_or(address, |entry| entry.address);
+        if let Some(entry) = known.as_ref().filter(|entry| *entry.person != *person.id.0) {
+            self.remove_from_person(&entry.person, session);
+        }
+        let person = self.add_to_person(person, session, address);
+        let entry = match known {
+            Some(entry) if entry.person == person => entry,
+            Some(entry) => SessionPresence {
+                person,
+                activity: None,
+                ..entry
+            },
             None => {
                 if let Some(address) = address {
                     self.by_address.entry(address).or_default().sessions += 1;
                 }
                 SessionPresence {
-                    person: person.id.clone(),
+                    person,
                     address,
                     joins: 0,
                     lease: None,
@@ -274,42 +286,53 @@ impl PresenceSet {
                 }
             }
         };
-        self.add_to_person(person, session, entry.address);
-        self.sessions.entry(session.clone()).or_insert(entry)
+        self.sessions.entry(Arc::clone(session)).or_insert(entry)
     }
 
-    fn take_session(&mut self, session: &SessionId) -> Option<SessionPresence> {
+    fn take_session(&mut self, session: &str) -> Option<SessionPresence> {
         self.sessions.remove(session)
     }
 
-    fn add_to_person(&mut self, person: Person, session: &SessionId, address: Option<Address>) {
-        let present = self.people.entry(person.id.clone()).or_insert_with(|| {
-            if let Some(address) = address {
-                self.by_address.entry(address).or_default().people += 1;
-            }
-            self.arrivals += 1;
-            self.order.insert(self.arrivals, person.id.clone());
-            PersonPresence {
-                person: person.clone(),
-                arrival: self.arrivals,
-                address,
-                sessions: HashSet::new(),
-            }
-        });
-        if present.sessions.insert(session.clone()) {
+    /// Returns the key of the person's id.
+    fn add_to_person(&mut self, person: Person, session: &SessionKey, address: Option<Address>) -> Arc<str> {
+        let Person { id: PersonId(id), name } = person;
+        let Some((id, mut present)) = self.people.remove_entry(&*id) else {
+            return self.add_person(id.into(), name, session, address);
+        };
+        if !present.sessions.contains(session) {
+            present.sessions.push(Arc::clone(session));
             self.version += 1;
         }
-        if present.person.name != person.name {
-            present.person.name = person.name;
+        if present.name != name {
+            present.name = name;
             self.version += 1;
         }
+        self.people.insert(Arc::clone(&id), present);
+        id
     }
 
-    fn remove_from_person(&mut self, person: &PersonId, session: &SessionId) {
+    fn add_person(&mut self, id: Arc<str>, name: String, session: &SessionKey, address: Option<Address>) -> Arc<str> {
+        if let Some(address) = address {
+            self.by_address.entry(address).or_default().people += 1;
+        }
+        self.arrivals += 1;
+        self.version += 1;
+        self.order.insert(self.arrivals, Arc::clone(&id));
+        let present = PersonPresence {
+            name,
+            arrival: self.arrivals,
+            address,
+            sessions: vec![Arc::clone(session)],
+        };
+        self.people.insert(Arc::clone(&id), present);
+        id
+    }
+
+    fn remove_from_person(&mut self, person: &str, session: &str) {
         let Some(present) = self.people.get_mut(person) else {
             return;
         };
-        present.sessions.remove(session);
+        present.sessions.retain(|known| **known != *session);
         if present.sessions.is_empty() {
             self.order.remove(&present.arrival);
             let address = present.address;
@@ -319,7 +342,7 @@ impl PresenceSet {
         self.version += 1;
     }
 
-    fn remove(&mut self, session: &SessionId) {
+    fn remove(&mut self, session: &str) {
         if let Some(entry) = self.take_session(session) {
             self.leases -= usize::from(entry.lease.is_some());
             self.remove_from_person(&entry.person, session);
@@ -344,19 +367,22 @@ impl PresenceSet {
 }
 
 /// A hash of a session's id that is the same on all nodes.
-fn hash(SessionId(session): &SessionId) -> u32 {
+fn hash(session: &str) -> u32 {
     let hash = Sha256::digest(session);
     hash.iter().take(4).fold(0, |bits, byte| bits << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    use std::collections::HashSet;
     use std::time::Duration;
 
-    fn session(name: &str) -> SessionId {
-        SessionId(name.to_owned())
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn session(name: &str) -> SessionKey {
+        name.into()
     }
 
     fn person(id: &str, name: &str) -> Person {

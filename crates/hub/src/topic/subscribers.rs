@@ -253,16 +253,13 @@ mod tests {
     use super::*;
     use crate::topic::wake::Wake;
     use duplex_protocol::person::{Person, PersonId};
-    use duplex_protocol::session::SessionId;
 
     fn join(subscribers: &Subscribers, number: u32) {
         let person = Person {
             id: PersonId(number.to_string()),
             name: String::new(),
         };
-        subscribers
-            .presence()
-            .join(&SessionId(number.to_string()), person, None);
+        subscribers.presence().join(&number.to_string().into(), person, None);
     }
 
     #[test]

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::direct::{Position, Subscriber};
 use super::handle::TopicHandle;
+use super::presence::SessionKey;
 use super::stats;
-use duplex_protocol::session::SessionId;
 
 /// A session's subscription to a topic: its presence and its wakes end when this is dropped.
 #[must_use = "the subscription ends when this is dropped"]
 pub struct SubscriptionGuard {
     handle: TopicHandle,
-    session: SessionId,
+    session: SessionKey,
     subscriber: Arc<Subscriber>,
     slot: usize,
 }
 
 impl SubscriptionGuard {
-    pub(crate) fn new(handle: TopicHandle, session: SessionId, subscriber: Arc<Subscriber>) -> Self {
+    pub(crate) fn new(handle: TopicHandle, session: SessionKey, subscriber: Arc<Subscriber>) -> Self {
         let slot = handle.shared.subscribers.add(Arc::clone(&subscriber));
         Self {
             handle,
@@ -39,12 +41,16 @@ impl SubscriptionGuard {
 
     /// Changes the name that others see in this topic.
     pub fn rename(&self, name: String) {
-        self.handle.rename(&self.session, name);
+        let subscribers = &self.handle.shared.subscribers;
+        subscribers.presence().rename(&self.session, name);
+        subscribers.notify();
     }
 
     /// Sets the session's activity, such as `typing`, for a few seconds; `None` ends it.
     pub fn set_activity(&self, activity: Option<String>) {
-        self.handle.set_activity(&self.session, activity);
+        let (subscribers, now) = (&self.handle.shared.subscribers, Instant::now());
+        subscribers.presence().set_activity(&self.session, activity, now);
+        subscribers.notify();
     }
 }
 
