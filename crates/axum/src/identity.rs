@@ -121,6 +121,17 @@ pub struct Caller {
     login: Arc<dyn DynLogin>,
 }
 
+/// The login of a [`Caller`].
+#[derive(Clone)]
+pub(crate) struct CallerLogin(Arc<dyn DynLogin>);
+
+impl CallerLogin {
+    /// Completes when the login ends.
+    pub(crate) fn wait(&self) -> BoxFuture<'_, LoginEnd> {
+        self.0.wait_dyn()
+    }
+}
+
 /// The lifetime of a login. The caller's WebSockets, event streams, polls and simulation participations end with it. Most apps use
 /// [`RevocableLogin`].
 pub trait Login: Send + Sync + 'static {
@@ -287,6 +298,11 @@ impl Caller {
     /// Completes when the login ends.
     pub(crate) fn wait_for_login_end(&self) -> BoxFuture<'_, LoginEnd> {
         self.login.wait_dyn()
+    }
+
+    /// The login alone, for a connection that keeps nothing else of its caller.
+    pub(crate) fn into_login(self) -> CallerLogin {
+        CallerLogin(self.login)
     }
 
     /// The hub with the caller's rights.

@@ -122,9 +122,17 @@ impl Grant {
 
     /// Completes when the credential ends; never without a credential. Cancel safe.
     pub async fn ended(&self) -> GrantEnd {
-        let Some(PresentedCredential { access, credential }) = &self.presented else {
-            return pending().await;
-        };
+        match &self.presented {
+            // Boxed, because most connections have no credential.
+            Some(presented) => Box::pin(presented.ended()).await,
+            None => pending().await,
+        }
+    }
+}
+
+impl PresentedCredential {
+    async fn ended(&self) -> GrantEnd {
+        let Self { access, credential } = self;
         let mut changes = access.changes();
         loop {
             if let Some(end) = access.invalid_reason(credential) {

@@ -43,7 +43,7 @@ pub const UNBUFFERED_HEADERS: [(HeaderName, HeaderValue); 2] = [
 /// observes the decrypted bytes.
 pub trait ConnectionObserver: Send + Sync + 'static {
     /// Inserts the observer's data for the app's routes into the extensions of a request of the connection.
-    fn insert_extensions(&self, extensions: &mut Extensions);
+    fn insert_extensions(self: Arc<Self>, extensions: &mut Extensions);
 
     /// Called after `bytes` were read. `bytes` is never empty.
     fn on_read(&self, bytes: &[u8]);

@@ -32,6 +32,16 @@ impl<S, O: ByteObserver> ObservedStream<S, O> {
         Self { stream, observer }
     }
 
+    /// The stream and its observer.
+    pub(crate) fn into_parts(self) -> (S, O) {
+        (self.stream, self.observer)
+    }
+
+    /// The stream, for reads and writes that are not observed.
+    pub(crate) const fn inner_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     fn report_write(&self, offered: usize, written: &Poll<io::Result<usize>>) {
         let count = match written {
             Poll::Ready(Ok(count)) => *count,

@@ -36,6 +36,11 @@ impl<S> WriteTimeoutStream<S> {
         }
     }
 
+    /// The stream without the time limit.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
     /// Records that `count` of `offered` bytes were written.
     fn on_written(&mut self, count: usize, offered: usize) {
         self.progress = self.progress.saturating_add(count);

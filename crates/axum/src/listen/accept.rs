@@ -41,7 +41,7 @@ pub(super) struct AcceptedConnection {
 /// The permits that a TCP connection holds; empty beyond the limits. It also counts the stream's bytes, so it is kept for as long
 /// as the stream, across upgrades. A [`ConnectionGuard`](crate::connection::counters::ConnectionGuard), in contrast, counts a
 /// WebSocket, event stream or poll.
-pub(super) struct TcpConnectionPermit {
+pub(crate) struct TcpConnectionPermit {
     counters: Arc<Counters>,
     _node_permit: Option<OwnedSemaphorePermit>,
     /// Counts the connection towards its address's quota.

@@ -6,6 +6,7 @@ mod addr;
 mod address_limit;
 mod server;
 mod tls;
+mod upgraded;
 
 use std::convert::Infallible;
 use std::io;
@@ -37,6 +38,9 @@ use crate::connection::counters::DisconnectReason;
 use crate::connection::observed_stream::ObservedStream;
 use crate::gateway::Gateway;
 use crate::limits;
+
+use self::upgraded::HttpStream;
+pub(crate) use self::upgraded::{UpgradedTcp, into_tcp};
 
 pub use self::addr::{ListenAddr, ParseListenAddrError, ResolveError};
 pub use self::server::Server;
@@ -165,7 +169,7 @@ where
         observer: gateway.observer_factory.as_ref().map(|new| new()),
         peer,
     };
-    let stream = ObservedStream::new(stream, context.observer.clone());
+    let stream: HttpStream<S> = ObservedStream::new(stream, context.observer.clone());
     let (router, request_context) = (TowerToHyperService::new(router), context.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let exchange = request_context.begin(&mut request);
@@ -237,7 +241,7 @@ impl ConnectionContext {
         // An upgraded stream keeps the exchange alive, so its HTTP/2 connection does not count as idle.
         extensions.insert(Arc::clone(&exchange));
         if let Some(observer) = &self.observer {
-            observer.insert_extensions(extensions);
+            Arc::clone(observer).insert_extensions(extensions);
         }
         if let Some(peer) = self.peer {
             extensions.insert(ConnectInfo(peer));

@@ -1,6 +1,7 @@
 //! The WebSocket transport: a [`ConnectionHandler`] for the session protocol.
 
 use std::collections::VecDeque;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ use duplex_protocol::session::{ClientFrame, CloseReason, CommandId, ServerFrame,
 use duplex_protocol::subprotocol::Subprotocol;
 use duplex_protocol::topic::TopicName;
 
+type CommandsInFlight = FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>;
+
 pub(super) struct SessionHandler {
     state: Gateway,
     hub: Hub,
@@ -41,8 +44,8 @@ pub(super) struct SessionHandler {
     id: SessionId,
     session: Session,
     reader: Reader,
-    /// Commands in flight, with their sizes; started in order of arrival.
-    commands: FuturesUnordered<BoxFuture<'static, (ServerFrame, usize)>>,
+    /// Commands in flight, with their sizes; started in order of arrival. `None` before the first.
+    commands: Option<CommandsInFlight>,
     command_bytes: usize,
     /// Subscribes that await their verdict, at most one per topic. A state is encoded only after earlier frames were written.
     pending_subscribes: VecDeque<(TopicName, Option<Cursor>)>,
@@ -67,7 +70,7 @@ impl SessionHandler {
             hub,
             id,
             session: Session::new(state.settings.command_rate),
-            commands: FuturesUnordered::new(),
+            commands: None,
             command_bytes: 0,
             pending_subscribes: VecDeque::new(),
             verdict_bytes: TokenBucket::new(limits::VERDICT_BYTES_BURST, limits::VERDICT_BYTE_INTERVAL),
@@ -174,6 +177,9 @@ impl SessionHandler {
             bytes += size;
             out.extend(frame.map(|frame| Message::Frame(self.encoding(), frame)));
         }
+        if self.pending_subscribes.is_empty() {
+            self.pending_subscribes = VecDeque::new();
+        }
         bytes
     }
 
@@ -208,7 +214,8 @@ impl SessionHandler {
             Ok(topic) => {
                 let (encoding, size) = (self.encoding(), command.0.len());
                 self.command_bytes += size;
-                self.commands.push(Box::pin(async move {
+                let commands = self.commands.get_or_insert_default();
+                commands.push(Box::pin(async move {
                     let (answer, duplicate) = topic.command(person, id.clone(), command, encoding).await;
                     (ServerFrame::Reply { id, answer, duplicate }, size)
                 }));
@@ -219,12 +226,11 @@ impl SessionHandler {
 
     /// Polls the new command once to enqueue it in the topic's task. Waits only if too many commands are in flight.
     async fn poll_commands(&mut self) {
-        while self.commands.len() > limits::COMMANDS_IN_FLIGHT
-            || (self.command_bytes > limits::COMMAND_BYTES_IN_FLIGHT && self.commands.len() > 1)
+        while let Some(commands) = &mut self.commands
+            && (commands.len() > limits::COMMANDS_IN_FLIGHT
+                || (self.command_bytes > limits::COMMAND_BYTES_IN_FLIGHT && commands.len() > 1))
+            && let Some(completed) = commands.next().await
         {
-            let Some(completed) = self.commands.next().await else {
-                break;
-            };
             self.on_command_completed(completed);
         }
         self.take_completed();
@@ -232,7 +238,7 @@ impl SessionHandler {
 
     /// Takes the answers that have arrived, and starts new commands.
     fn take_completed(&mut self) {
-        while let Some(Some(completed)) = self.commands.next().now_or_never() {
+        while let Some(Some(Some(completed))) = self.commands.as_mut().map(|commands| commands.next().now_or_never()) {
             self.on_command_completed(completed);
         }
     }
@@ -256,6 +262,22 @@ impl SessionHandler {
 
     fn message(&self, frame: &ServerFrame) -> Option<Message> {
         Some(Message::Frame(self.encoding(), self.reader.encode(frame)?))
+    }
+}
+
+/// Never completes if none is in flight.
+async fn next_completed(commands: &mut Option<CommandsInFlight>) -> Option<(ServerFrame, usize)> {
+    match commands {
+        Some(commands) if !commands.is_empty() => commands.next().await,
+        _ => pending().await,
+    }
+}
+
+/// Boxed, because most idle sessions wait for no deadline.
+async fn sleep_until_some(due: Option<Instant>) {
+    match due {
+        Some(due) => Box::pin(sleep_until(due)).await,
+        None => pending().await,
     }
 }
 
@@ -285,13 +307,13 @@ impl ConnectionHandler for SessionHandler {
         let hello_due = (!self.session.has_received_hello()).then_some(self.hello_deadline);
         let due = self.verdict_due().into_iter().chain(hello_due).min();
         tokio::select! {
-            Some(completed) = self.commands.next(), if !self.commands.is_empty() => {
+            Some(completed) = next_completed(&mut self.commands) => {
                 self.on_command_completed(completed);
                 // The tasks that are ready run first: they may answer more commands, and one write sends all answers.
                 yield_now().await;
             }
             () = self.reader.woken() => {}
-            () = sleep_until(due.unwrap_or(self.started)), if due.is_some() => {}
+            () = sleep_until_some(due) => {}
             Ok(()) = self.name_changes.changed() => self.refresh_name(),
         }
     }

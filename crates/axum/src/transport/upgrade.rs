@@ -86,12 +86,15 @@ pub(crate) fn accept_upgrade<H: ConnectionHandler + 'static>(
     let id = Uuid::now_v7().to_string();
     let (select, handler, gate) = make_handler(&parts, &id);
     let deflate = websocket::negotiate(&parts.headers);
-    let connection = Connection::new(handler, gateway, gate, caller, deflate);
+    let connection = Connection::new(handler, gateway, gate, caller.into_login(), deflate);
     let response = switching_response(&parts, select(&parts.headers), deflate);
     let peer = LoggedClient::from_extensions(&parts.extensions).map(tracing::field::display);
     let span = tracing::info_span!("socket", connection = %id, path = endpoint.path, peer);
-    let task = ConnectionTask::new(gateway, &parts, id, endpoint, &response);
-    gateway.shutdown.spawn(task.run(connection, accepted).instrument(span));
+    let AcceptedUpgrade { upgrade, guard } = accepted;
+    let task = ConnectionTask::new(gateway, &parts, id, endpoint, &response, guard);
+    // Boxed: a future stores its arguments twice, and passes them on to futures that do the same.
+    let running = Box::new(task).run(Box::new(connection), upgrade);
+    gateway.shutdown.spawn(running.instrument(span));
     response
 }
 
@@ -166,13 +169,22 @@ struct ConnectionTask {
     /// Whether the connection's start and end are logged at level info. Signal sockets are not logged: they open and close together
     /// with the page's session.
     is_logged: bool,
+    /// Counts the connection.
+    guard: ConnectionGuard,
     /// Keeps the underlying HTTP/2 connection in use.
     _exchange: Option<Arc<ActiveExchange>>,
 }
 
 impl ConnectionTask {
     /// Stores the connection's handshake record, if its page sent a trace id.
-    fn new(gateway: &Gateway, parts: &Parts, id: String, endpoint: UpgradeEndpoint, response: &Response) -> Self {
+    fn new(
+        gateway: &Gateway,
+        parts: &Parts,
+        id: String,
+        endpoint: UpgradeEndpoint,
+        response: &Response,
+        guard: ConnectionGuard,
+    ) -> Self {
         let trace = handshake::trace(parts.uri.query()).map(str::to_owned);
         if let Some(trace) = &trace {
             let record = record::from_request(id.clone(), parts);
@@ -184,6 +196,7 @@ impl ConnectionTask {
             trace,
             gateway: gateway.clone(),
             is_logged: endpoint.kind != ConnectionKind::Signals && connection_log::should_log(),
+            guard,
             _exchange: parts
                 .extensions
                 .get()
@@ -192,16 +205,12 @@ impl ConnectionTask {
         }
     }
 
-    async fn run<T: ConnectionHandler>(
-        self,
-        connection: Connection<T>,
-        AcceptedUpgrade { upgrade, guard }: AcceptedUpgrade,
-    ) {
+    async fn run<T: ConnectionHandler>(self: Box<Self>, connection: Box<Connection<T>>, upgrade: OnUpgrade) {
         let upgraded = match upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => {
                 tracing::debug!("the upgrade failed: {error}");
-                return self.finish(CloseInfo::lost("the upgrade failed"), guard);
+                return self.finish(CloseInfo::lost("the upgrade failed"));
             }
         };
         if self.is_logged {
@@ -213,12 +222,13 @@ impl ConnectionTask {
         } else {
             tracing::debug!(by = ?end.by, code = end.code, reason = ?end.reason, "connection ended");
         }
-        self.finish(end, guard);
-        stream.linger().await;
+        self.finish(end);
+        // Boxed: it runs once, and its state would enlarge every idle connection.
+        Box::pin(stream.linger()).await;
     }
 
     /// Completes the record and drops the guard. Runs before `linger` shuts the stream down.
-    fn finish(self, end: CloseInfo, guard: ConnectionGuard) {
+    fn finish(self, end: CloseInfo) {
         let ended = ConnectionEnd {
             by: end.by,
             code: end.code,
@@ -228,6 +238,6 @@ impl ConnectionTask {
         if let Some(trace) = &self.trace {
             self.gateway.handshakes.end(trace, &self.id, ended);
         }
-        drop(guard);
+        drop(self.guard);
     }
 }

@@ -45,18 +45,9 @@ impl FaultGate {
 
     /// Completes when a fault ends the connection, and consumes the fault. Cancel-safe.
     pub(crate) async fn ended(&mut self) -> InjectedEnd {
-        let Some(registration) = &mut self.0 else {
-            return pending().await;
-        };
-        let end = match registration.active.wait_for(|active| active.end.is_some()).await {
-            Ok(active) => active.end,
-            Err(_) => None,
-        };
-        match end {
-            Some(end) => {
-                registration.faults.take_end(&registration.session);
-                end
-            }
+        match &mut self.0 {
+            // Boxed, because most connections have no faults.
+            Some(registration) => Box::pin(registration.ended()).await,
             None => pending().await,
         }
     }
@@ -75,6 +66,22 @@ impl FaultGate {
                 () = sleep_until(until) => {}
                 changed = registration.active.changed() => if changed.is_err() { return },
             }
+        }
+    }
+}
+
+impl Registration {
+    async fn ended(&mut self) -> InjectedEnd {
+        let end = match self.active.wait_for(|active| active.end.is_some()).await {
+            Ok(active) => active.end,
+            Err(_) => None,
+        };
+        match end {
+            Some(end) => {
+                self.faults.take_end(&self.session);
+                end
+            }
+            None => pending().await,
         }
     }
 }

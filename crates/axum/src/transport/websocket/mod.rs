@@ -7,22 +7,21 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _, poll};
+use futures_util::{FutureExt as _, poll};
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::time::sleep_until;
 
 use self::closing::{BUFFERS_FULL, CloseCause, close, format_seconds};
 use self::codec::{DecoderConfig, Incoming, Opcode};
+use self::interruption::Interruption;
 use self::socket::{RawStream, Readiness, Socket};
+use self::transport::Transport;
 use super::activity_meter::ActivityMeter;
 use super::faults::{FaultGate, InjectedEnd};
 use crate::connection::counters::DisconnectReason;
 use crate::connection::keepalive::{Keepalive, KeepaliveAction};
 use crate::gateway::Gateway;
-use crate::identity::{Caller, LoginEnd};
+use crate::identity::{CallerLogin, LoginEnd};
 use crate::limits;
 use crate::suspend_aware::was_suspended;
 use crate::transport::handler::{ConnectionHandler, Message};
@@ -32,7 +31,9 @@ mod closing;
 mod codec;
 mod compression;
 mod handshake_key;
+mod interruption;
 mod socket;
+mod transport;
 
 pub(super) use self::closing::{CloseInfo, ClosingStream};
 pub use self::codec::Text;
@@ -44,8 +45,8 @@ pub(super) use self::handshake_key::accept_key;
 pub(super) struct Connection<H> {
     handler: H,
     gate: FaultGate,
-    /// The caller; the connection ends with its login.
-    caller: Caller,
+    /// The connection ends with the caller's login.
+    login: CallerLogin,
     gateway: Gateway,
     meter: Arc<ActivityMeter>,
     /// Messages for the next write.
@@ -61,13 +62,13 @@ impl<H: ConnectionHandler> Connection<H> {
         handler: H,
         gateway: &Gateway,
         gate: FaultGate,
-        caller: Caller,
+        login: CallerLogin,
         deflate: Option<DeflateParams>,
     ) -> Self {
         Self {
             handler,
             gate,
-            caller,
+            login,
             gateway: gateway.clone(),
             meter: ActivityMeter::new(gateway.buffers.share()),
             out: Vec::new(),
@@ -77,23 +78,26 @@ impl<H: ConnectionHandler> Connection<H> {
     }
 
     /// Runs until one side closes. The caller then lingers on the returned stream.
-    pub(super) async fn run(mut self, upgraded: Upgraded) -> (CloseInfo, ClosingStream) {
-        let raw = RawStream::new(TokioIo::new(upgraded), Arc::clone(&self.meter));
-        let config = DecoderConfig {
-            max_message: self.message_limit(),
-            deflate: self.deflate,
-        };
-        let (socket, cause) = self
-            .serve(Socket::new(raw, config, Arc::clone(&self.gateway.counters)))
-            .await;
+    pub(super) async fn run(mut self: Box<Self>, upgraded: Upgraded) -> (CloseInfo, ClosingStream) {
+        let mut socket = self.socket(upgraded);
+        let cause = self.serve(&mut socket).await;
         self.meter.release();
         // Boxed: it runs once, and its state would enlarge every idle connection.
         Box::pin(close(socket, cause)).await
     }
 
-    async fn serve(&mut self, mut socket: Socket) -> (Socket, CloseCause) {
-        // The set polls its future only when that was woken, not at each message.
-        let mut interruption = FuturesUnordered::from_iter([self.interruption()]);
+    fn socket(&self, upgraded: Upgraded) -> Socket {
+        let (transport, received) = Transport::new(upgraded);
+        let raw = RawStream::new(transport, Arc::clone(&self.meter));
+        let config = DecoderConfig {
+            max_message: self.message_limit(),
+            deflate: self.deflate,
+        };
+        Socket::new(raw, config, received, Arc::clone(&self.gateway.counters))
+    }
+
+    async fn serve(&mut self, socket: &mut Socket) -> CloseCause {
+        let mut interruption = self.interruption();
         let ping = self.gateway.settings.ping_interval.min(H::PING_INTERVAL);
         let mut keepalive = Keepalive::new(ping, self.silence_limit(), limits::SUSPEND_GAP);
         let mut keepalive_timer = pin!(sleep_until(self.meter.instant_at(keepalive.first_check())));
@@ -107,7 +111,7 @@ impl<H: ConnectionHandler> Connection<H> {
             }
             let event = tokio::select! {
                 biased;
-                Some(event) = interruption.next() => event,
+                event = &mut interruption => event,
                 end = self.gate.ended() => Event::InjectedEnd(end),
                 // Before the keepalive timer: a peer with unread bytes is not silent.
                 readiness = socket.readiness() => Event::Socket(readiness),
@@ -118,35 +122,34 @@ impl<H: ConnectionHandler> Connection<H> {
                 socket.revoke_direct(|| self.handler.unpark());
             }
             let served = match event {
-                Event::Shutdown => Err(self.shut_down(&mut socket).await),
+                // Boxed, here and below, to keep the future of an idle connection small.
+                Event::Shutdown => Err(Box::pin(self.shut_down(socket)).await),
                 Event::BuffersFull => Err(closing::buffers_full()),
-                Event::LoginEnd(end) => Err(Box::pin(self.end_login(&mut socket, end)).await),
-                Event::InjectedEnd(end) => Err(Box::pin(self.inject_end(&mut socket, end)).await),
-                Event::Socket(readiness) => self.on_readiness(&mut socket, readiness).await,
-                Event::Keepalive => self.check_keepalive(&mut socket, &mut keepalive).await.map(|until| {
-                    keepalive_timer.as_mut().reset(self.meter.instant_at(until));
-                }),
-                Event::Ready => self.write(&mut socket).await,
+                Event::LoginEnd(end) => Err(Box::pin(self.end_login(socket, end)).await),
+                Event::InjectedEnd(end) => Err(Box::pin(self.inject_end(socket, end)).await),
+                Event::Socket(readiness) => self.on_readiness(socket, readiness).await,
+                Event::Keepalive => Box::pin(self.check_keepalive(socket, &mut keepalive))
+                    .await
+                    .map(|until| {
+                        keepalive_timer.as_mut().reset(self.meter.instant_at(until));
+                    }),
+                Event::Ready => self.write(socket).await,
             };
             if let Err(cause) = served {
-                return (socket, cause);
+                return cause;
             }
         }
     }
 
     /// Completes when the connection must end for a reason of the node or of the login.
-    fn interruption(&self) -> BoxFuture<'static, Event> {
-        let (shutdown, caller, meter) = (
-            self.gateway.shutdown.clone(),
-            self.caller.clone(),
-            Arc::clone(&self.meter),
-        );
-        Box::pin(async move {
+    fn interruption(&self) -> Interruption<Event> {
+        let (gateway, login, meter) = (self.gateway.clone(), self.login.clone(), Arc::clone(&self.meter));
+        Interruption::new(async move {
             tokio::select! {
                 biased;
-                () = shutdown.begun() => Event::Shutdown,
+                () = gateway.shutdown.begun() => Event::Shutdown,
                 () = meter.share().revoked() => Event::BuffersFull,
-                end = caller.wait_for_login_end() => Event::LoginEnd(end),
+                end = login.wait() => Event::LoginEnd(end),
             }
         })
     }
@@ -318,7 +321,7 @@ impl<H: ConnectionHandler> Connection<H> {
         }
         let unsent = std::mem::take(&mut self.unsent);
         self.meter.share().grow(unsent);
-        let result = self.wait_for_progress(write).await;
+        let result = Box::pin(self.wait_for_progress(write)).await;
         self.meter.share().shrink(unsent);
         self.unsent = unsent;
         self.meter.on_reading_resumed();

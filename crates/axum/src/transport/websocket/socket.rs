@@ -10,14 +10,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, BytesMut};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::codec::{DecodeError, Decoder, DecoderConfig, DeflateParams, Incoming, Opcode, encode_frame};
 use super::compression::{Context as CompressionContext, compress, compress_shared};
+use super::transport::Transport;
 use crate::connection::counters::Counters;
 use crate::connection::observed_stream::ObservedStream;
 use crate::limits;
@@ -28,7 +27,7 @@ use duplex_hub::topic::{Block, BlockForm, DirectWriter, EventBatch, Frame, Posit
 use duplex_protocol::subprotocol::Subprotocol;
 
 /// The stream under the frames.
-pub(super) type RawStream = ObservedStream<TokioIo<Upgraded>, Arc<ActivityMeter>>;
+pub(super) type RawStream = ObservedStream<Transport, Arc<ActivityMeter>>;
 
 pub(super) struct Socket {
     shared: Arc<SharedSocket>,
@@ -75,7 +74,8 @@ pub(super) enum Readiness {
 }
 
 impl Socket {
-    pub(super) fn new(stream: RawStream, config: DecoderConfig, counters: Arc<Counters>) -> Self {
+    /// `received` was read with the handshake.
+    pub(super) fn new(stream: RawStream, config: DecoderConfig, received: Bytes, counters: Arc<Counters>) -> Self {
         let writer = Writer {
             stream,
             queue: BytesMut::new(),
@@ -91,8 +91,8 @@ impl Socket {
                 counters,
             }),
             decoder: Decoder::new(config),
-            received: BytesMut::new(),
-            has_unread: false,
+            has_unread: !received.is_empty(),
+            received: received.into(),
         }
     }
 
@@ -294,9 +294,9 @@ impl DirectWriter for SharedSocket {
         else {
             return false;
         };
-        // The session polls the stream itself when it must wait.
+        // The session polls the stream itself when it must wait. Unmetered: only a session that waits asks when it last wrote.
         let mut cx = Context::from_waker(Waker::noop());
-        let Poll::Ready(Ok(written @ 1..)) = Pin::new(&mut writer.stream).poll_write(&mut cx, &block) else {
+        let Poll::Ready(Ok(written @ 1..)) = Pin::new(writer.stream.inner_mut()).poll_write(&mut cx, &block) else {
             writer.direct = None;
             return false;
         };
@@ -305,7 +305,12 @@ impl DirectWriter for SharedSocket {
         self.counters.count_messages(0, batch.count() as u64);
         let rest = block.get(written..).unwrap_or_default();
         writer.queue.extend_from_slice(rest);
-        if !rest.is_empty() || !matches!(Pin::new(&mut writer.stream).poll_flush(&mut cx), Poll::Ready(Ok(()))) {
+        if !rest.is_empty()
+            || !matches!(
+                Pin::new(writer.stream.inner_mut()).poll_flush(&mut cx),
+                Poll::Ready(Ok(()))
+            )
+        {
             writer.interrupt();
         }
         true

@@ -52,7 +52,7 @@ const TEXT_PLAIN: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/plai
 /// Outermost middleware. Attributes the connection's bytes to the run and transport in the request's label.
 pub async fn count_bytes(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(connection) = parts.extensions.get::<ConnectionBytes>() {
+    if let Some(connection) = parts.extensions.get::<Arc<ConnectionBytes>>() {
         let counters = label(&parts).and_then(|(run, transport)| state.measurements.byte_ledger.totals(run, transport));
         if parts.version < Version::HTTP_2 {
             connection.set_owner(counters);

@@ -21,8 +21,8 @@ pub struct TrafficCounters {
 }
 
 /// The counter of a connection, stored in the extensions of each request.
-#[derive(Debug, Clone, Default)]
-pub struct ConnectionBytes(Arc<Mutex<ConnectionState>>);
+#[derive(Debug, Default)]
+pub struct ConnectionBytes(Mutex<ConnectionState>);
 
 #[derive(Debug, Default)]
 struct ConnectionState {
@@ -66,8 +66,8 @@ impl ConnectionBytes {
 }
 
 impl ConnectionObserver for ConnectionBytes {
-    fn insert_extensions(&self, extensions: &mut Extensions) {
-        extensions.insert(self.clone());
+    fn insert_extensions(self: Arc<Self>, extensions: &mut Extensions) {
+        extensions.insert(self);
     }
 
     fn on_read(&self, bytes: &[u8]) {
