@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::TIMEOUT;
 use super::tls::CertificateAuthority;
@@ -120,7 +119,6 @@ impl Cluster {
         let deadline = Instant::now() + TIMEOUT;
         while !psql(&self.url("postgres"), "SELECT 1").0 {
             assert!(Instant::now() < deadline, "PostgreSQL does not start: {}", self.log());
-            sleep(Duration::from_millis(20));
         }
     }
 

@@ -21,7 +21,7 @@ mod reader;
 mod schema;
 mod tail;
 #[cfg(feature = "sqlite")]
-pub(super) mod transfer;
+pub(crate) mod transfer;
 mod upkeep;
 mod writer;
 

@@ -17,7 +17,7 @@ mod size_limit;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "postgres")]
-pub(super) mod transfer;
+pub(crate) mod transfer;
 mod verify;
 mod writable;
 mod writer;
