@@ -81,7 +81,11 @@ fn run_server(config: &Config) -> Result<(), Box<dyn Error>> {
     // Each connection takes a file descriptor, and the usual soft limit is 1,024.
     rlimit::increase_nofile_limit(u64::MAX)?;
     runtime.block_on(async {
+        let bus = log.bus();
         let hub = Hub::new(log, apps.kinds());
+        if let Some(bus) = bus {
+            hub.connect(bus);
+        }
         let state = ServerState::new(settings, options, hub, apps);
         let mut state = state
             .with_tasks(tasks)

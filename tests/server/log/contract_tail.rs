@@ -1,6 +1,7 @@
 //! The contract for several nodes that use one log: appends of another node are found and read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use duplex_hub::log::{AnswerCounts, Log, TailStart};
 
@@ -114,4 +115,19 @@ pub async fn moved_heads_are_found(log: AnyLog) {
         both.heads.contains(&(lobby, 3)) && both.heads.contains(&(other, 3)),
         "{both:?}"
     );
+}
+
+pub async fn a_lease_has_one_holder(log: AnyLog) {
+    let (short, long) = (Duration::from_millis(20), Duration::from_secs(3600));
+    assert_eq!(log.lease("feed", 1, long).await, Ok(true));
+    assert_eq!(log.lease("feed", u64::MAX, short).await, Ok(false));
+    assert_eq!(log.lease("other", u64::MAX, long).await, Ok(true));
+    assert_eq!(log.lease("feed", 1, long).await, Ok(true), "it is renewed");
+    assert_eq!(log.end_lease("feed", u64::MAX).await, Ok(()));
+    assert_eq!(log.lease("feed", u64::MAX, short).await, Ok(false));
+    assert_eq!(log.end_lease("feed", 1).await, Ok(()));
+    assert_eq!(log.lease("feed", u64::MAX, short).await, Ok(true));
+    // It ends by itself.
+    while log.lease("feed", 2, short).await == Ok(false) {}
+    assert_eq!(log.lease("feed", 2, long).await, Ok(true));
 }

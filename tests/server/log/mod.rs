@@ -54,7 +54,8 @@ macro_rules! contract_tests {
     };
     (shared $log:expr) => {
         crate::log::contract_tests!($log,
-            a_tail_has_the_events_and_answers_after_its_start, a_tail_that_is_incomplete_is_not_returned, moved_heads_are_found
+            a_tail_has_the_events_and_answers_after_its_start, a_tail_that_is_incomplete_is_not_returned, moved_heads_are_found,
+            a_lease_has_one_holder
         );
     };
     ($log:expr, $($name:ident),+) => {

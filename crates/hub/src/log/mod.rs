@@ -21,6 +21,7 @@ mod tail;
 pub mod transfer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::forward::{ForwardKey, ForwardRecord, PendingForward};
@@ -30,6 +31,7 @@ pub use self::tail::{AnswerCounts, LogTail, MovedHeads, TailStart};
 
 use futures_util::future::BoxFuture;
 
+use crate::bus::Bus;
 use duplex_protocol::cursor::{Checksum, Epoch, Seq};
 use duplex_protocol::person::PersonId;
 use duplex_protocol::session::{CommandId, Rejection};
@@ -348,6 +350,11 @@ pub trait Log: Send + Sync + 'static {
     /// Ends the lease `name`, if `holder` has it.
     fn end_lease(&self, _name: &str, _holder: u64) -> BoxFuture<'_, Result<(), LogError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    /// The bus of the nodes that use this log; `None` for a log that only one node uses.
+    fn bus(&self) -> Option<Arc<dyn Bus>> {
+        None
     }
 
     /// The secret from which public ids are derived. A backup of the log has the same secret.

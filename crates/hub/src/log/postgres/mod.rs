@@ -50,6 +50,7 @@ use super::{
     Entry, ForwardKey, History, Log, LogEnd, LogError, LogSecret, LogStats, LogTail, Millis, MovedHeads,
     PendingForward, Record, RedactionWrite, Retention, StartData, TailStart, WriterStats,
 };
+use crate::bus::Bus;
 use crate::limits::postgres as limits;
 use duplex_protocol::cursor::{Checksum, Epoch, Seq};
 use duplex_protocol::topic::TopicName;
@@ -277,6 +278,10 @@ impl Log for PostgresLog {
             on!(self.upkeep, lease::end, &name, holder);
             Ok(())
         })
+    }
+
+    fn bus(&self) -> Option<Arc<dyn Bus>> {
+        Some(Arc::new(self.bus()))
     }
 
     fn secret(&self) -> &LogSecret {
