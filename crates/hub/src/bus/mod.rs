@@ -36,8 +36,6 @@ use futures_util::future::BoxFuture;
 pub use self::memory::{BusFaults, MemoryBus, MemoryBusPort};
 pub use self::message::NodeId;
 pub(crate) use self::message::{Message, decode, encode};
-#[cfg(feature = "postgres")]
-pub use crate::log::postgres::PostgresBus;
 
 /// The bus could not send. The text is the cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -201,7 +201,7 @@ impl Hub {
             None => None,
         };
         match awake {
-            Some(shared) => shared.expect(seq),
+            Some(shared) => shared.notice_head(seq),
             None if self.inner.waiting_readers.has(topic) => {
                 let (hub, topic) = (self.for_server(), topic.clone());
                 tokio::spawn(async move { hub.open(&topic).await.map(drop) });
@@ -213,7 +213,7 @@ impl Hub {
     /// Makes every awake topic read its tail once.
     fn follow_all(&self) {
         let awake: Vec<_> = self.topics().values().filter_map(Slot::awake).collect();
-        awake.iter().for_each(|shared| shared.expect(Seq::MAX));
+        awake.iter().for_each(|shared| shared.notice_head(Seq::MAX));
     }
 }
 
@@ -228,7 +228,7 @@ impl Slot {
 
 impl TopicShared {
     /// Makes the topic's task read the log if its head is before `seq`.
-    pub(crate) fn expect(&self, seq: Seq) {
+    pub(crate) fn notice_head(&self, seq: Seq) {
         if self.is_shared && seq > self.head() {
             self.expected.fetch_max(seq, Ordering::AcqRel);
             self.subscribers.notify_remote();
