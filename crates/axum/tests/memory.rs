@@ -5,7 +5,7 @@
 use std::alloc::System;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::thread::sleep;
+use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -33,6 +33,9 @@ const CONNECTIONS: usize = 200;
 /// Bytes that a connection of an endpoint may hold, and a session that is subscribed to one topic.
 const ENDPOINT_BYTES: usize = 3_000;
 const MEMBER_BYTES: usize = 4_700;
+
+/// The time without a change after which the heap counts as settled.
+const SETTLED: Duration = Duration::from_millis(200);
 
 /// The timeout of every wait.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -151,19 +154,20 @@ fn wait_until(what: &str, mut is_done: impl FnMut() -> Result<(), usize>) {
     let started = Instant::now();
     while let Err(value) = is_done() {
         assert!(started.elapsed() < TIMEOUT, "{what}: {value}");
-        sleep(Duration::from_millis(20));
+        yield_now();
     }
 }
 
 /// The bytes that are held when nothing more is allocated or released.
 fn held() -> usize {
-    let (mut held, mut unchanged) = (0, 0);
+    let (mut held, mut since) = (0, Instant::now());
     wait_until("bytes that still change", || {
         let stats = ALLOCATOR.stats();
         let now = stats.bytes_allocated.saturating_sub(stats.bytes_deallocated);
-        unchanged = if now == held { unchanged + 1 } else { 0 };
-        held = now;
-        if unchanged == 10 { Ok(()) } else { Err(now) }
+        if now != held {
+            (held, since) = (now, Instant::now());
+        }
+        if since.elapsed() >= SETTLED { Ok(()) } else { Err(now) }
     });
     held
 }

@@ -113,6 +113,11 @@ fn move_axis(position: i32, speed: i32, low: i32, high: i32) -> (i32, i32) {
     }
 }
 
+pub fn distance_squared(a: (i32, i32), b: (i32, i32)) -> i64 {
+    let (dx, dy) = (i64::from(a.0 - b.0), i64::from(a.1 - b.1));
+    dx * dx + dy * dy
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

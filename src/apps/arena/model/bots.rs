@@ -2,8 +2,8 @@
 //! beatable.
 
 use super::angle::heading;
-use super::body::{Input, MAX_ENERGY, MAX_THRUST};
-use super::world::{Body, World, can_eat, distance_squared};
+use super::body::{Input, MAX_ENERGY, MAX_THRUST, distance_squared};
+use super::world::{Body, World, can_eat};
 
 /// Minimum number of bodies in the world, including players; bots fill up to it.
 const MIN_BODIES: usize = 7;

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::body::{
-    Input, MAX_ENERGY, MAX_MASS, Motion, START_MASS, TICK_RATE, WORLD_SIZE, bounds, radius, step_motion,
+    Input, MAX_ENERGY, MAX_MASS, Motion, START_MASS, TICK_RATE, WORLD_SIZE, bounds, distance_squared, radius,
+    step_motion,
 };
 use super::bots;
 use super::hash::Fnv;
@@ -393,11 +394,6 @@ fn covers(eater: &Body, eaten: &Body) -> bool {
     let reach = i64::from(radius(eater.mass) - radius(eaten.mass) / 3);
     let distance = distance_squared((eater.motion.x, eater.motion.y), (eaten.motion.x, eaten.motion.y));
     distance < reach * reach
-}
-
-pub fn distance_squared(a: (i32, i32), b: (i32, i32)) -> i64 {
-    let (dx, dy) = (i64::from(a.0 - b.0), i64::from(a.1 - b.1));
-    dx * dx + dy * dy
 }
 
 #[cfg(test)]
