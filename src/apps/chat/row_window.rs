@@ -22,14 +22,15 @@ impl RowWindow {
     /// The newest rows, about as many as a screen shows.
     pub const NEWEST: Self = Self::newest(2 * STEP);
 
-    /// The newest rows whose texts have at most `max` bytes together; at least one step. `lengths`: of all texts, the newest first.
-    pub fn newest_within(lengths: impl Iterator<Item = usize>, max: usize) -> Self {
+    /// The newest `rows` rows, or fewer if the texts of those have more than `max` bytes together; at least one step. `lengths`: of
+    /// the texts, the newest first.
+    pub fn newest_within(rows: usize, lengths: impl Iterator<Item = usize>, max: usize) -> Self {
         let mut total = 0_usize;
-        let rows = lengths.take_while(|length| {
-            total = total.saturating_add(*length);
-            total <= max
+        let fitting = lengths.take(rows).position(|length| {
+            total = total.saturating_add(length);
+            total > max
         });
-        Self::newest(rows.count().max(STEP))
+        Self::newest(fitting.unwrap_or(rows).max(STEP))
     }
 
     /// The newest `rows` rows.
@@ -121,11 +122,16 @@ mod tests {
 
     #[test]
     fn the_first_rows_are_limited_by_their_text() {
-        let rows = |length, max| RowWindow::newest_within(std::iter::repeat_n(length, 100), max).bounds(&seqs(100));
-        assert_eq!(rows(10, 1_000), (0, 100));
+        let rows = |length, max| {
+            let lengths = std::iter::repeat_n(length, 100);
+            RowWindow::newest_within(90, lengths, max).bounds(&seqs(100))
+        };
+        assert_eq!(rows(10, 1_000), (10, 100));
         assert_eq!(rows(10, 500), (50, 100));
         assert_eq!(rows(1_000, 500), (100 - STEP, 100));
         assert_eq!(rows(usize::MAX, 500), (100 - STEP, 100));
+        let empty = RowWindow::newest_within(90, std::iter::empty(), 500);
+        assert_eq!(empty.bounds(&seqs(100)), (10, 100));
     }
 
     #[test]

@@ -154,12 +154,15 @@ impl EventStream {
         let _ = batches.send(last).await;
     }
 
-    /// The next batch: first the welcome and the verdicts, then events. Empty if the response was dropped. `Err` carries the final
+    /// The next batch: first the welcome, then the verdicts, then events. Empty if the response was dropped. `Err` carries the final
     /// batch.
     async fn next_batch(&mut self, requests: &mut mpsc::Receiver<()>) -> Result<Vec<Frame>, Batch> {
         let mut frames = Vec::new();
         if let Some(welcome) = self.welcome.take() {
             frames.extend(self.reader.encode(&ServerFrame::Welcome(welcome)));
+        }
+        if !frames.is_empty() {
+            return Ok(frames);
         }
         self.write_verdicts(&mut frames).await;
         while frames.is_empty() {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use leptos::prelude::*;
 
 use super::super::{
-    model::{Message, Room, RoomEntry, fold_history},
+    model::{MAX_MESSAGES, Message, Room, RoomEntry, fold_history},
     row_window::RowWindow,
     wire::{Chat, ChatCommand, ChatEvent, Rooms, room_path},
 };
@@ -293,5 +293,5 @@ fn first_window(room: &Room) -> RowWindow {
         return RowWindow::NEWEST;
     }
     let lengths = room.messages.iter().rev().map(|message| message.text.len());
-    RowWindow::newest_within(lengths, MAX_FIRST_TEXT)
+    RowWindow::newest_within(MAX_MESSAGES, lengths, MAX_FIRST_TEXT)
 }
