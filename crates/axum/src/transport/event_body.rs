@@ -99,6 +99,7 @@ impl EventWriter {
         for frame in frames {
             gzip.write(before, frame, after);
         }
+        gzip.flush();
         gzip.take()
     }
 
@@ -145,6 +146,9 @@ mod tests {
             writer.events(&frames()),
             writer.end().unwrap(),
         ];
+        for batch in &parts[..2] {
+            assert!(batch.ends_with(&[0, 0, 0, 0xff, 0xff]), "a batch ends with a flush");
+        }
         let mut inflated = Vec::new();
         GzDecoder::new(&*parts.concat()).read_to_end(&mut inflated).unwrap();
         assert_eq!(inflated, plain.repeat(2));

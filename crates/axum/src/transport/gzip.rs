@@ -59,6 +59,13 @@ impl GzipWriter {
         self.out.extend_from_slice(bytes);
     }
 
+    /// Appends an empty stored block, so that a reader outputs all that was appended before it: Go's, which Caddy uses, outputs at
+    /// such a block only.
+    pub(super) fn flush(&mut self) {
+        self.out.push(STORED);
+        self.append_stored(&[]);
+    }
+
     /// Appends the member's end.
     pub(super) fn finish(&mut self) {
         self.out.extend_from_slice(&LAST_BLOCK);

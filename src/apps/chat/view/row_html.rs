@@ -276,7 +276,7 @@ mod tests {
         fn the_server_row_equals_the_hydrated_row(state in room(), me in person(), korean in any::<bool>(), group_start in any::<bool>()) {
             let _ = Executor::init_tokio();
             let locale = if korean { Locale::ko } else { Locale::en };
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
             let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new())));
             let rows = runtime.block_on(owner.with(|| ScopedFuture::new(rows(locale, state, me, group_start))));
             prop_assert!(!rows.is_empty());
