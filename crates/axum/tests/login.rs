@@ -8,31 +8,27 @@
     reason = "a panic fails the test"
 )]
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use duplex_axum::error::Problem;
 use duplex_axum::identity::{Caller, Identify, IdentityRequest, LoginEnd, RevocableLogin, cookie};
 use duplex_axum::{Gateway, Settings, listen, middleware};
-use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{Hub, dyn_topic};
 use duplex_protocol::code;
 use duplex_protocol::codec::{EncodedValue, Encoding};
-use duplex_protocol::cursor::{Epoch, Seq};
+use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};
 use duplex_protocol::session::{
-    COMMAND_PATH, ClientFrame, CloseReason, CommandId, Denial, EVENTS_PATH, POLL_PATH, Rejection, SESSION_PATH,
-    ServerFrame,
+    COMMAND_PATH, ClientFrame, CloseReason, CommandId, EVENTS_PATH, POLL_PATH, SESSION_PATH, ServerFrame,
 };
 use duplex_protocol::subprotocol::Subprotocol;
-use duplex_protocol::topic::{Topic, TopicName};
+use duplex_protocol::topic::TopicName;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -40,33 +36,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 use tower::ServiceExt as _;
 
-/// The timeout of every wait.
-const TIMEOUT: Duration = Duration::from_secs(20);
+use self::common::{TIMEOUT, Tally};
 
-struct Tally;
-
-impl Topic for Tally {
-    const KIND: &'static str = "tally";
-    type Command = u32;
-    type Event = u32;
-    type State = u64;
-
-    fn apply(total: &mut u64, _seq: Seq, added: &u32) {
-        *total += u64::from(*added);
-    }
-}
-
-impl Decider for Tally {
-    type ServerCommand = NoCommand;
-
-    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
-        Ok(Access::Write)
-    }
-
-    fn decide(&self, _context: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
-        Ok(vec![add])
-    }
-}
+mod common;
 
 /// The signed-in users, by the secret in their cookie.
 #[derive(Clone, Default)]

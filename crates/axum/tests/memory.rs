@@ -14,15 +14,17 @@ use duplex_axum::error::Problem;
 use duplex_axum::identity::{Caller, Identify, IdentityRequest};
 use duplex_axum::listen::{self, Server};
 use duplex_axum::{Gateway, Settings, endpoint, middleware};
-use duplex_hub::decider::{Access, Context, Decider, NoCommand, Principal};
 use duplex_hub::log::memory::MemoryLog;
 use duplex_hub::{Hub, dyn_topic};
-use duplex_protocol::cursor::{Epoch, Seq};
+use duplex_protocol::cursor::Epoch;
 use duplex_protocol::person::{Person, PersonId};
-use duplex_protocol::session::{Denial, Rejection, SESSION_PATH};
-use duplex_protocol::topic::{Topic, TopicName};
+use duplex_protocol::session::SESSION_PATH;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use uuid::Uuid;
+
+use self::common::{TIMEOUT, Tally};
+
+mod common;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -37,35 +39,7 @@ const MEMBER_BYTES: usize = 4_700;
 /// The time without a change after which the heap counts as settled.
 const SETTLED: Duration = Duration::from_millis(200);
 
-/// The timeout of every wait.
-const TIMEOUT: Duration = Duration::from_secs(20);
-
 const ECHO_PATH: &str = "/api/echo";
-
-struct Tally;
-
-impl Topic for Tally {
-    const KIND: &'static str = "tally";
-    type Command = u32;
-    type Event = u32;
-    type State = u64;
-
-    fn apply(total: &mut u64, _seq: Seq, added: &u32) {
-        *total += u64::from(*added);
-    }
-}
-
-impl Decider for Tally {
-    type ServerCommand = NoCommand;
-
-    fn admit(&self, _who: Principal<'_>, _topic: &TopicName) -> Result<Access, Denial> {
-        Ok(Access::Write)
-    }
-
-    fn decide(&self, _context: Context<'_>, _total: &u64, add: u32) -> Result<Vec<u32>, Rejection> {
-        Ok(vec![add])
-    }
-}
 
 /// Each connection is a new visitor.
 struct Visitors;

@@ -105,6 +105,18 @@ pub async fn concurrent_appends_to_many_topics_succeed(log: AnyLog) {
     }
 }
 
+/// For logs that count their commits.
+pub async fn assert_concurrent_appends_share_commits(log: &dyn Log) {
+    let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
+    let appends = names
+        .iter()
+        .map(|name| log.append(name, 0.into(), vec![message_entry(1)]));
+    assert!(join_all(appends).await.iter().all(|result| *result == Ok(1)));
+    let stats = log.writer_stats();
+    assert_eq!(stats.appends, 400);
+    assert!(stats.commits <= 100, "{stats:?}");
+}
+
 pub async fn one_of_several_racing_appends_wins(log: AnyLog) {
     let lobby = topic(LOBBY);
     for seq in 0..10 {

@@ -52,17 +52,7 @@ async fn a_reopened_log_is_unchanged() {
 #[tokio::test]
 async fn concurrent_appends_share_commits() {
     let (log, _database) = fresh().await;
-    let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
-    let results = join_all(
-        names
-            .iter()
-            .map(|name| log.append(name, 0.into(), vec![message_entry(1)])),
-    )
-    .await;
-    assert!(results.iter().all(|result| *result == Ok(1)));
-    let stats = log.writer_stats();
-    assert_eq!(stats.appends, 400);
-    assert!(stats.commits <= 100, "{stats:?}");
+    contract::assert_concurrent_appends_share_commits(&log).await;
 }
 
 #[tokio::test]

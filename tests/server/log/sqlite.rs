@@ -75,17 +75,7 @@ async fn a_closed_log_returns_unavailable() {
 #[tokio::test]
 async fn concurrent_appends_share_commits() {
     let (log, _dir) = fresh();
-    let names: Vec<_> = (0..400).map(|n| topic(&format!("chat/{n}"))).collect();
-    let results = join_all(
-        names
-            .iter()
-            .map(|name| log.append(name, 0.into(), vec![message_entry(1)])),
-    )
-    .await;
-    assert!(results.iter().all(|result| *result == Ok(1)));
-    let health = log.writer_stats();
-    assert_eq!(health.appends, 400);
-    assert!(health.commits <= 100, "{health:?}");
+    contract::assert_concurrent_appends_share_commits(&log).await;
 }
 
 #[tokio::test]

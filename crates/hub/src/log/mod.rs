@@ -13,6 +13,8 @@ pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod private;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod snapshot;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;

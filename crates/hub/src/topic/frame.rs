@@ -120,6 +120,7 @@ mod tests {
         assert_eq!(compressed.as_deref(), Some(&b"a4"[..]));
         assert_eq!(frame.compressed(|_| panic!("compressed twice")), compressed.as_ref());
     }
+
     #[test]
     fn a_frame_continues_only_its_previous_frame() {
         let (other, first) = (Frame::from(b"a".to_vec()), Frame::from(b"ab".to_vec()));

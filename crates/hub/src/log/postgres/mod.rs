@@ -44,8 +44,8 @@ use self::connect::Connector;
 use self::error::Failure;
 use self::plan::Append;
 use self::pool::Pool;
-use self::upkeep::Snapshot;
 use self::writer::{Counters, Job, SizeLimit, Writer};
+use super::snapshot::Snapshot;
 use super::{
     Entry, ForwardKey, History, Log, LogEnd, LogError, LogSecret, LogStats, LogTail, Millis, MovedHeads,
     PendingForward, Record, RedactionWrite, Retention, StartData, TailStart, WriterStats,

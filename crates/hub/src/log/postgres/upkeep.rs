@@ -12,19 +12,11 @@ use super::error::Failure;
 use super::plan::ForwardKeys;
 use super::{sql, unsigned};
 use crate::limits;
-use crate::log::{ForwardKey, LogError, Millis, Retention, count_removable, millis};
+use crate::log::snapshot::Snapshot;
+use crate::log::{ForwardKey, LogError, Millis, count_removable, millis};
 use duplex_protocol::cursor::Seq;
-use duplex_protocol::topic::TopicName;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off";
-
-pub(super) struct Snapshot {
-    pub topic: TopicName,
-    pub seq: Seq,
-    pub state: Vec<u8>,
-    pub retention: Retention,
-    pub now: Millis,
-}
 
 /// The bounds of the retention work of a snapshot, fixed when the snapshot is stored.
 #[derive(Clone, Copy)]

@@ -9,21 +9,13 @@ use crate::{
     limits,
     log::{
         AnswerCounts, Entry, ForwardKey, LogEnd, LogError, Millis, RedactedEvents, RedactionWrite, Retention, chain,
-        count_removable,
+        count_removable, snapshot::Snapshot,
     },
 };
 use duplex_protocol::{
     cursor::{Checksum, Seq},
     topic::TopicName,
 };
-
-pub(super) struct Snapshot {
-    pub topic: TopicName,
-    pub seq: Seq,
-    pub state: Vec<u8>,
-    pub retention: Retention,
-    pub now: Millis,
-}
 
 /// Pending retention work of a snapshot. Its bounds are fixed when the snapshot is stored.
 #[derive(Clone, Copy)]

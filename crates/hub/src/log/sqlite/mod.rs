@@ -40,10 +40,10 @@ pub use self::restore::{RestoreError, restore};
 pub use self::verify::{Unfinished, VerifyReport, unfinished, verify};
 pub use self::writable::{NotWritable, check_writable};
 
-use self::append::Snapshot;
 use self::reader::ReadPool;
 use self::size_limit::SizeLimit;
 use self::writer::{Job, Reply, Writer};
+use super::snapshot::Snapshot;
 use super::{
     Entry, ForwardKey, History, LatencyHistogram, Log, LogEnd, LogError, LogSecret, LogStats, Millis, PendingForward,
     Record, RedactionWrite, Retention, StartData, WriterStats,

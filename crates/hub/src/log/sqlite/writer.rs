@@ -10,13 +10,13 @@ use std::time::Instant;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::append::{self, RetentionJob, Snapshot};
+use super::append::{self, RetentionJob};
 use super::database::Locks;
 use super::size_limit::SizeLimit;
 use super::{LogCounters, database};
 use crate::{
     limits,
-    log::{Entry, ForwardKey, LogEnd, LogError, RedactionWrite},
+    log::{Entry, ForwardKey, LogEnd, LogError, RedactionWrite, snapshot::Snapshot},
 };
 use duplex_protocol::{cursor::Seq, topic::TopicName};
 
