@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use duplex::server::size::Size;
-use duplex_hub::log::postgres::{ConfigError, Inspection, OpenError, PostgresConfig, inspect};
+use duplex_hub::log::postgres::{ConfigError, Inspection, NODE_CONNECTIONS, OpenError, PostgresConfig, inspect};
 use duplex_hub::now;
 
 use super::{Fail, MAX_CLOCK_SKEW, MIN_CLOCK, Outcome, Pass, Warn};
 
 /// A round trip above which the check warns: a commit takes three of them.
 const SLOW_ROUND_TRIP: Duration = Duration::from_millis(5);
-
-/// The connections of one node.
-const NODE_CONNECTIONS: u32 = 8;
 
 /// Tolerated difference between the clocks of this machine and of the database's server, in milliseconds.
 const MAX_DIFFERENCE: u64 = 2_000;
@@ -79,9 +76,10 @@ fn durability(found: &Inspection) -> Outcome {
 }
 
 fn connections(found: &Inspection) -> Outcome {
-    let (most, nodes) = (found.max_connections, found.max_connections / NODE_CONNECTIONS);
+    let most = found.max_connections;
     let text = format!("max_connections is {most}, and a node has up to {NODE_CONNECTIONS}");
-    if nodes < 2 { Warn(text) } else { Pass(text) }
+    let is_few = usize::try_from(most).is_ok_and(|most| most < 2 * NODE_CONNECTIONS);
+    if is_few { Warn(text) } else { Pass(text) }
 }
 
 fn latency(found: &Inspection) -> Outcome {

@@ -58,14 +58,14 @@ impl Cluster {
         self.node
     }
 
-    /// Tells the other nodes that a topic has events up to `seq`.
+    /// Announces to the other nodes that a topic has events up to `seq`.
     pub(crate) fn announce(&self, topic: &TopicName, seq: Seq) {
         lock::lock(&self.outgoing).heads.insert(topic.clone(), seq);
         self.ready.notify_one();
     }
 
-    /// Tells the other nodes something that they need not know: beyond a limit of messages it is dropped.
-    pub(crate) fn tell(&self, messages: impl IntoIterator<Item = Message>) {
+    /// Sends messages that may be lost: those beyond a limit are dropped.
+    pub(crate) fn send_lossy(&self, messages: impl IntoIterator<Item = Message>) {
         let mut outgoing = lock::lock(&self.outgoing);
         let room = limits::BUS_MESSAGES.saturating_sub(outgoing.others.len());
         outgoing.others.extend(messages.into_iter().take(room));

@@ -10,10 +10,12 @@ pub(crate) const LOG_QUEUE: usize = 1024;
 pub(crate) const LOG_BATCH: usize = 1024;
 pub(crate) const LOG_BATCH_BYTES: usize = 8 << 20;
 
-/// Connections for reads and for snapshots. With that of the writer and two of the bus, a node has at most nine of the server's
-/// connections, of which PostgreSQL allows 100 by default.
+/// Connections for reads and for snapshots.
 pub(crate) const READ_CONNECTIONS: usize = 4;
 pub(crate) const UPKEEP_CONNECTIONS: usize = 2;
+
+/// The maximum number of a node's connections: also one for appends, and two of the bus. PostgreSQL allows 100 in all by default.
+pub const NODE_CONNECTIONS: usize = 1 + READ_CONNECTIONS + UPKEEP_CONNECTIONS + 2;
 
 /// How long a read or a snapshot waits for one of these connections.
 pub(crate) const CONNECTION_WAIT: Duration = Duration::from_secs(10);

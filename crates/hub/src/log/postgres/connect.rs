@@ -92,25 +92,9 @@ impl Connector {
 
     /// Opens a connection that receives notifications. It is closed when the receiver is dropped, and the receiver is closed with it.
     pub(super) async fn connect_listening(&self) -> Result<(Client, mpsc::Receiver<String>), Failure> {
-        let connected = timeout(limits::ANSWER_TIMEOUT, self.try_connect_listening()).await;
-        connected.unwrap_or(Err(Failure::NoAnswer))
-    }
-
-    async fn try_connect_listening(&self) -> Result<(Client, mpsc::Receiver<String>), Failure> {
         let (sender, receiver) = mpsc::channel(limits::NOTIFICATIONS);
-        let client = match &self.tls {
-            None => {
-                let (client, connection) = self.config.client.connect(NoTls).await?;
-                tokio::spawn(run_listening(connection, sender));
-                client
-            }
-            Some(tls) => {
-                let (client, connection) = self.config.client.connect(tls.clone()).await?;
-                tokio::spawn(run_listening(connection, sender));
-                client
-            }
-        };
-        Ok((client, receiver))
+        let connected = timeout(limits::ANSWER_TIMEOUT, self.open(Some(sender))).await;
+        Ok((connected.unwrap_or(Err(Failure::NoAnswer))?, receiver))
     }
 
     fn paused(&self) -> Option<String> {
@@ -120,22 +104,27 @@ impl Connector {
     }
 
     async fn try_connect(&self) -> Result<Connection, Failure> {
-        let client = match &self.tls {
-            None => {
-                let (client, connection) = self.config.client.connect(NoTls).await?;
-                tokio::spawn(run(connection));
-                client
-            }
-            Some(tls) => {
-                let (client, connection) = self.config.client.connect(tls.clone()).await?;
-                tokio::spawn(run(connection));
-                client
-            }
-        };
+        let client = self.open(None).await?;
         client.batch_execute(&session_settings()).await?;
         Ok(Connection {
             client,
             statements: HashMap::new(),
+        })
+    }
+
+    /// Opens a connection, which a task drives.
+    async fn open(&self, notifications: Option<mpsc::Sender<String>>) -> Result<Client, Failure> {
+        Ok(match &self.tls {
+            None => {
+                let (client, connection) = self.config.client.connect(NoTls).await?;
+                tokio::spawn(run(connection, notifications));
+                client
+            }
+            Some(tls) => {
+                let (client, connection) = self.config.client.connect(tls.clone()).await?;
+                tokio::spawn(run(connection, notifications));
+                client
+            }
         })
     }
 }
@@ -150,35 +139,24 @@ impl Pause {
     }
 }
 
-/// Drives a connection until it is closed. Its failures reach the callers of the client, too.
-async fn run<S, T>(connection: tokio_postgres::Connection<S, T>)
+/// Drives a connection until it is closed, or until the receiver of its notifications is dropped. Its failures reach the callers of
+/// the client, too.
+async fn run<S, T>(mut connection: tokio_postgres::Connection<S, T>, notifications: Option<mpsc::Sender<String>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    if let Err(error) = connection.await {
-        tracing::debug!("a connection to the database ended: {}", Failure::from(error));
-    }
-}
-
-/// Drives a connection until it is closed or nobody receives its notifications.
-async fn run_listening<S, T>(mut connection: tokio_postgres::Connection<S, T>, notifications: mpsc::Sender<String>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    loop {
-        match poll_fn(|context| connection.poll_message(context)).await {
-            Some(Ok(AsyncMessage::Notification(notification))) => {
-                if notifications.send(notification.payload().to_owned()).await.is_err() {
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        match (message, &notifications) {
+            (Ok(AsyncMessage::Notification(notification)), Some(receiver)) => {
+                if receiver.send(notification.payload().to_owned()).await.is_err() {
                     return;
                 }
             }
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                return tracing::debug!("the connection for notifications ended: {}", Failure::from(error));
+            (Ok(_), _) => {}
+            (Err(error), _) => {
+                return tracing::debug!("a connection to the database ended: {}", Failure::from(error));
             }
-            None => return,
         }
     }
 }

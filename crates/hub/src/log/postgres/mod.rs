@@ -39,6 +39,7 @@ pub use self::config::{ConfigError, PostgresConfig, is_url};
 pub use self::connect::TlsError;
 pub use self::error::OpenError;
 pub use self::inspect::{Inspection, LogInspection, inspect};
+pub use crate::limits::postgres::NODE_CONNECTIONS;
 
 use self::connect::Connector;
 use self::error::Failure;

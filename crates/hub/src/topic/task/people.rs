@@ -1,4 +1,4 @@
-//! Tells the other nodes who is present in the topic on this one.
+//! Sends the presence of a topic on this node to the other nodes.
 
 use tokio::time::Instant;
 
@@ -8,12 +8,12 @@ use crate::clock;
 use crate::topic::shared_presence::{NodePeople, PresenceUpdate};
 
 impl Task {
-    /// Asks the other nodes for their people, because the topic was started here.
+    /// Requests the presence on the other nodes, because the topic was started here.
     pub(super) fn ask_presence(&self) {
         if self.shared.subscribers.shared_presence().is_some()
             && let Some(cluster) = self.hub.cluster()
         {
-            cluster.tell([Message::AskPresence(self.shared.name.clone())]);
+            cluster.send_lossy([Message::AskPresence(self.shared.name.clone())]);
         }
     }
 
@@ -24,11 +24,11 @@ impl Task {
         let updates = shared.updates(set.version(), || set.node_people(), (now, clock::now()));
         let next = shared.next_update(set.version());
         drop((set, shared));
-        self.tell(updates);
+        self.send_presence(updates);
         next
     }
 
-    /// Tells the other nodes that nobody is present here any more, because the topic ends.
+    /// Sends that the topic has no presence on this node any more, because it ends.
     pub(super) fn end_presence(&self) {
         let Some(mut shared) = self.shared.subscribers.shared_presence() else {
             return;
@@ -37,13 +37,13 @@ impl Task {
         shared.request_round(now);
         let updates = shared.updates(u64::MAX, NodePeople::default, (now, clock::now()));
         drop(shared);
-        self.tell(updates);
+        self.send_presence(updates);
     }
 
-    fn tell(&self, updates: Vec<PresenceUpdate>) {
+    fn send_presence(&self, updates: Vec<PresenceUpdate>) {
         if let Some(cluster) = self.hub.cluster() {
             let name = &self.shared.name;
-            cluster.tell(
+            cluster.send_lossy(
                 updates
                     .into_iter()
                     .map(|update| Message::Presence(name.clone(), update)),
